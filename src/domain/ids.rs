@@ -1,0 +1,211 @@
+//! Names and identifiers, parsed at the edge and trusted afterwards.
+//!
+//! Invariant: a value of one of these types is safe as a path segment, as a URL segment and as a
+//! store key: lower-case ASCII letters, digits, `-`, `_`, with `.` between the segments of a job id.
+
+use std::borrow::Borrow;
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Longest accepted name or id in bytes; keeps every path below common file-name limits (255).
+pub const MAX_ID_LEN: usize = 128;
+
+/// Why a text is no identifier.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not a valid {what}: use a-z, 0-9, `-` and `_`, at most {MAX_ID_LEN} characters")]
+pub struct InvalidId {
+    /// What was expected, for the message.
+    pub what: &'static str,
+    /// The offending text, shortened.
+    pub text: String,
+}
+
+fn is_segment(text: &str) -> bool {
+    !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'_')
+        && !text.starts_with('-')
+}
+
+fn invalid(what: &'static str, text: &str) -> InvalidId {
+    InvalidId { what, text: text.chars().take(60).collect() }
+}
+
+macro_rules! id_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Parses and validates.
+            ///
+            /// # Errors
+            /// [`InvalidId`] when the text holds other characters or is too long.
+            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
+                let text = text.into();
+                let valid: fn(&str) -> bool = $valid;
+                if text.len() <= MAX_ID_LEN && valid(&text) { Ok(Self(text)) } else { Err(invalid($what, &text)) }
+            }
+
+            /// The id as text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                Self::new(text)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id_type!(
+    /// Name of an agent, such as `manager-data`; also the file stem of its definition.
+    AgentName,
+    "agent name",
+    is_segment
+);
+id_type!(
+    /// A run: one submitted root job and all its descendants. Names `artifacts/runs/<run_id>/`.
+    RunId,
+    "run id",
+    is_segment
+);
+id_type!(
+    /// A job: the run id of its root, then one `.`-separated segment for each step downwards.
+    ///
+    /// A child's id is a function of (parent, step, ordinal), so a hand-off that is carried out twice
+    /// meets the row that the first one wrote: a twin cannot exist.
+    JobId,
+    "job id",
+    |text| text.split('.').all(is_segment)
+);
+id_type!(
+    /// A request for a person's decision.
+    ApprovalId,
+    "approval id",
+    |text| text.split('.').all(is_segment)
+);
+
+impl RunId {
+    /// A new run id for a task: its name and 50 random bits, so that a thousand runs a day
+    /// collide less than once in ten thousand years.
+    #[must_use]
+    pub fn generate(task: &str) -> Self {
+        const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
+        let random = uuid::Uuid::now_v7().as_u128();
+        let suffix: String =
+            (0..10).map(|i| char::from(ALPHABET[((random >> (5 * i)) & 31) as usize])).collect();
+        let slug: String = task
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' })
+            .take(40)
+            .collect();
+        let slug = slug.trim_matches('-');
+        Self(if slug.is_empty() { format!("run-{suffix}") } else { format!("{slug}-{suffix}") })
+    }
+}
+
+impl JobId {
+    /// The root job of a run.
+    #[must_use]
+    pub fn root(run: &RunId) -> Self {
+        Self(run.0.clone())
+    }
+
+    /// The child that `step` creates as its `ordinal`-th card (0 for the first).
+    ///
+    /// # Errors
+    /// [`InvalidId`] when the step is no valid segment or the id grows beyond [`MAX_ID_LEN`].
+    pub fn child(&self, step: &str, ordinal: u32) -> Result<Self, InvalidId> {
+        match ordinal {
+            0 => Self::new(format!("{}.{step}", self.0)),
+            n => Self::new(format!("{}.{step}-{n}", self.0)),
+        }
+    }
+
+    /// The run this job belongs to.
+    #[must_use]
+    pub fn run(&self) -> RunId {
+        RunId(self.0.split('.').next().unwrap_or_default().to_owned())
+    }
+
+    /// The parent, or `None` for a root.
+    #[must_use]
+    pub fn parent(&self) -> Option<Self> {
+        self.0.rsplit_once('.').map(|(parent, _)| Self(parent.to_owned()))
+    }
+
+    /// The last segment: the step that created this job (the run id for a root).
+    #[must_use]
+    pub fn step(&self) -> &str {
+        self.0.rsplit('.').next().unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_id_is_a_function_of_parent_step_and_ordinal() {
+        let run = RunId::generate("ingest");
+        let root = JobId::root(&run);
+        let child = root.child("data", 0).unwrap();
+        assert_eq!(child, root.child("data", 0).unwrap());
+        assert_ne!(child, root.child("data", 1).unwrap());
+        assert_eq!(child.parent(), Some(root.clone()));
+        assert_eq!(child.run(), run);
+        assert_eq!(child.step(), "data");
+        assert_eq!(root.parent(), None);
+    }
+
+    #[test]
+    fn paths_cannot_be_smuggled_into_an_id() {
+        for text in ["", ".", "..", "a/b", "../x", "A", "a.", ".a", "a..b", "-x", "a\0", &"a".repeat(129)] {
+            assert!(JobId::new(text).is_err(), "{text:?}");
+            assert!(AgentName::new(text).is_err(), "{text:?}");
+        }
+        assert!(JobId::new("ingest-abc.data.audit-2").is_ok());
+        assert!(AgentName::new("llm_llama31_8b").is_ok());
+    }
+
+    #[test]
+    fn run_ids_differ_and_keep_the_task_readable() {
+        let (a, b) = (RunId::generate("Ingest Docs!"), RunId::generate("Ingest Docs!"));
+        assert_ne!(a, b);
+        assert!(a.as_str().starts_with("ingest-docs-"), "{a}");
+        assert!(RunId::new(RunId::generate("///").as_str()).is_ok());
+    }
+}

@@ -1,0 +1,61 @@
+//! JSON values inside stored rows.
+//!
+//! The store's binary codec is not self-describing, so a `serde_json::Value` cannot pass through it
+//! as itself: it travels as its text there, and as plain JSON on the wire.
+
+use std::ops::{Deref, DerefMut};
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+/// A JSON value that both the wire (as JSON) and the store (as text) can carry.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Json(pub Value);
+
+impl Json {
+    /// An empty object, the usual default of inputs and outputs.
+    #[must_use]
+    pub fn object() -> Self {
+        Self(Value::Object(serde_json::Map::new()))
+    }
+}
+
+impl Deref for Json {
+    type Target = Value;
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+impl DerefMut for Json {
+    fn deref_mut(&mut self) -> &mut Value {
+        &mut self.0
+    }
+}
+
+impl From<Value> for Json {
+    fn from(value: Value) -> Self {
+        Self(value)
+    }
+}
+
+impl Serialize for Json {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            self.0.serialize(serializer)
+        } else {
+            serializer.serialize_str(&self.0.to_string())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Json {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        if deserializer.is_human_readable() {
+            Value::deserialize(deserializer).map(Self)
+        } else {
+            serde_json::from_str(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! PAS, the Polyglot Agent Swarm: one daemon that runs a supervised tree of agents.
+//!
+//! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
+//! `cli` → `http` → `actors` → `supervision` → `store`, `skills` → `domain`.
+
+pub mod domain;
+pub mod skills;

@@ -1,0 +1,215 @@
+//! What a running step may ask of, and must tell, whoever runs it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::{Condvar, Mutex};
+use serde_json::Value;
+
+use crate::domain::artifact::Artifact;
+
+/// Why a step ended without an outcome.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SkillError {
+    /// The caller asked for the end; nothing is wrong.
+    #[error("stopped on request")]
+    Cancelled,
+    /// Trying again may help: a disk that is full, a file that was busy.
+    #[error("{0}")]
+    Transient(String),
+    /// Trying again cannot help: the input is missing or makes no sense.
+    #[error("{0}")]
+    Permanent(String),
+}
+
+impl SkillError {
+    /// An I/O error with what was being done, judged by its kind.
+    #[must_use]
+    pub fn io(what: impl std::fmt::Display, error: &std::io::Error) -> Self {
+        use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
+        let text = format!("{what}: {error}");
+        match error.kind() {
+            NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidInput => {
+                Self::Permanent(text)
+            }
+            _ => Self::Transient(text),
+        }
+    }
+}
+
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    #[default]
+    Go,
+    Hold,
+    Stop,
+}
+
+/// The remote control of a running step: stop, hold, go on; and its progress in return.
+///
+/// Shared between the thread that works and the actor that answers for it.
+#[derive(Debug, Default)]
+pub struct Control {
+    wish: Mutex<Wish>,
+    changed: Condvar,
+    done: AtomicU64,
+    total: AtomicU64,
+    beats: AtomicU64,
+    note: Mutex<String>,
+}
+
+/// How far a step is.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// Units finished (documents, mostly).
+    pub done: u64,
+    /// Units in all; 0 while unknown.
+    pub total: u64,
+    /// How often the step came by a checkpoint: shows life where `done` stands still.
+    pub beats: u64,
+    /// What it is at, in a few words.
+    pub note: String,
+}
+
+impl Control {
+    /// Asks the step to end at its next checkpoint.
+    pub fn stop(&self) {
+        *self.wish.lock() = Wish::Stop;
+        self.changed.notify_all();
+    }
+
+    /// Asks the step to wait at its next checkpoint; no effect after [`Control::stop`].
+    pub fn hold(&self) {
+        let mut wish = self.wish.lock();
+        if *wish == Wish::Go {
+            *wish = Wish::Hold;
+        }
+    }
+
+    /// Lets a held step go on.
+    pub fn go_on(&self) {
+        let mut wish = self.wish.lock();
+        if *wish == Wish::Hold {
+            *wish = Wish::Go;
+            self.changed.notify_all();
+        }
+    }
+
+    /// How far the step is.
+    #[must_use]
+    pub fn progress(&self) -> Progress {
+        Progress {
+            done: self.done.load(Ordering::Relaxed),
+            total: self.total.load(Ordering::Relaxed),
+            beats: self.beats.load(Ordering::Relaxed),
+            note: self.note.lock().clone(),
+        }
+    }
+}
+
+/// Everything a step is given.
+#[derive(Debug, Clone)]
+pub struct StepContext {
+    run_dir: PathBuf,
+    inputs: Arc<Value>,
+    threads: usize,
+    control: Arc<Control>,
+}
+
+impl StepContext {
+    /// A context for one attempt at one step.
+    #[must_use]
+    pub fn new(run_dir: PathBuf, inputs: Value, threads: usize, control: Arc<Control>) -> Self {
+        Self { run_dir, inputs: Arc::new(inputs), threads: threads.max(1), control }
+    }
+
+    /// `artifacts/runs/<run_id>/`: outputs go below it, earlier steps' outputs are read from it.
+    #[must_use]
+    pub fn run_dir(&self) -> &Path {
+        &self.run_dir
+    }
+
+    /// The card's inputs.
+    #[must_use]
+    pub fn inputs(&self) -> &Value {
+        &self.inputs
+    }
+
+    /// How many threads the step may keep busy (at least 1).
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads
+    }
+
+    /// Must be called at least once per document, from any thread of the step. Waits while the job is
+    /// paused.
+    ///
+    /// # Errors
+    /// [`SkillError::Cancelled`] once the step has been asked to stop.
+    pub fn checkpoint(&self) -> Result<(), SkillError> {
+        self.control.beats.fetch_add(1, Ordering::Relaxed);
+        let mut wish = self.control.wish.lock();
+        while *wish == Wish::Hold {
+            self.control.changed.wait(&mut wish);
+        }
+        if *wish == Wish::Stop { Err(SkillError::Cancelled) } else { Ok(()) }
+    }
+
+    /// Says how much work there is and what is being done; resets the count of finished units.
+    pub fn begin(&self, total: u64, note: &str) {
+        self.control.done.store(0, Ordering::Relaxed);
+        self.control.total.store(total, Ordering::Relaxed);
+        note.clone_into(&mut self.control.note.lock());
+    }
+
+    /// Counts finished units.
+    pub fn advance(&self, units: u64) {
+        self.control.done.fetch_add(units, Ordering::Relaxed);
+    }
+}
+
+/// What a finished step hands back.
+#[derive(Debug, Clone, PartialEq)]
+pub struct StepOutcome {
+    /// Files written, in a stable order.
+    pub artifacts: Vec<Artifact>,
+    /// Counts and headlines for the card's `outputs` (a JSON object).
+    pub outputs: Value,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(control: &Arc<Control>) -> StepContext {
+        StepContext::new(PathBuf::new(), Value::Null, 1, Arc::clone(control))
+    }
+
+    #[test]
+    fn a_held_step_waits_and_goes_on_where_it_was() {
+        let control = Arc::new(Control::default());
+        control.hold();
+        let step = context(&control);
+        let worker = std::thread::spawn(move || step.checkpoint());
+        while control.progress().beats == 0 {
+            std::thread::yield_now();
+        }
+        assert!(!worker.is_finished());
+        control.go_on();
+        assert_eq!(worker.join().unwrap(), Ok(()));
+    }
+
+    #[test]
+    fn stop_reaches_a_held_step_and_is_final() {
+        let control = Arc::new(Control::default());
+        control.hold();
+        let step = context(&control);
+        let worker = std::thread::spawn(move || step.checkpoint());
+        control.stop();
+        assert_eq!(worker.join().unwrap(), Err(SkillError::Cancelled));
+        control.hold();
+        control.go_on();
+        assert_eq!(context(&control).checkpoint(), Err(SkillError::Cancelled));
+    }
+}

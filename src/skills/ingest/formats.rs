@@ -1,0 +1,254 @@
+//! The files between the steps of an ingest: their names (relative to the run's folder) and rows.
+//!
+//! All tables are JSON lines in the order of `doc_id`, which follows the sorted relative paths.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// [`AuditRow`] lines, one for every file met, read or not.
+pub const AUDIT: &str = "audit/documents.jsonl";
+/// [`CleanRow`] lines, one for every document whose text was kept (duplicates included).
+pub const CLEAN: &str = "clean/documents.jsonl";
+/// [`ChunkRow`] lines.
+pub const CHUNKS: &str = "chunks/chunks.jsonl";
+/// [`DomainRow`] lines.
+pub const DOMAINS: &str = "domains/domains.jsonl";
+/// One [`Graph`].
+pub const GRAPH: &str = "graph/graph.json";
+/// The folder of the full-text index.
+pub const INDEX: &str = "index";
+/// One [`Compliance`].
+pub const COMPLIANCE: &str = "compliance/compliance.json";
+/// The report for people, as Markdown.
+pub const REPORT_MD: &str = "report/report.md";
+/// The report for people, as one self-contained page.
+pub const REPORT_HTML: &str = "report/report.html";
+
+/// What the audit knows of one file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditRow {
+    /// Position in the sorted list of paths, from 0.
+    pub doc_id: u32,
+    /// Path relative to the source folder, `/`-separated; invalid UTF-8 is shown with U+FFFD.
+    pub path: String,
+    /// Size in bytes.
+    pub bytes: u64,
+    /// Whether later steps read it, or why not.
+    pub status: AuditStatus,
+    /// Why it was skipped, in a sentence; empty when it was read.
+    #[serde(default)]
+    pub reason: String,
+    /// `text`, `markdown`, `html`, `code`, `config`, `licence`, `binary`, …
+    pub kind: String,
+    /// WHATWG label of the encoding that decodes it; empty when skipped.
+    #[serde(default)]
+    pub encoding: String,
+    /// Bytes that the encoding could not decode.
+    #[serde(default)]
+    pub decode_errors: u64,
+    /// ISO 639-3 code of the natural language, or empty when unsure.
+    #[serde(default)]
+    pub language: String,
+    /// Licence found by its text or by an SPDX tag.
+    #[serde(default)]
+    pub licences: Vec<LicenceHit>,
+    /// Secrets and personal data, each with its place.
+    #[serde(default)]
+    pub flags: Vec<Flag>,
+    /// BLAKE3 of the raw bytes in hexadecimal; empty when unreadable.
+    #[serde(default)]
+    pub blake3: String,
+}
+
+/// What became of a file in the audit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuditStatus {
+    /// Read; later steps use it.
+    Ok,
+    /// Not text.
+    Binary,
+    /// Larger than the limit.
+    TooLarge,
+    /// No right to read it, or the disk refused.
+    Unreadable,
+    /// A link that leads back to a folder above it, out of the source, or nowhere.
+    BadLink,
+    /// Was listed, then gone.
+    Vanished,
+    /// Of no bytes, or of white space alone.
+    Empty,
+}
+
+/// A licence and how sure it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LicenceHit {
+    /// SPDX identifier or expression.
+    pub spdx: String,
+    /// 0 to 1; 1 for an SPDX tag.
+    pub confidence: f32,
+    /// `text`, `tag` or `manifest` (a licence field of a package manifest).
+    pub by: String,
+}
+
+/// Something in a document that a person should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flag {
+    /// `secret` or `pii`.
+    pub class: String,
+    /// What kind: `aws_access_key`, `private_key`, `email`, `phone`, `credit_card`, `iban`, …
+    pub kind: String,
+    /// Line, from 1.
+    pub line: u32,
+    /// Column in characters, from 1.
+    pub column: u32,
+    /// The find with its middle masked: a flag never repeats the secret.
+    pub masked: String,
+}
+
+/// One cleaned document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CleanRow {
+    /// As in the audit.
+    pub doc_id: u32,
+    /// As in the audit.
+    pub path: String,
+    /// As in the audit.
+    pub kind: String,
+    /// Title, from a heading or the file name.
+    pub title: String,
+    /// Unicode NFC, `\n` line ends, mojibake repaired, boilerplate cut.
+    pub text: String,
+    /// What was done to it: `decoded:windows-1252`, `mojibake`, `nfc`, `line_ends`, `boilerplate:3`…
+    pub repairs: Vec<String>,
+    /// Set when the document repeats an earlier one; later steps pass over it then.
+    pub duplicate_of: Option<Duplicate>,
+}
+
+/// Which earlier document this one repeats.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Duplicate {
+    /// The earlier document.
+    pub doc_id: u32,
+    /// `exact` (the same cleaned text) or `near`.
+    pub how: String,
+    /// Jaccard similarity of word shingles, 0 to 1.
+    pub similarity: f32,
+}
+
+/// One chunk of a cleaned document.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChunkRow {
+    /// Stable: a function of path, level and text.
+    pub chunk_id: String,
+    /// The document.
+    pub doc_id: u32,
+    /// `section`, `paragraph` or `sentence`.
+    pub level: String,
+    /// Position among the chunks of its level in the document, from 0.
+    pub ordinal: u32,
+    /// The chunk one level up that holds it.
+    pub parent: Option<String>,
+    /// Byte offset in the cleaned text.
+    pub start: u64,
+    /// Byte offset behind its end.
+    pub end: u64,
+    /// The heading it stands under; empty without one.
+    pub heading: String,
+    /// Text: `cleaned.text[start..end]`.
+    pub text: String,
+}
+
+/// A document's domain.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct DomainRow {
+    /// The document.
+    pub doc_id: u32,
+    /// Path, for readers.
+    pub path: String,
+    /// The most likely domain: one of the 21 names of the contract.
+    pub domain: String,
+    /// 0 to 1.
+    pub confidence: f32,
+    /// The best three with their confidences, best first.
+    pub top: Vec<(String, f32)>,
+}
+
+/// Documents and how they refer to one another.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Graph {
+    /// All documents that are no duplicates, by `doc_id`.
+    pub nodes: Vec<GraphNode>,
+    /// References, by (from, to, kind).
+    pub edges: Vec<GraphEdge>,
+    /// Addresses outside the folder: host → number of references.
+    pub outside_hosts: BTreeMap<String, u32>,
+    /// References to files that do not exist: (doc_id, target).
+    pub broken: Vec<(u32, String)>,
+    /// Communities, largest first.
+    pub communities: Vec<Community>,
+}
+
+/// A document in the graph.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GraphNode {
+    /// The document.
+    pub doc_id: u32,
+    /// Path, for readers.
+    pub path: String,
+    /// Index into [`Graph::communities`].
+    pub community: u32,
+    /// PageRank, sums to 1.
+    pub rank: f64,
+}
+
+/// A reference between two documents.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GraphEdge {
+    /// From which document.
+    pub from: u32,
+    /// To which document.
+    pub to: u32,
+    /// `link` (a link by path), `mention` (names the other's file or project) or `similar` (near text).
+    pub kind: String,
+    /// How often, or how similar.
+    pub weight: f64,
+}
+
+/// A group of documents that refer to each other more than to others.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Community {
+    /// Members, by `doc_id`.
+    pub members: Vec<u32>,
+    /// A few words that set it apart.
+    pub label: String,
+}
+
+/// What the compliance check concludes.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Compliance {
+    /// `pass`, `attention` (a person should look) or `fail` (a likely secret, or a licence on the deny list).
+    pub verdict: String,
+    /// SPDX id → number of documents.
+    pub licences: BTreeMap<String, u32>,
+    /// Licence family (`permissive`, `weak copyleft`, `strong copyleft`, `public domain`, `unknown`) → documents.
+    pub families: BTreeMap<String, u32>,
+    /// Projects or top-level folders with no licence found.
+    pub unlicensed: Vec<String>,
+    /// Findings, gravest first.
+    pub findings: Vec<Finding>,
+}
+
+/// One finding of the compliance check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Finding {
+    /// `high`, `medium` or `low`.
+    pub severity: String,
+    /// The rule, such as `secret.private_key` or `licence.strong_copyleft`.
+    pub rule: String,
+    /// Where: `path:line`, or a folder.
+    pub place: String,
+    /// What is wrong and what to do, in a sentence.
+    pub message: String,
+}
