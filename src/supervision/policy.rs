@@ -1,0 +1,144 @@
+//! The words of OTP's supervisor: strategies, restart types, shutdowns, exit reasons.
+//!
+//! Source: the `supervisor` module of Erlang/OTP 25 and its "Supervision Principles".
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Which children a crash concerns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Only the child that ended.
+    #[default]
+    OneForOne,
+    /// All children: they are stopped in reverse order and started in order.
+    OneForAll,
+    /// The child that ended and those started after it.
+    RestForOne,
+    /// Children of one kind, added and removed at run time; restarts as `OneForOne`
+    /// (OTP's `simple_one_for_one`).
+    Dynamic,
+}
+
+/// When a child that ended is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Restart {
+    /// Always.
+    #[default]
+    Permanent,
+    /// Only after an abnormal end.
+    Transient,
+    /// Never; its specification goes with it.
+    Temporary,
+}
+
+/// Whether the end of significant children ends the supervisor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AutoShutdown {
+    /// No.
+    #[default]
+    Never,
+    /// When any significant child ends by itself.
+    AnySignificant,
+    /// When the last significant child has ended by itself.
+    AllSignificant,
+}
+
+/// How a child is asked to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// At once, without its `terminate`.
+    BrutalKill,
+    /// Orderly, and killed when it takes longer.
+    Deadline(Duration),
+    /// Orderly, however long it takes: for supervisors, whose children have deadlines of their own.
+    Infinity,
+}
+
+/// Why a child ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reason", content = "detail")]
+pub enum ExitReason {
+    /// It had nothing left to do.
+    Normal,
+    /// It was asked to end, or a supervisor gave up.
+    Shutdown,
+    /// It panicked or returned an error: the message.
+    Crashed(String),
+    /// It was killed by an operator, or because it did not end in time.
+    Killed,
+    /// It did not answer in time, and was killed for it.
+    Hung,
+    /// It never started: its initialisation failed.
+    StartFailed(String),
+}
+
+impl ExitReason {
+    /// Whether a transient child is restarted after it.
+    #[must_use]
+    pub fn is_abnormal(&self) -> bool {
+        !matches!(self, Self::Normal | Self::Shutdown)
+    }
+}
+
+impl fmt::Display for ExitReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Normal => f.write_str("normal"),
+            Self::Shutdown => f.write_str("shutdown"),
+            Self::Crashed(message) => write!(f, "crashed: {message}"),
+            Self::Killed => f.write_str("killed"),
+            Self::Hung => f.write_str("hung"),
+            Self::StartFailed(message) => write!(f, "failed to start: {message}"),
+        }
+    }
+}
+
+/// Why a running child is restarted on purpose; such a restart does not count against the intensity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlannedRestart {
+    /// The token governor cleared its context: it starts again from the saved state.
+    ContextReset,
+    /// A person asked for it.
+    Operator,
+}
+
+/// How a supervisor treats its children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SupervisorPolicy {
+    /// Which children a crash concerns.
+    pub strategy: Strategy,
+    /// Most restarts within `period`; one more ends the supervisor.
+    pub intensity: u32,
+    /// The sliding window of `intensity`.
+    pub period: Duration,
+    /// Whether the end of significant children ends the supervisor.
+    pub auto_shutdown: AutoShutdown,
+}
+
+impl Default for SupervisorPolicy {
+    /// One for one, with OTP's own default of one restart in five seconds.
+    fn default() -> Self {
+        Self {
+            strategy: Strategy::OneForOne,
+            intensity: 1,
+            period: Duration::from_secs(5),
+            auto_shutdown: AutoShutdown::Never,
+        }
+    }
+}
+
+/// How a supervisor treats one child.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ChildPolicy {
+    /// When it is started again.
+    pub restart: Restart,
+    /// Whether its end counts for [`AutoShutdown`].
+    pub significant: bool,
+}
