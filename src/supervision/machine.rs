@@ -183,6 +183,22 @@ impl Machine {
         self.restarts.iter().filter(|&&at| now.saturating_sub(at) <= self.policy.period).count()
     }
 
+    /// Whether the supervisor has decided to end.
+    #[must_use]
+    pub fn is_ending(&self) -> bool {
+        self.ending
+    }
+
+    /// Whether a child that is down is about to be started again.
+    #[must_use]
+    pub fn is_coming_back(&self, key: ChildKey) -> bool {
+        let starting = matches!(self.outstanding, Some(Outstanding::Start { key: k, .. }) if k == key);
+        let status = self.child(key).map(|child| child.status);
+        starting
+            || self.plan.contains(&Step::Start(key))
+            || matches!(status, Some(Status::Dead(_) | Status::Down { restarting: true }))
+    }
+
     /// Takes an input at a time and says what is to be done.
     pub fn step(&mut self, now: Duration, input: Input) -> Vec<Command> {
         match input {
@@ -371,7 +387,7 @@ impl Machine {
             self.end(Ending::IntensityReached);
             return;
         }
-        let position = self.children.iter().position(|child| child.key == key).unwrap_or(0);
+        let position = self.position(key).unwrap_or(0);
         let concerned: Vec<ChildKey> = match self.policy.strategy {
             Strategy::OneForOne | Strategy::Dynamic => vec![key],
             Strategy::RestForOne => self.children[position..].iter().map(|child| child.key).collect(),
@@ -399,13 +415,18 @@ impl Machine {
         self.plan.push_back(Step::Exit(ending));
     }
 
+    /// Keys grow in start order, so the children are sorted by them.
+    fn position(&self, key: ChildKey) -> Option<usize> {
+        self.children.binary_search_by_key(&key, |child| child.key).ok()
+    }
+
     fn child(&self, key: ChildKey) -> Option<&Child> {
-        self.children.iter().find(|child| child.key == key)
+        self.position(key).map(|position| &self.children[position])
     }
 
     fn set(&mut self, key: ChildKey, status: Status) {
-        if let Some(child) = self.children.iter_mut().find(|child| child.key == key) {
-            child.status = status;
+        if let Some(position) = self.position(key) {
+            self.children[position].status = status;
         }
     }
 }

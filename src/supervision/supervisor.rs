@@ -1,0 +1,567 @@
+//! The supervisor as an actor: carries out what [`Machine`] decides, and watches its workers' lives.
+//!
+//! Owns no decision about restarts. Invariants: every end of a child reaches the machine once, with its
+//! true reason; a name is started again only when its last incarnation has ended; a child that does not
+//! end in time is killed, and one that even then does not yield is reported.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::event::Happening;
+use super::liveness::{self, Verdict};
+use super::machine::{ChildKey, Command, Ending, Incarnation, Input, Machine};
+use super::policy::{ExitReason, PlannedRestart, Shutdown, SupervisorPolicy};
+use super::system::{ActorSystem, ChildSpec};
+use super::trace::{ActorNo, Header, Outcome, Record};
+use super::tree::{Node, Phase};
+use super::worker::SHUTDOWN;
+
+/// Starts one incarnation, linked to its supervisor.
+pub(crate) type Starter =
+    Arc<dyn Fn(ActorCell, Incarnation) -> BoxFuture<'static, Result<ActorCell, String>> + Send + Sync>;
+
+/// What a supervisor is asked to do.
+pub(crate) enum Verb {
+    Shutdown {
+        for_good: bool,
+    },
+    Kill {
+        child: ActorNo,
+        reply: oneshot::Sender<Option<u64>>,
+    },
+    Restart {
+        child: ActorNo,
+        why: PlannedRestart,
+        reply: oneshot::Sender<Option<u64>>,
+    },
+    Terminate {
+        child: ActorNo,
+        reply: oneshot::Sender<Option<u64>>,
+    },
+    StartChild {
+        spec: Box<ChildSpec>,
+        reply: oneshot::Sender<Option<u64>>,
+    },
+    /// Time to look at the workers' lives.
+    Tick,
+    /// An orderly end has taken too long.
+    Overdue {
+        key: ChildKey,
+        incarnation: Incarnation,
+    },
+    /// A kill has taken too long.
+    Unyielding {
+        key: ChildKey,
+        incarnation: Incarnation,
+    },
+}
+
+impl Verb {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Shutdown { .. } => "shutdown",
+            Self::Kill { .. } => "kill",
+            Self::Restart { .. } => "restart",
+            Self::Terminate { .. } => "terminate",
+            Self::StartChild { .. } => "start_child",
+            Self::Tick => "tick",
+            Self::Overdue { .. } => "overdue",
+            Self::Unyielding { .. } => "unyielding",
+        }
+    }
+}
+
+/// A verb with its place in the trace.
+pub(crate) struct SupervisorMessage {
+    header: Header,
+    verb: Verb,
+}
+
+impl SupervisorMessage {
+    pub(crate) fn new(header: Header, verb: Verb) -> Self {
+        Self { header, verb }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct SupervisorArgs {
+    pub(crate) system: ActorSystem,
+    pub(crate) node: Arc<Node>,
+    pub(crate) policy: SupervisorPolicy,
+    pub(crate) children: Vec<ChildSpec>,
+}
+
+struct Child {
+    spec: ChildSpec,
+    actor: Option<(ActorCell, Incarnation)>,
+    /// What to call the coming end: the framework says `killed` for all of these.
+    cause: Option<ExitReason>,
+    ever_started: bool,
+    planned: bool,
+}
+
+pub(crate) struct SupervisorState {
+    system: ActorSystem,
+    node: Arc<Node>,
+    machine: Machine,
+    children: HashMap<ChildKey, Child>,
+    by_actor: HashMap<ActorId, (ChildKey, Incarnation)>,
+    epoch: Instant,
+    for_good: bool,
+    /// The first start is under way: no news of a child's end can arrive before it is over.
+    booting: bool,
+    boot_failure: Option<String>,
+    start_reply: Option<(ChildKey, oneshot::Sender<Option<u64>>)>,
+}
+
+pub(crate) struct Supervisor;
+
+impl ractor::Actor for Supervisor {
+    type Msg = SupervisorMessage;
+    type State = SupervisorState;
+    type Arguments = SupervisorArgs;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        args: SupervisorArgs,
+    ) -> Result<SupervisorState, ActorProcessingErr> {
+        let mut state = SupervisorState::new(args);
+        state.step(&myself, Input::Boot).await;
+        state.booting = false;
+        if let Some(failure) = state.boot_failure.take() {
+            return Err(failure.into());
+        }
+        *state.node.control.lock() = Some(myself);
+        Ok(state)
+    }
+
+    async fn post_start(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        state.schedule_tick(&myself);
+        Ok(())
+    }
+
+    async fn handle(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        message: SupervisorMessage,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        let SupervisorMessage { header, verb } = message;
+        let ring = Arc::clone(&state.system.0.ring);
+        let mut record = Record::open(&header, state.node.no, verb.kind());
+        record.started_ns = ring.now_ns();
+        let scope = super::trace::Scope { context: header.context, actor: state.node.no };
+        super::trace::in_scope(scope, state.carry_out(&myself, verb)).await;
+        (record.ended_ns, record.outcome) = (ring.now_ns(), Outcome::Ok);
+        ring.write(record);
+        Ok(())
+    }
+
+    async fn handle_supervisor_evt(
+        &self,
+        myself: ActorRef<SupervisorMessage>,
+        event: SupervisionEvent,
+        state: &mut SupervisorState,
+    ) -> Result<(), ActorProcessingErr> {
+        let (actor, reason) = match event {
+            SupervisionEvent::ActorTerminated(actor, _, reason) => (actor, exit_reason(reason.as_deref())),
+            SupervisionEvent::ActorFailed(actor, error) => (actor, ExitReason::Crashed(error.to_string())),
+            SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
+        };
+        if let Some((key, incarnation)) = state.by_actor.remove(&actor.get_id()) {
+            state.child_ended(&myself, key, incarnation, reason).await;
+        }
+        Ok(())
+    }
+}
+
+/// The framework's words for an end, as OTP's.
+fn exit_reason(text: Option<&str>) -> ExitReason {
+    match text {
+        None => ExitReason::Normal,
+        Some(text) if text.starts_with(SHUTDOWN) => ExitReason::Shutdown,
+        Some("killed" | "actor_task_cancelled") => ExitReason::Killed,
+        Some(other) => ExitReason::Crashed(other.to_owned()),
+    }
+}
+
+impl SupervisorState {
+    fn new(args: SupervisorArgs) -> Self {
+        let machine = Machine::new(args.policy, args.children.iter().map(|child| child.policy));
+        let children =
+            machine.children().zip(args.children).map(|(key, spec)| (key, Child::new(spec))).collect();
+        Self {
+            system: args.system,
+            node: args.node,
+            machine,
+            children,
+            by_actor: HashMap::new(),
+            epoch: Instant::now(),
+            for_good: false,
+            booting: true,
+            boot_failure: None,
+            start_reply: None,
+        }
+    }
+
+    async fn carry_out(&mut self, myself: &ActorRef<SupervisorMessage>, verb: Verb) {
+        match verb {
+            Verb::Shutdown { for_good } => {
+                self.for_good = for_good;
+                self.step(myself, Input::Shutdown).await;
+            }
+            Verb::Kill { child, reply } => {
+                let killed = self.key_of(child).and_then(|key| self.kill(myself, key, ExitReason::Killed));
+                let _ = reply.send(killed);
+            }
+            Verb::Restart { child, why, reply } => {
+                let running = self.key_of(child).and_then(|key| Some((key, self.machine.running(key)?)));
+                let _ = reply.send(running.map(|(_, incarnation)| incarnation));
+                if let Some((key, _)) = running {
+                    self.planned_restart(myself, key, why).await;
+                }
+            }
+            Verb::Terminate { child, reply } => {
+                let key = self.key_of(child);
+                let running = key.and_then(|key| self.machine.running(key));
+                let _ = reply.send(running);
+                if let Some(key) = key {
+                    self.close_mailbox(key);
+                    self.step(myself, Input::Terminate(key)).await;
+                }
+            }
+            Verb::StartChild { spec, reply } => {
+                let key = self.machine.add(spec.policy);
+                self.children.insert(key, Child::new(*spec));
+                self.start_reply = Some((key, reply));
+                self.step(myself, Input::Start(key)).await;
+            }
+            Verb::Tick => {
+                self.look_after(myself);
+                self.schedule_tick(myself);
+            }
+            Verb::Overdue { key, incarnation } => {
+                if self.is_current(key, incarnation) {
+                    self.kill(myself, key, ExitReason::Killed);
+                }
+            }
+            Verb::Unyielding { key, incarnation } => self.report_spinning(key, incarnation),
+        }
+    }
+
+    async fn planned_restart(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        key: ChildKey,
+        why: PlannedRestart,
+    ) {
+        if let Some(child) = self.children.get_mut(&key) {
+            child.planned = true;
+            self.system.0.events.publish(&child.spec.node.name, Happening::PlannedRestart { why });
+        }
+        self.step(myself, Input::Restart(key)).await;
+    }
+
+    /// Puts one input to the machine and does what it says, until it waits for something.
+    async fn step(&mut self, myself: &ActorRef<SupervisorMessage>, input: Input) {
+        let mut commands: VecDeque<Command> = self.machine.step(self.epoch.elapsed(), input).into();
+        while let Some(command) = commands.pop_front() {
+            match command {
+                Command::Start(key, incarnation) => {
+                    let answer = self.start(myself, key, incarnation).await;
+                    commands.extend(self.machine.step(self.epoch.elapsed(), answer));
+                }
+                Command::Stop(key, incarnation) if self.booting => {
+                    let answer = self.stop_and_wait(key, incarnation).await;
+                    commands.extend(self.machine.step(self.epoch.elapsed(), answer));
+                }
+                Command::Stop(key, incarnation) => self.stop(myself, key, incarnation),
+                Command::Forget(key) => self.forget(key),
+                Command::Exit(ending) => self.exit(myself, ending),
+            }
+        }
+    }
+
+    async fn start(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        key: ChildKey,
+        incarnation: Incarnation,
+    ) -> Input {
+        let Some(child) = self.children.get_mut(&key) else {
+            return Input::StartFailed(key, ExitReason::StartFailed("it is not known".into()));
+        };
+        let starting = (child.spec.start)(myself.get_cell(), incarnation);
+        let deadline = self.system.0.timing.start_deadline;
+        let started = match tokio::time::timeout(deadline, starting).await {
+            Ok(started) => started,
+            Err(_) => Err(format!("its initialisation took longer than {deadline:?}")),
+        };
+        match started {
+            Ok(actor) => {
+                self.by_actor.insert(actor.get_id(), (key, incarnation));
+                child.started(&self.system, actor, incarnation);
+                self.answer_start(key, Some(incarnation));
+                Input::Started(key)
+            }
+            Err(error) => {
+                let reason = ExitReason::StartFailed(error);
+                child.ended(&self.system, incarnation, &reason);
+                self.answer_start(key, None);
+                Input::StartFailed(key, reason)
+            }
+        }
+    }
+
+    fn answer_start(&mut self, key: ChildKey, answer: Option<u64>) {
+        if let Some((_, reply)) = self.start_reply.take_if(|(expected, _)| *expected == key) {
+            if answer.is_none() {
+                self.forget(key);
+            }
+            let _ = reply.send(answer);
+        }
+    }
+
+    fn stop(&mut self, myself: &ActorRef<SupervisorMessage>, key: ChildKey, incarnation: Incarnation) {
+        let Some(child) = self.children.get(&key) else { return };
+        let Some((actor, _)) = &child.actor else { return };
+        self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Stopping);
+        match child.spec.shutdown {
+            Shutdown::BrutalKill => actor.kill(),
+            Shutdown::Deadline(deadline) => {
+                actor.stop(Some(SHUTDOWN.to_owned()));
+                self.remind(myself, deadline, Verb::Overdue { key, incarnation });
+            }
+            Shutdown::Infinity => {
+                let control = child.spec.node.control.lock().clone();
+                let header = super::trace::current::header(self.system.0.ring.now_ns());
+                let for_good = self.for_good;
+                let asked =
+                    control.map(|c| c.cast(SupervisorMessage::new(header, Verb::Shutdown { for_good })));
+                if !matches!(asked, Some(Ok(()))) {
+                    actor.stop(Some(SHUTDOWN.to_owned()));
+                }
+            }
+        }
+    }
+
+    /// Ends a child of a supervisor that fails to start.
+    async fn stop_and_wait(&mut self, key: ChildKey, incarnation: Incarnation) -> Input {
+        let answer = Input::Exited(key, incarnation, ExitReason::Shutdown);
+        let Some(child) = self.children.get_mut(&key) else { return answer };
+        let Some((actor, _)) = child.actor.take() else { return answer };
+        self.by_actor.remove(&actor.get_id());
+        let deadline = match child.spec.shutdown {
+            Shutdown::Infinity => None,
+            Shutdown::Deadline(deadline) => Some(deadline),
+            Shutdown::BrutalKill => Some(Duration::ZERO),
+        };
+        let control = child.spec.node.control.lock().clone();
+        match control {
+            Some(control) => {
+                let header = super::trace::current::header(self.system.0.ring.now_ns());
+                // One that cannot be reached has ended already, and the wait is over at once.
+                let _ = control.cast(SupervisorMessage::new(header, Verb::Shutdown { for_good: false }));
+            }
+            None => actor.stop(Some(SHUTDOWN.to_owned())),
+        }
+        if actor.wait(deadline).await.is_err() {
+            actor.kill();
+        }
+        child.ended(&self.system, incarnation, &ExitReason::Shutdown);
+        answer
+    }
+
+    fn kill(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        key: ChildKey,
+        cause: ExitReason,
+    ) -> Option<Incarnation> {
+        let child = self.children.get_mut(&key)?;
+        let (actor, incarnation) = child.actor.as_ref()?;
+        let incarnation = *incarnation;
+        child.cause.get_or_insert(cause);
+        actor.kill();
+        if let Some(mailbox) = child.spec.node.mailbox.get() {
+            mailbox.cut_off();
+        }
+        let grace = self.system.0.timing.kill_grace;
+        self.remind(myself, grace, Verb::Unyielding { key, incarnation });
+        Some(incarnation)
+    }
+
+    async fn child_ended(
+        &mut self,
+        myself: &ActorRef<SupervisorMessage>,
+        key: ChildKey,
+        incarnation: Incarnation,
+        reason: ExitReason,
+    ) {
+        let Some(child) = self.children.get_mut(&key) else { return };
+        child.actor = None;
+        let reason = child.cause.take().filter(|_| reason == ExitReason::Killed).unwrap_or(reason);
+        child.ended(&self.system, incarnation, &reason);
+        self.step(myself, Input::Exited(key, incarnation, reason)).await;
+        self.settle(key);
+    }
+
+    /// After a decision: a child that is down and will not be started again is stopped.
+    fn settle(&self, key: ChildKey) {
+        let Some(child) = self.children.get(&key).filter(|child| child.actor.is_none()) else { return };
+        let stays_down = !self.machine.is_ending() && !self.machine.is_coming_back(key);
+        if stays_down && child.spec.node.state().phase == Phase::Restarting {
+            self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Stopped);
+            self.close_mailbox(key);
+        }
+    }
+
+    fn forget(&mut self, key: ChildKey) {
+        if let Some(child) = self.children.remove(&key) {
+            if let Some(mailbox) = child.spec.node.mailbox.get() {
+                mailbox.close();
+            }
+            self.system.0.tree.remove(child.spec.node.no);
+        }
+    }
+
+    fn exit(&mut self, myself: &ActorRef<SupervisorMessage>, ending: Ending) {
+        let text = match ending {
+            Ending::Asked => SHUTDOWN.to_owned(),
+            Ending::AutoShutdown => format!("{SHUTDOWN}: its significant children have ended"),
+            Ending::IntensityReached => {
+                let restarts = self.machine.recent_restarts(self.epoch.elapsed());
+                self.system.0.events.publish(&self.node.name, Happening::Escalated { restarts });
+                format!("{SHUTDOWN}: {restarts} restarts within its period")
+            }
+            Ending::BootFailed(key, reason) => {
+                let name =
+                    self.children.get(&key).map(|child| child.spec.name().to_owned()).unwrap_or_default();
+                self.boot_failure = Some(format!("`{name}` {reason}"));
+                return;
+            }
+        };
+        if self.for_good {
+            self.children.values().filter_map(|child| child.spec.node.mailbox.get()).for_each(|m| m.close());
+        }
+        *self.node.control.lock() = None;
+        myself.stop(Some(text));
+    }
+
+    fn close_mailbox(&self, key: ChildKey) {
+        if let Some(mailbox) = self.children.get(&key).and_then(|child| child.spec.node.mailbox.get()) {
+            mailbox.close();
+        }
+    }
+
+    /// Looks for silence among the workers, and asks each for its next sign of life.
+    fn look_after(&mut self, myself: &ActorRef<SupervisorMessage>) {
+        let mut hung = Vec::new();
+        for (key, child) in &self.children {
+            let (Some(interval), Some(_)) = (child.spec.node.heartbeat, &child.actor) else { continue };
+            let (Some(mailbox), None) = (child.spec.node.mailbox.get(), &child.cause) else { continue };
+            let vitals = mailbox.vitals();
+            let silent = vitals.last_beat.elapsed();
+            match liveness::judge(silent, interval) {
+                Verdict::Probe => mailbox.probe(),
+                Verdict::Hung => hung.push((*key, silent, vitals.current.map(|(kind, _)| kind))),
+            }
+        }
+        for (key, silent, handling) in hung {
+            if let Some(child) = self.children.get(&key) {
+                let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
+                self.system.0.events.publish(&child.spec.node.name, Happening::Hung { silent_ms, handling });
+                self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Hung);
+            }
+            self.kill(myself, key, ExitReason::Hung);
+        }
+    }
+
+    fn report_spinning(&self, key: ChildKey, incarnation: Incarnation) {
+        let Some(child) = self.children.get(&key).filter(|_| self.is_current(key, incarnation)) else {
+            return;
+        };
+        let handling = child.spec.node.vitals().and_then(|vitals| vitals.current).map(|(kind, _)| kind);
+        self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Spinning);
+        self.system.0.events.publish(&child.spec.node.name, Happening::Spinning { handling });
+    }
+
+    fn schedule_tick(&self, myself: &ActorRef<SupervisorMessage>) {
+        let intervals = self.children.values().filter_map(|child| child.spec.node.heartbeat);
+        if let Some(shortest) = intervals.min() {
+            self.remind(myself, shortest / liveness::PROBES_PER_INTERVAL, Verb::Tick);
+        }
+    }
+
+    fn remind(&self, myself: &ActorRef<SupervisorMessage>, after: Duration, verb: Verb) {
+        let ring = Arc::clone(&self.system.0.ring);
+        // The timer ends with the supervisor: a message to an ended actor is dropped by the framework.
+        let _detached = myself.send_after(after, move || {
+            SupervisorMessage::new(super::trace::current::header(ring.now_ns()), verb)
+        });
+    }
+
+    fn is_current(&self, key: ChildKey, incarnation: Incarnation) -> bool {
+        self.children.get(&key).and_then(|child| child.actor.as_ref()).is_some_and(|(_, i)| *i == incarnation)
+    }
+
+    fn key_of(&self, no: ActorNo) -> Option<ChildKey> {
+        self.children.iter().find(|(_, child)| child.spec.node.no == no).map(|(key, _)| *key)
+    }
+}
+
+impl Child {
+    fn new(spec: ChildSpec) -> Self {
+        Self { spec, actor: None, cause: None, ever_started: false, planned: false }
+    }
+
+    fn started(&mut self, system: &ActorSystem, actor: ActorCell, incarnation: Incarnation) {
+        self.actor = Some((actor, incarnation));
+        self.cause = None;
+        let again = std::mem::replace(&mut self.ever_started, true);
+        let planned = std::mem::take(&mut self.planned);
+        let mut restarts = 0;
+        system.0.tree.update(&self.spec.node, |state| {
+            let known = state.incarnation > 0;
+            state.incarnation += 1;
+            state.phase = Phase::Running;
+            if (again || known) && !planned {
+                state.restarts += 1;
+            }
+            restarts = state.restarts;
+        });
+        let what = if again {
+            Happening::Restarted { incarnation, restarts }
+        } else {
+            Happening::Started { incarnation }
+        };
+        system.0.events.publish(&self.spec.node.name, what);
+    }
+
+    fn ended(&mut self, system: &ActorSystem, incarnation: Incarnation, reason: &ExitReason) {
+        let node = &self.spec.node;
+        let site = node.mailbox.get().and_then(|mailbox| mailbox.take_crash()).map(Box::new);
+        system.0.tree.update(node, |state| {
+            let stopping = state.phase == Phase::Stopping && !self.planned;
+            state.phase = if stopping { Phase::Stopped } else { Phase::Restarting };
+            state.last_exit = Some((reason.clone(), crate::domain::time::Timestamp::now()));
+        });
+        let what = if reason.is_abnormal() {
+            Happening::Crashed { incarnation, reason: reason.clone(), site }
+        } else {
+            Happening::Stopped { reason: reason.clone() }
+        };
+        system.0.events.publish(&node.name, what);
+    }
+}

@@ -1,0 +1,290 @@
+//! The picture of the supervision tree: written by supervisors, read by anyone, without a message.
+//!
+//! Invariant: there is no second copy of who supervises whom. A status is derived from what happened to
+//! the actor and from its mailbox, never from what the actor says of itself.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::{Mutex, RwLock};
+use ractor::ActorRef;
+use serde::Serialize;
+use tokio::time::Instant;
+
+use super::mailbox::{Inspect, Vitals};
+use super::policy::ExitReason;
+use super::supervisor::SupervisorMessage;
+use super::trace::ActorNo;
+use crate::domain::time::Timestamp;
+
+/// Where an actor is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Its first start is under way or still to come.
+    Starting,
+    /// It is up.
+    Running,
+    /// It ended and is to be started again.
+    Restarting,
+    /// It has been asked to end.
+    Stopping,
+    /// It has ended for good, or until someone starts it.
+    Stopped,
+    /// It gave no sign of life and is being killed.
+    Hung,
+    /// It was killed and does not yield.
+    Spinning,
+}
+
+/// What is known of one actor.
+pub struct Node {
+    /// Its number.
+    pub no: ActorNo,
+    /// Its name, unique in the system.
+    pub name: Arc<str>,
+    /// How often it must show life; `None` for supervisors.
+    pub heartbeat: Option<Duration>,
+    pub(crate) parent: OnceLock<ActorNo>,
+    pub(crate) children: RwLock<Vec<ActorNo>>,
+    pub(crate) mailbox: OnceLock<Arc<dyn Inspect>>,
+    pub(crate) control: Mutex<Option<ActorRef<SupervisorMessage>>>,
+    state: Mutex<NodeState>,
+}
+
+/// The part of a node that changes.
+#[derive(Debug, Clone)]
+pub struct NodeState {
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Which start is up, or was last.
+    pub incarnation: u64,
+    /// Unplanned restarts since the system began.
+    pub restarts: u64,
+    /// Why it ended last, and when.
+    pub last_exit: Option<(ExitReason, Timestamp)>,
+    /// Since when it is in this phase.
+    pub since: Timestamp,
+}
+
+impl Node {
+    /// A copy of its changing part.
+    #[must_use]
+    pub fn state(&self) -> NodeState {
+        self.state.lock().clone()
+    }
+
+    /// Its mailbox at this moment; `None` for supervisors.
+    #[must_use]
+    pub fn vitals(&self) -> Option<Vitals> {
+        self.mailbox.get().map(|mailbox| mailbox.vitals())
+    }
+
+    /// Who supervises it; `None` for the root.
+    #[must_use]
+    pub fn parent(&self) -> Option<ActorNo> {
+        self.parent.get().copied()
+    }
+
+    /// Whom it supervises, in start order.
+    #[must_use]
+    pub fn children(&self) -> Vec<ActorNo> {
+        self.children.read().clone()
+    }
+}
+
+/// All actors of a system by number and by name.
+#[derive(Default)]
+pub struct Tree {
+    nodes: RwLock<Nodes>,
+    version: AtomicU64,
+}
+
+#[derive(Default)]
+struct Nodes {
+    by_no: HashMap<ActorNo, Arc<Node>>,
+    by_name: HashMap<Arc<str>, ActorNo>,
+    next: u32,
+}
+
+impl Tree {
+    pub(crate) fn insert(&self, name: &str, heartbeat: Option<Duration>) -> Arc<Node> {
+        let mut nodes = self.nodes.write();
+        nodes.next += 1;
+        let no = ActorNo(nodes.next);
+        let node = Arc::new(Node {
+            no,
+            name: Arc::from(name),
+            heartbeat,
+            parent: OnceLock::new(),
+            children: RwLock::default(),
+            mailbox: OnceLock::new(),
+            control: Mutex::new(None),
+            state: Mutex::new(NodeState {
+                phase: Phase::Starting,
+                incarnation: 0,
+                restarts: 0,
+                last_exit: None,
+                since: Timestamp::now(),
+            }),
+        });
+        nodes.by_no.insert(no, Arc::clone(&node));
+        nodes.by_name.insert(Arc::clone(&node.name), no);
+        self.bump();
+        node
+    }
+
+    pub(crate) fn remove(&self, no: ActorNo) {
+        let mut nodes = self.nodes.write();
+        if let Some(node) = nodes.by_no.remove(&no) {
+            if nodes.by_name.get(&node.name) == Some(&no) {
+                nodes.by_name.remove(&node.name);
+            }
+            if let Some(parent) = node.parent().and_then(|parent| nodes.by_no.get(&parent)) {
+                parent.children.write().retain(|child| *child != no);
+            }
+        }
+        drop(nodes);
+        self.bump();
+    }
+
+    pub(crate) fn update(&self, node: &Node, change: impl FnOnce(&mut NodeState)) {
+        let mut state = node.state.lock();
+        let before = state.phase;
+        change(&mut state);
+        if state.phase != before {
+            state.since = Timestamp::now();
+        }
+        drop(state);
+        self.bump();
+    }
+
+    fn bump(&self) {
+        self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Grows with every change of any node: whoever caches a picture compares it.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.version.load(Ordering::Acquire)
+    }
+
+    /// An actor by name.
+    #[must_use]
+    pub fn by_name(&self, name: &str) -> Option<Arc<Node>> {
+        let nodes = self.nodes.read();
+        nodes.by_name.get(name).and_then(|no| nodes.by_no.get(no)).cloned()
+    }
+
+    /// An actor by number.
+    #[must_use]
+    pub fn by_no(&self, no: ActorNo) -> Option<Arc<Node>> {
+        self.nodes.read().by_no.get(&no).cloned()
+    }
+
+    /// The name for a number, for readers of the trace.
+    #[must_use]
+    pub fn name_of(&self, no: ActorNo) -> Arc<str> {
+        self.by_no(no).map_or_else(|| Arc::from("outside"), |node| Arc::clone(&node.name))
+    }
+
+    /// All actors, by number.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<Node>> {
+        let mut all: Vec<_> = self.nodes.read().by_no.values().cloned().collect();
+        all.sort_by_key(|node| node.no);
+        all
+    }
+
+    /// The picture below (and with) an actor.
+    #[must_use]
+    pub fn snapshot(&self, root: ActorNo) -> Option<TreeSnapshot> {
+        let node = self.by_no(root)?;
+        let state = node.state();
+        let children = node.children().into_iter().filter_map(|child| self.snapshot(child)).collect();
+        Some(TreeSnapshot {
+            name: Arc::clone(&node.name),
+            kind: if node.mailbox.get().is_some() { "worker" } else { "supervisor" },
+            phase: state.phase,
+            incarnation: state.incarnation,
+            restarts: state.restarts,
+            last_exit: state.last_exit.map(|(reason, at)| LastExit { reason, at }),
+            since: state.since,
+            mailbox: node.vitals().map(|vitals| MailboxSnapshot::new(&vitals)),
+            children,
+        })
+    }
+}
+
+/// One actor and those below it, at one moment.
+#[derive(Debug, Clone, Serialize)]
+pub struct TreeSnapshot {
+    /// Name.
+    pub name: Arc<str>,
+    /// `supervisor` or `worker`.
+    pub kind: &'static str,
+    /// Where it is in its life.
+    pub phase: Phase,
+    /// Which start.
+    pub incarnation: u64,
+    /// Unplanned restarts.
+    pub restarts: u64,
+    /// Why it ended last.
+    pub last_exit: Option<LastExit>,
+    /// Since when it is in its phase.
+    pub since: Timestamp,
+    /// Its mailbox, for workers.
+    pub mailbox: Option<MailboxSnapshot>,
+    /// Those it supervises, in start order.
+    pub children: Vec<TreeSnapshot>,
+}
+
+/// An end, and when.
+#[derive(Debug, Clone, Serialize)]
+pub struct LastExit {
+    /// Why.
+    #[serde(flatten)]
+    pub reason: ExitReason,
+    /// When.
+    pub at: Timestamp,
+}
+
+/// A mailbox as shown.
+#[derive(Debug, Clone, Serialize)]
+pub struct MailboxSnapshot {
+    /// Messages that wait.
+    pub depth: usize,
+    /// Most that may wait.
+    pub capacity: usize,
+    /// Messages handled.
+    pub handled: u64,
+    /// Whether messages are held back.
+    pub paused: bool,
+    /// Kind of the message being handled.
+    pub handling: Option<&'static str>,
+    /// When it last showed life.
+    pub last_beat_at: Timestamp,
+}
+
+impl MailboxSnapshot {
+    fn new(vitals: &Vitals) -> Self {
+        Self {
+            depth: vitals.depth,
+            capacity: vitals.capacity,
+            handled: vitals.handled,
+            paused: vitals.paused,
+            handling: vitals.current.map(|(kind, _)| kind),
+            last_beat_at: wall(vitals.last_beat),
+        }
+    }
+}
+
+/// A monotonic time of the past as wall-clock time.
+#[must_use]
+pub fn wall(at: Instant) -> Timestamp {
+    let ago = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millis(Timestamp::now().as_millis() - ago)
+}

@@ -1,0 +1,3 @@
+//! The one integration binary: each module holds PAS to a promise from outside.
+
+mod supervision;
