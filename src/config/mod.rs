@@ -151,6 +151,13 @@ pub struct Effective {
     pub origin: Origin,
 }
 
+/// A line as `pas config` shows it: valid TOML with the origin as a comment.
+impl fmt::Display for Effective {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}  # {}", self.key, self.value, self.origin)
+    }
+}
+
 /// The settings make no sense; everything that is wrong, a line each.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration cannot be used:{}", self.lines())]

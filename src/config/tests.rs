@@ -88,7 +88,8 @@ fn later_sources_win_and_are_named() {
     assert_eq!(line("http.port_offset").origin, Origin::Flag("--port-offset"));
     assert_eq!(line("http.idle_timeout_s").origin.to_string(), "PAS_HTTP__IDLE_TIMEOUT_S");
     assert_eq!(line("http.max_connections").origin, Origin::File(sources.file.unwrap(), 3));
-    assert_eq!((&*line("jobs.max_attempts").value, line("jobs.max_attempts").origin), ("4", Origin::Default));
+    assert_eq!(line("jobs.max_attempts").to_string(), "jobs.max_attempts = 4  # default");
+    assert_eq!(line("http.bind").to_string(), "http.bind = \"127.0.0.1\"  # default");
 }
 
 #[test]

@@ -1,0 +1,3 @@
+//! The one integration binary: a module a subject, so that PAS is linked once.
+
+mod tidy;
