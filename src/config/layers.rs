@@ -199,9 +199,10 @@ impl Layers {
         let origin = |key: &str| in_force.get(key).map(|(_, origin)| origin.clone()).unwrap_or_default();
         let table = tree(in_force.iter().map(|(key, (value, _))| (key.as_str(), value)));
         let mut config = Config::deserialize(Value::Table(table)).map_err(|error| broken_defaults(&error))?;
-        problems.extend(
-            limits::disagreements(&config).into_iter().map(|(key, what)| Problem::at(&origin(key), what)),
-        );
+        if problems.is_empty() {
+            let wrong = limits::disagreements(&config).into_iter();
+            problems.extend(wrong.map(|(key, what)| Problem::at(&origin(key), what)));
+        }
         let is_default = |key: &str| origin(key) == Origin::Default;
         if let Err((key, what)) = make_absolute(&mut config, is_default("agents.folder")) {
             problems.push(Problem::at(&origin(key), what));
