@@ -3,6 +3,8 @@
 //! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
 //! `cli` → `http` → `actors` → `supervision` → `store`, `skills` → `domain`.
 
+pub mod cli;
+pub mod config;
 pub mod domain;
 pub mod skills;
 pub mod supervision;

@@ -1,1 +1,3 @@
+//! The `pas` binary: hands the command line to the library.
+
 fn main() {}

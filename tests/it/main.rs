@@ -1,3 +1,4 @@
 //! The one integration binary: each module holds PAS to a promise from outside.
 
 mod supervision;
+mod tidy;

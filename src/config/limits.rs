@@ -1,0 +1,125 @@
+//! Every bound on a setting, and how settings must agree with one another.
+//!
+//! The one place where values are judged. Invariant: every integer key of `config/pas.toml` has exactly
+//! one row in [`BOUNDS`] (a test counts them).
+
+use std::path::Path;
+
+use super::Config;
+
+/// Services take ports from 6100 on, model services up to here (`port_offset` comes on top).
+const HIGHEST_SERVICE_PORT: i64 = 8_199;
+/// A day: longer waits of a daemon are mistakes in the unit.
+const DAY_S: i64 = 86_400;
+const HOUR_S: i64 = 3_600;
+const KIB: i64 = 1_024;
+const GIB: i64 = KIB * KIB * KIB;
+/// Shortest token accepted beyond loopback: 16 random characters cannot be guessed over a network.
+const MIN_TOKEN_CHARS: usize = 16;
+
+/// Smallest and largest value of an integer key, and why it ends there.
+pub(super) struct Bound {
+    pub(super) key: &'static str,
+    min: i64,
+    max: i64,
+    reason: &'static str,
+}
+
+const fn bound(key: &'static str, min: i64, max: i64, reason: &'static str) -> Bound {
+    Bound { key, min, max, reason }
+}
+
+pub(super) const BOUNDS: &[Bound] = &[
+    bound("http.port_offset", 0, 65_535 - HIGHEST_SERVICE_PORT, "the ports must stay below 65536"),
+    bound("http.max_connections", 1, 65_536, "each takes a file descriptor and some 16 KiB"),
+    bound("http.max_body_bytes", KIB, GIB, "bodies are held in memory"),
+    bound("http.header_timeout_ms", 100, 60_000, "a slow link needs tenths of a second, not minutes"),
+    bound("http.idle_timeout_s", 1, HOUR_S, "idle connections use up max_connections"),
+    bound("http.body_timeout_s", 1, HOUR_S, "slow bodies use up max_connections"),
+    bound("http.shutdown_grace_s", 0, 600, "service managers kill after minutes"),
+    bound("supervision.intensity", 0, 10_000, "more restarts than that is never giving up"),
+    bound("supervision.period_s", 1, DAY_S, "restarts are counted within one run"),
+    bound("supervision.shutdown_deadline_s", 0, 600, "service managers kill after minutes"),
+    bound("supervision.start_deadline_s", 1, 600, "a start that takes longer hangs"),
+    bound("supervision.mailbox_capacity", 1, 1_048_576, "waiting messages are held in memory"),
+    bound("supervision.heartbeat_interval_s", 0, HOUR_S, "a hang must be seen while someone waits"),
+    bound("supervision.hang_factor", 2, 100, "below two intervals one late beat is a death"),
+    bound("trace.ring_records", 1_024, 16_777_216, "72 bytes each: up to 1.1 GiB"),
+    bound("trace.frozen_spans", 1, 65_536, "they are written in one transaction"),
+    bound("trace.otlp.interval_ms", 100, 60_000, "the ring must not run over between two exports"),
+    bound("store.backups", 1, 1_000, "each is a whole copy of the database"),
+    bound("jobs.threads", 0, 1_024, "each takes a stack"),
+    bound("jobs.step_soft_timeout_s", 1, DAY_S, "a step that runs for days hangs"),
+    bound("jobs.step_hard_timeout_s", 1, 7 * DAY_S, "a step that runs for weeks hangs"),
+    bound("jobs.max_attempts", 1, 100, "retries repeat the work and its costs"),
+    bound("jobs.backoff_base_ms", 1, 60_000, "it doubles with every retry"),
+    bound("jobs.backoff_max_s", 1, HOUR_S, "someone waits for the job"),
+    bound("jobs.max_queued", 1, 1_000_000, "queued jobs are listed and searched"),
+    bound("ingest.max_file_bytes", KIB, GIB, "a document is held in memory whole"),
+    bound("ingest.max_files", 1, 100_000_000, "every file has a row in the audit"),
+    bound("ingest.near_duplicate_percent", 1, 100, "it is a percentage"),
+    bound("ingest.boilerplate_percent", 1, 100, "it is a percentage"),
+    bound("registry.sweep_s", 1, HOUR_S, "expired services must be announced in time"),
+];
+
+/// What is wrong with a single integer, if anything.
+pub(super) fn out_of_range(key: &str, value: i64) -> Option<String> {
+    let bound = BOUNDS.iter().find(|bound| bound.key == key)?;
+    let Bound { min, max, reason, .. } = bound;
+    (value < *min || value > *max).then(|| format!("`{key}` is {value}, must be {min} to {max}: {reason}"))
+}
+
+/// What is wrong with the settings together: the key to look at, and why.
+pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
+    let mut found = Vec::new();
+    let mut check = |wrong: bool, key, what: &dyn Fn() -> String| {
+        if wrong {
+            found.push((key, what()));
+        }
+    };
+    let Config { http, trace, store, jobs, .. } = config;
+    check(!http.bind.is_loopback() && http.token.is_none(), "http.bind", &|| {
+        format!(
+            "`http.bind` is {}, which other machines can reach, so a token is needed: \
+             set PAS_HTTP__TOKEN to at least {MIN_TOKEN_CHARS} random characters, or bind to 127.0.0.1",
+            http.bind
+        )
+    });
+    let token_chars = http.token.as_ref().map(|token| token.expose().chars().count());
+    check(token_chars.is_some_and(|chars| chars < MIN_TOKEN_CHARS), "http.token", &|| {
+        format!("`http.token` is too short: give at least {MIN_TOKEN_CHARS} random characters")
+    });
+    check(
+        trace.otlp.endpoint.as_deref().is_some_and(|url| !is_http_url(url)),
+        "trace.otlp.endpoint",
+        &|| "`trace.otlp.endpoint` must be like \"http://127.0.0.1:4318\" (plain http, no spaces)".into(),
+    );
+    check(!is_bare_name(&store.file), "store.file", &|| {
+        "`store.file` must be a bare file name; its folder is `daemon.data_dir`".into()
+    });
+    check(jobs.step_soft_timeout >= jobs.step_hard_timeout, "jobs.step_soft_timeout_s", &|| {
+        format!(
+            "`jobs.step_soft_timeout_s` is {}, must be below `jobs.step_hard_timeout_s`, which is {}",
+            jobs.step_soft_timeout.as_secs(),
+            jobs.step_hard_timeout.as_secs()
+        )
+    });
+    check(jobs.backoff_base > jobs.backoff_max, "jobs.backoff_base_ms", &|| {
+        format!(
+            "`jobs.backoff_base_ms` is {}, must not exceed `jobs.backoff_max_s`, which is {}",
+            jobs.backoff_base.as_millis(),
+            jobs.backoff_max.as_secs()
+        )
+    });
+    found
+}
+
+fn is_http_url(url: &str) -> bool {
+    url.strip_prefix("http://").is_some_and(|rest| {
+        !rest.is_empty() && !rest.starts_with(['/', ':']) && !rest.contains(char::is_whitespace)
+    })
+}
+
+fn is_bare_name(name: &str) -> bool {
+    Path::new(name).file_name().is_some_and(|last| last == name) && !name.contains(['/', '\\'])
+}

@@ -1,0 +1,237 @@
+//! The layers over one another, and the exact words for every kind of mistake.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn with_file(toml: &str) -> (tempfile::TempDir, Sources) {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("my.toml"), toml).unwrap();
+    let sources = Sources { file: Some(dir.path().join("my.toml")), ..Sources::default() };
+    (dir, sources)
+}
+
+fn env(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+    pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+}
+
+/// The problems, with the temporary folder cut from their places.
+fn problems(sources: &Sources) -> Vec<String> {
+    let folder = sources.file.as_deref().and_then(Path::parent).map(|dir| format!("{}/", dir.display()));
+    let problems = Config::load(sources).unwrap_err().problems;
+    problems.iter().map(|p| p.to_string().replace(folder.as_deref().unwrap_or("\0"), "")).collect()
+}
+
+fn file_problems(toml: &str) -> Vec<String> {
+    let (_dir, sources) = with_file(toml);
+    problems(&sources)
+}
+
+fn env_problems(pairs: &[(&str, &str)]) -> Vec<String> {
+    problems(&Sources { env: env(pairs), ..Sources::default() })
+}
+
+#[test]
+fn the_defaults_are_complete_valid_and_within_their_bounds() {
+    let config = Config::load(&Sources::default()).unwrap();
+    assert!(config.http.bind.is_loopback());
+    assert_eq!(config.http.token, None);
+    assert_eq!(config.trace.otlp.endpoint, None);
+    assert_eq!(config.supervision.heartbeat_interval, None);
+    assert_eq!(config.jobs.max_attempts.get(), 4);
+    assert!(config.daemon.workdir.is_absolute());
+    assert_eq!(config.daemon.data_dir, config.daemon.workdir.join(".pas"));
+    for Effective { key, value, origin } in config.explain() {
+        assert_eq!(*origin, Origin::Default);
+        if let Ok(number) = value.parse() {
+            assert_eq!(limits::out_of_range(key, number), None);
+        }
+    }
+}
+
+#[test]
+fn every_integer_has_one_bound_and_every_key_a_comment() {
+    let config = Config::load(&Sources::default()).unwrap();
+    let is_integer = |line: &&Effective| line.value.parse::<i64>().is_ok();
+    let integers: Vec<&str> = config.explain().iter().filter(is_integer).map(|line| &*line.key).collect();
+    let mut bounded: Vec<&str> = limits::BOUNDS.iter().map(|bound| bound.key).collect();
+    bounded.sort_unstable();
+    assert_eq!(integers, bounded);
+
+    let (mut comment, mut keys) = (String::new(), 0);
+    let mut above = "";
+    for line in DEFAULTS.lines() {
+        if line.starts_with('#') {
+            comment = if above.starts_with('#') { comment + line } else { line.to_owned() };
+        } else if let Some((key, _)) = line.split_once(" = ") {
+            let explained = above.starts_with('#') || comment.contains(&format!("`{key}`"));
+            assert!(explained, "`{key}` needs a comment above it, or to be named in the one above its group");
+            keys += 1;
+        }
+        above = line;
+    }
+    assert_eq!(keys, config.explain().len());
+}
+
+#[test]
+fn later_sources_win_and_are_named() {
+    let (_dir, mut sources) = with_file("[http]\nport_offset = 1\nmax_connections = 7\nidle_timeout_s = 9\n");
+    sources.env = env(&[("PAS_HTTP__PORT_OFFSET", "2"), ("PAS_HTTP__IDLE_TIMEOUT_S", "8"), ("HOME", "x")]);
+    sources.flags.port_offset = Some(3);
+    let config = Config::load(&sources).unwrap();
+    assert_eq!(config.http.port_offset, 3);
+    assert_eq!(config.http.idle_timeout.as_secs(), 8);
+    assert_eq!(config.http.max_connections.get(), 7);
+    let line = |key: &str| config.explain().iter().find(|line| line.key == key).unwrap().clone();
+    assert_eq!(line("http.port_offset").origin, Origin::Flag("--port-offset"));
+    assert_eq!(line("http.idle_timeout_s").origin.to_string(), "PAS_HTTP__IDLE_TIMEOUT_S");
+    assert_eq!(line("http.max_connections").origin, Origin::File(sources.file.unwrap(), 3));
+    assert_eq!(line("jobs.max_attempts").to_string(), "jobs.max_attempts = 4  # default");
+    assert_eq!(line("http.bind").to_string(), "http.bind = \"127.0.0.1\"  # default");
+}
+
+#[test]
+fn a_file_in_the_working_directory_is_found_and_may_be_missing() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut sources = Sources { look_for_file: true, ..Sources::default() };
+    sources.env = vec![("PAS_DAEMON__WORKDIR".into(), dir.path().into())];
+    assert_eq!(Config::load(&sources).unwrap().jobs.max_queued.get(), 1_000);
+    std::fs::write(dir.path().join(FILE_NAME), "jobs.max_queued = 5").unwrap();
+    let config = Config::load(&sources).unwrap();
+    assert_eq!(config.jobs.max_queued.get(), 5);
+    assert_eq!(config.store_file(), dir.path().join(".pas/pas.redb"));
+    let named = Sources { file: Some("no/such.toml".into()), ..Sources::default() };
+    let words = problems(&named).join("");
+    assert!(words.contains("cannot be read"), "{words}");
+}
+
+#[test]
+fn what_does_not_exist_is_refused_with_its_line_and_the_nearest_name() {
+    assert_eq!(
+        file_problems(
+            "[http]\nbind = \"::1\"\nprot_offset = 1\n\n[htp]\n[jobs]\nworkdir = \"x\"\nzzzzzz = 1\n"
+        ),
+        [
+            "my.toml:3: there is no key `http.prot_offset`; did you mean `http.port_offset`?",
+            "my.toml:5: there is no section `htp`; did you mean `http`?",
+            "my.toml:7: there is no key `jobs.workdir`; did you mean `daemon.workdir`?",
+            "my.toml:8: there is no key `jobs.zzzzzz`; `pas config` lists all there are",
+        ]
+    );
+    assert_eq!(file_problems("http = 1\n"), ["my.toml:1: `http` is a section, write [http]"]);
+    assert_eq!(
+        env_problems(&[("PAS_HTTP_PORT_OFFSET", "1"), ("PAS_http__bind", "::1")]),
+        [
+            "PAS_HTTP_PORT_OFFSET: there is no such setting; did you mean PAS_HTTP__PORT_OFFSET?",
+            "PAS_http__bind: there is no such setting; did you mean PAS_HTTP__BIND?",
+        ]
+    );
+}
+
+#[test]
+fn wrong_types_and_ranges_are_refused_where_they_stand() {
+    assert_eq!(
+        file_problems(
+            "[http]\nport_offset = \"1\"\nbind = \"localhost\"\nmax_connections = 0\n\
+             [log]\nformat = \"yaml\"\n[ingest]\ndeny_licences = [1]\n[store.file]\nx = 1\n"
+        ),
+        [
+            "my.toml:2: `http.port_offset` must be an integer, found a string",
+            "my.toml:3: `http.bind`: invalid IP address syntax",
+            "my.toml:4: `http.max_connections` is 0, must be 1 to 65536: \
+             each takes a file descriptor and some 16 KiB",
+            "my.toml:6: `log.format`: unknown variant `yaml`, expected `text` or `json`",
+            "my.toml:8: `ingest.deny_licences`: invalid type: integer `1`, expected a string",
+            "my.toml:9: `store.file` must be a string, found a table",
+        ]
+    );
+    assert_eq!(
+        env_problems(&[("PAS_HTTP__PORT_OFFSET", "many"), ("PAS_JOBS__THREADS", "-1")]),
+        [
+            "PAS_HTTP__PORT_OFFSET: `http.port_offset` must be an integer, found `many`",
+            "PAS_JOBS__THREADS: `jobs.threads` is -1, must be 0 to 1024: each takes a stack",
+        ]
+    );
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_its_line() {
+    let words = file_problems("[http]\nbind = ::1\n").join("");
+    assert!(words.starts_with("my.toml:2: not TOML: "), "{words}");
+    assert_eq!(
+        file_problems("[log]\nlevel = 'info'\nlevel = 'warn'\n"),
+        ["my.toml:3: not TOML: duplicate key"]
+    );
+}
+
+#[test]
+fn settings_must_agree_with_one_another() {
+    let reachable = Sources { env: env(&[("PAS_HTTP__BIND", "0.0.0.0")]), ..Sources::default() };
+    assert_eq!(
+        problems(&reachable),
+        ["PAS_HTTP__BIND: `http.bind` is 0.0.0.0, which other machines can reach, so a token is needed: \
+          set PAS_HTTP__TOKEN to at least 16 random characters, or bind to 127.0.0.1"]
+    );
+    assert_eq!(
+        file_problems(
+            "[jobs]\nstep_soft_timeout_s = 60\nstep_hard_timeout_s = 60\nbackoff_max_s = 1\n\
+             backoff_base_ms = 2000\n[trace]\notlp.endpoint = \"https://x\"\n[store]\nfile = \"../x\"\n\
+             [agents]\nfolder = \"none/such\"\n[http]\ntoken = \"short\"\n"
+        )
+        .iter()
+        .map(|line| line.split(',').next().unwrap().split(": no folder").next().unwrap())
+        .collect::<Vec<_>>(),
+        [
+            "my.toml:13: `http.token` is too short: give at least 16 random characters",
+            "my.toml:7: `trace.otlp.endpoint` must be like \"http://127.0.0.1:4318\" (plain http",
+            "my.toml:9: `store.file` must be a bare file name; its folder is `daemon.data_dir`",
+            "my.toml:2: `jobs.step_soft_timeout_s` is 60",
+            "my.toml:5: `jobs.backoff_base_ms` is 2000",
+            "my.toml:11: `agents.folder`",
+        ]
+    );
+}
+
+#[test]
+fn a_secret_is_never_shown() {
+    let token = "0123456789abcdef";
+    let sources = Sources {
+        env: env(&[("PAS_HTTP__BIND", "0.0.0.0"), ("PAS_HTTP__TOKEN", token)]),
+        ..Sources::default()
+    };
+    let config = Config::load(&sources).unwrap();
+    assert_eq!(config.http.token.as_ref().unwrap().expose(), token);
+    assert!(!format!("{config:?}").contains(token));
+    let shown = config.explain().iter().find(|line| line.key == "http.token").unwrap();
+    assert_eq!(shown.value, "\"***\"");
+}
+
+#[test]
+fn lists_from_the_environment_are_toml() {
+    let sources =
+        Sources { env: env(&[("PAS_INGEST__DENY_LICENCES", r#"["MIT", "0BSD"]"#)]), ..Sources::default() };
+    assert_eq!(Config::load(&sources).unwrap().ingest.deny_licences, ["MIT", "0BSD"]);
+    assert_eq!(
+        env_problems(&[("PAS_INGEST__DENY_LICENCES", "MIT")]),
+        ["PAS_INGEST__DENY_LICENCES: `ingest.deny_licences` must be a list, found `MIT`"]
+    );
+}
+
+proptest! {
+    /// Whatever stands in the file: a configuration or problems that name the file, never a panic.
+    #[test]
+    fn any_file_is_read_or_refused(
+        section in "(http|jobs|daemon|trace\\.otlp|x)", key in "(bind|token|threads|workdir|interval_ms|y)",
+        value in "(-?[0-9]{1,20}|\"[ -!#-\\[\\]-~]{0,9}\"|\\[\\]|true|1\\.5|nan|1979-05-27|\\{a=1\\}|[ -~]{0,9})",
+    ) {
+        let (_dir, sources) = with_file(&format!("[{section}]\n{key} = {value}\n"));
+        if let Err(error) = Config::load(&sources) {
+            prop_assert!(!error.problems.is_empty());
+            for problem in &error.problems {
+                prop_assert!(problem.place.contains("my.toml:"), "{}", problem);
+            }
+        }
+    }
+}
