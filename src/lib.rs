@@ -4,5 +4,6 @@
 //! `cli` → `http` → `actors` → `supervision` → `store`, `skills` → `domain`.
 
 pub mod domain;
+pub mod roster;
 pub mod skills;
 pub mod supervision;

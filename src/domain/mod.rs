@@ -3,8 +3,10 @@
 //! Owns ids, trace contexts, artifacts, job cards and the job state machine. Invariant: no I/O, no
 //! async, no actor framework; everything here can be tested with values alone.
 
+pub mod agent;
 pub mod artifact;
 pub mod ids;
 pub mod json;
+pub mod roster;
 pub mod time;
 pub mod trace;
