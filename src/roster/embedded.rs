@@ -10,6 +10,7 @@ const FOLDERS: [&str; 3] = ["coordinator", "system", "execution"];
 #[derive(Embed)]
 #[folder = "agents/"]
 #[include = "*.md"]
+#[exclude = "README.md"]
 struct Files;
 
 /// The definitions that come with the program, and those of them that do not parse (a test sees to it

@@ -27,6 +27,9 @@ pub fn read_folder(folder: &Path) -> (Vec<AgentDefinition>, Vec<Refusal>) {
     if matches!(folder.try_exists(), Ok(false)) {
         return (definitions, refusals);
     }
+    if folder.is_file() {
+        return (definitions, vec![refusal(folder, "is no folder")]);
+    }
     let walk = WalkDir::new(folder).max_depth(MAX_FOLDER_DEPTH).sort_by_file_name();
     let mut taken = 0;
     for entry in walk.into_iter().filter_entry(|entry| entry.depth() == 0 || !is_hidden(entry)) {

@@ -46,7 +46,7 @@ pub(super) struct FrontMatter {
     tier: Option<Tier>,
     mode: Option<Mode>,
     parent: Option<Spanned<AgentName>>,
-    capabilities: Option<Spanned<Vec<Capability>>>,
+    capabilities: Option<Spanned<Vec<Spanned<Capability>>>>,
     transports: Option<Spanned<Vec<Transport>>>,
     rights: Option<Rights>,
     token_budget: Option<TokenBudget>,
@@ -154,20 +154,22 @@ fn parent(role: Role, written: Option<AgentName>) -> Option<AgentName> {
 fn capabilities(
     name: &AgentName,
     name_line: u32,
-    written: Option<Spanned<Vec<Capability>>>,
+    written: Option<Spanned<Vec<Spanned<Capability>>>>,
 ) -> Result<Vec<Capability>, Complaint> {
     let Some(written) = written else {
         let own = Capability::new(name.as_str().replace('-', "_"));
         return own.map(|own| vec![own]).map_err(|reason| (name_line, reason));
     };
-    let line = line_of(written.referenced);
     if written.value.is_empty() {
-        return Err((line, "capabilities is empty: name at least one, or leave the field out".to_owned()));
+        let reason = "capabilities is empty: name at least one, or leave the field out".to_owned();
+        return Err((line_of(written.referenced), reason));
     }
     let mut seen = BTreeSet::new();
-    match written.value.iter().find(|capability| !seen.insert(*capability)) {
-        Some(twice) => Err((line, format!("capability `{twice}` is listed twice"))),
-        None => Ok(written.value),
+    match written.value.iter().find(|capability| !seen.insert(&capability.value)) {
+        Some(twice) => {
+            Err((line_of(twice.referenced), format!("capability `{}` is listed twice", twice.value)))
+        }
+        None => Ok(written.value.into_iter().map(|capability| capability.value).collect()),
     }
 }
 

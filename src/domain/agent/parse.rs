@@ -4,6 +4,7 @@
 //! those of the file; a byte-order mark and either kind of line end are taken; the YAML is read under
 //! a budget and without aliases, so that no file can cost more than its size. Never panics.
 
+use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
 use serde_saphyr::{Error as YamlError, MessageFormatter, UserMessageFormatter};
 
@@ -20,6 +21,9 @@ const MAX_YAML_DEPTH: usize = 8;
 const MAX_YAML_NODES: usize = 4_096;
 /// Longest reason in characters: the library quotes what it met, which can be anything.
 const MAX_REASON_CHARS: usize = 600;
+
+/// Longest quotation of a line at fault, in characters.
+const MAX_QUOTE_CHARS: usize = 80;
 
 /// Parses a definition from the bytes of a file.
 ///
@@ -54,8 +58,8 @@ pub fn parse(file: &str, text: &str) -> Result<AgentDefinition, DefinitionError>
     }
     let prompt = parts.body.trim();
     if prompt.is_empty() {
-        let reason = "nothing follows the front matter: the system prompt belongs there";
-        return Err(complaint(file, parts.body_line, reason));
+        let reason = "nothing follows the front matter that ends here: the system prompt belongs there";
+        return Err(complaint(file, parts.closing_line, reason));
     }
     front.complete(file, prompt).map_err(|(line, reason)| complaint(file, line, &reason))
 }
@@ -83,8 +87,8 @@ struct Parts<'a> {
     /// From the opening line to the closing one: `---` starts a YAML document, so lines keep their numbers.
     yaml: &'a str,
     body: &'a str,
-    /// The line after the closing `---`.
-    body_line: u32,
+    /// The line of the closing `---`.
+    closing_line: u32,
 }
 
 fn split(text: &str) -> Result<Parts<'_>, &'static str> {
@@ -97,7 +101,7 @@ fn split(text: &str) -> Result<Parts<'_>, &'static str> {
     let mut end = opening.len();
     for (line, number) in lines.zip(2_u32..) {
         if is_fence(line) {
-            return Ok(Parts { yaml: &text[..end], body: &text[end + line.len()..], body_line: number + 1 });
+            return Ok(Parts { yaml: &text[..end], body: &text[end + line.len()..], closing_line: number });
         }
         end += line.len();
     }
@@ -133,8 +137,33 @@ fn read_yaml(yaml: &str) -> Result<FrontMatter, (u32, String)> {
         strict_booleans: true,
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(yaml, options).map_err(|error: YamlError| {
-        let line = error.location().map_or(1, line_of);
-        (line, UserMessageFormatter.format_message(error.without_snippet()).into_owned())
-    })
+    serde_saphyr::from_str_with_options(yaml, options).map_err(|error| explain(error.without_snippet(), yaml))
 }
+
+/// The library's error as line and reason; where it quotes nothing, the line is quoted for it.
+fn explain(error: &YamlError, yaml: &str) -> (u32, String) {
+    let line = error.location().map_or(1, line_of);
+    let reason = match error {
+        YamlError::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => {
+            "YAML anchors and aliases (`&`, `*`) are not taken: write the value out".to_owned()
+        }
+        other => UserMessageFormatter.format_message(other).into_owned(),
+    };
+    let from_line = || yaml.lines().zip(1_u32..).skip_while(|(_, number)| *number < line);
+    if reason.contains("tab")
+        && let Some((_, tabbed)) = from_line().find(|(text, _)| text.starts_with('\t'))
+    {
+        // The library points at the value that the tab cut short, not at the tab.
+        return (tabbed, "this line is indented with a tab: YAML wants spaces".to_owned());
+    }
+    match from_line().next().map(|(text, _)| text.trim()) {
+        Some(text) if !reason.contains('`') && !text.is_empty() => {
+            let quoted: String = text.chars().take(MAX_QUOTE_CHARS).collect();
+            (line, format!("{reason}: `{quoted}`"))
+        }
+        _ => (line, reason),
+    }
+}
+
+#[cfg(test)]
+mod tests;
