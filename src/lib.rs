@@ -6,5 +6,6 @@
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod roster;
 pub mod skills;
 pub mod supervision;

@@ -1,10 +1,12 @@
 //! The vocabulary of PAS: plain values and pure rules.
 //!
-//! Owns ids, trace contexts, artifacts, job cards and the job state machine. Invariant: no I/O, no
-//! async, no actor framework; everything here can be tested with values alone.
+//! Owns ids, agents and their roster, trace contexts, artifacts, job cards and the job state machine.
+//! Invariant: no I/O, no async, no actor framework; everything here can be tested with values alone.
 
+pub mod agent;
 pub mod artifact;
 pub mod ids;
 pub mod json;
+pub mod roster;
 pub mod time;
 pub mod trace;

@@ -1,0 +1,233 @@
+//! Where an agent stands, how it is reached, and how it does its work.
+//!
+//! Invariant: every closed list is an enum, spelt on the wire as in the contract; open lists
+//! (capabilities, skills) are checked names.
+
+use std::fmt;
+use std::num::{NonZeroU16, NonZeroU32};
+
+use serde::{Deserialize, Deserializer, Serialize};
+
+/// Longest name of a capability or a skill in bytes; the registry shows them in one line.
+const MAX_NAME_LEN: usize = 64;
+
+/// What kind of agent it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Coordinator: plans, and hands work to those below it.
+    Coord,
+    /// System service: keeps something that the whole swarm relies on.
+    System,
+    /// Executor: does the work. Never a parent, never a root.
+    Exec,
+}
+
+impl Role {
+    /// The word of the contract.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Coord => "coord",
+            Self::System => "system",
+            Self::Exec => "exec",
+        }
+    }
+
+    /// The role in a sentence.
+    #[must_use]
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Coord => "a coordinator",
+            Self::System => "a system agent",
+            Self::Exec => "an executor",
+        }
+    }
+}
+
+/// Whether an agent lives as long as the daemon or works task by task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Keeps state between requests.
+    Long,
+    /// Starts each task afresh.
+    Task,
+}
+
+/// How an agent can be reached.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Transport {
+    /// A message to its actor.
+    Rpc,
+    /// Request and answer as files in its inbox and outbox.
+    File,
+    /// The Model Context Protocol.
+    Mcp,
+    /// HTTP.
+    Rest,
+}
+
+/// How critical an agent is: 1 (the swarm stands still without it) to 3.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+pub struct Tier(u8);
+
+impl Tier {
+    /// The tier of an agent that states none.
+    pub const FIRST: Self = Self(1);
+
+    /// As a number, 1 to 3.
+    #[must_use]
+    pub fn get(self) -> u8 {
+        self.0
+    }
+}
+
+impl TryFrom<u8> for Tier {
+    type Error = String;
+    fn try_from(tier: u8) -> Result<Self, String> {
+        if (1..=3).contains(&tier) { Ok(Self(tier)) } else { Err(format!("tier is {tier}; it is 1, 2 or 3")) }
+    }
+}
+
+impl From<Tier> for u8 {
+    fn from(tier: Tier) -> Self {
+        tier.0
+    }
+}
+
+/// A TCP port that an agent serves; never 0.
+pub type Port = NonZeroU16;
+
+macro_rules! checked_name {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Checks and takes a name.
+            ///
+            /// # Errors
+            /// A sentence, when the text is empty, longer than 64 bytes or holds other characters.
+            pub fn new(text: impl Into<String>) -> Result<Self, String> {
+                let text = text.into();
+                let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b) || $extra.contains(&b);
+                if (1..=MAX_NAME_LEN).contains(&text.len()) && text.bytes().all(fits) {
+                    return Ok(Self(text));
+                }
+                let shown: String = text.chars().take(MAX_NAME_LEN).collect();
+                Err(format!("`{shown}` is no {}: use a-z, 0-9, `_` and `-`, at most {MAX_NAME_LEN} characters", $what))
+            }
+
+            /// As text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+checked_name!(
+    /// Something an agent can be asked for, such as `chunk_metadata`.
+    Capability,
+    "capability",
+    b""
+);
+checked_name!(
+    /// A native skill, such as `ingest.audit`.
+    SkillName,
+    "skill name",
+    b"."
+);
+
+/// How an agent does its work.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "behaviour", rename_all = "snake_case")]
+pub enum Behaviour {
+    /// Executor: a skill written in Rust.
+    Native {
+        /// Which one.
+        skill: SkillName,
+    },
+    /// Executor: a tool-calling loop with a model, through the gateway.
+    Llm,
+    /// Executor: a sandboxed process.
+    Command,
+    /// Coordinator: plans and delegates.
+    Coordinator,
+    /// System service.
+    System,
+}
+
+impl Behaviour {
+    /// The word of the front matter.
+    #[must_use]
+    pub fn as_str(&self) -> &'static str {
+        match self {
+            Self::Native { .. } => "native",
+            Self::Llm => "llm",
+            Self::Command => "command",
+            Self::Coordinator => "coordinator",
+            Self::System => "system",
+        }
+    }
+}
+
+/// When an agent that ended is started again: OTP's restart types.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RestartType {
+    /// Always.
+    #[default]
+    Permanent,
+    /// Only after an abnormal end.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// Who is restarted with a child that crashed: OTP's strategies for a fixed list of children.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// The child alone.
+    #[default]
+    OneForOne,
+    /// All children.
+    OneForAll,
+    /// The child and those started after it.
+    RestForOne,
+}
+
+/// How an agent is restarted, and what its own supervisor does for its children.
+///
+/// `intensity` and `period_s` are `None` where the definition leaves them to the supervisor's defaults.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Supervision {
+    /// When this agent is started again.
+    pub restart: RestartType,
+    /// Who is restarted together, among its children.
+    pub strategy: Strategy,
+    /// Restarts allowed within the period; 0 allows none.
+    pub intensity: Option<u32>,
+    /// The period, in seconds.
+    pub period_s: Option<NonZeroU32>,
+}

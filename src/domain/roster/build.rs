@@ -1,0 +1,209 @@
+//! Which definitions fit together.
+//!
+//! Works in rounds: find the definitions at fault, take them out (putting back what they replaced),
+//! look again. Every round takes out at least one definition for good, so it ends. Within a round only
+//! one kind of fault is looked for, the simplest first: what is wrong with a definition because of
+//! another faulty one is then judged after that one is gone.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::domain::agent::{AgentDefinition, Refusal, Role};
+use crate::domain::ids::AgentName;
+
+/// How many names of a cycle a message shows.
+const SHOWN_OF_CYCLE: usize = 8;
+
+/// A place in the roster: who stands there, and who comes back if that one is refused.
+struct Slot {
+    current: Option<AgentDefinition>,
+    replaced: Option<AgentDefinition>,
+    of_overlay: bool,
+}
+
+/// Slot → line and reason.
+type Faults = BTreeMap<usize, (u32, String)>;
+
+/// The definitions that fit, in order (base first), and the refusals, by file and line.
+pub(super) fn settle(
+    base: Vec<AgentDefinition>,
+    overlay: Vec<AgentDefinition>,
+) -> (Vec<AgentDefinition>, Vec<Refusal>) {
+    let mut refusals = Vec::new();
+    let mut slots = slots(base, overlay, &mut refusals);
+    let mut gone: HashSet<AgentName> = HashSet::new();
+    loop {
+        let faults = View::of(&slots).faults(&gone);
+        if faults.is_empty() {
+            break;
+        }
+        for (at, (line, reason)) in faults {
+            let slot = &mut slots[at];
+            let back = slot.replaced.take();
+            let came_back = back.is_some();
+            if let Some(refused) = std::mem::replace(&mut slot.current, back) {
+                let note = if came_back { "; what it would replace stays" } else { "" };
+                refusals.push(refused.refused(line, format!("{reason}{note}")));
+                if !came_back {
+                    gone.insert(refused.name);
+                }
+            }
+            slot.of_overlay = slot.of_overlay && !came_back;
+        }
+    }
+    refusals.sort_by(|a, b| (&a.file, a.line).cmp(&(&b.file, b.line)));
+    (slots.into_iter().filter_map(|slot| slot.current).collect(), refusals)
+}
+
+fn slots(
+    base: Vec<AgentDefinition>,
+    overlay: Vec<AgentDefinition>,
+    refusals: &mut Vec<Refusal>,
+) -> Vec<Slot> {
+    let mut slots: Vec<Slot> = Vec::new();
+    let mut index: HashMap<AgentName, usize> = HashMap::new();
+    let layers = [(false, base), (true, overlay)];
+    for (of_overlay, definition) in
+        layers.into_iter().flat_map(|(layer, all)| all.into_iter().map(move |d| (layer, d)))
+    {
+        let Some(slot) = index.get(&definition.name).map(|at| &mut slots[*at]) else {
+            index.insert(definition.name.clone(), slots.len());
+            slots.push(Slot { current: Some(definition), replaced: None, of_overlay });
+            continue;
+        };
+        if of_overlay && !slot.of_overlay {
+            slot.replaced = slot.current.replace(definition);
+            slot.of_overlay = true;
+        } else if let Some(first) = &slot.current {
+            let reason = format!("`{}` is already defined in {}", definition.name, first.source.file);
+            refusals.push(definition.refused(definition.source.name_line, reason));
+        }
+    }
+    slots
+}
+
+/// The definitions that stand at the moment.
+struct View<'a> {
+    slots: &'a [Slot],
+    index: HashMap<&'a AgentName, usize>,
+}
+
+impl<'a> View<'a> {
+    fn of(slots: &'a [Slot]) -> Self {
+        let names = |(at, slot): (usize, &'a Slot)| slot.current.as_ref().map(|agent| (&agent.name, at));
+        Self { slots, index: slots.iter().enumerate().filter_map(names).collect() }
+    }
+
+    fn agents(&self) -> impl Iterator<Item = (usize, &'a AgentDefinition)> {
+        self.slots.iter().enumerate().filter_map(|(at, slot)| slot.current.as_ref().map(|agent| (at, agent)))
+    }
+
+    fn parent(&self, agent: &AgentDefinition) -> Option<(usize, &'a AgentDefinition)> {
+        let at = *self.index.get(agent.parent.as_ref()?)?;
+        self.slots[at].current.as_ref().map(|parent| (at, parent))
+    }
+
+    fn faults(&self, gone: &HashSet<AgentName>) -> Faults {
+        let checks = [Self::shared_ports, Self::missing_parents, Self::unfit_parents, Self::cycles];
+        checks.iter().map(|check| check(self, gone)).find(|faults| !faults.is_empty()).unwrap_or_default()
+    }
+
+    /// The base keeps its ports; within a layer the earlier definition does.
+    fn shared_ports(&self, _gone: &HashSet<AgentName>) -> Faults {
+        let mut owners = HashMap::new();
+        let mut faults = Faults::new();
+        for layer in [false, true] {
+            for (at, agent) in self.agents().filter(|(at, _)| self.slots[*at].of_overlay == layer) {
+                let Some(port) = agent.port else { continue };
+                if let Some(owner) = owners.get(&port) {
+                    let reason = format!("port {port} is already taken by `{owner}`");
+                    faults.insert(at, (agent.source.port_line, reason));
+                } else {
+                    owners.insert(port, &agent.name);
+                }
+            }
+        }
+        faults
+    }
+
+    fn missing_parents(&self, gone: &HashSet<AgentName>) -> Faults {
+        let missing = |(at, agent): (usize, &'a AgentDefinition)| {
+            let parent = agent.parent.as_ref().filter(|parent| !self.index.contains_key(parent))?;
+            let reason = if gone.contains(parent) {
+                format!("its parent `{parent}` was refused")
+            } else {
+                format!("its parent `{parent}` does not exist")
+            };
+            Some((at, (agent.source.parent_line, reason)))
+        };
+        self.agents().filter_map(missing).collect()
+    }
+
+    /// Who may stand below whom. Where the parent alone is of the overlay, the parent is at fault:
+    /// those below it were sound before it came.
+    fn unfit_parents(&self, _gone: &HashSet<AgentName>) -> Faults {
+        let mut faults = Faults::new();
+        for (at, agent) in self.agents() {
+            let Some((above, parent)) = self.parent(agent) else { continue };
+            if may_stand_below(agent.role, parent.role) {
+                continue;
+            }
+            let (child, chief) = (agent.role.noun(), parent.role.noun());
+            if self.slots[above].of_overlay && !self.slots[at].of_overlay {
+                let reason = format!("it is {chief}, but `{}` below it is {child}", agent.name);
+                faults.entry(above).or_insert((parent.source.name_line, reason));
+            } else {
+                let reason = format!("{child} cannot stand below `{}`, which is {chief}", parent.name);
+                faults.insert(at, (agent.source.parent_line, reason));
+            }
+        }
+        faults
+    }
+
+    /// Of a cycle, those of the overlay are at fault; all of it when it lies within one layer.
+    fn cycles(&self, _gone: &HashSet<AgentName>) -> Faults {
+        let mut faults = Faults::new();
+        let mut walked: HashMap<usize, usize> = HashMap::new();
+        for (start, _) in self.agents() {
+            let Some(cycle) = self.cycle_from(start, &mut walked) else { continue };
+            let text = self.describe(&cycle);
+            let of_overlay = |at: &usize| self.slots[*at].of_overlay;
+            let any_of_overlay = cycle.iter().any(of_overlay);
+            for at in cycle.iter().filter(|at| !any_of_overlay || of_overlay(at)) {
+                if let Some(agent) = &self.slots[*at].current {
+                    faults.insert(*at, (agent.source.parent_line, text.clone()));
+                }
+            }
+        }
+        faults
+    }
+
+    /// Walks up from `start` until a root or a place walked before; a cycle if that was on this walk.
+    fn cycle_from(&self, start: usize, walked: &mut HashMap<usize, usize>) -> Option<Vec<usize>> {
+        let mut path = Vec::new();
+        let mut at = start;
+        while !walked.contains_key(&at) {
+            walked.insert(at, start);
+            path.push(at);
+            at = self.parent(self.slots[at].current.as_ref()?)?.0;
+        }
+        let first = path.iter().position(|seen| *seen == at)?;
+        Some(path.split_off(first))
+    }
+
+    fn describe(&self, cycle: &[usize]) -> String {
+        let name = |at: &usize| self.slots[*at].current.as_ref().map_or("", |agent| agent.name.as_str());
+        let mut names: Vec<&str> = cycle.iter().take(SHOWN_OF_CYCLE).map(name).collect();
+        let last = if cycle.len() > SHOWN_OF_CYCLE { Some("…") } else { names.first().copied() };
+        names.extend(last);
+        format!("its parents lead back to itself: {}", names.join(" → "))
+    }
+}
+
+/// Executors have nobody below them; only coordinators hand work to coordinators and executors.
+fn may_stand_below(child: Role, parent: Role) -> bool {
+    match parent {
+        Role::Coord => true,
+        Role::System => child == Role::System,
+        Role::Exec => false,
+    }
+}

@@ -1,0 +1,39 @@
+//! The built-in definitions: `agents/**.md`, compiled into the program.
+
+use rust_embed::Embed;
+
+use crate::domain::agent::{AgentDefinition, Refusal, parse_bytes};
+
+/// Below `agents/`, in the order of definition: who coordinates, what they rely on, who works.
+const FOLDERS: [&str; 3] = ["coordinator", "system", "execution"];
+
+#[derive(Embed)]
+#[folder = "agents/"]
+#[include = "*.md"]
+#[exclude = "README.md"]
+struct Files;
+
+/// The definitions that come with the program, and those of them that do not parse (a test sees to it
+/// that there are none).
+#[must_use]
+pub fn built_in() -> (Vec<AgentDefinition>, Vec<Refusal>) {
+    let (mut definitions, mut refusals) = (Vec::new(), Vec::new());
+    for path in paths() {
+        let Some(file) = Files::get(&path) else { continue };
+        match parse_bytes(&format!("agents/{path}"), &file.data) {
+            Ok(definition) => definitions.push(definition),
+            Err(refusal) => refusals.push(refusal),
+        }
+    }
+    (definitions, refusals)
+}
+
+/// By folder, then by name, whatever order the files were embedded in.
+fn paths() -> Vec<String> {
+    let mut paths: Vec<String> = Files::iter().map(|path| path.into_owned()).collect();
+    let folder = |path: &str| FOLDERS.iter().position(|folder| path.split('/').next() == Some(folder));
+    paths.sort_by(|a, b| {
+        (folder(a).unwrap_or(FOLDERS.len()), a).cmp(&(folder(b).unwrap_or(FOLDERS.len()), b))
+    });
+    paths
+}

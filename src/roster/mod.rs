@@ -1,0 +1,33 @@
+//! Loading the agents: the built-in definitions, and those of a user's folder over them.
+//!
+//! A user's definition with the name of a built-in one replaces it whole, as with Claude Code's own
+//! sub-agents: nothing of the built-in shows through, so what the file says is what there is. A new
+//! name adds an agent. Invariant: whatever the folder holds, the built-in agents stand. Failure policy:
+//! a file that cannot be read, parsed or fitted in is refused with file, line and reason.
+
+mod embedded;
+mod folder;
+
+use std::path::Path;
+
+use crate::domain::agent::Refusal;
+use crate::domain::roster::Roster;
+
+pub use embedded::built_in;
+pub use folder::{MAX_FILES, MAX_FOLDER_DEPTH, read_folder};
+
+/// Loads the built-in agents and, over them, those of a user's folder (which need not exist).
+///
+/// Reads the disk and blocks meanwhile. The refusals are in the order of reading, then of fitting.
+#[must_use]
+pub fn load(user_folder: Option<&Path>) -> (Roster, Vec<Refusal>) {
+    let (base, mut refusals) = built_in();
+    let (overlay, unread) = user_folder.map(read_folder).unwrap_or_default();
+    let (roster, unfit) = Roster::layered(base, overlay);
+    refusals.extend(unread);
+    refusals.extend(unfit);
+    (roster, refusals)
+}
+
+#[cfg(test)]
+mod tests;
