@@ -4,4 +4,5 @@
 //! `cli` → `http` → `actors` → `supervision` → `store`, `skills` → `domain`.
 
 pub mod domain;
+pub mod http;
 pub mod skills;
