@@ -1,11 +1,12 @@
 //! PAS, the Polyglot Agent Swarm: one daemon that runs a supervised tree of agents.
 //!
 //! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
-//! `cli` → `http` → `actors` → `supervision` → `store`, `skills` → `domain`.
+//! `cli` → `http` → `actors` → `supervision` → `store`, `skills`, `roster` → `domain`, `config`.
 
 pub mod cli;
 pub mod config;
 pub mod domain;
+pub mod http;
 pub mod roster;
 pub mod skills;
 pub mod supervision;
