@@ -18,8 +18,14 @@ const DEADLINE: Duration = Duration::from_secs(1000);
 enum Say {
     Note(u32),
     Echo(u32, Reply<u32>),
-    Panic(Reply<u32>),
-    Fail(Reply<u32>),
+    Panic(
+        #[expect(dead_code, reason = "held while the actor crashes, so that the caller learns of it")]
+        Reply<u32>,
+    ),
+    Fail(
+        #[expect(dead_code, reason = "held while the actor fails, so that the caller learns of it")]
+        Reply<u32>,
+    ),
     Never(Reply<u32>),
     SpinUntil(Arc<std::sync::atomic::AtomicBool>),
     TaskPanics,
@@ -108,7 +114,7 @@ async fn until(system: &ActorSystem, wanted: impl Fn(&Happening) -> bool) {
     if system.events().since(0).iter().any(|event| wanted(&event.what)) {
         return;
     }
-    while !wanted(&events.recv().await.unwrap().what) {}
+    while !wanted(&events.recv().await.expect("the log lives as long as the system").what) {}
 }
 
 #[tokio::test(start_paused = true)]
