@@ -5,4 +5,5 @@
 
 pub mod domain;
 pub mod skills;
+pub mod store;
 pub mod supervision;
