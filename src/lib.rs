@@ -9,4 +9,5 @@ pub mod domain;
 pub mod http;
 pub mod roster;
 pub mod skills;
+pub mod store;
 pub mod supervision;

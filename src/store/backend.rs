@@ -1,0 +1,178 @@
+//! Where the bytes lie: the file behind redb, the way to open it again, and a meter on its syncs.
+//!
+//! Invariant: every database of the store is opened through a [`Home`], so that a test can put a
+//! faulty one in place of the file and nothing else differs.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use redb::backends::FileBackend;
+use redb::{BackendError, Builder, Database, StorageBackend};
+
+use super::OpenError;
+use super::error::panic_message;
+use super::metrics::Counters;
+
+/// redb's page cache in bytes. The kernel caches the file as well, so this only has to hold the
+/// branches and the rows in use; the daemon is to stay below 40 MB when idle.
+pub(super) const CACHE_BYTES: usize = 16 << 20;
+
+/// What a write must find free before writes resume after the disk was full: a few batches' worth.
+const PROBE_BYTES: usize = 1 << 20;
+
+/// A place where the store's bytes lie.
+pub(super) trait Home: Send + Sync {
+    /// The path, for messages.
+    fn path(&self) -> &Path;
+
+    /// The path as text.
+    fn label(&self) -> &str;
+
+    /// Opens the bytes, which must be there.
+    fn backend(&self) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Whether there is room for some more writes.
+    fn probe(&self) -> io::Result<()>;
+}
+
+/// The store's file.
+pub(super) struct FileHome {
+    path: PathBuf,
+    label: String,
+}
+
+impl FileHome {
+    pub(super) fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), label: path.display().to_string() }
+    }
+}
+
+impl Home for FileHome {
+    fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn label(&self) -> &str {
+        &self.label
+    }
+
+    fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        let backend = FileBackend::new(file).map_err(io::Error::other)?;
+        Ok(Box::new(backend))
+    }
+
+    fn probe(&self) -> io::Result<()> {
+        let mut file = tempfile::tempfile_in(parent(&self.path))?;
+        file.write_all(&vec![0x5a; PROBE_BYTES])?;
+        file.sync_data()
+    }
+}
+
+/// The directory of a file; `.` for a bare name.
+pub(super) fn parent(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a new or renamed entry of a directory survive a power cut.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    File::open(directory)?.sync_all()
+}
+
+/// Opens an existing database. Damage that makes redb panic is caught and told as damage.
+pub(super) fn open_database(home: &dyn Home, counters: &Arc<Counters>) -> Result<Database, OpenError> {
+    open_guarded(home, counters, false)
+}
+
+/// Opens an existing database after checking (and where redb can, repairing) every page of it.
+pub(super) fn open_checked(home: &dyn Home, counters: &Arc<Counters>) -> Result<Database, OpenError> {
+    open_guarded(home, counters, true)
+}
+
+fn open_guarded(home: &dyn Home, counters: &Arc<Counters>, check: bool) -> Result<Database, OpenError> {
+    let path = home.path();
+    let inner = home.backend().map_err(|error| OpenError::io(path, error))?;
+    // redb would initialise empty bytes; a store is created elsewhere and whole, so these were cut.
+    if inner.len().map_err(|error| OpenError::io(path, error))? == 0 {
+        return Err(OpenError::damaged(path, "the file is empty"));
+    }
+    let backend = Metered { inner, counters: Arc::clone(counters) };
+    let opened = catch_unwind(AssertUnwindSafe(|| {
+        Builder::new()
+            .set_cache_size(CACHE_BYTES)
+            .set_check_integrity_on_open(check)
+            .create_with_backend(backend)
+    }));
+    match opened {
+        Ok(opened) => opened.map_err(|error| OpenError::from_redb(path, error)),
+        Err(payload) => Err(OpenError::damaged(path, panic_message(&*payload))),
+    }
+}
+
+/// A backend that counts and times its syncs; everything else goes through.
+#[derive(Debug)]
+struct Metered {
+    inner: Box<dyn StorageBackend>,
+    counters: Arc<Counters>,
+}
+
+impl StorageBackend for Metered {
+    fn len(&self) -> io::Result<u64> {
+        self.inner.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.inner.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.inner.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let start = Instant::now();
+        let synced = self.inner.sync_data();
+        self.counters.synced(start.elapsed());
+        synced
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.inner.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.inner.close()
+    }
+
+    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.try_lock_range(start, end)
+    }
+
+    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.try_lock_shared_range(start, end)
+    }
+
+    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_range(start, end)
+    }
+
+    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.lock_shared_range(start, end)
+    }
+
+    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
+        self.inner.unlock_range(start, end)
+    }
+
+    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
+        self.inner.query_lock_range(start, end)
+    }
+}

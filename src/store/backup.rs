@@ -1,0 +1,191 @@
+//! Backups: a consistent copy of a living store, in a file of its own.
+//!
+//! Invariants: the copy is one snapshot; it appears under its name only when it is whole, synced and
+//! verified; an existing file is never overwritten. The source goes on taking writes meanwhile.
+//! To restore: stop the daemon and put the backup in the store file's place.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use redb::{
+    Builder, Database, ReadTransaction, ReadableDatabase as _, ReadableTable as _,
+    ReadableTableMetadata as _, TableDefinition, TableHandle as _, WriteTransaction,
+};
+
+use super::backend::{self, FileHome, parent, sync_directory};
+use super::{Store, StoreError};
+
+type Raw<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+
+/// What a backup holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BackupReport {
+    /// The new file.
+    pub path: PathBuf,
+    /// Its size in bytes.
+    pub file_bytes: u64,
+    /// Number of tables, the store's own included.
+    pub tables: u64,
+    /// Number of rows in all tables.
+    pub rows: u64,
+}
+
+/// Why there is no backup. The target was not touched.
+#[derive(Debug, thiserror::Error)]
+pub enum BackupError {
+    /// The target exists.
+    #[error("{} exists already; a backup overwrites nothing, choose another name", .0.display())]
+    Exists(PathBuf),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The copy is not what was copied.
+    #[error("the copy for {} did not verify ({reason}) and was thrown away; try again, check the disk", path.display())]
+    Unverified {
+        /// The target.
+        path: PathBuf,
+        /// What differs.
+        reason: String,
+    },
+    /// The copy could not be written.
+    #[error("cannot write the backup {} ({reason}); check its directory and the free space", path.display())]
+    Write {
+        /// The target.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl BackupError {
+    fn write(path: &Path, reason: &dyn std::fmt::Display) -> Self {
+        Self::Write { path: path.to_owned(), reason: reason.to_string() }
+    }
+}
+
+/// Copies all tables of a living store into the new file `target`.
+///
+/// Blocks while it copies: call it from a blocking thread.
+///
+/// # Errors
+/// [`BackupError`]; then there is no file at `target` that was not there before.
+pub fn backup(store: &Store, target: &Path) -> Result<BackupReport, BackupError> {
+    let failed = |error: io::Error| BackupError::write(target, &error);
+    if target.try_exists().map_err(failed)? {
+        return Err(BackupError::Exists(target.to_owned()));
+    }
+    let directory = parent(target);
+    let file = tempfile::Builder::new().prefix(".backup-").tempfile_in(directory).map_err(failed)?;
+    let snapshot = store.begin_read()?;
+    let copied = copy_into(&snapshot, file.path()).map_err(|error| BackupError::write(target, &error))?;
+    drop(snapshot);
+    let (tables, rows) = verify(file.path(), target, copied)?;
+    file.as_file().sync_all().map_err(failed)?;
+    let file_bytes = file.as_file().metadata().map_err(failed)?.len();
+    file.persist_noclobber(target).map_err(|error| match error.error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(target.to_owned()),
+        _ => failed(error.error),
+    })?;
+    sync_directory(directory).map_err(failed)?;
+    Ok(BackupReport { path: target.to_owned(), file_bytes, tables, rows })
+}
+
+/// Copies a snapshot into an empty file; returns the numbers of tables and rows.
+fn copy_into(snapshot: &ReadTransaction, path: &Path) -> Result<(u64, u64), redb::Error> {
+    let database = Builder::new().set_cache_size(backend::CACHE_BYTES).create(path)?;
+    let mut transaction = database.begin_write()?;
+    transaction.set_quick_repair(true);
+    let mut total = (0, 0);
+    for handle in snapshot.list_tables()? {
+        total.0 += 1;
+        total.1 += copy_table(snapshot, &transaction, handle.name())?;
+    }
+    transaction.commit()?;
+    Ok(total)
+}
+
+fn copy_table(from: &ReadTransaction, to: &WriteTransaction, name: &str) -> Result<u64, redb::Error> {
+    let source = from.open_table(Raw::new(name))?;
+    let mut target = to.open_table(Raw::new(name))?;
+    let mut rows = 0;
+    for row in source.iter()? {
+        let (key, value) = row?;
+        target.insert(key.value(), value.value())?;
+        rows += 1;
+    }
+    Ok(rows)
+}
+
+/// Opens the copy with a check of every page and counts again.
+fn verify(copy: &Path, target: &Path, expected: (u64, u64)) -> Result<(u64, u64), BackupError> {
+    let unverified = |reason: String| BackupError::Unverified { path: target.to_owned(), reason };
+    let database = backend::open_checked(&FileHome::new(copy), &Arc::default())
+        .map_err(|error| unverified(error.to_string()))?;
+    let found = count_rows(&database).map_err(|error| unverified(error.to_string()))?;
+    if found == expected {
+        Ok(found)
+    } else {
+        Err(unverified(format!("expected {expected:?} tables and rows, found {found:?}")))
+    }
+}
+
+/// The numbers of tables and rows of a database.
+pub(super) fn count_rows(database: &Database) -> Result<(u64, u64), redb::Error> {
+    let snapshot = database.begin_read()?;
+    let mut total = (0, 0);
+    for handle in snapshot.list_tables()? {
+        total.0 += 1;
+        total.1 += snapshot.open_table(Raw::new(handle.name()))?.len()?;
+    }
+    Ok(total)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::block_on;
+    use crate::store::{Changes, Table};
+
+    const LEFT: Table<u64, String> = Table::new("left");
+    const RIGHT: Table<String, u64> = Table::new("right");
+
+    fn add(store: &Store, numbers: std::ops::Range<u64>) {
+        block_on(store.write(move |_| {
+            let changes = numbers.fold(Changes::none(), |changes, n| {
+                changes.put(&LEFT, &n, &format!("row {n}")).put(&RIGHT, &format!("row {n}"), &n)
+            });
+            Ok::<_, StoreError>((changes, ()))
+        }))
+        .unwrap();
+    }
+
+    #[test]
+    fn a_backup_is_a_store_with_the_same_rows() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("pas.redb")).unwrap();
+        add(&store, 0..1000);
+        let target = directory.path().join("copy.redb");
+        let report = backup(&store, &target).unwrap();
+        add(&store, 1000..1100);
+        assert_eq!((report.tables, report.rows), (3, 2001));
+        assert_eq!(report.file_bytes, target.metadata().unwrap().len());
+        let copy = Store::open(&target).unwrap();
+        assert_eq!(copy.read(|view| view.count(&LEFT)), Ok(1000));
+        assert_eq!(copy.read(|view| view.get(&RIGHT, &"row 999".into())), Ok(Some(999)));
+        assert_eq!(store.read(|view| view.count(&LEFT)), Ok(1100));
+    }
+
+    #[test]
+    fn an_existing_file_is_not_overwritten_and_nothing_is_left_behind() {
+        let directory = tempfile::tempdir().unwrap();
+        let store = Store::open(directory.path().join("pas.redb")).unwrap();
+        let target = directory.path().join("notes.txt");
+        std::fs::write(&target, "dear diary").unwrap();
+        assert!(matches!(backup(&store, &target), Err(BackupError::Exists(_))));
+        assert_eq!(std::fs::read_to_string(&target).unwrap(), "dear diary");
+        let nowhere = directory.path().join("none/such.redb");
+        assert!(matches!(backup(&store, &nowhere), Err(BackupError::Write { .. })));
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
+}

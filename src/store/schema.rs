@@ -1,0 +1,140 @@
+//! The schema version in the file, and the steps from one version to the next.
+//!
+//! Invariants: a file without a version, or with a newer one, is refused; a step and its new version
+//! become durable together, so a step that was cut off is simply done again. A step reads and decides
+//! like any operation; it never sees a half-changed file.
+
+use redb::{Database, WriteTransaction};
+
+use super::backend::Home;
+use super::{Changes, OpenError, StoreError, Table, View};
+
+/// The store's own table; the schema version stands under [`SCHEMA_KEY`].
+pub(super) const META: Table<String, u32> = Table::meta();
+const SCHEMA_KEY: &str = "schema";
+
+/// The version of a file that has gone through no step.
+pub(super) const FIRST_VERSION: u32 = 1;
+
+/// One step: what a file of the version before must change to be of the next version.
+pub(super) type Migration = fn(&View<'_>) -> Result<Changes, StoreError>;
+
+/// The steps from version 1 on, oldest first. None yet: version 1 is the first.
+pub(super) const MIGRATIONS: &[Migration] = &[];
+
+/// The version that a list of steps leads to.
+pub(super) fn newest(migrations: &[Migration]) -> u32 {
+    migrations.iter().fold(FIRST_VERSION, |version, _| version + 1)
+}
+
+/// The change that records a version.
+pub(super) fn record(version: u32) -> Changes {
+    Changes::none().put(&META, &SCHEMA_KEY.to_owned(), &version)
+}
+
+/// Brings an open file to the newest version, or refuses it.
+pub(super) fn migrate(
+    database: &Database,
+    home: &dyn Home,
+    migrations: &[Migration],
+) -> Result<(), OpenError> {
+    let path = home.path();
+    let failed = |to: u32, reason: String| OpenError::Migration { path: path.to_owned(), to, reason };
+    let supported = newest(migrations);
+    let found = read_version(database).map_err(|error| OpenError::damaged(path, error))?;
+    let found = found.ok_or_else(|| OpenError::damaged(path, "it holds no schema version"))?;
+    if found > supported {
+        return Err(OpenError::Newer { path: path.to_owned(), found, supported });
+    }
+    for (step, to) in migrations.iter().zip(FIRST_VERSION + 1..) {
+        if to > found {
+            take_step(database, *step, to).map_err(|reason| failed(to, reason))?;
+        }
+    }
+    Ok(())
+}
+
+fn read_version(database: &Database) -> Result<Option<u32>, StoreError> {
+    use redb::ReadableDatabase as _;
+    let transaction = database.begin_read().map_err(|error| StoreError::unreadable(&error))?;
+    View::snapshot(&transaction).get(&META, &SCHEMA_KEY.to_owned())
+}
+
+fn take_step(database: &Database, step: Migration, to: u32) -> Result<(), String> {
+    let transaction = database.begin_write().map_err(|error| error.to_string())?;
+    let changes = step(&View::batch(&transaction)).map_err(|error| error.to_string())?.and(record(to));
+    changes.check().map_err(|error| error.to_string())?;
+    commit(transaction, &changes).map_err(|error| error.to_string())
+}
+
+/// Applies and commits changes outside the writer: while a file is being opened or created.
+pub(super) fn commit(mut transaction: WriteTransaction, changes: &Changes) -> Result<(), redb::Error> {
+    transaction.set_quick_repair(true);
+    changes.apply(&transaction)?;
+    Ok(transaction.commit()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::backend::open_database;
+    use crate::store::testing::MemoryHome;
+    use crate::store::{Order, Span};
+
+    const OLD: Table<String, u32> = Table::new("old");
+    const NEW: Table<String, String> = Table::new("new");
+
+    fn to_text(view: &View<'_>) -> Result<Changes, StoreError> {
+        let rows = view.range(&OLD, &Span::all(), Order::Ascending, usize::MAX)?;
+        Ok(rows.iter().fold(Changes::none(), |changes, (key, number)| {
+            changes.put(&NEW, key, &number.to_string()).delete(&OLD, key)
+        }))
+    }
+
+    fn fails(_: &View<'_>) -> Result<Changes, StoreError> {
+        Err(StoreError::Closed)
+    }
+
+    fn old_file() -> (MemoryHome, Database) {
+        let home = MemoryHome::created();
+        let database = open_database(&home, &Arc::default()).unwrap();
+        let changes = Changes::none().put(&OLD, &"a".into(), &7);
+        commit(database.begin_write().unwrap(), &changes).unwrap();
+        (home, database)
+    }
+
+    fn read<R>(database: &Database, read: impl FnOnce(&View<'_>) -> Result<R, StoreError>) -> R {
+        use redb::ReadableDatabase as _;
+        read(&View::snapshot(&database.begin_read().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn steps_are_taken_once_and_in_order() {
+        let (home, database) = old_file();
+        let steps: &[Migration] = &[to_text, |_| Ok(Changes::none())];
+        migrate(&database, &home, steps).unwrap();
+        assert_eq!(read_version(&database), Ok(Some(3)));
+        assert_eq!(read(&database, |view| view.get(&NEW, &"a".into())), Some("7".to_owned()));
+        assert_eq!(read(&database, |view| view.count(&OLD)), 0);
+        migrate(&database, &home, &[fails, fails]).unwrap();
+    }
+
+    #[test]
+    fn a_failing_step_leaves_the_version_before() {
+        let (home, database) = old_file();
+        let error = migrate(&database, &home, &[to_text, fails]).unwrap_err();
+        assert!(matches!(error, OpenError::Migration { to: 3, .. }), "{error}");
+        assert_eq!(read_version(&database), Ok(Some(2)));
+        assert_eq!(read(&database, |view| view.count(&NEW)), 1);
+    }
+
+    #[test]
+    fn a_newer_file_is_refused() {
+        let (home, database) = old_file();
+        commit(database.begin_write().unwrap(), &record(9)).unwrap();
+        let error = migrate(&database, &home, &[]).unwrap_err();
+        assert!(matches!(error, OpenError::Newer { found: 9, supported: 1, .. }), "{error}");
+    }
+}

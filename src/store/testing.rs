@@ -1,0 +1,168 @@
+//! A store in memory whose disk fails on command.
+//!
+//! Invariant: the bytes outlive the database that is opened on them, so that a test can crash it, lose
+//! what was not synced, and look at what the next opening finds.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use redb::{Builder, StorageBackend};
+
+use super::backend::Home;
+use super::{Store, open};
+
+/// What the disk does wrong.
+#[derive(Debug, Default)]
+pub(super) struct Faults {
+    /// Writes and syncs still carried out before every one fails.
+    pub(super) fail_after: Option<u32>,
+    /// No byte beyond the present end can be had.
+    pub(super) full: bool,
+    /// The next opening finds only what was synced.
+    pub(super) lose_unsynced: bool,
+    /// The bytes cannot be opened.
+    pub(super) gone: bool,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    bytes: Vec<u8>,
+    synced: Vec<u8>,
+    faults: Faults,
+    on_sync: Option<std::sync::mpsc::Sender<()>>,
+}
+
+/// The disk; clones share it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct MemoryHome(Arc<Mutex<Disk>>);
+
+impl MemoryHome {
+    /// A disk with a new store on it.
+    pub(super) fn created() -> Self {
+        let home = Self::default();
+        let database = Builder::new().create_with_backend(home.clone()).unwrap();
+        open::initialise(&database).unwrap();
+        database.close().unwrap();
+        home
+    }
+
+    pub(super) fn fault(&self, change: impl FnOnce(&mut Faults)) {
+        change(&mut self.0.lock().faults);
+    }
+
+    /// A signal for every sync from now on.
+    pub(super) fn syncs(&self) -> std::sync::mpsc::Receiver<()> {
+        let (sender, receiver) = std::sync::mpsc::channel();
+        self.0.lock().on_sync = Some(sender);
+        receiver
+    }
+
+    /// The store as a power cut now would leave it, on a disk of its own.
+    pub(super) fn after_power_cut(&self) -> Store {
+        let synced = self.0.lock().synced.clone();
+        let disk = Disk { bytes: synced.clone(), synced, ..Disk::default() };
+        open::start(Box::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
+    }
+
+    /// The store as a `kill -9` now would leave it, on a disk of its own.
+    pub(super) fn after_kill(&self) -> Store {
+        let bytes = self.0.lock().bytes.clone();
+        let disk = Disk { synced: bytes.clone(), bytes, ..Disk::default() };
+        open::start(Box::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
+    }
+}
+
+impl Disk {
+    fn spend(&mut self) -> io::Result<()> {
+        match &mut self.faults.fail_after {
+            Some(0) => Err(io::Error::other("injected fault")),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+impl Home for MemoryHome {
+    fn path(&self) -> &Path {
+        Path::new("memory")
+    }
+
+    fn label(&self) -> &str {
+        "memory"
+    }
+
+    fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
+        let mut disk = self.0.lock();
+        if disk.faults.gone {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        if std::mem::take(&mut disk.faults.lose_unsynced) {
+            disk.bytes = disk.synced.clone();
+        }
+        Ok(Box::new(self.clone()))
+    }
+
+    fn probe(&self) -> io::Result<()> {
+        if self.0.lock().faults.full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+}
+
+impl StorageBackend for MemoryHome {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.lock().bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let disk = self.0.lock();
+        let bytes = disk.bytes.get(start..start + out.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        out.copy_from_slice(bytes);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut disk = self.0.lock();
+        disk.spend()?;
+        let len = usize::try_from(len).map_err(io::Error::other)?;
+        if disk.faults.full && len > disk.bytes.len() {
+            return Err(io::ErrorKind::StorageFull.into());
+        }
+        disk.bytes.resize(len, 0);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut disk = self.0.lock();
+        disk.spend()?;
+        disk.synced = disk.bytes.clone();
+        if let Some(on_sync) = &disk.on_sync {
+            let _nobody_listens = on_sync.send(());
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let mut disk = self.0.lock();
+        disk.spend()?;
+        let place = disk.bytes.get_mut(start..start + data.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
+        place.copy_from_slice(data);
+        Ok(())
+    }
+}
+
+/// A store in memory, and its disk.
+pub(super) fn memory_store() -> (Store, MemoryHome) {
+    let home = MemoryHome::created();
+    (open::start(Box::new(home.clone())).unwrap(), home)
+}
+
+/// Runs a future to its end on this thread.
+pub(super) fn block_on<F: Future>(future: F) -> F::Output {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}

@@ -1,0 +1,405 @@
+//! The store as a whole: group commit against a model, refusals, panics, faults, a full disk.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use proptest::prelude::*;
+use tokio::sync::oneshot;
+
+use super::testing::{MemoryHome, block_on, memory_store};
+use super::{Changes, Order, QUEUE_LIMIT, Span, Store, StoreError, Table, View, writer};
+
+const ROWS: Table<u8, u64> = Table::new("rows");
+/// Holds the same numbers as [`ROWS`], under (number, key): the two must always agree.
+const INDEX: Table<(u64, u8), ()> = Table::new("index");
+
+#[derive(Debug, PartialEq, thiserror::Error)]
+enum Refusal {
+    #[error("not what was expected")]
+    Conflict,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Compare-and-set of one row and its index: the kind of operation the store is for.
+fn set(view: &View<'_>, key: u8, from: Option<u64>, to: Option<u64>) -> Result<(Changes, ()), Refusal> {
+    if view.get(&ROWS, &key)? != from {
+        return Err(Refusal::Conflict);
+    }
+    let mut changes = Changes::none().delete(&ROWS, &key);
+    if let Some(old) = from {
+        changes = changes.delete(&INDEX, &(old, key));
+    }
+    if let Some(new) = to {
+        changes = changes.put(&ROWS, &key, &new).put(&INDEX, &(new, key), &());
+    }
+    Ok((changes, ()))
+}
+
+fn put(key: u8, number: u64) -> impl FnOnce(&View<'_>) -> Result<(Changes, ()), Refusal> + Send + 'static {
+    move |view| {
+        let old = view.get(&ROWS, &key)?;
+        set(view, key, old, Some(number))
+    }
+}
+
+fn rows(store: &Store) -> BTreeMap<u8, u64> {
+    let (rows, index) = store
+        .read(|view| {
+            let rows = view.range(&ROWS, &Span::all(), Order::Ascending, usize::MAX)?;
+            let index = view.range(&INDEX, &Span::all(), Order::Ascending, usize::MAX)?;
+            Ok::<_, StoreError>((rows, index))
+        })
+        .unwrap();
+    let rows: BTreeMap<_, _> = rows.into_iter().collect();
+    let indexed: BTreeMap<_, _> = index.into_iter().map(|((number, key), ())| (key, number)).collect();
+    assert_eq!(rows, indexed, "the two tables agree");
+    rows
+}
+
+#[derive(Debug, Clone)]
+enum Op {
+    Put(u8, u64),
+    Delete(u8),
+    /// Succeeds only if the row holds what an earlier operation left.
+    Swap(u8, u64, u64),
+    Refuse(u8),
+    Panic(u8),
+    Soft(u8, u64),
+}
+
+fn op() -> impl Strategy<Value = Op> {
+    let (key, number) = (0..6_u8, 0..4_u64);
+    prop_oneof![
+        4 => (key.clone(), number.clone()).prop_map(|(k, n)| Op::Put(k, n)),
+        2 => key.clone().prop_map(Op::Delete),
+        4 => (key.clone(), number.clone(), number.clone()).prop_map(|(k, a, b)| Op::Swap(k, a, b)),
+        1 => key.clone().prop_map(Op::Refuse),
+        1 => key.clone().prop_map(Op::Panic),
+        2 => (key, number).prop_map(|(k, n)| Op::Soft(k, n)),
+    ]
+}
+
+/// What the operation does to a map, and whether it succeeds.
+fn model(rows: &mut BTreeMap<u8, u64>, op: &Op) -> bool {
+    match *op {
+        Op::Put(key, number) | Op::Soft(key, number) => drop(rows.insert(key, number)),
+        Op::Delete(key) => drop(rows.remove(&key)),
+        Op::Swap(key, from, to) if rows.get(&key) == Some(&from) => drop(rows.insert(key, to)),
+        Op::Swap(..) | Op::Refuse(_) | Op::Panic(_) => return false,
+    }
+    true
+}
+
+async fn perform(store: &Store, op: Op) -> Result<(), Refusal> {
+    match op {
+        Op::Put(key, number) => store.write(put(key, number)).await,
+        Op::Soft(key, number) => store.write_soft(put(key, number)).await,
+        Op::Swap(key, from, to) => store.write(move |view| set(view, key, Some(from), Some(to))).await,
+        Op::Refuse(key) => {
+            store
+                .write(move |view| {
+                    set(view, key, view.get(&ROWS, &key)?, Some(99))?;
+                    Err::<(Changes, ()), _>(Refusal::Conflict)
+                })
+                .await
+        }
+        Op::Panic(key) => {
+            store
+                .write(move |view| -> Result<(Changes, ()), Refusal> {
+                    let _seen = view.get(&ROWS, &key)?;
+                    std::panic::panic_any("on purpose")
+                })
+                .await
+        }
+        Op::Delete(key) => {
+            store
+                .write(move |view| {
+                    let old = view.get(&ROWS, &key)?;
+                    set(view, key, old, None)
+                })
+                .await
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// Each wave's operations are queued at once, so that they share batches; their order is that of
+    /// the queue, which `join_all` fills in order.
+    #[test]
+    fn group_commit_is_a_sequence_of_operations_on_a_map(
+        waves in prop::collection::vec(prop::collection::vec(op(), 1..40), 1..5),
+    ) {
+        let (store, home) = memory_store();
+        let mut expected = BTreeMap::new();
+        for wave in waves {
+            let results = block_on(join_all(wave.iter().cloned().map(|op| perform(&store, op))));
+            for (op, result) in wave.iter().zip(results) {
+                prop_assert_eq!(result.is_ok(), model(&mut expected, op), "{:?}: {:?}", op, result);
+            }
+            prop_assert_eq!(&rows(&store), &expected);
+        }
+        block_on(store.close()).unwrap();
+        prop_assert_eq!(rows(&home.after_power_cut()), expected);
+    }
+
+    /// Whatever the disk does, and whenever: what was acknowledged stays, what is unknown is whole or
+    /// absent, and the store goes on.
+    #[test]
+    fn no_acknowledged_write_is_lost_to_a_fault(
+        faults in prop::collection::vec((0..60_u32, any::<bool>(), 1..30_u8), 1..5),
+    ) {
+        let (store, home) = memory_store();
+        let mut acknowledged = BTreeMap::new();
+        let mut unknown: BTreeMap<u8, Vec<u64>> = BTreeMap::new();
+        let mut number = 0;
+        for (after, lose, writes) in faults {
+            home.fault(|faults| faults.fail_after = Some(after));
+            for key in 0..writes {
+                number += 1;
+                match block_on(store.write(put(key, number))) {
+                    Ok(()) => {
+                        acknowledged.insert(key, number);
+                        unknown.remove(&key);
+                    }
+                    Err(Refusal::Store(StoreError::Unknown { .. })) => {
+                        unknown.entry(key).or_default().push(number);
+                    }
+                    Err(Refusal::Store(StoreError::Unavailable { .. } | StoreError::Unreadable { .. })) => {}
+                    Err(other) => prop_assert!(false, "{other}"),
+                }
+            }
+            home.fault(|faults| *faults = super::testing::Faults { lose_unsynced: lose, ..Default::default() });
+            wait_until_writable(&store);
+            for (key, found) in rows(&store) {
+                let allowed = unknown.get(&key).into_iter().flatten().chain(acknowledged.get(&key));
+                prop_assert!(allowed.into_iter().any(|n| *n == found), "key {key} holds {found}");
+                acknowledged.insert(key, found);
+            }
+            unknown.clear();
+            prop_assert!(acknowledged.keys().all(|key| rows(&store).contains_key(key)));
+            prop_assert_eq!(rows(&home.after_power_cut()), acknowledged.clone());
+        }
+    }
+}
+
+/// Writes until a write is taken: the store tries again by itself every quarter of a second.
+fn wait_until_writable(store: &Store) {
+    const LAST: u8 = u8::MAX;
+    let nothing = |view: &View<'_>| {
+        let old = view.get(&ROWS, &LAST)?;
+        Ok::<_, Refusal>((Changes::none().delete(&ROWS, &LAST), old))
+    };
+    while let Err(error) = block_on(store.write(nothing)) {
+        assert!(matches!(error, Refusal::Store(_)), "{error}");
+        std::thread::yield_now();
+    }
+}
+
+/// Occupies the writer until the returned sender is used, so that what is queued meanwhile shares a batch.
+fn hold_writer(store: &Store) -> std::sync::mpsc::Sender<()> {
+    let (release, wait) = std::sync::mpsc::channel::<()>();
+    let (started, has_started) = oneshot::channel();
+    let store = store.clone();
+    std::thread::spawn(move || {
+        block_on(store.write(move |_| {
+            let _ = started.send(());
+            let _released = wait.recv();
+            Ok::<_, StoreError>((Changes::none(), ()))
+        }))
+    });
+    block_on(has_started).unwrap();
+    release
+}
+
+#[test]
+fn operations_that_wait_together_share_one_commit_and_one_sync() {
+    let (store, _home) = memory_store();
+    let release = hold_writer(&store);
+    let before = store.metrics();
+    let writes = join_all((0..200).map(|key| store.write(put(key, 1))));
+    block_on(async {
+        let answers = tokio::join!(writes, async { release.send(()).unwrap() }).0;
+        assert!(answers.iter().all(Result::is_ok));
+    });
+    let after = store.metrics();
+    assert_eq!(after.durable_operations - before.durable_operations, 200);
+    assert_eq!(after.durable_commits - before.durable_commits, 1);
+    assert_eq!(after.syncs - before.syncs, 1);
+    assert_eq!(after.largest_batch, 200);
+}
+
+#[test]
+fn an_operation_sees_the_ones_before_it_in_its_batch() {
+    let (store, _home) = memory_store();
+    let release = hold_writer(&store);
+    let swaps = join_all((0..50_u64).map(|n| {
+        let from = n.checked_sub(1);
+        store.write(move |view| set(view, 1, from, Some(n)))
+    }));
+    let answers = block_on(async { tokio::join!(swaps, async { release.send(()).unwrap() }).0 });
+    assert!(answers.iter().all(Result::is_ok), "{answers:?}");
+    assert_eq!(rows(&store), BTreeMap::from([(1, 49)]));
+}
+
+#[test]
+fn a_full_queue_makes_callers_wait_and_loses_nothing() {
+    let (store, _home) = memory_store();
+    let release = hold_writer(&store);
+    let count = QUEUE_LIMIT + 500;
+    let writes = join_all((0..count).map(|n| store.write(put((n % 250) as u8, n as u64))));
+    let store_seen = store.clone();
+    let answers = block_on(async {
+        tokio::join!(writes, async move {
+            assert_eq!(store_seen.metrics().waiting, QUEUE_LIMIT);
+            release.send(()).unwrap();
+        })
+        .0
+    });
+    assert!(answers.iter().all(Result::is_ok));
+    assert_eq!(store.metrics().durable_operations, count as u64);
+    assert_eq!(store.metrics().largest_batch, writer::MAX_BATCH as u64);
+}
+
+#[test]
+fn a_panic_or_a_refusal_answers_its_caller_and_the_writer_goes_on() {
+    let (store, _home) = memory_store();
+    let before = store.metrics();
+    let panicked = block_on(perform(&store, Op::Panic(1)));
+    assert_eq!(panicked, Err(Refusal::Store(StoreError::Panicked { message: "on purpose".into() })));
+    assert_eq!(block_on(perform(&store, Op::Refuse(1))), Err(Refusal::Conflict));
+    let large = block_on(store.write(|_| {
+        const TEXTS: Table<u8, Vec<u8>> = Table::new("texts");
+        Ok::<_, StoreError>((Changes::none().put(&TEXTS, &1, &vec![0; 5 << 20]), ()))
+    }));
+    assert!(matches!(large, Err(StoreError::Invalid { .. })));
+    assert_eq!(store.metrics(), before, "nothing changed, so nothing was synced");
+    assert_eq!(block_on(perform(&store, Op::Put(1, 2))), Ok(()));
+}
+
+#[test]
+fn an_acknowledged_write_survives_a_power_cut_at_once() {
+    let (store, home) = memory_store();
+    block_on(store.write(put(1, 10))).unwrap();
+    assert_eq!(rows(&home.after_power_cut()), BTreeMap::from([(1, 10)]));
+    assert_eq!(rows(&home.after_kill()), BTreeMap::from([(1, 10)]));
+}
+
+#[test]
+fn a_soft_write_is_read_at_once_and_durable_within_the_settling_time() {
+    let (store, home) = memory_store();
+    let syncs = home.syncs();
+    block_on(store.write_soft(put(1, 10))).unwrap();
+    assert_eq!(rows(&store), BTreeMap::from([(1, 10)]));
+    assert_eq!(rows(&home.after_power_cut()), BTreeMap::new(), "not durable yet");
+    for _sync_of_a_two_phase_commit in 0..2 {
+        syncs.recv_timeout(10 * writer::SETTLE_AFTER).expect("settles by itself");
+    }
+    assert_eq!(rows(&home.after_power_cut()), BTreeMap::from([(1, 10)]));
+}
+
+#[test]
+fn a_durable_write_takes_the_soft_ones_before_it_along() {
+    let (store, home) = memory_store();
+    block_on(store.write_soft(put(1, 10))).unwrap();
+    block_on(store.write(put(2, 20))).unwrap();
+    assert_eq!(rows(&home.after_power_cut()), BTreeMap::from([(1, 10), (2, 20)]));
+}
+
+#[test]
+fn dropping_the_last_handle_settles_and_closes() {
+    let (store, home) = memory_store();
+    let syncs = home.syncs();
+    block_on(store.write_soft(put(1, 10))).unwrap();
+    drop(store);
+    while rows(&home.after_power_cut()).is_empty() {
+        syncs.recv_timeout(Duration::from_secs(10)).expect("settles when it is dropped");
+    }
+}
+
+#[test]
+fn after_a_close_everything_says_closed() {
+    let (store, home) = memory_store();
+    block_on(store.write_soft(put(1, 10))).unwrap();
+    block_on(store.close()).unwrap();
+    assert_eq!(block_on(store.write(put(1, 11))), Err(Refusal::Store(StoreError::Closed)));
+    assert_eq!(block_on(store.close()), Err(StoreError::Closed));
+    assert_eq!(rows(&home.after_power_cut()), BTreeMap::from([(1, 10)]));
+}
+
+#[test]
+fn readers_are_told_of_commits_and_keep_their_snapshot() {
+    let (store, _home) = memory_store();
+    let mut news = store.commits();
+    assert!(!news.has_changed().unwrap());
+    block_on(store.write(put(1, 1))).unwrap();
+    block_on(news.changed()).unwrap();
+    let sequence = *news.borrow_and_update();
+    store
+        .read(|view| {
+            let writer = store.clone();
+            std::thread::spawn(move || block_on(writer.write(put(1, 2)))).join().unwrap().unwrap();
+            assert_eq!(view.get(&ROWS, &1)?, Some(1), "a snapshot does not move");
+            Ok::<_, StoreError>(())
+        })
+        .unwrap();
+    assert_eq!(*news.borrow(), sequence + 1);
+    assert_eq!(rows(&store), BTreeMap::from([(1, 2)]));
+}
+
+#[test]
+fn on_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it() {
+    let (store, home) = memory_store();
+    block_on(store.write(put(1, 1))).unwrap();
+    home.fault(|faults| faults.full = true);
+    let fill = |n: u64| {
+        const BULK: Table<u64, Vec<u8>> = Table::new("bulk");
+        move |_: &View<'_>| {
+            let block = vec![n as u8; 100_000];
+            let changes = (0..10).fold(Changes::none(), |c, i| c.put(&BULK, &(n * 10 + i), &block));
+            Ok::<_, StoreError>((changes, ()))
+        }
+    };
+    let first = (0..100).find_map(|n| block_on(store.write(fill(n))).err()).expect("the disk fills up");
+    assert!(
+        matches!(first, StoreError::Unknown { .. } | StoreError::Unavailable { .. }),
+        "the caller is told: {first}"
+    );
+    let error = block_on(store.write(fill(200))).unwrap_err();
+    assert!(matches!(error, StoreError::Unavailable { .. }), "{error}");
+    assert!(error.to_string().contains("memory") && error.to_string().contains("free some space"), "{error}");
+    assert_eq!(rows(&store), BTreeMap::from([(1, 1)]), "reads go on");
+    home.fault(|faults| faults.full = false);
+    wait_until_writable(&store);
+    block_on(store.write(fill(300))).unwrap();
+    assert!(store.metrics().reopened >= 1);
+}
+
+#[test]
+fn a_failed_sync_is_unknown_and_a_lost_file_is_waited_for() {
+    let (store, home) = memory_store();
+    block_on(store.write(put(1, 1))).unwrap();
+    home.fault(|faults| {
+        faults.fail_after = Some(3);
+        faults.gone = true;
+    });
+    let mut answers = (2..20).map(|key| block_on(store.write(put(key, 1))));
+    let failed = answers.find_map(Result::err).unwrap();
+    assert!(
+        matches!(failed, Refusal::Store(StoreError::Unknown { .. } | StoreError::Unavailable { .. })),
+        "{failed}"
+    );
+    let unread = store.read(|view| view.get(&ROWS, &1));
+    assert!(matches!(unread, Err(StoreError::Unreadable { .. })), "{unread:?}");
+    home.fault(|faults| *faults = super::testing::Faults::default());
+    wait_until_writable(&store);
+    assert_eq!(rows(&store).get(&1), Some(&1));
+}
+
+#[test]
+fn a_new_disk_holds_a_whole_store() {
+    assert!(rows(&MemoryHome::created().after_power_cut()).is_empty());
+}
