@@ -1,0 +1,255 @@
+//! One connection: what it is doing, and when it has done that for too long.
+//!
+//! Owns the watch over a connection's phases. hyper's own header time-out starts with the
+//! connection's silence, so it cannot tell an idle keep-alive client from one that drips its head;
+//! here both have their own deadline. Invariant: a connection is always in one phase, and only a
+//! running request (which includes a streamed or upgraded answer) is without deadline, unless its
+//! client has stopped taking bytes. All transitions happen while the connection's task is polled,
+//! so the watch needs no wake-ups of its own.
+//!
+//! Failure policy: an overdue connection is dropped without an answer; there is nobody to read it.
+
+use std::future::{Future, poll_fn};
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use parking_lot::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, sleep_until};
+
+use super::limits::Limits;
+
+/// Which limit a connection has exceeded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Overdue {
+    /// The request head did not arrive in time.
+    Head,
+    /// No new request came on a kept-alive connection.
+    Idle,
+    /// The client takes none of its answer.
+    Write,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Head,
+    Running,
+    Idle,
+}
+
+#[derive(Debug)]
+struct Activity {
+    phase: Phase,
+    since: Instant,
+    stalled_since: Option<Instant>,
+}
+
+/// The shared view of one connection's activity.
+#[derive(Debug, Clone)]
+pub(super) struct Pulse(Arc<Mutex<Activity>>);
+
+impl Pulse {
+    /// A fresh connection: its first head is due.
+    pub(super) fn new() -> Self {
+        Self(Arc::new(Mutex::new(Activity {
+            phase: Phase::Head,
+            since: Instant::now(),
+            stalled_since: None,
+        })))
+    }
+
+    fn enter(&self, phase: Phase) {
+        let mut activity = self.0.lock();
+        activity.phase = phase;
+        activity.since = Instant::now();
+    }
+
+    /// A request's head is complete; the handler runs.
+    pub(super) fn request_started(&self) {
+        self.enter(Phase::Running);
+    }
+
+    /// The answer has been handed to the socket, or given up.
+    pub(super) fn response_ended(&self) {
+        self.enter(Phase::Idle);
+    }
+
+    fn bytes_arrived(&self) {
+        let mut activity = self.0.lock();
+        if activity.phase == Phase::Idle {
+            activity.phase = Phase::Head;
+            activity.since = Instant::now();
+        }
+    }
+
+    fn wrote(&self, progress: bool) {
+        let mut activity = self.0.lock();
+        if progress {
+            activity.stalled_since = None;
+        } else if activity.stalled_since.is_none() {
+            activity.stalled_since = Some(Instant::now());
+        }
+    }
+
+    fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
+        let activity = self.0.lock();
+        let phase = match activity.phase {
+            Phase::Head => Some((activity.since + limits.header_read, Overdue::Head)),
+            Phase::Idle => Some((activity.since + limits.keep_alive_idle, Overdue::Idle)),
+            Phase::Running => None,
+        };
+        let stall = activity.stalled_since.map(|since| (since + limits.write_stall, Overdue::Write));
+        [phase, stall].into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}
+
+/// Drives `connection` until it ends or is overdue.
+///
+/// # Errors
+/// The limit that the connection exceeded; the caller drops it.
+pub(super) async fn until_overdue<C: Future>(
+    mut connection: Pin<&mut C>,
+    pulse: &Pulse,
+    limits: &Limits,
+) -> Result<C::Output, Overdue> {
+    let mut alarm = std::pin::pin!(sleep_until(Instant::now() + limits.header_read));
+    poll_fn(move |cx| {
+        if let Poll::Ready(output) = connection.as_mut().poll(cx) {
+            return Poll::Ready(Ok(output));
+        }
+        loop {
+            let Some((at, overdue)) = pulse.deadline(limits) else { return Poll::Pending };
+            if at <= Instant::now() {
+                return Poll::Ready(Err(overdue));
+            }
+            // An alarm that is set too early costs one look; moving it on every request costs more.
+            if alarm.deadline() > at || alarm.is_elapsed() {
+                alarm.as_mut().reset(at);
+            }
+            if alarm.as_mut().poll(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// The socket of a connection: reports activity and holds the connection's place under the cap, also
+/// when the connection has been upgraded and lives on in a handler's task.
+#[derive(Debug)]
+pub(super) struct WatchedStream {
+    stream: TcpStream,
+    pulse: Pulse,
+    _place: OwnedSemaphorePermit,
+}
+
+impl WatchedStream {
+    pub(super) fn new(stream: TcpStream, pulse: Pulse, place: OwnedSemaphorePermit) -> Self {
+        Self { stream, pulse, _place: place }
+    }
+
+    fn report_write<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.pulse.wrote(outcome.is_ready());
+        outcome
+    }
+}
+
+impl AsyncRead for WatchedStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let outcome = Pin::new(&mut self.stream).poll_read(cx, buf);
+        if buf.filled().len() > before {
+            self.pulse.bytes_arrived();
+        }
+        outcome
+    }
+}
+
+impl AsyncWrite for WatchedStream {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.report_write(outcome)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let outcome = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.report_write(outcome)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::pin::pin;
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn end_of(pulse: &Pulse) -> (Overdue, Duration) {
+        let begun = Instant::now();
+        let never = pin!(pending::<()>());
+        let overdue = until_overdue(never, pulse, &Limits::default()).await.unwrap_err();
+        (overdue, begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn each_phase_has_its_own_deadline() {
+        let limits = Limits::default();
+        let pulse = Pulse::new();
+        let (overdue, after) = end_of(&pulse).await;
+        assert_eq!(overdue, Overdue::Head);
+        assert!(after >= limits.header_read && after < limits.header_read * 2, "{after:?}");
+        pulse.response_ended();
+        let (overdue, after) = end_of(&pulse).await;
+        assert_eq!(overdue, Overdue::Idle);
+        assert!(after >= limits.keep_alive_idle && after < limits.keep_alive_idle * 2, "{after:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn dripped_bytes_do_not_move_the_deadline_of_a_head() {
+        let limits = Limits::default();
+        let pulse = Pulse::new();
+        pulse.response_ended();
+        pulse.bytes_arrived();
+        let due = pulse.deadline(&limits);
+        tokio::time::advance(limits.header_read / 2).await;
+        pulse.bytes_arrived();
+        assert_eq!(pulse.deadline(&limits), due);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_running_answer_is_cut_only_when_nobody_takes_its_bytes() {
+        let limits = Limits::default();
+        let pulse = Pulse::new();
+        pulse.request_started();
+        assert_eq!(pulse.deadline(&limits), None);
+        pulse.wrote(false);
+        assert_eq!(end_of(&pulse).await.0, Overdue::Write);
+        pulse.wrote(true);
+        assert_eq!(pulse.deadline(&limits), None);
+    }
+}

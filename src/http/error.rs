@@ -1,0 +1,247 @@
+//! Errors as the wire shows them: the one place that maps a failure to a status and a body.
+//!
+//! Invariant: every error of every port is `{"detail": "<sentence>"}`, or for a request that breaks
+//! the contract `{"detail": [{"loc", "msg", "type"}, …]}` with 422. Failure policy: what happened
+//! inside (a panic, a broken store) goes to the log; the client learns only that it happened.
+
+use std::any::Any;
+use std::borrow::Cow;
+use std::time::Duration;
+
+use axum::body::{Body, to_bytes};
+use axum::extract::Request;
+use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::{Json, http::Uri};
+use serde::Serialize;
+
+/// What a handler gives back.
+pub type ApiResult<T> = Result<T, ApiError>;
+
+/// Longest error text of a library's own rejection that is taken over; they are one sentence.
+const MAX_REJECTION_TEXT: usize = 4 * 1024;
+
+/// One step of the way to an offending value: a name or an index.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Loc {
+    /// A part of the request (`body`, `query`, `path`, `header`) or a field's name.
+    Name(Cow<'static, str>),
+    /// A place in an array, from 0.
+    Index(usize),
+}
+
+impl From<&'static str> for Loc {
+    fn from(name: &'static str) -> Self {
+        Self::Name(Cow::Borrowed(name))
+    }
+}
+
+/// One thing in a request that breaks the contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Violation {
+    /// Where, such as `["body", "inputs", "source"]`.
+    pub loc: Vec<Loc>,
+    /// What is wrong, for people.
+    pub msg: String,
+    /// What kind of wrong, for programs: `missing`, `json_invalid`, `string_too_long`, …
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+enum Detail {
+    Sentence(Cow<'static, str>),
+    Violations(Vec<Violation>),
+}
+
+/// An error answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{status}: {detail:?}")]
+pub struct ApiError {
+    status: StatusCode,
+    detail: Detail,
+    retry_after: Option<Duration>,
+}
+
+impl ApiError {
+    /// An error with any status; the sentence says what happened and what to do.
+    #[must_use]
+    pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, detail: Detail::Sentence(detail.into()), retry_after: None }
+    }
+
+    /// 400: the request makes no sense, though each part keeps the contract.
+    #[must_use]
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404: what the request names does not exist.
+    #[must_use]
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 409: it exists, but its state does not allow this.
+    #[must_use]
+    pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, detail)
+    }
+
+    /// 429: a quota or budget is used up.
+    #[must_use]
+    pub fn too_many(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+    }
+
+    /// 503: cannot take this now (a full queue, a shutdown); asking again later may help.
+    #[must_use]
+    pub fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+    }
+
+    /// 500: our fault. The cause is logged here and not shown.
+    #[must_use]
+    pub fn internal(cause: &(dyn std::fmt::Display + Send + Sync)) -> Self {
+        tracing::error!(%cause, "a request failed inside");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL)
+    }
+
+    /// 422: the request breaks the contract in these places.
+    #[must_use]
+    pub fn violations(violations: Vec<Violation>) -> Self {
+        Self {
+            status: StatusCode::UNPROCESSABLE_ENTITY,
+            detail: Detail::Violations(violations),
+            retry_after: None,
+        }
+    }
+
+    /// 422 with one place.
+    #[must_use]
+    pub fn violation(loc: Vec<Loc>, kind: &'static str, msg: impl Into<String>) -> Self {
+        Self::violations(vec![Violation { loc, msg: msg.into(), kind }])
+    }
+
+    /// Adds a `Retry-After` in whole seconds, at least one.
+    #[must_use]
+    pub fn retry_after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+}
+
+const INTERNAL: &str = "an internal error; the daemon's log says more";
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, Json(serde_json::json!({ "detail": self.detail }))).into_response();
+        if let Some(wait) = self.retry_after {
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        response
+    }
+}
+
+/// Answers a panic of a handler; its message goes to the log only.
+#[expect(clippy::needless_pass_by_value, reason = "the signature is that of the panic layer's callback")]
+pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+    let message = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("(a panic without a message)");
+    ApiError::internal(&format!("a handler panicked: {message}")).into_response()
+}
+
+/// Middleware: brings errors that axum made itself (unknown path, wrong method, a library's
+/// rejection) into the contract's form, and keeps their headers (`Allow`).
+pub(super) async fn in_contract_form(request: Request, next: Next) -> Response {
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let response = next.run(request).await;
+    let status = response.status();
+    if !(status.is_client_error() || status.is_server_error()) || has_own_form(response.headers()) {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let detail = rejection_text(body).await.unwrap_or_else(|| default_sentence(status, &method, &uri));
+    let error = ApiError::new(status, detail).into_response();
+    for (name, value) in error.headers() {
+        parts.headers.insert(name, value.clone());
+    }
+    parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    Response::from_parts(parts, error.into_body())
+}
+
+fn has_own_form(headers: &HeaderMap) -> bool {
+    let Some(kind) = headers.get(CONTENT_TYPE) else { return false };
+    !kind.as_bytes().starts_with(b"text/plain")
+}
+
+async fn rejection_text(body: Body) -> Option<String> {
+    let bytes = to_bytes(body, MAX_REJECTION_TEXT).await.ok()?;
+    let text = String::from_utf8(bytes.to_vec()).ok()?;
+    (!text.trim().is_empty()).then_some(text)
+}
+
+fn default_sentence(status: StatusCode, method: &Method, uri: &Uri) -> String {
+    match status {
+        StatusCode::NOT_FOUND => {
+            format!("there is nothing at {}; GET / lists what this port answers", uri.path())
+        }
+        StatusCode::METHOD_NOT_ALLOWED => {
+            format!("{} does not take {method}; the Allow header names what it takes", uri.path())
+        }
+        StatusCode::INTERNAL_SERVER_ERROR => INTERNAL.to_owned(),
+        other => other.canonical_reason().unwrap_or("the request failed").to_lowercase(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn json(response: Response) -> serde_json::Value {
+        serde_json::from_slice(&to_bytes(response.into_body(), 10_000).await.unwrap()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn errors_have_the_contract_form() {
+        let response =
+            ApiError::busy("the queue is full").retry_after(Duration::from_millis(1500)).into_response();
+        assert_eq!(response.status(), 503);
+        assert_eq!(response.headers()[RETRY_AFTER], "2");
+        assert_eq!(json(response).await, serde_json::json!({"detail": "the queue is full"}));
+
+        let loc = vec!["body".into(), Loc::Index(3)];
+        let response = ApiError::violation(loc, "missing", "this field is required").into_response();
+        assert_eq!(response.status(), 422);
+        assert_eq!(
+            json(response).await,
+            serde_json::json!({"detail": [
+                {"loc": ["body", 3], "msg": "this field is required", "type": "missing"}
+            ]})
+        );
+    }
+
+    #[tokio::test]
+    async fn an_inner_cause_is_not_shown() {
+        let response = ApiError::internal(&"the key file is at a secret place").into_response();
+        assert_eq!(response.status(), 500);
+        assert_eq!(json(response).await["detail"], INTERNAL);
+    }
+}

@@ -1,0 +1,307 @@
+//! Who may ask: the checks every request of every port passes before anything reads it.
+//!
+//! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host`
+//! must name this very port (a rebound DNS name does not), an `Origin` must be one of the daemon's
+//! own ports, and a change must come as JSON, which no HTML form can send. Beyond loopback every
+//! request needs the bearer token. Invariant: [`check`] wraps every route and the fallback.
+//!
+//! Failure policy: refuse with 400, 401, 403, 413 or 415 and one sentence that names what was wrong.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{Request, State};
+use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use subtle::ConstantTimeEq;
+
+use super::error::ApiError;
+use super::server::EdgeInfo;
+
+/// The secret that clients show when the daemon listens beyond loopback.
+#[derive(Clone)]
+pub struct Token(Arc<str>);
+
+/// Shortest token taken: 16 characters of base 64 are 96 bits, beyond guessing over a network.
+pub const MIN_TOKEN_LEN: usize = 16;
+
+impl Token {
+    /// A token, if it is long enough and can stand in a header.
+    #[must_use]
+    pub fn new(secret: &str) -> Option<Self> {
+        let usable = secret.len() >= MIN_TOKEN_LEN && secret.bytes().all(|b| b.is_ascii_graphic());
+        usable.then(|| Self(secret.into()))
+    }
+
+    /// Compares in a time that depends on the lengths only.
+    fn matches(&self, shown: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(shown).into()
+    }
+}
+
+impl std::fmt::Debug for Token {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Token(…)")
+    }
+}
+
+/// What the checks of one port compare with.
+#[derive(Debug)]
+pub struct Guard {
+    /// This port.
+    port: u16,
+    /// All ports of this daemon: the origins that may call each other.
+    ports: Arc<[u16]>,
+    /// Demanded when present.
+    token: Option<Token>,
+}
+
+impl Guard {
+    /// The guard of `port` among the daemon's `ports`.
+    #[must_use]
+    pub fn new(port: u16, ports: Arc<[u16]>, token: Option<Token>) -> Self {
+        Self { port, ports, token }
+    }
+
+    fn admit(&self, request: &Request, edge: Option<&EdgeInfo>) -> Result<(), ApiError> {
+        let local = edge.map(|edge| edge.local.ip());
+        self.check_host(request, local)?;
+        self.check_origin(request.headers(), local)?;
+        self.check_token(request.headers())?;
+        check_size(request.headers(), edge.map_or(u64::MAX, |edge| edge.limits.max_body))?;
+        check_content_type(request.method(), request.headers())
+    }
+
+    fn check_host(&self, request: &Request, local: Option<IpAddr>) -> Result<(), ApiError> {
+        let shown = single(request.headers(), &HOST)?
+            .ok_or_else(|| ApiError::bad_request("a Host header is missing"))?;
+        // A request line with an absolute address would override the header (RFC 9112, 3.2.2).
+        let target = request.uri().authority().map_or(shown, |authority| authority.as_str());
+        let own = |text: &str| own_port(text, local) == Some(self.port);
+        if own(shown) && own(target) {
+            return Ok(());
+        }
+        let sentence = format!(
+            "this port does not answer for that Host; use localhost:{0}, 127.0.0.1:{0} or [::1]:{0}",
+            self.port
+        );
+        Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
+    }
+
+    fn check_origin(&self, headers: &HeaderMap, local: Option<IpAddr>) -> Result<(), ApiError> {
+        let Some(origin) = single(headers, &ORIGIN)? else { return Ok(()) };
+        let port = origin.strip_prefix("http://").and_then(|text| own_port(text, local));
+        if port.is_some_and(|port| self.ports.contains(&port)) {
+            return Ok(());
+        }
+        let sentence = "pages of another origin may not call this daemon; open the page from its own port";
+        Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
+    }
+
+    fn check_token(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+        let Some(token) = &self.token else { return Ok(()) };
+        let shown = single(headers, &AUTHORIZATION)?.and_then(|value| value.split_once(' '));
+        match shown {
+            Some((scheme, secret))
+                if scheme.eq_ignore_ascii_case("bearer") && token.matches(secret.trim().as_bytes()) =>
+            {
+                Ok(())
+            }
+            _ => {
+                let sentence = "this daemon listens beyond loopback: send `Authorization: Bearer <token>`";
+                Err(ApiError::new(StatusCode::UNAUTHORIZED, sentence))
+            }
+        }
+    }
+}
+
+/// The port of `authority` if its host is this machine as the client reached it: a loopback name or
+/// address, or the connection's own local address (never another name: that is what rebinding uses).
+fn own_port(authority: &str, local: Option<IpAddr>) -> Option<u16> {
+    let (host, digits) = authority.rsplit_once(':')?;
+    let loopback = host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]";
+    let own = loopback || local.is_some_and(|ip| host == host_of(ip));
+    let port: u16 = digits.parse().ok()?;
+    (own && port.to_string() == digits).then_some(port)
+}
+
+fn host_of(ip: IpAddr) -> String {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => ip.to_string(),
+        IpAddr::V6(ip) => format!("[{ip}]"),
+    }
+}
+
+/// The header's text when it is there once; twice is an attempt to be read two ways.
+fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
+    let mut values = headers.get_all(name).iter();
+    let Some(value) = values.next() else { return Ok(None) };
+    match (value.to_str(), values.next()) {
+        (Ok(text), None) => Ok(Some(text)),
+        _ => Err(ApiError::bad_request(format!("the {name} header must be there once, in ASCII"))),
+    }
+}
+
+fn check_size(headers: &HeaderMap, max: u64) -> Result<(), ApiError> {
+    let announced = headers.get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
+    if announced.is_none_or(|bytes| bytes <= max) {
+        return Ok(());
+    }
+    let sentence = format!("the request body is larger than the {max} bytes that this port takes");
+    Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence))
+}
+
+fn check_content_type(method: &Method, headers: &HeaderMap) -> Result<(), ApiError> {
+    let empty = headers.get(CONTENT_LENGTH).is_none_or(|length| length == "0")
+        && !headers.contains_key(TRANSFER_ENCODING);
+    if method.is_safe() || empty || is_json(headers.get(CONTENT_TYPE)) {
+        return Ok(());
+    }
+    let sentence = "a request that changes something needs `Content-Type: application/json`";
+    Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence))
+}
+
+fn is_json(kind: Option<&HeaderValue>) -> bool {
+    let essence = kind.and_then(|v| v.to_str().ok()).and_then(|v| v.split(';').next()).unwrap_or_default();
+    let essence = essence.trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Middleware: lets a request pass or refuses it; forbids browsers to guess types or to embed.
+pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
+    let edge = request.extensions().get::<EdgeInfo>();
+    let mut response = match guard.admit(&request, edge) {
+        Ok(()) => next.run(request).await,
+        Err(refusal) => refusal.into_response(),
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
+    response
+}
+
+/// Whether only this machine can reach `address`.
+#[must_use]
+pub fn is_loopback(address: SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+
+    use super::*;
+
+    fn verdict(
+        guard: &Guard,
+        build: impl FnOnce(axum::http::request::Builder) -> axum::http::request::Builder,
+    ) -> u16 {
+        let request = build(Request::builder()).body(Body::empty()).unwrap();
+        guard.admit(&request, None).map_or_else(|error| error.status().as_u16(), |()| 200)
+    }
+
+    fn loopback() -> Guard {
+        Guard::new(6100, Arc::from([6100, 6121]), None)
+    }
+
+    #[test]
+    fn only_the_exact_host_passes() {
+        let guard = loopback();
+        for host in ["localhost:6100", "LocalHost:6100", "127.0.0.1:6100", "[::1]:6100"] {
+            assert_eq!(verdict(&guard, |r| r.header("host", host)), 200, "{host}");
+        }
+        for host in [
+            "localhost",
+            "localhost:6121",
+            "localhost:06100",
+            "localhost:+6100",
+            "localhost.:6100",
+            "evil.test:6100",
+            "127.0.0.1.nip.io:6100",
+            "127.0.0.2:6100",
+            "localhost:6100:6100",
+            "a@localhost:6100",
+            "::1:6100",
+            "",
+        ] {
+            assert_eq!(verdict(&guard, |r| r.header("host", host)), 403, "{host}");
+        }
+        assert_eq!(verdict(&guard, |r| r), 400);
+        assert_eq!(
+            verdict(&guard, |r| r.header("host", "localhost:6100").header("host", "localhost:6100")),
+            400
+        );
+    }
+
+    #[test]
+    fn an_absolute_request_target_is_held_to_the_same_rule() {
+        let guard = loopback();
+        let at = |uri| verdict(&guard, |r| r.uri(uri).header("host", "localhost:6100"));
+        assert_eq!(at("http://evil.test:6100/jobs"), 403);
+        assert_eq!(at("http://localhost:6100/jobs"), 200);
+    }
+
+    #[test]
+    fn only_the_daemons_own_pages_may_call() {
+        let guard = loopback();
+        let from =
+            |origin: &str| verdict(&guard, |r| r.header("host", "localhost:6100").header("origin", origin));
+        for origin in ["http://localhost:6100", "http://127.0.0.1:6121", "http://[::1]:6121"] {
+            assert_eq!(from(origin), 200, "{origin}");
+        }
+        for origin in ["null", "http://localhost:3000", "https://localhost:6100", "http://evil.test:6100", ""]
+        {
+            assert_eq!(from(origin), 403, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_change_must_be_json() {
+        let guard = loopback();
+        let post = |kind: &str| {
+            verdict(&guard, |r| {
+                let r = r.method("POST").header("host", "localhost:6100").header("content-length", "2");
+                r.header("content-type", kind)
+            })
+        };
+        for kind in ["application/json", "Application/JSON; charset=utf-8", "application/merge-patch+json"] {
+            assert_eq!(post(kind), 200, "{kind}");
+        }
+        for kind in
+            ["text/plain", "application/x-www-form-urlencoded", "multipart/form-data", "", "text/json"]
+        {
+            assert_eq!(post(kind), 415, "{kind}");
+        }
+        assert_eq!(verdict(&guard, |r| r.method("POST").header("host", "localhost:6100")), 200);
+        let chunked = |r: axum::http::request::Builder| {
+            r.method("PUT").header("host", "localhost:6100").header("transfer-encoding", "chunked")
+        };
+        assert_eq!(verdict(&guard, chunked), 415);
+    }
+
+    #[test]
+    fn beyond_loopback_the_token_decides() {
+        let guard = Guard::new(6100, Arc::from([6100]), Token::new("0123456789abcdef"));
+        let with = |value: &str| {
+            verdict(&guard, |r| r.header("host", "localhost:6100").header("authorization", value))
+        };
+        assert_eq!(with("Bearer 0123456789abcdef"), 200);
+        assert_eq!(with("bearer 0123456789abcdef"), 200);
+        for wrong in ["Bearer 0123456789abcdeg", "Bearer ", "Basic 0123456789abcdef", "0123456789abcdef"] {
+            assert_eq!(with(wrong), 401, "{wrong}");
+        }
+        assert_eq!(verdict(&guard, |r| r.header("host", "localhost:6100")), 401);
+        assert!(Token::new("short").is_none() && Token::new("has a space, is long").is_none());
+        assert_eq!(format!("{:?}", Token::new("0123456789abcdef").unwrap()), "Token(…)");
+    }
+
+    #[test]
+    fn the_address_a_client_reached_us_by_is_a_valid_host() {
+        let local = Some("::ffff:192.168.1.5".parse().unwrap());
+        assert_eq!(own_port("192.168.1.5:6100", local), Some(6100));
+        assert_eq!(own_port("192.168.1.6:6100", local), None);
+        assert_eq!(own_port("[fe80::1]:80", Some("fe80::1".parse().unwrap())), Some(80));
+    }
+}

@@ -1,0 +1,26 @@
+//! The HTTP edge: one listener and one thin router a port.
+//!
+//! Owns sockets, limits, who may ask (`Host`, `Origin`, token), the form of errors, the trace of a
+//! request and the pages every port has. It knows no service: a service brings a router whose
+//! handlers extract, make one call to an actor's handle, and reply.
+//!
+//! Invariants: no request reaches a handler unguarded or untraced; every error leaves as
+//! `{"detail": …}`; every wait, size and count has a limit in [`limits`].
+
+mod body;
+pub mod check;
+mod connection;
+pub mod contract;
+pub mod error;
+pub mod extract;
+pub mod guard;
+pub mod limits;
+pub mod page;
+pub mod server;
+pub mod sse;
+pub mod trace;
+
+pub use contract::Contract;
+pub use error::{ApiError, ApiResult};
+pub use limits::Limits;
+pub use server::{EdgeInfo, Listener, Server};

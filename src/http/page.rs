@@ -1,0 +1,99 @@
+//! What every port answers besides its service: `/health`, `/`, `/openapi.json` and `/docs`.
+//!
+//! Invariant: all of it follows from the contract document, nothing is listed twice. The interactive
+//! page is Swagger UI out of the binary; its content policy lets it load and call this port only.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
+use axum::http::{HeaderName, HeaderValue};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Extension, Json, Router};
+use futures_util::future::BoxFuture;
+use serde_json::{Map, Value, json};
+
+use super::contract::Contract;
+use super::error::{ApiError, ApiResult};
+use super::server::EdgeInfo;
+
+/// Own code and pictures only; Swagger UI sets styles on elements and draws with `data:` pictures.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
+     img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'";
+
+/// Tells what `/health` says beyond `"status": "ok"`; a `status` of its own replaces that.
+///
+/// The time a handler waits for it is the service's to bound.
+pub type Health = Arc<dyn Fn() -> BoxFuture<'static, ApiResult<Map<String, Value>>> + Send + Sync>;
+
+struct Page {
+    contract: Contract,
+    health: Health,
+}
+
+/// A health hook with nothing to add.
+#[must_use]
+pub fn plain_health() -> Health {
+    Arc::new(|| Box::pin(async { Ok(Map::new()) }))
+}
+
+/// The common routes of the port that `contract` describes, to be merged with the service's own.
+pub fn routes(contract: Contract, health: Health) -> Router {
+    let page = Arc::new(Page { contract, health });
+    Router::new()
+        .route("/", get(root))
+        .route("/health", get(health_of))
+        .route("/openapi.json", get(openapi))
+        .route("/docs", get(docs))
+        .route("/docs/", get(docs))
+        .route("/docs/{file}", get(docs_file))
+        .with_state(page)
+}
+
+async fn health_of(State(page): State<Arc<Page>>) -> ApiResult<Json<Value>> {
+    let mut health = Map::from_iter([("status".to_owned(), json!("ok"))]);
+    health.extend((page.health)().await?);
+    Ok(Json(Value::Object(health)))
+}
+
+async fn root(State(page): State<Arc<Page>>, Extension(edge): Extension<EdgeInfo>) -> Json<Value> {
+    let contract = &page.contract;
+    let endpoints: Map<String, Value> = contract
+        .endpoints
+        .iter()
+        .map(|endpoint| (endpoint.name.clone(), json!(format!("{} {}", endpoint.method, endpoint.path))))
+        .collect();
+    Json(json!({
+        "service": contract.service,
+        "version": contract.version,
+        "port": edge.local.port(),
+        "status": "running",
+        "endpoints": endpoints,
+        "docs": "/docs",
+    }))
+}
+
+async fn openapi(State(page): State<Arc<Page>>) -> impl IntoResponse {
+    ([(CONTENT_TYPE, "application/json")], page.contract.json.clone())
+}
+
+/// Headers of all documentation answers.
+const DOCS_HEADERS: [(HeaderName, HeaderValue); 2] = [
+    (CONTENT_SECURITY_POLICY, HeaderValue::from_static(DOCS_POLICY)),
+    (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+];
+
+async fn docs(State(page): State<Arc<Page>>) -> impl IntoResponse {
+    let shell = include_str!("docs.html").replace("{service}", &page.contract.service);
+    (DOCS_HEADERS, Html(shell))
+}
+
+async fn docs_file(Path(file): Path<String>) -> ApiResult<Response> {
+    let config = utoipa_swagger_ui::Config::from("/openapi.json").try_it_out_enabled(true);
+    let found = utoipa_swagger_ui::serve(&file, Arc::new(config))
+        .map_err(|error| ApiError::internal(&error.to_string()))?
+        .ok_or_else(|| ApiError::not_found(format!("the documentation has no file {file}")))?;
+    Ok((DOCS_HEADERS, [(CONTENT_TYPE, found.content_type)], found.bytes.into_owned()).into_response())
+}

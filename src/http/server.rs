@@ -1,0 +1,369 @@
+//! The accept loop: binds every port, then serves each router within its limits.
+//!
+//! axum's own `serve` keeps silent and half-sent requests open and answers any `Host`, so the loop is
+//! ours, on hyper. Invariants: no port is served unless all could be bound; every connection has a
+//! place under its port's cap and a task in one tracker; every request passes trace, guard and the
+//! panic catcher, in this order. Upgraded connections (WebSocket) keep their place, but live in a
+//! task of their handler, which must watch [`EdgeInfo::shutdown`].
+//!
+//! Failure policy: a port that cannot be bound is an error that names port, service and what to do;
+//! a failing `accept` (no descriptors left) is logged once and retried with growing pauses.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::http::Request;
+use axum::response::Response;
+use axum::{Router, middleware};
+use futures_util::future::BoxFuture;
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower::Service;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use super::body::{RequestBody, ResponseBody};
+use super::connection::{Pulse, WatchedStream, until_overdue};
+use super::guard::{self, Guard, Token};
+use super::limits::{self, Limits};
+use super::trace::Recorder;
+use super::{error, trace};
+
+/// Pauses after a failed `accept`: short at first (a descriptor may free itself at once), never so
+/// long that a recovered daemon seems dead.
+const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+/// What a connection beyond the cap is told; complete, so that any client can read it.
+const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
+    content-length: 67\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"detail\": \"too many connections to this port; try again in a while\"}";
+
+/// What one port serves.
+#[derive(Debug)]
+pub struct Listener {
+    /// The service's name, for messages.
+    pub service: String,
+    /// The port; 0 takes a free one.
+    pub port: u16,
+    /// Its routes.
+    pub router: Router,
+    /// Its limits.
+    pub limits: Limits,
+}
+
+impl Listener {
+    /// A port with the usual limits.
+    #[must_use]
+    pub fn new(service: impl Into<String>, port: u16, router: Router) -> Self {
+        Self { service: service.into(), port, router, limits: Limits::default() }
+    }
+
+    /// The same with other limits.
+    #[must_use]
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+}
+
+/// Why the edge cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum EdgeError {
+    /// Another process listens there.
+    #[error(
+        "port {port} ({service}) is in use; stop the process that listens there (another `pas up`?), \
+         or start with `--port-offset 1000` to move all ports"
+    )]
+    PortInUse {
+        /// The port.
+        port: u16,
+        /// The service that wanted it.
+        service: String,
+    },
+    /// The system refuses for another reason.
+    #[error("cannot listen on {address} ({service}): {source}")]
+    Bind {
+        /// Where.
+        address: SocketAddr,
+        /// The service that wanted it.
+        service: String,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// Reachable from elsewhere without a secret.
+    #[error(
+        "refusing to listen on {0}, which other machines can reach, without a token; configure a token, \
+         or bind to 127.0.0.1"
+    )]
+    TokenMissing(IpAddr),
+}
+
+/// What a handler may know about the connection its request came by; a request extension.
+#[derive(Debug, Clone)]
+pub struct EdgeInfo {
+    /// The daemon's side, with the port really bound.
+    pub local: SocketAddr,
+    /// The client's side.
+    pub peer: SocketAddr,
+    /// The port's limits.
+    pub limits: Arc<Limits>,
+    /// Cancelled when the daemon shuts down: long answers end then.
+    pub shutdown: CancellationToken,
+}
+
+/// All ports, bound and not yet served.
+#[derive(Debug)]
+pub struct Server {
+    ports: Vec<BoundPort>,
+    token: Option<Token>,
+}
+
+#[derive(Debug)]
+struct BoundPort {
+    socket: TcpListener,
+    address: SocketAddr,
+    spec: Listener,
+}
+
+impl Server {
+    /// Binds every listener's port on `address`.
+    ///
+    /// # Errors
+    /// [`EdgeError`] for the first port that cannot be bound (the others are released), and for an
+    /// address beyond loopback without a token.
+    pub async fn bind(
+        address: IpAddr,
+        token: Option<Token>,
+        listeners: Vec<Listener>,
+    ) -> Result<Self, EdgeError> {
+        if token.is_none() && !guard::is_loopback(SocketAddr::new(address, 0)) {
+            return Err(EdgeError::TokenMissing(address));
+        }
+        let mut ports = Vec::with_capacity(listeners.len());
+        for spec in listeners {
+            ports.push(bind_one(SocketAddr::new(address, spec.port), spec).await?);
+        }
+        Ok(Self { ports, token })
+    }
+
+    /// Services and the addresses they have, in the order given to [`Server::bind`].
+    pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.ports.iter().map(|port| (port.spec.service.as_str(), port.address))
+    }
+
+    /// Serves until `shutdown`, then lets running requests finish for [`limits::SHUTDOWN`] and cuts
+    /// what is left. Returns when no task of the edge is left.
+    pub async fn serve(self, recorder: Arc<dyn Recorder>, shutdown: CancellationToken) {
+        let all: Arc<[u16]> = self.ports.iter().map(|port| port.address.port()).collect();
+        let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
+        for port in self.ports {
+            let guard = Arc::new(Guard::new(port.address.port(), Arc::clone(&all), self.token.clone()));
+            let open = OpenPort {
+                service: port.spec.service,
+                router: wrapped(port.spec.router, guard, Arc::clone(&recorder)),
+                places: Arc::new(Semaphore::new(port.spec.limits.max_connections)),
+                refusals: Arc::new(Semaphore::new(limits::MAX_REFUSALS)),
+                limits: Arc::new(port.spec.limits),
+                tracker: tracker.clone(),
+                shutdown: shutdown.clone(),
+                cut: cut.clone(),
+            };
+            tracker.spawn(open.accept_all(port.socket));
+        }
+        shutdown.cancelled().await;
+        tracker.close();
+        if timeout(limits::SHUTDOWN, tracker.wait()).await.is_err() {
+            tracing::warn!(connections = tracker.len(), "cutting connections that outlast the shutdown");
+            cut.cancel();
+            tracker.wait().await;
+        }
+    }
+}
+
+async fn bind_one(address: SocketAddr, spec: Listener) -> Result<BoundPort, EdgeError> {
+    let bound = async {
+        let socket = TcpListener::bind(address).await?;
+        let address = socket.local_addr()?;
+        Ok((socket, address))
+    };
+    match bound.await {
+        Ok((socket, address)) => Ok(BoundPort { socket, address, spec }),
+        Err(error) if io::Error::kind(&error) == io::ErrorKind::AddrInUse => {
+            Err(EdgeError::PortInUse { port: spec.port, service: spec.service })
+        }
+        Err(source) => Err(EdgeError::Bind { address, service: spec.service, source }),
+    }
+}
+
+/// The layers every request passes, the last one first.
+fn wrapped(router: Router, guard: Arc<Guard>, recorder: Arc<dyn Recorder>) -> Router {
+    router
+        .layer(middleware::from_fn(error::in_contract_form))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(middleware::from_fn_with_state(guard, guard::check))
+        .layer(middleware::from_fn_with_state(recorder, trace::trace))
+}
+
+/// A port being served.
+struct OpenPort {
+    service: String,
+    router: Router,
+    limits: Arc<Limits>,
+    places: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+    tracker: TaskTracker,
+    shutdown: CancellationToken,
+    cut: CancellationToken,
+}
+
+impl OpenPort {
+    async fn accept_all(self, socket: TcpListener) {
+        let mut pause = ACCEPT_PAUSE.0;
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                () = self.shutdown.cancelled() => return,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, peer)) => {
+                    pause = ACCEPT_PAUSE.0;
+                    self.admit(stream, peer);
+                }
+                Err(error) if is_about_one_client(&error) => {}
+                Err(error) => {
+                    if pause == ACCEPT_PAUSE.0 {
+                        tracing::warn!(service = self.service, %error, "cannot accept connections; retrying");
+                    }
+                    sleep(pause).await;
+                    pause = (pause * 2).min(ACCEPT_PAUSE.1);
+                }
+            }
+        }
+    }
+
+    fn admit(&self, stream: TcpStream, peer: SocketAddr) {
+        let Ok(local) = stream.local_addr() else { return };
+        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+            let (limits, shutdown) = (Arc::clone(&self.limits), self.shutdown.clone());
+            let edge = EdgeInfo { local, peer, limits, shutdown };
+            self.tracker.spawn(serve_one(stream, place, edge, self.router.clone(), self.cut.clone()));
+        } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
+            self.tracker.spawn(refuse(stream, slot));
+        }
+    }
+}
+
+/// Whether `accept` failed because of the client that was being accepted.
+fn is_about_one_client(error: &io::Error) -> bool {
+    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
+    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
+}
+
+/// Tells a client that the port is full, and reads a little of what it sends: closing with unread
+/// input would reset the connection and lose the answer.
+async fn refuse(mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
+    let telling = async {
+        stream.write_all(REFUSAL).await?;
+        stream.shutdown().await?;
+        let mut unread = [0; 4096];
+        while stream.read(&mut unread).await? > 0 {}
+        io::Result::Ok(())
+    };
+    if let Ok(Err(error)) = timeout(limits::REFUSAL, telling).await {
+        tracing::debug!(%error, "a refused client left first");
+    }
+}
+
+async fn serve_one(
+    stream: TcpStream,
+    place: OwnedSemaphorePermit,
+    edge: EdgeInfo,
+    router: Router,
+    cut: CancellationToken,
+) {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+    }
+    let pulse = Pulse::new();
+    let (limits, shutdown) = (Arc::clone(&edge.limits), edge.shutdown.clone());
+    let io = TokioIo::new(WatchedStream::new(stream, pulse.clone(), place));
+    let service = EdgeService { router, edge, pulse: pulse.clone() };
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(None)
+        .max_headers(limits.max_headers)
+        .max_header_size(limits.max_header_bytes)
+        .max_buf_size(limits::CONNECTION_BUFFER)
+        .serve_connection(io, service)
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        biased;
+        () = shutdown.cancelled() => None,
+        ended = until_overdue(connection.as_mut(), &pulse, &limits) => Some(ended),
+    };
+    let ended = match ended {
+        Some(ended) => ended,
+        None => {
+            connection.as_mut().graceful_shutdown();
+            tokio::select! {
+                biased;
+                () = cut.cancelled() => return,
+                ended = until_overdue(connection.as_mut(), &pulse, &limits) => ended,
+            }
+        }
+    };
+    match ended {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
+        Err(overdue) => tracing::debug!(?overdue, "a connection was closed"),
+    }
+}
+
+/// Leads hyper's requests of one connection into the port's router.
+struct EdgeService {
+    router: Router,
+    edge: EdgeInfo,
+    pulse: Pulse,
+}
+
+impl hyper::service::Service<Request<Incoming>> for EdgeService {
+    type Response = hyper::Response<ResponseBody>;
+    type Error = std::convert::Infallible;
+    type Future = BoxFuture<'static, Result<Self::Response, Self::Error>>;
+
+    fn call(&self, request: Request<Incoming>) -> Self::Future {
+        self.pulse.request_started();
+        let mut request = request.map(|body| Body::new(RequestBody::new(body, &self.edge.limits)));
+        request.extensions_mut().insert(self.edge.clone());
+        let answering = self.router.clone().call(request);
+        let pulse = self.pulse.clone();
+        Box::pin(async move {
+            let response: Response = answering.await?;
+            Ok(response.map(|body| ResponseBody::new(body, pulse)))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_refusal_announces_its_true_length() {
+        let text = std::str::from_utf8(REFUSAL).unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
+        assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["detail"].is_string());
+    }
+}

@@ -1,0 +1,128 @@
+//! The trace of a request: continues the caller's W3C `traceparent`, or starts one.
+//!
+//! Invariant: every request that reaches a router is recorded exactly once, also when its client
+//! leaves before the answer (then without a status) and when the guard refuses it. A span ends when
+//! the answer's head is ready; a stream that follows is not part of it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::Response;
+use tokio::time::Instant;
+
+use super::server::EdgeInfo;
+use crate::domain::trace::{SpanId, TraceContext};
+
+/// The header of W3C Trace Context.
+pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
+/// The path of a span whose request met no route; the raw path stays out, it is unbounded.
+pub const UNMATCHED: &str = "(unmatched)";
+
+/// One handled request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpSpan {
+    /// Trace and span of this request.
+    pub context: TraceContext,
+    /// The caller's span, when a valid `traceparent` came.
+    pub parent: Option<SpanId>,
+    /// The port asked.
+    pub port: u16,
+    /// Its method.
+    pub method: Method,
+    /// The route, such as `/jobs/{job_id}`, or [`UNMATCHED`].
+    pub path: Arc<str>,
+    /// The answer's status; `None` when the client left first.
+    pub status: Option<StatusCode>,
+    /// When the head had been read.
+    pub started: Instant,
+    /// When the answer's head was ready.
+    pub ended: Instant,
+}
+
+/// Where spans go: the trace store, or nothing.
+pub trait Recorder: Send + Sync {
+    /// Takes one span; must not block.
+    fn record(&self, span: HttpSpan);
+}
+
+impl<F: Fn(HttpSpan) + Send + Sync> Recorder for F {
+    fn record(&self, span: HttpSpan) {
+        self(span);
+    }
+}
+
+/// Extractor: the context a handler hands on to whatever it causes.
+#[derive(Debug, Clone, Copy)]
+pub struct Traced(pub TraceContext);
+
+impl<S: Sync> FromRequestParts<S> for Traced {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        let found = parts.extensions.get::<TraceContext>().copied();
+        Ok(Self(found.unwrap_or_else(TraceContext::new_root)))
+    }
+}
+
+/// Records its span when dropped, so that a request that is given up is recorded too.
+struct Open<'r> {
+    recorder: &'r dyn Recorder,
+    span: Option<HttpSpan>,
+}
+
+impl Open<'_> {
+    fn answered(&mut self, status: StatusCode) {
+        if let Some(span) = &mut self.span {
+            span.status = Some(status);
+        }
+    }
+}
+
+impl Drop for Open<'_> {
+    fn drop(&mut self) {
+        if let Some(mut span) = self.span.take() {
+            span.ended = Instant::now();
+            self.recorder.record(span);
+        }
+    }
+}
+
+fn caller(headers: &HeaderMap) -> Option<TraceContext> {
+    TraceContext::from_traceparent(headers.get(TRACEPARENT)?.to_str().ok()?).ok()
+}
+
+/// Middleware: puts a [`TraceContext`] into the request and the span's `traceparent` on the answer.
+pub(super) async fn trace(
+    State(recorder): State<Arc<dyn Recorder>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let caller = caller(request.headers());
+    let context = caller.map_or_else(TraceContext::new_root, TraceContext::child);
+    let extensions = request.extensions();
+    let path = extensions.get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).into();
+    let port = extensions.get::<EdgeInfo>().map_or(0, |edge| edge.local.port());
+    let started = Instant::now();
+    let span = HttpSpan {
+        context,
+        parent: caller.map(|caller| caller.span),
+        port,
+        method: request.method().clone(),
+        path,
+        status: None,
+        started,
+        ended: started,
+    };
+    let mut open = Open { recorder: &*recorder, span: Some(span) };
+    request.extensions_mut().insert(context);
+    let mut response = next.run(request).await;
+    open.answered(response.status());
+    if let Ok(value) = HeaderValue::try_from(context.traceparent()) {
+        response.headers_mut().insert(TRACEPARENT, value);
+    }
+    response
+}
