@@ -1,4 +1,6 @@
 //! The one integration binary: each module holds PAS to a promise from outside.
 
+mod contracts;
+mod edge;
 mod supervision;
 mod tidy;

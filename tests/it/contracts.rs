@@ -1,0 +1,248 @@
+//! The wire contracts are sound: OpenAPI 3.1, no dangling reference, examples that fit, errors told.
+//!
+//! [`assert_routes_match_contract`] holds a live router to its document without calling a handler.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{Method, Request, header};
+use pas::http::contract::{Contract, bundled, read, schema_names};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+/// Every document, bundled, with its name.
+fn documents() -> Vec<(String, Value)> {
+    Contract::names()
+        .into_iter()
+        .map(|name| (name.clone(), bundled(&format!("{name}.json")).unwrap()))
+        .collect()
+}
+
+/// Every operation as (path, method, operation).
+fn operations(document: &Value) -> Vec<(String, String, Value)> {
+    let mut found = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            found.push((path.clone(), method.clone(), operation.clone()));
+        }
+    }
+    found
+}
+
+/// Follows a reference into the document, if `value` is one.
+fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+    match value["$ref"].as_str() {
+        Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
+        None => value,
+    }
+}
+
+/// Fails with the place and every error when `example` does not fit `schema`.
+fn assert_fits(document: &Value, schema: &Value, example: &Value, place: &str) {
+    let whole = json!({ "allOf": [schema], "components": document["components"] });
+    let validator = jsonschema::options().should_validate_formats(true).build(&whole).expect(place);
+    let errors: Vec<String> =
+        validator.iter_errors(example).map(|e| format!("{}: {e}", e.instance_path())).collect();
+    assert!(errors.is_empty(), "{place}: {errors:#?}");
+}
+
+#[test]
+fn documents_have_what_openapi_demands() {
+    for (name, document) in documents() {
+        assert_eq!(document["openapi"], "3.1.0", "{name}");
+        for field in ["title", "version", "description", "x-service"] {
+            assert!(document["info"][field].is_string(), "{name}: info.{field}");
+        }
+        let mut ids = BTreeSet::new();
+        for (path, method, operation) in operations(&document) {
+            let place = format!("{name}: {method} {path}");
+            assert!(["get", "put", "post", "delete", "patch"].contains(&method.as_str()), "{place}");
+            assert!(
+                ids.insert(operation["operationId"].as_str().expect(&place).to_owned()),
+                "{place}: twice"
+            );
+            assert!(operation["summary"].as_str().is_some_and(|text| !text.is_empty()), "{place}");
+            let responses = operation["responses"].as_object().expect(&place);
+            assert!(responses.keys().any(|status| status.starts_with('2')), "{place}: no success");
+            for response in responses.values() {
+                assert!(resolved(&document, response)["description"].is_string(), "{place}");
+            }
+            let named: BTreeSet<_> =
+                path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}')).collect();
+            let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
+            let declared: BTreeSet<_> = parameters
+                .iter()
+                .filter(|p| p["in"] == "path")
+                .map(|p| p["name"].as_str().unwrap())
+                .collect();
+            assert_eq!(named, declared, "{place}: path parameters");
+        }
+    }
+}
+
+#[test]
+fn every_operation_tells_its_errors() {
+    for (name, document) in documents() {
+        for (path, method, operation) in operations(&document) {
+            let place = format!("{name}: {method} {path}");
+            let told: BTreeSet<&str> =
+                operation["responses"].as_object().unwrap().keys().map(String::as_str).collect();
+            let mut due = vec!["401", "403", "500"];
+            if operation.get("requestBody").is_some() {
+                due.extend(["408", "413", "415", "422"]);
+            }
+            if operation.get("parameters").is_some() {
+                due.push("422");
+            }
+            for status in due {
+                assert!(told.contains(status), "{place} does not tell of {status}");
+            }
+        }
+    }
+}
+
+#[test]
+fn references_resolve() {
+    fn walk(document: &Value, value: &Value, place: &str) {
+        match value {
+            Value::Object(members) => {
+                if let Some(Value::String(reference)) = members.get("$ref") {
+                    let pointer =
+                        reference.strip_prefix('#').unwrap_or_else(|| panic!("{place}: {reference}"));
+                    assert!(document.pointer(pointer).is_some(), "{place}: {reference} leads nowhere");
+                }
+                members.iter().for_each(|(key, member)| walk(document, member, &format!("{place}/{key}")));
+            }
+            Value::Array(items) => items.iter().for_each(|item| walk(document, item, place)),
+            _ => {}
+        }
+    }
+    for (name, document) in documents() {
+        walk(&document, &document, &name);
+    }
+}
+
+#[test]
+fn embedded_schemas_are_schemas_and_all_examples_fit() {
+    let mut examples = 0;
+    for (name, document) in documents() {
+        for (schema_name, schema) in document["components"]["schemas"].as_object().unwrap() {
+            jsonschema::meta::validate(schema).unwrap_or_else(|e| panic!("{name}: {schema_name}: {e}"));
+        }
+        for (path, method, operation) in operations(&document) {
+            let place = format!("{name}: {method} {path}");
+            for parameter in operation["parameters"].as_array().into_iter().flatten() {
+                jsonschema::meta::validate(&parameter["schema"]).expect(&place);
+            }
+            let mut bodies = vec![&operation["requestBody"]];
+            bodies
+                .extend(operation["responses"].as_object().unwrap().values().map(|r| resolved(&document, r)));
+            for body in bodies {
+                for (kind, content) in body["content"].as_object().into_iter().flatten() {
+                    if kind == "application/json" {
+                        let example = content.get("example").unwrap_or_else(|| panic!("{place}: no example"));
+                        assert_fits(&document, &content["schema"], example, &place);
+                        examples += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(examples > 100, "only {examples} examples were checked");
+}
+
+#[test]
+fn shared_schemas_stand_alone_and_their_examples_fit() {
+    let names = schema_names();
+    for wanted in [
+        "service_registration",
+        "heartbeat",
+        "status_update",
+        "heartbeat_alert",
+        "job_card",
+        "manifest",
+        "agent_definition",
+        "agent_invocation",
+    ] {
+        assert!(names.iter().any(|name| name == wanted), "{wanted}");
+    }
+    // A document that needs every schema has them all bundled, so references among them resolve.
+    let components: serde_json::Map<_, _> = documents()
+        .iter()
+        .flat_map(|(_, d)| d["components"]["schemas"].as_object().unwrap().clone())
+        .collect();
+    let pool = json!({ "components": { "schemas": components } });
+    for name in names {
+        let schema = read(&format!("schemas/{name}.json")).unwrap();
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema", "{name}");
+        assert_eq!(schema["$id"], format!("https://pas.local/schemas/{name}.json"));
+        assert!(schema.get("$defs").is_none(), "{name}: bundling would lose what $defs are relative to");
+        let examples = schema["examples"].as_array().filter(|e| !e.is_empty());
+        let reference = json!({ "$ref": format!("#/components/schemas/{name}") });
+        for example in examples.unwrap_or_else(|| panic!("{name}: no example")) {
+            assert_fits(&pool, &reference, example, &name);
+        }
+        let objection = format!("{name} takes anything");
+        let validator =
+            jsonschema::validator_for(&json!({ "allOf": [reference], "components": pool["components"] }));
+        assert!(!validator.unwrap().is_valid(&json!({})), "{objection}");
+    }
+}
+
+#[test]
+fn a_wrong_example_is_found() {
+    let document = bundled("registry.json").unwrap();
+    let schema = json!({ "$ref": "#/components/schemas/heartbeat" });
+    let wrong = json!({ "service_id": "a", "status": "excellent" });
+    let found = std::panic::catch_unwind(|| assert_fits(&document, &schema, &wrong, "here"));
+    assert!(found.is_err());
+}
+
+/// Asserts that `router` takes exactly the methods that the contract `name` gives each of its paths.
+///
+/// Asks with a method no route has: an unknown path answers 404, a known one 405 with what it takes
+/// in `Allow`. No handler runs. (axum cannot list its routes, so paths beyond the contract are not
+/// seen.) The router must be bare, without the edge's guard.
+pub(crate) async fn assert_routes_match_contract(name: &str, router: Router) {
+    let contract = Contract::load(name).unwrap();
+    let mut expected: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
+    for endpoint in &contract.endpoints {
+        let methods = expected.entry(&endpoint.path).or_default();
+        methods.insert(endpoint.method.to_string());
+        if endpoint.method == Method::GET {
+            methods.insert("HEAD".to_owned());
+        }
+    }
+    for (path, methods) in expected {
+        // Any segment does: extractors run in handlers only.
+        let uri = path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });
+        let uri = uri.collect::<Vec<_>>().join("/");
+        let request = Request::builder().method("TRACE").uri(uri).body(Body::empty()).unwrap();
+        let response = router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), 405, "{name}: {path} is not served");
+        let allowed = response.headers()[header::ALLOW].to_str().unwrap();
+        let allowed: BTreeSet<String> = allowed.split(',').map(|method| method.trim().to_owned()).collect();
+        assert_eq!(allowed, methods, "{name}: {path}");
+    }
+}
+
+fn heartbeat_monitor(stats: axum::routing::MethodRouter) -> Router {
+    use axum::routing::get;
+    let contract = Contract::load("heartbeat-monitor").unwrap();
+    let common = pas::http::page::routes(contract, pas::http::page::plain_health());
+    common.route("/stats", stats).route("/alerts", get(async || "unused"))
+}
+
+#[tokio::test]
+async fn the_route_check_passes_a_complete_router() {
+    let router = heartbeat_monitor(axum::routing::get(async || "unused"));
+    assert_routes_match_contract("heartbeat-monitor", router).await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "/stats")]
+async fn the_route_check_finds_a_wrong_method() {
+    let router = heartbeat_monitor(axum::routing::post(async || "unused"));
+    assert_routes_match_contract("heartbeat-monitor", router).await;
+}
