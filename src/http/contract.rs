@@ -70,7 +70,7 @@ pub struct Contract {
     pub port: u16,
     /// The contract's version.
     pub version: String,
-    /// All operations, in the document's order of paths.
+    /// All operations, sorted by path.
     pub endpoints: Vec<Endpoint>,
     /// The self-contained document as served.
     pub json: Bytes,

@@ -140,30 +140,35 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Contrac
         match Path::from_request_parts(parts, state).await {
             Ok(Path(value)) => Ok(Self(value)),
             Err(PathRejection::FailedToDeserializePathParams(error)) => {
-                let only = only_parameter(parts, state).await;
-                Err(path_violation(error.into_kind(), only))
+                let names = parameter_names(parts, state).await;
+                Err(path_violation(error.into_kind(), &names))
             }
             Err(other) => Err(ApiError::internal(&other)),
         }
     }
 }
 
-/// The parameter's name where the path has just one: axum does not say it for a single value.
-async fn only_parameter<S: Send + Sync>(parts: &mut Parts, state: &S) -> Option<String> {
-    let params = RawPathParams::from_request_parts(parts, state).await.ok()?;
-    let mut names = params.iter().map(|(name, _)| name.to_owned());
-    names.next().filter(|_| names.next().is_none())
+/// The names of the path's parameters in order: axum does not say which one of a tuple it means.
+async fn parameter_names<S: Send + Sync>(parts: &mut Parts, state: &S) -> Vec<String> {
+    let params = RawPathParams::from_request_parts(parts, state).await;
+    params.map(|params| params.iter().map(|(name, _)| name.to_owned()).collect()).unwrap_or_default()
 }
 
-fn path_violation(kind: ErrorKind, only: Option<String>) -> ApiError {
+fn path_violation(kind: ErrorKind, names: &[String]) -> ApiError {
+    let only = || names.first().filter(|_| names.len() == 1).cloned();
+    let unlike = |value: &str, expected: &str| format!("`{value}` is not of type {expected}");
     let (name, message) = match kind {
         ErrorKind::ParseErrorAtKey { key, value, expected_type } => {
-            (Some(key), format!("`{value}` is not of type {expected_type}"))
+            (Some(key), unlike(&value, expected_type))
         }
+        ErrorKind::ParseErrorAtIndex { index, value, expected_type } => {
+            (names.get(index).cloned(), unlike(&value, expected_type))
+        }
+        ErrorKind::ParseError { value, expected_type } => (only(), unlike(&value, expected_type)),
         ErrorKind::DeserializeError { key, message, .. } => (Some(key), message),
         ErrorKind::InvalidUtf8InPathParam { key } => (Some(key), "is not UTF-8".to_owned()),
-        ErrorKind::Message(message) => (only, message),
-        other => (only, other.to_string()),
+        ErrorKind::Message(message) => (only(), message),
+        other => (only(), other.to_string()),
     };
     let mut loc: Vec<Loc> = vec!["path".into()];
     loc.extend(name.map(|name| Loc::Name(name.into())));

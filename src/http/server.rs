@@ -44,7 +44,7 @@ use super::{error, trace};
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 /// What a connection beyond the cap is told; complete, so that any client can read it.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 67\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    content-length: 69\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
     {\"detail\": \"too many connections to this port; try again in a while\"}";
 
 /// What one port serves.

@@ -1,6 +1,7 @@
 //! The HTTP edge over real sockets: what hostile, slow and broken clients get, and what good ones do.
 //!
 //! Limits are tiny here, so the tests wait for no longer than those.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
