@@ -137,6 +137,15 @@ impl RunId {
     }
 }
 
+impl ApprovalId {
+    /// The id of the question that a job puts at one version: short enough to type.
+    #[must_use]
+    pub fn of_question(job: &JobId, version: u64) -> Self {
+        let digest = blake3::hash(format!("{job}\n{version}").as_bytes()).to_hex();
+        Self(format!("ask-{}", &digest.as_str()[..12]))
+    }
+}
+
 impl JobId {
     /// The root job of a run.
     #[must_use]

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod artifact;
 pub mod ids;
+pub mod job;
 pub mod json;
 pub mod roster;
 pub mod time;

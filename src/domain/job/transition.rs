@@ -1,0 +1,473 @@
+//! The job state machine: which change may follow which, and what it tells.
+//!
+//! Pure: a row, a change and a time in; the row changed and the events out, or a refusal and the row as
+//! it was. Invariants: a terminal state is left by nothing; a commit under an old fence is refused;
+//! every change raises the version.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::event::EventKind;
+use super::{CancelRequest, Job, JobState};
+use crate::domain::artifact::Artifact;
+use crate::domain::ids::AgentName;
+use crate::domain::json::Json;
+use crate::domain::time::Timestamp;
+
+/// How often and how soon a failed attempt is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Policy {
+    /// Attempts in all: one and three retries, unless configured.
+    pub max_attempts: u32,
+    /// Wait before the first retry; doubles each time.
+    pub backoff_base: Duration,
+    /// Longest wait.
+    pub backoff_max: Duration,
+}
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            max_attempts: 4,
+            backoff_base: Duration::from_millis(500),
+            backoff_max: Duration::from_secs(30),
+        }
+    }
+}
+
+impl Policy {
+    /// The wait before the attempt that follows `attempt` (1 for the first): exponential, with full
+    /// jitter in its upper half. `jitter` is a random number from 0 to 1.
+    #[must_use]
+    pub fn backoff(&self, attempt: u32, jitter: f64) -> Duration {
+        let doubled = self
+            .backoff_base
+            .saturating_mul(1_u32.checked_shl(attempt.saturating_sub(1)).unwrap_or(u32::MAX));
+        doubled.min(self.backoff_max).mul_f64(0.5 + jitter.clamp(0.0, 1.0) / 2.0)
+    }
+}
+
+/// A change to a job.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Transition {
+    /// Its agent takes it: from the queue, or anew after the last holder was lost.
+    Claim,
+    /// The holder is done.
+    Complete {
+        /// The holder's fence.
+        fence: u64,
+        /// What was produced.
+        outputs: Json,
+        /// Files left.
+        artifacts: Vec<Artifact>,
+    },
+    /// The holder failed, and trying again may help.
+    FailTransient {
+        /// The holder's fence.
+        fence: u64,
+        /// What went wrong.
+        error: String,
+        /// How long to wait before the next attempt.
+        backoff: Duration,
+        /// Most attempts in all.
+        max_attempts: u32,
+        /// Who decides when there is none left.
+        director: AgentName,
+    },
+    /// The holder failed, and trying again cannot help.
+    FailPermanent {
+        /// The holder's fence.
+        fence: u64,
+        /// What went wrong.
+        error: String,
+        /// Who decides now.
+        director: AgentName,
+    },
+    /// The director lets the run go on without it.
+    Waive,
+    /// The director leaves the decision to a person.
+    AskPerson,
+    /// A person consents: it may begin, or is tried once more.
+    Approve {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person declines: it fails.
+    Reject {
+        /// Who.
+        by: String,
+        /// Why.
+        reason: String,
+    },
+    /// A person holds it.
+    Pause,
+    /// A person lets it go on.
+    Resume,
+    /// Its end is asked for. `held` says whether an attempt must be stopped first.
+    Cancel {
+        /// Why.
+        reason: String,
+        /// Whether somebody works on it now.
+        held: bool,
+    },
+    /// The holder has stopped on request.
+    Stopped {
+        /// The holder's fence.
+        fence: u64,
+        /// How it was stopped.
+        how: String,
+    },
+    /// It takes longer than expected: told, not changed.
+    SoftTimeout {
+        /// The holder's fence.
+        fence: u64,
+    },
+}
+
+/// Why a change is refused; the row is as it was.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// Not from this state.
+    #[error("`{job}` is {}, so it cannot be {wish}", .state.as_str())]
+    State {
+        /// The job.
+        job: String,
+        /// Where it stands.
+        state: JobState,
+        /// What was wished.
+        wish: &'static str,
+    },
+    /// Somebody else holds it by now.
+    #[error("`{job}` has been taken over: fence {held} is older than {newest}")]
+    Fenced {
+        /// The job.
+        job: String,
+        /// The caller's fence.
+        held: u64,
+        /// The newest.
+        newest: u64,
+    },
+}
+
+/// An event to be told, without its number.
+pub type Told = (EventKind, serde_json::Value);
+
+impl Job {
+    /// Applies a change.
+    ///
+    /// # Errors
+    /// [`Refusal`]; the row is as it was.
+    pub fn apply(&mut self, transition: Transition, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+        let told = self.change(transition, now)?;
+        self.version += 1;
+        if self.state != JobState::Paused {
+            self.paused_from = None;
+        }
+        if self.state.is_terminal() && self.ended_at.is_none() {
+            self.ended_at = Some(now);
+        }
+        Ok(told)
+    }
+
+    fn change(&mut self, transition: Transition, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+        use JobState::{AwaitingApproval, Blocked, Paused, Quarantined, Queued};
+        match transition {
+            Transition::Claim => self.claim(now),
+            Transition::Complete { fence, outputs, artifacts } => {
+                self.require_holder(fence, "completed")?;
+                self.state = JobState::Done;
+                (self.error, self.outputs, self.artifacts) = (None, outputs, artifacts);
+                Ok(vec![(EventKind::Completed, json!({ "artifacts": self.artifacts.len() }))])
+            }
+            Transition::FailTransient { fence, error, backoff, max_attempts, director } => {
+                self.require_holder(fence, "failed")?;
+                if self.attempt >= max_attempts {
+                    let error = format!("{error} (after {} attempts)", self.attempt);
+                    return Ok(self.escalate(error, director));
+                }
+                Ok(self.try_again(error, backoff, now))
+            }
+            Transition::FailPermanent { fence, error, director } => {
+                self.require_holder(fence, "failed")?;
+                Ok(self.escalate(error, director))
+            }
+            Transition::SoftTimeout { fence } => {
+                self.require_holder(fence, "timed")?;
+                Ok(vec![(EventKind::SoftTimeout, json!({ "attempt": self.attempt }))])
+            }
+            Transition::Waive => {
+                self.require(&[Blocked], "waived")?;
+                self.state = Quarantined;
+                Ok(vec![(EventKind::Quarantined, json!({ "error": self.error, "by": self.escalated_to }))])
+            }
+            Transition::AskPerson => {
+                self.require(&[Blocked], "put to a person")?;
+                self.state = AwaitingApproval;
+                Ok(vec![(
+                    EventKind::AwaitingApproval,
+                    json!({ "error": self.error, "by": self.escalated_to }),
+                )])
+            }
+            Transition::Approve { by, reason } => {
+                self.require(&[AwaitingApproval], "approved")?;
+                (self.state, self.attempt, self.not_before) = (Queued, 0, None);
+                self.escalated_to = None;
+                Ok(vec![(EventKind::Approved, json!({ "by": by, "reason": reason }))])
+            }
+            Transition::Reject { by, reason } => {
+                self.require(&[AwaitingApproval], "rejected")?;
+                self.state = JobState::Failed;
+                self.error.get_or_insert_with(|| format!("rejected by {by}: {reason}"));
+                let failed = (EventKind::Failed, json!({ "error": self.error }));
+                Ok(vec![(EventKind::Rejected, json!({ "by": by, "reason": reason })), failed])
+            }
+            Transition::Pause => {
+                self.require(&[Queued, JobState::Running, AwaitingApproval, Blocked], "paused")?;
+                if self.cancel.is_some() {
+                    return Err(self.refuse("paused"));
+                }
+                (self.paused_from, self.state) = (Some(self.state), Paused);
+                Ok(vec![(EventKind::Paused, json!({}))])
+            }
+            Transition::Resume => {
+                self.require(&[Paused], "resumed")?;
+                self.state = self.paused_from.unwrap_or(Queued);
+                Ok(vec![(EventKind::Resumed, json!({}))])
+            }
+            Transition::Cancel { reason, held } => self.cancel(reason, held, now),
+            Transition::Stopped { fence, how } => {
+                self.require_fence(fence)?;
+                if self.state != JobState::Running || self.cancel.is_none() {
+                    return Err(self.refuse("stopped"));
+                }
+                Ok(vec![self.cancelled(&how)])
+            }
+        }
+    }
+
+    fn claim(&mut self, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+        self.require(&[JobState::Queued, JobState::Running], "claimed")?;
+        if self.cancel.is_some() || (self.state == JobState::Queued && !self.is_due(now)) {
+            return Err(self.refuse("claimed"));
+        }
+        self.state = JobState::Running;
+        self.fence += 1;
+        self.attempt += 1;
+        self.not_before = None;
+        self.started_at.get_or_insert(now);
+        Ok(vec![(EventKind::Started, json!({ "attempt": self.attempt, "fence": self.fence }))])
+    }
+
+    fn try_again(&mut self, error: String, backoff: Duration, now: Timestamp) -> Vec<Told> {
+        self.state = JobState::Queued;
+        self.not_before = Some(now.plus(backoff));
+        let wait_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX);
+        let detail = json!({ "error": error, "attempt": self.attempt, "wait_ms": wait_ms });
+        self.error = Some(error);
+        vec![(EventKind::Retrying, detail)]
+    }
+
+    fn cancel(&mut self, reason: String, held: bool, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+        if self.state.is_terminal() || self.cancel.is_some() {
+            return Err(self.refuse("cancelled"));
+        }
+        let held = held && (self.state == JobState::Running || self.paused_from == Some(JobState::Running));
+        let detail = json!({ "reason": reason, "state_before": self.state.as_str() });
+        let asked = (EventKind::CancelRequested, detail);
+        self.cancel = Some(CancelRequest { at: now, reason });
+        if held {
+            self.state = JobState::Running;
+            return Ok(vec![asked]);
+        }
+        Ok(vec![asked, self.cancelled("nothing was running")])
+    }
+
+    fn cancelled(&mut self, how: &str) -> Told {
+        self.state = JobState::Cancelled;
+        self.stopped_how = Some(how.to_owned());
+        (EventKind::Cancelled, json!({ "how": how }))
+    }
+
+    fn escalate(&mut self, error: String, director: AgentName) -> Vec<Told> {
+        self.state = JobState::Blocked;
+        self.error = Some(error.clone());
+        self.escalated_to = Some(director.clone());
+        vec![(EventKind::Escalated, json!({ "error": error, "to": director }))]
+    }
+
+    /// A paused job's holder may still commit: what it has done is not lost for having been held.
+    fn require_holder(&self, fence: u64, wish: &'static str) -> Result<(), Refusal> {
+        self.require_fence(fence)?;
+        let held = self.state == JobState::Running
+            || (self.state == JobState::Paused && self.paused_from == Some(JobState::Running));
+        if !held || self.cancel.is_some() {
+            return Err(self.refuse(wish));
+        }
+        Ok(())
+    }
+
+    fn require_fence(&self, fence: u64) -> Result<(), Refusal> {
+        if fence == self.fence {
+            return Ok(());
+        }
+        Err(Refusal::Fenced { job: self.id.to_string(), held: fence, newest: self.fence })
+    }
+
+    fn require(&self, states: &[JobState], wish: &'static str) -> Result<(), Refusal> {
+        if states.contains(&self.state) { Ok(()) } else { Err(self.refuse(wish)) }
+    }
+
+    fn refuse(&self, wish: &'static str) -> Refusal {
+        Refusal::State { job: self.id.to_string(), state: self.state, wish }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::ids::JobId;
+    use crate::domain::job::JobCard;
+    use crate::domain::trace::TraceContext;
+
+    fn director() -> AgentName {
+        AgentName::new("director-data").unwrap()
+    }
+
+    fn job() -> Job {
+        let card = JobCard {
+            agent: AgentName::new("corpus-auditor").unwrap(),
+            task: "ingest.audit".into(),
+            capability: None,
+            inputs: Json::object(),
+            priority: 5,
+            resource_request: None,
+            approvals_required: Vec::new(),
+            deadline_at: None,
+            optional: false,
+        };
+        Job::new(
+            JobId::new("run-1.audit").unwrap(),
+            card,
+            TraceContext::new_root(),
+            Timestamp::from_millis(0),
+        )
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millis(ms)
+    }
+
+    #[test]
+    fn an_old_fence_commits_nothing() {
+        let mut job = job();
+        job.apply(Transition::Claim, at(1)).unwrap();
+        job.apply(Transition::Claim, at(2)).unwrap();
+        let complete = |fence| Transition::Complete { fence, outputs: Json::object(), artifacts: Vec::new() };
+        let refused = job.apply(complete(1), at(3)).unwrap_err();
+        assert_eq!(refused.to_string(), "`run-1.audit` has been taken over: fence 1 is older than 2");
+        job.apply(complete(2), at(3)).unwrap();
+        assert_eq!(job.state, JobState::Done);
+    }
+
+    #[test]
+    fn transient_failures_wait_and_then_escalate() {
+        let mut job = job();
+        let mut now = 0;
+        for attempt in 1..=4 {
+            job.apply(Transition::Claim, at(now)).unwrap();
+            let fail = Transition::FailTransient {
+                fence: job.fence,
+                error: "disk full".into(),
+                backoff: Duration::from_millis(100),
+                max_attempts: 4,
+                director: director(),
+            };
+            job.apply(fail, at(now)).unwrap();
+            if attempt < 4 {
+                assert!(job.apply(Transition::Claim, at(now + 99)).is_err(), "too early");
+            }
+            now += 100;
+        }
+        assert_eq!(job.state, JobState::Blocked);
+        assert_eq!(job.error.as_deref(), Some("disk full (after 4 attempts)"));
+        job.apply(Transition::AskPerson, at(now)).unwrap();
+        job.apply(Transition::Approve { by: "me".into(), reason: String::new() }, at(now)).unwrap();
+        assert_eq!((job.state, job.attempt), (JobState::Queued, 0));
+    }
+
+    #[test]
+    fn a_cancelled_holder_may_only_stop() {
+        let mut job = job();
+        job.apply(Transition::Claim, at(1)).unwrap();
+        job.apply(Transition::Cancel { reason: "enough".into(), held: true }, at(2)).unwrap();
+        assert_eq!(job.state, JobState::Running);
+        let complete = Transition::Complete { fence: 1, outputs: Json::object(), artifacts: Vec::new() };
+        assert!(job.apply(complete, at(3)).is_err());
+        assert!(job.apply(Transition::Claim, at(3)).is_err());
+        job.apply(Transition::Stopped { fence: 1, how: "at a checkpoint".into() }, at(4)).unwrap();
+        assert_eq!((job.state, job.ended_at), (JobState::Cancelled, Some(at(4))));
+    }
+
+    #[test]
+    fn backoff_doubles_within_its_bounds() {
+        let policy = Policy::default();
+        for attempt in 1..40 {
+            let (low, high) = (policy.backoff(attempt, 0.0), policy.backoff(attempt, 1.0));
+            assert!(low <= high && high <= policy.backoff_max && low >= policy.backoff_base / 2);
+        }
+        assert_eq!(policy.backoff(2, 1.0), policy.backoff_base * 2);
+    }
+
+    fn any_transition() -> impl Strategy<Value = Transition> {
+        let text = || Just(String::from("x"));
+        let fence = 0..6_u64;
+        prop_oneof![
+            4 => Just(Transition::Claim),
+            2 => fence.clone().prop_map(|fence| Transition::Complete { fence, outputs: Json::object(), artifacts: Vec::new() }),
+            2 => fence.clone().prop_map(|fence| Transition::FailTransient {
+                fence, error: "e".into(), backoff: Duration::from_millis(1), max_attempts: 2, director: director() }),
+            1 => fence.clone().prop_map(|fence| Transition::FailPermanent { fence, error: "e".into(), director: director() }),
+            1 => Just(Transition::Waive),
+            1 => Just(Transition::AskPerson),
+            1 => text().prop_map(|by| Transition::Approve { by, reason: String::new() }),
+            1 => text().prop_map(|by| Transition::Reject { by, reason: String::new() }),
+            1 => Just(Transition::Pause),
+            1 => Just(Transition::Resume),
+            1 => (text(), any::<bool>()).prop_map(|(reason, held)| Transition::Cancel { reason, held }),
+            1 => fence.clone().prop_map(|fence| Transition::Stopped { fence, how: "x".into() }),
+            1 => fence.prop_map(|fence| Transition::SoftTimeout { fence }),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_the_row_keeps_its_laws(transitions in prop::collection::vec(any_transition(), 1..60)) {
+            let mut job = job();
+            for (step, transition) in transitions.into_iter().enumerate() {
+                let before = job.clone();
+                let by_holder = match &transition {
+                    Transition::Complete { fence, .. } | Transition::FailPermanent { fence, .. }
+                    | Transition::FailTransient { fence, .. } | Transition::Stopped { fence, .. } => Some(*fence),
+                    _ => None,
+                };
+                match job.apply(transition, at(i64::try_from(step).unwrap() * 10)) {
+                    Ok(told) => {
+                        prop_assert!(!before.state.is_terminal(), "a terminal state was left");
+                        prop_assert!(!told.is_empty());
+                        prop_assert_eq!(job.version, before.version + 1);
+                        prop_assert!(job.fence >= before.fence);
+                        prop_assert!(by_holder.is_none_or(|fence| fence == before.fence));
+                        prop_assert_eq!(job.state.is_terminal(), job.ended_at.is_some());
+                        prop_assert_eq!(job.state == JobState::Paused, job.paused_from.is_some());
+                    }
+                    Err(_) => prop_assert_eq!(&job, &before, "a refusal changed the row"),
+                }
+            }
+        }
+    }
+}
