@@ -89,9 +89,9 @@ fn ugly_names_and_links(_: &Path) {}
 fn unreadable(root: &Path) {
     use std::os::unix::fs::PermissionsExt;
     fs::write(root.join("locked.txt"), PROSE).unwrap();
-    fs::set_permissions(root.join("locked.txt"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("locked.txt"), fs::Permissions::from_mode(0o000)).unwrap();
     fs::create_dir(root.join("locked")).unwrap();
-    fs::set_permissions(root.join("locked"), fs::Permissions::from_mode(0)).unwrap();
+    fs::set_permissions(root.join("locked"), fs::Permissions::from_mode(0o000)).unwrap();
 }
 
 #[test]

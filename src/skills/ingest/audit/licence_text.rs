@@ -25,16 +25,24 @@ const LINES_BEFORE: usize = 12;
 /// Lines behind a phrase of a licence that may belong to it, in documents that are no licence files.
 const LINES_AFTER: usize = 60;
 
-/// Phrases that only licence texts and licence headers hold.
+/// Phrases that only licence texts and the headers of source files hold; the mere name of a licence
+/// is none.
 static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        "(?i)permission is hereby granted|redistribution and use in source and binary|permission to use, \
-         copy, modify|licensed under the apache license, version 2|gnu (?:lesser |affero )?general public \
-         license|mozilla public license|this software is provided ['\"]as-is['\"]|free and unencumbered \
-         software|boost software license|creative commons (?:legal code|attribution)|terms and conditions \
-         for use, reproduction|eclipse public license",
-    )
-    .ok()
+    let phrases = [
+        "permission is hereby granted, free of charge",
+        "redistribution and use in source and binary forms",
+        "permission to use, copy, modify,? and",
+        "you may not use this file except in compliance with",
+        "this program is free software",
+        "this library is free software",
+        "this source code form is subject to the terms",
+        "this software is provided ['\"]as-is['\"]",
+        "free and unencumbered software released",
+        "terms and conditions for use, reproduction",
+        "everyone is permitted to copy and distribute verbatim copies",
+    ];
+    // Lines are lower case by then.
+    Regex::new(&phrases.join("|")).ok()
 });
 
 type Found = Arc<Vec<(String, f32)>>;
