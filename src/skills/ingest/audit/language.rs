@@ -12,6 +12,16 @@ const MIN_LETTERS: usize = 80;
 /// Bytes of prose that are looked at: more adds time, not certainty.
 const MAX_PROSE_BYTES: usize = 8 * 1024;
 
+/// Share of [`ENGLISH`] words from which a text is English: English prose has 25 to 45 of 100, other
+/// languages that share some of them stay below 12.
+const MIN_SMALL_WORDS: f64 = 0.18;
+/// The most frequent words of English that are rare in its neighbours.
+const ENGLISH: &[&str] = &[
+    "the", "of", "and", "to", "is", "that", "for", "it", "with", "as", "this", "are", "be", "by", "from",
+    "or", "which", "have", "has", "not", "you", "can", "will", "your", "use", "used", "when", "what", "if",
+    "all", "but", "any", "on",
+];
+
 /// What is no prose: fenced and indented code, HTML comments and tags, link targets, addresses,
 /// inline code, and words with inner punctuation, digits or capitals (identifiers and file names).
 #[expect(clippy::expect_used, reason = "a pattern that is fixed at compile time and run by every test")]
@@ -35,7 +45,21 @@ pub(super) fn of(text: &str, kind: &str) -> &'static str {
     if prose.chars().filter(|c| c.is_alphabetic()).count() < MIN_LETTERS && !dense(&prose) {
         return "";
     }
-    whatlang::detect(&prose).filter(whatlang::Info::is_reliable).map_or("", |found| found.lang().code())
+    match whatlang::detect(&prose) {
+        Some(found) if found.is_reliable() => found.lang().code(),
+        // Trigrams are seldom sure of a short English text full of names; its small words are.
+        Some(found) if found.script() == whatlang::Script::Latin && reads_english(&prose) => "eng",
+        _ => "",
+    }
+}
+
+fn reads_english(prose: &str) -> bool {
+    let (mut all, mut small) = (0_u32, 0_u32);
+    for word in prose.split(|c: char| !c.is_alphabetic()).filter(|word| !word.is_empty()) {
+        all += 1;
+        small += u32::from(ENGLISH.contains(&word.to_ascii_lowercase().as_str()));
+    }
+    f64::from(small) >= f64::from(all) * MIN_SMALL_WORDS
 }
 
 fn prose(text: &str) -> String {
