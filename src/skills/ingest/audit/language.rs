@@ -24,8 +24,7 @@ const ENGLISH: &[&str] = &[
 
 /// What is no prose: fenced and indented code, HTML comments and tags, link targets, addresses,
 /// inline code, and words with inner punctuation, digits or capitals (identifiers and file names).
-#[expect(clippy::expect_used, reason = "a pattern that is fixed at compile time and run by every test")]
-static NOT_PROSE: LazyLock<Regex> = LazyLock::new(|| {
+static NOT_PROSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?xms)
         ^[\ ]{0,3}```.*?(?:^[\ ]{0,3}```|\z) | ^[\ ]{0,3}~~~.*?(?:^[\ ]{0,3}~~~|\z) | ^(?:\t|[\ ]{4,})\S[^\n]*$
@@ -33,7 +32,7 @@ static NOT_PROSE: LazyLock<Regex> = LazyLock::new(|| {
         | [a-zA-Z]{2,10}://\S+ | `[^`\n]{1,400}`
         | [^\s]*(?:[\p{L}\p{N}][_/:.@=\#\\+<>$]+[\p{L}\p{N}]|\p{Ll}\p{Lu}|\d)[^\s]*",
     )
-    .expect("the pattern is valid")
+    .ok()
 });
 
 /// ISO 639-3 code, or the empty string when unsure.
@@ -65,7 +64,8 @@ fn reads_english(prose: &str) -> bool {
 fn prose(text: &str) -> String {
     // Four times as much as is needed: what is left after the cut is still enough, mostly.
     let text = &text[..text.floor_char_boundary(MAX_PROSE_BYTES * 4)];
-    let mut prose = NOT_PROSE.replace_all(text, " ").into_owned();
+    let Some(not_prose) = NOT_PROSE.as_ref() else { return String::new() };
+    let mut prose = not_prose.replace_all(text, " ").into_owned();
     prose.truncate(prose.floor_char_boundary(MAX_PROSE_BYTES));
     prose
 }

@@ -45,6 +45,10 @@ static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&phrases.join("|")).ok()
 });
 
+/// Licences that are another one's text with small changes: without their own words (third), a text
+/// is the other (second). Copies of Apache-2.0 without its appendix are nearer to Pixar's in length.
+const VARIANTS: &[(&str, &str, &str)] = &[("Pixar", "Apache-2.0", "modified apache")];
+
 type Found = Arc<Vec<(String, f32)>>;
 
 /// The known texts, and what earlier documents of this step held: most licence files are copies.
@@ -102,6 +106,9 @@ impl Known {
             if score < MIN_SCORE {
                 break;
             }
+            let lines = part.lines().join("\n").to_lowercase();
+            let variant = VARIANTS.iter().find(|(id, _, words)| *id == name && !lines.contains(words));
+            let name = variant.map_or(name, |(_, origin, _)| *origin);
             if !found.iter().any(|(earlier, _)| earlier == name) {
                 // Two decimals: more would only look exact.
                 found.push((name.to_owned(), (score * 100.0).round() / 100.0));

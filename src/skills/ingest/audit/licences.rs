@@ -22,6 +22,9 @@ const TAG_LINES: usize = 40;
 const MAX_TAGS: usize = 8;
 /// Lines of a licence section that are searched for names.
 const SECTION_LINES: usize = 25;
+/// Size up to which a licence file without a licence's text is read as a note that names licences
+/// ("dual-licensed under the Unlicense and MIT").
+const MAX_NOTE_BYTES: usize = 4096;
 /// Confidence of a licence that a README names in its licence section: stated, not shown.
 const NAMED_CONFIDENCE: f32 = 0.8;
 
@@ -81,6 +84,11 @@ pub(super) fn of(
     }
     if matches!(kind, "markdown" | "text" | "html") {
         for spdx in named(text) {
+            hits.add(spdx, NAMED_CONFIDENCE, "text");
+        }
+    }
+    if kind == "licence" && hits.0.is_empty() && text.len() <= MAX_NOTE_BYTES {
+        for spdx in names_in(text) {
             hits.add(spdx, NAMED_CONFIDENCE, "text");
         }
     }
@@ -165,7 +173,11 @@ fn named(text: &str) -> Vec<String> {
     let body = lines[start + 1..].iter().take(SECTION_LINES).enumerate();
     let body = body.take_while(|(at, line)| *at < 2 || !line.starts_with('#')).map(|(_, line)| *line);
     let section = format!("{}\n{}", lines[start], body.collect::<Vec<_>>().join("\n"));
-    NAMES.iter().filter(|(_, name)| name.is_match(&section)).map(|(id, _)| (*id).to_owned()).collect()
+    names_in(&section)
+}
+
+fn names_in(text: &str) -> Vec<String> {
+    NAMES.iter().filter(|(_, name)| name.is_match(text)).map(|(id, _)| (*id).to_owned()).collect()
 }
 
 #[cfg(test)]

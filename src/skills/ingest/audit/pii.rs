@@ -218,9 +218,7 @@ fn is_mail(address: &str) -> bool {
 fn is_phone(number: &str) -> bool {
     let digits = digits(number);
     let grouped = number.contains([' ', '-', '(']);
-    let fiction = digits.len() >= 10
-        && digits.ends_with(|_: char| true)
-        && digits[digits.len() - 7..].starts_with("55501");
+    let fiction = digits.len().checked_sub(7).is_some_and(|at| digits[at..].starts_with("55501"));
     let round = digits.chars().collect::<std::collections::BTreeSet<_>>().len() < 4;
     (10..=15).contains(&digits.len()) && !fiction && !round && (grouped || digits.len() >= 11)
 }

@@ -37,7 +37,7 @@ pub(super) fn html_to_text(html: &str) -> Option<String> {
 }
 
 fn is_rule(line: &str) -> bool {
-    line.chars().count() > 3 && line.chars().all(|c| "─━—-_=".contains(c)) && !line.contains('=')
+    line.chars().count() > 3 && line.chars().all(|c| "─━—-_".contains(c))
 }
 
 /// Cuts comments and badge rows of Markdown; how many, and the rest.

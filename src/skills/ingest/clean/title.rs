@@ -18,6 +18,9 @@ const COMMON_NAMES: &[&str] = &[
     "main",
     "mod",
     "lib",
+    "cargo",
+    "package",
+    "pyproject",
 ];
 
 /// The title of a cleaned document.
