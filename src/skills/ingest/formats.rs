@@ -59,6 +59,10 @@ pub struct AuditRow {
     /// BLAKE3 of the raw bytes in hexadecimal; empty when unreadable.
     #[serde(default)]
     pub blake3: String,
+    /// The relative path's bytes in hexadecimal where `path` cannot show them (a name that is not
+    /// UTF-8); empty otherwise.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub raw_path: String,
 }
 
 /// What became of a file in the audit.
@@ -73,7 +77,8 @@ pub enum AuditStatus {
     TooLarge,
     /// No right to read it, or the disk refused.
     Unreadable,
-    /// A link that leads back to a folder above it, out of the source, or nowhere.
+    /// A link that leads back to a folder above it, out of the source, or nowhere; or to a folder of
+    /// the source, whose files are listed under their own paths.
     BadLink,
     /// Was listed, then gone.
     Vanished,

@@ -5,5 +5,13 @@
 //! through the files that [`formats`] names, never through memory, so that any of them can be
 //! repeated alone. Invariant: the same folder gives the same bytes, whatever the number of threads.
 
+pub mod audit;
+mod blocks;
+pub mod chunk;
+pub mod clean;
 pub mod formats;
 pub mod output;
+mod parallel;
+mod source;
+#[cfg(test)]
+mod text_steps_tests;

@@ -1,0 +1,224 @@
+//! Licences found by their text, with the SPDX texts that the `spdx` crate carries.
+//!
+//! Invariants: the texts (about 2 MB packed) are loaded once a step and only when a document needs
+//! them; the answer is a function of the document alone. The crate's own scanner breaks ties in the
+//! order of a hash map, so the search for the best licence is done here, in the order of names.
+
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, OnceLock};
+
+use parking_lot::Mutex;
+use regex::Regex;
+use spdx::detection::{Store, TextData};
+
+use crate::skills::SkillError;
+
+/// Similarity (Dice, of word pairs) from which a text counts as a licence: rewrapped and renamed
+/// copies score above 0.93, a BSD text against its neighbours at most 0.87.
+const MIN_SCORE: f32 = 0.9;
+/// Licence texts looked for in one document: third-party notices repeat the same few.
+const MAX_LICENCES: usize = 6;
+/// Lines compared at once: the longest common licence text (GPL-3.0) has 674.
+const MAX_LINES: usize = 800;
+/// Lines before a phrase of a licence that may still belong to the licence.
+const LINES_BEFORE: usize = 12;
+/// Lines behind a phrase of a licence that may belong to it, in documents that are no licence files.
+const LINES_AFTER: usize = 60;
+
+/// Phrases that only licence texts and the headers of source files hold; the mere name of a licence
+/// is none.
+static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    let phrases = [
+        "permission is hereby granted, free of charge",
+        "redistribution and use in source and binary forms",
+        "permission to use, copy, modify,? and",
+        "you may not use this file except in compliance with",
+        "this program is free software",
+        "this library is free software",
+        "this source code form is subject to the terms",
+        "this software is provided ['\"]as-is['\"]",
+        "free and unencumbered software released",
+        "terms and conditions for use, reproduction",
+        "everyone is permitted to copy and distribute verbatim copies",
+    ];
+    // Lines are lower case by then.
+    Regex::new(&phrases.join("|")).ok()
+});
+
+/// Licences that are another one's text with small changes: without their own words (third), a text
+/// is the other (second). Copies of Apache-2.0 without its appendix are nearer to Pixar's in length.
+const VARIANTS: &[(&str, &str, &str)] = &[("Pixar", "Apache-2.0", "modified apache")];
+
+type Found = Arc<Vec<(String, f32)>>;
+
+/// The known texts, and what earlier documents of this step held: most licence files are copies.
+#[derive(Default)]
+pub(super) struct LicenceTexts {
+    known: OnceLock<Result<Known, String>>,
+    seen: Mutex<HashMap<blake3::Hash, Found>>,
+}
+
+/// Every licence by name, with all texts it goes by (original, alternates, headers).
+struct Known(Vec<(String, Vec<TextData>)>);
+
+impl LicenceTexts {
+    /// SPDX identifiers and similarities of the licence texts in a document.
+    ///
+    /// # Errors
+    /// [`SkillError::Permanent`] when the built-in texts cannot be loaded.
+    pub(super) fn find(&self, kind: &str, text: &str) -> Result<Vec<(String, f32)>, SkillError> {
+        let Some(candidate) = candidate(kind, text) else { return Ok(Vec::new()) };
+        let key = blake3::hash(candidate.as_bytes());
+        if let Some(found) = self.seen.lock().get(&key) {
+            return Ok(found.as_ref().clone());
+        }
+        let found = Arc::new(self.known()?.search(&candidate));
+        self.seen.lock().insert(key, Arc::clone(&found));
+        Ok(found.as_ref().clone())
+    }
+
+    fn known(&self) -> Result<&Known, SkillError> {
+        let known = self.known.get_or_init(|| {
+            let store = Store::load_inline().map_err(|error| format!("load the SPDX texts: {error:?}"))?;
+            let mut licences: Vec<_> = store
+                .iter()
+                .map(|(name, entry)| {
+                    let texts =
+                        std::iter::once(&entry.original).chain(&entry.alternates).chain(&entry.headers);
+                    (name.clone(), texts.cloned().collect())
+                })
+                .collect();
+            licences.sort_unstable_by(|(a, _): &(String, _), (b, _)| a.cmp(b));
+            Ok(Known(licences))
+        });
+        known.as_ref().map_err(|error| SkillError::Permanent(error.clone()))
+    }
+}
+
+impl Known {
+    /// Finds the best licence, takes its lines out, and looks again.
+    fn search(&self, text: &str) -> Vec<(String, f32)> {
+        let mut text = TextData::from(text);
+        let mut found: Vec<(String, f32)> = Vec::new();
+        for _ in 0..MAX_LICENCES {
+            let Some((name, known)) = self.best(&text) else { break };
+            let (part, score) = text.optimize_bounds(known);
+            if score < MIN_SCORE {
+                break;
+            }
+            let lines = part.lines().join("\n").to_lowercase();
+            let variant = VARIANTS.iter().find(|(id, _, words)| *id == name && !lines.contains(words));
+            let name = variant.map_or(name, |(_, origin, _)| *origin);
+            if !found.iter().any(|(earlier, _)| earlier == name) {
+                // Two decimals: more would only look exact.
+                found.push((name.to_owned(), (score * 100.0).round() / 100.0));
+            }
+            text = part.white_out();
+        }
+        found
+    }
+
+    fn best(&self, text: &TextData) -> Option<(&str, &TextData)> {
+        let mut best: Option<(f32, &str, &TextData)> = None;
+        for (name, texts) in &self.0 {
+            for known in texts {
+                let score = known.match_score(text);
+                if best.is_none_or(|(top, ..)| score > top) {
+                    best = Some((score, name, known));
+                }
+            }
+        }
+        best.map(|(_, name, known)| (name, known))
+    }
+}
+
+/// The lines worth comparing, without comment marks, copyright lines and differences of case and
+/// spacing, so that copies of a licence become equal; `None` when no phrase of a licence is there.
+fn candidate(kind: &str, text: &str) -> Option<String> {
+    let phrases = PHRASES.as_ref()?;
+    let lines: Vec<String> = text.lines().map(plain).collect();
+    // Sentences are wrapped anywhere: phrases are looked for across line ends.
+    let joined = lines.join(" ");
+    let mut places = phrases.find_iter(&joined).map(|hit| line_of(&lines, hit.start()));
+    let window = match (places.next(), kind) {
+        (_, "licence") => 0..lines.len().min(MAX_LINES),
+        (None, _) => return None,
+        (Some(first), _) => {
+            let last = places.last().unwrap_or(first);
+            let end = (last + LINES_AFTER).min(lines.len()).min(first + MAX_LINES);
+            first.saturating_sub(LINES_BEFORE)..end
+        }
+    };
+    Some(lines[window].iter().filter(|line| !is_copyright(line)).cloned().collect::<Vec<_>>().join("\n"))
+}
+
+fn line_of(lines: &[String], offset: usize) -> usize {
+    let mut end = 0;
+    lines
+        .iter()
+        .position(|line| {
+            end += line.len() + 1;
+            offset < end
+        })
+        .unwrap_or(0)
+}
+
+fn plain(line: &str) -> String {
+    let bare = line.trim_start_matches(|c: char| c.is_whitespace() || "/*#;%>|-".contains(c)).trim_end();
+    let bare = bare.strip_suffix("*/").unwrap_or(bare);
+    bare.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn is_copyright(line: &str) -> bool {
+    ["copyright (c)", "copyright ©", "(c) ", "©", "all rights reserved"]
+        .iter()
+        .any(|start| line.starts_with(start))
+        || line.strip_prefix("copyright ").is_some_and(|rest| rest.starts_with(|c: char| c.is_ascii_digit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The text of the MIT licence (SPDX list), with a holder.
+    const MIT: &str = "MIT License\n\nCopyright (c) 2019 Jane Doe\n\nPermission is hereby granted, free of charge, \
+to any person obtaining a copy\nof this software and associated documentation files (the \"Software\"), to deal\n\
+in the Software without restriction, including without limitation the rights\nto use, copy, modify, merge, \
+publish, distribute, sublicense, and/or sell\ncopies of the Software, and to permit persons to whom the Software \
+is\nfurnished to do so, subject to the following conditions:\n\nThe above copyright notice and this permission \
+notice shall be included in all\ncopies or substantial portions of the Software.\n\nTHE SOFTWARE IS PROVIDED \
+\"AS IS\", WITHOUT WARRANTY OF ANY KIND, EXPRESS OR\nIMPLIED, INCLUDING BUT NOT LIMITED TO THE WARRANTIES OF \
+MERCHANTABILITY,\nFITNESS FOR A PARTICULAR PURPOSE AND NONINFRINGEMENT. IN NO EVENT SHALL THE\nAUTHORS OR \
+COPYRIGHT HOLDERS BE LIABLE FOR ANY CLAIM, DAMAGES OR OTHER\nLIABILITY, WHETHER IN AN ACTION OF CONTRACT, TORT \
+OR OTHERWISE, ARISING FROM,\nOUT OF OR IN CONNECTION WITH THE SOFTWARE OR THE USE OR OTHER DEALINGS IN THE\nSOFTWARE.\n";
+
+    const ISC: &str = "ISC License\n\nCopyright 2020 John Roe\n\nPermission to use, copy, modify, and/or distribute \
+this software for any\npurpose with or without fee is hereby granted, provided that the above\ncopyright notice \
+and this permission notice appear in all copies.\n\nTHE SOFTWARE IS PROVIDED \"AS IS\" AND THE AUTHOR DISCLAIMS \
+ALL WARRANTIES WITH\nREGARD TO THIS SOFTWARE INCLUDING ALL IMPLIED WARRANTIES OF MERCHANTABILITY\nAND FITNESS. IN \
+NO EVENT SHALL THE AUTHOR BE LIABLE FOR ANY SPECIAL, DIRECT,\nINDIRECT, OR CONSEQUENTIAL DAMAGES OR ANY DAMAGES \
+WHATSOEVER RESULTING FROM\nLOSS OF USE, DATA OR PROFITS, WHETHER IN AN ACTION OF CONTRACT, NEGLIGENCE OR\nOTHER \
+TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR\nPERFORMANCE OF THIS SOFTWARE.\n";
+
+    fn ids(kind: &str, text: &str) -> Vec<String> {
+        let mut ids: Vec<_> =
+            LicenceTexts::default().find(kind, text).unwrap().into_iter().map(|(id, _)| id).collect();
+        ids.sort();
+        ids
+    }
+
+    #[test]
+    fn texts_are_found_whole_wrapped_and_inside_other_text() {
+        assert_eq!(ids("licence", MIT), ["MIT"]);
+        let rewrapped = MIT.replace('\n', " ").replace("  ", "\n\n");
+        assert_eq!(ids("licence", &rewrapped), ["MIT"]);
+        let commented: String = MIT.lines().map(|line| format!("// {line}\n")).collect();
+        assert_eq!(ids("code", &format!("{commented}fn main() {{}}\n")), ["MIT"]);
+        assert!(ids("text", "Permission is hereby granted to come in.").is_empty());
+    }
+
+    #[test]
+    fn both_texts_of_a_dual_licence_file_are_found() {
+        assert_eq!(ids("licence", &format!("{MIT}\n\n-----\n\n{ISC}")), ["ISC", "MIT"]);
+    }
+}

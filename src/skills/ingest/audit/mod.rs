@@ -1,0 +1,146 @@
+//! The corpus auditor: one row for every file of the source, read or not.
+//!
+//! Owns `audit/documents.jsonl`. Invariants: rows follow the path bytes; nothing but regular files
+//! inside the source is opened; the text of a file is held only while its row is made. Failure
+//! policy: a file that cannot be read is a row with its reason, never the end of the job.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+
+use super::formats::{AUDIT, AuditRow, AuditStatus};
+use super::output::write_rows;
+use super::parallel::map_documents;
+use super::source::{Found, Source, Trouble, shown};
+use crate::skills::{SkillError, StepContext, StepOutcome};
+
+pub(super) mod encoding;
+mod flags;
+mod kind;
+mod language;
+mod licence_text;
+mod licences;
+mod pii;
+mod secrets;
+
+use encoding::Content;
+use licence_text::LicenceTexts;
+
+/// A row and how many flags its cap kept out.
+struct Audited {
+    row: AuditRow,
+    flags_not_listed: u64,
+}
+
+/// Audits the card's `source` (a folder or a file; `max_file_bytes` overrides the size limit).
+///
+/// # Errors
+/// [`SkillError::Permanent`] when the source is missing or unreadable, or an input makes no sense;
+/// [`SkillError::Cancelled`]; I/O errors of the output.
+pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
+    let source = Source::open(step)?;
+    step.begin(0, "listing files");
+    let found = source.list(step)?;
+    step.begin(found.len() as u64, "reading files");
+    let texts = LicenceTexts::default();
+    let mut audited = map_documents(step, &found, |found| audit(&source, found, &texts))?;
+    for (number, document) in audited.iter_mut().enumerate() {
+        document.row.doc_id = u32::try_from(number).map_err(|_| {
+            SkillError::Permanent(format!("the source holds {} files: split it", found.len()))
+        })?;
+    }
+    let outputs = summary(&audited);
+    let artifact = write_rows(step, AUDIT, "audit", audited.iter().map(|document| &document.row))?;
+    Ok(StepOutcome { artifacts: vec![artifact], outputs })
+}
+
+fn audit(source: &Source, found: &Found, texts: &LicenceTexts) -> Result<Audited, SkillError> {
+    let mut row = blank(found);
+    let bytes = match found.state.clone().and_then(|_| source.read(&found.relative)) {
+        Ok(bytes) => bytes,
+        Err(trouble) => return Ok(skipped(row, trouble)),
+    };
+    row.bytes = bytes.len() as u64;
+    row.blake3 = blake3::hash(&bytes).to_hex().to_string();
+    let decoded = match encoding::examine(&bytes) {
+        Content::Text(decoded) => decoded,
+        Content::Binary(what) => return Ok(skipped(row, (AuditStatus::Binary, what.to_owned()))),
+    };
+    if decoded.text.trim().is_empty() {
+        return Ok(skipped(row, (AuditStatus::Empty, "holds nothing but white space".to_owned())));
+    }
+    decoded.label.clone_into(&mut row.encoding);
+    row.decode_errors = decoded.errors;
+    kind::of(&found.relative, &decoded.text).clone_into(&mut row.kind);
+    language::of(&decoded.text, &row.kind).clone_into(&mut row.language);
+    row.licences = licences::of(&found.relative, &row.kind, &decoded.text, texts)?;
+    let (flags, flags_not_listed) = flags::of(&decoded.text);
+    row.flags = flags;
+    Ok(Audited { row, flags_not_listed })
+}
+
+fn blank(found: &Found) -> AuditRow {
+    let (path, raw_path) = shown(&found.relative);
+    AuditRow {
+        doc_id: 0,
+        path,
+        bytes: *found.state.as_ref().unwrap_or(&0),
+        status: AuditStatus::Ok,
+        reason: String::new(),
+        kind: String::new(),
+        encoding: String::new(),
+        decode_errors: 0,
+        language: String::new(),
+        licences: Vec::new(),
+        flags: Vec::new(),
+        blake3: String::new(),
+        raw_path,
+    }
+}
+
+fn skipped(mut row: AuditRow, (status, reason): Trouble) -> Audited {
+    row.status = status;
+    row.reason = reason;
+    row.kind = if status == AuditStatus::Binary { "binary" } else { "unread" }.to_owned();
+    Audited { row, flags_not_listed: 0 }
+}
+
+/// Counts for the card: documents by status, language, encoding, kind, licence and flag.
+fn summary(audited: &[Audited]) -> serde_json::Value {
+    let mut skipped = BTreeMap::new();
+    let mut counts: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
+    let names = ["kinds", "languages", "encodings", "licences", "flags"];
+    counts.extend(names.map(|name| (name, BTreeMap::new())));
+    let mut count = |table: &'static str, key: String| {
+        *counts.entry(table).or_default().entry(key).or_insert(0) += 1;
+    };
+    let (mut read, mut bytes_read) = (0_u64, 0);
+    for Audited { row, .. } in audited {
+        if row.status != AuditStatus::Ok {
+            *skipped.entry(row.status).or_insert(0_u64) += 1;
+            continue;
+        }
+        read += 1;
+        bytes_read += row.bytes;
+        count("kinds", row.kind.clone());
+        count("encodings", row.encoding.clone());
+        if !row.language.is_empty() {
+            count("languages", row.language.clone());
+        }
+        row.licences.iter().for_each(|hit| count("licences", hit.spdx.clone()));
+        row.flags.iter().for_each(|flag| count("flags", format!("{}/{}", flag.class, flag.kind)));
+    }
+    json!({
+        "files": audited.len(),
+        "bytes": audited.iter().map(|document| document.row.bytes).sum::<u64>(),
+        "read": read,
+        "bytes_read": bytes_read,
+        "skipped": skipped,
+        "kinds": counts["kinds"],
+        "languages": counts["languages"],
+        "encodings": counts["encodings"],
+        "licences": counts["licences"],
+        "flags": counts["flags"],
+        "flags_not_listed": audited.iter().map(|document| document.flags_not_listed).sum::<u64>(),
+    })
+}

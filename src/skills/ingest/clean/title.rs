@@ -1,0 +1,95 @@
+//! A document's title: its first heading, else what its name says.
+
+use crate::skills::ingest::blocks::{self, BlockKind};
+
+/// Longest title in characters: a longer first heading is a sentence.
+const MAX_CHARS: usize = 120;
+/// Names (lower case, without extension) that say nothing about one document among many: the folder
+/// above is named too.
+const COMMON_NAMES: &[&str] = &[
+    "readme",
+    "index",
+    "license",
+    "licence",
+    "copying",
+    "changelog",
+    "changes",
+    "notice",
+    "main",
+    "mod",
+    "lib",
+    "cargo",
+    "package",
+    "pyproject",
+];
+
+/// The title of a cleaned document.
+pub(super) fn of(path: &str, kind: &str, text: &str) -> String {
+    heading(kind, text).unwrap_or_else(|| from_path(path))
+}
+
+fn heading(kind: &str, text: &str) -> Option<String> {
+    if !blocks::is_markdown(kind) {
+        return None;
+    }
+    let blocks = blocks::split(text, true);
+    let block = blocks.into_iter().find(|block| block.kind == BlockKind::Heading)?;
+    let words = unmarked(blocks::heading_words(&text[block.range]));
+    (words.chars().any(char::is_alphanumeric) && words.chars().count() <= MAX_CHARS).then_some(words)
+}
+
+/// Heading words without emphasis, code marks, link targets and tags.
+fn unmarked(words: &str) -> String {
+    let mut out = String::new();
+    let mut rest = words;
+    while let Some(at) = rest.find(['*', '`', '[', ']', '<', '!']) {
+        out.push_str(&rest[..at]);
+        let tail = &rest[at..];
+        let skip = match tail.as_bytes() {
+            [b']', b'(', ..] => tail.find(')').map_or(1, |end| end + 1),
+            [b'<', ..] => tail.find('>').map_or(1, |end| end + 1),
+            [b'!', next, ..] if *next != b'[' => {
+                out.push('!');
+                1
+            }
+            [b'!'] => {
+                out.push('!');
+                1
+            }
+            _ => 1,
+        };
+        rest = &tail[skip..];
+    }
+    out.push_str(rest);
+    out.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+fn from_path(path: &str) -> String {
+    let mut parts = path.rsplit('/');
+    let name = parts.next().unwrap_or(path);
+    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
+    let common = stem.to_lowercase();
+    let common = COMMON_NAMES.iter().any(|known| common.split(['-', '_', '.']).next() == Some(known));
+    match parts.next().filter(|_| common) {
+        Some(folder) => format!("{folder}: {stem}"),
+        None => stem.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn titles_come_from_headings_or_names() {
+        for (path, kind, text, title) in [
+            ("a/README.md", "markdown", "text\n\n# The **best** `tool` [here](x)!\n", "The best tool here!"),
+            ("a/README.md", "markdown", "no heading", "a: README"),
+            ("serde-1.0/LICENSE-MIT", "licence", "MIT", "serde-1.0: LICENSE-MIT"),
+            ("docs/how to.txt", "text", "# no", "how to"),
+            (".env", "config", "", ".env"),
+        ] {
+            assert_eq!(of(path, kind, text), title, "{path}");
+        }
+    }
+}

@@ -1,0 +1,293 @@
+//! The folder (or single file) an ingest reads: listing it and reading its files safely.
+//!
+//! Invariants: nothing outside the source is ever read; only regular files are opened (a named pipe
+//! would block for ever); the listing is sorted by the bytes of the relative paths. Failure policy:
+//! a source that is missing is a [`SkillError::Permanent`]; trouble with one file is a row.
+
+use std::fs::{self, File, FileType};
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+
+use ignore::WalkBuilder;
+
+use super::formats::{AuditRow, AuditStatus};
+use crate::skills::{SkillError, StepContext};
+
+/// Largest file that is read unless the card says otherwise: prose of this size is a book shelf, and
+/// `threads` of them fit into memory several times over.
+pub(super) const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Folder that holds another program's objects, never documents.
+const SKIPPED_FOLDER: &str = ".git";
+
+/// What an ingest reads.
+#[derive(Debug)]
+pub(super) struct Source {
+    /// Canonical folder that all paths are relative to.
+    root: PathBuf,
+    /// Set when the source is one file of `root`.
+    only: Option<PathBuf>,
+    /// Largest file that is read, in bytes.
+    pub(super) max_file_bytes: u64,
+}
+
+/// One listed path: a readable regular file, or why it is not one.
+#[derive(Debug)]
+pub(super) struct Found {
+    /// Relative to the source.
+    pub(super) relative: PathBuf,
+    /// `Ok(size in bytes)`, or the status and reason of its row.
+    pub(super) state: Result<u64, Trouble>,
+}
+
+/// Why a file is not read, as its audit row says it.
+pub(super) type Trouble = (AuditStatus, String);
+
+impl Source {
+    /// Takes `source` (an absolute path) and `max_file_bytes` from the card's inputs.
+    ///
+    /// # Errors
+    /// [`SkillError::Permanent`] when an input is missing, malformed or leads nowhere.
+    pub(super) fn open(step: &StepContext) -> Result<Self, SkillError> {
+        let given = step.inputs().get("source").and_then(|value| value.as_str()).ok_or_else(|| {
+            SkillError::Permanent("the card names no source: set inputs.source to an absolute folder".into())
+        })?;
+        if !Path::new(given).is_absolute() {
+            return Err(SkillError::Permanent(format!(
+                "the source {given} is not an absolute path: set inputs.source to one"
+            )));
+        }
+        let refuse = |error: &io::Error| {
+            SkillError::Permanent(format!(
+                "cannot read the source {given}: {error}; check that it exists and may be read"
+            ))
+        };
+        let path = fs::canonicalize(given).map_err(|error| refuse(&error))?;
+        let meta = fs::metadata(&path).map_err(|error| refuse(&error))?;
+        let (root, only) = if meta.is_dir() {
+            fs::read_dir(&path).map_err(|error| refuse(&error))?;
+            (path, None)
+        } else if meta.is_file() {
+            let parent = path.parent().unwrap_or(Path::new("/")).to_path_buf();
+            (parent, path.file_name().map(PathBuf::from))
+        } else {
+            return Err(SkillError::Permanent(format!(
+                "the source {given} is {}: give a folder or a regular file",
+                special(meta.file_type())
+            )));
+        };
+        Ok(Self { root, only, max_file_bytes: max_file_bytes(step)? })
+    }
+
+    /// Lists every file below the source, in the order of the path bytes.
+    ///
+    /// # Errors
+    /// [`SkillError::Cancelled`] only; trouble with a path becomes its [`Found::state`].
+    pub(super) fn list(&self, step: &StepContext) -> Result<Vec<Found>, SkillError> {
+        let mut found = Vec::new();
+        if let Some(only) = &self.only {
+            found.push(self.judge(only.clone()));
+            return Ok(found);
+        }
+        let walk = WalkBuilder::new(&self.root)
+            .standard_filters(false)
+            .follow_links(false)
+            .filter_entry(|entry| {
+                entry.depth() == 0
+                    || entry.file_name() != SKIPPED_FOLDER
+                    || !entry.file_type().is_some_and(|kind| kind.is_dir())
+            })
+            .build();
+        for entry in walk {
+            step.checkpoint()?;
+            match entry {
+                Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => {}
+                Ok(entry) => found.extend(self.relative(entry.path()).map(|path| self.judge(path))),
+                Err(error) => found.extend(self.unlisted(&error)),
+            }
+        }
+        found.sort_by(|a, b| {
+            a.relative.as_os_str().as_encoded_bytes().cmp(b.relative.as_os_str().as_encoded_bytes())
+        });
+        Ok(found)
+    }
+
+    /// Reads a listed file, again making sure that it is a regular file of the source.
+    ///
+    /// # Errors
+    /// The status and reason of the file's row.
+    pub(super) fn read(&self, relative: &Path) -> Result<Vec<u8>, Trouble> {
+        let (path, _) = self.resolve(relative)?;
+        let file = File::open(&path).map_err(|error| unreadable(&error))?;
+        let mut bytes = Vec::new();
+        // One byte more than allowed tells a file that grew since it was listed.
+        file.take(self.max_file_bytes + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        if bytes.len() as u64 > self.max_file_bytes { Err(self.too_large(None)) } else { Ok(bytes) }
+    }
+
+    /// The file that an audit row stands for, relative to the source.
+    pub(super) fn path_of(row: &AuditRow) -> PathBuf {
+        raw::decode(&row.raw_path).unwrap_or_else(|| PathBuf::from(&row.path))
+    }
+
+    fn relative(&self, path: &Path) -> Option<PathBuf> {
+        path.strip_prefix(&self.root).ok().map(Path::to_path_buf)
+    }
+
+    fn judge(&self, relative: PathBuf) -> Found {
+        let state = self.resolve(&relative).and_then(|(_, bytes)| {
+            if bytes > self.max_file_bytes { Err(self.too_large(Some(bytes))) } else { Ok(bytes) }
+        });
+        Found { relative, state }
+    }
+
+    /// The regular file behind a path of the source, and its size.
+    fn resolve(&self, relative: &Path) -> Result<(PathBuf, u64), Trouble> {
+        let path = self.root.join(relative);
+        let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
+        let (path, meta) = if meta.is_symlink() { self.follow(&path)? } else { (path, meta) };
+        if meta.is_file() {
+            Ok((path, meta.len()))
+        } else {
+            let kind = special(meta.file_type());
+            Err((AuditStatus::Unreadable, format!("{kind}: only regular files are opened")))
+        }
+    }
+
+    fn follow(&self, link: &Path) -> Result<(PathBuf, fs::Metadata), Trouble> {
+        let bad = |reason: String| (AuditStatus::BadLink, reason);
+        let target = fs::canonicalize(link)
+            .map_err(|error| bad(format!("a link that leads nowhere: {}", plain(&error))))?;
+        let meta = fs::metadata(&target).map_err(|error| unreadable(&error))?;
+        if link.starts_with(&target) {
+            return Err(bad("a link back to a folder above it".into()));
+        }
+        if !target.starts_with(&self.root) {
+            return Err(bad("a link out of the source".into()));
+        }
+        if meta.is_dir() {
+            return Err(bad("a link to a folder of the source, whose files are listed there".into()));
+        }
+        Ok((target, meta))
+    }
+
+    fn unlisted(&self, error: &ignore::Error) -> Option<Found> {
+        let relative = self.relative(error_path(error)?)?;
+        let state = Err(error.io_error().map_or_else(
+            || (AuditStatus::Unreadable, "cannot be listed".to_owned()),
+            |error| match unreadable(error) {
+                (AuditStatus::Unreadable, reason) => {
+                    (AuditStatus::Unreadable, format!("a folder that cannot be listed: {reason}"))
+                }
+                other => other,
+            },
+        ));
+        Some(Found { relative, state })
+    }
+
+    fn too_large(&self, bytes: Option<u64>) -> Trouble {
+        let size = bytes.map_or_else(|| "more".to_owned(), |bytes| format!("{bytes} bytes"));
+        (AuditStatus::TooLarge, format!("{size}, over the limit of {} bytes", self.max_file_bytes))
+    }
+}
+
+/// The relative path as a row shows it, and its bytes in hexadecimal where that loses something.
+pub(super) fn shown(relative: &Path) -> (String, String) {
+    match relative.to_str() {
+        Some(text) => (text.replace(std::path::MAIN_SEPARATOR, "/"), String::new()),
+        None => (relative.to_string_lossy().into_owned(), raw::encode(relative)),
+    }
+}
+
+fn max_file_bytes(step: &StepContext) -> Result<u64, SkillError> {
+    match step.inputs().get("max_file_bytes") {
+        None | Some(serde_json::Value::Null) => Ok(MAX_FILE_BYTES),
+        // One less than the maximum keeps `limit + 1` in range.
+        Some(value) => value.as_u64().filter(|&limit| limit > 0 && limit < u64::MAX).ok_or_else(|| {
+            SkillError::Permanent(format!("inputs.max_file_bytes is {value}: give a positive whole number"))
+        }),
+    }
+}
+
+fn unreadable(error: &io::Error) -> Trouble {
+    if error.kind() == io::ErrorKind::NotFound {
+        (AuditStatus::Vanished, "was listed, but was gone when it was to be read".into())
+    } else {
+        (AuditStatus::Unreadable, plain(error))
+    }
+}
+
+/// The kind of an I/O error in words, without the system's number for it.
+fn plain(error: &io::Error) -> String {
+    error.kind().to_string()
+}
+
+fn error_path(error: &ignore::Error) -> Option<&Path> {
+    match error {
+        ignore::Error::WithPath { path, .. } => Some(path),
+        ignore::Error::WithDepth { err, .. } | ignore::Error::WithLineNumber { err, .. } => error_path(err),
+        _ => None,
+    }
+}
+
+#[cfg(unix)]
+fn special(kind: FileType) -> &'static str {
+    use std::os::unix::fs::FileTypeExt;
+    if kind.is_fifo() {
+        "a named pipe"
+    } else if kind.is_socket() {
+        "a socket"
+    } else if kind.is_block_device() || kind.is_char_device() {
+        "a device"
+    } else {
+        other(kind)
+    }
+}
+
+#[cfg(not(unix))]
+fn special(kind: FileType) -> &'static str {
+    other(kind)
+}
+
+fn other(kind: FileType) -> &'static str {
+    if kind.is_dir() { "a folder" } else { "neither file nor folder" }
+}
+
+/// Paths that are not UTF-8, which only Unix systems have.
+#[cfg(unix)]
+mod raw {
+    use std::ffi::OsStr;
+    use std::fmt::Write;
+    use std::os::unix::ffi::OsStrExt;
+    use std::path::{Path, PathBuf};
+
+    pub(super) fn encode(path: &Path) -> String {
+        path.as_os_str().as_bytes().iter().fold(String::new(), |mut hex, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    pub(super) fn decode(hex: &str) -> Option<PathBuf> {
+        if hex.is_empty() {
+            return None;
+        }
+        let digits = hex.as_bytes().chunks(2).map(|pair| std::str::from_utf8(pair).ok());
+        let bytes: Option<Vec<u8>> = digits.map(|pair| u8::from_str_radix(pair?, 16).ok()).collect();
+        bytes.map(|bytes| PathBuf::from(OsStr::from_bytes(&bytes)))
+    }
+}
+
+#[cfg(not(unix))]
+mod raw {
+    use std::path::{Path, PathBuf};
+
+    pub(super) fn encode(_: &Path) -> String {
+        String::new()
+    }
+
+    pub(super) fn decode(_: &str) -> Option<PathBuf> {
+        None
+    }
+}
