@@ -5,5 +5,11 @@
 //! through the files that [`formats`] names, never through memory, so that any of them can be
 //! repeated alone. Invariant: the same folder gives the same bytes, whatever the number of threads.
 
+pub mod classify;
 pub mod formats;
 pub mod output;
+mod pool;
+#[cfg(test)]
+mod testing;
+
+use pool::in_pool;
