@@ -7,6 +7,8 @@
 
 pub mod classify;
 pub mod formats;
+pub mod graph;
+pub mod index;
 pub mod output;
 mod pool;
 #[cfg(test)]
