@@ -7,6 +7,7 @@
 mod classifier;
 mod domain;
 mod lexicon;
+mod subject;
 mod words;
 
 use std::collections::BTreeMap;
@@ -44,7 +45,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 
 fn classify(step: &StepContext, document: &CleanRow) -> Result<DomainRow, SkillError> {
     step.checkpoint()?;
-    let ranked = Classifier::embedded().classify(&format!("{}\n{}", document.title, document.text));
+    let ranked = Classifier::embedded().classify(&subject::subject(document));
     let top: Vec<_> =
         ranked.iter().take(TOP).map(|(domain, share)| (domain.name().to_owned(), rounded(*share))).collect();
     step.advance(1);

@@ -44,20 +44,9 @@ impl Words {
         if let Some(stem) = self.known.get(plain) {
             return stem.clone();
         }
-        let stem = self.stemmer.stem(plain).into_owned_string();
+        let stem = self.stemmer.stem(plain).into_owned();
         self.known.insert(plain.to_owned(), stem.clone());
         stem
-    }
-}
-
-/// Lets [`Words::stem`] own what the stemmer may lend.
-trait IntoOwnedString {
-    fn into_owned_string(self) -> String;
-}
-
-impl IntoOwnedString for Cow<'_, str> {
-    fn into_owned_string(self) -> String {
-        self.into_owned()
     }
 }
 

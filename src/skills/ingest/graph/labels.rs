@@ -1,8 +1,11 @@
 //! A few words for each community: those frequent among its members and rare elsewhere (TF-IDF).
 //!
+//! Rare means: in few projects. Counted by documents, a project of thousands would make the words of
+//! all the others look rare.
+//!
 //! Invariant: ties fall to the alphabet, so labels are stable.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -47,16 +50,25 @@ pub(super) fn word_counts(document: &CleanRow) -> WordCounts {
     counts
 }
 
-/// A label for each community, given its members' positions in `documents`.
-pub(super) fn labels(documents: &[WordCounts], communities: &[Vec<usize>]) -> Vec<String> {
+/// A label for each community, given its members' positions in `documents` and the top-level folder
+/// of each document.
+pub(super) fn labels(documents: &[WordCounts], folders: &[&str], communities: &[Vec<usize>]) -> Vec<String> {
+    let mut pairs: HashSet<(&str, &str)> = HashSet::new();
     let mut holding: HashMap<&str, usize> = HashMap::new();
-    for (word, _) in documents.iter().flatten() {
-        *holding.entry(word).or_default() += 1;
+    for (words, folder) in documents.iter().zip(folders) {
+        for (word, _) in words {
+            // Files beside the projects are each a project of their own.
+            if folder.is_empty() || pairs.insert((folder, word)) {
+                *holding.entry(word).or_default() += 1;
+            }
+        }
     }
-    communities.iter().map(|members| label(documents, members, &holding)).collect()
+    let loose = folders.iter().filter(|folder| folder.is_empty()).count();
+    let projects = folders.iter().filter(|folder| !folder.is_empty()).collect::<HashSet<_>>().len();
+    communities.iter().map(|members| label(documents, members, &holding, loose + projects)).collect()
 }
 
-fn label(documents: &[WordCounts], members: &[usize], holding: &HashMap<&str, usize>) -> String {
+fn label(documents: &[WordCounts], members: &[usize], holding: &HashMap<&str, usize>, all: usize) -> String {
     // Of each word: the sum of its damped counts, and how many members hold it.
     let mut found: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
     for (word, count) in members.iter().flat_map(|member| &documents[*member]) {
@@ -64,7 +76,6 @@ fn label(documents: &[WordCounts], members: &[usize], holding: &HashMap<&str, us
         entry.0 += f64::from(*count).ln_1p();
         entry.1 += 1;
     }
-    let all = documents.len();
     let mut best: Vec<(f64, &str)> = Vec::new();
     for (word, (frequency, holders)) in found {
         let everywhere = holding.get(word).copied().unwrap_or(1);
@@ -87,7 +98,7 @@ mod tests {
     fn words_of_the_group_win_over_words_of_all() {
         let texts = ["crate about parsers", "crate with parsers and grammar", "crate about sockets"];
         let counts: Vec<_> = texts.iter().map(|text| word_counts(&clean_row(0, "t", text))).collect();
-        let labels = labels(&counts, &[vec![0, 1], vec![2]]);
+        let labels = labels(&counts, &["", "", ""], &[vec![0, 1], vec![2]]);
         assert!(labels[0].starts_with("parsers"), "{labels:?}");
         assert!(labels[1].starts_with("sockets"), "{labels:?}");
     }

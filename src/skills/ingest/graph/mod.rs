@@ -149,7 +149,8 @@ fn assemble(documents: &[CleanRow], names: &Names, findings: &[Finding]) -> Grap
     let ranks = rank::page_rank(documents.len(), &by_position);
     let groups = groups(documents, names, &positions, by_position);
     let words: Vec<WordCounts> = findings.iter().map(|finding| finding.words.clone()).collect();
-    let labels = labels::labels(&words, &groups);
+    let folders: Vec<&str> = documents.iter().map(|document| names::top(&document.path)).collect();
+    let labels = labels::labels(&words, &folders, &groups);
     let mut membership = vec![0; documents.len()];
     for (community, members) in groups.iter().enumerate() {
         members.iter().for_each(|member| membership[*member] = community as u32);

@@ -192,7 +192,8 @@ fn folder(path: &str) -> &str {
     path.rsplit_once('/').map_or("", |(folder, _)| folder)
 }
 
-fn top(path: &str) -> &str {
+/// The top-level folder of a path; empty for a file beside the folders.
+pub(super) fn top(path: &str) -> &str {
     path.split_once('/').map_or("", |(top, _)| top)
 }
 

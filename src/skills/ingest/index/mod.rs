@@ -14,6 +14,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use serde_json::json;
+use tantivy::indexer::NoMergePolicy;
 use tantivy::{Index, IndexWriter, TantivyDocument, TantivyError};
 
 pub use search::{
@@ -68,6 +69,8 @@ fn build(step: &StepContext, folder: &Path, documents: &[CleanRow]) -> Result<u6
     let index = Index::create_in_dir(folder, fields.schema.clone()).map_err(|error| refused(&error))?;
     let mut writer: IndexWriter =
         index.writer_with_num_threads(1, WRITER_BUDGET_BYTES).map_err(|error| refused(&error))?;
+    // Merging on its own would take segments away from the one merge at the end.
+    writer.set_merge_policy(Box::new(NoMergePolicy));
     for document in documents {
         step.checkpoint()?;
         writer.add_document(row(&fields, document)).map_err(|error| refused(&error))?;
