@@ -9,9 +9,17 @@ pub mod audit;
 mod blocks;
 pub mod chunk;
 pub mod clean;
+pub mod classify;
 pub mod formats;
+pub mod graph;
+pub mod index;
 pub mod output;
 mod parallel;
 mod source;
 #[cfg(test)]
 mod text_steps_tests;
+mod pool;
+#[cfg(test)]
+mod testing;
+
+use pool::in_pool;

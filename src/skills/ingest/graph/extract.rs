@@ -1,0 +1,157 @@
+//! What one document refers to, as it is written: link targets, file names, project names.
+//!
+//! Knows no other document: [`super::names`] resolves what is found here. Markdown is read by
+//! pulldown-cmark; of HTML, and of HTML inside Markdown, the `href` attributes count; any other text
+//! gives the addresses that stand in it. Broken markup is no error: what can be read is read.
+
+use std::sync::LazyLock;
+
+use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use regex::Regex;
+
+use crate::skills::ingest::formats::CleanRow;
+
+/// Text looked at in one document, in bytes: references of a longer one (a generated change log)
+/// repeat themselves, and the step's time stays bounded.
+const MAX_BYTES: usize = 1024 * 1024;
+
+/// References of one document, unresolved, in order and with repetitions.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct References {
+    /// Targets of links, images excluded: relative paths and addresses.
+    pub(super) targets: Vec<String>,
+    /// Words that can name a file or a project: of text and of code.
+    pub(super) words: Vec<String>,
+    /// Words that are set as code or stand before `::`.
+    pub(super) ticked: Vec<String>,
+    /// Words that stand in the context of a version or of "crate", "package", "library".
+    pub(super) versioned: Vec<String>,
+}
+
+/// Finds the references of a document.
+pub(super) fn references(document: &CleanRow) -> References {
+    let text = &document.text[..document.text.floor_char_boundary(MAX_BYTES)];
+    let mut found = References::default();
+    match document.kind.as_str() {
+        "markdown" => markdown(text, &mut found),
+        "html" => {
+            hrefs(text, &mut found);
+            plain(text, &mut found);
+        }
+        _ => plain(text, &mut found),
+    }
+    found
+}
+
+fn markdown(text: &str, found: &mut References) {
+    let mut in_link = 0_usize;
+    for event in Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES) {
+        match event {
+            Event::Start(Tag::Link { dest_url, .. }) => {
+                in_link += 1;
+                found.targets.push(dest_url.into_string());
+            }
+            Event::End(TagEnd::Link) => in_link = in_link.saturating_sub(1),
+            Event::Text(text) if in_link == 0 => plain(&text, found),
+            // The words of a link repeat its target.
+            Event::Text(text) => versioned(&text, found),
+            Event::Code(code) => {
+                found.ticked.push(code.trim_end_matches("!").to_owned());
+                plain(&code, found);
+            }
+            Event::Html(html) | Event::InlineHtml(html) => hrefs(&html, found),
+            _ => {}
+        }
+    }
+}
+
+fn plain(text: &str, found: &mut References) {
+    static ADDRESS: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"https?://[^\s<>"'`)\]}|\\]+"#).ok());
+    for address in ADDRESS.iter().flat_map(|regex| regex.find_iter(text)) {
+        found.targets.push(address.as_str().trim_end_matches(['.', ',', ';', ':']).to_owned());
+    }
+    for piece in text.split_whitespace().filter(|piece| !piece.contains("://")) {
+        for word in piece.split(|c: char| !is_name_char(c)) {
+            let word = word.trim_matches(['.', '-', '/']);
+            if word.len() >= 2 && word.len() <= 200 {
+                found.words.push(word.to_owned());
+            }
+        }
+    }
+    paths(text, found);
+    versioned(text, found);
+}
+
+fn is_name_char(c: char) -> bool {
+    c.is_alphanumeric() || matches!(c, '-' | '_' | '.' | '/')
+}
+
+/// `name::…` names a project as surely as code ticks do.
+fn paths(text: &str, found: &mut References) {
+    static PATH: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b([A-Za-z_]\w*)::\w").ok());
+    let names = PATH.iter().flat_map(|regex| regex.captures_iter(text));
+    found.ticked.extend(names.map(|captures| captures[1].to_owned()));
+}
+
+/// `name = "1.0"`, `name = { version = …`, `name 1.2`, `name v1.2`, "the name crate".
+fn versioned(text: &str, found: &mut References) {
+    static DEPENDENCY: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r#"(?m)^\s*"?([A-Za-z][\w-]*)"?\s*=\s*(?:"[\^~=<> ]*\d|\{[^}\n]*version)"#).ok()
+    });
+    static SPOKEN: LazyLock<Option<Regex>> = LazyLock::new(|| {
+        Regex::new(r"\b([A-Za-z][\w-]+)(?: v?\d+\.\d+|[ -](?:crate|crates|package|library)\b)").ok()
+    });
+    for regex in DEPENDENCY.iter().chain(SPOKEN.iter()) {
+        found.versioned.extend(regex.captures_iter(text).map(|captures| captures[1].to_owned()));
+    }
+}
+
+fn hrefs(html: &str, found: &mut References) {
+    static HREF: LazyLock<Option<Regex>> =
+        LazyLock::new(|| Regex::new(r#"(?i)\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))"#).ok());
+    for captures in HREF.iter().flat_map(|regex| regex.captures_iter(html)) {
+        let target = captures.iter().skip(1).flatten().next();
+        found.targets.extend(target.map(|target| target.as_str().trim().to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::skills::ingest::testing::clean_row;
+
+    fn of(kind: &str, text: &str) -> References {
+        let mut row = clean_row(0, "a.md", text);
+        row.kind = kind.to_owned();
+        references(&row)
+    }
+
+    #[test]
+    fn markdown_gives_links_of_every_form_and_no_images() {
+        let found = of(
+            "markdown",
+            "[a](b.md) ![i](i.png) [r][ref] <https://x.org> <a href='c.html'>c</a>\n\n[ref]: ../d.md\n",
+        );
+        assert_eq!(found.targets, ["b.md", "../d.md", "https://x.org", "c.html"]);
+    }
+
+    #[test]
+    fn plain_text_gives_addresses_without_the_full_stop() {
+        assert_eq!(
+            of("text", "See https://example.org/a, and http://b.net.").targets,
+            ["https://example.org/a", "http://b.net"]
+        );
+    }
+
+    #[test]
+    fn the_regular_expressions_compile_and_find_versions_and_ticks() {
+        let found = of(
+            "markdown",
+            "Uses `serde` and tokio::spawn, log 0.4 and the slab crate.\n\n```toml\nbytes = \"1\"\n```\n",
+        );
+        assert_eq!(found.ticked, ["serde", "tokio"]);
+        assert_eq!(found.versioned, ["log", "slab", "bytes"]);
+        assert_eq!(of("html", "<A HREF=x.html>").targets, ["x.html"]);
+    }
+}

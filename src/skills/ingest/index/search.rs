@@ -1,0 +1,222 @@
+//! Queries against a finished index.
+//!
+//! Opens the folder, answers, and closes it: nothing is kept between calls. A query is words (all of
+//! them must occur; where no document has all, any), `"a phrase"`, `-without`, `title:word`,
+//! `path:word`, `a OR b`. Syntax that makes no sense is never an error: what can be read of the query
+//! is searched, and [`SearchResults::note`] says so.
+
+use std::ops::Range;
+use std::path::Path;
+
+use serde::Serialize;
+use tantivy::collector::{Count, TopDocs};
+use tantivy::query::{EmptyQuery, Query, QueryParser};
+use tantivy::schema::Value as _;
+use tantivy::snippet::SnippetGenerator;
+use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Score, Searcher, TantivyDocument};
+
+use super::schema::{self, Fields};
+
+/// Most hits of one answer; each carries a snippet cut from its whole text.
+pub const MAX_HITS: usize = 100;
+/// Longest query in bytes; a longer one is cut there (and the answer says so).
+pub const MAX_QUERY_BYTES: usize = 1_000;
+/// About three lines of a terminal.
+const SNIPPET_CHARS: usize = 200;
+/// A word in the title tells more than one in the text; one in the path a little more.
+const TITLE_BOOST: Score = 3.0;
+const PATH_BOOST: Score = 1.5;
+
+/// Why a search gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SearchError {
+    /// There is no finished index at that place.
+    #[error("no full-text index in {0}: run an ingest first, or name the run whose index you mean")]
+    Missing(String),
+    /// The index is there, but cannot be read.
+    #[error("the full-text index in {folder} cannot be read: {reason}; repeat the ingest to rebuild it")]
+    Damaged {
+        /// Where.
+        folder: String,
+        /// What tantivy says.
+        reason: String,
+    },
+}
+
+/// The answer to a query.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SearchResults {
+    /// The query as it was searched.
+    pub query: String,
+    /// All documents that match.
+    pub total: usize,
+    /// The best of them, best first.
+    pub hits: Vec<Hit>,
+    /// What was not taken literally, for people; empty when all of it was.
+    pub note: String,
+}
+
+/// One document that matches.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Hit {
+    /// As in the tables of the run.
+    pub doc_id: u32,
+    /// Path relative to the source folder.
+    pub path: String,
+    /// Its title.
+    pub title: String,
+    /// BM25, higher is better; comparable within one answer only.
+    pub score: f32,
+    /// The passage that matches best, or the opening when only title or path match.
+    pub snippet: Snippet,
+}
+
+/// A passage with its matches.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
+pub struct Snippet {
+    /// Plain text.
+    pub text: String,
+    /// Byte ranges of `text` that match, ascending and apart.
+    pub highlights: Vec<Range<usize>>,
+    /// The same with HTML escaped and matches between `<b>` and `</b>`.
+    pub html: String,
+}
+
+/// Searches the index in `index_dir` (a run's `index` folder) for the best `limit` documents (at least
+/// 1, at most [`MAX_HITS`]).
+///
+/// # Errors
+/// [`SearchError`] when the index is missing or unreadable; never for the query.
+pub fn search(index_dir: &Path, query: &str, limit: usize) -> Result<SearchResults, SearchError> {
+    let folder = index_dir.display().to_string();
+    if !index_dir.join("meta.json").is_file() {
+        return Err(SearchError::Missing(folder));
+    }
+    answer(index_dir, query, limit.clamp(1, MAX_HITS))
+        .map_err(|error| SearchError::Damaged { folder, reason: error.to_string() })
+}
+
+fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<SearchResults> {
+    let index = Index::open_in_dir(index_dir)?;
+    let fields = Fields::new();
+    if index.schema() != fields.schema {
+        return Err(tantivy::TantivyError::SchemaError("another version of PAS made it".to_owned()));
+    }
+    // No watcher thread: the folder is read once and never changes.
+    let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
+    let searcher = reader.searcher();
+    let (parsed, found, note) = parse_and_find(&searcher, &fields, query.trim(), limit)?;
+    let mut snippets = SnippetGenerator::create(&searcher, &*parsed, fields.body)?;
+    snippets.set_max_num_chars(SNIPPET_CHARS);
+    let mut hits = Vec::with_capacity(found.1.len());
+    for (score, address) in found.1 {
+        hits.push(hit(&searcher.doc(address)?, score, &fields, &snippets));
+    }
+    hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.doc_id.cmp(&b.doc_id)));
+    Ok(SearchResults { query: shortened(query.trim()).to_owned(), total: found.0, hits, note })
+}
+
+type Found = (usize, Vec<(Score, DocAddress)>);
+
+/// All words first; any of them when no document has all.
+fn parse_and_find(
+    searcher: &Searcher,
+    fields: &Fields,
+    query: &str,
+    limit: usize,
+) -> tantivy::Result<(Box<dyn Query>, Found, String)> {
+    let mut notes = Vec::new();
+    let short = shortened(query);
+    if short.len() < query.len() {
+        notes.push(format!("only the first {} bytes of the query were searched", short.len()));
+    }
+    let collector = || (Count, TopDocs::with_limit(limit).order_by_score());
+    let (strict, mistakes) = parse(searcher.index(), fields, short, true);
+    if let Some(mistake) = mistakes {
+        notes.push(format!("the query was read as well as it could be: {mistake}"));
+    }
+    let found = searcher.search(&*strict, &collector())?;
+    if found.0 > 0 || short.split_whitespace().count() < 2 {
+        return Ok((strict, found, notes.join("; ")));
+    }
+    let (loose, _) = parse(searcher.index(), fields, short, false);
+    let found = searcher.search(&*loose, &collector())?;
+    if found.0 > 0 {
+        notes.push("no document has all of the words; these have some".to_owned());
+    }
+    Ok((loose, found, notes.join("; ")))
+}
+
+fn parse(index: &Index, fields: &Fields, query: &str, all_words: bool) -> (Box<dyn Query>, Option<String>) {
+    if query.is_empty() {
+        return (Box::new(EmptyQuery), Some("it is empty".to_owned()));
+    }
+    let mut parser = QueryParser::for_index(index, vec![fields.title, fields.body, fields.path]);
+    parser.set_field_boost(fields.title, TITLE_BOOST);
+    parser.set_field_boost(fields.path, PATH_BOOST);
+    if all_words {
+        parser.set_conjunction_by_default();
+    }
+    let Err(mistake) = parser.parse_query(query) else {
+        return (parser.parse_query_lenient(query).0, None);
+    };
+    // `std::env` or `C:\x` name no field: without the signs of the syntax they are words.
+    let words: String = query.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    (parser.parse_query_lenient(&words).0, Some(mistake.to_string()))
+}
+
+fn shortened(query: &str) -> &str {
+    &query[..query.floor_char_boundary(MAX_QUERY_BYTES)]
+}
+
+fn hit(document: &TantivyDocument, score: Score, fields: &Fields, snippets: &SnippetGenerator) -> Hit {
+    let text = |field| document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default();
+    let id = document.get_first(fields.doc_id).and_then(|value| value.as_u64()).unwrap_or_default();
+    let body = text(fields.body);
+    Hit {
+        doc_id: u32::try_from(id).unwrap_or_default(),
+        path: text(fields.path).to_owned(),
+        title: text(fields.title).to_owned(),
+        score,
+        snippet: snippet(body, snippets),
+    }
+}
+
+fn snippet(body: &str, snippets: &SnippetGenerator) -> Snippet {
+    let found = snippets.snippet(body);
+    let (text, highlights) = match found.is_empty() {
+        false => (found.fragment(), tantivy::snippet::collapse_overlapped_ranges(found.highlighted())),
+        true => (&body[..body.floor_char_boundary(SNIPPET_CHARS)], Vec::new()),
+    };
+    Snippet { html: html(text, &highlights), text: text.to_owned(), highlights }
+}
+
+fn html(text: &str, highlights: &[Range<usize>]) -> String {
+    let mut html = String::with_capacity(text.len() + highlights.len() * 7);
+    let mut at = 0;
+    for range in highlights {
+        escape(&text[at..range.start], &mut html);
+        html.push_str("<b>");
+        escape(&text[range.clone()], &mut html);
+        html.push_str("</b>");
+        at = range.end;
+    }
+    escape(&text[at..], &mut html);
+    html
+}
+
+fn escape(text: &str, html: &mut String) {
+    for c in text.chars() {
+        match c {
+            '&' => html.push_str("&amp;"),
+            '<' => html.push_str("&lt;"),
+            '>' => html.push_str("&gt;"),
+            '"' => html.push_str("&quot;"),
+            '\'' => html.push_str("&#39;"),
+            c => html.push(c),
+        }
+    }
+}
+
+/// The names that a query may put before `:`.
+pub const SEARCHABLE_FIELDS: [&str; 3] = [schema::TITLE, schema::BODY, schema::PATH];

@@ -1,0 +1,135 @@
+//! The step and the search over the folder it leaves.
+
+use std::sync::Arc;
+
+use super::*;
+use crate::skills::Control;
+use crate::skills::ingest::formats::Duplicate;
+use crate::skills::ingest::testing::{clean_row, step_with};
+
+fn rows() -> Vec<CleanRow> {
+    let mut rows = vec![
+        clean_row(0, "a/README.md", "Parsing configuration files <quickly> & safely with one parser."),
+        clean_row(1, "b/README.md", "A logging facade. Nothing about parsers of any kind."),
+        clean_row(2, "b/copy.md", "A logging facade. Nothing about parsers of any kind."),
+        clean_row(3, "c/naïve.md", "Größe und naïveté — logging 日本語 text."),
+    ];
+    rows[2].duplicate_of = Some(Duplicate { doc_id: 1, how: "exact".to_owned(), similarity: 1.0 });
+    rows
+}
+
+fn found(results: &SearchResults) -> Vec<u32> {
+    results.hits.iter().map(|hit| hit.doc_id).collect()
+}
+
+#[test]
+fn a_search_finds_stems_and_shows_escaped_snippets() {
+    let (_folder, step) = step_with(&rows(), 1);
+    let outcome = run(&step).unwrap();
+    assert_eq!(outcome.outputs["documents"], 3);
+    let index = step.run_dir().join(formats::INDEX);
+    let results = search(&index, "parse quick", 10).unwrap();
+    assert_eq!((results.total, found(&results)), (1, vec![0]));
+    let snippet = &results.hits[0].snippet;
+    assert_eq!(
+        snippet.html,
+        "<b>Parsing</b> configuration files &lt;<b>quickly</b>&gt; &amp; safely with one parser"
+    );
+    assert_eq!(&snippet.text[snippet.highlights[1].clone()], "quickly");
+    assert_eq!(found(&search(&index, "\"logging facade\"", 10).unwrap()), [1]);
+    assert_eq!(search(&index, "logging", 1).unwrap().total, 2);
+    let some = search(&index, "configuration facade", 10).unwrap();
+    assert_eq!((some.total, some.note.is_empty()), (2, false));
+    let by_path = search(&index, "path:naïve", 10).unwrap();
+    assert!(by_path.hits[0].snippet.text.starts_with("Größe"));
+}
+
+#[test]
+fn no_query_is_an_error() {
+    let (_folder, step) = step_with(&rows(), 1);
+    run(&step).unwrap();
+    let index = step.run_dir().join(formats::INDEX);
+    let long = "logging ".repeat(1_000);
+    for query in [
+        "\"",
+        "((",
+        "nofield:logging",
+        "std::logging",
+        "+",
+        "-logging",
+        "[a TO",
+        "*",
+        "",
+        " ",
+        "a^b~",
+        "日本",
+        &long,
+    ] {
+        let results = search(&index, query, 0).unwrap();
+        assert!(results.hits.len() <= 1, "{query:?}");
+    }
+    let results = search(&index, "nofield:logging ((", 10).unwrap();
+    assert_eq!((found(&results).contains(&1), results.note.is_empty()), (true, false), "{results:?}");
+}
+
+#[test]
+fn a_missing_or_damaged_index_says_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let error = search(folder.path(), "x", 1).unwrap_err();
+    assert!(matches!(error, SearchError::Missing(_)) && error.to_string().contains("run an ingest"));
+    fs::write(folder.path().join("meta.json"), "{").unwrap();
+    assert!(matches!(search(folder.path(), "x", 1), Err(SearchError::Damaged { .. })));
+}
+
+#[test]
+fn repeating_the_step_replaces_the_folder_keeps_the_hash_and_leaves_nothing_behind() {
+    let (_folder, step) = step_with(&rows(), 1);
+    let first = run(&step).unwrap();
+    let left = step.run_dir().join(".index.dead.part");
+    fs::create_dir(&left).unwrap();
+    let second = run(&step).unwrap();
+    assert_eq!(first.artifacts[0].blake3, second.artifacts[0].blake3);
+    let mut names: Vec<_> = fs::read_dir(step.run_dir()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    names.sort();
+    assert_eq!(names, ["clean", "index"]);
+    let mut changed = rows();
+    changed[0].title.push('!');
+    assert_ne!(logical_hash(&rows()), logical_hash(&changed));
+}
+
+#[test]
+fn a_stopped_step_leaves_the_earlier_index_and_no_half_of_a_new_one() {
+    let (_folder, step) = step_with(&rows(), 1);
+    run(&step).unwrap();
+    let control = Arc::new(Control::default());
+    control.stop();
+    let stopped = StepContext::new(step.run_dir().to_owned(), serde_json::Value::Null, 1, control);
+    assert_eq!(run(&stopped), Err(SkillError::Cancelled));
+    assert_eq!(search(&step.run_dir().join(formats::INDEX), "logging", 5).unwrap().total, 2);
+    assert_eq!(fs::read_dir(step.run_dir()).unwrap().count(), 2);
+}
+
+#[test]
+fn no_documents_make_an_index_that_finds_nothing() {
+    let (_folder, step) = step_with(&[], 1);
+    run(&step).unwrap();
+    assert_eq!(search(&step.run_dir().join(formats::INDEX), "anything", 5).unwrap().total, 0);
+}
+
+#[test]
+fn a_corpus_beyond_the_writers_budget_becomes_one_segment() {
+    // Distinct words fill the writer's 15 MB fast: several segments come before the merge.
+    let word = |n: u32| format!("w{:08x}", n.wrapping_mul(2_654_435_761));
+    let rows: Vec<_> = (0..12_u32)
+        .map(|id| {
+            let text: Vec<String> = (0..4_000).map(|n| word(id * 4_000 + n)).collect();
+            clean_row(id, &format!("d/{id}.txt"), &text.join(" "))
+        })
+        .collect();
+    let (_folder, step) = step_with(&rows, 1);
+    let outcome = run(&step).unwrap();
+    assert_eq!(outcome.outputs["terms"], 48_000);
+    let index = step.run_dir().join(formats::INDEX);
+    assert_eq!(Index::open_in_dir(&index).unwrap().searchable_segment_ids().unwrap().len(), 1);
+    assert_eq!(found(&search(&index, &word(10 * 4_000), 3).unwrap()), [10]);
+}

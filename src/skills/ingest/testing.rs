@@ -1,0 +1,31 @@
+//! What the tests of several steps share: rows, and a run's folder that holds them.
+
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::formats::{self, CleanRow};
+use super::output;
+use crate::skills::{Control, StepContext};
+
+/// A cleaned Markdown document titled by its path.
+pub(super) fn clean_row(doc_id: u32, path: &str, text: &str) -> CleanRow {
+    CleanRow {
+        doc_id,
+        path: path.to_owned(),
+        kind: "markdown".to_owned(),
+        title: path.to_owned(),
+        text: text.to_owned(),
+        repairs: Vec::new(),
+        duplicate_of: None,
+    }
+}
+
+/// A fresh run's folder with `rows` as its CLEAN table. The folder goes when its handle does.
+pub(super) fn step_with(rows: &[CleanRow], threads: usize) -> (TempDir, StepContext) {
+    let folder = tempfile::tempdir().unwrap();
+    let step = StepContext::new(folder.path().to_owned(), Value::Null, threads, Arc::new(Control::default()));
+    output::write_rows(&step, formats::CLEAN, "clean", rows).unwrap();
+    (folder, step)
+}
