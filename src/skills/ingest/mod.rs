@@ -5,5 +5,10 @@
 //! through the files that [`formats`] names, never through memory, so that any of them can be
 //! repeated alone. Invariant: the same folder gives the same bytes, whatever the number of threads.
 
+pub mod compliance;
 pub mod formats;
+pub mod metrics;
 pub mod output;
+
+#[cfg(test)]
+mod sample;
