@@ -335,7 +335,9 @@ mod tests {
                 end += wall;
                 record(&format!("s{index}"), end - wall, end, "0.01")
             }).collect();
-            let (metrics, text) = account_for(chain).unwrap();
+            let inputs: Inputs = serde_json::from_value(json!({ "steps": Value::Array(chain) })).unwrap();
+            let metrics = account(inputs.steps).unwrap();
+            let text = markdown(&metrics);
             prop_assert_eq!(metrics.totals.sum_ms, metrics.totals.elapsed_ms);
             prop_assert_eq!(metrics.totals.cost_usd, Decimal::new(walls.len() as i64, 2));
             let bars = text.lines().filter(|line| line.contains('█'));

@@ -9,6 +9,7 @@ pub mod compliance;
 pub mod formats;
 pub mod metrics;
 pub mod output;
+pub mod report;
 
 #[cfg(test)]
 mod sample;

@@ -15,15 +15,15 @@ use super::output;
 use crate::skills::{Control, StepContext};
 
 const PROJECTS: &[(&str, &str)] = &[
-    ("aho-corasick-1.1.4", "Unlicense OR MIT"),
+    ("redb-4.6.0", "MIT OR Apache-2.0"),
     ("brotli-8.0.2", "BSD-3-Clause AND MIT"),
-    ("chardetng-1.0.0", "Apache-2.0 OR MIT"),
-    ("font-kit-0.14", "OFL-1.1"),
+    ("aho-corasick-1.1.4", "Unlicense OR MIT"),
+    ("serde-1.0.229", "MIT OR Apache-2.0"),
     ("gpl-tools-2.4", "GPL-3.0-or-later"),
     ("handbook", ""),
     ("indicatif-0.18", "MIT"),
     ("option-ext-0.2", "MPL-2.0"),
-    ("redb-4.6.0", "MIT OR Apache-2.0"),
+    ("regex-1.12.2", "MIT OR Apache-2.0"),
     ("scratch", ""),
     ("tokio-1.54.1", "MIT"),
     ("unicode-ident-1.0", "(MIT OR Apache-2.0) AND Unicode-3.0"),
@@ -104,7 +104,8 @@ pub(super) fn write_all<T: Serialize>(step: &StepContext, path: &str, rows: &[T]
 
 fn audit_row(index: usize, rng: &mut Rng) -> AuditRow {
     let (project, licence) = PROJECTS[index % PROJECTS.len()];
-    let (file, kind) = FILES[index / PROJECTS.len() % FILES.len()];
+    // Each project starts elsewhere in the list, so that a small corpus has all kinds too.
+    let (file, kind) = FILES[(index / PROJECTS.len() + 2 * (index % PROJECTS.len())) % FILES.len()];
     let round = index / (PROJECTS.len() * FILES.len());
     let path =
         if round == 0 { format!("{project}/{file}") } else { format!("{project}/part-{round:03}/{file}") };
