@@ -274,7 +274,7 @@ mod tests {
         })
     }
 
-    fn account_for(steps: Vec<Value>) -> Result<(Metrics, String), SkillError> {
+    fn account_for(steps: &[Value]) -> Result<(Metrics, String), SkillError> {
         let folder = tempfile::tempdir().unwrap();
         let step = sample::step(folder.path(), json!({ "steps": steps }));
         let outcome = run(&step)?;
@@ -285,12 +285,12 @@ mod tests {
 
     #[test]
     fn times_are_shared_out_and_costs_stay_exact() {
-        let steps = vec![
+        let steps = [
             record("chunk", 400, 1000, "0.10"),
             record("classify", 400, 700, "0.2000000001"),
             record("audit", 0, 400, "0"),
         ];
-        let (metrics, text) = account_for(steps).unwrap();
+        let (metrics, text) = account_for(&steps).unwrap();
         let totals = &metrics.totals;
         assert_eq!((totals.sum_ms, totals.elapsed_ms, totals.bytes_out), (1300, 1000, 3000));
         assert_eq!(totals.parallelism.to_string(), "1.30");
@@ -305,7 +305,7 @@ mod tests {
         let broken = |field: &str, value: Value| {
             let mut step = record("audit", 0, 5, "0");
             step[field] = value;
-            match account_for(vec![step]) {
+            match account_for(&[step]) {
                 Err(SkillError::Permanent(text)) => text,
                 other => panic!("{field}: {other:?}"),
             }
@@ -320,10 +320,10 @@ mod tests {
 
     #[test]
     fn no_step_and_an_instant_step_divide_by_nothing() {
-        let (metrics, text) = account_for(vec![]).unwrap();
+        let (metrics, text) = account_for(&[]).unwrap();
         assert_eq!(metrics.totals.parallelism, Decimal::ZERO);
         assert!(text.contains("nothing to add up"));
-        let (metrics, _) = account_for(vec![record("audit", 5, 5, "0")]).unwrap();
+        let (metrics, _) = account_for(&[record("audit", 5, 5, "0")]).unwrap();
         assert_eq!((metrics.totals.elapsed_ms, metrics.steps[0].share_percent), (0, Decimal::ZERO));
     }
 

@@ -148,7 +148,7 @@ fn mark(row: &mut AuditRow) {
     match row.path.as_str() {
         "scratch/README.md" => row.flags.push(flag("secret", "private_key", 12, "-----BEGIN…KEY-----")),
         "tokio-1.54.1/docs/guide.md" => {
-            row.flags.push(flag("secret", "aws_access_key", 40, "AKIA************MPLE"))
+            row.flags.push(flag("secret", "aws_access_key", 40, "AKIA************MPLE"));
         }
         path if path.ends_with("/README.md") && row.flags.is_empty() => {
             row.flags.push(flag("pii", "email", 7, "a***@example.org"));

@@ -9,8 +9,9 @@
 const ROUNDS: u32 = 260;
 /// How far a dot may move in the first round, in widths of the picture; falls to nothing in the last.
 const FIRST_MOVE: f64 = 0.12;
-/// Pull to the middle, against the push of all others.
-const PULL: f64 = 1.1;
+/// Pull to the middle for each unit of distance. All dots together push one at distance `d` away by about
+/// `1 / d`, so this holds loose parts about one width from the middle, whatever the number of dots.
+const PULL: f64 = 1.0;
 /// Closer dots are treated as this far apart, so that no force is endless.
 const CLOSEST: f64 = 1e-4;
 
@@ -44,8 +45,7 @@ fn start(index: usize) -> Point {
 }
 
 fn forces(points: &[Point], edges: &[(usize, usize)], spacing: f64) -> Vec<Point> {
-    let mut forces: Vec<Point> =
-        points.iter().map(|(x, y)| ((0.5 - x) * PULL * spacing, (0.5 - y) * PULL * spacing)).collect();
+    let mut forces: Vec<Point> = points.iter().map(|(x, y)| ((0.5 - x) * PULL, (0.5 - y) * PULL)).collect();
     for a in 0..points.len() {
         for b in 0..a {
             let (dx, dy, distance) = between(points[b], points[a]);

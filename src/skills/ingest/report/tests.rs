@@ -120,9 +120,9 @@ fn each_absent_file_is_said_to_be_absent() {
         assert!(!whole.contains(says) && !whole.contains("Left out of this run"), "{path}");
         let target = folder.path().join(path);
         if target.is_dir() {
-            std::fs::remove_dir(target).unwrap()
+            std::fs::remove_dir(target).unwrap();
         } else {
-            std::fs::remove_file(target).unwrap()
+            std::fs::remove_file(target).unwrap();
         }
         let (markdown, html, _) = report(folder.path());
         assert!(markdown.contains(says) && html.contains(says), "{path}");

@@ -23,7 +23,8 @@ pub(in super::super) fn part(sources: &Sources) -> Part {
     }
     match sources.chunks.as_deref() {
         None => {
-            blocks.push(Block::Para("The documents were not cut into chunks: that step was left out.".into()))
+            blocks
+                .push(Block::Para("The documents were not cut into chunks: that step was left out.".into()));
         }
         Some([]) => blocks.push(Block::Para("There was no text to cut into chunks.".into())),
         Some(chunks) => {
