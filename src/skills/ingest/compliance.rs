@@ -242,6 +242,8 @@ fn flag_findings(row: &AuditRow, text: Option<&str>) -> Vec<Draft> {
     for flag in &row.flags {
         let (severity, reason) = flags::judge(flag, &row.path, text);
         let (name, remedy) = flags::advice(flag);
+        let remedy =
+            if reason.is_empty() || severity < Severity::Low { remedy } else { "Look once, to be sure." };
         let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
         let draft = Draft {
             severity,
