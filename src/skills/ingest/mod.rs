@@ -8,18 +8,20 @@
 pub mod audit;
 mod blocks;
 pub mod chunk;
-pub mod clean;
 pub mod classify;
+pub mod clean;
+pub mod compliance;
 pub mod formats;
 pub mod graph;
 pub mod index;
+pub mod metrics;
 pub mod output;
 mod parallel;
+pub mod report;
+#[cfg(test)]
+mod sample;
 mod source;
 #[cfg(test)]
-mod text_steps_tests;
-mod pool;
-#[cfg(test)]
 mod testing;
-
-use pool::in_pool;
+#[cfg(test)]
+mod text_steps_tests;

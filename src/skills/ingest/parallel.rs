@@ -23,11 +23,7 @@ where
     T: Sync,
     R: Send,
 {
-    let pool = rayon::ThreadPoolBuilder::new()
-        .num_threads(step.threads())
-        .build()
-        .map_err(|error| SkillError::Transient(format!("start {} threads: {error}", step.threads())))?;
-    pool.install(|| {
+    in_pool(step, || {
         items
             .par_iter()
             .map(|item| {
@@ -38,4 +34,19 @@ where
             })
             .collect()
     })
+}
+
+/// Carries out `work` on a pool of [`StepContext::threads`] threads, which end with it.
+///
+/// # Errors
+/// What `work` fails with; [`SkillError::Transient`] when the system has no threads to give.
+pub(super) fn in_pool<T: Send>(
+    step: &StepContext,
+    work: impl FnOnce() -> Result<T, SkillError> + Send,
+) -> Result<T, SkillError> {
+    rayon::ThreadPoolBuilder::new()
+        .num_threads(step.threads())
+        .build()
+        .map_err(|error| SkillError::Transient(format!("start {} threads: {error}", step.threads())))?
+        .install(work)
 }

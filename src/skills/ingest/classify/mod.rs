@@ -36,7 +36,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let mut documents: Vec<CleanRow> = output::read_rows(step, formats::CLEAN)?;
     documents.retain(|row| row.duplicate_of.is_none());
     step.begin(documents.len() as u64, "classifying");
-    let rows = super::in_pool(step, || {
+    let rows = super::parallel::in_pool(step, || {
         documents.par_iter().map(|document| classify(step, document)).collect::<Result<Vec<_>, _>>()
     })?;
     let artifact = output::write_rows(step, formats::DOMAINS, "domains", &rows)?;

@@ -51,7 +51,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let names = Names::new(&documents, &audit);
     documents.retain(|row| row.duplicate_of.is_none());
     step.begin(documents.len() as u64, "reading references");
-    let findings = super::in_pool(step, || {
+    let findings = super::parallel::in_pool(step, || {
         documents
             .par_iter()
             .map(|document| Finding::of(step, &names, document))

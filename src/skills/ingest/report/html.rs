@@ -1,0 +1,202 @@
+//! The report as one page: no script, no font, no picture from elsewhere; it opens by a double click.
+//!
+//! Invariants: everything that came from a file passes through maud's escaping; the only text that does
+//! not is the style sheet, which is a constant; a policy in the head forbids the browser to load anything.
+
+use maud::{DOCTYPE, Markup, PreEscaped, html};
+
+use super::page::{Block, Chart, Network, Page, Rich, Section, Shape, Span, Table};
+use super::svg;
+
+const STYLE: &str = include_str!("style.css");
+/// Nothing may be loaded and no script may run, whatever a path holds.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
+
+/// Renders the page.
+pub(super) fn render(page: &Page) -> String {
+    let markup = html! {
+        (DOCTYPE)
+        html lang="en" {
+            head {
+                meta charset="utf-8";
+                meta http-equiv="Content-Security-Policy" content=(POLICY);
+                meta name="viewport" content="width=device-width, initial-scale=1";
+                meta name="color-scheme" content="light dark";
+                title { (page.title.plain()) }
+                style { (PreEscaped(STYLE)) }
+            }
+            body {
+                (header(page))
+                main {
+                    (standouts(&page.standouts))
+                    @for part in &page.sections { (section(part)) }
+                }
+                footer { p { "Written by PAS, the Polyglot Agent Swarm, from the files of this run." } }
+            }
+        }
+    };
+    let mut text = markup.into_string();
+    text.push('\n');
+    text
+}
+
+fn header(page: &Page) -> Markup {
+    html! {
+        header {
+            h1 { (rich(&page.title)) }
+            @for paragraph in &page.lead { p.lead { (rich(paragraph)) } }
+            @if !page.figures.is_empty() {
+                dl.figures {
+                    @for figure in &page.figures {
+                        div { dt { (figure.label) } dd { (figure.value) } }
+                    }
+                }
+            }
+            nav aria-label="Sections" {
+                @for part in &page.sections { a href=(format!("#{}", part.id)) { (part.title) } }
+            }
+        }
+    }
+}
+
+fn standouts(lines: &[Rich]) -> Markup {
+    html! {
+        @if !lines.is_empty() {
+            section #standouts {
+                h2 { "What stands out" }
+                ol { @for line in lines { li { (rich(line)) } } }
+            }
+        }
+    }
+}
+
+fn section(section: &Section) -> Markup {
+    html! {
+        section id=(section.id) {
+            h2 { (section.title) }
+            @for block in &section.blocks {
+                @match block {
+                    Block::Para(text) => p { (rich(text)) },
+                    Block::Command(command) => pre { code { (command) } },
+                    Block::Chart(chart) => (charted(chart)),
+                    Block::Table(table) => (tabled(table)),
+                    Block::Network(network) => (networked(network)),
+                }
+            }
+        }
+    }
+}
+
+fn charted(chart: &Chart) -> Markup {
+    html! {
+        figure {
+            figcaption { (chart.caption) }
+            @match chart.shape {
+                Shape::Bars => (bars(chart)),
+                Shape::Columns => { (svg::columns(&chart.data, chart.caption)) (numbers(chart)) },
+                Shape::Treemap => { (svg::treemap(&chart.data, chart.caption)) (numbers(chart)) },
+                Shape::Share => { (svg::share(&chart.data, chart.caption)) (legend(chart)) },
+            }
+            (note(&chart.note))
+        }
+    }
+}
+
+fn bars(chart: &Chart) -> Markup {
+    let most = chart.data.iter().map(|datum| datum.value).max().unwrap_or(0);
+    html! {
+        table.bars {
+            thead.hidden { tr { th scope="col" { (chart.head[0]) } th scope="col" { "Bar" } th scope="col" { (chart.head[1]) } } }
+            tbody {
+                @for datum in &chart.data {
+                    tr {
+                        th scope="row" { (rich(&datum.label)) }
+                        td { (svg::bar(datum, most)) }
+                        td.figure { (datum.shown) }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn legend(chart: &Chart) -> Markup {
+    html! {
+        ul.legend {
+            @for datum in &chart.data {
+                li { span.swatch.(datum.tone.class()) {} (rich(&datum.label)) " " b { (datum.shown) } }
+            }
+        }
+    }
+}
+
+/// The numbers of a picture, folded away.
+fn numbers(chart: &Chart) -> Markup {
+    html! {
+        details {
+            summary { "The numbers" }
+            table {
+                thead { tr { @for head in &chart.head { th scope="col" { (head) } } } }
+                tbody {
+                    @for datum in &chart.data {
+                        tr { td { (rich(&datum.label)) } td { (datum.shown) } }
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn tabled(table: &Table) -> Markup {
+    html! {
+        div.table {
+            table {
+                caption { (table.caption) }
+                thead { tr { @for head in &table.head { th scope="col" { (head) } } } }
+                tbody {
+                    @for row in &table.rows {
+                        tr { @for (cell, head) in row.iter().zip(&table.head) { td data-head=(head) { (cell_content(cell, head)) } } }
+                    }
+                }
+            }
+            (note(&table.note))
+        }
+    }
+}
+
+/// Severities get a coloured badge; everything else is text.
+fn cell_content(cell: &Rich, head: &str) -> Markup {
+    html! {
+        @if head == "Severity" { span.badge.(cell.plain()) { (rich(cell)) } }
+        @else { (rich(cell)) }
+    }
+}
+
+fn networked(network: &Network) -> Markup {
+    html! {
+        figure {
+            figcaption { (network.caption) }
+            (svg::network(network))
+            ul.legend {
+                @for (tone, name) in &network.legend {
+                    li { span.swatch.(tone.class()) {} (rich(name)) }
+                }
+            }
+        }
+    }
+}
+
+fn note(note: &str) -> Markup {
+    html! { @if !note.is_empty() { p.note { (note) } } }
+}
+
+fn rich(text: &Rich) -> Markup {
+    html! {
+        @for span in &text.0 {
+            @match span {
+                Span::Text(text) => (text),
+                Span::Code(text) => code { (text) },
+            }
+        }
+    }
+}

@@ -1,0 +1,244 @@
+//! The report as content: what both renderings, Markdown and HTML, are made from.
+//!
+//! Invariant: everything that came from a file (paths, labels, hosts) is plain text here; each rendering
+//! escapes it in its own way. Characters that could mislead a reader are made visible on entry.
+
+/// A whole report.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Page {
+    pub(super) title: Rich,
+    pub(super) lead: Vec<Rich>,
+    pub(super) figures: Vec<Figure>,
+    /// What stands out, most striking first.
+    pub(super) standouts: Vec<Rich>,
+    pub(super) sections: Vec<Section>,
+}
+
+/// One big number below the headline.
+#[derive(Debug, Clone)]
+pub(super) struct Figure {
+    pub(super) value: String,
+    pub(super) label: &'static str,
+}
+
+/// A part of the report with its heading.
+#[derive(Debug, Clone)]
+pub(super) struct Section {
+    /// Anchor: lower-case letters and hyphens.
+    pub(super) id: &'static str,
+    pub(super) title: &'static str,
+    pub(super) blocks: Vec<Block>,
+}
+
+impl Section {
+    /// A section that can only say why it has nothing to show.
+    pub(super) fn absent(id: &'static str, title: &'static str, reason: &str) -> Self {
+        Self { id, title, blocks: vec![Block::Para(Rich::new().text(reason))] }
+    }
+}
+
+/// What a section is made of.
+#[derive(Debug, Clone)]
+pub(super) enum Block {
+    Para(Rich),
+    /// A command to type.
+    Command(String),
+    Chart(Chart),
+    Table(Table),
+    Network(Network),
+}
+
+/// Values with their names, and how to draw them.
+#[derive(Debug, Clone)]
+pub(super) struct Chart {
+    pub(super) shape: Shape,
+    pub(super) caption: &'static str,
+    /// Headings of the columns: what is counted, and in what unit.
+    pub(super) head: [&'static str; 2],
+    pub(super) data: Vec<Datum>,
+    /// What was left out; empty when nothing was.
+    pub(super) note: String,
+}
+
+/// How a chart is drawn where pictures can be drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A row with a bar for each value.
+    Bars,
+    /// Columns side by side, for a distribution.
+    Columns,
+    /// One bar divided among all.
+    Share,
+    /// Rectangles of the values' areas.
+    Treemap,
+}
+
+/// One value of a chart.
+#[derive(Debug, Clone)]
+pub(super) struct Datum {
+    pub(super) label: Rich,
+    pub(super) value: u64,
+    /// The value as people read it.
+    pub(super) shown: String,
+    pub(super) tone: Tone,
+}
+
+/// Colours by meaning; the style sheet gives each one for light and one for dark.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Tone {
+    Accent,
+    Muted,
+    Good,
+    Mild,
+    Warn,
+    Bad,
+    /// One of [`CATEGORIES`] colours that only tell things apart.
+    Category(usize),
+}
+
+/// How many colours tell things apart before they repeat too closely to be told.
+pub(super) const CATEGORIES: usize = 8;
+
+impl Tone {
+    /// The class of the style sheet.
+    pub(super) fn class(self) -> String {
+        match self {
+            Self::Accent => "accent".to_owned(),
+            Self::Muted => "muted".to_owned(),
+            Self::Good => "good".to_owned(),
+            Self::Mild => "mild".to_owned(),
+            Self::Warn => "warn".to_owned(),
+            Self::Bad => "bad".to_owned(),
+            Self::Category(index) => format!("cat{index}"),
+        }
+    }
+}
+
+/// A table with a heading row.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Table {
+    pub(super) caption: &'static str,
+    pub(super) head: Vec<&'static str>,
+    pub(super) rows: Vec<Vec<Rich>>,
+    /// What was left out; empty when nothing was.
+    pub(super) note: String,
+}
+
+/// The picture of the graph, laid out in the unit square.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Network {
+    pub(super) caption: String,
+    pub(super) nodes: Vec<NetworkNode>,
+    pub(super) edges: Vec<NetworkEdge>,
+    /// Names of the communities that have a colour of their own.
+    pub(super) legend: Vec<(Tone, Rich)>,
+}
+
+/// A dot of the picture.
+#[derive(Debug, Clone)]
+pub(super) struct NetworkNode {
+    pub(super) x: f64,
+    pub(super) y: f64,
+    /// 0 to 1, for the size of the dot.
+    pub(super) weight: f64,
+    pub(super) tone: Tone,
+    pub(super) name: Rich,
+    /// Its number in the table of most referenced documents.
+    pub(super) number: Option<usize>,
+}
+
+/// A line of the picture, between positions in [`Network::nodes`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct NetworkEdge {
+    pub(super) from: usize,
+    pub(super) to: usize,
+    /// Likeness rather than reference.
+    pub(super) faint: bool,
+}
+
+/// Running text with literal parts (paths, commands) in it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Rich(pub(super) Vec<Span>);
+
+/// A piece of running text.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Span {
+    Text(String),
+    Code(String),
+}
+
+impl Rich {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds words.
+    pub(super) fn text(mut self, text: impl AsRef<str>) -> Self {
+        self.0.push(Span::Text(visible(text.as_ref())));
+        self
+    }
+
+    /// Adds something literal, such as a path; cut in its middle when longer than [`MAX_LITERAL`].
+    pub(super) fn code(mut self, text: impl AsRef<str>) -> Self {
+        self.0.push(Span::Code(shorten(&visible(text.as_ref()))));
+        self
+    }
+
+    /// The bare text, for places without any markup.
+    pub(super) fn plain(&self) -> String {
+        self.0.iter().map(|(Span::Text(text) | Span::Code(text))| text.as_str()).collect()
+    }
+}
+
+impl From<&str> for Rich {
+    fn from(text: &str) -> Self {
+        Self::new().text(text)
+    }
+}
+
+impl From<String> for Rich {
+    fn from(text: String) -> Self {
+        Self::new().text(text)
+    }
+}
+
+/// Longest literal shown, in characters: two lines of a phone's width. Paths may have 4,096 bytes.
+const MAX_LITERAL: usize = 96;
+
+fn shorten(text: &str) -> String {
+    let length = text.chars().count();
+    if length <= MAX_LITERAL {
+        return text.to_owned();
+    }
+    let head: String = text.chars().take(MAX_LITERAL / 3).collect();
+    let tail: String = text.chars().skip(length - (MAX_LITERAL - MAX_LITERAL / 3 - 1)).collect();
+    format!("{head}…{tail}")
+}
+
+/// Control characters and marks that turn the direction of text around are shown as U+FFFD: they would
+/// make a path look like another.
+fn visible(text: &str) -> String {
+    let misleading = |c: char| {
+        c.is_control()
+            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    text.chars().map(|c| if misleading(c) { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_paths_keep_their_beginning_and_their_end() {
+        let path = format!("start/{}/end.md", "ü".repeat(4000));
+        let shown = Rich::new().code(&path).plain();
+        assert_eq!(shown.chars().count(), MAX_LITERAL);
+        assert!(shown.starts_with("start/") && shown.ends_with("/end.md") && shown.contains('…'));
+    }
+
+    #[test]
+    fn marks_that_mislead_become_visible() {
+        assert_eq!(Rich::new().code("a\u{202e}gpj.\n").plain(), "a\u{fffd}gpj.\u{fffd}");
+    }
+}

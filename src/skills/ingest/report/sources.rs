@@ -1,0 +1,94 @@
+//! What the report is written from: the earlier steps' files, as far as they are there.
+//!
+//! Invariant: a file that is absent (its step was waived) is `None` and never an empty table, so that a
+//! section can tell "none found" from "not looked for". Rows are read without the texts they carry.
+
+use std::collections::HashMap;
+
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use crate::skills::ingest::formats::{
+    AUDIT, AuditRow, AuditStatus, CHUNKS, CLEAN, COMPLIANCE, Compliance, DOMAINS, DomainRow, Duplicate,
+    GRAPH, Graph, INDEX,
+};
+use crate::skills::ingest::output;
+use crate::skills::{SkillError, StepContext};
+
+/// Everything the earlier steps left.
+#[derive(Debug, Default)]
+pub(super) struct Sources {
+    /// What the folder is called, when the card says so.
+    pub(super) name: Option<String>,
+    pub(super) audit: Option<Vec<AuditRow>>,
+    pub(super) clean: Option<Vec<Cleaned>>,
+    pub(super) chunks: Option<Vec<Chunk>>,
+    pub(super) domains: Option<Vec<DomainRow>>,
+    pub(super) graph: Option<Graph>,
+    pub(super) compliance: Option<Compliance>,
+    /// Whether there is a full-text index.
+    pub(super) index: bool,
+}
+
+/// A `CleanRow` without its text.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Cleaned {
+    pub(super) doc_id: u32,
+    pub(super) path: String,
+    #[serde(default)]
+    pub(super) title: String,
+    #[serde(default)]
+    pub(super) repairs: Vec<String>,
+    pub(super) duplicate_of: Option<Duplicate>,
+}
+
+/// A `ChunkRow` without its text.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct Chunk {
+    pub(super) level: String,
+    pub(super) start: u64,
+    pub(super) end: u64,
+}
+
+impl Sources {
+    /// Reads what is there.
+    ///
+    /// # Errors
+    /// [`SkillError::Permanent`] for a file that is there and damaged; [`SkillError::Cancelled`] on request.
+    pub(super) fn read(step: &StepContext) -> Result<Self, SkillError> {
+        Ok(Self {
+            name: step.inputs().get("name").and_then(|name| name.as_str()).map(str::to_owned),
+            audit: rows(step, AUDIT)?,
+            clean: rows(step, CLEAN)?,
+            chunks: rows(step, CHUNKS)?,
+            domains: rows(step, DOMAINS)?,
+            graph: value(step, GRAPH)?,
+            compliance: value(step, COMPLIANCE)?,
+            index: there(step, INDEX)?,
+        })
+    }
+
+    /// The files that were read as text; empty without an audit.
+    pub(super) fn read_documents(&self) -> impl Iterator<Item = &AuditRow> {
+        self.audit.iter().flatten().filter(|row| row.status == AuditStatus::Ok)
+    }
+
+    /// Document → its size in bytes; empty without an audit.
+    pub(super) fn sizes(&self) -> HashMap<u32, u64> {
+        self.audit.iter().flatten().map(|row| (row.doc_id, row.bytes)).collect()
+    }
+}
+
+fn there(step: &StepContext, path: &str) -> Result<bool, SkillError> {
+    step.checkpoint()?;
+    let target = step.run_dir().join(path);
+    target.try_exists().map_err(|error| SkillError::io(format_args!("look for {}", target.display()), &error))
+}
+
+fn rows<T: DeserializeOwned>(step: &StepContext, path: &str) -> Result<Option<Vec<T>>, SkillError> {
+    if there(step, path)? { output::read_rows(step, path).map(Some) } else { Ok(None) }
+}
+
+fn value<T: DeserializeOwned>(step: &StepContext, path: &str) -> Result<Option<T>, SkillError> {
+    if there(step, path)? { output::read_json(step, path).map(Some) } else { Ok(None) }
+}
