@@ -100,8 +100,17 @@ impl Driver {
     fn feed(&mut self, input: Input) {
         let commands = self.machine.step(self.now, input);
         self.commands.extend(commands);
-        let is_work = |command: &&Command| matches!(command, Command::Start(..) | Command::Stop(..));
-        assert!(self.commands.iter().filter(is_work).count() <= 1, "one at a time: {:?}", self.commands);
+        let unanswered = self.commands.iter().filter(|command| self.is_unanswered(command)).count();
+        assert!(unanswered <= 1, "one at a time: {:?}", self.commands);
+    }
+
+    /// The end of a child by itself answers the command to stop it, before it is carried out.
+    fn is_unanswered(&self, command: &Command) -> bool {
+        match command {
+            Command::Start(..) => true,
+            Command::Stop(key, incarnation) => self.world.is_alive(self.pid(*key, *incarnation)),
+            Command::Forget(_) | Command::Exit(_) => false,
+        }
     }
 
     fn obey(&mut self) {
@@ -137,11 +146,15 @@ impl Driver {
 
     /// One that has ended by itself has been, or will be, told as such: that answers the stop too.
     fn stop(&mut self, key: ChildKey, incarnation: Incarnation) {
-        let pid = self.pids.iter().find(|(_, known)| **known == (key, incarnation)).map(|(pid, _)| *pid);
-        if self.world.stop(pid.expect("only what was started is stopped")) {
+        if self.world.stop(self.pid(key, incarnation)) {
             self.tell_exits();
             self.feed(Input::Exited(key, incarnation, policy::ExitReason::Shutdown));
         }
+    }
+
+    fn pid(&self, key: ChildKey, incarnation: Incarnation) -> Pid {
+        let of = |(pid, known): (&Pid, &_)| (*known == (key, incarnation)).then_some(*pid);
+        self.pids.iter().find_map(of).expect("only what was started is stopped")
     }
 
     fn tell_exits(&mut self) {

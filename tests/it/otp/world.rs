@@ -83,6 +83,10 @@ impl World {
         self.exits.push_back((pid, reason));
     }
 
+    pub(crate) fn is_alive(&self, pid: Pid) -> bool {
+        self.alive.contains_key(&pid)
+    }
+
     pub(crate) fn alive_pids(&self) -> Vec<Pid> {
         self.alive.keys().copied().collect()
     }
