@@ -49,7 +49,7 @@ pub enum Command {
     Start(ChildKey, Incarnation),
     /// Stop this incarnation; answer with [`Input::Exited`].
     Stop(ChildKey, Incarnation),
-    /// The child's specification is gone (it was temporary).
+    /// Nothing is kept of the child: it was temporary or dynamic, or new and did not start.
     Forget(ChildKey),
     /// End the supervisor; all children are down.
     Exit(Ending),
@@ -106,7 +106,7 @@ enum Outstanding {
 enum OnFailure {
     /// The supervisor itself fails to start.
     GiveUp,
-    /// Try again, at the price of one more restart.
+    /// Try again, at the price of one more restart; a temporary child is forgotten.
     TryAgain,
     /// A new child is forgotten, another stays down.
     LeaveDown,
@@ -207,24 +207,22 @@ impl Machine {
 
     /// Takes an input at a time and says what is to be done.
     pub fn step(&mut self, now: Duration, input: Input) -> Vec<Command> {
+        let mut commands = Vec::new();
         match input {
             Input::Boot => {
                 self.on_failure = OnFailure::GiveUp;
                 self.plan = self.children.iter().map(|child| Step::Start(child.key)).collect();
             }
             Input::Started(key) => self.started(key),
-            Input::StartFailed(key, reason) => self.start_failed(key, reason),
-            Input::Exited(key, incarnation, reason) => {
-                let mut commands = self.exited(key, incarnation, reason);
-                commands.extend(self.advance(now));
-                return commands;
-            }
+            Input::StartFailed(key, reason) => commands = self.start_failed(key, reason),
+            Input::Exited(key, incarnation, reason) => commands = self.exited(key, incarnation, reason),
             Input::Restart(key) => self.pending.push_back(Pending::Restart(key)),
             Input::Terminate(key) => self.pending.push_back(Pending::Terminate(key)),
             Input::Start(key) => self.pending.push_back(Pending::Start(key)),
             Input::Shutdown => self.pending.push_back(Pending::Shutdown),
         }
-        self.advance(now)
+        commands.extend(self.advance(now));
+        commands
     }
 
     fn started(&mut self, key: ChildKey) {
@@ -238,21 +236,26 @@ impl Machine {
         }
     }
 
-    fn start_failed(&mut self, key: ChildKey, reason: ExitReason) {
-        let Some(Outstanding::Start { key: expected, on_failure, .. }) = self.outstanding else { return };
-        if expected != key {
-            return;
-        }
+    fn start_failed(&mut self, key: ChildKey, reason: ExitReason) -> Vec<Command> {
+        let Some(Outstanding::Start { key: expected, on_failure, .. }) = self.outstanding else {
+            return Vec::new();
+        };
+        let Some(child) = self.child(key).filter(|_| expected == key) else { return Vec::new() };
+        let (is_new, is_temporary) =
+            (child.status == Status::New, child.policy.restart == Restart::Temporary);
         self.outstanding = None;
         self.plan.clear();
         match on_failure {
             OnFailure::GiveUp => self.end(Ending::BootFailed(key, reason)),
+            OnFailure::TryAgain if is_temporary => return self.forget(key),
+            OnFailure::LeaveDown if is_new => return self.forget(key),
             OnFailure::TryAgain => {
                 self.set(key, Status::Down { restarting: true });
                 self.pending.push_back(Pending::TryAgain(key));
             }
-            OnFailure::LeaveDown => self.children.retain(|c| c.key != key || c.status != Status::New),
+            OnFailure::LeaveDown => {}
         }
+        Vec::new()
     }
 
     fn exited(&mut self, key: ChildKey, incarnation: Incarnation, reason: ExitReason) -> Vec<Command> {
@@ -587,8 +590,8 @@ mod tests {
 
         let new = machine.add(ChildPolicy::default());
         assert_eq!(machine.step(NOW, Input::Start(new)), [Command::Start(new, 3)]);
-        assert!(machine.step(NOW, Input::StartFailed(new, crash())).is_empty());
-        assert_eq!(machine.children().collect::<Vec<_>>(), [0], "a new one is forgotten");
+        assert_eq!(machine.step(NOW, Input::StartFailed(new, crash())), [Command::Forget(new)]);
+        assert_eq!(machine.children().collect::<Vec<_>>(), [0]);
     }
 
     #[test]

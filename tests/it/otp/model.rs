@@ -272,9 +272,13 @@ impl Model {
             return self.start_stopped(id);
         }
         self.terminate(at);
-        if let Err(id) = self.start(at) {
-            self.children[at].process = Process::Restarting;
-            self.mailbox.push_back(Message::TryAgain(id));
+        match self.start(at) {
+            Err(_) if self.children[at].spec.restart == Restart::Temporary => self.delete(at),
+            Err(id) => {
+                self.children[at].process = Process::Restarting;
+                self.mailbox.push_back(Message::TryAgain(id));
+            }
+            Ok(()) => {}
         }
     }
 
