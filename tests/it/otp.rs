@@ -22,7 +22,7 @@ use scenario::Scenario;
 
 /// Fewer would not be the systematic table.
 const FEWEST_SCENARIOS: usize = 300;
-const RANDOM_CASES: u32 = 20_000;
+const RANDOM_CASES: u32 = 12_000;
 
 fn path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/otp/scenarios.jsonl")

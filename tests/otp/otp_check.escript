@@ -69,7 +69,7 @@ is_stop(_) -> false.
 %% {fails, Id} => the starts that fail, moment => count, interruptions => list, {event, N} => what.
 run(#{<<"children">> := Children, <<"steps">> := Steps} = Scenario) ->
     process_flag(trap_exit, true),
-    Env = ets:new(environment, [public, set, {write_concurrency, false}]),
+    Env = ets:new(environment, [public, set]),
     IsSimple = maps:get(<<"strategy">>, Scenario) =:= <<"simple_one_for_one">>,
     ets:insert(Env, [{moment, 0}, {is_simple, IsSimple},
                      {interruptions, maps:get(<<"interruptions">>, Scenario, [])}]),

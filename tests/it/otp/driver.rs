@@ -2,8 +2,8 @@
 //! letter, and answers them.
 //!
 //! Owns no rule of supervision but the names of children (the machine has keys). Checks on the way
-//! that at most one command is outstanding, that what the machine holds to be up is what runs, and
-//! that nothing is started twice.
+//! that at most one command is outstanding, that what the machine holds to be up is what runs, that
+//! nothing is started twice and that no child is forgotten in silence.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -43,6 +43,7 @@ struct Driver {
     ids: Vec<String>,
     pids: BTreeMap<Pid, (ChildKey, Incarnation)>,
     commands: VecDeque<Command>,
+    forgotten: usize,
     ending: Option<Ending>,
 }
 
@@ -57,6 +58,7 @@ impl Driver {
             ids: children().map(|child| child.id.clone()).collect(),
             pids: BTreeMap::new(),
             commands: VecDeque::new(),
+            forgotten: 0,
             ending: None,
         }
     }
@@ -119,10 +121,12 @@ impl Driver {
             match command {
                 Command::Start(key, incarnation) => self.start(key, incarnation),
                 Command::Stop(key, incarnation) => self.stop(key, incarnation),
-                Command::Forget(key) => assert!(!self.machine.children().any(|known| known == key)),
+                Command::Forget(_) => self.forgotten += 1,
                 Command::Exit(ending) => self.ending = Some(ending),
             }
         }
+        let known = self.machine.children().count();
+        assert_eq!(known + self.forgotten, self.ids.len(), "whoever is forgotten is named");
         let up: Vec<_> = self.machine.children().filter_map(|key| self.machine.running(key)).collect();
         let mut running: Vec<_> = self.world.alive_pids().iter().map(|pid| self.pids[pid].1).collect();
         running.sort_by_key(|incarnation| up.iter().position(|known| known == incarnation));

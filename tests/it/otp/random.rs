@@ -50,7 +50,7 @@ pub(crate) fn scenario(timing: Timing) -> impl Strategy<Value = Scenario> {
         Timing::Simulated => select(vec![1_u32, 2, 3, 5]),
         Timing::Real => select(vec![6, 60]),
     };
-    let children = (1..=5_usize, vec(child(), POOL.len()));
+    let children = (2..=5_usize, vec(child(), POOL.len()));
     let steps = vec(step(timing), 1..14);
     (strategy, 0..=5_u32, period_s, auto, children, vec(interruption(), 0..4), steps).prop_map(
         |(strategy, intensity, period_s, auto_shutdown, (started, children), interruptions, raw)| {
@@ -164,10 +164,10 @@ fn step(timing: Timing) -> impl Strategy<Value = Raw> {
 fn happening() -> impl Strategy<Value = Raw> {
     let which = 0..POOL.len();
     prop_oneof![
-        12 => (which.clone(), reason()).prop_map(|(child, reason)| Raw::Exit(child, reason)),
-        2 => which.clone().prop_map(Raw::Restart),
-        2 => which.clone().prop_map(Raw::Terminate),
-        3 => which.prop_map(Raw::Start),
+        24 => (which.clone(), reason()).prop_map(|(child, reason)| Raw::Exit(child, reason)),
+        4 => which.clone().prop_map(Raw::Restart),
+        4 => which.clone().prop_map(Raw::Terminate),
+        6 => which.prop_map(Raw::Start),
         1 => Just(Raw::Shutdown),
     ]
 }
