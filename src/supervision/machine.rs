@@ -29,11 +29,14 @@ pub enum Input {
     StartFailed(ChildKey, ExitReason),
     /// An incarnation ended, asked or by itself.
     Exited(ChildKey, Incarnation, ExitReason),
-    /// Restart a child on purpose (`restart_child`, or a planned restart of a running one).
+    /// Stop a running child and start it again, at no price (a planned restart); one that is stopped is
+    /// treated as by [`Input::Start`].
     Restart(ChildKey),
     /// Stop a child and leave it stopped (`terminate_child`).
     Terminate(ChildKey),
-    /// Start a child that [`Machine::add`] has made known (`start_child`).
+    /// Start a child that [`Machine::add`] has made known (`start_child`) or that is stopped
+    /// (`restart_child`). Nothing happens to one that runs or is being restarted; a start that fails is
+    /// not tried again.
     Start(ChildKey),
     /// Stop all children and end.
     Shutdown,
@@ -46,7 +49,7 @@ pub enum Command {
     Start(ChildKey, Incarnation),
     /// Stop this incarnation; answer with [`Input::Exited`].
     Stop(ChildKey, Incarnation),
-    /// The child's specification is gone (it was temporary).
+    /// Nothing is kept of the child: it was temporary or dynamic, or new and did not start.
     Forget(ChildKey),
     /// End the supervisor; all children are down.
     Exit(Ending),
@@ -67,6 +70,8 @@ pub enum Ending {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Status {
+    /// Made known but not yet started: no part of a group restart.
+    New,
     /// Not running. `restarting` after a failed restart that is to be tried again.
     Down {
         restarting: bool,
@@ -85,7 +90,7 @@ struct Child {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
-    Stop { key: ChildKey, forget_temporary: bool },
+    Stop { key: ChildKey, may_forget: bool },
     Start(ChildKey),
     Exit(Ending),
 }
@@ -93,7 +98,7 @@ enum Step {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Outstanding {
     Start { key: ChildKey, incarnation: Incarnation, on_failure: OnFailure },
-    Stop { key: ChildKey, incarnation: Incarnation, forget_temporary: bool },
+    Stop { key: ChildKey, incarnation: Incarnation, may_forget: bool },
 }
 
 /// What a failed start means.
@@ -101,10 +106,10 @@ enum Outstanding {
 enum OnFailure {
     /// The supervisor itself fails to start.
     GiveUp,
-    /// Try again, at the price of one more restart.
+    /// Try again, at the price of one more restart; a temporary child is forgotten.
     TryAgain,
-    /// The new child is forgotten.
-    Forget,
+    /// A new child is forgotten, another stays down.
+    LeaveDown,
 }
 
 /// A wish that waits its turn.
@@ -115,6 +120,7 @@ enum Pending {
     Restart(ChildKey),
     Terminate(ChildKey),
     Start(ChildKey),
+    Shutdown,
 }
 
 /// The state of one supervisor.
@@ -159,7 +165,7 @@ impl Machine {
     pub fn add(&mut self, policy: ChildPolicy) -> ChildKey {
         let key = self.next_key;
         self.next_key += 1;
-        self.children.push(Child { key, policy, status: Status::Down { restarting: false } });
+        self.children.push(Child { key, policy, status: Status::New });
         key
     }
 
@@ -201,24 +207,22 @@ impl Machine {
 
     /// Takes an input at a time and says what is to be done.
     pub fn step(&mut self, now: Duration, input: Input) -> Vec<Command> {
+        let mut commands = Vec::new();
         match input {
             Input::Boot => {
                 self.on_failure = OnFailure::GiveUp;
                 self.plan = self.children.iter().map(|child| Step::Start(child.key)).collect();
             }
             Input::Started(key) => self.started(key),
-            Input::StartFailed(key, reason) => self.start_failed(key, reason),
-            Input::Exited(key, incarnation, reason) => {
-                let mut commands = self.exited(key, incarnation, reason);
-                commands.extend(self.advance(now));
-                return commands;
-            }
+            Input::StartFailed(key, reason) => commands = self.start_failed(key, reason),
+            Input::Exited(key, incarnation, reason) => commands = self.exited(key, incarnation, reason),
             Input::Restart(key) => self.pending.push_back(Pending::Restart(key)),
             Input::Terminate(key) => self.pending.push_back(Pending::Terminate(key)),
             Input::Start(key) => self.pending.push_back(Pending::Start(key)),
-            Input::Shutdown => self.end(Ending::Asked),
+            Input::Shutdown => self.pending.push_back(Pending::Shutdown),
         }
-        self.advance(now)
+        commands.extend(self.advance(now));
+        commands
     }
 
     fn started(&mut self, key: ChildKey) {
@@ -226,41 +230,46 @@ impl Machine {
             && expected == key
         {
             self.outstanding = None;
-            self.set(key, Status::Up(incarnation));
+            let ended = |pending: &Pending| matches!(pending, Pending::Exited(k, i, _) if (*k, *i) == (key, incarnation));
+            let has_ended = self.pending.iter().any(ended);
+            self.set(key, if has_ended { Status::Dead(incarnation) } else { Status::Up(incarnation) });
         }
     }
 
-    fn start_failed(&mut self, key: ChildKey, reason: ExitReason) {
-        let Some(Outstanding::Start { key: expected, on_failure, .. }) = self.outstanding else { return };
-        if expected != key {
-            return;
-        }
+    fn start_failed(&mut self, key: ChildKey, reason: ExitReason) -> Vec<Command> {
+        let Some(Outstanding::Start { key: expected, on_failure, .. }) = self.outstanding else {
+            return Vec::new();
+        };
+        let Some(child) = self.child(key).filter(|_| expected == key) else { return Vec::new() };
+        let (is_new, is_temporary) =
+            (child.status == Status::New, child.policy.restart == Restart::Temporary);
         self.outstanding = None;
-        if self.ending {
-            return;
-        }
         self.plan.clear();
         match on_failure {
             OnFailure::GiveUp => self.end(Ending::BootFailed(key, reason)),
+            OnFailure::TryAgain if is_temporary => return self.forget(key),
+            OnFailure::LeaveDown if is_new => return self.forget(key),
             OnFailure::TryAgain => {
                 self.set(key, Status::Down { restarting: true });
                 self.pending.push_back(Pending::TryAgain(key));
             }
-            OnFailure::Forget => self.children.retain(|child| child.key != key),
+            OnFailure::LeaveDown => {}
         }
+        Vec::new()
     }
 
     fn exited(&mut self, key: ChildKey, incarnation: Incarnation, reason: ExitReason) -> Vec<Command> {
         match self.outstanding {
-            Some(Outstanding::Stop { key: k, incarnation: i, forget_temporary })
+            Some(Outstanding::Stop { key: k, incarnation: i, may_forget })
                 if (k, i) == (key, incarnation) =>
             {
                 self.outstanding = None;
-                return self.stopped(key, forget_temporary);
+                return self.stopped(key, may_forget);
             }
-            // It came up and ended before its start was answered for: both are news in this order.
+            // It came up and ended before its start was answered for: the end waits for the answer.
             Some(Outstanding::Start { key: k, incarnation: i, .. }) if (k, i) == (key, incarnation) => {
-                self.started(key);
+                self.pending.push_back(Pending::Exited(key, incarnation, reason));
+                return Vec::new();
             }
             _ => {}
         }
@@ -271,10 +280,15 @@ impl Machine {
         Vec::new()
     }
 
-    fn stopped(&mut self, key: ChildKey, forget_temporary: bool) -> Vec<Command> {
+    fn stopped(&mut self, key: ChildKey, may_forget: bool) -> Vec<Command> {
         self.set(key, Status::Down { restarting: false });
-        let temporary = self.child(key).is_some_and(|child| child.policy.restart == Restart::Temporary);
-        if forget_temporary && temporary { self.forget(key) } else { Vec::new() }
+        let gone = self.child(key).is_some_and(|child| self.is_gone_when_down(child.policy));
+        if may_forget && gone { self.forget(key) } else { Vec::new() }
+    }
+
+    /// Whether nothing of a child is kept once it is down for good.
+    fn is_gone_when_down(&self, child: ChildPolicy) -> bool {
+        child.restart == Restart::Temporary || self.policy.strategy == Strategy::Dynamic
     }
 
     fn forget(&mut self, key: ChildKey) -> Vec<Command> {
@@ -300,13 +314,13 @@ impl Machine {
 
     fn carry_out(&mut self, step: Step) -> Vec<Command> {
         match step {
-            Step::Stop { key, forget_temporary } => match self.child(key).map(|child| child.status) {
+            Step::Stop { key, may_forget } => match self.child(key).map(|child| child.status) {
                 Some(Status::Up(incarnation)) => {
-                    self.outstanding = Some(Outstanding::Stop { key, incarnation, forget_temporary });
+                    self.outstanding = Some(Outstanding::Stop { key, incarnation, may_forget });
                     vec![Command::Stop(key, incarnation)]
                 }
-                Some(_) => self.stopped(key, forget_temporary),
-                None => Vec::new(),
+                Some(Status::Dead(_) | Status::Down { .. }) => self.stopped(key, may_forget),
+                Some(Status::New) | None => Vec::new(),
             },
             Step::Start(key) => {
                 if self.child(key).is_none() {
@@ -331,16 +345,27 @@ impl Machine {
                     self.restart(now, key);
                 }
             }
-            Pending::Restart(key) => {
-                self.plan.extend([Step::Stop { key, forget_temporary: false }, Step::Start(key)]);
+            Pending::Restart(key) if self.is_running(key) => {
+                self.plan.extend([Step::Stop { key, may_forget: false }, Step::Start(key)]);
             }
-            Pending::Terminate(key) => self.plan.push_back(Step::Stop { key, forget_temporary: true }),
-            Pending::Start(key) => {
-                self.on_failure = OnFailure::Forget;
-                self.plan.push_back(Step::Start(key));
-            }
+            Pending::Restart(key) | Pending::Start(key) => self.start_stopped(key),
+            Pending::Terminate(key) => self.plan.push_back(Step::Stop { key, may_forget: true }),
+            Pending::Shutdown => self.end(Ending::Asked),
         }
         Vec::new()
+    }
+
+    /// Up, or its end has not been decided upon.
+    fn is_running(&self, key: ChildKey) -> bool {
+        matches!(self.child(key).map(|child| child.status), Some(Status::Up(_) | Status::Dead(_)))
+    }
+
+    fn start_stopped(&mut self, key: ChildKey) {
+        let status = self.child(key).map(|child| child.status);
+        if matches!(status, Some(Status::New | Status::Down { restarting: false })) {
+            self.on_failure = OnFailure::LeaveDown;
+            self.plan.push_back(Step::Start(key));
+        }
     }
 
     fn decide_exit(
@@ -359,7 +384,7 @@ impl Machine {
             Restart::Permanent => self.restart(now, key),
             Restart::Transient if reason.is_abnormal() => self.restart(now, key),
             Restart::Transient | Restart::Temporary => {
-                let gone = policy.restart == Restart::Temporary || self.policy.strategy == Strategy::Dynamic;
+                let gone = self.is_gone_when_down(policy);
                 let commands = if gone { self.forget(key) } else { Vec::new() };
                 if policy.significant && self.shuts_down_automatically() {
                     self.end(Ending::AutoShutdown);
@@ -371,8 +396,10 @@ impl Machine {
     }
 
     fn shuts_down_automatically(&self) -> bool {
-        let is_left =
-            |child: &Child| child.policy.significant && child.status != Status::Down { restarting: false };
+        let is_left = |child: &Child| {
+            child.policy.significant
+                && !matches!(child.status, Status::New | Status::Down { restarting: false })
+        };
         match self.policy.auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
@@ -390,27 +417,28 @@ impl Machine {
         let position = self.position(key).unwrap_or(0);
         let concerned: Vec<ChildKey> = match self.policy.strategy {
             Strategy::OneForOne | Strategy::Dynamic => vec![key],
-            Strategy::RestForOne => self.children[position..].iter().map(|child| child.key).collect(),
-            Strategy::OneForAll => self.children().collect(),
+            Strategy::RestForOne => Self::started_once(&self.children[position..]),
+            Strategy::OneForAll => Self::started_once(&self.children),
         };
-        self.set(key, Status::Down { restarting: true });
+        self.set(key, Status::Down { restarting: false });
         let stops = concerned.iter().rev().filter(|&&other| other != key);
-        self.plan.extend(stops.map(|&key| Step::Stop { key, forget_temporary: true }));
+        self.plan.extend(stops.map(|&key| Step::Stop { key, may_forget: true }));
         self.plan.extend(concerned.iter().map(|&key| Step::Start(key)));
     }
 
-    /// Plans the end: whatever was planned or waits is overtaken by it.
+    fn started_once(children: &[Child]) -> Vec<ChildKey> {
+        children.iter().filter(|child| child.status != Status::New).map(|child| child.key).collect()
+    }
+
+    /// Plans the end: whatever waits is overtaken by it.
     fn end(&mut self, ending: Ending) {
-        if self.ending {
-            return;
-        }
         self.ending = true;
         self.pending.clear();
         self.plan = self
             .children
             .iter()
             .rev()
-            .map(|child| Step::Stop { key: child.key, forget_temporary: false })
+            .map(|child| Step::Stop { key: child.key, may_forget: false })
             .collect();
         self.plan.push_back(Step::Exit(ending));
     }
@@ -535,12 +563,79 @@ mod tests {
     }
 
     #[test]
-    fn a_shutdown_during_a_restart_overtakes_it() {
-        let mut machine = boot(policy(Strategy::OneForAll, 1), 3);
-        assert_eq!(machine.step(NOW, Input::Exited(0, 1, crash())), [Command::Stop(2, 3)]);
+    fn a_shutdown_waits_for_the_restart_under_way() {
+        let mut machine = boot(policy(Strategy::RestForOne, 1), 2);
+        assert_eq!(machine.step(NOW, Input::Exited(0, 1, crash())), [Command::Stop(1, 2)]);
         assert!(machine.step(NOW, Input::Shutdown).is_empty());
-        let rest = feed(&mut machine, Input::Exited(2, 3, ExitReason::Shutdown));
-        assert_eq!(rest, [Command::Stop(1, 2), Command::Exit(Ending::Asked)]);
+        let rest = feed(&mut machine, Input::Exited(1, 2, ExitReason::Shutdown));
+        assert_eq!(
+            rest,
+            [
+                Command::Start(0, 3),
+                Command::Start(1, 4),
+                Command::Stop(1, 4),
+                Command::Stop(0, 3),
+                Command::Exit(Ending::Asked)
+            ]
+        );
+    }
+
+    #[test]
+    fn a_start_on_demand_that_fails_is_not_tried_again() {
+        let mut machine = boot(policy(Strategy::OneForOne, 1), 1);
+        feed(&mut machine, Input::Terminate(0));
+        assert_eq!(machine.step(NOW, Input::Start(0)), [Command::Start(0, 2)]);
+        assert!(machine.step(NOW, Input::StartFailed(0, crash())).is_empty());
+        assert_eq!(machine.children().collect::<Vec<_>>(), [0], "it stays known, as it was");
+
+        let new = machine.add(ChildPolicy::default());
+        assert_eq!(machine.step(NOW, Input::Start(new)), [Command::Start(new, 3)]);
+        assert_eq!(machine.step(NOW, Input::StartFailed(new, crash())), [Command::Forget(new)]);
+        assert_eq!(machine.children().collect::<Vec<_>>(), [0]);
+    }
+
+    #[test]
+    fn a_start_on_demand_leaves_a_running_child_alone() {
+        let mut machine = boot(policy(Strategy::OneForOne, 1), 1);
+        assert!(machine.step(NOW, Input::Start(0)).is_empty());
+        assert_eq!(machine.running(0), Some(1));
+    }
+
+    #[test]
+    fn a_child_whose_start_still_waits_is_no_part_of_a_group_restart() {
+        let mut machine = boot(policy(Strategy::OneForAll, 2), 2);
+        assert_eq!(machine.step(NOW, Input::Exited(0, 1, crash())), [Command::Stop(1, 2)]);
+        let new = machine.add(ChildPolicy::default());
+        assert!(machine.step(NOW, Input::Start(new)).is_empty());
+        let rest = feed(&mut machine, Input::Exited(1, 2, ExitReason::Shutdown));
+        assert_eq!(rest, [Command::Start(0, 3), Command::Start(1, 4), Command::Start(new, 5)]);
+    }
+
+    #[test]
+    fn a_terminated_dynamic_child_is_forgotten() {
+        let mut machine = boot(policy(Strategy::Dynamic, 1), 2);
+        let commands = feed(&mut machine, Input::Terminate(0));
+        assert_eq!(commands, [Command::Stop(0, 1), Command::Forget(0)]);
+    }
+
+    #[test]
+    fn an_end_that_overtakes_the_answer_to_its_start_waits_for_it() {
+        let mut machine = boot(policy(Strategy::OneForOne, 3), 1);
+        assert_eq!(machine.step(NOW, Input::Exited(0, 1, crash())), [Command::Start(0, 2)]);
+        assert!(machine.step(NOW, Input::Exited(0, 2, crash())).is_empty());
+        assert_eq!(machine.step(NOW, Input::Started(0)), [Command::Start(0, 3)]);
+        assert!(machine.step(NOW, Input::StartFailed(0, crash())).contains(&Command::Start(0, 4)));
+    }
+
+    #[test]
+    fn only_the_child_whose_start_failed_is_being_restarted() {
+        let mut machine = boot(policy(Strategy::OneForAll, 9), 3);
+        machine.step(NOW, Input::Exited(1, 2, crash()));
+        machine.step(NOW, Input::Exited(2, 3, ExitReason::Shutdown));
+        machine.step(NOW, Input::Exited(0, 1, ExitReason::Shutdown));
+        machine.step(NOW, Input::Start(1));
+        let commands = machine.step(NOW, Input::StartFailed(0, crash()));
+        assert_eq!(commands, [Command::Start(1, 5)], "it is down, so a start on demand is heard");
     }
 
     #[test]

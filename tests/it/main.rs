@@ -2,5 +2,6 @@
 
 mod contracts;
 mod edge;
+mod otp;
 mod supervision;
 mod tidy;
