@@ -1,0 +1,3 @@
+//! The one integration binary: PAS from the outside.
+
+mod store_kill;
