@@ -3,5 +3,6 @@
 mod contracts;
 mod edge;
 mod otp;
+mod store_kill;
 mod supervision;
 mod tidy;
