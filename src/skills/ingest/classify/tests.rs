@@ -1,17 +1,18 @@
 //! The classifier held to labelled queries, and the step to its contract.
 //!
 //! `tests/data/domains.jsonl` (12 queries a domain) was written and committed before the lexicons and
-//! is only counted, never consulted to add words. `domains_dev.jsonl` (6 a domain) was read while the
-//! weights and temperatures were set. One author wrote queries and lexicons, so the figure flatters:
-//! queries by others will do somewhat worse.
+//! has only been counted since: no word was added for a query of it. `domains_dev.jsonl` (6 a domain)
+//! was read while weights were set; one miss there made words of small talk count less. But one author
+//! wrote queries and lexicons one after the other, and famous names stand in both. So the figure
+//! (0.988) tells a regression, and flatters: expect less from queries by others.
 
 use serde::Deserialize;
 
 use super::*;
 use crate::skills::ingest::testing::{clean_row, step_with};
 
-/// Top-1 accuracy that must hold on the unseen queries.
-const FLOOR: f64 = 0.85;
+/// Top-1 accuracy that must hold on either set: a little under what is reached.
+const FLOOR: f64 = 0.96;
 
 #[derive(Deserialize)]
 struct Labelled {
