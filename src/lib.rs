@@ -3,8 +3,10 @@
 //! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
 //! `cli` → `http` → `actors` → `supervision` → `store`, `skills`, `roster` → `domain`, `config`.
 
+pub mod actors;
 pub mod cli;
 pub mod config;
+pub mod daemon;
 pub mod domain;
 pub mod http;
 pub mod roster;

@@ -96,6 +96,12 @@ impl Control {
         }
     }
 
+    /// Whether the step is asked to wait.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        *self.wish.lock() == Wish::Hold
+    }
+
     /// How far the step is.
     #[must_use]
     pub fn progress(&self) -> Progress {

@@ -9,3 +9,23 @@ pub mod context;
 pub mod ingest;
 
 pub use context::{Control, SkillError, StepContext, StepOutcome};
+
+/// A skill: one attempt at one step, on a thread of its own.
+pub type Skill = fn(&StepContext) -> Result<StepOutcome, SkillError>;
+
+/// The skill an agent's definition names, if this build has it.
+#[must_use]
+pub fn find(name: &str) -> Option<Skill> {
+    Some(match name {
+        "ingest.audit" => ingest::audit::run,
+        "ingest.clean" => ingest::clean::run,
+        "ingest.chunk" => ingest::chunk::run,
+        "ingest.classify" => ingest::classify::run,
+        "ingest.graph" => ingest::graph::run,
+        "ingest.index" => ingest::index::run,
+        "ingest.compliance" => ingest::compliance::run,
+        "ingest.report" => ingest::report::run,
+        "ingest.metrics" => ingest::metrics::run,
+        _ => return None,
+    })
+}

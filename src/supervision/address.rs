@@ -9,6 +9,9 @@ use tokio::sync::oneshot;
 use super::mailbox::{Inspect, Mailbox, Message, Refused};
 use super::trace::ActorNo;
 
+/// How often a sender that waits for a place looks again.
+const FULL_RETRY: Duration = Duration::from_millis(5);
+
 /// Why a message was not accepted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -102,6 +105,22 @@ impl<M: Message> Address<M> {
             Refused::Full(_) => SendError::Busy,
             Refused::Closed(_) => SendError::Gone,
         })
+    }
+
+    /// Sends, waiting for a place while the mailbox is full.
+    ///
+    /// # Errors
+    /// [`SendError::Gone`] when the actor has ended for good.
+    pub async fn send(&self, message: M) -> Result<(), SendError> {
+        let mut message = message;
+        loop {
+            message = match self.0.push(message) {
+                Ok(()) => return Ok(()),
+                Err(Refused::Closed(_)) => return Err(SendError::Gone),
+                Err(Refused::Full(message)) => message,
+            };
+            tokio::time::sleep(FULL_RETRY).await;
+        }
     }
 
     /// Sends a message that carries a [`Reply`] and waits for the answer.

@@ -117,7 +117,7 @@ pub(crate) struct SupervisorState {
     /// The first start is under way: no news of a child's end can arrive before it is over.
     booting: bool,
     boot_failure: Option<String>,
-    start_reply: Option<(ChildKey, oneshot::Sender<Option<u64>>)>,
+    start_replies: HashMap<ChildKey, oneshot::Sender<Option<u64>>>,
 }
 
 pub(crate) struct Supervisor;
@@ -211,7 +211,7 @@ impl SupervisorState {
             for_good: false,
             booting: true,
             boot_failure: None,
-            start_reply: None,
+            start_replies: HashMap::new(),
         }
     }
 
@@ -244,7 +244,7 @@ impl SupervisorState {
             Verb::StartChild { spec, reply } => {
                 let key = self.machine.add(spec.policy);
                 self.children.insert(key, Child::new(*spec));
-                self.start_reply = Some((key, reply));
+                self.start_replies.insert(key, reply);
                 self.step(myself, Input::Start(key)).await;
             }
             Verb::Tick => {
@@ -325,7 +325,7 @@ impl SupervisorState {
     }
 
     fn answer_start(&mut self, key: ChildKey, answer: Option<u64>) {
-        if let Some((_, reply)) = self.start_reply.take_if(|(expected, _)| *expected == key) {
+        if let Some(reply) = self.start_replies.remove(&key) {
             if answer.is_none() {
                 self.forget(key);
             }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ractor::{ActorCell, ActorRef};
@@ -48,6 +48,7 @@ pub(crate) struct Shared {
     pub(crate) events: EventLog,
     pub(crate) tree: Tree,
     pub(crate) timing: Timing,
+    root: OnceLock<ActorNo>,
 }
 
 /// A running (or not yet started) system. Cheap to clone.
@@ -151,6 +152,7 @@ impl ActorSystem {
             events: EventLog::default(),
             tree: Tree::default(),
             timing,
+            root: OnceLock::new(),
         }))
     }
 
@@ -238,6 +240,8 @@ impl ActorSystem {
         for child in &children {
             adopt(&node, &child.node);
         }
+        // A system has one root; a second start would be a mistake that the first one outlives.
+        let _ = self.0.root.set(node.no);
         let args = SupervisorArgs { system: self.clone(), node: Arc::clone(&node), policy, children };
         let (root, done) = ractor::Actor::spawn(None, Supervisor, args)
             .await
@@ -301,6 +305,12 @@ impl ActorSystem {
             self.0.tree.update(&node, |_| ());
         }
         Ok(())
+    }
+
+    /// The picture of the whole tree; `None` before it is started.
+    #[must_use]
+    pub fn root_snapshot(&self) -> Option<super::tree::TreeSnapshot> {
+        self.0.root.get().and_then(|root| self.0.tree.snapshot(*root))
     }
 
     /// Records of messages that wait or are being handled, of all actors.

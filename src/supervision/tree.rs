@@ -70,6 +70,21 @@ pub struct NodeState {
     pub since: Timestamp,
 }
 
+impl NodeState {
+    /// How it stands in the contract's words, from its phase and its mailbox.
+    #[must_use]
+    pub fn status(&self, vitals: Option<&Vitals>) -> &'static str {
+        match self.phase {
+            Phase::Running if vitals.is_some_and(|vitals| vitals.paused) => "paused",
+            Phase::Running if vitals.is_some_and(|v| v.depth > 0 || v.current.is_some()) => "running",
+            Phase::Running => "ok",
+            Phase::Starting | Phase::Restarting => "degraded",
+            Phase::Hung | Phase::Spinning => "error",
+            Phase::Stopping | Phase::Stopped => "down",
+        }
+    }
+}
+
 impl Node {
     /// A copy of its changing part.
     #[must_use]
@@ -205,7 +220,11 @@ impl Tree {
         let node = self.by_no(root)?;
         let state = node.state();
         let children = node.children().into_iter().filter_map(|child| self.snapshot(child)).collect();
+        let vitals = node.vitals();
         Some(TreeSnapshot {
+            status: state.status(vitals.as_ref()),
+            queue_depth: vitals.as_ref().map_or(0, |vitals| vitals.depth),
+            last_heartbeat: vitals.as_ref().map(|vitals| wall(vitals.last_beat)),
             name: Arc::clone(&node.name),
             kind: if node.mailbox.get().is_some() { "worker" } else { "supervisor" },
             phase: state.phase,
@@ -213,7 +232,7 @@ impl Tree {
             restarts: state.restarts,
             last_exit: state.last_exit.map(|(reason, at)| LastExit { reason, at }),
             since: state.since,
-            mailbox: node.vitals().map(|vitals| MailboxSnapshot::new(&vitals)),
+            mailbox: vitals.as_ref().map(MailboxSnapshot::new),
             children,
         })
     }
@@ -226,6 +245,8 @@ pub struct TreeSnapshot {
     pub name: Arc<str>,
     /// `supervisor` or `worker`.
     pub kind: &'static str,
+    /// How it stands, in the contract's words.
+    pub status: &'static str,
     /// Where it is in its life.
     pub phase: Phase,
     /// Which start.
@@ -236,6 +257,10 @@ pub struct TreeSnapshot {
     pub last_exit: Option<LastExit>,
     /// Since when it is in its phase.
     pub since: Timestamp,
+    /// Messages that wait.
+    pub queue_depth: usize,
+    /// When it last showed life, for workers.
+    pub last_heartbeat: Option<Timestamp>,
     /// Its mailbox, for workers.
     pub mailbox: Option<MailboxSnapshot>,
     /// Those it supervises, in start order.

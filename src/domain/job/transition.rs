@@ -84,6 +84,13 @@ pub enum Transition {
         /// Who decides now.
         director: AgentName,
     },
+    /// A step below failed, and a person has settled that: so does this.
+    GiveUp {
+        /// The holder's fence.
+        fence: u64,
+        /// What went wrong.
+        error: String,
+    },
     /// The director lets the run go on without it.
     Waive,
     /// The director leaves the decision to a person.
@@ -194,6 +201,12 @@ impl Job {
                 self.require_holder(fence, "failed")?;
                 Ok(self.escalate(error, director))
             }
+            Transition::GiveUp { fence, error } => {
+                self.require_holder(fence, "failed")?;
+                self.state = JobState::Failed;
+                self.error = Some(error);
+                Ok(vec![(EventKind::Failed, json!({ "error": self.error }))])
+            }
             Transition::SoftTimeout { fence } => {
                 self.require_holder(fence, "timed")?;
                 Ok(vec![(EventKind::SoftTimeout, json!({ "attempt": self.attempt }))])
@@ -293,9 +306,9 @@ impl Job {
 
     fn escalate(&mut self, error: String, director: AgentName) -> Vec<Told> {
         self.state = JobState::Blocked;
-        self.error = Some(error.clone());
-        self.escalated_to = Some(director.clone());
-        vec![(EventKind::Escalated, json!({ "error": error, "to": director }))]
+        self.error = Some(error);
+        self.escalated_to = Some(director);
+        vec![(EventKind::Escalated, json!({ "error": self.error, "to": self.escalated_to }))]
     }
 
     /// A paused job's holder may still commit: what it has done is not lost for having been held.
@@ -439,6 +452,7 @@ mod tests {
             1 => Just(Transition::Pause),
             1 => Just(Transition::Resume),
             1 => (text(), any::<bool>()).prop_map(|(reason, held)| Transition::Cancel { reason, held }),
+            1 => fence.clone().prop_map(|fence| Transition::GiveUp { fence, error: "e".into() }),
             1 => fence.clone().prop_map(|fence| Transition::Stopped { fence, how: "x".into() }),
             1 => fence.prop_map(|fence| Transition::SoftTimeout { fence }),
         ]

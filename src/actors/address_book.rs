@@ -1,0 +1,48 @@
+//! The address book: the roster, and the address of every agent in it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use super::agent::AgentMessage;
+use crate::domain::ids::{AgentName, JobId};
+use crate::domain::roster::Roster;
+use crate::supervision::Address;
+
+/// Who there is and how to reach them. Addresses are filled in once, when the tree is built.
+pub struct AddressBook {
+    roster: Arc<Roster>,
+    addresses: OnceLock<HashMap<AgentName, Address<AgentMessage>>>,
+}
+
+impl AddressBook {
+    /// An address book without addresses.
+    #[must_use]
+    pub fn new(roster: Arc<Roster>) -> Self {
+        Self { roster, addresses: OnceLock::new() }
+    }
+
+    /// Fills in the addresses; later calls change nothing.
+    pub fn publish(&self, addresses: HashMap<AgentName, Address<AgentMessage>>) {
+        // Set once, by whoever builds the tree.
+        let _ = self.addresses.set(addresses);
+    }
+
+    /// The roster.
+    #[must_use]
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.roster
+    }
+
+    /// How to reach an agent.
+    #[must_use]
+    pub fn address(&self, agent: &str) -> Option<&Address<AgentMessage>> {
+        self.addresses.get()?.get(agent)
+    }
+
+    /// Tells an agent to look at a job. A hint that is not accepted is repeated by the scheduler.
+    pub fn attend(&self, agent: &str, job: &JobId) {
+        if let Some(address) = self.address(agent) {
+            let _ = address.cast(AgentMessage::Attend { job: job.clone() });
+        }
+    }
+}

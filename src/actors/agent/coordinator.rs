@@ -1,0 +1,137 @@
+//! What a coordinator does with a job: divide it by the plan book, hand steps over, gather results.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value, json};
+
+use super::Agent;
+use crate::actors::jobs::JobError;
+use crate::domain::ids::AgentName;
+use crate::domain::job::plan::{self, Next, Step};
+use crate::domain::job::{Job, JobCard, JobState, Transition};
+use crate::domain::json::Json;
+
+impl Agent {
+    /// Looks at the children of a held job and does the next thing.
+    pub(super) async fn review(&mut self, job: &Job) -> Result<(), JobError> {
+        let Some(plan) = plan::find(&job.card.task) else {
+            let known: Vec<_> = plan::BOOK.iter().map(|plan| plan.task).collect();
+            let error = format!(
+                "`{}` has no plan for the task `{}`; known tasks: {}",
+                self.me.name,
+                job.card.task,
+                known.join(", ")
+            );
+            return self.fail(job, error).await;
+        };
+        let children = self.jobs.book.children(&job.id)?;
+        let states: BTreeMap<&str, JobState> =
+            children.iter().map(|child| (child.id.step(), child.state)).collect();
+        match plan.next(&states) {
+            Next::Begin(steps) if steps.is_empty() => Ok(()),
+            Next::Begin(steps) => self.delegate(job, &steps).await,
+            Next::Done => self.gather(job, &children).await,
+            Next::Broken(step, state) => {
+                self.held.remove(&job.id);
+                let cause = children
+                    .iter()
+                    .find(|child| child.id.step() == step)
+                    .and_then(|child| child.error.clone());
+                let error =
+                    format!("its step `{step}` was {}: {}", state.as_str(), cause.unwrap_or_default());
+                self.commit(&job.id, Transition::GiveUp { fence: job.fence, error }).await.map(|_| ())
+            }
+        }
+    }
+
+    async fn delegate(&mut self, job: &Job, steps: &[&Step]) -> Result<(), JobError> {
+        let mut cards = Vec::with_capacity(steps.len());
+        for step in steps {
+            let Some(agent) = self.route(step.capability) else {
+                let error =
+                    format!("no agent below `{}` or in its lane offers `{}`", self.me.name, step.capability);
+                return self.fail(job, error).await;
+            };
+            let inputs =
+                if step.task == plan::METRICS { self.times_of_run(job)? } else { job.card.inputs.clone() };
+            cards.push((step.name.to_owned(), card(job, step, agent, inputs)));
+        }
+        let handed = self.jobs.book.hand_over(&job.id, job.fence, cards).await;
+        match handed {
+            Ok(children) => children.iter().for_each(|child| self.jobs.hint(child)),
+            // Paused, cancelled or taken over between the look and the hand-over: the row says what next.
+            Err(JobError::Refused(_)) => {
+                self.held.remove(&job.id);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    /// Work goes down or sideways, never back up: that could go round in circles.
+    fn route(&self, capability: &str) -> Option<AgentName> {
+        let roster = self.jobs.agents.roster();
+        let agent = roster.route(capability, &self.me.name)?;
+        (!roster.is_below(&self.me.name, &agent.name)).then(|| agent.name.clone())
+    }
+
+    async fn gather(&mut self, job: &Job, children: &[Job]) -> Result<(), JobError> {
+        self.held.remove(&job.id);
+        let mut outputs = Map::new();
+        for child in children {
+            let output = match child.state {
+                JobState::Done => child.outputs.0.clone(),
+                _ => json!({ "waived": child.error }),
+            };
+            outputs.insert(child.id.step().to_owned(), output);
+        }
+        let complete = Transition::Complete {
+            fence: job.fence,
+            outputs: Json(Value::Object(outputs)),
+            artifacts: Vec::new(),
+        };
+        self.commit(&job.id, complete).await.map(|_| ())
+    }
+
+    async fn fail(&mut self, job: &Job, error: String) -> Result<(), JobError> {
+        self.held.remove(&job.id);
+        let director = self.jobs.director_of(&self.me.name);
+        self.commit(&job.id, Transition::FailPermanent { fence: job.fence, error, director })
+            .await
+            .map(|_| ())
+    }
+
+    /// What the accountant reports on: the times of the run's steps so far.
+    fn times_of_run(&self, job: &Job) -> Result<Json, JobError> {
+        let steps: Vec<Value> = self
+            .jobs
+            .book
+            .subtree(&job.id)?
+            .iter()
+            .filter(|step| step.ended_at.is_some() && step.started_at.is_some())
+            .map(|step| {
+                json!({
+                    "job_id": step.id, "agent": step.card.agent, "step": step.id.step(), "task": step.card.task,
+                    "started_at": step.started_at, "ended_at": step.ended_at, "attempts": step.attempt,
+                    "bytes_out": step.artifacts.iter().map(|artifact| artifact.bytes).sum::<u64>(),
+                    "cost_usd": "0",
+                })
+            })
+            .collect();
+        Ok(Json(json!({ "steps": steps })))
+    }
+}
+
+fn card(parent: &Job, step: &Step, agent: AgentName, inputs: Json) -> JobCard {
+    JobCard {
+        agent,
+        task: step.task.to_owned(),
+        capability: Some(step.capability.to_owned()),
+        inputs,
+        priority: parent.card.priority,
+        resource_request: None,
+        approvals_required: Vec::new(),
+        deadline_at: parent.card.deadline_at,
+        optional: step.optional,
+    }
+}

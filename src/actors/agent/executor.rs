@@ -1,0 +1,213 @@
+//! What an executor does with a job: run its skill on a blocking thread, watch it, commit the result.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Agent, AgentMessage};
+use crate::actors::jobs::board::Attempt;
+use crate::actors::jobs::{JobError, Jobs};
+use crate::domain::agent::Behaviour;
+use crate::domain::ids::JobId;
+use crate::domain::job::{Job, Transition};
+use crate::skills::{self, Control, SkillError, StepContext, StepOutcome};
+use crate::supervision::Context;
+
+/// Steps that one agent works on at the same time; the others wait in the queue.
+const STEPS_AT_ONCE: usize = 1;
+/// How often an agent looks at its running steps.
+const BEAT: Duration = Duration::from_millis(500);
+
+/// An attempt under way. Dropped (with its agent's incarnation, say), it is told to stop.
+pub(super) struct RunningStep {
+    job: JobId,
+    pub(super) fence: u64,
+    pub(super) control: Arc<Control>,
+    jobs: Arc<Jobs>,
+    /// Working time so far, holds left out.
+    worked: Duration,
+    told_slow: bool,
+    timed_out: bool,
+}
+
+impl Drop for RunningStep {
+    fn drop(&mut self) {
+        self.control.stop();
+        self.jobs.board.end(&self.job, self.fence);
+    }
+}
+
+impl Agent {
+    /// Claims and begins a job, or lets one that is under way go on.
+    pub(super) async fn work_on(
+        &mut self,
+        job: Job,
+        context: &Context<AgentMessage>,
+    ) -> Result<(), JobError> {
+        if let Some(step) = self.running.get(&job.id) {
+            if step.fence == job.fence {
+                step.control.go_on();
+                return Ok(());
+            }
+            self.running.remove(&job.id);
+        }
+        if self.running.len() >= STEPS_AT_ONCE {
+            return Ok(());
+        }
+        let Some(job) = self.claim(&job).await? else { return Ok(()) };
+        let skill = match self.skill_for(&job) {
+            Ok(skill) => skill,
+            Err(lack) => {
+                let director = self.jobs.director_of(&self.me.name);
+                let fail = Transition::FailPermanent { fence: job.fence, error: lack, director };
+                return self.commit(&job.id, fail).await.map(|_| ());
+            }
+        };
+        self.begin(&job, skill, context);
+        Ok(())
+    }
+
+    fn skill_for(&self, job: &Job) -> Result<skills::Skill, String> {
+        match &self.me.behaviour {
+            Behaviour::Native { skill } => skills::find(skill.as_str())
+                .ok_or_else(|| format!("this build of PAS has no skill `{}`", skill.as_str())),
+            _ => Err(self.lack(&job.card.task)),
+        }
+    }
+
+    fn begin(&mut self, job: &Job, skill: skills::Skill, context: &Context<AgentMessage>) {
+        let control = Arc::new(Control::default());
+        let began = tokio::time::Instant::now();
+        self.jobs.board.begin(&job.id, Attempt { fence: job.fence, control: Arc::clone(&control), began });
+        let step = StepContext::new(
+            self.jobs.run_dir(&job.run()),
+            job.card.inputs.0.clone(),
+            self.jobs.settings.threads,
+            Arc::clone(&control),
+        );
+        let running = RunningStep {
+            job: job.id.clone(),
+            fence: job.fence,
+            control,
+            jobs: Arc::clone(&self.jobs),
+            worked: Duration::ZERO,
+            told_slow: false,
+            timed_out: false,
+        };
+        if self.running.is_empty() {
+            schedule_beat(context);
+        }
+        self.running.insert(job.id.clone(), running);
+        let (job, fence, address) = (job.id.clone(), job.fence, context.address().clone());
+        context.spawn(async move {
+            let outcome = tokio::task::spawn_blocking(move || skill(&step)).await;
+            let outcome = outcome.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))));
+            // An agent that has ended for good needs no news; the row says what is left to do.
+            let _ = address.send(AgentMessage::StepEnded { job, fence, outcome }).await;
+        });
+    }
+
+    /// Commits what came of an attempt and takes the next job.
+    pub(super) async fn step_ended(
+        &mut self,
+        job: JobId,
+        fence: u64,
+        outcome: Result<StepOutcome, SkillError>,
+        context: &Context<AgentMessage>,
+    ) -> Result<(), JobError> {
+        let step = self.running.remove(&job).filter(|step| step.fence == fence);
+        let Some(step) = step else { return Ok(()) };
+        let director = self.jobs.director_of(&self.me.name);
+        let transition = match outcome {
+            Ok(outcome) => {
+                Transition::Complete { fence, outputs: outcome.outputs.into(), artifacts: outcome.artifacts }
+            }
+            Err(SkillError::Permanent(error)) => Transition::FailPermanent { fence, error, director },
+            Err(SkillError::Cancelled) if !step.timed_out => {
+                Transition::Stopped { fence, how: stopped_how(&step) }
+            }
+            Err(error) => {
+                let limit = self.jobs.settings.hard_timeout;
+                let error =
+                    if step.timed_out { format!("took longer than {limit:?}") } else { error.to_string() };
+                let policy = self.jobs.settings.policy;
+                let attempt = self.jobs.book.get(&job).map_or(1, |row| row.attempt);
+                let backoff = policy.backoff(attempt, fastrand::f64());
+                Transition::FailTransient {
+                    fence,
+                    error,
+                    backoff,
+                    max_attempts: policy.max_attempts,
+                    director,
+                }
+            }
+        };
+        let how = stopped_how(&step);
+        drop(step);
+        if self.commit(&job, transition).await?.is_none() {
+            // The wish to cancel came between the last checkpoint and this commit.
+            self.commit(&job, Transition::Stopped { fence, how }).await?;
+        }
+        self.next_job(context)
+    }
+
+    /// Looks for the most urgent job that waits for this agent.
+    fn next_job(&self, context: &Context<AgentMessage>) -> Result<(), JobError> {
+        let mut waiting: Vec<Job> =
+            self.jobs.book.active()?.into_iter().filter(|job| job.card.agent == self.me.name).collect();
+        waiting.sort_by_key(|job| (std::cmp::Reverse(job.card.priority), job.created_at));
+        for job in waiting {
+            // A full mailbox holds hints enough.
+            let _ = context.address().cast(AgentMessage::Attend { job: job.id });
+        }
+        Ok(())
+    }
+
+    /// Tells what is slow, stops what is too slow.
+    pub(super) async fn look_at_steps(&mut self, context: &Context<AgentMessage>) -> Result<(), JobError> {
+        let (soft, hard) = (self.jobs.settings.soft_timeout, self.jobs.settings.hard_timeout);
+        let mut slow = Vec::new();
+        for step in self.running.values_mut() {
+            if !step.control.is_held() {
+                step.worked += BEAT;
+            }
+            if step.worked >= soft && !std::mem::replace(&mut step.told_slow, true) {
+                slow.push((step.job.clone(), Transition::SoftTimeout { fence: step.fence }));
+            }
+            if step.worked >= hard && !step.timed_out {
+                step.timed_out = true;
+                step.control.stop();
+            }
+        }
+        for (job, told) in slow {
+            self.commit(&job, told).await?;
+        }
+        if !self.running.is_empty() {
+            schedule_beat(context);
+        }
+        Ok(())
+    }
+}
+
+fn schedule_beat(context: &Context<AgentMessage>) {
+    let address = context.address().clone();
+    context.spawn(async move {
+        tokio::time::sleep(BEAT).await;
+        let _ = address.send(AgentMessage::Beat).await;
+    });
+}
+
+fn stopped_how(step: &RunningStep) -> String {
+    let progress = step.control.progress();
+    format!("stopped at a checkpoint after {} of {} ({})", progress.done, progress.total, progress.note)
+}
+
+fn panic_text(error: tokio::task::JoinError) -> String {
+    match error.try_into_panic() {
+        Ok(payload) => {
+            let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+            let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
+            format!("the skill panicked: {}", text.unwrap_or_else(|| "no message".to_owned()))
+        }
+        Err(_) => "the step's thread was cancelled".to_owned(),
+    }
+}

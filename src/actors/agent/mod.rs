@@ -1,0 +1,218 @@
+//! An agent at work: one actor for each of the roster, whatever its role.
+//!
+//! Owns nothing that is not in the book: after a restart it reads which jobs are its own and goes on.
+//! Invariants: a hint only makes it look at the row; what it commits carries the fence of its claim, so
+//! an incarnation that was overtaken changes nothing.
+
+mod coordinator;
+mod executor;
+mod invoke;
+mod system;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::jobs::{JobError, Jobs};
+use crate::domain::agent::{AgentDefinition, Behaviour};
+use crate::domain::ids::JobId;
+use crate::domain::job::{Job, JobState, Refusal, Transition};
+use crate::domain::time::Timestamp;
+use crate::skills::{SkillError, StepOutcome};
+use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message, Reply};
+
+use executor::RunningStep;
+
+/// What an agent understands.
+pub enum AgentMessage {
+    /// Look at a job, and do what its row asks for.
+    Attend {
+        /// The job.
+        job: JobId,
+    },
+    /// An attempt of this agent has ended.
+    StepEnded {
+        /// The job.
+        job: JobId,
+        /// The attempt's fence.
+        fence: u64,
+        /// What came of it.
+        outcome: Result<StepOutcome, SkillError>,
+    },
+    /// Time to look at running attempts.
+    Beat,
+    /// A request from outside of any job.
+    Invoke {
+        /// What is asked (a JSON object).
+        payload: Value,
+        /// How long the caller waits.
+        deadline: Duration,
+        /// Where the answer goes: a JSON value, or what the agent lacks.
+        reply: Reply<Result<Value, String>>,
+    },
+}
+
+impl Message for AgentMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Attend { .. } => "attend",
+            Self::StepEnded { .. } => "step_ended",
+            Self::Beat => "beat",
+            Self::Invoke { .. } => "invoke",
+        }
+    }
+}
+
+/// The state of one agent.
+pub struct Agent {
+    me: Arc<AgentDefinition>,
+    jobs: Arc<Jobs>,
+    system: ActorSystem,
+    /// Coordinators: jobs held, with their fences.
+    held: HashMap<JobId, u64>,
+    /// Executors: attempts under way.
+    running: HashMap<JobId, RunningStep>,
+}
+
+impl Agent {
+    /// A new incarnation: it looks at every job of its own that has not ended.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn wake(
+        me: Arc<AgentDefinition>,
+        jobs: Arc<Jobs>,
+        system: ActorSystem,
+        context: &Context<AgentMessage>,
+    ) -> Result<Self, JobError> {
+        for job in jobs.book.active()? {
+            if job.card.agent == me.name || job.escalated_to.as_ref() == Some(&me.name) {
+                // A full mailbox holds hints enough; the scheduler repeats the rest.
+                let _ = context.address().cast(AgentMessage::Attend { job: job.id });
+            }
+        }
+        Ok(Self { me, jobs, system, held: HashMap::new(), running: HashMap::new() })
+    }
+
+    fn is_coordinator(&self) -> bool {
+        matches!(self.me.behaviour, Behaviour::Coordinator)
+    }
+
+    async fn attend(&mut self, id: &JobId, context: &Context<AgentMessage>) -> Result<(), JobError> {
+        let job = match self.jobs.book.get(id) {
+            Ok(job) => job,
+            Err(JobError::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(error),
+        };
+        if job.state == JobState::Blocked && job.escalated_to.as_ref() == Some(&self.me.name) {
+            return self.settle_failure(&job).await;
+        }
+        if job.card.agent != self.me.name {
+            return Ok(());
+        }
+        match job.state {
+            JobState::Running if job.cancel.is_some() => self.stop(&job).await,
+            JobState::Queued | JobState::Running => self.carry_on(job, context).await,
+            JobState::Paused => {
+                self.hold(id);
+                Ok(())
+            }
+            JobState::AwaitingApproval | JobState::Blocked => Ok(()),
+            JobState::Done | JobState::Failed | JobState::Cancelled | JobState::Quarantined => {
+                self.forget(id);
+                Ok(())
+            }
+        }
+    }
+
+    async fn carry_on(&mut self, job: Job, context: &Context<AgentMessage>) -> Result<(), JobError> {
+        if self.is_coordinator() {
+            let job =
+                if self.held.get(&job.id) == Some(&job.fence) { Some(job) } else { self.claim(&job).await? };
+            if let Some(job) = job {
+                self.held.insert(job.id.clone(), job.fence);
+                self.review(&job).await?;
+            }
+            return Ok(());
+        }
+        self.work_on(job, context).await
+    }
+
+    /// Takes a job; `None` when it is not to be had (not due, or cancelled meanwhile).
+    async fn claim(&self, job: &Job) -> Result<Option<Job>, JobError> {
+        if job.state == JobState::Queued && !job.is_due(Timestamp::now()) {
+            return Ok(None);
+        }
+        unless_refused(self.jobs.book.change(&job.id, Transition::Claim).await)
+    }
+
+    /// Commits a change of this agent and hints whoever acts next; a refusal means that somebody else
+    /// has the job by now, which is no error.
+    async fn commit(&self, id: &JobId, transition: Transition) -> Result<Option<Job>, JobError> {
+        let changed = unless_refused(self.jobs.book.change(id, transition).await)?;
+        if let Some(job) = &changed {
+            self.jobs.hint(job);
+        }
+        Ok(changed)
+    }
+
+    async fn stop(&mut self, job: &Job) -> Result<(), JobError> {
+        self.held.remove(&job.id);
+        if let Some(step) = self.running.get(&job.id).filter(|step| step.fence == job.fence) {
+            step.control.stop();
+            return Ok(());
+        }
+        let how = "nothing was running any more".to_owned();
+        self.commit(&job.id, Transition::Stopped { fence: job.fence, how }).await.map(|_| ())
+    }
+
+    fn hold(&self, id: &JobId) {
+        if let Some(step) = self.running.get(id) {
+            step.control.hold();
+        }
+    }
+
+    fn forget(&mut self, id: &JobId) {
+        self.held.remove(id);
+        self.running.remove(id);
+    }
+
+    /// The director's decision about a failure below: what the run can do without is waived, all else
+    /// is put to a person.
+    async fn settle_failure(&self, job: &Job) -> Result<(), JobError> {
+        let decision = if job.card.optional { Transition::Waive } else { Transition::AskPerson };
+        self.commit(&job.id, decision).await.map(|_| ())
+    }
+}
+
+impl Actor for Agent {
+    type Message = AgentMessage;
+
+    async fn handle(
+        &mut self,
+        message: AgentMessage,
+        context: &Context<AgentMessage>,
+    ) -> Result<(), ActorError> {
+        match message {
+            AgentMessage::Attend { job } => self.attend(&job, context).await?,
+            AgentMessage::StepEnded { job, fence, outcome } => {
+                self.step_ended(job, fence, outcome, context).await?
+            }
+            AgentMessage::Beat => self.look_at_steps(context).await?,
+            AgentMessage::Invoke { payload, deadline, reply } => {
+                self.invoke(payload, deadline, reply, context)
+            }
+        }
+        Ok(())
+    }
+}
+
+fn unless_refused(changed: Result<Job, JobError>) -> Result<Option<Job>, JobError> {
+    match changed {
+        Ok(job) => Ok(Some(job)),
+        Err(JobError::Refused(Refusal::State { .. } | Refusal::Fenced { .. })) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,230 @@
+//! The crash recorder: freezes the trace of a crash while it is still in the ring, and stores it.
+//!
+//! Owns the table of crashes. Works off the path of a restart: it listens to supervision's events. The
+//! newest [`KEPT_CRASHES`] are kept.
+
+use serde::{Deserialize, Serialize};
+
+use crate::domain::time::Timestamp;
+use crate::domain::trace::{SpanId, TraceId};
+use crate::store::{Changes, Order, Span, Store, StoreError, Table};
+use crate::supervision::event::{Happening, SupervisionEvent};
+use crate::supervision::trace::Record;
+use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
+
+/// Crashes kept in the store.
+pub const KEPT_CRASHES: usize = 1000;
+/// Crashes by number.
+pub const CRASHES: Table<u64, Crash> = Table::new("crashes");
+
+/// A crash, with the last records of its trace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Crash {
+    /// Its number, from 1.
+    pub id: u64,
+    /// Which actor.
+    pub agent: String,
+    /// Which start of it.
+    pub incarnation: u64,
+    /// `panic`, `error`, `killed` or `hung`.
+    pub reason: String,
+    /// What the panic or the error said.
+    pub message: Option<String>,
+    /// `file:line:column` of the panic.
+    pub place: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// The trace of the message in hand.
+    pub trace_id: Option<TraceId>,
+    /// The frozen records, oldest first.
+    pub spans: Vec<FrozenSpan>,
+}
+
+/// A record as stored and shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct FrozenSpan {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The message's span.
+    pub span_id: SpanId,
+    /// The span of its cause.
+    pub parent_span_id: Option<SpanId>,
+    /// Who sent it.
+    pub from: String,
+    /// Who handled it.
+    pub to: String,
+    /// Its kind.
+    pub kind: String,
+    /// When it entered the mailbox.
+    pub queued_at: Timestamp,
+    /// When its handling began.
+    pub started_at: Option<Timestamp>,
+    /// When its handling ended.
+    pub ended_at: Option<Timestamp>,
+    /// How long it waited, in microseconds.
+    pub queue_us: Option<u64>,
+    /// How long it was handled, in microseconds.
+    pub run_us: Option<u64>,
+    /// How it ended.
+    pub outcome: String,
+}
+
+impl FrozenSpan {
+    /// A record with names and wall-clock times.
+    #[must_use]
+    pub fn of(system: &ActorSystem, record: &Record) -> Self {
+        let (ring, tree) = (system.ring(), system.tree());
+        let wall = |ns: u64| (ns > 0).then(|| ring.wall(ns));
+        let between = |from: u64, to: u64| (from > 0 && to > 0).then(|| to.saturating_sub(from) / 1000);
+        let outcome = serde_json::to_value(record.outcome).ok();
+        Self {
+            trace_id: record.trace,
+            span_id: record.span,
+            parent_span_id: record.parent,
+            from: tree.name_of(record.from).to_string(),
+            to: tree.name_of(record.to).to_string(),
+            kind: record.kind.to_owned(),
+            queued_at: ring.wall(record.sent_ns),
+            started_at: wall(record.started_ns),
+            ended_at: wall(record.ended_ns),
+            queue_us: between(record.sent_ns, record.started_ns),
+            run_us: between(record.started_ns, record.ended_ns),
+            outcome: outcome.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default(),
+        }
+    }
+}
+
+/// The newest crashes, newest first.
+///
+/// # Errors
+/// The store's.
+pub fn list(store: &Store, limit: usize) -> Result<Vec<Crash>, StoreError> {
+    store.read(|view| {
+        let rows = view.range(&CRASHES, &Span::all(), Order::Descending, limit)?;
+        Ok(rows.into_iter().map(|(_, crash)| crash).collect())
+    })
+}
+
+/// A crash by number.
+///
+/// # Errors
+/// The store's.
+pub fn get(store: &Store, id: u64) -> Result<Option<Crash>, StoreError> {
+    store.read(|view| view.get(&CRASHES, &id))
+}
+
+/// What the recorder understands.
+pub enum RecorderMessage {
+    /// Something happened in the tree.
+    Happened(Box<SupervisionEvent>),
+}
+
+impl Message for RecorderMessage {
+    fn kind(&self) -> &'static str {
+        "happened"
+    }
+}
+
+/// The recorder.
+pub struct Recorder {
+    store: Store,
+    system: ActorSystem,
+    frozen_spans: usize,
+}
+
+impl Recorder {
+    /// Begins to listen.
+    #[must_use]
+    pub fn listen(
+        store: Store,
+        system: ActorSystem,
+        frozen_spans: usize,
+        context: &Context<RecorderMessage>,
+    ) -> Self {
+        let mut events = system.events().subscribe();
+        let address = context.address().clone();
+        context.spawn(async move {
+            loop {
+                match events.recv().await {
+                    Ok(event) if matches!(event.what, Happening::Crashed { .. }) => {
+                        if address.send(RecorderMessage::Happened(Box::new(event))).await.is_err() {
+                            return;
+                        }
+                    }
+                    Ok(_) => {}
+                    Err(tokio::sync::broadcast::error::RecvError::Lagged(missed)) => {
+                        tracing::warn!(missed, "the crash recorder could not keep up");
+                    }
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                }
+            }
+        });
+        Self { store, system, frozen_spans }
+    }
+
+    fn freeze(&self, event: &SupervisionEvent) -> Option<Crash> {
+        let Happening::Crashed { incarnation, reason, site } = &event.what else { return None };
+        let panic = site.as_ref().and_then(|site| site.panic.clone());
+        let trace_id = site.as_ref().map(|site| site.record.trace);
+        let mut spans: Vec<_> = trace_id.map_or_else(Vec::new, |trace| {
+            let records = self.system.ring().select(|record| record.trace == trace);
+            records.iter().map(|record| FrozenSpan::of(&self.system, record)).collect()
+        });
+        spans.drain(..spans.len().saturating_sub(self.frozen_spans));
+        let word = match (reason, &panic) {
+            (_, Some(_)) => "panic",
+            (crate::supervision::policy::ExitReason::Killed, _) => "killed",
+            (crate::supervision::policy::ExitReason::Hung, _) => "hung",
+            _ => "error",
+        };
+        let message = panic.as_ref().map_or_else(|| reason.to_string(), |panic| panic.message.clone());
+        Some(Crash {
+            id: 0,
+            agent: event.actor.to_string(),
+            incarnation: *incarnation,
+            reason: word.to_owned(),
+            message: Some(message),
+            place: panic.map(|panic| panic.place),
+            at: event.at,
+            trace_id,
+            spans,
+        })
+    }
+
+    async fn keep(&self, mut crash: Crash) -> Result<(), StoreError> {
+        self.store
+            .write(move |view| {
+                crash.id = view.last(&CRASHES, &Span::all())?.map_or(1, |(id, _)| id + 1);
+                let mut changes = Changes::none().put(&CRASHES, &crash.id, &crash);
+                if let Some(oldest) = crash.id.checked_sub(KEPT_CRASHES as u64) {
+                    changes = changes.delete(&CRASHES, &oldest);
+                }
+                Ok((changes, ()))
+            })
+            .await
+    }
+}
+
+impl Actor for Recorder {
+    type Message = RecorderMessage;
+
+    async fn handle(
+        &mut self,
+        message: RecorderMessage,
+        _: &Context<RecorderMessage>,
+    ) -> Result<(), ActorError> {
+        let RecorderMessage::Happened(event) = message;
+        if let Some(crash) = self.freeze(&event) {
+            tracing::warn!(
+                agent = crash.agent,
+                incarnation = crash.incarnation,
+                reason = crash.reason,
+                message = crash.message,
+                place = crash.place,
+                "an actor ended abnormally"
+            );
+            self.keep(crash).await?;
+        }
+        Ok(())
+    }
+}

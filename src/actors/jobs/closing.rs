@@ -1,0 +1,117 @@
+//! Closing a run: its manifest, its trace and its line in the ledger, once the root job has ended.
+//!
+//! Repeatable: the files are written whole under fixed names, the ledger row is the last step and says
+//! that the run is closed. A daemon that died in between closes it at its next start.
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+
+use super::Jobs;
+use super::book::JobError;
+use super::manifest::{self, Manifest};
+use super::tables::{CLOSED, LEDGER, LedgerEntry};
+use crate::actors::crashes::FrozenSpan;
+use crate::domain::ids::{JobId, RunId};
+use crate::domain::job::Job;
+use crate::store::Changes;
+use crate::supervision::ActorSystem;
+
+/// The run's messages, as JSON lines, in its folder.
+pub const TRACE_FILE: &str = "trace.jsonl";
+
+/// Why a run could not be closed; it is tried again.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    /// The book.
+    #[error(transparent)]
+    Job(#[from] JobError),
+    /// A file.
+    #[error("write {0}: {1}")]
+    File(String, std::io::Error),
+}
+
+impl Jobs {
+    /// Closes a run, if its root has ended and it is not closed yet. Blocks on the disk.
+    ///
+    /// # Errors
+    /// [`CloseError`]; nothing is lost, and the next call does what is left.
+    pub async fn close_run(&self, run: &RunId, system: &ActorSystem) -> Result<bool, CloseError> {
+        if self.is_closed(run)? {
+            return Ok(false);
+        }
+        let jobs = self.book.subtree(&JobId::root(run))?;
+        let Some(manifest) = Manifest::of(&jobs) else { return Ok(false) };
+        let folder = self.run_dir(run);
+        let trace = trace_lines(system, &jobs);
+        let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+        let written = tokio::task::spawn_blocking(move || {
+            write_whole(&folder, TRACE_FILE, &trace)?;
+            write_whole(&folder, manifest::FILE, &bytes)
+        });
+        written
+            .await
+            .unwrap_or_else(|error| Err(CloseError::File(run.to_string(), std::io::Error::other(error))))?;
+        self.enter(&manifest).await?;
+        Ok(true)
+    }
+
+    /// Whether a run has its manifest and its line in the ledger.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn is_closed(&self, run: &RunId) -> Result<bool, JobError> {
+        Ok(self.book.store().read(|view| view.contains(&CLOSED, run))?)
+    }
+
+    async fn enter(&self, manifest: &Manifest) -> Result<(), JobError> {
+        let run = manifest.run_id.clone();
+        let entry = LedgerEntry {
+            run_id: run.clone(),
+            task: manifest.task.clone(),
+            state: manifest.state.as_str().to_owned(),
+            started_at: manifest.created_at,
+            ended_at: manifest.ended_at,
+            jobs: u32::try_from(manifest.steps.len()).unwrap_or(u32::MAX),
+            content_hash: manifest.content_hash.clone(),
+            cost_usd: manifest.cost_usd.to_string(),
+            manifest: format!("artifacts/runs/{run}/{}", manifest::FILE),
+            inputs: manifest.inputs.clone().into(),
+        };
+        self.book
+            .store()
+            .write(move |_| {
+                let at = entry.ended_at.as_millis();
+                let changes =
+                    Changes::none().put(&LEDGER, &(at, run.clone()), &entry).put(&CLOSED, &run, &at);
+                Ok((changes, ()))
+            })
+            .await
+    }
+}
+
+fn trace_lines(system: &ActorSystem, jobs: &[Job]) -> Vec<u8> {
+    let Some(trace) = jobs.first().map(|root| root.trace.0) else { return Vec::new() };
+    let mut bytes = Vec::new();
+    for record in system.ring().select(|record| record.trace == trace) {
+        if let Ok(line) = serde_json::to_string(&FrozenSpan::of(system, &record)) {
+            bytes.extend_from_slice(line.as_bytes());
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
+
+fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CloseError> {
+    let target = folder.join(name);
+    let write = || {
+        fs::create_dir_all(folder)?;
+        let temporary = folder.join(format!(".{name}.part"));
+        let mut file = fs::File::create(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&temporary, &target)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    write().map_err(|error: std::io::Error| CloseError::File(target.display().to_string(), error))
+}

@@ -1,0 +1,125 @@
+//! The manifest of a run: what went in, what came out, by whom, when, at what cost.
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::domain::artifact::Artifact;
+use crate::domain::ids::{JobId, RunId};
+use crate::domain::job::{Job, JobState};
+use crate::domain::time::Timestamp;
+
+/// Its name in the run's folder.
+pub const FILE: &str = "manifest.json";
+
+/// A run, closed. Costs are USD, exact to six places.
+#[derive(Debug, Clone, Serialize)]
+pub struct Manifest {
+    /// The run.
+    pub run_id: RunId,
+    /// Its root job.
+    pub job_id: JobId,
+    /// Its task.
+    pub task: String,
+    /// How it ended.
+    pub state: JobState,
+    /// The version of PAS that ran it.
+    pub pas_version: &'static str,
+    /// What it started from.
+    pub inputs: Value,
+    /// What its root job gave.
+    pub outputs: Value,
+    /// All files left, by path.
+    pub artifacts: Vec<Artifact>,
+    /// BLAKE3 over path and hash of every deterministic artifact: equal for equal work.
+    pub content_hash: String,
+    /// Every job of the run.
+    pub steps: Vec<StepLine>,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// From acceptance to end, in milliseconds.
+    pub elapsed_ms: u64,
+    /// What its model calls cost.
+    pub cost_usd: rust_decimal::Decimal,
+}
+
+/// One job in the manifest.
+#[derive(Debug, Clone, Serialize)]
+pub struct StepLine {
+    /// The job.
+    pub job_id: JobId,
+    /// Who did it.
+    pub agent: String,
+    /// What.
+    pub task: String,
+    /// How it ended.
+    pub state: JobState,
+    /// Claims it took.
+    pub attempt: u32,
+    /// When it was claimed first.
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// From first claim to end, in milliseconds.
+    pub elapsed_ms: u64,
+    /// What its model calls cost.
+    pub cost_usd: rust_decimal::Decimal,
+}
+
+impl Manifest {
+    /// The manifest of a run whose root (the first of `jobs`) has ended; `None` while it has not.
+    #[must_use]
+    pub fn of(jobs: &[Job]) -> Option<Self> {
+        let root = jobs.first()?;
+        let ended_at = root.ended_at?;
+        let mut artifacts: Vec<Artifact> = jobs.iter().flat_map(|job| job.artifacts.clone()).collect();
+        artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+        Some(Self {
+            run_id: root.run(),
+            job_id: root.id.clone(),
+            task: root.card.task.clone(),
+            state: root.state,
+            pas_version: env!("CARGO_PKG_VERSION"),
+            inputs: root.card.inputs.0.clone(),
+            outputs: root.outputs.0.clone(),
+            content_hash: content_hash(&artifacts),
+            artifacts,
+            steps: jobs.iter().map(StepLine::of).collect(),
+            created_at: root.created_at,
+            ended_at,
+            elapsed_ms: millis(ended_at.since(root.created_at)),
+            cost_usd: rust_decimal::Decimal::ZERO,
+        })
+    }
+}
+
+impl StepLine {
+    fn of(job: &Job) -> Self {
+        let elapsed =
+            job.ended_at.zip(job.started_at).map(|(end, start)| end.since(start)).unwrap_or_default();
+        Self {
+            job_id: job.id.clone(),
+            agent: job.card.agent.to_string(),
+            task: job.card.task.clone(),
+            state: job.state,
+            attempt: job.attempt,
+            started_at: job.started_at,
+            ended_at: job.ended_at,
+            elapsed_ms: millis(elapsed),
+            cost_usd: rust_decimal::Decimal::ZERO,
+        }
+    }
+}
+
+fn content_hash(artifacts: &[Artifact]) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for artifact in artifacts.iter().filter(|artifact| artifact.deterministic) {
+        hasher.update(format!("{}\0{}\n", artifact.path, artifact.blake3).as_bytes());
+    }
+    hasher.finalize().to_hex().to_string()
+}
+
+fn millis(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,107 @@
+//! Jobs at work: the durable book, the soft board beside it, the hints that move them, their closing.
+//!
+//! Invariant: the row in the store is the job. Whoever holds a hint looks at the row and does what its
+//! state asks for; a hint lost or doubled changes nothing.
+
+pub mod board;
+pub mod book;
+pub mod closing;
+pub mod manifest;
+pub mod scheduler;
+pub mod tables;
+pub mod trees;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use board::Board;
+pub use book::{JobBook, JobError};
+
+use super::address_book::AddressBook;
+use crate::domain::ids::{AgentName, JobId, RunId};
+use crate::domain::job::{Job, JobState, Policy};
+
+/// How jobs are carried out.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `artifacts/` is made below it.
+    pub workdir: PathBuf,
+    /// Threads a step may keep busy.
+    pub threads: usize,
+    /// After how long a step is reported as slow.
+    pub soft_timeout: Duration,
+    /// After how long a step is stopped and tried again.
+    pub hard_timeout: Duration,
+    /// Most jobs that may be active.
+    pub max_active: usize,
+    /// Retries.
+    pub policy: Policy,
+}
+
+/// All that carries jobs: the book, the board, and whom to hint.
+pub struct Jobs {
+    /// The durable rows.
+    pub book: JobBook,
+    /// The running attempts.
+    pub board: Board,
+    /// The agents.
+    pub agents: Arc<AddressBook>,
+    /// Limits and places.
+    pub settings: Settings,
+}
+
+impl Jobs {
+    /// Hints whoever must act on a job as it now stands: its agent; its parent's agent when it has
+    /// ended; the director it was escalated to.
+    pub fn hint(&self, job: &Job) {
+        match job.state {
+            JobState::Blocked => {
+                let director = job.escalated_to.as_ref().unwrap_or(&job.card.agent);
+                self.agents.attend(director.as_str(), &job.id);
+            }
+            state if state.is_terminal() => {
+                let parent = job.id.parent().and_then(|id| self.book.get(&id).ok());
+                if let Some(parent) = parent {
+                    self.agents.attend(parent.card.agent.as_str(), &parent.id);
+                }
+            }
+            _ => self.agents.attend(job.card.agent.as_str(), &job.id),
+        }
+    }
+
+    /// Who decides about a failure of this agent: the director of its lane, or the architect.
+    #[must_use]
+    pub fn director_of(&self, agent: &AgentName) -> AgentName {
+        let roster = self.agents.roster();
+        let root = || roster.path_to(agent).first().map(|root| root.name.clone());
+        roster.lane_of(agent).map(|lane| lane.name.clone()).or_else(root).unwrap_or_else(|| agent.clone())
+    }
+
+    /// The folder of a run.
+    #[must_use]
+    pub fn run_dir(&self, run: &RunId) -> PathBuf {
+        self.settings.workdir.join("artifacts").join("runs").join(run.as_str())
+    }
+
+    /// Waits until a job has ended, or the deadline passes; gives the job as it stands then.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`], or the store's.
+    pub async fn wait(&self, id: &JobId, deadline: Duration) -> Result<Job, JobError> {
+        let mut commits = self.book.store().commits();
+        let ended = async {
+            loop {
+                commits.mark_unchanged();
+                let job = self.book.get(id)?;
+                if job.state.is_terminal() || commits.changed().await.is_err() {
+                    return Ok(job);
+                }
+            }
+        };
+        match tokio::time::timeout(deadline, ended).await {
+            Ok(job) => job,
+            Err(_) => self.book.get(id),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The scheduler: repeats hints that were lost, watches deadlines, closes runs.
+//!
+//! Owns no job. Everything it does could be done twice without harm; without it, a hint that found a
+//! full mailbox or a crashed agent would stay unheard.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::book::JobError;
+use super::{Jobs, board::Board};
+use crate::domain::job::{Job, JobState};
+use crate::domain::time::Timestamp;
+use crate::supervision::{Actor, ActorError, ActorSystem, Address, Context, Message};
+
+/// How often it looks at all active jobs.
+pub const SWEEP: Duration = Duration::from_millis(500);
+/// Roots looked at when runs are closed after a start.
+const ROOTS_TO_CLOSE: usize = 1000;
+/// How long an attempt may take to stop before its agent is killed: a heartbeat and a grace.
+const STOP_GRACE: Duration = Duration::from_secs(20);
+
+/// What it understands.
+pub enum SchedulerMessage {
+    /// Time to look at everything.
+    Sweep,
+    /// A root job may have ended.
+    Close,
+}
+
+impl Message for SchedulerMessage {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Sweep => "sweep",
+            Self::Close => "close",
+        }
+    }
+}
+
+/// The scheduler.
+pub struct Scheduler {
+    jobs: Arc<Jobs>,
+    system: ActorSystem,
+}
+
+impl Scheduler {
+    /// Begins to sweep, and to close runs as soon as something was committed.
+    #[must_use]
+    pub fn start(jobs: Arc<Jobs>, system: ActorSystem, context: &Context<SchedulerMessage>) -> Self {
+        context.spawn(repeat(context.address().clone()));
+        let (address, mut commits) = (context.address().clone(), jobs.book.store().commits());
+        context.spawn(async move {
+            while commits.changed().await.is_ok() {
+                if address.send(SchedulerMessage::Close).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(CLOSE_PAUSE).await;
+            }
+        });
+        Self { jobs, system }
+    }
+
+    async fn sweep(&self) -> Result<(), JobError> {
+        let now = Timestamp::now();
+        for job in self.jobs.book.active()? {
+            if job.card.deadline_at.is_some_and(|deadline| deadline <= now) && job.cancel.is_none() {
+                self.overdue(&job).await?;
+            } else if job.cancel.as_ref().is_some_and(|wish| now.since(wish.at) > STOP_GRACE) {
+                self.stop_by_force(&job).await;
+            } else if wants_attention(&job, &self.jobs.board, now) {
+                self.jobs.hint(&job);
+            }
+        }
+        Ok(())
+    }
+
+    /// Past its deadline: the job ends, and all below it.
+    async fn overdue(&self, job: &Job) -> Result<(), JobError> {
+        let cancelled =
+            self.jobs.book.cancel_tree(&job.id, "its deadline has passed", self.jobs.board.held()).await;
+        match cancelled {
+            Ok(cancelled) => {
+                for part in cancelled {
+                    self.jobs.hint(&self.jobs.book.get(&part.job_id)?);
+                }
+                Ok(())
+            }
+            Err(JobError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// An attempt that does not come by a checkpoint: its agent is killed, and its next incarnation finds
+    /// nothing running.
+    async fn stop_by_force(&self, job: &Job) {
+        let killed = self.system.kill(job.card.agent.as_str()).await;
+        tracing::warn!(job = %job.id, agent = %job.card.agent, ?killed, "an attempt did not stop in time");
+        self.jobs.hint(job);
+    }
+
+    async fn close_runs(&self) -> Result<(), JobError> {
+        for root in self.jobs.book.roots(ROOTS_TO_CLOSE)? {
+            if root.state.is_terminal()
+                && let Err(error) = self.jobs.close_run(&root.run(), &self.system).await
+            {
+                tracing::error!(run = %root.id, %error, "a run could not be closed; it will be tried again");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Between two looks for runs to close: commits come by the thousand.
+const CLOSE_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether somebody should be told to look at a job.
+fn wants_attention(job: &Job, board: &Board, now: Timestamp) -> bool {
+    match job.state {
+        JobState::Queued => job.is_due(now),
+        JobState::Running => job.cancel.is_some() || board.attempt(&job.id).is_none(),
+        JobState::Blocked => true,
+        JobState::Paused => board.attempt(&job.id).is_some(),
+        _ => false,
+    }
+}
+
+async fn repeat(address: Address<SchedulerMessage>) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        if address.send(SchedulerMessage::Sweep).await.is_err() {
+            return;
+        }
+    }
+}
+
+impl Actor for Scheduler {
+    type Message = SchedulerMessage;
+
+    async fn handle(
+        &mut self,
+        message: SchedulerMessage,
+        _: &Context<SchedulerMessage>,
+    ) -> Result<(), ActorError> {
+        match message {
+            SchedulerMessage::Sweep => self.sweep().await?,
+            SchedulerMessage::Close => self.close_runs().await?,
+        }
+        Ok(())
+    }
+}

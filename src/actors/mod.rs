@@ -1,0 +1,11 @@
+//! The services and agents of the swarm, each an actor under supervision.
+//!
+//! An actor's file reads `Message`, `Handle`, `State`, `impl Actor`. From outside only a handle's verbs
+//! are seen. What decides is pure and lives in `domain`; what is durable goes through `store`.
+
+pub mod address_book;
+pub mod agent;
+pub mod crashes;
+
+pub mod jobs;
+pub mod otlp;

@@ -1,0 +1,182 @@
+//! The edge as an actor: binds the ports when it starts, serves while it lives.
+//!
+//! A port that cannot be bound fails its start, and so, the first time, the daemon's.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::from_fn;
+use parking_lot::Mutex;
+use serde_json::{Map, json};
+use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
+
+use super::ports::{Port, ports};
+use crate::actors::jobs::Jobs;
+use crate::config::Config;
+use crate::domain::time::Timestamp;
+use crate::http::guard::Token;
+use crate::http::limits::Limits;
+use crate::http::orchestrator::{self, Orchestrator};
+use crate::http::page::{self, Health};
+use crate::http::scope::scope;
+use crate::http::trace::HttpSpan;
+use crate::http::{Contract, Listener, Server};
+use crate::supervision::policy::ExitReason;
+use crate::supervision::trace::{ActorNo, Outcome, Record};
+use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
+
+/// The edge understands nothing but its supervisor: requests go to the services they are for.
+pub(super) enum EdgeMessage {}
+
+impl Message for EdgeMessage {
+    fn kind(&self) -> &'static str {
+        match *self {}
+    }
+}
+
+struct Edge {
+    stop: CancellationToken,
+    stopped: Option<oneshot::Receiver<()>>,
+}
+
+impl Actor for Edge {
+    type Message = EdgeMessage;
+
+    async fn handle(&mut self, message: EdgeMessage, _: &Context<EdgeMessage>) -> Result<(), ActorError> {
+        match message {}
+    }
+
+    async fn terminate(&mut self, _: &ExitReason) {
+        self.stop.cancel();
+        if let Some(stopped) = self.stopped.take() {
+            // Dropped or sent, either way the server has ended.
+            let _ = stopped.await;
+        }
+    }
+}
+
+/// The specification of the edge.
+pub(super) fn spec(
+    config: &Arc<Config>,
+    system: &ActorSystem,
+    jobs: &Arc<Jobs>,
+    shutdown: &CancellationToken,
+    options: WorkerOptions,
+) -> ChildSpec {
+    let (config, jobs, shutdown) = (Arc::clone(config), Arc::clone(jobs), shutdown.clone());
+    let actors = system.clone();
+    let (spec, _) = system.worker("edge", options, move |context| {
+        let (config, jobs, shutdown) = (Arc::clone(&config), Arc::clone(&jobs), shutdown.clone());
+        let actors = actors.clone();
+        async move { open(&config, &actors, &jobs, shutdown, &context).await }
+    });
+    spec
+}
+
+async fn open(
+    config: &Config,
+    system: &ActorSystem,
+    jobs: &Arc<Jobs>,
+    shutdown: CancellationToken,
+    context: &Context<EdgeMessage>,
+) -> Result<Edge, ActorError> {
+    let mut listeners = Vec::new();
+    for port in ports() {
+        let routes = match port.service {
+            "orchestrator" => orchestrator::routes(Orchestrator {
+                jobs: Arc::clone(jobs),
+                system: system.clone(),
+                shutdown: shutdown.clone(),
+            }),
+            _ => continue,
+        };
+        listeners.push(listener(config, *port, routes)?);
+    }
+    let token = config.http.token.as_ref().and_then(|token| Token::new(token.expose()));
+    let server = Server::bind(config.http.bind, token, listeners).await?;
+    for (service, address) in server.addresses() {
+        tracing::info!(service, %address, "listening");
+    }
+    let stop = CancellationToken::new();
+    let (done, stopped) = oneshot::channel();
+    let recorder = Arc::new(recorder(system.clone(), context.address().no()));
+    let serving = server.serve(recorder, stop.clone());
+    context.spawn(async move {
+        serving.await;
+        let _ = done.send(());
+    });
+    Ok(Edge { stop, stopped: Some(stopped) })
+}
+
+fn listener(config: &Config, port: Port, routes: Router) -> Result<Listener, ActorError> {
+    let number = port.number.saturating_add(config.http.port_offset);
+    let contract = Contract::load(port.service)?;
+    let router = routes.merge(page::routes(contract, health(port, number))).layer(from_fn(scope));
+    let limits = Limits {
+        header_read: config.http.header_timeout,
+        keep_alive_idle: config.http.idle_timeout,
+        body_read: config.http.body_timeout,
+        max_connections: config.http.max_connections.get(),
+        max_body: config.http.max_body_bytes as u64,
+        ..Limits::default()
+    };
+    Ok(Listener::new(port.service, number, router).limits(limits))
+}
+
+fn health(port: Port, number: u16) -> Health {
+    Arc::new(move || {
+        let fields = json!({ "service": port.service, "port": number, "timestamp": Timestamp::now() });
+        let fields: Map<_, _> = fields.as_object().cloned().unwrap_or_default();
+        Box::pin(async { Ok(fields) })
+    })
+}
+
+/// Requests as records of the trace: the edge is who handled them.
+fn recorder(system: ActorSystem, edge: ActorNo) -> impl Fn(HttpSpan) + Send + Sync {
+    let kinds = Kinds::default();
+    move |span: HttpSpan| {
+        let ended_ns = system.ring().now_ns();
+        let took = u64::try_from(span.ended.duration_since(span.started).as_nanos()).unwrap_or(u64::MAX);
+        let started_ns = ended_ns.saturating_sub(took).max(1);
+        let failed = span.status.is_none_or(|status| status.is_server_error());
+        system.ring().write(Record {
+            trace: span.context.trace,
+            span: span.context.span,
+            parent: span.parent,
+            from: ActorNo::OUTSIDE,
+            to: edge,
+            kind: kinds.of(&span),
+            sent_ns: started_ns,
+            started_ns,
+            ended_ns,
+            outcome: if failed { Outcome::Error } else { Outcome::Ok },
+        });
+    }
+}
+
+/// Names of requests, each kept for the life of the process: methods times routes, both closed lists.
+#[derive(Default)]
+struct Kinds(Mutex<HashMap<(axum::http::Method, Arc<str>), &'static str>>);
+
+impl Kinds {
+    /// Methods a client makes up share one name.
+    const OTHER: &'static str = "request";
+    /// Most names; more than routes and methods can give.
+    const MOST: usize = 1024;
+
+    fn of(&self, span: &HttpSpan) -> &'static str {
+        let key = (span.method.clone(), Arc::clone(&span.path));
+        let mut kinds = self.0.lock();
+        if let Some(kind) = kinds.get(&key) {
+            return kind;
+        }
+        if kinds.len() >= Self::MOST {
+            return Self::OTHER;
+        }
+        let kind: &'static str = Box::leak(format!("{} {}", span.method, span.path).into_boxed_str());
+        kinds.insert(key, kind);
+        kind
+    }
+}

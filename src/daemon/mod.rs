@@ -1,0 +1,168 @@
+//! The daemon: opens the store, builds the tree, serves the ports, and ends all of it in order.
+//!
+//! Owns the order of start (store, agents, services, ports) and of the end (its reverse). Nothing here
+//! decides anything: it puts the parts together.
+
+mod edge;
+mod ports;
+mod tree;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio_util::sync::CancellationToken;
+
+use crate::actors::address_book::AddressBook;
+use crate::actors::jobs::{Board, JobBook, Jobs, Settings};
+use crate::config::Config;
+use crate::domain::agent::Refusal;
+use crate::domain::job::Policy;
+use crate::domain::roster::Roster;
+use crate::store::Store;
+use crate::supervision::policy::SupervisorPolicy;
+use crate::supervision::{ActorSystem, RootHandle, Timing};
+
+pub use ports::{Port, ports};
+
+/// The root of the supervision tree.
+pub const ROOT: &str = "pas";
+
+/// A daemon that is up.
+pub struct Daemon {
+    root: RootHandle,
+    store: Store,
+    system: ActorSystem,
+    jobs: Arc<Jobs>,
+    shutdown: CancellationToken,
+    refusals: Vec<Refusal>,
+}
+
+/// How a daemon ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was asked to.
+    Asked,
+    /// The root supervisor gave up: too many restarts reached it.
+    GaveUp,
+}
+
+impl Daemon {
+    /// Starts everything; returns when all agents are up and all ports answer.
+    ///
+    /// `shutdown` is cancelled by `POST /shutdown` too.
+    ///
+    /// # Errors
+    /// What could not be started, and what to do about it. Nothing is left running.
+    pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let config = Arc::new(config);
+        let (store, roster, refusals) = open(&config).await?;
+        for refusal in &refusals {
+            tracing::warn!(%refusal, "an agent's definition was refused");
+        }
+        let timing = Timing {
+            start_deadline: config.supervision.start_deadline,
+            shutdown_deadline: config.supervision.shutdown_deadline,
+            kill_grace: Timing::default().kill_grace,
+        };
+        let system = ActorSystem::new(timing, config.trace.ring_records.get());
+        let agents = Arc::new(AddressBook::new(roster));
+        let jobs = Arc::new(Jobs {
+            book: JobBook::new(store.clone()),
+            board: Board::default(),
+            agents,
+            settings: settings(&config),
+        });
+        let policy = tree::default_policy(&config);
+        let children = tree::build(&config, &system, &jobs, &shutdown);
+        let started = system.start(ROOT, SupervisorPolicy { ..policy }, children).await;
+        let root = match started {
+            Ok(root) => root,
+            Err(failure) => {
+                // The tree did not start, which is the error to report.
+                let _ = store.close().await;
+                return Err(failure.into());
+            }
+        };
+        Ok(Self { root, store, system, jobs, shutdown, refusals })
+    }
+
+    /// The actor system.
+    #[must_use]
+    pub fn system(&self) -> &ActorSystem {
+        &self.system
+    }
+
+    /// The jobs.
+    #[must_use]
+    pub fn jobs(&self) -> &Arc<Jobs> {
+        &self.jobs
+    }
+
+    /// Definitions that were refused.
+    #[must_use]
+    pub fn refusals(&self) -> &[Refusal] {
+        &self.refusals
+    }
+
+    /// Runs until asked to end, or until the root gives up; then ends everything in order.
+    ///
+    /// # Errors
+    /// The store's, when its last commit failed.
+    pub async fn run(mut self) -> anyhow::Result<Ended> {
+        let shutdown = self.shutdown.clone();
+        let ended = tokio::select! {
+            () = shutdown.cancelled() => Ended::Asked,
+            () = self.root.ended() => Ended::GaveUp,
+        };
+        self.shutdown.cancel();
+        if ended == Ended::Asked {
+            self.root.shutdown().await;
+        }
+        self.store.close().await.context("close the store")?;
+        Ok(ended)
+    }
+}
+
+/// Opens the store and reads the agents side by side: both wait for the disk.
+async fn open(config: &Arc<Config>) -> anyhow::Result<(Store, Arc<Roster>, Vec<Refusal>)> {
+    let file = config.store_file();
+    let folder = config.agents.folder.clone();
+    let store = tokio::task::spawn_blocking(move || open_store(&file));
+    let roster = tokio::task::spawn_blocking(move || crate::roster::load(folder.as_deref()));
+    let (store, roster) = tokio::try_join!(store, roster)?;
+    let (roster, refusals) = roster;
+    Ok((store?, Arc::new(roster), refusals))
+}
+
+fn open_store(file: &PathBuf) -> anyhow::Result<Store> {
+    /// A daemon that was told to end, or killed, a moment ago may still hold the file.
+    const PATIENCE: u32 = 20;
+    const PAUSE: Duration = Duration::from_millis(100);
+    let mut tries = 0;
+    loop {
+        match Store::open(file) {
+            Err(crate::store::OpenError::AlreadyOpen { .. }) if tries < PATIENCE => {
+                tries += 1;
+                std::thread::sleep(PAUSE);
+            }
+            opened => return Ok(opened?),
+        }
+    }
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        workdir: config.daemon.workdir.clone(),
+        threads: config.jobs.threads.get(),
+        soft_timeout: config.jobs.step_soft_timeout,
+        hard_timeout: config.jobs.step_hard_timeout,
+        max_active: config.jobs.max_queued.get(),
+        policy: Policy {
+            max_attempts: config.jobs.max_attempts.get(),
+            backoff_base: config.jobs.backoff_base,
+            backoff_max: config.jobs.backoff_max,
+        },
+    }
+}

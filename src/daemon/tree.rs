@@ -1,0 +1,156 @@
+//! The supervision tree: the roster's hierarchy, with the daemon's own services around it.
+//!
+//! Every agent is a supervisor `<agent>-sup` whose first child is the agent's own worker; its other
+//! children are the agents below it. A worker's crash restarts the worker alone.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::edge;
+use crate::actors::agent::{Agent, AgentMessage};
+use crate::actors::crashes::Recorder;
+use crate::actors::jobs::Jobs;
+use crate::actors::jobs::scheduler::Scheduler;
+use crate::actors::otlp::OtlpExporter;
+use crate::config::Config;
+use crate::domain::agent::{AgentDefinition, RestartType, Strategy as Declared};
+use crate::domain::ids::AgentName;
+use crate::supervision::policy::{AutoShutdown, ChildPolicy, Restart, Strategy, SupervisorPolicy};
+use crate::supervision::{ActorSystem, Address, ChildSpec, WorkerOptions};
+
+/// How often the daemon's own services must show life.
+const SERVICE_HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// What supervisors do where nothing else is stated.
+pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
+    SupervisorPolicy {
+        strategy: Strategy::OneForOne,
+        intensity: config.supervision.intensity,
+        period: config.supervision.period,
+        auto_shutdown: AutoShutdown::Never,
+    }
+}
+
+/// The children of the root, in start order: recorder, agents, scheduler, ports.
+pub(super) fn build(
+    config: &Arc<Config>,
+    system: &ActorSystem,
+    jobs: &Arc<Jobs>,
+    shutdown: &CancellationToken,
+) -> Vec<ChildSpec> {
+    let builder = Builder { config, system, jobs };
+    let mut children = vec![builder.recorder()];
+    let mut addresses = HashMap::new();
+    for root in jobs.agents.roster().roots() {
+        children.push(builder.node(root, &mut addresses));
+    }
+    jobs.agents.publish(addresses);
+    children.push(builder.services(shutdown));
+    children
+}
+
+struct Builder<'a> {
+    config: &'a Arc<Config>,
+    system: &'a ActorSystem,
+    jobs: &'a Arc<Jobs>,
+}
+
+impl Builder<'_> {
+    fn options(&self, heartbeat: Duration) -> WorkerOptions {
+        let heartbeat = self.config.supervision.heartbeat_interval.unwrap_or(heartbeat);
+        WorkerOptions { heartbeat: Some(heartbeat), capacity: self.config.supervision.mailbox_capacity.get() }
+    }
+
+    fn node(
+        &self,
+        agent: &AgentDefinition,
+        addresses: &mut HashMap<AgentName, Address<AgentMessage>>,
+    ) -> ChildSpec {
+        let (worker, address) = self.agent(agent);
+        addresses.insert(agent.name.clone(), address);
+        let mut children = vec![worker];
+        for child in self.jobs.agents.roster().children_of(&agent.name) {
+            children.push(self.node(child, addresses));
+        }
+        self.system.supervisor(&format!("{}-sup", agent.name), self.policy_of(agent), children)
+    }
+
+    fn agent(&self, agent: &AgentDefinition) -> (ChildSpec, Address<AgentMessage>) {
+        let me = Arc::new(agent.clone());
+        let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
+        let options = self.options(agent.heartbeat_interval.as_duration());
+        let (spec, address) = self.system.worker(agent.name.as_str(), options, move |context| {
+            let woken = Agent::wake(Arc::clone(&me), Arc::clone(&jobs), system.clone(), &context);
+            async move { Ok(woken?) }
+        });
+        let restart = match agent.supervision.restart {
+            RestartType::Permanent => Restart::Permanent,
+            RestartType::Transient => Restart::Transient,
+            RestartType::Temporary => Restart::Temporary,
+        };
+        (spec.with_policy(ChildPolicy { restart, significant: false }), address)
+    }
+
+    fn policy_of(&self, agent: &AgentDefinition) -> SupervisorPolicy {
+        let default = default_policy(self.config);
+        let stated = &agent.supervision;
+        SupervisorPolicy {
+            strategy: match stated.strategy {
+                Declared::OneForOne => Strategy::OneForOne,
+                Declared::OneForAll => Strategy::OneForAll,
+                Declared::RestForOne => Strategy::RestForOne,
+            },
+            intensity: stated.intensity.unwrap_or(default.intensity),
+            period: stated.period_s.map_or(default.period, |s| Duration::from_secs(u64::from(s.get()))),
+            auto_shutdown: AutoShutdown::Never,
+        }
+    }
+
+    fn recorder(&self) -> ChildSpec {
+        let (store, system) = (self.jobs.book.store().clone(), self.system.clone());
+        let frozen = self.config.trace.frozen_spans.get();
+        let (spec, _) =
+            self.system.worker("crash-recorder", self.options(SERVICE_HEARTBEAT), move |context| {
+                let recorder = Recorder::listen(store.clone(), system.clone(), frozen, &context);
+                async move { Ok(recorder) }
+            });
+        spec
+    }
+
+    fn services(&self, shutdown: &CancellationToken) -> ChildSpec {
+        let mut children = vec![self.scheduler()];
+        if let Some(endpoint) = &self.config.trace.otlp.endpoint {
+            children.push(self.exporter(endpoint.clone()));
+        }
+        children.push(edge::spec(
+            self.config,
+            self.system,
+            self.jobs,
+            shutdown,
+            self.options(SERVICE_HEARTBEAT),
+        ));
+        self.system.supervisor("services-sup", default_policy(self.config), children)
+    }
+
+    fn scheduler(&self) -> ChildSpec {
+        let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
+        let (spec, _) = self.system.worker("scheduler", self.options(SERVICE_HEARTBEAT), move |context| {
+            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), &context);
+            async move { Ok(scheduler) }
+        });
+        spec
+    }
+
+    fn exporter(&self, endpoint: String) -> ChildSpec {
+        let (system, interval) = (self.system.clone(), self.config.trace.otlp.interval);
+        let (spec, _) =
+            self.system.worker("otlp-exporter", self.options(SERVICE_HEARTBEAT), move |context| {
+                let exporter = OtlpExporter::start(system.clone(), &endpoint, interval, &context);
+                async move { Ok(exporter?) }
+            });
+        spec
+    }
+}

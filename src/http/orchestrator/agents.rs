@@ -1,0 +1,148 @@
+//! The tree and the agents in it: look, kill, restart, pause, resume; and the daemon's own end.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Orchestrator;
+use super::jobs::ReasonBody;
+use crate::domain::agent::AgentDefinition;
+use crate::domain::ids::AgentName;
+use crate::domain::time::Timestamp;
+use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
+use crate::http::{ApiError, ApiResult};
+use crate::supervision::ControlError;
+use crate::supervision::policy::PlannedRestart;
+use crate::supervision::tree::{TreeSnapshot, wall};
+
+pub(super) async fn tree(State(state): State<Orchestrator>) -> ApiResult<Json<TreeSnapshot>> {
+    state.system.root_snapshot().map(Json).ok_or_else(|| ApiError::busy("the tree is not up yet"))
+}
+
+pub(super) async fn list(State(state): State<Orchestrator>) -> ApiResult<Json<Value>> {
+    let agents: Vec<Value> = state.jobs.agents.roster().iter().map(|agent| view(&state, agent)).collect();
+    Ok(Json(json!({ "count": agents.len(), "agents": agents })))
+}
+
+pub(super) async fn show(
+    State(state): State<Orchestrator>,
+    ContractPath(name): ContractPath<AgentName>,
+) -> ApiResult<Json<Value>> {
+    let agent = find(&state, &name)?;
+    let mut answer = view(&state, agent);
+    answer["definition"] = serde_json::to_value(agent).map_err(|error| ApiError::internal(&error))?;
+    Ok(Json(answer))
+}
+
+fn find<'s>(state: &'s Orchestrator, name: &AgentName) -> ApiResult<&'s AgentDefinition> {
+    let agent = state.jobs.agents.roster().get(name.as_str());
+    agent.ok_or_else(|| ApiError::not_found(format!("there is no agent `{name}`; `GET /agents` lists them")))
+}
+
+fn view(state: &Orchestrator, agent: &AgentDefinition) -> Value {
+    let node = state.system.tree().by_name(agent.name.as_str());
+    let now = node.as_ref().map(|node| node.state());
+    let vitals = node.and_then(|node| node.vitals());
+    json!({
+        "name": agent.name,
+        "display_name": agent.display_name,
+        "description": agent.description,
+        "role": agent.role,
+        "tier": agent.tier,
+        "mode": agent.mode,
+        "parent": agent.parent,
+        "capabilities": agent.capabilities,
+        "status": now.as_ref().map(|now| now.status(vitals.as_ref())),
+        "phase": now.as_ref().map(|now| now.phase),
+        "incarnation": now.as_ref().map(|now| now.incarnation),
+        "restarts": now.as_ref().map(|now| now.restarts),
+        "queue_depth": vitals.as_ref().map(|vitals| vitals.depth),
+        "last_heartbeat": vitals.map(|vitals| wall(vitals.last_beat)),
+    })
+}
+
+fn done(name: &AgentName, action: &str, incarnation: Option<u64>) -> Json<Value> {
+    Json(json!({ "agent": name, "action": action, "at": Timestamp::now(), "incarnation": incarnation }))
+}
+
+pub(super) async fn kill(
+    State(state): State<Orchestrator>,
+    ContractPath(name): ContractPath<AgentName>,
+    body: Option<ContractJson<ReasonBody>>,
+) -> ApiResult<Json<Value>> {
+    let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
+    find(&state, &name)?;
+    let incarnation = state.system.kill(name.as_str()).await?;
+    tracing::info!(agent = %name, incarnation, reason, "killed on request");
+    Ok(done(&name, "kill", Some(incarnation)))
+}
+
+pub(super) async fn restart(
+    State(state): State<Orchestrator>,
+    ContractPath(name): ContractPath<AgentName>,
+    body: Option<ContractJson<ReasonBody>>,
+) -> ApiResult<Json<Value>> {
+    let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
+    find(&state, &name)?;
+    let incarnation = state.system.restart(name.as_str(), PlannedRestart::Operator).await?;
+    tracing::info!(agent = %name, incarnation, reason, "restarted on request");
+    Ok(done(&name, "restart", Some(incarnation)))
+}
+
+pub(super) async fn pause(
+    State(state): State<Orchestrator>,
+    ContractPath(name): ContractPath<AgentName>,
+    body: Option<ContractJson<ReasonBody>>,
+) -> ApiResult<Json<Value>> {
+    body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
+    set_paused(&state, &name, true)?;
+    Ok(done(&name, "pause", None))
+}
+
+pub(super) async fn resume(
+    State(state): State<Orchestrator>,
+    ContractPath(name): ContractPath<AgentName>,
+    body: Option<ContractJson<ReasonBody>>,
+) -> ApiResult<Json<Value>> {
+    body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
+    set_paused(&state, &name, false)?;
+    Ok(done(&name, "resume", None))
+}
+
+fn set_paused(state: &Orchestrator, name: &AgentName, paused: bool) -> ApiResult<()> {
+    find(state, name)?;
+    state.system.set_paused(name.as_str(), paused).map_err(|error: ControlError| error.into())
+}
+
+#[derive(Deserialize)]
+pub(super) struct EventsQuery {
+    #[serde(default)]
+    since: u64,
+    limit: Option<usize>,
+}
+
+pub(super) async fn events(
+    State(state): State<Orchestrator>,
+    ContractQuery(query): ContractQuery<EventsQuery>,
+) -> ApiResult<Json<Value>> {
+    let mut events = state.system.events().since(query.since);
+    let limit = query.limit.unwrap_or(100).min(crate::supervision::event::KEPT_EVENTS);
+    events.drain(..events.len().saturating_sub(limit));
+    let last_seq = events.last().map_or(query.since, |event| event.seq);
+    let events: Vec<Value> = events
+        .iter()
+        .map(|event| {
+            let mut detail = serde_json::to_value(&event.what).unwrap_or_default();
+            let word = detail.as_object_mut().and_then(|detail| detail.remove("event")).unwrap_or_default();
+            json!({ "seq": event.seq, "at": event.at, "agent": event.actor, "event": word, "detail": detail })
+        })
+        .collect();
+    Ok(Json(json!({ "events": events, "last_seq": last_seq })))
+}
+
+pub(super) async fn shutdown(State(state): State<Orchestrator>) -> (StatusCode, Json<Value>) {
+    state.shutdown.cancel();
+    (StatusCode::ACCEPTED, Json(json!({ "status": "stopping", "ts": Timestamp::now() })))
+}

@@ -1,0 +1,101 @@
+//! Port 6100, the Orchestrator API: jobs, approvals, traces, the tree and its agents.
+
+mod agents;
+mod approvals;
+mod jobs;
+mod metrics;
+mod records;
+mod spans;
+mod wire;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio_util::sync::CancellationToken;
+
+use super::ApiError;
+use crate::actors::jobs::{JobError, Jobs};
+use crate::domain::job::Refusal;
+use crate::store::StoreError;
+use crate::supervision::{ActorSystem, ControlError};
+
+/// What the handlers of this port reach.
+#[derive(Clone)]
+pub struct Orchestrator {
+    /// The jobs.
+    pub jobs: Arc<Jobs>,
+    /// The tree.
+    pub system: ActorSystem,
+    /// Cancelled by `POST /shutdown`.
+    pub shutdown: CancellationToken,
+}
+
+/// The routes of this port, without the common ones.
+pub fn routes(state: Orchestrator) -> Router {
+    Router::new()
+        .route("/jobs", post(jobs::submit).get(jobs::list))
+        .route("/jobs/{job_id}", get(jobs::show))
+        .route("/jobs/{job_id}/cancel", post(jobs::cancel))
+        .route("/jobs/{job_id}/pause", post(jobs::pause))
+        .route("/jobs/{job_id}/resume", post(jobs::resume))
+        .route("/jobs/{job_id}/retry", post(jobs::retry))
+        .route("/jobs/{job_id}/artifacts", get(records::artifacts))
+        .route("/jobs/{job_id}/artifacts/{*path}", get(records::artifact))
+        .route("/jobs/{job_id}/events", get(records::events))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{approval_id}", post(approvals::decide))
+        .route("/runs/{run_id}/manifest", get(records::manifest))
+        .route("/ledger", get(records::ledger))
+        .route("/search", get(records::search))
+        .route("/trace/{trace_id}", get(spans::by_trace))
+        .route("/trace", get(spans::find))
+        .route("/crashes", get(spans::crashes))
+        .route("/crashes/{id}", get(spans::crash))
+        .route("/tree", get(agents::tree))
+        .route("/agents", get(agents::list))
+        .route("/agents/{name}", get(agents::show))
+        .route("/agents/{name}/kill", post(agents::kill))
+        .route("/agents/{name}/restart", post(agents::restart))
+        .route("/agents/{name}/pause", post(agents::pause))
+        .route("/agents/{name}/resume", post(agents::resume))
+        .route("/supervision/events", get(agents::events))
+        .route("/backup", post(records::back_up))
+        .route("/shutdown", post(agents::shutdown))
+        .route("/metrics", get(metrics::metrics))
+        .with_state(state)
+}
+
+impl From<JobError> for ApiError {
+    fn from(error: JobError) -> Self {
+        match &error {
+            JobError::NotFound { .. } => Self::not_found(error.to_string()),
+            JobError::Refused(Refusal::State { .. } | Refusal::Fenced { .. }) | JobError::Conflict(_) => {
+                Self::conflict(error.to_string())
+            }
+            JobError::Busy(_) => Self::busy(error.to_string()),
+            JobError::Store(store) => store.clone().into(),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Unavailable { .. } | StoreError::Unknown { .. } | StoreError::Closed => {
+                Self::busy(error.to_string())
+            }
+            other => Self::internal(&other),
+        }
+    }
+}
+
+impl From<ControlError> for ApiError {
+    fn from(error: ControlError) -> Self {
+        match &error {
+            ControlError::Unknown(_) => Self::not_found(error.to_string()),
+            ControlError::Unsuitable(_) | ControlError::NotRunning(_) => Self::conflict(error.to_string()),
+            ControlError::Timeout(_) => Self::busy(error.to_string()),
+        }
+    }
+}

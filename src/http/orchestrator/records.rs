@@ -1,0 +1,272 @@
+//! What a run leaves: artifacts, events, manifest, ledger, index; and backups of the store.
+
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::Json;
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::response::{IntoResponse, Response};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Orchestrator;
+use crate::actors::jobs::tables::LEDGER;
+use crate::actors::jobs::{Jobs, manifest};
+use crate::domain::ids::{JobId, RunId};
+use crate::domain::job::{EventKind, JobEvent};
+use crate::domain::time::Timestamp;
+use crate::http::check::Checks;
+use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
+use crate::http::sse::{self, Since, SseEvent};
+use crate::http::{ApiError, ApiResult, EdgeInfo};
+use crate::skills::ingest::{formats, index};
+use crate::store::backup::{self, BackupError};
+use crate::store::{Order, Span};
+
+/// Most events read at once.
+const EVENT_PAGE: usize = 500;
+/// Largest artifact served whole.
+const MAX_SERVED_BYTES: u64 = 256 << 20;
+
+pub(super) async fn artifacts(
+    State(state): State<Orchestrator>,
+    ContractPath(id): ContractPath<JobId>,
+) -> ApiResult<Json<Value>> {
+    let jobs = state.jobs.book.subtree(&id)?;
+    let mut artifacts: Vec<_> = jobs.iter().flat_map(|job| job.artifacts.clone()).collect();
+    artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+    let run_dir = format!("artifacts/runs/{}", id.run());
+    Ok(Json(json!({ "job_id": id, "run_id": id.run(), "run_dir": run_dir, "artifacts": artifacts })))
+}
+
+pub(super) async fn artifact(
+    State(state): State<Orchestrator>,
+    ContractPath((id, path)): ContractPath<(JobId, String)>,
+) -> ApiResult<Response> {
+    let jobs = state.jobs.book.subtree(&id)?;
+    let listed = jobs.iter().flat_map(|job| &job.artifacts).find(|artifact| {
+        path == artifact.path || path.strip_prefix(&artifact.path).is_some_and(|rest| rest.starts_with('/'))
+    });
+    let missing = || ApiError::not_found(format!("`{id}` has no artifact `{path}`"));
+    let artifact = listed.ok_or_else(missing)?;
+    let plain = Path::new(&path).components().all(|part| matches!(part, Component::Normal(_)));
+    if !plain {
+        return Err(missing());
+    }
+    let file = state.jobs.run_dir(&id.run()).join(&path);
+    let bytes = tokio::task::spawn_blocking(move || read_bounded(&file)).await;
+    let bytes = bytes.map_err(|error| ApiError::internal(&error))?.map_err(|_| missing())?;
+    let media_type = if path == artifact.path {
+        artifact.media_type.clone()
+    } else {
+        "application/octet-stream".to_owned()
+    };
+    Ok(([(CONTENT_TYPE, media_type), (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned())], bytes).into_response())
+}
+
+fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
+    let info = std::fs::symlink_metadata(file)?;
+    if !info.is_file() || info.len() > MAX_SERVED_BYTES {
+        return Err(std::io::ErrorKind::NotFound.into());
+    }
+    std::fs::read(file)
+}
+
+pub(super) async fn events(
+    State(state): State<Orchestrator>,
+    Extension(edge): Extension<EdgeInfo>,
+    ContractPath(id): ContractPath<JobId>,
+    Since(since): Since,
+    headers: HeaderMap,
+) -> ApiResult<Response> {
+    state.jobs.book.get(&id)?;
+    if sse::wants_stream(&headers) {
+        return Ok(sse::stream(follow(Arc::clone(&state.jobs), id, since), &edge));
+    }
+    let events = page(&state.jobs, &id, since)?;
+    let last_seq = events.last().map_or(since, |event| event.seq);
+    Ok(Json(json!({ "events": events, "last_seq": last_seq })).into_response())
+}
+
+/// The events of a job and those below it.
+fn page(jobs: &Jobs, id: &JobId, since: u64) -> ApiResult<Vec<JobEvent>> {
+    let below = format!("{id}.");
+    let mut events = jobs.book.events(&id.run(), since, EVENT_PAGE)?;
+    events.retain(|event| event.job_id == *id || event.job_id.as_str().starts_with(&below));
+    Ok(events)
+}
+
+/// All events after `since`, and the coming ones, until the job itself has ended.
+fn follow(
+    jobs: Arc<Jobs>,
+    id: JobId,
+    since: u64,
+) -> impl futures_util::Stream<Item = SseEvent<JobEvent>> + Send {
+    let commits = jobs.book.store().commits();
+    let start = (jobs, commits, since, std::collections::VecDeque::new(), false);
+    stream::unfold(start, move |(jobs, mut commits, mut since, mut waiting, mut over)| {
+        let id = id.clone();
+        async move {
+            loop {
+                if let Some(event) = waiting.pop_front() {
+                    let JobEvent { seq, event: kind, .. } = event;
+                    let sent = SseEvent { id: seq, kind: word(kind), data: event };
+                    return Some((sent, (jobs, commits, since, waiting, over)));
+                }
+                if over {
+                    return None;
+                }
+                commits.mark_unchanged();
+                let ended = jobs.book.get(&id).ok()?.state.is_terminal();
+                let events = page(&jobs, &id, since).ok()?;
+                since = events.last().map_or(since, |event| event.seq);
+                over = ended && events.is_empty();
+                waiting = events.into();
+                if waiting.is_empty() && !over {
+                    commits.changed().await.ok()?;
+                }
+            }
+        }
+    })
+}
+
+/// The event's name on the wire.
+fn word(kind: EventKind) -> &'static str {
+    match kind {
+        EventKind::Accepted => "accepted",
+        EventKind::Started => "started",
+        EventKind::AwaitingApproval => "awaiting_approval",
+        EventKind::Approved => "approved",
+        EventKind::Rejected => "rejected",
+        EventKind::SoftTimeout => "soft_timeout",
+        EventKind::HardTimeout => "hard_timeout",
+        EventKind::Escalated => "escalated",
+        EventKind::Retrying => "retrying",
+        EventKind::Paused => "paused",
+        EventKind::Resumed => "resumed",
+        EventKind::CancelRequested => "cancel_requested",
+        EventKind::Cancelled => "cancelled",
+        EventKind::Failed => "failed",
+        EventKind::Quarantined => "quarantined",
+        EventKind::Completed => "completed",
+    }
+}
+
+pub(super) async fn manifest(
+    State(state): State<Orchestrator>,
+    ContractPath(run): ContractPath<RunId>,
+) -> ApiResult<Json<Value>> {
+    state.jobs.book.get(&JobId::root(&run))?;
+    let open = || {
+        ApiError::not_found(format!(
+            "the run `{run}` has no manifest yet: it is written when the run has ended"
+        ))
+    };
+    if !state.jobs.is_closed(&run)? {
+        return Err(open());
+    }
+    let file = state.jobs.run_dir(&run).join(manifest::FILE);
+    let bytes = tokio::fs::read(&file)
+        .await
+        .map_err(|_| ApiError::not_found(format!("{} is gone", file.display())))?;
+    serde_json::from_slice(&bytes).map(Json).map_err(|error| ApiError::internal(&error))
+}
+
+#[derive(Deserialize)]
+pub(super) struct LimitQuery {
+    limit: Option<usize>,
+}
+
+pub(super) async fn ledger(
+    State(state): State<Orchestrator>,
+    ContractQuery(query): ContractQuery<LimitQuery>,
+) -> ApiResult<Json<Value>> {
+    let limit = query.limit.unwrap_or(50).min(1000);
+    let rows =
+        state.jobs.book.store().read(|view| view.range(&LEDGER, &Span::all(), Order::Descending, limit))?;
+    let entries: Vec<Value> = rows
+        .into_iter()
+        .map(|(_, entry)| {
+            let elapsed_ms = u64::try_from(entry.ended_at.since(entry.started_at).as_millis()).unwrap_or(u64::MAX);
+            json!({
+                "run_id": entry.run_id, "task": entry.task, "state": entry.state, "created_at": entry.started_at,
+                "ended_at": entry.ended_at, "elapsed_ms": elapsed_ms, "jobs": entry.jobs,
+                "content_hash": entry.content_hash, "cost_usd": entry.cost_usd.parse::<f64>().unwrap_or(0.0),
+                "manifest": entry.manifest, "inputs": entry.inputs.0,
+            })
+        })
+        .collect();
+    Ok(Json(json!({ "count": entries.len(), "entries": entries })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct SearchQuery {
+    run_id: Option<RunId>,
+    q: String,
+    limit: Option<usize>,
+}
+
+pub(super) async fn search(
+    State(state): State<Orchestrator>,
+    ContractQuery(query): ContractQuery<SearchQuery>,
+) -> ApiResult<Json<Value>> {
+    let mut checks = Checks::query();
+    checks.len("q", &query.q, 1..=1000);
+    checks.done()?;
+    let run = match query.run_id {
+        Some(run) => run,
+        None => newest_index(&state.jobs)?,
+    };
+    let folder = state.jobs.run_dir(&run).join(formats::INDEX);
+    let (words, limit) = (query.q.clone(), query.limit.unwrap_or(10).clamp(1, 100));
+    let found = tokio::task::spawn_blocking(move || index::search(&folder, &words, limit)).await;
+    let found = found
+        .map_err(|error| ApiError::internal(&error))?
+        .map_err(|error| ApiError::not_found(error.to_string()))?;
+    let mut answer = serde_json::to_value(&found).map_err(|error| ApiError::internal(&error))?;
+    answer["run_id"] = json!(run);
+    answer["q"] = json!(query.q);
+    answer["count"] = json!(answer["hits"].as_array().map_or(0, Vec::len));
+    Ok(Json(answer))
+}
+
+fn newest_index(jobs: &Jobs) -> ApiResult<RunId> {
+    let roots = jobs.book.roots(1000)?;
+    let with_index = roots
+        .iter()
+        .map(crate::domain::job::Job::run)
+        .find(|run| jobs.run_dir(run).join(formats::INDEX).is_dir());
+    with_index.ok_or_else(|| {
+        ApiError::not_found("there is no index yet: run an ingest first (`pas run ingest <folder>`)")
+    })
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct BackupBody {
+    path: Option<PathBuf>,
+}
+
+pub(super) async fn back_up(
+    State(state): State<Orchestrator>,
+    body: Option<ContractJson<BackupBody>>,
+) -> ApiResult<Json<Value>> {
+    let store = state.jobs.book.store().clone();
+    let folder = Path::new(store.label()).parent().map(|parent| parent.join("backups")).unwrap_or_default();
+    let by_date = format!("pas-{}.redb", Timestamp::now().to_string().replace([':', '.'], "-"));
+    let path = body.and_then(|ContractJson(body)| body.path);
+    let target = path.map_or_else(|| folder.join(by_date), |path| state.jobs.settings.workdir.join(path));
+    let report = tokio::task::spawn_blocking(move || backup::backup(&store, &target)).await;
+    let report = report.map_err(|error| ApiError::internal(&error))?;
+    let report = report.map_err(|error| match error {
+        BackupError::Exists { .. } => ApiError::conflict(error.to_string()),
+        other => ApiError::internal(&other),
+    })?;
+    Ok(Json(
+        json!({ "path": report.path, "bytes": report.file_bytes, "tables": report.tables, "rows": report.rows }),
+    ))
+}

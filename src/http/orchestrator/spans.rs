@@ -1,0 +1,127 @@
+//! The message trace and the frozen crashes, for readers.
+
+use std::collections::HashSet;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Orchestrator;
+use crate::actors::crashes::{self, Crash, FrozenSpan};
+use crate::actors::jobs::closing::TRACE_FILE;
+use crate::domain::ids::JobId;
+use crate::domain::time::Timestamp;
+use crate::domain::trace::{SpanId, TraceId};
+use crate::http::extract::{ContractPath, ContractQuery};
+use crate::http::{ApiError, ApiResult};
+use crate::supervision::trace::Record;
+
+/// Most spans in one answer.
+const MAX_SPANS: usize = 10_000;
+
+#[derive(Deserialize)]
+pub(super) struct FindQuery {
+    job: Option<JobId>,
+    agent: Option<String>,
+    since: Option<Timestamp>,
+    limit: Option<usize>,
+}
+
+pub(super) async fn by_trace(
+    State(state): State<Orchestrator>,
+    ContractPath(trace): ContractPath<TraceId>,
+) -> ApiResult<Json<Value>> {
+    let spans = live(&state, |record| record.trace == trace);
+    if spans.is_empty() {
+        return Err(ApiError::not_found(format!(
+            "no message of trace `{trace}` is in memory; the trace of a run that has ended is found by its job"
+        )));
+    }
+    Ok(answer(&state, spans, MAX_SPANS))
+}
+
+pub(super) async fn find(
+    State(state): State<Orchestrator>,
+    ContractQuery(query): ContractQuery<FindQuery>,
+) -> ApiResult<Json<Value>> {
+    let limit = query.limit.unwrap_or(500).clamp(1, MAX_SPANS);
+    let mut spans = match &query.job {
+        Some(id) => of_job(&state, id)?,
+        None => live(&state, |_| true),
+    };
+    if let Some(agent) = &query.agent {
+        spans.retain(|span| span.to == *agent || span.from == *agent);
+    }
+    if let Some(since) = query.since {
+        spans.retain(|span| span.queued_at >= since);
+    }
+    Ok(answer(&state, spans, limit))
+}
+
+/// The messages of a job: of its whole run for a root, else those that its own span caused. What the
+/// ring has lost by now is read from the file that the run left.
+fn of_job(state: &Orchestrator, id: &JobId) -> ApiResult<Vec<FrozenSpan>> {
+    let job = state.jobs.book.get(id)?;
+    let mut spans = live(state, |record| record.trace == job.trace.0);
+    let seen: HashSet<SpanId> = spans.iter().map(|span| span.span_id).collect();
+    let file = state.jobs.run_dir(&job.run()).join(TRACE_FILE);
+    let kept = std::fs::read_to_string(file).unwrap_or_default();
+    let kept = kept.lines().filter_map(|line| serde_json::from_str::<FrozenSpan>(line).ok());
+    spans.extend(kept.filter(|span| !seen.contains(&span.span_id)));
+    spans.sort_by_key(|span| span.queued_at);
+    if id.parent().is_some() {
+        let mut within = HashSet::from([job.trace.1]);
+        spans.retain(|span| {
+            let caused = span.parent_span_id.is_some_and(|parent| within.contains(&parent));
+            if caused {
+                within.insert(span.span_id);
+            }
+            caused
+        });
+    }
+    Ok(spans)
+}
+
+fn live(state: &Orchestrator, wanted: impl Fn(&Record) -> bool) -> Vec<FrozenSpan> {
+    let mut records = state.system.ring().select(&wanted);
+    records.extend(state.system.open_records().into_iter().filter(wanted));
+    records.sort_by_key(|record| record.sent_ns);
+    records.iter().map(|record| FrozenSpan::of(&state.system, record)).collect()
+}
+
+/// The newest `limit` spans, oldest first.
+fn answer(state: &Orchestrator, mut spans: Vec<FrozenSpan>, limit: usize) -> Json<Value> {
+    spans.drain(..spans.len().saturating_sub(limit));
+    let (_, dropped) = state.system.ring().counts();
+    Json(json!({ "count": spans.len(), "spans": spans, "dropped": dropped }))
+}
+
+#[derive(Deserialize)]
+pub(super) struct LimitQuery {
+    limit: Option<usize>,
+}
+
+pub(super) async fn crashes(
+    State(state): State<Orchestrator>,
+    ContractQuery(query): ContractQuery<LimitQuery>,
+) -> ApiResult<Json<Value>> {
+    let found = crashes::list(state.jobs.book.store(), query.limit.unwrap_or(50).min(crashes::KEPT_CRASHES))?;
+    let short: Vec<Value> = found.iter().map(headline).collect();
+    Ok(Json(json!({ "count": short.len(), "crashes": short })))
+}
+
+fn headline(crash: &Crash) -> Value {
+    json!({
+        "id": crash.id, "agent": crash.agent, "incarnation": crash.incarnation, "reason": crash.reason,
+        "message": crash.message, "place": crash.place, "at": crash.at,
+    })
+}
+
+pub(super) async fn crash(
+    State(state): State<Orchestrator>,
+    ContractPath(id): ContractPath<u64>,
+) -> ApiResult<Json<Crash>> {
+    let found = crashes::get(state.jobs.book.store(), id)?;
+    found.map(Json).ok_or_else(|| ApiError::not_found(format!("there is no crash {id}")))
+}

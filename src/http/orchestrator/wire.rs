@@ -1,0 +1,134 @@
+//! Jobs, approvals and events as they look on the wire.
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use crate::actors::jobs::Jobs;
+use crate::domain::artifact::Artifact;
+use crate::domain::job::approval::Approval;
+use crate::domain::job::{Job, JobState};
+use crate::domain::time::Timestamp;
+
+/// A job card with its state.
+#[derive(Debug, Serialize)]
+pub(super) struct JobView {
+    job_id: String,
+    run_id: String,
+    parent_job_id: Option<String>,
+    step: String,
+    agent: String,
+    task: String,
+    capability: Option<String>,
+    inputs: Value,
+    outputs: Value,
+    artifacts: Vec<Artifact>,
+    priority: u8,
+    resource_request: Option<Value>,
+    approvals_required: Vec<String>,
+    created_at: Timestamp,
+    deadline_at: Option<Timestamp>,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    state: JobState,
+    version: u64,
+    attempt: u32,
+    fence: u64,
+    progress: ProgressView,
+    error: Option<String>,
+    cancel_requested_at: Option<Timestamp>,
+    waiting_for: Vec<String>,
+    trace_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    children: Option<Vec<JobView>>,
+}
+
+/// How far a job is. `fraction` is 0 to 1; units are documents, or children for a coordinator.
+#[derive(Debug, Serialize)]
+struct ProgressView {
+    done: u64,
+    total: u64,
+    beats: u64,
+    note: String,
+    fraction: f64,
+}
+
+impl JobView {
+    /// A job with the states of its descendants, which must stand in `below` (others there are passed
+    /// over). `nested` shows them as `children`.
+    pub(super) fn new(jobs: &Jobs, job: &Job, below: &[Job], nested: bool) -> Self {
+        let own: Vec<&Job> =
+            below.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id)).collect();
+        let waiting = own.iter().filter(|child| !child.state.is_terminal());
+        Self {
+            job_id: job.id.to_string(),
+            run_id: job.run().to_string(),
+            parent_job_id: job.id.parent().map(|parent| parent.to_string()),
+            step: job.id.step().to_owned(),
+            agent: job.card.agent.to_string(),
+            task: job.card.task.clone(),
+            capability: job.card.capability.clone(),
+            inputs: job.card.inputs.0.clone(),
+            outputs: job.outputs.0.clone(),
+            artifacts: job.artifacts.clone(),
+            priority: job.card.priority,
+            resource_request: job.card.resource_request.as_ref().map(|request| request.0.clone()),
+            approvals_required: job.card.approvals_required.clone(),
+            created_at: job.created_at,
+            deadline_at: job.card.deadline_at,
+            started_at: job.started_at,
+            ended_at: job.ended_at,
+            state: job.state,
+            version: job.version,
+            attempt: job.attempt,
+            fence: job.fence,
+            progress: ProgressView::new(jobs, job, &own),
+            error: job.error.clone(),
+            cancel_requested_at: job.cancel.as_ref().map(|wish| wish.at),
+            waiting_for: waiting.map(|child| child.id.to_string()).collect(),
+            trace_id: job.trace.0.to_string(),
+            children: nested.then(|| own.iter().map(|child| Self::new(jobs, child, below, true)).collect()),
+        }
+    }
+}
+
+impl ProgressView {
+    fn new(jobs: &Jobs, job: &Job, children: &[&Job]) -> Self {
+        let progress = jobs.board.progress(&job.id).unwrap_or_default();
+        let (done, total) = if children.is_empty() {
+            (progress.done, progress.total)
+        } else {
+            let ended = children.iter().filter(|child| child.state.is_terminal()).count();
+            (ended as u64, planned_steps(job).max(children.len()) as u64)
+        };
+        let fraction = match (job.state, total) {
+            (JobState::Done, _) => 1.0,
+            (_, 0) => 0.0,
+            #[expect(clippy::cast_precision_loss, reason = "counts of documents, far below 2^52")]
+            (_, total) => (done as f64 / total as f64).min(1.0),
+        };
+        Self { done, total, beats: progress.beats, note: progress.note, fraction }
+    }
+}
+
+fn planned_steps(job: &Job) -> usize {
+    crate::domain::job::plan::find(&job.card.task).map_or(0, |plan| plan.steps.len())
+}
+
+/// An approval in the contract's words.
+pub(super) fn approval(approval: &Approval) -> Value {
+    json!({
+        "approval_id": approval.approval_id,
+        "job_id": approval.job_id,
+        "run_id": approval.run_id,
+        "agent": approval.agent,
+        "action": approval.question,
+        "kind": approval.kind,
+        "detail": approval.action.0,
+        "binding": approval.binding,
+        "status": approval.status,
+        "requested_at": approval.created_at,
+        "decided_at": approval.decided_at,
+        "decided_by": approval.decided_by,
+        "reason": approval.reason,
+    })
+}
