@@ -16,6 +16,10 @@ use crate::skills::SkillError;
 /// Similarity (Dice, of word pairs) from which a text counts as a licence: rewrapped and renamed
 /// copies score above 0.93, a BSD text against its neighbours at most 0.87.
 const MIN_SCORE: f32 = 0.9;
+/// Similarity of the whole text from which no bounds are looked for: nothing else is in it.
+const MIN_WHOLE: f32 = 0.96;
+/// Words that must be left for another search: the shortest licence header has more.
+const MIN_WORDS: usize = 12;
 /// Licence texts looked for in one document: third-party notices repeat the same few.
 const MAX_LICENCES: usize = 6;
 /// Lines compared at once: the longest common licence text (GPL-3.0) has 674.
@@ -58,8 +62,8 @@ pub(super) struct LicenceTexts {
     seen: Mutex<HashMap<blake3::Hash, Found>>,
 }
 
-/// Every licence by name, with all texts it goes by (original, alternates, headers).
-struct Known(Vec<(String, Vec<TextData>)>);
+/// Every text (original, alternates, headers) with the licence it stands for, sorted by that.
+struct Known(Vec<(String, TextData)>);
 
 impl LicenceTexts {
     /// SPDX identifiers and similarities of the licence texts in a document.
@@ -80,15 +84,14 @@ impl LicenceTexts {
     fn known(&self) -> Result<&Known, SkillError> {
         let known = self.known.get_or_init(|| {
             let store = Store::load_inline().map_err(|error| format!("load the SPDX texts: {error:?}"))?;
-            let mut licences: Vec<_> = store
-                .iter()
-                .map(|(name, entry)| {
-                    let texts =
-                        std::iter::once(&entry.original).chain(&entry.alternates).chain(&entry.headers);
-                    (name.clone(), texts.cloned().collect())
-                })
-                .collect();
-            licences.sort_unstable_by(|(a, _): &(String, _), (b, _)| a.cmp(b));
+            let mut licences: Vec<(String, TextData)> = Vec::new();
+            for (name, entry) in store.iter() {
+                let bodies = std::iter::once(&entry.original).chain(&entry.alternates);
+                licences.extend(bodies.map(|text| (of_text(name), text.clone())));
+                licences.extend(entry.headers.iter().map(|text| (name.clone(), text.clone())));
+            }
+            // Stable: the texts of one licence keep the order they have in the store.
+            licences.sort_by(|(a, _), (b, _)| a.cmp(b));
             Ok(Known(licences))
         });
         known.as_ref().map_err(|error| SkillError::Permanent(error.clone()))
@@ -101,8 +104,9 @@ impl Known {
         let mut text = TextData::from(text);
         let mut found: Vec<(String, f32)> = Vec::new();
         for _ in 0..MAX_LICENCES {
-            let Some((name, known)) = self.best(&text) else { break };
-            let (part, score) = text.optimize_bounds(known);
+            let Some((whole, name, known)) = self.best(&text) else { break };
+            let (part, score) =
+                if whole >= MIN_WHOLE { (text.clone(), whole) } else { text.optimize_bounds(known) };
             if score < MIN_SCORE {
                 break;
             }
@@ -114,22 +118,33 @@ impl Known {
                 found.push((name.to_owned(), (score * 100.0).round() / 100.0));
             }
             text = part.white_out();
+            if text.lines().iter().flat_map(|line| line.split_whitespace()).count() < MIN_WORDS {
+                break;
+            }
         }
         found
     }
 
-    fn best(&self, text: &TextData) -> Option<(&str, &TextData)> {
+    fn best(&self, text: &TextData) -> Option<(f32, &str, &TextData)> {
         let mut best: Option<(f32, &str, &TextData)> = None;
-        for (name, texts) in &self.0 {
-            for known in texts {
-                let score = known.match_score(text);
-                if best.is_none_or(|(top, ..)| score > top) {
-                    best = Some((score, name, known));
-                }
+        for (name, known) in &self.0 {
+            let score = known.match_score(text);
+            if best.is_none_or(|(top, ..)| score > top) {
+                best = Some((score, name, known));
             }
         }
-        best.map(|(_, name, known)| (name, known))
+        best
     }
+}
+
+/// The licence that a text alone stands for. The texts of GNU licences do not say whether later
+/// versions are allowed; without that permission it is the version at hand only.
+fn of_text(name: &str) -> String {
+    if !spdx::license_id(name).is_some_and(spdx::LicenseId::is_gnu) {
+        return name.to_owned();
+    }
+    let base = ["-or-later", "-only", "+"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    format!("{base}-only")
 }
 
 /// The lines worth comparing, without comment marks, copyright lines and differences of case and

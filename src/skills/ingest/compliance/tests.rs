@@ -7,6 +7,7 @@ use crate::skills::ingest::formats::{Flag, LicenceHit};
 fn row(doc_id: u32, path: &str, licences: &[&str]) -> AuditRow {
     let hit = |spdx: &&str| LicenceHit { spdx: (*spdx).to_owned(), confidence: 1.0, by: "tag".into() };
     AuditRow {
+        raw_path: String::new(),
         doc_id,
         path: path.to_owned(),
         bytes: 10,
