@@ -21,6 +21,7 @@ pub use book::{JobBook, JobError};
 use super::address_book::AddressBook;
 use crate::domain::ids::{AgentName, JobId, RunId};
 use crate::domain::job::{Job, JobState, Policy};
+use crate::supervision::trace;
 
 /// How jobs are carried out.
 #[derive(Debug, Clone)]
@@ -53,8 +54,15 @@ pub struct Jobs {
 
 impl Jobs {
     /// Hints whoever must act on a job as it now stands: its agent; its parent's agent when it has
-    /// ended; the director it was escalated to.
+    /// ended; the director it was escalated to. The hint continues the job's trace, whoever gives it.
     pub fn hint(&self, job: &Job) {
+        match trace::current() {
+            Some(scope) if scope.context.trace == job.trace.0 => self.hint_here(job),
+            _ => trace::caused_by(job.context(), || self.hint_here(job)),
+        }
+    }
+
+    fn hint_here(&self, job: &Job) {
         match job.state {
             JobState::Blocked => {
                 let director = job.escalated_to.as_ref().unwrap_or(&job.card.agent);

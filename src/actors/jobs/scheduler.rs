@@ -14,6 +14,9 @@ use crate::supervision::{Actor, ActorError, ActorSystem, Address, Context, Messa
 
 /// How often it looks at all active jobs.
 pub const SWEEP: Duration = Duration::from_millis(500);
+/// Every so many sweeps also jobs that seem to be in good hands are looked at: their agents woke with
+/// them, so only a lost hint makes this necessary.
+const FULL_SWEEP_EVERY: u64 = 10;
 /// Roots looked at when runs are closed after a start.
 const ROOTS_TO_CLOSE: usize = 1000;
 /// How long an attempt may take to stop before its agent is killed: a heartbeat and a grace.
@@ -40,6 +43,7 @@ impl Message for SchedulerMessage {
 pub struct Scheduler {
     jobs: Arc<Jobs>,
     system: ActorSystem,
+    sweeps: u64,
 }
 
 impl Scheduler {
@@ -56,17 +60,19 @@ impl Scheduler {
                 tokio::time::sleep(CLOSE_PAUSE).await;
             }
         });
-        Self { jobs, system }
+        Self { jobs, system, sweeps: 0 }
     }
 
-    async fn sweep(&self) -> Result<(), JobError> {
+    async fn sweep(&mut self) -> Result<(), JobError> {
         let now = Timestamp::now();
+        self.sweeps += 1;
+        let full = self.sweeps.is_multiple_of(FULL_SWEEP_EVERY);
         for job in self.jobs.book.active()? {
             if job.card.deadline_at.is_some_and(|deadline| deadline <= now) && job.cancel.is_none() {
                 self.overdue(&job).await?;
             } else if job.cancel.as_ref().is_some_and(|wish| now.since(wish.at) > STOP_GRACE) {
                 self.stop_by_force(&job).await;
-            } else if wants_attention(&job, &self.jobs.board, now) {
+            } else if wants_attention(&job, &self.jobs.board, now, full) {
                 self.jobs.hint(&job);
             }
         }
@@ -113,10 +119,10 @@ impl Scheduler {
 const CLOSE_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether somebody should be told to look at a job.
-fn wants_attention(job: &Job, board: &Board, now: Timestamp) -> bool {
+fn wants_attention(job: &Job, board: &Board, now: Timestamp, full: bool) -> bool {
     match job.state {
         JobState::Queued => job.is_due(now),
-        JobState::Running => job.cancel.is_some() || board.attempt(&job.id).is_none(),
+        JobState::Running => job.cancel.is_some() || (full && board.attempt(&job.id).is_none()),
         JobState::Blocked => true,
         JobState::Paused => board.attempt(&job.id).is_some(),
         _ => false,

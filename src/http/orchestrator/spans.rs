@@ -59,8 +59,8 @@ pub(super) async fn find(
     Ok(answer(&state, spans, limit))
 }
 
-/// The messages of a job: of its whole run for a root, else those that its own span caused. What the
-/// ring has lost by now is read from the file that the run left.
+/// The messages of a job: of its whole run for a root, else those to its agent and to the agents below
+/// it. What the ring has lost by now is read from the file that the run left.
 fn of_job(state: &Orchestrator, id: &JobId) -> ApiResult<Vec<FrozenSpan>> {
     let job = state.jobs.book.get(id)?;
     let mut spans = live(state, |record| record.trace == job.trace.0);
@@ -71,14 +71,9 @@ fn of_job(state: &Orchestrator, id: &JobId) -> ApiResult<Vec<FrozenSpan>> {
     spans.extend(kept.filter(|span| !seen.contains(&span.span_id)));
     spans.sort_by_key(|span| span.queued_at);
     if id.parent().is_some() {
-        let mut within = HashSet::from([job.trace.1]);
-        spans.retain(|span| {
-            let caused = span.parent_span_id.is_some_and(|parent| within.contains(&parent));
-            if caused {
-                within.insert(span.span_id);
-            }
-            caused
-        });
+        let jobs = state.jobs.book.subtree(id)?;
+        let agents: HashSet<&str> = jobs.iter().map(|job| job.card.agent.as_str()).collect();
+        spans.retain(|span| agents.contains(span.to.as_str()));
     }
     Ok(spans)
 }

@@ -30,6 +30,12 @@ pub fn in_scope<F: Future>(scope: Scope, future: F) -> impl Future<Output = F::O
     CURRENT.scope(Cell::new(scope), future)
 }
 
+/// Runs a function under a context, on behalf of whoever runs now: what it sends is caused by it.
+pub fn caused_by<R>(context: TraceContext, function: impl FnOnce() -> R) -> R {
+    let actor = current().map_or(ActorNo::OUTSIDE, |scope| scope.actor);
+    CURRENT.sync_scope(Cell::new(Scope { context, actor }), function)
+}
+
 /// Moves the running task to another scope; without effect outside of [`in_scope`].
 pub(crate) fn set(scope: Scope) {
     // Only a worker calls this, always inside `in_scope`.

@@ -9,6 +9,6 @@ pub mod panics;
 pub mod record;
 pub mod ring;
 
-pub use current::{Scope, current, in_scope};
+pub use current::{Scope, caused_by, current, in_scope};
 pub use record::{ActorNo, Header, Outcome, Record};
 pub use ring::Ring;
