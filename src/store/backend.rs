@@ -4,12 +4,12 @@
 //! faulty one in place of the file and nothing else differs.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Seek as _, Write as _};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
 use redb::{BackendError, Builder, Database, StorageBackend};
@@ -25,6 +25,13 @@ pub(super) const CACHE_BYTES: usize = 16 << 20;
 /// What a write must find free before writes resume after the disk was full: a few batches' worth.
 const PROBE_BYTES: usize = 1 << 20;
 
+/// Time between two attempts to get back to work after a fault: soon enough that freed space is noticed
+/// at once, rare enough that trying costs a full disk nothing.
+const RETRY_AFTER: Duration = Duration::from_millis(250);
+
+/// How much of the file is read and written back at a time.
+const REWRITE_BLOCK_BYTES: usize = 1 << 20;
+
 /// A place where the store's bytes lie.
 pub(super) trait Home: Send + Sync {
     /// The path, for messages.
@@ -38,6 +45,14 @@ pub(super) trait Home: Send + Sync {
 
     /// Whether there is room for some more writes.
     fn probe(&self) -> io::Result<()>;
+
+    /// Writes every byte anew and syncs; for when a sync has failed and the bytes are closed.
+    fn rewrite(&self) -> io::Result<()>;
+
+    /// Time between two attempts to get back to work.
+    fn retry_after(&self) -> Duration {
+        RETRY_AFTER
+    }
 }
 
 /// The store's file.
@@ -71,6 +86,19 @@ impl Home for FileHome {
         let mut file = tempfile::tempfile_in(parent(&self.path))?;
         file.write_all(&vec![0x5a; PROBE_BYTES])?;
         file.sync_data()
+    }
+
+    fn rewrite(&self) -> io::Result<()> {
+        let mut file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        let mut block = vec![0; REWRITE_BLOCK_BYTES];
+        loop {
+            let read = file.read(&mut block)?;
+            if read == 0 {
+                return file.sync_all();
+            }
+            file.seek_relative(-i64::try_from(read).map_err(io::Error::other)?)?;
+            file.write_all(&block[..read])?;
+        }
     }
 }
 
@@ -140,7 +168,7 @@ impl StorageBackend for Metered {
     fn sync_data(&self) -> io::Result<()> {
         let start = Instant::now();
         let synced = self.inner.sync_data();
-        self.counters.synced(start.elapsed());
+        self.counters.synced(start.elapsed(), synced.is_ok());
         synced
     }
 
@@ -174,5 +202,20 @@ impl StorageBackend for Metered {
 
     fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
         self.inner.query_lock_range(start, end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rewriting_leaves_the_bytes_as_they_are() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        let bytes: Vec<u8> = (0..REWRITE_BLOCK_BYTES + 5000).map(|n| (n % 251) as u8).collect();
+        std::fs::write(&path, &bytes).unwrap();
+        FileHome::new(&path).rewrite().unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), bytes);
     }
 }

@@ -2,8 +2,8 @@
 //!
 //! Form, so that redb's byte order is the order of the keys and a tuple can be searched by its first
 //! parts: numbers are big-endian (signed ones with the sign bit flipped); text stands as its UTF-8
-//! at the end of a key; before another part it ends with [`TEXT_END`], and a zero byte within it
-//! (ids have none) is written as [`TEXT_ZERO`], which sorts after every end.
+//! at the end of a key; before another part it ends with `TEXT_END`, and a zero byte within it
+//! (ids have none) is written as `TEXT_ZERO`, which sorts after every end.
 //!
 //! Laws, held by the tests: `a < b` as values exactly if `a < b` as bytes; decoding undoes encoding;
 //! other bytes give an error, never a panic.

@@ -3,7 +3,7 @@
 //! Invariant: reading them never waits for the writer; each is exact by itself, a snapshot of several
 //! may be one commit apart.
 
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Counters since the store was opened.
@@ -42,6 +42,8 @@ pub(super) struct Counters {
     syncs: AtomicU64,
     sync_nanos: AtomicU64,
     reopened: AtomicU64,
+    /// A sync has failed, and the file has not been written anew since.
+    sync_failed: AtomicBool,
 }
 
 impl Counters {
@@ -57,9 +59,20 @@ impl Counters {
         self.largest_batch.fetch_max(operations, Relaxed);
     }
 
-    pub(super) fn synced(&self, took: Duration) {
+    pub(super) fn synced(&self, took: Duration, succeeded: bool) {
+        if !succeeded {
+            self.sync_failed.store(true, Relaxed);
+        }
         self.syncs.fetch_add(1, Relaxed);
         self.sync_nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Relaxed);
+    }
+
+    pub(super) fn sync_has_failed(&self) -> bool {
+        self.sync_failed.load(Relaxed)
+    }
+
+    pub(super) fn rewritten(&self) {
+        self.sync_failed.store(false, Relaxed);
     }
 
     pub(super) fn reopened(&self) {

@@ -3,18 +3,18 @@
 //! redb refuses every write after an error until its file is opened again, which also settles what of
 //! the failed commit counts. So: close, open at once (reads go on with the settled state), then see
 //! whether there is room to write; while there is none, or the file cannot be opened, writes are
-//! refused and the attempt is repeated every [`RETRY_AFTER`].
+//! refused and the attempt is repeated every [`super::backend::Home::retry_after`].
+//!
+//! A failed sync is never just repeated: the kernel may have dropped what it could not write and yet
+//! show it to readers, so the next sync would succeed without it. Hence the whole file is written
+//! anew before it is opened (about a second for 100 MB).
 //!
 //! Invariant: between a fault and a successful attempt no operation is decided.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Shared, StoreError, backend};
-
-/// Time between two attempts: soon enough that freeing space is noticed at once, rare enough that
-/// trying costs a full disk nothing.
-pub(super) const RETRY_AFTER: Duration = Duration::from_millis(250);
 
 /// What is wrong, if anything, and when it was last tried.
 #[derive(Debug, Default)]
@@ -37,7 +37,7 @@ impl Recovery {
 
     /// `Ok` if operations may be decided; tries to get there if it is time to.
     pub(super) fn ready(&mut self, shared: &Shared) -> Result<(), StoreError> {
-        if self.fault.as_ref().is_some_and(|(_, tried)| tried.elapsed() >= RETRY_AFTER) {
+        if self.fault.as_ref().is_some_and(|(_, tried)| tried.elapsed() >= shared.home.retry_after()) {
             self.attempt(shared);
         }
         match &self.fault {
@@ -73,6 +73,10 @@ fn close(shared: &Shared) {
 fn reopen(shared: &Shared) -> Result<(), String> {
     if shared.database.read().is_some() {
         return Ok(());
+    }
+    if shared.counters.sync_has_failed() {
+        shared.home.rewrite().map_err(|error| error.to_string())?;
+        shared.counters.rewritten();
     }
     let database =
         backend::open_database(shared.home.as_ref(), &shared.counters).map_err(|error| error.to_string())?;

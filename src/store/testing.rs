@@ -3,15 +3,20 @@
 //! Invariant: the bytes outlive the database that is opened on them, so that a test can crash it, lose
 //! what was not synced, and look at what the next opening finds.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use redb::{Builder, StorageBackend};
 
 use super::backend::Home;
 use super::{Store, open};
+
+/// A kernel's page, in bytes.
+const PAGE: usize = 4096;
 
 /// What the disk does wrong.
 #[derive(Debug, Default)]
@@ -28,8 +33,12 @@ pub(super) struct Faults {
 
 #[derive(Debug, Default)]
 struct Disk {
+    /// What reads see: the kernel's page cache.
     bytes: Vec<u8>,
+    /// What a power cut leaves.
     synced: Vec<u8>,
+    /// Pages to be written by the next sync. As in a kernel, a failed sync forgets them.
+    dirty: BTreeSet<usize>,
     faults: Faults,
     on_sync: Option<std::sync::mpsc::Sender<()>>,
 }
@@ -103,12 +112,23 @@ impl Home for MemoryHome {
         }
         if std::mem::take(&mut disk.faults.lose_unsynced) {
             disk.bytes = disk.synced.clone();
+            disk.dirty.clear();
         }
         Ok(Box::new(self.clone()))
     }
 
     fn probe(&self) -> io::Result<()> {
         if self.0.lock().faults.full { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    }
+
+    fn rewrite(&self) -> io::Result<()> {
+        let pages = self.0.lock().bytes.len().div_ceil(PAGE);
+        self.0.lock().dirty.extend(0..pages);
+        self.sync_data()
+    }
+
+    fn retry_after(&self) -> Duration {
+        Duration::from_millis(1)
     }
 }
 
@@ -133,13 +153,20 @@ impl StorageBackend for MemoryHome {
             return Err(io::ErrorKind::StorageFull.into());
         }
         disk.bytes.resize(len, 0);
+        disk.dirty.retain(|page| page * PAGE < len);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.0.lock();
+        let dirty = std::mem::take(&mut disk.dirty);
         disk.spend()?;
-        disk.synced = disk.bytes.clone();
+        let Disk { bytes, synced, .. } = &mut *disk;
+        synced.resize(bytes.len(), 0);
+        for page in dirty {
+            let range = page * PAGE..((page + 1) * PAGE).min(bytes.len());
+            synced[range.clone()].copy_from_slice(&bytes[range]);
+        }
         if let Some(on_sync) = &disk.on_sync {
             let _nobody_listens = on_sync.send(());
         }
@@ -152,6 +179,7 @@ impl StorageBackend for MemoryHome {
         disk.spend()?;
         let place = disk.bytes.get_mut(start..start + data.len()).ok_or(io::ErrorKind::UnexpectedEof)?;
         place.copy_from_slice(data);
+        disk.dirty.extend(start / PAGE..(start + data.len()).div_ceil(PAGE));
         Ok(())
     }
 }
@@ -162,7 +190,11 @@ pub(super) fn memory_store() -> (Store, MemoryHome) {
     (open::start(Box::new(home.clone())).unwrap(), home)
 }
 
-/// Runs a future to its end on this thread.
+/// Runs a future to its end on this thread, without tokio's pauses between many ready ones: what is
+/// joined is queued in order and at once.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(tokio::task::unconstrained(future))
 }

@@ -8,7 +8,7 @@
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
 
-use redb::{ReadTransaction, ReadableTable, StorageError, TableError, WriteTransaction};
+use redb::{AccessGuard, ReadTransaction, ReadableTable, StorageError, TableError, WriteTransaction};
 use serde::de::DeserializeOwned;
 
 use super::key::{Key, StartsWith, TextKey};
@@ -16,6 +16,7 @@ use super::table::{Table, definition};
 use super::{StoreError, codec};
 
 type Bytes = (Vec<u8>, Vec<u8>);
+type Guards<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
 
 /// In which direction a range is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -268,10 +269,9 @@ impl Query for InOrder<'_> {
         table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     ) -> Result<Self::Answer, StorageError> {
         let rows = table.range::<&[u8]>(self.ends)?;
-        let owned = |row: Result<
-            (redb::AccessGuard<'_, &[u8]>, redb::AccessGuard<'_, &[u8]>),
-            StorageError,
-        >| { row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec())) };
+        let owned = |row: Result<Guards<'_>, StorageError>| {
+            row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec()))
+        };
         match self.order {
             Order::Ascending => rows.take(self.limit).map(owned).collect(),
             Order::Descending => rows.rev().take(self.limit).map(owned).collect(),

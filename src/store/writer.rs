@@ -23,7 +23,7 @@ use redb::{Durability, WriteTransaction};
 
 use super::error::panic_message;
 use super::operation::{Command, Operation};
-use super::recovery::{RETRY_AFTER, Recovery, unavailable};
+use super::recovery::{Recovery, unavailable};
 use super::{Shared, StoreError, View};
 
 /// Most operations in one commit. At some ten microseconds each a full batch adds about as much as
@@ -119,7 +119,7 @@ impl Writer {
     /// How long to wait for work before there is housekeeping; `None`: there is none.
     fn patience(&self) -> Option<Duration> {
         if self.recovery.is_pending() {
-            return Some(RETRY_AFTER);
+            return Some(self.shared.home.retry_after());
         }
         self.unsettled_since.map(|since| SETTLE_AFTER.saturating_sub(since.elapsed()))
     }

@@ -4,6 +4,8 @@
 //! many tasks and prints each write once it was acknowledged. The parent kills it at a random moment,
 //! reads what it still said, opens the file and compares; then goes on with the same file.
 
+#![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
+
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Write as _};
 use std::path::Path;
