@@ -14,7 +14,7 @@ use super::exit;
 use super::when::{Deadline, Since};
 use crate::config::{Flags, Sources};
 
-/// PAS, the Polyglot Agent Swarm: one daemon, a supervised tree of agents, and jobs for them.
+/// PAS, the Polyglot Agent Swarm: a daemon with a supervised tree of agents.
 #[derive(Debug, Parser)]
 #[command(name = "pas", version, propagate_version = true, disable_help_subcommand = true)]
 pub struct Cli {
@@ -41,10 +41,10 @@ pub struct Global {
     /// Where jobs work and leave artifacts/ [default: .]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Settings")]
     pub workdir: Option<PathBuf>,
-    /// Settings file [default: pas.toml in the workdir, if there]
+    /// Settings file [default: pas.toml in the workdir]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Settings")]
     pub config: Option<PathBuf>,
-    /// Added to every port, so that daemons can share a machine [default: 0]
+    /// Added to every port, for daemons side by side [default: 0]
     #[arg(long, global = true, value_name = "N", help_heading = "Settings")]
     pub port_offset: Option<u16>,
     /// Address the daemon listens on [default: 127.0.0.1]
@@ -79,7 +79,7 @@ pub enum Command {
     Up,
     /// Stop the running daemon and wait until it has ended
     Down,
-    /// Submit a job and watch it to its end; starts a daemon for it if none runs
+    /// Submit a job and watch it; starts a daemon for it if none runs
     Run(Run),
     /// List jobs, newest first
     Jobs(Jobs),

@@ -113,7 +113,7 @@ async fn run(cli: Cli, daemon: Daemon) -> Outcome {
         Command::Doctor => return doctor::examine(screen, config).await,
         _ => {}
     }
-    let context = Context::new(config.map_err(unusable)?, global)?;
+    let context = Context::new(config.map_err(|error| unusable(&error))?, global)?;
     dispatch(&context, command, daemon).await
 }
 
@@ -148,7 +148,7 @@ async fn dispatch(context: &Context, command: Command, daemon: Daemon) -> Outcom
     }
 }
 
-fn unusable(error: ConfigError) -> Failure {
+fn unusable(error: &ConfigError) -> Failure {
     Failure::usage(error.to_string())
 }
 

@@ -62,7 +62,7 @@ pub(super) async fn examine(screen: Screen, config: Result<Config, ConfigError>)
     let mut checks = vec![settings(&config)];
     let config = match config {
         Ok(config) => config,
-        Err(_) => Config::load(&Sources::default()).map_err(super::unusable)?,
+        Err(_) => Config::load(&Sources::default()).map_err(|error| super::unusable(&error))?,
     };
     let client = Client::new(&config)?;
     let is_up = client.is_up().await;

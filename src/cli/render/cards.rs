@@ -12,6 +12,8 @@ use crate::domain::time::Timestamp;
 
 /// Columns of the names before values, and of the gap after them.
 const KEYS: usize = 12;
+/// The same for the longer names of an agent's definition.
+const DEFINITION_KEYS: usize = 22;
 
 /// The jobs as a table.
 #[must_use]
@@ -125,12 +127,16 @@ pub fn progress(job: &Job) -> String {
 }
 
 fn pair(key: &str, value: &str, width: usize) -> Vec<String> {
-    let wrapped = wrap(value, width.saturating_sub(KEYS));
+    pair_at(KEYS, key, value, width)
+}
+
+fn pair_at(margin: usize, key: &str, value: &str, width: usize) -> Vec<String> {
+    let wrapped = wrap(value, width.saturating_sub(margin));
     let keys = std::iter::once(key).chain(std::iter::repeat(""));
     wrapped
         .iter()
         .zip(keys)
-        .map(|(value, key)| fit(&format!("{:KEYS$}{value}", style(key).dim()), width))
+        .map(|(value, key)| fit(&format!("{:margin$}{value}", style(key).dim()), width))
         .collect()
 }
 
@@ -218,7 +224,7 @@ pub fn agents(all: &[Agent], width: usize) -> String {
 #[must_use]
 pub fn agent(agent: &Agent, width: usize) -> String {
     let mut lines = vec![format!("{}  {}", style(&agent.name).bold(), agent.status)];
-    let mut line = |key: &str, value: String| lines.extend(pair(key, &value, width));
+    let mut line = |key: &str, value: String| lines.extend(pair_at(DEFINITION_KEYS, key, &value, width));
     line("role", agent.role.clone());
     line("parent", agent.parent.clone().unwrap_or_else(|| "none (a root)".into()));
     line("can", agent.capabilities.join(", "));
@@ -227,7 +233,7 @@ pub fn agent(agent: &Agent, width: usize) -> String {
     let shown = ["name", "role", "parent", "capabilities", "display_name", "prompt"];
     for (key, value) in agent.definition.iter().filter_map(Value::as_object).flatten() {
         if !shown.contains(&&**key) && !value.is_null() {
-            line(key, format!(" {}", plain(value)));
+            line(key, plain(value));
         }
     }
     lines.join("\n")

@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    fn event(seq: u64, at_ms: i64, event: &str, detail: Value) -> SupervisionEvent {
+    fn event(seq: u64, at_ms: i64, event: &str, detail: &Value) -> SupervisionEvent {
         let at = Timestamp::from_millis(1_795_363_200_000 + at_ms);
         serde_json::from_value(
             json!({"seq": seq, "at": at, "agent": "manager-data", "event": event, "detail": detail}),
@@ -129,14 +129,14 @@ mod tests {
     fn a_restart_is_told_with_its_cause_and_time() {
         let mut news = News::default();
         let told: Vec<_> = [
-            event(1, 0, "started", json!({"incarnation": 1})),
-            event(2, 100, "crashed", json!({"incarnation": 1, "reason": "killed"})),
-            event(3, 103, "restarted", json!({"incarnation": 2, "restarts": 1})),
-            event(4, 200, "crashed", json!({"reason": {"reason": "crashed", "detail": "out of\nbounds"}})),
-            event(5, 203, "restarted", json!({"incarnation": 3})),
-            event(6, 300, "restarted", json!({})),
-            event(7, 400, "hung", json!({"silent_ms": 120_000})),
-            event(8, 500, "invented_later", json!({})),
+            event(1, 0, "started", &json!({"incarnation": 1})),
+            event(2, 100, "crashed", &json!({"incarnation": 1, "reason": "killed"})),
+            event(3, 103, "restarted", &json!({"incarnation": 2, "restarts": 1})),
+            event(4, 200, "crashed", &json!({"reason": {"reason": "crashed", "detail": "out of\nbounds"}})),
+            event(5, 203, "restarted", &json!({"incarnation": 3})),
+            event(6, 300, "restarted", &json!({})),
+            event(7, 400, "hung", &json!({"silent_ms": 120_000})),
+            event(8, 500, "invented_later", &json!({})),
         ]
         .iter()
         .filter_map(|event| news.tell(event))

@@ -12,8 +12,9 @@ use crate::cli::wire::TreeNode;
 
 /// Ending of the names of the agents' supervisors.
 const SUPERVISOR: &str = "-sup";
-/// Columns for names and branches; deeper names are cut.
-const NAMES: usize = 46;
+
+/// Columns of the numbers after it, with their gaps.
+const NUMBERS: usize = 1 + 5 + 1 + 8 + 1 + 5;
 
 /// One line of the tree: a worker with its own supervisor, or any other node.
 struct Line<'a> {
@@ -48,36 +49,40 @@ impl<'a> Line<'a> {
 /// Draws the tree, and below it how many are up.
 #[must_use]
 pub fn draw(root: &TreeNode, width: usize) -> String {
-    let mut lines = vec![style(row("", "LIFE", "RESTARTS", "QUEUE", "", width)).dim().to_string()];
+    let mut rows = vec![["", "LIFE", "RESTARTS", "QUEUE", ""].map(str::to_owned)];
     let mut tally = Tally::default();
-    branch(root, "", "", width, &mut lines, &mut tally);
+    branch(root, "", "", &mut rows, &mut tally);
+    let widest = rows.iter().map(|row| measure_text_width(&row[0])).max().unwrap_or_default();
+    let names = widest.min(width.saturating_sub(NUMBERS));
+    let mut lines: Vec<String> = rows.iter().map(|row| line(row, names, width)).collect();
+    if let Some(titles) = lines.first_mut() {
+        *titles = style(&*titles).dim().to_string();
+    }
     lines.push(String::new());
-    lines.push(tally.sentence());
+    lines.push(fit(&tally.sentence(), width));
     lines.join("\n")
 }
 
-fn branch(node: &TreeNode, own: &str, below: &str, width: usize, lines: &mut Vec<String>, tally: &mut Tally) {
+/// Name, life, restarts, queue, remark.
+type Row = [String; 5];
+
+fn branch(node: &TreeNode, own: &str, below: &str, rows: &mut Vec<Row>, tally: &mut Tally) {
     let line = Line::of(node);
     tally.add(line.node);
-    let status = line.node.status();
-    let name = format!("{}{} {}", style(own).dim(), mark(status), one_line(&line.node.name));
-    let numbers = [line.node.incarnation, line.node.restarts, line.node.queue_depth()];
+    let name = format!("{}{} {}", style(own).dim(), mark(line.node.status()), one_line(&line.node.name));
+    let unless_zero = |number: u64| if number == 0 { String::new() } else { number.to_string() };
     let [life, restarts, queue] =
-        numbers.map(|number| if number == 0 { String::new() } else { number.to_string() });
-    lines.push(row(&name, &life, &restarts, &queue, &line.remark(), width));
+        [line.node.incarnation, line.node.restarts, line.node.queue_depth()].map(unless_zero);
+    rows.push([name, life, restarts, queue, one_line(&line.remark())]);
     for (at, child) in line.below.iter().enumerate() {
         let (turn, pass) = if at + 1 == line.below.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
-        branch(child, &format!("{below}{turn}"), &format!("{below}{pass}"), width, lines, tally);
+        branch(child, &format!("{below}{turn}"), &format!("{below}{pass}"), rows, tally);
     }
 }
 
-fn row(name: &str, life: &str, restarts: &str, queue: &str, remark: &str, width: usize) -> String {
-    let names = NAMES.min(width.saturating_sub(24));
+fn line([name, life, restarts, queue, remark]: &Row, names: usize, width: usize) -> String {
     let name = pad_str(&fit(name, names), names, console::Alignment::Left, None).into_owned();
-    let line = format!("{name} {life:>5} {restarts:>8} {queue:>5}  {}", one_line(remark));
-    let line = fit(line.trim_end(), width);
-    debug_assert!(measure_text_width(&line) <= width);
-    line
+    fit(format!("{name} {life:>5} {restarts:>8} {queue:>5}  {remark}").trim_end(), width)
 }
 
 /// A shape for every phase, so that it can be told without colour.

@@ -1,6 +1,6 @@
 //! A trace as a waterfall: who told whom what, below its cause, with times and a bar in proportion.
 //!
-//! Brothers of one kind that went well are folded into one line (`× 120`), and what they caused with
+//! Brothers of one kind that went well are folded into one line (`120 ×`), and what they caused with
 //! them, so that a trace of ten thousand messages stays readable. What did not go well is never folded.
 
 use std::collections::{HashMap, HashSet};
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use console::{Alignment, measure_text_width, pad_str, style};
 
-use super::{bars, fit, one_line, units, wrap};
+use super::{bars, count, fit, one_line, units, wrap};
 use crate::cli::wire::{Crash, Span};
 use crate::domain::time::Timestamp;
 
@@ -16,6 +16,9 @@ use crate::domain::time::Timestamp;
 const FOLD_FROM: usize = 4;
 /// Deepest indent; deeper spans stand below one another.
 const DEEPEST: usize = 12;
+/// Spans caused deeper than this are put beside one another: a chain of thousands must not exhaust the
+/// stack of those who draw it.
+const DEEPEST_TREE: usize = 200;
 /// Columns of the times and the outcome: start, queue, run, mark.
 const TIMES: usize = 9 + 1 + 8 + 1 + 8 + 1 + 1 + 1;
 /// Columns of the bar, at 80 columns and beyond.
@@ -62,8 +65,9 @@ fn title(id: &str, spans: &[&Span], frame: &Frame) -> String {
     let bad = spans.iter().filter(|span| !matches!(&*span.outcome, "ok" | "open")).count();
     let bad = if bad == 0 { String::new() } else { format!(", {}", style(format!("{bad} not well")).red()) };
     let whole = units::duration(frame.whole);
-    let begun = units::date_time(frame.begin);
-    fit(&format!("{}  {} spans, {whole}, from {begun}{bad}", style(id).bold(), spans.len()), frame.width)
+    let begun = units::clock(frame.begin);
+    let number = count(spans.len(), "span", "spans");
+    fit(&format!("{}  {number}, {whole}, at {begun}{bad}", style(id).bold()), frame.width)
 }
 
 /// The time all bars of a trace are measured by, and the width they have.
@@ -116,25 +120,46 @@ fn forest<'a>(spans: &[&'a Span]) -> Vec<Group<'a>> {
     let mut below: HashMap<&str, Vec<&'a Span>> = HashMap::new();
     let mut sorted = spans.to_vec();
     sorted.sort_by_key(|span| span.queued_at);
-    for span in sorted.iter().copied() {
+    for &span in &sorted {
         match span.parent_span_id.as_deref().filter(|id| ids.contains(id) && *id != span.span_id) {
             Some(parent) => below.entry(parent).or_default().push(span),
             None => roots.push(span),
         }
     }
-    let mut forest: Vec<Group<'a>> = roots.into_iter().map(|root| grow(root, &mut below)).collect();
-    for span in sorted {
-        if below.contains_key(&*span.span_id) {
-            forest.push(grow(span, &mut below));
-        }
+    // Last, so that they are roots only when nothing else has led to them: the spans of circles.
+    roots.extend(sorted);
+    let mut placed = HashSet::new();
+    let mut forest = Vec::new();
+    for root in roots {
+        forest.extend(grow(root, &below, &mut placed, 0));
     }
     forest
 }
 
-/// Takes every span's children out of the map as it goes, so that it ends whatever the data says.
-fn grow<'a>(span: &'a Span, below: &mut HashMap<&str, Vec<&'a Span>>) -> Group<'a> {
-    let children = below.remove(&*span.span_id).unwrap_or_default();
-    Group { spans: vec![span], below: children.into_iter().map(|child| grow(child, below)).collect() }
+/// A span with what it caused; nothing when it has its place already, so that circles end.
+fn grow<'a>(
+    span: &'a Span,
+    below: &HashMap<&str, Vec<&'a Span>>,
+    placed: &mut HashSet<&'a str>,
+    depth: usize,
+) -> Vec<Group<'a>> {
+    if !placed.insert(&span.span_id) {
+        return Vec::new();
+    }
+    let children = below.get(&*span.span_id).map(Vec::as_slice).unwrap_or_default();
+    if depth < DEEPEST_TREE {
+        let below = children.iter().flat_map(|child| grow(child, below, placed, depth + 1)).collect();
+        return vec![Group { spans: vec![span], below }];
+    }
+    let mut flat = vec![Group { spans: vec![span], below: Vec::new() }];
+    let mut waiting: Vec<&'a Span> = children.to_vec();
+    while let Some(next) = waiting.pop() {
+        if placed.insert(&next.span_id) {
+            flat.push(Group { spans: vec![next], below: Vec::new() });
+            waiting.extend(below.get(&*next.span_id).into_iter().flatten());
+        }
+    }
+    flat
 }
 
 /// Puts like brothers that went well together, level by level.
@@ -195,9 +220,9 @@ fn draw_group(
     // The sender is mostly the one in the line above; then an arrow says as much.
     let from =
         if above == Some(&*first.from) { String::new() } else { format!("{} ", one_line(&first.from)) };
-    let times = if group.spans.len() > 1 { format!(" × {}", group.spans.len()) } else { String::new() };
+    let times = if group.spans.len() > 1 { format!("{} × ", group.spans.len()) } else { String::new() };
     let indent = "  ".repeat(depth.min(DEEPEST));
-    let label = format!("{indent}{from}→ {to} {}{}", style(kind).cyan(), style(times).bold());
+    let label = format!("{indent}{}{from}→ {to} {}", style(times).bold(), style(kind).cyan());
     let sum = |of: fn(&Span) -> Option<u64>| {
         let known: Vec<u64> = group.spans.iter().filter_map(|span| of(span)).collect();
         (!known.is_empty()).then(|| units::duration(Duration::from_micros(known.iter().sum())))
@@ -323,6 +348,14 @@ mod tests {
         ];
         let drawn = draw(&spans, &[], 80);
         assert_eq!(console::strip_ansi_codes(&drawn).lines().count(), 2 + 3, "{drawn}");
+    }
+
+    #[test]
+    fn a_chain_of_thousands_is_drawn() {
+        let kind = |id: u32| if id.is_multiple_of(2) { ("a", "b") } else { ("b", "a") };
+        let spans: Vec<Span> =
+            (1..=5_000).map(|id| span(id, Some(id - 1), kind(id), 0, 1, "error")).collect();
+        assert_eq!(draw(&spans, &[], 80).lines().count(), 2 + 5_000);
     }
 
     proptest! {

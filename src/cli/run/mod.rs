@@ -59,7 +59,7 @@ async fn submit(context: &Context, args: &Run, card: &Value, stays: bool) -> Out
         return Ok(Exit::Done);
     }
     let mut display = Display::new(context.screen, &job.job_id);
-    let ended = Watch::new(context, job).to_the_end(&mut display).await;
+    let ended = Watch::new(context, job).follow(&mut display).await;
     display.clear();
     match ended? {
         Ended::Terminal(job) => {

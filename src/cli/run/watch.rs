@@ -67,7 +67,7 @@ impl<'a> Watch<'a> {
     }
 
     /// Watches until the job has ended, or Ctrl-C came twice.
-    pub(super) async fn to_the_end(mut self, display: &mut Display) -> Result<Ended, Failure> {
+    pub(super) async fn follow(mut self, display: &mut Display) -> Result<Ended, Failure> {
         let mut interrupt: Interrupt = Box::pin(tokio::signal::ctrl_c());
         let mut is_cancelling = false;
         loop {
