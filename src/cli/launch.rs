@@ -24,6 +24,8 @@ use super::exit::{Exit, Failure};
 const START: Duration = Duration::from_secs(20);
 /// Beyond the grace for requests and the deadlines of the tree's children.
 const STOP: Duration = Duration::from_secs(60);
+/// For a request by someone who is leaving.
+const LAST_WORD: Duration = Duration::from_secs(1);
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(25);
 /// Lines of the log shown when a start failed.
@@ -82,13 +84,26 @@ impl Launched {
         }
         client.post(&["shutdown"], &json!({})).await?;
         let deadline = Instant::now() + STOP;
+        let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         while self.ended().is_none() {
             if Instant::now() > deadline {
                 return Err(self.failure("the daemon was asked to stop and goes on"));
             }
-            sleep(LOOK).await;
+            tokio::select! {
+                () = sleep(LOOK) => {}
+                // It has been asked, and stops by itself.
+                _ = &mut interrupt => return Ok(()),
+            }
         }
         Ok(())
+    }
+
+    /// Asks it to stop, without waiting until it has.
+    pub(super) async fn let_go(mut self, client: &Client) {
+        if self.ended().is_none() {
+            // Who leaves at once does not wait for an answer either.
+            let _ = client.post_to(ORCHESTRATOR, &["shutdown"], &json!({}), LAST_WORD).await;
+        }
     }
 
     fn failure(&self, what: &str) -> Failure {

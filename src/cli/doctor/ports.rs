@@ -48,6 +48,8 @@ pub(super) async fn check(config: &Config, client: &Client) -> Vec<Check> {
             )),
         }
     }
+    free.sort_unstable();
+    ours.sort_unstable();
     let list = |ports: &[u16]| ports.iter().map(u16::to_string).collect::<Vec<_>>().join(", ");
     let mut checks = Vec::new();
     if !ours.is_empty() {

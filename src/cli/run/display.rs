@@ -85,9 +85,13 @@ impl Display {
         }
     }
 
-    /// Takes the bars away; the lines stay.
-    pub(super) fn clear(&self) {
+    /// Takes the bars away; the lines stay. Each bar is ended, or it would draw itself once more when dropped.
+    pub(super) fn clear(self) {
         if let Self::Bars(bars) = self {
+            bars.steps
+                .values()
+                .chain([&bars.overall, &bars.supervisor])
+                .for_each(ProgressBar::finish_and_clear);
             drop(bars.all.clear());
         }
     }

@@ -41,6 +41,10 @@ pub(super) async fn run(context: &Context, args: &Run) -> Outcome {
             let (pas, log) = (context.again(), daemon.log.display());
             context.screen.hint(&format!("the daemon goes on (log: {log}); `{pas} down` stops it"));
         }
+        Some(daemon) if outcome == Ok(Exit::Interrupted) => {
+            daemon.let_go(&context.client).await;
+            context.screen.hint("the daemon started for the job has been told to stop");
+        }
         Some(daemon) => {
             let stopped = daemon.stop(&context.client).await;
             // The job's own end says more than trouble with stopping what it ran on.
