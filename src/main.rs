@@ -1,16 +1,24 @@
-//! The `pas` binary.
+//! The `pas` binary: hands the command line to the library, and the daemon to the command line.
 
-use pas::config::{Config, Flags, Sources};
-use pas::daemon::Daemon;
+use std::process::ExitCode;
+
+use pas::cli::daemon::Running;
+use pas::config::Config;
+use pas::daemon::{Daemon, Ended};
 use tokio_util::sync::CancellationToken;
 
-fn main() -> anyhow::Result<()> {
-    tracing_subscriber::fmt().init();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    runtime.block_on(async {
-        let config = Config::load(&Sources::of_process(None, Flags::default()))?;
-        let daemon = Daemon::start(config, CancellationToken::new()).await?;
-        daemon.run().await?;
-        Ok(())
+fn main() -> ExitCode {
+    pas::cli::main(daemon)
+}
+
+/// What `pas up` runs.
+fn daemon(config: Config, shutdown: CancellationToken) -> Running {
+    Box::pin(async move {
+        match Daemon::start(config, shutdown).await?.run().await? {
+            Ended::Asked => Ok(()),
+            Ended::GaveUp => {
+                anyhow::bail!("the root supervisor gave up after too many restarts; the log says why")
+            }
+        }
     })
 }

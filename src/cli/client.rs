@@ -1,0 +1,309 @@
+//! Calls to the daemon over HTTP, with its errors put into words.
+//!
+//! Invariants: every call has a deadline; every mutation carries JSON (the edge demands it) and the
+//! token, if there is one. Failure policy: nothing is tried again by itself; a failure says what was
+//! asked of whom, and what to do.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::time::Duration;
+
+use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::exit::{Exit, Failure};
+use super::wire;
+use crate::config::{Config, Secret};
+
+/// The orchestrator's port without an offset (`contracts/orchestrator.json`).
+pub const ORCHESTRATOR: u16 = 6100;
+/// The page for people (`/docs` of the HMI comes with it); not every daemon has it.
+pub const HMI: u16 = 6101;
+/// The agent router's port without an offset (`contracts/agent-router.json`).
+pub const AGENT_ROUTER: u16 = 6119;
+
+/// The daemon is on this machine or near: no answer to a connect means nobody listens.
+const CONNECT: Duration = Duration::from_secs(2);
+/// For calls that only read or note something down.
+const CALL: Duration = Duration::from_secs(30);
+/// For calls that wait for work to stop or for a whole store to be copied.
+pub const LONG_CALL: Duration = Duration::from_secs(300);
+/// For asking whether someone is there.
+const PROBE: Duration = Duration::from_millis(500);
+/// An error text longer than this is some page, not a sentence.
+const MAX_DETAIL: usize = 2_000;
+
+/// Why a call gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// Nobody listens.
+    #[error("no daemon answers at {0}: start one with `pas up` (or look with `pas doctor`)")]
+    Unreachable(String),
+    /// It listens, but the answer broke off or took too long.
+    #[error("the daemon at {at} gave no whole answer: {reason}")]
+    Broken {
+        /// Its address.
+        at: String,
+        /// What happened.
+        reason: String,
+    },
+    /// It answered with an error.
+    #[error("{detail}")]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// What the daemon says.
+        detail: String,
+    },
+    /// The settings give no address.
+    #[error("the settings give no usable address: {0}")]
+    Address(String),
+}
+
+impl ClientError {
+    /// Whether what was named does not exist. Text that cannot be an id cannot exist either.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        matches!(self, Self::Status { status: StatusCode::NOT_FOUND, .. })
+    }
+
+    const fn exit(&self) -> Exit {
+        match self {
+            Self::Unreachable(_) | Self::Broken { .. } => Exit::Unreachable,
+            Self::Address(_) => Exit::Usage,
+            Self::Status { status, .. } => match *status {
+                StatusCode::NOT_FOUND => Exit::NotFound,
+                StatusCode::BAD_REQUEST
+                | StatusCode::UNAUTHORIZED
+                | StatusCode::FORBIDDEN
+                | StatusCode::CONFLICT
+                | StatusCode::UNPROCESSABLE_ENTITY
+                | StatusCode::TOO_MANY_REQUESTS => Exit::Refused,
+                _ => Exit::Failed,
+            },
+        }
+    }
+}
+
+impl From<ClientError> for Failure {
+    fn from(error: ClientError) -> Self {
+        Self::new(error.exit(), error.to_string())
+    }
+}
+
+/// Calls one daemon.
+#[derive(Debug, Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    host: IpAddr,
+    offset: u16,
+    token: Option<Secret>,
+}
+
+impl Client {
+    /// A client of the daemon that has these settings.
+    ///
+    /// # Errors
+    /// [`ClientError::Address`] when the HTTP client cannot be built.
+    pub fn new(config: &Config) -> Result<Self, ClientError> {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT)
+            .timeout(CALL)
+            .user_agent(concat!("pas-cli/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .map_err(|error| ClientError::Address(error.to_string()))?;
+        let (host, offset) = (reachable(config.http.bind), config.http.port_offset);
+        Ok(Self { http, host, offset, token: config.http.token.clone() })
+    }
+
+    /// The address of a service, by its port without the offset.
+    #[must_use]
+    pub fn address(&self, port: u16) -> String {
+        let port = port.saturating_add(self.offset);
+        match self.host {
+            IpAddr::V4(host) => format!("http://{host}:{port}"),
+            IpAddr::V6(host) => format!("http://[{host}]:{port}"),
+        }
+    }
+
+    /// Reads from the orchestrator; `path` is its segments.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ClientError> {
+        let mut url = self.url(ORCHESTRATOR, path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.answer(ORCHESTRATOR, self.request(Method::GET, url)).await
+    }
+
+    /// Like [`Client::get`], read as a type.
+    ///
+    /// # Errors
+    /// [`Failure`] of the call, or of an answer that is no `T`.
+    pub async fn fetch<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<T, Failure> {
+        wire::read(&self.get(path, query).await?)
+    }
+
+    /// Like [`Client::fetch`], of one field of the answer.
+    ///
+    /// # Errors
+    /// As [`Client::fetch`].
+    pub async fn fetch_field<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        query: &[(&str, String)],
+        field: &str,
+    ) -> Result<T, Failure> {
+        wire::read(&self.get(path, query).await?[field])
+    }
+
+    /// Changes something at the orchestrator.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn post(&self, path: &[&str], body: &Value) -> Result<Value, ClientError> {
+        self.post_to(ORCHESTRATOR, path, body, CALL).await
+    }
+
+    /// Changes something at any service, with a deadline.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn post_to(
+        &self,
+        port: u16,
+        path: &[&str],
+        body: &Value,
+        within: Duration,
+    ) -> Result<Value, ClientError> {
+        let request = self.request(Method::POST, self.url(port, path)?).json(body).timeout(within);
+        self.answer(port, request).await
+    }
+
+    /// Whether the orchestrator says it is well.
+    pub async fn is_up(&self) -> bool {
+        self.identity(ORCHESTRATOR).await.is_some_and(|service| service == "orchestrator")
+    }
+
+    /// The service behind a port, if what listens there is one of PAS's: what its `/` says.
+    pub async fn identity(&self, port: u16) -> Option<String> {
+        let request = self.request(Method::GET, self.url(port, &[]).ok()?).timeout(PROBE);
+        let root = self.answer(port, request).await.ok()?;
+        root["service"].as_str().map(str::to_owned)
+    }
+
+    fn url(&self, port: u16, path: &[&str]) -> Result<Url, ClientError> {
+        let base = self.address(port);
+        let mut url = Url::parse(&base).map_err(|error| ClientError::Address(format!("{base}: {error}")))?;
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.extend(path);
+        }
+        Ok(url)
+    }
+
+    fn request(&self, method: Method, url: Url) -> RequestBuilder {
+        let request = self.http.request(method, url);
+        match &self.token {
+            Some(token) => request.bearer_auth(token.expose()),
+            None => request,
+        }
+    }
+
+    async fn answer(&self, port: u16, request: RequestBuilder) -> Result<Value, ClientError> {
+        let broken = |error: reqwest::Error| self.broken(port, &error);
+        let response = request.send().await.map_err(broken)?;
+        let status = response.status();
+        if !status.is_success() {
+            return Err(ClientError::Status { status, detail: detail_of(response, status).await });
+        }
+        response.json().await.map_err(broken)
+    }
+
+    fn broken(&self, port: u16, error: &reqwest::Error) -> ClientError {
+        let at = self.address(port);
+        if error.is_connect() {
+            return ClientError::Unreachable(at);
+        }
+        let reason = if error.is_timeout() { "it took too long".to_owned() } else { root_cause(error) };
+        ClientError::Broken { at, reason }
+    }
+}
+
+/// An optional reason as a body.
+#[must_use]
+pub fn reason(reason: Option<&String>) -> Value {
+    reason.map_or_else(|| json!({}), |reason| json!({ "reason": reason }))
+}
+
+/// Where to connect to, for a daemon that listens on `bind`.
+fn reachable(bind: IpAddr) -> IpAddr {
+    match bind {
+        IpAddr::V4(any) if any.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(any) if any.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        other => other,
+    }
+}
+
+async fn detail_of(response: Response, status: StatusCode) -> String {
+    let text = response.text().await.unwrap_or_default();
+    let body: Value = serde_json::from_str(&text).unwrap_or_default();
+    sentence(&body["detail"]).unwrap_or_else(|| {
+        let shown: String = text.chars().take(MAX_DETAIL).collect();
+        format!("the daemon answered {status}: {}", shown.trim())
+    })
+}
+
+/// A sentence, or a list of violations as sentences.
+fn sentence(detail: &Value) -> Option<String> {
+    if let Some(text) = detail.as_str() {
+        return Some(text.to_owned());
+    }
+    let word = |part: &Value| part.as_str().map_or_else(|| part.to_string(), str::to_owned);
+    let violation = |item: &Value| {
+        let place: Vec<String> = item["loc"].as_array()?.iter().map(word).collect();
+        Some(format!("{}: {}", place.join("."), item["msg"].as_str()?))
+    };
+    let all: Vec<String> = detail.as_array()?.iter().filter_map(violation).collect();
+    (!all.is_empty()).then(|| all.join("; "))
+}
+
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(below) = cause.source() {
+        cause = below;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn violations_become_sentences() {
+        let detail = json!([
+            {"loc": ["body", "task"], "msg": "this field is required", "type": "missing"},
+            {"loc": ["body", "inputs", 0], "msg": "too long", "type": "x"},
+        ]);
+        assert_eq!(
+            sentence(&detail).as_deref(),
+            Some("body.task: this field is required; body.inputs.0: too long")
+        );
+        assert_eq!(sentence(&json!("no such job")).as_deref(), Some("no such job"));
+        assert_eq!(sentence(&Value::Null), None);
+    }
+
+    #[test]
+    fn a_daemon_on_all_addresses_is_reached_on_loopback() {
+        for (bind, reached) in [("0.0.0.0", "127.0.0.1"), ("::", "::1"), ("10.0.0.7", "10.0.0.7")] {
+            assert_eq!(reachable(bind.parse().unwrap()), reached.parse::<IpAddr>().unwrap());
+        }
+    }
+}

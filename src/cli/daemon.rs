@@ -1,0 +1,89 @@
+//! `pas up` and `pas down`.
+//!
+//! Invariant: the first Ctrl-C or SIGTERM asks the daemon to stop in order; a second one ends the
+//! process at once, which the store survives.
+
+use std::pin::Pin;
+
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::time::SystemTime;
+
+use super::Context;
+use super::exit::{Exit, Failure, Outcome};
+use super::launch;
+use crate::config::{Config, Log, LogFormat};
+
+/// The daemon, as `main` hands it in: runs until it fails or `CancellationToken` asks it to stop.
+pub type Daemon = fn(Config, CancellationToken) -> Running;
+
+/// A daemon that runs.
+pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+
+/// Runs the daemon in the foreground.
+pub async fn up(context: &Context, daemon: Daemon) -> Outcome {
+    log(&context.config.log);
+    let shutdown = CancellationToken::new();
+    let running = daemon(context.config.clone(), shutdown.clone());
+    tokio::pin!(running);
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        () = asked_to_stop() => {
+            context.screen.hint("stopping; once more ends it at once");
+            shutdown.cancel();
+            tokio::select! {
+                ended = &mut running => ended,
+                () = asked_to_stop() => return Ok(Exit::Interrupted),
+            }
+        }
+    };
+    // The alternate form has the whole chain of causes.
+    ended.map(|()| Exit::Done).map_err(|error| Failure::failed(format!("{error:#}")))
+}
+
+/// Stops the running daemon.
+pub async fn down(context: &Context) -> Outcome {
+    let answer = context.client.post(&["shutdown"], &json!({})).await?;
+    launch::wait_until_gone(&context.client, &context.config.store_file()).await?;
+    context.screen.show(&answer, |_| Ok("the daemon has stopped".into()))?;
+    Ok(Exit::Done)
+}
+
+/// Ctrl-C; on Unix SIGTERM and the end of the terminal as well.
+async fn asked_to_stop() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let (Ok(mut term), Ok(mut hangup)) =
+            (signal(SignalKind::terminate()), signal(SignalKind::hangup()))
+        {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = term.recv() => {}
+                _ = hangup.recv() => {}
+            }
+            return;
+        }
+    }
+    // Without signal handlers the system's own way of ending the process is in force.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Log lines on standard error, as `[log]` says; `RUST_LOG`, where set, chooses finer.
+fn log(settings: &Log) {
+    let level = tracing::Level::from(settings.level);
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level.as_str()));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(console::colors_enabled_stderr())
+        .with_timer(SystemTime);
+    // Only a second logger in one process could be refused; then the first one is as good.
+    let _ = match settings.format {
+        LogFormat::Text => lines.try_init(),
+        LogFormat::Json => lines.json().try_init(),
+    };
+}

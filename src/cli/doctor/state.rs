@@ -1,0 +1,105 @@
+//! The store and the user's agents.
+
+use super::Check;
+use crate::cli::render::{count, units};
+use crate::config::Config;
+use crate::store::OpenError;
+use crate::{roster, store};
+
+/// Refusals shown one by one; the others are counted.
+const SHOWN: usize = 3;
+
+/// Whether the store is whole, or held by the daemon.
+pub(super) fn store(config: &Config, is_up: bool) -> Check {
+    let path = config.store_file();
+    let shown = path.display();
+    if !path.exists() {
+        return Check::ok("store", format!("{shown} is not there yet; the first start makes it"));
+    }
+    match store::open::check(&path) {
+        Ok(whole) => {
+            let size = units::bytes(whole.file_bytes);
+            Check::ok(
+                "store",
+                format!("{shown} is whole: {size}, {} rows in {} tables", whole.rows, whole.tables),
+            )
+        }
+        Err(OpenError::AlreadyOpen { .. }) if is_up => {
+            let size = path.metadata().map(|file| units::bytes(file.len())).unwrap_or_default();
+            Check::ok("store", format!("{shown} is open in the running daemon ({size})"))
+        }
+        Err(OpenError::AlreadyOpen { .. }) => Check::fail(
+            "store",
+            format!("{shown} is open in a process that does not answer on this daemon's ports"),
+            "is it a daemon with another --port-offset? Stop it, or use another --data-dir",
+        ),
+        Err(error) => {
+            Check::fail("store", error.to_string(), "`pas up` refuses to start on it; nothing was changed")
+        }
+    }
+}
+
+/// Whether all agent definitions were taken.
+pub(super) fn agents(config: &Config) -> Check {
+    let folder = config.agents.folder.as_deref();
+    let (roster, refusals) = roster::load(folder);
+    let from = folder
+        .map_or_else(|| "built in".to_owned(), |folder| format!("built in and in {}", folder.display()));
+    let saw = format!("{} ({from})", count(roster.len(), "agent", "agents"));
+    if refusals.is_empty() {
+        return Check::ok("agents", saw);
+    }
+    let mut shown: Vec<String> = refusals.iter().take(SHOWN).map(ToString::to_string).collect();
+    if refusals.len() > SHOWN {
+        shown.push(format!("and {} more", refusals.len() - SHOWN));
+    }
+    let refused = count(refusals.len(), "definition", "definitions");
+    Check::warn(
+        "agents",
+        format!("{saw}; {refused} refused: {}", shown.join("; ")),
+        "mend them; the others run",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Health;
+    use super::*;
+    use crate::config::Sources;
+
+    fn config(folder: &std::path::Path) -> Config {
+        let mut config = Config::load(&Sources::default()).unwrap();
+        config.daemon.data_dir = folder.to_owned();
+        config
+    }
+
+    #[test]
+    fn a_store_is_absent_whole_held_or_damaged() {
+        let folder = tempfile::tempdir().unwrap();
+        let config = config(folder.path());
+        assert!(store(&config, false).saw.contains("not there yet"));
+        let open = store::Store::open(config.store_file()).unwrap();
+        assert_eq!(store(&config, true).health, Health::Ok);
+        assert_eq!(store(&config, false).health, Health::Fail);
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        runtime.block_on(open.close()).unwrap();
+        let whole = store(&config, false);
+        assert!(whole.health == Health::Ok && whole.saw.contains("is whole"), "{}", whole.saw);
+        std::fs::write(config.store_file(), "no store at all, but long enough to be read as one".repeat(100))
+            .unwrap();
+        assert_eq!(store(&config, false).health, Health::Fail);
+    }
+
+    #[test]
+    fn refused_definitions_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("broken.md"), "no front matter").unwrap();
+        let mut config = config(folder.path());
+        config.agents.folder = Some(folder.path().to_owned());
+        let check = agents(&config);
+        assert_eq!(check.health, Health::Warn);
+        assert!(check.saw.starts_with("50 agents") && check.saw.contains("broken.md"), "{}", check.saw);
+        config.agents.folder = None;
+        assert_eq!(agents(&config).health, Health::Ok);
+    }
+}

@@ -1,0 +1,134 @@
+//! Completing ids that a person typed in part.
+//!
+//! Invariant: a whole id always means itself; a part means something only when it is unambiguous. The
+//! beginning of a run's id means its root job, although the ids of all its steps begin so too.
+
+use super::client::Client;
+use super::exit::{Exit, Failure};
+use super::wire::{Approval, Job};
+
+/// Jobs looked through for a match; the most that the contract gives at once.
+const NEWEST: &str = "1000";
+/// Candidates named in an error; more don't help to choose.
+const SHOWN: usize = 5;
+
+/// The whole id of a job.
+///
+/// # Errors
+/// No job fits, several do, or the daemon cannot be asked.
+pub(super) async fn job(client: &Client, text: &str) -> Result<String, Failure> {
+    match client.get(&["jobs", text], &[]).await {
+        Ok(_) => return Ok(text.to_owned()),
+        Err(error) if error.is_not_found() || is_no_id(text) => {}
+        Err(error) => return Err(error.into()),
+    }
+    let query = [("roots", "false".to_owned()), ("limit", NEWEST.to_owned())];
+    let jobs: Vec<Job> = client.fetch_field(&["jobs"], &query, "jobs").await?;
+    complete("job", text, jobs.iter().map(|job| job.job_id.as_str()))
+}
+
+/// The whole id of a run.
+///
+/// # Errors
+/// As [`job`].
+pub(super) async fn run(client: &Client, text: &str) -> Result<String, Failure> {
+    let job = job(client, text).await?;
+    Ok(job.split('.').next().unwrap_or_default().to_owned())
+}
+
+/// The whole id of an approval, by its own id or that of the job that waits for it.
+///
+/// # Errors
+/// As [`job`].
+pub(super) async fn approval(client: &Client, text: &str) -> Result<String, Failure> {
+    let query = [("status", "all".to_owned())];
+    let all: Vec<Approval> = client.fetch_field(&["approvals"], &query, "approvals").await?;
+    if let Ok(id) = complete("approval", text, all.iter().map(|approval| approval.approval_id.as_str())) {
+        return Ok(id);
+    }
+    let pending = || all.iter().filter(|approval| approval.status == "pending");
+    let job = complete("approval", text, pending().map(|approval| approval.job_id.as_str()))?;
+    let mut of_job = pending().filter(|approval| approval.job_id == job);
+    match (of_job.next(), of_job.next()) {
+        (Some(only), None) => Ok(only.approval_id.clone()),
+        _ => Err(Failure::usage(format!("`{job}` waits for several approvals; `pas approvals` lists them"))),
+    }
+}
+
+/// The one of `all` that `text` is, or is the beginning or end of.
+///
+/// # Errors
+/// None, or several.
+pub(super) fn complete<'a>(
+    what: &str,
+    text: &str,
+    all: impl Iterator<Item = &'a str>,
+) -> Result<String, Failure> {
+    let mut found: Vec<&str> =
+        all.filter(|id| !text.is_empty() && (id.starts_with(text) || id.ends_with(text))).collect();
+    found.sort_unstable_by_key(|id| (id.len(), *id));
+    found.dedup();
+    let is_below =
+        |id: &str, root: &str| id == root || id.strip_prefix(root).is_some_and(|s| s.starts_with('.'));
+    match found.as_slice() {
+        [] => {
+            Err(Failure::not_found(format!("there is no {what} whose id is `{text}`, or begins or ends so")))
+        }
+        [first, ..] if *first == text || found.iter().all(|id| is_below(id, first)) => {
+            Ok((*first).to_owned())
+        }
+        many => {
+            let shown = many[..many.len().min(SHOWN)].join("\n  ");
+            let more = many.len().saturating_sub(SHOWN);
+            let more = if more > 0 { format!("\n  … and {more} more") } else { String::new() };
+            Err(Failure::new(Exit::Usage, format!("`{text}` fits {} ids:\n  {shown}{more}", many.len())))
+        }
+    }
+}
+
+/// Text the daemon refuses as an id may still be a part of one (a leading `-`, say).
+fn is_no_id(text: &str) -> bool {
+    crate::domain::ids::JobId::new(text).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const IDS: [&str; 5] = [
+        "ingest-k3v9x2m4ab",
+        "ingest-k3v9x2m4ab.data",
+        "ingest-k3v9x2m4ab.data.clean",
+        "ingest-zz9x2m4abq",
+        "ingest-zz9x2m4abq.data",
+    ];
+
+    fn found(text: &str) -> Result<String, Failure> {
+        complete("job", text, IDS.into_iter())
+    }
+
+    #[test]
+    fn whole_ids_beginnings_and_ends_are_completed() {
+        for (text, id) in [
+            ("ingest-k3v9x2m4ab", IDS[0]),
+            ("ingest-k3", IDS[0]),
+            ("k3v9x2m4ab", IDS[0]),
+            ("clean", IDS[2]),
+            ("ingest-k3v9x2m4ab.data", IDS[1]),
+            ("ingest-k3v9x2m4ab.data.c", IDS[2]),
+            ("ingest-zz", IDS[3]),
+        ] {
+            assert_eq!(found(text).as_deref(), Ok(id), "{text}");
+        }
+    }
+
+    #[test]
+    fn several_or_none_are_refused_with_what_there_is() {
+        let many = found("ingest").unwrap_err();
+        assert_eq!(many.exit, Exit::Usage);
+        assert!(many.message.contains("fits 5 ids") && many.message.contains(IDS[3]), "{many}");
+        assert_eq!(found(".data").unwrap_err().exit, Exit::Usage);
+        assert_eq!(found("nothing").unwrap_err().exit, Exit::NotFound);
+        assert_eq!(found("").unwrap_err().exit, Exit::NotFound);
+    }
+}

@@ -1,0 +1,99 @@
+//! `pas jobs`, `pas job` and what steers a job; approvals.
+
+use std::fmt::Write as _;
+
+use serde_json::json;
+
+use clap::ValueEnum as _;
+
+use super::args::{Decide, Jobs, Steer};
+use super::client::{LONG_CALL, ORCHESTRATOR, reason};
+use super::exit::{Exit, Outcome};
+use super::render::{cards, state};
+use super::wire::{self, Approval, CancelProof, Job};
+use super::{Context, ids};
+use crate::domain::time::Timestamp;
+
+/// `pas jobs`.
+pub(super) async fn list(context: &Context, args: &Jobs) -> Outcome {
+    let mut query = vec![("roots", (!args.all).to_string()), ("limit", args.limit.to_string())];
+    if let Some(state) = args.state.and_then(|state| state.to_possible_value()) {
+        query.push(("state", state.get_name().to_owned()));
+    }
+    query.extend(args.agent.clone().map(|agent| ("agent", agent)));
+    let answer = context.client.get(&["jobs"], &query).await?;
+    context.screen.show(&answer, |answer| {
+        let jobs: Vec<Job> = wire::read(&answer["jobs"])?;
+        Ok(cards::jobs(&jobs, Timestamp::now(), context.screen.width()))
+    })?;
+    Ok(Exit::Done)
+}
+
+/// `pas job`.
+pub(super) async fn show(context: &Context, id: &str, tree: bool) -> Outcome {
+    let id = ids::job(&context.client, id).await?;
+    let answer = context.client.get(&["jobs", &id], &[("tree", tree.to_string())]).await?;
+    context.screen.show(&answer, |answer| {
+        Ok(cards::job(&wire::read(answer)?, Timestamp::now(), context.screen.width()))
+    })?;
+    Ok(Exit::Done)
+}
+
+/// `pas cancel`: waits for the proof.
+pub(super) async fn cancel(context: &Context, args: &Steer) -> Outcome {
+    let id = ids::job(&context.client, &args.id).await?;
+    let body = reason(args.reason.as_ref());
+    let answer = context.client.post_to(ORCHESTRATOR, &["jobs", &id, "cancel"], &body, LONG_CALL).await?;
+    context.screen.show(&answer, |answer| {
+        Ok(cards::proof(&wire::read::<CancelProof>(answer)?, context.screen.width()))
+    })?;
+    Ok(Exit::Done)
+}
+
+/// `pas pause`, `pas resume`, `pas retry`.
+pub(super) async fn steer(context: &Context, verb: &str, args: &Steer) -> Outcome {
+    let id = ids::job(&context.client, &args.id).await?;
+    let answer = context.client.post(&["jobs", &id, verb], &reason(args.reason.as_ref())).await?;
+    context.screen.show(&answer, |answer| {
+        let job: Job = wire::read(answer)?;
+        Ok(format!("{}  {}", job.job_id, state(job.state)))
+    })?;
+    Ok(Exit::Done)
+}
+
+/// `pas approvals`.
+pub(super) async fn approvals(context: &Context, all: bool) -> Outcome {
+    let status = if all { "all" } else { "pending" };
+    let answer = context.client.get(&["approvals"], &[("status", status.to_owned())]).await?;
+    context.screen.show(&answer, |answer| {
+        let approvals: Vec<Approval> = wire::read(&answer["approvals"])?;
+        Ok(cards::approvals(&approvals, &context.again(), Timestamp::now(), context.screen.width()))
+    })?;
+    Ok(Exit::Done)
+}
+
+/// `pas approve` and `pas reject`.
+pub(super) async fn decide(context: &Context, decision: &str, args: &Decide) -> Outcome {
+    let id = ids::approval(&context.client, &args.id).await?;
+    let mut body = json!({ "decision": decision });
+    if let Some(reason) = &args.reason {
+        body["reason"] = json!(reason);
+    }
+    if let Some(by) = whoami() {
+        body["by"] = json!(by);
+    }
+    let answer = context.client.post(&["approvals", &id], &body).await?;
+    context.screen.show(&answer, |answer| {
+        let approval: Approval = wire::read(answer)?;
+        let mut text = format!("{}  {}", approval.approval_id, approval.status);
+        // Writing into a string cannot fail.
+        let _ = write!(text, " ({} for {})", approval.action, approval.agent);
+        Ok(text)
+    })?;
+    Ok(Exit::Done)
+}
+
+/// The name for the record, as the system's environment has it.
+fn whoami() -> Option<String> {
+    ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
+}

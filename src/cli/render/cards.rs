@@ -1,0 +1,369 @@
+//! Jobs, approvals, agents, crashes and search hits, as lists and one by one.
+
+use std::time::Duration;
+
+use console::style;
+use serde_json::Value;
+
+use super::table::{Column, draw};
+use super::{count, fit, one_line, state, units, wrap};
+use crate::cli::wire::{Agent, Approval, CancelProof, Crash, Hit, Job};
+use crate::domain::time::Timestamp;
+
+/// Columns of the names before values, and of the gap after them.
+const KEYS: usize = 12;
+/// The same for the longer names of an agent's definition.
+const DEFINITION_KEYS: usize = 22;
+
+/// The jobs as a table.
+#[must_use]
+pub fn jobs(jobs: &[Job], now: Timestamp, width: usize) -> String {
+    if jobs.is_empty() {
+        return "no jobs; submit one with `pas run ingest FOLDER`".into();
+    }
+    let row = |job: &Job| {
+        [
+            job.job_id.clone(),
+            state(job.state),
+            job.agent.clone(),
+            progress(job),
+            units::age(job.created_at, now),
+            took(job, now).map(units::duration).unwrap_or_default(),
+        ]
+    };
+    let columns = [
+        Column::left("JOB"),
+        Column::left("STATE"),
+        Column::left("AGENT"),
+        Column::right("PROGRESS"),
+        Column::right("AGE"),
+        Column::right("TIME"),
+    ];
+    draw(columns, 0, &jobs.iter().map(row).collect::<Vec<_>>(), width)
+}
+
+/// One job, with what it was given and what came out; and, when they are there, those below it.
+#[must_use]
+pub fn job(job: &Job, now: Timestamp, width: usize) -> String {
+    let mut lines = vec![fit(&format!("{}  {}", style(&job.job_id).bold(), state(job.state)), width)];
+    let mut line = |key: &str, value: String| lines.extend(pair(key, &value, width));
+    line("agent", job.agent.clone());
+    line("task", job.task.clone());
+    line("created", units::date_time(job.created_at));
+    if let Some(took) = took(job, now) {
+        line("time", units::duration(took));
+    }
+    if let Some(deadline) = job.deadline_at {
+        line("deadline", units::date_time(deadline));
+    }
+    line("priority", job.priority.to_string());
+    line("attempts", job.attempt.to_string());
+    let note = Some(one_line(&job.progress.note)).filter(|note| !note.is_empty());
+    let parts: Vec<String> =
+        [Some(progress(job)).filter(|p| !p.is_empty()), note].into_iter().flatten().collect();
+    if !parts.is_empty() {
+        line("progress", parts.join(", "));
+    }
+    if let Some(error) = &job.error {
+        line("error", style(one_line(error)).red().to_string());
+    }
+    for (key, value) in [("inputs", &job.inputs), ("outputs", &job.outputs)] {
+        for (name, value) in value.as_object().into_iter().flatten() {
+            line(key, format!("{name} = {}", plain(value)));
+        }
+    }
+    for artifact in &job.artifacts {
+        line("artifact", format!("{}  {}", one_line(&artifact.path), units::bytes(artifact.bytes)));
+    }
+    if !job.children.is_empty() {
+        lines.push(String::new());
+        lines.push(steps(job, now, width));
+    }
+    lines.join("\n")
+}
+
+/// A job and those below it as an indented table.
+#[must_use]
+pub fn steps(root: &Job, now: Timestamp, width: usize) -> String {
+    let depth = |job: &Job| job.job_id.matches('.').count().saturating_sub(root.job_id.matches('.').count());
+    let rows: Vec<_> = root
+        .walk()
+        .map(|job| {
+            let step = if job.step.is_empty() { &job.job_id } else { &job.step };
+            [
+                format!("{}{}", "  ".repeat(depth(job)), one_line(step)),
+                state(job.state),
+                job.agent.clone(),
+                progress(job),
+                took(job, now).map(units::duration).unwrap_or_default(),
+            ]
+        })
+        .collect();
+    let columns = [
+        Column::left("STEP"),
+        Column::left("STATE"),
+        Column::left("AGENT"),
+        Column::right("PROGRESS"),
+        Column::right("TIME"),
+    ];
+    draw(columns, 0, &rows, width)
+}
+
+/// From its start to its end, or to now while it runs.
+#[must_use]
+pub fn took(job: &Job, now: Timestamp) -> Option<Duration> {
+    let end = job.ended_at.or_else(|| (!job.state.is_terminal()).then_some(now))?;
+    job.started_at.map(|start| end.since(start))
+}
+
+/// `120/400`, `120`, or nothing when no unit was counted.
+#[must_use]
+pub fn progress(job: &Job) -> String {
+    match (job.progress.done, job.progress.total) {
+        (0, 0) => String::new(),
+        (done, 0) => done.to_string(),
+        (done, total) => format!("{done}/{total}"),
+    }
+}
+
+fn pair(key: &str, value: &str, width: usize) -> Vec<String> {
+    pair_at(KEYS, key, value, width)
+}
+
+fn pair_at(margin: usize, key: &str, value: &str, width: usize) -> Vec<String> {
+    let wrapped = wrap(value, width.saturating_sub(margin));
+    let keys = std::iter::once(key).chain(std::iter::repeat(""));
+    wrapped
+        .iter()
+        .zip(keys)
+        .map(|(value, key)| fit(&format!("{:margin$}{value}", style(key).dim()), width))
+        .collect()
+}
+
+fn plain(value: &Value) -> String {
+    one_line(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+}
+
+/// What a cancel stopped, and when.
+#[must_use]
+pub fn proof(proof: &CancelProof, width: usize) -> String {
+    let mut lines = Vec::new();
+    for stopped in &proof.cancelled {
+        let when = stopped.stopped_at.map(units::clock).unwrap_or_default();
+        let how =
+            if stopped.how.is_empty() { String::new() } else { format!(", {}", one_line(&stopped.how)) };
+        let was = stopped.state_before.replace('_', " ");
+        let who = &stopped.agent;
+        lines.push(fit(&format!("{when}  ⊘ {}  {who}, was {was}{how}", stopped.job_id), width));
+    }
+    for job in &proof.pending {
+        lines.push(fit(&format!("          … {job}  told, still stopping"), width));
+    }
+    let stopped = count(proof.cancelled.len(), "job", "jobs");
+    let still = if proof.pending.is_empty() {
+        String::new()
+    } else {
+        format!(", {} still stopping", proof.pending.len())
+    };
+    lines.push(format!("{}: {stopped} stopped{still}", proof.job_id));
+    lines.join("\n")
+}
+
+/// What waits for a person, each with the commands that decide it; `pas` is the program with its flags.
+#[must_use]
+pub fn approvals(all: &[Approval], pas: &str, now: Timestamp, width: usize) -> String {
+    if all.is_empty() {
+        return "nothing waits for a decision".into();
+    }
+    let mut lines = Vec::new();
+    for approval in all {
+        let since = units::age(approval.requested_at, now);
+        let title = style(one_line(&approval.approval_id)).bold();
+        lines.push(fit(&format!("{title}  {}, since {since}", approval.status), width));
+        lines.extend(pair("  asks", &format!("{}: {}", approval.agent, one_line(&approval.action)), width));
+        lines.extend(pair("  job", &approval.job_id, width));
+        for (name, value) in approval.detail.as_object().into_iter().flatten() {
+            lines.extend(pair(&format!("  {name}"), &plain(value), width));
+        }
+        if approval.status == "pending" {
+            let id = &approval.approval_id;
+            lines.push(format!("  decide    {pas} approve {id}\n            {pas} reject {id} --reason …"));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The agents as a table.
+#[must_use]
+pub fn agents(all: &[Agent], width: usize) -> String {
+    let row = |agent: &Agent| {
+        [
+            agent.name.clone(),
+            agent.role.clone(),
+            agent.status.clone(),
+            agent.parent.clone().unwrap_or_default(),
+            agent.restarts.to_string(),
+            agent.queue_depth.to_string(),
+            agent.capabilities.join(", "),
+        ]
+    };
+    let columns = [
+        Column::left("AGENT"),
+        Column::left("ROLE"),
+        Column::left("STATUS"),
+        Column::left("PARENT"),
+        Column::right("R"),
+        Column::right("Q"),
+        Column::left("CAN"),
+    ];
+    let table = draw(columns, 6, &all.iter().map(row).collect::<Vec<_>>(), width);
+    format!("{table}\n\n{}; R: restarts, Q: messages that wait", count(all.len(), "agent", "agents"))
+}
+
+/// One agent with its definition.
+#[must_use]
+pub fn agent(agent: &Agent, width: usize) -> String {
+    let mut lines = vec![format!("{}  {}", style(&agent.name).bold(), agent.status)];
+    let mut line = |key: &str, value: String| lines.extend(pair_at(DEFINITION_KEYS, key, &value, width));
+    line("role", agent.role.clone());
+    line("parent", agent.parent.clone().unwrap_or_else(|| "none (a root)".into()));
+    line("can", agent.capabilities.join(", "));
+    line("restarts", agent.restarts.to_string());
+    line("queue", agent.queue_depth.to_string());
+    let shown = ["name", "role", "parent", "capabilities", "display_name", "prompt"];
+    for (key, value) in agent.definition.iter().filter_map(Value::as_object).flatten() {
+        if !shown.contains(&&**key) && !value.is_null() {
+            line(key, plain(value));
+        }
+    }
+    lines.join("\n")
+}
+
+/// The crashes as a table.
+#[must_use]
+pub fn crashes(all: &[Crash], now: Timestamp, width: usize) -> String {
+    if all.is_empty() {
+        return "no crashes".into();
+    }
+    let row = |crash: &Crash| {
+        [
+            crash.id.to_string(),
+            units::age(crash.at, now),
+            crash.agent.clone(),
+            crash.incarnation.to_string(),
+            crash.reason.clone(),
+            one_line(crash.message.as_deref().unwrap_or_default()),
+        ]
+    };
+    let columns = [
+        Column::right("ID"),
+        Column::right("AGE"),
+        Column::left("AGENT"),
+        Column::right("LIFE"),
+        Column::left("WHY"),
+        Column::left("MESSAGE"),
+    ];
+    draw(columns, 5, &all.iter().map(row).collect::<Vec<_>>(), width)
+}
+
+/// Documents that were found, best first.
+#[must_use]
+pub fn hits(all: &[Hit], width: usize) -> String {
+    let mut lines = Vec::new();
+    for (number, hit) in all.iter().enumerate() {
+        let title = hit.title.as_deref().map(one_line).filter(|title| !title.is_empty());
+        let title = title.map(|title| format!("  {title}")).unwrap_or_default();
+        let path = style(one_line(&hit.path)).bold();
+        lines.push(fit(&format!("{:>3}. {path}{title}  ({:.2})", number + 1, hit.score), width));
+        lines.extend(wrap(&one_line(&snippet(&hit.snippet)), width.saturating_sub(5)).iter().map(|line| {
+            let marked = line.replace('\u{e000}', "\u{1b}[1m").replace('\u{e001}', "\u{1b}[22m");
+            let plain = line.replace(['\u{e000}', '\u{e001}'], "");
+            format!("     {}", if console::colors_enabled() { marked } else { plain })
+        }));
+    }
+    lines.join("\n")
+}
+
+/// Escaped HTML as text; `<b>` and `</b>` as private characters, which cannot stand in terminals' text.
+fn snippet(html: &str) -> String {
+    let text =
+        html.replace(['\u{e000}', '\u{e001}'], "").replace("<b>", "\u{e000}").replace("</b>", "\u{e001}");
+    let entities =
+        [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&#x27;", "'"), ("&#39;", "'"), ("&amp;", "&")];
+    entities.iter().fold(text, |text, (entity, character)| text.replace(entity, character))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        Timestamp::from_millis(1_795_363_260_000)
+    }
+
+    fn plain_text(text: &str) -> String {
+        console::strip_ansi_codes(text).into_owned()
+    }
+
+    fn example() -> Job {
+        let schema = crate::http::contract::read("schemas/job_card.json").unwrap();
+        let mut root = schema["examples"][1].clone();
+        root["state"] = json!("running");
+        root["started_at"] = json!("2026-11-22T16:00:01.000Z");
+        root["children"] = json!([schema["examples"][0]]);
+        root["children"][0]["error"] = json!("the folder\nis gone");
+        serde_json::from_value(root).unwrap()
+    }
+
+    #[test]
+    fn jobs_are_listed_and_shown() {
+        let root = example();
+        let shown = [
+            jobs(&[root.clone(), root.children[0].clone()], now(), 80),
+            job(&root, now(), 80),
+            job(&root.children[0], now(), 80),
+            jobs(&[], now(), 80),
+        ];
+        insta::assert_snapshot!(plain_text(&shown.join("\n---\n")));
+    }
+
+    #[test]
+    fn a_cancel_is_proved() {
+        let contract = crate::http::contract::read("orchestrator.json").unwrap();
+        let example = &contract["paths"]["/jobs/{job_id}/cancel"]["post"]["responses"]["202"]["content"]["application/json"]
+            ["example"];
+        let mut value: CancelProof = serde_json::from_value(example.clone()).unwrap();
+        value.pending.push("ingest-7k2mq9x4bz.data.clean".into());
+        insta::assert_snapshot!(plain_text(&proof(&value, 80)));
+    }
+
+    #[test]
+    fn the_contract_s_examples_of_lists_are_drawn() {
+        let contract = crate::http::contract::read("orchestrator.json").unwrap();
+        let example = |path: &str| {
+            contract["paths"][path]["get"]["responses"]["200"]["content"]["application/json"]["example"]
+                .clone()
+        };
+        let read = |path: &str, field: &str| example(path)[field].clone();
+        let shown = [
+            approvals(
+                &serde_json::from_value::<Vec<_>>(read("/approvals", "approvals")).unwrap(),
+                "pas",
+                now(),
+                80,
+            ),
+            agents(&serde_json::from_value::<Vec<_>>(read("/agents", "agents")).unwrap(), 80),
+            agent(&serde_json::from_value(example("/agents/{name}")).unwrap(), 80),
+            crashes(&serde_json::from_value::<Vec<_>>(read("/crashes", "crashes")).unwrap(), now(), 80),
+            hits(&serde_json::from_value::<Vec<_>>(read("/search", "hits")).unwrap(), 80),
+        ];
+        insta::assert_snapshot!(plain_text(&shown.join("\n---\n")));
+    }
+
+    #[test]
+    fn a_snippet_s_escapes_are_undone_once() {
+        assert_eq!(snippet("a &lt;b&gt; &amp;lt; <b>x</b>"), "a <b> &lt; \u{e000}x\u{e001}");
+    }
+}

@@ -1,0 +1,97 @@
+//! From values to text: pure functions, without a daemon or a terminal.
+//!
+//! Invariants: nothing here reads or writes anything; colours go through `console`, which leaves them
+//! out where no terminal reads; every line fits the width it was given, if that is 40 or more. Text of
+//! others (paths, panic messages) is shown on one line, without control characters.
+
+pub mod bars;
+pub mod cards;
+pub mod news;
+pub mod table;
+pub mod tree;
+pub mod units;
+pub mod waterfall;
+
+use console::{StyledObject, style};
+
+use super::wire::JobState;
+
+/// A job's state as a mark of one column; told apart without colour too.
+#[must_use]
+pub fn state_mark(state: JobState) -> StyledObject<&'static str> {
+    match state {
+        JobState::Queued => style("◌").dim(),
+        JobState::Running => style("●").cyan(),
+        JobState::AwaitingApproval => style("?").yellow().bold(),
+        JobState::Blocked => style("◔").yellow(),
+        JobState::Paused => style("‖").yellow(),
+        JobState::Done => style("✔").green(),
+        JobState::Failed => style("✖").red().bold(),
+        JobState::Cancelled => style("⊘").magenta(),
+        JobState::Quarantined => style("☣").red().bold(),
+    }
+}
+
+/// A mark and its word.
+#[must_use]
+pub fn state(state: JobState) -> String {
+    format!("{} {}", state_mark(state), state.word())
+}
+
+/// Text of others on one line: control characters (ANSI sequences among them) become spaces.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    let plain = console::strip_ansi_codes(text);
+    let spaced: String = plain.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    spaced.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// At most `width` columns, with `…` in place of what is left out.
+#[must_use]
+pub fn fit(text: &str, width: usize) -> String {
+    console::truncate_str(text, width, "…").into_owned()
+}
+
+/// `1 job`, `2 jobs`.
+#[must_use]
+pub fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// Text wrapped at spaces to lines of at most `width` columns; longer words stand alone.
+#[must_use]
+pub fn wrap(text: &str, width: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split_whitespace() {
+        let line = lines.last().map_or(0, |line| console::measure_text_width(line));
+        let needed = console::measure_text_width(word);
+        if line > 0 && line + 1 + needed > width {
+            lines.push(String::new());
+        }
+        if let Some(line) = lines.last_mut() {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_of_others_cannot_steer_the_terminal() {
+        assert_eq!(one_line("a\u{1b}[31mred\u{1b}[0m\r\nb\u{7}\tc"), "ared b c");
+    }
+
+    #[test]
+    fn wrapping_keeps_all_words() {
+        let text = "the quick brown fox jumps over an extraordinarily lazy dog";
+        let lines = wrap(text, 12);
+        assert_eq!(lines.join(" "), text);
+        assert!(lines.iter().all(|line| line.len() <= 12 || !line.contains(' ')), "{lines:?}");
+    }
+}

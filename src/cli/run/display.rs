@@ -1,0 +1,180 @@
+//! Progress on standard error: bars on a terminal, lines elsewhere, nothing when quiet.
+
+use std::collections::HashMap;
+
+use console::style;
+use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
+
+use super::outline::{Overall, active, overall};
+use crate::cli::render::{self, fit, one_line};
+use crate::cli::screen::Screen;
+use crate::cli::wire::{Job, Progress};
+
+/// Bars of steps shown at once; more don't fit beside the rest.
+const MOST_BARS: usize = 12;
+/// The overall bar counts in these, as steps are too coarse.
+const UNITS: u64 = 1_000;
+/// Widest notes, so that lines stay within 80 columns.
+const NOTE: usize = 26;
+
+/// Where progress is shown.
+pub(super) enum Display {
+    /// A terminal that is read by a person.
+    Bars(Box<Bars>),
+    /// A file or a pipe: a line for whatever changes.
+    Lines,
+    /// Nobody wants to see it.
+    Silent,
+}
+
+/// The bars of a terminal.
+pub(super) struct Bars {
+    all: MultiProgress,
+    overall: ProgressBar,
+    steps: HashMap<String, ProgressBar>,
+    supervisor: ProgressBar,
+    furthest: f64,
+}
+
+impl Display {
+    pub(super) fn new(screen: Screen, job_id: &str) -> Self {
+        if screen.quiet {
+            return Self::Silent;
+        }
+        if !console::user_attended_stderr() {
+            screen.hint(&format!("{job_id} accepted"));
+            return Self::Lines;
+        }
+        let all = MultiProgress::new();
+        let overall = all.add(ProgressBar::new(UNITS));
+        overall.set_style(layout("{prefix:.bold} {bar:24.cyan/dim} {percent:>3} %  {msg}  {elapsed}"));
+        overall.set_prefix(job_id.to_owned());
+        let supervisor = all.add(ProgressBar::new(1));
+        supervisor.set_style(layout("  supervisor: {msg}"));
+        supervisor.set_message("all agents up, nothing to do");
+        Self::Bars(Box::new(Bars { all, overall, steps: HashMap::new(), supervisor, furthest: 0.0 }))
+    }
+
+    /// The job's newest state.
+    pub(super) fn update(&mut self, root: &Job) {
+        if let Self::Bars(bars) = self {
+            bars.overall(overall(root));
+            bars.steps(&active(root));
+        }
+    }
+
+    /// A line that stays.
+    pub(super) fn line(&self, text: &str) {
+        match self {
+            // A terminal that is gone needs no more lines.
+            Self::Bars(bars) => drop(bars.all.println(text)),
+            Self::Lines => Screen::default().hint(text),
+            Self::Silent => {}
+        }
+    }
+
+    /// What the supervision did.
+    pub(super) fn supervision(&self, sentence: &str) {
+        let line = format!("{} {sentence}", style("supervisor:").for_stderr().yellow());
+        match self {
+            Self::Bars(bars) => {
+                bars.supervisor.set_message(sentence.to_owned());
+                self.line(&line);
+            }
+            _ => self.line(&line),
+        }
+    }
+
+    /// Takes the bars away; the lines stay. Each bar is ended, or it would draw itself once more when dropped.
+    pub(super) fn clear(self) {
+        if let Self::Bars(bars) = self {
+            bars.steps
+                .values()
+                .chain([&bars.overall, &bars.supervisor])
+                .for_each(ProgressBar::finish_and_clear);
+            drop(bars.all.clear());
+        }
+    }
+}
+
+impl Bars {
+    /// A bar that goes back (a coordinator has added steps) would look like lost work.
+    fn overall(&mut self, now: Overall) {
+        self.furthest = self.furthest.max(now.fraction);
+        self.overall.set_position((self.furthest * UNITS as f64) as u64);
+        self.overall.set_message(render::count(now.total, "step", "steps") + &format!(", {} done", now.done));
+    }
+
+    fn steps(&mut self, active: &[&Job]) {
+        let gone = |id: &str| active.iter().all(|job| job.job_id != id);
+        self.steps.retain(|id, bar| {
+            let is_gone = gone(id);
+            if is_gone {
+                bar.finish_and_clear();
+                self.all.remove(bar);
+            }
+            !is_gone
+        });
+        for job in active.iter().take(MOST_BARS) {
+            let bar = self.steps.entry(job.job_id.clone()).or_insert_with(|| {
+                let bar = self.all.insert_before(&self.supervisor, ProgressBar::new(0));
+                bar.set_style(layout("  {prefix:26} {bar:14.green/dim} {msg}"));
+                bar.set_prefix(fit(&format!("{} {}", job.agent, job.step), 26));
+                bar
+            });
+            bar.set_length(job.progress.total.max(1));
+            bar.set_position(job.progress.done.min(job.progress.total));
+            bar.set_message(message(&job.progress));
+        }
+    }
+}
+
+/// `120/400 reading files`
+fn message(progress: &Progress) -> String {
+    let note = fit(&one_line(&progress.note), NOTE);
+    match (progress.done, progress.total) {
+        (0, 0) => note,
+        (done, 0) => format!("{done} {note}"),
+        (done, total) => format!("{done}/{total} {note}"),
+    }
+}
+
+/// The templates are constants and tested; should one be wrong all the same, a plain bar does.
+fn layout(template: &str) -> ProgressStyle {
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉▊▋▌▍▎▏ ")
+}
+
+#[cfg(test)]
+mod tests {
+    use indicatif::{InMemoryTerm, ProgressDrawTarget};
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn bars_come_and_go_with_the_steps() {
+        let term = InMemoryTerm::new(20, 80);
+        let Display::Bars(mut bars) = attended(&term) else { panic!("no bars") };
+        let mut value = crate::cli::run::outline::tests::tree();
+        bars.overall(overall(&serde_json::from_value(value.clone()).unwrap()));
+        let root: Job = serde_json::from_value(value.clone()).unwrap();
+        bars.steps(&active(&root));
+        let during = term.contents();
+        assert!(during.contains("clean") && during.contains("3/10 reading"), "{during}");
+        assert!(during.contains("50 %") && during.contains("3 steps, 1 done"), "{during}");
+        value["children"][0]["children"][1]["state"] = json!("done");
+        let root: Job = serde_json::from_value(value).unwrap();
+        bars.steps(&active(&root));
+        assert!(!term.contents().contains("clean"), "{}", term.contents());
+    }
+
+    fn attended(term: &InMemoryTerm) -> Display {
+        let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
+        let all = MultiProgress::with_draw_target(target);
+        let overall = all.add(ProgressBar::new(UNITS));
+        overall.set_style(layout("{prefix:.bold} {bar:24.cyan/dim} {percent:>3} %  {msg}  {elapsed}"));
+        let supervisor = all.add(ProgressBar::new(1));
+        Display::Bars(Box::new(Bars { all, overall, steps: HashMap::new(), supervisor, furthest: 0.0 }))
+    }
+}

@@ -1,0 +1,92 @@
+//! What a job's tree says about how far it is: pure functions.
+
+use crate::cli::wire::{Job, JobState};
+
+/// How far a whole job is, counted in the steps at its leaves.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Overall {
+    /// Steps that have ended.
+    pub(super) done: usize,
+    /// Steps known so far; coordinators add some as they go.
+    pub(super) total: usize,
+    /// 0 to 1, running steps counted by their own progress.
+    pub(super) fraction: f64,
+}
+
+/// How far the job is.
+pub(super) fn overall(root: &Job) -> Overall {
+    let leaves: Vec<&Job> = root.walk().filter(|job| job.children.is_empty()).collect();
+    let done = leaves.iter().filter(|job| job.state.is_terminal()).count();
+    let part = |job: &&Job| if job.state.is_terminal() { 1.0 } else { job.progress.fraction.clamp(0.0, 1.0) };
+    let sum: f64 = leaves.iter().map(part).sum();
+    Overall { done, total: leaves.len(), fraction: sum / leaves.len().max(1) as f64 }
+}
+
+/// Those who work at this moment: running, and not merely waiting for jobs of their own.
+pub(super) fn active(root: &Job) -> Vec<&Job> {
+    let waits = |job: &Job| job.children.iter().any(|child| !child.state.is_terminal());
+    root.walk().filter(|job| job.state == JobState::Running && !waits(job)).collect()
+}
+
+/// Those who wait for a person.
+pub(super) fn waiting_for_a_person(root: &Job) -> impl Iterator<Item = &Job> {
+    root.walk().filter(|job| job.state == JobState::AwaitingApproval)
+}
+
+/// The findings of the report step: the first `outputs.findings` of the tree, as sentences.
+pub(super) fn findings(root: &Job) -> Vec<String> {
+    let lists = root.walk().filter_map(|job| job.outputs["findings"].as_array());
+    let sentence = |value: &serde_json::Value| {
+        let text = value.as_str().or_else(|| value["text"].as_str());
+        text.map_or_else(|| value.to_string(), str::to_owned)
+    };
+    lists
+        .map(|list| list.iter().map(sentence).collect::<Vec<_>>())
+        .find(|list| !list.is_empty())
+        .unwrap_or_default()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    pub(in crate::cli::run) fn job(id: &str, state: &str, fraction: f64, children: &[Value]) -> Value {
+        let at = "2026-11-22T16:00:00.000Z";
+        let ended = ["done", "failed", "cancelled"].contains(&state).then_some("2026-11-22T16:00:02.480Z");
+        json!({
+            "job_id": id, "run_id": "ingest-x", "step": id.rsplit('.').next(), "agent": format!("agent-{}", id.len()),
+            "task": "t", "created_at": at, "started_at": at, "ended_at": ended, "state": state,
+            "outputs": {}, "progress": {"done": 3, "total": 10, "beats": 1, "note": "reading", "fraction": fraction},
+            "children": children,
+        })
+    }
+
+    pub(in crate::cli::run) fn tree() -> Value {
+        let steps = [
+            job("ingest-x.data.audit", "done", 1.0, &[]),
+            job("ingest-x.data.clean", "running", 0.5, &[]),
+            job("ingest-x.data.push", "awaiting_approval", 0.0, &[]),
+        ];
+        job("ingest-x", "running", 0.0, &[job("ingest-x.data", "running", 0.0, &steps)])
+    }
+
+    #[test]
+    fn coordinators_that_wait_are_not_counted() {
+        let root: Job = serde_json::from_value(tree()).unwrap();
+        assert_eq!(overall(&root), Overall { done: 1, total: 3, fraction: 0.5 });
+        let working: Vec<_> = active(&root).iter().map(|job| &*job.job_id).collect();
+        assert_eq!(working, ["ingest-x.data.clean"]);
+        let asking: Vec<_> = waiting_for_a_person(&root).map(|job| &*job.job_id).collect();
+        assert_eq!(asking, ["ingest-x.data.push"]);
+    }
+
+    #[test]
+    fn findings_are_found_wherever_they_are() {
+        let mut value = tree();
+        value["children"][0]["children"][0]["outputs"] = json!({"findings": ["one", {"text": "two"}, 3]});
+        let root: Job = serde_json::from_value(value).unwrap();
+        assert_eq!(findings(&root), ["one", "two", "3"]);
+    }
+}

@@ -1,0 +1,195 @@
+//! What is told at the end of a job: state, time, findings, where the artifacts are, costs, what next.
+
+use std::path::{Path, PathBuf};
+
+use console::style;
+use serde_json::{Value, json};
+
+use super::outline::findings;
+use crate::cli::Context;
+use crate::cli::client::{HMI, ORCHESTRATOR};
+use crate::cli::exit::Failure;
+use crate::cli::render::{cards, count, one_line, state, units, wrap};
+use crate::cli::wire::{self, Artifact, Job, JobState};
+use crate::domain::time::Timestamp;
+
+/// The artifact a person opens first.
+const REPORT: &str = "report.html";
+/// Columns of the headings at the left.
+const MARGIN: usize = 12;
+
+/// All that the end of a job says.
+struct Summary<'a> {
+    job: &'a Job,
+    run_dir: PathBuf,
+    artifacts: Vec<Artifact>,
+    cost_usd: Option<f64>,
+}
+
+/// Shows it.
+pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<(), Failure> {
+    let client = &context.client;
+    let listed = client.get(&["jobs", &job.job_id, "artifacts"], &[]).await?;
+    let run_dir =
+        listed["run_dir"].as_str().map_or_else(|| format!("artifacts/runs/{}", job.run_id), str::to_owned);
+    // The manifest is written at the very end; a job that failed early has none.
+    let manifest = client.get(&["runs", &job.run_id, "manifest"], &[]).await.unwrap_or_default();
+    let summary = Summary {
+        job,
+        run_dir: context.config.daemon.workdir.join(run_dir),
+        artifacts: artifacts(&manifest, &listed)?,
+        cost_usd: manifest["cost_usd"].as_f64(),
+    };
+    let value = summary.as_json();
+    let hmi = client.identity(HMI).await.map(|_| client.address(HMI)).filter(|_| stays);
+    let next = next(&context.again(), job, stays, &client.address(ORCHESTRATOR), hmi.as_deref());
+    let width = context.screen.width();
+    context.screen.show(&value, |_| Ok(summary.text(width)))?;
+    if !context.screen.json {
+        context.screen.hint(&next);
+    }
+    Ok(())
+}
+
+/// The manifest has the whole run's; without one, the job's own.
+fn artifacts(manifest: &Value, listed: &Value) -> Result<Vec<Artifact>, Failure> {
+    let whole = manifest["artifacts"].as_array().is_some_and(|all| !all.is_empty());
+    let from = if whole { &manifest["artifacts"] } else { &listed["artifacts"] };
+    if from.is_null() { Ok(Vec::new()) } else { wire::read(from) }
+}
+
+impl Summary<'_> {
+    fn report(&self) -> Option<PathBuf> {
+        let is_report =
+            |artifact: &&Artifact| Path::new(&artifact.path).file_name().is_some_and(|n| n == REPORT);
+        self.artifacts.iter().find(is_report).map(|artifact| self.run_dir.join(&artifact.path))
+    }
+
+    fn as_json(&self) -> Value {
+        let job = self.job;
+        let elapsed = cards::took(job, Timestamp::now()).map(|took| took.as_millis());
+        json!({
+            "job_id": job.job_id,
+            "run_id": job.run_id,
+            "state": job.state,
+            "error": job.error,
+            "elapsed_ms": elapsed.and_then(|ms| u64::try_from(ms).ok()),
+            "run_dir": self.run_dir,
+            "report": self.report(),
+            "artifacts": self.artifacts.iter().map(|artifact| &artifact.path).collect::<Vec<_>>(),
+            "findings": findings(job),
+            "cost_usd": self.cost_usd,
+        })
+    }
+
+    fn text(&self, width: usize) -> String {
+        let took = cards::took(self.job, Timestamp::now()).map(units::duration);
+        let took = took.map(|took| format!(" in {took}")).unwrap_or_default();
+        let mut lines = vec![format!("{}  {}{took}", style(&self.job.job_id).bold(), state(self.job.state))];
+        for failed in self.job.walk().filter(|job| job.state != JobState::Done) {
+            let error = failed.error.iter().map(|error| format!("{}: {}", failed.job_id, one_line(error)));
+            lines.extend(error.flat_map(|error| block("error", &error, width)));
+        }
+        let findings = findings(self.job);
+        for (number, finding) in findings.iter().enumerate() {
+            let heading = if number == 0 { "found" } else { "" };
+            lines.extend(block(heading, &one_line(finding), width));
+        }
+        if let Some(report) = self.report() {
+            lines.push(format!("{:MARGIN$}{}", "open first", short(&report).display()));
+        }
+        if !self.artifacts.is_empty() {
+            let files = count(self.artifacts.len(), "artifact", "artifacts");
+            let bytes = units::bytes(self.artifacts.iter().map(|artifact| artifact.bytes).sum());
+            let folder = short(&self.run_dir);
+            lines.push(format!("{:MARGIN$}{files}, {bytes}, in {}", "artifacts", folder.display()));
+        }
+        if let Some(cost) = self.cost_usd {
+            let free = if cost == 0.0 { ": no model was called" } else { "" };
+            lines.push(format!("{:MARGIN$}{cost:.6} USD{free}", "cost"));
+        }
+        lines.join("\n")
+    }
+}
+
+/// A heading and wrapped text beside it.
+fn block(heading: &str, text: &str, width: usize) -> Vec<String> {
+    let headings = std::iter::once(heading).chain(std::iter::repeat(""));
+    let lines = wrap(text, width.saturating_sub(MARGIN));
+    lines.iter().zip(headings).map(|(line, heading)| format!("{heading:MARGIN$}{line}")).collect()
+}
+
+/// Relative to where the person is, when it lies below.
+fn short(path: &Path) -> PathBuf {
+    let here = std::env::current_dir().ok();
+    here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned)).unwrap_or_else(|| path.to_owned())
+}
+
+/// How to look further; the address of the page for people only when it is there.
+fn next(pas: &str, job: &Job, stays: bool, orchestrator: &str, hmi: Option<&str>) -> String {
+    let (id, run) = (&job.job_id, &job.run_id);
+    let mut lines = Vec::new();
+    if !stays {
+        lines.push(format!(
+            "the daemon has been started for this job only; for more: `{pas} up`, and beside it"
+        ));
+    }
+    lines.push(format!("  {pas} job {id} --tree    every step"));
+    lines.push(format!("  {pas} trace --job {id}    who told whom what"));
+    if job.state == JobState::Done {
+        lines.push(format!("  {pas} search --run {run} WORDS    the documents"));
+    } else {
+        lines.push(format!("  {pas} retry {id}    try again"));
+    }
+    lines.push(format!("  {pas} tree    the supervision tree"));
+    lines.push(format!("  {orchestrator}/docs    the same over HTTP"));
+    lines.extend(hmi.map(|address| format!("  {address}    all of it in a browser")));
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn job(state: &str) -> Job {
+        let mut value = crate::cli::run::outline::tests::tree();
+        value["state"] = json!(state);
+        value["ended_at"] = json!("2026-11-22T16:00:12.300Z");
+        value["children"][0]["children"][0]["outputs"]["findings"] = json!([
+            "1,204 documents in 8.2 MB, of which 37 are near-duplicates of others and were set aside",
+            "3 licences occur",
+        ]);
+        if state == "failed" {
+            value["children"][0]["children"][1]["error"] = json!("the folder\nis gone");
+        }
+        serde_json::from_value(value).unwrap()
+    }
+
+    fn artifact(path: &str, bytes: u64) -> Artifact {
+        serde_json::from_value(json!({ "path": path, "bytes": bytes })).unwrap()
+    }
+
+    #[test]
+    fn the_end_of_a_job_says_what_came_out_and_what_next() {
+        let mut shown = Vec::new();
+        for (state, cost_usd) in [("done", Some(0.0)), ("failed", None)] {
+            let job = job(state);
+            let artifacts = vec![artifact("audit.jsonl", 48_211), artifact("report.html", 120_000)];
+            let summary = Summary {
+                job: &job,
+                run_dir: "/srv/pas/artifacts/runs/ingest-x".into(),
+                artifacts,
+                cost_usd,
+            };
+            shown.push(summary.text(80));
+            shown.push(next(
+                "pas --port-offset 1000",
+                &job,
+                state == "failed",
+                "http://127.0.0.1:7100",
+                None,
+            ));
+        }
+        insta::assert_snapshot!(console::strip_ansi_codes(&shown.join("\n---\n")));
+    }
+}

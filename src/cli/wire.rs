@@ -1,0 +1,396 @@
+//! What the daemon answers, as far as the command line shows it.
+//!
+//! Source: `contracts/orchestrator.json` and its schemas. Invariant: reading is lenient (unknown fields
+//! are ignored, optional ones may miss), so that an older `pas` can look at a newer daemon; `--json`
+//! passes answers on as they came, never through these types.
+
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::exit::Failure;
+use crate::domain::time::Timestamp;
+
+/// Reads an answer as `T`.
+///
+/// # Errors
+/// A [`Failure`] that names what could not be read.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
+    T::deserialize(value).map_err(|error| {
+        Failure::failed(format!(
+            "the daemon's answer is not as the contract says ({error}); is it of another version?"
+        ))
+    })
+}
+
+/// Where a job is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the words of the contract")]
+pub enum JobState {
+    Queued,
+    Running,
+    AwaitingApproval,
+    Blocked,
+    Paused,
+    Done,
+    Failed,
+    Cancelled,
+    Quarantined,
+}
+
+impl JobState {
+    /// Whether it stays so for good.
+    #[must_use]
+    pub const fn is_terminal(self) -> bool {
+        matches!(self, Self::Done | Self::Failed | Self::Cancelled | Self::Quarantined)
+    }
+
+    /// Its word, for people.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Queued => "queued",
+            Self::Running => "running",
+            Self::AwaitingApproval => "awaiting approval",
+            Self::Blocked => "blocked",
+            Self::Paused => "paused",
+            Self::Done => "done",
+            Self::Failed => "failed",
+            Self::Cancelled => "cancelled",
+            Self::Quarantined => "quarantined",
+        }
+    }
+}
+
+/// How far a job is.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Progress {
+    /// Units done.
+    #[serde(default)]
+    pub done: u64,
+    /// Units in all; 0 while unknown.
+    #[serde(default)]
+    pub total: u64,
+    /// What is being done.
+    #[serde(default)]
+    pub note: String,
+    /// 0 to 1.
+    #[serde(default)]
+    pub fraction: f64,
+}
+
+/// A job card with its state; with `tree=true` those below it.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Job {
+    /// Its id.
+    pub job_id: String,
+    /// The run it belongs to.
+    #[serde(default)]
+    pub run_id: String,
+    /// Last segment of its id.
+    #[serde(default)]
+    pub step: String,
+    /// Who does it.
+    pub agent: String,
+    /// What is to be done.
+    pub task: String,
+    /// What it was given.
+    #[serde(default)]
+    pub inputs: Value,
+    /// What came out.
+    #[serde(default)]
+    pub outputs: Value,
+    /// Files that came out.
+    #[serde(default)]
+    pub artifacts: Vec<Artifact>,
+    /// 0 to 9.
+    #[serde(default)]
+    pub priority: u8,
+    /// When it was accepted.
+    pub created_at: Timestamp,
+    /// When it must be done.
+    #[serde(default)]
+    pub deadline_at: Option<Timestamp>,
+    /// When it began.
+    #[serde(default)]
+    pub started_at: Option<Timestamp>,
+    /// When it ended.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// Where it is in its life.
+    pub state: JobState,
+    /// Executions begun.
+    #[serde(default)]
+    pub attempt: u32,
+    /// How far it is.
+    #[serde(default)]
+    pub progress: Progress,
+    /// Why it failed.
+    #[serde(default)]
+    pub error: Option<String>,
+    /// Those below it, when asked for.
+    #[serde(default)]
+    pub children: Vec<Job>,
+}
+
+impl Job {
+    /// The job and all below it, parents first.
+    pub fn walk(&self) -> impl Iterator<Item = &Self> {
+        let mut waiting = vec![self];
+        std::iter::from_fn(move || {
+            let next = waiting.pop()?;
+            waiting.extend(next.children.iter().rev());
+            Some(next)
+        })
+    }
+}
+
+/// A file of a run.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Artifact {
+    /// Relative to the run's folder.
+    pub path: String,
+    /// What it is, for people.
+    #[serde(default)]
+    pub kind: String,
+    /// Its size.
+    #[serde(default)]
+    pub bytes: u64,
+}
+
+/// Something that happened to a job.
+#[derive(Debug, Clone, Deserialize)]
+pub struct JobEvent {
+    /// Its number.
+    pub seq: u64,
+    /// To which job.
+    pub job_id: String,
+    /// By whom.
+    pub agent: String,
+    /// What.
+    pub event: String,
+    /// What it adds.
+    #[serde(default)]
+    pub detail: Value,
+}
+
+/// A decision that only a person takes.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Approval {
+    /// Its id.
+    pub approval_id: String,
+    /// The job that waits.
+    pub job_id: String,
+    /// Who asks.
+    pub agent: String,
+    /// For what.
+    pub action: String,
+    /// The particulars.
+    #[serde(default)]
+    pub detail: Value,
+    /// pending, approved or rejected.
+    pub status: String,
+    /// Since when.
+    pub requested_at: Timestamp,
+}
+
+/// One message and its handling.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub struct Span {
+    /// Its trace.
+    pub trace_id: String,
+    /// Itself.
+    pub span_id: String,
+    /// Its cause.
+    #[serde(default)]
+    pub parent_span_id: Option<String>,
+    /// Who sent it.
+    pub from: String,
+    /// Who handled it.
+    pub to: String,
+    /// Kind of the message.
+    pub kind: String,
+    /// When it was sent.
+    pub queued_at: Timestamp,
+    /// When its handling ended.
+    #[serde(default)]
+    pub ended_at: Option<Timestamp>,
+    /// How long it waited, µs.
+    #[serde(default)]
+    pub queue_us: Option<u64>,
+    /// How long it was handled, µs.
+    #[serde(default)]
+    pub run_us: Option<u64>,
+    /// ok, error, crashed, killed, dropped or open.
+    pub outcome: String,
+}
+
+/// An end of an agent that nobody wanted.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Crash {
+    /// Its number.
+    pub id: u64,
+    /// Whose.
+    pub agent: String,
+    /// Which life of the agent ended.
+    pub incarnation: u64,
+    /// panic, error, killed or hung.
+    pub reason: String,
+    /// What the panic or error said.
+    #[serde(default)]
+    pub message: Option<String>,
+    /// file:line:column.
+    #[serde(default)]
+    pub place: Option<String>,
+    /// When.
+    pub at: Timestamp,
+    /// The frozen end of its trace; only when one crash is asked for.
+    #[serde(default)]
+    pub spans: Vec<Span>,
+}
+
+/// A node of the supervision tree. The wire says `status` and `queue_depth`; the supervision's own
+/// picture says `phase` and `mailbox`: both are read.
+#[derive(Debug, Clone, Deserialize)]
+pub struct TreeNode {
+    /// Its name.
+    pub name: String,
+    #[serde(default)]
+    status: Option<String>,
+    #[serde(default)]
+    phase: Option<String>,
+    /// Which start is up.
+    #[serde(default)]
+    pub incarnation: u64,
+    /// Unplanned restarts.
+    #[serde(default)]
+    pub restarts: u64,
+    #[serde(default)]
+    queue_depth: Option<u64>,
+    #[serde(default)]
+    mailbox: Option<Mailbox>,
+    /// Why it ended last.
+    #[serde(default)]
+    pub last_exit: Option<Value>,
+    /// Those it supervises.
+    #[serde(default)]
+    pub children: Vec<TreeNode>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+struct Mailbox {
+    #[serde(default)]
+    depth: u64,
+    #[serde(default)]
+    paused: bool,
+}
+
+impl TreeNode {
+    /// Where it is in its life; `paused` when it is up but its messages are held back.
+    #[must_use]
+    pub fn status(&self) -> &str {
+        let status = self.phase.as_deref().or(self.status.as_deref()).unwrap_or("unknown");
+        let is_paused = self.mailbox.as_ref().is_some_and(|mailbox| mailbox.paused);
+        if is_paused && status == "running" { "paused" } else { status }
+    }
+
+    /// Messages that wait.
+    #[must_use]
+    pub fn queue_depth(&self) -> u64 {
+        self.mailbox.as_ref().map(|mailbox| mailbox.depth).or(self.queue_depth).unwrap_or(0)
+    }
+}
+
+/// An agent in a list.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Agent {
+    /// Its name.
+    pub name: String,
+    /// coord, exec or system.
+    #[serde(default)]
+    pub role: String,
+    /// Its parent.
+    #[serde(default)]
+    pub parent: Option<String>,
+    /// What it can do.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Where it is in its life.
+    #[serde(default)]
+    pub status: String,
+    /// Unplanned restarts.
+    #[serde(default)]
+    pub restarts: u64,
+    /// Messages that wait.
+    #[serde(default)]
+    pub queue_depth: u64,
+    /// What its file says; only when one agent is asked for.
+    #[serde(default)]
+    pub definition: Option<Value>,
+}
+
+/// Something the supervision did.
+#[derive(Debug, Clone, Deserialize)]
+pub struct SupervisionEvent {
+    /// Its number.
+    pub seq: u64,
+    /// When.
+    pub at: Timestamp,
+    /// Whom it concerns.
+    #[serde(alias = "actor")]
+    pub agent: String,
+    /// started, crashed, restarted, hung, …
+    pub event: String,
+    /// What the event adds.
+    #[serde(default)]
+    pub detail: Map<String, Value>,
+}
+
+/// A document that was found.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Hit {
+    /// Its path in the corpus.
+    pub path: String,
+    /// Its title.
+    #[serde(default)]
+    pub title: Option<String>,
+    /// How well it fits.
+    #[serde(default)]
+    pub score: f64,
+    /// Escaped HTML with `<b>` around what was found.
+    #[serde(default)]
+    pub snippet: String,
+}
+
+/// What a cancel stopped.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Stopped {
+    /// The job.
+    pub job_id: String,
+    /// Who worked on it.
+    #[serde(default)]
+    pub agent: String,
+    /// What it did before.
+    #[serde(default)]
+    pub state_before: String,
+    /// When it had stopped.
+    #[serde(default)]
+    pub stopped_at: Option<Timestamp>,
+    /// How.
+    #[serde(default)]
+    pub how: String,
+}
+
+/// The proof of a cancel.
+#[derive(Debug, Clone, Deserialize)]
+pub struct CancelProof {
+    /// The job that was cancelled.
+    pub job_id: String,
+    /// All that has stopped.
+    #[serde(default)]
+    pub cancelled: Vec<Stopped>,
+    /// All that has yet to stop.
+    #[serde(default)]
+    pub pending: Vec<String>,
+}
