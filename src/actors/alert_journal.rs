@@ -55,7 +55,10 @@ impl Journal {
     /// Hands in an alert; never waits.
     pub(super) fn append(&self, alert: &Alert) {
         if self.0.try_send(Entry::Line(Box::new(alert.clone()))).is_err() {
-            tracing::warn!(service = alert.service_id, "an alert is not in its file: too many wait for the disk");
+            tracing::warn!(
+                service = alert.service_id,
+                "an alert is not in its file: too many wait for the disk"
+            );
         }
     }
 

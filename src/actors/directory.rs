@@ -128,8 +128,10 @@ fn status(phase: Phase, vitals: Option<&Vitals>) -> ServiceStatus {
 
 fn entry(roster: &Roster, agent: &AgentDefinition, port_offset: u16, registered_at: Timestamp) -> Service {
     let interval = agent.heartbeat_interval.seconds();
-    let url = port_of(agent, port_offset)
-        .map_or_else(|| format!("internal://agents/{}", agent.name), |port| format!("http://localhost:{port}"));
+    let url = port_of(agent, port_offset).map_or_else(
+        || format!("internal://agents/{}", agent.name),
+        |port| format!("http://localhost:{port}"),
+    );
     Service {
         service_id: agent_service_id(agent.name.as_str()),
         name: agent.name.to_string(),
@@ -158,10 +160,13 @@ fn labels(roster: &Roster, agent: &AgentDefinition, port_offset: u16) -> BTreeMa
         ("children", (!children.is_empty()).then(|| children.join(","))),
         ("models_primary", agent.models.first().cloned()),
         ("port", port_of(agent, port_offset).map(|port| port.to_string())),
-        ("skill", match &agent.behaviour {
-            Behaviour::Native { skill } => Some(skill.to_string()),
-            _ => None,
-        }),
+        (
+            "skill",
+            match &agent.behaviour {
+                Behaviour::Native { skill } => Some(skill.to_string()),
+                _ => None,
+            },
+        ),
     ];
     let always = [
         ("display_name", agent.display_name.clone()),
@@ -212,7 +217,8 @@ mod tests {
     async fn the_fifty_agents_are_there_with_the_contracts_labels() {
         let directory = directory(0);
         assert_eq!(directory.iter().len(), 50);
-        for name in ["tier", "mode", "agent_role", "token_target", "token_hard_max", "cpu_cores", "memory_mb"] {
+        for name in ["tier", "mode", "agent_role", "token_target", "token_hard_max", "cpu_cores", "memory_mb"]
+        {
             assert!(directory.iter().all(|agent| agent.labels.contains_key(name)), "{name}");
         }
         let auditor = directory.get("agent-corpus-auditor").unwrap();

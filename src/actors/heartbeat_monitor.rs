@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
+use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::alert_journal::Journal;
@@ -24,8 +24,8 @@ use crate::domain::time::Timestamp;
 use crate::supervision::liveness::HANG_FACTOR;
 use crate::supervision::policy::ExitReason;
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Happening, Message as ActorMessage,
-    Reply, SupervisionEvent, WorkerOptions,
+    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Happening,
+    Message as ActorMessage, Reply, SupervisionEvent, WorkerOptions,
 };
 
 /// Alerts kept in memory: the most that one `GET /alerts` may ask for; some 300 KiB.
@@ -136,7 +136,8 @@ pub fn spec(
     let (spec, address) = system.worker(name, options, move |context| {
         let next_due = watch::Sender::new(None);
         context.spawn(keep_time(context.address().clone(), registry.clone(), next_due.subscribe(), sweep));
-        context.spawn(listen(context.address().clone(), listened.clone()));
+        // Subscribed before the first agent can fall, as far as this actor is started before them.
+        context.spawn(listen(context.address().clone(), listened.events().subscribe()));
         let state = State {
             registry: registry.clone(),
             journal: Journal::start(&workdir, &context),
@@ -182,8 +183,7 @@ async fn keep_time(
 }
 
 /// Passes on what supervision tells.
-async fn listen(address: Address<Message>, system: ActorSystem) {
-    let mut events = system.events().subscribe();
+async fn listen(address: Address<Message>, mut events: broadcast::Receiver<SupervisionEvent>) {
     loop {
         match events.recv().await {
             Ok(event) if is_about_life(&event.what) => {
@@ -214,8 +214,8 @@ impl State {
         for watched in all {
             let pace = watched.service.pace();
             let id = watched.service.service_id.clone();
-            let watch = self.watches.entry(id).or_insert_with(|| Watch::from_beats(watched.beats));
-            for transition in watch.look(watched.beats, watched.silence, pace) {
+            let watch = self.watches.entry(id).or_insert_with(|| Watch::from_beat(watched.beat));
+            for transition in watch.look(watched.beat, watched.silence, pace) {
                 if transition == Transition::Deregister {
                     self.expire(watched.clone(), context);
                 } else {
@@ -232,7 +232,7 @@ impl State {
         let (registry, address) = (self.registry.clone(), context.address().clone());
         context.spawn(async move {
             let id = watched.service.service_id.clone();
-            let gone = registry.expire(id.clone(), watched.beats).await.unwrap_or_else(|error| {
+            let gone = registry.expire(id.clone(), watched.beat).await.unwrap_or_else(|error| {
                 tracing::warn!(service = id, %error, "a dead service is still registered; trying again");
                 false
             });

@@ -19,7 +19,9 @@ pub enum InvokeError {
     #[error("it has been stopped and takes no calls")]
     Gone,
     /// It ended while it worked on the call; whether that took effect is not known.
-    #[error("it crashed while it worked on the call, and was restarted; whether the call took effect is not known")]
+    #[error(
+        "it crashed while it worked on the call, and was restarted; whether the call took effect is not known"
+    )]
     Crashed,
     /// No answer in time; it may still be worked on.
     #[error("it did not answer in time; it may still work on the call")]

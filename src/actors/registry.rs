@@ -43,10 +43,12 @@ const DEADLINE: Duration = Duration::from_secs(10);
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// The id belongs to another service.
-    #[error("the service id `{0}` is taken; deregister that service first, or choose another id")]
+    #[error("the service id `{0}` is taken; choose another, or none and the registry does")]
     Taken(String),
     /// It is an agent of this daemon.
-    #[error("`{0}` is an agent of this daemon, which keeps its entry itself; it cannot be changed from outside")]
+    #[error(
+        "`{0}` is an agent of this daemon, which keeps its entry itself; it cannot be changed from outside"
+    )]
     Internal(String),
     /// No such service.
     #[error("no service `{0}` is registered; register it (again) with POST /register")]
@@ -87,12 +89,12 @@ pub enum Message {
     },
     /// Forget a service.
     Deregister(String, Reply<Answer<Timestamp>>),
-    /// Forget a service unless it has beaten since its `beats`-th time.
+    /// Forget a service unless it has beaten since.
     Expire {
         /// Which.
         service_id: String,
-        /// Beats it had when it was judged.
-        beats: u64,
+        /// Its last beat when it was judged.
+        beat: u64,
         /// Whether it was forgotten.
         reply: Reply<Answer<bool>>,
     },
@@ -115,8 +117,8 @@ impl ActorMessage for Message {
 pub struct Watched {
     /// Its record.
     pub service: Arc<Service>,
-    /// Beats so far.
-    pub beats: u64,
+    /// The number of its last beat.
+    pub beat: u64,
     /// For how long it has been silent.
     pub silence: Duration,
     /// Its last beat, if one is known.
@@ -165,12 +167,12 @@ impl RegistryHandle {
         self.address.call(DEADLINE, |reply| Message::Deregister(service_id, reply)).await?
     }
 
-    /// Forgets a service that was judged dead at its `beats`-th beat, unless it has beaten since.
+    /// Forgets a service that was judged dead by this last beat, unless it has beaten since.
     ///
     /// # Errors
     /// [`RegistryError`] when it could not be decided.
-    pub async fn expire(&self, service_id: String, beats: u64) -> Answer<bool> {
-        self.address.call(DEADLINE, |reply| Message::Expire { service_id, beats, reply }).await?
+    pub async fn expire(&self, service_id: String, beat: u64) -> Answer<bool> {
+        self.address.call(DEADLINE, |reply| Message::Expire { service_id, beat, reply }).await?
     }
 
     /// What fits a filter, as the JSON body `{"items": […]}`; offers nobody whose time to live is over.
@@ -212,7 +214,7 @@ impl RegistryHandle {
     pub fn watched(&self) -> Vec<Watched> {
         let watched = |entry: &Arc<Entry>| Watched {
             service: Arc::clone(&entry.service),
-            beats: entry.beats,
+            beat: entry.beat,
             silence: entry.silence(),
             last_seen: entry.last_beat,
         };
@@ -280,7 +282,7 @@ impl State {
     async fn register(&self, registration: Registration) -> Answer<Arc<Service>> {
         let id = registration.service_id.clone().unwrap_or_else(new_service_id);
         if self.board.directory.get(&id).is_some() {
-            return Err(RegistryError::Internal(id));
+            return Err(RegistryError::Taken(id));
         }
         let entries = self.board.entries();
         let known = entries.by_id.get(id.as_str());
@@ -290,14 +292,13 @@ impl State {
         if known.is_none() && entries.by_id.len() >= MAX_SERVICES {
             return Err(RegistryError::Full);
         }
-        let beats = known.map_or(1, |entry| entry.beats + 1);
         let service = registration.into_service(id, Timestamp::now());
         self.save(vec![service.clone()]).await?;
         let service = Arc::new(service);
         self.put(Entry {
             service: Arc::clone(&service),
             life: Life::default(),
-            beats,
+            beat: self.board.next_beat(),
             last_beat: Some(service.registered_at),
             silent_from: Instant::now(),
         });
@@ -316,7 +317,7 @@ impl State {
         self.put(Entry {
             service: Arc::clone(&entry.service),
             life: Life::from(beat),
-            beats: entry.beats + 1,
+            beat: self.board.next_beat(),
             last_beat: Some(now),
             silent_from: Instant::now(),
         });
@@ -356,10 +357,9 @@ impl State {
         Ok(Timestamp::now())
     }
 
-    async fn expire(&self, service_id: String, beats: u64) -> Answer<bool> {
-        let is_dead = |entry: &Arc<Entry>| {
-            entry.beats == beats && has_lapsed(entry.service.pace(), entry.silence())
-        };
+    async fn expire(&self, service_id: String, beat: u64) -> Answer<bool> {
+        let is_dead =
+            |entry: &Arc<Entry>| entry.beat == beat && has_lapsed(entry.service.pace(), entry.silence());
         if !self.board.entries().by_id.get(service_id.as_str()).is_some_and(is_dead) {
             return Ok(false);
         }
@@ -374,7 +374,9 @@ impl State {
 
     async fn remove(&self, service_id: String) -> Answer<()> {
         let id = service_id.clone();
-        self.store.write(move |_| Ok::<_, RegistryError>((Changes::none().delete(&SERVICES, &id), ()))).await?;
+        self.store
+            .write(move |_| Ok::<_, RegistryError>((Changes::none().delete(&SERVICES, &id), ())))
+            .await?;
         self.board.publish(|entries| drop(entries.remove(service_id.as_str())));
         Ok(())
     }
@@ -388,7 +390,7 @@ impl State {
 /// A service known from before the start: not heard of yet, and not judged for one time to live.
 fn remembered(service: Service) -> Entry {
     let silent_from = Instant::now() + service.pace().grace();
-    Entry { service: Arc::new(service), life: Life::default(), beats: 0, last_beat: None, silent_from }
+    Entry { service: Arc::new(service), life: Life::default(), beat: 0, last_beat: None, silent_from }
 }
 
 /// Passes an answer on, unless nobody knows what became of the write: then this incarnation ends.
@@ -404,12 +406,16 @@ impl Actor for State {
 
     async fn handle(&mut self, message: Message, _: &Context<Message>) -> Result<(), ActorError> {
         match message {
-            Message::Register(registration, reply) => reply.send(settled(self.register(*registration).await)?),
+            Message::Register(registration, reply) => {
+                reply.send(settled(self.register(*registration).await)?)
+            }
             Message::Heartbeat(beat, reply) => reply.send(self.heartbeat(beat)),
-            Message::Promote { name, from, to, reply } => reply.send(settled(self.promote(name, from, to).await)?),
+            Message::Promote { name, from, to, reply } => {
+                reply.send(settled(self.promote(name, from, to).await)?)
+            }
             Message::Deregister(id, reply) => reply.send(settled(self.deregister(id).await)?),
-            Message::Expire { service_id, beats, reply } => {
-                reply.send(settled(self.expire(service_id, beats).await)?);
+            Message::Expire { service_id, beat, reply } => {
+                reply.send(settled(self.expire(service_id, beat).await)?);
             }
         }
         Ok(())

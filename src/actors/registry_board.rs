@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -31,8 +32,8 @@ pub const MAX_BODIES: usize = 64;
 pub(super) struct Entry {
     pub(super) service: Arc<Service>,
     pub(super) life: Life,
-    /// Beats so far, the registration included; tells a monitor that one came.
-    pub(super) beats: u64,
+    /// The number of its last beat, unique in the process: tells a monitor that one came.
+    pub(super) beat: u64,
     /// `None` until the first beat after a restart of the daemon.
     pub(super) last_beat: Option<Timestamp>,
     /// What silence is counted from; ahead of now while the grace after a restart lasts.
@@ -155,12 +156,13 @@ pub(super) struct Board {
     pub(super) directory: Directory,
     bodies: RwLock<HashMap<Filter, Arc<Body>>>,
     membership: watch::Sender<u64>,
+    beats: AtomicU64,
 }
 
 impl Board {
     pub(super) fn new(directory: Directory) -> Self {
         let (entries, bodies) = (ArcSwap::default(), RwLock::default());
-        Self { entries, directory, bodies, membership: watch::Sender::new(0) }
+        Self { entries, directory, bodies, membership: watch::Sender::new(0), beats: AtomicU64::new(1) }
     }
 
     pub(super) fn entries(&self) -> Arc<Entries> {
@@ -170,6 +172,11 @@ impl Board {
     /// Changes whenever a service came or went.
     pub(super) fn membership(&self) -> watch::Receiver<u64> {
         self.membership.subscribe()
+    }
+
+    /// The number of a beat that comes now.
+    pub(super) fn next_beat(&self) -> u64 {
+        self.beats.fetch_add(1, Ordering::Relaxed)
     }
 
     /// Publishes the next picture. Only the actor calls it, one message at a time.

@@ -166,15 +166,15 @@ impl Transition {
 /// What has been told of one service so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Watch {
-    beats: u64,
+    beat: u64,
     told: u32,
 }
 
 impl Watch {
-    /// A watch that begins with a service of so many beats.
+    /// A watch that begins with this last beat, whatever number names it.
     #[must_use]
-    pub fn from_beats(beats: u64) -> Self {
-        Self { beats, told: 0 }
+    pub fn from_beat(beat: u64) -> Self {
+        Self { beat, told: 0 }
     }
 
     /// Makes the third step due again: it could not be carried out.
@@ -182,12 +182,12 @@ impl Watch {
         self.told = self.told.min(MISSES_DOWN);
     }
 
-    /// Looks at a service that has beaten `beats` times and been silent since: the steps that are due,
+    /// Looks at a service whose last beat is `beat` and that was silent since: the steps that are due,
     /// in order, each once, also when several became due since the last look.
-    pub fn look(&mut self, beats: u64, silence: Duration, pace: Pace) -> Vec<Transition> {
+    pub fn look(&mut self, beat: u64, silence: Duration, pace: Pace) -> Vec<Transition> {
         let mut due = Vec::new();
-        if beats != self.beats {
-            self.beats = beats;
+        if beat != self.beat {
+            self.beat = beat;
             let told = std::mem::take(&mut self.told);
             if told >= MISSES_DOWN {
                 due.push(Transition::Restored(told));
@@ -246,7 +246,7 @@ mod tests {
     fn the_steps_come_in_order_and_a_beat_after_down_restores() {
         use Transition::{Deregister, Down, Restored, Warning};
         let pace = Pace::new(60, 90);
-        let mut watch = Watch::from_beats(1);
+        let mut watch = Watch::from_beat(1);
         assert_eq!(watch.look(1, s(59), pace), []);
         assert_eq!(watch.look(1, s(70), pace), [Warning]);
         assert_eq!(watch.look(1, s(80), pace), []);

@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn a_request_id_cannot_leave_its_folder() {
-        for id in ["", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd", ".hidden", "-rf", "a\0", "ä", "C:x"] {
+        for id in ["", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd", ".hidden", "-rf", "a\0", "ä", "C:x"]
+        {
             assert!(FileRequestId::new(id).is_err(), "{id:?}");
         }
         assert!(FileRequestId::new(&"a".repeat(101)).is_err());

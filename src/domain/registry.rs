@@ -357,7 +357,11 @@ mod tests {
         let (service, ok) = (service(), ServiceStatus::Ok);
         let fits = |filter: Filter| filter.fits(&service, ok);
         assert!(fits(Filter::default()));
-        assert!(fits(Filter { cap: Some("lint".into()), kind: Some(ServiceType::Tool), ..Filter::default() }));
+        assert!(fits(Filter {
+            cap: Some("lint".into()),
+            kind: Some(ServiceType::Tool),
+            ..Filter::default()
+        }));
         assert!(!fits(Filter { cap: Some("lin".into()), ..Filter::default() }));
         assert!(!fits(Filter { role: Some(ServiceRole::Production), ..Filter::default() }));
         assert!(!fits(Filter { status: Some(ServiceStatus::Down), ..Filter::default() }));

@@ -4,13 +4,13 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::Response;
 
-use super::trace::Traced;
+use crate::domain::trace::TraceContext;
 use crate::supervision::trace::{ActorNo, Scope, in_scope};
 
 /// A layer for every service's router (`axum::middleware::from_fn`).
 pub async fn scope(request: Request, next: Next) -> Response {
-    match request.extensions().get::<Traced>().copied() {
-        Some(Traced(context)) => {
+    match request.extensions().get::<TraceContext>().copied() {
+        Some(context) => {
             in_scope(Scope { context, actor: ActorNo::OUTSIDE }, next.run(request)).await
         }
         None => next.run(request).await,
