@@ -142,7 +142,7 @@ pub struct Counts {
 
 /// A serialised answer and how long it holds.
 #[derive(Debug)]
-struct Body {
+pub(super) struct Body {
     bytes: Bytes,
     /// Of the entries and of the tree.
     versions: (u64, u64),
@@ -154,7 +154,7 @@ struct Body {
 pub(super) struct Board {
     entries: ArcSwap<Entries>,
     pub(super) directory: Directory,
-    bodies: RwLock<HashMap<Filter, Arc<Body>>>,
+    pub(super) bodies: RwLock<HashMap<Filter, Arc<Body>>>,
     membership: watch::Sender<u64>,
     beats: AtomicU64,
 }
