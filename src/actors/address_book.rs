@@ -2,9 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use serde_json::Value;
 
 use super::agent::AgentMessage;
+use super::invoker::{InvokeError, Invoker};
 use crate::domain::ids::{AgentName, JobId};
+use crate::domain::invocation::Invocation;
 use crate::domain::roster::Roster;
 use crate::supervision::Address;
 
@@ -44,5 +50,23 @@ impl AddressBook {
         if let Some(address) = self.address(agent) {
             let _ = address.cast(AgentMessage::Attend { job: job.clone() });
         }
+    }
+}
+
+impl Invoker for AddressBook {
+    fn invoke(
+        &self,
+        agent: &AgentName,
+        request: Invocation,
+        deadline: Duration,
+    ) -> BoxFuture<'static, Result<Value, InvokeError>> {
+        let address = self.address(agent.as_str()).cloned();
+        Box::pin(async move {
+            let address = address.ok_or(InvokeError::Gone)?;
+            let payload = request.payload;
+            let answer =
+                address.call(deadline, |reply| AgentMessage::Invoke { payload, deadline, reply }).await?;
+            answer.map_err(InvokeError::Refused)
+        })
     }
 }

@@ -5,7 +5,15 @@
 
 pub mod address_book;
 pub mod agent;
+pub mod agent_router;
+pub mod alert_journal;
 pub mod crashes;
-
+pub mod directory;
+pub mod file_queue_watcher;
+pub mod heartbeat_monitor;
+pub mod invoker;
 pub mod jobs;
+pub mod mail_folders;
 pub mod otlp;
+pub mod registry;
+mod registry_board;

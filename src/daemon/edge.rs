@@ -12,7 +12,8 @@ use serde_json::{Map, json};
 use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
-use super::ports::{Port, ports};
+use super::ports::{Port, Service, ports};
+use super::services::Handles;
 use crate::actors::jobs::Jobs;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
@@ -22,7 +23,7 @@ use crate::http::orchestrator::{self, Orchestrator};
 use crate::http::page::{self, Health};
 use crate::http::scope::scope;
 use crate::http::trace::HttpSpan;
-use crate::http::{Contract, Listener, Server};
+use crate::http::{Contract, Listener, Server, agent_router, heartbeat_monitor, registry};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
@@ -62,74 +63,92 @@ pub(super) fn spec(
     config: &Arc<Config>,
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
+    handles: Handles,
     shutdown: &CancellationToken,
     options: WorkerOptions,
 ) -> ChildSpec {
-    let (config, jobs, shutdown) = (Arc::clone(config), Arc::clone(jobs), shutdown.clone());
-    let actors = system.clone();
+    let orchestrator =
+        Orchestrator { jobs: Arc::clone(jobs), system: system.clone(), shutdown: shutdown.clone() };
+    let services = Arc::new(Served { config: Arc::clone(config), orchestrator, handles });
     let (spec, _) = system.worker("edge", options, move |context| {
-        let (config, jobs, shutdown) = (Arc::clone(&config), Arc::clone(&jobs), shutdown.clone());
-        let actors = actors.clone();
-        async move { open(&config, &actors, &jobs, shutdown, &context).await }
+        let services = Arc::clone(&services);
+        async move { services.open(&context).await }
     });
     spec
 }
 
-async fn open(
-    config: &Config,
-    system: &ActorSystem,
-    jobs: &Arc<Jobs>,
-    shutdown: CancellationToken,
-    context: &Context<EdgeMessage>,
-) -> Result<Edge, ActorError> {
-    let mut listeners = Vec::new();
-    for port in ports() {
-        let routes = match port.service {
-            "orchestrator" => orchestrator::routes(Orchestrator {
-                jobs: Arc::clone(jobs),
-                system: system.clone(),
-                shutdown: shutdown.clone(),
-            }),
-            _ => continue,
+/// What is served, and how.
+struct Served {
+    config: Arc<Config>,
+    orchestrator: Orchestrator,
+    handles: Handles,
+}
+
+impl Served {
+    async fn open(&self, context: &Context<EdgeMessage>) -> Result<Edge, ActorError> {
+        let listeners = ports().iter().map(|port| self.listener(*port)).collect::<Result<Vec<_>, _>>()?;
+        let http = &self.config.http;
+        let token = http.token.as_ref().and_then(|token| Token::new(token.expose()));
+        let server = Server::bind(http.bind, token, listeners).await?;
+        for (service, address) in server.addresses() {
+            tracing::info!(service, %address, "listening");
+        }
+        let stop = CancellationToken::new();
+        let (done, stopped) = oneshot::channel();
+        let recorder = Arc::new(recorder(self.orchestrator.system.clone(), context.address().no()));
+        let serving = server.serve(recorder, stop.clone());
+        context.spawn(async move {
+            serving.await;
+            // Nobody waits when the edge has ended already.
+            let _ = done.send(());
+        });
+        Ok(Edge { stop, stopped: Some(stopped) })
+    }
+
+    /// A port's own routes, and what its `/health` adds.
+    fn service(&self, port: Port) -> (Router, Health) {
+        match port.service {
+            Service::Orchestrator => (orchestrator::routes(self.orchestrator.clone()), page::plain_health()),
+            Service::HeartbeatMonitor => {
+                let monitor = &self.handles.monitor;
+                (heartbeat_monitor::routes(monitor.clone()), heartbeat_monitor::health(monitor))
+            }
+            Service::AgentRouter => (agent_router::routes(self.handles.router.clone()), page::plain_health()),
+            Service::Registry => {
+                let registry = &self.handles.registry;
+                (registry::routes(registry.clone()), registry::health(registry.clone()))
+            }
+        }
+    }
+
+    fn listener(&self, port: Port) -> Result<Listener, ActorError> {
+        let http = &self.config.http;
+        let number = port.number.saturating_add(http.port_offset);
+        let name = port.service.name();
+        let (routes, health) = self.service(port);
+        let common = page::routes(Contract::load(name)?, with_service(health, name, number));
+        let limits = Limits {
+            header_read: http.header_timeout,
+            keep_alive_idle: http.idle_timeout,
+            body_read: http.body_timeout,
+            max_connections: http.max_connections.get(),
+            max_body: http.max_body_bytes as u64,
+            ..Limits::default()
         };
-        listeners.push(listener(config, *port, routes)?);
+        Ok(Listener::new(name, number, routes.merge(common).layer(from_fn(scope))).limits(limits))
     }
-    let token = config.http.token.as_ref().and_then(|token| Token::new(token.expose()));
-    let server = Server::bind(config.http.bind, token, listeners).await?;
-    for (service, address) in server.addresses() {
-        tracing::info!(service, %address, "listening");
-    }
-    let stop = CancellationToken::new();
-    let (done, stopped) = oneshot::channel();
-    let recorder = Arc::new(recorder(system.clone(), context.address().no()));
-    let serving = server.serve(recorder, stop.clone());
-    context.spawn(async move {
-        serving.await;
-        let _ = done.send(());
-    });
-    Ok(Edge { stop, stopped: Some(stopped) })
 }
 
-fn listener(config: &Config, port: Port, routes: Router) -> Result<Listener, ActorError> {
-    let number = port.number.saturating_add(config.http.port_offset);
-    let contract = Contract::load(port.service)?;
-    let router = routes.merge(page::routes(contract, health(port, number))).layer(from_fn(scope));
-    let limits = Limits {
-        header_read: config.http.header_timeout,
-        keep_alive_idle: config.http.idle_timeout,
-        body_read: config.http.body_timeout,
-        max_connections: config.http.max_connections.get(),
-        max_body: config.http.max_body_bytes as u64,
-        ..Limits::default()
-    };
-    Ok(Listener::new(port.service, number, router).limits(limits))
-}
-
-fn health(port: Port, number: u16) -> Health {
+/// Every `/health` says which service and port it is, beside what the service adds.
+fn with_service(health: Health, name: &'static str, number: u16) -> Health {
     Arc::new(move || {
-        let fields = json!({ "service": port.service, "port": number, "timestamp": Timestamp::now() });
-        let fields: Map<_, _> = fields.as_object().cloned().unwrap_or_default();
-        Box::pin(async { Ok(fields) })
+        let added = health();
+        Box::pin(async move {
+            let common = json!({ "service": name, "port": number, "timestamp": Timestamp::now() });
+            let mut fields: Map<_, _> = common.as_object().cloned().unwrap_or_default();
+            fields.extend(added.await?);
+            Ok(fields)
+        })
     })
 }
 

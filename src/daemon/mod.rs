@@ -5,6 +5,7 @@
 
 mod edge;
 mod ports;
+mod services;
 mod tree;
 
 use std::path::PathBuf;
@@ -21,10 +22,9 @@ use crate::domain::agent::Refusal;
 use crate::domain::job::Policy;
 use crate::domain::roster::Roster;
 use crate::store::Store;
-use crate::supervision::policy::SupervisorPolicy;
 use crate::supervision::{ActorSystem, RootHandle, Timing};
 
-pub use ports::{Port, ports};
+pub use ports::{Port, Service, ports};
 
 /// The root of the supervision tree.
 pub const ROOT: &str = "pas";
@@ -76,7 +76,7 @@ impl Daemon {
         });
         let policy = tree::default_policy(&config);
         let children = tree::build(&config, &system, &jobs, &shutdown);
-        let started = system.start(ROOT, SupervisorPolicy { ..policy }, children).await;
+        let started = system.start(ROOT, policy, children).await;
         let root = match started {
             Ok(root) => root,
             Err(failure) => {

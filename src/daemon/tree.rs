@@ -10,6 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::edge;
+use super::services::{self, Handles, Placed};
 use crate::actors::agent::{Agent, AgentMessage};
 use crate::actors::crashes::Recorder;
 use crate::actors::jobs::Jobs;
@@ -41,14 +42,15 @@ pub(super) fn build(
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
 ) -> Vec<ChildSpec> {
-    let builder = Builder { config, system, jobs };
+    let mut builder = Builder { config, system, jobs, addresses: HashMap::new(), placed: HashMap::new() };
+    let (placed, handles) = services::make(config, system, jobs, builder.options(SERVICE_HEARTBEAT));
+    builder.placed = placed;
     let mut children = vec![builder.recorder()];
-    let mut addresses = HashMap::new();
     for root in jobs.agents.roster().roots() {
-        children.push(builder.node(root, &mut addresses));
+        children.push(builder.node(root));
     }
-    jobs.agents.publish(addresses);
-    children.push(builder.services(shutdown));
+    children.push(builder.services(handles, shutdown));
+    jobs.agents.publish(builder.addresses);
     children
 }
 
@@ -56,6 +58,9 @@ struct Builder<'a> {
     config: &'a Arc<Config>,
     system: &'a ActorSystem,
     jobs: &'a Arc<Jobs>,
+    addresses: HashMap<AgentName, Address<AgentMessage>>,
+    /// Services that have not found their place yet.
+    placed: Placed,
 }
 
 impl Builder<'_> {
@@ -64,16 +69,13 @@ impl Builder<'_> {
         WorkerOptions { heartbeat: Some(heartbeat), capacity: self.config.supervision.mailbox_capacity.get() }
     }
 
-    fn node(
-        &self,
-        agent: &AgentDefinition,
-        addresses: &mut HashMap<AgentName, Address<AgentMessage>>,
-    ) -> ChildSpec {
+    fn node(&mut self, agent: &AgentDefinition) -> ChildSpec {
         let (worker, address) = self.agent(agent);
-        addresses.insert(agent.name.clone(), address);
+        self.addresses.insert(agent.name.clone(), address);
         let mut children = vec![worker];
+        children.extend(self.placed.remove(agent.name.as_str()));
         for child in self.jobs.agents.roster().children_of(&agent.name) {
-            children.push(self.node(child, addresses));
+            children.push(self.node(child));
         }
         self.system.supervisor(&format!("{}-sup", agent.name), self.policy_of(agent), children)
     }
@@ -120,8 +122,9 @@ impl Builder<'_> {
         spec
     }
 
-    fn services(&self, shutdown: &CancellationToken) -> ChildSpec {
+    fn services(&mut self, handles: Handles, shutdown: &CancellationToken) -> ChildSpec {
         let mut children = vec![self.scheduler()];
+        children.extend(std::mem::take(&mut self.placed).into_values());
         if let Some(endpoint) = &self.config.trace.otlp.endpoint {
             children.push(self.exporter(endpoint.clone()));
         }
@@ -129,6 +132,7 @@ impl Builder<'_> {
             self.config,
             self.system,
             self.jobs,
+            handles,
             shutdown,
             self.options(SERVICE_HEARTBEAT),
         ));

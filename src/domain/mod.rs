@@ -5,9 +5,12 @@
 
 pub mod agent;
 pub mod artifact;
+pub mod heartbeat;
 pub mod ids;
+pub mod invocation;
 pub mod job;
 pub mod json;
+pub mod registry;
 pub mod roster;
 pub mod time;
 pub mod trace;

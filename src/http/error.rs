@@ -17,11 +17,16 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http::Uri};
 use serde::Serialize;
 
+use crate::supervision::CallError;
+
 /// What a handler gives back.
 pub type ApiResult<T> = Result<T, ApiError>;
 
 /// Longest error text of a library's own rejection that is taken over; they are one sentence.
 const MAX_REJECTION_TEXT: usize = 4 * 1024;
+
+/// When to ask a full or restarting actor again: a mailbox of a thousand messages is empty by then.
+const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// One step of the way to an offending value: a name or an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -138,6 +143,18 @@ impl ApiError {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
+    }
+}
+
+/// A call that an actor did not answer: full or gone for now, or a crash of ours.
+impl From<CallError> for ApiError {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Crashed => Self::internal(&"an actor crashed while it handled a request"),
+            CallError::Busy | CallError::Gone | CallError::Timeout(_) => {
+                Self::busy(format!("the service {error}; try again in a while")).retry_after(BUSY_RETRY)
+            }
+        }
     }
 }
 

@@ -7,6 +7,7 @@
 //! Invariants: no request reaches a handler unguarded or untraced; every error leaves as
 //! `{"detail": …}`; every wait, size and count has a limit in [`limits`].
 
+pub mod agent_router;
 mod body;
 pub mod check;
 mod connection;
@@ -14,9 +15,11 @@ pub mod contract;
 pub mod error;
 pub mod extract;
 pub mod guard;
+pub mod heartbeat_monitor;
 pub mod limits;
 pub mod orchestrator;
 pub mod page;
+pub mod registry;
 pub mod scope;
 pub mod server;
 pub mod sse;

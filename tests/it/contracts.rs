@@ -32,7 +32,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
 }
 
 /// Follows a reference into the document, if `value` is one.
-fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+pub(crate) fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
         None => value,
@@ -40,7 +40,7 @@ fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
 }
 
 /// Fails with the place and every error when `example` does not fit `schema`.
-fn assert_fits(document: &Value, schema: &Value, example: &Value, place: &str) {
+pub(crate) fn assert_fits(document: &Value, schema: &Value, example: &Value, place: &str) {
     let whole = json!({ "allOf": [schema], "components": document["components"] });
     let validator = jsonschema::options().should_validate_formats(true).build(&whole).expect(place);
     let errors: Vec<String> =

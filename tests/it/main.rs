@@ -3,6 +3,7 @@
 mod contracts;
 mod edge;
 mod otp;
+mod services;
 mod store_kill;
 mod supervision;
 mod tidy;

@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Agent, AgentMessage};
 use crate::actors::jobs::book::Submission;
@@ -25,22 +25,18 @@ impl Agent {
     /// Answers at once, or starts a task that will.
     pub(super) fn invoke(
         &mut self,
-        payload: Value,
+        payload: &Map<String, Value>,
         deadline: Duration,
         reply: Reply<Result<Value, String>>,
         context: &Context<AgentMessage>,
     ) {
-        if !payload.is_object() {
-            reply.send(Err("the payload must be a JSON object".to_owned()));
-            return;
-        }
         let action = payload.get("action").and_then(Value::as_str).unwrap_or_default().to_owned();
         let task = payload.get("task").and_then(Value::as_str).map(str::to_owned);
         match (&self.me.behaviour, action.as_str(), task) {
             (_, "status", _) => reply.send(Ok(self.status())),
-            (Behaviour::System, _, _) => self.answer_for_service(&action, &payload, reply, context),
+            (Behaviour::System, _, _) => self.answer_for_service(&action, payload, reply, context),
             (Behaviour::Coordinator, "" | "task", Some(task)) if plan::find(&task).is_some() => {
-                self.run_as_job(task, &payload, deadline, reply, context);
+                self.run_as_job(task, payload, deadline, reply, context);
             }
             (Behaviour::Coordinator, "" | "task", Some(task)) => {
                 let known: Vec<_> = plan::BOOK.iter().map(|plan| plan.task).collect();
@@ -49,7 +45,7 @@ impl Agent {
             (Behaviour::Coordinator, "", None) => reply.send(Ok(self.status())),
             (Behaviour::Native { skill }, "" | "task" | "run", _) => {
                 let skill = skill.as_str().to_owned();
-                self.run_as_job(skill, &payload, deadline, reply, context);
+                self.run_as_job(skill, payload, deadline, reply, context);
             }
             (Behaviour::Coordinator | Behaviour::Native { .. }, other, _) => reply.send(Err(format!(
                 "`{}` knows the actions `status` and `task`, not `{other}`",
@@ -98,12 +94,12 @@ impl Agent {
     fn run_as_job(
         &self,
         task: String,
-        payload: &Value,
+        payload: &Map<String, Value>,
         deadline: Duration,
         reply: Reply<Result<Value, String>>,
         context: &Context<AgentMessage>,
     ) {
-        let inputs = payload.get("inputs").cloned().unwrap_or_else(|| payload.clone());
+        let inputs = payload.get("inputs").cloned().unwrap_or_else(|| Value::Object(payload.clone()));
         let card = JobCard {
             agent: self.me.name.clone(),
             task,

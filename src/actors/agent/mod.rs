@@ -13,7 +13,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::jobs::{JobError, Jobs};
 use crate::domain::agent::{AgentDefinition, Behaviour};
@@ -46,7 +46,7 @@ pub enum AgentMessage {
     /// A request from outside of any job.
     Invoke {
         /// What is asked (a JSON object).
-        payload: Value,
+        payload: Map<String, Value>,
         /// How long the caller waits.
         deadline: Duration,
         /// Where the answer goes: a JSON value, or what the agent lacks.
@@ -198,11 +198,11 @@ impl Actor for Agent {
         match message {
             AgentMessage::Attend { job } => self.attend(&job, context).await?,
             AgentMessage::StepEnded { job, fence, outcome } => {
-                self.step_ended(job, fence, outcome, context).await?
+                self.step_ended(job, fence, outcome, context).await?;
             }
             AgentMessage::Beat => self.look_at_steps(context).await?,
             AgentMessage::Invoke { payload, deadline, reply } => {
-                self.invoke(payload, deadline, reply, context)
+                self.invoke(&payload, deadline, reply, context);
             }
         }
         Ok(())

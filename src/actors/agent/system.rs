@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Agent, AgentMessage};
 use crate::actors::crashes;
@@ -24,7 +24,7 @@ impl Agent {
     pub(super) fn answer_for_service(
         &self,
         action: &str,
-        payload: &Value,
+        payload: &Map<String, Value>,
         reply: Answer,
         context: &Context<AgentMessage>,
     ) {
@@ -94,7 +94,7 @@ impl Agent {
         });
     }
 
-    fn search(&self, payload: &Value, reply: Answer, context: &Context<AgentMessage>) {
+    fn search(&self, payload: &Map<String, Value>, reply: Answer, context: &Context<AgentMessage>) {
         let words = payload.get("q").and_then(Value::as_str).unwrap_or_default().to_owned();
         let run = payload.get("run_id").and_then(Value::as_str).map(RunId::new);
         let Some(Ok(run)) = run else {

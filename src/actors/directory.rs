@@ -1,0 +1,270 @@
+//! The agents of the roster as services: who they are from their definitions, how they do from the tree.
+//!
+//! Invariants: every agent of the roster is always listed, once, as `agent-<name>`; its status is read
+//! off the supervision tree at the moment of asking, never from what the agent says; no message is
+//! sent for it. The agent's worker is the tree's node of the agent's own name.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use crate::domain::agent::{AgentDefinition, Behaviour};
+use crate::domain::registry::{Service, ServiceRole, ServiceStatus, ServiceType, agent_service_id};
+use crate::domain::roster::Roster;
+use crate::domain::time::Timestamp;
+use crate::supervision::ActorSystem;
+use crate::supervision::mailbox::Vitals;
+use crate::supervision::tree::{Phase, wall};
+
+/// Silent intervals after which supervision calls an agent hung; its time to live follows from it.
+const HANG_FACTOR: u32 = crate::supervision::liveness::HANG_FACTOR;
+
+/// How an agent does at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentLife {
+    /// In the registry's words.
+    pub status: ServiceStatus,
+    /// Its last sign of life; `None` while it is not in the tree.
+    pub last_beat: Option<Timestamp>,
+    /// Messages that wait for it.
+    pub queue_depth: Option<u64>,
+    /// Share of its mailbox in use.
+    pub load: Option<f64>,
+}
+
+/// The agents as services. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Directory(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    system: ActorSystem,
+    roster: Arc<Roster>,
+    entries: Vec<Arc<Service>>,
+    by_id: HashMap<String, usize>,
+    built_at: Timestamp,
+}
+
+impl Directory {
+    /// The agents of `roster` in `system`; `port_offset` is added to the ports of those that have one.
+    #[must_use]
+    pub fn new(system: ActorSystem, roster: Arc<Roster>, port_offset: u16) -> Self {
+        let built_at = Timestamp::now();
+        let entries: Vec<_> =
+            roster.iter().map(|agent| Arc::new(entry(&roster, agent, port_offset, built_at))).collect();
+        let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.service_id.clone(), at)).collect();
+        Self(Arc::new(Inner { system, roster, entries, by_id, built_at }))
+    }
+
+    /// The roster it was made from.
+    #[must_use]
+    pub fn roster(&self) -> &Arc<Roster> {
+        &self.0.roster
+    }
+
+    /// The system its agents live in.
+    #[must_use]
+    pub fn system(&self) -> &ActorSystem {
+        &self.0.system
+    }
+
+    /// When it was made.
+    #[must_use]
+    pub fn built_at(&self) -> Timestamp {
+        self.0.built_at
+    }
+
+    /// All agents, in the roster's order.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Service>> {
+        self.0.entries.iter()
+    }
+
+    /// The agent with this service id.
+    #[must_use]
+    pub fn get(&self, service_id: &str) -> Option<&Arc<Service>> {
+        self.0.by_id.get(service_id).map(|at| &self.0.entries[*at])
+    }
+
+    /// How an agent does now, by its own name.
+    #[must_use]
+    pub fn life(&self, name: &str) -> AgentLife {
+        let Some(node) = self.0.system.tree().by_name(name) else {
+            return AgentLife { status: ServiceStatus::Down, last_beat: None, queue_depth: None, load: None };
+        };
+        let vitals = node.vitals();
+        AgentLife {
+            status: status(node.state().phase, vitals.as_ref()),
+            last_beat: vitals.as_ref().map(|vitals| wall(vitals.last_beat)),
+            queue_depth: vitals.as_ref().map(|vitals| vitals.depth as u64),
+            load: vitals.as_ref().map(|vitals| vitals.depth as f64 / vitals.capacity.max(1) as f64),
+        }
+    }
+
+    /// The agent that an actor of the tree belongs to: the actor itself, or the first agent among the
+    /// children of a supervisor, which is the agent whose supervisor it is.
+    #[must_use]
+    pub fn agent_of(&self, actor: &str) -> Option<&AgentDefinition> {
+        self.0.roster.get(actor).or_else(|| {
+            let tree = self.0.system.tree();
+            let first = tree.by_name(actor)?.children().into_iter().next()?;
+            self.0.roster.get(&tree.name_of(first))
+        })
+    }
+}
+
+/// The registry's word for a phase and what the mailbox shows.
+fn status(phase: Phase, vitals: Option<&Vitals>) -> ServiceStatus {
+    match phase {
+        Phase::Hung | Phase::Spinning => ServiceStatus::Error,
+        Phase::Starting | Phase::Restarting => ServiceStatus::Degraded,
+        Phase::Stopping | Phase::Stopped => ServiceStatus::Down,
+        Phase::Running => match vitals {
+            Some(vitals) if vitals.paused => ServiceStatus::Paused,
+            Some(vitals) if vitals.current.is_some() || vitals.depth > 0 => ServiceStatus::Running,
+            _ => ServiceStatus::Ok,
+        },
+    }
+}
+
+fn entry(roster: &Roster, agent: &AgentDefinition, port_offset: u16, registered_at: Timestamp) -> Service {
+    let interval = agent.heartbeat_interval.seconds();
+    let url = port_of(agent, port_offset).map_or_else(
+        || format!("internal://agents/{}", agent.name),
+        |port| format!("http://localhost:{port}"),
+    );
+    Service {
+        service_id: agent_service_id(agent.name.as_str()),
+        name: agent.name.to_string(),
+        kind: ServiceType::Agent,
+        role: ServiceRole::Production,
+        url,
+        caps: agent.capabilities.iter().map(|capability| capability.as_str().to_owned()).collect(),
+        labels: labels(roster, agent, port_offset),
+        ctx_limit: None,
+        cost_hint_usd_per_1k: None,
+        heartbeat_interval_s: interval,
+        ttl_s: interval.saturating_mul(HANG_FACTOR),
+        registered_at,
+    }
+}
+
+fn port_of(agent: &AgentDefinition, port_offset: u16) -> Option<u16> {
+    agent.port.map(|port| port.get().saturating_add(port_offset))
+}
+
+/// The labels of the contract; values are strings, and what an agent does not have is left out.
+fn labels(roster: &Roster, agent: &AgentDefinition, port_offset: u16) -> BTreeMap<String, String> {
+    let children: Vec<&str> = roster.children_of(&agent.name).map(|child| child.name.as_str()).collect();
+    let optional = [
+        ("parent", agent.parent.as_ref().map(ToString::to_string)),
+        ("children", (!children.is_empty()).then(|| children.join(","))),
+        ("models_primary", agent.models.first().cloned()),
+        ("port", port_of(agent, port_offset).map(|port| port.to_string())),
+        (
+            "skill",
+            match &agent.behaviour {
+                Behaviour::Native { skill } => Some(skill.to_string()),
+                _ => None,
+            },
+        ),
+    ];
+    let always = [
+        ("display_name", agent.display_name.clone()),
+        ("tier", agent.tier.get().to_string()),
+        ("mode", word(&agent.mode)),
+        ("agent_role", agent.role.as_str().to_owned()),
+        ("behaviour", agent.behaviour.as_str().to_owned()),
+        // `{:?}` keeps the point: `0.0`, not `0`.
+        ("token_target", format!("{:?}", agent.token_budget.target_ratio())),
+        ("token_hard_max", format!("{:?}", agent.token_budget.hard_max_ratio())),
+        ("cpu_cores", agent.resources.cpu_cores.to_string()),
+        ("memory_mb", agent.resources.memory_mb.to_string()),
+    ];
+    let optional = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+    let own = always.into_iter().chain(optional).map(|(name, value)| (name.to_owned(), value));
+    own.chain(right_labels(roster, agent)).collect()
+}
+
+/// What the agent may really touch: its own rights within those of the agents above it.
+fn right_labels(roster: &Roster, agent: &AgentDefinition) -> impl Iterator<Item = (String, String)> {
+    let rights = serde_json::to_value(roster.effective_rights(&agent.name)).unwrap_or_default();
+    let rights = rights.as_object().cloned().unwrap_or_default();
+    rights.into_iter().map(|(right, value)| {
+        let value = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (format!("right_{right}"), value)
+    })
+}
+
+/// The wire's word for a value that is written as one.
+fn word<T: serde::Serialize + Debug>(value: &T) -> String {
+    let written = serde_json::to_value(value).ok();
+    written.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_else(|| format!("{value:?}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    fn directory(port_offset: u16) -> Directory {
+        let (roster, refusals) = crate::roster::load(None);
+        assert!(refusals.is_empty());
+        Directory::new(ActorSystem::default(), Arc::new(roster), port_offset)
+    }
+
+    #[tokio::test]
+    async fn the_fifty_agents_are_there_with_the_contracts_labels() {
+        let directory = directory(0);
+        assert_eq!(directory.iter().len(), 50);
+        for name in ["tier", "mode", "agent_role", "token_target", "token_hard_max", "cpu_cores", "memory_mb"]
+        {
+            assert!(directory.iter().all(|agent| agent.labels.contains_key(name)), "{name}");
+        }
+        let auditor = directory.get("agent-corpus-auditor").unwrap();
+        assert_eq!(auditor.url, "internal://agents/corpus-auditor");
+        assert_eq!(auditor.labels["parent"], "manager-data");
+        assert_eq!(auditor.labels["mode"], "task");
+        assert_eq!(auditor.labels["token_target"], "0.3");
+        assert_eq!((&*auditor.labels["right_filesystem"], &*auditor.labels["right_bash"]), ("rw", "false"));
+        assert!(!auditor.labels.contains_key("port") && !auditor.labels.contains_key("children"));
+        let architect = directory.get("agent-architect").unwrap();
+        assert!(architect.labels["children"].contains("director-data"));
+        assert!(!architect.labels.contains_key("parent"));
+    }
+
+    #[tokio::test]
+    async fn a_port_moves_with_the_offset() {
+        let directory = directory(1000);
+        let registry = directory.get("agent-registry").unwrap();
+        assert_eq!((&*registry.url, &*registry.labels["port"]), ("http://localhost:7121", "7121"));
+    }
+
+    #[tokio::test]
+    async fn a_status_follows_from_phase_and_mailbox() {
+        let vitals = |depth, paused, busy: bool| Vitals {
+            depth,
+            capacity: 10,
+            handled: 0,
+            paused,
+            current: busy.then_some(("work", 0)),
+            last_beat: Instant::now(),
+        };
+        let running = |vitals: &Vitals| status(Phase::Running, Some(vitals));
+        assert_eq!(running(&vitals(0, false, false)), ServiceStatus::Ok);
+        assert_eq!(running(&vitals(1, false, false)), ServiceStatus::Running);
+        assert_eq!(running(&vitals(0, false, true)), ServiceStatus::Running);
+        assert_eq!(running(&vitals(5, true, false)), ServiceStatus::Paused);
+        let idle = vitals(0, false, false);
+        for (phase, expected) in [
+            (Phase::Hung, ServiceStatus::Error),
+            (Phase::Spinning, ServiceStatus::Error),
+            (Phase::Restarting, ServiceStatus::Degraded),
+            (Phase::Starting, ServiceStatus::Degraded),
+            (Phase::Stopped, ServiceStatus::Down),
+        ] {
+            assert_eq!(status(phase, Some(&idle)), expected);
+        }
+        assert_eq!(directory(0).life("architect").status, ServiceStatus::Down, "not in the tree");
+    }
+}

@@ -1,0 +1,64 @@
+//! The services with a port of their own: made before the tree, each placed beside the agent it is for.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use crate::actors::agent_router::{self, RouterHandle};
+use crate::actors::directory::Directory;
+use crate::actors::heartbeat_monitor::{self, MonitorHandle};
+use crate::actors::invoker::Invoker;
+use crate::actors::jobs::Jobs;
+use crate::actors::registry::{self, RegistryHandle};
+use crate::actors::{address_book::AddressBook, file_queue_watcher};
+use crate::config::Config;
+use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
+
+/// What the edge's routers call.
+#[derive(Clone)]
+pub(super) struct Handles {
+    pub(super) registry: RegistryHandle,
+    pub(super) monitor: MonitorHandle,
+    pub(super) router: RouterHandle,
+}
+
+/// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
+pub(super) type Placed = HashMap<&'static str, ChildSpec>;
+
+pub(super) fn make(
+    config: &Config,
+    system: &ActorSystem,
+    jobs: &Jobs,
+    options: WorkerOptions,
+) -> (Placed, Handles) {
+    let (store, workdir) = (jobs.book.store().clone(), &config.daemon.workdir);
+    let roster = Arc::clone(jobs.agents.roster());
+    let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
+    let invoker: Arc<dyn Invoker> = Arc::<AddressBook>::clone(&jobs.agents);
+    let (registry_spec, registry) =
+        registry::spec(system, "registry-service", options, store, directory.clone());
+    let (monitor_spec, monitor) = heartbeat_monitor::spec(
+        system,
+        "heartbeat-monitor-service",
+        options,
+        registry.clone(),
+        config.registry.sweep,
+        workdir.clone(),
+    );
+    let (router_spec, router) =
+        agent_router::spec(system, "agent-router", options, directory, Arc::clone(&invoker), workdir.clone());
+    let watcher_spec = file_queue_watcher::spec(
+        system,
+        "file-queue-watcher-service",
+        options,
+        roster,
+        invoker,
+        workdir.clone(),
+    );
+    let placed = Placed::from([
+        ("registry", registry_spec),
+        ("heartbeat-monitor", monitor_spec),
+        ("file-queue-watcher", watcher_spec),
+        ("agent-router", router_spec),
+    ]);
+    (placed, Handles { registry, monitor, router })
+}

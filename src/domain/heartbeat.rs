@@ -1,0 +1,289 @@
+//! When silence becomes an alert: missed beats, what follows from each, and what an alert says.
+//!
+//! The rule (the heartbeat contract): one missed interval is a warning, two are `down`, three take the
+//! service off the registry; a beat after `down` restores it. How the two times of a registration
+//! agree: [`Pace`] counts misses in intervals of `heartbeat_interval_s`, or of `ttl_s` where that is
+//! shorter, and `ttl_s` says for how long the registry offers the service without a beat. Pure:
+//! silence comes in as a [`Duration`], so any clock will do.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Timestamp;
+
+/// Missed intervals after which a service is `down`.
+pub const MISSES_DOWN: u32 = 2;
+/// Missed intervals after which a service is deregistered.
+pub const MISSES_DEREGISTER: u32 = 3;
+/// How late a beat may be without being missed: a client that beats exactly once an interval is late
+/// by its timer and the way to us; tens of milliseconds on a busy machine.
+pub const LATENESS: Duration = Duration::from_millis(100);
+
+/// What is expected of a service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    interval: Duration,
+    ttl: Duration,
+}
+
+impl Pace {
+    /// The pace of a registration; an interval of 0 counts as one second.
+    #[must_use]
+    pub fn new(heartbeat_interval_s: u32, ttl_s: u32) -> Self {
+        let seconds = |s: u32| Duration::from_secs(u64::from(s.max(1)));
+        Self { interval: seconds(heartbeat_interval_s.min(ttl_s)), ttl: seconds(ttl_s) }
+    }
+
+    /// Whole intervals missed after so much silence.
+    #[must_use]
+    pub fn misses(self, silence: Duration) -> u32 {
+        // A beat exactly on time is not missed: the count rises just after the border.
+        let overdue = silence.saturating_sub(LATENESS).as_nanos().saturating_sub(1);
+        u32::try_from(overdue / self.interval.as_nanos()).unwrap_or(u32::MAX)
+    }
+
+    /// The silence at which [`Pace::misses`] has reached `misses`.
+    #[must_use]
+    pub fn silence_of(self, misses: u32) -> Duration {
+        self.interval * misses + LATENESS + Duration::from_nanos(1)
+    }
+
+    /// Whether the time to live is over: the service is no longer offered.
+    #[must_use]
+    pub fn is_expired(self, silence: Duration) -> bool {
+        silence > self.ttl
+    }
+
+    /// Silence that is forgiven to a service known from before a restart, so that its first interval
+    /// is missed no sooner than one time to live after the start.
+    #[must_use]
+    pub fn grace(self) -> Duration {
+        self.ttl.saturating_sub(self.interval)
+    }
+
+    /// How much longer than `silence` nothing can change by silence alone; `None`: for good.
+    #[must_use]
+    pub fn until_change(self, silence: Duration) -> Option<Duration> {
+        let expiry = self.ttl + Duration::from_nanos(1);
+        (1..=MISSES_DEREGISTER)
+            .map(|misses| self.silence_of(misses))
+            .chain([expiry])
+            .filter_map(|border| border.checked_sub(silence).filter(|left| !left.is_zero()))
+            .min()
+    }
+}
+
+/// What a step of the rule is called on the wire.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlertType {
+    /// A beat did not come.
+    HeartbeatMiss,
+    /// Beats come again.
+    HeartbeatRestored,
+    /// Considered down.
+    ServiceDown,
+    /// Taken off the registry.
+    ServiceDeregistered,
+}
+
+/// What was done about it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// Told, nothing else.
+    Warning,
+    /// Its status is `down` now.
+    MarkedDown,
+    /// It has to register again.
+    Deregistered,
+    /// Its status is its own again.
+    Restored,
+    /// The one above it has to act.
+    Escalated,
+}
+
+/// One alert, as the wire and the daily file show it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alert {
+    /// What happened.
+    pub alert_type: AlertType,
+    /// To whom.
+    pub service_id: String,
+    /// Its name.
+    pub service_name: String,
+    /// Intervals missed so far.
+    pub missed_beats: u32,
+    /// Its last sign of life; `None` when none is known.
+    pub last_seen: Option<Timestamp>,
+    /// What was done.
+    pub action: Action,
+    /// When it was noticed.
+    pub ts: Timestamp,
+    /// Who stands above it, for agents and for services that say so in the label `parent`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+}
+
+/// One step of the rule.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Transition {
+    /// The first interval was missed.
+    Warning,
+    /// The second.
+    Down,
+    /// The third.
+    Deregister,
+    /// A beat came after `Down`; the missed beats it ends.
+    Restored(u32),
+}
+
+impl Transition {
+    /// Its words on the wire.
+    #[must_use]
+    pub fn words(self) -> (AlertType, Action) {
+        match self {
+            Self::Warning => (AlertType::HeartbeatMiss, Action::Warning),
+            Self::Down => (AlertType::ServiceDown, Action::MarkedDown),
+            Self::Deregister => (AlertType::ServiceDeregistered, Action::Deregistered),
+            Self::Restored(_) => (AlertType::HeartbeatRestored, Action::Restored),
+        }
+    }
+
+    /// The missed beats that an alert of it names.
+    #[must_use]
+    pub fn missed_beats(self) -> u32 {
+        match self {
+            Self::Warning => 1,
+            Self::Down => MISSES_DOWN,
+            Self::Deregister => MISSES_DEREGISTER,
+            Self::Restored(misses) => misses,
+        }
+    }
+}
+
+/// What has been told of one service so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Watch {
+    beat: u64,
+    told: u32,
+}
+
+impl Watch {
+    /// A watch that begins with this last beat, whatever number names it.
+    #[must_use]
+    pub fn from_beat(beat: u64) -> Self {
+        Self { beat, told: 0 }
+    }
+
+    /// Makes the third step due again: it could not be carried out.
+    pub fn retry_deregistration(&mut self) {
+        self.told = self.told.min(MISSES_DOWN);
+    }
+
+    /// Looks at a service whose last beat is `beat` and that was silent since: the steps that are due,
+    /// in order, each once, also when several became due since the last look.
+    pub fn look(&mut self, beat: u64, silence: Duration, pace: Pace) -> Vec<Transition> {
+        let mut due = Vec::new();
+        if beat != self.beat {
+            self.beat = beat;
+            let told = std::mem::take(&mut self.told);
+            if told >= MISSES_DOWN {
+                due.push(Transition::Restored(told));
+            }
+        }
+        let misses = pace.misses(silence).min(MISSES_DEREGISTER);
+        while self.told < misses {
+            self.told += 1;
+            due.push(match self.told {
+                MISSES_DEREGISTER => Transition::Deregister,
+                MISSES_DOWN => Transition::Down,
+                _ => Transition::Warning,
+            });
+        }
+        due
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn s(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_beat_on_time_is_not_missed_and_each_interval_counts_once() {
+        let pace = Pace::new(60, 90);
+        let misses = [0, 60, 61, 120, 121, 180, 181].map(|at| pace.misses(s(at)));
+        assert_eq!(misses, [0, 0, 1, 1, 2, 2, 3]);
+        assert_eq!((pace.is_expired(s(90)), pace.is_expired(s(91))), (false, true));
+        assert_eq!(pace.misses(s(60) + LATENESS), 0);
+        assert_eq!(pace.misses(pace.silence_of(1)), 1);
+    }
+
+    #[test]
+    fn a_time_to_live_below_the_interval_is_the_interval() {
+        assert_eq!(Pace::new(60, 2).misses(s(7)), 3);
+        assert_eq!(Pace::new(1, 90).misses(s(4)), 3);
+    }
+
+    #[test]
+    fn after_a_restart_the_first_miss_comes_no_sooner_than_one_time_to_live() {
+        for (interval, ttl) in [(60, 90), (1, 90), (60, 2), (1, 1)] {
+            let pace = Pace::new(interval, ttl);
+            let silence = |since_start: Duration| since_start.saturating_sub(pace.grace());
+            assert_eq!(pace.misses(silence(s(u64::from(ttl)))), 0, "{interval} {ttl}");
+            assert_eq!(pace.misses(silence(s(u64::from(ttl)) + 2 * LATENESS)), 1, "{interval} {ttl}");
+        }
+    }
+
+    #[test]
+    fn the_steps_come_in_order_and_a_beat_after_down_restores() {
+        use Transition::{Deregister, Down, Restored, Warning};
+        let pace = Pace::new(60, 90);
+        let mut watch = Watch::from_beat(1);
+        assert_eq!(watch.look(1, s(59), pace), []);
+        assert_eq!(watch.look(1, s(70), pace), [Warning]);
+        assert_eq!(watch.look(1, s(80), pace), []);
+        assert_eq!(watch.look(2, s(1), pace), [], "a beat after a warning needs no word");
+        assert_eq!(watch.look(2, s(130), pace), [Warning, Down]);
+        assert_eq!(watch.look(3, s(65), pace), [Restored(2), Warning]);
+        assert_eq!(watch.look(3, s(1000), pace), [Down, Deregister]);
+        assert_eq!(watch.look(3, s(2000), pace), []);
+    }
+
+    proptest! {
+        #[test]
+        fn looking_often_tells_the_same_as_looking_once(
+            interval in 1u32..100, ttl in 1u32..200, looks in prop::collection::vec(0u64..700, 0..20)
+        ) {
+            let pace = Pace::new(interval, ttl);
+            let mut looks: Vec<_> = looks.into_iter().map(s).collect();
+            looks.sort();
+            let last = looks.last().copied().unwrap_or_default();
+            let mut often = Watch::default();
+            let told: Vec<_> = looks.into_iter().flat_map(|at| often.look(0, at, pace)).collect();
+            prop_assert_eq!(told, Watch::default().look(0, last, pace));
+        }
+
+        #[test]
+        fn nothing_changes_before_it_is_said_to(
+            interval in 1u32..100, ttl in 1u32..200, silence_ms in 0u64..700_000
+        ) {
+            let (pace, silence) = (Pace::new(interval, ttl), Duration::from_millis(silence_ms));
+            let state = |at| (pace.misses(at).min(MISSES_DEREGISTER), pace.is_expired(at));
+            match pace.until_change(silence) {
+                None => prop_assert_eq!(state(silence), state(silence + s(1_000_000))),
+                Some(left) => {
+                    prop_assert_eq!(state(silence), state(silence + left - Duration::from_nanos(1)));
+                    prop_assert_ne!(state(silence), state(silence + left));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,332 @@
+//! Calls of agents: what a caller asks, what it gets back, and the names of files that carry both.
+//!
+//! Invariant: a [`FileRequestId`] is one plain path segment on every file system, so no request can
+//! name a file outside its folder. `error` and `timeout` are answers, not failures of the call.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::agent::{AgentDefinition, Role, Tier, Transport};
+use super::roster::Roster;
+
+/// Longest id of a request, in characters (the contract).
+pub const MAX_REQUEST_ID: usize = 100;
+/// Longest a call may wait for its answer (the contract).
+pub const MAX_TIMEOUT_S: f64 = 3600.0;
+
+/// A call of an agent, by name or by capabilities: the contract's `agent_invocation`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct InvocationRequest {
+    /// Chosen by the caller; names the call in logs and files.
+    pub request_id: String,
+    /// The run it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// Whom to call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    /// What the one to call must be able to do, all of it; used when no name is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capabilities: Option<Vec<String>>,
+    /// What is asked.
+    #[serde(default)]
+    pub payload: Map<String, Value>,
+    /// Longest wait for the answer, in seconds.
+    #[serde(default = "default_timeout_s")]
+    pub timeout_s: f64,
+    /// How to reach the agent; `None`: by message where it can, else the first way it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transport: Option<Transport>,
+}
+
+fn default_timeout_s() -> f64 {
+    30.0
+}
+
+impl InvocationRequest {
+    /// The wait as a duration, within the contract's bounds whatever the number.
+    #[must_use]
+    pub fn timeout(&self) -> Duration {
+        let seconds = if self.timeout_s.is_nan() { default_timeout_s() } else { self.timeout_s };
+        Duration::from_secs_f64(seconds.clamp(0.0, MAX_TIMEOUT_S))
+    }
+
+    /// What the agent is told.
+    #[must_use]
+    pub fn invocation(&self) -> Invocation {
+        Invocation {
+            request_id: self.request_id.clone(),
+            run_id: self.run_id.clone(),
+            payload: self.payload.clone(),
+        }
+    }
+}
+
+/// What an agent is told of a call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Invocation {
+    /// The caller's name for it.
+    pub request_id: String,
+    /// The run it belongs to.
+    pub run_id: Option<String>,
+    /// What is asked.
+    pub payload: Map<String, Value>,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AnswerStatus {
+    /// With a result.
+    Success,
+    /// With an error.
+    Error,
+    /// Without an answer in time; it may still be worked on.
+    Timeout,
+}
+
+/// How a call ended, and with what.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// The agent's answer.
+    Success(Value),
+    /// What went wrong, in a sentence.
+    Error(String),
+    /// What was waited for, in a sentence.
+    Timeout(String),
+}
+
+impl Outcome {
+    /// Its word, result and error.
+    #[must_use]
+    pub fn into_parts(self) -> (AnswerStatus, Option<Value>, Option<String>) {
+        match self {
+            Self::Success(result) => (AnswerStatus::Success, Some(result), None),
+            Self::Error(error) => (AnswerStatus::Error, None, Some(error)),
+            Self::Timeout(error) => (AnswerStatus::Timeout, None, Some(error)),
+        }
+    }
+}
+
+/// What an answer says about the call itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AnswerMetadata {
+    /// How the agent was reached.
+    pub transport: Transport,
+    /// What kind of agent it is.
+    pub agent_role: Role,
+    /// How critical it is.
+    pub tier: Tier,
+    /// The run, as the caller said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub run_id: Option<String>,
+    /// The trace to look at for what happened.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub trace_id: Option<String>,
+}
+
+/// The answer to a call, on the wire and in the outbox.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Answer {
+    /// The caller's name for the call.
+    pub request_id: String,
+    /// Who was called.
+    pub agent_name: String,
+    /// How it ended.
+    pub status: AnswerStatus,
+    /// The result, when it succeeded.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub result: Option<Value>,
+    /// What went wrong, when it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// About the call itself.
+    pub metadata: AnswerMetadata,
+    /// From its arrival to its answer, in milliseconds.
+    pub latency_ms: f64,
+}
+
+impl Answer {
+    /// The answer of `agent` with an outcome.
+    #[must_use]
+    pub fn new(
+        request_id: String,
+        agent: &AgentDefinition,
+        outcome: Outcome,
+        metadata: AnswerMetadata,
+        latency: Duration,
+    ) -> Self {
+        let (status, result, error) = outcome.into_parts();
+        // To the microsecond: finer digits are noise.
+        let latency_ms = (latency.as_secs_f64() * 1e6).round() / 1e3;
+        Self { request_id, agent_name: agent.name.to_string(), status, result, error, metadata, latency_ms }
+    }
+}
+
+/// The answer that lies in an outbox, as far as a reader must understand it.
+#[derive(Debug, Deserialize)]
+struct StoredAnswer {
+    status: AnswerStatus,
+    #[serde(default)]
+    result: Option<Value>,
+    #[serde(default)]
+    error: Option<String>,
+}
+
+/// The outcome that an answer file tells: an [`Answer`], or any other JSON, which then is the result.
+#[must_use]
+pub fn outcome_of_file(text: &[u8]) -> Outcome {
+    if let Ok(answer) = serde_json::from_slice::<StoredAnswer>(text) {
+        let error = || answer.error.unwrap_or_else(|| "the agent gave no reason".to_owned());
+        return match answer.status {
+            AnswerStatus::Success => Outcome::Success(answer.result.unwrap_or(Value::Null)),
+            AnswerStatus::Error => Outcome::Error(error()),
+            AnswerStatus::Timeout => Outcome::Timeout(error()),
+        };
+    }
+    match serde_json::from_slice(text) {
+        Ok(value) => Outcome::Success(value),
+        Err(error) => Outcome::Error(format!("the answer file is not JSON: {error}")),
+    }
+}
+
+/// A request id that is safe as a file's stem.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct FileRequestId(String);
+
+impl FileRequestId {
+    /// Checks an id.
+    ///
+    /// # Errors
+    /// A sentence, when it could name anything but one file in its folder.
+    pub fn new(id: &str) -> Result<Self, String> {
+        let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        if (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(fits) && !id.starts_with(['.', '-']) {
+            return Ok(Self(id.to_owned()));
+        }
+        Err(format!(
+            "`{}` cannot name a file: the file transport takes request ids of A-Z, a-z, 0-9, `.`, `_` and \
+             `-`, at most {MAX_REQUEST_ID} characters, not beginning with `.` or `-`",
+            id.chars().take(MAX_REQUEST_ID).collect::<String>().escape_debug()
+        ))
+    }
+
+    /// As text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for FileRequestId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The way to reach an agent: the one asked for, else by message, else the first it has.
+///
+/// # Errors
+/// A sentence that names the ways the agent has.
+pub fn choose_transport(agent: &AgentDefinition, asked: Option<Transport>) -> Result<Transport, String> {
+    let wanted = asked.unwrap_or_else(|| {
+        let first = agent.transports.first().copied().unwrap_or(Transport::Rpc);
+        if agent.transports.contains(&Transport::Rpc) { Transport::Rpc } else { first }
+    });
+    if agent.transports.contains(&wanted) {
+        return Ok(wanted);
+    }
+    let has: Vec<&str> = agent.transports.iter().copied().map(transport_word).collect();
+    let (name, wanted) = (&agent.name, transport_word(wanted));
+    Err(format!("{name} cannot be reached by `{wanted}`; it takes {}", has.join(", ")))
+}
+
+/// The word of the contract.
+#[must_use]
+pub fn transport_word(transport: Transport) -> &'static str {
+    match transport {
+        Transport::Rpc => "rpc",
+        Transport::File => "file",
+        Transport::Mcp => "mcp",
+        Transport::Rest => "rest",
+    }
+}
+
+/// Agents looked for; what is not said does not matter.
+#[derive(Debug, Clone, PartialEq, Default, Deserialize)]
+pub struct AgentQuery {
+    /// Able to do all of this.
+    #[serde(default)]
+    pub capabilities: Vec<String>,
+    /// Of this kind.
+    #[serde(default)]
+    pub agent_role: Option<Role>,
+    /// Of this tier.
+    #[serde(default)]
+    pub tier: Option<Tier>,
+    /// At most so many.
+    #[serde(default = "default_limit")]
+    pub limit: usize,
+}
+
+fn default_limit() -> usize {
+    10
+}
+
+/// The agents that fit, in the roster's order.
+pub fn find<'r>(roster: &'r Roster, query: &'r AgentQuery) -> impl Iterator<Item = &'r AgentDefinition> {
+    roster.iter().filter(|agent| {
+        query.capabilities.iter().all(|capability| agent.can(capability))
+            && query.agent_role.is_none_or(|role| role == agent.role)
+            && query.tier.is_none_or(|tier| tier == agent.tier)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_request_id_cannot_leave_its_folder() {
+        for id in ["", ".", "..", "../x", "a/b", "a\\b", "/etc/passwd", ".hidden", "-rf", "a\0", "ä", "C:x"]
+        {
+            assert!(FileRequestId::new(id).is_err(), "{id:?}");
+        }
+        assert!(FileRequestId::new(&"a".repeat(101)).is_err());
+        assert_eq!(FileRequestId::new("Req-1.b_2").unwrap().as_str(), "Req-1.b_2");
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_taken_is_one_plain_segment(id in ".{0,120}") {
+            if let Ok(id) = FileRequestId::new(&id) {
+                let path = std::path::Path::new("folder").join(format!("{id}.json"));
+                prop_assert_eq!(path.parent().unwrap(), std::path::Path::new("folder"));
+                prop_assert_eq!(path.components().count(), 2);
+            }
+        }
+
+        #[test]
+        fn any_wait_becomes_a_bounded_one(timeout_s in any::<f64>()) {
+            let mut request: InvocationRequest = serde_json::from_value(json!({"request_id": "r"})).unwrap();
+            request.timeout_s = timeout_s;
+            prop_assert!(request.timeout() <= Duration::from_secs(3600));
+        }
+    }
+
+    #[test]
+    fn an_answer_file_is_an_answer_or_a_bare_result() {
+        let error = br#"{"status": "error", "error": "no model"}"#;
+        assert_eq!(outcome_of_file(error), Outcome::Error("no model".into()));
+        let success = br#"{"status": "success", "result": {"n": 1}}"#;
+        assert_eq!(outcome_of_file(success), Outcome::Success(json!({"n": 1})));
+        assert_eq!(outcome_of_file(br#"{"status": "fine"}"#), Outcome::Success(json!({"status": "fine"})));
+        assert!(matches!(outcome_of_file(b"{"), Outcome::Error(text) if text.contains("not JSON")));
+    }
+}

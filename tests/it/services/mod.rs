@@ -1,0 +1,294 @@
+//! Registry, heartbeat monitor and agent router over real sockets, on a stopped clock.
+//!
+//! Every answer that comes by [`Swarm::ask`] is held to the contract: its status must be one that the
+//! operation tells of, and its body must fit.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+mod agent_router;
+mod heartbeat_monitor;
+mod registry;
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use axum::middleware::from_fn;
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use pas::actors;
+use pas::actors::directory::Directory;
+use pas::actors::invoker::{InvokeError, Invoker};
+use pas::domain::ids::AgentName;
+use pas::domain::invocation::Invocation;
+use pas::http::contract::bundled;
+use pas::http::scope::scope;
+use pas::http::trace::HttpSpan;
+use pas::http::{self, Contract, Listener, Server, page};
+use pas::store::Store;
+use pas::supervision::policy::{ChildPolicy, SupervisorPolicy};
+use pas::supervision::{
+    Actor, ActorError, ActorSystem, Address, Context, Message, Reply, RootHandle, WorkerOptions, trace,
+};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+
+use crate::contracts::{assert_fits, assert_routes_match_contract, resolved};
+
+const REGISTRY: &str = "registry";
+const MONITOR: &str = "heartbeat-monitor";
+const ROUTER: &str = "agent-router";
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// An agent that does what the payload says.
+struct Tester(AgentName);
+
+struct Call(Invocation, Reply<Result<Value, InvokeError>>);
+
+impl Message for Call {
+    fn kind(&self) -> &'static str {
+        "invoke"
+    }
+}
+
+impl Actor for Tester {
+    type Message = Call;
+
+    async fn handle(&mut self, Call(call, reply): Call, _: &Context<Call>) -> Result<(), ActorError> {
+        match call.payload.get("task").and_then(Value::as_str) {
+            Some("panic") => panic!("as asked"),
+            Some("hang") => std::future::pending().await,
+            Some("refuse") => reply.send(Err(InvokeError::Refused("no model is configured".into()))),
+            _ => {
+                let trace = trace::current().unwrap().context.trace.to_string();
+                reply.send(Ok(json!({ "agent": self.0, "payload": call.payload, "trace": trace })));
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Addresses(HashMap<AgentName, Address<Call>>);
+
+impl Invoker for Addresses {
+    fn invoke(
+        &self,
+        agent: &AgentName,
+        request: Invocation,
+        deadline: Duration,
+    ) -> BoxFuture<'static, Result<Value, InvokeError>> {
+        let address = self.0[agent].clone();
+        async move { address.call(deadline, |reply| Call(request, reply)).await? }.boxed()
+    }
+}
+
+/// Keeps the stopped clock from running on while only a socket or the disk is waited for.
+struct StoppedClock(#[expect(dead_code, reason = "dropped to let the blocking task end")] mpsc::Sender<()>);
+
+impl StoppedClock {
+    fn hold() -> Self {
+        let (sender, receiver) = mpsc::channel::<()>();
+        tokio::task::spawn_blocking(move || receiver.recv());
+        Self(sender)
+    }
+}
+
+struct Swarm {
+    system: ActorSystem,
+    root: RootHandle,
+    store: Store,
+    ports: HashMap<&'static str, SocketAddr>,
+    shutdown: CancellationToken,
+    _clock: StoppedClock,
+}
+
+async fn start(dir: &Path) -> Swarm {
+    let clock = StoppedClock::hold();
+    let file = dir.join("pas.redb");
+    let store = tokio::task::spawn_blocking(move || Store::open(file)).await.unwrap().unwrap();
+    let system = ActorSystem::default();
+    let (roster, _) = pas::roster::load(None);
+    let roster = Arc::new(roster);
+    let (mut specs, mut addresses) = (Vec::new(), HashMap::new());
+    for agent in roster.iter() {
+        let name = agent.name.clone();
+        let options = WorkerOptions { heartbeat: Some(Duration::from_secs(60)), capacity: 16 };
+        let (spec, address) = system.worker(name.clone().as_str(), options, move |_| {
+            let tester = Tester(name.clone());
+            async move { Ok(tester) }
+        });
+        specs.push(spec.with_policy(ChildPolicy::default()));
+        addresses.insert(agent.name.clone(), address);
+    }
+    let invoker: Arc<dyn Invoker> = Arc::new(Addresses(addresses));
+    let directory = Directory::new(system.clone(), Arc::clone(&roster), 0);
+    let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
+    let (registry, handle) =
+        actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
+    let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
+        &system,
+        "the-monitor",
+        options,
+        handle.clone(),
+        SWEEP,
+        dir.to_owned(),
+    );
+    let (router, router_handle) = actors::agent_router::spec(
+        &system,
+        "the-router",
+        options,
+        directory,
+        Arc::clone(&invoker),
+        dir.to_owned(),
+    );
+    let watcher =
+        actors::file_queue_watcher::spec(&system, "the-watcher", options, roster, invoker, dir.to_owned());
+    let services = [registry, monitor, router, watcher];
+    let policy = SupervisorPolicy { intensity: 100, ..SupervisorPolicy::default() };
+    let children = services.into_iter().chain(specs).collect();
+    let root = system.start("root", policy, children).await.unwrap();
+
+    let routers = [
+        (REGISTRY, http::registry::routes(handle.clone()), http::registry::health(handle)),
+        (
+            MONITOR,
+            http::heartbeat_monitor::routes(monitor_handle.clone()),
+            http::heartbeat_monitor::health(&monitor_handle),
+        ),
+        (ROUTER, http::agent_router::routes(router_handle), page::plain_health()),
+    ];
+    let mut listeners = Vec::new();
+    for (name, routes, health) in routers {
+        let router = routes.merge(page::routes(Contract::load(name).unwrap(), health));
+        assert_routes_match_contract(name, router.clone()).await;
+        listeners.push(Listener::new(name, 0, router.layer(from_fn(scope))));
+    }
+    let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
+    let ports = [REGISTRY, MONITOR, ROUTER].into_iter().zip(server.addresses().map(|(_, at)| at)).collect();
+    let shutdown = CancellationToken::new();
+    #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
+    tokio::spawn(server.serve(Arc::new(|_: HttpSpan| ()), shutdown.clone()));
+    Swarm { system, root, store, ports, shutdown, _clock: clock }
+}
+
+impl Swarm {
+    /// Asks a port and holds the answer to its contract.
+    async fn ask(&self, port: &'static str, method: &str, path: &str, body: Value) -> (u16, Value) {
+        self.ask_with(port, method, path, body, "").await
+    }
+
+    async fn ask_with(
+        &self,
+        port: &'static str,
+        method: &str,
+        path: &str,
+        body: Value,
+        headers: &str,
+    ) -> (u16, Value) {
+        let address = self.ports[port];
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let request = format!(
+            "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\
+             content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        fits_contract(port, method, path, status, &body);
+        (status, body)
+    }
+
+    async fn get(&self, port: &'static str, path: &str) -> Value {
+        let (status, body) = self.ask(port, "GET", path, Value::Null).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        body
+    }
+
+    async fn register(&self, body: Value) -> (u16, Value) {
+        self.ask(REGISTRY, "POST", "/register", body).await
+    }
+
+    async fn beat(&self, body: Value) -> (u16, Value) {
+        self.ask(REGISTRY, "PUT", "/heartbeat", body).await
+    }
+
+    async fn ids(&self, query: &str) -> Vec<String> {
+        let body = self.get(REGISTRY, &format!("/discover{query}")).await;
+        let items = body["items"].as_array().unwrap();
+        items.iter().map(|item| item["service_id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    async fn status_of(&self, id: &str) -> Value {
+        self.get(REGISTRY, &format!("/services/{id}")).await["status"].clone()
+    }
+
+    async fn invoke(&self, body: Value) -> (u16, Value) {
+        self.ask(ROUTER, "POST", "/invoke", body).await
+    }
+
+    /// Moves the clock on in small steps, letting everybody work in between.
+    async fn pass(&self, time: Duration) {
+        const STEP: Duration = Duration::from_millis(250);
+        let mut left = time;
+        while !left.is_zero() {
+            let step = left.min(STEP);
+            tokio::time::advance(step).await;
+            left -= step;
+            // A round trip through the monitor: what this step made due has been told.
+            self.get(MONITOR, "/stats").await;
+        }
+    }
+
+    /// Alerts of one service as `type/action/missed`, oldest first, once there are `count` of them.
+    async fn alerts(&self, id: &str, count: usize) -> Vec<String> {
+        loop {
+            let body = self.get(MONITOR, "/alerts?limit=1000").await;
+            let all = body["alerts"].as_array().unwrap();
+            let own = all.iter().filter(|alert| alert["service_id"] == id).map(|alert| {
+                let word = |field: &str| alert[field].as_str().unwrap().to_owned();
+                format!("{}/{}/{}", word("alert_type"), word("action"), alert["missed_beats"])
+            });
+            let own: Vec<String> = own.collect();
+            if own.len() >= count {
+                return own;
+            }
+        }
+    }
+
+    async fn stop(self) {
+        self.shutdown.cancel();
+        self.root.shutdown().await;
+        self.store.close().await.unwrap();
+    }
+}
+
+fn fits_contract(port: &str, method: &str, path: &str, status: u16, body: &Value) {
+    let document = bundled(&format!("{port}.json")).unwrap();
+    let path = path.split('?').next().unwrap();
+    let template = if path.starts_with("/services/") { "/services/{service_id}" } else { path };
+    let operation = &document["paths"][template][method.to_lowercase()];
+    let place = format!("{port}: {method} {path}: {status}");
+    let response = operation["responses"].get(status.to_string());
+    let response = resolved(&document, response.unwrap_or_else(|| panic!("{place} is not told of: {body}")));
+    assert_fits(&document, &response["content"]["application/json"]["schema"], body, &place);
+}
+
+fn tool(id: &str) -> Value {
+    json!({
+        "service_id": id, "name": "linter", "type": "tool", "role": "staging", "url": "http://localhost:9",
+        "caps": ["lint"], "labels": { "parent": "agent-manager-code" }, "cost_hint": { "usd_per_1k": 0.000_25 },
+    })
+}
+
+fn with(mut body: Value, field: &str, value: Value) -> Value {
+    body[field] = value;
+    body
+}
