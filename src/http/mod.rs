@@ -20,3 +20,12 @@ pub mod limits;
 pub mod orchestrator;
 pub mod page;
 pub mod registry;
+pub mod scope;
+pub mod server;
+pub mod sse;
+pub mod trace;
+
+pub use contract::Contract;
+pub use error::{ApiError, ApiResult};
+pub use limits::Limits;
+pub use server::{EdgeInfo, Listener, Server};

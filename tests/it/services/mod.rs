@@ -14,6 +14,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use axum::middleware::from_fn;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use pas::actors;
@@ -22,8 +23,9 @@ use pas::actors::invoker::{InvokeError, Invoker};
 use pas::domain::ids::AgentName;
 use pas::domain::invocation::Invocation;
 use pas::http::contract::bundled;
+use pas::http::scope::scope;
 use pas::http::trace::HttpSpan;
-use pas::http::{Listener, Server};
+use pas::http::{self, Contract, Listener, Server, page};
 use pas::store::Store;
 use pas::supervision::policy::{ChildPolicy, SupervisorPolicy};
 use pas::supervision::{
@@ -150,14 +152,19 @@ async fn start(dir: &Path) -> Swarm {
     let root = system.start("root", policy, children).await.unwrap();
 
     let routers = [
-        (REGISTRY, pas::http::registry::router(handle).unwrap()),
-        (MONITOR, pas::http::heartbeat_monitor::router(monitor_handle).unwrap()),
-        (ROUTER, pas::http::agent_router::router(router_handle).unwrap()),
+        (REGISTRY, http::registry::routes(handle.clone()), http::registry::health(handle)),
+        (
+            MONITOR,
+            http::heartbeat_monitor::routes(monitor_handle.clone()),
+            http::heartbeat_monitor::health(&monitor_handle),
+        ),
+        (ROUTER, http::agent_router::routes(router_handle), page::plain_health()),
     ];
     let mut listeners = Vec::new();
-    for (name, router) in routers {
+    for (name, routes, health) in routers {
+        let router = routes.merge(page::routes(Contract::load(name).unwrap(), health));
         assert_routes_match_contract(name, router.clone()).await;
-        listeners.push(Listener::new(name, 0, router));
+        listeners.push(Listener::new(name, 0, router.layer(from_fn(scope))));
     }
     let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
     let ports = [REGISTRY, MONITOR, ROUTER].into_iter().zip(server.addresses().map(|(_, at)| at)).collect();
