@@ -10,9 +10,7 @@ use crate::supervision::trace::{ActorNo, Scope, in_scope};
 /// A layer for every service's router (`axum::middleware::from_fn`).
 pub async fn scope(request: Request, next: Next) -> Response {
     match request.extensions().get::<TraceContext>().copied() {
-        Some(context) => {
-            in_scope(Scope { context, actor: ActorNo::OUTSIDE }, next.run(request)).await
-        }
+        Some(context) => in_scope(Scope { context, actor: ActorNo::OUTSIDE }, next.run(request)).await,
         None => next.run(request).await,
     }
 }
