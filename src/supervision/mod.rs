@@ -6,6 +6,8 @@
 
 pub mod actor;
 pub mod address;
+mod child;
+mod control;
 pub mod event;
 pub mod liveness;
 pub mod machine;

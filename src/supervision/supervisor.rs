@@ -13,12 +13,14 @@ use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent}
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::child::Child;
+use super::control::{SupervisorMessage, Verb};
 use super::event::Happening;
 use super::liveness::{self, Verdict};
 use super::machine::{ChildKey, Command, Ending, Incarnation, Input, Machine};
 use super::policy::{ExitReason, PlannedRestart, Shutdown, SupervisorPolicy};
 use super::system::{ActorSystem, ChildSpec};
-use super::trace::{ActorNo, Header, Outcome, Record};
+use super::trace::{ActorNo, Outcome, Record};
 use super::tree::{Node, Phase};
 use super::worker::SHUTDOWN;
 
@@ -26,84 +28,12 @@ use super::worker::SHUTDOWN;
 pub(crate) type Starter =
     Arc<dyn Fn(ActorCell, Incarnation) -> BoxFuture<'static, Result<ActorCell, String>> + Send + Sync>;
 
-/// What a supervisor is asked to do.
-pub(crate) enum Verb {
-    Shutdown {
-        for_good: bool,
-    },
-    Kill {
-        child: ActorNo,
-        reply: oneshot::Sender<Option<u64>>,
-    },
-    Restart {
-        child: ActorNo,
-        why: PlannedRestart,
-        reply: oneshot::Sender<Option<u64>>,
-    },
-    Terminate {
-        child: ActorNo,
-        reply: oneshot::Sender<Option<u64>>,
-    },
-    StartChild {
-        spec: Box<ChildSpec>,
-        reply: oneshot::Sender<Option<u64>>,
-    },
-    /// Time to look at the workers' lives.
-    Tick,
-    /// An orderly end has taken too long.
-    Overdue {
-        key: ChildKey,
-        incarnation: Incarnation,
-    },
-    /// A kill has taken too long.
-    Unyielding {
-        key: ChildKey,
-        incarnation: Incarnation,
-    },
-}
-
-impl Verb {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Shutdown { .. } => "shutdown",
-            Self::Kill { .. } => "kill",
-            Self::Restart { .. } => "restart",
-            Self::Terminate { .. } => "terminate",
-            Self::StartChild { .. } => "start_child",
-            Self::Tick => "tick",
-            Self::Overdue { .. } => "overdue",
-            Self::Unyielding { .. } => "unyielding",
-        }
-    }
-}
-
-/// A verb with its place in the trace.
-pub(crate) struct SupervisorMessage {
-    header: Header,
-    verb: Verb,
-}
-
-impl SupervisorMessage {
-    pub(crate) fn new(header: Header, verb: Verb) -> Self {
-        Self { header, verb }
-    }
-}
-
 #[derive(Clone)]
 pub(crate) struct SupervisorArgs {
     pub(crate) system: ActorSystem,
     pub(crate) node: Arc<Node>,
     pub(crate) policy: SupervisorPolicy,
     pub(crate) children: Vec<ChildSpec>,
-}
-
-struct Child {
-    spec: ChildSpec,
-    actor: Option<(ActorCell, Incarnation)>,
-    /// What to call the coming end: the framework says `killed` for all of these.
-    cause: Option<ExitReason>,
-    ever_started: bool,
-    planned: bool,
 }
 
 pub(crate) struct SupervisorState {
@@ -518,50 +448,5 @@ impl SupervisorState {
 
     fn key_of(&self, no: ActorNo) -> Option<ChildKey> {
         self.children.iter().find(|(_, child)| child.spec.node.no == no).map(|(key, _)| *key)
-    }
-}
-
-impl Child {
-    fn new(spec: ChildSpec) -> Self {
-        Self { spec, actor: None, cause: None, ever_started: false, planned: false }
-    }
-
-    fn started(&mut self, system: &ActorSystem, actor: ActorCell, incarnation: Incarnation) {
-        self.actor = Some((actor, incarnation));
-        self.cause = None;
-        let again = std::mem::replace(&mut self.ever_started, true);
-        let planned = std::mem::take(&mut self.planned);
-        let mut restarts = 0;
-        system.0.tree.update(&self.spec.node, |state| {
-            let known = state.incarnation > 0;
-            state.incarnation += 1;
-            state.phase = Phase::Running;
-            if (again || known) && !planned {
-                state.restarts += 1;
-            }
-            restarts = state.restarts;
-        });
-        let what = if again {
-            Happening::Restarted { incarnation, restarts }
-        } else {
-            Happening::Started { incarnation }
-        };
-        system.0.events.publish(&self.spec.node.name, what);
-    }
-
-    fn ended(&mut self, system: &ActorSystem, incarnation: Incarnation, reason: &ExitReason) {
-        let node = &self.spec.node;
-        let site = node.mailbox.get().and_then(|mailbox| mailbox.take_crash()).map(Box::new);
-        system.0.tree.update(node, |state| {
-            let stopping = state.phase == Phase::Stopping && !self.planned;
-            state.phase = if stopping { Phase::Stopped } else { Phase::Restarting };
-            state.last_exit = Some((reason.clone(), crate::domain::time::Timestamp::now()));
-        });
-        let what = if reason.is_abnormal() {
-            Happening::Crashed { incarnation, reason: reason.clone(), site }
-        } else {
-            Happening::Stopped { reason: reason.clone() }
-        };
-        system.0.events.publish(&node.name, what);
     }
 }

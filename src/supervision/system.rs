@@ -11,10 +11,11 @@ use tokio::sync::oneshot;
 
 use super::actor::{Actor, ActorError, Context};
 use super::address::Address;
+use super::control::{SupervisorMessage, Verb};
 use super::event::{EventLog, Happening};
 use super::mailbox::{DEFAULT_CAPACITY, Inspect, Mailbox};
 use super::policy::{ChildPolicy, PlannedRestart, Shutdown, SupervisorPolicy};
-use super::supervisor::{Starter, Supervisor, SupervisorArgs, SupervisorMessage, Verb};
+use super::supervisor::{Starter, Supervisor, SupervisorArgs};
 use super::trace::{self, ActorNo, Record, Ring};
 use super::tree::{Node, Tree};
 use super::worker::{Birth, Init, Worker};

@@ -14,9 +14,9 @@ use ractor::ActorRef;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::control::SupervisorMessage;
 use super::mailbox::{Inspect, Vitals};
 use super::policy::ExitReason;
-use super::supervisor::SupervisorMessage;
 use super::trace::ActorNo;
 use crate::domain::time::Timestamp;
 

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio_util::sync::{CancellationToken, DropGuard};
+
 use super::{Agent, AgentMessage};
 use crate::actors::jobs::board::Attempt;
 use crate::actors::jobs::{JobError, Jobs};
@@ -27,6 +29,7 @@ pub(super) struct RunningStep {
     worked: Duration,
     told_slow: bool,
     timed_out: bool,
+    _beating: DropGuard,
 }
 
 impl Drop for RunningStep {
@@ -92,10 +95,8 @@ impl Agent {
             worked: Duration::ZERO,
             told_slow: false,
             timed_out: false,
+            _beating: beat(job.id.clone(), context),
         };
-        if self.running.is_empty() {
-            schedule_beat(context);
-        }
         self.running.insert(job.id.clone(), running);
         let (job, fence, address) = (job.id.clone(), job.fence, context.address().clone());
         context.spawn(async move {
@@ -162,38 +163,36 @@ impl Agent {
         Ok(())
     }
 
-    /// Tells what is slow, stops what is too slow.
-    pub(super) async fn look_at_steps(&mut self, context: &Context<AgentMessage>) -> Result<(), JobError> {
+    /// Tells that a step is slow, stops one that is too slow.
+    pub(super) async fn look_at_step(&mut self, job: &JobId) -> Result<(), JobError> {
         let (soft, hard) = (self.jobs.settings.soft_timeout, self.jobs.settings.hard_timeout);
-        let mut slow = Vec::new();
-        for step in self.running.values_mut() {
-            if !step.control.is_held() {
-                step.worked += BEAT;
-            }
-            if step.worked >= soft && !std::mem::replace(&mut step.told_slow, true) {
-                slow.push((step.job.clone(), Transition::SoftTimeout { fence: step.fence }));
-            }
-            if step.worked >= hard && !step.timed_out {
-                step.timed_out = true;
-                step.control.stop();
-            }
+        let Some(step) = self.running.get_mut(job) else { return Ok(()) };
+        if !step.control.is_held() {
+            step.worked += BEAT;
         }
-        for (job, told) in slow {
-            self.commit(&job, told).await?;
+        if step.worked >= hard && !step.timed_out {
+            step.timed_out = true;
+            step.control.stop();
         }
-        if !self.running.is_empty() {
-            schedule_beat(context);
+        if step.worked >= soft && !std::mem::replace(&mut step.told_slow, true) {
+            let told = Transition::SoftTimeout { fence: step.fence };
+            self.commit(job, told).await?;
         }
         Ok(())
     }
 }
 
-fn schedule_beat(context: &Context<AgentMessage>) {
-    let address = context.address().clone();
+/// Sends a beat for a step until the guard is dropped.
+fn beat(job: JobId, context: &Context<AgentMessage>) -> DropGuard {
+    let over = CancellationToken::new();
+    let (address, ended) = (context.address().clone(), over.clone());
     context.spawn(async move {
-        tokio::time::sleep(BEAT).await;
-        let _ = address.send(AgentMessage::Beat).await;
+        while tokio::time::timeout(BEAT, ended.cancelled()).await.is_err() {
+            // Full or gone: the next beat tells as much.
+            let _ = address.cast(AgentMessage::Beat { job: job.clone() });
+        }
     });
+    over.drop_guard()
 }
 
 fn stopped_how(step: &RunningStep) -> String {

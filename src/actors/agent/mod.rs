@@ -41,8 +41,11 @@ pub enum AgentMessage {
         /// What came of it.
         outcome: Result<StepOutcome, SkillError>,
     },
-    /// Time to look at running attempts.
-    Beat,
+    /// Time to look at a running attempt.
+    Beat {
+        /// The job.
+        job: JobId,
+    },
     /// A request from outside of any job.
     Invoke {
         /// What is asked (a JSON object).
@@ -59,7 +62,7 @@ impl Message for AgentMessage {
         match self {
             Self::Attend { .. } => "attend",
             Self::StepEnded { .. } => "step_ended",
-            Self::Beat => "beat",
+            Self::Beat { .. } => "beat",
             Self::Invoke { .. } => "invoke",
         }
     }
@@ -200,7 +203,7 @@ impl Actor for Agent {
             AgentMessage::StepEnded { job, fence, outcome } => {
                 self.step_ended(job, fence, outcome, context).await?;
             }
-            AgentMessage::Beat => self.look_at_steps(context).await?,
+            AgentMessage::Beat { job } => self.look_at_step(&job).await?,
             AgentMessage::Invoke { payload, deadline, reply } => {
                 self.invoke(&payload, deadline, reply, context);
             }

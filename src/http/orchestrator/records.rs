@@ -227,11 +227,19 @@ pub(super) async fn search(
     let found = found
         .map_err(|error| ApiError::internal(&error))?
         .map_err(|error| ApiError::not_found(error.to_string()))?;
-    let mut answer = serde_json::to_value(&found).map_err(|error| ApiError::internal(&error))?;
-    answer["run_id"] = json!(run);
-    answer["q"] = json!(query.q);
-    answer["count"] = json!(answer["hits"].as_array().map_or(0, Vec::len));
-    Ok(Json(answer))
+    let hits: Vec<Value> = found
+        .hits
+        .iter()
+        .map(|hit| {
+            json!({
+                "doc_id": hit.doc_id.to_string(), "path": hit.path, "title": hit.title, "score": hit.score,
+                "snippet": hit.snippet.html, "text": hit.snippet.text,
+            })
+        })
+        .collect();
+    Ok(Json(json!({
+        "run_id": run, "q": query.q, "total": found.total, "count": hits.len(), "hits": hits, "note": found.note,
+    })))
 }
 
 fn newest_index(jobs: &Jobs) -> ApiResult<RunId> {
