@@ -22,7 +22,11 @@ build: ## Build the pas binary (release)
 
 .PHONY: run
 run: build ## Run the ingest job on CORPUS=path, or on the documents of this build's crates
-	@"$(TARGET)/release/pas" run ingest $(if $(CORPUS),"$(CORPUS)")
+	@"$(TARGET)/release/pas" run ingest --keep $(if $(CORPUS),"$(CORPUS)")
+
+.PHONY: stop
+stop: ## Stop the daemon that `make run` left up
+	@"$(TARGET)/release/pas" down
 
 .PHONY: test
 test: ## Check format and lints, then run all tests

@@ -1,6 +1,7 @@
 //! What is told at the end of a job: state, time, findings, where the artifacts are, costs, what next.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use console::style;
 use serde_json::{Value, json};
@@ -15,6 +16,9 @@ use crate::domain::time::Timestamp;
 
 /// The artifact a person opens first.
 const REPORT: &str = "report.html";
+/// Longest wait for the manifest, and how often it is asked for.
+const MANIFEST_WAIT: Duration = Duration::from_secs(5);
+const MANIFEST_POLL: Duration = Duration::from_millis(50);
 /// Columns of the headings at the left.
 const MARGIN: usize = 12;
 
@@ -32,8 +36,7 @@ pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<()
     let listed = client.get(&["jobs", &job.job_id, "artifacts"], &[]).await?;
     let run_dir =
         listed["run_dir"].as_str().map_or_else(|| format!("artifacts/runs/{}", job.run_id), str::to_owned);
-    // The manifest is written at the very end; a job that failed early has none.
-    let manifest = client.get(&["runs", &job.run_id, "manifest"], &[]).await.unwrap_or_default();
+    let manifest = manifest(context, job).await;
     let summary = Summary {
         job,
         run_dir: context.config.daemon.workdir.join(run_dir),
@@ -49,6 +52,20 @@ pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<()
         context.screen.hint(&next);
     }
     Ok(())
+}
+
+/// The run's manifest, which follows the end of its root job; null when it does not come in time.
+async fn manifest(context: &Context, job: &Job) -> Value {
+    let path = ["runs", &job.run_id, "manifest"];
+    let read = async {
+        loop {
+            match context.client.get(&path, &[]).await {
+                Ok(manifest) => return manifest,
+                Err(_) => tokio::time::sleep(MANIFEST_POLL).await,
+            }
+        }
+    };
+    tokio::time::timeout(MANIFEST_WAIT, read).await.unwrap_or_default()
 }
 
 /// The manifest has the whole run's; without one, the job's own.
