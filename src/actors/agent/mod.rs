@@ -74,6 +74,8 @@ pub struct Agent {
     held: HashMap<JobId, u64>,
     /// Executors: attempts under way.
     running: HashMap<JobId, RunningStep>,
+    /// Executors: a look at the attempts is on its way.
+    beating: bool,
 }
 
 impl Agent {
@@ -93,7 +95,7 @@ impl Agent {
                 let _ = context.address().cast(AgentMessage::Attend { job: job.id });
             }
         }
-        Ok(Self { me, jobs, system, held: HashMap::new(), running: HashMap::new() })
+        Ok(Self { me, jobs, system, held: HashMap::new(), running: HashMap::new(), beating: false })
     }
 
     fn is_coordinator(&self) -> bool {
@@ -117,7 +119,7 @@ impl Agent {
             JobState::Queued | JobState::Running => self.carry_on(job, context).await,
             JobState::Paused => {
                 self.hold(id);
-                Ok(())
+                self.next_job(context)
             }
             JobState::AwaitingApproval | JobState::Blocked => Ok(()),
             JobState::Done | JobState::Failed | JobState::Cancelled | JobState::Quarantined => {
@@ -164,7 +166,15 @@ impl Agent {
             step.control.stop();
             return Ok(());
         }
-        let how = "nothing was running any more".to_owned();
+        let below = self.jobs.book.children(&job.id)?;
+        if below.iter().any(|child| !child.state.is_terminal()) {
+            // The last of them to end sends a hint.
+            return Ok(());
+        }
+        let how = match below.len() {
+            0 => "nothing was running any more".to_owned(),
+            count => format!("its {count} steps have ended"),
+        };
         self.commit(&job.id, Transition::Stopped { fence: job.fence, how }).await.map(|_| ())
     }
 
