@@ -45,9 +45,12 @@ impl AddressBook {
         self.addresses.get()?.get(agent)
     }
 
-    /// Tells an agent to look at a job. A hint that is not accepted is repeated by the scheduler.
+    /// Tells an agent to look at a job. Hints never take more than half of a mailbox, so that an agent
+    /// that is slow or held can still be called; those left out are repeated by the scheduler.
     pub fn attend(&self, agent: &str, job: &JobId) {
-        if let Some(address) = self.address(agent) {
+        let Some(address) = self.address(agent) else { return };
+        let vitals = address.inspect().vitals();
+        if vitals.depth <= vitals.capacity / 2 {
             let _ = address.cast(AgentMessage::Attend { job: job.clone() });
         }
     }

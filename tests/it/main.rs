@@ -1,9 +1,14 @@
 //! The one integration binary: each module holds PAS to a promise from outside.
 
+mod cancel_pause;
 mod contracts;
 mod edge;
+mod healing;
+mod jobs;
+mod kill9;
 mod otp;
 mod services;
 mod store_kill;
 mod supervision;
+mod support;
 mod tidy;

@@ -31,16 +31,38 @@ impl Agent {
             Next::Begin(steps) if steps.is_empty() => Ok(()),
             Next::Begin(steps) => self.delegate(job, &steps).await,
             Next::Done => self.gather(job, &children).await,
-            Next::Broken(step, state) => {
-                self.held.remove(&job.id);
-                let cause = children
-                    .iter()
-                    .find(|child| child.id.step() == step)
-                    .and_then(|child| child.error.clone());
-                let error =
-                    format!("its step `{step}` was {}: {}", state.as_str(), cause.unwrap_or_default());
-                self.commit(&job.id, Transition::GiveUp { fence: job.fence, error }).await.map(|_| ())
-            }
+            Next::Broken(step, state) => self.give_up(job, &children, step, state).await,
+        }
+    }
+
+    /// Ends a job that a failed step has broken, after the steps that still run beside it.
+    async fn give_up(
+        &mut self,
+        job: &Job,
+        children: &[Job],
+        step: &str,
+        state: JobState,
+    ) -> Result<(), JobError> {
+        let unfinished: Vec<_> = children.iter().filter(|child| !child.state.is_terminal()).collect();
+        for child in &unfinished {
+            self.cancel_below(child, &format!("the step `{step}` beside it was {}", state.as_str())).await?;
+        }
+        if !unfinished.is_empty() {
+            return Ok(());
+        }
+        self.held.remove(&job.id);
+        let broken = children.iter().find(|child| child.id.step() == step);
+        let cause = broken.and_then(|child| {
+            child.error.clone().or_else(|| child.cancel.as_ref().map(|wish| wish.reason.clone()))
+        });
+        let error = format!("its step `{step}` was {}: {}", state.as_str(), cause.unwrap_or_default());
+        self.commit(&job.id, Transition::GiveUp { fence: job.fence, error }).await.map(|_| ())
+    }
+
+    async fn cancel_below(&self, child: &Job, reason: &str) -> Result<(), JobError> {
+        match self.jobs.cancel(&child.id, reason).await {
+            Ok(_) | Err(JobError::Refused(_)) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

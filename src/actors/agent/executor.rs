@@ -1,5 +1,6 @@
 //! What an executor does with a job: run its skill on a blocking thread, watch it, commit the result.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,7 +11,8 @@ use crate::actors::jobs::board::Attempt;
 use crate::actors::jobs::{JobError, Jobs};
 use crate::domain::agent::Behaviour;
 use crate::domain::ids::JobId;
-use crate::domain::job::{Job, Transition};
+use crate::domain::job::{Job, JobState, Transition};
+use crate::domain::time::Timestamp;
 use crate::skills::{self, Control, SkillError, StepContext, StepOutcome};
 use crate::supervision::Context;
 
@@ -40,7 +42,7 @@ impl Drop for RunningStep {
 }
 
 impl Agent {
-    /// Claims and begins a job, or lets one that is under way go on.
+    /// Lets a job that is under way go on; else claims and begins the most urgent one that waits.
     pub(super) async fn work_on(
         &mut self,
         job: Job,
@@ -53,9 +55,10 @@ impl Agent {
             }
             self.running.remove(&job.id);
         }
-        if self.running.len() >= STEPS_AT_ONCE {
+        if self.is_busy() {
             return Ok(());
         }
+        let Some(job) = self.most_urgent()? else { return Ok(()) };
         let Some(job) = self.claim(&job).await? else { return Ok(()) };
         let skill = match self.skill_for(&job) {
             Ok(skill) => skill,
@@ -80,7 +83,8 @@ impl Agent {
     fn begin(&mut self, job: &Job, skill: skills::Skill, context: &Context<AgentMessage>) {
         let control = Arc::new(Control::default());
         let began = tokio::time::Instant::now();
-        self.jobs.board.begin(&job.id, Attempt { fence: job.fence, control: Arc::clone(&control), began });
+        let attempt = Attempt { fence: job.fence, control: Arc::clone(&control), began };
+        let desk = self.jobs.board.begin(&job.id, attempt);
         let step = StepContext::new(
             self.jobs.run_dir(&job.run()),
             job.card.inputs.0.clone(),
@@ -100,7 +104,12 @@ impl Agent {
         self.running.insert(job.id.clone(), running);
         let (job, fence, address) = (job.id.clone(), job.fence, context.address().clone());
         context.spawn(async move {
-            let outcome = tokio::task::spawn_blocking(move || skill(&step)).await;
+            let work = move || {
+                let _alone = desk.lock();
+                step.checkpoint()?;
+                skill(&step)
+            };
+            let outcome = tokio::task::spawn_blocking(work).await;
             let outcome = outcome.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))));
             // An agent that has ended for good needs no news; the row says what is left to do.
             let _ = address.send(AgentMessage::StepEnded { job, fence, outcome }).await;
@@ -151,12 +160,30 @@ impl Agent {
         self.next_job(context)
     }
 
-    /// Looks for the most urgent job that waits for this agent.
-    fn next_job(&self, context: &Context<AgentMessage>) -> Result<(), JobError> {
-        let mut waiting: Vec<Job> =
-            self.jobs.book.active()?.into_iter().filter(|job| job.card.agent == self.me.name).collect();
-        waiting.sort_by_key(|job| (std::cmp::Reverse(job.card.priority), job.created_at));
-        for job in waiting {
+    /// Whether it has its hands full; a step that is held by a person keeps nobody busy.
+    fn is_busy(&self) -> bool {
+        self.running.values().filter(|step| !step.control.is_held()).count() >= STEPS_AT_ONCE
+    }
+
+    /// The job of this agent that is to be begun next: highest priority first, then the oldest.
+    fn most_urgent(&self) -> Result<Option<Job>, JobError> {
+        let now = Timestamp::now();
+        let waits = |job: &Job| {
+            let open = job.is_due(now) || job.state == JobState::Running;
+            open && job.card.agent == self.me.name
+                && job.cancel.is_none()
+                && !self.running.contains_key(&job.id)
+        };
+        let waiting = self.jobs.book.active()?.into_iter().filter(waits);
+        Ok(waiting.min_by_key(|job| (Reverse(job.card.priority), job.created_at)))
+    }
+
+    /// Sends itself a hint at the job to be begun next, if it has a hand free.
+    pub(super) fn next_job(&self, context: &Context<AgentMessage>) -> Result<(), JobError> {
+        if self.is_busy() || self.is_coordinator() {
+            return Ok(());
+        }
+        if let Some(job) = self.most_urgent()? {
             // A full mailbox holds hints enough.
             let _ = context.address().cast(AgentMessage::Attend { job: job.id });
         }
@@ -170,13 +197,17 @@ impl Agent {
         if !step.control.is_held() {
             step.worked += BEAT;
         }
-        if step.worked >= hard && !step.timed_out {
-            step.timed_out = true;
+        let fence = step.fence;
+        let mut told = Vec::new();
+        if step.worked >= soft && !std::mem::replace(&mut step.told_slow, true) {
+            told.push(Transition::SoftTimeout { fence });
+        }
+        if step.worked >= hard && !std::mem::replace(&mut step.timed_out, true) {
+            told.push(Transition::HardTimeout { fence });
             step.control.stop();
         }
-        if step.worked >= soft && !std::mem::replace(&mut step.told_slow, true) {
-            let told = Transition::SoftTimeout { fence: step.fence };
-            self.commit(job, told).await?;
+        for what in told {
+            self.commit(job, what).await?;
         }
         Ok(())
     }

@@ -120,7 +120,7 @@ impl Agent {
             JobState::Queued | JobState::Running => self.carry_on(job, context).await,
             JobState::Paused => {
                 self.hold(id);
-                Ok(())
+                self.next_job(context)
             }
             JobState::AwaitingApproval | JobState::Blocked => Ok(()),
             JobState::Done | JobState::Failed | JobState::Cancelled | JobState::Quarantined => {
@@ -167,7 +167,15 @@ impl Agent {
             step.control.stop();
             return Ok(());
         }
-        let how = "nothing was running any more".to_owned();
+        let below = self.jobs.book.children(&job.id)?;
+        if below.iter().any(|child| !child.state.is_terminal()) {
+            // The last of them to end sends a hint.
+            return Ok(());
+        }
+        let how = match below.len() {
+            0 => "nothing was running any more".to_owned(),
+            count => format!("its {count} steps have ended"),
+        };
         self.commit(&job.id, Transition::Stopped { fence: job.fence, how }).await.map(|_| ())
     }
 

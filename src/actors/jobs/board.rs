@@ -4,7 +4,7 @@
 //! nobody works on anything, and whoever is hinted at claims anew.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use parking_lot::Mutex;
 use tokio::time::Instant;
@@ -24,21 +24,36 @@ pub struct Attempt {
     pub began: Instant,
 }
 
-/// Attempts by job.
+/// Held while an attempt works: the next attempt at the same job waits for it.
+pub type Desk = Arc<Mutex<()>>;
+
+/// Attempts by job, and the desk of every job that somebody works on, or has not left yet.
 #[derive(Debug, Default)]
-pub struct Board(Mutex<HashMap<JobId, Attempt>>);
+pub struct Board {
+    attempts: Mutex<HashMap<JobId, Attempt>>,
+    desks: Mutex<HashMap<JobId, Weak<Mutex<()>>>>,
+}
 
 impl Board {
-    /// Notes an attempt; one under an older fence is told to stop.
-    pub fn begin(&self, job: &JobId, attempt: Attempt) {
-        if let Some(older) = self.0.lock().insert(job.clone(), attempt) {
+    /// Notes an attempt and gives the desk it must work at; one under an older fence is told to stop.
+    ///
+    /// A thread cannot be killed: after its agent has been, the last attempt goes on to its next
+    /// checkpoint. Two attempts at one job never write its files at the same time, because they share a
+    /// desk.
+    pub fn begin(&self, job: &JobId, attempt: Attempt) -> Desk {
+        if let Some(older) = self.attempts.lock().insert(job.clone(), attempt) {
             older.control.stop();
         }
+        let mut desks = self.desks.lock();
+        desks.retain(|_, desk| desk.strong_count() > 0);
+        let desk = desks.get(job).and_then(Weak::upgrade).unwrap_or_default();
+        desks.insert(job.clone(), Arc::downgrade(&desk));
+        desk
     }
 
     /// Forgets an attempt, unless a newer one has taken its place.
     pub fn end(&self, job: &JobId, fence: u64) {
-        let mut attempts = self.0.lock();
+        let mut attempts = self.attempts.lock();
         if attempts.get(job).is_some_and(|attempt| attempt.fence == fence) {
             attempts.remove(job);
         }
@@ -47,7 +62,7 @@ impl Board {
     /// The attempt at a job, if somebody works on it.
     #[must_use]
     pub fn attempt(&self, job: &JobId) -> Option<Attempt> {
-        self.0.lock().get(job).cloned()
+        self.attempts.lock().get(job).cloned()
     }
 
     /// How far the attempt at a job is.
@@ -59,6 +74,6 @@ impl Board {
     /// The jobs that somebody works on.
     #[must_use]
     pub fn held(&self) -> HashSet<JobId> {
-        self.0.lock().keys().cloned().collect()
+        self.attempts.lock().keys().cloned().collect()
     }
 }

@@ -94,6 +94,7 @@ impl<'v, 't> Draft<'v, 't> {
     /// Applies a transition and writes row, index, events and questions.
     pub(super) fn apply(&mut self, job: &mut Job, transition: Transition) -> Result<(), JobError> {
         let before = job.state;
+        let asks = [Some(job.state), job.paused_from].contains(&Some(JobState::AwaitingApproval));
         let told = job.apply(transition, self.now)?;
         let terminal = job.state.is_terminal();
         self.edit(|changes| {
@@ -106,7 +107,7 @@ impl<'v, 't> Draft<'v, 't> {
         if job.state == JobState::AwaitingApproval && before == JobState::Blocked {
             self.ask(job)?;
         }
-        if terminal {
+        if terminal && asks {
             self.withdraw(job)?;
         }
         Ok(())

@@ -32,7 +32,7 @@ pub enum CloseError {
 }
 
 impl Jobs {
-    /// Closes a run, if its root has ended and it is not closed yet. Blocks on the disk.
+    /// Closes a run, if all its jobs have ended and it is not closed yet.
     ///
     /// # Errors
     /// [`CloseError`]; nothing is lost, and the next call does what is left.
@@ -41,6 +41,9 @@ impl Jobs {
             return Ok(false);
         }
         let jobs = self.book.subtree(&JobId::root(run))?;
+        if jobs.iter().any(|job| !job.state.is_terminal()) {
+            return Ok(false);
+        }
         let Some(manifest) = Manifest::of(&jobs) else { return Ok(false) };
         let folder = self.run_dir(run);
         let trace = trace_lines(system, &jobs);

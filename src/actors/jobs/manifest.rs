@@ -1,6 +1,8 @@
 //! The manifest of a run: what went in, what came out, by whom, when, at what cost.
 
-use serde::Serialize;
+use rust_decimal::Decimal;
+use rust_decimal::prelude::ToPrimitive as _;
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::artifact::Artifact;
@@ -41,7 +43,8 @@ pub struct Manifest {
     /// From acceptance to end, in milliseconds.
     pub elapsed_ms: u64,
     /// What its model calls cost.
-    pub cost_usd: rust_decimal::Decimal,
+    #[serde(serialize_with = "as_number")]
+    pub cost_usd: Decimal,
 }
 
 /// One job in the manifest.
@@ -64,7 +67,8 @@ pub struct StepLine {
     /// From first claim to end, in milliseconds.
     pub elapsed_ms: u64,
     /// What its model calls cost.
-    pub cost_usd: rust_decimal::Decimal,
+    #[serde(serialize_with = "as_number")]
+    pub cost_usd: Decimal,
 }
 
 impl Manifest {
@@ -89,7 +93,7 @@ impl Manifest {
             created_at: root.created_at,
             ended_at,
             elapsed_ms: millis(ended_at.since(root.created_at)),
-            cost_usd: rust_decimal::Decimal::ZERO,
+            cost_usd: Decimal::ZERO,
         })
     }
 }
@@ -107,7 +111,7 @@ impl StepLine {
             started_at: job.started_at,
             ended_at: job.ended_at,
             elapsed_ms: millis(elapsed),
-            cost_usd: rust_decimal::Decimal::ZERO,
+            cost_usd: Decimal::ZERO,
         }
     }
 }
@@ -118,6 +122,11 @@ fn content_hash(artifacts: &[Artifact]) -> String {
         hasher.update(format!("{}\0{}\n", artifact.path, artifact.blake3).as_bytes());
     }
     hasher.finalize().to_hex().to_string()
+}
+
+/// Money on the wire: a JSON number, exact to the micro-dollar (the contract).
+fn as_number<S: Serializer>(usd: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(usd.round_dp(6).to_f64().unwrap_or(f64::MAX))
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

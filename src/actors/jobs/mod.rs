@@ -17,6 +17,7 @@ use std::time::Duration;
 
 pub use board::Board;
 pub use book::{JobBook, JobError};
+pub use trees::Cancelled;
 
 use super::address_book::AddressBook;
 use crate::domain::ids::{AgentName, JobId, RunId};
@@ -76,6 +77,18 @@ impl Jobs {
             }
             _ => self.agents.attend(job.card.agent.as_str(), &job.id),
         }
+    }
+
+    /// Asks for the end of a job and all below it, and tells whoever must stop for it.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`]; [`JobError::Refused`] when the job itself has ended.
+    pub async fn cancel(&self, id: &JobId, reason: &str) -> Result<Vec<Cancelled>, JobError> {
+        let parts = self.book.cancel_tree(id, reason, self.board.held()).await?;
+        for part in &parts {
+            self.hint(&self.book.get(&part.job_id)?);
+        }
+        Ok(parts)
     }
 
     /// Who decides about a failure of this agent: the director of its lane, or the architect.

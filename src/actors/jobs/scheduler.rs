@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::book::JobError;
 use super::{Jobs, board::Board};
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::{Job, JobState, Transition};
 use crate::domain::time::Timestamp;
 use crate::supervision::{Actor, ActorError, ActorSystem, Address, Context, Message};
 
@@ -67,13 +67,16 @@ impl Scheduler {
         let now = Timestamp::now();
         self.sweeps += 1;
         let full = self.sweeps.is_multiple_of(FULL_SWEEP_EVERY);
-        for job in self.jobs.book.active()? {
+        let active = self.jobs.book.active()?;
+        for job in &active {
             if job.card.deadline_at.is_some_and(|deadline| deadline <= now) && job.cancel.is_none() {
-                self.overdue(&job).await?;
+                self.overdue(job).await?;
             } else if job.cancel.as_ref().is_some_and(|wish| now.since(wish.at) > STOP_GRACE) {
-                self.stop_by_force(&job).await;
-            } else if wants_attention(&job, &self.jobs.board, now, full) {
-                self.jobs.hint(&job);
+                if !active.iter().any(|other| other.id.parent().as_ref() == Some(&job.id)) {
+                    self.stop_by_force(job).await?;
+                }
+            } else if wants_attention(job, &self.jobs.board, now, full) {
+                self.jobs.hint(job);
             }
         }
         Ok(())
@@ -81,26 +84,30 @@ impl Scheduler {
 
     /// Past its deadline: the job ends, and all below it.
     async fn overdue(&self, job: &Job) -> Result<(), JobError> {
-        let cancelled =
-            self.jobs.book.cancel_tree(&job.id, "its deadline has passed", self.jobs.board.held()).await;
-        match cancelled {
-            Ok(cancelled) => {
-                for part in cancelled {
-                    self.jobs.hint(&self.jobs.book.get(&part.job_id)?);
-                }
-                Ok(())
-            }
-            Err(JobError::Refused(_)) => Ok(()),
+        match self.jobs.cancel(&job.id, "its deadline has passed").await {
+            Ok(_) | Err(JobError::Refused(_)) => Ok(()),
             Err(error) => Err(error),
         }
     }
 
-    /// An attempt that does not come by a checkpoint: its agent is killed, and its next incarnation finds
-    /// nothing running.
-    async fn stop_by_force(&self, job: &Job) {
-        let killed = self.system.kill(job.card.agent.as_str()).await;
-        tracing::warn!(job = %job.id, agent = %job.card.agent, ?killed, "an attempt did not stop in time");
-        self.jobs.hint(job);
+    /// A job whose agent did not stop it in time: the agent is killed where it holds an attempt, and the
+    /// job ends without it, so that an agent that cannot answer (it is paused, say) is killed once and
+    /// not at every sweep.
+    async fn stop_by_force(&self, job: &Job) -> Result<(), JobError> {
+        let how = if self.jobs.board.attempt(&job.id).is_some() {
+            let killed = self.system.kill(job.card.agent.as_str()).await;
+            tracing::warn!(job = %job.id, agent = %job.card.agent, ?killed, "an attempt did not stop in time");
+            "its agent was killed: it did not stop in time"
+        } else {
+            "nothing was running, and its agent did not answer in time"
+        };
+        match self.jobs.book.change(&job.id, Transition::Stopped { fence: job.fence, how: how.into() }).await
+        {
+            Ok(stopped) => self.jobs.hint(&stopped),
+            Err(JobError::Refused(_)) => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 
     async fn close_runs(&self) -> Result<(), JobError> {
@@ -122,7 +129,10 @@ const CLOSE_PAUSE: Duration = Duration::from_millis(100);
 fn wants_attention(job: &Job, board: &Board, now: Timestamp, full: bool) -> bool {
     match job.state {
         JobState::Queued => job.is_due(now),
-        JobState::Running => job.cancel.is_some() || (full && board.attempt(&job.id).is_none()),
+        JobState::Running => match board.attempt(&job.id) {
+            Some(attempt) => job.cancel.is_some() || attempt.control.is_held(),
+            None => job.cancel.is_some() || full,
+        },
         JobState::Blocked => true,
         JobState::Paused => board.attempt(&job.id).is_some(),
         _ => false,

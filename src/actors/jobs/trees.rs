@@ -28,6 +28,10 @@ pub struct Cancelled {
     pub how: Option<String>,
 }
 
+fn with_those_above(id: JobId) -> impl Iterator<Item = JobId> {
+    std::iter::successors(Some(id), JobId::parent)
+}
+
 /// A job with those below it: itself first, each before its own descendants.
 fn subtree(view: &View<'_>, id: &JobId) -> Result<Vec<Job>, JobError> {
     let mut jobs = vec![draft_job(view, id)?];
@@ -55,7 +59,8 @@ impl JobBook {
     }
 
     /// Asks for the end of a job and all below it. Those in `held` have an attempt that must be stopped
-    /// first; all others end here and now. Jobs that have ended before are left out.
+    /// first, and those above them end after them; all others end here and now. Jobs that have ended
+    /// before are left out.
     ///
     /// # Errors
     /// [`JobError::NotFound`]; [`JobError::Refused`] when the job itself has ended.
@@ -66,9 +71,10 @@ impl JobBook {
         held: HashSet<JobId>,
     ) -> Result<Vec<Cancelled>, JobError> {
         let reason = reason.to_owned();
+        let open: HashSet<JobId> = held.into_iter().flat_map(with_those_above).collect();
         self.each(id, move |draft, job| {
             let state_before = job.state;
-            let cancel = Transition::Cancel { reason: reason.clone(), held: held.contains(&job.id) };
+            let cancel = Transition::Cancel { reason: reason.clone(), held: open.contains(&job.id) };
             draft.apply(job, cancel)?;
             Ok(Cancelled {
                 job_id: job.id.clone(),

@@ -132,6 +132,11 @@ pub enum Transition {
         /// The holder's fence.
         fence: u64,
     },
+    /// It takes longer than allowed: the attempt is being stopped.
+    HardTimeout {
+        /// The holder's fence.
+        fence: u64,
+    },
 }
 
 /// Why a change is refused; the row is as it was.
@@ -211,6 +216,10 @@ impl Job {
                 self.require_holder(fence, "timed")?;
                 Ok(vec![(EventKind::SoftTimeout, json!({ "attempt": self.attempt }))])
             }
+            Transition::HardTimeout { fence } => {
+                self.require_holder(fence, "timed")?;
+                Ok(vec![(EventKind::HardTimeout, json!({ "attempt": self.attempt }))])
+            }
             Transition::Waive => {
                 self.require(&[Blocked], "waived")?;
                 self.state = Quarantined;
@@ -275,7 +284,7 @@ impl Job {
     }
 
     fn try_again(&mut self, error: String, backoff: Duration, now: Timestamp) -> Vec<Told> {
-        self.state = JobState::Queued;
+        self.lead_to(JobState::Queued);
         self.not_before = Some(now.plus(backoff));
         let wait_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX);
         let detail = json!({ "error": error, "attempt": self.attempt, "wait_ms": wait_ms });
@@ -305,10 +314,19 @@ impl Job {
     }
 
     fn escalate(&mut self, error: String, director: AgentName) -> Vec<Told> {
-        self.state = JobState::Blocked;
+        self.lead_to(JobState::Blocked);
         self.error = Some(error);
         self.escalated_to = Some(director);
         vec![(EventKind::Escalated, json!({ "error": self.error, "to": self.escalated_to }))]
+    }
+
+    /// A failure under way when the job was held changes what a resume leads to, and no more.
+    fn lead_to(&mut self, state: JobState) {
+        if self.state == JobState::Paused {
+            self.paused_from = Some(state);
+        } else {
+            self.state = state;
+        }
     }
 
     /// A paused job's holder may still commit: what it has done is not lost for having been held.
@@ -427,6 +445,18 @@ mod tests {
     }
 
     #[test]
+    fn a_failure_does_not_end_a_hold() {
+        let mut job = job();
+        job.apply(Transition::Claim, at(1)).unwrap();
+        job.apply(Transition::Pause, at(2)).unwrap();
+        let fail = Transition::FailPermanent { fence: 1, error: "no disk".into(), director: director() };
+        job.apply(fail, at(3)).unwrap();
+        assert_eq!(job.state, JobState::Paused);
+        job.apply(Transition::Resume, at(4)).unwrap();
+        assert_eq!((job.state, job.error.as_deref()), (JobState::Blocked, Some("no disk")));
+    }
+
+    #[test]
     fn backoff_doubles_within_its_bounds() {
         let policy = Policy::default();
         for attempt in 1..40 {
@@ -454,7 +484,8 @@ mod tests {
             1 => (text(), any::<bool>()).prop_map(|(reason, held)| Transition::Cancel { reason, held }),
             1 => fence.clone().prop_map(|fence| Transition::GiveUp { fence, error: "e".into() }),
             1 => fence.clone().prop_map(|fence| Transition::Stopped { fence, how: "x".into() }),
-            1 => fence.prop_map(|fence| Transition::SoftTimeout { fence }),
+            1 => fence.clone().prop_map(|fence| Transition::SoftTimeout { fence }),
+            1 => fence.prop_map(|fence| Transition::HardTimeout { fence }),
         ]
     }
 

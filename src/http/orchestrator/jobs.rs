@@ -199,10 +199,7 @@ pub(super) async fn cancel(
     body: Option<ContractJson<ReasonBody>>,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
     let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
-    let parts = state.jobs.book.cancel_tree(&id, &reason, state.jobs.board.held()).await?;
-    for part in &parts {
-        state.jobs.hint(&state.jobs.book.get(&part.job_id)?);
-    }
+    let parts = state.jobs.cancel(&id, &reason).await?;
     let pending: Vec<_> =
         parts.iter().filter(|part| part.stopped_at.is_none()).map(|part| &part.job_id).collect();
     let now = state.jobs.book.get(&id)?.state;

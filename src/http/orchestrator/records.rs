@@ -87,17 +87,17 @@ pub(super) async fn events(
     if sse::wants_stream(&headers) {
         return Ok(sse::stream(follow(Arc::clone(&state.jobs), id, since), &edge));
     }
-    let events = page(&state.jobs, &id, since)?;
-    let last_seq = events.last().map_or(since, |event| event.seq);
+    let (events, last_seq) = page(&state.jobs, &id, since)?;
     Ok(Json(json!({ "events": events, "last_seq": last_seq })).into_response())
 }
 
-/// The events of a job and those below it.
-fn page(jobs: &Jobs, id: &JobId, since: u64) -> ApiResult<Vec<JobEvent>> {
+/// The events of a job and those below it, and the number of the last event of the run looked at.
+fn page(jobs: &Jobs, id: &JobId, since: u64) -> ApiResult<(Vec<JobEvent>, u64)> {
     let below = format!("{id}.");
     let mut events = jobs.book.events(&id.run(), since, EVENT_PAGE)?;
+    let seen = events.last().map_or(since, |event| event.seq);
     events.retain(|event| event.job_id == *id || event.job_id.as_str().starts_with(&below));
-    Ok(events)
+    Ok((events, seen))
 }
 
 /// All events after `since`, and the coming ones, until the job itself has ended.
@@ -122,11 +122,11 @@ fn follow(
                 }
                 commits.mark_unchanged();
                 let ended = jobs.book.get(&id).ok()?.state.is_terminal();
-                let events = page(&jobs, &id, since).ok()?;
-                since = events.last().map_or(since, |event| event.seq);
-                over = ended && events.is_empty();
+                let (events, seen) = page(&jobs, &id, since).ok()?;
+                let nothing_new = std::mem::replace(&mut since, seen) == seen;
+                over = ended && nothing_new;
                 waiting = events.into();
-                if waiting.is_empty() && !over {
+                if nothing_new && !over {
                     commits.changed().await.ok()?;
                 }
             }

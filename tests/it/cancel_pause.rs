@@ -1,0 +1,163 @@
+//! Cancel and pause while steps work: what stops, what proves it, and what goes on later.
+
+use std::time::Duration;
+
+use pas::domain::ids::JobId;
+use pas::domain::job::{JobState, Transition};
+use pas::domain::json::Json;
+use serde_json::{Value, json};
+
+use crate::support::{Place, each_ended_once, of_kind, until};
+
+/// Enough for a step to be met at work in its middle.
+const DOCUMENTS: usize = 400;
+/// Looked at twice with this in between, what stands still has stopped: some hundred documents' time.
+const STILL: Duration = Duration::from_millis(600);
+
+/// One thread, so that a step takes long enough to be met at work.
+fn place() -> Place {
+    Place::with_documents(DOCUMENTS).setting("PAS_JOBS__THREADS", 1)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn cancel_stops_a_step_at_work_and_proves_it() {
+    let place = place();
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({})).await;
+    let audit = format!("{run}.data.lane.audit");
+    api.works(&audit, 2).await;
+    let answer = api.ask(&format!("/jobs/{run}/cancel"), json!({ "reason": "wrong folder" })).await;
+
+    let parts = answer["cancelled"].as_array().unwrap();
+    let ids: Vec<_> = parts.iter().map(|part| part["job_id"].as_str().unwrap()).collect();
+    let lane = format!("{run}.data.lane");
+    assert_eq!(ids, [run.as_str(), &format!("{run}.data"), &lane, &audit]);
+    let running = parts.iter().find(|part| part["job_id"] == audit.as_str()).unwrap();
+    assert_eq!((&running["state_before"], &running["stopped_at"]), (&json!("running"), &Value::Null));
+
+    api.is(&run, "cancelled").await;
+    let jobs = api.run(&run).await;
+    assert!(jobs.iter().all(|job| job["state"] == "cancelled"), "ended after all below it: {jobs:#?}");
+    let events = api.events(&run).await;
+    each_ended_once(&jobs, &events);
+    let proof = events.iter().find(|e| e["event"] == "cancelled" && e["job_id"] == audit.as_str()).unwrap();
+    let how = proof["detail"]["how"].as_str().unwrap();
+    assert!(how.starts_with("stopped at a checkpoint after ") && how.contains(" of 402"), "{how}");
+    let order: Vec<_> = of_kind(&events, "cancelled");
+    assert_eq!((order.first(), order.last()), (Some(&audit.as_str()), Some(&run.as_str())), "from below");
+
+    assert!(swarm.jobs.board.held().is_empty());
+    let id = JobId::new(&audit).unwrap();
+    let fence = swarm.jobs.book.get(&id).unwrap().fence;
+    let late = Transition::Complete { fence, outputs: Json::object(), artifacts: Vec::new() };
+    assert!(swarm.jobs.book.change(&id, late).await.is_err(), "a late result is refused");
+    let (before, seen) = (events.len(), JobState::Cancelled);
+    tokio::time::sleep(STILL).await;
+    assert_eq!(api.events(&run).await.len(), before, "nothing goes on");
+    assert_eq!(swarm.jobs.book.get(&id).unwrap().state, seen);
+    assert_eq!(api.post(&format!("/jobs/{run}/cancel"), json!({})).await.0, 409);
+    let manifest = api.manifest(&run).await;
+    assert!(manifest["steps"].as_array().unwrap().iter().all(|step| step["state"] == "cancelled"));
+    swarm.stop().await;
+}
+
+/// The newest claim commits; what an older one found is refused, whatever it found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_result_under_an_old_fence_changes_nothing() {
+    let place = place();
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({})).await;
+    let audit = format!("{run}.data.lane.audit");
+    api.works(&audit, 1).await;
+    let id = JobId::new(&audit).unwrap();
+    let old = swarm.jobs.book.get(&id).unwrap().fence;
+    swarm.system.kill("corpus-auditor").await.unwrap();
+    until("the next incarnation has claimed it", async || {
+        (swarm.jobs.book.get(&id).unwrap().fence > old).then_some(())
+    })
+    .await;
+    let late = Transition::Complete { fence: old, outputs: Json::object(), artifacts: Vec::new() };
+    let refused = swarm.jobs.book.change(&id, late).await.unwrap_err();
+    assert!(refused.to_string().contains("has been taken over"), "{refused}");
+    api.done(&run).await;
+    each_ended_once(&api.run(&run).await, &api.events(&run).await);
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_run_stands_still_and_goes_on_to_the_same_end() {
+    let place = place();
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({})).await;
+    let audit = format!("{run}.data.lane.audit");
+    api.works(&audit, 2).await;
+    api.ask(&format!("/jobs/{run}/pause"), json!({})).await;
+    until("the step is at its hold", async || {
+        let id = JobId::new(&audit).unwrap();
+        swarm.jobs.board.attempt(&id).is_some_and(|attempt| attempt.control.is_held()).then_some(())
+    })
+    .await;
+    // One document may be in hand when the hold comes.
+    tokio::time::sleep(STILL).await;
+    let first = api.job(&audit).await;
+    assert_eq!(first["state"], "paused");
+    tokio::time::sleep(STILL).await;
+    let second = api.job(&audit).await;
+    assert_eq!(first["progress"], second["progress"]);
+    assert!(first["progress"]["done"].as_u64() < Some(402), "held in its middle: {first:#}");
+
+    let beside = api.ingest(json!({})).await;
+    let undisturbed = api.done(&beside).await;
+    assert_eq!(api.job(&audit).await["state"], "paused", "a held step keeps no other run waiting");
+
+    api.ask(&format!("/jobs/{run}/resume"), json!({})).await;
+    assert_eq!(api.done(&run).await, undisturbed);
+    assert_eq!(api.job(&audit).await["attempt"], 1, "it went on, it was not begun again");
+    each_ended_once(&api.run(&run).await, &api.events(&run).await);
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_hold_survives_a_restart_of_the_daemon() {
+    let place = place();
+    let swarm = place.start().await;
+    let run = swarm.api.ingest(json!({})).await;
+    let audit = format!("{run}.data.lane.audit");
+    swarm.api.works(&audit, 2).await;
+    swarm.api.ask(&format!("/jobs/{run}/pause"), json!({})).await;
+    swarm.stop().await;
+
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    tokio::time::sleep(STILL).await;
+    assert!(api.run(&run).await.iter().all(|job| job["state"] == "paused"));
+    assert!(swarm.jobs.board.held().is_empty(), "nobody works on it");
+    let undisturbed = api.done(&api.ingest(json!({})).await).await;
+    api.ask(&format!("/jobs/{run}/resume"), json!({})).await;
+    assert_eq!(api.done(&run).await, undisturbed);
+    each_ended_once(&api.run(&run).await, &api.events(&run).await);
+    swarm.stop().await;
+}
+
+/// An agent whose messages are held cannot answer: the scheduler's grace is not waited for here, but the
+/// held agent must neither lose the job nor keep its run from ending once it goes on.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_held_step_can_be_cancelled() {
+    let place = place();
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({})).await;
+    let audit = format!("{run}.data.lane.audit");
+    api.works(&audit, 2).await;
+    api.ask(&format!("/jobs/{run}/pause"), json!({})).await;
+    api.is(&audit, "paused").await;
+    api.ask(&format!("/jobs/{run}/cancel"), json!({})).await;
+    api.is(&run, "cancelled").await;
+    let jobs = api.run(&run).await;
+    assert!(jobs.iter().all(|job| job["state"] == "cancelled"), "{jobs:#?}");
+    each_ended_once(&jobs, &api.events(&run).await);
+    swarm.stop().await;
+}

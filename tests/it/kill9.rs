@@ -1,0 +1,70 @@
+//! `kill -9` of the daemon at random moments of an ingest: the next one goes on where it was.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::support::{Api, Place, each_ended_once, of_kind};
+
+/// Kills; the project's promise asks for twenty.
+const KILLS: u32 = 20;
+const DOCUMENTS: usize = 60;
+/// Another seed for the moments of the kills; printed with every run.
+const SEED_VARIABLE: &str = "KILL9_SEED";
+
+/// Jobs of a run that are done, with their claims and the version of their row.
+async fn finished(api: &Api, run: &str) -> BTreeMap<String, (u64, u64)> {
+    let number = |job: &Value, field: &str| job[field].as_u64().unwrap();
+    let done = api.run(run).await.into_iter().filter(|job| job["state"] == "done");
+    done.map(|job| {
+        (job["job_id"].as_str().unwrap().to_owned(), (number(&job, "attempt"), number(&job, "version")))
+    })
+    .collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_killed_at_any_moment_resumes_and_ends_with_the_same_artifacts() {
+    let seed = std::env::var(SEED_VARIABLE).map_or_else(|_| fastrand::u64(..), |text| text.parse().unwrap());
+    println!("{SEED_VARIABLE}={seed}");
+    let mut random = fastrand::Rng::with_seed(seed);
+    let place = Place::with_documents(DOCUMENTS);
+
+    let first = place.start_process().await;
+    let begun = std::time::Instant::now();
+    let undisturbed = first.api.done(&first.api.ingest(json!({})).await).await;
+    let whole = begun.elapsed();
+    let mut process = Some(first);
+
+    let (mut cut_short, mut kept) = (0, 0);
+    for kill in 1..=KILLS {
+        let running = match process.take() {
+            Some(process) => process,
+            None => place.start_process().await,
+        };
+        let run = running.api.ingest(json!({})).await;
+        let life = whole.mul_f64(random.f64());
+        tokio::time::sleep(life).await;
+        let before = finished(&running.api, &run).await;
+        running.kill();
+
+        let next = place.start_process().await;
+        let state = next.api.job(&run).await["state"].as_str().unwrap().to_owned();
+        cut_short += u32::from(state != "done");
+        let hash = next.api.done(&run).await;
+        println!("kill {kill}: after {life:?} with {} jobs done, then {state}", before.len());
+        assert_eq!(hash, undisturbed, "kill {kill}");
+        let (jobs, events) = (next.api.run(&run).await, next.api.events(&run).await);
+        each_ended_once(&jobs, &events);
+        assert_eq!(of_kind(&events, "completed").len(), jobs.len());
+        let after = finished(&next.api, &run).await;
+        for (job, as_before) in &before {
+            assert_eq!(after.get(job), Some(as_before), "kill {kill}: {job} was done before and is redone");
+        }
+        kept += before.len();
+        process = Some(next);
+    }
+    println!("{cut_short} of {KILLS} kills met the run unfinished; {kept} finished jobs were kept");
+    assert!(cut_short > KILLS / 4 && kept > 0, "the kills come too late or too early: seed {seed}");
+    assert!(whole < Duration::from_secs(30), "the corpus is too large for this test: {whole:?}");
+}

@@ -1,0 +1,358 @@
+//! What the tests of the whole daemon share: a small corpus, a daemon in this process or in one of its
+//! own, and a client of its API.
+//!
+//! Every daemon has a temporary working directory and ports of its own, so that tests run side by side.
+//! Waiting is always for something that can be seen from outside, and ends with what was seen instead.
+#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
+
+use std::ffi::OsString;
+use std::fmt::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use pas::actors::jobs::Jobs;
+use pas::config::{Config, Flags, Sources};
+use pas::daemon::{Daemon, Ended, ports};
+use pas::supervision::ActorSystem;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// Longer than any wait of a test on a busy machine; reached only when a test fails.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+/// Between two looks at something that is waited for.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A document in this many is the exact copy of another, and one the near copy.
+const COPIES: usize = 8;
+
+/// Writes `documents` text files with licences, copies and links below `folder`.
+pub(crate) fn corpus(folder: &Path, documents: usize) {
+    const WORDS: &[&str] = &[
+        "the", "river", "turbine", "contract", "enzyme", "ledger", "harvest", "orbit", "protein", "and",
+        "treaty", "sensor", "of", "a", "vaccine", "bridge", "market", "poem", "in", "compiler", "is", "soil",
+        "with", "court", "melody",
+    ];
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut texts: Vec<String> = Vec::new();
+    for number in 0..documents {
+        let mut text = format!("# Document {number}\n\n");
+        for _ in 0..6 {
+            for _ in 0..40 {
+                text.push_str(WORDS[random.usize(..WORDS.len())]);
+                text.push(' ');
+            }
+            text.push_str("ends here.\n\n");
+        }
+        let _ = writeln!(text, "See [the one before](doc-{:04}.md).", number.saturating_sub(1));
+        match number % COPIES {
+            3 => text = texts[number - 1].clone(),
+            6 => text = format!("{}One more line.\n", texts[number - 1]),
+            _ => {}
+        }
+        texts.push(text);
+    }
+    std::fs::create_dir_all(folder.join("notes")).unwrap();
+    for (number, text) in texts.iter().enumerate() {
+        std::fs::write(folder.join(format!("notes/doc-{number:04}.md")), text).unwrap();
+    }
+    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
+        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(licence), folder.join(licence)).unwrap();
+    }
+}
+
+/// A working directory with a corpus in it, and what a daemon there is to be told.
+pub(crate) struct Place {
+    pub(crate) dir: TempDir,
+    pub(crate) offset: u16,
+    env: Vec<(String, String)>,
+}
+
+impl Place {
+    /// A directory with a corpus of so many documents.
+    pub(crate) fn with_documents(documents: usize) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        corpus(&dir.path().join("corpus"), documents);
+        Self { dir, offset: free_offset(), env: Vec::new() }
+    }
+
+    /// The same with a setting, as an environment variable: `PAS_JOBS__THREADS`.
+    pub(crate) fn setting(mut self, name: &str, value: impl ToString) -> Self {
+        self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    pub(crate) fn corpus(&self) -> PathBuf {
+        self.dir.path().join("corpus")
+    }
+
+    fn variables(&self) -> Vec<(String, String)> {
+        let workdir = self.dir.path().display().to_string();
+        let mut all = vec![
+            ("PAS_DAEMON__WORKDIR".to_owned(), workdir),
+            ("PAS_HTTP__PORT_OFFSET".to_owned(), self.offset.to_string()),
+            ("PAS_JOBS__BACKOFF_BASE_MS".to_owned(), "10".to_owned()),
+        ];
+        all.extend(self.env.clone());
+        all
+    }
+
+    fn api(&self) -> Api {
+        let base = format!("http://127.0.0.1:{}", 6100 + self.offset);
+        Api { base, client: reqwest::Client::new(), source: self.corpus() }
+    }
+
+    /// Starts a daemon in this process.
+    pub(crate) async fn start(&self) -> Swarm {
+        let env = self.variables().into_iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
+        let sources = Sources { env, flags: Flags::default(), ..Sources::default() };
+        let stop = CancellationToken::new();
+        let daemon = Daemon::start(Config::load(&sources).unwrap(), stop.clone()).await.unwrap();
+        let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
+        let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });
+        Swarm { api: self.api(), system, jobs, stop, run }
+    }
+
+    /// Starts a daemon in a process of its own and waits until it answers.
+    pub(crate) async fn start_process(&self) -> Process {
+        let child = Command::new(env!("CARGO_BIN_EXE_pas"))
+            .arg("up")
+            .envs(self.variables())
+            .current_dir(self.dir.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let process = Process { api: self.api(), child };
+        until("the daemon answers", async || process.api.try_get("/health").await.ok()).await;
+        process
+    }
+}
+
+/// An offset whose ports are free now, below the ports that systems give to clients.
+fn free_offset() -> u16 {
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    const SLOTS: u32 = 800;
+    loop {
+        let slot = std::process::id().wrapping_mul(13) + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let offset = u16::try_from(1000 + (slot % SLOTS) * 30).unwrap();
+        if ports().iter().all(|port| TcpListener::bind(("127.0.0.1", port.number + offset)).is_ok()) {
+            return offset;
+        }
+    }
+}
+
+/// Looks until something is there.
+pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let start = Instant::now();
+    loop {
+        if let Some(found) = look().await {
+            return found;
+        }
+        assert!(start.elapsed() < PATIENCE, "waited too long until {what}");
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// A daemon in this process.
+pub(crate) struct Swarm {
+    pub(crate) api: Api,
+    pub(crate) system: ActorSystem,
+    pub(crate) jobs: Arc<Jobs>,
+    stop: CancellationToken,
+    run: JoinHandle<Ended>,
+}
+
+impl Swarm {
+    /// Ends it in order.
+    pub(crate) async fn stop(self) {
+        assert!(!self.run.is_finished(), "the daemon has ended by itself");
+        self.stop.cancel();
+        assert_eq!(self.run.await.unwrap(), Ended::Asked);
+    }
+}
+
+/// A daemon in a process of its own; killed when dropped.
+pub(crate) struct Process {
+    pub(crate) api: Api,
+    child: Child,
+}
+
+impl Process {
+    /// `kill -9`.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Ended already, mostly.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A client of the Orchestrator API.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub(crate) base: String,
+    client: reqwest::Client,
+    source: PathBuf,
+}
+
+impl Api {
+    async fn try_get(&self, path: &str) -> reqwest::Result<(StatusCode, Value)> {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
+        let status = answer.status();
+        Ok((status, answer.json().await?))
+    }
+
+    /// A document that must be there.
+    pub(crate) async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.try_get(path).await.unwrap();
+        assert_eq!(status, StatusCode::OK, "GET {path}: {body}");
+        body
+    }
+
+    /// Bytes that must be there.
+    pub(crate) async fn bytes(&self, path: &str) -> Vec<u8> {
+        let answer = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
+        answer.bytes().await.unwrap().to_vec()
+    }
+
+    /// The stream of a job's events, read to its end: id and kind of each.
+    pub(crate) async fn stream(&self, job: &str, since: u64) -> Vec<(u64, String)> {
+        let url = format!("{}/jobs/{job}/events?since={since}", self.base);
+        let asked = self.client.get(url).header("accept", "text/event-stream").timeout(PATIENCE);
+        let text = asked.send().await.unwrap().text().await.unwrap();
+        let field = |event: &str, name: &str| {
+            event.lines().find_map(|line| line.strip_prefix(name)).map(|value| value.trim().to_owned())
+        };
+        let events = text.split("\n\n").filter(|event| event.contains("data:"));
+        events.map(|e| (field(e, "id:").unwrap().parse().unwrap(), field(e, "event:").unwrap())).collect()
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let answer = self.client.post(format!("{}{path}", self.base)).json(&body).send().await.unwrap();
+        (answer.status(), answer.json().await.unwrap_or_default())
+    }
+
+    /// A request that must succeed.
+    pub(crate) async fn ask(&self, path: &str, body: Value) -> Value {
+        let (status, answer) = self.post(path, body).await;
+        assert!(status.is_success(), "POST {path}: {status} {answer}");
+        answer
+    }
+
+    /// Submits an ingest of the corpus with more fields on its card; gives the job's id.
+    pub(crate) async fn ingest(&self, more: Value) -> String {
+        let mut card = json!({ "task": "ingest", "inputs": { "source": self.source } });
+        card.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let job = self.ask("/jobs", card).await;
+        job["job_id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn job(&self, id: &str) -> Value {
+        self.get(&format!("/jobs/{id}")).await
+    }
+
+    /// All jobs of a run, the root first.
+    pub(crate) async fn run(&self, run: &str) -> Vec<Value> {
+        let list = self.get(&format!("/jobs?run_id={run}&roots=false&limit=1000")).await;
+        list["jobs"].as_array().unwrap().clone()
+    }
+
+    /// All events of a run.
+    pub(crate) async fn events(&self, run: &str) -> Vec<Value> {
+        let (mut all, mut since) = (Vec::new(), 0);
+        loop {
+            let page = self.get(&format!("/jobs/{run}/events?since={since}")).await;
+            let events = page["events"].as_array().unwrap();
+            if events.is_empty() {
+                return all;
+            }
+            all.extend(events.clone());
+            since = page["last_seq"].as_u64().unwrap();
+        }
+    }
+
+    /// Waits until a job is in a state.
+    pub(crate) async fn is(&self, id: &str, state: &str) -> Value {
+        until(&format!("{id} is {state}"), async || {
+            let job = self.try_get(&format!("/jobs/{id}")).await.ok()?.1;
+            let now = job["state"].as_str().unwrap_or_default();
+            let over = ["done", "failed", "cancelled", "quarantined"].contains(&now);
+            assert!(now == state || !over, "{id} ended otherwise: {job:#}");
+            (now == state).then_some(job)
+        })
+        .await
+    }
+
+    /// Waits until a step works and has passed at least `done` documents.
+    pub(crate) async fn works(&self, id: &str, done: u64) -> Value {
+        until(&format!("{id} has worked on {done} documents"), async || {
+            let (status, job) = self.try_get(&format!("/jobs/{id}")).await.ok()?;
+            let works = status == StatusCode::OK && job["state"] == "running";
+            (works && job["progress"]["done"].as_u64()? >= done).then_some(job)
+        })
+        .await
+    }
+
+    /// Waits for the manifest of a run.
+    pub(crate) async fn manifest(&self, run: &str) -> Value {
+        until(&format!("{run} has its manifest"), async || {
+            let (status, manifest) = self.try_get(&format!("/runs/{run}/manifest")).await.ok()?;
+            (status == StatusCode::OK).then_some(manifest)
+        })
+        .await
+    }
+
+    /// Waits until a run is done, and gives the hash of what it left.
+    pub(crate) async fn done(&self, run: &str) -> String {
+        self.is(run, "done").await;
+        self.manifest(run).await["content_hash"].as_str().unwrap().to_owned()
+    }
+
+    /// The one question that waits for a person.
+    pub(crate) async fn question(&self) -> Value {
+        until("a person is asked", async || {
+            let asked = self.get("/approvals").await;
+            assert!(asked["count"].as_u64()? <= 1, "more than one question: {asked:#}");
+            asked["approvals"].get(0).cloned()
+        })
+        .await
+    }
+}
+
+/// Events of one kind, as the ids of their jobs.
+pub(crate) fn of_kind<'e>(events: &'e [Value], kind: &str) -> Vec<&'e str> {
+    events.iter().filter(|e| e["event"] == kind).map(|e| e["job_id"].as_str().unwrap()).collect()
+}
+
+/// Every job of a run has ended, told so exactly once, and told nothing afterwards.
+#[track_caller]
+pub(crate) fn each_ended_once(jobs: &[Value], events: &[Value]) {
+    const ENDS: &[&str] = &["completed", "failed", "cancelled", "quarantined"];
+    for job in jobs {
+        let told: Vec<&str> = events
+            .iter()
+            .filter(|event| event["job_id"] == job["job_id"])
+            .map(|event| event["event"].as_str().unwrap())
+            .collect();
+        let ends = told.iter().filter(|kind| ENDS.contains(kind)).count();
+        assert_eq!(ends, 1, "{}: {told:?}", job["job_id"]);
+        assert!(ENDS.contains(told.last().unwrap()), "{}: {told:?}", job["job_id"]);
+        assert_eq!(told.first(), Some(&"accepted"));
+        assert_eq!(told.iter().filter(|kind| **kind == "accepted").count(), 1);
+    }
+}
