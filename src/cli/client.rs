@@ -228,8 +228,12 @@ impl Client {
 
     fn broken(&self, port: u16, error: &reqwest::Error) -> ClientError {
         let at = self.address(port);
-        if error.is_connect() {
+        if error.is_connect() && port == ORCHESTRATOR {
             return ClientError::Unreachable(at);
+        }
+        if error.is_connect() {
+            let reason = "nobody listens there; `pas doctor` shows which ports are up".to_owned();
+            return ClientError::Broken { at, reason };
         }
         let reason = if error.is_timeout() { "it took too long".to_owned() } else { root_cause(error) };
         ClientError::Broken { at, reason }

@@ -14,8 +14,8 @@ use crate::domain::time::Timestamp;
 
 /// From this many brothers on a group is folded; fewer are quicker read than understood as a group.
 const FOLD_FROM: usize = 4;
-/// Deepest indent; deeper spans stand below one another.
-const DEEPEST: usize = 12;
+/// Deepest indent, at a column a level; a hand-off through the hierarchy and back is about as deep.
+const DEEPEST: usize = 14;
 /// Spans caused deeper than this are put beside one another: a chain of thousands must not exhaust the
 /// stack of those who draw it.
 const DEEPEST_TREE: usize = 200;
@@ -221,7 +221,7 @@ fn draw_group(
     let from =
         if above == Some(&*first.from) { String::new() } else { format!("{} ", one_line(&first.from)) };
     let times = if group.spans.len() > 1 { format!("{} × ", group.spans.len()) } else { String::new() };
-    let indent = "  ".repeat(depth.min(DEEPEST));
+    let indent = " ".repeat(depth.min(DEEPEST));
     let label = format!("{indent}{}{from}→ {to} {}", style(times).bold(), style(kind).cyan());
     let sum = |of: fn(&Span) -> Option<u64>| {
         let known: Vec<u64> = group.spans.iter().filter_map(|span| of(span)).collect();

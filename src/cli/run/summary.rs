@@ -41,7 +41,7 @@ pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<()
         job,
         run_dir: context.config.daemon.workdir.join(run_dir),
         artifacts: artifacts(&manifest, &listed)?,
-        cost_usd: manifest["cost_usd"].as_f64(),
+        cost_usd: money(&manifest["cost_usd"]),
     };
     let value = summary.as_json();
     let hmi = client.identity(HMI).await.map(|_| client.address(HMI)).filter(|_| stays);
@@ -73,6 +73,11 @@ fn artifacts(manifest: &Value, listed: &Value) -> Result<Vec<Artifact>, Failure>
     let whole = manifest["artifacts"].as_array().is_some_and(|all| !all.is_empty());
     let from = if whole { &manifest["artifacts"] } else { &listed["artifacts"] };
     if from.is_null() { Ok(Vec::new()) } else { wire::read(from) }
+}
+
+/// A number on the wire; the manifest's file has exact decimals as text.
+fn money(value: &Value) -> Option<f64> {
+    value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
 impl Summary<'_> {
@@ -184,6 +189,13 @@ mod tests {
 
     fn artifact(path: &str, bytes: u64) -> Artifact {
         serde_json::from_value(json!({ "path": path, "bytes": bytes })).unwrap()
+    }
+
+    #[test]
+    fn money_is_read_as_a_number_or_as_text() {
+        let read =
+            [json!(0.25), json!("0.25"), json!(0), json!(null), json!("much")].map(|value| money(&value));
+        assert_eq!(read, [Some(0.25), Some(0.25), Some(0.0), None, None]);
     }
 
     #[test]
