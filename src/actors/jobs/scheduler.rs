@@ -53,11 +53,16 @@ impl Scheduler {
         context.spawn(repeat(context.address().clone()));
         let (address, mut commits) = (context.address().clone(), jobs.book.store().commits());
         context.spawn(async move {
-            while commits.changed().await.is_ok() {
+            // At once, too: the last daemon may have died between a run's end and its closing.
+            loop {
+                commits.mark_unchanged();
                 if address.send(SchedulerMessage::Close).await.is_err() {
                     return;
                 }
                 tokio::time::sleep(CLOSE_PAUSE).await;
+                if commits.changed().await.is_err() {
+                    return;
+                }
             }
         });
         Self { jobs, system, sweeps: 0 }
