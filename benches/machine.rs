@@ -1,0 +1,48 @@
+//! The machine that was measured on, and the memory of its processes.
+//!
+//! Reads `/proc` where there is one (Linux) and asks `sysctl` and `ps` elsewhere (macOS); what nobody
+//! can tell is called unknown, except a process's memory, whose absence is an error.
+
+use std::process::Command;
+
+use anyhow::Context as _;
+
+/// CPU, cores, system, compiler and date, as lines of Markdown.
+pub(crate) fn description() -> String {
+    let cores = std::thread::available_parallelism().map_or(0, usize::from);
+    let system = said("uname", &["-srm"]);
+    let compiler = said(option_env!("RUSTC").unwrap_or("rustc"), &["--version"]);
+    let date = said("date", &["-u", "+%Y-%m-%d"]);
+    format!("- CPU: {}, {cores} cores\n- System: {system}\n- Compiler: {compiler}\n- Date: {date}", cpu())
+}
+
+fn cpu() -> String {
+    let Ok(text) = std::fs::read_to_string("/proc/cpuinfo") else {
+        return said("sysctl", &["-n", "machdep.cpu.brand_string"]);
+    };
+    let model = text.lines().find_map(|line| line.strip_prefix("model name")?.split_once(':'));
+    model.map_or_else(|| said("uname", &["-m"]), |(_, name)| name.trim().to_owned())
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).output().ok().filter(|o| o.status.success());
+    output.map_or_else(|| "unknown".into(), |o| String::from_utf8_lossy(&o.stdout).trim().to_owned())
+}
+
+/// Resident memory of a process in bytes.
+///
+/// # Errors
+/// When neither `/proc` nor `ps` can tell.
+pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
+    let from_proc = std::fs::read_to_string(format!("/proc/{pid}/status")).ok().and_then(|status| {
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
+    });
+    let kib = match from_proc {
+        Some(kib) => kib,
+        None => said("ps", &["-o", "rss=", "-p", &pid.to_string()])
+            .parse()
+            .with_context(|| format!("`ps` does not tell the memory of process {pid}"))?,
+    };
+    Ok(kib * 1024)
+}
