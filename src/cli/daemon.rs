@@ -75,7 +75,8 @@ async fn asked_to_stop() {
 /// Log lines on standard error, as `[log]` says; `RUST_LOG`, where set, chooses finer.
 fn log(settings: &Log) {
     let level = tracing::Level::from(settings.level);
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(level.as_str()));
+    let filter = EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| EnvFilter::new(format!("{},ractor=warn", level.as_str())));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

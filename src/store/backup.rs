@@ -64,7 +64,7 @@ impl BackupError {
     }
 }
 
-/// Copies all tables of a living store into the new file `target`.
+/// Copies all tables of a living store into the new file `target`, whose folder is made where it is missing.
 ///
 /// Blocks while it copies: call it from a blocking thread.
 ///
@@ -76,6 +76,7 @@ pub fn backup(store: &Store, target: &Path) -> Result<BackupReport, BackupError>
         return Err(BackupError::Exists(target.to_owned()));
     }
     let directory = parent(target);
+    std::fs::create_dir_all(directory).map_err(failed)?;
     let file = tempfile::Builder::new().prefix(".backup-").tempfile_in(directory).map_err(failed)?;
     let snapshot = store.begin_read()?;
     let copied = copy_into(&snapshot, file.path()).map_err(|error| BackupError::write(target, &error))?;

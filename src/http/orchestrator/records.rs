@@ -270,10 +270,8 @@ pub(super) async fn back_up(
     let target = path.map_or_else(|| folder.join(by_date), |path| state.jobs.settings.workdir.join(path));
     let report = tokio::task::spawn_blocking(move || backup::backup(&store, &target)).await;
     let report = report.map_err(|error| ApiError::internal(&error))?;
-    let report = report.map_err(|error| match error {
-        BackupError::Exists { .. } => ApiError::conflict(error.to_string()),
-        other => ApiError::internal(&other),
-    })?;
+    // Whatever it is, the one who asked chose the place and can choose another.
+    let report = report.map_err(|error: BackupError| ApiError::conflict(error.to_string()))?;
     Ok(Json(
         json!({ "path": report.path, "bytes": report.file_bytes, "tables": report.tables, "rows": report.rows }),
     ))
