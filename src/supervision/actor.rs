@@ -2,7 +2,8 @@
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use futures_util::FutureExt;
 use tokio_util::sync::CancellationToken;
@@ -49,7 +50,8 @@ pub struct Context<M> {
     life: u64,
     tasks: TaskTracker,
     ended: CancellationToken,
-    stop: CancellationToken,
+    /// Looked at after every message, so no token: those lock.
+    stop: Arc<AtomicBool>,
 }
 
 impl<M> Clone for Context<M> {
@@ -60,7 +62,7 @@ impl<M> Clone for Context<M> {
             life: self.life,
             tasks: self.tasks.clone(),
             ended: self.ended.clone(),
-            stop: self.stop.clone(),
+            stop: Arc::clone(&self.stop),
         }
     }
 }
@@ -74,7 +76,7 @@ impl<M: Message> Context<M> {
             life: LIVES.fetch_add(1, Ordering::Relaxed),
             tasks: TaskTracker::new(),
             ended: CancellationToken::new(),
-            stop: CancellationToken::new(),
+            stop: Arc::default(),
         }
     }
 
@@ -92,7 +94,7 @@ impl<M: Message> Context<M> {
 
     /// Ends the actor, normally, once the message in hand is handled.
     pub fn stop(&self) {
-        self.stop.cancel();
+        self.stop.store(true, Ordering::Release);
     }
 
     /// Cancelled when this incarnation has ended, however it ended.
@@ -106,7 +108,7 @@ impl<M: Message> Context<M> {
     }
 
     pub(crate) fn wants_stop(&self) -> bool {
-        self.stop.is_cancelled()
+        self.stop.load(Ordering::Acquire)
     }
 
     pub(crate) fn end(&self) {

@@ -49,9 +49,21 @@ struct Inner<M> {
     scheduled: bool,
     paused: bool,
     closed: bool,
+    /// The message in hand; still here for a moment after it was handled, until the next is taken.
     current: Option<Record>,
+    handled: u64,
     crash: Option<CrashSite>,
     fault: Option<String>,
+}
+
+/// What an incarnation is to do next.
+pub(crate) enum Next<M> {
+    /// Handle this message.
+    Handle(Envelope<M>, Record),
+    /// End: something that ran on its behalf has failed.
+    Fail(String),
+    /// Wait to be woken.
+    Wait,
 }
 
 /// What was being handled when an incarnation died, and what the panic said.
@@ -70,7 +82,6 @@ pub struct Mailbox<M> {
     inner: Mutex<Inner<M>>,
     ring: Arc<Ring>,
     epoch: Instant,
-    handled: AtomicU64,
     beat_ms: AtomicU64,
     probed: AtomicBool,
 }
@@ -122,12 +133,12 @@ impl<M: Message> Mailbox<M> {
                 paused: false,
                 closed: false,
                 current: None,
+                handled: 0,
                 crash: None,
                 fault: None,
             }),
             ring,
             epoch: Instant::now(),
-            handled: AtomicU64::new(0),
             beat_ms: AtomicU64::new(0),
             probed: AtomicBool::new(false),
         }
@@ -157,35 +168,47 @@ impl<M: Message> Mailbox<M> {
     }
 
     /// The next message for this life of the actor, unless there is none, they are held back, or a
-    /// newer life (or a kill) has taken its place.
-    pub(crate) fn pop(&self, life: u64, started_ns: u64) -> Option<(Envelope<M>, Record)> {
+    /// newer life (or a kill) has taken its place. The message that was in hand is let go.
+    pub(crate) fn next(&self, life: u64, started_ns: u64) -> Next<M> {
         let mut inner = self.inner.lock();
+        inner.let_go();
+        if let Some(fault) = inner.fault.take() {
+            return Next::Fail(fault);
+        }
         if inner.worker.as_ref().is_none_or(|(current, _)| *current != life) {
-            return None;
+            return Next::Wait;
         }
-        if inner.paused || inner.queue.is_empty() {
+        let envelope = if inner.paused { None } else { inner.queue.pop_front() };
+        let Some(envelope) = envelope else {
             inner.scheduled = false;
-            return None;
-        }
-        let envelope = inner.queue.pop_front()?;
+            return Next::Wait;
+        };
         let mut record = Record::open(&envelope.header, self.no, envelope.message.kind());
         record.started_ns = started_ns;
         inner.current = Some(record);
-        Some((envelope, record))
+        Next::Handle(envelope, record)
     }
 
-    /// Notes how the message in hand ended.
-    pub(crate) fn finish(&self, mut record: Record, outcome: Outcome, panic: Option<PanicSite>) -> u64 {
-        record.ended_ns = self.ring.now_ns();
-        record.outcome = outcome;
+    /// Lets the message in hand go, where no [`Mailbox::next`] follows.
+    pub(crate) fn rest(&self) {
+        self.inner.lock().let_go();
+    }
+
+    /// Records that the message in hand was handled well, and when. It is let go by what follows, which
+    /// locks the mailbox anyway.
+    pub(crate) fn handled(&self, mut record: Record) -> u64 {
+        (record.ended_ns, record.outcome) = (self.ring.now_ns(), Outcome::Ok);
         self.ring.write(record);
-        self.handled.fetch_add(1, Ordering::Relaxed);
-        let mut inner = self.inner.lock();
-        inner.current = None;
-        if outcome != Outcome::Ok {
-            inner.crash = Some(CrashSite { record, panic });
-        }
         record.ended_ns
+    }
+
+    /// Records that the message in hand was the last of its incarnation.
+    pub(crate) fn failed(&self, mut record: Record, outcome: Outcome, panic: Option<PanicSite>) {
+        (record.ended_ns, record.outcome) = (self.ring.now_ns(), outcome);
+        self.ring.write(record);
+        let mut inner = self.inner.lock();
+        inner.let_go();
+        inner.crash = Some(CrashSite { record, panic });
     }
 
     /// Joins an incarnation to the mailbox: it is woken for whatever waits.
@@ -217,10 +240,6 @@ impl<M: Message> Mailbox<M> {
         }
     }
 
-    pub(crate) fn take_fault(&self) -> Option<String> {
-        self.inner.lock().fault.take()
-    }
-
     /// Answers a probe, if there is one.
     pub(crate) fn answer_probe(&self) {
         if self.probed.load(Ordering::Relaxed) && self.probed.swap(false, Ordering::Relaxed) {
@@ -239,6 +258,10 @@ impl<M: Message> Mailbox<M> {
 }
 
 impl<M> Inner<M> {
+    fn let_go(&mut self) {
+        self.handled += u64::from(self.current.take().is_some());
+    }
+
     fn wake_for_message(&mut self) {
         if !self.paused && !self.queue.is_empty() && !self.scheduled {
             self.scheduled = true;
@@ -260,7 +283,7 @@ impl<M: Message> Inspect for Mailbox<M> {
         Vitals {
             depth: inner.queue.len(),
             capacity: self.capacity,
-            handled: self.handled.load(Ordering::Relaxed),
+            handled: inner.handled,
             paused: inner.paused,
             current: inner.current.map(|record| (record.kind, record.started_ns)),
             last_beat: self.epoch + std::time::Duration::from_millis(self.beat_ms.load(Ordering::Relaxed)),

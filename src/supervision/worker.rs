@@ -11,7 +11,7 @@ use ractor::{ActorProcessingErr, ActorRef};
 
 use super::actor::{Actor, ActorError, Context};
 use super::address::Address;
-use super::mailbox::{Mailbox, Wake};
+use super::mailbox::{Mailbox, Message, Next, Wake};
 use super::policy::ExitReason;
 use super::trace::panics;
 use super::trace::{self, Outcome, Record, Scope};
@@ -53,23 +53,29 @@ impl<A: Actor> Drop for Life<A> {
 }
 
 /// Writes the record of the message in hand, at the latest when it is dropped.
-struct InHand<'a, M: super::mailbox::Message> {
+struct InHand<'a, M: Message> {
     mailbox: &'a Mailbox<M>,
     record: Option<Record>,
 }
 
-impl<M: super::mailbox::Message> InHand<'_, M> {
-    fn finish(mut self, outcome: Outcome) -> u64 {
-        self.record.take().map_or(0, |record| self.mailbox.finish(record, outcome, None))
+impl<M: Message> InHand<'_, M> {
+    fn handled(mut self) -> u64 {
+        self.record.take().map_or(0, |record| self.mailbox.handled(record))
+    }
+
+    fn refused(mut self) {
+        if let Some(record) = self.record.take() {
+            self.mailbox.failed(record, Outcome::Error, None);
+        }
     }
 }
 
-impl<M: super::mailbox::Message> Drop for InHand<'_, M> {
+impl<M: Message> Drop for InHand<'_, M> {
     fn drop(&mut self) {
         if let Some(record) = self.record.take() {
             let panicking = std::thread::panicking();
             let outcome = if panicking { Outcome::Crashed } else { Outcome::Killed };
-            self.mailbox.finish(record, outcome, panicking.then(panics::take).flatten());
+            self.mailbox.failed(record, outcome, panicking.then(panics::take).flatten());
         }
     }
 }
@@ -124,24 +130,26 @@ impl<A: Actor> Life<A> {
         let mut now = mailbox.ring().now_ns();
         for _ in 0..BATCH {
             mailbox.answer_probe();
-            if let Some(fault) = mailbox.take_fault() {
-                return Err(fault.into());
-            }
-            let Some((envelope, record)) = mailbox.pop(self.context.life(), now) else { return Ok(false) };
+            let (envelope, record) = match mailbox.next(self.context.life(), now) {
+                Next::Handle(envelope, record) => (envelope, record),
+                Next::Fail(fault) => return Err(fault.into()),
+                Next::Wait => return Ok(false),
+            };
             trace::current::set(Scope { context: envelope.header.context, actor: address.no() });
             let in_hand = InHand { mailbox, record: Some(record) };
             match self.actor.handle(envelope.message, &self.context).await {
-                Ok(()) => now = in_hand.finish(Outcome::Ok),
+                Ok(()) => now = in_hand.handled(),
                 Err(error) => {
-                    in_hand.finish(Outcome::Error);
+                    in_hand.refused();
                     return Err(error);
                 }
             }
             if self.context.wants_stop() {
-                return Ok(false);
+                break;
             }
         }
-        Ok(true)
+        mailbox.rest();
+        Ok(!self.context.wants_stop())
     }
 }
 
