@@ -44,7 +44,7 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("supervision.mailbox_capacity", 1, 1_048_576, "waiting messages are held in memory"),
     bound("supervision.heartbeat_interval_s", 0, HOUR_S, "a hang must be seen while someone waits"),
     bound("supervision.hang_factor", 2, 100, "below two intervals one late beat is a death"),
-    bound("trace.ring_records", 1_024, 16_777_216, "96 bytes each: up to 1.1 GiB"),
+    bound("trace.ring_records", 1_024, 16_777_216, "96 bytes each: up to 1.5 GiB"),
     bound("trace.frozen_spans", 1, 65_536, "they are written in one transaction"),
     bound("trace.otlp.interval_ms", 100, 60_000, "the ring must not run over between two exports"),
     bound("store.backups", 1, 1_000, "each is a whole copy of the database"),

@@ -83,6 +83,7 @@ impl Place {
     }
 
     /// The same with a setting, as an environment variable: `PAS_JOBS__THREADS`.
+    #[expect(clippy::needless_pass_by_value, reason = "callers write numbers and texts as they are")]
     pub(crate) fn setting(mut self, name: &str, value: impl ToString) -> Self {
         self.env.push((name.to_owned(), value.to_string()));
         self
