@@ -7,6 +7,7 @@ mod edge;
 mod healing;
 mod jobs;
 mod kill9;
+mod orchestrator;
 mod otp;
 mod services;
 mod store_kill;

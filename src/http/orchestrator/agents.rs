@@ -13,7 +13,6 @@ use crate::domain::ids::AgentName;
 use crate::domain::time::Timestamp;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
 use crate::http::{ApiError, ApiResult};
-use crate::supervision::ControlError;
 use crate::supervision::policy::PlannedRestart;
 use crate::supervision::tree::{TreeSnapshot, wall};
 
@@ -33,6 +32,7 @@ pub(super) async fn show(
     let agent = find(&state, &name)?;
     let mut answer = view(&state, agent);
     answer["definition"] = serde_json::to_value(agent).map_err(|error| ApiError::internal(&error))?;
+    answer["definition"]["rights"] = json!(agent.own_rights());
     Ok(Json(answer))
 }
 
@@ -63,7 +63,7 @@ fn view(state: &Orchestrator, agent: &AgentDefinition) -> Value {
     })
 }
 
-fn done(name: &AgentName, action: &str, incarnation: Option<u64>) -> Json<Value> {
+fn done(name: &AgentName, action: &str, incarnation: u64) -> Json<Value> {
     Json(json!({ "agent": name, "action": action, "at": Timestamp::now(), "incarnation": incarnation }))
 }
 
@@ -76,7 +76,7 @@ pub(super) async fn kill(
     find(&state, &name)?;
     let incarnation = state.system.kill(name.as_str()).await?;
     tracing::info!(agent = %name, incarnation, reason, "killed on request");
-    Ok(done(&name, "kill", Some(incarnation)))
+    Ok(done(&name, "kill", incarnation))
 }
 
 pub(super) async fn restart(
@@ -88,7 +88,7 @@ pub(super) async fn restart(
     find(&state, &name)?;
     let incarnation = state.system.restart(name.as_str(), PlannedRestart::Operator).await?;
     tracing::info!(agent = %name, incarnation, reason, "restarted on request");
-    Ok(done(&name, "restart", Some(incarnation)))
+    Ok(done(&name, "restart", incarnation))
 }
 
 pub(super) async fn pause(
@@ -97,8 +97,8 @@ pub(super) async fn pause(
     body: Option<ContractJson<ReasonBody>>,
 ) -> ApiResult<Json<Value>> {
     body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
-    set_paused(&state, &name, true)?;
-    Ok(done(&name, "pause", None))
+    let incarnation = set_paused(&state, &name, true)?;
+    Ok(done(&name, "pause", incarnation))
 }
 
 pub(super) async fn resume(
@@ -107,13 +107,15 @@ pub(super) async fn resume(
     body: Option<ContractJson<ReasonBody>>,
 ) -> ApiResult<Json<Value>> {
     body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
-    set_paused(&state, &name, false)?;
-    Ok(done(&name, "resume", None))
+    let incarnation = set_paused(&state, &name, false)?;
+    Ok(done(&name, "resume", incarnation))
 }
 
-fn set_paused(state: &Orchestrator, name: &AgentName, paused: bool) -> ApiResult<()> {
+/// Holds an agent's messages back or lets them go on; which incarnation that concerns.
+fn set_paused(state: &Orchestrator, name: &AgentName, paused: bool) -> ApiResult<u64> {
     find(state, name)?;
-    state.system.set_paused(name.as_str(), paused).map_err(|error: ControlError| error.into())
+    state.system.set_paused(name.as_str(), paused)?;
+    Ok(state.system.tree().by_name(name.as_str()).map_or(0, |node| node.state().incarnation))
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,76 @@
+//! Port 6100 on a living daemon: every answer fits the contract, every route is in it.
+
+use pas::http::contract::bundled;
+use serde_json::{Value, json};
+
+use crate::contracts::{assert_fits, resolved};
+use crate::support::Place;
+
+/// Holds one answer to the operation of the contract.
+fn fits(template: &str, method: &str, status: u16, body: &Value) {
+    let document = bundled("orchestrator.json").unwrap();
+    let place = format!("{method} {template}: {status}");
+    let response = document["paths"][template][method]["responses"].get(status.to_string());
+    let response = resolved(&document, response.unwrap_or_else(|| panic!("{place} is not told of: {body}")));
+    assert_fits(&document, &response["content"]["application/json"]["schema"], body, &place);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_answer_fits_the_contract() {
+    let place = Place::with_documents(16);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let card = json!({ "task": "ingest", "inputs": { "source": place.corpus() } });
+    let (status, job) = api.post("/jobs", card).await;
+    fits("/jobs", "post", status.as_u16(), &job);
+    let run = job["job_id"].as_str().unwrap().to_owned();
+    api.done(&run).await;
+    let step = format!("{run}.data.lane.audit");
+    let looks = [
+        ("/jobs", "/jobs".to_owned()),
+        ("/jobs", format!("/jobs?run_id={run}&roots=false&state=done&limit=3")),
+        ("/jobs/{job_id}", format!("/jobs/{run}?tree=true")),
+        ("/jobs/{job_id}", format!("/jobs/{step}")),
+        ("/jobs/{job_id}/artifacts", format!("/jobs/{run}/artifacts")),
+        ("/jobs/{job_id}/events", format!("/jobs/{run}/events")),
+        ("/approvals", "/approvals?status=all".to_owned()),
+        ("/runs/{run_id}/manifest", format!("/runs/{run}/manifest")),
+        ("/ledger", "/ledger".to_owned()),
+        ("/search", "/search?q=turbine&limit=3".to_owned()),
+        ("/trace/{trace_id}", format!("/trace/{}", job["trace_id"].as_str().unwrap())),
+        ("/trace", format!("/trace?job={run}")),
+        ("/trace", "/trace?agent=architect&since=2026-01-01T00:00:00Z&limit=5".to_owned()),
+        ("/tree", "/tree".to_owned()),
+        ("/agents", "/agents".to_owned()),
+        ("/agents/{name}", "/agents/manager-data".to_owned()),
+        ("/supervision/events", "/supervision/events?since=0&limit=20".to_owned()),
+        ("/crashes", "/crashes".to_owned()),
+        ("/health", "/health".to_owned()),
+        ("/", "/".to_owned()),
+    ];
+    for (template, path) in looks {
+        fits(template, "get", 200, &api.get(&path).await);
+    }
+    let asked = [
+        ("/jobs", "/jobs".to_owned(), json!({ "task": "" }), 422),
+        ("/jobs", "/jobs".to_owned(), json!({ "task": "ingest", "inputs": {} }), 422),
+        ("/jobs/{job_id}/cancel", format!("/jobs/{run}/cancel"), json!({}), 409),
+        ("/jobs/{job_id}/pause", format!("/jobs/{run}/pause"), json!({}), 409),
+        ("/jobs/{job_id}/retry", format!("/jobs/{run}/retry"), json!({}), 409),
+        ("/approvals/{approval_id}", "/approvals/ask-none".to_owned(), json!({ "decision": "approve" }), 404),
+        ("/agents/{name}/pause", "/agents/gateway/pause".to_owned(), json!({}), 200),
+        ("/agents/{name}/resume", "/agents/gateway/resume".to_owned(), json!({}), 200),
+        ("/agents/{name}/restart", "/agents/gateway/restart".to_owned(), json!({ "reason": "test" }), 200),
+        ("/agents/{name}/kill", "/agents/gateway/kill".to_owned(), json!({}), 200),
+        ("/agents/{name}/kill", "/agents/nobody/kill".to_owned(), json!({}), 404),
+        ("/backup", "/backup".to_owned(), json!({ "path": "kept/one.redb" }), 200),
+        ("/backup", "/backup".to_owned(), json!({ "path": "kept/one.redb" }), 409),
+        ("/shutdown", "/shutdown".to_owned(), json!({}), 202),
+    ];
+    for (template, path, body, expected) in asked {
+        let (status, answer) = api.post(&path, body).await;
+        assert_eq!(status.as_u16(), expected, "{path}: {answer}");
+        fits(template, "post", status.as_u16(), &answer);
+    }
+    swarm.stop().await;
+}
