@@ -1,16 +1,19 @@
 //! The edge as an actor: binds the ports when it starts, serves while it lives.
 //!
-//! A port that cannot be bound fails its start, and so, the first time, the daemon's.
+//! A port that cannot be bound fails its start, and so, the first time, the daemon's. However the edge
+//! ends, killed or in order, its ports are let go: the next incarnation needs them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn;
 use parking_lot::Mutex;
 use serde_json::{Map, json};
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ports::{Port, Service, ports};
 use super::services::Handles;
@@ -22,6 +25,7 @@ use crate::http::limits::Limits;
 use crate::http::orchestrator::{self, Orchestrator};
 use crate::http::page::{self, Health};
 use crate::http::scope::scope;
+use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
 use crate::http::{Contract, Listener, Server, agent_router, heartbeat_monitor, registry};
 use crate::supervision::policy::ExitReason;
@@ -37,8 +41,14 @@ impl Message for EdgeMessage {
     }
 }
 
+/// How long a start waits for its ports: a killed predecessor's sockets are closed a moment after it.
+const PORTS_PATIENCE: Duration = Duration::from_millis(500);
+/// Between two tries.
+const PORTS_PAUSE: Duration = Duration::from_millis(20);
+
 struct Edge {
-    stop: CancellationToken,
+    /// Ends the server at the latest when the edge is dropped.
+    stop: DropGuard,
     stopped: Option<oneshot::Receiver<()>>,
 }
 
@@ -50,7 +60,7 @@ impl Actor for Edge {
     }
 
     async fn terminate(&mut self, _: &ExitReason) {
-        self.stop.cancel();
+        self.stop.token().cancel();
         if let Some(stopped) = self.stopped.take() {
             // Dropped or sent, either way the server has ended.
             let _ = stopped.await;
@@ -86,10 +96,7 @@ struct Served {
 
 impl Served {
     async fn open(&self, context: &Context<EdgeMessage>) -> Result<Edge, ActorError> {
-        let listeners = ports().iter().map(|port| self.listener(*port)).collect::<Result<Vec<_>, _>>()?;
-        let http = &self.config.http;
-        let token = http.token.as_ref().and_then(|token| Token::new(token.expose()));
-        let server = Server::bind(http.bind, token, listeners).await?;
+        let server = self.bind().await?;
         for (service, address) in server.addresses() {
             tracing::info!(service, %address, "listening");
         }
@@ -102,7 +109,22 @@ impl Served {
             // Nobody waits when the edge has ended already.
             let _ = done.send(());
         });
-        Ok(Edge { stop, stopped: Some(stopped) })
+        Ok(Edge { stop: stop.drop_guard(), stopped: Some(stopped) })
+    }
+
+    async fn bind(&self) -> Result<Server, ActorError> {
+        let http = &self.config.http;
+        let deadline = Instant::now() + PORTS_PATIENCE;
+        loop {
+            let listeners = ports().iter().map(|port| self.listener(*port)).collect::<Result<Vec<_>, _>>()?;
+            let token = http.token.as_ref().and_then(|token| Token::new(token.expose()));
+            match Server::bind(http.bind, token, listeners).await {
+                Err(EdgeError::PortInUse { .. }) if Instant::now() < deadline => {
+                    tokio::time::sleep(PORTS_PAUSE).await;
+                }
+                bound => return Ok(bound?),
+            }
+        }
     }
 
     /// A port's own routes, and what its `/health` adds.

@@ -105,7 +105,11 @@ impl ractor::Actor for Supervisor {
         state: &mut SupervisorState,
     ) -> Result<(), ActorProcessingErr> {
         let (actor, reason) = match event {
-            SupervisionEvent::ActorTerminated(actor, _, reason) => (actor, exit_reason(reason.as_deref())),
+            SupervisionEvent::ActorTerminated(actor, state, reason) => {
+                // What the last incarnation held (ports, tasks) must be let go before the next one starts.
+                drop(state);
+                (actor, exit_reason(reason.as_deref()))
+            }
             SupervisionEvent::ActorFailed(actor, error) => (actor, ExitReason::Crashed(error.to_string())),
             SupervisionEvent::ActorStarted(_) | SupervisionEvent::ProcessGroupChanged(_) => return Ok(()),
         };

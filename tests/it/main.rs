@@ -2,12 +2,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 mod cancel_pause;
+mod chaos;
 mod contracts;
 mod edge;
 mod healing;
 mod jobs;
 mod kill9;
 mod orchestrator;
+mod otlp;
 mod otp;
 mod services;
 mod store_kill;

@@ -211,7 +211,7 @@ pub(crate) struct Api {
 }
 
 impl Api {
-    async fn try_get(&self, path: &str) -> reqwest::Result<(StatusCode, Value)> {
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<(StatusCode, Value)> {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
         let status = answer.status();
         Ok((status, answer.json().await?))
@@ -261,6 +261,15 @@ impl Api {
         card.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         let job = self.ask("/jobs", card).await;
         job["job_id"].as_str().unwrap().to_owned()
+    }
+
+    /// Submits a card that carries an idempotency key; `None` when the edge was cut off under it.
+    pub(crate) async fn try_submit(&self, card: &Value) -> Option<String> {
+        let answer = self.client.post(format!("{}/jobs", self.base)).json(card).send().await.ok()?;
+        let status = answer.status();
+        let job: Value = answer.json().await.ok()?;
+        assert_eq!(status, StatusCode::ACCEPTED, "{job}");
+        Some(job["job_id"].as_str()?.to_owned())
     }
 
     pub(crate) async fn job(&self, id: &str) -> Value {
