@@ -185,7 +185,7 @@ mod tests {
         std::fs::write(&target, "dear diary").unwrap();
         assert!(matches!(backup(&store, &target), Err(BackupError::Exists(_))));
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "dear diary");
-        let nowhere = directory.path().join("none/such.redb");
+        let nowhere = target.join("below-a-file.redb");
         assert!(matches!(backup(&store, &nowhere), Err(BackupError::Write { .. })));
         assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
     }
