@@ -408,7 +408,10 @@ impl Machine {
     }
 
     fn restart(&mut self, now: Duration, key: ChildKey) {
-        self.restarts.retain(|&at| now.saturating_sub(at) <= self.policy.period);
+        // In the order of time: those that are too old stand in front.
+        while self.restarts.front().is_some_and(|&at| now.saturating_sub(at) > self.policy.period) {
+            self.restarts.pop_front();
+        }
         self.restarts.push_back(now);
         if self.restarts.len() > self.policy.intensity as usize {
             self.end(Ending::IntensityReached);
