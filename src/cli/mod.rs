@@ -54,11 +54,22 @@ impl Context {
         Ok(Self { config, client, screen, global })
     }
 
-    /// The program with the flags that lead to the same daemon, for commands to be typed.
+    /// The same command beside another daemon of this machine: all ports moved by `offset`.
+    fn moved(&self, offset: u16) -> Result<Self, Failure> {
+        let (mut config, mut global) = (self.config.clone(), self.global.clone());
+        config.http.port_offset = offset;
+        global.port_offset = Some(offset);
+        Self::new(config, global)
+    }
+
+    /// The program, as it was called, with the flags that lead to the same daemon, for commands to be
+    /// typed.
     fn again(&self) -> String {
+        let called = std::env::args().next().filter(|called| called.contains('/'));
+        let program = called.map_or_else(|| "pas".to_owned(), |called| shown(&called));
         let flags = launch::flags(&self.global);
         let words = flags.iter().map(|word| shown(&word.to_string_lossy())).collect::<Vec<_>>();
-        std::iter::once("pas".to_owned()).chain(words).collect::<Vec<_>>().join(" ")
+        std::iter::once(program).chain(words).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -130,7 +130,12 @@ impl Served {
     /// A port's own routes, and what its `/health` adds.
     fn service(&self, port: Port) -> (Router, Health) {
         match port.service {
-            Service::Orchestrator => (orchestrator::routes(self.orchestrator.clone()), page::plain_health()),
+            Service::Orchestrator => {
+                let workdir = json!(self.config.daemon.workdir);
+                let told = Map::from_iter([("workdir".to_owned(), workdir)]);
+                let health: Health = Arc::new(move || Box::pin(std::future::ready(Ok(told.clone()))));
+                (orchestrator::routes(self.orchestrator.clone()), health)
+            }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;
                 (heartbeat_monitor::routes(monitor.clone()), heartbeat_monitor::health(monitor))

@@ -5,6 +5,7 @@
 //! is waited for a while (it may be on its way up again; the job survives), then told.
 
 mod display;
+mod home;
 mod outline;
 mod summary;
 mod watch;
@@ -29,6 +30,8 @@ const INGEST: &str = "ingest";
 /// Runs a job; starts a daemon for it if none answers.
 pub(super) async fn run(context: &Context, args: &Run) -> Outcome {
     let card = card(context, args)?;
+    let moved = home::beside_strangers(context).await?;
+    let context = moved.as_ref().unwrap_or(context);
     let mut launched = None;
     if !context.client.is_up().await {
         context.screen.hint("no daemon runs here; starting one for this job");
