@@ -139,6 +139,7 @@ fn commands_to_be_typed_lead_to_the_same_daemon() {
     let config = Config::load(&Sources::default()).unwrap();
     let global = Global { port_offset: Some(1000), data_dir: Some("my state".into()), ..Global::default() };
     let context = Context::new(config, global).unwrap();
-    assert_eq!(context.again(), "pas --data-dir 'my state' --port-offset 1000");
+    let again = context.again();
+    assert!(again.ends_with(" --data-dir 'my state' --port-offset 1000"), "{again}");
     assert!(Client::new(&context.config).is_ok());
 }
