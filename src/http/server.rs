@@ -204,13 +204,15 @@ async fn bind_one(address: SocketAddr, spec: Listener) -> Result<BoundPort, Edge
     }
 }
 
-/// The layers every request passes, the last one first.
+/// The layers every request passes, the outermost first. One stack and not one `layer` after another:
+/// each of those would box the service again, and every request would clone every box.
 fn wrapped(router: Router, guard: Arc<Guard>, recorder: Arc<dyn Recorder>) -> Router {
-    router
-        .layer(middleware::from_fn(error::in_contract_form))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(middleware::from_fn_with_state(guard, guard::check))
-        .layer(middleware::from_fn_with_state(recorder, trace::trace))
+    router.layer((
+        middleware::from_fn_with_state(recorder, trace::trace),
+        middleware::from_fn_with_state(guard, guard::check),
+        CatchPanicLayer::custom(error::panicked),
+        middleware::from_fn(error::in_contract_form),
+    ))
 }
 
 /// A port being served.
