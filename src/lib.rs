@@ -1,7 +1,7 @@
 //! PAS, the Polyglot Agent Swarm: one daemon that runs a supervised tree of agents.
 //!
 //! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
-//! `cli` → `daemon` → `http` → `actors` → `supervision` → `store`, `skills`, `roster` → `domain`, `config`.
+//! `cli` → `daemon` → `http` → `actors` → `supervision` → `store`, `llm`, `skills`, `roster` → `domain`, `config`.
 
 pub mod actors;
 pub mod cli;
@@ -9,6 +9,7 @@ pub mod config;
 pub mod daemon;
 pub mod domain;
 pub mod http;
+pub mod llm;
 pub mod roster;
 pub mod skills;
 pub mod store;

@@ -14,13 +14,17 @@ const LAYERS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("config", &["domain"]),
     ("store", &["config", "domain"]),
+    ("llm", &["config", "domain"]),
     ("skills", &["config", "domain"]),
     ("roster", &["config", "domain"]),
     ("supervision", &["config", "domain", "store"]),
-    ("actors", &["config", "domain", "roster", "skills", "store", "supervision"]),
-    ("http", &["actors", "config", "domain", "roster", "skills", "store", "supervision"]),
-    ("daemon", &["actors", "config", "domain", "http", "roster", "skills", "store", "supervision"]),
-    ("cli", &["actors", "config", "daemon", "domain", "http", "roster", "skills", "store", "supervision"]),
+    ("actors", &["config", "domain", "llm", "roster", "skills", "store", "supervision"]),
+    ("http", &["actors", "config", "domain", "llm", "roster", "skills", "store", "supervision"]),
+    ("daemon", &["actors", "config", "domain", "http", "llm", "roster", "skills", "store", "supervision"]),
+    (
+        "cli",
+        &["actors", "config", "daemon", "domain", "http", "llm", "roster", "skills", "store", "supervision"],
+    ),
 ];
 
 /// Longest file, its own tests at the end not counted: what one reader can hold. Aim at 300.

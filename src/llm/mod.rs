@@ -1,0 +1,12 @@
+//! Model vendors: the canonical chat form, and one thin dialect a vendor around one HTTP client.
+//!
+//! The canonical form is OpenAI's chat completion ([`chat`]). A dialect maps a request to its vendor's
+//! wire form, the answer and its stream back, and the vendor's figures to a [`crate::domain::usage::Usage`].
+//! This layer knows no actor and no store. Failure policy: every way a call can fail is a [`Failure`]
+//! that says whether to try again, whether another provider may do better, and whether the vendor may
+//! have begun to work (and so must be paid).
+
+pub mod chat;
+pub mod failure;
+
+pub use failure::{Failure, FailureKind};
