@@ -31,3 +31,11 @@ impl Hold {
         self.amount
     }
 }
+
+#[cfg(test)]
+impl Hold {
+    /// For tests of what needs a hold and no ledger.
+    pub(crate) const fn for_tests() -> Self {
+        Self { id: HoldId(1), amount: NanoUsd(1) }
+    }
+}

@@ -188,7 +188,7 @@ mod tests {
         };
         assert_eq!(found.usage, Some(usage));
         let report = found.response.usage.unwrap();
-        assert_eq!((report.prompt_tokens, report.total_tokens), (10_095, 10_598));
+        assert_eq!((report.prompt_tokens, report.total_tokens), (9_095, 9_598));
     }
 
     #[test]
