@@ -204,9 +204,7 @@ impl Drop for Process {
 
 /// reqwest has no TLS of its own here.
 pub(crate) fn http_client() -> reqwest::Client {
-    pas::llm::tls::plain_client_builder()
-        .and_then(|builder| Ok(builder.build().expect("a client")))
-        .expect("TLS")
+    pas::llm::tls::plain_client_builder().expect("TLS").build().expect("a client")
 }
 
 /// A client of the Orchestrator API.

@@ -119,7 +119,7 @@ pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Fai
                 said.reasoning.push_str(&thinking);
                 thoughts.push(thinking_block(&thinking, signature));
             }
-            Block::RedactedThinking { data } => thoughts.push(redacted_block(data)),
+            Block::RedactedThinking { data } => thoughts.push(redacted_block(&data)),
             Block::Other => {}
         }
     }
@@ -143,7 +143,7 @@ pub(super) fn thinking_block(thinking: &str, signature: Option<String>) -> Value
     block
 }
 
-pub(super) fn redacted_block(data: String) -> Value {
+pub(super) fn redacted_block(data: &str) -> Value {
     serde_json::json!({"type": "redacted_thinking", "data": data})
 }
 

@@ -134,7 +134,7 @@ impl Events {
                 self.thought.clone_from(&thinking);
                 (!thinking.is_empty()).then(|| self.news(translate::reasoning(&thinking)))
             }
-            Block::RedactedThinking { data } => Some(self.thought(redacted_block(data))),
+            Block::RedactedThinking { data } => Some(self.thought(redacted_block(&data))),
             Block::Other => None,
         }
     }
