@@ -55,6 +55,7 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("jobs.backoff_base_ms", 1, 60_000, "it doubles with every retry"),
     bound("jobs.backoff_max_s", 1, HOUR_S, "someone waits for the job"),
     bound("jobs.max_queued", 1, 1_000_000, "queued jobs are listed and searched"),
+    bound("events.keep_days", 1, 3_650, "a file a day; beyond ten years nobody looks"),
     bound("ingest.max_file_bytes", KIB, GIB, "a document is held in memory whole"),
     bound("ingest.max_files", 1, 100_000_000, "every file has a row in the audit"),
     bound("ingest.near_duplicate_percent", 1, 100, "it is a percentage"),

@@ -21,7 +21,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, Registry, Secret, Store, Supervision,
+    Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, Registry, Secret, Store, Supervision,
     Trace,
 };
 
@@ -51,6 +51,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// The user's agent definitions.
     pub agents: Agents,
+    /// The event stream.
+    pub events: Events,
     /// Logging.
     pub log: Log,
     /// The service registry.

@@ -204,6 +204,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// `[events]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// Days for which the files of the event stream are kept.
+    pub keep_days: NonZeroU32,
+}
+
 /// `[registry]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
+use crate::actors::event_stream::{self, Events};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
@@ -16,6 +17,7 @@ use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 /// What the edge's routers call.
 #[derive(Clone)]
 pub(super) struct Handles {
+    pub(super) events: Events,
     pub(super) registry: RegistryHandle,
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
@@ -34,6 +36,14 @@ pub(super) fn make(
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
     let invoker: Arc<dyn Invoker> = Arc::<AddressBook>::clone(&jobs.agents);
+    let (events_spec, events) = event_stream::spec(
+        system,
+        "event-stream-service",
+        options,
+        jobs.book.clone(),
+        workdir,
+        config.events.keep_days.get(),
+    );
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store, directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -55,10 +65,11 @@ pub(super) fn make(
         workdir.clone(),
     );
     let placed = Placed::from([
+        ("event-stream", events_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
     ]);
-    (placed, Handles { registry, monitor, router })
+    (placed, Handles { events, registry, monitor, router })
 }
