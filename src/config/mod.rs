@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, Registry, Secret, Store, Supervision,
-    Trace,
+    Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, Registry, Secret, Store,
+    Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).

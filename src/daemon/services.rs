@@ -51,11 +51,19 @@ pub(super) fn make(
         "heartbeat-monitor-service",
         options,
         registry.clone(),
+        events.clone(),
         config.registry.sweep,
         workdir.clone(),
     );
-    let (router_spec, router) =
-        agent_router::spec(system, "agent-router", options, directory, Arc::clone(&invoker), workdir.clone());
+    let (router_spec, router) = agent_router::spec(
+        system,
+        "agent-router",
+        options,
+        directory,
+        Arc::clone(&invoker),
+        events.clone(),
+        workdir.clone(),
+    );
     let watcher_spec = file_queue_watcher::spec(
         system,
         "file-queue-watcher-service",

@@ -5,6 +5,7 @@ mod cancel_pause;
 mod chaos;
 mod contracts;
 mod edge;
+mod event_stream;
 mod healing;
 mod jobs;
 mod kill9;

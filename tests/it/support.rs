@@ -106,7 +106,7 @@ impl Place {
 
     fn api(&self) -> Api {
         let base = format!("http://127.0.0.1:{}", 6100 + self.offset);
-        Api { base, client: reqwest::Client::new(), source: self.corpus() }
+        Api { offset: self.offset, base, client: reqwest::Client::new(), source: self.corpus() }
     }
 
     /// Starts a daemon in this process.
@@ -137,13 +137,15 @@ impl Place {
     }
 }
 
-/// An offset whose ports are free now, below the ports that systems give to clients.
+/// An offset whose ports are free now, below the ports that systems give to clients. Tests are processes
+/// that start at the same time with neighbouring ids: the slots of neighbours share no port (two slots do
+/// when they are 33 apart, which ids are only when they are 69 apart).
 fn free_offset() -> u16 {
     static TAKEN: AtomicU32 = AtomicU32::new(0);
-    const SLOTS: u32 = 800;
+    const SLOTS: u32 = 380;
     loop {
-        let slot = std::process::id().wrapping_mul(13) + TAKEN.fetch_add(1, Ordering::Relaxed);
-        let offset = u16::try_from(1000 + (slot % SLOTS) * 30).unwrap();
+        let slot = std::process::id().wrapping_mul(17) + TAKEN.fetch_add(1, Ordering::Relaxed);
+        let offset = u16::try_from(1000 + (slot % SLOTS) * 60).unwrap();
         if ports().iter().all(|port| TcpListener::bind(("127.0.0.1", port.number + offset)).is_ok()) {
             return offset;
         }
@@ -205,6 +207,7 @@ impl Drop for Process {
 /// A client of the Orchestrator API.
 #[derive(Clone)]
 pub(crate) struct Api {
+    pub(crate) offset: u16,
     pub(crate) base: String,
     client: reqwest::Client,
     source: PathBuf,
@@ -215,6 +218,11 @@ impl Api {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
         let status = answer.status();
         Ok((status, answer.json().await?))
+    }
+
+    /// The address of another of the daemon's ports.
+    pub(crate) fn at(&self, port: u16) -> String {
+        format!("127.0.0.1:{}", port + self.offset)
     }
 
     /// A document that must be there.

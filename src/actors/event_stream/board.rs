@@ -15,11 +15,11 @@ use tokio::sync::watch;
 use crate::domain::event::SwarmEvent;
 
 /// Most events in memory: at 500 a second a client may be eight seconds late before it is cut off.
-pub const KEPT_EVENTS: usize = 4096;
+pub(super) const KEPT_EVENTS: usize = 4096;
 /// Most bytes of them; large events push old ones out sooner.
-pub const KEPT_BYTES: usize = 4 << 20;
+pub(super) const KEPT_BYTES: usize = 4 << 20;
 /// Ids remembered, so that a happening which is told again after a crash is known.
-pub const KEPT_IDS: usize = 8192;
+pub(super) const KEPT_IDS: usize = 8192;
 
 /// An event with its JSON text, made once for all clients.
 #[derive(Debug, PartialEq)]

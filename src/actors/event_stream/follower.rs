@@ -65,7 +65,7 @@ impl Follower {
                     events
                 }
                 Newer::Gone if self.caught_up => return Some(Err(TooSlow::Behind(self.seen))),
-                Newer::Gone => match self.from_files().await {
+                Newer::Gone => match self.read_files().await {
                     Ok(events) => events,
                     Err(error) => return Some(Err(TooSlow::Unreadable(self.seen, error))),
                 },
@@ -79,7 +79,7 @@ impl Follower {
     }
 
     /// A page of older events; where the files no longer have any, memory's oldest are the next.
-    async fn from_files(&mut self) -> io::Result<Vec<Arc<Sent>>> {
+    async fn read_files(&mut self) -> io::Result<Vec<Arc<Sent>>> {
         let (folder, seen) = (Arc::clone(&self.folder), self.seen);
         let read = tokio::task::spawn_blocking(move || journal::read_after(&folder, seen, PAGE));
         let events = read.await.map_err(io::Error::other)??;

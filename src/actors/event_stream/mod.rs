@@ -217,7 +217,7 @@ impl Writer {
         match &written {
             Ok(()) => self.board.put(taken),
             Err(error) => {
-                tracing::error!(events = taken.len(), %error, "events are lost: they cannot be written")
+                tracing::error!(events = taken.len(), %error, "events are lost: they cannot be written");
             }
         }
         for (reply, seq) in replies {

@@ -129,11 +129,11 @@ async fn follow(
     Since(since): Since,
 ) -> Response {
     let resumes = said.since.is_some() || headers.contains_key("last-event-id");
-    sse::stream(one_by_one(events, resumes.then_some(since)), &edge)
+    sse::stream(one_by_one(&events, resumes.then_some(since)), &edge)
 }
 
 /// Events one by one; ends after telling a client that is too slow.
-fn one_by_one(events: Events, since: Option<u64>) -> impl Stream<Item = SseEvent<Value>> + Send {
+fn one_by_one(events: &Events, since: Option<u64>) -> impl Stream<Item = SseEvent<Value>> + Send + use<> {
     stream::unfold(Some(events.follow(since)), |follower| async {
         let mut follower = follower?;
         let batch: Vec<_> = match follower.next().await? {

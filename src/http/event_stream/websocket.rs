@@ -73,7 +73,10 @@ async fn serve(socket: WebSocket, mut follower: Follower, edge: EdgeInfo) {
             Ok(Ok(())) => {}
             Ok(Err(_)) => break None,
             Err(_) => {
-                break Some((close_code::AGAIN, format!("too slow: nothing was taken for {SEND_PATIENCE:?}")));
+                break Some((
+                    close_code::AGAIN,
+                    format!("too slow: nothing was taken for {SEND_PATIENCE:?}"),
+                ));
             }
         }
     };
