@@ -11,6 +11,7 @@ mod kill9;
 mod orchestrator;
 mod otlp;
 mod otp;
+mod resume;
 mod services;
 mod store_kill;
 mod supervision;

@@ -120,12 +120,16 @@ impl Place {
         File::options().create(true).append(true).open(self.dir.path().join(LOG)).unwrap()
     }
 
+    /// What a daemon here is told.
+    pub(crate) fn config(&self) -> Config {
+        let env = self.variables().into_iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
+        Config::load(&Sources { env, flags: Flags::default(), ..Sources::default() }).unwrap()
+    }
+
     /// Starts a daemon in this process.
     pub(crate) async fn start(&self) -> Swarm {
-        let env = self.variables().into_iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
-        let sources = Sources { env, flags: Flags::default(), ..Sources::default() };
         let stop = CancellationToken::new();
-        let daemon = Daemon::start(Config::load(&sources).unwrap(), stop.clone()).await.unwrap();
+        let daemon = Daemon::start(self.config(), stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
         let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });
         Swarm { api: self.api(), system, jobs, stop, run }
@@ -374,6 +378,17 @@ impl Api {
     pub(crate) async fn done(&self, run: &str) -> String {
         self.is(run, "done").await;
         self.manifest(run).await["content_hash"].as_str().unwrap().to_owned()
+    }
+
+    /// The question about a job of this run that waits for a person.
+    pub(crate) async fn question_of(&self, run: &str) -> String {
+        until(&format!("a person is asked about {run}"), async || {
+            let asked = self.get("/approvals").await;
+            let of_run = |asked: &&Value| asked["job_id"].as_str().is_some_and(|job| job.starts_with(run));
+            let question = asked["approvals"].as_array()?.iter().find(of_run)?;
+            question["approval_id"].as_str().map(str::to_owned)
+        })
+        .await
     }
 
     /// The one question that waits for a person.
