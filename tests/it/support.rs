@@ -197,6 +197,11 @@ impl Swarm {
     pub(crate) async fn stop(self) {
         assert!(!self.run.is_finished(), "the daemon has ended by itself");
         self.stop.cancel();
+        self.ended().await;
+    }
+
+    /// Waits for the end that it was asked for.
+    pub(crate) async fn ended(self) {
         assert_eq!(self.run.await.unwrap(), Ended::Asked);
     }
 }
