@@ -45,6 +45,8 @@ enum Stand {
     Asked,
 }
 
+/// Depths of the chain at which runs are cut off: the root, a coordinator below it, and the executor.
+const DEPTHS: [usize; 3] = [0, 2, 3];
 const STANDS: [Stand; 10] = [
     Stand::Queued,
     Stand::Claimed,
@@ -142,7 +144,7 @@ async fn a_run_cut_off_at_any_commit_goes_on_to_its_end() {
     let store = Store::open(&file).unwrap();
     let book = JobBook::new(store.clone());
     let mut runs = Vec::new();
-    for depth in 0..CHAIN.len() {
+    for depth in DEPTHS {
         for stand in STANDS {
             runs.push((cut_off(&book, &place, depth, stand).await, depth, stand));
         }
@@ -181,7 +183,7 @@ async fn a_run_cut_off_at_any_commit_goes_on_to_its_end() {
             hashes.push(manifest["content_hash"].as_str().unwrap().to_owned());
         }
     }
-    assert_eq!(hashes.len(), 4 * 8);
+    assert_eq!(hashes.len(), DEPTHS.len() * 8);
     assert!(hashes.iter().all(|hash| *hash == hashes[0]), "equal work, equal hash: {hashes:#?}");
     swarm.stop().await;
 }
