@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::contracts::assert_fits;
-use crate::support::{Api, PATIENCE, Place};
+use crate::support::{Api, PATIENCE, Place, http_client};
 
 const PORT: u16 = 6102;
 
@@ -47,13 +47,13 @@ async fn of_kind(socket: &mut Socket, kind: &str) -> Value {
 
 async fn broadcast(api: &Api, body: impl Into<reqwest::Body>) -> (u16, Value) {
     let url = format!("http://{}/broadcast", api.at(PORT));
-    let answer = reqwest::Client::new().post(url).header("content-type", "application/json").body(body);
+    let answer = http_client().post(url).header("content-type", "application/json").body(body);
     let answer = answer.send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 async fn get(api: &Api, path: &str) -> Value {
-    reqwest::get(format!("http://{}{path}", api.at(PORT))).await.unwrap().json().await.unwrap()
+    http_client().get(format!("http://{}{path}", api.at(PORT))).send().await.unwrap().json().await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +100,7 @@ async fn what_is_broadcast_reaches_every_transport_as_the_contract_says() {
     while event(&mut plain).await["type"] != "pong" {}
 
     let url = format!("http://{}/events?since={}", api.at(PORT), answer["seq"].as_u64().unwrap() - 1);
-    let mut stream = reqwest::get(url).await.unwrap().bytes_stream();
+    let mut stream = http_client().get(url).send().await.unwrap().bytes_stream();
     let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(
         first.starts_with("id: ") && first.contains("\nevent: event\n") && first.contains("greeting"),
@@ -144,7 +144,7 @@ async fn what_is_no_json_and_who_is_a_stranger_is_refused() {
         assert_eq!(from(&format!("http://{}", api.at(6121)), path).await, 101, "{path}");
     }
     let own = format!("http://{}", api.at(6121));
-    let asked = reqwest::Client::new()
+    let asked = http_client()
         .request(reqwest::Method::OPTIONS, format!("http://{}/broadcast", api.at(PORT)))
         .header("origin", &own)
         .header("access-control-request-method", "POST");

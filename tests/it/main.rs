@@ -12,6 +12,7 @@ mod kill9;
 mod orchestrator;
 mod otlp;
 mod otp;
+mod resume;
 mod services;
 mod store_kill;
 mod supervision;
