@@ -40,14 +40,12 @@ const HISTORY: usize = 100;
 
 /// The routes of this port, without the common ones.
 pub fn routes(events: Events) -> Router {
-    let (layer, ()) = socket_io::layer(events.clone());
-    Router::new()
+    let router = Router::new()
         .route("/broadcast", post(broadcast))
         .route("/events", get(follow))
         .route("/events/recent", get(recent))
-        .route("/ws", get(websocket::upgrade))
-        .with_state(events)
-        .layer(layer)
+        .route("/ws", get(websocket::upgrade));
+    socket_io::route(router, events.clone()).with_state(events)
 }
 
 /// What `/health` says: who listens, and what is kept in memory.

@@ -7,10 +7,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use serde::Deserialize;
 use serde_json::json;
 use socketioxide::extract::{SocketRef, TryData};
-use socketioxide::layer::SocketIoLayer;
 use socketioxide::{SendError, SocketError, SocketIo};
 use tokio_util::sync::CancellationToken;
 
@@ -28,14 +28,14 @@ const FULL_PAUSES: u32 = 2000;
 /// Largest packet of a client.
 const MAX_PAYLOAD: u64 = 64 * 1024;
 
-/// The layer that answers below `/socket.io/`.
-pub(super) fn layer(events: Events) -> (SocketIoLayer, ()) {
-    let (layer, io) = SocketIo::builder().max_buffer_size(QUEUE).max_payload(MAX_PAYLOAD).build_layer();
+/// Adds Socket.IO at `/socket.io/` to a router.
+pub(super) fn route<S: Clone + Send + Sync + 'static>(router: Router<S>, events: Events) -> Router<S> {
+    let (service, io) = SocketIo::builder().max_buffer_size(QUEUE).max_payload(MAX_PAYLOAD).build_svc();
     io.ns("/", async move |socket: SocketRef, TryData(auth): TryData<Auth>| {
         let since = auth.ok().and_then(|auth| auth.since).or_else(|| since_of_query(&socket));
         serve(socket, events.clone(), since).await;
     });
-    (layer, ())
+    router.route_service("/socket.io/", service)
 }
 
 #[derive(Debug, Deserialize)]
