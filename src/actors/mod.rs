@@ -9,6 +9,7 @@ pub mod agent_router;
 pub mod alert_journal;
 pub mod crashes;
 pub mod directory;
+pub mod event_stream;
 pub mod file_queue_watcher;
 pub mod heartbeat_monitor;
 pub mod invoker;

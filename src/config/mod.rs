@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider, Providers,
+    Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider, Providers,
     Registry, Secret, Store, Supervision, Trace,
 };
 
@@ -52,6 +52,8 @@ pub struct Config {
     pub ingest: Ingest,
     /// The user's agent definitions.
     pub agents: Agents,
+    /// The event stream.
+    pub events: Events,
     /// Logging.
     pub log: Log,
     /// The vendors of models.

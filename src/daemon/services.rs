@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
+use crate::actors::event_stream::{self, Events};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
@@ -16,6 +17,7 @@ use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 /// What the edge's routers call.
 #[derive(Clone)]
 pub(super) struct Handles {
+    pub(super) events: Events,
     pub(super) registry: RegistryHandle,
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
@@ -34,6 +36,14 @@ pub(super) fn make(
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
     let invoker: Arc<dyn Invoker> = Arc::<AddressBook>::clone(&jobs.agents);
+    let (events_spec, events) = event_stream::spec(
+        system,
+        "event-stream-service",
+        options,
+        jobs.book.clone(),
+        workdir,
+        config.events.keep_days.get(),
+    );
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store, directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -41,11 +51,19 @@ pub(super) fn make(
         "heartbeat-monitor-service",
         options,
         registry.clone(),
+        events.clone(),
         config.registry.sweep,
         workdir.clone(),
     );
-    let (router_spec, router) =
-        agent_router::spec(system, "agent-router", options, directory, Arc::clone(&invoker), workdir.clone());
+    let (router_spec, router) = agent_router::spec(
+        system,
+        "agent-router",
+        options,
+        directory,
+        Arc::clone(&invoker),
+        events.clone(),
+        workdir.clone(),
+    );
     let watcher_spec = file_queue_watcher::spec(
         system,
         "file-queue-watcher-service",
@@ -55,10 +73,11 @@ pub(super) fn make(
         workdir.clone(),
     );
     let placed = Placed::from([
+        ("event-stream", events_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
     ]);
-    (placed, Handles { registry, monitor, router })
+    (placed, Handles { events, registry, monitor, router })
 }

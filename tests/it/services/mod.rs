@@ -20,6 +20,7 @@ use futures_util::future::BoxFuture;
 use pas::actors;
 use pas::actors::directory::Directory;
 use pas::actors::invoker::{InvokeError, Invoker};
+use pas::actors::jobs::JobBook;
 use pas::domain::ids::AgentName;
 use pas::domain::invocation::Invocation;
 use pas::http::contract::bundled;
@@ -41,6 +42,7 @@ use crate::contracts::{assert_fits, assert_routes_match_contract, resolved};
 const REGISTRY: &str = "registry";
 const MONITOR: &str = "heartbeat-monitor";
 const ROUTER: &str = "agent-router";
+const KEEP_DAYS: u32 = 30;
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// An agent that does what the payload says.
@@ -128,11 +130,15 @@ async fn start(dir: &Path) -> Swarm {
     let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
     let (registry, handle) =
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
+    let book = JobBook::new(store.clone());
+    let (events, events_handle) =
+        actors::event_stream::spec(&system, "the-events", options, book, dir, KEEP_DAYS);
     let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
         &system,
         "the-monitor",
         options,
         handle.clone(),
+        events_handle.clone(),
         SWEEP,
         dir.to_owned(),
     );
@@ -142,11 +148,12 @@ async fn start(dir: &Path) -> Swarm {
         options,
         directory,
         Arc::clone(&invoker),
+        events_handle.clone(),
         dir.to_owned(),
     );
     let watcher =
         actors::file_queue_watcher::spec(&system, "the-watcher", options, roster, invoker, dir.to_owned());
-    let services = [registry, monitor, router, watcher];
+    let services = [registry, events, monitor, router, watcher];
     let policy = SupervisorPolicy { intensity: 100, ..SupervisorPolicy::default() };
     let children = services.into_iter().chain(specs).collect();
     let root = system.start("root", policy, children).await.unwrap();
