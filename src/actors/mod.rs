@@ -15,5 +15,6 @@ pub mod invoker;
 pub mod jobs;
 pub mod mail_folders;
 pub mod otlp;
+pub mod provider_router;
 pub mod registry;
 mod registry_board;
