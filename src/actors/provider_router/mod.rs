@@ -18,8 +18,9 @@ pub use self::board::{Counts, Listing, Seen};
 pub use self::meter::{Admission, Observed, Probe};
 pub use crate::domain::routing::{Choice as Selection, Limits, NoneFits, Optimization, Requirements};
 
-use self::board::Board;
-use crate::domain::routing::{Provider, Registration};
+use self::board::{Board, Entry};
+use self::meter::Meter;
+use crate::domain::routing::{EndpointRules, Provider, Registration, Unfit};
 use crate::domain::time::Timestamp;
 use crate::store::{Changes, Order, Span, Store, StoreError, Table};
 use crate::supervision::{
@@ -40,6 +41,9 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// Why the provider router did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RouterError {
+    /// It may not answer there.
+    #[error("the endpoint {0}")]
+    Endpoint(#[from] Unfit),
     /// No such provider.
     #[error("no provider `{0}` is registered; GET /providers lists those that are")]
     Unknown(String),
@@ -89,14 +93,16 @@ impl ActorMessage for Message {
 pub struct ProviderRouter {
     address: Address<Message>,
     board: Arc<Board>,
+    rules: Arc<EndpointRules>,
 }
 
 impl ProviderRouter {
     /// Takes in a provider, or updates and reactivates the one of that name; durable when it returns.
     ///
     /// # Errors
-    /// [`RouterError::Full`], or that it could not be written.
+    /// [`RouterError::Endpoint`], [`RouterError::Full`], or that it could not be written.
     pub async fn register(&self, registration: Registration) -> Answer<Action> {
+        self.rules.check(&registration.endpoint)?;
         let registration = Box::new(registration);
         self.address.call(DEADLINE, |reply| Message::Register(registration, reply)).await?
     }
@@ -144,6 +150,14 @@ impl ProviderRouter {
         self.board.entry(name).map(|entry| entry.seen(Instant::now()))
     }
 
+    /// A provider that was chosen a moment ago, with what is known of it now.
+    #[must_use]
+    pub fn seen(&self, provider: &Arc<Provider>) -> Seen {
+        let entry = self.board.entry(&provider.name);
+        let meter = entry.map_or_else(Meter::new, |entry| entry.meter);
+        Entry { provider: Arc::clone(provider), meter }.seen(Instant::now())
+    }
+
     /// The active providers that fit, by name.
     #[must_use]
     pub fn providers(&self, listing: &Listing) -> Vec<Seen> {
@@ -170,6 +184,7 @@ pub fn spec(
     name: &str,
     options: WorkerOptions,
     store: Store,
+    rules: EndpointRules,
 ) -> (ChildSpec, ProviderRouter) {
     let board = Arc::new(Board::default());
     let shared = Arc::clone(&board);
@@ -180,7 +195,7 @@ pub fn spec(
             Ok(state)
         }
     });
-    (spec, ProviderRouter { address, board })
+    (spec, ProviderRouter { address, board, rules: Arc::new(rules) })
 }
 
 impl State {

@@ -27,16 +27,16 @@ pub struct TokenPrice(Decimal);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum PriceError {
     /// Not a number at all.
-    #[error("a price is a number of US dollars a token")]
+    #[error("must be a number of US dollars")]
     NotANumber,
     /// Below zero.
-    #[error("a price must be at least 0")]
+    #[error("must be at least 0")]
     Negative,
     /// Above [`MAX_USD`].
-    #[error("a price must be at most {MAX_USD} US dollars a token")]
+    #[error("must be at most {MAX_USD} US dollars")]
     TooHigh,
     /// Above zero, but not by as much as a decimal can hold.
-    #[error("a price above 0 must be at least 1e-28 US dollars a token")]
+    #[error("must be 0 or at least 1e-28 US dollars")]
     TooSmall,
 }
 
@@ -65,8 +65,21 @@ impl TokenPrice {
         if digits.is_sign_negative() {
             return Err(PriceError::Negative);
         }
-        let price = shifted(digits, exponent)?;
-        if price > Decimal::from(MAX_USD) { Err(PriceError::TooHigh) } else { Ok(Self(price.normalize())) }
+        Self::new(shifted(digits, exponent)?)
+    }
+
+    /// From US dollars a token.
+    ///
+    /// # Errors
+    /// [`PriceError`].
+    pub fn new(usd: Decimal) -> Result<Self, PriceError> {
+        if usd.is_sign_negative() && !usd.is_zero() {
+            Err(PriceError::Negative)
+        } else if usd > Decimal::from(MAX_USD) {
+            Err(PriceError::TooHigh)
+        } else {
+            Ok(Self(usd.normalize()))
+        }
     }
 
     /// In US dollars.
