@@ -27,7 +27,9 @@ use crate::http::page::{self, Health};
 use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
-use crate::http::{Contract, Listener, Server, agent_router, heartbeat_monitor, provider_router, registry};
+use crate::http::{
+    Contract, Listener, Server, agent_router, heartbeat_monitor, provider_router, registry, tlc,
+};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
@@ -145,6 +147,10 @@ impl Served {
                 (heartbeat_monitor::routes(monitor.clone()), heartbeat_monitor::health(monitor))
             }
             Service::AgentRouter => (agent_router::routes(self.handles.router.clone()), page::plain_health()),
+            Service::Tlc => {
+                let tlc = &self.handles.tlc;
+                (tlc::routes(tlc.clone()), tlc::health(tlc.clone()))
+            }
             Service::Registry => {
                 let registry = &self.handles.registry;
                 (registry::routes(registry.clone()), registry::health(registry.clone()))

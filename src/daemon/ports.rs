@@ -13,6 +13,8 @@ pub enum Service {
     AgentRouter,
     /// Who there is.
     Registry,
+    /// What a question is about.
+    Tlc,
 }
 
 impl Service {
@@ -25,6 +27,7 @@ impl Service {
             Self::HeartbeatMonitor => "heartbeat-monitor",
             Self::AgentRouter => "agent-router",
             Self::Registry => "registry",
+            Self::Tlc => "tlc-domain-classifier",
         }
     }
 }
@@ -47,5 +50,6 @@ pub const fn ports() -> &'static [Port] {
         Port { service: Service::HeartbeatMonitor, number: 6109 },
         Port { service: Service::AgentRouter, number: 6119 },
         Port { service: Service::Registry, number: 6121 },
+        Port { service: Service::Tlc, number: 8052 },
     ]
 }

@@ -10,9 +10,10 @@ use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
 use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
-use crate::actors::{address_book::AddressBook, file_queue_watcher};
+use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
 use crate::domain::routing::EndpointRules;
+use crate::http::{self, tlc::Tlc};
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -22,9 +23,10 @@ pub(super) struct Handles {
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
     pub(super) providers: ProviderRouter,
+    pub(super) tlc: Tlc,
 }
 
-/// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
+/// The services' specifications by the agent they stand beside; `agent-router` and announcers are nobody's.
 pub(super) type Placed = HashMap<&'static str, ChildSpec>;
 
 pub(super) fn make(
@@ -60,12 +62,15 @@ pub(super) fn make(
     let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
     let (providers_spec, providers) =
         provider_router::spec(system, "provider-router-service", options, store, rules);
+    let tlc = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
+    let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), tlc);
     let placed = Placed::from([
         ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
+        ("tlc-announcer", tlc_spec),
     ]);
-    (placed, Handles { registry, monitor, router, providers })
+    (placed, Handles { registry, monitor, router, providers, tlc: Tlc::new(None) })
 }

@@ -72,8 +72,9 @@ fn task(text: &str) -> (Task, f32) {
 }
 
 fn method(text: &str) -> (Method, f32) {
-    let count =
-        |pattern: &Option<Regex>| pattern.as_ref().map_or(0, |p| p.find_iter(text.as_bytes()).take(3).count());
+    let count = |pattern: &Option<Regex>| {
+        pattern.as_ref().map_or(0, |p| p.find_iter(text.as_bytes()).take(3).count())
+    };
     let (identifiers, concepts, names) = (count(&IDENTIFIER), count(&CONCEPT), names(text).min(3));
     let start = [
         (Method::Dense, rules::dense(identifiers, names)),
