@@ -10,6 +10,7 @@ pub mod alert_journal;
 pub mod announcer;
 pub mod crashes;
 pub mod directory;
+pub mod event_stream;
 pub mod file_queue_watcher;
 pub mod heartbeat_monitor;
 pub mod invoker;

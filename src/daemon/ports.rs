@@ -5,6 +5,8 @@
 pub enum Service {
     /// Jobs, approvals, traces and the tree.
     Orchestrator,
+    /// What happens.
+    EventStream,
     /// Whom to ask for a model.
     ProviderRouter,
     /// Who has missed a beat.
@@ -23,6 +25,7 @@ impl Service {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Orchestrator => "orchestrator",
+            Self::EventStream => "event-stream",
             Self::ProviderRouter => "provider-router",
             Self::HeartbeatMonitor => "heartbeat-monitor",
             Self::AgentRouter => "agent-router",
@@ -46,6 +49,7 @@ pub struct Port {
 pub const fn ports() -> &'static [Port] {
     &[
         Port { service: Service::Orchestrator, number: 6100 },
+        Port { service: Service::EventStream, number: 6102 },
         Port { service: Service::ProviderRouter, number: 6103 },
         Port { service: Service::HeartbeatMonitor, number: 6109 },
         Port { service: Service::AgentRouter, number: 6119 },

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
+use crate::actors::event_stream::{self, Events};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
@@ -19,6 +20,7 @@ use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 /// What the edge's routers call.
 #[derive(Clone)]
 pub(super) struct Handles {
+    pub(super) events: Events,
     pub(super) registry: RegistryHandle,
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
@@ -39,6 +41,14 @@ pub(super) fn make(
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
     let invoker: Arc<dyn Invoker> = Arc::<AddressBook>::clone(&jobs.agents);
+    let (events_spec, events) = event_stream::spec(
+        system,
+        "event-stream-service",
+        options,
+        jobs.book.clone(),
+        workdir,
+        config.events.keep_days.get(),
+    );
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -46,11 +56,19 @@ pub(super) fn make(
         "heartbeat-monitor-service",
         options,
         registry.clone(),
+        events.clone(),
         config.registry.sweep,
         workdir.clone(),
     );
-    let (router_spec, router) =
-        agent_router::spec(system, "agent-router", options, directory, Arc::clone(&invoker), workdir.clone());
+    let (router_spec, router) = agent_router::spec(
+        system,
+        "agent-router",
+        options,
+        directory,
+        Arc::clone(&invoker),
+        events.clone(),
+        workdir.clone(),
+    );
     let watcher_spec = file_queue_watcher::spec(
         system,
         "file-queue-watcher-service",
@@ -62,9 +80,10 @@ pub(super) fn make(
     let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
     let (providers_spec, providers) =
         provider_router::spec(system, "provider-router-service", options, store, rules);
-    let tlc = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
-    let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), tlc);
+    let classifier = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
+    let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), classifier);
     let placed = Placed::from([
+        ("event-stream", events_spec),
         ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
@@ -72,5 +91,6 @@ pub(super) fn make(
         ("agent-router", router_spec),
         ("tlc-announcer", tlc_spec),
     ]);
-    (placed, Handles { registry, monitor, router, providers, tlc: Tlc::new(None) })
+    let tlc = Tlc::new(None);
+    (placed, Handles { events, registry, monitor, router, providers, tlc })
 }

@@ -5,6 +5,8 @@
 
 pub mod agent;
 pub mod artifact;
+pub mod budget;
+pub mod event;
 pub mod heartbeat;
 pub mod ids;
 pub mod invocation;

@@ -13,6 +13,7 @@ pub mod check;
 mod connection;
 pub mod contract;
 pub mod error;
+pub mod event_stream;
 pub mod extract;
 pub mod guard;
 pub mod heartbeat_monitor;

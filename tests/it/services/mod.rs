@@ -22,6 +22,7 @@ use futures_util::future::BoxFuture;
 use pas::actors;
 use pas::actors::directory::Directory;
 use pas::actors::invoker::{InvokeError, Invoker};
+use pas::actors::jobs::JobBook;
 use pas::actors::provider_router::ProviderRouter;
 use pas::actors::registry::RegistryHandle;
 use pas::domain::ids::AgentName;
@@ -48,6 +49,7 @@ const MONITOR: &str = "heartbeat-monitor";
 const ROUTER: &str = "agent-router";
 const PROVIDERS: &str = "provider-router";
 const TLC: &str = "tlc-domain-classifier";
+const KEEP_DAYS: u32 = 30;
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// An agent that does what the payload says.
@@ -137,11 +139,15 @@ async fn start(dir: &Path) -> Swarm {
     let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
     let (registry, handle) =
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
+    let book = JobBook::new(store.clone());
+    let (events, events_handle) =
+        actors::event_stream::spec(&system, "the-events", options, book, dir, KEEP_DAYS);
     let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
         &system,
         "the-monitor",
         options,
         handle.clone(),
+        events_handle.clone(),
         SWEEP,
         dir.to_owned(),
     );
@@ -151,6 +157,7 @@ async fn start(dir: &Path) -> Swarm {
         options,
         directory,
         Arc::clone(&invoker),
+        events_handle.clone(),
         dir.to_owned(),
     );
     let watcher =
@@ -158,7 +165,7 @@ async fn start(dir: &Path) -> Swarm {
     let rules = EndpointRules { plain_http_hosts: vec!["gpu-box.lan".into()] };
     let (providers_spec, providers) =
         actors::provider_router::spec(&system, "the-provider-router", options, store.clone(), rules);
-    let services = [registry, monitor, router, watcher, providers_spec];
+    let services = [registry, events, monitor, router, watcher, providers_spec];
     let policy = SupervisorPolicy { intensity: 100, ..SupervisorPolicy::default() };
     let children = services.into_iter().chain(specs).collect();
     let root = system.start("root", policy, children).await.unwrap();
