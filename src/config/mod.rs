@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider, Providers,
-    Registry, Secret, Store, Supervision, Trace,
+    Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider,
+    ProviderRouter, Providers, Registry, Secret, Store, Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -60,6 +60,8 @@ pub struct Config {
     pub providers: Providers,
     /// The service registry.
     pub registry: Registry,
+    /// Whom to ask for a model.
+    pub provider_router: ProviderRouter,
     #[serde(skip)]
     effective: Vec<Effective>,
 }

@@ -27,7 +27,9 @@ use crate::http::page::{self, Health};
 use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
-use crate::http::{Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, registry};
+use crate::http::{
+    Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, provider_router, registry, tlc,
+};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
@@ -140,11 +142,19 @@ impl Served {
                 let events = &self.handles.events;
                 (event_stream::routes(events.clone()), event_stream::health(events))
             }
+            Service::ProviderRouter => {
+                let router = &self.handles.providers;
+                (provider_router::routes(router.clone()), provider_router::health(router.clone()))
+            }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;
                 (heartbeat_monitor::routes(monitor.clone()), heartbeat_monitor::health(monitor))
             }
             Service::AgentRouter => (agent_router::routes(self.handles.router.clone()), page::plain_health()),
+            Service::Tlc => {
+                let tlc = &self.handles.tlc;
+                (tlc::routes(tlc.clone()), tlc::health(tlc.clone()))
+            }
             Service::Registry => {
                 let registry = &self.handles.registry;
                 (registry::routes(registry.clone()), registry::health(registry.clone()))

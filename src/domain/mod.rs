@@ -15,6 +15,7 @@ pub mod json;
 pub mod money;
 pub mod registry;
 pub mod roster;
+pub mod routing;
 pub mod time;
 pub mod trace;
 pub mod usage;

@@ -20,10 +20,12 @@ pub mod heartbeat_monitor;
 pub mod limits;
 pub mod orchestrator;
 pub mod page;
+pub mod provider_router;
 pub mod registry;
 pub mod scope;
 pub mod server;
 pub mod sse;
+pub mod tlc;
 pub mod trace;
 
 pub use contract::Contract;
