@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 pub use self::sections::{
     Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider, Providers,
-    Registry, Secret, Store, Supervision, Trace,
+    Quota, Registry, Resources, Secret, Store, Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -60,6 +60,8 @@ pub struct Config {
     pub providers: Providers,
     /// The service registry.
     pub registry: Registry,
+    /// The machine, shared out.
+    pub resources: Resources,
     #[serde(skip)]
     effective: Vec<Effective>,
 }

@@ -27,7 +27,9 @@ use crate::http::page::{self, Health};
 use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
-use crate::http::{Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, registry};
+use crate::http::{
+    Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, registry, resource_manager,
+};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
@@ -139,6 +141,11 @@ impl Served {
             Service::EventStream => {
                 let events = &self.handles.events;
                 (event_stream::routes(events.clone()), event_stream::health(events))
+            }
+            Service::ResourceManager => {
+                let resources = &self.handles.resources;
+                let routes = resource_manager::routes(resources.clone(), self.config.resources.lease);
+                (routes, resource_manager::health(resources.clone()))
             }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;

@@ -10,8 +10,10 @@ use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
 use crate::actors::registry::{self, RegistryHandle};
+use crate::actors::resource_manager::{self, ResourceHandle, detect};
 use crate::actors::{address_book::AddressBook, file_queue_watcher};
 use crate::config::Config;
+use crate::domain::resources::ClassLimits;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -21,6 +23,7 @@ pub(super) struct Handles {
     pub(super) registry: RegistryHandle,
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
+    pub(super) resources: ResourceHandle,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
@@ -29,7 +32,7 @@ pub(super) type Placed = HashMap<&'static str, ChildSpec>;
 pub(super) fn make(
     config: &Config,
     system: &ActorSystem,
-    jobs: &Jobs,
+    jobs: &Arc<Jobs>,
     options: WorkerOptions,
 ) -> (Placed, Handles) {
     let (store, workdir) = (jobs.book.store().clone(), &config.daemon.workdir);
@@ -72,12 +75,21 @@ pub(super) fn make(
         invoker,
         workdir.clone(),
     );
+    let (resources_spec, resources) = resource_manager::spec(
+        system,
+        "resource-manager-service",
+        options,
+        Arc::clone(jobs),
+        detect::capacity(&config.resources),
+        ClassLimits { trainers: config.resources.trainers, embedders: config.resources.embedders },
+    );
     let placed = Placed::from([
         ("event-stream", events_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
+        ("resource-manager", resources_spec),
         ("agent-router", router_spec),
     ]);
-    (placed, Handles { events, registry, monitor, router })
+    (placed, Handles { events, registry, monitor, router, resources })
 }

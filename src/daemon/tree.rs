@@ -16,6 +16,7 @@ use crate::actors::crashes::Recorder;
 use crate::actors::jobs::Jobs;
 use crate::actors::jobs::scheduler::Scheduler;
 use crate::actors::otlp::OtlpExporter;
+use crate::actors::resource_manager::ResourceHandle;
 use crate::config::Config;
 use crate::domain::agent::{AgentDefinition, RestartType, Strategy as Declared};
 use crate::domain::ids::AgentName;
@@ -42,9 +43,9 @@ pub(super) fn build(
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
 ) -> Vec<ChildSpec> {
-    let mut builder = Builder { config, system, jobs, addresses: HashMap::new(), placed: HashMap::new() };
-    let (placed, handles) = services::make(config, system, jobs, builder.options(SERVICE_HEARTBEAT));
-    builder.placed = placed;
+    let (placed, handles) = services::make(config, system, jobs, options(config, SERVICE_HEARTBEAT));
+    let resources = handles.resources.clone();
+    let mut builder = Builder { config, system, jobs, resources, addresses: HashMap::new(), placed };
     let mut children = vec![builder.recorder()];
     for root in jobs.agents.roster().roots() {
         children.push(builder.node(root));
@@ -58,15 +59,20 @@ struct Builder<'a> {
     config: &'a Arc<Config>,
     system: &'a ActorSystem,
     jobs: &'a Arc<Jobs>,
+    resources: ResourceHandle,
     addresses: HashMap<AgentName, Address<AgentMessage>>,
     /// Services that have not found their place yet.
     placed: Placed,
 }
 
+fn options(config: &Config, heartbeat: Duration) -> WorkerOptions {
+    let heartbeat = config.supervision.heartbeat_interval.unwrap_or(heartbeat);
+    WorkerOptions { heartbeat: Some(heartbeat), capacity: config.supervision.mailbox_capacity.get() }
+}
+
 impl Builder<'_> {
     fn options(&self, heartbeat: Duration) -> WorkerOptions {
-        let heartbeat = self.config.supervision.heartbeat_interval.unwrap_or(heartbeat);
-        WorkerOptions { heartbeat: Some(heartbeat), capacity: self.config.supervision.mailbox_capacity.get() }
+        options(self.config, heartbeat)
     }
 
     fn node(&mut self, agent: &AgentDefinition) -> ChildSpec {
@@ -82,10 +88,11 @@ impl Builder<'_> {
 
     fn agent(&self, agent: &AgentDefinition) -> (ChildSpec, Address<AgentMessage>) {
         let me = Arc::new(agent.clone());
-        let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
+        let (jobs, system, resources) = (Arc::clone(self.jobs), self.system.clone(), self.resources.clone());
         let options = self.options(agent.heartbeat_interval.as_duration());
         let (spec, address) = self.system.worker(agent.name.as_str(), options, move |context| {
-            let woken = Agent::wake(Arc::clone(&me), Arc::clone(&jobs), system.clone(), &context);
+            let woken =
+                Agent::wake(Arc::clone(&me), Arc::clone(&jobs), resources.clone(), system.clone(), &context);
             async move { Ok(woken?) }
         });
         let restart = match agent.supervision.restart {

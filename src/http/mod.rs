@@ -21,6 +21,7 @@ pub mod limits;
 pub mod orchestrator;
 pub mod page;
 pub mod registry;
+pub mod resource_manager;
 pub mod scope;
 pub mod server;
 pub mod sse;
