@@ -36,13 +36,13 @@ pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
     }
 }
 
-/// The children of the root, in start order: recorder, agents, scheduler, ports.
+/// The children of the root, in start order (recorder, agents, scheduler, ports), and the resource manager.
 pub(super) fn build(
     config: &Arc<Config>,
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
-) -> Vec<ChildSpec> {
+) -> (Vec<ChildSpec>, ResourceHandle) {
     let (placed, handles) = services::make(config, system, jobs, options(config, SERVICE_HEARTBEAT));
     let resources = handles.resources.clone();
     let mut builder = Builder { config, system, jobs, resources, addresses: HashMap::new(), placed };
@@ -52,7 +52,7 @@ pub(super) fn build(
     }
     children.push(builder.services(handles, shutdown));
     jobs.agents.publish(builder.addresses);
-    children
+    (children, builder.resources)
 }
 
 struct Builder<'a> {
