@@ -29,6 +29,11 @@ impl Batch {
         self.answers.push(Box::new(answer));
     }
 
+    /// How many wait for it.
+    pub(super) fn callers(&self) -> usize {
+        self.answers.len()
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.changes.is_empty() && self.answers.is_empty()
     }

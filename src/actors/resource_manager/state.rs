@@ -24,6 +24,9 @@ use crate::supervision::{Actor, ActorError, Address, Context, Reply};
 
 /// How often it looks for what is over: leases are counted in seconds.
 const SWEEP: Duration = Duration::from_secs(1);
+/// How long a write waits for callers who were just answered to come back: half a sync of a slow disk.
+/// Without it they would form two groups that wait for each other's syncs.
+const GATHER: Duration = Duration::from_millis(2);
 /// Most old rows deleted at once: some milliseconds of the writer's time.
 const PRUNED_AT_ONCE: usize = 1_000;
 
@@ -52,6 +55,8 @@ pub(super) struct State {
     /// Who waits for the write under way.
     under_way: Option<Vec<batch::Answer>>,
     is_flush_asked: bool,
+    /// How many callers seem to be at it at the same time.
+    expected: usize,
 }
 
 impl State {
@@ -64,6 +69,7 @@ impl State {
             batch: Batch::default(),
             under_way: None,
             is_flush_asked: false,
+            expected: 1,
         };
         // Through the writer, so that a write which a killed incarnation left in the queue is seen.
         let store = state.store();
@@ -190,7 +196,7 @@ impl State {
         Some(Arc::new(row))
     }
 
-    fn end_all(&mut self, ids: Vec<String>, status: ReservationStatus) -> Vec<Arc<Reservation>> {
+    fn end_all(&mut self, ids: &[String], status: ReservationStatus) -> Vec<Arc<Reservation>> {
         ids.iter().filter_map(|id| self.end(id, status)).collect()
     }
 
@@ -201,7 +207,10 @@ impl State {
 
     fn release(&mut self, which: Which, reply: Reply<Answer<Vec<Arc<Reservation>>>>) {
         let (name, meant) = match which {
-            Which::Id(id) => (format!("`{id}`"), self.ids(|active| active.reservation.reservation_id == id)),
+            Which::Id(id) => {
+                let meant = self.active.contains_key(&id).then(|| id.clone());
+                (format!("`{id}`"), meant.into_iter().collect())
+            }
             Which::Job(job) => (format!("job `{job}`"), self.ids(|active| active.reservation.job_id == job)),
         };
         let is_clients = |id: &String| self.active[id].reservation.holder == Holder::Client;
@@ -213,7 +222,7 @@ impl State {
             };
             return reply.send(Err(error));
         }
-        let released = self.end_all(clients, ReservationStatus::Released);
+        let released = self.end_all(&clients, ReservationStatus::Released);
         self.batch.then(move |outcome| reply.send(outcome.map(|()| released).map_err(ResourceError::from)));
     }
 
@@ -229,7 +238,7 @@ impl State {
 
     fn kill(&mut self, job_id: &str, reply: Reply<Answer<()>>) {
         let meant = self.ids(|active| active.reservation.is_of(job_id));
-        self.end_all(meant, ReservationStatus::Killed);
+        self.end_all(&meant, ReservationStatus::Killed);
         self.batch.then(move |outcome| reply.send(outcome.map_err(ResourceError::from)));
     }
 
@@ -286,15 +295,21 @@ impl State {
         }
     }
 
-    /// Has the decisions written as soon as the messages that wait have added theirs.
+    /// Has the decisions written once all callers who are expected have added theirs.
     fn ask_for_flush(&mut self, context: &Context<Message>) {
-        if self.batch.is_empty() || self.under_way.is_some() || self.is_flush_asked {
+        if self.batch.is_empty() || self.under_way.is_some() {
             return;
         }
-        match self.address.cast(Message::Flush) {
-            Ok(()) => self.is_flush_asked = true,
-            // A full mailbox: what is there goes first.
-            Err(_) => self.flush(context),
+        if self.batch.callers() >= self.expected {
+            return self.flush(context);
+        }
+        if !std::mem::replace(&mut self.is_flush_asked, true) {
+            let address = self.address.clone();
+            context.spawn(async move {
+                tokio::time::sleep(GATHER).await;
+                // A manager that has ended has nothing to write.
+                let _ = address.send(Message::Flush).await;
+            });
         }
     }
 
@@ -314,7 +329,10 @@ impl State {
     }
 
     fn committed(&mut self, outcome: Result<(), StoreError>) -> Result<(), ActorError> {
-        batch::answer(self.under_way.take().unwrap_or_default(), &outcome);
+        let answered = self.under_way.take().unwrap_or_default();
+        // Who was answered will come back, who waits is here already.
+        self.expected = answered.len() + self.batch.callers();
+        batch::answer(answered, &outcome);
         let Err(error) = outcome else { return Ok(()) };
         // What was decided since then was decided on top of what has not happened.
         std::mem::take(&mut self.batch).fail(&error);
@@ -330,15 +348,15 @@ impl State {
     fn sweep(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
         self.forget_abandoned();
         let ended = self.look_at_jobs()?;
-        self.end_all(ended, ReservationStatus::Released);
+        self.end_all(&ended, ReservationStatus::Released);
         let live = self.shared.live.clone();
         let unused = self.ids(|active| {
             active.reservation.holder == Holder::Attempt && !live.has(&active.reservation.reservation_id)
         });
-        self.end_all(unused, ReservationStatus::Released);
+        self.end_all(&unused, ReservationStatus::Released);
         let now = Instant::now();
         let over = self.ids(|active| active.reservation.holder == Holder::Client && active.ends <= now);
-        self.end_all(over, ReservationStatus::Expired);
+        self.end_all(&over, ReservationStatus::Expired);
         self.prune(context)
     }
 

@@ -55,7 +55,10 @@ mod tests {
         let quotas = json!({
             "cpu": quota(2, 10), "mem_mb": quota(4096, 32768), "gpu": quota(0, 1), "gpu_mem_mb": quota(0, 8192),
         });
-        assert_eq!(in_use(&quotas), "in use: 2 of 10 cpu, 4096 of 32768 mem_mb, 0 of 1 gpu, 0 of 8192 gpu_mem_mb");
+        assert_eq!(
+            in_use(&quotas),
+            "in use: 2 of 10 cpu, 4096 of 32768 mem_mb, 0 of 1 gpu, 0 of 8192 gpu_mem_mb"
+        );
         let small = Amounts { cpu: Cores::whole(2), ..Amounts::NONE };
         let check = judge(&small, "for jobs");
         assert_eq!((check.health, check.saw.as_str()), (Health::Warn, "2 cpu for jobs"));

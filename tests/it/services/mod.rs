@@ -7,7 +7,6 @@
 mod agent_router;
 mod heartbeat_monitor;
 mod registry;
-mod reserve_rate;
 mod resource_manager;
 
 use std::collections::HashMap;
