@@ -23,7 +23,7 @@ use serde::Deserialize;
 
 pub use self::sections::{
     Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider,
-    ProviderRouter, Providers, Registry, Secret, Store, Supervision, Trace,
+    ProviderRouter, Providers, Quota, Registry, Resources, Secret, Store, Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -62,6 +62,8 @@ pub struct Config {
     pub registry: Registry,
     /// Whom to ask for a model.
     pub provider_router: ProviderRouter,
+    /// The machine, shared out.
+    pub resources: Resources,
     #[serde(skip)]
     effective: Vec<Effective>,
 }

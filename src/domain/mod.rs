@@ -14,6 +14,7 @@ pub mod job;
 pub mod json;
 pub mod money;
 pub mod registry;
+pub mod resources;
 pub mod roster;
 pub mod routing;
 pub mod time;
