@@ -7,6 +7,7 @@ pub mod agent;
 pub mod artifact;
 pub mod budget;
 pub mod event;
+pub mod context;
 pub mod heartbeat;
 pub mod ids;
 pub mod invocation;
