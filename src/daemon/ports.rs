@@ -7,6 +7,8 @@ pub enum Service {
     Orchestrator,
     /// What happens.
     EventStream,
+    /// How full contexts are.
+    TokenGovernor,
     /// Who has missed a beat.
     HeartbeatMonitor,
     /// Calls of agents.
@@ -22,6 +24,7 @@ impl Service {
         match self {
             Self::Orchestrator => "orchestrator",
             Self::EventStream => "event-stream",
+            Self::TokenGovernor => "token-governor",
             Self::HeartbeatMonitor => "heartbeat-monitor",
             Self::AgentRouter => "agent-router",
             Self::Registry => "registry",
@@ -44,6 +47,7 @@ pub const fn ports() -> &'static [Port] {
     &[
         Port { service: Service::Orchestrator, number: 6100 },
         Port { service: Service::EventStream, number: 6102 },
+        Port { service: Service::TokenGovernor, number: 6105 },
         Port { service: Service::HeartbeatMonitor, number: 6109 },
         Port { service: Service::AgentRouter, number: 6119 },
         Port { service: Service::Registry, number: 6121 },

@@ -10,6 +10,7 @@ use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
 use crate::actors::registry::{self, RegistryHandle};
+use crate::actors::token_governor::{self, GovernorHandle};
 use crate::actors::{address_book::AddressBook, file_queue_watcher};
 use crate::config::Config;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
@@ -21,6 +22,7 @@ pub(super) struct Handles {
     pub(super) registry: RegistryHandle,
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
+    pub(super) governor: GovernorHandle,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
@@ -44,6 +46,14 @@ pub(super) fn make(
         workdir,
         config.events.keep_days.get(),
     );
+    let governor_setup = token_governor::Setup {
+        store: store.clone(),
+        roster: Arc::clone(&roster),
+        workdir: workdir.clone(),
+        summariser: None,
+    };
+    let (governor_spec, governor) =
+        token_governor::spec(system, "token-governor-service", options, governor_setup);
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store, directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -78,6 +88,8 @@ pub(super) fn make(
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
+        ("token-governor", governor_spec),
     ]);
     (placed, Handles { events, registry, monitor, router })
+    (placed, Handles { registry, monitor, router, governor })
 }

@@ -24,6 +24,7 @@ pub mod registry;
 pub mod scope;
 pub mod server;
 pub mod sse;
+pub mod token_governor;
 pub mod trace;
 
 pub use contract::Contract;

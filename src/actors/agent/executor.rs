@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Agent, AgentMessage};
+use super::{Agent, AgentMessage, memory};
 use crate::actors::jobs::board::Attempt;
 use crate::actors::jobs::{JobError, Jobs};
 use crate::domain::agent::Behaviour;
@@ -102,6 +102,8 @@ impl Agent {
             _beating: beat(job.id.clone(), context),
         };
         self.running.insert(job.id.clone(), running);
+        let memory = self.memory.clone();
+        let (me, card) = (Arc::clone(&self.me), memory::card(job));
         let (job, fence, address) = (job.id.clone(), job.fence, context.address().clone());
         context.spawn(async move {
             let work = move || {
@@ -109,8 +111,12 @@ impl Agent {
                 step.checkpoint()?;
                 skill(&step)
             };
-            let outcome = tokio::task::spawn_blocking(work).await;
+            let working = tokio::task::spawn_blocking(work);
+            memory.remember(&me, &job, card).await;
+            let outcome = working.await;
             let outcome = outcome.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))));
+            // Before the step's end is committed, so that it is durable with it.
+            memory.remember(&me, &job, memory::result(&job, fence, &outcome)).await;
             // An agent that has ended for good needs no news; the row says what is left to do.
             let _ = address.send(AgentMessage::StepEnded { job, fence, outcome }).await;
         });

@@ -7,6 +7,7 @@
 mod coordinator;
 mod executor;
 mod invoke;
+mod memory;
 mod system;
 
 use std::collections::HashMap;
@@ -24,6 +25,7 @@ use crate::skills::{SkillError, StepOutcome};
 use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message, Reply};
 
 use executor::RunningStep;
+pub use memory::Memory;
 
 /// What an agent understands.
 pub enum AgentMessage {
@@ -73,6 +75,7 @@ pub struct Agent {
     me: Arc<AgentDefinition>,
     jobs: Arc<Jobs>,
     system: ActorSystem,
+    memory: Memory,
     /// Coordinators: jobs held, with their fences.
     held: HashMap<JobId, u64>,
     /// Executors: attempts under way.
@@ -88,6 +91,7 @@ impl Agent {
         me: Arc<AgentDefinition>,
         jobs: Arc<Jobs>,
         system: ActorSystem,
+        memory: Memory,
         context: &Context<AgentMessage>,
     ) -> Result<Self, JobError> {
         for job in jobs.book.active()? {
@@ -96,7 +100,8 @@ impl Agent {
                 let _ = context.address().cast(AgentMessage::Attend { job: job.id });
             }
         }
-        Ok(Self { me, jobs, system, held: HashMap::new(), running: HashMap::new() })
+        memory.tell(&me.name);
+        Ok(Self { me, jobs, system, memory, held: HashMap::new(), running: HashMap::new() })
     }
 
     fn is_coordinator(&self) -> bool {

@@ -110,6 +110,13 @@ impl GovernorHandle {
         })
     }
 
+    /// How many contexts are known, and how many are in breach as far as they are counted.
+    #[must_use]
+    pub fn counts(&self) -> (usize, usize) {
+        let all = self.parts.board.all();
+        (all.len(), all.iter().filter(|(_, context)| context.status() == Status::Breach).count())
+    }
+
     /// Makes a summary; its file and its row are durable when it returns. Clears nothing.
     ///
     /// # Errors
