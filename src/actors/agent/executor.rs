@@ -113,6 +113,7 @@ impl Agent {
             };
             let working = tokio::task::spawn_blocking(work);
             memory.remember(&me, &job, card).await;
+            memory.judge(&me, &job).await;
             let outcome = working.await;
             let outcome = outcome.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))));
             // Before the step's end is committed, so that it is durable with it.
@@ -163,6 +164,8 @@ impl Agent {
             // The wish to cancel came between the last checkpoint and this commit.
             self.commit(&job, Transition::Stopped { fence, how }).await?;
         }
+        let (memory, me) = (self.memory.clone(), Arc::clone(&self.me));
+        context.spawn(async move { memory.judge(&me, &job).await });
         self.next_job(context)
     }
 

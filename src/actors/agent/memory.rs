@@ -1,7 +1,7 @@
 //! What an agent keeps in its context: the cards it is given and the results of its steps.
 //!
 //! The governor holds it durably by run and agent. Invariants: a card and a result are taken once,
-//! whatever is restarted or tried again (their keys name job and attempt); an agent whose context was
+//! whatever is restarted or tried again (their keys name the job); an agent whose context was
 //! reset starts from the summary, which stands in the conversation in the place of what was cleared. What
 //! an agent does follows from the rows of its jobs alone, so a context that cannot be written holds no
 //! job up: it is told in the log.
@@ -49,6 +49,13 @@ impl Memory {
             tracing::warn!(agent = %me.name, %job, %error, "the context could not be kept");
         }
     }
+
+    /// Has the context reset if it is too full.
+    pub(super) async fn judge(&self, me: &AgentDefinition, job: &JobId) {
+        if let Err(error) = self.governor.judge(me, &RunLabel::from(&job.run())).await {
+            tracing::warn!(agent = %me.name, %job, %error, "the context could not be counted");
+        }
+    }
 }
 
 /// What a step is given.
@@ -62,11 +69,12 @@ pub(super) fn card(job: &Job) -> Memo {
 
 /// What came of an attempt.
 pub(super) fn result(job: &JobId, fence: u64, outcome: &Result<StepOutcome, SkillError>) -> Memo {
-    let text = match outcome {
+    let (key, text) = match outcome {
         Ok(outcome) => {
-            json!({ "job_id": job, "outputs": outcome.outputs, "artifacts": outcome.artifacts }).to_string()
+            let result = json!({ "job_id": job, "outputs": outcome.outputs, "artifacts": outcome.artifacts });
+            (format!("{job}/result"), result.to_string())
         }
-        Err(error) => format!("{job} failed: {error}"),
+        Err(error) => (format!("{job}/failed/{fence}"), format!("{job} failed: {error}")),
     };
-    Memo { key: format!("{job}/result/{fence}"), origin: Origin::Result, text }
+    Memo { key, origin: Origin::Result, text }
 }

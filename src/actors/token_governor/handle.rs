@@ -162,7 +162,7 @@ impl GovernorHandle {
 
     /// Takes something into the context of an own agent: a card, a result, a message of a model. `key`
     /// names it within the run, so that what is given again after a restart is not taken twice. Visible
-    /// when it returns, durable with the next durable write. A breach is acted on.
+    /// when it returns, durable with the next durable write. Whether that is a breach, [`Self::judge`] tells.
     ///
     /// # Errors
     /// The store's.
@@ -178,12 +178,26 @@ impl GovernorHandle {
         let bytes = note.text.len() as u64;
         let is_new = self.parts.ledger.note(name, run, key, note).await?;
         let bytes = if is_new { bytes } else { 0 };
-        let seen = self.parts.board.add(name, run, bytes, window(agent), budget_of(agent));
-        if is_new && seen.status() == Status::Breach {
-            // By its bytes, which are more than its tokens: now it matters how many those are.
-            self.parts.recount(name, run, bytes).await?;
-            self.act_on_breach(agent, run);
+        self.parts.board.add(name, run, bytes, window(agent), budget_of(agent));
+        Ok(())
+    }
+
+    /// Looks whether an own agent's context in a run is in breach, and has it reset if so: called where a
+    /// restart costs least, that is at the beginning of a step and after the commit of its end.
+    ///
+    /// # Errors
+    /// The store's, when the context cannot be counted.
+    pub async fn judge(&self, agent: &AgentDefinition, run: &RunLabel) -> Answer<()> {
+        let name = agent.name.as_str();
+        // By the bytes first, which are never fewer than the tokens: mostly that is enough.
+        let upper = self.parts.board.add(name, run, 0, window(agent), budget_of(agent));
+        if upper.status() != Status::Breach {
+            return Ok(());
         }
+        for (_, of, bytes) in self.parts.board.uncounted().into_iter().filter(|(who, ..)| **who == *name) {
+            self.parts.recount(name, &of, bytes).await?;
+        }
+        self.act_on_breach(agent, run);
         Ok(())
     }
 
