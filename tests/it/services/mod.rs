@@ -7,6 +7,7 @@
 mod agent_router;
 mod heartbeat_monitor;
 mod registry;
+mod token_governor;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
