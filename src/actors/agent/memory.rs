@@ -21,7 +21,7 @@ use crate::skills::{SkillError, StepOutcome};
 pub struct Memory {
     /// Who keeps it.
     pub governor: GovernorHandle,
-    /// What this incarnation started from, if its context was reset.
+    /// What this incarnation started from, if its context was reset in a run that is open.
     pub resumed: Option<Resumption>,
 }
 

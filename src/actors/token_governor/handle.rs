@@ -238,7 +238,7 @@ impl GovernorHandle {
     }
 
     /// Called by an own agent's worker while it starts: the state it starts from, if its context was
-    /// reset. Durable when it returns; each reset is given once.
+    /// reset in a run that is still open. Durable when it returns.
     ///
     /// # Errors
     /// The store's.

@@ -208,23 +208,31 @@ impl Ledger {
             .await
     }
 
-    /// Notes that an agent's worker starts from its saved state, if it was cleared: that state then.
+    /// Notes that an agent's worker starts from its saved state, if it was cleared. That state, also for
+    /// the starts after this one, as long as the run is open: an incarnation may be killed right here.
     pub(super) async fn resume(&self, agent: &str) -> Result<Option<Reset>, StoreError> {
         let agent = agent.to_owned();
         // Most starts have nothing to resume: those wait for no commit.
-        if self.reset(&agent)?.is_none_or(|reset| reset.stage != Stage::Cleared) {
-            return Ok(None);
+        match self.reset(&agent)? {
+            Some(reset) if reset.stage == Stage::Cleared => {}
+            Some(reset) if reset.stage == Stage::Resumed => {
+                let is_over = self.is_closed(&reset.run_id)?;
+                return Ok((!is_over).then_some(reset));
+            }
+            _ => return Ok(None),
         }
         self.store
             .write(move |view| {
-                let reset = view.get(&RESETS, &agent)?;
-                let Some(mut reset) = reset.filter(|r| r.stage == Stage::Cleared) else {
-                    return Ok((Changes::none(), None));
-                };
+                let Some(mut reset) = view.get(&RESETS, &agent)? else { return Ok((Changes::none(), None)) };
                 reset.leave(Stage::Cleared);
                 Ok((Changes::none().put(&RESETS, &agent, &reset), Some(reset)))
             })
             .await
+    }
+
+    fn is_closed(&self, run: &RunLabel) -> Result<bool, StoreError> {
+        let Ok(run) = RunId::new(run.as_str()) else { return Ok(false) };
+        self.store.read(|view| view.contains(&CLOSED, &run))
     }
 
     /// The newest reset of an agent.

@@ -146,7 +146,7 @@ fn judged(text: &str) -> Vec<Unit<'_>> {
             let text = &text[range];
             let facts = facts::facts(text);
             let words = text.unicode_words().map(str::to_lowercase).collect();
-            let class = facts::class(text, facts.len());
+            let class = facts::class(text, facts.iter().map(|fact| facts::weight(fact)).sum());
             Unit { text, class, worth: class.worth(), facts, words }
         })
         .collect();
@@ -178,7 +178,7 @@ fn by_place(at: usize, count: usize) -> f64 {
     first + last
 }
 
-/// 0 to 2 for words that many units share. One- and two-letter words are no topic in any script with
+/// 0 to 1 for words that many units share. One- and two-letter words are no topic in any script with
 /// spaces; single ideographs are.
 fn by_words(unit: &Unit<'_>, shared: &HashMap<String, u32>, most: f64) -> f64 {
     let topics = unit.words.iter().filter(|word| word.len() > 2);
@@ -186,7 +186,7 @@ fn by_words(unit: &Unit<'_>, shared: &HashMap<String, u32>, most: f64) -> f64 {
         let units = shared.get(word).copied().unwrap_or(1);
         (sum + f64::from(units).ln_1p(), count + 1)
     });
-    if count == 0 || most <= 0.0 { -1.0 } else { 2.0 * sum / f64::from(count) / most }
+    if count == 0 || most <= 0.0 { -1.0 } else { sum / f64::from(count) / most }
 }
 
 /// What a person says weighs more than what is answered.

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod agent_router;
+mod context_resets;
 mod heartbeat_monitor;
 mod registry;
 mod token_governor;
