@@ -136,10 +136,12 @@ mod tests {
         });
         let drawn = text("code-writer", &whole, 80).unwrap();
         let drawn = console::strip_ansi_codes(&drawn);
-        for part in ["13000 of 16000 tokens, 81.3 %", "breach (target 50 %", "docs/runs/feature-login-1_summary.md"] {
+        for part in
+            ["13000 of 16000 tokens, 81.3 %", "breach (target 50 %", "docs/runs/feature-login-1_summary.md"]
+        {
             assert!(drawn.contains(part), "{part}: {drawn}");
         }
-        assert!(drawn.contains("kept        61 B in 1 passages"), "{drawn}");
+        assert!(drawn.contains("kept        63 B in 1 passages"), "{drawn}");
         let empty = text("architect", &json!({ "context": null, "summary": null }), 80).unwrap();
         assert!(empty.contains("nothing is in it") && empty.contains("none was made"));
     }
@@ -147,11 +149,14 @@ mod tests {
     #[test]
     fn the_fullest_context_of_a_run_is_told() {
         let mut all: Vec<Standing> = serde_json::from_value(example("/status")["agents"].clone()).unwrap();
-        all.push(Standing { agent: "b".into(), ctx_ratio: 0.9, ctx_used: 90, ctx_limit: 100, ..all[0].clone() });
-        assert_eq!(
-            in_words(all).unwrap(),
-            "2 agents tracked; the fullest is b with 90 of 100 tokens"
-        );
+        all.push(Standing {
+            agent: "b".into(),
+            ctx_ratio: 0.9,
+            ctx_used: 90,
+            ctx_limit: 100,
+            ..all[0].clone()
+        });
+        assert_eq!(in_words(all).unwrap(), "2 agents tracked; the fullest is b with 90 of 100 tokens");
         assert_eq!(in_words(vec![]), None);
     }
 }

@@ -27,8 +27,9 @@ use crate::http::page::{self, Health};
 use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
-use crate::http::{Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, registry};
-use crate::http::{Contract, Listener, Server, agent_router, heartbeat_monitor, registry, token_governor};
+use crate::http::{
+    Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, registry, token_governor,
+};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
@@ -140,6 +141,7 @@ impl Served {
             Service::EventStream => {
                 let events = &self.handles.events;
                 (event_stream::routes(events.clone()), event_stream::health(events))
+            }
             Service::TokenGovernor => {
                 let governor = &self.handles.governor;
                 (token_governor::routes(governor.clone()), token_governor::health(governor.clone()))

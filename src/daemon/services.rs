@@ -46,14 +46,7 @@ pub(super) fn make(
         workdir,
         config.events.keep_days.get(),
     );
-    let governor_setup = token_governor::Setup {
-        store: store.clone(),
-        roster: Arc::clone(&roster),
-        workdir: workdir.clone(),
-        summariser: None,
-    };
-    let (governor_spec, governor) =
-        token_governor::spec(system, "token-governor-service", options, governor_setup);
+    let (governor_spec, governor) = governor(config, system, jobs, options);
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store, directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -90,6 +83,20 @@ pub(super) fn make(
         ("agent-router", router_spec),
         ("token-governor", governor_spec),
     ]);
-    (placed, Handles { events, registry, monitor, router })
-    (placed, Handles { registry, monitor, router, governor })
+    (placed, Handles { events, registry, monitor, router, governor })
+}
+
+fn governor(
+    config: &Config,
+    system: &ActorSystem,
+    jobs: &Jobs,
+    options: WorkerOptions,
+) -> (ChildSpec, GovernorHandle) {
+    let setup = token_governor::Setup {
+        store: jobs.book.store().clone(),
+        roster: Arc::clone(jobs.agents.roster()),
+        workdir: config.daemon.workdir.clone(),
+        summariser: None,
+    };
+    token_governor::spec(system, "token-governor-service", options, setup)
 }

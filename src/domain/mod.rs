@@ -6,8 +6,8 @@
 pub mod agent;
 pub mod artifact;
 pub mod budget;
-pub mod event;
 pub mod context;
+pub mod event;
 pub mod heartbeat;
 pub mod ids;
 pub mod invocation;

@@ -175,7 +175,10 @@ impl World {
         let text = std::fs::read_to_string(file).unwrap();
         assert_eq!(text.matches("<!-- pas-summary").count(), 1, "{text}");
         let resumed = self.resumed.lock();
-        assert!(!resumed.is_empty() && resumed.iter().all(|id| *id == summaries[0].summary_id), "{resumed:?}");
+        assert!(
+            !resumed.is_empty() && resumed.iter().all(|id| *id == summaries[0].summary_id),
+            "{resumed:?}"
+        );
         let (summary, live) = self.governor.conversation(AGENT, &self.run).unwrap();
         assert_eq!((summary.unwrap().summary_id.as_str(), live.len()), (&*summaries[0].summary_id, later));
         assert!(self.context_resets() <= 1, "no restart is ordered twice");
@@ -191,7 +194,8 @@ impl World {
 async fn routes_are_those_of_the_contract() {
     let world = World::new(&Held::new(true)).await;
     let governor = world.governor.clone();
-    let common = page::routes(Contract::load(GOVERNOR).unwrap(), http::token_governor::health(governor.clone()));
+    let common =
+        page::routes(Contract::load(GOVERNOR).unwrap(), http::token_governor::health(governor.clone()));
     assert_routes_match_contract(GOVERNOR, http::token_governor::routes(governor).merge(common)).await;
     world.stop().await;
 }

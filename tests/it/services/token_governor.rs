@@ -79,12 +79,18 @@ async fn an_agent_from_outside_is_tracked_summarised_and_cleared() {
         let told = (&answer["ctx_ratio"], &answer["status"], &answer["action"]);
         assert_eq!(told, (&json!(ratio), &json!(status), &action), "{used}");
     }
-    governor.post("/track", json!({ "agent": "other", "ctx_used": 6, "ctx_limit": 10, "target_ratio": 0.6 })).await;
+    governor
+        .post("/track", json!({ "agent": "other", "ctx_used": 6, "ctx_limit": 10, "target_ratio": 0.6 }))
+        .await;
     let all = governor.get("/status").await;
-    let names: Vec<_> = all["agents"].as_array().unwrap().iter().map(|a| a["agent"].as_str().unwrap()).collect();
+    let names: Vec<_> =
+        all["agents"].as_array().unwrap().iter().map(|a| a["agent"].as_str().unwrap()).collect();
     assert_eq!(names, ["my-coder", "other"]);
     let one = governor.get("/status?agent=other").await;
-    assert_eq!((&one["agents"][0]["status"], &one["agents"][0]["target_ratio"]), (&json!("warning"), &json!(0.6)));
+    assert_eq!(
+        (&one["agents"][0]["status"], &one["agents"][0]["target_ratio"]),
+        (&json!("warning"), &json!(0.6))
+    );
     assert_eq!(governor.get("/status?agent=nobody").await, json!({ "agents": [] }));
     let own = governor.post("/track", json!({ "agent": AGENT, "ctx_used": 5, "ctx_limit": 10 })).await;
     assert_eq!(own["status"], "breach", "its definition allows half: {own}");
@@ -121,7 +127,8 @@ async fn an_agent_from_outside_is_tracked_summarised_and_cleared() {
     let text = std::fs::read_to_string(&file).unwrap();
     assert!(text.contains("7.4.2") && text.contains("Assistant: all done."), "{text}");
     let listed = governor.get("/summaries?agent=my-coder").await;
-    let ids: Vec<_> = listed["summaries"].as_array().unwrap().iter().map(|s| s["summary_id"].clone()).collect();
+    let ids: Vec<_> =
+        listed["summaries"].as_array().unwrap().iter().map(|s| s["summary_id"].clone()).collect();
     assert_eq!(ids, [second["summary_id"].clone(), json!(id)], "newest first");
     assert_eq!(governor.get("/summaries?limit=1").await["summaries"].as_array().unwrap().len(), 1);
 
@@ -158,7 +165,8 @@ async fn what_breaks_the_contract_is_refused() {
     crossed["target_ratio"] = json!(0.9);
     crossed["hard_max_ratio"] = json!(0.1);
     assert_eq!(governor.ask("POST", "/track", crossed).await.0, 422);
-    let wish = |agent: &str, run: &str, why: &str| json!({ "agent": agent, "run_id": run, "trigger_reason": why });
+    let wish =
+        |agent: &str, run: &str, why: &str| json!({ "agent": agent, "run_id": run, "trigger_reason": why });
     assert_eq!(governor.ask("POST", "/summarize", wish("nobody", "r", "manual")).await.0, 404);
     governor.post("/track", report).await;
     for run in ["..", "a/b", "", ".hidden", "a b", "-x"] {
@@ -231,7 +239,8 @@ async fn a_breach_in_the_middle_of_an_ingest_resets_the_agent_and_the_run_ends_a
     let listed = governor.get(&format!("/summaries?agent={AGENT}")).await;
     let first = listed["summaries"].as_array().unwrap().last().unwrap().clone();
     assert_eq!((&first["trigger_reason"], &first["run_id"]), (&json!("hard_max_breach"), &json!(run)));
-    let text = std::fs::read_to_string(place.dir.path().join(first["summary_path"].as_str().unwrap())).unwrap();
+    let text =
+        std::fs::read_to_string(place.dir.path().join(first["summary_path"].as_str().unwrap())).unwrap();
     assert!(text.contains("ingest.audit") && text.contains("Open step"), "{text}");
     let detail = governor.get(&format!("/summaries/{}", first["summary_id"].as_str().unwrap())).await;
     assert!(detail["before"].as_str().unwrap().contains("Card:"), "{detail:#}");
