@@ -21,3 +21,4 @@ pub mod provider_router;
 pub mod registry;
 mod registry_board;
 pub mod resource_manager;
+pub mod token_governor;

@@ -29,7 +29,7 @@ use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
 use crate::http::{
     Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, provider_router, registry,
-    resource_manager, tlc,
+    resource_manager, tlc, token_governor,
 };
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
@@ -151,6 +151,10 @@ impl Served {
                 let resources = &self.handles.resources;
                 let routes = resource_manager::routes(resources.clone(), self.config.resources.lease);
                 (routes, resource_manager::health(resources.clone()))
+            }
+            Service::TokenGovernor => {
+                let governor = &self.handles.governor;
+                (token_governor::routes(governor.clone()), token_governor::health(governor.clone()))
             }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;

@@ -11,6 +11,8 @@ pub enum Service {
     ProviderRouter,
     /// The machine, shared out.
     ResourceManager,
+    /// How full contexts are.
+    TokenGovernor,
     /// Who has missed a beat.
     HeartbeatMonitor,
     /// Calls of agents.
@@ -30,6 +32,7 @@ impl Service {
             Self::EventStream => "event-stream",
             Self::ProviderRouter => "provider-router",
             Self::ResourceManager => "resource-manager",
+            Self::TokenGovernor => "token-governor",
             Self::HeartbeatMonitor => "heartbeat-monitor",
             Self::AgentRouter => "agent-router",
             Self::Registry => "registry",
@@ -55,6 +58,7 @@ pub const fn ports() -> &'static [Port] {
         Port { service: Service::EventStream, number: 6102 },
         Port { service: Service::ProviderRouter, number: 6103 },
         Port { service: Service::ResourceManager, number: 6104 },
+        Port { service: Service::TokenGovernor, number: 6105 },
         Port { service: Service::HeartbeatMonitor, number: 6109 },
         Port { service: Service::AgentRouter, number: 6119 },
         Port { service: Service::Registry, number: 6121 },

@@ -12,12 +12,12 @@ use crate::actors::jobs::Jobs;
 use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
 use crate::actors::resource_manager::{self, ResourceHandle, detect};
+use crate::actors::token_governor::{self, GovernorHandle};
 use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
+use crate::domain::resources::ClassLimits;
 use crate::domain::routing::EndpointRules;
 use crate::http::{self, tlc::Tlc};
-
-use crate::domain::resources::ClassLimits;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -30,6 +30,7 @@ pub(super) struct Handles {
     pub(super) providers: ProviderRouter,
     pub(super) tlc: Tlc,
     pub(super) resources: ResourceHandle,
+    pub(super) governor: GovernorHandle,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` and announcers are nobody's.
@@ -53,6 +54,7 @@ pub(super) fn make(
         workdir,
         config.events.keep_days.get(),
     );
+    let (governor_spec, governor) = governor(config, system, jobs, options);
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -103,7 +105,23 @@ pub(super) fn make(
         ("resource-manager", resources_spec),
         ("agent-router", router_spec),
         ("tlc-announcer", tlc_spec),
+        ("token-governor", governor_spec),
     ]);
     let tlc = Tlc::new(None);
-    (placed, Handles { events, registry, monitor, router, providers, tlc, resources })
+    (placed, Handles { events, registry, monitor, router, providers, tlc, resources, governor })
+}
+
+fn governor(
+    config: &Config,
+    system: &ActorSystem,
+    jobs: &Jobs,
+    options: WorkerOptions,
+) -> (ChildSpec, GovernorHandle) {
+    let setup = token_governor::Setup {
+        store: jobs.book.store().clone(),
+        roster: Arc::clone(jobs.agents.roster()),
+        workdir: config.daemon.workdir.clone(),
+        summariser: None,
+    };
+    token_governor::spec(system, "token-governor-service", options, setup)
 }

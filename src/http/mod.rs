@@ -27,6 +27,7 @@ pub mod scope;
 pub mod server;
 pub mod sse;
 pub mod tlc;
+pub mod token_governor;
 pub mod trace;
 
 pub use contract::Contract;
