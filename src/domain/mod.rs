@@ -19,3 +19,4 @@ pub mod roster;
 pub mod time;
 pub mod trace;
 pub mod usage;
+pub mod window;
