@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, Registry, Secret, Store, Supervision,
-    Trace,
+    Agents, Daemon, Fsync, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, Prices, Receipts, Registry,
+    Secret, Store, Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -53,6 +53,10 @@ pub struct Config {
     pub agents: Agents,
     /// Logging.
     pub log: Log,
+    /// What models cost.
+    pub prices: Prices,
+    /// The receipts of model calls.
+    pub receipts: Receipts,
     /// The service registry.
     pub registry: Registry,
     #[serde(skip)]

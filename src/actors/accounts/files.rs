@@ -32,8 +32,8 @@ pub(super) struct Files {
     order: VecDeque<RunName>,
     /// Written since the last [`Files::take_dirty`].
     dirty: HashSet<RunName>,
-    /// Not to be written to before they are mended.
-    broken: HashSet<RunName>,
+    /// Not to be written to before they are mended, and the last receipt each of them lacks.
+    broken: HashMap<RunName, u64>,
     /// The `seq` of the last receipt that was handed in.
     last: u64,
 }
@@ -44,7 +44,7 @@ pub(super) struct Dirty {
     /// Files with new lines.
     pub(super) runs: HashSet<RunName>,
     /// Files that lack lines.
-    pub(super) broken: HashSet<RunName>,
+    pub(super) broken: Vec<RunName>,
     /// All receipts up to this one are in the files, but for the broken ones.
     pub(super) up_to: u64,
 }
@@ -56,7 +56,7 @@ impl Files {
             open: HashMap::new(),
             order: VecDeque::new(),
             dirty: HashSet::new(),
-            broken: HashSet::new(),
+            broken: HashMap::new(),
             last: 0,
         }
     }
@@ -69,7 +69,7 @@ impl Files {
     pub(super) fn append(&mut self, receipt: &Receipt) -> io::Result<()> {
         self.last = self.last.max(receipt.seq);
         let run = &receipt.wanted.run;
-        let written = if self.broken.contains(run) {
+        let written = if self.broken.contains_key(run) {
             Err(io::Error::other("the file is being mended"))
         } else {
             wire::line_of(receipt).map_err(io::Error::from).and_then(|line| self.file(run)?.write_all(&line))
@@ -79,7 +79,7 @@ impl Files {
             Ok(()) => drop(self.dirty.insert(run.clone())),
             Err(_) => {
                 self.close(run);
-                self.broken.insert(run.clone());
+                self.broken.insert(run.clone(), receipt.seq);
             }
         }
         written
@@ -87,7 +87,8 @@ impl Files {
 
     /// What has to be synced or mended now.
     pub(super) fn take_dirty(&mut self) -> Dirty {
-        Dirty { runs: std::mem::take(&mut self.dirty), broken: self.broken.clone(), up_to: self.last }
+        let broken = self.broken.keys().cloned().collect();
+        Dirty { runs: std::mem::take(&mut self.dirty), broken, up_to: self.last }
     }
 
     /// Takes back what could not be synced.
@@ -95,11 +96,16 @@ impl Files {
         self.dirty.extend(runs);
     }
 
-    /// A file is whole again, but for the disk.
-    pub(super) fn mended(&mut self, run: &RunName) {
+    /// A file has all its receipts up to `seq`; whether it takes lines again. It does not when one was
+    /// handed in meanwhile: then it is to be mended once more.
+    pub(super) fn mended(&mut self, run: &RunName, seq: u64) -> bool {
         self.close(run);
-        self.broken.remove(run);
         self.dirty.insert(run.clone());
+        let is_whole = self.broken.get(run).is_none_or(|lacks| *lacks <= seq);
+        if is_whole {
+            self.broken.remove(run);
+        }
+        is_whole
     }
 
     fn close(&mut self, run: &RunName) {

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use crate::domain::budget::{HoldId, Wanted};
 
 /// The journal's file, below the folder of PAS's own state.
-pub const FILE: &str = "holds.journal";
+pub(super) const FILE: &str = "holds.journal";
 /// Size at which it is rotated: some four thousand holds, read in milliseconds by a start.
 const ROTATE_BYTES: u64 = 1 << 20;
 
@@ -52,7 +52,9 @@ pub(super) fn read(folder: &Path) -> io::Result<Left> {
             Ok(Entry::Held(id, wanted)) => drop(left.held.insert(id, wanted)),
             Ok(Entry::Released(id)) => drop(left.held.remove(&id)),
             Err(_) if number == lines.len() => {}
-            Err(error) => tracing::error!(file = FILE, line = number, %error, "a line of the journal is damaged"),
+            Err(error) => {
+                tracing::error!(file = FILE, line = number, %error, "a line of the journal is damaged")
+            }
         }
     }
     Ok(left)

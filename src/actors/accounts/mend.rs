@@ -62,7 +62,8 @@ pub(super) fn mend(
         all.extend(stored()?.into_iter().chain(wanted.iter().cloned()).map(|receipt| (receipt.seq, receipt)));
         return rewrite(path, &all);
     }
-    let missing: Vec<_> = wanted.iter().filter(|receipt| !found.receipts.contains_key(&receipt.seq)).collect();
+    let missing: Vec<_> =
+        wanted.iter().filter(|receipt| !found.receipts.contains_key(&receipt.seq)).collect();
     if missing.is_empty() && found.whole == found.bytes {
         return Ok(());
     }

@@ -112,9 +112,11 @@ pub(super) fn booking(view: &View<'_>, items: &[Item]) -> Result<Changes, StoreE
             Item::Receipt(_) => {}
             Item::Released(hold) => changes = changes.delete(&HOLDS, &hold.0),
             Item::Alert(alert) => {
-                changes = changes
-                    .put(&OWED, &alert.id(), alert)
-                    .put(&REACHED, &alert.scope.to_string(), &(alert.generation, alert.level));
+                changes = changes.put(&OWED, &alert.id(), alert).put(
+                    &REACHED,
+                    &alert.scope.to_string(),
+                    &(alert.generation, alert.level),
+                );
             }
         }
     }
@@ -161,7 +163,9 @@ fn spending(view: &View<'_>, receipts: &[&Arc<Receipt>]) -> Result<Changes, Stor
             spent.settled = spent.settled.saturating_add(receipt.outcome.cost);
         }
     }
-    Ok(sums.iter().fold(Changes::none(), |changes, (scope, spent)| changes.put(&SPENT, &scope.to_string(), spent)))
+    Ok(sums
+        .iter()
+        .fold(Changes::none(), |changes, (scope, spent)| changes.put(&SPENT, &scope.to_string(), spent)))
 }
 
 /// The last `seq` booked; 0 before the first.
@@ -201,7 +205,10 @@ pub(super) fn setting(view: &View<'_>, scope: &Scope, amount: NanoUsd) -> Result
 }
 
 /// The receipts of some pieces.
-pub(super) fn receipts_of(view: &View<'_>, pieces: &[(String, u64)]) -> Result<Vec<Arc<Receipt>>, StoreError> {
+pub(super) fn receipts_of(
+    view: &View<'_>,
+    pieces: &[(String, u64)],
+) -> Result<Vec<Arc<Receipt>>, StoreError> {
     let mut found = Vec::new();
     for key in pieces {
         found.append(&mut view.get(&RECEIPTS, key)?.unwrap_or_default().0);
