@@ -33,8 +33,8 @@ const LONGEST_LIFE: Duration = Duration::from_millis(150);
 const TASKS: usize = 16;
 /// Most that a call may cost.
 const WORST: u64 = 1_000;
-/// Reached after some thousand calls, so that it refuses while the test runs.
-const CAP: u64 = 600_000;
+/// Nearly used up after some hundred calls, so that it refuses while the test runs.
+const CAP: u64 = 40_000;
 const FOLDER_VARIABLE: &str = "PAS_TEST_ACCOUNTS_FOLDER";
 /// The last one has a budget.
 const RUNS: [&str; 3] = ["a", "b", "capped"];
