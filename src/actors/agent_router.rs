@@ -12,13 +12,16 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::Serialize;
+use serde_json::json;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 use super::directory::Directory;
+use super::event_stream::Events;
 use super::invoker::{self, Invoker};
 use super::mail_folders::{MailFolders, Withdrawn};
 use crate::domain::agent::{AgentDefinition, Capability, Role, Tier, Transport};
+use crate::domain::event::{Draft, kind};
 use crate::domain::ids::AgentName;
 use crate::domain::invocation::{
     AgentQuery, Answer, AnswerMetadata, FileRequestId, InvocationRequest, Outcome, choose_transport, find,
@@ -163,6 +166,7 @@ impl Drop for Place {
 #[derive(Clone)]
 struct Calls {
     invoker: Arc<dyn Invoker>,
+    events: Events,
     workdir: Arc<Path>,
 }
 
@@ -174,9 +178,10 @@ pub fn spec(
     options: WorkerOptions,
     directory: Directory,
     invoker: Arc<dyn Invoker>,
+    events: Events,
     workdir: PathBuf,
 ) -> (ChildSpec, RouterHandle) {
-    let calls = Calls { invoker, workdir: workdir.into() };
+    let calls = Calls { invoker, events, workdir: workdir.into() };
     let known = directory.clone();
     let (spec, address) = system.worker(name, options, move |_| {
         let state = State { directory: known.clone(), calls: calls.clone(), under_way: UnderWay::default() };
@@ -209,7 +214,9 @@ impl State {
             };
             // The id is free before the caller can ask again.
             drop(place);
-            reply.send(Ok(answer(request, &agent, used, outcome, started)));
+            let answer = answer(request, &agent, used, outcome, started);
+            calls.tell(&answer);
+            reply.send(Ok(answer));
         });
     }
 
@@ -231,6 +238,15 @@ impl State {
 }
 
 impl Calls {
+    /// Tells the event stream of a call, without what was asked and answered: that may be large.
+    fn tell(&self, answer: &Answer) {
+        let data = json!({
+            "request_id": answer.request_id, "agent": answer.agent_name, "status": answer.status,
+            "error": answer.error, "latency_ms": answer.latency_ms, "metadata": answer.metadata,
+        });
+        self.events.publish(Draft::new(kind::AGENT_INVOCATION, data));
+    }
+
     async fn carry_out(
         &self,
         agent: &AgentDefinition,

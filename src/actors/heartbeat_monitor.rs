@@ -4,7 +4,7 @@
 //! the rule of [`crate::domain::heartbeat`] says what follows. Agents: supervision itself notices and
 //! acts; its events become alerts. Invariants: each step of the rule is told once; a service is told to
 //! be deregistered only when the registry has done so. Alerts are kept in memory (the last
-//! [`KEPT_ALERTS`]) and in the daily file ([`super::alert_journal`]). Soft state: a new incarnation
+//! [`KEPT_ALERTS`]) and in the daily file ([`super::alert_journal`]), and told to the event stream. Soft state: a new incarnation
 //! starts its counts anew and may tell a step again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -16,8 +16,10 @@ use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
 use super::alert_journal::Journal;
+use super::event_stream::Events;
 use super::registry::{Counts, RegistryHandle, Watched};
 use crate::domain::agent::AgentDefinition;
+use crate::domain::event::{Draft, kind};
 use crate::domain::heartbeat::{Action, Alert, AlertType, Transition, Watch};
 use crate::domain::registry::agent_service_id;
 use crate::domain::time::Timestamp;
@@ -111,6 +113,7 @@ impl MonitorHandle {
 
 struct State {
     registry: RegistryHandle,
+    events: Events,
     journal: Journal,
     watches: HashMap<String, Watch>,
     /// Agents that were told to be down and not yet to be back.
@@ -129,6 +132,7 @@ pub fn spec(
     name: &str,
     options: WorkerOptions,
     registry: RegistryHandle,
+    events: Events,
     sweep: Duration,
     workdir: PathBuf,
 ) -> (ChildSpec, MonitorHandle) {
@@ -140,6 +144,7 @@ pub fn spec(
         context.spawn(listen(context.address().clone(), listened.events().subscribe()));
         let state = State {
             registry: registry.clone(),
+            events: events.clone(),
             journal: Journal::start(&workdir, &context),
             watches: HashMap::new(),
             fallen: HashSet::new(),
@@ -279,6 +284,7 @@ impl State {
     fn tell(&mut self, alert: Alert) {
         tracing::info!(service = alert.service_id, kind = ?alert.alert_type, action = ?alert.action, "alert");
         self.journal.append(&alert);
+        self.events.publish(Draft::new(kind::ALERT, serde_json::to_value(&alert).unwrap_or_default()));
         if self.alerts.len() == KEPT_ALERTS {
             self.alerts.pop_front();
         }

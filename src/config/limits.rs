@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::Config;
+use super::{Config, Providers, providers};
 
 /// Services take ports from 6100 on, model services up to here (`port_offset` comes on top).
 const HIGHEST_SERVICE_PORT: i64 = 8_199;
@@ -51,10 +51,12 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("jobs.threads", 0, 1_024, "each takes a stack"),
     bound("jobs.step_soft_timeout_s", 1, DAY_S, "a step that runs for days hangs"),
     bound("jobs.step_hard_timeout_s", 1, 7 * DAY_S, "a step that runs for weeks hangs"),
+    bound("jobs.stop_grace_s", 1, HOUR_S, "someone waits for the end of what was cancelled"),
     bound("jobs.max_attempts", 1, 100, "retries repeat the work and its costs"),
     bound("jobs.backoff_base_ms", 1, 60_000, "it doubles with every retry"),
     bound("jobs.backoff_max_s", 1, HOUR_S, "someone waits for the job"),
     bound("jobs.max_queued", 1, 1_000_000, "queued jobs are listed and searched"),
+    bound("events.keep_days", 1, 3_650, "a file a day; beyond ten years nobody looks"),
     bound("ingest.max_file_bytes", KIB, GIB, "a document is held in memory whole"),
     bound("ingest.max_files", 1, 100_000_000, "every file has a row in the audit"),
     bound("ingest.near_duplicate_percent", 1, 100, "it is a percentage"),
@@ -94,6 +96,11 @@ pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
         "trace.otlp.endpoint",
         &|| "`trace.otlp.endpoint` must be like \"http://127.0.0.1:4318\" (plain http, no spaces)".into(),
     );
+    for (key, address) in addresses(&config.providers) {
+        if let Some(problem) = providers::address_problem(address) {
+            check(true, key, &|| format!("`{key}` {problem}"));
+        }
+    }
     check(!is_bare_name(&store.file), "store.file", &|| {
         "`store.file` must be a bare file name; its folder is `daemon.data_dir`".into()
     });
@@ -112,6 +119,16 @@ pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
         )
     });
     found
+}
+
+fn addresses(providers: &Providers) -> [(&'static str, &str); 5] {
+    [
+        ("providers.openai.base_url", &providers.openai.base_url),
+        ("providers.anthropic.base_url", &providers.anthropic.base_url),
+        ("providers.gemini.base_url", &providers.gemini.base_url),
+        ("providers.grok.base_url", &providers.grok.base_url),
+        ("providers.ollama.host", &providers.ollama.host),
+    ]
 }
 
 fn is_http_url(url: &str) -> bool {

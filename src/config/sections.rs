@@ -123,6 +123,9 @@ pub struct Jobs {
     /// When a running step is stopped; after the soft one.
     #[serde(rename = "step_hard_timeout_s", deserialize_with = "seconds")]
     pub step_hard_timeout: Duration,
+    /// How long a cancelled step may take to stop before its agent is killed.
+    #[serde(rename = "stop_grace_s", deserialize_with = "seconds")]
+    pub stop_grace: Duration,
     /// Attempts at one step, the first included.
     pub max_attempts: NonZeroU32,
     /// Pause before the first retry.
@@ -204,6 +207,14 @@ pub enum LogFormat {
     Json,
 }
 
+/// `[events]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// Days for which the files of the event stream are kept.
+    pub keep_days: NonZeroU32,
+}
+
 /// `[registry]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -238,6 +249,50 @@ pub enum Fsync {
     After,
     /// Before the answer leaves.
     BeforeAnswer,
+}
+
+/// `[provider_router]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderRouter {
+    /// Hosts beyond this machine at which a provider may answer without TLS.
+    pub plain_http_hosts: Vec<String>,
+}
+
+/// `[providers]`: the vendors of models.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Providers {
+    /// OpenAI.
+    pub openai: Provider,
+    /// Anthropic.
+    pub anthropic: Provider,
+    /// Google's Gemini API.
+    pub gemini: Provider,
+    /// xAI.
+    pub grok: Provider,
+    /// The local Ollama.
+    pub ollama: Ollama,
+}
+
+/// `[providers.<vendor>]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The key; none: the vendor's port is up and says `degraded`.
+    #[serde(deserialize_with = "non_empty")]
+    pub api_key: Option<Secret>,
+    /// `http(s)://…`; a `/` at the end does not matter.
+    pub base_url: String,
+}
+
+/// `[providers.ollama]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ollama {
+    /// `http(s)://host:port`, whatever of the forms that Ollama knows was set.
+    #[serde(deserialize_with = "ollama_host")]
+    pub host: String,
 }
 
 /// A value that is never shown.
@@ -279,6 +334,10 @@ fn seconds_unless_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 fn non_empty<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok(Some(text).filter(|text| !text.is_empty()).map(T::from))
+}
+
+fn ollama_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|host| super::providers::ollama_url(&host))
 }
 
 /// 0 stands for as many threads as the machine runs at once; 1 where that cannot be told.

@@ -235,3 +235,48 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn vendors_own_variables_count_above_files_and_below_ours_and_keys_are_masked() {
+    let dir = tempfile::tempdir().unwrap();
+    let dotenv = "OPENAI_API_KEY=sk-dotenv\nXAI_API_KEY=\"sk-xai\"\nPAS_LOG__LEVEL=trace\nnot a line\n";
+    std::fs::write(dir.path().join(".env"), dotenv).unwrap();
+    std::fs::write(dir.path().join(FILE_NAME), "providers.openai.api_key = \"sk-file\"").unwrap();
+    let mut sources = Sources { look_for_file: true, ..Sources::default() };
+    sources.env = env(&[
+        ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1"),
+        ("OLLAMA_HOST", "0.0.0.0"),
+        ("GROK_API_KEY", ""),
+    ]);
+    sources.env.push(("PAS_DAEMON__WORKDIR".into(), dir.path().into()));
+    let config = Config::load(&sources).unwrap();
+    let key = |provider: &Provider| provider.api_key.as_ref().map(|key| key.expose().to_owned());
+    assert_eq!(key(&config.providers.openai).as_deref(), Some("sk-dotenv"));
+    assert_eq!(key(&config.providers.grok).as_deref(), Some("sk-xai"));
+    assert_eq!(key(&config.providers.gemini), None);
+    assert_eq!(config.providers.openai.base_url, "http://127.0.0.1:1/v1");
+    assert_eq!(config.providers.ollama.host, "http://127.0.0.1:11434");
+    assert_eq!(config.log.level, LogLevel::Info);
+    let shown: String = config.explain().iter().map(|line| format!("{line}\n")).collect();
+    assert!(!format!("{config:?}{shown}").contains("sk-"), "{shown}");
+    assert!(shown.contains("providers.openai.api_key = \"***\"  # "), "{shown}");
+    assert!(shown.contains(".env: OPENAI_API_KEY"), "{shown}");
+
+    sources.env.extend(env(&[("OPENAI_API_KEY", "sk-env"), ("PAS_PROVIDERS__GROK__API_KEY", "sk-ours")]));
+    let config = Config::load(&sources).unwrap();
+    assert_eq!(key(&config.providers.openai).as_deref(), Some("sk-env"));
+    assert_eq!(key(&config.providers.grok).as_deref(), Some("sk-ours"));
+}
+
+#[test]
+fn an_address_that_cannot_be_used_is_named_by_its_variable_and_not_repeated() {
+    assert_eq!(
+        env_problems(&[("ANTHROPIC_BASE_URL", "https://me:geheim@host")]),
+        ["ANTHROPIC_BASE_URL: `providers.anthropic.base_url` must not hold a password; \
+          give the key as `api_key` or in the vendor's variable"]
+    );
+    assert_eq!(
+        env_problems(&[("OPENAI_BASE_URL", "api.openai.com/v1")]),
+        ["OPENAI_BASE_URL: `providers.openai.base_url` is no URL; write it like \"https://host/path\""]
+    );
+}

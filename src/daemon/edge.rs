@@ -27,7 +27,9 @@ use crate::http::page::{self, Health};
 use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
-use crate::http::{Contract, Listener, Server, agent_router, heartbeat_monitor, registry};
+use crate::http::{
+    Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, provider_router, registry, tlc,
+};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
@@ -136,11 +138,23 @@ impl Served {
                 let health: Health = Arc::new(move || Box::pin(std::future::ready(Ok(told.clone()))));
                 (orchestrator::routes(self.orchestrator.clone()), health)
             }
+            Service::EventStream => {
+                let events = &self.handles.events;
+                (event_stream::routes(events.clone()), event_stream::health(events))
+            }
+            Service::ProviderRouter => {
+                let router = &self.handles.providers;
+                (provider_router::routes(router.clone()), provider_router::health(router.clone()))
+            }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;
                 (heartbeat_monitor::routes(monitor.clone()), heartbeat_monitor::health(monitor))
             }
             Service::AgentRouter => (agent_router::routes(self.handles.router.clone()), page::plain_health()),
+            Service::Tlc => {
+                let tlc = &self.handles.tlc;
+                (tlc::routes(tlc.clone()), tlc::health(tlc.clone()))
+            }
             Service::Registry => {
                 let registry = &self.handles.registry;
                 (registry::routes(registry.clone()), registry::health(registry.clone()))
@@ -154,7 +168,7 @@ impl Served {
         let name = port.service.name();
         let (routes, health) = self.service(port);
         let common = page::routes(Contract::load(name)?, with_service(health, name, number));
-        let limits = Limits {
+        let mut limits = Limits {
             header_read: http.header_timeout,
             keep_alive_idle: http.idle_timeout,
             body_read: http.body_timeout,
@@ -162,7 +176,14 @@ impl Served {
             max_body: http.max_body_bytes as u64,
             ..Limits::default()
         };
-        Ok(Listener::new(name, number, routes.merge(common).layer(from_fn(scope))).limits(limits))
+        let router = routes.merge(common).layer(from_fn(scope));
+        if port.service == Service::EventStream {
+            limits.max_connections = limits.max_connections.max(event_stream::MAX_CONNECTIONS);
+            return Ok(Listener::new(name, number, router)
+                .limits(limits)
+                .own_bodies(event_stream::OWN_BODIES));
+        }
+        Ok(Listener::new(name, number, router).limits(limits))
     }
 }
 

@@ -5,12 +5,18 @@
 pub enum Service {
     /// Jobs, approvals, traces and the tree.
     Orchestrator,
+    /// What happens.
+    EventStream,
+    /// Whom to ask for a model.
+    ProviderRouter,
     /// Who has missed a beat.
     HeartbeatMonitor,
     /// Calls of agents.
     AgentRouter,
     /// Who there is.
     Registry,
+    /// What a question is about.
+    Tlc,
 }
 
 impl Service {
@@ -19,9 +25,12 @@ impl Service {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Orchestrator => "orchestrator",
+            Self::EventStream => "event-stream",
+            Self::ProviderRouter => "provider-router",
             Self::HeartbeatMonitor => "heartbeat-monitor",
             Self::AgentRouter => "agent-router",
             Self::Registry => "registry",
+            Self::Tlc => "tlc-domain-classifier",
         }
     }
 }
@@ -40,8 +49,11 @@ pub struct Port {
 pub const fn ports() -> &'static [Port] {
     &[
         Port { service: Service::Orchestrator, number: 6100 },
+        Port { service: Service::EventStream, number: 6102 },
+        Port { service: Service::ProviderRouter, number: 6103 },
         Port { service: Service::HeartbeatMonitor, number: 6109 },
         Port { service: Service::AgentRouter, number: 6119 },
         Port { service: Service::Registry, number: 6121 },
+        Port { service: Service::Tlc, number: 8052 },
     ]
 }

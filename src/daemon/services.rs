@@ -5,23 +5,30 @@ use std::sync::Arc;
 
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
+use crate::actors::event_stream::{self, Events};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
+use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
-use crate::actors::{address_book::AddressBook, file_queue_watcher};
+use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
+use crate::domain::routing::EndpointRules;
+use crate::http::{self, tlc::Tlc};
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
 #[derive(Clone)]
 pub(super) struct Handles {
+    pub(super) events: Events,
     pub(super) registry: RegistryHandle,
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
+    pub(super) providers: ProviderRouter,
+    pub(super) tlc: Tlc,
 }
 
-/// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
+/// The services' specifications by the agent they stand beside; `agent-router` and announcers are nobody's.
 pub(super) type Placed = HashMap<&'static str, ChildSpec>;
 
 pub(super) fn make(
@@ -34,18 +41,34 @@ pub(super) fn make(
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
     let invoker: Arc<dyn Invoker> = Arc::<AddressBook>::clone(&jobs.agents);
+    let (events_spec, events) = event_stream::spec(
+        system,
+        "event-stream-service",
+        options,
+        jobs.book.clone(),
+        workdir,
+        config.events.keep_days.get(),
+    );
     let (registry_spec, registry) =
-        registry::spec(system, "registry-service", options, store, directory.clone());
+        registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
         system,
         "heartbeat-monitor-service",
         options,
         registry.clone(),
+        events.clone(),
         config.registry.sweep,
         workdir.clone(),
     );
-    let (router_spec, router) =
-        agent_router::spec(system, "agent-router", options, directory, Arc::clone(&invoker), workdir.clone());
+    let (router_spec, router) = agent_router::spec(
+        system,
+        "agent-router",
+        options,
+        directory,
+        Arc::clone(&invoker),
+        events.clone(),
+        workdir.clone(),
+    );
     let watcher_spec = file_queue_watcher::spec(
         system,
         "file-queue-watcher-service",
@@ -54,11 +77,20 @@ pub(super) fn make(
         invoker,
         workdir.clone(),
     );
+    let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
+    let (providers_spec, providers) =
+        provider_router::spec(system, "provider-router-service", options, store, rules);
+    let classifier = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
+    let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), classifier);
     let placed = Placed::from([
+        ("event-stream", events_spec),
+        ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
+        ("tlc-announcer", tlc_spec),
     ]);
-    (placed, Handles { registry, monitor, router })
+    let tlc = Tlc::new(None);
+    (placed, Handles { events, registry, monitor, router, providers, tlc })
 }

@@ -153,7 +153,7 @@ impl Builder<'_> {
         let (spec, _) =
             self.system.worker("otlp-exporter", self.options(SERVICE_HEARTBEAT), move |context| {
                 let exporter = OtlpExporter::start(system.clone(), &endpoint, interval, &context);
-                async move { Ok(exporter?) }
+                async move { exporter }
             });
         spec
     }

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod artifact;
 pub mod budget;
+pub mod event;
 pub mod heartbeat;
 pub mod ids;
 pub mod invocation;
@@ -16,6 +17,7 @@ pub mod price;
 pub mod receipt;
 pub mod registry;
 pub mod roster;
+pub mod routing;
 pub mod time;
 pub mod trace;
 pub mod usage;

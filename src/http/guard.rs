@@ -11,7 +11,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{Request, State};
-use axum::http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING};
+use axum::http::header::{
+    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
+    TRANSFER_ENCODING,
+};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -56,13 +59,22 @@ pub struct Guard {
     ports: Arc<[u16]>,
     /// Demanded when present.
     token: Option<Token>,
+    /// Beginnings of paths whose handlers look at the kind of body themselves.
+    own_bodies: &'static [&'static str],
 }
 
 impl Guard {
     /// The guard of `port` among the daemon's `ports`.
     #[must_use]
     pub fn new(port: u16, ports: Arc<[u16]>, token: Option<Token>) -> Self {
-        Self { port, ports, token }
+        Self { port, ports, token, own_bodies: &[] }
+    }
+
+    /// The same with paths (by how they begin) whose bodies need not be JSON.
+    #[must_use]
+    pub fn own_bodies(mut self, paths: &'static [&'static str]) -> Self {
+        self.own_bodies = paths;
+        self
     }
 
     fn admit(&self, request: &Request, edge: Option<&EdgeInfo>) -> Result<(), ApiError> {
@@ -71,7 +83,18 @@ impl Guard {
         self.check_origin(request.headers(), local)?;
         self.check_token(request.headers())?;
         check_size(request.headers(), edge.map_or(u64::MAX, |edge| edge.limits.max_body))?;
+        if self.own_bodies.iter().any(|path| request.uri().path().starts_with(path)) {
+            return Ok(());
+        }
         check_content_type(request.method(), request.headers())
+    }
+
+    /// The origin of the page that asks, if it is one of the daemon's own.
+    fn own_page(&self, request: &Request, edge: Option<&EdgeInfo>) -> Option<HeaderValue> {
+        let origin = request.headers().get(ORIGIN)?;
+        let local = edge.map(|edge| edge.local.ip());
+        self.check_host(request, local).and_then(|()| self.check_origin(request.headers(), local)).ok()?;
+        Some(origin.clone())
     }
 
     fn check_host(&self, request: &Request, local: Option<IpAddr>) -> Result<(), ApiError> {
@@ -169,17 +192,39 @@ fn is_json(kind: Option<&HeaderValue>) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Middleware: lets a request pass or refuses it; forbids browsers to guess types or to embed.
+/// Middleware: lets a request pass or refuses it; lets the daemon's own pages, which may come from
+/// another of its ports, read the answer; forbids browsers to guess types or to embed.
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let edge = request.extensions().get::<EdgeInfo>();
+    let own_page = guard.own_page(&request, edge);
     let mut response = match guard.admit(&request, edge) {
+        _ if own_page.is_some() && is_preflight(&request) => preflight(),
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
     };
     let headers = response.headers_mut();
+    if let Some(origin) = own_page {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
+        headers.append(header::VARY, HeaderValue::from_static("origin"));
+    }
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
     response
+}
+
+/// A browser's question whether it may send what is no simple request (WHATWG Fetch, "CORS protocol").
+fn is_preflight(request: &Request) -> bool {
+    request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
+}
+
+fn preflight() -> Response {
+    let allowed = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id, traceparent"),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, allowed).into_response()
 }
 
 /// Whether only this machine can reach `address`.

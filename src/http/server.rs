@@ -58,19 +58,28 @@ pub struct Listener {
     pub router: Router,
     /// Its limits.
     pub limits: Limits,
+    /// Beginnings of paths that take other bodies than JSON and look at them on their own.
+    pub own_bodies: &'static [&'static str],
 }
 
 impl Listener {
     /// A port with the usual limits.
     #[must_use]
     pub fn new(service: impl Into<String>, port: u16, router: Router) -> Self {
-        Self { service: service.into(), port, router, limits: Limits::default() }
+        Self { service: service.into(), port, router, limits: Limits::default(), own_bodies: &[] }
     }
 
     /// The same with other limits.
     #[must_use]
     pub fn limits(mut self, limits: Limits) -> Self {
         self.limits = limits;
+        self
+    }
+
+    /// The same with paths (by how they begin) that take other bodies than JSON.
+    #[must_use]
+    pub fn own_bodies(mut self, paths: &'static [&'static str]) -> Self {
+        self.own_bodies = paths;
         self
     }
 }
@@ -166,7 +175,8 @@ impl Server {
         let all: Arc<[u16]> = self.ports.iter().map(|port| port.address.port()).collect();
         let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
         for port in self.ports {
-            let guard = Arc::new(Guard::new(port.address.port(), Arc::clone(&all), self.token.clone()));
+            let guard = Guard::new(port.address.port(), Arc::clone(&all), self.token.clone());
+            let guard = Arc::new(guard.own_bodies(port.spec.own_bodies));
             let open = OpenPort {
                 service: port.spec.service,
                 router: wrapped(port.spec.router, guard, Arc::clone(&recorder)),

@@ -6,7 +6,7 @@
 
 use serde_json::{Value, json};
 
-use super::tables::{ACTIVE, APPROVALS, COUNTERS, EVENTS, JOBS, ROOTS, SUBMISSIONS};
+use super::tables::{ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, ROOTS, SUBMISSIONS};
 use crate::domain::ids::{ApprovalId, JobId, RunId};
 use crate::domain::job::approval::{Approval, ApprovalStatus};
 use crate::domain::job::{EventKind, Job, JobCard, JobEvent, JobState, Refusal, Transition};
@@ -128,7 +128,10 @@ impl<'v, 't> Draft<'v, 't> {
             event,
             detail: Json(detail),
         };
-        self.edit(|changes| changes.put(&EVENTS, &(event.run_id.clone(), seq), &event));
+        self.edit(|changes| {
+            let changes = changes.put(&EVENT_ORDER, &seq, &event.run_id);
+            changes.put(&EVENTS, &(event.run_id.clone(), seq), &event)
+        });
         Ok(())
     }
 

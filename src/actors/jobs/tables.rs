@@ -15,6 +15,8 @@ pub const ACTIVE: Table<JobId, ()> = Table::new("active_jobs");
 pub const ROOTS: Table<(i64, JobId), ()> = Table::new("roots");
 /// Events by run and number.
 pub const EVENTS: Table<(RunId, u64), JobEvent> = Table::new("job_events");
+/// The run of every event, by the event's number: all events in one order.
+pub const EVENT_ORDER: Table<u64, RunId> = Table::new("job_event_order");
 /// Counters by name.
 pub const COUNTERS: Table<String, u64> = Table::new("counters");
 /// Approvals.

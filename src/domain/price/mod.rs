@@ -81,6 +81,31 @@ pub struct Price {
 }
 
 impl Price {
+    /// The price of a model of which only this is known: dollars per token in and out. `None` when a rate
+    /// is negative, too high, or finer than a nano-dollar per million tokens.
+    #[must_use]
+    pub fn per_token(input: Decimal, output: Decimal) -> Option<Self> {
+        let rate = |usd: Decimal| rows::exact_rate(usd.checked_mul(TOKENS.into())?);
+        let (input, output) = (rate(input)?, rate(output)?);
+        let base = Rates {
+            input,
+            cache_read: input,
+            cache_write_5m: input,
+            cache_write_1h: input,
+            audio_input: input,
+            output,
+        };
+        let batch = u64::try_from(PARTS).unwrap_or(1);
+        Some(Self {
+            from: None,
+            until: None,
+            free: input == 0 && output == 0,
+            base,
+            tiers: Vec::new(),
+            batch,
+        })
+    }
+
     /// What a call costs, to the nano-dollar, half up.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> NanoUsd {

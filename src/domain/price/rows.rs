@@ -197,14 +197,18 @@ fn rates(input: Exact, output: Exact, classes: [Option<Exact>; 4]) -> Result<Rat
     })
 }
 
-/// Dollars per million tokens as nano-dollars per million tokens, exactly.
 fn rate(name: &str, Exact(usd): Exact) -> Result<u64, String> {
-    let nanos = NanoUsd::from_usd(usd).ok().filter(|nanos| nanos.usd() == usd && nanos.0 <= MAX_RATE);
-    nanos.map(|nanos| nanos.0).ok_or_else(|| {
+    exact_rate(usd).ok_or_else(|| {
         format!(
             "`{name}` is {usd}: a rate lies between 0 and a million dollars and has at most 9 decimal places"
         )
     })
+}
+
+/// Dollars per million tokens as nano-dollars per million tokens, exactly.
+pub(super) fn exact_rate(usd: Decimal) -> Option<u64> {
+    let nanos = NanoUsd::from_usd(usd).ok().filter(|nanos| nanos.usd() == usd && nanos.0 <= MAX_RATE);
+    nanos.map(|nanos| nanos.0)
 }
 
 fn batch(factor: Option<Exact>) -> Result<u64, String> {

@@ -129,6 +129,15 @@ fn mistakes_are_named_with_their_line() {
 }
 
 #[test]
+fn a_price_per_token_is_the_same_price() {
+    let per_token = Price::per_token("0.00000125".parse().unwrap(), "0.00001".parse().unwrap()).unwrap();
+    let usage = Usage { input: 1_000, cache_read: 1_000, output: 7, ..Usage::default() };
+    assert_eq!(per_token.cost(&usage), NanoUsd(2_570_000));
+    assert!(Price::per_token(Decimal::NEGATIVE_ONE, Decimal::ONE).is_none());
+    assert!(Price::per_token(Decimal::ZERO, Decimal::ZERO).unwrap().is_free());
+}
+
+#[test]
 fn digits_stay_as_they_were_typed() {
     let text = "[[price]]\nprovider = \"x\"\nmodel = \"y\"\ninput = 0.1\noutput = 123.456789012";
     let prices = Prices::new(Some(("mine.toml", text))).unwrap();

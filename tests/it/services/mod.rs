@@ -6,7 +6,9 @@
 
 mod agent_router;
 mod heartbeat_monitor;
+mod provider_router;
 mod registry;
+mod tlc;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -20,8 +22,12 @@ use futures_util::future::BoxFuture;
 use pas::actors;
 use pas::actors::directory::Directory;
 use pas::actors::invoker::{InvokeError, Invoker};
+use pas::actors::jobs::JobBook;
+use pas::actors::provider_router::ProviderRouter;
+use pas::actors::registry::RegistryHandle;
 use pas::domain::ids::AgentName;
 use pas::domain::invocation::Invocation;
+use pas::domain::routing::EndpointRules;
 use pas::http::contract::bundled;
 use pas::http::scope::scope;
 use pas::http::trace::HttpSpan;
@@ -41,6 +47,9 @@ use crate::contracts::{assert_fits, assert_routes_match_contract, resolved};
 const REGISTRY: &str = "registry";
 const MONITOR: &str = "heartbeat-monitor";
 const ROUTER: &str = "agent-router";
+const PROVIDERS: &str = "provider-router";
+const TLC: &str = "tlc-domain-classifier";
+const KEEP_DAYS: u32 = 30;
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// An agent that does what the payload says.
@@ -100,6 +109,8 @@ struct Swarm {
     system: ActorSystem,
     root: RootHandle,
     store: Store,
+    registry: RegistryHandle,
+    providers: ProviderRouter,
     ports: HashMap<&'static str, SocketAddr>,
     shutdown: CancellationToken,
     _clock: StoppedClock,
@@ -128,11 +139,15 @@ async fn start(dir: &Path) -> Swarm {
     let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
     let (registry, handle) =
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
+    let book = JobBook::new(store.clone());
+    let (events, events_handle) =
+        actors::event_stream::spec(&system, "the-events", options, book, dir, KEEP_DAYS);
     let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
         &system,
         "the-monitor",
         options,
         handle.clone(),
+        events_handle.clone(),
         SWEEP,
         dir.to_owned(),
     );
@@ -142,15 +157,21 @@ async fn start(dir: &Path) -> Swarm {
         options,
         directory,
         Arc::clone(&invoker),
+        events_handle.clone(),
         dir.to_owned(),
     );
     let watcher =
         actors::file_queue_watcher::spec(&system, "the-watcher", options, roster, invoker, dir.to_owned());
-    let services = [registry, monitor, router, watcher];
+    let rules = EndpointRules { plain_http_hosts: vec!["gpu-box.lan".into()] };
+    let (providers_spec, providers) =
+        actors::provider_router::spec(&system, "the-provider-router", options, store.clone(), rules);
+    let services = [registry, events, monitor, router, watcher, providers_spec];
     let policy = SupervisorPolicy { intensity: 100, ..SupervisorPolicy::default() };
     let children = services.into_iter().chain(specs).collect();
     let root = system.start("root", policy, children).await.unwrap();
 
+    let classifier = http::tlc::Tlc::new(Some(Arc::new(tlc::Scripted)));
+    let registry = handle.clone();
     let routers = [
         (REGISTRY, http::registry::routes(handle.clone()), http::registry::health(handle)),
         (
@@ -159,6 +180,12 @@ async fn start(dir: &Path) -> Swarm {
             http::heartbeat_monitor::health(&monitor_handle),
         ),
         (ROUTER, http::agent_router::routes(router_handle), page::plain_health()),
+        (
+            PROVIDERS,
+            http::provider_router::routes(providers.clone()),
+            http::provider_router::health(providers.clone()),
+        ),
+        (TLC, http::tlc::routes(classifier.clone()), http::tlc::health(classifier)),
     ];
     let mut listeners = Vec::new();
     for (name, routes, health) in routers {
@@ -167,11 +194,14 @@ async fn start(dir: &Path) -> Swarm {
         listeners.push(Listener::new(name, 0, router.layer(from_fn(scope))));
     }
     let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
-    let ports = [REGISTRY, MONITOR, ROUTER].into_iter().zip(server.addresses().map(|(_, at)| at)).collect();
+    let ports = [REGISTRY, MONITOR, ROUTER, PROVIDERS, TLC]
+        .into_iter()
+        .zip(server.addresses().map(|(_, at)| at))
+        .collect();
     let shutdown = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(server.serve(Arc::new(|_: HttpSpan| ()), shutdown.clone()));
-    Swarm { system, root, store, ports, shutdown, _clock: clock }
+    Swarm { system, root, store, registry, providers, ports, shutdown, _clock: clock }
 }
 
 impl Swarm {
@@ -188,8 +218,22 @@ impl Swarm {
         body: Value,
         headers: &str,
     ) -> (u16, Value) {
-        let address = self.ports[port];
         let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.send(port, method, path, &body, headers).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        fits_contract(port, method, path, status, &body);
+        (status, body)
+    }
+
+    /// Asks a port; the whole answer as text, held to nothing.
+    async fn raw(&self, port: &'static str, method: &str, path: &str, body: &str) -> String {
+        self.send(port, method, path, body, "").await
+    }
+
+    async fn send(&self, port: &str, method: &str, path: &str, body: &str, headers: &str) -> String {
+        let address = self.ports[port];
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -199,11 +243,7 @@ impl Swarm {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let body: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}"));
-        fits_contract(port, method, path, status, &body);
-        (status, body)
+        answer
     }
 
     async fn get(&self, port: &'static str, path: &str) -> Value {
@@ -228,6 +268,24 @@ impl Swarm {
 
     async fn status_of(&self, id: &str) -> Value {
         self.get(REGISTRY, &format!("/services/{id}")).await["status"].clone()
+    }
+
+    /// Waits until the registry knows a service.
+    async fn known(&self, id: &str) {
+        while self.ask(REGISTRY, "GET", &format!("/services/{id}"), Value::Null).await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets the classifier announce itself; the tree that does it.
+    async fn announce_tlc(&self) -> RootHandle {
+        let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
+        let registration = http::tlc::registration(8052);
+        let system = ActorSystem::default();
+        let spec = actors::announcer::spec(&system, "tlc", options, self.registry.clone(), registration);
+        let root = system.start("announcers", SupervisorPolicy::default(), vec![spec]).await.unwrap();
+        self.known("agent-tlc_domain_classifier").await;
+        root
     }
 
     async fn invoke(&self, body: Value) -> (u16, Value) {
@@ -273,7 +331,11 @@ impl Swarm {
 fn fits_contract(port: &str, method: &str, path: &str, status: u16, body: &Value) {
     let document = bundled(&format!("{port}.json")).unwrap();
     let path = path.split('?').next().unwrap();
-    let template = if path.starts_with("/services/") { "/services/{service_id}" } else { path };
+    let template = match path.rsplit_once('/') {
+        Some(("/services", _)) => "/services/{service_id}",
+        Some(("/providers", _)) => "/providers/{name}",
+        _ => path,
+    };
     let operation = &document["paths"][template][method.to_lowercase()];
     let place = format!("{port}: {method} {path}: {status}");
     let response = operation["responses"].get(status.to_string());

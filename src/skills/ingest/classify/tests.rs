@@ -5,6 +5,8 @@
 //! was read while weights were set; one miss there made words of small talk count less. But one author
 //! wrote queries and lexicons one after the other, and famous names stand in both. So the figure
 //! (0.988) tells a regression, and flatters: expect less from queries by others.
+//! `domain_queries.jsonl` (10 a domain) was written by another who had not seen the lexicons, and
+//! `domain_heldout.jsonl` (5 a domain) later by the same; nothing was tuned on either.
 
 use serde::Deserialize;
 
@@ -13,6 +15,8 @@ use crate::skills::ingest::testing::{clean_row, step_with};
 
 /// Top-1 accuracy that must hold on either set: a little under what is reached.
 const FLOOR: f64 = 0.96;
+/// The same for queries whose writer had not seen the lexicons.
+const OTHERS_FLOOR: f64 = 0.85;
 
 #[derive(Deserialize)]
 struct Labelled {
@@ -76,6 +80,21 @@ fn unseen_queries_are_classified_above_the_floor() {
     assert!(queries.len() >= 210);
     let accuracy = report("unseen", &queries, false);
     assert!(accuracy >= FLOOR, "{accuracy:.3} is under {FLOOR}");
+}
+
+#[test]
+fn queries_by_another_writer_are_classified_above_the_floor() {
+    let queries = labelled(include_str!("../../../../tests/data/domain_queries.jsonl"));
+    assert!(queries.len() >= 210);
+    let accuracy = report("another writer", &queries, true);
+    assert!(accuracy >= OTHERS_FLOOR, "{accuracy:.3} is under {OTHERS_FLOOR}");
+}
+
+#[test]
+fn held_out_queries_are_classified_above_the_floor() {
+    let queries = labelled(include_str!("../../../../tests/data/domain_heldout.jsonl"));
+    let accuracy = report("held out", &queries, false);
+    assert!(accuracy >= OTHERS_FLOOR, "{accuracy:.3} is under {OTHERS_FLOOR}");
 }
 
 #[test]

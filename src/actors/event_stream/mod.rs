@@ -1,0 +1,231 @@
+//! The event stream: everything that happens in the swarm, in one order, kept on disk.
+//!
+//! Owns the order of events, the [`Board`] of the newest and the [`journal`] of all. Invariants: an event
+//! has one number for ever, also over restarts of the daemon; it is shown to nobody before its line is
+//! with the kernel; of events with one id only the first is taken. Failure policy: a publisher is never
+//! held up: when the disk cannot follow, the event is refused, counted and logged.
+
+mod board;
+mod feeds;
+mod follower;
+mod journal;
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::mpsc;
+
+pub use board::{Board, Newer, Sent};
+pub use follower::{Follower, TooSlow};
+
+use crate::actors::jobs::JobBook;
+use crate::domain::event::{Draft, SwarmEvent};
+use crate::domain::time::Timestamp;
+use crate::supervision::{
+    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
+    WorkerOptions,
+};
+use journal::Journal;
+
+/// The folder of the files, relative to the working directory.
+pub const FOLDER: &str = "artifacts/hmi/events";
+/// Events that may wait for the disk: two seconds of a storm of 8,000 a second.
+const QUEUE: usize = 16_384;
+/// Events written at once.
+const BATCH: usize = 256;
+/// Longest wait for an event's line.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why an event was not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PublishError {
+    /// Its line could not be written.
+    #[error("the event could not be written: {0}")]
+    Disk(String),
+    /// The actor did not answer.
+    #[error("the event stream {0}")]
+    Call(#[from] CallError),
+}
+
+type Answer = Result<u64, PublishError>;
+
+/// What the event stream is told.
+#[derive(Debug)]
+pub enum Message {
+    /// Take an event; its number, or that of the one taken before under its id (0 when it is forgotten).
+    Publish(Draft, Option<Reply<Answer>>),
+}
+
+impl ActorMessage for Message {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Publish(..) => "publish",
+        }
+    }
+}
+
+/// The event stream's verbs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Events {
+    address: Address<Message>,
+    board: Arc<Board>,
+    folder: Arc<PathBuf>,
+}
+
+impl Events {
+    /// Hands in an event and goes on. One that finds no place is logged and lost.
+    pub fn publish(&self, draft: Draft) {
+        let event_type = draft.event_type.clone();
+        if let Err(error) = self.address.cast(Message::Publish(draft, None)) {
+            tracing::warn!(event_type, %error, "an event is lost to the event stream");
+        }
+    }
+
+    /// Hands in an event; when it returns, the event has its number and its line is written.
+    ///
+    /// # Errors
+    /// [`PublishError`]; the event may then be handed in again under the same id.
+    pub async fn publish_written(&self, draft: Draft) -> Answer {
+        self.address.call(DEADLINE, |reply| Message::Publish(draft, Some(reply))).await?
+    }
+
+    /// The newest events.
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Follows from the event after `seq` on; `None`: only what is to come.
+    #[must_use]
+    pub fn follow(&self, since: Option<u64>) -> Follower {
+        Follower::new(Arc::clone(&self.board), Arc::clone(&self.folder), since)
+    }
+}
+
+/// The event stream as a child of a supervisor, and its handle. Keeps files for `keep_days` below
+/// `workdir`.
+#[must_use]
+pub fn spec(
+    system: &ActorSystem,
+    name: &str,
+    options: WorkerOptions,
+    book: JobBook,
+    workdir: &Path,
+    keep_days: u32,
+) -> (ChildSpec, Events) {
+    let (board, folder) = (Arc::new(Board::default()), Arc::new(workdir.join(FOLDER)));
+    let (shown, files, watched) = (Arc::clone(&board), Arc::clone(&folder), system.clone());
+    let daemon = Timestamp::now().as_millis();
+    let options = WorkerOptions { capacity: QUEUE, ..options };
+    let (spec, address) = system.worker(name, options, move |context| {
+        let (board, folder) = (Arc::clone(&shown), Arc::clone(&files));
+        let (system, book) = (watched.clone(), book.clone());
+        async move {
+            let events = Events { address: context.address().clone(), board, folder };
+            let state = State::start(&events, keep_days, &context).await?;
+            context.spawn(feeds::supervision(events.clone(), system.clone(), daemon));
+            context.spawn(feeds::heartbeats(events.clone(), system));
+            context.spawn(feeds::jobs(events, book));
+            Ok(state)
+        }
+    });
+    (spec, Events { address, board, folder })
+}
+
+struct State {
+    writer: mpsc::Sender<(Draft, Option<Reply<Answer>>)>,
+}
+
+impl State {
+    async fn start(events: &Events, keep_days: u32, context: &Context<Message>) -> Result<Self, ActorError> {
+        let (board, folder) = (Arc::clone(&events.board), events.folder.as_ref().clone());
+        let opened = tokio::task::spawn_blocking(move || Journal::open(folder, keep_days)).await?;
+        let (journal, tail) = opened?;
+        let known = board.last();
+        let kept: Vec<_> = tail.into_iter().filter(|event| event.seq > known).filter_map(sent).collect();
+        board.put(kept);
+        let (writer, drafts) = mpsc::channel(BATCH);
+        context.spawn(write_all(Writer { journal, board }, drafts));
+        Ok(Self { writer })
+    }
+}
+
+fn sent(event: SwarmEvent) -> Option<Arc<Sent>> {
+    // A JSON value always has a text.
+    let json = serde_json::to_vec(&event).ok()?;
+    Some(Arc::new(Sent { event, json: Bytes::from(json) }))
+}
+
+impl Actor for State {
+    type Message = Message;
+
+    async fn handle(&mut self, message: Message, _: &Context<Message>) -> Result<(), ActorError> {
+        let Message::Publish(draft, reply) = message;
+        // Waits while the disk is behind: the mailbox fills, and publishers learn of it.
+        self.writer.send((draft, reply)).await.map_err(|_| "the writer of events has ended")?;
+        Ok(())
+    }
+}
+
+struct Writer {
+    journal: Journal,
+    board: Arc<Board>,
+}
+
+type Waiting = (Draft, Option<Reply<Answer>>);
+
+/// Takes what waits, in batches, until the actor ends.
+async fn write_all(mut writer: Writer, mut drafts: mpsc::Receiver<Waiting>) {
+    loop {
+        let mut batch = Vec::new();
+        if drafts.recv_many(&mut batch, BATCH).await == 0 {
+            return;
+        }
+        let written = tokio::task::spawn_blocking(move || {
+            writer.write(batch);
+            writer
+        });
+        match written.await {
+            Ok(back) => writer = back,
+            // A panic there is a fault of this actor, like one of its own.
+            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
+        }
+    }
+}
+
+impl Writer {
+    fn write(&mut self, batch: Vec<Waiting>) {
+        let now = Timestamp::now();
+        let (mut next, mut lines) = (self.board.last() + 1, Vec::new());
+        let (mut taken, mut replies, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
+        for (draft, reply) in batch {
+            let again = draft.id.as_ref().is_some_and(|id| self.board.knows(id) || !ids.insert(id.clone()));
+            let numbered = if again { None } else { sent(draft.numbered(next, now)) };
+            replies.extend(reply.map(|reply| (reply, numbered.as_ref().map_or(0, |_| next))));
+            if let Some(event) = numbered {
+                lines.extend_from_slice(&event.json);
+                lines.push(b'\n');
+                taken.push(event);
+                next += 1;
+            }
+        }
+        let written = self.append(now, &lines);
+        match &written {
+            Ok(()) => self.board.put(taken),
+            Err(error) => {
+                tracing::error!(events = taken.len(), %error, "events are lost: they cannot be written");
+            }
+        }
+        for (reply, seq) in replies {
+            reply.send(written.as_ref().map(|()| seq).map_err(|error| PublishError::Disk(error.to_string())));
+        }
+    }
+
+    fn append(&mut self, now: Timestamp, lines: &[u8]) -> io::Result<()> {
+        if lines.is_empty() { Ok(()) } else { self.journal.append(now, lines) }
+    }
+}
