@@ -19,6 +19,8 @@ use crate::config::{Config, Secret};
 pub const ORCHESTRATOR: u16 = 6100;
 /// The page for people (`/docs` of the HMI comes with it); not every daemon has it.
 pub const HMI: u16 = 6101;
+/// The resource manager's port without an offset (`contracts/resource-manager.json`).
+pub const RESOURCE_MANAGER: u16 = 6104;
 /// The agent router's port without an offset (`contracts/agent-router.json`).
 pub const AGENT_ROUTER: u16 = 6119;
 
@@ -138,6 +140,14 @@ impl Client {
             url.query_pairs_mut().extend_pairs(query);
         }
         self.answer(ORCHESTRATOR, self.request(Method::GET, url)).await
+    }
+
+    /// Reads from any service.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn get_from(&self, port: u16, path: &[&str]) -> Result<Value, ClientError> {
+        self.answer(port, self.request(Method::GET, self.url(port, path)?)).await
     }
 
     /// Like [`Client::get`], read as a type.

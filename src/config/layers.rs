@@ -15,6 +15,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
 use super::providers;
+use super::sections::AUTO;
 use super::{Config, ConfigError, DEFAULTS, Effective, FILE_NAME, Flags, Origin, Problem, Sources, limits};
 
 const ENV_PREFIX: &str = "PAS_";
@@ -164,6 +165,9 @@ impl Layers {
 
     /// Text stays as it is; everything else is written as in TOML.
     fn value_from_env(&self, key: &str, text: &str) -> Result<Value, String> {
+        if text == AUTO && limits::OR_AUTO.contains(&key) {
+            return Ok(Value::from(AUTO));
+        }
         let Some(default) = self.defaults.get(key).filter(|default| !default.is_str()) else {
             return Ok(Value::String(text.to_owned()));
         };
@@ -193,6 +197,8 @@ impl Layers {
         let problem = match self.defaults.get(key) {
             None if self.is_section(key) => Some(format!("`{key}` is a section, write [{key}]")),
             None => Some(format!("there is no key `{key}`; {}", hint(key, self.defaults.keys(), "`"))),
+            // The key's type judges the word.
+            Some(_) if value.is_str() && limits::OR_AUTO.contains(&key) => self.refused_by_type(key, &value),
             Some(default) if !default.same_type(&value) => {
                 let (wanted, found) = (type_name(default), type_name(&value));
                 Some(format!("`{key}` must be {wanted}, found {found}"))

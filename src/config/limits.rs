@@ -62,7 +62,18 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("ingest.near_duplicate_percent", 1, 100, "it is a percentage"),
     bound("ingest.boilerplate_percent", 1, 100, "it is a percentage"),
     bound("registry.sweep_s", 1, HOUR_S, "expired services must be announced in time"),
+    bound("resources.cpu", 0, 65_536, "no machine has more cores"),
+    bound("resources.mem_mb", 0, 1_073_741_824, "no machine has more than a pebibyte"),
+    bound("resources.gpu", 0, 4_096, "no machine has more accelerators"),
+    bound("resources.gpu_mem_mb", 0, 1_073_741_824, "no machine has more than a pebibyte"),
+    bound("resources.trainers", 1, 1_000, "without one, trainers wait for ever"),
+    bound("resources.embedders", 1, 1_000, "without one, embedders wait for ever"),
+    bound("resources.lease_s", 1, 7 * DAY_S, "what a client forgot must come back"),
 ];
+
+/// Integer keys that take the word `auto` too.
+pub(super) const OR_AUTO: &[&str] =
+    &["resources.cpu", "resources.mem_mb", "resources.gpu", "resources.gpu_mem_mb"];
 
 /// What is wrong with a single integer, if anything.
 pub(super) fn out_of_range(key: &str, value: i64) -> Option<String> {

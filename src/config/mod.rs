@@ -23,7 +23,8 @@ use serde::Deserialize;
 
 pub use self::sections::{
     Agents, Daemon, Events, Fsync, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Prices,
-    Provider, ProviderRouter, Providers, Receipts, Registry, Secret, Store, Supervision, Trace,
+    Provider, ProviderRouter, Providers, Quota, Receipts, Registry, Resources, Secret, Store, Supervision,
+    Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -66,6 +67,8 @@ pub struct Config {
     pub registry: Registry,
     /// Whom to ask for a model.
     pub provider_router: ProviderRouter,
+    /// The machine, shared out.
+    pub resources: Resources,
     #[serde(skip)]
     effective: Vec<Effective>,
 }

@@ -295,6 +295,58 @@ pub struct Ollama {
     pub host: String,
 }
 
+/// `[resources]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Resources {
+    /// Cores.
+    pub cpu: Quota,
+    /// Memory in megabytes.
+    pub mem_mb: Quota,
+    /// Accelerators.
+    pub gpu: Quota,
+    /// Memory of all accelerators in megabytes.
+    pub gpu_mem_mb: Quota,
+    /// Agents that train at once.
+    pub trainers: NonZeroU32,
+    /// Agents that embed at once.
+    pub embedders: NonZeroU32,
+    /// How long a client's reservation holds without a job of this daemon.
+    #[serde(rename = "lease_s", deserialize_with = "seconds")]
+    pub lease: Duration,
+}
+
+/// How much there is of something.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Quota {
+    /// So much.
+    Number(u64),
+    /// What the machine has.
+    Auto,
+}
+
+/// The word for [`Quota::Auto`].
+pub(super) const AUTO: &str = "auto";
+
+impl<'de> Deserialize<'de> for Quota {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Written {
+            Number(u64),
+            Word(String),
+        }
+        match Written::deserialize(deserializer)? {
+            Written::Number(number) => Ok(Self::Number(number)),
+            Written::Word(word) if word == AUTO => Ok(Self::Auto),
+            Written::Word(word) => {
+                let message = format!("must be a whole number or \"{AUTO}\", found \"{word}\"");
+                Err(serde::de::Error::custom(message))
+            }
+        }
+    }
+}
+
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -76,6 +76,27 @@ fn every_integer_has_one_bound_and_every_key_a_comment() {
 }
 
 #[test]
+fn a_quota_is_a_number_or_what_the_machine_has() {
+    let (_dir, mut sources) = with_file("[resources]\ncpu = \"auto\"\nmem_mb = 1024\n");
+    sources.env = env(&[("PAS_RESOURCES__GPU", "auto"), ("PAS_RESOURCES__GPU_MEM_MB", "0")]);
+    let resources = Config::load(&sources).unwrap().resources;
+    assert_eq!((resources.cpu, resources.mem_mb), (Quota::Auto, Quota::Number(1024)));
+    assert_eq!((resources.gpu, resources.gpu_mem_mb), (Quota::Auto, Quota::Number(0)));
+    let wrong = file_problems("[resources]\ncpu = \"all\"\ntrainers = \"auto\"\n");
+    assert_eq!(
+        wrong,
+        [
+            "my.toml:2: `resources.cpu`: must be a whole number or \"auto\", found \"all\"",
+            "my.toml:3: `resources.trainers` must be an integer, found a string",
+        ]
+    );
+    assert_eq!(
+        env_problems(&[("PAS_RESOURCES__CPU", "many")]),
+        ["PAS_RESOURCES__CPU: `resources.cpu` must be an integer, found `many`"]
+    );
+}
+
+#[test]
 fn later_sources_win_and_are_named() {
     let (_dir, mut sources) = with_file("[http]\nport_offset = 1\nmax_connections = 7\nidle_timeout_s = 9\n");
     sources.env = env(&[("PAS_HTTP__PORT_OFFSET", "2"), ("PAS_HTTP__IDLE_TIMEOUT_S", "8"), ("HOME", "x")]);

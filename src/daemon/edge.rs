@@ -28,7 +28,8 @@ use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
 use crate::http::{
-    Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, provider_router, registry, tlc,
+    Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, provider_router, registry,
+    resource_manager, tlc,
 };
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
@@ -145,6 +146,11 @@ impl Served {
             Service::ProviderRouter => {
                 let router = &self.handles.providers;
                 (provider_router::routes(router.clone()), provider_router::health(router.clone()))
+            }
+            Service::ResourceManager => {
+                let resources = &self.handles.resources;
+                let routes = resource_manager::routes(resources.clone(), self.config.resources.lease);
+                (routes, resource_manager::health(resources.clone()))
             }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;

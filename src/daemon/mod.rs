@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::actors::address_book::AddressBook;
 use crate::actors::jobs::{Board, JobBook, Jobs, Settings};
+use crate::actors::resource_manager::ResourceHandle;
 use crate::config::Config;
 use crate::domain::agent::Refusal;
 use crate::domain::job::Policy;
@@ -35,6 +36,7 @@ pub struct Daemon {
     store: Store,
     system: ActorSystem,
     jobs: Arc<Jobs>,
+    resources: ResourceHandle,
     shutdown: CancellationToken,
     refusals: Vec<Refusal>,
 }
@@ -75,7 +77,7 @@ impl Daemon {
             settings: settings(&config),
         });
         let policy = tree::default_policy(&config);
-        let children = tree::build(&config, &system, &jobs, &shutdown);
+        let (children, resources) = tree::build(&config, &system, &jobs, &shutdown);
         let started = system.start(ROOT, policy, children).await;
         let root = match started {
             Ok(root) => root,
@@ -85,7 +87,7 @@ impl Daemon {
                 return Err(failure.into());
             }
         };
-        Ok(Self { root, store, system, jobs, shutdown, refusals })
+        Ok(Self { root, store, system, jobs, resources, shutdown, refusals })
     }
 
     /// The actor system.
@@ -98,6 +100,12 @@ impl Daemon {
     #[must_use]
     pub fn jobs(&self) -> &Arc<Jobs> {
         &self.jobs
+    }
+
+    /// The resource manager.
+    #[must_use]
+    pub fn resources(&self) -> &ResourceHandle {
+        &self.resources
     }
 
     /// Definitions that were refused.

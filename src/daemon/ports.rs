@@ -9,6 +9,8 @@ pub enum Service {
     EventStream,
     /// Whom to ask for a model.
     ProviderRouter,
+    /// The machine, shared out.
+    ResourceManager,
     /// Who has missed a beat.
     HeartbeatMonitor,
     /// Calls of agents.
@@ -27,6 +29,7 @@ impl Service {
             Self::Orchestrator => "orchestrator",
             Self::EventStream => "event-stream",
             Self::ProviderRouter => "provider-router",
+            Self::ResourceManager => "resource-manager",
             Self::HeartbeatMonitor => "heartbeat-monitor",
             Self::AgentRouter => "agent-router",
             Self::Registry => "registry",
@@ -51,6 +54,7 @@ pub const fn ports() -> &'static [Port] {
         Port { service: Service::Orchestrator, number: 6100 },
         Port { service: Service::EventStream, number: 6102 },
         Port { service: Service::ProviderRouter, number: 6103 },
+        Port { service: Service::ResourceManager, number: 6104 },
         Port { service: Service::HeartbeatMonitor, number: 6109 },
         Port { service: Service::AgentRouter, number: 6119 },
         Port { service: Service::Registry, number: 6121 },

@@ -11,10 +11,13 @@ use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
 use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
+use crate::actors::resource_manager::{self, ResourceHandle, detect};
 use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
 use crate::domain::routing::EndpointRules;
 use crate::http::{self, tlc::Tlc};
+
+use crate::domain::resources::ClassLimits;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -26,6 +29,7 @@ pub(super) struct Handles {
     pub(super) router: RouterHandle,
     pub(super) providers: ProviderRouter,
     pub(super) tlc: Tlc,
+    pub(super) resources: ResourceHandle,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` and announcers are nobody's.
@@ -34,7 +38,7 @@ pub(super) type Placed = HashMap<&'static str, ChildSpec>;
 pub(super) fn make(
     config: &Config,
     system: &ActorSystem,
-    jobs: &Jobs,
+    jobs: &Arc<Jobs>,
     options: WorkerOptions,
 ) -> (Placed, Handles) {
     let (store, workdir) = (jobs.book.store().clone(), &config.daemon.workdir);
@@ -82,15 +86,24 @@ pub(super) fn make(
         provider_router::spec(system, "provider-router-service", options, store, rules);
     let classifier = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
     let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), classifier);
+    let (resources_spec, resources) = resource_manager::spec(
+        system,
+        "resource-manager-service",
+        options,
+        Arc::clone(jobs),
+        detect::capacity(&config.resources),
+        ClassLimits { trainers: config.resources.trainers, embedders: config.resources.embedders },
+    );
     let placed = Placed::from([
         ("event-stream", events_spec),
         ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
+        ("resource-manager", resources_spec),
         ("agent-router", router_spec),
         ("tlc-announcer", tlc_spec),
     ]);
     let tlc = Tlc::new(None);
-    (placed, Handles { events, registry, monitor, router, providers, tlc })
+    (placed, Handles { events, registry, monitor, router, providers, tlc, resources })
 }

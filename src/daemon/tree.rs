@@ -16,6 +16,7 @@ use crate::actors::crashes::Recorder;
 use crate::actors::jobs::Jobs;
 use crate::actors::jobs::scheduler::Scheduler;
 use crate::actors::otlp::OtlpExporter;
+use crate::actors::resource_manager::ResourceHandle;
 use crate::config::Config;
 use crate::domain::agent::{AgentDefinition, RestartType, Strategy as Declared};
 use crate::domain::ids::AgentName;
@@ -35,38 +36,43 @@ pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
     }
 }
 
-/// The children of the root, in start order: recorder, agents, scheduler, ports.
+/// The children of the root, in start order (recorder, agents, scheduler, ports), and the resource manager.
 pub(super) fn build(
     config: &Arc<Config>,
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
-) -> Vec<ChildSpec> {
-    let mut builder = Builder { config, system, jobs, addresses: HashMap::new(), placed: HashMap::new() };
-    let (placed, handles) = services::make(config, system, jobs, builder.options(SERVICE_HEARTBEAT));
-    builder.placed = placed;
+) -> (Vec<ChildSpec>, ResourceHandle) {
+    let (placed, handles) = services::make(config, system, jobs, options(config, SERVICE_HEARTBEAT));
+    let resources = handles.resources.clone();
+    let mut builder = Builder { config, system, jobs, resources, addresses: HashMap::new(), placed };
     let mut children = vec![builder.recorder()];
     for root in jobs.agents.roster().roots() {
         children.push(builder.node(root));
     }
     children.push(builder.services(handles, shutdown));
     jobs.agents.publish(builder.addresses);
-    children
+    (children, builder.resources)
 }
 
 struct Builder<'a> {
     config: &'a Arc<Config>,
     system: &'a ActorSystem,
     jobs: &'a Arc<Jobs>,
+    resources: ResourceHandle,
     addresses: HashMap<AgentName, Address<AgentMessage>>,
     /// Services that have not found their place yet.
     placed: Placed,
 }
 
+fn options(config: &Config, heartbeat: Duration) -> WorkerOptions {
+    let heartbeat = config.supervision.heartbeat_interval.unwrap_or(heartbeat);
+    WorkerOptions { heartbeat: Some(heartbeat), capacity: config.supervision.mailbox_capacity.get() }
+}
+
 impl Builder<'_> {
     fn options(&self, heartbeat: Duration) -> WorkerOptions {
-        let heartbeat = self.config.supervision.heartbeat_interval.unwrap_or(heartbeat);
-        WorkerOptions { heartbeat: Some(heartbeat), capacity: self.config.supervision.mailbox_capacity.get() }
+        options(self.config, heartbeat)
     }
 
     fn node(&mut self, agent: &AgentDefinition) -> ChildSpec {
@@ -82,10 +88,11 @@ impl Builder<'_> {
 
     fn agent(&self, agent: &AgentDefinition) -> (ChildSpec, Address<AgentMessage>) {
         let me = Arc::new(agent.clone());
-        let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
+        let (jobs, system, resources) = (Arc::clone(self.jobs), self.system.clone(), self.resources.clone());
         let options = self.options(agent.heartbeat_interval.as_duration());
         let (spec, address) = self.system.worker(agent.name.as_str(), options, move |context| {
-            let woken = Agent::wake(Arc::clone(&me), Arc::clone(&jobs), system.clone(), &context);
+            let woken =
+                Agent::wake(Arc::clone(&me), Arc::clone(&jobs), resources.clone(), system.clone(), &context);
             async move { Ok(woken?) }
         });
         let restart = match agent.supervision.restart {

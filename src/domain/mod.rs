@@ -16,6 +16,7 @@ pub mod money;
 pub mod price;
 pub mod receipt;
 pub mod registry;
+pub mod resources;
 pub mod roster;
 pub mod routing;
 pub mod time;

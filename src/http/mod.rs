@@ -22,6 +22,7 @@ pub mod orchestrator;
 pub mod page;
 pub mod provider_router;
 pub mod registry;
+pub mod resource_manager;
 pub mod scope;
 pub mod server;
 pub mod sse;

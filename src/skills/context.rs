@@ -102,6 +102,11 @@ impl Control {
         *self.wish.lock() == Wish::Hold
     }
 
+    /// Says in a few words what the step is at, before it says so itself.
+    pub fn note(&self, note: &str) {
+        note.clone_into(&mut self.note.lock());
+    }
+
     /// How far the step is.
     #[must_use]
     pub fn progress(&self) -> Progress {

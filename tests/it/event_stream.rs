@@ -16,7 +16,7 @@ const PORT: u16 = 6102;
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 async fn connect(api: &Api, path: &str) -> Socket {
-    connect_async(format!("ws://{}{path}", api.at(PORT))).await.unwrap().0
+    connect_async(format!("ws://{}{path}", api.address_of(PORT))).await.unwrap().0
 }
 
 /// The next text message.
@@ -46,14 +46,21 @@ async fn of_kind(socket: &mut Socket, kind: &str) -> Value {
 }
 
 async fn broadcast(api: &Api, body: impl Into<reqwest::Body>) -> (u16, Value) {
-    let url = format!("http://{}/broadcast", api.at(PORT));
+    let url = format!("http://{}/broadcast", api.address_of(PORT));
     let answer = http_client().post(url).header("content-type", "application/json").body(body);
     let answer = answer.send().await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 async fn get(api: &Api, path: &str) -> Value {
-    http_client().get(format!("http://{}{path}", api.at(PORT))).send().await.unwrap().json().await.unwrap()
+    http_client()
+        .get(format!("http://{}{path}", api.address_of(PORT)))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -99,7 +106,7 @@ async fn what_is_broadcast_reaches_every_transport_as_the_contract_says() {
     plain.send(Message::text("ping")).await.unwrap();
     while event(&mut plain).await["type"] != "pong" {}
 
-    let url = format!("http://{}/events?since={}", api.at(PORT), answer["seq"].as_u64().unwrap() - 1);
+    let url = format!("http://{}/events?since={}", api.address_of(PORT), answer["seq"].as_u64().unwrap() - 1);
     let mut stream = http_client().get(url).send().await.unwrap().bytes_stream();
     let first = String::from_utf8(stream.next().await.unwrap().unwrap().to_vec()).unwrap();
     assert!(
@@ -131,7 +138,7 @@ async fn what_is_no_json_and_who_is_a_stranger_is_refused() {
     assert_eq!(broadcast(api, format!(r#"{{"event_type": "{}"}}"#, "x".repeat(101))).await.0, 422);
 
     let from = async |origin: &str, path: &str| {
-        let mut request = format!("ws://{}{path}", api.at(PORT)).into_client_request().unwrap();
+        let mut request = format!("ws://{}{path}", api.address_of(PORT)).into_client_request().unwrap();
         request.headers_mut().insert("origin", origin.parse().unwrap());
         match connect_async(request).await {
             Ok(_) => 101,
@@ -141,11 +148,11 @@ async fn what_is_no_json_and_who_is_a_stranger_is_refused() {
     };
     for path in ["/ws", "/socket.io/?EIO=4&transport=websocket"] {
         assert_eq!(from("http://evil.test", path).await, 403, "{path}");
-        assert_eq!(from(&format!("http://{}", api.at(6121)), path).await, 101, "{path}");
+        assert_eq!(from(&format!("http://{}", api.address_of(6121)), path).await, 101, "{path}");
     }
-    let own = format!("http://{}", api.at(6121));
+    let own = format!("http://{}", api.address_of(6121));
     let asked = http_client()
-        .request(reqwest::Method::OPTIONS, format!("http://{}/broadcast", api.at(PORT)))
+        .request(reqwest::Method::OPTIONS, format!("http://{}/broadcast", api.address_of(PORT)))
         .header("origin", &own)
         .header("access-control-request-method", "POST");
     let answer = asked.send().await.unwrap();

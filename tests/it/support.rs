@@ -16,6 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use pas::actors::jobs::Jobs;
+use pas::actors::resource_manager::ResourceHandle;
 use pas::config::{Config, Flags, Sources};
 use pas::daemon::{Daemon, Ended, ports};
 use pas::supervision::ActorSystem;
@@ -137,8 +138,9 @@ impl Place {
         let stop = CancellationToken::new();
         let daemon = Daemon::start(self.config(), stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
+        let resources = daemon.resources().clone();
         let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });
-        Swarm { api: self.api(), system, jobs, stop, run }
+        Swarm { api: self.api(), system, jobs, resources, stop, run }
     }
 
     /// Starts a daemon in a process of its own and waits until it answers.
@@ -196,6 +198,7 @@ pub(crate) struct Swarm {
     pub(crate) api: Api,
     pub(crate) system: ActorSystem,
     pub(crate) jobs: Arc<Jobs>,
+    pub(crate) resources: ResourceHandle,
     stop: CancellationToken,
     run: JoinHandle<Ended>,
 }
@@ -253,6 +256,11 @@ pub(crate) struct Api {
 }
 
 impl Api {
+    /// The same client, of another port of the daemon.
+    pub(crate) fn at(&self, base: String) -> Self {
+        Self { base, ..self.clone() }
+    }
+
     pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<(StatusCode, Value)> {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await?;
         let status = answer.status();
@@ -260,7 +268,7 @@ impl Api {
     }
 
     /// The address of another of the daemon's ports.
-    pub(crate) fn at(&self, port: u16) -> String {
+    pub(crate) fn address_of(&self, port: u16) -> String {
         format!("127.0.0.1:{}", port + self.offset)
     }
 

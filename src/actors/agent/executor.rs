@@ -1,4 +1,5 @@
-//! What an executor does with a job: run its skill on a blocking thread, watch it, commit the result.
+//! What an executor does with a job: reserve what it needs, run its skill on a blocking thread, watch it,
+//! commit the result.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -6,12 +7,14 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::admission::{self, Admission, Door};
 use super::{Agent, AgentMessage};
 use crate::actors::jobs::board::Attempt;
 use crate::actors::jobs::{JobError, Jobs};
 use crate::domain::agent::Behaviour;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, Transition};
+use crate::domain::resources::Ask;
 use crate::domain::time::Timestamp;
 use crate::skills::{self, Control, SkillError, StepContext, StepOutcome};
 use crate::supervision::Context;
@@ -26,17 +29,26 @@ pub(super) struct RunningStep {
     job: JobId,
     pub(super) fence: u64,
     pub(super) control: Arc<Control>,
+    door: Door,
     jobs: Arc<Jobs>,
-    /// Working time so far, holds left out.
+    /// Working time so far; holds and the wait for resources are left out.
     worked: Duration,
     told_slow: bool,
     timed_out: bool,
     _beating: DropGuard,
 }
 
+impl RunningStep {
+    /// Asks the attempt to end, be it at work or still waiting for resources.
+    pub(super) fn stop(&self) {
+        self.control.stop();
+        self.door.close();
+    }
+}
+
 impl Drop for RunningStep {
     fn drop(&mut self) {
-        self.control.stop();
+        self.stop();
         self.jobs.board.end(&self.job, self.fence);
     }
 }
@@ -60,15 +72,16 @@ impl Agent {
         }
         let Some(job) = self.most_urgent()? else { return Ok(()) };
         let Some(job) = self.claim(&job).await? else { return Ok(()) };
-        let skill = match self.skill_for(&job) {
-            Ok(skill) => skill,
+        let ready = self.skill_for(&job).and_then(|skill| Ok((skill, admission::ask_of(&job, &self.me)?)));
+        let (skill, ask) = match ready {
+            Ok(ready) => ready,
             Err(lack) => {
                 let director = self.jobs.director_of(&self.me.name);
                 let fail = Transition::FailPermanent { fence: job.fence, error: lack, director };
                 return self.commit(&job.id, fail).await.map(|_| ());
             }
         };
-        self.begin(&job, skill, context);
+        self.begin(job, skill, ask, context);
         Ok(())
     }
 
@@ -80,7 +93,7 @@ impl Agent {
         }
     }
 
-    fn begin(&mut self, job: &Job, skill: skills::Skill, context: &Context<AgentMessage>) {
+    fn begin(&mut self, job: Job, skill: skills::Skill, ask: Ask, context: &Context<AgentMessage>) {
         let control = Arc::new(Control::default());
         let began = tokio::time::Instant::now();
         let attempt = Attempt { fence: job.fence, control: Arc::clone(&control), began };
@@ -91,10 +104,12 @@ impl Agent {
             self.jobs.settings.threads,
             Arc::clone(&control),
         );
+        let door = Door::default();
         let running = RunningStep {
             job: job.id.clone(),
             fence: job.fence,
-            control,
+            control: Arc::clone(&control),
+            door: door.clone(),
             jobs: Arc::clone(&self.jobs),
             worked: Duration::ZERO,
             told_slow: false,
@@ -102,17 +117,26 @@ impl Agent {
             _beating: beat(job.id.clone(), context),
         };
         self.running.insert(job.id.clone(), running);
-        let (job, fence, address) = (job.id.clone(), job.fence, context.address().clone());
+        let (id, fence, address) = (job.id.clone(), job.fence, context.address().clone());
+        let (resources, jobs) = (self.resources.clone(), Arc::clone(&self.jobs));
+        let admission = Admission { resources, jobs, job, ask, control, door };
         context.spawn(async move {
-            let work = move || {
-                let _alone = desk.lock();
-                step.checkpoint()?;
-                skill(&step)
+            let outcome = match admission.pass().await {
+                Ok(lease) => {
+                    let work = move || {
+                        // Given back by the thread itself: one whose agent was killed works a little longer.
+                        let _held = lease;
+                        let _alone = desk.lock();
+                        step.checkpoint()?;
+                        skill(&step)
+                    };
+                    let worked = tokio::task::spawn_blocking(work).await;
+                    worked.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))))
+                }
+                Err(refusal) => Err(refusal),
             };
-            let outcome = tokio::task::spawn_blocking(work).await;
-            let outcome = outcome.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))));
             // An agent that has ended for good needs no news; the row says what is left to do.
-            let _ = address.send(AgentMessage::StepEnded { job, fence, outcome }).await;
+            let _ = address.send(AgentMessage::StepEnded { job: id, fence, outcome }).await;
         });
     }
 
@@ -194,7 +218,7 @@ impl Agent {
     pub(super) async fn look_at_step(&mut self, job: &JobId) -> Result<(), JobError> {
         let (soft, hard) = (self.jobs.settings.soft_timeout, self.jobs.settings.hard_timeout);
         let Some(step) = self.running.get_mut(job) else { return Ok(()) };
-        if !step.control.is_held() {
+        if !step.control.is_held() && step.door.is_passed() {
             step.worked += BEAT;
         }
         let fence = step.fence;
@@ -204,7 +228,7 @@ impl Agent {
         }
         if step.worked >= hard && !std::mem::replace(&mut step.timed_out, true) {
             told.push(Transition::HardTimeout { fence });
-            step.control.stop();
+            step.stop();
         }
         for what in told {
             self.commit(job, what).await?;
@@ -227,6 +251,9 @@ fn beat(job: JobId, context: &Context<AgentMessage>) -> DropGuard {
 }
 
 fn stopped_how(step: &RunningStep) -> String {
+    if !step.door.is_passed() {
+        return "stopped while it waited for resources; nothing had begun".to_owned();
+    }
     let progress = step.control.progress();
     format!("stopped at a checkpoint after {} of {} ({})", progress.done, progress.total, progress.note)
 }

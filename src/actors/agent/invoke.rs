@@ -75,7 +75,7 @@ impl Agent {
         let node = self.system.tree().by_name(self.me.name.as_str());
         let state = node.as_ref().map(|node| node.state());
         let vitals = node.and_then(|node| node.vitals());
-        json!({
+        let mut status = json!({
             "agent": self.me.name,
             "display_name": self.me.display_name,
             "role": self.me.role,
@@ -88,7 +88,11 @@ impl Agent {
             "jobs_held": self.held.keys().collect::<Vec<_>>(),
             "steps_running": self.running.keys().collect::<Vec<_>>(),
             "capabilities": self.me.capabilities,
-        })
+        });
+        if self.me.name.as_str() == "resource-manager" {
+            status["resources"] = self.machine();
+        }
+        status
     }
 
     fn run_as_job(

@@ -4,6 +4,7 @@
 //! Invariants: a hint only makes it look at the row; what it commits carries the fence of its claim, so
 //! an incarnation that was overtaken changes nothing.
 
+mod admission;
 mod coordinator;
 mod executor;
 mod invoke;
@@ -16,6 +17,7 @@ use std::time::Duration;
 use serde_json::{Map, Value};
 
 use super::jobs::{JobError, Jobs};
+use super::resource_manager::ResourceHandle;
 use crate::domain::agent::{AgentDefinition, Behaviour};
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, Refusal, Transition};
@@ -72,6 +74,7 @@ impl Message for AgentMessage {
 pub struct Agent {
     me: Arc<AgentDefinition>,
     jobs: Arc<Jobs>,
+    resources: ResourceHandle,
     system: ActorSystem,
     /// Coordinators: jobs held, with their fences.
     held: HashMap<JobId, u64>,
@@ -87,6 +90,7 @@ impl Agent {
     pub fn wake(
         me: Arc<AgentDefinition>,
         jobs: Arc<Jobs>,
+        resources: ResourceHandle,
         system: ActorSystem,
         context: &Context<AgentMessage>,
     ) -> Result<Self, JobError> {
@@ -96,7 +100,7 @@ impl Agent {
                 let _ = context.address().cast(AgentMessage::Attend { job: job.id });
             }
         }
-        Ok(Self { me, jobs, system, held: HashMap::new(), running: HashMap::new() })
+        Ok(Self { me, jobs, resources, system, held: HashMap::new(), running: HashMap::new() })
     }
 
     fn is_coordinator(&self) -> bool {
@@ -164,7 +168,7 @@ impl Agent {
     async fn stop(&mut self, job: &Job) -> Result<(), JobError> {
         self.held.remove(&job.id);
         if let Some(step) = self.running.get(&job.id).filter(|step| step.fence == job.fence) {
-            step.control.stop();
+            step.stop();
             return Ok(());
         }
         let below = self.jobs.book.children(&job.id)?;

@@ -9,6 +9,7 @@ use super::{Agent, AgentMessage};
 use crate::actors::crashes;
 use crate::actors::jobs::tables::LEDGER;
 use crate::domain::ids::RunId;
+use crate::domain::resources::ReservationStatus;
 use crate::skills::ingest::formats;
 use crate::skills::ingest::index;
 use crate::store::backup::backup;
@@ -30,6 +31,8 @@ impl Agent {
     ) {
         match (self.me.name.as_str(), action) {
             (_, "") => reply.send(Ok(self.status())),
+            ("resource-manager", "quotas") => reply.send(Ok(self.machine())),
+            ("resource-manager", "reservations") => self.reservations(reply, context),
             ("experiment-ledger", "runs") => reply.send(self.ledger().map_err(|error| error.to_string())),
             ("error-tracking-recovery", "crashes") => {
                 let crashes = crashes::list(self.jobs.book.store(), MAX_ANSWER_ROWS);
@@ -45,6 +48,28 @@ impl Agent {
                 actions_of(name).join(", ")
             ))),
         }
+    }
+
+    /// How the machine is shared out now.
+    pub(super) fn machine(&self) -> Value {
+        let (active, waiting) = self.resources.counts();
+        json!({ "quotas": self.resources.quotas(), "active_reservations": active, "waiting": waiting })
+    }
+
+    fn reservations(&self, reply: Answer, context: &Context<AgentMessage>) {
+        let resources = self.resources.clone();
+        context.spawn(async move {
+            let active = move || resources.reservations(Some(ReservationStatus::Active));
+            let rows = tokio::task::spawn_blocking(active).await;
+            reply.send(match rows {
+                Ok(Ok(mut rows)) => {
+                    rows.truncate(MAX_ANSWER_ROWS);
+                    Ok(json!({ "reservations": rows }))
+                }
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(error) => Err(error.to_string()),
+            });
+        });
     }
 
     fn ledger(&self) -> Result<Value, StoreError> {
@@ -117,6 +142,7 @@ impl Agent {
 fn actions_of(agent: &str) -> Vec<&'static str> {
     let mut actions = vec!["`status`"];
     actions.extend(match agent {
+        "resource-manager" => return vec!["`status`", "`quotas`", "`reservations`"],
         "experiment-ledger" => Some("`runs`"),
         "error-tracking-recovery" => Some("`crashes`"),
         "performance-monitor" => Some("`messages`"),

@@ -257,6 +257,30 @@ impl JobBook {
             .await
     }
 
+    /// Tells something about a held job that changes nothing. Soft: it may be lost with the last second.
+    ///
+    /// # Errors
+    /// [`JobError::Refused`] when the job is no longer held under this fence, or the store's.
+    pub async fn note(&self, id: &JobId, fence: u64, detail: Value) -> Result<(), JobError> {
+        let id = id.clone();
+        self.store
+            .write_soft(move |view| {
+                let mut draft = Draft::new(view);
+                let job = draft.job(&id)?;
+                if job.fence != fence {
+                    let (job, newest) = (id.to_string(), job.fence);
+                    return Err(Refusal::Fenced { job, held: fence, newest }.into());
+                }
+                if job.state.is_terminal() {
+                    let (job, state) = (id.to_string(), job.state);
+                    return Err(Refusal::State { job, state, wish: "told of" }.into());
+                }
+                draft.tell(&job, EventKind::Progress, detail)?;
+                Ok((draft.finish(), ()))
+            })
+            .await
+    }
+
     /// Hands steps of a held job over to children; those that exist already are left as they are.
     /// Returns the children, in the order given.
     ///

@@ -6,6 +6,7 @@
 
 mod machine;
 mod ports;
+mod resources;
 mod state;
 
 use console::style;
@@ -68,6 +69,7 @@ pub(super) async fn examine(screen: Screen, config: Result<Config, ConfigError>)
     let is_up = client.is_up().await;
     checks.extend(ports::check(&config, &client).await);
     checks.push(state::store(&config, is_up));
+    checks.push(resources::check(&config, &client, is_up).await);
     checks.push(machine::disk(&config.daemon.data_dir));
     checks.push(state::agents(&config));
     checks.push(machine::keys(|name| std::env::var(name).ok()));

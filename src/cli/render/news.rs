@@ -99,6 +99,7 @@ pub fn of_job(event: &JobEvent) -> Option<String> {
         "resumed" => "goes on",
         "cancel_requested" => "is being cancelled",
         "cancelled" => "cancelled",
+        "progress" if event.detail["resources"]["status"] == "waiting" => "waits for resources",
         _ => return None,
     };
     let step = job.split_once('.').map_or(&*job, |(_, step)| step);

@@ -42,6 +42,8 @@ pub enum EventKind {
     Quarantined,
     /// It is done.
     Completed,
+    /// Something on its way, such as a wait for resources. Last, as rows are stored by position.
+    Progress,
 }
 
 /// One event.

@@ -139,6 +139,7 @@ fn word(kind: EventKind) -> &'static str {
     match kind {
         EventKind::Accepted => "accepted",
         EventKind::Started => "started",
+        EventKind::Progress => "progress",
         EventKind::AwaitingApproval => "awaiting_approval",
         EventKind::Approved => "approved",
         EventKind::Rejected => "rejected",

@@ -8,6 +8,7 @@ mod agent_router;
 mod heartbeat_monitor;
 mod provider_router;
 mod registry;
+mod resource_manager;
 mod tlc;
 
 use std::collections::HashMap;

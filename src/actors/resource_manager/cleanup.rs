@@ -1,0 +1,162 @@
+//! The clean-up plan of a killed job: what was ended, what went back, what somebody should still look at.
+//!
+//! Invariant: the file's name is made of the job's id so that no id leads out of the folder, and two ids
+//! never share a file. A second kill of a job writes the plan anew.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::ResourceError;
+use super::process_groups::EndedGroup;
+use crate::actors::jobs::Cancelled;
+use crate::domain::ids::{JobId, MAX_ID_LEN};
+use crate::domain::resources::{Amounts, Reservation};
+use crate::domain::time::Timestamp;
+
+/// The folder of the plans, below the working directory.
+const FOLDER: &str = "artifacts/resources/cleanup";
+/// The end of the names of files that were being written.
+const PARTIAL: &str = ".part";
+/// Most files looked at for left-overs; a run leaves some dozens.
+const MAX_LOOKED_AT: usize = 10_000;
+
+/// The plan, as written.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Plan {
+    job_id: String,
+    reason: String,
+    ts: Timestamp,
+    /// Process groups and jobs.
+    killed: Value,
+    /// Reservations, and their sum.
+    returned: Value,
+    /// What is left to clean, a line each with what to do.
+    left: Vec<Left>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+struct Left {
+    what: String,
+    todo: &'static str,
+}
+
+impl Plan {
+    pub(super) fn new(
+        job_id: &str,
+        reason: &str,
+        reservations: &[Arc<Reservation>],
+        processes: &[EndedGroup],
+        jobs: &[Cancelled],
+    ) -> Self {
+        let amounts = reservations.iter().fold(Amounts::NONE, |sum, held| sum.plus(&held.amounts));
+        let ports: BTreeSet<u16> = reservations.iter().flat_map(|held| held.ports.clone()).collect();
+        let ids: Vec<&str> = reservations.iter().map(|held| held.reservation_id.as_str()).collect();
+        let surviving = processes.iter().filter(|group| !group.ended).map(|group| Left {
+            what: format!("process group {} of `{}`", group.process_group, group.job_id),
+            todo: "it outlived SIGKILL: look at it with `ps`; a process in uninterruptible sleep ends with its I/O",
+        });
+        let stopping = jobs.iter().filter(|part| part.stopped_at.is_none()).map(|part| Left {
+            what: format!("`{}`, at work as `{}`", part.job_id, part.agent),
+            todo: "it ends at its next checkpoint; the scheduler kills its agent if that takes too long",
+        });
+        Self {
+            job_id: job_id.to_owned(),
+            reason: reason.to_owned(),
+            ts: Timestamp::now(),
+            left: surviving.chain(stopping).collect(),
+            killed: json!({ "processes": processes, "jobs": jobs }),
+            returned: json!({ "reservations": ids, "amounts": amounts, "ports": ports }),
+        }
+    }
+
+    /// Adds the files that the job was writing when it ended.
+    fn add_partial_files(&mut self, workdir: &Path) {
+        let Ok(run) = JobId::new(self.job_id.as_str()).map(|id| id.run()) else { return };
+        let folder = workdir.join("artifacts").join("runs").join(run.as_str());
+        let files = walkdir::WalkDir::new(folder).into_iter().take(MAX_LOOKED_AT).filter_map(Result::ok);
+        let partial = files.filter(|file| {
+            file.file_type().is_file() && file.file_name().to_string_lossy().ends_with(PARTIAL)
+        });
+        self.left.extend(partial.map(|file| Left {
+            what: file.path().strip_prefix(workdir).unwrap_or(file.path()).display().to_string(),
+            todo: "delete it: it was being written and nobody reads it",
+        }));
+    }
+}
+
+/// Writes a plan and gives its path, relative to the working directory.
+pub(super) async fn write(workdir: PathBuf, mut plan: Plan) -> Result<String, ResourceError> {
+    let path = format!("{FOLDER}/{}", file_name(&plan.job_id));
+    let target = workdir.join(&path);
+    let written = tokio::task::spawn_blocking(move || {
+        plan.add_partial_files(&workdir);
+        write_whole(&target, &serde_json::to_vec_pretty(&plan)?)
+    });
+    match written.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
+        Ok(()) => Ok(path),
+        Err(error) => Err(ResourceError::Plan { path, reason: error.to_string() }),
+    }
+}
+
+/// The job's id where it is a safe name; else what is safe of it, and a hash of all of it.
+fn file_name(job_id: &str) -> String {
+    if JobId::new(job_id).is_ok() {
+        return format!("{job_id}.json");
+    }
+    let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
+    let readable: String = job_id.chars().take(MAX_ID_LEN / 2).map(safe).collect();
+    let hash = blake3::hash(job_id.as_bytes()).to_hex();
+    // Upper case cannot stand in a safe id, so no id has this name as its own.
+    format!("{readable}-X{}.json", &hash.as_str()[..16])
+}
+
+fn write_whole(target: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = target.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut file = tempfile::NamedTempFile::new_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().sync_all()?;
+    file.persist(target)?;
+    fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_id_leads_out_of_the_folder_or_to_another_s_file() {
+        assert_eq!(file_name("run-1.data"), "run-1.data.json");
+        let wild = ["../../etc/passwd", "Job 1", "Job_1", "job/1", "", "ä"];
+        let names: BTreeSet<String> = wild.iter().map(|id| file_name(id)).collect();
+        assert_eq!(names.len(), wild.len());
+        assert!(names.iter().all(|name| !name.contains(['/', '\\']) && !name.starts_with('.')), "{names:?}");
+    }
+
+    #[tokio::test]
+    async fn a_plan_names_what_is_left_and_is_written_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        let run = dir.path().join("artifacts/runs/run-1/clean");
+        fs::create_dir_all(&run).unwrap();
+        fs::write(run.join(".documents.jsonl.01.part"), "half").unwrap();
+        fs::write(run.join("documents.jsonl"), "whole").unwrap();
+        let group =
+            EndedGroup { job_id: "run-1.a".into(), process_group: 7, signal: "SIGKILL", ended: false };
+        let plan = Plan::new("run-1", "a test", &[], &[group], &[]);
+        let path = write(dir.path().to_owned(), plan).await.unwrap();
+        let read: Value = serde_json::from_slice(&fs::read(dir.path().join(&path)).unwrap()).unwrap();
+        assert_eq!((&read["job_id"], &read["reason"]), (&json!("run-1"), &json!("a test")));
+        let left: Vec<_> =
+            read["left"].as_array().unwrap().iter().map(|l| l["what"].as_str().unwrap()).collect();
+        assert_eq!(
+            left,
+            ["process group 7 of `run-1.a`", "artifacts/runs/run-1/clean/.documents.jsonl.01.part"]
+        );
+    }
+}
