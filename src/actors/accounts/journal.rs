@@ -53,7 +53,7 @@ pub(super) fn read(folder: &Path) -> io::Result<Left> {
             Ok(Entry::Released(id)) => drop(left.held.remove(&id)),
             Err(_) if number == lines.len() => {}
             Err(error) => {
-                tracing::error!(file = FILE, line = number, %error, "a line of the journal is damaged")
+                tracing::error!(file = FILE, line = number, %error, "a line of the journal is damaged");
             }
         }
     }

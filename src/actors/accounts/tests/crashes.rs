@@ -110,8 +110,8 @@ async fn a_damaged_file_is_set_aside_and_written_anew() {
     std::fs::write(file(dir.path(), "a"), &damaged).unwrap();
     let living = Living::start(dir.path(), Fsync::After).await;
     assert_eq!(lines(dir.path(), "a"), [(1, 1), (2, 2), (3, 3)]);
-    let names = std::fs::read_dir(dir.path().join(FOLDER)).unwrap().map(|entry| entry.unwrap());
-    let aside = names.filter(|entry| entry.file_name().to_string_lossy().contains("damaged")).next().unwrap();
+    let mut names = std::fs::read_dir(dir.path().join(FOLDER)).unwrap().map(|entry| entry.unwrap());
+    let aside = names.find(|entry| entry.file_name().to_string_lossy().contains("damaged")).unwrap();
     assert_eq!(std::fs::read_to_string(aside.path()).unwrap(), damaged, "it was left as it was");
     settle_all(&living.accounts, "a", &[4]).await;
     assert_eq!(lines(dir.path(), "a").len(), 4);
