@@ -22,8 +22,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Events, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider,
-    ProviderRouter, Providers, Quota, Registry, Resources, Secret, Store, Supervision, Trace,
+    Agents, Daemon, Events, Fsync, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Prices,
+    Provider, ProviderRouter, Providers, Quota, Receipts, Registry, Resources, Secret, Store, Supervision,
+    Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -56,6 +57,10 @@ pub struct Config {
     pub events: Events,
     /// Logging.
     pub log: Log,
+    /// What models cost.
+    pub prices: Prices,
+    /// The receipts of model calls.
+    pub receipts: Receipts,
     /// The vendors of models.
     pub providers: Providers,
     /// The service registry.

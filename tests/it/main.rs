@@ -1,6 +1,7 @@
 //! The one integration binary: each module holds PAS to a promise from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
+mod accounts_kill;
 mod cancel_pause;
 mod chaos;
 mod contracts;
