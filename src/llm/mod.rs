@@ -8,5 +8,6 @@
 
 pub mod chat;
 pub mod failure;
+pub mod surface;
 
 pub use failure::{Failure, FailureKind};
