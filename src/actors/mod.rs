@@ -3,6 +3,7 @@
 //! An actor's file reads `Message`, `Handle`, `State`, `impl Actor`. From outside only a handle's verbs
 //! are seen. What decides is pure and lives in `domain`; what is durable goes through `store`.
 
+pub mod accounts;
 pub mod address_book;
 pub mod agent;
 pub mod agent_router;
@@ -15,5 +16,6 @@ pub mod invoker;
 pub mod jobs;
 pub mod mail_folders;
 pub mod otlp;
+pub mod provider_router;
 pub mod registry;
 mod registry_board;

@@ -21,8 +21,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, Registry, Secret, Store, Supervision,
-    Trace,
+    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, ProviderRouter, Registry, Secret,
+    Store, Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -55,6 +55,8 @@ pub struct Config {
     pub log: Log,
     /// The service registry.
     pub registry: Registry,
+    /// Whom to ask for a model.
+    pub provider_router: ProviderRouter,
     #[serde(skip)]
     effective: Vec<Effective>,
 }

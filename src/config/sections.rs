@@ -213,6 +213,14 @@ pub struct Registry {
     pub sweep: Duration,
 }
 
+/// `[provider_router]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderRouter {
+    /// Hosts beyond this machine at which a provider may answer without TLS.
+    pub plain_http_hosts: Vec<String>,
+}
+
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

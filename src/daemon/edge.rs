@@ -27,7 +27,7 @@ use crate::http::page::{self, Health};
 use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
-use crate::http::{Contract, Listener, Server, agent_router, heartbeat_monitor, registry};
+use crate::http::{Contract, Listener, Server, agent_router, heartbeat_monitor, provider_router, registry};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
@@ -135,6 +135,10 @@ impl Served {
                 let told = Map::from_iter([("workdir".to_owned(), workdir)]);
                 let health: Health = Arc::new(move || Box::pin(std::future::ready(Ok(told.clone()))));
                 (orchestrator::routes(self.orchestrator.clone()), health)
+            }
+            Service::ProviderRouter => {
+                let router = &self.handles.providers;
+                (provider_router::routes(router.clone()), provider_router::health(router.clone()))
             }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;

@@ -5,6 +5,8 @@
 pub enum Service {
     /// Jobs, approvals, traces and the tree.
     Orchestrator,
+    /// Whom to ask for a model.
+    ProviderRouter,
     /// Who has missed a beat.
     HeartbeatMonitor,
     /// Calls of agents.
@@ -19,6 +21,7 @@ impl Service {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Orchestrator => "orchestrator",
+            Self::ProviderRouter => "provider-router",
             Self::HeartbeatMonitor => "heartbeat-monitor",
             Self::AgentRouter => "agent-router",
             Self::Registry => "registry",
@@ -40,6 +43,7 @@ pub struct Port {
 pub const fn ports() -> &'static [Port] {
     &[
         Port { service: Service::Orchestrator, number: 6100 },
+        Port { service: Service::ProviderRouter, number: 6103 },
         Port { service: Service::HeartbeatMonitor, number: 6109 },
         Port { service: Service::AgentRouter, number: 6119 },
         Port { service: Service::Registry, number: 6121 },

@@ -8,9 +8,11 @@ use crate::actors::directory::Directory;
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
+use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
 use crate::actors::{address_book::AddressBook, file_queue_watcher};
 use crate::config::Config;
+use crate::domain::routing::EndpointRules;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -19,6 +21,7 @@ pub(super) struct Handles {
     pub(super) registry: RegistryHandle,
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
+    pub(super) providers: ProviderRouter,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
@@ -35,7 +38,7 @@ pub(super) fn make(
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
     let invoker: Arc<dyn Invoker> = Arc::<AddressBook>::clone(&jobs.agents);
     let (registry_spec, registry) =
-        registry::spec(system, "registry-service", options, store, directory.clone());
+        registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
         system,
         "heartbeat-monitor-service",
@@ -54,11 +57,15 @@ pub(super) fn make(
         invoker,
         workdir.clone(),
     );
+    let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
+    let (providers_spec, providers) =
+        provider_router::spec(system, "provider-router-service", options, store, rules);
     let placed = Placed::from([
+        ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
     ]);
-    (placed, Handles { registry, monitor, router })
+    (placed, Handles { registry, monitor, router, providers })
 }

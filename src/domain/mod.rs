@@ -5,14 +5,17 @@
 
 pub mod agent;
 pub mod artifact;
+pub mod budget;
 pub mod heartbeat;
 pub mod ids;
 pub mod invocation;
 pub mod job;
 pub mod json;
 pub mod money;
+pub mod receipt;
 pub mod registry;
 pub mod roster;
+pub mod routing;
 pub mod time;
 pub mod trace;
 pub mod usage;

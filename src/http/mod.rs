@@ -19,6 +19,7 @@ pub mod heartbeat_monitor;
 pub mod limits;
 pub mod orchestrator;
 pub mod page;
+pub mod provider_router;
 pub mod registry;
 pub mod scope;
 pub mod server;

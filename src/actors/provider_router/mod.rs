@@ -1,0 +1,264 @@
+//! The provider router: who offers which model, and whom to ask.
+//!
+//! Owns the table `providers` and is its only writer; an answer to a registration leaves after its
+//! commit. A deleted provider is kept and no longer offered. Measurements and circuits are soft state:
+//! they outlive a crash of this actor and end with the daemon. Reading, choosing, admitting and
+//! reporting send no message ([`board`]). Failure policy: a refused write is an error to its caller; a
+//! write whose outcome is not known ends the actor, and the next incarnation reads what is true.
+
+mod board;
+mod meter;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+pub use self::board::{Counts, Listing, Seen};
+pub use self::meter::{Admission, Observed, Probe};
+pub use crate::domain::routing::{Choice as Selection, Limits, NoneFits, Optimization, Requirements};
+
+use self::board::{Board, Entry};
+use self::meter::Meter;
+use crate::domain::routing::{EndpointRules, Provider, Registration, Unfit};
+use crate::domain::time::Timestamp;
+use crate::store::{Changes, Order, Span, Store, StoreError, Table};
+use crate::supervision::{
+    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
+    WorkerOptions,
+};
+
+/// Name → record.
+const PROVIDERS: Table<String, Provider> = Table::new("providers");
+
+/// Most providers, deleted ones included: a choice looks at each; a large catalogue has hundreds.
+pub const MAX_PROVIDERS: usize = 2_000;
+/// Most text in one registration; with [`MAX_PROVIDERS`] it bounds the memory at 64 MB.
+pub const MAX_TEXT_BYTES: usize = 32 * 1024;
+/// Longest wait for an answer: a commit takes milliseconds, so beyond this the disk is stuck.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// Why the provider router did not do what it was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum RouterError {
+    /// It may not answer there.
+    #[error("the endpoint {0}")]
+    Endpoint(#[from] Unfit),
+    /// No such provider.
+    #[error("no provider `{0}` is registered; GET /providers lists those that are")]
+    Unknown(String),
+    /// No place left.
+    #[error("{MAX_PROVIDERS} providers are registered, which is the most; register under a name in use")]
+    Full,
+    /// The store refused.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The actor did not answer.
+    #[error("the provider router {0}")]
+    Call(#[from] CallError),
+}
+
+type Answer<T> = Result<T, RouterError>;
+
+/// What became of a registration.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Action {
+    /// The name was new.
+    Registered,
+    /// The name was known, active or not.
+    Updated,
+}
+
+/// What the provider router is asked to change.
+#[derive(Debug)]
+pub enum Message {
+    /// Take in or update a provider.
+    Register(Box<Registration>, Reply<Answer<Action>>),
+    /// Offer a provider no longer.
+    Deactivate(String, Reply<Answer<()>>),
+}
+
+impl ActorMessage for Message {
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Register(..) => "register",
+            Self::Deactivate(..) => "deactivate",
+        }
+    }
+}
+
+/// The provider router's verbs. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct ProviderRouter {
+    address: Address<Message>,
+    board: Arc<Board>,
+    rules: Arc<EndpointRules>,
+}
+
+impl ProviderRouter {
+    /// Takes in a provider, or updates and reactivates the one of that name; durable when it returns.
+    ///
+    /// # Errors
+    /// [`RouterError::Endpoint`], [`RouterError::Full`], or that it could not be written.
+    pub async fn register(&self, registration: Registration) -> Answer<Action> {
+        self.rules.check(&registration.endpoint)?;
+        let registration = Box::new(registration);
+        self.address.call(DEADLINE, |reply| Message::Register(registration, reply)).await?
+    }
+
+    /// Offers a provider no longer; its record is kept. Durable when it returns.
+    ///
+    /// # Errors
+    /// [`RouterError::Unknown`].
+    pub async fn deactivate(&self, name: String) -> Answer<()> {
+        self.address.call(DEADLINE, |reply| Message::Deactivate(name, reply)).await?
+    }
+
+    /// Chooses who is to serve a call. Sends no message.
+    ///
+    /// # Errors
+    /// [`NoneFits`] says how many each requirement left out, and when to ask again.
+    pub fn select(
+        &self,
+        requirements: &Requirements,
+        optimization: Optimization,
+        limits: Limits,
+    ) -> Result<Selection, NoneFits> {
+        self.board.select(requirements, optimization, limits, Instant::now())
+    }
+
+    /// Takes in what a call has shown of a provider. Sends no message; a name that is not known is
+    /// passed over, its provider has gone.
+    pub fn report(&self, provider: &str, observed: &Observed) {
+        if let Some(entry) = self.board.entry(provider) {
+            entry.meter.report(observed, Instant::now());
+        }
+    }
+
+    /// Asks whether a call of a provider may be made now. Sends no message. Nothing is known against
+    /// a provider that is not registered, so that one may.
+    #[must_use = "a trial ends when its guard is dropped"]
+    pub fn admit(&self, provider: &str) -> Admission {
+        let entry = self.board.entry(provider);
+        entry.map_or(Admission::Closed, |entry| entry.meter.admit(Instant::now()))
+    }
+
+    /// One provider, active or not.
+    #[must_use]
+    pub fn provider(&self, name: &str) -> Option<Seen> {
+        self.board.entry(name).map(|entry| entry.seen(Instant::now()))
+    }
+
+    /// A provider that was chosen a moment ago, with what is known of it now.
+    #[must_use]
+    pub fn seen(&self, provider: &Arc<Provider>) -> Seen {
+        let entry = self.board.entry(&provider.name);
+        let meter = entry.map_or_else(Meter::new, |entry| entry.meter);
+        Entry { provider: Arc::clone(provider), meter }.seen(Instant::now())
+    }
+
+    /// The active providers that fit, by name.
+    #[must_use]
+    pub fn providers(&self, listing: &Listing) -> Vec<Seen> {
+        self.board.list(listing, Instant::now())
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.board.counts()
+    }
+}
+
+/// The actor's state: all of it is on the board and in the store.
+struct State {
+    store: Store,
+    board: Arc<Board>,
+}
+
+/// The provider router as a child of a supervisor, and its handle.
+#[must_use]
+pub fn spec(
+    system: &ActorSystem,
+    name: &str,
+    options: WorkerOptions,
+    store: Store,
+    rules: EndpointRules,
+) -> (ChildSpec, ProviderRouter) {
+    let board = Arc::new(Board::default());
+    let shared = Arc::clone(&board);
+    let (spec, address) = system.worker(name, options, move |_| {
+        let state = State { store: store.clone(), board: Arc::clone(&shared) };
+        async move {
+            state.load().await?;
+            Ok(state)
+        }
+    });
+    (spec, ProviderRouter { address, board, rules: Arc::new(rules) })
+}
+
+impl State {
+    /// Brings the board in line with the store.
+    async fn load(&self) -> Result<(), StoreError> {
+        // Through the writer, so that a write which a killed incarnation left in the queue is seen.
+        let rows: Vec<(String, Provider)> = self
+            .store
+            .write::<_, StoreError>(|view| {
+                let rows = view.range(&PROVIDERS, &Span::all(), Order::Ascending, usize::MAX)?;
+                Ok((Changes::none(), rows))
+            })
+            .await?;
+        self.board.put(rows.into_iter().map(|(_, provider)| provider));
+        Ok(())
+    }
+
+    async fn register(&self, registration: Registration) -> Answer<Action> {
+        let known = self.board.entry(&registration.name).map(|entry| Arc::clone(&entry.provider));
+        if known.is_none() && self.board.is_full(MAX_PROVIDERS) {
+            return Err(RouterError::Full);
+        }
+        self.save(registration.into_provider(known.as_deref(), Timestamp::now())).await?;
+        Ok(if known.is_some() { Action::Updated } else { Action::Registered })
+    }
+
+    async fn deactivate(&self, name: String) -> Answer<()> {
+        let Some(entry) = self.board.entry(&name) else { return Err(RouterError::Unknown(name)) };
+        if !entry.provider.active {
+            return Err(RouterError::Unknown(name));
+        }
+        let known = Provider::clone(&entry.provider);
+        self.save(Provider { active: false, updated_at: Timestamp::now(), ..known }).await
+    }
+
+    async fn save(&self, provider: Provider) -> Answer<()> {
+        let row = provider.clone();
+        self.store
+            .write(move |_| Ok::<_, RouterError>((Changes::none().put(&PROVIDERS, &row.name, &row), ())))
+            .await?;
+        self.board.put([provider]);
+        Ok(())
+    }
+}
+
+/// Passes an answer on, unless nobody knows what became of the write: then this incarnation ends.
+fn settled<T>(answer: Answer<T>) -> Result<Answer<T>, ActorError> {
+    match answer {
+        Err(RouterError::Store(error @ StoreError::Unknown { .. })) => Err(error.into()),
+        answer => Ok(answer),
+    }
+}
+
+impl Actor for State {
+    type Message = Message;
+
+    async fn handle(&mut self, message: Message, _: &Context<Message>) -> Result<(), ActorError> {
+        match message {
+            Message::Register(registration, reply) => {
+                reply.send(settled(self.register(*registration).await)?);
+            }
+            Message::Deactivate(name, reply) => reply.send(settled(self.deactivate(name).await)?),
+        }
+        Ok(())
+    }
+}

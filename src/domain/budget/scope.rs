@@ -1,0 +1,182 @@
+//! What money is counted by: a run, a job, an agent, a lane, the day.
+//!
+//! Invariants: a [`Label`] is printable text of bounded length; a [`RunName`] can also be a file name,
+//! on every system, because receipts lie in `artifacts/costs/<run>.jsonl`.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::domain::ids::{AgentName, JobId, MAX_ID_LEN, RunId};
+
+/// Longest label in bytes: that of an id.
+pub const MAX_LABEL_LEN: usize = MAX_ID_LEN;
+
+/// Why a text is no label or no run's name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no {what}: use {rule}, 1 to {MAX_LABEL_LEN} bytes")]
+pub struct InvalidLabel {
+    what: &'static str,
+    rule: &'static str,
+    text: String,
+}
+
+macro_rules! text_type {
+    ($(#[$doc:meta])* $name:ident, $what:literal, $rule:literal, $valid:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Parses and validates.
+            ///
+            /// # Errors
+            /// [`InvalidLabel`] when the text is empty, too long, or holds other characters.
+            pub fn new(text: &str) -> Result<Self, InvalidLabel> {
+                let valid: fn(&str) -> bool = $valid;
+                if (1..=MAX_LABEL_LEN).contains(&text.len()) && valid(text) {
+                    return Ok(Self(Arc::from(text)));
+                }
+                let text = text.chars().filter(|c| !c.is_control()).take(60).collect();
+                Err(InvalidLabel { what: $what, rule: $rule, text })
+            }
+
+            /// As text.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+
+            /// As shared text.
+            #[must_use]
+            pub fn shared(&self) -> &Arc<str> {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidLabel;
+            fn from_str(text: &str) -> Result<Self, InvalidLabel> {
+                Self::new(text)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                Self::new(&String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+text_type!(
+    /// A job, an agent or a lane, as the caller names it.
+    Label,
+    "name",
+    "printable characters",
+    |text| !text.chars().any(char::is_control)
+);
+text_type!(
+    /// A run as callers name it: also the name of its file of receipts.
+    RunName,
+    "run id",
+    "letters, digits, `-`, `_` and `.`, beginning with a letter, a digit or `_`",
+    |text| {
+        !text.starts_with(['.', '-'])
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+    }
+);
+
+impl Default for RunName {
+    /// What calls without a run are booked on.
+    fn default() -> Self {
+        Self(Arc::from("default"))
+    }
+}
+
+impl From<&RunId> for RunName {
+    fn from(run: &RunId) -> Self {
+        Self(Arc::from(run.as_str()))
+    }
+}
+
+impl From<&JobId> for Label {
+    fn from(job: &JobId) -> Self {
+        Self(Arc::from(job.as_str()))
+    }
+}
+
+impl From<&AgentName> for Label {
+    fn from(agent: &AgentName) -> Self {
+        Self(Arc::from(agent.as_str()))
+    }
+}
+
+/// What a budget is for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum Scope {
+    /// One run.
+    Run(RunName),
+    /// One job of a run.
+    Job(Label),
+    /// One agent, over all runs.
+    Agent(Label),
+    /// One lane, over all runs.
+    Lane(Label),
+    /// Everything, from midnight to midnight UTC.
+    Day,
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Run(run) => write!(f, "run:{run}"),
+            Self::Job(job) => write!(f, "job:{job}"),
+            Self::Agent(agent) => write!(f, "agent:{agent}"),
+            Self::Lane(lane) => write!(f, "lane:{lane}"),
+            Self::Day => f.write_str("day"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_always_a_file_name() {
+        for good in ["default", "Run-1", "a.b_c", "_x", "7"] {
+            assert!(RunName::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", ".hidden", "a/b", "a\\b", "a b", "-x", "é", "a\n", &"x".repeat(129)] {
+            assert!(RunName::new(bad).is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_label_is_printable_text() {
+        assert!(Label::new("Agent Smith é").is_ok());
+        assert!(Label::new("a\u{0}").is_err());
+        assert!(Label::new("").is_err());
+    }
+
+    #[test]
+    fn a_scope_is_shown_with_its_kind() {
+        assert_eq!(Scope::Run(RunName::default()).to_string(), "run:default");
+        assert_eq!(Scope::Day.to_string(), "day");
+    }
+}

@@ -1,0 +1,130 @@
+//! The line of a receipt in `artifacts/costs/<run_id>.jsonl`, which is also its form on the wire.
+//!
+//! Source of the shape: the gateway's contract (6120). What the contract has no field for stands in
+//! `metadata`; `cost_nano_usd` there is the exact amount, `cost_usd` is it to the micro-dollar.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+use super::{Outcome, Receipt, Status};
+use crate::domain::budget::{CallKey, HoldId, Label, RunName, Wanted};
+use crate::domain::money::NanoUsd;
+use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceId;
+use crate::domain::usage::Usage;
+
+/// A receipt as JSON.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    request_id: String,
+    run_id: RunName,
+    agent: Label,
+    timestamp: Timestamp,
+    provider: String,
+    model: String,
+    input_tokens: u64,
+    output_tokens: u64,
+    cost_usd: Number,
+    latency_ms: u64,
+    status: Status,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    error_message: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    fallback_from: Option<String>,
+    metadata: Metadata,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Metadata {
+    seq: u64,
+    attempt: u32,
+    cost_nano_usd: NanoUsd,
+    hold_id: HoldId,
+    hold_nano_usd: NanoUsd,
+    usage: Usage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    job_id: Option<Label>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lane: Option<Label>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    trace_id: Option<TraceId>,
+}
+
+impl From<&Receipt> for Line {
+    fn from(receipt: &Receipt) -> Self {
+        let Receipt { seq, hold, wanted, outcome } = receipt;
+        Self {
+            request_id: wanted.call.request_id.clone(),
+            run_id: wanted.run.clone(),
+            agent: wanted.agent.clone(),
+            timestamp: outcome.at,
+            provider: wanted.provider.clone(),
+            model: wanted.model.clone(),
+            input_tokens: outcome.usage.prompt(),
+            output_tokens: outcome.usage.output,
+            cost_usd: outcome.cost.wire(),
+            latency_ms: outcome.latency_ms,
+            status: outcome.status,
+            error_message: outcome.error_message.clone(),
+            fallback_from: outcome.fallback_from.clone(),
+            metadata: Metadata {
+                seq: *seq,
+                attempt: wanted.call.attempt,
+                cost_nano_usd: outcome.cost,
+                hold_id: *hold,
+                hold_nano_usd: wanted.worst,
+                usage: outcome.usage,
+                job_id: wanted.job.clone(),
+                lane: wanted.lane.clone(),
+                trace_id: outcome.trace_id,
+            },
+        }
+    }
+}
+
+impl From<Line> for Receipt {
+    fn from(line: Line) -> Self {
+        let Metadata { seq, attempt, cost_nano_usd, hold_id, hold_nano_usd, usage, job_id, lane, trace_id } =
+            line.metadata;
+        let wanted = Wanted {
+            call: CallKey { request_id: line.request_id, attempt },
+            run: line.run_id,
+            job: job_id,
+            agent: line.agent,
+            lane,
+            provider: line.provider,
+            model: line.model,
+            worst: hold_nano_usd,
+        };
+        let outcome = Outcome {
+            at: line.timestamp,
+            status: line.status,
+            usage,
+            cost: cost_nano_usd,
+            latency_ms: line.latency_ms,
+            error_message: line.error_message,
+            fallback_from: line.fallback_from,
+            trace_id,
+        };
+        Self { seq, hold: hold_id, wanted, outcome }
+    }
+}
+
+/// The line of a receipt, with its line feed.
+///
+/// # Errors
+/// What JSON cannot hold; a receipt has nothing of the kind.
+pub fn line_of(receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
+    let mut line = Vec::with_capacity(640);
+    serde_json::to_writer(&mut line, &Line::from(receipt))?;
+    line.push(b'\n');
+    Ok(line)
+}
+
+/// The receipt of a line, with or without its line feed.
+///
+/// # Errors
+/// The line is no receipt of ours.
+pub fn receipt_of(line: &[u8]) -> Result<Receipt, serde_json::Error> {
+    serde_json::from_slice::<Line>(line).map(Receipt::from)
+}

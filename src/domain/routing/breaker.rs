@@ -1,0 +1,205 @@
+//! A provider's circuit: closed while it serves, open while it rests, half-open while it is tried.
+//!
+//! ```text
+//! closed ── 5 failures in a row, or 10 of the last 20 ──▶ open ── rest is over, a call comes ──▶ half-open
+//!    ▲                                                     ▲                                        │ │
+//!    └──────────── 2 successes, one call at a time ────────┼────────────────────────────────────────┘ │
+//!                                                          └─── a failure; rests twice as long ───────┘
+//! ```
+//!
+//! A `Retry-After` holds the provider off in every state, without counting as a failure: it is at its
+//! limit, not broken. Invariants: while it rests nothing is admitted; half-open admits one call at a
+//! time; an outcome of a call that began before the present state moves nothing, so what was under way
+//! when a circuit opened neither closes it nor opens it again. Pure: time comes in.
+
+use std::time::Duration;
+
+use super::Moment;
+
+/// Failures in a row that open a circuit.
+pub const FAILURES_IN_A_ROW: u32 = 5;
+/// Of the last [`WINDOW`] outcomes so many failures open it too: half of the calls lost.
+pub const FAILURES_IN_WINDOW: u32 = 10;
+/// Outcomes looked back at.
+pub const WINDOW: u32 = 20;
+/// First rest: an overloaded service recovers in seconds, a person notices after more.
+pub const FIRST_REST: Duration = Duration::from_secs(5);
+/// Longest rest: a provider that is back is found within five minutes.
+pub const LONGEST_REST: Duration = Duration::from_secs(300);
+/// Successful trials that close it.
+pub const TRIALS: u32 = 2;
+/// Longest time a provider's `Retry-After` is believed.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(3600);
+/// When to ask again while somebody else's trial is under way.
+pub const TRIAL_PAUSE: Duration = Duration::from_secs(1);
+
+/// What a call has shown of its provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Evidence {
+    /// It answered; also when it refused a faulty request.
+    Works,
+    /// It failed.
+    Fails,
+    /// It is at its limit and asks to be left alone for so long.
+    Holds(Duration),
+    /// The call says nothing of it: it was cancelled.
+    Nothing,
+}
+
+/// Where a circuit stands, for people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Phase {
+    /// Serves.
+    Closed,
+    /// Rests.
+    Open,
+    /// Is tried.
+    HalfOpen,
+}
+
+/// Names one trial, so that it can be given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ProbeTicket(u64);
+
+/// Whether a call may be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Pass {
+    /// Yes.
+    Free,
+    /// Yes, as a trial; [`Breaker::give_back`] ends it.
+    Trial(ProbeTicket),
+    /// No, not before.
+    Wait(Moment),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Closed,
+    Open { until: Moment },
+    HalfOpen { trial: Option<ProbeTicket>, successes: u32 },
+}
+
+/// The circuit of one provider.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Breaker {
+    state: State,
+    /// When the state began.
+    since: Moment,
+    /// The last outcomes while closed, the newest in the lowest bit; 1 is a failure.
+    recent: u32,
+    /// Length of the next rest.
+    rest: Duration,
+    /// Asked to be left alone until then.
+    held: Moment,
+    trials: u64,
+}
+
+impl Default for Breaker {
+    fn default() -> Self {
+        Self {
+            state: State::Closed,
+            since: Moment::ZERO,
+            recent: 0,
+            rest: FIRST_REST,
+            held: Moment::ZERO,
+            trials: 0,
+        }
+    }
+}
+
+impl Breaker {
+    /// Asks for a call.
+    pub fn admit(&mut self, now: Moment) -> Pass {
+        if let Some(until) = self.rests_until(now) {
+            return Pass::Wait(until);
+        }
+        if matches!(self.state, State::Open { .. }) {
+            self.enter(State::HalfOpen { trial: None, successes: 0 }, now);
+        }
+        match &mut self.state {
+            State::HalfOpen { trial: Some(_), .. } => Pass::Wait(now + TRIAL_PAUSE),
+            State::HalfOpen { trial, .. } => {
+                self.trials += 1;
+                let ticket = ProbeTicket(self.trials);
+                *trial = Some(ticket);
+                Pass::Trial(ticket)
+            }
+            _ => Pass::Free,
+        }
+    }
+
+    /// Until when nothing is admitted; `None` when a call may be made, or tried.
+    #[must_use]
+    pub fn rests_until(&self, now: Moment) -> Option<Moment> {
+        let open = match self.state {
+            State::Open { until } => until,
+            _ => Moment::ZERO,
+        };
+        Some(open.max(self.held)).filter(|until| *until > now)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn phase(&self, now: Moment) -> Phase {
+        match self.state {
+            _ if self.rests_until(now).is_some() => Phase::Open,
+            State::Closed => Phase::Closed,
+            // Its rest is over, so the next call is a trial.
+            State::Open { .. } | State::HalfOpen { .. } => Phase::HalfOpen,
+        }
+    }
+
+    /// Takes in the outcome of a call that began at `began`.
+    pub fn record(&mut self, now: Moment, began: Moment, evidence: Evidence) {
+        if let Evidence::Holds(wait) = evidence {
+            self.held = self.held.max(now + wait.min(LONGEST_HOLD));
+        }
+        if began < self.since {
+            return;
+        }
+        match (&mut self.state, evidence) {
+            (_, Evidence::Nothing | Evidence::Holds(_)) | (State::Open { .. }, _) => {}
+            (State::Closed, Evidence::Works) => self.recent <<= 1,
+            (State::Closed, Evidence::Fails) => {
+                self.recent = self.recent << 1 | 1;
+                if self.has_failed_too_often() {
+                    self.open(now);
+                }
+            }
+            (State::HalfOpen { successes, .. }, Evidence::Works) => {
+                *successes += 1;
+                if *successes >= TRIALS {
+                    self.rest = FIRST_REST;
+                    self.recent = 0;
+                    self.enter(State::Closed, now);
+                }
+            }
+            (State::HalfOpen { .. }, Evidence::Fails) => self.open(now),
+        }
+    }
+
+    /// Ends a trial, whatever came of it: the next one may begin.
+    pub fn give_back(&mut self, ticket: ProbeTicket) {
+        if let State::HalfOpen { trial, .. } = &mut self.state
+            && *trial == Some(ticket)
+        {
+            *trial = None;
+        }
+    }
+
+    fn has_failed_too_often(&self) -> bool {
+        let window = self.recent & ((1 << WINDOW) - 1);
+        self.recent.trailing_ones() >= FAILURES_IN_A_ROW || window.count_ones() >= FAILURES_IN_WINDOW
+    }
+
+    fn open(&mut self, now: Moment) {
+        self.enter(State::Open { until: now + self.rest }, now);
+        self.rest = (self.rest * 2).min(LONGEST_REST);
+    }
+
+    fn enter(&mut self, state: State, now: Moment) {
+        self.state = state;
+        self.since = now;
+    }
+}

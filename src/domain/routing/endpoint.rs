@@ -1,0 +1,119 @@
+//! Where a provider may say it answers.
+//!
+//! The gateway calls what is registered, so an endpoint is a way to make the daemon send requests
+//! elsewhere. Rule: `https` to any host, because its certificate proves who answers; plain `http` to
+//! this machine (`localhost`, names below it, loopback addresses) and to hosts the configuration
+//! names. So no registration reaches the services of a private network that answer plain http, such
+//! as a cloud's metadata address. Neither user nor password stands in a URL: it is shown to everyone.
+
+use url::{Host, Url};
+
+/// Longest endpoint in characters: what browsers and proxies take at least.
+pub const MAX_ENDPOINT: usize = 2048;
+
+/// Which hosts may be asked without TLS, beyond this machine.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct EndpointRules {
+    /// Host names or addresses, without port, compared without case.
+    pub plain_http_hosts: Vec<String>,
+}
+
+/// Why an endpoint is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unfit {
+    /// No absolute URL.
+    #[error("must be an absolute http or https URL: {0}")]
+    NoUrl(String),
+    /// Another scheme.
+    #[error("must be an http or https URL, not {0}")]
+    Scheme(String),
+    /// A user or password in it.
+    #[error("must not hold a user or password; keys belong into the environment or the configuration")]
+    Credentials,
+    /// Plain http to another machine.
+    #[error(
+        "plain http is taken for this machine only; use https, or add `{0}` to \
+         `provider_router.plain_http_hosts` in the configuration"
+    )]
+    PlainHttp(String),
+}
+
+impl EndpointRules {
+    /// Judges an endpoint.
+    ///
+    /// # Errors
+    /// [`Unfit`].
+    pub fn check(&self, endpoint: &str) -> Result<(), Unfit> {
+        let url = Url::parse(endpoint).map_err(|error| Unfit::NoUrl(error.to_string()))?;
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(Unfit::Credentials);
+        }
+        match (url.scheme(), url.host()) {
+            ("https", Some(_)) => Ok(()),
+            ("http", Some(host)) if is_this_machine(&host) || self.lists(&host) => Ok(()),
+            ("http", Some(host)) => Err(Unfit::PlainHttp(host.to_string())),
+            ("http" | "https", None) => Err(Unfit::NoUrl("it names no host".to_owned())),
+            (scheme, _) => Err(Unfit::Scheme(scheme.to_owned())),
+        }
+    }
+
+    fn lists(&self, host: &Host<&str>) -> bool {
+        let host = host.to_string();
+        self.plain_http_hosts.iter().any(|listed| listed.eq_ignore_ascii_case(&host))
+    }
+}
+
+fn is_this_machine(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(address) => address.is_loopback(),
+        Host::Ipv6(address) => address.to_canonical().is_loopback(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_and_tls_are_taken_and_nothing_else() {
+        let rules = EndpointRules::default();
+        for good in [
+            "http://localhost:8100",
+            "http://LOCALHOST/v1",
+            "http://127.8.0.1:1",
+            "http://[::1]:11434",
+            "http://[::ffff:127.0.0.1]",
+            "http://models.localhost",
+            "https://api.example.com/v1",
+            "https://10.0.0.7",
+        ] {
+            assert_eq!(rules.check(good), Ok(()), "{good}");
+        }
+        for bad in [
+            "http://169.254.169.254/latest/meta-data",
+            "http://10.0.0.7:11434",
+            "http://localhost.example.com",
+            "http://2130706433.example",
+            "http://user:secret@localhost",
+            "https://:secret@api.example.com",
+            "ftp://localhost",
+            "file:///etc/passwd",
+            "localhost:8100",
+            "/v1",
+            "http://",
+            "",
+        ] {
+            assert!(rules.check(bad).is_err(), "{bad}");
+        }
+        // The decimal form of 127.0.0.1 is that address to every client.
+        assert_eq!(rules.check("http://2130706433"), Ok(()));
+    }
+
+    #[test]
+    fn a_listed_host_may_be_asked_without_tls() {
+        let rules = EndpointRules { plain_http_hosts: vec!["GPU-box.lan".into()] };
+        assert_eq!(rules.check("http://gpu-box.lan:11434"), Ok(()));
+        assert_eq!(rules.check("http://other.lan"), Err(Unfit::PlainHttp("other.lan".into())));
+    }
+}

@@ -1,0 +1,158 @@
+//! Prices of one token: exact decimals of US dollars, read from the digits of a JSON number.
+//!
+//! Invariant: what was registered as `0.0000025` or `2.5e-6` is that decimal; no binary float is in
+//! between, and it is written back with the same digits.
+
+use std::fmt;
+
+use rust_decimal::Decimal;
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// Input tokens that a cost estimate assumes (the contract).
+pub const ESTIMATED_INPUT: u32 = 1000;
+/// Output tokens that a cost estimate assumes (the contract).
+pub const ESTIMATED_OUTPUT: u32 = 500;
+/// Highest price of one token in dollars: far above any, and low enough that no sum can overflow.
+pub const MAX_USD: u32 = 1_000_000;
+/// Longest number that is read: a double's shortest form takes 24 characters.
+const MAX_TEXT: usize = 100;
+
+/// A non-negative price of one token in US dollars.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub struct TokenPrice(Decimal);
+
+/// Why a number is no price.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum PriceError {
+    /// Not a number at all.
+    #[error("must be a number of US dollars")]
+    NotANumber,
+    /// Below zero.
+    #[error("must be at least 0")]
+    Negative,
+    /// Above [`MAX_USD`].
+    #[error("must be at most {MAX_USD} US dollars")]
+    TooHigh,
+    /// Above zero, but not by as much as a decimal can hold.
+    #[error("must be 0 or at least 1e-28 US dollars")]
+    TooSmall,
+}
+
+impl TokenPrice {
+    /// Nothing.
+    pub const FREE: Self = Self(Decimal::ZERO);
+
+    /// Reads a JSON number. Digits beyond the 28th decimal place are rounded.
+    ///
+    /// # Errors
+    /// [`PriceError`].
+    pub fn parse(text: &str) -> Result<Self, PriceError> {
+        let text = text.trim();
+        let starts_well = text.starts_with(|c: char| c == '-' || c.is_ascii_digit());
+        if !starts_well || text.len() > MAX_TEXT {
+            return Err(PriceError::NotANumber);
+        }
+        let (digits, exponent) = match text.split_once(['e', 'E']) {
+            Some((digits, exponent)) => (digits, exponent.parse().map_err(|_| PriceError::NotANumber)?),
+            None => (text, 0_i32),
+        };
+        let digits: Decimal = digits.parse().map_err(|_| PriceError::NotANumber)?;
+        if digits.is_zero() {
+            return Ok(Self::FREE);
+        }
+        if digits.is_sign_negative() {
+            return Err(PriceError::Negative);
+        }
+        Self::new(shifted(digits, exponent)?)
+    }
+
+    /// From US dollars a token.
+    ///
+    /// # Errors
+    /// [`PriceError`].
+    pub fn new(usd: Decimal) -> Result<Self, PriceError> {
+        if usd.is_sign_negative() && !usd.is_zero() {
+            Err(PriceError::Negative)
+        } else if usd > Decimal::from(MAX_USD) {
+            Err(PriceError::TooHigh)
+        } else {
+            Ok(Self(usd.normalize()))
+        }
+    }
+
+    /// In US dollars.
+    #[must_use]
+    pub const fn usd(self) -> Decimal {
+        self.0
+    }
+
+    /// The price of so many tokens in US dollars, exactly.
+    #[must_use]
+    pub fn of(self, tokens: u32) -> Decimal {
+        // At most 10⁶ dollars times 2³² tokens, which a decimal holds; digits that do not fit are rounded.
+        self.0.saturating_mul(Decimal::from(tokens))
+    }
+}
+
+/// `digits` times ten to the `exponent`.
+fn shifted(digits: Decimal, exponent: i32) -> Result<Decimal, PriceError> {
+    let places = u32::try_from(exponent.unsigned_abs()).unwrap_or(u32::MAX);
+    let Some(power) = 10_i128.checked_pow(places.min(28)).map(|p| Decimal::from_i128_with_scale(p, 0)) else {
+        return Err(PriceError::TooHigh);
+    };
+    if exponent >= 0 {
+        return if places > 28 {
+            Err(PriceError::TooHigh)
+        } else {
+            digits.checked_mul(power).ok_or(PriceError::TooHigh)
+        };
+    }
+    let price = if places > 28 { Decimal::ZERO } else { digits.checked_div(power).unwrap_or_default() };
+    if price.is_zero() { Err(PriceError::TooSmall) } else { Ok(price) }
+}
+
+/// The cost estimate that offers are compared by: 1000 input and 500 output tokens, in US dollars.
+#[must_use]
+pub fn estimate(input: TokenPrice, output: TokenPrice) -> Decimal {
+    input.of(ESTIMATED_INPUT) + output.of(ESTIMATED_OUTPUT)
+}
+
+/// A decimal as a JSON number with exactly its digits.
+///
+/// # Errors
+/// The serializer's.
+pub fn as_number<S: Serializer>(value: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
+    use serde::ser::Error as _;
+    let text = value.normalize().to_string();
+    RawValue::from_string(text).map_err(S::Error::custom)?.serialize(serializer)
+}
+
+impl fmt::Display for TokenPrice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
+/// A JSON number on the wire, its text in the store.
+impl Serialize for TokenPrice {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if serializer.is_human_readable() {
+            as_number(&self.0, serializer)
+        } else {
+            serializer.collect_str(&self.0)
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for TokenPrice {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let parsed = if deserializer.is_human_readable() {
+            Self::parse(Box::<RawValue>::deserialize(deserializer)?.get())
+        } else {
+            Self::parse(&String::deserialize(deserializer)?)
+        };
+        parsed.map_err(D::Error::custom)
+    }
+}

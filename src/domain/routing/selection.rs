@@ -1,0 +1,273 @@
+//! The choice among offers: first leave out what does not fit, then rank what is left.
+//!
+//! Ranks, the smallest first; equal ones by the other figure, then by name, so that the choice is
+//! always the same:
+//!
+//! ```text
+//! cost      the estimate C for 1000 input and 500 output tokens
+//! latency   L = p95 / (1 − e), expected 95th percentile over the share of calls that succeed
+//! balanced  (C − C_best) / C_worst + (L − L_best) / L_worst
+//! ```
+//!
+//! In `balanced` each excess over the field's best is a share of its worst, so that neither unit
+//! outweighs the other; a provider that another beats in both is never chosen. One of unknown latency
+//! comes last by `latency`, and counts as the field's slowest in `balanced`.
+
+use std::cmp::Ordering;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+
+use super::measured::Expected;
+use super::model_name::ModelName;
+use super::provider::Provider;
+
+/// Alternatives told beside the choice (the contract).
+pub const MAX_ALTERNATIVES: usize = 2;
+
+/// What a call needs.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Requirements {
+    /// A model, `provider/model`, or `auto`.
+    pub model: String,
+    /// Tokens that must fit.
+    #[serde(default)]
+    pub context_window: Option<u64>,
+    /// What the provider must be able to do.
+    #[serde(default)]
+    pub features: Vec<String>,
+}
+
+/// By what offers are ranked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Optimization {
+    /// The cheapest.
+    #[default]
+    Cost,
+    /// The fastest.
+    Latency,
+    /// Both.
+    Balanced,
+}
+
+impl Optimization {
+    /// The word of the contract.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cost => "cost",
+            Self::Latency => "latency",
+            Self::Balanced => "balanced",
+        }
+    }
+}
+
+/// What a call may cost and take at most.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// US dollars, for the estimate.
+    pub max_cost_usd: Option<Decimal>,
+    /// For the expected 95th percentile; one that is not known is not over it.
+    pub max_latency: Option<Duration>,
+}
+
+/// An active provider with what is known of it now.
+#[derive(Debug, Clone)]
+pub struct Candidate {
+    /// The offer.
+    pub provider: Arc<Provider>,
+    /// What may be expected of a call.
+    pub expected: Expected,
+    /// For how long its circuit still rests.
+    pub rests: Option<Duration>,
+}
+
+/// Who is to serve, and who else could.
+#[derive(Debug, Clone)]
+pub struct Choice {
+    /// The best.
+    pub chosen: Arc<Provider>,
+    /// The next best, at most [`MAX_ALTERNATIVES`].
+    pub alternatives: Vec<Arc<Provider>>,
+    /// Why, in one sentence that quotes the deciding figures.
+    pub reason: String,
+    /// By what it was ranked in the end.
+    pub optimization: Optimization,
+}
+
+/// Nobody fits: how many offers each requirement left out, in the order in which they were asked.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NoneFits {
+    /// The wish for a model.
+    pub model: String,
+    /// Active providers.
+    pub considered: usize,
+    /// Of another model.
+    pub other_model: usize,
+    /// With too small a context window.
+    pub too_small: usize,
+    /// Without a feature.
+    pub lacking: usize,
+    /// Over the cost.
+    pub too_dear: usize,
+    /// Over the latency.
+    pub too_slow: usize,
+    /// Fit, but rest after failures or at their own wish.
+    pub resting: usize,
+    /// When the first of those may be asked again.
+    pub retry_after: Option<Duration>,
+}
+
+impl std::error::Error for NoneFits {}
+
+impl fmt::Display for NoneFits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.considered == 0 {
+            return f.write_str("no active provider is registered; register one with POST /register");
+        }
+        write!(f, "none of {} active provider(s) fits `{}`:", self.considered, self.model)?;
+        let counts = [
+            (self.other_model, "serve(s) another model"),
+            (self.too_small, "has too small a context window"),
+            (self.lacking, "lack(s) a feature"),
+            (self.too_dear, "cost(s) too much"),
+            (self.too_slow, "take(s) too long"),
+            (self.resting, "rest(s) after failures"),
+        ];
+        let told = counts.iter().filter(|(count, _)| *count > 0).map(|(n, what)| format!(" {n} {what}"));
+        f.write_str(&told.collect::<Vec<_>>().join(","))
+    }
+}
+
+/// Chooses.
+///
+/// # Errors
+/// [`NoneFits`].
+pub fn select(
+    candidates: impl IntoIterator<Item = Candidate>,
+    requirements: &Requirements,
+    optimization: Optimization,
+    limits: Limits,
+) -> Result<Choice, NoneFits> {
+    let name = ModelName::parse(&requirements.model);
+    let optimization = match name {
+        ModelName::Auto(Some(stated)) => stated,
+        _ => optimization,
+    };
+    let mut left_out = NoneFits { model: requirements.model.clone(), ..NoneFits::default() };
+    let mut field: Vec<Ranked> = candidates
+        .into_iter()
+        .filter_map(|candidate| left_out.sieve(candidate, name, requirements, limits))
+        .collect();
+    rank(&mut field, optimization);
+    let reason = field.first().map(|best| reason(best, field.len(), optimization));
+    let mut ranked = field.into_iter().map(|ranked| ranked.provider);
+    match (ranked.next(), reason) {
+        (Some(chosen), Some(reason)) => {
+            let alternatives = ranked.take(MAX_ALTERNATIVES).collect();
+            Ok(Choice { chosen, alternatives, reason, optimization })
+        }
+        _ => Err(left_out),
+    }
+}
+
+/// An offer that fits, with the figures it is ranked by.
+struct Ranked {
+    provider: Arc<Provider>,
+    cost: Decimal,
+    /// Microseconds.
+    latency: Option<u64>,
+    score: Decimal,
+}
+
+impl NoneFits {
+    /// Passes on an offer that fits, or counts why it does not.
+    fn sieve(
+        &mut self,
+        candidate: Candidate,
+        name: ModelName<'_>,
+        requirements: &Requirements,
+        limits: Limits,
+    ) -> Option<Ranked> {
+        let Candidate { provider, expected, rests } = candidate;
+        let cost = provider.estimate();
+        let over = |limit: Duration| expected.p95_ms.is_some_and(|p95| p95 > limit.as_secs_f64() * 1e3);
+        self.considered += 1;
+        let count = if !name.fits(&provider) {
+            &mut self.other_model
+        } else if requirements.context_window.is_some_and(|wanted| wanted > provider.context_window) {
+            &mut self.too_small
+        } else if requirements.features.iter().any(|feature| !provider.features.contains(feature)) {
+            &mut self.lacking
+        } else if limits.max_cost_usd.is_some_and(|limit| cost > limit) {
+            &mut self.too_dear
+        } else if limits.max_latency.is_some_and(over) {
+            &mut self.too_slow
+        } else if let Some(rests) = rests {
+            self.retry_after = Some(self.retry_after.map_or(rests, |known| known.min(rests)));
+            &mut self.resting
+        } else {
+            return Some(Ranked { provider, cost, latency: expected.effective_us(), score: Decimal::ZERO });
+        };
+        *count += 1;
+        None
+    }
+}
+
+fn rank(field: &mut [Ranked], optimization: Optimization) {
+    if optimization == Optimization::Balanced {
+        weigh(field);
+    }
+    let by_cost = |a: &Ranked, b: &Ranked| a.cost.cmp(&b.cost);
+    let by_latency =
+        |a: &Ranked, b: &Ranked| a.latency.unwrap_or(u64::MAX).cmp(&b.latency.unwrap_or(u64::MAX));
+    let by_name = |a: &Ranked, b: &Ranked| a.provider.name.cmp(&b.provider.name);
+    field.sort_by(|a, b| -> Ordering {
+        let first = match optimization {
+            Optimization::Cost => by_cost(a, b),
+            Optimization::Latency => by_latency(a, b),
+            Optimization::Balanced => a.score.cmp(&b.score),
+        };
+        first.then_with(|| by_cost(a, b)).then_with(|| by_latency(a, b)).then_with(|| by_name(a, b))
+    });
+}
+
+/// Gives everyone in the field its balanced score.
+fn weigh(field: &mut [Ranked]) {
+    let latencies = || field.iter().filter_map(|ranked| ranked.latency);
+    let (fastest, slowest) = (latencies().min().unwrap_or(0), latencies().max().unwrap_or(0));
+    let cheapest = field.iter().map(|ranked| ranked.cost).min().unwrap_or_default();
+    let dearest = field.iter().map(|ranked| ranked.cost).max().unwrap_or_default();
+    for ranked in field {
+        let latency = ranked.latency.unwrap_or(slowest);
+        ranked.score =
+            excess(ranked.cost, cheapest, dearest) + excess(latency.into(), fastest.into(), slowest.into());
+    }
+}
+
+/// How far a value is above the best, as a share of the worst: 0 to 1.
+fn excess(value: Decimal, best: Decimal, worst: Decimal) -> Decimal {
+    // A worst of nothing leaves no excess.
+    (value - best).checked_div(worst).unwrap_or_default()
+}
+
+fn reason(best: &Ranked, fit: usize, optimization: Optimization) -> String {
+    let cost = best.cost.normalize();
+    let latency = best.latency.map_or_else(
+        || "unknown latency".to_owned(),
+        |us| format!("{} ms expected at the 95th percentile", us / 1000),
+    );
+    let what = match optimization {
+        Optimization::Cost => "the cheapest",
+        Optimization::Latency => "the fastest",
+        Optimization::Balanced => "the best balance of cost and latency",
+    };
+    format!(
+        "`{}` is {what} of {fit} that fit: {cost} USD for 1000 input and 500 output tokens, {latency}",
+        best.provider.name
+    )
+}
