@@ -14,6 +14,7 @@ use opentelemetry_proto::tonic::trace::v1::status::StatusCode;
 use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Status};
 use prost::Message as _;
 
+use crate::llm::tls;
 use crate::supervision::trace::ring::Cursor;
 use crate::supervision::trace::{Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
@@ -57,8 +58,8 @@ impl OtlpExporter {
         endpoint: &str,
         interval: Duration,
         context: &Context<OtlpMessage>,
-    ) -> Result<Self, reqwest::Error> {
-        let client = reqwest::Client::builder().timeout(EXPORT_DEADLINE).build()?;
+    ) -> Result<Self, ActorError> {
+        let client = tls::plain_client_builder()?.timeout(EXPORT_DEADLINE).build()?;
         let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         schedule(interval, context);
         Ok(Self { system, client, url, interval, cursor: Cursor::default() })

@@ -106,7 +106,8 @@ impl Client {
     /// # Errors
     /// [`ClientError::Address`] when the HTTP client cannot be built.
     pub fn new(config: &Config) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
+        let http = crate::llm::tls::plain_client_builder()
+            .map_err(|error| ClientError::Address(error.to_string()))?
             .no_proxy()
             .connect_timeout(CONNECT)
             .timeout(CALL)

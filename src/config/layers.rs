@@ -14,10 +14,17 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
+use super::providers;
 use super::{Config, ConfigError, DEFAULTS, Effective, FILE_NAME, Flags, Origin, Problem, Sources, limits};
 
 const ENV_PREFIX: &str = "PAS_";
-const SECRETS: &[&str] = &["http.token"];
+const SECRETS: &[&str] = &[
+    "http.token",
+    "providers.anthropic.api_key",
+    "providers.gemini.api_key",
+    "providers.grok.api_key",
+    "providers.openai.api_key",
+];
 /// A configuration is a few kilobytes; more is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Names less alike than this (1 = equal) are not offered as a correction.
@@ -30,6 +37,10 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     } else if sources.look_for_file {
         layers.add_file(&workdir_to_look_in(sources).join(FILE_NAME), false);
     }
+    if sources.look_for_file {
+        layers.add_dotenv(&providers::dotenv_file(&workdir_to_look_in(sources)));
+    }
+    layers.add_vendor_variables(&sources.env, "");
     layers.add_env(&sources.env);
     layers.add_flags(&sources.flags);
     layers.finish()
@@ -100,6 +111,27 @@ impl Layers {
                     Ok(value) => self.set(&key, value, origin),
                     Err(what) => self.problems.push(Problem::at(&origin, format!("`{key}`: {what}"))),
                 },
+            }
+        }
+    }
+
+    /// A `.env` that cannot be read is a mistake; one that is not there is not.
+    fn add_dotenv(&mut self, path: &Path) {
+        match read_small(path) {
+            Ok(text) => {
+                self.add_vendor_variables(&providers::dotenv(&text), &format!("{}: ", path.display()));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.problems.push(Problem::in_file(path, format!("cannot be read: {error}"))),
+        }
+    }
+
+    fn add_vendor_variables(&mut self, variables: &[(OsString, OsString)], place: &str) {
+        for (key, variable, value) in providers::settings(variables) {
+            let origin = Origin::Env(format!("{place}{variable}"));
+            match value.to_str() {
+                Some(value) => self.set(key, Value::from(value), origin),
+                None => self.problems.push(Problem::at(&origin, "is not UTF-8")),
             }
         }
     }

@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use super::Config;
+use super::{Config, Providers, providers};
 
 /// Services take ports from 6100 on, model services up to here (`port_offset` comes on top).
 const HIGHEST_SERVICE_PORT: i64 = 8_199;
@@ -94,6 +94,11 @@ pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
         "trace.otlp.endpoint",
         &|| "`trace.otlp.endpoint` must be like \"http://127.0.0.1:4318\" (plain http, no spaces)".into(),
     );
+    for (key, address) in addresses(&config.providers) {
+        if let Some(problem) = providers::address_problem(address) {
+            check(true, key, &|| format!("`{key}` {problem}"));
+        }
+    }
     check(!is_bare_name(&store.file), "store.file", &|| {
         "`store.file` must be a bare file name; its folder is `daemon.data_dir`".into()
     });
@@ -112,6 +117,16 @@ pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
         )
     });
     found
+}
+
+fn addresses(providers: &Providers) -> [(&'static str, &str); 5] {
+    [
+        ("providers.openai.base_url", &providers.openai.base_url),
+        ("providers.anthropic.base_url", &providers.anthropic.base_url),
+        ("providers.gemini.base_url", &providers.gemini.base_url),
+        ("providers.grok.base_url", &providers.grok.base_url),
+        ("providers.ollama.host", &providers.ollama.host),
+    ]
 }
 
 fn is_http_url(url: &str) -> bool {

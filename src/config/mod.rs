@@ -9,6 +9,7 @@
 
 mod layers;
 mod limits;
+mod providers;
 mod sections;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Otlp, ProviderRouter, Registry, Secret,
-    Store, Supervision, Trace,
+    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider, ProviderRouter,
+    Providers, Registry, Secret, Store, Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -53,6 +54,8 @@ pub struct Config {
     pub agents: Agents,
     /// Logging.
     pub log: Log,
+    /// The vendors of models.
+    pub providers: Providers,
     /// The service registry.
     pub registry: Registry,
     /// Whom to ask for a model.
@@ -88,9 +91,10 @@ impl Config {
 pub struct Sources {
     /// The file named with `--config`; without one, [`FILE_NAME`] in the working directory, if there.
     pub file: Option<PathBuf>,
-    /// Whether [`FILE_NAME`] is looked for when `file` is `None`.
+    /// Whether [`FILE_NAME`] (when `file` is `None`) and `.env` are looked for in the working directory.
     pub look_for_file: bool,
-    /// Environment variables; those that do not begin with `PAS_` are ignored.
+    /// Environment variables: those that begin with `PAS_`, and the vendors' own ([`Providers`]); others
+    /// are ignored.
     pub env: Vec<(OsString, OsString)>,
     /// Flags of the command.
     pub flags: Flags,

@@ -221,6 +221,42 @@ pub struct ProviderRouter {
     pub plain_http_hosts: Vec<String>,
 }
 
+/// `[providers]`: the vendors of models.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Providers {
+    /// OpenAI.
+    pub openai: Provider,
+    /// Anthropic.
+    pub anthropic: Provider,
+    /// Google's Gemini API.
+    pub gemini: Provider,
+    /// xAI.
+    pub grok: Provider,
+    /// The local Ollama.
+    pub ollama: Ollama,
+}
+
+/// `[providers.<vendor>]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Provider {
+    /// The key; none: the vendor's port is up and says `degraded`.
+    #[serde(deserialize_with = "non_empty")]
+    pub api_key: Option<Secret>,
+    /// `http(s)://…`; a `/` at the end does not matter.
+    pub base_url: String,
+}
+
+/// `[providers.ollama]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ollama {
+    /// `http(s)://host:port`, whatever of the forms that Ollama knows was set.
+    #[serde(deserialize_with = "ollama_host")]
+    pub host: String,
+}
+
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);
@@ -260,6 +296,10 @@ fn seconds_unless_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Opt
 fn non_empty<'de, D: Deserializer<'de>, T: From<String>>(deserializer: D) -> Result<Option<T>, D::Error> {
     let text = String::deserialize(deserializer)?;
     Ok(Some(text).filter(|text| !text.is_empty()).map(T::from))
+}
+
+fn ollama_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    String::deserialize(deserializer).map(|host| super::providers::ollama_url(&host))
 }
 
 /// 0 stands for as many threads as the machine runs at once; 1 where that cannot be told.

@@ -3,8 +3,10 @@
 //! Fields that PAS does not look at are kept in `extra` and passed on as they came, so that a client of
 //! an OpenAI-like vendor loses nothing on the way.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Map, Value};
+
+use crate::domain::usage::Usage;
 
 /// A request for a chat completion (`POST /v1/chat/completions`).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -14,7 +16,7 @@ pub struct ChatRequest {
     /// The conversation, oldest first.
     pub messages: Vec<Message>,
     /// Whether the answer is wanted as a stream of [`ChatChunk`]s.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
     /// What the stream shall contain beside the text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -35,7 +37,7 @@ pub struct ChatRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<Value>,
     /// Functions the model may call.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool>,
     /// `none`, `auto`, `required`, or one function by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,7 +100,7 @@ pub struct Message {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<Content>,
     /// Calls of tools by the assistant.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
     /// Which call a tool's message answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -218,7 +220,7 @@ pub struct ToolCall {
     /// Names the call, for its answer.
     pub id: String,
     /// `function`.
-    #[serde(rename = "type")]
+    #[serde(rename = "type", default = "function_kind")]
     pub kind: String,
     /// What is called.
     pub function: FunctionCall,
@@ -237,12 +239,16 @@ pub struct FunctionCall {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// The vendor's id of the answer.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id: String,
     /// `chat.completion`.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub object: String,
     /// Unix seconds.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub created: i64,
     /// The model that answered.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub model: String,
     /// The answers; nearly always one.
     pub choices: Vec<Choice>,
@@ -258,10 +264,12 @@ pub struct ChatResponse {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
     /// Its number.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
     /// What the model said.
     pub message: Message,
     /// `stop`, `length`, `tool_calls`, `content_filter`.
+    #[serde(default)]
     pub finish_reason: Option<String>,
     /// Everything else, as it came.
     #[serde(flatten)]
@@ -272,12 +280,16 @@ pub struct Choice {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatChunk {
     /// The vendor's id of the answer, the same in all its chunks.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub id: String,
     /// `chat.completion.chunk`.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub object: String,
     /// Unix seconds.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub created: i64,
     /// The model that answers.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub model: String,
     /// What is new; empty in the chunk that carries the usage.
     pub choices: Vec<ChunkChoice>,
@@ -293,8 +305,10 @@ pub struct ChatChunk {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChunkChoice {
     /// Which answer.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
     /// What is new.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub delta: Delta,
     /// Why the answer ended, in its last chunk.
     #[serde(default)]
@@ -314,7 +328,7 @@ pub struct Delta {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// More of the tool calls, by their index.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCallDelta>,
     /// Everything else, as it came.
     #[serde(flatten)]
@@ -325,6 +339,7 @@ pub struct Delta {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ToolCallDelta {
     /// Which call of the message.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
     /// In the first delta of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -352,12 +367,13 @@ pub struct FunctionDelta {
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UsageReport {
     /// All input tokens.
+    #[serde(default, deserialize_with = "null_as_default")]
     pub prompt_tokens: u64,
     /// All output tokens.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub completion_tokens: u64,
     /// Their sum.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub total_tokens: u64,
     /// Classes of the input.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -371,10 +387,10 @@ pub struct UsageReport {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct PromptDetails {
     /// Read from the vendor's cache.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub cached_tokens: u64,
     /// Audio.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub audio_tokens: u64,
 }
 
@@ -382,6 +398,126 @@ pub struct PromptDetails {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CompletionDetails {
     /// Spent on reasoning.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub reasoning_tokens: u64,
+}
+
+impl UsageReport {
+    /// The same in disjoint classes. Reasoning that a vendor counted beside its output (the total tells)
+    /// becomes part of it.
+    #[must_use]
+    pub fn to_usage(&self) -> Usage {
+        let details = self.prompt_tokens_details.unwrap_or_default();
+        let cache_read = details.cached_tokens.min(self.prompt_tokens);
+        let audio_input = details.audio_tokens.min(self.prompt_tokens - cache_read);
+        let reasoning = self.completion_tokens_details.unwrap_or_default().reasoning_tokens;
+        let both = self.completion_tokens.saturating_add(reasoning);
+        let counted_beside = self.total_tokens == self.prompt_tokens.saturating_add(both);
+        let output = if counted_beside { both } else { self.completion_tokens.max(reasoning) };
+        let input = self.prompt_tokens - cache_read - audio_input;
+        Usage { input, cache_read, audio_input, output, reasoning, ..Usage::default() }
+    }
+}
+
+impl From<Usage> for UsageReport {
+    fn from(usage: Usage) -> Self {
+        let (cached_tokens, audio_tokens) = (usage.cache_read, usage.audio_input);
+        let input = PromptDetails { cached_tokens, audio_tokens };
+        let output = CompletionDetails { reasoning_tokens: usage.reasoning };
+        Self {
+            prompt_tokens: usage.prompt(),
+            completion_tokens: usage.output,
+            total_tokens: usage.total(),
+            prompt_tokens_details: (input != PromptDetails::default()).then_some(input),
+            completion_tokens_details: (output != CompletionDetails::default()).then_some(output),
+        }
+    }
+}
+
+impl ChatChunk {
+    /// The chunk as a client may see it that asked for the usage or not: without it, nothing is left of
+    /// the chunk that only carries it.
+    #[must_use]
+    pub fn for_client(mut self, include_usage: bool) -> Option<Self> {
+        if include_usage || self.usage.is_none() {
+            return Some(self);
+        }
+        self.usage = None;
+        (!self.choices.is_empty()).then_some(self)
+    }
+}
+
+/// SDKs write fields that are not set as `null`; for us both is the default.
+fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
+fn function_kind() -> String {
+    "function".to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn usage(report: Value) -> Usage {
+        serde_json::from_value::<UsageReport>(report).unwrap().to_usage()
+    }
+
+    #[test]
+    fn cached_audio_and_reasoning_tokens_are_counted_once() {
+        let report = json!({
+            "prompt_tokens": 1_000, "completion_tokens": 300, "total_tokens": 1_300,
+            "prompt_tokens_details": {"cached_tokens": 600, "audio_tokens": 100},
+            "completion_tokens_details": {"reasoning_tokens": 200, "audio_tokens": null},
+        });
+        let found = usage(report);
+        let wanted = Usage {
+            input: 300,
+            cache_read: 600,
+            audio_input: 100,
+            output: 300,
+            reasoning: 200,
+            ..Usage::default()
+        };
+        assert_eq!(found, wanted);
+        assert_eq!(UsageReport::from(found).to_usage(), found);
+    }
+
+    #[test]
+    fn reasoning_counted_beside_the_output_is_not_free() {
+        let report = json!({
+            "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
+            "completion_tokens_details": {"reasoning_tokens": 94},
+        });
+        assert_eq!(usage(report), Usage { input: 32, output: 103, reasoning: 94, ..Usage::default() });
+    }
+
+    #[test]
+    fn details_larger_than_their_sum_make_no_negative_class() {
+        let report =
+            json!({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9, "audio_tokens": 9}});
+        assert_eq!(usage(report), Usage { cache_read: 5, ..Usage::default() });
+    }
+
+    #[test]
+    fn nulls_of_sdks_are_defaults() {
+        let message: Message =
+            serde_json::from_value(json!({"role": "assistant", "content": "a", "tool_calls": null})).unwrap();
+        assert_eq!(message, Message::text(Role::Assistant, "a"));
+    }
+
+    #[test]
+    fn only_a_client_that_asked_sees_the_usage() {
+        let chunk = |choices: Value| -> ChatChunk {
+            serde_json::from_value(json!({"choices": choices, "usage": {"prompt_tokens": 1}})).unwrap()
+        };
+        assert_eq!(chunk(json!([])).for_client(false), None);
+        assert_eq!(chunk(json!([{"delta": {}}])).for_client(false).unwrap().usage, None);
+        assert!(chunk(json!([])).for_client(true).unwrap().usage.is_some());
+    }
 }

@@ -65,6 +65,13 @@ impl Failure {
     pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
         Self { kind, status: None, message: message.into(), retry_after: None, may_cost: false }
     }
+
+    /// The same, where the vendor may have begun to work.
+    #[must_use]
+    pub const fn costing(mut self) -> Self {
+        self.may_cost = true;
+        self
+    }
 }
 
 impl FailureKind {

@@ -6,8 +6,23 @@
 //! that says whether to try again, whether another provider may do better, and whether the vendor may
 //! have begun to work (and so must be paid).
 
+pub mod catalogue;
 pub mod chat;
+pub mod client;
+pub mod dialect;
+pub mod embedding;
+pub mod endpoint;
 pub mod failure;
+mod openai;
+mod refusal;
+pub mod sse;
+pub mod stream;
 pub mod surface;
+pub mod tls;
+pub mod vendor;
 
+pub use client::{ChunkStream, Client, Deadlines};
+pub use dialect::Completion;
+pub use endpoint::Endpoint;
 pub use failure::{Failure, FailureKind};
+pub use vendor::Vendor;

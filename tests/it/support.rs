@@ -106,7 +106,7 @@ impl Place {
 
     fn api(&self) -> Api {
         let base = format!("http://127.0.0.1:{}", 6100 + self.offset);
-        Api { base, client: reqwest::Client::new(), source: self.corpus() }
+        Api { base, client: http_client(), source: self.corpus() }
     }
 
     /// Starts a daemon in this process.
@@ -200,6 +200,13 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// reqwest has no TLS of its own here.
+pub(crate) fn http_client() -> reqwest::Client {
+    pas::llm::tls::plain_client_builder()
+        .and_then(|builder| Ok(builder.build().expect("a client")))
+        .expect("TLS")
 }
 
 /// A client of the Orchestrator API.

@@ -1,0 +1,171 @@
+//! What is known of models beside their prices: sizes and features. As of November 2026.
+//!
+//! A model that is not here may still be called: nothing is then refused beforehand, and the vendor says
+//! what it cannot do. Sources: the vendors' model pages; Ollama's `show` for the two local models.
+
+use super::chat::{ChatRequest, Content, KnownPart, Message, Part};
+use super::failure::Failure;
+use super::vendor::Vendor;
+
+/// Month the figures were read in.
+pub const AS_OF: &str = "2026-11";
+
+/// Output tokens asked for where neither the caller nor this table names a limit. Every call has one, so
+/// that its greatest cost is known; 4,096 is the least among the known hosted models.
+pub const DEFAULT_OUTPUT: u64 = 4_096;
+
+/// One model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ModelFacts {
+    /// Whose it is.
+    pub vendor: Vendor,
+    /// Its name there, without the date of a snapshot.
+    pub model: &'static str,
+    /// Most tokens of prompt and answer together.
+    pub context_window: u64,
+    /// Most tokens of the answer.
+    pub max_output: u64,
+    /// What it can.
+    pub features: Features,
+}
+
+/// What a model can.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Features {
+    /// Call functions.
+    pub tools: bool,
+    /// See images.
+    pub images: bool,
+    /// Answer as a stream.
+    pub streaming: bool,
+    /// Keep to a JSON schema.
+    pub json: bool,
+}
+
+impl Features {
+    /// Their names, as requirements on the wire name them.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let all = [
+            ("tools", self.tools),
+            ("images", self.images),
+            ("streaming", self.streaming),
+            ("json", self.json),
+        ];
+        all.into_iter().filter_map(|(name, has)| has.then_some(name))
+    }
+}
+
+const ALL: Features = Features { tools: true, images: true, streaming: true, json: true };
+const BLIND: Features = Features { images: false, ..ALL };
+/// Ollama answers 400 to tools for this model, since its template has no place for them.
+const TEXT_ONLY: Features = Features { tools: false, ..BLIND };
+/// It knows JSON mode and functions, but no schemas.
+const NO_SCHEMA: Features = Features { json: false, ..ALL };
+
+const fn row(
+    vendor: Vendor,
+    model: &'static str,
+    context_window: u64,
+    max_output: u64,
+    features: Features,
+) -> ModelFacts {
+    ModelFacts { vendor, model, context_window, max_output, features }
+}
+
+/// The known models. Where a vendor publishes no limit of the output, it is the context window.
+pub const MODELS: &[ModelFacts] = &[
+    row(Vendor::OpenAi, "gpt-5-codex", 272_000, 128_000, ALL),
+    row(Vendor::OpenAi, "gpt-4-turbo", 128_000, 4_096, NO_SCHEMA),
+    row(Vendor::OpenAi, "gpt-3.5-turbo", 16_385, 4_096, Features { images: false, ..NO_SCHEMA }),
+    row(Vendor::Anthropic, "claude-sonnet-4-5", 200_000, 64_000, ALL),
+    row(Vendor::Anthropic, "claude-haiku-4-5", 200_000, 64_000, ALL),
+    row(Vendor::Gemini, "gemini-2.5-pro", 1_048_576, 65_536, ALL),
+    row(Vendor::Gemini, "gemini-2.5-flash", 1_048_576, 65_536, ALL),
+    row(Vendor::Grok, "grok-beta", 131_072, 131_072, BLIND),
+    row(Vendor::Grok, "grok-4", 256_000, 256_000, ALL),
+    row(Vendor::Grok, "grok-4.7", 500_000, 500_000, ALL),
+    row(Vendor::Ollama, "llama3.1:8b", 131_072, 131_072, BLIND),
+    row(Vendor::Ollama, "tinyllama:1.1b", 2_048, 2_048, TEXT_ONLY),
+];
+
+/// The facts of a model; the date of a snapshot (`gpt-4-turbo-2024-04-09`) does not matter.
+#[must_use]
+pub fn find(vendor: Vendor, model: &str) -> Option<&'static ModelFacts> {
+    MODELS.iter().find(|facts| facts.vendor == vendor && is_snapshot_of(model, facts.model))
+}
+
+/// `base` itself, or followed by a date: a dash, then digits and dashes.
+fn is_snapshot_of(model: &str, base: &str) -> bool {
+    model.strip_prefix(base).is_some_and(|rest| {
+        rest.is_empty()
+            || rest
+                .strip_prefix('-')
+                .is_some_and(|date| date.len() >= 4 && date.chars().all(|c| c.is_ascii_digit() || c == '-'))
+    })
+}
+
+/// The limit of output tokens that goes with a request: its own, or else what the model can.
+#[must_use]
+pub fn output_limit(vendor: Vendor, request: &ChatRequest) -> u64 {
+    let known = || find(vendor, &request.model).map(|facts| facts.max_output);
+    request.output_limit().or_else(known).unwrap_or(DEFAULT_OUTPUT)
+}
+
+/// Refuses what the model is known to lack, before a request is sent.
+pub(super) fn check(vendor: Vendor, request: &ChatRequest) -> Result<(), Failure> {
+    let Some(facts) = find(vendor, &request.model) else { return Ok(()) };
+    let lacks = if !facts.features.tools && !request.tools.is_empty() {
+        "calls no tools"
+    } else if !facts.features.images && request.messages.iter().any(has_image) {
+        "sees no images"
+    } else {
+        return Ok(());
+    };
+    Err(Failure::unsupported(vendor, &format!("model {} {lacks}; ask another model", facts.model)))
+}
+
+fn has_image(message: &Message) -> bool {
+    let Some(Content::Parts(parts)) = &message.content else { return false };
+    parts.iter().any(|part| matches!(part, Part::Known(KnownPart::ImageUrl { .. })))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_snapshot_is_its_model_and_a_sibling_is_not() {
+        let name = |vendor, model| find(vendor, model).map(|facts| facts.model);
+        assert_eq!(name(Vendor::Anthropic, "claude-sonnet-4-5-20250929"), Some("claude-sonnet-4-5"));
+        assert_eq!(name(Vendor::OpenAi, "gpt-4-turbo-2024-04-09"), Some("gpt-4-turbo"));
+        assert_eq!(name(Vendor::Grok, "grok-4-0709"), Some("grok-4"));
+        assert_eq!(name(Vendor::Grok, "grok-4.7"), Some("grok-4.7"));
+        assert_eq!(name(Vendor::Grok, "grok-4-fast"), None);
+        assert_eq!(name(Vendor::OpenAi, "grok-4"), None);
+    }
+
+    #[test]
+    fn every_call_has_a_limit() {
+        let mut request = ChatRequest { model: "claude-haiku-4-5".into(), ..ChatRequest::default() };
+        assert_eq!(output_limit(Vendor::Anthropic, &request), 64_000);
+        assert_eq!(output_limit(Vendor::OpenAi, &request), DEFAULT_OUTPUT);
+        request.max_tokens = Some(7);
+        assert_eq!(output_limit(Vendor::Anthropic, &request), 7);
+    }
+
+    #[test]
+    fn what_a_model_lacks_is_refused_beforehand() {
+        let request: ChatRequest = serde_json::from_value(json!({
+            "model": "tinyllama:1.1b",
+            "messages": [{"role": "user", "content": "x"}],
+            "tools": [{"type": "function", "function": {"name": "f"}}],
+        }))
+        .unwrap();
+        let refused = check(Vendor::Ollama, &request).unwrap_err();
+        assert_eq!(refused.message, "Ollama: model tinyllama:1.1b calls no tools; ask another model");
+        let elsewhere = ChatRequest { model: "llama3.1:8b".into(), ..request };
+        assert_eq!(check(Vendor::Ollama, &elsewhere), Ok(()));
+    }
+}

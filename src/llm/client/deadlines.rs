@@ -1,0 +1,30 @@
+//! How long a call may take, phase by phase.
+
+use std::time::Duration;
+
+/// Limits of one attempt at a call. Each counts from where its phase begins, `overall` from the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Deadlines {
+    /// For name, connection and TLS. Nothing has been sent when it passes.
+    pub connect: Duration,
+    /// From the start to the first byte of the answer; for a whole answer that is nearly all of its time.
+    pub first_byte: Duration,
+    /// Between two pieces of the answer.
+    pub idle: Duration,
+    /// For everything.
+    pub overall: Duration,
+}
+
+/// Connections are made within tenths of a second, and retried once by TCP after one and after three
+/// seconds. The others are those of the vendors' SDKs (ten minutes for all), but for silence: two minutes
+/// before an answer (a reasoning model thinks that long), one minute within.
+impl Default for Deadlines {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(5),
+            first_byte: Duration::from_secs(120),
+            idle: Duration::from_secs(60),
+            overall: Duration::from_secs(600),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! What a dialect is, and which vendor speaks which.
+//!
+//! Everything here is pure: values in, bytes out, and back. Invariant: a request that a dialect cannot
+//! express whole is refused ([`FailureKind::Unsupported`](super::FailureKind)), never sent in part; an
+//! answer's text, tool calls and usage all reach the canonical form.
+
+use super::chat::{ChatRequest, ChatResponse};
+use super::embedding::{EmbeddingRequest, EmbeddingResponse};
+use super::failure::Failure;
+use super::stream::Decoder;
+use super::vendor::Vendor;
+use super::{catalogue, openai};
+use crate::domain::usage::Usage;
+
+/// A request as its vendor wants it, without credentials.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WireRequest {
+    /// Below the endpoint's base URL, with its query, beginning with a slash.
+    pub path: String,
+    /// Headers beside the content type.
+    pub headers: Vec<(&'static str, &'static str)>,
+    /// JSON.
+    pub body: Vec<u8>,
+}
+
+/// A whole answer and what it used.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Completion {
+    /// The answer.
+    pub response: ChatResponse,
+    /// What it used; `None`: the vendor said nothing, and the call is charged at its hold.
+    pub usage: Option<Usage>,
+}
+
+/// What answers leave out, and clients want to know: filled in from the request.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Asked {
+    /// The model that was asked.
+    pub model: String,
+    /// When, in Unix seconds.
+    pub created: i64,
+}
+
+/// The request for a whole answer, or for a stream.
+///
+/// # Errors
+/// [`Unsupported`](super::FailureKind::Unsupported) when the vendor or model cannot express it,
+/// [`BadRequest`](super::FailureKind::BadRequest) when it makes no sense (a tool's result without its call).
+pub fn chat_request(vendor: Vendor, request: &ChatRequest, stream: bool) -> Result<WireRequest, Failure> {
+    catalogue::check(vendor, request)?;
+    match vendor {
+        Vendor::OpenAi | Vendor::Grok => openai::request::chat(vendor, request, stream),
+        Vendor::Anthropic => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+    }
+}
+
+/// The answer to a [`chat_request`] without stream.
+///
+/// # Errors
+/// [`Malformed`](super::FailureKind::Malformed) when it is not the vendor's form, or what the vendor says
+/// went wrong.
+pub fn chat_response(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
+    match vendor {
+        Vendor::OpenAi | Vendor::Grok => openai::response::chat(vendor, asked, body),
+        Vendor::Anthropic => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+    }
+}
+
+/// A decoder of the vendor's stream.
+#[must_use]
+pub fn decoder(vendor: Vendor, asked: Asked) -> Decoder {
+    match vendor {
+        Vendor::OpenAi | Vendor::Grok => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
+        Vendor::Anthropic => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
+        Vendor::Gemini => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
+        Vendor::Ollama => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
+    }
+}
+
+/// The request for embeddings.
+///
+/// # Errors
+/// As [`chat_request`]'s; Anthropic has no embeddings.
+pub fn embedding_request(vendor: Vendor, request: &EmbeddingRequest) -> Result<WireRequest, Failure> {
+    match vendor {
+        Vendor::OpenAi | Vendor::Grok => openai::embedding::request(vendor, request),
+        Vendor::Anthropic => Err(Failure::unsupported(vendor, "has no embeddings; ask another vendor")),
+        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+    }
+}
+
+/// The vectors, and what they used if the vendor says so.
+///
+/// # Errors
+/// As [`chat_response`]'s.
+pub fn embedding_response(
+    vendor: Vendor,
+    request: &EmbeddingRequest,
+    body: &[u8],
+) -> Result<(EmbeddingResponse, Option<Usage>), Failure> {
+    match vendor {
+        Vendor::OpenAi | Vendor::Grok => openai::embedding::response(vendor, request, body),
+        Vendor::Anthropic => Err(Failure::unsupported(vendor, "has no embeddings; ask another vendor")),
+        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+    }
+}
+
+/// Where the names of the vendor's models are read.
+#[must_use]
+pub fn models_request(vendor: Vendor) -> WireRequest {
+    let (path, headers) = match vendor {
+        Vendor::OpenAi | Vendor::Grok => ("/models", Vec::new()),
+        Vendor::Anthropic => ("/v1/models?limit=1000", Vec::new()),
+        Vendor::Gemini => ("/models?pageSize=1000", Vec::new()),
+        Vendor::Ollama => ("/api/tags", Vec::new()),
+    };
+    WireRequest { path: path.to_owned(), headers, body: Vec::new() }
+}
+
+/// The names of the vendor's models, as its requests take them.
+///
+/// # Errors
+/// [`Malformed`](super::FailureKind::Malformed) when it is no list of models.
+pub fn models_response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, Failure> {
+    match vendor {
+        Vendor::OpenAi | Vendor::Grok | Vendor::Anthropic => openai::models::response(vendor, body),
+        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+    }
+}
+
+/// The base URL with the version that a vendor's paths need in front: Gemini's comes without.
+pub(super) fn versioned(vendor: Vendor, base_url: &str) -> String {
+    let base = base_url.trim_end_matches('/');
+    let has_version = base.rsplit('/').next().is_some_and(|last| last == "v1" || last.starts_with("v1beta"));
+    if vendor == Vendor::Gemini && !has_version { format!("{base}/v1beta") } else { base.to_owned() }
+}
+
+impl WireRequest {
+    /// A request with that body and no headers.
+    pub(super) fn json(path: impl Into<String>, body: &impl serde::Serialize) -> Result<Self, Failure> {
+        let body = serde_json::to_vec(body)
+            .map_err(|error| Failure::faulty(format!("the request cannot be written as JSON: {error}")))?;
+        Ok(Self { path: path.into(), headers: Vec::new(), body })
+    }
+}

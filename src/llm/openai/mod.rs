@@ -1,0 +1,11 @@
+//! The dialect of OpenAI, and of xAI's Grok, which speaks the same: chat completions, embeddings, models.
+//!
+//! The canonical form is this dialect's, so requests pass as they came but for three fields: a limit of
+//! output tokens is always there, streams always ask for their usage, and reasoning models get the limit
+//! under the one name they accept. Fields that PAS does not know pass unchanged, both ways.
+
+pub(super) mod embedding;
+pub(super) mod models;
+pub(super) mod request;
+pub(super) mod response;
+pub(super) mod stream;

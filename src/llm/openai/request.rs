@@ -1,0 +1,147 @@
+//! The request for a chat completion.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::llm::catalogue;
+use crate::llm::chat::{ChatRequest, Message, StreamOptions, Tool};
+use crate::llm::dialect::WireRequest;
+use crate::llm::failure::Failure;
+use crate::llm::vendor::Vendor;
+
+/// Models that refuse `max_tokens` and take `max_completion_tokens` only (OpenAI, "Reasoning models").
+const REASONING: [&str; 4] = ["gpt-5", "o1", "o3", "o4"];
+
+/// A [`ChatRequest`] by reference, with what the vendor must be told.
+#[derive(Serialize)]
+struct Body<'a> {
+    model: &'a str,
+    messages: &'a [Message],
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    top_p: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stop: Option<&'a Value>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    tools: &'a [Tool],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_choice: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parallel_tool_calls: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response_format: Option<&'a Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<&'a str>,
+    #[serde(flatten)]
+    extra: &'a Map<String, Value>,
+}
+
+/// Where and how it is sent.
+pub(in crate::llm) fn chat(
+    vendor: Vendor,
+    request: &ChatRequest,
+    stream: bool,
+) -> Result<WireRequest, Failure> {
+    let limit = catalogue::output_limit(vendor, request);
+    let keeps_old_name = request.max_completion_tokens.is_none() && request.max_tokens.is_some();
+    let old_name = keeps_old_name && !(vendor == Vendor::OpenAi && is_reasoning(&request.model));
+    let stream_options = stream.then(|| {
+        let extra = request.stream_options.as_ref().map(|options| options.extra.clone());
+        StreamOptions { include_usage: true, extra: extra.unwrap_or_default() }
+    });
+    let body = Body {
+        model: &request.model,
+        messages: &request.messages,
+        stream,
+        stream_options,
+        max_tokens: old_name.then_some(limit),
+        max_completion_tokens: (!old_name).then_some(limit),
+        temperature: request.temperature,
+        top_p: request.top_p,
+        stop: request.stop.as_ref(),
+        tools: &request.tools,
+        tool_choice: request.tool_choice.as_ref(),
+        parallel_tool_calls: request.parallel_tool_calls,
+        response_format: request.response_format.as_ref(),
+        reasoning_effort: request.reasoning_effort.as_deref(),
+        extra: &request.extra,
+    };
+    WireRequest::json("/chat/completions", &body)
+}
+
+fn is_reasoning(model: &str) -> bool {
+    REASONING.iter().any(|name| model.starts_with(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn sent(vendor: Vendor, request: Value, stream: bool) -> Value {
+        let request = serde_json::from_value(request).unwrap();
+        serde_json::from_slice(&chat(vendor, &request, stream).unwrap().body).unwrap()
+    }
+
+    #[test]
+    fn what_came_is_sent_with_a_limit_and_fields_unknown_to_us() {
+        let request = json!({
+            "model": "gpt-4-turbo",
+            "messages": [
+                {"role": "user", "content": [
+                    {"type": "text", "text": "what is it?"},
+                    {"type": "image_url", "image_url": {"url": "https://a/b.png", "detail": "low"}},
+                    {"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}},
+                ]},
+                {"role": "assistant", "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                    {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{\"a\":1}"}},
+                ]},
+                {"role": "tool", "tool_call_id": "c1", "content": "1"},
+                {"role": "tool", "tool_call_id": "c2", "content": "2"},
+            ],
+            "tools": [{"type": "function", "function": {"name": "f", "parameters": {"type": "object"}, "strict": true}}],
+            "tool_choice": "auto", "parallel_tool_calls": false, "temperature": 0.5, "top_p": 0.9, "stop": ["x"],
+            "response_format": {"type": "json_object"}, "seed": 7, "logit_bias": {"50256": -100}, "max_tokens": 9,
+        });
+        assert_eq!(sent(Vendor::OpenAi, request.clone(), false), request);
+    }
+
+    #[test]
+    fn the_limit_is_always_there_under_a_name_the_model_takes() {
+        let limits = |vendor, model: &str, field: &str| {
+            let mut request = json!({"model": model, "messages": []});
+            if !field.is_empty() {
+                request[field] = json!(5);
+            }
+            let sent = sent(vendor, request, false);
+            (sent["max_tokens"].as_u64(), sent["max_completion_tokens"].as_u64())
+        };
+        assert_eq!(limits(Vendor::OpenAi, "gpt-3.5-turbo", ""), (None, Some(4_096)));
+        assert_eq!(limits(Vendor::OpenAi, "gpt-3.5-turbo", "max_tokens"), (Some(5), None));
+        assert_eq!(limits(Vendor::OpenAi, "gpt-5-codex", "max_tokens"), (None, Some(5)));
+        assert_eq!(limits(Vendor::OpenAi, "gpt-5-codex", "max_completion_tokens"), (None, Some(5)));
+        assert_eq!(limits(Vendor::Grok, "grok-4", "max_tokens"), (Some(5), None));
+    }
+
+    #[test]
+    fn a_stream_always_asks_for_its_usage() {
+        let request =
+            json!({"model": "m", "messages": [], "stream_options": {"include_usage": false, "x": 1}});
+        let streamed = sent(Vendor::Grok, request.clone(), true);
+        assert_eq!(streamed["stream"], json!(true));
+        assert_eq!(streamed["stream_options"], json!({"include_usage": true, "x": 1}));
+        let whole = sent(Vendor::Grok, request, false);
+        assert_eq!((whole.get("stream"), whole.get("stream_options")), (None, None));
+    }
+}

@@ -1,0 +1,95 @@
+//! The whole answer.
+
+use crate::domain::usage::Usage;
+use crate::llm::chat::{ChatResponse, UsageReport};
+use crate::llm::dialect::{Asked, Completion};
+use crate::llm::failure::Failure;
+use crate::llm::refusal;
+use crate::llm::vendor::Vendor;
+
+/// Reads it, and fills in what servers that only resemble OpenAI's leave out.
+pub(in crate::llm) fn chat(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
+    let mut response: ChatResponse = serde_json::from_slice(body).map_err(|error| {
+        refusal::in_answer(vendor, body).unwrap_or_else(|| Failure::malformed(vendor, &error.to_string()))
+    })?;
+    fill(&mut response.object, "chat.completion");
+    fill(&mut response.model, &asked.model);
+    if response.created == 0 {
+        response.created = asked.created;
+    }
+    let usage = known_usage(&mut response.usage);
+    Ok(Completion { response, usage })
+}
+
+pub(super) fn fill(field: &mut String, default: &str) {
+    if field.is_empty() {
+        default.clone_into(field);
+    }
+}
+
+/// The usage of a report, which is brought to OpenAI's own way of counting. All zeros say nothing: a
+/// model reads at least one token.
+pub(super) fn known_usage(report: &mut Option<UsageReport>) -> Option<Usage> {
+    let report = report.as_mut()?;
+    let usage = report.to_usage();
+    report.completion_tokens = usage.output;
+    report.total_tokens = usage.total();
+    (usage.total() > 0).then_some(usage)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::llm::FailureKind;
+
+    fn answer(body: &Value) -> Result<Completion, Failure> {
+        let asked = Asked { model: "m".into(), created: 5 };
+        chat(Vendor::OpenAi, &asked, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn an_answer_passes_whole_and_its_usage_is_known() {
+        let body = json!({
+            "id": "chatcmpl-1", "object": "chat.completion", "created": 1, "model": "gpt-5-codex-2026-01-01",
+            "choices": [{"index": 0, "finish_reason": "tool_calls", "logprobs": null, "message": {
+                "role": "assistant", "refusal": null, "content": null, "annotations": [],
+                "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}},
+                    {"id": "c2", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
+                ]}}],
+            "usage": {"prompt_tokens": 2_006, "completion_tokens": 300, "total_tokens": 2_306,
+                "prompt_tokens_details": {"cached_tokens": 1_920, "audio_tokens": 0},
+                "completion_tokens_details": {"reasoning_tokens": 256, "audio_tokens": 0,
+                    "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0}},
+            "service_tier": "default", "system_fingerprint": null,
+        });
+        let found = answer(&body).unwrap();
+        let usage = Usage { input: 86, cache_read: 1_920, output: 300, reasoning: 256, ..Usage::default() };
+        assert_eq!(found.usage, Some(usage));
+        assert_eq!(found.response.choices[0].message.tool_calls.len(), 2);
+        assert_eq!(found.response.extra["service_tier"], "default");
+        assert_eq!(found.response.created, 1);
+    }
+
+    #[test]
+    fn no_usage_is_not_a_usage_of_nothing() {
+        for usage in [Value::Null, json!({}), json!({"prompt_tokens": 0, "completion_tokens": 0})] {
+            let body =
+                json!({"choices": [{"message": {"role": "assistant", "content": "a"}}], "usage": usage});
+            let found = answer(&body).unwrap();
+            assert_eq!((found.usage, found.response.created, &*found.response.model), (None, 5, "m"));
+        }
+    }
+
+    #[test]
+    fn garbage_is_malformed_and_an_error_keeps_its_kind() {
+        let kind =
+            |body: Value| answer(&body).map_err(|failure| (failure.kind, failure.may_cost)).unwrap_err();
+        assert_eq!(kind(json!({"id": "x"})), (FailureKind::Malformed, true));
+        assert_eq!(kind(json!([1])), (FailureKind::Malformed, true));
+        let error = json!({"error": {"message": "busy", "type": "rate_limit_error"}});
+        assert_eq!(kind(error), (FailureKind::RateLimited, true));
+    }
+}

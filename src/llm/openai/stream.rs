@@ -1,0 +1,57 @@
+//! The stream: chunks as server-sent events, ended by `[DONE]`.
+
+use super::response::{fill, known_usage};
+use crate::domain::usage::Usage;
+use crate::llm::chat::ChatChunk;
+use crate::llm::dialect::Asked;
+use crate::llm::failure::Failure;
+use crate::llm::refusal;
+use crate::llm::stream;
+use crate::llm::vendor::Vendor;
+
+/// What has come so far.
+pub(in crate::llm) struct Events {
+    vendor: Vendor,
+    asked: Asked,
+    is_done: bool,
+    /// Of the last chunk that had one: Grok repeats a growing sum.
+    usage: Option<Usage>,
+}
+
+impl Events {
+    pub(in crate::llm) const fn new(vendor: Vendor, asked: Asked) -> Self {
+        Self { vendor, asked, is_done: false, usage: None }
+    }
+}
+
+impl stream::Events for Events {
+    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Vec<ChatChunk>) -> Result<(), Failure> {
+        if self.is_done {
+            return Ok(());
+        }
+        if data == b"[DONE]" {
+            self.is_done = true;
+            return Ok(());
+        }
+        let mut chunk: ChatChunk = serde_json::from_slice(data).map_err(|error| {
+            refusal::in_answer(self.vendor, data)
+                .unwrap_or_else(|| Failure::malformed(self.vendor, &error.to_string()))
+        })?;
+        fill(&mut chunk.object, "chat.completion.chunk");
+        fill(&mut chunk.model, &self.asked.model);
+        if chunk.created == 0 {
+            chunk.created = self.asked.created;
+        }
+        self.usage = known_usage(&mut chunk.usage).or(self.usage);
+        chunks.push(chunk);
+        Ok(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.is_done
+    }
+
+    fn usage(&self) -> Option<Usage> {
+        self.usage
+    }
+}

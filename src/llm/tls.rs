@@ -1,0 +1,43 @@
+//! TLS of every HTTP client in PAS: rustls with ring, and the certificates the system trusts.
+//!
+//! Invariant: no client relies on a crypto provider that somebody installed for the whole process.
+//! Failure policy: a machine without trusted certificates (a bare container) can still reach plain `http`
+//! servers; there a call by `https` ends as an untrusted certificate, and the log says why.
+
+use std::sync::Arc;
+
+use reqwest::ClientBuilder;
+use rustls::{ClientConfig, RootCertStore};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+
+/// A builder of clients that talk to vendors.
+///
+/// # Errors
+/// rustls's, when the provider lacks the usual versions of TLS.
+pub fn client_builder() -> Result<ClientBuilder, rustls::Error> {
+    let config = match base()?.with_platform_verifier() {
+        Ok(config) => config.with_no_client_auth(),
+        Err(error) => {
+            tracing::warn!(%error, "no trusted certificates on this machine; only http works");
+            trusting_nobody()?
+        }
+    };
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(config))
+}
+
+/// A builder of clients that talk plain `http` only: it reads no certificates, so it is quick to start.
+///
+/// # Errors
+/// As [`client_builder`]'s.
+pub fn plain_client_builder() -> Result<ClientBuilder, rustls::Error> {
+    Ok(reqwest::Client::builder().tls_backend_preconfigured(trusting_nobody()?))
+}
+
+fn base() -> Result<rustls::ConfigBuilder<ClientConfig, rustls::WantsVerifier>, rustls::Error> {
+    let ring = Arc::new(rustls::crypto::ring::default_provider());
+    ClientConfig::builder_with_provider(ring).with_safe_default_protocol_versions()
+}
+
+fn trusting_nobody() -> Result<ClientConfig, rustls::Error> {
+    Ok(base()?.with_root_certificates(RootCertStore::empty()).with_no_client_auth())
+}
