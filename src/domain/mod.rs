@@ -12,6 +12,7 @@ pub mod invocation;
 pub mod job;
 pub mod json;
 pub mod money;
+pub mod price;
 pub mod receipt;
 pub mod registry;
 pub mod roster;

@@ -1,0 +1,231 @@
+//! Reads a table of prices; every mistake in it is named with its line.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use jiff::civil;
+use rust_decimal::Decimal;
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer};
+use toml::Spanned;
+use toml::value::Datetime;
+
+use super::{PARTS, Price, Rates};
+use crate::domain::money::NanoUsd;
+use crate::domain::time::Timestamp;
+
+/// Highest rate: a million dollars per million tokens. Dearer is a mistake in the unit, and sums of
+/// lower rates cannot overflow.
+const MAX_RATE: u64 = 1_000_000_000_000_000;
+
+/// Why a table of prices was refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}:{line}: {what}")]
+pub struct PriceError {
+    /// The file.
+    pub file: String,
+    /// The line, counted from 1.
+    pub line: usize,
+    /// What is wrong there.
+    pub what: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    price: Vec<Spanned<Row>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    provider: String,
+    model: String,
+    #[serde(default)]
+    aliases: Vec<String>,
+    valid_from: Option<Datetime>,
+    valid_to: Option<Datetime>,
+    #[serde(default)]
+    free: bool,
+    input: Option<Exact>,
+    cache_read: Option<Exact>,
+    cache_write_5m: Option<Exact>,
+    cache_write_1h: Option<Exact>,
+    audio_input: Option<Exact>,
+    output: Option<Exact>,
+    batch: Option<Exact>,
+    #[serde(default)]
+    above: Vec<Tier>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Tier {
+    prompt_tokens: u64,
+    input: Exact,
+    cache_read: Option<Exact>,
+    cache_write_5m: Option<Exact>,
+    cache_write_1h: Option<Exact>,
+    audio_input: Option<Exact>,
+    output: Exact,
+}
+
+/// A decimal as it was typed: with or without quotes, never through a binary fraction's error.
+#[derive(Clone, Copy)]
+struct Exact(Decimal);
+
+impl<'de> Deserialize<'de> for Exact {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ExactVisitor)
+    }
+}
+
+struct ExactVisitor;
+
+impl Visitor<'_> for ExactVisitor {
+    type Value = Exact;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a number")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, number: i64) -> Result<Exact, E> {
+        Ok(Exact(number.into()))
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, number: f64) -> Result<Exact, E> {
+        // The shortest text that gives this double: the digits that were typed, up to 15 of them.
+        self.visit_str(&number.to_string())
+    }
+
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Exact, E> {
+        text.parse().map(Exact).map_err(|_| E::custom(format!("`{text}` is no decimal number")))
+    }
+}
+
+/// The rows of a file: provider, model (each alias by itself), price.
+pub(super) fn parse(file: &str, text: &str) -> Result<Vec<(String, String, Arc<Price>)>, PriceError> {
+    let error = |span: Range<usize>, what: String| {
+        let line = text.bytes().take(span.start).filter(|&byte| byte == b'\n').count() + 1;
+        PriceError { file: file.to_owned(), line, what }
+    };
+    let parsed: File = toml::from_str(text)
+        .map_err(|e| error(e.span().unwrap_or_default(), e.message().trim().replace('\n', " ")))?;
+    let mut found: Vec<(String, String, Arc<Price>)> = Vec::new();
+    for row in parsed.price {
+        let span = row.span();
+        let row = row.into_inner();
+        let price = Arc::new(row.price().map_err(|what| error(span.clone(), what))?);
+        for model in row.aliases.into_iter().chain([row.model]) {
+            let twin = |(provider, name, other): &(String, String, Arc<Price>)| {
+                *provider == row.provider && *name == model && overlap(other, &price)
+            };
+            if found.iter().any(twin) {
+                let what = format!("`{}` of {} has two prices on the same day", model, row.provider);
+                return Err(error(span, what));
+            }
+            found.push((row.provider.clone(), model, Arc::clone(&price)));
+        }
+    }
+    Ok(found)
+}
+
+fn overlap(a: &Price, b: &Price) -> bool {
+    let begins_before_end = |a: &Price, b: &Price| match (a.from, b.until) {
+        (Some(from), Some(until)) => from < until,
+        _ => true,
+    };
+    begins_before_end(a, b) && begins_before_end(b, a)
+}
+
+impl Row {
+    fn price(&self) -> Result<Price, String> {
+        let from = self.valid_from.as_ref().map(|day| start_of(day, 0)).transpose()?;
+        let until = self.valid_to.as_ref().map(|day| start_of(day, 1)).transpose()?;
+        if let (Some(from), Some(until)) = (from, until)
+            && from >= until
+        {
+            return Err("`valid_to` is before `valid_from`".to_owned());
+        }
+        let (base, tiers) = if self.free { self.nothing()? } else { self.rates()? };
+        Ok(Price { from, until, free: self.free, base, tiers, batch: batch(self.batch)? })
+    }
+
+    fn nothing(&self) -> Result<(Rates, Vec<(u64, Rates)>), String> {
+        let stated = [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h];
+        let stated =
+            stated.into_iter().chain([self.audio_input, self.output, self.batch]).any(|r| r.is_some());
+        if stated || !self.above.is_empty() {
+            return Err("a model is either `free = true` or has rates, not both".to_owned());
+        }
+        Ok((Rates::default(), Vec::new()))
+    }
+
+    fn rates(&self) -> Result<(Rates, Vec<(u64, Rates)>), String> {
+        let (Some(input), Some(output)) = (self.input, self.output) else {
+            return Err("`input` and `output` are needed, or `free = true`".to_owned());
+        };
+        let classes = [self.cache_read, self.cache_write_5m, self.cache_write_1h, self.audio_input];
+        let base = rates(input, output, classes)?;
+        if base.dearest_input() == 0 && base.output == 0 {
+            return Err("a model that costs nothing says `free = true`".to_owned());
+        }
+        let tier = |tier: &Tier| {
+            let classes = [tier.cache_read, tier.cache_write_5m, tier.cache_write_1h, tier.audio_input];
+            Ok((tier.prompt_tokens, rates(tier.input, tier.output, classes)?))
+        };
+        let tiers = self.above.iter().map(tier).collect::<Result<Vec<_>, String>>()?;
+        if !tiers.is_sorted_by(|a, b| a.0 < b.0) {
+            return Err("the tiers of `above` must ascend by `prompt_tokens`".to_owned());
+        }
+        Ok((base, tiers))
+    }
+}
+
+fn rates(input: Exact, output: Exact, classes: [Option<Exact>; 4]) -> Result<Rates, String> {
+    let [cache_read, cache_write_5m, cache_write_1h, audio_input] = classes;
+    let class = |name: &str, stated: Option<Exact>| rate(name, stated.unwrap_or(input));
+    Ok(Rates {
+        input: rate("input", input)?,
+        cache_read: class("cache_read", cache_read)?,
+        cache_write_5m: class("cache_write_5m", cache_write_5m)?,
+        cache_write_1h: class("cache_write_1h", cache_write_1h)?,
+        audio_input: class("audio_input", audio_input)?,
+        output: rate("output", output)?,
+    })
+}
+
+/// Dollars per million tokens as nano-dollars per million tokens, exactly.
+fn rate(name: &str, Exact(usd): Exact) -> Result<u64, String> {
+    let nanos = NanoUsd::from_usd(usd).ok().filter(|nanos| nanos.usd() == usd && nanos.0 <= MAX_RATE);
+    nanos.map(|nanos| nanos.0).ok_or_else(|| {
+        format!(
+            "`{name}` is {usd}: a rate lies between 0 and a million dollars and has at most 9 decimal places"
+        )
+    })
+}
+
+fn batch(factor: Option<Exact>) -> Result<u64, String> {
+    let Exact(factor) = factor.unwrap_or(Exact(Decimal::ONE));
+    // A factor is in millionths as a rate in nano-dollars is in billionths.
+    let nanos = NanoUsd::from_usd(factor).ok().filter(|nanos| nanos.usd() == factor);
+    let parts = nanos.map(|nanos| u128::from(nanos.0)).filter(|nanos| nanos % 1_000 == 0);
+    let parts = parts.map(|nanos| nanos / 1_000).filter(|parts| *parts <= PARTS);
+    parts.and_then(|parts| u64::try_from(parts).ok()).ok_or_else(|| {
+        format!("`batch` is {factor}: a factor lies between 0 and 1, with at most 6 decimal places")
+    })
+}
+
+/// Midnight UTC at the beginning of the day that is `days` after a date.
+fn start_of(date: &Datetime, days: i64) -> Result<Timestamp, String> {
+    let wrong = || format!("`{date}` is no day; write it as 2026-11-22");
+    let Datetime { date: Some(day), time: None, offset: None } = date else { return Err(wrong()) };
+    let number = |n: u8| i8::try_from(n).map_err(|_| wrong());
+    let year = i16::try_from(day.year).map_err(|_| wrong())?;
+    let day = civil::Date::new(year, number(day.month)?, number(day.day)?).map_err(|_| wrong())?;
+    let day = day.checked_add(jiff::Span::new().days(days)).map_err(|_| wrong())?;
+    let start = day.to_zoned(jiff::tz::TimeZone::UTC).map_err(|_| wrong())?;
+    Ok(Timestamp::from_millis(start.timestamp().as_millisecond()))
+}
