@@ -9,6 +9,19 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
+/// Reads a field that may be left out or `null`; both mean the type's default. To be used beside
+/// `#[serde(default)]`.
+///
+/// # Errors
+/// The type's own.
+pub fn or_default<'de, T, D>(deserializer: D) -> Result<T, D::Error>
+where
+    T: Deserialize<'de> + Default,
+    D: Deserializer<'de>,
+{
+    Option::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 /// A JSON value that both the wire (as JSON) and the store (as text) can carry.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct Json(pub Value);

@@ -16,6 +16,7 @@ use super::page::Health;
 use crate::actors::provider_router::{
     Listing, MAX_TEXT_BYTES, NoneFits, Optimization, ProviderRouter, Requirements, RouterError, Seen,
 };
+use crate::domain::json::or_default;
 use crate::domain::routing::endpoint::MAX_ENDPOINT;
 use crate::domain::routing::{Limits, Registration, Slo, TokenPrice};
 use crate::domain::time::Timestamp;
@@ -130,7 +131,7 @@ async fn deactivate(
 #[derive(Deserialize)]
 struct Question {
     requirements: Requirements,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     optimization: Optimization,
     #[serde(default)]
     max_cost_usd: Option<TokenPrice>,

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::price::{TokenPrice, estimate};
-use crate::domain::json::Json;
+use crate::domain::json::{Json, or_default};
 use crate::domain::time::Timestamp;
 
 /// What a provider promises (its service level objectives); what it does not promise is left out.
@@ -38,14 +38,18 @@ pub struct Registration {
     /// Where it answers.
     pub endpoint: String,
     /// What it can do (`tools`, `vision`, `streaming`, …).
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub features: BTreeSet<String>,
     /// What it promises.
     #[serde(default)]
     pub slo: Option<Slo>,
     /// Whatever else it says; an object.
-    #[serde(default = "Json::object")]
+    #[serde(default = "Json::object", deserialize_with = "object_if_null")]
     pub metadata: Json,
+}
+
+fn object_if_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Json, D::Error> {
+    Ok(Option::<Json>::deserialize(deserializer)?.unwrap_or_else(Json::object))
 }
 
 impl Registration {

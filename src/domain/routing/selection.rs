@@ -24,6 +24,7 @@ use serde::{Deserialize, Serialize};
 use super::measured::Expected;
 use super::model_name::ModelName;
 use super::provider::Provider;
+use crate::domain::json::or_default;
 
 /// Alternatives told beside the choice (the contract).
 pub const MAX_ALTERNATIVES: usize = 2;
@@ -37,7 +38,7 @@ pub struct Requirements {
     #[serde(default)]
     pub context_window: Option<u64>,
     /// What the provider must be able to do.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "or_default")]
     pub features: Vec<String>,
 }
 

@@ -6,6 +6,7 @@
 
 mod agent_router;
 mod heartbeat_monitor;
+mod provider_router;
 mod registry;
 
 use std::collections::HashMap;
@@ -20,8 +21,10 @@ use futures_util::future::BoxFuture;
 use pas::actors;
 use pas::actors::directory::Directory;
 use pas::actors::invoker::{InvokeError, Invoker};
+use pas::actors::provider_router::ProviderRouter;
 use pas::domain::ids::AgentName;
 use pas::domain::invocation::Invocation;
+use pas::domain::routing::EndpointRules;
 use pas::http::contract::bundled;
 use pas::http::scope::scope;
 use pas::http::trace::HttpSpan;
@@ -41,6 +44,7 @@ use crate::contracts::{assert_fits, assert_routes_match_contract, resolved};
 const REGISTRY: &str = "registry";
 const MONITOR: &str = "heartbeat-monitor";
 const ROUTER: &str = "agent-router";
+const PROVIDERS: &str = "provider-router";
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// An agent that does what the payload says.
@@ -100,6 +104,7 @@ struct Swarm {
     system: ActorSystem,
     root: RootHandle,
     store: Store,
+    providers: ProviderRouter,
     ports: HashMap<&'static str, SocketAddr>,
     shutdown: CancellationToken,
     _clock: StoppedClock,
@@ -146,7 +151,10 @@ async fn start(dir: &Path) -> Swarm {
     );
     let watcher =
         actors::file_queue_watcher::spec(&system, "the-watcher", options, roster, invoker, dir.to_owned());
-    let services = [registry, monitor, router, watcher];
+    let rules = EndpointRules { plain_http_hosts: vec!["gpu-box.lan".into()] };
+    let (providers_spec, providers) =
+        actors::provider_router::spec(&system, "the-provider-router", options, store.clone(), rules);
+    let services = [registry, monitor, router, watcher, providers_spec];
     let policy = SupervisorPolicy { intensity: 100, ..SupervisorPolicy::default() };
     let children = services.into_iter().chain(specs).collect();
     let root = system.start("root", policy, children).await.unwrap();
@@ -159,6 +167,11 @@ async fn start(dir: &Path) -> Swarm {
             http::heartbeat_monitor::health(&monitor_handle),
         ),
         (ROUTER, http::agent_router::routes(router_handle), page::plain_health()),
+        (
+            PROVIDERS,
+            http::provider_router::routes(providers.clone()),
+            http::provider_router::health(providers.clone()),
+        ),
     ];
     let mut listeners = Vec::new();
     for (name, routes, health) in routers {
@@ -167,11 +180,14 @@ async fn start(dir: &Path) -> Swarm {
         listeners.push(Listener::new(name, 0, router.layer(from_fn(scope))));
     }
     let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
-    let ports = [REGISTRY, MONITOR, ROUTER].into_iter().zip(server.addresses().map(|(_, at)| at)).collect();
+    let ports = [REGISTRY, MONITOR, ROUTER, PROVIDERS]
+        .into_iter()
+        .zip(server.addresses().map(|(_, at)| at))
+        .collect();
     let shutdown = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(server.serve(Arc::new(|_: HttpSpan| ()), shutdown.clone()));
-    Swarm { system, root, store, ports, shutdown, _clock: clock }
+    Swarm { system, root, store, providers, ports, shutdown, _clock: clock }
 }
 
 impl Swarm {
@@ -188,8 +204,22 @@ impl Swarm {
         body: Value,
         headers: &str,
     ) -> (u16, Value) {
-        let address = self.ports[port];
         let body = if body.is_null() { String::new() } else { body.to_string() };
+        let answer = self.send(port, method, path, &body, headers).await;
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
+        let body: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}"));
+        fits_contract(port, method, path, status, &body);
+        (status, body)
+    }
+
+    /// Asks a port; the whole answer as text, held to nothing.
+    async fn raw(&self, port: &'static str, method: &str, path: &str, body: &str) -> String {
+        self.send(port, method, path, body, "").await
+    }
+
+    async fn send(&self, port: &str, method: &str, path: &str, body: &str, headers: &str) -> String {
+        let address = self.ports[port];
         let request = format!(
             "{method} {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}\
              content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
@@ -199,11 +229,7 @@ impl Swarm {
         stream.write_all(request.as_bytes()).await.unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.unwrap();
-        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
-        let status: u16 = head.split(' ').nth(1).unwrap().parse().unwrap();
-        let body: Value = serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: {body}"));
-        fits_contract(port, method, path, status, &body);
-        (status, body)
+        answer
     }
 
     async fn get(&self, port: &'static str, path: &str) -> Value {
@@ -273,7 +299,11 @@ impl Swarm {
 fn fits_contract(port: &str, method: &str, path: &str, status: u16, body: &Value) {
     let document = bundled(&format!("{port}.json")).unwrap();
     let path = path.split('?').next().unwrap();
-    let template = if path.starts_with("/services/") { "/services/{service_id}" } else { path };
+    let template = match path.rsplit_once('/') {
+        Some(("/services", _)) => "/services/{service_id}",
+        Some(("/providers", _)) => "/providers/{name}",
+        _ => path,
+    };
     let operation = &document["paths"][template][method.to_lowercase()];
     let place = format!("{port}: {method} {path}: {status}");
     let response = operation["responses"].get(status.to_string());
