@@ -11,6 +11,7 @@ pub mod alert_journal;
 pub mod crashes;
 pub mod directory;
 pub mod file_queue_watcher;
+pub mod gateway;
 pub mod heartbeat_monitor;
 pub mod invoker;
 pub mod jobs;

@@ -177,7 +177,8 @@ mod tests {
 
     #[test]
     fn a_rate_limit_is_waited_out_only_where_nobody_else_can_answer() {
-        let limited = Setback { retry_after: Some(Duration::from_secs(2)), ..setback(FailureKind::RateLimited) };
+        let limited =
+            Setback { retry_after: Some(Duration::from_secs(2)), ..setback(FailureKind::RateLimited) };
         assert_eq!(Plan::new(Policy::default(), 2).after(limited, 1.0), attempt(1, 0));
         assert_eq!(Plan::new(Policy::default(), 1).after(limited, 1.0), attempt(0, 2000));
         let too_long = Setback { retry_after: Some(Duration::from_secs(60)), ..limited };

@@ -81,6 +81,28 @@ pub struct Price {
 }
 
 impl Price {
+    /// The price that a provider declares for itself, in US dollars a token; nothing for both declares
+    /// it free. `None`: dearer than a million dollars per million tokens.
+    #[must_use]
+    pub fn declared(input: Decimal, output: Decimal) -> Option<Self> {
+        let per_million = |usd: Decimal| {
+            let nanos = usd.checked_mul(Decimal::from(1_000_000_000_000_000_u64))?.ceil();
+            rust_decimal::prelude::ToPrimitive::to_u64(&nanos).filter(|rate| *rate <= rows::MAX_RATE)
+        };
+        let (input, output) = (per_million(input)?, per_million(output)?);
+        let base = Rates {
+            input,
+            cache_read: input,
+            cache_write_5m: input,
+            cache_write_1h: input,
+            audio_input: input,
+            output,
+        };
+        let free = input == 0 && output == 0;
+        let batch = u64::try_from(PARTS).unwrap_or(u64::MAX);
+        Some(Self { from: None, until: None, free, base, tiers: Vec::new(), batch })
+    }
+
     /// What a call costs, to the nano-dollar, half up.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
