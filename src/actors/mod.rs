@@ -8,6 +8,7 @@ pub mod address_book;
 pub mod agent;
 pub mod agent_router;
 pub mod alert_journal;
+pub mod announcer;
 pub mod crashes;
 pub mod directory;
 pub mod file_queue_watcher;

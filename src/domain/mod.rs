@@ -20,3 +20,4 @@ pub mod routing;
 pub mod time;
 pub mod trace;
 pub mod usage;
+pub mod window;

@@ -7,6 +7,7 @@
 
 pub mod context;
 pub mod ingest;
+pub mod tlc;
 
 pub use context::{Control, SkillError, StepContext, StepOutcome};
 

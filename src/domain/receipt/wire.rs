@@ -128,3 +128,63 @@ pub fn line_of(receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
 pub fn receipt_of(line: &[u8]) -> Result<Receipt, serde_json::Error> {
     serde_json::from_slice::<Line>(line).map(Receipt::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn receipt() -> Receipt {
+        let wanted = Wanted {
+            call: CallKey { request_id: "req-1".into(), attempt: 2 },
+            run: RunName::new("run-1").unwrap(),
+            job: Some(Label::new("run-1.step").unwrap()),
+            agent: Label::new("coder").unwrap(),
+            lane: None,
+            provider: "anthropic-claude-sonnet-4-5".into(),
+            model: "claude-sonnet-4-5".into(),
+            worst: NanoUsd(90_000_000),
+        };
+        let usage =
+            Usage { input: 133, cache_read: 20_000, cache_write_5m: 10_000, output: 700, ..Usage::default() };
+        let outcome = Outcome {
+            at: "2026-11-22T16:00:00.123Z".parse().unwrap(),
+            status: Status::Fallback,
+            usage,
+            cost: NanoUsd(54_399_000),
+            latency_ms: 1_234,
+            error_message: None,
+            fallback_from: Some("openai-gpt-5-codex".into()),
+            trace_id: TraceId::from_u128(7),
+        };
+        Receipt::new(9, HoldId(4_294_967_297), wanted, outcome)
+    }
+
+    #[test]
+    fn a_line_has_the_contracts_shape() {
+        let line = String::from_utf8(line_of(&receipt()).unwrap()).unwrap();
+        assert_eq!(
+            line,
+            concat!(
+                r#"{"request_id":"req-1","run_id":"run-1","agent":"coder","#,
+                r#""timestamp":"2026-11-22T16:00:00.123Z","provider":"anthropic-claude-sonnet-4-5","#,
+                r#""model":"claude-sonnet-4-5","input_tokens":30133,"output_tokens":700,"cost_usd":0.054399,"#,
+                r#""latency_ms":1234,"status":"fallback","fallback_from":"openai-gpt-5-codex","#,
+                r#""metadata":{"seq":9,"attempt":2,"cost_nano_usd":54399000,"hold_id":4294967297,"#,
+                r#""hold_nano_usd":90000000,"usage":{"input":133,"cache_read":20000,"cache_write_5m":10000,"#,
+                r#""cache_write_1h":0,"audio_input":0,"output":700,"reasoning":0},"job_id":"run-1.step","#,
+                r#""trace_id":"00000000000000000000000000000007"}}"#,
+                "\n"
+            )
+        );
+    }
+
+    #[test]
+    fn a_line_reads_back_as_its_receipt_and_a_part_of_it_does_not() {
+        let receipt = receipt();
+        let line = line_of(&receipt).unwrap();
+        assert_eq!(receipt_of(&line).unwrap(), receipt);
+        for cut in 0..line.len() - 1 {
+            assert!(receipt_of(&line[..cut]).is_err());
+        }
+    }
+}

@@ -203,3 +203,165 @@ impl Breaker {
         self.since = now;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const fn s(seconds: u64) -> Moment {
+        Moment::from_secs(seconds)
+    }
+
+    /// A circuit that opened at second 1.
+    fn open() -> Breaker {
+        let mut breaker = Breaker::default();
+        (0..FAILURES_IN_A_ROW).for_each(|_| breaker.record(s(1), s(0), Evidence::Fails));
+        breaker
+    }
+
+    #[test]
+    fn failures_in_a_row_open_it_and_a_success_between_them_does_not() {
+        let mut breaker = Breaker::default();
+        for evidence in [Evidence::Fails; 4].into_iter().chain([Evidence::Works]).chain([Evidence::Fails; 4])
+        {
+            breaker.record(s(1), s(0), evidence);
+            assert_eq!(breaker.phase(s(1)), Phase::Closed);
+        }
+        breaker.record(s(1), s(0), Evidence::Fails);
+        assert_eq!(breaker.admit(s(1)), Pass::Wait(s(1) + FIRST_REST));
+    }
+
+    #[test]
+    fn half_of_the_window_failing_opens_it() {
+        let mut breaker = Breaker::default();
+        for n in 0..WINDOW - 1 {
+            breaker.record(s(1), s(0), if n % 2 == 0 { Evidence::Works } else { Evidence::Fails });
+            assert_eq!(breaker.phase(s(1)), Phase::Closed, "{n}");
+        }
+        breaker.record(s(1), s(0), Evidence::Fails);
+        assert_eq!(breaker.phase(s(1)), Phase::Open);
+    }
+
+    #[test]
+    fn it_is_tried_one_call_at_a_time_and_closes_after_two_successes() {
+        let mut breaker = open();
+        for second in [6, 7] {
+            let Pass::Trial(ticket) = breaker.admit(s(second)) else { panic!("no trial at {second}") };
+            assert_eq!(breaker.admit(s(second)), Pass::Wait(s(second) + TRIAL_PAUSE));
+            breaker.record(s(second), s(second), Evidence::Works);
+            breaker.give_back(ticket);
+        }
+        assert_eq!(breaker.admit(s(7)), Pass::Free);
+    }
+
+    #[test]
+    fn a_failed_trial_doubles_the_rest_up_to_the_longest() {
+        let (mut breaker, mut now, mut rests) = (open(), s(1), Vec::new());
+        for _ in 0..8 {
+            now = breaker.rests_until(now).unwrap();
+            assert!(matches!(breaker.admit(now), Pass::Trial(_)));
+            breaker.record(now, now, Evidence::Fails);
+            rests.push((breaker.rests_until(now).unwrap() - now).as_secs());
+        }
+        assert_eq!(rests, [10, 20, 40, 80, 160, 300, 300, 300]);
+    }
+
+    #[test]
+    fn a_trial_given_back_without_an_outcome_makes_way_for_the_next() {
+        let mut breaker = open();
+        let Pass::Trial(first) = breaker.admit(s(6)) else { panic!("no trial") };
+        breaker.give_back(first);
+        let Pass::Trial(second) = breaker.admit(s(6)) else { panic!("no second trial") };
+        breaker.give_back(first);
+        assert!(matches!(breaker.admit(s(6)), Pass::Wait(_)), "a ticket is good once");
+        breaker.give_back(second);
+    }
+
+    #[test]
+    fn what_was_under_way_before_moves_nothing() {
+        let mut breaker = open();
+        assert!(matches!(breaker.admit(s(6)), Pass::Trial(_)));
+        let before = breaker.clone();
+        breaker.record(s(7), s(5), Evidence::Fails);
+        breaker.record(s(7), s(5), Evidence::Works);
+        assert_eq!(breaker, before);
+    }
+
+    #[test]
+    fn a_hold_is_honoured_in_every_state_and_bounded() {
+        let mut breaker = Breaker::default();
+        breaker.record(s(1), s(0), Evidence::Holds(s(30)));
+        assert_eq!(breaker.admit(s(30)), Pass::Wait(s(31)));
+        breaker.record(s(2), s(0), Evidence::Holds(s(3)));
+        assert_eq!(breaker.admit(s(30)), Pass::Wait(s(31)), "a shorter one does not end a longer one");
+        assert_eq!(breaker.admit(s(31)), Pass::Free);
+        let mut breaker = open();
+        breaker.record(s(2), s(0), Evidence::Holds(Duration::MAX));
+        assert_eq!(breaker.rests_until(s(2)), Some(s(2) + LONGEST_HOLD));
+    }
+
+    #[derive(Debug, Clone)]
+    enum Step {
+        Pass(u64),
+        Admit,
+        Outcome(Evidence, u64),
+        GiveBack,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let evidence = prop_oneof![
+            3 => Just(Evidence::Works),
+            4 => Just(Evidence::Fails),
+            1 => (0_u64..100).prop_map(|secs| Evidence::Holds(s(secs))),
+            1 => Just(Evidence::Nothing),
+        ];
+        prop_oneof![
+            1 => (0_u64..20).prop_map(Step::Pass),
+            3 => Just(Step::Admit),
+            4 => (evidence, 0_u64..5).prop_map(|(evidence, took)| Step::Outcome(evidence, took)),
+            1 => Just(Step::GiveBack),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn laws_of_a_circuit(steps in prop::collection::vec(step(), 1..200)) {
+            let (mut breaker, mut now) = (Breaker::default(), s(0));
+            let mut held: Vec<ProbeTicket> = Vec::new();
+            for step in steps {
+                match step {
+                    Step::Pass(secs) => now += s(secs),
+                    Step::Outcome(evidence, took) => breaker.record(now, now.saturating_sub(s(took)), evidence),
+                    Step::GiveBack => held.drain(..).for_each(|ticket| breaker.give_back(ticket)),
+                    Step::Admit => {
+                        let resting = breaker.rests_until(now);
+                        let pass = breaker.admit(now);
+                        match pass {
+                            // What rests admits nothing, and says until when.
+                            Pass::Wait(until) => prop_assert!(until > now && resting.is_none_or(|r| r == until)),
+                            _ => prop_assert!(resting.is_none()),
+                        }
+                        if let Pass::Trial(ticket) = pass {
+                            // At most one trial is under way.
+                            prop_assert!(matches!(breaker.admit(now), Pass::Wait(_)));
+                            held.push(ticket);
+                        }
+                    }
+                }
+                prop_assert!(breaker.rests_until(now).is_none_or(|until| until - now <= LONGEST_HOLD));
+            }
+            // Whatever happened, a provider that is well again is found: rests end, trials are given back.
+            held.drain(..).for_each(|ticket| breaker.give_back(ticket));
+            for _ in 0..=TRIALS {
+                now = breaker.rests_until(now).unwrap_or(now);
+                if let Pass::Trial(ticket) = breaker.admit(now) {
+                    breaker.record(now, now, Evidence::Works);
+                    breaker.give_back(ticket);
+                }
+            }
+            prop_assert_eq!(breaker.admit(now), Pass::Free);
+        }
+    }
+}

@@ -68,3 +68,55 @@ fn bucket(value: Duration) -> usize {
 fn lower_ms(place: f64) -> f64 {
     (place / PER_DOUBLING).exp2()
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A bucket's width.
+    const WIDTH: f64 = 1.190;
+
+    proptest! {
+        #[test]
+        fn quantiles_grow_and_lie_within_a_bucket_of_what_was_seen(values in prop::collection::vec(1_u64..600_000, 1..200)) {
+            let mut histogram = Histogram::default();
+            for ms in &values {
+                histogram.add(Duration::from_millis(*ms));
+            }
+            let quantiles: Vec<f64> = (0..=20).map(|n| histogram.quantile_ms(f64::from(n) / 20.0).unwrap()).collect();
+            prop_assert!(quantiles.is_sorted());
+            let (least, most) = (*values.iter().min().unwrap() as f64, *values.iter().max().unwrap() as f64);
+            prop_assert!(quantiles[0] >= least / WIDTH && quantiles[20] <= most * WIDTH, "{quantiles:?}");
+        }
+    }
+
+    #[test]
+    fn a_steady_stream_is_measured_within_a_bucket() {
+        let mut histogram = Histogram::default();
+        assert_eq!(histogram.quantile_ms(0.5), None);
+        for n in 0..400_u64 {
+            histogram.add(Duration::from_millis(100 + (n * 37) % 100));
+        }
+        let (p50, p95) = (histogram.quantile_ms(0.5).unwrap(), histogram.quantile_ms(0.95).unwrap());
+        assert!((130.0..175.0).contains(&p50) && (175.0..225.0).contains(&p95), "{p50} {p95}");
+    }
+
+    #[test]
+    fn what_is_long_ago_is_forgotten() {
+        let mut histogram = Histogram::default();
+        (0..100).for_each(|_| histogram.add(Duration::from_secs(60)));
+        (0..100).for_each(|_| histogram.add(Duration::from_millis(50)));
+        assert!(histogram.quantile_ms(0.95).unwrap() < 60.0);
+    }
+
+    #[test]
+    fn the_shortest_and_the_longest_values_have_a_place() {
+        let mut histogram = Histogram::default();
+        histogram.add(Duration::ZERO);
+        histogram.add(Duration::MAX);
+        assert!(histogram.quantile_ms(0.0).unwrap() >= 1.0);
+        assert!(histogram.quantile_ms(1.0).unwrap().is_finite());
+    }
+}

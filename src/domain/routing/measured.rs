@@ -129,3 +129,53 @@ fn blend(calls: u64, measured: Option<f64>, promised: Option<f64>) -> Option<f64
 fn rounded(ms: f64) -> f64 {
     (ms * 10.0).round() / 10.0
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(calls: usize, ok: bool, ms: u64) -> Measured {
+        let mut measured = Measured::default();
+        (0..calls).for_each(|_| measured.add(ok, None, Duration::from_millis(ms)));
+        measured
+    }
+
+    #[test]
+    fn a_promise_counts_alone_then_half_then_hardly() {
+        let slo = Slo { latency_p95_ms: Some(100.0), ..Slo::default() };
+        let p95 = |calls| after(calls, true, 1000).expected(Some(&slo)).p95_ms.unwrap();
+        let measured = after(10, true, 1000).expected(None).p95_ms.unwrap();
+        assert!((p95(0) - 100.0).abs() < 1e-9);
+        assert!((p95(10) - f64::midpoint(measured, 100.0)).abs() < 1.0);
+        assert!(p95(990) > 0.98 * measured);
+        assert_eq!(Measured::default().expected(None).p95_ms, None);
+    }
+
+    #[test]
+    fn failures_lengthen_the_effective_time_and_forget() {
+        let mut measured = after(50, true, 100);
+        let well = measured.expected(None).effective_us().unwrap();
+        (0..20).for_each(|_| measured.add(false, None, Duration::ZERO));
+        let expected = measured.expected(None);
+        assert!(expected.error_rate > 0.3 && expected.effective_us().unwrap() > well * 13 / 10);
+        (0..200).for_each(|_| measured.add(true, None, Duration::from_millis(100)));
+        assert!(measured.expected(None).error_rate < 0.01);
+        let hopeless =
+            after(100, false, 1).expected(Some(&Slo { latency_p95_ms: Some(10.0), ..Slo::default() }));
+        assert_eq!((hopeless.error_rate, hopeless.effective_us()), (MAX_ERROR_RATE, Some(100_000)));
+    }
+
+    #[test]
+    fn a_promised_availability_is_an_error_rate() {
+        let slo = Slo { availability_percent: Some(99.0), ..Slo::default() };
+        assert!((Measured::default().expected(Some(&slo)).error_rate - 0.01).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_first_call_counts_fully() {
+        assert_eq!(after(1, false, 1).figures().error_rate, 1.0);
+        let figures = after(1, true, 100).figures();
+        assert_eq!((figures.calls, figures.error_rate), (1, 0.0));
+        assert!((84.0..119.5).contains(&figures.latency_p50_ms.unwrap()));
+    }
+}

@@ -156,3 +156,69 @@ impl<'de> Deserialize<'de> for TokenPrice {
         parsed.map_err(D::Error::custom)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(json: &str) -> Result<String, String> {
+        let price: Result<TokenPrice, _> = serde_json::from_str(json);
+        price.map(|price| price.to_string()).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn numbers_are_read_digit_by_digit() {
+        for (json, exact) in [
+            ("0", "0"),
+            ("-0.0", "0"),
+            ("0.00000125", "0.00000125"),
+            ("1.25e-06", "0.00000125"),
+            ("125E-8", "0.00000125"),
+            ("0.1", "0.1"),
+            ("3.3333333333333335e-08", "0.000000033333333333333335"),
+            ("1e6", "1000000"),
+            ("0e999", "0"),
+            ("1e-28", "0.0000000000000000000000000001"),
+        ] {
+            assert_eq!(read(json).as_deref(), Ok(exact), "{json}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_price_is_told() {
+        for (json, told) in [
+            ("-1e-9", "at least 0"),
+            ("1000000.01", "at most"),
+            ("1e29", "at most"),
+            ("1e2147483647", "at most"),
+            ("1e-29", "1e-28"),
+            ("1e-2147483648", "1e-28"),
+            ("1e99999999999", "a number"),
+            ("\"0.1\"", "a number"),
+            ("null", "a number"),
+            ("[1]", "a number"),
+        ] {
+            assert!(read(json).unwrap_err().contains(told), "{json}: {:?}", read(json));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_price_keeps_its_value_on_the_wire(digits in 0_u64..1_000_000_000_000, scale in 6_u32..28) {
+            let usd = Decimal::from_i128_with_scale(i128::from(digits), scale);
+            let price = TokenPrice::new(usd).unwrap();
+            let wire: TokenPrice = serde_json::from_str(&serde_json::to_string(&price).unwrap()).unwrap();
+            prop_assert_eq!(wire, price);
+        }
+
+        #[test]
+        fn an_estimate_is_exact(input in 0_u64..1_000_000_000, output in 0_u64..1_000_000_000) {
+            let price = |pico: u64| TokenPrice::new(Decimal::from_i128_with_scale(i128::from(pico), 12)).unwrap();
+            let pico = u128::from(input) * 1000 + u128::from(output) * 500;
+            let exact = Decimal::from_i128_with_scale(i128::try_from(pico).unwrap(), 12);
+            prop_assert_eq!(estimate(price(input), price(output)), exact);
+        }
+    }
+}

@@ -272,3 +272,121 @@ fn reason(best: &Ranked, fit: usize, optimization: Optimization) -> String {
         best.provider.name
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::domain::routing::price::TokenPrice;
+    use crate::domain::routing::testing::provider;
+
+    fn candidate(name: &str, micro_usd: u64, p95_ms: Option<f64>) -> Candidate {
+        let mut offer = provider(name, "m");
+        let usd = Decimal::from_i128_with_scale(i128::from(micro_usd), 9);
+        offer.cost_per_input_token = TokenPrice::new(usd).unwrap();
+        offer.cost_per_output_token = TokenPrice::FREE;
+        Candidate { provider: Arc::new(offer), expected: Expected { p95_ms, error_rate: 0.0 }, rests: None }
+    }
+
+    fn ask(candidates: &[Candidate], optimization: Optimization) -> Choice {
+        let wanted = Requirements { model: "auto".into(), context_window: None, features: Vec::new() };
+        select(candidates.iter().cloned(), &wanted, optimization, Limits::default()).unwrap()
+    }
+
+    fn best(candidates: &[Candidate], optimization: Optimization) -> String {
+        ask(candidates, optimization).chosen.name.clone()
+    }
+
+    #[test]
+    fn balance_weighs_both_in_both_directions() {
+        let balanced = |candidates: &[Candidate]| best(candidates, Optimization::Balanced);
+        let nearly_as_fast = [candidate("dear", 1000, Some(900.0)), candidate("cheap", 100, Some(1000.0))];
+        assert_eq!(balanced(&nearly_as_fast), "cheap");
+        let nearly_as_cheap = [candidate("slow", 100, Some(9000.0)), candidate("fast", 120, Some(500.0))];
+        assert_eq!(balanced(&nearly_as_cheap), "fast");
+        let free = [candidate("free", 0, Some(100.0)), candidate("paid", 100, Some(99.0))];
+        assert_eq!(balanced(&free), "free");
+        let all_free = [candidate("a", 0, Some(200.0)), candidate("b", 0, Some(100.0))];
+        assert_eq!(balanced(&all_free), "b");
+    }
+
+    #[test]
+    fn who_is_not_known_comes_after_those_who_are() {
+        let field = [candidate("unknown", 100, None), candidate("known", 100, Some(60_000.0))];
+        assert_eq!(best(&field, Optimization::Latency), "known");
+        assert_eq!(best(&field, Optimization::Cost), "known");
+        let cheap = [candidate("unknown", 1, None), candidate("known", 100, Some(1000.0))];
+        assert_eq!(best(&cheap, Optimization::Balanced), "unknown");
+    }
+
+    #[test]
+    fn errors_make_slow() {
+        let mut flaky = candidate("flaky", 1, Some(600.0));
+        flaky.expected.error_rate = 0.5;
+        let field = [flaky, candidate("steady", 1, Some(1000.0))];
+        assert_eq!(best(&field, Optimization::Latency), "steady");
+    }
+
+    #[test]
+    fn who_rests_is_not_chosen() {
+        let mut resting = candidate("a", 1, Some(1.0));
+        resting.rests = Some(Duration::from_secs(3));
+        let field = [resting.clone(), candidate("b", 9, Some(9.0))];
+        assert_eq!(best(&field, Optimization::Cost), "b");
+        let wanted = Requirements { model: "m".into(), context_window: None, features: Vec::new() };
+        let none = select([resting], &wanted, Optimization::Cost, Limits::default()).unwrap_err();
+        assert_eq!((none.resting, none.retry_after), (1, Some(Duration::from_secs(3))));
+    }
+
+    fn field() -> impl Strategy<Value = Vec<Candidate>> {
+        let one = (0_u64..2000, prop::option::weighted(0.9, 1_u32..20_000));
+        prop::collection::vec(one, 1..12).prop_map(|offers| {
+            let named = offers.into_iter().enumerate();
+            named.map(|(n, (cost, ms))| candidate(&format!("p{n:02}"), cost, ms.map(f64::from))).collect()
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn the_choice_does_not_depend_on_the_order_and_nobody_beats_it_in_both(
+            field in field(),
+            turn in 0_usize..12,
+        ) {
+            for optimization in [Optimization::Cost, Optimization::Latency, Optimization::Balanced] {
+                let choice = ask(&field, optimization);
+                let mut turned = field.clone();
+                turned.rotate_left(turn % field.len());
+                prop_assert_eq!(&ask(&turned, optimization).chosen.name, &choice.chosen.name);
+                prop_assert_eq!(choice.alternatives.len(), MAX_ALTERNATIVES.min(field.len() - 1));
+                let figures = |c: &Candidate| (c.provider.estimate(), c.expected.effective_us().unwrap_or(u64::MAX));
+                let chosen = field.iter().find(|c| c.provider.name == choice.chosen.name).unwrap();
+                let (cost, latency) = figures(chosen);
+                for other in &field {
+                    let (c, l) = figures(other);
+                    prop_assert!(!(c < cost && l < latency), "{} beats {}", other.provider.name, choice.chosen.name);
+                    if optimization == Optimization::Cost {
+                        prop_assert!(c >= cost);
+                    }
+                    if optimization == Optimization::Latency {
+                        prop_assert!(l >= latency);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn units_do_not_matter_to_the_balance(field in field(), cents in 1_u64..50) {
+            let scaled: Vec<_> = field
+                .iter()
+                .map(|c| {
+                    let mut scaled = c.clone();
+                    let price = c.provider.cost_per_input_token.usd() * Decimal::from(cents);
+                    Arc::make_mut(&mut scaled.provider).cost_per_input_token = TokenPrice::new(price).unwrap();
+                    scaled
+                })
+                .collect();
+            prop_assert_eq!(best(&field, Optimization::Balanced), best(&scaled, Optimization::Balanced));
+        }
+    }
+}

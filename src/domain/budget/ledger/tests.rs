@@ -1,1 +1,290 @@
-//! The laws of the ledger.
+//! The laws of the ledger, over random calls, and 256 callers on a thousand seeded schedules.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::budget::{CallKey, Label, RunName};
+
+fn at(millis: i64) -> Timestamp {
+    Timestamp::from_millis(millis)
+}
+
+fn wanted(run: &str, job: Option<&str>, agent: &str, worst: u64) -> Wanted {
+    Wanted {
+        call: CallKey { request_id: "r".into(), attempt: 1 },
+        run: RunName::new(run).unwrap(),
+        job: job.map(|job| Label::new(job).unwrap()),
+        agent: Label::new(agent).unwrap(),
+        lane: Some(Label::new("code").unwrap()),
+        provider: "p".into(),
+        model: "m".into(),
+        worst: NanoUsd(worst),
+    }
+}
+
+fn run(name: &str) -> Scope {
+    Scope::Run(RunName::new(name).unwrap())
+}
+
+fn cap(ledger: &mut Ledger, scope: &Scope, amount: u64, generation: u64) -> Vec<Alert> {
+    ledger.set_cap(scope, Cap { amount: NanoUsd(amount), generation }, at(0))
+}
+
+fn view(ledger: &Ledger, scope: &Scope) -> (u64, u64) {
+    ledger.view(scope, at(0)).map_or((0, 0), |view| (view.settled.0, view.held.0))
+}
+
+#[test]
+fn all_scopes_or_none() {
+    let mut ledger = Ledger::default();
+    cap(&mut ledger, &Scope::Day, 10, 1);
+    cap(&mut ledger, &run("a"), 100, 1);
+    let refused = ledger.reserve(wanted("a", None, "x", 11), at(0)).unwrap_err();
+    assert_eq!((refused.scope.clone(), refused.left()), (Scope::Day, NanoUsd(10)));
+    assert_eq!(view(&ledger, &run("a")), (0, 0), "nothing is held where it would have fitted");
+    let hold = ledger.reserve(wanted("a", None, "x", 10), at(0)).unwrap();
+    assert_eq!(view(&ledger, &run("a")), (0, 10));
+    let settled = ledger.settle(hold.into_id(), NanoUsd(4), at(0)).unwrap();
+    assert_eq!(settled.excess, NanoUsd::ZERO);
+    assert_eq!(view(&ledger, &Scope::Day), (4, 0));
+}
+
+#[test]
+fn a_hold_is_settled_once() {
+    let mut ledger = Ledger::default();
+    let id = ledger.reserve(wanted("a", None, "x", 10), at(0)).unwrap().into_id();
+    ledger.settle(id, NanoUsd(5), at(0)).unwrap();
+    assert_eq!(ledger.settle(id, NanoUsd(5), at(0)), Err(NotHeld(id)));
+    assert_eq!(ledger.release(id, at(0)), Err(NotHeld(id)));
+    assert_eq!(view(&ledger, &run("a")), (5, 0));
+}
+
+#[test]
+fn a_bill_above_its_hold_counts_in_full_and_is_told() {
+    let mut ledger = Ledger::default();
+    cap(&mut ledger, &run("a"), 100, 1);
+    let id = ledger.reserve(wanted("a", None, "x", 10), at(0)).unwrap().into_id();
+    let settled = ledger.settle(id, NanoUsd(120), at(0)).unwrap();
+    assert_eq!(settled.excess, NanoUsd(110));
+    assert_eq!(settled.alerts.len(), 3);
+    assert_eq!(view(&ledger, &run("a")), (120, 0));
+    assert!(ledger.reserve(wanted("a", None, "x", 1), at(0)).is_err());
+}
+
+#[test]
+fn alerts_come_once_and_in_order_for_each_setting_of_a_cap() {
+    let mut ledger = Ledger::default();
+    cap(&mut ledger, &run("a"), 100, 1);
+    let mut spend = |ledger: &mut Ledger, cost: u64| -> Vec<u8> {
+        let id = ledger.reserve(wanted("a", None, "x", cost), at(0)).unwrap().into_id();
+        let alerts = ledger.settle(id, NanoUsd(cost), at(0)).unwrap().alerts;
+        alerts.iter().map(|alert| alert.level.percent()).collect()
+    };
+    assert_eq!(spend(&mut ledger, 74), [0; 0]);
+    assert_eq!(spend(&mut ledger, 1), [75]);
+    assert_eq!(spend(&mut ledger, 14), [0; 0]);
+    assert_eq!(spend(&mut ledger, 11), [90, 100]);
+    assert_eq!(cap(&mut ledger, &run("a"), 100, 1), [], "the same setting again");
+    let raised: Vec<u8> = cap(&mut ledger, &run("a"), 110, 2).iter().map(|a| a.level.percent()).collect();
+    assert_eq!(raised, [75, 90], "a new cap, already 90 % spent");
+}
+
+#[test]
+fn a_cap_below_what_is_spent_lets_nothing_through_and_takes_nothing_back() {
+    let mut ledger = Ledger::default();
+    let id = ledger.reserve(wanted("a", None, "x", 50), at(0)).unwrap().into_id();
+    ledger.settle(id, NanoUsd(50), at(0)).unwrap();
+    let ids: Vec<String> = cap(&mut ledger, &run("a"), 10, 1).iter().map(Alert::id).collect();
+    assert_eq!(ids, ["budget-run:a-1-75", "budget-run:a-1-90", "budget-run:a-1-100"]);
+    assert!(ledger.reserve(wanted("a", None, "x", 1), at(0)).is_err());
+    assert!(ledger.reserve(wanted("a", None, "x", 0), at(0)).is_ok(), "what is free needs no budget");
+    assert_eq!(ledger.view(&run("a"), at(0)).unwrap().remaining(), Some(NanoUsd::ZERO));
+}
+
+#[test]
+fn the_day_begins_anew_at_midnight_utc() {
+    let mut ledger = Ledger::default();
+    ledger.set_cap(&Scope::Day, Cap { amount: NanoUsd(10), generation: 1 }, at(0));
+    let id = ledger.reserve(wanted("a", None, "x", 10), at(DAY_MS - 1)).unwrap().into_id();
+    assert!(ledger.reserve(wanted("a", None, "x", 1), at(DAY_MS)).is_err(), "what is held goes along");
+    ledger.settle(id, NanoUsd(10), at(DAY_MS - 1)).unwrap();
+    assert_eq!(ledger.view(&Scope::Day, at(DAY_MS)).unwrap().settled, NanoUsd(10), "never back to yesterday");
+    assert_eq!(ledger.view(&Scope::Day, at(2 * DAY_MS)).unwrap().settled, NanoUsd::ZERO);
+    let id = ledger.reserve(wanted("a", None, "x", 8), at(2 * DAY_MS)).unwrap().into_id();
+    let alerts = ledger.settle(id, NanoUsd(8), at(2 * DAY_MS)).unwrap().alerts;
+    assert_eq!(alerts[0].id(), "budget-day-10000002-75", "an alert of its own each day");
+}
+
+#[test]
+fn an_idle_scope_leaves_and_comes_back_as_it_was() {
+    let mut ledger = Ledger::default();
+    let open = ledger.reserve(wanted("busy", None, "x", 5), at(0)).unwrap().into_id();
+    let id = ledger.reserve(wanted("idle", None, "y", 5), at(0)).unwrap().into_id();
+    ledger.settle(id, NanoUsd(5), at(0)).unwrap();
+    ledger.evict_idle(0);
+    assert!(ledger.knows(&run("idle")), "what is not saved stays");
+    ledger.evict_idle(ledger.now());
+    assert!(!ledger.knows(&run("idle")) && ledger.knows(&run("busy")) && ledger.open(open).is_some());
+    let standing = Standing {
+        settled: NanoUsd(5),
+        cap: Some(Cap { amount: NanoUsd(5), generation: 3 }),
+        reached: AlertLevel::Caution,
+        ..Standing::default()
+    };
+    let owed = ledger.admit(run("idle"), standing, at(0));
+    assert_eq!(owed.iter().map(|alert| alert.level.percent()).collect::<Vec<_>>(), [90, 100]);
+    assert!(ledger.admit(run("idle"), Standing::default(), at(0)).is_empty());
+    assert_eq!(view(&ledger, &run("idle")), (5, 0), "a scope in memory is not overwritten");
+}
+
+#[derive(Debug, Clone)]
+enum Step {
+    Reserve { run: u8, job: Option<u8>, agent: u8, worst: u64 },
+    Settle { which: usize, share: u64 },
+    Release { which: usize },
+    Cap { run: u8, amount: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (0..3_u8, prop::option::of(0..3_u8), 0..3_u8, 0..60_u64)
+            .prop_map(|(run, job, agent, worst)| Step::Reserve { run, job, agent, worst }),
+        3 => (any::<usize>(), 0..=100_u64).prop_map(|(which, share)| Step::Settle { which, share }),
+        1 => any::<usize>().prop_map(|which| Step::Release { which }),
+        1 => (0..3_u8, 0..400_u64).prop_map(|(run, amount)| Step::Cap { run, amount }),
+    ]
+}
+
+proptest! {
+    /// Against sums over a plain list of all calls: what is spent and held is exactly what was settled
+    /// and is open; a refusal is right; an alert comes once.
+    #[test]
+    fn the_ledger_is_the_sum_of_its_calls(steps in prop::collection::vec(step(), 0..150)) {
+        let mut ledger = Ledger::default();
+        let mut open: Vec<(HoldId, Wanted)> = Vec::new();
+        let mut spent: Vec<(Wanted, u64)> = Vec::new();
+        let mut caps: BTreeMap<Scope, u64> = BTreeMap::new();
+        let mut seen = std::collections::BTreeSet::new();
+        for (n, step) in (1_u64..).zip(steps) {
+            let sums = |scope: &Scope| -> (u64, u64) {
+                let held = open.iter().filter(|(_, w)| w.scopes().any(|s| s == *scope));
+                let paid = spent.iter().filter(|(w, _)| w.scopes().any(|s| s == *scope));
+                (paid.map(|(_, cost)| cost).sum(), held.map(|(_, w)| w.worst.0).sum())
+            };
+            let mut alerts = Vec::new();
+            match step {
+                Step::Reserve { run, job, agent, worst } => {
+                    let job = job.map(|job| format!("j{job}"));
+                    let wanted = wanted(&format!("r{run}"), job.as_deref(), &format!("a{agent}"), worst);
+                    let fits = wanted.scopes().all(|scope| {
+                        let (settled, held) = sums(&scope);
+                        worst == 0 || caps.get(&scope).is_none_or(|cap| settled + held + worst <= *cap)
+                    });
+                    let answer = ledger.reserve(wanted.clone(), at(0));
+                    prop_assert_eq!(answer.is_ok(), fits);
+                    if let Ok(hold) = answer {
+                        open.push((hold.into_id(), wanted));
+                    }
+                }
+                Step::Settle { which, share } if !open.is_empty() => {
+                    let (id, wanted) = open.remove(which % open.len());
+                    let cost = wanted.worst.0 * share / 100;
+                    alerts = ledger.settle(id, NanoUsd(cost), at(0)).unwrap().alerts;
+                    spent.push((wanted, cost));
+                }
+                Step::Release { which } if !open.is_empty() => {
+                    let (id, wanted) = open.remove(which % open.len());
+                    prop_assert_eq!(ledger.release(id, at(0)), Ok(wanted));
+                }
+                Step::Cap { run: name, amount } => {
+                    let scope = run(&format!("r{name}"));
+                    alerts = ledger.set_cap(&scope, Cap { amount: NanoUsd(amount), generation: n }, at(0));
+                    caps.insert(scope, amount);
+                }
+                Step::Settle { .. } | Step::Release { .. } => {}
+            }
+            for alert in alerts {
+                prop_assert!(seen.insert(alert.id()), "{} came twice", alert.id());
+            }
+        }
+        let all = open.iter().map(|(_, w)| w).chain(spent.iter().map(|(w, _)| w));
+        for scope in all.flat_map(Wanted::scopes).collect::<std::collections::BTreeSet<_>>() {
+            let held: u64 =
+                open.iter().filter(|(_, w)| w.scopes().any(|s| s == scope)).map(|(_, w)| w.worst.0).sum();
+            let paid: u64 =
+                spent.iter().filter(|(w, _)| w.scopes().any(|s| s == scope)).map(|(_, cost)| cost).sum();
+            prop_assert_eq!(view(&ledger, &scope), (paid, held));
+        }
+    }
+}
+
+/// One caller's progress.
+enum Caller {
+    Idle { calls: u8 },
+    Calling { calls: u8, id: HoldId, worst: u64 },
+    Done,
+}
+
+/// 256 callers, each with two calls, in a random order of single steps; returns refusals.
+fn schedule(seed: u64) -> (Ledger, u64, u64) {
+    const CAP: u64 = 100_000;
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut ledger = Ledger::default();
+    cap(&mut ledger, &run("shared"), CAP, 1);
+    cap(&mut ledger, &Scope::Day, 2 * CAP, 1);
+    let mut callers: Vec<Caller> = (0..256).map(|_| Caller::Idle { calls: 0 }).collect();
+    let mut running: Vec<usize> = (0..256).collect();
+    let (mut spent, mut refused) = (0, 0);
+    while !running.is_empty() {
+        let place = random.usize(..running.len());
+        let who = running[place];
+        callers[who] = match std::mem::replace(&mut callers[who], Caller::Done) {
+            Caller::Idle { calls: 2 } | Caller::Done => {
+                running.swap_remove(place);
+                Caller::Done
+            }
+            Caller::Idle { calls } => {
+                let worst = random.u64(1..800);
+                match ledger.reserve(wanted("shared", None, ["a", "b"][who % 2], worst), at(0)) {
+                    Ok(hold) => Caller::Calling { calls: calls + 1, id: hold.into_id(), worst },
+                    Err(over) => {
+                        refused += 1;
+                        assert!(over.settled.0 + over.held.0 + worst > CAP, "refused though it fits");
+                        Caller::Idle { calls: calls + 1 }
+                    }
+                }
+            }
+            Caller::Calling { calls, id, worst } => {
+                if random.u8(..) < 16 {
+                    ledger.release(id, at(0)).unwrap();
+                } else {
+                    let cost = random.u64(0..=worst);
+                    ledger.settle(id, NanoUsd(cost), at(0)).unwrap();
+                    spent += cost;
+                }
+                Caller::Idle { calls }
+            }
+        };
+        let (settled, held) = view(&ledger, &run("shared"));
+        assert!(settled + held <= CAP, "seed {seed}: {settled} + {held} exceed the cap");
+    }
+    (ledger, spent, refused)
+}
+
+#[test]
+fn a_thousand_schedules_of_256_callers_never_overspend_nor_refuse_what_fits() {
+    let mut refusals = 0;
+    for seed in 0..1_000 {
+        let (mut ledger, spent, refused) = schedule(seed);
+        refusals += refused;
+        assert_eq!(view(&ledger, &run("shared")), (spent, 0), "seed {seed}: nothing stays held");
+        assert_eq!(ledger.open_holds().count(), 0);
+        // Once all is settled, whatever is left can be had to the last nano-dollar.
+        let left = 100_000 - spent;
+        assert!(ledger.reserve(wanted("shared", None, "a", left + 1), at(0)).is_err());
+        assert!(left == 0 || ledger.reserve(wanted("shared", None, "a", left), at(0)).is_ok());
+    }
+    assert!(refusals > 0, "the budget was short enough to matter");
+}

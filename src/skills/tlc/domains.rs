@@ -1,0 +1,36 @@
+//! The domain of a question, with the documents it was asked about as further evidence.
+
+use crate::skills::ingest::classify::{Classifier, Domain};
+
+/// How much the question counts against all documents together, before confidence is looked at: it
+/// says what is wanted, they only where it was asked.
+const QUESTION_WEIGHT: f32 = 2.0;
+
+/// All 21 domains with their probabilities, most likely first.
+///
+/// With documents it is a mixture, `Σ w·p / Σ w`: `w` is the confidence (greatest probability) of each
+/// part's own classification, doubled for the question, shared among the documents. So a clear
+/// question stays what it is, and one that says nothing by itself takes its documents' domain.
+#[must_use]
+pub fn domains(question: &str, documents: &[String]) -> Vec<(Domain, f32)> {
+    let classifier = Classifier::embedded();
+    let own = classifier.classify(question);
+    if documents.is_empty() {
+        return own;
+    }
+    let mut mixed = [0.0_f32; Domain::ALL.len()];
+    let mut add = |ranked: &[(Domain, f32)], weight: f32| {
+        let confidence = ranked.first().map_or(0.0, |(_, share)| *share);
+        for (domain, share) in ranked {
+            mixed[*domain as usize] += weight * confidence * share;
+        }
+    };
+    add(&own, QUESTION_WEIGHT);
+    let each = 1.0 / documents.len() as f32;
+    documents.iter().for_each(|document| add(&classifier.classify(document), each));
+    let sum: f32 = mixed.iter().sum();
+    let mut ranked: Vec<_> =
+        Domain::ALL.into_iter().map(|domain| (domain, mixed[domain as usize] / sum)).collect();
+    ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
+    ranked
+}

@@ -1,0 +1,164 @@
+//! Task and method of a question, by rules: each sign found adds its weight, softmax makes shares.
+
+use std::sync::LazyLock;
+
+use regex::Regex;
+use serde::{Deserialize, Serialize};
+
+use super::domains::domains;
+use super::rules;
+use crate::skills::ingest::classify::Domain;
+
+/// Bytes of a question that are looked at: what it wants stands in its first and last sentences, and
+/// a longer text is a document.
+const MAX_BYTES: usize = 16 * 1024;
+
+/// What is to be done with what is found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Task {
+    /// Show the documents themselves.
+    Retrieve,
+    /// Answer a question out of them.
+    Answer,
+    /// Say whether a statement holds.
+    Verify,
+    /// Set two or more things against one another.
+    Compare,
+    /// Say the same shorter.
+    Summarize,
+}
+
+/// How to look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Method {
+    /// By meaning (embeddings): the question describes, and names nothing.
+    Dense,
+    /// By words (BM25): identifiers, quotations, one fact of a named thing.
+    Sparse,
+    /// By both: named things and a matter of meaning about them.
+    Hybrid,
+    /// Along relations: who belongs to, depends on, or is connected with whom.
+    Graph,
+}
+
+/// Task, method and domain of a question, each with how sure that is (0 to 1).
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Tmd {
+    /// What to do.
+    pub task: (Task, f32),
+    /// How to look.
+    pub method: (Method, f32),
+    /// What about.
+    pub domain: (Domain, f32),
+}
+
+/// Task, method and domain. A `hint` is the method, and sure; documents count for the domain alone.
+#[must_use]
+pub fn extract(question: &str, documents: &[String], hint: Option<Method>) -> Tmd {
+    let head = &question[..question.floor_char_boundary(MAX_BYTES)];
+    let domain = domains(question, documents).first().copied().unwrap_or((Domain::Other, 0.0));
+    Tmd { task: task(head), method: hint.map_or_else(|| method(head), |hint| (hint, 1.0)), domain }
+}
+
+/// A compiled sign and its weight.
+type Sign<L> = (L, f32, Regex);
+
+/// A table of signs, compiled. A pattern that did not compile would be left out; a test holds that none is.
+fn compiled<L: Copy>(table: &[(L, f32, &str)]) -> Vec<Sign<L>> {
+    let sign = |(label, weight, pattern): &(L, f32, &str)| {
+        Regex::new(&format!("(?i-u){pattern}")).ok().map(|regex| (*label, *weight, regex))
+    };
+    table.iter().filter_map(sign).collect()
+}
+
+static TASKS: LazyLock<Vec<Sign<Task>>> = LazyLock::new(|| compiled(rules::TASKS));
+static METHODS: LazyLock<Vec<Sign<Method>>> = LazyLock::new(|| compiled(rules::METHODS));
+static IDENTIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(rules::IDENTIFIER).ok());
+static CONCEPT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(rules::CONCEPT).ok());
+
+fn task(text: &str) -> (Task, f32) {
+    let found =
+        TASKS.iter().filter(|(_, _, sign)| sign.is_match(text)).map(|(task, weight, _)| (*task, *weight));
+    best(&[(Task::Answer, rules::ANSWER_BIAS)], found)
+}
+
+fn method(text: &str) -> (Method, f32) {
+    let found = METHODS.iter().filter(|(_, _, sign)| sign.is_match(text)).map(|(m, weight, _)| (*m, *weight));
+    let count = |pattern: &Option<Regex>| pattern.as_ref().map_or(0, |p| p.find_iter(text).count().min(3));
+    let (identifiers, concepts, names) = (count(&IDENTIFIER), count(&CONCEPT), names(text).min(3));
+    let start = [
+        (Method::Dense, rules::dense(identifiers, names)),
+        (Method::Sparse, rules::sparse(identifiers, names, concepts)),
+        (Method::Hybrid, rules::hybrid(identifiers, names, concepts)),
+    ];
+    best(&start, found)
+}
+
+/// Words written with a capital although no sentence begins with them, and years: named things.
+fn names(text: &str) -> usize {
+    let mut begins = true;
+    let mut count = 0;
+    for word in text.split_whitespace() {
+        let bare = word.trim_matches(|c: char| !c.is_alphanumeric());
+        let capital = bare.chars().next().is_some_and(char::is_uppercase);
+        let year = bare.len() == 4 && bare.parse().is_ok_and(|year: u16| (1000..2100).contains(&year));
+        if (capital && !begins && bare != "I") || year {
+            count += 1;
+        }
+        begins = word.ends_with(['.', '?', '!', ':']);
+    }
+    count
+}
+
+/// The label with the greatest sum, and its share in a softmax over all that have one.
+fn best<L: Copy + PartialEq>(start: &[(L, f32)], found: impl Iterator<Item = (L, f32)>) -> (L, f32) {
+    let mut sums = start.to_vec();
+    for (label, weight) in found {
+        match sums.iter_mut().find(|(known, _)| *known == label) {
+            Some((_, sum)) => *sum += weight,
+            None => sums.push((label, weight)),
+        }
+    }
+    // The first of equals, so that the order of the tables decides.
+    let top = sums[1..].iter().fold(sums[0], |best, next| if next.1 > best.1 { *next } else { best });
+    let odds: f32 = sums.iter().map(|(_, sum)| (sum - top.1).exp()).sum();
+    (top.0, 1.0 / odds)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pattern_compiles() {
+        assert_eq!((TASKS.len(), METHODS.len()), (rules::TASKS.len(), rules::METHODS.len()));
+        assert!(IDENTIFIER.is_some() && CONCEPT.is_some());
+    }
+
+    #[test]
+    fn a_hint_is_the_method_and_nothing_else_changes() {
+        let free = extract("Compare TCP with UDP", &[], None);
+        let hinted = extract("Compare TCP with UDP", &[], Some(Method::Graph));
+        assert_eq!(hinted.method, (Method::Graph, 1.0));
+        assert_eq!((hinted.task, hinted.domain), (free.task, free.domain));
+    }
+
+    #[test]
+    fn documents_decide_the_domain_of_a_question_that_says_nothing() {
+        let documents =
+            ["The patient was given antibiotics and the infection of the lung healed.".to_owned()];
+        assert_eq!(extract("What does this mean?", &documents, None).domain.0, Domain::Medicine);
+        let clear = "Which quantum numbers does the electron of a hydrogen atom have?";
+        assert_eq!(extract(clear, &documents, None).domain.0, Domain::Physics);
+    }
+
+    #[test]
+    fn any_text_has_a_task_and_a_method() {
+        for text in ["", " ", "?", "ß\u{301}", &"x ".repeat(50_000), &"é".repeat(20_000)] {
+            let Tmd { task, method, .. } = extract(text, &[], None);
+            assert!(task.1 > 0.0 && task.1 <= 1.0 && method.1 > 0.0 && method.1 <= 1.0);
+        }
+    }
+}
