@@ -5,6 +5,7 @@
 
 pub mod agent;
 pub mod artifact;
+pub mod context;
 pub mod heartbeat;
 pub mod ids;
 pub mod invocation;

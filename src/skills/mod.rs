@@ -7,6 +7,8 @@
 
 pub mod context;
 pub mod ingest;
+pub mod summary;
+pub mod tokens;
 
 pub use context::{Control, SkillError, StepContext, StepOutcome};
 
