@@ -17,3 +17,4 @@ pub mod mail_folders;
 pub mod otlp;
 pub mod registry;
 mod registry_board;
+pub mod token_governor;

@@ -107,6 +107,22 @@ pub(super) fn class(unit: &str, facts: usize) -> Class {
     }
 }
 
+/// Weight of a number of up to three digits: a count, an index, a line.
+pub(super) const SLIGHT: f64 = 0.1;
+
+/// How much would be lost with a fact: most with what nobody could guess again.
+pub(super) fn weight(fact: &str) -> f64 {
+    let has = |test: fn(char) -> bool| fact.contains(test);
+    let (digit, letter) = (has(|c| c.is_ascii_digit()), has(char::is_alphabetic));
+    let joined = has(|c| "/\\_:@".contains(c)) || (fact.contains('.') && letter);
+    match (letter, digit) {
+        (true, _) if joined => 1.0,
+        (true, true) if fact.len() >= 7 => 1.5,
+        (false, _) if fact.len() <= 3 => SLIGHT,
+        _ => 0.5,
+    }
+}
+
 /// The facts of a unit, in order. A capital at its beginning makes no name.
 pub(super) fn facts(unit: &str) -> Vec<&str> {
     let Some(pattern) = FACT.as_ref() else { return Vec::new() };

@@ -97,20 +97,24 @@ struct Choice {
 impl Choice {
     /// Takes the best units while there is room, at most `share` tokens of each class.
     fn take(&mut self, units: &[Unit<'_>], order: &[usize], share: u64, count: &impl Fn(&str) -> u64) {
-        let mut misses = 0;
+        let (mut misses, mut full) = (0, HashSet::new());
         for &at in order {
             let unit = &units[at];
-            if self.taken.contains(&at) || self.repeats(unit) {
+            if full.contains(&(unit.class as u8)) || self.taken.contains(&at) || self.repeats(unit) {
                 continue;
             }
             // A token for the mark before it and the line end after it each.
             let tokens = count(unit.text) + 2;
             let spent = self.spent.entry(unit.class as u8).or_default();
-            if tokens > self.left || *spent + tokens > share {
+            if tokens > self.left {
                 misses += 1;
                 if misses >= MISSES {
                     return;
                 }
+                continue;
+            }
+            if *spent + tokens > share {
+                full.insert(unit.class as u8);
                 continue;
             }
             *spent += tokens;
@@ -161,9 +165,9 @@ fn judged(text: &str) -> Vec<Unit<'_>> {
     units
 }
 
-/// Up to 2.5 for facts: beyond five, a unit is a table or a dump.
+/// Up to 3 for facts: beyond that, a unit is a table or a dump.
 fn by_facts(unit: &Unit<'_>) -> f64 {
-    unit.facts.len().min(5) as f64 * 0.5
+    unit.facts.iter().map(|fact| facts::weight(fact)).sum::<f64>().min(3.0)
 }
 
 /// 4 for the first units, 3 falling to 0 for the last ones.
@@ -193,7 +197,8 @@ fn by_turn(unit: &Unit<'_>) -> f64 {
     }
 }
 
-/// Facts that no taken unit holds: the most frequent first, then the order of the text.
+/// Facts that no taken unit holds: the weightiest and most frequent first, then the order of the text.
+/// Small numbers say nothing without their sentence.
 fn facts_beside<'t>(
     units: &[Unit<'t>],
     taken: &[usize],
@@ -203,12 +208,13 @@ fn facts_beside<'t>(
     let known: HashSet<&str> = taken.iter().flat_map(|at| units[*at].facts.iter().copied()).collect();
     let mut often: HashMap<&str, (usize, usize)> = HashMap::new();
     for (at, fact) in units.iter().flat_map(|unit| unit.facts.iter().copied()).enumerate() {
-        if !known.contains(fact) && fact.len() <= MAX_FACT {
+        if !known.contains(fact) && fact.len() <= MAX_FACT && facts::weight(fact) > facts::SLIGHT {
             often.entry(fact).or_insert((0, at)).0 += 1;
         }
     }
     let mut facts: Vec<(&str, (usize, usize))> = often.into_iter().collect();
-    facts.sort_by_key(|(_, (times, at))| (std::cmp::Reverse(*times), *at));
+    let weight = |fact: &str, times: usize| facts::weight(fact) * (times as f64).ln_1p();
+    facts.sort_by(|(a, (m, i)), (b, (n, j))| weight(b, *n).total_cmp(&weight(a, *m)).then(i.cmp(j)));
     let (mut left, mut listed) = (tokens, Vec::new());
     for (fact, _) in facts {
         let cost = count(fact) + 2;
