@@ -21,3 +21,4 @@ pub mod otlp;
 pub mod provider_router;
 pub mod registry;
 mod registry_board;
+pub mod token_governor;

@@ -8,6 +8,8 @@
 pub mod context;
 pub mod ingest;
 pub mod tlc;
+pub mod summary;
+pub mod tokens;
 
 pub use context::{Control, SkillError, StepContext, StepOutcome};
 

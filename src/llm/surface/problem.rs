@@ -29,8 +29,8 @@ pub enum ProblemKind {
     TooLarge,
     /// The model is not known, or nothing fits the requirements.
     NoModel,
-    /// What the model costs is not known.
-    NoPrice,
+    /// A price or a credential is missing in the configuration.
+    NotConfigured,
     /// The prompt does not fit the model's context window.
     ContextTooLong,
     /// The vendor's filter refused.
@@ -93,7 +93,7 @@ impl Problem {
             ProblemKind::TooLarge => 413,
             ProblemKind::NoModel => 404,
             ProblemKind::OverBudget | ProblemKind::RateLimited => 429,
-            ProblemKind::Unavailable | ProblemKind::NoPrice => 503,
+            ProblemKind::Unavailable | ProblemKind::NotConfigured => 503,
             ProblemKind::Provider | ProblemKind::Cut => 502,
             ProblemKind::Internal => 500,
         }
@@ -132,7 +132,7 @@ impl Problem {
             ProblemKind::Invalid => ("invalid_request_error", None),
             ProblemKind::TooLarge => ("invalid_request_error", Some("request_too_large")),
             ProblemKind::NoModel => ("invalid_request_error", Some("model_not_found")),
-            ProblemKind::NoPrice => ("server_error", Some("price_unknown")),
+            ProblemKind::NotConfigured => ("server_error", Some("not_configured")),
             ProblemKind::ContextTooLong => ("invalid_request_error", Some("context_length_exceeded")),
             ProblemKind::Filtered => ("invalid_request_error", Some("content_filter")),
             ProblemKind::OverBudget => ("insufficient_quota", Some("insufficient_quota")),
@@ -154,7 +154,7 @@ impl Problem {
             ProblemKind::OverBudget => "billing_error",
             ProblemKind::RateLimited => "rate_limit_error",
             ProblemKind::Unavailable => "overloaded_error",
-            ProblemKind::NoPrice | ProblemKind::Provider | ProblemKind::Cut | ProblemKind::Internal => {
+            ProblemKind::NotConfigured | ProblemKind::Provider | ProblemKind::Cut | ProblemKind::Internal => {
                 "api_error"
             }
         };
