@@ -7,8 +7,8 @@
 
 pub mod context;
 pub mod ingest;
-pub mod tlc;
 pub mod summary;
+pub mod tlc;
 pub mod tokens;
 
 pub use context::{Control, SkillError, StepContext, StepOutcome};

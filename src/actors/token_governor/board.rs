@@ -72,7 +72,8 @@ impl Board {
         budget: TokenBudget,
     ) -> Context {
         let mut entries = self.entries.lock();
-        let known = entries.by_agent.get_mut(agent).filter(|entry| entry.context.run_id.as_ref() == Some(run));
+        let known =
+            entries.by_agent.get_mut(agent).filter(|entry| entry.context.run_id.as_ref() == Some(run));
         let upper = if let Some(entry) = known {
             entry.uncounted += bytes;
             entry.context.last_updated = Timestamp::now();
@@ -235,7 +236,8 @@ mod tests {
         board.report("a0", context(2, 1_000_000));
         board.report("new", context(3, 1_000_001));
         assert_eq!((board.len(), board.get("a1"), board.get("a0").unwrap().ctx_used), (MAX_TRACKED, None, 2));
-        let dirty: Vec<_> = board.take_dirty().into_iter().map(|(agent, row)| (agent, row.is_some())).collect();
+        let dirty: Vec<_> =
+            board.take_dirty().into_iter().map(|(agent, row)| (agent, row.is_some())).collect();
         assert_eq!(dirty, [("a0".into(), true), ("a1".into(), false), ("new".into(), true)]);
         board.give_back(["a0".to_owned()]);
         assert_eq!(board.take_dirty().len(), 1);

@@ -239,8 +239,7 @@ impl GovernorHandle {
         let context = self.parts.board.get(agent.name.as_str());
         if context.is_some_and(|context| context.status() == Status::Breach) {
             // A full mailbox drops it: the agent's next call tells again.
-            let _ =
-                self.address.cast(Message::Breach { agent: agent.name.clone(), run_id: run.clone() });
+            let _ = self.address.cast(Message::Breach { agent: agent.name.clone(), run_id: run.clone() });
         }
     }
 }

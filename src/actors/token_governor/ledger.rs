@@ -9,9 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::GovernorError;
 use crate::actors::jobs::tables::{CLOSED, JOBS};
-use crate::domain::context::conversation::{
-    Conversation, Note, OpenStep, PlanStep, SavedFile, SavedState,
-};
+use crate::domain::context::conversation::{Conversation, Note, OpenStep, PlanStep, SavedFile, SavedState};
 use crate::domain::context::reset::{Reset, Stage};
 use crate::domain::context::summary::{Summary, Trigger, new_id};
 use crate::domain::context::{Context, RunLabel};

@@ -236,7 +236,10 @@ impl Parts {
         let context = self.board.get(&wanted.agent);
         let used = context.map(|c| format!("{} of {} tokens were in use", c.ctx_used, c.ctx_limit));
         let used = used.unwrap_or_else(|| "its context was not reported".to_owned());
-        format!("Agent {} in run {}: {used}. It brought no content to summarise.", wanted.agent, wanted.run_id)
+        format!(
+            "Agent {} in run {}: {used}. It brought no content to summarise.",
+            wanted.agent, wanted.run_id
+        )
     }
 }
 

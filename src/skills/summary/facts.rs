@@ -72,16 +72,16 @@ static GOAL: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static FACT: LazyLock<Option<Regex>> = LazyLock::new(|| {
     pattern(concat!(
-        r"[a-z][a-z0-9+.-]*://[^\s<>()\x22'`]+",                                  // addresses
-        r"|[\w.+-]+@[\w-]+\.[\w.-]*\w",                                           // mail
-        r"|`[^`\n]{1,120}`",                                                     // code
-        r"|(?:[A-Za-z]:)?(?:[\w.@~-]*[/\\])+[\w.@~-]*\w",                         // paths
-        r"|\b[0-9a-fA-F]{7,64}\b",                                                // hashes
-        r"|\b\w+(?:::\w+)+\b|\b[A-Za-z]+[a-z0-9]*_\w+\b|\b[a-z]+[A-Z]\w+\b",       // identifiers
+        r"[a-z][a-z0-9+.-]*://[^\s<>()\x22'`]+",          // addresses
+        r"|[\w.+-]+@[\w-]+\.[\w.-]*\w",                   // mail
+        r"|`[^`\n]{1,120}`",                              // code
+        r"|(?:[A-Za-z]:)?(?:[\w.@~-]*[/\\])+[\w.@~-]*\w", // paths
+        r"|\b[0-9a-fA-F]{7,64}\b",                        // hashes
+        r"|\b\w+(?:::\w+)+\b|\b[A-Za-z]+[a-z0-9]*_\w+\b|\b[a-z]+[A-Z]\w+\b", // identifiers
         r"|\b[\w-]+\.(?:rs|py|js|ts|go|java|c|h|cpp|md|txt|json|toml|yaml|yml|csv|sh|html|sql|log)\b", // files
-        r"|[$€£¥]?[+-]?\b\d[\d.,:]*\d%?|[$€£¥]?\b\d+%?",                              // numbers
-        r"|\b[A-Z]{2,}[A-Z0-9-]*\b",                                              // acronyms
-        r"|\b\p{Lu}\p{Ll}+(?:[ -]\p{Lu}\p{Ll}+)*\b",                              // names
+        r"|[$€£¥]?[+-]?\b\d[\d.,:]*\d%?|[$€£¥]?\b\d+%?", // numbers
+        r"|\b[A-Z]{2,}[A-Z0-9-]*\b",                     // acronyms
+        r"|\b\p{Lu}\p{Ll}+(?:[ -]\p{Lu}\p{Ll}+)*\b",     // names
     ))
 });
 

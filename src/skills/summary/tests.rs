@@ -120,8 +120,14 @@ fn other_languages_are_summarised_too() {
 fn facts_of_sentences_that_are_left_out_are_listed() {
     let mut text = String::new();
     for n in 0..2_000 {
-        let _ = writeln!(text, "We decided that part {n} of the plan is done by the usual people in the usual way.");
-        let _ = writeln!(text, "It says so in plans/common.toml as ever, number {n} too, whatever comes of it then.");
+        let _ = writeln!(
+            text,
+            "We decided that part {n} of the plan is done by the usual people in the usual way."
+        );
+        let _ = writeln!(
+            text,
+            "It says so in plans/common.toml as ever, number {n} too, whatever comes of it then."
+        );
     }
     let summary = digest(&text);
     assert!(summary.text.contains("plans/common.toml"), "{}", summary.text);

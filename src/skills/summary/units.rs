@@ -149,7 +149,10 @@ mod tests {
         let prose = "The first sentence is wrapped over more than one line of the\nfile. The second one follows it \
                      and goes on to the end here.\n";
         assert_eq!(of(prose).len(), 2);
-        assert_eq!(of("これは文です。次の文です。これは三番目の文です。それから四番目の文が来ます。").len(), 4);
+        assert_eq!(
+            of("これは文です。次の文です。これは三番目の文です。それから四番目の文が来ます。").len(),
+            4
+        );
     }
 
     #[test]
