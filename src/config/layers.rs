@@ -260,6 +260,7 @@ fn make_absolute(config: &mut Config, agents_may_miss: bool) -> Result<(), (&'st
             return Err(("agents.folder", format!("`agents.folder`: no folder at {}", folder.display())));
         }
     }
+    config.prices.file = config.prices.file.take().map(|file| workdir.join(file));
     config.daemon.workdir = workdir;
     Ok(())
 }

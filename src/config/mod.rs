@@ -22,8 +22,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Provider, ProviderRouter,
-    Providers, Registry, Secret, Store, Supervision, Trace,
+    Agents, Daemon, Fsync, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Prices, Provider,
+    ProviderRouter, Providers, Receipts, Registry, Secret, Store, Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -56,6 +56,10 @@ pub struct Config {
     pub log: Log,
     /// The vendors of models.
     pub providers: Providers,
+    /// What models cost.
+    pub prices: Prices,
+    /// The receipts of model calls.
+    pub receipts: Receipts,
     /// The service registry.
     pub registry: Registry,
     /// Whom to ask for a model.

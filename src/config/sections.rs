@@ -257,6 +257,33 @@ pub struct Ollama {
     pub host: String,
 }
 
+/// `[prices]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Prices {
+    /// The user's table of prices: an absolute path, or none.
+    #[serde(deserialize_with = "non_empty")]
+    pub file: Option<PathBuf>,
+}
+
+/// `[receipts]`.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Receipts {
+    /// When a receipt must be on the disk.
+    pub fsync: Fsync,
+}
+
+/// When a receipt must be on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Fsync {
+    /// Soon after the answer left.
+    After,
+    /// Before the answer leaves.
+    BeforeAnswer,
+}
+
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Secret(String);

@@ -54,6 +54,8 @@ pub struct Cap {
 struct Account {
     standing: Standing,
     held: NanoUsd,
+    /// Open holds, those of nothing included.
+    open: usize,
     /// [`Ledger::now`] when it last changed.
     changed: u64,
 }
@@ -160,7 +162,7 @@ impl Ledger {
         if self.knows(&scope) {
             return Vec::new();
         }
-        let mut account = Account { standing, held: NanoUsd::ZERO, changed: self.changes };
+        let mut account = Account { standing, changed: self.changes, ..Account::default() };
         account.roll_over(&scope, at);
         let alerts = account.alerts(&scope, at);
         self.accounts.insert(scope, account);
@@ -178,6 +180,7 @@ impl Ledger {
         for scope in wanted.scopes() {
             let account = self.account(&scope, at);
             account.held = account.held.saturating_add(wanted.worst);
+            account.open += 1;
         }
         self.last_hold += 1;
         let (id, amount) = (HoldId(self.last_hold), wanted.worst);
@@ -210,6 +213,7 @@ impl Ledger {
         for scope in wanted.scopes() {
             let account = self.account(&scope, at);
             account.held = account.held.saturating_sub(wanted.worst);
+            account.open = account.open.saturating_sub(1);
         }
         Ok(wanted)
     }
@@ -271,10 +275,10 @@ impl Ledger {
         self.changes
     }
 
-    /// Lets go of scopes that hold nothing and have not changed after `saved` (see [`Ledger::now`]):
+    /// Lets go of scopes that no call is under way in and that have not changed after `saved` (see [`Ledger::now`]):
     /// what is known of them is in the store.
     pub fn evict_idle(&mut self, saved: u64) {
-        self.accounts.retain(|_, account| account.held > NanoUsd::ZERO || account.changed > saved);
+        self.accounts.retain(|_, account| account.open > 0 || account.changed > saved);
     }
 
     /// The account of a scope, about to be changed.

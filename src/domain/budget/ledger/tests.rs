@@ -77,7 +77,7 @@ fn a_bill_above_its_hold_counts_in_full_and_is_told() {
 fn alerts_come_once_and_in_order_for_each_setting_of_a_cap() {
     let mut ledger = Ledger::default();
     cap(&mut ledger, &run("a"), 100, 1);
-    let mut spend = |ledger: &mut Ledger, cost: u64| -> Vec<u8> {
+    let spend = |ledger: &mut Ledger, cost: u64| -> Vec<u8> {
         let id = ledger.reserve(wanted("a", None, "x", cost), at(0)).unwrap().into_id();
         let alerts = ledger.settle(id, NanoUsd(cost), at(0)).unwrap().alerts;
         alerts.iter().map(|alert| alert.level.percent()).collect()

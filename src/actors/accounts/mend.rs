@@ -1,0 +1,113 @@
+//! Looks a file of receipts over and puts it right: after a crash, after a failed write, after damage.
+//!
+//! What a crash leaves is a torn last line: it is cut off. What only a person or a disk leaves is a bad
+//! line before good ones: then the file is set aside under another name, untouched, and written anew
+//! from the store and the good lines; that is logged as an error. Invariant: a receipt that was in the
+//! file or in the store is in the file afterwards, once.
+
+use std::collections::BTreeMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufWriter, Write as _};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::domain::receipt::{Receipt, wire};
+use crate::domain::time::Timestamp;
+
+/// What a file holds.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Its receipts, by `seq`.
+    pub(super) receipts: BTreeMap<u64, Arc<Receipt>>,
+    /// Its bytes up to the end of the last good line.
+    whole: u64,
+    bytes: u64,
+    /// Whether a bad line stands before a good one, or a receipt stands there twice.
+    pub(super) is_damaged: bool,
+}
+
+/// Reads a file of receipts; one that is not there is empty.
+pub(super) fn examine(path: &Path) -> io::Result<Found> {
+    let text = match std::fs::read(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+        read => read?,
+    };
+    let mut found = Found { bytes: text.len() as u64, ..Found::default() };
+    let (mut position, mut bad) = (0, false);
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        position += line.len() as u64;
+        let receipt = line.ends_with(b"\n").then(|| wire::receipt_of(line).ok()).flatten();
+        let Some(receipt) = receipt else {
+            bad = true;
+            continue;
+        };
+        found.whole = position;
+        let twice = found.receipts.insert(receipt.seq, Arc::new(receipt)).is_some();
+        found.is_damaged |= bad || twice;
+    }
+    Ok(found)
+}
+
+/// Puts a file right, so that it holds what it held and `wanted`. Durable when it returns.
+///
+/// `stored` gives all receipts of the run that the store has; it is asked only about a damaged file.
+pub(super) fn mend(
+    path: &Path,
+    found: &Found,
+    wanted: &[Arc<Receipt>],
+    stored: impl FnOnce() -> io::Result<Vec<Arc<Receipt>>>,
+) -> io::Result<()> {
+    if found.is_damaged {
+        let mut all = found.receipts.clone();
+        all.extend(stored()?.into_iter().chain(wanted.iter().cloned()).map(|receipt| (receipt.seq, receipt)));
+        return rewrite(path, &all);
+    }
+    let missing: Vec<_> =
+        wanted.iter().filter(|receipt| !found.receipts.contains_key(&receipt.seq)).collect();
+    if missing.is_empty() && found.whole == found.bytes {
+        return Ok(());
+    }
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let file = OpenOptions::new().create(true).append(true).open(path)?;
+    if found.whole < found.bytes {
+        tracing::warn!(file = %path.display(), bytes = found.bytes - found.whole, "a torn last line was cut off");
+        file.set_len(found.whole)?;
+    }
+    let mut out = BufWriter::new(file);
+    for receipt in missing {
+        out.write_all(&wire::line_of(receipt)?)?;
+    }
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()
+}
+
+fn rewrite(path: &Path, receipts: &BTreeMap<u64, Arc<Receipt>>) -> io::Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    let mut draft = tempfile::Builder::new().prefix(".costs-").tempfile_in(folder)?;
+    {
+        let mut out = BufWriter::new(draft.as_file_mut());
+        for receipt in receipts.values() {
+            out.write_all(&wire::line_of(receipt)?)?;
+        }
+        out.flush()?;
+    }
+    draft.as_file().sync_all()?;
+    let aside = aside(path);
+    std::fs::hard_link(path, &aside)?;
+    draft.persist(path)?;
+    File::open(folder)?.sync_all()?;
+    tracing::error!(
+        file = %path.display(), set_aside = %aside.display(), receipts = receipts.len(),
+        "a file of receipts was damaged; it was set aside and written anew from the store and its good lines"
+    );
+    Ok(())
+}
+
+/// A free name beside a damaged file.
+fn aside(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let stamp = Timestamp::now().as_millis();
+    let names = (0_u32..).map(|n| path.with_file_name(format!("{name}.damaged-{stamp}-{n}")));
+    names.into_iter().find(|name| !name.exists()).unwrap_or_else(|| path.with_extension("damaged"))
+}

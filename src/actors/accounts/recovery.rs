@@ -1,0 +1,228 @@
+//! Puts in order what the daemon before left, before the first hold is granted.
+//!
+//! What may be found after a `kill -9`, and what becomes of it:
+//! - lines in files that the store has not booked (a settlement was answered, its commit was not through):
+//!   booked now, under their own `seq`;
+//! - receipts in the outbox whose lines the disk has lost (a power cut): written again;
+//! - torn or damaged files: see [`super::mend`];
+//! - holds without a receipt: bytes may have been sent, so each is charged in full, with a receipt that
+//!   says so;
+//! - alerts that may not have been published: published again, under the same ids.
+//!
+//! Invariant: done twice, or cut off and begun anew, it books and writes nothing twice.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::books::{Books, Shared};
+use super::files::{self, ENDING};
+use super::tables::{self, BOOKINGS, Booking, FILES, HOLDS, Mark, OUTBOX, OWED};
+use super::{flusher, journal, mend};
+use crate::domain::budget::{HoldId, Ledger, RunName, Scope, Wanted};
+use crate::domain::receipt::{Outcome, Receipt};
+use crate::domain::time::Timestamp;
+use crate::domain::window::Window;
+use crate::store::{Order, Span, StoreError, View};
+use crate::supervision::ActorError;
+
+/// Holds of one start are numbered from this times the start's number.
+const HOLDS_A_START: u64 = 1 << 32;
+/// Bookings read at a time: some megabytes of receipts.
+const PAGE: usize = 64;
+/// What a receipt says of a call that the daemon did not outlive.
+const CUT_OFF: &str =
+    "the daemon ended while the call was under way; its outcome is not known, so it is charged at its hold";
+
+type Receipts = BTreeMap<u64, Arc<Receipt>>;
+
+/// Opens the accounts; a later incarnation of the actor finds them open.
+pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
+    if shared.books.lock().is_open {
+        shared.wake.notify_one();
+        return Ok(());
+    }
+    let (start, last_seq) = shared
+        .store
+        .write(|view| {
+            let (changes, start) = tables::count_start(view)?;
+            Ok::<_, StoreError>((changes, (start, tables::last_seq(view)?)))
+        })
+        .await?;
+    let worker = Arc::clone(shared);
+    let look = move || -> Result<(), ActorError> {
+        {
+            *worker.books.lock() = Books::new(Ledger::new(start * HOLDS_A_START), last_seq);
+        }
+        restore_windows(&worker, Timestamp::now())?;
+        let unbooked = look_over(&worker, last_seq)?;
+        take_in(&worker, &unbooked)?;
+        charge_left(&worker, &unbooked)
+    };
+    tokio::task::spawn_blocking(look).await??;
+    flusher::flush(shared).await;
+    shared.durable.send_replace(shared.books.lock().last_seq);
+    // Only now: until its holds are settled in the store, the old journal is their only trace.
+    std::fs::create_dir_all(&shared.settings.data_dir)?;
+    shared.rotate(&mut shared.journal.lock())?;
+    shared.books.lock().is_open = true;
+    publish_owed(shared).await?;
+    Ok(())
+}
+
+/// Fills the windows from the receipts of the last day.
+fn restore_windows(shared: &Shared, now: Timestamp) -> Result<(), StoreError> {
+    let oldest = now.as_millis() - Window::LONGEST_MS;
+    each_booking(
+        shared,
+        |booking| booking.newest_ms >= oldest,
+        |receipts| {
+            let mut books = shared.books.lock();
+            receipts.iter().for_each(|receipt| books.windows.record(receipt));
+        },
+    )
+}
+
+/// Visits the receipts of the newest bookings, for as long as `go_on`.
+fn each_booking(
+    shared: &Shared,
+    go_on: impl Fn(&Booking) -> bool,
+    mut visit: impl FnMut(&[Arc<Receipt>]),
+) -> Result<(), StoreError> {
+    let mut span = Span::all();
+    loop {
+        let page = shared.store.read(|view| view.range(&BOOKINGS, &span, Order::Descending, PAGE))?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        span = Span::all().before(last);
+        for (_, booking) in &page {
+            if !go_on(booking) {
+                return Ok(());
+            }
+            visit(&shared.store.read(|view| tables::receipts_of(view, &booking.pieces))?);
+        }
+    }
+}
+
+/// Puts the files right that may be wrong; the receipts in them that the store has not booked.
+fn look_over(shared: &Shared, last_seq: u64) -> Result<Receipts, ActorError> {
+    let folder = shared.files.lock().folder().to_owned();
+    let (outbox, marks) = shared.store.read(|view| Ok::<_, StoreError>((outbox(view)?, marks(view)?)))?;
+    let mut runs = runs_in(&folder)?;
+    runs.extend(outbox.keys().cloned());
+    let mut unbooked = Receipts::new();
+    for run in runs {
+        let path = files::path_of(&folder, &run);
+        let wanted = outbox.get(&run).map_or(&[][..], Vec::as_slice);
+        let known = marks.get(run.as_str()).copied();
+        if wanted.is_empty() && known.is_some() && files::mark_of(&path).ok() == known {
+            continue;
+        }
+        let found = mend::examine(&path)?;
+        mend::mend(&path, &found, wanted, || flusher::stored_receipts(shared, &run))?;
+        unbooked.extend(found.receipts.into_iter().filter(|(seq, _)| *seq > last_seq));
+        shared.files.lock().still_dirty([run].into());
+    }
+    Ok(unbooked)
+}
+
+fn outbox(view: &View<'_>) -> Result<BTreeMap<RunName, Vec<Arc<Receipt>>>, StoreError> {
+    let mut by_run: BTreeMap<RunName, Vec<Arc<Receipt>>> = BTreeMap::new();
+    for (first, ()) in view.range(&OUTBOX, &Span::all(), Order::Ascending, usize::MAX)? {
+        let Some(booking) = view.get(&BOOKINGS, &first)? else { continue };
+        for receipt in tables::receipts_of(view, &booking.pieces)? {
+            by_run.entry(receipt.wanted.run.clone()).or_default().push(receipt);
+        }
+    }
+    Ok(by_run)
+}
+
+fn marks(view: &View<'_>) -> Result<BTreeMap<String, Mark>, StoreError> {
+    Ok(view.range(&FILES, &Span::all(), Order::Ascending, usize::MAX)?.into_iter().collect())
+}
+
+/// The runs that have a file.
+fn runs_in(folder: &Path) -> io::Result<BTreeSet<RunName>> {
+    let entries = match std::fs::read_dir(folder) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(BTreeSet::new()),
+        entries => entries?,
+    };
+    let mut runs = BTreeSet::new();
+    for entry in entries {
+        let name = entry?.file_name();
+        let run = name.to_str().and_then(|name| name.strip_suffix(ENDING)).map(RunName::new);
+        runs.extend(run.and_then(Result::ok));
+    }
+    Ok(runs)
+}
+
+/// Books receipts that are in the files already.
+fn take_in(shared: &Shared, unbooked: &Receipts) -> Result<(), StoreError> {
+    for receipt in unbooked.values() {
+        let (wanted, outcome) = (&receipt.wanted, &receipt.outcome);
+        let scopes: Vec<Scope> = wanted.scopes().collect();
+        shared.with_scopes(&scopes, outcome.at, |books| {
+            books.take_in(receipt);
+            let alerts = books.ledger.charge(wanted, outcome.cost, outcome.at);
+            books.owe(alerts);
+        })?;
+    }
+    if !unbooked.is_empty() {
+        tracing::info!(
+            receipts = unbooked.len(),
+            "receipts were booked that a crash had kept from the store"
+        );
+    }
+    Ok(())
+}
+
+/// Charges holds that have no receipt.
+fn charge_left(shared: &Shared, unbooked: &Receipts) -> Result<(), ActorError> {
+    let mut open = noted(shared)?;
+    let rows: Vec<(u64, Wanted)> = shared
+        .store
+        .read::<_, StoreError>(|view| view.range(&HOLDS, &Span::all(), Order::Ascending, usize::MAX))?;
+    open.extend(rows.into_iter().map(|(id, wanted)| (HoldId(id), wanted)));
+    for receipt in unbooked.values() {
+        open.remove(&receipt.hold);
+    }
+    let now = Timestamp::now();
+    for (id, wanted) in open {
+        tracing::warn!(hold = %id, held = %wanted.worst, model = wanted.model, "a call was cut off: charged at its hold");
+        let scopes: Vec<Scope> = wanted.scopes().collect();
+        let mut files = shared.files.lock();
+        let receipt = shared.with_scopes(&scopes, now, |books| {
+            let alerts = books.ledger.charge(&wanted, wanted.worst, now);
+            let outcome = Outcome::unknown(wanted.worst, now, 0, CUT_OFF);
+            let receipt = books.book(id, wanted, outcome);
+            books.owe(alerts);
+            receipt
+        })?;
+        if let Err(error) = files.append(&receipt) {
+            tracing::error!(%error, run = %receipt.wanted.run, "a receipt is not in its file yet; the store has it");
+        }
+    }
+    Ok(())
+}
+
+/// Holds of the journal that the store has no receipt of.
+fn noted(shared: &Shared) -> Result<BTreeMap<HoldId, Wanted>, ActorError> {
+    let mut left = journal::read(&shared.settings.data_dir)?;
+    if !left.held.is_empty() {
+        each_booking(
+            shared,
+            |booking| booking.last_seq >= left.first_seq,
+            |receipts| receipts.iter().for_each(|receipt| drop(left.held.remove(&receipt.hold))),
+        )?;
+    }
+    Ok(left.held)
+}
+
+async fn publish_owed(shared: &Shared) -> Result<(), StoreError> {
+    let owed = shared.store.read(|view| view.range(&OWED, &Span::all(), Order::Ascending, usize::MAX))?;
+    let mut alerts: Vec<_> = owed.into_iter().map(|(_, alert)| alert).collect();
+    alerts.sort_by_key(|alert: &crate::domain::budget::Alert| (alert.at, alert.level));
+    alerts.iter().for_each(|alert| shared.sink.alert(alert));
+    flusher::forget_alerts(shared, alerts.iter().map(crate::domain::budget::Alert::id).collect()).await;
+    Ok(())
+}
