@@ -75,7 +75,14 @@ impl Daemon {
             settings: settings(&config),
         });
         let policy = tree::default_policy(&config);
-        let children = tree::build(&config, &system, &jobs, &shutdown);
+        let children = match tree::build(&config, &system, &jobs, &shutdown) {
+            Ok(children) => children,
+            Err(error) => {
+                // What could not be built is the error to report.
+                let _ = store.close().await;
+                return Err(error);
+            }
+        };
         let started = system.start(ROOT, policy, children).await;
         let root = match started {
             Ok(root) => root,

@@ -3,8 +3,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use crate::actors::accounts::{self, AlertSink};
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
+use crate::actors::gateway::{self, Gateway, Means};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
@@ -12,6 +14,7 @@ use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
 use crate::actors::{address_book::AddressBook, file_queue_watcher};
 use crate::config::Config;
+use crate::domain::budget::Alert;
 use crate::domain::routing::EndpointRules;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
@@ -22,6 +25,7 @@ pub(super) struct Handles {
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
     pub(super) providers: ProviderRouter,
+    pub(super) gateway: Gateway,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
@@ -32,7 +36,7 @@ pub(super) fn make(
     system: &ActorSystem,
     jobs: &Jobs,
     options: WorkerOptions,
-) -> (Placed, Handles) {
+) -> anyhow::Result<(Placed, Handles)> {
     let (store, workdir) = (jobs.book.store().clone(), &config.daemon.workdir);
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
@@ -59,13 +63,41 @@ pub(super) fn make(
     );
     let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
     let (providers_spec, providers) =
-        provider_router::spec(system, "provider-router-service", options, store, rules);
+        provider_router::spec(system, "provider-router-service", options, store.clone(), rules);
+    let settings = accounts::Settings {
+        workdir: workdir.clone(),
+        data_dir: config.daemon.data_dir.clone(),
+        fsync: config.receipts.fsync,
+    };
+    let (accounts_spec, accounts) =
+        accounts::spec(system, "accounts", options, store, settings, Arc::new(LoggedAlerts));
+    let means = Means {
+        accounts,
+        router: providers.clone(),
+        registry: registry.clone(),
+        prices: Arc::new(accounts::prices::load(config.prices.file.as_deref())?),
+        providers: config.providers.clone(),
+        port_offset: config.http.port_offset,
+    };
+    let (gateway_spec, gateway) = gateway::spec(system, "gateway-service", options, means);
     let placed = Placed::from([
+        ("cost-optimizer", accounts_spec),
+        ("gateway", gateway_spec),
         ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
     ]);
-    (placed, Handles { registry, monitor, router, providers })
+    Ok((placed, Handles { registry, monitor, router, providers, gateway }))
+}
+
+/// Alerts of budgets as lines of the log.
+struct LoggedAlerts;
+
+impl AlertSink for LoggedAlerts {
+    fn alert(&self, alert: &Alert) {
+        let (scope, level, cap) = (&alert.scope, alert.level, alert.cap);
+        tracing::warn!(%scope, %level, %cap, spent = %alert.spent, "a budget has reached a level");
+    }
 }

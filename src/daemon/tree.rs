@@ -41,9 +41,9 @@ pub(super) fn build(
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
-) -> Vec<ChildSpec> {
+) -> anyhow::Result<Vec<ChildSpec>> {
     let mut builder = Builder { config, system, jobs, addresses: HashMap::new(), placed: HashMap::new() };
-    let (placed, handles) = services::make(config, system, jobs, builder.options(SERVICE_HEARTBEAT));
+    let (placed, handles) = services::make(config, system, jobs, builder.options(SERVICE_HEARTBEAT))?;
     builder.placed = placed;
     let mut children = vec![builder.recorder()];
     for root in jobs.agents.roster().roots() {
@@ -51,7 +51,7 @@ pub(super) fn build(
     }
     children.push(builder.services(handles, shutdown));
     jobs.agents.publish(builder.addresses);
-    children
+    Ok(children)
 }
 
 struct Builder<'a> {

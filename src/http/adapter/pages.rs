@@ -122,7 +122,7 @@ pub(super) async fn info(State(adapter): State<Adapter>) -> Json<Value> {
                 },
                 "capabilities": local.caps,
                 "performance": {
-                    "avg_throughput_tok_s": null, "avg_latency_ms": seen["p50_ms"], "p95_latency_ms": seen["p95_ms"],
+                    "avg_throughput_tok_s": null, "avg_latency_ms": seen["latency_p50_ms"], "p95_latency_ms": seen["latency_p95_ms"],
                 },
             })
         }
