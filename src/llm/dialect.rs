@@ -9,7 +9,7 @@ use super::embedding::{EmbeddingRequest, EmbeddingResponse};
 use super::failure::Failure;
 use super::stream::Decoder;
 use super::vendor::Vendor;
-use super::{catalogue, openai};
+use super::{anthropic, catalogue, gemini, ollama, openai};
 use crate::domain::usage::Usage;
 
 /// A request as its vendor wants it, without credentials.
@@ -50,9 +50,9 @@ pub fn chat_request(vendor: Vendor, request: &ChatRequest, stream: bool) -> Resu
     catalogue::check(vendor, request)?;
     match vendor {
         Vendor::OpenAi | Vendor::Grok => openai::request::chat(vendor, request, stream),
-        Vendor::Anthropic => Err(Failure::unsupported(vendor, "is being written")),
-        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
-        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Anthropic => anthropic::request::chat(request, stream),
+        Vendor::Gemini => gemini::request::chat(request, stream),
+        Vendor::Ollama => ollama::request::chat(request, stream),
     }
 }
 
@@ -64,9 +64,9 @@ pub fn chat_request(vendor: Vendor, request: &ChatRequest, stream: bool) -> Resu
 pub fn chat_response(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
     match vendor {
         Vendor::OpenAi | Vendor::Grok => openai::response::chat(vendor, asked, body),
-        Vendor::Anthropic => Err(Failure::unsupported(vendor, "is being written")),
-        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
-        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Anthropic => anthropic::response::chat(asked, body),
+        Vendor::Gemini => gemini::response::chat(asked, body),
+        Vendor::Ollama => ollama::response::chat(asked, body),
     }
 }
 
@@ -75,9 +75,9 @@ pub fn chat_response(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result<Compl
 pub fn decoder(vendor: Vendor, asked: Asked) -> Decoder {
     match vendor {
         Vendor::OpenAi | Vendor::Grok => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
-        Vendor::Anthropic => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
-        Vendor::Gemini => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
-        Vendor::Ollama => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
+        Vendor::Anthropic => Decoder::sse(vendor, anthropic::stream::Events::new(asked)),
+        Vendor::Gemini => Decoder::sse(vendor, gemini::stream::Events::new(asked)),
+        Vendor::Ollama => Decoder::lines(vendor, ollama::stream::Events::new(asked)),
     }
 }
 
@@ -89,8 +89,8 @@ pub fn embedding_request(vendor: Vendor, request: &EmbeddingRequest) -> Result<W
     match vendor {
         Vendor::OpenAi | Vendor::Grok => openai::embedding::request(vendor, request),
         Vendor::Anthropic => Err(Failure::unsupported(vendor, "has no embeddings; ask another vendor")),
-        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
-        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Gemini => gemini::embedding::request(request),
+        Vendor::Ollama => ollama::embedding::request(request),
     }
 }
 
@@ -106,8 +106,8 @@ pub fn embedding_response(
     match vendor {
         Vendor::OpenAi | Vendor::Grok => openai::embedding::response(vendor, request, body),
         Vendor::Anthropic => Err(Failure::unsupported(vendor, "has no embeddings; ask another vendor")),
-        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
-        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Gemini => gemini::embedding::response(request, body),
+        Vendor::Ollama => ollama::embedding::response(request, body),
     }
 }
 
@@ -116,7 +116,7 @@ pub fn embedding_response(
 pub fn models_request(vendor: Vendor) -> WireRequest {
     let (path, headers) = match vendor {
         Vendor::OpenAi | Vendor::Grok => ("/models", Vec::new()),
-        Vendor::Anthropic => ("/v1/models?limit=1000", Vec::new()),
+        Vendor::Anthropic => ("/v1/models?limit=1000", vec![anthropic::VERSION]),
         Vendor::Gemini => ("/models?pageSize=1000", Vec::new()),
         Vendor::Ollama => ("/api/tags", Vec::new()),
     };
@@ -130,8 +130,8 @@ pub fn models_request(vendor: Vendor) -> WireRequest {
 pub fn models_response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, Failure> {
     match vendor {
         Vendor::OpenAi | Vendor::Grok | Vendor::Anthropic => openai::models::response(vendor, body),
-        Vendor::Gemini => Err(Failure::unsupported(vendor, "is being written")),
-        Vendor::Ollama => Err(Failure::unsupported(vendor, "is being written")),
+        Vendor::Gemini => gemini::models(body),
+        Vendor::Ollama => ollama::models(body),
     }
 }
 

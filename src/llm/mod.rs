@@ -6,6 +6,7 @@
 //! that says whether to try again, whether another provider may do better, and whether the vendor may
 //! have begun to work (and so must be paid).
 
+mod anthropic;
 pub mod catalogue;
 pub mod chat;
 pub mod client;
@@ -13,12 +14,15 @@ pub mod dialect;
 pub mod embedding;
 pub mod endpoint;
 pub mod failure;
+mod gemini;
+mod ollama;
 mod openai;
 mod refusal;
 pub mod sse;
 pub mod stream;
 pub mod surface;
 pub mod tls;
+mod translate;
 pub mod vendor;
 
 pub use client::{ChunkStream, Client, Deadlines};

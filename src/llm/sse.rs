@@ -31,6 +31,8 @@ pub struct Sse {
     has_data: bool,
     /// The last byte was CR: an LF after it belongs to the same line end.
     after_cr: bool,
+    /// Lines end in CR LF here: after a CR, its LF is still to come.
+    has_crlf: bool,
     /// The first line, which may begin with a byte order mark, is over.
     begun: bool,
 }
@@ -47,6 +49,7 @@ impl Sse {
     ) -> Result<(), E> {
         while !bytes.is_empty() {
             if std::mem::take(&mut self.after_cr) && bytes[0] == b'\n' {
+                self.has_crlf = true;
                 bytes = &bytes[1..];
                 continue;
             }
@@ -106,10 +109,11 @@ impl Sse {
         Ok(())
     }
 
-    /// Whether every event that was begun has ended.
+    /// Whether every event that was begun has ended, to the last byte of its blank line.
     #[must_use]
     pub fn is_between_events(&self) -> bool {
-        self.line.is_empty() && !self.has_data && self.name.is_empty()
+        let line_end_is_whole = !(self.after_cr && self.has_crlf);
+        self.line.is_empty() && !self.has_data && self.name.is_empty() && line_end_is_whole
     }
 
     /// Whether the unfinished line at the end could still have become a field.

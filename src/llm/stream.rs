@@ -177,3 +177,6 @@ impl Failure {
         Self::new(FailureKind::BadRequest, what)
     }
 }
+
+#[cfg(test)]
+mod tests;

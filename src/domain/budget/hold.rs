@@ -82,3 +82,11 @@ impl Drop for Hold {
         }
     }
 }
+
+#[cfg(test)]
+impl Hold {
+    /// For tests of what needs a hold and no ledger.
+    pub(crate) const fn for_tests() -> Self {
+        Self { id: HoldId(1), amount: NanoUsd(1) }
+    }
+}

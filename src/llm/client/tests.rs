@@ -1,1 +1,290 @@
-//! The client against a server on this machine.
+//! The client against a server on this machine that says exactly what a test wants, byte for byte.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::config::Secret;
+
+/// Passes quickly in the tests that wait for it.
+const SHORT: Duration = Duration::from_millis(80);
+/// Never passes in a test.
+const LONG: Duration = Duration::from_secs(20);
+
+const DEADLINES: Deadlines = Deadlines { connect: LONG, first_byte: LONG, idle: LONG, overall: LONG };
+
+/// What the server does after the request has come.
+enum Then {
+    Close,
+    /// Keeps the connection open and says nothing more, until the client has closed it.
+    Hold,
+    /// Repeats this, a piece every few milliseconds, until the client has closed.
+    Drip(&'static str),
+}
+
+/// A server for one request; its task ends, with the request as text, when the client has closed.
+async fn server(answer: impl Into<String>, then: Then) -> (SocketAddr, JoinHandle<String>) {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let (address, answer) = (listener.local_addr().unwrap(), answer.into());
+    let serving = async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let request = read_request(&mut socket).await;
+        // A client that left early is what some tests are about.
+        let _ = socket.write_all(answer.as_bytes()).await;
+        match then {
+            Then::Close => drop(socket.shutdown().await),
+            Then::Hold => {}
+            Then::Drip(piece) => {
+                while socket.write_all(piece.as_bytes()).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            }
+        }
+        let mut rest = Vec::new();
+        let _ = socket.read_to_end(&mut rest).await;
+        request
+    };
+    #[expect(clippy::disallowed_methods, reason = "the test owns the server's task")]
+    let task = tokio::spawn(serving);
+    (address, task)
+}
+
+/// Head and body of one request.
+async fn read_request(socket: &mut TcpStream) -> String {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")?.parse().ok());
+            if body.len() >= length.unwrap_or(0) {
+                return text;
+            }
+        }
+        if socket.read_buf(&mut bytes).await.unwrap() == 0 {
+            return text;
+        }
+    }
+}
+
+fn endpoint(vendor: Vendor, base_url: String) -> Endpoint {
+    Endpoint { vendor, base_url, credential: Some(Secret::from("sk-geheim".to_owned())) }
+}
+
+fn at(vendor: Vendor, address: SocketAddr) -> Endpoint {
+    endpoint(vendor, format!("http://{address}"))
+}
+
+fn hello() -> ChatRequest {
+    serde_json::from_value(json!({"model": "m", "messages": [{"role": "user", "content": "hi"}]})).unwrap()
+}
+
+fn http(status: &str, kind: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\ncontent-type: {kind}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+}
+
+/// The head of a stream, and as much of it as `body`; `is_whole` with its end.
+fn chunked(body: &str, is_whole: bool) -> String {
+    let end = if is_whole { "0\r\n\r\n" } else { "" };
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n{end}",
+        body.len()
+    )
+}
+
+const ANSWER: &str = r#"{"id":"c","choices":[{"message":{"role":"assistant","content":"hi"},"finish_reason":"stop"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"total_tokens":4}}"#;
+const CHUNK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n";
+const DONE: &str =
+    "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
+
+async fn chat(endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Completion, Failure> {
+    Client::new().chat(&Hold::for_tests(), endpoint, &hello(), deadlines).await
+}
+
+async fn stream(endpoint: &Endpoint, deadlines: &Deadlines) -> Result<ChunkStream, Failure> {
+    Client::new().stream(&Hold::for_tests(), endpoint, &hello(), deadlines).await
+}
+
+/// Kind and `may_cost` of a whole call that fails.
+async fn failure(answer: impl Into<String>, then: Then, deadlines: Deadlines) -> (FailureKind, bool) {
+    let (address, _) = server(answer, then).await;
+    let failure = chat(&at(Vendor::OpenAi, address), &deadlines).await.unwrap_err();
+    (failure.kind, failure.may_cost)
+}
+
+#[tokio::test]
+async fn an_answer_comes_back_with_its_usage() {
+    let (address, served) =
+        server(http("200 OK", "application/json; charset=utf-8", ANSWER), Then::Close).await;
+    let endpoint = endpoint(Vendor::OpenAi, format!("http://{address}/v1/"));
+    let found = chat(&endpoint, &DEADLINES).await.unwrap();
+    assert_eq!(found.usage.map(|usage| usage.total()), Some(4));
+    let request = served.await.unwrap();
+    assert!(request.starts_with("POST /v1/chat/completions HTTP/1.1\r\n"), "{request}");
+    assert!(request.contains("\r\nauthorization: Bearer sk-geheim\r\n"), "{request}");
+    assert!(request.contains("\r\ncontent-type: application/json\r\n"), "{request}");
+}
+
+#[tokio::test]
+async fn every_vendor_is_called_at_its_path_with_its_credential() {
+    let bearer = "authorization: Bearer sk-geheim";
+    for (vendor, path, wanted) in [
+        (
+            Vendor::Anthropic,
+            "/v1/messages",
+            vec![bearer, "x-api-key: sk-geheim", "anthropic-version: 2026-10-21"],
+        ),
+        (Vendor::Gemini, "/v1beta/models/m:generateContent", vec!["x-goog-api-key: sk-geheim"]),
+        (Vendor::Grok, "/chat/completions", vec![bearer]),
+        (Vendor::Ollama, "/api/chat", vec![bearer]),
+    ] {
+        let (address, served) = server(http("404 Not Found", "application/json", "{}"), Then::Close).await;
+        let failure = chat(&at(vendor, address), &DEADLINES).await.unwrap_err();
+        assert_eq!((failure.kind, failure.status), (FailureKind::UnknownModel, Some(404)), "{vendor}");
+        let request = served.await.unwrap();
+        assert!(request.starts_with(&format!("POST {path} ")), "{request}");
+        assert!(wanted.iter().all(|header| request.contains(&format!("\r\n{header}\r\n"))), "{request}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_never_sent_costs_nothing() {
+    let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
+    let refused = chat(&at(Vendor::OpenAi, unused), &DEADLINES).await.unwrap_err();
+    assert_eq!((refused.kind, refused.may_cost), (FailureKind::Connect, false), "{refused}");
+    // It listens, but never answers the TLS hello.
+    let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+    let endpoint_ = endpoint(Vendor::OpenAi, format!("https://{}", silent.local_addr().unwrap()));
+    let slow = chat(&endpoint_, &Deadlines { connect: SHORT, ..DEADLINES }).await.unwrap_err();
+    assert_eq!((slow.kind, slow.may_cost), (FailureKind::ConnectTimeout, false), "{slow}");
+    let keyless = Endpoint { credential: None, ..endpoint(Vendor::Grok, "http://127.0.0.1:1".to_owned()) };
+    let keyless = chat(&keyless, &DEADLINES).await.unwrap_err();
+    assert_eq!((keyless.kind, keyless.may_cost), (FailureKind::Credential, false));
+    assert!(keyless.message.contains("GROK_API_KEY"), "{keyless}");
+    let late = Deadlines { overall: Duration::ZERO, ..DEADLINES };
+    let late = chat(&at(Vendor::OpenAi, unused), &late).await.unwrap_err();
+    assert_eq!((late.kind, late.may_cost), (FailureKind::Cancelled, false));
+}
+
+#[tokio::test]
+async fn each_silence_has_its_name_and_may_cost() {
+    let first_byte = Deadlines { first_byte: SHORT, ..DEADLINES };
+    assert_eq!(failure("", Then::Hold, first_byte).await, (FailureKind::FirstByteTimeout, true));
+    let half = || ANSWER.len() / 2;
+    let begun = || http("200 OK", "application/json", ANSWER)[..60 + half()].to_owned();
+    let idle = Deadlines { idle: SHORT, ..DEADLINES };
+    assert_eq!(failure(begun(), Then::Hold, idle).await, (FailureKind::BodyTimeout, true));
+    let endless = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
+    let overall = Deadlines { overall: SHORT * 2, ..DEADLINES };
+    assert_eq!(failure(endless, Then::Drip("1\r\n \r\n"), overall).await, (FailureKind::BodyTimeout, true));
+    assert_eq!(failure(begun(), Then::Close, DEADLINES).await, (FailureKind::Cut, true));
+    assert_eq!(failure("", Then::Close, DEADLINES).await, (FailureKind::Cut, true));
+}
+
+#[tokio::test]
+async fn what_is_not_the_vendors_form_is_malformed() {
+    let malformed = |may_cost| (FailureKind::Malformed, may_cost);
+    let page = http("200 OK", "text/html", "<html>");
+    assert_eq!(failure(page, Then::Close, DEADLINES).await, malformed(true));
+    let broken = http("200 OK", "application/json", "{\"id\":");
+    assert_eq!(failure(broken, Then::Close, DEADLINES).await, malformed(true));
+    assert_eq!(failure("SSH-2.0-x\r\n", Then::Close, DEADLINES).await, malformed(true));
+    let huge = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n";
+    assert_eq!(failure(huge, Then::Hold, DEADLINES).await, malformed(true));
+    let elsewhere = "HTTP/1.1 307 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
+    assert_eq!(failure(elsewhere, Then::Close, DEADLINES).await, malformed(false));
+}
+
+#[tokio::test]
+async fn a_refusal_keeps_its_wait_and_loses_the_key() {
+    let body =
+        r#"{"error":{"message":"slow down, sk-geheim","type":"requests","code":"rate_limit_exceeded"}}"#;
+    let answer = format!(
+        "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let (address, _) = server(answer, Then::Close).await;
+    let refused = chat(&at(Vendor::OpenAi, address), &DEADLINES).await.unwrap_err();
+    assert_eq!((refused.kind, refused.may_cost), (FailureKind::RateLimited, false));
+    assert_eq!(refused.retry_after, Some(Duration::from_secs(7)));
+    assert!(refused.message.contains("slow down, ***"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_stream_ends_cleanly_only_after_the_vendors_last_word() {
+    use futures_util::StreamExt as _;
+    let whole = format!("{CHUNK}{DONE}");
+    // The last of these leaves the connection open after the last word.
+    for (answer, then) in [
+        (chunked(&whole, true), Then::Close),
+        (chunked(&whole, false), Then::Close),
+        (chunked(&whole, false), Then::Hold),
+    ] {
+        let (address, _) = server(answer, then).await;
+        let mut chunks = stream(&at(Vendor::OpenAi, address), &DEADLINES).await.unwrap();
+        let items: Vec<_> = chunks.by_ref().collect().await;
+        assert!(items.len() == 2 && items.iter().all(Result::is_ok), "{items:?}");
+        assert_eq!(chunks.usage().map(|usage| usage.total()), Some(4));
+    }
+    let idle = Deadlines { idle: SHORT, ..DEADLINES };
+    for (answer, then, kind) in [
+        (chunked(CHUNK, true), Then::Close, FailureKind::Cut),
+        (chunked(CHUNK, false), Then::Close, FailureKind::Cut),
+        (chunked(CHUNK, false), Then::Hold, FailureKind::BodyTimeout),
+        (chunked(&format!("{CHUNK}data: oops\n\n"), true), Then::Close, FailureKind::Malformed),
+    ] {
+        let (address, _) = server(answer, then).await;
+        let mut chunks = stream(&at(Vendor::OpenAi, address), &idle).await.unwrap();
+        let items: Vec<_> = chunks.by_ref().collect().await;
+        assert_eq!(items.len(), 2, "{kind:?}");
+        let failure = items[1].as_ref().unwrap_err();
+        assert_eq!((failure.kind, failure.may_cost, chunks.usage()), (kind, true, None));
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_before_its_first_chunk_can_be_tried_again() {
+    let busy = "data: {\"error\":{\"message\":\"busy\",\"type\":\"rate_limit_error\"}}\n\n";
+    let first_byte = Deadlines { first_byte: SHORT, ..DEADLINES };
+    for (answer, then, kind) in [
+        (chunked(busy, true), Then::Close, FailureKind::RateLimited),
+        (chunked(": wait\n\n", true), Then::Close, FailureKind::Cut),
+        (http("200 OK", "application/json", ANSWER), Then::Close, FailureKind::Malformed),
+        (chunked("", false)[..82].to_owned(), Then::Hold, FailureKind::FirstByteTimeout),
+    ] {
+        let (address, _) = server(answer, then).await;
+        let failure = stream(&at(Vendor::OpenAi, address), &first_byte).await.err().unwrap();
+        assert_eq!((failure.kind, failure.may_cost), (kind, true), "{failure}");
+    }
+}
+
+#[tokio::test]
+async fn dropping_a_stream_closes_its_connection() {
+    let (address, served) = server(chunked(CHUNK, false), Then::Hold).await;
+    drop(stream(&at(Vendor::OpenAi, address), &DEADLINES).await.unwrap());
+    let request = tokio::time::timeout(LONG, served).await.expect("the server saw the end").unwrap();
+    assert!(request.contains("\"stream\":true"), "{request}");
+}
+
+#[tokio::test]
+async fn models_and_embeddings_are_read() {
+    let body = r#"{"models":[{"name":"llama3.1:8b"},{"name":"tinyllama:1.1b"}]}"#;
+    let (address, served) = server(http("200 OK", "application/json", body), Then::Close).await;
+    let local = Endpoint { credential: None, ..at(Vendor::Ollama, address) };
+    let models = Client::new().models(&local, &DEADLINES).await.unwrap();
+    assert_eq!(models, ["llama3.1:8b", "tinyllama:1.1b"]);
+    let request = served.await.unwrap();
+    assert!(request.starts_with("GET /api/tags ") && !request.contains("authorization"), "{request}");
+    let body = r#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":2,"total_tokens":2}}"#;
+    let (address, _) = server(http("200 OK", "application/json", body), Then::Close).await;
+    let request = EmbeddingRequest { model: "e".into(), input: json!("a"), ..EmbeddingRequest::default() };
+    let client = Client::new();
+    let (answer, usage) = client
+        .embeddings(&Hold::for_tests(), &at(Vendor::Grok, address), &request, &DEADLINES)
+        .await
+        .unwrap();
+    assert_eq!((answer.data.len(), usage.map(|usage| usage.input)), (1, Some(2)));
+}

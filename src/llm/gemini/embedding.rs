@@ -1,0 +1,75 @@
+//! Embeddings: `batchEmbedContents`. The vendor does not say what they used.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::path;
+use crate::domain::usage::Usage;
+use crate::llm::dialect::WireRequest;
+use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse, EmbeddingUsage};
+use crate::llm::failure::Failure;
+use crate::llm::refusal;
+use crate::llm::vendor::Vendor;
+
+/// All texts in one request.
+pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<WireRequest, Failure> {
+    let model = request.model.strip_prefix("models/").unwrap_or(&request.model);
+    let one = |text: &str| {
+        let mut one = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
+        if let Some(dimensions) = request.dimensions {
+            one["outputDimensionality"] = dimensions.into();
+        }
+        one
+    };
+    let requests: Vec<Value> = request.texts()?.into_iter().map(one).collect();
+    WireRequest::json(path(model, "batchEmbedContents"), &json!({"requests": requests}))
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    embeddings: Vec<Vector>,
+}
+
+#[derive(Deserialize)]
+struct Vector {
+    values: Vec<f32>,
+}
+
+/// The vectors.
+pub(in crate::llm) fn response(
+    request: &EmbeddingRequest,
+    body: &[u8],
+) -> Result<(EmbeddingResponse, Option<Usage>), Failure> {
+    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
+        refusal::in_answer(Vendor::Gemini, body)
+            .unwrap_or_else(|| Failure::malformed(Vendor::Gemini, &error.to_string()))
+    })?;
+    let vectors = answer.embeddings.into_iter().map(|vector| vector.values).collect();
+    Ok((request.respond(vectors, EmbeddingUsage::default()), None))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_text_is_a_request_of_the_batch() {
+        let asked = EmbeddingRequest {
+            model: "gemini-embedding-001".into(),
+            input: json!(["a", "b"]),
+            dimensions: Some(2),
+            ..Default::default()
+        };
+        let wire = request(&asked).unwrap();
+        assert_eq!(wire.path, "/models/gemini-embedding-001:batchEmbedContents");
+        let body: Value = serde_json::from_slice(&wire.body).unwrap();
+        assert_eq!(
+            body["requests"][1],
+            json!({"model": "models/gemini-embedding-001",
+            "content": {"parts": [{"text": "b"}]}, "outputDimensionality": 2})
+        );
+        let (answer, usage) =
+            response(&asked, br#"{"embeddings":[{"values":[0.5,1]},{"values":[0,0]}]}"#).unwrap();
+        assert_eq!((&answer.data[0].embedding, answer.data.len(), usage), (&json!([0.5, 1.0]), 2, None));
+    }
+}

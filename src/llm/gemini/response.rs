@@ -1,0 +1,272 @@
+//! The answer, of which the stream sends many, and the vendor's usage.
+
+use serde::Deserialize;
+use serde_json::{Map, Value};
+
+use super::SIGNATURES;
+use crate::domain::usage::Usage;
+use crate::llm::dialect::{Asked, Completion};
+use crate::llm::failure::Failure;
+use crate::llm::refusal;
+use crate::llm::translate::{Head, Said};
+use crate::llm::vendor::Vendor;
+
+const VENDOR: Vendor = Vendor::Gemini;
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Answer {
+    #[serde(default)]
+    pub(super) candidates: Vec<Candidate>,
+    #[serde(default)]
+    pub(super) prompt_feedback: Option<Feedback>,
+    #[serde(default)]
+    pub(super) usage_metadata: Option<WireUsage>,
+    #[serde(default)]
+    pub(super) model_version: Option<String>,
+    #[serde(default)]
+    pub(super) response_id: Option<String>,
+}
+
+impl Answer {
+    /// Reads it. Without an answer and without a reason for that, it is none.
+    pub(super) fn read(body: &[u8]) -> Result<Self, Failure> {
+        let broken =
+            |what: &str| refusal::in_answer(VENDOR, body).unwrap_or_else(|| Failure::malformed(VENDOR, what));
+        let answer: Self = serde_json::from_slice(body).map_err(|error| broken(&error.to_string()))?;
+        let says_nothing =
+            answer.candidates.is_empty() && !answer.is_blocked() && answer.usage_metadata.is_none();
+        if says_nothing { Err(broken("it has no candidates")) } else { Ok(answer) }
+    }
+
+    pub(super) fn is_blocked(&self) -> bool {
+        self.prompt_feedback.as_ref().is_some_and(|feedback| feedback.block_reason.is_some())
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Feedback {
+    #[serde(default)]
+    block_reason: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Candidate {
+    #[serde(default)]
+    pub(super) index: u32,
+    #[serde(default)]
+    content: Option<Content>,
+    #[serde(default)]
+    pub(super) finish_reason: Option<String>,
+}
+
+impl Candidate {
+    pub(super) fn parts(&mut self) -> Vec<Part> {
+        self.content.take().map(|content| content.parts).unwrap_or_default()
+    }
+}
+
+#[derive(Deserialize)]
+struct Content {
+    #[serde(default)]
+    parts: Vec<Part>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Part {
+    #[serde(default)]
+    pub(super) text: Option<String>,
+    /// The text is what the model thinks, not what it says.
+    #[serde(default)]
+    pub(super) thought: bool,
+    #[serde(default)]
+    pub(super) thought_signature: Option<String>,
+    #[serde(default)]
+    pub(super) function_call: Option<FunctionCall>,
+}
+
+#[derive(Deserialize)]
+pub(super) struct FunctionCall {
+    #[serde(default)]
+    pub(super) id: Option<String>,
+    pub(super) name: String,
+    #[serde(default)]
+    pub(super) args: Option<Value>,
+}
+
+/// The vendor's usage: cached tokens are part of the prompt, thoughts are beside the candidates.
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct WireUsage {
+    prompt_token_count: Option<u64>,
+    candidates_token_count: Option<u64>,
+    thoughts_token_count: Option<u64>,
+    cached_content_token_count: Option<u64>,
+    tool_use_prompt_token_count: Option<u64>,
+    #[serde(default)]
+    prompt_tokens_details: Vec<Modality>,
+    #[serde(default)]
+    cache_tokens_details: Vec<Modality>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Modality {
+    #[serde(default)]
+    modality: String,
+    #[serde(default)]
+    token_count: u64,
+}
+
+impl WireUsage {
+    /// In disjoint classes; `None` where even the prompt is not counted.
+    pub(super) fn usage(&self) -> Option<Usage> {
+        let prompt = self.prompt_token_count?;
+        let cache_read = self.cached_content_token_count.unwrap_or(0).min(prompt);
+        let audio = audio(&self.prompt_tokens_details).saturating_sub(audio(&self.cache_tokens_details));
+        let audio_input = audio.min(prompt - cache_read);
+        let reasoning = self.thoughts_token_count.unwrap_or(0);
+        Some(Usage {
+            input: (prompt - cache_read - audio_input)
+                .saturating_add(self.tool_use_prompt_token_count.unwrap_or(0)),
+            cache_read,
+            audio_input,
+            output: self.candidates_token_count.unwrap_or(0).saturating_add(reasoning),
+            reasoning,
+            ..Usage::default()
+        })
+    }
+}
+
+fn audio(details: &[Modality]) -> u64 {
+    details.iter().filter(|one| one.modality == "AUDIO").map(|one| one.token_count).sum()
+}
+
+/// The id of a call: the vendor's, or made of the answer's and the call's number.
+pub(super) fn call_id(call: &FunctionCall, answer: &str, number: usize) -> String {
+    call.id.clone().unwrap_or_else(|| format!("call_{answer}_{number}"))
+}
+
+/// Why an answer ended, in OpenAI's words.
+pub(super) fn finish_reason(reason: &str, has_calls: bool) -> &'static str {
+    match reason {
+        "MAX_TOKENS" => "length",
+        "SAFETY" | "RECITATION" | "LANGUAGE" | "BLOCKLIST" | "PROHIBITED_CONTENT" | "SPII"
+        | "IMAGE_SAFETY" => "content_filter",
+        _ if has_calls => "tool_calls",
+        _ => "stop",
+    }
+}
+
+/// Reads the whole answer.
+pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
+    let answer = Answer::read(body)?;
+    let is_blocked = answer.is_blocked();
+    let usage = answer.usage_metadata.and_then(|usage| usage.usage());
+    let mut head = Head { id: answer.response_id.unwrap_or_default(), asked: asked.clone() };
+    head.model(answer.model_version.unwrap_or_default());
+    let mut choices = Vec::new();
+    for mut candidate in answer.candidates {
+        let mut said = Said::default();
+        let mut signatures = Map::new();
+        for part in candidate.parts() {
+            add(part, &head.id, &mut said, &mut signatures);
+        }
+        if !signatures.is_empty() {
+            said.extra.insert(SIGNATURES.to_owned(), signatures.into());
+        }
+        let has_calls = !said.calls.is_empty();
+        let reason = finish_reason(candidate.finish_reason.as_deref().unwrap_or_default(), has_calls);
+        choices.push(said.choice(candidate.index, reason));
+    }
+    if choices.is_empty() && is_blocked {
+        choices.push(Said::default().choice(0, "content_filter"));
+    }
+    if choices.is_empty() {
+        return Err(Failure::malformed(VENDOR, "it has no candidates"));
+    }
+    Ok(head.completion(choices, usage))
+}
+
+fn add(part: Part, answer: &str, said: &mut Said, signatures: &mut Map<String, Value>) {
+    match part.text {
+        Some(text) if part.thought => said.reasoning.push_str(&text),
+        Some(text) => said.text.push_str(&text),
+        None => {}
+    }
+    if let Some(call) = part.function_call {
+        let id = call_id(&call, answer, said.calls.len());
+        if let Some(signature) = part.thought_signature {
+            signatures.insert(id.clone(), signature.into());
+        }
+        said.call(id, call.name, &call.args.unwrap_or_else(|| Value::Object(Map::new())));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::llm::FailureKind;
+    use crate::llm::chat::Content as Text;
+
+    fn read(body: &Value) -> Result<Completion, Failure> {
+        chat(&Asked { model: "m".into(), created: 1 }, body.to_string().as_bytes())
+    }
+
+    #[test]
+    fn text_thoughts_calls_and_usage_all_arrive() {
+        let found = read(&json!({
+            "responseId": "r1", "modelVersion": "gemini-2.5-pro",
+            "candidates": [{"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [
+                {"text": "thinking", "thought": true}, {"text": "I "}, {"text": "call."},
+                {"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"},
+                {"functionCall": {"name": "g"}}]}}],
+            "usageMetadata": {"promptTokenCount": 1_000, "candidatesTokenCount": 50, "thoughtsTokenCount": 200,
+                "cachedContentTokenCount": 400, "toolUsePromptTokenCount": 10, "totalTokenCount": 1_260,
+                "promptTokensDetails": [{"modality": "TEXT", "tokenCount": 700}, {"modality": "AUDIO", "tokenCount": 300}],
+                "cacheTokensDetails": [{"modality": "AUDIO", "tokenCount": 100}, {"modality": "TEXT", "tokenCount": 300}]},
+        }))
+        .unwrap();
+        let choice = &found.response.choices[0];
+        assert_eq!(choice.finish_reason.as_deref(), Some("tool_calls"));
+        assert_eq!(choice.message.content, Some(Text::Text("I call.".into())));
+        let calls: Vec<_> =
+            choice.message.tool_calls.iter().map(|call| (&*call.id, &*call.function.arguments)).collect();
+        assert_eq!(calls, [("call_r1_0", r#"{"a":1}"#), ("call_r1_1", "{}")]);
+        assert_eq!(choice.message.extra["thought_signatures"], json!({"call_r1_0": "sig"}));
+        let usage = Usage {
+            input: 410,
+            cache_read: 400,
+            audio_input: 200,
+            output: 250,
+            reasoning: 200,
+            ..Usage::default()
+        };
+        assert_eq!(found.usage, Some(usage));
+        assert_eq!(usage.total(), 1_260);
+    }
+
+    #[test]
+    fn a_blocked_prompt_is_an_answer_that_the_filter_ended() {
+        let found = read(&json!({"promptFeedback": {"blockReason": "SAFETY"},
+            "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9}}))
+        .unwrap();
+        assert_eq!(found.response.choices[0].finish_reason.as_deref(), Some("content_filter"));
+        assert_eq!(found.usage, Some(Usage { input: 9, ..Usage::default() }));
+        let stopped = read(&json!({"candidates": [{"finishReason": "SAFETY"}]})).unwrap();
+        assert_eq!(stopped.response.choices[0].finish_reason.as_deref(), Some("content_filter"));
+        assert_eq!(stopped.usage, None);
+    }
+
+    #[test]
+    fn nothing_is_malformed() {
+        for body in [json!({}), json!({"candidates": 1}), json!({"usageMetadata": {"promptTokenCount": 1}})] {
+            assert_eq!(read(&body).unwrap_err().kind, FailureKind::Malformed, "{body}");
+        }
+    }
+}

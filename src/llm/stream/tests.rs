@@ -1,0 +1,279 @@
+//! Laws of all decoders: how a stream is divided changes nothing; a stream that is cut anywhere never ends
+//! cleanly; what is no stream is malformed.
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::llm::chat::Role;
+use crate::llm::dialect::{Asked, decoder};
+
+const OPENAI: &str = concat!(
+    ": hello\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"gpt","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}],"usage":null}"#,
+    "\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"gpt","choices":[{"index":0,"delta":{"content":"Grüße 🦀"},"finish_reason":null}]}"#,
+    "\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"gpt","choices":[{"index":0,"delta":{"tool_calls":[{"index":0,"id":"t1","type":"function","function":{"name":"f","arguments":""}}]}}]}"#,
+    "\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"gpt","choices":[{"index":0,"delta":{"tool_calls":[{"index":1,"id":"t2","type":"function","function":{"name":"g","arguments":"{}"}}]},"finish_reason":"tool_calls"}]}"#,
+    "\n\n",
+    r#"data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"gpt","choices":[],"usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,"prompt_tokens_details":{"cached_tokens":5}}}"#,
+    "\n\ndata: [DONE]\n\n",
+);
+
+const ANTHROPIC: &str = concat!(
+    "event: message_start\n",
+    r#"data: {"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude","content":[],"stop_reason":null,"usage":{"input_tokens":25,"cache_creation_input_tokens":10,"cache_read_input_tokens":7,"cache_creation":{"ephemeral_5m_input_tokens":4,"ephemeral_1h_input_tokens":6},"output_tokens":1}}}"#,
+    "\n\nevent: ping\ndata: {\"type\": \"ping\"}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"thinking\",\"thinking\":\"\"}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"thinking_delta\",\"thinking\":\"hm\"}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"signature_delta\",\"signature\":\"sig\"}}\n\n",
+    "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"text_delta\",\"text\":\"Grüße 🦀\"}}\n\n",
+    "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":1}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":2,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t1\",\"name\":\"f\",\"input\":{}}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":2,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"\"}}\n\n",
+    "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":2,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":\"{\\\"a\\\":1}\"}}\n\n",
+    "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":2}\n\n",
+    "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":3,\"content_block\":{\"type\":\"tool_use\",\"id\":\"t2\",\"name\":\"g\",\"input\":{}}}\n\n",
+    "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":3}\n\n",
+    "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"tool_use\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":15}}\n\n",
+    "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+);
+
+const GEMINI: &str = concat!(
+    "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"hm\", \"thought\": true}],\"role\": \"model\"},\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 8},\"modelVersion\": \"gemini\",\"responseId\": \"r\"}\r\n\r\n",
+    "data: {\"candidates\": [{\"content\": {\"parts\": [{\"text\": \"Grüße 🦀\"}],\"role\": \"model\"},\"index\": 0}],\"usageMetadata\": {\"promptTokenCount\": 8}}\r\n\r\n",
+    "data: {\"candidates\": [{\"content\": {\"parts\": [{\"functionCall\": {\"name\": \"f\",\"args\": {\"a\": 1}},\"thoughtSignature\": \"s\"},{\"functionCall\": {\"name\": \"g\",\"args\": {}}}],\"role\": \"model\"},\"finishReason\": \"STOP\",\"index\": 0}],",
+    "\"usageMetadata\": {\"promptTokenCount\": 8,\"candidatesTokenCount\": 5,\"thoughtsTokenCount\": 20,\"totalTokenCount\": 33}}\r\n\r\n",
+);
+
+const OLLAMA: &str = concat!(
+    r#"{"model":"llama","created_at":"2026-11-22T19:00:00Z","message":{"role":"assistant","content":"Grüße "},"done":false}"#,
+    "\n",
+    r#"{"model":"llama","created_at":"2026-11-22T19:00:01Z","message":{"role":"assistant","content":"🦀"},"done":false}"#,
+    "\n",
+    r#"{"model":"llama","created_at":"2026-11-22T19:00:02Z","message":{"role":"assistant","content":"","tool_calls":[{"function":{"name":"f","arguments":{"a":1}}},{"function":{"name":"g","arguments":{}}}]},"done":false}"#,
+    "\n",
+    r#"{"model":"llama","created_at":"2026-11-22T19:00:03Z","message":{"role":"assistant","content":""},"done":true,"done_reason":"stop","prompt_eval_count":26,"eval_count":7}"#,
+    "\n",
+);
+
+const STREAMS: [(Vendor, &str); 5] = [
+    (Vendor::OpenAi, OPENAI),
+    (Vendor::Grok, OPENAI),
+    (Vendor::Anthropic, ANTHROPIC),
+    (Vendor::Gemini, GEMINI),
+    (Vendor::Ollama, OLLAMA),
+];
+
+type Decoded = (Vec<Result<ChatChunk, Failure>>, Result<Option<Usage>, Failure>);
+
+fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
+    let mut decoder = decoder(vendor, Asked { model: "m".into(), created: 5 });
+    let chunks = pieces.into_iter().flat_map(|piece| decoder.push(piece)).collect();
+    (chunks, decoder.finish())
+}
+
+/// Text, thinking, calls (id, name, arguments) and reason, put together as a client does.
+#[derive(Debug, Default, PartialEq)]
+struct Seen {
+    text: String,
+    reasoning: String,
+    calls: Vec<(String, String, String)>,
+    reason: Option<String>,
+}
+
+fn seen(chunks: &[Result<ChatChunk, Failure>]) -> Seen {
+    let mut seen = Seen::default();
+    for choice in chunks.iter().flat_map(|chunk| &chunk.as_ref().unwrap().choices) {
+        seen.text += choice.delta.content.as_deref().unwrap_or_default();
+        seen.reasoning +=
+            choice.delta.extra.get("reasoning_content").and_then(|text| text.as_str()).unwrap_or("");
+        for call in &choice.delta.tool_calls {
+            let at = usize::try_from(call.index).unwrap();
+            seen.calls.resize(seen.calls.len().max(at + 1), Default::default());
+            let function = call.function.clone().unwrap();
+            seen.calls[at].0 += call.id.as_deref().unwrap_or_default();
+            seen.calls[at].1 += function.name.as_deref().unwrap_or_default();
+            seen.calls[at].2 += function.arguments.as_deref().unwrap_or_default();
+        }
+        seen.reason = choice.finish_reason.clone().or(seen.reason);
+    }
+    seen
+}
+
+fn call(id: &str, name: &str, arguments: &str) -> (String, String, String) {
+    (id.to_owned(), name.to_owned(), arguments.to_owned())
+}
+
+#[test]
+fn text_thinking_parallel_calls_reason_and_usage_arrive_from_every_vendor() {
+    let ids = |vendor| match vendor {
+        Vendor::Gemini => ["call_r_0", "call_r_1"],
+        Vendor::Ollama => ["call_20261122190000_0", "call_20261122190000_1"],
+        _ => ["t1", "t2"],
+    };
+    for (vendor, stream) in STREAMS {
+        let (chunks, end) = decode(vendor, [stream.as_bytes()]);
+        let [first, second] = ids(vendor);
+        let openai_like = vendor.is_openai_like();
+        let wanted = Seen {
+            text: "Grüße 🦀".into(),
+            reasoning: if openai_like || vendor == Vendor::Ollama { "" } else { "hm" }.into(),
+            calls: vec![
+                call(first, "f", if openai_like { "" } else { r#"{"a":1}"# }),
+                call(second, "g", "{}"),
+            ],
+            reason: Some("tool_calls".into()),
+        };
+        assert_eq!(seen(&chunks), wanted, "{vendor}");
+        let usage = match vendor {
+            Vendor::OpenAi | Vendor::Grok => Usage { input: 4, cache_read: 5, output: 4, ..Usage::default() },
+            Vendor::Anthropic => Usage {
+                input: 25,
+                cache_read: 7,
+                cache_write_5m: 4,
+                cache_write_1h: 6,
+                output: 15,
+                ..Usage::default()
+            },
+            Vendor::Gemini => Usage { input: 8, output: 25, reasoning: 20, ..Usage::default() },
+            Vendor::Ollama => Usage { input: 26, output: 7, ..Usage::default() },
+        };
+        assert_eq!(end.unwrap(), Some(usage), "{vendor}");
+        let chunks: Vec<ChatChunk> = chunks.into_iter().map(Result::unwrap).collect();
+        assert_eq!(chunks[0].choices[0].delta.role, Some(Role::Assistant), "{vendor}");
+        let last = chunks.last().unwrap();
+        assert!(last.choices.is_empty());
+        assert_eq!(
+            last.usage.as_ref().map(|report| report.to_usage().total()),
+            Some(usage.total()),
+            "{vendor}"
+        );
+        assert_eq!(chunks.iter().filter(|chunk| chunk.usage.is_some()).count(), 1, "{vendor}");
+    }
+}
+
+#[test]
+fn a_stream_cut_at_any_byte_never_ends_cleanly() {
+    for (vendor, stream) in STREAMS {
+        for end in 0..stream.len() {
+            let (chunks, result) = decode(vendor, [&stream.as_bytes()[..end]]);
+            assert!(chunks.iter().all(Result::is_ok), "{vendor} {end}");
+            let failure = result.expect_err("cut");
+            assert_eq!((failure.kind, failure.may_cost), (FailureKind::Cut, true), "{vendor} {end}");
+        }
+    }
+}
+
+#[test]
+fn an_error_in_the_stream_is_its_last_item() {
+    for (vendor, event, kind) in [
+        (
+            Vendor::OpenAi,
+            "data: {\"error\":{\"message\":\"x\",\"type\":\"server_error\"}}\n\n",
+            FailureKind::Server,
+        ),
+        (
+            Vendor::Anthropic,
+            "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n",
+            FailureKind::Server,
+        ),
+        (
+            Vendor::Gemini,
+            "data: {\"error\":{\"code\":429,\"message\":\"x\",\"status\":\"RESOURCE_EXHAUSTED\"}}\r\n\r\n",
+            FailureKind::RateLimited,
+        ),
+        (Vendor::Ollama, "{\"error\":\"out of memory\"}\n", FailureKind::Server),
+    ] {
+        let stream = STREAMS.iter().find(|(known, _)| *known == vendor).unwrap().1;
+        let (chunks, end) = decode(vendor, [event.as_bytes(), stream.as_bytes()]);
+        assert_eq!(chunks.len(), 1, "{vendor}");
+        let failure = chunks[0].as_ref().unwrap_err();
+        assert_eq!((failure.kind, failure.may_cost), (kind, true), "{vendor}");
+        assert_eq!(end.as_ref(), Err(failure), "{vendor}");
+    }
+}
+
+#[test]
+fn what_is_no_stream_is_malformed() {
+    let garbage = [
+        "<html>oops</html>",
+        "<html>\n\n",
+        "data: {oops\n\n",
+        "data: {}\n\n",
+        "{\"a\"]",
+        "{\"a\":1}\n",
+        "\0\u{1}\n",
+    ];
+    for (vendor, _) in STREAMS {
+        for bytes in garbage {
+            let (_, end) = decode(vendor, [bytes.as_bytes()]);
+            assert_eq!(end.unwrap_err().kind, FailureKind::Malformed, "{vendor} {bytes:?}");
+        }
+    }
+}
+
+#[test]
+fn a_stream_that_is_whole_without_usage_says_so() {
+    let cut_usage = |stream: &str, from: &str, to: &str| {
+        let (start, end) = (stream.find(from).unwrap(), stream.rfind(to).unwrap());
+        format!("{}{}", &stream[..start], &stream[end..])
+    };
+    let openai = cut_usage(
+        OPENAI,
+        "data: {\"id\":\"c1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":\"gpt\",\"choices\":[],",
+        "data: [DONE]",
+    );
+    assert_eq!(decode(Vendor::OpenAi, [openai.as_bytes()]).1, Ok(None));
+    let ollama = OLLAMA.replace(",\"prompt_eval_count\":26,\"eval_count\":7", "");
+    assert_eq!(decode(Vendor::Ollama, [ollama.as_bytes()]).1, Ok(None));
+}
+
+/// The stream in pieces that end at these places.
+fn split(bytes: &[u8], places: &[prop::sample::Index]) -> Vec<Vec<u8>> {
+    let mut ends: Vec<usize> = places.iter().map(|place| place.index(bytes.len() + 1)).collect();
+    ends.push(bytes.len());
+    ends.sort_unstable();
+    let starts = std::iter::once(0).chain(ends.iter().copied());
+    starts.zip(&ends).map(|(start, end)| bytes[start..*end].to_vec()).collect()
+}
+
+proptest! {
+    // 20,000 divisions of each of the five streams: 100,000.
+    #![proptest_config(ProptestConfig { cases: 20_000, ..ProptestConfig::default() })]
+    #[test]
+    fn how_a_stream_is_divided_changes_nothing(places in prop::collection::vec(any::<prop::sample::Index>(), 0..12)) {
+        for (vendor, stream) in STREAMS {
+            let pieces = split(stream.as_bytes(), &places);
+            let divided = decode(vendor, pieces.iter().map(Vec::as_slice));
+            prop_assert_eq!(&divided, whole(vendor));
+        }
+    }
+}
+
+fn whole(vendor: Vendor) -> &'static Decoded {
+    static WHOLE: std::sync::LazyLock<Vec<(Vendor, Decoded)>> = std::sync::LazyLock::new(|| {
+        STREAMS.iter().map(|(vendor, stream)| (*vendor, decode(*vendor, [stream.as_bytes()]))).collect()
+    });
+    WHOLE.iter().find(|(known, _)| *known == vendor).map(|(_, decoded)| decoded).unwrap()
+}
+
+proptest! {
+    #[test]
+    fn a_broken_stream_breaks_the_same_however_divided(
+        bytes in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b'd'), Just(b':'), Just(b'{'), any::<u8>()], 0..80),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..6),
+        after in any::<prop::sample::Index>(),
+    ) {
+        for (vendor, stream) in STREAMS {
+            let at = after.index(stream.len());
+            let stream = [&stream.as_bytes()[..at], &bytes, &stream.as_bytes()[at..]].concat();
+            let pieces = split(&stream, &places);
+            let divided = decode(vendor, pieces.iter().map(Vec::as_slice));
+            prop_assert_eq!(divided, decode(vendor, [&stream[..]]));
+        }
+    }
+}
