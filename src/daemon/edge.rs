@@ -31,6 +31,7 @@ use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
 use crate::http::{
     Contract, Listener, Server, adapter, agent_router, gateway, heartbeat_monitor, provider_router, registry,
+    tlc,
 };
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
@@ -152,6 +153,10 @@ impl Served {
             Service::Gateway => (gateway::routes(self.handles.gateway.clone()), page::plain_health()),
             Service::LocalModel(place) => self.adapter(Kind::Local(LOCAL_MODELS[place]), port),
             Service::Adapter(vendor) => self.adapter(Kind::Vendor(vendor), port),
+            Service::Tlc => {
+                let tlc = &self.handles.tlc;
+                (tlc::routes(tlc.clone()), tlc::health(tlc.clone()))
+            }
             Service::Registry => {
                 let registry = &self.handles.registry;
                 (registry::routes(registry.clone()), registry::health(registry.clone()))

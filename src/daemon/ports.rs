@@ -23,6 +23,8 @@ pub enum Service {
     LocalModel(usize),
     /// A vendor of models by itself.
     Adapter(Vendor),
+    /// What a question is about.
+    Tlc,
 }
 
 impl Service {
@@ -36,6 +38,7 @@ impl Service {
             Self::AgentRouter => "agent-router",
             Self::Gateway => "gateway",
             Self::Registry => "registry",
+            Self::Tlc => "tlc-domain-classifier",
             Self::LocalModel(0) => "llama-3.1-8b",
             Self::LocalModel(_) => "tinyllama-1.1b",
             Self::Adapter(vendor) => match vendor {
@@ -89,6 +92,7 @@ pub const fn ports() -> &'static [Port] {
         Port { service: Service::Registry, number: 6121 },
         Port { service: Service::LocalModel(0), number: LOCAL_MODELS[0].port },
         Port { service: Service::LocalModel(1), number: LOCAL_MODELS[1].port },
+        Port { service: Service::Tlc, number: 8052 },
         Port { service: Service::Adapter(Vendor::OpenAi), number: 8100 },
         Port { service: Service::Adapter(Vendor::Anthropic), number: 8101 },
         Port { service: Service::Adapter(Vendor::Gemini), number: 8102 },

@@ -12,10 +12,11 @@ use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
 use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
-use crate::actors::{address_book::AddressBook, file_queue_watcher};
+use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
 use crate::domain::budget::Alert;
 use crate::domain::routing::EndpointRules;
+use crate::http::{self, tlc::Tlc};
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -26,9 +27,10 @@ pub(super) struct Handles {
     pub(super) router: RouterHandle,
     pub(super) providers: ProviderRouter,
     pub(super) gateway: Gateway,
+    pub(super) tlc: Tlc,
 }
 
-/// The services' specifications by the agent they stand beside; `agent-router` is nobody's.
+/// The services' specifications by the agent they stand beside; `agent-router` and announcers are nobody's.
 pub(super) type Placed = HashMap<&'static str, ChildSpec>;
 
 pub(super) fn make(
@@ -80,6 +82,8 @@ pub(super) fn make(
         port_offset: config.http.port_offset,
     };
     let (gateway_spec, gateway) = gateway::spec(system, "gateway-service", options, means);
+    let tlc = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
+    let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), tlc);
     let placed = Placed::from([
         ("cost-optimizer", accounts_spec),
         ("gateway", gateway_spec),
@@ -88,8 +92,9 @@ pub(super) fn make(
         ("heartbeat-monitor", monitor_spec),
         ("file-queue-watcher", watcher_spec),
         ("agent-router", router_spec),
+        ("tlc-announcer", tlc_spec),
     ]);
-    Ok((placed, Handles { registry, monitor, router, providers, gateway }))
+    Ok((placed, Handles { registry, monitor, router, providers, gateway, tlc: Tlc::new(None) }))
 }
 
 /// Alerts of budgets as lines of the log.

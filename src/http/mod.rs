@@ -27,6 +27,7 @@ pub mod registry;
 pub mod scope;
 pub mod server;
 pub mod sse;
+pub mod tlc;
 pub mod trace;
 
 pub use contract::Contract;

@@ -16,6 +16,8 @@ pub const ESTIMATED_INPUT: u32 = 1000;
 pub const ESTIMATED_OUTPUT: u32 = 500;
 /// Highest price of one token in dollars: far above any, and low enough that no sum can overflow.
 pub const MAX_USD: u32 = 1_000_000;
+/// Decimal places that a decimal holds.
+const MAX_PLACES: u32 = 28;
 /// Longest number that is read: a double's shortest form takes 24 characters.
 const MAX_TEXT: usize = 100;
 
@@ -98,19 +100,14 @@ impl TokenPrice {
 
 /// `digits` times ten to the `exponent`.
 fn shifted(digits: Decimal, exponent: i32) -> Result<Decimal, PriceError> {
-    let places = u32::try_from(exponent.unsigned_abs()).unwrap_or(u32::MAX);
-    let Some(power) = 10_i128.checked_pow(places.min(28)).map(|p| Decimal::from_i128_with_scale(p, 0)) else {
-        return Err(PriceError::TooHigh);
-    };
-    if exponent >= 0 {
-        return if places > 28 {
-            Err(PriceError::TooHigh)
-        } else {
-            digits.checked_mul(power).ok_or(PriceError::TooHigh)
-        };
+    let places = exponent.unsigned_abs();
+    let power = (places <= MAX_PLACES).then(|| Decimal::from_i128_with_scale(10_i128.pow(places), 0));
+    let grows = exponent >= 0;
+    match power {
+        Some(power) if grows => digits.checked_mul(power).ok_or(PriceError::TooHigh),
+        Some(power) => digits.checked_div(power).filter(|price| !price.is_zero()).ok_or(PriceError::TooSmall),
+        None => Err(if grows { PriceError::TooHigh } else { PriceError::TooSmall }),
     }
-    let price = if places > 28 { Decimal::ZERO } else { digits.checked_div(power).unwrap_or_default() };
-    if price.is_zero() { Err(PriceError::TooSmall) } else { Ok(price) }
 }
 
 /// The cost estimate that offers are compared by: 1000 input and 500 output tokens, in US dollars.

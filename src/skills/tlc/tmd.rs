@@ -2,11 +2,11 @@
 
 use std::sync::LazyLock;
 
-use regex::Regex;
+use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::domains::domains;
-use super::rules;
+use super::rules::{self, Sign};
 use crate::skills::ingest::classify::Domain;
 
 /// Bytes of a question that are looked at: what it wants stands in its first and last sentences, and
@@ -57,43 +57,36 @@ pub struct Tmd {
 /// Task, method and domain. A `hint` is the method, and sure; documents count for the domain alone.
 #[must_use]
 pub fn extract(question: &str, documents: &[String], hint: Option<Method>) -> Tmd {
-    let head = &question[..question.floor_char_boundary(MAX_BYTES)];
+    let head = question[..question.floor_char_boundary(MAX_BYTES)].trim();
     let domain = domains(question, documents).first().copied().unwrap_or((Domain::Other, 0.0));
     Tmd { task: task(head), method: hint.map_or_else(|| method(head), |hint| (hint, 1.0)), domain }
 }
 
-/// A compiled sign and its weight.
-type Sign<L> = (L, f32, Regex);
-
-/// A table of signs, compiled. A pattern that did not compile would be left out; a test holds that none is.
-fn compiled<L: Copy>(table: &[(L, f32, &str)]) -> Vec<Sign<L>> {
-    let sign = |(label, weight, pattern): &(L, f32, &str)| {
-        Regex::new(&format!("(?i-u){pattern}")).ok().map(|regex| (*label, *weight, regex))
-    };
-    table.iter().filter_map(sign).collect()
-}
-
-static TASKS: LazyLock<Vec<Sign<Task>>> = LazyLock::new(|| compiled(rules::TASKS));
-static METHODS: LazyLock<Vec<Sign<Method>>> = LazyLock::new(|| compiled(rules::METHODS));
+static TASKS: LazyLock<Vec<Sign<Task>>> = LazyLock::new(|| rules::signs(rules::TASKS));
+static METHODS: LazyLock<Vec<Sign<Method>>> = LazyLock::new(|| rules::signs(rules::METHODS));
 static IDENTIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(rules::IDENTIFIER).ok());
 static CONCEPT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(rules::CONCEPT).ok());
 
 fn task(text: &str) -> (Task, f32) {
-    let found =
-        TASKS.iter().filter(|(_, _, sign)| sign.is_match(text)).map(|(task, weight, _)| (*task, *weight));
-    best(&[(Task::Answer, rules::ANSWER_BIAS)], found)
+    best(&[(Task::Answer, rules::ANSWER_BIAS)], found(&TASKS, text))
 }
 
 fn method(text: &str) -> (Method, f32) {
-    let found = METHODS.iter().filter(|(_, _, sign)| sign.is_match(text)).map(|(m, weight, _)| (*m, *weight));
-    let count = |pattern: &Option<Regex>| pattern.as_ref().map_or(0, |p| p.find_iter(text).count().min(3));
+    let count = |pattern: &Option<Regex>| {
+        pattern.as_ref().map_or(0, |p| p.find_iter(text.as_bytes()).take(3).count())
+    };
     let (identifiers, concepts, names) = (count(&IDENTIFIER), count(&CONCEPT), names(text).min(3));
     let start = [
         (Method::Dense, rules::dense(identifiers, names)),
         (Method::Sparse, rules::sparse(identifiers, names, concepts)),
         (Method::Hybrid, rules::hybrid(identifiers, names, concepts)),
     ];
-    best(&start, found)
+    best(&start, found(&METHODS, text))
+}
+
+fn found<L: Copy>(signs: &[Sign<L>], text: &str) -> impl Iterator<Item = (L, f32)> {
+    let bytes = text.as_bytes();
+    signs.iter().filter(move |sign| sign.pattern.is_match(bytes)).map(|sign| (sign.label, sign.weight))
 }
 
 /// Words written with a capital although no sentence begins with them, and years: named things.
@@ -133,7 +126,8 @@ mod tests {
 
     #[test]
     fn every_pattern_compiles() {
-        assert_eq!((TASKS.len(), METHODS.len()), (rules::TASKS.len(), rules::METHODS.len()));
+        assert_eq!(TASKS.len(), rules::lines(rules::TASKS).count());
+        assert_eq!(METHODS.len(), rules::lines(rules::METHODS).count());
         assert!(IDENTIFIER.is_some() && CONCEPT.is_some());
     }
 

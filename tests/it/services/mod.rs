@@ -8,6 +8,7 @@ mod agent_router;
 mod heartbeat_monitor;
 mod provider_router;
 mod registry;
+mod tlc;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -22,6 +23,7 @@ use pas::actors;
 use pas::actors::directory::Directory;
 use pas::actors::invoker::{InvokeError, Invoker};
 use pas::actors::provider_router::ProviderRouter;
+use pas::actors::registry::RegistryHandle;
 use pas::domain::ids::AgentName;
 use pas::domain::invocation::Invocation;
 use pas::domain::routing::EndpointRules;
@@ -45,6 +47,7 @@ const REGISTRY: &str = "registry";
 const MONITOR: &str = "heartbeat-monitor";
 const ROUTER: &str = "agent-router";
 const PROVIDERS: &str = "provider-router";
+const TLC: &str = "tlc-domain-classifier";
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// An agent that does what the payload says.
@@ -104,6 +107,7 @@ struct Swarm {
     system: ActorSystem,
     root: RootHandle,
     store: Store,
+    registry: RegistryHandle,
     providers: ProviderRouter,
     ports: HashMap<&'static str, SocketAddr>,
     shutdown: CancellationToken,
@@ -159,6 +163,8 @@ async fn start(dir: &Path) -> Swarm {
     let children = services.into_iter().chain(specs).collect();
     let root = system.start("root", policy, children).await.unwrap();
 
+    let classifier = http::tlc::Tlc::new(Some(Arc::new(tlc::Scripted)));
+    let registry = handle.clone();
     let routers = [
         (REGISTRY, http::registry::routes(handle.clone()), http::registry::health(handle)),
         (
@@ -172,6 +178,7 @@ async fn start(dir: &Path) -> Swarm {
             http::provider_router::routes(providers.clone()),
             http::provider_router::health(providers.clone()),
         ),
+        (TLC, http::tlc::routes(classifier.clone()), http::tlc::health(classifier)),
     ];
     let mut listeners = Vec::new();
     for (name, routes, health) in routers {
@@ -180,14 +187,14 @@ async fn start(dir: &Path) -> Swarm {
         listeners.push(Listener::new(name, 0, router.layer(from_fn(scope))));
     }
     let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
-    let ports = [REGISTRY, MONITOR, ROUTER, PROVIDERS]
+    let ports = [REGISTRY, MONITOR, ROUTER, PROVIDERS, TLC]
         .into_iter()
         .zip(server.addresses().map(|(_, at)| at))
         .collect();
     let shutdown = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(server.serve(Arc::new(|_: HttpSpan| ()), shutdown.clone()));
-    Swarm { system, root, store, providers, ports, shutdown, _clock: clock }
+    Swarm { system, root, store, registry, providers, ports, shutdown, _clock: clock }
 }
 
 impl Swarm {
@@ -254,6 +261,24 @@ impl Swarm {
 
     async fn status_of(&self, id: &str) -> Value {
         self.get(REGISTRY, &format!("/services/{id}")).await["status"].clone()
+    }
+
+    /// Waits until the registry knows a service.
+    async fn known(&self, id: &str) {
+        while self.ask(REGISTRY, "GET", &format!("/services/{id}"), Value::Null).await.0 != 200 {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Lets the classifier announce itself; the tree that does it.
+    async fn announce_tlc(&self) -> RootHandle {
+        let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
+        let registration = http::tlc::registration(8052);
+        let system = ActorSystem::default();
+        let spec = actors::announcer::spec(&system, "tlc", options, self.registry.clone(), registration);
+        let root = system.start("announcers", SupervisorPolicy::default(), vec![spec]).await.unwrap();
+        self.known("agent-tlc_domain_classifier").await;
+        root
     }
 
     async fn invoke(&self, body: Value) -> (u16, Value) {
