@@ -17,3 +17,4 @@ mod store_kill;
 mod supervision;
 mod support;
 mod tidy;
+mod vendor;
