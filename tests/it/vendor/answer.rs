@@ -3,6 +3,8 @@
 use axum::http::StatusCode;
 use serde_json::Value;
 
+use super::fault::RetryAfter;
+
 /// What a dialect wants to send.
 #[derive(Debug, Clone)]
 pub(super) struct Answer {
@@ -66,5 +68,13 @@ impl Answer {
     pub(super) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.headers.push((name, value.into()));
         self
+    }
+
+    /// Adds the header `Retry-After`, if there is to be one.
+    pub(super) fn with_retry_after(self, after: RetryAfter) -> Self {
+        match after.header() {
+            Some(value) => self.header("retry-after", value),
+            None => self,
+        }
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn steps(answer: &Answer, fault: &Fault) -> VecDeque<Step> {
         Fault::StallBeforeFirstByte(time) => std::iter::once(Step::Wait(*time)).chain(frames).collect(),
         Fault::StallAfter(count, time) => after(frames.collect(), *count, [Step::Wait(*time)]),
         Fault::Cut(At::After(count), how) => cut(frames.collect(), *count, *how),
-        Fault::Cut(_, how) => [Step::Cut(*how)].into(),
+        Fault::Cut(_, how) => [Step::Wait(BEFORE_CUT), Step::Cut(*how)].into(),
         Fault::MissingEnd if answer.kind.is_stream() => frames.rev().skip(1).rev().collect(),
         Fault::ErrorAfter(count) if answer.kind.is_stream() => {
             let trouble = Step::Send(Bytes::copy_from_slice(answer.trouble.as_bytes()));
@@ -107,6 +107,14 @@ fn odd(kind: Kind, frame: &str) -> Step {
         Kind::Json | Kind::Html => format!("\r\n  {frame}\r\n"),
     };
     Step::Send(text.into())
+}
+
+/// The length to declare for a body that is no stream: a cut one promises its whole.
+pub(super) fn length(answer: &Answer, steps: &VecDeque<Step>) -> usize {
+    if steps.iter().any(|step| matches!(step, Step::Cut(_))) {
+        return answer.frames.iter().map(String::len).sum();
+    }
+    steps.iter().map(|step| if let Step::Send(bytes) = step { bytes.len() } else { 0 }).sum()
 }
 
 /// Counts a client that leaves before its answer is whole, when dropped.

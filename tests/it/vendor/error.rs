@@ -5,7 +5,7 @@ use super::fault::{Fault, RetryAfter};
 /// Why there is no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// No credential, or a wrong one: 401.
+    /// No credential, or a wrong one: 401 (400 at Gemini).
     Credential,
     /// No such model: 404.
     UnknownModel(String),
@@ -27,7 +27,6 @@ impl Refusal {
     /// What a fault refuses a good request with, if it does.
     pub(super) fn of(fault: &Fault) -> Option<Self> {
         match fault {
-            Fault::Status(401) => Some(Self::Credential),
             Fault::Status(429) => Some(Self::RateLimited(RetryAfter::Absent)),
             Fault::Status(status) => Some(Self::Status(*status)),
             Fault::RateLimited(after) => Some(Self::RateLimited(*after)),

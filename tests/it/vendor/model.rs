@@ -138,11 +138,6 @@ impl Model {
             return Err(Refusal::ContextTooLong(window, prompt));
         }
         let (mut text, calls, mut finish) = say(ask);
-        match fault {
-            Fault::Huge(bytes) => text = "x".repeat(*bytes),
-            Fault::AnswerFiltered => finish = Finish::Filter,
-            _ => {}
-        }
         let stop = ask.stops.iter().filter_map(|stop| Some((text.find(stop)?, stop))).min();
         let stopped = stop.map(|(_, stop)| stop.clone());
         text.truncate(stop.map_or(text.len(), |(at, _)| at));
@@ -152,6 +147,11 @@ impl Model {
                 .take(usize::try_from(limit).unwrap_or(usize::MAX).saturating_mul(TOKEN))
                 .collect();
             finish = Finish::Length;
+        }
+        match fault {
+            Fault::Huge(bytes) => text = "x".repeat(*bytes),
+            Fault::AnswerFiltered => finish = Finish::Filter,
+            _ => {}
         }
         let arguments: u64 = calls.iter().map(|call| tokens(&call.arguments.to_string())).sum();
         let reasoning = if ask.thinks { REASONED } else { 0 };
@@ -214,7 +214,10 @@ pub(super) fn tokens(text: &str) -> u64 {
 pub(super) fn pieces(text: &str) -> impl Iterator<Item = &str> {
     let mut rest = text;
     std::iter::from_fn(move || {
-        let start = rest.find(|letter: char| letter != ' ')?;
+        if rest.is_empty() {
+            return None;
+        }
+        let start = rest.find(|letter: char| letter != ' ').unwrap_or(rest.len());
         let end = rest[start..].find(' ').map_or(rest.len(), |end| start + end);
         let (piece, others) = rest.split_at(end);
         rest = others;

@@ -404,10 +404,7 @@ pub(super) fn refuse_grok(refusal: &Refusal, heard: &Heard) -> Answer {
 
 fn waiting(refusal: &Refusal, answer: Answer) -> Answer {
     match refusal {
-        Refusal::RateLimited(after) => match after.header() {
-            Some(value) => answer.header("retry-after", value),
-            None => answer,
-        },
+        Refusal::RateLimited(after) => answer.with_retry_after(*after),
         _ => answer,
     }
 }
@@ -415,7 +412,7 @@ fn waiting(refusal: &Refusal, answer: Answer) -> Answer {
 fn describe(refusal: &Refusal, heard: &Heard) -> (u16, &'static str, Value, String) {
     const INVALID: &str = "invalid_request_error";
     match refusal {
-        Refusal::Credential => (401, INVALID, json!("invalid_api_key"), "Incorrect API key provided: sk-****. You can find your API key at https://platform.openai.com/account/api-keys.".into()),
+        Refusal::Credential | Refusal::Status(401) => (401, INVALID, json!("invalid_api_key"), "Incorrect API key provided: sk-****. You can find your API key at https://platform.openai.com/account/api-keys.".into()),
         Refusal::UnknownModel(name) => (404, INVALID, json!("model_not_found"), format!("The model `{name}` does not exist or you do not have access to it.")),
         Refusal::UnknownPath(path) => (404, INVALID, Value::Null, format!("Invalid URL ({} {path})", heard.method)),
         Refusal::Invalid(_, why) if why.starts_with("Unsupported parameter") => (400, INVALID, json!("unsupported_parameter"), why.clone()),

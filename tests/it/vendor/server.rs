@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, Kind};
-use super::body::{Steps, Watch, steps};
+use super::body::{Steps, Watch, length, steps};
 use super::error::Refusal;
 use super::fault::{At, Cut, Fault};
 use super::model::Model;
@@ -210,9 +210,8 @@ async fn respond(
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
     }
-    if !answer.kind.is_stream() && !matches!(fault, Fault::EveryByte | Fault::Split(_) | Fault::OddFrames) {
-        let length = if fault == Fault::Empty { 0 } else { answer.frames.iter().map(String::len).sum() };
-        response = response.header(header::CONTENT_LENGTH, length);
+    if !answer.kind.is_stream() && !matches!(fault, Fault::EveryByte | Fault::Split(_)) {
+        response = response.header(header::CONTENT_LENGTH, length(&answer, &steps));
     }
     Ok(response.body(Steps { steps, waiting: None, watch, reset }).expect("a response from known parts"))
 }
@@ -265,7 +264,9 @@ impl Shared {
             Vendor::Ollama => (ollama::serve, ollama::refuse),
         };
         let mut model = self.model.lock();
-        let served = match Refusal::of(fault) {
+        // Gemini tells of a filtered prompt in a good answer.
+        let in_answer = self.vendor == Vendor::Gemini && *fault == Fault::PromptFiltered;
+        let served = match Refusal::of(fault).filter(|_| !in_answer) {
             Some(refusal) => Err(refusal),
             None => serve(heard, &mut model, fault),
         };
