@@ -20,3 +20,46 @@ component() {
 
 component fmt rustfmt
 component clippy clippy
+
+# Python with the vendors' clients (tests/clients), in the target folder; made anew when the list changes.
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+venv="${CARGO_TARGET_DIR:-target}/test-venv"
+list=tests/clients/requirements.txt
+wanted=$(cksum <"$list")
+
+python_with_venv() {
+  for python in python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    if "$python" -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 10))' >/dev/null 2>&1; then
+      echo "$python"
+      return
+    fi
+  done
+  return 1
+}
+
+make_venv() {
+  if command -v uv >/dev/null; then
+    uv venv --quiet --clear --python '>=3.10' "$venv"
+    uv pip install --quiet --python "$venv/bin/python" --require-hashes -r "$list"
+    return
+  fi
+  if ! python_with_venv >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "make test: installing python3-venv"
+    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv
+  fi
+  local python
+  if ! python=$(python_with_venv); then
+    echo "make test: Python 3.10 or later with its venv module is missing; install it (Debian: sudo apt-get" \
+      "install python3-venv; macOS: brew install python), then try again" >&2
+    exit 1
+  fi
+  rm -rf "$venv"
+  "$python" -m venv "$venv"
+  "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --require-hashes -r "$list"
+}
+
+if [ "$(cat "$venv/made-from" 2>/dev/null)" != "$wanted" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
+  echo "make test: installing the vendors' Python clients"
+  make_venv
+  echo "$wanted" >"$venv/made-from"
+fi

@@ -51,6 +51,7 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("jobs.threads", 0, 1_024, "each takes a stack"),
     bound("jobs.step_soft_timeout_s", 1, DAY_S, "a step that runs for days hangs"),
     bound("jobs.step_hard_timeout_s", 1, 7 * DAY_S, "a step that runs for weeks hangs"),
+    bound("jobs.stop_grace_s", 1, HOUR_S, "someone waits for the end of what was cancelled"),
     bound("jobs.max_attempts", 1, 100, "retries repeat the work and its costs"),
     bound("jobs.backoff_base_ms", 1, 60_000, "it doubles with every retry"),
     bound("jobs.backoff_max_s", 1, HOUR_S, "someone waits for the job"),

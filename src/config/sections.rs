@@ -123,6 +123,9 @@ pub struct Jobs {
     /// When a running step is stopped; after the soft one.
     #[serde(rename = "step_hard_timeout_s", deserialize_with = "seconds")]
     pub step_hard_timeout: Duration,
+    /// How long a cancelled step may take to stop before its agent is killed.
+    #[serde(rename = "stop_grace_s", deserialize_with = "seconds")]
+    pub stop_grace: Duration,
     /// Attempts at one step, the first included.
     pub max_attempts: NonZeroU32,
     /// Pause before the first retry.

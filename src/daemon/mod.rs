@@ -165,6 +165,7 @@ fn settings(config: &Config) -> Settings {
         threads: config.jobs.threads.get(),
         soft_timeout: config.jobs.step_soft_timeout,
         hard_timeout: config.jobs.step_hard_timeout,
+        stop_grace: config.jobs.stop_grace,
         max_active: config.jobs.max_queued.get(),
         policy: Policy {
             max_attempts: config.jobs.max_attempts.get(),

@@ -27,6 +27,8 @@ pub(super) struct Faults {
     pub(super) full: bool,
     /// The next opening finds only what was synced.
     pub(super) lose_unsynced: bool,
+    /// The next sync panics.
+    pub(super) panic_on_sync: bool,
     /// The bytes cannot be opened.
     pub(super) gone: bool,
 }
@@ -159,6 +161,7 @@ impl StorageBackend for MemoryHome {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut disk = self.0.lock();
+        assert!(!std::mem::take(&mut disk.faults.panic_on_sync), "injected panic");
         let dirty = std::mem::take(&mut disk.dirty);
         disk.spend()?;
         let Disk { bytes, synced, .. } = &mut *disk;

@@ -307,6 +307,21 @@ fn a_soft_write_is_read_at_once_and_durable_within_the_settling_time() {
 }
 
 #[test]
+fn a_panic_while_settling_does_not_end_the_writer() {
+    let (store, home) = memory_store();
+    block_on(store.write(put(1, 10))).unwrap();
+    home.fault(|faults| faults.panic_on_sync = true);
+    let begun = std::time::Instant::now();
+    while store.metrics().reopened == 0 {
+        assert!(begun.elapsed() < 10 * writer::SETTLE_AFTER, "the writer has not noticed");
+        std::thread::yield_now();
+    }
+    wait_until_writable(&store);
+    block_on(store.write(put(2, 20))).unwrap();
+    assert_eq!(rows(&store), BTreeMap::from([(1, 10), (2, 20)]));
+}
+
+#[test]
 fn a_durable_write_takes_the_soft_ones_before_it_along() {
     let (store, home) = memory_store();
     block_on(store.write_soft(put(1, 10))).unwrap();

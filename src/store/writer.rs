@@ -182,10 +182,7 @@ impl Writer {
 
     fn commit(&mut self, batch: &mut Batch) -> Result<(), StoreError> {
         let commit = self.kind_of(batch);
-        // redb may panic over a file that was damaged from outside.
-        let outcome = catch_unwind(AssertUnwindSafe(|| transact(&self.shared, batch, commit)))
-            .unwrap_or_else(|payload| Err(Failure::During(panic_message(&*payload))));
-        match outcome {
+        match guarded(&self.shared, batch, commit) {
             Ok(changed) => {
                 self.committed(batch.len(), commit, changed);
                 Ok(())
@@ -237,7 +234,7 @@ impl Writer {
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
-        match transact(&self.shared, &mut Vec::new(), Commit::Settling) {
+        match guarded(&self.shared, &mut Vec::new(), Commit::Settling) {
             Ok(_) => {
                 self.unsettled_since = None;
                 Ok(())
@@ -257,6 +254,13 @@ impl Writer {
         };
         settled.and(closed)
     }
+}
+
+/// As [`transact`]; a panic is a failure like any other. redb may panic over a file that was damaged
+/// from outside, and without this thread nobody would ever write again.
+fn guarded(shared: &Shared, batch: &mut Batch, commit: Commit) -> Result<bool, Failure> {
+    catch_unwind(AssertUnwindSafe(|| transact(shared, batch, commit)))
+        .unwrap_or_else(|payload| Err(Failure::During(panic_message(&*payload))))
 }
 
 /// Decides a batch in one transaction and commits it; returns whether it changed anything.

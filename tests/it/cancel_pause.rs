@@ -161,3 +161,83 @@ async fn a_held_step_can_be_cancelled() {
     each_ended_once(&jobs, &api.events(&run).await);
     swarm.stop().await;
 }
+
+/// The agent can neither answer nor work: the scheduler ends the job for it, and kills it once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_that_does_not_stop_in_time_is_killed_and_its_job_ends() {
+    let place = place().setting("PAS_JOBS__STOP_GRACE_S", 1);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({})).await;
+    let audit = format!("{run}.data.lane.audit");
+    api.works(&audit, 2).await;
+    api.ask(&format!("/jobs/{run}/pause"), json!({})).await;
+    let id = JobId::new(&audit).unwrap();
+    until("the step is at its hold", async || {
+        swarm.jobs.board.attempt(&id).is_some_and(|attempt| attempt.control.is_held()).then_some(())
+    })
+    .await;
+    api.ask("/agents/corpus-auditor/pause", json!({})).await;
+    api.ask(&format!("/jobs/{run}/cancel"), json!({ "reason": "a test" })).await;
+
+    api.is(&run, "cancelled").await;
+    let stopped = swarm.jobs.book.get(&id).unwrap();
+    assert_eq!(stopped.stopped_how.as_deref(), Some("its agent was killed: it did not stop in time"));
+    each_ended_once(&api.run(&run).await, &api.events(&run).await);
+    until("the killed agent is up again", async || {
+        let auditor = swarm.system.tree().by_name("corpus-auditor")?.state();
+        (auditor.incarnation == 2 && auditor.restarts == 1).then_some(())
+    })
+    .await;
+    assert!(swarm.jobs.board.held().is_empty(), "nobody works on it");
+    api.ask("/agents/corpus-auditor/resume", json!({})).await;
+    api.done(&api.ingest(json!({})).await).await;
+    assert_eq!(swarm.system.tree().by_name("corpus-auditor").unwrap().state().incarnation, 2, "killed once");
+    swarm.stop().await;
+}
+
+/// More than a debug build audits with one thread within the hard limit below.
+const MANY_DOCUMENTS: usize = 4000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_takes_too_long_is_stopped_and_then_a_person_is_asked() {
+    let place = Place::with_documents(MANY_DOCUMENTS)
+        .setting("PAS_JOBS__THREADS", 1)
+        .setting("PAS_JOBS__STEP_SOFT_TIMEOUT_S", 1)
+        .setting("PAS_JOBS__STEP_HARD_TIMEOUT_S", 2)
+        .setting("PAS_JOBS__MAX_ATTEMPTS", 2);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({})).await;
+    let question = api.question().await;
+    let audit = format!("{run}.data.lane.audit");
+    assert_eq!(question["job_id"], audit);
+    let job = api.job(&audit).await;
+    assert_eq!(job["error"], "took longer than 2s (after 2 attempts)", "{job:#}");
+    let events = api.events(&run).await;
+    let told = events.iter().filter(|event| event["job_id"] == audit);
+    let told: Vec<_> = told.map(|event| event["event"].as_str().unwrap()).collect();
+    let attempt = ["started", "soft_timeout", "hard_timeout"];
+    let expected = [&["accepted"][..], &attempt, &["retrying"], &attempt, &["escalated"]].concat();
+    assert_eq!(told[..expected.len()], expected);
+    let path = format!("/approvals/{}", question["approval_id"].as_str().unwrap());
+    api.ask(&path, json!({ "decision": "reject", "by": "a test" })).await;
+    api.is(&run, "failed").await;
+    each_ended_once(&api.run(&run).await, &api.events(&run).await);
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_ends_when_its_deadline_passes() {
+    let place = Place::with_documents(MANY_DOCUMENTS).setting("PAS_JOBS__THREADS", 1);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({ "deadline_s": 0.5 })).await;
+    api.is(&run, "cancelled").await;
+    let wish = swarm.jobs.book.get(&JobId::new(&run).unwrap()).unwrap().cancel.unwrap();
+    assert_eq!(wish.reason, "its deadline has passed");
+    let jobs = api.run(&run).await;
+    assert!(jobs.iter().all(|job| job["state"] == "cancelled"), "{jobs:#?}");
+    each_ended_once(&jobs, &api.events(&run).await);
+    swarm.stop().await;
+}

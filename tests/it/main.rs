@@ -3,6 +3,7 @@
 
 mod cancel_pause;
 mod chaos;
+mod clients;
 mod contracts;
 mod edge;
 mod healing;
@@ -11,6 +12,7 @@ mod kill9;
 mod orchestrator;
 mod otlp;
 mod otp;
+mod resume;
 mod services;
 mod store_kill;
 mod supervision;

@@ -236,6 +236,10 @@ fn a_spinning_actor_is_reported_by_name_and_restarted_when_it_yields() {
         let released = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let _release = ReleaseOnDrop(Arc::clone(&released));
         address.cast(Say::SpinUntil(Arc::clone(&released))).unwrap();
+        // The kill must meet it at work: what still waits is kept for the next incarnation.
+        while address.inspect().vitals().current.is_none() {
+            tokio::task::yield_now().await;
+        }
         system.kill("spinner").await.unwrap();
         until(&system, |what| matches!(what, Happening::Spinning { .. })).await;
         assert_eq!(system.tree().by_name("spinner").unwrap().state().phase, Phase::Spinning);

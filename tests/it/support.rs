@@ -7,6 +7,7 @@
 
 use std::ffi::OsString;
 use std::fmt::Write as _;
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -28,6 +29,11 @@ use tokio_util::sync::CancellationToken;
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 /// Between two looks at something that is waited for.
 const LOOK: Duration = Duration::from_millis(20);
+
+/// The log of a place's daemons.
+const LOG: &str = "daemon.log";
+/// How many lines or events a failure shows.
+const PICTURED: usize = 60;
 
 /// A document in this many is the exact copy of another, and one the near copy.
 const COPIES: usize = 8;
@@ -106,15 +112,24 @@ impl Place {
 
     fn api(&self) -> Api {
         let base = format!("http://127.0.0.1:{}", 6100 + self.offset);
-        Api { base, client: http_client(), source: self.corpus() }
+        Api { base, client: http_client(), source: self.corpus(), log: self.dir.path().join(LOG) }
+    }
+
+    /// Where a daemon in a process of its own writes its log, behind those before it.
+    fn log_file(&self) -> File {
+        File::options().create(true).append(true).open(self.dir.path().join(LOG)).unwrap()
+    }
+
+    /// What a daemon here is told.
+    pub(crate) fn config(&self) -> Config {
+        let env = self.variables().into_iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
+        Config::load(&Sources { env, flags: Flags::default(), ..Sources::default() }).unwrap()
     }
 
     /// Starts a daemon in this process.
     pub(crate) async fn start(&self) -> Swarm {
-        let env = self.variables().into_iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
-        let sources = Sources { env, flags: Flags::default(), ..Sources::default() };
         let stop = CancellationToken::new();
-        let daemon = Daemon::start(Config::load(&sources).unwrap(), stop.clone()).await.unwrap();
+        let daemon = Daemon::start(self.config(), stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
         let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });
         Swarm { api: self.api(), system, jobs, stop, run }
@@ -128,7 +143,7 @@ impl Place {
             .current_dir(self.dir.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(self.log_file())
             .spawn()
             .unwrap();
         let process = Process { api: self.api(), child };
@@ -152,14 +167,20 @@ fn free_offset() -> u16 {
 
 /// Looks until something is there.
 pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
+    let Some(found) = in_time(look).await else { panic!("waited too long until {what}") };
+    found
+}
+
+/// Looks until something is there, or [`PATIENCE`] is over.
+async fn in_time<T>(look: impl AsyncFn() -> Option<T>) -> Option<T> {
     let start = Instant::now();
-    loop {
+    while start.elapsed() < PATIENCE {
         if let Some(found) = look().await {
-            return found;
+            return Some(found);
         }
-        assert!(start.elapsed() < PATIENCE, "waited too long until {what}");
         tokio::time::sleep(LOOK).await;
     }
+    None
 }
 
 /// A daemon in this process.
@@ -176,6 +197,11 @@ impl Swarm {
     pub(crate) async fn stop(self) {
         assert!(!self.run.is_finished(), "the daemon has ended by itself");
         self.stop.cancel();
+        self.ended().await;
+    }
+
+    /// Waits for the end that it was asked for.
+    pub(crate) async fn ended(self) {
         assert_eq!(self.run.await.unwrap(), Ended::Asked);
     }
 }
@@ -215,6 +241,8 @@ pub(crate) struct Api {
     pub(crate) base: String,
     client: reqwest::Client,
     source: PathBuf,
+    /// The log of its daemons; there is none of a daemon in this process.
+    log: PathBuf,
 }
 
 impl Api {
@@ -303,16 +331,40 @@ impl Api {
         }
     }
 
-    /// Waits until a job is in a state.
+    /// Waits until a job is in a state; fails with what there is to know of it.
     pub(crate) async fn is(&self, id: &str, state: &str) -> Value {
-        until(&format!("{id} is {state}"), async || {
+        let reached = in_time(async || {
             let job = self.try_get(&format!("/jobs/{id}")).await.ok()?.1;
             let now = job["state"].as_str().unwrap_or_default();
             let over = ["done", "failed", "cancelled", "quarantined"].contains(&now);
-            assert!(now == state || !over, "{id} ended otherwise: {job:#}");
+            if now != state && over {
+                panic!("{id} is {now}, not {state}: {}", self.picture(id).await);
+            }
             (now == state).then_some(job)
-        })
-        .await
+        });
+        match reached.await {
+            Some(job) => job,
+            None => panic!("waited too long until {id} is {state}: {}", self.picture(id).await),
+        }
+    }
+
+    /// All that may tell why a run stands where it does: its jobs, the questions, its last events, the
+    /// actors that have work or trouble, and the end of the log. What cannot be read says why.
+    async fn picture(&self, job: &str) -> String {
+        let run = job.split('.').next().unwrap_or(job);
+        let show = async |path: &str, pick: fn(&Value) -> Value| match self.try_get(path).await {
+            Ok((status, body)) => format!("\nGET {path}: {status} {:#}", pick(&body)),
+            Err(error) => format!("\nGET {path}: {error:?}"),
+        };
+        let mut text = show(&format!("/jobs/{run}?tree=true"), Value::clone).await;
+        text += &show("/approvals", Value::clone).await;
+        text += &show(&format!("/jobs/{run}/events"), |page| last(&page["events"])).await;
+        text += &show("/tree", |tree| json!(troubled(tree))).await;
+        text += &show("/supervision/events", |page| last(&page["events"])).await;
+        let log = std::fs::read_to_string(&self.log).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        text += "\nlog:\n";
+        text + &lines[lines.len().saturating_sub(PICTURED)..].join("\n")
     }
 
     /// Waits until a step works and has passed at least `done` documents.
@@ -340,6 +392,17 @@ impl Api {
         self.manifest(run).await["content_hash"].as_str().unwrap().to_owned()
     }
 
+    /// The question about a job of this run that waits for a person.
+    pub(crate) async fn question_of(&self, run: &str) -> String {
+        until(&format!("a person is asked about {run}"), async || {
+            let asked = self.get("/approvals").await;
+            let of_run = |asked: &&Value| asked["job_id"].as_str().is_some_and(|job| job.starts_with(run));
+            let question = asked["approvals"].as_array()?.iter().find(of_run)?;
+            question["approval_id"].as_str().map(str::to_owned)
+        })
+        .await
+    }
+
     /// The one question that waits for a person.
     pub(crate) async fn question(&self) -> Value {
         until("a person is asked", async || {
@@ -349,6 +412,20 @@ impl Api {
         })
         .await
     }
+}
+
+/// The last of a list.
+fn last(list: &Value) -> Value {
+    let all = list.as_array().map_or(&[][..], Vec::as_slice);
+    json!(all[all.len().saturating_sub(PICTURED)..])
+}
+
+/// The actors of a tree that do not just wait for messages, without those below them.
+fn troubled(node: &Value) -> Vec<Value> {
+    let mut own = node.clone();
+    own.as_object_mut().and_then(|fields| fields.remove("children"));
+    let below = node["children"].as_array().into_iter().flatten().flat_map(troubled);
+    (own["status"] != "ok").then_some(own).into_iter().chain(below).collect()
 }
 
 /// Events of one kind, as the ids of their jobs.

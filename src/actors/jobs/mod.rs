@@ -35,6 +35,8 @@ pub struct Settings {
     pub soft_timeout: Duration,
     /// After how long a step is stopped and tried again.
     pub hard_timeout: Duration,
+    /// How long a cancelled step may take to stop before its agent is killed.
+    pub stop_grace: Duration,
     /// Most jobs that may be active.
     pub max_active: usize,
     /// Retries.

@@ -19,8 +19,6 @@ pub const SWEEP: Duration = Duration::from_millis(500);
 const FULL_SWEEP_EVERY: u64 = 10;
 /// Roots looked at when runs are closed after a start.
 const ROOTS_TO_CLOSE: usize = 1000;
-/// How long an attempt may take to stop before its agent is killed: a heartbeat and a grace.
-const STOP_GRACE: Duration = Duration::from_secs(20);
 
 /// What it understands.
 pub enum SchedulerMessage {
@@ -72,11 +70,12 @@ impl Scheduler {
         let now = Timestamp::now();
         self.sweeps += 1;
         let full = self.sweeps.is_multiple_of(FULL_SWEEP_EVERY);
+        let grace = self.jobs.settings.stop_grace;
         let active = self.jobs.book.active()?;
         for job in &active {
             if job.card.deadline_at.is_some_and(|deadline| deadline <= now) && job.cancel.is_none() {
                 self.overdue(job).await?;
-            } else if job.cancel.as_ref().is_some_and(|wish| now.since(wish.at) > STOP_GRACE) {
+            } else if job.cancel.as_ref().is_some_and(|wish| now.since(wish.at) > grace) {
                 if !active.iter().any(|other| other.id.parent().as_ref() == Some(&job.id)) {
                     self.stop_by_force(job).await?;
                 }

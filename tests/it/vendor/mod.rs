@@ -15,7 +15,7 @@
 //! ```
 //!
 //! The module needs nothing of the test binary around it: a bench takes it in by `#[path]`.
-#![allow(dead_code, unused_imports, reason = "tests and benches each use a part of it")]
+#![allow(dead_code, reason = "tests and benches each use a part of it")]
 
 mod answer;
 mod anthropic;
@@ -23,6 +23,7 @@ mod body;
 mod error;
 mod fault;
 mod gemini;
+mod grok;
 mod model;
 mod ollama;
 mod openai;
@@ -32,7 +33,9 @@ mod server;
 #[cfg(test)]
 mod tests;
 
+#[allow(unused_imports, reason = "a bench scripts no faults")]
 pub(crate) use fault::{At, Cut, FOREVER, Fault, RetryAfter};
+#[allow(unused_imports, reason = "a bench looks at no request")]
 pub(crate) use seen::Heard;
 pub(crate) use server::Server;
 

@@ -1,7 +1,6 @@
-//! OpenAI's protocol, and xAI's, which is the same but for its errors and its count of reasoning.
+//! OpenAI's protocol.
 //!
-//! Source: OpenAI's API reference (chat completions and their chunks, embeddings, models, errors) and xAI's
-//! REST reference. Reasoning models refuse `max_tokens` and any `temperature` but 1, as they do at OpenAI.
+//! Source: OpenAI's API reference (chat completions and their chunks, embeddings, models, errors). Reasoning models refuse `max_tokens` and any `temperature` but 1, as they do at OpenAI.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -25,18 +24,9 @@ pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(
     route(heard, model, fault, &usage)
 }
 
-/// Answers as xAI.
-pub(super) fn serve_grok(
-    heard: &Heard,
-    model: &mut Model,
-    fault: &Fault,
-) -> Result<(Answer, Usage), Refusal> {
-    route(heard, model, fault, &usage_of_grok)
-}
+pub(super) type Report = dyn Fn(&Usage) -> Value;
 
-type Report = dyn Fn(&Usage) -> Value;
-
-fn route(
+pub(super) fn route(
     heard: &Heard,
     model: &mut Model,
     fault: &Fault,
@@ -271,7 +261,7 @@ fn ask(body: &Value) -> Result<Ask, Refusal> {
 }
 
 /// Usage as OpenAI reports it: cached and audio are part of the prompt, reasoning of the completion.
-fn usage(used: &Usage) -> Value {
+pub(super) fn usage(used: &Usage) -> Value {
     json!({
         "prompt_tokens": used.prompt(),
         "completion_tokens": used.output,
@@ -282,14 +272,6 @@ fn usage(used: &Usage) -> Value {
             "accepted_prediction_tokens": 0, "rejected_prediction_tokens": 0,
         },
     })
-}
-
-/// Usage as xAI reports it: reasoning comes beside the completion, and is in the total.
-fn usage_of_grok(used: &Usage) -> Value {
-    let mut report = usage(used);
-    report["completion_tokens"] = json!(used.output - used.reasoning);
-    report["num_sources_used"] = json!(0);
-    report
 }
 
 const fn finish(reply: &Reply) -> &'static str {
@@ -388,28 +370,14 @@ pub(super) fn refuse(refusal: &Refusal, heard: &Heard) -> Answer {
     waiting(refusal, Answer::with_status(status, &body))
 }
 
-/// Refuses as xAI, whose errors are a code and a sentence.
-pub(super) fn refuse_grok(refusal: &Refusal, heard: &Heard) -> Answer {
-    let (status, _, _, message) = describe(refusal, heard);
-    let code = match status {
-        401 => "Unauthenticated request",
-        403 => "The caller does not have permission to execute the specified operation",
-        404 => "Some requested entity was not found",
-        429 => "Some resource has been exhausted",
-        400..500 => "Client specified an invalid argument",
-        _ => "The service is currently unavailable",
-    };
-    waiting(refusal, Answer::with_status(status, &json!({ "code": code, "error": message })))
-}
-
-fn waiting(refusal: &Refusal, answer: Answer) -> Answer {
+pub(super) fn waiting(refusal: &Refusal, answer: Answer) -> Answer {
     match refusal {
         Refusal::RateLimited(after) => answer.with_retry_after(*after),
         _ => answer,
     }
 }
 
-fn describe(refusal: &Refusal, heard: &Heard) -> (u16, &'static str, Value, String) {
+pub(super) fn describe(refusal: &Refusal, heard: &Heard) -> (u16, &'static str, Value, String) {
     const INVALID: &str = "invalid_request_error";
     match refusal {
         Refusal::Credential | Refusal::Status(401) => (401, INVALID, json!("invalid_api_key"), "Incorrect API key provided: sk-****. You can find your API key at https://platform.openai.com/account/api-keys.".into()),

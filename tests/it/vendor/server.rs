@@ -27,7 +27,7 @@ use super::error::Refusal;
 use super::fault::{At, Cut, Fault};
 use super::model::Model;
 use super::seen::{Heard, Seen};
-use super::{Vendor, anthropic, gemini, ollama, openai};
+use super::{Vendor, anthropic, gemini, grok, ollama, openai};
 
 /// A server of one vendor's protocol on a free loopback port; ends when dropped.
 pub(crate) struct Server {
@@ -258,7 +258,7 @@ impl Shared {
         }
         let (serve, refuse): (Serve, Refuse) = match self.vendor {
             Vendor::OpenAi => (openai::serve, openai::refuse),
-            Vendor::Grok => (openai::serve_grok, openai::refuse_grok),
+            Vendor::Grok => (grok::serve, grok::refuse),
             Vendor::Anthropic => (anthropic::serve, anthropic::refuse),
             Vendor::Gemini => (gemini::serve, gemini::refuse),
             Vendor::Ollama => (ollama::serve, ollama::refuse),
