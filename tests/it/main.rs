@@ -6,6 +6,7 @@ mod chaos;
 mod clients;
 mod contracts;
 mod edge;
+mod gateway;
 mod healing;
 mod jobs;
 mod kill9;

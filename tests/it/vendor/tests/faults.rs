@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use pas::domain::usage::Usage;
 use reqwest::StatusCode;
 use serde_json::Value;
 
