@@ -31,12 +31,15 @@ async fn call(url: String, caller: usize, stop: Arc<AtomicBool>) -> Vec<String> 
         let id = format!("{caller}-{number}-{}", fastrand::u64(..));
         let request = http.post(&url).json(&chat("gpt-4-turbo")).header("x-pas-run-id", "killed");
         let request = request.header("x-pas-request-id", &id).timeout(Duration::from_secs(10));
-        match request.send().await {
-            Ok(response) if response.status().is_success() && response.bytes().await.is_ok() => {
-                answered.push(id)
-            }
+        let whole = async {
+            let response = request.send().await?.error_for_status()?;
+            response.bytes().await
+        };
+        if whole.await.is_ok() {
+            answered.push(id);
+        } else {
             // The daemon is gone; the next one comes in a moment.
-            _ => tokio::time::sleep(Duration::from_millis(5)).await,
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
     answered
