@@ -13,6 +13,7 @@ pub mod crashes;
 pub mod directory;
 pub mod event_stream;
 pub mod file_queue_watcher;
+pub mod gateway;
 pub mod heartbeat_monitor;
 pub mod invoker;
 pub mod jobs;

@@ -3,9 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::alerts::BudgetAlerts;
+use crate::actors::accounts;
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
 use crate::actors::event_stream::{self, Events};
+use crate::actors::gateway::{self, Gateway, Means};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
@@ -28,6 +31,7 @@ pub(super) struct Handles {
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
     pub(super) providers: ProviderRouter,
+    pub(super) gateway: Gateway,
     pub(super) tlc: Tlc,
     pub(super) resources: ResourceHandle,
     pub(super) governor: GovernorHandle,
@@ -41,7 +45,7 @@ pub(super) fn make(
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     options: WorkerOptions,
-) -> (Placed, Handles) {
+) -> anyhow::Result<(Placed, Handles)> {
     let (store, workdir) = (jobs.book.store().clone(), &config.daemon.workdir);
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
@@ -85,7 +89,7 @@ pub(super) fn make(
     );
     let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
     let (providers_spec, providers) =
-        provider_router::spec(system, "provider-router-service", options, store, rules);
+        provider_router::spec(system, "provider-router-service", options, store.clone(), rules);
     let classifier = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
     let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), classifier);
     let (resources_spec, resources) = resource_manager::spec(
@@ -96,8 +100,26 @@ pub(super) fn make(
         detect::capacity(&config.resources),
         ClassLimits { trainers: config.resources.trainers, embedders: config.resources.embedders },
     );
+    let settings = accounts::Settings {
+        workdir: workdir.clone(),
+        data_dir: config.daemon.data_dir.clone(),
+        fsync: config.receipts.fsync,
+    };
+    let alerts = Arc::new(BudgetAlerts(events.clone()));
+    let (accounts_spec, accounts) = accounts::spec(system, "accounts", options, store, settings, alerts);
+    let means = Means {
+        accounts,
+        router: providers.clone(),
+        registry: registry.clone(),
+        prices: Arc::new(accounts::prices::load(config.prices.file.as_deref())?),
+        providers: config.providers.clone(),
+        port_offset: config.http.port_offset,
+    };
+    let (gateway_spec, gateway) = gateway::spec(system, "gateway-service", options, means);
     let placed = Placed::from([
         ("event-stream", events_spec),
+        ("cost-optimizer", accounts_spec),
+        ("gateway", gateway_spec),
         ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
@@ -108,7 +130,8 @@ pub(super) fn make(
         ("token-governor", governor_spec),
     ]);
     let tlc = Tlc::new(None);
-    (placed, Handles { events, registry, monitor, router, providers, tlc, resources, governor })
+    let handles = Handles { events, registry, monitor, router, providers, gateway, tlc, resources, governor };
+    Ok((placed, handles))
 }
 
 fn governor(

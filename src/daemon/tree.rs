@@ -43,9 +43,9 @@ pub(super) fn build(
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
-) -> (Vec<ChildSpec>, ResourceHandle) {
+) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle)> {
     let options = worker_options(config, SERVICE_HEARTBEAT);
-    let (placed, handles) = services::make(config, system, jobs, options);
+    let (placed, handles) = services::make(config, system, jobs, options)?;
     let (resources, governor) = (handles.resources.clone(), handles.governor.clone());
     let addresses = HashMap::new();
     let mut builder = Builder { config, system, jobs, resources, governor, addresses, placed };
@@ -55,7 +55,7 @@ pub(super) fn build(
     }
     children.push(builder.services(handles, shutdown));
     jobs.agents.publish(builder.addresses);
-    (children, builder.resources)
+    Ok((children, builder.resources))
 }
 
 fn worker_options(config: &Config, heartbeat: Duration) -> WorkerOptions {
