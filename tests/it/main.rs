@@ -3,6 +3,7 @@
 
 mod cancel_pause;
 mod chaos;
+mod clients;
 mod contracts;
 mod edge;
 mod event_stream;
