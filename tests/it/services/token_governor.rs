@@ -6,7 +6,7 @@ use pas::http::contract::bundled;
 use serde_json::{Value, json};
 
 use crate::contracts::{assert_fits, resolved};
-use crate::support::{Place, each_ended_once};
+use crate::support::{Place, each_ended_once, http_client};
 
 const AGENT: &str = "corpus-auditor";
 
@@ -20,7 +20,7 @@ struct Client {
 impl Client {
     fn of(place: &Place) -> Self {
         let base = format!("http://127.0.0.1:{}", 6105 + place.offset);
-        Self { base, http: reqwest::Client::new(), document: bundled("token-governor.json").unwrap() }
+        Self { base, http: http_client(), document: bundled("token-governor.json").unwrap() }
     }
 
     async fn ask(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
