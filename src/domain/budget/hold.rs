@@ -87,6 +87,6 @@ impl Drop for Hold {
 impl Hold {
     /// For tests of what needs a hold and no ledger.
     pub(crate) const fn for_tests() -> Self {
-        Self { id: HoldId(1), amount: NanoUsd(1) }
+        Self { id: HoldId(1), amount: NanoUsd(1), guard: None }
     }
 }
