@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use parking_lot::Mutex;
 use rust_decimal::Decimal;
 use serde_json::json;
 
 use super::candidate::{ADAPTER, Endpoints, endpoint_of};
-use crate::actors::provider_router::{Listing, ProviderRouter};
+use crate::actors::provider_router::{Listing, ProviderRouter, Seen};
 use crate::actors::registry::{RegistryError, RegistryHandle};
 use crate::domain::price::Prices;
 use crate::domain::registry::{Beat, Registration as ServiceRegistration, ServiceStatus};
@@ -128,19 +129,23 @@ impl Keeper {
         Self { client, router, registry, prices, endpoints, port_offset, ready }
     }
 
-    /// One look at everything.
+    /// One look at everything; the vendors first, since a local server may take its time to be absent.
     pub(super) async fn look(&self) {
-        self.look_at_ollama().await;
         let mut offered = BTreeMap::new();
         for facts in MODELS.iter().filter(|facts| facts.vendor != Vendor::Ollama) {
             if endpoint_of(&self.endpoints, facts.vendor).is_ready() {
                 self.offer(facts.vendor, facts.model, &mut offered);
             }
         }
+        self.register(&offered).await;
+        self.look_at_ollama().await;
+        let mut local = BTreeMap::new();
         for model in self.ready.ollama_models() {
-            self.offer(Vendor::Ollama, &model, &mut offered);
+            self.offer(Vendor::Ollama, &model, &mut local);
         }
-        self.tell_router(offered).await;
+        self.register(&local).await;
+        offered.append(&mut local);
+        self.withdraw(&offered).await;
         for model in &LOCAL_MODELS {
             self.tell_registry(model).await;
         }
@@ -200,24 +205,26 @@ impl Keeper {
         port.saturating_add(self.port_offset)
     }
 
-    /// Registers what is new or has changed, and takes back what cannot be called any more.
-    async fn tell_router(&self, offered: BTreeMap<String, Registration>) {
-        let known = self.router.providers(&Listing::default());
-        for seen in &known {
-            let provider = &seen.provider;
-            let is_ours = provider.metadata.get(ADAPTER).is_some();
-            if is_ours && !offered.contains_key(&provider.name) {
-                log(self.router.deactivate(provider.name.clone()).await.err(), "take back a provider");
-            }
+    /// Registers what is new or has changed, all at once: one commit takes them all.
+    async fn register(&self, offered: &BTreeMap<String, Registration>) {
+        let changed = offered.iter().filter(|(name, registration)| {
+            self.router.provider(name).is_none_or(|seen| {
+                let known = &seen.provider;
+                let next = (*registration).clone().into_provider(Some(known), known.updated_at);
+                next != **known
+            })
+        });
+        let registering = changed.map(|(_, registration)| self.router.register(registration.clone()));
+        for done in join_all(registering).await {
+            log(done.err(), "register a provider");
         }
-        for (name, registration) in offered {
-            let known = known.iter().find(|seen| seen.provider.name == name);
-            let is_same = known.is_some_and(|seen| {
-                let next = registration.clone().into_provider(Some(&seen.provider), seen.provider.updated_at);
-                next == *seen.provider
-            });
-            if !is_same {
-                log(self.router.register(registration).await.err(), "register a provider");
+    }
+
+    /// Takes back what cannot be called any more: a key or a local model is gone.
+    async fn withdraw(&self, offered: &BTreeMap<String, Registration>) {
+        for Seen { provider, .. } in self.router.providers(&Listing::default()) {
+            if provider.metadata.get(ADAPTER).is_some() && !offered.contains_key(&provider.name) {
+                log(self.router.deactivate(provider.name.clone()).await.err(), "take back a provider");
             }
         }
     }

@@ -24,9 +24,10 @@ use crate::domain::budget::{CallKey, Wanted};
 use crate::domain::money::NanoUsd;
 use crate::domain::receipt::Receipt;
 use crate::domain::usage::Usage;
+use crate::llm::catalogue::MODELS;
 use crate::llm::chat::ChatResponse;
 use crate::llm::embedding::EmbeddingResponse;
-use crate::llm::{ChunkStream, Completion, Deadlines, Failure};
+use crate::llm::{ChunkStream, Completion, Deadlines, Failure, Vendor};
 use crate::supervision::Address;
 use crate::supervision::trace::ActorNo;
 
@@ -237,7 +238,12 @@ impl Gateway {
                 Ok(vec![Candidate::pinned(endpoints, *vendor, model, prices)])
             }
             Target::Routed { requirements, optimization, limits } => {
-                let choice = inner.router.select(requirements, *optimization, *limits)?;
+                let choice = match inner.router.select(requirements, *optimization, *limits) {
+                    Ok(choice) => choice,
+                    Err(none) => {
+                        return self.unlisted(&requirements.model).map(|one| vec![one]).ok_or(none.into());
+                    }
+                };
                 let all = std::iter::once(&choice.chosen).chain(&choice.alternatives);
                 let all: Vec<_> = all.map(|found| Candidate::routed(endpoints, found, prices)).collect();
                 let priced: Vec<_> = all.iter().filter(|one| one.price.is_some()).cloned().collect();
@@ -245,6 +251,18 @@ impl Gateway {
                 Ok(if priced.is_empty() { all } else { priced })
             }
         }
+    }
+
+    /// A configured vendor for a model that nobody has registered: `vendor/model`, or a model of the
+    /// catalogue just after the start. One that was registered and deleted is not called behind the
+    /// router's back, and one without a price is not called at all.
+    fn unlisted(&self, name: &str) -> Option<Candidate> {
+        let named = name.split_once('/').and_then(|(who, model)| Some((Vendor::from_name(who)?, model)));
+        let known = || MODELS.iter().find(|facts| facts.model == name).map(|facts| (facts.vendor, name));
+        let (vendor, model) = named.or_else(known)?;
+        let candidate = Candidate::pinned(&self.inner.endpoints, vendor, model, &self.inner.prices);
+        let is_new = self.inner.router.provider(&candidate.provider).is_none();
+        (is_new && candidate.endpoint.is_ready() && candidate.price.is_some()).then_some(candidate)
     }
 
     fn no(&self) -> ActorNo {

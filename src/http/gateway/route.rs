@@ -64,12 +64,11 @@ pub(super) async fn route(
         max_cost_usd: budget.max_cost_usd.map(TokenPrice::usd),
         max_latency: budget.max_latency_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
     };
-    // Whether anybody could answer is told before what is missing in the payload.
-    port.gateway
-        .router()
-        .select(&requirements, optimization, limits)
-        .map_err(|none| refused(&none.into()))?;
-    let chat = chat(&requirements.model, payload)?;
+    let chat = chat(&requirements.model, payload).or_else(|wrong| {
+        // Whether anybody could answer is told before what is missing in the payload.
+        let choice = port.gateway.router().select(&requirements, optimization, limits);
+        choice.map_err(|none| refused(&none.into())).and(Err(wrong))
+    })?;
     let named = caller(&headers).map_err(|wrong| ApiError::bad_request(wrong.message))?;
     let caller = Caller {
         request_id: request_id.clone(),

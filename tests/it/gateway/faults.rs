@@ -5,9 +5,10 @@ use serde_json::{Value, json};
 use super::{Stage, streamed};
 use crate::vendor::{At, Cut, Fault, RetryAfter, Vendor};
 
-/// Gemini's models have no other provider, so nothing falls back. `times`: how often the fault happens.
+/// The model has one provider, so nothing falls back.
 struct Case {
     fault: Fault,
+    /// How often it happens.
     times: usize,
     /// The client's status, and the `status` of each attempt's receipt.
     whole: (u16, &'static [&'static str]),
