@@ -11,8 +11,8 @@ use super::{chat, place};
 use crate::support::{Place, http_client, until};
 use crate::vendor::Vendors;
 
-/// Kills a run of this test makes; more with this environment variable.
-const KILLS_VARIABLE: &str = "PAS_TEST_GATEWAY_KILLS";
+/// Kills a run of this test makes; more with this environment variable (no `PAS_…`: daemons read those).
+const KILLS_VARIABLE: &str = "GATEWAY_KILLS";
 const KILLS: u32 = 5;
 const CALLERS: usize = 8;
 
