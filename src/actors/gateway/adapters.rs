@@ -159,7 +159,7 @@ impl Keeper {
         if local.answers != found.is_ok() {
             match &found {
                 Ok(models) => {
-                    tracing::info!(address = endpoint.base_url, models = models.len(), "Ollama answers")
+                    tracing::info!(address = endpoint.base_url, models = models.len(), "Ollama answers");
                 }
                 Err(_) => tracing::info!(address = endpoint.base_url, "Ollama answers no more"),
             }

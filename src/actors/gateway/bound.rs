@@ -23,8 +23,8 @@ const OUTPUT: u64 = 32_768;
 pub fn prompt(request: &ChatRequest) -> u64 {
     let messages: u64 = request.messages.iter().map(message).sum();
     let tools: u64 = request.tools.iter().map(written).sum();
-    let format = request.response_format.as_ref().map_or(0, |format| written(format));
-    let extra: u64 = request.extra.values().map(|value| written(value)).sum();
+    let format = request.response_format.as_ref().map_or(0, written);
+    let extra: u64 = request.extra.values().map(written).sum();
     messages + tools + format + extra + CALL
 }
 
@@ -35,7 +35,7 @@ fn message(message: &Message) -> u64 {
         Some(Content::Parts(parts)) => parts.iter().map(part).sum(),
     };
     let calls: u64 = message.tool_calls.iter().map(written).sum();
-    let extra: u64 = message.extra.values().map(|value| written(value)).sum();
+    let extra: u64 = message.extra.values().map(written).sum();
     said + calls + extra + MESSAGE
 }
 

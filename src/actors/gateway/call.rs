@@ -190,7 +190,7 @@ impl GatewayError {
                 let kind = if none.resting > 0 { ProblemKind::Unavailable } else { ProblemKind::NoModel };
                 Problem { retry_after: none.retry_after, ..Problem::new(kind, text) }
             }
-            Self::NoPrice { .. } => Problem::new(ProblemKind::NotConfigured, text),
+            Self::NoPrice { .. } => Problem::new(ProblemKind::NoModel, text),
             Self::OverBudget(over) => Problem::new(ProblemKind::OverBudget, text)
                 .with("scope", serde_json::json!(over.scope.to_string()))
                 .with("budget_usd", over.cap.wire().into())

@@ -129,6 +129,7 @@ mod tests {
         })
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "tests write their JSON in place")]
     fn provider(model: &str, cost: f64, metadata: serde_json::Value) -> Arc<Provider> {
         let registration: Registration = serde_json::from_value(json!({
             "name": "somebody", "model": model, "context_window": 8_192, "endpoint": "http://localhost:9000",

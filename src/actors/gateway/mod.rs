@@ -163,6 +163,13 @@ impl Gateway {
         self.inner.cancels.cancel(job.as_str())
     }
 
+    /// Runs something short after an answer has left; it is dropped when the gateway ends.
+    pub fn look_after(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if self.address.cast(Message::Drain(Box::pin(work))).is_err() {
+            tracing::debug!("the gateway is too busy to look after something");
+        }
+    }
+
     /// The accounts, for what is asked about them.
     #[must_use]
     pub fn accounts(&self) -> &Accounts {

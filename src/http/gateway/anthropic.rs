@@ -43,8 +43,8 @@ pub(super) async fn count_tokens(State(port): State<Port>, request: Request) -> 
         }
         Err(wrong) => Err(wrong),
     };
-    let counter = port.counter;
-    tokio::spawn(async move {
+    let counter = std::sync::Arc::clone(&port.counter);
+    port.gateway.look_after(async move {
         tokio::time::sleep(IDLE).await;
         counter.release(IDLE);
     });

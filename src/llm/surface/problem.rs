@@ -29,7 +29,7 @@ pub enum ProblemKind {
     TooLarge,
     /// The model is not known, or nothing fits the requirements.
     NoModel,
-    /// A price or a credential is missing in the configuration.
+    /// A credential is missing in the configuration.
     NotConfigured,
     /// The prompt does not fit the model's context window.
     ContextTooLong,

@@ -11,8 +11,8 @@ use super::{chat, place};
 use crate::support::{Place, http_client, until};
 use crate::vendor::Vendors;
 
-/// Kills a run of this test makes; more with this environment variable.
-const KILLS_VARIABLE: &str = "PAS_TEST_GATEWAY_KILLS";
+/// Kills a run of this test makes; more with this environment variable (no `PAS_…`: daemons read those).
+const KILLS_VARIABLE: &str = "GATEWAY_KILLS";
 const KILLS: u32 = 5;
 const CALLERS: usize = 8;
 
@@ -62,8 +62,9 @@ async fn receipts_survive_kills_exactly_once() {
     let place = place(&vendors);
     let stop = Arc::new(AtomicBool::new(false));
     let url = format!("http://127.0.0.1:{}/v1/chat/completions", 6120 + place.offset);
-    let callers: Vec<_> =
-        (0..CALLERS).map(|caller| tokio::spawn(call(url.clone(), caller, Arc::clone(&stop)))).collect();
+    let callers: Vec<_> = (0..CALLERS)
+        .map(|caller| tokio::runtime::Handle::current().spawn(call(url.clone(), caller, Arc::clone(&stop))))
+        .collect();
     for kill in 0..kills() {
         let process = place.start_process().await;
         if kill == 0 {

@@ -62,7 +62,7 @@ async fn a_caller_that_leaves_is_paid_for_by_what_was_used() {
     let stage = Stage::open().await;
     let server = stage.vendors.get(Vendor::OpenAi);
     server.script([Fault::Drip(40, Duration::from_millis(20))]);
-    let request = reqwest_post(&stage, streamed("gpt-4-turbo"), "left");
+    let request = reqwest_post(&stage, &streamed("gpt-4-turbo"), "left");
     let mut body = request.send().await.unwrap().bytes_stream();
     assert!(body.next().await.unwrap().is_ok());
     drop(body);
@@ -74,7 +74,7 @@ async fn a_caller_that_leaves_is_paid_for_by_what_was_used() {
     stage.close().await;
 }
 
-fn reqwest_post(stage: &Stage, body: serde_json::Value, run: &str) -> reqwest::RequestBuilder {
+fn reqwest_post(stage: &Stage, body: &serde_json::Value, run: &str) -> reqwest::RequestBuilder {
     let url = stage.url(6120, "/v1/chat/completions");
-    crate::support::http_client().post(url).json(&body).header("x-pas-run-id", run)
+    crate::support::http_client().post(url).json(body).header("x-pas-run-id", run)
 }

@@ -331,10 +331,13 @@ fn effort(thinking: Option<&Value>, output: Option<&Value>) -> Option<String> {
         return Some(effort.to_owned());
     }
     let thinking = thinking.filter(|thinking| thinking["type"] == "enabled")?;
-    let effort = match thinking["budget_tokens"].as_u64()? {
-        ..=LOW_EFFORT => "low",
-        ..=MEDIUM_EFFORT => "medium",
-        _ => "high",
+    let budget = thinking["budget_tokens"].as_u64()?;
+    let effort = if budget <= LOW_EFFORT {
+        "low"
+    } else if budget <= MEDIUM_EFFORT {
+        "medium"
+    } else {
+        "high"
     };
     Some(effort.to_owned())
 }

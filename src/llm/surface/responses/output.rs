@@ -59,7 +59,7 @@ pub fn response(response: &ChatResponse, used: Option<&Usage>, echo: &Echo) -> V
     let id = response_id(&response.id);
     let output = choice.map(|choice| items(&choice.message, &id)).unwrap_or_default();
     let head = Head { id: &id, created: response.created, model: &response.model };
-    envelope(&head, Status::Ended(finish), output, used, echo)
+    envelope(&head, Status::Ended(finish), &output, used, echo)
 }
 
 /// What identifies an answer.
@@ -76,7 +76,7 @@ pub(super) fn response_id(id: &str) -> String {
 pub(super) fn envelope(
     head: &Head<'_>,
     status: Status<'_>,
-    output: Vec<Value>,
+    output: &[Value],
     used: Option<&Usage>,
     echo: &Echo,
 ) -> Value {
@@ -129,7 +129,7 @@ fn items(message: &Message, id: &str) -> Vec<Value> {
         parts.push(json!({ "type": "refusal", "refusal": refusal }));
     }
     if !parts.is_empty() {
-        items.push(message_item(id, items.len(), "completed", parts));
+        items.push(message_item(id, items.len(), "completed", &parts));
     }
     for call in &message.tool_calls {
         items.push(call_item(id, items.len(), "completed", call));
@@ -146,7 +146,7 @@ pub(super) fn text_part(text: &str) -> Value {
     json!({ "type": "output_text", "text": text, "annotations": [], "logprobs": [] })
 }
 
-pub(super) fn message_item(response: &str, place: usize, status: &str, parts: Vec<Value>) -> Value {
+pub(super) fn message_item(response: &str, place: usize, status: &str, parts: &[Value]) -> Value {
     json!({
         "id": item_id("msg", response, place), "type": "message", "status": status, "role": "assistant",
         "content": parts,

@@ -67,7 +67,8 @@ impl ResponseWriter {
 
     fn envelope(&self, status: Status<'_>, used: Option<&Usage>) -> Value {
         let head = Head { id: &self.id, created: self.created, model: &self.model };
-        envelope(&head, status, self.output.values().cloned().collect(), used, &self.echo)
+        let output: Vec<Value> = self.output.values().cloned().collect();
+        envelope(&head, status, &output, used, &self.echo)
     }
 
     fn begin(&mut self, chunk: &ChatChunk, out: &mut Vec<u8>) {
@@ -113,9 +114,9 @@ impl ResponseWriter {
         if is_thought {
             reasoning_item(&self.id, place, text)
         } else if text.is_empty() {
-            message_item(&self.id, place, "in_progress", Vec::new())
+            message_item(&self.id, place, "in_progress", &[])
         } else {
-            message_item(&self.id, place, "completed", vec![text_part(text)])
+            message_item(&self.id, place, "completed", &[text_part(text)])
         }
     }
 
