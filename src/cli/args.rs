@@ -120,6 +120,11 @@ pub enum Command {
         /// Name of an agent
         name: Option<String>,
     },
+    /// Show how full an agent's context is, and its last summary
+    Context {
+        /// Name of the agent
+        agent: String,
+    },
     /// Ask one agent directly and wait for its answer
     Invoke(Invoke),
     /// Draw who told whom what, with times

@@ -17,6 +17,8 @@ use crate::config::{Config, Secret};
 
 /// The orchestrator's port without an offset (`contracts/orchestrator.json`).
 pub const ORCHESTRATOR: u16 = 6100;
+/// The token governor's port without an offset (`contracts/token-governor.json`).
+pub const TOKEN_GOVERNOR: u16 = 6105;
 /// The page for people (`/docs` of the HMI comes with it); not every daemon has it.
 pub const HMI: u16 = 6101;
 /// The resource manager's port without an offset (`contracts/resource-manager.json`).
@@ -135,19 +137,24 @@ impl Client {
     /// # Errors
     /// [`ClientError`].
     pub async fn get(&self, path: &[&str], query: &[(&str, String)]) -> Result<Value, ClientError> {
-        let mut url = self.url(ORCHESTRATOR, path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.answer(ORCHESTRATOR, self.request(Method::GET, url)).await
+        self.get_from(ORCHESTRATOR, path, query).await
     }
 
     /// Reads from any service.
     ///
     /// # Errors
     /// [`ClientError`].
-    pub async fn get_from(&self, port: u16, path: &[&str]) -> Result<Value, ClientError> {
-        self.answer(port, self.request(Method::GET, self.url(port, path)?)).await
+    pub async fn get_from(
+        &self,
+        port: u16,
+        path: &[&str],
+        query: &[(&str, String)],
+    ) -> Result<Value, ClientError> {
+        let mut url = self.url(port, path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        self.answer(port, self.request(Method::GET, url)).await
     }
 
     /// Like [`Client::get`], read as a type.

@@ -8,6 +8,7 @@
 mod agents;
 pub mod args;
 pub mod client;
+mod context;
 pub mod corpus;
 pub mod daemon;
 mod doctor;
@@ -145,6 +146,7 @@ async fn dispatch(context: &Context, command: Command, daemon: Daemon) -> Outcom
         Command::Tree { watch } => tree::show(context, watch).await,
         Command::Agents { name: None } => agents::list(context).await,
         Command::Agents { name: Some(name) } => agents::show(context, &name).await,
+        Command::Context { agent } => context::show(context, &agent).await,
         Command::Invoke(args) => agents::invoke(context, &args).await,
         Command::Trace(args) => trace::show(context, &args).await,
         Command::Crashes { id } => trace::crashes(context, id).await,

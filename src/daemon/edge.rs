@@ -17,9 +17,11 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::ports::{Port, Service, ports};
 use super::services::Handles;
+use crate::actors::gateway::LOCAL_MODELS;
 use crate::actors::jobs::Jobs;
 use crate::config::Config;
 use crate::domain::time::Timestamp;
+use crate::http::adapter::{Adapter, Kind};
 use crate::http::guard::Token;
 use crate::http::limits::Limits;
 use crate::http::orchestrator::{self, Orchestrator};
@@ -28,8 +30,8 @@ use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
 use crate::http::{
-    Contract, Listener, Server, agent_router, event_stream, heartbeat_monitor, provider_router, registry,
-    resource_manager, tlc,
+    Contract, Listener, Server, adapter, agent_router, event_stream, gateway, heartbeat_monitor,
+    provider_router, registry, resource_manager, tlc, token_governor,
 };
 use crate::supervision::policy::ExitReason;
 use crate::supervision::trace::{ActorNo, Outcome, Record};
@@ -152,11 +154,18 @@ impl Served {
                 let routes = resource_manager::routes(resources.clone(), self.config.resources.lease);
                 (routes, resource_manager::health(resources.clone()))
             }
+            Service::TokenGovernor => {
+                let governor = &self.handles.governor;
+                (token_governor::routes(governor.clone()), token_governor::health(governor.clone()))
+            }
             Service::HeartbeatMonitor => {
                 let monitor = &self.handles.monitor;
                 (heartbeat_monitor::routes(monitor.clone()), heartbeat_monitor::health(monitor))
             }
             Service::AgentRouter => (agent_router::routes(self.handles.router.clone()), page::plain_health()),
+            Service::Gateway => (gateway::routes(self.handles.gateway.clone()), page::plain_health()),
+            Service::LocalModel(place) => self.adapter(Kind::Local(LOCAL_MODELS[place]), port),
+            Service::Adapter(vendor) => self.adapter(Kind::Vendor(vendor), port),
             Service::Tlc => {
                 let tlc = &self.handles.tlc;
                 (tlc::routes(tlc.clone()), tlc::health(tlc.clone()))
@@ -168,18 +177,29 @@ impl Served {
         }
     }
 
+    fn adapter(&self, kind: Kind, port: Port) -> (Router, Health) {
+        let number = port.number.saturating_add(self.config.http.port_offset);
+        let adapter = Adapter::new(kind, self.handles.gateway.clone(), number);
+        (adapter::routes(adapter.clone()), adapter::health(adapter))
+    }
+
     fn listener(&self, port: Port) -> Result<Listener, ActorError> {
         let http = &self.config.http;
         let number = port.number.saturating_add(http.port_offset);
         let name = port.service.name();
         let (routes, health) = self.service(port);
-        let common = page::routes(Contract::load(name)?, with_service(health, name, number));
+        let mut contract = Contract::load(port.service.contract())?;
+        if port.service.contract() != name {
+            // A document for several ports: each says its own name.
+            name.clone_into(&mut contract.service);
+        }
+        let common = page::routes(contract, with_service(health, name, number));
         let mut limits = Limits {
             header_read: http.header_timeout,
             keep_alive_idle: http.idle_timeout,
             body_read: http.body_timeout,
             max_connections: http.max_connections.get(),
-            max_body: http.max_body_bytes as u64,
+            max_body: port.service.max_body().unwrap_or(http.max_body_bytes as u64),
             ..Limits::default()
         };
         let router = routes.merge(common).layer(from_fn(scope));

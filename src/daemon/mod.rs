@@ -3,6 +3,7 @@
 //! Owns the order of start (store, agents, services, ports) and of the end (its reverse). Nothing here
 //! decides anything: it puts the parts together.
 
+mod alerts;
 mod edge;
 mod ports;
 mod services;
@@ -77,7 +78,14 @@ impl Daemon {
             settings: settings(&config),
         });
         let policy = tree::default_policy(&config);
-        let (children, resources) = tree::build(&config, &system, &jobs, &shutdown);
+        let (children, resources) = match tree::build(&config, &system, &jobs, &shutdown) {
+            Ok(built) => built,
+            Err(error) => {
+                // What could not be built is the error to report.
+                let _ = store.close().await;
+                return Err(error);
+            }
+        };
         let started = system.start(ROOT, policy, children).await;
         let root = match started {
             Ok(root) => root,

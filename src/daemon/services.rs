@@ -3,21 +3,24 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use super::alerts::BudgetAlerts;
+use crate::actors::accounts;
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
 use crate::actors::event_stream::{self, Events};
+use crate::actors::gateway::{self, Gateway, Means};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
 use crate::actors::jobs::Jobs;
 use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
 use crate::actors::resource_manager::{self, ResourceHandle, detect};
+use crate::actors::token_governor::{self, GovernorHandle};
 use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
+use crate::domain::resources::ClassLimits;
 use crate::domain::routing::EndpointRules;
 use crate::http::{self, tlc::Tlc};
-
-use crate::domain::resources::ClassLimits;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -28,8 +31,10 @@ pub(super) struct Handles {
     pub(super) monitor: MonitorHandle,
     pub(super) router: RouterHandle,
     pub(super) providers: ProviderRouter,
+    pub(super) gateway: Gateway,
     pub(super) tlc: Tlc,
     pub(super) resources: ResourceHandle,
+    pub(super) governor: GovernorHandle,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` and announcers are nobody's.
@@ -40,7 +45,7 @@ pub(super) fn make(
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     options: WorkerOptions,
-) -> (Placed, Handles) {
+) -> anyhow::Result<(Placed, Handles)> {
     let (store, workdir) = (jobs.book.store().clone(), &config.daemon.workdir);
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
@@ -53,6 +58,7 @@ pub(super) fn make(
         workdir,
         config.events.keep_days.get(),
     );
+    let (governor_spec, governor) = governor(config, system, jobs, options);
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -83,7 +89,7 @@ pub(super) fn make(
     );
     let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
     let (providers_spec, providers) =
-        provider_router::spec(system, "provider-router-service", options, store, rules);
+        provider_router::spec(system, "provider-router-service", options, store.clone(), rules);
     let classifier = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
     let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), classifier);
     let (resources_spec, resources) = resource_manager::spec(
@@ -94,8 +100,26 @@ pub(super) fn make(
         detect::capacity(&config.resources),
         ClassLimits { trainers: config.resources.trainers, embedders: config.resources.embedders },
     );
+    let settings = accounts::Settings {
+        workdir: workdir.clone(),
+        data_dir: config.daemon.data_dir.clone(),
+        fsync: config.receipts.fsync,
+    };
+    let alerts = Arc::new(BudgetAlerts(events.clone()));
+    let (accounts_spec, accounts) = accounts::spec(system, "accounts", options, store, settings, alerts);
+    let means = Means {
+        accounts,
+        router: providers.clone(),
+        registry: registry.clone(),
+        prices: Arc::new(accounts::prices::load(config.prices.file.as_deref())?),
+        providers: config.providers.clone(),
+        port_offset: config.http.port_offset,
+    };
+    let (gateway_spec, gateway) = gateway::spec(system, "gateway-service", options, means);
     let placed = Placed::from([
         ("event-stream", events_spec),
+        ("cost-optimizer", accounts_spec),
+        ("gateway", gateway_spec),
         ("provider-router", providers_spec),
         ("registry", registry_spec),
         ("heartbeat-monitor", monitor_spec),
@@ -103,7 +127,24 @@ pub(super) fn make(
         ("resource-manager", resources_spec),
         ("agent-router", router_spec),
         ("tlc-announcer", tlc_spec),
+        ("token-governor", governor_spec),
     ]);
     let tlc = Tlc::new(None);
-    (placed, Handles { events, registry, monitor, router, providers, tlc, resources })
+    let handles = Handles { events, registry, monitor, router, providers, gateway, tlc, resources, governor };
+    Ok((placed, handles))
+}
+
+fn governor(
+    config: &Config,
+    system: &ActorSystem,
+    jobs: &Jobs,
+    options: WorkerOptions,
+) -> (ChildSpec, GovernorHandle) {
+    let setup = token_governor::Setup {
+        store: jobs.book.store().clone(),
+        roster: Arc::clone(jobs.agents.roster()),
+        workdir: config.daemon.workdir.clone(),
+        summariser: None,
+    };
+    token_governor::spec(system, "token-governor-service", options, setup)
 }

@@ -11,12 +11,13 @@ use tokio_util::sync::CancellationToken;
 
 use super::edge;
 use super::services::{self, Handles, Placed};
-use crate::actors::agent::{Agent, AgentMessage};
+use crate::actors::agent::{Agent, AgentMessage, Memory};
 use crate::actors::crashes::Recorder;
 use crate::actors::jobs::Jobs;
 use crate::actors::jobs::scheduler::Scheduler;
 use crate::actors::otlp::OtlpExporter;
 use crate::actors::resource_manager::ResourceHandle;
+use crate::actors::token_governor::GovernorHandle;
 use crate::config::Config;
 use crate::domain::agent::{AgentDefinition, RestartType, Strategy as Declared};
 use crate::domain::ids::AgentName;
@@ -42,17 +43,24 @@ pub(super) fn build(
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
-) -> (Vec<ChildSpec>, ResourceHandle) {
-    let (placed, handles) = services::make(config, system, jobs, options(config, SERVICE_HEARTBEAT));
-    let resources = handles.resources.clone();
-    let mut builder = Builder { config, system, jobs, resources, addresses: HashMap::new(), placed };
+) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle)> {
+    let options = worker_options(config, SERVICE_HEARTBEAT);
+    let (placed, handles) = services::make(config, system, jobs, options)?;
+    let (resources, governor) = (handles.resources.clone(), handles.governor.clone());
+    let addresses = HashMap::new();
+    let mut builder = Builder { config, system, jobs, resources, governor, addresses, placed };
     let mut children = vec![builder.recorder()];
     for root in jobs.agents.roster().roots() {
         children.push(builder.node(root));
     }
     children.push(builder.services(handles, shutdown));
     jobs.agents.publish(builder.addresses);
-    (children, builder.resources)
+    Ok((children, builder.resources))
+}
+
+fn worker_options(config: &Config, heartbeat: Duration) -> WorkerOptions {
+    let heartbeat = config.supervision.heartbeat_interval.unwrap_or(heartbeat);
+    WorkerOptions { heartbeat: Some(heartbeat), capacity: config.supervision.mailbox_capacity.get() }
 }
 
 struct Builder<'a> {
@@ -60,19 +68,15 @@ struct Builder<'a> {
     system: &'a ActorSystem,
     jobs: &'a Arc<Jobs>,
     resources: ResourceHandle,
+    governor: GovernorHandle,
     addresses: HashMap<AgentName, Address<AgentMessage>>,
     /// Services that have not found their place yet.
     placed: Placed,
 }
 
-fn options(config: &Config, heartbeat: Duration) -> WorkerOptions {
-    let heartbeat = config.supervision.heartbeat_interval.unwrap_or(heartbeat);
-    WorkerOptions { heartbeat: Some(heartbeat), capacity: config.supervision.mailbox_capacity.get() }
-}
-
 impl Builder<'_> {
     fn options(&self, heartbeat: Duration) -> WorkerOptions {
-        options(self.config, heartbeat)
+        worker_options(self.config, heartbeat)
     }
 
     fn node(&mut self, agent: &AgentDefinition) -> ChildSpec {
@@ -88,12 +92,17 @@ impl Builder<'_> {
 
     fn agent(&self, agent: &AgentDefinition) -> (ChildSpec, Address<AgentMessage>) {
         let me = Arc::new(agent.clone());
-        let (jobs, system, resources) = (Arc::clone(self.jobs), self.system.clone(), self.resources.clone());
+        let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
+        let (resources, governor) = (self.resources.clone(), self.governor.clone());
         let options = self.options(agent.heartbeat_interval.as_duration());
         let (spec, address) = self.system.worker(agent.name.as_str(), options, move |context| {
-            let woken =
-                Agent::wake(Arc::clone(&me), Arc::clone(&jobs), resources.clone(), system.clone(), &context);
-            async move { Ok(woken?) }
+            let (me, jobs, system) = (Arc::clone(&me), Arc::clone(&jobs), system.clone());
+            let (resources, governor) = (resources.clone(), governor.clone());
+            async move {
+                // First of all: until this is written, the governor takes the context for the old one.
+                let resumed = governor.resume(me.name.as_str()).await?;
+                Ok(Agent::wake(me, jobs, resources, system, Memory { governor, resumed }, &context)?)
+            }
         });
         let restart = match agent.supervision.restart {
             RestartType::Permanent => Restart::Permanent,

@@ -6,6 +6,7 @@
 pub mod agent;
 pub mod artifact;
 pub mod budget;
+pub mod context;
 pub mod event;
 pub mod heartbeat;
 pub mod ids;

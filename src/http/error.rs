@@ -139,6 +139,24 @@ impl ApiError {
         self
     }
 
+    /// Its sentence, or the first violation with the way to its field.
+    #[must_use]
+    pub fn told(&self) -> (String, Option<String>) {
+        match &self.detail {
+            Detail::Sentence(sentence) => (sentence.clone().into_owned(), None),
+            Detail::Violations(violations) => violations.first().map_or_else(Default::default, |violation| {
+                let steps = violation.loc.iter().skip(1).map(|step| match step {
+                    Loc::Name(name) => name.clone().into_owned(),
+                    Loc::Index(index) => index.to_string(),
+                });
+                let field = steps.collect::<Vec<_>>().join(".");
+                let field = Some(field).filter(|field| !field.is_empty());
+                let place = field.as_ref().map_or_else(String::new, |field| format!("{field}: "));
+                (format!("{place}{}", violation.msg), field)
+            }),
+        }
+    }
+
     /// The status it is answered with.
     #[must_use]
     pub const fn status(&self) -> StatusCode {

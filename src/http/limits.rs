@@ -25,6 +25,9 @@ pub const MAX_REFUSALS: usize = 32;
 pub const REFUSAL: Duration = Duration::from_secs(1);
 /// Largest request body in bytes: a job card or a chat with long context, no uploads.
 pub const MAX_BODY: u64 = 4 * 1024 * 1024;
+/// Largest body of a port for models: a conversation with some pictures in base 64 (vendors take 20 to
+/// 32 MiB a request).
+pub const MODEL_BODY: u64 = 32 * 1024 * 1024;
 /// Most header fields of one request; browsers send about 20.
 pub const MAX_HEADERS: usize = 100;
 /// Largest request head in bytes; common servers allow 8 to 32 KiB.

@@ -7,6 +7,7 @@
 //! Invariants: no request reaches a handler unguarded or untraced; every error leaves as
 //! `{"detail": …}`; every wait, size and count has a limit in [`limits`].
 
+pub mod adapter;
 pub mod agent_router;
 mod body;
 pub mod check;
@@ -15,9 +16,11 @@ pub mod contract;
 pub mod error;
 pub mod event_stream;
 pub mod extract;
+pub mod gateway;
 pub mod guard;
 pub mod heartbeat_monitor;
 pub mod limits;
+mod model;
 pub mod orchestrator;
 pub mod page;
 pub mod provider_router;
@@ -27,6 +30,7 @@ pub mod scope;
 pub mod server;
 pub mod sse;
 pub mod tlc;
+pub mod token_governor;
 pub mod trace;
 
 pub use contract::Contract;

@@ -11,7 +11,8 @@ use crate::domain::usage::Usage;
 /// A request for a chat completion (`POST /v1/chat/completions`).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct ChatRequest {
-    /// A model, `provider/model`, or `auto[:cost|:latency|:balanced]`.
+    /// A model, `provider/model`, or `auto[:cost|:latency|:balanced]`; empty: the port's own.
+    #[serde(default)]
     pub model: String,
     /// The conversation, oldest first.
     pub messages: Vec<Message>,

@@ -20,6 +20,7 @@ mod openai;
 mod refusal;
 pub mod sse;
 pub mod stream;
+pub mod surface;
 pub mod tls;
 mod translate;
 pub mod vendor;

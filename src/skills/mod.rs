@@ -7,7 +7,9 @@
 
 pub mod context;
 pub mod ingest;
+pub mod summary;
 pub mod tlc;
+pub mod tokens;
 
 pub use context::{Control, SkillError, StepContext, StepOutcome};
 

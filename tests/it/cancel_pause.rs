@@ -217,7 +217,8 @@ async fn a_step_that_takes_too_long_is_stopped_and_then_a_person_is_asked() {
     let events = api.events(&run).await;
     let told = events.iter().filter(|event| event["job_id"] == audit);
     let told: Vec<_> = told.map(|event| event["event"].as_str().unwrap()).collect();
-    let attempt = ["started", "soft_timeout", "hard_timeout"];
+    // The progress is the grant of what the step reserved.
+    let attempt = ["started", "progress", "soft_timeout", "hard_timeout"];
     let expected = [&["accepted"][..], &attempt, &["retrying"], &attempt, &["escalated"]].concat();
     assert_eq!(told[..expected.len()], expected);
     let path = format!("/approvals/{}", question["approval_id"].as_str().unwrap());

@@ -4,9 +4,11 @@
 mod accounts_kill;
 mod cancel_pause;
 mod chaos;
+mod clients;
 mod contracts;
 mod edge;
 mod event_stream;
+mod gateway;
 mod healing;
 mod jobs;
 mod kill9;

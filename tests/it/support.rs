@@ -257,7 +257,7 @@ pub(crate) struct Api {
 
 impl Api {
     /// The same client, of another port of the daemon.
-    pub(crate) fn at(&self, base: String) -> Self {
+    pub(crate) fn with_base(&self, base: String) -> Self {
         Self { base, ..self.clone() }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::admission::{self, Admission, Door};
-use super::{Agent, AgentMessage};
+use super::{Agent, AgentMessage, memory};
 use crate::actors::jobs::board::Attempt;
 use crate::actors::jobs::{JobError, Jobs};
 use crate::domain::agent::Behaviour;
@@ -117,24 +117,30 @@ impl Agent {
             _beating: beat(job.id.clone(), context),
         };
         self.running.insert(job.id.clone(), running);
+        let (memory, me, card) = (self.memory.clone(), Arc::clone(&self.me), memory::card(&job));
         let (id, fence, address) = (job.id.clone(), job.fence, context.address().clone());
         let (resources, jobs) = (self.resources.clone(), Arc::clone(&self.jobs));
         let admission = Admission { resources, jobs, job, ask, control, door };
         context.spawn(async move {
-            let outcome = match admission.pass().await {
-                Ok(lease) => {
-                    let work = move || {
-                        // Given back by the thread itself: one whose agent was killed works a little longer.
-                        let _held = lease;
-                        let _alone = desk.lock();
-                        step.checkpoint()?;
-                        skill(&step)
-                    };
-                    let worked = tokio::task::spawn_blocking(work).await;
-                    worked.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))))
-                }
-                Err(refusal) => Err(refusal),
+            let working = async {
+                let lease = admission.pass().await?;
+                let work = move || {
+                    // Given back by the thread itself: one whose agent was killed works a little longer.
+                    let _held = lease;
+                    let _alone = desk.lock();
+                    step.checkpoint()?;
+                    skill(&step)
+                };
+                let worked = tokio::task::spawn_blocking(work).await;
+                worked.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))))
             };
+            let keeping = async {
+                memory.remember(&me, &id, card).await;
+                memory.judge(&me, &id).await;
+            };
+            let (outcome, ()) = tokio::join!(working, keeping);
+            // Before the step's end is committed, so that it is durable with it.
+            memory.remember(&me, &id, memory::result(&id, fence, &outcome)).await;
             // An agent that has ended for good needs no news; the row says what is left to do.
             let _ = address.send(AgentMessage::StepEnded { job: id, fence, outcome }).await;
         });
@@ -181,6 +187,8 @@ impl Agent {
             // The wish to cancel came between the last checkpoint and this commit.
             self.commit(&job, Transition::Stopped { fence, how }).await?;
         }
+        let (memory, me) = (self.memory.clone(), Arc::clone(&self.me));
+        context.spawn(async move { memory.judge(&me, &job).await });
         self.next_job(context)
     }
 

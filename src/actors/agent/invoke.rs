@@ -88,6 +88,7 @@ impl Agent {
             "jobs_held": self.held.keys().collect::<Vec<_>>(),
             "steps_running": self.running.keys().collect::<Vec<_>>(),
             "capabilities": self.me.capabilities,
+            "resumed_from": self.memory.resumed.as_ref().map(|resumed| &resumed.reset.id),
         });
         if self.me.name.as_str() == "resource-manager" {
             status["resources"] = self.machine();

@@ -8,6 +8,7 @@ mod admission;
 mod coordinator;
 mod executor;
 mod invoke;
+mod memory;
 mod system;
 
 use std::collections::HashMap;
@@ -26,6 +27,7 @@ use crate::skills::{SkillError, StepOutcome};
 use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message, Reply};
 
 use executor::RunningStep;
+pub use memory::Memory;
 
 /// What an agent understands.
 pub enum AgentMessage {
@@ -76,6 +78,7 @@ pub struct Agent {
     jobs: Arc<Jobs>,
     resources: ResourceHandle,
     system: ActorSystem,
+    memory: Memory,
     /// Coordinators: jobs held, with their fences.
     held: HashMap<JobId, u64>,
     /// Executors: attempts under way.
@@ -92,6 +95,7 @@ impl Agent {
         jobs: Arc<Jobs>,
         resources: ResourceHandle,
         system: ActorSystem,
+        memory: Memory,
         context: &Context<AgentMessage>,
     ) -> Result<Self, JobError> {
         for job in jobs.book.active()? {
@@ -100,7 +104,9 @@ impl Agent {
                 let _ = context.address().cast(AgentMessage::Attend { job: job.id });
             }
         }
-        Ok(Self { me, jobs, resources, system, held: HashMap::new(), running: HashMap::new() })
+        memory.tell(&me.name);
+        let (held, running) = (HashMap::new(), HashMap::new());
+        Ok(Self { me, jobs, resources, system, memory, held, running })
     }
 
     fn is_coordinator(&self) -> bool {

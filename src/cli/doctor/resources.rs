@@ -13,7 +13,7 @@ pub(super) async fn check(config: &Config, client: &Client, is_up: bool) -> Chec
     if !is_up {
         return judge(&detect::capacity(&config.resources), "for jobs");
     }
-    match client.get_from(RESOURCE_MANAGER, &["quotas"]).await {
+    match client.get_from(RESOURCE_MANAGER, &["quotas"], &[]).await {
         Ok(answer) => Check::ok("resources", in_use(&answer["quotas"])),
         Err(error) => Check::warn("resources", error.to_string(), "look into the daemon's log"),
     }

@@ -28,6 +28,8 @@ struct Summary<'a> {
     run_dir: PathBuf,
     artifacts: Vec<Artifact>,
     cost_usd: Option<f64>,
+    /// How full the contexts of its agents are, in words.
+    contexts: Option<String>,
 }
 
 /// Shows it.
@@ -42,6 +44,7 @@ pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<()
         run_dir: context.config.daemon.workdir.join(run_dir),
         artifacts: artifacts(&manifest, &listed)?,
         cost_usd: money(&manifest["cost_usd"]),
+        contexts: crate::cli::context::of_run(context, &job.run_id).await,
     };
     let value = summary.as_json();
     let hmi = client.identity(HMI).await.map(|_| client.address(HMI)).filter(|_| stays);
@@ -101,6 +104,7 @@ impl Summary<'_> {
             "artifacts": self.artifacts.iter().map(|artifact| &artifact.path).collect::<Vec<_>>(),
             "findings": findings(job),
             "cost_usd": self.cost_usd,
+            "contexts": self.contexts,
         })
     }
 
@@ -125,6 +129,9 @@ impl Summary<'_> {
             let bytes = units::bytes(self.artifacts.iter().map(|artifact| artifact.bytes).sum());
             let folder = short(&self.run_dir);
             lines.push(format!("{:MARGIN$}{files}, {bytes}, in {}", "artifacts", folder.display()));
+        }
+        if let Some(contexts) = &self.contexts {
+            lines.extend(block("context", contexts, width));
         }
         if let Some(cost) = self.cost_usd {
             let free = if cost == 0.0 { ": no model was called" } else { "" };
@@ -209,6 +216,7 @@ mod tests {
                 run_dir: "/srv/pas/artifacts/runs/ingest-x".into(),
                 artifacts,
                 cost_usd,
+                contexts: cost_usd.map(|_| "9 agents tracked; the fullest is x with 9 of 99 tokens".into()),
             };
             shown.push(summary.text(80));
             shown.push(next(

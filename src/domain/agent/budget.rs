@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 /// How full an agent's context may get, as parts of its model's context window.
 ///
-/// Above `target_ratio` it is watched closely; above `hard_max_ratio` its state is saved, its context
+/// From `target_ratio` on it is watched closely; from `hard_max_ratio` on its state is saved, its context
 /// cleared and its work resumed. Both 0 for an agent that calls no model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawBudget")]
@@ -48,7 +48,7 @@ pub enum InvalidBudget {
 }
 
 impl TokenBudget {
-    /// The contract's default: watch above half a window, clear above three quarters.
+    /// The contract's default: watch from half a window on, clear from three quarters on.
     pub const DEFAULT: Self = Self { target_ratio: 0.5, hard_max_ratio: 0.75 };
 
     /// A budget of two ratios.
@@ -73,7 +73,7 @@ impl TokenBudget {
         self.target_ratio
     }
 
-    /// The part of the window it must not pass.
+    /// The part of the window it must not reach.
     #[must_use]
     pub fn hard_max_ratio(self) -> f64 {
         self.hard_max_ratio

@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 
 /// Highest rate: a million dollars per million tokens. Dearer is a mistake in the unit, and sums of
 /// lower rates cannot overflow.
-const MAX_RATE: u64 = 1_000_000_000_000_000;
+pub(super) const MAX_RATE: u64 = 1_000_000_000_000_000;
 
 /// Why a table of prices was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -15,7 +15,7 @@ use super::output::{read_rows, write_rows};
 use super::parallel::map_documents;
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
-mod sentences;
+pub(crate) mod sentences;
 
 /// Hexadecimal digits of a chunk id: 96 bits, no collision to expect below 10^12 chunks.
 const ID_DIGITS: usize = 24;

@@ -5,11 +5,13 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod agent_router;
+mod context_resets;
 mod heartbeat_monitor;
 mod provider_router;
 mod registry;
 mod resource_manager;
 mod tlc;
+mod token_governor;
 
 use std::collections::HashMap;
 use std::net::{Ipv4Addr, SocketAddr};

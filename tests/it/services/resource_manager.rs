@@ -22,7 +22,7 @@ struct Client {
 impl Client {
     fn of(place: &Place, api: &Api) -> Self {
         let base = format!("http://127.0.0.1:{}", 6104 + place.offset);
-        Self { api: api.at(base) }
+        Self { api: api.with_base(base) }
     }
 
     async fn post(&self, path: &str, body: Value) -> (u16, Value) {

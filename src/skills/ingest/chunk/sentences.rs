@@ -16,7 +16,7 @@ const ABBREVIATIONS: &[&str] = &[
 ];
 
 /// Byte ranges of the sentences.
-pub(super) fn split(paragraph: &str) -> Vec<Range<usize>> {
+pub(crate) fn split(paragraph: &str) -> Vec<Range<usize>> {
     let mut sentences: Vec<Range<usize>> = Vec::new();
     let mut open: Option<Range<usize>> = None;
     for (start, piece) in paragraph.split_sentence_bound_indices() {

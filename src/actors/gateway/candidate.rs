@@ -1,0 +1,186 @@
+//! Who can be called: a provider of the router as an endpoint with a price.
+//!
+//! Invariant: our credentials go to the addresses of the configuration only. A provider that somebody
+//! registered is called at its own address without them.
+
+use std::sync::Arc;
+
+use super::bound;
+use super::call::Ask;
+use crate::config::Secret;
+use crate::domain::money::NanoUsd;
+use crate::domain::price::{Price, Prices};
+use crate::domain::routing::Provider;
+use crate::domain::routing::model_name::adapter_name;
+use crate::domain::time::Timestamp;
+use crate::llm::surface::anthropic;
+use crate::llm::{Endpoint, Vendor, catalogue};
+
+/// Member of a provider's metadata that marks the gateway's own registrations.
+pub(super) const ADAPTER: &str = "adapter";
+/// Sent as a key to servers that ask for none: OpenAI's dialect has no form without.
+const NO_KEY: &str = "none";
+
+/// Addresses and credentials as configured.
+pub(super) type Endpoints = [Endpoint; Vendor::ALL.len()];
+
+/// The configured endpoint of a vendor.
+pub(super) fn endpoint_of(endpoints: &Endpoints, vendor: Vendor) -> &Endpoint {
+    let place = Vendor::ALL.iter().position(|known| *known == vendor).unwrap_or(0);
+    &endpoints[place]
+}
+
+/// One that can be called.
+#[derive(Debug, Clone)]
+pub(super) struct Candidate {
+    /// As the router names it.
+    pub(super) provider: String,
+    /// As its vendor names it.
+    pub(super) model: String,
+    pub(super) endpoint: Endpoint,
+    pub(super) price: Option<Price>,
+    window: Option<u64>,
+}
+
+impl Candidate {
+    /// A vendor as configured, whether the router knows the model or not.
+    pub(super) fn pinned(endpoints: &Endpoints, vendor: Vendor, model: &str, prices: &Prices) -> Self {
+        let facts = catalogue::find(vendor, model);
+        Self {
+            provider: adapter_name(vendor.as_str(), model),
+            model: model.to_owned(),
+            endpoint: endpoint_of(endpoints, vendor).clone(),
+            price: prices.find(vendor.as_str(), model, Timestamp::now()).cloned(),
+            window: facts.map(|facts| facts.context_window),
+        }
+    }
+
+    /// A provider of the router.
+    pub(super) fn routed(endpoints: &Endpoints, provider: &Arc<Provider>, prices: &Prices) -> Self {
+        let vendor = provider.vendor().and_then(Vendor::from_name);
+        let is_ours = provider.metadata.get(ADAPTER).is_some();
+        if let (Some(vendor), true) = (vendor, is_ours) {
+            let pinned = Self::pinned(endpoints, vendor, &provider.model, prices);
+            return Self { provider: provider.name.clone(), ..pinned };
+        }
+        let listed = vendor.and_then(|v| prices.find(v.as_str(), &provider.model, Timestamp::now()));
+        let declared =
+            || Price::per_token(provider.cost_per_input_token.usd(), provider.cost_per_output_token.usd());
+        Self {
+            provider: provider.name.clone(),
+            model: provider.model.clone(),
+            endpoint: foreign(vendor.unwrap_or(Vendor::OpenAi), &provider.endpoint),
+            price: listed.cloned().or_else(declared),
+            window: Some(provider.context_window),
+        }
+    }
+
+    /// Puts the model and the limit of the output on a request; the most it can cost then.
+    pub(super) fn prepare(&self, ask: &mut Ask) -> Option<NanoUsd> {
+        let price = self.price.as_ref()?;
+        match ask {
+            Ask::Chat(request) => {
+                request.model.clone_from(&self.model);
+                if self.endpoint.vendor != Vendor::Anthropic {
+                    anthropic::without_own_fields(request);
+                }
+                let prompt = bound::prompt(request);
+                let asked = request.output_limit();
+                let known = catalogue::find(self.endpoint.vendor, &self.model).map(|facts| facts.max_output);
+                let limit = bound::output(asked, known, self.window, prompt);
+                if asked.is_none() {
+                    request.max_completion_tokens = Some(limit);
+                }
+                Some(price.worst(prompt, limit.saturating_mul(bound::answers(request))))
+            }
+            Ask::Embed(request) => {
+                request.model.clone_from(&self.model);
+                Some(price.worst(bound::embedding(request), 0))
+            }
+        }
+    }
+}
+
+/// A registered address: what is written for people (`…/chat/completions`, or no path at all) becomes
+/// the base that the dialect wants.
+fn foreign(vendor: Vendor, address: &str) -> Endpoint {
+    let base = address.trim_end_matches('/');
+    let base = base.strip_suffix("/chat/completions").unwrap_or(base);
+    let has_path = base.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    let wants_version = matches!(vendor, Vendor::OpenAi | Vendor::Grok);
+    let base_url = if wants_version && !has_path { format!("{base}/v1") } else { base.to_owned() };
+    let credential = vendor.key_variable().map(|_| Secret::from(NO_KEY.to_owned()));
+    Endpoint { vendor, base_url, credential }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::routing::Registration;
+    use crate::llm::chat::{ChatRequest, Message, Role};
+
+    fn endpoints() -> Endpoints {
+        Vendor::ALL.map(|vendor| Endpoint {
+            vendor,
+            base_url: format!("https://{vendor}.example"),
+            credential: Some(Secret::from("sk-ours".to_owned())),
+        })
+    }
+
+    fn provider(model: &str, cost: f64, metadata: serde_json::Value) -> Arc<Provider> {
+        let registration: Registration = serde_json::from_value(json!({
+            "name": "somebody", "model": model, "context_window": 8_192, "endpoint": "http://localhost:9000",
+            "cost_per_input_token": cost, "cost_per_output_token": cost, "metadata": metadata,
+        }))
+        .unwrap();
+        Arc::new(registration.into_provider(None, Timestamp::now()))
+    }
+
+    #[test]
+    fn our_keys_stay_with_our_addresses() {
+        let prices = Prices::new(None).unwrap();
+        let registered = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai" }));
+        let candidate = Candidate::routed(&endpoints(), &registered, &prices);
+        assert_eq!(candidate.endpoint.base_url, "http://localhost:9000/v1");
+        assert_eq!(candidate.endpoint.credential, Some(Secret::from(NO_KEY.to_owned())));
+        let ours = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai", "adapter": true }));
+        let candidate = Candidate::routed(&endpoints(), &ours, &prices);
+        assert_eq!(candidate.endpoint, endpoints()[0]);
+    }
+
+    #[test]
+    fn a_provider_that_says_it_is_free_is_free_and_one_that_is_unknown_has_no_price() {
+        let prices = Prices::new(None).unwrap();
+        let free = Candidate::routed(&endpoints(), &provider("own", 0.0, json!({})), &prices);
+        assert!(free.price.unwrap().is_free());
+        assert!(Candidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-99", &prices).price.is_none());
+    }
+
+    #[test]
+    fn every_call_has_a_limit_and_a_greatest_cost() {
+        let prices = Prices::new(None).unwrap();
+        let candidate = Candidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
+        let messages = vec![Message::text(Role::User, "x".repeat(10_000))];
+        let mut ask = Ask::Chat(ChatRequest { messages, ..ChatRequest::default() });
+        let worst = candidate.prepare(&mut ask).unwrap();
+        let Ask::Chat(request) = ask else { unreachable!("it was a chat") };
+        assert_eq!((request.model.as_str(), request.output_limit()), ("gpt-4-turbo", Some(4_096)));
+        // 10 and 30 dollars per million tokens; at least the text's bytes, and not many more.
+        let output = 4_096 * 30_000;
+        assert!(worst.0 > output + 10_000 * 10_000 && worst.0 < output + 12_000 * 10_000, "{worst}");
+    }
+
+    #[test]
+    fn an_address_written_for_people_becomes_a_base() {
+        for (vendor, written, base) in [
+            (Vendor::OpenAi, "http://localhost:9", "http://localhost:9/v1"),
+            (Vendor::OpenAi, "http://localhost:9/v1/chat/completions", "http://localhost:9/v1"),
+            (Vendor::OpenAi, "https://h/api/v2/", "https://h/api/v2"),
+            (Vendor::Ollama, "http://localhost:11434/", "http://localhost:11434"),
+        ] {
+            assert_eq!(foreign(vendor, written).base_url, base);
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! Carries a call out: select, price, hold, call, settle, report; again or elsewhere where that helps.
+//!
+//! Invariants: nothing is sent without a hold, and every hold ends in one receipt; once a piece of a
+//! stream has gone out, the call is not begun anew. Failure policy: what follows a failed attempt is
+//! [`Plan`]'s decision; the last failure is the answer, with its receipt.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt};
+use tokio::time::Instant;
+
+use super::attempt::Attempt;
+use super::call::{Answerer, Ask, Call, Caller, GatewayError, Piece, Streamed, Target};
+use super::cancels::Place;
+use super::candidate::Candidate;
+use super::leaving::{KeptStream, Left};
+use super::plan::{Next, Plan, Setback};
+use super::span::Step;
+use super::{Gateway, Message};
+use crate::actors::provider_router::{Admission, Probe};
+use crate::domain::budget::{CallKey, Wanted};
+use crate::domain::money::NanoUsd;
+use crate::domain::receipt::Receipt;
+use crate::domain::usage::Usage;
+use crate::llm::catalogue::MODELS;
+use crate::llm::chat::ChatResponse;
+use crate::llm::embedding::EmbeddingResponse;
+use crate::llm::{ChunkStream, Completion, Deadlines, Failure, Vendor};
+use crate::supervision::Address;
+use crate::supervision::trace::ActorNo;
+
+/// What an attempt brought.
+pub(super) enum Got {
+    Chat(Box<Completion>),
+    Stream(Box<ChunkStream>),
+    Vectors(EmbeddingResponse, Option<Usage>),
+}
+
+/// A good answer, not settled yet.
+pub(super) struct Won {
+    pub(super) attempt: Attempt,
+    pub(super) got: Got,
+    pub(super) by: Answerer,
+    held: NanoUsd,
+    place: Place,
+}
+
+/// What failed attempts leave behind.
+#[derive(Default)]
+struct Tally {
+    attempts: u32,
+    receipt: Option<Arc<Receipt>>,
+    /// The last provider that was asked.
+    asked: Option<String>,
+}
+
+/// The call as it goes: who may answer, and how far it is.
+pub(super) struct Carry {
+    gateway: Gateway,
+    caller: Caller,
+    ask: Ask,
+    candidates: Vec<Candidate>,
+    left: Left,
+    place: Place,
+    begun: Instant,
+    tally: Tally,
+}
+
+impl Carry {
+    /// Chooses who may answer.
+    pub(super) fn new(gateway: Gateway, call: Call, left: Left) -> Result<Self, GatewayError> {
+        let step = Step::begin(&gateway.inner.system, "select");
+        let found = gateway.candidates(&call);
+        step.end(&gateway.inner.system, gateway.no(), found.is_ok());
+        let place = gateway.inner.cancels.join(call.caller.job.as_ref());
+        Ok(Self {
+            candidates: found?,
+            caller: call.caller,
+            ask: call.ask,
+            gateway,
+            left,
+            place,
+            begun: Instant::now(),
+            tally: Tally::default(),
+        })
+    }
+
+    /// Attempt after attempt, until one is good or the plan gives up.
+    pub(super) async fn run(mut self) -> Result<Won, GatewayError> {
+        let mut plan = Plan::new(self.gateway.inner.policy, self.candidates.len());
+        let mut current = 0;
+        loop {
+            let candidate = self.candidates[current].clone();
+            let next = match self.gateway.inner.router.admit(&candidate.provider) {
+                Admission::Open { until } => match plan.skip() {
+                    Next::GiveUp => return Err(self.resting(candidate.provider, until)),
+                    next => next,
+                },
+                Admission::Closed => match self.attempt(&candidate, None).await? {
+                    Ok(won) => return Ok(self.won(won, current)),
+                    Err(failure) => self.follow(&mut plan, failure)?,
+                },
+                Admission::HalfOpenProbe(probe) => match self.attempt(&candidate, Some(probe)).await? {
+                    Ok(won) => return Ok(self.won(won, current)),
+                    Err(failure) => self.follow(&mut plan, failure)?,
+                },
+            };
+            let Next::Attempt { candidate, pause } = next else { continue };
+            current = candidate;
+            if !pause.is_zero() {
+                tokio::time::sleep(pause).await;
+            }
+        }
+    }
+
+    fn resting(&self, provider: String, until: Instant) -> GatewayError {
+        GatewayError::Resting { provider, wait: until.saturating_duration_since(Instant::now()) }
+    }
+
+    /// What the plan says after a failure; its error is the call's answer.
+    fn follow(&mut self, plan: &mut Plan, failure: Failure) -> Result<Next, GatewayError> {
+        let setback = Setback {
+            kind: failure.kind,
+            retry_after: failure.retry_after,
+            elapsed: self.begun.elapsed(),
+            left: self.left.load(Ordering::Acquire),
+        };
+        match plan.after(setback, fastrand::f64()) {
+            Next::GiveUp => {
+                let (receipt, attempts) = (self.tally.receipt.take(), self.tally.attempts);
+                Err(GatewayError::Failed { failure, receipt, attempts })
+            }
+            next => Ok(next),
+        }
+    }
+
+    fn won(mut self, (attempt, got, held): (Attempt, Got, NanoUsd), current: usize) -> Won {
+        let chosen = self.candidates.remove(current);
+        let alternatives = self.candidates.into_iter().map(|other| other.provider).collect();
+        let by = Answerer { provider: chosen.provider, model: chosen.model, alternatives };
+        Won { attempt, got, by, held, place: self.place }
+    }
+
+    /// One attempt: `Ok(Err(_))` failed and is settled.
+    async fn attempt(
+        &mut self,
+        candidate: &Candidate,
+        probe: Option<Probe>,
+    ) -> Result<Result<(Attempt, Got, NanoUsd), Failure>, GatewayError> {
+        let no_price = || GatewayError::NoPrice {
+            provider: candidate.endpoint.vendor.as_str().to_owned(),
+            model: candidate.model.clone(),
+        };
+        let worst = candidate.prepare(&mut self.ask).ok_or_else(no_price)?;
+        let hold = self.hold(candidate, worst).await?;
+        let before = self.tally.asked.replace(candidate.provider.clone());
+        let fallback_from = before.filter(|before| *before != candidate.provider);
+        let inner = &self.gateway.inner;
+        let mut attempt = Attempt::new(hold, &inner.accounts, &inner.router, candidate, fallback_from, probe);
+        let step = Step::begin(&inner.system, "provider call");
+        let sent = tokio::select! {
+            biased;
+            () = self.place.cancelled() => Err(Failure { may_cost: true, ..GatewayError::cancelled() }),
+            sent = self.send(&attempt, candidate) => sent,
+        };
+        step.end(&inner.system, self.gateway.no(), sent.is_ok());
+        match sent {
+            Ok(got) => {
+                attempt.answered();
+                Ok(Ok((attempt, got, worst)))
+            }
+            Err(failure) => {
+                self.tally.receipt = Some(attempt.failed(&failure).await?);
+                Ok(Err(failure))
+            }
+        }
+    }
+
+    async fn hold(
+        &mut self,
+        candidate: &Candidate,
+        worst: NanoUsd,
+    ) -> Result<crate::domain::budget::Hold, GatewayError> {
+        self.tally.attempts += 1;
+        let Caller { request_id, run, job, agent, lane } = self.caller.clone();
+        let wanted = Wanted {
+            call: CallKey { request_id, attempt: self.tally.attempts },
+            run,
+            job,
+            agent,
+            lane,
+            provider: candidate.provider.clone(),
+            model: candidate.model.clone(),
+            worst,
+        };
+        let inner = &self.gateway.inner;
+        let step = Step::begin(&inner.system, "hold");
+        let held = inner.accounts.hold(wanted).await;
+        step.end(&inner.system, self.gateway.no(), held.is_ok());
+        Ok(held?)
+    }
+
+    async fn send(&self, attempt: &Attempt, candidate: &Candidate) -> Result<Got, Failure> {
+        let (client, hold, endpoint) = (&self.gateway.inner.client, attempt.hold(), &candidate.endpoint);
+        let left = self.gateway.inner.policy.overall.saturating_sub(self.begun.elapsed());
+        let usual = self.gateway.inner.deadlines;
+        let deadlines = Deadlines { overall: usual.overall.min(left), ..usual };
+        match &self.ask {
+            Ask::Chat(request) if request.stream => {
+                let stream = client.stream(hold, endpoint, request, &deadlines).await?;
+                Ok(Got::Stream(Box::new(stream)))
+            }
+            Ask::Chat(request) => {
+                let whole = client.chat(hold, endpoint, request, &deadlines).await?;
+                Ok(Got::Chat(Box::new(whole)))
+            }
+            Ask::Embed(request) => {
+                let (vectors, usage) = client.embeddings(hold, endpoint, request, &deadlines).await?;
+                Ok(Got::Vectors(vectors, usage))
+            }
+        }
+    }
+}
+
+impl Gateway {
+    /// Who may answer, the best first; at least one.
+    fn candidates(&self, call: &Call) -> Result<Vec<Candidate>, GatewayError> {
+        let inner = &self.inner;
+        let (endpoints, prices) = (&inner.endpoints, &inner.prices);
+        match &call.target {
+            Target::Pinned(vendor) => {
+                let model = match &call.ask {
+                    Ask::Chat(request) => &request.model,
+                    Ask::Embed(request) => &request.model,
+                };
+                Ok(vec![Candidate::pinned(endpoints, *vendor, model, prices)])
+            }
+            Target::Routed { requirements, optimization, limits } => {
+                let choice = match inner.router.select(requirements, *optimization, *limits) {
+                    Ok(choice) => choice,
+                    Err(none) => {
+                        return self.unlisted(&requirements.model).map(|one| vec![one]).ok_or(none.into());
+                    }
+                };
+                let all = std::iter::once(&choice.chosen).chain(&choice.alternatives);
+                let all: Vec<_> = all.map(|found| Candidate::routed(endpoints, found, prices)).collect();
+                let priced: Vec<_> = all.iter().filter(|one| one.price.is_some()).cloned().collect();
+                // Without any price the first is kept, so that the refusal can name it.
+                Ok(if priced.is_empty() { all } else { priced })
+            }
+        }
+    }
+
+    /// A configured vendor for a model that nobody has registered: `vendor/model`, or a model of the
+    /// catalogue just after the start. One that was registered and deleted is not called behind the
+    /// router's back, and one without a price is not called at all.
+    fn unlisted(&self, name: &str) -> Option<Candidate> {
+        let named = name.split_once('/').and_then(|(who, model)| Some((Vendor::from_name(who)?, model)));
+        let known = || MODELS.iter().find(|facts| facts.model == name).map(|facts| (facts.vendor, name));
+        let (vendor, model) = named.or_else(known)?;
+        let candidate = Candidate::pinned(&self.inner.endpoints, vendor, model, &self.inner.prices);
+        let is_new = self.inner.router.provider(&candidate.provider).is_none();
+        (is_new && candidate.endpoint.is_ready() && candidate.price.is_some()).then_some(candidate)
+    }
+
+    fn no(&self) -> ActorNo {
+        self.address.no()
+    }
+}
+
+impl Won {
+    /// The stream's pieces. Read to the end it is settled; dropped before, the actor reads on. Another
+    /// kind of answer gives its attempt back.
+    pub(super) fn streamed(self, left: Left, to: Address<Message>) -> Result<Streamed, Box<Attempt>> {
+        let Self { attempt, got, by, held, place } = self;
+        let Got::Stream(chunks) = got else { return Err(Box::new(attempt)) };
+        let flow = Flow { attempt: Some(attempt), chunks, place };
+        let pieces = stream::unfold(flow, Flow::next).boxed();
+        Ok(Streamed { by, held, pieces: KeptStream::new(pieces, left, to).boxed() })
+    }
+}
+
+/// A stream under way; `attempt` is taken at its end.
+struct Flow {
+    attempt: Option<Attempt>,
+    chunks: Box<ChunkStream>,
+    place: Place,
+}
+
+impl Flow {
+    async fn next(mut self) -> Option<(Piece, Self)> {
+        let attempt = self.attempt.take()?;
+        let item = tokio::select! {
+            biased;
+            () = self.place.cancelled() => {
+                Some(Err(Failure { may_cost: true, ..GatewayError::cancelled() }))
+            }
+            item = self.chunks.next() => item,
+        };
+        let piece = match item {
+            Some(Ok(chunk)) => {
+                self.attempt = Some(attempt);
+                Piece::Chunk(chunk)
+            }
+            None => {
+                let usage = self.chunks.usage();
+                match attempt.succeeded(usage).await {
+                    Ok(receipt) => Piece::Finished { usage, receipt },
+                    Err(error) => Piece::Failed(unsettled(&error)),
+                }
+            }
+            Some(Err(failure)) => {
+                // Whatever the failure says: the vendor has begun to answer.
+                let failure = Failure { may_cost: true, ..failure };
+                if let Err(error) = attempt.failed(&failure).await {
+                    tracing::error!(%error, "a cut stream could not be settled");
+                }
+                Piece::Failed(failure)
+            }
+        };
+        Some((piece, self))
+    }
+}
+
+/// The answer is whole, but its receipt could not be kept: the client is told, and not given more.
+fn unsettled(error: &crate::actors::accounts::AccountsError) -> Failure {
+    tracing::error!(%error, "a call could not be settled");
+    Failure::new(crate::llm::FailureKind::Cut, "the accounts could not be kept; the daemon's log says more")
+}
+
+/// The whole answer of a chat.
+pub(super) fn into_chat(got: Got) -> Option<(ChatResponse, Option<Usage>)> {
+    match got {
+        Got::Chat(whole) => Some((whole.response, whole.usage)),
+        _ => None,
+    }
+}
+
+/// How long a call may go on whose caller has left: long enough for most answers to end, so that they
+/// are paid by what they used; beyond it the connection is closed and the hold charged.
+pub(super) const DRAIN: Duration = Duration::from_secs(60);

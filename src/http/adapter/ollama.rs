@@ -1,0 +1,158 @@
+//! Ollama's own calls on 8050 and 8051, so that its clients work unchanged.
+//!
+//! `POST /generate` is the contract's: whole unless asked to stream. Below `/api` everything is as
+//! Ollama has it: streamed unless asked for a whole. What needs a model's files (pull, create, delete)
+//! is not served: those are the local server's own affair.
+
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use axum::{Extension, Json, Router};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Adapter;
+use crate::actors::gateway::{Ask, Call, LOCAL_MODELS, Target};
+use crate::http::model::{Style, caller, problem, read};
+use crate::http::server::EdgeInfo;
+use crate::llm::embedding::EmbeddingRequest;
+use crate::llm::surface::ollama::{ChatCall, GenerateCall, Shape};
+use crate::llm::surface::{Form, Problem, ProblemKind};
+use crate::llm::{Vendor, catalogue};
+
+/// The version whose API is served: clients look at it before they use newer calls.
+const API_VERSION: &str = "0.13.0";
+
+pub(super) fn routes() -> Router<Adapter> {
+    Router::new()
+        .route("/generate", post(generate))
+        .route("/api/generate", post(api_generate))
+        .route("/api/chat", post(chat))
+        .route("/api/tags", get(tags))
+        .route("/api/show", post(show))
+        .route("/api/version", get(version))
+        .route("/api/embed", post(embed))
+}
+
+async fn generate(
+    State(adapter): State<Adapter>,
+    Extension(edge): Extension<EdgeInfo>,
+    request: Request,
+) -> Response {
+    generated(&adapter, &edge, request, false).await
+}
+
+async fn api_generate(
+    State(adapter): State<Adapter>,
+    Extension(edge): Extension<EdgeInfo>,
+    request: Request,
+) -> Response {
+    generated(&adapter, &edge, request, true).await
+}
+
+async fn generated(adapter: &Adapter, edge: &EdgeInfo, request: Request, stream: bool) -> Response {
+    let headers = request.headers().clone();
+    match read::<GenerateCall>(request).await.and_then(|call| call.into_chat(stream)) {
+        Ok(chat) => adapter.answer(edge, &headers, chat, Style::ollama(Shape::Generate)).await,
+        Err(wrong) => problem(&wrong, Form::Ollama),
+    }
+}
+
+async fn chat(
+    State(adapter): State<Adapter>,
+    Extension(edge): Extension<EdgeInfo>,
+    request: Request,
+) -> Response {
+    let headers = request.headers().clone();
+    match read::<ChatCall>(request).await {
+        Ok(call) => adapter.answer(&edge, &headers, call.into_chat(true), Style::ollama(Shape::Chat)).await,
+        Err(wrong) => problem(&wrong, Form::Ollama),
+    }
+}
+
+/// What is known of a model without its files.
+fn details(model: &str) -> Value {
+    let known = LOCAL_MODELS.iter().find(|local| local.model == model);
+    json!({
+        "parent_model": "", "format": "gguf", "family": "llama", "families": ["llama"],
+        "parameter_size": known.map_or("", |local| local.parameters),
+        "quantization_level": known.map_or("", |local| local.quantization),
+    })
+}
+
+async fn tags(State(adapter): State<Adapter>) -> Json<Value> {
+    let model = |name: &String| json!({ "name": name, "model": name, "details": details(name) });
+    let models: Vec<Value> = adapter.models().iter().map(model).collect();
+    Json(json!({ "models": models }))
+}
+
+#[derive(Deserialize)]
+struct Show {
+    #[serde(alias = "name")]
+    model: String,
+}
+
+async fn show(State(adapter): State<Adapter>, request: Request) -> Response {
+    let model = match read::<Show>(request).await {
+        Ok(show) => show.model,
+        Err(wrong) => return problem(&wrong, Form::Ollama),
+    };
+    if !adapter.models().contains(&model) {
+        return problem(
+            &Problem::new(ProblemKind::NoModel, format!("model '{model}' not found")),
+            Form::Ollama,
+        );
+    }
+    let facts = catalogue::find(Vendor::Ollama, &model);
+    let mut capabilities = vec!["completion"];
+    if facts.is_some_and(|facts| facts.features.tools) {
+        capabilities.push("tools");
+    }
+    Json(json!({
+        "modelfile": "", "parameters": "", "template": "", "details": details(&model),
+        "model_info": {
+            "general.architecture": "llama",
+            "llama.context_length": facts.map(|facts| facts.context_window),
+        },
+        "capabilities": capabilities,
+    }))
+    .into_response()
+}
+
+async fn version() -> Json<Value> {
+    Json(json!({ "version": API_VERSION }))
+}
+
+#[derive(Deserialize)]
+struct EmbedCall {
+    #[serde(default)]
+    model: String,
+    input: Value,
+    #[serde(default)]
+    dimensions: Option<u64>,
+}
+
+async fn embed(State(adapter): State<Adapter>, request: Request) -> Response {
+    let headers = request.headers().clone();
+    let call = read::<EmbedCall>(request).await.and_then(|call| {
+        let model = if call.model.is_empty() { adapter.kind.model().to_owned() } else { call.model };
+        let EmbedCall { input, dimensions, .. } = EmbedCall { model: String::new(), ..call };
+        let ask = Ask::Embed(EmbeddingRequest { model, input, dimensions, ..EmbeddingRequest::default() });
+        Ok(Call { caller: caller(&headers)?, target: Target::Pinned(Vendor::Ollama), ask })
+    });
+    let call = match call {
+        Ok(call) => call,
+        Err(wrong) => return problem(&wrong, Form::Ollama),
+    };
+    match adapter.gateway.embed(call).await {
+        Ok(embedded) => {
+            let vectors: Vec<&Value> = embedded.answer.data.iter().map(|one| &one.embedding).collect();
+            Json(json!({
+                "model": embedded.by.model, "embeddings": vectors,
+                "prompt_eval_count": embedded.usage.map(|usage| usage.prompt()),
+            }))
+            .into_response()
+        }
+        Err(error) => problem(&error.problem(), Form::Ollama),
+    }
+}

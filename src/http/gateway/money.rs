@@ -1,0 +1,124 @@
+//! What calls cost: rolling windows, receipts, budgets.
+
+use axum::Json;
+use axum::extract::State;
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Port;
+use crate::actors::accounts::AccountsError;
+use crate::domain::budget::{RunName, Scope};
+use crate::domain::money::NanoUsd;
+use crate::domain::receipt::wire::Line;
+use crate::domain::window::{Figures, Window};
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::{ContractPath, ContractQuery};
+
+#[derive(Deserialize)]
+pub(super) struct WindowQuery {
+    #[serde(default)]
+    window: Option<String>,
+}
+
+pub(super) async fn metrics(
+    State(port): State<Port>,
+    ContractQuery(query): ContractQuery<WindowQuery>,
+) -> ApiResult<Json<Value>> {
+    let name = query.window.as_deref().unwrap_or(Window::Minute.as_str());
+    let window = Window::ALL.into_iter().find(|window| window.as_str() == name);
+    let window = window
+        .ok_or_else(|| ApiError::bad_request(format!("there is no window `{name}`: minute, hour or day")))?;
+    let metrics = port.gateway.accounts().metrics(window);
+    let by = |each: fn(&Figures) -> Value| -> Map<String, Value> {
+        metrics.providers.iter().map(|(name, figures)| (name.clone(), each(figures))).collect()
+    };
+    let total = metrics.total;
+    let each = NanoUsd(total.cost.0.checked_div(total.requests).unwrap_or(0));
+    Ok(Json(json!({
+        "window": name,
+        "total_cost_usd": total.cost.wire(),
+        "total_requests": total.requests,
+        "total_tokens": total.tokens,
+        "cost_per_request": each.wire(),
+        "requests_per_provider": by(|figures| json!(figures.requests)),
+        "cost_per_provider": by(|figures| figures.cost.wire().into()),
+    })))
+}
+
+pub(super) async fn receipts(
+    State(port): State<Port>,
+    ContractPath(run): ContractPath<RunName>,
+) -> ApiResult<Json<Value>> {
+    let receipts = port.gateway.accounts().receipts(&run).await?;
+    let total: NanoUsd = receipts.iter().map(|receipt| receipt.outcome.cost).sum();
+    let lines: Vec<Line> = receipts.iter().map(|receipt| Line::from(&**receipt)).collect();
+    Ok(Json(json!({
+        "run_id": run, "receipts": lines, "count": lines.len(), "total_cost_usd": total.wire(),
+    })))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Setting {
+    run_id: RunName,
+    budget_usd: String,
+}
+
+pub(super) async fn set_budget(
+    State(port): State<Port>,
+    ContractQuery(Setting { run_id, budget_usd }): ContractQuery<Setting>,
+) -> ApiResult<Json<Value>> {
+    let loc = || vec!["query".into(), "budget_usd".into()];
+    let parsed = budget_usd.parse().or_else(|_| Decimal::from_scientific(&budget_usd));
+    let usd: Decimal = parsed
+        .map_err(|_| ApiError::violation(loc(), "decimal_parsing", "must be a number of US dollars"))?;
+    if usd <= Decimal::ZERO {
+        return Err(ApiError::bad_request("a budget must be positive; give more than 0 US dollars"));
+    }
+    let cap = NanoUsd::from_usd(usd)
+        .map_err(|error| ApiError::violation(loc(), "less_than_equal", error.to_string()))?;
+    port.gateway.accounts().set_budget(Scope::Run(run_id.clone()), cap).await?;
+    Ok(Json(json!({
+        "run_id": run_id, "budget_usd": cap.wire(), "status": "Budget set successfully",
+    })))
+}
+
+pub(super) async fn budget(
+    State(port): State<Port>,
+    ContractPath(run): ContractPath<RunName>,
+) -> ApiResult<Json<Value>> {
+    let view = port.gateway.accounts().budget(&Scope::Run(run.clone()))?;
+    let Some((cap, remaining)) = view.cap.zip(view.remaining()) else {
+        return Ok(Json(json!({
+            "run_id": run, "budget_set": false, "spent_usd": view.settled.wire(), "can_proceed": true,
+            "message": "No budget is set for this run; POST /budget sets one",
+        })));
+    };
+    let percent = match cap.usd() {
+        cap if cap.is_zero() => Decimal::ONE_HUNDRED,
+        cap => (view.settled.usd() / cap * Decimal::ONE_HUNDRED).round_dp(2),
+    };
+    let percent: Value = serde_json::from_str(&percent.normalize().to_string()).unwrap_or_default();
+    Ok(Json(json!({
+        "run_id": run,
+        "budget_set": true,
+        "budget_usd": cap.wire(),
+        "spent_usd": view.settled.wire(),
+        "held_usd": view.held.wire(),
+        "remaining_usd": remaining.wire(),
+        "percent_used": percent,
+        "alert_level": view.level().as_str(),
+        "can_proceed": view.can_proceed(),
+    })))
+}
+
+impl From<AccountsError> for ApiError {
+    fn from(error: AccountsError) -> Self {
+        match error {
+            AccountsError::OverBudget(_) => Self::too_many(error.to_string()),
+            AccountsError::Starting => Self::busy(error.to_string()),
+            AccountsError::Store(error) => error.into(),
+            other => Self::internal(&other),
+        }
+    }
+}

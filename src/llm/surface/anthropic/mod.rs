@@ -1,0 +1,61 @@
+//! Anthropic's Messages API: `POST /v1/messages` and `/v1/messages/count_tokens`.
+//!
+//! Source: Anthropic's API reference "Messages", "Streaming messages", "Extended thinking". Thought is
+//! kept in a message's `thinking_blocks` (with signatures, as Anthropic wants them back) beside
+//! `reasoning_content`, the name OpenAI-like vendors use. Fields of Anthropic alone travel in the
+//! canonical form's `extra` and are taken out by [`without_own_fields`] before another vendor is asked.
+
+mod request;
+mod response;
+mod stream;
+
+use serde_json::{Map, Value};
+
+pub use self::request::MessagesRequest;
+pub use self::response::message;
+pub use self::stream::MessageWriter;
+use super::super::chat::{ChatRequest, Content, KnownPart, Message, Part};
+
+/// Where a message's thought stands: `[{"type": "thinking", "thinking", "signature"}, …]`.
+pub const THINKING_BLOCKS: &str = "thinking_blocks";
+/// The thought as plain text.
+pub const REASONING: &str = "reasoning_content";
+/// Members of a request that only Anthropic takes.
+const OWN_OF_REQUEST: [&str; 4] = ["thinking", "top_k", "metadata", "container"];
+/// Members of a message that only Anthropic takes.
+const OWN_OF_MESSAGE: [&str; 3] = [THINKING_BLOCKS, "is_error", CACHE_CONTROL];
+const CACHE_CONTROL: &str = "cache_control";
+
+/// Takes out what only Anthropic understands; other vendors refuse members they do not know.
+pub fn without_own_fields(request: &mut ChatRequest) {
+    take(&mut request.extra, &OWN_OF_REQUEST);
+    for message in &mut request.messages {
+        clean(message);
+    }
+}
+
+fn clean(message: &mut Message) {
+    take(&mut message.extra, &OWN_OF_MESSAGE);
+    let Some(Content::Parts(parts)) = &mut message.content else { return };
+    for part in parts {
+        if let Part::Known(KnownPart::Text { extra, .. }) = part {
+            take(extra, &[CACHE_CONTROL]);
+        }
+    }
+}
+
+fn take(members: &mut Map<String, Value>, names: &[&str]) {
+    if !members.is_empty() {
+        members.retain(|name, _| !names.contains(&name.as_str()));
+    }
+}
+
+/// The word for why an answer ended.
+fn stop_reason(finish: Option<&str>) -> &'static str {
+    match finish {
+        Some("length") => "max_tokens",
+        Some("tool_calls" | "function_call") => "tool_use",
+        Some("content_filter") => "refusal",
+        _ => "end_turn",
+    }
+}

@@ -1,0 +1,87 @@
+//! OpenAI's chat completions: the canonical form itself, so that only streams need a writer.
+//!
+//! Source: OpenAI's API reference "Chat streaming". A stream ends with `data: [DONE]`; the usage is in
+//! a chunk without choices before that, and only where the client asked for it.
+
+use super::super::chat::{ChatChunk, ChatRequest};
+use super::{Form, Problem, Writer, data_line, usage};
+use crate::domain::usage::Usage;
+
+/// Writes chunks as server-sent events.
+#[derive(Debug)]
+pub struct ChunkWriter {
+    wants_usage: bool,
+    /// Id, creation and model of the stream, for the chunk of the usage.
+    head: Option<ChatChunk>,
+}
+
+impl ChunkWriter {
+    /// A writer for the answer to `request`.
+    #[must_use]
+    pub fn new(request: &ChatRequest) -> Self {
+        let wants_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage);
+        Self { wants_usage, head: None }
+    }
+}
+
+impl Writer for ChunkWriter {
+    fn chunk(&mut self, chunk: &ChatChunk, out: &mut Vec<u8>) {
+        if self.head.is_none() {
+            let extra = serde_json::Map::new();
+            self.head = Some(ChatChunk { choices: Vec::new(), usage: None, extra, ..chunk.clone() });
+        }
+        if chunk.usage.is_none() {
+            data_line(out, chunk);
+        } else if !chunk.choices.is_empty() {
+            // A vendor that tells its usage with the last words: the words now, the usage at the end.
+            data_line(out, &ChatChunk { usage: None, ..chunk.clone() });
+        }
+    }
+
+    fn finish(&mut self, used: Option<&Usage>, out: &mut Vec<u8>) {
+        if let (true, Some(head), Some(used)) = (self.wants_usage, self.head.take(), used) {
+            data_line(out, &ChatChunk { usage: Some(usage::chat(used)), ..head });
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    fn fail(&mut self, problem: &Problem, out: &mut Vec<u8>) {
+        data_line(out, &problem.body(Form::OpenAi));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::{chunk, text_chunk, written};
+    use super::super::{Problem, ProblemKind};
+    use super::*;
+    use crate::llm::chat::StreamOptions;
+
+    fn request(include_usage: bool) -> ChatRequest {
+        let options = StreamOptions { include_usage, ..StreamOptions::default() };
+        ChatRequest { stream: true, stream_options: Some(options), ..ChatRequest::default() }
+    }
+
+    #[test]
+    fn usage_comes_last_and_only_to_those_who_asked() {
+        let mut ended = chunk(serde_json::json!({}), Some("stop"));
+        ended.usage = Some(usage::chat(&Usage { input: 3, output: 2, ..Usage::default() }));
+        let chunks = [text_chunk("Hi"), ended];
+        let used = Usage { input: 3, output: 2, ..Usage::default() };
+        let with = written(&mut ChunkWriter::new(&request(true)), &chunks, Ok(Some(&used)));
+        assert_eq!(with.matches("\"usage\"").count(), 1, "{with}");
+        assert!(with.contains(r#""choices":[],"usage":{"prompt_tokens":3"#), "{with}");
+        assert!(with.ends_with("data: [DONE]\n\n"));
+        let without = written(&mut ChunkWriter::new(&request(false)), &chunks, Ok(Some(&used)));
+        assert!(!without.contains("\"usage\""), "{without}");
+        assert!(without.contains(r#""finish_reason":"stop""#));
+    }
+
+    #[test]
+    fn a_cut_is_told_and_nothing_is_done() {
+        let problem = Problem::new(ProblemKind::Cut, "the connection ended in the middle");
+        let text = written(&mut ChunkWriter::new(&request(true)), &[text_chunk("Hi")], Err(&problem));
+        assert!(!text.contains("[DONE]"), "{text}");
+        assert!(text.trim_end().lines().last().unwrap().starts_with(r#"data: {"error":{"#), "{text}");
+    }
+}

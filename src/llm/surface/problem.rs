@@ -1,0 +1,237 @@
+//! What went wrong, in the form that each kind of client knows.
+//!
+//! Sources: OpenAI's API reference "Error codes", Anthropic's "Errors", Ollama's `docs/api.md`. The words
+//! of `type` and `code` decide what the vendors' SDKs raise, so they are theirs.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+
+use super::super::{Failure, FailureKind};
+
+/// Whose error form a client reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// `{"error": {"message", "type", "code", "param"}}`
+    OpenAi,
+    /// `{"type": "error", "error": {"type", "message"}}`
+    Anthropic,
+    /// `{"error": "…"}`
+    Ollama,
+}
+
+/// What kind of wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProblemKind {
+    /// The request is not what the surface takes.
+    Invalid,
+    /// The body is larger than the port takes.
+    TooLarge,
+    /// The model is not known, or nothing fits the requirements.
+    NoModel,
+    /// A price or a credential is missing in the configuration.
+    NotConfigured,
+    /// The prompt does not fit the model's context window.
+    ContextTooLong,
+    /// The vendor's filter refused.
+    Filtered,
+    /// A budget refuses; asking again does not help before somebody raises it.
+    OverBudget,
+    /// The vendor's limit; asking again later helps.
+    RateLimited,
+    /// No provider can take it now.
+    Unavailable,
+    /// The providers failed, after all retries and fallbacks.
+    Provider,
+    /// The stream was cut by the vendor or on the way.
+    Cut,
+    /// Our own fault.
+    Internal,
+}
+
+/// An error answer, before it has a form.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct Problem {
+    /// What kind of wrong.
+    pub kind: ProblemKind,
+    /// For people.
+    pub message: String,
+    /// The field that is wrong.
+    pub param: Option<String>,
+    /// When asking again may help.
+    pub retry_after: Option<Duration>,
+    /// What else the client is told: the receipt, what is left of the budget.
+    pub more: Map<String, Value>,
+}
+
+impl Problem {
+    /// A problem with a message.
+    #[must_use]
+    pub fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), param: None, retry_after: None, more: Map::new() }
+    }
+
+    /// A field that the surface does not take as it is.
+    #[must_use]
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { param: Some(param.into()), ..Self::new(ProblemKind::Invalid, message) }
+    }
+
+    /// The same, with something more to tell.
+    #[must_use]
+    pub fn with(mut self, name: &str, value: Value) -> Self {
+        self.more.insert(name.to_owned(), value);
+        self
+    }
+
+    /// The status it is answered with.
+    #[must_use]
+    pub const fn status(&self) -> u16 {
+        match self.kind {
+            ProblemKind::Invalid | ProblemKind::ContextTooLong | ProblemKind::Filtered => 400,
+            ProblemKind::TooLarge => 413,
+            ProblemKind::NoModel => 404,
+            ProblemKind::OverBudget | ProblemKind::RateLimited => 429,
+            ProblemKind::Unavailable | ProblemKind::NotConfigured => 503,
+            ProblemKind::Provider | ProblemKind::Cut => 502,
+            ProblemKind::Internal => 500,
+        }
+    }
+
+    /// Whether an SDK that repeats failed calls by itself should do so. PAS has repeated already what
+    /// can be repeated.
+    #[must_use]
+    pub const fn is_worth_a_retry(&self) -> bool {
+        matches!(self.kind, ProblemKind::RateLimited | ProblemKind::Unavailable)
+    }
+
+    /// The body in a client's form.
+    #[must_use]
+    pub fn body(&self, form: Form) -> Value {
+        match form {
+            Form::OpenAi => self.openai(),
+            Form::Anthropic => self.anthropic(),
+            Form::Ollama => json!({ "error": self.message }),
+        }
+    }
+
+    fn openai(&self) -> Value {
+        let (kind, code) = self.openai_words();
+        let mut error = json!({
+            "message": self.message, "type": kind, "param": self.param, "code": code,
+        });
+        if let Some(error) = error.as_object_mut() {
+            error.extend(self.more.clone());
+        }
+        json!({ "error": error })
+    }
+
+    const fn openai_words(&self) -> (&'static str, Option<&'static str>) {
+        match self.kind {
+            ProblemKind::Invalid => ("invalid_request_error", None),
+            ProblemKind::TooLarge => ("invalid_request_error", Some("request_too_large")),
+            ProblemKind::NoModel => ("invalid_request_error", Some("model_not_found")),
+            ProblemKind::NotConfigured => ("server_error", Some("not_configured")),
+            ProblemKind::ContextTooLong => ("invalid_request_error", Some("context_length_exceeded")),
+            ProblemKind::Filtered => ("invalid_request_error", Some("content_filter")),
+            ProblemKind::OverBudget => ("insufficient_quota", Some("insufficient_quota")),
+            ProblemKind::RateLimited => ("rate_limit_error", Some("rate_limit_exceeded")),
+            ProblemKind::Unavailable => ("server_error", Some("unavailable")),
+            ProblemKind::Provider => ("server_error", Some("provider_failed")),
+            ProblemKind::Cut => ("server_error", Some("stream_cut")),
+            ProblemKind::Internal => ("server_error", Some("internal_error")),
+        }
+    }
+
+    fn anthropic(&self) -> Value {
+        let kind = match self.kind {
+            ProblemKind::Invalid | ProblemKind::ContextTooLong | ProblemKind::Filtered => {
+                "invalid_request_error"
+            }
+            ProblemKind::TooLarge => "request_too_large",
+            ProblemKind::NoModel => "not_found_error",
+            ProblemKind::OverBudget => "billing_error",
+            ProblemKind::RateLimited => "rate_limit_error",
+            ProblemKind::Unavailable => "overloaded_error",
+            ProblemKind::NotConfigured | ProblemKind::Provider | ProblemKind::Cut | ProblemKind::Internal => {
+                "api_error"
+            }
+        };
+        let mut error = json!({ "type": kind, "message": self.message });
+        if let Some(error) = error.as_object_mut() {
+            error.extend(self.more.clone());
+        }
+        json!({ "type": "error", "error": error })
+    }
+}
+
+/// What a client is told of the failure that ended its call.
+impl From<&Failure> for Problem {
+    fn from(failure: &Failure) -> Self {
+        let kind = match failure.kind {
+            FailureKind::RateLimited => ProblemKind::RateLimited,
+            FailureKind::Cut | FailureKind::BodyTimeout => ProblemKind::Cut,
+            FailureKind::ContentFilter => ProblemKind::Filtered,
+            FailureKind::ContextTooLong => ProblemKind::ContextTooLong,
+            FailureKind::UnknownModel => ProblemKind::NoModel,
+            FailureKind::BadRequest | FailureKind::Unsupported => ProblemKind::Invalid,
+            FailureKind::Cancelled => ProblemKind::Unavailable,
+            FailureKind::Server
+            | FailureKind::Connect
+            | FailureKind::ConnectTimeout
+            | FailureKind::FirstByteTimeout
+            | FailureKind::Malformed
+            | FailureKind::MissingUsage
+            | FailureKind::Credential => ProblemKind::Provider,
+        };
+        Self { retry_after: failure.retry_after, ..Self::new(kind, failure.message.clone()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_has_its_own_body() {
+        let problem = Problem::invalid("tools[0].type", "`web_search` is not served here");
+        assert_eq!(
+            problem.body(Form::OpenAi),
+            json!({"error": {"message": "`web_search` is not served here", "type": "invalid_request_error",
+                "param": "tools[0].type", "code": null}})
+        );
+        assert_eq!(
+            problem.body(Form::Anthropic),
+            json!({"type": "error", "error": {"type": "invalid_request_error",
+                "message": "`web_search` is not served here"}})
+        );
+        assert_eq!(problem.body(Form::Ollama), json!({"error": "`web_search` is not served here"}));
+    }
+
+    #[test]
+    fn what_a_budget_leaves_is_told_beside_the_message() {
+        let problem = Problem::new(ProblemKind::OverBudget, "the run may spend 0.01 USD more")
+            .with("remaining_usd", json!(0.01));
+        assert_eq!(problem.status(), 429);
+        assert!(!problem.is_worth_a_retry());
+        assert_eq!(problem.body(Form::OpenAi)["error"]["remaining_usd"], json!(0.01));
+        assert_eq!(problem.body(Form::Anthropic)["error"]["remaining_usd"], json!(0.01));
+    }
+
+    #[test]
+    fn a_failure_becomes_the_clients_own_fault_only_where_it_is() {
+        for (kind, status) in [
+            (FailureKind::ContextTooLong, 400),
+            (FailureKind::ContentFilter, 400),
+            (FailureKind::BadRequest, 400),
+            (FailureKind::RateLimited, 429),
+            (FailureKind::UnknownModel, 404),
+            (FailureKind::Credential, 502),
+            (FailureKind::Server, 502),
+            (FailureKind::Cut, 502),
+        ] {
+            assert_eq!(Problem::from(&Failure::new(kind, "x")).status(), status, "{kind:?}");
+        }
+    }
+}

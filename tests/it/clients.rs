@@ -1,0 +1,113 @@
+//! The vendors' own Python clients against PAS, unchanged but for their base URL (`tests/clients`).
+//!
+//! They come from the package registry, pinned, and are installed by `scripts/setup-test.sh`. Behind PAS
+//! are the test servers of [`crate::vendor`]; a client of one vendor also asks models of the others.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::process::Command;
+
+use crate::support::{Place, Swarm};
+use crate::vendor::{Vendor, Vendors};
+
+/// For one script, on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(180);
+/// The ports of the contract that the clients are pointed at.
+const GATEWAY: u16 = 6120;
+const LLAMA: u16 = 8050;
+const OPENAI_ADAPTER: u16 = 8100;
+
+/// A daemon whose vendors are the test servers.
+struct Stage {
+    vendors: Vendors,
+    place: Place,
+    swarm: Swarm,
+}
+
+impl Stage {
+    async fn open() -> Self {
+        let vendors = Vendors::start().await;
+        let place = vendors
+            .variables()
+            .into_iter()
+            .fold(Place::with_documents(1), |place, (name, value)| place.setting(name, value));
+        let swarm = place.start().await;
+        Self { vendors, place, swarm }
+    }
+
+    fn url(&self, port: u16) -> String {
+        format!("http://127.0.0.1:{}", port + self.place.offset)
+    }
+
+    /// Runs a script, and ends the test with all it printed when it fails.
+    async fn run(&self, script: &str, model: &str, arguments: &[&str]) {
+        let python = python();
+        assert!(python.exists(), "{} is missing: run scripts/setup-test.sh", python.display());
+        let run = format!("{}-{model}", script.trim_end_matches(".py"));
+        let output = Command::new(python)
+            .args(["-W", "ignore::DeprecationWarning"])
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script))
+            .args(["--model", model, "--run-id", &run.replace(':', "-")])
+            .args(arguments)
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .kill_on_drop(true)
+            .output();
+        let output = tokio::time::timeout(PATIENCE, output).await.expect("the script ends").unwrap();
+        let printed = String::from_utf8_lossy(&output.stdout);
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script} {model}:\n{printed}{complaint}");
+        assert!(printed.lines().count() > 10, "{script} {model} checked little:\n{printed}{complaint}");
+    }
+
+    fn calls(&self, vendor: Vendor) -> u64 {
+        self.vendors.get(vendor).calls()
+    }
+}
+
+/// The interpreter that the set-up made, in cargo's target folder.
+fn python() -> PathBuf {
+    Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-venv").join("bin/python")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openais_client_works_unchanged_with_models_of_every_vendor() {
+    let stage = Stage::open().await;
+    let gateway = stage.url(GATEWAY);
+    let base = format!("{gateway}/v1");
+    let common = ["--base-url", &base, "--budgets", &gateway, "--responses", "yes"];
+    // The one that has a price (none) in the table that PAS comes with.
+    let with_embeddings = [&common[..], &["--embedding-model", "llama3.1:8b"]].concat();
+    stage.run("openai_client.py", "gpt-4-turbo", &with_embeddings).await;
+    for model in ["claude-sonnet-4-5", "gemini-2.5-flash", "grok-4"] {
+        stage.run("openai_client.py", model, &common).await;
+    }
+    let asked = [Vendor::OpenAi, Vendor::Anthropic, Vendor::Gemini, Vendor::Grok];
+    assert!(asked.iter().all(|vendor| stage.calls(*vendor) > 5), "each vendor has answered for itself");
+    stage.swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn openais_client_works_unchanged_with_an_adapter() {
+    let stage = Stage::open().await;
+    let base = format!("{}/v1", stage.url(OPENAI_ADAPTER));
+    stage.run("openai_client.py", "gpt-4-turbo", &["--base-url", &base]).await;
+    stage.swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn anthropics_client_works_unchanged_with_models_of_every_vendor() {
+    let stage = Stage::open().await;
+    for model in ["claude-sonnet-4-5", "gpt-4-turbo", "gemini-2.5-flash"] {
+        stage.run("anthropic_client.py", model, &["--base-url", &stage.url(GATEWAY)]).await;
+    }
+    stage.swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ollamas_client_works_unchanged() {
+    let stage = Stage::open().await;
+    stage.run("ollama_client.py", "llama3.1:8b", &["--base-url", &stage.url(LLAMA)]).await;
+    assert!(stage.calls(Vendor::Ollama) > 5, "the local server has answered");
+    stage.swarm.stop().await;
+}

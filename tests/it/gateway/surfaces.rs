@@ -1,0 +1,101 @@
+//! Every surface answers, whole and streamed, whoever the vendor is.
+
+use serde_json::{Value, json};
+
+use super::{Stage, chat, streamed};
+use crate::vendor::Vendor;
+
+const MODELS: [(Vendor, u16, &str); 5] = [
+    (Vendor::OpenAi, 8100, "gpt-4-turbo"),
+    (Vendor::Anthropic, 8101, "claude-haiku-4-5"),
+    (Vendor::Gemini, 8102, "gemini-2.5-flash"),
+    (Vendor::Grok, 8103, "grok-4"),
+    (Vendor::Ollama, 8050, "llama3.1:8b"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_vendor_answers_through_gateway_and_adapter_with_one_receipt_each() {
+    let stage = Stage::open().await;
+    for (vendor, port, model) in MODELS {
+        let run = format!("run-{port}");
+        let answer = stage.chat(model, &run).await;
+        assert_eq!(answer.status, 200, "{model}: {}", answer.body);
+        let text = answer.body["choices"][0]["message"]["content"].as_str().unwrap().to_owned();
+        assert!(!text.is_empty());
+        assert!(answer.headers.contains_key("x-pas-cost-usd") && answer.headers.contains_key("x-request-id"));
+        let adapted = stage.post_as(port, "/chat/completions", chat(model), &run).await;
+        assert_eq!(adapted.body["choices"][0]["message"]["content"], json!(text), "{}", adapted.body);
+        let events = stage.post_as(6120, "/v1/chat/completions", streamed(model), &run).await.body;
+        let events = events.as_str().unwrap().to_owned();
+        assert!(events.ends_with("data: [DONE]\n\n"), "{model}: {events}");
+        let receipts = stage.receipts(&run).await;
+        assert_eq!(receipts.len(), 3, "{receipts:#?}");
+        for receipt in &receipts {
+            assert_eq!(receipt["status"], "success");
+            assert_eq!(receipt["input_tokens"], answer.body["usage"]["prompt_tokens"], "{model}");
+            assert_eq!(receipt["cost_usd"] == json!(0), vendor == Vendor::Ollama, "{receipt}");
+        }
+        assert_eq!(stage.vendors.get(vendor).calls(), 3);
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn anthropic_and_responses_clients_are_served_by_any_vendor() {
+    let stage = Stage::open().await;
+    let message = json!({ "model": "gpt-4-turbo", "max_tokens": 50,
+        "messages": [{ "role": "user", "content": "Say hello." }] });
+    let answer = stage.post(6120, "/v1/messages", message.clone()).await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    assert_eq!((&answer.body["type"], &answer.body["role"]), (&json!("message"), &json!("assistant")));
+    let mut stream = message;
+    stream["stream"] = json!(true);
+    let text = stage.post(6120, "/v1/messages", stream).await.body.as_str().unwrap().to_owned();
+    assert!(text.starts_with("event: message_start") && text.contains("event: message_stop"), "{text}");
+    let response = json!({ "model": "claude-haiku-4-5", "input": "Say hello." });
+    let answer = stage.post(6120, "/v1/responses", response.clone()).await;
+    assert_eq!((answer.status, &answer.body["status"]), (200, &json!("completed")), "{}", answer.body);
+    let mut stream = response;
+    stream["stream"] = json!(true);
+    let text = stage.post(6120, "/v1/responses", stream).await.body.as_str().unwrap().to_owned();
+    assert!(text.contains("event: response.completed"), "{text}");
+    let counted =
+        json!({ "model": "claude-haiku-4-5", "messages": [{ "role": "user", "content": "Hello, world" }] });
+    let counted = stage.post(6120, "/v1/messages/count_tokens", counted).await;
+    assert_eq!((counted.status, &counted.body), (200, &json!({ "input_tokens": 7 })));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ollamas_own_calls_are_served_on_its_port() {
+    let stage = Stage::open().await;
+    let prompt = json!({ "model": "llama3.1:8b", "prompt": "Say hello." });
+    let whole = stage.post(8050, "/generate", prompt.clone()).await.body;
+    assert_eq!(whole["done"], true, "{whole}");
+    let lines = stage.post(8050, "/api/generate", prompt).await.body;
+    let lines: Vec<Value> =
+        lines.as_str().unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let said: String = lines.iter().filter_map(|line| line["response"].as_str()).collect();
+    assert_eq!(json!(said), whole["response"]);
+    assert_eq!(lines.last().unwrap()["done"], true);
+    let tags = stage.get(8050, "/api/tags").await.body;
+    assert!(tags["models"].as_array().unwrap().iter().any(|model| model["name"] == "llama3.1:8b"), "{tags}");
+    let health = stage.get(8050, "/health").await.body;
+    assert_eq!((&health["status"], &health["model_loaded"]), (&json!("healthy"), &json!(true)), "{health}");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn errors_have_the_form_of_their_surface() {
+    let stage = Stage::open().await;
+    let unknown = stage.chat("gpt-99", "").await;
+    assert_eq!((unknown.status, &unknown.body["error"]["code"]), (404, &json!("model_not_found")));
+    let broken = stage.post(6120, "/v1/messages", json!({ "model": "m" })).await;
+    assert_eq!((broken.status, &broken.body["error"]["type"]), (400, &json!("invalid_request_error")));
+    let broken = stage.post(8050, "/api/chat", json!({ "messages": 7 })).await;
+    assert!(broken.status == 400 && broken.body["error"].is_string(), "{}", broken.body);
+    let routed = json!({ "request_id": "r", "agent": "a", "requirements": { "model": "gpt-99" } });
+    let routed = stage.post(6120, "/route", routed).await;
+    assert!(routed.status == 404 && routed.body["detail"].is_string(), "{}", routed.body);
+    stage.close().await;
+}

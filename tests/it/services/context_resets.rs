@@ -1,0 +1,279 @@
+//! Context resets with crashes: governor and worker are killed while a summariser is held, or at random.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::BoxFuture;
+use parking_lot::Mutex;
+use pas::actors::token_governor::{self, GovernorHandle, Setup};
+use pas::domain::agent::AgentDefinition;
+use pas::domain::context::RunLabel;
+use pas::domain::context::conversation::Origin;
+use pas::domain::context::reset::Stage;
+use pas::domain::usage::Usage;
+use pas::http::{self, Contract, page};
+use pas::skills::summary::{Digest, Summariser, SummaryError};
+use pas::store::Store;
+use pas::supervision::policy::{PlannedRestart, SupervisorPolicy};
+use pas::supervision::{
+    Actor, ActorError, ActorSystem, Context, Happening, Message, RootHandle, WorkerOptions,
+};
+use tokio::sync::Notify;
+
+use crate::contracts::assert_routes_match_contract;
+use crate::support::until;
+
+const GOVERNOR: &str = "token-governor";
+const AGENT: &str = "corpus-auditor";
+
+/// A summariser that is held until it is let go, and then gives its answer.
+struct Held {
+    open: AtomicBool,
+    asked: Notify,
+    go: Notify,
+}
+
+impl Held {
+    fn new(open: bool) -> Arc<Self> {
+        Arc::new(Self { open: AtomicBool::new(open), asked: Notify::new(), go: Notify::new() })
+    }
+
+    fn let_go(&self) {
+        self.open.store(true, Ordering::SeqCst);
+        self.go.notify_waiters();
+    }
+}
+
+struct HeldSummariser(Arc<Held>);
+
+impl Summariser for HeldSummariser {
+    fn summarise(&self, _: Arc<str>) -> BoxFuture<'static, Result<Digest, SummaryError>> {
+        let held = Arc::clone(&self.0);
+        async move {
+            held.asked.notify_one();
+            let go = held.go.notified();
+            if !held.open.load(Ordering::SeqCst) {
+                go.await;
+            }
+            // The governor falls back on extraction.
+            Err(SummaryError("no model answers".into()))
+        }
+        .boxed()
+    }
+}
+
+/// An agent's worker as far as resets go: it resumes when it starts.
+struct Worker;
+
+enum Never {}
+
+impl Message for Never {
+    fn kind(&self) -> &'static str {
+        match *self {}
+    }
+}
+
+impl Actor for Worker {
+    type Message = Never;
+
+    async fn handle(&mut self, message: Never, _: &Context<Never>) -> Result<(), ActorError> {
+        match message {}
+    }
+}
+
+/// One agent and the governor.
+struct World {
+    dir: tempfile::TempDir,
+    system: ActorSystem,
+    root: RootHandle,
+    store: Store,
+    governor: GovernorHandle,
+    me: AgentDefinition,
+    run: RunLabel,
+    /// The resets that starts of the worker resumed from.
+    resumed: Arc<Mutex<Vec<String>>>,
+}
+
+impl World {
+    async fn new(held: &Arc<Held>) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("pas.redb");
+        let store = tokio::task::spawn_blocking(move || Store::open(file)).await.unwrap().unwrap();
+        let system = ActorSystem::default();
+        let roster = Arc::new(pas::roster::load(None).0);
+        let me = roster.get(AGENT).unwrap().clone();
+        let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
+        let setup = Setup {
+            store: store.clone(),
+            roster,
+            workdir: dir.path().to_owned(),
+            summariser: Some(Arc::new(HeldSummariser(Arc::clone(held)))),
+        };
+        let (spec, governor) = token_governor::spec(&system, "governor", options, setup);
+        let resumed = Arc::new(Mutex::new(Vec::new()));
+        let (handle, told) = (governor.clone(), Arc::clone(&resumed));
+        let (worker, _) = system.worker(AGENT, options, move |_| {
+            let (handle, told) = (handle.clone(), Arc::clone(&told));
+            async move {
+                if let Some(resumption) = handle.resume(AGENT).await? {
+                    assert!(resumption.summary.is_some(), "nothing is cleared before its summary is stored");
+                    told.lock().push(resumption.reset.id);
+                }
+                Ok(Worker)
+            }
+        });
+        let policy = SupervisorPolicy { intensity: 1_000, ..SupervisorPolicy::default() };
+        let root = system.start("root", policy, vec![worker, spec]).await.unwrap();
+        Self { dir, system, root, store, governor, me, run: RunLabel::new("run-1").unwrap(), resumed }
+    }
+
+    async fn remember(&self, key: &str, text: &str) {
+        let key = Some(key.to_owned());
+        self.governor.remember(&self.me, &self.run, key, Origin::Tool, text.to_owned()).await.unwrap();
+    }
+
+    /// A model call that fills the window.
+    fn breach(&self) {
+        let usage = Usage { input: 90_000, output: 10_000, ..Usage::default() };
+        self.governor.observe(AGENT, Some(self.run.as_str()), &usage, 100_000);
+    }
+
+    fn stage(&self) -> Option<Stage> {
+        self.governor.reset(AGENT).unwrap().map(|reset| reset.stage)
+    }
+
+    async fn is_resumed(&self) {
+        until("the agent is resumed", async || {
+            if self.stage().is_none() {
+                // The message was in hand when the governor was killed: the next call tells again.
+                self.breach();
+            }
+            let told = !self.resumed.lock().is_empty();
+            (told && self.stage() == Some(Stage::Resumed)).then_some(())
+        })
+        .await;
+    }
+
+    fn context_resets(&self) -> usize {
+        let events = self.system.events().since(0);
+        let is_reset = |what: &Happening| {
+            matches!(what, Happening::PlannedRestart { why: PlannedRestart::ContextReset })
+        };
+        events.iter().filter(|event| &*event.actor == AGENT && is_reset(&event.what)).count()
+    }
+
+    /// The laws of a reset that is over: one summary, one section, all starts from it, nothing lost.
+    fn went_well(&self, notes: &[&str], later: usize) {
+        let summaries = self.governor.summaries(Some(AGENT), 10).unwrap();
+        assert_eq!(summaries.len(), 1);
+        for note in notes {
+            assert!(summaries[0].text.contains(note), "{note} is lost: {}", summaries[0].text);
+        }
+        let file = self.dir.path().join(&summaries[0].summary_path);
+        let text = std::fs::read_to_string(file).unwrap();
+        assert_eq!(text.matches("<!-- pas-summary").count(), 1, "{text}");
+        let resumed = self.resumed.lock();
+        assert!(
+            !resumed.is_empty() && resumed.iter().all(|id| *id == summaries[0].summary_id),
+            "{resumed:?}"
+        );
+        let (summary, live) = self.governor.conversation(AGENT, &self.run).unwrap();
+        assert_eq!((summary.unwrap().summary_id.as_str(), live.len()), (&*summaries[0].summary_id, later));
+        assert!(self.context_resets() <= 1, "no restart is ordered twice");
+    }
+
+    async fn stop(self) {
+        self.root.shutdown().await;
+        self.store.close().await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn routes_are_those_of_the_contract() {
+    let world = World::new(&Held::new(true)).await;
+    let governor = world.governor.clone();
+    let common =
+        page::routes(Contract::load(GOVERNOR).unwrap(), http::token_governor::health(governor.clone()));
+    assert_routes_match_contract(GOVERNOR, http::token_governor::routes(governor).merge(common)).await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_measured_breach_saves_summarises_clears_and_restarts_the_worker() {
+    let world = World::new(&Held::new(true)).await;
+    world.remember("a", "The goal is to count 42 sheep.").await;
+    world.remember("a", "The goal is to count 42 sheep.").await;
+    world.breach();
+    world.is_resumed().await;
+    world.went_well(&["count 42 sheep"], 0);
+    assert_eq!(world.context_resets(), 1);
+    let status = world.governor.status(Some(AGENT)).await.unwrap();
+    assert!((1..200).contains(&status[0].1.ctx_used), "the summary is in it now: {status:?}");
+    // Nothing new came: another report of a full window resets nothing, so there is no endless round.
+    world.breach();
+    world.remember("a", "again, as after a restart").await;
+    assert_eq!(world.governor.clear(AGENT.to_owned()).await.unwrap(), 100_000);
+    world.went_well(&["count 42 sheep"], 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crash_before_the_summary_clears_nothing_and_goes_on_from_the_saved_state() {
+    let held = Held::new(false);
+    let world = World::new(&held).await;
+    world.remember("a", "Decided to use port 6105.").await;
+    world.breach();
+    held.asked.notified().await;
+    world.remember("b", "This came while the state was being saved.").await;
+    for _ in 0..3 {
+        assert_eq!(world.stage(), Some(Stage::Saving));
+        world.system.kill("governor").await.unwrap();
+        held.asked.notified().await;
+        let (summary, live) = world.governor.conversation(AGENT, &world.run).unwrap();
+        assert_eq!((summary, live.len()), (None, 2), "nothing is cleared");
+    }
+    held.let_go();
+    world.is_resumed().await;
+    world.went_well(&["Decided to use port 6105."], 1);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_cannot_be_written_holds_the_clear_up_until_it_can() {
+    let world = World::new(&Held::new(true)).await;
+    let in_the_way = world.dir.path().join("docs");
+    std::fs::write(&in_the_way, "not a folder").unwrap();
+    world.remember("a", "TODO: mend the roof.").await;
+    world.breach();
+    until("a reset has begun", async || world.stage()).await;
+    let refused = world.governor.clear(AGENT.to_owned()).await.unwrap_err();
+    assert!(refused.to_string().contains("nothing was cleared"), "{refused}");
+    assert_eq!(world.stage(), Some(Stage::Saving));
+    assert_eq!(world.governor.conversation(AGENT, &world.run).unwrap().1.len(), 1);
+    std::fs::remove_file(in_the_way).unwrap();
+    world.is_resumed().await;
+    world.went_well(&["TODO: mend the roof."], 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn kills_of_governor_and_worker_at_any_moment_lose_and_repeat_nothing() {
+    for seed in 0..16 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let world = World::new(&Held::new(true)).await;
+        world.remember("a", "The goal: keep 3 promises.").await;
+        world.remember("b", "error: /srv/a.txt is missing").await;
+        world.breach();
+        for _ in 0..8 {
+            tokio::time::sleep(Duration::from_micros(random.u64(0..12_000))).await;
+            let victim = if random.u8(0..3) == 0 { AGENT } else { "governor" };
+            // It may be starting at this moment: then there is nobody to kill.
+            let _ = world.system.kill(victim).await;
+        }
+        world.is_resumed().await;
+        world.went_well(&["keep 3 promises", "/srv/a.txt"], 0);
+        world.stop().await;
+    }
+}
