@@ -30,8 +30,8 @@ pub(super) struct Files {
     open: HashMap<RunName, File>,
     /// In the order of opening; the first one is closed when there are too many.
     order: VecDeque<RunName>,
-    /// Written since the last [`Files::take_dirty`].
-    dirty: HashSet<RunName>,
+    /// Not known to be on the disk, and the last receipt written to each.
+    dirty: HashMap<RunName, u64>,
     /// Not to be written to before they are mended, and the last receipt each of them lacks.
     broken: HashMap<RunName, u64>,
     /// The `seq` of the last receipt that was handed in.
@@ -55,7 +55,7 @@ impl Files {
             folder: workdir.join(FOLDER),
             open: HashMap::new(),
             order: VecDeque::new(),
-            dirty: HashSet::new(),
+            dirty: HashMap::new(),
             broken: HashMap::new(),
             last: 0,
         }
@@ -75,8 +75,10 @@ impl Files {
             wire::line_of(receipt).map_err(io::Error::from).and_then(|line| self.file(run)?.write_all(&line))
         };
         match &written {
-            Ok(()) if self.dirty.contains(run) => {}
-            Ok(()) => drop(self.dirty.insert(run.clone())),
+            Ok(()) => match self.dirty.get_mut(run) {
+                Some(last) => *last = receipt.seq,
+                None => drop(self.dirty.insert(run.clone(), receipt.seq)),
+            },
             Err(_) => {
                 self.close(run);
                 self.broken.insert(run.clone(), receipt.seq);
@@ -86,21 +88,26 @@ impl Files {
     }
 
     /// What has to be synced or mended now.
-    pub(super) fn take_dirty(&mut self) -> Dirty {
-        let broken = self.broken.keys().cloned().collect();
-        Dirty { runs: std::mem::take(&mut self.dirty), broken, up_to: self.last }
+    pub(super) fn dirty(&self) -> Dirty {
+        let runs = self.dirty.keys().cloned().collect();
+        Dirty { runs, broken: self.broken.keys().cloned().collect(), up_to: self.last }
     }
 
-    /// Takes back what could not be synced.
-    pub(super) fn still_dirty(&mut self, runs: HashSet<RunName>) {
-        self.dirty.extend(runs);
+    /// What was synced is on the disk, but for what has been written since.
+    pub(super) fn synced(&mut self, dirty: &Dirty) {
+        self.dirty.retain(|run, last| !dirty.runs.contains(run) || *last > dirty.up_to);
+    }
+
+    /// A file was written to by other means than [`Files::append`].
+    pub(super) fn touched(&mut self, run: RunName) {
+        self.dirty.entry(run).or_insert(0);
     }
 
     /// A file has all its receipts up to `seq`; whether it takes lines again. It does not when one was
     /// handed in meanwhile: then it is to be mended once more.
     pub(super) fn mended(&mut self, run: &RunName, seq: u64) -> bool {
         self.close(run);
-        self.dirty.insert(run.clone());
+        self.touched(run.clone());
         let is_whole = self.broken.get(run).is_none_or(|lacks| *lacks <= seq);
         if is_whole {
             self.broken.remove(run);

@@ -126,22 +126,25 @@ pub(super) async fn forget_alerts(shared: &Shared, ids: Vec<String>) {
 pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
     let _one = shared.tidying.lock().await;
     flush(shared).await;
-    let dirty = shared.files.lock().take_dirty();
+    let dirty = shared.files.lock().dirty();
     if dirty.runs.is_empty() && dirty.broken.is_empty() {
         return Ok(());
     }
     let worker = Arc::clone(shared);
     let synced = tokio::task::spawn_blocking(move || sync(&worker, dirty)).await;
-    let (up_to, marks) = synced.map_err(io::Error::other)??;
+    let (dirty, up_to, marks) = synced.map_err(io::Error::other)??;
     // A mark says: all lines are in the store. Lines that came during the sync must be there first.
     flush(shared).await;
     let pruned = shared.store.write_soft(move |view| prune(view, up_to, &marks)).await;
-    pruned.map_err(io::Error::other)
+    pruned.map_err(io::Error::other)?;
+    // Last, so that whatever was cut off before is done once more.
+    shared.files.lock().synced(&dirty);
+    Ok(())
 }
 
 type Marks = Vec<(RunName, Option<tables::Mark>)>;
 
-fn sync(shared: &Shared, dirty: Dirty) -> io::Result<(u64, Marks)> {
+fn sync(shared: &Shared, dirty: Dirty) -> io::Result<(Dirty, u64, Marks)> {
     let mut up_to = dirty.up_to;
     for run in &dirty.broken {
         let mended = mend_one(shared, run);
@@ -153,11 +156,8 @@ fn sync(shared: &Shared, dirty: Dirty) -> io::Result<(u64, Marks)> {
         }
     }
     let folder = shared.files.lock().folder().to_owned();
-    let synced = files::sync(&folder, &dirty.runs);
-    if synced.is_err() {
-        shared.files.lock().still_dirty(dirty.runs);
-    }
-    Ok((up_to, synced?))
+    let marks = files::sync(&folder, &dirty.runs)?;
+    Ok((dirty, up_to, marks))
 }
 
 /// Brings a file that failed in line with the store; whether it takes lines again.

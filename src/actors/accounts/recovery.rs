@@ -121,7 +121,7 @@ fn look_over(shared: &Shared, last_seq: u64) -> Result<Receipts, ActorError> {
         let found = mend::examine(&path)?;
         mend::mend(&path, &found, wanted, || flusher::stored_receipts(shared, &run))?;
         unbooked.extend(found.receipts.into_iter().filter(|(seq, _)| *seq > last_seq));
-        shared.files.lock().still_dirty([run].into());
+        shared.files.lock().touched(run);
     }
     Ok(unbooked)
 }
