@@ -72,16 +72,22 @@ async fn what_is_broadcast_reaches_every_transport_as_the_contract_says() {
     let mut socket_io = connect(api, "/socket.io/?EIO=4&transport=websocket").await;
     assert!(text(&mut socket_io).await.starts_with('0'), "Engine.IO opens");
     socket_io.send(Message::text("40")).await.unwrap();
-    assert!(text(&mut socket_io).await.starts_with("40{"), "Socket.IO connects");
-    let packet = async |socket: &mut Socket| -> Value {
+    // Whatever comes first: Engine.IO's pings may come at any time and want their pong.
+    let after = async |socket: &mut Socket, prefix: &str| -> String {
         loop {
             let text = text(socket).await;
-            match text.strip_prefix("42") {
-                Some(packet) => return serde_json::from_str(packet).unwrap(),
-                None => socket.send(Message::text("3")).await.unwrap(),
+            match text.strip_prefix(prefix) {
+                Some(rest) => return rest.to_owned(),
+                None => {
+                    assert_eq!(text, "2", "a ping");
+                    socket.send(Message::text("3")).await.unwrap();
+                }
             }
         }
     };
+    assert!(after(&mut socket_io, "40").await.contains("sid"), "Socket.IO connects");
+    let packet =
+        async |socket: &mut Socket| -> Value { serde_json::from_str(&after(socket, "42").await).unwrap() };
     let hello = packet(&mut socket_io).await;
     assert_eq!((&hello[0], &hello[1]["status"]), (&json!("connected"), &json!("connected")));
     assert!(hello[1]["buffered_events"].as_u64().unwrap() > 0, "the start of the daemon was told");
