@@ -3,8 +3,8 @@
 //! Invariants: it works in a folder of its own, on ports nobody else has, and is gone when its handle is
 //! dropped.
 
-use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -58,6 +58,11 @@ impl Daemon {
         self.process.id()
     }
 
+    /// Where one of its ports is.
+    pub(crate) fn address(&self, port: u16) -> SocketAddr {
+        (Ipv4Addr::LOCALHOST, port + self.offset).into()
+    }
+
     /// The answer to a GET, which must be 200.
     pub(crate) fn get(&self, port: u16, path: &str) -> anyhow::Result<Value> {
         self.ask(port, &format!("GET {path}"), None)
@@ -109,6 +114,44 @@ impl Daemon {
 impl Drop for Daemon {
     fn drop(&mut self) {
         // It may have ended by itself; then there is nothing to end.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// This program, started again as one side of a bench; ended when it is dropped.
+pub(crate) struct Side {
+    process: Child,
+    said: String,
+}
+
+impl Side {
+    /// Starts it and reads the one line that it says when it is ready.
+    ///
+    /// # Errors
+    /// When it cannot be started, or says nothing.
+    pub(crate) fn start(arguments: &[&str]) -> anyhow::Result<Self> {
+        let mut command = Command::new(std::env::current_exe()?);
+        let mut process = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
+        let output = process.stdout.take().context("no output")?;
+        let mut said = String::new();
+        BufReader::new(output).read_line(&mut said)?;
+        Ok(Self { process, said: said.trim().to_owned() })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// Its line.
+    pub(crate) fn said(&self) -> &str {
+        &self.said
+    }
+}
+
+impl Drop for Side {
+    fn drop(&mut self) {
+        // As with a daemon.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,11 +1,13 @@
-//! The machine that was measured on, and the memory of its processes.
+//! The machine that was measured on, and the memory and CPU time of its processes.
 //!
 //! Reads `/proc` where there is one (Linux) and asks `sysctl` and `ps` elsewhere (macOS); what nobody
 //! can tell is called unknown, except a process's memory, whose absence is an error.
 
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::Context as _;
+use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 
 /// CPU, cores, system, compiler and date, as lines of Markdown.
 pub(crate) fn description() -> String {
@@ -45,4 +47,20 @@ pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
             .with_context(|| format!("`ps` does not tell the memory of process {pid}"))?,
     };
     Ok(kib * 1024)
+}
+
+/// CPU time that a process has used so far, all its threads together, to some 10 ms.
+///
+/// # Errors
+/// When there is no such process.
+pub(crate) fn cpu_time(pid: u32) -> anyhow::Result<Duration> {
+    let pid = Pid::from_u32(pid);
+    let mut system = System::new()?;
+    system.refresh_processes_specifics(
+        ProcessesToUpdate::Some(&[pid]),
+        true,
+        ProcessRefreshKind::nothing().with_cpu(),
+    );
+    let process = system.process(pid).context("the process has ended")?;
+    Ok(Duration::from_millis(process.accumulated_cpu_time()))
 }

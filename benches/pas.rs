@@ -10,6 +10,7 @@
 mod cast;
 mod child;
 mod daemon;
+mod gateway;
 mod http;
 mod ingest;
 mod machine;
@@ -40,6 +41,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "store", run: store::run },
     Bench { name: "http", run: http::run },
     Bench { name: "daemon", run: daemon::run },
+    Bench { name: "gateway", run: gateway::run },
     Bench { name: "ingest", run: ingest::run },
 ];
 
@@ -54,6 +56,11 @@ fn main() -> anyhow::Result<()> {
         && flag == TREE_SIDE
     {
         return tree::side(side);
+    }
+    if let [_, flag, vendor] = std::env::args().collect::<Vec<_>>().as_slice()
+        && flag == gateway::HOP_SIDE
+    {
+        return gateway::hop_side(vendor);
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     for name in &wanted {
@@ -76,6 +83,11 @@ fn main() -> anyhow::Result<()> {
         println!("written to {}", file.display());
     }
     Ok(())
+}
+
+/// One line for the program that started this one.
+fn say(line: &str) {
+    println!("{line}");
 }
 
 /// A new folder on the disk that holds the build, not in memory as the system's own may be.
