@@ -128,7 +128,11 @@ impl std::error::Error for NoneFits {}
 impl fmt::Display for NoneFits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.considered == 0 {
-            return f.write_str("no active provider is registered; register one with POST /register");
+            return f.write_str(
+                "no active provider is registered: set a vendor's key (OPENAI_API_KEY, ANTHROPIC_API_KEY, \
+                 GEMINI_API_KEY, GROK_API_KEY) and start again, run Ollama on this machine, or register a \
+                 provider with POST /register on port 6103",
+            );
         }
         write!(f, "none of {} active provider(s) fits `{}`:", self.considered, self.model)?;
         let counts = [
