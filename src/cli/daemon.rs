@@ -11,6 +11,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
 
 use super::Context;
+use super::descriptors;
 use super::exit::{Exit, Failure, Outcome};
 use super::launch;
 use crate::config::{Config, Log, LogFormat};
@@ -24,6 +25,7 @@ pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 /// Runs the daemon in the foreground.
 pub async fn up(context: &Context, daemon: Daemon) -> Outcome {
     log(&context.config.log);
+    descriptors::raise();
     let shutdown = CancellationToken::new();
     let running = daemon(context.config.clone(), shutdown.clone());
     tokio::pin!(running);

@@ -11,6 +11,7 @@ pub mod client;
 mod context;
 pub mod corpus;
 pub mod daemon;
+mod descriptors;
 mod doctor;
 pub mod exit;
 mod ids;
