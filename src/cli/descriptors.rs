@@ -8,7 +8,7 @@ const WANTED: u64 = 8_192;
 
 /// Raises this process's own limit as far as it may, at most to [`WANTED`]. A limit that cannot be raised is
 /// told in the log: the ports then refuse connections beyond it, as they do at any limit.
-pub fn raise() {
+pub(super) fn raise() {
     let now = getrlimit(Resource::Nofile);
     let wanted = raised(now);
     if wanted != now
