@@ -14,6 +14,7 @@ use super::services::{self, Handles, Placed};
 use crate::actors::agent::{Agent, AgentMessage, Memory};
 use crate::actors::crashes::Recorder;
 use crate::actors::jobs::Jobs;
+use crate::actors::jobs::closing::RunCosts;
 use crate::actors::jobs::scheduler::Scheduler;
 use crate::actors::otlp::OtlpExporter;
 use crate::actors::resource_manager::ResourceHandle;
@@ -139,7 +140,8 @@ impl Builder<'_> {
     }
 
     fn services(&mut self, handles: Handles, shutdown: &CancellationToken) -> ChildSpec {
-        let mut children = vec![self.scheduler()];
+        let costs: Arc<dyn RunCosts> = Arc::new(handles.gateway.accounts().clone());
+        let mut children = vec![self.scheduler(costs)];
         children.extend(std::mem::take(&mut self.placed).into_values());
         if let Some(endpoint) = &self.config.trace.otlp.endpoint {
             children.push(self.exporter(endpoint.clone()));
@@ -155,10 +157,10 @@ impl Builder<'_> {
         self.system.supervisor("services-sup", default_policy(self.config), children)
     }
 
-    fn scheduler(&self) -> ChildSpec {
+    fn scheduler(&self, costs: Arc<dyn RunCosts>) -> ChildSpec {
         let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
         let (spec, _) = self.system.worker("scheduler", self.options(SERVICE_HEARTBEAT), move |context| {
-            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), &context);
+            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), Arc::clone(&costs), &context);
             async move { Ok(scheduler) }
         });
         spec
