@@ -23,6 +23,8 @@ pub const TOKEN_GOVERNOR: u16 = 6105;
 pub const HMI: u16 = 6101;
 /// The resource manager's port without an offset (`contracts/resource-manager.json`).
 pub const RESOURCE_MANAGER: u16 = 6104;
+/// The gateway's port without an offset (`contracts/gateway.json`).
+pub const GATEWAY: u16 = 6120;
 /// The agent router's port without an offset (`contracts/agent-router.json`).
 pub const AGENT_ROUTER: u16 = 6119;
 

@@ -32,9 +32,12 @@ pub(super) async fn list(context: &Context, args: &Jobs) -> Outcome {
 /// `pas job`.
 pub(super) async fn show(context: &Context, id: &str, tree: bool) -> Outcome {
     let id = ids::job(&context.client, id).await?;
-    let answer = context.client.get(&["jobs", &id], &[("tree", tree.to_string())]).await?;
+    let mut answer = context.client.get(&["jobs", &id], &[("tree", tree.to_string())]).await?;
+    let bill = super::costs::of(context, &id).await;
+    answer["costs"] = json!(bill);
     context.screen.show(&answer, |answer| {
-        Ok(cards::job(&wire::read(answer)?, Timestamp::now(), context.screen.width()))
+        let job = cards::job(&wire::read(answer)?, Timestamp::now(), bill.as_ref(), context.screen.width());
+        Ok(job)
     })?;
     Ok(Exit::Done)
 }

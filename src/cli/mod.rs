@@ -10,6 +10,7 @@ pub mod args;
 pub mod client;
 mod context;
 pub mod corpus;
+mod costs;
 pub mod daemon;
 mod descriptors;
 mod doctor;

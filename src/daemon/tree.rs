@@ -11,9 +11,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::edge;
 use super::services::{self, Handles, Placed};
-use crate::actors::agent::{Agent, AgentMessage, Memory};
+use crate::actors::agent::{Agent, AgentMessage, Memory, Writer};
 use crate::actors::crashes::Recorder;
 use crate::actors::jobs::Jobs;
+use crate::actors::jobs::closing::RunCosts;
 use crate::actors::jobs::scheduler::Scheduler;
 use crate::actors::otlp::OtlpExporter;
 use crate::actors::resource_manager::ResourceHandle;
@@ -48,7 +49,8 @@ pub(super) fn build(
     let (placed, handles) = services::make(config, system, jobs, options)?;
     let (resources, governor) = (handles.resources.clone(), handles.governor.clone());
     let addresses = HashMap::new();
-    let mut builder = Builder { config, system, jobs, resources, governor, addresses, placed };
+    let writer: Arc<dyn Writer> = Arc::new(handles.gateway.clone());
+    let mut builder = Builder { config, system, jobs, resources, governor, writer, addresses, placed };
     let mut children = vec![builder.recorder()];
     for root in jobs.agents.roster().roots() {
         children.push(builder.node(root));
@@ -69,6 +71,7 @@ struct Builder<'a> {
     jobs: &'a Arc<Jobs>,
     resources: ResourceHandle,
     governor: GovernorHandle,
+    writer: Arc<dyn Writer>,
     addresses: HashMap<AgentName, Address<AgentMessage>>,
     /// Services that have not found their place yet.
     placed: Placed,
@@ -94,14 +97,17 @@ impl Builder<'_> {
         let me = Arc::new(agent.clone());
         let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
         let (resources, governor) = (self.resources.clone(), self.governor.clone());
+        let writer = Arc::clone(&self.writer);
         let options = self.options(agent.heartbeat_interval.as_duration());
         let (spec, address) = self.system.worker(agent.name.as_str(), options, move |context| {
             let (me, jobs, system) = (Arc::clone(&me), Arc::clone(&jobs), system.clone());
             let (resources, governor) = (resources.clone(), governor.clone());
+            let writer = Arc::clone(&writer);
             async move {
                 // First of all: until this is written, the governor takes the context for the old one.
                 let resumed = governor.resume(me.name.as_str()).await?;
-                Ok(Agent::wake(me, jobs, resources, system, Memory { governor, resumed }, &context)?)
+                let memory = Memory { governor, resumed };
+                Ok(Agent::wake(me, jobs, resources, system, (memory, writer), &context)?)
             }
         });
         let restart = match agent.supervision.restart {
@@ -139,7 +145,8 @@ impl Builder<'_> {
     }
 
     fn services(&mut self, handles: Handles, shutdown: &CancellationToken) -> ChildSpec {
-        let mut children = vec![self.scheduler()];
+        let costs: Arc<dyn RunCosts> = Arc::new(handles.gateway.accounts().clone());
+        let mut children = vec![self.scheduler(costs)];
         children.extend(std::mem::take(&mut self.placed).into_values());
         if let Some(endpoint) = &self.config.trace.otlp.endpoint {
             children.push(self.exporter(endpoint.clone()));
@@ -155,10 +162,10 @@ impl Builder<'_> {
         self.system.supervisor("services-sup", default_policy(self.config), children)
     }
 
-    fn scheduler(&self) -> ChildSpec {
+    fn scheduler(&self, costs: Arc<dyn RunCosts>) -> ChildSpec {
         let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
         let (spec, _) = self.system.worker("scheduler", self.options(SERVICE_HEARTBEAT), move |context| {
-            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), &context);
+            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), Arc::clone(&costs), &context);
             async move { Ok(scheduler) }
         });
         spec

@@ -126,13 +126,25 @@ pub struct StepContext {
     inputs: Arc<Value>,
     threads: usize,
     control: Arc<Control>,
+    aside: Option<Arc<Value>>,
+}
+
+/// What a model is to be told before a step works, for the words in its outcome.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Brief {
+    /// The findings, a line each.
+    pub digest: String,
+    /// BLAKE3 of the digest, in hexadecimal.
+    pub hash: String,
+    /// What an earlier attempt was answered to the same digest: the step's aside.
+    pub known: Option<Value>,
 }
 
 impl StepContext {
     /// A context for one attempt at one step.
     #[must_use]
     pub fn new(run_dir: PathBuf, inputs: Value, threads: usize, control: Arc<Control>) -> Self {
-        Self { run_dir, inputs: Arc::new(inputs), threads: threads.max(1), control }
+        Self { run_dir, inputs: Arc::new(inputs), threads: threads.max(1), control, aside: None }
     }
 
     /// `artifacts/runs/<run_id>/`: outputs go below it, earlier steps' outputs are read from it.
@@ -145,6 +157,18 @@ impl StepContext {
     #[must_use]
     pub fn inputs(&self) -> &Value {
         &self.inputs
+    }
+
+    /// The same with what its agent found out for it beforehand.
+    #[must_use]
+    pub fn with_aside(self, aside: Value) -> Self {
+        Self { aside: Some(Arc::new(aside)), ..self }
+    }
+
+    /// What its agent found out for it beforehand.
+    #[must_use]
+    pub fn aside(&self) -> Option<&Value> {
+        self.aside.as_deref()
     }
 
     /// How many threads the step may keep busy (at least 1).

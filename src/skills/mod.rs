@@ -11,10 +11,19 @@ pub mod summary;
 pub mod tlc;
 pub mod tokens;
 
-pub use context::{Control, SkillError, StepContext, StepOutcome};
+pub use context::{Brief, Control, SkillError, StepContext, StepOutcome};
 
 /// A skill: one attempt at one step, on a thread of its own.
 pub type Skill = fn(&StepContext) -> Result<StepOutcome, SkillError>;
+
+/// Says what a model is to be told before a step works.
+pub type Briefing = fn(&StepContext) -> Result<Brief, SkillError>;
+
+/// The briefing of a skill whose outcome has a part in words.
+#[must_use]
+pub fn brief(skill: &str) -> Option<Briefing> {
+    (skill == "ingest.report").then_some(ingest::report::brief)
+}
 
 /// The skill an agent's definition names, if this build has it.
 #[must_use]

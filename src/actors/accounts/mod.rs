@@ -28,15 +28,19 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::BoxFuture;
+
 pub use files::FOLDER;
 
 use books::Shared;
 use tables::{HOLDS, Item};
 
+use crate::actors::jobs::closing::RunCosts;
 use crate::config::Fsync;
 use crate::domain::budget::hold::Guard;
 use crate::domain::budget::ledger::NotHeld;
 use crate::domain::budget::{Alert, BudgetView, Hold, HoldId, OverBudget, RunName, Scope, Wanted};
+use crate::domain::ids::RunId;
 use crate::domain::money::NanoUsd;
 use crate::domain::receipt::{Outcome, Receipt};
 use crate::domain::time::Timestamp;
@@ -244,6 +248,12 @@ impl Accounts {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(_)) | Err(_) => Err(AccountsError::Slow),
         }
+    }
+}
+
+impl RunCosts for Accounts {
+    fn receipts_of<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Arc<Receipt>>, String>> {
+        Box::pin(async move { self.receipts(&RunName::from(run)).await.map_err(|error| error.to_string()) })
     }
 }
 

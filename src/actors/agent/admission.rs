@@ -38,6 +38,11 @@ impl Door {
         self.stop.cancel();
     }
 
+    /// Waits until it is closed.
+    pub(super) async fn closed(&self) {
+        self.stop.cancelled().await;
+    }
+
     /// Whether the attempt has what it needs.
     pub(super) fn is_passed(&self) -> bool {
         self.is_passed.load(Ordering::Relaxed)

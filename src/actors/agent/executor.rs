@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::admission::{self, Admission, Door};
+use super::writing::{Author, Writing};
 use super::{Agent, AgentMessage, memory};
 use crate::actors::jobs::board::Attempt;
 use crate::actors::jobs::{JobError, Jobs};
@@ -117,6 +118,7 @@ impl Agent {
             _beating: beat(job.id.clone(), context),
         };
         self.running.insert(job.id.clone(), running);
+        let writing = self.writing(&job, &control, &door);
         let (memory, me, card) = (self.memory.clone(), Arc::clone(&self.me), memory::card(&job));
         let (id, fence, address) = (job.id.clone(), job.fence, context.address().clone());
         let (resources, jobs) = (self.resources.clone(), Arc::clone(&self.jobs));
@@ -124,6 +126,10 @@ impl Agent {
         context.spawn(async move {
             let working = async {
                 let lease = admission.pass().await?;
+                let step = match writing {
+                    Some(writing) => writing.add_to(step).await,
+                    None => step,
+                };
                 let work = move || {
                     // Given back by the thread itself: one whose agent was killed works a little longer.
                     let _held = lease;
@@ -144,6 +150,24 @@ impl Agent {
             // An agent that has ended for good needs no news; the row says what is left to do.
             let _ = address.send(AgentMessage::StepEnded { job: id, fence, outcome }).await;
         });
+    }
+
+    fn writing(&self, job: &Job, control: &Arc<Control>, door: &Door) -> Option<Writing> {
+        let Behaviour::Native { skill } = &self.me.behaviour else { return None };
+        skills::brief(skill.as_str())?;
+        let author = Author {
+            run: (&job.run()).into(),
+            job: (&job.id).into(),
+            agent: (&self.me.name).into(),
+            lane: self.jobs.agents.roster().lane_of(&self.me.name).map(|lane| (&lane.name).into()),
+        };
+        Some(Writing {
+            writer: Arc::clone(&self.writer),
+            author,
+            skill: skill.as_str().to_owned(),
+            control: Arc::clone(control),
+            door: door.clone(),
+        })
     }
 
     /// Commits what came of an attempt and takes the next job.

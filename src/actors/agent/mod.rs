@@ -10,6 +10,7 @@ mod executor;
 mod invoke;
 mod memory;
 mod system;
+mod writing;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message, Reply
 
 use executor::RunningStep;
 pub use memory::Memory;
+pub use writing::{Author, Words, Writer};
 
 /// What an agent understands.
 pub enum AgentMessage {
@@ -79,6 +81,7 @@ pub struct Agent {
     resources: ResourceHandle,
     system: ActorSystem,
     memory: Memory,
+    writer: Arc<dyn Writer>,
     /// Coordinators: jobs held, with their fences.
     held: HashMap<JobId, u64>,
     /// Executors: attempts under way.
@@ -95,7 +98,7 @@ impl Agent {
         jobs: Arc<Jobs>,
         resources: ResourceHandle,
         system: ActorSystem,
-        memory: Memory,
+        (memory, writer): (Memory, Arc<dyn Writer>),
         context: &Context<AgentMessage>,
     ) -> Result<Self, JobError> {
         for job in jobs.book.active()? {
@@ -106,7 +109,7 @@ impl Agent {
         }
         memory.tell(&me.name);
         let (held, running) = (HashMap::new(), HashMap::new());
-        Ok(Self { me, jobs, resources, system, memory, held, running })
+        Ok(Self { me, jobs, resources, system, memory, writer, held, running })
     }
 
     fn is_coordinator(&self) -> bool {

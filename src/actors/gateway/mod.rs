@@ -17,6 +17,7 @@ mod carry;
 mod leaving;
 pub mod plan;
 mod span;
+mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;

@@ -6,6 +6,9 @@
 use std::fs;
 use std::io::Write;
 use std::path::Path;
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 
 use super::Jobs;
 use super::book::JobError;
@@ -14,6 +17,7 @@ use super::tables::{CLOSED, LEDGER, LedgerEntry};
 use crate::actors::crashes::FrozenSpan;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::Job;
+use crate::domain::receipt::Receipt;
 use crate::store::Changes;
 use crate::supervision::ActorSystem;
 
@@ -26,9 +30,18 @@ pub enum CloseError {
     /// The book.
     #[error(transparent)]
     Job(#[from] JobError),
+    /// What the run cost could not be read.
+    #[error("read what the run cost: {0}")]
+    Costs(String),
     /// A file.
     #[error("write {0}: {1}")]
     File(String, std::io::Error),
+}
+
+/// Who knows what a run's model calls cost.
+pub trait RunCosts: Send + Sync {
+    /// All receipts of a run so far, in the order of settlement; or why they cannot be read.
+    fn receipts_of<'a>(&'a self, run: &'a RunId) -> BoxFuture<'a, Result<Vec<Arc<Receipt>>, String>>;
 }
 
 impl Jobs {
@@ -36,7 +49,12 @@ impl Jobs {
     ///
     /// # Errors
     /// [`CloseError`]; nothing is lost, and the next call does what is left.
-    pub async fn close_run(&self, run: &RunId, system: &ActorSystem) -> Result<bool, CloseError> {
+    pub async fn close_run(
+        &self,
+        run: &RunId,
+        system: &ActorSystem,
+        costs: &dyn RunCosts,
+    ) -> Result<bool, CloseError> {
         if self.is_closed(run)? {
             return Ok(false);
         }
@@ -44,7 +62,8 @@ impl Jobs {
         if jobs.iter().any(|job| !job.state.is_terminal()) {
             return Ok(false);
         }
-        let Some(manifest) = Manifest::of(&jobs) else { return Ok(false) };
+        let receipts = costs.receipts_of(run).await.map_err(CloseError::Costs)?;
+        let Some(manifest) = Manifest::of(&jobs, &receipts) else { return Ok(false) };
         let folder = self.run_dir(run);
         let trace = trace_lines(system, &jobs);
         let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
@@ -77,7 +96,7 @@ impl Jobs {
             ended_at: manifest.ended_at,
             jobs: u32::try_from(manifest.steps.len()).unwrap_or(u32::MAX),
             content_hash: manifest.content_hash.clone(),
-            cost_usd: manifest.cost_usd.to_string(),
+            cost_usd: manifest.cost_usd.usd().normalize().to_string(),
             manifest: format!("artifacts/runs/{run}/{}", manifest::FILE),
             inputs: manifest.inputs.clone().into(),
         };

@@ -1,19 +1,23 @@
 //! The manifest of a run: what went in, what came out, by whom, when, at what cost.
 
-use rust_decimal::Decimal;
-use rust_decimal::prelude::ToPrimitive as _;
+use std::sync::Arc;
+
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::artifact::Artifact;
+use crate::domain::budget::Label;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{Job, JobState};
+use crate::domain::money::NanoUsd;
+use crate::domain::receipt::Receipt;
+use crate::domain::receipt::bill::Bill;
 use crate::domain::time::Timestamp;
 
 /// Its name in the run's folder.
 pub const FILE: &str = "manifest.json";
 
-/// A run, closed. Costs are USD, exact to six places.
+/// A run, closed. Costs are US dollars, on the wire exact to six places.
 #[derive(Debug, Clone, Serialize)]
 pub struct Manifest {
     /// The run.
@@ -44,7 +48,9 @@ pub struct Manifest {
     pub elapsed_ms: u64,
     /// What its model calls cost.
     #[serde(serialize_with = "as_number")]
-    pub cost_usd: Decimal,
+    pub cost_usd: NanoUsd,
+    /// The same by provider and model, with calls and tokens.
+    pub costs: Bill,
 }
 
 /// One job in the manifest.
@@ -68,17 +74,19 @@ pub struct StepLine {
     pub elapsed_ms: u64,
     /// What its model calls cost.
     #[serde(serialize_with = "as_number")]
-    pub cost_usd: Decimal,
+    pub cost_usd: NanoUsd,
 }
 
 impl Manifest {
-    /// The manifest of a run whose root (the first of `jobs`) has ended; `None` while it has not.
+    /// The manifest of a run whose root (the first of `jobs`) has ended, with the receipts of its model calls;
+    /// `None` while it has not.
     #[must_use]
-    pub fn of(jobs: &[Job]) -> Option<Self> {
+    pub fn of(jobs: &[Job], receipts: &[Arc<Receipt>]) -> Option<Self> {
         let root = jobs.first()?;
         let ended_at = root.ended_at?;
         let mut artifacts: Vec<Artifact> = jobs.iter().flat_map(|job| job.artifacts.clone()).collect();
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
+        let costs = Bill::of(receipts.iter().map(Arc::as_ref));
         Some(Self {
             run_id: root.run(),
             job_id: root.id.clone(),
@@ -89,17 +97,20 @@ impl Manifest {
             outputs: root.outputs.0.clone(),
             content_hash: content_hash(&artifacts),
             artifacts,
-            steps: jobs.iter().map(StepLine::of).collect(),
+            steps: jobs.iter().map(|job| StepLine::of(job, receipts)).collect(),
             created_at: root.created_at,
             ended_at,
             elapsed_ms: millis(ended_at.since(root.created_at)),
-            cost_usd: Decimal::ZERO,
+            cost_usd: costs.cost_usd,
+            costs,
         })
     }
 }
 
 impl StepLine {
-    fn of(job: &Job) -> Self {
+    fn of(job: &Job, receipts: &[Arc<Receipt>]) -> Self {
+        let label = Label::from(&job.id);
+        let own = receipts.iter().filter(|receipt| receipt.wanted.job.as_ref() == Some(&label));
         let elapsed =
             job.ended_at.zip(job.started_at).map(|(end, start)| end.since(start)).unwrap_or_default();
         Self {
@@ -111,7 +122,7 @@ impl StepLine {
             started_at: job.started_at,
             ended_at: job.ended_at,
             elapsed_ms: millis(elapsed),
-            cost_usd: Decimal::ZERO,
+            cost_usd: own.map(|receipt| receipt.outcome.cost).sum(),
         }
     }
 }
@@ -125,8 +136,8 @@ fn content_hash(artifacts: &[Artifact]) -> String {
 }
 
 /// Money on the wire: a JSON number, exact to the micro-dollar (the contract).
-fn as_number<S: Serializer>(usd: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_f64(usd.round_dp(6).to_f64().unwrap_or(f64::MAX))
+fn as_number<S: Serializer>(usd: &NanoUsd, serializer: S) -> Result<S::Ok, S::Error> {
+    usd.wire().serialize(serializer)
 }
 
 fn millis(duration: std::time::Duration) -> u64 {

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::JobError;
+use super::closing::RunCosts;
 use super::{Jobs, board::Board};
 use crate::domain::job::{Job, JobState, Transition};
 use crate::domain::time::Timestamp;
@@ -41,13 +42,19 @@ impl Message for SchedulerMessage {
 pub struct Scheduler {
     jobs: Arc<Jobs>,
     system: ActorSystem,
+    costs: Arc<dyn RunCosts>,
     sweeps: u64,
 }
 
 impl Scheduler {
     /// Begins to sweep, and to close runs as soon as something was committed.
     #[must_use]
-    pub fn start(jobs: Arc<Jobs>, system: ActorSystem, context: &Context<SchedulerMessage>) -> Self {
+    pub fn start(
+        jobs: Arc<Jobs>,
+        system: ActorSystem,
+        costs: Arc<dyn RunCosts>,
+        context: &Context<SchedulerMessage>,
+    ) -> Self {
         context.spawn(repeat(context.address().clone()));
         let (address, mut commits) = (context.address().clone(), jobs.book.store().commits());
         context.spawn(async move {
@@ -63,7 +70,7 @@ impl Scheduler {
                 }
             }
         });
-        Self { jobs, system, sweeps: 0 }
+        Self { jobs, system, costs, sweeps: 0 }
     }
 
     async fn sweep(&mut self) -> Result<(), JobError> {
@@ -117,7 +124,7 @@ impl Scheduler {
     async fn close_runs(&self) -> Result<(), JobError> {
         for root in self.jobs.book.roots(ROOTS_TO_CLOSE)? {
             if root.state.is_terminal()
-                && let Err(error) = self.jobs.close_run(&root.run(), &self.system).await
+                && let Err(error) = self.jobs.close_run(&root.run(), &self.system, &*self.costs).await
             {
                 tracing::error!(run = %root.id, %error, "a run could not be closed; it will be tried again");
             }

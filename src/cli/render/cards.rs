@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::table::{Column, draw};
 use super::{count, fit, one_line, state, units, wrap};
 use crate::cli::wire::{Agent, Approval, CancelProof, Crash, Hit, Job};
+use crate::domain::receipt::bill::Bill;
 use crate::domain::time::Timestamp;
 
 /// Columns of the names before values, and of the gap after them.
@@ -42,9 +43,9 @@ pub fn jobs(jobs: &[Job], now: Timestamp, width: usize) -> String {
     draw(columns, 0, &jobs.iter().map(row).collect::<Vec<_>>(), width)
 }
 
-/// One job, with what it was given and what came out; and, when they are there, those below it.
+/// One job, with what it was given, what came out and what it cost; and, when they are there, those below it.
 #[must_use]
-pub fn job(job: &Job, now: Timestamp, width: usize) -> String {
+pub fn job(job: &Job, now: Timestamp, bill: Option<&Bill>, width: usize) -> String {
     let mut lines = vec![fit(&format!("{}  {}", style(&job.job_id).bold(), state(job.state)), width)];
     let mut line = |key: &str, value: String| lines.extend(pair(key, &value, width));
     line("agent", job.agent.clone());
@@ -74,6 +75,9 @@ pub fn job(job: &Job, now: Timestamp, width: usize) -> String {
     }
     for artifact in &job.artifacts {
         line("artifact", format!("{}  {}", one_line(&artifact.path), units::bytes(artifact.bytes)));
+    }
+    if let Some(bill) = bill {
+        line("cost", bill.in_words());
     }
     if !job.children.is_empty() {
         lines.push(String::new());
@@ -322,8 +326,8 @@ mod tests {
         let root = example();
         let shown = [
             jobs(&[root.clone(), root.children[0].clone()], now(), 80),
-            job(&root, now(), 80),
-            job(&root.children[0], now(), 80),
+            job(&root, now(), None, 80),
+            job(&root.children[0], now(), None, 80),
             jobs(&[], now(), 80),
         ];
         insta::assert_snapshot!(plain_text(&shown.join("\n---\n")));

@@ -12,6 +12,7 @@ use crate::cli::client::{HMI, ORCHESTRATOR};
 use crate::cli::exit::Failure;
 use crate::cli::render::{cards, count, one_line, state, units, wrap};
 use crate::cli::wire::{self, Artifact, Job, JobState};
+use crate::domain::receipt::bill::Bill;
 use crate::domain::time::Timestamp;
 
 /// The artifact a person opens first.
@@ -28,6 +29,8 @@ struct Summary<'a> {
     run_dir: PathBuf,
     artifacts: Vec<Artifact>,
     cost_usd: Option<f64>,
+    /// What its model calls came to.
+    bill: Option<Bill>,
     /// How full the contexts of its agents are, in words.
     contexts: Option<String>,
 }
@@ -44,6 +47,7 @@ pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<()
         run_dir: context.config.daemon.workdir.join(run_dir),
         artifacts: artifacts(&manifest, &listed)?,
         cost_usd: money(&manifest["cost_usd"]),
+        bill: crate::cli::costs::of(context, &job.job_id).await,
         contexts: crate::cli::context::of_run(context, &job.run_id).await,
     };
     let value = summary.as_json();
@@ -104,6 +108,7 @@ impl Summary<'_> {
             "artifacts": self.artifacts.iter().map(|artifact| &artifact.path).collect::<Vec<_>>(),
             "findings": findings(job),
             "cost_usd": self.cost_usd,
+            "costs": self.bill,
             "contexts": self.contexts,
         })
     }
@@ -133,9 +138,11 @@ impl Summary<'_> {
         if let Some(contexts) = &self.contexts {
             lines.extend(block("context", contexts, width));
         }
-        if let Some(cost) = self.cost_usd {
-            let free = if cost == 0.0 { ": no model was called" } else { "" };
-            lines.push(format!("{:MARGIN$}{cost:.6} USD{free}", "cost"));
+        match (&self.bill, self.cost_usd) {
+            (Some(bill), _) => lines.extend(block("cost", &bill.in_words(), width)),
+            // The gateway did not answer; the manifest has the total.
+            (None, Some(cost)) => lines.push(format!("{:MARGIN$}${cost:.6}", "cost")),
+            (None, None) => {}
         }
         lines.join("\n")
     }
@@ -216,6 +223,7 @@ mod tests {
                 run_dir: "/srv/pas/artifacts/runs/ingest-x".into(),
                 artifacts,
                 cost_usd,
+                bill: cost_usd.map(|_| Bill::default()),
                 contexts: cost_usd.map(|_| "9 agents tracked; the fullest is x with 9 of 99 tokens".into()),
             };
             shown.push(summary.text(80));

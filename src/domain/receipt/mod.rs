@@ -4,6 +4,7 @@
 //! whatever became of it; a receipt's `seq` is unique and grows in the order of settlement; a line of a
 //! receipt file reads back as the receipt that was written ([`wire`]).
 
+pub mod bill;
 pub mod wire;
 
 use serde::{Deserialize, Serialize};

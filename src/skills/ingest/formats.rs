@@ -20,6 +20,8 @@ pub const GRAPH: &str = "graph/graph.json";
 pub const INDEX: &str = "index";
 /// One [`Compliance`].
 pub const COMPLIANCE: &str = "compliance/compliance.json";
+/// What a model wrote for the report, with its receipt; absent where none did.
+pub const SUMMARY: &str = "report/summary.json";
 /// The report for people, as Markdown.
 pub const REPORT_MD: &str = "report/report.md";
 /// The report for people, as one self-contained page.

@@ -3,6 +3,7 @@
 mod faults;
 mod kill;
 mod money;
+mod summary;
 mod surfaces;
 
 use std::time::Duration;

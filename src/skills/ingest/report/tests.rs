@@ -186,3 +186,26 @@ fn a_damaged_file_is_permanent_and_a_stop_is_heard() {
     let step = StepContext::new(folder.path().to_owned(), Value::Null, 1, control);
     assert_eq!(run(&step), Err(SkillError::Cancelled));
 }
+
+#[test]
+fn a_model_s_words_are_quoted_kept_and_left_out_of_the_hash() {
+    let folder = Sample::seeded(40).checked_run();
+    let step = sample::step(folder.path(), Value::Null);
+    let told = brief(&step).unwrap();
+    assert!(told.digest.contains("Finding: ") && told.digest.contains("Licences found: "), "{}", told.digest);
+    assert_eq!(told.known, None);
+    let without = run(&step).unwrap();
+    assert!(without.artifacts.iter().all(|artifact| artifact.deterministic));
+    let words = json!({
+        "outcome": "text", "digest": told.hash, "text": "<b>Much</b> of it.\n\n1. Repeats.", "provider": "p",
+        "model": "m", "cost_nano_usd": 5_000, "request_id": "summary-1",
+    });
+    let outcome = run(&step.clone().with_aside(words.clone())).unwrap();
+    let paths: Vec<&str> = outcome.artifacts.iter().map(|artifact| artifact.path.as_str()).collect();
+    assert_eq!(paths, [REPORT_MD, REPORT_HTML, SUMMARY]);
+    assert!(outcome.artifacts.iter().all(|artifact| !artifact.deterministic));
+    let html = std::fs::read_to_string(folder.path().join(REPORT_HTML)).unwrap();
+    assert_sound(&html);
+    assert!(html.contains("“&lt;b&gt;Much") && html.contains("summary-1") && html.contains("$0.000005"));
+    assert_eq!(brief(&step).unwrap().known, Some(words), "an interrupted attempt is not paid twice");
+}
