@@ -109,6 +109,7 @@ pub(super) fn make(
     let (accounts_spec, accounts) = accounts::spec(system, "accounts", options, store, settings, alerts);
     let means = Means {
         accounts,
+        book: jobs.book.clone(),
         router: providers.clone(),
         registry: registry.clone(),
         prices: Arc::new(accounts::prices::load(config.prices.file.as_deref())?),

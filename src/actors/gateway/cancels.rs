@@ -29,8 +29,17 @@ impl Cancels {
         let is_below = |other: &str| {
             other.strip_prefix(job).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
         };
+        self.cancel_where(is_below)
+    }
+
+    /// Ends the calls of a job itself; 1 if it had any.
+    pub(super) fn cancel_own(&self, job: &str) -> usize {
+        self.cancel_where(|other| other == job)
+    }
+
+    fn cancel_where(&self, is_meant: impl Fn(&str) -> bool) -> usize {
         let jobs = self.0.lock();
-        let meant = jobs.iter().filter(|(other, _)| is_below(other.as_str()));
+        let meant = jobs.iter().filter(|(other, _)| is_meant(other.as_str()));
         meant.map(|(_, (token, _))| token.cancel()).count()
     }
 }
@@ -44,6 +53,10 @@ pub(super) struct Place {
 impl Place {
     pub(super) async fn cancelled(&self) {
         self.token.cancelled().await;
+    }
+
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.token.is_cancelled()
     }
 }
 
@@ -69,6 +82,7 @@ mod tests {
         let cancels = Cancels::default();
         let label = |text| Label::new(text).unwrap();
         let places = ["run-1", "run-1.step", "run-10"].map(|job| cancels.join(Some(&label(job))));
+        assert_eq!(cancels.cancel_own("run"), 0);
         assert_eq!(cancels.cancel("run-1"), 2);
         assert_eq!(places.each_ref().map(|place| place.token.is_cancelled()), [true, true, false]);
         drop(places);

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::attempt::Attempt;
 use super::call::{Answerer, Ask, Call, Caller, GatewayError, Piece, Streamed, Target};
+use super::cancelled;
 use super::cancels::Place;
 use super::candidate::Candidate;
 use super::leaving::{KeptStream, Left};
@@ -92,6 +93,7 @@ impl Carry {
         let mut plan = Plan::new(self.gateway.inner.policy, self.candidates.len());
         let mut current = 0;
         loop {
+            self.look_for_cancellation()?;
             let candidate = self.candidates[current].clone();
             let next = match self.gateway.inner.router.admit(&candidate.provider) {
                 Admission::Open { until } => match plan.skip() {
@@ -113,6 +115,16 @@ impl Carry {
                 tokio::time::sleep(pause).await;
             }
         }
+    }
+
+    /// Nothing is begun for a job that is to end.
+    fn look_for_cancellation(&mut self) -> Result<(), GatewayError> {
+        let is_cancelled = |job| cancelled::is_cancelled(&self.gateway.inner.book, job);
+        if !self.place.is_cancelled() && !self.caller.job.as_ref().is_some_and(is_cancelled) {
+            return Ok(());
+        }
+        let (receipt, attempts) = (self.tally.receipt.take(), self.tally.attempts);
+        Err(GatewayError::Failed { failure: GatewayError::cancelled(), receipt, attempts })
     }
 
     fn resting(&self, provider: String, until: Instant) -> GatewayError {

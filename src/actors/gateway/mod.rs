@@ -11,6 +11,7 @@ mod adapters;
 mod attempt;
 pub mod bound;
 pub mod call;
+mod cancelled;
 mod cancels;
 mod candidate;
 mod carry;
@@ -20,7 +21,7 @@ mod span;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use futures_util::future::BoxFuture;
 
@@ -37,6 +38,7 @@ use self::candidate::{Endpoints, endpoint_of};
 use self::carry::{Carry, DRAIN, Got, into_chat};
 use self::leaving::{Kept, Left};
 use crate::actors::accounts::{Accounts, AccountsError};
+use crate::actors::jobs::JobBook;
 use crate::actors::provider_router::ProviderRouter;
 use crate::actors::registry::RegistryHandle;
 use crate::config::Providers;
@@ -68,6 +70,8 @@ impl ActorMessage for Message {
 pub struct Means {
     /// Where money is held and booked.
     pub accounts: Accounts,
+    /// Where jobs are stopped.
+    pub book: JobBook,
     /// Who chooses.
     pub router: ProviderRouter,
     /// Where the local models register.
@@ -91,6 +95,7 @@ struct Inner {
     system: ActorSystem,
     client: Client,
     accounts: Accounts,
+    book: JobBook,
     router: ProviderRouter,
     prices: Arc<Prices>,
     endpoints: Endpoints,
@@ -159,7 +164,8 @@ impl Gateway {
     }
 
     /// Ends the calls of a job and of those below it: their connections are closed at once, and what
-    /// the vendors did until then is charged at its hold. How many jobs had calls under way.
+    /// the vendors did until then is charged at its hold. How many jobs had calls under way. Jobs that
+    /// are cancelled in the job book need no word: their calls end by themselves.
     pub fn cancel_job(&self, job: &JobId) -> usize {
         self.inner.cancels.cancel(job.as_str())
     }
@@ -214,10 +220,12 @@ async fn misanswered(attempt: Attempt) -> Result<GatewayError, AccountsError> {
 #[must_use]
 pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Means) -> (ChildSpec, Gateway) {
     let endpoints = Vendor::ALL.map(|vendor| Endpoint::configured(vendor, &means.providers));
+    let seen = Arc::new(AtomicU64::new(cancelled::newest(&means.book)));
     let inner = Arc::new(Inner {
         system: system.clone(),
         client: Client::new(),
         accounts: means.accounts,
+        book: means.book,
         router: means.router,
         prices: means.prices,
         endpoints,
@@ -238,7 +246,9 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
             shared.ready.clone(),
         );
         let state = State { keeper: Arc::new(keeper) };
+        let following = cancelled::follow(shared.book.clone(), shared.cancels.clone(), Arc::clone(&seen));
         async move {
+            context.spawn(following);
             state.look(&context);
             Ok(state)
         }
