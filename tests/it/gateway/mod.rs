@@ -4,6 +4,7 @@ mod faults;
 mod kill;
 mod money;
 mod surfaces;
+mod wiring;
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use crate::vendor::Vendors;
 pub(crate) struct Stage {
     pub(crate) place: Place,
     pub(crate) vendors: Vendors,
-    swarm: Swarm,
+    pub(crate) swarm: Swarm,
     http: reqwest::Client,
 }
 
