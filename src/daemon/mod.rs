@@ -3,8 +3,8 @@
 //! Owns the order of start (store, agents, services, ports) and of the end (its reverse). Nothing here
 //! decides anything: it puts the parts together.
 
-mod alerts;
 mod edge;
+mod news;
 mod ports;
 mod services;
 mod tree;
@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::address_book::AddressBook;
+use crate::actors::gateway::Gateway;
 use crate::actors::jobs::{Board, JobBook, Jobs, Settings};
 use crate::actors::resource_manager::ResourceHandle;
 use crate::config::Config;
@@ -38,6 +39,7 @@ pub struct Daemon {
     system: ActorSystem,
     jobs: Arc<Jobs>,
     resources: ResourceHandle,
+    gateway: Gateway,
     shutdown: CancellationToken,
     refusals: Vec<Refusal>,
 }
@@ -78,7 +80,7 @@ impl Daemon {
             settings: settings(&config),
         });
         let policy = tree::default_policy(&config);
-        let (children, resources) = match tree::build(&config, &system, &jobs, &shutdown) {
+        let (children, resources, gateway) = match tree::build(&config, &system, &jobs, &shutdown) {
             Ok(built) => built,
             Err(error) => {
                 // What could not be built is the error to report.
@@ -95,7 +97,7 @@ impl Daemon {
                 return Err(failure.into());
             }
         };
-        Ok(Self { root, store, system, jobs, resources, shutdown, refusals })
+        Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals })
     }
 
     /// The actor system.
@@ -114,6 +116,12 @@ impl Daemon {
     #[must_use]
     pub fn resources(&self) -> &ResourceHandle {
         &self.resources
+    }
+
+    /// The gateway to the models.
+    #[must_use]
+    pub fn gateway(&self) -> &Gateway {
+        &self.gateway
     }
 
     /// Definitions that were refused.

@@ -3,11 +3,12 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::alerts::BudgetAlerts;
+use super::news::MoneyNews;
 use crate::actors::accounts;
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
 use crate::actors::event_stream::{self, Events};
+use crate::actors::gateway::local_text::{LocalClassifier, LocalSummariser, Seat};
 use crate::actors::gateway::{self, Gateway, Means};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
@@ -21,6 +22,8 @@ use crate::config::Config;
 use crate::domain::resources::ClassLimits;
 use crate::domain::routing::EndpointRules;
 use crate::http::{self, tlc::Tlc};
+use crate::skills::summary::Extractive;
+use crate::skills::tokens::TokenCounter;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
 
 /// What the edge's routers call.
@@ -58,7 +61,8 @@ pub(super) fn make(
         workdir,
         config.events.keep_days.get(),
     );
-    let (governor_spec, governor) = governor(config, system, jobs, options);
+    let seat = Seat::default();
+    let (governor_spec, governor) = governor(config, system, jobs, options, &seat);
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -105,11 +109,13 @@ pub(super) fn make(
         data_dir: config.daemon.data_dir.clone(),
         fsync: config.receipts.fsync,
     };
-    let alerts = Arc::new(BudgetAlerts(events.clone()));
-    let (accounts_spec, accounts) = accounts::spec(system, "accounts", options, store, settings, alerts);
+    let news = Arc::new(MoneyNews(events.clone()));
+    let (accounts_spec, accounts) = accounts::spec(system, "accounts", options, store, settings, news);
     let means = Means {
         accounts,
         book: jobs.book.clone(),
+        roster: Arc::clone(jobs.agents.roster()),
+        governor: governor.clone(),
         router: providers.clone(),
         registry: registry.clone(),
         prices: Arc::new(accounts::prices::load(config.prices.file.as_deref())?),
@@ -130,7 +136,8 @@ pub(super) fn make(
         ("tlc-announcer", tlc_spec),
         ("token-governor", governor_spec),
     ]);
-    let tlc = Tlc::new(None);
+    seat.put(&gateway);
+    let tlc = Tlc::new(Some(Arc::new(LocalClassifier::new(seat))));
     let handles = Handles { events, registry, monitor, router, providers, gateway, tlc, resources, governor };
     Ok((placed, handles))
 }
@@ -140,12 +147,16 @@ fn governor(
     system: &ActorSystem,
     jobs: &Jobs,
     options: WorkerOptions,
+    seat: &Seat,
 ) -> (ChildSpec, GovernorHandle) {
+    let counter = Arc::new(TokenCounter::default());
+    let summariser = LocalSummariser::new(seat.clone(), Extractive::new(Arc::clone(&counter)));
     let setup = token_governor::Setup {
         store: jobs.book.store().clone(),
         roster: Arc::clone(jobs.agents.roster()),
         workdir: config.daemon.workdir.clone(),
-        summariser: None,
+        counter,
+        summariser: Some(Arc::new(summariser)),
     };
     token_governor::spec(system, "token-governor-service", options, setup)
 }

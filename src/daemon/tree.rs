@@ -13,6 +13,7 @@ use super::edge;
 use super::services::{self, Handles, Placed};
 use crate::actors::agent::{Agent, AgentMessage, Memory, Writer};
 use crate::actors::crashes::Recorder;
+use crate::actors::gateway::Gateway;
 use crate::actors::jobs::Jobs;
 use crate::actors::jobs::closing::RunCosts;
 use crate::actors::jobs::scheduler::Scheduler;
@@ -38,16 +39,18 @@ pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
     }
 }
 
-/// The children of the root, in start order (recorder, agents, scheduler, ports), and the resource manager.
+/// The children of the root, in start order (recorder, agents, scheduler, ports), and the handles of
+/// resource manager and gateway.
 pub(super) fn build(
     config: &Arc<Config>,
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
     shutdown: &CancellationToken,
-) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle)> {
+) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, Gateway)> {
     let options = worker_options(config, SERVICE_HEARTBEAT);
     let (placed, handles) = services::make(config, system, jobs, options)?;
     let (resources, governor) = (handles.resources.clone(), handles.governor.clone());
+    let gateway = handles.gateway.clone();
     let addresses = HashMap::new();
     let writer: Arc<dyn Writer> = Arc::new(handles.gateway.clone());
     let mut builder = Builder { config, system, jobs, resources, governor, writer, addresses, placed };
@@ -57,7 +60,7 @@ pub(super) fn build(
     }
     children.push(builder.services(handles, shutdown));
     jobs.agents.publish(builder.addresses);
-    Ok((children, builder.resources))
+    Ok((children, builder.resources, gateway))
 }
 
 fn worker_options(config: &Config, heartbeat: Duration) -> WorkerOptions {

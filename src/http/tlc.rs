@@ -91,9 +91,14 @@ impl Tlc {
         Self(Arc::new(Inner { model, started: Instant::now(), seen: Mutex::default() }))
     }
 
+    /// The model, while it can be asked.
+    fn connected(&self) -> Option<&Arc<dyn TextModel>> {
+        self.0.model.as_ref().filter(|model| model.is_ready())
+    }
+
     /// The model to ask, if one is to be asked.
     fn model(&self, backend: Backend) -> ApiResult<Option<&Arc<dyn TextModel>>> {
-        match (backend, &self.0.model) {
+        match (backend, self.connected()) {
             (Backend::Embedded, _) | (Backend::Auto, None) => Ok(None),
             (_, Some(model)) => Ok(Some(model)),
             (Backend::Model, None) => Err(ApiError::busy(
@@ -154,7 +159,7 @@ pub fn health(tlc: Tlc) -> Health {
         let told = json!({
             "status": "healthy",
             "service": "tlc_domain_classifier",
-            "ollama_backend": tlc.0.model.as_ref().map(|model| model.name()),
+            "ollama_backend": tlc.connected().map(|model| model.name()),
             "model": EMBEDDED,
             "model_loaded": true,
             "uptime_seconds": tlc.0.started.elapsed().as_secs(),

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use pas::actors::accounts::{self, Accounts, AccountsError, AlertSink, Settings};
+use pas::actors::accounts::{self, Accounts, AccountsError, NewsSink, Settings};
 use pas::config::Fsync;
 use pas::domain::budget::{Alert, CallKey, Label, RunName, Scope, Wanted};
 use pas::domain::money::NanoUsd;
@@ -41,7 +41,7 @@ const RUNS: [&str; 3] = ["a", "b", "capped"];
 
 struct Told(Mutex<Vec<String>>);
 
-impl AlertSink for Told {
+impl NewsSink for Told {
     fn alert(&self, alert: &Alert) {
         let id = alert.id();
         // One system call a line, so that a kill cuts no line in two.
@@ -63,7 +63,7 @@ async fn open(folder: &Path) -> (Accounts, RootHandle, Store, Arc<Told>) {
         fsync: if fastrand::bool() { Fsync::After } else { Fsync::BeforeAnswer },
     };
     let (system, told) = (ActorSystem::default(), Arc::new(Told(Mutex::default())));
-    let sink: Arc<dyn AlertSink> = Arc::<Told>::clone(&told);
+    let sink: Arc<dyn NewsSink> = Arc::<Told>::clone(&told);
     let (spec, accounts) =
         accounts::spec(&system, "accounts", WorkerOptions::default(), store.clone(), settings, sink);
     let root = system.start("root", SupervisorPolicy::default(), vec![spec]).await.unwrap();

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use pas::actors::gateway::Gateway;
 use pas::actors::jobs::Jobs;
 use pas::actors::resource_manager::ResourceHandle;
 use pas::config::{Config, Flags, Sources};
@@ -138,9 +139,9 @@ impl Place {
         let stop = CancellationToken::new();
         let daemon = Daemon::start(self.config(), stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
-        let resources = daemon.resources().clone();
+        let (resources, gateway) = (daemon.resources().clone(), daemon.gateway().clone());
         let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });
-        Swarm { api: self.api(), system, jobs, resources, stop, run }
+        Swarm { api: self.api(), system, jobs, resources, gateway, stop, run }
     }
 
     /// Starts a daemon in a process of its own and waits until it answers.
@@ -199,6 +200,7 @@ pub(crate) struct Swarm {
     pub(crate) system: ActorSystem,
     pub(crate) jobs: Arc<Jobs>,
     pub(crate) resources: ResourceHandle,
+    pub(crate) gateway: Gateway,
     stop: CancellationToken,
     run: JoinHandle<Ended>,
 }

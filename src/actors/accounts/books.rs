@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use super::files::Files;
 use super::journal::Journal;
 use super::tables::{self, Item};
-use super::{AccountsError, AlertSink, Settings};
+use super::{AccountsError, NewsSink, Settings};
 use crate::domain::budget::ledger::{Cap, NotHeld};
 use crate::domain::budget::{Alert, BudgetView, Hold, HoldId, Ledger, Scope, Wanted};
 use crate::domain::receipt::{Outcome, Receipt};
@@ -48,7 +48,7 @@ pub(super) struct Books {
 pub(super) struct Shared {
     pub(super) store: Store,
     pub(super) settings: Settings,
-    pub(super) sink: Arc<dyn AlertSink>,
+    pub(super) sink: Arc<dyn NewsSink>,
     pub(super) books: Mutex<Books>,
     pub(super) files: Mutex<Files>,
     pub(super) journal: Mutex<Journal>,
@@ -63,7 +63,7 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(store: Store, settings: Settings, sink: Arc<dyn AlertSink>) -> Self {
+    pub(super) fn new(store: Store, settings: Settings, sink: Arc<dyn NewsSink>) -> Self {
         let files = Mutex::new(Files::new(&settings.workdir));
         let journal = Mutex::new(Journal::new(&settings.data_dir));
         Self {

@@ -96,14 +96,16 @@ async fn done(shared: &Arc<Shared>, items: &[Item], count: usize, seen: Option<u
     if let Some(newest) = newest {
         shared.durable.send_replace(newest);
     }
-    let alerts = items.iter().filter_map(|item| match item {
-        Item::Alert(alert) => Some(Arc::clone(alert)),
-        _ => None,
-    });
     let mut published = Vec::new();
-    for alert in alerts {
-        shared.sink.alert(&alert);
-        published.push(alert.id());
+    for item in items {
+        match item {
+            Item::Receipt(receipt) => shared.sink.receipt(receipt),
+            Item::Alert(alert) => {
+                shared.sink.alert(alert);
+                published.push(alert.id());
+            }
+            _ => {}
+        }
     }
     forget_alerts(shared, published).await;
 }

@@ -83,11 +83,15 @@ pub enum AccountsError {
     Call(#[from] CallError),
 }
 
-/// Who is told of alerts.
-pub trait AlertSink: Send + Sync {
+/// Who is told of receipts and alerts. Must not block.
+pub trait NewsSink: Send + Sync {
     /// A budget has reached a level. After a crash an alert may be told again: whoever shows it drops an
-    /// [`Alert::id`] it has seen. Must not block.
+    /// [`Alert::id`] it has seen.
     fn alert(&self, alert: &Alert);
+
+    /// A receipt is in the store. Told once, or not at all where the daemon is killed just then: whoever
+    /// must know all of them reads the files.
+    fn receipt(&self, _receipt: &Receipt) {}
 }
 
 /// What the accounts are set to.
@@ -316,7 +320,7 @@ pub fn spec(
     options: WorkerOptions,
     store: Store,
     settings: Settings,
-    sink: Arc<dyn AlertSink>,
+    sink: Arc<dyn NewsSink>,
 ) -> (ChildSpec, Accounts) {
     let shared = Arc::new(Shared::new(store, settings, sink));
     let own = Arc::clone(&shared);

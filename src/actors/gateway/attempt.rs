@@ -8,10 +8,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::call::Caller;
 use super::candidate::Candidate;
 use crate::actors::accounts::{Accounts, AccountsError};
 use crate::actors::provider_router::{Observed, Probe, ProviderRouter};
-use crate::domain::budget::Hold;
+use crate::actors::token_governor::GovernorHandle;
+use crate::domain::budget::{Hold, Label, RunName};
+use crate::domain::context::DEFAULT_CTX_LIMIT;
 use crate::domain::money::NanoUsd;
 use crate::domain::price::Price;
 use crate::domain::receipt::{Outcome, Receipt, Status};
@@ -24,6 +27,30 @@ use crate::supervision::trace;
 /// What a receipt says of an answer whose vendor did not tell its usage.
 const NO_USAGE: &str = "the vendor did not say what was used; the call is charged at its hold";
 
+/// Tells the token governor what an agent's call used.
+pub(super) struct Observer {
+    governor: GovernorHandle,
+    agent: Label,
+    run: RunName,
+    window: u64,
+}
+
+impl Observer {
+    /// One for a call of an agent; others have no context to look after.
+    pub(super) fn of(governor: &GovernorHandle, caller: &Caller, window: Option<u64>) -> Option<Self> {
+        caller.is_agent().then(|| Self {
+            governor: governor.clone(),
+            agent: caller.agent.clone(),
+            run: caller.run.clone(),
+            window: window.unwrap_or(DEFAULT_CTX_LIMIT.get()),
+        })
+    }
+
+    fn saw(&self, usage: &Usage) {
+        self.governor.observe(self.agent.as_str(), Some(self.run.as_str()), usage, self.window);
+    }
+}
+
 /// An attempt under way.
 pub(super) struct Attempt {
     hold: Hold,
@@ -31,6 +58,7 @@ pub(super) struct Attempt {
     router: ProviderRouter,
     provider: String,
     price: Option<Price>,
+    observer: Option<Observer>,
     /// The provider in whose place this one is asked.
     fallback_from: Option<String>,
     /// Ends with the attempt: lets the next trial of a provider that rested begin.
@@ -56,12 +84,18 @@ impl Attempt {
             router: router.clone(),
             provider: candidate.provider.clone(),
             price: candidate.price.clone(),
+            observer: None,
             fallback_from,
             _probe: probe,
             trace_id: trace::current().map(|scope| scope.context.trace),
             started: Instant::now(),
             first_byte: None,
         }
+    }
+
+    /// The same with somebody who is told what it used.
+    pub(super) fn seen_by(self, observer: Option<Observer>) -> Self {
+        Self { observer, ..self }
     }
 
     pub(super) const fn hold(&self) -> &Hold {
@@ -87,7 +121,11 @@ impl Attempt {
             error_message: usage.is_none().then(|| NO_USAGE.to_owned()),
             ..self.outcome(status, usage.unwrap_or_default(), cost)
         };
-        self.accounts.settle(self.hold, outcome).await
+        let receipt = self.accounts.settle(self.hold, outcome).await?;
+        if let (Some(observer), Some(usage)) = (&self.observer, &usage) {
+            observer.saw(usage);
+        }
+        Ok(receipt)
     }
 
     /// It failed; charged in full where the vendor may have begun to work.

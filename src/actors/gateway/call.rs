@@ -7,8 +7,10 @@ use futures_util::stream::BoxStream;
 
 use crate::actors::accounts::AccountsError;
 use crate::domain::budget::{Label, OverBudget, RunName};
+use crate::domain::ids::AgentName;
 use crate::domain::money::NanoUsd;
 use crate::domain::receipt::Receipt;
+use crate::domain::roster::Roster;
 use crate::domain::routing::{Limits, NoneFits, Optimization, Requirements};
 use crate::domain::usage::Usage;
 use crate::llm::chat::{ChatChunk, ChatRequest, ChatResponse};
@@ -27,8 +29,33 @@ pub struct Caller {
     pub job: Option<Label>,
     /// The agent that asks.
     pub agent: Label,
-    /// The lane it is in.
+    /// The lane it is in; `None`: that of the agent, where it is one of ours.
     pub lane: Option<Label>,
+}
+
+impl Caller {
+    /// The agent of calls that name none: some program of the user's.
+    pub const CLIENT: &str = "client";
+    /// Asks for the classifier of port 8052.
+    pub(super) const CLASSIFIER: &str = "tlc-classifier";
+    /// Asks for the token governor's summaries.
+    pub(super) const SUMMARISER: &str = "summariser";
+
+    /// Whether it is an agent, with a context that fills.
+    #[must_use]
+    pub(super) fn is_agent(&self) -> bool {
+        ![Self::CLIENT, Self::CLASSIFIER, Self::SUMMARISER].contains(&self.agent.as_str())
+    }
+
+    /// The same with the lane of its agent: the name of the director over it.
+    #[must_use]
+    pub(super) fn in_lane(mut self, roster: &Roster) -> Self {
+        if self.lane.is_none() {
+            let agent = AgentName::new(self.agent.as_str()).ok();
+            self.lane = agent.and_then(|agent| roster.lane_of(&agent)).map(|lane| Label::from(&lane.name));
+        }
+        self
+    }
 }
 
 /// Who is to answer.

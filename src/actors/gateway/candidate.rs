@@ -39,7 +39,8 @@ pub(super) struct Candidate {
     pub(super) model: String,
     pub(super) endpoint: Endpoint,
     pub(super) price: Option<Price>,
-    window: Option<u64>,
+    /// Tokens it takes, where that is known.
+    pub(super) window: Option<u64>,
 }
 
 impl Candidate {

@@ -11,7 +11,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt};
 use tokio::time::Instant;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Observer};
 use super::call::{Answerer, Ask, Call, Caller, GatewayError, Piece, Streamed, Target};
 use super::cancelled;
 use super::cancels::Place;
@@ -78,7 +78,7 @@ impl Carry {
         let place = gateway.inner.cancels.join(call.caller.job.as_ref());
         Ok(Self {
             candidates: found?,
-            caller: call.caller,
+            caller: call.caller.in_lane(&gateway.inner.roster),
             ask: call.ask,
             gateway,
             left,
@@ -170,7 +170,9 @@ impl Carry {
         let before = self.tally.asked.replace(candidate.provider.clone());
         let fallback_from = before.filter(|before| *before != candidate.provider);
         let inner = &self.gateway.inner;
-        let mut attempt = Attempt::new(hold, &inner.accounts, &inner.router, candidate, fallback_from, probe);
+        let observer = Observer::of(&inner.governor, &self.caller, candidate.window);
+        let mut attempt = Attempt::new(hold, &inner.accounts, &inner.router, candidate, fallback_from, probe)
+            .seen_by(observer);
         let step = Step::begin(&inner.system, "provider call");
         let sent = tokio::select! {
             biased;

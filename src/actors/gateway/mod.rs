@@ -16,6 +16,7 @@ mod cancels;
 mod candidate;
 mod carry;
 mod leaving;
+pub mod local_text;
 pub mod plan;
 mod span;
 mod writer;
@@ -41,9 +42,11 @@ use crate::actors::accounts::{Accounts, AccountsError};
 use crate::actors::jobs::JobBook;
 use crate::actors::provider_router::ProviderRouter;
 use crate::actors::registry::RegistryHandle;
+use crate::actors::token_governor::GovernorHandle;
 use crate::config::Providers;
 use crate::domain::ids::JobId;
 use crate::domain::price::Prices;
+use crate::domain::roster::Roster;
 use crate::llm::{Client, Deadlines, Endpoint, Failure, FailureKind, Vendor};
 use crate::supervision::{
     Actor, ActorError, ActorSystem, Address, ChildSpec, Context, Message as ActorMessage, WorkerOptions,
@@ -72,6 +75,10 @@ pub struct Means {
     pub accounts: Accounts,
     /// Where jobs are stopped.
     pub book: JobBook,
+    /// Which agents are ours, and in which lane.
+    pub roster: Arc<Roster>,
+    /// Who is told what is in the agents' contexts.
+    pub governor: GovernorHandle,
     /// Who chooses.
     pub router: ProviderRouter,
     /// Where the local models register.
@@ -96,6 +103,8 @@ struct Inner {
     client: Client,
     accounts: Accounts,
     book: JobBook,
+    roster: Arc<Roster>,
+    governor: GovernorHandle,
     router: ProviderRouter,
     prices: Arc<Prices>,
     endpoints: Endpoints,
@@ -226,6 +235,8 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
         client: Client::new(),
         accounts: means.accounts,
         book: means.book,
+        roster: means.roster,
+        governor: means.governor,
         router: means.router,
         prices: means.prices,
         endpoints,

@@ -262,6 +262,8 @@ pub struct Setup {
     pub roster: Arc<Roster>,
     /// `docs/runs/` is made below it.
     pub workdir: PathBuf,
+    /// Counts tokens; the governor drops its tables when nothing was counted for a while.
+    pub counter: Arc<TokenCounter>,
     /// Who makes summaries; `None` for the extractive one, which also stands in when this one fails.
     pub summariser: Option<Arc<dyn Summariser>>,
 }
@@ -274,7 +276,7 @@ pub fn spec(
     options: WorkerOptions,
     setup: Setup,
 ) -> (ChildSpec, GovernorHandle) {
-    let counter = Arc::new(TokenCounter::default());
+    let counter = setup.counter;
     let extractive = Extractive::new(Arc::clone(&counter));
     let summariser = setup.summariser.unwrap_or_else(|| Arc::new(extractive.clone()));
     let parts = Arc::new(Parts {

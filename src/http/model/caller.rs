@@ -8,8 +8,6 @@ use crate::domain::budget::{Label, RunName};
 use crate::domain::ids::JobId;
 use crate::llm::surface::Problem;
 
-/// The agent of calls that name none: some program of the user's.
-const CLIENT: &str = "client";
 /// Longest name of a request (the contract).
 pub(in crate::http) const MAX_REQUEST_ID: usize = 100;
 
@@ -27,7 +25,9 @@ pub(in crate::http) fn caller(headers: &HeaderMap) -> Result<Caller, Problem> {
     };
     let agent = match label(headers, "x-pas-agent")? {
         Some(agent) => agent,
-        None => Label::new(CLIENT).map_err(|error| Problem::invalid("x-pas-agent", error.to_string()))?,
+        None => {
+            Label::new(Caller::CLIENT).map_err(|error| Problem::invalid("x-pas-agent", error.to_string()))?
+        }
     };
     let request_id = match text(headers, "x-pas-request-id")? {
         Some(id) if id.chars().count() <= MAX_REQUEST_ID => id.to_owned(),

@@ -78,6 +78,12 @@ impl Extractive {
         Self { counter }
     }
 
+    /// Tokens of a text. May load the counter's table.
+    #[must_use]
+    pub fn count(&self, text: &str) -> u64 {
+        self.counter.count(text, None)
+    }
+
     /// The summary of a text. Takes some 0.3 s a megabyte, and loads the counter's table.
     #[must_use]
     pub fn digest(&self, text: &str) -> Digest {

@@ -28,6 +28,11 @@ pub trait TextModel: fmt::Debug + Send + Sync {
     /// The model's name.
     fn name(&self) -> String;
 
+    /// Whether it can be asked now.
+    fn is_ready(&self) -> bool {
+        true
+    }
+
     /// The text that follows `prompt`, or a sentence on why there is none.
     fn complete(&self, prompt: String) -> BoxFuture<'_, Result<String, String>>;
 }

@@ -5,6 +5,7 @@ mod kill;
 mod money;
 mod summary;
 mod surfaces;
+mod wiring;
 
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use crate::vendor::Vendors;
 pub(crate) struct Stage {
     pub(crate) place: Place,
     pub(crate) vendors: Vendors,
-    swarm: Swarm,
+    pub(crate) swarm: Swarm,
     http: reqwest::Client,
 }
 

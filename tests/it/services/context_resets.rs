@@ -109,6 +109,7 @@ impl World {
             store: store.clone(),
             roster,
             workdir: dir.path().to_owned(),
+            counter: Arc::default(),
             summariser: Some(Arc::new(HeldSummariser(Arc::clone(held)))),
         };
         let (spec, governor) = token_governor::spec(&system, "governor", options, setup);

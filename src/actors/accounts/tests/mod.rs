@@ -22,7 +22,7 @@ use crate::supervision::policy::SupervisorPolicy;
 #[derive(Debug, Default)]
 struct Told(Mutex<Vec<String>>);
 
-impl AlertSink for Told {
+impl NewsSink for Told {
     fn alert(&self, alert: &Alert) {
         self.0.lock().push(alert.id());
     }
@@ -82,7 +82,7 @@ impl Living {
     async fn start(dir: &Path, fsync: Fsync) -> Self {
         let (store, told) = (store(dir).await, Arc::<Told>::default());
         let system = ActorSystem::default();
-        let sink: Arc<dyn AlertSink> = Arc::<Told>::clone(&told);
+        let sink: Arc<dyn NewsSink> = Arc::<Told>::clone(&told);
         let options = WorkerOptions::default();
         let (spec, accounts) = spec(&system, "accounts", options, store.clone(), settings(dir, fsync), sink);
         let root = system.start("root", SupervisorPolicy::default(), vec![spec]).await.unwrap();
