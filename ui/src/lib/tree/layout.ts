@@ -1,7 +1,8 @@
 // Where each node of the tree stands: an organisation chart whose leaves are stacked in blocks. Pure.
 //
-// Subtrees stand side by side and never overlap; leaves of one parent form a block of columns, so that
-// fifty agents fit a screen with their names, and ten thousand still make a picture.
+// Subtrees stand side by side, on shelves where one row would be too wide, and never overlap; leaves of one
+// parent form a block of columns. So fifty agents fit a screen with their names, and ten thousand still
+// make a picture.
 
 import { hierarchy, type HierarchyNode } from "d3-hierarchy";
 import type { Swarm, Unit } from "./fold";
@@ -10,33 +11,58 @@ export interface Placed {
   unit: Unit;
   x: number;
   y: number;
-  /** Of its look by context used: 4 to 24. */
+  /** 4 to 24: by context used. */
   radius: number;
   parent: Placed | null;
+  /** Where the line from the parent runs down beside an upper shelf; null on the first. */
+  via: number | null;
   /** It has children that are not shown. */
   collapsed: boolean;
   /** Names stand to the right of stacked leaves, below all others. */
   stacked: boolean;
 }
 
+export interface Bounds {
+  left: number;
+  top: number;
+  right: number;
+  bottom: number;
+}
+
 export interface Layout {
   nodes: Placed[];
   byName: Map<string, Placed>;
-  bounds: { left: number; top: number; right: number; bottom: number };
+  bounds: Bounds;
 }
 
-export const COLUMN = 172;
-export const ROW = 30;
-export const LEVEL = 92;
+export const COLUMN = 168;
+export const ROW = 28;
+export const LEVEL = 78;
 /** Leaves in one column of a block, before it grows wider. */
 const COLUMN_ROWS = 9;
+/** One row of subtrees may be this wide before it is broken into shelves. */
+const SHELF = 1500;
+/** Width to height that shelves aim at: that of a screen beside a panel. */
+const ASPECT = 1.6;
+/** Room for the line beside an upper shelf. */
+const TRUNK = 18;
 const MIN_RADIUS = 4;
 const MAX_RADIUS = 24;
 
+type Node = HierarchyNode<Unit>;
+
+/** A part of a node's room: one subtree, or the block of all its leaves. */
+interface Block {
+  width: number;
+  height: number;
+  node: Node | null;
+}
+
 interface Room {
   width: number;
-  leaves: HierarchyNode<Unit>[];
-  inner: HierarchyNode<Unit>[];
+  height: number;
+  shelves: Block[][];
+  leaves: Node[];
   columns: number;
 }
 
@@ -44,71 +70,129 @@ interface Room {
 export function radiusOf(unit: Unit): number {
   const { ctx_used: used, ctx_limit: limit } = unit.node;
   const ratio = used !== null && limit ? Math.min(1, used / limit) : 0;
-  // By area, as the eye reads sizes; idle nodes are a little larger than the least, to be hit.
-  return Math.max(MIN_RADIUS, MAX_RADIUS * Math.sqrt(Math.max(ratio, 0.06)));
+  // By area, as the eye reads sizes.
+  return MIN_RADIUS + (MAX_RADIUS - MIN_RADIUS) * Math.sqrt(ratio);
 }
 
 export function layout(swarm: Swarm, collapsed: ReadonlySet<string>): Layout {
   const root = swarm.order[0];
-  const empty = { nodes: [], byName: new Map(), bounds: { left: 0, top: 0, right: 0, bottom: 0 } };
-  if (!root) return empty;
+  if (!root) return { nodes: [], byName: new Map(), bounds: { left: 0, top: 0, right: 0, bottom: 0 } };
   const shown = (unit: Unit) => (collapsed.has(unit.name) ? [] : unit.children.flatMap((name) => swarm.byName.get(name) ?? []));
   const top = hierarchy(root, shown);
-  const rooms = new Map<HierarchyNode<Unit>, Room>();
+  const rooms = new Map<Node, Room>();
   top.eachAfter((node) => rooms.set(node, roomFor(node, rooms)));
-  const nodes: Placed[] = [];
-  place(top, 0, 0, null, rooms, collapsed, nodes);
+  const placer = new Placer(rooms, collapsed);
+  placer.place(top, 0, 0, null, null);
+  const { nodes } = placer;
   return { nodes, byName: new Map(nodes.map((node) => [node.unit.name, node])), bounds: boundsOf(nodes) };
 }
 
-function roomFor(node: HierarchyNode<Unit>, rooms: Map<HierarchyNode<Unit>, Room>): Room {
+function roomFor(node: Node, rooms: Map<Node, Room>): Room {
   const children = node.children ?? [];
   const leaves = children.filter((child) => !child.children);
-  const inner = children.filter((child) => child.children);
   const rows = Math.max(COLUMN_ROWS, Math.ceil(Math.sqrt(leaves.length * 3)));
   const columns = Math.ceil(leaves.length / rows);
-  const below = inner.reduce((sum, child) => sum + (rooms.get(child)?.width ?? COLUMN), columns * COLUMN);
-  return { width: Math.max(COLUMN, below), leaves, inner, columns };
+  const blocks: Block[] = [];
+  if (leaves.length > 0) {
+    blocks.push({ width: columns * COLUMN, height: Math.ceil(leaves.length / columns) * ROW, node: null });
+  }
+  for (const child of children) {
+    const room = child.children ? rooms.get(child) : undefined;
+    if (room) blocks.push({ width: room.width, height: room.height, node: child });
+  }
+  const shelves = shelve(blocks);
+  const size = sizeOf(shelves);
+  return { width: Math.max(COLUMN, size.width), height: LEVEL + size.height, shelves, leaves, columns };
 }
 
-function place(
-  node: HierarchyNode<Unit>,
-  left: number,
-  y: number,
-  parent: Placed | null,
-  rooms: Map<HierarchyNode<Unit>, Room>,
-  collapsed: ReadonlySet<string>,
-  out: Placed[],
-): void {
-  const room = rooms.get(node);
-  if (!room) return;
-  const own = placed(node.data, left + room.width / 2, y, parent, collapsed, false);
-  out.push(own);
-  let x = left;
-  const rows = Math.ceil(room.leaves.length / Math.max(1, room.columns));
-  room.leaves.forEach((leaf, index) => {
-    const [column, row] = [Math.floor(index / rows), index % rows];
-    const at = { x: x + column * COLUMN + 24, y: y + LEVEL + row * ROW };
-    out.push(placed(leaf.data, at.x, at.y, own, collapsed, true));
-  });
-  x += room.columns * COLUMN;
-  for (const child of room.inner) {
-    place(child, x, y + LEVEL, own, rooms, collapsed, out);
-    x += rooms.get(child)?.width ?? COLUMN;
+/** Breaks blocks into the number of rows whose shape is nearest to the aim. */
+function shelve(blocks: Block[]): Block[][] {
+  const total = blocks.reduce((sum, block) => sum + block.width, 0);
+  if (total <= SHELF || blocks.length < 2) return blocks.length > 0 ? [blocks] : [];
+  let [best, least] = [[blocks], Infinity];
+  for (let count = 1; count <= Math.min(blocks.length, 12); count += 1) {
+    const shelves = broken(blocks, total / count);
+    const { width, height } = sizeOf(shelves);
+    const off = Math.abs(Math.log(width / (height + LEVEL) / ASPECT));
+    if (off < least) [best, least] = [shelves, off];
+  }
+  return best;
+}
+
+function broken(blocks: Block[], limit: number): Block[][] {
+  const shelves: Block[][] = [[]];
+  let used = 0;
+  for (const block of blocks) {
+    const last = shelves.at(-1);
+    if (last && (last.length === 0 || used + block.width / 2 <= limit)) {
+      last.push(block);
+      used += block.width;
+    } else {
+      shelves.push([block]);
+      used = block.width;
+    }
+  }
+  return shelves;
+}
+
+function sizeOf(shelves: Block[][]): { width: number; height: number } {
+  const widths = shelves.map((shelf) => shelf.reduce((sum, block) => sum + block.width, 0));
+  const heights = shelves.map((shelf) => Math.max(...shelf.map((block) => block.height)));
+  const trunk = shelves.length > 1 ? TRUNK : 0;
+  return { width: Math.max(0, ...widths) + trunk, height: heights.reduce((sum, height) => sum + height, 0) + 24 * Math.max(0, shelves.length - 1) };
+}
+
+class Placer {
+  readonly nodes: Placed[] = [];
+
+  constructor(
+    readonly rooms: Map<Node, Room>,
+    readonly collapsed: ReadonlySet<string>,
+  ) {}
+
+  place(node: Node, left: number, y: number, parent: Placed | null, via: number | null): void {
+    const room = this.rooms.get(node);
+    if (!room) return;
+    const own = this.#add(node, left + room.width / 2, y, parent, via, false);
+    let top = y + LEVEL;
+    room.shelves.forEach((shelf, index) => {
+      const width = shelf.reduce((sum, block) => sum + block.width, 0);
+      const trunk = room.shelves.length > 1 ? TRUNK : 0;
+      let x = left + trunk + (room.width - trunk - width) / 2;
+      const down = index === 0 ? null : left + trunk / 2;
+      for (const block of shelf) {
+        if (block.node) this.place(block.node, x, top, own, down);
+        else this.#stack(room, x, top, own, down);
+        x += block.width;
+      }
+      top += Math.max(...shelf.map((block) => block.height)) + 24;
+    });
+  }
+
+  #stack(room: Room, x: number, y: number, parent: Placed, via: number | null): void {
+    const rows = Math.ceil(room.leaves.length / Math.max(1, room.columns));
+    room.leaves.forEach((leaf, index) => {
+      const [column, row] = [Math.floor(index / rows), index % rows];
+      this.#add(leaf, x + column * COLUMN + 24, y + row * ROW, parent, via, true);
+    });
+  }
+
+  #add(node: Node, x: number, y: number, parent: Placed | null, via: number | null, stacked: boolean): Placed {
+    const unit = node.data;
+    const collapsed = this.collapsed.has(unit.name) && unit.children.length > 0;
+    const placed = { unit, x, y, radius: radiusOf(unit), parent, via, collapsed, stacked };
+    this.nodes.push(placed);
+    return placed;
   }
 }
 
-function placed(unit: Unit, x: number, y: number, parent: Placed | null, collapsed: ReadonlySet<string>, stacked: boolean): Placed {
-  return { unit, x, y, radius: radiusOf(unit), parent, collapsed: collapsed.has(unit.name) && unit.children.length > 0, stacked };
-}
-
-function boundsOf(nodes: Placed[]): Layout["bounds"] {
+function boundsOf(nodes: Placed[]): Bounds {
   const bounds = { left: Infinity, top: Infinity, right: -Infinity, bottom: -Infinity };
   for (const { x, y, stacked } of nodes) {
     bounds.left = Math.min(bounds.left, x - (stacked ? 24 : COLUMN / 2));
     bounds.right = Math.max(bounds.right, x + (stacked ? COLUMN - 24 : COLUMN / 2));
-    bounds.top = Math.min(bounds.top, y - 30);
-    bounds.bottom = Math.max(bounds.bottom, y + 36);
+    bounds.top = Math.min(bounds.top, y - 26);
+    bounds.bottom = Math.max(bounds.bottom, y + 34);
   }
   return bounds;
 }
