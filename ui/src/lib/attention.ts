@@ -3,7 +3,7 @@
 import type { LiveApproval } from "./api";
 
 /** A person's wait is never free: without a price, what hangs on it still ranks. */
-const FLOOR_USD_PER_MIN = 0.01;
+export const FLOOR_USD_PER_MIN = 0.01;
 
 /** Blocked work × dollars a minute. The asker itself counts as one. */
 export function costOfWaiting(approval: LiveApproval): number {

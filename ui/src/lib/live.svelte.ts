@@ -54,6 +54,8 @@ class LiveStore {
   #loading: Promise<void> | null = null;
   #count: Counted | null = null;
   #batch: SwarmEvent[] = [];
+  /** Up to this number, events are told as history only: the snapshot knows them already. */
+  #pastUntil = 0;
 
   /** Seconds since the daemon last told this page anything; null before the first time. */
   get age(): number | null {
@@ -126,8 +128,12 @@ class LiveStore {
     await this.refresh();
     if (this.problem !== null || this.snapshot === null) return this.#again();
     // After a loss, go on behind the last event that was taken, so that none is missed.
-    const since = this.seq > 0 && this.seq <= this.snapshot.seq ? this.seq : this.snapshot.seq;
-    if (this.seq === 0) this.seq = since;
+    // The first time, the newest of the past come along; a daemon whose numbers are lower is another one.
+    if (this.seq === 0 || this.seq > this.snapshot.seq) {
+      this.#pastUntil = this.snapshot.seq;
+      this.seq = Math.max(0, this.snapshot.seq - KEPT_EVENTS);
+    }
+    const since = this.seq;
     this.#unfollow = follow(since, {
       opened: () => {
         this.connection = "live";
@@ -151,10 +157,11 @@ class LiveStore {
 
   #take(event: SwarmEvent): void {
     if (event.seq <= this.seq) return;
-    this.missed += gap(this.seq, event.seq);
+    if (event.seq > this.#pastUntil) this.missed += gap(this.seq, event.seq);
     this.seq = event.seq;
     this.#heard();
     if (this.#batch.push(event) === 1) requestAnimationFrameOrSoon(() => this.#flush());
+    if (event.seq <= this.#pastUntil) return;
     for (const listener of this.#listeners) listener(event);
     this.#refreshWithin(urgencyMs(event));
   }
@@ -164,7 +171,8 @@ class LiveStore {
     const batch = this.#batch;
     this.#batch = [];
     this.events = [...this.events, ...batch].slice(-KEPT_EVENTS);
-    if (this.snapshot) this.snapshot = batch.reduce(applyEvent, this.snapshot);
+    const news = batch.filter((event) => event.seq > this.#pastUntil);
+    if (this.snapshot && news.length > 0) this.snapshot = news.reduce(applyEvent, this.snapshot);
   }
 
   #refreshWithin(ms: number): void {
