@@ -49,6 +49,8 @@ export interface Live {
   resources: Resources;
   costs: { minute: CostWindow; hour: CostWindow; day: CostWindow };
   current: CurrentTask | null;
+  /** The newest events that are not heartbeats and still in memory, newest last, at most 50. */
+  recent?: SwarmEvent[];
 }
 
 export interface Health {

@@ -54,8 +54,6 @@ class LiveStore {
   #loading: Promise<void> | null = null;
   #count: Counted | null = null;
   #batch: SwarmEvent[] = [];
-  /** Up to this number, events are told as history only: the snapshot knows them already. */
-  #pastUntil = 0;
 
   /** Seconds since the daemon last told this page anything; null before the first time. */
   get age(): number | null {
@@ -128,10 +126,10 @@ class LiveStore {
     await this.refresh();
     if (this.problem !== null || this.snapshot === null) return this.#again();
     // After a loss, go on behind the last event that was taken, so that none is missed.
-    // The first time, the newest of the past come along; a daemon whose numbers are lower is another one.
+    // The first time, from where the snapshot stands; a daemon whose numbers are lower is another one.
     if (this.seq === 0 || this.seq > this.snapshot.seq) {
-      this.#pastUntil = this.snapshot.seq;
-      this.seq = Math.max(0, this.snapshot.seq - KEPT_EVENTS);
+      this.seq = this.snapshot.seq;
+      this.events = this.snapshot.recent ?? [];
     }
     const since = this.seq;
     this.#unfollow = follow(since, {
@@ -157,11 +155,10 @@ class LiveStore {
 
   #take(event: SwarmEvent): void {
     if (event.seq <= this.seq) return;
-    if (event.seq > this.#pastUntil) this.missed += gap(this.seq, event.seq);
+    this.missed += gap(this.seq, event.seq);
     this.seq = event.seq;
     this.#heard();
     if (this.#batch.push(event) === 1) requestAnimationFrameOrSoon(() => this.#flush());
-    if (event.seq <= this.#pastUntil) return;
     for (const listener of this.#listeners) listener(event);
     this.#refreshWithin(urgencyMs(event));
   }
@@ -170,9 +167,10 @@ class LiveStore {
   #flush(): void {
     const batch = this.#batch;
     this.#batch = [];
-    this.events = [...this.events, ...batch].slice(-KEPT_EVENTS);
-    const news = batch.filter((event) => event.seq > this.#pastUntil);
-    if (this.snapshot && news.length > 0) this.snapshot = news.reduce(applyEvent, this.snapshot);
+    // Signs of life come all the time, and would push out what has happened.
+    const told = batch.filter((event) => event.event_type !== "heartbeat");
+    if (told.length > 0) this.events = [...this.events, ...told].slice(-KEPT_EVENTS);
+    if (this.snapshot) this.snapshot = batch.reduce(applyEvent, this.snapshot);
   }
 
   #refreshWithin(ms: number): void {

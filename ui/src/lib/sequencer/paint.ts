@@ -143,13 +143,15 @@ function paintLabel(context: CanvasRenderingContext2D, { colors }: SeqScene, tas
 
 function paintMarks(context: CanvasRenderingContext2D, scene: SeqScene, first: number, last: number): void {
   const rowOf = new Map(scene.rows.map((row, index) => [row.serviceId, index]));
-  for (const mark of scene.data.marks ?? []) {
+  const marks = scene.data.marks ?? [];
+  const bad = (mark: { kind: string }) => mark.kind === "crashed" || mark.kind === "hung";
+  // Trouble last, so that it lies above the recovery that follows within milliseconds.
+  for (const mark of [...marks.filter((one) => !bad(one)), ...marks.filter(bad)]) {
     const index = rowOf.get(mark.agent_id);
     if (index === undefined || index < first || index >= last) continue;
-    const bad = mark.kind === "crashed" || mark.kind === "hung";
     context.beginPath();
-    trace(context, bad ? "octagon" : "ring", xOf(scene, mark.at), yOf(scene, index) + NOTE_ROW / 2, 5);
-    context.fillStyle = bad ? scene.colors.error : scene.colors.done;
+    trace(context, bad(mark) ? "octagon" : "ring", xOf(scene, mark.at), yOf(scene, index) + NOTE_ROW / 2, 5);
+    context.fillStyle = bad(mark) ? scene.colors.error : scene.colors.done;
     context.strokeStyle = scene.colors.bg;
     context.lineWidth = 1.5;
     context.fill();

@@ -76,6 +76,22 @@ export function extent(data: Sequencer): Span {
   return { from: from - air, to: to + air };
 }
 
+/** A pause that is longer than this parts one burst of work from the next. */
+const PAUSE_S = 90;
+
+/** The range of the newest burst of work: what one wants to see first. */
+export function lastBurst(data: Sequencer): Span {
+  const byEnd = data.tasks.toSorted((a, b) => endOf(b, data.timestamp) - endOf(a, data.timestamp));
+  const burst: SequencerTask[] = [];
+  let from = Infinity;
+  for (const task of byEnd) {
+    if (from - endOf(task, data.timestamp) > PAUSE_S && burst.length > 0) break;
+    burst.push(task);
+    from = Math.min(from, task.start_time);
+  }
+  return extent({ ...data, tasks: burst });
+}
+
 /** The task of a row at a moment: the newest that covers it, within `reach` seconds. */
 export function taskAt(row: SeqRow, at: number, now: number, reach: number): SequencerTask | null {
   return row.tasks.findLast((task) => at >= task.start_time - reach && at <= endOf(task, now) + reach) ?? null;

@@ -231,7 +231,7 @@ function badge(context: CanvasRenderingContext2D, text: string, x: number, y: nu
 function paintNames(context: CanvasRenderingContext2D, scene: Scene, seen: Placed[]): void {
   const { view, colors, matched, selected } = scene;
   // Names keep their size on the screen between these scales, and grow with a closer look.
-  const px = view.k > 1 ? 12.5 : 12.5 / Math.max(view.k, 0.62);
+  const px = view.k > 1 ? 12.5 : 11.5 / Math.max(view.k, 0.62);
   context.textBaseline = "middle";
   for (const node of seen) {
     const inner = !node.stacked;
@@ -245,6 +245,11 @@ function paintNames(context: CanvasRenderingContext2D, scene: Scene, seen: Place
     const name = node.unit.name.length > letters && !inner ? `${node.unit.name.slice(0, letters - 1)}…` : node.unit.name;
     if (inner) {
       context.textAlign = "center";
+      // A rim in the colour of the ground keeps a name readable on lines and beside its neighbours.
+      context.strokeStyle = colors.bg;
+      context.lineWidth = 3.5 / view.k;
+      context.lineJoin = "round";
+      context.strokeText(name, node.x, node.y + r + (node.collapsed ? 22 : 13));
       context.fillText(name, node.x, node.y + r + (node.collapsed ? 22 : 13));
     } else {
       context.textAlign = "left";
