@@ -54,7 +54,7 @@ test("the sequencer is scrubbed, and the tree follows", async ({ page }) => {
   const begin = Number(await playhead.inputValue());
   await page.getByRole("button", { name: "Play" }).click();
   await expect.poll(async () => Number(await playhead.inputValue())).toBeGreaterThan(begin);
-  await page.getByRole("link", { name: "the tree at this moment" }).click();
+  await page.getByRole("link", { name: "The tree at this moment" }).click();
   await expect(page.getByText(/The tree as it was at/)).toBeVisible();
 });
 
