@@ -125,14 +125,14 @@ function paintNote(context: CanvasRenderingContext2D, scene: SeqScene, task: Seq
     context.lineWidth = task.task_id === selected ? 2 : 1;
     context.stroke();
   }
-  if (width > 46) paintLabel(context, scene, task, look, x, width, y);
+  if (width > 46) paintLabel(context, scene, task, look, x, width, y, running || task.start_time > playhead);
 }
 
-function paintLabel(context: CanvasRenderingContext2D, { colors }: SeqScene, task: SequencerTask, look: keyof typeof SHAPES, x: number, width: number, y: number): void {
+function paintLabel(context: CanvasRenderingContext2D, { colors }: SeqScene, task: SequencerTask, look: keyof typeof SHAPES, x: number, width: number, y: number, pale: boolean): void {
   const left = x + 11;
   context.beginPath();
   trace(context, SHAPES[look], left, y + NOTE_ROW / 2, 4);
-  context.fillStyle = colors.bg;
+  context.fillStyle = pale ? colors.text : colors.bg;
   context.fill();
   context.font = "600 11.5px system-ui, sans-serif";
   context.textAlign = "left";

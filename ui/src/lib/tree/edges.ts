@@ -2,6 +2,9 @@
 
 import { LEVEL, type Placed } from "./layout";
 
+/** A stack hangs on a line so far to the left of its leaves. */
+export const RAIL = 13;
+
 export type Point = [number, number];
 
 /** Corners of the line from a node's parent to it: down, across, down. */
@@ -11,8 +14,7 @@ export function corners(node: Placed): Point[] {
   const [x, y] = [node.x, node.y];
   const first = parent.y + LEVEL * 0.55;
   if (node.stacked) {
-    // A stack hangs on one line at its left.
-    const rail = x - 13;
+    const rail = x - RAIL;
     return [[parent.x, parent.y], [parent.x, first], [rail, first], [rail, y], [x, y]];
   }
   if (via === null) return [[parent.x, parent.y], [parent.x, first], [x, first], [x, y]];

@@ -20,6 +20,8 @@ export interface Placed {
   collapsed: boolean;
   /** Names stand to the right of stacked leaves, below all others. */
   stacked: boolean;
+  /** Of the first leaf of a column: where the column's last one stands. */
+  columnTo: number | null;
 }
 
 export interface Bounds {
@@ -85,6 +87,30 @@ export function layout(swarm: Swarm, collapsed: ReadonlySet<string>): Layout {
   placer.place(top, 0, 0, null, null);
   const { nodes } = placer;
   return { nodes, byName: new Map(nodes.map((node) => [node.unit.name, node])), bounds: boundsOf(nodes) };
+}
+
+/** The same places with new facts, where the tree's shape is as before; else a new layout. */
+export function refreshed(before: Layout | null, swarm: Swarm, collapsed: ReadonlySet<string>): Layout {
+  if (!before || !sameShape(before, swarm, collapsed)) return layout(swarm, collapsed);
+  for (const node of before.nodes) {
+    node.unit = swarm.byName.get(node.unit.name) ?? node.unit;
+    node.radius = radiusOf(node.unit);
+  }
+  return { ...before };
+}
+
+function sameShape(before: Layout, swarm: Swarm, collapsed: ReadonlySet<string>): boolean {
+  let shown = 0;
+  for (const unit of swarm.order) {
+    const placed = before.byName.get(unit.name);
+    if (!placed) continue;
+    shown += 1;
+    const folded = collapsed.has(unit.name) && unit.children.length > 0;
+    if (placed.collapsed !== folded || (placed.parent?.unit.name ?? null) !== unit.parent) return false;
+    // New leaves of what is open, and lost ones, change the shape.
+    if (!folded && !unit.children.every((child) => before.byName.has(child))) return false;
+  }
+  return shown === before.nodes.length && shown > 0;
 }
 
 function roomFor(node: Node, rooms: Map<Node, Room>): Room {
@@ -173,14 +199,15 @@ class Placer {
     const rows = Math.ceil(room.leaves.length / Math.max(1, room.columns));
     room.leaves.forEach((leaf, index) => {
       const [column, row] = [Math.floor(index / rows), index % rows];
-      this.#add(leaf, x + column * COLUMN + 24, y + row * ROW, parent, via, true);
+      const placed = this.#add(leaf, x + column * COLUMN + 24, y + row * ROW, parent, via, true);
+      if (row === 0) placed.columnTo = y + (Math.min(rows, room.leaves.length - index) - 1) * ROW;
     });
   }
 
   #add(node: Node, x: number, y: number, parent: Placed | null, via: number | null, stacked: boolean): Placed {
     const unit = node.data;
     const collapsed = this.collapsed.has(unit.name) && unit.children.length > 0;
-    const placed = { unit, x, y, radius: radiusOf(unit), parent, via, collapsed, stacked };
+    const placed: Placed = { unit, x, y, radius: radiusOf(unit), parent, via, collapsed, stacked, columnTo: null };
     this.nodes.push(placed);
     return placed;
   }

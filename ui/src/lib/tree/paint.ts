@@ -5,8 +5,8 @@
 
 import { trace } from "../shapes";
 import { LOOKS, SHAPES, type Look } from "../status";
-import { along, corners } from "./edges";
-import type { Layout, Placed } from "./layout";
+import { along, corners, RAIL } from "./edges";
+import { ROW, type Layout, type Placed } from "./layout";
 
 export interface View {
   x: number;
@@ -74,12 +74,27 @@ function paintEdges(context: CanvasRenderingContext2D, { layout, view, colors }:
     const { parent } = node;
     if (!parent || node.y < top - 20 || parent.y > bottom) continue;
     if (Math.max(node.x, parent.x) < left || Math.min(node.x, parent.x, node.via ?? Infinity) > right) continue;
+    if (node.stacked && node.columnTo === null) {
+      if (view.k >= DOTS_BELOW) tick(context, node);
+      continue;
+    }
     const line = corners(node);
     line.forEach(([x, y], index) => (index === 0 ? context.moveTo(x, y) : context.lineTo(x, y)));
+    if (node.columnTo !== null && view.k < DOTS_BELOW) {
+      context.moveTo(node.x - RAIL, node.y);
+      context.lineTo(node.x - RAIL, node.columnTo);
+    }
   }
   context.strokeStyle = colors.line;
   context.lineWidth = Math.max(1, 1.2 * view.k) / view.k;
   context.stroke();
+}
+
+/** From the leaf above to this one: the first of a column has the line from the parent. */
+function tick(context: CanvasRenderingContext2D, { x, y }: Placed): void {
+  context.moveTo(x - RAIL, y - ROW);
+  context.lineTo(x - RAIL, y);
+  context.lineTo(x, y);
 }
 
 function paintPulses(context: CanvasRenderingContext2D, scene: Scene, seen: Placed[], seconds: number): void {
@@ -212,6 +227,7 @@ function paintBadges(context: CanvasRenderingContext2D, { colors, view }: Scene,
   for (const node of seen) {
     const r = sizeOf(node);
     const { depth } = node.unit.node;
+    if (node.stacked) continue;
     if (node.unit.restarts > 0) badge(context, `↻${node.unit.restarts}`, node.x + r + 4, node.y - r - 4, colors.error, colors.panel);
     if (depth > 0) badge(context, `✉${depth}`, node.x - r - 6, node.y - r - 4, colors.queued, colors.panel);
     if (node.collapsed) badge(context, `+${node.unit.children.length}`, node.x, node.y + r + 7, colors.line, colors.text);
@@ -253,10 +269,24 @@ function paintNames(context: CanvasRenderingContext2D, scene: Scene, seen: Place
       context.fillText(name, node.x, node.y + r + (node.collapsed ? 22 : 13));
     } else {
       context.textAlign = "left";
-      context.fillText(name, node.x + r + (node.unit.restarts > 0 ? 12 : 8), node.y);
+      context.fillText(name, node.x + r + 8, node.y);
+      paintSuffix(context, node, node.x + r + 14 + context.measureText(name).width, px, colors);
     }
   }
   context.globalAlpha = 1;
+}
+
+/** The badges of stacked leaves stand behind their names: above them is the next leaf. */
+function paintSuffix(context: CanvasRenderingContext2D, { unit, y }: Placed, x: number, px: number, colors: Colors): void {
+  const parts: [string, string][] = [];
+  if (unit.restarts > 0) parts.push([`↻${unit.restarts}`, colors.error]);
+  if (unit.node.depth > 0) parts.push([`✉${unit.node.depth}`, colors.queued]);
+  context.font = `600 ${px * 0.88}px system-ui, sans-serif`;
+  for (const [text, color] of parts) {
+    context.fillStyle = color;
+    context.fillText(text, x, y);
+    x += context.measureText(text).width + 5;
+  }
 }
 
 /** The view that shows everything, not larger than life. */

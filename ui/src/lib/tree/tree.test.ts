@@ -3,7 +3,7 @@ import { node, smallTree } from "../testing";
 import { along, corners } from "./edges";
 import { census, focused, fold, pathTo, subtree } from "./fold";
 import { gridOf, hit } from "./hit";
-import { layout, radiusOf } from "./layout";
+import { layout, radiusOf, refreshed } from "./layout";
 import { found, move, rows } from "./outline";
 import { counted, rates } from "./rate";
 import type { TreeNode } from "../api";
@@ -77,6 +77,25 @@ describe("layout", () => {
     const begin = performance.now();
     expect(layout(swarm, new Set()).nodes).toHaveLength(10_101);
     expect(performance.now() - begin).toBeLessThan(5000);
+  });
+
+  it("keeps its places while only facts change", () => {
+    const first = layout(fold(smallTree()), new Set());
+    const spots = first.nodes.map(({ x, y }) => [x, y]);
+    const changed = smallTree().map((one) => (one.name === "b" ? { ...one, status: "error" as const, ctx_used: 9, ctx_limit: 9 } : one));
+    const second = refreshed(first, fold(changed), new Set());
+    expect(second.nodes.map(({ x, y }) => [x, y])).toEqual(spots);
+    expect(second.byName.get("b")).toMatchObject({ radius: 24, unit: { look: "error" } });
+  });
+
+  it("is made anew when the shape changes", () => {
+    const first = layout(fold(smallTree()), new Set());
+    const more = fold([...smallTree(), node(9, "late", 1)]);
+    const fewer = fold(smallTree().slice(0, -1));
+    expect(refreshed(first, more, new Set()).nodes).toHaveLength(6);
+    expect(refreshed(first, fewer, new Set()).nodes).toHaveLength(4);
+    expect(refreshed(first, fold(smallTree()), new Set(["a"])).nodes).toHaveLength(3);
+    expect(refreshed(layout(fold(smallTree()), new Set(["a"])), fold(smallTree()), new Set()).nodes).toHaveLength(5);
   });
 
   it("sizes by context used: 8 to 48 px", () => {
