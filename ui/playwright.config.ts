@@ -1,5 +1,6 @@
-// Browser tests against a running daemon's HMI, whose address is in PAS_HMI_URL.
-// They use the machine's own Chromium (PAS_CHROMIUM, else Debian's place for it), and one worker: it is one swarm.
+// Browser tests against a running daemon's HMI, whose address is in HMI_URL.
+// (The daemon refuses settings it does not know, so these names do not begin with PAS_.)
+// They use the machine's own Chromium (HMI_CHROMIUM, else Debian's place for it), and one worker: it is one swarm.
 import { defineConfig } from "@playwright/test";
 
 export default defineConfig({
@@ -10,9 +11,9 @@ export default defineConfig({
   expect: { timeout: 10_000 },
   reporter: [["list"]],
   use: {
-    baseURL: process.env["PAS_HMI_URL"] ?? "http://127.0.0.1:6101",
+    baseURL: process.env["HMI_URL"] ?? "http://127.0.0.1:6101",
     viewport: { width: 1440, height: 860 },
-    launchOptions: { executablePath: process.env["PAS_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] },
+    launchOptions: { executablePath: process.env["HMI_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] },
     screenshot: "only-on-failure",
   },
 });

@@ -3,7 +3,7 @@ import { svelte } from "@sveltejs/vite-plugin-svelte";
 import { defineConfig } from "vitest/config";
 
 /** A running daemon's HMI port, for `npm run dev`; the other ports are called directly. */
-const daemon = process.env["PAS_HMI"] ?? "http://127.0.0.1:6101";
+const daemon = process.env["HMI_URL"] ?? "http://127.0.0.1:6101";
 
 export default defineConfig({
   plugins: [svelte()],

@@ -6,7 +6,7 @@ export const PATHS = ["/", "/tree", "/sequencer", "/jobs", "/approvals", "/trace
 export type Theme = "dark" | "light";
 
 /** Where screenshots are kept; the daemon's ports relative to the page are in `/api/live`. */
-export const SHOTS = process.env["PAS_SHOTS"] ?? "screens";
+export const SHOTS = process.env["HMI_SHOTS"] ?? "screens";
 
 export async function useTheme(page: Page, theme: Theme): Promise<void> {
   await page.addInitScript((chosen) => localStorage.setItem("pas.settings", JSON.stringify({ theme: chosen })), theme);

@@ -1,5 +1,5 @@
 // The connection is lost and comes back: the page says so, goes on by itself, and misses no event.
-// Where PAS_RESTART names a command that restarts the daemon, it is a real restart; else the network is cut.
+// Where HMI_RESTART names a command that restarts the daemon, it is a real restart; else the network is cut.
 
 import { execSync } from "node:child_process";
 import { expect, test } from "@playwright/test";
@@ -9,7 +9,7 @@ test("no event is missed", async ({ page, context }) => {
   await open(page, "/");
   const connection = page.getByTestId("connection");
   const before = Number(await connection.getAttribute("data-connects"));
-  const restart = process.env["PAS_RESTART"];
+  const restart = process.env["HMI_RESTART"];
   if (restart) {
     execSync(restart, { stdio: "inherit", timeout: 50_000 });
   } else {

@@ -41,20 +41,30 @@ const DOTS_BELOW = 0.22;
 const MOST_PULSES = 300;
 const PULSE_SECONDS = 1.1;
 
-export function paint(context: CanvasRenderingContext2D, scene: Scene, dpr: number): void {
-  const { view, layout } = scene;
-  context.setTransform(1, 0, 0, 1, 0, 0);
-  context.clearRect(0, 0, view.width * dpr, view.height * dpr);
-  context.setTransform(view.k * dpr, 0, 0, view.k * dpr, view.x * dpr, view.y * dpr);
-  const seen = layout.nodes.filter((node) => inView(node, view, 40));
+/** All that stays as it is until facts, colours or the scale change. */
+export function paintStill(context: CanvasRenderingContext2D, scene: Scene, dpr: number): void {
+  const { view } = scene;
+  const seen = begin(context, scene, dpr);
   paintEdges(context, scene);
-  if (scene.seconds !== null) paintPulses(context, scene, seen, scene.seconds);
   paintNodes(context, scene, seen);
   if (view.k >= DOTS_BELOW) {
     paintRings(context, scene, seen);
     paintBadges(context, scene, seen);
   }
   paintNames(context, scene, seen);
+}
+
+/** What moves on top of it: messages under way, and the marks of pointer and choice. */
+export function paintMoving(context: CanvasRenderingContext2D, scene: Scene, dpr: number): void {
+  const seen = begin(context, scene, dpr);
+  if (scene.seconds !== null) paintPulses(context, scene, seen, scene.seconds);
+  paintChoice(context, scene);
+}
+
+/** Sets the layout's coordinates, and gives the nodes in view. */
+function begin(context: CanvasRenderingContext2D, { view, layout }: Scene, dpr: number): Placed[] {
+  context.setTransform(view.k * dpr, 0, 0, view.k * dpr, view.x * dpr, view.y * dpr);
+  return layout.nodes.filter((node) => inView(node, view, 40));
 }
 
 export function lookIn(scene: Pick<Scene, "looks">, node: Placed): Look {
@@ -192,7 +202,7 @@ function innerMark(context: CanvasRenderingContext2D, look: Look, x: number, y: 
 }
 
 /** Coordinators have a full ring, system agents a dashed one, executors none. */
-function paintRings(context: CanvasRenderingContext2D, { colors, selected, hovered }: Scene, seen: Placed[]): void {
+function paintRings(context: CanvasRenderingContext2D, { colors }: Scene, seen: Placed[]): void {
   context.lineWidth = 1.3;
   for (const [role, dash] of [["coord", []], ["system", [3, 3]]] as const) {
     context.beginPath();
@@ -202,8 +212,11 @@ function paintRings(context: CanvasRenderingContext2D, { colors, selected, hover
     context.stroke();
   }
   context.setLineDash([]);
+}
+
+function paintChoice(context: CanvasRenderingContext2D, { colors, selected, hovered, layout }: Scene): void {
   for (const [name, width] of [[hovered, 1.5], [selected, 3]] as const) {
-    const node = seen.find((one) => one.unit.name === name);
+    const node = name === null ? undefined : layout.byName.get(name);
     if (!node) continue;
     context.beginPath();
     ring(context, node, 8.5);
