@@ -1,0 +1,183 @@
+import { describe, expect, it } from "vitest";
+import { costOfWaiting, ranked } from "./attention";
+import { backoffMs } from "./backoff";
+import { dataOf } from "./follow";
+import { ago, bytes, clock, count, duration, stepOf, usd } from "./format";
+import { progressOf, steps, verbs } from "./jobs";
+import { best, score } from "./match";
+import { applyEvent, gap, sentence, urgencyMs } from "./reduce";
+import { href, parse } from "./route";
+import { DEFAULTS, readSettings } from "./settings";
+import { Limiter, noteOf } from "./sound/notes";
+import { spoken, spokenProgress } from "./sound/speech";
+import { lookOf, LOOKS, SHAPES } from "./status";
+import { approval, event, liveOf, node, smallTree } from "./testing";
+import type { JobCard } from "./api";
+
+describe("status", () => {
+  it("gives each look a shape of its own", () => {
+    expect(new Set(LOOKS.map((look) => SHAPES[look])).size).toBe(LOOKS.length);
+    expect(lookOf("waiting_approval")).toBe(lookOf("awaiting_approval"));
+    expect(lookOf("of a later version")).toBe("blocked");
+  });
+});
+
+describe("routes", () => {
+  it("are read back as they were written", () => {
+    const address = href("jobs", "run-1.data.a/b", { step: "x y", empty: "", off: false, on: true });
+    const [path = "", search = ""] = address.split("?");
+    expect(parse(path, `?${search}`)).toEqual({ page: "jobs", item: "run-1.data.a/b", query: { step: "x y", on: "true" } });
+    expect(href("dashboard")).toBe("/");
+  });
+
+  it("refuse what is no page, and bear broken escapes", () => {
+    expect(parse("/nothing", "")).toBeNull();
+    expect(parse("/dashboard", "")).toBeNull();
+    expect(parse("/jobs/%zz", "")?.item).toBe("%zz");
+  });
+});
+
+describe("events", () => {
+  const live = liveOf(smallTree());
+  const named = (state: typeof live, name: string) => state.tree.find((one) => one.name === name);
+
+  it("change what they state, and nothing else", () => {
+    const crashed = applyEvent(live, event("supervision", { actor: "b", event: "crashed" }));
+    expect(named(crashed, "b")).toMatchObject({ status: "error", phase: "restarting" });
+    expect(named(crashed, "a")).toBe(named(live, "a"));
+    const back = applyEvent(crashed, event("supervision", { actor: "b", event: "restarted", restarts: 3 }));
+    expect(named(back, "b")).toMatchObject({ status: "ok", phase: "running", restarts: 3 });
+    expect(named(live, "b")?.status).toBe("running");
+  });
+
+  it("leave the same snapshot when they say nothing of it", () => {
+    expect(applyEvent(live, event("supervision", { actor: "nobody", event: "crashed" }))).toBe(live);
+    expect(applyEvent(live, event("something_new", {}))).toBe(live);
+  });
+
+  it("take a heartbeat's figures, but never count backwards", () => {
+    const beat = applyEvent(live, event("heartbeat", { agent: "b", status: "ok", queue_depth: 4, handled: 7, restarts: 0 }));
+    expect(named(beat, "b")).toMatchObject({ status: "ok", depth: 4, handled: 7, restarts: 2, beat_age_ms: 0 });
+  });
+
+  it("show gaps in their numbers", () => {
+    expect([gap(0, 50), gap(5, 6), gap(5, 9)]).toEqual([0, 0, 3]);
+  });
+
+  it("hurry a refresh by what they are", () => {
+    expect(urgencyMs(event("heartbeat", {}))).toBe(Infinity);
+    expect(urgencyMs(event("supervision", {}))).toBeLessThan(urgencyMs(event("status_update", {})));
+  });
+
+  it("are told in words", () => {
+    expect(sentence(event("supervision", { actor: "b", event: "crashed", reason: { reason: "killed" } }))).toBe("b crashed: killed");
+    expect(sentence(event("status_update", { agent: "b", event: "awaiting_approval", job_id: "r.x" }))).toBe("b: awaiting approval r.x");
+    expect(sentence(event("alert", { service_name: "b", alert_type: "service_down" }))).toBe("b: service down");
+  });
+
+  it("come out of SSE blocks", () => {
+    expect(dataOf(": hello\nid: 4\nevent: x\ndata: {\"a\":\ndata: 1}")).toBe("{\"a\":\n1}");
+    expect(dataOf(": only a comment")).toBe("");
+  });
+});
+
+describe("attention", () => {
+  it("ranks by blocked work times dollars, then by waiting", () => {
+    const list = [approval("cheap", { waiting_s: 500 }), approval("dear", { usd_per_min: 2, blocked_descendants: 1 }), approval("long", { waiting_s: 900 }), approval("deep", { blocked_descendants: 9 })];
+    expect(ranked(list).map((one) => one.approval_id)).toEqual(["dear", "deep", "long", "cheap"]);
+    expect(costOfWaiting(approval("x", { usd_per_min: 2, blocked_descendants: 1 }))).toBe(4);
+  });
+});
+
+describe("waiting to reconnect", () => {
+  it("grows, is spread, and has a ceiling", () => {
+    expect(backoffMs(0, 0.5)).toBe(400);
+    expect(backoffMs(2, 0.5)).toBe(1600);
+    expect(backoffMs(50, 0.99)).toBeLessThanOrEqual(10_000);
+    expect(backoffMs(3, 0)).toBeLessThan(backoffMs(3, 0.9));
+  });
+});
+
+describe("formats", () => {
+  it("are short and never wrong by rounding up a unit", () => {
+    expect([0.0005, 0.25, 4.26, 59.4, 61, 3725, 180_000].map(duration)).toEqual(["500 µs", "250 ms", "4.3 s", "59 s", "1 min 01 s", "1 h 02 min", "2 d 2 h"]);
+    expect(duration(-1)).toBe("-");
+    expect([0.2, 5, 61, 7200, 200_000].map(ago)).toEqual(["now", "5 s ago", "1 min ago", "2 h ago", "2 d ago"]);
+    expect([0, 0.00001, 0.0123, 12.345].map(usd)).toEqual(["$0.00", "< $0.0001", "$0.0123", "$12.35"]);
+    expect([999, 12_345, 4_560_000].map(count)).toEqual(["999", "12.3 k", "4.56 M"]);
+    expect([512, 2048, 11 * 1024 * 1024].map(bytes)).toEqual(["512 B", "2.0 KiB", "11 MiB"]);
+    expect(clock("2026-11-22T20:16:19Z", "UTC")).toBe("20:16:19");
+    expect(clock("2026-11-22T20:16:19Z", "Asia/Tokyo")).toBe("05:16:19");
+    expect(clock("nonsense", "UTC")).toBe("-");
+    expect(stepOf("run.data.lane")).toBe("lane");
+  });
+});
+
+describe("settings", () => {
+  it("take what fits and keep the rest", () => {
+    expect(readSettings(null)).toEqual(DEFAULTS);
+    expect(readSettings("not json")).toEqual(DEFAULTS);
+    expect(readSettings("[1]")).toEqual(DEFAULTS);
+    const read = readSettings(JSON.stringify({ theme: "light", refresh_s: 3, zone: "Nowhere/Land", volume: 7, muted_tiers: [2, 9], sound: "yes", compact: true }));
+    expect(read).toEqual({ ...DEFAULTS, theme: "light", muted_tiers: [2], compact: true });
+  });
+
+  it("begin silent", () => {
+    expect([DEFAULTS.sound, DEFAULTS.speech]).toEqual([false, false]);
+  });
+});
+
+describe("the palette's search", () => {
+  it("prefers beginnings, then words, then letters in order", () => {
+    expect(best("da", ["metadata", "director-data", "dashboard", "xyz", "d-x-a"], String, 9)).toEqual(["dashboard", "director-data", "metadata", "d-x-a"]);
+    expect(score("", "anything")).toBeGreaterThan(0);
+    expect(best("", ["a", "b", "c"], String, 2)).toEqual(["a", "b"]);
+  });
+});
+
+describe("jobs", () => {
+  const card = (job_id: string, state: JobCard["state"], done: number, total: number, children: JobCard[] = []) =>
+    ({ job_id, state, progress: { done, total, fraction: total ? done / total : 0, note: "" }, children }) as unknown as JobCard;
+  const run = card("r", "running", 1, 4, [card("r.a", "done", 3, 3), card("r.b", "running", 0, 2, [card("r.b.x", "running", 1, 2)])]);
+
+  it("flatten with depth", () => {
+    expect(steps(run).map((step) => [step.card.job_id, step.level])).toEqual([["r", 0], ["r.a", 1], ["r.b", 1], ["r.b.x", 2]]);
+  });
+
+  it("progress by their leaves, with the parts that are still to come", () => {
+    expect(progressOf(run)).toBeCloseTo((1 + 0.25) / 4);
+    expect(progressOf(card("d", "done", 0, 0))).toBe(1);
+  });
+
+  it("can be asked only what their state allows", () => {
+    expect([verbs("running"), verbs("paused"), verbs("failed"), verbs("done")]).toEqual([["pause", "cancel"], ["resume", "cancel"], ["retry"], []]);
+  });
+});
+
+describe("sound", () => {
+  const agent = node(5, "b", 4, { tier: 2, lane: "data" });
+
+  it("is deeper the higher the tier, and silent for the muted", () => {
+    const at = (tier: number) => noteOf(event("status_update", { event: "started" }), { ...agent, tier }, [])?.pitch ?? 0;
+    expect(at(1)).toBeLessThan(at(2));
+    expect(at(2)).toBeLessThan(at(3));
+    expect(noteOf(event("status_update", { event: "started" }), agent, [2])).toBeNull();
+    expect(noteOf(event("heartbeat", {}), agent, [])).toBeNull();
+  });
+
+  it("lets at most two notes an agent and eight in all through in a second", () => {
+    const limiter = new Limiter();
+    expect([0, 1, 2].map((ms) => limiter.allow("a", ms))).toEqual([true, true, false]);
+    const others = Array.from({ length: 12 }, (_, i) => limiter.allow(`x${i}`, 10));
+    expect(others.filter(Boolean)).toHaveLength(6);
+    expect(limiter.allow("a", 1001)).toBe(true);
+  });
+
+  it("is spoken from templates", () => {
+    expect(spoken(event("status_update", { agent: "corpus-auditor", event: "completed", job_id: "r.data.audit" }))).toBe("corpus auditor has completed audit.");
+    expect(spoken(event("heartbeat", { agent: "x" }))).toBeNull();
+    expect(spokenProgress("a-b", 0.2, 0.26)).toBe("a b is at 25 percent.");
+    expect(spokenProgress("a", 0.3, 0.4)).toBeNull();
+    expect(spokenProgress("a", 0.9, 1)).toBeNull();
+  });
+});

@@ -1,0 +1,59 @@
+// The vocabulary of status: what it is called, its colour token and its shape.
+//
+// Colour is never alone: each status has its own shape, so that it is told apart without seeing colours.
+
+import type { AgentStatus, JobState } from "./api";
+
+/** What the eye is shown; several statuses of the wire may share one look. */
+export type Look = "idle" | "queued" | "running" | "approval" | "blocked" | "paused" | "error" | "done";
+
+export type Shape = "ring" | "square" | "circle" | "diamond" | "triangle" | "bars" | "octagon" | "check";
+
+export const SHAPES: Record<Look, Shape> = {
+  idle: "ring",
+  queued: "square",
+  running: "circle",
+  approval: "diamond",
+  blocked: "triangle",
+  paused: "bars",
+  error: "octagon",
+  done: "check",
+};
+
+export const LOOKS = Object.keys(SHAPES) as Look[];
+
+const LOOK_OF: Record<AgentStatus | JobState, Look> = {
+  ok: "idle",
+  queued: "queued",
+  running: "running",
+  waiting_approval: "approval",
+  awaiting_approval: "approval",
+  blocked: "blocked",
+  degraded: "blocked",
+  paused: "paused",
+  error: "error",
+  down: "error",
+  failed: "error",
+  quarantined: "blocked",
+  cancelled: "queued",
+  done: "done",
+};
+
+/** A status that this build does not know looks blocked: somebody should have a look. */
+export function lookOf(status: string): Look {
+  return LOOK_OF[status as AgentStatus] ?? "blocked";
+}
+
+const WORDS: Record<string, string> = {
+  ok: "idle",
+  waiting_approval: "waits for approval",
+  awaiting_approval: "waits for approval",
+};
+
+/** How a status is called in the pages. */
+export function wordOf(status: string): string {
+  return WORDS[status] ?? status.replaceAll("_", " ");
+}
+
+/** The order of trouble: what needs an eye first is first. */
+export const TROUBLE: Look[] = ["error", "approval", "blocked", "paused", "running", "queued", "done", "idle"];
