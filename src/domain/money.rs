@@ -59,6 +59,13 @@ impl NanoUsd {
         serde_json::from_str(&text).unwrap_or_else(|_| 0.into())
     }
 
+    /// For people: `$0.000005`, to the micro-dollar like [`Self::wire`], never with an exponent.
+    #[must_use]
+    pub fn shown(self) -> String {
+        let usd = self.usd().round_dp_with_strategy(WIRE_PLACES, RoundingStrategy::MidpointAwayFromZero);
+        format!("${}", usd.normalize())
+    }
+
     /// The sum, or the greatest amount where it would be larger.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {

@@ -85,12 +85,12 @@ impl Bill {
         let models: Vec<String> = match self.models.as_slice() {
             [only] => vec![only.model.clone()],
             several => {
-                several.iter().map(|line| format!("{} ${}", line.model, line.cost_usd.wire())).collect()
+                several.iter().map(|line| format!("{} {}", line.model, line.cost_usd.shown())).collect()
             }
         };
         format!(
-            "${}, {} {calls}, {} tokens in, {} out, {}",
-            self.cost_usd.wire(),
+            "{}, {} {calls}, {} tokens in, {} out, {}",
+            self.cost_usd.shown(),
             self.calls,
             self.input_tokens,
             self.output_tokens,

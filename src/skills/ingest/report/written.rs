@@ -133,7 +133,7 @@ fn origin(text: &Text) -> Rich {
         .code(&text.model)
         .text(" (provider ")
         .code(&text.provider)
-        .text(format!(") for ${}, receipt ", text.cost_nano_usd.wire()))
+        .text(format!(") for {}, receipt ", text.cost_nano_usd.shown()))
         .code(&text.request_id)
         .text(". It was told the figures of this report, not the documents; where the two differ, the figures are right.")
 }
