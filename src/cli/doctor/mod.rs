@@ -5,6 +5,7 @@
 //! daemon or a promise of it. Exit 1 exactly when something fails.
 
 mod machine;
+mod models;
 mod ports;
 mod resources;
 mod state;
@@ -73,6 +74,9 @@ pub(super) async fn examine(screen: Screen, config: Result<Config, ConfigError>)
     checks.push(machine::disk(&config.daemon.data_dir));
     checks.push(state::agents(&config));
     checks.push(machine::keys(|name| std::env::var(name).ok()));
+    if is_up {
+        checks.extend(models::check(&client).await);
+    }
     checks.extend(machine::sandbox());
     let is_broken = checks.iter().any(|check| check.health == Health::Fail);
     screen.show(&json!({ "ok": !is_broken, "checks": checks }), |_| Ok(draw(&checks, screen.width())))?;

@@ -1,0 +1,97 @@
+//! Which models a running daemon can call: whose vendors have a key, and what the local Ollama offers.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+
+use super::Check;
+use crate::actors::gateway::LOCAL_MODELS;
+use crate::cli::client::{Client, ClientError};
+
+/// The adapters of the vendors, by their ports without an offset (`contracts/model-adapter.json`).
+const ADAPTERS: [u16; 4] = [8100, 8101, 8102, 8103];
+
+/// What the adapters say of themselves; keys are told of, never shown.
+pub(super) async fn check(client: &Client) -> Vec<Check> {
+    let local = LOCAL_MODELS.map(|local| local.port);
+    vec![vendors(&healths(client, &ADAPTERS).await), ollama(&healths(client, &local).await)]
+}
+
+type Healths = Result<Vec<Value>, String>;
+
+async fn healths(client: &Client, ports: &[u16]) -> Healths {
+    let asked = ports.iter().map(|port| client.get_from(*port, &["health"], &[]));
+    let told: Result<Vec<Value>, ClientError> =
+        futures_util::future::join_all(asked).await.into_iter().collect();
+    told.map_err(|error| error.to_string())
+}
+
+fn vendors(healths: &Healths) -> Check {
+    let healths = match healths {
+        Ok(healths) => healths,
+        Err(why) => return Check::warn("vendors", why.as_str(), "look into the daemon's log"),
+    };
+    let named = |has_key: bool| {
+        let meant = healths.iter().filter(|health| (health["api_key_present"] == true) == has_key);
+        meant.filter_map(|health| health["provider"].as_str()).collect::<Vec<_>>().join(", ")
+    };
+    match (named(true), named(false)) {
+        (there, none) if none.is_empty() => Check::ok("vendors", format!("the daemon has keys for {there}")),
+        (there, none) if there.is_empty() => {
+            Check::ok("vendors", format!("the daemon has no key, so it calls none of {none}"))
+        }
+        (there, none) => Check::ok("vendors", format!("the daemon has keys for {there}; none for {none}")),
+    }
+}
+
+fn ollama(healths: &Healths) -> Check {
+    let healths = match healths {
+        Ok(healths) => healths,
+        Err(why) => return Check::warn("ollama", why.as_str(), "look into the daemon's log"),
+    };
+    let address =
+        healths.iter().find_map(|health| health["ollama_backend"].as_str()).unwrap_or("its address");
+    if !healths.iter().any(|health| health["ollama_answers"] == true) {
+        return Check::ok("ollama", format!("none answers at {address}; local models are not used"));
+    }
+    let named = |is_loaded: bool| -> BTreeSet<&str> {
+        let meant = healths.iter().filter(|health| (health["model_loaded"] == true) == is_loaded);
+        meant.filter_map(|health| health["model"].as_str()).collect()
+    };
+    let list = |names: BTreeSet<&str>| names.into_iter().collect::<Vec<_>>().join(", ");
+    let (there, missing) = (list(named(true)), named(false));
+    let there = if there.is_empty() { "none of the local models".to_owned() } else { there };
+    let saw = format!("answers at {address} with {there}");
+    if missing.is_empty() {
+        return Check::ok("ollama", saw);
+    }
+    let pulls: Vec<String> = missing.iter().map(|model| format!("`ollama pull {model}`")).collect();
+    Check::warn("ollama", format!("{saw}; {} is missing", list(missing)), pulls.join(", "))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::Health;
+    use super::*;
+
+    #[test]
+    fn vendors_are_told_by_whether_they_have_a_key() {
+        let health = |provider, has_key: bool| json!({ "provider": provider, "api_key_present": has_key });
+        let check = vendors(&Ok(vec![health("openai", true), health("grok", false)]));
+        assert_eq!(check.saw, "the daemon has keys for openai; none for grok");
+        assert!(vendors(&Ok(vec![health("grok", false)])).saw.contains("no key"));
+        assert_eq!(vendors(&Err("cut".into())).health, Health::Warn);
+    }
+
+    #[test]
+    fn an_absent_ollama_is_well_and_a_missing_model_is_told() {
+        let health = |model, answers: bool, loaded: bool| json!({ "model": model, "ollama_answers": answers, "model_loaded": loaded, "ollama_backend": "http://h" });
+        let absent = ollama(&Ok(vec![health("a", false, false)]));
+        assert_eq!((absent.health, absent.saw.contains("none answers at http://h")), (Health::Ok, true));
+        let check = ollama(&Ok(vec![health("a", true, true), health("b", true, false)]));
+        assert_eq!(check.saw, "answers at http://h with a; b is missing");
+        assert_eq!((check.health, check.todo.as_deref()), (Health::Warn, Some("`ollama pull b`")));
+    }
+}
