@@ -62,7 +62,7 @@ pub(super) fn keys(read: impl Fn(&str) -> Option<String>) -> Check {
             None => missing.push(provider),
         }
     }
-    let none_needed = "none is needed yet: no agent calls a provider";
+    let none_needed = "no job needs one; for calls of models set one or run Ollama on this machine";
     match (there.is_empty(), missing.is_empty()) {
         (true, _) => Check::ok("keys", format!("no provider has a key ({none_needed})")),
         (false, true) => Check::ok("keys", there.join(", ")),
@@ -159,7 +159,7 @@ mod tests {
         assert_eq!(
             check.saw,
             "OPENAI_API_KEY=***WXYZ, XAI_API_KEY=***; none for Anthropic, Gemini \
-             (none is needed yet: no agent calls a provider)"
+             (no job needs one; for calls of models set one or run Ollama on this machine)"
         );
         assert!(keys(|_| None).saw.starts_with("no provider has a key"));
     }
