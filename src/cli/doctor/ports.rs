@@ -6,6 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use super::Check;
 use crate::cli::client::Client;
 use crate::config::Config;
+use crate::daemon::{Service, ports};
 use crate::http::Contract;
 
 /// Who has a port.
@@ -22,28 +23,29 @@ pub(super) async fn check(config: &Config, client: &Client) -> Vec<Check> {
     let mut free = Vec::new();
     let mut ours = Vec::new();
     let mut wrong = Vec::new();
-    for contract in Contract::names().iter().filter_map(|name| Contract::load(name).ok()) {
-        let Some(port) = contract.port.checked_add(config.http.port_offset) else {
+    for place in ports() {
+        let service = name_of(place.service);
+        let Some(port) = place.number.checked_add(config.http.port_offset) else {
             wrong.push(Check::fail(
                 "ports",
-                format!("{} + offset is no port", contract.port),
+                format!("{} + offset is no port", place.number),
                 "lower --port-offset",
             ));
             continue;
         };
         let address = SocketAddr::new(config.http.bind, port);
-        let identity = client.identity(contract.port).await;
-        match holder(address, &contract.service, identity.as_deref()) {
+        let identity = client.identity(place.number).await;
+        match holder(address, &service, identity.as_deref()) {
             Holder::Nobody => free.push(port),
             Holder::Ours => ours.push(port),
             Holder::Other(who) => wrong.push(Check::fail(
                 "ports",
-                format!("{port} ({}) is taken by {who}", contract.service),
+                format!("{port} ({service}) is taken by {who}"),
                 format!("end that program, or use other ports: --port-offset 1000 (find it with `lsof -i :{port}`)"),
             )),
             Holder::Refused(why) => wrong.push(Check::fail(
                 "ports",
-                format!("{address} ({}) cannot be listened on: {why}", contract.service),
+                format!("{address} ({service}) cannot be listened on: {why}"),
                 "give an address of this machine with --bind",
             )),
         }
@@ -70,6 +72,13 @@ pub(super) async fn check(config: &Config, client: &Client) -> Vec<Check> {
     }
     checks.extend(wrong);
     checks
+}
+
+/// What the port's `GET /` says it is: the contract's word, or its own where several share a contract.
+fn name_of(service: Service) -> String {
+    let shared = service.contract() != service.name();
+    let contract = if shared { None } else { Contract::load(service.contract()).ok() };
+    contract.map_or_else(|| service.name().to_owned(), |contract| contract.service)
 }
 
 fn holder(address: SocketAddr, service: &str, identity: Option<&str>) -> Holder {
