@@ -115,6 +115,8 @@ pub enum Command {
         #[arg(long, short)]
         watch: bool,
     },
+    /// Watch and steer the swarm in this terminal
+    Tui,
     /// List the agents, or show one
     Agents {
         /// Name of an agent

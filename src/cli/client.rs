@@ -19,8 +19,10 @@ use crate::config::{Config, Secret};
 pub const ORCHESTRATOR: u16 = 6100;
 /// The token governor's port without an offset (`contracts/token-governor.json`).
 pub const TOKEN_GOVERNOR: u16 = 6105;
-/// The page for people (`/docs` of the HMI comes with it); not every daemon has it.
+/// The HMI's port without an offset (`contracts/hmi.json`).
 pub const HMI: u16 = 6101;
+/// The event stream's port without an offset (`contracts/event-stream.json`).
+pub const EVENT_STREAM: u16 = 6102;
 /// The resource manager's port without an offset (`contracts/resource-manager.json`).
 pub const RESOURCE_MANAGER: u16 = 6104;
 /// The gateway's port without an offset (`contracts/gateway.json`).

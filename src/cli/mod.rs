@@ -27,6 +27,7 @@ mod settings;
 mod tests;
 mod trace;
 mod tree;
+mod tui;
 pub mod when;
 pub mod wire;
 
@@ -146,6 +147,7 @@ async fn dispatch(context: &Context, command: Command, daemon: Daemon) -> Outcom
         Command::Approve(args) => jobs::decide(context, "approve", &args).await,
         Command::Reject(args) => jobs::decide(context, "reject", &args).await,
         Command::Tree { watch } => tree::show(context, watch).await,
+        Command::Tui => tui::show(context).await,
         Command::Agents { name: None } => agents::list(context).await,
         Command::Agents { name: Some(name) } => agents::show(context, &name).await,
         Command::Context { agent } => context::show(context, &agent).await,

@@ -1,0 +1,79 @@
+//! The page of jobs: submitted ones, and the steps of the chosen one.
+
+use std::time::Duration;
+
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Stylize as _;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::ListItem;
+
+use super::{bar, fact, mark, with_details};
+use crate::cli::render::{one_line, units};
+use crate::cli::tui::model::Model;
+use crate::cli::tui::rows::What;
+use crate::cli::tui::wire::LiveJob;
+use crate::cli::wire::{Job, JobState};
+use crate::domain::time::Timestamp;
+
+/// Draws it.
+pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>, area: Rect) {
+    let rows = model.rows();
+    let jobs: Vec<&LiveJob> = rows
+        .iter()
+        .filter_map(|row| match row.what {
+            What::Job(job) => Some(job),
+            _ => None,
+        })
+        .collect();
+    let mut details = vec![Line::from("No job is under way. Submit one with `pas run ingest FOLDER`.")];
+    if let Some(job) = model.cursor().and_then(|at| jobs.get(at)) {
+        details = about(job, now);
+        let steps = model.steps.as_ref().filter(|steps| steps.job_id == job.job_id);
+        details.extend(steps.into_iter().flat_map(steps_of));
+    }
+    let items = jobs.iter().map(|job| item(job)).collect();
+    with_details(model, "Jobs", items, details, frame, area);
+}
+
+fn word(state: JobState) -> &'static str {
+    if state == JobState::AwaitingApproval { "awaiting_approval" } else { state.word() }
+}
+
+fn item(job: &LiveJob) -> ListItem<'static> {
+    ListItem::new(Line::from(vec![
+        mark(word(job.state)),
+        Span::raw(format!(" {} ", one_line(&job.job_id))),
+        Span::raw(format!("{}  ", bar(job.progress))),
+        Span::raw(job.note.as_deref().map(one_line).unwrap_or_default()).dim(),
+    ]))
+}
+
+fn about(job: &LiveJob, now: Timestamp) -> Vec<Line<'static>> {
+    let left = |seconds: f64| Duration::try_from_secs_f64(seconds).map(units::duration).unwrap_or_default();
+    let mut lines = vec![
+        Line::from(one_line(&job.job_id)).bold(),
+        fact("task", job.task.clone()),
+        fact("state", job.state.word()),
+        fact("agent", job.agent.clone()),
+        fact("submitted", format!("{} ago", units::age(job.created_at, now))),
+        fact("steps", format!("{} of {} done", job.steps_done, job.steps_total)),
+        fact("cost", format!("${:.4}", job.cost_usd)),
+    ];
+    lines.extend(job.eta_s.map(|seconds| fact("time left", left(seconds))));
+    lines
+}
+
+fn steps_of(job: &Job) -> Vec<Line<'static>> {
+    let depth = |step: &Job| step.job_id.matches('.').count();
+    let top = depth(job);
+    let line = |step: &Job| {
+        Line::from(vec![
+            Span::raw("  ".repeat(depth(step) - top)),
+            mark(word(step.state)),
+            Span::raw(format!(" {} ", one_line(&step.step))),
+            Span::raw(one_line(&step.agent)).dim(),
+        ])
+    };
+    std::iter::once(Line::default()).chain(job.walk().skip(1).map(line)).collect()
+}

@@ -1,0 +1,176 @@
+//! From the model to a frame: pure; the same model always gives the same cells.
+//!
+//! Status is told by a shape as well as a colour. Text of others goes through [`one_line`].
+
+mod approvals;
+mod dialog;
+mod jobs;
+mod log;
+mod tree;
+
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style, Stylize as _};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Tabs};
+
+use super::model::{Action, Model, Notice, Page};
+use crate::cli::render::one_line;
+use crate::domain::time::Timestamp;
+
+/// A frame at least so wide shows the particulars of what is chosen beside the list.
+const WIDE: u16 = 100;
+
+/// Draws all.
+pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>) {
+    let [top, tabs, body, notice, keys] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Min(3),
+        Constraint::Length(1),
+        Constraint::Length(1),
+    ])
+    .areas(frame.area());
+    frame.render_widget(head(model, now), top);
+    frame.render_widget(titles(model), tabs);
+    if model.live.is_none() {
+        let said = model.lost.as_deref().unwrap_or("waiting for the daemon's first answer …");
+        frame.render_widget(Paragraph::new(said).wrap(ratatui::widgets::Wrap { trim: true }), body);
+    } else {
+        match model.page {
+            Page::Tree => tree::draw(model, frame, body),
+            Page::Jobs => jobs::draw(model, now, frame, body),
+            Page::Approvals => approvals::draw(model, frame, body),
+            Page::Log => log::draw(model, frame, body),
+        }
+    }
+    frame.render_widget(told(model), notice);
+    frame.render_widget(hints(model), keys);
+    if let Some(asked) = &model.dialog {
+        dialog::draw(asked, frame);
+    }
+}
+
+/// How the swarm is, what it spends, and how old the picture is.
+fn head(model: &Model, now: Timestamp) -> Paragraph<'static> {
+    let mut spans = vec![Span::raw("PAS ").bold()];
+    if let Some(live) = &model.live {
+        let health = Span::raw(one_line(&live.health.line));
+        spans.push(if live.health.agents_down > 0 { health.red() } else { health.green() });
+        let costs = &live.costs;
+        spans.push(Span::raw(format!(
+            "  ${:.4}/min  {} tokens/min  ${:.2} today",
+            costs.minute.usd, costs.minute.tokens, costs.day.usd
+        )));
+        if model.lost.is_some() {
+            let age = now.since(live.at).as_secs();
+            spans.push(format!("  OLD PICTURE: {age} s").red().bold());
+        }
+    }
+    Paragraph::new(Line::from(spans))
+}
+
+fn titles(model: &Model) -> Tabs<'static> {
+    let title = |(at, page): (usize, &Page)| {
+        let waiting = model.live.as_ref().map_or(0, |live| live.approvals.len());
+        match page {
+            Page::Approvals if waiting > 0 => {
+                Line::from(format!("{} {} ({waiting})", at + 1, page.title())).magenta()
+            }
+            _ => Line::from(format!("{} {}", at + 1, page.title())),
+        }
+    };
+    Tabs::new(Page::ALL.iter().enumerate().map(title))
+        .select(model.page as usize)
+        .highlight_style(Style::new().add_modifier(Modifier::REVERSED))
+        .divider(" ")
+}
+
+fn told(model: &Model) -> Paragraph<'static> {
+    if model.searching || !model.filter.is_empty() {
+        let cursor = if model.searching { "▏" } else { "  (Esc clears)" };
+        return Paragraph::new(format!("/{}{cursor}", model.filter));
+    }
+    match (&model.lost, &model.notice) {
+        (Some(why), _) if model.live.is_some() => Paragraph::new(one_line(why)).red(),
+        (_, Some(Notice::Good(text))) => Paragraph::new(format!("✔ {}", one_line(text))).green(),
+        (_, Some(Notice::Bad(text))) => Paragraph::new(format!("✖ {}", one_line(text))).red(),
+        _ => Paragraph::default(),
+    }
+}
+
+/// The keys that do something here.
+fn hints(model: &Model) -> Paragraph<'static> {
+    let keys = [
+        ("p", Action::Pause),
+        ("r", Action::Resume),
+        ("R", Action::Restart),
+        ("K", Action::Kill),
+        ("m", Action::Reassign),
+        ("a", Action::Approve),
+        ("x", Action::Reject),
+    ];
+    let mut text = "q leave  ".to_owned();
+    for (key, action) in keys.iter().filter(|(_, action)| action.fits(model.page)) {
+        let word =
+            if (model.page, *action) == (Page::Jobs, Action::Restart) { "retry" } else { action.word() };
+        text.push_str(&format!("{key} {word}  "));
+    }
+    text.push_str("/ search  ↑↓ choose  Tab page");
+    Paragraph::new(text).dim()
+}
+
+/// A list with its cursor, and beside it (below it where there is no room) what is chosen.
+fn with_details(
+    model: &Model,
+    title: &str,
+    items: Vec<ListItem<'_>>,
+    details: Vec<Line<'_>>,
+    frame: &mut Frame<'_>,
+    area: Rect,
+) {
+    let half = [Constraint::Percentage(60), Constraint::Percentage(40)];
+    let [list, side] =
+        if area.width >= WIDE { Layout::horizontal(half) } else { Layout::vertical(half) }.areas(area);
+    choose(model, title, items, frame, list);
+    let details = Paragraph::new(details).wrap(ratatui::widgets::Wrap { trim: false });
+    frame.render_widget(details.block(Block::bordered().title("Details")), side);
+}
+
+/// A list with its cursor.
+fn choose(model: &Model, title: &str, items: Vec<ListItem<'_>>, frame: &mut Frame<'_>, area: Rect) {
+    let list = List::new(items)
+        .block(Block::bordered().title(title.to_owned()))
+        .highlight_style(Style::new().add_modifier(Modifier::REVERSED));
+    let mut state = ListState::default().with_selected(model.cursor());
+    frame.render_stateful_widget(list, area, &mut state);
+}
+
+/// A line of the details: a name and what it has.
+fn fact(name: &str, value: impl Into<String>) -> Line<'static> {
+    Line::from(vec![Span::raw(format!("{name:<10} ")).dim(), Span::raw(one_line(&value.into()))])
+}
+
+/// The shape and colour of a status, the same as in the web HMI.
+fn mark(status: &str) -> Span<'static> {
+    let (shape, colour) = match status {
+        "ok" => ("●", Color::Green),
+        "queued" => ("◌", Color::Gray),
+        "running" => ("▶", Color::Blue),
+        "waiting_approval" | "awaiting_approval" => ("?", Color::Magenta),
+        "blocked" => ("◔", Color::Yellow),
+        "paused" => ("‖", Color::Cyan),
+        "degraded" => ("▲", Color::Yellow),
+        "done" => ("✔", Color::Green),
+        "cancelled" => ("⊘", Color::Gray),
+        _ => ("✖", Color::Red),
+    };
+    Span::styled(shape, colour)
+}
+
+/// A bar of ten cells.
+fn bar(fraction: f64) -> String {
+    const CELLS: usize = 10;
+    let full = (fraction.clamp(0.0, 1.0) * CELLS as f64).round() as usize;
+    format!("{}{} {:>3.0} %", "█".repeat(full), "░".repeat(CELLS - full), fraction.clamp(0.0, 1.0) * 100.0)
+}
