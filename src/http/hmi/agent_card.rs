@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::live::blocking;
 use super::tree::Facts;
 use super::work::Now;
-use super::{Hmi, costs};
+use super::{Hmi, costs, log_lines};
 use crate::actors::crashes::{self, FrozenSpan};
 use crate::domain::agent::AgentDefinition;
 use crate::domain::context::Context;
@@ -22,6 +22,8 @@ use crate::supervision::tree::wall;
 
 /// Most messages on a card (the contract of the pages).
 const MAX_MESSAGES: usize = 50;
+/// Most lines of the log on a card (the contract of the pages).
+const MAX_LOGS: usize = 200;
 /// Most restarts on a card: more is a matter for the log.
 const MAX_RESTARTS: usize = 50;
 
@@ -43,7 +45,7 @@ fn whole(hmi: &Hmi, agent: &AgentDefinition, context: Option<&Context>) -> ApiRe
     let now = Now::read(&hmi.jobs)?;
     let facts = Facts::gather(hmi, &now);
     let vitals = hmi.system.tree().by_name(name).and_then(|node| node.vitals());
-    Ok(json!({
+    let mut card = json!({
         "name": agent.name,
         "display_name": agent.display_name,
         "description": agent.description,
@@ -71,7 +73,11 @@ fn whole(hmi: &Hmi, agent: &AgentDefinition, context: Option<&Context>) -> ApiRe
         "restarts": restarts(hmi, name)?,
         "messages": messages(hmi, name),
         "cost": costs::sums(&facts.costs(name)),
-    }))
+    });
+    if let Some(lines) = log_lines::about(name, MAX_LOGS) {
+        card["logs"] = json!(lines);
+    }
+    Ok(card)
 }
 
 /// What it is told to be, and what it may do: its rights less what those above it withhold.

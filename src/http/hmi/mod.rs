@@ -8,6 +8,7 @@ mod agent_card;
 mod alerts;
 mod costs;
 mod live;
+pub mod log_lines;
 mod machine;
 pub mod pages;
 mod sequencer;
@@ -106,7 +107,7 @@ pub fn routes(hmi: Hmi) -> Router {
 /// What `/health` says: the name that clients of the contract know, and whether the pages are built in.
 #[must_use]
 pub fn health() -> Health {
-    std::sync::Arc::new(|| {
+    Arc::new(|| {
         let told = [("service", json!("hmi_app")), ("pages", json!(pages::are_built()))];
         let told = told.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
         Box::pin(std::future::ready(Ok(told)))
