@@ -1,8 +1,8 @@
 //! `GET /api/live`: everything a page needs to draw at once, and from which event on to follow.
 //!
 //! One serialised answer serves all clients for [`MAX_AGE`]; it is made by one of them while the others
-//! wait for it. Making it never takes more than a tenth of one processor, however many look: an answer that
-//! took long to make lives longer ([`REST`]). `seq` is read before anything else, so an event that changes
+//! wait for it. One that took long to make serves longer ([`REST`]), so that making them takes a tenth of one
+//! processor however many look, until that would make it older than [`OLDEST`]. `seq` is read before anything else, so an event that changes
 //! what is shown has a greater number, or is in it already.
 
 use std::time::Duration;
@@ -28,6 +28,8 @@ use crate::http::{ApiError, ApiResult};
 const MAX_AGE: Duration = Duration::from_millis(100);
 /// How many times as long as it took to make an answer it serves at least.
 const REST: u32 = 9;
+/// The oldest an answer may be, whatever it cost: what happens is to be seen within a second.
+const OLDEST: Duration = Duration::from_millis(500);
 /// Most events that a new page is given to show at once.
 const RECENT_EVENTS: usize = 50;
 
@@ -46,10 +48,14 @@ pub(super) async fn live(State(hmi): State<Hmi>) -> ApiResult<Response> {
     let body = match fresh {
         Some(fresh) => fresh.body.clone(),
         None => {
-            let (source, begun) = (hmi.clone(), Instant::now());
-            let body = blocking(move || picture(&source)).await?;
-            let until = Instant::now() + MAX_AGE.max(begun.elapsed() * REST);
-            cached.insert(Cached { body, until }).body.clone()
+            let source = hmi.clone();
+            let made = blocking(move || {
+                let begun = Instant::now();
+                let body = picture(&source)?;
+                let age = (begun.elapsed() * REST).clamp(MAX_AGE, OLDEST);
+                Ok(Cached { body, until: Instant::now() + age })
+            });
+            cached.insert(made.await?).body.clone()
         }
     };
     Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response())

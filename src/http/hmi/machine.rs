@@ -44,7 +44,6 @@ pub(super) struct Sampler {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     /// `None` where the system tells nothing.
     system: Option<System>,
@@ -52,8 +51,14 @@ struct State {
 }
 
 impl Sampler {
+    /// Begins to measure.
     pub(super) fn new(workdir: PathBuf) -> Self {
-        Self { workdir, state: Mutex::default() }
+        // The first share is that since now: whoever looks need not wait for a second measurement.
+        let system = System::new().ok().map(|mut system| {
+            system.refresh_cpu_usage();
+            system
+        });
+        Self { workdir, state: Mutex::new(State { system, taken: None }) }
     }
 
     /// How the machine does now.
@@ -90,15 +95,6 @@ fn held(manager: &ResourceHandle) -> Vec<Value> {
 
 impl State {
     fn measure(&mut self) -> Resources {
-        if self.system.is_none() {
-            // The first share would be that since the machine was started; a second look, a moment later,
-            // makes it that of this moment.
-            self.system = System::new().ok().inspect(|_| ()).map(|mut system| {
-                system.refresh_cpu_usage();
-                std::thread::sleep(sysinfo::MINIMUM_CPU_UPDATE_INTERVAL);
-                system
-            });
-        }
         let Some(system) = &mut self.system else { return Resources::default() };
         system.refresh_cpu_usage();
         system.refresh_memory();
