@@ -191,6 +191,12 @@ impl RegistryHandle {
         serialised(&self.board.all())
     }
 
+    /// Everyone, by name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Seen> {
+        self.board.all()
+    }
+
     /// One service.
     #[must_use]
     pub fn service(&self, service_id: &str) -> Option<Seen> {

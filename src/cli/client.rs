@@ -7,6 +7,7 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
+use reqwest::header::ACCEPT;
 use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -231,7 +232,8 @@ impl Client {
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        let request = self.http.request(method, url);
+        // The HMI's port shows a page to whoever does not ask for JSON.
+        let request = self.http.request(method, url).header(ACCEPT, "application/json");
         match &self.token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,

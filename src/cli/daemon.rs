@@ -7,14 +7,17 @@ use std::pin::Pin;
 
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::time::SystemTime;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 use super::Context;
 use super::descriptors;
 use super::exit::{Exit, Failure, Outcome};
 use super::launch;
 use crate::config::{Config, Log, LogFormat};
+use crate::http::hmi::log_lines;
 
 /// The daemon, as `main` hands it in: runs until it fails or `CancellationToken` asks it to stop.
 pub type Daemon = fn(Config, CancellationToken) -> Running;
@@ -74,19 +77,21 @@ async fn asked_to_stop() {
     }
 }
 
-/// Log lines on standard error, as `[log]` says; `RUST_LOG`, where set, chooses finer.
+/// Log lines on standard error, as `[log]` says; `RUST_LOG`, where set, chooses finer. The newest are kept
+/// for the HMI.
 fn log(settings: &Log) {
     let level = tracing::Level::from(settings.level);
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{},ractor=warn", level.as_str())));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_ansi(console::colors_enabled_stderr())
         .with_timer(SystemTime);
-    // Only a second logger in one process could be refused; then the first one is as good.
-    let _ = match settings.format {
-        LogFormat::Text => lines.try_init(),
-        LogFormat::Json => lines.json().try_init(),
+    let lines = match settings.format {
+        LogFormat::Text => lines.boxed(),
+        LogFormat::Json => lines.json().boxed(),
     };
+    let log = tracing_subscriber::registry().with(filter).with(lines).with(log_lines::layer());
+    // Only a second logger in one process could be refused; then the first one is as good.
+    let _ = log.try_init();
 }

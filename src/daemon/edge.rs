@@ -3,7 +3,7 @@
 //! A port that cannot be bound fails its start, and so, the first time, the daemon's. However the edge
 //! ends, killed or in order, its ports are let go: the next incarnation needs them.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,6 +23,7 @@ use crate::config::Config;
 use crate::domain::time::Timestamp;
 use crate::http::adapter::{Adapter, Kind};
 use crate::http::guard::Token;
+use crate::http::hmi::{self, Hmi};
 use crate::http::limits::Limits;
 use crate::http::orchestrator::{self, Orchestrator};
 use crate::http::page::{self, Health};
@@ -132,6 +133,33 @@ impl Served {
         }
     }
 
+    /// The HMI: it looks at all the others, and has their health told by them.
+    fn hmi(&self) -> Hmi {
+        let handles = &self.handles;
+        let offset = |number: u16| number.saturating_add(self.config.http.port_offset);
+        let health = [
+            (Service::Registry, registry::health(handles.registry.clone())),
+            (Service::HeartbeatMonitor, heartbeat_monitor::health(&handles.monitor)),
+            (Service::ResourceManager, resource_manager::health(handles.resources.clone())),
+            (Service::TokenGovernor, token_governor::health(handles.governor.clone())),
+            (Service::EventStream, event_stream::health(&handles.events)),
+        ];
+        let number_of =
+            |service| ports().iter().find(|port| port.service == service).map_or(0, |port| port.number);
+        Hmi::new(hmi::Sources {
+            jobs: Arc::clone(&self.orchestrator.jobs),
+            system: self.orchestrator.system.clone(),
+            events: handles.events.clone(),
+            registry: handles.registry.clone(),
+            governor: handles.governor.clone(),
+            resources: handles.resources.clone(),
+            gateway: handles.gateway.clone(),
+            ports: self.numbers(),
+            health: health
+                .map(|(service, health)| with_service(health, service.name(), offset(number_of(service)))),
+        })
+    }
+
     /// A port's own routes, and what its `/health` adds.
     fn service(&self, port: Port) -> (Router, Health) {
         match port.service {
@@ -141,6 +169,7 @@ impl Served {
                 let health: Health = Arc::new(move || Box::pin(std::future::ready(Ok(told.clone()))));
                 (orchestrator::routes(self.orchestrator.clone()), health)
             }
+            Service::Hmi => (hmi::routes(self.hmi()), hmi::health()),
             Service::EventStream => {
                 let events = &self.handles.events;
                 (event_stream::routes(events.clone()), event_stream::health(events))
@@ -193,7 +222,12 @@ impl Served {
             // A document for several ports: each says its own name.
             name.clone_into(&mut contract.service);
         }
-        let common = page::routes(contract, with_service(health, name, number));
+        let health = with_service(health, name, number);
+        let common = if port.service == Service::Hmi {
+            page::routes_with_front(contract, health, hmi::pages::front(&self.numbers()))
+        } else {
+            page::routes(contract, health)
+        };
         let mut limits = Limits {
             header_read: http.header_timeout,
             keep_alive_idle: http.idle_timeout,
@@ -209,7 +243,14 @@ impl Served {
                 .limits(limits)
                 .own_bodies(event_stream::OWN_BODIES));
         }
-        Ok(Listener::new(name, number, router).limits(limits))
+        let listener = Listener::new(name, number, router).limits(limits);
+        Ok(if port.service == Service::Hmi { listener.open(hmi::pages::is_page) } else { listener })
+    }
+
+    /// The ports by service, with the configured offset.
+    fn numbers(&self) -> BTreeMap<&'static str, u16> {
+        let offset = self.config.http.port_offset;
+        ports().iter().map(|port| (port.service.name(), port.number.saturating_add(offset))).collect()
     }
 }
 

@@ -9,6 +9,8 @@ use crate::llm::Vendor;
 pub enum Service {
     /// Jobs, approvals, traces and the tree.
     Orchestrator,
+    /// The pages.
+    Hmi,
     /// What happens.
     EventStream,
     /// Whom to ask for a model.
@@ -39,6 +41,7 @@ impl Service {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Orchestrator => "orchestrator",
+            Self::Hmi => "hmi",
             Self::EventStream => "event-stream",
             Self::ProviderRouter => "provider-router",
             Self::ResourceManager => "resource-manager",
@@ -94,6 +97,7 @@ pub struct Port {
 pub const fn ports() -> &'static [Port] {
     &[
         Port { service: Service::Orchestrator, number: 6100 },
+        Port { service: Service::Hmi, number: 6101 },
         Port { service: Service::EventStream, number: 6102 },
         Port { service: Service::ProviderRouter, number: 6103 },
         Port { service: Service::ResourceManager, number: 6104 },

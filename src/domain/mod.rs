@@ -9,6 +9,7 @@ pub mod budget;
 pub mod context;
 pub mod event;
 pub mod heartbeat;
+pub mod hmi;
 pub mod ids;
 pub mod invocation;
 pub mod job;

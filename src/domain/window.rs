@@ -116,11 +116,21 @@ impl Windows {
     /// A window that ends now.
     #[must_use]
     pub fn metrics(&self, window: Window, now: Timestamp) -> Metrics {
+        self.ring(window).metrics(now)
+    }
+
+    /// The slices of a window that ends now, oldest first, each with the time at which it began.
+    #[must_use]
+    pub fn slices(&self, window: Window, now: Timestamp) -> Vec<(Timestamp, Figures)> {
+        self.ring(window).slices(now)
+    }
+
+    fn ring(&self, window: Window) -> &Ring {
         let [minute, hour, day] = &self.0;
         match window {
-            Window::Minute => minute.metrics(now),
-            Window::Hour => hour.metrics(now),
-            Window::Day => day.metrics(now),
+            Window::Minute => minute,
+            Window::Hour => hour,
+            Window::Day => day,
         }
     }
 }
@@ -166,6 +176,18 @@ impl Ring {
                 None => drop(part.insert(name.into(), figures)),
             }
         }
+    }
+
+    fn slices(&self, now: Timestamp) -> Vec<(Timestamp, Figures)> {
+        let last = now.as_millis().div_euclid(self.width);
+        let first = last - self.buckets.len() as i64 + 1;
+        let total = |number: i64| {
+            let place = usize::try_from(number.rem_euclid(self.buckets.len() as i64)).unwrap_or(0);
+            self.buckets.get(place).filter(|bucket| bucket.number == number).map(|bucket| bucket.total)
+        };
+        (first..=last)
+            .map(|number| (Timestamp::from_millis(number * self.width), total(number).unwrap_or_default()))
+            .collect()
     }
 
     fn metrics(&self, now: Timestamp) -> Metrics {
@@ -246,6 +268,13 @@ mod tests {
         assert_eq!(metrics.runs["late"].cost, NanoUsd(10));
         let metrics = windows.metrics(Window::Minute, Timestamp::from_millis(61_500));
         assert_eq!(metrics.total.requests, 2, "it rolls, it does not begin anew with the minute");
+        let slices = windows.slices(Window::Minute, Timestamp::from_millis(61_500));
+        assert_eq!(
+            (slices.len(), slices[0].0, slices[59].0.as_millis()),
+            (60, Timestamp::from_millis(2_000), 61_000)
+        );
+        let spent: Vec<_> = slices.iter().filter(|(_, figures)| figures.requests > 0).collect();
+        assert_eq!(spent.iter().map(|(at, _)| at.as_millis()).collect::<Vec<_>>(), [30_000, 59_000]);
     }
 
     #[test]

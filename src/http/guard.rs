@@ -3,7 +3,9 @@
 //! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host`
 //! must name this very port (a rebound DNS name does not), an `Origin` must be one of the daemon's
 //! own ports, and a change must come as JSON, which no HTML form can send. Beyond loopback every
-//! request needs the bearer token. Invariant: [`check`] wraps every route and the fallback.
+//! request needs the bearer token; only the files of a port's pages, which say nothing of the swarm, are
+//! given without it, because a browser must load them before anybody can type it in. Invariant: [`check`]
+//! wraps every route and the fallback.
 //!
 //! Failure policy: refuse with 400, 401, 403, 413 or 415 and one sentence that names what was wrong.
 
@@ -61,13 +63,15 @@ pub struct Guard {
     token: Option<Token>,
     /// Beginnings of paths whose handlers look at the kind of body themselves.
     own_bodies: &'static [&'static str],
+    /// Paths that are read without the token.
+    is_open: fn(&str) -> bool,
 }
 
 impl Guard {
     /// The guard of `port` among the daemon's `ports`.
     #[must_use]
     pub fn new(port: u16, ports: Arc<[u16]>, token: Option<Token>) -> Self {
-        Self { port, ports, token, own_bodies: &[] }
+        Self { port, ports, token, own_bodies: &[], is_open: |_| false }
     }
 
     /// The same with paths (by how they begin) whose bodies need not be JSON.
@@ -77,11 +81,20 @@ impl Guard {
         self
     }
 
+    /// The same with paths that may be read (by `GET` and `HEAD`) without the token.
+    #[must_use]
+    pub fn open(mut self, is_open: fn(&str) -> bool) -> Self {
+        self.is_open = is_open;
+        self
+    }
+
     fn admit(&self, request: &Request, edge: Option<&EdgeInfo>) -> Result<(), ApiError> {
         let local = edge.map(|edge| edge.local.ip());
         self.check_host(request, local)?;
         self.check_origin(request.headers(), local)?;
-        self.check_token(request.headers())?;
+        if !(request.method().is_safe() && (self.is_open)(request.uri().path())) {
+            self.check_token(request.headers())?;
+        }
         check_size(request.headers(), edge.map_or(u64::MAX, |edge| edge.limits.max_body))?;
         if self.own_bodies.iter().any(|path| request.uri().path().starts_with(path)) {
             return Ok(());
@@ -340,6 +353,21 @@ mod tests {
         assert_eq!(verdict(&guard, |r| r.header("host", "localhost:6100")), 401);
         assert!(Token::new("short").is_none() && Token::new("has a space, is long").is_none());
         assert_eq!(format!("{:?}", Token::new("0123456789abcdef").unwrap()), "Token(…)");
+    }
+
+    #[test]
+    fn open_paths_are_read_without_the_token_and_nothing_else_is_loosened() {
+        let guard = Guard::new(6101, Arc::from([6101]), Token::new("0123456789abcdef"));
+        let guard = guard.open(|path| path == "/tree");
+        let ask = |method: &str, uri: &str, host: &str| {
+            verdict(&guard, |r| r.method(method).uri(uri).header("host", host))
+        };
+        assert_eq!(ask("GET", "/tree?x=1", "localhost:6101"), 200);
+        assert_eq!(ask("HEAD", "/tree", "localhost:6101"), 200);
+        assert_eq!(ask("POST", "/tree", "localhost:6101"), 401);
+        assert_eq!(ask("GET", "/tree/", "localhost:6101"), 401);
+        assert_eq!(ask("GET", "/api/live", "localhost:6101"), 401);
+        assert_eq!(ask("GET", "/tree", "evil.test:6101"), 403);
     }
 
     #[test]

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY};
-use axum::http::{HeaderName, HeaderValue};
+use axum::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE, REFERRER_POLICY, VARY};
+use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Extension, Json, Router};
@@ -42,8 +42,38 @@ pub fn plain_health() -> Health {
 /// The common routes of the port that `contract` describes, to be merged with the service's own.
 pub fn routes(contract: Contract, health: Health) -> Router {
     let page = Arc::new(Page { contract, health });
+    beside_root(Arc::clone(&page)).merge(Router::new().route("/", get(root)).with_state(page))
+}
+
+/// The same for a port whose `/` is a page for people; a client that takes JSON and no HTML still gets
+/// the description.
+pub fn routes_with_front(
+    contract: Contract,
+    health: Health,
+    front: impl Fn(&HeaderMap) -> Response + Clone + Send + Sync + 'static,
+) -> Router {
+    let page = Arc::new(Page { contract, health });
+    let state = Arc::clone(&page);
+    let either = async move |headers: HeaderMap, edge: Extension<EdgeInfo>| {
+        let mut response = if wants_description(&headers) {
+            root(State(state), edge).await.into_response()
+        } else {
+            front(&headers)
+        };
+        response.headers_mut().append(VARY, HeaderValue::from_static("accept"));
+        response
+    };
+    beside_root(page).route("/", get(either))
+}
+
+/// Whether a client asks for JSON by name and for HTML not at all; `*/*` asks for neither.
+fn wants_description(headers: &HeaderMap) -> bool {
+    let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accepted.contains("application/json") && !accepted.contains("text/html")
+}
+
+fn beside_root(page: Arc<Page>) -> Router {
     Router::new()
-        .route("/", get(root))
         .route("/health", get(health_of))
         .route("/openapi.json", get(openapi))
         .route("/docs", get(docs))

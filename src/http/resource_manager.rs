@@ -203,13 +203,13 @@ fn quota(quotas: &Quotas, resource: Resource) -> Value {
     })
 }
 
+/// All kinds' figures by kind.
+pub(super) fn quotas_by_kind(quotas: &Quotas) -> Map<String, Value> {
+    Resource::ALL.into_iter().map(|kind| (kind.as_str().to_owned(), quota(quotas, kind))).collect()
+}
+
 async fn quotas(State(port): State<Port>) -> Json<Value> {
-    let all = port.resources.quotas();
-    let by_kind: Map<String, Value> = Resource::ALL
-        .into_iter()
-        .map(|resource| (resource.as_str().to_owned(), quota(&all, resource)))
-        .collect();
-    Json(json!({ "quotas": by_kind, "ts": Timestamp::now() }))
+    Json(json!({ "quotas": quotas_by_kind(&port.resources.quotas()), "ts": Timestamp::now() }))
 }
 
 #[derive(Deserialize)]
@@ -249,7 +249,8 @@ async fn reservations(
     Ok(Json(json!({ "reservations": rows })))
 }
 
-fn row(reservation: &Reservation) -> Value {
+/// A reservation as the wire shows it.
+pub(super) fn row(reservation: &Reservation) -> Value {
     let mut row = with_ports(&reservation.amounts, &reservation.ports);
     row["reservation_id"] = json!(reservation.reservation_id);
     row["job_id"] = json!(reservation.job_id);

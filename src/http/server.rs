@@ -60,13 +60,16 @@ pub struct Listener {
     pub limits: Limits,
     /// Beginnings of paths that take other bodies than JSON and look at them on their own.
     pub own_bodies: &'static [&'static str],
+    /// Paths of pages, which are read without the token.
+    pub is_open: fn(&str) -> bool,
 }
 
 impl Listener {
     /// A port with the usual limits.
     #[must_use]
     pub fn new(service: impl Into<String>, port: u16, router: Router) -> Self {
-        Self { service: service.into(), port, router, limits: Limits::default(), own_bodies: &[] }
+        let (limits, own_bodies) = (Limits::default(), &[][..]);
+        Self { service: service.into(), port, router, limits, own_bodies, is_open: |_| false }
     }
 
     /// The same with other limits.
@@ -80,6 +83,13 @@ impl Listener {
     #[must_use]
     pub fn own_bodies(mut self, paths: &'static [&'static str]) -> Self {
         self.own_bodies = paths;
+        self
+    }
+
+    /// The same with paths of pages that are read without the token.
+    #[must_use]
+    pub fn open(mut self, is_open: fn(&str) -> bool) -> Self {
+        self.is_open = is_open;
         self
     }
 }
@@ -176,7 +186,7 @@ impl Server {
         let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
         for port in self.ports {
             let guard = Guard::new(port.address.port(), Arc::clone(&all), self.token.clone());
-            let guard = Arc::new(guard.own_bodies(port.spec.own_bodies));
+            let guard = Arc::new(guard.own_bodies(port.spec.own_bodies).open(port.spec.is_open));
             let open = OpenPort {
                 service: port.spec.service,
                 router: wrapped(port.spec.router, guard, Arc::clone(&recorder)),

@@ -2,12 +2,13 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 
 use crate::domain::artifact::Artifact;
+use crate::domain::time::Timestamp;
 
 /// Why a step ended without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -56,6 +57,8 @@ pub struct Control {
     done: AtomicU64,
     total: AtomicU64,
     beats: AtomicU64,
+    /// When the last checkpoint was passed, in milliseconds since the epoch; 0 before the first.
+    beat_at: AtomicI64,
     note: Mutex<String>,
 }
 
@@ -68,6 +71,8 @@ pub struct Progress {
     pub total: u64,
     /// How often the step came by a checkpoint: shows life where `done` stands still.
     pub beats: u64,
+    /// When it came by the last one.
+    pub beat_at: Option<Timestamp>,
     /// What it is at, in a few words.
     pub note: String,
 }
@@ -114,6 +119,9 @@ impl Control {
             done: self.done.load(Ordering::Relaxed),
             total: self.total.load(Ordering::Relaxed),
             beats: self.beats.load(Ordering::Relaxed),
+            beat_at: Some(self.beat_at.load(Ordering::Relaxed))
+                .filter(|at| *at > 0)
+                .map(Timestamp::from_millis),
             note: self.note.lock().clone(),
         }
     }
@@ -184,6 +192,7 @@ impl StepContext {
     /// [`SkillError::Cancelled`] once the step has been asked to stop.
     pub fn checkpoint(&self) -> Result<(), SkillError> {
         self.control.beats.fetch_add(1, Ordering::Relaxed);
+        self.control.beat_at.store(Timestamp::now().as_millis(), Ordering::Relaxed);
         let mut wish = self.control.wish.lock();
         while *wish == Wish::Hold {
             self.control.changed.wait(&mut wish);

@@ -10,6 +10,7 @@ mod edge;
 mod event_stream;
 mod gateway;
 mod healing;
+mod hmi;
 mod jobs;
 mod kill9;
 mod orchestrator;

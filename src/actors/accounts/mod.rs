@@ -44,7 +44,7 @@ use crate::domain::ids::RunId;
 use crate::domain::money::NanoUsd;
 use crate::domain::receipt::{Outcome, Receipt};
 use crate::domain::time::Timestamp;
-use crate::domain::window::{Metrics, Window};
+use crate::domain::window::{Figures, Metrics, Window};
 use crate::store::{Changes, Store, StoreError};
 use crate::supervision::policy::ExitReason;
 use crate::supervision::{
@@ -235,6 +235,12 @@ impl Accounts {
     #[must_use]
     pub fn metrics(&self, window: Window) -> Metrics {
         self.shared.books.lock().windows.metrics(window, Timestamp::now())
+    }
+
+    /// The slices of a window that ends now, oldest first.
+    #[must_use]
+    pub fn slices(&self, window: Window) -> Vec<(Timestamp, Figures)> {
+        self.shared.books.lock().windows.slices(window, Timestamp::now())
     }
 
     /// Brings everything booked so far to the disk, the files included.

@@ -4,7 +4,7 @@
 //! when its line is in the file. Nothing is kept for a client but the number it has seen last, so a
 //! slow one costs no memory.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -12,12 +12,16 @@ use bytes::Bytes;
 use parking_lot::RwLock;
 use tokio::sync::watch;
 
-use crate::domain::event::SwarmEvent;
+use crate::domain::event::{SwarmEvent, kind};
+use crate::domain::time::Timestamp;
 
 /// Most events in memory: at 500 a second a client may be eight seconds late before it is cut off.
 pub(super) const KEPT_EVENTS: usize = 4096;
 /// Most bytes of them; large events push old ones out sooner.
 pub(super) const KEPT_BYTES: usize = 4 << 20;
+/// Alerts kept beside them: signs of life push everything out of memory within the hour, and an alert is
+/// to be seen for a day. Some 300 bytes each.
+pub(super) const KEPT_ALERTS: usize = 1000;
 /// Ids remembered, so that a happening which is told again after a crash is known.
 pub(super) const KEPT_IDS: usize = 8192;
 
@@ -44,6 +48,7 @@ struct Kept {
     events: VecDeque<Arc<Sent>>,
     bytes: usize,
     last: u64,
+    alerts: BTreeMap<u64, Arc<Sent>>,
     ids: HashSet<Arc<str>>,
     order: VecDeque<Arc<str>>,
 }
@@ -111,6 +116,31 @@ impl Board {
         kept.events.iter().skip(kept.events.len().saturating_sub(limit)).cloned().collect()
     }
 
+    /// The newest `limit` events in memory that `wanted` accepts, newest last.
+    #[must_use]
+    pub fn newest_where(&self, limit: usize, wanted: impl Fn(&SwarmEvent) -> bool) -> Vec<Arc<Sent>> {
+        let kept = self.kept.read();
+        let found = kept.events.iter().rev().filter(|sent| wanted(&sent.event)).take(limit);
+        let mut found: Vec<_> = found.cloned().collect();
+        found.reverse();
+        found
+    }
+
+    /// The newest `limit` alerts that were taken since `since`, newest first; also those that are no
+    /// longer in memory otherwise.
+    #[must_use]
+    pub fn alerts(&self, since: Timestamp, limit: usize) -> Vec<Arc<Sent>> {
+        let kept = self.kept.read();
+        let recent = kept.alerts.values().rev().take_while(|sent| sent.event.server_timestamp >= since);
+        recent.take(limit).cloned().collect()
+    }
+
+    /// Takes alerts in that were told before this process began.
+    pub(super) fn put_older_alerts(&self, alerts: Vec<Arc<Sent>>) {
+        let mut kept = self.kept.write();
+        alerts.into_iter().for_each(|sent| kept.note_alert(sent));
+    }
+
     /// Events in memory.
     #[must_use]
     pub fn len(&self) -> usize {
@@ -144,9 +174,19 @@ impl Kept {
         if let Some(id) = &sent.event.id {
             self.remember(id.as_str().into());
         }
+        if sent.event.event_type == kind::ALERT {
+            self.note_alert(Arc::clone(&sent));
+        }
         self.events.push_back(sent);
         while self.events.len() > KEPT_EVENTS || (self.bytes > KEPT_BYTES && self.events.len() > 1) {
             self.bytes -= self.events.pop_front().map_or(0, |old| old.json.len());
+        }
+    }
+
+    fn note_alert(&mut self, sent: Arc<Sent>) {
+        self.alerts.insert(sent.event.seq, sent);
+        while self.alerts.len() > KEPT_ALERTS {
+            self.alerts.pop_first();
         }
     }
 
@@ -215,6 +255,26 @@ mod tests {
         assert_eq!(board.len(), 2);
         board.put(vec![sent(4, KEPT_BYTES * 2)]);
         assert_eq!(numbers(board.after(3, 10)), [4]);
+    }
+
+    #[test]
+    fn alerts_outlive_the_signs_of_life_around_them() {
+        let board = Board::default();
+        let alert = |seq: u64, at: i64| {
+            let event = Draft::new(kind::ALERT, Value::Null).numbered(seq, Timestamp::from_millis(at));
+            Arc::new(Sent { event, json: Bytes::new() })
+        };
+        let seen = |since| {
+            let alerts = board.alerts(Timestamp::from_millis(since), 2);
+            alerts.iter().map(|sent| sent.event.seq).collect::<Vec<_>>()
+        };
+        board.put(vec![alert(5, 50)]);
+        board.put((6..10 + KEPT_EVENTS as u64).map(|seq| sent(seq, 1)).collect());
+        assert!(board.newest_where(9, |event| event.event_type == kind::ALERT).is_empty());
+        board.put_older_alerts(vec![alert(2, 20), alert(5, 50), alert(3, 30)]);
+        assert_eq!((seen(0), seen(31)), (vec![5, 3], vec![5]));
+        let newest = board.newest_where(2, |event| event.seq % 2 == 0);
+        assert!(newest[0].event.seq < newest[1].event.seq, "newest last");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Wri
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use crate::domain::event::SwarmEvent;
+use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::time::Timestamp;
 
 /// What the files' names begin and end with.
@@ -100,6 +100,28 @@ pub(super) fn read_after(folder: &Path, seq: u64, limit: usize) -> io::Result<Ve
             if found.len() == limit {
                 return Ok(found);
             }
+        }
+    }
+    Ok(found)
+}
+
+/// The alerts that the files of `folder` hold since `since`, oldest first. Reads a day or two of lines, and
+/// parses only those that look like an alert.
+pub(super) fn alerts_since(folder: &Path, since: Timestamp) -> io::Result<Vec<SwarmEvent>> {
+    /// As [`super::sent`] writes it.
+    const MARK: &str = r#""event_type":"alert""#;
+    let (first_day, mut found) = (since.date(), Vec::new());
+    for file in days(folder)?.iter().filter(|file| day_of(file).is_some_and(|day| day >= first_day.as_str()))
+    {
+        for line in BufReader::new(File::open(file)?).lines() {
+            let line = line?;
+            if !line.contains(MARK) {
+                continue;
+            }
+            let event = serde_json::from_str::<SwarmEvent>(&line).ok();
+            found.extend(
+                event.filter(|event| event.event_type == kind::ALERT && event.server_timestamp >= since),
+            );
         }
     }
     Ok(found)
@@ -196,6 +218,20 @@ mod tests {
         assert_eq!(seqs(&read_after(dir.path(), 2, 2).unwrap()), [3, 4]);
         assert_eq!(seqs(&read_after(dir.path(), 5, 100).unwrap()), [6]);
         assert!(read_after(dir.path(), 6, 100).unwrap().is_empty());
+    }
+
+    #[test]
+    fn alerts_are_found_among_everything_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, _) = journal(dir.path());
+        for (seq, day, kind) in
+            [(1, 19_999, "alert"), (2, 20_000, "x"), (3, 20_000, "alert"), (4, 20_001, "alert")]
+        {
+            let now = at_day(day);
+            let event = Draft::new(kind, json!({ "said": "\"event_type\":\"alert\"" })).numbered(seq, now);
+            journal.append(now, &[serde_json::to_vec(&event).unwrap(), b"\n".to_vec()].concat()).unwrap();
+        }
+        assert_eq!(seqs(&alerts_since(dir.path(), at_day(20_000)).unwrap()), [3, 4]);
     }
 
     #[test]

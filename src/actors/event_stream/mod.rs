@@ -37,6 +37,8 @@ pub const FOLDER: &str = "artifacts/hmi/events";
 const QUEUE: usize = 16_384;
 /// Events written at once.
 const BATCH: usize = 256;
+/// How long alerts are recalled after a start, in milliseconds: a day, as the HMI shows them.
+const ALERT_DAY_MS: i64 = 86_400_000;
 /// Longest wait for an event's line.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -148,9 +150,22 @@ impl State {
         let known = board.last();
         let kept: Vec<_> = tail.into_iter().filter(|event| event.seq > known).filter_map(sent).collect();
         board.put(kept);
+        context.spawn(recall_alerts(Arc::clone(&board), Arc::clone(&events.folder)));
         let (writer, drafts) = mpsc::channel(BATCH);
         context.spawn(write_all(Writer { journal, board }, drafts));
         Ok(Self { writer })
+    }
+}
+
+/// Puts the last day's alerts back on the board. A task of its own: the files of a day may be large, and
+/// nobody's start is to wait for them.
+async fn recall_alerts(board: Arc<Board>, folder: Arc<PathBuf>) {
+    let since = Timestamp::from_millis(Timestamp::now().as_millis() - ALERT_DAY_MS);
+    let read = tokio::task::spawn_blocking(move || journal::alerts_since(&folder, since)).await;
+    match read {
+        Ok(Ok(alerts)) => board.put_older_alerts(alerts.into_iter().filter_map(sent).collect()),
+        Ok(Err(error)) => tracing::warn!(%error, "the alerts before this start cannot be read"),
+        Err(error) => tracing::warn!(%error, "the alerts before this start were not read"),
     }
 }
 

@@ -126,6 +126,12 @@ impl Board {
         entries.by_agent.iter().map(|(agent, entry)| (Arc::clone(agent), entry.context.clone())).collect()
     }
 
+    /// All contexts, with the bytes that were not counted taken for tokens.
+    pub(super) fn estimates(&self) -> Vec<(Arc<str>, Context)> {
+        let entries = self.entries.lock();
+        entries.by_agent.iter().map(|(agent, entry)| (Arc::clone(agent), upper(entry))).collect()
+    }
+
     /// How many there are.
     pub(super) fn len(&self) -> usize {
         self.entries.lock().by_agent.len()
@@ -215,6 +221,7 @@ mod tests {
         };
         assert_eq!(add("r1", 100).ctx_used, 100);
         assert_eq!(board.get("a").unwrap().ctx_used, 0, "not counted yet");
+        assert_eq!(board.estimates()[0].1.ctx_used, 100);
         assert_eq!(board.uncounted(), [(Arc::from("a"), run("r1"), 100)]);
         assert_eq!(add("r1", 10).ctx_used, 110);
         board.settle("a", &run("r1"), 25, 100);

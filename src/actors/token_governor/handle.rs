@@ -92,6 +92,13 @@ impl GovernorHandle {
         Ok(context)
     }
 
+    /// All contexts by the agents' names, at once and without counting: what was not counted yet stands
+    /// as its bytes, which are never fewer than its tokens.
+    #[must_use]
+    pub fn estimates(&self) -> Vec<(Arc<str>, Context)> {
+        self.parts.board.estimates()
+    }
+
     /// All contexts by the agents' names, or one agent's; counts what was not counted yet.
     ///
     /// # Errors

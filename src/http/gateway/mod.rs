@@ -2,7 +2,7 @@
 
 mod anthropic;
 mod models;
-mod money;
+pub(super) mod money;
 mod openai;
 mod route;
 

@@ -7,50 +7,70 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::Port;
-use crate::actors::accounts::AccountsError;
+use crate::actors::accounts::{Accounts, AccountsError};
 use crate::domain::budget::{RunName, Scope};
 use crate::domain::money::NanoUsd;
 use crate::domain::receipt::wire::Line;
-use crate::domain::window::{Figures, Window};
+use crate::domain::window::{Figures, Metrics, Window};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{ContractPath, ContractQuery};
 
+/// `?window=`, a minute where it is not given.
 #[derive(Deserialize)]
-pub(super) struct WindowQuery {
+pub(in crate::http) struct WindowQuery {
     #[serde(default)]
     window: Option<String>,
+}
+
+impl WindowQuery {
+    /// The window asked for.
+    ///
+    /// # Errors
+    /// 400 for one that there is not.
+    pub(in crate::http) fn window(&self) -> ApiResult<Window> {
+        let name = self.window.as_deref().unwrap_or(Window::Minute.as_str());
+        let window = Window::ALL.into_iter().find(|window| window.as_str() == name);
+        window
+            .ok_or_else(|| ApiError::bad_request(format!("there is no window `{name}`: minute, hour or day")))
+    }
 }
 
 pub(super) async fn metrics(
     State(port): State<Port>,
     ContractQuery(query): ContractQuery<WindowQuery>,
 ) -> ApiResult<Json<Value>> {
-    let name = query.window.as_deref().unwrap_or(Window::Minute.as_str());
-    let window = Window::ALL.into_iter().find(|window| window.as_str() == name);
-    let window = window
-        .ok_or_else(|| ApiError::bad_request(format!("there is no window `{name}`: minute, hour or day")))?;
-    let metrics = port.gateway.accounts().metrics(window);
+    let window = query.window()?;
+    Ok(Json(figures(window, &port.gateway.accounts().metrics(window))))
+}
+
+/// A window's figures as the contract has them.
+pub(in crate::http) fn figures(window: Window, metrics: &Metrics) -> Value {
     let by = |each: fn(&Figures) -> Value| -> Map<String, Value> {
         metrics.providers.iter().map(|(name, figures)| (name.clone(), each(figures))).collect()
     };
     let total = metrics.total;
     let each = NanoUsd(total.cost.0.checked_div(total.requests).unwrap_or(0));
-    Ok(Json(json!({
-        "window": name,
+    json!({
+        "window": window,
         "total_cost_usd": total.cost.wire(),
         "total_requests": total.requests,
         "total_tokens": total.tokens,
         "cost_per_request": each.wire(),
         "requests_per_provider": by(|figures| json!(figures.requests)),
         "cost_per_provider": by(|figures| figures.cost.wire().into()),
-    })))
+    })
 }
 
 pub(super) async fn receipts(
     State(port): State<Port>,
     ContractPath(run): ContractPath<RunName>,
 ) -> ApiResult<Json<Value>> {
-    let receipts = port.gateway.accounts().receipts(&run).await?;
+    receipts_of(port.gateway.accounts(), &run).await
+}
+
+/// All receipts of a run.
+pub(in crate::http) async fn receipts_of(accounts: &Accounts, run: &RunName) -> ApiResult<Json<Value>> {
+    let receipts = accounts.receipts(run).await?;
     let total: NanoUsd = receipts.iter().map(|receipt| receipt.outcome.cost).sum();
     let lines: Vec<Line> = receipts.iter().map(|receipt| Line::from(&**receipt)).collect();
     Ok(Json(json!({
@@ -87,7 +107,12 @@ pub(super) async fn budget(
     State(port): State<Port>,
     ContractPath(run): ContractPath<RunName>,
 ) -> ApiResult<Json<Value>> {
-    let view = port.gateway.accounts().budget(&Scope::Run(run.clone()))?;
+    budget_of(port.gateway.accounts(), &run)
+}
+
+/// The budget of a run as it stands.
+pub(in crate::http) fn budget_of(accounts: &Accounts, run: &RunName) -> ApiResult<Json<Value>> {
+    let view = accounts.budget(&Scope::Run(run.clone()))?;
     let Some((cap, remaining)) = view.cap.zip(view.remaining()) else {
         return Ok(Json(json!({
             "run_id": run, "budget_set": false, "spent_usd": view.settled.wire(), "can_proceed": true,

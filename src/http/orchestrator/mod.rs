@@ -6,7 +6,7 @@ mod jobs;
 mod metrics;
 mod records;
 mod spans;
-mod wire;
+pub(super) mod wire;
 
 use std::sync::Arc;
 

@@ -8,6 +8,7 @@ use crate::domain::artifact::Artifact;
 use crate::domain::job::approval::Approval;
 use crate::domain::job::{Job, JobState};
 use crate::domain::time::Timestamp;
+use crate::http::progress::Progress;
 
 /// A job card with its state.
 #[derive(Debug, Serialize)]
@@ -33,23 +34,13 @@ pub(super) struct JobView {
     version: u64,
     attempt: u32,
     fence: u64,
-    progress: ProgressView,
+    progress: Progress,
     error: Option<String>,
     cancel_requested_at: Option<Timestamp>,
     waiting_for: Vec<String>,
     trace_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<Vec<JobView>>,
-}
-
-/// How far a job is. `fraction` is 0 to 1; units are documents, or children for a coordinator.
-#[derive(Debug, Serialize)]
-struct ProgressView {
-    done: u64,
-    total: u64,
-    beats: u64,
-    note: String,
-    fraction: f64,
 }
 
 impl JobView {
@@ -81,7 +72,7 @@ impl JobView {
             version: job.version,
             attempt: job.attempt,
             fence: job.fence,
-            progress: ProgressView::new(jobs, job, &own),
+            progress: Progress::of(jobs, job, own.iter().copied()),
             error: job.error.clone(),
             cancel_requested_at: job.cancel.as_ref().map(|wish| wish.at),
             waiting_for: waiting.map(|child| child.id.to_string()).collect(),
@@ -91,31 +82,8 @@ impl JobView {
     }
 }
 
-impl ProgressView {
-    fn new(jobs: &Jobs, job: &Job, children: &[&Job]) -> Self {
-        let progress = jobs.board.progress(&job.id).unwrap_or_default();
-        let (done, total) = if children.is_empty() {
-            (progress.done, progress.total)
-        } else {
-            let ended = children.iter().filter(|child| child.state.is_terminal()).count();
-            (ended as u64, planned_steps(job).max(children.len()) as u64)
-        };
-        let fraction = match (job.state, total) {
-            (JobState::Done, _) => 1.0,
-            (_, 0) => 0.0,
-            #[expect(clippy::cast_precision_loss, reason = "counts of documents, far below 2^52")]
-            (_, total) => (done as f64 / total as f64).min(1.0),
-        };
-        Self { done, total, beats: progress.beats, note: progress.note, fraction }
-    }
-}
-
-fn planned_steps(job: &Job) -> usize {
-    crate::domain::job::plan::find(&job.card.task).map_or(0, |plan| plan.steps.len())
-}
-
 /// An approval in the contract's words.
-pub(super) fn approval(approval: &Approval) -> Value {
+pub(in crate::http) fn approval(approval: &Approval) -> Value {
     json!({
         "approval_id": approval.approval_id,
         "job_id": approval.job_id,

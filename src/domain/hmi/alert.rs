@@ -1,0 +1,119 @@
+//! Alerts as an operator reads them: one form for missed beats, budgets and what clients broadcast.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::domain::event::SwarmEvent;
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Severity {
+    /// Good to know.
+    Info,
+    /// Soon to be looked at.
+    Warning,
+    /// Something does not work.
+    Error,
+    /// Something must be done.
+    Critical,
+}
+
+/// An alert. Source of the first four fields: the HMI's contract.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Alert {
+    /// What happened: `service_down`, `budget`, …
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// How bad it is.
+    pub severity: Severity,
+    /// A sentence.
+    pub message: String,
+    /// When it happened (ISO 8601).
+    pub timestamp: String,
+    /// Whom it is about, where it says so.
+    pub target: Option<String>,
+}
+
+impl Alert {
+    /// The alert that an event of the kind `alert` tells of. What the event does not say is filled from
+    /// what it does say, so that an alert of any client can be read.
+    #[must_use]
+    pub fn of(event: &SwarmEvent) -> Self {
+        let data = &event.data;
+        let kind = text(data, &["alert_type", "type"]).unwrap_or("alert").to_owned();
+        let target = text(data, &["target", "service_name", "agent", "job_id", "scope", "service_id"]);
+        let message = text(data, &["message"]).map_or_else(|| sentence(&kind, target, data), str::to_owned);
+        let timestamp =
+            text(data, &["timestamp"]).map_or_else(|| event.server_timestamp.to_string(), str::to_owned);
+        Self { severity: severity(&kind, data), message, timestamp, target: target.map(str::to_owned), kind }
+    }
+}
+
+fn text<'d>(data: &'d Map<String, Value>, names: &[&str]) -> Option<&'d str> {
+    names.iter().find_map(|name| data.get(*name)?.as_str())
+}
+
+fn severity(kind: &str, data: &Map<String, Value>) -> Severity {
+    match (text(data, &["severity", "level"]), kind) {
+        (Some("critical"), _) => Severity::Critical,
+        (Some("error"), _) => Severity::Error,
+        (Some("warning" | "caution"), _) => Severity::Warning,
+        (Some("info"), _) | (_, "heartbeat_restored") => Severity::Info,
+        (_, "service_down" | "service_deregistered") => Severity::Error,
+        _ => Severity::Warning,
+    }
+}
+
+fn sentence(kind: &str, target: Option<&str>, data: &Map<String, Value>) -> String {
+    let who = target.unwrap_or("somebody");
+    let missed = data.get("missed_beats").and_then(Value::as_u64).unwrap_or(0);
+    let beats = if missed == 1 { "beat" } else { "beats" };
+    match kind {
+        "heartbeat_miss" => format!("{who} has missed {missed} {beats}"),
+        "service_down" => format!("{who} is down: {missed} {beats} missed"),
+        "service_deregistered" => format!("{who} was deregistered: {missed} {beats} missed"),
+        "heartbeat_restored" => format!("{who} is back"),
+        other => format!("{who}: {}", other.replace('_', " ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::event::{Draft, kind};
+    use crate::domain::time::Timestamp;
+
+    fn alert(data: Value) -> Alert {
+        Alert::of(&Draft::new(kind::ALERT, data).numbered(1, Timestamp::from_millis(0)))
+    }
+
+    #[test]
+    fn the_daemons_alerts_read_well() {
+        let beat = |kind: &str, missed: u32| {
+            alert(
+                json!({ "alert_type": kind, "service_id": "agent-x", "service_name": "x", "missed_beats": missed }),
+            )
+        };
+        let down = beat("service_down", 2);
+        assert_eq!((down.severity, &*down.message), (Severity::Error, "x is down: 2 beats missed"));
+        assert_eq!((down.target.as_deref(), &*down.timestamp), (Some("x"), "1970-01-01T00:00:00.000Z"));
+        assert_eq!(beat("heartbeat_miss", 1).message, "x has missed 1 beat");
+        assert_eq!(beat("heartbeat_restored", 3).severity, Severity::Info);
+        let budget = alert(json!({
+            "alert_type": "budget", "scope": "run r1", "level": "critical", "message": "used up",
+            "timestamp": "2026-11-22T16:00:00.000Z",
+        }));
+        assert_eq!((budget.severity, &*budget.message), (Severity::Critical, "used up"));
+        assert_eq!((&*budget.kind, &*budget.timestamp), ("budget", "2026-11-22T16:00:00.000Z"));
+    }
+
+    #[test]
+    fn whatever_a_client_sends_can_be_read() {
+        let odd = alert(json!({ "level": 7, "alert_type": "disk_full", "message": ["no", "text"] }));
+        assert_eq!((odd.severity, &*odd.message), (Severity::Warning, "somebody: disk full"));
+        assert_eq!(alert(Value::Null).kind, "alert");
+    }
+}

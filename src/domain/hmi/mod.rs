@@ -1,0 +1,11 @@
+//! What an operator is shown, derived from facts: status, progress, what waits for whom, alerts in words.
+//!
+//! Pure: mailboxes, beats and rows come in as values. Nothing here is what an agent says of itself.
+
+pub mod alert;
+pub mod progress;
+pub mod status;
+pub mod waiting;
+
+pub use alert::Alert;
+pub use status::{AgentStatus, Life, Signs, Work};

@@ -1,0 +1,86 @@
+//! How far a whole tree of jobs is, and how long it will still take.
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use crate::domain::ids::JobId;
+use crate::domain::job::{Job, JobState, plan};
+
+/// Below this, the time passed says nothing of the time to come: a thousandth of the work.
+const TOO_EARLY: f64 = 0.001;
+
+/// The progress of the first of `jobs` over the whole tree below it, 0 to 1.
+///
+/// `jobs` has each job before its descendants. Every job is worth the same part of its parent as its
+/// siblings, those of its plan that have not begun included; `leaf` says how far a job is that has no
+/// children. What ended well, or was waived, is through; what failed stays as far as it came.
+#[must_use]
+pub fn of_tree(jobs: &[Job], leaf: impl Fn(&Job) -> f64) -> f64 {
+    let mut below: HashMap<JobId, (f64, usize)> = HashMap::new();
+    let mut last = 0.0;
+    for job in jobs.iter().rev() {
+        let planned = plan::find(&job.card.task).map_or(0, |plan| plan.steps.len());
+        last = match (job.state, below.get(&job.id)) {
+            (JobState::Done | JobState::Quarantined, _) => 1.0,
+            (_, Some((sum, count))) => sum / planned.max(*count) as f64,
+            (_, None) => leaf(job),
+        }
+        .clamp(0.0, 1.0);
+        if let Some(parent) = job.id.parent() {
+            let (sum, count) = below.entry(parent).or_default();
+            *sum += last;
+            *count += 1;
+        }
+    }
+    last
+}
+
+/// How long the rest takes if it goes on as it went; `None` while nothing can be said.
+#[must_use]
+pub fn time_left(progress: f64, elapsed: Duration) -> Option<Duration> {
+    if !(TOO_EARLY..=1.0).contains(&progress) {
+        return None;
+    }
+    Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 - progress) / progress).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::hmi::waiting::tests::job;
+
+    #[test]
+    fn a_tree_is_as_far_as_its_parts() {
+        use JobState::{Done, Quarantined, Running};
+        let half = |_: &Job| 0.5;
+        assert!((of_tree(&[job("run", "other", Running)], half) - 0.5).abs() < 1e-9);
+        let jobs = [
+            job("run", "ingest", Running),
+            job("run.data", "ingest.data", Running),
+            job("run.data.lane", "ingest.data.lane", Running),
+            job("run.data.lane.audit", "ingest.audit", Done),
+            job("run.data.lane.clean", "ingest.clean", Running),
+        ];
+        // One and a half of six steps, in one of one, in one of four.
+        assert!((of_tree(&jobs, half) - 1.5 / 6.0 / 4.0).abs() < 1e-9);
+        let jobs = [
+            job("run", "ingest", Running),
+            job("run.compliance", "ingest.compliance", Quarantined),
+            job("run.compliance.lane", "ingest.compliance.lane", Running),
+        ];
+        assert!((of_tree(&jobs, half) - 0.25).abs() < 1e-9, "what was waived is through");
+        assert!((of_tree(&[job("run", "ingest", Done)], half) - 1.0).abs() < 1e-9);
+        assert!(of_tree(&[], half).abs() < 1e-9);
+    }
+
+    #[test]
+    fn the_rest_is_told_only_where_something_is_known() {
+        let minute = Duration::from_secs(60);
+        assert_eq!(time_left(0.5, minute), Some(minute));
+        assert_eq!(time_left(0.75, minute), Some(minute / 3));
+        assert_eq!(time_left(1.0, minute), Some(Duration::ZERO));
+        for progress in [0.0, 0.0001, 1.1, -1.0, f64::NAN] {
+            assert_eq!(time_left(progress, minute), None, "{progress}");
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! What hangs on one job of a run, and what a minute of the run costs.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::domain::ids::JobId;
+use crate::domain::job::{Job, JobState, plan};
+use crate::domain::money::NanoUsd;
+
+/// Deepest nesting of plans that is followed: a plan that named itself would have no end.
+const MAX_DEPTH: usize = 16;
+/// The shortest time a rate is taken over: the first call of a run is no rate.
+const SHORTEST: Duration = Duration::from_secs(60);
+
+/// How many jobs of the run wait for this one: those below it, those above it, which cannot end before
+/// it, and those that the plans set behind it and that therefore have not begun. `run` has all its jobs.
+#[must_use]
+pub fn waiting_for(id: &JobId, run: &[Job]) -> usize {
+    let Some(job) = run.iter().find(|job| job.id == *id) else { return 0 };
+    let known: HashSet<&JobId> = run.iter().map(|job| &job.id).collect();
+    let open = |job: &&Job| !job.state.is_terminal();
+    let above: Vec<&Job> = run.iter().filter(|other| is_above(&other.id, id)).filter(open).collect();
+    let below = run.iter().filter(|other| is_above(id, &other.id)).filter(open).count();
+    let mut waiting = above.len() + below + still_to_come(job, &known);
+    // Behind it, and behind each above it, in the plan of the one above that.
+    for stuck in above.iter().copied().chain([job]) {
+        let parent = stuck.id.parent().and_then(|parent| run.iter().find(|job| job.id == parent));
+        let Some(steps) = parent.and_then(|parent| plan::find(&parent.card.task)) else { continue };
+        waiting +=
+            behind(steps, stuck.id.step()).into_iter().map(|step| planned(step.task, 0)).sum::<usize>();
+    }
+    waiting
+}
+
+fn is_above(upper: &JobId, lower: &JobId) -> bool {
+    let rest = lower.as_str().strip_prefix(upper.as_str());
+    rest.is_some_and(|rest| rest.starts_with('.'))
+}
+
+/// Steps of the job's own plan that have not begun.
+fn still_to_come(job: &Job, known: &HashSet<&JobId>) -> usize {
+    let steps = plan::find(&job.card.task).map(|plan| plan.steps).unwrap_or_default();
+    let begun = |step: &str| job.id.child(step, 0).is_ok_and(|child| known.contains(&child));
+    steps.iter().filter(|step| !begun(step.name)).map(|step| planned(step.task, 0)).sum()
+}
+
+/// The steps of a plan that follow this one, directly or not.
+fn behind(plan: &plan::Plan, name: &str) -> Vec<&'static plan::Step> {
+    let mut found: Vec<&plan::Step> = Vec::new();
+    // Steps stand after those they follow, so one pass finds them all.
+    for step in plan.steps {
+        let follows = |after: &&str| *after == name || found.iter().any(|earlier| earlier.name == *after);
+        if step.after.iter().any(follows) {
+            found.push(step);
+        }
+    }
+    found
+}
+
+/// Jobs that a task will have, itself included.
+fn planned(task: &str, depth: usize) -> usize {
+    let steps = plan::find(task).map(|plan| plan.steps).unwrap_or_default();
+    if depth == MAX_DEPTH {
+        return 1;
+    }
+    1 + steps.iter().map(|step| planned(step.task, depth + 1)).sum::<usize>()
+}
+
+/// What a minute of a run costs, in US dollars, by what it spent in the time it worked.
+#[must_use]
+pub fn usd_per_minute(spent: NanoUsd, worked: Duration) -> f64 {
+    spent.0 as f64 / 1e9 / (worked.max(SHORTEST).as_secs_f64() / 60.0)
+}
+
+/// Whether a person is asked about a job in this state, held or not.
+#[must_use]
+pub fn asks(job: &Job) -> bool {
+    job.state == JobState::AwaitingApproval || job.paused_from == Some(JobState::AwaitingApproval)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::domain::ids::{AgentName, RunId};
+    use crate::domain::job::{DEFAULT_PRIORITY, JobCard};
+    use crate::domain::json::Json;
+    use crate::domain::time::Timestamp;
+    use crate::domain::trace::TraceContext;
+
+    /// A job of the run `run`, by its path.
+    pub(in super::super) fn job(path: &str, task: &str, state: JobState) -> Job {
+        let mut segments = path.split('.');
+        let root = JobId::root(&RunId::new(segments.next().unwrap()).unwrap());
+        let id = segments.fold(root, |id, step| id.child(step, 0).unwrap());
+        let card = JobCard {
+            agent: AgentName::new("architect").unwrap(),
+            task: task.to_owned(),
+            capability: None,
+            inputs: Json::object(),
+            priority: DEFAULT_PRIORITY,
+            resource_request: None,
+            approvals_required: Vec::new(),
+            deadline_at: None,
+            optional: false,
+        };
+        let mut job = Job::new(id, card, TraceContext::new_root(), Timestamp::from_millis(0));
+        job.state = state;
+        job
+    }
+
+    #[test]
+    fn all_that_cannot_go_on_is_counted() {
+        use JobState::{AwaitingApproval, Done, Running};
+        // Before it began, all 16 jobs of an ingest but itself hang on its root.
+        let whole = planned("ingest", 0);
+        assert_eq!(whole, 16);
+        let root = [job("run", "ingest", AwaitingApproval)];
+        assert_eq!(waiting_for(&root[0].id, &root), whole - 1);
+        let run = [
+            job("run", "ingest", Running),
+            job("run.data", "ingest.data", Running),
+            job("run.data.lane", "ingest.data.lane", Running),
+            job("run.data.lane.audit", "ingest.audit", Done),
+            job("run.data.lane.clean", "ingest.clean", AwaitingApproval),
+        ];
+        // All but itself and the audit, which is done.
+        assert_eq!(waiting_for(&run[4].id, &run), whole - 2);
+        let run = [
+            job("run", "ingest", Running),
+            job("run.compliance", "ingest.compliance", Running),
+            job("run.compliance.lane", "ingest.compliance.lane", AwaitingApproval),
+        ];
+        // Those above it, the check below it, the report's three jobs, and the metrics behind the report.
+        assert_eq!(waiting_for(&run[2].id, &run), 2 + 1 + 3 + 1);
+        assert_eq!(waiting_for(&root[0].id, &[]), 0);
+    }
+
+    #[test]
+    fn steps_of_every_plan_stand_after_those_they_follow() {
+        for plan in plan::BOOK {
+            for (place, step) in plan.steps.iter().enumerate() {
+                let earlier: Vec<_> = plan.steps[..place].iter().map(|step| step.name).collect();
+                assert!(
+                    step.after.iter().all(|after| earlier.contains(after)),
+                    "{}: {}",
+                    plan.task,
+                    step.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_minute_costs_what_was_spent_in_the_time_worked() {
+        let dollar = NanoUsd(1_000_000_000);
+        assert!((usd_per_minute(dollar, Duration::from_secs(120)) - 0.5).abs() < 1e-9);
+        assert!(
+            (usd_per_minute(dollar, Duration::ZERO) - 1.0).abs() < 1e-9,
+            "less than a minute is a minute"
+        );
+    }
+}

@@ -1,0 +1,146 @@
+//! `GET /api/agents/{name}`: all there is to know of one agent, on one card.
+
+use axum::Json;
+use axum::extract::State;
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::live::blocking;
+use super::tree::Facts;
+use super::work::Now;
+use super::{Hmi, costs, log_lines};
+use crate::actors::crashes::{self, FrozenSpan};
+use crate::domain::agent::AgentDefinition;
+use crate::domain::context::Context;
+use crate::domain::ids::AgentName;
+use crate::domain::time::Timestamp;
+use crate::http::extract::ContractPath;
+use crate::http::{ApiError, ApiResult};
+use crate::supervision::Happening;
+use crate::supervision::trace::Record;
+use crate::supervision::tree::wall;
+
+/// Most messages on a card (the contract of the pages).
+const MAX_MESSAGES: usize = 50;
+/// Most lines of the log on a card (the contract of the pages).
+const MAX_LOGS: usize = 200;
+/// Most restarts on a card: more is a matter for the log.
+const MAX_RESTARTS: usize = 50;
+
+pub(super) async fn card(
+    State(hmi): State<Hmi>,
+    ContractPath(name): ContractPath<AgentName>,
+) -> ApiResult<Json<Value>> {
+    let agent = hmi.jobs.agents.roster().get(name.as_str()).cloned();
+    let agent = agent
+        .ok_or_else(|| ApiError::not_found(format!("there is no agent `{name}`; /api/live lists them")))?;
+    // Exact, unlike the estimate that the tree shows: what was not counted yet is counted for this.
+    let context =
+        hmi.governor.status(Some(name.as_str())).await?.into_iter().next().map(|(_, context)| context);
+    blocking(move || Ok(Json(whole(&hmi, &agent, context.as_ref())?))).await
+}
+
+fn whole(hmi: &Hmi, agent: &AgentDefinition, context: Option<&Context>) -> ApiResult<Value> {
+    let name = agent.name.as_str();
+    let now = Now::read(&hmi.jobs)?;
+    let facts = Facts::gather(hmi, &now);
+    let vitals = hmi.system.tree().by_name(name).and_then(|node| node.vitals());
+    let mut card = json!({
+        "name": agent.name,
+        "display_name": agent.display_name,
+        "description": agent.description,
+        "status": facts.status(name),
+        "role": agent.role,
+        "tier": agent.tier,
+        "mode": agent.mode,
+        "parent": agent.parent,
+        "capabilities": agent.capabilities,
+        "definition": definition(hmi, agent)?,
+        "context": context.map(|context| json!({
+            "used": context.ctx_used,
+            "limit": context.ctx_limit,
+            "target_ratio": context.budget.target_ratio(),
+            "hard_max_ratio": context.budget.hard_max_ratio(),
+        })),
+        "step": facts.step(name),
+        "mailbox": {
+            "depth": vitals.as_ref().map_or(0, |vitals| vitals.depth),
+            "capacity": vitals.as_ref().map_or(0, |vitals| vitals.capacity),
+            "handled": vitals.as_ref().map_or(0, |vitals| vitals.handled),
+            "handling": vitals.as_ref().and_then(|vitals| vitals.current).map(|(kind, _)| kind),
+            "last_beat_at": vitals.as_ref().map(|vitals| wall(vitals.last_beat)),
+        },
+        "restarts": restarts(hmi, name)?,
+        "messages": messages(hmi, name),
+        "cost": costs::sums(&facts.costs(name)),
+    });
+    if let Some(lines) = log_lines::about(name, MAX_LOGS) {
+        card["logs"] = json!(lines);
+    }
+    Ok(card)
+}
+
+/// What it is told to be, and what it may do: its rights less what those above it withhold.
+fn definition(hmi: &Hmi, agent: &AgentDefinition) -> ApiResult<Value> {
+    let all = serde_json::to_value(agent).map_err(|error| ApiError::internal(&error))?;
+    let mut shown = json!({
+        "prompt": agent.prompt,
+        "rights": hmi.jobs.agents.roster().effective_rights(&agent.name),
+        "tools": agent.tools,
+        "behaviour": all["behaviour"],
+    });
+    if let Some(model) = agent.models.first().or(agent.model.as_ref()) {
+        shown["model"] = json!(model);
+    }
+    Ok(shown)
+}
+
+/// An end that a start followed.
+#[derive(Debug, Serialize)]
+struct Restart {
+    at: Timestamp,
+    reason: String,
+    incarnation: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    crash_id: Option<u64>,
+}
+
+/// Crashes out of the store, and restarts on purpose as far as supervision's log goes back; newest first.
+fn restarts(hmi: &Hmi, agent: &str) -> ApiResult<Vec<Restart>> {
+    let crashes = crashes::list(hmi.jobs.book.store(), crashes::KEPT_CRASHES)?;
+    let own = crashes.into_iter().filter(|crash| crash.agent == agent).map(|crash| Restart {
+        at: crash.at,
+        reason: crash.message.map_or(crash.reason.clone(), |message| match crash.reason.as_str() {
+            reason if message.starts_with(reason) => message,
+            reason => format!("{reason}: {message}"),
+        }),
+        incarnation: crash.incarnation,
+        crash_id: Some(crash.id),
+    });
+    let mut restarts: Vec<Restart> = own.collect();
+    let mut incarnation = 0;
+    for event in hmi.system.events().since(0).iter().filter(|event| *event.actor == *agent) {
+        match &event.what {
+            Happening::Started { incarnation: now } | Happening::Restarted { incarnation: now, .. } => {
+                incarnation = *now
+            }
+            Happening::PlannedRestart { why } => {
+                let why = serde_json::to_value(why).map_err(|error| ApiError::internal(&error))?;
+                let reason = format!("planned: {}", why.as_str().unwrap_or_default().replace('_', " "));
+                restarts.push(Restart { at: event.at, reason, incarnation, crash_id: None });
+            }
+            _ => {}
+        }
+    }
+    restarts.sort_by_key(|restart| std::cmp::Reverse(restart.at));
+    restarts.truncate(MAX_RESTARTS);
+    Ok(restarts)
+}
+
+/// The last messages to it and from it, newest first.
+fn messages(hmi: &Hmi, agent: &str) -> Vec<FrozenSpan> {
+    let Some(node) = hmi.system.tree().by_name(agent) else { return Vec::new() };
+    let own = |record: &Record| record.to == node.no || record.from == node.no;
+    let records = hmi.system.ring().select(own);
+    records.iter().rev().take(MAX_MESSAGES).map(|record| FrozenSpan::of(&hmi.system, record)).collect()
+}

@@ -1,0 +1,261 @@
+//! The jobs of the moment: what is open, what ended a moment ago, and what each agent has to do with it.
+
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+use super::Hmi;
+use crate::actors::jobs::{JobError, Jobs};
+use crate::domain::budget::{RunName, Scope};
+use crate::domain::hmi::waiting::{asks, usd_per_minute, waiting_for};
+use crate::domain::hmi::{AgentStatus, Work, progress};
+use crate::domain::ids::{JobId, RunId};
+use crate::domain::job::approval::{Approval, ApprovalStatus};
+use crate::domain::job::{Job, JobState};
+use crate::domain::money::NanoUsd;
+use crate::domain::time::Timestamp;
+use crate::http::orchestrator::wire;
+use crate::http::progress::Progress;
+
+/// How long a run that has ended is still shown among the current ones.
+const RECENT: Duration = Duration::from_secs(300);
+/// How long it counts as the current task: long enough to be seen green, then nothing is current.
+const LINGERS: Duration = Duration::from_secs(60);
+/// Most runs shown at once: more than a person follows. Those under way come first, then the newest.
+const MAX_RUNS: usize = 50;
+/// Roots among which runs that ended lately are looked for: the newest ones.
+const LOOKED_AT: usize = 100;
+
+/// The jobs at one moment.
+pub(super) struct Now {
+    pub(super) at: Timestamp,
+    /// Every job that has not ended.
+    active: Vec<Job>,
+    /// The runs shown, each with all its jobs, the root first.
+    runs: Vec<Vec<Job>>,
+    /// The questions that wait for a person, oldest first.
+    asked: Vec<Approval>,
+}
+
+/// What an agent has to do with the jobs.
+#[derive(Default)]
+pub(super) struct Part<'n> {
+    pub(super) work: Work,
+    step: Option<&'n Job>,
+}
+
+/// The step that an agent is at.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Step {
+    job_id: JobId,
+    task: String,
+    progress: f64,
+    done: u64,
+    total: u64,
+}
+
+impl Now {
+    /// Reads the book. Blocks for some milliseconds.
+    pub(super) fn read(jobs: &Jobs) -> Result<Self, JobError> {
+        let (at, book) = (Timestamp::now(), &jobs.book);
+        let active = book.active()?;
+        let mut open: Vec<&Job> = active.iter().filter(|job| job.id.parent().is_none()).collect();
+        open.sort_by_key(|job| (job.state == JobState::Queued, Reverse(job.created_at)));
+        let roots = book.roots(LOOKED_AT)?;
+        let ended = roots.iter().filter(|root| ended_within(root, at, RECENT));
+        let shown = open.into_iter().chain(ended).take(MAX_RUNS);
+        let runs = shown.map(|root| book.subtree(&root.id)).collect::<Result<Vec<_>, _>>()?;
+        let mut asked = if active.iter().any(asks) { book.approvals()? } else { Vec::new() };
+        asked.retain(|approval| approval.status == ApprovalStatus::Pending);
+        asked.sort_by_key(|approval| approval.created_at);
+        Ok(Self { at, active, runs, asked })
+    }
+
+    /// What each agent has to do with the jobs, by name.
+    pub(super) fn parts(&self, jobs: &Jobs) -> HashMap<&str, Part<'_>> {
+        let held = jobs.board.held();
+        let mut parts: HashMap<&str, Part<'_>> = HashMap::new();
+        for job in &self.active {
+            let part = parts.entry(job.card.agent.as_str()).or_default();
+            part.work.add(job.state);
+            if nearness(job, &held) > part.step.map_or((0, None), |step| nearness(step, &held)) {
+                part.step = Some(job);
+            }
+        }
+        for approval in &self.asked {
+            parts.entry(approval.agent.as_str()).or_default().work.asks = true;
+        }
+        for job in self.runs.iter().flatten().filter(|job| ended_within(job, self.at, RECENT)) {
+            parts.entry(job.card.agent.as_str()).or_default().work.add(job.state);
+        }
+        parts
+    }
+
+    /// The step of an agent's part.
+    pub(super) fn step(&self, jobs: &Jobs, part: &Part<'_>) -> Option<Step> {
+        let job = part.step?;
+        let run = self.run(&job.run());
+        let children = run.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id));
+        let Progress { done, total, fraction, .. } = Progress::of(jobs, job, children);
+        Some(Step { job_id: job.id.clone(), task: job.card.task.clone(), progress: fraction, done, total })
+    }
+
+    /// All jobs of a run that is shown.
+    fn run(&self, run: &RunId) -> &[Job] {
+        let found = self.runs.iter().find(|jobs| jobs.first().is_some_and(|root| root.run() == *run));
+        found.map_or(&[], Vec::as_slice)
+    }
+
+    /// The runs as the dashboard shows them.
+    pub(super) fn jobs(&self, hmi: &Hmi) -> Vec<LiveJob> {
+        self.runs.iter().filter_map(|run| LiveJob::of(hmi, run, self.at)).collect()
+    }
+
+    /// The questions, with what waiting for the answer costs.
+    pub(super) fn approvals(&self, hmi: &Hmi) -> Vec<Value> {
+        self.asked.iter().map(|approval| self.approval(hmi, approval)).collect()
+    }
+
+    fn approval(&self, hmi: &Hmi, approval: &Approval) -> Value {
+        let run = self.run(&approval.run_id);
+        let worked = run.first().map(|root| approval.created_at.since(root.created_at)).unwrap_or_default();
+        let mut told = wire::approval(approval);
+        told["waiting_s"] = json!(self.at.since(approval.created_at).as_secs());
+        told["blocked_descendants"] = json!(waiting_for(&approval.job_id, run));
+        told["usd_per_min"] = json!(usd_per_minute(spent(hmi, &approval.run_id), worked));
+        told
+    }
+
+    /// The task that matters most: the newest run that is under way, else the newest that waits, else
+    /// the one that ended a moment ago.
+    pub(super) fn current(&self, hmi: &Hmi) -> Option<CurrentTask> {
+        let shown = self.runs.iter().filter(|run| {
+            run.first().is_some_and(|root| !root.state.is_terminal() || ended_within(root, self.at, LINGERS))
+        });
+        let run = shown.max_by_key(|run| {
+            let root = run.first();
+            let class = root.map_or(0, |root| match root.state {
+                state if state.is_terminal() => 1,
+                JobState::Queued => 2,
+                _ => 3,
+            });
+            (
+                class,
+                root.and_then(|root| root.ended_at.or(root.started_at)).or(root.map(|root| root.created_at)),
+            )
+        })?;
+        let root = run.first()?;
+        Some(CurrentTask {
+            task_id: root.id.clone(),
+            name: root.card.task.clone(),
+            status: whole_status(run, root),
+            agent: root.card.agent.to_string(),
+            progress: tree_progress(&hmi.jobs, run),
+            start_time: seconds(root.started_at.unwrap_or(root.created_at)),
+        })
+    }
+}
+
+/// How much a job is what its agent is at: worked on, under way, waiting for a decision; then the newest.
+fn nearness(job: &Job, held: &HashSet<JobId>) -> (u8, Option<Timestamp>) {
+    let class = match job.state {
+        JobState::Running if held.contains(&job.id) => 5,
+        JobState::Running => 4,
+        JobState::AwaitingApproval => 3,
+        JobState::Blocked => 2,
+        JobState::Paused => 1,
+        _ => 0,
+    };
+    (class, job.started_at)
+}
+
+fn ended_within(job: &Job, at: Timestamp, time: Duration) -> bool {
+    job.ended_at.is_some_and(|ended| at.since(ended) < time)
+}
+
+/// A time as the contract's charts want it: seconds since the epoch.
+pub(super) fn seconds(at: Timestamp) -> f64 {
+    at.as_millis() as f64 / 1000.0
+}
+
+fn tree_progress(jobs: &Jobs, run: &[Job]) -> f64 {
+    progress::of_tree(run, |leaf| Progress::of(jobs, leaf, []).fraction)
+}
+
+fn spent(hmi: &Hmi, run: &RunId) -> NanoUsd {
+    let view = hmi.gateway.accounts().budget(&Scope::Run(RunName::from(run)));
+    view.map_or(NanoUsd::default(), |view| view.settled)
+}
+
+/// The word for a whole run: what waits anywhere in it shows.
+fn whole_status(run: &[Job], root: &Job) -> AgentStatus {
+    let open = || run.iter().filter(|job| !job.state.is_terminal());
+    match root.state {
+        JobState::Running if open().any(|job| job.state == JobState::AwaitingApproval) => {
+            AgentStatus::WaitingApproval
+        }
+        JobState::Running if open().any(|job| job.state == JobState::Blocked) => AgentStatus::Blocked,
+        state => AgentStatus::of_job(state),
+    }
+}
+
+/// The task in the header; times in seconds since the epoch.
+#[derive(Debug, Serialize)]
+pub(super) struct CurrentTask {
+    task_id: JobId,
+    name: String,
+    status: AgentStatus,
+    agent: String,
+    progress: f64,
+    start_time: f64,
+}
+
+/// A run as the dashboard shows it.
+#[derive(Debug, Serialize)]
+pub(super) struct LiveJob {
+    job_id: JobId,
+    run_id: RunId,
+    task: String,
+    agent: String,
+    state: JobState,
+    progress: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<String>,
+    created_at: Timestamp,
+    started_at: Option<Timestamp>,
+    ended_at: Option<Timestamp>,
+    eta_s: Option<u64>,
+    steps_total: usize,
+    steps_done: usize,
+    cost_usd: serde_json::Number,
+}
+
+impl LiveJob {
+    fn of(hmi: &Hmi, run: &[Job], now: Timestamp) -> Option<Self> {
+        let root = run.first()?;
+        let progress = tree_progress(&hmi.jobs, run);
+        let elapsed =
+            root.started_at.filter(|_| root.state == JobState::Running).map(|began| now.since(began));
+        let eta = elapsed.and_then(|elapsed| progress::time_left(progress, elapsed));
+        let noted = run.iter().rev().filter_map(|job| hmi.jobs.board.progress(&job.id));
+        Some(Self {
+            job_id: root.id.clone(),
+            run_id: root.run(),
+            task: root.card.task.clone(),
+            agent: root.card.agent.to_string(),
+            state: root.state,
+            progress,
+            note: noted.map(|progress| progress.note).find(|note| !note.is_empty()),
+            created_at: root.created_at,
+            started_at: root.started_at,
+            ended_at: root.ended_at,
+            eta_s: eta.map(|eta| eta.as_secs()),
+            steps_total: run.len(),
+            steps_done: run.iter().filter(|job| job.state == JobState::Done).count(),
+            cost_usd: spent(hmi, &root.run()).wire(),
+        })
+    }
+}
