@@ -169,7 +169,7 @@ impl Served {
                 let health: Health = Arc::new(move || Box::pin(std::future::ready(Ok(told.clone()))));
                 (orchestrator::routes(self.orchestrator.clone()), health)
             }
-            Service::Hmi => (hmi::routes(self.hmi()), hmi::health()),
+            Service::Hmi => (hmi::routes(&self.hmi()), hmi::health()),
             Service::EventStream => {
                 let events = &self.handles.events;
                 (event_stream::routes(events.clone()), event_stream::health(events))

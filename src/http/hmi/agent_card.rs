@@ -122,7 +122,7 @@ fn restarts(hmi: &Hmi, agent: &str) -> ApiResult<Vec<Restart>> {
     for event in hmi.system.events().since(0).iter().filter(|event| *event.actor == *agent) {
         match &event.what {
             Happening::Started { incarnation: now } | Happening::Restarted { incarnation: now, .. } => {
-                incarnation = *now
+                incarnation = *now;
             }
             Happening::PlannedRestart { why } => {
                 let why = serde_json::to_value(why).map_err(|error| ApiError::internal(&error))?;

@@ -87,7 +87,7 @@ impl Hmi {
 
 /// The routes of this port, without the common ones and `/` (see [`pages::front`]). The verbs that change
 /// something have a router of their own, to be merged with this one.
-pub fn routes(hmi: Hmi) -> Router {
+pub fn routes(hmi: &Hmi) -> Router {
     Router::new()
         .route("/api/live", get(live::live))
         .route("/api/current-task", get(live::current_task))

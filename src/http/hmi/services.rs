@@ -19,6 +19,8 @@ use crate::domain::time::Timestamp;
 const PARENT: &str = "parent";
 const ROLE: &str = "agent_role";
 const TIER: &str = "tier";
+/// Stands for the parent of those at the top; no service has an empty id.
+const TOP: &str = "";
 
 pub(super) async fn list(State(hmi): State<Hmi>) -> Json<Value> {
     Json(json!({ "services": hmi.registry.all() }))
@@ -48,18 +50,19 @@ pub(super) async fn tree(State(hmi): State<Hmi>) -> Json<Value> {
 /// All services as trees, by their label `parent`. Only an agent of the roster, which cannot stand below
 /// itself, has others below it; what names no such parent stands at the top, so nothing is left out.
 fn forest(all: &[Seen], is_agent: impl Fn(&str) -> bool) -> Vec<Node> {
-    let mut below: HashMap<Option<String>, Vec<&Seen>> = HashMap::new();
+    let mut below: HashMap<String, Vec<&Seen>> = HashMap::new();
     for seen in all {
         let label = seen.service.labels.get(PARENT).map(String::as_str).unwrap_or_default();
         let named = [agent_service_id(label), label.to_owned()];
-        below.entry(named.into_iter().find(|id| is_agent(id))).or_default().push(seen);
+        let parent = named.into_iter().find(|id| is_agent(id)).unwrap_or_else(|| TOP.to_owned());
+        below.entry(parent).or_default().push(seen);
     }
-    level(None, &below)
+    level(TOP, &below)
 }
 
-fn level(parent: Option<String>, below: &HashMap<Option<String>, Vec<&Seen>>) -> Vec<Node> {
-    let Some(seen) = below.get(&parent) else { return Vec::new() };
-    seen.iter().map(|seen| node(seen, level(Some(seen.service.service_id.clone()), below))).collect()
+fn level(parent: &str, below: &HashMap<String, Vec<&Seen>>) -> Vec<Node> {
+    let Some(seen) = below.get(parent) else { return Vec::new() };
+    seen.iter().map(|seen| node(seen, level(&seen.service.service_id, below))).collect()
 }
 
 fn node(seen: &Seen, children: Vec<Node>) -> Node {
