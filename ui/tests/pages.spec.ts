@@ -1,7 +1,7 @@
 // Every page, in both themes and at a phone's size: it works, axe finds nothing, nothing leaves the machine.
 
 import AxeBuilder from "@axe-core/playwright";
-import { expect, test } from "@playwright/test";
+import { expect, test } from "./fixtures";
 import { open, PATHS, SHOTS, useTheme, watch, type Theme } from "./helpers";
 
 const nameOf = (path: string) => path.slice(1) || "dashboard";
@@ -17,6 +17,7 @@ for (const theme of ["dark", "light"] as Theme[]) {
       const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]).analyze();
       expect(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join("; ")}`)).toEqual([]);
       expect(complaints).toEqual([]);
+      await expect(page.getByTestId("connection"), "one connection is enough").toHaveAttribute("data-connects", "1");
     });
   }
 }
