@@ -2,7 +2,7 @@
 //
 // Only facts that the event itself states are taken over; everything else waits for the refresh.
 
-import type { AgentStatus, Live, SwarmEvent, TreeNode } from "./api";
+import type { Live, SwarmEvent, TreeNode } from "./api";
 
 /** How soon after an event the snapshot should be read again, in milliseconds. */
 export function urgencyMs(event: SwarmEvent): number {
@@ -24,8 +24,7 @@ export function applyEvent(live: Live, event: SwarmEvent): Live {
     case "heartbeat":
       return withNode(live, text(data["agent"]), (node) => ({
         ...node,
-        beat_age_ms: 0,
-        status: (text(data["status"]) ?? node.status) as AgentStatus,
+        beat_age_ms: 0, // Not its status: a beat knows nothing of the agent's jobs, the snapshot does.
         depth: num(data["queue_depth"]) ?? node.depth,
         handled: Math.max(node.handled, num(data["handled"]) ?? 0),
         restarts: Math.max(node.restarts, num(data["restarts"]) ?? 0),

@@ -57,7 +57,7 @@ describe("events", () => {
 
   it("take a heartbeat's figures, but never count backwards", () => {
     const beat = applyEvent(live, event("heartbeat", { agent: "b", status: "ok", queue_depth: 4, handled: 7, restarts: 0 }));
-    expect(named(beat, "b")).toMatchObject({ status: "ok", depth: 4, handled: 7, restarts: 2, beat_age_ms: 0 });
+    expect(named(beat, "b")).toMatchObject({ status: "running", depth: 4, handled: 7, restarts: 2, beat_age_ms: 0 });
   });
 
   it("show gaps in their numbers", () => {
