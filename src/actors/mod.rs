@@ -23,4 +23,5 @@ pub mod provider_router;
 pub mod registry;
 mod registry_board;
 pub mod resource_manager;
+pub mod steering;
 pub mod token_governor;

@@ -15,6 +15,8 @@ use serde_json::{Value, json};
 use super::exit::{Exit, Failure};
 use super::wire;
 use crate::config::{Config, Secret};
+use crate::domain::steering::Who;
+use crate::http::audit::ACTOR;
 
 /// The orchestrator's port without an offset (`contracts/orchestrator.json`).
 pub const ORCHESTRATOR: u16 = 6100;
@@ -105,6 +107,8 @@ pub struct Client {
     host: IpAddr,
     offset: u16,
     token: Option<Secret>,
+    /// Who acts, for the audit.
+    actor: String,
 }
 
 impl Client {
@@ -122,7 +126,9 @@ impl Client {
             .build()
             .map_err(|error| ClientError::Address(error.to_string()))?;
         let (host, offset) = (reachable(config.http.bind), config.http.port_offset);
-        Ok(Self { http, host, offset, token: config.http.token.clone() })
+        let user = ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
+        let actor = actor(user.as_deref().unwrap_or_default());
+        Ok(Self { http, host, offset, token: config.http.token.clone(), actor })
     }
 
     /// The address of a service, by its port without the offset.
@@ -232,6 +238,7 @@ impl Client {
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
         // The HMI's port shows a page to whoever does not ask for JSON.
         let request = self.http.request(method, url).header(ACCEPT, "application/json");
+        let request = request.header(ACTOR, &self.actor);
         match &self.token {
             Some(token) => request.bearer_auth(token.expose()),
             None => request,
@@ -260,6 +267,13 @@ impl Client {
         let reason = if error.is_timeout() { "it took too long".to_owned() } else { root_cause(error) };
         ClientError::Broken { at, reason }
     }
+}
+
+/// How a user is named in the audit; a name that cannot stand there is left out.
+fn actor(user: &str) -> String {
+    let named = format!("cli:{user}");
+    let fits = !user.is_empty() && Who::new(&named).is_ok();
+    if fits { named } else { "cli".to_owned() }
 }
 
 /// An optional reason as a body.
@@ -311,6 +325,14 @@ fn root_cause(error: &reqwest::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_user_is_named_as_the_audit_takes_it() {
+        assert_eq!(actor("ada"), "cli:ada");
+        assert_eq!(actor("zo\u{eb}"), "cli");
+        assert_eq!(actor(""), "cli");
+        assert_eq!(actor(&"x".repeat(100)), "cli");
+    }
 
     #[test]
     fn violations_become_sentences() {

@@ -83,8 +83,12 @@ pub(super) fn spec(
     shutdown: &CancellationToken,
     options: WorkerOptions,
 ) -> ChildSpec {
-    let orchestrator =
-        Orchestrator { jobs: Arc::clone(jobs), system: system.clone(), shutdown: shutdown.clone() };
+    let orchestrator = Orchestrator {
+        jobs: Arc::clone(jobs),
+        system: system.clone(),
+        steering: handles.steering.clone(),
+        shutdown: shutdown.clone(),
+    };
     let services = Arc::new(Served { config: Arc::clone(config), orchestrator, handles });
     let (spec, _) = system.worker("edge", options, move |context| {
         let services = Arc::clone(&services);
@@ -169,7 +173,10 @@ impl Served {
                 let health: Health = Arc::new(move || Box::pin(std::future::ready(Ok(told.clone()))));
                 (orchestrator::routes(self.orchestrator.clone()), health)
             }
-            Service::Hmi => (hmi::routes(&self.hmi()), hmi::health()),
+            Service::Hmi => {
+                let acts = hmi::acts(self.handles.steering.clone());
+                (hmi::routes(&self.hmi()).merge(acts), hmi::health())
+            }
             Service::EventStream => {
                 let events = &self.handles.events;
                 (event_stream::routes(events.clone()), event_stream::health(events))

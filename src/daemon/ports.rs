@@ -9,7 +9,7 @@ use crate::llm::Vendor;
 pub enum Service {
     /// Jobs, approvals, traces and the tree.
     Orchestrator,
-    /// The pages.
+    /// What an operator sees and acts with.
     Hmi,
     /// What happens.
     EventStream,

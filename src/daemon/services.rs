@@ -16,6 +16,7 @@ use crate::actors::jobs::Jobs;
 use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
 use crate::actors::resource_manager::{self, ResourceHandle, detect};
+use crate::actors::steering::{self, Steering};
 use crate::actors::token_governor::{self, GovernorHandle};
 use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
@@ -38,6 +39,7 @@ pub(super) struct Handles {
     pub(super) tlc: Tlc,
     pub(super) resources: ResourceHandle,
     pub(super) governor: GovernorHandle,
+    pub(super) steering: Steering,
 }
 
 /// The services' specifications by the agent they stand beside; `agent-router` and announcers are nobody's.
@@ -123,6 +125,15 @@ pub(super) fn make(
         port_offset: config.http.port_offset,
     };
     let (gateway_spec, gateway) = gateway::spec(system, "gateway-service", options, means);
+    let means = steering::Means {
+        system: system.clone(),
+        jobs: Arc::clone(jobs),
+        resources: resources.clone(),
+        gateway: gateway.clone(),
+        events: events.clone(),
+        workdir: workdir.clone(),
+    };
+    let (steering_spec, steering) = steering::spec(system, "steering", options, means);
     let placed = Placed::from([
         ("event-stream", events_spec),
         ("cost-optimizer", accounts_spec),
@@ -135,10 +146,12 @@ pub(super) fn make(
         ("agent-router", router_spec),
         ("tlc-announcer", tlc_spec),
         ("token-governor", governor_spec),
+        ("steering", steering_spec),
     ]);
     seat.put(&gateway);
     let tlc = Tlc::new(Some(Arc::new(LocalClassifier::new(seat))));
-    let handles = Handles { events, registry, monitor, router, providers, gateway, tlc, resources, governor };
+    let handles =
+        Handles { events, registry, monitor, router, providers, gateway, tlc, resources, governor, steering };
     Ok((placed, handles))
 }
 

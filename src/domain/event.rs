@@ -19,6 +19,8 @@ pub mod kind {
     pub const COST_UPDATE: &str = "cost_update";
     /// An agent was called.
     pub const AGENT_INVOCATION: &str = "agent_invocation";
+    /// A person acted: paused, killed, approved and so on.
+    pub const ACTION: &str = "action";
     /// A supervisor acted: started, stopped, crashed, restarted, hung, escalated and so on.
     pub const SUPERVISION: &str = "supervision";
     /// What an event is called whose publisher gave no kind (the contract).

@@ -137,6 +137,12 @@ impl RunId {
     }
 }
 
+/// Names one act of a person in the audit: sorts by time, and is unique over restarts.
+#[must_use]
+pub fn action_id() -> String {
+    format!("act-{}", uuid::Uuid::now_v7().simple())
+}
+
 impl ApprovalId {
     /// The id of the question that a job puts at one version: short enough to type.
     #[must_use]

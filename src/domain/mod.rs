@@ -21,6 +21,7 @@ pub mod registry;
 pub mod resources;
 pub mod roster;
 pub mod routing;
+pub mod steering;
 pub mod time;
 pub mod trace;
 pub mod usage;

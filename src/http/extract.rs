@@ -49,7 +49,8 @@ impl<T: DeserializeOwned, S: Sync> OptionalFromRequest<S> for ContractJson<T> {
     }
 }
 
-async fn whole(body: Body) -> Result<Bytes, ApiError> {
+/// A body to its end.
+pub(super) async fn whole(body: Body) -> Result<Bytes, ApiError> {
     let error = match body.collect().await {
         Ok(collected) => return Ok(collected.to_bytes()),
         Err(error) => error.into_inner(),

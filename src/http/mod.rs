@@ -9,6 +9,7 @@
 
 pub mod adapter;
 pub mod agent_router;
+pub mod audit;
 mod body;
 pub mod check;
 mod connection;

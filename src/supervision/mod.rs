@@ -13,6 +13,7 @@ pub mod liveness;
 pub mod machine;
 pub mod mailbox;
 pub mod policy;
+pub mod reach;
 mod supervisor;
 pub mod system;
 pub mod trace;

@@ -214,8 +214,10 @@ impl ActorSystem {
     pub fn supervisor(&self, name: &str, policy: SupervisorPolicy, children: Vec<ChildSpec>) -> ChildSpec {
         let node = self.0.tree.insert(name, None);
         for child in &children {
-            adopt(&node, &child.node);
+            adopt(&node, child);
         }
+        // The node is new: nobody has said so before.
+        let _ = node.strategy.set(policy.strategy);
         let args = SupervisorArgs { system: self.clone(), node: Arc::clone(&node), policy, children };
         let start: Starter = Arc::new(move |supervisor: ActorCell, _| {
             let args = args.clone();
@@ -239,10 +241,12 @@ impl ActorSystem {
     ) -> Result<RootHandle, RootFailure> {
         let node = self.0.tree.insert(name, None);
         for child in &children {
-            adopt(&node, &child.node);
+            adopt(&node, child);
         }
         // A system has one root; a second start would be a mistake that the first one outlives.
         let _ = self.0.root.set(node.no);
+        // The node is new: nobody has said so before.
+        let _ = node.strategy.set(policy.strategy);
         let args = SupervisorArgs { system: self.clone(), node: Arc::clone(&node), policy, children };
         let (root, done) = ractor::Actor::spawn(None, Supervisor, args)
             .await
@@ -288,7 +292,7 @@ impl ActorSystem {
     pub async fn start_child(&self, supervisor: &str, spec: ChildSpec) -> Result<(), ControlError> {
         let parent = self.node(supervisor)?;
         let name = spec.node.name.to_string();
-        adopt(&parent, &spec.node);
+        adopt(&parent, &spec);
         let answer = self.send(&parent, |reply| Verb::StartChild { spec: Box::new(spec), reply }).await?;
         answer.map(|_| ()).ok_or(ControlError::NotRunning(name))
     }
@@ -382,10 +386,11 @@ impl RootHandle {
     }
 }
 
-fn adopt(parent: &Node, child: &Node) {
+fn adopt(parent: &Node, child: &ChildSpec) {
     // A specification is used under one supervisor only.
-    let _ = child.parent.set(parent.no);
-    parent.children.write().push(child.no);
+    let _ = child.node.parent.set(parent.no);
+    let _ = child.node.restart.set(child.policy.restart);
+    parent.children.write().push(child.node.no);
 }
 
 fn start_error(error: ractor::SpawnErr) -> String {

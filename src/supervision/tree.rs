@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::control::SupervisorMessage;
 use super::mailbox::{Inspect, Vitals};
-use super::policy::ExitReason;
+use super::policy::{ExitReason, Restart, Strategy};
 use super::trace::ActorNo;
 use crate::domain::time::Timestamp;
 
@@ -49,6 +49,10 @@ pub struct Node {
     /// How often it must show life; `None` for supervisors.
     pub heartbeat: Option<Duration>,
     pub(crate) parent: OnceLock<ActorNo>,
+    /// Of supervisors: whom a crash of a child concerns.
+    pub(crate) strategy: OnceLock<Strategy>,
+    /// When its supervisor starts it again.
+    pub(crate) restart: OnceLock<Restart>,
     pub(crate) children: RwLock<Vec<ActorNo>>,
     pub(crate) mailbox: OnceLock<Arc<dyn Inspect>>,
     pub(crate) control: Mutex<Option<ActorRef<SupervisorMessage>>>,
@@ -135,6 +139,8 @@ impl Tree {
             name: Arc::from(name),
             heartbeat,
             parent: OnceLock::new(),
+            strategy: OnceLock::new(),
+            restart: OnceLock::new(),
             children: RwLock::default(),
             mailbox: OnceLock::new(),
             control: Mutex::new(None),

@@ -18,6 +18,7 @@ mod otlp;
 mod otp;
 mod resume;
 mod services;
+mod steering;
 mod store_kill;
 mod supervision;
 mod support;

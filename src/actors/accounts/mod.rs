@@ -207,6 +207,14 @@ impl Accounts {
         Ok(self.shared.view(scope, Timestamp::now())?)
     }
 
+    /// The open holds whose call `is_meant`: what calls under way may cost at most.
+    #[must_use]
+    pub fn open_holds(&self, is_meant: impl Fn(&Wanted) -> bool) -> Vec<(HoldId, Wanted)> {
+        let books = self.shared.books.lock();
+        let open = books.ledger.open_holds().filter(|(_, wanted)| is_meant(wanted));
+        open.map(|(id, wanted)| (id, wanted.clone())).collect()
+    }
+
     /// All receipts of a run, by `seq`, those included that were booked a moment ago.
     ///
     /// # Errors

@@ -178,8 +178,11 @@ impl Agent {
         outcome: Result<StepOutcome, SkillError>,
         context: &Context<AgentMessage>,
     ) -> Result<(), JobError> {
-        let step = self.running.remove(&job).filter(|step| step.fence == fence);
-        let Some(step) = step else { return Ok(()) };
+        // The news of an attempt that was overtaken must not end the one that overtook it.
+        if self.running.get(&job).is_none_or(|step| step.fence != fence) {
+            return Ok(());
+        }
+        let Some(step) = self.running.remove(&job) else { return Ok(()) };
         let director = self.jobs.director_of(&self.me.name);
         let transition = match outcome {
             Ok(outcome) => {

@@ -126,7 +126,9 @@ impl Agent {
             return self.settle_failure(&job).await;
         }
         if job.card.agent != self.me.name {
-            return Ok(());
+            // It may have been given to another agent: what is left of it here ends.
+            self.forget(id);
+            return self.next_job(context);
         }
         match job.state {
             JobState::Running if job.cancel.is_some() => self.stop(&job).await,

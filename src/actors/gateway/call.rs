@@ -243,8 +243,11 @@ impl GatewayError {
         }
     }
 
-    /// The failure of a call that was cancelled with its job.
+    /// The failure of a call that was cancelled with its job or its agent.
     pub(super) fn cancelled() -> Failure {
-        Failure::new(FailureKind::Cancelled, "the job was cancelled; its call of a model was ended")
+        Failure::new(
+            FailureKind::Cancelled,
+            "the job was cancelled or its agent was ended, and its call of a model with it",
+        )
     }
 }

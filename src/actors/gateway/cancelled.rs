@@ -1,7 +1,7 @@
 //! Follows the job book, so that the calls of jobs that are stopped end, whoever stopped them.
 //!
 //! A person, a director, a kill by the resource manager: every cancellation is an event of the job book,
-//! one for each job of the tree, and so is an attempt's deadline. Invariant: a call is either told by
+//! one for each job of the tree, and so are an attempt's deadline and a reassignment. Invariant: a call is either told by
 //! [`follow`], or finds its job cancelled when it begins ([`is_cancelled`]). Failure policy: a store that
 //! cannot be read is read again; calls go on meanwhile.
 
@@ -71,8 +71,8 @@ fn end(cancels: &Cancels, event: &JobEvent) {
     let job = event.job_id.as_str();
     let ended = match event.event {
         EventKind::CancelRequested => cancels.cancel(job),
-        // The attempt is stopped; jobs below it have deadlines of their own.
-        EventKind::HardTimeout => cancels.cancel_own(job),
+        // The attempt is stopped; jobs below it have deadlines and agents of their own.
+        EventKind::HardTimeout | EventKind::Reassigned => cancels.cancel_own(job),
         _ => return,
     };
     if ended > 0 {

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::attempt::{Attempt, Observer};
 use super::call::{Answerer, Ask, Call, Caller, GatewayError, Piece, Streamed, Target};
 use super::cancelled;
-use super::cancels::Place;
+use super::cancels::{Owner, Place};
 use super::candidate::Candidate;
 use super::leaving::{KeptStream, Left};
 use super::plan::{Next, Plan, Setback};
@@ -75,7 +75,8 @@ impl Carry {
         let step = Step::begin(&gateway.inner.system, "select");
         let found = gateway.candidates(&call);
         step.end(&gateway.inner.system, gateway.no(), found.is_ok());
-        let place = gateway.inner.cancels.join(call.caller.job.as_ref());
+        let Caller { job, agent, .. } = call.caller.clone();
+        let place = gateway.inner.cancels.join(Owner { job, agent });
         Ok(Self {
             candidates: found?,
             caller: call.caller.in_lane(&gateway.inner.roster),

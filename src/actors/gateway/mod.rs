@@ -30,6 +30,7 @@ pub use self::adapters::{LOCAL_MODELS, LocalModel, Ready};
 pub use self::call::{
     Answered, Answerer, Ask, Call, Caller, Chatted, Embedded, GatewayError, Piece, Streamed, Target,
 };
+pub use self::cancels::{Owner, Watched};
 pub use self::plan::Policy;
 
 use self::adapters::Keeper;
@@ -44,7 +45,6 @@ use crate::actors::provider_router::ProviderRouter;
 use crate::actors::registry::RegistryHandle;
 use crate::actors::token_governor::GovernorHandle;
 use crate::config::Providers;
-use crate::domain::ids::JobId;
 use crate::domain::price::Prices;
 use crate::domain::roster::Roster;
 use crate::llm::{Client, Deadlines, Endpoint, Failure, FailureKind, Vendor};
@@ -172,11 +172,11 @@ impl Gateway {
         Kept::new(Box::pin(work), left, to).await
     }
 
-    /// Ends the calls of a job and of those below it: their connections are closed at once, and what
-    /// the vendors did until then is charged at its hold. How many jobs had calls under way. Jobs that
-    /// are cancelled in the job book need no word: their calls end by themselves.
-    pub fn cancel_job(&self, job: &JobId) -> usize {
-        self.inner.cancels.cancel(job.as_str())
+    /// Watches the calls of these owners that are under way now, to end them, and to learn how many are
+    /// closed. Jobs that are cancelled in the job book need no word: their calls end by themselves.
+    #[must_use]
+    pub fn watch_calls(&self, is_meant: impl Fn(&Owner) -> bool) -> Watched {
+        self.inner.cancels.watch(is_meant)
     }
 
     /// Runs something short after an answer has left; it is dropped when the gateway ends.

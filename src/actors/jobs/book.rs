@@ -406,6 +406,15 @@ impl JobBook {
         })
     }
 
+    /// A question.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`], or the store's.
+    pub fn approval(&self, id: &ApprovalId) -> Result<Approval, JobError> {
+        let found = self.store.read::<_, JobError>(|view| Ok(view.get(&APPROVALS, id)?))?;
+        found.ok_or_else(|| JobError::NotFound { what: "approval", id: id.to_string() })
+    }
+
     /// All questions, in the order of their ids.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 //! Invariant: the row in the store is the job. Whoever holds a hint looks at the row and does what its
 //! state asks for; a hint lost or doubled changes nothing.
 
+mod again;
 pub mod board;
 pub mod book;
 pub mod closing;

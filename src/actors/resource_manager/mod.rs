@@ -15,6 +15,7 @@ mod lease;
 pub mod process_groups;
 mod state;
 
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -226,6 +227,13 @@ impl ResourceHandle {
     pub fn counts(&self) -> (usize, usize) {
         let ledger = self.shared.ledger.lock();
         (ledger.held(), ledger.waiting())
+    }
+
+    /// The ids of the reservations held for jobs that `is_meant`, without a message.
+    #[must_use]
+    pub fn held_for(&self, is_meant: impl Fn(&str) -> bool) -> HashSet<String> {
+        let ledger = self.shared.ledger.lock();
+        ledger.holders().filter(|(_, ask)| is_meant(&ask.job_id)).map(|(id, _)| id.to_owned()).collect()
     }
 
     /// The newest [`MAX_LISTED`] reservations, newest first. Blocks for milliseconds: it reads the table.

@@ -70,6 +70,14 @@ impl ProcessGroups {
         Ok(GroupChild { child, group, job_id: job_id.to_owned(), groups: self.clone() })
     }
 
+    /// The groups that work for jobs that `is_meant`, by number.
+    #[must_use]
+    pub fn numbers(&self, is_meant: impl Fn(&str) -> bool) -> Vec<i32> {
+        let groups = self.0.lock();
+        let meant = groups.iter().filter(|(job, _)| is_meant(job));
+        meant.flat_map(|(_, groups)| groups.iter().map(|group| group.as_raw_nonzero().get())).collect()
+    }
+
     /// How many groups work for a job or those below it.
     #[must_use]
     pub fn count(&self, job_id: &str) -> usize {

@@ -90,6 +90,7 @@ pub fn of_job(event: &JobEvent) -> Option<String> {
         "quarantined" => "quarantined",
         "retrying" => "is tried again",
         "escalated" => "goes up for a decision",
+        "reassigned" => "takes it over from its start",
         "soft_timeout" => "takes long; it goes on",
         "hard_timeout" => "took too long and is stopped",
         "awaiting_approval" => "waits for a person",

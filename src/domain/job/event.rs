@@ -42,8 +42,11 @@ pub enum EventKind {
     Quarantined,
     /// It is done.
     Completed,
-    /// Something on its way, such as a wait for resources. Last, as rows are stored by position.
+    /// Something on its way, such as a wait for resources.
     Progress,
+    /// A person gave it to another agent, or had it begun anew. New kinds come last: rows are stored by
+    /// position.
+    Reassigned,
 }
 
 /// One event.

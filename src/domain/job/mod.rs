@@ -2,11 +2,12 @@
 //!
 //! The row in the store *is* the job; a message is only a hint to look at it. Rules of change live in
 //! [`transition`], the division of a task into steps in [`plan`], a person's decisions in [`approval`],
-//! what is told to the outside in [`event`].
+//! what is told to the outside in [`event`], who may take a job over in [`takeover`].
 
 pub mod approval;
 pub mod event;
 pub mod plan;
+pub mod takeover;
 pub mod transition;
 
 use serde::{Deserialize, Serialize};
@@ -184,6 +185,13 @@ impl Job {
     #[must_use]
     pub fn context(&self) -> TraceContext {
         TraceContext { trace: self.trace.0, span: self.trace.1 }
+    }
+
+    /// Whether its agent has it in hand: claimed and not ended, also while a person holds it.
+    #[must_use]
+    pub fn is_in_hand(&self) -> bool {
+        let state = if self.state == JobState::Paused { self.paused_from } else { Some(self.state) };
+        state == Some(JobState::Running)
     }
 
     /// Whether its agent may claim it now.

@@ -127,6 +127,15 @@ pub enum Transition {
         /// How it was stopped.
         how: String,
     },
+    /// A person gives it to another agent, or has it begun anew by its own: whoever holds it loses it.
+    Reassign {
+        /// Who does it from now on.
+        to: AgentName,
+        /// Who wants it so.
+        by: String,
+        /// Why.
+        reason: String,
+    },
     /// It takes longer than expected: told, not changed.
     SoftTimeout {
         /// The holder's fence.
@@ -260,6 +269,7 @@ impl Job {
                 Ok(vec![(EventKind::Resumed, json!({}))])
             }
             Transition::Cancel { reason, held } => self.cancel(reason, held, now),
+            Transition::Reassign { to, by, reason } => self.reassign(to, &by, &reason),
             Transition::Stopped { fence, how } => {
                 self.require_fence(fence)?;
                 if self.state != JobState::Running || self.cancel.is_none() {
@@ -281,6 +291,23 @@ impl Job {
         self.not_before = None;
         self.started_at.get_or_insert(now);
         Ok(vec![(EventKind::Started, json!({ "attempt": self.attempt, "fence": self.fence }))])
+    }
+
+    /// Back to the queue under a new fence, so that the last holder's claim is worth nothing any more. One
+    /// that waits for consent stays where it is: the consent names the agent that asked.
+    fn reassign(&mut self, to: AgentName, by: &str, reason: &str) -> Result<Vec<Told>, Refusal> {
+        let state = self.paused_from.filter(|_| self.state == JobState::Paused).unwrap_or(self.state);
+        if !matches!(state, JobState::Queued | JobState::Running) || self.cancel.is_some() {
+            return Err(self.refuse("given to an agent"));
+        }
+        let from = std::mem::replace(&mut self.card.agent, to);
+        self.fence += 1;
+        (self.attempt, self.not_before) = (0, None);
+        self.lead_to(JobState::Queued);
+        let detail = json!({
+            "from": from, "to": self.card.agent, "by": by, "reason": reason, "fence": self.fence,
+        });
+        Ok(vec![(EventKind::Reassigned, detail)])
     }
 
     fn try_again(&mut self, error: String, backoff: Duration, now: Timestamp) -> Vec<Told> {
@@ -457,6 +484,33 @@ mod tests {
     }
 
     #[test]
+    fn a_reassigned_job_is_begun_anew_and_its_last_holder_commits_nothing() {
+        let to = AgentName::new("second-auditor").unwrap();
+        let reassign = || Transition::Reassign { to: to.clone(), by: "me".into(), reason: "slow".into() };
+        let mut job = job();
+        job.apply(Transition::Claim, at(1)).unwrap();
+        let told = job.apply(reassign(), at(2)).unwrap();
+        assert_eq!(told[0].0, EventKind::Reassigned);
+        assert_eq!((&told[0].1["from"], &told[0].1["to"]), (&json!("corpus-auditor"), &json!(to)));
+        assert_eq!((job.state, job.fence, job.attempt, &job.card.agent), (JobState::Queued, 2, 0, &to));
+        let late = Transition::Complete { fence: 1, outputs: Json::object(), artifacts: Vec::new() };
+        assert!(matches!(job.apply(late, at(3)), Err(Refusal::Fenced { held: 1, newest: 2, .. })));
+
+        job.apply(Transition::Claim, at(4)).unwrap();
+        job.apply(Transition::Pause, at(5)).unwrap();
+        job.apply(reassign(), at(6)).unwrap();
+        assert_eq!(
+            (job.state, job.paused_from),
+            (JobState::Paused, Some(JobState::Queued)),
+            "held as before"
+        );
+        job.apply(Transition::Resume, at(7)).unwrap();
+        job.apply(Transition::Cancel { reason: "enough".into(), held: false }, at(8)).unwrap();
+        let refused = job.apply(reassign(), at(9)).unwrap_err().to_string();
+        assert_eq!(refused, "`run-1.audit` is cancelled, so it cannot be given to an agent");
+    }
+
+    #[test]
     fn backoff_doubles_within_its_bounds() {
         let policy = Policy::default();
         for attempt in 1..40 {
@@ -485,6 +539,7 @@ mod tests {
             1 => fence.clone().prop_map(|fence| Transition::GiveUp { fence, error: "e".into() }),
             1 => fence.clone().prop_map(|fence| Transition::Stopped { fence, how: "x".into() }),
             1 => fence.clone().prop_map(|fence| Transition::SoftTimeout { fence }),
+            1 => text().prop_map(|by| Transition::Reassign { to: director(), by, reason: String::new() }),
             1 => fence.prop_map(|fence| Transition::HardTimeout { fence }),
         ]
     }

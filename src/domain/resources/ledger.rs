@@ -258,6 +258,11 @@ impl Ledger {
         self.held.len()
     }
 
+    /// What is held, by id.
+    pub fn holders(&self) -> impl Iterator<Item = (&str, &Ask)> {
+        self.held.iter().map(|(id, ask)| (id.as_str(), ask))
+    }
+
     /// How many asks wait.
     #[must_use]
     pub fn waiting(&self) -> usize {

@@ -1,9 +1,11 @@
-//! Port 6101, the HMI: the pages, and what they draw.
+//! Port 6101, the HMI: the pages, what they draw, and what an operator acts with ([`acts`]).
 //!
-//! Reads only: snapshots of the tree, rows of the job book, boards and ledgers in memory. Invariant: no
-//! request here sends a message to an agent, so a busy, hung or crashed one is shown like any other.
+//! All but that reads only: snapshots of the tree, rows of the job book, boards and ledgers in memory.
+//! Invariant: whoever looks sends no message to an agent, so a busy, hung or crashed one is shown like any
+//! other.
 //! What is derived is derived by the pure rules of [`crate::domain::hmi`].
 
+mod action;
 mod agent_card;
 mod alerts;
 mod costs;
@@ -29,6 +31,7 @@ use crate::actors::gateway::Gateway;
 use crate::actors::jobs::Jobs;
 use crate::actors::registry::RegistryHandle;
 use crate::actors::resource_manager::ResourceHandle;
+use crate::actors::steering::Steering;
 use crate::actors::token_governor::GovernorHandle;
 use crate::supervision::ActorSystem;
 
@@ -102,6 +105,11 @@ pub fn routes(hmi: &Hmi) -> Router {
         .route("/api/tree", get(services::tree))
         .with_state(hmi.clone())
         .merge(pages::routes(&hmi.ports))
+}
+
+/// The routes by which an operator acts, and looks at what was done.
+pub fn acts(steering: Steering) -> Router {
+    action::routes(steering)
 }
 
 /// What `/health` says: the name that clients of the contract know, and whether the pages are built in.

@@ -236,23 +236,6 @@ pub(super) async fn retry(
     body: Option<ContractJson<ReasonBody>>,
 ) -> ApiResult<Json<JobView>> {
     body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
-    let old = state.jobs.book.get(&id)?;
-    if old.id.parent().is_some() || !old.state.is_terminal() || old.state == JobState::Done {
-        return Err(ApiError::conflict(format!(
-            "`{id}` is {}; only a run (a root job) that failed, was cancelled or quarantined can be retried; a step that \
-             waits for a decision is retried by approving it",
-            old.state.as_str()
-        )));
-    }
-    let mut card = old.card.clone();
-    card.deadline_at = None;
-    if let Some(inputs) = card.inputs.as_object_mut() {
-        inputs.insert("retry_of".to_owned(), json!(id));
-    }
-    let context = trace::current().map_or_else(TraceContext::new_root, |scope| scope.context);
-    let submission =
-        Submission { card, context, idempotency_key: None, max_active: state.jobs.settings.max_active };
-    let job = state.jobs.book.submit(submission).await?;
-    state.jobs.hint(&job);
+    let job = state.jobs.retry(&id).await?;
     view(&state, &job.id, false)
 }

@@ -11,11 +11,13 @@ pub(super) mod wire;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
-use super::ApiError;
+use super::{ApiError, audit};
 use crate::actors::jobs::{JobError, Jobs};
+use crate::actors::steering::Steering;
 use crate::domain::job::Refusal;
 use crate::store::StoreError;
 use crate::supervision::{ActorSystem, ControlError};
@@ -27,24 +29,34 @@ pub struct Orchestrator {
     pub jobs: Arc<Jobs>,
     /// The tree.
     pub system: ActorSystem,
+    /// Where what is done by way of this port is written down.
+    pub steering: Steering,
     /// Cancelled by `POST /shutdown`.
     pub shutdown: CancellationToken,
 }
 
 /// The routes of this port, without the common ones.
 pub fn routes(state: Orchestrator) -> Router {
-    Router::new()
-        .route("/jobs", post(jobs::submit).get(jobs::list))
-        .route("/jobs/{job_id}", get(jobs::show))
+    // Whatever steers the swarm is written down.
+    let steering = Router::new()
         .route("/jobs/{job_id}/cancel", post(jobs::cancel))
         .route("/jobs/{job_id}/pause", post(jobs::pause))
         .route("/jobs/{job_id}/resume", post(jobs::resume))
         .route("/jobs/{job_id}/retry", post(jobs::retry))
+        .route("/approvals/{approval_id}", post(approvals::decide))
+        .route("/agents/{name}/kill", post(agents::kill))
+        .route("/agents/{name}/restart", post(agents::restart))
+        .route("/agents/{name}/pause", post(agents::pause))
+        .route("/agents/{name}/resume", post(agents::resume))
+        .route_layer(from_fn_with_state(state.steering.clone(), audit::written_down));
+    Router::new()
+        .merge(steering)
+        .route("/jobs", post(jobs::submit).get(jobs::list))
+        .route("/jobs/{job_id}", get(jobs::show))
         .route("/jobs/{job_id}/artifacts", get(records::artifacts))
         .route("/jobs/{job_id}/artifacts/{*path}", get(records::artifact))
         .route("/jobs/{job_id}/events", get(records::events))
         .route("/approvals", get(approvals::list))
-        .route("/approvals/{approval_id}", post(approvals::decide))
         .route("/runs/{run_id}/manifest", get(records::manifest))
         .route("/ledger", get(records::ledger))
         .route("/search", get(records::search))
@@ -55,10 +67,6 @@ pub fn routes(state: Orchestrator) -> Router {
         .route("/tree", get(agents::tree))
         .route("/agents", get(agents::list))
         .route("/agents/{name}", get(agents::show))
-        .route("/agents/{name}/kill", post(agents::kill))
-        .route("/agents/{name}/restart", post(agents::restart))
-        .route("/agents/{name}/pause", post(agents::pause))
-        .route("/agents/{name}/resume", post(agents::resume))
         .route("/supervision/events", get(agents::events))
         .route("/backup", post(records::back_up))
         .route("/shutdown", post(agents::shutdown))

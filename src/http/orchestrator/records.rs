@@ -140,6 +140,7 @@ fn word(kind: EventKind) -> &'static str {
         EventKind::Accepted => "accepted",
         EventKind::Started => "started",
         EventKind::Progress => "progress",
+        EventKind::Reassigned => "reassigned",
         EventKind::AwaitingApproval => "awaiting_approval",
         EventKind::Approved => "approved",
         EventKind::Rejected => "rejected",

@@ -1,0 +1,91 @@
+//! Jobs that are begun again on a person's word: by another agent, by their own, or as a new run.
+//!
+//! Invariants: whoever held a job loses it with the commit, not with the news of it; an attempt that was
+//! overtaken is told to stop at once, also where its agent does not listen.
+
+use serde_json::json;
+
+use super::book::Submission;
+use super::{JobError, Jobs};
+use crate::domain::ids::{AgentName, JobId};
+use crate::domain::job::{Job, JobState, Transition, takeover};
+use crate::domain::trace::TraceContext;
+use crate::supervision::trace;
+
+impl Jobs {
+    /// Gives a job to another agent, which begins it anew.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`]; [`JobError::Conflict`] says what `to` lacks; [`JobError::Refused`] when the
+    /// job has ended or waits for a person.
+    pub async fn reassign(
+        &self,
+        id: &JobId,
+        to: &AgentName,
+        by: &str,
+        reason: &str,
+    ) -> Result<Job, JobError> {
+        let job = self.book.get(id)?;
+        // An ended job is refused for that, whatever the agent lacks.
+        if !job.state.is_terminal() {
+            let fit = takeover::check(self.agents.roster(), &job, to);
+            fit.map_err(|unfit| JobError::Conflict(unfit.to_string()))?;
+        }
+        self.begin_again(&job, to.clone(), by, reason).await
+    }
+
+    /// Has a job begun anew by the agent that has it.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`]; [`JobError::Refused`] when the job has ended or waits for a person.
+    pub async fn restart(&self, id: &JobId, by: &str, reason: &str) -> Result<Job, JobError> {
+        let job = self.book.get(id)?;
+        let to = job.card.agent.clone();
+        self.begin_again(&job, to, by, reason).await
+    }
+
+    async fn begin_again(
+        &self,
+        before: &Job,
+        to: AgentName,
+        by: &str,
+        reason: &str,
+    ) -> Result<Job, JobError> {
+        let transition = Transition::Reassign { to, by: by.to_owned(), reason: reason.to_owned() };
+        let job = self.book.change(&before.id, transition).await?;
+        if let Some(attempt) = self.board.attempt(&job.id).filter(|attempt| attempt.fence < job.fence) {
+            attempt.control.stop();
+        }
+        if before.card.agent != job.card.agent {
+            self.agents.attend(before.card.agent.as_str(), &job.id);
+        }
+        self.hint(&job);
+        Ok(job)
+    }
+
+    /// Submits a run that has ended anew, as a run of its own: a terminal state is left by nothing.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`]; [`JobError::Conflict`] for a step, and for a run that is done or goes on;
+    /// [`JobError::Busy`].
+    pub async fn retry(&self, id: &JobId) -> Result<Job, JobError> {
+        let old = self.book.get(id)?;
+        if old.id.parent().is_some() || !old.state.is_terminal() || old.state == JobState::Done {
+            return Err(JobError::Conflict(format!(
+                "`{id}` is {}; only a run (a root job) that failed, was cancelled or quarantined can be retried; a \
+                 step that waits for a decision is retried by approving it",
+                old.state.as_str()
+            )));
+        }
+        let mut card = old.card;
+        card.deadline_at = None;
+        if let Some(inputs) = card.inputs.as_object_mut() {
+            inputs.insert("retry_of".to_owned(), json!(id));
+        }
+        let context = trace::current().map_or_else(TraceContext::new_root, |scope| scope.context);
+        let max_active = self.settings.max_active;
+        let job = self.book.submit(Submission { card, context, idempotency_key: None, max_active }).await?;
+        self.hint(&job);
+        Ok(job)
+    }
+}

@@ -1,0 +1,156 @@
+//! Who may take a job over from its agent.
+//!
+//! Pure. Invariant: whoever takes a job over offers the capability it was given out by, can carry its task
+//! out, and may touch all that its agent may touch; so a reassignment never ends in a step that fails for
+//! lack of one of them.
+
+use super::{Job, plan};
+use crate::domain::agent::{AgentDefinition, Behaviour};
+use crate::domain::ids::AgentName;
+use crate::domain::roster::Roster;
+
+/// Why an agent cannot take a job over, in a sentence.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unfit(String);
+
+/// Whether `to` may take `job` over.
+///
+/// # Errors
+/// [`Unfit`] says what `to` lacks, and who could where somebody can.
+pub fn check(roster: &Roster, job: &Job, to: &AgentName) -> Result<(), Unfit> {
+    let (id, holder) = (&job.id, &job.card.agent);
+    let unfit = |text: String| Err(Unfit(text));
+    let Some(taker) = roster.get(to.as_str()) else {
+        return unfit(format!("there is no agent `{to}`; `GET /agents` on port 6100 lists them"));
+    };
+    if to == holder {
+        return unfit(format!("`{id}` is with `{to}` already; restart it to have it begun anew"));
+    }
+    if let Some(capability) = job.card.capability.as_deref().filter(|capability| !taker.can(capability)) {
+        let others = roster.with_capability(capability).map(|agent| &agent.name);
+        let others: Vec<String> =
+            others.filter(|name| *name != holder).map(|name| format!("`{name}`")).collect();
+        let who = if others.is_empty() { "no other agent does".to_owned() } else { others.join(", ") };
+        return unfit(format!("`{to}` does not offer `{capability}`, which `{id}` needs (who does: {who})"));
+    }
+    if let Some(lack) = lacks_way(roster, &job.card.task, taker) {
+        return unfit(format!("`{to}` cannot take `{id}` over: {lack}"));
+    }
+    if !roster.effective_rights(holder).is_within(roster.effective_rights(to)) {
+        return unfit(format!(
+            "`{to}` may touch less than `{holder}`, which `{id}` was given to; compare their rights with \
+             `GET /agents/{to}` on port 6100"
+        ));
+    }
+    Ok(())
+}
+
+/// Why an agent has no way to carry a task out.
+fn lacks_way(roster: &Roster, task: &str, taker: &AgentDefinition) -> Option<String> {
+    match &taker.behaviour {
+        Behaviour::Native { skill } if skill.as_str() == task => None,
+        Behaviour::Native { skill } => {
+            Some(format!("it carries out `{}`, and the task is `{task}`", skill.as_str()))
+        }
+        Behaviour::Coordinator => {
+            let Some(plan) = plan::find(task) else { return Some(format!("it has no plan for `{task}`")) };
+            let routes = |capability: &str| {
+                let agent = roster.route(capability, &taker.name)?;
+                (!roster.is_below(&taker.name, &agent.name)).then_some(())
+            };
+            let missing = plan.steps.iter().find(|step| routes(step.capability).is_none())?;
+            Some(format!(
+                "it finds nobody who offers `{}` for the step `{}`",
+                missing.capability, missing.name
+            ))
+        }
+        Behaviour::Llm | Behaviour::Command | Behaviour::System => {
+            Some(format!("agents of the kind `{}` carry out no step of a run", taker.behaviour.as_str()))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::ids::JobId;
+    use crate::domain::job::JobCard;
+    use crate::domain::json::Json;
+    use crate::domain::time::Timestamp;
+    use crate::domain::trace::TraceContext;
+
+    fn agent(name: &str, rest: &str) -> AgentDefinition {
+        let text = format!("---\nname: {name}\ndescription: d\n{rest}---\nprompt");
+        crate::domain::agent::parse(&format!("{name}.md"), &text).unwrap()
+    }
+
+    fn roster() -> Roster {
+        let skilled = |rights: &str, skill: &str, capability: &str| {
+            format!(
+                "role: exec\nparent: boss\ncapabilities: [{capability}]\nbehaviour: native\nskill: {skill}\n{rights}"
+            )
+        };
+        let much = "rights: { filesystem: rw }\n";
+        let (roster, refusals) = Roster::build(vec![
+            agent("boss", "role: coord\ncapabilities: [data_intake]\nbehaviour: coordinator\n"),
+            agent("peer", "role: coord\nparent: boss\ncapabilities: [data_intake]\nbehaviour: coordinator\n"),
+            agent("first", &skilled(much, "ingest.audit", "source_checking")),
+            agent("second", &skilled(much, "ingest.audit", "source_checking")),
+            agent("poor", &skilled("rights: { filesystem: read }\n", "ingest.audit", "source_checking")),
+            agent("other", &skilled(much, "ingest.clean", "normalization")),
+            agent("misled", &skilled(much, "ingest.clean", "source_checking")),
+        ]);
+        assert!(refusals.is_empty(), "{refusals:?}");
+        roster
+    }
+
+    fn job(agent: &str, task: &str, capability: &str) -> Job {
+        let card = JobCard {
+            agent: AgentName::new(agent).unwrap(),
+            task: task.into(),
+            capability: Some(capability.into()),
+            inputs: Json::object(),
+            priority: 5,
+            resource_request: None,
+            approvals_required: Vec::new(),
+            deadline_at: None,
+            optional: false,
+        };
+        let id = JobId::new("run-1.step").unwrap();
+        Job::new(id, card, TraceContext::new_root(), Timestamp::from_millis(0))
+    }
+
+    fn verdict(job: &Job, to: &str) -> String {
+        let verdict = check(&roster(), job, &AgentName::new(to).unwrap());
+        verdict.map_or_else(|unfit| unfit.to_string(), |()| "fit".to_owned())
+    }
+
+    #[test]
+    fn whoever_takes_over_can_and_may_do_it() {
+        let audit = job("first", "ingest.audit", "source_checking");
+        assert_eq!(verdict(&audit, "second"), "fit");
+        for (to, lack) in [
+            ("nobody", "there is no agent `nobody`"),
+            ("first", "is with `first` already"),
+            (
+                "other",
+                "does not offer `source_checking`, which `run-1.step` needs (who does: `misled`, `poor`, `second`)",
+            ),
+            ("misled", "it carries out `ingest.clean`, and the task is `ingest.audit`"),
+            ("poor", "may touch less than `first`"),
+        ] {
+            assert!(verdict(&audit, to).contains(lack), "{to}: {}", verdict(&audit, to));
+        }
+    }
+
+    #[test]
+    fn a_coordinator_takes_over_what_it_can_hand_on() {
+        let data = job("boss", "ingest.data", "data_intake");
+        let lack = verdict(&data, "peer");
+        assert!(
+            lack.contains("nobody who offers `data_pipeline_coordination` for the step `lane`"),
+            "{lack}"
+        );
+    }
+}

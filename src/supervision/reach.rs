@@ -1,0 +1,116 @@
+//! How far a kill reaches: who ends together with an actor, by the strategies of the supervisors.
+//!
+//! Reads the tree and sends no message. What it says of one supervisor is what its [`Machine`] would do,
+//! as long as the restart stays within the intensity; beyond it the supervisor above decides.
+//!
+//! [`Machine`]: super::machine::Machine
+
+use std::ops::Range;
+
+use super::policy::{Restart, Strategy};
+use super::trace::ActorNo;
+use super::tree::Tree;
+
+/// The workers that end when this actor is killed, itself included, in start order.
+#[must_use]
+pub fn of_kill(tree: &Tree, killed: ActorNo) -> Vec<ActorNo> {
+    let Some(node) = tree.by_no(killed) else { return Vec::new() };
+    let parent = node.parent().and_then(|no| tree.by_no(no));
+    let siblings = parent.as_ref().map_or_else(|| vec![killed], |parent| parent.children());
+    let position = siblings.iter().position(|no| *no == killed).unwrap_or(0);
+    let strategy = parent.and_then(|parent| parent.strategy.get().copied()).unwrap_or_default();
+    let restart = node.restart.get().copied().unwrap_or_default();
+    let mut found = Vec::new();
+    for sibling in &siblings[concerned(strategy, restart, position, siblings.len())] {
+        workers_below(tree, *sibling, &mut found);
+    }
+    found
+}
+
+/// The places of the children that end when the one at `killed` is killed.
+fn concerned(strategy: Strategy, restart: Restart, killed: usize, children: usize) -> Range<usize> {
+    match strategy {
+        Strategy::OneForAll if restart != Restart::Temporary => 0..children,
+        Strategy::RestForOne if restart != Restart::Temporary => killed..children,
+        _ => killed..children.min(killed + 1),
+    }
+}
+
+fn workers_below(tree: &Tree, no: ActorNo, found: &mut Vec<ActorNo>) {
+    let Some(node) = tree.by_no(no) else { return };
+    if node.mailbox.get().is_some() {
+        found.push(no);
+    }
+    for child in node.children() {
+        workers_below(tree, child, found);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::time::Duration;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::supervision::machine::{Command, Input, Machine};
+    use crate::supervision::policy::{ChildPolicy, ExitReason, Strategy, SupervisorPolicy};
+
+    /// The children that a machine ends or starts after a kill, as it says itself.
+    fn by_machine(policy: SupervisorPolicy, children: &[ChildPolicy], killed: usize) -> BTreeSet<usize> {
+        let mut machine = Machine::new(policy, children.iter().copied());
+        let now = Duration::ZERO;
+        let mut commands = machine.step(now, Input::Boot);
+        while let Some(Command::Start(key, _)) = commands.pop() {
+            commands = machine.step(now, Input::Started(key));
+        }
+        let key = u32::try_from(killed).unwrap();
+        let incarnation = machine.running(key).unwrap();
+        let mut touched = BTreeSet::from([killed]);
+        let mut commands = machine.step(now, Input::Exited(key, incarnation, ExitReason::Killed));
+        while let Some(command) = commands.pop() {
+            commands.extend(match command {
+                Command::Start(key, _) => {
+                    touched.insert(key as usize);
+                    machine.step(now, Input::Started(key))
+                }
+                Command::Stop(key, incarnation) => {
+                    touched.insert(key as usize);
+                    machine.step(now, Input::Exited(key, incarnation, ExitReason::Shutdown))
+                }
+                Command::Forget(_) | Command::Exit(_) => Vec::new(),
+            });
+        }
+        touched
+    }
+
+    fn any_strategy() -> impl proptest::strategy::Strategy<Value = Strategy> {
+        prop_oneof![
+            Just(Strategy::OneForOne),
+            Just(Strategy::OneForAll),
+            Just(Strategy::RestForOne),
+            Just(Strategy::Dynamic)
+        ]
+    }
+
+    fn any_restart() -> impl proptest::strategy::Strategy<Value = Restart> {
+        prop_oneof![Just(Restart::Permanent), Just(Restart::Transient), Just(Restart::Temporary)]
+    }
+
+    proptest! {
+        #[test]
+        fn a_kill_reaches_as_far_as_the_machine_goes(
+            strategy in any_strategy(), restarts in prop::collection::vec(any_restart(), 1..8),
+            killed in any::<prop::sample::Index>()
+        ) {
+            let killed = killed.index(restarts.len());
+            let policy = SupervisorPolicy { strategy, ..SupervisorPolicy::default() };
+            let children: Vec<_> =
+                restarts.iter().map(|restart| ChildPolicy { restart: *restart, significant: false }).collect();
+            let told: BTreeSet<usize> =
+                concerned(strategy, restarts[killed], killed, restarts.len()).collect();
+            prop_assert_eq!(told, by_machine(policy, &children, killed));
+        }
+    }
+}
