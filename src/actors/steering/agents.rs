@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
 
@@ -14,7 +15,7 @@ use crate::domain::ids::AgentName;
 use crate::domain::steering::{Action, in_hands};
 use crate::supervision::policy::PlannedRestart;
 use crate::supervision::tree::{Node, Phase};
-use crate::supervision::{ControlError, reach};
+use crate::supervision::{ControlError, SupervisionEvent, reach};
 
 /// How long an agent may take to be back: its start is a read of the store, some milliseconds.
 const BACK_WAIT: Duration = Duration::from_secs(5);
@@ -66,22 +67,26 @@ impl Means {
         let is_kill = request.action == Action::Kill;
         let touched = if is_kill { self.ended_with(&named)? } else { named.clone() };
         let readings = Readings::take(self, self.concern_of(&touched)?);
-        let mut told = HashSet::<Arc<str>>::new();
-        let mut lives = Vec::new();
+        let named: HashSet<Arc<str>> = named.into_iter().collect();
+        let (mut covered, mut lives, mut words) = (HashSet::<Arc<str>>::new(), Vec::new(), 0);
         for name in &touched {
             // One that its supervisor ends together with another needs no word of its own.
-            let is_told = named.contains(name) && !told.contains(name);
+            let is_told = named.contains(name) && !covered.contains(name);
             if is_told && is_kill {
-                told.extend(self.ended_with(std::slice::from_ref(name))?);
+                covered.extend(self.ended_with(std::slice::from_ref(name))?);
             }
+            words += usize::from(is_told);
             lives.push(self.end_one(self.node(name)?, is_told.then_some(request.action)));
         }
-        let lives: Vec<(AgentProof, Option<ControlError>)> = join_all(lives).await;
-        if let [(_, Some(error))] = lives.as_slice() {
-            return Err(error.clone().into());
+        let (agents, errors): (Vec<AgentProof>, Vec<_>) = join_all(lives).await.into_iter().unzip();
+        let mut errors: Vec<ControlError> = errors.into_iter().flatten().collect();
+        // Of many, some may be down already; what was done to the others counts.
+        if errors.len() == words
+            && let Some(error) = errors.pop()
+        {
+            return Err(error.into());
         }
         readings.end_calls();
-        let agents: Vec<AgentProof> = lives.into_iter().map(|(life, _)| life).collect();
         let message = told_of(if is_kill { "killed" } else { "restarted" }, &agents);
         let proof = readings.proof(agents).await;
         Ok(Answer { message, proof: Some(proof) })
@@ -90,12 +95,11 @@ impl Means {
     /// All workers that end when these are killed, by the strategies of their supervisors.
     pub(super) fn ended_with(&self, named: &[Arc<str>]) -> Result<Vec<Arc<str>>, ControlError> {
         let tree = self.system.tree();
-        let mut ended = Vec::<Arc<str>>::new();
+        let (mut ended, mut seen) = (Vec::new(), HashSet::new());
         for name in named {
-            let reached = reach::of_kill(tree, self.node(name)?.no);
-            for name in reached.into_iter().map(|no| tree.name_of(no)) {
-                if !ended.contains(&name) {
-                    ended.push(name);
+            for no in reach::of_kill(tree, self.node(name)?.no) {
+                if seen.insert(no) {
+                    ended.push(tree.name_of(no));
                 }
             }
         }
@@ -112,33 +116,39 @@ impl Means {
     }
 
     /// Ends a worker, where it is told to itself, and waits until it is back.
-    async fn end_one(&self, node: Arc<Node>, how: Option<Action>) -> (AgentProof, Option<ControlError>) {
-        // Before anything is done: no event is missed.
-        let mut happenings = self.system.events().subscribe();
-        let (before, began) = (node.state().incarnation, Instant::now());
-        let told = match how {
-            Some(Action::Kill) => self.system.kill(&node.name).await.map(|_| ()),
-            Some(_) => self.system.restart(&node.name, PlannedRestart::Operator).await.map(|_| ()),
-            None => Ok(()),
-        };
-        let is_back = || {
-            let state = node.state();
-            state.incarnation > before && state.phase == Phase::Running
-        };
-        let back = async {
-            while !is_back() {
-                if let Err(RecvError::Closed) = happenings.recv().await {
-                    return None;
-                }
-            }
-            Some(began.elapsed().as_secs_f64() * 1e3)
-        };
-        let back_ms = match &told {
-            Ok(()) => timeout(BACK_WAIT, back).await.ok().flatten(),
-            Err(_) => None,
-        };
-        let after = node.state().incarnation;
-        (AgentProof { name: Arc::clone(&node.name), before, after, back_ms }, told.err())
+    fn end_one(
+        &self,
+        node: Arc<Node>,
+        how: Option<Action>,
+    ) -> impl Future<Output = (AgentProof, Option<ControlError>)> {
+        // Now, before any other is told anything: no life and no event is missed.
+        let (before, happenings) = (node.state().incarnation, self.system.events().subscribe());
+        async move {
+            let began = Instant::now();
+            let told = match how {
+                Some(Action::Kill) => self.system.kill(&node.name).await.map(|_| ()),
+                Some(_) => self.system.restart(&node.name, PlannedRestart::Operator).await.map(|_| ()),
+                None => Ok(()),
+            };
+            let is_back = told.is_ok() && timeout(BACK_WAIT, back(&node, before, happenings)).await.is_ok();
+            let back_ms = is_back.then(|| began.elapsed().as_secs_f64() * 1e3);
+            let after = node.state().incarnation;
+            (AgentProof { name: Arc::clone(&node.name), before, after, back_ms }, told.err())
+        }
+    }
+}
+
+/// Waits until a worker is up in a later life than `before`.
+async fn back(node: &Node, before: u64, mut happenings: broadcast::Receiver<SupervisionEvent>) {
+    loop {
+        let state = node.state();
+        if state.incarnation > before && state.phase == Phase::Running {
+            return;
+        }
+        // Events that were missed are looked for in the node; the log ends with the system alone.
+        if let Err(RecvError::Closed) = happenings.recv().await {
+            std::future::pending::<()>().await;
+        }
     }
 }
 
