@@ -87,9 +87,8 @@ fn titles(model: &Model) -> Tabs<'static> {
 }
 
 fn told(model: &Model) -> Paragraph<'static> {
-    if model.searching || !model.filter.is_empty() {
-        let cursor = if model.searching { "▏" } else { "  (Esc clears)" };
-        return Paragraph::new(format!("/{}{cursor}", model.filter));
+    if model.searching {
+        return Paragraph::new(format!("/{}▏", model.filter));
     }
     match (&model.lost, &model.notice) {
         (Some(why), _) if model.live.is_some() => Paragraph::new(one_line(why)).red(),
@@ -139,8 +138,13 @@ fn with_details(
 
 /// A list with its cursor.
 fn choose(model: &Model, title: &str, items: Vec<ListItem<'_>>, frame: &mut Frame<'_>, area: Rect) {
+    let searched = if model.filter.is_empty() {
+        title.to_owned()
+    } else {
+        format!("{title} with \"{}\" (Esc: all)", model.filter)
+    };
     let list = List::new(items)
-        .block(Block::bordered().title(title.to_owned()))
+        .block(Block::bordered().title(searched))
         .highlight_style(Style::new().add_modifier(Modifier::REVERSED));
     let mut state = ListState::default().with_selected(model.cursor());
     frame.render_stateful_widget(list, area, &mut state);
