@@ -21,7 +21,16 @@ component() {
 component fmt rustfmt
 component clippy clippy
 
-# Python with the vendors' clients (tests/clients), in the target folder; made anew when the list changes.
+# Installs packages of Debian where that may be done without asking anybody; else leaves it to the messages below.
+debian() {
+  if command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+    echo "make test: installing $*"
+    { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@"; } \
+      >/dev/null || echo "make test: apt-get could not install $*" >&2
+  fi
+}
+
+# Python with the clients that others wrote (tests/clients), in the target folder; made anew when the list changes.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv="${CARGO_TARGET_DIR:-target}/test-venv"
 list=tests/clients/requirements.txt
@@ -43,10 +52,7 @@ make_venv() {
     uv pip install --quiet --python "$venv/bin/python" --require-hashes -r "$list"
     return
   fi
-  if ! python_with_venv >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-    echo "make test: installing python3-venv"
-    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends python3-venv
-  fi
+  python_with_venv >/dev/null || debian python3-venv
   local python
   if ! python=$(python_with_venv); then
     echo "make test: Python 3.10 or later with its venv module is missing; install it (Debian: sudo apt-get" \
@@ -59,7 +65,17 @@ make_venv() {
 }
 
 if [ "$(cat "$venv/made-from" 2>/dev/null)" != "$wanted" ] || ! "$venv/bin/python" -c '' 2>/dev/null; then
-  echo "make test: installing the vendors' Python clients"
+  echo "make test: installing the Python clients"
   make_venv
   echo "$wanted" >"$venv/made-from"
+fi
+
+# The HMI's pages and the browser that tests them.
+command -v npm >/dev/null || debian nodejs npm
+scripts/ui.sh --strict
+scripts/chromium.sh >/dev/null || debian chromium
+if ! scripts/chromium.sh >/dev/null; then
+  echo "make test: Chromium is missing; install it (Debian: sudo apt-get install chromium; macOS: brew install" \
+    "--cask chromium) or name one in HMI_CHROMIUM, then try again" >&2
+  exit 1
 fi

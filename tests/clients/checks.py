@@ -1,4 +1,4 @@
-"""What the three client scripts share: arguments, and checks that end the script when one fails.
+"""What the client scripts share: arguments, and checks that end the script when one fails.
 
 Each check prints one line; the first that fails is the last line, and the exit code is 1.
 """
@@ -29,6 +29,12 @@ def check(name: str, holds: bool, seen: object = "") -> None:
     print(f"{'ok' if holds else 'FAILED'}: {name}" + ("" if holds else f": {seen!r}"), flush=True)
     if not holds:
         sys.exit(1)
+
+
+def must(name: str, holds: bool, seen: object = "") -> None:
+    """A check of many a time: prints only when it does not hold."""
+    if not holds:
+        check(name, False, seen)
 
 
 def equal(name: str, seen: object, wanted: object) -> None:

@@ -1,7 +1,8 @@
-//! The vendors' own Python clients against PAS, unchanged but for their base URL (`tests/clients`).
+//! Python clients that others wrote against PAS, unchanged but for their base URL (`tests/clients`).
 //!
-//! They come from the package registry, pinned, and are installed by `scripts/setup-test.sh`. Behind PAS
-//! are the test servers of [`crate::vendor`]; a client of one vendor also asks models of the others.
+//! They come from the package registry, pinned, and are installed by `scripts/setup-test.sh`. Behind the
+//! vendors' own are the test servers of [`crate::vendor`]; a client of one vendor also asks models of the
+//! others. Those of the event stream follow a real job, leave, and come back.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,10 +14,15 @@ use crate::vendor::{Vendor, Vendors};
 
 /// For one script, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
+/// A script that checks less has ended too early.
+const LEAST_CHECKS: usize = 8;
 /// The ports of the contract that the clients are pointed at.
 const GATEWAY: u16 = 6120;
 const LLAMA: u16 = 8050;
 const OPENAI_ADAPTER: u16 = 8100;
+const EVENTS: u16 = 6102;
+/// Of the ingest that a client of the event stream follows.
+const DOCUMENTS: usize = 12;
 
 /// A daemon whose vendors are the test servers.
 struct Stage {
@@ -40,29 +46,36 @@ impl Stage {
         format!("http://127.0.0.1:{}", port + self.place.offset)
     }
 
-    /// Runs a script, and ends the test with all it printed when it fails.
+    /// Runs a script that asks a model.
     async fn run(&self, script: &str, model: &str, arguments: &[&str]) {
-        let python = python();
-        assert!(python.exists(), "{} is missing: run scripts/setup-test.sh", python.display());
-        let run = format!("{}-{model}", script.trim_end_matches(".py"));
-        let output = Command::new(python)
-            .args(["-W", "ignore::DeprecationWarning"])
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script))
-            .args(["--model", model, "--run-id", &run.replace(':', "-")])
-            .args(arguments)
-            .env("PYTHONDONTWRITEBYTECODE", "1")
-            .kill_on_drop(true)
-            .output();
-        let output = tokio::time::timeout(PATIENCE, output).await.expect("the script ends").unwrap();
-        let printed = String::from_utf8_lossy(&output.stdout);
-        let complaint = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{script} {model}:\n{printed}{complaint}");
-        assert!(printed.lines().count() > 10, "{script} {model} checked little:\n{printed}{complaint}");
+        let run = format!("{}-{model}", script.trim_end_matches(".py")).replace(':', "-");
+        run_script(script, &[&["--model", model, "--run-id", &run], arguments].concat()).await;
     }
 
     fn calls(&self, vendor: Vendor) -> u64 {
         self.vendors.get(vendor).calls()
     }
+}
+
+/// Runs a script, and ends the test with all it printed when it fails.
+async fn run_script(script: &str, arguments: &[&str]) {
+    let python = python();
+    assert!(python.exists(), "{} is missing: run scripts/setup-test.sh", python.display());
+    let output = Command::new(python)
+        .args(["-W", "ignore::DeprecationWarning"])
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script))
+        .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output).await.expect("the script ends").unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout);
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{script} {arguments:?}:\n{printed}{complaint}");
+    assert!(
+        printed.lines().count() >= LEAST_CHECKS,
+        "{script} {arguments:?} checked little:\n{printed}{complaint}"
+    );
 }
 
 /// The interpreter that the set-up made, in cargo's target folder.
@@ -110,4 +123,17 @@ async fn ollamas_client_works_unchanged() {
     stage.run("ollama_client.py", "llama3.1:8b", &["--base-url", &stage.url(LLAMA)]).await;
     assert!(stage.calls(Vendor::Ollama) > 5, "the local server has answered");
     stage.swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_of_the_event_stream_miss_nothing_of_a_real_job() {
+    let place = Place::with_documents(DOCUMENTS);
+    let swarm = place.start().await;
+    let events = format!("http://{}", swarm.api.address_of(EVENTS));
+    let source = place.corpus().display().to_string();
+    let arguments = ["--events", &events, "--orchestrator", &swarm.api.base, "--source", &source];
+    for script in ["socketio_client.py", "websocket_client.py", "sse_client.py"] {
+        run_script(script, &arguments).await;
+    }
+    swarm.stop().await;
 }

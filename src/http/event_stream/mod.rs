@@ -8,7 +8,7 @@ mod websocket;
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -122,7 +122,7 @@ struct Said {
 async fn follow(
     State(events): State<Events>,
     Extension(edge): Extension<EdgeInfo>,
-    Query(said): Query<Said>,
+    ContractQuery(said): ContractQuery<Said>,
     headers: axum::http::HeaderMap,
     Since(since): Since,
 ) -> Response {
