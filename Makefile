@@ -16,8 +16,12 @@ CORPUS ?=
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
+.PHONY: ui
+ui: ## Build the HMI's pages (ui/dist), if they have changed
+	@scripts/ui.sh
+
 .PHONY: build
-build: ## Build the pas binary (release)
+build: ui ## Build the pas binary (release), with the pages in it
 	@$(CARGO) build --locked --release --bin pas
 
 .PHONY: run

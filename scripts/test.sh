@@ -8,12 +8,28 @@ step() {
   "$@"
 }
 
+# The pages in Chromium, against a daemon of their own from the debug binary.
+browser() {
+  step cargo build --locked --quiet --bin pas &&
+    HMI_CHROMIUM=$(scripts/chromium.sh) HMI_DAEMON="$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/debug/pas" \
+      step npm --prefix ui run --silent test:browser
+}
+
 step cargo fmt --check
+step npm --prefix ui run --silent check
+step npm --prefix ui run --silent test
+step npm --prefix ui run --silent size
 step cargo clippy --locked --quiet --all-targets -- -D warnings
+# What fails in a browser is told again at the end, below the tests of all the rest.
+browser && browser=passed || browser=failed
 if cargo nextest --version >/dev/null 2>&1; then
   # nextest runs no examples in documentation: those come from cargo.
   step cargo test --locked --quiet --doc
   step cargo nextest run --locked --cargo-quiet
 else
   step cargo test --locked --quiet
+fi
+if [ "$browser" = failed ]; then
+  echo "make test: the browser tests failed (above; pictures in ui/test-results)" >&2
+  exit 1
 fi

@@ -1,7 +1,7 @@
 // Frames a second of the tree at 50, 1,000 and 10,000 nodes while it is panned. A measurement: the snapshot is
 // made here, in the daemon's shape, since no test machine runs ten thousand agents. Runs where HMI_BENCH is set.
 
-import { expect, test } from "@playwright/test";
+import { expect, test } from "./fixtures";
 import { open } from "./helpers";
 
 const SECONDS = 3;

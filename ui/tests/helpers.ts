@@ -43,11 +43,3 @@ export interface LiveAnswer {
 export async function live(page: Page): Promise<LiveAnswer> {
   return (await (await page.request.get("/api/live")).json()) as LiveAnswer;
 }
-
-/** Calls the orchestrator as a command line would. */
-export async function orchestrator(page: Page, path: string, body: unknown): Promise<Record<string, unknown>> {
-  const port = (await live(page)).ports["orchestrator"];
-  const answer = await page.request.post(`http://127.0.0.1:${port}${path}`, { data: body });
-  expect(answer.ok()).toBeTruthy();
-  return (await answer.json()) as Record<string, unknown>;
-}

@@ -1,6 +1,6 @@
 // A tour without a mouse.
 
-import { expect, test } from "@playwright/test";
+import { expect, test } from "./fixtures";
 import { open } from "./helpers";
 
 test("pages by keys and by the palette", async ({ page }) => {

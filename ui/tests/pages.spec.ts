@@ -1,7 +1,7 @@
 // Every page, in both themes and at a phone's size: it works, axe finds nothing, nothing leaves the machine.
 
 import AxeBuilder from "@axe-core/playwright";
-import { expect, test } from "@playwright/test";
+import { expect, test } from "./fixtures";
 import { open, PATHS, SHOTS, useTheme, watch, type Theme } from "./helpers";
 
 const nameOf = (path: string) => path.slice(1) || "dashboard";

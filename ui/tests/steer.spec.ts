@@ -1,7 +1,8 @@
 // What an operator does: kill and see it come back, approve, submit, replay, follow a link.
 
-import { expect, test } from "@playwright/test";
-import { live, open, orchestrator } from "./helpers";
+import { PORTS } from "./daemon";
+import { expect, test } from "./fixtures";
+import { live, open } from "./helpers";
 
 test("an agent killed from the tree is back within a second", async ({ page }) => {
   await open(page, "/tree?agent=chunker-mgs");
@@ -25,20 +26,21 @@ test("an agent killed from the tree is back within a second", async ({ page }) =
   await expect(page.getByRole("region", { name: "Audit", exact: true })).toContainText("browser test");
 });
 
-test("what waits for a person is approved with a reason", async ({ page }) => {
-  const job = await orchestrator(page, "/jobs", { task: "ingest", inputs: { source: "/nonexistent" }, approvals_required: ["git_push"] });
-  const id = String(job["job_id"]);
+test("what waits for a person is approved with a reason", async ({ page, daemon }) => {
+  const id = await daemon.ingest({ approvals_required: ["read the folder"] });
   await open(page, "/");
   const strip = page.getByRole("region", { name: "Waits for you" });
   await expect(strip).toBeVisible();
   await page.goto("/approvals");
   const card = page.getByRole("article").filter({ hasText: id });
-  await expect(card).toContainText("git_push");
+  await expect(card).toContainText("read the folder");
   await expect(card.getByRole("button", { name: "Reject" })).toBeDisabled();
   await card.getByRole("textbox").fill("looked at it");
   await card.getByRole("button", { name: "Approve" }).click();
   await expect(card).toBeHidden();
   await expect(page.getByRole("region", { name: "Decided approvals" })).toContainText("looked at it");
+  // What was approved goes on, and ends well.
+  await daemon.until(id, "done");
 });
 
 test("the sequencer is scrubbed, and the tree follows", async ({ page }) => {
@@ -69,13 +71,12 @@ test("a link shows the same state again", async ({ page, context }) => {
   await expect(again.getByRole("complementary")).toContainText("manager-data", { ignoreCase: true });
 });
 
-test("an event reaches the page within a second", async ({ page }) => {
+test("an event reaches the page within a second", async ({ page, daemon }) => {
   await open(page, "/");
   await page.waitForTimeout(300);
-  const port = (await live(page)).ports["event-stream"];
   const word = `hello ${Date.now()}`;
   const begin = Date.now();
-  await page.request.post(`http://127.0.0.1:${port}/broadcast`, { data: { event_type: "alert", data: { message: word } } });
+  await daemon.post(PORTS.events, "/broadcast", { event_type: "alert", data: { message: word } });
   await expect(page.getByText(word).first()).toBeVisible({ timeout: 1000 });
   expect(Date.now() - begin).toBeLessThan(1500);
 });
