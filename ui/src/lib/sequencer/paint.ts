@@ -5,7 +5,7 @@ import type { Sequencer, SequencerTask } from "../api";
 import { trace } from "../shapes";
 import { lookOf, SHAPES } from "../status";
 import type { Colors } from "../tree/paint";
-import { endOf, stateAt, stuck } from "./replay";
+import { doingAt, endOf, stuck } from "./replay";
 import type { SeqRow, Span } from "./rows";
 
 export const NAMES = 190;
@@ -142,13 +142,13 @@ function paintLabel(context: CanvasRenderingContext2D, { colors }: SeqScene, tas
 }
 
 function paintMarks(context: CanvasRenderingContext2D, scene: SeqScene, first: number, last: number): void {
-  const rowOf = new Map(scene.rows.map((row, index) => [row.serviceId, index]));
   const marks = scene.data.marks ?? [];
+  const rowOf = new Map(scene.rows.slice(first, last).map((row, index) => [row.serviceId, first + index]));
   const bad = (mark: { kind: string }) => mark.kind === "crashed" || mark.kind === "hung";
   // Trouble last, so that it lies above the recovery that follows within milliseconds.
   for (const mark of [...marks.filter((one) => !bad(one)), ...marks.filter(bad)]) {
     const index = rowOf.get(mark.agent_id);
-    if (index === undefined || index < first || index >= last) continue;
+    if (index === undefined) continue;
     context.beginPath();
     trace(context, bad(mark) ? "octagon" : "ring", xOf(scene, mark.at), yOf(scene, index) + NOTE_ROW / 2, 5);
     context.fillStyle = bad(mark) ? scene.colors.error : scene.colors.done;
@@ -183,7 +183,6 @@ function paintAxis(context: CanvasRenderingContext2D, scene: SeqScene): void {
 
 function paintNames(context: CanvasRenderingContext2D, scene: SeqScene, first: number, last: number): void {
   const { colors, rows, names } = scene;
-  const doing = stateAt(scene.data, scene.playhead);
   context.save();
   context.beginPath();
   context.rect(0, AXIS, names - 8, scene.height);
@@ -194,7 +193,7 @@ function paintNames(context: CanvasRenderingContext2D, scene: SeqScene, first: n
     const row = rows[index];
     if (!row) continue;
     const y = yOf(scene, index) + NOTE_ROW / 2;
-    const now = doing.get(row.agent);
+    const now = doingAt(scene.data, row.serviceId, scene.playhead);
     context.fillStyle = colors.dim;
     context.font = "10px system-ui, sans-serif";
     context.fillText(row.tier === null ? "" : String(row.tier), 8, y);

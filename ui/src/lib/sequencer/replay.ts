@@ -30,26 +30,83 @@ export function statusAt(task: SequencerTask, at: number): AgentStatus | null {
   return task.status;
 }
 
-/** What each agent (by name) was doing at `at`: the newest task under way, else nothing. */
+/** What an agent was doing at `at`: the newest of its tasks under way, else null. */
+export function doingAt(data: Sequencer, serviceId: string, at: number): Doing | null {
+  const past = pastOf(data);
+  const task = past.tasks.get(serviceId)?.at(at);
+  if (!task) return null;
+  // A crash is seen for the blink of an eye in life; here for a second, so that it is seen at all.
+  const crashed = past.crashes.get(serviceId)?.some((crash) => at >= crash && at < crash + 1);
+  return { task, status: crashed ? "error" : (statusAt(task, at) ?? "running"), progress: progressAt(task, at) };
+}
+
+/** What each agent (by name) was doing at `at`; those that did nothing are left out. */
 export function stateAt(data: Sequencer, at: number): Map<string, Doing> {
-  const nameOf = new Map(data.agents.map((agent) => [agent.service_id, agent.name]));
   const out = new Map<string, Doing>();
-  for (const task of data.tasks) {
-    const name = nameOf.get(task.agent_id);
-    if (name === undefined || at < task.start_time || at >= endOf(task, data.timestamp + 1)) continue;
-    const known = out.get(name);
-    if (known && known.task.start_time > task.start_time) continue;
-    out.set(name, { task, status: statusAt(task, at) ?? "running", progress: progressAt(task, at) });
-  }
-  for (const mark of data.marks ?? []) {
-    const name = nameOf.get(mark.agent_id) ?? mark.agent_id;
-    const doing = out.get(name);
-    // A crash is seen for the blink of an eye in life; here for a second, so that it is seen at all.
-    if (doing && (mark.kind === "crashed" || mark.kind === "hung") && at >= mark.at && at < mark.at + 1) {
-      out.set(name, { ...doing, status: "error" });
-    }
+  for (const { service_id, name } of data.agents) {
+    const doing = doingAt(data, service_id, at);
+    if (doing) out.set(name, doing);
   }
   return out;
+}
+
+/** An agent's tasks by their starts: a look at a moment costs the same however many there are. */
+class Tasks {
+  /** The latest end of this task and those before it. */
+  readonly #ends: number[] = [];
+  /** What runs has not ended by the newest moment that can be looked at. */
+  readonly #beyond: number;
+
+  constructor(
+    readonly sorted: SequencerTask[],
+    now: number,
+  ) {
+    this.#beyond = now + 1;
+    let latest = -Infinity;
+    for (const task of sorted) this.#ends.push((latest = Math.max(latest, endOf(task, this.#beyond))));
+  }
+
+  at(at: number): SequencerTask | null {
+    let [low, high] = [0, this.sorted.length];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.sorted[middle]?.start_time ?? Infinity) <= at) low = middle + 1;
+      else high = middle;
+    }
+    for (let index = low - 1; index >= 0 && (this.#ends[index] ?? -Infinity) > at; index -= 1) {
+      const task = this.sorted[index];
+      if (task && at < endOf(task, this.#beyond)) return task;
+    }
+    return null;
+  }
+}
+
+interface Past {
+  tasks: Map<string, Tasks>;
+  crashes: Map<string, number[]>;
+}
+
+/** Worked out once for every answer of the daemon: the playhead asks sixty times a second. */
+const pasts = new WeakMap<Sequencer, Past>();
+
+function pastOf(data: Sequencer): Past {
+  const known = pasts.get(data);
+  if (known) return known;
+  const lists = new Map<string, SequencerTask[]>();
+  for (const task of data.tasks.toSorted((a, b) => a.start_time - b.start_time)) push(lists, task.agent_id, task);
+  const crashes = new Map<string, number[]>();
+  for (const { kind, agent_id, at } of data.marks ?? []) {
+    if (kind === "crashed" || kind === "hung") push(crashes, agent_id, at);
+  }
+  const past = { tasks: new Map([...lists].map(([id, list]) => [id, new Tasks(list, data.timestamp)])), crashes };
+  pasts.set(data, past);
+  return past;
+}
+
+function push<T>(lists: Map<string, T[]>, key: string, value: T): void {
+  const list = lists.get(key);
+  if (list) list.push(value);
+  else lists.set(key, [value]);
 }
 
 function progressAt(task: SequencerTask, at: number): number {
