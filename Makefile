@@ -38,7 +38,7 @@ test: ## Check format and lints, then run all tests
 	@scripts/test.sh
 
 .PHONY: bench
-bench: ## Measure; results in benches/RESULTS.md
+bench: ui ## Measure; results in benches/RESULTS.md
 	@$(CARGO) bench --locked --benches
 
 .PHONY: otp-check

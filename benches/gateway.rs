@@ -94,7 +94,8 @@ async fn vendor() -> anyhow::Result<SocketAddr> {
     serve(Router::new().route("/v1/chat/completions", post(handler))).await
 }
 
-async fn serve(router: Router) -> anyhow::Result<SocketAddr> {
+/// Serves on a free port until the runtime ends; where.
+pub(crate) async fn serve(router: Router) -> anyhow::Result<SocketAddr> {
     use axum::serve::ListenerExt as _;
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = socket.local_addr()?;

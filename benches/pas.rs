@@ -10,6 +10,7 @@
 mod cast;
 mod child;
 mod daemon;
+mod events;
 mod gateway;
 mod http;
 mod ingest;
@@ -19,6 +20,7 @@ mod report;
 mod restart;
 mod store;
 mod tree;
+mod ui;
 
 use std::path::{Path, PathBuf};
 
@@ -42,7 +44,9 @@ const BENCHES: &[Bench] = &[
     Bench { name: "http", run: http::run },
     Bench { name: "daemon", run: daemon::run },
     Bench { name: "gateway", run: gateway::run },
+    Bench { name: "events", run: events::run },
     Bench { name: "ingest", run: ingest::run },
+    Bench { name: "ui", run: ui::run },
 ];
 
 /// Makes this program one side of the bench of the tree.
@@ -61,6 +65,9 @@ fn main() -> anyhow::Result<()> {
         && flag == gateway::HOP_SIDE
     {
         return gateway::hop_side(vendor);
+    }
+    if std::env::args().nth(1).as_deref() == Some(events::FLOOR_SIDE) {
+        return events::floor::side();
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     for name in &wanted {

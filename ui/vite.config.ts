@@ -12,6 +12,8 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: true,
+    // A busy machine is no fault of the plugins.
+    rolldownOptions: { checks: { bundlerTimings: false } },
   },
   server: {
     proxy: {
