@@ -27,7 +27,8 @@ export function ago(seconds: number): string {
 export function usd(amount: number): string {
   if (amount === 0) return "$0.00";
   if (Math.abs(amount) < 0.0001) return "< $0.0001";
-  return `$${amount.toFixed(Math.abs(amount) < 1 ? 4 : 2)}`;
+  // Four places at most, and no zeros that say nothing behind the cents.
+  return `$${amount.toFixed(Math.abs(amount) < 1 ? 4 : 2).replace(/(\.\d\d\d*?)0+$/, "$1")}`;
 }
 
 /** `950`, `12.3 k`, `4.56 M`. */
@@ -76,6 +77,26 @@ export function clock(at: string | number | Date, zone: string, withDate = false
     formats.set(key, format);
   }
   return format.format(date);
+}
+
+/** A moment (unix seconds) on an axis whose lines are `step` seconds apart: no finer than they are. */
+export function axisTime(at: number, step: number, zone: string): string {
+  const whole = clock(at * 1000, zone, step >= 86_400);
+  if (step >= 86_400) return whole.split(",")[0] ?? whole;
+  return step >= 60 ? whole.slice(0, 5) : whole;
+}
+
+/** Words of the daemon without the marks of code in them. */
+export function plain(text: string): string {
+  return text.replaceAll("`", "");
+}
+
+/** A resource as people call it, and an amount of it. */
+export function resource(name: string): string {
+  return { cpu: "CPU", mem_mb: "memory", gpu: "GPU", gpu_mem_mb: "GPU memory" }[name] ?? name.replaceAll("_", " ");
+}
+export function amountOf(name: string, amount: number): string {
+  return name.endsWith("_mb") ? bytes(amount * 1024 * 1024) : count(amount);
 }
 
 /** The last part of a dotted job id: what it is within its run. */

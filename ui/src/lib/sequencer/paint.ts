@@ -205,7 +205,8 @@ function paintNames(context: CanvasRenderingContext2D, scene: SeqScene, first: n
     }
     context.fillStyle = now ? colors.text : colors.dim;
     context.font = `${now ? "600 " : ""}12px system-ui, sans-serif`;
-    context.fillText(row.agent, 36, y);
+    const letters = Math.floor((names - 44) / 6.6);
+    context.fillText(row.agent.length > letters ? `${row.agent.slice(0, letters - 1)}…` : row.agent, 36, y);
   }
   context.restore();
 }

@@ -20,6 +20,8 @@ export interface Placed {
   collapsed: boolean;
   /** Names stand to the right of stacked leaves, below all others. */
   stacked: boolean;
+  /** Room for its name, in the layout's own units. */
+  room: number;
   /** Of the first leaf of a column: where the column's last one stands. */
   columnTo: number | null;
 }
@@ -179,7 +181,7 @@ class Placer {
   place(node: Node, left: number, y: number, parent: Placed | null, via: number | null): void {
     const room = this.rooms.get(node);
     if (!room) return;
-    const own = this.#add(node, left + room.width / 2, y, parent, via, false);
+    const own = this.#add(node, left + room.width / 2, y, parent, via, room.width, false);
     let top = y + LEVEL;
     room.shelves.forEach((shelf, index) => {
       const width = shelf.reduce((sum, block) => sum + block.width, 0);
@@ -199,15 +201,15 @@ class Placer {
     const rows = Math.ceil(room.leaves.length / Math.max(1, room.columns));
     room.leaves.forEach((leaf, index) => {
       const [column, row] = [Math.floor(index / rows), index % rows];
-      const placed = this.#add(leaf, x + column * COLUMN + 24, y + row * ROW, parent, via, true);
+      const placed = this.#add(leaf, x + column * COLUMN + 24, y + row * ROW, parent, via, COLUMN - 40, true);
       if (row === 0) placed.columnTo = y + (Math.min(rows, room.leaves.length - index) - 1) * ROW;
     });
   }
 
-  #add(node: Node, x: number, y: number, parent: Placed | null, via: number | null, stacked: boolean): Placed {
+  #add(node: Node, x: number, y: number, parent: Placed | null, via: number | null, room: number, stacked: boolean): Placed {
     const unit = node.data;
     const collapsed = this.collapsed.has(unit.name) && unit.children.length > 0;
-    const placed: Placed = { unit, x, y, radius: radiusOf(unit), parent, via, collapsed, stacked, columnTo: null };
+    const placed: Placed = { unit, x, y, radius: radiusOf(unit), parent, via, collapsed, stacked, room, columnTo: null };
     this.nodes.push(placed);
     return placed;
   }

@@ -41,6 +41,10 @@ const DOTS_BELOW = 0.22;
 const MOST_PULSES = 300;
 const PULSE_SECONDS = 1.1;
 
+/** Letters that fit into the width of one font size. */
+const LETTERS = 1.8;
+const BOLD_LETTERS = 1.68;
+
 /** All that stays as it is until facts, colours or the scale change. */
 export function paintStill(context: CanvasRenderingContext2D, scene: Scene, dpr: number): void {
   const { view } = scene;
@@ -270,8 +274,8 @@ function paintNames(context: CanvasRenderingContext2D, scene: Scene, seen: Place
     context.fillStyle = lookIn(scene, node) === "idle" && !inner ? colors.dim : colors.text;
     context.font = `${inner ? "600 " : ""}${px}px system-ui, sans-serif`;
     const r = sizeOf(node);
-    const letters = Math.floor((136 / px) * 1.85);
-    const name = node.unit.name.length > letters && !inner ? `${node.unit.name.slice(0, letters - 1)}…` : node.unit.name;
+    const letters = Math.floor((node.room / px) * (inner ? BOLD_LETTERS : LETTERS));
+    const name = node.unit.name.length > letters ? `${node.unit.name.slice(0, letters - 1)}…` : node.unit.name;
     if (inner) {
       context.textAlign = "center";
       // A rim in the colour of the ground keeps a name readable on lines and beside its neighbours.
