@@ -17,6 +17,7 @@ for (const theme of ["dark", "light"] as Theme[]) {
       const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]).analyze();
       expect(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join("; ")}`)).toEqual([]);
       expect(complaints).toEqual([]);
+      await expect(page.getByTestId("connection"), "one connection is enough").toHaveAttribute("data-connects", "1");
     });
   }
 }

@@ -52,6 +52,7 @@ class LiveStore {
   #refreshAt = Infinity;
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
   #loading: Promise<void> | null = null;
+  #connecting: Promise<void> | null = null;
   #count: Counted | null = null;
   #batch: SwarmEvent[] = [];
 
@@ -121,7 +122,13 @@ class LiveStore {
     return this.#count && count.at - this.#count.at <= 200 ? this.#count : count;
   }
 
-  async #connect(): Promise<void> {
+  /** One at a time: what is asked for while one is under way is that one. */
+  #connect(): Promise<void> {
+    this.#connecting ??= this.#try().finally(() => (this.#connecting = null));
+    return this.#connecting;
+  }
+
+  async #try(): Promise<void> {
     this.connection = this.#attempt === 0 && this.snapshot === null ? "connecting" : "waiting";
     await this.refresh();
     if (this.problem !== null || this.snapshot === null) return this.#again();
