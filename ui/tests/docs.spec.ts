@@ -18,6 +18,7 @@ test("dashboard", async ({ page }) => {
 });
 
 test("tree", async ({ page }) => {
+  await page.setViewportSize({ width: 1640, height: 900 });
   await open(page, "/tree?agent=director-data");
   await page.waitForTimeout(4_000);
   await page.screenshot({ path: `${IMAGES}tree.png` });

@@ -19,6 +19,9 @@ const KEPT_SAMPLES = 720;
 /** Signs of life are told every five seconds; three missing make what is shown stale. */
 export const STALE_AFTER_S = 15;
 
+/** Messages come in bursts: over less than this their rate would be that of a burst, or nothing. */
+const RATE_OVER_MS = 1500;
+
 export type Connection = "connecting" | "live" | "waiting" | "lost";
 
 export interface Sample {
@@ -118,8 +121,9 @@ class LiveStore {
 
   #measure(live: Live): Counted {
     const count = counted(live.tree, performance.now());
-    if (this.#count && count.at - this.#count.at > 200) this.rates = rates(this.#count, count);
-    return this.#count && count.at - this.#count.at <= 200 ? this.#count : count;
+    if (this.#count && count.at - this.#count.at < RATE_OVER_MS) return this.#count;
+    if (this.#count) this.rates = rates(this.#count, count);
+    return count;
   }
 
   /** One at a time: what is asked for while one is under way is that one. */

@@ -43,7 +43,7 @@ const PULSE_SECONDS = 1.1;
 
 /** Letters that fit into the width of one font size. */
 const LETTERS = 1.8;
-const BOLD_LETTERS = 1.68;
+const BOLD_LETTERS = 1.58;
 
 /** All that stays as it is until facts, colours or the scale change. */
 export function paintStill(context: CanvasRenderingContext2D, scene: Scene, dpr: number): void {
