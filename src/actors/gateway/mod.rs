@@ -43,7 +43,7 @@ use crate::actors::jobs::JobBook;
 use crate::actors::provider_router::ProviderRouter;
 use crate::actors::registry::RegistryHandle;
 use crate::actors::token_governor::GovernorHandle;
-use crate::config::Providers;
+use crate::config::{Gateway as Limits, Providers};
 use crate::domain::ids::JobId;
 use crate::domain::price::Prices;
 use crate::domain::roster::Roster;
@@ -87,6 +87,8 @@ pub struct Means {
     pub prices: Arc<Prices>,
     /// The vendors' addresses and credentials.
     pub providers: Providers,
+    /// How long calls may take.
+    pub limits: Limits,
     /// Added to the ports of the adapters.
     pub port_offset: u16,
 }
@@ -241,8 +243,8 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
         prices: means.prices,
         endpoints,
         cancels: Cancels::default(),
-        policy: Policy::default(),
-        deadlines: Deadlines::default(),
+        policy: Policy { overall: means.limits.overall_timeout, ..Policy::default() },
+        deadlines: Deadlines::from(means.limits),
         ready: Ready::default(),
     });
     let (shared, registry, offset) = (Arc::clone(&inner), means.registry, means.port_offset);

@@ -37,8 +37,17 @@ pub(crate) fn place(vendors: &Vendors) -> Place {
 
 impl Stage {
     pub(crate) async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// The same with settings of its own, as environment variables.
+    pub(crate) async fn open_with(settings: &[(&str, &str)]) -> Self {
         let vendors = Vendors::start().await;
-        let place = place(&vendors);
+        let is_set = |name: &str| settings.iter().any(|(own, _)| *own == name);
+        let place =
+            settings.iter().fold(Place::with_documents(1), |place, (name, value)| place.setting(name, value));
+        let others = vendors.variables().into_iter().filter(|(name, _)| !is_set(name));
+        let place = others.fold(place, |place, (name, value)| place.setting(name, value));
         let swarm = place.start().await;
         let stage = Self { place, vendors, swarm, http: http_client() };
         // The local models are offered last.
