@@ -91,6 +91,23 @@ impl Stage {
         Self::reply(request).await
     }
 
+    pub(crate) async fn put(&self, port: u16, path: &str, body: Value) -> Reply {
+        Self::reply(self.http.put(self.url(port, path)).json(&body)).await
+    }
+
+    pub(crate) async fn delete(&self, port: u16, path: &str) -> Reply {
+        Self::reply(self.http.delete(self.url(port, path))).await
+    }
+
+    /// The events of a kind, as the files of the event stream have them.
+    pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
+        let log = self.place.dir.path().join("artifacts/hmi/events");
+        let files = std::fs::read_dir(log).unwrap().map(|file| file.unwrap().path());
+        let text: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["event_type"] == kind).collect()
+    }
+
     /// A chat with a model of the gateway, paid by a run.
     pub(crate) async fn chat(&self, model: &str, run: &str) -> Reply {
         self.post_as(6120, "/v1/chat/completions", chat(model), run).await
