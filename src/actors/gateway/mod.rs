@@ -212,6 +212,14 @@ impl Gateway {
         endpoint_of(&self.inner.endpoints, vendor)
     }
 
+    /// What the local Ollama has in its memory, in its own words.
+    ///
+    /// # Errors
+    /// [`Failure`] when it does not answer.
+    pub async fn running_locally(&self) -> Result<serde_json::Value, Failure> {
+        self.inner.client.running(self.endpoint(Vendor::Ollama), &adapters::LOOKING).await
+    }
+
     /// Which models can be called, as was seen last.
     #[must_use]
     pub fn ready(&self) -> &Ready {
