@@ -89,8 +89,8 @@ pub trait NewsSink: Send + Sync {
     /// [`Alert::id`] it has seen.
     fn alert(&self, alert: &Alert);
 
-    /// A receipt is in the store. Told once, or not at all where the daemon is killed just then: whoever
-    /// must know all of them reads the files.
+    /// A receipt is in the store. After a crash one may be told again, under the same `seq`; whoever must
+    /// know all of them reads the files.
     fn receipt(&self, _receipt: &Receipt) {}
 }
 
