@@ -11,6 +11,7 @@ mod cast;
 mod child;
 mod daemon;
 mod gateway;
+mod hop;
 mod http;
 mod ingest;
 mod machine;
@@ -58,9 +59,9 @@ fn main() -> anyhow::Result<()> {
         return tree::side(side);
     }
     if let [_, flag, vendor] = std::env::args().collect::<Vec<_>>().as_slice()
-        && flag == gateway::HOP_SIDE
+        && flag == hop::HOP_SIDE
     {
-        return gateway::hop_side(vendor);
+        return hop::hop_side(vendor);
     }
     let wanted: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     for name in &wanted {
