@@ -5,35 +5,22 @@
 //! and settles the cost, writes the receipt to its file and its store, and traces the call. Both are
 //! processes, so their CPU time is theirs alone; the vendor and the clients live in this one.
 
-use std::convert::Infallible;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::net::SocketAddr;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use axum::Router;
-use axum::body::{Body, Bytes};
-use axum::extract::State;
+use axum::body::Bytes;
+use axum::http::Method;
 use axum::http::header::CONTENT_TYPE;
-use axum::response::{IntoResponse, Response};
-use axum::routing::post;
-use futures_util::{StreamExt as _, stream};
-use http_body_util::{BodyExt as _, Full};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use parking_lot::Mutex;
 use serde_json::{Value, json};
-use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use crate::child::{Daemon, Side};
+use crate::hop::{self, EVENTS, HOP_SIDE};
 use crate::machine::{cpu_time, resident};
 use crate::measure::{median, percentile};
 use crate::report::{Aim, Row, number};
-
-/// Makes this program the floor: `--hop-side <address of the vendor>`.
-pub(crate) const HOP_SIDE: &str = "--hop-side";
 
 const CONNECTIONS: usize = 32;
 /// Calls of one round: seconds of work, so that the clock of CPU time (10 ms) is fine enough.
@@ -42,134 +29,44 @@ const STREAMS: usize = 1_000;
 const ROUNDS: usize = 3;
 /// Calls one after another.
 const SINGLE: usize = 1_500;
-/// Events of a streamed answer.
-const EVENTS: usize = 23;
 const GATEWAY: u16 = 6120;
+/// Ports and paths of soft state.
+const TRACK: (u16, &str) = (6105, hop::TRACK);
+const BEAT: (u16, &str) = (6121, hop::BEAT);
+const RESERVE: (u16, &str) = (6104, "/reserve");
+/// Reports of soft state a round.
+const REPORTS: usize = 20_000;
+/// Clients that reserve at once, and how often in all.
+const RESERVERS: usize = 64;
+const RESERVATIONS: usize = 4_000;
+/// Syncs of the disk beside them.
+const SYNCS: u32 = 200;
+/// Calls after which memory is looked at, and again after as many more. `BENCH_CALLS=1000000` for the
+/// long way.
+const MEMORY_CALLS: usize = 50_000;
+const MEMORY_VARIABLE: &str = "BENCH_CALLS";
 /// Stalls of delayed acknowledgements end after 40 ms: no call may take as long as that.
 const STALL_MS: std::ops::Range<f64> = 38.0..45.0;
 const MIB: f64 = 1024.0 * 1024.0;
 
-fn answer() -> Value {
-    json!({
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 1_780_000_000, "model": "gpt-5-codex",
-        "choices": [{ "index": 0, "finish_reason": "stop",
-                      "message": { "role": "assistant", "content": "A short answer of some twenty words. ".repeat(4) } }],
-        "usage": { "prompt_tokens": 120, "completion_tokens": 40, "total_tokens": 160 },
-    })
-}
-
-fn events() -> Vec<Bytes> {
-    let chunk = |delta: Value, finish: Value, usage: Value| {
-        let chunk = json!({
-            "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 1_780_000_000, "model": "gpt-5-codex",
-            "choices": if usage.is_null() { json!([{ "index": 0, "delta": delta, "finish_reason": finish }]) } else { json!([]) },
-            "usage": usage,
-        });
-        Bytes::from(format!("data: {chunk}\n\n"))
-    };
-    let mut all = vec![chunk(json!({ "role": "assistant", "content": "" }), Value::Null, Value::Null)];
-    all.extend(
-        (0..EVENTS - 4).map(|n| chunk(json!({ "content": format!("word{n} ") }), Value::Null, Value::Null)),
-    );
-    all.push(chunk(json!({}), json!("stop"), Value::Null));
-    all.push(chunk(Value::Null, Value::Null, answer()["usage"].clone()));
-    all.push(Bytes::from_static(b"data: [DONE]\n\n"));
-    all
-}
-
-/// A vendor that costs next to nothing: it answers what it prepared.
-async fn vendor() -> anyhow::Result<SocketAddr> {
-    let (whole, chunks) = (Bytes::from(answer().to_string()), events());
-    let handler = move |body: Bytes| {
-        let (whole, chunks) = (whole.clone(), chunks.clone());
-        async move {
-            if body.windows(13).any(|part| part == b"\"stream\":true") {
-                let body = Body::from_stream(stream::iter(chunks.into_iter().map(Ok::<_, Infallible>)));
-                ([(CONTENT_TYPE, "text/event-stream")], body).into_response()
-            } else {
-                ([(CONTENT_TYPE, "application/json")], whole).into_response()
-            }
-        }
-    };
-    serve(Router::new().route("/v1/chat/completions", post(handler))).await
-}
-
-/// Serves on a free port until the runtime ends; where.
-pub(crate) async fn serve(router: Router) -> anyhow::Result<SocketAddr> {
-    use axum::serve::ListenerExt as _;
-    let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
-    let address = socket.local_addr()?;
-    // Without this each write may wait 40 ms for an acknowledgement.
-    let socket = socket.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let mut serving = JoinSet::new();
-    serving.spawn(async move { axum::serve(socket, router).await });
-    serving.detach_all();
-    Ok(address)
-}
-
+/// Who is asked for what.
 #[derive(Clone)]
-struct Hop {
-    client: Client<HttpConnector, Full<Bytes>>,
-    vendor: Arc<str>,
-    receipts: Arc<Mutex<Vec<(u64, u64)>>>,
-}
-
-/// One hop: parse, send on, read the usage, keep a receipt.
-async fn hop(State(hop): State<Hop>, body: Bytes) -> Response {
-    let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let request =
-        hyper::Request::post(&*hop.vendor).header(CONTENT_TYPE, "application/json").body(Full::new(body));
-    let Ok(answered) = hop.client.request(request.unwrap_or_default()).await else {
-        return axum::http::StatusCode::BAD_GATEWAY.into_response();
-    };
-    let receipts = Arc::clone(&hop.receipts);
-    let keep = move |usage: &Value| {
-        let tokens = |name: &str| usage[name].as_u64().unwrap_or(0);
-        receipts.lock().push((tokens("prompt_tokens"), tokens("completion_tokens")));
-    };
-    if asked["stream"] == true {
-        let passed = answered.into_body().into_data_stream().map(move |bytes| {
-            if let Ok(bytes) = &bytes {
-                for event in
-                    bytes.split(|byte| *byte == b'\n').filter_map(|line| line.strip_prefix(b"data: "))
-                {
-                    let event: Value = serde_json::from_slice(event).unwrap_or_default();
-                    if !event["usage"].is_null() {
-                        keep(&event["usage"]);
-                    }
-                }
-            }
-            bytes
-        });
-        return ([(CONTENT_TYPE, "text/event-stream")], Body::from_stream(passed)).into_response();
-    }
-    let Ok(whole) = answered.into_body().collect().await.map(http_body_util::Collected::to_bytes) else {
-        return axum::http::StatusCode::BAD_GATEWAY.into_response();
-    };
-    let told: Value = serde_json::from_slice(&whole).unwrap_or_default();
-    keep(&told["usage"]);
-    ([(CONTENT_TYPE, "application/json")], whole).into_response()
-}
-
-/// The program as the floor: prints its address and serves until it is ended.
-pub(crate) fn hop_side(vendor: &str) -> anyhow::Result<()> {
-    let runtime = crate::runtime(2)?;
-    runtime.block_on(async {
-        let mut connector = HttpConnector::new();
-        connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).build(connector);
-        let vendor: Arc<str> = format!("http://{vendor}/v1/chat/completions").into();
-        let state = Hop { client, vendor, receipts: Arc::default() };
-        let address = serve(Router::new().route("/v1/chat/completions", post(hop)).with_state(state)).await?;
-        crate::say(&address.to_string());
-        std::future::pending().await
-    })
-}
-
-/// Who is asked: its process and its address.
 struct Asked {
     pid: Option<u32>,
+    method: Method,
     url: String,
+    body: Bytes,
+}
+
+impl Asked {
+    fn new(pid: Option<u32>, method: Method, url: String, body: &Value) -> Self {
+        Self { pid, method, url, body: Bytes::from(body.to_string()) }
+    }
+
+    /// The same with another body.
+    fn with(&self, body: &Value) -> Self {
+        Self { body: Bytes::from(body.to_string()), ..self.clone() }
+    }
 }
 
 fn request(stream: bool) -> Value {
@@ -185,18 +82,18 @@ fn request(stream: bool) -> Value {
     body
 }
 
-/// Makes calls over so many connections; how long each took, in microseconds.
-async fn load(url: &str, calls: usize, connections: usize, stream: bool) -> anyhow::Result<Vec<f64>> {
+/// Asks over so many connections; how long each answer took, in microseconds.
+async fn load(asked: &Asked, calls: usize, connections: usize) -> anyhow::Result<Vec<f64>> {
     let client = pas::llm::tls::plain_client_builder()?.tcp_nodelay(true).build()?;
-    let body = Bytes::from(request(stream).to_string());
     let mut tasks = JoinSet::new();
     for _ in 0..connections {
-        let (client, body, url) = (client.clone(), body.clone(), url.to_owned());
+        let (client, asked) = (client.clone(), asked.clone());
         tasks.spawn(async move {
             let mut took = Vec::new();
             for _ in 0..calls / connections {
                 let from = Instant::now();
-                let answer = client.post(&url).header(CONTENT_TYPE, "application/json").body(body.clone());
+                let request = client.request(asked.method.clone(), &asked.url);
+                let answer = request.header(CONTENT_TYPE, "application/json").body(asked.body.clone());
                 let answer = answer.send().await?;
                 let status = answer.status();
                 let bytes = answer.bytes().await?;
@@ -214,23 +111,18 @@ async fn load(url: &str, calls: usize, connections: usize, stream: bool) -> anyh
 }
 
 /// CPU microseconds a call of the asked process, at [`CONNECTIONS`].
-async fn cpu_a_call(asked: &Asked, calls: usize, stream: bool) -> anyhow::Result<f64> {
+async fn cpu_a_call(asked: &Asked, calls: usize) -> anyhow::Result<f64> {
     let pid = asked.pid.context("no process")?;
     let before = cpu_time(pid)?;
-    let made = load(&asked.url, calls, CONNECTIONS, stream).await?.len();
+    let made = load(asked, calls, CONNECTIONS).await?.len();
     Ok((cpu_time(pid)? - before).as_secs_f64() * 1e6 / made as f64)
 }
 
 /// Both sides in turn: medians of ours and of the floor, and of the ratios.
-async fn cpu_pair(
-    ours: &Asked,
-    floor: &Asked,
-    calls: usize,
-    stream: bool,
-) -> anyhow::Result<(f64, f64, f64)> {
+async fn cpu_pair(ours: &Asked, floor: &Asked, calls: usize) -> anyhow::Result<(f64, f64, f64)> {
     let (mut a, mut b, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
     for round in 0..=ROUNDS {
-        let (x, y) = (cpu_a_call(ours, calls, stream).await?, cpu_a_call(floor, calls, stream).await?);
+        let (x, y) = (cpu_a_call(ours, calls).await?, cpu_a_call(floor, calls).await?);
         if round > 0 {
             a.push(x);
             b.push(y);
@@ -240,47 +132,143 @@ async fn cpu_pair(
     Ok((median(&a), median(&b), median(&ratios)))
 }
 
+fn us(value: f64) -> String {
+    format!("{} µs", number(value))
+}
+
+/// The two sides of one path.
+struct Sides {
+    daemon: Daemon,
+    hop: Side,
+}
+
+impl Sides {
+    fn ours(&self, (port, path): (u16, &str), method: Method, body: &Value) -> Asked {
+        let url = format!("http://{}{path}", self.daemon.address(port));
+        Asked::new(Some(self.daemon.pid()), method, url, body)
+    }
+
+    fn floor(&self, path: &str, method: Method, body: &Value) -> Asked {
+        Asked::new(Some(self.hop.pid()), method, format!("http://{}{path}", self.hop.said()), body)
+    }
+}
+
+async fn calls(sides: &Sides, vendor: SocketAddr) -> anyhow::Result<Vec<Row>> {
+    let path = "/v1/chat/completions";
+    let (whole, stream) = (request(false), request(true));
+    let (ours, floor) =
+        (sides.ours((GATEWAY, path), Method::POST, &whole), sides.floor(path, Method::POST, &whole));
+    let (cpu, cpu_floor, cpu_ratio) = cpu_pair(&ours, &floor, CALLS).await?;
+    let (streamed, streamed_floor, streamed_ratio) =
+        cpu_pair(&ours.with(&stream), &floor.with(&stream), STREAMS).await?;
+    let direct = Asked { pid: None, url: format!("http://{vendor}{path}"), ..ours.clone() };
+    let mut single = Vec::new();
+    for asked in [&direct, &ours, &floor] {
+        load(asked, SINGLE / 5, 1).await?;
+        single.push(load(asked, SINGLE, 1).await?);
+    }
+    let p50: Vec<f64> = single.iter().map(|took| percentile(took, 50)).collect();
+    let streams = load(&ours.with(&stream), SINGLE / 5, 1).await?;
+    let stalled = single[1].iter().chain(&streams).filter(|us| STALL_MS.contains(&(**us / 1e3))).count();
+    Ok(vec![
+        Row::new(format!("model call, CPU at {CONNECTIONS} connections"), cpu_ratio, "×")
+            .sides(us(cpu), us(cpu_floor))
+            .aim(Aim::AtMost(2.0))
+            .note("the baseline parses, sends on and keeps a receipt in memory, on axum and hyper"),
+        Row::new(format!("streamed call of {EVENTS} events, CPU"), streamed_ratio, "×")
+            .sides(us(streamed), us(streamed_floor))
+            .aim(Aim::AtMost(1.3)),
+        Row::new("model call, added at p50 with one connection", p50[1] - p50[0], " µs")
+            .sides(us(p50[1]), us(p50[2]))
+            .aim(Aim::AtMost(120.0))
+            .note(format!("beside the vendor itself ({}); no budget caps the run", us(p50[0]))),
+        Row::new("calls in the band of a 40 ms stall", stalled as f64, "").aim(Aim::AtMost(0.0)),
+    ])
+}
+
+/// Soft state against a handler that parses the same body: how much of its rate ours has, by CPU time.
+async fn reports(sides: &Sides) -> anyhow::Result<Vec<Row>> {
+    let track = json!({ "agent": "bench", "run_id": "bench", "ctx_used": 13_000, "ctx_limit": 16_000 });
+    let beat = json!({ "service_id": "bench", "status": "ok", "load": 0.4, "queue_depth": 3 });
+    let service = json!({ "service_id": "bench", "name": "bench", "type": "tool", "role": "production",
+        "url": "http://localhost:9", "caps": ["bench"] });
+    load(&sides.ours((BEAT.0, "/register"), Method::POST, &service), 1, 1).await?;
+    let mut rows = Vec::new();
+    for (name, place, method, body) in
+        [("POST /track", TRACK, Method::POST, track), ("PUT /heartbeat", BEAT, Method::PUT, beat)]
+    {
+        let (ours, floor) = (sides.ours(place, method.clone(), &body), sides.floor(place.1, method, &body));
+        let (cpu, cpu_floor, ratio) = cpu_pair(&ours, &floor, REPORTS).await?;
+        rows.push(
+            Row::new(format!("{name}, rate a core"), 1.0 / ratio, "×")
+                .sides(us(cpu), us(cpu_floor))
+                .aim(Aim::AtLeast(0.5))
+                .note("by CPU time a request; the baseline is a bare axum handler that parses the same body"),
+        );
+    }
+    Ok(rows)
+}
+
+/// Reservations by many clients, each durable, against syncs one after another.
+async fn reservations(sides: &Sides, folder: &Path) -> anyhow::Result<Row> {
+    let body = json!({ "job_id": "bench", "agent": "bench", "mem_mb": 1 });
+    let asked = sides.ours(RESERVE, Method::POST, &body);
+    load(&asked, RESERVERS, RESERVERS).await?;
+    let from = Instant::now();
+    let made = load(&asked, RESERVATIONS, RESERVERS).await?.len();
+    let rate = made as f64 / from.elapsed().as_secs_f64();
+    let syncs = sync_rate(folder)?;
+    Ok(Row::new(format!("durable POST /reserve, {RESERVERS} clients"), rate / syncs, "×")
+        .sides(format!("{}/s", number(rate)), format!("{} syncs/s", number(syncs)))
+        .aim(Aim::AtLeast(20.0))
+        .note("the baseline appends to a file and syncs it, one after another"))
+}
+
+fn sync_rate(folder: &Path) -> anyhow::Result<f64> {
+    use std::io::Write as _;
+    let mut file = std::fs::File::create(folder.join("syncs"))?;
+    let from = Instant::now();
+    for _ in 0..SYNCS {
+        file.write_all(&[7; 512])?;
+        file.sync_data()?;
+    }
+    Ok(f64::from(SYNCS) / from.elapsed().as_secs_f64())
+}
+
+/// Memory after many calls, and what the second half of them added.
+async fn memory(sides: &Sides) -> anyhow::Result<Vec<Row>> {
+    let asked = sides.ours((GATEWAY, "/v1/chat/completions"), Method::POST, &request(false));
+    let set = std::env::var(MEMORY_VARIABLE).ok().and_then(|text| text.parse().ok());
+    let half = set.map_or(MEMORY_CALLS, |calls: usize| calls / 2);
+    let mut sizes = Vec::new();
+    for _ in 0..2 {
+        load(&asked, half, CONNECTIONS).await?;
+        sizes.push(resident(sides.daemon.pid())? as f64 / MIB);
+    }
+    Ok(vec![
+        Row::new(format!("memory after {} model calls", half * 2), sizes[1], " MiB").aim(Aim::AtMost(40.0)),
+        Row::new("the same, added by the second half of them", sizes[1] - sizes[0], " MiB")
+            .aim(Aim::AtMost(1.0))
+            .note(format!("{MEMORY_VARIABLE} sets how many calls are made")),
+    ])
+}
+
 pub(crate) fn run() -> anyhow::Result<Vec<Row>> {
     let folder = crate::scratch()?;
     let (vendors, clients) = (crate::runtime(1)?, crate::runtime(1)?);
-    let vendor = vendors.block_on(vendors.spawn(vendor()))??;
-    let settings =
-        format!("[providers.openai]\nbase_url = \"http://{vendor}/v1\"\napi_key = \"sk-bench-0123456789\"\n");
+    let vendor = vendors.block_on(vendors.spawn(hop::vendor()))??;
+    let settings = format!(
+        "[providers.openai]\nbase_url = \"http://{vendor}/v1\"\napi_key = \"sk-bench-0123456789\"\n\
+         [resources]\nmem_mb = 1_000_000\n"
+    );
     let daemon = Daemon::start(folder.path(), &settings)?;
-    let hop = Side::start(&[HOP_SIDE, &vendor.to_string()])?;
-    let path = "/v1/chat/completions";
-    let ours = Asked { pid: Some(daemon.pid()), url: format!("http://{}{path}", daemon.address(GATEWAY)) };
-    let floor = Asked { pid: Some(hop.pid()), url: format!("http://{}{path}", hop.said()) };
-    let direct = format!("http://{vendor}{path}");
+    let sides = Sides { daemon, hop: Side::start(&[HOP_SIDE, &vendor.to_string()])? };
     std::thread::sleep(Duration::from_secs(1));
     clients.block_on(async {
-        let (cpu, cpu_floor, cpu_ratio) = cpu_pair(&ours, &floor, CALLS, false).await?;
-        let (stream, stream_floor, stream_ratio) = cpu_pair(&ours, &floor, STREAMS, true).await?;
-        let mut single = Vec::new();
-        for url in [&direct, &ours.url, &floor.url] {
-            load(url, SINGLE / 5, 1, false).await?;
-            single.push(load(url, SINGLE, 1, false).await?);
-        }
-        let p50: Vec<f64> = single.iter().map(|took| percentile(took, 50)).collect();
-        let streams = load(&ours.url, SINGLE / 5, 1, true).await?;
-        let stalled = single[1].iter().chain(&streams).filter(|us| STALL_MS.contains(&(**us / 1e3))).count();
-        let made = (ROUNDS + 1) * (CALLS + STREAMS) + SINGLE;
-        let memory = resident(daemon.pid())? as f64 / MIB;
-        let us = |value: f64| format!("{} µs", number(value));
-        Ok(vec![
-            Row::new(format!("model call, CPU at {CONNECTIONS} connections"), cpu_ratio, "×")
-                .sides(us(cpu), us(cpu_floor))
-                .aim(Aim::AtMost(2.0))
-                .note("the baseline parses, sends on and keeps a receipt in memory, on axum and hyper"),
-            Row::new(format!("streamed call of {EVENTS} events, CPU"), stream_ratio, "×")
-                .sides(us(stream), us(stream_floor))
-                .aim(Aim::AtMost(1.3)),
-            Row::new("model call, added at p50 with one connection", p50[1] - p50[0], " µs")
-                .sides(us(p50[1]), us(p50[2]))
-                .aim(Aim::AtMost(120.0))
-                .note(format!("beside the vendor itself ({}); no budget caps the run", us(p50[0]))),
-            Row::new("calls in the band of a 40 ms stall", stalled as f64, "").aim(Aim::AtMost(0.0)),
-            Row::new(format!("memory after {made} model calls"), memory, " MiB"),
-        ])
+        let mut rows = calls(&sides, vendor).await?;
+        rows.extend(reports(&sides).await?);
+        rows.push(reservations(&sides, folder.path()).await?);
+        rows.extend(memory(&sides).await?);
+        Ok(rows)
     })
 }

@@ -12,6 +12,7 @@ mod child;
 mod daemon;
 mod events;
 mod gateway;
+mod hop;
 mod http;
 mod ingest;
 mod machine;
@@ -62,9 +63,9 @@ fn main() -> anyhow::Result<()> {
         return tree::side(side);
     }
     if let [_, flag, vendor] = std::env::args().collect::<Vec<_>>().as_slice()
-        && flag == gateway::HOP_SIDE
+        && flag == hop::HOP_SIDE
     {
-        return gateway::hop_side(vendor);
+        return hop::hop_side(vendor);
     }
     if std::env::args().nth(1).as_deref() == Some(events::FLOOR_SIDE) {
         return events::floor::side();

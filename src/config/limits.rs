@@ -61,6 +61,10 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("ingest.max_files", 1, 100_000_000, "every file has a row in the audit"),
     bound("ingest.near_duplicate_percent", 1, 100, "it is a percentage"),
     bound("ingest.boilerplate_percent", 1, 100, "it is a percentage"),
+    bound("gateway.connect_timeout_ms", 10, 60_000, "a connection takes tenths of a second, not minutes"),
+    bound("gateway.first_byte_timeout_ms", 10, HOUR_S * 1_000, "someone waits for the answer"),
+    bound("gateway.idle_timeout_ms", 10, HOUR_S * 1_000, "someone waits for the answer"),
+    bound("gateway.overall_timeout_ms", 10, HOUR_S * 1_000, "someone waits for the answer"),
     bound("registry.sweep_s", 1, HOUR_S, "expired services must be announced in time"),
     bound("resources.cpu", 0, 65_536, "no machine has more cores"),
     bound("resources.mem_mb", 0, 1_073_741_824, "no machine has more than a pebibyte"),
@@ -122,6 +126,20 @@ pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
             jobs.step_hard_timeout.as_secs()
         )
     });
+    let gateway = &config.gateway;
+    for (key, part) in [
+        ("gateway.connect_timeout_ms", gateway.connect_timeout),
+        ("gateway.first_byte_timeout_ms", gateway.first_byte_timeout),
+        ("gateway.idle_timeout_ms", gateway.idle_timeout),
+    ] {
+        check(part > gateway.overall_timeout, key, &|| {
+            format!(
+                "`{key}` is {}, must not exceed `gateway.overall_timeout_ms`, which is {}",
+                part.as_millis(),
+                gateway.overall_timeout.as_millis()
+            )
+        });
+    }
     check(jobs.backoff_base > jobs.backoff_max, "jobs.backoff_base_ms", &|| {
         format!(
             "`jobs.backoff_base_ms` is {}, must not exceed `jobs.backoff_max_s`, which is {}",

@@ -22,9 +22,9 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Events, Fsync, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp, Prices,
-    Provider, ProviderRouter, Providers, Quota, Receipts, Registry, Resources, Secret, Store, Supervision,
-    Trace,
+    Agents, Daemon, Events, Fsync, Gateway, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp,
+    Prices, Provider, ProviderRouter, Providers, Quota, Receipts, Registry, Resources, Secret, Store,
+    Supervision, Trace,
 };
 
 /// The documented defaults, as text (what `pas config --defaults` prints).
@@ -61,6 +61,8 @@ pub struct Config {
     pub prices: Prices,
     /// The receipts of model calls.
     pub receipts: Receipts,
+    /// Calls of models.
+    pub gateway: Gateway,
     /// The vendors of models.
     pub providers: Providers,
     /// The service registry.

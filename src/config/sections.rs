@@ -251,6 +251,24 @@ pub enum Fsync {
     BeforeAnswer,
 }
 
+/// `[gateway]`: time limits of calls of models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Gateway {
+    /// For name, connection and TLS.
+    #[serde(rename = "connect_timeout_ms", deserialize_with = "millis")]
+    pub connect_timeout: Duration,
+    /// From the request to the first byte of the answer.
+    #[serde(rename = "first_byte_timeout_ms", deserialize_with = "millis")]
+    pub first_byte_timeout: Duration,
+    /// Between two pieces of the answer.
+    #[serde(rename = "idle_timeout_ms", deserialize_with = "millis")]
+    pub idle_timeout: Duration,
+    /// For a whole call with its retries and fallbacks.
+    #[serde(rename = "overall_timeout_ms", deserialize_with = "millis")]
+    pub overall_timeout: Duration,
+}
+
 /// `[provider_router]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]

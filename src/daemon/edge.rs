@@ -250,7 +250,8 @@ impl Served {
                 .limits(limits)
                 .own_bodies(event_stream::OWN_BODIES));
         }
-        let listener = Listener::new(name, number, router).limits(limits);
+        let speaks = matches!(port.service, Service::Gateway | Service::LocalModel(_) | Service::Adapter(_));
+        let listener = Listener::new(name, number, router).limits(limits).speaking_for_vendors(speaks);
         Ok(if port.service == Service::Hmi { listener.open(hmi::pages::is_page) } else { listener })
     }
 

@@ -122,6 +122,7 @@ pub(super) fn make(
         registry: registry.clone(),
         prices: Arc::new(accounts::prices::load(config.prices.file.as_deref())?),
         providers: config.providers.clone(),
+        limits: config.gateway,
         port_offset: config.http.port_offset,
     };
     let (gateway_spec, gateway) = gateway::spec(system, "gateway-service", options, means);

@@ -176,11 +176,22 @@ impl From<CallError> for ApiError {
     }
 }
 
+/// Beside an answer in the contract's form: its sentence and field, for ports whose clients know another.
+#[derive(Debug, Clone)]
+pub(super) struct Refused {
+    /// What happened and what to do.
+    pub(super) sentence: String,
+    /// The field that is wrong.
+    pub(super) param: Option<String>,
+}
+
 const INTERNAL: &str = "an internal error; the daemon's log says more";
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(serde_json::json!({ "detail": self.detail }))).into_response();
+        let (sentence, param) = self.told();
+        response.extensions_mut().insert(Refused { sentence, param });
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -219,6 +230,7 @@ pub(super) async fn in_contract_form(request: Request, next: Next) -> Response {
         parts.headers.insert(name, value.clone());
     }
     parts.headers.remove(axum::http::header::CONTENT_LENGTH);
+    parts.extensions.extend(error.extensions().clone());
     Response::from_parts(parts, error.into_body())
 }
 

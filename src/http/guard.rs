@@ -23,7 +23,9 @@ use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
 use super::error::ApiError;
+use super::model;
 use super::server::EdgeInfo;
+use crate::llm::surface::Form;
 
 /// The secret that clients show when the daemon listens beyond loopback.
 #[derive(Clone)]
@@ -65,13 +67,25 @@ pub struct Guard {
     own_bodies: &'static [&'static str],
     /// Paths that are read without the token.
     is_open: fn(&str) -> bool,
+    /// Whose form errors have, by the request.
+    form: FormOf,
 }
+
+/// Whose error form the client of a request reads; `None`: the contracts' own.
+pub type FormOf = fn(&str, &HeaderMap) -> Option<Form>;
 
 impl Guard {
     /// The guard of `port` among the daemon's `ports`.
     #[must_use]
     pub fn new(port: u16, ports: Arc<[u16]>, token: Option<Token>) -> Self {
-        Self { port, ports, token, own_bodies: &[], is_open: |_| false }
+        Self { port, ports, token, own_bodies: &[], is_open: |_| false, form: |_, _| None }
+    }
+
+    /// The same with errors in the form that the client of a request reads.
+    #[must_use]
+    pub fn form(mut self, form: FormOf) -> Self {
+        self.form = form;
+        self
     }
 
     /// The same with paths (by how they begin) whose bodies need not be JSON.
@@ -210,10 +224,15 @@ fn is_json(kind: Option<&HeaderValue>) -> bool {
 pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
     let edge = request.extensions().get::<EdgeInfo>();
     let own_page = guard.own_page(&request, edge);
-    let mut response = match guard.admit(&request, edge) {
+    let form = (guard.form)(request.uri().path(), request.headers());
+    let response = match guard.admit(&request, edge) {
         _ if own_page.is_some() && is_preflight(&request) => preflight(),
         Ok(()) => next.run(request).await,
         Err(refusal) => refusal.into_response(),
+    };
+    let mut response = match form {
+        Some(form) => model::in_form(response, form),
+        None => response,
     };
     let headers = response.headers_mut();
     if let Some(origin) = own_page {

@@ -36,6 +36,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::connection::{Pulse, WatchedStream, until_overdue};
 use super::guard::{self, Guard, Token};
 use super::limits::{self, Limits};
+use super::model::form_of;
 use super::trace::Recorder;
 use super::{error, trace};
 
@@ -62,14 +63,24 @@ pub struct Listener {
     pub own_bodies: &'static [&'static str],
     /// Paths of pages, which are read without the token.
     pub is_open: fn(&str) -> bool,
+    /// Whether it answers vendors' clients, in their forms.
+    pub speaks_for_vendors: bool,
 }
 
 impl Listener {
     /// A port with the usual limits.
     #[must_use]
     pub fn new(service: impl Into<String>, port: u16, router: Router) -> Self {
-        let (limits, own_bodies) = (Limits::default(), &[][..]);
-        Self { service: service.into(), port, router, limits, own_bodies, is_open: |_| false }
+        let (service, limits) = (service.into(), Limits::default());
+        let (own_bodies, is_open) = (&[][..], |_: &str| false);
+        Self { service, port, router, limits, own_bodies, is_open, speaks_for_vendors: false }
+    }
+
+    /// The same for vendors' clients: refusals on the paths of their APIs have their forms.
+    #[must_use]
+    pub fn speaking_for_vendors(mut self, speaks: bool) -> Self {
+        self.speaks_for_vendors = speaks;
+        self
     }
 
     /// The same with other limits.
@@ -186,7 +197,8 @@ impl Server {
         let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
         for port in self.ports {
             let guard = Guard::new(port.address.port(), Arc::clone(&all), self.token.clone());
-            let guard = Arc::new(guard.own_bodies(port.spec.own_bodies).open(port.spec.is_open));
+            let guard = guard.own_bodies(port.spec.own_bodies).open(port.spec.is_open);
+            let guard = Arc::new(if port.spec.speaks_for_vendors { guard.form(form_of) } else { guard });
             let open = OpenPort {
                 service: port.spec.service,
                 router: wrapped(port.spec.router, guard, Arc::clone(&recorder)),

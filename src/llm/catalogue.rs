@@ -88,6 +88,21 @@ pub const MODELS: &[ModelFacts] = &[
     row(Vendor::Ollama, "tinyllama:1.1b", 2_048, 2_048, TEXT_ONLY),
 ];
 
+/// Models that make embeddings and no text: they are asked for by name only, and never for a chat. Those of
+/// the local server are whatever it has.
+const EMBEDDERS: [(Vendor, &str); 4] = [
+    (Vendor::OpenAi, "text-embedding-3-small"),
+    (Vendor::OpenAi, "text-embedding-3-large"),
+    (Vendor::OpenAi, "text-embedding-ada-002"),
+    (Vendor::Gemini, "gemini-embedding-001"),
+];
+
+/// Whose model for embeddings this is.
+#[must_use]
+pub fn embedder(model: &str) -> Option<Vendor> {
+    EMBEDDERS.iter().find(|(_, known)| *known == model).map(|(vendor, _)| *vendor)
+}
+
 /// The facts of a model; the date of a snapshot (`gpt-4-turbo-2024-04-09`) does not matter.
 #[must_use]
 pub fn find(vendor: Vendor, model: &str) -> Option<&'static ModelFacts> {

@@ -197,6 +197,9 @@ pub struct Tool {
     pub kind: String,
     /// The function.
     pub function: Function,
+    /// Where the prompt's cached part ends (Anthropic alone takes it).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<Value>,
 }
 
 /// A function the model may call.

@@ -23,6 +23,16 @@ pub struct WireRequest {
     pub body: Vec<u8>,
 }
 
+/// Room for a small request as JSON: a buffer that grows is copied three times on its way.
+const BODY_BYTES: usize = 1_024;
+
+impl WireRequest {
+    /// A question without a body.
+    pub(super) fn get(path: &str) -> Self {
+        Self { path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+    }
+}
+
 /// A whole answer and what it used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
@@ -145,8 +155,9 @@ pub(super) fn versioned(vendor: Vendor, base_url: &str) -> String {
 impl WireRequest {
     /// A request with that body and no headers.
     pub(super) fn json(path: impl Into<String>, body: &impl serde::Serialize) -> Result<Self, Failure> {
-        let body = serde_json::to_vec(body)
+        let mut written = Vec::with_capacity(BODY_BYTES);
+        serde_json::to_writer(&mut written, body)
             .map_err(|error| Failure::faulty(format!("the request cannot be written as JSON: {error}")))?;
-        Ok(Self { path: path.into(), headers: Vec::new(), body })
+        Ok(Self { path: path.into(), headers: Vec::new(), body: written })
     }
 }

@@ -75,6 +75,26 @@ impl Failure {
 }
 
 impl FailureKind {
+    /// Every kind, in the order of their declaration.
+    pub const ALL: [Self; 16] = [
+        Self::RateLimited,
+        Self::Server,
+        Self::Connect,
+        Self::ConnectTimeout,
+        Self::FirstByteTimeout,
+        Self::BodyTimeout,
+        Self::Cut,
+        Self::Malformed,
+        Self::MissingUsage,
+        Self::ContentFilter,
+        Self::ContextTooLong,
+        Self::Credential,
+        Self::UnknownModel,
+        Self::BadRequest,
+        Self::Unsupported,
+        Self::Cancelled,
+    ];
+
     /// Whether the same request may succeed at the same provider a little later.
     #[must_use]
     pub const fn is_transient(self) -> bool {

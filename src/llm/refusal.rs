@@ -143,7 +143,13 @@ impl Said {
     /// Faults that vendors tell apart by words only.
     fn kind_of_fault(&self) -> FailureKind {
         const KEY: &[&str] = &["api_key_invalid", "api key not valid", "incorrect api key", "credit balance"];
-        const FILTER: &[&str] = &["content_filter", "content_policy", "responsibleai", "safety system"];
+        const FILTER: &[&str] = &[
+            "content_filter",
+            "content_policy",
+            "responsibleai",
+            "safety system",
+            "violating our usage policy",
+        ];
         const LONG: &[&str] = &[
             "context_length_exceeded",
             "maximum context length",

@@ -21,7 +21,7 @@ use crate::store::{Changes, Order, Span, StoreError};
 /// a fast disk.
 const GATHER: Duration = Duration::from_millis(2);
 /// Most items of one booking: larger ones would hold up the store's other writers.
-const MAX_ITEMS: usize = 1_024;
+pub(super) const MAX_ITEMS: usize = 1_024;
 /// Pause before a refused booking is tried again.
 const RETRY: Duration = Duration::from_millis(100);
 /// Between two syncs of the files. A power cut costs them at most this; the store has it all.

@@ -21,6 +21,9 @@ pub(super) const FILE: &str = "holds.journal";
 /// Size at which it is rotated: some four thousand holds, read in milliseconds by a start.
 const ROTATE_BYTES: u64 = 1 << 20;
 
+/// Room for a usual line: a buffer that grows is copied three times on its way.
+const LINE_BYTES: usize = 384;
+
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Entry<W> {
@@ -121,7 +124,8 @@ impl Journal {
 }
 
 fn line_of(entry: &Entry<&Wanted>) -> io::Result<Vec<u8>> {
-    let mut line = serde_json::to_vec(entry)?;
+    let mut line = Vec::with_capacity(LINE_BYTES);
+    serde_json::to_writer(&mut line, entry)?;
     line.push(b'\n');
     Ok(line)
 }

@@ -89,8 +89,8 @@ pub trait NewsSink: Send + Sync {
     /// [`Alert::id`] it has seen.
     fn alert(&self, alert: &Alert);
 
-    /// A receipt is in the store. Told once, or not at all where the daemon is killed just then: whoever
-    /// must know all of them reads the files.
+    /// A receipt is in the store. After a crash one may be told again, under the same `seq`; whoever must
+    /// know all of them reads the files.
     fn receipt(&self, _receipt: &Receipt) {}
 }
 
@@ -193,10 +193,31 @@ impl Accounts {
     /// # Errors
     /// The store's; then the budget before may be in force, or this one after the next start.
     pub async fn set_budget(&self, scope: Scope, cap: NanoUsd) -> Result<(), AccountsError> {
+        self.put_cap(scope, Some(cap)).await
+    }
+
+    /// Lifts a scope's budget; durable and out of force when this returns. What was spent stays booked.
+    ///
+    /// # Errors
+    /// As [`Accounts::set_budget`].
+    pub async fn lift_budget(&self, scope: Scope) -> Result<(), AccountsError> {
+        self.put_cap(scope, None).await
+    }
+
+    async fn put_cap(&self, scope: Scope, amount: Option<NanoUsd>) -> Result<(), AccountsError> {
         let named = scope.clone();
-        let cap =
-            self.shared.store.write::<_, StoreError>(move |view| tables::setting(view, &named, cap)).await?;
+        let put = move |view: &crate::store::View<'_>| tables::setting(view, &named, amount);
+        let cap = self.shared.store.write::<_, StoreError>(put).await?;
         Ok(self.shared.set_cap(&scope, cap, Timestamp::now())?)
+    }
+
+    /// The budgets that are set, as they stand, by the names of their scopes; at most `limit`.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn budgets(&self, limit: usize) -> Result<Vec<(Scope, BudgetView)>, AccountsError> {
+        let scopes = self.shared.store.read(|view| tables::capped(view, limit))?;
+        scopes.into_iter().map(|scope| Ok((scope.clone(), self.budget(&scope)?))).collect()
     }
 
     /// A budget as it stands.

@@ -7,7 +7,7 @@
 //! - torn or damaged files: see [`super::mend`];
 //! - holds without a receipt: bytes may have been sent, so each is charged in full, with a receipt that
 //!   says so;
-//! - alerts that may not have been published: published again, under the same ids.
+//! - alerts and receipts that may not have been published: published again, under the same ids.
 //!
 //! Invariant: done twice, or cut off and begun anew, it books and writes nothing twice.
 
@@ -31,6 +31,9 @@ use crate::supervision::ActorError;
 const HOLDS_A_START: u64 = 1 << 32;
 /// Bookings read at a time: some megabytes of receipts.
 const PAGE: usize = 64;
+/// Receipts told again after a start: as many as one booking holds, since each booking is told before the
+/// next is begun.
+const TOLD_AGAIN: usize = flusher::MAX_ITEMS;
 /// What a receipt says of a call that the daemon did not outlive.
 const CUT_OFF: &str =
     "the daemon ended while the call was under way; its outcome is not known, so it is charged at its hold";
@@ -67,7 +70,20 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
     std::fs::create_dir_all(&shared.settings.data_dir)?;
     shared.rotate(&mut shared.journal.lock())?;
     shared.books.lock().is_open = true;
+    tell_again(shared, last_seq)?;
     publish_owed(shared).await?;
+    Ok(())
+}
+
+/// Tells the last receipts that the daemon before had booked, which it may not have told; whoever shows them
+/// drops what it has seen.
+fn tell_again(shared: &Shared, last_seq: u64) -> Result<(), StoreError> {
+    let by_run = shared.store.read(outbox)?;
+    let mut receipts: Vec<_> =
+        by_run.into_values().flatten().filter(|receipt| receipt.seq <= last_seq).collect();
+    receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.seq));
+    receipts.truncate(TOLD_AGAIN);
+    receipts.iter().rev().for_each(|receipt| shared.sink.receipt(receipt));
     Ok(())
 }
 

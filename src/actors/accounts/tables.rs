@@ -45,10 +45,10 @@ struct Spent {
     day: i64,
 }
 
-/// A cap as stored.
+/// A cap as stored; without an amount it was lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CapRow {
-    amount: NanoUsd,
+    amount: Option<NanoUsd>,
     generation: u64,
 }
 
@@ -193,8 +193,12 @@ pub(super) fn standing(view: &View<'_>, scope: &Scope) -> Result<Standing, Store
     Ok(standing)
 }
 
-/// Sets a cap; the changes, and the cap with its generation. The same amount again changes nothing.
-pub(super) fn setting(view: &View<'_>, scope: &Scope, amount: NanoUsd) -> Result<(Changes, Cap), StoreError> {
+/// Sets a cap, or lifts it; the changes, and the cap with its generation. The same again changes nothing.
+pub(super) fn setting(
+    view: &View<'_>,
+    scope: &Scope,
+    amount: Option<NanoUsd>,
+) -> Result<(Changes, Cap), StoreError> {
     let key = scope.to_string();
     let known = view.get(&CAPS, &key)?;
     if let Some(known) = known.filter(|known| known.amount == amount) {
@@ -202,6 +206,14 @@ pub(super) fn setting(view: &View<'_>, scope: &Scope, amount: NanoUsd) -> Result
     }
     let row = CapRow { amount, generation: known.map_or(1, |known| known.generation + 1) };
     Ok((Changes::none().put(&CAPS, &key, &row), row.into()))
+}
+
+/// All scopes that have a cap, in the order of their names; at most so many.
+pub(super) fn capped(view: &View<'_>, limit: usize) -> Result<Vec<Scope>, StoreError> {
+    let rows = view.range(&CAPS, &Span::all(), crate::store::Order::Ascending, limit)?;
+    let capped = rows.into_iter().filter(|(_, row)| row.amount.is_some());
+    // Every name was written by `Scope`'s own `Display`.
+    Ok(capped.filter_map(|(name, _)| name.parse().ok()).collect())
 }
 
 /// The receipts of some pieces.

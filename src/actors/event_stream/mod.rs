@@ -169,9 +169,15 @@ async fn recall_alerts(board: Arc<Board>, folder: Arc<PathBuf>) {
     }
 }
 
+/// Room for a usual event as JSON: a buffer that grows is copied three times on its way.
+const EVENT_BYTES: usize = 768;
+
 fn sent(event: SwarmEvent) -> Option<Arc<Sent>> {
     // A JSON value always has a text.
-    let json = serde_json::to_vec(&event).ok()?;
+    let mut json = Vec::with_capacity(EVENT_BYTES);
+    serde_json::to_writer(&mut json, &event).ok()?;
+    // Kept for long and thousands of times.
+    json.shrink_to_fit();
     Some(Arc::new(Sent { event, json: Bytes::from(json) }))
 }
 

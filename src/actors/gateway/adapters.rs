@@ -27,6 +27,9 @@ use crate::llm::{Client, Deadlines, Vendor};
 pub(super) const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// For a local server to say what it has; one that takes longer is taken for absent.
 const LOOK: Duration = Duration::from_secs(2);
+/// The limits of a look at the local server.
+pub(super) const LOOKING: Deadlines =
+    Deadlines { connect: LOOK, first_byte: LOOK, idle: LOOK, overall: LOOK };
 /// Context window assumed for a local model that is not in the catalogue: Ollama's own default.
 const LOCAL_WINDOW: u64 = 4_096;
 
@@ -153,8 +156,7 @@ impl Keeper {
 
     async fn look_at_ollama(&self) {
         let endpoint = endpoint_of(&self.endpoints, Vendor::Ollama);
-        let deadlines = Deadlines { connect: LOOK, first_byte: LOOK, idle: LOOK, overall: LOOK };
-        let found = self.client.models(endpoint, &deadlines).await;
+        let found = self.client.models(endpoint, &LOOKING).await;
         let mut local = self.ready.0.lock();
         if local.answers != found.is_ok() {
             match &found {

@@ -25,7 +25,7 @@ use crate::domain::budget::{CallKey, Wanted};
 use crate::domain::money::NanoUsd;
 use crate::domain::receipt::Receipt;
 use crate::domain::usage::Usage;
-use crate::llm::catalogue::MODELS;
+use crate::llm::catalogue::{self, MODELS};
 use crate::llm::chat::ChatResponse;
 use crate::llm::embedding::EmbeddingResponse;
 use crate::llm::{ChunkStream, Completion, Deadlines, Failure, Vendor};
@@ -256,7 +256,10 @@ impl Gateway {
                 let choice = match inner.router.select(requirements, *optimization, *limits) {
                     Ok(choice) => choice,
                     Err(none) => {
-                        return self.unlisted(&requirements.model).map(|one| vec![one]).ok_or(none.into());
+                        return self
+                            .unlisted(&requirements.model, &call.ask)
+                            .map(|one| vec![one])
+                            .ok_or(none.into());
                     }
                 };
                 let all = std::iter::once(&choice.chosen).chain(&choice.alternatives);
@@ -271,10 +274,13 @@ impl Gateway {
     /// A configured vendor for a model that nobody has registered: `vendor/model`, or a model of the
     /// catalogue just after the start. One that was registered and deleted is not called behind the
     /// router's back, and one without a price is not called at all.
-    fn unlisted(&self, name: &str) -> Option<Candidate> {
+    fn unlisted(&self, name: &str, ask: &Ask) -> Option<Candidate> {
         let named = name.split_once('/').and_then(|(who, model)| Some((Vendor::from_name(who)?, model)));
-        let known = || MODELS.iter().find(|facts| facts.model == name).map(|facts| (facts.vendor, name));
-        let (vendor, model) = named.or_else(known)?;
+        let known = || match ask {
+            Ask::Chat(_) => MODELS.iter().find(|facts| facts.model == name).map(|facts| facts.vendor),
+            Ask::Embed(_) => catalogue::embedder(name),
+        };
+        let (vendor, model) = named.or_else(|| Some((known()?, name)))?;
         let candidate = Candidate::pinned(&self.inner.endpoints, vendor, model, &self.inner.prices);
         let is_new = self.inner.router.provider(&candidate.provider).is_none();
         (is_new && candidate.endpoint.is_ready() && candidate.price.is_some()).then_some(candidate)

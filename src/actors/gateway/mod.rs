@@ -44,7 +44,7 @@ use crate::actors::jobs::JobBook;
 use crate::actors::provider_router::ProviderRouter;
 use crate::actors::registry::RegistryHandle;
 use crate::actors::token_governor::GovernorHandle;
-use crate::config::Providers;
+use crate::config::{Gateway as Limits, Providers};
 use crate::domain::price::Prices;
 use crate::domain::roster::Roster;
 use crate::llm::{Client, Deadlines, Endpoint, Failure, FailureKind, Vendor};
@@ -87,6 +87,8 @@ pub struct Means {
     pub prices: Arc<Prices>,
     /// The vendors' addresses and credentials.
     pub providers: Providers,
+    /// How long calls may take.
+    pub limits: Limits,
     /// Added to the ports of the adapters.
     pub port_offset: u16,
 }
@@ -210,6 +212,14 @@ impl Gateway {
         endpoint_of(&self.inner.endpoints, vendor)
     }
 
+    /// What the local Ollama has in its memory, in its own words.
+    ///
+    /// # Errors
+    /// [`Failure`] when it does not answer.
+    pub async fn running_locally(&self) -> Result<serde_json::Value, Failure> {
+        self.inner.client.running(self.endpoint(Vendor::Ollama), &adapters::LOOKING).await
+    }
+
     /// Which models can be called, as was seen last.
     #[must_use]
     pub fn ready(&self) -> &Ready {
@@ -241,8 +251,8 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
         prices: means.prices,
         endpoints,
         cancels: Cancels::default(),
-        policy: Policy::default(),
-        deadlines: Deadlines::default(),
+        policy: Policy { overall: means.limits.overall_timeout, ..Policy::default() },
+        deadlines: Deadlines::from(means.limits),
         ready: Ready::default(),
     });
     let (shared, registry, offset) = (Arc::clone(&inner), means.registry, means.port_offset);

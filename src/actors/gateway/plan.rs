@@ -139,24 +139,7 @@ mod tests {
 
     use super::*;
 
-    const KINDS: [FailureKind; 16] = [
-        FailureKind::RateLimited,
-        FailureKind::Server,
-        FailureKind::Connect,
-        FailureKind::ConnectTimeout,
-        FailureKind::FirstByteTimeout,
-        FailureKind::BodyTimeout,
-        FailureKind::Cut,
-        FailureKind::Malformed,
-        FailureKind::MissingUsage,
-        FailureKind::ContentFilter,
-        FailureKind::ContextTooLong,
-        FailureKind::Credential,
-        FailureKind::UnknownModel,
-        FailureKind::BadRequest,
-        FailureKind::Unsupported,
-        FailureKind::Cancelled,
-    ];
+    const KINDS: [FailureKind; 16] = FailureKind::ALL;
 
     fn setback(kind: FailureKind) -> Setback {
         Setback { kind, retry_after: None, elapsed: Duration::ZERO, left: false }

@@ -44,10 +44,16 @@ pub struct Standing {
 /// A cap, and which setting of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cap {
-    /// The most that may be spent.
-    pub amount: NanoUsd,
-    /// Grows with each setting.
+    /// The most that may be spent; none once the cap was lifted.
+    pub amount: Option<NanoUsd>,
+    /// Grows with each setting and lifting, so that the next one's alerts are not those of the last.
     pub generation: u64,
+}
+
+impl Standing {
+    fn amount(&self) -> Option<NanoUsd> {
+        self.cap.and_then(|cap| cap.amount)
+    }
 }
 
 #[derive(Debug, Default)]
@@ -191,7 +197,7 @@ impl Ledger {
     /// Whether any scope of a call has a cap.
     #[must_use]
     pub fn is_capped(&self, wanted: &Wanted) -> bool {
-        wanted.scopes().any(|scope| self.accounts.get(&scope).is_some_and(|a| a.standing.cap.is_some()))
+        wanted.scopes().any(|scope| self.accounts.get(&scope).is_some_and(|a| a.standing.amount().is_some()))
     }
 
     /// Replaces a hold by what the call did cost.
@@ -229,7 +235,7 @@ impl Ledger {
         alerts
     }
 
-    /// Sets a scope's cap, unless a later setting is in force; the alerts it raises at once.
+    /// Sets or lifts a scope's cap, unless a later setting is in force; the alerts it raises at once.
     pub fn set_cap(&mut self, scope: &Scope, cap: Cap, at: Timestamp) -> Vec<Alert> {
         let account = self.account(scope, at);
         if account.standing.cap.is_some_and(|known| known.generation >= cap.generation) {
@@ -246,7 +252,7 @@ impl Ledger {
         let account = self.accounts.get(scope)?;
         let over = *scope == Scope::Day && day_of(at) > account.standing.day;
         Some(BudgetView {
-            cap: account.standing.cap.map(|cap| cap.amount),
+            cap: account.standing.amount(),
             settled: if over { NanoUsd::ZERO } else { account.standing.settled },
             held: account.held,
         })
@@ -293,7 +299,7 @@ impl Ledger {
 
 impl Account {
     fn check(&self, scope: &Scope, wanted: NanoUsd) -> Result<(), Box<OverBudget>> {
-        let Some(Cap { amount: cap, .. }) = self.standing.cap else { return Ok(()) };
+        let Some(cap) = self.standing.amount() else { return Ok(()) };
         let settled = self.standing.settled;
         let fits = |sum: NanoUsd| sum <= cap && sum < NanoUsd::MAX;
         if wanted == NanoUsd::ZERO || fits(settled.saturating_add(self.held).saturating_add(wanted)) {
@@ -313,15 +319,15 @@ impl Account {
 
     /// Alerts for the levels that were reached since the last one was raised.
     fn alerts(&mut self, scope: &Scope, at: Timestamp) -> Vec<Alert> {
-        let Some(cap) = self.standing.cap else { return Vec::new() };
+        let Some(Cap { amount: Some(amount), generation }) = self.standing.cap else { return Vec::new() };
         let (spent, before) = (self.standing.settled, self.standing.reached);
-        let now = AlertLevel::of(spent, cap.amount);
+        let now = AlertLevel::of(spent, amount);
         self.standing.reached = before.max(now);
-        let generation = alert_generation(scope, cap.generation, self.standing.day);
+        let generation = alert_generation(scope, generation, self.standing.day);
         AlertLevel::RAISED
             .into_iter()
             .filter(|level| before < *level && *level <= now)
-            .map(|level| Alert { scope: scope.clone(), generation, level, cap: cap.amount, spent, at })
+            .map(|level| Alert { scope: scope.clone(), generation, level, cap: amount, spent, at })
             .collect()
     }
 }

@@ -153,6 +153,32 @@ impl fmt::Display for Scope {
     }
 }
 
+/// Not the name of a scope.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidScope {
+    /// Another kind than those there are.
+    #[error("`{0}` is no scope of a budget: use run:NAME, job:NAME, agent:NAME, lane:NAME or day")]
+    Kind(String),
+    /// The name behind the kind.
+    #[error(transparent)]
+    Label(#[from] InvalidLabel),
+}
+
+/// Reads what [`Scope`]'s `Display` writes.
+impl FromStr for Scope {
+    type Err = InvalidScope;
+    fn from_str(text: &str) -> Result<Self, InvalidScope> {
+        match text.split_once(':') {
+            Some(("run", name)) => Ok(Self::Run(RunName::new(name)?)),
+            Some(("job", name)) => Ok(Self::Job(Label::new(name)?)),
+            Some(("agent", name)) => Ok(Self::Agent(Label::new(name)?)),
+            Some(("lane", name)) => Ok(Self::Lane(Label::new(name)?)),
+            None if text == "day" => Ok(Self::Day),
+            _ => Err(InvalidScope::Kind(text.chars().filter(|c| !c.is_control()).take(60).collect())),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -178,5 +204,11 @@ mod tests {
     fn a_scope_is_shown_with_its_kind() {
         assert_eq!(Scope::Run(RunName::default()).to_string(), "run:default");
         assert_eq!(Scope::Day.to_string(), "day");
+        for text in ["run:default", "job:a.b:c", "agent:Agent Smith", "lane:x/y", "day"] {
+            assert_eq!(text.parse::<Scope>().unwrap().to_string(), text);
+        }
+        for bad in ["", "run", "run:", "run:a/b", "day:1", "team:a", "Day"] {
+            assert!(bad.parse::<Scope>().is_err(), "{bad}");
+        }
     }
 }

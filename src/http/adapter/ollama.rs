@@ -12,8 +12,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Adapter;
-use crate::actors::gateway::{Ask, Call, LOCAL_MODELS, Target};
-use crate::http::model::{Style, caller, problem, read};
+use crate::actors::gateway::{Ask, Call, Embedded, LOCAL_MODELS, Target};
+use crate::http::model::{self, Style, caller, problem, read};
 use crate::http::server::EdgeInfo;
 use crate::llm::embedding::EmbeddingRequest;
 use crate::llm::surface::ollama::{ChatCall, GenerateCall, Shape};
@@ -29,6 +29,7 @@ pub(super) fn routes() -> Router<Adapter> {
         .route("/api/generate", post(api_generate))
         .route("/api/chat", post(chat))
         .route("/api/tags", get(tags))
+        .route("/api/ps", get(running))
         .route("/api/show", post(show))
         .route("/api/version", get(version))
         .route("/api/embed", post(embed))
@@ -140,19 +141,23 @@ async fn embed(State(adapter): State<Adapter>, request: Request) -> Response {
         let ask = Ask::Embed(EmbeddingRequest { model, input, dimensions, ..EmbeddingRequest::default() });
         Ok(Call { caller: caller(&headers)?, target: Target::Pinned(Vendor::Ollama), ask })
     });
-    let call = match call {
-        Ok(call) => call,
-        Err(wrong) => return problem(&wrong, Form::Ollama),
+    let body = |embedded: Embedded| {
+        let vectors: Vec<&Value> = embedded.answer.data.iter().map(|one| &one.embedding).collect();
+        json!({
+            "model": embedded.by.model, "embeddings": vectors,
+            "prompt_eval_count": embedded.usage.map(|usage| usage.prompt()),
+        })
     };
-    match adapter.gateway.embed(call).await {
-        Ok(embedded) => {
-            let vectors: Vec<&Value> = embedded.answer.data.iter().map(|one| &one.embedding).collect();
-            Json(json!({
-                "model": embedded.by.model, "embeddings": vectors,
-                "prompt_eval_count": embedded.usage.map(|usage| usage.prompt()),
-            }))
-            .into_response()
-        }
-        Err(error) => problem(&error.problem(), Form::Ollama),
+    match call {
+        Ok(call) => model::embed(&adapter.gateway, call, Form::Ollama, body).await,
+        Err(wrong) => problem(&wrong, Form::Ollama),
+    }
+}
+
+/// What the local server has in its memory, in its own words.
+async fn running(State(adapter): State<Adapter>) -> Response {
+    match adapter.gateway.running_locally().await {
+        Ok(running) => Json(running).into_response(),
+        Err(failure) => problem(&Problem::from(&failure), Form::Ollama),
     }
 }

@@ -1,6 +1,7 @@
 //! Port 6120: the gateway. Its own calls, and those of OpenAI and Anthropic.
 
 mod anthropic;
+mod budgets;
 mod models;
 pub(super) mod money;
 mod openai;
@@ -31,6 +32,8 @@ pub fn routes(gateway: Gateway) -> Router {
         .route("/receipts/{run_id}", get(money::receipts))
         .route("/budget", post(money::set_budget))
         .route("/budget/{run_id}", get(money::budget))
+        .route("/budgets", get(budgets::list))
+        .route("/budgets/{scope}", get(budgets::one).put(budgets::set).delete(budgets::lift))
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/responses", post(openai::responses))
         .route("/v1/embeddings", post(openai::embeddings))

@@ -2,11 +2,10 @@
 
 use axum::Json;
 use axum::extract::State;
-use rust_decimal::Decimal;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Port;
+use super::{Port, budgets};
 use crate::actors::accounts::{Accounts, AccountsError};
 use crate::domain::budget::{RunName, Scope};
 use crate::domain::money::NanoUsd;
@@ -88,15 +87,7 @@ pub(super) async fn set_budget(
     State(port): State<Port>,
     ContractQuery(Setting { run_id, budget_usd }): ContractQuery<Setting>,
 ) -> ApiResult<Json<Value>> {
-    let loc = || vec!["query".into(), "budget_usd".into()];
-    let parsed = budget_usd.parse().or_else(|_| Decimal::from_scientific(&budget_usd));
-    let usd: Decimal = parsed
-        .map_err(|_| ApiError::violation(loc(), "decimal_parsing", "must be a number of US dollars"))?;
-    if usd <= Decimal::ZERO {
-        return Err(ApiError::bad_request("a budget must be positive; give more than 0 US dollars"));
-    }
-    let cap = NanoUsd::from_usd(usd)
-        .map_err(|error| ApiError::violation(loc(), "less_than_equal", error.to_string()))?;
+    let cap = budgets::cap("query", &budget_usd)?;
     port.gateway.accounts().set_budget(Scope::Run(run_id.clone()), cap).await?;
     Ok(Json(json!({
         "run_id": run_id, "budget_usd": cap.wire(), "status": "Budget set successfully",
@@ -119,22 +110,9 @@ pub(in crate::http) fn budget_of(accounts: &Accounts, run: &RunName) -> ApiResul
             "message": "No budget is set for this run; POST /budget sets one",
         })));
     };
-    let percent = match cap.usd() {
-        cap if cap.is_zero() => Decimal::ONE_HUNDRED,
-        cap => (view.settled.usd() / cap * Decimal::ONE_HUNDRED).round_dp(2),
-    };
-    let percent: Value = serde_json::from_str(&percent.normalize().to_string()).unwrap_or_default();
-    Ok(Json(json!({
-        "run_id": run,
-        "budget_set": true,
-        "budget_usd": cap.wire(),
-        "spent_usd": view.settled.wire(),
-        "held_usd": view.held.wire(),
-        "remaining_usd": remaining.wire(),
-        "percent_used": percent,
-        "alert_level": view.level().as_str(),
-        "can_proceed": view.can_proceed(),
-    })))
+    let mut told = budgets::figures(&view, cap, remaining);
+    told.insert("run_id".to_owned(), json!(run));
+    Ok(Json(Value::Object(told)))
 }
 
 impl From<AccountsError> for ApiError {

@@ -1,14 +1,15 @@
 //! OpenAI's calls: chat completions, responses, embeddings.
 
+use axum::Extension;
 use axum::extract::{Request, State};
 use axum::http::HeaderMap;
-use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
+use axum::response::Response;
+use serde_json::json;
 
 use super::{Port, target_of};
 use crate::actors::gateway::{Ask, Call, Target};
 use crate::domain::routing::{Limits, Optimization, Requirements};
-use crate::http::model::{Style, caller, problem, read, reply};
+use crate::http::model::{Style, caller, embed, problem, read, reply};
 use crate::http::server::EdgeInfo;
 use crate::llm::chat::ChatRequest;
 use crate::llm::embedding::EmbeddingRequest;
@@ -84,12 +85,8 @@ pub(super) async fn embeddings(State(port): State<Port>, request: Request) -> Re
         let target = Target::Routed { requirements, optimization, limits };
         Ok(Call { caller: caller(&headers)?, target, ask: Ask::Embed(request) })
     });
-    let call = match call {
-        Ok(call) => call,
-        Err(wrong) => return problem(&wrong, Form::OpenAi),
-    };
-    match port.gateway.embed(call).await {
-        Ok(embedded) => Json(embedded.answer).into_response(),
-        Err(error) => problem(&error.problem(), Form::OpenAi),
+    match call {
+        Ok(call) => embed(&port.gateway, call, Form::OpenAi, |embedded| json!(embedded.answer)).await,
+        Err(wrong) => problem(&wrong, Form::OpenAi),
     }
 }

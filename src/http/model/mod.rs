@@ -4,9 +4,11 @@
 //! stream ends with an error in its surface's form.
 
 mod caller;
+mod form;
 mod reply;
 mod style;
 
 pub(super) use self::caller::caller;
-pub(super) use self::reply::{problem, reply};
+pub(super) use self::form::{form_of, in_form};
+pub(super) use self::reply::{embed, problem, reply};
 pub(super) use self::style::{Style, read};

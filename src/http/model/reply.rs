@@ -15,10 +15,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, Stream, StreamExt};
+use serde_json::Value;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use super::style::Style;
-use crate::actors::gateway::{Answerer, Ask, Call, Gateway, GatewayError, Piece, Streamed};
+use crate::actors::gateway::{Answerer, Ask, Call, Embedded, Gateway, GatewayError, Piece, Streamed};
 use crate::domain::money::NanoUsd;
 use crate::http::server::EdgeInfo;
 use crate::llm::surface::{Form, Problem, ProblemKind, Writer};
@@ -39,6 +40,25 @@ pub(in crate::http) async fn reply(gateway: &Gateway, call: Call, style: Style, 
         })
     };
     let mut response = answered.unwrap_or_else(|error| refusal(&error, form));
+    name_request(response.headers_mut(), &request_id);
+    response
+}
+
+/// Asks for embeddings and answers them in the form that `body` makes.
+pub(in crate::http) async fn embed(
+    gateway: &Gateway,
+    call: Call,
+    form: Form,
+    body: impl FnOnce(Embedded) -> Value,
+) -> Response {
+    let request_id = call.caller.request_id.clone();
+    let mut response = match gateway.embed(call).await {
+        Ok(embedded) => {
+            let headers = about(&embedded.by, "x-pas-cost-usd", embedded.receipt.outcome.cost);
+            (headers, Json(body(embedded))).into_response()
+        }
+        Err(error) => refusal(&error, form),
+    };
     name_request(response.headers_mut(), &request_id);
     response
 }

@@ -127,8 +127,8 @@ fn blocks(message: &Message) -> Result<Vec<Value>, Failure> {
     translate::pieces(VENDOR, message)?.into_iter().map(block).collect()
 }
 
-fn tool(tool: &Tool) -> Value {
-    let function = &tool.function;
+fn tool(asked: &Tool) -> Value {
+    let function = &asked.function;
     let schema = function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}}));
     let mut tool = json!({"name": function.name, "input_schema": schema});
     if let Some(description) = &function.description {
@@ -136,6 +136,9 @@ fn tool(tool: &Tool) -> Value {
     }
     if function.strict == Some(true) {
         tool["strict"] = true.into();
+    }
+    if let Some(control) = &asked.cache_control {
+        tool["cache_control"] = control.clone();
     }
     tool
 }
@@ -220,7 +223,7 @@ mod tests {
                 {"role": "tool", "tool_call_id": "t2", "content": "two"},
                 {"role": "developer", "content": "Now answer."},
                 {"role": "user", "content": "go on"}],
-            "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}}],
+            "tools": [{"type": "function", "function": {"name": "f", "description": "d", "parameters": {"type": "object"}}, "cache_control": {"type": "ephemeral"}}],
         }))
         .unwrap();
         assert_eq!(wire.path, "/v1/messages");
@@ -231,7 +234,8 @@ mod tests {
         assert_eq!(body["tool_choice"], json!({"type": "auto", "disable_parallel_tool_use": true}));
         assert_eq!(
             body["tools"],
-            json!([{"name": "f", "description": "d", "input_schema": {"type": "object"}}])
+            json!([{"name": "f", "description": "d", "input_schema": {"type": "object"},
+                "cache_control": {"type": "ephemeral"}}])
         );
         assert_eq!(
             body["system"],

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::config::Gateway;
+
 /// Limits of one attempt at a call. Each counts from where its phase begins, `overall` from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Deadlines {
@@ -26,5 +28,29 @@ impl Default for Deadlines {
             idle: Duration::from_secs(60),
             overall: Duration::from_secs(600),
         }
+    }
+}
+
+/// The limits that a person has set.
+impl From<Gateway> for Deadlines {
+    fn from(set: Gateway) -> Self {
+        Self {
+            connect: set.connect_timeout,
+            first_byte: set.first_byte_timeout,
+            idle: set.idle_timeout,
+            overall: set.overall_timeout,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Config, Sources};
+
+    #[test]
+    fn the_documented_limits_are_the_usual_ones() {
+        let set = Config::load(&Sources::default()).unwrap().gateway;
+        assert_eq!(Deadlines::from(set), Deadlines::default());
     }
 }

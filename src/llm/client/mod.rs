@@ -21,6 +21,7 @@ use std::time::Duration;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
 use reqwest::{Method, Response, Url};
+use serde_json::Value;
 use tokio::time::Instant;
 
 pub use self::deadlines::Deadlines;
@@ -122,6 +123,16 @@ impl Client {
         let body = self.whole(endpoint, dialect::models_request(endpoint.vendor), deadlines).await?;
         dialect::models_response(endpoint.vendor, &body)
             .map_err(|failure| Failure { may_cost: false, ..mask(failure, endpoint) })
+    }
+
+    /// What the local Ollama has in its memory, as it says so (`GET /api/ps`); costs nothing.
+    ///
+    /// # Errors
+    /// Any [`Failure`].
+    pub async fn running(&self, endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Value, Failure> {
+        let body = self.whole(endpoint, WireRequest::get("/api/ps"), deadlines).await?;
+        let read = serde_json::from_slice(&body).map_err(|error| error.to_string());
+        read.map_err(|what| Failure { may_cost: false, ..Failure::malformed(endpoint.vendor, &what) })
     }
 
     async fn whole(

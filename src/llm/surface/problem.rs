@@ -27,6 +27,12 @@ pub enum ProblemKind {
     Invalid,
     /// The body is larger than the port takes.
     TooLarge,
+    /// The daemon's own token is missing or wrong.
+    Unauthorized,
+    /// The Host or Origin is not this daemon.
+    Forbidden,
+    /// There is nothing at the path.
+    NoPath,
     /// The model is not known, or nothing fits the requirements.
     NoModel,
     /// A credential is missing in the configuration.
@@ -91,6 +97,9 @@ impl Problem {
         match self.kind {
             ProblemKind::Invalid | ProblemKind::ContextTooLong | ProblemKind::Filtered => 400,
             ProblemKind::TooLarge => 413,
+            ProblemKind::Unauthorized => 401,
+            ProblemKind::Forbidden => 403,
+            ProblemKind::NoPath => 404,
             ProblemKind::NoModel => 404,
             ProblemKind::OverBudget | ProblemKind::RateLimited => 429,
             ProblemKind::Unavailable | ProblemKind::NotConfigured => 503,
@@ -131,6 +140,9 @@ impl Problem {
         match self.kind {
             ProblemKind::Invalid => ("invalid_request_error", None),
             ProblemKind::TooLarge => ("invalid_request_error", Some("request_too_large")),
+            ProblemKind::Unauthorized => ("invalid_request_error", Some("invalid_api_key")),
+            ProblemKind::Forbidden => ("invalid_request_error", Some("forbidden")),
+            ProblemKind::NoPath => ("invalid_request_error", Some("unknown_url")),
             ProblemKind::NoModel => ("invalid_request_error", Some("model_not_found")),
             ProblemKind::NotConfigured => ("server_error", Some("not_configured")),
             ProblemKind::ContextTooLong => ("invalid_request_error", Some("context_length_exceeded")),
@@ -150,7 +162,9 @@ impl Problem {
                 "invalid_request_error"
             }
             ProblemKind::TooLarge => "request_too_large",
-            ProblemKind::NoModel => "not_found_error",
+            ProblemKind::Unauthorized => "authentication_error",
+            ProblemKind::Forbidden => "permission_error",
+            ProblemKind::NoModel | ProblemKind::NoPath => "not_found_error",
             ProblemKind::OverBudget => "billing_error",
             ProblemKind::RateLimited => "rate_limit_error",
             ProblemKind::Unavailable => "overloaded_error",

@@ -92,7 +92,12 @@ impl Ring {
         let position = shard.next;
         match shard.records.get_mut(position) {
             Some(oldest) => *oldest = record,
-            None => shard.records.push(record),
+            None => {
+                // All at once: growing would copy what is there, and untouched room takes no memory.
+                let room = self.shard_capacity - shard.records.len();
+                shard.records.reserve_exact(room);
+                shard.records.push(record);
+            }
         }
         shard.written += 1;
         shard.next = if position + 1 == self.shard_capacity { 0 } else { position + 1 };

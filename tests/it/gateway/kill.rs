@@ -11,9 +11,9 @@ use super::{chat, place};
 use crate::support::{Place, http_client, until};
 use crate::vendor::Vendors;
 
-/// Kills a run of this test makes; more with this environment variable (no `PAS_…`: daemons read those).
+/// Kills a run of this test makes (some 0.7 s each); others with this environment variable (no `PAS_…`: daemons read those).
 const KILLS_VARIABLE: &str = "GATEWAY_KILLS";
-const KILLS: u32 = 5;
+const KILLS: u32 = 50;
 const CALLERS: usize = 8;
 
 fn kills() -> u32 {
@@ -72,7 +72,7 @@ async fn receipts_survive_kills_exactly_once() {
             let url = format!("http://127.0.0.1:{}{budget}", 6120 + place.offset);
             until("the budget is set", async || http_client().post(&url).send().await.ok()).await;
         }
-        tokio::time::sleep(Duration::from_millis(fastrand::u64(100..700))).await;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(20..400))).await;
         process.kill();
     }
     let process = place.start_process().await;

@@ -37,8 +37,17 @@ pub(crate) fn place(vendors: &Vendors) -> Place {
 
 impl Stage {
     pub(crate) async fn open() -> Self {
+        Self::open_with(&[]).await
+    }
+
+    /// The same with settings of its own, as environment variables.
+    pub(crate) async fn open_with(settings: &[(&str, &str)]) -> Self {
         let vendors = Vendors::start().await;
-        let place = place(&vendors);
+        let is_set = |name: &str| settings.iter().any(|(own, _)| *own == name);
+        let place =
+            settings.iter().fold(Place::with_documents(1), |place, (name, value)| place.setting(name, value));
+        let others = vendors.variables().into_iter().filter(|(name, _)| !is_set(name));
+        let place = others.fold(place, |place, (name, value)| place.setting(name, value));
         let swarm = place.start().await;
         let stage = Self { place, vendors, swarm, http: http_client() };
         // The local models are offered last.
@@ -80,6 +89,23 @@ impl Stage {
     pub(crate) async fn post_as(&self, port: u16, path: &str, body: Value, run: &str) -> Reply {
         let request = self.http.post(self.url(port, path)).json(&body).header("x-pas-run-id", run);
         Self::reply(request).await
+    }
+
+    pub(crate) async fn put(&self, port: u16, path: &str, body: Value) -> Reply {
+        Self::reply(self.http.put(self.url(port, path)).json(&body)).await
+    }
+
+    pub(crate) async fn delete(&self, port: u16, path: &str) -> Reply {
+        Self::reply(self.http.delete(self.url(port, path))).await
+    }
+
+    /// The events of a kind, as the files of the event stream have them.
+    pub(crate) fn events(&self, kind: &str) -> Vec<Value> {
+        let log = self.place.dir.path().join("artifacts/hmi/events");
+        let files = std::fs::read_dir(log).unwrap().map(|file| file.unwrap().path());
+        let text: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
+        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        events.filter(|event| event["event_type"] == kind).collect()
     }
 
     /// A chat with a model of the gateway, paid by a run.

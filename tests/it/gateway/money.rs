@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use pas::domain::ids::AgentName;
+use pas::domain::usage::Usage;
 use serde_json::json;
 
 use super::{Stage, chat, streamed};
@@ -28,6 +30,77 @@ async fn a_budget_refuses_what_it_cannot_hold_and_says_what_is_left() {
     assert_eq!(stage.post(6120, "/budget?run_id=poor&budget_usd=0", json!({})).await.status, 400);
     assert_eq!(stage.get(6120, "/budget/nobody").await.body["budget_set"], false);
     stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_level_s_budget_is_set_kept_and_lifted_over_http() {
+    const AGENT: &str = "corpus-auditor";
+    let stage = Stage::open().await;
+    let as_agent = async || {
+        let request = reqwest_post(&stage, &chat("gpt-4-turbo"), "levels");
+        Stage::reply(request.header("x-pas-agent", AGENT).header("x-pas-job-id", "levels.step")).await
+    };
+    let lane = lane_of(&stage, AGENT);
+    let scopes = ["run:levels", "job:levels.step", "agent:corpus-auditor", &format!("lane:{lane}"), "day"];
+    // The bill is what is held, so four calls fill their budgets to 75 and to 100 per cent.
+    let held = {
+        let first = stage.chat("gpt-4-turbo", "before").await;
+        assert_eq!(first.status, 200, "{}", first.body);
+        stage.receipts("before").await[0]["metadata"]["hold_nano_usd"].as_u64().unwrap()
+    };
+    let bill = Usage { input: held / 10_000, ..Usage::default() };
+    stage.vendors.get(Vendor::OpenAi).bill(Some(bill));
+    let spent = stage.get(6120, "/budgets/day").await.body["spent_usd"].as_f64().unwrap();
+    for scope in scopes {
+        let before = if scope == "day" { spent } else { 0.0 };
+        let cap = json!({ "budget_usd": (held * 4) as f64 / 1e9 + before });
+        let set = stage.put(6120, &format!("/budgets/{scope}"), cap).await;
+        assert_eq!((set.status, &set.body["alert_level"]), (200, &json!("ok")), "{}", set.body);
+    }
+    for call in 1..=4 {
+        assert_eq!(as_agent().await.status, 200, "call {call}");
+    }
+    let refused = as_agent().await;
+    assert_eq!(
+        (refused.status, &refused.body["error"]["remaining_usd"]),
+        (429, &json!(0)),
+        "{}",
+        refused.body
+    );
+    for scope in scopes {
+        let told =
+            until("its alerts are told", async || Some(alerts(&stage, scope)).filter(|a| a.len() >= 3)).await;
+        assert_eq!(told, [75, 90, 100], "{scope}");
+        let full = stage.get(6120, &format!("/budgets/{scope}")).await.body;
+        assert_eq!(
+            (&full["alert_level"], &full["can_proceed"]),
+            (&json!("critical"), &json!(false)),
+            "{full}"
+        );
+    }
+    assert_eq!(stage.get(6120, "/budgets").await.body["count"], 5);
+    for scope in scopes {
+        let lifted = stage.delete(6120, &format!("/budgets/{scope}")).await;
+        assert_eq!((lifted.status, &lifted.body["budget_set"]), (200, &json!(false)), "{}", lifted.body);
+    }
+    assert_eq!(as_agent().await.status, 200, "no budget is left");
+    for (path, status) in [("/budgets/team:x", 422), ("/budgets/run:", 422), ("/budgets/day", 400)] {
+        let answer = stage.put(6120, path, json!({ "budget_usd": 0 })).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+    }
+    stage.close().await;
+}
+
+fn lane_of(stage: &Stage, agent: &str) -> String {
+    let roster = stage.swarm.jobs.agents.roster();
+    roster.lane_of(&AgentName::new(agent).unwrap()).unwrap().name.to_string()
+}
+
+/// The levels in per cent of a scope's alerts, as the event stream has them.
+fn alerts(stage: &Stage, scope: &str) -> Vec<u64> {
+    let events = stage.events("alert").into_iter();
+    let own = events.filter(|event| event["data"]["scope"] == scope);
+    own.map(|event| event["data"]["percent"].as_u64().unwrap()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,10 @@
 //! Every surface answers, whole and streamed, whoever the vendor is.
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Stage, chat, streamed};
+use crate::support::Place;
 use crate::vendor::Vendor;
 
 const MODELS: [(Vendor, u16, &str); 5] = [
@@ -80,6 +82,11 @@ async fn ollamas_own_calls_are_served_on_its_port() {
     assert_eq!(lines.last().unwrap()["done"], true);
     let tags = stage.get(8050, "/api/tags").await.body;
     assert!(tags["models"].as_array().unwrap().iter().any(|model| model["name"] == "llama3.1:8b"), "{tags}");
+    let running = stage.get(8050, "/api/ps").await;
+    assert_eq!((running.status, &running.body), (200, &json!({ "models": [] })));
+    assert_eq!(stage.get(8050, "/api/version").await.body["version"], "0.13.0");
+    let shown = stage.post(8050, "/api/show", json!({ "model": "llama3.1:8b" })).await.body;
+    assert!(shown["capabilities"].as_array().unwrap().contains(&json!("completion")), "{shown}");
     let health = stage.get(8050, "/health").await.body;
     assert_eq!((&health["status"], &health["model_loaded"]), (&json!("healthy"), &json!(true)), "{health}");
     stage.close().await;
@@ -97,5 +104,80 @@ async fn errors_have_the_form_of_their_surface() {
     let routed = json!({ "request_id": "r", "agent": "a", "requirements": { "model": "gpt-99" } });
     let routed = stage.post(6120, "/route", routed).await;
     assert!(routed.status == 404 && routed.body["detail"].is_string(), "{}", routed.body);
+    stage.close().await;
+}
+
+/// The secret of a daemon that wants one.
+const TOKEN: &str = "0123456789abcdef";
+
+/// Posts `{}` with these headers in place of the usual ones; the status and the body.
+async fn raw(place: &Place, path: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let port = 6120 + place.offset;
+    let bearer = format!("Bearer {TOKEN}");
+    let usual = [("content-type", "application/json"), ("content-length", "2"), ("authorization", &bearer)];
+    let usual = usual.iter().filter(|(name, _)| headers.iter().all(|(own, _)| own != name));
+    let lines: String = usual.chain(headers).map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let request =
+        format!("POST {path} HTTP/1.1\r\nhost: localhost:{port}\r\nconnection: close\r\n{lines}\r\n{{}}");
+    let mut stream = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, serde_json::from_str(body).unwrap_or_else(|_| panic!("{answer}")))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_of_the_edge_have_the_form_of_their_path() {
+    let place = Place::with_documents(1).setting("PAS_HTTP__TOKEN", TOKEN);
+    let swarm = place.start().await;
+    let wrong = ("authorization", "Bearer wrong-wrong-wrong");
+    let (stranger, long, text) =
+        (("origin", "http://evil.test"), ("content-length", "999999999"), ("content-type", "text/plain"));
+    for (path, headers, status, code) in [
+        ("/v1/chat/completions", &[wrong][..], 401, "invalid_api_key"),
+        ("/v1/chat/completions", &[stranger], 403, "forbidden"),
+        ("/v1/responses", &[long], 413, "request_too_large"),
+        ("/v1/completions", &[], 404, "unknown_url"),
+    ] {
+        let (found, body) = raw(&place, path, headers).await;
+        let error = &body["error"];
+        assert_eq!((found, &error["code"]), (status, &json!(code)), "{body}");
+        assert_eq!((&error["type"], &error["param"]), (&json!("invalid_request_error"), &Value::Null));
+        assert!(error["message"].as_str().is_some_and(|text| !text.is_empty()), "{body}");
+    }
+    for (path, headers, status, kind) in [
+        ("/v1/messages", &[wrong][..], 401, "authentication_error"),
+        ("/v1/messages", &[stranger], 403, "permission_error"),
+        ("/v1/messages", &[long], 413, "request_too_large"),
+        ("/v1/messages", &[text], 415, "invalid_request_error"),
+        ("/v1/messages/batches", &[], 404, "not_found_error"),
+        ("/v1/files", &[("anthropic-version", "2023-06-01")], 404, "not_found_error"),
+    ] {
+        let (found, body) = raw(&place, path, headers).await;
+        assert_eq!((found, &body["error"]["type"]), (status, &json!(kind)), "{body}");
+        assert!(body["type"] == "error" && body["error"]["message"].is_string(), "{body}");
+    }
+    let (status, own) = raw(&place, "/nothing", &[]).await;
+    assert!(status == 404 && own["detail"].is_string(), "{own}");
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn embeddings_say_who_made_them_at_what_price() {
+    let stage = Stage::open().await;
+    let body = json!({ "model": "text-embedding-3-small", "input": ["Elbe", "Oder"] });
+    let answer = stage.post_as(6120, "/v1/embeddings", body, "vectors").await;
+    assert_eq!(answer.status, 200, "{}", answer.body);
+    let header = |name: &str| answer.headers[name].to_str().unwrap().to_owned();
+    assert_eq!(header("x-pas-model"), "text-embedding-3-small");
+    assert!(header("x-pas-provider").starts_with("openai-") && !header("x-pas-request-id").is_empty());
+    let receipt = stage.receipts("vectors").await.pop().unwrap();
+    assert!(header("x-pas-cost-usd").parse::<f64>().unwrap() > 0.0);
+    let tokens = answer.body["usage"]["prompt_tokens"].as_u64().unwrap();
+    assert_eq!(receipt["metadata"]["cost_nano_usd"], tokens * 20, "0.02 dollars per million tokens");
+    let chat = stage.chat("text-embedding-3-small", "vectors").await;
+    assert_eq!(chat.status, 404, "it makes no text: {}", chat.body);
     stage.close().await;
 }

@@ -106,14 +106,9 @@ async fn every_receipt_is_an_event_once() {
     let headers = [("x-pas-run-id", "told"), ("x-pas-request-id", "r-7"), ("x-pas-job-id", "a-job")];
     assert_eq!(chat_as(&stage, "gpt-4-turbo", &headers).await.status, 200);
     let receipts = stage.receipts("told").await;
-    let log = stage.place.dir.path().join("artifacts/hmi/events");
-    let read = || {
-        let files = std::fs::read_dir(&log).unwrap().map(|file| file.unwrap().path());
-        let text: String = files.filter_map(|file| std::fs::read_to_string(file).ok()).collect();
-        let events = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        events.filter(|event| event["event_type"] == "cost_update").collect::<Vec<_>>()
-    };
-    let events = until("both are told", async || Some(read()).filter(|events| events.len() >= 2)).await;
+    let events =
+        until("both are told", async || Some(stage.events("cost_update")).filter(|events| events.len() >= 2))
+            .await;
     assert_eq!((events.len(), receipts.len()), (2, 2), "{events:#?}");
     for (event, receipt) in events.iter().zip(&receipts) {
         let data = &event["data"];

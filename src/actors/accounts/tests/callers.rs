@@ -93,6 +93,27 @@ async fn alerts_are_told_once_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_budget_that_is_lifted_refuses_nothing_and_can_be_set_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let living = Living::start(dir.path(), Fsync::After).await;
+    let scope = Scope::Agent(Label::new("coder").unwrap());
+    living.accounts.set_budget(scope.clone(), NanoUsd(10)).await.unwrap();
+    assert!(living.accounts.hold(wanted("r", 11)).await.is_err());
+    assert_eq!(living.accounts.budgets(9).unwrap().len(), 1);
+    living.accounts.lift_budget(scope.clone()).await.unwrap();
+    assert_eq!(living.accounts.budgets(9).unwrap(), []);
+    let hold = living.accounts.hold(wanted("r", 11)).await.unwrap();
+    living.accounts.settle(hold, paid(9)).await.unwrap();
+    living.stop().await;
+    let living = Living::start(dir.path(), Fsync::After).await;
+    assert_eq!(living.accounts.budget(&scope).unwrap().cap, None, "it stays lifted");
+    living.accounts.set_budget(scope.clone(), NanoUsd(10)).await.unwrap();
+    living.accounts.sync().await.unwrap();
+    assert_eq!(*living.told.0.lock(), ["budget-agent:coder-3-75", "budget-agent:coder-3-90"]);
+    living.stop().await;
+}
+
+#[tokio::test]
 async fn before_answer_means_that_the_store_has_it() {
     let dir = tempfile::tempdir().unwrap();
     let living = Living::start(dir.path(), Fsync::BeforeAnswer).await;

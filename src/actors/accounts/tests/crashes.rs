@@ -136,6 +136,20 @@ async fn an_alert_raised_before_a_crash_is_told_after_it_under_the_same_id() {
 }
 
 #[tokio::test]
+async fn receipts_that_were_booked_and_not_told_are_told_by_the_next_start() {
+    let dir = tempfile::tempdir().unwrap();
+    let doomed = Doomed::start(dir.path()).await;
+    settle_all(&doomed.0, "a", &[1, 2]).await;
+    flusher::flush(&doomed.0.shared).await;
+    settle_all(&doomed.0, "a", &[3]).await;
+    doomed.crash(Vec::new()).await;
+    let living = Living::start(dir.path(), Fsync::After).await;
+    let told: std::collections::BTreeSet<u64> = living.told.1.lock().iter().copied().collect();
+    assert_eq!(told, [1, 2, 3].into());
+    living.stop().await;
+}
+
+#[tokio::test]
 async fn a_crash_of_the_actor_alone_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let store = store(dir.path()).await;

@@ -18,13 +18,17 @@ use crate::domain::usage::Usage;
 use crate::supervision::RootHandle;
 use crate::supervision::policy::SupervisorPolicy;
 
-/// Remembers the ids of the alerts it is told.
+/// Remembers the ids of the alerts and the numbers of the receipts it is told.
 #[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>);
+struct Told(Mutex<Vec<String>>, Mutex<Vec<u64>>);
 
 impl NewsSink for Told {
     fn alert(&self, alert: &Alert) {
         self.0.lock().push(alert.id());
+    }
+
+    fn receipt(&self, receipt: &Receipt) {
+        self.1.lock().push(receipt.seq);
     }
 }
 

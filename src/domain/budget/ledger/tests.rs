@@ -29,7 +29,7 @@ fn run(name: &str) -> Scope {
 }
 
 fn cap(ledger: &mut Ledger, scope: &Scope, amount: u64, generation: u64) -> Vec<Alert> {
-    ledger.set_cap(scope, Cap { amount: NanoUsd(amount), generation }, at(0))
+    ledger.set_cap(scope, Cap { amount: Some(NanoUsd(amount)), generation }, at(0))
 }
 
 fn view(ledger: &Ledger, scope: &Scope) -> (u64, u64) {
@@ -106,7 +106,7 @@ fn a_cap_below_what_is_spent_lets_nothing_through_and_takes_nothing_back() {
 #[test]
 fn the_day_begins_anew_at_midnight_utc() {
     let mut ledger = Ledger::default();
-    ledger.set_cap(&Scope::Day, Cap { amount: NanoUsd(10), generation: 1 }, at(0));
+    ledger.set_cap(&Scope::Day, Cap { amount: Some(NanoUsd(10)), generation: 1 }, at(0));
     let id = ledger.reserve(wanted("a", None, "x", 10), at(DAY_MS - 1)).unwrap().into_id();
     assert!(ledger.reserve(wanted("a", None, "x", 1), at(DAY_MS)).is_err(), "what is held goes along");
     ledger.settle(id, NanoUsd(10), at(DAY_MS - 1)).unwrap();
@@ -129,7 +129,7 @@ fn an_idle_scope_leaves_and_comes_back_as_it_was() {
     assert!(!ledger.knows(&run("idle")) && ledger.knows(&run("busy")) && ledger.open(open).is_some());
     let standing = Standing {
         settled: NanoUsd(5),
-        cap: Some(Cap { amount: NanoUsd(5), generation: 3 }),
+        cap: Some(Cap { amount: Some(NanoUsd(5)), generation: 3 }),
         reached: AlertLevel::Caution,
         ..Standing::default()
     };
@@ -200,7 +200,7 @@ proptest! {
                 }
                 Step::Cap { run: name, amount } => {
                     let scope = run(&format!("r{name}"));
-                    alerts = ledger.set_cap(&scope, Cap { amount: NanoUsd(amount), generation: n }, at(0));
+                    alerts = ledger.set_cap(&scope, Cap { amount: Some(NanoUsd(amount)), generation: n }, at(0));
                     caps.insert(scope, amount);
                 }
                 Step::Settle { .. } | Step::Release { .. } => {}

@@ -29,6 +29,9 @@ const CACHE_CONTROL: &str = "cache_control";
 /// Takes out what only Anthropic understands; other vendors refuse members they do not know.
 pub fn without_own_fields(request: &mut ChatRequest) {
     take(&mut request.extra, &OWN_OF_REQUEST);
+    for tool in &mut request.tools {
+        tool.cache_control = None;
+    }
     for message in &mut request.messages {
         clean(message);
     }

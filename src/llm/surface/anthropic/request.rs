@@ -111,6 +111,8 @@ struct ToolSpec {
     input_schema: Option<Value>,
     #[serde(default)]
     strict: Option<bool>,
+    #[serde(default)]
+    cache_control: Option<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -293,6 +295,7 @@ fn tool_list(specs: Vec<ToolSpec>) -> Result<Vec<Tool>, Problem> {
                 parameters: spec.input_schema,
                 strict: spec.strict,
             },
+            cache_control: spec.cache_control,
         }),
         Some(kind) => {
             let place = format!("tools.{number}.type");
@@ -357,7 +360,8 @@ mod tests {
             "system": [{"type": "text", "text": "Be short.", "cache_control": {"type": "ephemeral"}}],
             "thinking": {"type": "enabled", "budget_tokens": 2048},
             "stop_sequences": ["END"],
-            "tools": [{"name": "weather", "description": "now", "input_schema": {"type": "object"}}],
+            "tools": [{"name": "weather", "description": "now", "input_schema": {"type": "object"},
+                "cache_control": {"type": "ephemeral"}}],
             "tool_choice": {"type": "any", "disable_parallel_tool_use": true},
             "messages": [
                 {"role": "user", "content": [

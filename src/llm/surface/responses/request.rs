@@ -258,7 +258,8 @@ fn tool(raw: &Value, number: usize) -> Result<Tool, Problem> {
     }
     let spec = FunctionTool::deserialize(raw).map_err(|error| Problem::invalid(place, error.to_string()))?;
     let FunctionTool { name, description, parameters, strict } = spec;
-    Ok(Tool { kind: "function".to_owned(), function: Function { name, description, parameters, strict } })
+    let function = Function { name, description, parameters, strict };
+    Ok(Tool { kind: "function".to_owned(), function, cache_control: None })
 }
 
 fn tool_choice(choice: Value) -> Result<Value, Problem> {

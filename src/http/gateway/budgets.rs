@@ -1,0 +1,112 @@
+//! Budgets of every level: of a run, a job, an agent, a lane, and of the day.
+//!
+//! A budget is named by its scope, `run:NAME`, `job:NAME`, `agent:NAME`, `lane:NAME` or `day`. Invariant: an
+//! answer that says a budget is set or lifted leaves after its commit.
+
+use axum::Json;
+use axum::extract::State;
+use rust_decimal::Decimal;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::Port;
+use crate::domain::budget::scope::InvalidScope;
+use crate::domain::budget::{BudgetView, Scope};
+use crate::domain::money::NanoUsd;
+use crate::http::error::{ApiError, ApiResult};
+use crate::http::extract::{ContractJson, ContractPath};
+
+/// Budgets listed at most: as many scopes as the ledger keeps in memory.
+const MAX_LISTED: usize = 4_096;
+
+/// The body of `PUT /budgets/{scope}`.
+#[derive(Deserialize)]
+pub(super) struct Setting {
+    budget_usd: serde_json::Number,
+}
+
+pub(super) async fn list(State(port): State<Port>) -> ApiResult<Json<Value>> {
+    let budgets = port.gateway.accounts().budgets(MAX_LISTED)?;
+    let budgets: Vec<Value> = budgets.iter().map(|(scope, view)| told(scope, view)).collect();
+    Ok(Json(json!({ "count": budgets.len(), "budgets": budgets })))
+}
+
+pub(super) async fn one(
+    State(port): State<Port>,
+    ContractPath(scope): ContractPath<String>,
+) -> ApiResult<Json<Value>> {
+    let scope = parse(&scope)?;
+    Ok(Json(told(&scope, &port.gateway.accounts().budget(&scope)?)))
+}
+
+pub(super) async fn set(
+    State(port): State<Port>,
+    ContractPath(scope): ContractPath<String>,
+    ContractJson(Setting { budget_usd }): ContractJson<Setting>,
+) -> ApiResult<Json<Value>> {
+    let (scope, cap) = (parse(&scope)?, cap("body", &budget_usd.to_string())?);
+    port.gateway.accounts().set_budget(scope.clone(), cap).await?;
+    Ok(Json(told(&scope, &port.gateway.accounts().budget(&scope)?)))
+}
+
+pub(super) async fn lift(
+    State(port): State<Port>,
+    ContractPath(scope): ContractPath<String>,
+) -> ApiResult<Json<Value>> {
+    let scope = parse(&scope)?;
+    port.gateway.accounts().lift_budget(scope.clone()).await?;
+    Ok(Json(told(&scope, &port.gateway.accounts().budget(&scope)?)))
+}
+
+fn parse(scope: &str) -> ApiResult<Scope> {
+    let wrong = |error: InvalidScope| {
+        ApiError::violation(vec!["path".into(), "scope".into()], "value_error", error.to_string())
+    };
+    scope.parse().map_err(wrong)
+}
+
+/// An amount of US dollars as a cap; `part` is where the request has it.
+pub(super) fn cap(part: &'static str, written: &str) -> ApiResult<NanoUsd> {
+    let loc = || vec![part.into(), "budget_usd".into()];
+    let parsed = written.parse().or_else(|_| Decimal::from_scientific(written));
+    let usd: Decimal = parsed
+        .map_err(|_| ApiError::violation(loc(), "decimal_parsing", "must be a number of US dollars"))?;
+    if usd <= Decimal::ZERO {
+        return Err(ApiError::bad_request("a budget must be positive; give more than 0 US dollars"));
+    }
+    NanoUsd::from_usd(usd).map_err(|error| ApiError::violation(loc(), "less_than_equal", error.to_string()))
+}
+
+fn told(scope: &Scope, view: &BudgetView) -> Value {
+    let mut told = match view.cap.zip(view.remaining()) {
+        Some((cap, remaining)) => figures(view, cap, remaining),
+        None => Map::from_iter([
+            ("budget_set".to_owned(), json!(false)),
+            ("spent_usd".to_owned(), view.settled.wire().into()),
+            ("held_usd".to_owned(), view.held.wire().into()),
+            ("can_proceed".to_owned(), json!(true)),
+        ]),
+    };
+    told.insert("scope".to_owned(), json!(scope.to_string()));
+    Value::Object(told)
+}
+
+/// The figures of a budget that is set.
+pub(super) fn figures(view: &BudgetView, cap: NanoUsd, remaining: NanoUsd) -> Map<String, Value> {
+    let percent = match cap.usd() {
+        cap if cap.is_zero() => Decimal::ONE_HUNDRED,
+        cap => (view.settled.usd() / cap * Decimal::ONE_HUNDRED).round_dp(2),
+    };
+    let percent: Value = serde_json::from_str(&percent.normalize().to_string()).unwrap_or_default();
+    let figures: [(&str, Value); 8] = [
+        ("budget_set", json!(true)),
+        ("budget_usd", cap.wire().into()),
+        ("spent_usd", view.settled.wire().into()),
+        ("held_usd", view.held.wire().into()),
+        ("remaining_usd", remaining.wire().into()),
+        ("percent_used", percent),
+        ("alert_level", json!(view.level().as_str())),
+        ("can_proceed", json!(view.can_proceed())),
+    ];
+    figures.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+}
