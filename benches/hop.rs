@@ -76,7 +76,7 @@ pub(crate) async fn vendor() -> anyhow::Result<SocketAddr> {
     serve(Router::new().route("/v1/chat/completions", post(handler))).await
 }
 
-async fn serve(router: Router) -> anyhow::Result<SocketAddr> {
+pub(crate) async fn serve(router: Router) -> anyhow::Result<SocketAddr> {
     use axum::serve::ListenerExt as _;
     let socket = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await?;
     let address = socket.local_addr()?;

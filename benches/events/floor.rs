@@ -49,7 +49,7 @@ pub(crate) fn side() -> anyhow::Result<()> {
     crate::runtime(2)?.block_on(async {
         let stream = Stream { events: broadcast::channel(KEPT).0, last: Arc::default() };
         let router = Router::new().route("/broadcast", post(publish)).route("/ws", get(follow));
-        let address = crate::gateway::serve(router.with_state(stream)).await?;
+        let address = crate::hop::serve(router.with_state(stream)).await?;
         crate::say(&address.to_string());
         std::future::pending().await
     })
