@@ -248,15 +248,16 @@ async fn a_stream_ends_cleanly_only_after_the_vendors_last_word() {
 #[tokio::test]
 async fn a_stream_that_fails_before_its_first_chunk_can_be_tried_again() {
     let busy = "data: {\"error\":{\"message\":\"busy\",\"type\":\"rate_limit_error\"}}\n\n";
-    let first_byte = Deadlines { first_byte: SHORT, ..DEADLINES };
     for (answer, then, kind) in [
         (chunked(busy, true), Then::Close, FailureKind::RateLimited),
         (chunked(": wait\n\n", true), Then::Close, FailureKind::Cut),
         (http("200 OK", "application/json", ANSWER), Then::Close, FailureKind::Malformed),
         (chunked("", false)[..82].to_owned(), Then::Hold, FailureKind::FirstByteTimeout),
     ] {
+        let first_byte = if kind == FailureKind::FirstByteTimeout { SHORT } else { DEADLINES.first_byte };
         let (address, _) = server(answer, then).await;
-        let failure = stream(&at(Vendor::OpenAi, address), &first_byte).await.err().unwrap();
+        let deadlines = Deadlines { first_byte, ..DEADLINES };
+        let failure = stream(&at(Vendor::OpenAi, address), &deadlines).await.err().unwrap();
         assert_eq!((failure.kind, failure.may_cost), (kind, true), "{failure}");
     }
 }
