@@ -174,15 +174,14 @@ async fn slow_ones(daemon: &Daemon, server: &Server) -> anyhow::Result<(usize, D
         held.push(Client::connect_slow(server.address).await?);
     }
     let mut quick = Client::connect(server.address).await?;
-    let reader = tokio::spawn(async move {
+    let from = Instant::now();
+    let reading = async {
         for _ in 0..SLOW_EVENTS {
             timeout(PATIENCE, quick.next()).await??;
         }
-        anyhow::Ok(quick)
-    });
-    let from = Instant::now();
-    flood(&publisher, SLOW_EVENTS).await?;
-    let quick = reader.await??;
+        anyhow::Ok(())
+    };
+    tokio::try_join!(reading, flood(&publisher, SLOW_EVENTS))?;
     let grown = resident(server.pid)?.saturating_sub(before) as f64 / 1024.0 / 1024.0;
     let mut left = SLOW;
     while left > 0 && from.elapsed() < PATIENCE {
