@@ -241,12 +241,13 @@ pub(crate) fn run() -> anyhow::Result<Vec<Row>> {
                  writes the event to its journal first"
             )),
         Row::new(format!("events fanned out to {CLIENTS} clients"), rate.ratio, "×").sides(
-            format!("{} events/s", number(rate.ours)),
-            format!("{} events/s", number(rate.baseline)),
+            format!("{} deliveries/s", number(rate.ours)),
+            format!("{} deliveries/s", number(rate.baseline)),
         ),
         Row::new("the same, CPU an event and client", cpu / cpu_floor, "×").sides(us(cpu), us(cpu_floor)),
         Row::new("the same, memory a client", crowd.memory_each / other.memory_each, "×")
-            .sides(kib(crowd.memory_each), kib(other.memory_each)),
+            .sides(kib(crowd.memory_each), kib(other.memory_each))
+            .note("resident, two seconds after they came; the daemon tells all of them the agents' heartbeats meanwhile"),
         Row::new(format!("of {SLOW} clients that read nothing, cut off"), cut as f64, "")
             .aim(Aim::AtLeast(SLOW as f64))
             .note(format!(

@@ -57,7 +57,8 @@ async function panned(page: Page): Promise<number> {
     const frames = () => Number((canvas as HTMLElement).dataset["frames"]);
     const [first, begin] = [frames(), performance.now()];
     for (let step = 0; performance.now() - begin < seconds * 1000; step += 1) {
-      await new Promise(requestAnimationFrame);
+      // Between two frames, as a browser tells of a mouse; within one, the picture would never be the newest.
+      await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
       send("pointermove", canvas, step % 80);
       send("mousemove", window, step % 80);
     }
