@@ -76,10 +76,12 @@ impl Candidate {
         }
     }
 
-    /// Puts the model and the limit of the output on a request; the most it can cost then.
-    pub(super) fn prepare(&self, ask: &mut Ask) -> Option<NanoUsd> {
+    /// The request as this candidate is sent it, with its model and a limit of the output, and the most it
+    /// can cost then. What was asked stays as it was, for the next candidate.
+    pub(super) fn prepare(&self, ask: &Ask) -> Option<(Ask, NanoUsd)> {
         let price = self.price.as_ref()?;
-        match ask {
+        let mut sent = ask.clone();
+        let worst = match &mut sent {
             Ask::Chat(request) => {
                 request.model.clone_from(&self.model);
                 if self.endpoint.vendor != Vendor::Anthropic {
@@ -92,13 +94,14 @@ impl Candidate {
                 if asked.is_none() {
                     request.max_completion_tokens = Some(limit);
                 }
-                Some(price.worst(prompt, limit.saturating_mul(bound::answers(request))))
+                price.worst(prompt, limit.saturating_mul(bound::answers(request)))
             }
             Ask::Embed(request) => {
                 request.model.clone_from(&self.model);
-                Some(price.worst(bound::embedding(request), 0))
+                price.worst(bound::embedding(request), 0)
             }
-        }
+        };
+        Some((sent, worst))
     }
 }
 
@@ -165,9 +168,10 @@ mod tests {
         let prices = Prices::new(None).unwrap();
         let candidate = Candidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
         let messages = vec![Message::text(Role::User, "x".repeat(10_000))];
-        let mut ask = Ask::Chat(ChatRequest { messages, ..ChatRequest::default() });
-        let worst = candidate.prepare(&mut ask).unwrap();
-        let Ask::Chat(request) = ask else { unreachable!("it was a chat") };
+        let ask = Ask::Chat(ChatRequest { messages, ..ChatRequest::default() });
+        let (sent, worst) = candidate.prepare(&ask).unwrap();
+        let (Ask::Chat(request), Ask::Chat(asked)) = (sent, ask) else { unreachable!("it was a chat") };
+        assert_eq!((asked.model.as_str(), asked.output_limit()), ("", None), "for the next candidate");
         assert_eq!((request.model.as_str(), request.output_limit()), ("gpt-4-turbo", Some(4_096)));
         // 10 and 30 dollars per million tokens; at least the text's bytes, and not many more.
         let output = 4_096 * 30_000;

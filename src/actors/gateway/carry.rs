@@ -166,7 +166,7 @@ impl Carry {
             provider: candidate.endpoint.vendor.as_str().to_owned(),
             model: candidate.model.clone(),
         };
-        let worst = candidate.prepare(&mut self.ask).ok_or_else(no_price)?;
+        let (ask, worst) = candidate.prepare(&self.ask).ok_or_else(no_price)?;
         let hold = self.hold(candidate, worst).await?;
         let before = self.tally.asked.replace(candidate.provider.clone());
         let fallback_from = before.filter(|before| *before != candidate.provider);
@@ -178,7 +178,7 @@ impl Carry {
         let sent = tokio::select! {
             biased;
             () = self.place.cancelled() => Err(Failure { may_cost: true, ..GatewayError::cancelled() }),
-            sent = self.send(&attempt, candidate) => sent,
+            sent = self.send(&attempt, candidate, &ask) => sent,
         };
         step.end(&inner.system, self.gateway.no(), sent.is_ok());
         match sent {
@@ -217,12 +217,12 @@ impl Carry {
         Ok(held?)
     }
 
-    async fn send(&self, attempt: &Attempt, candidate: &Candidate) -> Result<Got, Failure> {
+    async fn send(&self, attempt: &Attempt, candidate: &Candidate, ask: &Ask) -> Result<Got, Failure> {
         let (client, hold, endpoint) = (&self.gateway.inner.client, attempt.hold(), &candidate.endpoint);
         let left = self.gateway.inner.policy.overall.saturating_sub(self.begun.elapsed());
         let usual = self.gateway.inner.deadlines;
         let deadlines = Deadlines { overall: usual.overall.min(left), ..usual };
-        match &self.ask {
+        match ask {
             Ask::Chat(request) if request.stream => {
                 let stream = client.stream(hold, endpoint, request, &deadlines).await?;
                 Ok(Got::Stream(Box::new(stream)))
