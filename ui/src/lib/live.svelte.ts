@@ -22,6 +22,13 @@ export const STALE_AFTER_S = 15;
 /** Messages come in bursts: over less than this their rate would be that of a burst, or nothing. */
 const RATE_OVER_MS = 1500;
 
+/**
+ * A reading is followed by a rest of so many times its length, so that the picture of a large swarm leaves the
+ * page its time to draw; never so long that an operator would see a change later than within a second.
+ */
+const REST = 4;
+const LONGEST_REST_MS = 600;
+
 export type Connection = "connecting" | "live" | "waiting" | "lost";
 
 export interface Sample {
@@ -53,6 +60,7 @@ class LiveStore {
   #attempt = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #refreshAt = Infinity;
+  #restUntil = 0;
   #refreshTimer: ReturnType<typeof setTimeout> | undefined;
   #loading: Promise<void> | null = null;
   #connecting: Promise<void> | null = null;
@@ -106,6 +114,7 @@ class LiveStore {
   async #load(): Promise<void> {
     clearTimeout(this.#refreshTimer);
     this.#refreshAt = Infinity;
+    const begin = performance.now();
     try {
       const live = await hmi.live();
       setPorts(live.ports);
@@ -117,6 +126,8 @@ class LiveStore {
     } catch (error) {
       this.problem = error instanceof CallError ? error.message : String(error);
     }
+    const end = performance.now();
+    this.#restUntil = end + Math.min(LONGEST_REST_MS, REST * (end - begin));
   }
 
   #measure(live: Live): Counted {
@@ -185,11 +196,12 @@ class LiveStore {
   }
 
   #refreshWithin(ms: number): void {
-    const due = performance.now() + ms;
+    const now = performance.now();
+    const due = Math.max(now + ms, this.#restUntil);
     if (due >= this.#refreshAt || ms === Infinity) return;
     this.#refreshAt = due;
     clearTimeout(this.#refreshTimer);
-    this.#refreshTimer = setTimeout(() => void this.refresh(), ms);
+    this.#refreshTimer = setTimeout(() => void this.refresh(), due - now);
   }
 
   #tick(): void {
