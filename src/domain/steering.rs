@@ -105,10 +105,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::job::{JobCard, JobState};
-    use crate::domain::json::Json;
-    use crate::domain::time::Timestamp;
-    use crate::domain::trace::TraceContext;
+    use crate::domain::job::{JobState, testing};
 
     const STATES: [JobState; 9] = [
         JobState::Queued,
@@ -123,19 +120,7 @@ mod tests {
     ];
 
     fn job(id: &str, agent: &str, state: JobState, paused_from: Option<JobState>) -> Job {
-        let card = JobCard {
-            agent: AgentName::new(agent).unwrap(),
-            task: "t".into(),
-            capability: None,
-            inputs: Json::object(),
-            priority: 5,
-            resource_request: None,
-            approvals_required: Vec::new(),
-            deadline_at: None,
-            optional: false,
-        };
-        let now = Timestamp::from_millis(0);
-        let mut job = Job::new(JobId::new(id).unwrap(), card, TraceContext::new_root(), now);
+        let mut job = testing::job(id, agent, "t");
         (job.state, job.paused_from) = (state, paused_from);
         job
     }

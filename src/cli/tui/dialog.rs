@@ -1,7 +1,8 @@
 //! The question before an action: whom it would touch, why, and who takes over.
 
-use super::model::{Action, Effect, Key, Order};
+use super::model::{Effect, Key, Order};
 use super::wire::BlastRadius;
+use crate::domain::steering::Action;
 
 /// Longest reason that can be typed; the daemon takes more.
 const MAX_TYPED: usize = 200;

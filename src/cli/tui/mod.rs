@@ -134,7 +134,7 @@ fn carry_out(client: Client, effect: Effect, to: mpsc::Sender<Input>) {
             Effect::AskBlast { action, target, subtree } => {
                 let query = [
                     ("target", target),
-                    ("action", action.word().to_owned()),
+                    ("action", action.as_str().to_owned()),
                     ("subtree", subtree.to_string()),
                 ];
                 let answer = client.get_from(HMI, &["api", "blast-radius"], &query).await;
@@ -149,7 +149,7 @@ fn carry_out(client: Client, effect: Effect, to: mpsc::Sender<Input>) {
 
 async fn act(client: &Client, order: Order) -> Result<Input, Failure> {
     let mut body = json!({
-        "action": order.action.word(),
+        "action": order.action.as_str(),
         "target": order.target,
         "subtree": order.subtree,
     });

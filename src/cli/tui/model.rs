@@ -6,6 +6,7 @@
 //! a guess).
 
 use crate::cli::wire::Job;
+use crate::domain::steering::Action;
 
 use super::dialog::Dialog;
 use super::rows::{self, Row};
@@ -39,55 +40,20 @@ impl Page {
         }
     }
 
+    /// Whether an action can be done to what the page lists.
+    #[must_use]
+    pub(super) const fn offers(self, action: Action) -> bool {
+        match self {
+            Self::Tree => matches!(action, Action::Pause | Action::Resume | Action::Restart | Action::Kill),
+            Self::Jobs => !matches!(action, Action::Approve | Action::Reject),
+            Self::Approvals => matches!(action, Action::Approve | Action::Reject),
+            Self::Log => false,
+        }
+    }
+
     fn turned(self, by: usize) -> Self {
         let at = Self::ALL.iter().position(|page| *page == self).unwrap_or_default();
         Self::ALL[(at + by) % Self::ALL.len()]
-    }
-}
-
-/// What a person may do to what is chosen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Action {
-    /// Hold messages, or a job's steps, back.
-    Pause,
-    /// Let go on.
-    Resume,
-    /// Start anew in order; a job: try again.
-    Restart,
-    /// End by force.
-    Kill,
-    /// Hand a job to another agent.
-    Reassign,
-    /// Allow what waits.
-    Approve,
-    /// Refuse what waits.
-    Reject,
-}
-
-impl Action {
-    /// Its word on the wire.
-    #[must_use]
-    pub(super) const fn word(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::Resume => "resume",
-            Self::Restart => "restart",
-            Self::Kill => "kill",
-            Self::Reassign => "reassign",
-            Self::Approve => "approve",
-            Self::Reject => "reject",
-        }
-    }
-
-    /// Whether it can be done to what a page lists.
-    #[must_use]
-    pub(super) const fn fits(self, page: Page) -> bool {
-        match page {
-            Page::Tree => matches!(self, Self::Pause | Self::Resume | Self::Restart | Self::Kill),
-            Page::Jobs => !matches!(self, Self::Approve | Self::Reject),
-            Page::Approvals => matches!(self, Self::Approve | Self::Reject),
-            Page::Log => false,
-        }
     }
 }
 
@@ -362,7 +328,7 @@ impl Model {
 
     /// Opens the dialog of an action on what is chosen.
     fn ask(&mut self, action: Action) -> Option<Effect> {
-        if !action.fits(self.page) {
+        if !self.page.offers(action) {
             return None;
         }
         let dialog = Dialog::new(action, self.target()?);

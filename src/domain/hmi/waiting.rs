@@ -81,29 +81,11 @@ pub fn asks(job: &Job) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::ids::{AgentName, RunId};
-    use crate::domain::job::{DEFAULT_PRIORITY, JobCard};
-    use crate::domain::json::Json;
-    use crate::domain::time::Timestamp;
-    use crate::domain::trace::TraceContext;
+    use crate::domain::job::testing;
 
     /// A job of the run `run`, by its path.
     pub(in super::super) fn job(path: &str, task: &str, state: JobState) -> Job {
-        let mut segments = path.split('.');
-        let root = JobId::root(&RunId::new(segments.next().unwrap()).unwrap());
-        let id = segments.fold(root, |id, step| id.child(step, 0).unwrap());
-        let card = JobCard {
-            agent: AgentName::new("architect").unwrap(),
-            task: task.to_owned(),
-            capability: None,
-            inputs: Json::object(),
-            priority: DEFAULT_PRIORITY,
-            resource_request: None,
-            approvals_required: Vec::new(),
-            deadline_at: None,
-            optional: false,
-        };
-        let mut job = Job::new(id, card, TraceContext::new_root(), Timestamp::from_millis(0));
+        let mut job = testing::job(path, "architect", task);
         job.state = state;
         job
     }

@@ -74,11 +74,7 @@ fn lacks_way(roster: &Roster, task: &str, taker: &AgentDefinition) -> Option<Str
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::JobId;
-    use crate::domain::job::JobCard;
-    use crate::domain::json::Json;
-    use crate::domain::time::Timestamp;
-    use crate::domain::trace::TraceContext;
+    use crate::domain::job::testing;
 
     fn agent(name: &str, rest: &str) -> AgentDefinition {
         let text = format!("---\nname: {name}\ndescription: d\n{rest}---\nprompt");
@@ -106,19 +102,9 @@ mod tests {
     }
 
     fn job(agent: &str, task: &str, capability: &str) -> Job {
-        let card = JobCard {
-            agent: AgentName::new(agent).unwrap(),
-            task: task.into(),
-            capability: Some(capability.into()),
-            inputs: Json::object(),
-            priority: 5,
-            resource_request: None,
-            approvals_required: Vec::new(),
-            deadline_at: None,
-            optional: false,
-        };
-        let id = JobId::new("run-1.step").unwrap();
-        Job::new(id, card, TraceContext::new_root(), Timestamp::from_millis(0))
+        let mut job = testing::job("run-1.step", agent, task);
+        job.card.capability = Some(capability.into());
+        job
     }
 
     fn verdict(job: &Job, to: &str) -> String {

@@ -9,8 +9,8 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 use super::fact;
 use crate::cli::render::one_line;
 use crate::cli::tui::dialog::{Dialog, Field};
-use crate::cli::tui::model::Action;
 use crate::cli::tui::wire::BlastRadius;
+use crate::domain::steering::Action;
 
 /// Widest a dialog gets.
 const WIDTH: u16 = 72;
@@ -23,7 +23,7 @@ pub(super) fn draw(dialog: &Dialog, frame: &mut Frame<'_>) {
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
     let [row] = Layout::vertical([Constraint::Max(height)]).flex(Flex::Center).areas(frame.area());
     let [place] = Layout::horizontal([Constraint::Max(WIDTH)]).flex(Flex::Center).areas(row);
-    let title = format!(" {} {} ", dialog.action.word(), one_line(&dialog.target));
+    let title = format!(" {} {} ", dialog.action.as_str(), one_line(&dialog.target));
     frame.render_widget(Clear, place);
     let text = Paragraph::new(lines).wrap(Wrap { trim: false });
     frame.render_widget(text.block(Block::bordered().title(title)), place);

@@ -14,8 +14,9 @@ use ratatui::style::{Color, Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Tabs};
 
-use super::model::{Action, Model, Notice, Page};
+use super::model::{Model, Notice, Page};
 use crate::cli::render::one_line;
+use crate::domain::steering::Action;
 use crate::domain::time::Timestamp;
 
 /// A frame at least so wide shows the particulars of what is chosen beside the list.
@@ -110,9 +111,9 @@ fn hints(model: &Model) -> Paragraph<'static> {
         ("x", Action::Reject),
     ];
     let mut text = "q leave  ".to_owned();
-    for (key, action) in keys.iter().filter(|(_, action)| action.fits(model.page)) {
+    for (key, action) in keys.iter().filter(|(_, action)| model.page.offers(*action)) {
         let word =
-            if (model.page, *action) == (Page::Jobs, Action::Restart) { "retry" } else { action.word() };
+            if (model.page, *action) == (Page::Jobs, Action::Restart) { "retry" } else { action.as_str() };
         text.push_str(&format!("{key} {word}  "));
     }
     text.push_str("/ search  ↑↓ choose  Tab page");

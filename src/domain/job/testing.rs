@@ -1,0 +1,23 @@
+//! Jobs for tests.
+
+use super::{DEFAULT_PRIORITY, Job, JobCard};
+use crate::domain::ids::{AgentName, JobId};
+use crate::domain::json::Json;
+use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
+
+/// A job as it is accepted, of a card that asks for nothing beside.
+pub(crate) fn job(id: &str, agent: &str, task: &str) -> Job {
+    let card = JobCard {
+        agent: AgentName::new(agent).unwrap(),
+        task: task.to_owned(),
+        capability: None,
+        inputs: Json::object(),
+        priority: DEFAULT_PRIORITY,
+        resource_request: None,
+        approvals_required: Vec::new(),
+        deadline_at: None,
+        optional: false,
+    };
+    Job::new(JobId::new(id).unwrap(), card, TraceContext::new_root(), Timestamp::from_millis(0))
+}
