@@ -8,8 +8,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn;
-use parking_lot::Mutex;
+use axum::http::Method;
+use parking_lot::RwLock;
 use serde_json::{Map, json};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
@@ -27,7 +27,6 @@ use crate::http::hmi::{self, Hmi};
 use crate::http::limits::Limits;
 use crate::http::orchestrator::{self, Orchestrator};
 use crate::http::page::{self, Health};
-use crate::http::scope::scope;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
 use crate::http::{
@@ -243,7 +242,7 @@ impl Served {
             max_body: port.service.max_body().unwrap_or(http.max_body_bytes as u64),
             ..Limits::default()
         };
-        let router = routes.merge(common).layer(from_fn(scope));
+        let router = routes.merge(common);
         if port.service == Service::EventStream {
             limits.max_connections = limits.max_connections.max(event_stream::MAX_CONNECTIONS);
             return Ok(Listener::new(name, number, router)
@@ -300,25 +299,40 @@ fn recorder(system: ActorSystem, edge: ActorNo) -> impl Fn(HttpSpan) + Send + Sy
 
 /// Names of requests, each kept for the life of the process: methods times routes, both closed lists.
 #[derive(Default)]
-struct Kinds(Mutex<HashMap<(axum::http::Method, Arc<str>), &'static str>>);
+struct Kinds(RwLock<HashMap<Box<str>, Names>>);
+
+/// The names of one route, by method.
+type Names = Vec<(Method, &'static str)>;
 
 impl Kinds {
     /// Methods a client makes up share one name.
     const OTHER: &'static str = "request";
-    /// Most names; more than routes and methods can give.
-    const MOST: usize = 1024;
+    /// Most names of one route, and most routes; more than methods and routes can give.
+    const MOST: (usize, usize) = (16, 512);
 
     fn of(&self, span: &HttpSpan) -> &'static str {
-        let key = (span.method.clone(), Arc::clone(&span.path));
-        let mut kinds = self.0.lock();
-        if let Some(kind) = kinds.get(&key) {
-            return kind;
-        }
-        if kinds.len() >= Self::MOST {
+        let known = self.0.read().get(span.path()).and_then(|names| name_of(names, &span.method));
+        known.unwrap_or_else(|| self.make(span))
+    }
+
+    fn make(&self, span: &HttpSpan) -> &'static str {
+        let mut kinds = self.0.write();
+        if kinds.len() >= Self::MOST.1 {
             return Self::OTHER;
         }
-        let kind: &'static str = Box::leak(format!("{} {}", span.method, span.path).into_boxed_str());
-        kinds.insert(key, kind);
+        let names = kinds.entry(span.path().into()).or_default();
+        if let Some(kind) = name_of(names, &span.method) {
+            return kind;
+        }
+        if names.len() >= Self::MOST.0 {
+            return Self::OTHER;
+        }
+        let kind: &'static str = Box::leak(format!("{} {}", span.method, span.path()).into_boxed_str());
+        names.push((span.method.clone(), kind));
         kind
     }
+}
+
+fn name_of(names: &[(Method, &'static str)], method: &Method) -> Option<&'static str> {
+    names.iter().find(|(known, _)| known == method).map(|(_, kind)| *kind)
 }

@@ -1,4 +1,10 @@
 //! Receipts and alerts of budgets on their way to the event stream, each once by its id.
+//!
+//! A lone receipt is an event of its own. Receipts of one booking that have run, job, agent, provider, model
+//! and status in common are told as one event with their sums: thousands of calls a second would otherwise
+//! push everything else off the stream. Invariant: the same booking is told as the same events.
+
+use std::sync::Arc;
 
 use serde_json::json;
 
@@ -6,6 +12,7 @@ use crate::actors::accounts::NewsSink;
 use crate::actors::event_stream::Events;
 use crate::domain::budget::Alert;
 use crate::domain::event::{Draft, kind};
+use crate::domain::money::NanoUsd;
 use crate::domain::receipt::Receipt;
 
 /// Tells the event stream.
@@ -24,18 +31,123 @@ impl NewsSink for MoneyNews {
         self.0.publish(Draft::new(kind::ALERT, data).once(alert.id()));
     }
 
-    fn receipt(&self, receipt: &Receipt) {
-        let (wanted, outcome) = (&receipt.wanted, &receipt.outcome);
+    fn booked(&self, receipts: &[Arc<Receipt>]) {
+        for group in groups(receipts) {
+            self.0.publish(group.draft());
+        }
+    }
+}
+
+/// Receipts that are told together.
+struct Group<'r> {
+    first: &'r Receipt,
+    last: &'r Receipt,
+    calls: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    cost: NanoUsd,
+    latency_ms: u64,
+}
+
+/// The groups of a booking, in the order of their first receipts.
+fn groups(receipts: &[Arc<Receipt>]) -> Vec<Group<'_>> {
+    let mut groups: Vec<Group<'_>> = Vec::new();
+    for receipt in receipts {
+        match groups.iter_mut().find(|group| is_alike(group.first, receipt)) {
+            Some(group) => group.add(receipt),
+            None => groups.push(Group::of(receipt)),
+        }
+    }
+    groups
+}
+
+fn is_alike(one: &Receipt, other: &Receipt) -> bool {
+    let (a, b) = (&one.wanted, &other.wanted);
+    (&a.run, &a.job, &a.agent, &a.provider, &a.model) == (&b.run, &b.job, &b.agent, &b.provider, &b.model)
+        && one.outcome.status == other.outcome.status
+}
+
+impl<'r> Group<'r> {
+    fn of(receipt: &'r Receipt) -> Self {
+        let cost = NanoUsd::ZERO;
+        let mut group = Self {
+            first: receipt,
+            last: receipt,
+            calls: 0,
+            input_tokens: 0,
+            output_tokens: 0,
+            cost,
+            latency_ms: 0,
+        };
+        group.add(receipt);
+        group
+    }
+
+    fn add(&mut self, receipt: &'r Receipt) {
+        let outcome = &receipt.outcome;
+        self.last = receipt;
+        self.calls += 1;
+        self.input_tokens = self.input_tokens.saturating_add(outcome.usage.prompt());
+        self.output_tokens = self.output_tokens.saturating_add(outcome.usage.output);
+        self.cost = self.cost.saturating_add(outcome.cost);
+        self.latency_ms = self.latency_ms.saturating_add(outcome.latency_ms);
+    }
+
+    /// As an event: sums, the mean latency, and the request's name where there is one request only.
+    fn draft(&self) -> Draft {
+        let (wanted, outcome) = (&self.first.wanted, &self.first.outcome);
         let mut data = json!({
-            "request_id": wanted.call.request_id, "run_id": wanted.run, "agent": wanted.agent,
-            "provider": wanted.provider, "model": wanted.model,
-            "input_tokens": outcome.usage.prompt(), "output_tokens": outcome.usage.output,
-            "cost_usd": outcome.cost.wire(), "status": outcome.status, "latency_ms": outcome.latency_ms,
-            "timestamp": outcome.at,
+            "run_id": wanted.run, "agent": wanted.agent, "provider": wanted.provider, "model": wanted.model,
+            "calls": self.calls, "input_tokens": self.input_tokens, "output_tokens": self.output_tokens,
+            "cost_usd": self.cost.wire(), "status": outcome.status,
+            "latency_ms": self.latency_ms / self.calls, "timestamp": self.last.outcome.at,
         });
         if let Some(job) = &wanted.job {
             data["job_id"] = json!(job);
         }
-        self.0.publish(Draft::new(kind::COST_UPDATE, data).once(format!("receipt-{}", receipt.seq)));
+        let (first, last) = (self.first.seq, self.last.seq);
+        let id = if self.calls == 1 {
+            data["request_id"] = json!(wanted.call.request_id);
+            format!("receipt-{first}")
+        } else {
+            format!("receipts-{first}-{last}")
+        };
+        Draft::new(kind::COST_UPDATE, data).once(id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::budget::{CallKey, HoldId, Label, RunName, Wanted};
+    use crate::domain::receipt::Outcome;
+    use crate::domain::time::Timestamp;
+
+    fn receipt(seq: u64, run: &str, cost: u64) -> Arc<Receipt> {
+        let wanted = Wanted {
+            call: CallKey { request_id: format!("r-{seq}"), attempt: 1 },
+            run: RunName::new(run).unwrap(),
+            job: None,
+            agent: Label::new("coder").unwrap(),
+            lane: None,
+            provider: "p".into(),
+            model: "m".into(),
+            worst: NanoUsd(cost),
+        };
+        let outcome = Outcome::unknown(NanoUsd(cost), Timestamp::from_millis(0), 3 * seq, "");
+        Arc::new(Receipt::new(seq, HoldId(seq), wanted, outcome))
+    }
+
+    #[test]
+    fn receipts_alike_are_one_event_with_their_sums_and_a_lone_one_keeps_its_name() {
+        let booked =
+            [receipt(4, "a", 1_000), receipt(5, "b", 7_000), receipt(6, "a", 3_000), receipt(8, "a", 5_000)];
+        let told: Vec<Draft> = groups(&booked).iter().map(Group::draft).collect();
+        let ids: Vec<_> = told.iter().map(|draft| draft.id.as_deref().unwrap()).collect();
+        assert_eq!(ids, ["receipts-4-8", "receipt-5"]);
+        let [many, one] = &*told else { panic!("{told:?}") };
+        assert_eq!((&many.data["calls"], &many.data["cost_usd"]), (&json!(3), &NanoUsd(9_000).wire().into()));
+        assert_eq!((&many.data["latency_ms"], many.data.get("request_id")), (&json!(18), None));
+        assert_eq!((&one.data["calls"], &one.data["request_id"]), (&json!(1), &json!("r-5")));
     }
 }

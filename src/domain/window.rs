@@ -170,11 +170,12 @@ impl Ring {
         }
         bucket.total.add(figures);
         for (part, name) in bucket.parts.iter_mut().zip(names) {
-            let name = if part.len() < MAX_NAMES || part.contains_key(name) { name } else { OTHERS };
-            match part.get_mut(name) {
-                Some(known) => known.add(figures),
-                None => drop(part.insert(name.into(), figures)),
+            if let Some(known) = part.get_mut(name) {
+                known.add(figures);
+                continue;
             }
+            let name = if part.len() < MAX_NAMES { name } else { OTHERS };
+            part.entry(name.into()).or_default().add(figures);
         }
     }
 

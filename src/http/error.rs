@@ -9,10 +9,8 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::{Body, to_bytes};
-use axum::extract::Request;
 use axum::http::header::{CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::{Json, http::Uri};
 use serde::Serialize;
@@ -204,8 +202,7 @@ impl IntoResponse for ApiError {
 }
 
 /// Answers a panic of a handler; its message goes to the log only.
-#[expect(clippy::needless_pass_by_value, reason = "the signature is that of the panic layer's callback")]
-pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
+pub(super) fn panicked(panic: &(dyn Any + Send)) -> Response {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
@@ -214,17 +211,15 @@ pub(super) fn panicked(panic: Box<dyn Any + Send>) -> Response {
     ApiError::internal(&format!("a handler panicked: {message}")).into_response()
 }
 
-/// Middleware: brings errors that axum made itself (unknown path, wrong method, a library's
-/// rejection) into the contract's form, and keeps their headers (`Allow`).
-pub(super) async fn in_contract_form(request: Request, next: Next) -> Response {
-    let (method, uri) = (request.method().clone(), request.uri().clone());
-    let response = next.run(request).await;
+/// Brings errors that axum made itself (unknown path, wrong method, a library's rejection) into the contract's
+/// form, and keeps their headers (`Allow`).
+pub(super) async fn in_contract_form(response: Response, method: &Method, uri: &Uri) -> Response {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || has_own_form(response.headers()) {
         return response;
     }
     let (mut parts, body) = response.into_parts();
-    let detail = rejection_text(body).await.unwrap_or_else(|| default_sentence(status, &method, &uri));
+    let detail = rejection_text(body).await.unwrap_or_else(|| default_sentence(status, method, uri));
     let error = ApiError::new(status, detail).into_response();
     for (name, value) in error.headers() {
         parts.headers.insert(name, value.clone());

@@ -64,6 +64,11 @@ pub(super) async fn whole(body: Body) -> Result<Bytes, ApiError> {
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    // Keeping track of the way to each field is for those who need it: bodies that break the contract.
+    serde_json::from_slice(bytes).or_else(|_| parse_tracked(bytes))
+}
+
+fn parse_tracked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut parser = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         if error.inner().is_data() {

@@ -4,21 +4,20 @@
 //! must name this very port (a rebound DNS name does not), an `Origin` must be one of the daemon's
 //! own ports, and a change must come as JSON, which no HTML form can send. Beyond loopback every
 //! request needs the bearer token; only the files of a port's pages, which say nothing of the swarm, are
-//! given without it, because a browser must load them before anybody can type it in. Invariant: [`check`]
-//! wraps every route and the fallback.
+//! given without it, because a browser must load them before anybody can type it in. Invariant: every
+//! request to a route or the fallback is looked at ([`Guard::look`]) before anything reads it.
 //!
 //! Failure policy: refuse with 400, 401, 403, 413 or 415 and one sentence that names what was wrong.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Request, State};
+use axum::extract::Request;
 use axum::http::header::{
     ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
     TRANSFER_ENCODING,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
@@ -26,6 +25,8 @@ use super::error::ApiError;
 use super::model;
 use super::server::EdgeInfo;
 use crate::llm::surface::Form;
+
+const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The secret that clients show when the daemon listens beyond loopback.
 #[derive(Clone)]
@@ -219,30 +220,47 @@ fn is_json(kind: Option<&HeaderValue>) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// Middleware: lets a request pass or refuses it; lets the daemon's own pages, which may come from
-/// another of its ports, read the answer; forbids browsers to guess types or to embed.
-pub(super) async fn check(State(guard): State<Arc<Guard>>, request: Request, next: Next) -> Response {
-    let edge = request.extensions().get::<EdgeInfo>();
-    let own_page = guard.own_page(&request, edge);
-    let form = (guard.form)(request.uri().path(), request.headers());
-    let response = match guard.admit(&request, edge) {
-        _ if own_page.is_some() && is_preflight(&request) => preflight(),
-        Ok(()) => next.run(request).await,
-        Err(refusal) => refusal.into_response(),
-    };
-    let mut response = match form {
-        Some(form) => model::in_form(response, form),
-        None => response,
-    };
-    let headers = response.headers_mut();
-    if let Some(origin) = own_page {
-        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
-        headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
-        headers.append(header::VARY, HeaderValue::from_static("origin"));
+/// What the guard makes of a request.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// Instead of a handler's: a refusal, or the answer to a page's question of what it may send.
+    pub(super) answer: Option<Response>,
+    /// Of a page of ours, which may read the answer.
+    own_page: Option<HeaderValue>,
+    form: Option<Form>,
+}
+
+impl Guard {
+    /// Looks at a request.
+    pub(super) fn look(&self, request: &Request) -> Look {
+        let edge = request.extensions().get::<EdgeInfo>();
+        let own_page = self.own_page(request, edge);
+        let answer = match self.admit(request, edge) {
+            _ if own_page.is_some() && is_preflight(request) => Some(preflight()),
+            Ok(()) => None,
+            Err(refusal) => Some(refusal.into_response()),
+        };
+        Look { answer, own_page, form: (self.form)(request.uri().path(), request.headers()) }
     }
-    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert("cross-origin-resource-policy", HeaderValue::from_static("same-origin"));
-    response
+}
+
+impl Look {
+    /// The answer as it leaves: in the caller's form, with the headers that every answer has.
+    pub(super) fn leave(self, response: Response) -> Response {
+        let mut response = match self.form {
+            Some(form) => model::in_form(response, form),
+            None => response,
+        };
+        let headers = response.headers_mut();
+        if let Some(origin) = self.own_page {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+        }
+        headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+        response
+    }
 }
 
 /// A browser's question whether it may send what is no simple request (WHATWG Fetch, "CORS protocol").

@@ -167,7 +167,7 @@ async fn select(
     Ok(Json(Chosen {
         selected_provider: router.seen(&choice.chosen),
         alternatives: choice.alternatives.iter().map(|provider| router.seen(provider)).collect(),
-        selection_reason: choice.reason,
+        selection_reason: choice.reason.sentence(&choice.chosen.name),
         optimization: choice.optimization,
         timestamp: Timestamp::now(),
     }))

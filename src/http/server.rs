@@ -2,8 +2,7 @@
 //!
 //! axum's own `serve` keeps silent and half-sent requests open and answers any `Host`, so the loop is
 //! ours, on hyper. Invariants: no port is served unless all could be bound; every connection has a
-//! place under its port's cap and a task in one tracker; every request passes trace, guard and the
-//! panic catcher, in this order. Upgraded connections (WebSocket) keep their place, but live in a
+//! place under its port's cap and a task in one tracker; every request passes the [`front`]. Upgraded connections (WebSocket) keep their place, but live in a
 //! task of their handler, which must watch [`EdgeInfo::shutdown`].
 //!
 //! Failure policy: a port that cannot be bound is an error that names port, service and what to do;
@@ -11,14 +10,16 @@
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
+use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use axum::body::Body;
 use axum::http::Request;
+use axum::middleware::from_fn_with_state;
 use axum::response::Response;
-use axum::{Router, middleware};
 use futures_util::future::BoxFuture;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -30,15 +31,14 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
-use tower_http::catch_panic::CatchPanicLayer;
 
 use super::body::{RequestBody, ResponseBody};
 use super::connection::{Pulse, WatchedStream, until_overdue};
+use super::front::{self, Front};
 use super::guard::{self, Guard, Token};
 use super::limits::{self, Limits};
 use super::model::form_of;
 use super::trace::Recorder;
-use super::{error, trace};
 
 /// Pauses after a failed `accept`: short at first (a descriptor may free itself at once), never so
 /// long that a recovered daemon seems dead.
@@ -137,9 +137,21 @@ pub enum EdgeError {
     TokenMissing(IpAddr),
 }
 
-/// What a handler may know about the connection its request came by; a request extension.
+/// What a handler may know about the connection its request came by; a request extension, cheap to clone.
 #[derive(Debug, Clone)]
-pub struct EdgeInfo {
+pub struct EdgeInfo(Arc<Connection>);
+
+impl Deref for EdgeInfo {
+    type Target = Connection;
+
+    fn deref(&self) -> &Connection {
+        &self.0
+    }
+}
+
+/// One connection of a client.
+#[derive(Debug)]
+pub struct Connection {
     /// The daemon's side, with the port really bound.
     pub local: SocketAddr,
     /// The client's side.
@@ -198,10 +210,11 @@ impl Server {
         for port in self.ports {
             let guard = Guard::new(port.address.port(), Arc::clone(&all), self.token.clone());
             let guard = guard.own_bodies(port.spec.own_bodies).open(port.spec.is_open);
-            let guard = Arc::new(if port.spec.speaks_for_vendors { guard.form(form_of) } else { guard });
+            let guard = if port.spec.speaks_for_vendors { guard.form(form_of) } else { guard };
+            let front = Arc::new(Front { guard, recorder: Arc::clone(&recorder) });
             let open = OpenPort {
                 service: port.spec.service,
-                router: wrapped(port.spec.router, guard, Arc::clone(&recorder)),
+                router: port.spec.router.layer(from_fn_with_state(front, front::pass)),
                 places: Arc::new(Semaphore::new(port.spec.limits.max_connections)),
                 refusals: Arc::new(Semaphore::new(limits::MAX_REFUSALS)),
                 limits: Arc::new(port.spec.limits),
@@ -234,17 +247,6 @@ async fn bind_one(address: SocketAddr, spec: Listener) -> Result<BoundPort, Edge
         }
         Err(source) => Err(EdgeError::Bind { address, service: spec.service, source }),
     }
-}
-
-/// The layers every request passes, the outermost first. One stack and not one `layer` after another:
-/// each of those would box the service again, and every request would clone every box.
-fn wrapped(router: Router, guard: Arc<Guard>, recorder: Arc<dyn Recorder>) -> Router {
-    router.layer((
-        middleware::from_fn_with_state(recorder, trace::trace),
-        middleware::from_fn_with_state(guard, guard::check),
-        CatchPanicLayer::custom(error::panicked),
-        middleware::from_fn(error::in_contract_form),
-    ))
 }
 
 /// A port being served.
@@ -289,7 +291,7 @@ impl OpenPort {
         let Ok(local) = stream.local_addr() else { return };
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let (limits, shutdown) = (Arc::clone(&self.limits), self.shutdown.clone());
-            let edge = EdgeInfo { local, peer, limits, shutdown };
+            let edge = EdgeInfo(Arc::new(Connection { local, peer, limits, shutdown }));
             self.tracker.spawn(serve_one(stream, place, edge, self.router.clone(), self.cut.clone()));
         } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
             self.tracker.spawn(refuse(stream, slot));

@@ -5,12 +5,10 @@
 //! the answer's head is ready; a stream that follows is not part of it.
 
 use std::convert::Infallible;
-use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::extract::{FromRequestParts, MatchedPath, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
-use axum::middleware::Next;
 use axum::response::Response;
 use tokio::time::Instant;
 
@@ -23,7 +21,7 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 pub const UNMATCHED: &str = "(unmatched)";
 
 /// One handled request.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct HttpSpan {
     /// Trace and span of this request.
     pub context: TraceContext,
@@ -33,14 +31,22 @@ pub struct HttpSpan {
     pub port: u16,
     /// Its method.
     pub method: Method,
-    /// The route, such as `/jobs/{job_id}`, or [`UNMATCHED`].
-    pub path: Arc<str>,
+    /// The route, if it met one.
+    pub route: Option<MatchedPath>,
     /// The answer's status; `None` when the client left first.
     pub status: Option<StatusCode>,
     /// When the head had been read.
     pub started: Instant,
     /// When the answer's head was ready.
     pub ended: Instant,
+}
+
+impl HttpSpan {
+    /// The route, such as `/jobs/{job_id}`, or [`UNMATCHED`].
+    #[must_use]
+    pub fn path(&self) -> &str {
+        self.route.as_ref().map_or(UNMATCHED, MatchedPath::as_str)
+    }
 }
 
 /// Where spans go: the trace store, or nothing.
@@ -68,16 +74,45 @@ impl<S: Sync> FromRequestParts<S> for Traced {
     }
 }
 
-/// Records its span when dropped, so that a request that is given up is recorded too.
-struct Open<'r> {
+/// A request under way; recorded when dropped, so that one that is given up is recorded too.
+pub(super) struct Open<'r> {
     recorder: &'r dyn Recorder,
+    context: TraceContext,
     span: Option<HttpSpan>,
 }
 
-impl Open<'_> {
-    fn answered(&mut self, status: StatusCode) {
+impl<'r> Open<'r> {
+    /// Begins the span of a request, and puts its context into it.
+    pub(super) fn begin(recorder: &'r dyn Recorder, request: &mut Request) -> Self {
+        let caller = caller(request.headers());
+        let context = caller.map_or_else(TraceContext::new_root, TraceContext::child);
+        let extensions = request.extensions();
+        let started = Instant::now();
+        let span = HttpSpan {
+            context,
+            parent: caller.map(|caller| caller.span),
+            port: extensions.get::<EdgeInfo>().map_or(0, |edge| edge.local.port()),
+            method: request.method().clone(),
+            route: extensions.get::<MatchedPath>().cloned(),
+            status: None,
+            started,
+            ended: started,
+        };
+        request.extensions_mut().insert(context);
+        Self { recorder, context, span: Some(span) }
+    }
+
+    pub(super) const fn context(&self) -> TraceContext {
+        self.context
+    }
+
+    /// Notes the answer, and puts the span's `traceparent` on it.
+    pub(super) fn answered(mut self, response: &mut Response) {
         if let Some(span) = &mut self.span {
-            span.status = Some(status);
+            span.status = Some(response.status());
+        }
+        if let Ok(value) = HeaderValue::try_from(self.context.traceparent()) {
+            response.headers_mut().insert(TRACEPARENT, value);
         }
     }
 }
@@ -93,36 +128,4 @@ impl Drop for Open<'_> {
 
 fn caller(headers: &HeaderMap) -> Option<TraceContext> {
     TraceContext::from_traceparent(headers.get(TRACEPARENT)?.to_str().ok()?).ok()
-}
-
-/// Middleware: puts a [`TraceContext`] into the request and the span's `traceparent` on the answer.
-pub(super) async fn trace(
-    State(recorder): State<Arc<dyn Recorder>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let caller = caller(request.headers());
-    let context = caller.map_or_else(TraceContext::new_root, TraceContext::child);
-    let extensions = request.extensions();
-    let path = extensions.get::<MatchedPath>().map_or(UNMATCHED, MatchedPath::as_str).into();
-    let port = extensions.get::<EdgeInfo>().map_or(0, |edge| edge.local.port());
-    let started = Instant::now();
-    let span = HttpSpan {
-        context,
-        parent: caller.map(|caller| caller.span),
-        port,
-        method: request.method().clone(),
-        path,
-        status: None,
-        started,
-        ended: started,
-    };
-    let mut open = Open { recorder: &*recorder, span: Some(span) };
-    request.extensions_mut().insert(context);
-    let mut response = next.run(request).await;
-    open.answered(response.status());
-    if let Ok(value) = HeaderValue::try_from(context.traceparent()) {
-        response.headers_mut().insert(TRACEPARENT, value);
-    }
-    response
 }

@@ -9,7 +9,9 @@ mod usage;
 
 use serde::{Deserialize, Deserializer};
 
-pub use answer::{ChatChunk, ChatResponse, Choice, ChunkChoice, Delta, FunctionDelta, ToolCallDelta};
+pub use answer::{
+    ChatChunk, ChatResponse, Choice, ChunkChoice, Delta, FunctionDelta, Said, ToolCallDelta, Whole,
+};
 pub use request::{
     ChatRequest, Content, Function, FunctionCall, ImageUrl, KnownPart, Message, Part, Role, StreamOptions,
     Tool, ToolCall,

@@ -80,11 +80,21 @@ pub fn chat_response(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result<Compl
     }
 }
 
-/// A decoder of the vendor's stream.
+/// What an answer to a [`chat_request`] without stream used that is in OpenAI's form already and needs no
+/// change; `None` where it must be read.
 #[must_use]
-pub fn decoder(vendor: Vendor, asked: Asked) -> Decoder {
+pub fn usage_at_a_glance(vendor: Vendor, body: &[u8]) -> Option<Usage> {
+    if vendor.is_openai_like() { openai::response::usage_at_a_glance(body) } else { None }
+}
+
+/// A decoder of the vendor's stream. With `verbatim`, what is in OpenAI's form already and needs no change
+/// passes as it came.
+#[must_use]
+pub fn decoder(vendor: Vendor, asked: Asked, verbatim: bool) -> Decoder {
     match vendor {
-        Vendor::OpenAi | Vendor::Grok => Decoder::sse(vendor, openai::stream::Events::new(vendor, asked)),
+        Vendor::OpenAi | Vendor::Grok => {
+            Decoder::sse(vendor, openai::stream::Events::new(vendor, asked, verbatim))
+        }
         Vendor::Anthropic => Decoder::sse(vendor, anthropic::stream::Events::new(asked)),
         Vendor::Gemini => Decoder::sse(vendor, gemini::stream::Events::new(asked)),
         Vendor::Ollama => Decoder::lines(vendor, ollama::stream::Events::new(asked)),
@@ -143,13 +153,6 @@ pub fn models_response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, Failu
         Vendor::Gemini => gemini::models(body),
         Vendor::Ollama => ollama::models(body),
     }
-}
-
-/// The base URL with the version that a vendor's paths need in front: Gemini's comes without.
-pub(super) fn versioned(vendor: Vendor, base_url: &str) -> String {
-    let base = base_url.trim_end_matches('/');
-    let has_version = base.rsplit('/').next().is_some_and(|last| last == "v1" || last.starts_with("v1beta"));
-    if vendor == Vendor::Gemini && !has_version { format!("{base}/v1beta") } else { base.to_owned() }
 }
 
 impl WireRequest {

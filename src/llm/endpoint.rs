@@ -1,21 +1,37 @@
 //! Where a vendor is reached, and with which credential.
 
+use std::fmt;
+use std::sync::Arc;
+
+use url::Url;
+
 use crate::config::{Providers, Secret};
 
 use super::vendor::Vendor;
 
-/// A vendor's address and our credential there. `Debug` masks the credential.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
-    /// Whose dialect is spoken there.
-    pub vendor: Vendor,
-    /// `http(s)://…` without a slash at the end; OpenAI's and Grok's with `/v1`.
-    pub base_url: String,
-    /// The key; without one only Ollama is called.
-    pub credential: Option<Secret>,
+/// A vendor's address and our credential there. Cheap to clone. `Debug` masks the credential.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint(Arc<Inner>);
+
+#[derive(PartialEq, Eq)]
+struct Inner {
+    vendor: Vendor,
+    base_url: String,
+    /// Read once: a call only puts its path behind it.
+    base: Result<Url, url::ParseError>,
+    credential: Option<Secret>,
 }
 
 impl Endpoint {
+    /// The vendor that answers at an address: `http(s)://…`; OpenAI's and Grok's with `/v1`. An address that
+    /// cannot be read fails each call ([`Endpoint::url`]).
+    #[must_use]
+    pub fn new(vendor: Vendor, base_url: &str, credential: Option<Secret>) -> Self {
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        let base = Url::parse(&versioned(vendor, &base_url));
+        Self(Arc::new(Inner { vendor, base_url, base, credential }))
+    }
+
     /// The vendor's endpoint as the settings have it.
     #[must_use]
     pub fn configured(vendor: Vendor, providers: &Providers) -> Self {
@@ -24,17 +40,78 @@ impl Endpoint {
             Vendor::Anthropic => &providers.anthropic,
             Vendor::Gemini => &providers.gemini,
             Vendor::Grok => &providers.grok,
-            Vendor::Ollama => {
-                return Self { vendor, base_url: providers.ollama.host.clone(), credential: None };
-            }
+            Vendor::Ollama => return Self::new(vendor, &providers.ollama.host, None),
         };
-        let base_url = settings.base_url.trim_end_matches('/').to_owned();
-        Self { vendor, base_url, credential: settings.api_key.clone() }
+        Self::new(vendor, &settings.base_url, settings.api_key.clone())
+    }
+
+    /// Whose dialect is spoken there.
+    #[must_use]
+    pub fn vendor(&self) -> Vendor {
+        self.0.vendor
+    }
+
+    /// The address, without a slash at the end.
+    #[must_use]
+    pub fn base_url(&self) -> &str {
+        &self.0.base_url
+    }
+
+    /// The key; without one only Ollama is called.
+    #[must_use]
+    pub fn credential(&self) -> Option<&Secret> {
+        self.0.credential.as_ref()
     }
 
     /// Whether a call makes sense: the key is there, or none is needed.
     #[must_use]
-    pub const fn is_ready(&self) -> bool {
-        self.credential.is_some() || self.vendor.key_variable().is_none()
+    pub fn is_ready(&self) -> bool {
+        self.0.credential.is_some() || self.0.vendor.key_variable().is_none()
+    }
+
+    /// The address of one path of the dialect, which may have a query.
+    ///
+    /// # Errors
+    /// The base URL's.
+    pub(super) fn url(&self, path: &str) -> Result<Url, url::ParseError> {
+        let mut url = self.0.base.clone()?;
+        let (path, query) = path.split_once('?').map_or((path, None), |(path, query)| (path, Some(query)));
+        let whole = [url.path().trim_end_matches('/'), path].concat();
+        url.set_path(&whole);
+        url.set_query(query);
+        Ok(url)
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Inner { vendor, base_url, credential, .. } = &*self.0;
+        let mut shown = f.debug_struct("Endpoint");
+        shown.field("vendor", vendor).field("base_url", base_url).field("credential", credential).finish()
+    }
+}
+
+/// The base URL with the version that a vendor's paths need in front: Gemini's comes without.
+fn versioned(vendor: Vendor, base: &str) -> String {
+    let has_version = base.rsplit('/').next().is_some_and(|last| last == "v1" || last.starts_with("v1beta"));
+    if vendor == Vendor::Gemini && !has_version { format!("{base}/v1beta") } else { base.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_goes_behind_the_base_with_its_version_and_query() {
+        for (vendor, base, path, whole) in [
+            (Vendor::OpenAi, "http://h:1/v1/", "/chat/completions", "http://h:1/v1/chat/completions"),
+            (Vendor::Anthropic, "https://h", "/v1/models?limit=9", "https://h/v1/models?limit=9"),
+            (Vendor::Gemini, "https://h", "/models/m:x?alt=sse", "https://h/v1beta/models/m:x?alt=sse"),
+            (Vendor::Gemini, "https://h/a/v1", "/models/a%2Fb", "https://h/a/v1/models/a%2Fb"),
+            (Vendor::Ollama, "http://[::1]:5", "/api/chat", "http://[::1]:5/api/chat"),
+        ] {
+            assert_eq!(Endpoint::new(vendor, base, None).url(path).unwrap().as_str(), whole);
+        }
+        assert!(Endpoint::new(Vendor::OpenAi, "no address", None).url("/x").is_err());
     }
 }

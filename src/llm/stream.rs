@@ -4,7 +4,7 @@
 //! failure nothing more comes out; a stream is over only when the vendor said so, so bytes that merely
 //! stop are a failure ([`FailureKind::Cut`]).
 
-use super::chat::ChatChunk;
+use super::chat::{ChatChunk, Said};
 use super::failure::{Failure, FailureKind};
 use super::sse::{MAX_EVENT_BYTES, NotEvents, Sse};
 use super::vendor::Vendor;
@@ -13,7 +13,7 @@ use crate::domain::usage::Usage;
 /// What one vendor makes of its events.
 pub(super) trait Events: Send {
     /// Takes one event: its name (empty in formats without names) and its data.
-    fn take(&mut self, name: &[u8], data: &[u8], chunks: &mut Vec<ChatChunk>) -> Result<(), Failure>;
+    fn take(&mut self, name: &[u8], data: &[u8], chunks: &mut Chunks) -> Result<(), Failure>;
 
     /// Whether the vendor has said that the answer is over.
     fn is_over(&self) -> bool;
@@ -21,6 +21,38 @@ pub(super) trait Events: Send {
     /// What the call used, as far as the vendor has said.
     fn usage(&self) -> Option<Usage>;
 }
+
+/// What a vendor's events come to.
+#[derive(Debug, Default)]
+pub(super) struct Chunks(Vec<Said>);
+
+impl Chunks {
+    /// A chunk that was read.
+    pub(super) fn push(&mut self, chunk: ChatChunk) {
+        self.0.push(Said::Chunk(chunk));
+    }
+
+    /// An event in OpenAI's form that needs no change; its data is one line.
+    pub(super) fn pass(&mut self, data: &[u8]) {
+        if !matches!(self.0.last(), Some(Said::Verbatim(_))) {
+            self.0.push(Said::Verbatim(Vec::with_capacity(VERBATIM_BYTES)));
+        }
+        if let Some(Said::Verbatim(text)) = self.0.last_mut() {
+            text.extend_from_slice(b"data: ");
+            text.extend_from_slice(data);
+            text.extend_from_slice(b"\n\n");
+        }
+    }
+}
+
+impl Extend<ChatChunk> for Chunks {
+    fn extend<I: IntoIterator<Item = ChatChunk>>(&mut self, chunks: I) {
+        self.0.extend(chunks.into_iter().map(Said::Chunk));
+    }
+}
+
+/// Room for what a vendor says at once: a dozen events.
+const VERBATIM_BYTES: usize = 4_096;
 
 /// Decodes one stream.
 pub struct Decoder {
@@ -47,11 +79,11 @@ impl Decoder {
     }
 
     /// Takes more bytes. A failure is the last item that ever comes out.
-    pub fn push(&mut self, bytes: &[u8]) -> Vec<Result<ChatChunk, Failure>> {
+    pub fn push(&mut self, bytes: &[u8]) -> Vec<Result<Said, Failure>> {
         if self.failure.is_some() {
             return Vec::new();
         }
-        let mut chunks = Vec::new();
+        let mut chunks = Chunks::default();
         let result = match &mut self.frames {
             Frames::Sse(sse) => sse
                 .push(bytes, |name, data| self.events.take(name, data, &mut chunks).map_err(Broken::Events)),
@@ -59,7 +91,7 @@ impl Decoder {
                 lines(line, bytes, |data| self.events.take(b"", data, &mut chunks).map_err(Broken::Events))
             }
         };
-        let mut items: Vec<_> = chunks.into_iter().map(Ok).collect();
+        let mut items: Vec<_> = chunks.0.into_iter().map(Ok).collect();
         if let Err(broken) = result {
             let failure = broken.failure(self.vendor);
             self.failure = Some(failure.clone());

@@ -328,7 +328,7 @@ async fn a_request_continues_its_callers_trace_and_is_recorded() {
     let spans = edge.spans.lock();
     let told: Vec<_> = spans
         .iter()
-        .map(|span| (&*span.path, span.status.map(|s| s.as_u16()), span.parent.map(|p| p.to_string())))
+        .map(|span| (span.path(), span.status.map(|s| s.as_u16()), span.parent.map(|p| p.to_string())))
         .collect();
     assert_eq!(
         told,

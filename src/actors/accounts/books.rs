@@ -15,7 +15,7 @@ use tokio::sync::{Notify, watch};
 use super::files::Files;
 use super::journal::Journal;
 use super::tables::{self, Item};
-use super::{AccountsError, NewsSink, Settings};
+use super::{AccountsError, NewsSink, Settings, flusher};
 use crate::domain::budget::ledger::{Cap, NotHeld};
 use crate::domain::budget::{Alert, BudgetView, Hold, HoldId, Ledger, Scope, Wanted};
 use crate::domain::receipt::{Outcome, Receipt};
@@ -54,11 +54,17 @@ pub(super) struct Shared {
     pub(super) journal: Mutex<Journal>,
     /// Something waits in the queue.
     pub(super) wake: Notify,
+    /// Somebody waits for what waits in the queue.
+    pub(super) hurry: Notify,
+    /// A line was written that is not on the disk.
+    pub(super) written: Notify,
     /// The last `seq` that is durable.
     pub(super) durable: watch::Sender<u64>,
     /// Only one at a time takes from the queue.
     pub(super) flushing: tokio::sync::Mutex<()>,
     /// Only one at a time syncs files: the second one must wait for the first one's.
+    pub(super) syncing: tokio::sync::Mutex<()>,
+    /// Only one at a time notes which files are whole.
     pub(super) tidying: tokio::sync::Mutex<()>,
 }
 
@@ -74,8 +80,11 @@ impl Shared {
             files,
             journal,
             wake: Notify::new(),
+            hurry: Notify::new(),
+            written: Notify::new(),
             durable: watch::Sender::new(0),
             flushing: tokio::sync::Mutex::new(()),
+            syncing: tokio::sync::Mutex::new(()),
             tidying: tokio::sync::Mutex::new(()),
         }
     }
@@ -132,10 +141,17 @@ impl Shared {
     /// with the kernel.
     pub(super) fn settle(&self, id: HoldId, outcome: Outcome) -> Result<(Arc<Receipt>, bool), NotHeld> {
         let mut files = self.files.lock();
-        let receipt = self.books.lock().settle(id, outcome)?;
+        let (receipt, is_crowded) = {
+            let mut books = self.books.lock();
+            (books.settle(id, outcome)?, books.queue.len() >= flusher::MAX_ITEMS)
+        };
         let written = files.append(&receipt);
         drop(files);
+        self.written.notify_one();
         self.wake.notify_one();
+        if is_crowded {
+            self.hurry.notify_one();
+        }
         if let Err(error) = &written {
             let run = &receipt.wanted.run;
             tracing::error!(%run, %error, "a receipt is not in its file; it will be once the file is mended");
@@ -155,7 +171,9 @@ impl Shared {
             was_stored
         };
         if was_stored {
+            // Until its row is gone, a crash would charge it.
             self.wake.notify_one();
+            self.hurry.notify_one();
         } else if let Err(error) = self.journal.lock().released(id) {
             tracing::warn!(%id, %error, "a hold that was given back may be charged after a crash");
         }

@@ -1,15 +1,16 @@
 //! The files of receipts: `artifacts/costs/<run_id>.jsonl`, one receipt a line.
 //!
 //! Owns the open files and knows which of them hold lines that may not be on the disk yet. Invariants:
-//! lines are written whole, in the order of `seq`; after a failed write a file takes no more lines until
-//! it has been mended from the store. Writes go to the kernel's page cache, by whoever settles: a line
-//! costs some microseconds, less than waking another thread. Nothing here waits for the disk but
-//! [`sync`], which a blocking thread calls.
+//! lines are written whole, in the order of `seq`; after a failed write or sync a file takes no more lines
+//! until it has been mended from the store. Writes go to the kernel's page cache, by whoever settles: a
+//! line costs some microseconds, less than waking another thread. Nothing here waits for the disk but
+//! [`Unsynced::sync`], which a blocking thread calls.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
 use super::tables::Mark;
@@ -27,18 +28,44 @@ const MAX_OPEN: usize = 64;
 #[derive(Debug)]
 pub(super) struct Files {
     folder: PathBuf,
-    open: HashMap<RunName, File>,
+    open: HashMap<RunName, Open>,
     /// In the order of opening; the first one is closed when there are too many.
     order: VecDeque<RunName>,
-    /// Not known to be on the disk, and the last receipt written to each.
+    /// Written to since the store last noted them as whole, and the last receipt written to each.
     dirty: HashMap<RunName, u64>,
-    /// Not to be written to before they are mended, and the last receipt each of them lacks.
-    broken: HashMap<RunName, u64>,
+    /// Not to be written to before they are mended.
+    broken: HashMap<RunName, Broken>,
+    unsynced: Unsynced,
     /// The `seq` of the last receipt that was handed in.
     last: u64,
 }
 
-/// What must be brought to the disk.
+/// A file that takes lines.
+#[derive(Debug)]
+struct Open {
+    file: Arc<File>,
+    /// It is among those to be synced.
+    is_unsynced: bool,
+}
+
+/// What is wrong with a file that takes no lines.
+#[derive(Debug, Clone, Copy, Default)]
+struct Broken {
+    /// The last receipt that it lacks.
+    lacks: u64,
+    /// Its sync failed: what the kernel shows of it may not be on the disk, so it is written anew.
+    is_doubtful: bool,
+}
+
+/// Files with lines that are with the kernel only.
+#[derive(Debug, Default)]
+pub(super) struct Unsynced {
+    files: Vec<(RunName, Arc<File>)>,
+    /// A file was made: its name is to be brought to the disk too.
+    has_new: bool,
+}
+
+/// What the store is to note as whole.
 #[derive(Debug)]
 pub(super) struct Dirty {
     /// Files with new lines.
@@ -57,6 +84,7 @@ impl Files {
             order: VecDeque::new(),
             dirty: HashMap::new(),
             broken: HashMap::new(),
+            unsynced: Unsynced::default(),
             last: 0,
         }
     }
@@ -72,7 +100,7 @@ impl Files {
         let written = if self.broken.contains_key(run) {
             Err(io::Error::other("the file is being mended"))
         } else {
-            wire::line_of(receipt).map_err(io::Error::from).and_then(|line| self.file(run)?.write_all(&line))
+            wire::line_of(receipt).map_err(io::Error::from).and_then(|line| self.write(run, &line))
         };
         match &written {
             Ok(()) => match self.dirty.get_mut(run) {
@@ -81,24 +109,46 @@ impl Files {
             },
             Err(_) => {
                 self.close(run);
-                self.broken.insert(run.clone(), receipt.seq);
+                self.broken.entry(run.clone()).or_default().lacks = receipt.seq;
             }
         }
         written
     }
 
-    /// What has to be synced or mended now.
+    /// Takes what is to be synced now.
+    pub(super) fn unsynced(&mut self) -> Unsynced {
+        self.open.values_mut().for_each(|open| open.is_unsynced = false);
+        std::mem::take(&mut self.unsynced)
+    }
+
+    /// The sync of a file failed: it is not asked for again, the file is to be written anew.
+    pub(super) fn doubt(&mut self, run: &RunName) {
+        self.close(run);
+        self.broken.entry(run.clone()).or_default().is_doubtful = true;
+    }
+
+    /// Whether a file may not be on the disk although the kernel shows it.
+    pub(super) fn is_doubtful(&self, run: &RunName) -> bool {
+        self.broken.get(run).is_some_and(|broken| broken.is_doubtful)
+    }
+
+    /// Whether a file takes no lines.
+    pub(super) fn is_broken(&self, run: &RunName) -> bool {
+        self.broken.contains_key(run)
+    }
+
+    /// What has to be noted or mended now.
     pub(super) fn dirty(&self) -> Dirty {
         let runs = self.dirty.keys().cloned().collect();
         Dirty { runs, broken: self.broken.keys().cloned().collect(), up_to: self.last }
     }
 
-    /// What was synced is on the disk, but for what has been written since.
-    pub(super) fn synced(&mut self, dirty: &Dirty) {
+    /// What was noted is in order, but for what has been written since.
+    pub(super) fn noted(&mut self, dirty: &Dirty) {
         self.dirty.retain(|run, last| !dirty.runs.contains(run) || *last > dirty.up_to);
     }
 
-    /// A file was written to by other means than [`Files::append`].
+    /// A file was written to, and synced, by other means than [`Files::append`].
     pub(super) fn touched(&mut self, run: RunName) {
         self.dirty.entry(run).or_insert(0);
     }
@@ -108,7 +158,7 @@ impl Files {
     pub(super) fn mended(&mut self, run: &RunName, seq: u64) -> bool {
         self.close(run);
         self.touched(run.clone());
-        let is_whole = self.broken.get(run).is_none_or(|lacks| *lacks <= seq);
+        let is_whole = self.broken.get(run).is_none_or(|broken| broken.lacks <= seq);
         if is_whole {
             self.broken.remove(run);
         }
@@ -120,29 +170,55 @@ impl Files {
         self.order.retain(|open| open != run);
     }
 
-    fn file(&mut self, run: &RunName) -> io::Result<&mut File> {
+    fn write(&mut self, run: &RunName, line: &[u8]) -> io::Result<()> {
         if !self.open.contains_key(run) {
-            if self.open.len() >= MAX_OPEN
-                && let Some(oldest) = self.order.pop_front()
-            {
-                self.open.remove(&oldest);
-            }
-            let file = open(&path_of(&self.folder, run))?;
-            self.open.insert(run.clone(), file);
-            self.order.push_back(run.clone());
+            self.open(run)?;
         }
-        self.open.get_mut(run).ok_or_else(|| io::ErrorKind::NotFound.into())
+        let Some(open) = self.open.get_mut(run) else { return Err(io::ErrorKind::NotFound.into()) };
+        if !std::mem::replace(&mut open.is_unsynced, true) {
+            self.unsynced.files.push((run.clone(), Arc::clone(&open.file)));
+        }
+        (&*open.file).write_all(line)
+    }
+
+    fn open(&mut self, run: &RunName) -> io::Result<()> {
+        if self.open.len() >= MAX_OPEN
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.open.remove(&oldest);
+        }
+        let path = path_of(&self.folder, run);
+        let appending = |create| OpenOptions::new().create(create).append(true).open(&path);
+        let file = match appending(false) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(&self.folder)?;
+                self.unsynced.has_new = true;
+                appending(true)
+            }
+            opened => opened,
+        }?;
+        self.open.insert(run.clone(), Open { file: Arc::new(file), is_unsynced: false });
+        self.order.push_back(run.clone());
+        Ok(())
     }
 }
 
-fn open(path: &Path) -> io::Result<File> {
-    let opened = OpenOptions::new().create(true).append(true).open(path);
-    match opened {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(path.parent().unwrap_or(path))?;
-            OpenOptions::new().create(true).append(true).open(path)
+impl Unsynced {
+    pub(super) fn is_empty(&self) -> bool {
+        self.files.is_empty()
+    }
+
+    /// Brings the lines to the disk, and the names of new files; the runs whose file may not be there.
+    ///
+    /// # Errors
+    /// The folder's; the names of new files may then be lost by a power cut, and their lines with them.
+    pub(super) fn sync(&self, folder: &Path) -> io::Result<Vec<(RunName, io::Error)>> {
+        let failed = self.files.iter().filter_map(|(run, file)| Some((run.clone(), file.sync_data().err()?)));
+        let failed = failed.collect();
+        if self.has_new {
+            File::open(folder)?.sync_all()?;
         }
-        opened => opened,
+        Ok(failed)
     }
 }
 
@@ -158,22 +234,12 @@ pub(super) fn mark_of(path: &Path) -> io::Result<Mark> {
     Ok(Mark { bytes: metadata.len(), modified_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX) })
 }
 
-/// Brings files to the disk, and their names; each as it looks then, `None` where it is gone.
-pub(super) fn sync(folder: &Path, runs: &HashSet<RunName>) -> io::Result<Vec<(RunName, Option<Mark>)>> {
-    let mut marks = Vec::with_capacity(runs.len());
-    for run in runs {
-        let path = path_of(folder, run);
-        let mark = match File::open(&path) {
-            // Looked at before: what is written meanwhile is looked at by the next start.
-            Ok(file) => mark_of(&path).and_then(|mark| file.sync_data().map(|()| Some(mark)))?,
-            // Somebody moved it away; what it held is in the store.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
-            Err(error) => return Err(error),
-        };
-        marks.push((run.clone(), mark));
-    }
-    if !runs.is_empty() {
-        File::open(folder)?.sync_all()?;
-    }
-    Ok(marks)
+/// How files look now; `None` for one that somebody moved away: what it held is in the store.
+pub(super) fn marks_of(folder: &Path, runs: &HashSet<RunName>) -> io::Result<Vec<(RunName, Option<Mark>)>> {
+    let mark = |run: &RunName| match mark_of(&path_of(folder, run)) {
+        Ok(mark) => Ok((run.clone(), Some(mark))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((run.clone(), None)),
+        Err(error) => Err(error),
+    };
+    runs.iter().map(mark).collect()
 }

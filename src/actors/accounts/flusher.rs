@@ -1,9 +1,13 @@
-//! Brings what is booked to the disk: the queue into the store, then the files, then prunes the outbox.
+//! Brings what is booked to the disk: lines of receipts first, then the queue into the store.
 //!
-//! A settlement is durable with the group commit that takes its part of the queue, begun within
-//! [`GATHER`]; the files are synced once in [`TIDY`], and only then does the outbox forget what it kept for
-//! them. Failure policy: while the store takes no writes the queue stays and is tried again; what could
-//! not be synced stays in the outbox, and files that failed are mended from the store.
+//! Three rhythms. Lines are synced within [`SYNC`] of being written: that is what a power cut may cost,
+//! and one sync of a file is the cheapest way to it. Settlements gather for [`GATHER`] and are booked by one
+//! commit; a crash before that is mended from the lines. Once in [`TIDY`] the store notes which files are
+//! whole, and the outbox forgets what it kept for them. Whoever must wait for the store hurries it.
+//!
+//! Failure policy: while the store takes no writes the queue stays and is tried again; what could not be
+//! synced stays in the outbox, and files that failed are mended from the store; a sync that failed is never
+//! repeated on the same file.
 
 use std::io;
 use std::sync::Arc;
@@ -12,33 +16,48 @@ use std::time::Duration;
 use super::books::Shared;
 use super::files::{self, Dirty};
 use super::mend;
-use super::tables::{self, FILES, Item, OUTBOX, OWED};
+use super::tables::{self, BOOKINGS, FILES, Item, OUTBOX, OWED};
 use crate::domain::budget::RunName;
 use crate::domain::receipt::Receipt;
 use crate::store::{Changes, Order, Span, StoreError};
 
-/// How long settlements gather before they are committed: with the commit itself the promise of 5 ms on
-/// a fast disk.
-const GATHER: Duration = Duration::from_millis(2);
+/// How long lines may be with the kernel only, before their sync begins: with the sync itself the promise of
+/// 5 ms on a fast disk.
+const SYNC: Duration = Duration::from_millis(3);
+/// How long settlements gather before they are committed, where nobody waits for it: twenty commits a
+/// second cost a hundredth of a core, and a watcher's sums are that old at most.
+const GATHER: Duration = Duration::from_millis(50);
 /// Most items of one booking: larger ones would hold up the store's other writers.
 pub(super) const MAX_ITEMS: usize = 1_024;
 /// Pause before a refused booking is tried again.
 const RETRY: Duration = Duration::from_millis(100);
-/// Between two syncs of the files. A power cut costs them at most this; the store has it all.
+/// Between two notes of which files are whole. A start looks over those that are not noted.
 pub(super) const TIDY: Duration = Duration::from_secs(1);
 /// Bookings forgotten by one write.
 const MAX_PRUNED: usize = 4_096;
 
-/// Keeps flushing for as long as the actor lives.
+/// Keeps booking for as long as the actor lives.
 pub(super) async fn keep_flushing(shared: Arc<Shared>) {
     loop {
         shared.wake.notified().await;
-        tokio::time::sleep(GATHER).await;
+        // Whether time is up or somebody waits: it is booked now.
+        let _ = tokio::time::timeout(GATHER, shared.hurry.notified()).await;
         flush(&shared).await;
     }
 }
 
-/// Keeps the files on the disk for as long as the actor lives.
+/// Keeps lines on the disk for as long as the actor lives.
+pub(super) async fn keep_syncing(shared: Arc<Shared>) {
+    loop {
+        shared.written.notified().await;
+        tokio::time::sleep(SYNC).await;
+        if let Err(error) = sync(&shared).await {
+            tracing::error!(%error, "receipts may not be on the disk; the store has them within moments");
+        }
+    }
+}
+
+/// Keeps the store's notes of the files for as long as the actor lives.
 pub(super) async fn keep_tidy(shared: Arc<Shared>) {
     let mut ticks = tokio::time::interval(TIDY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -50,26 +69,28 @@ pub(super) async fn keep_tidy(shared: Arc<Shared>) {
     }
 }
 
-/// Empties the queue into the store, however long the store refuses; gives up when it is closed.
+/// Brings what waits in the queue into the store, however long the store refuses; gives up when it is
+/// closed. What comes meanwhile gathers for the next time: whoever queues it wakes [`keep_flushing`].
 pub(super) async fn flush(shared: &Arc<Shared>) {
     let _one = shared.flushing.lock().await;
+    let mut left = shared.books.lock().queue.len();
     let mut is_told = false;
-    loop {
+    while left > 0 {
         let (items, seen) = {
             let books = shared.books.lock();
-            let items: Vec<Item> = books.queue.iter().take(MAX_ITEMS).cloned().collect();
+            let items: Vec<Item> = books.queue.iter().take(MAX_ITEMS.min(left)).cloned().collect();
             let is_all = items.len() == books.queue.len();
             (items, is_all.then(|| books.ledger.now()))
         };
-        if items.is_empty() {
-            return;
-        }
         let (count, items) = (items.len(), Arc::new(items));
         let booked = Arc::clone(&items);
         let written =
             shared.store.write(move |view| Ok::<_, StoreError>((tables::booking(view, &booked)?, ()))).await;
         match written {
-            Ok(()) => done(shared, &items, count, seen).await,
+            Ok(()) => {
+                done(shared, &items, count, seen).await;
+                left -= count;
+            }
             Err(StoreError::Closed) => return,
             Err(error) => {
                 if !std::mem::replace(&mut is_told, true) {
@@ -96,16 +117,19 @@ async fn done(shared: &Arc<Shared>, items: &[Item], count: usize, seen: Option<u
     if let Some(newest) = newest {
         shared.durable.send_replace(newest);
     }
-    let mut published = Vec::new();
+    let (mut booked, mut published) = (Vec::with_capacity(count), Vec::new());
     for item in items {
         match item {
-            Item::Receipt(receipt) => shared.sink.receipt(receipt),
+            Item::Receipt(receipt) => booked.push(Arc::clone(receipt)),
             Item::Alert(alert) => {
                 shared.sink.alert(alert);
                 published.push(alert.id());
             }
-            _ => {}
+            Item::Released(_) => {}
         }
+    }
+    if !booked.is_empty() {
+        shared.sink.booked(&booked);
     }
     forget_alerts(shared, published).await;
 }
@@ -124,7 +148,26 @@ pub(super) async fn forget_alerts(shared: &Shared, ids: Vec<String>) {
     }
 }
 
-/// Mends files that failed, syncs those that were written to, and forgets their part of the outbox.
+/// Brings lines to the disk that are with the kernel only.
+pub(super) async fn sync(shared: &Arc<Shared>) -> io::Result<()> {
+    let _one = shared.syncing.lock().await;
+    let (unsynced, folder) = {
+        let mut files = shared.files.lock();
+        (files.unsynced(), files.folder().to_owned())
+    };
+    if unsynced.is_empty() {
+        return Ok(());
+    }
+    let failed =
+        tokio::task::spawn_blocking(move || unsynced.sync(&folder)).await.map_err(io::Error::other)??;
+    for (run, error) in failed {
+        tracing::error!(%run, %error, "a file of receipts could not be synced; it is written anew from the store");
+        shared.files.lock().doubt(&run);
+    }
+    Ok(())
+}
+
+/// Mends files that failed, syncs the others, notes them as whole, and forgets their part of the outbox.
 pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
     let _one = shared.tidying.lock().await;
     flush(shared).await;
@@ -132,21 +175,30 @@ pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
     if dirty.runs.is_empty() && dirty.broken.is_empty() {
         return Ok(());
     }
+    // Looked at before the sync: what is written meanwhile is looked at by the next start.
     let worker = Arc::clone(shared);
-    let synced = tokio::task::spawn_blocking(move || sync(&worker, dirty)).await;
-    let (dirty, up_to, marks) = synced.map_err(io::Error::other)??;
+    let looked = tokio::task::spawn_blocking(move || look(&worker, dirty)).await;
+    let (dirty, mut up_to, marks) = looked.map_err(io::Error::other)??;
+    sync(shared).await?;
     // A mark says: all lines are in the store. Lines that came during the sync must be there first.
     flush(shared).await;
+    {
+        let files = shared.files.lock();
+        if dirty.runs.iter().any(|run| files.is_broken(run)) {
+            up_to = 0;
+        }
+    }
     let pruned = shared.store.write_soft(move |view| prune(view, up_to, &marks)).await;
     pruned.map_err(io::Error::other)?;
     // Last, so that whatever was cut off before is done once more.
-    shared.files.lock().synced(&dirty);
+    shared.files.lock().noted(&dirty);
     Ok(())
 }
 
 type Marks = Vec<(RunName, Option<tables::Mark>)>;
 
-fn sync(shared: &Shared, dirty: Dirty) -> io::Result<(Dirty, u64, Marks)> {
+/// Mends what failed; how the files look then, and up to which receipt they are whole.
+fn look(shared: &Shared, dirty: Dirty) -> io::Result<(Dirty, u64, Marks)> {
     let mut up_to = dirty.up_to;
     for run in &dirty.broken {
         let mended = mend_one(shared, run);
@@ -158,16 +210,21 @@ fn sync(shared: &Shared, dirty: Dirty) -> io::Result<(Dirty, u64, Marks)> {
         }
     }
     let folder = shared.files.lock().folder().to_owned();
-    let marks = files::sync(&folder, &dirty.runs)?;
+    let marks = files::marks_of(&folder, &dirty.runs)?;
     Ok((dirty, up_to, marks))
 }
 
 /// Brings a file that failed in line with the store; whether it takes lines again.
 fn mend_one(shared: &Shared, run: &RunName) -> io::Result<bool> {
-    let path = files::path_of(shared.files.lock().folder(), run);
+    let (path, is_doubtful) = {
+        let files = shared.files.lock();
+        (files::path_of(files.folder(), run), files.is_doubtful(run))
+    };
     let stored = stored_receipts(shared, run)?;
     let newest = stored.last().map_or(0, |receipt| receipt.seq);
-    mend::mend(&path, &mend::examine(&path)?, &stored, || Ok(Vec::new()))?;
+    let mut found = mend::examine(&path)?;
+    found.is_damaged |= is_doubtful;
+    mend::mend(&path, &found, &stored, || Ok(Vec::new()))?;
     Ok(shared.files.lock().mended(run, newest))
 }
 
@@ -190,7 +247,7 @@ fn prune(view: &crate::store::View<'_>, up_to: u64, marks: &Marks) -> Result<(Ch
         };
     }
     for (first, ()) in view.range(&OUTBOX, &Span::of(..=up_to), Order::Ascending, MAX_PRUNED)? {
-        let booking = view.get(&tables::BOOKINGS, &first)?;
+        let booking = view.get(&BOOKINGS, &first)?;
         if booking.is_none_or(|booking| booking.last_seq <= up_to) {
             changes = changes.delete(&OUTBOX, &first);
         }

@@ -7,7 +7,7 @@
 //!
 //! What waits for the disk: a hold under a cap (one group commit, shared by all who ask at that time), and
 //! a settlement where `receipts.fsync = "before-answer"`. Otherwise a settlement's line is with the kernel
-//! when it returns (it survives `kill -9`), and the store's commit follows.
+//! when it returns (it survives `kill -9`), on the disk within 5 ms, and the store's commit follows.
 //!
 //! Failure policy: money that cannot be counted is not spent. While the store takes no writes, capped
 //! holds fail and others go on until [`AccountsError::Behind`]; what was settled is never dropped.
@@ -89,9 +89,9 @@ pub trait NewsSink: Send + Sync {
     /// [`Alert::id`] it has seen.
     fn alert(&self, alert: &Alert);
 
-    /// A receipt is in the store. After a crash one may be told again, under the same `seq`; whoever must
-    /// know all of them reads the files.
-    fn receipt(&self, _receipt: &Receipt) {}
+    /// These receipts, in the order of their `seq`, are in the store by one booking. After a crash the last
+    /// booking may be told again, with the same receipts; whoever must know all of them reads the files.
+    fn booked(&self, _receipts: &[Arc<Receipt>]) {}
 }
 
 /// What the accounts are set to.
@@ -281,6 +281,7 @@ impl Accounts {
     }
 
     async fn durable(&self, seq: u64) -> Result<(), AccountsError> {
+        self.shared.hurry.notify_one();
         let mut durable = self.shared.durable.subscribe();
         let reached = tokio::time::timeout(DEADLINE, durable.wait_for(|newest| *newest >= seq)).await;
         match reached {
@@ -364,6 +365,7 @@ pub fn spec(
         async move {
             recovery::open(&shared).await?;
             context.spawn(flusher::keep_flushing(Arc::clone(&shared)));
+            context.spawn(flusher::keep_syncing(Arc::clone(&shared)));
             context.spawn(flusher::keep_tidy(Arc::clone(&shared)));
             Ok(State { shared })
         }

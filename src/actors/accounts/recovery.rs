@@ -31,9 +31,6 @@ use crate::supervision::ActorError;
 const HOLDS_A_START: u64 = 1 << 32;
 /// Bookings read at a time: some megabytes of receipts.
 const PAGE: usize = 64;
-/// Receipts told again after a start: as many as one booking holds, since each booking is told before the
-/// next is begun.
-const TOLD_AGAIN: usize = flusher::MAX_ITEMS;
 /// What a receipt says of a call that the daemon did not outlive.
 const CUT_OFF: &str =
     "the daemon ended while the call was under way; its outcome is not known, so it is charged at its hold";
@@ -75,15 +72,22 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
     Ok(())
 }
 
-/// Tells the last receipts that the daemon before had booked, which it may not have told; whoever shows them
-/// drops what it has seen.
+/// Tells the last booking of the daemon before, which it may not have told; whoever shows it drops what it
+/// has seen. Each booking is told before the next is begun, and one that is out of the outbox was told.
 fn tell_again(shared: &Shared, last_seq: u64) -> Result<(), StoreError> {
-    let by_run = shared.store.read(outbox)?;
-    let mut receipts: Vec<_> =
-        by_run.into_values().flatten().filter(|receipt| receipt.seq <= last_seq).collect();
-    receipts.sort_by_key(|receipt| std::cmp::Reverse(receipt.seq));
-    receipts.truncate(TOLD_AGAIN);
-    receipts.iter().rev().for_each(|receipt| shared.sink.receipt(receipt));
+    let receipts = shared.store.read(|view| {
+        let before = Span::of(..=last_seq);
+        let Some((first, ())) = view.range(&OUTBOX, &before, Order::Descending, 1)?.pop() else {
+            return Ok(Vec::new());
+        };
+        let booking = view.get(&BOOKINGS, &first)?;
+        booking.map_or_else(|| Ok(Vec::new()), |booking| tables::receipts_of(view, &booking.pieces))
+    })?;
+    let mut receipts: Vec<Arc<Receipt>> = receipts;
+    receipts.sort_by_key(|receipt| receipt.seq);
+    if !receipts.is_empty() {
+        shared.sink.booked(&receipts);
+    }
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 //! `seq` and the last one booked is written beside them.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -122,7 +123,7 @@ pub(super) fn booking(view: &View<'_>, items: &[Item]) -> Result<Changes, StoreE
     }
     let (Some(first), Some(last)) = (fresh.first(), fresh.last()) else { return Ok(changes) };
     let newest_ms = fresh.iter().map(|receipt| receipt.outcome.at.as_millis()).max().unwrap_or(0);
-    let (pieces, rows) = pieces(&fresh);
+    let (pieces, rows) = pieces(view, &fresh)?;
     Ok(changes
         .and(rows)
         .and(spending(view, &fresh)?)
@@ -131,12 +132,16 @@ pub(super) fn booking(view: &View<'_>, items: &[Item]) -> Result<Changes, StoreE
         .put(&COUNTERS, &LAST_SEQ.to_owned(), &last.seq))
 }
 
-fn pieces(receipts: &[&Arc<Receipt>]) -> (Vec<(String, u64)>, Changes) {
+fn pieces(view: &View<'_>, receipts: &[&Arc<Receipt>]) -> Result<(Vec<(String, u64)>, Changes), StoreError> {
     let mut by_run: BTreeMap<&str, Piece> = BTreeMap::new();
     let mut changes = Changes::none();
+    // Only holds under a cap are stored; without any cap nothing is looked for.
+    let has_holds = view.count(&HOLDS)? > 0;
     for receipt in receipts {
         by_run.entry(receipt.wanted.run.as_str()).or_default().0.push(Arc::clone(receipt));
-        changes = changes.delete(&HOLDS, &receipt.hold.0);
+        if has_holds {
+            changes = changes.delete(&HOLDS, &receipt.hold.0);
+        }
     }
     let mut keys = Vec::with_capacity(by_run.len());
     for (run, piece) in by_run {
@@ -144,20 +149,24 @@ fn pieces(receipts: &[&Arc<Receipt>]) -> (Vec<(String, u64)>, Changes) {
         changes = changes.put(&RECEIPTS, &key, &piece);
         keys.push(key);
     }
-    (keys, changes)
+    Ok((keys, changes))
 }
 
 /// Adds receipts to what their scopes have spent; the day's sum begins anew where they cross midnight.
 fn spending(view: &View<'_>, receipts: &[&Arc<Receipt>]) -> Result<Changes, StoreError> {
     let mut sums: BTreeMap<Scope, Spent> = BTreeMap::new();
     for receipt in receipts {
-        for scope in &receipt.wanted.scopes().collect::<Vec<_>>() {
-            if !sums.contains_key(scope) {
-                sums.insert(scope.clone(), view.get(&SPENT, &scope.to_string())?.unwrap_or_default());
-            }
-            let spent = sums.entry(scope.clone()).or_default();
+        for scope in receipt.wanted.scopes() {
+            let is_day = scope == Scope::Day;
+            let spent = match sums.entry(scope) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(new) => {
+                    let stored = view.get(&SPENT, &new.key().to_string())?;
+                    new.insert(stored.unwrap_or_default())
+                }
+            };
             let day = day_of(receipt.outcome.at);
-            if *scope == Scope::Day && day > spent.day {
+            if is_day && day > spent.day {
                 *spent = Spent { settled: NanoUsd::ZERO, day };
             }
             spent.settled = spent.settled.saturating_add(receipt.outcome.cost);

@@ -161,9 +161,9 @@ impl Keeper {
         if local.answers != found.is_ok() {
             match &found {
                 Ok(models) => {
-                    tracing::info!(address = endpoint.base_url, models = models.len(), "Ollama answers");
+                    tracing::info!(address = endpoint.base_url(), models = models.len(), "Ollama answers");
                 }
-                Err(_) => tracing::info!(address = endpoint.base_url, "Ollama answers no more"),
+                Err(_) => tracing::info!(address = endpoint.base_url(), "Ollama answers no more"),
             }
         }
         *local = Local { answers: found.is_ok(), models: found.unwrap_or_default().into_iter().collect() };

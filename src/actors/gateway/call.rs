@@ -13,7 +13,7 @@ use crate::domain::receipt::Receipt;
 use crate::domain::roster::Roster;
 use crate::domain::routing::{Limits, NoneFits, Optimization, Requirements};
 use crate::domain::usage::Usage;
-use crate::llm::chat::{ChatChunk, ChatRequest, ChatResponse};
+use crate::llm::chat::{ChatRequest, ChatResponse, Said, Whole};
 use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse};
 use crate::llm::surface::{Problem, ProblemKind};
 use crate::llm::{Failure, FailureKind, Vendor};
@@ -120,6 +120,8 @@ pub struct Answered<T> {
 
 /// A whole chat.
 pub type Chatted = Answered<ChatResponse>;
+/// A whole chat on its way to a client.
+pub type Replied = Answered<Whole>;
 /// Whole embeddings.
 pub type Embedded = Answered<EmbeddingResponse>;
 
@@ -127,7 +129,7 @@ pub type Embedded = Answered<EmbeddingResponse>;
 #[derive(Debug, Clone)]
 pub enum Piece {
     /// More of it.
-    Chunk(ChatChunk),
+    Said(Said),
     /// It is whole, and settled.
     Finished {
         /// What it used, if the vendor said so.

@@ -76,20 +76,20 @@ impl Candidate {
         }
     }
 
-    /// The request as this candidate is sent it, with its model and a limit of the output, and the most it
-    /// can cost then. What was asked stays as it was, for the next candidate.
-    pub(super) fn prepare(&self, ask: &Ask) -> Option<(Ask, NanoUsd)> {
+    /// Makes of what was asked what this candidate is sent, with its model and a limit of the output; the most
+    /// that it can cost then. Done twice it changes nothing more.
+    pub(super) fn prepare(&self, ask: &mut Ask) -> Option<NanoUsd> {
         let price = self.price.as_ref()?;
-        let mut sent = ask.clone();
-        let worst = match &mut sent {
+        Some(match ask {
             Ask::Chat(request) => {
                 request.model.clone_from(&self.model);
-                if self.endpoint.vendor != Vendor::Anthropic {
+                if self.endpoint.vendor() != Vendor::Anthropic {
                     anthropic::without_own_fields(request);
                 }
                 let prompt = bound::prompt(request);
                 let asked = request.output_limit();
-                let known = catalogue::find(self.endpoint.vendor, &self.model).map(|facts| facts.max_output);
+                let known =
+                    catalogue::find(self.endpoint.vendor(), &self.model).map(|facts| facts.max_output);
                 let limit = bound::output(asked, known, self.window, prompt);
                 if asked.is_none() {
                     request.max_completion_tokens = Some(limit);
@@ -100,8 +100,7 @@ impl Candidate {
                 request.model.clone_from(&self.model);
                 price.worst(bound::embedding(request), 0)
             }
-        };
-        Some((sent, worst))
+        })
     }
 }
 
@@ -114,7 +113,7 @@ fn foreign(vendor: Vendor, address: &str) -> Endpoint {
     let wants_version = matches!(vendor, Vendor::OpenAi | Vendor::Grok);
     let base_url = if wants_version && !has_path { format!("{base}/v1") } else { base.to_owned() };
     let credential = vendor.key_variable().map(|_| Secret::from(NO_KEY.to_owned()));
-    Endpoint { vendor, base_url, credential }
+    Endpoint::new(vendor, &base_url, credential)
 }
 
 #[cfg(test)]
@@ -126,11 +125,9 @@ mod tests {
     use crate::llm::chat::{ChatRequest, Message, Role};
 
     fn endpoints() -> Endpoints {
-        Vendor::ALL.map(|vendor| Endpoint {
-            vendor,
-            base_url: format!("https://{vendor}.example"),
-            credential: Some(Secret::from("sk-ours".to_owned())),
-        })
+        let key = Secret::from("sk-ours".to_owned());
+        Vendor::ALL
+            .map(|vendor| Endpoint::new(vendor, &format!("https://{vendor}.example"), Some(key.clone())))
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "tests write their JSON in place")]
@@ -148,8 +145,8 @@ mod tests {
         let prices = Prices::new(None).unwrap();
         let registered = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai" }));
         let candidate = Candidate::routed(&endpoints(), &registered, &prices);
-        assert_eq!(candidate.endpoint.base_url, "http://localhost:9000/v1");
-        assert_eq!(candidate.endpoint.credential, Some(Secret::from(NO_KEY.to_owned())));
+        assert_eq!(candidate.endpoint.base_url(), "http://localhost:9000/v1");
+        assert_eq!(candidate.endpoint.credential(), Some(&Secret::from(NO_KEY.to_owned())));
         let ours = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai", "adapter": true }));
         let candidate = Candidate::routed(&endpoints(), &ours, &prices);
         assert_eq!(candidate.endpoint, endpoints()[0]);
@@ -168,10 +165,10 @@ mod tests {
         let prices = Prices::new(None).unwrap();
         let candidate = Candidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
         let messages = vec![Message::text(Role::User, "x".repeat(10_000))];
-        let ask = Ask::Chat(ChatRequest { messages, ..ChatRequest::default() });
-        let (sent, worst) = candidate.prepare(&ask).unwrap();
-        let (Ask::Chat(request), Ask::Chat(asked)) = (sent, ask) else { unreachable!("it was a chat") };
-        assert_eq!((asked.model.as_str(), asked.output_limit()), ("", None), "for the next candidate");
+        let mut ask = Ask::Chat(ChatRequest { messages, ..ChatRequest::default() });
+        let worst = candidate.prepare(&mut ask).unwrap();
+        assert_eq!(candidate.prepare(&mut ask), Some(worst), "a second try is held for the same");
+        let Ask::Chat(request) = ask else { unreachable!("it was a chat") };
         assert_eq!((request.model.as_str(), request.output_limit()), ("gpt-4-turbo", Some(4_096)));
         // 10 and 30 dollars per million tokens; at least the text's bytes, and not many more.
         let output = 4_096 * 30_000;
@@ -186,7 +183,7 @@ mod tests {
             (Vendor::OpenAi, "https://h/api/v2/", "https://h/api/v2"),
             (Vendor::Ollama, "http://localhost:11434/", "http://localhost:11434"),
         ] {
-            assert_eq!(foreign(vendor, written).base_url, base);
+            assert_eq!(foreign(vendor, written).base_url(), base);
         }
     }
 }

@@ -26,15 +26,15 @@ use crate::domain::money::NanoUsd;
 use crate::domain::receipt::Receipt;
 use crate::domain::usage::Usage;
 use crate::llm::catalogue::{self, MODELS};
-use crate::llm::chat::ChatResponse;
+use crate::llm::chat::{ChatResponse, Whole};
 use crate::llm::embedding::EmbeddingResponse;
-use crate::llm::{ChunkStream, Completion, Deadlines, Failure, Vendor};
+use crate::llm::{ChunkStream, Deadlines, Failure, Vendor};
 use crate::supervision::Address;
 use crate::supervision::trace::ActorNo;
 
 /// What an attempt brought.
 pub(super) enum Got {
-    Chat(Box<Completion>),
+    Chat(Whole, Option<Usage>),
     Stream(Box<ChunkStream>),
     Vectors(EmbeddingResponse, Option<Usage>),
 }
@@ -62,7 +62,7 @@ pub(super) struct Carry {
     gateway: Gateway,
     caller: Caller,
     ask: Ask,
-    candidates: Vec<Candidate>,
+    candidates: Vec<Arc<Candidate>>,
     left: Left,
     place: Place,
     begun: Instant,
@@ -95,17 +95,17 @@ impl Carry {
         let mut current = 0;
         loop {
             self.look_for_cancellation()?;
-            let candidate = self.candidates[current].clone();
-            let next = match self.gateway.inner.router.admit(&candidate.provider) {
+            let provider = &self.candidates[current].provider;
+            let next = match self.gateway.inner.router.admit(provider) {
                 Admission::Open { until } => match plan.skip() {
-                    Next::GiveUp => return Err(self.resting(candidate.provider, until)),
+                    Next::GiveUp => return Err(resting(provider.clone(), until)),
                     next => next,
                 },
-                Admission::Closed => match self.attempt(&candidate, None).await? {
+                Admission::Closed => match self.attempt(current, None).await? {
                     Ok(won) => return Ok(self.won(won, current)),
                     Err(failure) => self.follow(&mut plan, failure)?,
                 },
-                Admission::HalfOpenProbe(probe) => match self.attempt(&candidate, Some(probe)).await? {
+                Admission::HalfOpenProbe(probe) => match self.attempt(current, Some(probe)).await? {
                     Ok(won) => return Ok(self.won(won, current)),
                     Err(failure) => self.follow(&mut plan, failure)?,
                 },
@@ -128,10 +128,6 @@ impl Carry {
         Err(GatewayError::Failed { failure: GatewayError::cancelled(), receipt, attempts })
     }
 
-    fn resting(&self, provider: String, until: Instant) -> GatewayError {
-        GatewayError::Resting { provider, wait: until.saturating_duration_since(Instant::now()) }
-    }
-
     /// What the plan says after a failure; its error is the call's answer.
     fn follow(&mut self, plan: &mut Plan, failure: Failure) -> Result<Next, GatewayError> {
         let setback = Setback {
@@ -151,22 +147,26 @@ impl Carry {
 
     fn won(mut self, (attempt, got, held): (Attempt, Got, NanoUsd), current: usize) -> Won {
         let chosen = self.candidates.remove(current);
-        let alternatives = self.candidates.into_iter().map(|other| other.provider).collect();
-        let by = Answerer { provider: chosen.provider, model: chosen.model, alternatives };
+        let alternatives = self.candidates.iter().map(|other| other.provider.clone()).collect();
+        let by = Answerer { provider: chosen.provider.clone(), model: chosen.model.clone(), alternatives };
         Won { attempt, got, by, held, place: self.place }
     }
 
     /// One attempt: `Ok(Err(_))` failed and is settled.
     async fn attempt(
         &mut self,
-        candidate: &Candidate,
+        current: usize,
         probe: Option<Probe>,
     ) -> Result<Result<(Attempt, Got, NanoUsd), Failure>, GatewayError> {
+        let candidate = &*Arc::clone(&self.candidates[current]);
         let no_price = || GatewayError::NoPrice {
-            provider: candidate.endpoint.vendor.as_str().to_owned(),
+            provider: candidate.endpoint.vendor().as_str().to_owned(),
             model: candidate.model.clone(),
         };
-        let (ask, worst) = candidate.prepare(&self.ask).ok_or_else(no_price)?;
+        // The last candidate needs no copy: prepared once more, what is prepared stays the same.
+        let is_last = current + 1 == self.candidates.len();
+        let asked = (!is_last).then(|| self.ask.clone());
+        let worst = candidate.prepare(&mut self.ask).ok_or_else(no_price)?;
         let hold = self.hold(candidate, worst).await?;
         let before = self.tally.asked.replace(candidate.provider.clone());
         let fallback_from = before.filter(|before| *before != candidate.provider);
@@ -178,7 +178,7 @@ impl Carry {
         let sent = tokio::select! {
             biased;
             () = self.place.cancelled() => Err(Failure { may_cost: true, ..GatewayError::cancelled() }),
-            sent = self.send(&attempt, candidate, &ask) => sent,
+            sent = self.send(&attempt, candidate) => sent,
         };
         step.end(&inner.system, self.gateway.no(), sent.is_ok());
         match sent {
@@ -188,6 +188,9 @@ impl Carry {
             }
             Err(failure) => {
                 self.tally.receipt = Some(attempt.failed(&failure).await?);
+                if let Some(asked) = asked {
+                    self.ask = asked;
+                }
                 Ok(Err(failure))
             }
         }
@@ -217,19 +220,19 @@ impl Carry {
         Ok(held?)
     }
 
-    async fn send(&self, attempt: &Attempt, candidate: &Candidate, ask: &Ask) -> Result<Got, Failure> {
+    async fn send(&self, attempt: &Attempt, candidate: &Candidate) -> Result<Got, Failure> {
         let (client, hold, endpoint) = (&self.gateway.inner.client, attempt.hold(), &candidate.endpoint);
         let left = self.gateway.inner.policy.overall.saturating_sub(self.begun.elapsed());
         let usual = self.gateway.inner.deadlines;
         let deadlines = Deadlines { overall: usual.overall.min(left), ..usual };
-        match ask {
+        match &self.ask {
             Ask::Chat(request) if request.stream => {
                 let stream = client.stream(hold, endpoint, request, &deadlines).await?;
                 Ok(Got::Stream(Box::new(stream)))
             }
             Ask::Chat(request) => {
-                let whole = client.chat(hold, endpoint, request, &deadlines).await?;
-                Ok(Got::Chat(Box::new(whole)))
+                let (whole, usage) = client.chat(hold, endpoint, request, &deadlines).await?;
+                Ok(Got::Chat(whole, usage))
             }
             Ask::Embed(request) => {
                 let (vectors, usage) = client.embeddings(hold, endpoint, request, &deadlines).await?;
@@ -239,9 +242,13 @@ impl Carry {
     }
 }
 
+fn resting(provider: String, until: Instant) -> GatewayError {
+    GatewayError::Resting { provider, wait: until.saturating_duration_since(Instant::now()) }
+}
+
 impl Gateway {
     /// Who may answer, the best first; at least one.
-    fn candidates(&self, call: &Call) -> Result<Vec<Candidate>, GatewayError> {
+    fn candidates(&self, call: &Call) -> Result<Vec<Arc<Candidate>>, GatewayError> {
         let inner = &self.inner;
         let (endpoints, prices) = (&inner.endpoints, &inner.prices);
         match &call.target {
@@ -250,7 +257,7 @@ impl Gateway {
                     Ask::Chat(request) => &request.model,
                     Ask::Embed(request) => &request.model,
                 };
-                Ok(vec![Candidate::pinned(endpoints, *vendor, model, prices)])
+                Ok(vec![Arc::new(Candidate::pinned(endpoints, *vendor, model, prices))])
             }
             Target::Routed { requirements, optimization, limits } => {
                 let choice = match inner.router.select(requirements, *optimization, *limits) {
@@ -258,15 +265,15 @@ impl Gateway {
                     Err(none) => {
                         return self
                             .unlisted(&requirements.model, &call.ask)
-                            .map(|one| vec![one])
+                            .map(|one| vec![Arc::new(one)])
                             .ok_or(none.into());
                     }
                 };
                 let all = std::iter::once(&choice.chosen).chain(&choice.alternatives);
-                let all: Vec<_> = all.map(|found| Candidate::routed(endpoints, found, prices)).collect();
-                let priced: Vec<_> = all.iter().filter(|one| one.price.is_some()).cloned().collect();
+                let found = all.map(|found| Arc::new(Candidate::routed(endpoints, found, prices)));
+                let (priced, others): (Vec<_>, Vec<_>) = found.partition(|one| one.price.is_some());
                 // Without any price the first is kept, so that the refusal can name it.
-                Ok(if priced.is_empty() { all } else { priced })
+                Ok(if priced.is_empty() { others } else { priced })
             }
         }
     }
@@ -321,9 +328,9 @@ impl Flow {
             item = self.chunks.next() => item,
         };
         let piece = match item {
-            Some(Ok(chunk)) => {
+            Some(Ok(said)) => {
                 self.attempt = Some(attempt);
-                Piece::Chunk(chunk)
+                Piece::Said(said)
             }
             None => {
                 let usage = self.chunks.usage();
@@ -352,9 +359,17 @@ fn unsettled(error: &crate::actors::accounts::AccountsError) -> Failure {
 }
 
 /// The whole answer of a chat.
-pub(super) fn into_chat(got: Got) -> Option<(ChatResponse, Option<Usage>)> {
+pub(super) fn into_whole(got: Got) -> Option<(Whole, Option<Usage>)> {
     match got {
-        Got::Chat(whole) => Some((whole.response, whole.usage)),
+        Got::Chat(whole, usage) => Some((whole, usage)),
+        _ => None,
+    }
+}
+
+/// The same for whoever reads it; only those who want it as it came are given it so.
+pub(super) fn into_read(got: Got) -> Option<(ChatResponse, Option<Usage>)> {
+    match got {
+        Got::Chat(Whole::Read(response), usage) => Some((*response, usage)),
         _ => None,
     }
 }

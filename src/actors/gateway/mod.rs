@@ -28,7 +28,7 @@ use futures_util::future::BoxFuture;
 
 pub use self::adapters::{LOCAL_MODELS, LocalModel, Ready};
 pub use self::call::{
-    Answered, Answerer, Ask, Call, Caller, Chatted, Embedded, GatewayError, Piece, Streamed, Target,
+    Answered, Answerer, Ask, Call, Caller, Chatted, Embedded, GatewayError, Piece, Replied, Streamed, Target,
 };
 pub use self::cancels::{Owner, Watched};
 pub use self::plan::Policy;
@@ -37,7 +37,7 @@ use self::adapters::Keeper;
 use self::attempt::Attempt;
 use self::cancels::Cancels;
 use self::candidate::{Endpoints, endpoint_of};
-use self::carry::{Carry, DRAIN, Got, into_chat};
+use self::carry::{Carry, DRAIN, Got, into_read, into_whole};
 use self::leaving::{Kept, Left};
 use crate::actors::accounts::{Accounts, AccountsError};
 use crate::actors::jobs::JobBook;
@@ -117,13 +117,23 @@ struct Inner {
 }
 
 impl Gateway {
-    /// Asks for a whole chat. A caller that leaves is paid for to the end all the same.
+    /// Asks for a whole chat, read. A caller that leaves is paid for to the end all the same.
     ///
     /// # Errors
     /// [`GatewayError`].
     pub async fn chat(&self, call: Call) -> Result<Chatted, GatewayError> {
         let left = Left::default();
-        let work = Self::whole(self.clone(), call, Arc::clone(&left), into_chat);
+        let work = Self::whole(self.clone(), call, Arc::clone(&left), into_read);
+        Kept::new(Box::pin(work), left, self.address.clone()).await
+    }
+
+    /// Asks for a whole chat to hand on: as it came, where the request wants that and nothing is to change.
+    ///
+    /// # Errors
+    /// [`GatewayError`].
+    pub async fn reply(&self, call: Call) -> Result<Replied, GatewayError> {
+        let left = Left::default();
+        let work = Self::whole(self.clone(), call, Arc::clone(&left), into_whole);
         Kept::new(Box::pin(work), left, self.address.clone()).await
     }
 

@@ -3,6 +3,8 @@
 //! Source of the shape: the gateway's contract (6120). What the contract has no field for stands in
 //! `metadata`; `cost_nano_usd` there is the exact amount, `cost_usd` is it to the micro-dollar.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
@@ -15,22 +17,22 @@ use crate::domain::usage::Usage;
 
 /// A receipt as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Line {
-    request_id: String,
+pub struct Line<'r> {
+    request_id: Cow<'r, str>,
     run_id: RunName,
     agent: Label,
     timestamp: Timestamp,
-    provider: String,
-    model: String,
+    provider: Cow<'r, str>,
+    model: Cow<'r, str>,
     input_tokens: u64,
     output_tokens: u64,
     cost_usd: Number,
     latency_ms: u64,
     status: Status,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    error_message: Option<String>,
+    error_message: Option<Cow<'r, str>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    fallback_from: Option<String>,
+    fallback_from: Option<Cow<'r, str>>,
     metadata: Metadata,
 }
 
@@ -50,23 +52,23 @@ struct Metadata {
     trace_id: Option<TraceId>,
 }
 
-impl From<&Receipt> for Line {
-    fn from(receipt: &Receipt) -> Self {
+impl<'r> From<&'r Receipt> for Line<'r> {
+    fn from(receipt: &'r Receipt) -> Self {
         let Receipt { seq, hold, wanted, outcome } = receipt;
         Self {
-            request_id: wanted.call.request_id.clone(),
+            request_id: Cow::Borrowed(&*wanted.call.request_id),
             run_id: wanted.run.clone(),
             agent: wanted.agent.clone(),
             timestamp: outcome.at,
-            provider: wanted.provider.clone(),
-            model: wanted.model.clone(),
+            provider: Cow::Borrowed(&*wanted.provider),
+            model: Cow::Borrowed(&*wanted.model),
             input_tokens: outcome.usage.prompt(),
             output_tokens: outcome.usage.output,
             cost_usd: outcome.cost.wire(),
             latency_ms: outcome.latency_ms,
             status: outcome.status,
-            error_message: outcome.error_message.clone(),
-            fallback_from: outcome.fallback_from.clone(),
+            error_message: outcome.error_message.as_deref().map(Cow::Borrowed),
+            fallback_from: outcome.fallback_from.as_deref().map(Cow::Borrowed),
             metadata: Metadata {
                 seq: *seq,
                 attempt: wanted.call.attempt,
@@ -82,18 +84,18 @@ impl From<&Receipt> for Line {
     }
 }
 
-impl From<Line> for Receipt {
-    fn from(line: Line) -> Self {
+impl From<Line<'_>> for Receipt {
+    fn from(line: Line<'_>) -> Self {
         let Metadata { seq, attempt, cost_nano_usd, hold_id, hold_nano_usd, usage, job_id, lane, trace_id } =
             line.metadata;
         let wanted = Wanted {
-            call: CallKey { request_id: line.request_id, attempt },
+            call: CallKey { request_id: line.request_id.into_owned(), attempt },
             run: line.run_id,
             job: job_id,
             agent: line.agent,
             lane,
-            provider: line.provider,
-            model: line.model,
+            provider: line.provider.into_owned(),
+            model: line.model.into_owned(),
             worst: hold_nano_usd,
         };
         let outcome = Outcome {
@@ -102,8 +104,8 @@ impl From<Line> for Receipt {
             usage,
             cost: cost_nano_usd,
             latency_ms: line.latency_ms,
-            error_message: line.error_message,
-            fallback_from: line.fallback_from,
+            error_message: line.error_message.map(Cow::into_owned),
+            fallback_from: line.fallback_from.map(Cow::into_owned),
             trace_id,
         };
         Self { seq, hold: hold_id, wanted, outcome }
@@ -126,7 +128,7 @@ pub fn line_of(receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
 /// # Errors
 /// The line is no receipt of ours.
 pub fn receipt_of(line: &[u8]) -> Result<Receipt, serde_json::Error> {
-    serde_json::from_slice::<Line>(line).map(Receipt::from)
+    serde_json::from_slice::<Line<'_>>(line).map(Receipt::from)
 }
 
 #[cfg(test)]

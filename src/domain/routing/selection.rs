@@ -94,8 +94,8 @@ pub struct Choice {
     pub chosen: Arc<Provider>,
     /// The next best, at most [`MAX_ALTERNATIVES`].
     pub alternatives: Vec<Arc<Provider>>,
-    /// Why, in one sentence that quotes the deciding figures.
-    pub reason: String,
+    /// Why.
+    pub reason: Reason,
     /// By what it was ranked in the end.
     pub optimization: Optimization,
 }
@@ -169,7 +169,9 @@ pub fn select(
         .filter_map(|candidate| left_out.sieve(candidate, name, requirements, limits))
         .collect();
     rank(&mut field, optimization);
-    let reason = field.first().map(|best| reason(best, field.len(), optimization));
+    let fit = field.len();
+    let reason = |best: &Ranked| Reason { optimization, fit, cost: best.cost, latency: best.latency };
+    let reason = field.first().map(reason);
     let mut ranked = field.into_iter().map(|ranked| ranked.provider);
     match (ranked.next(), reason) {
         (Some(chosen), Some(reason)) => {
@@ -198,13 +200,15 @@ impl NoneFits {
         requirements: &Requirements,
         limits: Limits,
     ) -> Option<Ranked> {
+        self.considered += 1;
+        if !name.fits(&candidate.provider) {
+            self.other_model += 1;
+            return None;
+        }
         let Candidate { provider, expected, rests } = candidate;
         let cost = provider.estimate();
         let over = |limit: Duration| expected.p95_ms.is_some_and(|p95| p95 > limit.as_secs_f64() * 1e3);
-        self.considered += 1;
-        let count = if !name.fits(&provider) {
-            &mut self.other_model
-        } else if requirements.context_window.is_some_and(|wanted| wanted > provider.context_window) {
+        let count = if requirements.context_window.is_some_and(|wanted| wanted > provider.context_window) {
             &mut self.too_small
         } else if requirements.features.iter().any(|feature| !provider.features.contains(feature)) {
             &mut self.lacking
@@ -260,21 +264,35 @@ fn excess(value: Decimal, best: Decimal, worst: Decimal) -> Decimal {
     (value - best).checked_div(worst).unwrap_or_default()
 }
 
-fn reason(best: &Ranked, fit: usize, optimization: Optimization) -> String {
-    let cost = best.cost.normalize();
-    let latency = best.latency.map_or_else(
-        || "unknown latency".to_owned(),
-        |us| format!("{} ms expected at the 95th percentile", us / 1000),
-    );
-    let what = match optimization {
-        Optimization::Cost => "the cheapest",
-        Optimization::Latency => "the fastest",
-        Optimization::Balanced => "the best balance of cost and latency",
-    };
-    format!(
-        "`{}` is {what} of {fit} that fit: {cost} USD for 1000 input and 500 output tokens, {latency}",
-        best.provider.name
-    )
+/// Why the best was chosen; its words quote the deciding figures.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Reason {
+    optimization: Optimization,
+    fit: usize,
+    cost: Decimal,
+    /// Microseconds.
+    latency: Option<u64>,
+}
+
+impl Reason {
+    /// In one sentence about the provider of this name.
+    #[must_use]
+    pub fn sentence(&self, name: &str) -> String {
+        let Self { fit, cost, .. } = self;
+        let what = match self.optimization {
+            Optimization::Cost => "the cheapest",
+            Optimization::Latency => "the fastest",
+            Optimization::Balanced => "the best balance of cost and latency",
+        };
+        let latency = self.latency.map_or_else(
+            || "unknown latency".to_owned(),
+            |us| format!("{} ms expected at the 95th percentile", us / 1000),
+        );
+        let cost = cost.normalize();
+        format!(
+            "`{name}` is {what} of {fit} that fit: {cost} USD for 1000 input and 500 output tokens, {latency}"
+        )
+    }
 }
 
 #[cfg(test)]

@@ -43,7 +43,7 @@ impl Adapter {
                 let is_loaded = ready.has(local.model);
                 json!({
                     "status": word(is_loaded), "provider": "ollama",
-                    "ollama_backend": self.gateway.endpoint(Vendor::Ollama).base_url,
+                    "ollama_backend": self.gateway.endpoint(Vendor::Ollama).base_url(),
                     "ollama_answers": ready.ollama_answers(), "model_loaded": is_loaded,
                 })
             }

@@ -22,21 +22,31 @@ use super::style::Style;
 use crate::actors::gateway::{Answerer, Ask, Call, Embedded, Gateway, GatewayError, Piece, Streamed};
 use crate::domain::money::NanoUsd;
 use crate::http::server::EdgeInfo;
+use crate::llm::chat::Said;
 use crate::llm::surface::{Form, Problem, ProblemKind, Writer};
 
 /// As much of a stream as is put into one write: beyond it, memory grows and no write gets cheaper.
 const WRITE: usize = 16 * 1024;
 
 /// Makes a call and answers it in a style.
-pub(in crate::http) async fn reply(gateway: &Gateway, call: Call, style: Style, edge: &EdgeInfo) -> Response {
+pub(in crate::http) async fn reply(
+    gateway: &Gateway,
+    mut call: Call,
+    style: Style,
+    edge: &EdgeInfo,
+) -> Response {
     let request_id = call.caller.request_id.clone();
-    let (form, wants_stream) = (style.form(), matches!(&call.ask, Ask::Chat(request) if request.stream));
+    let (form, mut wants_stream) = (style.form(), false);
+    if let Ask::Chat(request) = &mut call.ask {
+        wants_stream = request.stream;
+        request.verbatim = style.is_canonical();
+    }
     let answered = if wants_stream {
         gateway.stream(call).await.map(|streamed| stream(streamed, style, edge.shutdown.clone()))
     } else {
-        gateway.chat(call).await.map(|chatted| {
-            let headers = about(&chatted.by, "x-pas-cost-usd", chatted.receipt.outcome.cost);
-            (headers, Json(style.whole(chatted))).into_response()
+        gateway.reply(call).await.map(|replied| {
+            let headers = about(&replied.by, "x-pas-cost-usd", replied.receipt.outcome.cost);
+            (headers, style.whole(replied)).into_response()
         })
     };
     let mut response = answered.unwrap_or_else(|error| refusal(&error, form));
@@ -125,7 +135,8 @@ struct Written {
 impl Written {
     fn write(&mut self, piece: &Piece, out: &mut Vec<u8>) {
         match piece {
-            Piece::Chunk(chunk) => return self.writer.chunk(chunk, out),
+            Piece::Said(Said::Chunk(chunk)) => return self.writer.chunk(chunk, out),
+            Piece::Said(Said::Verbatim(events)) => return self.writer.verbatim(events, out),
             Piece::Finished { usage, .. } => self.writer.finish(usage.as_ref(), out),
             Piece::Failed(failure) => self.writer.fail(&Problem::from(failure), out),
         }

@@ -2,17 +2,22 @@
 
 use std::time::Instant;
 
+use axum::Json;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
+use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
 
-use crate::actors::gateway::Chatted;
+use crate::actors::gateway::Replied;
 use crate::domain::time::Timestamp;
 use crate::http::extract::ContractJson;
-use crate::llm::chat::ChatRequest;
+use crate::llm::chat::{ChatRequest, Whole};
 use crate::llm::surface::openai::ChunkWriter;
 use crate::llm::surface::{Form, Problem, ProblemKind, Writer, anthropic, ollama, responses, usage};
+
+/// The content type of whole answers.
+const JSON: &str = "application/json";
 
 /// How the answer to one request is written.
 pub(in crate::http) enum Style {
@@ -51,22 +56,31 @@ impl Style {
         }
     }
 
-    /// A whole answer.
-    pub(in crate::http) fn whole(&self, chatted: Chatted) -> Value {
-        let Chatted { mut answer, usage: used, .. } = chatted;
+    /// Whether it is the canonical form, so that what a vendor wrote in it may pass.
+    pub(in crate::http) const fn is_canonical(&self) -> bool {
+        matches!(self, Self::Chat(_))
+    }
+
+    /// A whole answer, as JSON. Only answers to requests in the canonical form come verbatim.
+    pub(in crate::http) fn whole(&self, replied: Replied) -> Response {
+        let Replied { answer, usage: used, .. } = replied;
         let used = used.as_ref();
+        let mut answer = match answer {
+            Whole::Verbatim(json) => return ([(CONTENT_TYPE, JSON)], json).into_response(),
+            Whole::Read(answer) => answer,
+        };
         match self {
             Self::Chat(_) => {
                 if answer.usage.is_none() {
                     answer.usage = used.map(usage::chat);
                 }
-                json!(answer)
+                Json(answer).into_response()
             }
-            Self::Responses(echo) => responses::response(&answer, used, echo),
-            Self::Messages => anthropic::message(&answer, used),
+            Self::Responses(echo) => Json(responses::response(&answer, used, echo)).into_response(),
+            Self::Messages => Json(anthropic::message(&answer, used)).into_response(),
             Self::Ollama(shape, begun) => {
                 let timing = ollama::Timing { at: Timestamp::now(), total: begun.elapsed() };
-                ollama::whole(*shape, &answer, used, timing)
+                Json(ollama::whole(*shape, &answer, used, timing)).into_response()
             }
         }
     }

@@ -10,7 +10,7 @@ use crate::llm::chat::{ChatChunk, Delta};
 use crate::llm::dialect::Asked;
 use crate::llm::failure::Failure;
 use crate::llm::refusal;
-use crate::llm::stream;
+use crate::llm::stream::{self, Chunks};
 use crate::llm::translate::{self, Head};
 use crate::llm::vendor::Vendor;
 
@@ -171,7 +171,7 @@ impl Events {
 }
 
 impl stream::Events for Events {
-    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Vec<ChatChunk>) -> Result<(), Failure> {
+    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Chunks) -> Result<(), Failure> {
         if self.is_over {
             return Ok(());
         }

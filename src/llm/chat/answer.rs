@@ -30,6 +30,27 @@ pub struct ChatResponse {
     pub extra: Map<String, Value>,
 }
 
+/// A whole answer on its way to its caller.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Whole {
+    /// Read.
+    Read(Box<ChatResponse>),
+    /// As its vendor wrote it, in OpenAI's form, for a caller that asked for that ([`ChatRequest::verbatim`]).
+    ///
+    /// [`ChatRequest::verbatim`]: super::ChatRequest::verbatim
+    Verbatim(Vec<u8>),
+}
+
+/// What comes next of a stream.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// One chunk, read.
+    Chunk(ChatChunk),
+    /// Events as their vendor wrote them, in OpenAI's form, each with its `data: ` and its blank line, for a
+    /// caller that asked for that. None of them tells a usage.
+    Verbatim(Vec<u8>),
+}
+
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
@@ -131,34 +152,4 @@ pub struct FunctionDelta {
     /// More of the JSON text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub arguments: Option<String>,
-}
-
-impl ChatChunk {
-    /// The chunk as a client may see it that asked for the usage or not: without it, nothing is left of
-    /// the chunk that only carries it.
-    #[must_use]
-    pub fn for_client(mut self, include_usage: bool) -> Option<Self> {
-        if include_usage || self.usage.is_none() {
-            return Some(self);
-        }
-        self.usage = None;
-        (!self.choices.is_empty()).then_some(self)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn only_a_client_that_asked_sees_the_usage() {
-        let chunk = |choices: Value| -> ChatChunk {
-            serde_json::from_value(json!({"choices": choices, "usage": {"prompt_tokens": 1}})).unwrap()
-        };
-        assert_eq!(chunk(json!([])).for_client(false), None);
-        assert_eq!(chunk(json!([{"delta": {}}])).for_client(false).unwrap().usage, None);
-        assert!(chunk(json!([])).for_client(true).unwrap().usage.is_some());
-    }
 }

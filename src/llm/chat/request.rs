@@ -53,6 +53,10 @@ pub struct ChatRequest {
     /// Everything else, as it came.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
+    /// Whether the caller hands the answer on in OpenAI's form: what needs no change in it is then not read
+    /// ([`Whole::Verbatim`](super::Whole::Verbatim), [`Said::Verbatim`](super::Said::Verbatim)).
+    #[serde(skip)]
+    pub verbatim: bool,
 }
 
 impl ChatRequest {

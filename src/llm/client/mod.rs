@@ -20,13 +20,13 @@ use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
 use reqwest::redirect::Policy;
-use reqwest::{Method, Response, Url};
+use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::time::Instant;
 
 pub use self::deadlines::Deadlines;
 pub use self::stream::ChunkStream;
-use super::chat::ChatRequest;
+use super::chat::{ChatRequest, Whole};
 use super::dialect::{self, Asked, Completion, WireRequest};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};
 use super::endpoint::Endpoint;
@@ -68,11 +68,18 @@ impl Client {
         endpoint: &Endpoint,
         request: &ChatRequest,
         deadlines: &Deadlines,
-    ) -> Result<Completion, Failure> {
-        let wire = dialect::chat_request(endpoint.vendor, request, false)?;
+    ) -> Result<(Whole, Option<Usage>), Failure> {
+        let vendor = endpoint.vendor();
+        let wire = dialect::chat_request(vendor, request, false)?;
         let body = self.whole(endpoint, wire, deadlines).await?;
-        dialect::chat_response(endpoint.vendor, &asked(request), &body)
-            .map_err(|failure| mask(failure, endpoint))
+        if request.verbatim
+            && let Some(usage) = dialect::usage_at_a_glance(vendor, &body)
+        {
+            return Ok((Whole::Verbatim(body), Some(usage)));
+        }
+        let read = dialect::chat_response(vendor, &asked(request), &body);
+        let Completion { response, usage } = read.map_err(|failure| mask(failure, endpoint))?;
+        Ok((Whole::Read(Box::new(response)), usage))
     }
 
     /// Asks for a stream, and waits for its first chunk: a call that fails before it can be tried again.
@@ -86,15 +93,15 @@ impl Client {
         request: &ChatRequest,
         deadlines: &Deadlines,
     ) -> Result<ChunkStream, Failure> {
-        let wire = dialect::chat_request(endpoint.vendor, request, true)?;
+        let wire = dialect::chat_request(endpoint.vendor(), request, true)?;
         let started = Instant::now();
         let response = self.send(endpoint, wire, deadlines, started).await?;
-        let wanted = match endpoint.vendor {
+        let wanted = match endpoint.vendor() {
             Vendor::Ollama => &["json"][..],
             _ => &["text/event-stream"],
         };
-        answer::check_content_type(endpoint.vendor, &response, wanted)?;
-        let decoder = dialect::decoder(endpoint.vendor, asked(request));
+        answer::check_content_type(endpoint.vendor(), &response, wanted)?;
+        let decoder = dialect::decoder(endpoint.vendor(), asked(request), request.verbatim);
         ChunkStream::begin(endpoint, response, decoder, deadlines, started).await
     }
 
@@ -109,9 +116,9 @@ impl Client {
         request: &EmbeddingRequest,
         deadlines: &Deadlines,
     ) -> Result<(EmbeddingResponse, Option<Usage>), Failure> {
-        let wire = dialect::embedding_request(endpoint.vendor, request)?;
+        let wire = dialect::embedding_request(endpoint.vendor(), request)?;
         let body = self.whole(endpoint, wire, deadlines).await?;
-        dialect::embedding_response(endpoint.vendor, request, &body)
+        dialect::embedding_response(endpoint.vendor(), request, &body)
             .map_err(|failure| mask(failure, endpoint))
     }
 
@@ -120,8 +127,8 @@ impl Client {
     /// # Errors
     /// Any [`Failure`].
     pub async fn models(&self, endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Vec<String>, Failure> {
-        let body = self.whole(endpoint, dialect::models_request(endpoint.vendor), deadlines).await?;
-        dialect::models_response(endpoint.vendor, &body)
+        let body = self.whole(endpoint, dialect::models_request(endpoint.vendor()), deadlines).await?;
+        dialect::models_response(endpoint.vendor(), &body)
             .map_err(|failure| Failure { may_cost: false, ..mask(failure, endpoint) })
     }
 
@@ -132,7 +139,7 @@ impl Client {
     pub async fn running(&self, endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Value, Failure> {
         let body = self.whole(endpoint, WireRequest::get("/api/ps"), deadlines).await?;
         let read = serde_json::from_slice(&body).map_err(|error| error.to_string());
-        read.map_err(|what| Failure { may_cost: false, ..Failure::malformed(endpoint.vendor, &what) })
+        read.map_err(|what| Failure { may_cost: false, ..Failure::malformed(endpoint.vendor(), &what) })
     }
 
     async fn whole(
@@ -143,8 +150,8 @@ impl Client {
     ) -> Result<Vec<u8>, Failure> {
         let started = Instant::now();
         let response = self.send(endpoint, wire, deadlines, started).await?;
-        answer::check_content_type(endpoint.vendor, &response, &["json"])?;
-        answer::read_whole(endpoint.vendor, response, deadlines, started).await
+        answer::check_content_type(endpoint.vendor(), &response, &["json"])?;
+        answer::read_whole(endpoint.vendor(), response, deadlines, started).await
     }
 
     /// Sends the request and waits for the head of a good answer.
@@ -155,7 +162,7 @@ impl Client {
         deadlines: &Deadlines,
         started: Instant,
     ) -> Result<Response, Failure> {
-        let vendor = endpoint.vendor;
+        let vendor = endpoint.vendor();
         if deadlines.overall.is_zero() {
             let message = format!("{}: no time was left for the call; nothing was sent", vendor.title());
             return Err(Failure::new(FailureKind::Cancelled, message));
@@ -198,9 +205,8 @@ fn build_client() -> Result<reqwest::Client, Failure> {
 
 /// The HTTP request, with the credential in all the forms that the vendor takes.
 fn build(endpoint: &Endpoint, wire: WireRequest) -> Result<reqwest::Request, Failure> {
-    let vendor = endpoint.vendor;
-    let base = dialect::versioned(vendor, &endpoint.base_url);
-    let url = Url::parse(&format!("{base}{}", wire.path)).map_err(|error| {
+    let vendor = endpoint.vendor();
+    let url = endpoint.url(&wire.path).map_err(|error| {
         let message = format!("{}: the base URL cannot be used: {error}", vendor.title());
         Failure::new(FailureKind::Connect, message)
     })?;
@@ -226,8 +232,8 @@ fn build(endpoint: &Endpoint, wire: WireRequest) -> Result<reqwest::Request, Fai
 
 /// Anthropic's clients send a key as bearer token or as `x-api-key`, by their age; both are sent.
 fn credentials(endpoint: &Endpoint) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
-    let vendor = endpoint.vendor;
-    let Some(key) = &endpoint.credential else {
+    let vendor = endpoint.vendor();
+    let Some(key) = endpoint.credential() else {
         return match vendor.key_variable() {
             None => Ok(Vec::new()),
             Some(variable) => {
@@ -257,7 +263,7 @@ fn credentials(endpoint: &Endpoint) -> Result<Vec<(HeaderName, HeaderValue)>, Fa
 
 /// Vendors' words are passed on; should they repeat the key, it is taken out.
 fn mask(mut failure: Failure, endpoint: &Endpoint) -> Failure {
-    if let Some(key) = &endpoint.credential {
+    if let Some(key) = endpoint.credential() {
         let key = key.expose().trim();
         if !key.is_empty() && failure.message.contains(key) {
             failure.message = failure.message.replace(key, "***");

@@ -15,7 +15,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{Deadlines, fault, mask};
 use crate::domain::usage::Usage;
-use crate::llm::chat::ChatChunk;
+use crate::llm::chat::Said;
 use crate::llm::endpoint::Endpoint;
 use crate::llm::failure::Failure;
 use crate::llm::stream::Decoder;
@@ -34,7 +34,7 @@ pub struct ChunkStream {
     decoder: Decoder,
     /// `None` once the stream is over.
     body: Option<Body>,
-    ready: VecDeque<Result<ChatChunk, Failure>>,
+    ready: VecDeque<Result<Said, Failure>>,
     received: usize,
     idle: Duration,
     overall: Instant,
@@ -79,12 +79,12 @@ impl ChunkStream {
     fn take(&mut self, bytes: &[u8]) {
         self.received = self.received.saturating_add(bytes.len());
         if self.received > MAX_STREAM_BYTES {
-            let failure = Failure::malformed(self.endpoint.vendor, "the stream is longer than 256 MiB");
+            let failure = Failure::malformed(self.endpoint.vendor(), "the stream is longer than 256 MiB");
             return self.fail(failure);
         }
         for item in self.decoder.push(bytes) {
             match item {
-                Ok(chunk) => self.ready.push_back(Ok(chunk)),
+                Ok(said) => self.ready.push_back(Ok(said)),
                 Err(failure) => self.fail(failure),
             }
         }
@@ -109,7 +109,7 @@ impl ChunkStream {
     }
 
     fn time_is_up(&mut self) {
-        let vendor = self.endpoint.vendor;
+        let vendor = self.endpoint.vendor();
         let failure = match self.received {
             0 => fault::first_byte_timeout(vendor, self.timer.deadline().elapsed()),
             _ => fault::body_timeout(vendor),
@@ -119,7 +119,7 @@ impl ChunkStream {
 }
 
 impl Stream for ChunkStream {
-    type Item = Result<ChatChunk, Failure>;
+    type Item = Result<Said, Failure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;

@@ -70,12 +70,12 @@ async fn read_request(socket: &mut TcpStream) -> String {
     }
 }
 
-fn endpoint(vendor: Vendor, base_url: String) -> Endpoint {
-    Endpoint { vendor, base_url, credential: Some(Secret::from("sk-geheim".to_owned())) }
+fn endpoint(vendor: Vendor, base_url: &str) -> Endpoint {
+    Endpoint::new(vendor, base_url, Some(Secret::from("sk-geheim".to_owned())))
 }
 
 fn at(vendor: Vendor, address: SocketAddr) -> Endpoint {
-    endpoint(vendor, format!("http://{address}"))
+    endpoint(vendor, &format!("http://{address}"))
 }
 
 fn hello() -> ChatRequest {
@@ -101,7 +101,9 @@ const DONE: &str =
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
 
 async fn chat(endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Completion, Failure> {
-    Client::new().chat(&Hold::for_tests(), endpoint, &hello(), deadlines).await
+    let (whole, usage) = Client::new().chat(&Hold::for_tests(), endpoint, &hello(), deadlines).await?;
+    let Whole::Read(response) = whole else { panic!("nobody asked for {whole:?}") };
+    Ok(Completion { response: *response, usage })
 }
 
 async fn stream(endpoint: &Endpoint, deadlines: &Deadlines) -> Result<ChunkStream, Failure> {
@@ -119,7 +121,7 @@ async fn failure(answer: impl Into<String>, then: Then, deadlines: Deadlines) ->
 async fn an_answer_comes_back_with_its_usage() {
     let (address, served) =
         server(http("200 OK", "application/json; charset=utf-8", ANSWER), Then::Close).await;
-    let endpoint = endpoint(Vendor::OpenAi, format!("http://{address}/v1/"));
+    let endpoint = endpoint(Vendor::OpenAi, &format!("http://{address}/v1/"));
     let found = chat(&endpoint, &DEADLINES).await.unwrap();
     assert_eq!(found.usage.map(|usage| usage.total()), Some(4));
     let request = served.await.unwrap();
@@ -157,10 +159,10 @@ async fn what_was_never_sent_costs_nothing() {
     assert_eq!((refused.kind, refused.may_cost), (FailureKind::Connect, false), "{refused}");
     // It listens, but never answers the TLS hello.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
-    let endpoint_ = endpoint(Vendor::OpenAi, format!("https://{}", silent.local_addr().unwrap()));
+    let endpoint_ = endpoint(Vendor::OpenAi, &format!("https://{}", silent.local_addr().unwrap()));
     let slow = chat(&endpoint_, &Deadlines { connect: SHORT, ..DEADLINES }).await.unwrap_err();
     assert_eq!((slow.kind, slow.may_cost), (FailureKind::ConnectTimeout, false), "{slow}");
-    let keyless = Endpoint { credential: None, ..endpoint(Vendor::Grok, "http://127.0.0.1:1".to_owned()) };
+    let keyless = Endpoint::new(Vendor::Grok, "http://127.0.0.1:1", None);
     let keyless = chat(&keyless, &DEADLINES).await.unwrap_err();
     assert_eq!((keyless.kind, keyless.may_cost), (FailureKind::Credential, false));
     assert!(keyless.message.contains("GROK_API_KEY"), "{keyless}");
@@ -274,7 +276,7 @@ async fn dropping_a_stream_closes_its_connection() {
 async fn models_and_embeddings_are_read() {
     let body = r#"{"models":[{"name":"llama3.1:8b"},{"name":"tinyllama:1.1b"}]}"#;
     let (address, served) = server(http("200 OK", "application/json", body), Then::Close).await;
-    let local = Endpoint { credential: None, ..at(Vendor::Ollama, address) };
+    let local = Endpoint::new(Vendor::Ollama, &format!("http://{address}"), None);
     let models = Client::new().models(&local, &DEADLINES).await.unwrap();
     assert_eq!(models, ["llama3.1:8b", "tinyllama:1.1b"]);
     let request = served.await.unwrap();

@@ -8,10 +8,10 @@ use serde_json::Map;
 use super::SIGNATURES;
 use super::response::{Answer, Candidate, Part, call_id, finish_reason};
 use crate::domain::usage::Usage;
-use crate::llm::chat::{ChatChunk, Delta};
+use crate::llm::chat::Delta;
 use crate::llm::dialect::Asked;
 use crate::llm::failure::Failure;
-use crate::llm::stream;
+use crate::llm::stream::{self, Chunks};
 use crate::llm::translate::{self, Head};
 
 /// What has come so far.
@@ -33,7 +33,7 @@ impl Events {
         Self { head, candidates: BTreeMap::new(), usage: None }
     }
 
-    fn candidate(&mut self, mut candidate: Candidate, chunks: &mut Vec<ChatChunk>) {
+    fn candidate(&mut self, mut candidate: Candidate, chunks: &mut Chunks) {
         let index = candidate.index;
         let head = &self.head;
         let progress = self.candidates.entry(index).or_insert_with(|| {
@@ -53,7 +53,7 @@ impl Events {
         }
     }
 
-    fn block(&mut self, chunks: &mut Vec<ChatChunk>) {
+    fn block(&mut self, chunks: &mut Chunks) {
         self.candidates.insert(0, Progress { calls: 0, has_ended: true });
         chunks.push(self.head.chunk(0, translate::role(), Some("content_filter")));
     }
@@ -83,7 +83,7 @@ impl Progress {
 }
 
 impl stream::Events for Events {
-    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Vec<ChatChunk>) -> Result<(), Failure> {
+    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Chunks) -> Result<(), Failure> {
         let answer = Answer::read(data)?;
         if self.head.id.is_empty() {
             self.head.id = answer.response_id.clone().unwrap_or_default();

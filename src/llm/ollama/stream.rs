@@ -2,10 +2,10 @@
 
 use super::response::{Answer, call_id};
 use crate::domain::usage::Usage;
-use crate::llm::chat::{ChatChunk, Delta};
+use crate::llm::chat::Delta;
 use crate::llm::dialect::Asked;
 use crate::llm::failure::Failure;
-use crate::llm::stream;
+use crate::llm::stream::{self, Chunks};
 use crate::llm::translate::{self, Head};
 
 /// What has come so far.
@@ -25,7 +25,7 @@ impl Events {
 }
 
 impl stream::Events for Events {
-    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Vec<ChatChunk>) -> Result<(), Failure> {
+    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Chunks) -> Result<(), Failure> {
         if self.is_over {
             return Ok(());
         }

@@ -5,6 +5,7 @@
 //! under the one name they accept. Fields that PAS does not know pass unchanged, both ways.
 
 pub(super) mod embedding;
+mod glance;
 pub(super) mod models;
 pub(super) mod request;
 pub(super) mod response;

@@ -1,5 +1,6 @@
 //! The whole answer.
 
+use super::glance::Glance;
 use crate::domain::usage::Usage;
 use crate::llm::chat::{ChatResponse, UsageReport};
 use crate::llm::dialect::{Asked, Completion};
@@ -19,6 +20,11 @@ pub(in crate::llm) fn chat(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result
     }
     let usage = known_usage(&mut response.usage);
     Ok(Completion { response, usage })
+}
+
+/// What a whole answer used that may pass as it came; `None` where it must be read.
+pub(in crate::llm) fn usage_at_a_glance(body: &[u8]) -> Option<Usage> {
+    Glance::at(body)?.plain_usage()
 }
 
 pub(super) fn fill(field: &mut String, default: &str) {

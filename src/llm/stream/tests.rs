@@ -71,9 +71,44 @@ const STREAMS: [(Vendor, &str); 5] = [
 type Decoded = (Vec<Result<ChatChunk, Failure>>, Result<Option<Usage>, Failure>);
 
 fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
-    let mut decoder = decoder(vendor, Asked { model: "m".into(), created: 5 });
-    let chunks = pieces.into_iter().flat_map(|piece| decoder.push(piece)).collect();
+    let mut decoder = decoder(vendor, Asked { model: "m".into(), created: 5 }, false);
+    let read = |said| match said {
+        Said::Chunk(chunk) => chunk,
+        Said::Verbatim(text) => panic!("nobody asked for {text:?}"),
+    };
+    let said = pieces.into_iter().flat_map(|piece| decoder.push(piece));
+    let chunks = said.map(|said| said.map(read)).collect();
     (chunks, decoder.finish())
+}
+
+/// OpenAI's stream as far as it passes as it came, what was read of it, and its end.
+fn passed<'a>(
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (String, Vec<ChatChunk>, Result<Option<Usage>, Failure>) {
+    let mut decoder = decoder(Vendor::OpenAi, Asked { model: "m".into(), created: 5 }, true);
+    let (mut text, mut read) = (Vec::new(), Vec::new());
+    for said in pieces.into_iter().flat_map(|piece| decoder.push(piece)) {
+        match said.unwrap() {
+            Said::Verbatim(events) => text.extend(events),
+            Said::Chunk(chunk) => read.push(chunk),
+        }
+    }
+    (String::from_utf8(text).unwrap(), read, decoder.finish())
+}
+
+#[test]
+fn what_needs_no_change_passes_as_it_came_and_the_rest_is_read() {
+    let (text, read, end) = passed([OPENAI.as_bytes()]);
+    let untouched = OPENAI.strip_prefix(": hello\n\n").unwrap();
+    assert!(
+        untouched.starts_with(&text) && text.ends_with("\"finish_reason\":\"tool_calls\"}]}\n\n"),
+        "{text}"
+    );
+    assert_eq!((read.len(), read[0].usage.is_some()), (1, true));
+    assert_eq!(end, decode(Vendor::OpenAi, [OPENAI.as_bytes()]).1);
+    let without_model = OPENAI.replace("\"model\":\"gpt\",", "");
+    let (text, read, _) = passed([without_model.as_bytes()]);
+    assert_eq!((text.as_str(), read.len(), read[0].model.as_str()), ("", 5, "m"));
 }
 
 /// Text, thinking, calls (id, name, arguments) and reason, put together as a client does.
@@ -251,6 +286,8 @@ proptest! {
             let divided = decode(vendor, pieces.iter().map(Vec::as_slice));
             prop_assert_eq!(&divided, whole(vendor));
         }
+        let pieces = split(OPENAI.as_bytes(), &places);
+        prop_assert_eq!(passed(pieces.iter().map(Vec::as_slice)), passed([OPENAI.as_bytes()]));
     }
 }
 

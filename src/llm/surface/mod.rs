@@ -26,6 +26,14 @@ use crate::domain::usage::Usage;
 pub trait Writer: Send {
     /// More of the answer.
     fn chunk(&mut self, chunk: &ChatChunk, out: &mut Vec<u8>);
+    /// Writes events that are in OpenAI's form already; a writer of another form reads them.
+    fn verbatim(&mut self, events: &[u8], out: &mut Vec<u8>) {
+        let data = |line: &[u8]| serde_json::from_slice(line.strip_prefix(b"data: ")?).ok();
+        for chunk in events.split(|byte| *byte == b'\n').filter_map(data) {
+            self.chunk(&chunk, out);
+        }
+    }
+
     /// The answer is whole. `None`: the vendor did not say what it used.
     fn finish(&mut self, usage: Option<&Usage>, out: &mut Vec<u8>);
     /// The answer was cut; what went out so far is all there is.

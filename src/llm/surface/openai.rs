@@ -38,6 +38,10 @@ impl Writer for ChunkWriter {
         }
     }
 
+    fn verbatim(&mut self, events: &[u8], out: &mut Vec<u8>) {
+        out.extend_from_slice(events);
+    }
+
     fn finish(&mut self, used: Option<&Usage>, out: &mut Vec<u8>) {
         if let (true, Some(head), Some(used)) = (self.wants_usage, self.head.take(), used) {
             data_line(out, &ChatChunk { usage: Some(usage::chat(used)), ..head });
@@ -52,6 +56,7 @@ impl Writer for ChunkWriter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::anthropic::MessageWriter;
     use super::super::testing::{chunk, text_chunk, written};
     use super::super::{Problem, ProblemKind};
     use super::*;
@@ -75,6 +80,26 @@ mod tests {
         let without = written(&mut ChunkWriter::new(&request(false)), &chunks, Ok(Some(&used)));
         assert!(!without.contains("\"usage\""), "{without}");
         assert!(without.contains(r#""finish_reason":"stop""#));
+    }
+
+    #[test]
+    fn what_came_in_this_form_goes_out_as_it_came_and_other_forms_read_it() {
+        let events = [text_chunk("a"), text_chunk("b")].map(|chunk| {
+            let mut out = Vec::new();
+            data_line(&mut out, &chunk);
+            out
+        });
+        let events = events.concat();
+        let mut out = Vec::new();
+        ChunkWriter::new(&request(true)).verbatim(&events, &mut out);
+        assert_eq!(out, events);
+        let (mut read, mut passed) = (MessageWriter::default(), MessageWriter::default());
+        let (mut from_chunks, mut from_events) = (Vec::new(), Vec::new());
+        for text in ["a", "b"] {
+            read.chunk(&text_chunk(text), &mut from_chunks);
+        }
+        passed.verbatim(&events, &mut from_events);
+        assert_eq!(from_events, from_chunks);
     }
 
     #[test]

@@ -19,7 +19,6 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use axum::middleware::from_fn;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use pas::actors;
@@ -32,7 +31,6 @@ use pas::domain::ids::AgentName;
 use pas::domain::invocation::Invocation;
 use pas::domain::routing::EndpointRules;
 use pas::http::contract::bundled;
-use pas::http::scope::scope;
 use pas::http::trace::HttpSpan;
 use pas::http::{self, Contract, Listener, Server, page};
 use pas::store::Store;
@@ -194,7 +192,7 @@ async fn start(dir: &Path) -> Swarm {
     for (name, routes, health) in routers {
         let router = routes.merge(page::routes(Contract::load(name).unwrap(), health));
         assert_routes_match_contract(name, router.clone()).await;
-        listeners.push(Listener::new(name, 0, router.layer(from_fn(scope))));
+        listeners.push(Listener::new(name, 0, router));
     }
     let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
     let ports = [REGISTRY, MONITOR, ROUTER, PROVIDERS, TLC]

@@ -27,8 +27,8 @@ impl NewsSink for Told {
         self.0.lock().push(alert.id());
     }
 
-    fn receipt(&self, receipt: &Receipt) {
-        self.1.lock().push(receipt.seq);
+    fn booked(&self, receipts: &[Arc<Receipt>]) {
+        self.1.lock().extend(receipts.iter().map(|receipt| receipt.seq));
     }
 }
 
