@@ -35,7 +35,7 @@ impl Chunks {
     /// An event in OpenAI's form that needs no change; its data is one line.
     pub(super) fn pass(&mut self, data: &[u8]) {
         if !matches!(self.0.last(), Some(Said::Verbatim(_))) {
-            self.0.push(Said::Verbatim(Vec::with_capacity(VERBATIM_BYTES)));
+            self.0.push(Said::Verbatim(Vec::with_capacity(data.len() + FIELD_BYTES)));
         }
         if let Some(Said::Verbatim(text)) = self.0.last_mut() {
             text.extend_from_slice(b"data: ");
@@ -51,8 +51,8 @@ impl Extend<ChatChunk> for Chunks {
     }
 }
 
-/// Room for what a vendor says at once: a dozen events.
-const VERBATIM_BYTES: usize = 4_096;
+/// What an event has beside its data: `data: ` and two line feeds.
+const FIELD_BYTES: usize = 8;
 
 /// Decodes one stream.
 pub struct Decoder {

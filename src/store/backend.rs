@@ -19,8 +19,8 @@ use super::error::panic_message;
 use super::metrics::Counters;
 
 /// redb's page cache in bytes. The kernel caches the file as well, so this only has to hold the
-/// branches and the rows in use; the daemon is to stay below 40 MB when idle.
-pub(super) const CACHE_BYTES: usize = 16 << 20;
+/// branches and the rows in use; under load it fills and stays full.
+pub(super) const CACHE_BYTES: usize = 6 << 20;
 
 /// What a write must find free before writes resume after the disk was full: a few batches' worth.
 const PROBE_BYTES: usize = 1 << 20;

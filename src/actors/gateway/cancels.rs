@@ -9,7 +9,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::domain::budget::Label;
 
@@ -134,6 +134,11 @@ pub(super) struct Place {
 impl Place {
     pub(super) async fn cancelled(&self) {
         self.token.cancelled().await;
+    }
+
+    /// The same as a future of its own.
+    pub(super) fn cancellation(&self) -> WaitForCancellationFutureOwned {
+        self.token.clone().cancelled_owned()
     }
 
     pub(super) fn is_cancelled(&self) -> bool {

@@ -8,14 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::StreamExt;
 use tokio::time::Instant;
 
 use super::attempt::{Attempt, Observer};
-use super::call::{Answerer, Ask, Call, Caller, GatewayError, Piece, Streamed, Target};
+use super::call::{Answerer, Ask, Call, Caller, GatewayError, Streamed, Target};
 use super::cancelled;
 use super::cancels::{Owner, Place};
 use super::candidate::Candidate;
+use super::flow::Flow;
 use super::leaving::{KeptStream, Left};
 use super::plan::{Next, Plan, Setback};
 use super::span::Step;
@@ -304,58 +305,9 @@ impl Won {
     pub(super) fn streamed(self, left: Left, to: Address<Message>) -> Result<Streamed, Box<Attempt>> {
         let Self { attempt, got, by, held, place } = self;
         let Got::Stream(chunks) = got else { return Err(Box::new(attempt)) };
-        let flow = Flow { attempt: Some(attempt), chunks, place };
-        let pieces = stream::unfold(flow, Flow::next).boxed();
+        let pieces = Flow::new(attempt, chunks, place).boxed();
         Ok(Streamed { by, held, pieces: KeptStream::new(pieces, left, to).boxed() })
     }
-}
-
-/// A stream under way; `attempt` is taken at its end.
-struct Flow {
-    attempt: Option<Attempt>,
-    chunks: Box<ChunkStream>,
-    place: Place,
-}
-
-impl Flow {
-    async fn next(mut self) -> Option<(Piece, Self)> {
-        let attempt = self.attempt.take()?;
-        let item = tokio::select! {
-            biased;
-            () = self.place.cancelled() => {
-                Some(Err(Failure { may_cost: true, ..GatewayError::cancelled() }))
-            }
-            item = self.chunks.next() => item,
-        };
-        let piece = match item {
-            Some(Ok(said)) => {
-                self.attempt = Some(attempt);
-                Piece::Said(said)
-            }
-            None => {
-                let usage = self.chunks.usage();
-                match attempt.succeeded(usage).await {
-                    Ok(receipt) => Piece::Finished { usage, receipt },
-                    Err(error) => Piece::Failed(unsettled(&error)),
-                }
-            }
-            Some(Err(failure)) => {
-                // Whatever the failure says: the vendor has begun to answer.
-                let failure = Failure { may_cost: true, ..failure };
-                if let Err(error) = attempt.failed(&failure).await {
-                    tracing::error!(%error, "a cut stream could not be settled");
-                }
-                Piece::Failed(failure)
-            }
-        };
-        Some((piece, self))
-    }
-}
-
-/// The answer is whole, but its receipt could not be kept: the client is told, and not given more.
-fn unsettled(error: &crate::actors::accounts::AccountsError) -> Failure {
-    tracing::error!(%error, "a call could not be settled");
-    Failure::new(crate::llm::FailureKind::Cut, "the accounts could not be kept; the daemon's log says more")
 }
 
 /// The whole answer of a chat.

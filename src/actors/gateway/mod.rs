@@ -15,6 +15,7 @@ mod cancelled;
 mod cancels;
 mod candidate;
 mod carry;
+mod flow;
 mod leaving;
 pub mod local_text;
 pub mod plan;

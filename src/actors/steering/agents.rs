@@ -11,6 +11,7 @@ use tokio::time::{Instant, timeout};
 
 use super::proof::{AgentProof, Concern, Readings};
 use super::{Answer, Means, Request, SteerError};
+use crate::actors::gateway::Watched;
 use crate::domain::ids::AgentName;
 use crate::domain::steering::{Action, in_hands};
 use crate::supervision::policy::PlannedRestart;
@@ -104,6 +105,12 @@ impl Means {
             }
         }
         Ok(ended)
+    }
+
+    /// Watches the calls of models that these workers make now.
+    pub(super) fn calls_of(&self, workers: &[Arc<str>]) -> Result<Watched, SteerError> {
+        let concern = self.concern_of(workers)?;
+        Ok(self.gateway.watch_calls(|owner| concern.has_owner(owner)))
     }
 
     /// What these workers have in their hands: the jobs they have claimed, and the calls they make.

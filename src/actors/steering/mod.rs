@@ -26,7 +26,7 @@ pub use proof::Proof;
 pub use radius::BlastRadius;
 
 use super::event_stream::Events;
-use super::gateway::Gateway;
+use super::gateway::{Gateway, Watched};
 use super::jobs::{JobError, Jobs};
 use super::resource_manager::{ResourceError, ResourceHandle};
 use crate::domain::event::{Draft, kind};
@@ -183,6 +183,17 @@ impl Steering {
         subtree: bool,
     ) -> Result<BlastRadius, SteerError> {
         radius::of(&self.shared.means, target, action, subtree)
+    }
+
+    /// Watches the calls of models that end with an agent's worker, for whoever ends it by another way: killed
+    /// with all that its supervisor ends together with it, or restarted by itself.
+    ///
+    /// # Errors
+    /// [`SteerError::Control`] for an agent that is not there, or the store's.
+    pub fn calls_in_hand(&self, agent: &str, action: Action) -> Result<Watched, SteerError> {
+        let (means, named) = (&self.shared.means, [Arc::from(agent)]);
+        let workers = if action == Action::Kill { means.ended_with(&named)? } else { named.into() };
+        means.calls_of(&workers)
     }
 
     /// The newest acts, newest first, at most [`audit::MAX_LISTED`].

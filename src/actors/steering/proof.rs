@@ -86,7 +86,7 @@ impl Concern {
         self.has_call(wanted.job.as_ref().map(|job| job.as_str()), wanted.agent.as_str())
     }
 
-    fn has_owner(&self, owner: &Owner) -> bool {
+    pub(super) fn has_owner(&self, owner: &Owner) -> bool {
         self.has_call(owner.job.as_ref().map(|job| job.as_str()), owner.agent.as_str())
     }
 }

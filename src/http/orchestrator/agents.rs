@@ -10,6 +10,7 @@ use super::Orchestrator;
 use super::jobs::ReasonBody;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::ids::AgentName;
+use crate::domain::steering::Action;
 use crate::domain::time::Timestamp;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
 use crate::http::{ApiError, ApiResult};
@@ -74,7 +75,9 @@ pub(super) async fn kill(
 ) -> ApiResult<Json<Value>> {
     let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
     find(&state, &name)?;
+    let calls = state.steering.calls_in_hand(name.as_str(), Action::Kill)?;
     let incarnation = state.system.kill(name.as_str()).await?;
+    calls.end();
     tracing::info!(agent = %name, incarnation, reason, "killed on request");
     Ok(done(&name, "kill", incarnation))
 }
@@ -86,7 +89,9 @@ pub(super) async fn restart(
 ) -> ApiResult<Json<Value>> {
     let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
     find(&state, &name)?;
+    let calls = state.steering.calls_in_hand(name.as_str(), Action::Restart)?;
     let incarnation = state.system.restart(name.as_str(), PlannedRestart::Operator).await?;
+    calls.end();
     tracing::info!(agent = %name, incarnation, reason, "restarted on request");
     Ok(done(&name, "restart", incarnation))
 }

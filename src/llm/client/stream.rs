@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -36,8 +36,12 @@ pub struct ChunkStream {
     body: Option<Body>,
     ready: VecDeque<Result<Said, Failure>>,
     received: usize,
+    first_byte: Duration,
     idle: Duration,
     overall: Instant,
+    /// When it has taken too long.
+    due: Instant,
+    /// Set to [`Self::due`] or before: moving it with every piece costs more than a look when it fires.
     timer: Pin<Box<Sleep>>,
     usage: Option<Usage>,
 }
@@ -52,16 +56,18 @@ impl ChunkStream {
         started: Instant,
     ) -> Result<Self, Failure> {
         let overall = started + deadlines.overall;
-        let first_byte = (started + deadlines.first_byte).min(overall);
+        let first_byte = deadlines.first_byte.min(deadlines.overall);
         let mut stream = Self {
             endpoint: endpoint.clone(),
             decoder,
             body: Some(Box::pin(response.bytes_stream())),
             ready: VecDeque::new(),
             received: 0,
+            first_byte,
             idle: deadlines.idle,
             overall,
-            timer: Box::pin(sleep_until(first_byte)),
+            due: started + first_byte,
+            timer: Box::pin(sleep_until(started + first_byte)),
             usage: None,
         };
         if let Some(first) = stream.next().await {
@@ -89,7 +95,7 @@ impl ChunkStream {
             }
         }
         let patience = if self.decoder.is_whole() { LINGER } else { self.idle };
-        self.timer.as_mut().reset((Instant::now() + patience).min(self.overall));
+        self.due = (Instant::now() + patience).min(self.overall);
     }
 
     fn fail(&mut self, failure: Failure) {
@@ -111,7 +117,7 @@ impl ChunkStream {
     fn time_is_up(&mut self) {
         let vendor = self.endpoint.vendor();
         let failure = match self.received {
-            0 => fault::first_byte_timeout(vendor, self.timer.deadline().elapsed()),
+            0 => fault::first_byte_timeout(vendor, self.first_byte),
             _ => fault::body_timeout(vendor),
         };
         self.end(Some(failure));
@@ -131,10 +137,15 @@ impl Stream for ChunkStream {
             match body.as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(bytes))) => this.take(&bytes),
                 Poll::Ready(Some(Err(_)) | None) => this.end(None),
-                Poll::Pending => match this.timer.as_mut().poll(context) {
-                    Poll::Ready(()) => this.time_is_up(),
-                    Poll::Pending => return Poll::Pending,
-                },
+                Poll::Pending => {
+                    if this.timer.deadline() > this.due || this.timer.is_elapsed() {
+                        this.timer.as_mut().reset(this.due);
+                    }
+                    ready!(this.timer.as_mut().poll(context));
+                    if this.due <= Instant::now() {
+                        this.time_is_up();
+                    }
+                }
             }
         }
     }

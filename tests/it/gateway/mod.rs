@@ -42,10 +42,14 @@ impl Stage {
 
     /// The same with settings of its own, as environment variables.
     pub(crate) async fn open_with(settings: &[(&str, &str)]) -> Self {
+        Self::open_on(Place::with_documents(1), settings).await
+    }
+
+    /// The same in a place of its own.
+    pub(crate) async fn open_on(place: Place, settings: &[(&str, &str)]) -> Self {
         let vendors = Vendors::start().await;
         let is_set = |name: &str| settings.iter().any(|(own, _)| *own == name);
-        let place =
-            settings.iter().fold(Place::with_documents(1), |place, (name, value)| place.setting(name, value));
+        let place = settings.iter().fold(place, |place, (name, value)| place.setting(name, value));
         let others = vendors.variables().into_iter().filter(|(name, _)| !is_set(name));
         let place = others.fold(place, |place, (name, value)| place.setting(name, value));
         let swarm = place.start().await;

@@ -7,7 +7,7 @@ use pas::domain::money::NanoUsd;
 use serde_json::{Value, json};
 
 use super::{Reply, Stage, chat, streamed};
-use crate::support::{http_client, until};
+use crate::support::{Place, http_client, until};
 use crate::vendor::{FOREVER, Fault, Vendor};
 
 /// One of our agents, below the director of a lane.
@@ -64,6 +64,32 @@ async fn a_stopped_job_s_streams_are_closed_however_it_is_stopped() {
         let late = chat_as(&stage, "gpt-4-turbo", &[("x-pas-job-id", &run)]).await;
         assert_eq!((late.status, server.calls()), (503, number), "nothing is begun: {}", late.body);
     }
+    stage.close().await;
+}
+
+/// More than a debug build audits with one thread within the hard limit of a second.
+const MANY_DOCUMENTS: usize = 4_000;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_takes_too_long_takes_its_streams_along() {
+    let place = Place::with_documents(MANY_DOCUMENTS).setting("PAS_JOBS__THREADS", 1);
+    let limits = [
+        ("PAS_JOBS__STEP_SOFT_TIMEOUT_S", "2"),
+        ("PAS_JOBS__STEP_HARD_TIMEOUT_S", "3"),
+        ("PAS_JOBS__MAX_ATTEMPTS", "1"),
+    ];
+    let stage = Stage::open_on(place, &limits).await;
+    let api = &stage.swarm.api;
+    let run = api.ingest(json!({})).await;
+    let step = format!("{run}.data.lane.audit");
+    api.works(&step, 1).await;
+    let text = stalled(&stage, &step).await.await;
+    assert!(text.contains("the job was cancelled") && !text.contains("[DONE]"), "{text}");
+    let closed = async || (stage.vendors.get(Vendor::OpenAi).left_early() == 1).then_some(());
+    until("the vendor's connection is closed", closed).await;
+    let events = api.events(&run).await;
+    let is_it = |event: &&Value| event["job_id"] == step && event["event"] == "hard_timeout";
+    assert!(events.iter().any(|event| is_it(&event)), "its time was up: {events:#?}");
     stage.close().await;
 }
 

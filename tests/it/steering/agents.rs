@@ -98,6 +98,12 @@ async fn an_agent_s_model_streams_end_with_it_and_are_settled() {
     let again = act(api, json!({ "action": "restart", "target": "chunker-mgs" })).await;
     assert_eq!(again["proof"]["streams_closed"], 1, "an orderly restart drops what it did, too: {again}");
     other.await;
+
+    // What an agent is killed by is the same for its calls.
+    let rest = stalled(&stage, &[("x-pas-agent", AUDITOR), ("x-pas-run-id", "by-api")]).await;
+    api.ask(&format!("/agents/{AUDITOR}/kill"), json!({})).await;
+    assert!(rest.await.contains("its agent was ended"), "the reader is told");
+    assert_eq!(stage.receipts("by-api").await.len(), 1);
     stage.close().await;
 }
 

@@ -79,8 +79,10 @@ export function sentence(event: SwarmEvent): string {
       return text(data["message"]) ?? `${who}: ${words(text(data["alert_type"]) ?? "alert")}`;
     case "approval":
       return `${who}: approval ${words(text(data["event"]) ?? text(data["status"]) ?? "asked for")}`;
-    case "cost_update":
-      return `${who} spent $${num(data["cost_usd"]) ?? 0}`;
+    case "cost_update": {
+      const calls = num(data["calls"]) ?? 1;
+      return `${who} spent $${num(data["cost_usd"]) ?? 0}${calls > 1 ? ` in ${calls} calls` : ""}`;
+    }
     default:
       return `${who} ${words(event.event_type)}`.trim();
   }

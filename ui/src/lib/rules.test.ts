@@ -73,6 +73,8 @@ describe("events", () => {
     expect(sentence(event("supervision", { actor: "b", event: "crashed", reason: { reason: "killed" } }))).toBe("b crashed: killed");
     expect(sentence(event("status_update", { agent: "b", event: "awaiting_approval", job_id: "r.x" }))).toBe("b: awaiting approval r.x");
     expect(sentence(event("alert", { service_name: "b", alert_type: "service_down" }))).toBe("b: service down");
+    expect(sentence(event("cost_update", { agent: "b", cost_usd: 0.5, calls: 1 }))).toBe("b spent $0.5");
+    expect(sentence(event("cost_update", { agent: "b", cost_usd: 2, calls: 40 }))).toBe("b spent $2 in 40 calls");
   });
 
   it("come out of SSE blocks", () => {
