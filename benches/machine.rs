@@ -36,17 +36,24 @@ fn said(program: &str, arguments: &[&str]) -> String {
 /// # Errors
 /// When neither `/proc` nor `ps` can tell.
 pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
-    let from_proc = std::fs::read_to_string(format!("/proc/{pid}/status")).ok().and_then(|status| {
-        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
-        line.trim().strip_suffix("kB")?.trim().parse::<u64>().ok()
-    });
-    let kib = match from_proc {
+    let kib = match told_by_proc(pid, "VmRSS:") {
         Some(kib) => kib,
         None => said("ps", &["-o", "rss=", "-p", &pid.to_string()])
             .parse()
             .with_context(|| format!("`ps` does not tell the memory of process {pid}"))?,
     };
     Ok(kib * 1024)
+}
+
+/// How much of it are pages of files, mostly of the binary, in bytes; `None` where nobody tells.
+pub(crate) fn resident_of_files(pid: u32) -> Option<u64> {
+    told_by_proc(pid, "RssFile:").map(|kib| kib * 1024)
+}
+
+fn told_by_proc(pid: u32, field: &str) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix(field))?;
+    line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
 /// CPU time that a process has used so far, all its threads together, to some 10 ms.
