@@ -203,7 +203,8 @@ async fn calls(sides: &Sides, vendor: SocketAddr) -> anyhow::Result<Vec<Row>> {
     let direct = Asked { pid: None, url: format!("http://{vendor}{path}"), ..ours.clone() };
     let single = one_after_another([&direct, &ours, &floor]).await?;
     let streams = load(&ours.with(&stream), SINGLE / 5, 1).await?;
-    let stalled = single.all_of_ours.iter().chain(&streams).filter(|us| STALL_MS.contains(&(**us / 1e3))).count();
+    let stalled =
+        single.all_of_ours.iter().chain(&streams).filter(|us| STALL_MS.contains(&(**us / 1e3))).count();
     Ok(vec![
         Row::new(format!("model call, CPU at {CONNECTIONS} connections"), cpu_ratio, "×")
             .sides(us(cpu), us(cpu_floor))
@@ -264,7 +265,9 @@ async fn reservations(sides: &Sides, folder: &Path) -> anyhow::Result<[Row; 2]> 
             .sides(format!("{}/s", number(rate)), format!("{} syncs/s", number(syncs)))
             .aim(Aim::AtLeast(20.0))
             .note("the baseline appends to a file and syncs it, one after another"),
-        shared.note("what a disk with slow syncs would multiply its rate by; other writers of the daemon commit too"),
+        shared.note(
+            "what a disk with slow syncs would multiply its rate by; other writers of the daemon commit too",
+        ),
     ])
 }
 

@@ -64,7 +64,7 @@ pub(super) fn make(
         config.events.keep_days.get(),
     );
     let seat = Seat::default();
-    let (governor_spec, governor) = governor(config, system, jobs, options, &seat);
+    let (governor_spec, governor) = governor(config, system, jobs, options, &seat, &events);
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -162,6 +162,7 @@ fn governor(
     jobs: &Jobs,
     options: WorkerOptions,
     seat: &Seat,
+    events: &Events,
 ) -> (ChildSpec, GovernorHandle) {
     let counter = Arc::new(TokenCounter::default());
     let summariser = LocalSummariser::new(seat.clone(), Extractive::new(Arc::clone(&counter)));
@@ -170,6 +171,7 @@ fn governor(
         roster: Arc::clone(jobs.agents.roster()),
         workdir: config.daemon.workdir.clone(),
         counter,
+        events: Some(events.clone()),
         summariser: Some(Arc::new(summariser)),
     };
     token_governor::spec(system, "token-governor-service", options, setup)

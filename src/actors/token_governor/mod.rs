@@ -19,6 +19,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::sync::Semaphore;
 
 pub use board::MAX_TRACKED;
@@ -26,8 +27,10 @@ pub use handle::{Detail, GovernorHandle, Report, Resumption};
 
 use self::board::Board;
 use self::ledger::{Ledger, Source};
+use crate::actors::event_stream::Events;
 use crate::domain::context::summary::{Summary, Trigger, new_id, path};
 use crate::domain::context::{InvalidRun, RunLabel};
+use crate::domain::event::{Draft, kind};
 use crate::domain::ids::AgentName;
 use crate::domain::roster::Roster;
 use crate::domain::time::Timestamp;
@@ -138,6 +141,7 @@ struct Parts {
     summariser: Arc<dyn Summariser>,
     extractive: Extractive,
     workdir: PathBuf,
+    events: Option<Events>,
     /// A place for each summary under way.
     places: Arc<Semaphore>,
 }
@@ -211,7 +215,15 @@ impl Parts {
         let work = tokio::task::spawn_blocking(move || files::write(&workdir, &written));
         work.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))?;
         self.ledger.put_summary(summary.clone(), source).await?;
+        self.tell(&summary);
         Ok(summary)
+    }
+
+    /// Alerts whoever watches of a context that was too full; a summary made again is told once.
+    fn tell(&self, summary: &Summary) {
+        if let (Some(events), Trigger::HardMaxBreach) = (&self.events, summary.trigger_reason) {
+            events.publish(alert(summary));
+        }
     }
 
     /// Carries out a request for a summary.
@@ -243,6 +255,21 @@ impl Parts {
     }
 }
 
+fn alert(summary: &Summary) -> Draft {
+    let Summary { agent, run_id, ctx_before, tokens_before, tokens_after, .. } = summary;
+    let message = format!(
+        "the context of {agent} in run {run_id} was too full ({ctx_before} tokens); it is summarised in {}",
+        summary.summary_path
+    );
+    let data = json!({
+        "alert_type": "context", "severity": "warning", "agent": agent, "run_id": run_id,
+        "trigger_reason": summary.trigger_reason, "ctx_before": ctx_before, "tokens_before": tokens_before,
+        "tokens_after": tokens_after, "summary_id": summary.summary_id, "summary_path": summary.summary_path,
+        "message": message, "timestamp": summary.created_at,
+    });
+    Draft::new(kind::ALERT, data).once(format!("context-{}", summary.summary_id))
+}
+
 /// Whether a summary says something where there was something to say, and fits.
 fn is_usable(digest: &Digest, text: &str) -> bool {
     digest.tokens_after <= MAX_TOKENS && digest.text.trim().is_empty() == text.trim().is_empty()
@@ -264,6 +291,8 @@ pub struct Setup {
     pub workdir: PathBuf,
     /// Counts tokens; the governor drops its tables when nothing was counted for a while.
     pub counter: Arc<TokenCounter>,
+    /// Who is told of contexts that were too full; `None`: nobody.
+    pub events: Option<Events>,
     /// Who makes summaries; `None` for the extractive one, which also stands in when this one fails.
     pub summariser: Option<Arc<dyn Summariser>>,
 }
@@ -288,6 +317,7 @@ pub fn spec(
         summariser,
         extractive,
         workdir: setup.workdir,
+        events: setup.events,
         places: Arc::new(Semaphore::new(MAX_UNDER_WAY)),
     });
     let shared = Arc::clone(&parts);

@@ -110,6 +110,7 @@ impl World {
             roster,
             workdir: dir.path().to_owned(),
             counter: Arc::default(),
+            events: None,
             summariser: Some(Arc::new(HeldSummariser(Arc::clone(held)))),
         };
         let (spec, governor) = token_governor::spec(&system, "governor", options, setup);

@@ -6,7 +6,7 @@ use pas::http::contract::bundled;
 use serde_json::{Value, json};
 
 use crate::contracts::{assert_fits, resolved};
-use crate::support::{Place, each_ended_once, http_client};
+use crate::support::{Place, each_ended_once, http_client, until};
 
 const AGENT: &str = "corpus-auditor";
 
@@ -244,6 +244,14 @@ async fn a_breach_in_the_middle_of_an_ingest_resets_the_agent_and_the_run_ends_a
     assert!(text.contains("ingest.audit") && text.contains("Open step"), "{text}");
     let detail = governor.get(&format!("/summaries/{}", first["summary_id"].as_str().unwrap())).await;
     assert!(detail["before"].as_str().unwrap().contains("Card:"), "{detail:#}");
+    let events = api.with_base(format!("http://{}", api.address_of(6102)));
+    let id = json!(format!("context-{}", first["summary_id"].as_str().unwrap()));
+    let told = until("the breach is told", async || {
+        let events = events.get("/events/recent?limit=1000").await;
+        events["events"].as_array()?.iter().find(|event| event["id"] == id).cloned()
+    })
+    .await;
+    assert_eq!((&told["event_type"], &told["data"]["agent"]), (&json!("alert"), &json!(AGENT)));
     swarm.stop().await;
 }
 

@@ -148,6 +148,27 @@ async fn a_file_that_cannot_be_written_is_mended_from_the_store() {
     living.stop().await;
 }
 
+#[tokio::test]
+async fn a_file_whose_sync_failed_is_written_anew_and_not_synced_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let living = Living::start(dir.path(), Fsync::After).await;
+    let settle = async |cost| {
+        let hold = living.accounts.hold(wanted("r", 10)).await.unwrap();
+        living.accounts.settle(hold, paid(cost)).await.unwrap();
+    };
+    settle(1).await;
+    living.accounts.shared.files.lock().doubt(&run("r"));
+    settle(2).await;
+    assert_eq!(stored(&living.accounts, "r").await, [(1, 1), (2, 2)], "the store took it before the answer");
+    living.accounts.sync().await.unwrap();
+    assert_eq!(lines(dir.path(), "r"), [(1, 1), (2, 2)]);
+    let names = std::fs::read_dir(dir.path().join(FOLDER)).unwrap().map(|entry| entry.unwrap().file_name());
+    assert_eq!(names.filter(|name| name.to_string_lossy().contains("damaged")).count(), 1, "set aside");
+    settle(3).await;
+    assert_eq!(lines(dir.path(), "r").len(), 3);
+    living.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn many_callers_share_commits_and_never_overspend() {
     const CALLERS: u64 = 256;
