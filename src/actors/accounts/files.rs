@@ -121,6 +121,11 @@ impl Files {
         std::mem::take(&mut self.unsynced)
     }
 
+    /// The names of new files may not be on the disk.
+    pub(super) fn doubt_names(&mut self) {
+        self.unsynced.has_new = true;
+    }
+
     /// The sync of a file failed: it is not asked for again, the file is to be written anew.
     pub(super) fn doubt(&mut self, run: &RunName) {
         self.close(run);
@@ -205,20 +210,16 @@ impl Files {
 
 impl Unsynced {
     pub(super) fn is_empty(&self) -> bool {
-        self.files.is_empty()
+        self.files.is_empty() && !self.has_new
     }
 
-    /// Brings the lines to the disk, and the names of new files; the runs whose file may not be there.
-    ///
-    /// # Errors
-    /// The folder's; the names of new files may then be lost by a power cut, and their lines with them.
-    pub(super) fn sync(&self, folder: &Path) -> io::Result<Vec<(RunName, io::Error)>> {
+    /// Brings the lines to the disk, and the names of new files: the runs whose file may not be there, and
+    /// whether the names are.
+    pub(super) fn sync(&self, folder: &Path) -> (Vec<(RunName, io::Error)>, io::Result<()>) {
         let failed = self.files.iter().filter_map(|(run, file)| Some((run.clone(), file.sync_data().err()?)));
         let failed = failed.collect();
-        if self.has_new {
-            File::open(folder)?.sync_all()?;
-        }
-        Ok(failed)
+        let names = || File::open(folder)?.sync_all();
+        (failed, if self.has_new { names() } else { Ok(()) })
     }
 }
 

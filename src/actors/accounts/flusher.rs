@@ -158,13 +158,17 @@ pub(super) async fn sync(shared: &Arc<Shared>) -> io::Result<()> {
     if unsynced.is_empty() {
         return Ok(());
     }
-    let failed =
-        tokio::task::spawn_blocking(move || unsynced.sync(&folder)).await.map_err(io::Error::other)??;
+    let synced = tokio::task::spawn_blocking(move || unsynced.sync(&folder)).await;
+    let (failed, names) = synced.map_err(io::Error::other)?;
+    let mut files = shared.files.lock();
     for (run, error) in failed {
         tracing::error!(%run, %error, "a file of receipts could not be synced; it is written anew from the store");
-        shared.files.lock().doubt(&run);
+        files.doubt(&run);
     }
-    Ok(())
+    if names.is_err() {
+        files.doubt_names();
+    }
+    names
 }
 
 /// Mends files that failed, syncs the others, notes them as whole, and forgets their part of the outbox.
@@ -178,7 +182,7 @@ pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
     // Looked at before the sync: what is written meanwhile is looked at by the next start.
     let worker = Arc::clone(shared);
     let looked = tokio::task::spawn_blocking(move || look(&worker, dirty)).await;
-    let (dirty, mut up_to, marks) = looked.map_err(io::Error::other)??;
+    let (dirty, mut up_to, mut marks) = looked.map_err(io::Error::other)??;
     sync(shared).await?;
     // A mark says: all lines are in the store. Lines that came during the sync must be there first.
     flush(shared).await;
@@ -187,6 +191,7 @@ pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
         if dirty.runs.iter().any(|run| files.is_broken(run)) {
             up_to = 0;
         }
+        marks.retain(|(run, _)| !files.is_broken(run));
     }
     let pruned = shared.store.write_soft(move |view| prune(view, up_to, &marks)).await;
     pruned.map_err(io::Error::other)?;
