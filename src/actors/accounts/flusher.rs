@@ -24,8 +24,8 @@ use crate::store::{Changes, Order, Span, StoreError};
 /// How long lines may be with the kernel only, before their sync begins: with the sync itself the promise of
 /// 5 ms on a fast disk.
 const SYNC: Duration = Duration::from_millis(3);
-/// How long settlements gather before they are committed, where nobody waits for it: twenty commits a
-/// second cost a hundredth of a core, and a watcher's sums are that old at most.
+/// How long settlements gather before they are committed, where nobody waits for it: under full load their
+/// commits then cost some hundredths of a core, and what a watcher is told is that old at most.
 const GATHER: Duration = Duration::from_millis(50);
 /// Most items of one booking: larger ones would hold up the store's other writers.
 pub(super) const MAX_ITEMS: usize = 1_024;

@@ -75,7 +75,7 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
 /// Tells the last booking of the daemon before, which it may not have told; whoever shows it drops what it
 /// has seen. Each booking is told before the next is begun, and one that is out of the outbox was told.
 fn tell_again(shared: &Shared, last_seq: u64) -> Result<(), StoreError> {
-    let receipts = shared.store.read(|view| {
+    let mut receipts: Vec<Arc<Receipt>> = shared.store.read(|view| {
         let before = Span::of(..=last_seq);
         let Some((first, ())) = view.range(&OUTBOX, &before, Order::Descending, 1)?.pop() else {
             return Ok(Vec::new());
@@ -83,7 +83,6 @@ fn tell_again(shared: &Shared, last_seq: u64) -> Result<(), StoreError> {
         let booking = view.get(&BOOKINGS, &first)?;
         booking.map_or_else(|| Ok(Vec::new()), |booking| tables::receipts_of(view, &booking.pieces))
     })?;
-    let mut receipts: Vec<Arc<Receipt>> = receipts;
     receipts.sort_by_key(|receipt| receipt.seq);
     if !receipts.is_empty() {
         shared.sink.booked(&receipts);

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use super::Orchestrator;
 use super::jobs::ReasonBody;
+use crate::actors::gateway::Watched;
+use crate::actors::steering::SteerError;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::ids::AgentName;
 use crate::domain::steering::Action;
@@ -68,6 +70,16 @@ fn done(name: &AgentName, action: &str, incarnation: u64) -> Json<Value> {
     Json(json!({ "agent": name, "action": action, "at": Timestamp::now(), "incarnation": incarnation }))
 }
 
+/// Ends the calls of models that went with an agent. That it ends must not hang on whether they can be told.
+fn end_calls(calls: Result<Watched, SteerError>, agent: &AgentName) {
+    match calls {
+        Ok(calls) => calls.end(),
+        Err(error) => {
+            tracing::warn!(%agent, %error, "an agent's calls of models could not be told; they go on");
+        }
+    }
+}
+
 pub(super) async fn kill(
     State(state): State<Orchestrator>,
     ContractPath(name): ContractPath<AgentName>,
@@ -75,9 +87,9 @@ pub(super) async fn kill(
 ) -> ApiResult<Json<Value>> {
     let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
     find(&state, &name)?;
-    let calls = state.steering.calls_in_hand(name.as_str(), Action::Kill)?;
+    let calls = state.steering.calls_in_hand(name.as_str(), Action::Kill);
     let incarnation = state.system.kill(name.as_str()).await?;
-    calls.end();
+    end_calls(calls, &name);
     tracing::info!(agent = %name, incarnation, reason, "killed on request");
     Ok(done(&name, "kill", incarnation))
 }
@@ -89,9 +101,9 @@ pub(super) async fn restart(
 ) -> ApiResult<Json<Value>> {
     let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
     find(&state, &name)?;
-    let calls = state.steering.calls_in_hand(name.as_str(), Action::Restart)?;
+    let calls = state.steering.calls_in_hand(name.as_str(), Action::Restart);
     let incarnation = state.system.restart(name.as_str(), PlannedRestart::Operator).await?;
-    calls.end();
+    end_calls(calls, &name);
     tracing::info!(agent = %name, incarnation, reason, "restarted on request");
     Ok(done(&name, "restart", incarnation))
 }
