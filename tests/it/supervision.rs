@@ -27,7 +27,8 @@ enum Say {
         Reply<u32>,
     ),
     Never(Reply<u32>),
-    SpinUntil(Arc<std::sync::atomic::AtomicBool>),
+    /// Spins until the second is set; the first says that it does.
+    SpinUntil(Arc<std::sync::atomic::AtomicBool>, Arc<std::sync::atomic::AtomicBool>),
     TaskPanics,
     Stop,
 }
@@ -40,7 +41,7 @@ impl Message for Say {
             Self::Panic(_) => "panic",
             Self::Fail(_) => "fail",
             Self::Never(_) => "never",
-            Self::SpinUntil(_) => "spin",
+            Self::SpinUntil(..) => "spin",
             Self::TaskPanics => "task_panics",
             Self::Stop => "stop",
         }
@@ -74,7 +75,10 @@ impl Actor for Speaker {
             Say::Panic(_) => panic!("boom in {}", self.name),
             Say::Fail(_) => return Err("gave up".into()),
             Say::Never(_reply) => std::future::pending::<()>().await,
-            Say::SpinUntil(released) => {
+            Say::SpinUntil(spins, released) => {
+                // What this thread was to run next nobody can take from it, and that may be the supervisor.
+                tokio::task::yield_now().await;
+                spins.store(true, Ordering::Relaxed);
                 while !released.load(Ordering::Relaxed) {
                     std::thread::yield_now();
                 }
@@ -235,9 +239,10 @@ fn a_spinning_actor_is_reported_by_name_and_restarted_when_it_yields() {
         let _root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
         let released = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let _release = ReleaseOnDrop(Arc::clone(&released));
-        address.cast(Say::SpinUntil(Arc::clone(&released))).unwrap();
+        let spins = Arc::new(std::sync::atomic::AtomicBool::new(false));
+        address.cast(Say::SpinUntil(Arc::clone(&spins), Arc::clone(&released))).unwrap();
         // The kill must meet it at work: what still waits is kept for the next incarnation.
-        while address.inspect().vitals().current.is_none() {
+        while !spins.load(Ordering::Relaxed) {
             tokio::task::yield_now().await;
         }
         system.kill("spinner").await.unwrap();
