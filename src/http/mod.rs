@@ -23,6 +23,7 @@ pub mod guard;
 pub mod heartbeat_monitor;
 pub mod hmi;
 pub mod limits;
+pub mod list;
 mod model;
 pub mod orchestrator;
 pub mod page;
