@@ -152,6 +152,38 @@ impl ApprovalId {
     }
 }
 
+/// Longest name of a step that stands in an id as it is; with it, three levels of any names fit below the
+/// longest run id.
+const MAX_STEP_LEN: usize = 24;
+/// Letters of a name that still show when it is shortened, and digits of its hash behind them.
+const SHOWN_LETTERS: usize = 9;
+const HASH_DIGITS: usize = 12;
+
+/// The segment of a step's card. A short plain name stands as it is, `-<n>` behind it is the ordinal. Any other
+/// name (too long, of other characters, or one that could be read as a name with an ordinal or a hash) is a
+/// few of its letters and a hash of it all.
+fn step_segment(step: &str, ordinal: u32) -> String {
+    let is_plain = is_segment(step) && step.len() <= MAX_STEP_LEN && !ends_like_ours(step);
+    let name = if is_plain { step.to_owned() } else { shortened(step) };
+    if ordinal == 0 { name } else { format!("{name}-{ordinal}") }
+}
+
+/// Whether a name ends as one with an ordinal does, or as a shortened one.
+fn ends_like_ours(step: &str) -> bool {
+    let Some((_, end)) = step.rsplit_once('-') else { return false };
+    let is_ordinal = !end.is_empty() && end.bytes().all(|b| b.is_ascii_digit());
+    let hash = end.strip_prefix('x').unwrap_or_default();
+    is_ordinal || (hash.len() == HASH_DIGITS && hash.bytes().all(|b| b.is_ascii_hexdigit()))
+}
+
+fn shortened(step: &str) -> String {
+    let letters = step.chars().filter(char::is_ascii_alphanumeric).take(SHOWN_LETTERS);
+    let letters: String = letters.map(|c| c.to_ascii_lowercase()).collect();
+    let hash = blake3::hash(step.as_bytes()).to_hex();
+    // The `x` keeps a hash of digits alone from being read as an ordinal.
+    format!("s{letters}-x{}", &hash.as_str()[..HASH_DIGITS])
+}
+
 impl JobId {
     /// The root job of a run.
     #[must_use]
@@ -159,15 +191,13 @@ impl JobId {
         Self(run.0.clone())
     }
 
-    /// The child that `step` creates as its `ordinal`-th card (0 for the first).
+    /// The child that `step` creates as its `ordinal`-th card (0 for the first). Two different pairs of step
+    /// and ordinal never meet in one id, whatever the step is called.
     ///
     /// # Errors
-    /// [`InvalidId`] when the step is no valid segment or the id grows beyond [`MAX_ID_LEN`].
+    /// [`InvalidId`] when the id grows beyond [`MAX_ID_LEN`], so when the job lies too deep.
     pub fn child(&self, step: &str, ordinal: u32) -> Result<Self, InvalidId> {
-        match ordinal {
-            0 => Self::new(format!("{}.{step}", self.0)),
-            n => Self::new(format!("{}.{step}-{n}", self.0)),
-        }
+        Self::new(format!("{}.{}", self.0, step_segment(step, ordinal)))
     }
 
     /// The run this job belongs to.
@@ -182,6 +212,13 @@ impl JobId {
         self.0.rsplit_once('.').map(|(parent, _)| Self(parent.to_owned()))
     }
 
+    /// Whether it is `other` or lies below it.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let rest = self.0.strip_prefix(other.as_str());
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    }
+
     /// The last segment: the step that created this job (the run id for a root).
     #[must_use]
     pub fn step(&self) -> &str {
@@ -191,7 +228,49 @@ impl JobId {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    /// Names that look like one another's encodings, and any others.
+    fn any_step() -> impl Strategy<Value = String> {
+        prop_oneof![
+            "[ax]{0,2}(-[0-9]{1,2}){0,3}",
+            "[a-z]{1,3}-x[0-9a-f]{12}(-[0-9])?",
+            "[a-z-]{20,40}",
+            ".{0,200}"
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_two_cards_share_an_id(a in any_step(), b in any_step(), m in 0_u32..30, n in 0_u32..30) {
+            let root = JobId::new("ingest-abc").unwrap();
+            let (first, second) = (root.child(&a, m).unwrap(), root.child(&b, n).unwrap());
+            prop_assert_eq!(first == second, (&a, m) == (&b, n), "{} {}", first, second);
+            // What a name yields is not read as another name's.
+            prop_assert!(root.child(first.step(), 0).unwrap() != first || (first.step() == a && m == 0));
+            prop_assert_eq!(first.parent(), Some(root));
+        }
+
+        #[test]
+        fn three_levels_of_any_names_fit_below_any_run(
+            task in ".{0,200}", steps in prop::collection::vec(any_step(), 3)
+        ) {
+            let mut id = JobId::root(&RunId::generate(&task));
+            for step in steps {
+                id = id.child(&step, 0).unwrap();
+            }
+        }
+    }
+
+    #[test]
+    fn a_step_and_its_ordinal_are_not_mistaken_for_another_step() {
+        let root = JobId::new("run").unwrap();
+        assert_eq!(root.child("x", 2).unwrap().as_str(), "run.x-2");
+        assert_ne!(root.child("x-2", 0).unwrap(), root.child("x", 2).unwrap());
+        assert_eq!(root.child("audit", 0).unwrap().as_str(), "run.audit", "plain names stand as they are");
+    }
 
     #[test]
     fn a_child_id_is_a_function_of_parent_step_and_ordinal() {
@@ -204,6 +283,9 @@ mod tests {
         assert_eq!(child.run(), run);
         assert_eq!(child.step(), "data");
         assert_eq!(root.parent(), None);
+        assert!(child.is_within(&root) && child.is_within(&child) && !root.is_within(&child));
+        let alike = JobId::new(format!("{root}-2.data")).unwrap();
+        assert!(!alike.is_within(&root));
     }
 
     #[test]
