@@ -106,7 +106,7 @@ pub enum Command {
         all: bool,
     },
     /// Allow what waits
-    Approve(Decide),
+    Approve(Approve),
     /// Refuse what waits
     Reject(Decide),
     /// Draw the supervision tree
@@ -239,6 +239,17 @@ pub struct Decide {
     /// Goes into the record
     #[arg(long)]
     pub reason: Option<String>,
+}
+
+/// `pas approve`.
+#[derive(Debug, Args)]
+pub struct Approve {
+    /// Which question, and why it is approved
+    #[command(flatten)]
+    pub decide: Decide,
+    /// A corrected input to go on with; VALUE is JSON, or text if it is none
+    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_input)]
+    pub input: Vec<(String, Value)>,
 }
 
 /// An agent and why something is done to it.

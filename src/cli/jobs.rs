@@ -2,11 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use clap::ValueEnum as _;
 
-use super::args::{Decide, Jobs, Steer};
+use super::args::{Approve, Decide, Jobs, Steer};
 use super::client::{LONG_CALL, ORCHESTRATOR, reason};
 use super::exit::{Exit, Outcome};
 use super::render::{cards, state};
@@ -75,10 +75,23 @@ pub(super) async fn approvals(context: &Context, all: bool) -> Outcome {
     Ok(Exit::Done)
 }
 
-/// `pas approve` and `pas reject`.
-pub(super) async fn decide(context: &Context, decision: &str, args: &Decide) -> Outcome {
+/// `pas approve`.
+pub(super) async fn approve(context: &Context, args: &Approve) -> Outcome {
+    let inputs: Map<String, Value> = args.input.iter().cloned().collect();
+    let mut body = json!({ "decision": "approve" });
+    if !inputs.is_empty() {
+        body["inputs"] = Value::Object(inputs);
+    }
+    decide(context, body, &args.decide).await
+}
+
+/// `pas reject`.
+pub(super) async fn reject(context: &Context, args: &Decide) -> Outcome {
+    decide(context, json!({ "decision": "reject" }), args).await
+}
+
+async fn decide(context: &Context, mut body: Value, args: &Decide) -> Outcome {
     let id = ids::approval(&context.client, &args.id).await?;
-    let mut body = json!({ "decision": decision });
     if let Some(reason) = &args.reason {
         body["reason"] = json!(reason);
     }

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::exit::Failure;
+use crate::domain::job::wait::JobWait;
 use crate::domain::time::Timestamp;
 
 /// Reads an answer as `T`.
@@ -129,6 +130,9 @@ pub struct Job {
     /// Why it failed.
     #[serde(default)]
     pub error: Option<String>,
+    /// For whom or what it and those below it wait.
+    #[serde(default)]
+    pub waits: Vec<JobWait>,
     /// Those below it, when asked for.
     #[serde(default)]
     pub children: Vec<Job>,

@@ -10,7 +10,7 @@ mod services;
 mod tree;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -78,6 +78,7 @@ impl Daemon {
             board: Board::default(),
             agents,
             settings: settings(&config),
+            costs: OnceLock::new(),
         });
         let policy = tree::default_policy(&config);
         let (children, resources, gateway) = match tree::build(&config, &system, &jobs, &shutdown) {
@@ -183,7 +184,7 @@ fn settings(config: &Config) -> Settings {
         soft_timeout: config.jobs.step_soft_timeout,
         hard_timeout: config.jobs.step_hard_timeout,
         stop_grace: config.jobs.stop_grace,
-        max_active: config.jobs.max_queued.get(),
+        max_runs: config.jobs.max_queued.get(),
         policy: Policy {
             max_attempts: config.jobs.max_attempts.get(),
             backoff_base: config.jobs.backoff_base,

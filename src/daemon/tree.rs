@@ -15,7 +15,6 @@ use crate::actors::agent::{Agent, AgentMessage, Memory, Writer};
 use crate::actors::crashes::Recorder;
 use crate::actors::gateway::Gateway;
 use crate::actors::jobs::Jobs;
-use crate::actors::jobs::closing::RunCosts;
 use crate::actors::jobs::scheduler::Scheduler;
 use crate::actors::otlp::OtlpExporter;
 use crate::actors::resource_manager::ResourceHandle;
@@ -148,8 +147,9 @@ impl Builder<'_> {
     }
 
     fn services(&mut self, handles: Handles, shutdown: &CancellationToken) -> ChildSpec {
-        let costs: Arc<dyn RunCosts> = Arc::new(handles.gateway.accounts().clone());
-        let mut children = vec![self.scheduler(costs)];
+        // Set once, when the tree is built.
+        let _ = self.jobs.costs.set(Arc::new(handles.gateway.accounts().clone()));
+        let mut children = vec![self.scheduler()];
         children.extend(std::mem::take(&mut self.placed).into_values());
         if let Some(endpoint) = &self.config.trace.otlp.endpoint {
             children.push(self.exporter(endpoint.clone()));
@@ -165,10 +165,10 @@ impl Builder<'_> {
         self.system.supervisor("services-sup", default_policy(self.config), children)
     }
 
-    fn scheduler(&self, costs: Arc<dyn RunCosts>) -> ChildSpec {
+    fn scheduler(&self) -> ChildSpec {
         let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
         let (spec, _) = self.system.worker("scheduler", self.options(SERVICE_HEARTBEAT), move |context| {
-            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), Arc::clone(&costs), &context);
+            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), &context);
             async move { Ok(scheduler) }
         });
         spec

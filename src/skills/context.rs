@@ -16,9 +16,13 @@ pub enum SkillError {
     /// The caller asked for the end; nothing is wrong.
     #[error("stopped on request")]
     Cancelled,
-    /// Trying again may help: a disk that is full, a file that was busy.
+    /// Trying again may help, and each try counts: a panic, a file that was busy.
     #[error("{0}")]
     Transient(String),
+    /// The machine lacks something for a while (files, memory, room on a disk): waited out, however long it
+    /// takes.
+    #[error("{0}")]
+    Passing(String),
     /// Trying again cannot help: the input is missing or makes no sense.
     #[error("{0}")]
     Permanent(String),
@@ -31,12 +35,26 @@ impl SkillError {
         use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
         let text = format!("{what}: {error}");
         match error.kind() {
+            _ if is_passing(error) => Self::Passing(text),
             NotFound | PermissionDenied | NotADirectory | IsADirectory | InvalidInput => {
                 Self::Permanent(text)
             }
             _ => Self::Transient(text),
         }
     }
+}
+
+/// Whether an I/O error says nothing of the file and only that the machine is short of something now.
+#[must_use]
+pub fn is_passing(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{
+        Interrupted, OutOfMemory, QuotaExceeded, ResourceBusy, StorageFull, WouldBlock,
+    };
+    // "Too many open files", of the process and of the system, have no kind of their own.
+    let no_files =
+        [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
+    let kinds = [Interrupted, OutOfMemory, QuotaExceeded, ResourceBusy, StorageFull, WouldBlock];
+    kinds.contains(&error.kind()) || no_files.contains(&error.raw_os_error())
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,7 @@ pub mod summary;
 pub mod tlc;
 pub mod tokens;
 
-pub use context::{Brief, Control, SkillError, StepContext, StepOutcome};
+pub use context::{Brief, Control, SkillError, StepContext, StepOutcome, is_passing};
 
 /// A skill: one attempt at one step, on a thread of its own.
 pub type Skill = fn(&StepContext) -> Result<StepOutcome, SkillError>;

@@ -7,7 +7,8 @@
 use redb::{Database, WriteTransaction};
 
 use super::backend::Home;
-use super::{Changes, OpenError, StoreError, Table, View};
+use super::{Changes, OpenError, Order, Span, StoreError, Table, View};
+use crate::domain::ids::{JobId, RunId};
 
 /// The store's own table; the schema version stands under [`SCHEMA_KEY`].
 pub(super) const META: Table<String, u32> = Table::meta();
@@ -19,8 +20,24 @@ pub(super) const FIRST_VERSION: u32 = 1;
 /// One step: what a file of the version before must change to be of the next version.
 pub(super) type Migration = fn(&View<'_>) -> Result<Changes, StoreError>;
 
-/// The steps from version 1 on, oldest first. None yet: version 1 is the first.
-pub(super) const MIGRATIONS: &[Migration] = &[];
+/// The steps from version 1 on, oldest first.
+pub(super) const MIGRATIONS: &[Migration] = &[number_root_jobs];
+
+/// Version 2 numbers root jobs in the order of their acceptance (before, their time alone gave an order), and
+/// counts open runs apart from open jobs.
+fn number_root_jobs(view: &View<'_>) -> Result<Changes, StoreError> {
+    const BY_TIME: Table<(i64, JobId), ()> = Table::new("roots");
+    const BY_NUMBER: Table<u64, JobId> = Table::new("root_order");
+    const OPEN_JOBS: Table<JobId, ()> = Table::new("active_jobs");
+    const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
+    let roots = view.range(&BY_TIME, &Span::all(), Order::Ascending, usize::MAX)?;
+    let numbered = (1..)
+        .zip(roots)
+        .fold(Changes::none(), |changes, (number, ((_, id), ()))| changes.put(&BY_NUMBER, &number, &id));
+    let open = view.range(&OPEN_JOBS, &Span::all(), Order::Ascending, usize::MAX)?;
+    let roots = open.into_iter().map(|(id, ())| id).filter(|id| id.parent().is_none());
+    Ok(roots.fold(numbered, |changes, id| changes.put(&OPEN_RUNS, &id.run(), &())))
+}
 
 /// The version that a list of steps leads to.
 pub(super) fn newest(migrations: &[Migration]) -> u32 {
@@ -81,7 +98,6 @@ mod tests {
     use super::*;
     use crate::store::backend::open_database;
     use crate::store::testing::MemoryHome;
-    use crate::store::{Order, Span};
 
     const OLD: Table<String, u32> = Table::new("old");
     const NEW: Table<String, String> = Table::new("new");
@@ -128,6 +144,24 @@ mod tests {
         assert!(matches!(error, OpenError::Migration { to: 3, .. }), "{error}");
         assert_eq!(read_version(&database), Ok(Some(2)));
         assert_eq!(read(&database, |view| view.count(&NEW)), 1);
+    }
+
+    #[test]
+    fn root_jobs_are_numbered_in_the_order_of_their_time_and_open_ones_counted() {
+        const BY_TIME: Table<(i64, JobId), ()> = Table::new("roots");
+        const BY_NUMBER: Table<u64, JobId> = Table::new("root_order");
+        const OPEN_JOBS: Table<JobId, ()> = Table::new("active_jobs");
+        const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
+        let (home, database) = old_file();
+        let id = |text: &str| JobId::new(text).unwrap();
+        let changes = Changes::none().put(&BY_TIME, &(9, id("a")), &()).put(&BY_TIME, &(5, id("b")), &());
+        let changes = changes.put(&OPEN_JOBS, &id("a"), &()).put(&OPEN_JOBS, &id("a.data"), &());
+        commit(database.begin_write().unwrap(), &changes).unwrap();
+        migrate(&database, &home, &MIGRATIONS[..1]).unwrap();
+        let rows = read(&database, |view| view.range(&BY_NUMBER, &Span::all(), Order::Ascending, 9));
+        assert_eq!(rows, [(1, id("b")), (2, id("a"))]);
+        let open = read(&database, |view| view.range(&OPEN_RUNS, &Span::all(), Order::Ascending, 9));
+        assert_eq!(open, [(id("a").run(), ())]);
     }
 
     #[test]

@@ -200,7 +200,7 @@ async fn an_agent_that_does_not_stop_in_time_is_killed_and_its_job_ends() {
 const MANY_DOCUMENTS: usize = 4000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_step_that_takes_too_long_is_stopped_and_then_a_person_is_asked() {
+async fn a_step_that_takes_too_long_is_stopped_and_a_person_can_correct_its_inputs() {
     let place = Place::with_documents(MANY_DOCUMENTS)
         .setting("PAS_JOBS__THREADS", 1)
         .setting("PAS_JOBS__STEP_SOFT_TIMEOUT_S", 1)
@@ -221,9 +221,18 @@ async fn a_step_that_takes_too_long_is_stopped_and_then_a_person_is_asked() {
     let attempt = ["started", "progress", "soft_timeout", "hard_timeout"];
     let expected = [&["accepted"][..], &attempt, &["retrying"], &attempt, &["escalated"]].concat();
     assert_eq!(told[..expected.len()], expected);
+    let waits = api.job(&run).await["waits"].clone();
+    assert_eq!((&waits[0]["kind"], &waits[0]["job_id"]), (&json!("person"), &json!(audit)), "{waits}");
+    assert_eq!(waits[0]["since"], question["requested_at"]);
+
     let path = format!("/approvals/{}", question["approval_id"].as_str().unwrap());
-    api.ask(&path, json!({ "decision": "reject", "by": "a test" })).await;
-    api.is(&run, "failed").await;
+    let small = place.dir.path().join("small");
+    let corrected = json!({ "decision": "approve", "by": "a test", "inputs": { "source": small } });
+    assert_eq!(api.post(&path, corrected.clone()).await.0, 422, "it cannot be read");
+    crate::support::corpus(&small, 4);
+    api.ask(&path, corrected).await;
+    api.done(&run).await;
+    assert_eq!(api.job(&run).await["inputs"]["source"], json!(small));
     each_ended_once(&api.run(&run).await, &api.events(&run).await);
     swarm.stop().await;
 }

@@ -66,7 +66,8 @@ async fn cards_are_checked_and_a_repeated_one_is_the_same_job() {
     let api = &swarm.api;
     let run = api.ingest(json!({ "idempotency_key": "once" })).await;
     assert_eq!(api.ingest(json!({ "idempotency_key": "once" })).await, run);
-    let other = json!({ "task": "ingest", "inputs": { "source": "/elsewhere" }, "idempotency_key": "once" });
+    let other =
+        json!({ "task": "ingest", "inputs": { "source": place.dir.path() }, "idempotency_key": "once" });
     assert_eq!(api.post("/jobs", other).await.0, 409);
     assert_eq!(api.get("/jobs").await["count"], 1);
 
@@ -76,12 +77,13 @@ async fn cards_are_checked_and_a_repeated_one_is_the_same_job() {
         json!({ "task": "ingest", "inputs": { "source": "relative" } }),
         json!({ "task": "ingest", "inputs": { "source": "/x" }, "priority": 10 }),
         json!({ "task": "ingest", "inputs": { "source": "/x" }, "deadline_s": -1 }),
-        json!({ "task": "ingest.audit", "agent": "no-such-agent" }),
         json!({ "task": "ingest", "inputs": { "source": "/x" }, "unknown": 1 }),
     ] {
         let (status, answer) = api.post("/jobs", wrong.clone()).await;
         assert_eq!(status, 422, "{wrong}: {answer}");
     }
+    let nobody = json!({ "task": "ingest.audit", "agent": "no-such-agent" });
+    assert_eq!(api.post("/jobs", nobody).await.0, 404);
     assert_eq!(api.get("/jobs").await["count"], 1, "what was refused left nothing");
     api.done(&run).await;
     swarm.stop().await;
@@ -127,6 +129,9 @@ async fn a_deadline_ends_the_run_and_says_so() {
     let events = api.events(&run).await;
     let asked = events.iter().find(|event| event["event"] == "cancel_requested").unwrap();
     assert_eq!(asked["detail"]["reason"], "its deadline has passed");
+    for job in api.run(&run).await {
+        assert!(job["error"].as_str().unwrap().starts_with("its deadline, "), "{job}");
+    }
     each_ended_once(&api.run(&run).await, &events);
     assert_eq!(api.manifest(&run).await["state"], "cancelled");
 
@@ -162,47 +167,6 @@ async fn what_needs_consent_waits_for_it() {
     api.ask(&format!("/jobs/{given_up}/cancel"), json!({})).await;
     api.is(&given_up, "cancelled").await;
     assert_eq!(api.get("/approvals").await["count"], 0, "a job that has ended waits for nobody");
-    swarm.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_permanent_failure_goes_to_the_director_and_then_to_a_person() {
-    let place = Place::with_documents(4);
-    let swarm = place.start().await;
-    let api = &swarm.api;
-    let (folder, aside) = (place.corpus(), place.dir.path().join("aside"));
-    std::fs::rename(&folder, &aside).unwrap();
-
-    let run = api.ingest(json!({})).await;
-    let audit = format!("{run}.data.lane.audit");
-    let question = api.question().await;
-    assert_eq!((&question["job_id"], &question["kind"]), (&json!(audit), &json!("escalation")));
-    assert_eq!(question["agent"], "director-data");
-    std::fs::rename(&aside, &folder).unwrap();
-    let path = format!("/approvals/{}", question["approval_id"].as_str().unwrap());
-    api.ask(&path, json!({ "decision": "approve", "by": "tester" })).await;
-    api.done(&run).await;
-    let events = api.events(&run).await;
-    assert_eq!(of_kind(&events, "escalated"), [audit.as_str()]);
-    each_ended_once(&api.run(&run).await, &events);
-
-    std::fs::rename(&folder, &aside).unwrap();
-    let run = api.ingest(json!({})).await;
-    let path = format!("/approvals/{}", api.question().await["approval_id"].as_str().unwrap());
-    api.ask(&path, json!({ "decision": "reject", "by": "tester" })).await;
-    api.is(&run, "failed").await;
-    let jobs = api.run(&run).await;
-    assert!(jobs.iter().all(|job| job["state"] == "failed"), "{jobs:#?}");
-    each_ended_once(&jobs, &api.events(&run).await);
-    assert_eq!(api.manifest(&run).await["state"], "failed");
-
-    std::fs::rename(&aside, &folder).unwrap();
-    let retried = api.ask(&format!("/jobs/{run}/retry"), json!({})).await;
-    api.done(retried["job_id"].as_str().unwrap()).await;
-    assert_eq!(
-        api.post(&format!("/jobs/{}/retry", retried["job_id"].as_str().unwrap()), json!({})).await.0,
-        409
-    );
     swarm.stop().await;
 }
 

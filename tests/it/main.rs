@@ -11,6 +11,7 @@ mod event_stream;
 mod gateway;
 mod healing;
 mod hmi;
+mod job_promises;
 mod jobs;
 mod kill9;
 mod orchestrator;

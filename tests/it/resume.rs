@@ -8,7 +8,7 @@ use std::time::Duration;
 use pas::actors::jobs::JobBook;
 use pas::actors::jobs::book::Submission;
 use pas::domain::ids::{AgentName, JobId};
-use pas::domain::job::{DEFAULT_PRIORITY, JobCard, Transition, plan};
+use pas::domain::job::{CancelCause, DEFAULT_PRIORITY, JobCard, Transition, plan};
 use pas::domain::json::Json;
 use pas::domain::trace::TraceContext;
 use pas::store::Store;
@@ -80,7 +80,8 @@ async fn cut_off(book: &JobBook, place: &Place, depth: usize, stand: Stand) -> J
         card: card(place, CHAIN[0]),
         context: TraceContext::new_root(),
         idempotency_key: None,
-        max_active: 1000,
+        asked: String::new(),
+        max_runs: 1000,
     };
     let root = book.submit(submission).await.unwrap().id;
     let mut lowest = root.clone();
@@ -96,8 +97,13 @@ async fn cut_off(book: &JobBook, place: &Place, depth: usize, stand: Stand) -> J
 async fn bring(book: &JobBook, root: &JobId, lowest: &JobId, stand: Stand) {
     let claim = async || book.change(lowest, Transition::Claim).await.unwrap().fence;
     let director = AgentName::new("director-data").unwrap();
-    let failed =
-        |fence| Transition::FailPermanent { fence, error: "for good".into(), director: director.clone() };
+    let failed = |fence| Transition::FailTransient {
+        fence,
+        error: "for good".into(),
+        backoff: Duration::ZERO,
+        max_attempts: 1,
+        director: director.clone(),
+    };
     match stand {
         Stand::Queued => {}
         Stand::Claimed => drop(claim().await),
@@ -123,9 +129,13 @@ async fn bring(book: &JobBook, root: &JobId, lowest: &JobId, stand: Stand) {
         }
         Stand::Stopping => {
             claim().await;
-            book.cancel_tree(root, "a test", [lowest.clone()].into()).await.unwrap();
+            book.cancel_tree(root, CancelCause::Asked("a test".into()), [lowest.clone()].into())
+                .await
+                .unwrap();
         }
-        Stand::Cancelled => drop(book.cancel_tree(lowest, "a test", [].into()).await.unwrap()),
+        Stand::Cancelled => {
+            drop(book.cancel_tree(lowest, CancelCause::Asked("a test".into()), [].into()).await.unwrap())
+        }
         Stand::Blocked | Stand::Asked => {
             let fence = claim().await;
             book.change(lowest, failed(fence)).await.unwrap();

@@ -22,6 +22,7 @@ use pas::config::{Config, Flags, Sources};
 use pas::daemon::{Daemon, Ended, ports};
 use pas::supervision::ActorSystem;
 use reqwest::StatusCode;
+use reqwest::header::HeaderMap;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
@@ -303,6 +304,19 @@ impl Api {
     pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
         let answer = self.client.post(format!("{}{path}", self.base)).json(&body).send().await.unwrap();
         (answer.status(), answer.json().await.unwrap_or_default())
+    }
+
+    /// A request with headers; gives the answer's, too.
+    pub(crate) async fn send(
+        &self,
+        path: &str,
+        body: Value,
+        headers: &[(&str, &str)],
+    ) -> (StatusCode, HeaderMap, Value) {
+        let request = self.client.post(format!("{}{path}", self.base)).json(&body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
+        let answer = request.send().await.unwrap();
+        (answer.status(), answer.headers().clone(), answer.json().await.unwrap_or_default())
     }
 
     /// A request that must succeed.

@@ -108,6 +108,7 @@ impl Admission {
             Some(reserved) => reserved?,
             None => {
                 self.control.note(&format!("waits for resources: {}", self.ask.amounts));
+                self.jobs.board.note_resource_wait(&self.job.id, Some(self.ask.amounts.to_string()));
                 self.tell("waiting", json!({ "asked": self.ask.amounts })).await;
                 tokio::select! {
                     reserved = &mut reserving => reserved?,
@@ -116,6 +117,7 @@ impl Admission {
             }
         };
         self.control.note("");
+        self.jobs.board.note_resource_wait(&self.job.id, None);
         self.door.is_passed.store(true, Ordering::Relaxed);
         let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let held = lease.reservation();
@@ -135,7 +137,7 @@ impl Admission {
                 Ok(Outcome::Denied(denied)) => return Err(self.refused(&denied.reason)),
                 // Restarted or full: nothing is held, so asking again is safe.
                 Err(ResourceError::Call(_)) => sleep(ASK_AGAIN).await,
-                Err(error) => return Err(SkillError::Transient(error.to_string())),
+                Err(error) => return Err(SkillError::Passing(error.to_string())),
             }
         }
     }
@@ -143,7 +145,7 @@ impl Admission {
     /// A denial in spite of the wish to wait: by a strict wish beyond the machine, or by a full queue.
     fn refused(&self, reason: &str) -> SkillError {
         let reason = format!("no resources for this step: {reason}");
-        if self.ask.strict { SkillError::Permanent(reason) } else { SkillError::Transient(reason) }
+        if self.ask.strict { SkillError::Permanent(reason) } else { SkillError::Passing(reason) }
     }
 
     /// Adds an event to the job's, for whoever looks; the attempt does not depend on it.

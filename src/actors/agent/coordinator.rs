@@ -8,7 +8,7 @@ use super::Agent;
 use crate::actors::jobs::JobError;
 use crate::domain::ids::AgentName;
 use crate::domain::job::plan::{self, Next, Step};
-use crate::domain::job::{Job, JobCard, JobState, Transition};
+use crate::domain::job::{CancelCause, Job, JobCard, JobState, Transition};
 use crate::domain::json::Json;
 
 impl Agent {
@@ -51,16 +51,31 @@ impl Agent {
             return Ok(());
         }
         self.held.remove(&job.id);
-        let broken = children.iter().find(|child| child.id.step() == step);
-        let cause = broken.and_then(|child| {
-            child.error.clone().or_else(|| child.cancel.as_ref().map(|wish| wish.reason.clone()))
-        });
-        let error = format!("its step `{step}` was {}: {}", state.as_str(), cause.unwrap_or_default());
+        let error = self.cause_of(job, step, state)?;
         self.commit(&job.id, Transition::GiveUp { fence: job.fence, error }).await.map(|_| ())
     }
 
+    /// Why a step ended as it did, with the path of the job below that broke it: that one's reason, not a
+    /// chain of everybody's above it.
+    fn cause_of(&self, job: &Job, step: &str, state: JobState) -> Result<String, JobError> {
+        let below = self.jobs.book.subtree(&job.id.child(step, 0).unwrap_or_else(|_| job.id.clone()))?;
+        let broken =
+            below.iter().filter(|below| matches!(below.state, JobState::Failed | JobState::Cancelled));
+        let deepest =
+            broken.max_by_key(|below| (below.id.as_str().matches('.').count(), below.error.is_some()));
+        let Some(deepest) = deepest else { return Ok(format!("its step `{step}` was {}", state.as_str())) };
+        let path = deepest.id.as_str().strip_prefix(job.id.as_str()).unwrap_or_default();
+        let reason = deepest.error.as_deref().or(deepest.cancel.as_ref().map(|wish| wish.reason.as_str()));
+        let path = path.trim_start_matches('.');
+        Ok(format!(
+            "its step `{path}` was {}: {}",
+            deepest.state.as_str(),
+            reason.unwrap_or("no reason is known")
+        ))
+    }
+
     async fn cancel_below(&self, child: &Job, reason: &str) -> Result<(), JobError> {
-        match self.jobs.cancel(&child.id, reason).await {
+        match self.jobs.cancel(&child.id, CancelCause::Asked(reason.to_owned())).await {
             Ok(_) | Err(JobError::Refused(_)) => Ok(()),
             Err(error) => Err(error),
         }

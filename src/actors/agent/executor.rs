@@ -189,6 +189,11 @@ impl Agent {
                 Transition::Complete { fence, outputs: outcome.outputs.into(), artifacts: outcome.artifacts }
             }
             Err(SkillError::Permanent(error)) => Transition::FailPermanent { fence, error, director },
+            Err(SkillError::Passing(error)) => {
+                let attempt = self.jobs.book.get(&job).map_or(1, |row| row.attempt);
+                let backoff = self.jobs.settings.policy.backoff(attempt, fastrand::f64());
+                Transition::WaitOut { fence, error, backoff }
+            }
             Err(SkillError::Cancelled) if !step.timed_out => {
                 Transition::Stopped { fence, how: stopped_how(&step) }
             }

@@ -9,13 +9,9 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::{Agent, AgentMessage};
-use crate::actors::jobs::book::Submission;
+use crate::actors::jobs::AsksPerson;
 use crate::domain::agent::Behaviour;
-use crate::domain::job::plan;
-use crate::domain::job::{DEFAULT_PRIORITY, JobCard, JobState};
-use crate::domain::json::Json;
-use crate::domain::trace::TraceContext;
-use crate::supervision::trace;
+use crate::domain::job::{JobRequest, JobState};
 use crate::supervision::{Context, Reply};
 
 /// How much earlier than the caller an agent gives up waiting, so that its answer still arrives.
@@ -34,19 +30,14 @@ impl Agent {
         let task = payload.get("task").and_then(Value::as_str).map(str::to_owned);
         match (&self.me.behaviour, action.as_str(), task) {
             (_, "status", _) => reply.send(Ok(self.status())),
-            (Behaviour::System, _, _) => self.answer_for_service(&action, payload, reply, context),
-            (Behaviour::Coordinator, "" | "task", Some(task)) if plan::find(&task).is_some() => {
-                self.run_as_job(task, payload, deadline, reply, context);
-            }
-            (Behaviour::Coordinator, "" | "task", Some(task)) => {
-                let known: Vec<_> = plan::BOOK.iter().map(|plan| plan.task).collect();
-                reply.send(Err(format!("no plan for the task `{task}`; known tasks: {}", known.join(", "))));
-            }
-            (Behaviour::Coordinator, "", None) => reply.send(Ok(self.status())),
-            (Behaviour::Native { skill }, "" | "task" | "run", _) => {
+            (Behaviour::Native { skill }, "" | "task" | "run", None) => {
                 let skill = skill.as_str().to_owned();
                 self.run_as_job(skill, payload, deadline, reply, context);
             }
+            // Whether the agent knows the task is the card's check, as for every way in.
+            (_, "" | "task" | "run", Some(task)) => self.run_as_job(task, payload, deadline, reply, context),
+            (Behaviour::System, _, _) => self.answer_for_service(&action, payload, reply, context),
+            (Behaviour::Coordinator, "", None) => reply.send(Ok(self.status())),
             (Behaviour::Coordinator | Behaviour::Native { .. }, other, _) => reply.send(Err(format!(
                 "`{}` knows the actions `status` and `task`, not `{other}`",
                 self.me.name
@@ -104,33 +95,16 @@ impl Agent {
         reply: Reply<Result<Value, String>>,
         context: &Context<AgentMessage>,
     ) {
-        let inputs = payload.get("inputs").cloned().unwrap_or_else(|| Value::Object(payload.clone()));
-        let card = JobCard {
-            agent: self.me.name.clone(),
-            task,
-            capability: None,
-            inputs: Json(inputs),
-            priority: DEFAULT_PRIORITY,
-            resource_request: None,
-            approvals_required: Vec::new(),
-            deadline_at: None,
-            // The caller is told of a failure and decides; nobody else has to.
-            optional: true,
-        };
+        let request = JobRequest::of_invocation(&self.me.name, task, payload);
         let jobs = std::sync::Arc::clone(&self.jobs);
-        let cause = trace::current().map_or_else(TraceContext::new_root, |scope| scope.context);
-        context.spawn(async move {
-            let submission = Submission {
-                card,
-                context: cause,
-                idempotency_key: None,
-                max_active: jobs.settings.max_active,
+        let work = async move {
+            let submitted = match request {
+                // The caller is told of a failure and decides; nobody else has to.
+                Ok(request) => jobs.submit(request, AsksPerson::No).await,
+                Err(refusal) => Err(refusal.into()),
             };
-            let answer = match jobs.book.submit(submission).await {
-                Ok(job) => {
-                    jobs.hint(&job);
-                    jobs.wait(&job.id, deadline.saturating_sub(MARGIN)).await
-                }
+            let answer = match submitted {
+                Ok(job) => jobs.wait(&job.id, deadline.saturating_sub(MARGIN)).await,
                 Err(error) => Err(error),
             };
             reply.send(match answer {
@@ -142,6 +116,7 @@ impl Agent {
                 })),
                 Err(error) => Err(error.to_string()),
             });
-        });
+        };
+        context.spawn(work);
     }
 }

@@ -169,7 +169,14 @@ impl Agent {
     /// Commits a change of this agent and hints whoever acts next; a refusal means that somebody else
     /// has the job by now, which is no error.
     async fn commit(&self, id: &JobId, transition: Transition) -> Result<Option<Job>, JobError> {
-        let changed = unless_refused(self.jobs.book.change(id, transition).await)?;
+        let changed = match self.jobs.commit(id, transition).await {
+            // The job is looked at again with the next full sweep.
+            Err(error @ JobError::NoManifest(_)) => {
+                tracing::warn!(job = %id, %error, "a run is done and waits for its manifest");
+                None
+            }
+            changed => unless_refused(changed)?,
+        };
         if let Some(job) = &changed {
             self.jobs.hint(job);
         }

@@ -7,13 +7,12 @@ use serde_json::{Map, Value, json};
 
 use super::{Agent, AgentMessage};
 use crate::actors::crashes;
-use crate::actors::jobs::tables::LEDGER;
 use crate::domain::ids::RunId;
 use crate::domain::resources::ReservationStatus;
 use crate::skills::ingest::formats;
 use crate::skills::ingest::index;
+use crate::store::StoreError;
 use crate::store::backup::backup;
-use crate::store::{Order, Span, StoreError};
 use crate::supervision::{Context, Reply};
 
 /// Most rows in one answer.
@@ -73,11 +72,9 @@ impl Agent {
     }
 
     fn ledger(&self) -> Result<Value, StoreError> {
-        self.jobs.book.store().read(|view| {
-            let rows = view.range(&LEDGER, &Span::all(), Order::Descending, MAX_ANSWER_ROWS)?;
-            let runs: Vec<_> = rows.into_iter().map(|(_, entry)| entry).collect();
-            Ok(json!({ "runs": runs }))
-        })
+        let (rows, _) = self.jobs.book.ledger(None, MAX_ANSWER_ROWS)?;
+        let runs: Vec<_> = rows.into_iter().map(|(_, entry)| entry).collect();
+        Ok(json!({ "runs": runs }))
     }
 
     /// Queue and handling times of the messages still in the trace, an actor a row.

@@ -12,19 +12,15 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::Events;
 use crate::actors::jobs::JobBook;
-use crate::actors::jobs::tables::{COUNTERS, EVENT_ORDER, EVENTS};
 use crate::domain::event::{Draft, kind};
 use crate::domain::job::{EventKind, JobEvent};
 use crate::domain::time::Timestamp;
-use crate::store::{Changes, Order, Span, StoreError};
 use crate::supervision::ActorSystem;
 
 /// Job events told at once.
 const PAGE: usize = 256;
 /// Between two looks at who has shown life.
 const LOOK: Duration = Duration::from_secs(5);
-/// The counter of the last job event told.
-const TOLD: &str = "event_stream_jobs";
 /// Pause after the store could not be read.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -64,11 +60,11 @@ fn with_time(mut data: Value, at: Timestamp) -> Value {
 
 /// What happens to jobs.
 pub(super) async fn jobs(events: Events, book: JobBook) {
-    let mut commits = book.store().commits();
+    let mut commits = book.commits();
     let mut told = last_told(&events, &book);
     loop {
         commits.mark_unchanged();
-        match page(&book, told) {
+        match book.events_after(told, PAGE) {
             Ok(page) if page.is_empty() => {
                 if commits.changed().await.is_err() {
                     return;
@@ -89,23 +85,10 @@ pub(super) async fn jobs(events: Events, book: JobBook) {
 /// The last event told by the daemon before, or by an incarnation before: the counter is soft, so what
 /// stands on the board may be newer.
 fn last_told(events: &Events, book: &JobBook) -> u64 {
-    let counted = book.store().read::<_, StoreError>(|view| view.get(&COUNTERS, &TOLD.to_owned()));
-    let counted = counted.ok().flatten().unwrap_or(0);
+    let counted = book.relayed().unwrap_or(0);
     let number = |id: &str| id.strip_prefix("job-")?.parse::<u64>().ok();
     let shown = events.board().newest(usize::MAX);
     shown.iter().filter_map(|sent| number(sent.event.id.as_deref()?)).fold(counted, u64::max)
-}
-
-fn page(book: &JobBook, told: u64) -> Result<Vec<JobEvent>, StoreError> {
-    book.store().read(|view| {
-        let span = Span::all().after(&told);
-        let rows = view.range(&EVENT_ORDER, &span, Order::Ascending, PAGE)?;
-        let mut events = Vec::with_capacity(rows.len());
-        for (seq, run) in rows {
-            events.extend(view.get(&EVENTS, &(run, seq))?);
-        }
-        Ok(events)
-    })
 }
 
 /// Tells a page and waits until it is written; the number of its last event.
@@ -116,10 +99,7 @@ async fn tell(events: &Events, book: &JobBook, page: &[JobEvent]) -> Option<u64>
         return None;
     }
     let last = page.last()?.seq;
-    let counted = book.store().write_soft::<_, StoreError>(move |_| {
-        Ok((Changes::none().put(&COUNTERS, &TOLD.to_owned(), &last), ()))
-    });
-    if let Err(error) = counted.await {
+    if let Err(error) = book.note_relayed(last).await {
         tracing::warn!(%error, "how far events of jobs were told is not noted; ids keep them single");
     }
     Some(last)

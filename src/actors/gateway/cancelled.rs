@@ -11,11 +11,9 @@ use std::time::Duration;
 
 use super::cancels::Cancels;
 use crate::actors::jobs::JobBook;
-use crate::actors::jobs::tables::{EVENT_ORDER, EVENTS};
 use crate::domain::budget::Label;
 use crate::domain::ids::JobId;
 use crate::domain::job::{EventKind, JobEvent};
-use crate::store::{Order, Span, StoreError};
 
 /// Job events looked at in one read.
 const PAGE: usize = 256;
@@ -28,11 +26,7 @@ pub(super) type Seen = Arc<AtomicU64>;
 /// The newest event: those before it are of no call of this daemon. Where it cannot be read all are
 /// looked at, which takes longer and does no harm.
 pub(super) fn newest(book: &JobBook) -> u64 {
-    let read = book.store().read::<_, StoreError>(|view| {
-        let rows = view.range(&EVENT_ORDER, &Span::all(), Order::Descending, 1)?;
-        Ok(rows.first().map_or(0, |(seq, _)| *seq))
-    });
-    read.unwrap_or(0)
+    book.newest_event().unwrap_or(0)
 }
 
 /// Whether a call's job is to end or has ended on request. Names that are no job of ours never are.
@@ -43,10 +37,10 @@ pub(super) fn is_cancelled(book: &JobBook, job: &Label) -> bool {
 
 /// Ends the calls of jobs as they are stopped, until the store closes.
 pub(super) async fn follow(book: JobBook, cancels: Cancels, seen: Seen) {
-    let mut commits = book.store().commits();
+    let mut commits = book.commits();
     loop {
         commits.mark_unchanged();
-        match page(&book, seen.load(Ordering::Acquire)) {
+        match book.events_after(seen.load(Ordering::Acquire), PAGE) {
             Ok(page) if page.is_empty() => {
                 if commits.changed().await.is_err() {
                     return;
@@ -78,15 +72,4 @@ fn end(cancels: &Cancels, event: &JobEvent) {
     if ended > 0 {
         tracing::info!(job, "calls of a job that was stopped are ended");
     }
-}
-
-fn page(book: &JobBook, seen: u64) -> Result<Vec<JobEvent>, StoreError> {
-    book.store().read(|view| {
-        let rows = view.range(&EVENT_ORDER, &Span::all().after(&seen), Order::Ascending, PAGE)?;
-        let mut events = Vec::with_capacity(rows.len());
-        for (seq, run) in rows {
-            events.extend(view.get(&EVENTS, &(run, seq))?);
-        }
-        Ok(events)
-    })
 }

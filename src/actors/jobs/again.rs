@@ -5,12 +5,9 @@
 
 use serde_json::json;
 
-use super::book::Submission;
-use super::{JobError, Jobs};
+use super::{AsksPerson, JobError, Jobs};
 use crate::domain::ids::{AgentName, JobId};
-use crate::domain::job::{Job, JobState, Transition, takeover};
-use crate::domain::trace::TraceContext;
-use crate::supervision::trace;
+use crate::domain::job::{Job, JobRequest, JobState, Transition, takeover};
 
 impl Jobs {
     /// Gives a job to another agent, which begins it anew.
@@ -67,7 +64,7 @@ impl Jobs {
     ///
     /// # Errors
     /// [`JobError::NotFound`]; [`JobError::Conflict`] for a step, and for a run that is done or goes on;
-    /// [`JobError::Busy`].
+    /// those of a submission.
     pub async fn retry(&self, id: &JobId) -> Result<Job, JobError> {
         let old = self.book.get(id)?;
         if old.id.parent().is_some() || !old.state.is_terminal() || old.state == JobState::Done {
@@ -77,15 +74,21 @@ impl Jobs {
                 old.state.as_str()
             )));
         }
-        let mut card = old.card;
-        card.deadline_at = None;
-        if let Some(inputs) = card.inputs.as_object_mut() {
-            inputs.insert("retry_of".to_owned(), json!(id));
-        }
-        let context = trace::current().map_or_else(TraceContext::new_root, |scope| scope.context);
-        let max_active = self.settings.max_active;
-        let job = self.book.submit(Submission { card, context, idempotency_key: None, max_active }).await?;
-        self.hint(&job);
-        Ok(job)
+        let asks = if old.card.optional { AsksPerson::No } else { AsksPerson::Yes };
+        let mut inputs = old.card.inputs.as_object().cloned().unwrap_or_default();
+        inputs.insert("retry_of".to_owned(), json!(id));
+        let request = JobRequest {
+            task: old.card.task,
+            inputs: Some(inputs),
+            agent: Some(old.card.agent),
+            capability: old.card.capability,
+            priority: Some(old.card.priority),
+            approvals_required: old.card.approvals_required,
+            resource_request: old.card.resource_request.and_then(|request| request.as_object().cloned()),
+            // The old deadline has passed or would pass at once; a key would give the old run.
+            deadline_s: None,
+            idempotency_key: None,
+        };
+        self.submit(request, asks).await
     }
 }

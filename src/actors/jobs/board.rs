@@ -10,6 +10,7 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use crate::domain::ids::JobId;
+use crate::domain::time::Timestamp;
 use crate::skills::Control;
 use crate::skills::context::Progress;
 
@@ -32,6 +33,8 @@ pub type Desk = Arc<Mutex<()>>;
 pub struct Board {
     attempts: Mutex<HashMap<JobId, Attempt>>,
     desks: Mutex<HashMap<JobId, Weak<Mutex<()>>>>,
+    /// Attempts that wait for what they have asked the machine for: since when, and for what.
+    resource_waits: Mutex<HashMap<JobId, (Timestamp, String)>>,
 }
 
 impl Board {
@@ -56,7 +59,27 @@ impl Board {
         let mut attempts = self.attempts.lock();
         if attempts.get(job).is_some_and(|attempt| attempt.fence == fence) {
             attempts.remove(job);
+            self.resource_waits.lock().remove(job);
         }
+    }
+
+    /// Notes that the attempt at a job waits for resources; `None`: no longer.
+    pub fn note_resource_wait(&self, job: &JobId, asked: Option<String>) {
+        // Always behind the attempts, as in `end`.
+        let attempts = self.attempts.lock();
+        let mut waits = self.resource_waits.lock();
+        match asked {
+            Some(asked) if attempts.contains_key(job) => {
+                waits.insert(job.clone(), (Timestamp::now(), asked));
+            }
+            _ => drop(waits.remove(job)),
+        }
+    }
+
+    /// Since when the attempt at a job waits for resources, and for what.
+    #[must_use]
+    pub fn resource_wait(&self, job: &JobId) -> Option<(Timestamp, String)> {
+        self.resource_waits.lock().get(job).cloned()
     }
 
     /// The attempt at a job, if somebody works on it.

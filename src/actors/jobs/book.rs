@@ -4,12 +4,15 @@
 //! change survives `kill -9`; a change and its event are one write; a hand-over inserts all children or
 //! none, and a repeated one inserts nothing.
 
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use super::tables::{ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, ROOTS, SUBMISSIONS};
+use super::listing::next_root_number;
+use super::tables::{
+    ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, OPEN_RUNS, ROOT_ORDER, ROOTS, SUBMISSIONS,
+};
 use crate::domain::ids::{ApprovalId, JobId, RunId};
-use crate::domain::job::approval::{Approval, ApprovalStatus};
-use crate::domain::job::{EventKind, Job, JobCard, JobEvent, JobState, Refusal, Transition};
+use crate::domain::job::approval::{Approval, ApprovalStatus, Decision, Verdict};
+use crate::domain::job::{CardRefusal, EventKind, Job, JobCard, JobEvent, JobState, Refusal, Transition};
 use crate::domain::json::Json;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceContext;
@@ -36,9 +39,20 @@ pub enum JobError {
     /// It contradicts something that was accepted before.
     #[error("{0}")]
     Conflict(String),
-    /// More jobs wait than may.
-    #[error("{0} jobs are waiting already, which is the limit (`jobs.max_queued`); try again later")]
+    /// The card can never work as it stands.
+    #[error(transparent)]
+    Card(#[from] CardRefusal),
+    /// More runs are open than may be.
+    #[error(
+        "{0} jobs have not ended yet, which is the limit (`jobs.max_queued`); try again when one of them has"
+    )]
     Busy(usize),
+    /// A run is done and its manifest could not be written, so it is not told as done.
+    #[error("the manifest could not be written: {0}")]
+    NoManifest(String),
+    /// The check of a card broke off.
+    #[error("the card could not be checked: {0}")]
+    Unchecked(String),
     /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -78,7 +92,12 @@ impl<'v, 't> Draft<'v, 't> {
     pub(super) fn insert(&mut self, job: &Job) -> Result<(), StoreError> {
         self.edit(|changes| changes.put(&JOBS, &job.id, job).put(&ACTIVE, &job.id, &()));
         if job.id.parent().is_none() {
-            self.edit(|changes| changes.put(&ROOTS, &(job.created_at.as_millis(), job.id.clone()), &()));
+            let number = next_root_number(self.view)?;
+            self.edit(|changes| {
+                let by_time = (job.created_at.as_millis(), job.id.clone());
+                let changes = changes.put(&ROOTS, &by_time, &()).put(&ROOT_ORDER, &number, &job.id);
+                changes.put(&OPEN_RUNS, &job.run(), &())
+            });
         }
         self.tell(
             job,
@@ -99,7 +118,11 @@ impl<'v, 't> Draft<'v, 't> {
         let terminal = job.state.is_terminal();
         self.edit(|changes| {
             let changes = changes.put(&JOBS, &job.id, job);
-            if terminal { changes.delete(&ACTIVE, &job.id) } else { changes }
+            match (terminal, job.id.parent()) {
+                (false, _) => changes,
+                (true, Some(_)) => changes.delete(&ACTIVE, &job.id),
+                (true, None) => changes.delete(&ACTIVE, &job.id).delete(&OPEN_RUNS, &job.run()),
+            }
         });
         for (kind, detail) in told {
             self.tell(job, kind, detail)?;
@@ -162,6 +185,20 @@ impl<'v, 't> Draft<'v, 't> {
         self.edit(|changes| changes.put(&APPROVALS, &approval.approval_id, approval));
     }
 
+    /// Gives the jobs above one the inputs that a person corrected for it.
+    fn correct_above(&mut self, job: &Job, inputs: &Map<String, Value>) -> Result<(), JobError> {
+        if inputs.is_empty() {
+            return Ok(());
+        }
+        for id in std::iter::successors(job.id.parent(), JobId::parent) {
+            let mut above = self.job(&id)?;
+            above.correct_inputs(inputs.clone());
+            above.version += 1;
+            self.edit(|changes| changes.put(&JOBS, &above.id, &above));
+        }
+        Ok(())
+    }
+
     pub(super) fn job(&self, id: &JobId) -> Result<Job, JobError> {
         self.view.get(&JOBS, id)?.ok_or_else(|| JobError::no_job(id))
     }
@@ -180,8 +217,10 @@ pub struct Submission {
     pub context: TraceContext,
     /// The client's idempotency key, if it gave one.
     pub idempotency_key: Option<String>,
-    /// Most jobs that may be active.
-    pub max_active: usize,
+    /// The fingerprint of everything that was asked: a repeated key must come with the same.
+    pub asked: String,
+    /// Most runs that may be open.
+    pub max_runs: usize,
 }
 
 /// The durable side of jobs. Cheap to clone.
@@ -203,6 +242,11 @@ impl JobBook {
         &self.store
     }
 
+    /// Reads one state of the book.
+    pub(super) fn read<R>(&self, read: impl FnOnce(&View<'_>) -> Result<R, JobError>) -> Result<R, JobError> {
+        self.store.read(read)
+    }
+
     /// Accepts a root job, durably. The same idempotency key with the same card gives the job that was
     /// accepted before.
     ///
@@ -210,31 +254,28 @@ impl JobBook {
     /// [`JobError::Conflict`] for the key with another card, [`JobError::Busy`], or the store's.
     pub async fn submit(&self, submission: Submission) -> Result<Job, JobError> {
         let run = RunId::generate(&submission.card.task);
-        let asked = blake3::hash(json!({
-            "agent": submission.card.agent, "task": submission.card.task, "inputs": submission.card.inputs.0,
-            "priority": submission.card.priority,
-        }).to_string().as_bytes()).to_hex().to_string();
         self.store
             .write(move |view| {
                 let mut draft = Draft::new(view);
                 if let Some(key) = &submission.idempotency_key
                     && let Some((id, before)) = view.get(&SUBMISSIONS, key)?
                 {
-                    if before != asked {
+                    if before != submission.asked {
                         return Err(JobError::Conflict(format!(
-                            "idempotency key `{key}` was used for another job, `{id}`"
+                            "the idempotency key `{key}` was used for `{id}`, whose card differs from this one; send \
+                             the same card again, or another key"
                         )));
                     }
                     return Ok((draft.finish(), draft_job(view, &id)?));
                 }
-                let active = usize::try_from(view.count(&ACTIVE)?).unwrap_or(usize::MAX);
-                if active >= submission.max_active {
-                    return Err(JobError::Busy(active));
+                let open = usize::try_from(view.count(&OPEN_RUNS)?).unwrap_or(usize::MAX);
+                if open >= submission.max_runs {
+                    return Err(JobError::Busy(open));
                 }
                 let job = Job::new(JobId::root(&run), submission.card, submission.context, draft.now);
                 draft.insert(&job)?;
                 if let Some(key) = &submission.idempotency_key {
-                    draft.remember(key, &job.id, &asked);
+                    draft.remember(key, &job.id, &submission.asked);
                 }
                 Ok((draft.finish(), job))
             })
@@ -246,10 +287,23 @@ impl JobBook {
     /// # Errors
     /// [`JobError::NotFound`], [`JobError::Refused`], or the store's.
     pub async fn change(&self, id: &JobId, transition: Transition) -> Result<Job, JobError> {
+        self.change_at(id, transition, Timestamp::now()).await
+    }
+
+    /// Applies one transition as of a time.
+    ///
+    /// # Errors
+    /// As [`JobBook::change`].
+    pub(super) async fn change_at(
+        &self,
+        id: &JobId,
+        transition: Transition,
+        now: Timestamp,
+    ) -> Result<Job, JobError> {
         let id = id.clone();
         self.store
             .write(move |view| {
-                let mut draft = Draft::new(view);
+                let mut draft = Draft { now, ..Draft::new(view) };
                 let mut job = draft.job(&id)?;
                 draft.apply(&mut job, transition)?;
                 Ok((draft.finish(), job))
@@ -323,17 +377,12 @@ impl JobBook {
             .await
     }
 
-    /// Decides a question, once.
+    /// Decides a question, once. Inputs that a person corrects hold for the jobs above, too: later steps are
+    /// given theirs.
     ///
     /// # Errors
     /// [`JobError::NotFound`], [`JobError::Conflict`] when it is decided already, or the store's.
-    pub async fn decide(
-        &self,
-        id: &ApprovalId,
-        approve: bool,
-        by: String,
-        reason: String,
-    ) -> Result<(Approval, Job), JobError> {
+    pub async fn decide(&self, id: &ApprovalId, decision: Decision) -> Result<(Approval, Job), JobError> {
         let id = id.clone();
         self.store
             .write(move |view| {
@@ -348,15 +397,18 @@ impl JobBook {
                     ));
                 }
                 let mut job = draft.job(&approval.job_id)?;
-                approval.status = if approve { ApprovalStatus::Approved } else { ApprovalStatus::Rejected };
+                let Decision { by, reason, verdict } = decision;
+                approval.status = verdict.status();
                 approval.decided_at = Some(draft.now);
                 approval.decided_by = Some(by.clone());
                 approval.reason = Some(reason.clone());
                 draft.put_approval(&approval);
-                let transition = if approve {
-                    Transition::Approve { by, reason }
-                } else {
-                    Transition::Reject { by, reason }
+                let transition = match verdict {
+                    Verdict::Approve { inputs } => {
+                        draft.correct_above(&job, &inputs)?;
+                        Transition::Approve { by, reason, inputs }
+                    }
+                    Verdict::Reject => Transition::Reject { by, reason },
                 };
                 draft.apply(&mut job, transition)?;
                 Ok((draft.finish(), (approval, job)))
@@ -380,17 +432,6 @@ impl JobBook {
         self.store.read(|view| {
             let ids = view.range(&ACTIVE, &Span::all(), Order::Ascending, MAX_ROWS)?;
             ids.into_iter().map(|(id, ())| draft_job(view, &id)).collect()
-        })
-    }
-
-    /// Root jobs, newest first.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn roots(&self, limit: usize) -> Result<Vec<Job>, JobError> {
-        self.store.read(|view| {
-            let ids = view.range(&ROOTS, &Span::all(), Order::Descending, limit)?;
-            ids.into_iter().map(|((_, id), ())| draft_job(view, &id)).collect()
         })
     }
 

@@ -1,6 +1,6 @@
 //! Closing a run: its manifest, its trace and its line in the ledger, once the root job has ended.
 //!
-//! Repeatable: the files are written whole under fixed names, the ledger row is the last step and says
+//! Invariant: a run is `done` only after its manifest can be read. Repeatable: the files are written whole under fixed names, the ledger row is the last step and says
 //! that the run is closed. A daemon that died in between closes it at its next start.
 
 use std::fs;
@@ -13,12 +13,12 @@ use futures_util::future::BoxFuture;
 use super::Jobs;
 use super::book::JobError;
 use super::manifest::{self, Manifest};
-use super::tables::{CLOSED, LEDGER, LedgerEntry};
+use super::readers::LedgerEntry;
 use crate::actors::crashes::FrozenSpan;
 use crate::domain::ids::{JobId, RunId};
-use crate::domain::job::Job;
+use crate::domain::job::{Job, Transition};
 use crate::domain::receipt::Receipt;
-use crate::store::Changes;
+use crate::domain::time::Timestamp;
 use crate::supervision::ActorSystem;
 
 /// The run's messages, as JSON lines, in its folder.
@@ -45,45 +45,63 @@ pub trait RunCosts: Send + Sync {
 }
 
 impl Jobs {
+    /// Commits a change of a job's holder. A run that is to be done has its manifest before anybody can see
+    /// that it is.
+    ///
+    /// # Errors
+    /// As [`super::JobBook::change`]; [`JobError::NoManifest`] leaves the job as it was, to be tried again.
+    pub async fn commit(&self, id: &JobId, transition: Transition) -> Result<Job, JobError> {
+        let now = Timestamp::now();
+        let is_end = matches!(transition, Transition::Complete { .. });
+        if is_end && id.parent().is_none() {
+            let mut jobs = self.book.subtree(id)?;
+            if let Some(root) = jobs.first_mut() {
+                root.apply(transition.clone(), now)?;
+            }
+            match self.write_manifest(&jobs).await {
+                Ok(_) => {}
+                Err(CloseError::Job(error)) => return Err(error),
+                Err(error) => return Err(JobError::NoManifest(error.to_string())),
+            }
+        }
+        self.book.change_at(id, transition, now).await
+    }
+
+    /// Writes the manifest of a run as its jobs stand; `None` for none.
+    async fn write_manifest(&self, jobs: &[Job]) -> Result<Option<Manifest>, CloseError> {
+        let Some(run) = jobs.first().map(Job::run) else { return Ok(None) };
+        let costs = self.costs.get().ok_or_else(|| CloseError::Costs("no ledger is open yet".to_owned()))?;
+        let receipts = costs.receipts_of(&run).await.map_err(CloseError::Costs)?;
+        let Some(manifest) = Manifest::of(jobs, &receipts) else { return Ok(None) };
+        let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
+        self.write_into(&run, manifest::FILE, bytes).await?;
+        Ok(Some(manifest))
+    }
+
+    async fn write_into(&self, run: &RunId, name: &'static str, bytes: Vec<u8>) -> Result<(), CloseError> {
+        let folder = self.run_dir(run);
+        let written = tokio::task::spawn_blocking(move || write_whole(&folder, name, &bytes));
+        written
+            .await
+            .unwrap_or_else(|error| Err(CloseError::File(run.to_string(), std::io::Error::other(error))))
+    }
+
     /// Closes a run, if all its jobs have ended and it is not closed yet.
     ///
     /// # Errors
     /// [`CloseError`]; nothing is lost, and the next call does what is left.
-    pub async fn close_run(
-        &self,
-        run: &RunId,
-        system: &ActorSystem,
-        costs: &dyn RunCosts,
-    ) -> Result<bool, CloseError> {
-        if self.is_closed(run)? {
+    pub async fn close_run(&self, run: &RunId, system: &ActorSystem) -> Result<bool, CloseError> {
+        if self.book.is_closed(run).map_err(JobError::from)? {
             return Ok(false);
         }
         let jobs = self.book.subtree(&JobId::root(run))?;
         if jobs.iter().any(|job| !job.state.is_terminal()) {
             return Ok(false);
         }
-        let receipts = costs.receipts_of(run).await.map_err(CloseError::Costs)?;
-        let Some(manifest) = Manifest::of(&jobs, &receipts) else { return Ok(false) };
-        let folder = self.run_dir(run);
-        let trace = trace_lines(system, &jobs);
-        let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
-        let written = tokio::task::spawn_blocking(move || {
-            write_whole(&folder, TRACE_FILE, &trace)?;
-            write_whole(&folder, manifest::FILE, &bytes)
-        });
-        written
-            .await
-            .unwrap_or_else(|error| Err(CloseError::File(run.to_string(), std::io::Error::other(error))))?;
+        self.write_into(run, TRACE_FILE, trace_lines(system, &jobs)).await?;
+        let Some(manifest) = self.write_manifest(&jobs).await? else { return Ok(false) };
         self.enter(&manifest).await?;
         Ok(true)
-    }
-
-    /// Whether a run has its manifest and its line in the ledger.
-    ///
-    /// # Errors
-    /// The store's.
-    pub fn is_closed(&self, run: &RunId) -> Result<bool, JobError> {
-        Ok(self.book.store().read(|view| view.contains(&CLOSED, run))?)
     }
 
     async fn enter(&self, manifest: &Manifest) -> Result<(), JobError> {
@@ -100,15 +118,7 @@ impl Jobs {
             manifest: format!("artifacts/runs/{run}/{}", manifest::FILE),
             inputs: manifest.inputs.clone().into(),
         };
-        self.book
-            .store()
-            .write(move |_| {
-                let at = entry.ended_at.as_millis();
-                let changes =
-                    Changes::none().put(&LEDGER, &(at, run.clone()), &entry).put(&CLOSED, &run, &at);
-                Ok((changes, ()))
-            })
-            .await
+        Ok(self.book.enter(entry).await?)
     }
 }
 

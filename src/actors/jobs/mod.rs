@@ -7,22 +7,28 @@ mod again;
 pub mod board;
 pub mod book;
 pub mod closing;
+pub mod listing;
 pub mod manifest;
+pub mod readers;
 pub mod scheduler;
-pub mod tables;
+pub mod submission;
+mod tables;
 pub mod trees;
+mod waits;
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 pub use board::Board;
 pub use book::{JobBook, JobError};
-pub use trees::Cancelled;
+pub use closing::RunCosts;
+pub use submission::AsksPerson;
+pub use trees::{Cancellation, Cancelled};
 
 use super::address_book::AddressBook;
 use crate::domain::ids::{AgentName, JobId, RunId};
-use crate::domain::job::{Job, JobState, Policy};
+use crate::domain::job::{CancelCause, Job, JobState, Policy};
 use crate::supervision::trace;
 
 /// How jobs are carried out.
@@ -38,8 +44,8 @@ pub struct Settings {
     pub hard_timeout: Duration,
     /// How long a cancelled step may take to stop before its agent is killed.
     pub stop_grace: Duration,
-    /// Most jobs that may be active.
-    pub max_active: usize,
+    /// Most runs that may be open: more are refused until one has ended.
+    pub max_runs: usize,
     /// Retries.
     pub policy: Policy,
 }
@@ -54,6 +60,8 @@ pub struct Jobs {
     pub agents: Arc<AddressBook>,
     /// Limits and places.
     pub settings: Settings,
+    /// Who knows what runs cost; set once, when the tree is built.
+    pub costs: OnceLock<Arc<dyn RunCosts>>,
 }
 
 impl Jobs {
@@ -82,16 +90,19 @@ impl Jobs {
         }
     }
 
-    /// Asks for the end of a job and all below it, and tells whoever must stop for it.
+    /// Ends a job and all below it, and notifies whoever must stop for it. Asked again it gives the same
+    /// proof.
     ///
     /// # Errors
-    /// [`JobError::NotFound`]; [`JobError::Refused`] when the job itself has ended.
-    pub async fn cancel(&self, id: &JobId, reason: &str) -> Result<Vec<Cancelled>, JobError> {
-        let parts = self.book.cancel_tree(id, reason, self.board.held()).await?;
-        for part in &parts {
-            self.hint(&self.book.get(&part.job_id)?);
+    /// [`JobError::NotFound`]; [`JobError::Refused`] when the job has ended otherwise.
+    pub async fn cancel(&self, id: &JobId, cause: CancelCause) -> Result<Cancellation, JobError> {
+        let cancelled = self.book.cancel_tree(id, cause, self.board.held()).await?;
+        if !cancelled.is_repeated {
+            for part in &cancelled.parts {
+                self.hint(&self.book.get(&part.job_id)?);
+            }
         }
-        Ok(parts)
+        Ok(cancelled)
     }
 
     /// Who decides about a failure of this agent: the director of its lane, or the architect.
@@ -113,7 +124,7 @@ impl Jobs {
     /// # Errors
     /// [`JobError::NotFound`], or the store's.
     pub async fn wait(&self, id: &JobId, deadline: Duration) -> Result<Job, JobError> {
-        let mut commits = self.book.store().commits();
+        let mut commits = self.book.commits();
         let ended = async {
             loop {
                 commits.mark_unchanged();

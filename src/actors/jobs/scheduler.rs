@@ -7,9 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::JobError;
-use super::closing::RunCosts;
 use super::{Jobs, board::Board};
-use crate::domain::job::{Job, JobState, Transition};
+use crate::domain::job::{CancelCause, Job, JobState, Transition};
 use crate::domain::time::Timestamp;
 use crate::supervision::{Actor, ActorError, ActorSystem, Address, Context, Message};
 
@@ -42,21 +41,15 @@ impl Message for SchedulerMessage {
 pub struct Scheduler {
     jobs: Arc<Jobs>,
     system: ActorSystem,
-    costs: Arc<dyn RunCosts>,
     sweeps: u64,
 }
 
 impl Scheduler {
     /// Begins to sweep, and to close runs as soon as something was committed.
     #[must_use]
-    pub fn start(
-        jobs: Arc<Jobs>,
-        system: ActorSystem,
-        costs: Arc<dyn RunCosts>,
-        context: &Context<SchedulerMessage>,
-    ) -> Self {
+    pub fn start(jobs: Arc<Jobs>, system: ActorSystem, context: &Context<SchedulerMessage>) -> Self {
         context.spawn(repeat(context.address().clone()));
-        let (address, mut commits) = (context.address().clone(), jobs.book.store().commits());
+        let (address, mut commits) = (context.address().clone(), jobs.book.commits());
         context.spawn(async move {
             // At once, too: the last daemon may have died between a run's end and its closing.
             loop {
@@ -70,7 +63,7 @@ impl Scheduler {
                 }
             }
         });
-        Self { jobs, system, costs, sweeps: 0 }
+        Self { jobs, system, sweeps: 0 }
     }
 
     async fn sweep(&mut self) -> Result<(), JobError> {
@@ -95,7 +88,7 @@ impl Scheduler {
 
     /// Past its deadline: the job ends, and all below it.
     async fn overdue(&self, job: &Job) -> Result<(), JobError> {
-        match self.jobs.cancel(&job.id, "its deadline has passed").await {
+        match self.jobs.cancel(&job.id, CancelCause::Deadline).await {
             Ok(_) | Err(JobError::Refused(_)) => Ok(()),
             Err(error) => Err(error),
         }
@@ -124,7 +117,7 @@ impl Scheduler {
     async fn close_runs(&self) -> Result<(), JobError> {
         for root in self.jobs.book.roots(ROOTS_TO_CLOSE)? {
             if root.state.is_terminal()
-                && let Err(error) = self.jobs.close_run(&root.run(), &self.system, &*self.costs).await
+                && let Err(error) = self.jobs.close_run(&root.run(), &self.system).await
             {
                 tracing::error!(run = %root.id, %error, "a run could not be closed; it will be tried again");
             }

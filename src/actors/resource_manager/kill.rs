@@ -14,6 +14,7 @@ use super::process_groups::EndedGroup;
 use super::{Answer, DEADLINE, Message, ResourceError, ResourceHandle};
 use crate::actors::jobs::{Cancelled, JobError};
 use crate::domain::ids::JobId;
+use crate::domain::job::CancelCause;
 use crate::domain::resources::Reservation;
 
 /// How long steps at work may take to come by a checkpoint before what they hold is taken from them: a
@@ -65,8 +66,10 @@ impl ResourceHandle {
     /// Cancels what PAS runs of a job; nothing, where it runs none of it.
     async fn cancel(&self, job_id: &str, reason: &str) -> Answer<Vec<Cancelled>> {
         let Ok(id) = JobId::new(job_id) else { return Ok(Vec::new()) };
-        match self.shared.jobs.cancel(&id, reason).await {
-            Ok(parts) => Ok(parts),
+        match self.shared.jobs.cancel(&id, CancelCause::Asked(reason.to_owned())).await {
+            // Somebody else cancelled it: what it still holds is not ours to count.
+            Ok(cancelled) if cancelled.is_repeated => Ok(Vec::new()),
+            Ok(cancelled) => Ok(cancelled.parts),
             Err(JobError::NotFound { .. } | JobError::Refused(_)) => Ok(Vec::new()),
             Err(error) => Err(error.into()),
         }

@@ -12,7 +12,7 @@ use super::{
     Answer, CAPACITIES, Denied, KEPT_ENDED, MAX_RESERVATIONS, MAX_WAITING, Message, Outcome, RESERVATIONS,
     Request, ResourceError, Shared, Which,
 };
-use crate::actors::jobs::tables::JOBS;
+use crate::actors::jobs::readers;
 use crate::domain::ids::JobId;
 use crate::domain::resources::{
     Advance, Amounts, Ask, Denial, Holder, Ledger, Quotas, Reservation, ReservationStatus, Resource, Verdict,
@@ -370,7 +370,7 @@ impl State {
                 if active.reservation.holder == Holder::Attempt {
                     continue;
                 }
-                match view.get(&JOBS, &job_id)? {
+                match readers::job(view, &job_id)? {
                     Some(job) if job.state.is_terminal() => ended.push(id.clone()),
                     Some(_) => active.ends = lease_end(&active.reservation),
                     None => {}

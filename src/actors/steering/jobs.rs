@@ -9,7 +9,7 @@ use super::proof::{Concern, Readings};
 use super::{Answer, Means, Request, SteerError};
 use crate::actors::resource_manager::ResourceError;
 use crate::domain::ids::{ApprovalId, JobId};
-use crate::domain::job::approval::ApprovalStatus;
+use crate::domain::job::approval::{ApprovalStatus, Decision, Verdict};
 use crate::domain::job::{Job, JobState};
 use crate::domain::steering::Action;
 
@@ -133,8 +133,9 @@ impl Means {
             return Ok(Answer::told(format!("`{id}` was {word} before by {by}; nothing changed")));
         }
         let (by, why) = (request.who.as_str().to_owned(), request.reason.clone().unwrap_or_default());
-        let (_, job) = self.jobs.book.decide(id, approve, by, why).await?;
-        self.jobs.hint(&job);
+        let verdict =
+            if approve { Verdict::Approve { inputs: serde_json::Map::new() } } else { Verdict::Reject };
+        let (_, job) = self.jobs.decide(id, Decision { by, reason: why, verdict }).await?;
         Ok(Answer::told(format!("{word} `{id}`: `{}` is {}", job.id, job.state.as_str())))
     }
 }

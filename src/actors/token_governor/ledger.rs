@@ -8,12 +8,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::GovernorError;
-use crate::actors::jobs::tables::{CLOSED, JOBS};
+use crate::actors::jobs::readers;
 use crate::domain::context::conversation::{Conversation, Note, OpenStep, PlanStep, SavedFile, SavedState};
 use crate::domain::context::reset::{Reset, Stage};
 use crate::domain::context::summary::{Summary, Trigger, new_id};
 use crate::domain::context::{Context, RunLabel};
-use crate::domain::ids::{JobId, RunId};
+use crate::domain::ids::RunId;
 use crate::domain::job::Job;
 use crate::domain::time::Timestamp;
 use crate::store::{Changes, Order, Span, Store, StoreError, Table, View};
@@ -230,7 +230,7 @@ impl Ledger {
 
     fn is_closed(&self, run: &RunLabel) -> Result<bool, StoreError> {
         let Ok(run) = RunId::new(run.as_str()) else { return Ok(false) };
-        self.store.read(|view| view.contains(&CLOSED, &run))
+        self.store.read(|view| Ok(readers::closed_at(view, &run)?.is_some()))
     }
 
     /// The newest reset of an agent.
@@ -268,7 +268,7 @@ impl Ledger {
                 let mut left = PRUNED_AT_ONCE;
                 for (at, talk) in all {
                     let closed = match RunId::new(at.0.as_str()) {
-                        Ok(run) => view.get(&CLOSED, &run)?,
+                        Ok(run) => readers::closed_at(view, &run)?,
                         Err(_) => None,
                     };
                     if closed.is_some_and(|closed| closed < before) && left > 0 {
@@ -327,10 +327,5 @@ fn saved(view: &View<'_>, agent: &str, run: &RunLabel) -> Result<SavedState, Sto
 
 /// All jobs of a run of the daemon; an outside agent's run has none.
 fn jobs_of(view: &View<'_>, run: &RunLabel) -> Result<Vec<Job>, StoreError> {
-    let Ok(run) = RunId::new(run.as_str()) else { return Ok(Vec::new()) };
-    let root = JobId::root(&run);
-    let mut jobs: Vec<Job> = view.get(&JOBS, &root)?.into_iter().collect();
-    let below = view.range(&JOBS, &Span::beginning(&format!("{root}.")), Order::Ascending, MAX_ROWS)?;
-    jobs.extend(below.into_iter().map(|(_, job)| job));
-    Ok(jobs)
+    RunId::new(run.as_str()).map_or_else(|_| Ok(Vec::new()), |run| readers::run_jobs(view, &run))
 }

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::table::{Column, draw};
 use super::{count, fit, one_line, state, units, wrap};
 use crate::cli::wire::{Agent, Approval, CancelProof, Crash, Hit, Job};
+use crate::domain::job::wait::JobWait;
 use crate::domain::receipt::bill::Bill;
 use crate::domain::time::Timestamp;
 
@@ -25,7 +26,7 @@ pub fn jobs(jobs: &[Job], now: Timestamp, width: usize) -> String {
     let row = |job: &Job| {
         [
             job.job_id.clone(),
-            state(job.state),
+            state_and_wait(job),
             job.agent.clone(),
             progress(job),
             units::age(job.created_at, now),
@@ -41,6 +42,22 @@ pub fn jobs(jobs: &[Job], now: Timestamp, width: usize) -> String {
         Column::right("TIME"),
     ];
     draw(columns, 0, &jobs.iter().map(row).collect::<Vec<_>>(), width)
+}
+
+/// A job's state, and for what a job below it waits.
+fn state_and_wait(job: &Job) -> String {
+    let below = job.waits.iter().find(|wait| wait.job_id.as_str() != job.job_id);
+    let word = state(job.state);
+    below.map_or_else(|| word.clone(), |wait| format!("{word}, waits for {}", wait.kind.noun()))
+}
+
+/// Who waits for what, since when.
+#[must_use]
+pub fn wait_in_words(wait: &JobWait, now: Timestamp) -> String {
+    let since = units::age(wait.since, now);
+    let detail = one_line(&wait.detail);
+    let detail = if detail.is_empty() { detail } else { format!(": {detail}") };
+    format!("{} for {}, since {since}{detail}", wait.job_id, wait.kind.noun())
 }
 
 /// One job, with what it was given, what came out and what it cost; and, when they are there, those below it.
@@ -64,6 +81,9 @@ pub fn job(job: &Job, now: Timestamp, bill: Option<&Bill>, width: usize) -> Stri
         [Some(progress(job)).filter(|p| !p.is_empty()), note].into_iter().flatten().collect();
     if !parts.is_empty() {
         line("progress", parts.join(", "));
+    }
+    for wait in &job.waits {
+        line("waits", wait_in_words(wait, now));
     }
     if let Some(error) = &job.error {
         line("error", style(one_line(error)).red().to_string());

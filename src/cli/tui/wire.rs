@@ -7,6 +7,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::cli::wire::JobState;
+use crate::domain::job::wait::JobWait;
 use crate::domain::time::Timestamp;
 
 /// All that is drawn, read at one moment.
@@ -137,6 +138,9 @@ pub(super) struct LiveJob {
     /// What is being done.
     #[serde(default)]
     pub(super) note: Option<String>,
+    /// For whom or what it and those below it wait.
+    #[serde(default)]
+    pub(super) waits: Vec<JobWait>,
     /// When it was accepted.
     pub(super) created_at: Timestamp,
     /// Seconds it will still take.

@@ -1,6 +1,7 @@
 //! Decisions that wait for a person.
 
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use super::Job;
 use crate::domain::ids::{AgentName, ApprovalId, JobId, RunId};
@@ -19,6 +20,40 @@ pub enum ApprovalStatus {
     Rejected,
     /// The job ended before anybody decided.
     Withdrawn,
+}
+
+/// A person's answer to a question.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Decision {
+    /// Who decides.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+    /// What is decided.
+    pub verdict: Verdict,
+}
+
+/// What a person decides.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Verdict {
+    /// The job may begin, or is tried again.
+    Approve {
+        /// Inputs to go on with in place of those of the same name.
+        inputs: Map<String, Value>,
+    },
+    /// The job fails.
+    Reject,
+}
+
+impl Verdict {
+    /// The status of a question so decided.
+    #[must_use]
+    pub const fn status(&self) -> ApprovalStatus {
+        match self {
+            Self::Approve { .. } => ApprovalStatus::Approved,
+            Self::Reject => ApprovalStatus::Rejected,
+        }
+    }
 }
 
 /// A question to a person. Single use: it is bound to the job's fence and to what was asked.
@@ -61,7 +96,8 @@ impl Approval {
         let question = match (&job.error, escalation) {
             (Some(error), true) => {
                 format!(
-                    "`{}` failed for good: {error}. Approve to try once more, reject to fail the run.",
+                    "`{}` failed: {error}. Approve to try again, with corrected `inputs` where they are the cause; \
+                     reject to give the run up.",
                     job.id
                 )
             }

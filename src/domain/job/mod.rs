@@ -1,18 +1,21 @@
 //! Jobs: the card that says what is to be done, and the row that says how it stands.
 //!
 //! The row in the store *is* the job; a message is only a hint to look at it. Rules of change live in
-//! [`transition`], how often a step is tried in [`retry`], the division of a task into steps in [`plan`], a
+//! [`transition`], a card as handed in and its check in [`request`], how often a step is tried
+//! in [`retry`], the division of a task into steps in [`plan`], a
 //! person's decisions in [`approval`], what is told to the outside in [`event`], who may take a job over in
 //! [`takeover`].
 
 pub mod approval;
 pub mod event;
 pub mod plan;
+pub mod request;
 pub mod retry;
 pub mod takeover;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transition;
+pub mod wait;
 
 use serde::{Deserialize, Serialize};
 
@@ -23,8 +26,9 @@ use super::time::Timestamp;
 use super::trace::{SpanId, TraceContext, TraceId};
 
 pub use event::{EventKind, JobEvent};
+pub use request::{CardRefusal, JobRequest};
 pub use retry::Policy;
-pub use transition::{Refusal, Transition};
+pub use transition::{CancelCause, Refusal, Transition};
 
 /// Highest priority; 0 is the lowest (the contract's range).
 pub const MAX_PRIORITY: u8 = 9;

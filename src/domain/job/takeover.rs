@@ -47,7 +47,7 @@ pub fn check(roster: &Roster, job: &Job, to: &AgentName) -> Result<(), Unfit> {
 }
 
 /// Why an agent has no way to carry a task out.
-fn lacks_way(roster: &Roster, task: &str, taker: &AgentDefinition) -> Option<String> {
+pub(super) fn lacks_way(roster: &Roster, task: &str, taker: &AgentDefinition) -> Option<String> {
     match &taker.behaviour {
         Behaviour::Native { skill } if skill.as_str() == task => None,
         Behaviour::Native { skill } => {

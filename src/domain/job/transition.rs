@@ -9,7 +9,7 @@ mod tests;
 
 use std::time::Duration;
 
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use super::event::EventKind;
 use super::{CancelRequest, Job, JobState};
@@ -45,7 +45,18 @@ pub enum Transition {
         /// Who decides when there is none left.
         director: AgentName,
     },
-    /// The holder failed, and trying again cannot help.
+    /// The holder cannot go on for lack of something that comes back: tried again later, however often. The
+    /// attempt does not count.
+    WaitOut {
+        /// The holder's fence.
+        fence: u64,
+        /// What is lacking.
+        error: String,
+        /// How long to wait before the next attempt.
+        backoff: Duration,
+    },
+    /// The holder failed, and trying again cannot help: so does the job, unless its run can do without it,
+    /// which the director decides.
     FailPermanent {
         /// The holder's fence.
         fence: u64,
@@ -71,6 +82,8 @@ pub enum Transition {
         by: String,
         /// Why.
         reason: String,
+        /// Inputs to go on with in place of those of the same name.
+        inputs: Map<String, Value>,
     },
     /// A person declines: it fails.
     Reject {
@@ -83,10 +96,10 @@ pub enum Transition {
     Pause,
     /// A person lets it go on.
     Resume,
-    /// Its end is asked for. `held` says whether an attempt must be stopped first.
+    /// It must end. `held` says whether an attempt must be stopped first.
     Cancel {
         /// Why.
-        reason: String,
+        cause: CancelCause,
         /// Whether somebody works on it now.
         held: bool,
     },
@@ -116,6 +129,24 @@ pub enum Transition {
         /// The holder's fence.
         fence: u64,
     },
+}
+
+/// Why a job must end before it is done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CancelCause {
+    /// Somebody asked for it, in these words.
+    Asked(String),
+    /// Its deadline has passed.
+    Deadline,
+}
+
+impl CancelCause {
+    fn reason(&self) -> String {
+        match self {
+            Self::Asked(reason) => reason.clone(),
+            Self::Deadline => "its deadline has passed".to_owned(),
+        }
+    }
 }
 
 /// Why a change is refused; the row is as it was.
@@ -181,15 +212,22 @@ impl Job {
                 }
                 Ok(self.try_again(error, backoff, now))
             }
+            Transition::WaitOut { fence, error, backoff } => {
+                self.require_holder(fence, "sent back to the queue")?;
+                self.attempt = self.attempt.saturating_sub(1);
+                Ok(self.try_again(error, backoff, now))
+            }
             Transition::FailPermanent { fence, error, director } => {
                 self.require_holder(fence, "failed")?;
-                Ok(self.escalate(error, director))
+                // A run can do without a step; there is nothing beside a root.
+                if self.card.optional && self.id.parent().is_some() {
+                    return Ok(self.escalate(error, director));
+                }
+                Ok(vec![self.failed(error)])
             }
             Transition::GiveUp { fence, error } => {
                 self.require_holder(fence, "failed")?;
-                self.state = JobState::Failed;
-                self.error = Some(error);
-                Ok(vec![(EventKind::Failed, json!({ "error": self.error }))])
+                Ok(vec![self.failed(error)])
             }
             Transition::SoftTimeout { fence } => {
                 self.require_holder(fence, "timed")?;
@@ -212,11 +250,16 @@ impl Job {
                     json!({ "error": self.error, "by": self.escalated_to }),
                 )])
             }
-            Transition::Approve { by, reason } => {
+            Transition::Approve { by, reason, inputs } => {
                 self.require(&[AwaitingApproval], "approved")?;
                 (self.state, self.attempt, self.not_before) = (Queued, 0, None);
                 self.escalated_to = None;
-                Ok(vec![(EventKind::Approved, json!({ "by": by, "reason": reason }))])
+                let mut detail = json!({ "by": by, "reason": reason });
+                if !inputs.is_empty() {
+                    detail["inputs"] = json!(inputs);
+                    self.correct_inputs(inputs);
+                }
+                Ok(vec![(EventKind::Approved, detail)])
             }
             Transition::Reject { by, reason } => {
                 self.require(&[AwaitingApproval], "rejected")?;
@@ -238,7 +281,7 @@ impl Job {
                 self.state = self.paused_from.unwrap_or(Queued);
                 Ok(vec![(EventKind::Resumed, json!({}))])
             }
-            Transition::Cancel { reason, held } => self.cancel(reason, held, now),
+            Transition::Cancel { cause, held } => self.cancel(&cause, held, now),
             Transition::Reassign { to, by, reason } => self.reassign(to, &by, &reason),
             Transition::Stopped { fence, how } => {
                 self.require_fence(fence)?;
@@ -289,11 +332,29 @@ impl Job {
         vec![(EventKind::Retrying, detail)]
     }
 
-    fn cancel(&mut self, reason: String, held: bool, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+    fn failed(&mut self, error: String) -> Told {
+        // A failure under way when the job was held ends it like any other.
+        self.state = JobState::Failed;
+        self.error = Some(error);
+        (EventKind::Failed, json!({ "error": self.error }))
+    }
+
+    /// Replaces inputs by those that a person corrected.
+    pub(crate) fn correct_inputs(&mut self, inputs: Map<String, Value>) {
+        let mut all = self.card.inputs.as_object().cloned().unwrap_or_default();
+        all.extend(inputs);
+        self.card.inputs = Json(Value::Object(all));
+    }
+
+    fn cancel(&mut self, cause: &CancelCause, held: bool, now: Timestamp) -> Result<Vec<Told>, Refusal> {
         if self.state.is_terminal() || self.cancel.is_some() {
             return Err(self.refuse("cancelled"));
         }
         let held = held && (self.state == JobState::Running || self.paused_from == Some(JobState::Running));
+        let reason = cause.reason();
+        if let (CancelCause::Deadline, Some(deadline)) = (cause, self.card.deadline_at) {
+            self.error = Some(format!("its deadline, {deadline}, has passed"));
+        }
         let detail = json!({ "reason": reason, "state_before": self.state.as_str() });
         let asked = (EventKind::CancelRequested, detail);
         self.cancel = Some(CancelRequest { at: now, reason });

@@ -18,17 +18,15 @@ use super::tree::Facts;
 use super::work::{Now, seconds};
 use crate::actors::crashes;
 use crate::actors::jobs::book::JobBook;
-use crate::actors::jobs::tables::ROOTS;
 use crate::domain::hmi::AgentStatus;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState};
 use crate::domain::registry::agent_service_id;
 use crate::domain::time::Timestamp;
+use crate::http::ApiResult;
 use crate::http::check::Checks;
 use crate::http::extract::ContractQuery;
 use crate::http::progress::Progress;
-use crate::http::{ApiError, ApiResult};
-use crate::store::{Order, Span, StoreError};
 use crate::supervision::Happening;
 
 /// The range where none is asked for, in seconds: a day.
@@ -141,14 +139,11 @@ fn tasks(hmi: &Hmi, range: Range) -> ApiResult<(Vec<Task>, bool)> {
 
 /// The roots of runs that may have something in the range, newest first.
 fn roots(book: &JobBook, range: Range) -> ApiResult<(Vec<JobId>, bool)> {
-    let none = JobId::new("0").map_err(|error| ApiError::internal(&error))?;
-    let from = (range.since.as_millis().saturating_sub(LEAD_MS), none.clone());
-    let to = (range.until.as_millis().saturating_add(1), none);
-    let span = Span::of(from..to);
-    let found =
-        book.store().read::<_, StoreError>(|view| view.range(&ROOTS, &span, Order::Descending, MAX_ROOTS))?;
+    let earlier = Timestamp::from_millis(range.since.as_millis().saturating_sub(LEAD_MS));
+    let after = Timestamp::from_millis(range.until.as_millis().saturating_add(1));
+    let found = book.roots_between(earlier, after, MAX_ROOTS)?;
     let cut = found.len() == MAX_ROOTS;
-    let mut roots: Vec<JobId> = found.into_iter().map(|((_, id), ())| id).collect();
+    let mut roots: Vec<JobId> = found.into_iter().map(|root| root.id).collect();
     let seen: HashSet<JobId> = roots.iter().cloned().collect();
     let open = book.active()?.into_iter().filter(|job| job.id.parent().is_none() && !seen.contains(&job.id));
     roots.extend(open.map(|job| job.id));

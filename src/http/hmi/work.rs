@@ -14,6 +14,7 @@ use crate::domain::hmi::waiting::{asks, usd_per_minute, waiting_for};
 use crate::domain::hmi::{AgentStatus, Work, progress};
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::approval::{Approval, ApprovalStatus};
+use crate::domain::job::wait::JobWait;
 use crate::domain::job::{Job, JobState};
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
@@ -190,6 +191,14 @@ fn spent(hmi: &Hmi, run: &RunId) -> NanoUsd {
     view.map_or(NanoUsd::default(), |view| view.settled)
 }
 
+/// A picture without the waits is better than none.
+fn waits_of(hmi: &Hmi, run: &[Job]) -> Vec<JobWait> {
+    hmi.jobs.waits(run).unwrap_or_else(|error| {
+        tracing::warn!(%error, "what jobs wait for cannot be read");
+        Vec::new()
+    })
+}
+
 /// The word for a whole run: what waits anywhere in it shows.
 fn whole_status(run: &[Job], root: &Job) -> AgentStatus {
     let open = || run.iter().filter(|job| !job.state.is_terminal());
@@ -224,6 +233,7 @@ pub(super) struct LiveJob {
     progress: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    waits: Vec<JobWait>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
@@ -249,6 +259,7 @@ impl LiveJob {
             state: root.state,
             progress,
             note: noted.map(|progress| progress.note).find(|note| !note.is_empty()),
+            waits: waits_of(hmi, run),
             created_at: root.created_at,
             started_at: root.started_at,
             ended_at: root.ended_at,

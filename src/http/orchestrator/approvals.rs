@@ -3,14 +3,18 @@
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value};
 
 use super::{Orchestrator, wire};
 use crate::domain::ids::ApprovalId;
-use crate::domain::job::approval::ApprovalStatus;
+use crate::domain::job::approval::{ApprovalStatus, Decision, Verdict};
 use crate::http::ApiResult;
 use crate::http::check::Checks;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
+use crate::http::list::{ListLimits, ListParams};
+
+/// A person looks at them all; 1,000 are more than anybody decides.
+const APPROVAL_LIMITS: ListLimits = ListLimits { default: 1000, max: 1000 };
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
@@ -28,6 +32,7 @@ pub(super) struct ListQuery {
 
 pub(super) async fn list(
     State(state): State<Orchestrator>,
+    params: ListParams,
     ContractQuery(query): ContractQuery<ListQuery>,
 ) -> ApiResult<Json<Value>> {
     let wanted = |status| match query.status.unwrap_or(Wanted::Pending) {
@@ -38,14 +43,16 @@ pub(super) async fn list(
     };
     let mut approvals = state.jobs.book.approvals()?;
     approvals.retain(|approval| wanted(approval.status));
-    approvals.sort_by_key(|approval| approval.created_at);
-    let shown: Vec<_> = approvals.iter().map(wire::approval).collect();
-    Ok(Json(json!({ "count": shown.len(), "approvals": shown })))
+    // Oldest first: whoever has waited longest.
+    let page = params.cut(APPROVAL_LIMITS, approvals, |asked| {
+        (asked.created_at.as_millis(), asked.approval_id.as_str().to_owned())
+    })?;
+    Ok(Json(page.map(|asked| wire::approval(&asked)).answer("approvals")))
 }
 
 #[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
 #[serde(rename_all = "snake_case")]
-enum Decision {
+enum AnswerWord {
     Approve,
     Reject,
 }
@@ -53,9 +60,11 @@ enum Decision {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DecideBody {
-    decision: Decision,
+    decision: AnswerWord,
     reason: Option<String>,
     by: Option<String>,
+    /// Inputs to go on with, of an approval.
+    inputs: Option<Map<String, Value>>,
 }
 
 pub(super) async fn decide(
@@ -66,9 +75,13 @@ pub(super) async fn decide(
     let (by, reason) = (body.by.unwrap_or_else(|| "operator".to_owned()), body.reason.unwrap_or_default());
     let mut checks = Checks::body();
     checks.len("by", &by, 1..=100).len("reason", &reason, 0..=1000);
+    let rejects = body.decision == AnswerWord::Reject;
+    checks.that("inputs", !rejects || body.inputs.is_none(), "only an approval goes on, with these inputs");
     checks.done()?;
-    let approve = body.decision == Decision::Approve;
-    let (approval, job) = state.jobs.book.decide(&id, approve, by, reason).await?;
-    state.jobs.hint(&job);
+    let verdict = match body.decision {
+        AnswerWord::Approve => Verdict::Approve { inputs: body.inputs.unwrap_or_default() },
+        AnswerWord::Reject => Verdict::Reject,
+    };
+    let (approval, _) = state.jobs.decide(&id, Decision { by, reason, verdict }).await?;
     Ok(Json(wire::approval(&approval)))
 }

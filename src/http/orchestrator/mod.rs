@@ -9,6 +9,7 @@ mod spans;
 pub(super) mod wire;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
@@ -18,7 +19,9 @@ use tokio_util::sync::CancellationToken;
 use super::{ApiError, audit};
 use crate::actors::jobs::{JobError, Jobs};
 use crate::actors::steering::Steering;
-use crate::domain::job::Refusal;
+use crate::domain::job::request::CardFault;
+use crate::domain::job::{CardRefusal, Refusal};
+use crate::http::error::{Loc, Violation};
 use crate::store::StoreError;
 use crate::supervision::{ActorSystem, ControlError};
 
@@ -74,6 +77,19 @@ pub fn routes(state: Orchestrator) -> Router {
         .with_state(state)
 }
 
+/// When to submit again after too many open runs: an ingest of a small folder takes as long.
+const RUNS_END: Duration = Duration::from_secs(5);
+
+fn violation(fault: &CardFault) -> Violation {
+    let step = |part: &str| match part.parse() {
+        Ok(index) => Loc::Index(index),
+        Err(_) => Loc::Name(part.to_owned().into()),
+    };
+    let mut loc: Vec<Loc> = vec!["body".into()];
+    loc.extend(fault.field.split('.').map(step));
+    Violation { loc, msg: fault.msg.clone(), kind: fault.kind }
+}
+
 impl From<JobError> for ApiError {
     fn from(error: JobError) -> Self {
         match &error {
@@ -81,7 +97,13 @@ impl From<JobError> for ApiError {
             JobError::Refused(Refusal::State { .. } | Refusal::Fenced { .. }) | JobError::Conflict(_) => {
                 Self::conflict(error.to_string())
             }
-            JobError::Busy(_) => Self::busy(error.to_string()),
+            JobError::Busy(_) => Self::too_many(error.to_string()).retry_after(RUNS_END),
+            JobError::Card(CardRefusal::NoSuchAgent(sentence)) => Self::not_found(sentence.clone()),
+            JobError::Card(CardRefusal::Invalid(faults)) => {
+                Self::violations(faults.iter().map(violation).collect())
+            }
+            JobError::NoManifest(_) => Self::busy(error.to_string()),
+            JobError::Unchecked(_) => Self::internal(&error),
             JobError::Store(store) => store.clone().into(),
         }
     }

@@ -2,6 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Extension;
 use axum::Json;
@@ -14,18 +15,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Orchestrator;
-use crate::actors::jobs::tables::LEDGER;
+use crate::actors::jobs::readers::{LedgerEntry, LedgerPlace};
 use crate::actors::jobs::{Jobs, manifest};
 use crate::domain::ids::{JobId, RunId};
-use crate::domain::job::{EventKind, JobEvent};
+use crate::domain::job::{EventKind, JobEvent, JobState};
 use crate::domain::time::Timestamp;
 use crate::http::check::Checks;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
+use crate::http::list::{ListLimits, ListPage, ListParams};
 use crate::http::sse::{self, Since, SseEvent};
 use crate::http::{ApiError, ApiResult, EdgeInfo};
 use crate::skills::ingest::{formats, index};
 use crate::store::backup::{self, BackupError};
-use crate::store::{Order, Span};
 
 /// Most events read at once.
 const EVENT_PAGE: usize = 500;
@@ -106,7 +107,7 @@ fn follow(
     id: JobId,
     since: u64,
 ) -> impl futures_util::Stream<Item = SseEvent<JobEvent>> + Send {
-    let commits = jobs.book.store().commits();
+    let commits = jobs.book.commits();
     let start = (jobs, commits, since, std::collections::VecDeque::new(), false);
     stream::unfold(start, move |(jobs, mut commits, mut since, mut waiting, mut over)| {
         let id = id.clone();
@@ -162,14 +163,16 @@ pub(super) async fn manifest(
     State(state): State<Orchestrator>,
     ContractPath(run): ContractPath<RunId>,
 ) -> ApiResult<Json<Value>> {
-    state.jobs.book.get(&JobId::root(&run))?;
-    let open = || {
-        ApiError::not_found(format!(
+    let root = state.jobs.book.get(&JobId::root(&run))?;
+    if !root.state.is_terminal() {
+        return Err(ApiError::not_found(format!(
             "the run `{run}` has no manifest yet: it is written when the run has ended"
-        ))
-    };
-    if !state.jobs.is_closed(&run)? {
-        return Err(open());
+        )));
+    }
+    // A run that is done has it already; one that ended otherwise gets it within moments.
+    if root.state != JobState::Done && !closed_soon(&state.jobs, &run).await? {
+        let sentence = format!("the manifest of `{run}` is being written");
+        return Err(ApiError::busy(sentence).retry_after(Duration::from_secs(1)));
     }
     let file = state.jobs.run_dir(&run).join(manifest::FILE);
     let bytes = tokio::fs::read(&file)
@@ -178,31 +181,44 @@ pub(super) async fn manifest(
     serde_json::from_slice(&bytes).map(Json).map_err(|error| ApiError::internal(&error))
 }
 
-#[derive(Deserialize)]
-pub(super) struct LimitQuery {
-    limit: Option<usize>,
+pub(super) async fn ledger(State(state): State<Orchestrator>, params: ListParams) -> ApiResult<Json<Value>> {
+    let (after, limit) = (params.after::<LedgerPlace>()?, params.limit(ListLimits::USUAL));
+    let (mut rows, total) = state.jobs.book.ledger(after.as_ref(), limit + 1)?;
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let last = rows.last().filter(|_| more).map(|(place, _)| place.clone());
+    let page = ListPage::new(rows, total, last.as_ref());
+    Ok(Json(page.map(|(_, entry)| ledger_line(&entry)).answer("entries")))
 }
 
-pub(super) async fn ledger(
-    State(state): State<Orchestrator>,
-    ContractQuery(query): ContractQuery<LimitQuery>,
-) -> ApiResult<Json<Value>> {
-    let limit = query.limit.unwrap_or(50).min(1000);
-    let rows =
-        state.jobs.book.store().read(|view| view.range(&LEDGER, &Span::all(), Order::Descending, limit))?;
-    let entries: Vec<Value> = rows
-        .into_iter()
-        .map(|(_, entry)| {
-            let elapsed_ms = u64::try_from(entry.ended_at.since(entry.started_at).as_millis()).unwrap_or(u64::MAX);
-            json!({
-                "run_id": entry.run_id, "task": entry.task, "state": entry.state, "created_at": entry.started_at,
-                "ended_at": entry.ended_at, "elapsed_ms": elapsed_ms, "jobs": entry.jobs,
-                "content_hash": entry.content_hash, "cost_usd": entry.cost_usd.parse::<f64>().unwrap_or(0.0),
-                "manifest": entry.manifest, "inputs": entry.inputs.0,
-            })
-        })
-        .collect();
-    Ok(Json(json!({ "count": entries.len(), "entries": entries })))
+fn ledger_line(entry: &LedgerEntry) -> Value {
+    let elapsed_ms = u64::try_from(entry.ended_at.since(entry.started_at).as_millis()).unwrap_or(u64::MAX);
+    json!({
+        "run_id": entry.run_id, "task": entry.task, "state": entry.state, "created_at": entry.started_at,
+        "ended_at": entry.ended_at, "elapsed_ms": elapsed_ms, "jobs": entry.jobs,
+        "content_hash": entry.content_hash, "cost_usd": entry.cost_usd.parse::<f64>().unwrap_or(0.0),
+        "manifest": entry.manifest, "inputs": entry.inputs.0,
+    })
+}
+
+/// Longest wait for a run that has just ended to be closed: the scheduler looks ten times a second.
+const CLOSED_WITHIN: Duration = Duration::from_secs(5);
+
+/// Waits until a run that has ended is closed; whether it is in time.
+async fn closed_soon(jobs: &Jobs, run: &RunId) -> ApiResult<bool> {
+    let mut commits = jobs.book.commits();
+    let closed = async {
+        loop {
+            commits.mark_unchanged();
+            if jobs.book.is_closed(run)? {
+                return Ok::<_, ApiError>(true);
+            }
+            if commits.changed().await.is_err() {
+                return Ok(false);
+            }
+        }
+    };
+    tokio::time::timeout(CLOSED_WITHIN, closed).await.unwrap_or(Ok(false))
 }
 
 #[derive(Deserialize)]

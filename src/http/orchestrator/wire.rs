@@ -3,9 +3,10 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::actors::jobs::Jobs;
+use crate::actors::jobs::{JobError, Jobs};
 use crate::domain::artifact::Artifact;
 use crate::domain::job::approval::Approval;
+use crate::domain::job::wait::JobWait;
 use crate::domain::job::{Job, JobState};
 use crate::domain::time::Timestamp;
 use crate::http::progress::Progress;
@@ -38,6 +39,7 @@ pub(super) struct JobView {
     error: Option<String>,
     cancel_requested_at: Option<Timestamp>,
     waiting_for: Vec<String>,
+    waits: Vec<JobWait>,
     trace_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<Vec<JobView>>,
@@ -46,7 +48,15 @@ pub(super) struct JobView {
 impl JobView {
     /// A job with the states of its descendants, which must stand in `below` (others there are passed
     /// over). `nested` shows them as `children`.
-    pub(super) fn new(jobs: &Jobs, job: &Job, below: &[Job], nested: bool) -> Self {
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) fn new(jobs: &Jobs, job: &Job, below: &[Job], nested: bool) -> Result<Self, JobError> {
+        let waits = jobs.waits(if below.is_empty() { std::slice::from_ref(job) } else { below })?;
+        Ok(Self::with_waits(jobs, job, below, &waits, nested))
+    }
+
+    fn with_waits(jobs: &Jobs, job: &Job, below: &[Job], waits: &[JobWait], nested: bool) -> Self {
         let own: Vec<&Job> =
             below.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id)).collect();
         let waiting = own.iter().filter(|child| !child.state.is_terminal());
@@ -76,8 +86,10 @@ impl JobView {
             error: job.error.clone(),
             cancel_requested_at: job.cancel.as_ref().map(|wish| wish.at),
             waiting_for: waiting.map(|child| child.id.to_string()).collect(),
+            waits: waits.iter().filter(|wait| wait.job_id.is_within(&job.id)).cloned().collect(),
             trace_id: job.trace.0.to_string(),
-            children: nested.then(|| own.iter().map(|child| Self::new(jobs, child, below, true)).collect()),
+            children: nested
+                .then(|| own.iter().map(|child| Self::with_waits(jobs, child, below, waits, true)).collect()),
         }
     }
 }

@@ -138,12 +138,20 @@ fn deny_list(inputs: &Value) -> Result<DenyList, SkillError> {
     }
     let inputs = Inputs::deserialize(inputs)
         .map_err(|error| SkillError::Permanent(format!("inputs of the compliance check: {error}")))?;
-    DenyList::new(inputs.deny_licences.iter().map(String::as_str)).map_err(|name| {
-        SkillError::Permanent(format!(
-            "deny_licences names {name:?}, which is not an SPDX identifier: write it as on the SPDX list, \
-             such as \"AGPL-3.0-only\""
-        ))
-    })
+    DenyList::new(inputs.deny_licences.iter().map(String::as_str))
+        .map_err(|name| SkillError::Permanent(format!("deny_licences {}", not_on_the_list(&name))))
+}
+
+fn not_on_the_list(name: &str) -> String {
+    format!(
+        "names {name:?}, which is not an SPDX identifier: write it as on the SPDX list, such as \"AGPL-3.0-only\""
+    )
+}
+
+/// Why a licence cannot be denied, in words that follow `deny_licences`.
+#[must_use]
+pub fn trouble_with_licence(name: &str) -> Option<String> {
+    DenyList::new([name]).err().map(|name| not_on_the_list(&name))
 }
 
 /// The cleaned texts that a second look needs: those of documents with a flagged secret.

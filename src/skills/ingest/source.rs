@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 
 use super::formats::{AuditRow, AuditStatus};
-use crate::skills::{SkillError, StepContext};
+use crate::skills::{SkillError, StepContext, is_passing};
 
 /// Largest file that is read unless the card says otherwise: prose of this size is a book shelf, and
 /// `threads` of them fit into memory several times over.
@@ -58,9 +58,9 @@ impl Source {
             )));
         }
         let refuse = |error: &io::Error| {
-            SkillError::Permanent(format!(
-                "cannot read the source {given}: {error}; check that it exists and may be read"
-            ))
+            let text =
+                format!("cannot read the source {given}: {error}; check that it exists and may be read");
+            if is_passing(error) { SkillError::Passing(text) } else { SkillError::Permanent(text) }
         };
         let path = fs::canonicalize(given).map_err(|error| refuse(&error))?;
         let meta = fs::metadata(&path).map_err(|error| refuse(&error))?;

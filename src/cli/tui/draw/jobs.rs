@@ -9,11 +9,12 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::ListItem;
 
 use super::{bar, fact, mark, with_details};
-use crate::cli::render::{one_line, units};
+use crate::cli::render::{cards, one_line, units};
 use crate::cli::tui::model::Model;
 use crate::cli::tui::rows::What;
 use crate::cli::tui::wire::LiveJob;
 use crate::cli::wire::{Job, JobState};
+use crate::domain::job::wait::WaitKind;
 use crate::domain::time::Timestamp;
 
 /// Draws it.
@@ -41,11 +42,16 @@ fn word(state: JobState) -> &'static str {
 }
 
 fn item(job: &LiveJob) -> ListItem<'static> {
+    let waits = job.waits.first().map(|wait| format!("waits for {}", wait.kind.noun()));
+    let note = waits.or_else(|| job.note.as_deref().map(one_line)).unwrap_or_default();
+    // A run that waits for a person looks so, however deep the question lies.
+    let asks = job.waits.iter().any(|wait| wait.kind == WaitKind::Person);
+    let state = if asks { JobState::AwaitingApproval } else { job.state };
     ListItem::new(Line::from(vec![
-        mark(word(job.state)),
+        mark(word(state)),
         Span::raw(format!(" {} ", one_line(&job.job_id))),
         Span::raw(format!("{}  ", bar(job.progress))),
-        Span::raw(job.note.as_deref().map(one_line).unwrap_or_default()).dim(),
+        Span::raw(note).dim(),
     ]))
 }
 
@@ -60,6 +66,7 @@ fn about(job: &LiveJob, now: Timestamp) -> Vec<Line<'static>> {
         fact("steps", format!("{} of {} done", job.steps_done, job.steps_total)),
         fact("cost", format!("${:.4}", job.cost_usd)),
     ];
+    lines.extend(job.waits.iter().map(|wait| fact("waits", cards::wait_in_words(wait, now))));
     lines.extend(job.eta_s.map(|seconds| fact("time left", left(seconds))));
     lines
 }

@@ -51,7 +51,8 @@ fn transient_failures_wait_and_then_escalate() {
     assert_eq!(job.state, JobState::Blocked);
     assert_eq!(job.error.as_deref(), Some("disk full (after 4 attempts)"));
     job.apply(Transition::AskPerson, at(now)).unwrap();
-    job.apply(Transition::Approve { by: "me".into(), reason: String::new() }, at(now)).unwrap();
+    job.apply(Transition::Approve { by: "me".into(), reason: String::new(), inputs: Map::new() }, at(now))
+        .unwrap();
     assert_eq!((job.state, job.attempt), (JobState::Queued, 0));
 }
 
@@ -59,7 +60,7 @@ fn transient_failures_wait_and_then_escalate() {
 fn a_cancelled_holder_may_only_stop() {
     let mut job = job();
     job.apply(Transition::Claim, at(1)).unwrap();
-    job.apply(Transition::Cancel { reason: "enough".into(), held: true }, at(2)).unwrap();
+    job.apply(Transition::Cancel { cause: CancelCause::Asked("enough".into()), held: true }, at(2)).unwrap();
     assert_eq!(job.state, JobState::Running);
     let complete = Transition::Complete { fence: 1, outputs: Json::object(), artifacts: Vec::new() };
     assert!(job.apply(complete, at(3)).is_err());
@@ -68,16 +69,91 @@ fn a_cancelled_holder_may_only_stop() {
     assert_eq!((job.state, job.ended_at), (JobState::Cancelled, Some(at(4))));
 }
 
+fn permanent(fence: u64) -> Transition {
+    Transition::FailPermanent { fence, error: "no such folder".into(), director: director() }
+}
+
 #[test]
-fn a_failure_does_not_end_a_hold() {
+fn a_failure_that_no_repeat_can_change_ends_the_job_with_its_reason() {
+    let mut job = job();
+    job.apply(Transition::Claim, at(1)).unwrap();
+    let told = job.apply(permanent(1), at(2)).unwrap();
+    assert_eq!(told[0].0, EventKind::Failed);
+    assert_eq!((job.state, job.error.as_deref()), (JobState::Failed, Some("no such folder")));
+    assert_eq!((job.ended_at, &job.escalated_to), (Some(at(2)), &None));
+}
+
+#[test]
+fn an_optional_step_is_left_to_the_director_and_an_optional_root_is_not() {
+    for (id, state) in [("run-1.audit", JobState::Blocked), ("run-1", JobState::Failed)] {
+        let mut job = testing::job(id, "corpus-auditor", "ingest.audit");
+        job.card.optional = true;
+        job.apply(Transition::Claim, at(1)).unwrap();
+        job.apply(permanent(1), at(2)).unwrap();
+        assert_eq!(job.state, state, "{id}");
+    }
+}
+
+#[test]
+fn what_passes_is_waited_out_however_often_and_asks_nobody() {
+    let mut job = job();
+    for round in 0..100 {
+        let now = at(round * 1000);
+        job.apply(Transition::Claim, now).unwrap();
+        assert_eq!(job.attempt, 1, "no attempt counts");
+        let wait = Transition::WaitOut {
+            fence: job.fence,
+            error: "too many open files".into(),
+            backoff: Duration::from_millis(500),
+        };
+        job.apply(wait, now).unwrap();
+        assert_eq!((job.state, job.error.as_deref()), (JobState::Queued, Some("too many open files")));
+        assert!(!job.is_due(now.plus(Duration::from_millis(499))));
+    }
+}
+
+#[test]
+fn a_person_can_correct_the_inputs_of_what_is_tried_again() {
+    let mut job = job();
+    job.card.inputs = Json(json!({ "source": "/a", "name": "docs" }));
+    job.state = JobState::AwaitingApproval;
+    let inputs = json!({ "source": "/b" }).as_object().cloned().unwrap();
+    let told =
+        job.apply(Transition::Approve { by: "me".into(), reason: String::new(), inputs }, at(1)).unwrap();
+    assert_eq!(job.card.inputs.0, json!({ "source": "/b", "name": "docs" }));
+    assert_eq!(told[0].1["inputs"], json!({ "source": "/b" }), "the event says so");
+}
+
+#[test]
+fn a_deadline_that_passed_says_so_and_a_person_who_cancels_is_no_error() {
+    let deadline = at(60_000);
+    for (cause, error) in [
+        (CancelCause::Deadline, Some(format!("its deadline, {deadline}, has passed"))),
+        (CancelCause::Asked("enough".into()), None),
+    ] {
+        let mut job = job();
+        job.card.deadline_at = Some(deadline);
+        job.apply(Transition::Cancel { cause, held: false }, at(60_001)).unwrap();
+        assert_eq!((job.state, job.error), (JobState::Cancelled, error));
+    }
+}
+
+#[test]
+fn a_failure_that_may_pass_does_not_end_a_pause() {
     let mut job = job();
     job.apply(Transition::Claim, at(1)).unwrap();
     job.apply(Transition::Pause, at(2)).unwrap();
-    let fail = Transition::FailPermanent { fence: 1, error: "no disk".into(), director: director() };
+    let fail = Transition::FailTransient {
+        fence: 1,
+        error: "a panic".into(),
+        backoff: Duration::ZERO,
+        max_attempts: 1,
+        director: director(),
+    };
     job.apply(fail, at(3)).unwrap();
     assert_eq!(job.state, JobState::Paused);
     job.apply(Transition::Resume, at(4)).unwrap();
-    assert_eq!((job.state, job.error.as_deref()), (JobState::Blocked, Some("no disk")));
+    assert_eq!((job.state, job.error.as_deref()), (JobState::Blocked, Some("a panic (after 1 attempts)")));
 }
 
 #[test]
@@ -98,7 +174,7 @@ fn a_reassigned_job_is_begun_anew_and_its_last_holder_commits_nothing() {
     job.apply(reassign(), at(6)).unwrap();
     assert_eq!((job.state, job.paused_from), (JobState::Paused, Some(JobState::Queued)), "held as before");
     job.apply(Transition::Resume, at(7)).unwrap();
-    job.apply(Transition::Cancel { reason: "enough".into(), held: false }, at(8)).unwrap();
+    job.apply(Transition::Cancel { cause: CancelCause::Asked("enough".into()), held: false }, at(8)).unwrap();
     let refused = job.apply(reassign(), at(9)).unwrap_err().to_string();
     assert_eq!(refused, "`run-1.audit` is cancelled, so it cannot be given to an agent");
 }
@@ -114,11 +190,13 @@ fn any_transition() -> impl Strategy<Value = Transition> {
         1 => fence.clone().prop_map(|fence| Transition::FailPermanent { fence, error: "e".into(), director: director() }),
         1 => Just(Transition::Waive),
         1 => Just(Transition::AskPerson),
-        1 => text().prop_map(|by| Transition::Approve { by, reason: String::new() }),
+        1 => text().prop_map(|by| Transition::Approve { by, reason: String::new(), inputs: Map::new() }),
         1 => text().prop_map(|by| Transition::Reject { by, reason: String::new() }),
         1 => Just(Transition::Pause),
         1 => Just(Transition::Resume),
-        1 => (text(), any::<bool>()).prop_map(|(reason, held)| Transition::Cancel { reason, held }),
+        1 => (text(), any::<bool>()).prop_map(|(reason, held)| Transition::Cancel { cause: CancelCause::Asked(reason), held }),
+        1 => any::<bool>().prop_map(|held| Transition::Cancel { cause: CancelCause::Deadline, held }),
+        1 => fence.clone().prop_map(|fence| Transition::WaitOut { fence, error: "e".into(), backoff: Duration::from_millis(1) }),
         1 => fence.clone().prop_map(|fence| Transition::GiveUp { fence, error: "e".into() }),
         1 => fence.clone().prop_map(|fence| Transition::Stopped { fence, how: "x".into() }),
         1 => fence.clone().prop_map(|fence| Transition::SoftTimeout { fence }),

@@ -1,0 +1,171 @@
+//! What others may read of the job book: events in one order, the jobs of a run, the runs of a span of time, the
+//! ledger. The tables themselves are the book's own.
+//!
+//! Functions over a [`View`] are for those who decide in a write of their own and must read the jobs in it.
+
+use super::book::{JobBook, JobError, MAX_ROWS, draft_job};
+use super::tables::{CLOSED, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LEDGER, ROOTS};
+use crate::domain::ids::{JobId, RunId};
+use crate::domain::job::{Job, JobEvent};
+use crate::domain::json::Json;
+use crate::domain::time::Timestamp;
+use crate::store::{Changes, Order, Span, StoreError, View};
+
+/// The counter of the last event that the event stream has relayed.
+const RELAYED: &str = "event_stream_jobs";
+
+/// A line of the experiment ledger: what was run, with what, to what end.
+#[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct LedgerEntry {
+    /// The run.
+    pub run_id: RunId,
+    /// Its task.
+    pub task: String,
+    /// How it ended.
+    pub state: String,
+    /// When it was accepted.
+    pub started_at: Timestamp,
+    /// When it ended.
+    pub ended_at: Timestamp,
+    /// Jobs in it.
+    pub jobs: u32,
+    /// BLAKE3 over its deterministic artifacts: equal for equal work.
+    pub content_hash: String,
+    /// Cost in USD, exact, as decimal text.
+    pub cost_usd: String,
+    /// Where its manifest is, relative to the working directory.
+    pub manifest: String,
+    /// What it started from.
+    pub inputs: Json,
+}
+
+/// Where a line of the ledger stands: the end of its run in milliseconds, and the run.
+pub type LedgerPlace = (i64, RunId);
+
+/// All jobs of a run, the root first; none where there is no such run.
+///
+/// # Errors
+/// The store's.
+pub fn run_jobs(view: &View<'_>, run: &RunId) -> Result<Vec<Job>, StoreError> {
+    let root = JobId::root(run);
+    let mut jobs: Vec<Job> = view.get(&JOBS, &root)?.into_iter().collect();
+    let below = view.range(&JOBS, &Span::beginning(&format!("{root}.")), Order::Ascending, MAX_ROWS)?;
+    jobs.extend(below.into_iter().map(|(_, job)| job));
+    Ok(jobs)
+}
+
+/// When a run was closed, in milliseconds; `None` while it is open.
+///
+/// # Errors
+/// The store's.
+pub fn closed_at(view: &View<'_>, run: &RunId) -> Result<Option<i64>, StoreError> {
+    view.get(&CLOSED, run)
+}
+
+/// A job, if there is one of this id.
+///
+/// # Errors
+/// The store's.
+pub fn job(view: &View<'_>, id: &JobId) -> Result<Option<Job>, StoreError> {
+    view.get(&JOBS, id)
+}
+
+impl JobBook {
+    /// A signal for every commit, of whatever: a reader that waits for news looks again.
+    #[must_use]
+    pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.store().commits()
+    }
+
+    /// Events of all runs after `seq`, in their one order.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<JobEvent>, StoreError> {
+        self.store().read(|view| {
+            let rows = view.range(&EVENT_ORDER, &Span::all().after(&seq), Order::Ascending, limit)?;
+            let mut events = Vec::with_capacity(rows.len());
+            for (seq, run) in rows {
+                events.extend(view.get(&EVENTS, &(run, seq))?);
+            }
+            Ok(events)
+        })
+    }
+
+    /// The number of the newest event; 0 before the first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn newest_event(&self) -> Result<u64, StoreError> {
+        self.store().read(|view| Ok(view.last(&EVENT_ORDER, &Span::all())?.map_or(0, |(seq, _)| seq)))
+    }
+
+    /// The number of the last event that was relayed, as far as that was noted.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn relayed(&self) -> Result<u64, StoreError> {
+        self.store().read(|view| Ok(view.get(&COUNTERS, &RELAYED.to_owned())?.unwrap_or(0)))
+    }
+
+    /// Notes that the events up to `seq` were relayed. Soft: a crash may lose the last second of it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn note_relayed(&self, seq: u64) -> Result<(), StoreError> {
+        let note = move |_: &View<'_>| Ok((Changes::none().put(&COUNTERS, &RELAYED.to_owned(), &seq), ()));
+        self.store().write_soft::<_, StoreError>(note).await
+    }
+
+    /// Root jobs that were accepted from `since` until before `until`, newest first.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn roots_between(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<Job>, JobError> {
+        self.store().read(|view| {
+            let none = |at: Timestamp| JobId::new("0").map(|id| (at.as_millis(), id));
+            let (Ok(from), Ok(to)) = (none(since), none(until)) else { return Ok(Vec::new()) };
+            let rows = view.range(&ROOTS, &Span::of(from..to), Order::Descending, limit)?;
+            rows.into_iter().map(|((_, id), ())| draft_job(view, &id)).collect()
+        })
+    }
+
+    /// Whether a run has its manifest and its line in the ledger.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn is_closed(&self, run: &RunId) -> Result<bool, StoreError> {
+        self.store().read(|view| Ok(closed_at(view, run)?.is_some()))
+    }
+
+    /// At most `limit` lines of the ledger that follow `after`, the newest end first, and how many there are.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn ledger(
+        &self,
+        after: Option<&LedgerPlace>,
+        limit: usize,
+    ) -> Result<(Vec<(LedgerPlace, LedgerEntry)>, usize), StoreError> {
+        self.store().read(|view| {
+            let span = after.map_or_else(Span::all, |place| Span::all().before(place));
+            let rows = view.range(&LEDGER, &span, Order::Descending, limit)?;
+            Ok((rows, usize::try_from(view.count(&LEDGER)?).unwrap_or(usize::MAX)))
+        })
+    }
+
+    /// Writes a run's line of the ledger, and with it that the run is closed.
+    pub(super) async fn enter(&self, entry: LedgerEntry) -> Result<(), StoreError> {
+        let write = move |_: &View<'_>| {
+            let (at, run) = (entry.ended_at.as_millis(), entry.run_id.clone());
+            let changes = Changes::none().put(&LEDGER, &(at, run.clone()), &entry).put(&CLOSED, &run, &at);
+            Ok((changes, ()))
+        };
+        self.store().write::<_, StoreError>(write).await
+    }
+}

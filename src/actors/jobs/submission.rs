@@ -1,0 +1,146 @@
+//! The one way into the book for a card, whoever hands it in: checked, stored once, its agent notified.
+//!
+//! Failure policy: a card that can never work is refused before anything is stored. A source that goes away
+//! after its card was accepted is the step's failure.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Jobs;
+use super::book::{JobError, Submission};
+use crate::domain::agent::{AgentDefinition, Behaviour};
+use crate::domain::ids::{ApprovalId, JobId};
+use crate::domain::job::approval::{Approval, Decision, Verdict};
+use crate::domain::job::request::{CardFacts, InputKind};
+use crate::domain::job::{Job, JobCard, JobRequest};
+use crate::domain::roster::Roster;
+use crate::domain::time::Timestamp;
+use crate::domain::trace::TraceContext;
+use crate::skills::{self, ingest};
+use crate::supervision::trace;
+
+/// Whether the run goes on without the job when it fails and nobody can be asked: a caller that waits for
+/// the answer decides itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AsksPerson {
+    /// A failure that may pass is put to a person.
+    Yes,
+    /// It ends the job.
+    No,
+}
+
+/// The facts of this machine and this build.
+struct LocalFacts(Arc<Roster>);
+
+impl CardFacts for LocalFacts {
+    fn roster(&self) -> &Roster {
+        &self.0
+    }
+
+    fn own_tasks(&self, agent: &AgentDefinition) -> Vec<String> {
+        match &agent.behaviour {
+            Behaviour::Native { skill } if skills::find(skill.as_str()).is_some() => {
+                vec![skill.as_str().to_owned()]
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    fn lack(&self, agent: &AgentDefinition) -> String {
+        let name = &agent.name;
+        match &agent.behaviour {
+            Behaviour::System => format!(
+                "`{name}` takes no jobs; call it by `POST /invoke` on port 6119, where `{{\"action\": \"status\"}}` \
+                 is answered"
+            ),
+            Behaviour::Llm => format!("`{name}` is to work with a language model, and knows no task yet"),
+            _ => format!("`{name}` knows no task yet"),
+        }
+    }
+
+    fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String> {
+        match kind {
+            InputKind::Source => trouble_with_source(Path::new(text)),
+            InputKind::Licences => ingest::compliance::trouble_with_licence(text),
+            InputKind::Text | InputKind::Count => None,
+        }
+    }
+}
+
+fn trouble_with_source(path: &Path) -> Option<String> {
+    let read = || {
+        let info = std::fs::metadata(path)?;
+        if info.is_dir() {
+            std::fs::read_dir(path).map(drop)
+        } else if info.is_file() {
+            std::fs::File::open(path).map(drop)
+        } else {
+            Err(io::Error::other("it is neither a folder nor a regular file"))
+        }
+    };
+    let error = read().err().filter(|error: &io::Error| !skills::is_passing(error))?;
+    Some(format!("cannot read {}: {error}; check that it exists and may be read", path.display()))
+}
+
+impl Jobs {
+    /// Checks a card, accepts it durably and notifies its agent. A repeated idempotency key gives the job of
+    /// the first submission.
+    ///
+    /// # Errors
+    /// [`JobError::Card`] says everything that is wrong with the card; [`JobError::Conflict`] for a key that
+    /// came with another card; [`JobError::Busy`]; the store's.
+    pub async fn submit(&self, request: JobRequest, asks: AsksPerson) -> Result<Job, JobError> {
+        let context = trace::current().map_or_else(TraceContext::new_root, |scope| scope.context);
+        let (request, card) = self.check(request).await?;
+        let asked = request.fingerprint(&card.agent);
+        let card = JobCard { optional: asks == AsksPerson::No, ..card };
+        let job = self
+            .book
+            .submit(Submission {
+                card,
+                context,
+                idempotency_key: request.idempotency_key,
+                asked,
+                max_runs: self.settings.max_runs,
+            })
+            .await?;
+        self.hint(&job);
+        Ok(job)
+    }
+
+    /// Decides a question, once, and notifies the job's agent. Corrected inputs are checked as those of a new
+    /// card.
+    ///
+    /// # Errors
+    /// [`JobError::NotFound`], [`JobError::Conflict`], [`JobError::Card`], or the store's.
+    pub async fn decide(&self, id: &ApprovalId, decision: Decision) -> Result<(Approval, Job), JobError> {
+        if let Verdict::Approve { inputs } = &decision.verdict
+            && !inputs.is_empty()
+        {
+            let root = self.book.get(&JobId::root(&self.book.approval(id)?.run_id))?;
+            let mut all = root.card.inputs.as_object().cloned().unwrap_or_default();
+            all.extend(inputs.clone());
+            self.check(JobRequest {
+                task: root.card.task,
+                agent: Some(root.card.agent),
+                inputs: Some(all),
+                ..JobRequest::default()
+            })
+            .await?;
+        }
+        let (approval, job) = self.book.decide(id, decision).await?;
+        self.hint(&job);
+        Ok((approval, job))
+    }
+
+    async fn check(&self, request: JobRequest) -> Result<(JobRequest, JobCard), JobError> {
+        let facts = LocalFacts(Arc::clone(self.agents.roster()));
+        // A source may lie on a disk that takes its time.
+        let checked = tokio::task::spawn_blocking(move || {
+            let card = request.check(&facts, Timestamp::now())?;
+            Ok((request, card))
+        });
+        checked.await.map_err(|error| JobError::Unchecked(error.to_string()))?
+    }
+}

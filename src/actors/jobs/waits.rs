@@ -1,0 +1,74 @@
+//! For whom or what the open jobs of a run wait, and since when.
+//!
+//! Invariant: read from the rows, their questions and events, and from the attempts under way; nothing here is
+//! kept beside them. A job above a waiting one waits with it.
+
+use std::collections::HashMap;
+
+use super::Jobs;
+use super::book::{JobBook, JobError};
+use super::tables::EVENTS;
+use crate::domain::ids::{JobId, RunId};
+use crate::domain::job::wait::{JobWait, WaitKind};
+use crate::domain::job::{EventKind, Job, JobEvent};
+use crate::domain::time::Timestamp;
+use crate::store::{Order, Span};
+
+/// Events read at once on the way back to the one that a job waits since.
+const CHUNK: usize = 500;
+
+impl Jobs {
+    /// What these jobs of one run wait for, in the order of their ids.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn waits(&self, jobs: &[Job]) -> Result<Vec<JobWait>, JobError> {
+        let now = Timestamp::now();
+        let kind_of = |job: &Job| match self.board.resource_wait(&job.id) {
+            Some((since, detail)) => Some((WaitKind::Resources, Some((since, detail)))),
+            None => WaitKind::of(job, now).map(|kind| (kind, None)),
+        };
+        let waiting: Vec<_> = jobs.iter().filter_map(|job| Some((job, kind_of(job)?))).collect();
+        let Some((first, _)) = waiting.first() else { return Ok(Vec::new()) };
+        let sought =
+            waiting.iter().filter_map(|(job, (kind, _))| Some((job.id.clone(), kind.begins_with()?)));
+        let began = self.book.last_events(&first.run(), sought.collect())?;
+        Ok(waiting
+            .into_iter()
+            .map(|(job, (kind, by_board))| {
+                let event = began.get(&job.id);
+                let (since, detail) = by_board.unwrap_or_else(|| {
+                    (event.map_or(job.created_at, |event| event.ts), kind.detail(job, event))
+                });
+                JobWait { job_id: job.id.clone(), agent: job.card.agent.clone(), kind, since, detail }
+            })
+            .collect())
+    }
+}
+
+impl JobBook {
+    /// The last event of a kind of each of these jobs.
+    fn last_events(
+        &self,
+        run: &RunId,
+        mut sought: HashMap<JobId, EventKind>,
+    ) -> Result<HashMap<JobId, JobEvent>, JobError> {
+        let mut found = HashMap::new();
+        self.read(|view| {
+            let mut span = Span::under(run);
+            while !sought.is_empty() {
+                let rows = view.range(&EVENTS, &span, Order::Descending, CHUNK)?;
+                let Some((oldest, _)) = rows.last() else { break };
+                span = span.before(oldest);
+                for (_, event) in rows {
+                    if sought.get(&event.job_id) == Some(&event.event) {
+                        sought.remove(&event.job_id);
+                        found.insert(event.job_id.clone(), event);
+                    }
+                }
+            }
+            Ok(())
+        })?;
+        Ok(found)
+    }
+}

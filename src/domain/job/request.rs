@@ -1,0 +1,306 @@
+//! A job card as a client hands it in, and the one check that every way into the book puts it through.
+//!
+//! Pure: what lies outside (which tasks an agent can do itself, whether a source can be read) is asked of
+//! [`CardFacts`]. Invariants: a card that passes names an agent that knows the task, and inputs that the task
+//! reads; what can never work is refused with a sentence that says what would. All faults of a card are found
+//! at once.
+
+mod inputs;
+mod tasks;
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{DEFAULT_PRIORITY, JobCard, MAX_PRIORITY};
+use crate::domain::agent::AgentDefinition;
+use crate::domain::ids::AgentName;
+use crate::domain::json::Json;
+use crate::domain::resources::Amounts;
+use crate::domain::roster::Roster;
+use crate::domain::time::Timestamp;
+
+pub use inputs::InputKind;
+pub use tasks::tasks_of;
+
+/// Longest name of a task or capability: a line in a list.
+const MAX_NAME_CHARS: usize = 100;
+/// Longest approval: a line that a person reads before consenting.
+const MAX_APPROVAL_CHARS: usize = 100;
+/// Most approvals of a card: more than a person reads before one click.
+const MAX_APPROVALS: usize = 32;
+/// Longest idempotency key.
+const MAX_KEY_CHARS: usize = 200;
+/// Who gets a card that names nobody.
+pub const DEFAULT_AGENT: &str = "architect";
+
+/// A card as handed in.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobRequest {
+    /// The task.
+    pub task: String,
+    /// What the task starts from.
+    #[serde(default)]
+    pub inputs: Option<Map<String, Value>>,
+    /// Who is to do it; chosen by `capability`, or [`DEFAULT_AGENT`], where it is left out.
+    pub agent: Option<AgentName>,
+    /// What the agent must offer.
+    pub capability: Option<String>,
+    /// 0 to 9.
+    pub priority: Option<u8>,
+    /// Seconds from its acceptance.
+    pub deadline_s: Option<f64>,
+    /// Acts that a person must consent to before it begins.
+    #[serde(default)]
+    pub approvals_required: Vec<String>,
+    /// What it asks of the machine.
+    pub resource_request: Option<Map<String, Value>>,
+    /// By which a repeated submission is recognised.
+    pub idempotency_key: Option<String>,
+}
+
+/// What a check must know of the world.
+pub trait CardFacts {
+    /// The agents.
+    fn roster(&self) -> &Roster;
+    /// The tasks that an agent carries out itself, without dividing them by a plan.
+    fn own_tasks(&self, agent: &AgentDefinition) -> Vec<String>;
+    /// Why an agent that knows no task has none, and what it can be asked instead.
+    fn lack(&self, agent: &AgentDefinition) -> String;
+    /// Why an input of this kind cannot be used, in words that follow its name; `None` when it can. May block.
+    fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String>;
+}
+
+/// One fault of a card.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CardFault {
+    /// The field, with `.` between its parts.
+    pub field: String,
+    /// Its kind, in Pydantic's words, which the wire has: `missing`, `extra_forbidden`, `value_error`, …
+    pub kind: &'static str,
+    /// What is wrong, and what would work.
+    pub msg: String,
+}
+
+/// Why a card is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum CardRefusal {
+    /// It names an agent that does not exist.
+    #[error("{0}")]
+    NoSuchAgent(String),
+    /// It could never work as it stands.
+    #[error("{}", sentence(.0))]
+    Invalid(Vec<CardFault>),
+}
+
+fn sentence(faults: &[CardFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl fmt::Display for CardFault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.field, self.msg)
+    }
+}
+
+/// Faults found so far.
+#[derive(Default)]
+pub(super) struct CardFaults(Vec<CardFault>);
+
+impl CardFaults {
+    pub(super) fn add(&mut self, field: impl Into<String>, kind: &'static str, msg: impl Into<String>) {
+        self.0.push(CardFault { field: field.into(), kind, msg: msg.into() });
+    }
+
+    fn length(&mut self, field: &str, text: &str, max: usize) {
+        if text.trim().is_empty() {
+            self.add(field, "string_too_short", "must not be empty");
+        } else if text.chars().count() > max {
+            self.add(field, "string_too_long", format!("takes at most {max} characters"));
+        }
+    }
+
+    /// An unknown name: the nearest known one, or all of them.
+    pub(super) fn unknown(&mut self, field: &str, wrong: &str, known: &[&str]) {
+        let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let msg = match nearest(wrong, known) {
+            Some(name) => format!("there is no `{wrong}`; did you mean `{name}`? Known: {list}"),
+            None => format!("there is no `{wrong}`; known: {list}"),
+        };
+        self.add(format!("{field}.{wrong}"), "extra_forbidden", msg);
+    }
+}
+
+/// The known name that a misspelt one most likely stands for.
+fn nearest<'n>(wrong: &str, known: &[&'n str]) -> Option<&'n str> {
+    /// Two of three letters right.
+    const NEAR: f64 = 0.6;
+    let likeness = |name: &str| strsim::normalized_damerau_levenshtein(wrong, name);
+    let best = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
+    (likeness(best) >= NEAR).then_some(best)
+}
+
+impl JobRequest {
+    /// The card of a call from outside of any job: its payload is a card, or the inputs themselves where it
+    /// has none of a card's fields.
+    ///
+    /// # Errors
+    /// [`CardRefusal::Invalid`] when a field has another form than a card's.
+    pub fn of_invocation(
+        agent: &AgentName,
+        task: String,
+        payload: &Map<String, Value>,
+    ) -> Result<Self, CardRefusal> {
+        let mut fields = payload.clone();
+        for word in ["action", "agent"] {
+            fields.remove(word);
+        }
+        let read = if fields.contains_key("inputs") {
+            fields.insert("task".to_owned(), Value::String(task));
+            Self::deserialize(Value::Object(fields)).map_err(|error| {
+                let fault =
+                    CardFault { field: "payload".into(), kind: "value_error", msg: error.to_string() };
+                CardRefusal::Invalid(vec![fault])
+            })?
+        } else {
+            fields.remove("task");
+            Self { task, inputs: Some(fields), ..Self::default() }
+        };
+        Ok(Self { agent: Some(agent.clone()), ..read })
+    }
+
+    /// The card to be stored, or everything that is wrong with this one.
+    ///
+    /// # Errors
+    /// [`CardRefusal`].
+    pub fn check(&self, facts: &dyn CardFacts, now: Timestamp) -> Result<JobCard, CardRefusal> {
+        let mut faults = CardFaults::default();
+        self.check_form(&mut faults);
+        let agent = self.agent(facts.roster(), &mut faults)?;
+        if let Some(agent) = agent.filter(|_| !self.task.is_empty()) {
+            tasks::check(facts, agent, &self.task, &mut faults);
+            let inputs = self.inputs.as_ref();
+            inputs::check(facts, &self.task, inputs.unwrap_or(&Map::new()), &mut faults);
+        }
+        match agent {
+            Some(agent) if faults.0.is_empty() => Ok(self.card(&agent.name, now)),
+            _ => Err(CardRefusal::Invalid(faults.0)),
+        }
+    }
+
+    fn check_form(&self, faults: &mut CardFaults) {
+        faults.length("task", &self.task, MAX_NAME_CHARS);
+        if let Some(capability) = &self.capability {
+            faults.length("capability", capability, MAX_NAME_CHARS);
+        }
+        if let Some(key) = &self.idempotency_key {
+            faults.length("idempotency_key", key, MAX_KEY_CHARS);
+        }
+        if self.priority.is_some_and(|priority| priority > MAX_PRIORITY) {
+            faults.add("priority", "less_than_equal", format!("must be at most {MAX_PRIORITY}"));
+        }
+        if self.deadline_s.is_some_and(|s| !(s > 0.0 && s.is_finite())) {
+            faults.add("deadline_s", "value_error", "must be a positive number of seconds");
+        }
+        if self.approvals_required.len() > MAX_APPROVALS {
+            faults.add("approvals_required", "too_long", format!("takes at most {MAX_APPROVALS} items"));
+        }
+        for (position, approval) in self.approvals_required.iter().enumerate() {
+            faults.length(&format!("approvals_required.{position}"), approval, MAX_APPROVAL_CHARS);
+        }
+        if let Some(request) = &self.resource_request {
+            check_resources(request, faults);
+        }
+    }
+
+    /// Who is to do it. `None` when nobody offers the capability.
+    fn agent<'r>(
+        &self,
+        roster: &'r Roster,
+        faults: &mut CardFaults,
+    ) -> Result<Option<&'r AgentDefinition>, CardRefusal> {
+        let root = AgentName::new(DEFAULT_AGENT).ok().and_then(|name| roster.get(name.as_str()));
+        let Some(name) = &self.agent else {
+            let Some(capability) = &self.capability else { return Ok(root) };
+            let routed = root.and_then(|root| {
+                // Routing looks below the asking agent, which may offer it itself.
+                Some(root)
+                    .filter(|root| root.can(capability))
+                    .or_else(|| roster.route(capability, &root.name))
+            });
+            if routed.is_none() {
+                let msg = format!("no agent offers `{capability}`; `GET /agents` on port 6100 lists them");
+                faults.add("capability", "value_error", msg);
+            }
+            return Ok(routed);
+        };
+        let Some(agent) = roster.get(name.as_str()) else {
+            let names: Vec<&str> = roster.iter().map(|agent| agent.name.as_str()).collect();
+            let hint = nearest(name.as_str(), &names);
+            let hint = hint.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
+            return Err(CardRefusal::NoSuchAgent(format!(
+                "there is no agent `{name}`{hint}; `GET /agents` on port 6100 lists them"
+            )));
+        };
+        if let Some(capability) = self.capability.as_deref().filter(|capability| !agent.can(capability)) {
+            let who: Vec<_> =
+                roster.with_capability(capability).map(|agent| format!("`{}`", agent.name)).collect();
+            let who = if who.is_empty() { "no agent".to_owned() } else { who.join(", ") };
+            let msg = format!("`{name}` does not offer `{capability}`; {who} does");
+            faults.add("capability", "value_error", msg);
+        }
+        Ok(Some(agent))
+    }
+
+    fn card(&self, agent: &AgentName, now: Timestamp) -> JobCard {
+        let deadline = self.deadline_s.and_then(|s| Duration::try_from_secs_f64(s).ok());
+        JobCard {
+            agent: agent.clone(),
+            task: self.task.clone(),
+            capability: self.capability.clone(),
+            inputs: Json(Value::Object(self.inputs.clone().unwrap_or_default())),
+            priority: self.priority.unwrap_or(DEFAULT_PRIORITY),
+            resource_request: self.resource_request.clone().map(|request| Json(Value::Object(request))),
+            approvals_required: self.approvals_required.clone(),
+            deadline_at: deadline.map(|deadline| now.plus(deadline)),
+            optional: false,
+        }
+    }
+
+    /// BLAKE3 over everything that is asked, the same for the same card however it is written: a repeated
+    /// idempotency key is compared by it. The key itself and the time of acceptance are no part of it.
+    #[must_use]
+    pub fn fingerprint(&self, agent: &AgentName) -> String {
+        let asked = Self {
+            agent: Some(agent.clone()),
+            priority: Some(self.priority.unwrap_or(DEFAULT_PRIORITY)),
+            inputs: Some(self.inputs.clone().unwrap_or_default()),
+            idempotency_key: None,
+            ..self.clone()
+        };
+        let mut value = serde_json::to_value(asked).unwrap_or_default();
+        value.sort_all_objects();
+        format!("card-2:{}", blake3::hash(value.to_string().as_bytes()).to_hex())
+    }
+}
+
+/// The names of the resource manager's contract.
+const RESOURCES: [&str; 5] = ["cpu", "mem_mb", "gpu", "gpu_mem_mb", "ports"];
+
+fn check_resources(request: &Map<String, Value>, faults: &mut CardFaults) {
+    for name in request.keys().filter(|name| !RESOURCES.contains(&name.as_str())) {
+        faults.unknown("resource_request", name, &RESOURCES);
+    }
+    if let Err(error) = Amounts::deserialize(&Value::Object(request.clone())) {
+        faults.add("resource_request", "value_error", error.to_string());
+    }
+    let ports = request.get("ports").cloned().unwrap_or_else(|| Value::Array(Vec::new()));
+    if let Err(error) = Vec::<u16>::deserialize(&ports) {
+        faults.add("resource_request.ports", "value_error", error.to_string());
+    }
+}
