@@ -1,13 +1,14 @@
 //! PAS, the Polyglot Agent Swarm: one daemon that runs a supervised tree of agents.
 //!
 //! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
-//! `cli` → `daemon` → `http` → `actors` → `supervision` → `store`, `llm`, `skills`, `roster` → `domain`, `config`.
+//! `cli` → `daemon` → `http` → `actors` → `supervision` → `store`, `llm`, `skills`, `roster` → `domain`, `config`, `files`.
 
 pub mod actors;
 pub mod cli;
 pub mod config;
 pub mod daemon;
 pub mod domain;
+pub mod files;
 pub mod http;
 pub mod llm;
 pub mod roster;

@@ -7,11 +7,12 @@
 //! functions block: call them from a blocking thread.
 
 use std::fs;
-use std::io::{self, Read as _, Write as _};
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use crate::domain::ids::AgentName;
 use crate::domain::invocation::{FileRequestId, InvocationRequest};
+use crate::files::create_file;
 
 /// Requests wait here, below the working directory.
 pub const INBOX: &str = "artifacts/agent_inbox";
@@ -152,11 +153,7 @@ fn file(folder: &Path, id: &FileRequestId) -> PathBuf {
 
 /// Puts a file under its final name, whole, unless there is one already.
 fn place(folder: &Path, id: &FileRequestId, text: &[u8]) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    let mut draft = tempfile::Builder::new().prefix(".draft-").tempfile_in(folder)?;
-    draft.write_all(text)?;
-    draft.as_file().sync_data()?;
-    draft.persist_noclobber(file(folder, id)).map(drop).map_err(|error| error.error)
+    create_file(&file(folder, id), text)
 }
 
 /// Names of the request files in a folder that need not exist, sorted; hidden files are drafts.

@@ -3,7 +3,7 @@
 //! Invariant: every database of the store is opened through a [`Home`], so that a test can put a
 //! faulty one in place of the file and nothing else differs.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, Write as _};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -17,6 +17,7 @@ use redb::{BackendError, Builder, Database, StorageBackend};
 use super::OpenError;
 use super::error::panic_message;
 use super::metrics::Counters;
+use crate::files::folder_of;
 
 /// redb's page cache in bytes. The kernel caches the file as well, so this only has to hold the
 /// branches and the rows in use; under load it fills and stays full.
@@ -83,7 +84,7 @@ impl Home for FileHome {
     }
 
     fn probe(&self) -> io::Result<()> {
-        let mut file = tempfile::tempfile_in(parent(&self.path))?;
+        let mut file = tempfile::tempfile_in(folder_of(&self.path))?;
         file.write_all(&vec![0x5a; PROBE_BYTES])?;
         file.sync_data()
     }
@@ -100,19 +101,6 @@ impl Home for FileHome {
             file.write_all(&block[..read])?;
         }
     }
-}
-
-/// The directory of a file; `.` for a bare name.
-pub(super) fn parent(path: &Path) -> &Path {
-    match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    }
-}
-
-/// Makes a new or renamed entry of a directory survive a power cut.
-pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
-    File::open(directory)?.sync_all()
 }
 
 /// Opens an existing database. Damage that makes redb panic is caught and told as damage.

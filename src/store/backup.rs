@@ -13,8 +13,9 @@ use redb::{
     ReadableTableMetadata as _, TableDefinition, TableHandle as _, WriteTransaction,
 };
 
-use super::backend::{self, FileHome, parent, sync_directory};
+use super::backend::{self, FileHome};
 use super::{Store, StoreError};
+use crate::files::{folder_of, sync_folder};
 
 type Raw<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
@@ -75,7 +76,7 @@ pub fn backup(store: &Store, target: &Path) -> Result<BackupReport, BackupError>
     if target.try_exists().map_err(failed)? {
         return Err(BackupError::Exists(target.to_owned()));
     }
-    let directory = parent(target);
+    let directory = folder_of(target);
     std::fs::create_dir_all(directory).map_err(failed)?;
     let file = tempfile::Builder::new().prefix(".backup-").tempfile_in(directory).map_err(failed)?;
     let snapshot = store.begin_read()?;
@@ -88,7 +89,7 @@ pub fn backup(store: &Store, target: &Path) -> Result<BackupReport, BackupError>
         io::ErrorKind::AlreadyExists => BackupError::Exists(target.to_owned()),
         _ => failed(error.error),
     })?;
-    sync_directory(directory).map_err(failed)?;
+    sync_folder(directory).map_err(failed)?;
     Ok(BackupReport { path: target.to_owned(), file_bytes, tables, rows })
 }
 

@@ -12,9 +12,10 @@ use parking_lot::RwLock;
 use redb::{Builder, Database};
 use tokio::sync::{Semaphore, watch};
 
-use super::backend::{self, FileHome, Home, parent, sync_directory};
+use super::backend::{self, FileHome, Home};
 use super::metrics::Counters;
 use super::{OpenError, QUEUE_LIMIT, Shared, Store, schema, writer};
+use crate::files::{create_folders, folder_of, sync_folder};
 
 /// What an integrity check found.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,8 +72,8 @@ pub fn check(path: &Path) -> Result<Integrity, OpenError> {
 /// Creates a store under a temporary name and gives it its own once it is whole.
 fn create(path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::io(path, error);
-    let directory = parent(path);
-    create_directories(directory).map_err(failed)?;
+    let directory = folder_of(path);
+    create_folders(directory).map_err(failed)?;
     let file = tempfile::Builder::new().prefix(".store-").tempfile_in(directory).map_err(failed)?;
     let database = Builder::new()
         .set_cache_size(backend::CACHE_BYTES)
@@ -82,7 +83,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
     drop(database);
     file.as_file().sync_all().map_err(failed)?;
     match file.persist_noclobber(path) {
-        Ok(_) => sync_directory(directory).map_err(failed),
+        Ok(_) => sync_folder(directory).map_err(failed),
         // Another process was faster: its store is as good, and the lock decides who may open it.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(error.error)),
@@ -91,19 +92,6 @@ fn create(path: &Path) -> Result<(), OpenError> {
 
 pub(super) fn initialise(database: &Database) -> Result<(), redb::Error> {
     schema::commit(database.begin_write()?, &schema::record(schema::newest(schema::MIGRATIONS)))
-}
-
-/// Creates a directory and those above it, so that they survive a power cut.
-fn create_directories(directory: &Path) -> io::Result<()> {
-    if directory.is_dir() {
-        return Ok(());
-    }
-    let above = parent(directory);
-    create_directories(above)?;
-    match std::fs::create_dir(directory) {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_directory(above),
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ mod clients;
 mod contracts;
 mod edge;
 mod event_stream;
+mod files_kill;
 mod gateway;
 mod healing;
 mod hmi;

@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 /// A layer of `src/` and the layers it may name as `crate::…`. Arrows point down only; to add one, add
 /// it here and to the picture in ARCHITECTURE.md.
 const LAYERS: &[(&str, &[&str])] = &[
+    ("files", &[]),
     ("domain", &[]),
     ("config", &["domain"]),
-    ("store", &["config", "domain"]),
+    ("store", &["config", "domain", "files"]),
     ("llm", &["config", "domain"]),
-    ("skills", &["config", "domain"]),
+    ("skills", &["config", "domain", "files"]),
     ("roster", &["config", "domain"]),
     ("supervision", &["config", "domain", "store"]),
-    ("actors", &["config", "domain", "llm", "roster", "skills", "store", "supervision"]),
+    ("actors", &["config", "domain", "files", "llm", "roster", "skills", "store", "supervision"]),
     ("http", &["actors", "config", "domain", "llm", "roster", "skills", "store", "supervision"]),
     ("daemon", &["actors", "config", "domain", "http", "llm", "roster", "skills", "store", "supervision"]),
     (

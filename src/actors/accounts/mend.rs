@@ -6,13 +6,14 @@
 //! file or in the store is in the file afterwards, once.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::domain::receipt::{Receipt, wire};
 use crate::domain::time::Timestamp;
+use crate::files::{DraftFile, create_folders, folder_of, sync_folder};
 
 /// What a file holds.
 #[derive(Debug, Default)]
@@ -67,9 +68,9 @@ pub(super) fn mend(
     if missing.is_empty() && found.whole == found.bytes {
         return Ok(());
     }
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
+    let folder = folder_of(path);
+    create_folders(folder)?;
+    let is_new = !path.exists();
     let file = OpenOptions::new().create(true).append(true).open(path)?;
     if found.whole < found.bytes {
         tracing::warn!(file = %path.display(), bytes = found.bytes - found.whole, "a torn last line was cut off");
@@ -79,24 +80,24 @@ pub(super) fn mend(
     for receipt in missing {
         out.write_all(&wire::line_of(receipt)?)?;
     }
-    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()
+    out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
+    if is_new { sync_folder(folder) } else { Ok(()) }
 }
 
 fn rewrite(path: &Path, receipts: &BTreeMap<u64, Arc<Receipt>>) -> io::Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    let mut draft = tempfile::Builder::new().prefix(".costs-").tempfile_in(folder)?;
-    {
-        let mut out = BufWriter::new(draft.as_file_mut());
-        for receipt in receipts.values() {
-            out.write_all(&wire::line_of(receipt)?)?;
-        }
-        out.flush()?;
+    let mut draft = DraftFile::beside(path)?;
+    for receipt in receipts.values() {
+        draft.write_all(&wire::line_of(receipt)?)?;
     }
-    draft.as_file().sync_all()?;
+    // First, so that a full disk leaves no name aside for every try.
+    draft.sync()?;
     let aside = aside(path);
-    std::fs::hard_link(path, &aside)?;
-    draft.persist(path)?;
-    File::open(folder)?.sync_all()?;
+    match std::fs::hard_link(path, &aside) {
+        // Somebody took it away meanwhile: there is nothing to set aside.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        linked => linked?,
+    }
+    draft.publish()?;
     tracing::error!(
         file = %path.display(), set_aside = %aside.display(), receipts = receipts.len(),
         "a file of receipts was damaged; it was set aside and written anew from the store and its good lines"

@@ -3,8 +3,6 @@
 //! Invariant: a run is `done` only after its manifest can be read. Repeatable: the files are written whole under fixed names, the ledger row is the last step and says
 //! that the run is closed. A daemon that died in between closes it at its next start.
 
-use std::fs;
-use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -19,6 +17,7 @@ use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{Job, Transition};
 use crate::domain::receipt::Receipt;
 use crate::domain::time::Timestamp;
+use crate::files::replace_file;
 use crate::supervision::ActorSystem;
 
 /// The run's messages, as JSON lines, in its folder.
@@ -136,14 +135,5 @@ fn trace_lines(system: &ActorSystem, jobs: &[Job]) -> Vec<u8> {
 
 fn write_whole(folder: &Path, name: &str, bytes: &[u8]) -> Result<(), CloseError> {
     let target = folder.join(name);
-    let write = || {
-        fs::create_dir_all(folder)?;
-        let temporary = folder.join(format!(".{name}.part"));
-        let mut file = fs::File::create(&temporary)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&temporary, &target)?;
-        fs::File::open(folder)?.sync_all()
-    };
-    write().map_err(|error: std::io::Error| CloseError::File(target.display().to_string(), error))
+    replace_file(&target, bytes).map_err(|error| CloseError::File(target.display().to_string(), error))
 }

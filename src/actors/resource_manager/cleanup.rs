@@ -4,8 +4,7 @@
 //! never share a file. A second kill of a job writes the plan anew.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -18,11 +17,10 @@ use crate::actors::jobs::Cancelled;
 use crate::domain::ids::{JobId, MAX_ID_LEN};
 use crate::domain::resources::{Amounts, Reservation};
 use crate::domain::time::Timestamp;
+use crate::files::{DRAFT_ENDING, replace_file};
 
 /// The folder of the plans, below the working directory.
 const FOLDER: &str = "artifacts/resources/cleanup";
-/// The end of the names of files that were being written.
-const PARTIAL: &str = ".part";
 /// Most files looked at for left-overs; a run leaves some dozens.
 const MAX_LOOKED_AT: usize = 10_000;
 
@@ -81,7 +79,7 @@ impl Plan {
         let folder = workdir.join("artifacts").join("runs").join(run.as_str());
         let files = walkdir::WalkDir::new(folder).into_iter().take(MAX_LOOKED_AT).filter_map(Result::ok);
         let partial = files.filter(|file| {
-            file.file_type().is_file() && file.file_name().to_string_lossy().ends_with(PARTIAL)
+            file.file_type().is_file() && file.file_name().to_string_lossy().ends_with(DRAFT_ENDING)
         });
         self.left.extend(partial.map(|file| Left {
             what: file.path().strip_prefix(workdir).unwrap_or(file.path()).display().to_string(),
@@ -96,7 +94,7 @@ pub(super) async fn write(workdir: PathBuf, mut plan: Plan) -> Result<String, Re
     let target = workdir.join(&path);
     let written = tokio::task::spawn_blocking(move || {
         plan.add_partial_files(&workdir);
-        write_whole(&target, &serde_json::to_vec_pretty(&plan)?)
+        replace_file(&target, &serde_json::to_vec_pretty(&plan)?)
     });
     match written.await.unwrap_or_else(|error| Err(io::Error::other(error))) {
         Ok(()) => Ok(path),
@@ -116,18 +114,10 @@ fn file_name(job_id: &str) -> String {
     format!("{readable}-X{}.json", &hash.as_str()[..16])
 }
 
-fn write_whole(target: &Path, bytes: &[u8]) -> io::Result<()> {
-    let folder = target.parent().unwrap_or(Path::new("."));
-    fs::create_dir_all(folder)?;
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.write_all(bytes)?;
-    file.as_file().sync_all()?;
-    file.persist(target)?;
-    fs::File::open(folder)?.sync_all()
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

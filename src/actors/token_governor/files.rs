@@ -2,18 +2,18 @@
 //!
 //! Several summaries of one run stand in one file, oldest first. A section begins with a comment that
 //! names its summary, so writing it again replaces it, and what people wrote before the first section
-//! stays. Invariants: a reader finds a whole file or none (a temporary one is renamed over it, both
-//! synced); names come from [`RunLabel`], so none leaves the folder; beyond [`MAX_FILE_BYTES`] the oldest
+//! stays. Invariants: a reader finds a whole file or none; names come from [`RunLabel`], so none leaves the folder; beyond [`MAX_FILE_BYTES`] the oldest
 //! sections go. Blocks: call it from a blocking thread.
 
 use std::fmt::Write as _;
-use std::io::{self, Write as _};
+use std::io;
 use std::path::Path;
 
 use parking_lot::Mutex;
 
 use crate::domain::context::summary::{Summary, path};
 use crate::domain::context::{RunLabel, summary};
+use crate::files::replace_file;
 
 /// Largest file: some five hundred summaries.
 const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
@@ -37,17 +37,7 @@ pub(super) fn write(workdir: &Path, summary: &Summary) -> io::Result<()> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => opening(&summary.run_id),
         Err(error) => return Err(told(error)),
     };
-    replace(&target, &with_section(&old, summary)).map_err(told)
-}
-
-fn replace(target: &Path, text: &str) -> io::Result<()> {
-    let folder = target.parent().unwrap_or_else(|| Path::new("."));
-    std::fs::create_dir_all(folder)?;
-    let mut draft = tempfile::Builder::new().prefix(".summary-").tempfile_in(folder)?;
-    draft.write_all(text.as_bytes())?;
-    draft.as_file().sync_all()?;
-    draft.persist(target).map_err(|error| error.error)?;
-    std::fs::File::open(folder)?.sync_all()
+    replace_file(&target, with_section(&old, summary).as_bytes()).map_err(told)
 }
 
 fn opening(run: &RunLabel) -> String {

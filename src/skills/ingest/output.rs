@@ -1,17 +1,17 @@
 //! Writing a step's outputs so that they are whole or absent, and reading earlier steps' outputs.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, BufWriter, Write};
-use std::path::Path;
+use std::io::{BufRead, BufReader};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::domain::artifact::Artifact;
+use crate::files::replace_file;
 use crate::skills::{SkillError, StepContext};
 
-/// Writes `bytes` to `path` (relative to the run's folder): a temporary file, fsync, rename, fsync of
-/// the folder. What a reader finds under the name is always whole.
+/// Writes `bytes` to `path` (relative to the run's folder); what a reader finds under the name is
+/// always whole.
 ///
 /// # Errors
 /// [`SkillError`] by the kind of the I/O error, with the path.
@@ -23,7 +23,7 @@ pub fn write_file(
     bytes: &[u8],
 ) -> Result<Artifact, SkillError> {
     let target = step.run_dir().join(path);
-    publish(&target, |file| file.write_all(bytes))
+    replace_file(&target, bytes)
         .map_err(|error| SkillError::io(format_args!("write {}", target.display()), &error))?;
     Ok(Artifact {
         path: path.to_owned(),
@@ -98,27 +98,4 @@ pub fn read_json<T: DeserializeOwned>(step: &StepContext, path: &str) -> Result<
         .map_err(|error| SkillError::io(format_args!("read {}", source.display()), &error))?;
     serde_json::from_slice(&bytes)
         .map_err(|error| SkillError::Permanent(format!("{} is damaged: {error}", source.display())))
-}
-
-fn publish(
-    target: &Path,
-    write: impl FnOnce(&mut BufWriter<File>) -> std::io::Result<()>,
-) -> std::io::Result<()> {
-    let folder = target.parent().unwrap_or_else(|| Path::new("."));
-    fs::create_dir_all(folder)?;
-    let name = target.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
-    let temporary = folder.join(format!(".{name}.{:08x}.part", fastrand::u32(..)));
-    let written = (|| {
-        let mut file = BufWriter::new(File::create(&temporary)?);
-        write(&mut file)?;
-        file.flush()?;
-        file.get_ref().sync_all()?;
-        fs::rename(&temporary, target)?;
-        File::open(folder)?.sync_all()
-    })();
-    if written.is_err() {
-        // Nothing to add to the first error: the left-over carries the `.part` name and no one reads it.
-        let _ = fs::remove_file(&temporary);
-    }
-    written
 }
