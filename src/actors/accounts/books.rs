@@ -7,6 +7,7 @@
 //! nothing of it waits in the queue).
 
 use std::collections::{HashSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -62,10 +63,32 @@ pub(super) struct Shared {
     pub(super) durable: watch::Sender<u64>,
     /// Only one at a time takes from the queue.
     pub(super) flushing: tokio::sync::Mutex<()>,
+    /// Only one at a time puts in order what the daemon before left.
+    pub(super) opening: OneAtATime,
     /// Only one at a time syncs files: the second one must wait for the first one's.
-    pub(super) syncing: tokio::sync::Mutex<()>,
-    /// Only one at a time notes which files are whole.
-    pub(super) tidying: tokio::sync::Mutex<()>,
+    pub(super) syncing: OneAtATime,
+    /// Only one at a time mends files and notes which are whole.
+    pub(super) tidying: OneAtATime,
+}
+
+/// A lock for work that goes on when its caller is dropped, as work on a blocking thread does: its actor
+/// was killed, or its start took too long. The guard goes with the work ([`in_background`]), so that the next
+/// incarnation waits for the end of it. Two that mended one file would double its lines, or lose some.
+pub(super) type OneAtATime = Arc<tokio::sync::Mutex<()>>;
+/// Held by work that must be alone.
+pub(super) type Alone = tokio::sync::OwnedMutexGuard<()>;
+
+/// Does blocking work and keeps the guard until it has ended, whatever becomes of the caller.
+pub(super) async fn in_background<R: Send + 'static>(
+    alone: Alone,
+    work: impl FnOnce() -> R + Send + 'static,
+) -> io::Result<(Alone, R)> {
+    tokio::task::spawn_blocking(move || {
+        let result = work();
+        (alone, result)
+    })
+    .await
+    .map_err(io::Error::other)
 }
 
 impl Shared {
@@ -84,8 +107,9 @@ impl Shared {
             written: Notify::new(),
             durable: watch::Sender::new(0),
             flushing: tokio::sync::Mutex::new(()),
-            syncing: tokio::sync::Mutex::new(()),
-            tidying: tokio::sync::Mutex::new(()),
+            opening: OneAtATime::default(),
+            syncing: OneAtATime::default(),
+            tidying: OneAtATime::default(),
         }
     }
 
@@ -181,7 +205,7 @@ impl Shared {
     }
 
     /// Notes a hold without a cap in the journal, which is begun anew when it has grown long.
-    pub(super) fn note(&self, id: HoldId, wanted: &Wanted) -> std::io::Result<()> {
+    pub(super) fn note(&self, id: HoldId, wanted: &Wanted) -> io::Result<()> {
         let mut journal = self.journal.lock();
         if journal.is_long() {
             self.rotate(&mut journal)?;
@@ -191,7 +215,7 @@ impl Shared {
     }
 
     /// Begins the journal anew.
-    pub(super) fn rotate(&self, journal: &mut Journal) -> std::io::Result<()> {
+    pub(super) fn rotate(&self, journal: &mut Journal) -> io::Result<()> {
         let books = self.books.lock();
         let open = books.ledger.open_holds().filter(|(id, _)| !books.stored.contains(id));
         journal.rotate(books.last_seq + 1, open)
@@ -220,7 +244,7 @@ impl Books {
         Self { ledger, last_seq, ..Self::default() }
     }
 
-    fn settle(&mut self, id: HoldId, outcome: Outcome) -> Result<Arc<Receipt>, NotHeld> {
+    pub(super) fn settle(&mut self, id: HoldId, outcome: Outcome) -> Result<Arc<Receipt>, NotHeld> {
         let settled = self.ledger.settle(id, outcome.cost, outcome.at)?;
         self.stored.remove(&id);
         if settled.excess.0 > 0 {

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::books::Shared;
+use super::books::{Shared, in_background};
 use super::files::{self, Dirty};
 use super::mend;
 use super::tables::{self, BOOKINGS, FILES, Item, OUTBOX, OWED};
@@ -42,7 +42,9 @@ pub(super) async fn keep_flushing(shared: Arc<Shared>) {
         shared.wake.notified().await;
         // Whether time is up or somebody waits: it is booked now.
         let _ = tokio::time::timeout(GATHER, shared.hurry.notified()).await;
-        flush(&shared).await;
+        if flush(&shared).await.is_err() {
+            return; // The daemon ends; the next start books what is in the files.
+        }
     }
 }
 
@@ -71,7 +73,10 @@ pub(super) async fn keep_tidy(shared: Arc<Shared>) {
 
 /// Brings what waits in the queue into the store, however long the store refuses; gives up when it is
 /// closed. What comes meanwhile gathers for the next time: whoever queues it wakes [`keep_flushing`].
-pub(super) async fn flush(shared: &Arc<Shared>) {
+///
+/// # Errors
+/// [`StoreError::Closed`]: what waited is not in the store.
+pub(super) async fn flush(shared: &Arc<Shared>) -> Result<(), StoreError> {
     let _one = shared.flushing.lock().await;
     let mut left = shared.books.lock().queue.len();
     let mut is_told = false;
@@ -91,7 +96,7 @@ pub(super) async fn flush(shared: &Arc<Shared>) {
                 done(shared, &items, count, seen).await;
                 left -= count;
             }
-            Err(StoreError::Closed) => return,
+            Err(StoreError::Closed) => return Err(StoreError::Closed),
             Err(error) => {
                 if !std::mem::replace(&mut is_told, true) {
                     tracing::error!(%error, "settlements wait in memory and in their files");
@@ -100,6 +105,7 @@ pub(super) async fn flush(shared: &Arc<Shared>) {
             }
         }
     }
+    Ok(())
 }
 
 async fn done(shared: &Arc<Shared>, items: &[Item], count: usize, seen: Option<u64>) {
@@ -150,7 +156,7 @@ pub(super) async fn forget_alerts(shared: &Shared, ids: Vec<String>) {
 
 /// Brings lines to the disk that are with the kernel only.
 pub(super) async fn sync(shared: &Arc<Shared>) -> io::Result<()> {
-    let _one = shared.syncing.lock().await;
+    let alone = Arc::clone(&shared.syncing).lock_owned().await;
     let (unsynced, folder) = {
         let mut files = shared.files.lock();
         (files.unsynced(), files.folder().to_owned())
@@ -158,8 +164,13 @@ pub(super) async fn sync(shared: &Arc<Shared>) -> io::Result<()> {
     if unsynced.is_empty() {
         return Ok(());
     }
-    let synced = tokio::task::spawn_blocking(move || unsynced.sync(&folder)).await;
-    let (failed, names) = synced.map_err(io::Error::other)?;
+    let worker = Arc::clone(shared);
+    in_background(alone, move || sync_files(&worker, &unsynced, &folder)).await?.1
+}
+
+/// The sync itself, and what its failures mean: noted also when nobody waits for it any more.
+fn sync_files(shared: &Shared, unsynced: &files::Unsynced, folder: &std::path::Path) -> io::Result<()> {
+    let (failed, names) = unsynced.sync(folder);
     let mut files = shared.files.lock();
     for (run, error) in failed {
         tracing::error!(%run, %error, "a file of receipts could not be synced; it is written anew from the store");
@@ -173,19 +184,19 @@ pub(super) async fn sync(shared: &Arc<Shared>) -> io::Result<()> {
 
 /// Mends files that failed, syncs the others, notes them as whole, and forgets their part of the outbox.
 pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
-    let _one = shared.tidying.lock().await;
-    flush(shared).await;
+    let alone = Arc::clone(&shared.tidying).lock_owned().await;
+    flush(shared).await.map_err(io::Error::other)?;
     let dirty = shared.files.lock().dirty();
     if dirty.runs.is_empty() && dirty.broken.is_empty() {
         return Ok(());
     }
     // Looked at before the sync: what is written meanwhile is looked at by the next start.
     let worker = Arc::clone(shared);
-    let looked = tokio::task::spawn_blocking(move || look(&worker, dirty)).await;
-    let (dirty, mut up_to, mut marks) = looked.map_err(io::Error::other)??;
+    let (_alone, looked) = in_background(alone, move || look(&worker, dirty)).await?;
+    let (dirty, mut up_to, mut marks) = looked?;
     sync(shared).await?;
     // A mark says: all lines are in the store. Lines that came during the sync must be there first.
-    flush(shared).await;
+    flush(shared).await.map_err(io::Error::other)?;
     {
         let files = shared.files.lock();
         if dirty.runs.iter().any(|run| files.is_broken(run)) {

@@ -9,15 +9,16 @@
 //!   says so;
 //! - alerts and receipts that may not have been published: published again, under the same ids.
 //!
-//! Invariant: done twice, or cut off and begun anew, it books and writes nothing twice.
+//! Invariant: done twice, or cut off and begun anew, it books and writes nothing twice. That includes a
+//! start that outlasted its deadline: its blocking part goes on, and the next start waits for the end of it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::books::{Books, Shared};
-use super::files::{self, ENDING};
+use super::books::{Books, Shared, in_background};
+use super::files::{self, ENDING, Files};
 use super::tables::{self, BOOKINGS, Booking, FILES, HOLDS, Mark, OUTBOX, OWED};
 use super::{flusher, journal, mend};
 use crate::domain::budget::{HoldId, Ledger, RunName, Scope, Wanted};
@@ -39,29 +40,16 @@ type Receipts = BTreeMap<u64, Arc<Receipt>>;
 
 /// Opens the accounts; a later incarnation of the actor finds them open.
 pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
+    let alone = Arc::clone(&shared.opening).lock_owned().await;
     if shared.books.lock().is_open {
         shared.wake.notify_one();
         return Ok(());
     }
-    let (start, last_seq) = shared
-        .store
-        .write(|view| {
-            let (changes, start) = tables::count_start(view)?;
-            Ok::<_, StoreError>((changes, (start, tables::last_seq(view)?)))
-        })
-        .await?;
+    let (start, last_seq) = begin(shared).await?;
     let worker = Arc::clone(shared);
-    let look = move || -> Result<(), ActorError> {
-        {
-            *worker.books.lock() = Books::new(Ledger::new(start * HOLDS_A_START), last_seq);
-        }
-        restore_windows(&worker, Timestamp::now())?;
-        let unbooked = look_over(&worker, last_seq)?;
-        take_in(&worker, &unbooked)?;
-        charge_left(&worker, &unbooked)
-    };
-    tokio::task::spawn_blocking(look).await??;
-    flusher::flush(shared).await;
+    let (_alone, ordered) = in_background(alone, move || put_in_order(&worker, start, last_seq)).await?;
+    ordered?;
+    flusher::flush(shared).await?;
     shared.durable.send_replace(shared.books.lock().last_seq);
     // Only now: until its holds are settled in the store, the old journal is their only trace.
     std::fs::create_dir_all(&shared.settings.data_dir)?;
@@ -70,6 +58,26 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
     tell_again(shared, last_seq)?;
     publish_owed(shared).await?;
     Ok(())
+}
+
+/// Counts this start; its number, and the last receipt that the store has booked.
+pub(super) async fn begin(shared: &Shared) -> Result<(u64, u64), StoreError> {
+    let count = |view: &View<'_>| {
+        let (changes, start) = tables::count_start(view)?;
+        Ok((changes, (start, tables::last_seq(view)?)))
+    };
+    shared.store.write(count).await
+}
+
+/// Files, books and lines; what it books waits in the queue. Blocks.
+pub(super) fn put_in_order(shared: &Shared, start: u64, last_seq: u64) -> Result<(), ActorError> {
+    // A start before this one may have been cut off anywhere in here.
+    *shared.files.lock() = Files::new(&shared.settings.workdir);
+    *shared.books.lock() = Books::new(Ledger::new(start * HOLDS_A_START), last_seq);
+    restore_windows(shared, Timestamp::now())?;
+    let unbooked = look_over(shared, last_seq)?;
+    take_in(shared, &unbooked)?;
+    charge_left(shared, &unbooked)
 }
 
 /// Tells the last booking of the daemon before, which it may not have told; whoever shows it drops what it
@@ -124,7 +132,7 @@ fn each_booking(
 }
 
 /// Puts the files right that may be wrong; the receipts in them that the store has not booked.
-fn look_over(shared: &Shared, last_seq: u64) -> Result<Receipts, ActorError> {
+pub(super) fn look_over(shared: &Shared, last_seq: u64) -> Result<Receipts, ActorError> {
     let folder = shared.files.lock().folder().to_owned();
     let (outbox, marks) = shared.store.read(|view| Ok::<_, StoreError>((outbox(view)?, marks(view)?)))?;
     let mut runs = runs_in(&folder)?;

@@ -88,7 +88,7 @@ async fn lines_that_the_disk_lost_are_written_again() {
     let dir = tempfile::tempdir().unwrap();
     let doomed = Doomed::start(dir.path()).await;
     settle_all(&doomed.0, "a", &[1, 2, 3]).await;
-    flusher::flush(&doomed.0.shared).await;
+    flusher::flush(&doomed.0.shared).await.unwrap();
     doomed.crash(Vec::new()).await;
     let first =
         std::fs::read_to_string(file(dir.path(), "a")).unwrap().lines().next().unwrap().to_owned() + "\n";
@@ -140,7 +140,7 @@ async fn receipts_that_were_booked_and_not_told_are_told_by_the_next_start() {
     let dir = tempfile::tempdir().unwrap();
     let doomed = Doomed::start(dir.path()).await;
     settle_all(&doomed.0, "a", &[1, 2]).await;
-    flusher::flush(&doomed.0.shared).await;
+    flusher::flush(&doomed.0.shared).await.unwrap();
     settle_all(&doomed.0, "a", &[3]).await;
     doomed.crash(Vec::new()).await;
     let living = Living::start(dir.path(), Fsync::After).await;

@@ -6,6 +6,7 @@
 
 mod callers;
 mod crashes;
+mod interleavings;
 
 use std::path::Path;
 
