@@ -18,6 +18,7 @@ mod kill9;
 mod orchestrator;
 mod otlp;
 mod otp;
+mod port_lease;
 mod resume;
 mod services;
 mod steering;

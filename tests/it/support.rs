@@ -8,18 +8,16 @@
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use pas::actors::gateway::Gateway;
 use pas::actors::jobs::Jobs;
 use pas::actors::resource_manager::ResourceHandle;
 use pas::config::{Config, Flags, Sources};
-use pas::daemon::{Daemon, Ended, ports};
+use pas::daemon::{Daemon, Ended};
 use pas::supervision::ActorSystem;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -27,6 +25,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+
+use crate::port_lease::PortLease;
 
 /// Longer than any wait of a test on a busy machine; reached only when a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
@@ -81,14 +81,25 @@ pub(crate) struct Place {
     pub(crate) dir: TempDir,
     pub(crate) offset: u16,
     env: Vec<(String, String)>,
+    /// Shared by places that stand for one installation on the same ports.
+    lease: Arc<PortLease>,
 }
 
 impl Place {
     /// A directory with a corpus of so many documents.
     pub(crate) fn with_documents(documents: usize) -> Self {
+        Self::on_ports(Arc::new(PortLease::take()), documents)
+    }
+
+    /// The same on ports that another place has, whose daemon is then in this one's way.
+    pub(crate) fn beside(other: &Self) -> Self {
+        Self::on_ports(Arc::clone(&other.lease), 1)
+    }
+
+    fn on_ports(lease: Arc<PortLease>, documents: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         corpus(&dir.path().join("corpus"), documents);
-        Self { dir, offset: free_offset(), env: Vec::new() }
+        Self { dir, offset: lease.offset, env: Vec::new(), lease }
     }
 
     /// The same with a setting, as an environment variable: `PAS_JOBS__THREADS`.
@@ -147,6 +158,11 @@ impl Place {
 
     /// Starts a daemon in a process of its own and waits until it answers.
     pub(crate) async fn start_process(&self) -> Process {
+        self.try_start_process().await.unwrap_or_else(|failure| panic!("{failure}"))
+    }
+
+    /// The same; how it ended when it ended before it answered. An answer of another daemon is none.
+    pub(crate) async fn try_start_process(&self) -> Result<Process, String> {
         let child = Command::new(env!("CARGO_BIN_EXE_pas"))
             .arg("up")
             .envs(self.variables())
@@ -156,24 +172,25 @@ impl Place {
             .stderr(self.log_file())
             .spawn()
             .unwrap();
-        let process = Process { api: self.api(), child };
-        until("the daemon answers", async || process.api.try_get("/health").await.ok()).await;
-        process
-    }
-}
-
-/// An offset whose ports are free now, below the ports that systems give to clients. Tests are processes
-/// that start at the same time with neighbouring ids: the slots of neighbours share no port (two slots do
-/// when they are 33 apart, which ids are only when they are 69 apart).
-fn free_offset() -> u16 {
-    static TAKEN: AtomicU32 = AtomicU32::new(0);
-    const SLOTS: u32 = 380;
-    loop {
-        let slot = std::process::id().wrapping_mul(17) + TAKEN.fetch_add(1, Ordering::Relaxed);
-        let offset = u16::try_from(1000 + (slot % SLOTS) * 60).unwrap();
-        if ports().iter().all(|port| TcpListener::bind(("127.0.0.1", port.number + offset)).is_ok()) {
-            return offset;
+        let mut process = Process { api: self.api(), child };
+        let start = Instant::now();
+        while start.elapsed() < PATIENCE {
+            if let Some(status) = process.child.try_wait().unwrap() {
+                return Err(format!("the daemon ended ({status}):\n{}", process.api.log_end()));
+            }
+            if self.is_answered(&process.api).await {
+                return Ok(process);
+            }
+            tokio::time::sleep(LOOK).await;
         }
+        Err(format!("the daemon did not answer for {PATIENCE:?}:\n{}", process.api.log_end()))
+    }
+
+    /// Whether a daemon of this place answers.
+    async fn is_answered(&self, api: &Api) -> bool {
+        let Ok((_, health)) = api.try_get("/health").await else { return false };
+        let path = |text: &str| std::fs::canonicalize(text).ok();
+        health["workdir"].as_str().and_then(path) == self.dir.path().canonicalize().ok()
     }
 }
 
@@ -397,10 +414,15 @@ impl Api {
         text += &show(&format!("/jobs/{run}/events"), |page| last(&page["events"])).await;
         text += &show("/tree", |tree| json!(troubled(tree))).await;
         text += &show("/supervision/events", |page| last(&page["events"])).await;
+        text += "\nlog:\n";
+        text + &self.log_end()
+    }
+
+    /// The last lines of the log.
+    fn log_end(&self) -> String {
         let log = std::fs::read_to_string(&self.log).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        text += "\nlog:\n";
-        text + &lines[lines.len().saturating_sub(PICTURED)..].join("\n")
+        lines[lines.len().saturating_sub(PICTURED)..].join("\n")
     }
 
     /// Waits until a step works and has passed at least `done` documents.

@@ -1,13 +1,16 @@
 //! `kill -9` under gateway load: no receipt is lost or doubled, and budgets stay right.
+//!
+//! Callers take turns: under a cap and without, whole answers and streams.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use axum::body::Bytes;
 use serde_json::Value;
 
-use super::{chat, place};
+use super::{chat, place, streamed};
 use crate::support::{Place, http_client, until};
 use crate::vendor::Vendors;
 
@@ -15,27 +18,32 @@ use crate::vendor::Vendors;
 const KILLS_VARIABLE: &str = "GATEWAY_KILLS";
 const KILLS: u32 = 50;
 const CALLERS: usize = 8;
+/// The run with a budget, whose holds stand in the store; those of the other stand in the journal.
+const RUNS: [&str; 2] = ["killed", "free"];
 
 fn kills() -> u32 {
     std::env::var(KILLS_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(KILLS)
 }
 
-/// Calls without a pause until told to stop; the names of the requests that were answered.
+/// Calls without a pause until told to stop; the names of the requests that were answered to the end.
 async fn call(url: String, caller: usize, stop: Arc<AtomicBool>) -> Vec<String> {
     let http = http_client();
+    let (run, is_stream) = (RUNS[caller % 2], caller % 4 >= 2);
+    let body = if is_stream { streamed("gpt-4-turbo") } else { chat("gpt-4-turbo") };
     let mut answered = Vec::new();
     for number in 0.. {
         if stop.load(Ordering::Relaxed) {
             break;
         }
         let id = format!("{caller}-{number}-{}", fastrand::u64(..));
-        let request = http.post(&url).json(&chat("gpt-4-turbo")).header("x-pas-run-id", "killed");
+        let request = http.post(&url).json(&body).header("x-pas-run-id", run);
         let request = request.header("x-pas-request-id", &id).timeout(Duration::from_secs(10));
         let whole = async {
             let response = request.send().await?.error_for_status()?;
             response.bytes().await
         };
-        if whole.await.is_ok() {
+        let is_whole = |bytes: &[u8]| !is_stream || String::from_utf8_lossy(bytes).contains("[DONE]");
+        if whole.await.is_ok_and(|bytes: Bytes| is_whole(&bytes)) {
             answered.push(id);
         } else {
             // The daemon is gone; the next one comes in a moment.
@@ -50,10 +58,23 @@ async fn get(place: &Place, path: &str) -> Option<Value> {
     http_client().get(url).send().await.ok()?.json().await.ok()
 }
 
-fn lines(place: &Place) -> Vec<Value> {
-    let file = place.dir.path().join("artifacts/costs/killed.jsonl");
+fn lines(place: &Place, run: &str) -> Vec<Value> {
+    let file = place.dir.path().join(format!("artifacts/costs/{run}.jsonl"));
     let text = std::fs::read_to_string(file).unwrap_or_default();
     text.lines().map(|line| serde_json::from_str(line).expect("every line is whole")).collect()
+}
+
+/// The symptom that this file is about was seen once where nothing was lost: another test's daemon had the
+/// ports of a killed one, and answered its callers.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_daemon_on_another_s_ports_is_not_taken_for_it() {
+    let neighbour = Place::with_documents(1);
+    let place = Place::beside(&neighbour);
+    let process = neighbour.start_process().await;
+    let failure = place.try_start_process().await.err().expect("its ports are taken");
+    assert!(failure.contains("in use"), "{failure}");
+    process.kill();
+    place.start_process().await.kill();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -88,9 +109,22 @@ async fn receipts_survive_kills_exactly_once() {
         (budget["held_usd"] == 0).then_some(budget)
     };
     let budget = until("no call is under way", settled).await;
-    let served = get(&place, "/receipts/killed").await.unwrap();
+    let mut served = Vec::new();
+    for run in RUNS {
+        served.push(get(&place, &format!("/receipts/{run}")).await.unwrap()["count"].clone());
+    }
     process.kill();
-    let lines = lines(&place);
+    let by_run = RUNS.map(|run| lines(&place, run));
+    assert_eq!(served, by_run.each_ref().map(|lines| lines.len()), "the ledger and the files agree");
+    let nanos: u64 = by_run[0].iter().map(|line| line["metadata"]["cost_nano_usd"].as_u64().unwrap()).sum();
+    assert_eq!(budget["spent_usd"], Value::from(pas::domain::money::NanoUsd(nanos).wire()));
+    each_answered_once(&answered, &by_run.concat());
+    assert!(answered.len() > 20, "only {} calls were answered", answered.len());
+}
+
+/// No receipt is doubled, and every answered call has one of success.
+#[track_caller]
+fn each_answered_once(answered: &BTreeSet<String>, lines: &[Value]) {
     let of = |receipt: &Value| {
         (receipt["request_id"].as_str().unwrap().to_owned(), receipt["metadata"]["attempt"].as_u64().unwrap())
     };
@@ -104,16 +138,5 @@ async fn receipts_survive_kills_exactly_once() {
         .map(|line| line["request_id"].as_str().unwrap().to_owned())
         .collect();
     let lost: Vec<_> = answered.difference(&paid).collect();
-    assert!(lost.is_empty(), "{} answered calls have no receipt: {lost:?}", lost.len());
-    assert_eq!(served["count"].as_u64().unwrap(), lines.len() as u64, "the ledger and the file agree");
-    let nanos: u64 = lines.iter().map(|line| line["metadata"]["cost_nano_usd"].as_u64().unwrap()).sum();
-    let spent = pas::domain::money::NanoUsd(nanos).wire();
-    assert_eq!(
-        budget["spent_usd"],
-        Value::from(spent),
-        "{} answered, {} receipts",
-        answered.len(),
-        lines.len()
-    );
-    assert!(answered.len() > 20, "only {} calls were answered", answered.len());
+    assert!(lost.is_empty(), "{} of {} answered calls have no receipt: {lost:?}", lost.len(), answered.len());
 }
