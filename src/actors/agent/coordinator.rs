@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 
 use super::Agent;
+use super::run_figures::metrics_inputs;
 use crate::actors::jobs::JobError;
 use crate::domain::ids::AgentName;
 use crate::domain::job::plan::{self, Next, Step};
@@ -89,8 +90,12 @@ impl Agent {
                     format!("no agent below `{}` or in its lane offers `{}`", self.me.name, step.capability);
                 return self.fail(job, error).await;
             };
-            let inputs =
-                if step.task == plan::METRICS { self.times_of_run(job)? } else { job.card.inputs.clone() };
+            let inputs = if step.task == plan::METRICS {
+                let Some(figures) = self.figures_of_run(job).await? else { return Ok(()) };
+                figures
+            } else {
+                job.card.inputs.clone()
+            };
             cards.push((step.name.to_owned(), card(job, step, agent, inputs)));
         }
         let handed = self.jobs.book.hand_over(&job.id, job.fence, cards).await;
@@ -138,24 +143,16 @@ impl Agent {
             .map(|_| ())
     }
 
-    /// What the accountant reports on: the times of the run's steps so far.
-    fn times_of_run(&self, job: &Job) -> Result<Json, JobError> {
-        let steps: Vec<Value> = self
-            .jobs
-            .book
-            .subtree(&job.id)?
-            .iter()
-            .filter(|step| step.ended_at.is_some() && step.started_at.is_some())
-            .map(|step| {
-                json!({
-                    "job_id": step.id, "agent": step.card.agent, "step": step.id.step(), "task": step.card.task,
-                    "started_at": step.started_at, "ended_at": step.ended_at, "attempts": step.attempt,
-                    "bytes_out": step.artifacts.iter().map(|artifact| artifact.bytes).sum::<u64>(),
-                    "cost_usd": "0",
-                })
-            })
-            .collect();
-        Ok(Json(json!({ "steps": steps })))
+    /// What the accountant reports on; `None` while the receipts cannot be read, which the next hint tries
+    /// again.
+    async fn figures_of_run(&self, job: &Job) -> Result<Option<Json>, JobError> {
+        match self.jobs.receipts_of(&job.run()).await {
+            Ok(receipts) => Ok(Some(metrics_inputs(&self.jobs.book.subtree(&job.id)?, &receipts))),
+            Err(error) => {
+                tracing::warn!(job = %job.id, %error, "the costs of the run cannot be read yet; trying again");
+                Ok(None)
+            }
+        }
     }
 }
 

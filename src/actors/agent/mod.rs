@@ -9,6 +9,7 @@ mod coordinator;
 mod executor;
 mod invoke;
 mod memory;
+mod run_figures;
 mod system;
 mod writing;
 

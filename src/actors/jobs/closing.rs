@@ -69,12 +69,20 @@ impl Jobs {
     /// Writes the manifest of a run as its jobs stand; `None` for none.
     async fn write_manifest(&self, jobs: &[Job]) -> Result<Option<Manifest>, CloseError> {
         let Some(run) = jobs.first().map(Job::run) else { return Ok(None) };
-        let costs = self.costs.get().ok_or_else(|| CloseError::Costs("no ledger is open yet".to_owned()))?;
-        let receipts = costs.receipts_of(&run).await.map_err(CloseError::Costs)?;
+        let receipts = self.receipts_of(&run).await?;
         let Some(manifest) = Manifest::of(jobs, &receipts) else { return Ok(None) };
         let bytes = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
         self.write_into(&run, manifest::FILE, bytes).await?;
         Ok(Some(manifest))
+    }
+
+    /// All receipts of a run so far, in the order of settlement.
+    ///
+    /// # Errors
+    /// [`CloseError::Costs`] while they cannot be read.
+    pub async fn receipts_of(&self, run: &RunId) -> Result<Vec<Arc<Receipt>>, CloseError> {
+        let costs = self.costs.get().ok_or_else(|| CloseError::Costs("no ledger is open yet".to_owned()))?;
+        costs.receipts_of(run).await.map_err(CloseError::Costs)
     }
 
     async fn write_into(&self, run: &RunId, name: &'static str, bytes: Vec<u8>) -> Result<(), CloseError> {

@@ -6,12 +6,11 @@ use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use crate::domain::artifact::Artifact;
-use crate::domain::budget::Label;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{Job, JobState};
 use crate::domain::money::NanoUsd;
-use crate::domain::receipt::Receipt;
 use crate::domain::receipt::bill::Bill;
+use crate::domain::receipt::{Receipt, cost_of_job};
 use crate::domain::time::Timestamp;
 
 /// Its name in the run's folder.
@@ -109,8 +108,6 @@ impl Manifest {
 
 impl StepLine {
     fn of(job: &Job, receipts: &[Arc<Receipt>]) -> Self {
-        let label = Label::from(&job.id);
-        let own = receipts.iter().filter(|receipt| receipt.wanted.job.as_ref() == Some(&label));
         let elapsed =
             job.ended_at.zip(job.started_at).map(|(end, start)| end.since(start)).unwrap_or_default();
         Self {
@@ -122,7 +119,7 @@ impl StepLine {
             started_at: job.started_at,
             ended_at: job.ended_at,
             elapsed_ms: millis(elapsed),
-            cost_usd: own.map(|receipt| receipt.outcome.cost).sum(),
+            cost_usd: cost_of_job(receipts, &job.id),
         }
     }
 }

@@ -7,9 +7,12 @@
 pub mod bill;
 pub mod wire;
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use crate::domain::budget::{HoldId, Wanted};
+use crate::domain::budget::{HoldId, Label, Wanted};
+use crate::domain::ids::JobId;
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceId;
@@ -81,6 +84,14 @@ pub struct Receipt {
     pub wanted: Wanted,
     /// What became of it.
     pub outcome: Outcome,
+}
+
+/// What a job's own model calls cost, of these receipts; calls of its children are the children's.
+#[must_use]
+pub fn cost_of_job(receipts: &[Arc<Receipt>], job: &JobId) -> NanoUsd {
+    let label = Label::from(job);
+    let own = receipts.iter().filter(|receipt| receipt.wanted.job.as_ref() == Some(&label));
+    own.map(|receipt| receipt.outcome.cost).sum()
 }
 
 impl Receipt {

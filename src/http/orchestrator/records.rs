@@ -19,6 +19,7 @@ use crate::actors::jobs::readers::{LedgerEntry, LedgerPlace};
 use crate::actors::jobs::{Jobs, manifest};
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{EventKind, JobEvent, JobState};
+use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
 use crate::http::check::Checks;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
@@ -196,7 +197,7 @@ fn ledger_line(entry: &LedgerEntry) -> Value {
     json!({
         "run_id": entry.run_id, "task": entry.task, "state": entry.state, "created_at": entry.started_at,
         "ended_at": entry.ended_at, "elapsed_ms": elapsed_ms, "jobs": entry.jobs,
-        "content_hash": entry.content_hash, "cost_usd": entry.cost_usd.parse::<f64>().unwrap_or(0.0),
+        "content_hash": entry.content_hash, "cost_usd": wire_cost(&entry.cost_usd),
         "manifest": entry.manifest, "inputs": entry.inputs.0,
     })
 }
@@ -219,6 +220,12 @@ async fn closed_soon(jobs: &Jobs, run: &RunId) -> ApiResult<bool> {
         }
     };
     tokio::time::timeout(CLOSED_WITHIN, closed).await.unwrap_or(Ok(false))
+}
+
+/// Dollars as the wire has them; an unreadable amount is null, never nothing.
+fn wire_cost(usd: &str) -> Value {
+    let amount = usd.parse().ok().and_then(|usd| NanoUsd::from_usd(usd).ok());
+    amount.map_or(Value::Null, |amount| Value::from(amount.wire()))
 }
 
 #[derive(Deserialize)]

@@ -1,8 +1,9 @@
 //! metrics-cost-accountant: what each step of a run took and cost.
 //!
 //! Inputs, given by the engine: `{"steps": [{job_id, agent, step, task, started_at, ended_at, attempts,
-//! bytes_out, cost_usd}]}` with ISO 8601 times and costs as decimal strings. Invariants: money is decimal
-//! from the card to the file, never binary; steps are listed in the order of their start. Failure policy:
+//! bytes_out, cost_usd}], other_cost_usd}` with ISO 8601 times and costs as decimal strings; the last is what
+//! the run paid for calls of no step listed. Invariants: money is decimal from the card to the file, never
+//! binary; the total is all that the run has paid so far; steps are listed in the order of their start. Failure policy:
 //! input that makes no sense (a field missing, an end before its start, a negative cost) is permanent.
 
 use std::fmt::Write as _;
@@ -41,6 +42,8 @@ struct StepRecord {
 #[derive(Debug, Deserialize)]
 struct Inputs {
     steps: Vec<StepRecord>,
+    #[serde(default, with = "rust_decimal::serde::str")]
+    other_cost_usd: Decimal,
 }
 
 /// What is written to [`METRICS`].
@@ -93,9 +96,12 @@ pub struct Totals {
     pub attempts: u64,
     /// All bytes written.
     pub bytes_out: u64,
-    /// All costs, in US dollars.
+    /// All costs of the run so far, in US dollars.
     #[serde(with = "rust_decimal::serde::str")]
     pub cost_usd: Decimal,
+    /// The part of it that is of no step listed.
+    #[serde(with = "rust_decimal::serde::str")]
+    pub other_cost_usd: Decimal,
 }
 
 /// Carries out the step.
@@ -111,7 +117,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
         check(record)?;
         step.advance(1);
     }
-    let metrics = account(inputs.steps)?;
+    let metrics = account(inputs.steps, inputs.other_cost_usd)?;
     let mut artifacts = vec![
         output::write_json(step, METRICS, "metrics", &metrics)?,
         output::write_file(step, METRICS_MD, "metrics", "text/markdown", markdown(&metrics).as_bytes())?,
@@ -139,7 +145,7 @@ fn check(record: &StepRecord) -> Result<(), SkillError> {
     Ok(())
 }
 
-fn account(mut records: Vec<StepRecord>) -> Result<Metrics, SkillError> {
+fn account(mut records: Vec<StepRecord>, other_cost_usd: Decimal) -> Result<Metrics, SkillError> {
     records.sort_by(|a, b| (a.started_at, a.ended_at, &a.step).cmp(&(b.started_at, b.ended_at, &b.step)));
     let first = records.iter().map(|record| record.started_at).min().unwrap_or_default();
     let last = records.iter().map(|record| record.ended_at).max().unwrap_or_default();
@@ -147,7 +153,7 @@ fn account(mut records: Vec<StepRecord>) -> Result<Metrics, SkillError> {
         |what: &str| SkillError::Permanent(format!("the steps' {what} add up to more than can be held"));
     let sum_ms = checked_sum(records.iter().map(wall_ms)).ok_or_else(|| too_large("times"))?;
     let elapsed_ms = millis(last, first);
-    let cost = records.iter().try_fold(Decimal::ZERO, |sum, record| sum.checked_add(record.cost_usd));
+    let cost = records.iter().try_fold(other_cost_usd, |sum, record| sum.checked_add(record.cost_usd));
     let totals = Totals {
         steps: records.len(),
         sum_ms,
@@ -156,6 +162,7 @@ fn account(mut records: Vec<StepRecord>) -> Result<Metrics, SkillError> {
         attempts: records.iter().map(|record| u64::from(record.attempts)).sum(),
         bytes_out: checked_sum(records.iter().map(|r| r.bytes_out)).ok_or_else(|| too_large("bytes"))?,
         cost_usd: cost.ok_or_else(|| too_large("costs"))?,
+        other_cost_usd,
     };
     let steps = records.into_iter().map(|record| figures(record, first, sum_ms)).collect();
     Ok(Metrics { steps, totals })
@@ -207,6 +214,10 @@ fn markdown(metrics: &Metrics) -> String {
          ran at once on average. They wrote {} bytes and cost ${}.\n",
         totals.steps, totals.elapsed_ms, totals.sum_ms, totals.parallelism, totals.bytes_out, totals.cost_usd
     );
+    if !totals.other_cost_usd.is_zero() {
+        let _ =
+            writeln!(page, "Of the cost, ${} is of calls outside of these steps.\n", totals.other_cost_usd);
+    }
     page.push_str("| step | agent | wall ms | share | attempts | bytes out | cost USD |\n");
     page.push_str("|---|---|--:|--:|--:|--:|--:|\n");
     for step in &metrics.steps {
@@ -327,6 +338,18 @@ mod tests {
         assert_eq!((metrics.totals.elapsed_ms, metrics.steps[0].share_percent), (0, Decimal::ZERO));
     }
 
+    #[test]
+    fn what_no_step_paid_is_part_of_the_total_and_said() {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = json!({ "steps": [record("audit", 0, 5, "0.1")], "other_cost_usd": "0.02" });
+        let step = sample::step(folder.path(), inputs);
+        run(&step).unwrap();
+        let metrics: Metrics = output::read_json(&step, METRICS).unwrap();
+        assert_eq!(metrics.totals.cost_usd.to_string(), "0.12");
+        let text = std::fs::read_to_string(folder.path().join(METRICS_MD)).unwrap();
+        assert!(text.contains("cost $0.12.") && text.contains("$0.02 is of calls outside of these steps"));
+    }
+
     proptest! {
         #[test]
         fn elapsed_never_exceeds_the_sum_of_gapless_steps(walls in prop::collection::vec(0_i64..10_000, 1..12)) {
@@ -336,7 +359,7 @@ mod tests {
                 record(&format!("s{index}"), end - wall, end, "0.01")
             }).collect();
             let inputs: Inputs = serde_json::from_value(json!({ "steps": Value::Array(chain) })).unwrap();
-            let metrics = account(inputs.steps).unwrap();
+            let metrics = account(inputs.steps, inputs.other_cost_usd).unwrap();
             let text = markdown(&metrics);
             prop_assert_eq!(metrics.totals.sum_ms, metrics.totals.elapsed_ms);
             prop_assert_eq!(metrics.totals.cost_usd, Decimal::new(walls.len() as i64, 2));

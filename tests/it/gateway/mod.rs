@@ -54,12 +54,13 @@ impl Stage {
         let place = others.fold(place, |place, (name, value)| place.setting(name, value));
         let swarm = place.start().await;
         let stage = Self { place, vendors, swarm, http: http_client() };
-        // The local models are offered last.
+        // The local models are offered last, where there are any.
+        let last = if is_set("OLLAMA_HOST") { "openai-gpt-4-turbo" } else { "ollama-llama3-1-8b" };
         let offered = async || {
             let providers = stage.get(6103, "/providers").await.body;
             let is_there =
                 |name| providers["providers"].as_array()?.iter().find(|p| p["name"] == name).cloned();
-            is_there("ollama-llama3-1-8b")
+            is_there(last)
         };
         until("the adapters have registered", offered).await;
         stage

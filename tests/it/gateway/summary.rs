@@ -55,6 +55,41 @@ async fn a_report_has_a_model_s_words_with_their_receipt() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_run_cost_is_the_same_wherever_it_is_said() {
+    // Without the local models, which are free: nobody listens on the port of discarded bytes.
+    let stage = Stage::open_with(&[("OLLAMA_HOST", "http://127.0.0.1:9")]).await;
+    let run = stage.swarm.api.ingest(json!({})).await;
+    stage.swarm.api.done(&run).await;
+    let receipts = stage.receipts(&run).await;
+    let [receipt] = receipts.as_slice() else { panic!("one receipt, not {receipts:#?}") };
+    let manifest = stage.swarm.api.manifest(&run).await;
+    let folder = stage.place.dir.path().join(format!("artifacts/runs/{run}"));
+    costs_agree(&stage, &folder, receipt, &manifest).await;
+    stage.close().await;
+}
+
+/// The metrics of a run, for programs and for people, its manifest and its line in the ledger have the cost
+/// of its one receipt.
+async fn costs_agree(stage: &Stage, folder: &std::path::Path, receipt: &Value, manifest: &Value) {
+    let nanos = receipt["metadata"]["cost_nano_usd"].as_u64().unwrap();
+    assert!(nanos > 0, "the provider has a price");
+    let usd = pas::domain::money::NanoUsd(nanos).usd().normalize().to_string();
+    let read = |name: &str| std::fs::read_to_string(folder.join("metrics").join(name)).unwrap();
+    let metrics: Value = serde_json::from_str(&read("metrics.json")).unwrap();
+    assert_eq!(metrics["totals"]["cost_usd"], json!(usd));
+    assert_eq!(metrics["totals"]["other_cost_usd"], json!("0"));
+    for step in metrics["steps"].as_array().unwrap() {
+        let paid = if step["job_id"] == receipt["metadata"]["job_id"] { &*usd } else { "0" };
+        assert_eq!(step["cost_usd"], json!(paid), "{}", step["job_id"]);
+    }
+    assert!(read("metrics.md").contains(&format!("and cost ${usd}.")), "{}", read("metrics.md"));
+    let run = manifest["run_id"].as_str().unwrap();
+    let ledger = stage.get(6100, "/ledger").await.body;
+    let line = ledger["entries"].as_array().unwrap().iter().find(|line| line["run_id"] == run).unwrap();
+    assert_eq!((&line["cost_usd"], &manifest["cost_usd"]), (&receipt["cost_usd"], &receipt["cost_usd"]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_model_that_fails_leaves_the_run_done_and_the_report_complete() {
     let stage = Stage::open().await;
     for vendor in Vendor::ALL {
