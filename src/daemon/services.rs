@@ -4,11 +4,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::news::MoneyNews;
+use super::ports::{Service, ports};
 use crate::actors::accounts;
 use crate::actors::agent_router::{self, RouterHandle};
 use crate::actors::directory::Directory;
 use crate::actors::event_stream::{self, Events};
 use crate::actors::gateway::local_text::{LocalClassifier, LocalSummariser, Seat};
+use crate::actors::gateway::own_ports::{ModelPort, OwnPorts};
 use crate::actors::gateway::{self, Gateway, Means};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::actors::invoker::Invoker;
@@ -22,7 +24,9 @@ use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
 use crate::domain::resources::ClassLimits;
 use crate::domain::routing::EndpointRules;
+use crate::domain::routing::endpoint::port_here;
 use crate::http::{self, tlc::Tlc};
+use crate::llm::{Endpoint, Vendor};
 use crate::skills::summary::Extractive;
 use crate::skills::tokens::TokenCounter;
 use crate::supervision::{ActorSystem, ChildSpec, WorkerOptions};
@@ -93,7 +97,10 @@ pub(super) fn make(
         invoker,
         workdir.clone(),
     );
-    let rules = EndpointRules { plain_http_hosts: config.provider_router.plain_http_hosts.clone() };
+    let (ports_without_models, own_ports) = ports_as_endpoints(config.http.port_offset);
+    vendors_are_elsewhere(config)?;
+    let plain_http_hosts = config.provider_router.plain_http_hosts.clone();
+    let rules = EndpointRules { plain_http_hosts, ports_without_models };
     let (providers_spec, providers) =
         provider_router::spec(system, "provider-router-service", options, store.clone(), rules);
     let classifier = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
@@ -124,6 +131,7 @@ pub(super) fn make(
         providers: config.providers.clone(),
         limits: config.gateway,
         port_offset: config.http.port_offset,
+        own_ports,
     };
     let (gateway_spec, gateway) = gateway::spec(system, "gateway-service", options, means);
     let means = steering::Means {
@@ -154,6 +162,37 @@ pub(super) fn make(
     let handles =
         Handles { events, registry, monitor, router, providers, gateway, tlc, resources, governor, steering };
     Ok((placed, handles))
+}
+
+/// Our own ports as endpoints of providers: those that serve no model, and those that do.
+fn ports_as_endpoints(offset: u16) -> (Vec<u16>, OwnPorts) {
+    let model_port = |service| match service {
+        Service::Gateway => Some(ModelPort::Gateway),
+        Service::Adapter(vendor) => Some(ModelPort::Pinned(vendor)),
+        Service::LocalModel(_) => Some(ModelPort::Pinned(Vendor::Ollama)),
+        _ => None,
+    };
+    let numbered = ports().iter().map(|port| (port.number.saturating_add(offset), model_port(port.service)));
+    let (with, without): (Vec<_>, Vec<_>) = numbered.partition(|(_, model)| model.is_some());
+    let own_ports = with.into_iter().filter_map(|(number, model)| Some((number, model?))).collect();
+    (without.into_iter().map(|(number, _)| number).collect(), own_ports)
+}
+
+/// Refuses a configuration in which a vendor's address is a port of ours: its calls would come back to this
+/// daemon without end.
+fn vendors_are_elsewhere(config: &Config) -> anyhow::Result<()> {
+    for vendor in Vendor::ALL {
+        let endpoint = Endpoint::configured(vendor, &config.providers);
+        let Some(port) = port_here(endpoint.base_url()) else { continue };
+        anyhow::ensure!(
+            ports().iter().all(|own| own.number.saturating_add(config.http.port_offset) != port),
+            "the address of {} in the configuration, {}, is port {port} of this daemon itself: its calls would \
+             come back without end; give the address of the vendor's server",
+            vendor.title(),
+            endpoint.base_url()
+        );
+    }
+    Ok(())
 }
 
 fn governor(

@@ -1,18 +1,21 @@
 //! Who can be called: a provider of the router as an endpoint with a price.
 //!
 //! Invariant: our credentials go to the addresses of the configuration only. A provider that somebody
-//! registered is called at its own address without them.
+//! registered is called at its own address without them; one that leads back to this daemon is called where
+//! that port would call ([`super::own_ports`]).
 
 use std::sync::Arc;
 
 use super::bound;
 use super::call::Ask;
+use super::own_ports::{ModelPort, OwnPorts};
 use crate::config::Secret;
 use crate::domain::money::NanoUsd;
 use crate::domain::price::{Price, Prices};
 use crate::domain::routing::Provider;
 use crate::domain::routing::model_name::adapter_name;
 use crate::domain::time::Timestamp;
+use crate::llm::catalogue::MODELS;
 use crate::llm::surface::anthropic;
 use crate::llm::{Endpoint, Vendor, catalogue};
 
@@ -57,11 +60,22 @@ impl Candidate {
     }
 
     /// A provider of the router.
-    pub(super) fn routed(endpoints: &Endpoints, provider: &Arc<Provider>, prices: &Prices) -> Self {
+    pub(super) fn routed(
+        endpoints: &Endpoints,
+        own_ports: &OwnPorts,
+        provider: &Arc<Provider>,
+        prices: &Prices,
+    ) -> Self {
         let vendor = provider.vendor().and_then(Vendor::from_name);
         let is_ours = provider.metadata.get(ADAPTER).is_some();
-        if let (Some(vendor), true) = (vendor, is_ours) {
-            let pinned = Self::pinned(endpoints, vendor, &provider.model, prices);
+        let own_vendor = match own_ports.at(&provider.endpoint) {
+            Some(ModelPort::Pinned(vendor)) => Some(vendor),
+            // Of a model that no vendor of ours has, the first has no price either: it is not called.
+            Some(ModelPort::Gateway) => Some(vendor_of(&provider.model).unwrap_or(Vendor::ALL[0])),
+            None => vendor.filter(|_| is_ours),
+        };
+        if let Some(vendor) = own_vendor {
+            let pinned = Self::pinned(endpoints, vendor, unprefixed(&provider.model, vendor), prices);
             return Self { provider: provider.name.clone(), ..pinned };
         }
         let listed = vendor.and_then(|v| prices.find(v.as_str(), &provider.model, Timestamp::now()));
@@ -104,6 +118,19 @@ impl Candidate {
     }
 }
 
+/// The vendor that the gateway asks for a model by its name alone: as in `vendor/model`, or by the catalogue.
+fn vendor_of(model: &str) -> Option<Vendor> {
+    let named = model.split_once('/').and_then(|(vendor, _)| Vendor::from_name(vendor));
+    let chats = || MODELS.iter().find(|facts| facts.model == model).map(|facts| facts.vendor);
+    named.or_else(chats).or_else(|| catalogue::embedder(model))
+}
+
+/// A model as its vendor names it.
+fn unprefixed(model: &str, vendor: Vendor) -> &str {
+    let rest = model.strip_prefix(vendor.as_str()).and_then(|rest| rest.strip_prefix('/'));
+    rest.unwrap_or(model)
+}
+
 /// A registered address: what is written for people (`…/chat/completions`, or no path at all) becomes
 /// the base that the dialect wants.
 fn foreign(vendor: Vendor, address: &str) -> Endpoint {
@@ -144,20 +171,46 @@ mod tests {
     fn our_keys_stay_with_our_addresses() {
         let prices = Prices::new(None).unwrap();
         let registered = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai" }));
-        let candidate = Candidate::routed(&endpoints(), &registered, &prices);
+        let candidate = Candidate::routed(&endpoints(), &OwnPorts::default(), &registered, &prices);
         assert_eq!(candidate.endpoint.base_url(), "http://localhost:9000/v1");
         assert_eq!(candidate.endpoint.credential(), Some(&Secret::from(NO_KEY.to_owned())));
         let ours = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai", "adapter": true }));
-        let candidate = Candidate::routed(&endpoints(), &ours, &prices);
+        let candidate = Candidate::routed(&endpoints(), &OwnPorts::default(), &ours, &prices);
         assert_eq!(candidate.endpoint, endpoints()[0]);
     }
 
     #[test]
     fn a_provider_that_says_it_is_free_is_free_and_one_that_is_unknown_has_no_price() {
         let prices = Prices::new(None).unwrap();
-        let free = Candidate::routed(&endpoints(), &provider("own", 0.0, json!({})), &prices);
+        let own = provider("own", 0.0, json!({}));
+        let free = Candidate::routed(&endpoints(), &OwnPorts::default(), &own, &prices);
         assert!(free.price.unwrap().is_free());
         assert!(Candidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-99", &prices).price.is_none());
+    }
+
+    #[test]
+    fn a_provider_at_an_own_port_is_called_where_that_port_would_call_at_the_vendor_s_price() {
+        let prices = Prices::new(None).unwrap();
+        // Its registration says port 9000, another vendor and a price of its own; none of that counts.
+        for (port, model, vendor, asked) in [
+            (ModelPort::Pinned(Vendor::OpenAi), "gpt-4-turbo", Vendor::OpenAi, "gpt-4-turbo"),
+            (ModelPort::Gateway, "gpt-4-turbo", Vendor::OpenAi, "gpt-4-turbo"),
+            (ModelPort::Gateway, "openai/gpt-4-turbo", Vendor::OpenAi, "gpt-4-turbo"),
+        ] {
+            let own_ports = OwnPorts::from_iter([(9000, port)]);
+            let registered = provider(model, 0.5, json!({ "provider": "anthropic" }));
+            let candidate = Candidate::routed(&endpoints(), &own_ports, &registered, &prices);
+            assert_eq!(candidate.endpoint, *endpoint_of(&endpoints(), vendor));
+            assert_eq!((candidate.provider.as_str(), candidate.model.as_str()), ("somebody", asked));
+            let listed = prices.find(vendor.as_str(), asked, Timestamp::now());
+            assert_eq!(candidate.price.as_ref(), listed);
+        }
+        let own_ports = OwnPorts::from_iter([(9000, ModelPort::Gateway)]);
+        for unknown in ["own", "auto"] {
+            let registered = provider(unknown, 0.5, json!({}));
+            let candidate = Candidate::routed(&endpoints(), &own_ports, &registered, &prices);
+            assert!(candidate.price.is_none(), "nobody to ask for `{unknown}` but the gateway itself");
+        }
     }
 
     #[test]

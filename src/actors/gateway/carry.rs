@@ -271,7 +271,8 @@ impl Gateway {
                     }
                 };
                 let all = std::iter::once(&choice.chosen).chain(&choice.alternatives);
-                let found = all.map(|found| Arc::new(Candidate::routed(endpoints, found, prices)));
+                let found =
+                    all.map(|found| Arc::new(Candidate::routed(endpoints, &inner.own_ports, found, prices)));
                 let (priced, others): (Vec<_>, Vec<_>) = found.partition(|one| one.price.is_some());
                 // Without any price the first is kept, so that the refusal can name it.
                 Ok(if priced.is_empty() { others } else { priced })

@@ -18,6 +18,7 @@ mod carry;
 mod flow;
 mod leaving;
 pub mod local_text;
+pub mod own_ports;
 pub mod plan;
 mod span;
 mod writer;
@@ -40,6 +41,7 @@ use self::cancels::Cancels;
 use self::candidate::{Endpoints, endpoint_of};
 use self::carry::{Carry, DRAIN, Got, into_read, into_whole};
 use self::leaving::{Kept, Left};
+use self::own_ports::OwnPorts;
 use crate::actors::accounts::{Accounts, AccountsError};
 use crate::actors::jobs::JobBook;
 use crate::actors::provider_router::ProviderRouter;
@@ -92,6 +94,8 @@ pub struct Means {
     pub limits: Limits,
     /// Added to the ports of the adapters.
     pub port_offset: u16,
+    /// Our own ports that serve models.
+    pub own_ports: OwnPorts,
 }
 
 /// The gateway's verbs. Cheap to clone.
@@ -111,6 +115,7 @@ struct Inner {
     router: ProviderRouter,
     prices: Arc<Prices>,
     endpoints: Endpoints,
+    own_ports: OwnPorts,
     cancels: Cancels,
     policy: Policy,
     deadlines: Deadlines,
@@ -261,6 +266,7 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
         router: means.router,
         prices: means.prices,
         endpoints,
+        own_ports: means.own_ports,
         cancels: Cancels::default(),
         policy: Policy { overall: means.limits.overall_timeout, ..Policy::default() },
         deadlines: Deadlines::from(means.limits),

@@ -16,6 +16,8 @@ pub const MAX_ENDPOINT: usize = 2048;
 pub struct EndpointRules {
     /// Host names or addresses, without port, compared without case.
     pub plain_http_hosts: Vec<String>,
+    /// Ports on which this daemon itself listens and serves no model.
+    pub ports_without_models: Vec<u16>,
 }
 
 /// Why an endpoint is refused.
@@ -36,6 +38,12 @@ pub enum Unfit {
          `provider_router.plain_http_hosts` in the configuration"
     )]
     PlainHttp(String),
+    /// A port of this daemon that serves no model.
+    #[error(
+        "is port {0} of this daemon, which serves no model; give the address of the model's own server, or a \
+         port of this daemon that does: the gateway's, an adapter's or a local model's"
+    )]
+    OwnPort(u16),
 }
 
 impl EndpointRules {
@@ -47,6 +55,9 @@ impl EndpointRules {
         let url = Url::parse(endpoint).map_err(|error| Unfit::NoUrl(error.to_string()))?;
         if !url.username().is_empty() || url.password().is_some() {
             return Err(Unfit::Credentials);
+        }
+        if let Some(port) = port_of(&url).filter(|port| self.ports_without_models.contains(port)) {
+            return Err(Unfit::OwnPort(port));
         }
         match (url.scheme(), url.host()) {
             ("https", Some(_)) => Ok(()),
@@ -61,6 +72,22 @@ impl EndpointRules {
         let host = host.to_string();
         self.plain_http_hosts.iter().any(|listed| listed.eq_ignore_ascii_case(&host))
     }
+}
+
+/// The port of this machine that an address leads to; `None` for addresses of other machines.
+#[must_use]
+pub fn port_here(endpoint: &str) -> Option<u16> {
+    port_of(&Url::parse(endpoint).ok()?)
+}
+
+fn port_of(url: &Url) -> Option<u16> {
+    let is_here = match url.host()? {
+        // Whoever connects to "any address" reaches this machine.
+        Host::Ipv4(address) if address.is_unspecified() => true,
+        Host::Ipv6(address) if address.is_unspecified() => true,
+        host => is_this_machine(&host),
+    };
+    url.port_or_known_default().filter(|_| is_here)
 }
 
 fn is_this_machine(host: &Host<&str>) -> bool {
@@ -111,8 +138,28 @@ mod tests {
     }
 
     #[test]
+    fn an_own_port_without_models_is_refused_however_it_is_written() {
+        let rules = EndpointRules { ports_without_models: vec![6105, 80], ..EndpointRules::default() };
+        for own in [
+            "http://localhost:6105",
+            "http://127.0.0.1:6105/v1",
+            "http://[::1]:6105",
+            "http://a.localhost:6105",
+            "https://0.0.0.0:6105",
+            "http://localhost",
+        ] {
+            assert!(matches!(rules.check(own), Err(Unfit::OwnPort(6105 | 80))), "{own}");
+        }
+        assert_eq!(rules.check("http://localhost:6106"), Ok(()));
+        assert_eq!(rules.check("https://api.example.com:6105"), Ok(()));
+        assert_eq!(port_here("http://127.0.0.1:8100/v1"), Some(8100));
+        assert_eq!(port_here("https://api.example.com:8100"), None);
+    }
+
+    #[test]
     fn a_listed_host_may_be_asked_without_tls() {
-        let rules = EndpointRules { plain_http_hosts: vec!["GPU-box.lan".into()] };
+        let rules =
+            EndpointRules { plain_http_hosts: vec!["GPU-box.lan".into()], ..EndpointRules::default() };
         assert_eq!(rules.check("http://gpu-box.lan:11434"), Ok(()));
         assert_eq!(rules.check("http://other.lan"), Err(Unfit::PlainHttp("other.lan".into())));
     }

@@ -3,6 +3,7 @@
 mod faults;
 mod kill;
 mod money;
+mod own_ports;
 mod summary;
 mod surfaces;
 mod wiring;

@@ -163,7 +163,7 @@ async fn start(dir: &Path) -> Swarm {
     );
     let watcher =
         actors::file_queue_watcher::spec(&system, "the-watcher", options, roster, invoker, dir.to_owned());
-    let rules = EndpointRules { plain_http_hosts: vec!["gpu-box.lan".into()] };
+    let rules = EndpointRules { plain_http_hosts: vec!["gpu-box.lan".into()], ..EndpointRules::default() };
     let (providers_spec, providers) =
         actors::provider_router::spec(&system, "the-provider-router", options, store.clone(), rules);
     let services = [registry, events, monitor, router, watcher, providers_spec];
