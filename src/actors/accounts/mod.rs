@@ -166,20 +166,6 @@ impl Accounts {
         Ok(receipt)
     }
 
-    /// Settles a hold whose outcome is not known: it is charged in full.
-    ///
-    /// # Errors
-    /// As [`Accounts::settle`].
-    pub async fn settle_unknown(
-        &self,
-        hold: Hold,
-        latency_ms: u64,
-        why: &str,
-    ) -> Result<Arc<Receipt>, AccountsError> {
-        let outcome = Outcome::unknown(hold.amount(), Timestamp::now(), latency_ms, why);
-        self.settle(hold, outcome).await
-    }
-
     /// Gives back a hold for whose call nothing was sent; it has no receipt.
     pub fn release(&self, hold: Hold) {
         if let Err(error) = self.shared.release(hold.into_id()) {
@@ -211,13 +197,12 @@ impl Accounts {
         Ok(self.shared.set_cap(&scope, cap, Timestamp::now())?)
     }
 
-    /// The budgets that are set, as they stand, by the names of their scopes; at most `limit`.
+    /// The scopes that have a budget, in the order of their names.
     ///
     /// # Errors
     /// The store's.
-    pub fn budgets(&self, limit: usize) -> Result<Vec<(Scope, BudgetView)>, AccountsError> {
-        let scopes = self.shared.store.read(|view| tables::capped(view, limit))?;
-        scopes.into_iter().map(|scope| Ok((scope.clone(), self.budget(&scope)?))).collect()
+    pub fn capped_scopes(&self) -> Result<Vec<Scope>, AccountsError> {
+        Ok(self.shared.store.read(tables::capped)?)
     }
 
     /// A budget as it stands.

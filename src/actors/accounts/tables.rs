@@ -217,9 +217,10 @@ pub(super) fn setting(
     Ok((Changes::none().put(&CAPS, &key, &row), row.into()))
 }
 
-/// All scopes that have a cap, in the order of their names; at most so many.
-pub(super) fn capped(view: &View<'_>, limit: usize) -> Result<Vec<Scope>, StoreError> {
-    let rows = view.range(&CAPS, &Span::all(), crate::store::Order::Ascending, limit)?;
+/// All scopes that have a cap, in the order of their names.
+pub(super) fn capped(view: &View<'_>) -> Result<Vec<Scope>, StoreError> {
+    // Lifted caps have rows too: a limit on rows would cut before it filters.
+    let rows = view.range(&CAPS, &Span::all(), crate::store::Order::Ascending, usize::MAX)?;
     let capped = rows.into_iter().filter(|(_, row)| row.amount.is_some());
     // Every name was written by `Scope`'s own `Display`.
     Ok(capped.filter_map(|(name, _)| name.parse().ok()).collect())

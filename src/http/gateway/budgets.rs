@@ -15,9 +15,11 @@ use crate::domain::budget::{BudgetView, Scope};
 use crate::domain::money::NanoUsd;
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{ContractJson, ContractPath};
+use crate::http::list::{ListLimits, ListParams};
 
-/// Budgets listed at most: as many scopes as the ledger keeps in memory.
-const MAX_LISTED: usize = 4_096;
+/// Budgets of one answer: as many at most as the ledger keeps scopes in memory, so that reading them all
+/// pushes none of those at work out.
+const BUDGET_LIMITS: ListLimits = ListLimits { default: 1_000, max: 4_096 };
 
 /// The body of `PUT /budgets/{scope}`.
 #[derive(Deserialize)]
@@ -25,10 +27,19 @@ pub(super) struct Setting {
     budget_usd: serde_json::Number,
 }
 
-pub(super) async fn list(State(port): State<Port>) -> ApiResult<Json<Value>> {
-    let budgets = port.gateway.accounts().budgets(MAX_LISTED)?;
-    let budgets: Vec<Value> = budgets.iter().map(|(scope, view)| told(scope, view)).collect();
-    Ok(Json(json!({ "count": budgets.len(), "budgets": budgets })))
+pub(super) async fn list(State(port): State<Port>, params: ListParams) -> ApiResult<Json<Value>> {
+    let accounts = port.gateway.accounts();
+    let page = params.cut(BUDGET_LIMITS, accounts.capped_scopes()?, Scope::to_string)?;
+    let mut views = Ok(());
+    let page = page.map(|scope| match accounts.budget(&scope) {
+        Ok(view) => told(&scope, &view),
+        Err(error) => {
+            views = Err(error);
+            Value::Null
+        }
+    });
+    views?;
+    Ok(Json(page.answer("budgets")))
 }
 
 pub(super) async fn one(

@@ -7,12 +7,14 @@ use serde_json::{Map, Value, json};
 
 use super::{Port, budgets};
 use crate::actors::accounts::{Accounts, AccountsError};
-use crate::domain::budget::{RunName, Scope};
+use crate::domain::budget::{Label, RunName, Scope};
 use crate::domain::money::NanoUsd;
 use crate::domain::receipt::wire::Line;
+use crate::domain::receipt::{Receipt, Status};
 use crate::domain::window::{Figures, Metrics, Window};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{ContractPath, ContractQuery};
+use crate::http::list::{ListLimits, ListParams};
 
 /// `?window=`, a minute where it is not given.
 #[derive(Deserialize)]
@@ -60,21 +62,56 @@ pub(in crate::http) fn figures(window: Window, metrics: &Metrics) -> Value {
     })
 }
 
+/// Receipts of one answer: some 700 KB. A run of a few hundred calls fits whole, as clients that know no
+/// pages expect.
+const RECEIPT_LIMITS: ListLimits = ListLimits { default: 1_000, max: 1_000 };
+
+/// Which receipts of a run.
+#[derive(Debug, Deserialize)]
+pub(in crate::http) struct ReceiptQuery {
+    agent: Option<String>,
+    job_id: Option<String>,
+    provider: Option<String>,
+    model: Option<String>,
+    status: Option<Status>,
+}
+
+impl ReceiptQuery {
+    fn matches(&self, receipt: &Receipt) -> bool {
+        let Receipt { wanted, outcome, .. } = receipt;
+        let is = |asked: &Option<String>, text: &str| asked.as_deref().is_none_or(|asked| asked == text);
+        is(&self.agent, wanted.agent.as_str())
+            && is(&self.job_id, wanted.job.as_ref().map_or("", Label::as_str))
+            && is(&self.provider, &wanted.provider)
+            && is(&self.model, &wanted.model)
+            && self.status.is_none_or(|status| status == outcome.status)
+    }
+}
+
 pub(super) async fn receipts(
     State(port): State<Port>,
     ContractPath(run): ContractPath<RunName>,
+    params: ListParams,
+    ContractQuery(query): ContractQuery<ReceiptQuery>,
 ) -> ApiResult<Json<Value>> {
-    receipts_of(port.gateway.accounts(), &run).await
+    receipts_of(port.gateway.accounts(), &run, &params, &query).await
 }
 
-/// All receipts of a run.
-pub(in crate::http) async fn receipts_of(accounts: &Accounts, run: &RunName) -> ApiResult<Json<Value>> {
-    let receipts = accounts.receipts(run).await?;
+/// Receipts of a run, the oldest first; the cost is that of all that match, on every page.
+pub(in crate::http) async fn receipts_of(
+    accounts: &Accounts,
+    run: &RunName,
+    params: &ListParams,
+    query: &ReceiptQuery,
+) -> ApiResult<Json<Value>> {
+    let mut receipts = accounts.receipts(run).await?;
+    receipts.retain(|receipt| query.matches(receipt));
     let total: NanoUsd = receipts.iter().map(|receipt| receipt.outcome.cost).sum();
-    let lines: Vec<Line> = receipts.iter().map(|receipt| Line::from(&**receipt)).collect();
-    Ok(Json(json!({
-        "run_id": run, "receipts": lines, "count": lines.len(), "total_cost_usd": total.wire(),
-    })))
+    let page = params.cut(RECEIPT_LIMITS, receipts, |receipt| receipt.seq)?;
+    let mut answer = page.map(|receipt| json!(Line::from(&*receipt))).answer("receipts");
+    answer["run_id"] = json!(run);
+    answer["total_cost_usd"] = total.wire().into();
+    Ok(Json(answer))
 }
 
 #[derive(Deserialize)]

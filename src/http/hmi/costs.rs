@@ -10,7 +10,8 @@ use crate::domain::time::Timestamp;
 use crate::domain::window::{Figures, Window};
 use crate::http::ApiResult;
 use crate::http::extract::{ContractPath, ContractQuery};
-use crate::http::gateway::money::{WindowQuery, budget_of, figures, receipts_of};
+use crate::http::gateway::money::{ReceiptQuery, WindowQuery, budget_of, figures, receipts_of};
+use crate::http::list::ListParams;
 
 pub(super) async fn costs(
     State(hmi): State<Hmi>,
@@ -50,8 +51,10 @@ pub(super) fn windows(hmi: &Hmi) -> Map<String, Value> {
 pub(super) async fn receipts(
     State(hmi): State<Hmi>,
     ContractPath(run): ContractPath<RunName>,
+    params: ListParams,
+    ContractQuery(query): ContractQuery<ReceiptQuery>,
 ) -> ApiResult<Json<Value>> {
-    receipts_of(hmi.gateway.accounts(), &run).await
+    receipts_of(hmi.gateway.accounts(), &run, &params, &query).await
 }
 
 pub(super) async fn budget(

@@ -2,6 +2,7 @@
 
 mod faults;
 mod kill;
+mod lists;
 mod money;
 mod own_ports;
 mod summary;
