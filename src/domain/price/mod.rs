@@ -30,8 +30,6 @@ pub const ANY_MODEL: &str = "*";
 
 /// Rates are per this many tokens.
 const TOKENS: u128 = 1_000_000;
-/// Factors are in parts of this many.
-const PARTS: u128 = 1_000_000;
 
 /// What a million tokens of each class cost, in nano-dollars.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -76,8 +74,6 @@ pub struct Price {
     base: Rates,
     /// By prompt size: above so many tokens these rates hold for the whole call. Ascending.
     tiers: Vec<(u64, Rates)>,
-    /// Factor on a call in a batch, in [`PARTS`].
-    batch: u64,
 }
 
 impl Price {
@@ -95,27 +91,13 @@ impl Price {
             audio_input: input,
             output,
         };
-        let batch = u64::try_from(PARTS).unwrap_or(1);
-        Some(Self {
-            from: None,
-            until: None,
-            free: input == 0 && output == 0,
-            base,
-            tiers: Vec::new(),
-            batch,
-        })
+        Some(Self { from: None, until: None, free: input == 0 && output == 0, base, tiers: Vec::new() })
     }
 
     /// What a call costs, to the nano-dollar, half up.
     #[must_use]
     pub fn cost(&self, usage: &Usage) -> NanoUsd {
-        rounded(self.rates(usage.prompt()).sum(usage), 1, TOKENS)
-    }
-
-    /// What a call costs as a part of a batch.
-    #[must_use]
-    pub fn cost_in_batch(&self, usage: &Usage) -> NanoUsd {
-        rounded(self.rates(usage.prompt()).sum(usage), u128::from(self.batch), TOKENS * PARTS)
+        rounded(self.rates(usage.prompt()).sum(usage))
     }
 
     /// The most that a call can cost with at most these tokens in and out, whatever their classes;
@@ -160,10 +142,9 @@ impl Price {
     }
 }
 
-/// `sum × factor / divisor`, half up; the greatest amount where it would be larger.
-fn rounded(sum: u128, factor: u128, divisor: u128) -> NanoUsd {
-    let scaled = sum.checked_mul(factor).and_then(|scaled| scaled.checked_add(divisor / 2));
-    let nanos = scaled.and_then(|scaled| u64::try_from(scaled / divisor).ok());
+/// A sum of tokens times rates as nano-dollars, half up; the greatest amount where it would be larger.
+fn rounded(sum: u128) -> NanoUsd {
+    let nanos = sum.checked_add(TOKENS / 2).and_then(|sum| u64::try_from(sum / TOKENS).ok());
     nanos.map_or(NanoUsd::MAX, NanoUsd)
 }
 

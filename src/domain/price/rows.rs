@@ -11,7 +11,7 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::{PARTS, Price, Rates};
+use super::{Price, Rates};
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
 
@@ -55,7 +55,6 @@ struct Row {
     cache_write_1h: Option<Exact>,
     audio_input: Option<Exact>,
     output: Option<Exact>,
-    batch: Option<Exact>,
     #[serde(default)]
     above: Vec<Tier>,
 }
@@ -150,13 +149,12 @@ impl Row {
             return Err("`valid_to` is before `valid_from`".to_owned());
         }
         let (base, tiers) = if self.free { self.nothing()? } else { self.rates()? };
-        Ok(Price { from, until, free: self.free, base, tiers, batch: batch(self.batch)? })
+        Ok(Price { from, until, free: self.free, base, tiers })
     }
 
     fn nothing(&self) -> Result<(Rates, Vec<(u64, Rates)>), String> {
         let stated = [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h];
-        let stated =
-            stated.into_iter().chain([self.audio_input, self.output, self.batch]).any(|r| r.is_some());
+        let stated = stated.into_iter().chain([self.audio_input, self.output]).any(|r| r.is_some());
         if stated || !self.above.is_empty() {
             return Err("a model is either `free = true` or has rates, not both".to_owned());
         }
@@ -209,17 +207,6 @@ fn rate(name: &str, Exact(usd): Exact) -> Result<u64, String> {
 pub(super) fn exact_rate(usd: Decimal) -> Option<u64> {
     let nanos = NanoUsd::from_usd(usd).ok().filter(|nanos| nanos.usd() == usd && nanos.0 <= MAX_RATE);
     nanos.map(|nanos| nanos.0)
-}
-
-fn batch(factor: Option<Exact>) -> Result<u64, String> {
-    let Exact(factor) = factor.unwrap_or(Exact(Decimal::ONE));
-    // A factor is in millionths as a rate in nano-dollars is in billionths.
-    let nanos = NanoUsd::from_usd(factor).ok().filter(|nanos| nanos.usd() == factor);
-    let parts = nanos.map(|nanos| u128::from(nanos.0)).filter(|nanos| nanos % 1_000 == 0);
-    let parts = parts.map(|nanos| nanos / 1_000).filter(|parts| *parts <= PARTS);
-    parts.and_then(|parts| u64::try_from(parts).ok()).ok_or_else(|| {
-        format!("`batch` is {factor}: a factor lies between 0 and 1, with at most 6 decimal places")
-    })
 }
 
 /// Midnight UTC at the beginning of the day that is `days` after a date.

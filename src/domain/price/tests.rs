@@ -62,16 +62,6 @@ fn a_class_without_a_rate_is_charged_as_input() {
 }
 
 #[test]
-fn a_batch_has_its_factor() {
-    let prices = prices();
-    let price = prices.find("anthropic", "claude-haiku-4-5", at()).unwrap();
-    let usage = Usage { input: 1, ..Usage::default() };
-    assert_eq!(price.cost_in_batch(&usage), NanoUsd(500));
-    let codex = prices.find("openai", "gpt-5-codex", at()).unwrap();
-    assert_eq!(codex.cost_in_batch(&usage), codex.cost(&usage), "no factor, no rebate");
-}
-
-#[test]
 fn an_unknown_model_has_no_price_and_a_local_one_is_free_because_it_says_so() {
     let prices = prices();
     assert!(prices.find("openai", "gpt-9", at()).is_none());
@@ -118,7 +108,6 @@ fn mistakes_are_named_with_their_line() {
     says("input = 0.0000000001\noutput = 1", "at most 9 decimal places");
     says("input = 1\noutput = \"one\"", "mine.toml:5: `one` is no decimal number");
     says("free = true\ninput = 1", "either `free = true` or has rates");
-    says("input = 1\noutput = 1\nbatch = 1.5", "`batch` is 1.5");
     says("input = 1\noutput = 1\nvalid_from = 2026-12-02\nvalid_to = 2026-12-01", "before `valid_from`");
     says("input = 1\noutput = 1\nvalid_from = 2026-12-02T00:00:00Z", "is no day");
     says(
@@ -172,9 +161,9 @@ fn random_usage(random: &mut fastrand::Rng) -> Usage {
     }
 }
 
-/// The same sum as a rational, then rounded half up: ⌊sum × factor / 10⁶ + 1/2⌋. Not brought to lowest
+/// The same sum as a rational, then rounded half up: ⌊sum / 10⁶ + 1/2⌋. Not brought to lowest
 /// terms on the way, which would cost most of the time and change no value.
-fn oracle(price: &Price, usage: &Usage, factor: (u32, u32)) -> BigInt {
+fn oracle(price: &Price, usage: &Usage) -> BigInt {
     let rates = price.tiers.iter().filter(|(above, _)| usage.prompt() > *above).map(|(_, r)| r).next_back();
     let rates = rates.unwrap_or(&price.base);
     let pairs = [
@@ -186,31 +175,23 @@ fn oracle(price: &Price, usage: &Usage, factor: (u32, u32)) -> BigInt {
         (usage.output, rates.output),
     ];
     let sum: BigInt = pairs.iter().map(|(tokens, rate)| BigInt::from(*tokens) * *rate).sum();
-    let divisor = BigInt::from(1_000_000_u32) * factor.1;
-    BigRational::new_raw(sum * factor.0 * 2_u32 + &divisor, divisor * 2_u32).floor().to_integer()
+    let divisor = BigInt::from(1_000_000_u32);
+    BigRational::new_raw(sum * 2_u32 + &divisor, divisor * 2_u32).floor().to_integer()
 }
 
 #[test]
 fn a_million_random_usages_differ_by_nothing_from_exact_rationals() {
     let cases = std::env::var(CASES_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
     let mut random = fastrand::Rng::with_seed(20_261_122);
-    let mut price = Price {
-        from: None,
-        until: None,
-        free: false,
-        base: Rates::default(),
-        tiers: Vec::new(),
-        batch: 500_000,
-    };
+    let mut price = Price { from: None, until: None, free: false, base: Rates::default(), tiers: Vec::new() };
     for case in 0..cases {
         if case % 64 == 0 {
             price.base = random_rates(&mut random);
             price.tiers = vec![(200_000, random_rates(&mut random))];
         }
         let usage = random_usage(&mut random);
-        let (cost, factor) =
-            if case % 4 == 0 { (price.cost_in_batch(&usage), (1, 2)) } else { (price.cost(&usage), (1, 1)) };
-        let exact = oracle(&price, &usage, factor);
+        let cost = price.cost(&usage);
+        let exact = oracle(&price, &usage);
         assert!(exact == BigInt::from(cost.0), "{cost} for {usage:?} at {price:?}, exactly {exact}");
         assert!(price.worst(usage.prompt(), usage.output) >= cost, "{price:?} {usage:?}");
     }
