@@ -140,6 +140,12 @@ impl<T> ListPage<T> {
         ListPage { items, total: self.total, next_cursor: self.next_cursor }
     }
 
+    /// The items, `total` and `next_cursor`, for an answer of its own form: [`Self::answer`] makes binary
+    /// floats of numbers that serialise digit by digit.
+    pub fn into_parts(self) -> (Vec<T>, usize, Option<String>) {
+        (self.items, self.total, self.next_cursor)
+    }
+
     /// The answer, with the page under `name`.
     pub fn answer(self, name: &str) -> Value
     where

@@ -12,9 +12,11 @@ use serde_json::{Map, Value, json};
 use super::check::Checks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractPath, ContractQuery};
+use super::list::{ListLimits, ListParams};
 use super::page::Health;
 use crate::actors::provider_router::{
-    Listing, MAX_TEXT_BYTES, NoneFits, Optimization, ProviderRouter, Requirements, RouterError, Seen,
+    Listing, MAX_PROVIDERS, MAX_TEXT_BYTES, NoneFits, Optimization, ProviderRouter, Requirements,
+    RouterError, Seen,
 };
 use crate::domain::json::or_default;
 use crate::domain::routing::endpoint::MAX_ENDPOINT;
@@ -29,6 +31,9 @@ const MAX_NAME: usize = 100;
 const MAX_FEATURES: usize = 100;
 /// Longest limit on latency: a day, longer than any call lives.
 const MAX_LATENCY_MS: f64 = 86_400_000.0;
+
+/// Providers in one answer: all there can be without a wish, as clients that know no pages expect.
+const PROVIDER_LIMITS: ListLimits = ListLimits { default: MAX_PROVIDERS, max: MAX_PROVIDERS };
 
 /// The routes of this port, without the common ones.
 pub fn routes(router: ProviderRouter) -> Router {
@@ -93,21 +98,27 @@ fn features<'f, 'c>(
     checks
 }
 
+/// A typed answer, so that prices keep every digit.
 #[derive(Serialize)]
-struct Providers {
+struct ProviderPage {
     providers: Vec<Seen>,
     count: usize,
+    total: usize,
+    next_cursor: Option<String>,
     timestamp: Timestamp,
 }
 
 async fn providers(
     State(router): State<ProviderRouter>,
+    params: ListParams,
     ContractQuery(listing): ContractQuery<Listing>,
-) -> ApiResult<Json<Providers>> {
+) -> ApiResult<Json<ProviderPage>> {
     let least = listing.min_context.unwrap_or(0);
     Checks::query().range("min_context", &least, 0..=MAX_CONTEXT).done()?;
-    let providers = router.providers(&listing);
-    Ok(Json(Providers { count: providers.len(), providers, timestamp: Timestamp::now() }))
+    let page = params.cut(PROVIDER_LIMITS, router.providers(&listing), |seen| seen.provider.name.clone())?;
+    let (providers, total, next_cursor) = page.into_parts();
+    let (count, timestamp) = (providers.len(), Timestamp::now());
+    Ok(Json(ProviderPage { providers, count, total, next_cursor, timestamp }))
 }
 
 async fn provider(

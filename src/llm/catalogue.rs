@@ -38,7 +38,7 @@ pub struct Features {
     pub images: bool,
     /// Answer as a stream.
     pub streaming: bool,
-    /// Keep to a JSON schema.
+    /// Keep to a JSON schema; without it, JSON mode only, which every model here has.
     pub json: bool,
 }
 
@@ -49,7 +49,7 @@ impl Features {
             ("tools", self.tools),
             ("images", self.images),
             ("streaming", self.streaming),
-            ("json", self.json),
+            (if self.json { "json" } else { "json_mode" }, true),
         ];
         all.into_iter().filter_map(|(name, has)| has.then_some(name))
     }
@@ -109,6 +109,23 @@ pub fn find(vendor: Vendor, model: &str) -> Option<&'static ModelFacts> {
     MODELS.iter().find(|facts| facts.vendor == vendor && is_snapshot_of(model, facts.model))
 }
 
+/// Other names that agents' definitions have for models of the catalogue.
+const OTHER_NAMES: [(&str, &str); 2] =
+    [("llama-3.1-8b-instruct", "llama3.1:8b"), ("TinyLlama-1.1B-chat", "tinyllama:1.1b")];
+
+/// Tokens that a model takes, whoever serves it: the one place that knows it, beside what a registered
+/// provider says of its own.
+#[must_use]
+pub fn context_window(model: &str) -> Option<u64> {
+    let model = match model.split_once('/') {
+        Some((vendor, model)) if Vendor::from_name(vendor).is_some() => model,
+        _ => model,
+    };
+    let model = OTHER_NAMES.iter().find(|(other, _)| *other == model).map_or(model, |(_, name)| name);
+    let facts = MODELS.iter().find(|facts| is_snapshot_of(model, facts.model));
+    facts.map(|facts| facts.context_window)
+}
+
 /// `base` itself, or followed by a date: a dash, then digits and dashes.
 fn is_snapshot_of(model: &str, base: &str) -> bool {
     model.strip_prefix(base).is_some_and(|rest| {
@@ -159,6 +176,20 @@ mod tests {
         assert_eq!(name(Vendor::Grok, "grok-4.7"), Some("grok-4.7"));
         assert_eq!(name(Vendor::Grok, "grok-4-fast"), None);
         assert_eq!(name(Vendor::OpenAi, "grok-4"), None);
+    }
+
+    #[test]
+    fn every_model_of_the_catalogue_has_one_window() {
+        for facts in MODELS {
+            let window = Some(facts.context_window);
+            let [dated, with_vendor] =
+                [format!("{}-20250929", facts.model), format!("{}/{}", facts.vendor, facts.model)];
+            for name in [facts.model, &dated, &with_vendor] {
+                assert_eq!(context_window(name), window, "{name}");
+            }
+        }
+        assert_eq!(context_window("llama-3.1-8b-instruct"), context_window("llama3.1:8b"));
+        assert_eq!((context_window("gpt-4"), context_window("x/gpt-4-turbo")), (None, None));
     }
 
     #[test]

@@ -291,7 +291,7 @@ impl Gateway {
         };
         let (vendor, model) = named.or_else(|| Some((known()?, name)))?;
         let candidate = Candidate::pinned(&self.inner.endpoints, vendor, model, &self.inner.prices);
-        let is_new = self.inner.router.provider(&candidate.provider).is_none();
+        let is_new = !self.inner.router.is_recorded(&candidate.provider);
         (is_new && candidate.endpoint.is_ready() && candidate.price.is_some()).then_some(candidate)
     }
 

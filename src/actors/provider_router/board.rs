@@ -16,7 +16,7 @@ use super::meter::Meter;
 use crate::domain::routing::measured::Figures;
 use crate::domain::routing::price::as_number;
 use crate::domain::routing::{
-    Candidate, Choice, Limits, NoneFits, Optimization, Phase, Provider, Requirements, select,
+    Candidate, Choice, Limits, ModelName, NoneFits, Optimization, Phase, Provider, Requirements, select,
 };
 
 /// A provider and what is known of it.
@@ -119,6 +119,15 @@ impl Board {
             Candidate { provider: Arc::clone(&entry.provider), expected, rests }
         });
         select(candidates, requirements, optimization, limits)
+    }
+
+    /// The least window of the active providers that serve a model of this name.
+    pub(super) fn context_window(&self, model: &str) -> Option<u64> {
+        let ModelName::Named(_) = ModelName::parse(model) else { return None };
+        let entries = self.0.load();
+        let serves = |provider: &Provider| provider.active && ModelName::parse(model).fits(provider);
+        let serving = entries.values().filter(|entry| serves(&entry.provider));
+        serving.map(|entry| entry.provider.context_window).min()
     }
 
     pub(super) fn list(&self, listing: &Listing, now: Instant) -> Vec<Seen> {

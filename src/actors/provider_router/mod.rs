@@ -22,6 +22,7 @@ use self::board::{Board, Entry};
 use self::meter::Meter;
 use crate::domain::routing::{EndpointRules, Provider, Registration, Unfit};
 use crate::domain::time::Timestamp;
+use crate::llm::catalogue;
 use crate::store::{Changes, Order, Span, Store, StoreError, Table};
 use crate::supervision::{
     Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
@@ -45,7 +46,7 @@ pub enum RouterError {
     #[error("the endpoint {0}")]
     Endpoint(#[from] Unfit),
     /// No such provider.
-    #[error("no provider `{0}` is registered; GET /providers lists those that are")]
+    #[error("no active provider `{0}` is registered; GET /providers lists those that are")]
     Unknown(String),
     /// No place left.
     #[error("{MAX_PROVIDERS} providers are registered, which is the most; register under a name in use")]
@@ -144,10 +145,23 @@ impl ProviderRouter {
         entry.map_or(Admission::Closed, |entry| entry.meter.admit(Instant::now()))
     }
 
-    /// One provider, active or not.
+    /// One active provider.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<Seen> {
-        self.board.entry(name).map(|entry| entry.seen(Instant::now()))
+        let entry = self.board.entry(name).filter(|entry| entry.provider.active);
+        entry.map(|entry| entry.seen(Instant::now()))
+    }
+
+    /// Whether a provider of this name was ever registered; a deactivated one is recorded too.
+    #[must_use]
+    pub fn is_recorded(&self, name: &str) -> bool {
+        self.board.entry(name).is_some()
+    }
+
+    /// Tokens that a model takes: the least of the active providers that serve it, or else the catalogue's.
+    #[must_use]
+    pub fn context_window(&self, model: &str) -> Option<u64> {
+        self.board.context_window(model).or_else(|| catalogue::context_window(model))
     }
 
     /// A provider that was chosen a moment ago, with what is known of it now.

@@ -6,9 +6,11 @@
 
 pub mod breaker;
 pub mod endpoint;
+pub mod feature;
 pub mod histogram;
 pub mod measured;
 pub mod model_name;
+pub mod optimization;
 pub mod price;
 pub mod provider;
 pub mod selection;
@@ -22,6 +24,7 @@ pub use breaker::{Breaker, Evidence, Pass, Phase, ProbeTicket};
 pub use endpoint::{EndpointRules, Unfit};
 pub use measured::{Expected, Measured};
 pub use model_name::ModelName;
+pub use optimization::Optimization;
 pub use price::{PriceError, TokenPrice};
 pub use provider::{Provider, Registration, Slo};
-pub use selection::{Candidate, Choice, Limits, NoneFits, Optimization, Requirements, select};
+pub use selection::{Candidate, Choice, Limits, NoneFits, Requirements, select};

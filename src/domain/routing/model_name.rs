@@ -1,7 +1,7 @@
 //! What a caller may write where a model's name is asked for.
 
+use super::optimization::Optimization;
 use super::provider::Provider;
-use super::selection::Optimization;
 
 /// A wish for a model: any, by its name, or that of one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

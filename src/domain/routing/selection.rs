@@ -10,8 +10,9 @@
 //! ```
 //!
 //! In `balanced` each excess over the field's best is a share of its worst, so that neither unit
-//! outweighs the other; a provider that another beats in both is never chosen. One of unknown latency
-//! comes last by `latency`, and counts as the field's slowest in `balanced`.
+//! outweighs the other; a provider that another beats in both is never chosen. Where latency matters
+//! (`latency`, `balanced`, or a limit on it), an unknown one comes after every known one, by cost: a
+//! promise that nobody has made is not preferred to one that holds.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -19,10 +20,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rust_decimal::Decimal;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
+use super::feature;
 use super::measured::Expected;
 use super::model_name::ModelName;
+use super::optimization::Optimization;
 use super::provider::Provider;
 use crate::domain::json::or_default;
 
@@ -42,37 +45,12 @@ pub struct Requirements {
     pub features: Vec<String>,
 }
 
-/// By what offers are ranked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Optimization {
-    /// The cheapest.
-    #[default]
-    Cost,
-    /// The fastest.
-    Latency,
-    /// Both.
-    Balanced,
-}
-
-impl Optimization {
-    /// The word of the contract.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cost => "cost",
-            Self::Latency => "latency",
-            Self::Balanced => "balanced",
-        }
-    }
-}
-
 /// What a call may cost and take at most.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Limits {
     /// US dollars, for the estimate.
     pub max_cost_usd: Option<Decimal>,
-    /// For the expected 95th percentile; one that is not known is not over it.
+    /// For the expected 95th percentile; an unknown one is not over it, but comes after the known ones.
     pub max_latency: Option<Duration>,
 }
 
@@ -168,7 +146,7 @@ pub fn select(
         .into_iter()
         .filter_map(|candidate| left_out.sieve(candidate, name, requirements, limits))
         .collect();
-    rank(&mut field, optimization);
+    rank(&mut field, optimization, limits.max_latency.is_some());
     let fit = field.len();
     let reason = |best: &Ranked| Reason { optimization, fit, cost: best.cost, latency: best.latency };
     let reason = field.first().map(reason);
@@ -210,7 +188,11 @@ impl NoneFits {
         let over = |limit: Duration| expected.p95_ms.is_some_and(|p95| p95 > limit.as_secs_f64() * 1e3);
         let count = if requirements.context_window.is_some_and(|wanted| wanted > provider.context_window) {
             &mut self.too_small
-        } else if requirements.features.iter().any(|feature| !provider.features.contains(feature)) {
+        } else if requirements
+            .features
+            .iter()
+            .any(|feature| !feature::is_offered(&provider.features, feature))
+        {
             &mut self.lacking
         } else if limits.max_cost_usd.is_some_and(|limit| cost > limit) {
             &mut self.too_dear
@@ -227,7 +209,8 @@ impl NoneFits {
     }
 }
 
-fn rank(field: &mut [Ranked], optimization: Optimization) {
+fn rank(field: &mut [Ranked], optimization: Optimization, is_latency_limited: bool) {
+    let wants_known = is_latency_limited || optimization != Optimization::Cost;
     if optimization == Optimization::Balanced {
         weigh(field);
     }
@@ -235,24 +218,29 @@ fn rank(field: &mut [Ranked], optimization: Optimization) {
     let by_latency =
         |a: &Ranked, b: &Ranked| a.latency.unwrap_or(u64::MAX).cmp(&b.latency.unwrap_or(u64::MAX));
     let by_name = |a: &Ranked, b: &Ranked| a.provider.name.cmp(&b.provider.name);
+    let by_knowledge = |a: &Ranked, b: &Ranked| match wants_known {
+        true => a.latency.is_none().cmp(&b.latency.is_none()),
+        false => Ordering::Equal,
+    };
     field.sort_by(|a, b| -> Ordering {
         let first = match optimization {
             Optimization::Cost => by_cost(a, b),
             Optimization::Latency => by_latency(a, b),
             Optimization::Balanced => a.score.cmp(&b.score),
         };
+        let first = by_knowledge(a, b).then(first);
         first.then_with(|| by_cost(a, b)).then_with(|| by_latency(a, b)).then_with(|| by_name(a, b))
     });
 }
 
-/// Gives everyone in the field its balanced score.
+/// Gives everyone of known latency its balanced score, among each other.
 fn weigh(field: &mut [Ranked]) {
-    let latencies = || field.iter().filter_map(|ranked| ranked.latency);
+    let known = || field.iter().filter_map(|ranked| Some((ranked.latency?, ranked.cost)));
+    let (latencies, costs) = (|| known().map(|(latency, _)| latency), || known().map(|(_, cost)| cost));
     let (fastest, slowest) = (latencies().min().unwrap_or(0), latencies().max().unwrap_or(0));
-    let cheapest = field.iter().map(|ranked| ranked.cost).min().unwrap_or_default();
-    let dearest = field.iter().map(|ranked| ranked.cost).max().unwrap_or_default();
+    let (cheapest, dearest) = (costs().min().unwrap_or_default(), costs().max().unwrap_or_default());
     for ranked in field {
-        let latency = ranked.latency.unwrap_or(slowest);
+        let Some(latency) = ranked.latency else { continue };
         ranked.score =
             excess(ranked.cost, cheapest, dearest) + excess(latency.into(), fastest.into(), slowest.into());
     }
@@ -339,7 +327,31 @@ mod tests {
         assert_eq!(best(&field, Optimization::Latency), "known");
         assert_eq!(best(&field, Optimization::Cost), "known");
         let cheap = [candidate("unknown", 1, None), candidate("known", 100, Some(1000.0))];
-        assert_eq!(best(&cheap, Optimization::Balanced), "unknown");
+        assert_eq!(best(&cheap, Optimization::Balanced), "known");
+        assert_eq!(best(&cheap, Optimization::Cost), "unknown", "latency does not matter there");
+        let both_unknown = [candidate("dear", 2, None), candidate("cheap", 1, None)];
+        assert_eq!(best(&both_unknown, Optimization::Balanced), "cheap");
+        let odd = [
+            candidate("a", 10, Some(100.0)),
+            candidate("b", 12, Some(60.0)),
+            candidate("c", 1_000_000, None),
+        ];
+        assert_eq!(best(&odd, Optimization::Balanced), "b", "the unknown one does not shift the balance");
+    }
+
+    #[test]
+    fn a_limit_on_latency_prefers_who_is_known_to_keep_it() {
+        let wanted = Requirements { model: "auto".into(), context_window: None, features: Vec::new() };
+        let limits = Limits { max_latency: Some(Duration::from_millis(500)), ..Limits::default() };
+        let chosen = |field: &[Candidate]| {
+            let choice = select(field.iter().cloned(), &wanted, Optimization::Cost, limits);
+            choice.map(|choice| choice.chosen.name.clone())
+        };
+        let unknown = candidate("unknown", 1, None);
+        let field = [unknown.clone(), candidate("known", 100, Some(300.0))];
+        assert_eq!(chosen(&field).as_deref(), Ok("known"));
+        let field = [unknown, candidate("slow", 1, Some(501.0))];
+        assert_eq!(chosen(&field).as_deref(), Ok("unknown"), "nobody else may keep it");
     }
 
     #[test]

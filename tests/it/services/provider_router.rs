@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use pas::actors::provider_router::{Admission, Limits, Observed, Optimization, Requirements};
 use pas::llm::FailureKind;
+use pas::llm::catalogue::MODELS;
 use serde_json::{Value, json};
 
 use super::{PROVIDERS, Swarm, start, with};
@@ -59,7 +60,9 @@ async fn a_provider_registers_is_updated_deleted_and_comes_back() {
     assert_eq!((status, &done["action"]), (200, &json!("deactivated")));
     assert_eq!(swarm.ask(PROVIDERS, "DELETE", "/providers/a", Value::Null).await.0, 404, "only once");
     assert_eq!(swarm.get(PROVIDERS, "/providers").await["count"], 0);
-    assert_eq!(swarm.get(PROVIDERS, "/providers/a").await["active"], false, "its record is kept");
+    let (status, gone) = swarm.ask(PROVIDERS, "GET", "/providers/a", Value::Null).await;
+    assert!(status == 404 && gone["detail"].as_str().unwrap().contains("no active provider `a`"), "{gone}");
+    assert_eq!(swarm.get(PROVIDERS, "/stats").await["inactive_providers"], 1, "its record is kept");
     assert_eq!(swarm.ask(PROVIDERS, "POST", "/select", asking("gpt-x", "cost")).await.0, 404);
     assert_eq!(swarm.offer(offer("a", 1.0, 100)).await.1["action"], "updated");
     assert_eq!(swarm.chosen(asking("gpt-x", "cost")).await, ["a"]);
@@ -157,6 +160,13 @@ async fn cost_latency_and_balance_choose_differently_and_say_why() {
     );
     let limited = with(asking("gpt-x", "cost"), "max_latency_ms", json!(1000));
     assert_eq!(swarm.chosen(limited).await, ["middle", "fast"]);
+    let promises_nothing = with(offer("silent", 0.01, 1), "slo", Value::Null);
+    swarm.offer(promises_nothing).await;
+    let limited = with(asking("gpt-x", "cost"), "max_latency_ms", json!(1000));
+    assert_eq!(swarm.chosen(limited).await, ["middle", "fast", "silent"], "an unknown latency comes last");
+    assert_eq!(swarm.chosen(asking("gpt-x", "balanced")).await[0], "middle");
+    assert_eq!(swarm.chosen(asking("gpt-x", "cost")).await[0], "silent");
+    swarm.ask(PROVIDERS, "DELETE", "/providers/silent", Value::Null).await;
     let limited = with(asking("gpt-x", "latency"), "max_cost_usd", json!(0.004));
     assert_eq!(swarm.chosen(limited).await, ["middle", "cheap"], "exactly the limit is within it");
     let (_, body) = swarm.ask(PROVIDERS, "POST", "/select", asking("gpt-x", "cost")).await;
@@ -182,11 +192,18 @@ async fn who_does_not_fit_is_left_out_and_counted() {
         let (status, none) = swarm.ask(PROVIDERS, "POST", "/select", question).await;
         assert!(status == 404 && none["detail"].as_str().unwrap().contains(told), "{none}");
     }
-    let wide =
-        json!({ "requirements": { "model": "gpt-x", "context_window": 8_001, "features": ["tools"] } });
-    assert_eq!(swarm.chosen(wide).await, ["a"]);
+    for word in ["tools", "function_calling", "Tool-Use"] {
+        let wide =
+            json!({ "requirements": { "model": "gpt-x", "context_window": 8_001, "features": [word] } });
+        assert_eq!(swarm.chosen(wide).await, ["a"], "{word}");
+    }
     assert_eq!(swarm.get(PROVIDERS, "/providers?model=other").await["count"], 1);
     assert_eq!(swarm.get(PROVIDERS, "/providers?min_context=8001").await["count"], 2);
+    let first = swarm.get(PROVIDERS, "/providers?min_context=8001&limit=1").await;
+    assert_eq!((&first["providers"][0]["name"], &first["total"]), (&json!("a"), &json!(2)));
+    let next = format!("/providers?min_context=8001&cursor={}", first["next_cursor"].as_str().unwrap());
+    let rest = swarm.get(PROVIDERS, &next).await;
+    assert_eq!((&rest["providers"][0]["name"], &rest["next_cursor"]), (&json!("b"), &Value::Null));
     swarm.ask(PROVIDERS, "DELETE", "/providers/b", Value::Null).await;
     let stats = swarm.get(PROVIDERS, "/stats").await;
     let expected = json!({
@@ -279,6 +296,33 @@ async fn providers_survive_a_restart_and_measurements_a_crash() {
     assert_eq!(after["registered_at"], before["registered_at"]);
     assert_eq!(after["cost_per_input_token"], before["cost_per_input_token"]);
     assert_eq!(after["measured"]["calls"], 0, "measurements are soft state");
-    assert_eq!(swarm.get(PROVIDERS, "/providers/b").await["active"], false);
-    assert_eq!(swarm.get(PROVIDERS, "/stats").await["active_providers"], 2);
+    assert_eq!(swarm.ask(PROVIDERS, "GET", "/providers/b", Value::Null).await.0, 404);
+    let stats = swarm.get(PROVIDERS, "/stats").await;
+    assert_eq!((&stats["active_providers"], &stats["inactive_providers"]), (&json!(2), &json!(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_models_window_is_the_providers_or_else_the_catalogues() {
+    let dir = tempfile::tempdir().unwrap();
+    let swarm = start(dir.path()).await;
+    for facts in MODELS {
+        assert_eq!(
+            swarm.providers.context_window(facts.model),
+            Some(facts.context_window),
+            "{}",
+            facts.model
+        );
+    }
+    let model = "claude-haiku-4-5";
+    for (name, window) in [("narrow", 50_000), ("wide", 150_000)] {
+        let offer = with(with(offer(name, 1.0, 100), "model", json!(model)), "context_window", json!(window));
+        assert_eq!(swarm.offer(offer).await.0, 200);
+    }
+    assert_eq!(swarm.providers.context_window(model), Some(50_000), "what fits whoever serves it");
+    assert_eq!(swarm.providers.context_window("wide/claude-haiku-4-5"), Some(150_000));
+    for name in ["narrow", "wide"] {
+        swarm.ask(PROVIDERS, "DELETE", &format!("/providers/{name}"), Value::Null).await;
+    }
+    assert_eq!(swarm.providers.context_window(model), Some(200_000));
+    assert_eq!(swarm.providers.context_window("auto"), None);
 }
