@@ -19,7 +19,7 @@ use crate::actors::provider_router::{self, ProviderRouter};
 use crate::actors::registry::{self, RegistryHandle};
 use crate::actors::resource_manager::{self, ResourceHandle, detect};
 use crate::actors::steering::{self, Steering};
-use crate::actors::token_governor::{self, GovernorHandle};
+use crate::actors::token_governor::{self, GovernorHandle, WindowLookup};
 use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
 use crate::config::Config;
 use crate::domain::resources::ClassLimits;
@@ -68,7 +68,6 @@ pub(super) fn make(
         config.events.keep_days.get(),
     );
     let seat = Seat::default();
-    let (governor_spec, governor) = governor(config, system, jobs, options, &seat, &events);
     let (registry_spec, registry) =
         registry::spec(system, "registry-service", options, store.clone(), directory.clone());
     let (monitor_spec, monitor) = heartbeat_monitor::spec(
@@ -103,6 +102,9 @@ pub(super) fn make(
     let rules = EndpointRules { plain_http_hosts, ports_without_models };
     let (providers_spec, providers) =
         provider_router::spec(system, "provider-router-service", options, store.clone(), rules);
+    let windows = providers.clone();
+    let windows: WindowLookup = Arc::new(move |model| windows.context_window(model));
+    let (governor_spec, governor) = governor(config, system, jobs, options, &seat, &events, windows);
     let classifier = http::tlc::registration(8052_u16.saturating_add(config.http.port_offset));
     let tlc_spec = announcer::spec(system, "tlc-announcer", options, registry.clone(), classifier);
     let (resources_spec, resources) = resource_manager::spec(
@@ -202,6 +204,7 @@ fn governor(
     options: WorkerOptions,
     seat: &Seat,
     events: &Events,
+    windows: WindowLookup,
 ) -> (ChildSpec, GovernorHandle) {
     let counter = Arc::new(TokenCounter::default());
     let summariser = LocalSummariser::new(seat.clone(), Extractive::new(Arc::clone(&counter)));
@@ -212,6 +215,7 @@ fn governor(
         counter,
         events: Some(events.clone()),
         summariser: Some(Arc::new(summariser)),
+        windows,
     };
     token_governor::spec(system, "token-governor-service", options, setup)
 }

@@ -1,5 +1,6 @@
 //! Port 6105: the token governor.
 
+use std::cmp::Reverse;
 use std::num::NonZeroU64;
 use std::sync::Arc;
 
@@ -12,16 +13,12 @@ use serde_json::{Value, json};
 use super::check::Checks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractPath, ContractQuery};
+use super::list::{ListLimits, ListParams};
 use super::page::Health;
 use crate::actors::token_governor::{Detail, GovernorError, GovernorHandle, Report, Wanted};
-use crate::domain::context::summary::Trigger;
+use crate::domain::context::summary::{Summary, Trigger};
 use crate::domain::context::{Action, Context, MAX_AGENT, RunLabel, Status};
 use crate::domain::time::Timestamp;
-
-/// Most summaries in one answer.
-const MAX_LIMIT: usize = 1_000;
-/// Summaries in an answer where nothing is said (the contract).
-const DEFAULT_LIMIT: usize = 50;
 
 /// The routes of this port, without the common ones.
 pub fn routes(governor: GovernorHandle) -> Router {
@@ -175,25 +172,13 @@ async fn summarise(
     })))
 }
 
-#[derive(Deserialize)]
-struct SummariesQuery {
-    #[serde(default)]
-    agent: Option<String>,
-    #[serde(default = "default_limit")]
-    limit: usize,
-}
-
-fn default_limit() -> usize {
-    DEFAULT_LIMIT
-}
-
 async fn summaries(
     State(governor): State<GovernorHandle>,
-    ContractQuery(query): ContractQuery<SummariesQuery>,
+    params: ListParams,
+    ContractQuery(query): ContractQuery<AgentQuery>,
 ) -> ApiResult<Json<Value>> {
-    Checks::query().range("limit", &query.limit, 1..=MAX_LIMIT).done()?;
-    let rows = governor.summaries(query.agent.as_deref(), query.limit)?;
-    let row = |summary: &crate::domain::context::summary::Summary| {
+    let rows = governor.summaries(query.agent.as_deref(), usize::MAX)?;
+    let row = |summary: Summary| {
         json!({
             "summary_id": summary.summary_id,
             "agent": summary.agent,
@@ -205,7 +190,9 @@ async fn summaries(
             "created_at": summary.created_at,
         })
     };
-    Ok(Json(json!({ "summaries": rows.iter().map(row).collect::<Vec<_>>() })))
+    // Ids sort by the time of their making.
+    let page = params.cut(ListLimits::USUAL, rows, |summary| Reverse(summary.summary_id.clone()))?;
+    Ok(Json(page.map(row).answer("summaries")))
 }
 
 async fn summary(
@@ -228,13 +215,15 @@ async fn summary(
 #[derive(Deserialize)]
 struct ClearQuery {
     agent: String,
+    #[serde(default)]
+    run_id: Option<RunLabel>,
 }
 
 async fn clear(
     State(governor): State<GovernorHandle>,
     ContractQuery(query): ContractQuery<ClearQuery>,
 ) -> ApiResult<Json<Value>> {
-    let ctx_before = governor.clear(query.agent.clone()).await?;
+    let ctx_before = governor.clear(query.agent.clone(), query.run_id).await?;
     let ts = Timestamp::now();
     Ok(Json(json!({ "success": true, "agent": query.agent, "ctx_before": ctx_before, "ts": ts })))
 }
@@ -243,7 +232,7 @@ impl From<GovernorError> for ApiError {
     fn from(error: GovernorError) -> Self {
         match error {
             GovernorError::Unknown(_) | GovernorError::NoSummary(_) => Self::not_found(error.to_string()),
-            GovernorError::Full => Self::busy(error.to_string()),
+            GovernorError::Full | GovernorError::Resetting(..) => Self::busy(error.to_string()),
             GovernorError::Store(error) => error.into(),
             GovernorError::Call(error) => error.into(),
             GovernorError::Run(_) => Self::bad_request(error.to_string()),

@@ -49,13 +49,12 @@ pub(super) struct Candidate {
 impl Candidate {
     /// A vendor as configured, whether the router knows the model or not.
     pub(super) fn pinned(endpoints: &Endpoints, vendor: Vendor, model: &str, prices: &Prices) -> Self {
-        let facts = catalogue::find(vendor, model);
         Self {
             provider: adapter_name(vendor.as_str(), model),
             model: model.to_owned(),
             endpoint: endpoint_of(endpoints, vendor).clone(),
             price: prices.find(vendor.as_str(), model, Timestamp::now()).cloned(),
-            window: facts.map(|facts| facts.context_window),
+            window: catalogue::context_window(model),
         }
     }
 
@@ -76,7 +75,8 @@ impl Candidate {
         };
         if let Some(vendor) = own_vendor {
             let pinned = Self::pinned(endpoints, vendor, unprefixed(&provider.model, vendor), prices);
-            return Self { provider: provider.name.clone(), ..pinned };
+            let window = Some(provider.context_window);
+            return Self { provider: provider.name.clone(), window, ..pinned };
         }
         let listed = vendor.and_then(|v| prices.find(v.as_str(), &provider.model, Timestamp::now()));
         let declared =

@@ -1,11 +1,13 @@
 //! Contexts as anyone reads and reports them: in memory, without a message.
 //!
-//! Soft state: written back by the governor within a second ([`Board::take_dirty`]), read from the store
-//! when the daemon starts, kept through a crash of the governor. Invariants: a report is seen by whoever
-//! asks after its answer; at most [`MAX_TRACKED`] contexts are kept, the one that was silent longest goes
-//! first. The text of the daemon's own agents is counted lazily: until somebody looks, its bytes stand
-//! for its tokens, which are never more.
+//! A context is one agent's in one run. Soft state: written back by the governor within a second
+//! ([`Board::take_dirty`]), read from the store when the daemon starts, kept through a crash of the
+//! governor. Invariants: a report is seen by whoever asks after its answer; a report of one run changes no
+//! context of another; at most [`MAX_TRACKED`] contexts are kept and [`MAX_RUNS`] of one agent, the one
+//! that was silent longest goes first. The text of the daemon's own agents is counted lazily: until
+//! somebody looks, its bytes stand for its tokens, which are never more.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -19,6 +21,11 @@ use crate::domain::time::Timestamp;
 
 /// Most contexts kept, some 300 bytes each: a swarm has hundreds of agents.
 pub const MAX_TRACKED: usize = 10_000;
+/// Most contexts kept of one agent: it works on a few runs at a time, and older ones are history.
+const MAX_RUNS: usize = 16;
+
+/// An agent, and its run where it said one.
+pub(super) type ContextKey = (Arc<str>, Option<RunLabel>);
 
 #[derive(Debug)]
 struct Entry {
@@ -29,8 +36,42 @@ struct Entry {
 
 #[derive(Debug, Default)]
 struct Entries {
-    by_agent: BTreeMap<Arc<str>, Entry>,
-    dirty: BTreeSet<Arc<str>>,
+    by_key: BTreeMap<ContextKey, Entry>,
+    dirty: BTreeSet<ContextKey>,
+}
+
+impl Entries {
+    /// The contexts of one agent, the one reported last first.
+    fn of_agent(&self, agent: &str) -> Vec<(&ContextKey, &Entry)> {
+        let first: ContextKey = (Arc::from(agent), None);
+        let mut own: Vec<_> =
+            self.by_key.range(first..).take_while(|((name, _), _)| **name == *agent).collect();
+        own.sort_by_key(|(_, entry)| Reverse(entry.context.last_updated));
+        own
+    }
+
+    /// The context of an agent in a run; an agent that said no run has one for all.
+    fn in_run(&self, agent: &str, run: &RunLabel) -> Option<(&ContextKey, &Entry)> {
+        let key = |run| (Arc::from(agent), run);
+        let entry = self.by_key.get_key_value(&key(Some(run.clone())));
+        entry.or_else(|| self.by_key.get_key_value(&key(None)))
+    }
+
+    fn make_room(&mut self, agent: &str) {
+        let own = self.of_agent(agent);
+        let silent = if own.len() >= MAX_RUNS {
+            own.last().map(|(key, _)| (*key).clone())
+        } else if self.by_key.len() >= MAX_TRACKED {
+            let oldest = self.by_key.iter().min_by_key(|(_, entry)| entry.context.last_updated);
+            oldest.map(|(key, _)| key.clone())
+        } else {
+            None
+        };
+        if let Some(key) = silent {
+            self.by_key.remove(&key);
+            self.dirty.insert(key);
+        }
+    }
 }
 
 /// The contexts of all agents.
@@ -45,24 +86,24 @@ impl Board {
     pub(super) fn load(&self, rows: Vec<(String, Context)>) {
         let mut entries = self.entries.lock();
         for (agent, context) in rows {
-            entries.by_agent.entry(Arc::from(agent)).or_insert(Entry { context, uncounted: 0 });
+            let key = (Arc::from(agent), context.run_id.clone());
+            entries.by_key.entry(key).or_insert(Entry { context, uncounted: 0 });
         }
     }
 
     /// Notes a context as it was reported.
     pub(super) fn report(&self, agent: &str, context: Context) {
         let mut entries = self.entries.lock();
-        if let Some(entry) = entries.by_agent.get_mut(agent) {
-            *entry = Entry { context, uncounted: 0 };
-        } else {
-            make_room(&mut entries);
-            entries.by_agent.insert(Arc::from(agent), Entry { context, uncounted: 0 });
+        let key: ContextKey = (Arc::from(agent), context.run_id.clone());
+        if !entries.by_key.contains_key(&key) {
+            entries.make_room(agent);
         }
-        self.mark(&mut entries, agent);
+        entries.by_key.insert(key.clone(), Entry { context, uncounted: 0 });
+        self.mark(&mut entries, key);
     }
 
-    /// Adds text to an own agent's context; in another run than before, its context begins anew. Gives
-    /// the context with the bytes that were not counted taken for tokens.
+    /// Adds text to an own agent's context in a run. Gives the context with the bytes that were not
+    /// counted taken for tokens.
     pub(super) fn add(
         &self,
         agent: &str,
@@ -72,94 +113,115 @@ impl Board {
         budget: TokenBudget,
     ) -> Context {
         let mut entries = self.entries.lock();
-        let known =
-            entries.by_agent.get_mut(agent).filter(|entry| entry.context.run_id.as_ref() == Some(run));
-        let upper = if let Some(entry) = known {
-            entry.uncounted += bytes;
-            entry.context.last_updated = Timestamp::now();
-            upper(entry)
-        } else {
-            let last_updated = Timestamp::now();
-            let context =
-                Context { run_id: Some(run.clone()), ctx_used: 0, ctx_limit: limit, budget, last_updated };
-            let entry = Entry { context, uncounted: bytes };
-            let seen = upper(&entry);
-            make_room(&mut entries);
-            entries.by_agent.insert(Arc::from(agent), entry);
-            seen
-        };
-        self.mark(&mut entries, agent);
-        upper
+        let key: ContextKey = (Arc::from(agent), Some(run.clone()));
+        if !entries.by_key.contains_key(&key) {
+            entries.make_room(agent);
+        }
+        let last_updated = Timestamp::now();
+        let entry = entries.by_key.entry(key.clone()).or_insert_with(|| {
+            let run_id = Some(run.clone());
+            let context = Context { run_id, ctx_used: 0, ctx_limit: limit, budget, last_updated };
+            Entry { context, uncounted: 0 }
+        });
+        entry.uncounted += bytes;
+        entry.context.last_updated = last_updated;
+        let seen = upper(entry);
+        self.mark(&mut entries, key);
+        seen
     }
 
-    /// Puts counted tokens in the place of what was there, if the context is still of this run.
-    /// `counted` are the bytes that were not counted before and are now.
+    /// Puts counted tokens in the place of what was there. `counted` are the bytes that were not counted
+    /// before and are now.
     pub(super) fn settle(&self, agent: &str, run: &RunLabel, tokens: u64, counted: u64) {
         let mut entries = self.entries.lock();
-        let Some(entry) = entries.by_agent.get_mut(agent) else { return };
-        if entry.context.run_id.as_ref() == Some(run) {
-            entry.context.ctx_used = tokens;
-            entry.uncounted = entry.uncounted.saturating_sub(counted);
-            self.mark(&mut entries, agent);
+        let key: ContextKey = (Arc::from(agent), Some(run.clone()));
+        let Some(entry) = entries.by_key.get_mut(&key) else { return };
+        entry.context.ctx_used = tokens;
+        entry.uncounted = entry.uncounted.saturating_sub(counted);
+        self.mark(&mut entries, key);
+    }
+
+    /// Empties a context, unless it was reported anew since it was `seen`.
+    pub(super) fn clear(&self, agent: &str, seen: &Context) {
+        let mut entries = self.entries.lock();
+        let key: ContextKey = (Arc::from(agent), seen.run_id.clone());
+        let Some(entry) = entries.by_key.get_mut(&key) else { return };
+        if entry.context.last_updated == seen.last_updated && entry.context.ctx_used == seen.ctx_used {
+            entry.context.ctx_used = 0;
+            entry.context.last_updated = Timestamp::now();
+            entry.uncounted = 0;
+            self.mark(&mut entries, key);
         }
     }
 
-    /// Empties a context; the tokens that were in it.
-    pub(super) fn clear(&self, agent: &str) -> u64 {
-        let mut entries = self.entries.lock();
-        let Some(entry) = entries.by_agent.get_mut(agent) else { return 0 };
-        let before = std::mem::take(&mut entry.context.ctx_used);
-        entry.context.last_updated = Timestamp::now();
-        entry.uncounted = 0;
-        self.mark(&mut entries, agent);
-        before
+    /// An agent's contexts as far as they are counted, the one reported last first.
+    pub(super) fn of_agent(&self, agent: &str) -> Vec<Context> {
+        self.entries.lock().of_agent(agent).into_iter().map(|(_, entry)| entry.context.clone()).collect()
     }
 
-    /// One context, as far as it is counted.
-    pub(super) fn get(&self, agent: &str) -> Option<Context> {
-        self.entries.lock().by_agent.get(agent).map(|entry| entry.context.clone())
+    /// An agent's context in a run, as far as it is counted; the one for all runs where it said none.
+    pub(super) fn in_run(&self, agent: &str, run: &RunLabel) -> Option<Context> {
+        self.entries.lock().in_run(agent, run).map(|(_, entry)| entry.context.clone())
     }
 
-    /// All contexts, as far as they are counted, by the agents' names.
+    /// Whether anything is known of an agent's context.
+    pub(super) fn knows(&self, agent: &str) -> bool {
+        !self.entries.lock().of_agent(agent).is_empty()
+    }
+
+    /// All contexts, as far as they are counted, by the agents' names, then the one reported last first.
     pub(super) fn all(&self) -> Vec<(Arc<str>, Context)> {
         let entries = self.entries.lock();
-        entries.by_agent.iter().map(|(agent, entry)| (Arc::clone(agent), entry.context.clone())).collect()
+        let mut all: Vec<_> = entries
+            .by_key
+            .iter()
+            .map(|((agent, _), entry)| (Arc::clone(agent), entry.context.clone()))
+            .collect();
+        all.sort_by(|(a, of_a), (b, of_b)| a.cmp(b).then(of_b.last_updated.cmp(&of_a.last_updated)));
+        all
     }
 
-    /// All contexts, with the bytes that were not counted taken for tokens.
+    /// The context of each agent that was reported last, with the bytes that were not counted taken for
+    /// tokens.
     pub(super) fn estimates(&self) -> Vec<(Arc<str>, Context)> {
         let entries = self.entries.lock();
-        entries.by_agent.iter().map(|(agent, entry)| (Arc::clone(agent), upper(entry))).collect()
+        let mut newest: BTreeMap<&Arc<str>, &Entry> = BTreeMap::new();
+        for ((agent, _), entry) in &entries.by_key {
+            let known = newest.entry(agent).or_insert(entry);
+            if known.context.last_updated < entry.context.last_updated {
+                *known = entry;
+            }
+        }
+        newest.into_iter().map(|(agent, entry)| (Arc::clone(agent), upper(entry))).collect()
     }
 
     /// How many there are.
     pub(super) fn len(&self) -> usize {
-        self.entries.lock().by_agent.len()
+        self.entries.lock().by_key.len()
     }
 
-    /// Own agents whose context is not counted yet: agent, run, bytes.
+    /// Own agents' contexts that are not counted yet: agent, run, bytes.
     pub(super) fn uncounted(&self) -> Vec<(Arc<str>, RunLabel, u64)> {
         let entries = self.entries.lock();
-        let open = entries.by_agent.iter().filter(|(_, entry)| entry.uncounted > 0);
-        open.filter_map(|(agent, entry)| {
-            Some((Arc::clone(agent), entry.context.run_id.clone()?, entry.uncounted))
-        })
-        .collect()
-    }
-
-    /// What changed since the last call; `None` for a context that went.
-    pub(super) fn take_dirty(&self) -> Vec<(String, Option<Context>)> {
-        let mut entries = self.entries.lock();
-        let dirty = std::mem::take(&mut entries.dirty);
-        dirty
-            .into_iter()
-            .map(|agent| (agent.to_string(), entries.by_agent.get(&agent).map(|entry| entry.context.clone())))
+        let open = entries.by_key.iter().filter(|(_, entry)| entry.uncounted > 0);
+        open.filter_map(|((agent, run), entry)| Some((Arc::clone(agent), run.clone()?, entry.uncounted)))
             .collect()
     }
 
+    /// What changed since the last call; `None` for a context that went.
+    pub(super) fn take_dirty(&self) -> Vec<(ContextKey, Option<Context>)> {
+        let mut entries = self.entries.lock();
+        let dirty = std::mem::take(&mut entries.dirty);
+        let row = |key: ContextKey| {
+            let context = entries.by_key.get(&key).map(|entry| entry.context.clone());
+            (key, context)
+        };
+        dirty.into_iter().map(row).collect()
+    }
+
     /// What was taken could not be stored: it is to be taken again.
-    pub(super) fn give_back(&self, agents: impl IntoIterator<Item = String>) {
-        self.entries.lock().dirty.extend(agents.into_iter().map(Arc::from));
+    pub(super) fn give_back(&self, keys: impl IntoIterator<Item = ContextKey>) {
+        self.entries.lock().dirty.extend(keys);
     }
 
     /// Waits until something has changed; at once, if something has.
@@ -170,9 +232,8 @@ impl Board {
         }
     }
 
-    fn mark(&self, entries: &mut Entries, agent: &str) {
-        if !entries.dirty.contains(agent) {
-            entries.dirty.insert(Arc::from(agent));
+    fn mark(&self, entries: &mut Entries, key: ContextKey) {
+        if entries.dirty.insert(key) {
             self.changed.notify_one();
         }
     }
@@ -181,17 +242,6 @@ impl Board {
 fn upper(entry: &Entry) -> Context {
     let ctx_used = entry.context.ctx_used.saturating_add(entry.uncounted);
     Context { ctx_used, ..entry.context.clone() }
-}
-
-fn make_room(entries: &mut Entries) {
-    if entries.by_agent.len() < MAX_TRACKED {
-        return;
-    }
-    let oldest = entries.by_agent.iter().min_by_key(|(_, entry)| entry.context.last_updated);
-    if let Some(agent) = oldest.map(|(agent, _)| Arc::clone(agent)) {
-        entries.by_agent.remove(&agent);
-        entries.dirty.insert(agent);
-    }
 }
 
 #[cfg(test)]
@@ -220,16 +270,51 @@ mod tests {
             board.add("a", &run(run_id), bytes, DEFAULT_CTX_LIMIT, TokenBudget::DEFAULT)
         };
         assert_eq!(add("r1", 100).ctx_used, 100);
-        assert_eq!(board.get("a").unwrap().ctx_used, 0, "not counted yet");
+        assert_eq!(board.in_run("a", &run("r1")).unwrap().ctx_used, 0, "not counted yet");
         assert_eq!(board.estimates()[0].1.ctx_used, 100);
         assert_eq!(board.uncounted(), [(Arc::from("a"), run("r1"), 100)]);
         assert_eq!(add("r1", 10).ctx_used, 110);
         board.settle("a", &run("r1"), 25, 100);
         assert_eq!(add("r1", 0).ctx_used, 35, "what came meanwhile still stands as bytes");
         board.settle("a", &run("other"), 99, 99);
-        assert_eq!(board.get("a").unwrap().ctx_used, 25);
-        assert_eq!(add("r2", 7).ctx_used, 7, "another run begins anew");
+        assert_eq!(board.in_run("a", &run("r1")).unwrap().ctx_used, 25);
+        assert_eq!(add("r2", 7).ctx_used, 7, "another run is another context");
         assert_eq!(add("r2", DEFAULT_CTX_LIMIT.get()).status(), Status::Breach);
+        assert_eq!(add("r1", 0).ctx_used, 35, "which leaves the first as it was");
+    }
+
+    #[test]
+    fn a_context_is_one_agents_in_one_run() {
+        let board = Board::default();
+        let report = |agent: &str, run_id: Option<&str>, used, at| {
+            board.report(agent, Context { run_id: run_id.map(run), ..context(used, at) });
+        };
+        report("a", Some("r1"), 1, 1);
+        report("a", Some("r2"), 2, 2);
+        report("b", None, 3, 3);
+        report("a-b", Some("r1"), 4, 4);
+        let used = |agent, run_id| board.in_run(agent, &run(run_id)).map(|context| context.ctx_used);
+        assert_eq!((used("a", "r1"), used("a", "r2"), used("a", "r3")), (Some(1), Some(2), None));
+        assert_eq!(used("b", "any"), Some(3), "it said no run, so it has one context for all");
+        let of_a: Vec<_> = board.of_agent("a").iter().map(|context| context.ctx_used).collect();
+        assert_eq!(of_a, [2, 1], "newest first");
+        let all: Vec<_> =
+            board.all().iter().map(|(agent, context)| (agent.to_string(), context.ctx_used)).collect();
+        assert_eq!(all, [("a".into(), 2), ("a".into(), 1), ("a-b".into(), 4), ("b".into(), 3)]);
+        let newest: Vec<_> = board.estimates().iter().map(|(_, context)| context.ctx_used).collect();
+        assert_eq!(newest, [2, 4, 3]);
+
+        let seen = board.in_run("a", &run("r1")).unwrap();
+        report("a", Some("r1"), 9, 9);
+        board.clear("a", &seen);
+        assert_eq!(used("a", "r1"), Some(9), "a report that came meanwhile counts");
+        board.clear("a", &board.in_run("a", &run("r1")).unwrap());
+        assert_eq!((used("a", "r1"), used("a", "r2")), (Some(0), Some(2)));
+
+        for n in 0..MAX_RUNS {
+            report("a", Some(&format!("later-{n}")), 1, 100 + n as i64);
+        }
+        assert_eq!((board.of_agent("a").len(), used("a", "r2")), (MAX_RUNS, None), "the silent ones went");
     }
 
     #[test]
@@ -242,14 +327,18 @@ mod tests {
         assert!(board.take_dirty().is_empty());
         board.report("a0", context(2, 1_000_000));
         board.report("new", context(3, 1_000_001));
-        assert_eq!((board.len(), board.get("a1"), board.get("a0").unwrap().ctx_used), (MAX_TRACKED, None, 2));
-        let dirty: Vec<_> =
-            board.take_dirty().into_iter().map(|(agent, row)| (agent, row.is_some())).collect();
+        let used = |agent: &str| board.of_agent(agent).first().map(|context| context.ctx_used);
+        assert_eq!((board.len(), used("a1"), used("a0")), (MAX_TRACKED, None, Some(2)));
+        let dirty: Vec<_> = board
+            .take_dirty()
+            .into_iter()
+            .map(|((agent, _), row)| (agent.to_string(), row.is_some()))
+            .collect();
         assert_eq!(dirty, [("a0".into(), true), ("a1".into(), false), ("new".into(), true)]);
-        board.give_back(["a0".to_owned()]);
+        board.give_back([(Arc::from("a0"), None)]);
         assert_eq!(board.take_dirty().len(), 1);
         board.load(vec![("a0".into(), context(77, 0)), ("old".into(), context(5, 0))]);
-        assert_eq!((board.get("a0").unwrap().ctx_used, board.get("old").unwrap().ctx_used), (2, 5));
+        assert_eq!((used("a0"), used("old")), (Some(2), Some(5)));
     }
 
     #[tokio::test]

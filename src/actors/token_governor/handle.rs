@@ -92,14 +92,15 @@ impl GovernorHandle {
         Ok(context)
     }
 
-    /// All contexts by the agents' names, at once and without counting: what was not counted yet stands
-    /// as its bytes, which are never fewer than its tokens.
+    /// The newest context of each agent by the agents' names, at once and without counting: what was not
+    /// counted yet stands as its bytes, which are never fewer than its tokens.
     #[must_use]
     pub fn estimates(&self) -> Vec<(Arc<str>, Context)> {
         self.parts.board.estimates()
     }
 
-    /// All contexts by the agents' names, or one agent's; counts what was not counted yet.
+    /// All contexts by the agents' names, or one agent's, one for each of its runs, newest first; counts what
+    /// was not counted yet.
     ///
     /// # Errors
     /// The store's, when a conversation to be counted cannot be read.
@@ -111,7 +112,8 @@ impl GovernorHandle {
         }
         Ok(match agent {
             Some(agent) => {
-                self.parts.board.get(agent).map(|context| (Arc::from(agent), context)).into_iter().collect()
+                let contexts = self.parts.board.of_agent(agent).into_iter();
+                contexts.map(|context| (Arc::from(agent), context)).collect()
             }
             None => self.parts.board.all(),
         })
@@ -124,10 +126,12 @@ impl GovernorHandle {
         (all.len(), all.iter().filter(|(_, context)| context.status() == Status::Breach).count())
     }
 
-    /// Makes a summary; its file and its row are durable when it returns. Clears nothing.
+    /// Makes a summary of a context and clears it; its file, its row and the empty context are durable when
+    /// it returns. An own agent with something in its context is reset, as by [`Self::clear`].
     ///
     /// # Errors
-    /// [`GovernorError::Unknown`], [`GovernorError::Full`], or why it could not be written.
+    /// [`GovernorError::Unknown`], [`GovernorError::Full`], [`GovernorError::Resetting`], or why it could not
+    /// be written; then nothing is cleared.
     pub async fn summarise(&self, wanted: Wanted) -> Answer<Summary> {
         let places = Arc::clone(&self.parts.places);
         let _place = places.try_acquire_owned().map_err(|_| GovernorError::Full)?;
@@ -158,13 +162,14 @@ impl GovernorHandle {
         Ok(Detail { summary, before, diff })
     }
 
-    /// Clears a context; the tokens that were in it. An own agent with something in its context is saved,
-    /// summarised, cleared and restarted; this returns when it is cleared, durably.
+    /// Clears contexts; the tokens that were in them. With a run, the one of that run; without, all of an
+    /// agent from outside, and the newest of an own agent. An own agent with something in its context is
+    /// saved, summarised, cleared and restarted; this returns when it is cleared, durably.
     ///
     /// # Errors
     /// [`GovernorError::Unknown`], or why nothing was cleared (yet: a reset is tried again).
-    pub async fn clear(&self, agent: String) -> Answer<u64> {
-        self.address.call(DEADLINE, |reply| Message::Clear(agent, reply)).await?
+    pub async fn clear(&self, agent: String, run: Option<RunLabel>) -> Answer<u64> {
+        self.address.call(DEADLINE, |reply| Message::Clear(agent, run, reply)).await?
     }
 
     /// Takes something into the context of an own agent: a card, a result, a message of a model. `key`
@@ -185,7 +190,7 @@ impl GovernorHandle {
         let bytes = note.text.len() as u64;
         let is_new = self.parts.ledger.note(name, run, key, note).await?;
         let bytes = if is_new { bytes } else { 0 };
-        self.parts.board.add(name, run, bytes, window(agent), budget_of(agent));
+        self.parts.board.add(name, run, bytes, self.parts.window(agent), budget_of(agent));
         Ok(())
     }
 
@@ -197,13 +202,11 @@ impl GovernorHandle {
     pub async fn judge(&self, agent: &AgentDefinition, run: &RunLabel) -> Answer<()> {
         let name = agent.name.as_str();
         // By the bytes first, which are never fewer than the tokens: mostly that is enough.
-        let upper = self.parts.board.add(name, run, 0, window(agent), budget_of(agent));
+        let upper = self.parts.board.add(name, run, 0, self.parts.window(agent), budget_of(agent));
         if upper.status() != Status::Breach {
             return Ok(());
         }
-        for (_, of, bytes) in self.parts.board.uncounted().into_iter().filter(|(who, ..)| **who == *name) {
-            self.parts.recount(name, &of, bytes).await?;
-        }
+        self.parts.count_all_of(name).await?;
         self.act_on_breach(agent, run);
         Ok(())
     }
@@ -250,8 +253,13 @@ impl GovernorHandle {
     /// # Errors
     /// The store's.
     pub async fn resume(&self, agent: &str) -> Answer<Option<Resumption>> {
-        let Some(reset) = self.parts.ledger.resume(agent).await? else { return Ok(None) };
+        let Some((reset, is_first)) = self.parts.ledger.resume(agent).await? else { return Ok(None) };
         let summary = self.parts.ledger.summary(&reset.id).ok().map(|(summary, _)| summary);
+        if let (true, Some(own), Some(summary)) = (is_first, self.parts.roster.get(agent), &summary) {
+            // From here on the summary is in the context: the agent goes on from it.
+            let bytes = summary.text.len() as u64;
+            self.parts.board.add(agent, &reset.run_id, bytes, self.parts.window(own), budget_of(own));
+        }
         Ok(Some(Resumption { reset, summary }))
     }
 
@@ -264,7 +272,7 @@ impl GovernorHandle {
     }
 
     fn act_on_breach(&self, agent: &AgentDefinition, run: &RunLabel) {
-        let context = self.parts.board.get(agent.name.as_str());
+        let context = self.parts.board.in_run(agent.name.as_str(), run);
         if context.is_some_and(|context| context.status() == Status::Breach) {
             // A full mailbox drops it: the agent's next call tells again.
             let _ = self.address.cast(Message::Breach { agent: agent.name.clone(), run_id: run.clone() });
@@ -275,10 +283,4 @@ impl GovernorHandle {
 fn budget_of(agent: &AgentDefinition) -> TokenBudget {
     let defined = Some(agent.token_budget).filter(|budget| budget.hard_max_ratio() > 0.0);
     defined.unwrap_or(TokenBudget::DEFAULT)
-}
-
-/// The window of an agent's first model, as far as it is public.
-fn window(agent: &AgentDefinition) -> NonZeroU64 {
-    let known = agent.models.first().and_then(|model| tiktoken_rs::model::get_context_size(model));
-    known.and_then(|size| NonZeroU64::new(size as u64)).unwrap_or(DEFAULT_CTX_LIMIT)
 }

@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::GovernorError;
+use super::board::ContextKey;
 use crate::actors::jobs::readers;
 use crate::domain::context::conversation::{Conversation, Note, OpenStep, PlanStep, SavedFile, SavedState};
 use crate::domain::context::reset::{Reset, Stage};
@@ -18,8 +19,10 @@ use crate::domain::job::Job;
 use crate::domain::time::Timestamp;
 use crate::store::{Changes, Order, Span, Store, StoreError, Table, View};
 
-/// Agent → context; soft.
-const CONTEXTS: Table<String, Context> = Table::new("contexts");
+/// Agent and run (empty: none was said) → context; soft.
+const CONTEXTS: Table<(String, String), Context> = Table::new("contexts_by_run");
+/// Agent → context: where contexts stood while an agent had one for all its runs.
+const OLD_CONTEXTS: Table<String, Context> = Table::new("contexts");
 /// Run and agent → head of the conversation.
 const CONVERSATIONS: Table<(String, String), Conversation> = Table::new("conversations");
 /// Run, agent and number → note.
@@ -65,26 +68,44 @@ impl Ledger {
     pub(super) async fn load(&self) -> Result<(Vec<(String, Context)>, Vec<Reset>), StoreError> {
         self.store
             .write(|view| {
+                let old = view.range(&OLD_CONTEXTS, &Span::all(), Order::Ascending, MAX_ROWS)?;
+                let moved = |changes: Changes, (agent, context): &(String, Context)| {
+                    changes.put(&CONTEXTS, &row_key(agent, context), context).delete(&OLD_CONTEXTS, agent)
+                };
+                let changes = old.iter().fold(Changes::none(), moved);
                 let contexts = view.range(&CONTEXTS, &Span::all(), Order::Ascending, MAX_ROWS)?;
+                let contexts = contexts.into_iter().map(|((agent, _), context)| (agent, context));
                 let resets = view.range(&RESETS, &Span::all(), Order::Ascending, MAX_ROWS)?;
                 let open = resets.into_iter().map(|(_, reset)| reset).filter(Reset::is_open).collect();
-                Ok((Changes::none(), (contexts, open)))
+                Ok((changes, (contexts.chain(old).collect(), open)))
             })
             .await
     }
 
     /// Writes contexts back, softly.
-    pub(super) async fn put_contexts(&self, rows: Vec<(String, Option<Context>)>) -> Result<(), StoreError> {
-        let change = |changes: Changes, (agent, row): &(String, Option<Context>)| match row {
-            Some(context) => changes.put(&CONTEXTS, agent, context),
-            None => changes.delete(&CONTEXTS, agent),
+    pub(super) async fn put_contexts(
+        &self,
+        rows: Vec<(ContextKey, Option<Context>)>,
+    ) -> Result<(), StoreError> {
+        let change = |changes: Changes, ((agent, run), row): &(ContextKey, Option<Context>)| {
+            let run = run.as_ref().map_or("", RunLabel::as_str);
+            let key = (agent.to_string(), run.to_owned());
+            match row {
+                Some(context) => changes.put(&CONTEXTS, &key, context),
+                None => changes.delete(&CONTEXTS, &key),
+            }
         };
         self.store.write_soft(move |_| Ok((rows.iter().fold(Changes::none(), change), ()))).await
     }
 
-    /// An outside agent's context, emptied: durable when it returns.
-    pub(super) async fn put_context(&self, agent: String, context: Context) -> Result<(), StoreError> {
-        self.store.write(move |_| Ok((Changes::none().put(&CONTEXTS, &agent, &context), ()))).await
+    /// An agent's contexts, emptied: durable when it returns.
+    pub(super) async fn empty(&self, agent: String, contexts: Vec<Context>) -> Result<(), StoreError> {
+        let change = |changes: Changes, context: Context| {
+            let empty = Context { ctx_used: 0, ..context };
+            changes.put(&CONTEXTS, &row_key(&agent, &empty), &empty)
+        };
+        let changes = contexts.into_iter().fold(Changes::none(), change);
+        self.store.write(move |_| Ok((changes, ()))).await
     }
 
     /// Takes a note in; false when its key was given before.
@@ -208,22 +229,23 @@ impl Ledger {
 
     /// Notes that an agent's worker starts from its saved state, if it was cleared. That state, also for
     /// the starts after this one, as long as the run is open: an incarnation may be killed right here.
-    pub(super) async fn resume(&self, agent: &str) -> Result<Option<Reset>, StoreError> {
+    /// Beside it, whether this is the first start since the clear.
+    pub(super) async fn resume(&self, agent: &str) -> Result<Option<(Reset, bool)>, StoreError> {
         let agent = agent.to_owned();
         // Most starts have nothing to resume: those wait for no commit.
         match self.reset(&agent)? {
             Some(reset) if reset.stage == Stage::Cleared => {}
             Some(reset) if reset.stage == Stage::Resumed => {
                 let is_over = self.is_closed(&reset.run_id)?;
-                return Ok((!is_over).then_some(reset));
+                return Ok((!is_over).then_some((reset, false)));
             }
             _ => return Ok(None),
         }
         self.store
             .write(move |view| {
                 let Some(mut reset) = view.get(&RESETS, &agent)? else { return Ok((Changes::none(), None)) };
-                reset.leave(Stage::Cleared);
-                Ok((Changes::none().put(&RESETS, &agent, &reset), Some(reset)))
+                let is_first = reset.leave(Stage::Cleared);
+                Ok((Changes::none().put(&RESETS, &agent, &reset), Some((reset, is_first))))
             })
             .await
     }
@@ -283,6 +305,10 @@ impl Ledger {
             })
             .await
     }
+}
+
+fn row_key(agent: &str, context: &Context) -> (String, String) {
+    (agent.to_owned(), context.run_id.as_ref().map_or_else(String::new, |run| run.as_str().to_owned()))
 }
 
 fn notes(view: &View<'_>, at: &(String, String), from: u64, until: u64) -> Result<Vec<Note>, StoreError> {

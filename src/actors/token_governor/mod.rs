@@ -3,8 +3,9 @@
 //! Owns the contexts ([`board`], soft state), the conversations of the daemon's own agents, resets and
 //! summaries ([`ledger`]) and the files of summaries ([`files`]); it is their only writer. Invariants: a
 //! report is a look at memory and sends no message; a summary's answer leaves when its file is there; a
-//! context is cleared only after its saved state and its summary are durable ([`reset`]). An agent from
-//! outside is told what to do and does it; only what is *measured* at an own agent has consequences here.
+//! context is cleared only after its saved state and its summary are durable ([`reset`]), and then its status
+//! says so. An agent from outside is told what to do and does it; only what is *measured* at an own agent,
+//! or asked for, has consequences here.
 //! Failure policy: what fails is told to whoever asked and, for a reset, tried again from the stage it had
 //! reached; nothing is cleared meanwhile.
 
@@ -12,6 +13,7 @@ mod board;
 mod files;
 mod handle;
 mod ledger;
+mod parts;
 mod reset;
 
 use std::collections::HashMap;
@@ -19,22 +21,24 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::sync::Semaphore;
 
 pub use board::MAX_TRACKED;
 pub use handle::{Detail, GovernorHandle, Report, Resumption};
+pub use parts::WindowLookup;
 
-use self::board::Board;
-use self::ledger::{Ledger, Source};
+use self::board::{Board, ContextKey};
+use self::ledger::Ledger;
+use self::parts::Parts;
 use crate::actors::event_stream::Events;
-use crate::domain::context::summary::{Summary, Trigger, new_id, path};
-use crate::domain::context::{InvalidRun, RunLabel};
-use crate::domain::event::{Draft, kind};
+use crate::domain::context::conversation::{MAX_NOTE_BYTES, Note, Origin};
+use crate::domain::context::reset::Reset;
+use crate::domain::context::summary::{Summary, Trigger};
+use crate::domain::context::{Context as Reported, InvalidRun, RunLabel};
 use crate::domain::ids::AgentName;
 use crate::domain::roster::Roster;
 use crate::domain::time::Timestamp;
-use crate::skills::summary::{Digest, Extractive, MAX_TOKENS, Summariser, SummaryError};
+use crate::skills::summary::{Extractive, Summariser, SummaryError};
 use crate::skills::tokens::{self, TokenCounter};
 use crate::store::{Store, StoreError};
 use crate::supervision::policy::ExitReason;
@@ -60,6 +64,9 @@ pub enum GovernorError {
     /// No such summary, or not kept any more.
     #[error("there is no summary `{0}`; GET /summaries lists those there are")]
     NoSummary(String),
+    /// Another reset of the agent is under way, which this one cannot join.
+    #[error("the context of `{0}` is being reset in run {1}; try again in a second")]
+    Resetting(String, RunLabel),
     /// Too many summaries are being made.
     #[error("{MAX_UNDER_WAY} summaries are being made, which is the most; try again in a second")]
     Full,
@@ -97,10 +104,11 @@ pub struct Wanted {
 
 /// What the governor is told and asked.
 pub enum Message {
-    /// Summarise, without clearing.
+    /// Summarise a context and clear it.
     Summarise(Box<Wanted>, Reply<Answer<Summary>>),
-    /// Clear a context; for an own agent after saving and summarising it, and with a restart.
-    Clear(String, Reply<Answer<u64>>),
+    /// Clear an agent's context in a run, or where it is now; for an own agent after saving and summarising
+    /// it, and with a restart.
+    Clear(String, Option<RunLabel>, Reply<Answer<u64>>),
     /// An own agent has reached its hard maximum.
     Breach {
         /// Whose.
@@ -131,154 +139,16 @@ impl ActorMessage for Message {
     }
 }
 
-/// What the handle, the actor and its tasks share.
-struct Parts {
-    board: Board,
-    ledger: Ledger,
-    roster: Arc<Roster>,
-    system: ActorSystem,
-    counter: Arc<TokenCounter>,
-    summariser: Arc<dyn Summariser>,
-    extractive: Extractive,
-    workdir: PathBuf,
-    events: Option<Events>,
-    /// A place for each summary under way.
-    places: Arc<Semaphore>,
-}
-
-impl Parts {
-    fn is_own(&self, agent: &str) -> bool {
-        self.roster.get(agent).is_some()
-    }
-
-    fn is_known(&self, agent: &str) -> bool {
-        self.is_own(agent) || self.board.get(agent).is_some()
-    }
-
-    fn ctx_used(&self, agent: &str) -> u64 {
-        self.board.get(agent).map_or(0, |context| context.ctx_used)
-    }
-
-    async fn count(self: &Arc<Self>, texts: Vec<String>) -> u64 {
-        let this = Arc::clone(self);
-        let work = move || texts.iter().map(|text| this.counter.count(text, None)).sum();
-        // A counter that panicked would have counted nothing; the bytes go on standing for the tokens.
-        tokio::task::spawn_blocking(work).await.unwrap_or(u64::MAX)
-    }
-
-    /// Counts an own agent's context and puts the figure on the board.
-    async fn recount(self: &Arc<Self>, agent: &str, run: &RunLabel, uncounted: u64) -> Answer<()> {
-        let (summary, notes) = self.ledger.conversation(agent, run)?;
-        let texts = summary.map(|summary| summary.text).into_iter();
-        let tokens = self.count(texts.chain(notes.into_iter().map(|note| note.text)).collect()).await;
-        if tokens < u64::MAX {
-            self.board.settle(agent, run, tokens, uncounted);
-        }
-        Ok(())
-    }
-
-    /// A summary by whoever makes summaries; by extraction where that does not give a usable one.
-    async fn digest(&self, text: Arc<str>) -> Answer<Digest> {
-        match self.summariser.summarise(Arc::clone(&text)).await {
-            Ok(digest) if is_usable(&digest, &text) => return Ok(digest),
-            Ok(digest) => tracing::warn!(method = digest.method, "an unusable summary; extracting instead"),
-            Err(error) => tracing::warn!(%error, "no summary from the model; extracting instead"),
-        }
-        Ok(self.extractive.summarise(text).await?)
-    }
-
-    /// Makes a summary under an id, writes its file and stores it. Done again, it replaces itself.
-    async fn summarise(
-        &self,
-        id: String,
-        wanted: &Wanted,
-        ctx_before: u64,
-        text: Arc<str>,
-        source: Source,
-    ) -> Answer<Summary> {
-        let digest = self.digest(text).await?;
-        let summary = Summary {
-            summary_id: id,
-            agent: wanted.agent.clone(),
-            run_id: wanted.run_id.clone(),
-            trigger_reason: wanted.trigger_reason,
-            ctx_before,
-            ctx_after: 0,
-            summary_path: path(&wanted.run_id),
-            created_at: Timestamp::now(),
-            text: digest.text,
-            method: digest.method,
-            tokens_before: digest.tokens_before,
-            tokens_after: digest.tokens_after,
-        };
-        let (workdir, written) = (self.workdir.clone(), summary.clone());
-        let work = tokio::task::spawn_blocking(move || files::write(&workdir, &written));
-        work.await.unwrap_or_else(|error| Err(std::io::Error::other(error)))?;
-        self.ledger.put_summary(summary.clone(), source).await?;
-        self.tell(&summary);
-        Ok(summary)
-    }
-
-    /// Alerts whoever watches of a context that was too full; a summary made again is told once.
-    fn tell(&self, summary: &Summary) {
-        if let (Some(events), Trigger::HardMaxBreach) = (&self.events, summary.trigger_reason) {
-            events.publish(alert(summary));
-        }
-    }
-
-    /// Carries out a request for a summary.
-    async fn summarise_for(&self, wanted: Wanted) -> Answer<Summary> {
-        let ctx_before = self.ctx_used(&wanted.agent);
-        let source = match &wanted.content {
-            Some(text) => Source::Text(text.clone()),
-            None if self.is_own(&wanted.agent) => {
-                Source::Saved(self.ledger.state_of(&wanted.agent, &wanted.run_id)?)
-            }
-            None => Source::Text(self.known_of(&wanted)),
-        };
-        let text = match &source {
-            Source::Text(text) => text.clone(),
-            Source::Saved(saved) => self.ledger.text_of(saved)?.unwrap_or_default(),
-        };
-        self.summarise(new_id(), &wanted, ctx_before, Arc::from(text), source).await
-    }
-
-    /// All that is known of an outside agent that brought no content.
-    fn known_of(&self, wanted: &Wanted) -> String {
-        let context = self.board.get(&wanted.agent);
-        let used = context.map(|c| format!("{} of {} tokens were in use", c.ctx_used, c.ctx_limit));
-        let used = used.unwrap_or_else(|| "its context was not reported".to_owned());
-        format!(
-            "Agent {} in run {}: {used}. It brought no content to summarise.",
-            wanted.agent, wanted.run_id
-        )
-    }
-}
-
-fn alert(summary: &Summary) -> Draft {
-    let Summary { agent, run_id, ctx_before, tokens_before, tokens_after, .. } = summary;
-    let message = format!(
-        "the context of {agent} in run {run_id} was too full ({ctx_before} tokens); it is summarised in {}",
-        summary.summary_path
-    );
-    let data = json!({
-        "alert_type": "context", "severity": "warning", "agent": agent, "run_id": run_id,
-        "trigger_reason": summary.trigger_reason, "ctx_before": ctx_before, "tokens_before": tokens_before,
-        "tokens_after": tokens_after, "summary_id": summary.summary_id, "summary_path": summary.summary_path,
-        "message": message, "timestamp": summary.created_at,
-    });
-    Draft::new(kind::ALERT, data).once(format!("context-{}", summary.summary_id))
-}
-
-/// Whether a summary says something where there was something to say, and fits.
-fn is_usable(digest: &Digest, text: &str) -> bool {
-    digest.tokens_after <= MAX_TOKENS && digest.text.trim().is_empty() == text.trim().is_empty()
+/// Who waits for a reset to clear its context.
+enum ResetWaiter {
+    Clear(Reply<Answer<u64>>),
+    Summary(Reply<Answer<Summary>>),
 }
 
 /// The actor's state: which resets are under way, and who waits for their clears.
 struct State {
     parts: Arc<Parts>,
-    under_way: HashMap<String, Vec<Reply<Answer<u64>>>>,
+    under_way: HashMap<String, Vec<ResetWaiter>>,
 }
 
 /// What a governor is made of.
@@ -295,6 +165,8 @@ pub struct Setup {
     pub events: Option<Events>,
     /// Who makes summaries; `None` for the extractive one, which also stands in when this one fails.
     pub summariser: Option<Arc<dyn Summariser>>,
+    /// How much the agents' models take.
+    pub windows: WindowLookup,
 }
 
 /// The governor as a child of a supervisor, and its handle.
@@ -319,6 +191,7 @@ pub fn spec(
         workdir: setup.workdir,
         events: setup.events,
         places: Arc::new(Semaphore::new(MAX_UNDER_WAY)),
+        windows: setup.windows,
     });
     let shared = Arc::clone(&parts);
     let (spec, address) = system.worker(name, options, move |context| {
@@ -351,39 +224,74 @@ impl State {
         context.spawn(reset::drive(Arc::clone(&self.parts), agent, context.address().clone()));
     }
 
-    fn summarise(&self, wanted: Wanted, reply: Reply<Answer<Summary>>, context: &Context<Message>) {
+    async fn summarise(&mut self, wanted: Wanted, reply: Reply<Answer<Summary>>, context: &Context<Message>) {
         if !self.parts.is_known(&wanted.agent) {
             return reply.send(Err(GovernorError::Unknown(wanted.agent)));
         }
-        let parts = Arc::clone(&self.parts);
-        context.spawn(async move { reply.send(parts.summarise_for(wanted).await) });
+        match self.begin_summary(&wanted, context).await {
+            Ok(true) => {
+                self.under_way.entry(wanted.agent).or_default().push(ResetWaiter::Summary(reply));
+            }
+            Ok(false) => {
+                let parts = Arc::clone(&self.parts);
+                context.spawn(async move { reply.send(parts.summarise_for(wanted).await) });
+            }
+            Err(error) => reply.send(Err(error)),
+        }
     }
 
-    async fn clear(&mut self, agent: String, reply: Reply<Answer<u64>>, context: &Context<Message>) {
-        let known = self.parts.board.get(&agent);
-        let run = known.as_ref().and_then(|known| known.run_id.clone());
-        if known.is_none() && !self.parts.is_own(&agent) {
+    /// Begins the reset of an own agent with something in its context; false where there is none.
+    async fn begin_summary(&mut self, wanted: &Wanted, context: &Context<Message>) -> Answer<bool> {
+        let Wanted { agent, run_id, trigger_reason, content } = wanted;
+        if !self.parts.is_own(agent) {
+            return Ok(false);
+        }
+        let open = self.parts.ledger.reset(agent)?.filter(Reset::is_open);
+        if let Some(open) = open.filter(|open| open.run_id != *run_id || content.is_some()) {
+            return Err(GovernorError::Resetting(agent.clone(), open.run_id));
+        }
+        if let Some(content) = content {
+            let saved = self.parts.ledger.state_of(agent, run_id)?;
+            if saved.from == saved.until {
+                return Ok(false);
+            }
+            // It is summarised together with the conversation, so nothing is cleared that was not.
+            for piece in pieces(content) {
+                let note = Note::new(Origin::User, piece, Timestamp::now());
+                self.parts.ledger.note(agent, run_id, None, note).await?;
+            }
+        }
+        self.begin(agent, run_id.clone(), *trigger_reason, context).await
+    }
+
+    async fn clear(
+        &mut self,
+        agent: String,
+        run: Option<RunLabel>,
+        reply: Reply<Answer<u64>>,
+        context: &Context<Message>,
+    ) {
+        let is_own = self.parts.is_own(&agent);
+        let known: Vec<Reported> = match &run {
+            Some(run) => self.parts.board.in_run(&agent, run).into_iter().collect(),
+            None if is_own => self.parts.board.of_agent(&agent).into_iter().take(1).collect(),
+            None => self.parts.board.of_agent(&agent),
+        };
+        if known.is_empty() && !self.parts.is_known(&agent) {
             return reply.send(Err(GovernorError::Unknown(agent)));
         }
-        if let Some(run) = run.filter(|_| self.parts.is_own(&agent)) {
+        let run = run.or_else(|| known.first()?.run_id.clone());
+        if let (true, Some(run)) = (is_own, run) {
             match self.begin(&agent, run, Trigger::Manual, context).await {
                 Ok(true) => {
-                    self.under_way.entry(agent).or_default().push(reply);
+                    self.under_way.entry(agent).or_default().push(ResetWaiter::Clear(reply));
                     return;
                 }
                 Ok(false) => {}
                 Err(error) => return reply.send(Err(error)),
             }
         }
-        reply.send(self.empty(agent).await);
-    }
-
-    /// Empties a context that holds nothing of ours: durable, then seen.
-    async fn empty(&self, agent: String) -> Answer<u64> {
-        let Some(context) = self.parts.board.get(&agent) else { return Ok(0) };
-        let empty = crate::domain::context::Context { ctx_used: 0, ..context };
-        self.parts.ledger.put_context(agent.clone(), empty).await?;
-        Ok(self.parts.board.clear(&agent))
+        reply.send(self.parts.empty(&agent, known).await);
     }
 
     /// Begins the reset of an own agent, or joins the one under way; false when there is nothing to clear.
@@ -394,7 +302,8 @@ impl State {
         trigger: Trigger,
         context: &Context<Message>,
     ) -> Answer<bool> {
-        let before = self.parts.ctx_used(agent);
+        self.parts.count_all_of(agent).await?;
+        let before = self.parts.ctx_used(agent, &run);
         let begun = self.parts.ledger.begin(agent.to_owned(), run, trigger, before).await?;
         if begun.is_some() {
             self.drive(agent.to_owned(), context);
@@ -403,13 +312,43 @@ impl State {
     }
 
     fn stepped(&mut self, agent: &str, outcome: &Answer<u64>) {
-        for reply in self.under_way.get_mut(agent).into_iter().flat_map(std::mem::take) {
-            reply.send(match outcome {
-                Ok(before) => Ok(*before),
-                Err(error) => Err(GovernorError::Summary(SummaryError(error.to_string()))),
-            });
+        let waiting: Vec<ResetWaiter> =
+            self.under_way.get_mut(agent).into_iter().flat_map(std::mem::take).collect();
+        let failed = |error: &GovernorError| GovernorError::Summary(SummaryError(error.to_string()));
+        for waiter in waiting {
+            match (waiter, outcome) {
+                (ResetWaiter::Clear(reply), Ok(before)) => reply.send(Ok(*before)),
+                (ResetWaiter::Summary(reply), Ok(_)) => reply.send(self.newest_summary(agent)),
+                (ResetWaiter::Clear(reply), Err(error)) => reply.send(Err(failed(error))),
+                (ResetWaiter::Summary(reply), Err(error)) => reply.send(Err(failed(error))),
+            }
         }
     }
+
+    /// The summary of the agent's newest reset.
+    fn newest_summary(&self, agent: &str) -> Answer<Summary> {
+        let reset = self.parts.ledger.reset(agent)?;
+        let reset = reset.ok_or_else(|| GovernorError::Unknown(agent.to_owned()))?;
+        Ok(self.parts.ledger.summary(&reset.id)?.0)
+    }
+
+    /// A reset is over. Whoever joined it after its clear still waits: it was cleared.
+    fn ended(&mut self, agent: &str) {
+        let before = self.parts.ledger.reset(agent).map(|reset| reset.map_or(0, |reset| reset.ctx_before));
+        self.stepped(agent, &before.map_err(GovernorError::from));
+        self.under_way.remove(agent);
+    }
+}
+
+/// A text in pieces that each fit into a note.
+fn pieces(text: &str) -> Vec<&str> {
+    let (mut pieces, mut rest) = (Vec::new(), text);
+    while !rest.is_empty() {
+        let (piece, more) = rest.split_at(rest.floor_char_boundary(MAX_NOTE_BYTES));
+        pieces.push(piece);
+        rest = more;
+    }
+    pieces
 }
 
 impl Actor for State {
@@ -417,15 +356,13 @@ impl Actor for State {
 
     async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
         match message {
-            Message::Summarise(wanted, reply) => self.summarise(*wanted, reply, context),
-            Message::Clear(agent, reply) => self.clear(agent, reply, context).await,
+            Message::Summarise(wanted, reply) => self.summarise(*wanted, reply, context).await,
+            Message::Clear(agent, run, reply) => self.clear(agent, run, reply, context).await,
             Message::Breach { agent, run_id } => {
                 self.begin(agent.as_str(), run_id, Trigger::HardMaxBreach, context).await?;
             }
             Message::Stepped { agent, outcome } => self.stepped(&agent, &outcome),
-            Message::Ended(agent) => {
-                self.under_way.remove(&agent);
-            }
+            Message::Ended(agent) => self.ended(&agent),
         }
         Ok(())
     }
@@ -445,10 +382,10 @@ async fn write_back(parts: Arc<Parts>) {
         parts.board.changed().await;
         tokio::time::sleep(WRITE_BACK).await;
         let rows = parts.board.take_dirty();
-        let agents: Vec<String> = rows.iter().map(|(agent, _)| agent.clone()).collect();
+        let keys: Vec<ContextKey> = rows.iter().map(|(key, _)| key.clone()).collect();
         if let Err(error) = parts.ledger.put_contexts(rows).await {
             tracing::warn!(%error, "context reports were not stored; they are kept and tried again");
-            parts.board.give_back(agents);
+            parts.board.give_back(keys);
         }
     }
 }

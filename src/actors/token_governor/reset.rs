@@ -90,8 +90,11 @@ async fn summarise(parts: &Parts, reset: &Reset) -> Answer<()> {
 
 async fn clear(parts: &Arc<Parts>, reset: &Reset, governor: &Address<Message>) -> Answer<()> {
     parts.ledger.clear(reset.agent.clone()).await?;
-    // What is in the context now: the summary, and what came since the reset began.
-    parts.recount(&reset.agent, &reset.run_id, u64::MAX).await?;
+    // What came since the reset began; the summary is in the context once the worker starts from it.
+    let (_, notes) = parts.ledger.conversation(&reset.agent, &reset.run_id)?;
+    let bytes: usize = notes.iter().map(|note| note.text.len()).sum();
+    let tokens = parts.count(notes.into_iter().map(|note| note.text).collect()).await.min(bytes as u64);
+    parts.board.settle(&reset.agent, &reset.run_id, tokens, u64::MAX);
     let stepped = Message::Stepped { agent: reset.agent.clone(), outcome: Ok(reset.ctx_before) };
     tell(governor, stepped).await;
     Ok(())

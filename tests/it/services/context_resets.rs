@@ -7,11 +7,12 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use pas::actors::token_governor::{self, GovernorHandle, Setup};
+use pas::actors::token_governor::{self, GovernorHandle, Setup, Wanted};
 use pas::domain::agent::AgentDefinition;
-use pas::domain::context::RunLabel;
 use pas::domain::context::conversation::Origin;
 use pas::domain::context::reset::Stage;
+use pas::domain::context::summary::Trigger;
+use pas::domain::context::{DEFAULT_CTX_LIMIT, RunLabel};
 use pas::domain::usage::Usage;
 use pas::http::{self, Contract, page};
 use pas::skills::summary::{Digest, Summariser, SummaryError};
@@ -27,6 +28,8 @@ use crate::support::until;
 
 const GOVERNOR: &str = "token-governor";
 const AGENT: &str = "corpus-auditor";
+/// Tokens that every model takes here.
+const WINDOW: u64 = 77_000;
 
 /// A summariser that is held until it is let go, and then gives its answer.
 struct Held {
@@ -112,6 +115,7 @@ impl World {
             counter: Arc::default(),
             events: None,
             summariser: Some(Arc::new(HeldSummariser(Arc::clone(held)))),
+            windows: Arc::new(|_| Some(WINDOW)),
         };
         let (spec, governor) = token_governor::spec(&system, "governor", options, setup);
         let resumed = Arc::new(Mutex::new(Vec::new()));
@@ -216,8 +220,56 @@ async fn a_measured_breach_saves_summarises_clears_and_restarts_the_worker() {
     // Nothing new came: another report of a full window resets nothing, so there is no endless round.
     world.breach();
     world.remember("a", "again, as after a restart").await;
-    assert_eq!(world.governor.clear(AGENT.to_owned()).await.unwrap(), 100_000);
+    assert_eq!(world.governor.clear(AGENT.to_owned(), None).await.unwrap(), 100_000);
     world.went_well(&["count 42 sheep"], 0);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_summary_that_somebody_asks_for_resets_an_own_agent_and_its_status_says_so() {
+    let world = World::new(&Held::new(true)).await;
+    world.remember("a", "The goal is to count 42 sheep.").await;
+    let wanted = |run: &RunLabel, content: Option<&str>| Wanted {
+        agent: AGENT.to_owned(),
+        run_id: run.clone(),
+        trigger_reason: Trigger::Manual,
+        content: content.map(str::to_owned),
+    };
+    let other = RunLabel::new("run-2").unwrap();
+    world.governor.observe(AGENT, Some("run-2"), &Usage { input: 77, ..Usage::default() }, 100);
+    let made = world.governor.summarise(wanted(&world.run, Some("The dog is called Rex."))).await.unwrap();
+    assert!((4..40).contains(&made.ctx_before), "what was in this run, not the 77 of another: {made:?}");
+    assert_eq!((made.ctx_after, &made.run_id), (0, &world.run));
+    world.is_resumed().await;
+    world.went_well(&["count 42 sheep", "Rex"], 0);
+    let status = world.governor.status(Some(AGENT)).await.unwrap();
+    let used = |run: &RunLabel| {
+        let of_run = status.iter().find(|(_, context)| context.run_id.as_ref() == Some(run));
+        of_run.map(|(_, context)| context.ctx_used).unwrap()
+    };
+    assert!((1..200).contains(&used(&world.run)), "the worker went on from the summary: {status:?}");
+    assert_eq!(used(&other), 77, "another run is another context");
+
+    // No conversation of ours: what was reported is summarised and emptied, and no worker restarts.
+    let made = world.governor.summarise(wanted(&other, None)).await.unwrap();
+    assert_eq!((made.ctx_before, made.ctx_after), (77, 0));
+    let status = world.governor.status(Some(AGENT)).await.unwrap();
+    assert!(status.iter().any(|(_, c)| c.run_id.as_ref() == Some(&other) && c.ctx_used == 0), "{status:?}");
+    assert_eq!(world.context_resets(), 1);
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_is_as_large_as_the_window_of_the_agents_first_model() {
+    let world = World::new(&Held::new(true)).await;
+    let roster = pas::roster::load(None).0;
+    for (agent, window) in [("architect", WINDOW), (AGENT, DEFAULT_CTX_LIMIT.get())] {
+        let me = roster.get(agent).unwrap();
+        assert_eq!(me.models.is_empty(), agent == AGENT, "the one without a model has the default");
+        world.governor.remember(me, &world.run, None, Origin::Card, "Count.".into()).await.unwrap();
+        let status = world.governor.status(Some(agent)).await.unwrap();
+        assert_eq!(status[0].1.ctx_limit.get(), window, "{agent}");
+    }
     world.stop().await;
 }
 
@@ -250,7 +302,7 @@ async fn a_file_that_cannot_be_written_holds_the_clear_up_until_it_can() {
     world.remember("a", "TODO: mend the roof.").await;
     world.breach();
     until("a reset has begun", async || world.stage()).await;
-    let refused = world.governor.clear(AGENT.to_owned()).await.unwrap_err();
+    let refused = world.governor.clear(AGENT.to_owned(), None).await.unwrap_err();
     assert!(refused.to_string().contains("nothing was cleared"), "{refused}");
     assert_eq!(world.stage(), Some(Stage::Saving));
     assert_eq!(world.governor.conversation(AGENT, &world.run).unwrap().1.len(), 1);

@@ -119,7 +119,12 @@ async fn an_agent_from_outside_is_tracked_summarised_and_cleared() {
     let bare = |text: &str| text.split_whitespace().collect::<String>();
     assert_eq!(bare(&glued), bare(&content), "kept and dropped are the whole");
 
+    let cleared = governor.get("/status?agent=my-coder").await;
+    let cleared = (&cleared["agents"][0]["ctx_used"], &cleared["agents"][0]["status"]);
+    assert_eq!(cleared, (&json!(0), &json!("ok")), "the status says as the answer did");
+
     // Another summary of the run is another section.
+    governor.track("my-coder", 13_000).await;
     let mut second = wanted;
     second["content_to_summarize"] = json!("Assistant: all done.");
     second["trigger_reason"] = json!("manual");
@@ -130,12 +135,48 @@ async fn an_agent_from_outside_is_tracked_summarised_and_cleared() {
     let ids: Vec<_> =
         listed["summaries"].as_array().unwrap().iter().map(|s| s["summary_id"].clone()).collect();
     assert_eq!(ids, [second["summary_id"].clone(), json!(id)], "newest first");
-    assert_eq!(governor.get("/summaries?limit=1").await["summaries"].as_array().unwrap().len(), 1);
+    let first = governor.get("/summaries?limit=1").await;
+    assert_eq!((&first["count"], &first["total"]), (&json!(1), &json!(2)), "{first}");
+    let rest = governor.get(&format!("/summaries?cursor={}", first["next_cursor"].as_str().unwrap())).await;
+    assert_eq!((&rest["summaries"][0]["summary_id"], &rest["next_cursor"]), (&json!(id), &Value::Null));
+    assert_eq!(governor.get("/summaries?agent=nobody").await["total"], 0);
 
+    governor.track("my-coder", 12_500).await;
+    let cleared = governor.post("/clear?agent=my-coder&run_id=another", Value::Null).await;
+    assert_eq!(cleared["ctx_before"], 0, "nothing was in that run");
     let cleared = governor.post("/clear?agent=my-coder", Value::Null).await;
-    assert_eq!((&cleared["success"], &cleared["ctx_before"]), (&json!(true), &json!(13_000)));
+    assert_eq!((&cleared["success"], &cleared["ctx_before"]), (&json!(true), &json!(12_500)));
     let after = governor.get("/status?agent=my-coder").await;
     assert_eq!((&after["agents"][0]["ctx_used"], &after["agents"][0]["status"]), (&json!(0), &json!("ok")));
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_summary_clears_the_context_of_its_own_run_and_no_other() {
+    let place = Place::with_documents(1);
+    let swarm = place.start().await;
+    let governor = Client::of(&place);
+    // One from outside, and one of the daemon's own that was only reported.
+    for agent in ["yy", "architect"] {
+        for (run, used) in [("R-1", 12_500), ("R-2", 15_000)] {
+            let report = json!({ "agent": agent, "run_id": run, "ctx_used": used, "ctx_limit": 16_000 });
+            governor.post("/track", report).await;
+        }
+        let wanted = json!({ "agent": agent, "run_id": "R-1", "trigger_reason": "hard_max_breach" });
+        let made = governor.post("/summarize", wanted).await;
+        assert_eq!((&made["ctx_before"], &made["ctx_after"]), (&json!(12_500), &json!(0)), "{agent}");
+        let status = governor.get(&format!("/status?agent={agent}")).await;
+        let of_run = |run: &str| {
+            let rows = status["agents"].as_array().unwrap();
+            let row = rows.iter().find(|row| row["run_id"] == run).unwrap();
+            (row["ctx_used"].as_u64().unwrap(), row["status"].as_str().unwrap().to_owned())
+        };
+        assert_eq!((of_run("R-1"), of_run("R-2")), ((0, "ok".into()), (15_000, "breach".into())), "{agent}");
+    }
+    let before = governor.get("/status").await;
+    swarm.stop().await;
+    let swarm = place.start().await;
+    assert_eq!(Client::of(&place).get("/status").await, before, "also after a restart");
     swarm.stop().await;
 }
 
