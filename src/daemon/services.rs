@@ -114,6 +114,7 @@ pub(super) fn make(
         Arc::clone(jobs),
         detect::capacity(&config.resources),
         ClassLimits { trainers: config.resources.trainers, embedders: config.resources.embedders },
+        ports().iter().map(|port| port.number.saturating_add(config.http.port_offset)).collect(),
     );
     let settings = accounts::Settings {
         workdir: workdir.clone(),

@@ -8,6 +8,9 @@ use std::ops::RangeInclusive;
 
 use super::error::{ApiError, Loc, Violation};
 
+/// How alike a name must be to be offered instead; that of the configuration's keys.
+const LEAST_LIKENESS: f64 = 0.6;
+
 /// Collects violations of one part of a request.
 #[derive(Debug)]
 pub struct Checks {
@@ -77,6 +80,21 @@ impl Checks {
         self
     }
 
+    /// Refuses fields that nobody reads: one that is misspelt would ask for something else than was meant.
+    pub fn no_others<'f>(&mut self, others: impl Iterator<Item = &'f String>, known: &[&str]) -> &mut Self {
+        for other in others {
+            let likeness = |name: &str| strsim::normalized_damerau_levenshtein(other, name);
+            let nearest = known.iter().map(|name| (likeness(name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
+            let hint = match nearest.filter(|(likeness, _)| *likeness >= LEAST_LIKENESS) {
+                Some((_, name)) => format!("did you mean `{name}`?"),
+                None => format!("there are {}", known.join(", ")),
+            };
+            let (loc, msg) = (vec![self.part.into(), other.clone().into()], format!("no such field; {hint}"));
+            self.found.push(Violation { loc, msg, kind: "extra_forbidden" });
+        }
+        self
+    }
+
     fn add(&mut self, field: &'static str, kind: &'static str, msg: String) {
         let mut loc: Vec<Loc> = vec![self.part.into()];
         loc.extend(field.split('.').map(Loc::from));
@@ -124,6 +142,17 @@ mod tests {
         );
         assert_eq!(checks.found[3].loc, ["body".into(), "inputs".into(), "priority".into()]);
         assert_eq!(checks.done().unwrap_err().status(), 422);
+    }
+
+    #[test]
+    fn a_field_that_nobody_reads_is_named_with_the_nearest_one() {
+        let others = ["cpuu", "zzz"].map(str::to_owned);
+        let mut checks = Checks::body();
+        checks.no_others(others.iter(), &["cpu", "mem_mb"]);
+        assert_eq!(checks.found[0].loc, ["body".into(), "cpuu".into()]);
+        assert_eq!(checks.found[0].msg, "no such field; did you mean `cpu`?");
+        assert_eq!(checks.found[1].msg, "no such field; there are cpu, mem_mb");
+        assert!(Checks::body().no_others([].iter(), &["cpu"]).done().is_ok());
     }
 
     #[test]

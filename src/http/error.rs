@@ -36,6 +36,12 @@ pub enum Loc {
     Index(usize),
 }
 
+impl From<String> for Loc {
+    fn from(name: String) -> Self {
+        Self::Name(Cow::Owned(name))
+    }
+}
+
 impl From<&'static str> for Loc {
     fn from(name: &'static str) -> Self {
         Self::Name(Cow::Borrowed(name))

@@ -1,5 +1,6 @@
 //! Port 6104: the resource manager.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,7 @@ use serde_json::{Map, Value, json};
 use super::check::Checks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractQuery};
+use super::list::{ListLimits, ListParams};
 use super::page::Health;
 use crate::actors::resource_manager::{
     Denied, MAX_PORTS, Outcome, Request, ResourceError, ResourceHandle, Which,
@@ -24,6 +26,8 @@ use crate::domain::time::Timestamp;
 const MAX_NAME: usize = 200;
 /// Longest wait of a request, in seconds: proxies and clients give up on a silent answer about then.
 const MAX_WAIT_S: f64 = 600.0;
+/// Reservations in one answer: as many as ever without a wish, for clients that know no pages.
+const RESERVATION_LIMITS: ListLimits = ListLimits { default: 1_000, max: 1_000 };
 /// Longest lease, in seconds: a week, the longest time that a step can be given.
 const MAX_LEASE_S: u64 = 7 * 86_400;
 
@@ -68,6 +72,30 @@ struct Reserve {
     #[serde(default)]
     wait_s: f64,
     lease_s: Option<u64>,
+    /// Whatever else was written.
+    #[serde(flatten)]
+    others: Map<String, Value>,
+}
+
+impl Reserve {
+    const FIELDS: [&str; 9] =
+        ["job_id", "agent", "cpu", "mem_mb", "gpu", "gpu_mem_mb", "ports", "wait_s", "lease_s"];
+
+    fn check(&self, lease_s: u64) -> ApiResult<()> {
+        let is_something = self.amounts != Amounts::NONE || !self.ports.is_empty();
+        let nothing =
+            "asks for nothing: say how much `cpu`, `mem_mb`, `gpu` or `gpu_mem_mb`, or which `ports`";
+        Checks::body()
+            .no_others(self.others.keys(), &Self::FIELDS)
+            .len("job_id", &self.job_id, 1..=MAX_NAME)
+            .len("agent", &self.agent, 1..=MAX_NAME)
+            .count("ports", &self.ports, 0..=MAX_PORTS)
+            .that("ports", !self.ports.contains(&0), "a port is a number from 1 to 65535")
+            .range("wait_s", &self.wait_s, 0.0..=MAX_WAIT_S)
+            .range("lease_s", &lease_s, 1..=MAX_LEASE_S)
+            .that("cpu", is_something || !self.others.is_empty(), nothing)
+            .done()
+    }
 }
 
 async fn reserve(
@@ -75,14 +103,7 @@ async fn reserve(
     ContractJson(body): ContractJson<Reserve>,
 ) -> ApiResult<Json<Value>> {
     let lease_s = body.lease_s.unwrap_or(port.lease.as_secs());
-    Checks::body()
-        .len("job_id", &body.job_id, 1..=MAX_NAME)
-        .len("agent", &body.agent, 1..=MAX_NAME)
-        .count("ports", &body.ports, 0..=MAX_PORTS)
-        .that("ports", !body.ports.contains(&0), "a port is a number from 1 to 65535")
-        .range("wait_s", &body.wait_s, 0.0..=MAX_WAIT_S)
-        .range("lease_s", &lease_s, 1..=MAX_LEASE_S)
-        .done()?;
+    body.check(lease_s)?;
     let ask = Ask {
         job_id: body.job_id,
         agent: body.agent,
@@ -240,13 +261,15 @@ struct Listed {
 
 async fn reservations(
     State(port): State<Port>,
+    params: ListParams,
     ContractQuery(Listed { status }): ContractQuery<Listed>,
 ) -> ApiResult<Json<Value>> {
     let rows = tokio::task::spawn_blocking(move || port.resources.reservations(status))
         .await
         .map_err(|error| ApiError::internal(&error))??;
-    let rows: Vec<Value> = rows.iter().map(row).collect();
-    Ok(Json(json!({ "reservations": rows })))
+    // Ids sort by the time of their making.
+    let page = params.cut(RESERVATION_LIMITS, rows, |row| Reverse(row.reservation_id.clone()))?;
+    Ok(Json(page.map(|reservation| row(&reservation)).answer("reservations")))
 }
 
 /// A reservation as the wire shows it.

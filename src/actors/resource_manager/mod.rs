@@ -15,7 +15,7 @@ mod lease;
 pub mod process_groups;
 mod state;
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,8 +47,6 @@ pub const MAX_RESERVATIONS: usize = 4_096;
 pub const MAX_WAITING: usize = 1_000;
 /// Most ports in one ask.
 pub const MAX_PORTS: usize = 100;
-/// Most rows in one list.
-pub const MAX_LISTED: usize = 1_000;
 /// Ended reservations that are kept to be looked at: some days of a busy swarm.
 pub const KEPT_ENDED: usize = 2_000;
 /// Longest wait for an answer beyond the wait that was asked for: a commit takes milliseconds.
@@ -177,6 +175,8 @@ struct Shared {
     jobs: Arc<Jobs>,
     configured: Amounts,
     limits: ClassLimits,
+    /// Ports that the daemon itself listens on.
+    own_ports: BTreeSet<u16>,
 }
 
 /// The resource manager's verbs. Cheap to clone.
@@ -236,16 +236,19 @@ impl ResourceHandle {
         ledger.holders().filter(|(_, ask)| is_meant(&ask.job_id)).map(|(id, _)| id.to_owned()).collect()
     }
 
-    /// The newest [`MAX_LISTED`] reservations, newest first. Blocks for milliseconds: it reads the table.
+    /// All reservations that are kept, newest first. Blocks for milliseconds: it reads the table.
     ///
     /// # Errors
     /// The store's.
     pub fn reservations(&self, status: Option<ReservationStatus>) -> Result<Vec<Reservation>, StoreError> {
-        let rows = self.shared.jobs.book.store().read(|view| {
-            view.range(&RESERVATIONS, &Span::all(), Order::Descending, MAX_RESERVATIONS + KEPT_ENDED)
-        })?;
+        let rows = self
+            .shared
+            .jobs
+            .book
+            .store()
+            .read(|view| view.range(&RESERVATIONS, &Span::all(), Order::Descending, usize::MAX))?;
         let fits = |row: &Reservation| status.is_none_or(|status| status == row.status);
-        Ok(rows.into_iter().map(|(_, row)| row).filter(fits).take(MAX_LISTED).collect())
+        Ok(rows.into_iter().map(|(_, row)| row).filter(fits).collect())
     }
 
     /// The process groups that work for jobs.
@@ -270,6 +273,7 @@ pub fn spec(
     jobs: Arc<Jobs>,
     capacity: Amounts,
     limits: ClassLimits,
+    own_ports: BTreeSet<u16>,
 ) -> (ChildSpec, ResourceHandle) {
     let shared = Arc::new(Shared {
         ledger: Mutex::new(Ledger::new(capacity, limits)),
@@ -278,6 +282,7 @@ pub fn spec(
         jobs,
         configured: capacity,
         limits,
+        own_ports,
     });
     let of_actor = Arc::clone(&shared);
     let (spec, address) = system.worker(name, options, move |context| {

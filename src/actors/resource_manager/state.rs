@@ -124,6 +124,10 @@ impl State {
             let reason = format!("{MAX_RESERVATIONS} reservations are held, which is the most");
             return self.deny(reason, reply);
         }
+        let own = request.ask.ports.intersection(&self.shared.own_ports).next();
+        if let Some(port) = own {
+            return self.deny(format!("port {port} is one that this daemon itself listens on"), reply);
+        }
         let may_wait = !request.wait.is_zero() && self.waiting.len() < MAX_WAITING;
         let id = new_reservation_id();
         let verdict = self.shared.ledger.lock().ask(id.clone(), request.ask.clone(), may_wait);
@@ -384,8 +388,9 @@ impl State {
     fn prune(&self, context: &Context<Message>) -> Result<(), StoreError> {
         let store = self.store();
         let rows = store.read(|view| view.count(&RESERVATIONS))?;
-        let excess =
-            usize::try_from(rows).unwrap_or(usize::MAX).saturating_sub(self.active.len() + KEPT_ENDED);
+        // Those that are held may be the oldest of all: it looks past them.
+        let held = self.active.len();
+        let excess = usize::try_from(rows).unwrap_or(usize::MAX).saturating_sub(held + KEPT_ENDED);
         if excess == 0 {
             return Ok(());
         }
@@ -395,11 +400,11 @@ impl State {
                     &RESERVATIONS,
                     &Span::all(),
                     Order::Ascending,
-                    (excess + MAX_RESERVATIONS).min(PRUNED_AT_ONCE),
+                    held + excess.min(PRUNED_AT_ONCE),
                 )?;
                 let ended = oldest.iter().filter(|(_, row)| row.status != ReservationStatus::Active);
                 let changes = ended
-                    .take(excess)
+                    .take(excess.min(PRUNED_AT_ONCE))
                     .fold(Changes::none(), |changes, (id, _)| changes.delete(&RESERVATIONS, id));
                 Ok::<_, StoreError>((changes, ()))
             });

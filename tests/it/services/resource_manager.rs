@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use pas::store::{Order, Span, Table};
 use serde_json::{Value, json};
 use tokio::process::Command;
 
@@ -15,8 +14,8 @@ const MANAGER: &str = "resource-manager";
 const DOCUMENTS: usize = 200;
 
 /// A client of port 6104 of a daemon; every answer is held to the contract.
-struct Client {
-    api: Api,
+pub(super) struct Client {
+    pub(super) api: Api,
 }
 
 impl Client {
@@ -25,13 +24,13 @@ impl Client {
         Self { api: api.with_base(base) }
     }
 
-    async fn post(&self, path: &str, body: Value) -> (u16, Value) {
+    pub(super) async fn post(&self, path: &str, body: Value) -> (u16, Value) {
         let (status, answer) = self.api.post(path, body).await;
         fits_contract(MANAGER, "POST", path, status.as_u16(), &answer);
         (status.as_u16(), answer)
     }
 
-    async fn get(&self, path: &str) -> Value {
+    pub(super) async fn get(&self, path: &str) -> Value {
         let answer = self.api.get(path).await;
         fits_contract(MANAGER, "GET", path, 200, &answer);
         answer
@@ -44,7 +43,7 @@ impl Client {
         answer
     }
 
-    async fn granted(&self, body: Value) -> String {
+    pub(super) async fn granted(&self, body: Value) -> String {
         let answer = self.reserve(body).await;
         assert_eq!(answer["status"], "granted", "{answer}");
         answer["reservation_id"].as_str().unwrap().to_owned()
@@ -66,7 +65,7 @@ impl Client {
         (quota["allocated"].as_f64().unwrap(), quota["available"].as_f64().unwrap())
     }
 
-    async fn with_status(&self, status: &str) -> Vec<Value> {
+    pub(super) async fn with_status(&self, status: &str) -> Vec<Value> {
         let list = self.get(&format!("/reservations?status={status}")).await;
         list["reservations"].as_array().unwrap().clone()
     }
@@ -84,13 +83,13 @@ impl Client {
     }
 }
 
-async fn up(place: &Place) -> (Swarm, Client) {
+pub(super) async fn up(place: &Place) -> (Swarm, Client) {
     let swarm = place.start().await;
     let client = Client::of(place, &swarm.api);
     (swarm, client)
 }
 
-fn cpu(job: &str, cores: u64) -> Value {
+pub(super) fn cpu(job: &str, cores: u64) -> Value {
     json!({ "job_id": job, "agent": "tester", "cpu": cores })
 }
 
@@ -152,6 +151,27 @@ async fn requests_that_break_the_contract_name_the_field() {
         let mut body = cpu("a", 1);
         body.as_object_mut().unwrap().extend(wrong.as_object().unwrap().clone());
         assert_eq!(client.post("/reserve", body).await.0, 422, "{wrong}");
+    }
+    for (ask, place, told) in [
+        (json!({ "cpuu": 1 }), "cpuu", "did you mean `cpu`?"),
+        (json!({ "cpu": 1, "memory": 5 }), "memory", "no such field"),
+        (json!({}), "cpu", "asks for nothing"),
+        (json!({ "cpu": 0, "mem_mb": 0, "ports": [] }), "cpu", "asks for nothing"),
+    ] {
+        let mut body = json!({ "job_id": "a", "agent": "a" });
+        body.as_object_mut().unwrap().extend(ask.as_object().unwrap().clone());
+        let (status, answer) = client.post("/reserve", body).await;
+        let first = &answer["detail"][0];
+        assert_eq!((status, &first["loc"]), (422, &json!(["body", place])), "{ask}: {answer}");
+        assert!(first["msg"].as_str().unwrap().contains(told), "{ask}: {answer}");
+    }
+    for own in [6100, 6104, 8052, 8103] {
+        let port = own + place.offset;
+        let reason = client.denied(json!({ "job_id": "a", "agent": "a", "ports": [9200, port] })).await;
+        assert!(
+            reason.contains(&format!("port {port} is one that this daemon itself listens on")),
+            "{reason}"
+        );
     }
     for update in [
         json!({ "resource_type": "disk", "new_capacity": 1 }),
@@ -449,28 +469,4 @@ async fn a_daemon_killed_under_a_step_leaves_no_reservation_of_it() {
     .await;
     assert_eq!(client.figures("cpu").await, (1.0, 9.0));
     process.kill();
-}
-
-/// Ended reservations are kept for a while, not for ever.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn old_reservations_are_forgotten() {
-    use pas::actors::resource_manager::KEPT_ENDED;
-    let place = Place::with_documents(0);
-    let (swarm, client) = up(&place).await;
-    let kept = client.granted(cpu("kept", 1)).await;
-    for _ in 0..(KEPT_ENDED + 200) / 64 + 1 {
-        let ids = join_all((0..64).map(|n| client.granted(cpu(&format!("job-{n}"), 0)))).await;
-        join_all(ids.iter().map(|id| client.post("/release", json!({ "reservation_id": id })))).await;
-    }
-    let rows: Table<String, pas::domain::resources::Reservation> = Table::new("reservations");
-    until("the oldest are deleted", async || {
-        let count = swarm.jobs.book.store().read(|view| view.count(&rows)).unwrap();
-        (count <= KEPT_ENDED as u64 + 1).then_some(())
-    })
-    .await;
-    let store = swarm.jobs.book.store();
-    let oldest = store.read(|view| view.range(&rows, &Span::all(), Order::Ascending, 1)).unwrap();
-    assert_eq!(oldest[0].0, kept, "what is held stays, however old");
-    assert_eq!(client.with_status("released").await.len(), 1_000);
-    tokio::time::timeout(Duration::from_secs(60), swarm.stop()).await.unwrap();
 }
