@@ -142,9 +142,9 @@ pub enum Command {
     Restart(Agent),
     /// Search the documents of a run
     Search(Search),
-    /// Copy the running daemon's store into a new file
+    /// Copy the running daemon's store into its folder of backups
     Backup {
-        /// The new file [default: by date, below the data folder]
+        /// A new file to copy the backup to as well
         #[arg(value_hint = ValueHint::FilePath)]
         path: Option<PathBuf>,
     },

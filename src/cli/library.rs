@@ -1,8 +1,9 @@
 //! `pas search` and `pas backup`: what is kept.
 
+use std::io;
 use std::path::Path;
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::args::Search;
 use super::client::{LONG_CALL, ORCHESTRATOR};
@@ -32,27 +33,58 @@ pub(super) async fn search(context: &Context, args: &Search) -> Outcome {
     Ok(if hits.is_empty() { Exit::NotFound } else { Exit::Done })
 }
 
-/// `pas backup`.
+/// `pas backup`: the daemon makes its backup, and this command copies that to `path`.
 pub(super) async fn backup(context: &Context, path: Option<&Path>) -> Outcome {
-    let body = match path {
-        // The daemon may run in another folder than this command.
-        Some(path) => json!({ "path": absolute(path)? }),
-        None => json!({}),
+    let refused = |path: &Path, why: &dyn std::fmt::Display| {
+        Failure::failed(format!("cannot write {}: {why}", path.display()))
     };
-    let answer = context.client.post_to(ORCHESTRATOR, &["backup"], &body, LONG_CALL).await?;
+    if let Some(path) = path
+        && path.try_exists().map_err(|error| refused(path, &error))?
+    {
+        return Err(refused(path, &"it exists already; a backup overwrites nothing, choose another name"));
+    }
+    let mut answer = context.client.post_to(ORCHESTRATOR, &["backup"], &json!({}), LONG_CALL).await?;
+    let made = answer["path"].as_str().unwrap_or_default().to_owned();
+    if let Some(path) = path {
+        copy_whole(Path::new(&made), path)
+            .map_err(|error| refused(path, &format_args!("{error}; the backup itself lies in {made}")))?;
+        answer["copy"] = json!(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+    }
     context.screen.show(&answer, |answer| {
         let number = |field: &str| answer[field].as_u64().unwrap_or_default();
-        let path = answer["path"].as_str().unwrap_or_default();
+        let path = answer["copy"].as_str().or_else(|| answer["path"].as_str()).unwrap_or_default();
         let size = units::bytes(number("bytes"));
         Ok(format!("{path}  {size}, {} rows in {} tables", number("rows"), number("tables")))
     })?;
     Ok(Exit::Done)
 }
 
-fn absolute(path: &Path) -> Result<Value, Failure> {
-    let path = std::path::absolute(path)
-        .map_err(|error| Failure::usage(format!("{} is no usable path: {error}", path.display())))?;
-    path.to_str()
-        .map(Value::from)
-        .ok_or_else(|| Failure::usage(format!("{} is not UTF-8, which JSON needs", path.display())))
+/// Copies a file under a new name: all of it, synced, or nothing.
+fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
+    let folder =
+        to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
+    let mut draft = tempfile::Builder::new().prefix(".backup-").tempfile_in(folder)?;
+    io::copy(&mut std::fs::File::open(from)?, draft.as_file_mut())?;
+    draft.as_file().sync_all()?;
+    draft.persist_noclobber(to).map_err(|error| error.error)?;
+    std::fs::File::open(folder)?.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_whole_or_not_there_and_overwrites_nothing() {
+        let directory = tempfile::tempdir().unwrap();
+        let [from, to] = ["from", "to"].map(|name| directory.path().join(name));
+        assert!(copy_whole(&from, &to).is_err() && !to.exists(), "there is nothing to copy");
+        std::fs::write(&from, "bytes").unwrap();
+        copy_whole(&from, &to).unwrap();
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "bytes");
+        std::fs::write(&from, "others").unwrap();
+        assert_eq!(copy_whole(&from, &to).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(std::fs::read_to_string(&to).unwrap(), "bytes");
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 2);
+    }
 }

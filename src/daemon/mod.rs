@@ -25,6 +25,7 @@ use crate::domain::agent::Refusal;
 use crate::domain::job::Policy;
 use crate::domain::roster::Roster;
 use crate::store::Store;
+use crate::store::backup_folder::BackupFolder;
 use crate::supervision::{ActorSystem, RootHandle, Timing};
 
 pub use ports::{Port, Service, ports};
@@ -190,5 +191,6 @@ fn settings(config: &Config) -> Settings {
             backoff_base: config.jobs.backoff_base,
             backoff_max: config.jobs.backoff_max,
         },
+        backups: BackupFolder::below(&config.daemon.data_dir, config.store.backups),
     }
 }

@@ -38,6 +38,17 @@ pub enum BackupError {
     /// The target exists.
     #[error("{} exists already; a backup overwrites nothing, choose another name", .0.display())]
     Exists(PathBuf),
+    /// The target lies elsewhere than backups do.
+    #[error(
+        "`{}` is no name for a backup: backups are made only in {}; give a bare file name that ends in `.redb`, \
+         or none", name.display(), folder.display()
+    )]
+    Outside {
+        /// As it was asked for.
+        name: PathBuf,
+        /// Where backups lie.
+        folder: PathBuf,
+    },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -16,6 +16,7 @@
 
 mod backend;
 pub mod backup;
+pub mod backup_folder;
 pub mod codec;
 mod error;
 pub mod key;

@@ -63,8 +63,10 @@ async fn every_answer_fits_the_contract() {
         ("/agents/{name}/restart", "/agents/gateway/restart".to_owned(), json!({ "reason": "test" }), 200),
         ("/agents/{name}/kill", "/agents/gateway/kill".to_owned(), json!({}), 200),
         ("/agents/{name}/kill", "/agents/nobody/kill".to_owned(), json!({}), 404),
-        ("/backup", "/backup".to_owned(), json!({ "path": "kept/one.redb" }), 200),
-        ("/backup", "/backup".to_owned(), json!({ "path": "kept/one.redb" }), 409),
+        ("/backup", "/backup".to_owned(), json!({ "path": "one.redb" }), 200),
+        ("/backup", "/backup".to_owned(), json!({ "path": "one.redb" }), 409),
+        ("/backup", "/backup".to_owned(), json!({ "path": "../one.redb" }), 422),
+        ("/backup", "/backup".to_owned(), json!({ "path": "/srv/one.redb" }), 422),
         ("/shutdown", "/shutdown".to_owned(), json!({}), 202),
     ];
     for (template, path, body, expected) in asked {
@@ -74,4 +76,35 @@ async fn every_answer_fits_the_contract() {
     }
     // The last thing asked for was the end.
     swarm.ended().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn as_many_backups_are_kept_as_configured_whoever_makes_them() {
+    let place = Place::with_documents(1).setting("PAS_STORE__BACKUPS", 2);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let agents = api.with_base(format!("http://{}", api.address_of(6119)));
+    let mut made = Vec::new();
+    for n in 0..4 {
+        let path = if n % 2 == 0 {
+            let (status, answer) = api.post("/backup", json!({})).await;
+            assert_eq!(status.as_u16(), 200, "{answer}");
+            answer["path"].clone()
+        } else {
+            let call = json!({ "request_id": format!("b{n}"), "agent_name": "backup-recovery-manager",
+                "payload": { "action": "backup" } });
+            let (_, answer) = agents.post("/invoke", call).await;
+            assert_eq!(answer["status"], "success", "{answer}");
+            answer["result"]["path"].clone()
+        };
+        made.push(path.as_str().unwrap().to_owned());
+    }
+    let folder = std::path::Path::new(&made[0]).parent().unwrap();
+    let mut left: Vec<String> = std::fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().to_str().unwrap().to_owned())
+        .collect();
+    left.sort();
+    assert_eq!(left, made[2..], "the newest, whichever of the two ways they were made");
+    swarm.stop().await;
 }

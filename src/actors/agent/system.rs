@@ -1,6 +1,5 @@
 //! What the system agents answer for their services.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
@@ -12,7 +11,6 @@ use crate::domain::resources::ReservationStatus;
 use crate::skills::ingest::formats;
 use crate::skills::ingest::index;
 use crate::store::StoreError;
-use crate::store::backup::backup;
 use crate::supervision::{Context, Reply};
 
 /// Most rows in one answer.
@@ -100,12 +98,10 @@ impl Agent {
 
     fn back_up(&self, reply: Answer, context: &Context<AgentMessage>) {
         let store = self.jobs.book.store().clone();
-        let folder =
-            PathBuf::from(store.label()).parent().map(|parent| parent.join("backups")).unwrap_or_default();
+        let folder = self.jobs.settings.backups.clone();
         context.spawn(async move {
-            let target =
-                folder.join(format!("pas-{}.redb", crate::domain::time::Timestamp::now().as_millis()));
-            let report = tokio::task::spawn_blocking(move || backup(&store, &target)).await;
+            let work = move || folder.back_up(&store, None, crate::domain::time::Timestamp::now());
+            let report = tokio::task::spawn_blocking(work).await;
             reply.send(match report {
                 Ok(Ok(report)) => Ok(json!({
                     "path": report.path, "bytes": report.file_bytes, "tables": report.tables, "rows": report.rows,

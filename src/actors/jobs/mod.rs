@@ -29,6 +29,7 @@ pub use trees::{Cancellation, Cancelled};
 use super::address_book::AddressBook;
 use crate::domain::ids::{AgentName, JobId, RunId};
 use crate::domain::job::{CancelCause, Job, JobState, Policy};
+use crate::store::backup_folder::BackupFolder;
 use crate::supervision::trace;
 
 /// How jobs are carried out.
@@ -48,6 +49,8 @@ pub struct Settings {
     pub max_runs: usize,
     /// Retries.
     pub policy: Policy,
+    /// Where backups of the store go.
+    pub backups: BackupFolder,
 }
 
 /// All that carries jobs: the book, the board, and whom to hint.

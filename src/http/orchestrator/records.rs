@@ -27,7 +27,7 @@ use crate::http::list::{ListLimits, ListPage, ListParams};
 use crate::http::sse::{self, Since, SseEvent};
 use crate::http::{ApiError, ApiResult, EdgeInfo};
 use crate::skills::ingest::{formats, index};
-use crate::store::backup::{self, BackupError};
+use crate::store::backup::BackupError;
 
 /// Most events read at once.
 const EVENT_PAGE: usize = 500;
@@ -288,15 +288,18 @@ pub(super) async fn back_up(
     State(state): State<Orchestrator>,
     body: Option<ContractJson<BackupBody>>,
 ) -> ApiResult<Json<Value>> {
-    let store = state.jobs.book.store().clone();
-    let folder = Path::new(store.label()).parent().map(|parent| parent.join("backups")).unwrap_or_default();
-    let by_date = format!("pas-{}.redb", Timestamp::now().to_string().replace([':', '.'], "-"));
-    let path = body.and_then(|ContractJson(body)| body.path);
-    let target = path.map_or_else(|| folder.join(by_date), |path| state.jobs.settings.workdir.join(path));
-    let report = tokio::task::spawn_blocking(move || backup::backup(&store, &target)).await;
-    let report = report.map_err(|error| ApiError::internal(&error))?;
-    // Whatever it is, the one who asked chose the place and can choose another.
-    let report = report.map_err(|error: BackupError| ApiError::conflict(error.to_string()))?;
+    let (store, folder) = (state.jobs.book.store().clone(), state.jobs.settings.backups.clone());
+    let name = body.and_then(|ContractJson(body)| body.path);
+    let work = move || folder.back_up(&store, name.as_deref(), Timestamp::now());
+    let report = tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal(&error))?;
+    let report = report.map_err(|error| match error {
+        BackupError::Outside { .. } => {
+            ApiError::violation(vec!["body".into(), "path".into()], "value_error", error.to_string())
+        }
+        BackupError::Store(error) => error.into(),
+        // The one who asked chose the name, or can make room, and ask again.
+        error => ApiError::conflict(error.to_string()),
+    })?;
     Ok(Json(
         json!({ "path": report.path, "bytes": report.file_bytes, "tables": report.tables, "rows": report.rows }),
     ))
