@@ -1,16 +1,19 @@
 //! Which models can be called: the known ones of vendors with a key, and what the local Ollama has.
 //!
-//! Looks every now and then and tells the router (providers `<vendor>-<model>`) and, for the local
-//! models, the registry. Failure policy: what cannot be told is logged and told at the next look.
+//! Looks every [`LOOK_EVERY`] and registers models with the router (providers `<vendor>-<model>`) and, for the
+//! local ones, with the registry. While somebody misses the local server, that is probed every [`LOOK_AGAIN`].
+//! Failure policy: a registration that fails is logged and made again at the next look.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use rust_decimal::Decimal;
 use serde_json::json;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
 use super::candidate::{ADAPTER, Endpoints, endpoint_of};
 use crate::actors::provider_router::{Listing, ProviderRouter, Seen};
@@ -24,7 +27,12 @@ use crate::llm::catalogue::{self, MODELS};
 use crate::llm::{Client, Deadlines, Vendor};
 
 /// Between two looks: half of what the registry lets a service be silent.
-pub(super) const LOOK_EVERY: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_secs(30);
+/// Between two probes of a local server that somebody misses: soon enough for a person, and a refused
+/// connection a second costs nothing.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// How long somebody who asked for the local server counts as missing it: clients poll every few seconds.
+const MISSED_FOR: Duration = Duration::from_secs(10);
 /// For a local server to say what it has; one that takes longer is taken for absent.
 const LOOK: Duration = Duration::from_secs(2);
 /// The limits of a look at the local server.
@@ -78,33 +86,88 @@ pub const LOCAL_MODELS: [LocalModel; 2] = [
     },
 ];
 
-/// What was seen at the last look.
+/// What was seen at the last look, and who misses the local server since.
 #[derive(Debug, Clone, Default)]
-pub struct Ready(Arc<Mutex<Local>>);
+pub struct Ready(Arc<ReadyCell>);
+
+#[derive(Debug, Default)]
+struct ReadyCell {
+    local: Mutex<Local>,
+    missed: Notify,
+}
 
 #[derive(Debug, Default)]
 struct Local {
     answers: bool,
     models: BTreeSet<String>,
+    /// When somebody last asked for it in vain.
+    missed_at: Option<Instant>,
 }
 
 impl Ready {
     /// Whether the local Ollama answered.
     #[must_use]
     pub fn ollama_answers(&self) -> bool {
-        self.0.lock().answers
+        self.asked().answers
     }
 
     /// The models it has.
     #[must_use]
     pub fn ollama_models(&self) -> BTreeSet<String> {
-        self.0.lock().models.clone()
+        self.asked().models.clone()
     }
 
     /// Whether it has this model.
     #[must_use]
     pub fn has(&self, model: &str) -> bool {
-        self.0.lock().models.contains(model)
+        self.asked().models.contains(model)
+    }
+
+    /// Somebody wants a model that nobody serves: the local server is missed, unless it answers.
+    pub(super) fn miss(&self) {
+        drop(self.asked());
+    }
+
+    fn asked(&self) -> MutexGuard<'_, Local> {
+        let mut local = self.0.local.lock();
+        if !local.answers {
+            local.missed_at = Some(Instant::now());
+            self.0.missed.notify_one();
+        }
+        local
+    }
+
+    fn is_missed(&self) -> bool {
+        let local = self.0.local.lock();
+        !local.answers && local.missed_at.is_some_and(|at| at.elapsed() < MISSED_FOR)
+    }
+
+    /// Takes in what a probe found; whether that is news.
+    fn found(&self, models: Option<Vec<String>>) -> bool {
+        let mut local = self.0.local.lock();
+        let is_news = local.answers != models.is_some();
+        local.answers = models.is_some();
+        local.models = models.into_iter().flatten().collect();
+        is_news
+    }
+
+    /// Waits until the next look is due: sooner once the local server answers a probe that somebody who
+    /// misses it was the reason for.
+    async fn next_look<P: Future<Output = bool>>(&self, probe: impl Fn() -> P) {
+        let due = Instant::now() + LOOK_EVERY;
+        while Instant::now() < due {
+            if self.is_missed() {
+                tokio::time::sleep(LOOK_AGAIN).await;
+                if probe().await {
+                    return;
+                }
+            } else {
+                tokio::select! {
+                    () = tokio::time::sleep_until(due) => return,
+                    () = self.0.missed.notified() => {}
+                }
+            }
+        }
     }
 }
 
@@ -133,7 +196,7 @@ impl Keeper {
     }
 
     /// One look at everything; the vendors first, since a local server may take its time to be absent.
-    pub(super) async fn look(&self) {
+    async fn look(&self) {
         let mut offered = BTreeMap::new();
         for facts in MODELS.iter().filter(|facts| facts.vendor != Vendor::Ollama) {
             if endpoint_of(&self.endpoints, facts.vendor).is_ready() {
@@ -143,7 +206,8 @@ impl Keeper {
         self.register(&offered).await;
         self.look_at_ollama().await;
         let mut local = BTreeMap::new();
-        for model in self.ready.ollama_models() {
+        let models = self.ready.0.local.lock().models.clone();
+        for model in models {
             self.offer(Vendor::Ollama, &model, &mut local);
         }
         self.register(&local).await;
@@ -154,19 +218,26 @@ impl Keeper {
         }
     }
 
-    async fn look_at_ollama(&self) {
+    /// Looks again and again.
+    pub(super) async fn run(self) {
+        loop {
+            self.look().await;
+            self.ready.next_look(|| self.look_at_ollama()).await;
+        }
+    }
+
+    /// Whether the local server answers.
+    async fn look_at_ollama(&self) -> bool {
         let endpoint = endpoint_of(&self.endpoints, Vendor::Ollama);
         let found = self.client.models(endpoint, &LOOKING).await;
-        let mut local = self.ready.0.lock();
-        if local.answers != found.is_ok() {
+        let models = found.as_ref().map_or(0, Vec::len);
+        if self.ready.found(found.as_ref().ok().cloned()) {
             match &found {
-                Ok(models) => {
-                    tracing::info!(address = endpoint.base_url(), models = models.len(), "Ollama answers");
-                }
+                Ok(_) => tracing::info!(address = endpoint.base_url(), models, "Ollama answers"),
                 Err(_) => tracing::info!(address = endpoint.base_url(), "Ollama answers no more"),
             }
         }
-        *local = Local { answers: found.is_ok(), models: found.unwrap_or_default().into_iter().collect() };
+        found.is_ok()
     }
 
     /// Takes in a model that has a price.
@@ -232,7 +303,8 @@ impl Keeper {
     }
 
     async fn tell_registry(&self, local: &LocalModel) {
-        let status = if self.ready.has(local.model) { ServiceStatus::Ok } else { ServiceStatus::Degraded };
+        let is_there = self.ready.0.local.lock().models.contains(local.model);
+        let status = if is_there { ServiceStatus::Ok } else { ServiceStatus::Degraded };
         let beat = json!({ "service_id": local.service_id, "status": status });
         let Ok(beat) = serde_json::from_value::<Beat>(beat) else { return };
         match self.registry.heartbeat(beat).await {
@@ -262,7 +334,52 @@ fn log<E: std::fmt::Display>(error: Option<E>, what: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+
     use super::*;
+
+    /// Virtual time from the beginning of a wait to its end; the server comes up at `up_at` and somebody asks
+    /// at `asked_at`. With the number of probes.
+    async fn waited(up_at: Duration, asked_at: Option<Duration>) -> (Duration, u32) {
+        let (ready, begun, probes) = (Ready::default(), Instant::now(), Cell::new(0));
+        let look = ready.next_look(|| {
+            probes.set(probes.get() + 1);
+            std::future::ready(begun.elapsed() >= up_at)
+        });
+        let asks = async {
+            let Some(at) = asked_at else { return };
+            tokio::time::sleep_until(begun + at).await;
+            assert!(!ready.has("a-model"));
+        };
+        tokio::join!(look, asks);
+        (begun.elapsed(), probes.get())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_local_server_that_is_missed_is_seen_soon_after_it_came_up() {
+        let secs = Duration::from_secs;
+        let (asked, up) = (Duration::from_millis(3_300), Duration::from_millis(7_500));
+        let (seen, probes) = waited(up, Some(asked)).await;
+        assert!(seen >= up && seen <= up + secs(2), "{seen:?}");
+        assert_eq!(probes, 5, "one a second");
+        let (seen, probes) = waited(secs(1), None).await;
+        assert_eq!((seen.as_secs(), probes), (LOOK_EVERY.as_secs(), 0), "nobody asks, nobody looks");
+        let (seen, probes) = waited(secs(60), Some(secs(3))).await;
+        assert_eq!(
+            (seen.as_secs(), probes),
+            (LOOK_EVERY.as_secs(), 10),
+            "who asked once does not wait for ever"
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_answers_is_not_missed() {
+        let ready = Ready::default();
+        assert!(ready.found(Some(vec!["a-model".to_owned()])), "news");
+        assert!(ready.has("a-model") && !ready.has("another") && !ready.is_missed());
+        assert!(!ready.found(Some(Vec::new())), "no news");
+        assert!(ready.found(None) && !ready.ollama_answers() && ready.is_missed());
+    }
 
     #[test]
     fn the_local_models_are_in_the_catalogue() {

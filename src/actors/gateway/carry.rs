@@ -264,6 +264,7 @@ impl Gateway {
                 let choice = match inner.router.select(requirements, *optimization, *limits) {
                     Ok(choice) => choice,
                     Err(none) => {
+                        inner.ready.miss();
                         return self
                             .unlisted(&requirements.model, &call.ask)
                             .map(|one| vec![Arc::new(one)])

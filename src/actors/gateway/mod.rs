@@ -59,15 +59,12 @@ use crate::supervision::{
 pub enum Message {
     /// Drive the rest of a call whose caller has left.
     Drain(BoxFuture<'static, ()>),
-    /// Look which models can be called, and say so to router and registry.
-    Look,
 }
 
 impl ActorMessage for Message {
     fn kind(&self) -> &'static str {
         match self {
             Self::Drain(_) => "drain",
-            Self::Look => "look",
         }
     }
 }
@@ -283,35 +280,18 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
             offset,
             shared.ready.clone(),
         );
-        let state = State { keeper: Arc::new(keeper) };
         let following = cancelled::follow(shared.book.clone(), shared.cancels.clone(), Arc::clone(&seen));
         async move {
             context.spawn(following);
-            state.look(&context);
-            Ok(state)
+            context.spawn(keeper.run());
+            Ok(State)
         }
     });
     (spec, Gateway { inner, address })
 }
 
-struct State {
-    keeper: Arc<Keeper>,
-}
-
-impl State {
-    /// Looks now, and asks to be asked again.
-    fn look(&self, context: &Context<Message>) {
-        let (keeper, again) = (Arc::clone(&self.keeper), context.address().clone());
-        context.spawn(async move {
-            keeper.look().await;
-            tokio::time::sleep(adapters::LOOK_EVERY).await;
-            // A full mailbox is a busy gateway: the next incarnation or the next drain does not need it.
-            if again.cast(Message::Look).is_err() {
-                tracing::warn!("the gateway is too busy to look for models; it looks again when restarted");
-            }
-        });
-    }
-}
+/// Everything is shared, or belongs to the tasks that the actor keeps.
+struct State;
 
 impl Actor for State {
     type Message = Message;
@@ -323,7 +303,6 @@ impl Actor for State {
                     tracing::info!("a call went on for too long after its caller had left; it was ended");
                 }
             }),
-            Message::Look => self.look(context),
         }
         Ok(())
     }
