@@ -203,7 +203,10 @@ impl Served {
             Service::Adapter(vendor) => self.adapter(Kind::Vendor(vendor), port),
             Service::Tlc => {
                 let tlc = &self.handles.tlc;
-                (tlc::routes(tlc.clone()), tlc::health(tlc.clone()))
+                let number = port.number.saturating_add(self.config.http.port_offset);
+                let model = Kind::Local(LOCAL_MODELS[1]);
+                let model = Adapter::new(model, self.handles.gateway.clone(), number);
+                (tlc::routes(tlc.clone()).merge(adapter::chat_forms(model)), tlc::health(tlc.clone()))
             }
             Service::Registry => {
                 let registry = &self.handles.registry;
@@ -249,7 +252,10 @@ impl Served {
                 .limits(limits)
                 .own_bodies(event_stream::OWN_BODIES));
         }
-        let speaks = matches!(port.service, Service::Gateway | Service::LocalModel(_) | Service::Adapter(_));
+        let speaks = matches!(
+            port.service,
+            Service::Gateway | Service::LocalModel(_) | Service::Adapter(_) | Service::Tlc
+        );
         let listener = Listener::new(name, number, router).limits(limits).speaking_for_vendors(speaks);
         Ok(if port.service == Service::Hmi { listener.open(hmi::pages::is_page) } else { listener })
     }

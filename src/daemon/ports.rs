@@ -77,7 +77,7 @@ impl Service {
     #[must_use]
     pub const fn max_body(self) -> Option<u64> {
         match self {
-            Self::Gateway | Self::LocalModel(_) | Self::Adapter(_) => Some(MODEL_BODY),
+            Self::Gateway | Self::LocalModel(_) | Self::Adapter(_) | Self::Tlc => Some(MODEL_BODY),
             _ => None,
         }
     }

@@ -95,14 +95,20 @@ async fn root(State(page): State<Arc<Page>>, Extension(edge): Extension<EdgeInfo
         .iter()
         .map(|endpoint| (endpoint.name.clone(), json!(format!("{} {}", endpoint.method, endpoint.path))))
         .collect();
-    Json(json!({
+    let mut told = json!({
         "service": contract.service,
         "version": contract.version,
         "port": edge.local.port(),
         "status": "running",
         "endpoints": endpoints,
         "docs": "/docs",
-    }))
+    });
+    // Whose models a model port serves is a fact that its health knows, and the contract has it here too.
+    let health = (page.health)().await.unwrap_or_default();
+    if let Some(provider) = health.get("provider") {
+        told["provider"] = provider.clone();
+    }
+    Json(told)
 }
 
 async fn openapi(State(page): State<Arc<Page>>) -> impl IntoResponse {

@@ -142,7 +142,8 @@ impl Tlc {
     }
 }
 
-/// The routes of this port, without the common ones.
+/// The classifier's routes, without the common ones and the [chat forms](super::adapter::chat_forms) of the model
+/// behind it.
 pub fn routes(tlc: Tlc) -> Router {
     Router::new()
         .route("/classify_domain", post(classify_domain))
@@ -295,7 +296,10 @@ async fn info(State(tlc): State<Tlc>) -> Json<Value> {
             "avg_latency_ms": average,
             "p95_latency_ms": seen.took.quantile_ms(0.95),
         },
-        "endpoints": ["POST /classify_domain", "POST /extract_tmd", "GET /health", "GET /info"],
+        "endpoints": [
+            "POST /classify_domain", "POST /extract_tmd", "POST /chat/completions", "POST /generate", "GET /health",
+            "GET /info",
+        ],
     }))
 }
 

@@ -1,4 +1,4 @@
-//! Ports 8100-8103 and 8050-8051: one vendor or local model each, in OpenAI's form.
+//! Ports 8100-8103 and 8050-8051: one vendor or local model each, in OpenAI's form; 8052 has its chat forms.
 //!
 //! The same way to a model as the gateway's, pinned to one vendor: holds, receipts and circuits are the
 //! same. Without a key a port is up and says `degraded`; without the local server 8050 and 8051 do.
@@ -126,6 +126,13 @@ pub fn routes(adapter: Adapter) -> Router {
         Kind::Vendor(_) => router,
         Kind::Local(_) => router.merge(ollama::routes()),
     };
+    router.with_state(adapter)
+}
+
+/// The chat forms alone, for a port that serves more than its model.
+pub fn chat_forms(adapter: Adapter) -> Router {
+    let router =
+        Router::new().route("/chat/completions", post(chat)).route("/generate", post(ollama::generate));
     router.with_state(adapter)
 }
 

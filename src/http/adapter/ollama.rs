@@ -35,7 +35,7 @@ pub(super) fn routes() -> Router<Adapter> {
         .route("/api/embed", post(embed))
 }
 
-async fn generate(
+pub(super) async fn generate(
     State(adapter): State<Adapter>,
     Extension(edge): Extension<EdgeInfo>,
     request: Request,

@@ -118,11 +118,14 @@ impl Problem {
     /// The body in a client's form.
     #[must_use]
     pub fn body(&self, form: Form) -> Value {
-        match form {
+        let mut body = match form {
             Form::OpenAi => self.openai(),
             Form::Anthropic => self.anthropic(),
             Form::Ollama => json!({ "error": self.message }),
-        }
+        };
+        // What every port of PAS says of an error, for clients that know only that.
+        body["detail"] = json!(self.message);
+        body
     }
 
     fn openai(&self) -> Value {
@@ -213,14 +216,17 @@ mod tests {
         assert_eq!(
             problem.body(Form::OpenAi),
             json!({"error": {"message": "`web_search` is not served here", "type": "invalid_request_error",
-                "param": "tools[0].type", "code": null}})
+                "param": "tools[0].type", "code": null}, "detail": "`web_search` is not served here"})
         );
         assert_eq!(
             problem.body(Form::Anthropic),
             json!({"type": "error", "error": {"type": "invalid_request_error",
-                "message": "`web_search` is not served here"}})
+                "message": "`web_search` is not served here"}, "detail": "`web_search` is not served here"})
         );
-        assert_eq!(problem.body(Form::Ollama), json!({"error": "`web_search` is not served here"}));
+        assert_eq!(
+            problem.body(Form::Ollama),
+            json!({"error": "`web_search` is not served here", "detail": "`web_search` is not served here"})
+        );
     }
 
     #[test]

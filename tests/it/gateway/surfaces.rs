@@ -1,9 +1,11 @@
 //! Every surface answers, whole and streamed, whoever the vendor is.
 
+use pas::http::contract::bundled;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use super::{Stage, chat, streamed};
+use crate::contracts::assert_fits;
 use crate::support::Place;
 use crate::vendor::Vendor;
 
@@ -93,6 +95,45 @@ async fn ollamas_own_calls_are_served_on_its_port() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_classifiers_port_has_the_chat_forms_of_its_model() {
+    let stage = Stage::open().await;
+    let answer = stage.post_as(8052, "/chat/completions", chat("auto"), "tlc").await;
+    assert_eq!((answer.status, &answer.body["model"]), (200, &json!("tinyllama:1.1b")), "{}", answer.body);
+    let lines = stage.post_as(8052, "/chat/completions", streamed("tinyllama:1.1b"), "tlc").await.body;
+    assert!(lines.as_str().unwrap().ends_with("data: [DONE]\n\n"), "{lines}");
+    let prompt = json!({ "model": "tinyllama:1.1b", "prompt": "Say hello." });
+    let whole = stage.post_as(8052, "/generate", prompt.clone(), "tlc").await.body;
+    assert_eq!((&whole["done"], &whole["model"]), (&json!(true), &json!("tinyllama:1.1b")), "{whole}");
+    let mut stream = prompt;
+    stream["stream"] = json!(true);
+    let lines = stage.post_as(8052, "/generate", stream, "tlc").await.body;
+    let last: Value = serde_json::from_str(lines.as_str().unwrap().lines().last().unwrap()).unwrap();
+    assert_eq!(last["done"], true, "{lines}");
+    assert_eq!(stage.receipts("tlc").await.len(), 4, "each call has its receipt");
+    // Each form has its errors, and so has the classifier.
+    let broken = stage.post(8052, "/chat/completions", json!({ "messages": 7 })).await.body;
+    assert!(broken["error"]["message"].is_string() && broken["detail"].is_string(), "{broken}");
+    let broken = stage.post(8052, "/classify_domain", json!({ "query": "" })).await;
+    assert!(broken.status == 422 && broken.body["detail"].is_array(), "{}", broken.body);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_root_of_a_model_port_names_its_provider() {
+    let stage = Stage::open().await;
+    let vendors = ["openai", "anthropic", "gemini", "grok", "ollama"];
+    for ((_, port, _), vendor) in MODELS.into_iter().zip(vendors) {
+        let root = stage.get(port, "/").await.body;
+        assert_eq!(root["provider"], vendor, "{root}");
+        let name = if port < 8100 { "local-model" } else { "model-adapter" };
+        let document = bundled(&format!("{name}.json")).unwrap();
+        assert_fits(&document, &json!({ "$ref": "#/components/schemas/Root" }), &root, name);
+    }
+    assert_eq!(stage.get(6103, "/").await.body["provider"], Value::Null, "that is no vendor's port");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn errors_have_the_form_of_their_surface() {
     let stage = Stage::open().await;
     let unknown = stage.chat("gpt-99", "").await;
@@ -104,6 +145,20 @@ async fn errors_have_the_form_of_their_surface() {
     let routed = json!({ "request_id": "r", "agent": "a", "requirements": { "model": "gpt-99" } });
     let routed = stage.post(6120, "/route", routed).await;
     assert!(routed.status == 404 && routed.body["detail"].is_string(), "{}", routed.body);
+    // Whatever their form, all say the same sentence where every port has it.
+    for (port, path, body) in [
+        (6120, "/v1/chat/completions", chat("gpt-99")),
+        (6120, "/v1/messages", json!({ "model": "m" })),
+        (6120, "/v1/nothing", json!({})),
+        (8101, "/chat/completions", json!({ "messages": [] })),
+        (8050, "/generate", json!({ "prompt": 7 })),
+        (8050, "/api/nothing", json!({})),
+    ] {
+        let refused = stage.post(port, path, body).await;
+        let said = refused.body["error"]["message"].as_str().or_else(|| refused.body["error"].as_str());
+        assert!(refused.status >= 400 && said.is_some(), "{path}: {}", refused.body);
+        assert_eq!(refused.body["detail"].as_str(), said, "{path}");
+    }
     stage.close().await;
 }
 
