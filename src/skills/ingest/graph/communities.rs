@@ -1,8 +1,10 @@
 //! Communities by the Louvain method (Blondel et al. 2008), deterministic.
 //!
 //! Nodes are visited in their order and ties go to the lower community, so the same graph always gives
-//! the same answer. petgraph offers no community detection and no maintained crate does Louvain over it,
-//! hence these lines. Cost: about edges × passes; both loops are bounded by name.
+//! the same answer, in every release: a run's content hash covers it. The crates that do this (`leiden-rs`,
+//! `graphrs`) visit nodes in an order drawn from rand's `StdRng`, whose numbers may change with any release
+//! of rand, and `graphrs` seeds its Leiden at random; hence these lines. Cost: about edges × passes; both
+//! loops are bounded by name.
 
 use std::collections::BTreeMap;
 
