@@ -48,6 +48,30 @@ pub(crate) fn assert_fits(document: &Value, schema: &Value, example: &Value, pla
     assert!(errors.is_empty(), "{place}: {errors:#?}");
 }
 
+/// As [`assert_fits`], and fails where `answer` says more than `schema` names: a field that the contract lacks.
+pub(crate) fn assert_says_no_more(document: &Value, schema: &Value, answer: &Value, place: &str) {
+    let closed = json!({ "components": document["components"], "schema": schema });
+    let closed = closed_objects(closed);
+    assert_fits(&closed, &closed["schema"], answer, place);
+}
+
+/// `value` with each schema of an object closed that names properties and does not say itself what else there may be.
+fn closed_objects(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let open = members.get("properties").is_some_and(Value::is_object)
+                && !["additionalProperties", "allOf", "anyOf", "oneOf"]
+                    .iter()
+                    .any(|key| members.contains_key(*key));
+            let closed = members.into_iter().map(|(key, member)| (key, closed_objects(member)));
+            let closing = open.then(|| ("additionalProperties".to_owned(), json!(false)));
+            Value::Object(closed.chain(closing).collect())
+        }
+        Value::Array(items) => items.into_iter().map(closed_objects).collect(),
+        other => other,
+    }
+}
+
 #[test]
 fn documents_have_what_openapi_demands() {
     for (name, document) in documents() {
@@ -198,6 +222,16 @@ fn a_wrong_example_is_found() {
     let wrong = json!({ "service_id": "a", "status": "excellent" });
     let found = std::panic::catch_unwind(|| assert_fits(&document, &schema, &wrong, "here"));
     assert!(found.is_err());
+}
+
+#[test]
+#[should_panic(expected = "another")]
+fn a_field_beyond_the_contract_is_found() {
+    let document = bundled("hmi.json").unwrap();
+    let schema = json!({ "$ref": "#/components/schemas/CostSums" });
+    let answer = json!({ "usd": 1.0, "tokens": 1, "requests": 1, "another": 1 });
+    assert_fits(&document, &schema, &answer, "open, it fits");
+    assert_says_no_more(&document, &schema, &answer, "here");
 }
 
 /// Asserts that `router` takes exactly the methods that the contract `name` gives each of its paths.

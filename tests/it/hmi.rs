@@ -8,7 +8,7 @@ use reqwest::Response;
 use reqwest::header::{ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, IF_NONE_MATCH};
 use serde_json::{Value, json};
 
-use crate::contracts::{assert_fits, resolved};
+use crate::contracts::{assert_says_no_more, resolved};
 use crate::support::{Api, Place, http_client, until};
 
 const PORT: u16 = 6101;
@@ -32,7 +32,7 @@ async fn ask(api: &Api, path: &str) -> (u16, Value) {
     let place = format!("GET {path}: {status}");
     let response = document["paths"][template]["get"]["responses"].get(status.to_string());
     let response = resolved(&document, response.unwrap_or_else(|| panic!("{place} is not told of: {body}")));
-    assert_fits(&document, &response["content"]["application/json"]["schema"], &body, &place);
+    assert_says_no_more(&document, &response["content"]["application/json"]["schema"], &body, &place);
     (status, body)
 }
 

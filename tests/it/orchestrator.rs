@@ -3,7 +3,7 @@
 use pas::http::contract::bundled;
 use serde_json::{Value, json};
 
-use crate::contracts::{assert_fits, resolved};
+use crate::contracts::{assert_says_no_more, resolved};
 use crate::support::Place;
 
 /// Holds one answer to the operation of the contract.
@@ -12,7 +12,7 @@ fn fits(template: &str, method: &str, status: u16, body: &Value) {
     let place = format!("{method} {template}: {status}");
     let response = document["paths"][template][method]["responses"].get(status.to_string());
     let response = resolved(&document, response.unwrap_or_else(|| panic!("{place} is not told of: {body}")));
-    assert_fits(&document, &response["content"]["application/json"]["schema"], body, &place);
+    assert_says_no_more(&document, &response["content"]["application/json"]["schema"], body, &place);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -9,7 +9,7 @@ use std::path::Path;
 use pas::http::contract::bundled;
 use serde_json::{Value, json};
 
-use crate::contracts::{assert_fits, resolved};
+use crate::contracts::{assert_says_no_more, resolved};
 use crate::support::{Api, Place};
 
 const HMI: u16 = 6101;
@@ -34,7 +34,7 @@ fn fits(path: &str, method: &str, status: u16, body: &Value) {
     let place = format!("{method} {path}: {status}");
     let response = document["paths"][path][method]["responses"].get(status.to_string());
     let response = resolved(&document, response.unwrap_or_else(|| panic!("{place} is not told of: {body}")));
-    assert_fits(&document, &response["content"]["application/json"]["schema"], body, &place);
+    assert_says_no_more(&document, &response["content"]["application/json"]["schema"], body, &place);
 }
 
 /// Acts; gives the status and the answer, which fits the contract.

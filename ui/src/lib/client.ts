@@ -1,9 +1,6 @@
 // Calls to the daemon: one place for addresses, deadlines, the token, and errors in words.
 
-import type {
-  ActionAnswer, ActionRequest, AgentCard, Artifact, Audit, BlastRadius, Budget, Costs, CostWindowName, Crash, JobCard, Live,
-  LiveApproval, Receipts, Sequencer, Span,
-} from "./api";
+import type { ActionRequest, Answer, Body, CostWindowName, Given, HmiPaths, JobState, OrchestratorPaths } from "./api";
 
 /** Longest wait for an answer; the daemon's own answers take milliseconds. */
 const DEADLINE_MS = 10_000;
@@ -86,44 +83,67 @@ function orchestrator(path: string): string {
   return url;
 }
 
-const part = encodeURIComponent;
-const query = (values: Record<string, string | number | boolean | undefined>) =>
-  new URLSearchParams(Object.entries(values).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]]))).toString();
+type Query = Record<string, string | number | boolean | null | undefined>;
+
+/** `/api/agents/{name}` with its parts and its query; values that are left out are left out. */
+export function address(template: string, given: { path?: Query; query?: Query }): string {
+  const path = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(given.path?.[name])));
+  const query = Object.entries(given.query ?? {}).flatMap(([key, value]) => (value == null ? [] : [[key, String(value)]]));
+  return query.length === 0 ? path : `${path}?${new URLSearchParams(query).toString()}`;
+}
+
+/** Calls of one port, held to its contract: paths, what they take, and what they answer. */
+function port<Paths>(at: (path: string) => string) {
+  return {
+    read: <Path extends keyof Paths & string>(path: Path, given: Given<Paths, Path>) =>
+      get<Answer<Paths, Path>>(at(address(path, given as { path?: Query; query?: Query }))),
+    ask: <Path extends keyof Paths & string>(
+      path: Path,
+      given: Given<Paths, Path, "post">,
+      body: Body<Paths, Path>,
+      deadline?: number,
+    ) => post<Answer<Paths, Path, "post">>(at(address(path, given as { path?: Query })), body, deadline),
+  };
+}
+
+const own = port<HmiPaths>((path) => path);
+const orders = port<OrchestratorPaths>(orchestrator);
 
 export const hmi = {
-  live: () => get<Live>("/api/live"),
-  agent: (name: string) => get<AgentCard>(`/api/agents/${part(name)}`),
-  sequencer: (since: number, until?: number) => get<Sequencer>(`/api/sequencer?${query({ since, until })}`),
-  costs: (window: CostWindowName) => get<Costs>(`/api/costs?${query({ window })}`),
-  receipts: (runId: string) => get<Receipts>(`/api/costs/receipts/${part(runId)}`),
-  budget: (runId: string) => get<Budget>(`/api/costs/budget/${part(runId)}`),
-  audit: (limit: number) => get<Audit>(`/api/audit?${query({ limit })}`),
-  blastRadius: (target: string, action: string, subtree: boolean) =>
-    get<BlastRadius>(`/api/blast-radius?${query({ target, action, subtree })}`),
-  act: (request: ActionRequest) => post<ActionAnswer>("/api/action", request, ACTION_DEADLINE_MS),
+  live: () => own.read("/api/live", {}),
+  agent: (name: string) => own.read("/api/agents/{name}", { path: { name } }),
+  sequencer: (since: number, until?: number) => own.read("/api/sequencer", { query: { since, until } }),
+  costs: (window: CostWindowName) => own.read("/api/costs", { query: { window } }),
+  receipts: (run_id: string) => own.read("/api/costs/receipts/{run_id}", { path: { run_id } }),
+  budget: (run_id: string) => own.read("/api/costs/budget/{run_id}", { path: { run_id } }),
+  audit: (limit: number) => own.read("/api/audit", { query: { limit } }),
+  blastRadius: (target: string, action: ActionRequest["action"], subtree: boolean) =>
+    own.read("/api/blast-radius", { query: { target, action, subtree } }),
+  act: (request: ActionRequest) => own.ask("/api/action", {}, request, ACTION_DEADLINE_MS),
 };
 
-/** What the job's card on port 6100 can be told. */
+/** What may be asked of a job on port 6100. */
 export type JobVerb = "cancel" | "pause" | "resume" | "retry";
 
 export const jobs = {
-  list: async (state?: string) => (await get<{ jobs: JobCard[] }>(orchestrator(`/jobs?${query({ limit: 100, state })}`))).jobs,
-  tree: (id: string) => get<JobCard>(orchestrator(`/jobs/${part(id)}?tree=true`)),
-  submit: (task: string, inputs: unknown, priority: number) => post<JobCard>(orchestrator("/jobs"), { task, inputs, priority }),
-  tell: (id: string, verb: JobVerb, reason: string) => post<unknown>(orchestrator(`/jobs/${part(id)}/${verb}`), reason ? { reason } : {}),
-  artifacts: async (id: string) => (await get<{ artifacts: Artifact[] }>(orchestrator(`/jobs/${part(id)}/artifacts`))).artifacts,
-  artifactUrl: (id: string, path: string) => orchestrator(`/jobs/${part(id)}/artifacts/${path.split("/").map(part).join("/")}`),
+  list: async (state?: JobState) => (await orders.read("/jobs", { query: { limit: 100, state } })).jobs,
+  tree: (job_id: string) => orders.read("/jobs/{job_id}", { path: { job_id }, query: { tree: true } }),
+  submit: (task: string, inputs: Record<string, unknown>, priority: number) => orders.ask("/jobs", {}, { task, inputs, priority }),
+  tell: (job_id: string, verb: JobVerb, reason: string) =>
+    orders.ask(`/jobs/{job_id}/${verb}`, { path: { job_id } }, reason ? { reason } : {}),
+  artifacts: async (job_id: string) => (await orders.read("/jobs/{job_id}/artifacts", { path: { job_id } })).artifacts,
+  artifactUrl: (job_id: string, path: string) =>
+    orchestrator(`${address("/jobs/{job_id}/artifacts/", { path: { job_id } })}${path.split("/").map(encodeURIComponent).join("/")}`),
   artifactText: async (id: string, path: string) => (await answer(jobs.artifactUrl(id, path), {}, DEADLINE_MS)).text(),
 };
 
 export const traces = {
-  recent: async (filter: { agent?: string; job?: string; limit: number }) =>
-    (await get<{ spans: Span[] }>(orchestrator(`/trace?${query(filter)}`))).spans,
-  one: async (id: string) => (await get<{ spans: Span[] }>(orchestrator(`/trace/${part(id)}`))).spans,
-  crashes: async () => (await get<{ crashes: Crash[] }>(orchestrator("/crashes?limit=50"))).crashes,
-  crash: (id: number) => get<Crash>(orchestrator(`/crashes/${id}`)),
+  recent: async (query: { agent?: string; job?: string; limit: number }) => (await orders.read("/trace", { query })).spans,
+  one: async (trace_id: string) => (await orders.read("/trace/{trace_id}", { path: { trace_id } })).spans,
+  crashes: async () => (await orders.read("/crashes", { query: { limit: 50 } })).crashes,
+  crash: (id: number) => orders.read("/crashes/{id}", { path: { id } }),
 };
 
 export const approvals = {
-  decided: async () => (await get<{ approvals: LiveApproval[] }>(orchestrator("/approvals?status=all"))).approvals,
+  all: async () => (await orders.read("/approvals", { query: { status: "all" } })).approvals,
 };

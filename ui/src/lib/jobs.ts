@@ -49,10 +49,3 @@ export function lineOf(card: JobCard): LiveJob {
   const progress = progressOf(card);
   return { job_id, run_id, task, agent, state, progress, created_at, started_at, ended_at, eta_s: null, steps_total: 0, steps_done: 0, cost_usd: 0 };
 }
-
-/** Why it failed, in words. */
-export function errorOf(card: JobCard): string | null {
-  if (card.error === null || card.error === undefined) return null;
-  if (typeof card.error === "string") return card.error;
-  return card.error.message ?? JSON.stringify(card.error);
-}

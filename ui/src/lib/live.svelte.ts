@@ -151,7 +151,7 @@ class LiveStore {
     // The first time, from where the snapshot stands; a daemon whose numbers are lower is another one.
     if (this.seq === 0 || this.seq > this.snapshot.seq) {
       this.seq = this.snapshot.seq;
-      this.events = this.snapshot.recent ?? [];
+      this.events = this.snapshot.recent;
     }
     const since = this.seq;
     this.#unfollow = follow(since, {

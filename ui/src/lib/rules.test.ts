@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { costOfWaiting, ranked } from "./attention";
 import { backoffMs } from "./backoff";
+import { address } from "./client";
 import { dataOf } from "./follow";
 import { ago, bytes, clock, count, duration, stepOf, usd } from "./format";
 import { progressOf, steps, verbs } from "./jobs";
@@ -34,6 +35,13 @@ describe("routes", () => {
     expect(parse("/nothing", "")).toBeNull();
     expect(parse("/dashboard", "")).toBeNull();
     expect(parse("/jobs/%zz", "")?.item).toBe("%zz");
+  });
+});
+
+describe("addresses of the daemon", () => {
+  it("have their parts and query escaped, and leave out what is not given", () => {
+    expect(address("/jobs/{job_id}/artifacts", { path: { job_id: "a/b c" } })).toBe("/jobs/a%2Fb%20c/artifacts");
+    expect(address("/jobs", { query: { state: undefined, limit: 3, q: "x&y", tree: true } })).toBe("/jobs?limit=3&q=x%26y&tree=true");
   });
 });
 

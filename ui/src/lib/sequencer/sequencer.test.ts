@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Sequencer } from "../api";
 import { sequencer, task } from "../testing";
 import { advance, nextEdge, stateAt, statusAt, stuck } from "./replay";
 import { extent, lastBurst, panned, seqRows, taskAt, zoomed } from "./rows";
@@ -21,7 +22,7 @@ describe("replay", () => {
   });
 
   it("shows a crash for a second", () => {
-    const crashed = { ...data, marks: [{ at: 16, agent_id: "agent-b", kind: "crashed" }] };
+    const crashed: Sequencer = { ...data, marks: [{ at: 16, agent_id: "agent-b", kind: "crashed" }] };
     expect(stateAt(crashed, 16.5).get("b")?.status).toBe("error");
     expect(stateAt(crashed, 17.5).get("b")?.status).toBe("running");
   });

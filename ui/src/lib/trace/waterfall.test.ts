@@ -21,6 +21,15 @@ describe("waterfall", () => {
     expect(waterfall([]).total).toBe(0);
   });
 
+  it("bears messages that are open", () => {
+    const open = span("b", "a", 20, 0, 0, { started_at: null, ended_at: null, queue_us: null, run_us: null, outcome: "open" });
+    const { falls, total } = waterfall([span("a", null, 0, 0, 30), open]);
+    expect(falls[1]).toMatchObject({ queuedAt: 20, startedAt: 20, endedAt: 20 });
+    expect(total).toBe(30);
+    expect(traceLines([open])[0]).toMatchObject({ bad: 0, ms: 0 });
+    expect(passes(open, { agent: "", kind: "", outcome: "open", slowerThan: 1000 })).toBe(true);
+  });
+
   it("bears a chain as long as the ring", () => {
     const chain = Array.from({ length: 20_000 }, (_, i) => span(`s${i}`, i === 0 ? null : `s${i - 1}`, i, 0, 1));
     expect(waterfall(chain).falls.at(-1)?.level).toBe(19_999);

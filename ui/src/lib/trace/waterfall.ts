@@ -46,8 +46,9 @@ export function waterfall(spans: readonly Span[]): Waterfall {
 }
 
 function fallOf(span: Span, level: number, begin: number, critical: boolean): Fall {
-  const startedAt = queued(span) - begin + span.queue_us / 1000;
-  return { span, level, queuedAt: queued(span) - begin, startedAt, endedAt: startedAt + span.run_us / 1000, critical };
+  const queuedAt = queued(span) - begin;
+  const startedAt = queuedAt + (span.queue_us ?? 0) / 1000;
+  return { span, level, queuedAt, startedAt, endedAt: startedAt + (span.run_us ?? 0) / 1000, critical };
 }
 
 /** From the span that ended last, back through what caused it. */
@@ -60,8 +61,17 @@ function criticalPath(spans: readonly Span[], known: Map<string, Span>): Set<str
 }
 
 const queued = (span: Span) => Date.parse(span.queued_at);
-const ended = (span: Span) => queued(span) + (span.queue_us + span.run_us) / 1000;
-const byTime = (a: Span, b: Span) => queued(a) - queued(b) || a.queue_us - b.queue_us;
+/** As far as it is known: a message that is open has waited, or run, for nobody knows how long. */
+const ended = (span: Span) => queued(span) + ((span.queue_us ?? 0) + (span.run_us ?? 0)) / 1000;
+const byTime = (a: Span, b: Span) => queued(a) - queued(b) || (a.queue_us ?? 0) - (b.queue_us ?? 0);
+
+/** How a message can end; `open` has not. */
+export const OUTCOMES: Span["outcome"][] = ["ok", "error", "crashed", "killed", "dropped", "open"];
+
+/** Whether a message came to a bad end. */
+export function isBad(span: Span): boolean {
+  return span.outcome !== "ok" && span.outcome !== "open";
+}
 
 export interface SpanFilter {
   agent: string;
@@ -77,7 +87,7 @@ export function passes(span: Span, filter: SpanFilter): boolean {
     (has(span.to, filter.agent) || has(span.from, filter.agent)) &&
     has(span.kind, filter.kind) &&
     (filter.outcome === "" || span.outcome === filter.outcome) &&
-    span.run_us / 1000 >= filter.slowerThan
+    (span.run_us === null || span.run_us / 1000 >= filter.slowerThan)
   );
 }
 
@@ -95,7 +105,7 @@ export interface TraceLine {
 export function traceLines(spans: readonly Span[]): TraceLine[] {
   const lines = new Map<string, TraceLine & { end: number }>();
   for (const span of spans) {
-    const [begin, end, bad] = [queued(span), ended(span), span.outcome === "ok" ? 0 : 1];
+    const [begin, end, bad] = [queued(span), ended(span), isBad(span) ? 1 : 0];
     const line = lines.get(span.trace_id);
     if (!line) {
       lines.set(span.trace_id, { traceId: span.trace_id, begin, end, ms: end - begin, spans: 1, root: span, bad });
