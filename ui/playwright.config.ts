@@ -13,7 +13,10 @@ export default defineConfig({
   reporter: [["list"]],
   use: {
     viewport: { width: 1440, height: 860 },
-    launchOptions: { executablePath: process.env["HMI_CHROMIUM"] ?? "/usr/bin/chromium", args: ["--no-sandbox"] },
+    launchOptions: {
+      executablePath: process.env["HMI_CHROMIUM"] ?? "/usr/bin/chromium",
+      args: ["--no-sandbox"],
+    },
     screenshot: "only-on-failure",
   },
 });

@@ -40,7 +40,10 @@ function bundled(document) {
 
 async function typesOf(port) {
   const document = JSON.parse(readFileSync(new URL(`${port}.json`, contracts), "utf8"));
-  const tree = await openapiTS(bundled(trimmed(document)), { defaultNonNullable: false, emptyObjectsUnknown: true });
+  const tree = await openapiTS(bundled(trimmed(document)), {
+    defaultNonNullable: false,
+    emptyObjectsUnknown: true,
+  });
   return `// Generated from contracts/${port}.json by scripts/contracts.mjs: edit that, then \`npm run generate\`.\n\n${astToString(tree)}`;
 }
 
@@ -55,7 +58,9 @@ for (const port of PORTS) {
   }
   const kept = existsSync(file) ? readFileSync(file, "utf8") : null;
   if (kept !== types) {
-    console.error(`ui/src/lib/generated/${port}.ts is not what contracts/${port}.json says: npm --prefix ui run generate`);
+    console.error(
+      `ui/src/lib/generated/${port}.ts is not what contracts/${port}.json says: npm --prefix ui run generate`,
+    );
     process.exitCode = 1;
   }
 }

@@ -64,7 +64,11 @@ export class LiveDaemon {
   }
 
   async post<T = Record<string, unknown>>(port: number, path: string, body: unknown): Promise<T> {
-    const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+    const init = {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    };
     const answer = await fetch(this.at(port) + path, init);
     if (!answer.ok) throw new Error(`POST ${path}: ${answer.status} ${await answer.text()}`);
     return (await answer.json()) as T;
@@ -94,7 +98,9 @@ export class LiveDaemon {
   async #work(): Promise<void> {
     while (this.#working) {
       // While the daemon is down nobody answers; the next round asks again.
-      await this.ingest().then((job) => this.until(job, "done")).catch(pause);
+      await this.ingest()
+        .then((job) => this.until(job, "done"))
+        .catch(pause);
     }
   }
 
@@ -102,7 +108,11 @@ export class LiveDaemon {
     const log = openSync(join(this.folder, "daemon.log"), "a");
     const flags = ["up", "--workdir", this.folder, "--port-offset", String(this.offset)];
     // Nothing of the caller's environment: no keys, no settings.
-    const env = { PATH: process.env["PATH"], OPENAI_BASE_URL: this.vendor.url, OPENAI_API_KEY: "sk-browser-tests" };
+    const env = {
+      PATH: process.env["PATH"],
+      OPENAI_BASE_URL: this.vendor.url,
+      OPENAI_API_KEY: "sk-browser-tests",
+    };
     return spawn(BINARY, flags, { cwd: this.folder, env, stdio: ["ignore", log, log] });
   }
 
@@ -112,7 +122,9 @@ export class LiveDaemon {
       const healthy = Object.values(PORTS).map((port) => this.get(port, "/health"));
       if ((await Promise.allSettled(healthy)).every((answer) => answer.status === "fulfilled")) return;
     }
-    throw new Error(`${BINARY} up does not answer:\n${readFileSync(join(this.folder, "daemon.log"), "utf8").slice(-4000)}`);
+    throw new Error(
+      `${BINARY} up does not answer:\n${readFileSync(join(this.folder, "daemon.log"), "utf8").slice(-4000)}`,
+    );
   }
 
   async #end(signal: NodeJS.Signals): Promise<void> {
@@ -132,7 +144,8 @@ function copyDocuments(to: string): void {
   mkdirSync(to);
   for (const from of [REPOSITORY, join(REPOSITORY, "agents")]) {
     for (const name of readdirSync(from)) {
-      if (/\.md$|^LICENSE/.test(name)) copyFileSync(join(from, name), join(to, name === "README.md" ? `${from.length}-${name}` : name));
+      if (/\.md$|^LICENSE/.test(name))
+        copyFileSync(join(from, name), join(to, name === "README.md" ? `${from.length}-${name}` : name));
     }
   }
 }

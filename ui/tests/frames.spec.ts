@@ -24,49 +24,86 @@ async function populate(page: Page, nodes: number): Promise<void> {
   const like = real.tree.find((node) => node["kind"] === "worker") ?? {};
   const fan = Math.max(2, Math.round(Math.sqrt(nodes)));
   const tree = Array.from({ length: nodes }, (_, no) => ({
-    ...like, no, name: `n${no}`, parent: no === 0 ? null : Math.floor((no - 1) / fan), handled: 0, status: ["ok", "running", "error", "done", "paused"][no % 5],
+    ...like,
+    no,
+    name: `n${no}`,
+    parent: no === 0 ? null : Math.floor((no - 1) / fan),
+    handled: 0,
+    status: ["ok", "running", "error", "done", "paused"][no % 5],
   }));
   let handled = 0;
   await page.route("**/api/live", async (route) => {
     handled += 7;
-    await route.fulfill({ json: { ...real, at: new Date().toISOString(), tree: tree.map((node) => ({ ...node, handled })) } });
+    await route.fulfill({
+      json: { ...real, at: new Date().toISOString(), tree: tree.map((node) => ({ ...node, handled })) },
+    });
   });
   const [now, length] = [Date.now() / 1000, 600];
-  const agents = tree.map(({ name }, no) => ({ service_id: `agent-${name}`, name, tier: no % 4, status: "running", agent_role: "exec" }));
+  const agents = tree.map(({ name }, no) => ({
+    service_id: `agent-${name}`,
+    name,
+    tier: no % 4,
+    status: "running",
+    agent_role: "exec",
+  }));
   const tasks = agents.flatMap(({ service_id }, no) =>
     Array.from({ length: TASKS }, (_, part) => {
       const start = now - length + (part * length) / TASKS + (no % 30);
-      return { task_id: `${no}-${part}`, agent_id: service_id, name: "chunk", status: "done", progress: 1, start_time: start, end_time: start + length / TASKS - 5 };
+      return {
+        task_id: `${no}-${part}`,
+        agent_id: service_id,
+        name: "chunk",
+        status: "done",
+        progress: 1,
+        start_time: start,
+        end_time: start + length / TASKS - 5,
+      };
     }),
   );
-  await page.route("**/api/sequencer*", (route) => route.fulfill({ json: { timestamp: now, agents, tasks, marks: [] } }));
+  await page.route("**/api/sequencer*", (route) =>
+    route.fulfill({ json: { timestamp: now, agents, tasks, marks: [] } }),
+  );
 }
 
 /** Pans the canvas with the mouse down, a little on every frame; its frames a second meanwhile. */
 async function panned(page: Page): Promise<number> {
-  return page.locator("main canvas").first().evaluate(async (canvas, seconds) => {
-    const { left, top } = canvas.getBoundingClientRect();
-    const send = (type: string, target: EventTarget, x: number) => {
-      const where = { clientX: left + 300 + x, clientY: top + 200, bubbles: true, cancelable: true, view: window, button: 0, buttons: 1, pointerId: 1 };
-      target.dispatchEvent(type.startsWith("pointer") ? new PointerEvent(type, where) : new MouseEvent(type, where));
-    };
-    // Events made here are no active pointer, which the browser would refuse to capture.
-    canvas.setPointerCapture = () => undefined;
-    send("pointerdown", canvas, 0);
-    send("mousedown", canvas, 0);
-    const frames = () => Number((canvas as HTMLElement).dataset["frames"]);
-    const [first, begin] = [frames(), performance.now()];
-    for (let step = 0; performance.now() - begin < seconds * 1000; step += 1) {
-      // Between two frames, as a browser tells of a mouse; within one, the picture would never be the newest.
-      await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
-      send("pointermove", canvas, step % 80);
-      send("mousemove", window, step % 80);
-    }
-    const rate = (frames() - first) / ((performance.now() - begin) / 1000);
-    send("pointerup", canvas, 0);
-    send("mouseup", window, 0);
-    return rate;
-  }, SECONDS);
+  return page
+    .locator("main canvas")
+    .first()
+    .evaluate(async (canvas, seconds) => {
+      const { left, top } = canvas.getBoundingClientRect();
+      const send = (type: string, target: EventTarget, x: number) => {
+        const where = {
+          clientX: left + 300 + x,
+          clientY: top + 200,
+          bubbles: true,
+          cancelable: true,
+          view: window,
+          button: 0,
+          buttons: 1,
+          pointerId: 1,
+        };
+        target.dispatchEvent(
+          type.startsWith("pointer") ? new PointerEvent(type, where) : new MouseEvent(type, where),
+        );
+      };
+      // Events made here are no active pointer, which the browser would refuse to capture.
+      canvas.setPointerCapture = () => undefined;
+      send("pointerdown", canvas, 0);
+      send("mousedown", canvas, 0);
+      const frames = () => Number((canvas as HTMLElement).dataset["frames"]);
+      const [first, begin] = [frames(), performance.now()];
+      for (let step = 0; performance.now() - begin < seconds * 1000; step += 1) {
+        // Between two frames, as a browser tells of a mouse; within one, the picture would never be the newest.
+        await new Promise((resolve) => requestAnimationFrame(() => setTimeout(resolve)));
+        send("pointermove", canvas, step % 80);
+        send("mousemove", window, step % 80);
+      }
+      const rate = (frames() - first) / ((performance.now() - begin) / 1000);
+      send("pointerup", canvas, 0);
+      send("mouseup", window, 0);
+      return rate;
+    }, SECONDS);
 }
 
 for (const nodes of SIZES) {

@@ -2,14 +2,28 @@
 
 import { expect, type Page } from "@playwright/test";
 
-export const PATHS = ["/", "/tree", "/sequencer", "/jobs", "/approvals", "/traces", "/resources", "/costs", "/alerts", "/settings"];
+export const PATHS = [
+  "/",
+  "/tree",
+  "/sequencer",
+  "/jobs",
+  "/approvals",
+  "/traces",
+  "/resources",
+  "/costs",
+  "/alerts",
+  "/settings",
+];
 export type Theme = "dark" | "light";
 
 /** Where screenshots are kept; the daemon's ports relative to the page are in `/api/live`. */
 export const SHOTS = process.env["HMI_SHOTS"] ?? "screens";
 
 export async function useTheme(page: Page, theme: Theme): Promise<void> {
-  await page.addInitScript((chosen) => localStorage.setItem("pas.settings", JSON.stringify({ theme: chosen })), theme);
+  await page.addInitScript(
+    (chosen) => localStorage.setItem("pas.settings", JSON.stringify({ theme: chosen })),
+    theme,
+  );
 }
 
 /** Opens a page and waits until it shows the living swarm. */
@@ -28,7 +42,8 @@ export function watch(page: Page): string[] {
   });
   page.on("request", (request) => {
     const { hostname, protocol } = new URL(request.url());
-    if (protocol.startsWith("http") && !["127.0.0.1", "localhost", "[::1]"].includes(hostname)) found.push(`left the machine: ${request.url()}`);
+    if (protocol.startsWith("http") && !["127.0.0.1", "localhost", "[::1]"].includes(hostname))
+      found.push(`left the machine: ${request.url()}`);
   });
   return found;
 }

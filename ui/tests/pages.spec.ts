@@ -14,10 +14,17 @@ for (const theme of ["dark", "light"] as Theme[]) {
       await open(page, path);
       await page.waitForTimeout(700); // Charts and canvases draw once figures are there.
       await page.screenshot({ path: `${SHOTS}/${nameOf(path)}-${theme}.png` });
-      const { violations } = await new AxeBuilder({ page }).withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"]).analyze();
-      expect(violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join("; ")}`)).toEqual([]);
+      const { violations } = await new AxeBuilder({ page })
+        .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "best-practice"])
+        .analyze();
+      expect(
+        violations.map((one) => `${one.id}: ${one.nodes.map((node) => node.target.join(" ")).join("; ")}`),
+      ).toEqual([]);
       expect(complaints).toEqual([]);
-      await expect(page.getByTestId("connection"), "one connection is enough").toHaveAttribute("data-connects", "1");
+      await expect(page.getByTestId("connection"), "one connection is enough").toHaveAttribute(
+        "data-connects",
+        "1",
+      );
     });
   }
 }
@@ -27,7 +34,9 @@ for (const path of PATHS) {
     await page.setViewportSize({ width: 390, height: 844 });
     await open(page, path);
     await page.waitForTimeout(500);
-    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(0);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth - innerWidth)).toBeLessThanOrEqual(
+      0,
+    );
     await page.screenshot({ path: `${SHOTS}/${nameOf(path)}-phone.png` });
   });
 }

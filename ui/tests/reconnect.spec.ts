@@ -9,7 +9,8 @@ test("no event is lost when the daemon is killed and comes back", async ({ page,
   await open(page, "/");
   const connection = page.getByTestId("connection");
   const connects = Number(await connection.getAttribute("data-connects"));
-  const tell = (message: string) => daemon.post<{ seq: number }>(PORTS.events, "/broadcast", { event_type: "alert", data: { message } });
+  const tell = (message: string) =>
+    daemon.post<{ seq: number }>(PORTS.events, "/broadcast", { event_type: "alert", data: { message } });
   await tell("told before");
   await expect(page.getByText("told before").first()).toBeVisible();
   await daemon.restart(async () => {
@@ -20,7 +21,9 @@ test("no event is lost when the daemon is killed and comes back", async ({ page,
   await expect(connection).toHaveAttribute("data-state", "live", { timeout: 30_000 });
   await expect(page.getByText("told meanwhile").first()).toBeVisible();
   expect(Number(await connection.getAttribute("data-connects"))).toBeGreaterThan(connects);
-  await expect.poll(async () => Number(await connection.getAttribute("data-seq"))).toBeGreaterThanOrEqual(seq);
+  await expect
+    .poll(async () => Number(await connection.getAttribute("data-seq")))
+    .toBeGreaterThanOrEqual(seq);
   await expect(connection).toHaveAttribute("data-missed", "0");
   expect((await live(page)).seq).toBeGreaterThanOrEqual(seq);
 });

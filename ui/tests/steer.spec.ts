@@ -14,7 +14,9 @@ test("an agent killed from the tree is back within a second", async ({ page }) =
   const begin = Date.now();
   await dialog.getByRole("button", { name: "Kill" }).click();
   await expect(dialog.getByTestId("proof")).toContainText("chunker-mgs");
-  await expect.poll(async () => (await live(page)).tree.find((node) => node.name === "chunker-mgs")?.restarts).toBe(before + 1);
+  await expect
+    .poll(async () => (await live(page)).tree.find((node) => node.name === "chunker-mgs")?.restarts)
+    .toBe(before + 1);
   expect(Date.now() - begin).toBeLessThan(3000);
   const shown = await dialog.getByTestId("proof").innerText();
   const back = /back after ([\d.]+) (µs|ms|s)/.exec(shown);
@@ -55,7 +57,9 @@ test("the sequencer is scrubbed, and the tree follows", async ({ page }) => {
   await page.getByRole("button", { name: "To the last start or end" }).click();
   await expect.poll(async () => Number(await playhead.inputValue())).toBeLessThan(Number(first));
   // Far enough from the end, from where Play would begin anew.
-  const begin = await playhead.evaluate((input: HTMLInputElement) => (Number(input.min) + Number(input.max)) / 2);
+  const begin = await playhead.evaluate(
+    (input: HTMLInputElement) => (Number(input.min) + Number(input.max)) / 2,
+  );
   await playhead.fill(begin.toFixed(3));
   await page.getByLabel("Speed").selectOption("10");
   await page.getByRole("button", { name: "Play" }).click();

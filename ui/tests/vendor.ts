@@ -19,7 +19,11 @@ export async function startVendor(): Promise<Vendor> {
     request.on("data", (chunk: Buffer) => (body += chunk.toString()));
     request.on("end", () => {
       response.setHeader("content-type", "application/json");
-      response.end(JSON.stringify(request.method === "POST" ? answer(JSON.parse(body) as Asked) : { object: "list", data: [] }));
+      response.end(
+        JSON.stringify(
+          request.method === "POST" ? answer(JSON.parse(body) as Asked) : { object: "list", data: [] },
+        ),
+      );
     });
   });
   await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -31,7 +35,10 @@ function answer({ model, messages }: Asked): unknown {
   const content = `You said: ${messages.at(-1)?.content ?? ""}`;
   const [prompt, completion] = [900, Math.ceil(content.length / 4)];
   return {
-    id: "chatcmpl-1", object: "chat.completion", created: Math.floor(Date.now() / 1000), model,
+    id: "chatcmpl-1",
+    object: "chat.completion",
+    created: Math.floor(Date.now() / 1000),
+    model,
     choices: [{ index: 0, finish_reason: "stop", message: { role: "assistant", content } }],
     usage: { prompt_tokens: prompt, completion_tokens: completion, total_tokens: prompt + completion },
   };

@@ -11,7 +11,9 @@ import type { components as orchestrator, paths as orchestratorPaths } from "./g
 export type HmiPaths = hmiPaths;
 export type OrchestratorPaths = orchestratorPaths;
 
-type Json<Operation> = Operation extends { responses: { 200: { content: { "application/json": infer Answer } } } }
+type Json<Operation> = Operation extends {
+  responses: { 200: { content: { "application/json": infer Answer } } };
+}
   ? Answer
   : Operation extends { responses: { 202: { content: { "application/json": infer Answer } } } }
     ? Answer
@@ -23,7 +25,9 @@ export type Answer<Paths, Path extends keyof Paths, Method extends "get" | "post
 
 /** The parts of the path and the query that an operation takes. */
 export type Given<Paths, Path extends keyof Paths, Method extends "get" | "post" = "get"> =
-  Paths[Path] extends Record<Method, { parameters: infer All }> ? Pick<All, Extract<keyof All, "path" | "query">> : never;
+  Paths[Path] extends Record<Method, { parameters: infer All }>
+    ? Pick<All, Extract<keyof All, "path" | "query">>
+    : never;
 
 /** The JSON that an operation takes. */
 export type Body<Paths, Path extends keyof Paths> = Paths[Path] extends {

@@ -1,6 +1,15 @@
 // Calls to the daemon: one place for addresses, deadlines, the token, and errors in words.
 
-import type { ActionRequest, Answer, Body, CostWindowName, Given, HmiPaths, JobState, OrchestratorPaths } from "./api";
+import type {
+  ActionRequest,
+  Answer,
+  Body,
+  CostWindowName,
+  Given,
+  HmiPaths,
+  JobState,
+  OrchestratorPaths,
+} from "./api";
 
 /** Longest wait for an answer; the daemon's own answers take milliseconds. */
 const DEADLINE_MS = 10_000;
@@ -51,10 +60,19 @@ export function authHeaders(): Record<string, string> {
 async function answer(url: string, init: RequestInit, deadline: number): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(url, { ...init, headers: { ...authHeaders(), ...init.headers }, signal: AbortSignal.timeout(deadline) });
+    response = await fetch(url, {
+      ...init,
+      headers: { ...authHeaders(), ...init.headers },
+      signal: AbortSignal.timeout(deadline),
+    });
   } catch (error) {
     const late = error instanceof DOMException && error.name === "TimeoutError";
-    throw new CallError(0, late ? `The daemon did not answer within ${deadline / 1000} s.` : "The daemon does not answer. Is it running? `pas up` starts it.");
+    throw new CallError(
+      0,
+      late
+        ? `The daemon did not answer within ${deadline / 1000} s.`
+        : "The daemon does not answer. Is it running? `pas up` starts it.",
+    );
   }
   if (!response.ok) throw new CallError(response.status, await words(response));
   return response;
@@ -65,7 +83,9 @@ async function words(response: Response): Promise<string> {
   const body: unknown = await response.json().catch(() => null);
   const said = body !== null && typeof body === "object" ? (body as Record<string, unknown>) : {};
   const detail = said["detail"] ?? said["error"] ?? said["message"];
-  return typeof detail === "string" ? detail : `The daemon answered ${response.status} ${response.statusText}.`;
+  return typeof detail === "string"
+    ? detail
+    : `The daemon answered ${response.status} ${response.statusText}.`;
 }
 
 async function get<T>(url: string): Promise<T> {
@@ -73,13 +93,18 @@ async function get<T>(url: string): Promise<T> {
 }
 
 async function post<T>(url: string, body: unknown, deadline = DEADLINE_MS): Promise<T> {
-  const init = { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) };
+  const init = {
+    method: "POST",
+    headers: { "content-type": "application/json" },
+    body: JSON.stringify(body),
+  };
   return (await (await answer(url, init, deadline)).json()) as T;
 }
 
 function orchestrator(path: string): string {
   const url = portUrl("orchestrator", path);
-  if (url === null) throw new CallError(0, "The orchestrator's port is not known yet; wait until the page is connected.");
+  if (url === null)
+    throw new CallError(0, "The orchestrator's port is not known yet; wait until the page is connected.");
   return url;
 }
 
@@ -87,8 +112,12 @@ type Query = Record<string, string | number | boolean | null | undefined>;
 
 /** `/api/agents/{name}` with its parts and its query; values that are left out are left out. */
 export function address(template: string, given: { path?: Query; query?: Query }): string {
-  const path = template.replaceAll(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(String(given.path?.[name])));
-  const query = Object.entries(given.query ?? {}).flatMap(([key, value]) => (value == null ? [] : [[key, String(value)]]));
+  const path = template.replaceAll(/\{(\w+)\}/g, (_, name: string) =>
+    encodeURIComponent(String(given.path?.[name])),
+  );
+  const query = Object.entries(given.query ?? {}).flatMap(([key, value]) =>
+    value == null ? [] : [[key, String(value)]],
+  );
   return query.length === 0 ? path : `${path}?${new URLSearchParams(query).toString()}`;
 }
 
@@ -128,17 +157,23 @@ export type JobVerb = "cancel" | "pause" | "resume" | "retry";
 export const jobs = {
   list: async (state?: JobState) => (await orders.read("/jobs", { query: { limit: 100, state } })).jobs,
   tree: (job_id: string) => orders.read("/jobs/{job_id}", { path: { job_id }, query: { tree: true } }),
-  submit: (task: string, inputs: Record<string, unknown>, priority: number) => orders.ask("/jobs", {}, { task, inputs, priority }),
+  submit: (task: string, inputs: Record<string, unknown>, priority: number) =>
+    orders.ask("/jobs", {}, { task, inputs, priority }),
   tell: (job_id: string, verb: JobVerb, reason: string) =>
     orders.ask(`/jobs/{job_id}/${verb}`, { path: { job_id } }, reason ? { reason } : {}),
-  artifacts: async (job_id: string) => (await orders.read("/jobs/{job_id}/artifacts", { path: { job_id } })).artifacts,
+  artifacts: async (job_id: string) =>
+    (await orders.read("/jobs/{job_id}/artifacts", { path: { job_id } })).artifacts,
   artifactUrl: (job_id: string, path: string) =>
-    orchestrator(`${address("/jobs/{job_id}/artifacts/", { path: { job_id } })}${path.split("/").map(encodeURIComponent).join("/")}`),
-  artifactText: async (id: string, path: string) => (await answer(jobs.artifactUrl(id, path), {}, DEADLINE_MS)).text(),
+    orchestrator(
+      `${address("/jobs/{job_id}/artifacts/", { path: { job_id } })}${path.split("/").map(encodeURIComponent).join("/")}`,
+    ),
+  artifactText: async (id: string, path: string) =>
+    (await answer(jobs.artifactUrl(id, path), {}, DEADLINE_MS)).text(),
 };
 
 export const traces = {
-  recent: async (query: { agent?: string; job?: string; limit: number }) => (await orders.read("/trace", { query })).spans,
+  recent: async (query: { agent?: string; job?: string; limit: number }) =>
+    (await orders.read("/trace", { query })).spans,
   one: async (trace_id: string) => (await orders.read("/trace/{trace_id}", { path: { trace_id } })).spans,
   crashes: async () => (await orders.read("/crashes", { query: { limit: 50 } })).crashes,
   crash: (id: number) => orders.read("/crashes/{id}", { path: { id } }),

@@ -14,7 +14,11 @@ export interface Following {
 /** Follows from `since`; gives what ends it. Null when the port is not known. */
 export function follow(since: number, told: Following): (() => void) | null {
   const scheme = token() === null ? "ws" : "http";
-  const url = portUrl("event-stream", scheme === "ws" ? `/ws?since=${since}` : `/events?since=${since}`, scheme);
+  const url = portUrl(
+    "event-stream",
+    scheme === "ws" ? `/ws?since=${since}` : `/events?since=${since}`,
+    scheme,
+  );
   if (url === null) return null;
   return scheme === "ws" ? overWebSocket(url, told) : overSse(url, told);
 }
@@ -72,5 +76,6 @@ function deliver(text: string, told: Following): void {
   } catch {
     return; // Not an event of ours; the numbers will show it if one is missing.
   }
-  if (value !== null && typeof value === "object" && typeof (value as SwarmEvent).seq === "number") told.event(value as SwarmEvent);
+  if (value !== null && typeof value === "object" && typeof (value as SwarmEvent).seq === "number")
+    told.event(value as SwarmEvent);
 }

@@ -93,7 +93,9 @@ export function plain(text: string): string {
 
 /** A resource as people call it, and an amount of it. */
 export function resource(name: string): string {
-  return { cpu: "CPU", mem_mb: "Memory", gpu: "GPU", gpu_mem_mb: "GPU memory" }[name] ?? name.replaceAll("_", " ");
+  return (
+    { cpu: "CPU", mem_mb: "Memory", gpu: "GPU", gpu_mem_mb: "GPU memory" }[name] ?? name.replaceAll("_", " ")
+  );
 }
 export function amountOf(name: string, amount: number): string {
   return name.endsWith("_mb") ? bytes(amount * 1024 * 1024) : count(amount);

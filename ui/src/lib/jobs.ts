@@ -47,5 +47,19 @@ export function progressOf(root: JobCard): number {
 export function lineOf(card: JobCard): LiveJob {
   const { job_id, run_id, task, agent, state, created_at, started_at, ended_at } = card;
   const progress = progressOf(card);
-  return { job_id, run_id, task, agent, state, progress, created_at, started_at, ended_at, eta_s: null, steps_total: 0, steps_done: 0, cost_usd: 0 };
+  return {
+    job_id,
+    run_id,
+    task,
+    agent,
+    state,
+    progress,
+    created_at,
+    started_at,
+    ended_at,
+    eta_s: null,
+    steps_total: 0,
+    steps_done: 0,
+    cost_usd: 0,
+  };
 }

@@ -206,7 +206,8 @@ class LiveStore {
 
   #tick(): void {
     this.now = Date.now();
-    const due = this.snapshot === null || this.now - Date.parse(this.snapshot.at) >= settings.refresh_s * 1000;
+    const due =
+      this.snapshot === null || this.now - Date.parse(this.snapshot.at) >= settings.refresh_s * 1000;
     if (due && document.visibilityState === "visible" && this.connection === "live") void this.refresh();
   }
 
@@ -218,7 +219,12 @@ class LiveStore {
 
 function sampleOf(live: Live): Sample {
   const { resources, costs } = live;
-  return { at: Date.parse(live.at) / 1000, resources, usdPerMin: costs.minute.usd, tokensPerMin: costs.minute.tokens };
+  return {
+    at: Date.parse(live.at) / 1000,
+    resources,
+    usdPerMin: costs.minute.usd,
+    tokensPerMin: costs.minute.tokens,
+  };
 }
 
 /** A hidden page gets no frames, yet must not gather events without end. */

@@ -27,8 +27,12 @@ export const PAGE_NAMES = Object.keys(PAGES) as PageName[];
 export function parse(pathname: string, search: string): Route | null {
   const [, first = "", ...rest] = pathname.split("/");
   const page = first === "" ? "dashboard" : PAGE_NAMES.find((name) => name === first);
-  if (!page || (first === "dashboard")) return null;
-  const item = rest.filter((part) => part !== "").map(safeDecode).join("/") || null;
+  if (!page || first === "dashboard") return null;
+  const item =
+    rest
+      .filter((part) => part !== "")
+      .map(safeDecode)
+      .join("/") || null;
   return { page, item, query: Object.fromEntries(new URLSearchParams(search)) };
 }
 
@@ -37,7 +41,9 @@ export type Query = Record<string, string | number | boolean | null | undefined>
 /** The address of a page; values that are empty, false or missing are left out. */
 export function href(page: PageName, item?: string | null, query: Query = {}): string {
   const path = PAGES[page].path + (item ? `/${encodeURIComponent(item)}` : "");
-  const shown = Object.entries(query).filter(([, value]) => value !== null && value !== undefined && value !== "" && value !== false);
+  const shown = Object.entries(query).filter(
+    ([, value]) => value !== null && value !== undefined && value !== "" && value !== false,
+  );
   const search = new URLSearchParams(shown.map(([key, value]) => [key, String(value)])).toString();
   return search ? `${path}?${search}` : path;
 }

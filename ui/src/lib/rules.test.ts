@@ -27,7 +27,11 @@ describe("routes", () => {
   it("are read back as they were written", () => {
     const address = href("jobs", "run-1.data.a/b", { step: "x y", empty: "", off: false, on: true });
     const [path = "", search = ""] = address.split("?");
-    expect(parse(path, `?${search}`)).toEqual({ page: "jobs", item: "run-1.data.a/b", query: { step: "x y", on: "true" } });
+    expect(parse(path, `?${search}`)).toEqual({
+      page: "jobs",
+      item: "run-1.data.a/b",
+      query: { step: "x y", on: "true" },
+    });
     expect(href("dashboard")).toBe("/");
   });
 
@@ -40,8 +44,12 @@ describe("routes", () => {
 
 describe("addresses of the daemon", () => {
   it("have their parts and query escaped, and leave out what is not given", () => {
-    expect(address("/jobs/{job_id}/artifacts", { path: { job_id: "a/b c" } })).toBe("/jobs/a%2Fb%20c/artifacts");
-    expect(address("/jobs", { query: { state: undefined, limit: 3, q: "x&y", tree: true } })).toBe("/jobs?limit=3&q=x%26y&tree=true");
+    expect(address("/jobs/{job_id}/artifacts", { path: { job_id: "a/b c" } })).toBe(
+      "/jobs/a%2Fb%20c/artifacts",
+    );
+    expect(address("/jobs", { query: { state: undefined, limit: 3, q: "x&y", tree: true } })).toBe(
+      "/jobs?limit=3&q=x%26y&tree=true",
+    );
   });
 });
 
@@ -64,8 +72,17 @@ describe("events", () => {
   });
 
   it("take a heartbeat's figures, but never count backwards", () => {
-    const beat = applyEvent(live, event("heartbeat", { agent: "b", status: "ok", queue_depth: 4, handled: 7, restarts: 0 }));
-    expect(named(beat, "b")).toMatchObject({ status: "running", depth: 4, handled: 7, restarts: 2, beat_age_ms: 0 });
+    const beat = applyEvent(
+      live,
+      event("heartbeat", { agent: "b", status: "ok", queue_depth: 4, handled: 7, restarts: 0 }),
+    );
+    expect(named(beat, "b")).toMatchObject({
+      status: "running",
+      depth: 4,
+      handled: 7,
+      restarts: 2,
+      beat_age_ms: 0,
+    });
   });
 
   it("show gaps in their numbers", () => {
@@ -78,22 +95,35 @@ describe("events", () => {
   });
 
   it("are told in words", () => {
-    expect(sentence(event("supervision", { actor: "b", event: "crashed", reason: { reason: "killed" } }))).toBe("b crashed: killed");
-    expect(sentence(event("status_update", { agent: "b", event: "awaiting_approval", job_id: "r.x" }))).toBe("b: awaiting approval r.x");
-    expect(sentence(event("alert", { service_name: "b", alert_type: "service_down" }))).toBe("b: service down");
+    expect(
+      sentence(event("supervision", { actor: "b", event: "crashed", reason: { reason: "killed" } })),
+    ).toBe("b crashed: killed");
+    expect(sentence(event("status_update", { agent: "b", event: "awaiting_approval", job_id: "r.x" }))).toBe(
+      "b: awaiting approval r.x",
+    );
+    expect(sentence(event("alert", { service_name: "b", alert_type: "service_down" }))).toBe(
+      "b: service down",
+    );
     expect(sentence(event("cost_update", { agent: "b", cost_usd: 0.5, calls: 1 }))).toBe("b spent $0.5");
-    expect(sentence(event("cost_update", { agent: "b", cost_usd: 2, calls: 40 }))).toBe("b spent $2 in 40 calls");
+    expect(sentence(event("cost_update", { agent: "b", cost_usd: 2, calls: 40 }))).toBe(
+      "b spent $2 in 40 calls",
+    );
   });
 
   it("come out of SSE blocks", () => {
-    expect(dataOf(": hello\nid: 4\nevent: x\ndata: {\"a\":\ndata: 1}")).toBe("{\"a\":\n1}");
+    expect(dataOf(': hello\nid: 4\nevent: x\ndata: {"a":\ndata: 1}')).toBe('{"a":\n1}');
     expect(dataOf(": only a comment")).toBe("");
   });
 });
 
 describe("attention", () => {
   it("ranks by blocked work times dollars, then by waiting", () => {
-    const list = [approval("cheap", { waiting_s: 500 }), approval("dear", { usd_per_min: 2, blocked_descendants: 1 }), approval("long", { waiting_s: 900 }), approval("deep", { blocked_descendants: 9 })];
+    const list = [
+      approval("cheap", { waiting_s: 500 }),
+      approval("dear", { usd_per_min: 2, blocked_descendants: 1 }),
+      approval("long", { waiting_s: 900 }),
+      approval("deep", { blocked_descendants: 9 }),
+    ];
     expect(ranked(list).map((one) => one.approval_id)).toEqual(["dear", "deep", "long", "cheap"]);
     expect(costOfWaiting(approval("x", { usd_per_min: 2, blocked_descendants: 1 }))).toBe(4);
   });
@@ -110,9 +140,23 @@ describe("waiting to reconnect", () => {
 
 describe("formats", () => {
   it("are short and never wrong by rounding up a unit", () => {
-    expect([0.0005, 0.25, 4.26, 59.4, 61, 3725, 180_000].map(duration)).toEqual(["500 µs", "250 ms", "4.3 s", "59 s", "1 min 01 s", "1 h 02 min", "2 d 2 h"]);
+    expect([0.0005, 0.25, 4.26, 59.4, 61, 3725, 180_000].map(duration)).toEqual([
+      "500 µs",
+      "250 ms",
+      "4.3 s",
+      "59 s",
+      "1 min 01 s",
+      "1 h 02 min",
+      "2 d 2 h",
+    ]);
     expect(duration(-1)).toBe("-");
-    expect([0.2, 5, 61, 7200, 200_000].map(ago)).toEqual(["now", "5 s ago", "1 min ago", "2 h ago", "2 d ago"]);
+    expect([0.2, 5, 61, 7200, 200_000].map(ago)).toEqual([
+      "now",
+      "5 s ago",
+      "1 min ago",
+      "2 h ago",
+      "2 d ago",
+    ]);
     expect([0, 0.00001, 0.0123, 12.345].map(usd)).toEqual(["$0.00", "< $0.0001", "$0.0123", "$12.35"]);
     expect([999, 12_345, 4_560_000].map(count)).toEqual(["999", "12.3 k", "4.56 M"]);
     expect([512, 2048, 11 * 1024 * 1024].map(bytes)).toEqual(["512 B", "2.0 KiB", "11 MiB"]);
@@ -128,7 +172,17 @@ describe("settings", () => {
     expect(readSettings(null)).toEqual(DEFAULTS);
     expect(readSettings("not json")).toEqual(DEFAULTS);
     expect(readSettings("[1]")).toEqual(DEFAULTS);
-    const read = readSettings(JSON.stringify({ theme: "light", refresh_s: 3, zone: "Nowhere/Land", volume: 7, muted_tiers: [2, 9], sound: "yes", compact: true }));
+    const read = readSettings(
+      JSON.stringify({
+        theme: "light",
+        refresh_s: 3,
+        zone: "Nowhere/Land",
+        volume: 7,
+        muted_tiers: [2, 9],
+        sound: "yes",
+        compact: true,
+      }),
+    );
     expect(read).toEqual({ ...DEFAULTS, theme: "light", muted_tiers: [2], compact: true });
   });
 
@@ -139,19 +193,43 @@ describe("settings", () => {
 
 describe("the palette's search", () => {
   it("prefers beginnings, then words, then letters in order", () => {
-    expect(best("da", ["metadata", "director-data", "dashboard", "xyz", "d-x-a"], String, 9)).toEqual(["dashboard", "director-data", "metadata", "d-x-a"]);
+    expect(best("da", ["metadata", "director-data", "dashboard", "xyz", "d-x-a"], String, 9)).toEqual([
+      "dashboard",
+      "director-data",
+      "metadata",
+      "d-x-a",
+    ]);
     expect(score("", "anything")).toBeGreaterThan(0);
     expect(best("", ["a", "b", "c"], String, 2)).toEqual(["a", "b"]);
   });
 });
 
 describe("jobs", () => {
-  const card = (job_id: string, state: JobCard["state"], done: number, total: number, children: JobCard[] = []) =>
-    ({ job_id, state, progress: { done, total, fraction: total ? done / total : 0, note: "" }, children }) as unknown as JobCard;
-  const run = card("r", "running", 1, 4, [card("r.a", "done", 3, 3), card("r.b", "running", 0, 2, [card("r.b.x", "running", 1, 2)])]);
+  const card = (
+    job_id: string,
+    state: JobCard["state"],
+    done: number,
+    total: number,
+    children: JobCard[] = [],
+  ) =>
+    ({
+      job_id,
+      state,
+      progress: { done, total, fraction: total ? done / total : 0, note: "" },
+      children,
+    }) as unknown as JobCard;
+  const run = card("r", "running", 1, 4, [
+    card("r.a", "done", 3, 3),
+    card("r.b", "running", 0, 2, [card("r.b.x", "running", 1, 2)]),
+  ]);
 
   it("flatten with depth", () => {
-    expect(steps(run).map((step) => [step.card.job_id, step.level])).toEqual([["r", 0], ["r.a", 1], ["r.b", 1], ["r.b.x", 2]]);
+    expect(steps(run).map((step) => [step.card.job_id, step.level])).toEqual([
+      ["r", 0],
+      ["r.a", 1],
+      ["r.b", 1],
+      ["r.b.x", 2],
+    ]);
   });
 
   it("progress by their leaves, with the parts that are still to come", () => {
@@ -160,7 +238,12 @@ describe("jobs", () => {
   });
 
   it("can be asked only what their state allows", () => {
-    expect([verbs("running"), verbs("paused"), verbs("failed"), verbs("done")]).toEqual([["pause", "cancel"], ["resume", "cancel"], ["retry"], []]);
+    expect([verbs("running"), verbs("paused"), verbs("failed"), verbs("done")]).toEqual([
+      ["pause", "cancel"],
+      ["resume", "cancel"],
+      ["retry"],
+      [],
+    ]);
   });
 });
 
@@ -168,7 +251,8 @@ describe("sound", () => {
   const agent = node(5, "b", 4, { tier: 2, lane: "data" });
 
   it("is deeper the higher the tier, and silent for the muted", () => {
-    const at = (tier: number) => noteOf(event("status_update", { event: "started" }), { ...agent, tier }, [])?.pitch ?? 0;
+    const at = (tier: number) =>
+      noteOf(event("status_update", { event: "started" }), { ...agent, tier }, [])?.pitch ?? 0;
     expect(at(1)).toBeLessThan(at(2));
     expect(at(2)).toBeLessThan(at(3));
     expect(noteOf(event("status_update", { event: "started" }), agent, [2])).toBeNull();
@@ -184,7 +268,9 @@ describe("sound", () => {
   });
 
   it("is spoken from templates", () => {
-    expect(spoken(event("status_update", { agent: "corpus-auditor", event: "completed", job_id: "r.data.audit" }))).toBe("corpus auditor has completed audit.");
+    expect(
+      spoken(event("status_update", { agent: "corpus-auditor", event: "completed", job_id: "r.data.audit" })),
+    ).toBe("corpus auditor has completed audit.");
     expect(spoken(event("heartbeat", { agent: "x" }))).toBeNull();
     expect(spokenProgress("a-b", 0.2, 0.26)).toBe("a b is at 25 percent.");
     expect(spokenProgress("a", 0.3, 0.4)).toBeNull();

@@ -26,7 +26,13 @@ export function playSwarm(): void {
       if (node) say(spoken(event), node.tier);
     });
     const say = (sentence: string | null, tier: number | null) => {
-      if (!settings.speech || sentence === null || settings.muted_tiers.includes(tier ?? 3) || !engine.say(sentence)) return;
+      if (
+        !settings.speech ||
+        sentence === null ||
+        settings.muted_tiers.includes(tier ?? 3) ||
+        !engine.say(sentence)
+      )
+        return;
       captions.text = sentence;
       clearTimeout(clearing);
       clearing = setTimeout(() => (captions.text = ""), CAPTION_MS);

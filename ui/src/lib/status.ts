@@ -56,4 +56,13 @@ export function wordOf(status: string): string {
 }
 
 /** The order of trouble: what needs an eye first is first. */
-export const TROUBLE: Look[] = ["error", "approval", "blocked", "paused", "running", "queued", "done", "idle"];
+export const TROUBLE: Look[] = [
+  "error",
+  "approval",
+  "blocked",
+  "paused",
+  "running",
+  "queued",
+  "done",
+  "idle",
+];

@@ -18,7 +18,11 @@ export function commands(snapshot: Live | null): Command[] {
 }
 
 function pages(): Command[] {
-  return PAGE_NAMES.map((name) => ({ title: PAGES[name].title, hint: `page · g ${PAGES[name].key}`, run: () => router.go(name) }));
+  return PAGE_NAMES.map((name) => ({
+    title: PAGES[name].title,
+    hint: `page · g ${PAGES[name].key}`,
+    run: () => router.go(name),
+  }));
 }
 
 function switches(): Command[] {
@@ -29,7 +33,11 @@ function switches(): Command[] {
   });
   return [
     { title: "Submit a job", hint: "action", run: () => router.go("jobs", null, { new: true }) },
-    { title: `${settings.theme === "dark" ? "Light" : "Dark"} theme`, hint: "setting", run: () => (settings.theme = settings.theme === "dark" ? "light" : "dark") },
+    {
+      title: `${settings.theme === "dark" ? "Light" : "Dark"} theme`,
+      hint: "setting",
+      run: () => (settings.theme = settings.theme === "dark" ? "light" : "dark"),
+    },
     flip("sound", "sound"),
     flip("speech", "spoken summaries"),
     flip("compact", "compact view"),
@@ -54,7 +62,15 @@ function work(snapshot: Live | null): Command[] {
   const jobs = snapshot?.jobs ?? [];
   const approvals = snapshot?.approvals ?? [];
   return [
-    ...approvals.map((one) => ({ title: `Decide: ${one.action}`, hint: "approval", run: () => router.open(href("approvals", one.approval_id)) })),
-    ...jobs.map((job) => ({ title: job.job_id, hint: `job · ${job.state}`, run: () => router.go("jobs", job.job_id) })),
+    ...approvals.map((one) => ({
+      title: `Decide: ${one.action}`,
+      hint: "approval",
+      run: () => router.open(href("approvals", one.approval_id)),
+    })),
+    ...jobs.map((job) => ({
+      title: job.job_id,
+      hint: `job · ${job.state}`,
+      run: () => router.go("jobs", job.job_id),
+    })),
   ];
 }

@@ -75,7 +75,10 @@ function ticks(scene: SeqScene): { x: number; label: string }[] {
   const scale = scaleUtc().domain([scene.view.from * 1000, scene.view.to * 1000]);
   return scale.ticks(Math.max(2, Math.floor((scene.width - scene.names) / 110))).map((date) => {
     const at = date.getTime() / 1000;
-    const fine = scene.view.to - scene.view.from < 8 ? `.${String(date.getUTCMilliseconds()).padStart(3, "0").slice(0, 2)}` : "";
+    const fine =
+      scene.view.to - scene.view.from < 8
+        ? `.${String(date.getUTCMilliseconds()).padStart(3, "0").slice(0, 2)}`
+        : "";
     return { x: xOf(scene, at), label: scene.format(at) + fine };
   });
 }
@@ -105,7 +108,14 @@ function paintNotes(context: CanvasRenderingContext2D, scene: SeqScene, index: n
   }
 }
 
-function paintNote(context: CanvasRenderingContext2D, scene: SeqScene, task: SequencerTask, x: number, width: number, y: number): void {
+function paintNote(
+  context: CanvasRenderingContext2D,
+  scene: SeqScene,
+  task: SequencerTask,
+  x: number,
+  width: number,
+  y: number,
+): void {
   const { colors, selected, hovered, playhead, data } = scene;
   const running = task.end_time == null;
   const look = stuck(task, data.timestamp) ? "error" : lookOf(task.status);
@@ -128,7 +138,16 @@ function paintNote(context: CanvasRenderingContext2D, scene: SeqScene, task: Seq
   if (width > 46) paintLabel(context, scene, task, look, x, width, y, running || task.start_time > playhead);
 }
 
-function paintLabel(context: CanvasRenderingContext2D, { colors }: SeqScene, task: SequencerTask, look: keyof typeof SHAPES, x: number, width: number, y: number, pale: boolean): void {
+function paintLabel(
+  context: CanvasRenderingContext2D,
+  { colors }: SeqScene,
+  task: SequencerTask,
+  look: keyof typeof SHAPES,
+  x: number,
+  width: number,
+  y: number,
+  pale: boolean,
+): void {
   const left = x + 11;
   context.beginPath();
   trace(context, SHAPES[look], left, y + NOTE_ROW / 2, 4);
@@ -138,7 +157,12 @@ function paintLabel(context: CanvasRenderingContext2D, { colors }: SeqScene, tas
   context.textAlign = "left";
   context.textBaseline = "middle";
   const letters = Math.floor((width - 26) / 6.3);
-  if (letters > 2) context.fillText(task.name.length > letters ? `${task.name.slice(0, letters - 1)}…` : task.name, left + 9, y + NOTE_ROW / 2 + 0.5);
+  if (letters > 2)
+    context.fillText(
+      task.name.length > letters ? `${task.name.slice(0, letters - 1)}…` : task.name,
+      left + 9,
+      y + NOTE_ROW / 2 + 0.5,
+    );
 }
 
 function paintMarks(context: CanvasRenderingContext2D, scene: SeqScene, first: number, last: number): void {
@@ -176,7 +200,8 @@ function paintAxis(context: CanvasRenderingContext2D, scene: SeqScene): void {
   context.font = "11px system-ui, sans-serif";
   context.textAlign = "center";
   context.textBaseline = "middle";
-  for (const { x, label } of ticks(scene)) if (x > scene.names + 24 && x < width - 24) context.fillText(label, x, 18);
+  for (const { x, label } of ticks(scene))
+    if (x > scene.names + 24 && x < width - 24) context.fillText(label, x, 18);
   context.fillStyle = colors.line;
   context.fillRect(0, AXIS - 1, width, 1);
 }

@@ -37,7 +37,11 @@ export function doingAt(data: Sequencer, serviceId: string, at: number): Doing |
   if (!task) return null;
   // A crash is seen for the blink of an eye in life; here for a second, so that it is seen at all.
   const crashed = past.crashes.get(serviceId)?.some((crash) => at >= crash && at < crash + 1);
-  return { task, status: crashed ? "error" : (statusAt(task, at) ?? "running"), progress: progressAt(task, at) };
+  return {
+    task,
+    status: crashed ? "error" : (statusAt(task, at) ?? "running"),
+    progress: progressAt(task, at),
+  };
 }
 
 /** What each agent (by name) was doing at `at`; those that did nothing are left out. */
@@ -93,12 +97,16 @@ function pastOf(data: Sequencer): Past {
   const known = pasts.get(data);
   if (known) return known;
   const lists = new Map<string, SequencerTask[]>();
-  for (const task of data.tasks.toSorted((a, b) => a.start_time - b.start_time)) push(lists, task.agent_id, task);
+  for (const task of data.tasks.toSorted((a, b) => a.start_time - b.start_time))
+    push(lists, task.agent_id, task);
   const crashes = new Map<string, number[]>();
   for (const { kind, agent_id, at } of data.marks ?? []) {
     if (kind === "crashed" || kind === "hung") push(crashes, agent_id, at);
   }
-  const past = { tasks: new Map([...lists].map(([id, list]) => [id, new Tasks(list, data.timestamp)])), crashes };
+  const past = {
+    tasks: new Map([...lists].map(([id, list]) => [id, new Tasks(list, data.timestamp)])),
+    crashes,
+  };
   pasts.set(data, past);
   return past;
 }
@@ -112,7 +120,9 @@ function push<T>(lists: Map<string, T[]>, key: string, value: T): void {
 function progressAt(task: SequencerTask, at: number): number {
   if (task.end_time == null) return task.progress;
   const length = task.end_time - task.start_time;
-  return length <= 0 ? task.progress : Math.min(1, ((at - task.start_time) / length) * Math.max(task.progress, 0));
+  return length <= 0
+    ? task.progress
+    : Math.min(1, ((at - task.start_time) / length) * Math.max(task.progress, 0));
 }
 
 /** Where the playhead is after `elapsed_s` of watching; it stops at `end`. */

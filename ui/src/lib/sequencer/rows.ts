@@ -40,7 +40,10 @@ export function seqRows(data: Sequencer, choice: RowChoice): SeqRow[] {
     }))
     .filter((row) => (choice.solo.size > 0 ? choice.solo.has(row.agent) : !choice.mute.has(row.agent)))
     .filter((row) => !choice.busyOnly || row.tasks.length > 0)
-    .sort((a, b) => (a.tier ?? 9) - (b.tier ?? 9) || rank(a.role) - rank(b.role) || a.agent.localeCompare(b.agent));
+    .sort(
+      (a, b) =>
+        (a.tier ?? 9) - (b.tier ?? 9) || rank(a.role) - rank(b.role) || a.agent.localeCompare(b.agent),
+    );
 }
 
 export interface Span {
@@ -94,5 +97,7 @@ export function lastBurst(data: Sequencer): Span {
 
 /** The task of a row at a moment: the newest that covers it, within `reach` seconds. */
 export function taskAt(row: SeqRow, at: number, now: number, reach: number): SequencerTask | null {
-  return row.tasks.findLast((task) => at >= task.start_time - reach && at <= endOf(task, now) + reach) ?? null;
+  return (
+    row.tasks.findLast((task) => at >= task.start_time - reach && at <= endOf(task, now) + reach) ?? null
+  );
 }

@@ -4,11 +4,18 @@ import { sequencer, task } from "../testing";
 import { advance, nextEdge, stateAt, statusAt, stuck } from "./replay";
 import { extent, lastBurst, panned, seqRows, taskAt, zoomed } from "./rows";
 
-const data = sequencer([task("t1", "a", 10, 20), task("t2", "b", 15, null), task("t3", "a", 30, 40, { status: "error" })]);
+const data = sequencer([
+  task("t1", "a", 10, 20),
+  task("t2", "b", 15, null),
+  task("t3", "a", 30, 40, { status: "error" }),
+]);
 
 describe("replay", () => {
   it("knows who did what at a moment", () => {
-    expect([...stateAt(data, 17)].map(([name, doing]) => [name, doing.task.task_id, doing.status])).toEqual([["a", "t1", "running"], ["b", "t2", "running"]]);
+    expect([...stateAt(data, 17)].map(([name, doing]) => [name, doing.task.task_id, doing.status])).toEqual([
+      ["a", "t1", "running"],
+      ["b", "t2", "running"],
+    ]);
     expect([...stateAt(data, 25).keys()]).toEqual(["b"]);
     expect(stateAt(data, 5).size).toBe(0);
     expect(stateAt(data, 15).get("a")?.progress).toBeCloseTo(0.5);
@@ -50,11 +57,19 @@ describe("rows", () => {
   const all = { solo: new Set<string>(), mute: new Set<string>(), busyOnly: false };
 
   it("are ordered by tier, and chosen by solo and mute", () => {
-    const mixed = { ...data, agents: [...data.agents, { service_id: "agent-z", name: "z", tier: 1, status: "ok" as const, agent_role: "coord" }] };
+    const mixed = {
+      ...data,
+      agents: [
+        ...data.agents,
+        { service_id: "agent-z", name: "z", tier: 1, status: "ok" as const, agent_role: "coord" },
+      ],
+    };
     expect(seqRows(mixed, all).map((row) => row.agent)).toEqual(["z", "a", "b"]);
     expect(seqRows(mixed, { ...all, busyOnly: true }).map((row) => row.agent)).toEqual(["a", "b"]);
     expect(seqRows(mixed, { ...all, mute: new Set(["a"]) }).map((row) => row.agent)).toEqual(["z", "b"]);
-    expect(seqRows(mixed, { ...all, mute: new Set(["a"]), solo: new Set(["a"]) }).map((row) => row.agent)).toEqual(["a"]);
+    expect(
+      seqRows(mixed, { ...all, mute: new Set(["a"]), solo: new Set(["a"]) }).map((row) => row.agent),
+    ).toEqual(["a"]);
   });
 
   it("zooms around the pointer within its limits", () => {
@@ -68,7 +83,10 @@ describe("rows", () => {
   });
 
   it("shows all, or the newest burst of work", () => {
-    const two = sequencer([task("old", "a", 0, 20), task("new", "a", 5000, 5010), task("more", "b", 5005, 5030)], 6000);
+    const two = sequencer(
+      [task("old", "a", 0, 20), task("new", "a", 5000, 5010), task("more", "b", 5005, 5030)],
+      6000,
+    );
     expect(extent(two).from).toBeLessThan(0);
     const burst = lastBurst(two);
     expect(burst.from).toBeGreaterThan(4990);

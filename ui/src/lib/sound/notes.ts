@@ -17,12 +17,30 @@ const SCALES: Record<number, number[]> = {
   3: [523.25, 587.33, 659.25, 783.99, 880.0],
 };
 
-const WAVES: Record<string, OscillatorType> = { code: "square", data: "sine", devsecops: "sawtooth", docs: "triangle", models: "sine" };
+const WAVES: Record<string, OscillatorType> = {
+  code: "square",
+  data: "sine",
+  devsecops: "sawtooth",
+  docs: "triangle",
+  models: "sine",
+};
 
-const DEGREE: Record<string, number> = { accepted: 0, started: 1, awaiting_approval: 3, completed: 4, failed: 0, crashed: 0, restarted: 2 };
+const DEGREE: Record<string, number> = {
+  accepted: 0,
+  started: 1,
+  awaiting_approval: 3,
+  completed: 4,
+  failed: 0,
+  crashed: 0,
+  restarted: 2,
+};
 
 /** The note of an event, or null where it makes no sound. */
-export function noteOf(event: SwarmEvent, node: TreeNode | undefined, mutedTiers: readonly number[]): Note | null {
+export function noteOf(
+  event: SwarmEvent,
+  node: TreeNode | undefined,
+  mutedTiers: readonly number[],
+): Note | null {
   const happened = String(event.data["event"] ?? "");
   const degree = DEGREE[happened];
   if (degree === undefined || !node) return null;
@@ -31,7 +49,12 @@ export function noteOf(event: SwarmEvent, node: TreeNode | undefined, mutedTiers
   const pitch = (SCALES[tier] ?? [])[degree];
   if (pitch === undefined) return null;
   const bad = happened === "failed" || happened === "crashed";
-  return { agent: node.name, pitch: bad ? pitch / 2 : pitch, wave: WAVES[node.lane ?? ""] ?? "triangle", seconds: bad ? 0.5 : 0.18 };
+  return {
+    agent: node.name,
+    pitch: bad ? pitch / 2 : pitch,
+    wave: WAVES[node.lane ?? ""] ?? "triangle",
+    seconds: bad ? 0.5 : 0.18,
+  };
 }
 
 /** At most so many notes a second in all, and of one agent. */

@@ -25,7 +25,8 @@ export function waterfall(spans: readonly Span[]): Waterfall {
   const known = new Map(spans.map((span) => [span.span_id, span]));
   const children = new Map<string | null, Span[]>();
   for (const span of spans) {
-    const parent = span.parent_span_id !== null && known.has(span.parent_span_id) ? span.parent_span_id : null;
+    const parent =
+      span.parent_span_id !== null && known.has(span.parent_span_id) ? span.parent_span_id : null;
     children.set(parent, [...(children.get(parent) ?? []), span]);
   }
   const begin = Math.min(...spans.map(queued));
@@ -33,7 +34,10 @@ export function waterfall(spans: readonly Span[]): Waterfall {
   const falls: Fall[] = [];
   const seen = new Set<string>();
   // A stack and not recursion: a chain of hand-overs may be as long as the ring.
-  const stack = (children.get(null) ?? []).toSorted(byTime).reverse().map((span) => ({ span, level: 0 }));
+  const stack = (children.get(null) ?? [])
+    .toSorted(byTime)
+    .reverse()
+    .map((span) => ({ span, level: 0 }));
   for (let next = stack.pop(); next; next = stack.pop()) {
     const { span, level } = next;
     if (seen.has(span.span_id)) continue;
@@ -56,7 +60,8 @@ function criticalPath(spans: readonly Span[], known: Map<string, Span>): Set<str
   const path = new Set<string>();
   let last = spans[0];
   for (const span of spans) if (last && ended(span) > ended(last)) last = span;
-  for (let at = last; at && !path.has(at.span_id); at = known.get(at.parent_span_id ?? "")) path.add(at.span_id);
+  for (let at = last; at && !path.has(at.span_id); at = known.get(at.parent_span_id ?? ""))
+    path.add(at.span_id);
   return path;
 }
 
@@ -108,7 +113,15 @@ export function traceLines(spans: readonly Span[]): TraceLine[] {
     const [begin, end, bad] = [queued(span), ended(span), isBad(span) ? 1 : 0];
     const line = lines.get(span.trace_id);
     if (!line) {
-      lines.set(span.trace_id, { traceId: span.trace_id, begin, end, ms: end - begin, spans: 1, root: span, bad });
+      lines.set(span.trace_id, {
+        traceId: span.trace_id,
+        begin,
+        end,
+        ms: end - begin,
+        spans: 1,
+        root: span,
+        bad,
+      });
       continue;
     }
     if (begin < line.begin || span.parent_span_id === null) line.root = span;

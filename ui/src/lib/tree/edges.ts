@@ -15,11 +15,30 @@ export function corners(node: Placed): Point[] {
   const first = parent.y + LEVEL * 0.55;
   if (node.stacked) {
     const rail = x - RAIL;
-    return [[parent.x, parent.y], [parent.x, first], [rail, first], [rail, y], [x, y]];
+    return [
+      [parent.x, parent.y],
+      [parent.x, first],
+      [rail, first],
+      [rail, y],
+      [x, y],
+    ];
   }
-  if (via === null) return [[parent.x, parent.y], [parent.x, first], [x, first], [x, y]];
+  if (via === null)
+    return [
+      [parent.x, parent.y],
+      [parent.x, first],
+      [x, first],
+      [x, y],
+    ];
   const second = y - LEVEL * 0.32;
-  return [[parent.x, parent.y], [parent.x, first], [via, first], [via, second], [x, second], [x, y]];
+  return [
+    [parent.x, parent.y],
+    [parent.x, first],
+    [via, first],
+    [via, second],
+    [x, second],
+    [x, y],
+  ];
 }
 
 /** The point a share (0 to 1) along a line. */

@@ -74,7 +74,8 @@ function workersOf(tree: readonly TreeNode[], byNo: Map<number, TreeNode>): Map<
 /** All names below `name`, itself first. */
 export function subtree(swarm: Swarm, name: string): string[] {
   const found = [name];
-  for (let at = 0; at < found.length; at += 1) found.push(...(swarm.byName.get(found[at] ?? "")?.children ?? []));
+  for (let at = 0; at < found.length; at += 1)
+    found.push(...(swarm.byName.get(found[at] ?? "")?.children ?? []));
   return found;
 }
 
@@ -92,7 +93,11 @@ export function focused(swarm: Swarm, name: string): Swarm {
   const inside = new Set(subtree(swarm, name));
   const order = swarm.order
     .filter((unit) => inside.has(unit.name))
-    .map((unit) => ({ ...unit, level: unit.level - top.level, parent: unit.name === name ? null : unit.parent }));
+    .map((unit) => ({
+      ...unit,
+      level: unit.level - top.level,
+      parent: unit.name === name ? null : unit.parent,
+    }));
   return { order, byName: new Map(order.map((unit) => [unit.name, unit])) };
 }
 

@@ -36,15 +36,33 @@ export class TreeLayer {
     const before = this.#drawn;
     if (!before || before.dpr !== dpr) return false;
     const [a, b] = [before.scene, scene];
-    const same = a.layout === b.layout && a.colors === b.colors && a.matched === b.matched && a.looks === b.looks && a.selected === b.selected;
+    const same =
+      a.layout === b.layout &&
+      a.colors === b.colors &&
+      a.matched === b.matched &&
+      a.looks === b.looks &&
+      a.selected === b.selected;
     const [u, v] = [a.view, b.view];
-    return same && u.k === v.k && u.width === v.width && u.height === v.height && Math.abs(u.x - v.x) <= mx && Math.abs(u.y - v.y) <= my;
+    return (
+      same &&
+      u.k === v.k &&
+      u.width === v.width &&
+      u.height === v.height &&
+      Math.abs(u.x - v.x) <= mx &&
+      Math.abs(u.y - v.y) <= my
+    );
   }
 
   #draw(scene: Scene, dpr: number, mx: number, my: number): void {
     const canvas = (this.#canvas ??= document.createElement("canvas"));
     const { view } = scene;
-    const wide = { ...view, x: view.x + mx, y: view.y + my, width: view.width + 2 * mx, height: view.height + 2 * my };
+    const wide = {
+      ...view,
+      x: view.x + mx,
+      y: view.y + my,
+      width: view.width + 2 * mx,
+      height: view.height + 2 * my,
+    };
     const [w, h] = [Math.round(wide.width * dpr), Math.round(wide.height * dpr)];
     const context = canvas.getContext("2d");
     if (!context) return;

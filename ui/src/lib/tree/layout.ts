@@ -81,7 +81,8 @@ export function radiusOf(unit: Unit): number {
 export function layout(swarm: Swarm, collapsed: ReadonlySet<string>): Layout {
   const root = swarm.order[0];
   if (!root) return { nodes: [], byName: new Map(), bounds: { left: 0, top: 0, right: 0, bottom: 0 } };
-  const shown = (unit: Unit) => (collapsed.has(unit.name) ? [] : unit.children.flatMap((name) => swarm.byName.get(name) ?? []));
+  const shown = (unit: Unit) =>
+    collapsed.has(unit.name) ? [] : unit.children.flatMap((name) => swarm.byName.get(name) ?? []);
   const top = hierarchy(root, shown);
   const rooms = new Map<Node, Room>();
   top.eachAfter((node) => rooms.set(node, roomFor(node, rooms)));
@@ -167,7 +168,10 @@ function sizeOf(shelves: Block[][]): { width: number; height: number } {
   const widths = shelves.map((shelf) => shelf.reduce((sum, block) => sum + block.width, 0));
   const heights = shelves.map((shelf) => Math.max(...shelf.map((block) => block.height)));
   const trunk = shelves.length > 1 ? TRUNK : 0;
-  return { width: Math.max(0, ...widths) + trunk, height: heights.reduce((sum, height) => sum + height, 0) + 24 * Math.max(0, shelves.length - 1) };
+  return {
+    width: Math.max(0, ...widths) + trunk,
+    height: heights.reduce((sum, height) => sum + height, 0) + 24 * Math.max(0, shelves.length - 1),
+  };
 }
 
 class Placer {
@@ -206,10 +210,29 @@ class Placer {
     });
   }
 
-  #add(node: Node, x: number, y: number, parent: Placed | null, via: number | null, room: number, stacked: boolean): Placed {
+  #add(
+    node: Node,
+    x: number,
+    y: number,
+    parent: Placed | null,
+    via: number | null,
+    room: number,
+    stacked: boolean,
+  ): Placed {
     const unit = node.data;
     const collapsed = this.collapsed.has(unit.name) && unit.children.length > 0;
-    const placed: Placed = { unit, x, y, radius: radiusOf(unit), parent, via, collapsed, stacked, room, columnTo: null };
+    const placed: Placed = {
+      unit,
+      x,
+      y,
+      radius: radiusOf(unit),
+      parent,
+      via,
+      collapsed,
+      stacked,
+      room,
+      columnTo: null,
+    };
     this.nodes.push(placed);
     return placed;
   }

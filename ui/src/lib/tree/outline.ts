@@ -23,11 +23,20 @@ export function rows(swarm: Swarm, collapsed: ReadonlySet<string>, search = ""):
       const unit = swarm.byName.get(name);
       if (!unit) return;
       const open = wanted !== null || !collapsed.has(name);
-      out.push({ unit, level, expanded: unit.children.length > 0 ? open : null, position: index + 1, size: shown.length });
+      out.push({
+        unit,
+        level,
+        expanded: unit.children.length > 0 ? open : null,
+        position: index + 1,
+        size: shown.length,
+      });
       if (open) visit(unit.children, level + 1);
     });
   };
-  visit(swarm.order.filter((unit) => unit.parent === null).map((unit) => unit.name), 1);
+  visit(
+    swarm.order.filter((unit) => unit.parent === null).map((unit) => unit.name),
+    1,
+  );
   return out;
 }
 
@@ -35,7 +44,8 @@ function matching(swarm: Swarm, search: string): Set<string> {
   const keep = new Set<string>();
   for (const unit of swarm.order) {
     if (!found(unit, search)) continue;
-    for (let at: Unit | undefined = unit; at && !keep.has(at.name); at = swarm.byName.get(at.parent ?? "")) keep.add(at.name);
+    for (let at: Unit | undefined = unit; at && !keep.has(at.name); at = swarm.byName.get(at.parent ?? ""))
+      keep.add(at.name);
   }
   return keep;
 }
@@ -46,14 +56,19 @@ export function found(unit: Unit, search: string): boolean {
   const wanted = search.trim().toLowerCase();
   if (wanted === "") return false;
   const said = [node.lane, node.status, unit.look, node.step?.task, node.role].filter((word) => word != null);
-  return score(wanted, unit.name) >= 400 || said.some((word) => String(word).toLowerCase().startsWith(wanted));
+  return (
+    score(wanted, unit.name) >= 400 || said.some((word) => String(word).toLowerCase().startsWith(wanted))
+  );
 }
 
 export type Move = { to: string } | { open: string } | { close: string } | null;
 
 /** What a key does in the tree, as WAI-ARIA's practices have it. */
 export function move(list: readonly Row[], current: string | null, key: string, page = 10): Move {
-  const at = Math.max(0, list.findIndex((row) => row.unit.name === current));
+  const at = Math.max(
+    0,
+    list.findIndex((row) => row.unit.name === current),
+  );
   const row = list[at];
   if (!row) return null;
   const go = (index: number): Move => {

@@ -87,7 +87,8 @@ function paintEdges(context: CanvasRenderingContext2D, { layout, view, colors }:
   for (const node of layout.nodes) {
     const { parent } = node;
     if (!parent || node.y < top - 20 || parent.y > bottom) continue;
-    if (Math.max(node.x, parent.x) < left || Math.min(node.x, parent.x, node.via ?? Infinity) > right) continue;
+    if (Math.max(node.x, parent.x) < left || Math.min(node.x, parent.x, node.via ?? Infinity) > right)
+      continue;
     if (node.stacked && node.columnTo === null) {
       if (view.k >= DOTS_BELOW) tick(context, node);
       continue;
@@ -122,7 +123,7 @@ function paintPulses(context: CanvasRenderingContext2D, scene: Scene, seen: Plac
     const dots = Math.min(4, Math.ceil(Math.log2(1 + rate)));
     const line = corners(node);
     for (let dot = 0; dot < dots; dot += 1) {
-      const at = along(line, ((seconds / PULSE_SECONDS + dot / dots) % 1));
+      const at = along(line, (seconds / PULSE_SECONDS + dot / dots) % 1);
       if (!at) continue;
       const r = 2.4 / Math.min(1, view.k);
       context.moveTo(at[0] + r, at[1]);
@@ -170,7 +171,13 @@ function sizeOf(node: Placed): number {
   return Math.max(LEAST_RADIUS, node.radius);
 }
 
-function paintShapes(context: CanvasRenderingContext2D, group: Placed[], look: Look, colors: Colors, k: number): void {
+function paintShapes(
+  context: CanvasRenderingContext2D,
+  group: Placed[],
+  look: Look,
+  colors: Colors,
+  k: number,
+): void {
   const shape = SHAPES[look];
   context.beginPath();
   for (const node of group) trace(context, shape, node.x, node.y, sizeOf(node));
@@ -208,7 +215,10 @@ function innerMark(context: CanvasRenderingContext2D, look: Look, x: number, y: 
 /** Coordinators have a full ring, system agents a dashed one, executors none. */
 function paintRings(context: CanvasRenderingContext2D, { colors }: Scene, seen: Placed[]): void {
   context.lineWidth = 1.3;
-  for (const [role, dash] of [["coord", []], ["system", [3, 3]]] as const) {
+  for (const [role, dash] of [
+    ["coord", []],
+    ["system", [3, 3]],
+  ] as const) {
     context.beginPath();
     for (const node of seen) if (node.unit.node.role === role) ring(context, node, 4.5);
     context.setLineDash([...dash]);
@@ -219,7 +229,10 @@ function paintRings(context: CanvasRenderingContext2D, { colors }: Scene, seen: 
 }
 
 function paintChoice(context: CanvasRenderingContext2D, { colors, selected, hovered, layout }: Scene): void {
-  for (const [name, width] of [[hovered, 1.5], [selected, 3]] as const) {
+  for (const [name, width] of [
+    [hovered, 1.5],
+    [selected, 3],
+  ] as const) {
     const node = name === null ? undefined : layout.byName.get(name);
     if (!node) continue;
     context.beginPath();
@@ -245,13 +258,22 @@ function paintBadges(context: CanvasRenderingContext2D, { colors, view }: Scene,
     const r = sizeOf(node);
     const { depth } = node.unit.node;
     if (node.stacked) continue;
-    if (node.unit.restarts > 0) badge(context, `↻${node.unit.restarts}`, node.x + r + 4, node.y - r - 4, colors.error, colors.panel);
+    if (node.unit.restarts > 0)
+      badge(context, `↻${node.unit.restarts}`, node.x + r + 4, node.y - r - 4, colors.error, colors.panel);
     if (depth > 0) badge(context, `✉${depth}`, node.x - r - 6, node.y - r - 4, colors.queued, colors.panel);
-    if (node.collapsed) badge(context, `+${node.unit.children.length}`, node.x, node.y + r + 7, colors.line, colors.text);
+    if (node.collapsed)
+      badge(context, `+${node.unit.children.length}`, node.x, node.y + r + 7, colors.line, colors.text);
   }
 }
 
-function badge(context: CanvasRenderingContext2D, text: string, x: number, y: number, back: string, front: string): void {
+function badge(
+  context: CanvasRenderingContext2D,
+  text: string,
+  x: number,
+  y: number,
+  back: string,
+  front: string,
+): void {
   const width = context.measureText(text).width + 7;
   context.fillStyle = back;
   context.beginPath();
@@ -275,7 +297,8 @@ function paintNames(context: CanvasRenderingContext2D, scene: Scene, seen: Place
     context.font = `${inner ? "600 " : ""}${px}px system-ui, sans-serif`;
     const r = sizeOf(node);
     const letters = Math.floor((node.room / px) * (inner ? BOLD_LETTERS : LETTERS));
-    const name = node.unit.name.length > letters ? `${node.unit.name.slice(0, letters - 1)}…` : node.unit.name;
+    const name =
+      node.unit.name.length > letters ? `${node.unit.name.slice(0, letters - 1)}…` : node.unit.name;
     if (inner) {
       context.textAlign = "center";
       // A rim in the colour of the ground keeps a name readable on lines and beside its neighbours.
@@ -294,7 +317,13 @@ function paintNames(context: CanvasRenderingContext2D, scene: Scene, seen: Place
 }
 
 /** The badges of stacked leaves stand behind their names: above them is the next leaf. */
-function paintSuffix(context: CanvasRenderingContext2D, { unit, y }: Placed, x: number, px: number, colors: Colors): void {
+function paintSuffix(
+  context: CanvasRenderingContext2D,
+  { unit, y }: Placed,
+  x: number,
+  px: number,
+  colors: Colors,
+): void {
   const parts: [string, string][] = [];
   if (unit.restarts > 0) parts.push([`↻${unit.restarts}`, colors.error]);
   if (unit.node.depth > 0) parts.push([`✉${unit.node.depth}`, colors.queued]);
@@ -307,8 +336,16 @@ function paintSuffix(context: CanvasRenderingContext2D, { unit, y }: Placed, x: 
 }
 
 /** The view that shows everything, not larger than life. */
-export function fitted({ bounds }: Layout, width: number, height: number): { x: number; y: number; k: number } {
+export function fitted(
+  { bounds }: Layout,
+  width: number,
+  height: number,
+): { x: number; y: number; k: number } {
   const [w, h] = [Math.max(1, bounds.right - bounds.left), Math.max(1, bounds.bottom - bounds.top)];
   const k = Math.min(1.25, width / (w + 30), height / (h + 30));
-  return { k, x: (width - (bounds.left + bounds.right) * k) / 2, y: (height - (bounds.top + bounds.bottom) * k) / 2 };
+  return {
+    k,
+    x: (width - (bounds.left + bounds.right) * k) / 2,
+    y: (height - (bounds.top + bounds.bottom) * k) / 2,
+  };
 }

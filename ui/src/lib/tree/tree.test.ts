@@ -23,7 +23,11 @@ describe("fold", () => {
   it("draws a supervisor and its worker as one unit", () => {
     const swarm = fold(smallTree());
     expect(swarm.order.map((unit) => [unit.name, unit.parent, unit.level])).toEqual([
-      ["root", null, 0], ["a", "root", 1], ["b", "a", 2], ["c", "a", 2], ["service", "root", 1],
+      ["root", null, 0],
+      ["a", "root", 1],
+      ["b", "a", 2],
+      ["c", "a", 2],
+      ["service", "root", 1],
     ]);
     expect(swarm.byName.get("b")?.restarts).toBe(3);
     expect(swarm.byName.get("a")?.children).toEqual(["b", "c"]);
@@ -37,12 +41,20 @@ describe("fold", () => {
     const swarm = fold(smallTree());
     expect(subtree(swarm, "a")).toEqual(["a", "b", "c"]);
     expect(pathTo(swarm, "c")).toEqual(["root", "a", "c"]);
-    expect(focused(swarm, "a").order.map((unit) => [unit.name, unit.level, unit.parent])).toEqual([["a", 0, null], ["b", 1, "a"], ["c", 1, "a"]]);
+    expect(focused(swarm, "a").order.map((unit) => [unit.name, unit.level, unit.parent])).toEqual([
+      ["a", 0, null],
+      ["b", 1, "a"],
+      ["c", 1, "a"],
+    ]);
     expect(focused(swarm, "nobody")).toBe(swarm);
   });
 
   it("counts looks, trouble first", () => {
-    expect(census(fold(smallTree()).order)).toEqual([{ look: "error", count: 1 }, { look: "running", count: 1 }, { look: "idle", count: 3 }]);
+    expect(census(fold(smallTree()).order)).toEqual([
+      { look: "error", count: 1 },
+      { look: "running", count: 1 },
+      { look: "idle", count: 3 },
+    ]);
   });
 });
 
@@ -82,7 +94,9 @@ describe("layout", () => {
   it("keeps its places while only facts change", () => {
     const first = layout(fold(smallTree()), new Set());
     const spots = first.nodes.map(({ x, y }) => [x, y]);
-    const changed = smallTree().map((one) => (one.name === "b" ? { ...one, status: "error" as const, ctx_used: 9, ctx_limit: 9 } : one));
+    const changed = smallTree().map((one) =>
+      one.name === "b" ? { ...one, status: "error" as const, ctx_used: 9, ctx_limit: 9 } : one,
+    );
     const second = refreshed(first, fold(changed), new Set());
     expect(second.nodes.map(({ x, y }) => [x, y])).toEqual(spots);
     expect(second.byName.get("b")).toMatchObject({ radius: 24, unit: { look: "error" } });
@@ -95,12 +109,18 @@ describe("layout", () => {
     expect(refreshed(first, more, new Set()).nodes).toHaveLength(6);
     expect(refreshed(first, fewer, new Set()).nodes).toHaveLength(4);
     expect(refreshed(first, fold(smallTree()), new Set(["a"])).nodes).toHaveLength(3);
-    expect(refreshed(layout(fold(smallTree()), new Set(["a"])), fold(smallTree()), new Set()).nodes).toHaveLength(5);
+    expect(
+      refreshed(layout(fold(smallTree()), new Set(["a"])), fold(smallTree()), new Set()).nodes,
+    ).toHaveLength(5);
   });
 
   it("sizes by context used: 8 to 48 px", () => {
-    const unit = (used: number | null) => fold([node(1, "x", null, { ctx_used: used, ctx_limit: used === null ? null : 100 })]).order[0];
-    const width = (used: number | null) => { const one = unit(used); return one ? 2 * radiusOf(one) : 0; };
+    const unit = (used: number | null) =>
+      fold([node(1, "x", null, { ctx_used: used, ctx_limit: used === null ? null : 100 })]).order[0];
+    const width = (used: number | null) => {
+      const one = unit(used);
+      return one ? 2 * radiusOf(one) : 0;
+    };
     expect(width(null)).toBe(8);
     expect(width(100)).toBe(48);
     expect(width(900)).toBe(48);
@@ -138,7 +158,11 @@ describe("outline", () => {
   it("lists rows with their place among siblings", () => {
     const list = rows(swarm, new Set());
     expect(list.map((row) => [row.unit.name, row.level, row.position, row.size, row.expanded])).toEqual([
-      ["root", 1, 1, 1, true], ["a", 2, 1, 2, true], ["b", 3, 1, 2, null], ["c", 3, 2, 2, null], ["service", 2, 2, 2, null],
+      ["root", 1, 1, 1, true],
+      ["a", 2, 1, 2, true],
+      ["b", 3, 1, 2, null],
+      ["c", 3, 2, 2, null],
+      ["service", 2, 2, 2, null],
     ]);
   });
 
@@ -167,7 +191,14 @@ describe("outline", () => {
 describe("rates", () => {
   it("are messages a second since the last count", () => {
     const before = counted([node(1, "a", null, { handled: 10 }), node(2, "b", 1, { handled: 5 })], 1000);
-    const after = counted([node(1, "a", null, { handled: 30 }), node(2, "b", 1, { handled: 0 }), node(3, "new", 1, { handled: 9 })], 3000);
+    const after = counted(
+      [
+        node(1, "a", null, { handled: 30 }),
+        node(2, "b", 1, { handled: 0 }),
+        node(3, "new", 1, { handled: 9 }),
+      ],
+      3000,
+    );
     expect(rates(before, after)).toEqual(new Map([["a", 10]]));
     expect(rates(after, after).size).toBe(0);
   });
