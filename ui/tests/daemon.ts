@@ -49,7 +49,7 @@ export class LiveDaemon {
   }
 
   /** `kill -9`, and a new process on the same folder and ports. */
-  async restart(meanwhile: () => Promise<void> = async () => undefined): Promise<void> {
+  async restart(meanwhile: () => Promise<void> = () => Promise.resolve()): Promise<void> {
     await this.#end("SIGKILL");
     await meanwhile();
     this.#child = this.#spawn();

@@ -125,13 +125,13 @@ export function address(template: string, given: { path?: Query; query?: Query }
 function port<Paths>(at: (path: string) => string) {
   return {
     read: <Path extends keyof Paths & string>(path: Path, given: Given<Paths, Path>) =>
-      get<Answer<Paths, Path>>(at(address(path, given as { path?: Query; query?: Query }))),
+      get<Answer<Paths, Path>>(at(address(path, given))),
     ask: <Path extends keyof Paths & string>(
       path: Path,
       given: Given<Paths, Path, "post">,
       body: Body<Paths, Path>,
       deadline?: number,
-    ) => post<Answer<Paths, Path, "post">>(at(address(path, given as { path?: Query })), body, deadline),
+    ) => post<Answer<Paths, Path, "post">>(at(address(path, given)), body, deadline),
   };
 }
 

@@ -5,10 +5,10 @@ import { authHeaders, portUrl, token } from "./client";
 import type { SwarmEvent } from "./api";
 
 export interface Following {
-  opened(): void;
-  event(event: SwarmEvent): void;
+  opened: () => void;
+  event: (event: SwarmEvent) => void;
   /** Once, with the reason when the daemon gave one. */
-  closed(reason: string): void;
+  closed: (reason: string) => void;
 }
 
 /** Follows from `since`; gives what ends it. Null when the port is not known. */

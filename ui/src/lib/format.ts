@@ -106,6 +106,11 @@ export function stepOf(jobId: string): string {
   return jobId.slice(jobId.lastIndexOf(".") + 1);
 }
 
+/** A value of the wire as text; what is no text is none. */
+export function textOf(value: unknown): string {
+  return typeof value === "string" ? value : "";
+}
+
 function two(value: number): string {
   return String(value).padStart(2, "0");
 }

@@ -44,7 +44,7 @@ class LiveStore {
   events: SwarmEvent[] = $state.raw([]);
   samples: Sample[] = $state.raw([]);
   /** Messages a second by actor. */
-  rates: Map<string, number> = $state.raw(new Map());
+  rates: ReadonlyMap<string, number> = $state.raw(new Map<string, number>());
   connection: Connection = $state("connecting");
   problem: string | null = $state(null);
   /** Number of the last event taken; events that never came, by gaps in the numbers; connections made. */
@@ -79,7 +79,9 @@ class LiveStore {
   /** Begins; gives what ends it. */
   start(): () => void {
     const tick = setInterval(() => this.#tick(), 1000);
-    const seen = () => document.visibilityState === "visible" && this.refresh();
+    const seen = () => {
+      if (document.visibilityState === "visible") void this.refresh();
+    };
     document.addEventListener("visibilitychange", seen);
     void this.#connect();
     return () => {

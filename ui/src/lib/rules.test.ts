@@ -10,7 +10,7 @@ import { applyEvent, gap, sentence, urgencyMs } from "./reduce";
 import { href, parse } from "./route";
 import { DEFAULTS, readSettings } from "./settings";
 import { Limiter, noteOf } from "./sound/notes";
-import { spoken, spokenProgress } from "./sound/speech";
+import { Quarters, spoken, spokenProgress } from "./sound/speech";
 import { lookOf, LOOKS, SHAPES } from "./status";
 import { approval, event, liveOf, node, smallTree } from "./testing";
 import type { JobCard } from "./api";
@@ -275,5 +275,12 @@ describe("sound", () => {
     expect(spokenProgress("a-b", 0.2, 0.26)).toBe("a b is at 25 percent.");
     expect(spokenProgress("a", 0.3, 0.4)).toBeNull();
     expect(spokenProgress("a", 0.9, 1)).toBeNull();
+    const at = (progress: number) => [
+      { ...agent, step: { job_id: "r", task: "t", progress, done: 0, total: 0 } },
+    ];
+    const quarters = new Quarters();
+    expect([0.3, 0.4, 0.6, 0.6].map((progress) => quarters.passed(at(progress)).length)).toEqual([
+      0, 0, 1, 0,
+    ]);
   });
 });

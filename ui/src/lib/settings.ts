@@ -49,8 +49,7 @@ export function readSettings(stored: string | null): Settings {
   const volume = found["volume"];
   if (typeof volume === "number" && volume >= 0 && volume <= 1) out.volume = volume;
   const muted = found["muted_tiers"];
-  if (Array.isArray(muted))
-    out.muted_tiers = muted.filter((tier): tier is number => [1, 2, 3].includes(tier));
+  if (Array.isArray(muted)) out.muted_tiers = [1, 2, 3].filter((tier) => muted.includes(tier));
   return out;
 }
 

@@ -4,7 +4,7 @@ import { live } from "./live.svelte";
 import { settings } from "./settings.svelte";
 import { SoundEngine } from "./sound/engine";
 import { Limiter, noteOf } from "./sound/notes";
-import { spoken, spokenProgress } from "./sound/speech";
+import { Quarters, spoken } from "./sound/speech";
 
 /** A caption stays this long after its sentence was begun. */
 const CAPTION_MS = 6000;
@@ -38,15 +38,9 @@ export function playSwarm(): void {
       clearing = setTimeout(() => (captions.text = ""), CAPTION_MS);
     };
     // Progress has no event of its own: it is read off the pictures, and told once a quarter.
-    let before = new Map<string, number>();
+    const quarters = new Quarters();
     $effect(() => {
-      const now = new Map<string, number>();
-      for (const { step, name, tier } of live.snapshot?.tree ?? []) {
-        if (!step) continue;
-        now.set(step.job_id, step.progress);
-        say(spokenProgress(name, before.get(step.job_id) ?? step.progress, step.progress), tier);
-      }
-      before = now;
+      for (const { sentence, node } of quarters.passed(live.snapshot?.tree ?? [])) say(sentence, node.tier);
     });
     return () => {
       stop();

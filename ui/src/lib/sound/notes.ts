@@ -1,6 +1,7 @@
 // Which note an event is, and which notes are let through: few enough to be heard as music. Pure.
 
 import type { SwarmEvent, TreeNode } from "../api";
+import { textOf } from "../format";
 
 export interface Note {
   agent: string;
@@ -41,7 +42,7 @@ export function noteOf(
   node: TreeNode | undefined,
   mutedTiers: readonly number[],
 ): Note | null {
-  const happened = String(event.data["event"] ?? "");
+  const happened = textOf(event.data["event"]);
   const degree = DEGREE[happened];
   if (degree === undefined || !node) return null;
   const tier = Math.min(3, Math.max(1, node.tier ?? 3));
