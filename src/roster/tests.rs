@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::domain::agent::{Access, AgentDefinition, Behaviour, MAX_DEFINITION_BYTES, Rights, Role};
 use crate::domain::ids::AgentName;
+use crate::domain::roster::HierarchyLevel;
 
 const FACTS: &str = include_str!("../../tests/data/roster.json");
 
@@ -63,6 +64,22 @@ fn there_are_eleven_coordinators_eighteen_system_agents_and_twenty_one_executors
     assert_eq!(json!(counts.by_tier), json!({"1": 49, "2": 1}));
     let roots: Vec<_> = roster.roots().map(|agent| agent.name.as_str()).collect();
     assert_eq!(roots, ["architect", "event-stream", "gateway", "provider-router", "registry"]);
+}
+
+#[test]
+fn the_levels_of_the_hierarchy_come_from_roles_and_parents() {
+    let roster = built_in_roster();
+    let mut levels: BTreeMap<HierarchyLevel, Vec<&str>> = BTreeMap::new();
+    for agent in roster.iter() {
+        levels.entry(roster.level_of(&agent.name).unwrap()).or_default().push(agent.name.as_str());
+    }
+    assert_eq!(levels[&HierarchyLevel::Architect], ["architect"]);
+    for (level, kind) in [(HierarchyLevel::Director, "director-"), (HierarchyLevel::Manager, "manager-")] {
+        assert_eq!(levels[&level].len(), 5);
+        assert!(levels[&level].iter().all(|name| name.starts_with(kind)), "{levels:?}");
+    }
+    assert_eq!(levels[&HierarchyLevel::Worker].len(), 39);
+    assert_eq!(roster.level_of(&AgentName::new("nobody").unwrap()), None);
 }
 
 #[test]

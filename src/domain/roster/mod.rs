@@ -6,6 +6,7 @@
 //! [`Roster::build`] leaves out what does not fit, says why, and keeps the rest.
 
 mod build;
+mod level;
 #[cfg(test)]
 mod properties;
 
@@ -16,6 +17,8 @@ use serde::Serialize;
 
 use super::agent::{AgentDefinition, Refusal, Rights, Role, Tier};
 use super::ids::AgentName;
+
+pub use level::HierarchyLevel;
 
 /// A validated set of agents, in the order of their definitions.
 #[derive(Debug, Clone, Default)]

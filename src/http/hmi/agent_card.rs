@@ -52,6 +52,7 @@ fn whole(hmi: &Hmi, agent: &AgentDefinition, context: Option<&Context>) -> ApiRe
         "status": facts.status(name),
         "role": agent.role,
         "tier": agent.tier,
+        "level": hmi.jobs.agents.roster().level_of(&agent.name),
         "mode": agent.mode,
         "parent": agent.parent,
         "capabilities": agent.capabilities,

@@ -83,11 +83,13 @@ pub(super) async fn sequencer(
 fn told(hmi: &Hmi, range: Range) -> ApiResult<Value> {
     let now = Now::read(&hmi.jobs)?;
     let facts = Facts::gather(hmi, &now);
-    let agents = hmi.jobs.agents.roster().iter().map(|agent| {
+    let roster = hmi.jobs.agents.roster();
+    let agents = roster.iter().map(|agent| {
         json!({
             "service_id": agent_service_id(agent.name.as_str()),
             "name": agent.name,
             "tier": agent.tier,
+            "level": roster.level_of(&agent.name),
             "status": facts.status(agent.name.as_str()),
             "agent_role": agent.role,
         })

@@ -12,6 +12,7 @@ use crate::domain::agent::{AgentDefinition, Role, Tier};
 use crate::domain::context::Context;
 use crate::domain::hmi::{AgentStatus, Life, Signs, Work};
 use crate::domain::money::NanoUsd;
+use crate::domain::roster::HierarchyLevel;
 use crate::domain::time::Timestamp;
 use crate::domain::window::{Figures, Window};
 use crate::supervision::mailbox::Vitals;
@@ -30,6 +31,7 @@ pub(super) struct Row {
     kind: &'static str,
     pub(super) role: Option<Role>,
     tier: Option<Tier>,
+    level: Option<HierarchyLevel>,
     lane: Option<String>,
     pub(super) status: AgentStatus,
     phase: Phase,
@@ -114,6 +116,7 @@ impl<'n> Facts<'n> {
             kind: if seen.is_some() { "worker" } else { "supervisor" },
             role: agent.map(|agent| agent.role),
             tier: agent.map(|agent| agent.tier),
+            level: agent.and_then(|agent| self.hmi.jobs.agents.roster().level_of(&agent.name)),
             lane: agent.and_then(|agent| lane(self.hmi, agent)),
             status: self.status_of(node, &state, seen),
             phase: state.phase,

@@ -40,6 +40,7 @@ type Hmi = hmi["schemas"];
 type Orchestrator = orchestrator["schemas"];
 
 export type AgentStatus = Hmi["AgentStatus"];
+export type HierarchyLevel = Hmi["HierarchyLevel"];
 export type JobState = Hmi["JobState"];
 export type Live = Answer<HmiPaths, "/api/live">;
 export type TreeNode = Hmi["TreeNode"];

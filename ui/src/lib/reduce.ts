@@ -29,35 +29,23 @@ export function applyEvent(live: Live, event: SwarmEvent): Live {
         handled: Math.max(node.handled, num(data["handled"]) ?? 0),
         restarts: Math.max(node.restarts, num(data["restarts"]) ?? 0),
       }));
-    case "supervision":
-      return withNode(live, text(data["actor"]), (node) => supervised(node, data));
+    case "supervision": // How the actor stands now is the daemon's to say: the refresh that this event hastens.
+      return withNode(live, text(data["actor"]), (node) => {
+        const restarts = Math.max(node.restarts, num(data["restarts"]) ?? 0);
+        return restarts === node.restarts ? node : { ...node, restarts };
+      });
     default:
       return live;
-  }
-}
-
-function supervised(node: TreeNode, data: Record<string, unknown>): TreeNode {
-  const restarts = Math.max(node.restarts, num(data["restarts"]) ?? 0);
-  switch (data["event"]) {
-    case "crashed":
-    case "hung":
-      return { ...node, status: "error", phase: "restarting", handling: null };
-    case "started":
-    case "restarted":
-      return { ...node, status: "ok", phase: "running", restarts, beat_age_ms: 0 };
-    case "stopped":
-      return { ...node, phase: "stopped" };
-    default:
-      return node;
   }
 }
 
 function withNode(live: Live, name: string | null, change: (node: TreeNode) => TreeNode): Live {
   const at = name === null ? -1 : live.tree.findIndex((node) => node.name === name);
   const node = live.tree[at];
-  if (!node) return live;
+  const changed = node && change(node);
+  if (!changed || changed === node) return live;
   const tree = live.tree.slice();
-  tree[at] = change(node);
+  tree[at] = changed;
   return { ...live, tree };
 }
 

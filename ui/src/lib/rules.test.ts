@@ -13,7 +13,8 @@ import { Limiter, noteOf } from "./sound/notes";
 import { Quarters, spoken, spokenProgress } from "./sound/speech";
 import { lookOf, LOOKS, SHAPES } from "./status";
 import { approval, event, liveOf, node, smallTree } from "./testing";
-import type { JobCard } from "./api";
+import { LEVELS } from "./level";
+import type { HierarchyLevel, JobCard, TreeNode } from "./api";
 
 describe("status", () => {
   it("gives each look a shape of its own", () => {
@@ -58,12 +59,11 @@ describe("events", () => {
   const named = (state: typeof live, name: string) => state.tree.find((one) => one.name === name);
 
   it("change what they state, and nothing else", () => {
-    const crashed = applyEvent(live, event("supervision", { actor: "b", event: "crashed" }));
-    expect(named(crashed, "b")).toMatchObject({ status: "error", phase: "restarting" });
-    expect(named(crashed, "a")).toBe(named(live, "a"));
-    const back = applyEvent(crashed, event("supervision", { actor: "b", event: "restarted", restarts: 3 }));
-    expect(named(back, "b")).toMatchObject({ status: "ok", phase: "running", restarts: 3 });
-    expect(named(live, "b")?.status).toBe("running");
+    const back = applyEvent(live, event("supervision", { actor: "b", event: "restarted", restarts: 3 }));
+    expect(named(back, "b")).toEqual({ ...named(live, "b"), restarts: 3 });
+    expect(named(back, "a")).toBe(named(live, "a"));
+    // How an actor stands is the daemon's to say: a crash by itself changes no status.
+    expect(applyEvent(live, event("supervision", { actor: "b", event: "crashed", restarts: 2 }))).toBe(live);
   });
 
   it("leave the same snapshot when they say nothing of it", () => {
@@ -178,12 +178,12 @@ describe("settings", () => {
         refresh_s: 3,
         zone: "Nowhere/Land",
         volume: 7,
-        muted_tiers: [2, 9],
+        muted_levels: ["manager", "king"],
         sound: "yes",
         compact: true,
       }),
     );
-    expect(read).toEqual({ ...DEFAULTS, theme: "light", muted_tiers: [2], compact: true });
+    expect(read).toEqual({ ...DEFAULTS, theme: "light", muted_levels: ["manager"], compact: true });
   });
 
   it("begin silent", () => {
@@ -248,14 +248,17 @@ describe("jobs", () => {
 });
 
 describe("sound", () => {
-  const agent = node(5, "b", 4, { tier: 2, lane: "data" });
+  const agent = node(5, "b", 4, { level: "manager", lane: "data" });
 
-  it("is deeper the higher the tier, and silent for the muted", () => {
-    const at = (tier: number) =>
-      noteOf(event("status_update", { event: "started" }), { ...agent, tier }, [])?.pitch ?? 0;
-    expect(at(1)).toBeLessThan(at(2));
-    expect(at(2)).toBeLessThan(at(3));
-    expect(noteOf(event("status_update", { event: "started" }), agent, [2])).toBeNull();
+  it("has a band for each level, deeper the higher the level, and is silent for the muted", () => {
+    const at = (level: TreeNode["level"], what: string, muted: HierarchyLevel[] = []) =>
+      noteOf(event("status_update", { event: what }), { ...agent, level, tier: 1 }, muted)?.pitch ?? 0;
+    for (const [place, level] of LEVELS.entries()) {
+      const next = LEVELS[place + 1];
+      if (next) expect(at(level, "completed")).toBeLessThan(at(next, "accepted"));
+      expect(at(level, "started", [level])).toBe(0);
+    }
+    expect(at(null, "crashed")).toBe(at("worker", "crashed"));
     expect(noteOf(event("heartbeat", {}), agent, [])).toBeNull();
   });
 

@@ -7,7 +7,7 @@ const KEY = "pas.settings";
 export const settings: Settings = $state(readSettings(localStorage.getItem(KEY)));
 
 export function resetSettings(): void {
-  Object.assign(settings, DEFAULTS, { muted_tiers: [] });
+  Object.assign(settings, DEFAULTS, { muted_levels: [] });
 }
 
 /** Keeps storage and page in step with the settings for as long as the page lives. */

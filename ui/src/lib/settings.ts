@@ -1,5 +1,8 @@
 // What an operator may set, the values it begins with, and how it is read back from storage. Pure.
 
+import type { HierarchyLevel } from "./api";
+import { LEVELS } from "./level";
+
 export interface Settings {
   theme: "dark" | "light";
   /** Between two full refreshes, in seconds; events refresh sooner. */
@@ -16,8 +19,8 @@ export interface Settings {
   captions: boolean;
   /** 0 to 1. */
   volume: number;
-  /** Tiers that make no sound. */
-  muted_tiers: number[];
+  /** Levels of the hierarchy that make no sound. */
+  muted_levels: HierarchyLevel[];
 }
 
 export const REFRESH_CHOICES = [1, 2, 5, 10, 30];
@@ -34,7 +37,7 @@ export const DEFAULTS: Settings = {
   speech: false,
   captions: true,
   volume: 0.4,
-  muted_tiers: [],
+  muted_levels: [],
 };
 
 /** Takes what fits from stored text; the rest keeps its default. Never throws. */
@@ -48,8 +51,8 @@ export function readSettings(stored: string | null): Settings {
   if (typeof found["zone"] === "string" && isZone(found["zone"])) out.zone = found["zone"];
   const volume = found["volume"];
   if (typeof volume === "number" && volume >= 0 && volume <= 1) out.volume = volume;
-  const muted = found["muted_tiers"];
-  if (Array.isArray(muted)) out.muted_tiers = [1, 2, 3].filter((tier) => muted.includes(tier));
+  const muted = found["muted_levels"];
+  if (Array.isArray(muted)) out.muted_levels = LEVELS.filter((level) => muted.includes(level));
   return out;
 }
 

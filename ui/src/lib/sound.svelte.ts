@@ -1,9 +1,10 @@
 // Joins the event stream with the sound: notes, sentences and their captions, only while switched on.
 
+import type { TreeNode } from "./api";
 import { live } from "./live.svelte";
 import { settings } from "./settings.svelte";
 import { SoundEngine } from "./sound/engine";
-import { Limiter, noteOf } from "./sound/notes";
+import { levelOf, Limiter, noteOf } from "./sound/notes";
 import { Quarters, spoken } from "./sound/speech";
 
 /** A caption stays this long after its sentence was begun. */
@@ -21,15 +22,15 @@ export function playSwarm(): void {
     const stop = live.onEvent((event) => {
       const name = event.data["agent"] ?? event.data["actor"];
       const node = live.snapshot?.tree.find((one) => one.name === name && one.kind === "worker");
-      const note = settings.sound ? noteOf(event, node, settings.muted_tiers) : null;
+      const note = settings.sound ? noteOf(event, node, settings.muted_levels) : null;
       if (note && limiter.allow(note.agent, performance.now())) engine.play(note);
-      if (node) say(spoken(event), node.tier);
+      if (node) say(spoken(event), node);
     });
-    const say = (sentence: string | null, tier: number | null) => {
+    const say = (sentence: string | null, node: TreeNode) => {
       if (
         !settings.speech ||
         sentence === null ||
-        settings.muted_tiers.includes(tier ?? 3) ||
+        settings.muted_levels.includes(levelOf(node)) ||
         !engine.say(sentence)
       )
         return;
@@ -40,7 +41,7 @@ export function playSwarm(): void {
     // Progress has no event of its own: it is read off the pictures, and told once a quarter.
     const quarters = new Quarters();
     $effect(() => {
-      for (const { sentence, node } of quarters.passed(live.snapshot?.tree ?? [])) say(sentence, node.tier);
+      for (const { sentence, node } of quarters.passed(live.snapshot?.tree ?? [])) say(sentence, node);
     });
     return () => {
       stop();

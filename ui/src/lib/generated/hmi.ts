@@ -383,7 +383,10 @@ export interface components {
              * @enum {string|null}
              */
             role: "coord" | "exec" | "system" | null;
+            /** @description The cost tier of its definition. */
             tier: number | null;
+            /** @description Of agents; null for services, supervisors and the root. */
+            level: components["schemas"]["HierarchyLevel"] | null;
             /** @description As the lane's director is called, such as `data`. */
             lane: string | null;
             status: components["schemas"]["AgentStatus"];
@@ -624,6 +627,7 @@ export interface components {
             /** @enum {string} */
             role: "coord" | "exec" | "system";
             tier: number;
+            level: components["schemas"]["HierarchyLevel"];
             mode: string;
             parent: string | null;
             capabilities: string[];
@@ -801,6 +805,11 @@ export interface components {
             /** @description How it stood afterwards; null where the act has no end, `{error}` where it was refused. */
             after: unknown;
         };
+        /**
+         * @description Its place in the hierarchy of command, the highest first; executors and system agents are workers. `tier` is the cost tier of its definition.
+         * @enum {string}
+         */
+        HierarchyLevel: "architect" | "director" | "manager" | "worker";
     };
     responses: never;
     parameters: never;
@@ -946,6 +955,7 @@ export interface operations {
                             service_id: string;
                             name: string;
                             tier: number | null;
+                            level: components["schemas"]["HierarchyLevel"];
                             status: components["schemas"]["AgentStatus"];
                             agent_role: string | null;
                         }[];

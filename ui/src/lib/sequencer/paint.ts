@@ -221,7 +221,7 @@ function paintNames(context: CanvasRenderingContext2D, scene: SeqScene, first: n
     const now = doingAt(scene.data, row.serviceId, scene.playhead);
     context.fillStyle = colors.dim;
     context.font = "10px system-ui, sans-serif";
-    context.fillText(row.tier === null ? "" : String(row.tier), 8, y);
+    context.fillText(row.level.charAt(0).toUpperCase(), 8, y);
     if (now) {
       context.beginPath();
       trace(context, SHAPES[lookOf(now.status)], 25, y, 4.5);

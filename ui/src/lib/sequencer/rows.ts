@@ -1,12 +1,13 @@
 // Which agents are rows, in which order, and where their notes lie. Pure.
 
-import type { Sequencer, SequencerTask } from "../api";
+import type { HierarchyLevel, Sequencer, SequencerTask } from "../api";
+import { LEVELS } from "../level";
 import { endOf } from "./replay";
 
 export interface SeqRow {
   agent: string;
   serviceId: string;
-  tier: number | null;
+  level: HierarchyLevel;
   role: string | null;
   tasks: SequencerTask[];
 }
@@ -20,7 +21,7 @@ export interface RowChoice {
   busyOnly: boolean;
 }
 
-/** Rows by tier, coordinators first within a tier, then by name. */
+/** Rows by level, the highest first; within one by role and name. */
 export function seqRows(data: Sequencer, choice: RowChoice): SeqRow[] {
   const byAgent = new Map<string, SequencerTask[]>();
   for (const task of data.tasks) {
@@ -34,7 +35,7 @@ export function seqRows(data: Sequencer, choice: RowChoice): SeqRow[] {
     .map((agent) => ({
       agent: agent.name,
       serviceId: agent.service_id,
-      tier: agent.tier,
+      level: agent.level,
       role: agent.agent_role,
       tasks: (byAgent.get(agent.service_id) ?? []).toSorted((a, b) => a.start_time - b.start_time),
     }))
@@ -42,7 +43,9 @@ export function seqRows(data: Sequencer, choice: RowChoice): SeqRow[] {
     .filter((row) => !choice.busyOnly || row.tasks.length > 0)
     .sort(
       (a, b) =>
-        (a.tier ?? 9) - (b.tier ?? 9) || rank(a.role) - rank(b.role) || a.agent.localeCompare(b.agent),
+        LEVELS.indexOf(a.level) - LEVELS.indexOf(b.level) ||
+        rank(a.role) - rank(b.role) ||
+        a.agent.localeCompare(b.agent),
     );
 }
 

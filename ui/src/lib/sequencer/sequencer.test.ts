@@ -56,12 +56,19 @@ describe("replay", () => {
 describe("rows", () => {
   const all = { solo: new Set<string>(), mute: new Set<string>(), busyOnly: false };
 
-  it("are ordered by tier, and chosen by solo and mute", () => {
+  it("are ordered by level, and chosen by solo and mute", () => {
     const mixed = {
       ...data,
       agents: [
         ...data.agents,
-        { service_id: "agent-z", name: "z", tier: 1, status: "ok" as const, agent_role: "coord" },
+        {
+          service_id: "agent-z",
+          name: "z",
+          tier: 1,
+          level: "director" as const,
+          status: "ok" as const,
+          agent_role: "coord",
+        },
       ],
     };
     expect(seqRows(mixed, all).map((row) => row.agent)).toEqual(["z", "a", "b"]);

@@ -1,6 +1,6 @@
 // Which note an event is, and which notes are let through: few enough to be heard as music. Pure.
 
-import type { SwarmEvent, TreeNode } from "../api";
+import type { HierarchyLevel, SwarmEvent, TreeNode } from "../api";
 import { textOf } from "../format";
 
 export interface Note {
@@ -11,12 +11,11 @@ export interface Note {
   seconds: number;
 }
 
-/** A pentatonic scale a tier: the higher in the hierarchy, the deeper. No two of them clash. */
-const SCALES: Record<number, number[]> = {
-  1: [130.81, 146.83, 164.81, 196.0, 220.0],
-  2: [261.63, 293.66, 329.63, 392.0, 440.0],
-  3: [523.25, 587.33, 659.25, 783.99, 880.0],
-};
+/** The deepest note of each level's band of an octave: the higher in the hierarchy, the deeper. */
+const BANDS: Record<HierarchyLevel, number> = { architect: 110, director: 220, manager: 440, worker: 880 };
+
+/** A pentatonic scale: no two of its notes clash, whatever their bands. */
+const SCALE = [1, 9 / 8, 5 / 4, 3 / 2, 5 / 3];
 
 const WAVES: Record<string, OscillatorType> = {
   code: "square",
@@ -36,19 +35,24 @@ const DEGREE: Record<string, number> = {
   restarted: 2,
 };
 
+/** An actor that is no agent works for those that are. */
+export function levelOf(node: TreeNode): HierarchyLevel {
+  return node.level ?? "worker";
+}
+
 /** The note of an event, or null where it makes no sound. */
 export function noteOf(
   event: SwarmEvent,
   node: TreeNode | undefined,
-  mutedTiers: readonly number[],
+  muted: readonly HierarchyLevel[],
 ): Note | null {
   const happened = textOf(event.data["event"]);
   const degree = DEGREE[happened];
   if (degree === undefined || !node) return null;
-  const tier = Math.min(3, Math.max(1, node.tier ?? 3));
-  if (mutedTiers.includes(tier)) return null;
-  const pitch = (SCALES[tier] ?? [])[degree];
-  if (pitch === undefined) return null;
+  const interval = SCALE[degree];
+  const level = levelOf(node);
+  if (interval === undefined || muted.includes(level)) return null;
+  const pitch = BANDS[level] * interval;
   const bad = happened === "failed" || happened === "crashed";
   return {
     agent: node.name,
