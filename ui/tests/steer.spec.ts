@@ -65,7 +65,7 @@ test("the sequencer is scrubbed, and the tree follows", async ({ page }) => {
   await page.getByRole("button", { name: "Play" }).click();
   await expect.poll(async () => Number(await playhead.inputValue())).toBeGreaterThan(begin);
   await page.getByRole("link", { name: "The tree at this moment" }).click();
-  await expect(page.getByText(/The tree as it was at/)).toBeVisible();
+  await expect(page.getByText(/Tasks under way at/)).toBeVisible();
 });
 
 test("a link shows the same state again", async ({ page, context }) => {

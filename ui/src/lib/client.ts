@@ -1,5 +1,6 @@
 // Calls to the daemon: one place for addresses, deadlines, the token, and errors in words.
 
+import { textOf } from "./format";
 import type {
   ActionRequest,
   Answer,
@@ -81,11 +82,20 @@ async function answer(url: string, init: RequestInit, deadline: number): Promise
 async function words(response: Response): Promise<string> {
   if (response.status === 401) return "The daemon wants a token: set it in Settings.";
   const body: unknown = await response.json().catch(() => null);
-  const said = body !== null && typeof body === "object" ? (body as Record<string, unknown>) : {};
-  const detail = said["detail"] ?? said["error"] ?? said["message"];
-  return typeof detail === "string"
-    ? detail
-    : `The daemon answered ${response.status} ${response.statusText}.`;
+  return errorText(body) ?? `The daemon answered ${response.status} ${response.statusText}.`;
+}
+
+/** The sentence of an error's body; of a request that does not fit, each field with its objection. */
+export function errorText(body: unknown): string | null {
+  const { detail, error, message } = (body ?? {}) as Record<string, unknown>;
+  if (Array.isArray(detail)) {
+    const objections = (detail as { loc?: unknown[]; msg?: unknown }[]).map(({ loc, msg }) => {
+      const field = (loc ?? []).slice(1).join(".");
+      return [field, textOf(msg)].filter(Boolean).join(": ");
+    });
+    return objections.join("; ") || null;
+  }
+  return textOf(detail ?? error ?? message) || null;
 }
 
 async function get<T>(url: string): Promise<T> {

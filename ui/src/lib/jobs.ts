@@ -57,6 +57,7 @@ export function lineOf(card: JobCard): LiveJob {
     created_at,
     started_at,
     ended_at,
+    waits: card.waits,
     eta_s: null,
     steps_total: 0,
     steps_done: 0,

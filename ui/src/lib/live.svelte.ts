@@ -43,8 +43,8 @@ class LiveStore {
   snapshot: Live | null = $state.raw(null);
   events: SwarmEvent[] = $state.raw([]);
   samples: Sample[] = $state.raw([]);
-  /** Messages a second by actor. */
-  rates: ReadonlyMap<string, number> = $state.raw(new Map<string, number>());
+  /** Messages a second by actor; null before the second picture. */
+  rates: ReadonlyMap<string, number> | null = $state.raw(null);
   connection: Connection = $state("connecting");
   problem: string | null = $state(null);
   /** Number of the last event taken; events that never came, by gaps in the numbers; connections made. */

@@ -65,8 +65,10 @@ export function sentence(event: SwarmEvent): string {
       return `${who} ${words(text(data["event"]) ?? "changed")}${why(data["reason"])}`;
     case "alert":
       return text(data["message"]) ?? `${who}: ${words(text(data["alert_type"]) ?? "alert")}`;
+    case "action":
+      return `${text(data["who"]) ?? "somebody"}: ${text(data["action"]) ?? "act"} ${text(data["target"]) ?? ""}, ${text(data["outcome"]) ?? ""}`;
     case "approval":
-      return `${who}: approval ${words(text(data["event"]) ?? text(data["status"]) ?? "asked for")}`;
+      return `${who}: ${approvalWords(text(data["event"]))} ${text(data["job_id"]) ?? ""}`.trim();
     case "cost_update": {
       const calls = num(data["calls"]) ?? 1;
       return `${who} spent $${num(data["cost_usd"]) ?? 0}${calls > 1 ? ` in ${calls} calls` : ""}`;
@@ -74,6 +76,10 @@ export function sentence(event: SwarmEvent): string {
     default:
       return `${who} ${words(event.event_type)}`.trim();
   }
+}
+
+function approvalWords(event: string | null): string {
+  return event === "awaiting_approval" ? "asks for approval" : words(event ?? "approval");
 }
 
 function why(reason: unknown): string {

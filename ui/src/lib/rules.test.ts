@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { costOfWaiting, ranked } from "./attention";
+import { atStake, ranked, waited } from "./attention";
 import { backoffMs } from "./backoff";
-import { address } from "./client";
+import { address, errorText } from "./client";
 import { dataOf } from "./follow";
 import { ago, bytes, clock, count, duration, stepOf, usd } from "./format";
 import { progressOf, steps, verbs } from "./jobs";
@@ -11,7 +11,7 @@ import { href, parse } from "./route";
 import { DEFAULTS, readSettings } from "./settings";
 import { Limiter, noteOf } from "./sound/notes";
 import { Quarters, spoken, spokenProgress } from "./sound/speech";
-import { lookOf, LOOKS, SHAPES } from "./status";
+import { lookOf, lookOfTask, LOOKS, SHAPES } from "./status";
 import { approval, event, liveOf, node, smallTree } from "./testing";
 import { LEVELS } from "./level";
 import type { HierarchyLevel, JobCard, TreeNode } from "./api";
@@ -21,6 +21,7 @@ describe("status", () => {
     expect(new Set(LOOKS.map((look) => SHAPES[look])).size).toBe(LOOKS.length);
     expect(lookOf("waiting_approval")).toBe(lookOf("awaiting_approval"));
     expect(lookOf("of a later version")).toBe("blocked");
+    expect([lookOfTask("down"), lookOfTask("error")]).toEqual([lookOf("cancelled"), "error"]);
   });
 });
 
@@ -40,6 +41,26 @@ describe("routes", () => {
     expect(parse("/nothing", "")).toBeNull();
     expect(parse("/dashboard", "")).toBeNull();
     expect(parse("/jobs/%zz", "")?.item).toBe("%zz");
+  });
+});
+
+describe("errors of the daemon", () => {
+  it("are sentences, also where a request does not fit", () => {
+    expect(errorText({ detail: "no such job" })).toBe("no such job");
+    const objection = {
+      loc: ["body", "task"],
+      msg: "`ingset` is no task; there are: ingest",
+      type: "value_error",
+    };
+    expect(errorText({ detail: [objection, { loc: ["body"], msg: "and more" }] })).toBe(
+      "task: `ingset` is no task; there are: ingest; and more",
+    );
+    expect([errorText({}), errorText(null), errorText("x"), errorText({ detail: [] })]).toEqual([
+      null,
+      null,
+      null,
+      null,
+    ]);
   });
 });
 
@@ -125,7 +146,12 @@ describe("attention", () => {
       approval("deep", { blocked_descendants: 9 }),
     ];
     expect(ranked(list).map((one) => one.approval_id)).toEqual(["dear", "deep", "long", "cheap"]);
-    expect(costOfWaiting(approval("x", { usd_per_min: 2, blocked_descendants: 1 }))).toBe(4);
+    expect(atStake(approval("x", { usd_per_min: 0, blocked_descendants: 3 }))).toBe(
+      "3 steps of its run behind it",
+    );
+    expect(atStake(approval("x", { usd_per_min: 2, blocked_descendants: 1 }))).toContain("$2.00 / min");
+    const asked = approval("x", { requested_at: "2026-11-22T20:00:00Z", waiting_s: 0 });
+    expect(waited(asked, Date.parse("2026-11-22T20:01:05.400Z"))).toBe(65);
   });
 });
 
@@ -149,7 +175,7 @@ describe("formats", () => {
       "1 h 02 min",
       "2 d 2 h",
     ]);
-    expect(duration(-1)).toBe("-");
+    expect([duration(-1), duration(0)]).toEqual(["-", "0 s"]);
     expect([0.2, 5, 61, 7200, 200_000].map(ago)).toEqual([
       "now",
       "5 s ago",

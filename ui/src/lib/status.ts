@@ -39,6 +39,11 @@ const LOOK_OF: Record<AgentStatus | JobState, Look> = {
   done: "done",
 };
 
+/** A task of the sequencer that is `down` was cancelled: that is no trouble. */
+export function lookOfTask(status: AgentStatus): Look {
+  return status === "down" ? LOOK_OF.cancelled : lookOf(status);
+}
+
 /** A status that this build does not know looks blocked: somebody should have a look. */
 export function lookOf(status: string): Look {
   return LOOK_OF[status as AgentStatus] ?? "blocked";

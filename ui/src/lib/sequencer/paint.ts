@@ -3,7 +3,7 @@
 import { scaleUtc } from "d3-scale";
 import type { Sequencer, SequencerTask } from "../api";
 import { trace } from "../shapes";
-import { lookOf, SHAPES } from "../status";
+import { lookOfTask, SHAPES } from "../status";
 import type { Colors } from "../tree/paint";
 import { doingAt, endOf, stuck } from "./replay";
 import type { SeqRow, Span } from "./rows";
@@ -118,7 +118,7 @@ function paintNote(
 ): void {
   const { colors, selected, hovered, playhead, data } = scene;
   const running = task.end_time == null;
-  const look = stuck(task, data.timestamp) ? "error" : lookOf(task.status);
+  const look = stuck(task, data.timestamp) ? "error" : lookOfTask(task.status);
   const [top, height] = [y + 4, NOTE_ROW - 8];
   context.fillStyle = colors[look];
   context.globalAlpha = task.start_time > playhead ? 0.18 : running ? 0.35 : 0.55 + 0.4 * task.progress;
@@ -224,8 +224,8 @@ function paintNames(context: CanvasRenderingContext2D, scene: SeqScene, first: n
     context.fillText(row.level.charAt(0).toUpperCase(), 8, y);
     if (now) {
       context.beginPath();
-      trace(context, SHAPES[lookOf(now.status)], 25, y, 4.5);
-      context.fillStyle = colors[lookOf(now.status)];
+      trace(context, SHAPES[lookOfTask(now.status)], 25, y, 4.5);
+      context.fillStyle = colors[lookOfTask(now.status)];
       context.fill();
     }
     context.fillStyle = now ? colors.text : colors.dim;

@@ -9,7 +9,8 @@ export const SPEEDS = [0.1, 0.25, 0.5, 1, 2, 5, 10, 25, 50, 100];
 export interface Doing {
   task: SequencerTask;
   status: AgentStatus;
-  progress: number;
+  /** Null where it is not known: only the newest moment, and the end, have been recorded. */
+  progress: number | null;
 }
 
 /** A task's end as far as it is known at `now`. */
@@ -40,7 +41,7 @@ export function doingAt(data: Sequencer, serviceId: string, at: number): Doing |
   return {
     task,
     status: crashed ? "error" : (statusAt(task, at) ?? "running"),
-    progress: progressAt(task, at),
+    progress: progressAt(task, at, data.timestamp),
   };
 }
 
@@ -117,12 +118,8 @@ function push<T>(lists: Map<string, T[]>, key: string, value: T): void {
   else lists.set(key, [value]);
 }
 
-function progressAt(task: SequencerTask, at: number): number {
-  if (task.end_time == null) return task.progress;
-  const length = task.end_time - task.start_time;
-  return length <= 0
-    ? task.progress
-    : Math.min(1, ((at - task.start_time) / length) * Math.max(task.progress, 0));
+function progressAt(task: SequencerTask, at: number, now: number): number | null {
+  return at >= (task.end_time ?? now) ? task.progress : null;
 }
 
 /** Where the playhead is after `elapsed_s` of watching; it stops at `end`. */

@@ -18,7 +18,8 @@ describe("replay", () => {
     ]);
     expect([...stateAt(data, 25).keys()]).toEqual(["b"]);
     expect(stateAt(data, 5).size).toBe(0);
-    expect(stateAt(data, 15).get("a")?.progress).toBeCloseTo(0.5);
+    expect(stateAt(data, 15).get("a")?.progress).toBeNull();
+    expect(stateAt(data, 100).get("b")?.progress).toBe(0.5);
   });
 
   it("does not know before the end how a task ended", () => {

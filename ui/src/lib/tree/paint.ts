@@ -249,7 +249,11 @@ function ring(context: CanvasRenderingContext2D, node: Placed, away: number): vo
   context.arc(node.x, node.y, r, 0, Math.PI * 2);
 }
 
-function paintBadges(context: CanvasRenderingContext2D, { colors, view }: Scene, seen: Placed[]): void {
+function paintBadges(
+  context: CanvasRenderingContext2D,
+  { colors, view, looks }: Scene,
+  seen: Placed[],
+): void {
   if (view.k < NAMES_FROM) return;
   context.font = "600 9.5px system-ui, sans-serif";
   context.textAlign = "center";
@@ -258,9 +262,11 @@ function paintBadges(context: CanvasRenderingContext2D, { colors, view }: Scene,
     const r = sizeOf(node);
     const { depth } = node.unit.node;
     if (node.stacked) continue;
-    if (node.unit.restarts > 0)
+    // Restarts and mailboxes are counted now; of a moment of the past they are not known.
+    if (node.unit.restarts > 0 && !looks)
       badge(context, `↻${node.unit.restarts}`, node.x + r + 4, node.y - r - 4, colors.error, colors.panel);
-    if (depth > 0) badge(context, `✉${depth}`, node.x - r - 6, node.y - r - 4, colors.queued, colors.panel);
+    if (depth > 0 && !looks)
+      badge(context, `✉${depth}`, node.x - r - 6, node.y - r - 4, colors.queued, colors.panel);
     if (node.collapsed)
       badge(context, `+${node.unit.children.length}`, node.x, node.y + r + 7, colors.line, colors.text);
   }
@@ -310,7 +316,8 @@ function paintNames(context: CanvasRenderingContext2D, scene: Scene, seen: Place
     } else {
       context.textAlign = "left";
       context.fillText(name, node.x + r + 8, node.y);
-      paintSuffix(context, node, node.x + r + 14 + context.measureText(name).width, px, colors);
+      if (!scene.looks)
+        paintSuffix(context, node, node.x + r + 14 + context.measureText(name).width, px, colors);
     }
   }
   context.globalAlpha = 1;
