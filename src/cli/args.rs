@@ -59,16 +59,21 @@ pub struct Global {
 }
 
 impl Global {
-    /// Where the settings come from, with these flags on top.
+    /// Where the settings come from, with these flags on top. A relative path means what it means to the
+    /// shell that completed it, whatever it would mean in a file of settings.
     #[must_use]
     pub fn sources(&self) -> Sources {
+        let from_here = |path: &Option<PathBuf>| {
+            // Only an empty path has no absolute form; the settings refuse it.
+            path.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+        };
         let flags = Flags {
-            workdir: self.workdir.clone(),
-            data_dir: self.data_dir.clone(),
+            workdir: from_here(&self.workdir),
+            data_dir: from_here(&self.data_dir),
             bind: self.bind,
             port_offset: self.port_offset,
         };
-        Sources::of_process(self.config.clone(), flags)
+        Sources::of_process(from_here(&self.config), flags)
     }
 }
 

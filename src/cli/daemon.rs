@@ -50,7 +50,7 @@ pub async fn up(context: &Context, daemon: Daemon) -> Outcome {
 /// Stops the running daemon.
 pub async fn down(context: &Context) -> Outcome {
     let answer = context.client.post(&["shutdown"], &json!({})).await?;
-    launch::wait_until_gone(&context.client, &context.config.store_file()).await?;
+    launch::wait_until_gone(context).await?;
     context.screen.show(&answer, |_| Ok("the daemon has stopped".into()))?;
     Ok(Exit::Done)
 }

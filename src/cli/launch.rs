@@ -22,7 +22,7 @@ use super::exit::{Exit, Failure};
 /// A start takes well under a second; more than this on a loaded machine, and something hangs. Above
 /// `supervision.start_deadline_s`, so that the daemon's own complaint comes first.
 const START: Duration = Duration::from_secs(20);
-/// Beyond the grace for requests and the deadlines of the tree's children.
+/// For the deadlines of the tree's children, beyond the grace for requests.
 const STOP: Duration = Duration::from_secs(60);
 /// For a request by someone who is leaving.
 const LAST_WORD: Duration = Duration::from_secs(1);
@@ -78,12 +78,12 @@ impl Launched {
     ///
     /// # Errors
     /// It refuses, or does not end in time.
-    pub(super) async fn stop(mut self, client: &Client) -> Result<(), Failure> {
+    pub(super) async fn stop(mut self, context: &Context) -> Result<(), Failure> {
         if self.ended().is_some() {
             return Ok(());
         }
-        client.post(&["shutdown"], &json!({})).await?;
-        let deadline = Instant::now() + STOP;
+        context.client.post(&["shutdown"], &json!({})).await?;
+        let deadline = Instant::now() + STOP + context.config.http.shutdown_grace;
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         while self.ended().is_none() {
             if Instant::now() > deadline {
@@ -123,11 +123,12 @@ impl Launched {
 ///
 /// # Errors
 /// It does neither in time.
-pub(super) async fn wait_until_gone(client: &Client, store: &Path) -> Result<(), Failure> {
-    let deadline = Instant::now() + STOP;
-    while client.identity(ORCHESTRATOR).await.is_some() || is_held(store) {
+pub(super) async fn wait_until_gone(context: &Context) -> Result<(), Failure> {
+    let patience = STOP + context.config.http.shutdown_grace;
+    let (deadline, store) = (Instant::now() + patience, context.config.store_file());
+    while context.client.identity(ORCHESTRATOR).await.is_some() || is_held(&store) {
         if Instant::now() > deadline {
-            let seconds = STOP.as_secs();
+            let seconds = patience.as_secs();
             return Err(Failure::failed(format!(
                 "the daemon still runs {seconds} s after it was asked to stop"
             )));

@@ -143,3 +143,21 @@ fn commands_to_be_typed_lead_to_the_same_daemon() {
     assert!(again.ends_with(" --data-dir 'my state' --port-offset 1000"), "{again}");
     assert!(Client::new(&context.config).is_ok());
 }
+
+#[test]
+fn relative_paths_of_flags_begin_where_the_command_is_typed() {
+    let here = std::env::current_dir().unwrap();
+    let global = Global {
+        data_dir: Some("state".into()),
+        workdir: Some("../work".into()),
+        config: Some("my.toml".into()),
+        ..Global::default()
+    };
+    let sources = global.sources();
+    assert_eq!(sources.flags.data_dir, Some(here.join("state")));
+    assert_eq!(sources.flags.workdir, Some(here.join("../work")));
+    assert_eq!(sources.file, Some(here.join("my.toml")));
+    let sources = crate::config::Sources { look_for_file: false, file: None, ..sources };
+    let config = crate::config::Config::load(&sources).unwrap();
+    assert_eq!(config.daemon.data_dir, here.join("state"), "not below the working directory");
+}

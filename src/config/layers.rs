@@ -14,12 +14,13 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
+use super::credentials::{self, InForce};
 use super::providers;
 use super::sections::AUTO;
 use super::{Config, ConfigError, DEFAULTS, Effective, FILE_NAME, Flags, Origin, Problem, Sources, limits};
 
 const ENV_PREFIX: &str = "PAS_";
-const SECRETS: &[&str] = &[
+pub(super) const SECRETS: &[&str] = &[
     "http.token",
     "providers.anthropic.api_key",
     "providers.gemini.api_key",
@@ -41,7 +42,7 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     if sources.look_for_file {
         layers.add_dotenv(&providers::dotenv_file(&workdir_to_look_in(sources)));
     }
-    layers.add_vendor_variables(&sources.env, "");
+    layers.add_vendor_variables(&sources.env, |variable| Origin::Env(variable.to_owned()));
     layers.add_env(&sources.env);
     layers.add_flags(&sources.flags);
     layers.finish()
@@ -63,7 +64,7 @@ fn env_name(key: &str) -> String {
 struct Layers {
     /// All keys there are, with values whose types are the keys' types.
     defaults: BTreeMap<String, Value>,
-    in_force: BTreeMap<String, (Value, Origin)>,
+    in_force: InForce,
     problems: Vec<Problem>,
 }
 
@@ -81,6 +82,7 @@ impl Layers {
         Ok(layers)
     }
 
+    /// A file that the user has named must exist; the one of the folder may be missing.
     fn add_file(&mut self, path: &Path, must_exist: bool) {
         let text = match read_small(path) {
             Ok(text) => text,
@@ -89,7 +91,14 @@ impl Layers {
                 return self.problems.push(Problem::in_file(path, format!("cannot be read: {error}")));
             }
         };
-        let place = |span: Range<usize>| Origin::File(path.to_owned(), line_of(&text, span.start));
+        let place = |span: Range<usize>| {
+            let line = line_of(&text, span.start);
+            if must_exist {
+                Origin::File(path.to_owned(), line)
+            } else {
+                Origin::FolderFile(path.to_owned(), line)
+            }
+        };
         match DeTable::parse(&text) {
             Ok(table) => self.add_table("", table.into_inner(), &place),
             Err(error) => {
@@ -120,16 +129,17 @@ impl Layers {
     fn add_dotenv(&mut self, path: &Path) {
         match read_small(path) {
             Ok(text) => {
-                self.add_vendor_variables(&providers::dotenv(&text), &format!("{}: ", path.display()));
+                let origin = |variable: &str| Origin::Dotenv(path.to_owned(), variable.to_owned());
+                self.add_vendor_variables(&providers::dotenv(&text), origin);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => self.problems.push(Problem::in_file(path, format!("cannot be read: {error}"))),
         }
     }
 
-    fn add_vendor_variables(&mut self, variables: &[(OsString, OsString)], place: &str) {
+    fn add_vendor_variables(&mut self, variables: &[(OsString, OsString)], origin: impl Fn(&str) -> Origin) {
         for (key, variable, value) in providers::settings(variables) {
-            let origin = Origin::Env(format!("{place}{variable}"));
+            let origin = origin(variable);
             match value.to_str() {
                 Some(value) => self.set(key, Value::from(value), origin),
                 None => self.problems.push(Problem::at(&origin, "is not UTF-8")),
@@ -233,7 +243,7 @@ impl Layers {
     }
 
     fn finish(self) -> Result<Config, ConfigError> {
-        let Self { in_force, mut problems, .. } = self;
+        let Self { defaults, in_force, mut problems } = self;
         let origin = |key: &str| in_force.get(key).map(|(_, origin)| origin.clone()).unwrap_or_default();
         let table = tree(in_force.iter().map(|(key, (value, _))| (key.as_str(), value)));
         let mut config = Config::deserialize(Value::Table(table)).map_err(|error| broken_defaults(&error))?;
@@ -241,6 +251,7 @@ impl Layers {
             let wrong = limits::disagreements(&config).into_iter();
             problems.extend(wrong.map(|(key, what)| Problem::at(&origin(key), what)));
         }
+        problems.extend(credentials::misdirected(&in_force, &defaults));
         let is_default = |key: &str| origin(key) == Origin::Default;
         if let Err((key, what)) = make_absolute(&mut config, is_default("agents.folder")) {
             problems.push(Problem::at(&origin(key), what));

@@ -3,10 +3,11 @@
 //! Owns the types of all settings and the way they are read. `config/pas.toml` is built in; it is the
 //! list of all keys, their documentation and their defaults at once: a key that is not in it does not
 //! exist. Invariants: a [`Config`] that exists has been checked as a whole ([`limits`] holds every
-//! bound); paths in it are absolute; secrets never appear in `Debug` or [`Config::explain`]. Failure
-//! policy: nothing is guessed or clamped; [`ConfigError`] lists everything that is wrong in one go,
+//! bound, [`credentials`] where secrets may go); paths in it are absolute; secrets never appear in `Debug` or
+//! [`Config::explain`]. Failure policy: nothing is guessed or clamped; [`ConfigError`] lists everything that is wrong in one go,
 //! each with file and line, variable or flag.
 
+mod credentials;
 mod layers;
 mod limits;
 mod providers;
@@ -32,6 +33,9 @@ pub const DEFAULTS: &str = include_str!("../../config/pas.toml");
 
 /// The file that is read from the working directory when no other is named.
 pub const FILE_NAME: &str = "pas.toml";
+
+/// The vendors' own variables, in the working directory.
+pub const DOTENV_NAME: &str = ".env";
 
 /// All settings of one daemon, checked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -90,6 +94,17 @@ impl Config {
         &self.effective
     }
 
+    /// Credentials and addresses that files of the working directory have set; secrets masked.
+    pub fn from_folder(&self) -> impl Iterator<Item = &Effective> {
+        self.effective.iter().filter(|setting| credentials::is_from_folder(setting))
+    }
+
+    /// Who has set a key.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.effective.iter().find(|setting| setting.key == key).map(|setting| &setting.origin)
+    }
+
     /// The database file.
     #[must_use]
     pub fn store_file(&self) -> PathBuf {
@@ -138,19 +153,45 @@ pub enum Origin {
     /// The built-in `config/pas.toml`.
     #[default]
     Default,
-    /// A TOML file, at a line counted from 1.
+    /// A TOML file that the user has named, at a line counted from 1.
     File(PathBuf, usize),
+    /// The TOML file of the working directory, at a line counted from 1.
+    FolderFile(PathBuf, usize),
+    /// A variable in the `.env` of the working directory.
+    Dotenv(PathBuf, String),
     /// An environment variable.
     Env(String),
     /// A flag, with its dashes.
     Flag(&'static str),
 }
 
+impl Origin {
+    /// The file that the value stands in.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::File(path, _) => Some(path),
+            _ => self.folder_file(),
+        }
+    }
+
+    /// The file of the working directory that the value stands in: found there rather than named by the
+    /// user, so it may be somebody else's.
+    #[must_use]
+    pub fn folder_file(&self) -> Option<&Path> {
+        match self {
+            Self::FolderFile(path, _) | Self::Dotenv(path, _) => Some(path),
+            Self::Default | Self::File(..) | Self::Env(_) | Self::Flag(_) => None,
+        }
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
-            Self::File(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::File(path, line) | Self::FolderFile(path, line) => write!(f, "{}:{line}", path.display()),
+            Self::Dotenv(path, name) => write!(f, "{}: {name}", path.display()),
             Self::Env(name) => f.write_str(name),
             Self::Flag(name) => f.write_str(name),
         }
@@ -166,6 +207,14 @@ pub struct Effective {
     pub value: String,
     /// Who set it.
     pub origin: Origin,
+}
+
+impl Effective {
+    /// Whether it is a secret that is set.
+    #[must_use]
+    pub fn is_secret(&self) -> bool {
+        layers::SECRETS.contains(&self.key.as_str()) && self.value != "\"\""
+    }
 }
 
 /// A line as `pas config` shows it: valid TOML with the origin as a comment.

@@ -44,7 +44,7 @@ pub(super) fn dotenv(text: &str) -> Vec<(OsString, OsString)> {
 
 /// The file, below the working directory.
 pub(super) fn dotenv_file(workdir: &Path) -> std::path::PathBuf {
-    workdir.join(".env")
+    workdir.join(super::DOTENV_NAME)
 }
 
 /// What is wrong with a vendor's address, if anything. The address itself is not repeated: who puts a

@@ -301,3 +301,127 @@ fn an_address_that_cannot_be_used_is_named_by_its_variable_and_not_repeated() {
         ["OPENAI_BASE_URL: `providers.openai.base_url` is no URL; write it like \"https://host/path\""]
     );
 }
+
+/// Who may set a key and its address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum From {
+    Nobody,
+    Environment,
+    NamedFile,
+    FolderFile,
+    Dotenv,
+}
+
+const EVERYBODY: [From; 5] =
+    [From::Nobody, From::Environment, From::NamedFile, From::FolderFile, From::Dotenv];
+
+/// A folder with its files and an environment, each with what it is to set.
+#[derive(Default)]
+struct Scene {
+    env: Vec<(OsString, OsString)>,
+    files: [String; 3],
+}
+
+impl Scene {
+    fn set(&mut self, from: From, (variable, key): (&str, &str), value: &str) {
+        match from {
+            From::Nobody => {}
+            From::Environment => self.env.extend(env(&[(variable, value)])),
+            From::NamedFile => self.files[0] += &format!("{key} = \"{value}\"\n"),
+            From::FolderFile => self.files[1] += &format!("{key} = \"{value}\"\n"),
+            From::Dotenv => self.files[2] += &format!("{variable}={value}\n"),
+        }
+    }
+
+    /// Loads with the file named on the command line, or with the folder's own.
+    fn load(mut self, is_named: bool) -> Result<Config, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let files = ["named.toml", FILE_NAME, DOTENV_NAME].map(|name| dir.path().join(name));
+        for (file, text) in files.iter().zip(&self.files) {
+            std::fs::write(file, text).unwrap();
+        }
+        self.env.push(("PAS_DAEMON__WORKDIR".into(), dir.path().into()));
+        let file = is_named.then(|| files[0].clone());
+        Config::load(&Sources { file, look_for_file: true, env: self.env, ..Sources::default() })
+    }
+}
+
+#[test]
+fn a_file_of_the_folder_directs_only_its_own_keys_for_every_vendor() {
+    for vendor in ["openai", "anthropic", "gemini", "grok"] {
+        let names = |what: &str| {
+            (
+                format!("{}_{}", vendor.to_uppercase(), what.to_uppercase()),
+                format!("providers.{vendor}.{what}"),
+            )
+        };
+        let ((key_variable, key), (url_variable, url)) = (names("api_key"), names("base_url"));
+        for (key_from, url_from) in EVERYBODY.iter().flat_map(|key| EVERYBODY.map(|url| (*key, url))) {
+            // With `--config` the folder's own pas.toml is not read.
+            let sources = [key_from, url_from];
+            if sources.contains(&From::NamedFile) && sources.contains(&From::FolderFile) {
+                continue;
+            }
+            let mut scene = Scene::default();
+            scene.set(key_from, (&key_variable, &key), "sk-1");
+            scene.set(url_from, (&url_variable, &url), "http://127.0.0.1:9/v1");
+            let loaded = scene.load(sources.contains(&From::NamedFile));
+            let is_of_folder = matches!(url_from, From::FolderFile | From::Dotenv);
+            let is_refused = is_of_folder && key_from != url_from && key_from != From::Nobody;
+            let case = format!("{vendor}: key from {key_from:?}, address from {url_from:?}");
+            match loaded {
+                Ok(config) => {
+                    assert!(!is_refused, "{case}");
+                    let named: Vec<&str> = config.from_folder().map(|setting| &*setting.key).collect();
+                    let is_folder = |from| matches!(from, From::FolderFile | From::Dotenv);
+                    assert_eq!(named.contains(&&*key), is_folder(key_from), "{case}: {named:?}");
+                    assert_eq!(named.contains(&&*url), is_of_folder, "{case}: {named:?}");
+                }
+                Err(error) => {
+                    assert!(is_refused, "{case}: {error}");
+                    let place = match url_from {
+                        From::Dotenv => format!(".env: {url_variable}: `{url}` is not taken"),
+                        _ => format!("{FILE_NAME}:1: `{url}` is not taken"),
+                    };
+                    let words = error.to_string();
+                    assert!(words.contains(&place) && !words.contains("sk-1"), "{case}: {words}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn an_address_of_the_user_or_the_usual_one_goes_before_that_of_the_folder() {
+    let mut scene = Scene::default();
+    scene.set(From::Environment, ("OPENAI_API_KEY", ""), "sk-1");
+    scene.set(From::Dotenv, ("OPENAI_BASE_URL", ""), "http://127.0.0.1:9/v1");
+    scene.set(From::Environment, ("OPENAI_BASE_URL", ""), "http://127.0.0.1:8/v1");
+    assert_eq!(scene.load(false).unwrap().providers.openai.base_url, "http://127.0.0.1:8/v1");
+    let mut usual = Scene::default();
+    usual.set(From::Environment, ("OPENAI_API_KEY", ""), "sk-1");
+    usual.set(From::FolderFile, ("", "providers.openai.base_url"), "https://api.openai.com/v1");
+    assert!(usual.load(false).is_ok());
+}
+
+#[test]
+fn the_token_is_not_sent_to_an_address_of_the_folder() {
+    let with_bind = |bind: &str| {
+        let mut scene = Scene::default();
+        scene.set(From::Environment, ("PAS_HTTP__TOKEN", ""), "0123456789abcdef");
+        scene.set(From::FolderFile, ("", "http.bind"), bind);
+        scene.load(false)
+    };
+    assert!(with_bind("192.0.2.1").unwrap_err().to_string().contains("`http.bind` is not taken"));
+    assert!(with_bind("127.0.0.2").is_ok());
+}
+
+#[test]
+fn the_local_server_gets_no_key_and_its_address_is_named() {
+    let mut scene = Scene::default();
+    scene.set(From::Dotenv, ("OLLAMA_HOST", ""), "box:1");
+    scene.files[1] = "provider_router.plain_http_hosts = [\"box\"]\n".into();
+    let config = scene.load(false).unwrap();
+    let named: Vec<&str> = config.from_folder().map(|setting| &*setting.key).collect();
+    assert_eq!(named, ["provider_router.plain_http_hosts", "providers.ollama.host"]);
+}

@@ -8,6 +8,7 @@ mod news;
 mod ports;
 mod services;
 mod tree;
+mod workdir_lock;
 
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
@@ -29,6 +30,7 @@ use crate::store::backup_folder::BackupFolder;
 use crate::supervision::{ActorSystem, RootHandle, Timing};
 
 pub use ports::{Port, Service, ports};
+pub use workdir_lock::{LockHolder, WorkdirLock, WorkdirLockError};
 
 /// The root of the supervision tree.
 pub const ROOT: &str = "pas";
@@ -43,6 +45,7 @@ pub struct Daemon {
     gateway: Gateway,
     shutdown: CancellationToken,
     refusals: Vec<Refusal>,
+    workdir_lock: WorkdirLock,
 }
 
 /// How a daemon ended.
@@ -63,6 +66,12 @@ impl Daemon {
     /// What could not be started, and what to do about it. Nothing is left running.
     pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let config = Arc::new(config);
+        for setting in config.from_folder() {
+            // A project that was cloned a moment ago may have brought the file.
+            tracing::warn!(%setting, "a file of the working directory sets a key or an address");
+        }
+        let locking = Arc::clone(&config);
+        let workdir_lock = tokio::task::spawn_blocking(move || WorkdirLock::take(&locking)).await??;
         let (store, roster, refusals) = open(&config).await?;
         for refusal in &refusals {
             tracing::warn!(%refusal, "an agent's definition was refused");
@@ -99,7 +108,7 @@ impl Daemon {
                 return Err(failure.into());
             }
         };
-        Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals })
+        Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals, workdir_lock })
     }
 
     /// The actor system.
@@ -146,8 +155,9 @@ impl Daemon {
         if ended == Ended::Asked {
             self.root.shutdown().await;
         }
-        self.store.close().await.context("close the store")?;
-        Ok(ended)
+        let closed = self.store.close().await.context("close the store");
+        drop(self.workdir_lock);
+        closed.map(|()| ended)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Disk space, keys and sandbox tools.
+//! Disk space and sandbox tools.
 
 use std::path::{Path, PathBuf};
 
@@ -9,14 +9,6 @@ use crate::cli::render::units;
 const LOW: u64 = 2_000_000_000;
 /// Below this even the store's next growth (it doubles its file) may not fit.
 const TOO_LOW: u64 = 200_000_000;
-/// Providers and the variables their keys are in, as clients of the wire contract expect.
-const KEYS: [(&str, &[&str]); 4] = [
-    ("OpenAI", &["OPENAI_API_KEY"]),
-    ("Anthropic", &["ANTHROPIC_API_KEY"]),
-    ("Gemini", &["GEMINI_API_KEY"]),
-    ("Grok", &["GROK_API_KEY", "XAI_API_KEY"]),
-];
-
 /// Room where the daemon keeps its state.
 pub(super) fn disk(data_dir: &Path) -> Check {
     match available(data_dir) {
@@ -47,39 +39,6 @@ fn available(folder: &Path) -> Result<u64, String> {
 #[cfg(not(unix))]
 fn available(_folder: &Path) -> Result<u64, String> {
     Err("not known on this system".into())
-}
-
-/// Which providers have a key; keys are shown only so far that one can tell which it is.
-pub(super) fn keys(read: impl Fn(&str) -> Option<String>) -> Check {
-    let mut there = Vec::new();
-    let mut missing = Vec::new();
-    for (provider, names) in KEYS {
-        let found = names.iter().find_map(|name| {
-            read(name).filter(|key| !key.trim().is_empty()).map(|key| format!("{name}={}", masked(&key)))
-        });
-        match found {
-            Some(found) => there.push(found),
-            None => missing.push(provider),
-        }
-    }
-    let none_needed = "no job needs one; for calls of models set one or run Ollama on this machine";
-    match (there.is_empty(), missing.is_empty()) {
-        (true, _) => Check::ok("keys", format!("no provider has a key ({none_needed})")),
-        (false, true) => Check::ok("keys", there.join(", ")),
-        (false, false) => Check::ok(
-            "keys",
-            format!("{}; none for {} ({none_needed})", there.join(", "), missing.join(", ")),
-        ),
-    }
-}
-
-/// The last four characters, and only of keys so long that the rest stays secret.
-fn masked(key: &str) -> String {
-    let characters: Vec<char> = key.trim().chars().collect();
-    match characters.len() {
-        0..20 => "***".into(),
-        length => format!("***{}", characters[length - 4..].iter().collect::<String>()),
-    }
 }
 
 /// What holds the commands of agents in.
@@ -145,23 +104,6 @@ mod tests {
             disk(Path::new("not/there/at/all")).saw.contains("free for"),
             "the nearest folder above counts"
         );
-    }
-
-    #[test]
-    fn keys_are_never_shown_whole() {
-        let set = |name: &str| match name {
-            "OPENAI_API_KEY" => Some("sk-0123456789abcdefWXYZ".to_owned()),
-            "XAI_API_KEY" => Some("short".to_owned()),
-            "GEMINI_API_KEY" => Some("  ".to_owned()),
-            _ => None,
-        };
-        let check = keys(set);
-        assert_eq!(
-            check.saw,
-            "OPENAI_API_KEY=***WXYZ, XAI_API_KEY=***; none for Anthropic, Gemini \
-             (no job needs one; for calls of models set one or run Ollama on this machine)"
-        );
-        assert!(keys(|_| None).saw.starts_with("no provider has a key"));
     }
 
     #[cfg(target_os = "linux")]

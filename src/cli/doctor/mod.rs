@@ -1,9 +1,12 @@
 //! `pas doctor`: looks at everything a daemon needs, and says what to do about what is wrong.
 //!
-//! Invariants: a check never changes anything but what an integrity check of the store repairs; each
+//! Where a daemon answers, it is asked, whatever folder the command was typed in; the settings of this command
+//! say only how one would start. Invariants: a check never changes anything but what an integrity check of the store repairs; each
 //! says what it saw, even when all is well; `warn` is what works but less well, `fail` what stops the
 //! daemon or a promise of it. Exit 1 exactly when something fails.
 
+mod daemon;
+mod keys;
 mod machine;
 mod models;
 mod ports;
@@ -14,6 +17,7 @@ use console::style;
 use serde::Serialize;
 use serde_json::json;
 
+use self::daemon::AnsweringDaemon;
 use super::client::Client;
 use super::exit::{Exit, Outcome};
 use super::render::{count, wrap};
@@ -67,15 +71,24 @@ pub(super) async fn examine(screen: Screen, config: Result<Config, ConfigError>)
         Err(_) => Config::load(&Sources::default()).map_err(|error| super::unusable(&error))?,
     };
     let client = Client::new(&config)?;
-    let is_up = client.is_up().await;
     checks.extend(ports::check(&config, &client).await);
-    checks.push(state::store(&config, is_up));
-    checks.push(resources::check(&config, &client, is_up).await);
-    checks.push(machine::disk(&config.daemon.data_dir));
-    checks.push(state::agents(&config));
-    checks.push(machine::keys(|name| std::env::var(name).ok()));
-    if is_up {
-        checks.extend(models::check(&client).await);
+    match AnsweringDaemon::ask(&client).await {
+        Some(daemon) => {
+            checks.push(daemon.check(&config));
+            checks.push(state::store(&daemon.store, true));
+            checks.push(resources::check(&config, &client, true).await);
+            checks.push(machine::disk(&daemon.data_dir));
+            checks.push(AnsweringDaemon::agents(&client).await);
+            checks.extend(models::check(&client).await);
+        }
+        None => {
+            checks.extend(daemon::elsewhere(&config));
+            checks.push(state::store(&config.store_file(), false));
+            checks.push(resources::check(&config, &client, false).await);
+            checks.push(machine::disk(&config.daemon.data_dir));
+            checks.push(state::agents(&config));
+            checks.extend(keys::check(&config));
+        }
     }
     checks.extend(machine::sandbox());
     let is_broken = checks.iter().any(|check| check.health == Health::Fail);
@@ -89,11 +102,10 @@ fn settings(config: &Result<Config, ConfigError>) -> Check {
             let mut files: Vec<String> = Vec::new();
             let mut others = 0;
             for setting in config.explain() {
-                match &setting.origin {
-                    Origin::Default => {}
-                    Origin::File(path, _) if files.contains(&path.display().to_string()) => {}
-                    Origin::File(path, _) => files.push(path.display().to_string()),
-                    Origin::Env(_) | Origin::Flag(_) => others += 1,
+                match setting.origin.file().map(|path| path.display().to_string()) {
+                    Some(file) if !files.contains(&file) => files.push(file),
+                    Some(_) => {}
+                    None => others += usize::from(setting.origin != Origin::Default),
                 }
             }
             let files = if files.is_empty() { "no file".to_owned() } else { files.join(", ") };

@@ -31,16 +31,20 @@ fn vendors(healths: &Healths) -> Check {
         Ok(healths) => healths,
         Err(why) => return Check::warn("vendors", why.as_str(), "look into the daemon's log"),
     };
-    let named = |has_key: bool| {
-        let meant = healths.iter().filter(|health| (health["api_key_present"] == true) == has_key);
-        meant.filter_map(|health| health["provider"].as_str()).collect::<Vec<_>>().join(", ")
+    let (there, missing): (Vec<&Value>, Vec<&Value>) =
+        healths.iter().partition(|health| health["api_key_present"] == true);
+    let word = |health: &Value, field: &str| health[field].as_str().unwrap_or("?").to_owned();
+    let way = |health: &&Value| {
+        let [provider, from, to] = ["provider", "key_from", "base_url"].map(|field| word(health, field));
+        format!("{provider}'s from {from}, sent to {to}")
     };
-    match (named(true), named(false)) {
-        (there, none) if none.is_empty() => Check::ok("vendors", format!("the daemon has keys for {there}")),
-        (there, none) if there.is_empty() => {
-            Check::ok("vendors", format!("the daemon has no key, so it calls none of {none}"))
-        }
-        (there, none) => Check::ok("vendors", format!("the daemon has keys for {there}; none for {none}")),
+    let there: Vec<String> = there.iter().map(way).collect();
+    let missing: Vec<String> = missing.iter().map(|health| word(health, "provider")).collect();
+    let (keys, none) = (there.join("; "), missing.join(", "));
+    match (there.is_empty(), missing.is_empty()) {
+        (true, _) => Check::ok("vendors", format!("the daemon has no key, so it calls none of {none}")),
+        (false, true) => Check::ok("vendors", format!("the daemon has keys: {keys}")),
+        (false, false) => Check::ok("vendors", format!("the daemon has keys: {keys}; none for {none}")),
     }
 }
 
@@ -78,9 +82,15 @@ mod tests {
 
     #[test]
     fn vendors_are_told_by_whether_they_have_a_key() {
-        let health = |provider, has_key: bool| json!({ "provider": provider, "api_key_present": has_key });
+        let health = |provider, has_key: bool| {
+            let from = has_key.then_some("OPENAI_API_KEY");
+            json!({ "provider": provider, "api_key_present": has_key, "key_from": from, "base_url": "http://h" })
+        };
         let check = vendors(&Ok(vec![health("openai", true), health("grok", false)]));
-        assert_eq!(check.saw, "the daemon has keys for openai; none for grok");
+        assert_eq!(
+            check.saw,
+            "the daemon has keys: openai's from OPENAI_API_KEY, sent to http://h; none for grok"
+        );
         assert!(vendors(&Ok(vec![health("grok", false)])).saw.contains("no key"));
         assert_eq!(vendors(&Err("cut".into())).health, Health::Warn);
     }

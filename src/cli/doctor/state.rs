@@ -1,5 +1,7 @@
 //! The store and the user's agents.
 
+use std::path::Path;
+
 use super::Check;
 use crate::cli::render::{count, units};
 use crate::config::Config;
@@ -10,13 +12,12 @@ use crate::{roster, store};
 const SHOWN: usize = 3;
 
 /// Whether the store is whole, or held by the daemon.
-pub(super) fn store(config: &Config, is_up: bool) -> Check {
-    let path = config.store_file();
+pub(super) fn store(path: &Path, is_up: bool) -> Check {
     let shown = path.display();
     if !path.exists() {
         return Check::ok("store", format!("{shown} is not there yet; the first start makes it"));
     }
-    match store::open::check(&path) {
+    match store::open::check(path) {
         Ok(whole) => {
             let size = units::bytes(whole.file_bytes);
             Check::ok(
@@ -77,17 +78,17 @@ mod tests {
     fn a_store_is_absent_whole_held_or_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
-        assert!(store(&config, false).saw.contains("not there yet"));
+        assert!(store(&config.store_file(), false).saw.contains("not there yet"));
         let open = store::Store::open(config.store_file()).unwrap();
-        assert_eq!(store(&config, true).health, Health::Ok);
-        assert_eq!(store(&config, false).health, Health::Fail);
+        assert_eq!(store(&config.store_file(), true).health, Health::Ok);
+        assert_eq!(store(&config.store_file(), false).health, Health::Fail);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(open.close()).unwrap();
-        let whole = store(&config, false);
+        let whole = store(&config.store_file(), false);
         assert!(whole.health == Health::Ok && whole.saw.contains("is whole"), "{}", whole.saw);
         std::fs::write(config.store_file(), "no store at all, but long enough to be read as one".repeat(100))
             .unwrap();
-        assert_eq!(store(&config, false).health, Health::Fail);
+        assert_eq!(store(&config.store_file(), false).health, Health::Fail);
     }
 
     #[test]

@@ -49,7 +49,7 @@ pub(super) async fn run(context: &Context, args: &Run) -> Outcome {
             context.screen.hint("the daemon started for the job has been told to stop");
         }
         Some(daemon) => {
-            let stopped = daemon.stop(&context.client).await;
+            let stopped = daemon.stop(context).await;
             // The job's own end says more than trouble with stopping what it ran on.
             return outcome.and_then(|exit| stopped.map(|()| exit));
         }
@@ -112,12 +112,13 @@ fn card(context: &Context, args: &Run) -> Result<Value, Failure> {
 
 /// The named folder; for an ingest without one, the default corpus.
 fn source(context: &Context, args: &Run) -> Result<Option<PathBuf>, Failure> {
-    match &args.source {
-        Some(source) => existing(source).map(Some),
-        None if args.task == INGEST && args.input.iter().all(|(key, _)| key != "source") => {
-            default_corpus(context).map(Some)
-        }
-        None => Ok(None),
+    let given = args.input.iter().find(|(key, _)| key == "source").map(|(_, value)| value);
+    match (&args.source, given) {
+        (Some(source), _) => existing(source).map(Some),
+        (None, None) if args.task == INGEST => default_corpus(context).map(Some),
+        // The daemon may stand elsewhere, where the path would mean another folder.
+        (None, Some(Value::String(source))) if args.task == INGEST => existing(Path::new(source)).map(Some),
+        (None, _) => Ok(None),
     }
 }
 

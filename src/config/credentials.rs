@@ -1,0 +1,65 @@
+//! Which address a credential may be sent to, by the sources of both.
+//!
+//! Files of the working directory may have come with somebody else's project, so they are not trusted
+//! with the user's credentials. Invariant: an address that stands in such a file counts only for a
+//! credential of the same file; an address from the environment, a flag or `--config` is the user's own
+//! word and counts for all. Failure policy: the configuration is refused. To go on with the vendor's
+//! usual address instead would send prompts where the project did not want them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use toml::Value;
+
+use super::{Effective, Origin, Problem};
+
+/// A credential and the address that it is sent to.
+const PAIRS: &[(&str, &str)] = &[
+    ("providers.openai.api_key", "providers.openai.base_url"),
+    ("providers.anthropic.api_key", "providers.anthropic.base_url"),
+    ("providers.gemini.api_key", "providers.gemini.base_url"),
+    ("providers.grok.api_key", "providers.grok.base_url"),
+    // Commands of `pas` send the token to the daemon's address.
+    ("http.token", "http.bind"),
+];
+
+/// Other settings that say where the daemon listens or whom it talks to. No credential goes there.
+const ADDRESSES: &[&str] =
+    &["providers.ollama.host", "provider_router.plain_http_hosts", "trace.otlp.endpoint"];
+
+/// Settings in force, with their origins.
+pub(super) type InForce = BTreeMap<String, (Value, Origin)>;
+
+/// Addresses that a file of the folder gives to a credential from elsewhere.
+pub(super) fn misdirected(in_force: &InForce, defaults: &BTreeMap<String, Value>) -> Vec<Problem> {
+    let misdirected = |(secret, address): &(&str, &str)| {
+        let ((key, key_from), (target, target_from)) = (in_force.get(*secret)?, in_force.get(*address)?);
+        let file = target_from.folder_file()?;
+        let is_set = key.as_str().is_some_and(|key| !key.is_empty());
+        let is_usual = defaults.get(*address) == Some(target) || is_this_machine(address, target);
+        if !is_set || is_usual || key_from.folder_file() == Some(file) {
+            return None;
+        }
+        let wording = format!(
+            "`{address}` is not taken from a file of the working directory for a key that comes from \
+             elsewhere ({key_from}): whoever wrote the file would get the key; set the address where the key \
+             is set, or put a key for this address into the same file"
+        );
+        Some(Problem::at(target_from, wording))
+    };
+    PAIRS.iter().filter_map(misdirected).collect()
+}
+
+/// A loopback address to listen on leads nowhere else.
+fn is_this_machine(address: &str, target: &Value) -> bool {
+    let ip = || target.as_str()?.parse::<IpAddr>().ok();
+    address == "http.bind" && ip().is_some_and(|ip| ip.is_loopback())
+}
+
+/// Whether files of the folder changed a credential or an address here.
+pub(super) fn is_from_folder(setting: &Effective) -> bool {
+    let key = setting.key.as_str();
+    let is_meant =
+        PAIRS.iter().any(|(secret, address)| key == *secret || key == *address) || ADDRESSES.contains(&key);
+    is_meant && setting.origin.folder_file().is_some()
+}

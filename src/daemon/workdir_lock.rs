@@ -1,0 +1,171 @@
+//! One daemon a working directory: two would write their events, receipts and artifacts into the same files.
+//!
+//! Owns `.pas/daemon.lock` below the working directory, wherever the state is (`daemon.data_dir`). The lock is
+//! the kernel's (flock), so it ends with its process however that dies; the text in the file only says who
+//! has it. Failure policy: whoever comes second is refused with the holder's name and a way out.
+
+use std::fs::{File, TryLockError};
+use std::io::{self, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::config::Config;
+
+/// Below the working directory.
+const FILE: &str = ".pas/daemon.lock";
+/// The orchestrator's port, before the offset.
+const PORT: u16 = 6100;
+/// A daemon that is ending holds the lock until its last file is closed.
+const PATIENCE: u32 = 25;
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// A daemon, as the file names it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LockHolder {
+    /// Its process.
+    pub pid: u32,
+    /// Its port for jobs.
+    pub port: u16,
+    /// Where it keeps its state.
+    pub data_dir: PathBuf,
+}
+
+/// The right to work in a directory, for as long as it lives.
+#[derive(Debug)]
+pub struct WorkdirLock(#[expect(dead_code, reason = "the lock ends with the open file")] File);
+
+/// Why there is no right.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkdirLockError {
+    /// Another daemon works there.
+    #[error(
+        "{} is another daemon's working directory already{}; give jobs to that one, stop it, or choose another \
+         with --workdir", workdir.display(), by(holder.as_ref())
+    )]
+    Held {
+        /// The directory.
+        workdir: PathBuf,
+        /// Who, as far as its file can be read.
+        holder: Option<LockHolder>,
+    },
+    /// The file cannot be used.
+    #[error("{} cannot be locked: {source}; is the working directory writable?", file.display())]
+    Unusable {
+        /// The lock's file.
+        file: PathBuf,
+        /// The system's words.
+        source: io::Error,
+    },
+}
+
+fn by(holder: Option<&LockHolder>) -> String {
+    let named = |LockHolder { pid, port, data_dir }: &LockHolder| {
+        format!(" (process {pid}, port {port}, state in {})", data_dir.display())
+    };
+    holder.map(named).unwrap_or_default()
+}
+
+impl WorkdirLock {
+    /// Takes the working directory of these settings. Blocks for some tenths of a second where it is held.
+    ///
+    /// # Errors
+    /// [`WorkdirLockError`].
+    pub fn take(config: &Config) -> Result<Self, WorkdirLockError> {
+        let workdir = &config.daemon.workdir;
+        let path = workdir.join(FILE);
+        let unusable = |source| WorkdirLockError::Unusable { file: path.clone(), source };
+        let mut file = open(&path).map_err(unusable)?;
+        let mut tries = 0;
+        while let Err(error) = file.try_lock() {
+            match error {
+                TryLockError::WouldBlock if tries < PATIENCE => {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                TryLockError::WouldBlock => {
+                    return Err(WorkdirLockError::Held { workdir: workdir.clone(), holder: named(&path) });
+                }
+                TryLockError::Error(source) => return Err(unusable(source)),
+            }
+        }
+        let holder = LockHolder {
+            pid: std::process::id(),
+            port: PORT.saturating_add(config.http.port_offset),
+            data_dir: config.daemon.data_dir.clone(),
+        };
+        note(&mut file, &holder).map_err(unusable)?;
+        Ok(Self(file))
+    }
+
+    /// Who works in a directory at this moment.
+    #[must_use]
+    pub fn holder(workdir: &Path) -> Option<LockHolder> {
+        let path = workdir.join(FILE);
+        let locked = File::open(&path).map(|file| file.try_lock_shared());
+        matches!(locked, Ok(Err(TryLockError::WouldBlock))).then(|| named(&path)).flatten()
+    }
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    File::options().create(true).truncate(false).read(true).write(true).open(path)
+}
+
+fn note(file: &mut File, holder: &LockHolder) -> io::Result<()> {
+    let mut text = serde_json::to_vec(holder)?;
+    text.push(b'\n');
+    file.set_len(0)?;
+    file.rewind()?;
+    file.write_all(&text)
+}
+
+fn named(path: &Path) -> Option<LockHolder> {
+    serde_json::from_slice(&std::fs::read(path).ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+
+    fn config(workdir: &Path, data_dir: &str, port_offset: u16) -> Config {
+        let mut sources = Sources::default();
+        sources.flags.workdir = Some(workdir.to_owned());
+        sources.flags.data_dir = Some(workdir.join(data_dir));
+        sources.flags.port_offset = Some(port_offset);
+        Config::load(&sources).unwrap()
+    }
+
+    #[test]
+    fn the_second_daemon_of_a_directory_is_refused_with_the_firsts_name() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(WorkdirLock::holder(folder.path()), None);
+        let first = WorkdirLock::take(&config(folder.path(), "one", 7)).unwrap();
+        let refused = WorkdirLock::take(&config(folder.path(), "two", 8)).unwrap_err().to_string();
+        let (pid, state) = (std::process::id(), folder.path().join("one"));
+        let holder = format!("(process {pid}, port 6107, state in {})", state.display());
+        assert!(refused.contains(&holder) && refused.contains("--workdir"), "{refused}");
+        assert_eq!(WorkdirLock::holder(folder.path()).unwrap().port, 6107);
+        drop(first);
+        assert_eq!(WorkdirLock::holder(folder.path()), None);
+        drop(WorkdirLock::take(&config(folder.path(), "two", 8)).unwrap());
+    }
+
+    #[test]
+    fn what_a_killed_daemon_has_left_holds_nobody_up() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join(".pas")).unwrap();
+        std::fs::write(
+            folder.path().join(FILE),
+            "{\"pid\": 1, \"port\": 6100, \"data_dir\": \"x\"} and more",
+        )
+        .unwrap();
+        let _lock = WorkdirLock::take(&config(folder.path(), "one", 0)).unwrap();
+        let holder = WorkdirLock::holder(folder.path()).unwrap();
+        assert_eq!(holder.pid, std::process::id(), "the old text is gone");
+    }
+}
