@@ -30,7 +30,7 @@ use crate::supervision::{
     Message as ActorMessage, Reply, SupervisionEvent, WorkerOptions,
 };
 
-/// Alerts kept in memory: the most that one `GET /alerts` may ask for; some 300 KiB.
+/// Alerts kept in memory: the most that `GET /alerts` can page through; some 300 KiB.
 pub const KEPT_ALERTS: usize = 1000;
 /// Shortest pause between two sweeps, whatever is due: a look at 10,000 services takes milliseconds.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
@@ -53,8 +53,8 @@ pub enum Message {
         /// Whether it was deregistered.
         gone: bool,
     },
-    /// The newest alerts, oldest first.
-    Alerts(usize, Reply<Vec<Alert>>),
+    /// The alerts in memory, oldest first.
+    Alerts(Reply<Vec<NumberedAlert>>),
     /// The counts.
     Stats(Reply<Stats>),
 }
@@ -65,11 +65,14 @@ impl ActorMessage for Message {
             Self::Sweep => "sweep",
             Self::Supervision(_) => "supervision",
             Self::Expired { .. } => "expired",
-            Self::Alerts(..) => "alerts",
+            Self::Alerts(_) => "alerts",
             Self::Stats(_) => "stats",
         }
     }
 }
+
+/// An alert with its number, which rises by one from alert to alert.
+pub type NumberedAlert = (u64, Alert);
 
 /// How the services do, and when it was last looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -88,12 +91,12 @@ pub struct MonitorHandle {
 }
 
 impl MonitorHandle {
-    /// The newest `limit` alerts, newest last.
+    /// The alerts in memory, newest last.
     ///
     /// # Errors
     /// [`CallError`] when the monitor does not answer.
-    pub async fn alerts(&self, limit: usize) -> Result<Vec<Alert>, CallError> {
-        self.address.call(DEADLINE, |reply| Message::Alerts(limit, reply)).await
+    pub async fn alerts(&self) -> Result<Vec<NumberedAlert>, CallError> {
+        self.address.call(DEADLINE, Message::Alerts).await
     }
 
     /// How the services do.
@@ -118,7 +121,7 @@ struct State {
     watches: HashMap<String, Watch>,
     /// Agents that were told to be down and not yet to be back.
     fallen: HashSet<String>,
-    alerts: VecDeque<Alert>,
+    alerts: VecDeque<NumberedAlert>,
     last_check: Option<Timestamp>,
     /// When the sweep after the next one is due; read by the timer.
     next_due: watch::Sender<Option<Duration>>,
@@ -288,12 +291,8 @@ impl State {
         if self.alerts.len() == KEPT_ALERTS {
             self.alerts.pop_front();
         }
-        self.alerts.push_back(alert);
-    }
-
-    fn newest(&self, limit: usize) -> Vec<Alert> {
-        let skipped = self.alerts.len().saturating_sub(limit);
-        self.alerts.iter().skip(skipped).cloned().collect()
+        let number = self.alerts.back().map_or(0, |(number, _)| number + 1);
+        self.alerts.push_back((number, alert));
     }
 
     fn stats(&self) -> Stats {
@@ -342,7 +341,7 @@ impl Actor for State {
             Message::Sweep => self.sweep(context),
             Message::Supervision(event) => self.supervised(&event),
             Message::Expired { watched, gone } => self.expired(&watched, gone),
-            Message::Alerts(limit, reply) => reply.send(self.newest(limit)),
+            Message::Alerts(reply) => reply.send(self.alerts.iter().cloned().collect()),
             Message::Stats(reply) => reply.send(self.stats()),
         }
         Ok(())

@@ -33,7 +33,7 @@ use crate::http::{
     Contract, Listener, Server, adapter, agent_router, event_stream, gateway, heartbeat_monitor,
     provider_router, registry, resource_manager, tlc, token_governor,
 };
-use crate::supervision::policy::ExitReason;
+use crate::supervision::policy::{ExitReason, Shutdown};
 use crate::supervision::trace::{ActorNo, Outcome, Record};
 use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
 
@@ -86,6 +86,7 @@ pub(super) fn spec(
         jobs: Arc::clone(jobs),
         system: system.clone(),
         steering: handles.steering.clone(),
+        events: handles.events.clone(),
         shutdown: shutdown.clone(),
     };
     let services = Arc::new(Served { config: Arc::clone(config), orchestrator, handles });
@@ -93,7 +94,9 @@ pub(super) fn spec(
         let services = Arc::clone(&services);
         async move { services.open(&context).await }
     });
-    spec
+    // Whoever waits out the grace must not be killed within it.
+    let deadline = config.supervision.shutdown_deadline + config.http.shutdown_grace;
+    spec.with_shutdown(Shutdown::Deadline(deadline))
 }
 
 /// What is served, and how.
@@ -131,7 +134,7 @@ impl Served {
                 Err(EdgeError::PortInUse { .. }) if Instant::now() < deadline => {
                     tokio::time::sleep(PORTS_PAUSE).await;
                 }
-                bound => return Ok(bound?),
+                bound => return Ok(bound?.grace(http.shutdown_grace)),
             }
         }
     }
@@ -167,8 +170,15 @@ impl Served {
     fn service(&self, port: Port) -> (Router, Health) {
         match port.service {
             Service::Orchestrator => {
-                let workdir = json!(self.config.daemon.workdir);
-                let told = Map::from_iter([("workdir".to_owned(), workdir)]);
+                let config = &self.config;
+                let told = [
+                    ("workdir", json!(config.daemon.workdir)),
+                    ("data_dir", json!(config.daemon.data_dir)),
+                    ("store", json!(config.store_file())),
+                    ("pid", json!(std::process::id())),
+                ];
+                let told: Map<_, _> =
+                    told.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
                 let health: Health = Arc::new(move || Box::pin(std::future::ready(Ok(told.clone()))));
                 (orchestrator::routes(self.orchestrator.clone()), health)
             }
@@ -217,7 +227,9 @@ impl Served {
 
     fn adapter(&self, kind: Kind, port: Port) -> (Router, Health) {
         let number = port.number.saturating_add(self.config.http.port_offset);
-        let adapter = Adapter::new(kind, self.handles.gateway.clone(), number);
+        let key = format!("providers.{}.api_key", kind.vendor());
+        let key_from = self.config.origin(&key).map(ToString::to_string);
+        let adapter = Adapter::new(kind, self.handles.gateway.clone(), number, key_from);
         (adapter::routes(adapter.clone()), adapter::health(adapter))
     }
 

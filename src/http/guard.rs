@@ -21,9 +21,9 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header}
 use axum::response::{IntoResponse, Response};
 use subtle::ConstantTimeEq;
 
+use super::edge_info::EdgeInfo;
 use super::error::ApiError;
 use super::model;
-use super::server::EdgeInfo;
 use crate::llm::surface::Form;
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");

@@ -8,12 +8,12 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::check::Checks;
 use super::error::ApiResult;
 use super::extract::ContractQuery;
+use super::list::{ListLimits, ListPage, ListParams};
 use super::page::Health;
-use crate::actors::heartbeat_monitor::{KEPT_ALERTS, MonitorHandle};
-use crate::domain::heartbeat::{MISSES_DEREGISTER, MISSES_DOWN};
+use crate::actors::heartbeat_monitor::MonitorHandle;
+use crate::domain::heartbeat::{Alert, AlertType, MISSES_DEREGISTER, MISSES_DOWN};
 
 /// The routes of this port, without the common ones.
 pub fn routes(monitor: MonitorHandle) -> Router {
@@ -43,21 +43,34 @@ async fn stats(State(monitor): State<MonitorHandle>) -> ApiResult<Json<Value>> {
     })))
 }
 
+/// The filters of `GET /alerts`.
 #[derive(Deserialize)]
-struct Newest {
-    #[serde(default = "default_limit")]
-    limit: usize,
+struct AlertQuery {
+    service_id: Option<String>,
+    alert_type: Option<AlertType>,
 }
 
-fn default_limit() -> usize {
-    50
+impl AlertQuery {
+    fn matches(&self, alert: &Alert) -> bool {
+        self.service_id.as_ref().is_none_or(|id| *id == alert.service_id)
+            && self.alert_type.is_none_or(|kind| kind == alert.alert_type)
+    }
 }
 
+/// Newest last; the next page has those before them.
 async fn alerts(
     State(monitor): State<MonitorHandle>,
-    ContractQuery(Newest { limit }): ContractQuery<Newest>,
+    params: ListParams,
+    ContractQuery(query): ContractQuery<AlertQuery>,
 ) -> ApiResult<Json<Value>> {
-    Checks::query().range("limit", &limit, 1..=KEPT_ALERTS).done()?;
-    let alerts = monitor.alerts(limit).await?;
-    Ok(Json(json!({ "alerts": alerts })))
+    let matching: Vec<_> =
+        monitor.alerts().await?.into_iter().filter(|(_, alert)| query.matches(alert)).collect();
+    let older = match params.after::<u64>()? {
+        Some(before) => matching.partition_point(|(number, _)| *number < before),
+        None => matching.len(),
+    };
+    let begin = older.saturating_sub(params.limit(ListLimits::USUAL));
+    let page = matching[begin..older].iter().map(|(_, alert)| alert).collect();
+    let first = matching.get(begin).map(|(number, _)| number).filter(|_| begin > 0);
+    Ok(Json(ListPage::new(page, matching.len(), first).answer("alerts")))
 }

@@ -34,7 +34,8 @@ pub const MAX_HEADERS: usize = 100;
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Buffer of one connection in bytes, so that 256 of them cost at most 32 MiB.
 pub const CONNECTION_BUFFER: usize = 128 * 1024;
-/// How long running requests may take to finish once the daemon shuts down.
+/// How long running requests may take to finish once the daemon shuts down, unless `http.shutdown_grace_s`
+/// says otherwise.
 pub const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The limits of one port.

@@ -15,8 +15,8 @@ use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
 use super::contract::Contract;
+use super::edge_info::EdgeInfo;
 use super::error::{ApiError, ApiResult};
-use super::server::EdgeInfo;
 
 /// Own code and pictures only; Swagger UI sets styles on elements and draws with `data:` pictures.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \

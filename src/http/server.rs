@@ -2,15 +2,15 @@
 //!
 //! axum's own `serve` keeps silent and half-sent requests open and answers any `Host`, so the loop is
 //! ours, on hyper. Invariants: no port is served unless all could be bound; every connection has a
-//! place under its port's cap and a task in one tracker; every request passes the [`front`]. Upgraded connections (WebSocket) keep their place, but live in a
-//! task of their handler, which must watch [`EdgeInfo::shutdown`].
+//! place under its port's cap and a task in one tracker; every request passes the [`front`]. Upgraded
+//! connections (WebSocket) keep their place and live in a task of the same tracker, which watches the
+//! shutdown ([`EdgeInfo::spawn`]).
 //!
 //! Failure policy: a port that cannot be bound is an error that names port, service and what to do;
 //! a failing `accept` (no descriptors left) is logged once and retried with growing pauses.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::ops::Deref;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +34,7 @@ use tower::Service;
 
 use super::body::{RequestBody, ResponseBody};
 use super::connection::{Pulse, WatchedStream, until_overdue};
+use super::edge_info::{Connection, EdgeInfo};
 use super::front::{self, Front};
 use super::guard::{self, Guard, Token};
 use super::limits::{self, Limits};
@@ -137,36 +138,12 @@ pub enum EdgeError {
     TokenMissing(IpAddr),
 }
 
-/// What a handler may know about the connection its request came by; a request extension, cheap to clone.
-#[derive(Debug, Clone)]
-pub struct EdgeInfo(Arc<Connection>);
-
-impl Deref for EdgeInfo {
-    type Target = Connection;
-
-    fn deref(&self) -> &Connection {
-        &self.0
-    }
-}
-
-/// One connection of a client.
-#[derive(Debug)]
-pub struct Connection {
-    /// The daemon's side, with the port really bound.
-    pub local: SocketAddr,
-    /// The client's side.
-    pub peer: SocketAddr,
-    /// The port's limits.
-    pub limits: Arc<Limits>,
-    /// Cancelled when the daemon shuts down: long answers end then.
-    pub shutdown: CancellationToken,
-}
-
 /// All ports, bound and not yet served.
 #[derive(Debug)]
 pub struct Server {
     ports: Vec<BoundPort>,
     token: Option<Token>,
+    grace: Duration,
 }
 
 #[derive(Debug)]
@@ -194,7 +171,14 @@ impl Server {
         for spec in listeners {
             ports.push(bind_one(SocketAddr::new(address, spec.port), spec).await?);
         }
-        Ok(Self { ports, token })
+        Ok(Self { ports, token, grace: limits::SHUTDOWN })
+    }
+
+    /// The same with another time for running requests to finish at the end.
+    #[must_use]
+    pub fn grace(mut self, grace: Duration) -> Self {
+        self.grace = grace;
+        self
     }
 
     /// Services and the addresses they have, in the order given to [`Server::bind`].
@@ -202,8 +186,7 @@ impl Server {
         self.ports.iter().map(|port| (port.spec.service.as_str(), port.address))
     }
 
-    /// Serves until `shutdown`, then lets running requests finish for [`limits::SHUTDOWN`] and cuts
-    /// what is left. Returns when no task of the edge is left.
+    /// Serves until `shutdown`, then lets running requests finish within the grace and cuts what is left. Returns when no task of the edge is left.
     pub async fn serve(self, recorder: Arc<dyn Recorder>, shutdown: CancellationToken) {
         let all: Arc<[u16]> = self.ports.iter().map(|port| port.address.port()).collect();
         let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
@@ -226,7 +209,7 @@ impl Server {
         }
         shutdown.cancelled().await;
         tracker.close();
-        if timeout(limits::SHUTDOWN, tracker.wait()).await.is_err() {
+        if timeout(self.grace, tracker.wait()).await.is_err() {
             tracing::warn!(connections = tracker.len(), "cutting connections that outlast the shutdown");
             cut.cancel();
             tracker.wait().await;
@@ -291,8 +274,9 @@ impl OpenPort {
         let Ok(local) = stream.local_addr() else { return };
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let (limits, shutdown) = (Arc::clone(&self.limits), self.shutdown.clone());
-            let edge = EdgeInfo(Arc::new(Connection { local, peer, limits, shutdown }));
-            self.tracker.spawn(serve_one(stream, place, edge, self.router.clone(), self.cut.clone()));
+            let (cut, tasks) = (self.cut.clone(), self.tracker.clone());
+            let edge = EdgeInfo::new(Connection { local, peer, limits, shutdown, cut, tasks });
+            self.tracker.spawn(serve_one(stream, place, edge, self.router.clone()));
         } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
             self.tracker.spawn(refuse(stream, slot));
         }
@@ -320,18 +304,12 @@ async fn refuse(mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
     }
 }
 
-async fn serve_one(
-    stream: TcpStream,
-    place: OwnedSemaphorePermit,
-    edge: EdgeInfo,
-    router: Router,
-    cut: CancellationToken,
-) {
+async fn serve_one(stream: TcpStream, place: OwnedSemaphorePermit, edge: EdgeInfo, router: Router) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "TCP_NODELAY cannot be set");
     }
     let pulse = Pulse::new();
-    let (limits, shutdown) = (Arc::clone(&edge.limits), edge.shutdown.clone());
+    let (limits, shutdown, cut) = (Arc::clone(&edge.limits), edge.shutdown.clone(), edge.cut.clone());
     let io = TokioIo::new(WatchedStream::new(stream, pulse.clone(), place));
     let service = EdgeService { router, edge, pulse: pulse.clone() };
     let connection = http1::Builder::new()

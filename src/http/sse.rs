@@ -5,10 +5,12 @@
 //! source still has. Source of the format: WHATWG HTML, "Server-sent events".
 
 use std::convert::Infallible;
+use std::io;
 use std::time::Duration;
 
+use axum::body::{Body, Bytes};
 use axum::extract::FromRequestParts;
-use axum::http::header::ACCEPT;
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
 use axum::response::sse::{Event, KeepAlive, Sse};
@@ -16,13 +18,17 @@ use axum::response::{IntoResponse, Response};
 use futures_util::{Stream, StreamExt};
 use serde::{Deserialize, Serialize};
 
+use super::edge_info::EdgeInfo;
 use super::error::ApiError;
 use super::extract::ContractQuery;
-use super::server::EdgeInfo;
 
 /// A comment goes out after this much silence: half of what common proxies allow (30 s), and it
 /// shows soon that a client has gone.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
+/// The comment itself.
+pub(super) const STILL_HERE: &[u8] = b": still here\n\n";
+/// Buffering proxies would hold events back.
+const UNBUFFERED: HeaderValue = HeaderValue::from_static("no");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// One event of a stream.
@@ -85,9 +91,22 @@ where
         .map(Ok::<_, Infallible>);
     let mut response =
         Sse::new(frames).keep_alive(KeepAlive::new().interval(KEEP_ALIVE).text("still here")).into_response();
-    // Buffering proxies would hold events back.
-    response.headers_mut().insert("x-accel-buffering", HeaderValue::from_static("no"));
+    response.headers_mut().insert("x-accel-buffering", UNBUFFERED);
     response
+}
+
+/// Answers with events whose text is there already, in pieces, until they end or the daemon shuts down.
+pub(super) fn text<S>(pieces: S, edge: &EdgeInfo) -> Response
+where
+    S: Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
+{
+    let pieces = pieces.take_until(edge.shutdown.clone().cancelled_owned());
+    let headers = [
+        (CONTENT_TYPE, HeaderValue::from_static("text/event-stream")),
+        (CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+        (HeaderName::from_static("x-accel-buffering"), UNBUFFERED),
+    ];
+    (headers, Body::from_stream(pieces)).into_response()
 }
 
 fn frame<T: Serialize>(event: &SseEvent<T>) -> Option<Event> {
@@ -97,7 +116,6 @@ fn frame<T: Serialize>(event: &SseEvent<T>) -> Option<Event> {
 
 #[cfg(test)]
 mod tests {
-    use axum::body::Body;
     use axum::http::Request;
 
     use super::*;

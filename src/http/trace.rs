@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use tokio::time::Instant;
 
-use super::server::EdgeInfo;
+use super::edge_info::EdgeInfo;
 use crate::domain::trace::{SpanId, TraceContext};
 
 /// The header of W3C Trace Context.

@@ -54,6 +54,7 @@ fn router() -> Router {
     Router::new()
         .route("/echo", post(async |ContractJson(body): ContractJson<Value>| Json(body)))
         .route("/trace", get(async |Traced(context): Traced| context.traceparent()))
+        .route("/never", get(std::future::pending::<&'static str>))
         .route("/panic", get(async || -> &'static str { panic!("the secret is 42") }))
         .route("/rejected", get(async |_: axum::extract::Query<Vec<u8>>| "unused"))
         .route("/events", get(endless))
@@ -61,8 +62,12 @@ fn router() -> Router {
 }
 
 async fn start(limits: Limits) -> Edge {
+    start_with(limits, pas::http::limits::SHUTDOWN).await
+}
+
+async fn start_with(limits: Limits, grace: Duration) -> Edge {
     let listener = Listener::new("registry", 0, router()).limits(limits);
-    let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, vec![listener]).await.unwrap();
+    let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, vec![listener]).await.unwrap().grace(grace);
     let address = server.addresses().next().unwrap().1;
     let spans = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&spans);
@@ -349,4 +354,23 @@ async fn a_port_in_use_and_a_missing_token_are_told_plainly() {
     }
     let error = Server::bind(Ipv4Addr::UNSPECIFIED.into(), None, Vec::new()).await.unwrap_err();
     assert!(matches!(error, EdgeError::TokenMissing(_)), "{error}");
+}
+
+#[tokio::test]
+async fn a_request_under_way_has_the_configured_grace_at_the_end_and_no_more() {
+    let grace = Duration::from_secs(17);
+    let edge = start_with(limits(), grace).await;
+    let mut stream = TcpStream::connect(edge.address).await.unwrap();
+    let request = format!("GET /never HTTP/1.1\r\nHost: {}\r\n\r\n", edge.address);
+    stream.write_all(request.as_bytes()).await.unwrap();
+    // Whoever has asked before is known to be handled when this is.
+    let mut second = TcpStream::connect(edge.address).await.unwrap();
+    let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", edge.address);
+    second.write_all(request.as_bytes()).await.unwrap();
+    second.read_u8().await.unwrap();
+    tokio::time::pause();
+    let asked = tokio::time::Instant::now();
+    edge.shutdown.cancel();
+    edge.served.await.unwrap();
+    assert_eq!(asked.elapsed().as_secs(), grace.as_secs());
 }

@@ -9,7 +9,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::contracts::assert_fits;
-use crate::support::{Api, PATIENCE, Place, http_client};
+use crate::support::{Api, PATIENCE, Place, http_client, until};
 
 const PORT: u16 = 6102;
 
@@ -201,4 +201,172 @@ async fn a_client_that_comes_back_after_a_crash_has_missed_nothing() {
     for event in &seen {
         assert_fits(&document, &document["components"]["schemas"]["Event"], event, "an event");
     }
+}
+
+/// A session by polling: its id, and the address of its polls.
+async fn session(api: &Api) -> (String, String) {
+    let base = format!("http://{}/socket.io/?EIO=4&transport=polling", api.address_of(PORT));
+    let opened = http_client().get(&base).send().await.unwrap().text().await.unwrap();
+    let opened: Value = serde_json::from_str(opened.strip_prefix('0').expect("an opening")).unwrap();
+    assert_eq!((&opened["upgrades"], &opened["pingInterval"]), (&json!(["websocket"]), &json!(25_000)));
+    let sid = opened["sid"].as_str().unwrap().to_owned();
+    let url = format!("{base}&sid={sid}");
+    (sid, url)
+}
+
+async fn poll(url: &str) -> (u16, String) {
+    let answer = http_client().get(url).send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+async fn post(url: &str, body: &'static str) -> (u16, String) {
+    let answer = http_client().post(url).header("content-type", "text/plain;charset=UTF-8").body(body);
+    let answer = answer.send().await.unwrap();
+    (answer.status().as_u16(), answer.text().await.unwrap())
+}
+
+/// What JavaScript's client does by itself: it polls, tries a WebSocket beside that, and changes over.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_changes_from_polling_to_websocket_and_misses_nothing() {
+    let place = Place::with_documents(2);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let (sid, url) = session(api).await;
+    assert_eq!(post(&url, "40{\"since\":0}").await, (200, "ok".into()));
+    let packets = poll(&url).await.1;
+    let mut packets = packets.split('\u{1e}');
+    assert!(packets.next().unwrap().starts_with("40{\"sid\""));
+    assert!(packets.next().unwrap().starts_with("42[\"connected\""));
+    let event = |packet: &str| -> Value {
+        let event: Value = serde_json::from_str(packet.strip_prefix("42").expect("an event")).unwrap();
+        assert_eq!(event[0], "event");
+        event[1].clone()
+    };
+    let mut seen: Vec<u64> = packets.map(|packet| event(packet)["seq"].as_u64().unwrap()).collect();
+    assert_eq!(seen.first(), Some(&1), "what was missed comes as events");
+
+    let mut socket = connect(api, &format!("/socket.io/?EIO=4&transport=websocket&sid={sid}")).await;
+    let waiting = async {
+        loop {
+            let (status, packets) = poll(&url).await;
+            assert_eq!(status, 200);
+            let mut packets: Vec<&str> = packets.split('\u{1e}').collect();
+            let is_over = packets.last() == Some(&"6");
+            packets.truncate(packets.len() - usize::from(is_over));
+            seen.extend(packets.iter().map(|packet| event(packet)["seq"].as_u64().unwrap()));
+            if is_over {
+                return;
+            }
+        }
+    };
+    let trying = async {
+        socket.send(Message::text("2probe")).await.unwrap();
+        assert_eq!(text(&mut socket).await, "3probe");
+    };
+    tokio::join!(waiting, trying);
+    socket.send(Message::text("5")).await.unwrap();
+    let (_, answer) = broadcast(api, r#"{"event_type": "greeting"}"#).await;
+    while seen.last() != answer["seq"].as_u64().as_ref() {
+        seen.push(event(&text(&mut socket).await)["seq"].as_u64().unwrap());
+    }
+    assert!(seen.windows(2).all(|pair| pair[1] == pair[0] + 1), "every number once, in order: {seen:?}");
+    assert_eq!(poll(&url).await.0, 400, "the transport has changed");
+    socket.send(Message::text("41")).await.unwrap();
+    until("the session is over", async || (poll(&url).await.1.contains("Session ID unknown")).then_some(()))
+        .await;
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_engine_io_does_not_know_is_refused_in_its_words() {
+    let place = Place::with_documents(2);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let base = format!("http://{}/socket.io/", api.address_of(PORT));
+    for (query, code) in [
+        ("?EIO=3&transport=polling", 5),
+        ("?transport=polling", 5),
+        ("?EIO=4&transport=smoke", 0),
+        ("?EIO=4&transport=polling&sid=nobody", 1),
+        ("?EIO=4&transport=websocket&sid=nobody", 1),
+    ] {
+        let (status, body) = poll(&format!("{base}{query}")).await;
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!((status, &body["code"]), (400, &json!(code)), "{query}");
+        assert_eq!(body["message"], body["detail"]);
+    }
+    assert_eq!(poll(&format!("{base}?EIO=4&transport=websocket")).await.0, 426);
+    assert_eq!(post(&format!("{base}?EIO=4&transport=polling"), "40").await.0, 400, "no session");
+    let (_, url) = session(api).await;
+    assert_eq!(post(&url, "40/admin,{}").await.0, 200);
+    assert_eq!(poll(&url).await.1, "44/admin,{\"message\":\"Invalid namespace\"}");
+    assert_eq!(post(&url, "40\u{1e}what").await.0, 400);
+    assert_eq!(poll(&url).await.0, 400, "a malformed packet ends the session");
+    let (_, url) = session(api).await;
+    let large = Box::leak("4".repeat(65 * 1024).into_boxed_str());
+    assert_eq!(post(&url, large).await.0, 400);
+    swarm.stop().await;
+}
+
+/// A client that asks again before it has read is answered once.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn histories_that_are_asked_for_at_once_are_one() {
+    let place = Place::with_documents(2);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let (_, url) = session(api).await;
+    assert_eq!(post(&url, "40").await.0, 200);
+    let greeting = poll(&url).await.1;
+    assert!(greeting.contains("\u{1e}42[\"event_history\",[{"), "{greeting}");
+    let many = Box::leak(vec!["42[\"request_history\"]"; 1000].join("\u{1e}").into_boxed_str());
+    assert_eq!(post(&url, many).await.0, 200);
+    let (mut histories, mut pongs) = (0, 0);
+    let (_, answer) = broadcast(api, r#"{"event_type": "last"}"#).await;
+    let mut last = false;
+    while !(last && histories > 0) {
+        for packet in poll(&url).await.1.split('\u{1e}') {
+            histories += usize::from(packet.starts_with("42[\"event_history\""));
+            last |= packet.contains(&format!("\"seq\":{},", answer["seq"]));
+        }
+    }
+    assert_eq!(histories, 1);
+    let many = Box::leak(vec!["42[\"ping\"]"; 1000].join("\u{1e}").into_boxed_str());
+    assert_eq!(post(&url, many).await.0, 200);
+    assert_eq!(post(&url, "42[\"request_history\"]").await.0, 200);
+    while histories < 2 {
+        for packet in poll(&url).await.1.split('\u{1e}') {
+            histories += usize::from(packet.starts_with("42[\"event_history\""));
+            pongs += usize::from(packet.starts_with("42[\"pong\""));
+        }
+    }
+    assert_eq!(pongs, 16, "those that wait are bounded");
+    swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_newest_events_are_paged_back_and_filtered_before_the_cut() {
+    let place = Place::with_documents(2);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    for number in 0..5 {
+        broadcast(api, json!({ "event_type": "mine", "data": { "number": number } }).to_string()).await;
+        broadcast(api, r#"{"event_type": "other"}"#).await;
+    }
+    let (mut path, mut numbers) = ("/events/recent?event_type=mine&limit=2".to_owned(), Vec::new());
+    loop {
+        let page = get(api, &path).await;
+        let events = page["events"].as_array().unwrap();
+        assert_eq!((&page["count"], &page["total"]), (&json!(events.len()), &json!(5)));
+        numbers
+            .push(events.iter().map(|event| event["data"]["number"].as_u64().unwrap()).collect::<Vec<_>>());
+        let Some(cursor) = page["next_cursor"].as_str() else { break };
+        path = format!("/events/recent?event_type=mine&limit=2&cursor={cursor}");
+    }
+    assert_eq!(numbers, [vec![3, 4], vec![1, 2], vec![0]]);
+    let none = get(api, "/events/recent?event_type=nothing").await;
+    assert_eq!(
+        (&none["events"], &none["total"], &none["next_cursor"]),
+        (&json!([]), &json!(0), &Value::Null)
+    );
+    swarm.stop().await;
 }

@@ -21,6 +21,8 @@ mod otp;
 mod port_lease;
 mod resume;
 mod services;
+mod settings;
+mod slow_clients;
 mod steering;
 mod store_kill;
 mod supervision;

@@ -156,6 +156,13 @@ impl Place {
         Swarm { api: self.api(), system, jobs, resources, gateway, stop, run }
     }
 
+    /// A command of `pas` here, with the settings of this place.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_pas"));
+        command.args(arguments).envs(self.variables()).current_dir(self.dir.path()).stdin(Stdio::null());
+        command
+    }
+
     /// Starts a daemon in a process of its own and waits until it answers.
     pub(crate) async fn start_process(&self) -> Process {
         self.try_start_process().await.unwrap_or_else(|failure| panic!("{failure}"))
@@ -163,15 +170,8 @@ impl Place {
 
     /// The same; how it ended when it ended before it answered. An answer of another daemon is none.
     pub(crate) async fn try_start_process(&self) -> Result<Process, String> {
-        let child = Command::new(env!("CARGO_BIN_EXE_pas"))
-            .arg("up")
-            .envs(self.variables())
-            .current_dir(self.dir.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(self.log_file())
-            .spawn()
-            .unwrap();
+        let mut command = self.command(&["up"]);
+        let child = command.stdout(Stdio::null()).stderr(self.log_file()).spawn().unwrap();
         let mut process = Process { api: self.api(), child };
         let start = Instant::now();
         while start.elapsed() < PATIENCE {
@@ -244,6 +244,11 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Its process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// `kill -9`.
     pub(crate) fn kill(mut self) {
         self.child.kill().unwrap();

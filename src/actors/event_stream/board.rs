@@ -1,17 +1,19 @@
 //! The newest events in memory: written by the journal's task, read by every client at its own pace.
 //!
 //! Invariants: events stand in the order of their numbers without a gap; an event is on the board only
-//! when its line is in the file. Nothing is kept for a client but the number it has seen last, so a
-//! slow one costs no memory.
+//! when its line is in the file. Nothing is kept for a client but the number it has seen last: a text on
+//! its way to a client is the board's own, and a client that has not taken it when it leaves the board is
+//! cut ([`Board::left`]). What clients read from files comes out of one budget for all of them.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use bytes::Bytes;
-use parking_lot::RwLock;
-use tokio::sync::watch;
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
+use super::history::{History, HistoryCache};
+use super::text::{EventText, Sent, TextGauge};
 use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::time::Timestamp;
 
@@ -22,23 +24,20 @@ pub(super) const KEPT_BYTES: usize = 4 << 20;
 /// Alerts kept beside them: signs of life push everything out of memory within the hour, and an alert is
 /// to be seen for a day. Some 300 bytes each.
 pub(super) const KEPT_ALERTS: usize = 1000;
+/// Most bytes of them: an alert that came by broadcast may be large.
+pub(super) const KEPT_ALERT_BYTES: usize = 2 << 20;
+/// Bytes of files that all clients together may have in hand while they catch up.
+const CATCH_UP_BYTES: usize = 32 << 20;
+/// The unit in which they are counted.
+const CATCH_UP_UNIT: usize = 1 << 10;
 /// Ids remembered, so that a happening which is told again after a crash is known.
 pub(super) const KEPT_IDS: usize = 8192;
-
-/// An event with its JSON text, made once for all clients.
-#[derive(Debug, PartialEq)]
-pub struct Sent {
-    /// The event.
-    pub event: SwarmEvent,
-    /// The event as one line of JSON.
-    pub json: Bytes,
-}
 
 /// What a reader gets that has seen everything up to a number.
 #[derive(Debug)]
 pub enum Newer {
     /// The next events; none when there is nothing new.
-    Events(Vec<Arc<Sent>>),
+    Events(Vec<EventText>),
     /// The next one is no longer in memory.
     Gone,
 }
@@ -49,6 +48,7 @@ struct Kept {
     bytes: usize,
     last: u64,
     alerts: BTreeMap<u64, Arc<Sent>>,
+    alert_bytes: usize,
     ids: HashSet<Arc<str>>,
     order: VecDeque<Arc<str>>,
 }
@@ -59,11 +59,21 @@ pub struct Board {
     kept: RwLock<Kept>,
     last: watch::Sender<u64>,
     clients: AtomicUsize,
+    gauge: TextGauge,
+    history: Mutex<HistoryCache>,
+    catch_up: Arc<Semaphore>,
 }
 
 impl Default for Board {
     fn default() -> Self {
-        Self { kept: RwLock::default(), last: watch::Sender::new(0), clients: AtomicUsize::new(0) }
+        Self {
+            kept: RwLock::default(),
+            last: watch::Sender::new(0),
+            clients: AtomicUsize::new(0),
+            gauge: TextGauge::default(),
+            history: Mutex::default(),
+            catch_up: Arc::new(Semaphore::new(CATCH_UP_BYTES / CATCH_UP_UNIT)),
+        }
     }
 }
 
@@ -96,17 +106,62 @@ impl Board {
         self.last.subscribe()
     }
 
-    /// At most `limit` events after `seq`, oldest first.
+    /// The events after `seq`, oldest first: the next one, and more up to `bytes`.
     #[must_use]
-    pub fn after(&self, seq: u64, limit: usize) -> Newer {
+    pub fn after(&self, seq: u64, bytes: usize) -> Newer {
         let kept = self.kept.read();
         if seq >= kept.last {
             return Newer::Events(Vec::new());
         }
-        let first = kept.last + 1 - kept.events.len() as u64;
-        let Some(skipped) = (seq + 1).checked_sub(first) else { return Newer::Gone };
-        let skipped = usize::try_from(skipped).unwrap_or(usize::MAX);
-        Newer::Events(kept.events.iter().skip(skipped).take(limit).cloned().collect())
+        let Some(place) = kept.place(seq + 1) else { return Newer::Gone };
+        let mut room = bytes;
+        let fitting = kept.events.range(place..).enumerate().take_while(|(index, sent)| {
+            let fits = *index == 0 || sent.json().len() <= room;
+            room = room.saturating_sub(sent.json().len());
+            fits
+        });
+        Newer::Events(fitting.map(|(_, sent)| sent.text()).collect())
+    }
+
+    /// The text of an event that is in memory.
+    #[must_use]
+    pub fn text(&self, seq: u64) -> Option<EventText> {
+        let kept = self.kept.read();
+        kept.events.get(kept.place(seq)?).map(|sent| sent.text())
+    }
+
+    /// Waits until an event is no longer in memory.
+    pub async fn left(&self, seq: u64) {
+        let mut changes = self.changes();
+        while self.text(seq).is_some() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The newest events for Socket.IO.
+    #[must_use]
+    pub fn history(&self) -> History {
+        self.history.lock().get(self)
+    }
+
+    /// Bytes held for clients: events in memory and whatever of files and histories is on its way.
+    #[must_use]
+    pub fn gauge(&self) -> &TextGauge {
+        &self.gauge
+    }
+
+    /// An event with its text.
+    pub(super) fn sent(&self, event: SwarmEvent) -> Option<Arc<Sent>> {
+        Sent::new(event, &self.gauge).map(Arc::new)
+    }
+
+    /// Waits for so many bytes of the budget of those who catch up.
+    pub(super) async fn catch_up_budget(&self, bytes: usize) -> Option<Arc<OwnedSemaphorePermit>> {
+        let units = bytes.min(CATCH_UP_BYTES).div_ceil(CATCH_UP_UNIT);
+        let permit = Arc::clone(&self.catch_up).acquire_many_owned(u32::try_from(units).ok()?);
+        permit.await.ok().map(Arc::new)
     }
 
     /// The newest `limit` events, newest last.
@@ -168,9 +223,16 @@ impl Board {
 }
 
 impl Kept {
+    /// Where an event stands.
+    fn place(&self, seq: u64) -> Option<usize> {
+        let first = self.last + 1 - self.events.len() as u64;
+        let place = usize::try_from(seq.checked_sub(first)?).ok()?;
+        (place < self.events.len()).then_some(place)
+    }
+
     fn put(&mut self, sent: Arc<Sent>) {
         self.last = sent.event.seq;
-        self.bytes += sent.json.len();
+        self.bytes += sent.json().len();
         if let Some(id) = &sent.event.id {
             self.remember(id.as_str().into());
         }
@@ -179,14 +241,17 @@ impl Kept {
         }
         self.events.push_back(sent);
         while self.events.len() > KEPT_EVENTS || (self.bytes > KEPT_BYTES && self.events.len() > 1) {
-            self.bytes -= self.events.pop_front().map_or(0, |old| old.json.len());
+            self.bytes -= self.events.pop_front().map_or(0, |old| old.json().len());
         }
     }
 
     fn note_alert(&mut self, sent: Arc<Sent>) {
-        self.alerts.insert(sent.event.seq, sent);
-        while self.alerts.len() > KEPT_ALERTS {
-            self.alerts.pop_first();
+        self.alert_bytes += sent.json().len();
+        let before = self.alerts.insert(sent.event.seq, sent);
+        self.alert_bytes -= before.map_or(0, |same| same.json().len());
+        while self.alerts.len() > KEPT_ALERTS || self.alert_bytes > KEPT_ALERT_BYTES {
+            let Some((_, oldest)) = self.alerts.pop_first() else { break };
+            self.alert_bytes -= oldest.json().len();
         }
     }
 
@@ -214,21 +279,24 @@ impl Drop for Joined {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::Value;
+    use serde_json::{Value, json};
 
     use super::*;
     use crate::domain::event::Draft;
     use crate::domain::time::Timestamp;
 
-    fn sent(seq: u64, bytes: usize) -> Arc<Sent> {
-        let draft = Draft::new("x", Value::Null).once(format!("id-{seq}"));
-        let event = draft.numbered(seq, Timestamp::from_millis(0));
-        Arc::new(Sent { event, json: vec![b'x'; bytes].into() })
+    fn sent(board: &Board, seq: u64, bytes: usize) -> Arc<Sent> {
+        let draft = Draft::new("x", json!({ "text": "x".repeat(bytes) })).once(format!("id-{seq}"));
+        board.sent(draft.numbered(seq, Timestamp::from_millis(0))).unwrap()
+    }
+
+    fn put(board: &Board, seqs: impl Iterator<Item = u64>, bytes: usize) {
+        board.put(seqs.map(|seq| sent(board, seq, bytes)).collect());
     }
 
     fn numbers(newer: Newer) -> Vec<u64> {
         match newer {
-            Newer::Events(events) => events.iter().map(|sent| sent.event.seq).collect(),
+            Newer::Events(events) => events.iter().map(|text| text.seq).collect(),
             Newer::Gone => panic!("gone"),
         }
     }
@@ -238,23 +306,32 @@ mod tests {
         let board = Board::default();
         assert!(numbers(board.after(0, 10)).is_empty());
         let all = 3..3 + KEPT_EVENTS as u64 + 2;
-        board.put(all.clone().map(|seq| sent(seq, 1)).collect());
+        put(&board, all.clone(), 1);
         assert_eq!(board.last(), all.end - 1);
         assert!(matches!(board.after(0, 10), Newer::Gone));
         assert!(matches!(board.after(3, 10), Newer::Gone));
-        assert_eq!(numbers(board.after(4, 2)), [5, 6]);
+        assert_eq!(numbers(board.after(4, 0)), [5], "one at least");
+        let two = board.newest(2).iter().map(|sent| sent.json().len()).sum();
+        assert_eq!(numbers(board.after(all.end - 4, two)).len(), 2, "no more than fits");
         assert_eq!(numbers(board.after(all.end - 2, 10)), [all.end - 1]);
         assert!(numbers(board.after(all.end + 5, 10)).is_empty());
         assert_eq!(board.newest(1)[0].event.seq, all.end - 1);
+        assert_eq!((board.text(4), board.text(5).unwrap().seq), (None, 5));
     }
 
-    #[test]
-    fn bytes_are_bounded_too_but_the_newest_stays() {
+    #[tokio::test]
+    async fn bytes_are_bounded_too_but_the_newest_stays() {
         let board = Board::default();
-        board.put((1..=3).map(|seq| sent(seq, KEPT_BYTES / 2)).collect());
+        put(&board, 1..=3, KEPT_BYTES / 3);
         assert_eq!(board.len(), 2);
-        board.put(vec![sent(4, KEPT_BYTES * 2)]);
+        let left = board.left(3);
+        let mut left = std::pin::pin!(left);
+        assert!(futures_util::poll!(&mut left).is_pending());
+        put(&board, 4..=4, KEPT_BYTES * 2);
         assert_eq!(numbers(board.after(3, 10)), [4]);
+        left.await;
+        let newest = board.newest(1)[0].text().packet().len();
+        assert_eq!(board.gauge().bytes(), newest, "what left memory is not counted any more");
     }
 
     #[test]
@@ -262,17 +339,23 @@ mod tests {
         let board = Board::default();
         let alert = |seq: u64, at: i64| {
             let event = Draft::new(kind::ALERT, Value::Null).numbered(seq, Timestamp::from_millis(at));
-            Arc::new(Sent { event, json: Bytes::new() })
+            board.sent(event).unwrap()
         };
         let seen = |since| {
             let alerts = board.alerts(Timestamp::from_millis(since), 2);
             alerts.iter().map(|sent| sent.event.seq).collect::<Vec<_>>()
         };
         board.put(vec![alert(5, 50)]);
-        board.put((6..10 + KEPT_EVENTS as u64).map(|seq| sent(seq, 1)).collect());
+        put(&board, 6..10 + KEPT_EVENTS as u64, 1);
         assert!(board.newest_where(9, |event| event.event_type == kind::ALERT).is_empty());
         board.put_older_alerts(vec![alert(2, 20), alert(5, 50), alert(3, 30)]);
         assert_eq!((seen(0), seen(31)), (vec![5, 3], vec![5]));
+        let large = |seq: u64| {
+            let draft = Draft::new(kind::ALERT, json!({ "text": "x".repeat(KEPT_ALERT_BYTES / 2) }));
+            board.sent(draft.numbered(seq, Timestamp::from_millis(60))).unwrap()
+        };
+        board.put_older_alerts(vec![large(6), large(7)]);
+        assert_eq!(seen(0), [7], "large ones push the others out");
         let newest = board.newest_where(2, |event| event.seq % 2 == 0);
         assert!(newest[0].event.seq < newest[1].event.seq, "newest last");
     }
@@ -280,7 +363,7 @@ mod tests {
     #[test]
     fn ids_are_known_for_a_while() {
         let board = Board::default();
-        board.put((1..=KEPT_IDS as u64 + 1).map(|seq| sent(seq, 1)).collect());
+        put(&board, 1..=KEPT_IDS as u64 + 1, 1);
         assert!(!board.knows("id-1") && board.knows("id-2"));
     }
 }

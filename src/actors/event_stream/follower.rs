@@ -1,21 +1,28 @@
 //! One client's place in the stream of events.
 //!
-//! Reads memory where it can, and the files while it catches up from an older number. Invariant: a client
-//! sees every number once, in order. One that falls behind what is in memory after it had caught up is too
-//! slow: it is told so and can come back with the number it has seen last.
+//! Reads memory where it can, and the files while it catches up from an older number. Invariants: a client
+//! sees every number once, in order; a follower holds text only of files, and only within the budget of the
+//! [`Board`]. One that falls behind what is in memory after it had caught up is too slow: it is told so and
+//! can come back with the number it has seen last.
 
+use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::watch;
+use tokio::time::timeout;
 
-use super::board::{Board, Joined, Newer, Sent};
-use super::journal;
+use super::board::{Board, Joined, Newer};
+use super::journal::{self, ReadPlace};
+use super::text::EventText;
 
-/// Events read at once.
-const PAGE: usize = 256;
+/// Bytes read of the files at once. Large enough that a day's half million events are some thousand reads,
+/// small enough that a thousand clients that catch up at once share the budget without waiting long.
+const PAGE_BYTES: usize = 64 * 1024;
+/// Longest wait for a place in the budget; each holds its own only as long as its client takes bytes.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a client is sent nothing more.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +33,9 @@ pub enum TooSlow {
     /// The files of events cannot be read.
     #[error("the events after {0} cannot be read: {1}")]
     Unreadable(u64, io::Error),
+    /// Too many clients read the files.
+    #[error("too many clients catch up at once; connect again with since={0} in a while")]
+    Crowded(u64),
 }
 
 /// A client that follows.
@@ -36,6 +46,9 @@ pub struct Follower {
     seen: u64,
     caught_up: bool,
     changes: watch::Receiver<u64>,
+    /// Read of the files and not given yet, each with the place behind it.
+    page: VecDeque<(EventText, ReadPlace)>,
+    place: Option<ReadPlace>,
     _joined: Joined,
 }
 
@@ -43,7 +56,8 @@ impl Follower {
     pub(super) fn new(board: Arc<Board>, folder: Arc<PathBuf>, since: Option<u64>) -> Self {
         let changes = board.changes();
         let (seen, joined) = (since.unwrap_or_else(|| board.last()), board.join());
-        Self { board, folder, seen, caught_up: since.is_none(), changes, _joined: joined }
+        let (page, place) = (VecDeque::new(), None);
+        Self { board, folder, seen, caught_up: since.is_none(), changes, page, place, _joined: joined }
     }
 
     /// The number of the event given last.
@@ -52,44 +66,90 @@ impl Follower {
         self.seen
     }
 
-    /// The next events, at least one; waits for it. `None` when the daemon ends.
+    /// The newest events in memory, which the follower reads.
+    #[must_use]
+    pub fn board(&self) -> &Arc<Board> {
+        &self.board
+    }
+
+    /// Lets go of what was read ahead, for a client that may not come back soon.
+    pub fn let_go(&mut self) {
+        self.page.clear();
+    }
+
+    /// The next event, and more of them up to `bytes`; waits for it. `None` when the daemon ends. A call
+    /// that is dropped has taken nothing.
     ///
     /// # Errors
     /// [`TooSlow`], after which the follower is of no more use.
-    pub async fn next(&mut self) -> Option<Result<Vec<Arc<Sent>>, TooSlow>> {
+    pub async fn next(&mut self, bytes: usize) -> Option<Result<Vec<EventText>, TooSlow>> {
         loop {
+            if !self.page.is_empty() {
+                return Some(Ok(self.of_page(bytes)));
+            }
             self.changes.mark_unchanged();
-            let events = match self.board.after(self.seen, PAGE) {
+            match self.board.after(self.seen, bytes) {
                 Newer::Events(events) => {
                     self.caught_up = true;
-                    events
+                    if let Some(last) = events.last() {
+                        self.seen = last.seq;
+                        return Some(Ok(events));
+                    }
+                    self.changes.changed().await.ok()?;
                 }
                 Newer::Gone if self.caught_up => return Some(Err(TooSlow::Behind(self.seen))),
-                Newer::Gone => match self.read_files().await {
-                    Ok(events) => events,
-                    Err(error) => return Some(Err(TooSlow::Unreadable(self.seen, error))),
-                },
-            };
-            if let Some(last) = events.last() {
-                self.seen = last.event.seq;
-                return Some(Ok(events));
+                Newer::Gone => {
+                    if let Err(error) = self.read_files().await {
+                        return Some(Err(error));
+                    }
+                }
             }
-            self.changes.changed().await.ok()?;
         }
     }
 
-    /// A page of older events; where the files no longer have any, memory's oldest are the next.
-    async fn read_files(&mut self) -> io::Result<Vec<Arc<Sent>>> {
-        let (folder, seen) = (Arc::clone(&self.folder), self.seen);
-        let read = tokio::task::spawn_blocking(move || journal::read_after(&folder, seen, PAGE));
-        let events = read.await.map_err(io::Error::other)??;
-        if events.is_empty() {
-            self.seen = self.board.newest(usize::MAX).first().map_or(seen, |oldest| oldest.event.seq - 1);
+    fn of_page(&mut self, bytes: usize) -> Vec<EventText> {
+        let mut taken: Vec<EventText> = Vec::new();
+        let mut room = bytes;
+        while let Some((text, place)) = self.page.pop_front() {
+            let length = text.packet().len();
+            if !taken.is_empty() && length > room {
+                self.page.push_front((text, place));
+                break;
+            }
+            room = room.saturating_sub(length);
+            (self.seen, self.place) = (text.seq, Some(place));
+            taken.push(text);
         }
-        let with_text = |event| {
-            let json = serde_json::to_vec(&event).ok().map(Bytes::from)?;
-            Some(Arc::new(Sent { event, json }))
-        };
-        Ok(events.into_iter().filter_map(with_text).collect())
+        taken
+    }
+
+    /// Reads a page of older events; where the files no longer have any, memory's oldest are the next.
+    async fn read_files(&mut self) -> Result<(), TooSlow> {
+        let mut bytes = PAGE_BYTES;
+        loop {
+            let budget = timeout(BUDGET_PATIENCE, self.board.catch_up_budget(bytes)).await;
+            let budget = budget.ok().flatten().ok_or(TooSlow::Crowded(self.seen))?;
+            let (folder, seen, place) = (Arc::clone(&self.folder), self.seen, self.place.clone());
+            let read = tokio::task::spawn_blocking(move || {
+                journal::read_after(&folder, seen, place.as_ref(), bytes)
+            });
+            let page = read.await.map_err(io::Error::other).and_then(|read| read);
+            let page = page.map_err(|error| TooSlow::Unreadable(self.seen, error))?;
+            if let Some(needed) = page.needed {
+                bytes = needed;
+                continue;
+            }
+            if page.lines.is_empty() {
+                let oldest = self.board.newest(usize::MAX).first().map(|oldest| oldest.event.seq - 1);
+                self.seen = oldest.unwrap_or(self.seen);
+            }
+            let gauge = self.board.gauge();
+            let texts = page
+                .lines
+                .into_iter()
+                .map(|line| (EventText::of_line(line.seq, &line.json, gauge, &budget), line.behind));
+            self.page = texts.collect();
+            return Ok(());
+        }
     }
 }

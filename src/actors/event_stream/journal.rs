@@ -6,8 +6,9 @@
 //! Failure policy: an error leaves the file as it was and is the caller's to tell.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead as _, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::domain::event::{SwarmEvent, kind};
@@ -79,30 +80,119 @@ impl Journal {
     }
 }
 
-/// At most `limit` events after `seq`, oldest first, from the files of `folder`.
-pub(super) fn read_after(folder: &Path, seq: u64, limit: usize) -> io::Result<Vec<SwarmEvent>> {
+/// Where the reading of the files goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ReadPlace {
+    file: Arc<Path>,
+    offset: u64,
+}
+
+/// An event as it stands in a file.
+#[derive(Debug)]
+pub(super) struct EventLine {
+    pub(super) seq: u64,
+    pub(super) json: Vec<u8>,
+    /// Where the next line begins.
+    pub(super) behind: ReadPlace,
+}
+
+/// A page of the files.
+#[derive(Debug, Default)]
+pub(super) struct JournalPage {
+    pub(super) lines: Vec<EventLine>,
+    /// The bytes that the next event needs, when it alone is larger than the page.
+    pub(super) needed: Option<usize>,
+}
+
+/// Events after `seq`, oldest first, together no larger than `bytes`, from the files of `folder`. `place`
+/// is where the page before ended: without it the day's file is read from its beginning, and a client that
+/// catches up over many pages would cost the square of the day.
+pub(super) fn read_after(
+    folder: &Path,
+    seq: u64,
+    place: Option<&ReadPlace>,
+    bytes: usize,
+) -> io::Result<JournalPage> {
     let files = days(folder)?;
-    let mut begin = 0;
-    for (index, file) in files.iter().enumerate().rev() {
-        if first_of(file)?.is_some_and(|first| first.seq <= seq.saturating_add(1)) {
-            begin = index;
-            break;
-        }
-    }
-    let mut found = Vec::new();
+    let known = place.and_then(|place| {
+        let index = files.iter().position(|file| **file == *place.file)?;
+        Some((index, place.offset))
+    });
+    let (begin, mut offset) = match known {
+        Some(known) => known,
+        None => (file_of(&files, seq)?, 0),
+    };
+    let (mut page, mut room) = (JournalPage::default(), bytes);
     for file in files.get(begin..).unwrap_or_default() {
-        for line in BufReader::new(File::open(file)?).lines() {
+        let mut reader = BufReader::new(File::open(file)?);
+        reader.seek(SeekFrom::Start(offset))?;
+        let file: Arc<Path> = file.as_path().into();
+        while let Some(line) = read_line(&mut reader, room)? {
+            offset += line.length;
             // A damaged line is left out; its neighbours stand.
-            let Ok(event) = serde_json::from_str::<SwarmEvent>(&line?) else { continue };
-            if event.seq > seq {
-                found.push(event);
+            let Some(number) = number_of(&line.kept).filter(|number| *number > seq) else { continue };
+            if !line.is_whole {
+                // Larger than what is left: the next page's, or needs a page of its own size.
+                let alone = page.lines.is_empty();
+                page.needed = alone.then(|| usize::try_from(line.length).unwrap_or(usize::MAX));
+                return Ok(page);
             }
-            if found.len() == limit {
-                return Ok(found);
-            }
+            room -= line.kept.len();
+            let behind = ReadPlace { file: Arc::clone(&file), offset };
+            page.lines.push(EventLine { seq: number, json: line.kept, behind });
+        }
+        offset = 0;
+    }
+    Ok(page)
+}
+
+/// The newest file that begins at or before the event after `seq`.
+fn file_of(files: &[PathBuf], seq: u64) -> io::Result<usize> {
+    for (index, file) in files.iter().enumerate().rev() {
+        if first_of(file)?.is_some_and(|first| first <= seq.saturating_add(1)) {
+            return Ok(index);
         }
     }
-    Ok(found)
+    Ok(0)
+}
+
+/// A line, of which no more is kept than was asked for.
+struct LineRead {
+    kept: Vec<u8>,
+    is_whole: bool,
+    /// With its newline.
+    length: u64,
+}
+
+/// Enough of a line to see its number.
+const LINE_HEAD: usize = 64;
+
+/// The next line, kept whole where it has at most `most` bytes. An unfinished one is not there yet.
+fn read_line(reader: &mut impl BufRead, most: usize) -> io::Result<Option<LineRead>> {
+    let (mut kept, mut length) = (Vec::new(), 0);
+    loop {
+        let buffer = reader.fill_buf()?;
+        if buffer.is_empty() {
+            return Ok(None);
+        }
+        let end = buffer.iter().position(|byte| *byte == b'\n');
+        let piece = &buffer[..end.unwrap_or(buffer.len())];
+        let room = most.max(LINE_HEAD).saturating_sub(kept.len());
+        kept.extend_from_slice(&piece[..piece.len().min(room)]);
+        let taken = piece.len() + usize::from(end.is_some());
+        reader.consume(taken);
+        length += taken as u64;
+        if end.is_some() {
+            return Ok(Some(LineRead { is_whole: length <= most as u64 + 1, kept, length }));
+        }
+    }
+}
+
+/// The number of an event, which its line begins with.
+fn number_of(line: &[u8]) -> Option<u64> {
+    let digits = line.strip_prefix(br#"{"seq":"#)?;
+    let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
+    std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
 /// The alerts that the files of `folder` hold since `since`, oldest first. Reads a day or two of lines, and
@@ -113,12 +203,14 @@ pub(super) fn alerts_since(folder: &Path, since: Timestamp) -> io::Result<Vec<Sw
     let (first_day, mut found) = (since.date(), Vec::new());
     for file in days(folder)?.iter().filter(|file| day_of(file).is_some_and(|day| day >= first_day.as_str()))
     {
-        for line in BufReader::new(File::open(file)?).lines() {
+        for line in BufReader::new(File::open(file)?).split(b'\n') {
             let line = line?;
+            // A damaged line is left out; its neighbours stand.
+            let Ok(line) = std::str::from_utf8(&line) else { continue };
             if !line.contains(MARK) {
                 continue;
             }
-            let event = serde_json::from_str::<SwarmEvent>(&line).ok();
+            let event = serde_json::from_str::<SwarmEvent>(line).ok();
             found.extend(
                 event.filter(|event| event.event_type == kind::ALERT && event.server_timestamp >= since),
             );
@@ -149,10 +241,10 @@ fn day_of(file: &Path) -> Option<&str> {
     (day.len() == 8 && day.bytes().all(|byte| byte.is_ascii_digit())).then_some(day)
 }
 
-fn first_of(file: &Path) -> io::Result<Option<SwarmEvent>> {
-    let mut line = String::new();
-    BufReader::new(File::open(file)?).read_line(&mut line)?;
-    Ok(serde_json::from_str(&line).ok())
+/// The number of a file's first event.
+fn first_of(file: &Path) -> io::Result<Option<u64>> {
+    let line = read_line(&mut BufReader::new(File::open(file)?), LINE_HEAD)?;
+    Ok(line.and_then(|line| number_of(&line.kept)))
 }
 
 /// The last events of a file, as far as they lie within [`TAIL_BYTES`].
@@ -205,6 +297,27 @@ mod tests {
         events.iter().map(|event| event.seq).collect()
     }
 
+    /// The numbers of a page.
+    fn after(folder: &Path, seq: u64, bytes: usize) -> Vec<u64> {
+        let page = read_after(folder, seq, None, bytes).unwrap();
+        page.lines.iter().map(|line| line.seq).collect()
+    }
+
+    /// All numbers, page by page, as a client gets them.
+    fn paged(folder: &Path, mut seq: u64, bytes: usize) -> Vec<u64> {
+        let (mut place, mut found) = (None, Vec::new());
+        loop {
+            let page = read_after(folder, seq, place.as_ref(), bytes).unwrap();
+            let page = match page.needed {
+                Some(needed) => read_after(folder, seq, place.as_ref(), needed).unwrap(),
+                None => page,
+            };
+            let Some(last) = page.lines.last() else { return found };
+            (seq, place) = (last.seq, Some(last.behind.clone()));
+            found.extend(page.lines.iter().map(|line| line.seq));
+        }
+    }
+
     #[test]
     fn events_are_read_across_days_from_any_number() {
         let dir = tempfile::tempdir().unwrap();
@@ -214,10 +327,40 @@ mod tests {
             journal.append(now, &line(seq, now)).unwrap();
         }
         assert_eq!(days(dir.path()).unwrap().len(), 3);
-        assert_eq!(seqs(&read_after(dir.path(), 0, 100).unwrap()), [1, 2, 3, 4, 5, 6]);
-        assert_eq!(seqs(&read_after(dir.path(), 2, 2).unwrap()), [3, 4]);
-        assert_eq!(seqs(&read_after(dir.path(), 5, 100).unwrap()), [6]);
-        assert!(read_after(dir.path(), 6, 100).unwrap().is_empty());
+        let two = line(1, at_day(20_000)).len() * 2;
+        assert_eq!(after(dir.path(), 0, 10_000), [1, 2, 3, 4, 5, 6]);
+        assert_eq!(after(dir.path(), 2, two), [3, 4]);
+        assert_eq!(after(dir.path(), 5, 10_000), [6]);
+        assert!(after(dir.path(), 6, 10_000).is_empty());
+        for bytes in [1, two, two + 40, 10_000] {
+            assert_eq!(paged(dir.path(), 1, bytes), [2, 3, 4, 5, 6], "{bytes}");
+        }
+    }
+
+    #[test]
+    fn a_line_that_is_no_text_costs_only_itself() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, now) = (journal(dir.path()).0, at_day(20_000));
+        let alert = Draft::new("alert", json!({})).numbered(3, now);
+        let alert = [serde_json::to_vec(&alert).unwrap(), b"\n".to_vec()].concat();
+        let damaged = b"{\"seq\xff\":2}\n".to_vec();
+        journal.append(now, &[line(1, now), damaged, alert].concat()).unwrap();
+        assert_eq!(paged(dir.path(), 0, 1), [1, 3]);
+        assert_eq!(seqs(&alerts_since(dir.path(), now).unwrap()), [3]);
+    }
+
+    #[test]
+    fn a_line_larger_than_the_page_is_measured_and_not_kept() {
+        let dir = tempfile::tempdir().unwrap();
+        let (mut journal, now) = (journal(dir.path()).0, at_day(20_000));
+        let large = Draft::new("x", json!({ "text": "x".repeat(100_000) })).numbered(2, now);
+        let large = [serde_json::to_vec(&large).unwrap(), b"\n".to_vec()].concat();
+        journal.append(now, &[line(1, now), large.clone(), line(3, now)].concat()).unwrap();
+        let page = read_after(dir.path(), 1, None, 1_000).unwrap();
+        assert_eq!((page.lines.len(), page.needed), (0, Some(large.len())));
+        assert_eq!(paged(dir.path(), 0, 1_000), [1, 2, 3]);
+        let kept = read_line(&mut &large[..], 1_000).unwrap().unwrap().kept;
+        assert_eq!(kept.len(), 1_000);
     }
 
     #[test]
@@ -244,7 +387,7 @@ mod tests {
         let (mut second, tail) = journal(dir.path());
         assert_eq!(seqs(&tail), [1, 2]);
         second.append(now, &line(3, now)).unwrap();
-        assert_eq!(seqs(&read_after(dir.path(), 0, 100).unwrap()), [1, 2, 3]);
+        assert_eq!(after(dir.path(), 0, 10_000), [1, 2, 3]);
     }
 
     #[test]

@@ -8,7 +8,9 @@
 mod board;
 mod feeds;
 mod follower;
+mod history;
 mod journal;
+mod text;
 
 use std::collections::HashSet;
 use std::io;
@@ -16,14 +18,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::mpsc;
 
-pub use board::{Board, Newer, Sent};
+pub use board::{Board, Newer};
 pub use follower::{Follower, TooSlow};
+pub use history::History;
+pub use text::{EventText, Sent, TextGauge};
 
 use crate::actors::jobs::JobBook;
-use crate::domain::event::{Draft, SwarmEvent};
+use crate::domain::event::Draft;
 use crate::domain::time::Timestamp;
 use crate::supervision::{
     Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
@@ -148,7 +151,11 @@ impl State {
         let opened = tokio::task::spawn_blocking(move || Journal::open(folder, keep_days)).await?;
         let (journal, tail) = opened?;
         let known = board.last();
-        let kept: Vec<_> = tail.into_iter().filter(|event| event.seq > known).filter_map(sent).collect();
+        let kept: Vec<_> = tail
+            .into_iter()
+            .filter(|event| event.seq > known)
+            .filter_map(|event| board.sent(event))
+            .collect();
         board.put(kept);
         context.spawn(recall_alerts(Arc::clone(&board), Arc::clone(&events.folder)));
         let (writer, drafts) = mpsc::channel(BATCH);
@@ -163,22 +170,13 @@ async fn recall_alerts(board: Arc<Board>, folder: Arc<PathBuf>) {
     let since = Timestamp::from_millis(Timestamp::now().as_millis() - ALERT_DAY_MS);
     let read = tokio::task::spawn_blocking(move || journal::alerts_since(&folder, since)).await;
     match read {
-        Ok(Ok(alerts)) => board.put_older_alerts(alerts.into_iter().filter_map(sent).collect()),
+        Ok(Ok(alerts)) => {
+            let alerts = alerts.into_iter().filter_map(|event| board.sent(event));
+            board.put_older_alerts(alerts.collect());
+        }
         Ok(Err(error)) => tracing::warn!(%error, "the alerts before this start cannot be read"),
         Err(error) => tracing::warn!(%error, "the alerts before this start were not read"),
     }
-}
-
-/// Room for a usual event as JSON: a buffer that grows is copied three times on its way.
-const EVENT_BYTES: usize = 768;
-
-fn sent(event: SwarmEvent) -> Option<Arc<Sent>> {
-    // A JSON value always has a text.
-    let mut json = Vec::with_capacity(EVENT_BYTES);
-    serde_json::to_writer(&mut json, &event).ok()?;
-    // Kept for long and thousands of times.
-    json.shrink_to_fit();
-    Some(Arc::new(Sent { event, json: Bytes::from(json) }))
 }
 
 impl Actor for State {
@@ -225,10 +223,10 @@ impl Writer {
         let (mut taken, mut replies, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
         for (draft, reply) in batch {
             let again = draft.id.as_ref().is_some_and(|id| self.board.knows(id) || !ids.insert(id.clone()));
-            let numbered = if again { None } else { sent(draft.numbered(next, now)) };
+            let numbered = if again { None } else { self.board.sent(draft.numbered(next, now)) };
             replies.extend(reply.map(|reply| (reply, numbered.as_ref().map_or(0, |_| next))));
             if let Some(event) = numbered {
-                lines.extend_from_slice(&event.json);
+                lines.extend_from_slice(event.json());
                 lines.push(b'\n');
                 taken.push(event);
                 next += 1;

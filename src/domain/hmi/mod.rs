@@ -7,5 +7,5 @@ pub mod progress;
 pub mod status;
 pub mod waiting;
 
-pub use alert::Alert;
+pub use alert::{Alert, Severity};
 pub use status::{AgentStatus, Life, Signs, Work};

@@ -17,8 +17,8 @@ use axum::{Extension, Router};
 
 pub use self::pages::health;
 
+use super::edge_info::EdgeInfo;
 use super::model::{Style, caller, problem, read, reply};
-use super::server::EdgeInfo;
 use crate::actors::gateway::{Ask, Call, Gateway, LocalModel, Target};
 use crate::llm::chat::ChatRequest;
 use crate::llm::surface::{Form, Problem, ProblemKind};
@@ -34,7 +34,9 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn vendor(self) -> Vendor {
+    /// The vendor behind it.
+    #[must_use]
+    pub const fn vendor(self) -> Vendor {
         match self {
             Self::Vendor(vendor) => vendor,
             Self::Local(_) => Vendor::Ollama,
@@ -59,16 +61,18 @@ pub struct Adapter {
     kind: Kind,
     gateway: Gateway,
     port: u16,
+    /// Who has set the vendor's key, where it needs one.
+    key_from: Option<String>,
     started: Instant,
     /// Milliseconds that the last call took, plus one; 0 before the first.
     last_ms: Arc<AtomicU64>,
 }
 
 impl Adapter {
-    /// An adapter on a port (with its offset).
+    /// An adapter on a port (with its offset), and who has set its key.
     #[must_use]
-    pub fn new(kind: Kind, gateway: Gateway, port: u16) -> Self {
-        Self { kind, gateway, port, started: Instant::now(), last_ms: Arc::default() }
+    pub fn new(kind: Kind, gateway: Gateway, port: u16, key_from: Option<String>) -> Self {
+        Self { kind, gateway, port, key_from, started: Instant::now(), last_ms: Arc::default() }
     }
 
     /// A call of this adapter's vendor.

@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 
 use super::Adapter;
 use crate::actors::gateway::{Ask, Call, Embedded, LOCAL_MODELS, Target};
+use crate::http::edge_info::EdgeInfo;
 use crate::http::model::{self, Style, caller, problem, read};
-use crate::http::server::EdgeInfo;
 use crate::llm::embedding::EmbeddingRequest;
 use crate::llm::surface::ollama::{ChatCall, GenerateCall, Shape};
 use crate::llm::surface::{Form, Problem, ProblemKind};

@@ -35,8 +35,12 @@ impl Adapter {
         });
         let own = match self.kind {
             Kind::Vendor(vendor) => {
-                let is_ready = self.gateway.endpoint(vendor).is_ready();
-                json!({ "status": word(is_ready), "provider": vendor.as_str(), "api_key_present": is_ready })
+                let endpoint = self.gateway.endpoint(vendor);
+                let is_ready = endpoint.is_ready();
+                json!({
+                    "status": word(is_ready), "provider": vendor.as_str(), "api_key_present": is_ready,
+                    "key_from": self.key_from.as_ref().filter(|_| is_ready), "base_url": endpoint.base_url(),
+                })
             }
             Kind::Local(local) => {
                 let ready = self.gateway.ready();

@@ -2,50 +2,52 @@
 //!
 //! All three follow the same order of events and resume after a number (`since`).
 
+mod pieces;
 mod socket_io;
 mod websocket;
 
+use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
-use futures_util::{Stream, StreamExt as _, stream};
+use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use tokio::time::timeout;
 
 use super::check::Checks;
+use super::edge_info::EdgeInfo;
 use super::error::{ApiError, ApiResult};
 use super::extract::ContractQuery;
+use super::list::{ListLimits, ListPage, ListParams};
 use super::page::Health;
-use super::server::EdgeInfo;
-use super::sse::{self, Since, SseEvent};
-use crate::actors::event_stream::{Events, PublishError};
-use crate::domain::event::{Draft, SwarmEvent, kind};
+use super::sse::{self, KEEP_ALIVE, Since};
+use crate::actors::event_stream::{Board, Events, Follower, PublishError};
+use crate::domain::event::{Draft, kind};
+use pieces::{LeftMemory, TextInHand};
 
 /// Paths whose bodies need not be JSON: Engine.IO's polling sends text, and `/broadcast` answers what is
 /// no JSON in a form of its own.
 pub const OWN_BODIES: &[&str] = &["/socket.io/", "/broadcast"];
 /// Connections of this port: a thousand clients, and some that come again before they are missed.
 pub const MAX_CONNECTIONS: usize = 1200;
-/// Most events in one answer of `/events/recent`.
-const MAX_RECENT: usize = 1000;
 /// Longest name of a kind of event.
 const MAX_KIND: usize = 100;
-/// Events that a new client of Socket.IO is given (the contract).
-const HISTORY: usize = 100;
-
 /// The routes of this port, without the common ones.
 pub fn routes(events: Events) -> Router {
     let router = Router::new()
         .route("/broadcast", post(broadcast))
         .route("/events", get(follow))
         .route("/events/recent", get(recent))
-        .route("/ws", get(websocket::upgrade));
-    socket_io::route(router, events.clone()).with_state(events)
+        .route("/ws", get(websocket::connect));
+    router.with_state(events.clone()).merge(socket_io::routes(events))
 }
 
 /// What `/health` says: who listens, and what is kept in memory.
@@ -94,23 +96,53 @@ async fn broadcast(State(events): State<Events>, body: Bytes) -> ApiResult<Respo
 }
 
 #[derive(Deserialize)]
-struct Newest {
-    #[serde(default = "default_limit")]
-    limit: usize,
+struct RecentQuery {
+    event_type: Option<String>,
 }
 
-fn default_limit() -> usize {
-    50
-}
-
+/// The newest events in memory, newest last; the next page has those before them.
 async fn recent(
     State(events): State<Events>,
-    ContractQuery(Newest { limit }): ContractQuery<Newest>,
-) -> ApiResult<Json<Value>> {
-    Checks::query().range("limit", &limit, 1..=MAX_RECENT).done()?;
-    let newest = events.board().newest(limit);
-    let newest: Vec<&SwarmEvent> = newest.iter().map(|sent| &sent.event).collect();
-    Ok(Json(json!({ "events": newest })))
+    params: ListParams,
+    ContractQuery(RecentQuery { event_type }): ContractQuery<RecentQuery>,
+) -> ApiResult<Response> {
+    let board = Arc::clone(events.board());
+    let before = params.after::<u64>()?.unwrap_or(u64::MAX);
+    let is_meant = |kind: &str| event_type.as_deref().is_none_or(|meant| meant == kind);
+    let all = board.newest_where(usize::MAX, |event| is_meant(&event.event_type));
+    let older = all.partition_point(|sent| sent.event.seq < before);
+    let page = &all[older.saturating_sub(params.limit(ListLimits::USUAL))..older];
+    let first = page.first().map(|sent| sent.event.seq);
+    let more = first.filter(|first| all.first().is_some_and(|oldest| oldest.event.seq < *first));
+    let numbers = page.iter().map(|sent| sent.event.seq).collect();
+    let mut answer = ListPage::new(numbers, all.len(), more.as_ref()).answer("events");
+    // The events themselves go out one by one, so that a client that does not read holds none of them.
+    answer["events"] = json!([]);
+    let answer = answer.to_string();
+    let (head, tail) = answer.split_once("[]").unwrap_or((&answer, ""));
+    let mut hands = VecDeque::from([TextInHand::own(format!("{head}[").into())]);
+    for (index, sent) in page.iter().enumerate() {
+        let comma = if index == 0 { "" } else { "," };
+        hands.push_back(TextInHand::json(&sent.text(), comma.into(), ""));
+    }
+    hands.push_back(TextInHand::own(format!("]{tail}").into()));
+    Ok(([(CONTENT_TYPE, "application/json")], body_of(hands, board)).into_response())
+}
+
+/// A body of texts that are looked up as the client takes them.
+fn body_of(hands: VecDeque<TextInHand>, board: Arc<Board>) -> Body {
+    Body::from_stream(stream::unfold(hands, move |mut hands| {
+        let board = Arc::clone(&board);
+        async move {
+            loop {
+                match hands.front_mut()?.next(&board) {
+                    Ok(Some(piece)) => return Some((Ok(piece), hands)),
+                    Ok(None) => drop(hands.pop_front()),
+                    Err(left) => return Some((Err(left), VecDeque::new())),
+                }
+            }
+        }
+    }))
 }
 
 /// Whether a client said what it has seen; without, it follows what is to come.
@@ -127,32 +159,58 @@ async fn follow(
     Since(since): Since,
 ) -> Response {
     let resumes = said.since.is_some() || headers.contains_key("last-event-id");
-    sse::stream(one_by_one(&events, resumes.then_some(since)), &edge)
+    let follower = events.follow(resumes.then_some(since));
+    let follow = SseFollow { board: Arc::clone(follower.board()), follower, hand: None, is_last: false };
+    let pieces = stream::unfold(follow, async |mut follow| {
+        let piece = follow.piece().await?;
+        Some((piece.map_err(io::Error::other), follow))
+    });
+    sse::text(pieces, &edge)
 }
 
-/// Events one by one; ends after telling a client that is too slow.
-fn one_by_one(events: &Events, since: Option<u64>) -> impl Stream<Item = SseEvent<Value>> + Send + use<> {
-    stream::unfold(Some(events.follow(since)), |follower| async {
-        let mut follower = follower?;
-        let batch: Vec<_> = match follower.next().await? {
-            Ok(batch) => batch
-                .iter()
-                .filter_map(|sent| {
-                    let data = serde_json::to_value(&sent.event).ok()?;
-                    Some(SseEvent { id: sent.event.seq, kind: "event", data })
-                })
-                .collect(),
-            Err(error) => {
-                let told = json!({ "error": error.to_string(), "since": follower.seen() });
-                return Some((
-                    stream::iter(vec![SseEvent { id: follower.seen(), kind: "error", data: told }]),
-                    None,
-                ));
+/// A client of server-sent events: one event after the other, as it takes them.
+struct SseFollow {
+    follower: Follower,
+    board: Arc<Board>,
+    hand: Option<TextInHand>,
+    is_last: bool,
+}
+
+impl SseFollow {
+    /// The next piece; ends after telling a client that is too slow.
+    async fn piece(&mut self) -> Option<Result<Bytes, LeftMemory>> {
+        loop {
+            if let Some(hand) = &mut self.hand {
+                match hand.next(&self.board) {
+                    Ok(None) => self.hand = None,
+                    Ok(Some(piece)) => return Some(Ok(piece)),
+                    Err(left) => {
+                        (self.hand, self.is_last) = (None, true);
+                        return Some(Err(left));
+                    }
+                }
             }
-        };
-        Some((stream::iter(batch), Some(follower)))
-    })
-    .flatten()
+            if self.is_last {
+                return None;
+            }
+            self.hand = Some(match timeout(KEEP_ALIVE, self.follower.next(0)).await {
+                Err(_) => TextInHand::own(Bytes::from_static(sse::STILL_HERE)),
+                Ok(next) => match next? {
+                    Ok(events) => {
+                        let event = events.first()?;
+                        let head = format!("id: {}\nevent: event\ndata: ", event.seq);
+                        TextInHand::json(event, head, "\n\n")
+                    }
+                    Err(slow) => {
+                        self.is_last = true;
+                        let seen = self.follower.seen();
+                        let told = json!({ "error": slow.to_string(), "since": seen });
+                        TextInHand::own(format!("id: {seen}\nevent: error\ndata: {told}\n\n").into())
+                    }
+                },
+            });
+        }
+    }
 }
 
 impl From<PublishError> for ApiError {

@@ -1,93 +1,111 @@
 //! Events over plain WebSocket: one text message an event, from `?since=` on.
 //!
-//! Failure policy: a client that takes nothing for [`SEND_PATIENCE`], or falls behind what is in memory,
-//! is closed with 1013 and the number to come back with.
+//! Failure policy: a client that takes nothing for [`SEND_PATIENCE`](super::super::websocket::SEND_PATIENCE),
+//! or falls behind what is in memory, is cut; where it still reads, it is closed with 1013 and the number
+//! to come back with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Extension;
-use axum::extract::State;
-use axum::extract::ws::{CloseFrame, Message, Utf8Bytes, WebSocket, WebSocketUpgrade, close_code};
+use axum::extract::{Request, State};
 use axum::response::Response;
-use futures_util::{SinkExt as _, StreamExt as _};
+use futures_util::StreamExt as _;
 use serde::Deserialize;
 use serde_json::json;
-use tokio::time::{interval, timeout};
+use tokio::time::interval;
+use tokio_websockets::{CloseCode, Message};
 
+use super::super::edge_info::EdgeInfo;
 use super::super::extract::ContractQuery;
-use super::super::server::EdgeInfo;
-use crate::actors::event_stream::{Events, Follower};
+use super::super::websocket::{ServerSocket, send, text, upgrade};
+use crate::actors::event_stream::{EventText, Events, Follower};
 
-/// Longest time a client may take no message.
-const SEND_PATIENCE: Duration = Duration::from_secs(10);
 /// A ping goes out this often, so that a client that has vanished is found.
 const PING: Duration = Duration::from_secs(20);
 /// Largest message of a client; it has nothing to say but `ping`.
 const MAX_MESSAGE: usize = 4 * 1024;
+/// Bytes sent before it is seen whether they were taken.
+const BATCH: usize = 64 * 1024;
+/// "Try again later" (IANA's registry of close codes).
+const AGAIN: u16 = 1013;
 
 #[derive(Deserialize)]
 pub(super) struct From {
     since: Option<u64>,
 }
 
-pub(super) async fn upgrade(
+pub(super) async fn connect(
     State(events): State<Events>,
     Extension(edge): Extension<EdgeInfo>,
     ContractQuery(From { since }): ContractQuery<From>,
-    upgrade: WebSocketUpgrade,
+    request: Request,
 ) -> Response {
-    let follower = events.follow(since);
-    upgrade
-        .max_message_size(MAX_MESSAGE)
-        .max_frame_size(MAX_MESSAGE)
-        .on_upgrade(move |socket| serve(socket, follower, edge))
+    let (follower, of_task) = (events.follow(since), edge.clone());
+    upgrade(request, &edge, MAX_MESSAGE, move |socket| serve(socket, follower, of_task))
 }
 
-async fn serve(socket: WebSocket, mut follower: Follower, edge: EdgeInfo) {
-    let (mut sink, mut incoming) = socket.split();
+/// What the select of [`serve`] came to.
+enum Turn {
+    Events(Vec<EventText>),
+    Answer(Option<Message>),
+    Goodbye(CloseCode, String),
+    Gone,
+}
+
+async fn serve(mut socket: ServerSocket, mut follower: Follower, edge: EdgeInfo) {
+    let board = Arc::clone(follower.board());
     let mut pings = interval(PING);
-    let goodbye = loop {
-        let messages = tokio::select! {
-            () = edge.shutdown.cancelled() => break Some((close_code::AWAY, "the daemon is stopping".to_owned())),
-            message = incoming.next() => match message {
-                Some(Ok(Message::Text(text))) if text.trim() == "ping" => {
-                    vec![json!({ "type": "pong", "last_seq": follower.seen() }).to_string().into()]
-                }
-                Some(Ok(Message::Close(_)) | Err(_)) | None => break None,
-                Some(Ok(_)) => continue,
+    let again = CloseCode::try_from(AGAIN).unwrap_or(CloseCode::GOING_AWAY);
+    loop {
+        let turn = tokio::select! {
+            () = edge.shutdown.cancelled() => stopping(),
+            message = socket.next() => match message {
+                Some(Ok(message)) if message.is_close() => Turn::Gone,
+                Some(Ok(message)) => Turn::Answer(answer(&message, follower.seen())),
+                Some(Err(_)) | None => Turn::Gone,
             },
-            _ = pings.tick() => vec![Message::Ping(Vec::new().into())],
-            newer = follower.next() => match newer {
-                Some(Ok(events)) => events.iter().filter_map(|sent| text(&sent.json)).collect(),
-                Some(Err(slow)) => break Some((close_code::AGAIN, slow.to_string())),
-                None => break Some((close_code::AWAY, "the daemon is stopping".to_owned())),
+            _ = pings.tick() => Turn::Answer(Some(Message::ping(""))),
+            newer = follower.next(BATCH) => match newer {
+                Some(Ok(events)) => Turn::Events(events),
+                Some(Err(slow)) => Turn::Goodbye(again, slow.to_string()),
+                None => stopping(),
             },
         };
-        let sending = async {
-            for message in messages {
-                sink.feed(message).await?;
+        let sent = match turn {
+            Turn::Gone => return,
+            Turn::Goodbye(code, reason) => {
+                // It may have left already.
+                let _ = send(&mut socket, [Message::close(Some(code), short(&reason))], None).await;
+                return;
             }
-            sink.flush().await
+            // Also without an answer: the library has queued its own to a ping.
+            Turn::Answer(answer) => send(&mut socket, answer, None).await,
+            Turn::Events(events) => {
+                let oldest = events.first().filter(|event| event.is_in_memory()).map(|event| event.seq);
+                let messages: Vec<Message> = events.iter().map(|event| text(event.json())).collect();
+                send(&mut socket, messages, oldest.map(|seq| (&*board, seq))).await
+            }
         };
-        match timeout(SEND_PATIENCE, sending).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) => break None,
-            Err(_) => {
-                break Some((
-                    close_code::AGAIN,
-                    format!("too slow: nothing was taken for {SEND_PATIENCE:?}"),
-                ));
-            }
+        if let Err(fault) = sent {
+            tracing::debug!(since = follower.seen(), %fault, "a client of the event stream was cut");
+            return;
         }
-    };
-    if let Some((code, reason)) = goodbye {
-        let frame = CloseFrame { code, reason: reason.into() };
-        // A client that is gone cannot be told.
-        let _ = timeout(SEND_PATIENCE, sink.send(Message::Close(Some(frame)))).await;
     }
 }
 
-/// The event's text, without a copy.
-fn text(json: &axum::body::Bytes) -> Option<Message> {
-    Utf8Bytes::try_from(json.clone()).ok().map(Message::Text)
+/// The part of a reason that fits into a close frame.
+fn short(reason: &str) -> &str {
+    /// A control frame has 125 bytes, and the code takes two.
+    const MOST: usize = 123;
+    &reason[..reason.floor_char_boundary(MOST)]
+}
+
+fn stopping() -> Turn {
+    Turn::Goodbye(CloseCode::GOING_AWAY, "the daemon is stopping".to_owned())
+}
+
+fn answer(message: &Message, last_seq: u64) -> Option<Message> {
+    let is_ping = message.is_text() && message.as_payload().trim_ascii() == b"ping";
+    is_ping.then(|| text(json!({ "type": "pong", "last_seq": last_seq }).to_string()))
 }

@@ -6,8 +6,8 @@ use axum::{Extension, Json};
 use serde_json::json;
 
 use super::{Port, openai};
+use crate::http::edge_info::EdgeInfo;
 use crate::http::model::{Style, problem, read};
-use crate::http::server::EdgeInfo;
 use crate::llm::chat::{ChatRequest, Content, KnownPart, Part};
 use crate::llm::surface::anthropic::MessagesRequest;
 use crate::llm::surface::{Form, Problem, ProblemKind};

@@ -21,7 +21,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use super::style::Style;
 use crate::actors::gateway::{Answerer, Ask, Call, Embedded, Gateway, GatewayError, Piece, Streamed};
 use crate::domain::money::NanoUsd;
-use crate::http::server::EdgeInfo;
+use crate::http::edge_info::EdgeInfo;
 use crate::llm::chat::Said;
 use crate::llm::surface::{Form, Problem, ProblemKind, Writer};
 

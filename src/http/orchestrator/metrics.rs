@@ -41,6 +41,7 @@ pub(super) async fn metrics(State(state): State<Orchestrator>) -> ApiResult<impl
         overwritten,
     );
     store(&state, &mut page);
+    events(&state, &mut page);
     let mut by_state = BTreeMap::<&str, u64>::new();
     for job in state.jobs.book.active()? {
         *by_state.entry(job.state.as_str()).or_default() += 1;
@@ -73,6 +74,22 @@ fn actors(state: &Orchestrator, page: &mut Page) {
     for (node, vitals) in nodes.iter().filter_map(|node| Some((node, node.vitals()?))) {
         page.value("pas_actor_messages_total", &format!("{{actor=\"{}\"}}", node.name), vitals.handled);
     }
+}
+
+fn events(state: &Orchestrator, page: &mut Page) {
+    let board = state.events.board();
+    page.single(
+        "pas_event_clients",
+        "gauge",
+        "Clients that follow the event stream.",
+        board.clients() as u64,
+    );
+    page.single(
+        "pas_event_held_bytes",
+        "gauge",
+        "Bytes of events in memory and on their way to clients.",
+        board.gauge().bytes() as u64,
+    );
 }
 
 fn store(state: &Orchestrator, page: &mut Page) {

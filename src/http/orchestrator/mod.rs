@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
 use super::{ApiError, audit};
+use crate::actors::event_stream::Events;
 use crate::actors::jobs::{JobError, Jobs};
 use crate::actors::steering::Steering;
 use crate::domain::job::request::CardFault;
@@ -34,6 +35,8 @@ pub struct Orchestrator {
     pub system: ActorSystem,
     /// Where what is done by way of this port is written down.
     pub steering: Steering,
+    /// The event stream, for the metrics.
+    pub events: Events,
     /// Cancelled by `POST /shutdown`.
     pub shutdown: CancellationToken,
 }

@@ -201,6 +201,32 @@ async fn what_is_not_the_vendors_form_is_malformed() {
 }
 
 #[tokio::test]
+async fn no_redirect_carries_a_key_elsewhere() {
+    let (thief, visited) = server(http("200 OK", "application/json", ANSWER), Then::Close).await;
+    for vendor in Vendor::ALL {
+        for status in [
+            "301 Moved Permanently",
+            "302 Found",
+            "303 See Other",
+            "307 Temporary Redirect",
+            "308 Permanent Redirect",
+        ] {
+            let location =
+                format!("HTTP/1.1 {status}\r\nlocation: http://{thief}/\r\ncontent-length: 0\r\n\r\n");
+            let (address, _) = server(location, Then::Close).await;
+            let failure = chat(&at(vendor, address), &DEADLINES).await.unwrap_err();
+            assert_eq!(
+                (failure.kind, failure.may_cost),
+                (FailureKind::Malformed, false),
+                "{vendor} {status}"
+            );
+        }
+    }
+    assert!(!visited.is_finished(), "nobody came");
+    visited.abort();
+}
+
+#[tokio::test]
 async fn a_refusal_keeps_its_wait_and_loses_the_key() {
     let body =
         r#"{"error":{"message":"slow down, sk-geheim","type":"requests","code":"rate_limit_exceeded"}}"#;

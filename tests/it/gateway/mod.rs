@@ -1,6 +1,7 @@
 //! The gateway and the adapters of a whole daemon, against servers that speak the vendors' protocols.
 
 mod faults;
+mod keys;
 mod kill;
 mod lists;
 mod money;

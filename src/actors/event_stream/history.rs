@@ -1,0 +1,116 @@
+//! The newest events as one packet of Socket.IO: what a new client gets, and one that asks again.
+//!
+//! Invariant: at most one packet is made in [`FRESH`], so clients that do not read hold a few of them
+//! between them and not one each.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::Instant;
+
+use super::board::Board;
+
+/// Events in a history (the contract).
+const EVENTS: usize = 100;
+/// Bytes of a history: five times a hundred usual events; of larger ones it has fewer.
+const BYTES: usize = 512 * 1024;
+/// A history is given again for so long. Its reader goes on behind its last event, so it misses nothing.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// The newest events, as a packet.
+#[derive(Debug, Clone)]
+pub struct History {
+    /// `event_history` with the events, oldest first.
+    pub packet: Bytes,
+    /// Events in it.
+    pub count: usize,
+    /// The newest event's number when it was made; 0 when there was none.
+    pub last: u64,
+}
+
+/// The history that was made last.
+#[derive(Debug, Default)]
+pub(super) struct HistoryCache(Option<(Instant, History)>);
+
+impl HistoryCache {
+    pub(super) fn get(&mut self, board: &Board) -> History {
+        let now = Instant::now();
+        match &self.0 {
+            Some((made, history)) if now < *made + FRESH => history.clone(),
+            _ => {
+                let history = make(board);
+                self.0 = Some((now, history.clone()));
+                history
+            }
+        }
+    }
+}
+
+fn make(board: &Board) -> History {
+    let newest = board.newest(EVENTS);
+    let last = newest.last().map_or(0, |sent| sent.event.seq);
+    let mut bytes = 0;
+    let fitting = newest.iter().rev().take_while(|sent| {
+        bytes += sent.json().len() + 1;
+        bytes <= BYTES
+    });
+    let count = fitting.count();
+    let mut packet = br#"42["event_history",["#.to_vec();
+    for (index, sent) in newest[newest.len() - count..].iter().enumerate() {
+        if index > 0 {
+            packet.push(b',');
+        }
+        packet.extend_from_slice(sent.json());
+    }
+    packet.extend_from_slice(b"]]");
+    History { packet: board.gauge().count(packet, None), count, last }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::event::Draft;
+    use crate::domain::time::Timestamp;
+
+    fn put(board: &Board, seqs: std::ops::RangeInclusive<u64>, bytes: usize) {
+        let event = |seq| {
+            Draft::new("x", json!({ "text": "x".repeat(bytes) })).numbered(seq, Timestamp::from_millis(0))
+        };
+        board.put(seqs.filter_map(|seq| board.sent(event(seq))).collect());
+    }
+
+    fn numbers(history: &History) -> Vec<u64> {
+        let packet: Value = serde_json::from_slice(&history.packet[2..]).unwrap();
+        assert_eq!(packet[0], "event_history");
+        packet[1].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_history_has_the_newest_and_is_made_once_a_second() {
+        let board = Board::default();
+        let none = board.history();
+        assert_eq!((none.count, none.last, numbers(&none).len()), (0, 0, 0));
+        put(&board, 1..=150, 1);
+        assert_eq!(board.history().count, 0, "the one before is fresh");
+        tokio::time::advance(FRESH).await;
+        let history = board.history();
+        assert_eq!(numbers(&history), (51..=150).collect::<Vec<_>>());
+        assert_eq!((history.count, history.last), (100, 150));
+        assert_eq!(board.history().packet.as_ptr(), history.packet.as_ptr(), "shared");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_history_is_bounded_in_bytes() {
+        let board = Board::default();
+        put(&board, 1..=5, BYTES / 3);
+        let history = board.history();
+        assert_eq!(numbers(&history), [4, 5]);
+        assert!(history.packet.len() <= BYTES + 64);
+        tokio::time::advance(FRESH).await;
+        put(&board, 6..=6, BYTES);
+        let history = board.history();
+        assert_eq!((history.count, history.last), (0, 6));
+    }
+}

@@ -1,0 +1,166 @@
+//! The text of an event as clients get it: made once, shared by all of them, and counted while it lives.
+//!
+//! Invariant: whatever is kept for clients (events in memory, pages of files, histories) is text of one
+//! [`TextGauge`]; its bytes leave the gauge when the last client has let go of them.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use bytes::Bytes;
+use tokio::sync::OwnedSemaphorePermit;
+
+use crate::domain::event::SwarmEvent;
+
+/// What Socket.IO writes before and behind an event; the other transports take the JSON between them.
+const PACKET_HEAD: &[u8] = br#"42["event","#;
+const PACKET_TAIL: &[u8] = b"]";
+/// Room for a usual event as JSON: a buffer that grows is copied three times on its way.
+const EVENT_BYTES: usize = 768;
+
+/// Counts the bytes of texts that are alive.
+#[derive(Debug, Clone, Default)]
+pub struct TextGauge(Arc<AtomicUsize>);
+
+impl TextGauge {
+    /// Bytes that are held for clients at this moment.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts a text until the last handle to it is dropped; `budget` is given back then, too.
+    pub(super) fn count(&self, mut text: Vec<u8>, budget: Option<Arc<OwnedSemaphorePermit>>) -> Bytes {
+        // Kept for long and thousands of times.
+        text.shrink_to_fit();
+        self.0.fetch_add(text.len(), Ordering::Relaxed);
+        Bytes::from_owner(CountedText { text, gauge: self.clone(), _budget: budget })
+    }
+}
+
+struct CountedText {
+    text: Vec<u8>,
+    gauge: TextGauge,
+    _budget: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl AsRef<[u8]> for CountedText {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+impl Drop for CountedText {
+    fn drop(&mut self) {
+        self.gauge.0.fetch_sub(self.text.len(), Ordering::Relaxed);
+    }
+}
+
+/// An event in memory, with its text.
+#[derive(Debug, PartialEq)]
+pub struct Sent {
+    /// The event.
+    pub event: SwarmEvent,
+    packet: Bytes,
+}
+
+impl Sent {
+    /// An event with its text; `None` for what JSON cannot say, which a JSON value never is.
+    pub(super) fn new(event: SwarmEvent, gauge: &TextGauge) -> Option<Self> {
+        let mut packet = Vec::with_capacity(EVENT_BYTES);
+        packet.extend_from_slice(PACKET_HEAD);
+        serde_json::to_writer(&mut packet, &event).ok()?;
+        packet.extend_from_slice(PACKET_TAIL);
+        let packet = gauge.count(packet, None);
+        Some(Self { event, packet })
+    }
+
+    /// The event as one line of JSON.
+    #[must_use]
+    pub fn json(&self) -> &[u8] {
+        &self.packet[json_of(&self.packet)]
+    }
+
+    /// The text, to be sent.
+    #[must_use]
+    pub fn text(&self) -> EventText {
+        EventText { seq: self.event.seq, packet: self.packet.clone(), is_in_memory: true }
+    }
+}
+
+/// The text of one event. Cheap to clone; a clone keeps the bytes alive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EventText {
+    /// The event's number.
+    pub seq: u64,
+    packet: Bytes,
+    is_in_memory: bool,
+}
+
+impl EventText {
+    /// A line of a file.
+    pub(super) fn of_line(
+        seq: u64,
+        line: &[u8],
+        gauge: &TextGauge,
+        budget: &Arc<OwnedSemaphorePermit>,
+    ) -> Self {
+        let packet = gauge.count([PACKET_HEAD, line, PACKET_TAIL].concat(), Some(Arc::clone(budget)));
+        Self { seq, packet, is_in_memory: false }
+    }
+
+    /// The event as a packet of Socket.IO.
+    #[must_use]
+    pub fn packet(&self) -> &Bytes {
+        &self.packet
+    }
+
+    /// The event as one line of JSON.
+    #[must_use]
+    pub fn json(&self) -> Bytes {
+        self.packet.slice(json_of(&self.packet))
+    }
+
+    /// Where in the packet the JSON stands.
+    #[must_use]
+    pub fn json_range(&self) -> Range<usize> {
+        json_of(&self.packet)
+    }
+
+    /// Whether it is one of the newest, which all clients share; others came from the files.
+    #[must_use]
+    pub fn is_in_memory(&self) -> bool {
+        self.is_in_memory
+    }
+}
+
+fn json_of(packet: &Bytes) -> Range<usize> {
+    PACKET_HEAD.len()..packet.len() - PACKET_TAIL.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::domain::event::Draft;
+    use crate::domain::time::Timestamp;
+
+    #[test]
+    fn bytes_are_counted_until_the_last_handle_is_gone() {
+        let gauge = TextGauge::default();
+        let event = Draft::new("x", json!({ "a": 1 })).numbered(7, Timestamp::from_millis(0));
+        let json = serde_json::to_vec(&event).unwrap();
+        let sent = Sent::new(event, &gauge).unwrap();
+        let text = sent.text();
+        assert_eq!((sent.json(), &text.json()[..]), (&json[..], &json[..]));
+        assert_eq!(text.packet()[..], [br#"42["event","#, &json[..], b"]"].concat());
+        let counted = text.packet().len();
+        assert_eq!(gauge.bytes(), counted);
+        let slice = text.json().slice(2..4);
+        drop((sent, text));
+        assert_eq!(gauge.bytes(), counted, "a slice keeps the whole");
+        drop(slice);
+        assert_eq!(gauge.bytes(), 0);
+    }
+}
