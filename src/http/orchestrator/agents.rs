@@ -7,14 +7,14 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Orchestrator;
-use super::jobs::ReasonBody;
+use super::jobs::GivenReason;
 use crate::actors::gateway::Watched;
 use crate::actors::steering::SteerError;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::ids::AgentName;
 use crate::domain::steering::Action;
 use crate::domain::time::Timestamp;
-use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
+use crate::http::extract::{ContractPath, ContractQuery};
 use crate::http::{ApiError, ApiResult};
 use crate::supervision::policy::PlannedRestart;
 use crate::supervision::tree::{TreeSnapshot, wall};
@@ -83,9 +83,9 @@ fn end_calls(calls: Result<Watched, SteerError>, agent: &AgentName) {
 pub(super) async fn kill(
     State(state): State<Orchestrator>,
     ContractPath(name): ContractPath<AgentName>,
-    body: Option<ContractJson<ReasonBody>>,
+    reason: GivenReason,
 ) -> ApiResult<Json<Value>> {
-    let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
+    let reason = reason.or("asked for over HTTP");
     find(&state, &name)?;
     let calls = state.steering.calls_in_hand(name.as_str(), Action::Kill);
     let incarnation = state.system.kill(name.as_str()).await?;
@@ -97,9 +97,9 @@ pub(super) async fn kill(
 pub(super) async fn restart(
     State(state): State<Orchestrator>,
     ContractPath(name): ContractPath<AgentName>,
-    body: Option<ContractJson<ReasonBody>>,
+    reason: GivenReason,
 ) -> ApiResult<Json<Value>> {
-    let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
+    let reason = reason.or("asked for over HTTP");
     find(&state, &name)?;
     let calls = state.steering.calls_in_hand(name.as_str(), Action::Restart);
     let incarnation = state.system.restart(name.as_str(), PlannedRestart::Operator).await?;
@@ -111,9 +111,8 @@ pub(super) async fn restart(
 pub(super) async fn pause(
     State(state): State<Orchestrator>,
     ContractPath(name): ContractPath<AgentName>,
-    body: Option<ContractJson<ReasonBody>>,
+    _: GivenReason,
 ) -> ApiResult<Json<Value>> {
-    body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
     let incarnation = set_paused(&state, &name, true)?;
     Ok(done(&name, "pause", incarnation))
 }
@@ -121,9 +120,8 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     State(state): State<Orchestrator>,
     ContractPath(name): ContractPath<AgentName>,
-    body: Option<ContractJson<ReasonBody>>,
+    _: GivenReason,
 ) -> ApiResult<Json<Value>> {
-    body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
     let incarnation = set_paused(&state, &name, false)?;
     Ok(done(&name, "resume", incarnation))
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::State;
+use axum::extract::{FromRequest, OptionalFromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -104,28 +104,42 @@ fn view(state: &Orchestrator, id: &JobId, nested: bool) -> ApiResult<Json<JobVie
     Ok(Json(JobView::new(&state.jobs, job, &below, nested)?))
 }
 
+/// Extractor: the reason in a body that may be left out; the trail of acts has it.
+#[derive(Debug)]
+pub(super) struct GivenReason(Option<String>);
+
+impl GivenReason {
+    /// The reason, where one was given.
+    pub(super) fn or(self, default: &str) -> String {
+        self.0.unwrap_or_else(|| default.to_owned())
+    }
+}
+
 #[derive(Deserialize, Default)]
 #[serde(deny_unknown_fields)]
-pub(super) struct ReasonBody {
+struct ReasonBody {
     reason: Option<String>,
 }
 
-impl ReasonBody {
-    pub(super) fn checked(self, default: &str) -> ApiResult<String> {
-        let reason = self.reason.unwrap_or_else(|| default.to_owned());
+impl<S: Send + Sync> FromRequest<S> for GivenReason {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> ApiResult<Self> {
+        let body = <ContractJson<ReasonBody> as OptionalFromRequest<S>>::from_request(request, state).await?;
+        let ReasonBody { reason } = body.map(|ContractJson(body)| body).unwrap_or_default();
         let mut checks = Checks::body();
-        checks.len("reason", &reason, 0..=MAX_REASON);
+        checks.len("reason", reason.as_deref().unwrap_or_default(), 0..=MAX_REASON);
         checks.done()?;
-        Ok(reason)
+        Ok(Self(reason))
     }
 }
 
 pub(super) async fn cancel(
     State(state): State<Orchestrator>,
     ContractPath(id): ContractPath<JobId>,
-    body: Option<ContractJson<ReasonBody>>,
+    reason: GivenReason,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
-    let reason = body.map(|ContractJson(body)| body).unwrap_or_default().checked("asked for over HTTP")?;
+    let reason = reason.or("asked for over HTTP");
     let parts = state.jobs.cancel(&id, CancelCause::Asked(reason)).await?.parts;
     let pending: Vec<_> =
         parts.iter().filter(|part| part.stopped_at.is_none()).map(|part| &part.job_id).collect();
@@ -139,9 +153,8 @@ pub(super) async fn cancel(
 pub(super) async fn pause(
     State(state): State<Orchestrator>,
     ContractPath(id): ContractPath<JobId>,
-    body: Option<ContractJson<ReasonBody>>,
+    _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
-    body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
     state.jobs.book.pause_tree(&id).await?.iter().for_each(|job| state.jobs.hint(job));
     view(&state, &id, false)
 }
@@ -149,9 +162,8 @@ pub(super) async fn pause(
 pub(super) async fn resume(
     State(state): State<Orchestrator>,
     ContractPath(id): ContractPath<JobId>,
-    body: Option<ContractJson<ReasonBody>>,
+    _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
-    body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
     state.jobs.book.resume_tree(&id).await?.iter().for_each(|job| state.jobs.hint(job));
     view(&state, &id, false)
 }
@@ -160,9 +172,8 @@ pub(super) async fn resume(
 pub(super) async fn retry(
     State(state): State<Orchestrator>,
     ContractPath(id): ContractPath<JobId>,
-    body: Option<ContractJson<ReasonBody>>,
+    _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
-    body.map(|ContractJson(body)| body).unwrap_or_default().checked("")?;
     let job = state.jobs.retry(&id).await?;
     view(&state, &job.id, false)
 }
