@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use super::agent::AgentMessage;
 use super::invoker::{InvokeError, Invoker};
+use super::jobs::JobNotifier;
 use crate::domain::ids::{AgentName, JobId};
 use crate::domain::invocation::Invocation;
 use crate::domain::roster::Roster;
@@ -33,21 +34,21 @@ impl AddressBook {
         let _ = self.addresses.set(addresses);
     }
 
-    /// The roster.
-    #[must_use]
-    pub fn roster(&self) -> &Arc<Roster> {
-        &self.roster
-    }
-
     /// How to reach an agent.
     #[must_use]
     pub fn address(&self, agent: &str) -> Option<&Address<AgentMessage>> {
         self.addresses.get()?.get(agent)
     }
+}
 
-    /// Tells an agent to look at a job. Hints never take more than half of a mailbox, so that an agent
-    /// that is slow or held can still be called; those left out are repeated by the scheduler.
-    pub fn attend(&self, agent: &str, job: &JobId) {
+impl JobNotifier for AddressBook {
+    fn roster(&self) -> &Arc<Roster> {
+        &self.roster
+    }
+
+    /// Notices never take more than half of a mailbox, so that an agent that is slow or paused can still be
+    /// called; those left out are repeated by the scheduler.
+    fn attend(&self, agent: &str, job: &JobId) {
         let Some(address) = self.address(agent) else { return };
         let vitals = address.inspect().vitals();
         if vitals.depth <= vitals.capacity / 2 {

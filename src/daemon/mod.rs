@@ -86,12 +86,12 @@ impl Daemon {
         let jobs = Arc::new(Jobs {
             book: JobBook::new(store.clone()),
             board: Board::default(),
-            agents,
+            agents: Arc::<AddressBook>::clone(&agents),
             settings: settings(&config),
             costs: OnceLock::new(),
         });
         let policy = tree::default_policy(&config);
-        let (children, resources, gateway) = match tree::build(&config, &system, &jobs, &shutdown) {
+        let (children, resources, gateway) = match tree::build(&config, &system, &jobs, &agents, &shutdown) {
             Ok(built) => built,
             Err(error) => {
                 // What could not be built is the error to report.

@@ -20,7 +20,7 @@ use crate::actors::registry::{self, RegistryHandle};
 use crate::actors::resource_manager::{self, ResourceHandle, detect};
 use crate::actors::steering::{self, Steering};
 use crate::actors::token_governor::{self, GovernorHandle, WindowLookup};
-use crate::actors::{address_book::AddressBook, announcer, file_queue_watcher};
+use crate::actors::{announcer, file_queue_watcher};
 use crate::config::Config;
 use crate::domain::resources::ClassLimits;
 use crate::domain::routing::EndpointRules;
@@ -53,12 +53,12 @@ pub(super) fn make(
     config: &Config,
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
+    invoker: Arc<dyn Invoker>,
     options: WorkerOptions,
 ) -> anyhow::Result<(Placed, Handles)> {
     let (store, workdir) = (jobs.book.store().clone(), &config.daemon.workdir);
     let roster = Arc::clone(jobs.agents.roster());
     let directory = Directory::new(system.clone(), Arc::clone(&roster), config.http.port_offset);
-    let invoker: Arc<dyn Invoker> = Arc::<AddressBook>::clone(&jobs.agents);
     let (events_spec, events) = event_stream::spec(
         system,
         "event-stream-service",

@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::edge;
 use super::services::{self, Handles, Placed};
+use crate::actors::address_book::AddressBook;
 use crate::actors::agent::{Agent, AgentMessage, Memory, Writer};
 use crate::actors::crashes::Recorder;
 use crate::actors::gateway::Gateway;
@@ -44,10 +45,11 @@ pub(super) fn build(
     config: &Arc<Config>,
     system: &ActorSystem,
     jobs: &Arc<Jobs>,
+    agents: &Arc<AddressBook>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, Gateway)> {
     let options = worker_options(config, SERVICE_HEARTBEAT);
-    let (placed, handles) = services::make(config, system, jobs, options)?;
+    let (placed, handles) = services::make(config, system, jobs, Arc::<AddressBook>::clone(agents), options)?;
     let (resources, governor) = (handles.resources.clone(), handles.governor.clone());
     let gateway = handles.gateway.clone();
     let addresses = HashMap::new();
@@ -58,7 +60,7 @@ pub(super) fn build(
         children.push(builder.node(root));
     }
     children.push(builder.services(handles, shutdown));
-    jobs.agents.publish(builder.addresses);
+    agents.publish(builder.addresses);
     Ok((children, builder.resources, gateway))
 }
 

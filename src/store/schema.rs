@@ -24,16 +24,22 @@ pub(super) type Migration = fn(&View<'_>) -> Result<Changes, StoreError>;
 pub(super) const MIGRATIONS: &[Migration] = &[number_root_jobs];
 
 /// Version 2 numbers root jobs in the order of their acceptance (before, their time alone gave an order), and
-/// counts open runs apart from open jobs.
+/// counts runs that are open, and runs that are not closed, apart from open jobs.
 fn number_root_jobs(view: &View<'_>) -> Result<Changes, StoreError> {
     const BY_TIME: Table<(i64, JobId), ()> = Table::new("roots");
     const BY_NUMBER: Table<u64, JobId> = Table::new("root_order");
     const OPEN_JOBS: Table<JobId, ()> = Table::new("active_jobs");
     const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
+    const CLOSED: Table<RunId, i64> = Table::new("closed_runs");
+    const UNCLOSED_RUNS: Table<RunId, ()> = Table::new("unclosed_runs");
     let roots = view.range(&BY_TIME, &Span::all(), Order::Ascending, usize::MAX)?;
-    let numbered = (1..)
-        .zip(roots)
-        .fold(Changes::none(), |changes, (number, ((_, id), ()))| changes.put(&BY_NUMBER, &number, &id));
+    let mut numbered = Changes::none();
+    for (number, ((_, id), ())) in (1..).zip(roots) {
+        numbered = numbered.put(&BY_NUMBER, &number, &id);
+        if !view.contains(&CLOSED, &id.run())? {
+            numbered = numbered.put(&UNCLOSED_RUNS, &id.run(), &());
+        }
+    }
     let open = view.range(&OPEN_JOBS, &Span::all(), Order::Ascending, usize::MAX)?;
     let roots = open.into_iter().map(|(id, ())| id).filter(|id| id.parent().is_none());
     Ok(roots.fold(numbered, |changes, id| changes.put(&OPEN_RUNS, &id.run(), &())))
@@ -116,7 +122,8 @@ mod tests {
     fn old_file() -> (MemoryHome, Database) {
         let home = MemoryHome::created();
         let database = open_database(&home, &Arc::default()).unwrap();
-        let changes = Changes::none().put(&OLD, &"a".into(), &7);
+        // A new file is of the newest version; the steps under test begin with the first.
+        let changes = Changes::none().put(&OLD, &"a".into(), &7).and(record(FIRST_VERSION));
         commit(database.begin_write().unwrap(), &changes).unwrap();
         (home, database)
     }
@@ -152,16 +159,21 @@ mod tests {
         const BY_NUMBER: Table<u64, JobId> = Table::new("root_order");
         const OPEN_JOBS: Table<JobId, ()> = Table::new("active_jobs");
         const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
+        const CLOSED: Table<RunId, i64> = Table::new("closed_runs");
+        const UNCLOSED_RUNS: Table<RunId, ()> = Table::new("unclosed_runs");
         let (home, database) = old_file();
         let id = |text: &str| JobId::new(text).unwrap();
         let changes = Changes::none().put(&BY_TIME, &(9, id("a")), &()).put(&BY_TIME, &(5, id("b")), &());
         let changes = changes.put(&OPEN_JOBS, &id("a"), &()).put(&OPEN_JOBS, &id("a.data"), &());
+        let changes = changes.put(&CLOSED, &id("b").run(), &7);
         commit(database.begin_write().unwrap(), &changes).unwrap();
         migrate(&database, &home, &MIGRATIONS[..1]).unwrap();
         let rows = read(&database, |view| view.range(&BY_NUMBER, &Span::all(), Order::Ascending, 9));
         assert_eq!(rows, [(1, id("b")), (2, id("a"))]);
         let open = read(&database, |view| view.range(&OPEN_RUNS, &Span::all(), Order::Ascending, 9));
         assert_eq!(open, [(id("a").run(), ())]);
+        let unclosed = read(&database, |view| view.range(&UNCLOSED_RUNS, &Span::all(), Order::Ascending, 9));
+        assert_eq!(unclosed, [(id("a").run(), ())]);
     }
 
     #[test]

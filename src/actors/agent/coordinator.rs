@@ -52,27 +52,12 @@ impl Agent {
             return Ok(());
         }
         self.held.remove(&job.id);
-        let error = self.cause_of(job, step, state)?;
+        let broken = children.iter().find(|child| child.id.step() == step);
+        let own = broken.and_then(|child| {
+            child.error.clone().or_else(|| child.cancel.as_ref().map(|wish| wish.reason.clone()))
+        });
+        let error = cause_of(step, state, own.as_deref().unwrap_or("no reason is known"));
         self.commit(&job.id, Transition::GiveUp { fence: job.fence, error }).await.map(|_| ())
-    }
-
-    /// Why a step ended as it did, with the path of the job below that broke it: that one's reason, not a
-    /// chain of everybody's above it.
-    fn cause_of(&self, job: &Job, step: &str, state: JobState) -> Result<String, JobError> {
-        let below = self.jobs.book.subtree(&job.id.child(step, 0).unwrap_or_else(|_| job.id.clone()))?;
-        let broken =
-            below.iter().filter(|below| matches!(below.state, JobState::Failed | JobState::Cancelled));
-        let deepest =
-            broken.max_by_key(|below| (below.id.as_str().matches('.').count(), below.error.is_some()));
-        let Some(deepest) = deepest else { return Ok(format!("its step `{step}` was {}", state.as_str())) };
-        let path = deepest.id.as_str().strip_prefix(job.id.as_str()).unwrap_or_default();
-        let reason = deepest.error.as_deref().or(deepest.cancel.as_ref().map(|wish| wish.reason.as_str()));
-        let path = path.trim_start_matches('.');
-        Ok(format!(
-            "its step `{path}` was {}: {}",
-            deepest.state.as_str(),
-            reason.unwrap_or("no reason is known")
-        ))
     }
 
     async fn cancel_below(&self, child: &Job, reason: &str) -> Result<(), JobError> {
@@ -156,6 +141,16 @@ impl Agent {
     }
 }
 
+/// Why a step ended as it did: where it passes on the reason of a step below, that one's path and reason, not
+/// a chain of everybody's above it.
+fn cause_of(step: &str, state: JobState, own: &str) -> String {
+    const OF_STEP: &str = "its step `";
+    match own.strip_prefix(OF_STEP) {
+        Some(below) => format!("{OF_STEP}{step}.{below}"),
+        None => format!("{OF_STEP}{step}` was {}: {own}", state.as_str()),
+    }
+}
+
 fn card(parent: &Job, step: &Step, agent: AgentName, inputs: Json) -> JobCard {
     JobCard {
         agent,
@@ -167,5 +162,18 @@ fn card(parent: &Job, step: &Step, agent: AgentName, inputs: Json) -> JobCard {
         approvals_required: Vec::new(),
         deadline_at: parent.card.deadline_at,
         optional: step.optional,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_the_step_that_broke_a_run_reaches_the_top_with_its_path() {
+        let audit = cause_of("audit", JobState::Failed, "cannot read the source");
+        let lane = cause_of("lane", JobState::Failed, &audit);
+        let data = cause_of("data", JobState::Failed, &lane);
+        assert_eq!(data, "its step `data.lane.audit` was failed: cannot read the source");
     }
 }

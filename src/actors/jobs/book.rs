@@ -7,8 +7,10 @@
 use serde_json::{Map, Value, json};
 
 use super::listing::next_root_number;
+use super::readers::LedgerEntry;
 use super::tables::{
-    ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, OPEN_RUNS, ROOT_ORDER, ROOTS, SUBMISSIONS,
+    ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LEDGER, OPEN_RUNS, ROOT_ORDER, ROOTS,
+    SUBMISSIONS, UNCLOSED_RUNS,
 };
 use crate::domain::ids::{ApprovalId, JobId, RunId};
 use crate::domain::job::approval::{Approval, ApprovalStatus, Decision, Verdict};
@@ -96,7 +98,7 @@ impl<'v, 't> Draft<'v, 't> {
             self.edit(|changes| {
                 let by_time = (job.created_at.as_millis(), job.id.clone());
                 let changes = changes.put(&ROOTS, &by_time, &()).put(&ROOT_ORDER, &number, &job.id);
-                changes.put(&OPEN_RUNS, &job.run(), &())
+                changes.put(&OPEN_RUNS, &job.run(), &()).put(&UNCLOSED_RUNS, &job.run(), &())
             });
         }
         self.tell(
@@ -287,10 +289,10 @@ impl JobBook {
     /// # Errors
     /// [`JobError::NotFound`], [`JobError::Refused`], or the store's.
     pub async fn change(&self, id: &JobId, transition: Transition) -> Result<Job, JobError> {
-        self.change_at(id, transition, Timestamp::now()).await
+        self.change_at(id, transition, Timestamp::now(), None).await
     }
 
-    /// Applies one transition as of a time.
+    /// Applies one transition as of a time, with the line of the ledger that the end of a run comes with.
     ///
     /// # Errors
     /// As [`JobBook::change`].
@@ -299,6 +301,7 @@ impl JobBook {
         id: &JobId,
         transition: Transition,
         now: Timestamp,
+        line: Option<LedgerEntry>,
     ) -> Result<Job, JobError> {
         let id = id.clone();
         self.store
@@ -306,6 +309,10 @@ impl JobBook {
                 let mut draft = Draft { now, ..Draft::new(view) };
                 let mut job = draft.job(&id)?;
                 draft.apply(&mut job, transition)?;
+                if let Some(line) = line {
+                    let place = (line.ended_at.as_millis(), line.run_id.clone());
+                    draft.edit(|changes| changes.put(&LEDGER, &place, &line));
+                }
                 Ok((draft.finish(), job))
             })
             .await

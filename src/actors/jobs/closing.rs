@@ -1,7 +1,8 @@
 //! Closing a run: its manifest, its trace and its line in the ledger, once the root job has ended.
 //!
-//! Invariant: a run is `done` only after its manifest can be read. Repeatable: the files are written whole under fixed names, the ledger row is the last step and says
-//! that the run is closed. A daemon that died in between closes it at its next start.
+//! Invariant: a run is `done` only after its manifest can be read and its line stands in the ledger.
+//! Repeatable: the files are written whole under fixed names, and the last step notes that the run is closed. A
+//! daemon that died in between closes it at its next start.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -45,7 +46,7 @@ pub trait RunCosts: Send + Sync {
 
 impl Jobs {
     /// Commits a change of a job's holder. A run that is to be done has its manifest before anybody can see
-    /// that it is.
+    /// that it is, and its line in the ledger with the same commit.
     ///
     /// # Errors
     /// As [`super::JobBook::change`]; [`JobError::NoManifest`] leaves the job as it was, to be tried again.
@@ -57,13 +58,14 @@ impl Jobs {
             if let Some(root) = jobs.first_mut() {
                 root.apply(transition.clone(), now)?;
             }
-            match self.write_manifest(&jobs).await {
-                Ok(_) => {}
+            let line = match self.write_manifest(&jobs).await {
+                Ok(manifest) => manifest.as_ref().map(ledger_line),
                 Err(CloseError::Job(error)) => return Err(error),
                 Err(error) => return Err(JobError::NoManifest(error.to_string())),
-            }
+            };
+            return self.book.change_at(id, transition, now, line).await;
         }
-        self.book.change_at(id, transition, now).await
+        self.book.change_at(id, transition, now, None).await
     }
 
     /// Writes the manifest of a run as its jobs stand; `None` for none.
@@ -107,25 +109,24 @@ impl Jobs {
         }
         self.write_into(run, TRACE_FILE, trace_lines(system, &jobs)).await?;
         let Some(manifest) = self.write_manifest(&jobs).await? else { return Ok(false) };
-        self.enter(&manifest).await?;
+        self.book.enter(ledger_line(&manifest)).await.map_err(JobError::from)?;
         Ok(true)
     }
+}
 
-    async fn enter(&self, manifest: &Manifest) -> Result<(), JobError> {
-        let run = manifest.run_id.clone();
-        let entry = LedgerEntry {
-            run_id: run.clone(),
-            task: manifest.task.clone(),
-            state: manifest.state.as_str().to_owned(),
-            started_at: manifest.created_at,
-            ended_at: manifest.ended_at,
-            jobs: u32::try_from(manifest.steps.len()).unwrap_or(u32::MAX),
-            content_hash: manifest.content_hash.clone(),
-            cost_usd: manifest.cost_usd.usd().normalize().to_string(),
-            manifest: format!("artifacts/runs/{run}/{}", manifest::FILE),
-            inputs: manifest.inputs.clone().into(),
-        };
-        Ok(self.book.enter(entry).await?)
+fn ledger_line(manifest: &Manifest) -> LedgerEntry {
+    let run = manifest.run_id.clone();
+    LedgerEntry {
+        task: manifest.task.clone(),
+        state: manifest.state.as_str().to_owned(),
+        started_at: manifest.created_at,
+        ended_at: manifest.ended_at,
+        jobs: u32::try_from(manifest.steps.len()).unwrap_or(u32::MAX),
+        content_hash: manifest.content_hash.clone(),
+        cost_usd: manifest.cost_usd.usd().normalize().to_string(),
+        manifest: format!("artifacts/runs/{run}/{}", manifest::FILE),
+        inputs: manifest.inputs.clone().into(),
+        run_id: run,
     }
 }
 

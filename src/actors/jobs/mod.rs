@@ -26,9 +26,9 @@ pub use closing::RunCosts;
 pub use submission::AsksPerson;
 pub use trees::{Cancellation, Cancelled};
 
-use super::address_book::AddressBook;
 use crate::domain::ids::{AgentName, JobId, RunId};
 use crate::domain::job::{CancelCause, Job, JobState, Policy};
+use crate::domain::roster::Roster;
 use crate::store::backup_folder::BackupFolder;
 use crate::supervision::trace;
 
@@ -53,6 +53,14 @@ pub struct Settings {
     pub backups: BackupFolder,
 }
 
+/// The agents as jobs know them: who there is, and a way to point one to a job.
+pub trait JobNotifier: Send + Sync {
+    /// Who there is.
+    fn roster(&self) -> &Arc<Roster>;
+    /// Has an agent look at a job. A notice may be lost: the scheduler repeats it.
+    fn attend(&self, agent: &str, job: &JobId);
+}
+
 /// All that carries jobs: the book, the board, and whom to hint.
 pub struct Jobs {
     /// The durable rows.
@@ -60,7 +68,7 @@ pub struct Jobs {
     /// The running attempts.
     pub board: Board,
     /// The agents.
-    pub agents: Arc<AddressBook>,
+    pub agents: Arc<dyn JobNotifier>,
     /// Limits and places.
     pub settings: Settings,
     /// Who knows what runs cost; set once, when the tree is built.

@@ -4,7 +4,8 @@
 //! Functions over a [`View`] are for those who decide in a write of their own and must read the jobs in it.
 
 use super::book::{JobBook, JobError, MAX_ROWS, draft_job};
-use super::tables::{CLOSED, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LEDGER, ROOTS};
+use super::listing::walk;
+use super::tables::{CLOSED, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LEDGER, ROOTS, UNCLOSED_RUNS};
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{Job, JobEvent};
 use crate::domain::json::Json;
@@ -143,6 +144,19 @@ impl JobBook {
         self.store().read(|view| Ok(closed_at(view, run)?.is_some()))
     }
 
+    /// The root jobs of runs that have ended and are not closed.
+    pub(super) fn to_close(&self) -> Result<Vec<Job>, JobError> {
+        self.store().read(|view| {
+            let mut ended = Vec::new();
+            walk(view, &UNCLOSED_RUNS, Span::all(), Order::Ascending, |run, ()| {
+                let root = draft_job(view, &JobId::root(run))?;
+                ended.extend(Some(root).filter(|root| root.state.is_terminal()));
+                Ok(())
+            })?;
+            Ok(ended)
+        })
+    }
+
     /// At most `limit` lines of the ledger that follow `after`, the newest end first, and how many there are.
     ///
     /// # Errors
@@ -164,7 +178,7 @@ impl JobBook {
         let write = move |_: &View<'_>| {
             let (at, run) = (entry.ended_at.as_millis(), entry.run_id.clone());
             let changes = Changes::none().put(&LEDGER, &(at, run.clone()), &entry).put(&CLOSED, &run, &at);
-            Ok((changes, ()))
+            Ok((changes.delete(&UNCLOSED_RUNS, &run), ()))
         };
         self.store().write::<_, StoreError>(write).await
     }

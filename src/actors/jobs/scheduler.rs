@@ -17,8 +17,6 @@ pub const SWEEP: Duration = Duration::from_millis(500);
 /// Every so many sweeps also jobs that seem to be in good hands are looked at: their agents woke with
 /// them, so only a lost hint makes this necessary.
 const FULL_SWEEP_EVERY: u64 = 10;
-/// Roots looked at when runs are closed after a start.
-const ROOTS_TO_CLOSE: usize = 1000;
 
 /// What it understands.
 pub enum SchedulerMessage {
@@ -115,10 +113,8 @@ impl Scheduler {
     }
 
     async fn close_runs(&self) -> Result<(), JobError> {
-        for root in self.jobs.book.roots(ROOTS_TO_CLOSE)? {
-            if root.state.is_terminal()
-                && let Err(error) = self.jobs.close_run(&root.run(), &self.system).await
-            {
+        for root in self.jobs.book.to_close()? {
+            if let Err(error) = self.jobs.close_run(&root.run(), &self.system).await {
                 tracing::error!(run = %root.id, %error, "a run could not be closed; it will be tried again");
             }
         }

@@ -12,6 +12,8 @@ pub(super) const JOBS: Table<JobId, Job> = Table::new("jobs");
 pub(super) const ACTIVE: Table<JobId, ()> = Table::new("active_jobs");
 /// Runs whose root job is not terminal: their number is compared with `jobs.max_queued` at each submission.
 pub(super) const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
+/// Runs that are not closed: open ones, and those that have ended and still lack their line in the ledger.
+pub(super) const UNCLOSED_RUNS: Table<RunId, ()> = Table::new("unclosed_runs");
 /// Root jobs in the order of their acceptance, which no clock can change.
 pub(super) const ROOT_ORDER: Table<u64, JobId> = Table::new("root_order");
 /// Root jobs by the time of their acceptance (milliseconds), for questions about a span of time.

@@ -68,7 +68,7 @@ fn trouble(facts: &dyn CardFacts, kind: InputKind, value: &Value) -> Option<Stri
         (InputKind::Source, Value::String(path)) if std::path::Path::new(path).is_absolute() => {
             facts.trouble_with(kind, path)
         }
-        (InputKind::Source, _) => wrong("the absolute path of a folder or file, such as \"/home/ada/docs\""),
+        (InputKind::Source, _) => wrong("the absolute path of a folder or file, such as \"/srv/docs\""),
         (InputKind::Text, Value::String(_)) => None,
         (InputKind::Text, _) => wrong("a text"),
         // One less than the maximum keeps `limit + 1` in range.

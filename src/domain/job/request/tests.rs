@@ -1,4 +1,4 @@
-//! Cards that pass and cards that do not, against the roster of the product.
+//! Cards that pass and cards that do not, against a small swarm of every kind of agent.
 
 use serde_json::json;
 
@@ -34,7 +34,35 @@ impl CardFacts for TestFacts {
 }
 
 fn facts() -> TestFacts {
-    TestFacts(crate::roster::load(None).0)
+    let agent = |(name, parent, capability, behaviour): (&str, &str, &str, &str)| {
+        let role = match behaviour {
+            "coordinator" => "coord",
+            "system" => "system",
+            _ => "exec",
+        };
+        let parent = if parent.is_empty() { String::new() } else { format!("parent: {parent}\n") };
+        let text = format!(
+            "---\nname: {name}\ndescription: d\nrole: {role}\n{parent}capabilities: [{capability}]\n\
+             behaviour: {behaviour}\n---\nprompt"
+        );
+        crate::domain::agent::parse(&format!("{name}.md"), &text).unwrap()
+    };
+    let agents = [
+        ("architect", "", "planning", "coordinator"),
+        ("director-data", "architect", "data_intake", "coordinator"),
+        ("manager-data", "director-data", "data_pipeline_coordination", "coordinator"),
+        ("director-security", "architect", "security_oversight", "coordinator"),
+        ("director-docs", "architect", "documentation_management", "coordinator"),
+        ("manager-docs", "director-docs", "report_coordination", "coordinator"),
+        ("corpus-auditor", "manager-data", "source_checking", "native\nskill: ingest.audit"),
+        ("chunker-mgs", "manager-data", "paragraph_banking", "native\nskill: ingest.chunk"),
+        ("accountant", "manager-docs", "cost_tracking", "native\nskill: ingest.metrics"),
+        ("security-auditor", "architect", "auditing", "system"),
+        ("code-writer", "manager-data", "coding", "llm"),
+    ];
+    let (roster, refusals) = Roster::build(agents.into_iter().map(agent).collect());
+    assert!(refusals.is_empty(), "{refusals:?}");
+    TestFacts(roster)
 }
 
 fn request(card: Value) -> JobRequest {
