@@ -6,6 +6,7 @@ mod cancel_pause;
 mod chaos;
 mod clients;
 mod contracts;
+mod corpus;
 mod edge;
 mod event_stream;
 mod files_kill;

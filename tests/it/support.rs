@@ -1,14 +1,13 @@
-//! What the tests of the whole daemon share: a small corpus, a daemon in this process or in one of its
-//! own, and a client of its API.
+//! What the tests of the whole daemon share: a daemon in this process or in one of its own, and a client of
+//! its API.
 //!
 //! Every daemon has a temporary working directory and ports of its own, so that tests run side by side.
 //! Waiting is always for something that can be seen from outside, and ends with what was seen instead.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::fs::File;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -26,6 +25,7 @@ use tempfile::TempDir;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use crate::corpus::corpus;
 use crate::port_lease::PortLease;
 
 /// Longer than any wait of a test on a busy machine; reached only when a test fails.
@@ -37,44 +37,6 @@ const LOOK: Duration = Duration::from_millis(20);
 const LOG: &str = "daemon.log";
 /// How many lines or events a failure shows.
 const PICTURED: usize = 60;
-
-/// A document in this many is the exact copy of another, and one the near copy.
-const COPIES: usize = 8;
-
-/// Writes `documents` text files with licences, copies and links below `folder`.
-pub(crate) fn corpus(folder: &Path, documents: usize) {
-    const WORDS: &[&str] = &[
-        "the", "river", "turbine", "contract", "enzyme", "ledger", "harvest", "orbit", "protein", "and",
-        "treaty", "sensor", "of", "a", "vaccine", "bridge", "market", "poem", "in", "compiler", "is", "soil",
-        "with", "court", "melody",
-    ];
-    let mut random = fastrand::Rng::with_seed(7);
-    let mut texts: Vec<String> = Vec::new();
-    for number in 0..documents {
-        let mut text = format!("# Document {number}\n\n");
-        for _ in 0..6 {
-            for _ in 0..40 {
-                text.push_str(WORDS[random.usize(..WORDS.len())]);
-                text.push(' ');
-            }
-            text.push_str("ends here.\n\n");
-        }
-        let _ = writeln!(text, "See [the one before](doc-{:04}.md).", number.saturating_sub(1));
-        match number % COPIES {
-            3 => text = texts[number - 1].clone(),
-            6 => text = format!("{}One more line.\n", texts[number - 1]),
-            _ => {}
-        }
-        texts.push(text);
-    }
-    std::fs::create_dir_all(folder.join("notes")).unwrap();
-    for (number, text) in texts.iter().enumerate() {
-        std::fs::write(folder.join(format!("notes/doc-{number:04}.md")), text).unwrap();
-    }
-    for licence in ["LICENSE-MIT", "LICENSE-APACHE"] {
-        std::fs::copy(Path::new(env!("CARGO_MANIFEST_DIR")).join(licence), folder.join(licence)).unwrap();
-    }
-}
 
 /// A working directory with a corpus in it, and what a daemon there is to be told.
 pub(crate) struct Place {

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::Stage;
-use crate::support::Place;
+use crate::support::{Place, until};
 use crate::vendor::Vendor;
 
 const NOBODY: &str = "No model was available for a written summary; everything else is complete.";
@@ -84,8 +84,12 @@ async fn costs_agree(stage: &Stage, folder: &std::path::Path, receipt: &Value, m
     }
     assert!(read("metrics.md").contains(&format!("and cost ${usd}.")), "{}", read("metrics.md"));
     let run = manifest["run_id"].as_str().unwrap();
-    let ledger = stage.get(6100, "/ledger").await.body;
-    let line = ledger["entries"].as_array().unwrap().iter().find(|line| line["run_id"] == run).unwrap();
+    // The last step of closing a run, a moment after its job is done.
+    let entered = async || {
+        let ledger = stage.get(6100, "/ledger").await.body;
+        ledger["entries"].as_array()?.iter().find(|line| line["run_id"] == run).cloned()
+    };
+    let line = until("the run is in the ledger", entered).await;
     assert_eq!((&line["cost_usd"], &manifest["cost_usd"]), (&receipt["cost_usd"], &receipt["cost_usd"]));
 }
 
