@@ -1,6 +1,7 @@
 // Calls to the daemon: one place for addresses, deadlines, the token, and errors in words.
 
 import { textOf } from "./format";
+import { firstOf } from "./paging";
 import type {
   ActionRequest,
   Answer,
@@ -153,7 +154,15 @@ export const hmi = {
   agent: (name: string) => own.read("/api/agents/{name}", { path: { name } }),
   sequencer: (since: number, until?: number) => own.read("/api/sequencer", { query: { since, until } }),
   costs: (window: CostWindowName) => own.read("/api/costs", { query: { window } }),
-  receipts: (run_id: string) => own.read("/api/costs/receipts/{run_id}", { path: { run_id } }),
+  receipts: async (run_id: string, wanted: number) => {
+    let total_cost_usd = 0;
+    const listed = await firstOf(wanted, async (query) => {
+      const page = await own.read("/api/costs/receipts/{run_id}", { path: { run_id }, query });
+      total_cost_usd = page.total_cost_usd;
+      return { ...page, items: page.receipts };
+    });
+    return { ...listed, total_cost_usd };
+  },
   budget: (run_id: string) => own.read("/api/costs/budget/{run_id}", { path: { run_id } }),
   audit: (limit: number) => own.read("/api/audit", { query: { limit } }),
   blastRadius: (target: string, action: ActionRequest["action"], subtree: boolean) =>
@@ -165,7 +174,11 @@ export const hmi = {
 export type JobVerb = "cancel" | "pause" | "resume" | "retry";
 
 export const jobs = {
-  list: async (state?: JobState) => (await orders.read("/jobs", { query: { limit: 100, state } })).jobs,
+  list: (wanted: number, state?: JobState) =>
+    firstOf(wanted, async (page) => {
+      const found = await orders.read("/jobs", { query: { ...page, state } });
+      return { ...found, items: found.jobs };
+    }),
   tree: (job_id: string) => orders.read("/jobs/{job_id}", { path: { job_id }, query: { tree: true } }),
   submit: (task: string, inputs: Record<string, unknown>, priority: number) =>
     orders.ask("/jobs", {}, { task, inputs, priority }),
@@ -190,5 +203,9 @@ export const traces = {
 };
 
 export const approvals = {
-  all: async () => (await orders.read("/approvals", { query: { status: "all" } })).approvals,
+  all: (wanted: number) =>
+    firstOf(wanted, async (page) => {
+      const found = await orders.read("/approvals", { query: { ...page, status: "all" } });
+      return { ...found, items: found.approvals };
+    }),
 };

@@ -2,6 +2,8 @@
 
 import type { JobCard, JobState, LiveJob } from "./api";
 import type { JobVerb } from "./client";
+import { stepOf } from "./format";
+import { lookOf, type Look } from "./status";
 
 export interface Step {
   card: JobCard;
@@ -63,4 +65,40 @@ export function lineOf(card: JobCard): LiveJob {
     steps_done: 0,
     cost_usd: 0,
   };
+}
+
+export type JobWait = LiveJob["waits"][number];
+
+const WAIT_WORDS: Record<JobWait["kind"], string> = {
+  person: "waits for a person",
+  director: "waits for its director",
+  resume: "is paused",
+  retry: "waits for its next attempt",
+  resources: "waits for resources",
+};
+
+/** Who waits, for whom or what, and why: `audit waits for a person: …`. */
+export function waitSentence(wait: JobWait): string {
+  const detail = wait.detail ? `: ${wait.detail}` : "";
+  return `${stepOf(wait.job_id)} ${WAIT_WORDS[wait.kind]}${detail}`;
+}
+
+/** The wait that a person can end comes first. */
+export function firstWait(waits: readonly JobWait[]): JobWait | null {
+  return waits.find((wait) => wait.kind === "person") ?? waits[0] ?? null;
+}
+
+/** What a run shows: while nothing of it works, what it waits for and not that it has begun. */
+export function lookOfRun(state: JobState, waits: readonly JobWait[], works: boolean): Look {
+  const wait = firstWait(waits);
+  if (state !== "running" || works || !wait) return lookOf(state);
+  return { person: "approval", director: "blocked", resume: "paused", retry: "queued", resources: "queued" }[
+    wait.kind
+  ] as Look;
+}
+
+/** Whether a step of the tree works just now. A coordinator that waits for its parts does not. */
+export function works(root: JobCard): boolean {
+  const children = root.children ?? [];
+  return children.length === 0 ? root.state === "running" : children.some(works);
 }

@@ -4,7 +4,8 @@ import { backoffMs } from "./backoff";
 import { address, errorText } from "./client";
 import { dataOf } from "./follow";
 import { ago, bytes, clock, count, duration, stepOf, usd } from "./format";
-import { progressOf, steps, verbs } from "./jobs";
+import { firstWait, lookOfRun, progressOf, steps, verbs, waitSentence } from "./jobs";
+import { firstOf } from "./paging";
 import { best, score } from "./match";
 import { applyEvent, gap, sentence, urgencyMs } from "./reduce";
 import { href, parse } from "./route";
@@ -41,6 +42,52 @@ describe("routes", () => {
     expect(parse("/nothing", "")).toBeNull();
     expect(parse("/dashboard", "")).toBeNull();
     expect(parse("/jobs/%zz", "")?.item).toBe("%zz");
+  });
+});
+
+describe("lists of the daemon", () => {
+  const all = Array.from({ length: 2500 }, (_, place) => place);
+  const read =
+    (asked: { limit: number; cursor?: string }[]) => (page: { limit: number; cursor?: string }) => {
+      asked.push(page);
+      const [from, to] = [Number(page.cursor ?? 0), Number(page.cursor ?? 0) + page.limit];
+      return Promise.resolve({
+        items: all.slice(from, to),
+        total: all.length,
+        next_cursor: to < all.length ? String(to) : null,
+      });
+    };
+
+  it("are read page by page, as far as is wanted", async () => {
+    const asked: { limit: number; cursor?: string }[] = [];
+    expect(await firstOf(1200, read(asked))).toEqual({ items: all.slice(0, 1200), total: 2500 });
+    expect(asked).toEqual([{ limit: 1000 }, { limit: 200, cursor: "1000" }]);
+    expect((await firstOf(9999, read([]))).items).toEqual(all);
+  });
+
+  it("end where a page is empty", async () => {
+    const broken = () => Promise.resolve({ items: [], total: 5, next_cursor: "again" });
+    expect(await firstOf(10, broken)).toEqual({ items: [], total: 5 });
+  });
+});
+
+describe("what runs wait for", () => {
+  const wait = (kind: "person" | "retry") => ({
+    job_id: "r.data.audit",
+    agent: "corpus-auditor",
+    kind,
+    since: "2026-11-22T20:00:00Z",
+    detail: "the folder is gone",
+  });
+
+  it("is shown while nothing of them works, a person's part first", () => {
+    const waits = [wait("retry"), wait("person")];
+    expect(firstWait(waits)?.kind).toBe("person");
+    expect(waitSentence(wait("person"))).toBe("audit waits for a person: the folder is gone");
+    expect(lookOfRun("running", waits, false)).toBe("approval");
+    expect(lookOfRun("running", waits, true)).toBe("running");
+    expect(lookOfRun("running", [], false)).toBe("running");
+    expect(lookOfRun("failed", waits, false)).toBe("error");
   });
 });
 

@@ -276,8 +276,12 @@ export interface operations {
     recentEvents: {
         parameters: {
             query?: {
-                /** @description At most so many. */
+                /** @description At most so many a page; a higher number is lowered to the maximum. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, as it is; left out for the first page. */
+                cursor?: string;
+                /** @description Only events of this kind. */
+                event_type?: string;
             };
             header?: never;
             path?: never;
@@ -285,7 +289,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Events, newest last. */
+            /** @description Events in memory, newest last; the next page has those before them. */
             200: {
                 headers: {
                     traceparent: components["headers"]["traceparent"];
@@ -294,6 +298,12 @@ export interface operations {
                 content: {
                     "application/json": {
                         events: components["schemas"]["Event"][];
+                        /** @description Length of this page. */
+                        count: number;
+                        /** @description All that match, on all pages. */
+                        total: number;
+                        /** @description Leads to the next page; null on the last. */
+                        next_cursor: string | null;
                     };
                 };
             };

@@ -1090,7 +1090,16 @@ export interface operations {
     };
     alerts: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many a page; a higher number is lowered to the maximum. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, as it is; left out for the first page. */
+                cursor?: string;
+                /** @description Only alerts of this type. */
+                type?: string;
+                /** @description Only alerts that are so bad. */
+                severity?: "info" | "warning" | "error" | "critical";
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -1106,6 +1115,12 @@ export interface operations {
                 content: {
                     "application/json": {
                         alerts: components["schemas"]["Alert"][];
+                        /** @description Length of this page. */
+                        count: number;
+                        /** @description All that match, on all pages. */
+                        total: number;
+                        /** @description Leads to the next page; null on the last. */
+                        next_cursor: string | null;
                     };
                 };
             };

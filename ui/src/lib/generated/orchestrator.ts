@@ -462,7 +462,10 @@ export interface paths {
         };
         get?: never;
         put?: never;
-        /** Copy the store while it runs */
+        /**
+         * Copy the store while it runs
+         * @description Into a new file of the daemon's folder of backups; then the oldest beyond `store.backups` are deleted.
+         */
         post: operations["backup"];
         delete?: never;
         options?: never;
@@ -750,12 +753,18 @@ export interface components {
             service: string;
             port: number;
             /** @description Where jobs work and leave their artifacts. */
-            workdir?: string;
+            workdir: string;
             /**
              * Format: date-time
              * @description ISO 8601, UTC, with a Z.
              */
             timestamp: string;
+            /** @description Where the daemon keeps its state. */
+            data_dir: string;
+            /** @description The file of its store. */
+            store: string;
+            /** @description Its process. */
+            pid: number;
         };
         Root: {
             service: string;
@@ -1912,7 +1921,7 @@ export interface operations {
         requestBody?: {
             content: {
                 "application/json": {
-                    /** @description A new file; a name by date when left out. */
+                    /** @description The bare name of a new file in the daemon's folder of backups, ending in `.redb`; a name by date when left out. */
                     path?: string;
                 };
             };
