@@ -46,7 +46,7 @@ impl Daemon {
         for port in pas::daemon::ports() {
             while daemon.get(port.number, "/health").is_err() {
                 ensure!(daemon.process.try_wait()?.is_none(), "the daemon ended while it started");
-                ensure!(from.elapsed() < START_DEADLINE, "{} does not answer", port.service.name());
+                ensure!(from.elapsed() < START_DEADLINE, "{} does not answer", port.service);
                 std::thread::sleep(Duration::from_millis(1));
             }
         }

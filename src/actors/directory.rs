@@ -32,6 +32,10 @@ pub struct AgentLife {
     pub load: Option<f64>,
 }
 
+/// The ports that are listened on, by the agent whose service it is. A definition's own `port` says where the
+/// agent's service is meant to be; only those that are here have one.
+pub type ServedPorts = BTreeMap<&'static str, u16>;
+
 /// The agents as services. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Directory(Arc<Inner>);
@@ -46,12 +50,12 @@ struct Inner {
 }
 
 impl Directory {
-    /// The agents of `roster` in `system`; `port_offset` is added to the ports of those that have one.
+    /// The agents of `roster` in `system`; `served` has the ports, as bound, of those whose service has one.
     #[must_use]
-    pub fn new(system: ActorSystem, roster: Arc<Roster>, port_offset: u16) -> Self {
+    pub fn new(system: ActorSystem, roster: Arc<Roster>, served: &ServedPorts) -> Self {
         let built_at = Timestamp::now();
         let entries: Vec<_> =
-            roster.iter().map(|agent| Arc::new(entry(&roster, agent, port_offset, built_at))).collect();
+            roster.iter().map(|agent| Arc::new(entry(&roster, agent, served, built_at))).collect();
         let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.service_id.clone(), at)).collect();
         Self(Arc::new(Inner { system, roster, entries, by_id, built_at }))
     }
@@ -126,9 +130,16 @@ fn status(phase: Phase, vitals: Option<&Vitals>) -> ServiceStatus {
     }
 }
 
-fn entry(roster: &Roster, agent: &AgentDefinition, port_offset: u16, registered_at: Timestamp) -> Service {
+fn entry(
+    roster: &Roster,
+    agent: &AgentDefinition,
+    served: &ServedPorts,
+    registered_at: Timestamp,
+) -> Service {
     let interval = agent.heartbeat_interval.seconds();
-    let url = port_of(agent, port_offset).map_or_else(
+    let port = served.get(agent.name.as_str()).copied();
+    // The internal form is no address: such an agent is called by name through the agent router.
+    let url = port.map_or_else(
         || format!("internal://agents/{}", agent.name),
         |port| format!("http://localhost:{port}"),
     );
@@ -139,7 +150,7 @@ fn entry(roster: &Roster, agent: &AgentDefinition, port_offset: u16, registered_
         role: ServiceRole::Production,
         url,
         caps: agent.capabilities.iter().map(|capability| capability.as_str().to_owned()).collect(),
-        labels: labels(roster, agent, port_offset),
+        labels: labels(roster, agent, port),
         ctx_limit: None,
         cost_hint_usd_per_1k: None,
         heartbeat_interval_s: interval,
@@ -148,18 +159,14 @@ fn entry(roster: &Roster, agent: &AgentDefinition, port_offset: u16, registered_
     }
 }
 
-fn port_of(agent: &AgentDefinition, port_offset: u16) -> Option<u16> {
-    agent.port.map(|port| port.get().saturating_add(port_offset))
-}
-
 /// The labels of the contract; values are strings, and what an agent does not have is left out.
-fn labels(roster: &Roster, agent: &AgentDefinition, port_offset: u16) -> BTreeMap<String, String> {
+fn labels(roster: &Roster, agent: &AgentDefinition, port: Option<u16>) -> BTreeMap<String, String> {
     let children: Vec<&str> = roster.children_of(&agent.name).map(|child| child.name.as_str()).collect();
     let optional = [
         ("parent", agent.parent.as_ref().map(ToString::to_string)),
         ("children", (!children.is_empty()).then(|| children.join(","))),
         ("models_primary", agent.models.first().cloned()),
-        ("port", port_of(agent, port_offset).map(|port| port.to_string())),
+        ("port", port.map(|port| port.to_string())),
         (
             "skill",
             match &agent.behaviour {
@@ -207,15 +214,16 @@ mod tests {
 
     use super::*;
 
-    fn directory(port_offset: u16) -> Directory {
+    fn directory(served: &[(&'static str, u16)]) -> Directory {
         let (roster, refusals) = crate::roster::load(None);
         assert!(refusals.is_empty());
-        Directory::new(ActorSystem::default(), Arc::new(roster), port_offset)
+        let served = served.iter().copied().collect();
+        Directory::new(ActorSystem::default(), Arc::new(roster), &served)
     }
 
     #[tokio::test]
     async fn the_fifty_agents_are_there_with_the_contracts_labels() {
-        let directory = directory(0);
+        let directory = directory(&[]);
         assert_eq!(directory.iter().len(), 50);
         for name in ["tier", "mode", "agent_role", "token_target", "token_hard_max", "cpu_cores", "memory_mb"]
         {
@@ -234,10 +242,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_port_moves_with_the_offset() {
-        let directory = directory(1000);
+    async fn only_a_port_that_is_served_is_an_address() {
+        let directory = directory(&[("registry", 7121)]);
         let registry = directory.get("agent-registry").unwrap();
         assert_eq!((&*registry.url, &*registry.labels["port"]), ("http://localhost:7121", "7121"));
+        let tester = directory.get("agent-contract-tester").unwrap();
+        let meant = directory.roster().get("contract-tester").unwrap().port;
+        assert!(meant.is_some(), "its definition names one");
+        assert_eq!((&*tester.url, tester.labels.get("port")), ("internal://agents/contract-tester", None));
     }
 
     #[tokio::test]
@@ -265,6 +277,6 @@ mod tests {
         ] {
             assert_eq!(status(phase, Some(&idle)), expected);
         }
-        assert_eq!(directory(0).life("architect").status, ServiceStatus::Down, "not in the tree");
+        assert_eq!(directory(&[]).life("architect").status, ServiceStatus::Down, "not in the tree");
     }
 }

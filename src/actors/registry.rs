@@ -142,11 +142,11 @@ impl RegistryHandle {
         self.address.call(DEADLINE, |reply| Message::Register(registration, reply)).await?
     }
 
-    /// Notes a sign of life; the time it was noted. An agent of the daemon is thanked and nothing
-    /// changes: its life is read off the tree.
+    /// Notes a sign of life; the time it was noted.
     ///
     /// # Errors
-    /// [`RegistryError::Unknown`] for a service that is not (or no longer) registered.
+    /// [`RegistryError::Unknown`] for a service that is not (or no longer) registered, and
+    /// [`RegistryError::Internal`] for the daemon's agents, whose life is read off the tree.
     pub async fn heartbeat(&self, beat: Beat) -> Answer<Timestamp> {
         self.address.call(DEADLINE, |reply| Message::Heartbeat(beat, reply)).await?
     }
@@ -314,7 +314,7 @@ impl State {
     fn heartbeat(&self, beat: Beat) -> Answer<Timestamp> {
         let now = Timestamp::now();
         if self.board.directory.get(&beat.service_id).is_some() {
-            return Ok(now);
+            return Err(RegistryError::Internal(beat.service_id));
         }
         let entries = self.board.entries();
         let Some(entry) = entries.by_id.get(beat.service_id.as_str()) else {
@@ -431,6 +431,7 @@ impl Actor for State {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::actors::directory::ServedPorts;
     use crate::domain::registry::ServiceStatus;
     use crate::supervision::policy::SupervisorPolicy;
 
@@ -438,7 +439,8 @@ mod tests {
         let file = dir.path().join("pas.redb");
         let store = tokio::task::spawn_blocking(move || Store::open(file)).await.unwrap().unwrap();
         let system = ActorSystem::default();
-        let directory = Directory::new(system.clone(), Arc::new(crate::roster::load(None).0), 0);
+        let directory =
+            Directory::new(system.clone(), Arc::new(crate::roster::load(None).0), &ServedPorts::default());
         let (spec, handle) = spec(&system, "registry", WorkerOptions::default(), store, directory);
         let root = system.start("root", SupervisorPolicy::default(), vec![spec]).await.unwrap();
         (handle, root)

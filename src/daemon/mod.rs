@@ -5,7 +5,6 @@
 
 mod edge;
 mod news;
-mod ports;
 mod services;
 mod tree;
 mod workdir_lock;
@@ -29,7 +28,7 @@ use crate::store::Store;
 use crate::store::backup_folder::BackupFolder;
 use crate::supervision::{ActorSystem, RootHandle, Timing};
 
-pub use ports::{Port, Service, ports};
+pub use services::{ServicePort, ports};
 pub use workdir_lock::{LockHolder, WorkdirLock, WorkdirLockError};
 
 /// The root of the supervision tree.
@@ -83,13 +82,7 @@ impl Daemon {
         };
         let system = ActorSystem::new(timing, config.trace.ring_records.get());
         let agents = Arc::new(AddressBook::new(roster));
-        let jobs = Arc::new(Jobs {
-            book: JobBook::new(store.clone()),
-            board: Board::default(),
-            agents: Arc::<AddressBook>::clone(&agents),
-            settings: settings(&config),
-            costs: OnceLock::new(),
-        });
+        let jobs = jobs(&config, store.clone(), Arc::clone(&agents));
         let policy = tree::default_policy(&config);
         let (children, resources, gateway) = match tree::build(&config, &system, &jobs, &agents, &shutdown) {
             Ok(built) => built,
@@ -186,6 +179,16 @@ fn open_store(file: &PathBuf) -> anyhow::Result<Store> {
             opened => return Ok(opened?),
         }
     }
+}
+
+fn jobs(config: &Config, store: Store, agents: Arc<AddressBook>) -> Arc<Jobs> {
+    Arc::new(Jobs {
+        book: JobBook::new(store),
+        board: Board::default(),
+        agents,
+        settings: settings(config),
+        costs: OnceLock::new(),
+    })
 }
 
 fn settings(config: &Config) -> Settings {

@@ -10,14 +10,12 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::edge;
-use super::services::{self, Handles, Placed};
+use super::services::{self, PlacedServices, Placement, ServiceSite};
 use crate::actors::address_book::AddressBook;
 use crate::actors::agent::{Agent, AgentMessage, Memory, Writer};
 use crate::actors::crashes::Recorder;
 use crate::actors::gateway::Gateway;
 use crate::actors::jobs::Jobs;
-use crate::actors::jobs::scheduler::Scheduler;
-use crate::actors::otlp::OtlpExporter;
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::token_governor::GovernorHandle;
 use crate::config::Config;
@@ -39,7 +37,7 @@ pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
     }
 }
 
-/// The children of the root, in start order (recorder, agents, scheduler, ports), and the handles of
+/// The children of the root, in start order (recorder, agents, services, ports), and the handles of
 /// resource manager and gateway.
 pub(super) fn build(
     config: &Arc<Config>,
@@ -49,19 +47,38 @@ pub(super) fn build(
     shutdown: &CancellationToken,
 ) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, Gateway)> {
     let options = worker_options(config, SERVICE_HEARTBEAT);
-    let (placed, handles) = services::make(config, system, jobs, Arc::<AddressBook>::clone(agents), options)?;
-    let (resources, governor) = (handles.resources.clone(), handles.governor.clone());
-    let gateway = handles.gateway.clone();
-    let addresses = HashMap::new();
-    let writer: Arc<dyn Writer> = Arc::new(handles.gateway.clone());
-    let mut builder = Builder { config, system, jobs, resources, governor, writer, addresses, placed };
+    let (config, system) = (Arc::clone(config), system.clone());
+    let (jobs, agents) = (Arc::clone(jobs), Arc::clone(agents));
+    let mut site = ServiceSite::new(config, system, jobs, agents, shutdown.clone(), options);
+    let services = services::start_all(&mut site)?;
+    assemble(site, services)
+}
+
+/// Puts the agents and the services in their places.
+fn assemble(
+    site: ServiceSite,
+    services: PlacedServices,
+) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, Gateway)> {
+    let (config, system) = (Arc::clone(&site.config), site.system.clone());
+    let (jobs, agents) = (Arc::clone(&site.jobs), Arc::clone(&site.agents));
+    let (resources, gateway): (ResourceHandle, Gateway) = (site.need()?, site.need()?);
+    let mut builder = Builder {
+        config: &config,
+        system: &system,
+        jobs: &jobs,
+        resources: resources.clone(),
+        governor: site.need()?,
+        writer: Arc::new(gateway.clone()),
+        addresses: HashMap::new(),
+        services,
+    };
     let mut children = vec![builder.recorder()];
     for root in jobs.agents.roster().roots() {
         children.push(builder.node(root));
     }
-    children.push(builder.services(handles, shutdown));
+    children.push(builder.daemon_services(site)?);
     agents.publish(builder.addresses);
-    Ok((children, builder.resources, gateway))
+    Ok((children, resources, gateway))
 }
 
 fn worker_options(config: &Config, heartbeat: Duration) -> WorkerOptions {
@@ -77,8 +94,8 @@ struct Builder<'a> {
     governor: GovernorHandle,
     writer: Arc<dyn Writer>,
     addresses: HashMap<AgentName, Address<AgentMessage>>,
-    /// Services that have not found their place yet.
-    placed: Placed,
+    /// Services that have not found their place yet, in the order of their rows.
+    services: PlacedServices,
 }
 
 impl Builder<'_> {
@@ -90,7 +107,9 @@ impl Builder<'_> {
         let (worker, address) = self.agent(agent);
         self.addresses.insert(agent.name.clone(), address);
         let mut children = vec![worker];
-        children.extend(self.placed.remove(agent.name.as_str()));
+        let is_beside =
+            |place: &Placement| matches!(place, Placement::BesideAgent(name) if *name == agent.name.as_str());
+        children.extend(self.services_at(is_beside));
         for child in self.jobs.agents.roster().children_of(&agent.name) {
             children.push(self.node(child));
         }
@@ -148,41 +167,77 @@ impl Builder<'_> {
         spec
     }
 
-    fn services(&mut self, handles: Handles, shutdown: &CancellationToken) -> ChildSpec {
-        // Set once, when the tree is built.
-        let _ = self.jobs.costs.set(Arc::new(handles.gateway.accounts().clone()));
-        let mut children = vec![self.scheduler()];
-        children.extend(std::mem::take(&mut self.placed).into_values());
-        if let Some(endpoint) = &self.config.trace.otlp.endpoint {
-            children.push(self.exporter(endpoint.clone()));
+    /// Takes the services for a place, in the order of their rows.
+    fn services_at(&mut self, is_place: impl Fn(&Placement) -> bool) -> Vec<ChildSpec> {
+        self.services.extract_if(.., |(place, _)| is_place(place)).map(|(_, child)| child).collect()
+    }
+
+    /// The daemon's own supervisor: the services that no agent stands for, and last of all the ports.
+    fn daemon_services(&mut self, site: ServiceSite) -> anyhow::Result<ChildSpec> {
+        let mut children = self.services_at(|place| *place == Placement::DaemonSupervisor);
+        if let Some((place, child)) = self.services.first() {
+            anyhow::bail!(
+                "the service `{}` is placed at {place:?}, which is not in the roster",
+                child.name()
+            );
         }
-        children.push(edge::spec(
-            self.config,
-            self.system,
-            self.jobs,
-            handles,
-            shutdown,
-            self.options(SERVICE_HEARTBEAT),
-        ));
-        self.system.supervisor("services-sup", default_policy(self.config), children)
+        children.push(edge::spec(Arc::new(site)));
+        Ok(self.system.supervisor("services-sup", default_policy(self.config), children))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::daemon::services::SERVICES;
+    use crate::daemon::services::testing::{TestSite, test_site};
+
+    /// Every supervisor with its children, in start order.
+    fn start_order(system: &ActorSystem) -> Vec<(String, Vec<String>)> {
+        let tree = system.tree();
+        let named = |no| tree.name_of(no).to_string();
+        tree.all()
+            .iter()
+            .map(|node| (node.name.to_string(), node.children().into_iter().map(named).collect()))
+            .filter(|(_, children): &(String, Vec<String>)| !children.is_empty())
+            .collect()
     }
 
-    fn scheduler(&self) -> ChildSpec {
-        let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
-        let (spec, _) = self.system.worker("scheduler", self.options(SERVICE_HEARTBEAT), move |context| {
-            let scheduler = Scheduler::start(Arc::clone(&jobs), system.clone(), &context);
-            async move { Ok(scheduler) }
-        });
-        spec
+    #[tokio::test]
+    async fn every_start_has_the_written_order() {
+        let mut orders = BTreeSet::new();
+        for _ in 0..4 {
+            let TestSite { mut site, store, folder } = test_site();
+            let system = site.system.clone();
+            let services = services::start_all(&mut site).unwrap();
+            assemble(site, services).unwrap();
+            orders.insert(start_order(&system));
+            store.close().await.unwrap();
+            drop(folder);
+        }
+        assert_eq!(orders.len(), 1, "{orders:#?}");
+        let order: HashMap<_, _> = orders.pop_first().unwrap().into_iter().collect();
+        assert_eq!(
+            order["services-sup"],
+            ["agent-router", "tlc-announcer", "steering", "scheduler", "edge"],
+            "the rows of the daemon's own supervisor, then the ports"
+        );
+        assert_eq!(order["registry-sup"][..2], ["registry", "registry-service"]);
+        assert_eq!(order["cost-optimizer-sup"][..2], ["cost-optimizer", "accounts"]);
+        let placed = SERVICES.iter().filter(|row| row.placement != Placement::DaemonSupervisor).count();
+        assert!(placed > 8, "only {placed} services stand beside an agent");
     }
 
-    fn exporter(&self, endpoint: String) -> ChildSpec {
-        let (system, interval) = (self.system.clone(), self.config.trace.otlp.interval);
-        let (spec, _) =
-            self.system.worker("otlp-exporter", self.options(SERVICE_HEARTBEAT), move |context| {
-                let exporter = OtlpExporter::start(system.clone(), &endpoint, interval, &context);
-                async move { exporter }
-            });
-        spec
+    #[tokio::test]
+    async fn a_place_that_is_not_there_is_an_error() {
+        let TestSite { mut site, store, folder } = test_site();
+        let mut services = services::start_all(&mut site).unwrap();
+        services[0].0 = Placement::BesideAgent("event-steam");
+        let error = assemble(site, services).map(drop).unwrap_err().to_string();
+        assert!(error.contains("event-stream-service") && error.contains("event-steam"), "{error}");
+        store.close().await.unwrap();
+        drop(folder);
     }
 }

@@ -17,6 +17,7 @@ use serde_json::{Map, Value, json};
 use super::contract::Contract;
 use super::edge_info::EdgeInfo;
 use super::error::{ApiError, ApiResult};
+use crate::domain::time::Timestamp;
 
 /// Own code and pictures only; Swagger UI sets styles on elements and draws with `data:` pictures.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
@@ -37,6 +38,22 @@ struct Page {
 #[must_use]
 pub fn plain_health() -> Health {
     Arc::new(|| Box::pin(async { Ok(Map::new()) }))
+}
+
+/// The health of a service with its name, its port and the time in front, which the service may replace.
+#[must_use]
+pub fn named_health(health: Health, name: &'static str, port: u16) -> Health {
+    Arc::new(move || {
+        let added = health();
+        Box::pin(async move {
+            let common =
+                [("service", json!(name)), ("port", json!(port)), ("timestamp", json!(Timestamp::now()))];
+            let mut fields: Map<_, _> =
+                common.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            fields.extend(added.await?);
+            Ok(fields)
+        })
+    })
 }
 
 /// The common routes of the port that `contract` describes, to be merged with the service's own.

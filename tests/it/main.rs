@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 mod accounts_kill;
+mod addresses;
 mod cancel_pause;
 mod chaos;
 mod clients;

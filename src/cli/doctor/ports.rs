@@ -6,8 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use super::Check;
 use crate::cli::client::Client;
 use crate::config::Config;
-use crate::daemon::{Service, ports};
-use crate::http::Contract;
+use crate::daemon::ports;
 
 /// Who has a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,7 +23,7 @@ pub(super) async fn check(config: &Config, client: &Client) -> Vec<Check> {
     let mut ours = Vec::new();
     let mut wrong = Vec::new();
     for place in ports() {
-        let service = name_of(place.service);
+        let service = place.wire_name();
         let Some(port) = place.number.checked_add(config.http.port_offset) else {
             wrong.push(Check::fail(
                 "ports",
@@ -72,13 +71,6 @@ pub(super) async fn check(config: &Config, client: &Client) -> Vec<Check> {
     }
     checks.extend(wrong);
     checks
-}
-
-/// What the port's `GET /` says it is: the contract's word, or its own where several share a contract.
-fn name_of(service: Service) -> String {
-    let shared = service.contract() != service.name();
-    let contract = if shared { None } else { Contract::load(service.contract()).ok() };
-    contract.map_or_else(|| service.name().to_owned(), |contract| contract.service)
 }
 
 fn holder(address: SocketAddr, service: &str, identity: Option<&str>) -> Holder {

@@ -254,7 +254,8 @@ pub fn agent(agent: &Agent, width: usize) -> String {
     line("can", agent.capabilities.join(", "));
     line("restarts", agent.restarts.to_string());
     line("queue", agent.queue_depth.to_string());
-    let shown = ["name", "role", "parent", "capabilities", "display_name", "prompt"];
+    // The definition's port is where its service is meant to be, which need not be served.
+    let shown = ["name", "role", "parent", "capabilities", "display_name", "prompt", "port"];
     for (key, value) in agent.definition.iter().filter_map(Value::as_object).flatten() {
         if !shown.contains(&&**key) && !value.is_null() {
             line(key, plain(value));

@@ -57,8 +57,8 @@ pub struct Sources {
     pub gateway: Gateway,
     /// The daemon's ports by service.
     pub ports: BTreeMap<&'static str, u16>,
-    /// The health of the services in [`WATCHED`], in that order.
-    pub health: [Health; WATCHED.len()],
+    /// The health of the services in [`WATCHED`].
+    pub health: Vec<(&'static str, Health)>,
 }
 
 /// The handlers' state. Cheap to clone.

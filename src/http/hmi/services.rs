@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::{Hmi, WATCHED};
+use super::Hmi;
 use crate::actors::registry::Seen;
 use crate::domain::registry::{ServiceStatus, agent_service_id};
 use crate::domain::time::Timestamp;
@@ -82,25 +82,25 @@ fn node(seen: &Seen, children: Vec<Node>) -> Node {
 }
 
 pub(super) async fn metrics(State(hmi): State<Hmi>) -> Json<Value> {
-    let bodies = join_all(hmi.health.iter().map(|health| health())).await;
+    let bodies = join_all(hmi.health.iter().map(|(_, health)| health())).await;
     let mut services = Map::new();
-    for (name, body) in WATCHED.into_iter().zip(bodies) {
+    for ((name, _), body) in hmi.health.iter().zip(bodies) {
         let mut told = Map::from_iter([("status".to_owned(), json!("ok"))]);
         match body {
             Ok(body) => told.extend(body),
             Err(error) => told
                 .extend([("status".to_owned(), json!("down")), ("detail".to_owned(), json!(error.told().0))]),
         }
-        services.insert(name.to_owned(), Value::Object(told));
+        services.insert((*name).to_owned(), Value::Object(told));
     }
     let healthy = services.values().filter(|body| body["status"] == "ok").count();
     Json(json!({
         "timestamp": Timestamp::now(),
         "services": services,
         "summary": {
-            "total_services": WATCHED.len(),
+            "total_services": hmi.health.len(),
             "healthy_services": healthy,
-            "health_percentage": healthy as f64 / WATCHED.len() as f64 * 100.0,
+            "health_percentage": healthy as f64 / hmi.health.len() as f64 * 100.0,
         },
     }))
 }

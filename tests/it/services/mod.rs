@@ -23,7 +23,7 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use pas::actors;
-use pas::actors::directory::Directory;
+use pas::actors::directory::{Directory, ServedPorts};
 use pas::actors::invoker::{InvokeError, Invoker};
 use pas::actors::jobs::JobBook;
 use pas::actors::provider_router::ProviderRouter;
@@ -137,7 +137,7 @@ async fn start(dir: &Path) -> Swarm {
         addresses.insert(agent.name.clone(), address);
     }
     let invoker: Arc<dyn Invoker> = Arc::new(Addresses(addresses));
-    let directory = Directory::new(system.clone(), Arc::clone(&roster), 0);
+    let directory = Directory::new(system.clone(), Arc::clone(&roster), &ServedPorts::default());
     let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
     let (registry, handle) =
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());

@@ -136,7 +136,9 @@ async fn the_daemons_agents_cannot_be_changed_from_outside() {
     let end = json!({ "service_id": "agent-architect" });
     assert_eq!(swarm.ask(REGISTRY, "POST", "/deregister", end).await.0, 409);
     let lie = json!({ "service_id": "agent-architect", "status": "down" });
-    assert_eq!(swarm.beat(lie).await.0, 200);
+    let (status, refused) = swarm.beat(lie).await;
+    assert_eq!(status, 409, "{refused}");
+    assert!(refused["detail"].as_str().unwrap().contains("agent of this daemon"), "{refused}");
     assert_eq!(swarm.status_of("agent-architect").await, "ok", "its life is read off the tree");
 }
 

@@ -1,0 +1,41 @@
+//! The event stream: port 6102 and the journal behind it.
+
+use axum::Router;
+
+use super::{DaemonService, ServiceSite};
+use crate::actors::event_stream::{self, Events};
+use crate::http::Listener;
+use crate::http::event_stream as port;
+use crate::http::page::Health;
+use crate::supervision::ChildSpec;
+
+pub(super) struct EventStreamService;
+
+impl DaemonService for EventStreamService {
+    fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
+        let (spec, events) = event_stream::spec(
+            &site.system,
+            "event-stream-service",
+            site.options,
+            site.jobs.book.clone(),
+            &site.config.daemon.workdir,
+            site.config.events.keep_days.get(),
+        );
+        site.provide(events)?;
+        Ok(Some(spec))
+    }
+
+    fn routes(&self, site: &ServiceSite) -> anyhow::Result<Router> {
+        Ok(port::routes(site.need()?))
+    }
+
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+        Ok(port::health(&site.need::<Events>()?))
+    }
+
+    fn listener(&self, usual: Listener) -> Listener {
+        let mut limits = usual.limits.clone();
+        limits.max_connections = limits.max_connections.max(port::MAX_CONNECTIONS);
+        usual.limits(limits).own_bodies(port::OWN_BODIES)
+    }
+}

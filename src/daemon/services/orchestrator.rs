@@ -1,0 +1,36 @@
+//! The orchestrator on port 6100. Its actors are the agents and the scheduler.
+
+use std::sync::Arc;
+
+use axum::Router;
+use serde_json::{Map, json};
+
+use super::{DaemonService, ServiceSite};
+use crate::http::orchestrator::{self, Orchestrator};
+use crate::http::page::Health;
+
+pub(super) struct OrchestratorService;
+
+impl DaemonService for OrchestratorService {
+    fn routes(&self, site: &ServiceSite) -> anyhow::Result<Router> {
+        Ok(orchestrator::routes(Orchestrator {
+            jobs: Arc::clone(&site.jobs),
+            system: site.system.clone(),
+            steering: site.need()?,
+            events: site.need()?,
+            shutdown: site.shutdown.clone(),
+        }))
+    }
+
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+        let config = &site.config;
+        let fields = [
+            ("workdir", json!(config.daemon.workdir)),
+            ("data_dir", json!(config.daemon.data_dir)),
+            ("store", json!(config.store_file())),
+            ("pid", json!(std::process::id())),
+        ];
+        let fields: Map<_, _> = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+        Ok(Arc::new(move || Box::pin(std::future::ready(Ok(fields.clone())))))
+    }
+}

@@ -1,0 +1,25 @@
+//! What carries out a person's acts; port 6101 serves it.
+
+use std::sync::Arc;
+
+use super::{DaemonService, ServiceSite};
+use crate::actors::steering::{self, Means};
+use crate::supervision::ChildSpec;
+
+pub(super) struct SteeringService;
+
+impl DaemonService for SteeringService {
+    fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
+        let means = Means {
+            system: site.system.clone(),
+            jobs: Arc::clone(&site.jobs),
+            resources: site.need()?,
+            gateway: site.need()?,
+            events: site.need()?,
+            workdir: site.config.daemon.workdir.clone(),
+        };
+        let (spec, steering) = steering::spec(&site.system, "steering", site.options, means);
+        site.provide(steering)?;
+        Ok(Some(spec))
+    }
+}

@@ -1,0 +1,46 @@
+//! The classifier of questions on port 8052, which keeps itself known to the registry. Beside it the port answers
+//! chats with the local model that classifies.
+
+use std::sync::Arc;
+
+use axum::Router;
+
+use super::gateway::for_models;
+use super::model_ports::adapter_for;
+use super::{DaemonService, ServiceSite};
+use crate::actors::announcer;
+use crate::actors::gateway::LOCAL_MODELS;
+use crate::actors::gateway::local_text::{LocalClassifier, Seat};
+use crate::http::Listener;
+use crate::http::adapter::{self, Kind};
+use crate::http::page::Health;
+use crate::http::tlc::{self, Tlc};
+use crate::supervision::ChildSpec;
+
+/// Its row's name, which is also its contract's.
+pub(super) const NAME: &str = "tlc-domain-classifier";
+
+pub(super) struct TlcService;
+
+impl DaemonService for TlcService {
+    fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
+        let port = site.port_of(NAME)?;
+        site.provide(Tlc::new(Some(Arc::new(LocalClassifier::new(site.need::<Seat>()?)))))?;
+        site.provide_as(NAME, adapter_for(site, Kind::Local(LOCAL_MODELS[1]), port)?)?;
+        let (registry, registration) = (site.need()?, tlc::registration(port));
+        Ok(Some(announcer::spec(&site.system, "tlc-announcer", site.options, registry, registration)))
+    }
+
+    fn routes(&self, site: &ServiceSite) -> anyhow::Result<Router> {
+        let chats = adapter::chat_forms(site.need_as(NAME)?);
+        Ok(tlc::routes(site.need()?).merge(chats))
+    }
+
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+        Ok(tlc::health(site.need()?))
+    }
+
+    fn listener(&self, usual: Listener) -> Listener {
+        for_models(usual)
+    }
+}
