@@ -1,20 +1,20 @@
 //! The agents of the roster as services: who they are from their definitions, how they do from the tree.
 //!
-//! Invariants: every agent of the roster is always listed, once, as `agent-<name>`; its status is read
-//! off the supervision tree at the moment of asking, never from what the agent says; no message is
-//! sent for it. The agent's worker is the tree's node of the agent's own name.
+//! Invariants: every agent of the roster is always listed, once, as `agent-<name>`; its status is how it
+//! stands at the moment of asking ([`super::standing`]), never what the agent says; no message is sent for it.
+//! The agent's worker is the tree's node of the agent's own name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use super::standing::AgentStandings;
 use crate::domain::agent::{AgentDefinition, Behaviour};
 use crate::domain::registry::{Service, ServiceRole, ServiceStatus, ServiceType, agent_service_id};
 use crate::domain::roster::Roster;
 use crate::domain::time::Timestamp;
 use crate::supervision::ActorSystem;
-use crate::supervision::mailbox::Vitals;
-use crate::supervision::tree::{Phase, wall};
+use crate::supervision::tree::wall;
 
 /// Silent intervals after which supervision calls an agent hung; its time to live follows from it.
 const HANG_FACTOR: u32 = crate::supervision::liveness::HANG_FACTOR;
@@ -38,11 +38,11 @@ pub type ServedPorts = BTreeMap<&'static str, u16>;
 
 /// The agents as services. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Directory(Arc<Inner>);
+pub struct Directory(Arc<DirectoryEntries>);
 
 #[derive(Debug)]
-struct Inner {
-    system: ActorSystem,
+struct DirectoryEntries {
+    standings: AgentStandings,
     roster: Arc<Roster>,
     entries: Vec<Arc<Service>>,
     by_id: HashMap<String, usize>,
@@ -50,14 +50,14 @@ struct Inner {
 }
 
 impl Directory {
-    /// The agents of `roster` in `system`; `served` has the ports, as bound, of those whose service has one.
+    /// The agents of `roster`; `served` has the ports, as bound, of those whose service has one.
     #[must_use]
-    pub fn new(system: ActorSystem, roster: Arc<Roster>, served: &ServedPorts) -> Self {
+    pub fn new(roster: Arc<Roster>, served: &ServedPorts, standings: AgentStandings) -> Self {
         let built_at = Timestamp::now();
         let entries: Vec<_> =
             roster.iter().map(|agent| Arc::new(entry(&roster, agent, served, built_at))).collect();
         let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.service_id.clone(), at)).collect();
-        Self(Arc::new(Inner { system, roster, entries, by_id, built_at }))
+        Self(Arc::new(DirectoryEntries { standings, roster, entries, by_id, built_at }))
     }
 
     /// The roster it was made from.
@@ -69,7 +69,13 @@ impl Directory {
     /// The system its agents live in.
     #[must_use]
     pub fn system(&self) -> &ActorSystem {
-        &self.0.system
+        self.0.standings.system()
+    }
+
+    /// How its agents stand.
+    #[must_use]
+    pub fn standings(&self) -> &AgentStandings {
+        &self.0.standings
     }
 
     /// When it was made.
@@ -92,12 +98,12 @@ impl Directory {
     /// How an agent does now, by its own name.
     #[must_use]
     pub fn life(&self, name: &str) -> AgentLife {
-        let Some(node) = self.0.system.tree().by_name(name) else {
+        let Some(node) = self.system().tree().by_name(name) else {
             return AgentLife { status: ServiceStatus::Down, last_beat: None, queue_depth: None, load: None };
         };
         let vitals = node.vitals();
         AgentLife {
-            status: status(node.state().phase, vitals.as_ref()),
+            status: self.0.standings.of_node(&node, &node.state(), vitals.as_ref()).status.into(),
             last_beat: vitals.as_ref().map(|vitals| wall(vitals.last_beat)),
             queue_depth: vitals.as_ref().map(|vitals| vitals.depth as u64),
             load: vitals.as_ref().map(|vitals| vitals.depth as f64 / vitals.capacity.max(1) as f64),
@@ -109,24 +115,10 @@ impl Directory {
     #[must_use]
     pub fn agent_of(&self, actor: &str) -> Option<&AgentDefinition> {
         self.0.roster.get(actor).or_else(|| {
-            let tree = self.0.system.tree();
+            let tree = self.system().tree();
             let first = tree.by_name(actor)?.children().into_iter().next()?;
             self.0.roster.get(&tree.name_of(first))
         })
-    }
-}
-
-/// The registry's word for a phase and what the mailbox shows.
-fn status(phase: Phase, vitals: Option<&Vitals>) -> ServiceStatus {
-    match phase {
-        Phase::Hung | Phase::Spinning => ServiceStatus::Error,
-        Phase::Starting | Phase::Restarting => ServiceStatus::Degraded,
-        Phase::Stopping | Phase::Stopped => ServiceStatus::Down,
-        Phase::Running => match vitals {
-            Some(vitals) if vitals.paused => ServiceStatus::Paused,
-            Some(vitals) if vitals.current.is_some() || vitals.depth > 0 => ServiceStatus::Running,
-            _ => ServiceStatus::Ok,
-        },
     }
 }
 
@@ -210,15 +202,13 @@ fn word<T: serde::Serialize + Debug>(value: &T) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     fn directory(served: &[(&'static str, u16)]) -> Directory {
         let (roster, refusals) = crate::roster::load(None);
         assert!(refusals.is_empty());
         let served = served.iter().copied().collect();
-        Directory::new(ActorSystem::default(), Arc::new(roster), &served)
+        Directory::new(Arc::new(roster), &served, AgentStandings::new(ActorSystem::default()))
     }
 
     #[tokio::test]
@@ -253,30 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_status_follows_from_phase_and_mailbox() {
-        let vitals = |depth, paused, busy: bool| Vitals {
-            depth,
-            capacity: 10,
-            handled: 0,
-            paused,
-            current: busy.then_some(("work", 0)),
-            last_beat: Instant::now(),
-        };
-        let running = |vitals: &Vitals| status(Phase::Running, Some(vitals));
-        assert_eq!(running(&vitals(0, false, false)), ServiceStatus::Ok);
-        assert_eq!(running(&vitals(1, false, false)), ServiceStatus::Running);
-        assert_eq!(running(&vitals(0, false, true)), ServiceStatus::Running);
-        assert_eq!(running(&vitals(5, true, false)), ServiceStatus::Paused);
-        let idle = vitals(0, false, false);
-        for (phase, expected) in [
-            (Phase::Hung, ServiceStatus::Error),
-            (Phase::Spinning, ServiceStatus::Error),
-            (Phase::Restarting, ServiceStatus::Degraded),
-            (Phase::Starting, ServiceStatus::Degraded),
-            (Phase::Stopped, ServiceStatus::Down),
-        ] {
-            assert_eq!(status(phase, Some(&idle)), expected);
-        }
-        assert_eq!(directory(&[]).life("architect").status, ServiceStatus::Down, "not in the tree");
+    async fn an_agent_that_is_not_in_the_tree_is_down() {
+        assert_eq!(directory(&[]).life("architect").status, ServiceStatus::Down);
     }
 }

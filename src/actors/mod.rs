@@ -23,5 +23,7 @@ pub mod provider_router;
 pub mod registry;
 mod registry_board;
 pub mod resource_manager;
+pub mod standing;
 pub mod steering;
+pub mod swarm_jobs;
 pub mod token_governor;

@@ -432,6 +432,7 @@ impl Actor for State {
 mod tests {
     use super::*;
     use crate::actors::directory::ServedPorts;
+    use crate::actors::standing::AgentStandings;
     use crate::domain::registry::ServiceStatus;
     use crate::supervision::policy::SupervisorPolicy;
 
@@ -439,8 +440,11 @@ mod tests {
         let file = dir.path().join("pas.redb");
         let store = tokio::task::spawn_blocking(move || Store::open(file)).await.unwrap().unwrap();
         let system = ActorSystem::default();
-        let directory =
-            Directory::new(system.clone(), Arc::new(crate::roster::load(None).0), &ServedPorts::default());
+        let directory = Directory::new(
+            Arc::new(crate::roster::load(None).0),
+            &ServedPorts::default(),
+            AgentStandings::new(system.clone()),
+        );
         let (spec, handle) = spec(&system, "registry", WorkerOptions::default(), store, directory);
         let root = system.start("root", SupervisorPolicy::default(), vec![spec]).await.unwrap();
         (handle, root)

@@ -144,8 +144,8 @@ pub struct Counts {
 #[derive(Debug)]
 pub(super) struct Body {
     bytes: Bytes,
-    /// Of the entries and of the tree.
-    versions: (u64, u64),
+    /// Of the entries, of the tree and of the agents' jobs.
+    versions: (u64, u64, u64),
     fresh_until: Instant,
 }
 
@@ -196,7 +196,8 @@ impl Board {
     pub(super) fn discover(&self, filter: &Filter) -> Result<Bytes, serde_json::Error> {
         let entries = self.entries.load();
         // The versions are read before the picture is: a change meanwhile makes the answer stale, not wrong.
-        let versions = (entries.version, self.directory.system().tree().version());
+        let standings = self.directory.standings();
+        let versions = (entries.version, standings.system().tree().version(), standings.version());
         let now = Instant::now();
         if let Some(body) = self.bodies.read().get(filter)
             && body.versions == versions

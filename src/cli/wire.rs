@@ -254,56 +254,31 @@ pub struct Crash {
     pub spans: Vec<Span>,
 }
 
-/// A node of the supervision tree. The wire says `status` and `queue_depth`; the supervision's own
-/// picture says `phase` and `mailbox`: both are read.
+/// A node of the supervision tree.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TreeNode {
     /// Its name.
     pub name: String,
+    /// How it stands; one of the words of `schemas/agent_standing.json`.
+    pub status: String,
+    /// Where it is in its life, as its supervisor knows it.
     #[serde(default)]
-    status: Option<String>,
-    #[serde(default)]
-    phase: Option<String>,
+    pub phase: Option<String>,
     /// Which start is up.
     #[serde(default)]
     pub incarnation: u64,
     /// Unplanned restarts.
     #[serde(default)]
     pub restarts: u64,
+    /// Messages that wait.
     #[serde(default)]
-    queue_depth: Option<u64>,
-    #[serde(default)]
-    mailbox: Option<Mailbox>,
+    pub queue_depth: u64,
     /// Why it ended last.
     #[serde(default)]
     pub last_exit: Option<Value>,
     /// Those it supervises.
     #[serde(default)]
     pub children: Vec<TreeNode>,
-}
-
-#[derive(Debug, Clone, Deserialize)]
-struct Mailbox {
-    #[serde(default)]
-    depth: u64,
-    #[serde(default)]
-    paused: bool,
-}
-
-impl TreeNode {
-    /// Where it is in its life; `paused` when it is up but its messages are held back.
-    #[must_use]
-    pub fn status(&self) -> &str {
-        let status = self.phase.as_deref().or(self.status.as_deref()).unwrap_or("unknown");
-        let is_paused = self.mailbox.as_ref().is_some_and(|mailbox| mailbox.paused);
-        if is_paused && status == "running" { "paused" } else { status }
-    }
-
-    /// Messages that wait.
-    #[must_use]
-    pub fn queue_depth(&self) -> u64 {
-        self.mailbox.as_ref().map(|mailbox| mailbox.depth).or(self.queue_depth).unwrap_or(0)
-    }
 }
 
 /// An agent in a list.
@@ -320,9 +295,12 @@ pub struct Agent {
     /// What it can do.
     #[serde(default)]
     pub capabilities: Vec<String>,
-    /// Where it is in its life.
+    /// How it stands; one of the words of `schemas/agent_standing.json`.
     #[serde(default)]
     pub status: String,
+    /// Where its service listens, or its name within the daemon.
+    #[serde(default)]
+    pub url: Option<String>,
     /// Unplanned restarts.
     #[serde(default)]
     pub restarts: u64,

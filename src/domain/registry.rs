@@ -10,6 +10,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::heartbeat::{MISSES_DEREGISTER, MISSES_DOWN, Pace};
+use super::hmi::AgentStatus;
 use super::time::Timestamp;
 
 /// Longest id of a service, in characters (the contract).
@@ -68,6 +69,23 @@ pub enum ServiceStatus {
     Error,
     /// Finished.
     Done,
+}
+
+impl From<AgentStatus> for ServiceStatus {
+    fn from(status: AgentStatus) -> Self {
+        match status {
+            AgentStatus::Ok => Self::Ok,
+            AgentStatus::Queued => Self::Queued,
+            AgentStatus::Running => Self::Running,
+            AgentStatus::WaitingApproval => Self::WaitingApproval,
+            AgentStatus::Blocked => Self::Blocked,
+            AgentStatus::Paused => Self::Paused,
+            AgentStatus::Degraded => Self::Degraded,
+            AgentStatus::Error => Self::Error,
+            AgentStatus::Down => Self::Down,
+            AgentStatus::Done => Self::Done,
+        }
+    }
 }
 
 /// The three answers to "is it well?".

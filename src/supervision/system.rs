@@ -13,11 +13,11 @@ use super::actor::{Actor, ActorError, Context};
 use super::address::Address;
 use super::control::{SupervisorMessage, Verb};
 use super::event::{EventLog, Happening};
-use super::mailbox::{DEFAULT_CAPACITY, Inspect, Mailbox};
+use super::mailbox::{DEFAULT_CAPACITY, Inspect, Mailbox, Vitals};
 use super::policy::{ChildPolicy, PlannedRestart, Shutdown, SupervisorPolicy};
 use super::supervisor::{Starter, Supervisor, SupervisorArgs};
 use super::trace::{self, ActorNo, Record, Ring};
-use super::tree::{Node, Tree};
+use super::tree::{Node, NodeState, Tree};
 use super::worker::{Birth, Init, Worker};
 
 /// How long a supervisor may take to answer a wish; it may be starting a subtree.
@@ -314,8 +314,11 @@ impl ActorSystem {
 
     /// The picture of the whole tree; `None` before it is started.
     #[must_use]
-    pub fn root_snapshot(&self) -> Option<super::tree::TreeSnapshot> {
-        self.0.root.get().and_then(|root| self.0.tree.snapshot(*root))
+    pub fn root_snapshot<S>(
+        &self,
+        standing: &impl Fn(&Node, &NodeState, Option<&Vitals>) -> S,
+    ) -> Option<super::tree::TreeSnapshot<S>> {
+        self.0.root.get().and_then(|root| self.0.tree.snapshot(*root, standing))
     }
 
     /// Records of messages that wait or are being handled, of all actors.

@@ -1,7 +1,7 @@
 //! The picture of the supervision tree: written by supervisors, read by anyone, without a message.
 //!
-//! Invariant: there is no second copy of who supervises whom. A status is derived from what happened to
-//! the actor and from its mailbox, never from what the actor says of itself.
+//! Invariant: there is no second copy of who supervises whom. Phases are written by supervisors, never by the
+//! actor itself; the word for how an actor stands is the reader's to derive.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -72,21 +72,6 @@ pub struct NodeState {
     pub last_exit: Option<(ExitReason, Timestamp)>,
     /// Since when it is in this phase.
     pub since: Timestamp,
-}
-
-impl NodeState {
-    /// How it stands in the contract's words, from its phase and its mailbox.
-    #[must_use]
-    pub fn status(&self, vitals: Option<&Vitals>) -> &'static str {
-        match self.phase {
-            Phase::Running if vitals.is_some_and(|vitals| vitals.paused) => "paused",
-            Phase::Running if vitals.is_some_and(|v| v.depth > 0 || v.current.is_some()) => "running",
-            Phase::Running => "ok",
-            Phase::Starting | Phase::Restarting => "degraded",
-            Phase::Hung | Phase::Spinning => "error",
-            Phase::Stopping | Phase::Stopped => "down",
-        }
-    }
 }
 
 impl Node {
@@ -220,15 +205,20 @@ impl Tree {
         all
     }
 
-    /// The picture below (and with) an actor.
+    /// The picture below (and with) an actor; `standing` says how each of them stands.
     #[must_use]
-    pub fn snapshot(&self, root: ActorNo) -> Option<TreeSnapshot> {
+    pub fn snapshot<S>(
+        &self,
+        root: ActorNo,
+        standing: &impl Fn(&Node, &NodeState, Option<&Vitals>) -> S,
+    ) -> Option<TreeSnapshot<S>> {
         let node = self.by_no(root)?;
         let state = node.state();
-        let children = node.children().into_iter().filter_map(|child| self.snapshot(child)).collect();
+        let children =
+            node.children().into_iter().filter_map(|child| self.snapshot(child, standing)).collect();
         let vitals = node.vitals();
         Some(TreeSnapshot {
-            status: state.status(vitals.as_ref()),
+            standing: standing(&node, &state, vitals.as_ref()),
             queue_depth: vitals.as_ref().map_or(0, |vitals| vitals.depth),
             last_heartbeat: vitals.as_ref().map(|vitals| wall(vitals.last_beat)),
             name: Arc::clone(&node.name),
@@ -246,13 +236,14 @@ impl Tree {
 
 /// One actor and those below it, at one moment.
 #[derive(Debug, Clone, Serialize)]
-pub struct TreeSnapshot {
+pub struct TreeSnapshot<S> {
     /// Name.
     pub name: Arc<str>,
     /// `supervisor` or `worker`.
     pub kind: &'static str,
-    /// How it stands, in the contract's words.
-    pub status: &'static str,
+    /// How it stands, as whoever looks puts it.
+    #[serde(flatten)]
+    pub standing: S,
     /// Where it is in its life.
     pub phase: Phase,
     /// Which start.
@@ -270,7 +261,7 @@ pub struct TreeSnapshot {
     /// Its mailbox, for workers.
     pub mailbox: Option<MailboxSnapshot>,
     /// Those it supervises, in start order.
-    pub children: Vec<TreeSnapshot>,
+    pub children: Vec<TreeSnapshot<S>>,
 }
 
 /// An end, and when.

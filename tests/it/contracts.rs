@@ -51,25 +51,59 @@ pub(crate) fn assert_fits(document: &Value, schema: &Value, example: &Value, pla
 /// As [`assert_fits`], and fails where `answer` says more than `schema` names: a field that the contract lacks.
 pub(crate) fn assert_says_no_more(document: &Value, schema: &Value, answer: &Value, place: &str) {
     let closed = json!({ "components": document["components"], "schema": schema });
-    let closed = closed_objects(closed);
+    let mut composed = BTreeSet::new();
+    parts_of_compositions(&closed, &mut composed);
+    let mut closed = closed_objects(closed);
+    for name in composed {
+        // A part of a whole knows a part of its fields: the whole is closed instead.
+        closed["components"]["schemas"][&name].as_object_mut().unwrap().remove("additionalProperties");
+    }
     assert_fits(&closed, &closed["schema"], answer, place);
+}
+
+/// The names of the schemas that some `allOf` refers to.
+fn parts_of_compositions(value: &Value, found: &mut BTreeSet<String>) {
+    let parts = value["allOf"].as_array().into_iter().flatten();
+    let name = |part: &Value| part["$ref"].as_str()?.strip_prefix("#/components/schemas/").map(str::to_owned);
+    found.extend(parts.filter_map(name));
+    match value {
+        Value::Object(members) => members.values().for_each(|member| parts_of_compositions(member, found)),
+        Value::Array(items) => items.iter().for_each(|item| parts_of_compositions(item, found)),
+        _ => {}
+    }
 }
 
 /// `value` with each schema of an object closed that names properties and does not say itself what else there may be.
 fn closed_objects(value: Value) -> Value {
     match value {
         Value::Object(members) => {
-            let open = members.get("properties").is_some_and(Value::is_object)
-                && !["additionalProperties", "allOf", "anyOf", "oneOf"]
-                    .iter()
-                    .any(|key| members.contains_key(*key));
-            let closed = members.into_iter().map(|(key, member)| (key, closed_objects(member)));
-            let closing = open.then(|| ("additionalProperties".to_owned(), json!(false)));
-            Value::Object(closed.chain(closing).collect())
+            let has = |key: &str| members.contains_key(key);
+            let names = members.get("properties").is_some_and(Value::is_object);
+            let closing = match () {
+                () if has("allOf") => Some("unevaluatedProperties"),
+                () if names && !["additionalProperties", "anyOf", "oneOf"].into_iter().any(has) => {
+                    Some("additionalProperties")
+                }
+                () => None,
+            };
+            let closed = members.into_iter().map(|(key, member)| match (&*key, member) {
+                ("allOf", Value::Array(parts)) => (key, parts.into_iter().map(open_part).collect()),
+                (_, member) => (key, closed_objects(member)),
+            });
+            let closed: serde_json::Map<String, Value> = closed.collect();
+            let closing = closing.map(|key| (key.to_owned(), json!(false)));
+            Value::Object(closed.into_iter().chain(closing).collect())
         }
         Value::Array(items) => items.into_iter().map(closed_objects).collect(),
         other => other,
     }
+}
+
+/// A part of an `allOf`: closed below, and open itself.
+fn open_part(part: Value) -> Value {
+    let mut part = closed_objects(part);
+    part.as_object_mut().unwrap().remove("additionalProperties");
+    part
 }
 
 #[test]
@@ -232,6 +266,19 @@ fn a_field_beyond_the_contract_is_found() {
     let answer = json!({ "usd": 1.0, "tokens": 1, "requests": 1, "another": 1 });
     assert_fits(&document, &schema, &answer, "open, it fits");
     assert_says_no_more(&document, &schema, &answer, "here");
+}
+
+#[test]
+fn a_whole_of_parts_is_closed_as_one() {
+    let document = bundled("model-adapter.json").unwrap();
+    let response = &document["paths"]["/info"]["get"]["responses"]["200"]["content"]["application/json"];
+    let mut answer = response["example"].clone();
+    assert_says_no_more(&document, &response["schema"], &answer, "its own fields and those of its part");
+    answer["another"] = json!(1);
+    let found = std::panic::catch_unwind(|| {
+        assert_says_no_more(&document, &response["schema"], &answer, "one too many");
+    });
+    assert!(found.is_err());
 }
 
 /// Asserts that `router` takes exactly the methods that the contract `name` gives each of its paths.

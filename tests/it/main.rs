@@ -25,6 +25,7 @@ mod resume;
 mod services;
 mod settings;
 mod slow_clients;
+mod standing;
 mod steering;
 mod store_kill;
 mod supervision;

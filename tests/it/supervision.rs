@@ -360,7 +360,7 @@ async fn children_come_and_go_at_run_time() {
     assert_eq!(address.call(DEADLINE, |reply| Say::Echo(1, reply)).await, Ok(1));
     assert_eq!(system.terminate("nobody").await, Err(ControlError::Unknown("nobody".into())));
     let names = |system: &ActorSystem, root| {
-        let snapshot = system.tree().snapshot(root).unwrap();
+        let snapshot = system.tree().snapshot(root, &|_, _, _| ()).unwrap();
         snapshot.children.iter().map(|child| child.name.to_string()).collect::<Vec<_>>()
     };
     assert_eq!(names(&system, root.no()), ["late"]);

@@ -12,6 +12,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use super::Events;
 use crate::actors::jobs::JobBook;
+use crate::actors::standing::AgentStandings;
 use crate::domain::event::{Draft, kind};
 use crate::domain::job::{EventKind, JobEvent};
 use crate::domain::time::Timestamp;
@@ -115,17 +116,17 @@ fn draft(event: &JobEvent) -> Draft {
 }
 
 /// Which agents have shown life since the last look.
-pub(super) async fn heartbeats(events: Events, system: ActorSystem) {
+pub(super) async fn heartbeats(events: Events, standings: AgentStandings) {
     let mut told = HashMap::new();
     loop {
-        for node in system.tree().all() {
+        for node in standings.system().tree().all() {
             let (Some(_), Some(vitals)) = (node.heartbeat, node.vitals()) else { continue };
             if told.insert(node.no, vitals.last_beat) == Some(vitals.last_beat) {
                 continue;
             }
             let state = node.state();
             let data = json!({
-                "agent": node.name, "status": state.status(Some(&vitals)), "queue_depth": vitals.depth,
+                "agent": node.name, "status": standings.of_node(&node, &state, Some(&vitals)).status, "queue_depth": vitals.depth,
                 "handled": vitals.handled, "restarts": state.restarts,
             });
             events.publish(Draft::new(kind::HEARTBEAT, data));

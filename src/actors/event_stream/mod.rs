@@ -26,6 +26,7 @@ pub use history::History;
 pub use text::{EventText, Sent, TextGauge};
 
 use crate::actors::jobs::JobBook;
+use crate::actors::standing::AgentStandings;
 use crate::domain::event::Draft;
 use crate::domain::time::Timestamp;
 use crate::supervision::{
@@ -118,6 +119,7 @@ pub fn spec(
     system: &ActorSystem,
     name: &str,
     options: WorkerOptions,
+    standings: AgentStandings,
     book: JobBook,
     workdir: &Path,
     keep_days: u32,
@@ -128,12 +130,12 @@ pub fn spec(
     let options = WorkerOptions { capacity: QUEUE, ..options };
     let (spec, address) = system.worker(name, options, move |context| {
         let (board, folder) = (Arc::clone(&shown), Arc::clone(&files));
-        let (system, book) = (watched.clone(), book.clone());
+        let (system, standings, book) = (watched.clone(), standings.clone(), book.clone());
         async move {
             let events = Events { address: context.address().clone(), board, folder };
             let state = State::start(&events, keep_days, &context).await?;
-            context.spawn(feeds::supervision(events.clone(), system.clone(), daemon));
-            context.spawn(feeds::heartbeats(events.clone(), system));
+            context.spawn(feeds::supervision(events.clone(), system, daemon));
+            context.spawn(feeds::heartbeats(events.clone(), standings));
             context.spawn(feeds::jobs(events, book));
             Ok(state)
         }

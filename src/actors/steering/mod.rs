@@ -29,6 +29,7 @@ use super::event_stream::Events;
 use super::gateway::{Gateway, Watched};
 use super::jobs::{JobError, Jobs};
 use super::resource_manager::{ResourceError, ResourceHandle};
+use super::standing::AgentStandings;
 use crate::domain::event::{Draft, kind};
 use crate::domain::ids::{AgentName, action_id};
 use crate::domain::steering::{Action, Who};
@@ -123,6 +124,8 @@ pub struct Note {
 pub struct Means {
     /// The supervisors.
     pub system: ActorSystem,
+    /// How agents stand.
+    pub standings: AgentStandings,
     /// The jobs, and the roster.
     pub jobs: Arc<Jobs>,
     /// What jobs hold.

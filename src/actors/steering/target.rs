@@ -122,8 +122,9 @@ pub(super) fn pictured(means: &Means, name: &str, subtree: bool) -> Value {
 fn actor_picture(means: &Means, name: &str) -> Value {
     let Some(node) = means.system.tree().by_name(name) else { return Value::Null };
     let (state, vitals) = (node.state(), node.vitals());
+    let standing = means.standings.of_node(&node, &state, vitals.as_ref());
     json!({
-        "status": state.status(vitals.as_ref()), "phase": state.phase, "incarnation": state.incarnation,
+        "status": standing.status, "phase": state.phase, "incarnation": state.incarnation,
         "restarts": state.restarts,
     })
 }

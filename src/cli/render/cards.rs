@@ -252,6 +252,7 @@ pub fn agent(agent: &Agent, width: usize) -> String {
     line("role", agent.role.clone());
     line("parent", agent.parent.clone().unwrap_or_else(|| "none (a root)".into()));
     line("can", agent.capabilities.join(", "));
+    line("url", agent.url.clone().unwrap_or_default());
     line("restarts", agent.restarts.to_string());
     line("queue", agent.queue_depth.to_string());
     // The definition's port is where its service is meant to be, which need not be served.

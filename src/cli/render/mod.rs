@@ -7,6 +7,7 @@
 pub mod bars;
 pub mod cards;
 pub mod news;
+pub mod status;
 pub mod table;
 pub mod tree;
 pub mod units;

@@ -7,6 +7,7 @@
 use console::{StyledObject, measure_text_width, pad_str, style};
 use serde_json::Value;
 
+use super::status::{Tone, is_trouble, status_mark};
 use super::{fit, one_line};
 use crate::cli::wire::TreeNode;
 
@@ -36,10 +37,9 @@ impl<'a> Line<'a> {
     }
 
     fn remark(&self) -> String {
-        let status = self.node.status();
-        let own = (status != "running").then(|| status.replace('_', " "));
-        let above = self.supervisor.filter(|supervisor| supervisor.status() != "running");
-        let above = above.map(|supervisor| format!("its supervisor is {}", supervisor.status()));
+        let own = (self.node.status != "ok").then(|| standing(self.node));
+        let above = self.supervisor.filter(|supervisor| is_trouble(&supervisor.status));
+        let above = above.map(|supervisor| format!("its supervisor is {}", standing(supervisor)));
         let exit = self.node.last_exit.as_ref().and_then(exit_reason).map(|why| format!("last: {why}"));
         let parts: Vec<String> = [own, above, exit].into_iter().flatten().collect();
         parts.join("; ")
@@ -69,10 +69,10 @@ type Row = [String; 5];
 fn branch(node: &TreeNode, own: &str, below: &str, rows: &mut Vec<Row>, tally: &mut Tally) {
     let line = Line::of(node);
     tally.add(line.node);
-    let name = format!("{}{} {}", style(own).dim(), mark(line.node.status()), one_line(&line.node.name));
+    let name = format!("{}{} {}", style(own).dim(), mark(&line.node.status), one_line(&line.node.name));
     let unless_zero = |number: u64| if number == 0 { String::new() } else { number.to_string() };
     let [life, restarts, queue] =
-        [line.node.incarnation, line.node.restarts, line.node.queue_depth()].map(unless_zero);
+        [line.node.incarnation, line.node.restarts, line.node.queue_depth].map(unless_zero);
     rows.push([name, life, restarts, queue, one_line(&line.remark())]);
     for (at, child) in line.below.iter().enumerate() {
         let (turn, pass) = if at + 1 == line.below.len() { ("└─ ", "   ") } else { ("├─ ", "│  ") };
@@ -85,18 +85,27 @@ fn line([name, life, restarts, queue, remark]: &Row, names: usize, width: usize)
     fit(format!("{name} {life:>5} {restarts:>8} {queue:>5}  {remark}").trim_end(), width)
 }
 
-/// A shape for every phase, so that it can be told without colour.
+/// The word, and of an actor in trouble the phase where that says more.
+fn standing(node: &TreeNode) -> String {
+    let word = node.status.replace('_', " ");
+    match node.phase.as_deref() {
+        Some(phase) if is_trouble(&node.status) && phase != "running" => format!("{word} ({phase})"),
+        _ => word,
+    }
+}
+
+/// A shape for every word, so that it can be told without colour.
 fn mark(status: &str) -> StyledObject<&'static str> {
-    match status {
-        "running" | "ok" => style("●").green(),
-        "starting" => style("◌").cyan(),
-        "restarting" => style("↻").yellow().bold(),
-        "stopping" => style("◍").dim(),
-        "stopped" => style("○").dim(),
-        "paused" => style("‖").yellow(),
-        "hung" => style("⧗").red().bold(),
-        "spinning" => style("⟳").red().bold(),
-        _ => style("✖").red().bold(),
+    let (shape, tone) = status_mark(status);
+    let shape = style(shape);
+    match tone {
+        Tone::Good => shape.green(),
+        Tone::Busy => shape.blue(),
+        Tone::Asking => shape.magenta(),
+        Tone::Held => shape.cyan(),
+        Tone::Warning => shape.yellow(),
+        Tone::Quiet => shape.dim(),
+        Tone::Bad => shape.red().bold(),
     }
 }
 
@@ -119,13 +128,13 @@ struct Tally {
 impl Tally {
     fn add(&mut self, node: &TreeNode) {
         self.all += 1;
-        self.up += usize::from(matches!(node.status(), "running" | "ok"));
+        self.up += usize::from(!is_trouble(&node.status));
         self.restarts += node.restarts;
     }
 
     fn sentence(&self) -> String {
-        let up = if self.up == self.all { style("all up").green() } else { style("not all up").yellow() };
-        format!("{} of {} running ({up}), {} unplanned restarts", self.up, self.all, self.restarts)
+        let up = if self.up == self.all { style("all well").green() } else { style("not all well").yellow() };
+        format!("{} of {} actors well ({up}), {} unplanned restarts", self.up, self.all, self.restarts)
     }
 }
 
@@ -138,14 +147,15 @@ mod tests {
     fn example() -> TreeNode {
         let worker = |name: &str, phase: &str, restarts: u64| {
             json!({"name": name, "kind": "worker", "phase": phase, "incarnation": restarts + 1,
-                   "restarts": restarts, "mailbox": {"depth": restarts * 3, "paused": false}, "children": []})
+                   "restarts": restarts, "queue_depth": restarts * 3, "children": [],
+                   "status": match phase { "running" => "ok", _ => "error" }})
         };
         let mut manager = worker("manager-data", "restarting", 2);
         manager["last_exit"] =
             json!({"reason": "crashed", "detail": "index out of\nbounds", "at": "2026-11-22T16:00:00Z"});
-        let sup = |name: &str, children: Vec<Value>| json!({"name": name, "kind": "supervisor", "phase": "running", "incarnation": 1, "restarts": 0, "children": children});
+        let sup = |name: &str, children: Vec<Value>| json!({"name": name, "kind": "supervisor", "status": "ok", "phase": "running", "incarnation": 1, "restarts": 0, "children": children});
         let mut paused = worker("chunker-mgs", "running", 0);
-        paused["mailbox"]["paused"] = json!(true);
+        paused["status"] = json!("paused");
         let tree = sup(
             "pas",
             vec![
@@ -176,7 +186,7 @@ mod tests {
             &contract["paths"]["/tree"]["get"]["responses"]["200"]["content"]["application/json"]["example"];
         let node: TreeNode = serde_json::from_value(example.clone()).unwrap();
         let drawn = draw(&node, 80);
-        assert!(drawn.contains("manager-data") && drawn.contains("2 of 2 running"), "{drawn}");
+        assert!(drawn.contains("manager-data") && drawn.contains("2 of 2 actors"), "{drawn}");
     }
 
     #[test]

@@ -17,6 +17,7 @@ impl DaemonService for EventStreamService {
             &site.system,
             "event-stream-service",
             site.options,
+            site.need()?,
             site.jobs.book.clone(),
             &site.config.daemon.workdir,
             site.config.events.keep_days.get(),

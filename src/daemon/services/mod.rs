@@ -8,6 +8,7 @@
 
 mod accounts;
 mod agent_router;
+mod agent_status;
 mod event_stream;
 mod file_queue_watcher;
 mod gateway;
@@ -173,6 +174,7 @@ impl ServiceRow {
 
 /// All services, each below those whose handles it needs.
 pub(super) static SERVICES: &[ServiceRow] = &[
+    ServiceRow::of_daemon("agent-status", &agent_status::AgentStatusService),
     ServiceRow::of_agent("event-stream", &event_stream::EventStreamService).on(6102),
     ServiceRow::of_agent("provider-router", &provider_router::ProviderRouterService).on(6103),
     ServiceRow::of_agent("token-governor", &token_governor::TokenGovernorService).on(6105),

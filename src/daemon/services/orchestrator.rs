@@ -16,6 +16,7 @@ impl DaemonService for OrchestratorService {
         Ok(orchestrator::routes(Orchestrator {
             jobs: Arc::clone(&site.jobs),
             system: site.system.clone(),
+            directory: site.need()?,
             steering: site.need()?,
             events: site.need()?,
             shutdown: site.shutdown.clone(),

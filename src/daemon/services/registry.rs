@@ -16,7 +16,7 @@ pub(super) struct RegistryService;
 impl DaemonService for RegistryService {
     fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
         let roster = Arc::clone(site.jobs.agents.roster());
-        let directory = Directory::new(site.system.clone(), roster, &served_ports(site));
+        let directory = Directory::new(roster, &served_ports(site), site.need()?);
         site.provide(directory.clone())?;
         let (spec, registry) =
             registry::spec(&site.system, "registry-service", site.options, site.store(), directory);

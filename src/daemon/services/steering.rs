@@ -12,6 +12,7 @@ impl DaemonService for SteeringService {
     fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
         let means = Means {
             system: site.system.clone(),
+            standings: site.need()?,
             jobs: Arc::clone(&site.jobs),
             resources: site.need()?,
             gateway: site.need()?,

@@ -84,6 +84,7 @@ async fn a_handle_that_no_row_above_provides_fails_the_start_by_name() {
     let TestSite { mut site, store, folder } = test_site();
     let error = gateway::GatewayService.start(&mut site).map(drop).unwrap_err().to_string();
     assert!(error.contains("accounts::Accounts"), "{error}");
+    agent_status::AgentStatusService.start(&mut site).unwrap();
     event_stream::EventStreamService.start(&mut site).unwrap();
     let error = event_stream::EventStreamService.start(&mut site).map(drop).unwrap_err().to_string();
     assert!(error.contains("two services provide"), "{error}");

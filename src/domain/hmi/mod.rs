@@ -8,4 +8,4 @@ pub mod status;
 pub mod waiting;
 
 pub use alert::{Alert, Severity};
-pub use status::{AgentStatus, Life, Signs, Work};
+pub use status::{AgentHealth, AgentStanding, AgentStatus, AgentWork, Life, Signs, WaitsFor, Work};

@@ -1,6 +1,7 @@
-//! How an agent stands, as one word, from what can be seen of it.
+//! How an agent stands: separate facts, and the one word that follows from them.
 //!
-//! The rule, the first that fits; trouble comes before work, and what waits for a person before what runs:
+//! Every port, list and screen shows this word or maps it one to one; none has a rule of its own. The rule,
+//! the first that fits; trouble comes before work, and what waits for a person before what runs:
 //!
 //! 1. `down`: it has ended, or is ending.
 //! 2. `error`: it ended abnormally and is not back, or is silent for so long that it is being killed.
@@ -15,14 +16,21 @@
 //! 10. `done`: one of its jobs was done lately.
 //! 11. `ok`: it is alive and idle.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::job::JobState;
+use crate::domain::ids::{AgentName, JobId};
+use crate::domain::job::approval::Approval;
+use crate::domain::job::{Job, JobState};
+use crate::domain::time::Timestamp;
 
 /// How long a crash is shown by the word: long enough to be seen, and to be over once all is well again.
 pub const CRASH_SHOWN: Duration = Duration::from_secs(10);
+
+/// How long a job that is done is shown by the word.
+pub const DONE_SHOWN: Duration = Duration::from_secs(300);
 
 /// The word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -122,6 +130,110 @@ impl Work {
     }
 }
 
+/// Whether an agent is alive and well, whatever it has to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentHealth {
+    /// Alive, on time, and without a fresh crash.
+    Ok,
+    /// Starting, late, or back from a crash a moment ago.
+    Degraded,
+    /// Crashed and not back yet, or silent and being killed.
+    Error,
+    /// Ended.
+    Down,
+}
+
+/// Whose decision an agent's work waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitsFor {
+    /// A person's answer to a question.
+    Person,
+    /// Its director's, about a job that failed for good.
+    Director,
+}
+
+/// How an agent stands: the word, and the facts that it sums up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct AgentStanding {
+    /// By the rule of this file.
+    pub status: AgentStatus,
+    /// Alive and well.
+    pub health: AgentHealth,
+    /// Whether its messages are held back.
+    pub paused: bool,
+    /// Its job under way that began last.
+    pub working_on: Option<JobId>,
+    /// The kind of the message in hand.
+    pub handling: Option<&'static str>,
+    /// Whose decision one of its jobs waits for.
+    pub waiting_for: Option<WaitsFor>,
+}
+
+impl AgentStanding {
+    /// Of an agent that is not in the tree.
+    pub const ABSENT: Self = Self {
+        status: AgentStatus::Down,
+        health: AgentHealth::Down,
+        paused: false,
+        working_on: None,
+        handling: None,
+        waiting_for: None,
+    };
+}
+
+/// What the job book says of one agent.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct AgentWork {
+    open: Work,
+    working_on: Option<(Option<Timestamp>, JobId)>,
+    done_at: Option<Timestamp>,
+}
+
+impl AgentWork {
+    /// The work of all agents that have any: out of the jobs that have not ended, the questions that wait for
+    /// a person, and the jobs that ended lately.
+    #[must_use]
+    pub fn of_agents<'j>(
+        active: impl IntoIterator<Item = &'j Job>,
+        asked: impl IntoIterator<Item = &'j Approval>,
+        ended: impl IntoIterator<Item = &'j Job>,
+    ) -> HashMap<AgentName, Self> {
+        let mut agents = HashMap::<AgentName, Self>::new();
+        for job in active {
+            agents.entry(job.card.agent.clone()).or_default().add_open(job);
+        }
+        for approval in asked {
+            agents.entry(approval.agent.clone()).or_default().open.asks = true;
+        }
+        for job in ended.into_iter().filter(|job| job.state == JobState::Done) {
+            let work = agents.entry(job.card.agent.clone()).or_default();
+            work.done_at = work.done_at.max(job.ended_at);
+        }
+        agents
+    }
+
+    fn add_open(&mut self, job: &Job) {
+        self.open.add(job.state);
+        if job.state == JobState::Running {
+            self.working_on = self.working_on.take().max(Some((job.started_at, job.id.clone())));
+        }
+    }
+
+    /// What its jobs say at a moment.
+    #[must_use]
+    pub fn at(&self, now: Timestamp) -> Work {
+        Work { done: self.done_at.is_some_and(|done| now.since(done) < DONE_SHOWN), ..self.open }
+    }
+
+    /// Its job under way that began last.
+    #[must_use]
+    pub fn working_on(&self) -> Option<&JobId> {
+        self.working_on.as_ref().map(|(_, job)| job)
+    }
+}
+
 /// All that is seen of an actor at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Signs {
@@ -145,18 +257,35 @@ impl Signs {
     /// The word, by the rule of this file.
     #[must_use]
     pub fn status(&self) -> AgentStatus {
-        self.trouble().unwrap_or_else(|| self.activity())
+        match self.health() {
+            AgentHealth::Ok => self.activity(),
+            AgentHealth::Degraded => AgentStatus::Degraded,
+            AgentHealth::Error => AgentStatus::Error,
+            AgentHealth::Down => AgentStatus::Down,
+        }
     }
 
-    fn trouble(&self) -> Option<AgentStatus> {
+    /// Whether it is alive and well.
+    #[must_use]
+    pub fn health(&self) -> AgentHealth {
         let is_late = self.silence.is_some_and(|(silent, interval)| silent > interval);
         let crashed = self.crashed.is_some_and(|ago| ago < CRASH_SHOWN);
         match self.life {
-            Life::Ended => Some(AgentStatus::Down),
-            Life::Restarting | Life::Silent => Some(AgentStatus::Error),
-            Life::Starting => Some(AgentStatus::Degraded),
-            Life::Up if is_late || crashed => Some(AgentStatus::Degraded),
-            Life::Up => None,
+            Life::Ended => AgentHealth::Down,
+            Life::Restarting | Life::Silent => AgentHealth::Error,
+            Life::Starting => AgentHealth::Degraded,
+            Life::Up if is_late || crashed => AgentHealth::Degraded,
+            Life::Up => AgentHealth::Ok,
+        }
+    }
+
+    /// Whose decision its jobs wait for.
+    #[must_use]
+    pub fn waiting_for(&self) -> Option<WaitsFor> {
+        match self.work {
+            Work { asks: true, .. } => Some(WaitsFor::Person),
+            Work { blocked: true, .. } => Some(WaitsFor::Director),
+            _ => None,
         }
     }
 
@@ -257,6 +386,34 @@ mod tests {
         assert_eq!(IDLE.status(), AgentStatus::Ok);
         assert_eq!(Signs { waiting: 1, ..IDLE }.status(), AgentStatus::Queued);
         assert_eq!(Signs { waiting: 1, is_handling: true, ..IDLE }.status(), AgentStatus::Running);
+    }
+
+    #[test]
+    fn the_facts_stand_apart_from_the_word() {
+        let asked = Signs { is_held: true, ..with(&[JobState::Running, JobState::AwaitingApproval]) };
+        assert_eq!((asked.status(), asked.health()), (AgentStatus::Paused, AgentHealth::Ok));
+        assert_eq!(asked.waiting_for(), Some(WaitsFor::Person), "a pause does not answer the question");
+        let crashed = Signs { life: Life::Restarting, ..with(&[JobState::Blocked]) };
+        assert_eq!((crashed.status(), crashed.health()), (AgentStatus::Error, AgentHealth::Error));
+        assert_eq!(crashed.waiting_for(), Some(WaitsFor::Director));
+        assert_eq!(IDLE.waiting_for(), None);
+    }
+
+    #[test]
+    fn work_is_gathered_by_agent_and_done_fades() {
+        let job = |id: &str, state, started: i64| Job {
+            state,
+            started_at: Some(Timestamp::from_millis(started)),
+            ended_at: Some(Timestamp::from_millis(started)),
+            ..crate::domain::job::testing::job(id, "coder", "write")
+        };
+        let open = [job("run-1.a", JobState::Running, 1), job("run-1.b", JobState::Running, 5)];
+        let ended = [job("run-0.a", JobState::Done, 7), job("run-0.b", JobState::Failed, 9)];
+        let agents = AgentWork::of_agents(&open, [], &ended);
+        let work = &agents[&open[0].card.agent];
+        assert_eq!(work.working_on().map(JobId::as_str), Some("run-1.b"), "the one that began last");
+        let done_at = |millis| work.at(Timestamp::from_millis(millis)).done;
+        assert!(done_at(7) && done_at(7 + 299_999) && !done_at(7 + 300_000));
     }
 
     #[test]

@@ -42,14 +42,20 @@ pub(super) async fn card(
 
 fn whole(hmi: &Hmi, agent: &AgentDefinition, context: Option<&Context>) -> ApiResult<Value> {
     let name = agent.name.as_str();
-    let now = Now::read(&hmi.jobs)?;
+    let now = Now::read(hmi)?;
     let facts = Facts::gather(hmi, &now);
     let vitals = hmi.system.tree().by_name(name).and_then(|node| node.vitals());
+    let standing = facts.standing(name);
     let mut card = json!({
         "name": agent.name,
         "display_name": agent.display_name,
         "description": agent.description,
-        "status": facts.status(name),
+        "status": standing.status,
+        "health": standing.health,
+        "paused": standing.paused,
+        "working_on": standing.working_on,
+        "handling": standing.handling,
+        "waiting_for": standing.waiting_for,
         "role": agent.role,
         "tier": agent.tier,
         "level": hmi.jobs.agents.roster().level_of(&agent.name),

@@ -71,7 +71,7 @@ pub(super) async fn blocking<T: Send + 'static>(
 fn picture(hmi: &Hmi) -> ApiResult<Bytes> {
     let board = hmi.events.board();
     let seq = board.last();
-    let now = Now::read(&hmi.jobs)?;
+    let now = Now::read(hmi)?;
     let facts = Facts::gather(hmi, &now);
     let rows = facts.rows();
     let recent = board.newest_where(RECENT_EVENTS, |event| event.event_type != kind::HEARTBEAT);
@@ -96,7 +96,7 @@ fn picture(hmi: &Hmi) -> ApiResult<Bytes> {
 
 fn health(rows: &[Row]) -> Value {
     let agents = || rows.iter().filter(|row| row.role.is_some());
-    let count = |wanted: fn(AgentStatus) -> bool| agents().filter(|row| wanted(row.status)).count();
+    let count = |wanted: fn(AgentStatus) -> bool| agents().filter(|row| wanted(row.standing.status)).count();
     let down = count(|status| matches!(status, AgentStatus::Down | AgentStatus::Error));
     let (total, unwell) = (agents().count(), count(|status| status == AgentStatus::Degraded));
     json!({
@@ -108,6 +108,6 @@ fn health(rows: &[Row]) -> Value {
 }
 
 pub(super) async fn current_task(State(hmi): State<Hmi>) -> ApiResult<Json<Value>> {
-    let task = blocking(move || Ok(Now::read(&hmi.jobs)?.current(&hmi))).await?;
+    let task = blocking(move || Ok(Now::read(&hmi)?.current(&hmi))).await?;
     Ok(Json(json!({ "task": task })))
 }

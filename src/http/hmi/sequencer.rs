@@ -81,7 +81,7 @@ pub(super) async fn sequencer(
 }
 
 fn told(hmi: &Hmi, range: Range) -> ApiResult<Value> {
-    let now = Now::read(&hmi.jobs)?;
+    let now = Now::read(hmi)?;
     let facts = Facts::gather(hmi, &now);
     let roster = hmi.jobs.agents.roster();
     let agents = roster.iter().map(|agent| {
@@ -90,7 +90,7 @@ fn told(hmi: &Hmi, range: Range) -> ApiResult<Value> {
             "name": agent.name,
             "tier": agent.tier,
             "level": roster.level_of(&agent.name),
-            "status": facts.status(agent.name.as_str()),
+            "status": facts.standing(agent.name.as_str()).status,
             "agent_role": agent.role,
         })
     });

@@ -7,17 +7,17 @@ use serde::Serialize;
 use serde_json::Number;
 
 use super::Hmi;
-use super::work::{Now, Part, Step};
+use super::work::{Now, Step};
 use crate::domain::agent::{AgentDefinition, Role, Tier};
 use crate::domain::context::Context;
-use crate::domain::hmi::{AgentStatus, Life, Signs, Work};
+use crate::domain::hmi::AgentStanding;
+use crate::domain::job::Job;
 use crate::domain::money::NanoUsd;
 use crate::domain::roster::HierarchyLevel;
-use crate::domain::time::Timestamp;
 use crate::domain::window::{Figures, Window};
 use crate::supervision::mailbox::Vitals;
 use crate::supervision::trace::ActorNo;
-use crate::supervision::tree::{Node, NodeState, Phase};
+use crate::supervision::tree::{Node, Phase};
 
 /// What directors are called, whose names say their lanes.
 const DIRECTOR: &str = "director-";
@@ -33,12 +33,12 @@ pub(super) struct Row {
     tier: Option<Tier>,
     level: Option<HierarchyLevel>,
     lane: Option<String>,
-    pub(super) status: AgentStatus,
+    #[serde(flatten)]
+    pub(super) standing: AgentStanding,
     phase: Phase,
     depth: usize,
     capacity: usize,
     handled: u64,
-    handling: Option<&'static str>,
     restarts: u64,
     last_exit: Option<String>,
     beat_age_ms: Option<u64>,
@@ -52,7 +52,7 @@ pub(super) struct Row {
 pub(super) struct Facts<'n> {
     hmi: &'n Hmi,
     now: &'n Now,
-    parts: HashMap<&'n str, Part<'n>>,
+    steps: HashMap<&'n str, &'n Job>,
     contexts: HashMap<Arc<str>, Context>,
     costs: BTreeMap<String, Figures>,
 }
@@ -62,7 +62,7 @@ impl<'n> Facts<'n> {
         Self {
             hmi,
             now,
-            parts: now.parts(&hmi.jobs),
+            steps: now.steps(&hmi.jobs),
             contexts: hmi.governor.estimates().into_iter().collect(),
             costs: hmi.gateway.accounts().metrics(Window::Day).agents,
         }
@@ -75,7 +75,7 @@ impl<'n> Facts<'n> {
 
     /// The step that an agent is at.
     pub(super) fn step(&self, agent: &str) -> Option<Step> {
-        self.parts.get(agent).and_then(|part| self.now.step(&self.hmi.jobs, part))
+        self.steps.get(agent).map(|job| self.now.step(&self.hmi.jobs, job))
     }
 
     /// All rows: the root, then each supervisor's children in their order, each before its own.
@@ -93,15 +93,9 @@ impl<'n> Facts<'n> {
         rows
     }
 
-    /// How an agent stands; down where it is not in the tree.
-    pub(super) fn status(&self, agent: &str) -> AgentStatus {
-        let node = self.hmi.system.tree().by_name(agent);
-        node.map_or(AgentStatus::Down, |node| self.status_of(&node, &node.state(), node.vitals().as_ref()))
-    }
-
-    fn status_of(&self, node: &Node, state: &NodeState, vitals: Option<&Vitals>) -> AgentStatus {
-        let work = self.parts.get(&*node.name).map_or(Work::default(), |part| part.work);
-        signs(node, state, vitals, work, self.now.at).status()
+    /// How an agent stands.
+    pub(super) fn standing(&self, agent: &str) -> AgentStanding {
+        self.hmi.registry.directory().standings().of(agent)
     }
 
     fn row(&self, node: &Node) -> Row {
@@ -118,12 +112,11 @@ impl<'n> Facts<'n> {
             tier: agent.map(|agent| agent.tier),
             level: agent.and_then(|agent| self.hmi.jobs.agents.roster().level_of(&agent.name)),
             lane: agent.and_then(|agent| lane(self.hmi, agent)),
-            status: self.status_of(node, &state, seen),
+            standing: self.hmi.registry.directory().standings().of_node(node, &state, seen),
             phase: state.phase,
             depth: seen.map_or(0, |vitals| vitals.depth),
             capacity: seen.map_or(0, |vitals| vitals.capacity),
             handled: seen.map_or(0, |vitals| vitals.handled),
-            handling: seen.and_then(|vitals| vitals.current).map(|(kind, _)| kind),
             restarts: state.restarts,
             last_exit: state.last_exit.map(|(reason, _)| reason.to_string()),
             beat_age_ms: node.heartbeat.and(seen).map(silent_ms),
@@ -144,27 +137,4 @@ pub(super) fn lane(hmi: &Hmi, agent: &AgentDefinition) -> Option<String> {
     let director = hmi.jobs.agents.roster().lane_of(&agent.name)?;
     let name = director.name.as_str();
     Some(name.strip_prefix(DIRECTOR).unwrap_or(name).to_owned())
-}
-
-fn signs(node: &Node, state: &NodeState, vitals: Option<&Vitals>, work: Work, now: Timestamp) -> Signs {
-    let crashed = state.last_exit.as_ref().filter(|(reason, _)| reason.is_abnormal());
-    Signs {
-        life: life(state.phase),
-        is_held: vitals.is_some_and(|vitals| vitals.paused),
-        is_handling: vitals.is_some_and(|vitals| vitals.current.is_some()),
-        waiting: vitals.map_or(0, |vitals| vitals.depth),
-        silence: vitals.and_then(|vitals| Some((vitals.last_beat.elapsed(), node.heartbeat?))),
-        crashed: crashed.map(|(_, at)| now.since(*at)),
-        work,
-    }
-}
-
-fn life(phase: Phase) -> Life {
-    match phase {
-        Phase::Starting => Life::Starting,
-        Phase::Running => Life::Up,
-        Phase::Restarting => Life::Restarting,
-        Phase::Hung | Phase::Spinning => Life::Silent,
-        Phase::Stopping | Phase::Stopped => Life::Ended,
-    }
 }

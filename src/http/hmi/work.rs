@@ -1,7 +1,7 @@
 //! The jobs of the moment: what is open, what ended a moment ago, and what each agent has to do with it.
 
-use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
+use std::ops::Deref;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 
 use super::Hmi;
 use crate::actors::jobs::{JobError, Jobs};
+use crate::actors::swarm_jobs::{SwarmJobs, ended_within};
 use crate::domain::budget::{RunName, Scope};
-use crate::domain::hmi::waiting::{asks, usd_per_minute, waiting_for};
-use crate::domain::hmi::{AgentStatus, Work, progress};
+use crate::domain::hmi::waiting::{usd_per_minute, waiting_for};
+use crate::domain::hmi::{AgentStatus, progress};
 use crate::domain::ids::{JobId, RunId};
-use crate::domain::job::approval::{Approval, ApprovalStatus};
+use crate::domain::job::approval::Approval;
 use crate::domain::job::wait::JobWait;
 use crate::domain::job::{Job, JobState};
 use crate::domain::money::NanoUsd;
@@ -21,31 +22,17 @@ use crate::domain::time::Timestamp;
 use crate::http::orchestrator::wire;
 use crate::http::progress::Progress;
 
-/// How long a run that has ended is still shown among the current ones.
-const RECENT: Duration = Duration::from_secs(300);
 /// How long it counts as the current task: long enough to be seen green, then nothing is current.
 const LINGERS: Duration = Duration::from_secs(60);
-/// Most runs shown at once: more than a person follows. Those under way come first, then the newest.
-const MAX_RUNS: usize = 50;
-/// Roots among which runs that ended lately are looked for: the newest ones.
-const LOOKED_AT: usize = 100;
+/// The jobs at one moment, as the pages show them.
+pub(super) struct Now(SwarmJobs);
 
-/// The jobs at one moment.
-pub(super) struct Now {
-    pub(super) at: Timestamp,
-    /// Every job that has not ended.
-    active: Vec<Job>,
-    /// The runs shown, each with all its jobs, the root first.
-    runs: Vec<Vec<Job>>,
-    /// The questions that wait for a person, oldest first.
-    asked: Vec<Approval>,
-}
+impl Deref for Now {
+    type Target = SwarmJobs;
 
-/// What an agent has to do with the jobs.
-#[derive(Default)]
-pub(super) struct Part<'n> {
-    pub(super) work: Work,
-    step: Option<&'n Job>,
+    fn deref(&self) -> &SwarmJobs {
+        &self.0
+    }
 }
 
 /// The step that an agent is at.
@@ -59,55 +46,33 @@ pub(super) struct Step {
 }
 
 impl Now {
-    /// Reads the book. Blocks for some milliseconds.
-    pub(super) fn read(jobs: &Jobs) -> Result<Self, JobError> {
-        let (at, book) = (Timestamp::now(), &jobs.book);
-        let active = book.active()?;
-        let mut open: Vec<&Job> = active.iter().filter(|job| job.id.parent().is_none()).collect();
-        open.sort_by_key(|job| (job.state == JobState::Queued, Reverse(job.created_at)));
-        let roots = book.roots(LOOKED_AT)?;
-        let ended = roots.iter().filter(|root| ended_within(root, at, RECENT));
-        let shown = open.into_iter().chain(ended).take(MAX_RUNS);
-        let runs = shown.map(|root| book.subtree(&root.id)).collect::<Result<Vec<_>, _>>()?;
-        let mut asked = if active.iter().any(asks) { book.approvals()? } else { Vec::new() };
-        asked.retain(|approval| approval.status == ApprovalStatus::Pending);
-        asked.sort_by_key(|approval| approval.created_at);
-        Ok(Self { at, active, runs, asked })
+    /// Reads the book, and brings up to date what all ports say of the agents. Blocks for some milliseconds.
+    pub(super) fn read(hmi: &Hmi) -> Result<Self, JobError> {
+        let jobs = SwarmJobs::read(&hmi.jobs)?;
+        hmi.registry.directory().standings().publish(&jobs);
+        Ok(Self(jobs))
     }
 
-    /// What each agent has to do with the jobs, by name.
-    pub(super) fn parts(&self, jobs: &Jobs) -> HashMap<&str, Part<'_>> {
+    /// The job that each agent is at, by name.
+    pub(super) fn steps(&self, jobs: &Jobs) -> HashMap<&str, &Job> {
         let held = jobs.board.held();
-        let mut parts: HashMap<&str, Part<'_>> = HashMap::new();
+        let mut steps: HashMap<&str, &Job> = HashMap::new();
         for job in &self.active {
-            let part = parts.entry(job.card.agent.as_str()).or_default();
-            part.work.add(job.state);
-            if nearness(job, &held) > part.step.map_or((0, None), |step| nearness(step, &held)) {
-                part.step = Some(job);
+            let own = nearness(job, &held);
+            let nearest = steps.get(job.card.agent.as_str()).map_or((0, None), |step| nearness(step, &held));
+            if own > nearest {
+                steps.insert(job.card.agent.as_str(), job);
             }
         }
-        for approval in &self.asked {
-            parts.entry(approval.agent.as_str()).or_default().work.asks = true;
-        }
-        for job in self.runs.iter().flatten().filter(|job| ended_within(job, self.at, RECENT)) {
-            parts.entry(job.card.agent.as_str()).or_default().work.add(job.state);
-        }
-        parts
+        steps
     }
 
-    /// The step of an agent's part.
-    pub(super) fn step(&self, jobs: &Jobs, part: &Part<'_>) -> Option<Step> {
-        let job = part.step?;
+    /// A job as the step that its agent is at.
+    pub(super) fn step(&self, jobs: &Jobs, job: &Job) -> Step {
         let run = self.run(&job.run());
         let children = run.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id));
         let Progress { done, total, fraction, .. } = Progress::of(jobs, job, children);
-        Some(Step { job_id: job.id.clone(), task: job.card.task.clone(), progress: fraction, done, total })
-    }
-
-    /// All jobs of a run that is shown.
-    fn run(&self, run: &RunId) -> &[Job] {
-        let found = self.runs.iter().find(|jobs| jobs.first().is_some_and(|root| root.run() == *run));
-        found.map_or(&[], Vec::as_slice)
+        Step { job_id: job.id.clone(), task: job.card.task.clone(), progress: fraction, done, total }
     }
 
     /// The runs as the dashboard shows them.
@@ -171,10 +136,6 @@ fn nearness(job: &Job, held: &HashSet<JobId>) -> (u8, Option<Timestamp>) {
         _ => 0,
     };
     (class, job.started_at)
-}
-
-fn ended_within(job: &Job, at: Timestamp, time: Duration) -> bool {
-    job.ended_at.is_some_and(|ended| at.since(ended) < time)
 }
 
 /// A time as the contract's charts want it: seconds since the epoch.

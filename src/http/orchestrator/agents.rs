@@ -11,7 +11,9 @@ use super::jobs::GivenReason;
 use crate::actors::gateway::Watched;
 use crate::actors::steering::SteerError;
 use crate::domain::agent::AgentDefinition;
+use crate::domain::hmi::AgentStanding;
 use crate::domain::ids::AgentName;
+use crate::domain::registry::agent_service_id;
 use crate::domain::steering::Action;
 use crate::domain::time::Timestamp;
 use crate::http::extract::{ContractPath, ContractQuery};
@@ -19,8 +21,10 @@ use crate::http::{ApiError, ApiResult};
 use crate::supervision::policy::PlannedRestart;
 use crate::supervision::tree::{TreeSnapshot, wall};
 
-pub(super) async fn tree(State(state): State<Orchestrator>) -> ApiResult<Json<TreeSnapshot>> {
-    state.system.root_snapshot().map(Json).ok_or_else(|| ApiError::busy("the tree is not up yet"))
+pub(super) async fn tree(State(state): State<Orchestrator>) -> ApiResult<Json<TreeSnapshot<AgentStanding>>> {
+    let standings = state.directory.standings();
+    let snapshot = state.system.root_snapshot(&|node, now, vitals| standings.of_node(node, now, vitals));
+    snapshot.map(Json).ok_or_else(|| ApiError::busy("the tree is not up yet"))
 }
 
 pub(super) async fn list(State(state): State<Orchestrator>) -> ApiResult<Json<Value>> {
@@ -47,7 +51,12 @@ fn find<'s>(state: &'s Orchestrator, name: &AgentName) -> ApiResult<&'s AgentDef
 fn view(state: &Orchestrator, agent: &AgentDefinition) -> Value {
     let node = state.system.tree().by_name(agent.name.as_str());
     let now = node.as_ref().map(|node| node.state());
-    let vitals = node.and_then(|node| node.vitals());
+    let vitals = node.as_ref().and_then(|node| node.vitals());
+    let standing = match (&node, &now) {
+        (Some(node), Some(now)) => state.directory.standings().of_node(node, now, vitals.as_ref()),
+        _ => AgentStanding::ABSENT,
+    };
+    let entry = state.directory.get(&agent_service_id(agent.name.as_str()));
     json!({
         "name": agent.name,
         "display_name": agent.display_name,
@@ -57,7 +66,13 @@ fn view(state: &Orchestrator, agent: &AgentDefinition) -> Value {
         "mode": agent.mode,
         "parent": agent.parent,
         "capabilities": agent.capabilities,
-        "status": now.as_ref().map(|now| now.status(vitals.as_ref())),
+        "url": entry.map(|entry| &entry.url),
+        "status": standing.status,
+        "health": standing.health,
+        "paused": standing.paused,
+        "working_on": standing.working_on,
+        "handling": standing.handling,
+        "waiting_for": standing.waiting_for,
         "phase": now.as_ref().map(|now| now.phase),
         "incarnation": now.as_ref().map(|now| now.incarnation),
         "restarts": now.as_ref().map(|now| now.restarts),

@@ -17,6 +17,7 @@ use axum::routing::{get, post};
 use tokio_util::sync::CancellationToken;
 
 use super::{ApiError, audit};
+use crate::actors::directory::Directory;
 use crate::actors::event_stream::Events;
 use crate::actors::jobs::{JobError, Jobs};
 use crate::actors::steering::Steering;
@@ -33,6 +34,8 @@ pub struct Orchestrator {
     pub jobs: Arc<Jobs>,
     /// The tree.
     pub system: ActorSystem,
+    /// The agents as services, and how they stand.
+    pub directory: Directory,
     /// Where what is done by way of this port is written down.
     pub steering: Steering,
     /// The event stream, for the metrics.

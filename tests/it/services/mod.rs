@@ -28,6 +28,7 @@ use pas::actors::invoker::{InvokeError, Invoker};
 use pas::actors::jobs::JobBook;
 use pas::actors::provider_router::ProviderRouter;
 use pas::actors::registry::RegistryHandle;
+use pas::actors::standing::AgentStandings;
 use pas::domain::ids::AgentName;
 use pas::domain::invocation::Invocation;
 use pas::domain::routing::EndpointRules;
@@ -137,13 +138,14 @@ async fn start(dir: &Path) -> Swarm {
         addresses.insert(agent.name.clone(), address);
     }
     let invoker: Arc<dyn Invoker> = Arc::new(Addresses(addresses));
-    let directory = Directory::new(system.clone(), Arc::clone(&roster), &ServedPorts::default());
+    let standings = AgentStandings::new(system.clone());
+    let directory = Directory::new(Arc::clone(&roster), &ServedPorts::default(), standings.clone());
     let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
     let (registry, handle) =
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
     let book = JobBook::new(store.clone());
     let (events, events_handle) =
-        actors::event_stream::spec(&system, "the-events", options, book, dir, KEEP_DAYS);
+        actors::event_stream::spec(&system, "the-events", options, standings, book, dir, KEEP_DAYS);
     let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
         &system,
         "the-monitor",

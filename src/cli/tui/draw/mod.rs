@@ -16,6 +16,7 @@ use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Tabs};
 
 use super::model::{Model, Notice, Page};
 use crate::cli::render::one_line;
+use crate::cli::render::status::{Tone, status_mark};
 use crate::domain::steering::Action;
 use crate::domain::time::Timestamp;
 
@@ -158,17 +159,15 @@ fn fact(name: &str, value: impl Into<String>) -> Line<'static> {
 
 /// The shape and colour of a status, the same as in the web HMI.
 fn mark(status: &str) -> Span<'static> {
-    let (shape, colour) = match status {
-        "ok" => ("●", Color::Green),
-        "queued" => ("◌", Color::Gray),
-        "running" => ("▶", Color::Blue),
-        "waiting_approval" | "awaiting_approval" => ("?", Color::Magenta),
-        "blocked" => ("◔", Color::Yellow),
-        "paused" => ("‖", Color::Cyan),
-        "degraded" => ("▲", Color::Yellow),
-        "done" => ("✔", Color::Green),
-        "cancelled" => ("⊘", Color::Gray),
-        _ => ("✖", Color::Red),
+    let (shape, tone) = status_mark(status);
+    let colour = match tone {
+        Tone::Good => Color::Green,
+        Tone::Busy => Color::Blue,
+        Tone::Asking => Color::Magenta,
+        Tone::Held => Color::Cyan,
+        Tone::Warning => Color::Yellow,
+        Tone::Quiet => Color::Gray,
+        Tone::Bad => Color::Red,
     };
     Span::styled(shape, colour)
 }

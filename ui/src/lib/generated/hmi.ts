@@ -370,7 +370,7 @@ export interface components {
             /** @description 0 while unknown. */
             total: number;
         };
-        TreeNode: {
+        TreeNode: components["schemas"]["agent_standing"] & {
             /** @description The same for as long as the daemon runs. */
             no: number;
             name: string;
@@ -389,7 +389,6 @@ export interface components {
             level: components["schemas"]["HierarchyLevel"] | null;
             /** @description As the lane's director is called, such as `data`. */
             lane: string | null;
-            status: components["schemas"]["AgentStatus"];
             /** @enum {string} */
             phase: "starting" | "running" | "restarting" | "stopping" | "stopped" | "hung" | "spinning";
             /** @description Messages that wait. */
@@ -398,8 +397,6 @@ export interface components {
             capacity: number;
             /** @description Messages handled since the daemon started. */
             handled: number;
-            /** @description The kind of message in hand. */
-            handling: string | null;
             /** @description Unplanned ones. */
             restarts: number;
             /** @description Why it ended last. */
@@ -619,11 +616,10 @@ export interface components {
             /** @enum {string} */
             outcome: "ok" | "error" | "crashed" | "killed" | "dropped" | "open";
         };
-        AgentCard: {
+        AgentCard: components["schemas"]["agent_standing"] & {
             name: string;
             display_name: string;
             description: string;
-            status: components["schemas"]["AgentStatus"];
             /** @enum {string} */
             role: "coord" | "exec" | "system";
             tier: number;
@@ -810,6 +806,33 @@ export interface components {
          * @enum {string}
          */
         HierarchyLevel: "architect" | "director" | "manager" | "worker";
+        /**
+         * How an agent stands
+         * @description One word, the same on every port, and the facts that it sums up.
+         */
+        agent_standing: {
+            /**
+             * @description Trouble comes before work, and what waits for a person before what runs.
+             * @enum {string}
+             */
+            status: "ok" | "degraded" | "down" | "queued" | "running" | "blocked" | "waiting_approval" | "paused" | "error" | "done";
+            /**
+             * @description ok: alive and on time; degraded: starting, late, or back from a crash for less than ten seconds; error: crashed and not back yet, or being killed for its silence; down: ended.
+             * @enum {string}
+             */
+            health: "ok" | "degraded" | "error" | "down";
+            /** @description Whether its messages are held back. */
+            paused: boolean;
+            /** @description Its job under way that began last. */
+            working_on: string | null;
+            /** @description The kind of message in hand. */
+            handling: string | null;
+            /**
+             * @description Whose decision one of its jobs waits for.
+             * @enum {string|null}
+             */
+            waiting_for: "person" | "director" | null;
+        };
     };
     responses: never;
     parameters: never;

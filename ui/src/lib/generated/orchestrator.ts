@@ -687,11 +687,10 @@ export interface components {
             /** @description BLAKE3 of what the consent is bound to. */
             binding: string;
         };
-        TreeNode: {
+        TreeNode: components["schemas"]["agent_standing"] & {
             name: string;
             /** @description supervisor, agent or service. */
             kind?: string;
-            status: string;
             incarnation?: number;
             restarts?: number;
             queue_depth?: number;
@@ -701,8 +700,41 @@ export interface components {
              */
             last_heartbeat?: string | null;
             children: components["schemas"]["TreeNode"][];
+            /**
+             * @description Where it is in its life, as its supervisor knows it.
+             * @enum {string|null}
+             */
+            phase?: "starting" | "running" | "restarting" | "stopping" | "stopped" | "hung" | "spinning" | null;
+            /**
+             * Format: date-time
+             * @description Since when it is in this phase.
+             */
+            since?: string;
+            /** @description Why it ended last. */
+            last_exit?: {
+                reason: string;
+                detail?: string;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC, with a Z.
+                 */
+                at: string;
+            } | null;
+            /** @description Null for supervisors. */
+            mailbox?: {
+                depth: number;
+                capacity: number;
+                handled: number;
+                paused: boolean;
+                handling: string | null;
+                /**
+                 * Format: date-time
+                 * @description ISO 8601, UTC, with a Z.
+                 */
+                last_beat_at: string;
+            } | null;
         };
-        Agent: {
+        Agent: components["schemas"]["agent_standing"] & {
             name: string;
             display_name: string;
             /** @enum {string} */
@@ -711,7 +743,6 @@ export interface components {
             mode?: string;
             parent?: string | null;
             capabilities: string[];
-            status: string;
             incarnation?: number;
             restarts?: number;
             queue_depth?: number;
@@ -721,6 +752,14 @@ export interface components {
              */
             last_heartbeat?: string | null;
             definition?: components["schemas"]["agent_definition"];
+            /** @description Where its service listens. `internal://agents/<name>` is no address: such an agent is called by name through the agent router, `POST /invoke`. */
+            url?: string;
+            description?: string;
+            /**
+             * @description Where it is in its life, as its supervisor knows it.
+             * @enum {string|null}
+             */
+            phase?: "starting" | "running" | "restarting" | "stopping" | "stopped" | "hung" | "spinning" | null;
         };
         AgentAction: {
             agent: string;
@@ -960,6 +999,33 @@ export interface components {
                     output_tokens: number;
                 }[];
             };
+        };
+        /**
+         * How an agent stands
+         * @description One word, the same on every port, and the facts that it sums up.
+         */
+        agent_standing: {
+            /**
+             * @description Trouble comes before work, and what waits for a person before what runs.
+             * @enum {string}
+             */
+            status: "ok" | "degraded" | "down" | "queued" | "running" | "blocked" | "waiting_approval" | "paused" | "error" | "done";
+            /**
+             * @description ok: alive and on time; degraded: starting, late, or back from a crash for less than ten seconds; error: crashed and not back yet, or being killed for its silence; down: ended.
+             * @enum {string}
+             */
+            health: "ok" | "degraded" | "error" | "down";
+            /** @description Whether its messages are held back. */
+            paused: boolean;
+            /** @description Its job under way that began last. */
+            working_on: string | null;
+            /** @description The kind of message in hand. */
+            handling: string | null;
+            /**
+             * @description Whose decision one of its jobs waits for.
+             * @enum {string|null}
+             */
+            waiting_for: "person" | "director" | null;
         };
         /** An agent as its definition file describes it */
         agent_definition: {

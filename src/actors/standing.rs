@@ -1,0 +1,265 @@
+//! How agents stand now: the tree's facts and the job book's, put to the one rule in `domain::hmi::status`.
+//!
+//! Owns the newest reading of the job book. It is written by the watcher ([`spec`]), which reads again after
+//! commits, and by whoever has just read the book for a purpose of its own. Invariants: a reading is never
+//! replaced by an older one; looking sends no message and waits for no disk. Failure policy: a book that
+//! cannot be read leaves the last reading, and the next commit is the next try.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use parking_lot::RwLock;
+use tokio::time::Instant;
+
+use super::jobs::{JobError, Jobs};
+use super::swarm_jobs::SwarmJobs;
+use crate::domain::hmi::{AgentStanding, AgentWork, Life, Signs, Work};
+use crate::domain::ids::AgentName;
+use crate::domain::time::Timestamp;
+use crate::supervision::mailbox::Vitals;
+use crate::supervision::tree::{Node, NodeState, Phase};
+use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
+
+/// Least time between two readings: below what a person notices.
+const MIN_PAUSE: Duration = Duration::from_millis(100);
+/// How many times as long as a reading took the watcher rests: readings take a tenth of one processor at most.
+const REST: u32 = 9;
+/// The longest rest, whatever a reading cost.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+
+/// How agents stand. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentStandings(Arc<SharedStandings>);
+
+struct SharedStandings {
+    system: ActorSystem,
+    reading: RwLock<WorkReading>,
+    version: AtomicU64,
+}
+
+struct WorkReading {
+    at: Timestamp,
+    agents: HashMap<AgentName, AgentWork>,
+}
+
+impl fmt::Debug for AgentStandings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("AgentStandings")
+    }
+}
+
+impl AgentStandings {
+    /// The agents of `system`, before anything of their jobs is known.
+    #[must_use]
+    pub fn new(system: ActorSystem) -> Self {
+        let reading = WorkReading { at: Timestamp::from_millis(0), agents: HashMap::new() };
+        Self(Arc::new(SharedStandings { system, reading: RwLock::new(reading), version: AtomicU64::new(0) }))
+    }
+
+    /// The system its agents live in.
+    #[must_use]
+    pub fn system(&self) -> &ActorSystem {
+        &self.0.system
+    }
+
+    /// How the actor of this name stands.
+    #[must_use]
+    pub fn of(&self, name: &str) -> AgentStanding {
+        let node = self.0.system.tree().by_name(name);
+        node.map_or(AgentStanding::ABSENT, |node| self.of_node(&node, &node.state(), node.vitals().as_ref()))
+    }
+
+    /// The same of a node with its state and its mailbox at one moment.
+    #[must_use]
+    pub fn of_node(&self, node: &Node, state: &NodeState, vitals: Option<&Vitals>) -> AgentStanding {
+        let now = Timestamp::now();
+        let reading = self.0.reading.read();
+        let work = reading.agents.get(&*node.name);
+        let signs = signs(node, state, vitals, work.map_or(Work::default(), |work| work.at(now)), now);
+        AgentStanding {
+            status: signs.status(),
+            health: signs.health(),
+            paused: signs.is_held,
+            working_on: work.and_then(AgentWork::working_on).cloned(),
+            handling: vitals.and_then(|vitals| vitals.current).map(|(kind, _)| kind),
+            waiting_for: signs.waiting_for(),
+        }
+    }
+
+    /// Takes a reading of the job book over, unless a newer one is there.
+    pub fn publish(&self, jobs: &SwarmJobs) {
+        let agents = jobs.work_of_agents();
+        let mut reading = self.0.reading.write();
+        if reading.at > jobs.at {
+            return;
+        }
+        reading.at = jobs.at;
+        if reading.agents != agents {
+            reading.agents = agents;
+            self.0.version.fetch_add(1, Ordering::Release);
+        }
+    }
+
+    /// Grows whenever the jobs of some agent changed: whoever caches a picture compares it.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.version.load(Ordering::Acquire)
+    }
+}
+
+fn signs(node: &Node, state: &NodeState, vitals: Option<&Vitals>, work: Work, now: Timestamp) -> Signs {
+    let crashed = state.last_exit.as_ref().filter(|(reason, _)| reason.is_abnormal());
+    Signs {
+        life: life(state.phase),
+        is_held: vitals.is_some_and(|vitals| vitals.paused),
+        is_handling: vitals.is_some_and(|vitals| vitals.current.is_some()),
+        waiting: vitals.map_or(0, |vitals| vitals.depth),
+        silence: vitals.and_then(|vitals| Some((vitals.last_beat.elapsed(), node.heartbeat?))),
+        crashed: crashed.map(|(_, at)| now.since(*at)),
+        work,
+    }
+}
+
+fn life(phase: Phase) -> Life {
+    match phase {
+        Phase::Starting => Life::Starting,
+        Phase::Running => Life::Up,
+        Phase::Restarting => Life::Restarting,
+        Phase::Hung | Phase::Spinning => Life::Silent,
+        Phase::Stopping | Phase::Stopped => Life::Ended,
+    }
+}
+
+/// The watcher understands nothing but its supervisor.
+pub enum StandingMessage {}
+
+impl Message for StandingMessage {
+    fn kind(&self) -> &'static str {
+        match *self {}
+    }
+}
+
+struct StandingWatcher;
+
+impl Actor for StandingWatcher {
+    type Message = StandingMessage;
+
+    async fn handle(
+        &mut self,
+        message: StandingMessage,
+        _: &Context<StandingMessage>,
+    ) -> Result<(), ActorError> {
+        match message {}
+    }
+}
+
+/// The watcher that keeps `standings` in step with the job book, as a child of a supervisor.
+#[must_use]
+pub fn spec(
+    system: &ActorSystem,
+    name: &str,
+    options: WorkerOptions,
+    jobs: Arc<Jobs>,
+    standings: AgentStandings,
+) -> ChildSpec {
+    let (spec, _) = system.worker(name, options, move |context| {
+        context.spawn(watch(Arc::clone(&jobs), standings.clone()));
+        async move { Ok(StandingWatcher) }
+    });
+    spec
+}
+
+async fn watch(jobs: Arc<Jobs>, standings: AgentStandings) {
+    let mut commits = jobs.book.store().commits();
+    loop {
+        // Before the reading: a commit during it is seen by the next one.
+        commits.mark_unchanged();
+        let begun = Instant::now();
+        if let Err(error) = read(&jobs, &standings).await {
+            tracing::warn!(%error, "the job book could not be read; agents are shown as at the last reading");
+        }
+        tokio::time::sleep((begun.elapsed() * REST).clamp(MIN_PAUSE, MAX_PAUSE)).await;
+        if commits.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn read(jobs: &Arc<Jobs>, standings: &AgentStandings) -> Result<(), JobError> {
+    let (jobs, standings) = (Arc::clone(jobs), standings.clone());
+    let read =
+        tokio::task::spawn_blocking(move || SwarmJobs::read(&jobs).map(|jobs| standings.publish(&jobs)));
+    // A reading that panicked, or was dropped with the runtime, has changed nothing.
+    read.await.unwrap_or(Ok(()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::hmi::{AgentHealth, AgentStatus};
+    use crate::domain::job::{Job, JobState};
+    use crate::supervision::policy::ExitReason;
+
+    /// An agent called `coder` in a tree, up and idle.
+    fn up() -> (ActorSystem, AgentStandings, Arc<Node>) {
+        let system = ActorSystem::default();
+        let standings = AgentStandings::new(system.clone());
+        let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
+        let _ = system.worker("coder", options, |_| async { Ok(StandingWatcher) });
+        let node = system.tree().by_name("coder").unwrap();
+        system.tree().update(&node, |state| state.phase = Phase::Running);
+        (system, standings, node)
+    }
+
+    fn jobs(at: i64, state: JobState) -> SwarmJobs {
+        let job = Job { state, ..crate::domain::job::testing::job("run-1", "coder", "write") };
+        let at = Timestamp::from_millis(at);
+        SwarmJobs { at, active: vec![job], runs: Vec::new(), asked: Vec::new() }
+    }
+
+    #[tokio::test]
+    async fn every_phase_has_its_word_and_trouble_comes_before_work() {
+        let (system, standings, node) = up();
+        standings.publish(&jobs(1, JobState::Running));
+        for (phase, status, health) in [
+            (Phase::Running, AgentStatus::Running, AgentHealth::Ok),
+            (Phase::Starting, AgentStatus::Degraded, AgentHealth::Degraded),
+            (Phase::Restarting, AgentStatus::Error, AgentHealth::Error),
+            (Phase::Hung, AgentStatus::Error, AgentHealth::Error),
+            (Phase::Spinning, AgentStatus::Error, AgentHealth::Error),
+            (Phase::Stopping, AgentStatus::Down, AgentHealth::Down),
+            (Phase::Stopped, AgentStatus::Down, AgentHealth::Down),
+        ] {
+            system.tree().update(&node, |state| state.phase = phase);
+            let standing = standings.of("coder");
+            assert_eq!((standing.status, standing.health), (status, health), "{phase:?}");
+            assert_eq!(standing.working_on.unwrap().as_str(), "run-1", "{phase:?}");
+        }
+        assert_eq!(standings.of("nobody"), AgentStanding::ABSENT);
+    }
+
+    #[tokio::test]
+    async fn a_crash_a_moment_ago_degrades() {
+        let (system, standings, node) = up();
+        let crash = Some((ExitReason::Killed, Timestamp::now()));
+        system.tree().update(&node, |state| state.last_exit = crash);
+        assert_eq!(standings.of("coder").status, AgentStatus::Degraded);
+    }
+
+    #[tokio::test]
+    async fn an_older_reading_replaces_nothing_and_only_a_change_is_a_new_version() {
+        let (_system, standings, _) = up();
+        standings.publish(&jobs(5, JobState::AwaitingApproval));
+        let version = standings.version();
+        standings.publish(&jobs(4, JobState::Running));
+        assert_eq!(standings.of("coder").status, AgentStatus::WaitingApproval);
+        standings.publish(&jobs(6, JobState::AwaitingApproval));
+        assert_eq!(standings.version(), version, "the same again");
+        standings.publish(&jobs(7, JobState::Blocked));
+        assert_eq!(standings.of("coder").status, AgentStatus::Blocked);
+        assert!(standings.version() > version);
+    }
+}

@@ -1,0 +1,72 @@
+//! The jobs of the moment, read at once: what is open, what ended lately, and what a person is asked.
+
+use std::cmp::Reverse;
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::jobs::{JobError, Jobs};
+use crate::domain::hmi::AgentWork;
+use crate::domain::hmi::status::DONE_SHOWN;
+use crate::domain::hmi::waiting::asks;
+use crate::domain::ids::{AgentName, RunId};
+use crate::domain::job::approval::{Approval, ApprovalStatus};
+use crate::domain::job::{Job, JobState};
+use crate::domain::time::Timestamp;
+
+/// Most runs read: more than a person follows. Those under way come first, then the newest.
+const MAX_RUNS: usize = 50;
+/// Roots among which runs that ended lately are looked for: the newest ones.
+const LOOKED_AT: usize = 100;
+
+/// The jobs at one moment.
+pub struct SwarmJobs {
+    /// When the reading began.
+    pub at: Timestamp,
+    /// Every job that has not ended.
+    pub active: Vec<Job>,
+    /// The runs that are open or ended within [`DONE_SHOWN`], each with all its jobs, the root first.
+    pub runs: Vec<Vec<Job>>,
+    /// The questions that wait for a person, oldest first.
+    pub asked: Vec<Approval>,
+}
+
+impl SwarmJobs {
+    /// Reads the book. Blocks for some milliseconds.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn read(jobs: &Jobs) -> Result<Self, JobError> {
+        let (at, book) = (Timestamp::now(), &jobs.book);
+        let active = book.active()?;
+        let mut open: Vec<&Job> = active.iter().filter(|job| job.id.parent().is_none()).collect();
+        open.sort_by_key(|job| (job.state == JobState::Queued, Reverse(job.created_at)));
+        let roots = book.roots(LOOKED_AT)?;
+        let ended = roots.iter().filter(|root| ended_within(root, at, DONE_SHOWN));
+        let shown = open.into_iter().chain(ended).take(MAX_RUNS);
+        let runs = shown.map(|root| book.subtree(&root.id)).collect::<Result<Vec<_>, _>>()?;
+        let mut asked = if active.iter().any(asks) { book.approvals()? } else { Vec::new() };
+        asked.retain(|approval| approval.status == ApprovalStatus::Pending);
+        asked.sort_by_key(|approval| approval.created_at);
+        Ok(Self { at, active, runs, asked })
+    }
+
+    /// What each agent has to do with them.
+    #[must_use]
+    pub fn work_of_agents(&self) -> HashMap<AgentName, AgentWork> {
+        let ended = self.runs.iter().flatten().filter(|job| ended_within(job, self.at, DONE_SHOWN));
+        AgentWork::of_agents(&self.active, &self.asked, ended)
+    }
+
+    /// All jobs of a run that was read.
+    #[must_use]
+    pub fn run(&self, run: &RunId) -> &[Job] {
+        let found = self.runs.iter().find(|jobs| jobs.first().is_some_and(|root| root.run() == *run));
+        found.map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether a job ended less than `time` before `at`.
+#[must_use]
+pub fn ended_within(job: &Job, at: Timestamp, time: Duration) -> bool {
+    job.ended_at.is_some_and(|ended| at.since(ended) < time)
+}

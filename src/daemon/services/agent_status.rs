@@ -1,0 +1,18 @@
+//! How the agents stand, kept in step with the job book. No port of its own: all ports show it.
+
+use std::sync::Arc;
+
+use super::{DaemonService, ServiceSite};
+use crate::actors::standing::{self, AgentStandings};
+use crate::supervision::ChildSpec;
+
+pub(super) struct AgentStatusService;
+
+impl DaemonService for AgentStatusService {
+    fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
+        let standings = AgentStandings::new(site.system.clone());
+        site.provide(standings.clone())?;
+        let jobs = Arc::clone(&site.jobs);
+        Ok(Some(standing::spec(&site.system, "agent-status", site.options, jobs, standings)))
+    }
+}
