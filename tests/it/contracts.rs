@@ -223,6 +223,12 @@ fn shared_schemas_stand_alone_and_their_examples_fit() {
         "manifest",
         "agent_definition",
         "agent_invocation",
+        "agent_standing",
+        "resource_request",
+        "provider_registration",
+        "routing_request",
+        "routing_receipt",
+        "llm_service",
     ] {
         assert!(names.iter().any(|name| name == wanted), "{wanted}");
     }
@@ -246,6 +252,57 @@ fn shared_schemas_stand_alone_and_their_examples_fit() {
         let validator =
             jsonschema::validator_for(&json!({ "allOf": [reference], "components": pool["components"] }));
         assert!(!validator.unwrap().is_valid(&json!({})), "{objection}");
+    }
+}
+
+/// Every object schema below `value` by its place, with the names of its fields.
+fn object_schemas(value: &Value, place: &str, found: &mut Vec<(String, BTreeSet<String>)>) {
+    match value {
+        Value::Object(members) => {
+            if let Some(properties) = members.get("properties").and_then(Value::as_object)
+                && !properties.is_empty()
+            {
+                found.push((place.to_owned(), properties.keys().cloned().collect()));
+            }
+            members.iter().for_each(|(key, member)| object_schemas(member, &format!("{place}/{key}"), found));
+        }
+        Value::Array(items) => items.iter().for_each(|item| object_schemas(item, place, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn a_message_is_written_once_and_every_shared_one_is_used() {
+    let fields = |value: &Value| -> BTreeSet<String> {
+        value["properties"].as_object().unwrap().keys().cloned().collect()
+    };
+    let shared: BTreeMap<BTreeSet<String>, String> = schema_names()
+        .into_iter()
+        .map(|name| (fields(&read(&format!("schemas/{name}.json")).unwrap()), name))
+        .collect();
+    let (mut repeated, mut text) = (Vec::new(), String::new());
+    for name in Contract::names() {
+        let document = read(&format!("{name}.json")).unwrap();
+        let mut found = Vec::new();
+        object_schemas(&document, &name, &mut found);
+        repeated.extend(found.into_iter().filter_map(|(place, fields)| {
+            Some(format!("{place} repeats schemas/{}.json; refer to it", shared.get(&fields)?))
+        }));
+        text += &document.to_string();
+    }
+    assert!(repeated.is_empty(), "{repeated:#?}");
+    for name in shared.values() {
+        let by_schemas = || {
+            schema_names().iter().any(|other| {
+                other != name
+                    && read(&format!("schemas/{other}.json"))
+                        .unwrap()
+                        .to_string()
+                        .contains(&format!("\"{name}.json\""))
+            })
+        };
+        let is_used = text.contains(&format!("\"schemas/{name}.json\"")) || by_schemas();
+        assert!(is_used, "no document refers to schemas/{name}.json");
     }
 }
 

@@ -684,25 +684,6 @@ export interface components {
             }[];
             cost: components["schemas"]["CostSums"];
         };
-        /** @description One attempt at a call; also a line of `artifacts/costs/<run_id>.jsonl`. */
-        Receipt: {
-            request_id: string;
-            run_id: string;
-            agent: string;
-            /** Format: date-time */
-            timestamp: string;
-            provider: string;
-            model: string;
-            input_tokens: number;
-            output_tokens: number;
-            cost_usd: number;
-            latency_ms: number;
-            /** @enum {string} */
-            status: "success" | "error" | "timeout" | "fallback";
-            error_message?: string;
-            fallback_from?: string;
-            metadata?: Record<string, unknown>;
-        };
         Budget: {
             run_id: string;
             budget_set: boolean;
@@ -806,6 +787,28 @@ export interface components {
          * @enum {string}
          */
         HierarchyLevel: "architect" | "director" | "manager" | "worker";
+        /**
+         * One attempt at a call
+         * @description One attempt at a call; also a line of `artifacts/costs/<run_id>.jsonl`.
+         */
+        routing_receipt: {
+            request_id: string;
+            run_id: string;
+            agent: string;
+            /** Format: date-time */
+            timestamp: string;
+            provider: string;
+            model: string;
+            input_tokens: number;
+            output_tokens: number;
+            cost_usd: number;
+            latency_ms: number;
+            /** @enum {unknown} */
+            status: "success" | "error" | "timeout" | "fallback";
+            error_message?: string;
+            fallback_from?: string;
+            metadata?: Record<string, unknown>;
+        };
         /**
          * How an agent stands
          * @description One word, the same on every port, and the facts that it sums up.
@@ -1247,7 +1250,7 @@ export interface operations {
                 content: {
                     "application/json": {
                         run_id: string;
-                        receipts: components["schemas"]["Receipt"][];
+                        receipts: components["schemas"]["routing_receipt"][];
                         /** @description Length of this page. */
                         count: number;
                         /** @description Of all that match, on all pages. */
