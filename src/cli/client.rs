@@ -337,6 +337,22 @@ mod tests {
     }
 
     #[test]
+    fn ports_are_those_that_the_daemon_serves() {
+        for (service, number) in [
+            ("orchestrator", ORCHESTRATOR),
+            ("token-governor", TOKEN_GOVERNOR),
+            ("hmi", HMI),
+            ("event-stream", EVENT_STREAM),
+            ("resource-manager", RESOURCE_MANAGER),
+            ("gateway", GATEWAY),
+            ("agent-router", AGENT_ROUTER),
+        ] {
+            let served = crate::daemon::ports().into_iter().find(|port| port.service == service);
+            assert_eq!(served.map(|port| port.number), Some(number), "{service}");
+        }
+    }
+
+    #[test]
     fn violations_become_sentences() {
         let detail = json!([
             {"loc": ["body", "task"], "msg": "this field is required", "type": "missing"},
