@@ -4,6 +4,7 @@
 //! flags come in the order of their places, and no place carries two. Failure policy: when in doubt
 //! about a placeholder, no flag; a report that cries wolf is not read.
 
+use super::find::Find;
 use super::{pii, secrets};
 use crate::skills::ingest::formats::Flag;
 
@@ -15,17 +16,6 @@ const SHOWN_START: usize = 3;
 const SHOWN_END: usize = 2;
 /// Characters hidden for each one shown, at least.
 const HIDDEN_PER_SHOWN: usize = 2;
-
-/// A find before it is masked.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Find {
-    pub(super) class: &'static str,
-    pub(super) kind: &'static str,
-    /// Byte offset of its start.
-    pub(super) start: usize,
-    /// Byte offset behind its end.
-    pub(super) end: usize,
-}
 
 /// The flags of a text and how many more there were.
 pub(super) fn of(text: &str) -> (Vec<Flag>, u64) {

@@ -15,6 +15,7 @@ use super::source::{Found, Source, Trouble, shown};
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
 pub(super) mod encoding;
+mod find;
 mod flags;
 mod kind;
 mod language;

@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::flags::Find;
+use super::find::Find;
 
 /// Bits per character from which an assigned value looks like a secret: English words lie below 3,
 /// passwords of ten mixed characters above.
