@@ -355,3 +355,39 @@ fn saved(view: &View<'_>, agent: &str, run: &RunLabel) -> Result<SavedState, Sto
 fn jobs_of(view: &View<'_>, run: &RunLabel) -> Result<Vec<Job>, StoreError> {
     RunId::new(run.as_str()).map_or_else(|_| Ok(Vec::new()), |run| readers::run_jobs(view, &run))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::agent::TokenBudget;
+    use crate::domain::context::DEFAULT_CTX_LIMIT;
+
+    #[tokio::test]
+    async fn contexts_of_an_older_store_move_to_the_table_by_run_once() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("pas.redb");
+        let store = tokio::task::spawn_blocking(move || Store::open(file)).await.unwrap().unwrap();
+        let context = |run: Option<&str>, ctx_used| Context {
+            run_id: run.map(|run| RunLabel::new(run).unwrap()),
+            ctx_used,
+            ctx_limit: DEFAULT_CTX_LIMIT,
+            budget: TokenBudget::DEFAULT,
+            last_updated: Timestamp::from_millis(1),
+        };
+        let rows = [("a".to_owned(), context(Some("r1"), 7)), ("b".to_owned(), context(None, 8))];
+        let old = rows.clone();
+        let write = move |_: &View<'_>| {
+            let put =
+                |changes: Changes, (agent, row): &(String, Context)| changes.put(&OLD_CONTEXTS, agent, row);
+            Ok::<_, StoreError>((old.iter().fold(Changes::none(), put), ()))
+        };
+        store.write(write).await.unwrap();
+        let ledger = Ledger::new(store.clone());
+        for _ in 0..2 {
+            assert_eq!(ledger.load().await.unwrap().0, rows, "the second time from the new table");
+            assert_eq!(store.read(|view| view.count(&OLD_CONTEXTS)), Ok(0));
+            assert_eq!(store.read(|view| view.count(&CONTEXTS)), Ok(2));
+        }
+        store.close().await.unwrap();
+    }
+}
