@@ -68,9 +68,7 @@ impl Invoker for AddressBook {
         Box::pin(async move {
             let address = address.ok_or(InvokeError::Gone)?;
             let payload = request.payload;
-            let answer =
-                address.call(deadline, |reply| AgentMessage::Invoke { payload, deadline, reply }).await?;
-            answer.map_err(InvokeError::Refused)
+            address.call(deadline, |reply| AgentMessage::Invoke { payload, deadline, reply }).await?
         })
     }
 }

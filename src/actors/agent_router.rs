@@ -5,7 +5,7 @@
 //! leads out of the agent's folders. Finding sends no message; calls are tasks of the actor, so they
 //! end with it and their callers learn of it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,15 +19,18 @@ use tokio::time::{Instant, sleep};
 use super::directory::Directory;
 use super::event_stream::Events;
 use super::invoker::{self, Invoker};
+use super::jobs::JobBook;
 use super::mail_folders::{MailFolders, Withdrawn};
+use super::tasks;
 use crate::domain::agent::{AgentDefinition, Capability, Role, Tier, Transport};
+use crate::domain::agent_choice::{self, AgentStanding, AgentWish};
 use crate::domain::event::{Draft, kind};
 use crate::domain::ids::AgentName;
 use crate::domain::invocation::{
     AgentQuery, Answer, AnswerMetadata, FileRequestId, InvocationRequest, Outcome, choose_transport, find,
     outcome_of_file, transport_word,
 };
-use crate::domain::registry::{Health, ServiceStatus, agent_service_id};
+use crate::domain::registry::{ServiceStatus, agent_service_id};
 use crate::domain::roster::Counts;
 use crate::domain::time::Timestamp;
 use crate::supervision::{
@@ -62,6 +65,23 @@ pub enum RouteError {
     Call(#[from] CallError),
 }
 
+/// How many jobs each agent has in hand, or waiting.
+pub trait AgentWorkload: Send + Sync {
+    /// Agents without jobs are left out.
+    fn jobs_by_agent(&self) -> HashMap<AgentName, usize>;
+}
+
+impl AgentWorkload for JobBook {
+    fn jobs_by_agent(&self) -> HashMap<AgentName, usize> {
+        let mut jobs = HashMap::new();
+        // Without the store all are taken to be equally free.
+        for job in self.active().unwrap_or_default() {
+            *jobs.entry(job.card.agent).or_default() += 1;
+        }
+        jobs
+    }
+}
+
 /// An agent as the router lists it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentCard {
@@ -93,7 +113,34 @@ impl ActorMessage for Message {
 #[derive(Debug, Clone)]
 pub struct RouterHandle {
     address: Address<Message>,
+    choice: Choice,
+}
+
+/// What an agent is chosen by.
+#[derive(Clone)]
+struct Choice {
     directory: Directory,
+    workload: Arc<dyn AgentWorkload>,
+}
+
+impl std::fmt::Debug for Choice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Choice").field("directory", &self.directory).finish_non_exhaustive()
+    }
+}
+
+impl Choice {
+    /// The agents with all of these capabilities, the best first.
+    fn ranked(&self, capabilities: &[String], task: Option<&str>) -> Vec<&AgentDefinition> {
+        let capabilities: Vec<&str> = capabilities.iter().map(String::as_str).collect();
+        let wish = AgentWish { capabilities: &capabilities, task, from: None };
+        let jobs = self.workload.jobs_by_agent();
+        let standing = |agent: &AgentDefinition| AgentStanding {
+            health: self.directory.life(agent.name.as_str()).status.health(),
+            jobs: jobs.get(&agent.name).copied().unwrap_or_default(),
+        };
+        agent_choice::ranked(self.directory.roster(), tasks::catalogue(), wish, standing)
+    }
 }
 
 impl RouterHandle {
@@ -106,17 +153,24 @@ impl RouterHandle {
         self.address.call(deadline, |reply| Message::Invoke(Box::new(request), reply)).await?
     }
 
-    /// The agents that fit, in the roster's order, as many as asked for.
+    /// The agents that fit, as many as asked for: in the order in which a call would choose among them where
+    /// capabilities are asked for, else in the roster's.
     #[must_use]
     pub fn discover(&self, query: &AgentQuery) -> Vec<AgentCard> {
-        let card = |agent: &AgentDefinition| card(&self.directory, agent);
-        find(self.directory.roster(), query).take(query.limit).map(card).collect()
+        let directory = &self.choice.directory;
+        let card = |agent: &AgentDefinition| card(directory, agent);
+        if query.capabilities.is_empty() {
+            return find(directory.roster(), query).take(query.limit).map(card).collect();
+        }
+        let fits = |agent: &&AgentDefinition| query.fits(agent);
+        let ranked = self.choice.ranked(&query.capabilities, None).into_iter();
+        ranked.filter(fits).take(query.limit).map(card).collect()
     }
 
     /// How many agents there are of each kind, and since when that is known.
     #[must_use]
     pub fn stats(&self) -> (Counts, Timestamp) {
-        (self.directory.roster().counts(), self.directory.built_at())
+        (self.choice.directory.roster().counts(), self.choice.directory.built_at())
     }
 }
 
@@ -134,7 +188,7 @@ fn card(directory: &Directory, agent: &AgentDefinition) -> AgentCard {
 }
 
 struct State {
-    directory: Directory,
+    choice: Choice,
     calls: Calls,
     under_way: UnderWay,
 }
@@ -179,15 +233,17 @@ pub fn spec(
     directory: Directory,
     invoker: Arc<dyn Invoker>,
     events: Events,
+    workload: Arc<dyn AgentWorkload>,
     workdir: PathBuf,
 ) -> (ChildSpec, RouterHandle) {
+    let choice = Choice { directory, workload };
     let calls = Calls { invoker, events, workdir: workdir.into() };
-    let known = directory.clone();
+    let known = choice.clone();
     let (spec, address) = system.worker(name, options, move |_| {
-        let state = State { directory: known.clone(), calls: calls.clone(), under_way: UnderWay::default() };
+        let state = State { choice: known.clone(), calls: calls.clone(), under_way: UnderWay::default() };
         async move { Ok(state) }
     });
-    (spec, RouterHandle { address, directory })
+    (spec, RouterHandle { address, choice })
 }
 
 impl State {
@@ -221,19 +277,15 @@ impl State {
     }
 
     fn chosen(&self, request: &InvocationRequest) -> Result<&AgentDefinition, RouteError> {
-        let roster = self.directory.roster();
+        let roster = self.choice.directory.roster();
         if let Some(name) = &request.agent_name {
             return roster.get(name).ok_or_else(|| RouteError::Unknown(name.clone()));
         }
         let capabilities = request.capabilities.clone().filter(|list| !list.is_empty());
         let capabilities = capabilities.ok_or(RouteError::Nobody)?;
-        let able = |agent: &&AgentDefinition| capabilities.iter().all(|wanted| agent.can(wanted));
-        // Well before ill, critical before others, then by name: the same question, the same agent.
-        let rank = |agent: &&AgentDefinition| {
-            let health = self.directory.life(agent.name.as_str()).status.health();
-            (health != Health::Healthy, health == Health::Down, agent.tier, agent.name.clone())
-        };
-        roster.iter().filter(able).min_by_key(rank).ok_or_else(|| RouteError::Unable(capabilities.join(", ")))
+        let task = request.payload.get("task").and_then(serde_json::Value::as_str);
+        let best = self.choice.ranked(&capabilities, task).into_iter().next();
+        best.ok_or_else(|| RouteError::Unable(capabilities.join(", ")))
     }
 }
 

@@ -9,7 +9,8 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use super::standing::AgentStandings;
-use crate::domain::agent::{AgentDefinition, Behaviour};
+use super::tasks;
+use crate::domain::agent::AgentDefinition;
 use crate::domain::registry::{Service, ServiceRole, ServiceStatus, ServiceType, agent_service_id};
 use crate::domain::roster::Roster;
 use crate::domain::time::Timestamp;
@@ -143,7 +144,7 @@ fn entry(
         url,
         caps: agent.capabilities.iter().map(|capability| capability.as_str().to_owned()).collect(),
         labels: labels(roster, agent, port),
-        ctx_limit: None,
+        ctx_limit: agent.max_tokens.map(|tokens| tokens.get().into()),
         cost_hint_usd_per_1k: None,
         heartbeat_interval_s: interval,
         ttl_s: interval.saturating_mul(HANG_FACTOR),
@@ -154,18 +155,18 @@ fn entry(
 /// The labels of the contract; values are strings, and what an agent does not have is left out.
 fn labels(roster: &Roster, agent: &AgentDefinition, port: Option<u16>) -> BTreeMap<String, String> {
     let children: Vec<&str> = roster.children_of(&agent.name).map(|child| child.name.as_str()).collect();
+    let tasks: Vec<&str> = tasks::catalogue().of_agent(agent).map(|entry| entry.task.as_ref()).collect();
+    let amount = |amount: u32| (amount > 0).then(|| amount.to_string());
     let optional = [
         ("parent", agent.parent.as_ref().map(ToString::to_string)),
         ("children", (!children.is_empty()).then(|| children.join(","))),
         ("models_primary", agent.models.first().cloned()),
+        ("models", (!agent.models.is_empty()).then(|| agent.models.join(","))),
+        ("max_tokens", agent.max_tokens.map(|tokens| tokens.to_string())),
+        ("gpus", amount(agent.resources.gpus)),
+        ("gpu_memory_mb", amount(agent.resources.gpu_memory_mb)),
         ("port", port.map(|port| port.to_string())),
-        (
-            "skill",
-            match &agent.behaviour {
-                Behaviour::Native { skill } => Some(skill.to_string()),
-                _ => None,
-            },
-        ),
+        ("tasks", (!tasks.is_empty()).then(|| tasks.join(","))),
     ];
     let always = [
         ("display_name", agent.display_name.clone()),
@@ -229,6 +230,12 @@ mod tests {
         let architect = directory.get("agent-architect").unwrap();
         assert!(architect.labels["children"].contains("director-data"));
         assert!(!architect.labels.contains_key("parent"));
+        assert_eq!(architect.labels["models_primary"], "claude-sonnet-4-5-20250929");
+        assert_eq!(architect.labels["models"], "claude-sonnet-4-5-20250929,gpt-5-codex");
+        assert_eq!((architect.ctx_limit, &*architect.labels["tasks"]), (Some(200_000), "ingest"));
+        let trainer = directory.get("agent-qtower-trainer").unwrap();
+        assert_eq!((&*trainer.labels["gpus"], &*trainer.labels["gpu_memory_mb"]), ("1", "8192"));
+        assert!(!trainer.labels.contains_key("tasks") && trainer.ctx_limit.is_none());
     }
 
     #[tokio::test]

@@ -29,6 +29,14 @@ pub enum InvokeError {
     /// It does not do that, for the reason given.
     #[error("{0}")]
     Refused(String),
+    /// The job that the call became has not ended within the caller's time.
+    #[error("{reason}")]
+    JobGoesOn {
+        /// Its `job_id` and `state`.
+        job: Value,
+        /// A sentence for the caller.
+        reason: String,
+    },
 }
 
 impl From<CallError> for InvokeError {
@@ -66,6 +74,7 @@ pub(crate) async fn call(
         Err(InvokeError::Timeout) => {
             Outcome::Timeout(format!("{agent}: no answer within {deadline:?}; it may still work on the call"))
         }
+        Err(InvokeError::JobGoesOn { job, reason }) => Outcome::Unfinished { job, reason },
         Err(error) => Outcome::Error(format!("{agent}: {error}")),
     }
 }

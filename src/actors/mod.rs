@@ -26,4 +26,5 @@ pub mod resource_manager;
 pub mod standing;
 pub mod steering;
 pub mod swarm_jobs;
+pub mod tasks;
 pub mod token_governor;

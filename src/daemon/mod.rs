@@ -20,7 +20,8 @@ use crate::actors::address_book::AddressBook;
 use crate::actors::gateway::Gateway;
 use crate::actors::jobs::{Board, JobBook, Jobs, Settings};
 use crate::actors::resource_manager::ResourceHandle;
-use crate::config::Config;
+use crate::actors::tasks;
+use crate::config::{Config, Ingest};
 use crate::domain::agent::Refusal;
 use crate::domain::job::Policy;
 use crate::domain::roster::Roster;
@@ -159,7 +160,9 @@ async fn open(config: &Arc<Config>) -> anyhow::Result<(Store, Arc<Roster>, Vec<R
     let file = config.store_file();
     let folder = config.agents.folder.clone();
     let store = tokio::task::spawn_blocking(move || open_store(&file));
-    let roster = tokio::task::spawn_blocking(move || crate::roster::load(folder.as_deref()));
+    let roster = tokio::task::spawn_blocking(move || {
+        crate::roster::load_checked(folder.as_deref(), &tasks::check_definition)
+    });
     let (store, roster) = tokio::try_join!(store, roster)?;
     let (roster, refusals) = roster;
     Ok((store?, Arc::new(roster), refusals))
@@ -186,8 +189,10 @@ fn jobs(config: &Config, store: Store, agents: Arc<AddressBook>) -> Arc<Jobs> {
         book: JobBook::new(store),
         board: Board::default(),
         agents,
+        tasks: tasks::catalogue(),
         settings: settings(config),
         costs: OnceLock::new(),
+        models: OnceLock::new(),
     })
 }
 
@@ -205,5 +210,45 @@ fn settings(config: &Config) -> Settings {
             backoff_max: config.jobs.backoff_max,
         },
         backups: BackupFolder::below(&config.daemon.data_dir, config.store.backups),
+        input_defaults: Arc::new(input_defaults(&config.ingest)),
+    }
+}
+
+/// `[ingest]` as inputs of cards that leave them out.
+fn input_defaults(config: &Ingest) -> serde_json::Value {
+    // No `..`: a new key must reach the skills.
+    let Ingest { max_file_bytes, max_files, deny_licences, near_duplicate_percent, boilerplate_percent } =
+        config;
+    serde_json::json!({
+        "max_file_bytes": max_file_bytes, "max_files": max_files, "deny_licences": deny_licences,
+        "near_duplicate_percent": near_duplicate_percent, "boilerplate_percent": boilerplate_percent,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Sources;
+    use crate::skills::ingest::settings::IngestSettings;
+    use crate::skills::{Control, StepContext};
+
+    #[test]
+    fn what_is_built_into_the_skills_is_what_the_configuration_documents() {
+        let config = Config::load(&Sources::default()).unwrap();
+        let step =
+            || StepContext::new(PathBuf::new(), serde_json::json!({}), 1, Arc::new(Control::default()));
+        let configured = step().with_defaults(Arc::new(input_defaults(&config.ingest)));
+        assert_eq!(IngestSettings::of(&configured), IngestSettings::of(&step()));
+    }
+
+    #[test]
+    fn a_prompt_names_no_port_that_nobody_serves() {
+        let served: Vec<String> = services::ports().iter().map(|port| port.number.to_string()).collect();
+        for agent in crate::roster::load(None).0.iter() {
+            let numbers = agent.prompt.split(|c: char| !c.is_ascii_digit());
+            for number in numbers.filter(|digits| digits.len() == 4 && digits.starts_with("61")) {
+                assert!(served.iter().any(|port| port == number), "{} names port {number}", agent.name);
+            }
+        }
     }
 }

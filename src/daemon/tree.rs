@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::edge;
 use super::services::{self, PlacedServices, Placement, ServiceSite};
 use crate::actors::address_book::AddressBook;
-use crate::actors::agent::{Agent, AgentMessage, Memory, Writer};
+use crate::actors::agent::{Agent, AgentMessage, Memory};
 use crate::actors::crashes::Recorder;
 use crate::actors::gateway::Gateway;
 use crate::actors::jobs::Jobs;
@@ -21,6 +21,7 @@ use crate::actors::token_governor::GovernorHandle;
 use crate::config::Config;
 use crate::domain::agent::{AgentDefinition, RestartType, Strategy as Declared};
 use crate::domain::ids::AgentName;
+use crate::llm::text_writer::TextWriter;
 use crate::supervision::policy::{AutoShutdown, ChildPolicy, Restart, Strategy, SupervisorPolicy};
 use crate::supervision::{ActorSystem, Address, ChildSpec, WorkerOptions};
 
@@ -92,7 +93,7 @@ struct Builder<'a> {
     jobs: &'a Arc<Jobs>,
     resources: ResourceHandle,
     governor: GovernorHandle,
-    writer: Arc<dyn Writer>,
+    writer: Arc<dyn TextWriter>,
     addresses: HashMap<AgentName, Address<AgentMessage>>,
     /// Services that have not found their place yet, in the order of their rows.
     services: PlacedServices,

@@ -97,6 +97,13 @@ pub enum Outcome {
     Error(String),
     /// What was waited for, in a sentence.
     Timeout(String),
+    /// The job that the call became goes on beyond the caller's time.
+    Unfinished {
+        /// Its `job_id` and `state`.
+        job: Value,
+        /// A sentence for the caller.
+        reason: String,
+    },
 }
 
 impl Outcome {
@@ -107,6 +114,7 @@ impl Outcome {
             Self::Success(result) => (AnswerStatus::Success, Some(result), None),
             Self::Error(error) => (AnswerStatus::Error, None, Some(error)),
             Self::Timeout(error) => (AnswerStatus::Timeout, None, Some(error)),
+            Self::Unfinished { job, reason } => (AnswerStatus::Timeout, Some(job), Some(reason)),
         }
     }
 }
@@ -137,7 +145,7 @@ pub struct Answer {
     pub agent_name: String,
     /// How it ended.
     pub status: AnswerStatus,
-    /// The result, when it succeeded.
+    /// The result, when it succeeded; the job, when that goes on beyond the caller's time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     /// What went wrong, when it did not.
@@ -180,11 +188,14 @@ struct StoredAnswer {
 #[must_use]
 pub fn outcome_of_file(text: &[u8]) -> Outcome {
     if let Ok(answer) = serde_json::from_slice::<StoredAnswer>(text) {
-        let error = || answer.error.unwrap_or_else(|| "the agent gave no reason".to_owned());
+        let error = || answer.error.clone().unwrap_or_else(|| "the agent gave no reason".to_owned());
         return match answer.status {
             AnswerStatus::Success => Outcome::Success(answer.result.unwrap_or(Value::Null)),
             AnswerStatus::Error => Outcome::Error(error()),
-            AnswerStatus::Timeout => Outcome::Timeout(error()),
+            AnswerStatus::Timeout => match answer.result.clone() {
+                Some(job) => Outcome::Unfinished { job, reason: error() },
+                None => Outcome::Timeout(error()),
+            },
         };
     }
     match serde_json::from_slice(text) {
@@ -276,13 +287,19 @@ fn default_limit() -> usize {
     10
 }
 
+impl AgentQuery {
+    /// Whether an agent is one of those looked for.
+    #[must_use]
+    pub fn fits(&self, agent: &AgentDefinition) -> bool {
+        self.capabilities.iter().all(|capability| agent.can(capability))
+            && self.agent_role.is_none_or(|role| role == agent.role)
+            && self.tier.is_none_or(|tier| tier == agent.tier)
+    }
+}
+
 /// The agents that fit, in the roster's order.
 pub fn find<'r>(roster: &'r Roster, query: &'r AgentQuery) -> impl Iterator<Item = &'r AgentDefinition> {
-    roster.iter().filter(|agent| {
-        query.capabilities.iter().all(|capability| agent.can(capability))
-            && query.agent_role.is_none_or(|role| role == agent.role)
-            && query.tier.is_none_or(|tier| tier == agent.tier)
-    })
+    roster.iter().filter(|agent| query.fits(agent))
 }
 
 #[cfg(test)]

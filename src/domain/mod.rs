@@ -4,6 +4,7 @@
 //! Invariant: no I/O, no async, no actor framework; everything here can be tested with values alone.
 
 pub mod agent;
+pub mod agent_choice;
 pub mod artifact;
 pub mod budget;
 pub mod context;
@@ -22,6 +23,7 @@ pub mod resources;
 pub mod roster;
 pub mod routing;
 pub mod steering;
+pub mod task;
 pub mod time;
 pub mod trace;
 pub mod usage;

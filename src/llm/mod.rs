@@ -21,6 +21,7 @@ mod refusal;
 pub mod sse;
 pub mod stream;
 pub mod surface;
+pub mod text_writer;
 pub mod tls;
 mod translate;
 pub mod vendor;

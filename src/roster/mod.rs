@@ -10,7 +10,7 @@ mod folder;
 
 use std::path::Path;
 
-use crate::domain::agent::Refusal;
+use crate::domain::agent::{AgentDefinition, Refusal};
 use crate::domain::roster::Roster;
 
 pub use embedded::built_in;
@@ -21,8 +21,24 @@ pub use folder::{MAX_FILES, MAX_FOLDER_DEPTH, read_folder};
 /// Reads the disk and blocks meanwhile. The refusals are in the order of reading, then of fitting.
 #[must_use]
 pub fn load(user_folder: Option<&Path>) -> (Roster, Vec<Refusal>) {
+    load_checked(user_folder, &|_| Ok(()))
+}
+
+/// The same, where a user's definition must also pass `check`, which says what is wrong with it.
+#[must_use]
+pub fn load_checked(
+    user_folder: Option<&Path>,
+    check: &dyn Fn(&AgentDefinition) -> Result<(), String>,
+) -> (Roster, Vec<Refusal>) {
     let (base, mut refusals) = built_in();
-    let (overlay, unread) = user_folder.map(read_folder).unwrap_or_default();
+    let (mut overlay, mut unread) = user_folder.map(read_folder).unwrap_or_default();
+    overlay.retain(|agent| match check(agent) {
+        Ok(()) => true,
+        Err(reason) => {
+            unread.push(agent.refused(agent.source.name_line, reason));
+            false
+        }
+    });
     let (roster, unfit) = Roster::layered(base, overlay);
     refusals.extend(unread);
     refusals.extend(unfit);

@@ -26,6 +26,9 @@ pub enum SkillError {
     /// Trying again cannot help: the input is missing or makes no sense.
     #[error("{0}")]
     Permanent(String),
+    /// The skill itself panicked: a fault of the skill, which another attempt may still get around.
+    #[error("{0}")]
+    Panicked(String),
 }
 
 impl SkillError {
@@ -150,6 +153,7 @@ impl Control {
 pub struct StepContext {
     run_dir: PathBuf,
     inputs: Arc<Value>,
+    defaults: Arc<Value>,
     threads: usize,
     control: Arc<Control>,
     aside: Option<Arc<Value>>,
@@ -170,7 +174,21 @@ impl StepContext {
     /// A context for one attempt at one step.
     #[must_use]
     pub fn new(run_dir: PathBuf, inputs: Value, threads: usize, control: Arc<Control>) -> Self {
-        Self { run_dir, inputs: Arc::new(inputs), threads: threads.max(1), control, aside: None }
+        let (inputs, defaults) = (Arc::new(inputs), Arc::default());
+        Self { run_dir, inputs, defaults, threads: threads.max(1), control, aside: None }
+    }
+
+    /// The same with values for inputs that the card leaves out.
+    #[must_use]
+    pub fn with_defaults(self, defaults: Arc<Value>) -> Self {
+        Self { defaults, ..self }
+    }
+
+    /// An input of the card, or else its default.
+    #[must_use]
+    pub fn setting(&self, key: &str) -> Option<&Value> {
+        let given = self.inputs.get(key).filter(|value| !value.is_null());
+        given.or_else(|| self.defaults.get(key))
     }
 
     /// `artifacts/runs/<run_id>/`: outputs go below it, earlier steps' outputs are read from it.

@@ -1,4 +1,4 @@
-//! Native work of executors: plain functions from files to files.
+//! Native work of executors: plain functions from files to files, one row each in [`SKILLS`].
 //!
 //! Invariants: a skill knows no actor, no store and no network; it reads its inputs, writes below
 //! [`StepContext::run_dir`] and reports through [`StepContext`]. It is idempotent: carried out again
@@ -11,7 +11,11 @@ pub mod summary;
 pub mod tlc;
 pub mod tokens;
 
+use std::collections::BTreeSet;
+
 pub use context::{Brief, Control, SkillError, StepContext, StepOutcome, is_passing};
+
+use crate::domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
 
 /// A skill: one attempt at one step, on a thread of its own.
 pub type Skill = fn(&StepContext) -> Result<StepOutcome, SkillError>;
@@ -19,25 +23,144 @@ pub type Skill = fn(&StepContext) -> Result<StepOutcome, SkillError>;
 /// Says what a model is to be told before a step works.
 pub type Briefing = fn(&StepContext) -> Result<Brief, SkillError>;
 
-/// The briefing of a skill whose outcome has a part in words.
-#[must_use]
-pub fn brief(skill: &str) -> Option<Briefing> {
-    (skill == "ingest.report").then_some(ingest::report::brief)
+/// All that PAS knows of one skill.
+#[derive(Debug)]
+pub struct SkillEntry {
+    /// The task that it carries out, as cards and definitions name it.
+    pub task: &'static str,
+    /// The capability by which an agent is found for it.
+    pub capability: &'static str,
+    /// What it does, for people.
+    pub about: &'static str,
+    /// What it reads of the card's `inputs`.
+    pub inputs: &'static [TaskInput],
+    /// Tasks of the same run whose files it cannot do without.
+    pub reads: &'static [&'static str],
+    /// The work.
+    pub run: Skill,
+    /// What a model is asked beforehand, where the outcome has a part in words.
+    pub brief: Option<Briefing>,
 }
 
-/// The skill an agent's definition names, if this build has it.
+/// All skills of this build.
+pub const SKILLS: &[SkillEntry] = &[
+    SkillEntry {
+        task: "ingest.audit",
+        capability: "source_checking",
+        about: "list the files of a folder with encoding, language, licences and flags",
+        inputs: &[
+            TaskInput::required("source", InputKind::Source),
+            TaskInput::optional("max_file_bytes", InputKind::Count),
+            TaskInput::optional("max_files", InputKind::Count),
+        ],
+        reads: &[],
+        run: ingest::audit::run,
+        brief: None,
+    },
+    SkillEntry {
+        task: "ingest.clean",
+        capability: "normalization",
+        about: "repair the text of every document and mark duplicates",
+        inputs: &[
+            TaskInput::required("source", InputKind::Source),
+            TaskInput::optional("max_file_bytes", InputKind::Count),
+            TaskInput::optional("near_duplicate_percent", InputKind::Percent),
+            TaskInput::optional("boilerplate_percent", InputKind::Percent),
+        ],
+        reads: &["ingest.audit"],
+        run: ingest::clean::run,
+        brief: None,
+    },
+    SkillEntry {
+        task: "ingest.chunk",
+        capability: "paragraph_banking",
+        about: "cut documents into sections, paragraphs and sentences",
+        inputs: &[],
+        reads: &["ingest.clean"],
+        run: ingest::chunk::run,
+        brief: None,
+    },
+    SkillEntry {
+        task: "ingest.classify",
+        capability: "domain_classification",
+        about: "name the field each document is about",
+        inputs: &[],
+        reads: &["ingest.clean"],
+        run: ingest::classify::run,
+        brief: None,
+    },
+    SkillEntry {
+        task: "ingest.graph",
+        capability: "kg_construction",
+        about: "link documents by links and names",
+        inputs: &[],
+        reads: &["ingest.clean"],
+        run: ingest::graph::run,
+        brief: None,
+    },
+    SkillEntry {
+        task: "ingest.index",
+        capability: "faiss_indexing",
+        about: "build the full-text index",
+        inputs: &[],
+        reads: &["ingest.clean"],
+        run: ingest::index::run,
+        brief: None,
+    },
+    SkillEntry {
+        task: "ingest.compliance.check",
+        capability: "pii_verification",
+        about: "judge licences, secrets and personal data",
+        inputs: &[TaskInput::optional("deny_licences", InputKind::Licences)],
+        reads: &["ingest.audit"],
+        run: ingest::compliance::run,
+        brief: None,
+    },
+    SkillEntry {
+        task: "ingest.report.write",
+        capability: "report_generation",
+        about: "write the report of a run",
+        inputs: &[
+            TaskInput::optional("name", InputKind::Text),
+            TaskInput::optional("max_file_bytes", InputKind::Count),
+            TaskInput::optional("max_files", InputKind::Count),
+            TaskInput::optional("deny_licences", InputKind::Licences),
+            TaskInput::optional("near_duplicate_percent", InputKind::Percent),
+            TaskInput::optional("boilerplate_percent", InputKind::Percent),
+        ],
+        reads: &["ingest.audit"],
+        run: ingest::report::run,
+        brief: Some(ingest::report::brief),
+    },
+    SkillEntry {
+        task: "ingest.metrics",
+        capability: "cost_tracking",
+        about: "report what the steps of a run took and cost",
+        inputs: &[TaskInput::required("steps", InputKind::Rows)],
+        reads: &[],
+        run: ingest::metrics::run,
+        brief: None,
+    },
+];
+
+/// The skill for a card's task.
 #[must_use]
-pub fn find(name: &str) -> Option<Skill> {
-    Some(match name {
-        "ingest.audit" => ingest::audit::run,
-        "ingest.clean" => ingest::clean::run,
-        "ingest.chunk" => ingest::chunk::run,
-        "ingest.classify" => ingest::classify::run,
-        "ingest.graph" => ingest::graph::run,
-        "ingest.index" => ingest::index::run,
-        "ingest.compliance" => ingest::compliance::run,
-        "ingest.report" => ingest::report::run,
-        "ingest.metrics" => ingest::metrics::run,
-        _ => return None,
-    })
+pub fn find(task: &str) -> Option<&'static SkillEntry> {
+    SKILLS.iter().find(|entry| entry.task == task)
+}
+
+impl SkillEntry {
+    /// The skill as a row of the catalogue of tasks.
+    #[must_use]
+    pub fn to_task(&self) -> TaskEntry {
+        TaskEntry {
+            task: self.task.into(),
+            kind: TaskKind::Skill,
+            capability: self.capability.into(),
+            about: self.about.into(),
+            inputs: self.inputs.to_vec(),
+            reads: self.reads.iter().map(|task| (*task).into()).collect(),
+            leads_to: BTreeSet::new(),
+        }
+    }
 }

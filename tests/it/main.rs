@@ -3,6 +3,7 @@
 
 mod accounts_kill;
 mod addresses;
+mod agents;
 mod cancel_pause;
 mod chaos;
 mod clients;

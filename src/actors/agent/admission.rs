@@ -25,15 +25,20 @@ const TELL_AFTER: Duration = Duration::from_millis(200);
 /// Before asking a resource manager again that is being restarted.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Where an attempt stands at the door; shared between the agent and the attempt's task.
+/// Whether an attempt has what it needs of the machine; shared between the agent and the attempt's task.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Door {
+pub(super) struct ResourceGate {
     stop: CancellationToken,
     is_passed: Arc<AtomicBool>,
 }
 
-impl Door {
-    /// Ends the wait; no effect on who is through.
+impl ResourceGate {
+    /// Lets an attempt pass that needs nothing of the machine.
+    pub(super) fn pass(&self) {
+        self.is_passed.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends the wait; no effect on an attempt that has passed.
     pub(super) fn close(&self) {
         self.stop.cancel();
     }
@@ -56,7 +61,7 @@ pub(super) struct Admission {
     pub(super) job: Job,
     pub(super) ask: Ask,
     pub(super) control: Arc<Control>,
-    pub(super) door: Door,
+    pub(super) gate: ResourceGate,
 }
 
 /// What a step asks for: what its card says, or else what its agent's definition says. The card's wish is
@@ -78,7 +83,8 @@ pub(super) fn ask_of(job: &Job, agent: &AgentDefinition) -> Result<Ask, String> 
         amounts: Amounts {
             cpu: Cores::whole(agent.resources.cpu_cores.get().into()),
             mem_mb: agent.resources.memory_mb.get().into(),
-            ..Amounts::NONE
+            gpu: agent.resources.gpus.into(),
+            gpu_mem_mb: agent.resources.gpu_memory_mb.into(),
         },
         ports: std::collections::BTreeSet::new(),
         class: None,
@@ -101,7 +107,7 @@ impl Admission {
         let mut reserving = std::pin::pin!(self.reserve());
         let early = tokio::select! {
             reserved = &mut reserving => Some(reserved),
-            () = self.door.stop.cancelled() => return Err(SkillError::Cancelled),
+            () = self.gate.stop.cancelled() => return Err(SkillError::Cancelled),
             () = sleep(TELL_AFTER) => None,
         };
         let lease = match early {
@@ -112,13 +118,13 @@ impl Admission {
                 self.tell("waiting", json!({ "asked": self.ask.amounts })).await;
                 tokio::select! {
                     reserved = &mut reserving => reserved?,
-                    () = self.door.stop.cancelled() => return Err(SkillError::Cancelled),
+                    () = self.gate.stop.cancelled() => return Err(SkillError::Cancelled),
                 }
             }
         };
         self.control.note("");
         self.jobs.board.note_resource_wait(&self.job.id, None);
-        self.door.is_passed.store(true, Ordering::Relaxed);
+        self.gate.pass();
         let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let held = lease.reservation();
         let granted = json!({
@@ -188,6 +194,8 @@ mod tests {
         let agent = roster.get("embed-indexer").unwrap();
         let usual = ask_of(&job(None), agent).unwrap();
         assert_eq!((usual.amounts.to_string().as_str(), usual.strict), ("2 cpu, 4096 mem_mb", false));
+        let trainer = ask_of(&job(None), roster.get("qtower-trainer").unwrap()).unwrap();
+        assert_eq!(trainer.amounts.to_string(), "4 cpu, 8192 mem_mb, 1 gpu, 8192 gpu_mem_mb");
         let stated = ask_of(&job(Some(json!({ "cpu": 0.5, "ports": [8080] }))), agent).unwrap();
         assert_eq!((stated.amounts.to_string().as_str(), stated.strict), ("0.5 cpu", true));
         assert_eq!(stated.ports.len(), 1);

@@ -5,12 +5,11 @@
 //! an incarnation that was overtaken changes nothing.
 
 mod admission;
-mod coordinator;
-mod executor;
+pub(in crate::actors) mod behaviour;
 mod invoke;
 mod memory;
 mod run_figures;
-mod system;
+mod steps;
 mod writing;
 
 use std::collections::HashMap;
@@ -25,12 +24,12 @@ use crate::domain::agent::{AgentDefinition, Behaviour};
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, Refusal, Transition};
 use crate::domain::time::Timestamp;
+use crate::llm::text_writer::TextWriter;
 use crate::skills::{SkillError, StepOutcome};
-use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message, Reply};
+use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
 
-use executor::RunningStep;
 pub use memory::Memory;
-pub use writing::{Author, Words, Writer};
+use steps::RunningStep;
 
 /// What an agent understands.
 pub enum AgentMessage {
@@ -59,8 +58,8 @@ pub enum AgentMessage {
         payload: Map<String, Value>,
         /// How long the caller waits.
         deadline: Duration,
-        /// Where the answer goes: a JSON value, or what the agent lacks.
-        reply: Reply<Result<Value, String>>,
+        /// Where the answer goes.
+        reply: invoke::InvokeReply,
     },
 }
 
@@ -82,10 +81,10 @@ pub struct Agent {
     resources: ResourceHandle,
     system: ActorSystem,
     memory: Memory,
-    writer: Arc<dyn Writer>,
-    /// Coordinators: jobs held, with their fences.
-    held: HashMap<JobId, u64>,
-    /// Executors: attempts under way.
+    writer: Arc<dyn TextWriter>,
+    /// Coordinators: jobs claimed, with their fences.
+    claimed: HashMap<JobId, u64>,
+    /// Others: attempts under way.
     running: HashMap<JobId, RunningStep>,
 }
 
@@ -99,7 +98,7 @@ impl Agent {
         jobs: Arc<Jobs>,
         resources: ResourceHandle,
         system: ActorSystem,
-        (memory, writer): (Memory, Arc<dyn Writer>),
+        (memory, writer): (Memory, Arc<dyn TextWriter>),
         context: &Context<AgentMessage>,
     ) -> Result<Self, JobError> {
         for job in jobs.book.active()? {
@@ -109,12 +108,21 @@ impl Agent {
             }
         }
         memory.tell(&me.name);
-        let (held, running) = (HashMap::new(), HashMap::new());
-        Ok(Self { me, jobs, resources, system, memory, writer, held, running })
+        let (claimed, running) = (HashMap::new(), HashMap::new());
+        Ok(Self { me, jobs, resources, system, memory, writer, claimed, running })
     }
 
     fn is_coordinator(&self) -> bool {
         matches!(self.me.behaviour, Behaviour::Coordinator)
+    }
+
+    fn takes(&self, task: &str) -> bool {
+        self.jobs.tasks.takes(&self.me, task)
+    }
+
+    /// Why this agent does not take a task, and what works instead.
+    fn lack(&self, task: &str) -> String {
+        self.jobs.tasks.lack(self.jobs.agents.roster(), &self.me, task, self.writer.is_ready())
     }
 
     async fn attend(&mut self, id: &JobId, context: &Context<AgentMessage>) -> Result<(), JobError> {
@@ -135,7 +143,7 @@ impl Agent {
             JobState::Running if job.cancel.is_some() => self.stop(&job).await,
             JobState::Queued | JobState::Running => self.carry_on(job, context).await,
             JobState::Paused => {
-                self.hold(id);
+                self.pause_step(id);
                 self.next_job(context)
             }
             JobState::AwaitingApproval | JobState::Blocked => Ok(()),
@@ -148,10 +156,13 @@ impl Agent {
 
     async fn carry_on(&mut self, job: Job, context: &Context<AgentMessage>) -> Result<(), JobError> {
         if self.is_coordinator() {
-            let job =
-                if self.held.get(&job.id) == Some(&job.fence) { Some(job) } else { self.claim(&job).await? };
+            let job = if self.claimed.get(&job.id) == Some(&job.fence) {
+                Some(job)
+            } else {
+                self.claim(&job).await?
+            };
             if let Some(job) = job {
-                self.held.insert(job.id.clone(), job.fence);
+                self.claimed.insert(job.id.clone(), job.fence);
                 self.review(&job).await?;
             }
             return Ok(());
@@ -185,7 +196,7 @@ impl Agent {
     }
 
     async fn stop(&mut self, job: &Job) -> Result<(), JobError> {
-        self.held.remove(&job.id);
+        self.claimed.remove(&job.id);
         if let Some(step) = self.running.get(&job.id).filter(|step| step.fence == job.fence) {
             step.stop();
             return Ok(());
@@ -202,14 +213,14 @@ impl Agent {
         self.commit(&job.id, Transition::Stopped { fence: job.fence, how }).await.map(|_| ())
     }
 
-    fn hold(&self, id: &JobId) {
+    fn pause_step(&self, id: &JobId) {
         if let Some(step) = self.running.get(id) {
             step.control.hold();
         }
     }
 
     fn forget(&mut self, id: &JobId) {
-        self.held.remove(id);
+        self.claimed.remove(id);
         self.running.remove(id);
     }
 
@@ -236,7 +247,7 @@ impl Actor for Agent {
             }
             AgentMessage::Beat { job } => self.look_at_step(&job).await?,
             AgentMessage::Invoke { payload, deadline, reply } => {
-                self.invoke(&payload, deadline, reply, context);
+                self.invoke(payload, deadline, reply, context);
             }
         }
         Ok(())

@@ -1,11 +1,11 @@
-//! A summary in words, written by whichever model is cheapest: the gateway as a [`Writer`].
+//! A summary in words, written by whichever model is cheapest: the gateway as a [`TextWriter`].
 
 use futures_util::future::BoxFuture;
 
 use super::{Ask, Call, Caller, Gateway, Target};
-use crate::actors::agent::{Author, Words, Writer};
 use crate::domain::routing::{Limits, Optimization, Requirements};
 use crate::llm::chat::{ChatRequest, Message, Role};
+use crate::llm::text_writer::{TextAuthor, TextWriter, WrittenText};
 
 /// Hard limit of the answer: 200 words are some 300 tokens, and a model that thinks first needs as many again.
 const MAX_TOKENS: u64 = 800;
@@ -40,13 +40,13 @@ fn chat(findings: String) -> ChatRequest {
     }
 }
 
-impl Writer for Gateway {
+impl TextWriter for Gateway {
     fn is_ready(&self) -> bool {
         self.router().select(&requirements(), Optimization::Cost, Limits::default()).is_ok()
     }
 
-    fn write(&self, author: Author, findings: String) -> BoxFuture<'_, Result<Words, String>> {
-        let Author { run, job, agent, lane } = author;
+    fn write(&self, author: TextAuthor, findings: String) -> BoxFuture<'_, Result<WrittenText, String>> {
+        let TextAuthor { run, job, agent, lane } = author;
         let request_id = format!("summary-{}", uuid::Uuid::now_v7());
         let caller = Caller { request_id: request_id.clone(), run, job: Some(job), agent, lane };
         let call = Call { caller, target: target(), ask: Ask::Chat(chat(findings)) };
@@ -58,7 +58,7 @@ impl Writer for Gateway {
             let said = chatted.answer.choices.first().and_then(|choice| choice.message.content.as_ref());
             let text =
                 said.map(|content| content.to_text().trim().to_owned()).filter(|text| !text.is_empty());
-            Ok(Words {
+            Ok(WrittenText {
                 text: text.ok_or("its answer had no text")?,
                 provider: chatted.by.provider,
                 model: chatted.by.model,

@@ -25,7 +25,7 @@ impl Jobs {
         let job = self.book.get(id)?;
         // An ended job is refused for that, whatever the agent lacks.
         if !job.state.is_terminal() {
-            let fit = takeover::check(self.agents.roster(), &job, to);
+            let fit = takeover::check(self.agents.roster(), self.tasks, &job, to);
             fit.map_err(|unfit| JobError::Conflict(unfit.to_string()))?;
         }
         self.begin_again(&job, to.clone(), by, reason).await

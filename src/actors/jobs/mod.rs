@@ -6,6 +6,8 @@
 mod again;
 pub mod board;
 pub mod book;
+#[cfg(test)]
+mod card_tests;
 pub mod closing;
 pub mod listing;
 pub mod manifest;
@@ -20,6 +22,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use serde_json::Value;
+
 pub use board::Board;
 pub use book::{JobBook, JobError};
 pub use closing::RunCosts;
@@ -29,6 +33,8 @@ pub use trees::{Cancellation, Cancelled};
 use crate::domain::ids::{AgentName, JobId, RunId};
 use crate::domain::job::{CancelCause, Job, JobState, Policy};
 use crate::domain::roster::Roster;
+use crate::domain::task::TaskCatalogue;
+use crate::llm::text_writer::TextWriter;
 use crate::store::backup_folder::BackupFolder;
 use crate::supervision::trace;
 
@@ -51,6 +57,8 @@ pub struct Settings {
     pub policy: Policy,
     /// Where backups of the store go.
     pub backups: BackupFolder,
+    /// Values of inputs that a card leaves out (a JSON object).
+    pub input_defaults: Arc<Value>,
 }
 
 /// The agents as jobs know them: who there is, and a way to point one to a job.
@@ -69,13 +77,23 @@ pub struct Jobs {
     pub board: Board,
     /// The agents.
     pub agents: Arc<dyn JobNotifier>,
+    /// All tasks, and which agent takes which.
+    pub tasks: &'static TaskCatalogue,
     /// Limits and places.
     pub settings: Settings,
     /// Who knows what runs cost; set once, when the tree is built.
     pub costs: OnceLock<Arc<dyn RunCosts>>,
+    /// Who calls models; set once, when the tree is built.
+    pub models: OnceLock<Arc<dyn TextWriter>>,
 }
 
 impl Jobs {
+    /// Whether a language model can be called now.
+    #[must_use]
+    pub fn can_call_model(&self) -> bool {
+        self.models.get().is_some_and(|models| models.is_ready())
+    }
+
     /// Hints whoever must act on a job as it now stands: its agent; its parent's agent when it has
     /// ended; the director it was escalated to. The hint continues the job's trace, whoever gives it.
     pub fn hint(&self, job: &Job) {

@@ -9,12 +9,12 @@ use std::sync::Arc;
 
 use super::Jobs;
 use super::book::{JobError, Submission};
-use crate::domain::agent::{AgentDefinition, Behaviour};
 use crate::domain::ids::{ApprovalId, JobId};
 use crate::domain::job::approval::{Approval, Decision, Verdict};
 use crate::domain::job::request::{CardFacts, InputKind};
 use crate::domain::job::{Job, JobCard, JobRequest};
 use crate::domain::roster::Roster;
+use crate::domain::task::TaskCatalogue;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceContext;
 use crate::skills::{self, ingest};
@@ -31,39 +31,30 @@ pub enum AsksPerson {
 }
 
 /// The facts of this machine and this build.
-struct LocalFacts(Arc<Roster>);
+struct LocalFacts {
+    roster: Arc<Roster>,
+    tasks: &'static TaskCatalogue,
+    can_call_model: bool,
+}
 
 impl CardFacts for LocalFacts {
     fn roster(&self) -> &Roster {
-        &self.0
+        &self.roster
     }
 
-    fn own_tasks(&self, agent: &AgentDefinition) -> Vec<String> {
-        match &agent.behaviour {
-            Behaviour::Native { skill } if skills::find(skill.as_str()).is_some() => {
-                vec![skill.as_str().to_owned()]
-            }
-            _ => Vec::new(),
-        }
+    fn tasks(&self) -> &TaskCatalogue {
+        self.tasks
     }
 
-    fn lack(&self, agent: &AgentDefinition) -> String {
-        let name = &agent.name;
-        match &agent.behaviour {
-            Behaviour::System => format!(
-                "`{name}` takes no jobs; call it by `POST /invoke` on port 6119, where `{{\"action\": \"status\"}}` \
-                 is answered"
-            ),
-            Behaviour::Llm => format!("`{name}` is to work with a language model, and knows no task yet"),
-            _ => format!("`{name}` knows no task yet"),
-        }
+    fn can_call_model(&self) -> bool {
+        self.can_call_model
     }
 
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String> {
         match kind {
             InputKind::Source => trouble_with_source(Path::new(text)),
             InputKind::Licences => ingest::compliance::trouble_with_licence(text),
-            InputKind::Text | InputKind::Count => None,
+            InputKind::Text | InputKind::Count | InputKind::Percent | InputKind::Rows => None,
         }
     }
 }
@@ -134,8 +125,16 @@ impl Jobs {
         Ok((approval, job))
     }
 
-    async fn check(&self, request: JobRequest) -> Result<(JobRequest, JobCard), JobError> {
-        let facts = LocalFacts(Arc::clone(self.agents.roster()));
+    /// Checks a card as [`Jobs::submit`] does, and stores nothing.
+    ///
+    /// # Errors
+    /// [`JobError::Card`] says everything that is wrong with the card.
+    pub async fn check(&self, request: JobRequest) -> Result<(JobRequest, JobCard), JobError> {
+        let facts = LocalFacts {
+            roster: Arc::clone(self.agents.roster()),
+            tasks: self.tasks,
+            can_call_model: self.can_call_model(),
+        };
         // A source may lie on a disk that takes its time.
         let checked = tokio::task::spawn_blocking(move || {
             let card = request.check(&facts, Timestamp::now())?;

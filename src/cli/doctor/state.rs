@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::Check;
+use crate::actors::tasks;
 use crate::cli::render::{count, units};
 use crate::config::Config;
 use crate::store::OpenError;
@@ -43,7 +44,7 @@ pub(super) fn store(path: &Path, is_up: bool) -> Check {
 /// Whether all agent definitions were taken.
 pub(super) fn agents(config: &Config) -> Check {
     let folder = config.agents.folder.as_deref();
-    let (roster, refusals) = roster::load(folder);
+    let (roster, refusals) = roster::load_checked(folder, &tasks::check_definition);
     let from = folder
         .map_or_else(|| "built in".to_owned(), |folder| format!("built in and in {}", folder.display()));
     let saw = format!("{} ({from})", count(roster.len(), "agent", "agents"));

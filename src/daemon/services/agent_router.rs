@@ -21,6 +21,7 @@ impl DaemonService for AgentRouterService {
             site.need()?,
             Arc::<AddressBook>::clone(&site.agents),
             site.need()?,
+            Arc::new(site.jobs.book.clone()),
             site.config.daemon.workdir.clone(),
         );
         site.provide(router)?;

@@ -33,6 +33,8 @@ impl DaemonService for GatewayService {
         };
         let (spec, gateway) = gateway::spec(&site.system, "gateway-service", site.options, means);
         site.need::<Seat>()?.put(&gateway);
+        // Set once, by the one row that calls models.
+        let _ = site.jobs.models.set(Arc::new(gateway.clone()));
         site.provide(gateway)?;
         Ok(Some(spec))
     }

@@ -129,6 +129,12 @@ pub struct Resources {
     pub cpu_cores: CpuCores,
     /// Memory in megabytes.
     pub memory_mb: MemoryMb,
+    /// Accelerators.
+    #[serde(default)]
+    pub gpus: u32,
+    /// Memory of the accelerators, in megabytes.
+    #[serde(default)]
+    pub gpu_memory_mb: u32,
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use serde_saphyr::{Location, Spanned};
 
 use super::{
     AgentDefinition, Approval, Behaviour, Capability, CpuCores, HeartbeatInterval, MemoryMb, Mode, Port,
-    Resources, Rights, Role, SkillName, Source, Supervision, Tier, TokenBudget, Transport,
+    Resources, Rights, Role, Source, Supervision, TaskName, Tier, TokenBudget, Transport,
 };
 use crate::domain::ids::AgentName;
 
@@ -50,27 +50,19 @@ pub(super) struct FrontMatter {
     transports: Option<Spanned<Vec<Transport>>>,
     rights: Option<Rights>,
     token_budget: Option<TokenBudget>,
+    max_tokens: Option<NonZeroU32>,
     resources: Option<Resources>,
     heartbeat_interval_s: Option<HeartbeatInterval>,
     #[serde(default)]
     approvals_required: Vec<Approval>,
     models: Option<Vec<String>>,
     port: Option<Spanned<Port>>,
-    behaviour: Option<Spanned<BehaviourWord>>,
-    skill: Option<Spanned<SkillName>>,
+    behaviour: Option<Spanned<Behaviour>>,
+    tasks: Option<Spanned<Vec<Spanned<TaskName>>>>,
+    /// The older spelling of a native agent's only task.
+    skill: Option<Spanned<TaskName>>,
     #[serde(default)]
     supervision: Supervision,
-}
-
-/// `behaviour` as written; `skill` stands beside it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum BehaviourWord {
-    Native,
-    Llm,
-    Command,
-    Coordinator,
-    System,
 }
 
 impl FrontMatter {
@@ -83,7 +75,8 @@ impl FrontMatter {
             let line = line_of(self.description.referenced);
             return Err((line, "description is empty: say when to use this agent".to_owned()));
         }
-        let behaviour = behaviour(role, name_line, self.behaviour.as_ref(), self.skill)?;
+        let behaviour = behaviour(role, name_line, self.behaviour.as_ref())?;
+        let tasks = tasks(behaviour, name_line, self.tasks, self.skill)?;
         let source = Source {
             file: source.to_owned(),
             name_line,
@@ -107,11 +100,13 @@ impl FrontMatter {
             }),
             model: self.model,
             token_budget: self.token_budget.unwrap_or(TokenBudget::DEFAULT),
+            max_tokens: self.max_tokens,
             resources: self.resources.unwrap_or(DEFAULT_RESOURCES),
             heartbeat_interval: self.heartbeat_interval_s.unwrap_or(DEFAULT_HEARTBEAT),
             approvals_required: self.approvals_required,
             port: self.port.map(|port| port.value),
             behaviour,
+            tasks,
             supervision: self.supervision,
             prompt: prompt.to_owned(),
             source,
@@ -136,6 +131,8 @@ const DEFAULT_RESOURCES: Resources = Resources {
         Some(memory) => memory,
         None => panic!("the default memory is not 0"),
     },
+    gpus: 0,
+    gpu_memory_mb: 0,
 };
 
 /// A location's line; 1, the opening line, where the parser knows none.
@@ -186,29 +183,14 @@ fn transports(written: Option<Spanned<Vec<Transport>>>) -> Result<Vec<Transport>
 fn behaviour(
     role: Role,
     name_line: u32,
-    written: Option<&Spanned<BehaviourWord>>,
-    skill: Option<Spanned<SkillName>>,
+    written: Option<&Spanned<Behaviour>>,
 ) -> Result<Behaviour, Complaint> {
     let line = written.map_or(name_line, |word| line_of(word.referenced));
-    let word = written.map_or_else(|| usual_behaviour(role), |word| word.value);
-    let behaviour = match (word, skill) {
-        (BehaviourWord::Native, Some(skill)) => Behaviour::Native { skill: skill.value },
-        (BehaviourWord::Native, None) => {
-            return Err((line, "behaviour is native, so `skill` must say which skill".to_owned()));
-        }
-        (_, Some(skill)) => {
-            let reason = "skill is given, but only behaviour native has one".to_owned();
-            return Err((line_of(skill.referenced), reason));
-        }
-        (BehaviourWord::Llm, None) => Behaviour::Llm,
-        (BehaviourWord::Command, None) => Behaviour::Command,
-        (BehaviourWord::Coordinator, None) => Behaviour::Coordinator,
-        (BehaviourWord::System, None) => Behaviour::System,
-    };
+    let behaviour = written.map_or_else(|| usual_behaviour(role), |word| word.value);
     let fits = match role {
-        Role::Coord => word == BehaviourWord::Coordinator,
-        Role::System => word == BehaviourWord::System,
-        Role::Exec => !matches!(word, BehaviourWord::Coordinator | BehaviourWord::System),
+        Role::Coord => behaviour == Behaviour::Coordinator,
+        Role::System => behaviour == Behaviour::System,
+        Role::Exec => !matches!(behaviour, Behaviour::Coordinator | Behaviour::System),
     };
     if fits {
         return Ok(behaviour);
@@ -217,11 +199,47 @@ fn behaviour(
     Err((line, format!("{noun} cannot have behaviour {word}: role and behaviour must agree")))
 }
 
-fn usual_behaviour(role: Role) -> BehaviourWord {
+/// The tasks as written, each once. A native agent has nothing but its tasks, so it must name one.
+fn tasks(
+    behaviour: Behaviour,
+    name_line: u32,
+    written: Option<Spanned<Vec<Spanned<TaskName>>>>,
+    skill: Option<Spanned<TaskName>>,
+) -> Result<Option<Vec<TaskName>>, Complaint> {
+    if let Some(skill) = skill {
+        let line = line_of(skill.referenced);
+        if behaviour != Behaviour::Native {
+            return Err((
+                line,
+                "skill is given, but only behaviour native has one; write `tasks`".to_owned(),
+            ));
+        }
+        if written.is_some() {
+            let reason = "skill is an older spelling of `tasks`, which is given too: keep `tasks`".to_owned();
+            return Err((line, reason));
+        }
+        return Ok(Some(vec![skill.value]));
+    }
+    let Some(written) = written else {
+        let reason = "behaviour is native, so `tasks` must list at least one, such as [ingest.audit]";
+        return if behaviour == Behaviour::Native { Err((name_line, reason.to_owned())) } else { Ok(None) };
+    };
+    if matches!(behaviour, Behaviour::Llm | Behaviour::Command) && !written.value.is_empty() {
+        let reason = format!("agents of behaviour {} take no task in this version", behaviour.as_str());
+        return Err((line_of(written.referenced), reason));
+    }
+    let mut seen = BTreeSet::new();
+    match written.value.iter().find(|task| !seen.insert(&task.value)) {
+        Some(twice) => Err((line_of(twice.referenced), format!("task `{}` is listed twice", twice.value))),
+        None => Ok(Some(written.value.into_iter().map(|task| task.value).collect())),
+    }
+}
+
+fn usual_behaviour(role: Role) -> Behaviour {
     match role {
-        Role::Coord => BehaviourWord::Coordinator,
-        Role::System => BehaviourWord::System,
-        Role::Exec => BehaviourWord::Llm,
+        Role::Coord => Behaviour::Coordinator,
+        Role::System => Behaviour::System,
+        Role::Exec => Behaviour::Llm,
     }
 }
 

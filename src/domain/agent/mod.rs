@@ -13,6 +13,8 @@ mod parse;
 mod rights;
 mod work;
 
+use std::num::NonZeroU32;
+
 use serde::Serialize;
 
 use super::ids::AgentName;
@@ -23,7 +25,7 @@ pub use front_matter::{DEFAULT_HEARTBEAT_S, DEFAULT_MEMORY_MB, DEFAULT_PARENT};
 pub use parse::{MAX_DEFINITION_BYTES, parse, parse_bytes};
 pub use rights::{Access, Approval, Rights};
 pub use work::{
-    Behaviour, Capability, Mode, Port, RestartType, Role, SkillName, Strategy, Supervision, Tier, Transport,
+    Behaviour, Capability, Mode, Port, RestartType, Role, Strategy, Supervision, TaskName, Tier, Transport,
 };
 
 /// One agent: who it is, where it stands, what it may do, and its system prompt.
@@ -59,6 +61,9 @@ pub struct AgentDefinition {
     pub rights: Option<Rights>,
     /// How full its context may get.
     pub token_budget: TokenBudget,
+    /// Tokens of the largest context it is meant to work with, whatever its model takes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_tokens: Option<NonZeroU32>,
     /// What it asks of the machine.
     pub resources: Resources,
     /// How often it must show life.
@@ -69,8 +74,9 @@ pub struct AgentDefinition {
     /// Its TCP port, where it serves one.
     pub port: Option<Port>,
     /// How it does its work.
-    #[serde(flatten)]
     pub behaviour: Behaviour,
+    /// The tasks it takes; `None`: not stated, which means every plan for a coordinator and no task for others.
+    pub tasks: Option<Vec<TaskName>>,
     /// How it is restarted, and its children with it.
     pub supervision: Supervision,
     /// The system prompt.

@@ -1,14 +1,14 @@
 //! Where an agent stands, how it is reached, and how it does its work.
 //!
 //! Invariant: every closed list is an enum, spelt on the wire as in the contract; open lists
-//! (capabilities, skills) are checked names.
+//! (capabilities, tasks) are checked names.
 
 use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Longest name of a capability or a skill in bytes; the registry shows them in one line.
+/// Longest name of a capability or a task in bytes; the registry shows them in one line.
 const MAX_NAME_LEN: usize = 64;
 
 /// What kind of agent it is.
@@ -151,21 +151,18 @@ checked_name!(
     b""
 );
 checked_name!(
-    /// A native skill, such as `ingest.audit`.
-    SkillName,
-    "skill name",
+    /// A task, such as `ingest.audit`.
+    TaskName,
+    "task name",
     b"."
 );
 
 /// How an agent does its work.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "behaviour", rename_all = "snake_case")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Behaviour {
-    /// Executor: a skill written in Rust.
-    Native {
-        /// Which one.
-        skill: SkillName,
-    },
+    /// Executor: skills written in Rust, found by the card's task.
+    Native,
     /// Executor: a tool-calling loop with a model, through the gateway.
     Llm,
     /// Executor: a sandboxed process.
@@ -179,9 +176,9 @@ pub enum Behaviour {
 impl Behaviour {
     /// The word of the front matter.
     #[must_use]
-    pub fn as_str(&self) -> &'static str {
+    pub fn as_str(self) -> &'static str {
         match self {
-            Self::Native { .. } => "native",
+            Self::Native => "native",
             Self::Llm => "llm",
             Self::Command => "command",
             Self::Coordinator => "coordinator",

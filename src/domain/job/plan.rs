@@ -1,49 +1,53 @@
 //! The plan book: how a coordinator divides a task into steps, and which of them may begin.
 //!
-//! Pure. A plan names capabilities, never agents: who does a step is routed by the roster when it is
-//! handed over. A step begins when the steps it follows have ended well or were waived.
+//! Pure. A plan names tasks, never agents: a step's task has a capability
+//! ([`TaskCatalogue`](crate::domain::task::TaskCatalogue)), by which the roster finds an agent when the step is
+//! handed over. Plans are owned values, so that they can be made as well as written. A step begins when the steps
+//! it follows have ended well or were waived.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use super::JobState;
 
 /// One step of a plan.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Step {
     /// Its name, unique in the plan; a segment of the child's id.
-    pub name: &'static str,
-    /// What the child is to do: a task of the plan book, or a skill.
-    pub task: &'static str,
-    /// Who can do it.
-    pub capability: &'static str,
+    pub name: Cow<'static, str>,
+    /// The child's task.
+    pub task: Cow<'static, str>,
     /// The steps it follows.
-    pub after: &'static [&'static str],
+    pub after: Vec<Cow<'static, str>>,
     /// Whether the run can go on without it.
     pub optional: bool,
 }
 
 /// A task and its steps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// The task, as a card names it.
-    pub task: &'static str,
-    /// What it is, for people.
-    pub about: &'static str,
-    /// Its steps.
-    pub steps: &'static [Step],
+    pub task: Cow<'static, str>,
+    /// The capability by which a coordinator is found for it.
+    pub capability: Cow<'static, str>,
+    /// What it does, for people.
+    pub about: Cow<'static, str>,
+    /// Its steps, each behind those it follows.
+    pub steps: Vec<Step>,
 }
 
-const fn step(
-    name: &'static str,
-    task: &'static str,
-    capability: &'static str,
-    after: &'static [&'static str],
-) -> Step {
-    Step { name, task, capability, after, optional: false }
+fn step(name: &'static str, task: &'static str, after: &[&'static str]) -> Step {
+    let after = after.iter().map(|name| Cow::Borrowed(*name)).collect();
+    Step { name: name.into(), task: task.into(), after, optional: false }
 }
 
-const fn optional(step: Step) -> Step {
+fn optional(step: Step) -> Step {
     Step { optional: true, ..step }
+}
+
+fn plan(task: &'static str, capability: &'static str, about: &'static str, steps: Vec<Step>) -> Plan {
+    Plan { task: task.into(), capability: capability.into(), about: about.into(), steps }
 }
 
 /// The task of the first work that PAS does.
@@ -52,55 +56,64 @@ pub const INGEST: &str = "ingest";
 pub const METRICS: &str = "ingest.metrics";
 
 /// All plans.
-pub const BOOK: &[Plan] = &[
-    Plan {
-        task: INGEST,
-        about: "work a folder of documents through audit, cleaning, analysis, index and report",
-        steps: &[
-            step("data", "ingest.data", "data_intake", &[]),
-            optional(step("compliance", "ingest.compliance", "security_oversight", &["data"])),
-            step("report", "ingest.report", "documentation_management", &["data", "compliance"]),
-            optional(step("metrics", METRICS, "cost_tracking", &["report"])),
-        ],
-    },
-    Plan {
-        task: "ingest.data",
-        about: "the data lane of an ingest",
-        steps: &[step("lane", "ingest.data.lane", "data_pipeline_coordination", &[])],
-    },
-    Plan {
-        task: "ingest.data.lane",
-        about: "audit and clean, then chunk, classify, link and index side by side",
-        steps: &[
-            step("audit", "ingest.audit", "source_checking", &[]),
-            step("clean", "ingest.clean", "normalization", &["audit"]),
-            optional(step("chunk", "ingest.chunk", "paragraph_banking", &["clean"])),
-            optional(step("classify", "ingest.classify", "domain_classification", &["clean"])),
-            optional(step("graph", "ingest.graph", "kg_construction", &["clean"])),
-            optional(step("index", "ingest.index", "faiss_indexing", &["clean"])),
-        ],
-    },
-    Plan {
-        task: "ingest.compliance",
-        about: "the compliance lane of an ingest",
-        steps: &[step("lane", "ingest.compliance.lane", "task_breakdown", &[])],
-    },
-    Plan {
-        task: "ingest.compliance.lane",
-        about: "check licences, secrets and personal data",
-        steps: &[step("check", "ingest.compliance.check", "pii_verification", &[])],
-    },
-    Plan {
-        task: "ingest.report",
-        about: "the documentation lane of an ingest",
-        steps: &[step("lane", "ingest.report.lane", "report_coordination", &[])],
-    },
-    Plan {
-        task: "ingest.report.lane",
-        about: "write the report",
-        steps: &[step("write", "ingest.report.write", "report_generation", &[])],
-    },
-];
+pub static BOOK: LazyLock<Vec<Plan>> = LazyLock::new(|| {
+    vec![
+        plan(
+            INGEST,
+            "planning",
+            "work a folder of documents through audit, cleaning, analysis, index and report",
+            vec![
+                step("data", "ingest.data", &[]),
+                optional(step("compliance", "ingest.compliance", &["data"])),
+                step("report", "ingest.report", &["data", "compliance"]),
+                optional(step("metrics", METRICS, &["report"])),
+            ],
+        ),
+        plan(
+            "ingest.data",
+            "data_intake",
+            "the data lane of an ingest",
+            vec![step("lane", "ingest.data.lane", &[])],
+        ),
+        plan(
+            "ingest.data.lane",
+            "data_pipeline_coordination",
+            "audit and clean, then chunk, classify, link and index side by side",
+            vec![
+                step("audit", "ingest.audit", &[]),
+                step("clean", "ingest.clean", &["audit"]),
+                optional(step("chunk", "ingest.chunk", &["clean"])),
+                optional(step("classify", "ingest.classify", &["clean"])),
+                optional(step("graph", "ingest.graph", &["clean"])),
+                optional(step("index", "ingest.index", &["clean"])),
+            ],
+        ),
+        plan(
+            "ingest.compliance",
+            "security_oversight",
+            "the compliance lane of an ingest",
+            vec![step("lane", "ingest.compliance.lane", &[])],
+        ),
+        plan(
+            "ingest.compliance.lane",
+            "task_breakdown",
+            "check licences, secrets and personal data",
+            vec![step("check", "ingest.compliance.check", &[])],
+        ),
+        plan(
+            "ingest.report",
+            "documentation_management",
+            "the documentation lane of an ingest",
+            vec![step("lane", "ingest.report.lane", &[])],
+        ),
+        plan(
+            "ingest.report.lane",
+            "report_coordination",
+            "write the report",
+            vec![step("write", "ingest.report.write", &[])],
+        ),
+    ]
+});
 
 /// The plan for a task.
 #[must_use]
@@ -110,31 +123,31 @@ pub fn find(task: &str) -> Option<&'static Plan> {
 
 /// How a plan stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
+pub enum Next<'p> {
     /// These steps may begin; empty while others run.
-    Begin(Vec<&'static Step>),
+    Begin(Vec<&'p Step>),
     /// All steps have ended well or were waived.
     Done,
     /// A step failed or was cancelled: which, and how it ended.
-    Broken(&'static str, JobState),
+    Broken(&'p str, JobState),
 }
 
 impl Plan {
     /// What follows from the states of the children that exist.
     #[must_use]
-    pub fn next(&self, children: &BTreeMap<&str, JobState>) -> Next {
+    pub fn next(&self, children: &BTreeMap<&str, JobState>) -> Next<'_> {
         let state = |name: &str| children.get(name).copied();
         let passed = |name: &str| matches!(state(name), Some(JobState::Done | JobState::Quarantined));
-        for step in self.steps {
-            if let Some(ended @ (JobState::Failed | JobState::Cancelled)) = state(step.name) {
-                return Next::Broken(step.name, ended);
+        for step in &self.steps {
+            if let Some(ended @ (JobState::Failed | JobState::Cancelled)) = state(&step.name) {
+                return Next::Broken(&step.name, ended);
             }
         }
-        if self.steps.iter().all(|step| passed(step.name)) {
+        if self.steps.iter().all(|step| passed(&step.name)) {
             return Next::Done;
         }
         let may_begin =
-            |step: &&Step| state(step.name).is_none() && step.after.iter().all(|name| passed(name));
+            |step: &&Step| state(&step.name).is_none() && step.after.iter().all(|name| passed(name));
         Next::Begin(self.steps.iter().filter(may_begin).collect())
     }
 }
@@ -143,9 +156,9 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn names(next: Next) -> Vec<&'static str> {
+    fn names(next: Next<'_>) -> Vec<&str> {
         match next {
-            Next::Begin(steps) => steps.iter().map(|step| step.name).collect(),
+            Next::Begin(steps) => steps.iter().map(|step| step.name.as_ref()).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -173,13 +186,13 @@ mod tests {
 
     #[test]
     fn every_step_follows_steps_of_its_own_plan_that_stand_before_it() {
-        for plan in BOOK {
+        for plan in BOOK.iter() {
             for (position, step) in plan.steps.iter().enumerate() {
-                for name in step.after {
+                for name in &step.after {
                     assert!(plan.steps[..position].iter().any(|s| s.name == *name), "{}: {name}", plan.task);
                 }
                 assert!(
-                    crate::domain::ids::RunId::new(step.name).is_ok(),
+                    crate::domain::ids::RunId::new(step.name.as_ref()).is_ok(),
                     "{} is a segment of an id",
                     step.name
                 );

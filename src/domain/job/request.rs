@@ -6,9 +6,6 @@
 //! at once.
 
 mod inputs;
-mod tasks;
-#[cfg(test)]
-mod tests;
 
 use std::fmt;
 use std::time::Duration;
@@ -18,14 +15,15 @@ use serde_json::{Map, Value};
 
 use super::{DEFAULT_PRIORITY, JobCard, MAX_PRIORITY};
 use crate::domain::agent::AgentDefinition;
+use crate::domain::agent_choice::{self, AgentStanding, AgentWish};
 use crate::domain::ids::AgentName;
 use crate::domain::json::Json;
 use crate::domain::resources::Amounts;
 use crate::domain::roster::Roster;
+use crate::domain::task::{TaskCatalogue, TaskRefusal, nearest};
 use crate::domain::time::Timestamp;
 
-pub use inputs::InputKind;
-pub use tasks::tasks_of;
+pub use crate::domain::task::InputKind;
 
 /// Longest name of a task or capability: a line in a list.
 const MAX_NAME_CHARS: usize = 100;
@@ -68,10 +66,10 @@ pub struct JobRequest {
 pub trait CardFacts {
     /// The agents.
     fn roster(&self) -> &Roster;
-    /// The tasks that an agent carries out itself, without dividing them by a plan.
-    fn own_tasks(&self, agent: &AgentDefinition) -> Vec<String>;
-    /// Why an agent that knows no task has none, and what it can be asked instead.
-    fn lack(&self, agent: &AgentDefinition) -> String;
+    /// All tasks, and which agent takes which.
+    fn tasks(&self) -> &TaskCatalogue;
+    /// Whether a language model can be called now.
+    fn can_call_model(&self) -> bool;
     /// Why an input of this kind cannot be used, in words that follow its name; `None` when it can. May block.
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String>;
 }
@@ -136,15 +134,6 @@ impl CardFaults {
     }
 }
 
-/// The known name that a misspelt one most likely stands for.
-fn nearest<'n>(wrong: &str, known: &[&'n str]) -> Option<&'n str> {
-    /// Two of three letters right.
-    const NEAR: f64 = 0.6;
-    let likeness = |name: &str| strsim::normalized_damerau_levenshtein(wrong, name);
-    let best = known.iter().copied().max_by(|a, b| likeness(a).total_cmp(&likeness(b)))?;
-    (likeness(best) >= NEAR).then_some(best)
-}
-
 impl JobRequest {
     /// The card of a call from outside of any job: its payload is a card, or the inputs themselves where it
     /// has none of a card's fields.
@@ -181,11 +170,15 @@ impl JobRequest {
     pub fn check(&self, facts: &dyn CardFacts, now: Timestamp) -> Result<JobCard, CardRefusal> {
         let mut faults = CardFaults::default();
         self.check_form(&mut faults);
-        let agent = self.agent(facts.roster(), &mut faults)?;
+        let agent = self.agent(facts, &mut faults)?;
         if let Some(agent) = agent.filter(|_| !self.task.is_empty()) {
-            tasks::check(facts, agent, &self.task, &mut faults);
-            let inputs = self.inputs.as_ref();
-            inputs::check(facts, &self.task, inputs.unwrap_or(&Map::new()), &mut faults);
+            match facts.tasks().admit(facts.roster(), agent, &self.task, facts.can_call_model()) {
+                Ok(entry) => {
+                    let inputs = self.inputs.as_ref();
+                    inputs::check(facts, entry, inputs.unwrap_or(&Map::new()), &mut faults);
+                }
+                Err(TaskRefusal(reason)) => faults.add("task", "value_error", reason),
+            }
         }
         match agent {
             Some(agent) if faults.0.is_empty() => Ok(self.card(&agent.name, now)),
@@ -221,18 +214,18 @@ impl JobRequest {
     /// Who is to do it. `None` when nobody offers the capability.
     fn agent<'r>(
         &self,
-        roster: &'r Roster,
+        facts: &'r dyn CardFacts,
         faults: &mut CardFaults,
     ) -> Result<Option<&'r AgentDefinition>, CardRefusal> {
+        let roster = facts.roster();
         let root = AgentName::new(DEFAULT_AGENT).ok().and_then(|name| roster.get(name.as_str()));
         let Some(name) = &self.agent else {
             let Some(capability) = &self.capability else { return Ok(root) };
-            let routed = root.and_then(|root| {
-                // Routing looks below the asking agent, which may offer it itself.
-                Some(root)
-                    .filter(|root| root.can(capability))
-                    .or_else(|| roster.route(capability, &root.name))
-            });
+            let capabilities = [capability.as_str()];
+            let from = root.map(|root| &root.name);
+            let wish = AgentWish { capabilities: &capabilities, task: Some(&self.task), from };
+            let ranked = agent_choice::ranked(roster, facts.tasks(), wish, |_| AgentStanding::IDLE);
+            let routed = ranked.into_iter().next();
             if routed.is_none() {
                 let msg = format!("no agent offers `{capability}`; `GET /agents` on port 6100 lists them");
                 faults.add("capability", "value_error", msg);

@@ -5,9 +5,11 @@
 //! lack of one of them.
 
 use super::{Job, plan};
-use crate::domain::agent::{AgentDefinition, Behaviour};
+use crate::domain::agent::AgentDefinition;
+use crate::domain::agent_choice::{self, AgentStanding};
 use crate::domain::ids::AgentName;
 use crate::domain::roster::Roster;
+use crate::domain::task::TaskCatalogue;
 
 /// Why an agent cannot take a job over, in a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +20,7 @@ pub struct Unfit(String);
 ///
 /// # Errors
 /// [`Unfit`] says what `to` lacks, and who could where somebody can.
-pub fn check(roster: &Roster, job: &Job, to: &AgentName) -> Result<(), Unfit> {
+pub fn check(roster: &Roster, tasks: &TaskCatalogue, job: &Job, to: &AgentName) -> Result<(), Unfit> {
     let (id, holder) = (&job.id, &job.card.agent);
     let unfit = |text: String| Err(Unfit(text));
     let Some(taker) = roster.get(to.as_str()) else {
@@ -34,7 +36,7 @@ pub fn check(roster: &Roster, job: &Job, to: &AgentName) -> Result<(), Unfit> {
         let who = if others.is_empty() { "no other agent does".to_owned() } else { others.join(", ") };
         return unfit(format!("`{to}` does not offer `{capability}`, which `{id}` needs (who does: {who})"));
     }
-    if let Some(lack) = lacks_way(roster, &job.card.task, taker) {
+    if let Some(lack) = lacks_way(roster, tasks, &job.card.task, taker) {
         return unfit(format!("`{to}` cannot take `{id}` over: {lack}"));
     }
     if !roster.effective_rights(holder).is_within(roster.effective_rights(to)) {
@@ -47,34 +49,25 @@ pub fn check(roster: &Roster, job: &Job, to: &AgentName) -> Result<(), Unfit> {
 }
 
 /// Why an agent has no way to carry a task out.
-pub(super) fn lacks_way(roster: &Roster, task: &str, taker: &AgentDefinition) -> Option<String> {
-    match &taker.behaviour {
-        Behaviour::Native { skill } if skill.as_str() == task => None,
-        Behaviour::Native { skill } => {
-            Some(format!("it carries out `{}`, and the task is `{task}`", skill.as_str()))
-        }
-        Behaviour::Coordinator => {
-            let Some(plan) = plan::find(task) else { return Some(format!("it has no plan for `{task}`")) };
-            let routes = |capability: &str| {
-                let agent = roster.route(capability, &taker.name)?;
-                (!roster.is_below(&taker.name, &agent.name)).then_some(())
-            };
-            let missing = plan.steps.iter().find(|step| routes(step.capability).is_none())?;
-            Some(format!(
-                "it finds nobody who offers `{}` for the step `{}`",
-                missing.capability, missing.name
-            ))
-        }
-        Behaviour::Llm | Behaviour::Command | Behaviour::System => {
-            Some(format!("agents of the kind `{}` carry out no step of a run", taker.behaviour.as_str()))
-        }
+fn lacks_way(roster: &Roster, tasks: &TaskCatalogue, task: &str, taker: &AgentDefinition) -> Option<String> {
+    if !tasks.takes(taker, task) {
+        let known: Vec<String> = tasks.of_agent(taker).map(|entry| format!("`{}`", entry.task)).collect();
+        let known = if known.is_empty() { "no task".to_owned() } else { known.join(", ") };
+        return Some(format!("it takes {known}, and the task is `{task}`"));
     }
+    let finds =
+        |task: &str| agent_choice::for_step(roster, tasks, task, &taker.name, |_| AgentStanding::IDLE);
+    let missing = plan::find(task)?.steps.iter().find(|step| finds(&step.task).is_none())?;
+    Some(format!("it finds nobody who takes `{}` for the step `{}`", missing.task, missing.name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeSet;
+
     use crate::domain::job::testing;
+    use crate::domain::task::{TaskEntry, TaskKind};
 
     fn agent(name: &str, rest: &str) -> AgentDefinition {
         let text = format!("---\nname: {name}\ndescription: d\n{rest}---\nprompt");
@@ -82,9 +75,9 @@ mod tests {
     }
 
     fn roster() -> Roster {
-        let skilled = |rights: &str, skill: &str, capability: &str| {
+        let skilled = |rights: &str, task: &str, capability: &str| {
             format!(
-                "role: exec\nparent: boss\ncapabilities: [{capability}]\nbehaviour: native\nskill: {skill}\n{rights}"
+                "role: exec\nparent: boss\ncapabilities: [{capability}]\nbehaviour: native\ntasks: [{task}]\n{rights}"
             )
         };
         let much = "rights: { filesystem: rw }\n";
@@ -107,8 +100,22 @@ mod tests {
         job
     }
 
+    fn tasks() -> TaskCatalogue {
+        let row = |task: &'static str, capability: &'static str| TaskEntry {
+            task: task.into(),
+            kind: TaskKind::Skill,
+            capability: capability.into(),
+            about: "a skill".into(),
+            inputs: Vec::new(),
+            reads: Vec::new(),
+            leads_to: BTreeSet::new(),
+        };
+        let skills = [row("ingest.audit", "source_checking"), row("ingest.clean", "normalization")];
+        TaskCatalogue::new(&plan::BOOK, skills)
+    }
+
     fn verdict(job: &Job, to: &str) -> String {
-        let verdict = check(&roster(), job, &AgentName::new(to).unwrap());
+        let verdict = check(&roster(), &tasks(), job, &AgentName::new(to).unwrap());
         verdict.map_or_else(|unfit| unfit.to_string(), |()| "fit".to_owned())
     }
 
@@ -123,7 +130,7 @@ mod tests {
                 "other",
                 "does not offer `source_checking`, which `run-1.step` needs (who does: `misled`, `poor`, `second`)",
             ),
-            ("misled", "it carries out `ingest.clean`, and the task is `ingest.audit`"),
+            ("misled", "it takes `ingest.clean`, and the task is `ingest.audit`"),
             ("poor", "may touch less than `first`"),
         ] {
             assert!(verdict(&audit, to).contains(lack), "{to}: {}", verdict(&audit, to));
@@ -134,9 +141,6 @@ mod tests {
     fn a_coordinator_takes_over_what_it_can_hand_on() {
         let data = job("boss", "ingest.data", "data_intake");
         let lack = verdict(&data, "peer");
-        assert!(
-            lack.contains("nobody who offers `data_pipeline_coordination` for the step `lane`"),
-            "{lack}"
-        );
+        assert!(lack.contains("nobody who takes `ingest.data.lane` for the step `lane`"), "{lack}");
     }
 }

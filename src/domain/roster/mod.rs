@@ -140,26 +140,6 @@ impl Roster {
         able.iter().map(|at| &self.agents[*at])
     }
 
-    /// Whom `from` should hand work to that needs a capability: one of its descendants, else one of its
-    /// lane, else any; the first by name where several are as near. Never `from` itself.
-    #[must_use]
-    pub fn route(&self, capability: &str, from: &AgentName) -> Option<&AgentDefinition> {
-        let lane = self.lane_of(from).map(|director| &director.name);
-        let distance = |agent: &AgentDefinition| {
-            if self.is_below(&agent.name, from) {
-                0
-            } else if lane.is_some() && self.lane_of(&agent.name).map(|director| &director.name) == lane {
-                1
-            } else {
-                2
-            }
-        };
-        // `min_by_key` keeps the first of equals, and the candidates come by name.
-        self.with_capability(capability)
-            .filter(|agent| agent.name != *from)
-            .min_by_key(|agent| distance(agent))
-    }
-
     /// Whether `name` stands somewhere below `ancestor`; an agent is not below itself.
     #[must_use]
     pub fn is_below(&self, name: &AgentName, ancestor: &AgentName) -> bool {

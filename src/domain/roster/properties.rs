@@ -124,24 +124,6 @@ proptest! {
     }
 
     #[test]
-    fn routing_takes_the_nearest_and_never_the_asker(forest in any_forest(), from in any::<prop::sample::Index>()) {
-        let (roster, _) = Roster::build(forest.clone());
-        let from = &from.get(&forest).name;
-        for capability in ["c0", "c1", "c2", "none"] {
-            let able: Vec<_> = roster.with_capability(capability).filter(|agent| agent.name != *from).collect();
-            let lane = roster.lane_of(from);
-            let mut rings = [Vec::new(), Vec::new(), Vec::new()];
-            for agent in able {
-                let below = roster.path_to(&agent.name).iter().any(|above| above.name == *from);
-                let beside = lane.is_some() && roster.lane_of(&agent.name) == lane;
-                rings[if below { 0 } else if beside { 1 } else { 2 }].push(agent);
-            }
-            let nearest = rings.iter().find(|ring| !ring.is_empty()).and_then(|ring| ring.iter().min_by_key(|a| &a.name));
-            prop_assert_eq!(roster.route(capability, from), nearest.copied());
-        }
-    }
-
-    #[test]
     fn effective_rights_are_the_greatest_that_agent_and_ancestors_grant(forest in any_forest()) {
         let (roster, _) = Roster::build(forest);
         for agent in roster.iter() {

@@ -40,6 +40,8 @@ pub(super) async fn show(
     let mut answer = view(&state, agent);
     answer["definition"] = serde_json::to_value(agent).map_err(|error| ApiError::internal(&error))?;
     answer["definition"]["rights"] = json!(agent.own_rights());
+    let tasks = state.jobs.tasks.of_agent(agent).map(|entry| &entry.task);
+    answer["definition"]["tasks"] = json!(tasks.collect::<Vec<_>>());
     Ok(Json(answer))
 }
 

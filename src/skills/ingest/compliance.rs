@@ -1,7 +1,7 @@
 //! compliance-checker: what the licences allow, who has none, and which secrets and personal data matter.
 //!
-//! Reads the audit and, when it is there, the cleaned text; writes one [`Compliance`]. Inputs may carry
-//! `{"deny_licences": ["AGPL-3.0-only", …]}`. Invariants: findings are ordered gravest first, then by
+//! Reads the audit and, when it is there, the cleaned text; writes one [`Compliance`]. The setting
+//! `deny_licences` says what is a violation. Invariants: findings are ordered gravest first, then by
 //! rule and place; every finding says what to do; the verdict is drawn from all findings, also from those
 //! that the limit cuts off. Failure policy: a missing audit or a deny list with unknown names is permanent.
 
@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use self::licences::{DenyList, Family};
 use super::formats::{AUDIT, AuditRow, AuditStatus, CLEAN, COMPLIANCE, Compliance, Finding};
 use super::output;
+use super::settings::IngestSettings;
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
 pub use self::flags::Severity;
@@ -33,7 +34,7 @@ const ROOT: &str = ".";
 /// [`SkillError::Permanent`] when the audit is missing or damaged, or `deny_licences` is no list of SPDX
 /// identifiers; [`SkillError::Cancelled`] on request.
 pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
-    let deny = deny_list(step.inputs())?;
+    let deny = deny_list(step)?;
     let audit: Vec<AuditRow> = output::read_rows(step, AUDIT)?;
     let texts = texts_of_flagged(step, &audit)?;
     step.begin(audit.len() as u64, "checking licences, secrets and personal data");
@@ -127,19 +128,10 @@ impl Draft {
     }
 }
 
-fn deny_list(inputs: &Value) -> Result<DenyList, SkillError> {
-    #[derive(Deserialize, Default)]
-    #[serde(default)]
-    struct Inputs {
-        deny_licences: Vec<String>,
-    }
-    if inputs.is_null() {
-        return Ok(DenyList::default());
-    }
-    let inputs = Inputs::deserialize(inputs)
-        .map_err(|error| SkillError::Permanent(format!("inputs of the compliance check: {error}")))?;
-    DenyList::new(inputs.deny_licences.iter().map(String::as_str))
-        .map_err(|name| SkillError::Permanent(format!("deny_licences {}", not_on_the_list(&name))))
+fn deny_list(step: &StepContext) -> Result<DenyList, SkillError> {
+    let names = IngestSettings::of(step)?.deny_licences;
+    DenyList::new(names.iter().map(String::as_str))
+        .map_err(|name| SkillError::Permanent(format!("`deny_licences` {}", not_on_the_list(&name))))
 }
 
 fn not_on_the_list(name: &str) -> String {

@@ -20,6 +20,7 @@ mod parallel;
 pub mod report;
 #[cfg(test)]
 mod sample;
+pub mod settings;
 mod source;
 #[cfg(test)]
 mod testing;

@@ -11,11 +11,8 @@ use std::path::{Path, PathBuf};
 use ignore::WalkBuilder;
 
 use super::formats::{AuditRow, AuditStatus};
+use super::settings::IngestSettings;
 use crate::skills::{SkillError, StepContext, is_passing};
-
-/// Largest file that is read unless the card says otherwise: prose of this size is a book shelf, and
-/// `threads` of them fit into memory several times over.
-pub(super) const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Folder that holds another program's objects, never documents.
 const SKIPPED_FOLDER: &str = ".git";
@@ -29,6 +26,8 @@ pub(super) struct Source {
     only: Option<PathBuf>,
     /// Largest file that is read, in bytes.
     pub(super) max_file_bytes: u64,
+    /// Most files that are listed.
+    max_files: u64,
 }
 
 /// One listed path: a readable regular file, or why it is not one.
@@ -44,7 +43,7 @@ pub(super) struct Found {
 pub(super) type Trouble = (AuditStatus, String);
 
 impl Source {
-    /// Takes `source` (an absolute path) and `max_file_bytes` from the card's inputs.
+    /// Takes `source` (an absolute path) from the card's inputs, and the limits of its settings.
     ///
     /// # Errors
     /// [`SkillError::Permanent`] when an input is missing, malformed or leads nowhere.
@@ -76,13 +75,15 @@ impl Source {
                 special(meta.file_type())
             )));
         };
-        Ok(Self { root, only, max_file_bytes: max_file_bytes(step)? })
+        let IngestSettings { max_file_bytes, max_files, .. } = IngestSettings::of(step)?;
+        Ok(Self { root, only, max_file_bytes, max_files })
     }
 
     /// Lists every file below the source, in the order of the path bytes.
     ///
     /// # Errors
-    /// [`SkillError::Cancelled`] only; trouble with a path becomes its [`Found::state`].
+    /// [`SkillError::Permanent`] for more files than may be; [`SkillError::Cancelled`]; trouble with a path becomes
+    /// its [`Found::state`].
     pub(super) fn list(&self, step: &StepContext) -> Result<Vec<Found>, SkillError> {
         let mut found = Vec::new();
         if let Some(only) = &self.only {
@@ -104,6 +105,14 @@ impl Source {
                 Ok(entry) if entry.file_type().is_some_and(|kind| kind.is_dir()) => {}
                 Ok(entry) => found.extend(self.relative(entry.path()).map(|path| self.judge(path))),
                 Err(error) => found.extend(self.unlisted(&error)),
+            }
+            if found.len() as u64 > self.max_files {
+                return Err(SkillError::Permanent(format!(
+                    "the source {} holds more than {} files, the most of one job: give a folder below it, or \
+                     raise `max_files` in the job's inputs or in [ingest] of pas.toml",
+                    self.root.display(),
+                    self.max_files
+                )));
             }
         }
         found.sort_by(|a, b| {
@@ -196,16 +205,6 @@ pub(super) fn shown(relative: &Path) -> (String, String) {
     match relative.to_str() {
         Some(text) => (text.replace(std::path::MAIN_SEPARATOR, "/"), String::new()),
         None => (relative.to_string_lossy().into_owned(), raw::encode(relative)),
-    }
-}
-
-fn max_file_bytes(step: &StepContext) -> Result<u64, SkillError> {
-    match step.inputs().get("max_file_bytes") {
-        None | Some(serde_json::Value::Null) => Ok(MAX_FILE_BYTES),
-        // One less than the maximum keeps `limit + 1` in range.
-        Some(value) => value.as_u64().filter(|&limit| limit > 0 && limit < u64::MAX).ok_or_else(|| {
-            SkillError::Permanent(format!("inputs.max_file_bytes is {value}: give a positive whole number"))
-        }),
     }
 }
 

@@ -145,7 +145,7 @@ async fn start(dir: &Path) -> Swarm {
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
     let book = JobBook::new(store.clone());
     let (events, events_handle) =
-        actors::event_stream::spec(&system, "the-events", options, standings, book, dir, KEEP_DAYS);
+        actors::event_stream::spec(&system, "the-events", options, standings, book.clone(), dir, KEEP_DAYS);
     let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
         &system,
         "the-monitor",
@@ -162,6 +162,7 @@ async fn start(dir: &Path) -> Swarm {
         directory,
         Arc::clone(&invoker),
         events_handle.clone(),
+        Arc::new(book.clone()),
         dir.to_owned(),
     );
     let watcher =

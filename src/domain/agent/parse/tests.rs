@@ -125,12 +125,25 @@ fn wrong_types_are_errors() {
 #[test]
 fn fields_that_contradict_each_other_are_errors() {
     check(&[
-        ("behaviour: native", 4, "`skill` must say which"),
-        ("behaviour: native\nskill: Bad Skill", 5, "`Bad Skill` is no skill name"),
+        ("behaviour: native", 2, "`tasks` must list at least one"),
+        ("behaviour: native\ntasks: [Bad Task]", 5, "`Bad Task` is no task name"),
+        ("behaviour: native\ntasks: [a.b, a.b]", 5, "task `a.b` is listed twice"),
+        ("tasks: [ingest.audit]", 4, "agents of behaviour llm take no task"),
         ("tier: 1\nskill: ingest.audit", 5, "only behaviour native has one"),
+        ("behaviour: native\ntasks: [a]\nskill: a", 6, "keep `tasks`"),
         ("behaviour: system", 4, "an executor cannot have behaviour system"),
         ("role: coord\nbehaviour: llm", 5, "a coordinator cannot have behaviour llm"),
     ]);
+}
+
+#[test]
+fn the_older_spelling_of_a_native_agents_task_is_its_task() {
+    let tasks = |lines: &str| parse("x.md", &with(lines)).unwrap().tasks.unwrap();
+    assert_eq!(
+        tasks("behaviour: native\nskill: ingest.audit"),
+        tasks("behaviour: native\ntasks: [ingest.audit]")
+    );
+    assert_eq!(parse("x.md", &with("role: coord")).unwrap().tasks, None);
 }
 
 #[test]

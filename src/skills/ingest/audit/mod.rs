@@ -33,7 +33,7 @@ struct Audited {
     flags_not_listed: u64,
 }
 
-/// Audits the card's `source` (a folder or a file; `max_file_bytes` overrides the size limit).
+/// Audits the card's `source` (a folder or a file).
 ///
 /// # Errors
 /// [`SkillError::Permanent`] when the source is missing or unreadable, or an input makes no sense;

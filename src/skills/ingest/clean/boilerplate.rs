@@ -8,13 +8,19 @@ use std::ops::Range;
 
 use crate::skills::ingest::blocks::{self, BlockKind};
 
-/// Documents (exact copies counted once) that must share a paragraph before it is boilerplate: more
-/// than one project's own pages, usually.
-pub(super) const MIN_DOCUMENTS: u32 = 12;
+/// Documents (exact copies counted once) that must share a paragraph before it is boilerplate, however few there
+/// are in all: more than one project's own pages, usually.
+const MIN_DOCUMENTS: u32 = 12;
 /// Shortest paragraph that counts, in bytes: shorter ones are labels that repeat for good reason.
 const MIN_BYTES: usize = 60;
 /// Largest share of a document that may be cut.
 const MAX_CUT_SHARE: f64 = 0.5;
+
+/// How many documents must share a paragraph before it is boilerplate: a share of all, and never a handful.
+pub(super) fn least_documents(documents: usize, percent: u8) -> u32 {
+    let share = (documents as u64 * u64::from(percent)).div_ceil(100);
+    u32::try_from(share).unwrap_or(u32::MAX).max(MIN_DOCUMENTS)
+}
 
 /// How many documents hold each paragraph.
 #[derive(Default)]
@@ -28,11 +34,11 @@ impl Repeats {
         }
     }
 
-    /// The text without repeated paragraphs, and how many were cut.
-    pub(super) fn cut(&self, kind: &str, text: &str) -> Option<(usize, String)> {
+    /// The text without the paragraphs that at least `least` documents hold, and how many were cut.
+    pub(super) fn cut(&self, kind: &str, text: &str, least: u32) -> Option<(usize, String)> {
         let cuts: Vec<_> = candidates(kind, text)
             .into_iter()
-            .filter(|(hash, _)| self.0.get(hash).is_some_and(|count| *count >= MIN_DOCUMENTS))
+            .filter(|(hash, _)| self.0.get(hash).is_some_and(|count| *count >= least))
             .map(|(_, range)| range)
             .collect();
         let lost: usize = cuts.iter().map(ExactSizeIterator::len).sum();
@@ -91,10 +97,19 @@ mod tests {
         let text = format!(
             "# new\n\n{own}\n\nUnless you say otherwise, any\ncontribution is licensed as above, without further terms.\n"
         );
-        let (count, rest) = repeats.cut("markdown", &text).unwrap();
+        let (count, rest) = repeats.cut("markdown", &text, MIN_DOCUMENTS).unwrap();
         assert_eq!(count, 1);
         assert!(rest.contains("own") && !rest.contains("Unless"));
-        assert_eq!(repeats.cut("licence", &text), None);
-        assert_eq!(repeats.cut("markdown", FOOTER), None, "nothing would be left");
+        assert_eq!(repeats.cut("markdown", &text, MIN_DOCUMENTS + 1), None, "too few documents hold it");
+        assert_eq!(repeats.cut("licence", &text, MIN_DOCUMENTS), None);
+        assert_eq!(repeats.cut("markdown", FOOTER, MIN_DOCUMENTS), None, "nothing would be left");
+    }
+
+    #[test]
+    fn boilerplate_stands_in_a_share_of_all_documents_and_never_in_a_handful() {
+        assert_eq!(least_documents(3, 20), MIN_DOCUMENTS);
+        assert_eq!(least_documents(1_000, 20), 200);
+        assert_eq!(least_documents(1_001, 20), 201);
+        assert_eq!(least_documents(1_000, 100), 1_000);
     }
 }

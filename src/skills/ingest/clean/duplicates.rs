@@ -13,19 +13,39 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use crate::skills::ingest::formats::Duplicate;
 
-/// Jaccard similarity of shingles from which a document is a near copy.
-pub(super) const MIN_SIMILARITY: f64 = 0.85;
 /// Words of a shingle: long enough to be rare, short enough that an edit touches few.
 const SHINGLE_WORDS: usize = 3;
-/// Bands and rows of the signature: at a similarity of 0.85 a pair shares a band with probability
-/// 0.9999, at 0.4 with 0.08 (1 - (1 - s^6)^20).
-const BANDS: usize = 20;
-const ROWS: usize = 6;
-const SLOTS: usize = BANDS * ROWS;
+/// Hashes of a signature: the product of the bands and the rows of every [`Banding`].
+const SLOTS: usize = 120;
+/// A pair that is just similar enough shares a band with at least this probability.
+const MIN_FOUND: f64 = 0.995;
 /// Candidates whose true similarity is computed for one document, most shared bands first.
 const MAX_CANDIDATES: usize = 32;
 /// Documents kept in one bucket: a crowded bucket says little.
 const MAX_BUCKET: usize = 64;
+
+/// How a signature is cut into bands: two documents are compared when all rows of one band agree.
+#[derive(Debug, Clone, Copy)]
+struct Banding {
+    rows: usize,
+}
+
+impl Banding {
+    /// The longest rows, and so the fewest candidates, that still find pairs of this similarity: with 20 bands of
+    /// 6 rows a pair of 0.8 is found with probability 0.998, one of 0.4 with 0.08 (1 - (1 - s^rows)^bands).
+    fn for_similarity(similarity: f64) -> Self {
+        let finds = |rows: &usize| {
+            let bands = (SLOTS / rows) as f64;
+            1.0 - (1.0 - similarity.powi(*rows as i32)).powf(bands) >= MIN_FOUND
+        };
+        Self { rows: [6, 5, 4, 3, 2].into_iter().find(finds).unwrap_or(1) }
+    }
+
+    fn bands(self, print: &Fingerprint) -> impl Iterator<Item = (usize, u64)> {
+        let rows = print.signature.chunks_exact(self.rows).enumerate();
+        rows.map(|(band, rows)| (band, rows.iter().fold(0, |hash, row| mix(hash ^ row))))
+    }
+}
 
 /// What is compared of one document.
 pub(super) struct Fingerprint {
@@ -44,11 +64,14 @@ impl Fingerprint {
     }
 }
 
-/// For each document, in order, which earlier one it repeats. `tick` is called once a document.
+/// For each document, in order, which earlier one it repeats: exactly, or with at least this Jaccard similarity of
+/// shingles. `tick` is called once a document.
 pub(super) fn find<E>(
     documents: &[(u32, Fingerprint)],
+    similarity: f64,
     mut tick: impl FnMut() -> Result<(), E>,
 ) -> Result<Vec<Option<Duplicate>>, E> {
+    let banding = Banding::for_similarity(similarity);
     let mut exact: HashMap<blake3::Hash, u32> = HashMap::new();
     let mut buckets: HashMap<(usize, u64), Vec<usize>> = HashMap::new();
     let mut result = Vec::with_capacity(documents.len());
@@ -58,11 +81,11 @@ pub(super) fn find<E>(
             result.push(Some(Duplicate { doc_id: *first, how: "exact".into(), similarity: 1.0 }));
             continue;
         }
-        let near = nearest(documents, &buckets, print);
+        let near = nearest(documents, &buckets, print, banding, similarity);
         // Only originals are remembered: a copy of a near copy names the original, as near.
         if near.is_none() {
             exact.insert(print.exact, *doc_id);
-            for key in bands(print) {
+            for key in banding.bands(print) {
                 let bucket = buckets.entry(key).or_default();
                 if bucket.len() < MAX_BUCKET {
                     bucket.push(position);
@@ -79,9 +102,11 @@ fn nearest(
     documents: &[(u32, Fingerprint)],
     buckets: &HashMap<(usize, u64), Vec<usize>>,
     print: &Fingerprint,
+    banding: Banding,
+    least: f64,
 ) -> Option<Duplicate> {
     let mut shared: BTreeMap<usize, usize> = BTreeMap::new();
-    for key in bands(print) {
+    for key in banding.bands(print) {
         for position in buckets.get(&key).into_iter().flatten() {
             *shared.entry(*position).or_insert(0) += 1;
         }
@@ -93,21 +118,13 @@ fn nearest(
     checked.into_iter().find_map(|position| {
         let (doc_id, other) = &documents[position];
         let similarity = jaccard(&print.shingles, &other.shingles);
-        (similarity >= MIN_SIMILARITY).then(|| Duplicate {
+        (similarity >= least).then(|| Duplicate {
             doc_id: *doc_id,
             how: "near".into(),
             // Four decimals: enough to rank, short in the rows.
             similarity: ((similarity * 10_000.0).round() / 10_000.0) as f32,
         })
     })
-}
-
-fn bands(print: &Fingerprint) -> impl Iterator<Item = (usize, u64)> {
-    print
-        .signature
-        .chunks_exact(ROWS)
-        .enumerate()
-        .map(|(band, rows)| (band, rows.iter().fold(0, |hash, row| mix(hash ^ row))))
 }
 
 /// Hashes of all runs of [`SHINGLE_WORDS`] words, in lower case without punctuation.
@@ -182,14 +199,34 @@ mod tests {
 
     use super::*;
 
+    const MIN_SIMILARITY: f64 = 0.85;
+
     fn duplicates(texts: &[String]) -> Vec<Option<Duplicate>> {
         let prints: Vec<_> = (0..).zip(texts).map(|(n, text)| (n, Fingerprint::of(text))).collect();
-        find(&prints, || Ok::<(), Infallible>(())).unwrap()
+        find(&prints, MIN_SIMILARITY, || Ok::<(), Infallible>(())).unwrap()
     }
 
     /// `count` words that depend on `seed`.
     fn words(seed: u64, count: u64) -> Vec<String> {
         (0..count).map(|n| format!("w{:x}", mix(seed * 1_000_003 + n) % 5_000)).collect()
+    }
+
+    #[test]
+    fn a_pair_is_found_from_the_similarity_asked_for_on() {
+        let base = words(1, 300);
+        let mut edited = base.clone();
+        // A change of one word takes three shingles of some 300 out of both.
+        for at in (0..300).step_by(10) {
+            edited[at] = format!("changed{at}");
+        }
+        let prints: Vec<_> =
+            [base, edited].iter().zip(0..).map(|(words, n)| (n, Fingerprint::of(&words.join(" ")))).collect();
+        let truth = jaccard(&prints[0].1.shingles, &prints[1].1.shingles);
+        assert!((0.5..0.6).contains(&truth), "{truth}");
+        let is_found = |least: f64| find(&prints, least, || Ok::<(), Infallible>(())).unwrap()[1].is_some();
+        for (least, expected) in [(0.1, true), (0.3, true), (0.5, true), (0.6, false), (0.85, false)] {
+            assert_eq!(is_found(least), expected, "{least}");
+        }
     }
 
     #[test]

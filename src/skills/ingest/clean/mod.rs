@@ -13,6 +13,7 @@ use super::blocks;
 use super::formats::{AUDIT, AuditRow, AuditStatus, CLEAN, CleanRow};
 use super::output::{read_rows, write_rows};
 use super::parallel::map_documents;
+use super::settings::IngestSettings;
 use super::source::Source;
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
@@ -61,8 +62,9 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
             Err(why) => *missed.entry(why).or_insert(0) += 1,
         }
     }
-    let mut rows = cut_boilerplate(step, &drafts)?;
-    mark_duplicates(step, &mut rows)?;
+    let settings = IngestSettings::of(step)?;
+    let mut rows = cut_boilerplate(step, &drafts, settings.boilerplate_percent)?;
+    mark_duplicates(step, &mut rows, settings.near_duplicate_percent)?;
     let outputs = summary(&rows, &missed);
     let artifact = write_rows(step, CLEAN, "clean", &rows)?;
     Ok(StepOutcome { artifacts: vec![artifact], outputs })
@@ -150,7 +152,7 @@ fn pass(kind: &str, text: &str, repairs: &mut Repairs) -> String {
 }
 
 /// Cuts what many documents repeat, and completes the rows.
-fn cut_boilerplate(step: &StepContext, drafts: &[Draft]) -> Result<Vec<CleanRow>, SkillError> {
+fn cut_boilerplate(step: &StepContext, drafts: &[Draft], percent: u8) -> Result<Vec<CleanRow>, SkillError> {
     step.begin(drafts.len() as u64, "looking for repeated paragraphs");
     let mut repeats = boilerplate::Repeats::default();
     let mut seen = HashSet::new();
@@ -159,10 +161,11 @@ fn cut_boilerplate(step: &StepContext, drafts: &[Draft]) -> Result<Vec<CleanRow>
             repeats.count(&draft.paragraphs);
         }
     }
+    let least = boilerplate::least_documents(seen.len(), percent);
     map_documents(step, drafts, |draft| {
         let mut row = draft.row.clone();
         let mut repairs = draft.repairs.clone();
-        if let Some((count, rest)) = repeats.cut(&row.kind, &row.text) {
+        if let Some((count, rest)) = repeats.cut(&row.kind, &row.text, least) {
             *repairs.entry("boilerplate".into()).or_insert(0) += count;
             row.text = normalise(&row.kind, rest, &mut repairs);
         }
@@ -175,10 +178,10 @@ fn cut_boilerplate(step: &StepContext, drafts: &[Draft]) -> Result<Vec<CleanRow>
     })
 }
 
-fn mark_duplicates(step: &StepContext, rows: &mut [CleanRow]) -> Result<(), SkillError> {
+fn mark_duplicates(step: &StepContext, rows: &mut [CleanRow], percent: u8) -> Result<(), SkillError> {
     step.begin(rows.len() as u64 * 2, "looking for duplicates");
     let prints = map_documents(step, rows, |row| Ok((row.doc_id, Fingerprint::of(&row.text))))?;
-    let found = duplicates::find(&prints, || {
+    let found = duplicates::find(&prints, f64::from(percent) / 100.0, || {
         step.advance(1);
         step.checkpoint()
     })?;

@@ -13,10 +13,11 @@ use crate::skills::ingest::formats::{
     GRAPH, Graph, INDEX,
 };
 use crate::skills::ingest::output;
+use crate::skills::ingest::settings::IngestSettings;
 use crate::skills::{SkillError, StepContext};
 
 /// Everything the earlier steps left.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Sources {
     /// What the folder is called, when the card says so.
     pub(super) name: Option<String>,
@@ -28,6 +29,8 @@ pub(super) struct Sources {
     pub(super) compliance: Option<Compliance>,
     /// Whether there is a full-text index.
     pub(super) index: bool,
+    /// The limits and thresholds of the run.
+    pub(super) settings: IngestSettings,
 }
 
 /// A `CleanRow` without its text.
@@ -54,7 +57,8 @@ impl Sources {
     /// Reads what is there.
     ///
     /// # Errors
-    /// [`SkillError::Permanent`] for a file that is there and damaged; [`SkillError::Cancelled`] on request.
+    /// [`SkillError::Permanent`] for a file that is there and damaged, or a setting that makes no sense;
+    /// [`SkillError::Cancelled`] on request.
     pub(super) fn read(step: &StepContext) -> Result<Self, SkillError> {
         Ok(Self {
             name: step.inputs().get("name").and_then(|name| name.as_str()).map(str::to_owned),
@@ -65,6 +69,7 @@ impl Sources {
             graph: value(step, GRAPH)?,
             compliance: value(step, COMPLIANCE)?,
             index: there(step, INDEX)?,
+            settings: IngestSettings::of(step)?,
         })
     }
 

@@ -1060,17 +1060,23 @@ export interface components {
                 target_ratio: number;
                 hard_max_ratio: number;
             };
+            /** @description Tokens of the largest context it is meant to work with. */
+            max_tokens?: number;
             resources?: {
                 cpu_cores?: number;
                 memory_mb?: number;
+                /** @default 0 */
+                gpus?: number;
+                /** @default 0 */
+                gpu_memory_mb?: number;
             };
             heartbeat_interval_s?: number;
             approvals_required?: string[];
             port?: number | null;
             /** @enum {string} */
             behaviour?: "native" | "llm" | "command" | "coordinator" | "system";
-            /** @description The skill that does the work, when native. */
-            skill?: string | null;
+            /** @description The tasks that a job card or an invocation may name for this agent. */
+            tasks?: string[];
             supervision?: {
                 /** @enum {string} */
                 restart?: "permanent" | "transient" | "temporary";

@@ -6,6 +6,7 @@ pub(super) mod duplicates;
 pub(super) mod files;
 pub(super) mod graph;
 pub(super) mod licences;
+pub(super) mod limits;
 pub(super) mod search;
 pub(super) mod skipped;
 
@@ -39,7 +40,7 @@ impl Standout {
 }
 
 /// All sections, in the order of the report.
-pub(super) const ALL: [fn(&Sources) -> Part; 8] = [
+pub(super) const ALL: [fn(&Sources) -> Part; 9] = [
     files::part,
     licences::part,
     domains::part,
@@ -48,4 +49,5 @@ pub(super) const ALL: [fn(&Sources) -> Part; 8] = [
     compliance::part,
     skipped::part,
     search::part,
+    limits::part,
 ];

@@ -1,9 +1,13 @@
 //! Cards that pass and cards that do not, against a small swarm of every kind of agent.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::*;
-use crate::domain::agent::Behaviour;
+use crate::domain::ids::AgentName;
+use crate::domain::job::JobCard;
+use crate::domain::job::request::{CardFacts, CardRefusal, InputKind, JobRequest};
+use crate::domain::roster::Roster;
+use crate::domain::task::TaskCatalogue;
+use crate::domain::time::Timestamp;
 
 /// A world in which `/docs` can be read and `MIT` is a licence.
 struct TestFacts(Roster);
@@ -13,22 +17,19 @@ impl CardFacts for TestFacts {
         &self.0
     }
 
-    fn own_tasks(&self, agent: &AgentDefinition) -> Vec<String> {
-        match &agent.behaviour {
-            Behaviour::Native { skill } => vec![skill.as_str().to_owned()],
-            _ => Vec::new(),
-        }
+    fn tasks(&self) -> &TaskCatalogue {
+        crate::actors::tasks::catalogue()
     }
 
-    fn lack(&self, agent: &AgentDefinition) -> String {
-        format!("`{}` takes no jobs", agent.name)
+    fn can_call_model(&self) -> bool {
+        true
     }
 
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String> {
         match kind {
             InputKind::Source => (text != "/docs").then(|| format!("cannot read {text}")),
             InputKind::Licences => (text != "MIT").then(|| format!("names {text}")),
-            InputKind::Text | InputKind::Count => None,
+            InputKind::Text | InputKind::Count | InputKind::Percent | InputKind::Rows => None,
         }
     }
 }
@@ -107,13 +108,13 @@ fn a_card_that_can_never_work_is_refused_with_what_would() {
     let long = "x".repeat(101);
     for (card, field, words) in [
         (json!({ "task": "", "inputs": {} }), "task", "must not be empty"),
-        (ingest(json!({ "task": "no-such-task" })), "task", "it knows `ingest`"),
-        (ingest(json!({ "task": "chunk", "agent": "chunker-mgs" })), "task", "it knows `ingest.chunk`"),
+        (ingest(json!({ "task": "no-such-task" })), "task", "known: `ingest`"),
+        (ingest(json!({ "task": "chunk", "agent": "chunker-mgs" })), "task", "`ingest.chunk`"),
         (ingest(json!({ "task": "ingest.chunk", "agent": "chunker-mgs" })), "task", "submit `ingest`"),
         (ingest(json!({ "task": "ingest.report", "agent": "director-docs" })), "task", "submit `ingest`"),
-        (ingest(json!({ "task": "ingest.audit" })), "task", "known by `corpus-auditor`"),
-        (ingest(json!({ "agent": "security-auditor" })), "task", "takes no jobs"),
-        (ingest(json!({ "agent": "code-writer" })), "task", "takes no jobs"),
+        (ingest(json!({ "task": "ingest.audit" })), "task", "task of `corpus-auditor`"),
+        (ingest(json!({ "agent": "security-auditor" })), "task", "takes no task"),
+        (ingest(json!({ "agent": "code-writer" })), "task", "though a model can be called now"),
         (ingest(json!({ "capability": "cooking" })), "capability", "no agent offers `cooking`"),
         (
             ingest(json!({ "agent": "architect", "capability": "source_checking" })),

@@ -1,12 +1,13 @@
-//! What a coordinator does with a job: divide it by the plan book, hand steps over, gather results.
+//! A coordinator's job: divide it by its plan, hand the steps over, gather their results.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::Agent;
-use super::run_figures::metrics_inputs;
+use super::super::Agent;
+use super::super::run_figures::metrics_inputs;
 use crate::actors::jobs::JobError;
+use crate::domain::agent_choice::{self, AgentStanding};
 use crate::domain::ids::AgentName;
 use crate::domain::job::plan::{self, Next, Step};
 use crate::domain::job::{CancelCause, Job, JobCard, JobState, Transition};
@@ -14,16 +15,10 @@ use crate::domain::json::Json;
 
 impl Agent {
     /// Looks at the children of a held job and does the next thing.
-    pub(super) async fn review(&mut self, job: &Job) -> Result<(), JobError> {
-        let Some(plan) = plan::find(&job.card.task) else {
-            let known: Vec<_> = plan::BOOK.iter().map(|plan| plan.task).collect();
-            let error = format!(
-                "`{}` has no plan for the task `{}`; known tasks: {}",
-                self.me.name,
-                job.card.task,
-                known.join(", ")
-            );
-            return self.fail(job, error).await;
+    pub(in super::super) async fn review(&mut self, job: &Job) -> Result<(), JobError> {
+        let plan = plan::find(&job.card.task).filter(|_| self.takes(&job.card.task));
+        let Some(plan) = plan else {
+            return self.fail(job, self.lack(&job.card.task)).await;
         };
         let children = self.jobs.book.children(&job.id)?;
         let states: BTreeMap<&str, JobState> =
@@ -51,7 +46,7 @@ impl Agent {
         if !unfinished.is_empty() {
             return Ok(());
         }
-        self.held.remove(&job.id);
+        self.claimed.remove(&job.id);
         let broken = children.iter().find(|child| child.id.step() == step);
         let own = broken.and_then(|child| {
             child.error.clone().or_else(|| child.cancel.as_ref().map(|wish| wish.reason.clone()))
@@ -70,9 +65,11 @@ impl Agent {
     async fn delegate(&mut self, job: &Job, steps: &[&Step]) -> Result<(), JobError> {
         let mut cards = Vec::with_capacity(steps.len());
         for step in steps {
-            let Some(agent) = self.route(step.capability) else {
-                let error =
-                    format!("no agent below `{}` or in its lane offers `{}`", self.me.name, step.capability);
+            let Some((agent, capability)) = self.route(&step.task) else {
+                let error = format!(
+                    "no agent below `{}` or beside it takes the task `{}` of the step `{}`",
+                    self.me.name, step.task, step.name
+                );
                 return self.fail(job, error).await;
             };
             let inputs = if step.task == plan::METRICS {
@@ -81,29 +78,30 @@ impl Agent {
             } else {
                 job.card.inputs.clone()
             };
-            cards.push((step.name.to_owned(), card(job, step, agent, inputs)));
+            cards.push((step.name.to_string(), card(job, step, agent, capability, inputs)));
         }
         let handed = self.jobs.book.hand_over(&job.id, job.fence, cards).await;
         match handed {
             Ok(children) => children.iter().for_each(|child| self.jobs.hint(child)),
             // Paused, cancelled or taken over between the look and the hand-over: the row says what next.
             Err(JobError::Refused(_)) => {
-                self.held.remove(&job.id);
+                self.claimed.remove(&job.id);
             }
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// Work goes down or sideways, never back up: that could go round in circles.
-    fn route(&self, capability: &str) -> Option<AgentName> {
-        let roster = self.jobs.agents.roster();
-        let agent = roster.route(capability, &self.me.name)?;
-        (!roster.is_below(&self.me.name, &agent.name)).then(|| agent.name.clone())
+    /// Who is to carry a step's task out, and by which capability.
+    fn route(&self, task: &str) -> Option<(AgentName, String)> {
+        let (roster, catalogue) = (self.jobs.agents.roster(), self.jobs.tasks);
+        let agent = agent_choice::for_step(roster, catalogue, task, &self.me.name, |_| AgentStanding::IDLE)?;
+        let capability = catalogue.get(task)?.capability.to_string();
+        Some((agent.name.clone(), capability))
     }
 
     async fn gather(&mut self, job: &Job, children: &[Job]) -> Result<(), JobError> {
-        self.held.remove(&job.id);
+        self.claimed.remove(&job.id);
         let mut outputs = Map::new();
         for child in children {
             let output = match child.state {
@@ -121,7 +119,7 @@ impl Agent {
     }
 
     async fn fail(&mut self, job: &Job, error: String) -> Result<(), JobError> {
-        self.held.remove(&job.id);
+        self.claimed.remove(&job.id);
         let director = self.jobs.director_of(&self.me.name);
         self.commit(&job.id, Transition::FailPermanent { fence: job.fence, error, director })
             .await
@@ -151,11 +149,11 @@ fn cause_of(step: &str, state: JobState, own: &str) -> String {
     }
 }
 
-fn card(parent: &Job, step: &Step, agent: AgentName, inputs: Json) -> JobCard {
+fn card(parent: &Job, step: &Step, agent: AgentName, capability: String, inputs: Json) -> JobCard {
     JobCard {
         agent,
-        task: step.task.to_owned(),
-        capability: Some(step.capability.to_owned()),
+        task: step.task.to_string(),
+        capability: Some(capability),
         inputs,
         priority: parent.card.priority,
         resource_request: None,

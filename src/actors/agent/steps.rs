@@ -1,5 +1,7 @@
-//! What an executor does with a job: reserve what it needs, run its skill on a blocking thread, watch it,
-//! commit the result.
+//! The steps of one agent: which claimed card is worked on next, how long it may take, and the commit of its end.
+//!
+//! Knows nothing of how a step works: that is its [`StepRunner`](super::behaviour::StepRunner). Invariants: at most
+//! [`STEPS_AT_ONCE`] at work; what is committed carries the fence under which the step was claimed.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -7,17 +9,15 @@ use std::time::Duration;
 
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::admission::{self, Admission, Door};
-use super::writing::{Author, Writing};
+use super::admission::ResourceGate;
+use super::behaviour::{ClaimedStep, StepResult, StepRunner};
 use super::{Agent, AgentMessage, memory};
 use crate::actors::jobs::board::Attempt;
 use crate::actors::jobs::{JobError, Jobs};
-use crate::domain::agent::Behaviour;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, Transition};
-use crate::domain::resources::Ask;
 use crate::domain::time::Timestamp;
-use crate::skills::{self, Control, SkillError, StepContext, StepOutcome};
+use crate::skills::{Control, SkillError};
 use crate::supervision::Context;
 
 /// Steps that one agent works on at the same time; the others wait in the queue.
@@ -30,9 +30,9 @@ pub(super) struct RunningStep {
     job: JobId,
     pub(super) fence: u64,
     pub(super) control: Arc<Control>,
-    door: Door,
+    gate: ResourceGate,
     jobs: Arc<Jobs>,
-    /// Working time so far; holds and the wait for resources are left out.
+    /// Working time so far; pauses and the wait for resources are left out.
     worked: Duration,
     told_slow: bool,
     timed_out: bool,
@@ -43,7 +43,7 @@ impl RunningStep {
     /// Asks the attempt to end, be it at work or still waiting for resources.
     pub(super) fn stop(&self) {
         self.control.stop();
-        self.door.close();
+        self.gate.close();
     }
 }
 
@@ -73,73 +73,47 @@ impl Agent {
         }
         let Some(job) = self.most_urgent()? else { return Ok(()) };
         let Some(job) = self.claim(&job).await? else { return Ok(()) };
-        let ready = self.skill_for(&job).and_then(|skill| Ok((skill, admission::ask_of(&job, &self.me)?)));
-        let (skill, ask) = match ready {
-            Ok(ready) => ready,
+        let runner = match self.runner(&job.card.task) {
+            Ok(runner) => runner,
             Err(lack) => {
                 let director = self.jobs.director_of(&self.me.name);
                 let fail = Transition::FailPermanent { fence: job.fence, error: lack, director };
                 return self.commit(&job.id, fail).await.map(|_| ());
             }
         };
-        self.begin(job, skill, ask, context);
+        self.begin(job, &*runner, context);
         Ok(())
     }
 
-    fn skill_for(&self, job: &Job) -> Result<skills::Skill, String> {
-        match &self.me.behaviour {
-            Behaviour::Native { skill } => skills::find(skill.as_str())
-                .ok_or_else(|| format!("this build of PAS has no skill `{}`", skill.as_str())),
-            _ => Err(self.lack(&job.card.task)),
-        }
-    }
-
-    fn begin(&mut self, job: Job, skill: skills::Skill, ask: Ask, context: &Context<AgentMessage>) {
-        let control = Arc::new(Control::default());
+    fn begin(&mut self, job: Job, runner: &dyn StepRunner, context: &Context<AgentMessage>) {
+        let (id, fence) = (job.id.clone(), job.fence);
+        let (control, gate) = (Arc::new(Control::default()), ResourceGate::default());
         let began = tokio::time::Instant::now();
-        let attempt = Attempt { fence: job.fence, control: Arc::clone(&control), began };
-        let desk = self.jobs.board.begin(&job.id, attempt);
-        let step = StepContext::new(
-            self.jobs.run_dir(&job.run()),
-            job.card.inputs.0.clone(),
-            self.jobs.settings.threads,
-            Arc::clone(&control),
-        );
-        let door = Door::default();
+        let turn = self.jobs.board.begin(&id, Attempt { fence, control: Arc::clone(&control), began });
         let running = RunningStep {
-            job: job.id.clone(),
-            fence: job.fence,
+            job: id.clone(),
+            fence,
             control: Arc::clone(&control),
-            door: door.clone(),
+            gate: gate.clone(),
             jobs: Arc::clone(&self.jobs),
             worked: Duration::ZERO,
             told_slow: false,
             timed_out: false,
-            _beating: beat(job.id.clone(), context),
+            _beating: beat(id.clone(), context),
         };
-        self.running.insert(job.id.clone(), running);
-        let writing = self.writing(&job, &control, &door);
+        self.running.insert(id.clone(), running);
         let (memory, me, card) = (self.memory.clone(), Arc::clone(&self.me), memory::card(&job));
-        let (id, fence, address) = (job.id.clone(), job.fence, context.address().clone());
-        let (resources, jobs) = (self.resources.clone(), Arc::clone(&self.jobs));
-        let admission = Admission { resources, jobs, job, ask, control, door };
+        let step = ClaimedStep {
+            job,
+            agent: Arc::clone(&self.me),
+            jobs: Arc::clone(&self.jobs),
+            resources: self.resources.clone(),
+            control,
+            gate,
+            turn,
+        };
+        let (working, address) = (runner.run(step), context.address().clone());
         context.spawn(async move {
-            let working = async {
-                let lease = admission.pass().await?;
-                let step = match writing {
-                    Some(writing) => writing.add_to(step).await,
-                    None => step,
-                };
-                let work = move || {
-                    // Given back by the thread itself: one whose agent was killed works a little longer.
-                    let _held = lease;
-                    let _alone = desk.lock();
-                    step.checkpoint()?;
-                    skill(&step)
-                };
-                let worked = tokio::task::spawn_blocking(work).await;
-                worked.unwrap_or_else(|error| Err(SkillError::Transient(panic_text(error))))
-            };
             let keeping = async {
                 memory.remember(&me, &id, card).await;
                 memory.judge(&me, &id).await;
@@ -152,30 +126,12 @@ impl Agent {
         });
     }
 
-    fn writing(&self, job: &Job, control: &Arc<Control>, door: &Door) -> Option<Writing> {
-        let Behaviour::Native { skill } = &self.me.behaviour else { return None };
-        skills::brief(skill.as_str())?;
-        let author = Author {
-            run: (&job.run()).into(),
-            job: (&job.id).into(),
-            agent: (&self.me.name).into(),
-            lane: self.jobs.agents.roster().lane_of(&self.me.name).map(|lane| (&lane.name).into()),
-        };
-        Some(Writing {
-            writer: Arc::clone(&self.writer),
-            author,
-            skill: skill.as_str().to_owned(),
-            control: Arc::clone(control),
-            door: door.clone(),
-        })
-    }
-
     /// Commits what came of an attempt and takes the next job.
     pub(super) async fn step_ended(
         &mut self,
         job: JobId,
         fence: u64,
-        outcome: Result<StepOutcome, SkillError>,
+        outcome: StepResult,
         context: &Context<AgentMessage>,
     ) -> Result<(), JobError> {
         // The news of an attempt that was overtaken must not end the one that overtook it.
@@ -258,7 +214,7 @@ impl Agent {
     pub(super) async fn look_at_step(&mut self, job: &JobId) -> Result<(), JobError> {
         let (soft, hard) = (self.jobs.settings.soft_timeout, self.jobs.settings.hard_timeout);
         let Some(step) = self.running.get_mut(job) else { return Ok(()) };
-        if !step.control.is_held() && step.door.is_passed() {
+        if !step.control.is_held() && step.gate.is_passed() {
             step.worked += BEAT;
         }
         let fence = step.fence;
@@ -291,20 +247,9 @@ fn beat(job: JobId, context: &Context<AgentMessage>) -> DropGuard {
 }
 
 fn stopped_how(step: &RunningStep) -> String {
-    if !step.door.is_passed() {
+    if !step.gate.is_passed() {
         return "stopped while it waited for resources; nothing had begun".to_owned();
     }
     let progress = step.control.progress();
     format!("stopped at a checkpoint after {} of {} ({})", progress.done, progress.total, progress.note)
-}
-
-fn panic_text(error: tokio::task::JoinError) -> String {
-    match error.try_into_panic() {
-        Ok(payload) => {
-            let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
-            let text = text.or_else(|| payload.downcast_ref::<String>().cloned());
-            format!("the skill panicked: {}", text.unwrap_or_else(|| "no message".to_owned()))
-        }
-        Err(_) => "the step's thread was cancelled".to_owned(),
-    }
 }
