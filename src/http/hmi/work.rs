@@ -1,4 +1,4 @@
-//! The jobs of the moment: what is open, what ended a moment ago, and what each agent has to do with it.
+//! The jobs of the moment as the pages show them: runs, questions, and the step that each agent is at.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
@@ -24,6 +24,7 @@ use crate::http::progress::Progress;
 
 /// How long it counts as the current task: long enough to be seen green, then nothing is current.
 const LINGERS: Duration = Duration::from_secs(60);
+
 /// The jobs at one moment, as the pages show them.
 pub(super) struct Now(SwarmJobs);
 
