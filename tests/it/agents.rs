@@ -158,7 +158,7 @@ async fn every_setting_of_ingest_is_in_force_and_the_card_comes_before_it() {
     let (usual, report) = ingested(place(), &[], json!({})).await;
     assert_eq!((skipped(&usual), near(&usual), cut(&usual)), (0, 1, 15), "{usual:#}");
     assert_eq!(verdict(&usual), "fail", "the default deny list is in force: {usual:#}");
-    for said in ["16 MiB", "500,000", "AGPL-3.0-only, AGPL-3.0-or-later, SSPL-1.0", "80 %", "20 %"] {
+    for said in ["16.8 MB", "500,000", "AGPL-3.0-only, AGPL-3.0-or-later, SSPL-1.0", "80 %", "20 %"] {
         assert!(report.contains(said), "{said}: {report}");
     }
 

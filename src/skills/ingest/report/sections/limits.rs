@@ -25,7 +25,7 @@ pub(in super::super) fn part(sources: &Sources) -> Part {
     let table = Table {
         caption: "Limits and thresholds",
         head: vec!["Setting", "Meaning", "Value"],
-        rows: rows.map(|(key, about, value)| vec![Rich::from(key), about.into(), value.into()]).into(),
+        rows: rows.map(|(key, about, value)| vec![Rich::new().code(key), about.into(), value.into()]).into(),
         note: "Set them in the job's inputs or in the section [ingest] of pas.toml.".to_owned(),
     };
     Part::quiet(Section { id: "limits", title: "How it was worked", blocks: vec![Block::Table(table)] })
