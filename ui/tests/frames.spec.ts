@@ -39,10 +39,11 @@ async function populate(page: Page, nodes: number): Promise<void> {
     });
   });
   const [now, length] = [Date.now() / 1000, 600];
-  const agents = tree.map(({ name }, no) => ({
+  const agents = tree.map(({ name }) => ({
     service_id: `agent-${name}`,
     name,
-    tier: no % 4,
+    tier: 1,
+    level: "worker",
     status: "running",
     agent_role: "exec",
   }));

@@ -15,7 +15,7 @@ test("no event is lost when the daemon is killed and comes back", async ({ page,
   await expect(page.getByText("told before").first()).toBeVisible();
   await daemon.restart(async () => {
     await expect(connection).not.toHaveAttribute("data-state", "live");
-    await expect(page.getByText("What you see is old.")).toBeVisible({ timeout: 20_000 });
+    await expect(page.getByText("This picture is old.")).toBeVisible({ timeout: 20_000 });
   });
   const { seq } = await tell("told meanwhile");
   await expect(connection).toHaveAttribute("data-state", "live", { timeout: 30_000 });

@@ -2,7 +2,7 @@
 
 import type { JobCard, JobState, LiveJob } from "./api";
 import type { JobVerb } from "./client";
-import { stepOf } from "./format";
+import { plain, stepOf } from "./format";
 import { lookOf, type Look } from "./status";
 
 export interface Step {
@@ -77,10 +77,11 @@ const WAIT_WORDS: Record<JobWait["kind"], string> = {
   resources: "waits for resources",
 };
 
-/** Who waits, for whom or what, and why: `audit waits for a person: …`. */
+/** For whom or what, at which step, and why: `waits for a person at audit: …`. */
 export function waitSentence(wait: JobWait): string {
-  const detail = wait.detail ? `: ${wait.detail}` : "";
-  return `${stepOf(wait.job_id)} ${WAIT_WORDS[wait.kind]}${detail}`;
+  const detail = wait.detail ? `: ${plain(wait.detail)}` : "";
+  const step = wait.job_id.includes(".") ? ` at ${stepOf(wait.job_id)}` : "";
+  return `${WAIT_WORDS[wait.kind]}${step}${detail}`;
 }
 
 /** The wait that a person can end comes first. */

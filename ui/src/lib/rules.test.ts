@@ -83,7 +83,7 @@ describe("what runs wait for", () => {
   it("is shown while nothing of them works, a person's part first", () => {
     const waits = [wait("retry"), wait("person")];
     expect(firstWait(waits)?.kind).toBe("person");
-    expect(waitSentence(wait("person"))).toBe("audit waits for a person: the folder is gone");
+    expect(waitSentence(wait("person"))).toBe("waits for a person at audit: the folder is gone");
     expect(lookOfRun("running", waits, false)).toBe("approval");
     expect(lookOfRun("running", waits, true)).toBe("running");
     expect(lookOfRun("running", [], false)).toBe("running");
