@@ -90,13 +90,12 @@ fn readers() -> Vec<String> {
 fn every_setting_has_a_reader() {
     /// Settings whose readers are being written.
     const AWAITED: &[&str] = &[
-        "ingest.boilerplate_percent",
-        "ingest.deny_licences",
+        "supervision.hang_factor",
         "ingest.max_file_bytes",
         "ingest.max_files",
+        "ingest.deny_licences",
         "ingest.near_duplicate_percent",
-        "store.backups",
-        "supervision.hang_factor",
+        "ingest.boilerplate_percent",
     ];
     let structs = structs(&(read("src/config/mod.rs") + &read("src/config/sections.rs")));
     let defaults: Table = toml::from_str(&read("config/pas.toml")).unwrap();
