@@ -267,6 +267,18 @@ mod tests {
     }
 
     #[test]
+    fn a_lack_that_passes_is_told_from_a_fault_of_the_input() {
+        use std::io::{Error, ErrorKind};
+        let judged = |error: Error| SkillError::io("read a.md", &error);
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOSPC] {
+            let error = judged(Error::from_raw_os_error(errno.raw_os_error()));
+            assert!(matches!(error, SkillError::Passing(_)), "{error:?}");
+        }
+        assert!(matches!(judged(ErrorKind::NotFound.into()), SkillError::Permanent(_)));
+        assert!(matches!(judged(ErrorKind::BrokenPipe.into()), SkillError::Transient(_)));
+    }
+
+    #[test]
     fn a_held_step_waits_and_goes_on_where_it_was() {
         let control = Arc::new(Control::default());
         control.hold();

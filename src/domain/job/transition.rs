@@ -195,15 +195,9 @@ impl Job {
     }
 
     fn change(&mut self, transition: Transition, now: Timestamp) -> Result<Vec<Told>, Refusal> {
-        use JobState::{AwaitingApproval, Blocked, Paused, Quarantined, Queued};
         match transition {
             Transition::Claim => self.claim(now),
-            Transition::Complete { fence, outputs, artifacts } => {
-                self.require_holder(fence, "completed")?;
-                self.state = JobState::Done;
-                (self.error, self.outputs, self.artifacts) = (None, outputs, artifacts);
-                Ok(vec![(EventKind::Completed, json!({ "artifacts": self.artifacts.len() }))])
-            }
+            Transition::Complete { fence, outputs, artifacts } => self.complete(fence, outputs, artifacts),
             Transition::FailTransient { fence, error, backoff, max_attempts, director } => {
                 self.require_holder(fence, "failed")?;
                 if self.attempt >= max_attempts {
@@ -229,58 +223,16 @@ impl Job {
                 self.require_holder(fence, "failed")?;
                 Ok(vec![self.failed(error)])
             }
-            Transition::SoftTimeout { fence } => {
-                self.require_holder(fence, "timed")?;
-                Ok(vec![(EventKind::SoftTimeout, json!({ "attempt": self.attempt }))])
-            }
-            Transition::HardTimeout { fence } => {
-                self.require_holder(fence, "timed")?;
-                Ok(vec![(EventKind::HardTimeout, json!({ "attempt": self.attempt }))])
-            }
-            Transition::Waive => {
-                self.require(&[Blocked], "waived")?;
-                self.state = Quarantined;
-                Ok(vec![(EventKind::Quarantined, json!({ "error": self.error, "by": self.escalated_to }))])
-            }
+            Transition::SoftTimeout { fence } => self.timed(fence, EventKind::SoftTimeout),
+            Transition::HardTimeout { fence } => self.timed(fence, EventKind::HardTimeout),
+            Transition::Waive => self.settle(JobState::Quarantined, EventKind::Quarantined, "waived"),
             Transition::AskPerson => {
-                self.require(&[Blocked], "put to a person")?;
-                self.state = AwaitingApproval;
-                Ok(vec![(
-                    EventKind::AwaitingApproval,
-                    json!({ "error": self.error, "by": self.escalated_to }),
-                )])
+                self.settle(JobState::AwaitingApproval, EventKind::AwaitingApproval, "put to a person")
             }
-            Transition::Approve { by, reason, inputs } => {
-                self.require(&[AwaitingApproval], "approved")?;
-                (self.state, self.attempt, self.not_before) = (Queued, 0, None);
-                self.escalated_to = None;
-                let mut detail = json!({ "by": by, "reason": reason });
-                if !inputs.is_empty() {
-                    detail["inputs"] = json!(inputs);
-                    self.correct_inputs(inputs);
-                }
-                Ok(vec![(EventKind::Approved, detail)])
-            }
-            Transition::Reject { by, reason } => {
-                self.require(&[AwaitingApproval], "rejected")?;
-                self.state = JobState::Failed;
-                self.error.get_or_insert_with(|| format!("rejected by {by}: {reason}"));
-                let failed = (EventKind::Failed, json!({ "error": self.error }));
-                Ok(vec![(EventKind::Rejected, json!({ "by": by, "reason": reason })), failed])
-            }
-            Transition::Pause => {
-                self.require(&[Queued, JobState::Running, AwaitingApproval, Blocked], "paused")?;
-                if self.cancel.is_some() {
-                    return Err(self.refuse("paused"));
-                }
-                (self.paused_from, self.state) = (Some(self.state), Paused);
-                Ok(vec![(EventKind::Paused, json!({}))])
-            }
-            Transition::Resume => {
-                self.require(&[Paused], "resumed")?;
-                self.state = self.paused_from.unwrap_or(Queued);
-                Ok(vec![(EventKind::Resumed, json!({}))])
-            }
+            Transition::Approve { by, reason, inputs } => self.approve(&by, &reason, inputs),
+            Transition::Reject { by, reason } => self.reject(&by, &reason),
+            Transition::Pause => self.pause(),
+            Transition::Resume => self.resume(),
             Transition::Cancel { cause, held } => self.cancel(&cause, held, now),
             Transition::Reassign { to, by, reason } => self.reassign(to, &by, &reason),
             Transition::Stopped { fence, how } => {
@@ -291,6 +243,66 @@ impl Job {
                 Ok(vec![self.cancelled(&how)])
             }
         }
+    }
+
+    fn complete(
+        &mut self,
+        fence: u64,
+        outputs: Json,
+        artifacts: Vec<Artifact>,
+    ) -> Result<Vec<Told>, Refusal> {
+        self.require_holder(fence, "completed")?;
+        self.state = JobState::Done;
+        (self.error, self.outputs, self.artifacts) = (None, outputs, artifacts);
+        Ok(vec![(EventKind::Completed, json!({ "artifacts": self.artifacts.len() }))])
+    }
+
+    fn timed(&self, fence: u64, kind: EventKind) -> Result<Vec<Told>, Refusal> {
+        self.require_holder(fence, "timed")?;
+        Ok(vec![(kind, json!({ "attempt": self.attempt }))])
+    }
+
+    /// A director's decision about a failure.
+    fn settle(&mut self, state: JobState, kind: EventKind, wish: &'static str) -> Result<Vec<Told>, Refusal> {
+        self.require(&[JobState::Blocked], wish)?;
+        self.state = state;
+        Ok(vec![(kind, json!({ "error": self.error, "by": self.escalated_to }))])
+    }
+
+    fn approve(&mut self, by: &str, reason: &str, inputs: Map<String, Value>) -> Result<Vec<Told>, Refusal> {
+        self.require(&[JobState::AwaitingApproval], "approved")?;
+        (self.state, self.attempt, self.not_before) = (JobState::Queued, 0, None);
+        self.escalated_to = None;
+        let mut detail = json!({ "by": by, "reason": reason });
+        if !inputs.is_empty() {
+            detail["inputs"] = json!(inputs);
+            self.correct_inputs(inputs);
+        }
+        Ok(vec![(EventKind::Approved, detail)])
+    }
+
+    fn reject(&mut self, by: &str, reason: &str) -> Result<Vec<Told>, Refusal> {
+        self.require(&[JobState::AwaitingApproval], "rejected")?;
+        self.state = JobState::Failed;
+        self.error.get_or_insert_with(|| format!("rejected by {by}: {reason}"));
+        let failed = (EventKind::Failed, json!({ "error": self.error }));
+        Ok(vec![(EventKind::Rejected, json!({ "by": by, "reason": reason })), failed])
+    }
+
+    fn pause(&mut self) -> Result<Vec<Told>, Refusal> {
+        let open = [JobState::Queued, JobState::Running, JobState::AwaitingApproval, JobState::Blocked];
+        self.require(&open, "paused")?;
+        if self.cancel.is_some() {
+            return Err(self.refuse("paused"));
+        }
+        (self.paused_from, self.state) = (Some(self.state), JobState::Paused);
+        Ok(vec![(EventKind::Paused, json!({}))])
+    }
+
+    fn resume(&mut self) -> Result<Vec<Told>, Refusal> {
+        self.require(&[JobState::Paused], "resumed")?;
+        self.state = self.paused_from.unwrap_or(JobState::Queued);
+        Ok(vec![(EventKind::Resumed, json!({}))])
     }
 
     fn claim(&mut self, now: Timestamp) -> Result<Vec<Told>, Refusal> {

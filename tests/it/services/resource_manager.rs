@@ -1,7 +1,6 @@
 //! The resource manager over HTTP, in whole daemons: what it grants, denies, takes back and survives.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
