@@ -22,8 +22,16 @@ fn daemon(config: Config, shutdown: CancellationToken) -> Running {
     Box::pin(async move {
         match Daemon::start(config, shutdown).await?.run().await? {
             Ended::Asked => Ok(()),
-            Ended::GaveUp => {
-                anyhow::bail!("the root supervisor gave up after too many restarts; the log says why")
+            Ended::GaveUp(Some(over)) => anyhow::bail!(
+                "the daemon gave up: `{}` kept failing ({} restarts in a row), at last: {}. Mend that cause and run \
+                 `pas up`: what was acknowledged is kept, and accepted jobs go on. `pas doctor` looks for what is \
+                 wrong; its /crashes have the traces",
+                over.child,
+                over.restarts,
+                over.fault
+            ),
+            Ended::GaveUp(None) => {
+                anyhow::bail!("the daemon's root supervisor ended by itself; the log says why")
             }
         }
     })

@@ -27,6 +27,7 @@ use crate::domain::job::Policy;
 use crate::domain::roster::Roster;
 use crate::store::Store;
 use crate::store::backup_folder::BackupFolder;
+use crate::supervision::tree::GivenUp;
 use crate::supervision::{ActorSystem, RootHandle, Timing};
 
 pub use services::{ServicePort, ports};
@@ -49,12 +50,12 @@ pub struct Daemon {
 }
 
 /// How a daemon ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Ended {
     /// It was asked to.
     Asked,
-    /// The root supervisor gave up: too many restarts reached it.
-    GaveUp,
+    /// The root supervisor gave up: too many restarts reached it. Over whom, where that is known.
+    GaveUp(Option<GivenUp>),
 }
 
 impl Daemon {
@@ -143,7 +144,7 @@ impl Daemon {
         let shutdown = self.shutdown.clone();
         let ended = tokio::select! {
             () = shutdown.cancelled() => Ended::Asked,
-            () = self.root.ended() => Ended::GaveUp,
+            over = self.root.ended() => Ended::GaveUp(over),
         };
         self.shutdown.cancel();
         if ended == Ended::Asked {

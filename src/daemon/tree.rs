@@ -19,10 +19,10 @@ use crate::actors::jobs::Jobs;
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::token_governor::GovernorHandle;
 use crate::config::Config;
-use crate::domain::agent::{AgentDefinition, RestartType, Strategy as Declared};
+use crate::domain::agent::AgentDefinition;
 use crate::domain::ids::AgentName;
 use crate::llm::text_writer::TextWriter;
-use crate::supervision::policy::{AutoShutdown, ChildPolicy, Restart, Strategy, SupervisorPolicy};
+use crate::supervision::policy::{AutoShutdown, ChildPolicy, RestartStrategy, SupervisorPolicy};
 use crate::supervision::{ActorSystem, Address, ChildSpec, WorkerOptions};
 
 /// How often the daemon's own services must show life.
@@ -31,7 +31,7 @@ const SERVICE_HEARTBEAT: Duration = Duration::from_secs(10);
 /// What supervisors do where nothing else is stated.
 pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
     SupervisorPolicy {
-        strategy: Strategy::OneForOne,
+        strategy: RestartStrategy::OneForOne,
         intensity: config.supervision.intensity,
         period: config.supervision.period,
         auto_shutdown: AutoShutdown::Never,
@@ -134,23 +134,15 @@ impl Builder<'_> {
                 Ok(Agent::wake(me, jobs, resources, system, (memory, writer), &context)?)
             }
         });
-        let restart = match agent.supervision.restart {
-            RestartType::Permanent => Restart::Permanent,
-            RestartType::Transient => Restart::Transient,
-            RestartType::Temporary => Restart::Temporary,
-        };
-        (spec.with_policy(ChildPolicy { restart, significant: false }), address)
+        let policy = ChildPolicy { restart: agent.supervision.restart, ..ChildPolicy::default() };
+        (spec.with_policy(policy), address)
     }
 
     fn policy_of(&self, agent: &AgentDefinition) -> SupervisorPolicy {
         let default = default_policy(self.config);
         let stated = &agent.supervision;
         SupervisorPolicy {
-            strategy: match stated.strategy {
-                Declared::OneForOne => Strategy::OneForOne,
-                Declared::OneForAll => Strategy::OneForAll,
-                Declared::RestForOne => Strategy::RestForOne,
-            },
+            strategy: stated.strategy,
             intensity: stated.intensity.unwrap_or(default.intensity),
             period: stated.period_s.map_or(default.period, |s| Duration::from_secs(u64::from(s.get()))),
             auto_shutdown: AutoShutdown::Never,

@@ -23,6 +23,7 @@ pub mod resources;
 pub mod roster;
 pub mod routing;
 pub mod steering;
+pub mod supervision;
 pub mod task;
 pub mod time;
 pub mod trace;

@@ -31,6 +31,10 @@ pub(crate) enum Verb {
     },
     /// Time to look at the workers' lives.
     Tick,
+    /// A child has stayed down for as long as it was to.
+    Due {
+        key: ChildKey,
+    },
     /// An orderly end has taken too long.
     Overdue {
         key: ChildKey,
@@ -52,6 +56,7 @@ impl Verb {
             Self::Terminate { .. } => "terminate",
             Self::StartChild { .. } => "start_child",
             Self::Tick => "tick",
+            Self::Due { .. } => "due",
             Self::Overdue { .. } => "overdue",
             Self::Unyielding { .. } => "unyielding",
         }

@@ -6,7 +6,8 @@
 //! - at most one command is outstanding; the next follows its answer ([`Input::Started`],
 //!   [`Input::StartFailed`] or [`Input::Exited`]), as OTP's supervisor handles one thing at a time;
 //! - what happens meanwhile waits its turn, and is forgotten when the plan has overtaken it;
-//! - children stop in the reverse order of their start.
+//! - children stop in the reverse order of their start;
+//! - a child that waits for its restart is down and holds nobody up, but for the children of its group.
 //!
 //! What is said to it and by it stands in [`protocol`], OTP's rules in [`decide`]; here is the state, what the
 //! answers to commands mean, and the carrying out of the plan.
@@ -19,7 +20,7 @@ mod tests;
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use super::policy::{ChildPolicy, ExitReason, Restart, Strategy, SupervisorPolicy};
+use super::policy::{ChildPolicy, ExitReason, RestartStrategy, RestartType, SupervisorPolicy};
 
 pub use protocol::{ChildKey, Command, Ending, Incarnation, Input};
 
@@ -41,12 +42,24 @@ struct Child {
     key: ChildKey,
     policy: ChildPolicy,
     status: Status,
+    /// Failures in a row, each after a short life.
+    failures: u32,
+    up_since: Option<Duration>,
+}
+
+/// A restart that waits for its time: the child that failed, and all that are started with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Wait {
+    key: ChildKey,
+    group: Vec<ChildKey>,
+    until: Duration,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Step {
     Stop { key: ChildKey, may_forget: bool },
     Start(ChildKey),
+    Wait(Wait),
     Exit(Ending),
 }
 
@@ -75,6 +88,7 @@ enum Pending {
     Restart(ChildKey),
     Terminate(ChildKey),
     Start(ChildKey),
+    Due(ChildKey),
     Shutdown,
 }
 
@@ -90,6 +104,11 @@ pub struct Machine {
     on_failure: OnFailure,
     outstanding: Option<Outstanding>,
     pending: VecDeque<Pending>,
+    waits: Vec<Wait>,
+    /// Places the pauses within their jitter.
+    random: fastrand::Rng,
+    /// Whose end spent the budget.
+    culprit: Option<ChildKey>,
     ending: bool,
 }
 
@@ -108,6 +127,9 @@ impl Machine {
             on_failure: OnFailure::TryAgain,
             outstanding: None,
             pending: VecDeque::new(),
+            waits: Vec::new(),
+            random: fastrand::Rng::with_seed(0),
+            culprit: None,
             ending: false,
         };
         for child in children {
@@ -116,11 +138,20 @@ impl Machine {
         machine
     }
 
+    /// With other random numbers: supervisors that fell together are not to come back together.
+    #[must_use]
+    pub fn seeded(mut self, seed: u64) -> Self {
+        self.random = fastrand::Rng::with_seed(seed);
+        self
+    }
+
     /// Makes a further child known, last in order; [`Input::Start`] starts it.
     pub fn add(&mut self, policy: ChildPolicy) -> ChildKey {
         let key = self.next_key;
         self.next_key += 1;
-        self.children.push(Child { key, policy, status: Status::New });
+        let backoff = policy.backoff.within(self.policy.intensity, self.policy.period);
+        let policy = ChildPolicy { backoff, ..policy };
+        self.children.push(Child { key, policy, status: Status::New, failures: 0, up_since: None });
         key
     }
 
@@ -142,6 +173,12 @@ impl Machine {
     #[must_use]
     pub fn recent_restarts(&self, now: Duration) -> usize {
         self.restarts.iter().filter(|&&at| now.saturating_sub(at) <= self.policy.period).count()
+    }
+
+    /// The child whose end was one too many.
+    #[must_use]
+    pub fn culprit(&self) -> Option<ChildKey> {
+        self.culprit
     }
 
     /// Whether the supervisor has decided to end.
@@ -168,19 +205,20 @@ impl Machine {
                 self.on_failure = OnFailure::GiveUp;
                 self.plan = self.children.iter().map(|child| Step::Start(child.key)).collect();
             }
-            Input::Started(key) => self.started(key),
+            Input::Started(key) => self.started(now, key),
             Input::StartFailed(key, reason) => commands = self.start_failed(key, reason),
             Input::Exited(key, incarnation, reason) => commands = self.exited(key, incarnation, reason),
             Input::Restart(key) => self.pending.push_back(Pending::Restart(key)),
             Input::Terminate(key) => self.pending.push_back(Pending::Terminate(key)),
             Input::Start(key) => self.pending.push_back(Pending::Start(key)),
+            Input::Due(key) => self.pending.push_back(Pending::Due(key)),
             Input::Shutdown => self.pending.push_back(Pending::Shutdown),
         }
         commands.extend(self.advance(now));
         commands
     }
 
-    fn started(&mut self, key: ChildKey) {
+    fn started(&mut self, now: Duration, key: ChildKey) {
         if let Some(Outstanding::Start { key: expected, incarnation, .. }) = self.outstanding
             && expected == key
         {
@@ -188,6 +226,9 @@ impl Machine {
             let ended = |pending: &Pending| matches!(pending, Pending::Exited(k, i, _) if (*k, *i) == (key, incarnation));
             let has_ended = self.pending.iter().any(ended);
             self.set(key, if has_ended { Status::Dead(incarnation) } else { Status::Up(incarnation) });
+            if let Some(position) = self.position(key) {
+                self.children[position].up_since = Some(now);
+            }
         }
     }
 
@@ -197,7 +238,7 @@ impl Machine {
         };
         let Some(child) = self.child(key).filter(|_| expected == key) else { return Vec::new() };
         let (is_new, is_temporary) =
-            (child.status == Status::New, child.policy.restart == Restart::Temporary);
+            (child.status == Status::New, child.policy.restart == RestartType::Temporary);
         self.outstanding = None;
         self.plan.clear();
         match on_failure {
@@ -243,7 +284,7 @@ impl Machine {
 
     /// Whether nothing of a child is kept once it is down for good.
     fn is_gone_when_down(&self, child: ChildPolicy) -> bool {
-        child.restart == Restart::Temporary || self.policy.strategy == Strategy::Dynamic
+        child.restart == RestartType::Temporary || self.policy.strategy == RestartStrategy::Dynamic
     }
 
     fn forget(&mut self, key: ChildKey) -> Vec<Command> {
@@ -285,6 +326,16 @@ impl Machine {
                 self.next_incarnation += 1;
                 self.outstanding = Some(Outstanding::Start { key, incarnation, on_failure: self.on_failure });
                 vec![Command::Start(key, incarnation)]
+            }
+            Step::Wait(wait) => {
+                for key in &wait.group {
+                    if self.child(*key).is_some_and(|child| matches!(child.status, Status::Down { .. })) {
+                        self.set(*key, Status::Down { restarting: true });
+                    }
+                }
+                let command = Command::Wait(wait.key, wait.until);
+                self.waits.push(wait);
+                vec![command]
             }
             Step::Exit(ending) => vec![Command::Exit(ending)],
         }

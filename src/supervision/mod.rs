@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod address;
+mod backoff;
 mod child;
 mod control;
 pub mod event;

@@ -1,4 +1,4 @@
-//! The words of OTP's supervisor: strategies, restart types, shutdowns, exit reasons.
+//! The words of OTP's supervisor: shutdowns, exit reasons, policies; with its own pause between restarts.
 //!
 //! Source: the `supervisor` module of Erlang/OTP 25 and its "Supervision Principles".
 
@@ -7,34 +7,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// Which children a crash concerns.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// Only the child that ended.
-    #[default]
-    OneForOne,
-    /// All children: they are stopped in reverse order and started in order.
-    OneForAll,
-    /// The child that ended and those started after it.
-    RestForOne,
-    /// Children of one kind, added and removed at run time; restarts as `OneForOne`
-    /// (OTP's `simple_one_for_one`).
-    Dynamic,
-}
-
-/// When a child that ended is started again.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Restart {
-    /// Always.
-    #[default]
-    Permanent,
-    /// Only after an abnormal end.
-    Transient,
-    /// Never; its specification goes with it.
-    Temporary,
-}
+pub use super::backoff::RestartBackoff;
+pub use crate::domain::supervision::{RestartStrategy, RestartType};
 
 /// Whether the end of significant children ends the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -113,7 +87,7 @@ pub enum PlannedRestart {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SupervisorPolicy {
     /// Which children a crash concerns.
-    pub strategy: Strategy,
+    pub strategy: RestartStrategy,
     /// Most restarts within `period`; one more ends the supervisor.
     pub intensity: u32,
     /// The sliding window of `intensity`.
@@ -126,7 +100,7 @@ impl Default for SupervisorPolicy {
     /// One for one, with OTP's own default of one restart in five seconds.
     fn default() -> Self {
         Self {
-            strategy: Strategy::OneForOne,
+            strategy: RestartStrategy::OneForOne,
             intensity: 1,
             period: Duration::from_secs(5),
             auto_shutdown: AutoShutdown::Never,
@@ -138,7 +112,9 @@ impl Default for SupervisorPolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChildPolicy {
     /// When it is started again.
-    pub restart: Restart,
+    pub restart: RestartType,
     /// Whether its end counts for [`AutoShutdown`].
     pub significant: bool,
+    /// How long it stays down when it keeps failing.
+    pub backoff: RestartBackoff,
 }

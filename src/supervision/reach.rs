@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use super::policy::{Restart, Strategy};
+use super::policy::{RestartStrategy, RestartType};
 use super::trace::ActorNo;
 use super::tree::Tree;
 
@@ -28,10 +28,15 @@ pub fn of_kill(tree: &Tree, killed: ActorNo) -> Vec<ActorNo> {
 }
 
 /// The places of the children that end when the one at `killed` is killed.
-fn concerned(strategy: Strategy, restart: Restart, killed: usize, children: usize) -> Range<usize> {
+fn concerned(
+    strategy: RestartStrategy,
+    restart: RestartType,
+    killed: usize,
+    children: usize,
+) -> Range<usize> {
     match strategy {
-        Strategy::OneForAll if restart != Restart::Temporary => 0..children,
-        Strategy::RestForOne if restart != Restart::Temporary => killed..children,
+        RestartStrategy::OneForAll if restart != RestartType::Temporary => 0..children,
+        RestartStrategy::RestForOne if restart != RestartType::Temporary => killed..children,
         _ => killed..children.min(killed + 1),
     }
 }
@@ -55,7 +60,7 @@ mod tests {
 
     use super::*;
     use crate::supervision::machine::{Command, Input, Machine};
-    use crate::supervision::policy::{ChildPolicy, ExitReason, Strategy, SupervisorPolicy};
+    use crate::supervision::policy::{ChildPolicy, ExitReason, RestartStrategy, SupervisorPolicy};
 
     /// The children that a machine ends or starts after a kill, as it says itself.
     fn by_machine(policy: SupervisorPolicy, children: &[ChildPolicy], killed: usize) -> BTreeSet<usize> {
@@ -79,23 +84,23 @@ mod tests {
                     touched.insert(key as usize);
                     machine.step(now, Input::Exited(key, incarnation, ExitReason::Shutdown))
                 }
-                Command::Forget(_) | Command::Exit(_) => Vec::new(),
+                Command::Forget(_) | Command::Wait(..) | Command::Exit(_) => Vec::new(),
             });
         }
         touched
     }
 
-    fn any_strategy() -> impl proptest::strategy::Strategy<Value = Strategy> {
+    fn any_strategy() -> impl proptest::strategy::Strategy<Value = RestartStrategy> {
         prop_oneof![
-            Just(Strategy::OneForOne),
-            Just(Strategy::OneForAll),
-            Just(Strategy::RestForOne),
-            Just(Strategy::Dynamic)
+            Just(RestartStrategy::OneForOne),
+            Just(RestartStrategy::OneForAll),
+            Just(RestartStrategy::RestForOne),
+            Just(RestartStrategy::Dynamic)
         ]
     }
 
-    fn any_restart() -> impl proptest::strategy::Strategy<Value = Restart> {
-        prop_oneof![Just(Restart::Permanent), Just(Restart::Transient), Just(Restart::Temporary)]
+    fn any_restart() -> impl proptest::strategy::Strategy<Value = RestartType> {
+        prop_oneof![Just(RestartType::Permanent), Just(RestartType::Transient), Just(RestartType::Temporary)]
     }
 
     proptest! {
@@ -107,7 +112,7 @@ mod tests {
             let killed = killed.index(restarts.len());
             let policy = SupervisorPolicy { strategy, ..SupervisorPolicy::default() };
             let children: Vec<_> =
-                restarts.iter().map(|restart| ChildPolicy { restart: *restart, significant: false }).collect();
+                restarts.iter().map(|restart| ChildPolicy { restart: *restart, ..ChildPolicy::default() }).collect();
             let told: BTreeSet<usize> =
                 concerned(strategy, restarts[killed], killed, restarts.len()).collect();
             prop_assert_eq!(told, by_machine(policy, &children, killed));

@@ -21,7 +21,7 @@ use super::machine::{ChildKey, Command, Ending, Incarnation, Input, Machine};
 use super::policy::{ExitReason, PlannedRestart, Shutdown, SupervisorPolicy};
 use super::system::{ActorSystem, ChildSpec};
 use super::trace::{ActorNo, Outcome, Record};
-use super::tree::{Node, Phase};
+use super::tree::{GivenUp, Node, Phase};
 use super::worker::SHUTDOWN;
 
 /// Starts one incarnation, linked to its supervisor.
@@ -132,7 +132,8 @@ fn exit_reason(text: Option<&str>) -> ExitReason {
 
 impl SupervisorState {
     fn new(args: SupervisorArgs) -> Self {
-        let machine = Machine::new(args.policy, args.children.iter().map(|child| child.policy));
+        let policies = args.children.iter().map(|child| child.policy);
+        let machine = Machine::new(args.policy, policies).seeded(fastrand::u64(..));
         let children =
             machine.children().zip(args.children).map(|(key, spec)| (key, Child::new(spec))).collect();
         Self {
@@ -185,6 +186,7 @@ impl SupervisorState {
                 self.look_after(myself);
                 self.schedule_tick(myself);
             }
+            Verb::Due { key } => self.step(myself, Input::Due(key)).await,
             Verb::Overdue { key, incarnation } => {
                 if self.is_current(key, incarnation) {
                     self.kill(myself, key, ExitReason::Killed);
@@ -221,6 +223,10 @@ impl SupervisorState {
                     commands.extend(self.machine.step(self.epoch.elapsed(), answer));
                 }
                 Command::Stop(key, incarnation) => self.stop(myself, key, incarnation),
+                Command::Wait(key, until) => {
+                    let pause = until.saturating_sub(self.epoch.elapsed());
+                    self.remind(myself, pause, Verb::Due { key });
+                }
                 Command::Forget(key) => self.forget(key),
                 Command::Exit(ending) => self.exit(myself, ending),
             }
@@ -376,6 +382,7 @@ impl SupervisorState {
             Ending::AutoShutdown => format!("{SHUTDOWN}: its significant children have ended"),
             Ending::IntensityReached => {
                 let restarts = self.machine.recent_restarts(self.epoch.elapsed());
+                self.note_giving_up(restarts);
                 self.system.0.events.publish(&self.node.name, Happening::Escalated { restarts });
                 format!("{SHUTDOWN}: {restarts} restarts within its period")
             }
@@ -391,6 +398,25 @@ impl SupervisorState {
         }
         *self.node.control.lock() = None;
         myself.stop(Some(text));
+    }
+
+    /// Leaves word of the child and the fault that spent the budget, for whoever is told that the tree ended: a
+    /// supervisor below that has given up names the one that it gave up over.
+    fn note_giving_up(&self, restarts: usize) {
+        let Some(child) = self.machine.culprit().and_then(|key| self.children.get(&key)) else { return };
+        let node = &child.spec.node;
+        let below = node.gave_up.lock().take();
+        let fault = || node.state().last_exit.map(|(reason, _)| reason.to_string()).unwrap_or_default();
+        let word =
+            below.unwrap_or_else(|| GivenUp { child: node.name.to_string(), fault: fault(), restarts });
+        tracing::error!(
+            supervisor = &*self.node.name,
+            child = word.child,
+            fault = word.fault,
+            restarts,
+            "gives up: more restarts than its budget allows; its own supervisor decides"
+        );
+        *self.node.gave_up.lock() = Some(word);
     }
 
     fn close_mailbox(&self, key: ChildKey) {

@@ -17,7 +17,7 @@ use super::mailbox::{DEFAULT_CAPACITY, Inspect, Mailbox, Vitals};
 use super::policy::{ChildPolicy, PlannedRestart, Shutdown, SupervisorPolicy};
 use super::supervisor::{Starter, Supervisor, SupervisorArgs};
 use super::trace::{self, ActorNo, Record, Ring};
-use super::tree::{Node, NodeState, Tree};
+use super::tree::{GivenUp, Node, NodeState, Tree};
 use super::worker::{Birth, Init, Worker};
 
 /// How long a supervisor may take to answer a wish; it may be starting a subtree.
@@ -374,10 +374,11 @@ impl RootHandle {
         self.node.no
     }
 
-    /// Waits until the root has ended by itself: it gave up.
-    pub async fn ended(&mut self) {
-        // The framework's task does not panic; that it ended is all there is to know.
+    /// Waits until the root has ended by itself: over whom it gave up.
+    pub async fn ended(&mut self) -> Option<GivenUp> {
+        // The framework's task does not panic; that it ended is all there is to know of it.
         let _ = (&mut self.done).await;
+        self.node.gave_up.lock().take()
     }
 
     /// Ends the tree in reverse start order and waits for it.

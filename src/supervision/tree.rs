@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::control::SupervisorMessage;
 use super::mailbox::{Inspect, Vitals};
-use super::policy::{ExitReason, Restart, Strategy};
+use super::policy::{ExitReason, RestartStrategy, RestartType};
 use super::trace::ActorNo;
 use crate::domain::time::Timestamp;
 
@@ -50,13 +50,26 @@ pub struct Node {
     pub heartbeat: Option<Duration>,
     pub(crate) parent: OnceLock<ActorNo>,
     /// Of supervisors: whom a crash of a child concerns.
-    pub(crate) strategy: OnceLock<Strategy>,
+    pub(crate) strategy: OnceLock<RestartStrategy>,
     /// When its supervisor starts it again.
-    pub(crate) restart: OnceLock<Restart>,
+    pub(crate) restart: OnceLock<RestartType>,
     pub(crate) children: RwLock<Vec<ActorNo>>,
     pub(crate) mailbox: OnceLock<Arc<dyn Inspect>>,
     pub(crate) control: Mutex<Option<ActorRef<SupervisorMessage>>>,
+    /// Of a supervisor that has given up: over whom. Taken by the one above that gives up over it.
+    pub(crate) gave_up: Mutex<Option<GivenUp>>,
     state: Mutex<NodeState>,
+}
+
+/// Over whom a supervisor gave up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GivenUp {
+    /// The child that kept failing.
+    pub child: String,
+    /// Its last fault.
+    pub fault: String,
+    /// How often it was restarted within the period.
+    pub restarts: usize,
 }
 
 /// The part of a node that changes.
@@ -129,6 +142,7 @@ impl Tree {
             children: RwLock::default(),
             mailbox: OnceLock::new(),
             control: Mutex::new(None),
+            gave_up: Mutex::new(None),
             state: Mutex::new(NodeState {
                 phase: Phase::Starting,
                 incarnation: 0,

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use pas::supervision::policy::{ExitReason, PlannedRestart, Strategy, SupervisorPolicy};
+use pas::supervision::policy::{ExitReason, PlannedRestart, RestartStrategy, SupervisorPolicy};
 use pas::supervision::trace::Outcome;
 use pas::supervision::tree::Phase;
 use pas::supervision::{
@@ -109,7 +109,7 @@ fn speaker(
     })
 }
 
-fn policy(strategy: Strategy, intensity: u32) -> SupervisorPolicy {
+fn policy(strategy: RestartStrategy, intensity: u32) -> SupervisorPolicy {
     SupervisorPolicy { strategy, intensity, ..SupervisorPolicy::default() }
 }
 
@@ -126,7 +126,7 @@ async fn a_crash_loses_only_the_message_in_hand_and_keeps_the_order() {
     let system = ActorSystem::default();
     let log = Log::default();
     let (spec, address) = speaker(&system, "a", &log, 100);
-    let root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
+    let root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     let crash = address.call(DEADLINE, Say::Panic);
     let sent = async {
         for n in 0..50 {
@@ -159,7 +159,7 @@ async fn a_crash_loses_only_the_message_in_hand_and_keeps_the_order() {
 async fn an_error_ends_the_actor_as_a_panic_does() {
     let system = ActorSystem::default();
     let (spec, address) = speaker(&system, "a", &Log::default(), 100);
-    let _root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     assert_eq!(address.call(DEADLINE, Say::Fail).await, Err(CallError::Crashed));
     assert_eq!(address.call(DEADLINE, |reply| Say::Echo(1, reply)).await, Ok(1));
     assert_eq!(system.ring().select(|record| record.outcome == Outcome::Error).len(), 1);
@@ -169,7 +169,7 @@ async fn an_error_ends_the_actor_as_a_panic_does() {
 async fn a_panic_in_a_task_is_the_crash_of_its_actor() {
     let system = ActorSystem::default();
     let (spec, address) = speaker(&system, "a", &Log::default(), 100);
-    let _root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     address.cast(Say::TaskPanics).unwrap();
     until(&system, |what| matches!(what, Happening::Restarted { .. })).await;
     let reason = system.tree().by_name("a").unwrap().state().last_exit.unwrap().0;
@@ -180,7 +180,7 @@ async fn a_panic_in_a_task_is_the_crash_of_its_actor() {
 async fn a_full_mailbox_refuses_and_a_stopped_actor_is_gone() {
     let system = ActorSystem::default();
     let (spec, address) = speaker(&system, "a", &Log::default(), 3);
-    let _root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     system.set_paused("a", true).unwrap();
     for n in 0..3 {
         address.cast(Say::Note(n)).unwrap();
@@ -196,7 +196,7 @@ async fn a_paused_actor_keeps_its_messages_and_still_shows_life() {
     let system = ActorSystem::default();
     let log = Log::default();
     let (spec, address) = speaker(&system, "a", &log, 100);
-    let _root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     system.set_paused("a", true).unwrap();
     address.cast(Say::Note(1)).unwrap();
     tokio::time::sleep(Duration::from_secs(600)).await;
@@ -210,7 +210,7 @@ async fn a_paused_actor_keeps_its_messages_and_still_shows_life() {
 async fn a_hung_actor_is_killed_and_restarted_and_its_caller_told() {
     let system = ActorSystem::default();
     let (spec, address) = speaker(&system, "a", &Log::default(), 100);
-    let _root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     let started = tokio::time::Instant::now();
     assert_eq!(address.call(DEADLINE, Say::Never).await, Err(CallError::Crashed));
     let silent = started.elapsed();
@@ -236,7 +236,7 @@ fn a_spinning_actor_is_reported_by_name_and_restarted_when_it_yields() {
         let system = ActorSystem::default();
         let log = Log::default();
         let (spec, address) = speaker(&system, "spinner", &log, 100);
-        let _root = system.start("root", policy(Strategy::OneForOne, 5), vec![spec]).await.unwrap();
+        let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
         let released = Arc::new(std::sync::atomic::AtomicBool::new(false));
         let _release = ReleaseOnDrop(Arc::clone(&released));
         let spins = Arc::new(std::sync::atomic::AtomicBool::new(false));
@@ -260,8 +260,8 @@ async fn too_many_restarts_escalate_and_messages_survive_even_that() {
     let log = Log::default();
     let (a, address_a) = speaker(&system, "a", &log, 100);
     let (b, _) = speaker(&system, "b", &log, 100);
-    let team = system.supervisor("team", policy(Strategy::OneForOne, 1), vec![a, b]);
-    let _root = system.start("root", policy(Strategy::OneForOne, 3), vec![team]).await.unwrap();
+    let team = system.supervisor("team", policy(RestartStrategy::OneForOne, 1), vec![a, b]);
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 3), vec![team]).await.unwrap();
     let calls = futures_util::future::join(
         address_a.call(DEADLINE, Say::Panic),
         address_a.call(DEADLINE, Say::Panic),
@@ -283,8 +283,8 @@ async fn the_tree_ends_in_reverse_order_with_every_terminate_run() {
     let (a, _) = speaker(&system, "a", &log, 100);
     let (b, _) = speaker(&system, "b", &log, 100);
     let (c, address_c) = speaker(&system, "c", &log, 100);
-    let inner = system.supervisor("inner", policy(Strategy::OneForOne, 1), vec![b, c]);
-    let root = system.start("root", policy(Strategy::OneForOne, 1), vec![a, inner]).await.unwrap();
+    let inner = system.supervisor("inner", policy(RestartStrategy::OneForOne, 1), vec![b, c]);
+    let root = system.start("root", policy(RestartStrategy::OneForOne, 1), vec![a, inner]).await.unwrap();
     log.take();
     root.shutdown().await;
     assert_eq!(log.take(), ["c ends: shutdown", "b ends: shutdown", "a ends: shutdown"]);
@@ -295,7 +295,7 @@ async fn the_tree_ends_in_reverse_order_with_every_terminate_run() {
 async fn a_worker_that_does_not_end_in_time_is_killed() {
     let system = ActorSystem::default();
     let (spec, address) = speaker(&system, "a", &Log::default(), 100);
-    let root = system.start("root", policy(Strategy::OneForOne, 1), vec![spec]).await.unwrap();
+    let root = system.start("root", policy(RestartStrategy::OneForOne, 1), vec![spec]).await.unwrap();
     let call = async { address.call(DEADLINE, Say::Never).await };
     let started = tokio::time::Instant::now();
     let (answer, ()) = tokio::join!(call, root.shutdown());
@@ -308,7 +308,7 @@ async fn a_planned_restart_is_orderly_and_free() {
     let system = ActorSystem::default();
     let log = Log::default();
     let (spec, address) = speaker(&system, "a", &log, 100);
-    let _root = system.start("root", policy(Strategy::OneForOne, 0), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 0), vec![spec]).await.unwrap();
     for _ in 0..5 {
         system.restart("a", PlannedRestart::ContextReset).await.unwrap();
         assert_eq!(address.call(DEADLINE, |reply| Say::Echo(1, reply)).await, Ok(1));
@@ -324,8 +324,9 @@ async fn a_failed_boot_stops_what_had_started_and_names_the_culprit() {
     let (a, _) = speaker(&system, "a", &log, 100);
     let (b, _) =
         system.worker::<Speaker, _, _>("b", WorkerOptions::default(), |_| async { Err("no disk".into()) });
-    let inner = system.supervisor("inner", policy(Strategy::OneForOne, 1), vec![a]);
-    let failure = system.start("root", policy(Strategy::OneForOne, 1), vec![inner, b]).await.err().unwrap();
+    let inner = system.supervisor("inner", policy(RestartStrategy::OneForOne, 1), vec![a]);
+    let failure =
+        system.start("root", policy(RestartStrategy::OneForOne, 1), vec![inner, b]).await.err().unwrap();
     assert_eq!(failure.to_string(), "the supervision tree did not start: `b` failed to start: no disk");
     assert_eq!(log.take(), ["a starts 1", "a ends: shutdown"]);
 }
@@ -344,7 +345,7 @@ async fn a_start_that_fails_in_a_restart_is_tried_again() {
             Ok(Speaker { name: "a", log: Log::default() })
         }
     });
-    let _root = system.start("root", policy(Strategy::OneForOne, 4), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 4), vec![spec]).await.unwrap();
     assert_eq!(address.call(DEADLINE, Say::Panic).await, Err(CallError::Crashed));
     assert_eq!(address.call(DEADLINE, |reply| Say::Echo(1, reply)).await, Ok(1));
     assert_eq!(starts.load(Ordering::Relaxed), 5);
@@ -354,7 +355,7 @@ async fn a_start_that_fails_in_a_restart_is_tried_again() {
 async fn children_come_and_go_at_run_time() {
     let system = ActorSystem::default();
     let log = Log::default();
-    let mut root = system.start("root", policy(Strategy::Dynamic, 1), Vec::new()).await.unwrap();
+    let mut root = system.start("root", policy(RestartStrategy::Dynamic, 1), Vec::new()).await.unwrap();
     let (spec, address) = speaker(&system, "late", &log, 100);
     system.start_child("root", spec).await.unwrap();
     assert_eq!(address.call(DEADLINE, |reply| Say::Echo(1, reply)).await, Ok(1));
@@ -376,7 +377,7 @@ async fn children_come_and_go_at_run_time() {
 async fn a_trace_follows_the_cause_through_calls() {
     let system = ActorSystem::default();
     let (spec, address) = speaker(&system, "a", &Log::default(), 100);
-    let _root = system.start("root", policy(Strategy::OneForOne, 1), vec![spec]).await.unwrap();
+    let _root = system.start("root", policy(RestartStrategy::OneForOne, 1), vec![spec]).await.unwrap();
     let context = pas::domain::trace::TraceContext::new_root();
     let scope = pas::supervision::trace::Scope { context, actor: pas::supervision::trace::ActorNo::OUTSIDE };
     let call = address.call(DEADLINE, |reply| Say::Echo(1, reply));

@@ -19,14 +19,13 @@ use serde::Serialize;
 
 use super::ids::AgentName;
 
+pub use crate::domain::supervision::{RestartStrategy, RestartType};
 pub use budget::{CpuCores, HeartbeatInterval, InvalidBudget, MemoryMb, Resources, TokenBudget};
 pub use error::{DefinitionError, Refusal};
 pub use front_matter::{DEFAULT_HEARTBEAT_S, DEFAULT_MEMORY_MB, DEFAULT_PARENT};
 pub use parse::{MAX_DEFINITION_BYTES, parse, parse_bytes};
 pub use rights::{Access, Approval, Rights};
-pub use work::{
-    Behaviour, Capability, Mode, Port, RestartType, Role, Strategy, Supervision, TaskName, Tier, Transport,
-};
+pub use work::{Behaviour, Capability, Mode, Port, Role, Supervision, TaskName, Tier, Transport};
 
 /// One agent: who it is, where it stands, what it may do, and its system prompt.
 ///

@@ -8,6 +8,8 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::domain::supervision::{RestartStrategy, RestartType};
+
 /// Longest name of a capability or a task in bytes; the registry shows them in one line.
 const MAX_NAME_LEN: usize = 64;
 
@@ -187,32 +189,6 @@ impl Behaviour {
     }
 }
 
-/// When an agent that ended is started again: OTP's restart types.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum RestartType {
-    /// Always.
-    #[default]
-    Permanent,
-    /// Only after an abnormal end.
-    Transient,
-    /// Never.
-    Temporary,
-}
-
-/// Who is restarted with a child that crashed: OTP's strategies for a fixed list of children.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// The child alone.
-    #[default]
-    OneForOne,
-    /// All children.
-    OneForAll,
-    /// The child and those started after it.
-    RestForOne,
-}
-
 /// How an agent is restarted, and what its own supervisor does for its children.
 ///
 /// `intensity` and `period_s` are `None` where the definition leaves them to the supervisor's defaults.
@@ -222,7 +198,7 @@ pub struct Supervision {
     /// When this agent is started again.
     pub restart: RestartType,
     /// Who is restarted together, among its children.
-    pub strategy: Strategy,
+    pub strategy: RestartStrategy,
     /// Restarts allowed within the period; 0 allows none.
     pub intensity: Option<u32>,
     /// The period, in seconds.

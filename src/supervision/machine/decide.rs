@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Child, ChildKey, Command, Ending, Incarnation, Machine, OnFailure, Pending, Status, Step};
-use crate::supervision::policy::{AutoShutdown, ExitReason, Restart, Strategy};
+use super::{Child, ChildKey, Command, Ending, Incarnation, Machine, OnFailure, Pending, Status, Step, Wait};
+use crate::supervision::policy::{AutoShutdown, ExitReason, RestartStrategy, RestartType};
 
 impl Machine {
     /// Decides upon one wish that has waited its turn.
@@ -21,6 +21,7 @@ impl Machine {
                 self.plan.extend([Step::Stop { key, may_forget: false }, Step::Start(key)]);
             }
             Pending::Restart(key) | Pending::Start(key) => self.start_stopped(key),
+            Pending::Due(key) => self.resume(now, key),
             Pending::Terminate(key) => self.plan.push_back(Step::Stop { key, may_forget: true }),
             Pending::Shutdown => self.end(Ending::Asked),
         }
@@ -53,9 +54,9 @@ impl Machine {
         let policy = child.policy;
         self.set(key, Status::Down { restarting: false });
         match policy.restart {
-            Restart::Permanent => self.restart(now, key),
-            Restart::Transient if reason.is_abnormal() => self.restart(now, key),
-            Restart::Transient | Restart::Temporary => {
+            RestartType::Permanent => self.restart(now, key),
+            RestartType::Transient if reason.is_abnormal() => self.restart(now, key),
+            RestartType::Transient | RestartType::Temporary => {
                 let gone = self.is_gone_when_down(policy);
                 let commands = if gone { self.forget(key) } else { Vec::new() };
                 if policy.significant && self.shuts_down_automatically() {
@@ -86,19 +87,54 @@ impl Machine {
         }
         self.restarts.push_back(now);
         if self.restarts.len() > self.policy.intensity as usize {
+            self.culprit = Some(key);
             self.end(Ending::IntensityReached);
             return;
         }
         let position = self.position(key).unwrap_or(0);
         let concerned: Vec<ChildKey> = match self.policy.strategy {
-            Strategy::OneForOne | Strategy::Dynamic => vec![key],
-            Strategy::RestForOne => Self::started_once(&self.children[position..]),
-            Strategy::OneForAll => Self::started_once(&self.children),
+            RestartStrategy::OneForOne | RestartStrategy::Dynamic => vec![key],
+            RestartStrategy::RestForOne => Self::started_once(&self.children[position..]),
+            RestartStrategy::OneForAll => Self::started_once(&self.children),
         };
         self.set(key, Status::Down { restarting: false });
         let stops = concerned.iter().rev().filter(|&&other| other != key);
         self.plan.extend(stops.map(|&key| Step::Stop { key, may_forget: true }));
-        self.plan.extend(concerned.iter().map(|&key| Step::Start(key)));
+        // Whoever waits among them comes back with them.
+        self.waits.retain(|wait| !concerned.contains(&wait.key));
+        let pause = self.pause(now, key);
+        if pause.is_zero() {
+            self.plan.extend(concerned.iter().map(|&key| Step::Start(key)));
+        } else {
+            self.plan.push_back(Step::Wait(Wait { key, group: concerned, until: now + pause }));
+        }
+    }
+
+    /// How long a child that has failed stays down: the longer, the more often it has failed in a row.
+    fn pause(&mut self, now: Duration, key: ChildKey) -> Duration {
+        let Some(position) = self.position(key) else { return Duration::ZERO };
+        let child = &mut self.children[position];
+        let backoff = child.policy.backoff;
+        let lived = child.up_since.take().map(|since| now.saturating_sub(since));
+        if lived.is_some_and(|lived| lived >= backoff.healthy_after) {
+            child.failures = 0;
+        }
+        let failures = child.failures;
+        child.failures = failures.saturating_add(1);
+        backoff.pause(failures, self.random.f64())
+    }
+
+    /// Starts what has waited long enough, as far as nobody has stopped it meanwhile.
+    fn resume(&mut self, now: Duration, key: ChildKey) {
+        let Some(place) = self.waits.iter().position(|wait| wait.key == key && wait.until <= now) else {
+            return;
+        };
+        let Wait { group, .. } = self.waits.swap_remove(place);
+        for key in group {
+            if self.child(key).is_some_and(|child| child.status == Status::Down { restarting: true }) {
+                self.plan.push_back(Step::Start(key));
+            }
+        }
     }
 
     fn started_once(children: &[Child]) -> Vec<ChildKey> {
@@ -109,6 +145,7 @@ impl Machine {
     pub(super) fn end(&mut self, ending: Ending) {
         self.ending = true;
         self.pending.clear();
+        self.waits.clear();
         self.plan = self
             .children
             .iter()

@@ -1,6 +1,8 @@
 //! What a supervisor's machine is told, and what it says: the words between the decisions and whoever carries
 //! them out.
 
+use std::time::Duration;
+
 use crate::supervision::policy::ExitReason;
 
 /// Names a child within its supervisor; never reused.
@@ -28,6 +30,8 @@ pub enum Input {
     /// (`restart_child`). Nothing happens to one that runs or is being restarted; a start that fails is
     /// not tried again.
     Start(ChildKey),
+    /// The time of a [`Command::Wait`] has come.
+    Due(ChildKey),
     /// Stop all children and end.
     Shutdown,
 }
@@ -39,6 +43,8 @@ pub enum Command {
     Start(ChildKey, Incarnation),
     /// Stop this incarnation; answer with [`Input::Exited`].
     Stop(ChildKey, Incarnation),
+    /// Say [`Input::Due`] for this child at this time, not before.
+    Wait(ChildKey, Duration),
     /// Nothing is kept of the child: it was temporary or dynamic, or new and did not start.
     Forget(ChildKey),
     /// End the supervisor; all children are down.

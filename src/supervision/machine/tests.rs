@@ -1,11 +1,17 @@
 //! The decisions one by one; the generated scenarios are in `tests/it`.
 
 use super::*;
+use crate::supervision::policy::RestartBackoff;
 
 const NOW: Duration = Duration::from_secs(100);
 
-fn policy(strategy: Strategy, intensity: u32) -> SupervisorPolicy {
+fn policy(strategy: RestartStrategy, intensity: u32) -> SupervisorPolicy {
     SupervisorPolicy { strategy, intensity, ..SupervisorPolicy::default() }
+}
+
+/// As OTP restarts.
+fn at_once() -> ChildPolicy {
+    ChildPolicy { backoff: RestartBackoff::NONE, ..ChildPolicy::default() }
 }
 
 fn crash() -> ExitReason {
@@ -21,7 +27,7 @@ fn obey(machine: &mut Machine, mut commands: Vec<Command>) -> Vec<Command> {
             next.extend(match command {
                 Command::Start(key, _) => machine.step(NOW, Input::Started(key)),
                 Command::Stop(key, i) => machine.step(NOW, Input::Exited(key, i, ExitReason::Shutdown)),
-                Command::Forget(_) | Command::Exit(_) => Vec::new(),
+                Command::Forget(_) | Command::Wait(..) | Command::Exit(_) => Vec::new(),
             });
             all.push(command);
         }
@@ -31,7 +37,7 @@ fn obey(machine: &mut Machine, mut commands: Vec<Command>) -> Vec<Command> {
 }
 
 fn boot(policy: SupervisorPolicy, children: usize) -> Machine {
-    let mut machine = Machine::new(policy, vec![ChildPolicy::default(); children]);
+    let mut machine = Machine::new(policy, vec![at_once(); children]);
     let commands = machine.step(NOW, Input::Boot);
     obey(&mut machine, commands);
     machine
@@ -44,7 +50,7 @@ fn feed(machine: &mut Machine, input: Input) -> Vec<Command> {
 
 #[test]
 fn rest_for_one_stops_later_children_in_reverse_and_starts_them_in_order() {
-    let mut machine = boot(policy(Strategy::RestForOne, 3), 4);
+    let mut machine = boot(policy(RestartStrategy::RestForOne, 3), 4);
     let commands = feed(&mut machine, Input::Exited(1, 2, crash()));
     assert_eq!(
         commands,
@@ -60,7 +66,7 @@ fn rest_for_one_stops_later_children_in_reverse_and_starts_them_in_order() {
 
 #[test]
 fn an_exit_that_the_plan_overtakes_is_forgotten() {
-    let mut machine = boot(policy(Strategy::OneForAll, 1), 3);
+    let mut machine = boot(policy(RestartStrategy::OneForAll, 1), 3);
     let first = machine.step(NOW, Input::Exited(1, 2, crash()));
     assert_eq!(first, [Command::Stop(2, 3)]);
     assert!(machine.step(NOW, Input::Exited(0, 1, crash())).is_empty(), "waits its turn");
@@ -71,7 +77,7 @@ fn an_exit_that_the_plan_overtakes_is_forgotten() {
 
 #[test]
 fn one_restart_too_many_ends_the_supervisor_in_reverse_order() {
-    let mut machine = boot(policy(Strategy::OneForOne, 1), 3);
+    let mut machine = boot(policy(RestartStrategy::OneForOne, 1), 3);
     feed(&mut machine, Input::Exited(0, 1, crash()));
     let commands = feed(&mut machine, Input::Exited(0, 4, crash()));
     assert_eq!(commands, [Command::Stop(2, 3), Command::Stop(1, 2), Command::Exit(Ending::IntensityReached)]);
@@ -79,7 +85,7 @@ fn one_restart_too_many_ends_the_supervisor_in_reverse_order() {
 
 #[test]
 fn a_restart_that_fails_is_tried_again_until_the_intensity_is_reached() {
-    let mut machine = boot(policy(Strategy::OneForOne, 3), 1);
+    let mut machine = boot(policy(RestartStrategy::OneForOne, 3), 1);
     let mut commands = machine.step(NOW, Input::Exited(0, 1, crash()));
     for incarnation in 2..=4 {
         assert_eq!(commands, [Command::Start(0, incarnation)]);
@@ -90,7 +96,7 @@ fn a_restart_that_fails_is_tried_again_until_the_intensity_is_reached() {
 
 #[test]
 fn a_planned_restart_does_not_count() {
-    let mut machine = boot(policy(Strategy::OneForAll, 0), 2);
+    let mut machine = boot(policy(RestartStrategy::OneForAll, 0), 2);
     for round in 0..10 {
         let commands = feed(&mut machine, Input::Restart(1));
         assert_eq!(commands, [Command::Stop(1, 2 + round), Command::Start(1, 3 + round)]);
@@ -100,7 +106,7 @@ fn a_planned_restart_does_not_count() {
 
 #[test]
 fn a_shutdown_waits_for_the_restart_under_way() {
-    let mut machine = boot(policy(Strategy::RestForOne, 1), 2);
+    let mut machine = boot(policy(RestartStrategy::RestForOne, 1), 2);
     assert_eq!(machine.step(NOW, Input::Exited(0, 1, crash())), [Command::Stop(1, 2)]);
     assert!(machine.step(NOW, Input::Shutdown).is_empty());
     let rest = feed(&mut machine, Input::Exited(1, 2, ExitReason::Shutdown));
@@ -118,13 +124,13 @@ fn a_shutdown_waits_for_the_restart_under_way() {
 
 #[test]
 fn a_start_on_demand_that_fails_is_not_tried_again() {
-    let mut machine = boot(policy(Strategy::OneForOne, 1), 1);
+    let mut machine = boot(policy(RestartStrategy::OneForOne, 1), 1);
     feed(&mut machine, Input::Terminate(0));
     assert_eq!(machine.step(NOW, Input::Start(0)), [Command::Start(0, 2)]);
     assert!(machine.step(NOW, Input::StartFailed(0, crash())).is_empty());
     assert_eq!(machine.children().collect::<Vec<_>>(), [0], "it stays known, as it was");
 
-    let new = machine.add(ChildPolicy::default());
+    let new = machine.add(at_once());
     assert_eq!(machine.step(NOW, Input::Start(new)), [Command::Start(new, 3)]);
     assert_eq!(machine.step(NOW, Input::StartFailed(new, crash())), [Command::Forget(new)]);
     assert_eq!(machine.children().collect::<Vec<_>>(), [0]);
@@ -132,16 +138,16 @@ fn a_start_on_demand_that_fails_is_not_tried_again() {
 
 #[test]
 fn a_start_on_demand_leaves_a_running_child_alone() {
-    let mut machine = boot(policy(Strategy::OneForOne, 1), 1);
+    let mut machine = boot(policy(RestartStrategy::OneForOne, 1), 1);
     assert!(machine.step(NOW, Input::Start(0)).is_empty());
     assert_eq!(machine.running(0), Some(1));
 }
 
 #[test]
 fn a_child_whose_start_still_waits_is_no_part_of_a_group_restart() {
-    let mut machine = boot(policy(Strategy::OneForAll, 2), 2);
+    let mut machine = boot(policy(RestartStrategy::OneForAll, 2), 2);
     assert_eq!(machine.step(NOW, Input::Exited(0, 1, crash())), [Command::Stop(1, 2)]);
-    let new = machine.add(ChildPolicy::default());
+    let new = machine.add(at_once());
     assert!(machine.step(NOW, Input::Start(new)).is_empty());
     let rest = feed(&mut machine, Input::Exited(1, 2, ExitReason::Shutdown));
     assert_eq!(rest, [Command::Start(0, 3), Command::Start(1, 4), Command::Start(new, 5)]);
@@ -149,14 +155,14 @@ fn a_child_whose_start_still_waits_is_no_part_of_a_group_restart() {
 
 #[test]
 fn a_terminated_dynamic_child_is_forgotten() {
-    let mut machine = boot(policy(Strategy::Dynamic, 1), 2);
+    let mut machine = boot(policy(RestartStrategy::Dynamic, 1), 2);
     let commands = feed(&mut machine, Input::Terminate(0));
     assert_eq!(commands, [Command::Stop(0, 1), Command::Forget(0)]);
 }
 
 #[test]
 fn an_end_that_overtakes_the_answer_to_its_start_waits_for_it() {
-    let mut machine = boot(policy(Strategy::OneForOne, 3), 1);
+    let mut machine = boot(policy(RestartStrategy::OneForOne, 3), 1);
     assert_eq!(machine.step(NOW, Input::Exited(0, 1, crash())), [Command::Start(0, 2)]);
     assert!(machine.step(NOW, Input::Exited(0, 2, crash())).is_empty());
     assert_eq!(machine.step(NOW, Input::Started(0)), [Command::Start(0, 3)]);
@@ -165,7 +171,7 @@ fn an_end_that_overtakes_the_answer_to_its_start_waits_for_it() {
 
 #[test]
 fn only_the_child_whose_start_failed_is_being_restarted() {
-    let mut machine = boot(policy(Strategy::OneForAll, 9), 3);
+    let mut machine = boot(policy(RestartStrategy::OneForAll, 9), 3);
     machine.step(NOW, Input::Exited(1, 2, crash()));
     machine.step(NOW, Input::Exited(2, 3, ExitReason::Shutdown));
     machine.step(NOW, Input::Exited(0, 1, ExitReason::Shutdown));
@@ -176,7 +182,7 @@ fn only_the_child_whose_start_failed_is_being_restarted() {
 
 #[test]
 fn a_failed_boot_stops_what_had_started() {
-    let mut machine = Machine::new(policy(Strategy::OneForOne, 1), vec![ChildPolicy::default(); 3]);
+    let mut machine = Machine::new(policy(RestartStrategy::OneForOne, 1), vec![at_once(); 3]);
     machine.step(NOW, Input::Boot);
     machine.step(NOW, Input::Started(0));
     machine.step(NOW, Input::Started(1));
@@ -189,11 +195,116 @@ fn a_failed_boot_stops_what_had_started() {
 
 #[test]
 fn old_restarts_fall_out_of_the_window() {
-    let mut machine = boot(policy(Strategy::OneForOne, 1), 1);
+    let mut machine = boot(policy(RestartStrategy::OneForOne, 1), 1);
     for round in 0..20_u64 {
         let now = NOW + Duration::from_secs(6) * u32::try_from(round).unwrap();
         let commands = machine.step(now, Input::Exited(0, round + 1, crash()));
         assert_eq!(commands, [Command::Start(0, round + 2)]);
         machine.step(now, Input::Started(0));
     }
+}
+
+fn booted(strategy: RestartStrategy, intensity: u32, children: usize) -> Machine {
+    let policy = SupervisorPolicy { period: Duration::from_secs(10), ..policy(strategy, intensity) };
+    let mut machine = Machine::new(policy, vec![ChildPolicy::default(); children]);
+    let commands = machine.step(NOW, Input::Boot);
+    obey(&mut machine, commands);
+    machine
+}
+
+fn crash_again(machine: &mut Machine, key: ChildKey) -> Vec<Command> {
+    let incarnation = machine.running(key).unwrap();
+    feed(machine, Input::Exited(key, incarnation, crash()))
+}
+
+/// Lets a child crash at once after every start until its supervisor gives up; when each restart was.
+fn restarts_of_a_lasting_fault(machine: &mut Machine) -> Vec<Duration> {
+    let (mut now, mut starts) = (NOW, Vec::new());
+    let mut commands = machine.step(now, Input::Exited(0, machine.running(0).unwrap(), crash()));
+    loop {
+        let [command] = &commands[..] else { panic!("{commands:?}") };
+        commands = match command {
+            Command::Wait(0, until) => {
+                assert!(*until > now);
+                assert!(machine.step(now, Input::Due(0)).is_empty(), "not before its time");
+                assert!(machine.is_coming_back(0));
+                now = *until;
+                machine.step(now, Input::Due(0))
+            }
+            Command::Start(0, incarnation) => {
+                starts.push(now - NOW);
+                assert!(machine.step(now, Input::Started(0)).is_empty());
+                machine.step(now, Input::Exited(0, *incarnation, crash()))
+            }
+            Command::Exit(Ending::IntensityReached) => return starts,
+            other => panic!("{other:?}"),
+        };
+    }
+}
+
+#[test]
+fn a_lasting_fault_spends_its_budget_in_seconds_and_within_the_period() {
+    for intensity in [2, 3, 10] {
+        let mut machine = booted(RestartStrategy::OneForOne, intensity, 1);
+        let starts = restarts_of_a_lasting_fault(&mut machine);
+        assert_eq!(starts.len(), intensity as usize);
+        assert_eq!(starts[0], Duration::ZERO, "the first restart is immediate");
+        let last = *starts.last().unwrap();
+        assert!(last >= Duration::from_secs(2) && last < Duration::from_secs(10), "{starts:?}");
+        assert_eq!(machine.culprit(), Some(0));
+    }
+}
+
+#[test]
+fn after_a_healthy_life_the_next_restart_is_immediate_again() {
+    let mut machine = booted(RestartStrategy::OneForOne, 10, 1);
+    let mut now = NOW;
+    for life in [0_u64, 100, 3_000, 100] {
+        now += Duration::from_millis(life);
+        let commands = machine.step(now, Input::Exited(0, machine.running(0).unwrap(), crash()));
+        match (life, &commands[..]) {
+            (0 | 3_000, [Command::Start(..)]) => {}
+            (100, [Command::Wait(0, until)]) => {
+                now = *until;
+                assert!(matches!(machine.step(now, Input::Due(0))[..], [Command::Start(..)]));
+            }
+            other => panic!("{other:?}"),
+        }
+        machine.step(now, Input::Started(0));
+    }
+}
+
+#[test]
+fn a_group_waits_together_and_holds_nobody_else_up() {
+    let mut machine = booted(RestartStrategy::RestForOne, 10, 3);
+    feed(&mut machine, Input::Exited(1, 2, crash()));
+    let first = crash_again(&mut machine, 1);
+    let [Command::Stop(2, _), Command::Wait(1, until)] = first[..] else { panic!("{first:?}") };
+    assert!(machine.is_coming_back(1) && machine.is_coming_back(2));
+    // The one before them crashes meanwhile: they come back with it, at once, and their own time is void.
+    let commands = feed(&mut machine, Input::Exited(0, 1, crash()));
+    let started: Vec<ChildKey> = commands
+        .iter()
+        .filter_map(|command| match command {
+            Command::Start(key, _) => Some(*key),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(started, [0, 1, 2]);
+    assert!(machine.step(until, Input::Due(1)).is_empty());
+}
+
+#[test]
+fn a_child_that_is_stopped_while_it_waits_stays_down_and_an_end_waits_for_nobody() {
+    let mut machine = booted(RestartStrategy::OneForOne, 10, 2);
+    feed(&mut machine, Input::Exited(0, 1, crash()));
+    let waits = crash_again(&mut machine, 0);
+    let [Command::Wait(0, until)] = waits[..] else { panic!("{waits:?}") };
+    assert!(feed(&mut machine, Input::Terminate(0)).is_empty());
+    assert!(!machine.is_coming_back(0));
+    assert!(machine.step(until, Input::Due(0)).is_empty());
+    let waits = feed(&mut machine, Input::Exited(1, 2, crash()));
+    assert!(matches!(waits[..], [Command::Start(1, _)]), "{waits:?}");
+    let ended = feed(&mut machine, Input::Shutdown);
+    assert!(matches!(ended[..], [Command::Stop(1, _), Command::Exit(Ending::Asked)]), "{ended:?}");
 }

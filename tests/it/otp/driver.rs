@@ -111,7 +111,7 @@ impl Driver {
         match command {
             Command::Start(..) => true,
             Command::Stop(key, incarnation) => self.world.is_alive(self.pid(*key, *incarnation)),
-            Command::Forget(_) | Command::Exit(_) => false,
+            Command::Forget(_) | Command::Wait(..) | Command::Exit(_) => false,
         }
     }
 
@@ -122,6 +122,7 @@ impl Driver {
                 Command::Start(key, incarnation) => self.start(key, incarnation),
                 Command::Stop(key, incarnation) => self.stop(key, incarnation),
                 Command::Forget(_) => self.forgotten += 1,
+                Command::Wait(key, _) => unreachable!("{key} has no backoff"),
                 Command::Exit(ending) => self.ending = Some(ending),
             }
         }
@@ -172,10 +173,10 @@ impl Driver {
 fn supervisor_policy(scenario: &Scenario) -> policy::SupervisorPolicy {
     policy::SupervisorPolicy {
         strategy: match scenario.strategy {
-            Strategy::OneForOne => policy::Strategy::OneForOne,
-            Strategy::OneForAll => policy::Strategy::OneForAll,
-            Strategy::RestForOne => policy::Strategy::RestForOne,
-            Strategy::SimpleOneForOne => policy::Strategy::Dynamic,
+            Strategy::OneForOne => policy::RestartStrategy::OneForOne,
+            Strategy::OneForAll => policy::RestartStrategy::OneForAll,
+            Strategy::RestForOne => policy::RestartStrategy::RestForOne,
+            Strategy::SimpleOneForOne => policy::RestartStrategy::Dynamic,
         },
         intensity: scenario.intensity,
         period: Duration::from_secs(u64::from(scenario.period_s)),
@@ -190,11 +191,13 @@ fn supervisor_policy(scenario: &Scenario) -> policy::SupervisorPolicy {
 fn child_policy(spec: &ChildSpec) -> policy::ChildPolicy {
     policy::ChildPolicy {
         restart: match spec.restart {
-            Restart::Permanent => policy::Restart::Permanent,
-            Restart::Transient => policy::Restart::Transient,
-            Restart::Temporary => policy::Restart::Temporary,
+            Restart::Permanent => policy::RestartType::Permanent,
+            Restart::Transient => policy::RestartType::Transient,
+            Restart::Temporary => policy::RestartType::Temporary,
         },
         significant: spec.significant,
+        // OTP has none.
+        backoff: policy::RestartBackoff::NONE,
     }
 }
 
