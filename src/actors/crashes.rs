@@ -3,6 +3,8 @@
 //! Owns the table of crashes. Works off the path of a restart: it listens to supervision's events. The
 //! newest [`KEPT_CRASHES`] are kept.
 
+use std::collections::VecDeque;
+
 use serde::{Deserialize, Serialize};
 
 use crate::domain::time::Timestamp;
@@ -14,6 +16,9 @@ use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
 
 /// Crashes kept in the store.
 pub const KEPT_CRASHES: usize = 1000;
+/// Newest crashes among which one is looked for before it is stored: as many as may die of one fault.
+const LOOKED_BACK: usize = 64;
+
 /// Crashes by number.
 pub const CRASHES: Table<u64, Crash> = Table::new("crashes");
 
@@ -117,11 +122,16 @@ pub fn get(store: &Store, id: u64) -> Result<Option<Crash>, StoreError> {
 pub enum RecorderMessage {
     /// Something happened in the tree.
     Happened(Box<SupervisionEvent>),
+    /// The store takes writes again.
+    StoreIsBack,
 }
 
 impl Message for RecorderMessage {
     fn kind(&self) -> &'static str {
-        "happened"
+        match self {
+            Self::Happened(_) => "happened",
+            Self::StoreIsBack => "store_is_back",
+        }
     }
 }
 
@@ -130,6 +140,8 @@ pub struct Recorder {
     store: Store,
     system: ActorSystem,
     frozen_spans: usize,
+    /// Frozen while the store took no writes, oldest first; at most [`KEPT_CRASHES`].
+    waiting: VecDeque<Crash>,
 }
 
 impl Recorder {
@@ -159,7 +171,7 @@ impl Recorder {
                 }
             }
         });
-        Self { store, system, frozen_spans }
+        Self { store, system, frozen_spans, waiting: VecDeque::new() }
     }
 
     fn freeze(&self, event: &SupervisionEvent) -> Option<Crash> {
@@ -191,9 +203,39 @@ impl Recorder {
         })
     }
 
+    /// Stores what waits. Where the store refuses, that waits on.
+    async fn keep_waiting(&mut self, context: &Context<RecorderMessage>) -> Result<(), StoreError> {
+        while let Some(crash) = self.waiting.front() {
+            match self.keep(crash.clone()).await {
+                Ok(()) => drop(self.waiting.pop_front()),
+                Err(error) if error.is_passing() => {
+                    tracing::warn!(%error, waiting = self.waiting.len(), "crashes are stored later");
+                    let (store, address) = (self.store.clone(), context.address().clone());
+                    context.spawn(async move {
+                        if store.writable().await.is_ok() {
+                            // A recorder that has ended has lost what waited.
+                            let _ = address.send(RecorderMessage::StoreIsBack).await;
+                        }
+                    });
+                    return Ok(());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
     async fn keep(&self, mut crash: Crash) -> Result<(), StoreError> {
         self.store
             .write(move |view| {
+                // A write of unknown outcome is done again.
+                let newest = view.range(&CRASHES, &Span::all(), Order::Descending, LOOKED_BACK)?;
+                let same = |known: &Crash| {
+                    (known.at, known.incarnation, &known.agent) == (crash.at, crash.incarnation, &crash.agent)
+                };
+                if newest.iter().any(|(_, known)| same(known)) {
+                    return Ok((Changes::none(), ()));
+                }
                 crash.id = view.last(&CRASHES, &Span::all())?.map_or(1, |(id, _)| id + 1);
                 let mut changes = Changes::none().put(&CRASHES, &crash.id, &crash);
                 if let Some(oldest) = crash.id.checked_sub(KEPT_CRASHES as u64) {
@@ -211,9 +253,11 @@ impl Actor for Recorder {
     async fn handle(
         &mut self,
         message: RecorderMessage,
-        _: &Context<RecorderMessage>,
+        context: &Context<RecorderMessage>,
     ) -> Result<(), ActorError> {
-        let RecorderMessage::Happened(event) = message;
+        let RecorderMessage::Happened(event) = message else {
+            return Ok(self.keep_waiting(context).await?);
+        };
         if let Some(crash) = self.freeze(&event) {
             tracing::warn!(
                 agent = crash.agent,
@@ -223,7 +267,14 @@ impl Actor for Recorder {
                 place = crash.place,
                 "an actor ended abnormally"
             );
-            self.keep(crash).await?;
+            let is_first = self.waiting.is_empty();
+            self.waiting.push_back(crash);
+            if self.waiting.len() > KEPT_CRASHES {
+                self.waiting.pop_front();
+            }
+            if is_first {
+                self.keep_waiting(context).await?;
+            }
         }
         Ok(())
     }

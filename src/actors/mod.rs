@@ -26,5 +26,6 @@ pub mod resource_manager;
 pub mod standing;
 pub mod steering;
 pub mod swarm_jobs;
+mod table_sync;
 pub mod tasks;
 pub mod token_governor;

@@ -4,8 +4,9 @@
 //! after its commit. Their beats are soft state, kept through a crash of this actor, forgotten with
 //! the daemon: after a start each gets one time to live before it is judged. The agents of the roster
 //! are always listed ([`Directory`]) and cannot be changed from outside. Reads send no message
-//! ([`super::registry_board`]). Failure policy: a refused write is an error to its caller; a write whose
-//! outcome is not known ends the actor, and the next incarnation reads what is true.
+//! ([`super::registry_board`]). Failure policy: a refused write is an error to its caller; after a write whose
+//! outcome is not known nothing is decided before the table was read anew. A start needs no store that takes
+//! writes.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -18,11 +19,12 @@ pub use super::registry_board::{Counts, MAX_AGE, MAX_BODIES, Record, Seen};
 
 use super::directory::Directory;
 use super::registry_board::{Board, Entry, serialised};
+use super::table_sync::TableSync;
 use crate::domain::registry::{
     Beat, Filter, Life, Registration, Service, ServiceRole, has_lapsed, new_service_id,
 };
 use crate::domain::time::Timestamp;
-use crate::store::{Changes, Order, Span, Store, StoreError, Table};
+use crate::store::{Changes, Order, Span, Store, StoreError, Table, View};
 use crate::supervision::{
     Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
     WorkerOptions,
@@ -89,6 +91,8 @@ pub enum Message {
     },
     /// Forget a service.
     Deregister(String, Reply<Answer<Timestamp>>),
+    /// The store takes writes again: read what is true.
+    Reload,
     /// Forget a service unless it has beaten since.
     Expire {
         /// Which.
@@ -108,6 +112,7 @@ impl ActorMessage for Message {
             Self::Promote { .. } => "promote",
             Self::Deregister(..) => "deregister",
             Self::Expire { .. } => "expire",
+            Self::Reload => "reload",
         }
     }
 }
@@ -236,7 +241,7 @@ impl RegistryHandle {
 
 /// The actor's state: all of it is on the board and in the store.
 struct State {
-    store: Store,
+    table: TableSync<Message>,
     board: Arc<Board>,
 }
 
@@ -251,10 +256,11 @@ pub fn spec(
 ) -> (ChildSpec, RegistryHandle) {
     let board = Arc::new(Board::new(directory));
     let shared = Arc::clone(&board);
-    let (spec, address) = system.worker(name, options, move |_| {
-        let state = State { store: store.clone(), board: Arc::clone(&shared) };
+    let (spec, address) = system.worker(name, options, move |context| {
+        let table = TableSync::new(store.clone(), || Message::Reload);
+        let mut state = State { table, board: Arc::clone(&shared) };
         async move {
-            state.load().await?;
+            state.load(&context).await?;
             Ok(state)
         }
     });
@@ -263,15 +269,10 @@ pub fn spec(
 
 impl State {
     /// Brings the board in line with the store.
-    async fn load(&self) -> Result<(), StoreError> {
-        // Through the writer, so that a write which a killed incarnation left in the queue is seen.
-        let rows: Vec<(String, Service)> = self
-            .store
-            .write::<_, StoreError>(|view| {
-                let rows = view.range(&SERVICES, &Span::all(), Order::Ascending, usize::MAX)?;
-                Ok((Changes::none(), rows))
-            })
-            .await?;
+    async fn load(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
+        let table = |view: &View<'_>| view.range(&SERVICES, &Span::all(), Order::Ascending, usize::MAX);
+        // While it cannot be read the board stands as the incarnation before left it.
+        let Some(rows) = self.table.read(context, table).await? else { return Ok(()) };
         self.board.publish(|entries| {
             let known = std::mem::take(entries);
             for (id, service) in rows {
@@ -286,6 +287,7 @@ impl State {
     }
 
     async fn register(&self, registration: Registration) -> Answer<Arc<Service>> {
+        self.table.check()?;
         let id = registration.service_id.clone().unwrap_or_else(new_service_id);
         if self.board.directory.get(&id).is_some() {
             return Err(RegistryError::Taken(id));
@@ -331,6 +333,7 @@ impl State {
     }
 
     async fn promote(&self, name: String, from: ServiceRole, to: ServiceRole) -> Answer<usize> {
+        self.table.check()?;
         let is_meant = |service: &Service| service.name == name && service.role == from;
         if self.board.directory.iter().any(|agent| is_meant(agent)) {
             return Err(RegistryError::Internal(name));
@@ -353,6 +356,7 @@ impl State {
     }
 
     async fn deregister(&self, service_id: String) -> Answer<Timestamp> {
+        self.table.check()?;
         if self.board.directory.get(&service_id).is_some() {
             return Err(RegistryError::Internal(service_id));
         }
@@ -364,6 +368,7 @@ impl State {
     }
 
     async fn expire(&self, service_id: String, beat: u64) -> Answer<bool> {
+        self.table.check()?;
         let is_dead =
             |entry: &Arc<Entry>| entry.beat == beat && has_lapsed(entry.service.pace(), entry.silence());
         if !self.board.entries().by_id.get(service_id.as_str()).is_some_and(is_dead) {
@@ -373,14 +378,22 @@ impl State {
         Ok(true)
     }
 
+    fn noted<T>(&mut self, answer: Answer<T>, context: &Context<Message>) -> Answer<T> {
+        if let Err(RegistryError::Store(error)) = &answer {
+            self.table.note(error, context);
+        }
+        answer
+    }
+
     async fn save(&self, services: Vec<Service>) -> Answer<()> {
         let put = |changes: Changes, s: &Service| changes.put(&SERVICES, &s.service_id, s);
-        self.store.write(move |_| Ok((services.iter().fold(Changes::none(), put), ()))).await
+        self.table.store().write(move |_| Ok((services.iter().fold(Changes::none(), put), ()))).await
     }
 
     async fn remove(&self, service_id: String) -> Answer<()> {
         let id = service_id.clone();
-        self.store
+        self.table
+            .store()
             .write(move |_| Ok::<_, RegistryError>((Changes::none().delete(&SERVICES, &id), ())))
             .await?;
         self.board.publish(|entries| drop(entries.remove(service_id.as_str())));
@@ -399,29 +412,31 @@ fn remembered(service: Service) -> Entry {
     Entry { service: Arc::new(service), life: Life::default(), beat: 0, last_beat: None, silent_from }
 }
 
-/// Passes an answer on, unless nobody knows what became of the write: then this incarnation ends.
-fn settled<T>(answer: Answer<T>) -> Result<Answer<T>, ActorError> {
-    match answer {
-        Err(RegistryError::Store(error @ StoreError::Unknown { .. })) => Err(error.into()),
-        answer => Ok(answer),
-    }
-}
-
 impl Actor for State {
     type Message = Message;
 
-    async fn handle(&mut self, message: Message, _: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
         match message {
             Message::Register(registration, reply) => {
-                reply.send(settled(self.register(*registration).await)?);
+                let answer = self.register(*registration).await;
+                reply.send(self.noted(answer, context));
             }
             Message::Heartbeat(beat, reply) => reply.send(self.heartbeat(beat)),
             Message::Promote { name, from, to, reply } => {
-                reply.send(settled(self.promote(name, from, to).await)?);
+                let answer = self.promote(name, from, to).await;
+                reply.send(self.noted(answer, context));
             }
-            Message::Deregister(id, reply) => reply.send(settled(self.deregister(id).await)?),
+            Message::Deregister(id, reply) => {
+                let answer = self.deregister(id).await;
+                reply.send(self.noted(answer, context));
+            }
             Message::Expire { service_id, beat, reply } => {
-                reply.send(settled(self.expire(service_id, beat).await)?);
+                let answer = self.expire(service_id, beat).await;
+                reply.send(self.noted(answer, context));
+            }
+            Message::Reload => {
+                self.table.store_is_back();
+                self.load(context).await?;
             }
         }
         Ok(())

@@ -9,7 +9,6 @@ mod services;
 mod tree;
 mod workdir_lock;
 
-use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -25,8 +24,8 @@ use crate::config::{Config, Ingest};
 use crate::domain::agent::Refusal;
 use crate::domain::job::Policy;
 use crate::domain::roster::Roster;
-use crate::store::Store;
 use crate::store::backup_folder::BackupFolder;
+use crate::store::{FileHome, StorageHome, Store};
 use crate::supervision::tree::GivenUp;
 use crate::supervision::{ActorSystem, RootHandle, Timing};
 
@@ -66,6 +65,19 @@ impl Daemon {
     /// # Errors
     /// What could not be started, and what to do about it. Nothing is left running.
     pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
+        let home = Arc::new(FileHome::new(&config.store_file()));
+        Self::start_on(home, config, shutdown).await
+    }
+
+    /// The same with the store's bytes in a home of the caller's.
+    ///
+    /// # Errors
+    /// As [`Daemon::start`].
+    pub async fn start_on(
+        home: Arc<dyn StorageHome>,
+        config: Config,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<Self> {
         let config = Arc::new(config);
         for setting in config.from_folder() {
             // A project that was cloned a moment ago may have brought the file.
@@ -73,7 +85,7 @@ impl Daemon {
         }
         let locking = Arc::clone(&config);
         let workdir_lock = tokio::task::spawn_blocking(move || WorkdirLock::take(&locking)).await??;
-        let (store, roster, refusals) = open(&config).await?;
+        let (store, roster, refusals) = open(home, &config).await?;
         for refusal in &refusals {
             tracing::warn!(%refusal, "an agent's definition was refused");
         }
@@ -157,10 +169,12 @@ impl Daemon {
 }
 
 /// Opens the store and reads the agents side by side: both wait for the disk.
-async fn open(config: &Arc<Config>) -> anyhow::Result<(Store, Arc<Roster>, Vec<Refusal>)> {
-    let file = config.store_file();
+async fn open(
+    home: Arc<dyn StorageHome>,
+    config: &Arc<Config>,
+) -> anyhow::Result<(Store, Arc<Roster>, Vec<Refusal>)> {
     let folder = config.agents.folder.clone();
-    let store = tokio::task::spawn_blocking(move || open_store(&file));
+    let store = tokio::task::spawn_blocking(move || open_store(&home));
     let roster = tokio::task::spawn_blocking(move || {
         crate::roster::load_checked(folder.as_deref(), &tasks::check_definition)
     });
@@ -169,13 +183,13 @@ async fn open(config: &Arc<Config>) -> anyhow::Result<(Store, Arc<Roster>, Vec<R
     Ok((store?, Arc::new(roster), refusals))
 }
 
-fn open_store(file: &PathBuf) -> anyhow::Result<Store> {
+fn open_store(home: &Arc<dyn StorageHome>) -> anyhow::Result<Store> {
     /// A daemon that was told to end, or killed, a moment ago may still hold the file.
     const PATIENCE: u32 = 20;
     const PAUSE: Duration = Duration::from_millis(100);
     let mut tries = 0;
     loop {
-        match Store::open(file) {
+        match Store::open_at(Arc::clone(home)) {
             Err(crate::store::OpenError::AlreadyOpen { .. }) if tries < PATIENCE => {
                 tries += 1;
                 std::thread::sleep(PAUSE);
@@ -228,6 +242,8 @@ fn input_defaults(config: &Ingest) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
     use crate::config::Sources;
     use crate::skills::ingest::settings::IngestSettings;

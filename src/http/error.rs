@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Json, http::Uri};
 use serde::Serialize;
 
+use crate::store::StoreError;
 use crate::supervision::CallError;
 
 /// What a handler gives back.
@@ -23,7 +24,8 @@ pub type ApiResult<T> = Result<T, ApiError>;
 /// Longest error text of a library's own rejection that is taken over; they are one sentence.
 const MAX_REJECTION_TEXT: usize = 4 * 1024;
 
-/// When to ask a full or restarting actor again: a mailbox of a thousand messages is empty by then.
+/// When to ask again whoever says nothing more exact: a mailbox of a thousand messages is empty by then, and
+/// a store whose disk has recovered takes writes.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
 /// One step of the way to an offending value: a name or an index.
@@ -110,7 +112,7 @@ impl ApiError {
     /// 503: cannot take this now (a full queue, a shutdown); asking again later may help.
     #[must_use]
     pub fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
-        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(BUSY_RETRY)
     }
 
     /// 500: our fault. The cause is logged here and not shown.
@@ -174,8 +176,19 @@ impl From<CallError> for ApiError {
         match error {
             CallError::Crashed => Self::internal(&"an actor crashed while it handled a request"),
             CallError::Busy | CallError::Gone | CallError::Timeout(_) => {
-                Self::busy(format!("the service {error}; try again in a while")).retry_after(BUSY_RETRY)
+                Self::busy(format!("the service {error}; try again in a while"))
             }
+        }
+    }
+}
+
+/// A store that refuses gets over it, and looks for that several times a second.
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        if error.is_passing() || error == StoreError::Closed {
+            Self::busy(error.to_string())
+        } else {
+            Self::internal(&error)
         }
     }
 }

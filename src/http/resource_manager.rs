@@ -289,7 +289,7 @@ impl From<ResourceError> for ApiError {
         match error {
             ResourceError::Unknown(_) => Self::not_found(error.to_string()),
             ResourceError::InUse(_) => Self::conflict(error.to_string()),
-            ResourceError::Plan { .. } => Self::internal(&error),
+            ResourceError::Plan { .. } => Self::busy(error.to_string()),
             ResourceError::Job(error) => error.into(),
             ResourceError::Store(error) => error.into(),
             ResourceError::Call(error) => error.into(),

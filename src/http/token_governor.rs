@@ -232,11 +232,13 @@ impl From<GovernorError> for ApiError {
     fn from(error: GovernorError) -> Self {
         match error {
             GovernorError::Unknown(_) | GovernorError::NoSummary(_) => Self::not_found(error.to_string()),
-            GovernorError::Full | GovernorError::Resetting(..) => Self::busy(error.to_string()),
+            GovernorError::Full | GovernorError::File(_) | GovernorError::Resetting(..) => {
+                Self::busy(error.to_string())
+            }
             GovernorError::Store(error) => error.into(),
             GovernorError::Call(error) => error.into(),
             GovernorError::Run(_) => Self::bad_request(error.to_string()),
-            GovernorError::File(_) | GovernorError::Summary(_) => Self::internal(&error),
+            GovernorError::Summary(_) => Self::internal(&error),
         }
     }
 }

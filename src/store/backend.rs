@@ -1,6 +1,6 @@
 //! Where the bytes lie: the file behind redb, the way to open it again, and a meter on its syncs.
 //!
-//! Invariant: every database of the store is opened through a [`Home`], so that a test can put a
+//! Invariant: every database of the store is opened through a [`StorageHome`], so that a test can put a
 //! faulty one in place of the file and nothing else differs.
 
 use std::fs::OpenOptions;
@@ -17,6 +17,7 @@ use redb::{BackendError, Builder, Database, StorageBackend};
 use super::OpenError;
 use super::error::panic_message;
 use super::metrics::Counters;
+use super::overlay::OverlayBackend;
 use crate::files::folder_of;
 
 /// redb's page cache in bytes. The kernel caches the file as well, so this only has to hold the
@@ -34,7 +35,7 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 const REWRITE_BLOCK_BYTES: usize = 1 << 20;
 
 /// A place where the store's bytes lie.
-pub(super) trait Home: Send + Sync {
+pub trait StorageHome: Send + Sync {
     /// The path, for messages.
     fn path(&self) -> &Path;
 
@@ -42,12 +43,21 @@ pub(super) trait Home: Send + Sync {
     fn label(&self) -> &str;
 
     /// Opens the bytes, which must be there.
+    ///
+    /// # Errors
+    /// The operating system's.
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>>;
 
     /// Whether there is room for some more writes.
+    ///
+    /// # Errors
+    /// Why there is none.
     fn probe(&self) -> io::Result<()>;
 
-    /// Writes every byte anew and syncs; for when a sync has failed and the bytes are closed.
+    /// Writes every byte anew and syncs; for when a sync has failed and nobody writes the bytes.
+    ///
+    /// # Errors
+    /// The operating system's; then the bytes cannot be relied on yet.
     fn rewrite(&self) -> io::Result<()>;
 
     /// Time between two attempts to get back to work.
@@ -57,18 +67,21 @@ pub(super) trait Home: Send + Sync {
 }
 
 /// The store's file.
-pub(super) struct FileHome {
+#[derive(Debug)]
+pub struct FileHome {
     path: PathBuf,
     label: String,
 }
 
 impl FileHome {
-    pub(super) fn new(path: &Path) -> Self {
+    /// The file at `path`.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), label: path.display().to_string() }
     }
 }
 
-impl Home for FileHome {
+impl StorageHome for FileHome {
     fn path(&self) -> &Path {
         &self.path
     }
@@ -104,22 +117,41 @@ impl Home for FileHome {
 }
 
 /// Opens an existing database. Damage that makes redb panic is caught and told as damage.
-pub(super) fn open_database(home: &dyn Home, counters: &Arc<Counters>) -> Result<Database, OpenError> {
-    open_guarded(home, counters, false)
+pub(super) fn open_database(home: &dyn StorageHome, counters: &Arc<Counters>) -> Result<Database, OpenError> {
+    open_guarded(home.path(), existing(home)?, counters, false)
+}
+
+/// Opens an existing database for reading alone: nothing reaches the bytes, so it needs no disk that takes
+/// writes.
+pub(super) fn open_for_reading(
+    home: &dyn StorageHome,
+    counters: &Arc<Counters>,
+) -> Result<Database, OpenError> {
+    let overlay = OverlayBackend::new(existing(home)?).map_err(|error| OpenError::io(home.path(), error))?;
+    open_guarded(home.path(), Box::new(overlay), counters, false)
 }
 
 /// Opens an existing database after checking (and where redb can, repairing) every page of it.
-pub(super) fn open_checked(home: &dyn Home, counters: &Arc<Counters>) -> Result<Database, OpenError> {
-    open_guarded(home, counters, true)
+pub(super) fn open_checked(home: &dyn StorageHome, counters: &Arc<Counters>) -> Result<Database, OpenError> {
+    open_guarded(home.path(), existing(home)?, counters, true)
 }
 
-fn open_guarded(home: &dyn Home, counters: &Arc<Counters>, check: bool) -> Result<Database, OpenError> {
+fn existing(home: &dyn StorageHome) -> Result<Box<dyn StorageBackend>, OpenError> {
     let path = home.path();
     let inner = home.backend().map_err(|error| OpenError::io(path, error))?;
     // redb would initialise empty bytes; a store is created elsewhere and whole, so these were cut.
     if inner.len().map_err(|error| OpenError::io(path, error))? == 0 {
         return Err(OpenError::damaged(path, "the file is empty"));
     }
+    Ok(inner)
+}
+
+fn open_guarded(
+    path: &Path,
+    inner: Box<dyn StorageBackend>,
+    counters: &Arc<Counters>,
+    check: bool,
+) -> Result<Database, OpenError> {
     let backend = Metered { inner, counters: Arc::clone(counters) };
     let opened = catch_unwind(AssertUnwindSafe(|| {
         Builder::new()

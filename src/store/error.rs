@@ -63,6 +63,12 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether the store itself will get over it: whoever can wait does, and tries again.
+    #[must_use]
+    pub const fn is_passing(&self) -> bool {
+        matches!(self, Self::Unknown { .. } | Self::Unavailable { .. } | Self::Unreadable { .. })
+    }
+
     pub(super) fn unreadable(error: &dyn std::error::Error) -> Self {
         Self::Unreadable { reason: error.to_string() }
     }

@@ -12,7 +12,8 @@
 //!
 //! Failure policy: after any I/O error the batch is [`StoreError::Unknown`] to its callers, the file is
 //! opened anew, and work goes on; while that fails, or the disk is full, writes are refused with
-//! [`StoreError::Unavailable`]. A damaged file is never replaced by an empty one.
+//! [`StoreError::Unavailable`], reads go on, and the store tries by itself to get back to work
+//! ([`StoreStatus`]). A damaged file is never replaced by an empty one.
 
 mod backend;
 pub mod backup;
@@ -23,6 +24,7 @@ pub mod key;
 pub mod metrics;
 pub mod open;
 mod operation;
+mod overlay;
 mod recovery;
 mod schema;
 pub mod table;
@@ -40,14 +42,15 @@ use parking_lot::RwLock;
 use redb::{Database, ReadTransaction, ReadableDatabase as _};
 use tokio::sync::{Semaphore, oneshot, watch};
 
+pub use backend::{FileHome, StorageHome};
 pub use codec::CodecError;
 pub use error::{OpenError, StoreError};
 pub use key::Key;
 pub use metrics::StoreMetrics;
+pub use recovery::StoreStatus;
 pub use table::{Changes, Table};
 pub use view::{Order, Span, View};
 
-use backend::Home;
 use metrics::Counters;
 use operation::{Command, Operation, Write};
 
@@ -57,10 +60,11 @@ pub const QUEUE_LIMIT: usize = 16 * writer::MAX_BATCH;
 
 /// What the writer thread and the handles share.
 struct Shared {
-    home: Box<dyn Home>,
-    /// `None` after a close, and while the file cannot be opened again after an I/O error.
+    home: Arc<dyn StorageHome>,
+    /// `None` after a close, and while the file cannot even be read after an I/O error.
     database: RwLock<Option<Database>>,
     commits: watch::Sender<u64>,
+    status: watch::Sender<StoreStatus>,
     counters: Arc<Counters>,
     places: Arc<Semaphore>,
 }
@@ -83,7 +87,15 @@ impl Store {
     /// # Errors
     /// [`OpenError`] names the path and says what to do; nothing on disk was replaced.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
-        open::open(path.as_ref())
+        Self::open_at(Arc::new(FileHome::new(path.as_ref())))
+    }
+
+    /// Opens the store in a home of the caller's, creating its file when there is none.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_at(home: Arc<dyn StorageHome>) -> Result<Self, OpenError> {
+        open::open(home)
     }
 
     /// Carries out one operation and returns once it is durable.
@@ -147,6 +159,34 @@ impl Store {
         self.shared.commits.subscribe()
     }
 
+    /// Whether writes are taken, and its changes.
+    #[must_use]
+    pub fn status(&self) -> watch::Receiver<StoreStatus> {
+        self.shared.status.subscribe()
+    }
+
+    /// Waits until writes are taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Closed`]: that will not be any more.
+    pub async fn writable(&self) -> Result<(), StoreError> {
+        let mut status = self.status();
+        let decided = status.wait_for(|status| !matches!(status, StoreStatus::Refusing { .. })).await;
+        match decided.as_deref() {
+            Ok(StoreStatus::Writable) => Ok(()),
+            _ => Err(StoreError::Closed),
+        }
+    }
+
+    /// Waits until everything queued before this call has been decided or refused, so that a read sees it.
+    ///
+    /// # Errors
+    /// That writes are refused: then a write that ended as [`StoreError::Unknown`] may still turn out either
+    /// way, so read once more when the store is [`writable`](Store::writable).
+    pub async fn settled(&self) -> Result<(), StoreError> {
+        self.write(|_| Ok((Changes::none(), ()))).await
+    }
+
     /// Counters since the store was opened.
     #[must_use]
     pub fn metrics(&self) -> StoreMetrics {
@@ -176,7 +216,7 @@ impl Store {
         match self.shared.database.read().as_ref() {
             Some(database) => database.begin_read().map_err(|error| StoreError::unreadable(&error)),
             None if self.shared.places.is_closed() => Err(StoreError::Closed),
-            None => Err(StoreError::Unreadable { reason: "it is being opened again after a fault".into() }),
+            None => Err(StoreError::Unreadable { reason: "it cannot be opened after a fault".into() }),
         }
     }
 

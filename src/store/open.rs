@@ -12,9 +12,9 @@ use parking_lot::RwLock;
 use redb::{Builder, Database};
 use tokio::sync::{Semaphore, watch};
 
-use super::backend::{self, FileHome, Home};
+use super::backend::{self, FileHome, StorageHome};
 use super::metrics::Counters;
-use super::{OpenError, QUEUE_LIMIT, Shared, Store, schema, writer};
+use super::{OpenError, QUEUE_LIMIT, Shared, Store, StoreStatus, schema, writer};
 use crate::files::{create_folders, folder_of, sync_folder};
 
 /// What an integrity check found.
@@ -28,17 +28,18 @@ pub struct Integrity {
     pub rows: u64,
 }
 
-pub(super) fn open(path: &Path) -> Result<Store, OpenError> {
+pub(super) fn open(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
+    let path = home.path();
     match path.try_exists() {
         Ok(true) => {}
         Ok(false) => create(path)?,
         Err(error) => return Err(OpenError::io(path, error)),
     }
-    start(Box::new(FileHome::new(path)))
+    start(home)
 }
 
 /// Opens a store in its home and starts the writer.
-pub(super) fn start(home: Box<dyn Home>) -> Result<Store, OpenError> {
+pub(super) fn start(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
     let counters = Arc::new(Counters::default());
     let database = backend::open_database(home.as_ref(), &counters)?;
     schema::migrate(&database, home.as_ref(), schema::MIGRATIONS)?;
@@ -47,6 +48,7 @@ pub(super) fn start(home: Box<dyn Home>) -> Result<Store, OpenError> {
         home,
         database: RwLock::new(Some(database)),
         commits: watch::Sender::new(0),
+        status: watch::Sender::new(StoreStatus::Writable),
         counters,
         places: Arc::new(Semaphore::new(QUEUE_LIMIT)),
     });

@@ -1,9 +1,10 @@
 //! Getting back to work after an I/O error.
 //!
-//! redb refuses every write after an error until its file is opened again, which also settles what of
-//! the failed commit counts. So: close, open at once (reads go on with the settled state), then see
-//! whether there is room to write; while there is none, or the file cannot be opened, writes are
-//! refused and the attempt is repeated every [`super::backend::Home::retry_after`].
+//! redb refuses everything after an error until its file is opened again, which also settles what of the
+//! failed commit counts. So the file is opened for reading at once, on an overlay that needs no disk, and the
+//! store tries to write again: room for some more, the whole file opened, an empty commit through to the disk.
+//! While that fails writes are refused, and the attempt is repeated every
+//! [`super::backend::StorageHome::retry_after`], whether somebody wants to write or not.
 //!
 //! A failed sync is never just repeated: the kernel may have dropped what it could not write and yet
 //! show it to readers, so the next sync would succeed without it. Hence the whole file is written
@@ -14,7 +15,27 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
 
-use super::{Shared, StoreError, backend};
+use redb::Database;
+
+use super::error::panic_message;
+use super::{Changes, Shared, StoreError, backend, schema};
+use crate::domain::time::Timestamp;
+
+/// Whether the store takes writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoreStatus {
+    /// It does.
+    Writable,
+    /// Not for now; it tries to get back to work by itself.
+    Refusing {
+        /// When it began to refuse.
+        since: Timestamp,
+        /// The fault that it met last.
+        reason: String,
+    },
+    /// It was closed.
+    Closed,
+}
 
 /// What is wrong, if anything, and when it was last tried.
 #[derive(Debug, Default)]
@@ -28,10 +49,10 @@ impl Recovery {
         self.fault.is_some()
     }
 
-    /// Takes note of a fault, closes the file and tries to open it again.
+    /// Takes note of a fault, lets reads go on and tries to get back to work.
     pub(super) fn fault(&mut self, shared: &Shared, reason: &str) {
         tracing::error!(store = shared.home.label(), reason, "the store failed; opening it again");
-        close(shared);
+        read_only(shared);
         self.attempt(shared);
     }
 
@@ -48,11 +69,15 @@ impl Recovery {
 
     fn attempt(&mut self, shared: &Shared) {
         let was = self.fault.take().map(|(reason, _)| reason);
-        match reopen(shared).and_then(|()| shared.home.probe().map_err(|error| error.to_string())) {
-            Ok(()) => tracing::info!(store = shared.home.label(), "the store takes writes again"),
+        match regain(shared) {
+            Ok(()) => {
+                tracing::info!(store = shared.home.label(), "the store takes writes again");
+                shared.status.send_replace(StoreStatus::Writable);
+            }
             Err(reason) => {
                 if was.as_ref() != Some(&reason) {
                     tracing::error!(store = shared.home.label(), reason, "the store takes no writes");
+                    refuse(shared, &reason);
                 }
                 self.fault = Some((reason, Instant::now()));
             }
@@ -64,25 +89,75 @@ pub(super) fn unavailable(shared: &Shared, reason: &str) -> StoreError {
     StoreError::Unavailable { store: shared.home.label().to_owned(), reason: reason.to_owned() }
 }
 
+fn refuse(shared: &Shared, reason: &str) {
+    shared.status.send_modify(|status| {
+        let since = match status {
+            StoreStatus::Refusing { since, .. } => *since,
+            StoreStatus::Writable | StoreStatus::Closed => Timestamp::now(),
+        };
+        *status = StoreStatus::Refusing { since, reason: reason.to_owned() };
+    });
+}
+
+/// Lets reads go on without the disk's taking writes. Readers wait meanwhile.
+fn read_only(shared: &Shared) {
+    let mut slot = shared.database.write();
+    close(&mut slot);
+    open_for_reading(shared, &mut slot);
+}
+
+fn open_for_reading(shared: &Shared, slot: &mut Option<Database>) {
+    match backend::open_for_reading(shared.home.as_ref(), &shared.counters) {
+        Ok(database) => *slot = Some(database),
+        Err(error) => tracing::error!(%error, "the store cannot be read either"),
+    }
+    // Soft state since the last durable commit is gone, the failed commit may have taken effect.
+    shared.commits.send_modify(|sequence| *sequence += 1);
+}
+
 /// Closes the file. Errors and panics of a database that has already failed tell nothing new.
-fn close(shared: &Shared) {
-    let database = shared.database.write().take();
+fn close(slot: &mut Option<Database>) {
+    let database = slot.take();
     let _failed_already = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }
 
-fn reopen(shared: &Shared) -> Result<(), String> {
-    if shared.database.read().is_some() {
-        return Ok(());
-    }
+/// Gets the store to where it takes writes, or leaves it readable.
+fn regain(shared: &Shared) -> Result<(), String> {
+    // Reads go on during what may take long.
     if shared.counters.sync_has_failed() {
         shared.home.rewrite().map_err(|error| error.to_string())?;
         shared.counters.rewritten();
     }
+    shared.home.probe().map_err(|error| error.to_string())?;
+    let mut slot = shared.database.write();
+    close(&mut slot);
+    match open_for_writing(shared) {
+        Ok(database) => {
+            *slot = Some(database);
+            shared.counters.reopened();
+            shared.commits.send_modify(|sequence| *sequence += 1);
+            Ok(())
+        }
+        Err(reason) => {
+            open_for_reading(shared, &mut slot);
+            Err(reason)
+        }
+    }
+}
+
+/// Opens the file and shows by an empty commit that the disk takes it.
+fn open_for_writing(shared: &Shared) -> Result<Database, String> {
     let database =
         backend::open_database(shared.home.as_ref(), &shared.counters).map_err(|error| error.to_string())?;
-    *shared.database.write() = Some(database);
-    shared.counters.reopened();
-    // Soft state since the last durable commit is gone, the failed commit may have taken effect.
-    shared.commits.send_modify(|sequence| *sequence += 1);
-    Ok(())
+    let tried = catch_unwind(AssertUnwindSafe(|| {
+        let transaction = database.begin_write().map_err(redb::Error::from)?;
+        schema::commit(transaction, &Changes::none())
+    }));
+    let failure = match tried {
+        Ok(Ok(())) => return Ok(database),
+        Ok(Err(error)) => error.to_string(),
+        Err(payload) => panic_message(&*payload),
+    };
+    close(&mut Some(database));
+    Err(failure)
 }

@@ -6,7 +6,7 @@
 
 use redb::{Database, WriteTransaction};
 
-use super::backend::Home;
+use super::backend::StorageHome;
 use super::{Changes, OpenError, Order, Span, StoreError, Table, View};
 use crate::domain::ids::{JobId, RunId};
 
@@ -58,7 +58,7 @@ pub(super) fn record(version: u32) -> Changes {
 /// Brings an open file to the newest version, or refuses it.
 pub(super) fn migrate(
     database: &Database,
-    home: &dyn Home,
+    home: &dyn StorageHome,
     migrations: &[Migration],
 ) -> Result<(), OpenError> {
     let path = home.path();

@@ -12,7 +12,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 use redb::{Builder, StorageBackend};
 
-use super::backend::Home;
+use super::backend::StorageHome;
 use super::{Store, open};
 
 /// A kernel's page, in bytes.
@@ -74,14 +74,14 @@ impl MemoryHome {
     pub(super) fn after_power_cut(&self) -> Store {
         let synced = self.0.lock().synced.clone();
         let disk = Disk { bytes: synced.clone(), synced, ..Disk::default() };
-        open::start(Box::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
+        open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
     }
 
     /// The store as a `kill -9` now would leave it, on a disk of its own.
     pub(super) fn after_kill(&self) -> Store {
         let bytes = self.0.lock().bytes.clone();
         let disk = Disk { synced: bytes.clone(), bytes, ..Disk::default() };
-        open::start(Box::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
+        open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
     }
 }
 
@@ -98,7 +98,7 @@ impl Disk {
     }
 }
 
-impl Home for MemoryHome {
+impl StorageHome for MemoryHome {
     fn path(&self) -> &Path {
         Path::new("memory")
     }
@@ -190,7 +190,7 @@ impl StorageBackend for MemoryHome {
 /// A store in memory, and its disk.
 pub(super) fn memory_store() -> (Store, MemoryHome) {
     let home = MemoryHome::created();
-    (open::start(Box::new(home.clone())).unwrap(), home)
+    (open::start(Arc::new(home.clone())).unwrap(), home)
 }
 
 /// Runs a future to its end on this thread, without tokio's pauses between many ready ones: what is

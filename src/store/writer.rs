@@ -24,7 +24,7 @@ use redb::{Durability, WriteTransaction};
 use super::error::panic_message;
 use super::operation::{Command, Operation};
 use super::recovery::{Recovery, unavailable};
-use super::{Shared, StoreError, View};
+use super::{Shared, StoreError, StoreStatus, View};
 
 /// Most operations in one commit. At some ten microseconds each a full batch adds about as much as
 /// one sync of a fast disk; more would make the first caller wait for little gain.
@@ -247,6 +247,7 @@ impl Writer {
     fn finish(&mut self) -> Result<(), StoreError> {
         let settled = if self.unsettled_since.is_some() { self.settle() } else { Ok(()) };
         self.shared.places.close();
+        self.shared.status.send_replace(StoreStatus::Closed);
         let database = self.shared.database.write().take();
         let closed = match database {
             Some(database) => database.close().map_err(|error| StoreError::unreadable(&error)),

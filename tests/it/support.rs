@@ -26,6 +26,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use crate::corpus::corpus;
+use crate::faulty_disk::FaultyDisk;
 use crate::port_lease::PortLease;
 
 /// Longer than any wait of a test on a busy machine; reached only when a test fails.
@@ -45,6 +46,8 @@ pub(crate) struct Place {
     env: Vec<(String, String)>,
     /// Shared by places that stand for one installation on the same ports.
     lease: Arc<PortLease>,
+    /// Where the store lies, if not on a disk that works.
+    disk: FaultyDisk,
 }
 
 impl Place {
@@ -61,13 +64,19 @@ impl Place {
     fn on_ports(lease: Arc<PortLease>, documents: usize) -> Self {
         let dir = tempfile::tempdir().unwrap();
         corpus(&dir.path().join("corpus"), documents);
-        Self { dir, offset: lease.offset, env: Vec::new(), lease }
+        Self { dir, offset: lease.offset, env: Vec::new(), lease, disk: FaultyDisk::default() }
     }
 
     /// The same with a setting, as an environment variable: `PAS_JOBS__THREADS`.
     #[expect(clippy::needless_pass_by_value, reason = "callers write numbers and texts as they are")]
     pub(crate) fn setting(mut self, name: &str, value: impl ToString) -> Self {
         self.env.push((name.to_owned(), value.to_string()));
+        self
+    }
+
+    /// The same with its store on this disk, for a daemon in this process.
+    pub(crate) fn on(mut self, disk: &FaultyDisk) -> Self {
+        self.disk = disk.clone();
         self
     }
 
@@ -111,7 +120,9 @@ impl Place {
     /// Starts a daemon in this process.
     pub(crate) async fn start(&self) -> Swarm {
         let stop = CancellationToken::new();
-        let daemon = Daemon::start(self.config(), stop.clone()).await.unwrap();
+        let config = self.config();
+        let home = self.disk.home(&config.store_file());
+        let daemon = Daemon::start_on(home, config, stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
         let (resources, gateway) = (daemon.resources().clone(), daemon.gateway().clone());
         let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });

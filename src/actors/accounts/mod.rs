@@ -83,6 +83,19 @@ pub enum AccountsError {
     Call(#[from] CallError),
 }
 
+impl AccountsError {
+    /// Whether asking again helps: the start goes on, or the disk is to recover.
+    #[must_use]
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Starting | Self::Behind | Self::Slow => true,
+            Self::Store(error) => error.is_passing(),
+            Self::Call(error) => *error != CallError::Crashed,
+            Self::OverBudget(_) | Self::NotHeld(_) => false,
+        }
+    }
+}
+
 /// Who is told of receipts and alerts. Must not block.
 pub trait NewsSink: Send + Sync {
     /// A budget has reached a level. After a crash an alert may be told again: whoever shows it drops an
@@ -333,6 +346,23 @@ impl Actor for State {
     }
 }
 
+fn is_refused(error: &ActorError) -> bool {
+    error.downcast_ref::<StoreError>().is_some_and(StoreError::is_passing)
+}
+
+/// Puts the accounts in order when the store takes writes; no hold is granted before.
+async fn open_later(shared: Arc<Shared>) {
+    while shared.store.writable().await.is_ok() {
+        match recovery::open(&shared).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::error!(%error, "the accounts are not in order yet; trying again");
+                tokio::time::sleep(flusher::TIDY).await;
+            }
+        }
+    }
+}
+
 /// The accounts as a child of a supervisor, and their handle.
 #[must_use]
 pub fn spec(
@@ -348,7 +378,10 @@ pub fn spec(
     let (spec, address) = system.worker(name, options, move |context: Context<Message>| {
         let shared = Arc::clone(&own);
         async move {
-            recovery::open(&shared).await?;
+            match recovery::open(&shared).await {
+                Err(error) if is_refused(&error) => context.spawn(open_later(Arc::clone(&shared))),
+                opened => opened?,
+            }
             context.spawn(flusher::keep_flushing(Arc::clone(&shared)));
             context.spawn(flusher::keep_syncing(Arc::clone(&shared)));
             context.spawn(flusher::keep_tidy(Arc::clone(&shared)));

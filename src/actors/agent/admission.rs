@@ -143,6 +143,8 @@ impl Admission {
                 Ok(Outcome::Denied(denied)) => return Err(self.refused(&denied.reason)),
                 // Restarted or full: nothing is held, so asking again is safe.
                 Err(ResourceError::Call(_)) => sleep(ASK_AGAIN).await,
+                // Refused by a store that gets over it: the step waits.
+                Err(ResourceError::Store(error)) if error.is_passing() => sleep(ASK_AGAIN).await,
                 Err(error) => return Err(SkillError::Passing(error.to_string())),
             }
         }

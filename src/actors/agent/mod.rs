@@ -12,7 +12,7 @@ mod run_figures;
 mod steps;
 mod writing;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -52,6 +52,8 @@ pub enum AgentMessage {
         /// The job.
         job: JobId,
     },
+    /// The store takes writes again: do what it has refused.
+    StoreIsBack,
     /// A request from outside of any job.
     Invoke {
         /// What is asked (a JSON object).
@@ -69,6 +71,7 @@ impl Message for AgentMessage {
             Self::Attend { .. } => "attend",
             Self::StepEnded { .. } => "step_ended",
             Self::Beat { .. } => "beat",
+            Self::StoreIsBack => "store_is_back",
             Self::Invoke { .. } => "invoke",
         }
     }
@@ -86,6 +89,15 @@ pub struct Agent {
     claimed: HashMap<JobId, u64>,
     /// Others: attempts under way.
     running: HashMap<JobId, RunningStep>,
+    /// What a store that took no writes kept from being done.
+    deferred: Deferred,
+}
+
+/// Hints and ends of attempts that wait for the store. Bounded by the jobs that may be active.
+#[derive(Default)]
+struct Deferred {
+    jobs: BTreeSet<JobId>,
+    ended: Vec<(JobId, u64, Result<StepOutcome, SkillError>)>,
 }
 
 impl Agent {
@@ -109,7 +121,55 @@ impl Agent {
         }
         memory.tell(&me.name);
         let (claimed, running) = (HashMap::new(), HashMap::new());
-        Ok(Self { me, jobs, resources, system, memory, writer, claimed, running })
+        let deferred = Deferred::default();
+        Ok(Self { me, jobs, resources, system, memory, writer, claimed, running, deferred })
+    }
+
+    /// Has what the store refused done once it takes writes again. The rows say what is left to do, so a
+    /// job to look at is enough; what came of an attempt stands in no row yet and is kept.
+    fn defer(&mut self, keep: impl FnOnce(&mut Deferred), context: &Context<AgentMessage>) {
+        let is_first = self.deferred.jobs.is_empty() && self.deferred.ended.is_empty();
+        keep(&mut self.deferred);
+        if is_first {
+            let (store, address) = (self.jobs.book.store().clone(), context.address().clone());
+            context.spawn(async move {
+                if store.writable().await.is_ok() {
+                    // An agent that has ended looks at its jobs when it starts.
+                    let _ = address.send(AgentMessage::StoreIsBack).await;
+                }
+            });
+        }
+    }
+
+    async fn take_up(&mut self, context: &Context<AgentMessage>) -> Result<(), ActorError> {
+        let Deferred { jobs, ended } = std::mem::take(&mut self.deferred);
+        for (job, fence, outcome) in ended {
+            self.on_step_ended(job, fence, outcome, context).await?;
+        }
+        for job in jobs {
+            self.on_hint(job, context).await?;
+        }
+        Ok(())
+    }
+
+    async fn on_hint(&mut self, job: JobId, context: &Context<AgentMessage>) -> Result<(), ActorError> {
+        if is_put_off(self.attend(&job, context).await)? {
+            self.defer(|deferred| deferred.jobs.extend([job]), context);
+        }
+        Ok(())
+    }
+
+    async fn on_step_ended(
+        &mut self,
+        job: JobId,
+        fence: u64,
+        outcome: Result<StepOutcome, SkillError>,
+        context: &Context<AgentMessage>,
+    ) -> Result<(), ActorError> {
+        if is_put_off(self.step_ended(&job, fence, &outcome, context).await)? {
+            self.defer(|deferred| deferred.ended.push((job, fence, outcome)), context);
+        }
+        Ok(())
     }
 
     fn is_coordinator(&self) -> bool {
@@ -241,16 +301,30 @@ impl Actor for Agent {
         context: &Context<AgentMessage>,
     ) -> Result<(), ActorError> {
         match message {
-            AgentMessage::Attend { job } => self.attend(&job, context).await?,
+            AgentMessage::Attend { job } => self.on_hint(job, context).await?,
             AgentMessage::StepEnded { job, fence, outcome } => {
-                self.step_ended(job, fence, outcome, context).await?;
+                self.on_step_ended(job, fence, outcome, context).await?;
             }
-            AgentMessage::Beat { job } => self.look_at_step(&job).await?,
+            // The next beat finds the same.
+            AgentMessage::Beat { job } => drop(is_put_off(self.look_at_step(&job).await)?),
+            AgentMessage::StoreIsBack => self.take_up(context).await?,
             AgentMessage::Invoke { payload, deadline, reply } => {
                 self.invoke(payload, deadline, reply, context);
             }
         }
         Ok(())
+    }
+}
+
+/// Whether something was not done because the store takes no writes for now.
+fn is_put_off(done: Result<(), JobError>) -> Result<bool, JobError> {
+    match done {
+        Ok(()) => Ok(false),
+        Err(JobError::Store(error)) if error.is_passing() => {
+            tracing::debug!(%error, "put off until the store takes writes again");
+            Ok(true)
+        }
+        Err(error) => Err(error),
     }
 }
 

@@ -36,6 +36,8 @@ pub(super) struct RunningStep {
     worked: Duration,
     told_slow: bool,
     timed_out: bool,
+    /// Its work has ended, which is not committed yet.
+    has_ended: bool,
     _beating: DropGuard,
 }
 
@@ -99,6 +101,7 @@ impl Agent {
             worked: Duration::ZERO,
             told_slow: false,
             timed_out: false,
+            has_ended: false,
             _beating: beat(id.clone(), context),
         };
         self.running.insert(id.clone(), running);
@@ -126,39 +129,40 @@ impl Agent {
         });
     }
 
-    /// Commits what came of an attempt and takes the next job.
+    /// Commits what came of an attempt and takes the next job. Where the store refuses, nothing has changed
+    /// and it can be said again.
     pub(super) async fn step_ended(
         &mut self,
-        job: JobId,
+        job: &JobId,
         fence: u64,
-        outcome: StepResult,
+        outcome: &StepResult,
         context: &Context<AgentMessage>,
     ) -> Result<(), JobError> {
         // The news of an attempt that was overtaken must not end the one that overtook it.
-        if self.running.get(&job).is_none_or(|step| step.fence != fence) {
-            return Ok(());
-        }
-        let Some(step) = self.running.remove(&job) else { return Ok(()) };
+        let Some(step) = self.running.get_mut(job).filter(|step| step.fence == fence) else { return Ok(()) };
+        step.has_ended = true;
+        let (timed_out, how) = (step.timed_out, stopped_how(step));
         let director = self.jobs.director_of(&self.me.name);
         let transition = match outcome {
-            Ok(outcome) => {
-                Transition::Complete { fence, outputs: outcome.outputs.into(), artifacts: outcome.artifacts }
+            Ok(outcome) => Transition::Complete {
+                fence,
+                outputs: outcome.outputs.clone().into(),
+                artifacts: outcome.artifacts.clone(),
+            },
+            Err(SkillError::Permanent(error)) => {
+                Transition::FailPermanent { fence, error: error.clone(), director }
             }
-            Err(SkillError::Permanent(error)) => Transition::FailPermanent { fence, error, director },
             Err(SkillError::Passing(error)) => {
-                let attempt = self.jobs.book.get(&job).map_or(1, |row| row.attempt);
+                let attempt = self.jobs.book.get(job).map_or(1, |row| row.attempt);
                 let backoff = self.jobs.settings.policy.backoff(attempt, fastrand::f64());
-                Transition::WaitOut { fence, error, backoff }
+                Transition::WaitOut { fence, error: error.clone(), backoff }
             }
-            Err(SkillError::Cancelled) if !step.timed_out => {
-                Transition::Stopped { fence, how: stopped_how(&step) }
-            }
+            Err(SkillError::Cancelled) if !timed_out => Transition::Stopped { fence, how: how.clone() },
             Err(error) => {
                 let limit = self.jobs.settings.hard_timeout;
-                let error =
-                    if step.timed_out { format!("took longer than {limit:?}") } else { error.to_string() };
+                let error = if timed_out { format!("took longer than {limit:?}") } else { error.to_string() };
                 let policy = self.jobs.settings.policy;
-                let attempt = self.jobs.book.get(&job).map_or(1, |row| row.attempt);
+                let attempt = self.jobs.book.get(job).map_or(1, |row| row.attempt);
                 let backoff = policy.backoff(attempt, fastrand::f64());
                 Transition::FailTransient {
                     fence,
@@ -169,13 +173,12 @@ impl Agent {
                 }
             }
         };
-        let how = stopped_how(&step);
-        drop(step);
-        if self.commit(&job, transition).await?.is_none() {
+        if self.commit(job, transition).await?.is_none() {
             // The wish to cancel came between the last checkpoint and this commit.
-            self.commit(&job, Transition::Stopped { fence, how }).await?;
+            self.commit(job, Transition::Stopped { fence, how }).await?;
         }
-        let (memory, me) = (self.memory.clone(), Arc::clone(&self.me));
+        self.running.remove(job);
+        let (memory, me, job) = (self.memory.clone(), Arc::clone(&self.me), job.clone());
         context.spawn(async move { memory.judge(&me, &job).await });
         self.next_job(context)
     }
@@ -213,7 +216,7 @@ impl Agent {
     /// Tells that a step is slow, stops one that is too slow.
     pub(super) async fn look_at_step(&mut self, job: &JobId) -> Result<(), JobError> {
         let (soft, hard) = (self.jobs.settings.soft_timeout, self.jobs.settings.hard_timeout);
-        let Some(step) = self.running.get_mut(job) else { return Ok(()) };
+        let Some(step) = self.running.get_mut(job).filter(|step| !step.has_ended) else { return Ok(()) };
         if !step.control.is_held() && step.gate.is_passed() {
             step.worked += BEAT;
         }

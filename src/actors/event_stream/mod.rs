@@ -10,6 +10,7 @@ mod feeds;
 mod follower;
 mod history;
 mod journal;
+mod store_alerts;
 mod text;
 
 use std::collections::HashSet;
@@ -136,6 +137,7 @@ pub fn spec(
             let state = State::start(&events, keep_days, &context).await?;
             context.spawn(feeds::supervision(events.clone(), system, daemon));
             context.spawn(feeds::heartbeats(events.clone(), standings));
+            context.spawn(store_alerts::watch(events.clone(), book.store().clone()));
             context.spawn(feeds::jobs(events, book));
             Ok(state)
         }

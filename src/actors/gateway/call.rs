@@ -237,7 +237,7 @@ impl GatewayError {
                     None => problem,
                 }
             }
-            Self::Accounts(AccountsError::Starting) => {
+            Self::Accounts(error) if error.is_passing() => {
                 let retry_after = Some(Duration::from_secs(1));
                 Problem { retry_after, ..Problem::new(ProblemKind::Unavailable, text) }
             }

@@ -3,8 +3,8 @@
 //! Owns the table `providers` and is its only writer; an answer to a registration leaves after its
 //! commit. A deleted provider is kept and no longer offered. Measurements and circuits are soft state:
 //! they outlive a crash of this actor and end with the daemon. Reading, choosing, admitting and
-//! reporting send no message ([`board`]). Failure policy: a refused write is an error to its caller; a
-//! write whose outcome is not known ends the actor, and the next incarnation reads what is true.
+//! reporting send no message ([`board`]). Failure policy: a refused write is an error to its caller;
+//! after one whose outcome is not known nothing is decided before the table was read anew ([`table_sync`](super)).
 
 mod board;
 mod meter;
@@ -20,10 +20,11 @@ pub use crate::domain::routing::{Choice as Selection, Limits, NoneFits, Optimiza
 
 use self::board::{Board, Entry};
 use self::meter::Meter;
+use super::table_sync::TableSync;
 use crate::domain::routing::{EndpointRules, Provider, Registration, Unfit};
 use crate::domain::time::Timestamp;
 use crate::llm::catalogue;
-use crate::store::{Changes, Order, Span, Store, StoreError, Table};
+use crate::store::{Changes, Order, Span, Store, StoreError, Table, View};
 use crate::supervision::{
     Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
     WorkerOptions,
@@ -78,6 +79,8 @@ pub enum Message {
     Register(Box<Registration>, Reply<Answer<Action>>),
     /// Offer a provider no longer.
     Deactivate(String, Reply<Answer<()>>),
+    /// The store takes writes again: read what is true.
+    Reload,
 }
 
 impl ActorMessage for Message {
@@ -85,6 +88,7 @@ impl ActorMessage for Message {
         match self {
             Self::Register(..) => "register",
             Self::Deactivate(..) => "deactivate",
+            Self::Reload => "reload",
         }
     }
 }
@@ -187,7 +191,7 @@ impl ProviderRouter {
 
 /// The actor's state: all of it is on the board and in the store.
 struct State {
-    store: Store,
+    table: TableSync<Message>,
     board: Arc<Board>,
 }
 
@@ -202,10 +206,11 @@ pub fn spec(
 ) -> (ChildSpec, ProviderRouter) {
     let board = Arc::new(Board::default());
     let shared = Arc::clone(&board);
-    let (spec, address) = system.worker(name, options, move |_| {
-        let state = State { store: store.clone(), board: Arc::clone(&shared) };
+    let (spec, address) = system.worker(name, options, move |context| {
+        let table = TableSync::new(store.clone(), || Message::Reload);
+        let mut state = State { table, board: Arc::clone(&shared) };
         async move {
-            state.load().await?;
+            state.load(&context).await?;
             Ok(state)
         }
     });
@@ -214,15 +219,10 @@ pub fn spec(
 
 impl State {
     /// Brings the board in line with the store.
-    async fn load(&self) -> Result<(), StoreError> {
-        // Through the writer, so that a write which a killed incarnation left in the queue is seen.
-        let rows: Vec<(String, Provider)> = self
-            .store
-            .write::<_, StoreError>(|view| {
-                let rows = view.range(&PROVIDERS, &Span::all(), Order::Ascending, usize::MAX)?;
-                Ok((Changes::none(), rows))
-            })
-            .await?;
+    async fn load(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
+        let table = |view: &View<'_>| view.range(&PROVIDERS, &Span::all(), Order::Ascending, usize::MAX);
+        // While it cannot be read the board stands as the incarnation before left it.
+        let Some(rows) = self.table.read(context, table).await? else { return Ok(()) };
         self.board.put(rows.into_iter().map(|(_, provider)| provider));
         Ok(())
     }
@@ -245,9 +245,18 @@ impl State {
         self.save(Provider { active: false, updated_at: Timestamp::now(), ..known }).await
     }
 
+    fn noted<T>(&mut self, answer: Answer<T>, context: &Context<Message>) -> Answer<T> {
+        if let Err(RouterError::Store(error)) = &answer {
+            self.table.note(error, context);
+        }
+        answer
+    }
+
     async fn save(&self, provider: Provider) -> Answer<()> {
+        self.table.check()?;
         let row = provider.clone();
-        self.store
+        self.table
+            .store()
             .write(move |_| Ok::<_, RouterError>((Changes::none().put(&PROVIDERS, &row.name, &row), ())))
             .await?;
         self.board.put([provider]);
@@ -255,23 +264,23 @@ impl State {
     }
 }
 
-/// Passes an answer on, unless nobody knows what became of the write: then this incarnation ends.
-fn settled<T>(answer: Answer<T>) -> Result<Answer<T>, ActorError> {
-    match answer {
-        Err(RouterError::Store(error @ StoreError::Unknown { .. })) => Err(error.into()),
-        answer => Ok(answer),
-    }
-}
-
 impl Actor for State {
     type Message = Message;
 
-    async fn handle(&mut self, message: Message, _: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
         match message {
             Message::Register(registration, reply) => {
-                reply.send(settled(self.register(*registration).await)?);
+                let answer = self.register(*registration).await;
+                reply.send(self.noted(answer, context));
             }
-            Message::Deactivate(name, reply) => reply.send(settled(self.deactivate(name).await)?),
+            Message::Deactivate(name, reply) => {
+                let answer = self.deactivate(name).await;
+                reply.send(self.noted(answer, context));
+            }
+            Message::Reload => {
+                self.table.store_is_back();
+                self.load(context).await?;
+            }
         }
         Ok(())
     }

@@ -146,6 +146,8 @@ pub enum Message {
     Flush,
     /// What became of the write under way.
     Committed(Result<(), StoreError>),
+    /// The store takes writes again: read what is true.
+    Reload,
     /// Look for leases that are over, jobs that have ended and callers that have left.
     Sweep,
 }
@@ -162,6 +164,7 @@ impl ActorMessage for Message {
             Self::TimeUp(_) => "time_up",
             Self::Flush => "flush",
             Self::Committed(_) => "committed",
+            Self::Reload => "reload",
             Self::Sweep => "sweep",
         }
     }

@@ -13,13 +13,14 @@ use super::{
     Request, ResourceError, Shared, Which,
 };
 use crate::actors::jobs::readers;
+use crate::actors::table_sync::TableSync;
 use crate::domain::ids::JobId;
 use crate::domain::resources::{
     Advance, Amounts, Ask, Denial, Holder, Ledger, Quotas, Reservation, ReservationStatus, Resource, Verdict,
     new_reservation_id,
 };
 use crate::domain::time::Timestamp;
-use crate::store::{Changes, Order, Span, Store, StoreError};
+use crate::store::{Changes, Order, Span, StoreError, View};
 use crate::supervision::{Actor, ActorError, Address, Context, Reply};
 
 /// How often it looks for what is over: leases are counted in seconds.
@@ -48,6 +49,7 @@ struct Waiting {
 
 pub(super) struct State {
     shared: Arc<Shared>,
+    table: TableSync<Message>,
     address: Address<Message>,
     active: HashMap<String, Active>,
     waiting: HashMap<String, Waiting>,
@@ -61,8 +63,10 @@ pub(super) struct State {
 
 impl State {
     pub(super) async fn start(shared: Arc<Shared>, context: &Context<Message>) -> Result<Self, StoreError> {
+        let table = TableSync::new(shared.jobs.book.store().clone(), || Message::Reload);
         let mut state = Self {
             shared,
+            table,
             address: context.address().clone(),
             active: HashMap::new(),
             waiting: HashMap::new(),
@@ -71,10 +75,7 @@ impl State {
             is_flush_asked: false,
             expected: 1,
         };
-        // Through the writer, so that a write which a killed incarnation left in the queue is seen.
-        let store = state.store();
-        store.write(|_| Ok::<_, StoreError>((Changes::none(), ()))).await?;
-        state.load()?;
+        state.load(context).await?;
         let address = context.address().clone();
         context.spawn(async move {
             while address.send(Message::Sweep).await.is_ok() {
@@ -84,18 +85,17 @@ impl State {
         Ok(state)
     }
 
-    fn store(&self) -> Store {
-        self.shared.jobs.book.store().clone()
-    }
-
-    /// Brings the books in line with the store. Leases run anew: a wall clock that was set meanwhile must
-    /// not end one early.
-    fn load(&mut self) -> Result<(), StoreError> {
-        let (rows, changed) = self.store().read(|view| {
+    /// Brings the books in line with the store, but for what a step at work holds: its row is soft, and may be
+    /// gone with the last second before a fault. Leases run anew: a wall clock that was set meanwhile must not
+    /// end one early.
+    async fn load(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
+        let table = |view: &View<'_>| {
             let rows = view.range(&RESERVATIONS, &Span::all(), Order::Ascending, usize::MAX)?;
             let changed = view.range(&CAPACITIES, &Span::all(), Order::Ascending, Resource::ALL.len())?;
-            Ok::<_, StoreError>((rows, changed))
-        })?;
+            Ok((rows, changed))
+        };
+        // While nothing can be read the ledger stands as it was.
+        let Some((rows, changed)) = self.table.read(context, table).await? else { return Ok(()) };
         let mut ledger = Ledger::new(self.shared.configured, self.shared.limits);
         for (kind, (configured, set)) in changed {
             let resource = Resource::ALL.into_iter().find(|resource| resource.as_str() == kind);
@@ -103,10 +103,20 @@ impl State {
                 ledger.set_capacity(resource, set);
             }
         }
-        self.active.clear();
+        let mut known = std::mem::take(&mut self.active);
         for (id, row) in rows.into_iter().filter(|(_, row)| row.status == ReservationStatus::Active) {
-            ledger.hold(id, self.shared.ask_of(&row));
-            self.activate(Arc::new(row));
+            ledger.hold(id.clone(), self.shared.ask_of(&row));
+            match known.remove(&id) {
+                Some(active) => drop(self.active.insert(id, active)),
+                None => self.activate(Arc::new(row)),
+            }
+        }
+        let at_work = |id: &String, active: &Active| {
+            active.reservation.holder == Holder::Attempt && self.shared.live.has(id)
+        };
+        for (id, active) in known.into_iter().filter(|(id, active)| at_work(id, active)) {
+            ledger.hold(id.clone(), self.shared.ask_of(&active.reservation));
+            self.active.insert(id, active);
         }
         *self.shared.ledger.lock() = ledger;
         Ok(())
@@ -322,7 +332,7 @@ impl State {
         if self.batch.is_empty() || self.under_way.is_some() {
             return;
         }
-        let (write, answers) = std::mem::take(&mut self.batch).split(self.store());
+        let (write, answers) = std::mem::take(&mut self.batch).split(self.table.store().clone());
         self.under_way = Some(answers);
         let address = self.address.clone();
         context.spawn(async move {
@@ -332,7 +342,11 @@ impl State {
         });
     }
 
-    fn committed(&mut self, outcome: Result<(), StoreError>) -> Result<(), ActorError> {
+    async fn committed(
+        &mut self,
+        outcome: Result<(), StoreError>,
+        context: &Context<Message>,
+    ) -> Result<(), StoreError> {
         let answered = self.under_way.take().unwrap_or_default();
         // Who was answered will come back, who waits is here already.
         self.expected = answered.len() + self.batch.callers();
@@ -343,10 +357,21 @@ impl State {
         for (_, Waiting { reply, .. }) in self.waiting.drain() {
             reply.send(Err(error.clone().into()));
         }
-        if matches!(error, StoreError::Unknown { .. }) {
-            return Err(error.into());
+        self.load(context).await?;
+        self.table.note(&error, context);
+        Ok(())
+    }
+
+    /// The store takes writes again: what is true is read, and what was not written is.
+    async fn reload(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
+        self.table.store_is_back();
+        self.load(context).await?;
+        let at_work = self.ids(|active| active.reservation.holder == Holder::Attempt);
+        for id in at_work {
+            let row = Arc::clone(&self.active[&id].reservation);
+            self.save(&row);
         }
-        Ok(self.load()?)
+        Ok(())
     }
 
     fn sweep(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
@@ -366,7 +391,7 @@ impl State {
 
     /// Renews the leases of jobs at work, and gives the reservations whose jobs have ended.
     fn look_at_jobs(&mut self) -> Result<Vec<String>, StoreError> {
-        let store = self.store();
+        let store = self.table.store().clone();
         store.read(|view| {
             let mut ended = Vec::new();
             for (id, active) in &mut self.active {
@@ -386,7 +411,7 @@ impl State {
 
     /// Deletes the oldest of those that have ended, once there are too many.
     fn prune(&self, context: &Context<Message>) -> Result<(), StoreError> {
-        let store = self.store();
+        let store = self.table.store().clone();
         let rows = store.read(|view| view.count(&RESERVATIONS))?;
         // Those that are held may be the oldest of all: it looks past them.
         let held = self.active.len();
@@ -441,16 +466,27 @@ impl Actor for State {
 
     async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
         match message {
-            Message::Reserve(request, reply) => self.reserve(request, reply, context),
-            Message::Release(which, reply) => self.release(which, reply),
+            Message::Reserve(request, reply) => match self.table.check() {
+                Ok(()) => self.reserve(request, reply, context),
+                Err(error) => reply.send(Err(error.into())),
+            },
+            Message::Release(which, reply) => match self.table.check() {
+                Ok(()) => self.release(which, reply),
+                Err(error) => reply.send(Err(error.into())),
+            },
             Message::Returned(id) => drop(self.end(&id, ReservationStatus::Released)),
             Message::Condemn(job_id, reply) => reply.send(self.condemn(&job_id)),
             Message::Kill(job_id, reply) => self.kill(&job_id, reply),
             Message::SetCapacity(resource, units, reply) => self.set_capacity(resource, units, reply),
             Message::TimeUp(id) => self.time_up(&id),
             Message::Flush => self.flush(context),
-            Message::Committed(outcome) => self.committed(outcome)?,
-            Message::Sweep => self.sweep(context)?,
+            Message::Committed(outcome) => self.committed(outcome, context).await?,
+            Message::Reload => self.reload(context).await?,
+            Message::Sweep => {
+                if let Err(error) = self.sweep(context) {
+                    tracing::warn!(%error, "reservations could not be looked over; it will be tried again");
+                }
+            }
         }
         self.advance();
         self.ask_for_flush(context);

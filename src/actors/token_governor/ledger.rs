@@ -66,20 +66,16 @@ impl Ledger {
     /// All contexts and all resets under way. Through the writer, so that a write which a killed
     /// incarnation left in the queue is seen.
     pub(super) async fn load(&self) -> Result<(Vec<(String, Context)>, Vec<Reset>), StoreError> {
-        self.store
-            .write(|view| {
-                let old = view.range(&OLD_CONTEXTS, &Span::all(), Order::Ascending, MAX_ROWS)?;
-                let moved = |changes: Changes, (agent, context): &(String, Context)| {
-                    changes.put(&CONTEXTS, &row_key(agent, context), context).delete(&OLD_CONTEXTS, agent)
-                };
-                let changes = old.iter().fold(Changes::none(), moved);
-                let contexts = view.range(&CONTEXTS, &Span::all(), Order::Ascending, MAX_ROWS)?;
-                let contexts = contexts.into_iter().map(|((agent, _), context)| (agent, context));
-                let resets = view.range(&RESETS, &Span::all(), Order::Ascending, MAX_ROWS)?;
-                let open = resets.into_iter().map(|(_, reset)| reset).filter(Reset::is_open).collect();
-                Ok((changes, (contexts.chain(old).collect(), open)))
-            })
-            .await
+        match self.store.write(stored).await {
+            // It is moved by a later start.
+            Err(error) if error.is_passing() => self.store.read(|view| Ok(stored(view)?.1)),
+            loaded => loaded,
+        }
+    }
+
+    /// Waits until writes are taken.
+    pub(super) async fn writable(&self) -> Result<(), StoreError> {
+        self.store.writable().await
     }
 
     /// Writes contexts back, softly.
@@ -233,21 +229,24 @@ impl Ledger {
     pub(super) async fn resume(&self, agent: &str) -> Result<Option<(Reset, bool)>, StoreError> {
         let agent = agent.to_owned();
         // Most starts have nothing to resume: those wait for no commit.
-        match self.reset(&agent)? {
-            Some(reset) if reset.stage == Stage::Cleared => {}
+        let cleared = match self.reset(&agent)? {
+            Some(reset) if reset.stage == Stage::Cleared => reset,
             Some(reset) if reset.stage == Stage::Resumed => {
                 let is_over = self.is_closed(&reset.run_id)?;
                 return Ok((!is_over).then_some((reset, false)));
             }
             _ => return Ok(None),
+        };
+        let written = self.store.write::<_, StoreError>(move |view| {
+            let Some(mut reset) = view.get(&RESETS, &agent)? else { return Ok((Changes::none(), None)) };
+            let is_first = reset.leave(Stage::Cleared);
+            Ok((Changes::none().put(&RESETS, &agent, &reset), Some((reset, is_first))))
+        });
+        match written.await {
+            // It starts all the same; when the store takes writes again the governor has it restarted once more.
+            Err(error) if error.is_passing() => Ok(Some((cleared, false))),
+            written => written,
         }
-        self.store
-            .write(move |view| {
-                let Some(mut reset) = view.get(&RESETS, &agent)? else { return Ok((Changes::none(), None)) };
-                let is_first = reset.leave(Stage::Cleared);
-                Ok((Changes::none().put(&RESETS, &agent, &reset), Some((reset, is_first))))
-            })
-            .await
     }
 
     fn is_closed(&self, run: &RunLabel) -> Result<bool, StoreError> {
@@ -309,6 +308,22 @@ impl Ledger {
 
 fn row_key(agent: &str, context: &Context) -> (String, String) {
     (agent.to_owned(), context.run_id.as_ref().map_or_else(String::new, |run| run.as_str().to_owned()))
+}
+
+type Stored = (Vec<(String, Context)>, Vec<Reset>);
+
+/// All contexts and all resets under way, and the contexts moved that an older table holds.
+fn stored(view: &View<'_>) -> Result<(Changes, Stored), StoreError> {
+    let old = view.range(&OLD_CONTEXTS, &Span::all(), Order::Ascending, MAX_ROWS)?;
+    let moved = |changes: Changes, (agent, context): &(String, Context)| {
+        changes.put(&CONTEXTS, &row_key(agent, context), context).delete(&OLD_CONTEXTS, agent)
+    };
+    let changes = old.iter().fold(Changes::none(), moved);
+    let contexts = view.range(&CONTEXTS, &Span::all(), Order::Ascending, MAX_ROWS)?;
+    let contexts = contexts.into_iter().map(|((agent, _), context)| (agent, context));
+    let resets = view.range(&RESETS, &Span::all(), Order::Ascending, MAX_ROWS)?;
+    let open = resets.into_iter().map(|(_, reset)| reset).filter(Reset::is_open).collect();
+    Ok((changes, (contexts.chain(old).collect(), open)))
 }
 
 fn notes(view: &View<'_>, at: &(String, String), from: u64, until: u64) -> Result<Vec<Note>, StoreError> {

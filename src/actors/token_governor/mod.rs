@@ -125,6 +125,8 @@ pub enum Message {
     },
     /// A reset is over.
     Ended(String),
+    /// The store takes writes again: read which resets are under way.
+    Reload,
 }
 
 impl ActorMessage for Message {
@@ -135,6 +137,7 @@ impl ActorMessage for Message {
             Self::Breach { .. } => "breach",
             Self::Stepped { .. } => "stepped",
             Self::Ended(_) => "ended",
+            Self::Reload => "reload",
         }
     }
 }
@@ -204,8 +207,18 @@ pub fn spec(
 impl State {
     /// Takes up what a former incarnation, or daemon, left.
     async fn start(parts: Arc<Parts>, context: &Context<Message>) -> Result<Self, StoreError> {
-        let (contexts, open) = parts.ledger.load().await?;
-        parts.board.load(contexts);
+        let open = match parts.ledger.load().await {
+            Ok((contexts, open)) => {
+                parts.board.load(contexts);
+                open
+            }
+            // The board stands as the incarnation before left it.
+            Err(error) if error.is_passing() => {
+                load_later(Arc::clone(&parts), context);
+                Vec::new()
+            }
+            Err(error) => return Err(error),
+        };
         context.spawn(write_back(Arc::clone(&parts)));
         context.spawn(look_after(Arc::clone(&parts)));
         let mut state = Self { parts, under_way: HashMap::new() };
@@ -314,7 +327,10 @@ impl State {
     fn stepped(&mut self, agent: &str, outcome: &Answer<u64>) {
         let waiting: Vec<ResetWaiter> =
             self.under_way.get_mut(agent).into_iter().flat_map(std::mem::take).collect();
-        let failed = |error: &GovernorError| GovernorError::Summary(SummaryError(error.to_string()));
+        let failed = |error: &GovernorError| match error {
+            GovernorError::Store(error) => GovernorError::Store(error.clone()),
+            error => GovernorError::Summary(SummaryError(error.to_string())),
+        };
         for waiter in waiting {
             match (waiter, outcome) {
                 (ResetWaiter::Clear(reply), Ok(before)) => reply.send(Ok(*before)),
@@ -359,7 +375,22 @@ impl Actor for State {
             Message::Summarise(wanted, reply) => self.summarise(*wanted, reply, context).await,
             Message::Clear(agent, run, reply) => self.clear(agent, run, reply, context).await,
             Message::Breach { agent, run_id } => {
-                self.begin(agent.as_str(), run_id, Trigger::HardMaxBreach, context).await?;
+                // Whoever looks next finds the breach again.
+                if let Err(error) = self.begin(agent.as_str(), run_id, Trigger::HardMaxBreach, context).await
+                {
+                    tracing::warn!(%agent, %error, "a context that is too full is not reset yet");
+                }
+            }
+            Message::Reload => {
+                let open = match self.parts.ledger.load().await {
+                    Ok((_, open)) => open,
+                    Err(error) => {
+                        tracing::warn!(%error, "resets under way cannot be read");
+                        load_later(Arc::clone(&self.parts), context);
+                        return Ok(());
+                    }
+                };
+                open.into_iter().for_each(|reset| self.drive(reset.agent, context));
             }
             Message::Stepped { agent, outcome } => self.stepped(&agent, &outcome),
             Message::Ended(agent) => self.ended(&agent),
@@ -374,6 +405,17 @@ impl Actor for State {
             tracing::warn!(%error, "the last context reports were not stored");
         }
     }
+}
+
+/// Has the resets under way read when the store takes writes again.
+fn load_later(parts: Arc<Parts>, context: &Context<Message>) {
+    let address = context.address().clone();
+    context.spawn(async move {
+        if parts.ledger.writable().await.is_ok() {
+            // A governor that has ended reads at its next start.
+            let _ = address.send(Message::Reload).await;
+        }
+    });
 }
 
 /// Writes changed contexts back, several reports at once.

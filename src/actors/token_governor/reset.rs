@@ -28,7 +28,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 /// Carries the reset of an agent to its end.
 pub(super) async fn drive(parts: Arc<Parts>, agent: String, governor: Address<Message>) {
     let (mut pause, mut looks) = (FIRST_PAUSE, 0);
-    loop {
+    // Every turn changes its row: without a store that takes it a worker would be restarted in vain.
+    while parts.ledger.writable().await.is_ok() {
         match turn(&parts, &agent, &governor).await {
             Ok(Turn::Over) => break,
             Ok(Turn::Done) => pause = FIRST_PAUSE,

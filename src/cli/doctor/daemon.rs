@@ -3,8 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde_json::Value;
 
-use super::Check;
+use super::{Check, state};
 use crate::cli::client::Client;
 use crate::cli::render::count;
 use crate::config::Config;
@@ -17,6 +18,9 @@ pub(super) struct AnsweringDaemon {
     workdir: PathBuf,
     pub(super) data_dir: PathBuf,
     pub(super) store: PathBuf,
+    /// Whether its store takes writes.
+    #[serde(default)]
+    store_state: Value,
 }
 
 impl AnsweringDaemon {
@@ -38,6 +42,11 @@ impl AnsweringDaemon {
             return Check::ok("daemon", saw);
         }
         Check::ok("daemon", format!("{saw}; a daemon started here would work in {}", here.display()))
+    }
+
+    /// That its store takes no writes, if so.
+    pub(super) fn writes(&self) -> Option<Check> {
+        state::refused(&self.store_state)
     }
 
     /// Its agents. Definitions that it refused are in its log.

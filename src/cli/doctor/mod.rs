@@ -75,7 +75,7 @@ pub(super) async fn examine(screen: Screen, config: Result<Config, ConfigError>)
     match AnsweringDaemon::ask(&client).await {
         Some(daemon) => {
             checks.push(daemon.check(&config));
-            checks.push(state::store(&daemon.store, true));
+            checks.push(daemon.writes().unwrap_or_else(|| state::store(&daemon.store, true)));
             checks.push(resources::check(&config, &client, true).await);
             checks.push(machine::disk(&daemon.data_dir));
             checks.push(AnsweringDaemon::agents(&client).await);

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use serde_json::Value;
+
 use super::Check;
 use crate::actors::tasks;
 use crate::cli::render::{count, units};
@@ -39,6 +41,19 @@ pub(super) fn store(path: &Path, is_up: bool) -> Check {
             Check::fail("store", error.to_string(), "`pas up` refuses to start on it; nothing was changed")
         }
     }
+}
+
+/// What a daemon that answers says of a store that takes no writes.
+pub(super) fn refused(store: &Value) -> Option<Check> {
+    if store["status"].as_str()? != "refusing" {
+        return None;
+    }
+    let (since, reason) = (store["since"].as_str()?, store["reason"].as_str()?);
+    Some(Check::fail(
+        "store",
+        format!("the daemon's store has been refusing writes since {since}: {reason}"),
+        "free some space, or see to the disk: reading goes on, work waits, and writing resumes by itself",
+    ))
 }
 
 /// Whether all agent definitions were taken.
@@ -90,6 +105,17 @@ mod tests {
         std::fs::write(config.store_file(), "no store at all, but long enough to be read as one".repeat(100))
             .unwrap();
         assert_eq!(store(&config.store_file(), false).health, Health::Fail);
+    }
+
+    #[test]
+    fn a_daemon_whose_store_refuses_writes_is_a_finding_with_time_and_reason() {
+        let told =
+            serde_json::json!({"status": "refusing", "since": "2026-11-30T10:00:00.000Z", "reason": "full"});
+        let check = refused(&told).unwrap();
+        assert!(check.health == Health::Fail, "{}", check.saw);
+        assert!(check.saw.contains("since 2026-11-30T10:00:00.000Z: full"), "{}", check.saw);
+        assert_eq!(refused(&serde_json::json!({"status": "writable"})), None);
+        assert_eq!(refused(&Value::Null), None, "an older daemon");
     }
 
     #[test]

@@ -32,6 +32,6 @@ impl DaemonService for OrchestratorService {
             ("pid", json!(std::process::id())),
         ];
         let fields: Map<_, _> = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        Ok(Arc::new(move || Box::pin(std::future::ready(Ok(fields.clone())))))
+        Ok(orchestrator::health(fields, site.jobs.book.store().clone()))
     }
 }

@@ -156,9 +156,12 @@ impl From<AccountsError> for ApiError {
     fn from(error: AccountsError) -> Self {
         match error {
             AccountsError::OverBudget(_) => Self::too_many(error.to_string()),
-            AccountsError::Starting => Self::busy(error.to_string()),
+            AccountsError::Starting | AccountsError::Behind | AccountsError::Slow => {
+                Self::busy(error.to_string())
+            }
             AccountsError::Store(error) => error.into(),
-            other => Self::internal(&other),
+            AccountsError::Call(error) => error.into(),
+            other @ AccountsError::NotHeld(_) => Self::internal(&other),
         }
     }
 }

@@ -14,8 +14,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
+use super::page::Health;
 use super::{ApiError, audit};
 use crate::actors::directory::Directory;
 use crate::actors::event_stream::Events;
@@ -24,7 +26,7 @@ use crate::actors::steering::Steering;
 use crate::domain::job::request::CardFault;
 use crate::domain::job::{CardRefusal, Refusal};
 use crate::http::error::{Loc, Violation};
-use crate::store::StoreError;
+use crate::store::{Store, StoreStatus};
 use crate::supervision::{ActorSystem, ControlError};
 
 /// What the handlers of this port reach.
@@ -96,6 +98,24 @@ fn violation(fault: &CardFault) -> Violation {
     Violation { loc, msg: fault.msg.clone(), kind: fault.kind }
 }
 
+/// Says in `/health`, beside `fields`, whether the store takes writes.
+#[must_use]
+pub fn health(fields: Map<String, Value>, store: Store) -> Health {
+    Arc::new(move || {
+        let status = store.status().borrow().clone();
+        let (word, told) = match status {
+            StoreStatus::Writable => ("ok", json!({ "status": "writable" })),
+            StoreStatus::Refusing { since, reason } => {
+                ("degraded", json!({ "status": "refusing", "since": since, "reason": reason }))
+            }
+            StoreStatus::Closed => ("degraded", json!({ "status": "closed" })),
+        };
+        let mut fields = fields.clone();
+        fields.extend([("status".to_owned(), json!(word)), ("store_state".to_owned(), told)]);
+        Box::pin(std::future::ready(Ok(fields)))
+    })
+}
+
 impl From<JobError> for ApiError {
     fn from(error: JobError) -> Self {
         match &error {
@@ -111,17 +131,6 @@ impl From<JobError> for ApiError {
             JobError::NoManifest(_) => Self::busy(error.to_string()),
             JobError::Unchecked(_) => Self::internal(&error),
             JobError::Store(store) => store.clone().into(),
-        }
-    }
-}
-
-impl From<StoreError> for ApiError {
-    fn from(error: StoreError) -> Self {
-        match error {
-            StoreError::Unavailable { .. } | StoreError::Unknown { .. } | StoreError::Closed => {
-                Self::busy(error.to_string())
-            }
-            other => Self::internal(&other),
         }
     }
 }

@@ -1,0 +1,56 @@
+//! Two alerts a fault of the store: when it begins to refuse writes, and when it takes them again.
+
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::Events;
+use crate::domain::event::{Draft, kind};
+use crate::domain::time::Timestamp;
+use crate::store::{Store, StoreStatus};
+
+/// A fault that is over sooner was told by the log; an alert would say what is no more.
+const TOLD_AFTER: Duration = Duration::from_millis(500);
+
+/// Tells of the store's faults for as long as the event stream lives. Its events reach the watchers also
+/// while the disk takes none: they are shown once their line is written, late if need be.
+pub(super) async fn watch(events: Events, store: Store) {
+    let mut status = store.status();
+    loop {
+        let refusing = status.wait_for(|status| matches!(status, StoreStatus::Refusing { .. })).await;
+        let refusing = refusing.map(|status| status.clone());
+        let Ok(StoreStatus::Refusing { since, .. }) = refusing else { return };
+        let over = |status: &StoreStatus| !matches!(status, StoreStatus::Refusing { .. });
+        if tokio::time::timeout(TOLD_AFTER, status.wait_for(over)).await.is_err() {
+            let reason = match &*status.borrow() {
+                StoreStatus::Refusing { reason, .. } => reason.clone(),
+                StoreStatus::Writable | StoreStatus::Closed => String::new(),
+            };
+            events.publish(began(since, &reason));
+            if !matches!(status.wait_for(over).await.as_deref(), Ok(StoreStatus::Writable)) {
+                return;
+            }
+            events.publish(ended(since, Timestamp::now()));
+        }
+    }
+}
+
+fn began(since: Timestamp, reason: &str) -> Draft {
+    let data = json!({
+        "alert_type": "store", "severity": "critical", "state": "refusing", "since": since, "reason": reason,
+        "timestamp": Timestamp::now(),
+        "message": format!(
+            "the store takes no writes: {reason}; reading goes on, work waits and goes on by itself once the \
+             cause is gone (on a full disk: free some space)"
+        ),
+    });
+    Draft::new(kind::ALERT, data).once(format!("store-{}-began", since.as_millis()))
+}
+
+fn ended(since: Timestamp, now: Timestamp) -> Draft {
+    let data = json!({
+        "alert_type": "store", "severity": "info", "state": "writable", "since": since, "timestamp": now,
+        "message": "the store takes writes again; the work that waited goes on",
+    });
+    Draft::new(kind::ALERT, data).once(format!("store-{}-ended", since.as_millis()))
+}
