@@ -16,6 +16,9 @@ use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
 
 /// Crashes kept in the store.
 pub const KEPT_CRASHES: usize = 1000;
+/// Messages that say only that time has passed: they would push the others out of a crash's record.
+const SIGNS_OF_LIFE: [&str; 2] = ["heartbeat", "beat"];
+
 /// Newest crashes among which one is looked for before it is stored: as many as may die of one fault.
 const LOOKED_BACK: usize = 64;
 
@@ -174,14 +177,26 @@ impl Recorder {
         Self { store, system, frozen_spans, waiting: VecDeque::new() }
     }
 
+    /// The messages of the trace in hand, and those that the actor handled last. One that was killed while a
+    /// task of it worked has none in hand: then the trace is that of its last message.
+    fn last_records(&self, actor: &str, in_hand: Option<TraceId>) -> (Option<TraceId>, Vec<Record>) {
+        let no = self.system.tree().by_name(actor).map(|node| node.no);
+        let says_something = |record: &Record| Some(record.to) == no && !SIGNS_OF_LIFE.contains(&record.kind);
+        let last = || self.system.ring().select(says_something).last().map(|record| record.trace);
+        let trace = in_hand.or_else(last);
+        let records = self.system.ring().select(|record| {
+            let is_sign = SIGNS_OF_LIFE.contains(&record.kind);
+            !is_sign && (Some(record.trace) == trace || Some(record.to) == no)
+        });
+        (trace, records)
+    }
+
     fn freeze(&self, event: &SupervisionEvent) -> Option<Crash> {
         let Happening::Crashed { incarnation, reason, site } = &event.what else { return None };
         let panic = site.as_ref().and_then(|site| site.panic.clone());
-        let trace_id = site.as_ref().map(|site| site.record.trace);
-        let mut spans: Vec<_> = trace_id.map_or_else(Vec::new, |trace| {
-            let records = self.system.ring().select(|record| record.trace == trace);
-            records.iter().map(|record| FrozenSpan::of(&self.system, record)).collect()
-        });
+        let (trace_id, records) =
+            self.last_records(&event.actor, site.as_ref().map(|site| site.record.trace));
+        let mut spans: Vec<_> = records.iter().map(|record| FrozenSpan::of(&self.system, record)).collect();
         spans.drain(..spans.len().saturating_sub(self.frozen_spans));
         let word = match (reason, &panic) {
             (_, Some(_)) => "panic",
@@ -277,5 +292,62 @@ impl Actor for Recorder {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::testing::memory_store;
+    use crate::supervision::WorkerOptions;
+    use crate::supervision::policy::{RestartStrategy, SupervisorPolicy};
+
+    struct StepMessage;
+
+    impl Message for StepMessage {
+        fn kind(&self) -> &'static str {
+            "attend"
+        }
+    }
+
+    /// Works in a task of its own, as agents do, and has nothing in hand meanwhile.
+    struct StepWorker;
+
+    impl Actor for StepWorker {
+        type Message = StepMessage;
+
+        async fn handle(&mut self, _: StepMessage, context: &Context<StepMessage>) -> Result<(), ActorError> {
+            context.spawn(std::future::pending());
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn an_actor_that_is_killed_while_its_task_works_leaves_its_last_messages() {
+        let (store, system) = (memory_store().0, ActorSystem::default());
+        let options = WorkerOptions::default();
+        let (spec, address) = system.worker("worker", options, |_| async { Ok(StepWorker) });
+        let policy = SupervisorPolicy { strategy: RestartStrategy::OneForOne, ..SupervisorPolicy::default() };
+        let root = system.start("root", policy, vec![spec]).await.unwrap();
+        let mut events = system.events().subscribe();
+        address.send(StepMessage).await.unwrap();
+        let node = system.tree().by_name("worker").unwrap();
+        while node.vitals().unwrap().handled == 0 {
+            tokio::task::yield_now().await;
+        }
+        system.kill("worker").await.unwrap();
+        let crash = loop {
+            let event = events.recv().await.unwrap();
+            if matches!(event.what, Happening::Crashed { .. }) {
+                let waiting = VecDeque::new();
+                let recorder = Recorder { store, system: system.clone(), frozen_spans: 8, waiting };
+                break recorder.freeze(&event).unwrap();
+            }
+        };
+        assert_eq!(crash.reason, "killed");
+        let kinds: Vec<&str> = crash.spans.iter().map(|span| span.kind.as_str()).collect();
+        assert_eq!(kinds.first(), Some(&"attend"), "{kinds:?}");
+        assert!(crash.trace_id.is_some());
+        root.shutdown().await;
     }
 }

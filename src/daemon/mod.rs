@@ -93,6 +93,7 @@ impl Daemon {
             start_deadline: config.supervision.start_deadline,
             shutdown_deadline: config.supervision.shutdown_deadline,
             kill_grace: Timing::default().kill_grace,
+            hang_factor: config.supervision.hang_factor.get(),
         };
         let system = ActorSystem::new(timing, config.trace.ring_records.get());
         let agents = Arc::new(AddressBook::new(roster));

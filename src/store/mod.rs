@@ -29,7 +29,7 @@ mod recovery;
 mod schema;
 pub mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 pub mod view;

@@ -47,7 +47,7 @@ struct Disk {
 
 /// The disk; clones share it.
 #[derive(Debug, Clone, Default)]
-pub(super) struct MemoryHome(Arc<Mutex<Disk>>);
+pub(crate) struct MemoryHome(Arc<Mutex<Disk>>);
 
 impl MemoryHome {
     /// A disk with a new store on it.
@@ -188,7 +188,7 @@ impl StorageBackend for MemoryHome {
 }
 
 /// A store in memory, and its disk.
-pub(super) fn memory_store() -> (Store, MemoryHome) {
+pub(crate) fn memory_store() -> (Store, MemoryHome) {
     let home = MemoryHome::created();
     (open::start(Arc::new(home.clone())).unwrap(), home)
 }

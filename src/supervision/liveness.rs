@@ -1,11 +1,11 @@
 //! When an actor is asked for a sign of life, and when its silence means that it hangs.
 //!
-//! Rule (the heartbeat contract): no sign of life within twice the interval is a hung actor. Probes go
-//! out twice an interval, so that one answered late is no false alarm.
+//! Rule (the heartbeat contract): no sign of life within so many intervals, two unless set otherwise, is a
+//! hung actor. Probes go out twice an interval, so that one answered late is no false alarm.
 
 use std::time::Duration;
 
-/// Intervals of silence that make an actor hung.
+/// Intervals of silence that make an actor hung, where nothing else is set.
 pub const HANG_FACTOR: u32 = 2;
 /// Probes an interval.
 pub const PROBES_PER_INTERVAL: u32 = 2;
@@ -21,8 +21,8 @@ pub enum Verdict {
 
 /// Judges an actor by how long it has been silent.
 #[must_use]
-pub fn judge(silent: Duration, interval: Duration) -> Verdict {
-    if silent > interval * HANG_FACTOR { Verdict::Hung } else { Verdict::Probe }
+pub fn judge(silent: Duration, interval: Duration, hang_factor: u32) -> Verdict {
+    if silent > interval.saturating_mul(hang_factor) { Verdict::Hung } else { Verdict::Probe }
 }
 
 #[cfg(test)]
@@ -32,8 +32,9 @@ mod tests {
     #[test]
     fn silence_of_exactly_two_intervals_is_not_yet_a_hang() {
         let interval = Duration::from_secs(60);
-        assert_eq!(judge(Duration::ZERO, interval), Verdict::Probe);
-        assert_eq!(judge(Duration::from_secs(120), interval), Verdict::Probe);
-        assert_eq!(judge(Duration::from_millis(120_001), interval), Verdict::Hung);
+        assert_eq!(judge(Duration::ZERO, interval, HANG_FACTOR), Verdict::Probe);
+        assert_eq!(judge(Duration::from_secs(120), interval, HANG_FACTOR), Verdict::Probe);
+        assert_eq!(judge(Duration::from_millis(120_001), interval, HANG_FACTOR), Verdict::Hung);
+        assert_eq!(judge(Duration::from_millis(120_001), interval, 3), Verdict::Probe);
     }
 }

@@ -433,7 +433,7 @@ impl SupervisorState {
             let (Some(mailbox), None) = (child.spec.node.mailbox.get(), &child.cause) else { continue };
             let vitals = mailbox.vitals();
             let silent = vitals.last_beat.elapsed();
-            match liveness::judge(silent, interval) {
+            match liveness::judge(silent, interval, self.system.0.timing.hang_factor) {
                 Verdict::Probe => mailbox.probe(),
                 Verdict::Hung => hung.push((*key, silent, vitals.current.map(|(kind, _)| kind))),
             }

@@ -32,6 +32,8 @@ pub struct Timing {
     pub shutdown_deadline: Duration,
     /// Longest time between a kill and the end; a handler that spins takes longer and is reported.
     pub kill_grace: Duration,
+    /// Intervals without a sign of life that make a worker hung.
+    pub hang_factor: u32,
 }
 
 impl Default for Timing {
@@ -40,6 +42,7 @@ impl Default for Timing {
             start_deadline: Duration::from_secs(30),
             shutdown_deadline: Duration::from_secs(5),
             kill_grace: Duration::from_secs(1),
+            hang_factor: super::liveness::HANG_FACTOR,
         }
     }
 }
@@ -161,6 +164,12 @@ impl ActorSystem {
     #[must_use]
     pub fn ring(&self) -> &Arc<Ring> {
         &self.0.ring
+    }
+
+    /// Its time limits.
+    #[must_use]
+    pub fn timing(&self) -> Timing {
+        self.0.timing
     }
 
     /// The log of what supervision did.
