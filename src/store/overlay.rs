@@ -20,11 +20,11 @@ const MAX_BLOCKS: usize = 16 * 1024;
 #[derive(Debug)]
 pub(super) struct OverlayBackend {
     inner: Box<dyn StorageBackend>,
-    written: RwLock<Written>,
+    written: RwLock<OverlayWrites>,
 }
 
 #[derive(Debug)]
-struct Written {
+struct OverlayWrites {
     len: u64,
     /// Up to where the inner bytes count: what was cut off once is zero when it comes back.
     inner_len: u64,
@@ -34,11 +34,11 @@ struct Written {
 impl OverlayBackend {
     pub(super) fn new(inner: Box<dyn StorageBackend>) -> io::Result<Self> {
         let len = inner.len()?;
-        let written = RwLock::new(Written { len, inner_len: len, blocks: BTreeMap::new() });
+        let written = RwLock::new(OverlayWrites { len, inner_len: len, blocks: BTreeMap::new() });
         Ok(Self { inner, written })
     }
 
-    fn block(&self, written: &Written, number: u64) -> io::Result<Box<[u8]>> {
+    fn block(&self, written: &OverlayWrites, number: u64) -> io::Result<Box<[u8]>> {
         if let Some(block) = written.blocks.get(&number) {
             return Ok(block.clone());
         }

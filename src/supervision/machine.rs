@@ -49,7 +49,7 @@ struct Child {
 
 /// A restart that waits for its time: the child that failed, and all that are started with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Wait {
+struct PendingRestart {
     key: ChildKey,
     group: Vec<ChildKey>,
     until: Duration,
@@ -59,7 +59,7 @@ struct Wait {
 enum Step {
     Stop { key: ChildKey, may_forget: bool },
     Start(ChildKey),
-    Wait(Wait),
+    Wait(PendingRestart),
     Exit(Ending),
 }
 
@@ -104,7 +104,7 @@ pub struct Machine {
     on_failure: OnFailure,
     outstanding: Option<Outstanding>,
     pending: VecDeque<Pending>,
-    waits: Vec<Wait>,
+    waits: Vec<PendingRestart>,
     /// Places the pauses within their jitter.
     random: fastrand::Rng,
     /// Whose end spent the budget.

@@ -90,12 +90,12 @@ pub struct Agent {
     /// Others: attempts under way.
     running: HashMap<JobId, RunningStep>,
     /// What a store that took no writes kept from being done.
-    deferred: Deferred,
+    deferred: DeferredWork,
 }
 
 /// Hints and ends of attempts that wait for the store. Bounded by the jobs that may be active.
 #[derive(Default)]
-struct Deferred {
+struct DeferredWork {
     jobs: BTreeSet<JobId>,
     ended: Vec<(JobId, u64, Result<StepOutcome, SkillError>)>,
 }
@@ -121,13 +121,13 @@ impl Agent {
         }
         memory.tell(&me.name);
         let (claimed, running) = (HashMap::new(), HashMap::new());
-        let deferred = Deferred::default();
+        let deferred = DeferredWork::default();
         Ok(Self { me, jobs, resources, system, memory, writer, claimed, running, deferred })
     }
 
     /// Has what the store refused done once it takes writes again. The rows say what is left to do, so a
     /// job to look at is enough; what came of an attempt stands in no row yet and is kept.
-    fn defer(&mut self, keep: impl FnOnce(&mut Deferred), context: &Context<AgentMessage>) {
+    fn defer(&mut self, keep: impl FnOnce(&mut DeferredWork), context: &Context<AgentMessage>) {
         let is_first = self.deferred.jobs.is_empty() && self.deferred.ended.is_empty();
         keep(&mut self.deferred);
         if is_first {
@@ -142,7 +142,7 @@ impl Agent {
     }
 
     async fn take_up(&mut self, context: &Context<AgentMessage>) -> Result<(), ActorError> {
-        let Deferred { jobs, ended } = std::mem::take(&mut self.deferred);
+        let DeferredWork { jobs, ended } = std::mem::take(&mut self.deferred);
         for (job, fence, outcome) in ended {
             self.on_step_ended(job, fence, outcome, context).await?;
         }

@@ -310,10 +310,10 @@ fn row_key(agent: &str, context: &Context) -> (String, String) {
     (agent.to_owned(), context.run_id.as_ref().map_or_else(String::new, |run| run.as_str().to_owned()))
 }
 
-type Stored = (Vec<(String, Context)>, Vec<Reset>);
+type StoredContexts = (Vec<(String, Context)>, Vec<Reset>);
 
 /// All contexts and all resets under way, and the contexts moved that an older table holds.
-fn stored(view: &View<'_>) -> Result<(Changes, Stored), StoreError> {
+fn stored(view: &View<'_>) -> Result<(Changes, StoredContexts), StoreError> {
     let old = view.range(&OLD_CONTEXTS, &Span::all(), Order::Ascending, MAX_ROWS)?;
     let moved = |changes: Changes, (agent, context): &(String, Context)| {
         changes.put(&CONTEXTS, &row_key(agent, context), context).delete(&OLD_CONTEXTS, agent)

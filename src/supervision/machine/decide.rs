@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::{Child, ChildKey, Command, Ending, Incarnation, Machine, OnFailure, Pending, Status, Step, Wait};
+use super::{
+    Child, ChildKey, Command, Ending, Incarnation, Machine, OnFailure, Pending, PendingRestart, Status, Step,
+};
 use crate::supervision::policy::{AutoShutdown, ExitReason, RestartStrategy, RestartType};
 
 impl Machine {
@@ -106,7 +108,7 @@ impl Machine {
         if pause.is_zero() {
             self.plan.extend(concerned.iter().map(|&key| Step::Start(key)));
         } else {
-            self.plan.push_back(Step::Wait(Wait { key, group: concerned, until: now + pause }));
+            self.plan.push_back(Step::Wait(PendingRestart { key, group: concerned, until: now + pause }));
         }
     }
 
@@ -129,7 +131,7 @@ impl Machine {
         let Some(place) = self.waits.iter().position(|wait| wait.key == key && wait.until <= now) else {
             return;
         };
-        let Wait { group, .. } = self.waits.swap_remove(place);
+        let PendingRestart { group, .. } = self.waits.swap_remove(place);
         for key in group {
             if self.child(key).is_some_and(|child| child.status == Status::Down { restarting: true }) {
                 self.plan.push_back(Step::Start(key));
