@@ -4,10 +4,14 @@
 //! whichever incarnation is alive, unless its handling was begun by one that crashed, or the actor has
 //! ended for good; then its caller is told. A full queue refuses, it never drops. The queue holds the
 //! messages, the framework's own mailbox only wake-ups, because that one dies with the incarnation.
+//!
+//! The queue is two: senders push onto the [`Intake`], the worker takes it over whole when its own
+//! [`Backlog`] is empty. So a message costs its senders' lock once a batch, not once each way. Both locks are
+//! taken in the order backlog, intake.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::Mutex;
 use ractor::ActorRef;
@@ -42,13 +46,22 @@ pub(crate) enum Refused<M> {
     Closed(M),
 }
 
-struct Inner<M> {
+/// The senders' side: what was accepted since the worker last took over.
+struct Intake<M> {
     queue: VecDeque<Envelope<M>>,
-    worker: Option<(u64, ActorRef<Wake>)>,
+    worker: Option<ActorRef<Wake>>,
     /// A wake-up is under way or being worked on.
     scheduled: bool,
     paused: bool,
     closed: bool,
+}
+
+/// The worker's side, which senders never wait for: what it has taken over, and the message in hand.
+struct Backlog<M> {
+    queue: VecDeque<Envelope<M>>,
+    /// The incarnation that may take messages; none while it is being killed or between two.
+    life: Option<u64>,
+    paused: bool,
     /// The message in hand; still here for a moment after it was handled, until the next is taken.
     current: Option<Record>,
     handled: u64,
@@ -79,7 +92,11 @@ pub struct CrashSite {
 pub struct Mailbox<M> {
     no: ActorNo,
     capacity: usize,
-    inner: Mutex<Inner<M>>,
+    intake: Mutex<Intake<M>>,
+    backlog: Mutex<Backlog<M>>,
+    /// Length of the backlog's queue, so that senders can tell the depth without its lock. It lags only while a
+    /// message leaves: the bound may refuse one message early, it never admits one too many.
+    backlog_len: AtomicUsize,
     ring: Arc<Ring>,
     epoch: Instant,
     beat_ms: AtomicU64,
@@ -126,17 +143,23 @@ impl<M: Message> Mailbox<M> {
         Self {
             no,
             capacity,
-            inner: Mutex::new(Inner {
+            intake: Mutex::new(Intake {
                 queue: VecDeque::new(),
                 worker: None,
                 scheduled: false,
                 paused: false,
                 closed: false,
+            }),
+            backlog: Mutex::new(Backlog {
+                queue: VecDeque::new(),
+                life: None,
+                paused: false,
                 current: None,
                 handled: 0,
                 crash: None,
                 fault: None,
             }),
+            backlog_len: AtomicUsize::new(0),
             ring,
             epoch: Instant::now(),
             beat_ms: AtomicU64::new(0),
@@ -155,43 +178,59 @@ impl<M: Message> Mailbox<M> {
     /// Accepts a message, or gives it back.
     pub(crate) fn push(&self, message: M) -> Result<(), Refused<M>> {
         let header = super::trace::current::header(self.ring.now_ns());
-        let mut inner = self.inner.lock();
-        if inner.closed {
+        let mut intake = self.intake.lock();
+        if intake.closed {
             return Err(Refused::Closed(message));
         }
-        if inner.queue.len() >= self.capacity {
+        if intake.queue.len() + self.backlog_len.load(Ordering::Relaxed) >= self.capacity {
             return Err(Refused::Full(message));
         }
-        inner.queue.push_back(Envelope { header, message });
-        inner.wake_for_message();
+        intake.queue.push_back(Envelope { header, message });
+        intake.wake_for_message();
         Ok(())
     }
 
     /// The next message for this life of the actor, unless there is none, they are held back, or a
     /// newer life (or a kill) has taken its place. The message that was in hand is let go.
     pub(crate) fn next(&self, life: u64, started_ns: u64) -> Next<M> {
-        let mut inner = self.inner.lock();
-        inner.let_go();
-        if let Some(fault) = inner.fault.take() {
+        let mut backlog = self.backlog.lock();
+        backlog.let_go();
+        if let Some(fault) = backlog.fault.take() {
             return Next::Fail(fault);
         }
-        if inner.worker.as_ref().is_none_or(|(current, _)| *current != life) {
+        if backlog.life != Some(life) {
             return Next::Wait;
         }
-        let envelope = if inner.paused { None } else { inner.queue.pop_front() };
-        let Some(envelope) = envelope else {
-            inner.scheduled = false;
+        if (backlog.queue.is_empty() || backlog.paused) && !self.take_over(&mut backlog) {
             return Next::Wait;
-        };
+        }
+        let Some(envelope) = backlog.queue.pop_front() else { return Next::Wait };
+        self.backlog_len.store(backlog.queue.len(), Ordering::Relaxed);
         let mut record = Record::open(&envelope.header, self.no, envelope.message.kind());
         record.started_ns = started_ns;
-        inner.current = Some(record);
+        backlog.current = Some(record);
         Next::Handle(envelope, record)
+    }
+
+    /// Moves the intake behind what is left of the backlog. Without anything to do, or while paused, it says no,
+    /// and the next message or the end of the pause wakes the worker.
+    fn take_over(&self, backlog: &mut Backlog<M>) -> bool {
+        let mut intake = self.intake.lock();
+        if intake.paused || (intake.queue.is_empty() && backlog.queue.is_empty()) {
+            intake.scheduled = false;
+            return false;
+        }
+        if backlog.queue.is_empty() {
+            std::mem::swap(&mut backlog.queue, &mut intake.queue);
+            // Under the senders' lock, so that none of them sees the messages in neither place.
+            self.backlog_len.store(backlog.queue.len(), Ordering::Relaxed);
+        }
+        true
     }
 
     /// Lets the message in hand go, where no [`Mailbox::next`] follows.
     pub(crate) fn rest(&self) {
-        self.inner.lock().let_go();
+        self.backlog.lock().let_go();
     }
 
     /// Records that the message in hand was handled well, and when. It is let go by what follows, which
@@ -206,37 +245,41 @@ impl<M: Message> Mailbox<M> {
     pub(crate) fn failed(&self, mut record: Record, outcome: Outcome, panic: Option<PanicSite>) {
         (record.ended_ns, record.outcome) = (self.ring.now_ns(), outcome);
         self.ring.write(record);
-        let mut inner = self.inner.lock();
-        inner.let_go();
-        inner.crash = Some(CrashSite { record, panic });
+        let mut backlog = self.backlog.lock();
+        backlog.let_go();
+        backlog.crash = Some(CrashSite { record, panic });
     }
 
     /// Joins an incarnation to the mailbox: it is woken for whatever waits.
     pub(crate) fn attach(&self, life: u64, worker: ActorRef<Wake>) {
         self.beat();
-        let mut inner = self.inner.lock();
-        inner.closed = false;
-        inner.fault = None;
-        inner.worker = Some((life, worker));
-        inner.scheduled = false;
-        inner.wake_for_message();
+        let mut backlog = self.backlog.lock();
+        backlog.fault = None;
+        backlog.life = Some(life);
+        let mut intake = self.intake.lock();
+        intake.closed = false;
+        intake.worker = Some(worker);
+        intake.scheduled = false;
+        intake.wake_for(!backlog.queue.is_empty());
     }
 
     /// Parts an incarnation from the mailbox, unless a newer one has taken its place.
     pub(crate) fn detach(&self, life: u64) {
-        let mut inner = self.inner.lock();
-        if inner.worker.as_ref().is_some_and(|(current, _)| *current == life) {
-            inner.worker = None;
-            inner.scheduled = false;
+        let mut backlog = self.backlog.lock();
+        if backlog.life == Some(life) {
+            backlog.life = None;
+            let mut intake = self.intake.lock();
+            intake.worker = None;
+            intake.scheduled = false;
         }
     }
 
     /// A failure of something that runs on the actor's behalf: its handler loop ends with it.
     pub(crate) fn set_fault(&self, life: u64, fault: String) {
-        let mut inner = self.inner.lock();
-        if inner.worker.as_ref().is_some_and(|(current, _)| *current == life) {
-            inner.fault = Some(fault);
-            inner.wake();
+        let mut backlog = self.backlog.lock();
+        if backlog.life == Some(life) {
+            backlog.fault = Some(fault);
+            self.intake.lock().wake();
         }
     }
 
@@ -257,20 +300,27 @@ impl<M: Message> Mailbox<M> {
     }
 }
 
-impl<M> Inner<M> {
+impl<M> Backlog<M> {
     fn let_go(&mut self) {
         self.handled += u64::from(self.current.take().is_some());
     }
+}
 
+impl<M> Intake<M> {
     fn wake_for_message(&mut self) {
-        if !self.paused && !self.queue.is_empty() && !self.scheduled {
+        self.wake_for(false);
+    }
+
+    /// Wakes the worker for what waits here, or for what `is_left_over` in the backlog.
+    fn wake_for(&mut self, is_left_over: bool) {
+        if !self.paused && !self.scheduled && (is_left_over || !self.queue.is_empty()) {
             self.scheduled = true;
             self.wake();
         }
     }
 
     fn wake(&self) {
-        if let Some((_, worker)) = &self.worker {
+        if let Some(worker) = &self.worker {
             // A worker that can no longer be reached is dying: the next incarnation is woken by `attach`.
             let _ = worker.cast(Wake);
         }
@@ -279,33 +329,38 @@ impl<M> Inner<M> {
 
 impl<M: Message> Inspect for Mailbox<M> {
     fn vitals(&self) -> Vitals {
-        let inner = self.inner.lock();
+        let backlog = self.backlog.lock();
+        let waiting = self.intake.lock().queue.len();
         Vitals {
-            depth: inner.queue.len(),
+            depth: waiting + backlog.queue.len(),
             capacity: self.capacity,
-            handled: inner.handled,
-            paused: inner.paused,
-            current: inner.current.map(|record| (record.kind, record.started_ns)),
+            handled: backlog.handled,
+            paused: backlog.paused,
+            current: backlog.current.map(|record| (record.kind, record.started_ns)),
             last_beat: self.epoch + std::time::Duration::from_millis(self.beat_ms.load(Ordering::Relaxed)),
         }
     }
 
     fn probe(&self) {
         self.probed.store(true, Ordering::Relaxed);
-        self.inner.lock().wake();
+        self.intake.lock().wake();
     }
 
     fn set_paused(&self, paused: bool) {
-        let mut inner = self.inner.lock();
-        inner.paused = paused;
-        inner.wake_for_message();
+        let mut backlog = self.backlog.lock();
+        let mut intake = self.intake.lock();
+        (backlog.paused, intake.paused) = (paused, paused);
+        intake.wake_for(!backlog.queue.is_empty());
     }
 
     fn close(&self) {
-        let dropped = {
-            let mut inner = self.inner.lock();
-            inner.closed = true;
-            std::mem::take(&mut inner.queue)
+        let dropped: Vec<Envelope<M>> = {
+            let mut backlog = self.backlog.lock();
+            let mut intake = self.intake.lock();
+            intake.closed = true;
+            self.backlog_len.store(0, Ordering::Relaxed);
+            let taken = std::mem::take(&mut backlog.queue);
+            taken.into_iter().chain(std::mem::take(&mut intake.queue)).collect()
         };
         let now = self.ring.now_ns();
         for envelope in dropped {
@@ -316,16 +371,20 @@ impl<M: Message> Inspect for Mailbox<M> {
     }
 
     fn cut_off(&self) {
-        self.inner.lock().worker = None;
+        let mut backlog = self.backlog.lock();
+        backlog.life = None;
+        self.intake.lock().worker = None;
     }
 
     fn take_crash(&self) -> Option<CrashSite> {
-        self.inner.lock().crash.take()
+        self.backlog.lock().crash.take()
     }
 
     fn open_records(&self) -> Vec<Record> {
-        let inner = self.inner.lock();
-        let waiting = inner.queue.iter().map(|e| Record::open(&e.header, self.no, e.message.kind()));
-        inner.current.into_iter().chain(waiting).collect()
+        let backlog = self.backlog.lock();
+        let intake = self.intake.lock();
+        let waiting = backlog.queue.iter().chain(&intake.queue);
+        let waiting = waiting.map(|e| Record::open(&e.header, self.no, e.message.kind()));
+        backlog.current.into_iter().chain(waiting).collect()
     }
 }
