@@ -704,13 +704,17 @@ export interface components {
             name: string;
             /** @enum {string} */
             type: "model" | "tool" | "agent";
-            role: string;
+            /** @enum {string} */
+            role: "production" | "staging" | "canary" | "experimental";
             url: string;
             caps: string[];
             labels: {
                 [key: string]: string;
             };
-            status: string;
+            ctx_limit: number | null;
+            cost_hint_usd_per_1k: number | null;
+            /** @enum {string} */
+            status: "ok" | "degraded" | "down" | "queued" | "running" | "blocked" | "waiting_approval" | "paused" | "error" | "done";
             /**
              * Format: date-time
              * @description ISO 8601, UTC, with a Z.
@@ -721,6 +725,9 @@ export interface components {
              * @description ISO 8601, UTC, with a Z.
              */
             registered_at: string;
+            p95_ms: number | null;
+            queue_depth: number | null;
+            load: number | null;
         };
         ServiceNode: {
             name: string;
@@ -1087,20 +1094,35 @@ export interface operations {
                          */
                         timestamp: string;
                         services: {
+                            /** @description The body of the service's own `/health`. */
                             registry: {
                                 status: string;
+                            } & {
+                                [key: string]: unknown;
                             };
+                            /** @description The body of the service's own `/health`. */
                             heartbeat_monitor: {
                                 status: string;
+                            } & {
+                                [key: string]: unknown;
                             };
+                            /** @description The body of the service's own `/health`. */
                             resource_manager: {
                                 status: string;
+                            } & {
+                                [key: string]: unknown;
                             };
+                            /** @description The body of the service's own `/health`. */
                             token_governor: {
                                 status: string;
+                            } & {
+                                [key: string]: unknown;
                             };
+                            /** @description The body of the service's own `/health`. */
                             event_stream: {
                                 status: string;
+                            } & {
+                                [key: string]: unknown;
                             };
                         };
                         summary: {

@@ -787,12 +787,27 @@ export interface components {
             detail: Record<string, unknown>;
         };
         Health: {
-            /** @description ok when all is well. */
-            status: string;
+            /**
+             * @description degraded while the store takes no writes.
+             * @enum {string}
+             */
+            status: "ok" | "degraded";
             service: string;
             port: number;
             /** @description Where jobs work and leave their artifacts. */
             workdir: string;
+            /** @description Whether the store takes writes. While it refuses them requests that change something get 503 with Retry-After, reading goes on, and jobs wait. */
+            store_state?: {
+                /** @enum {string} */
+                status: "writable" | "refusing" | "closed";
+                /**
+                 * Format: date-time
+                 * @description When it began to refuse.
+                 */
+                since?: string;
+                /** @description The fault. */
+                reason?: string;
+            };
             /**
              * Format: date-time
              * @description ISO 8601, UTC, with a Z.
@@ -947,6 +962,8 @@ export interface components {
             /** @description Any JSON object. */
             outputs: Record<string, unknown>;
             artifacts: components["schemas"]["artifact"][];
+            /** @description BLAKE3 over names and hashes of the deterministic artifacts: equal for equal work. */
+            content_hash: string;
             steps: {
                 job_id: string;
                 agent: string;
@@ -1044,6 +1061,8 @@ export interface components {
             capabilities: string[];
             transports?: ("rpc" | "file" | "mcp" | "rest")[];
             tools?: string[];
+            /** @description The model of its answers, as Claude Code's agent files name it; null leaves the choice to `models`. */
+            model?: string | null;
             models?: string[];
             rights?: {
                 /** @enum {string} */
@@ -1082,6 +1101,16 @@ export interface components {
                 restart?: "permanent" | "transient" | "temporary";
                 /** @description one_for_one, one_for_all, rest_for_one or dynamic. */
                 strategy?: string;
+                /** @description Restarts allowed within the period; null leaves it to the supervisor. */
+                intensity?: number | null;
+                /** @description The period, in seconds. */
+                period_s?: number | null;
+            };
+            /** @description The system prompt: the body of the definition's file. */
+            prompt?: string;
+            source?: {
+                /** @description Where the definition was read. */
+                file: string;
             };
         };
     };
@@ -1589,9 +1618,16 @@ export interface operations {
                              * @description ISO 8601, UTC, with a Z.
                              */
                             ended_at: string;
-                            elapsed_ms?: number;
-                            artifacts?: number;
-                            cost_usd?: number;
+                            elapsed_ms: number;
+                            cost_usd: number;
+                            /** @description The run's jobs, itself included. */
+                            jobs: number;
+                            /** @description As in the manifest: equal for equal work. */
+                            content_hash: string;
+                            /** @description The manifest's file, below the working directory. */
+                            manifest: string;
+                            /** @description Any JSON object. */
+                            inputs: Record<string, unknown>;
                         }[];
                         /** @description Length of this page. */
                         count: number;
@@ -1631,14 +1667,20 @@ export interface operations {
                         run_id: string;
                         q: string;
                         hits: {
-                            doc_id?: string;
+                            doc_id: string;
                             path: string;
-                            title?: string;
+                            title: string;
                             score: number;
                             /** @description HTML-escaped text with <b> around what was found. */
                             snippet: string;
+                            /** @description The same passage as plain text. */
+                            text: string;
                         }[];
                         count: number;
+                        /** @description All documents that match. */
+                        total: number;
+                        /** @description What was ignored or corrected in the query. */
+                        note: string | null;
                     };
                 };
             };
