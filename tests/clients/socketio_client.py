@@ -1,7 +1,7 @@
 """python-socketio against the event stream: greeting, history, events, ping, coming back."""
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import socketio
 from checks import check, equal, must
@@ -32,6 +32,18 @@ def greeted(client: socketio.SimpleClient) -> None:
     check("connected: time and buffer", hello["server_time"] and hello["buffered_events"] > 0, hello)
 
 
+def in_order(events: Iterable[Event], first: int) -> Iterator[Event]:
+    """The events from number `first` on, as the server sent them: the library hands each packet to a thread of
+    its own, so they may overtake each other."""
+    waiting: dict[int, Event] = {}
+    for event in events:
+        must("live: no number twice", event["seq"] >= first and event["seq"] not in waiting, event)
+        waiting[event["seq"]] = event
+        while first in waiting:
+            yield waiting.pop(first)
+            first += 1
+
+
 def follow(client: socketio.SimpleClient) -> Iterator[Event]:
     while True:
         yield next_of(client, "event")
@@ -54,14 +66,15 @@ def main() -> None:
         history = packet(client, "event_history")
         check("history: the newest, in order", 0 < len(history) <= HISTORY, len(history))
         job = Job(args.orchestrator, args.source)
-        before = begun(job, follow(client))
+        before = begun(job, in_order(follow(client), history[-1]["seq"] + 1))
         equal("live: follows the history", before[0]["seq"], history[-1]["seq"] + 1)
     job.wait()
     with socketio.SimpleClient() as client:
         client.connect(args.events, auth={"since": before[-1]["seq"]}, transports=["websocket"])
         greeted(client)
         # No history: what was missed comes as events.
-        after = ended(job, (packet(client, "event") for _ in itertools.count()))
+        missed = (packet(client, "event") for _ in itertools.count())
+        after = ended(job, in_order(missed, before[-1]["seq"] + 1))
         asked(client)
     nothing_missed(job, before, after)
 

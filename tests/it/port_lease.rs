@@ -19,6 +19,9 @@ const FIRST: u16 = 1000;
 /// The last slot's ports lie below those that systems give to clients.
 const SLOTS: u16 = 375;
 
+/// Where Ollama is looked for by default: a daemon refuses to have its vendor at a port of its own.
+const OLLAMA: u16 = 11_434;
+
 /// The right to a slot's ports; given back when it is dropped.
 #[derive(Debug)]
 pub(crate) struct PortLease {
@@ -49,7 +52,8 @@ impl PortLease {
         lock.try_lock().ok()?;
         let offset = FIRST + slot * PITCH;
         let is_free = |number: u16| TcpListener::bind(("127.0.0.1", number + offset)).is_ok();
-        ports().iter().all(|port| is_free(port.number)).then_some(Self { offset, _lock: lock })
+        let is_usable = |number: u16| number + offset != OLLAMA && is_free(number);
+        ports().iter().all(|port| is_usable(port.number)).then_some(Self { offset, _lock: lock })
     }
 }
 
