@@ -113,23 +113,25 @@ impl ActorMessage for Message {
 #[derive(Debug, Clone)]
 pub struct RouterHandle {
     address: Address<Message>,
-    choice: Choice,
+    choice: AgentChooser,
 }
 
 /// What an agent is chosen by.
 #[derive(Clone)]
-struct Choice {
-    directory: Directory,
-    workload: Arc<dyn AgentWorkload>,
+pub struct AgentChooser {
+    /// Who there is, and how each stands.
+    pub directory: Directory,
+    /// How much each has in hand.
+    pub workload: Arc<dyn AgentWorkload>,
 }
 
-impl std::fmt::Debug for Choice {
+impl std::fmt::Debug for AgentChooser {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Choice").field("directory", &self.directory).finish_non_exhaustive()
+        f.debug_struct("AgentChooser").field("directory", &self.directory).finish_non_exhaustive()
     }
 }
 
-impl Choice {
+impl AgentChooser {
     /// The agents with all of these capabilities, the best first.
     fn ranked(&self, capabilities: &[String], task: Option<&str>) -> Vec<&AgentDefinition> {
         let capabilities: Vec<&str> = capabilities.iter().map(String::as_str).collect();
@@ -188,7 +190,7 @@ fn card(directory: &Directory, agent: &AgentDefinition) -> AgentCard {
 }
 
 struct State {
-    choice: Choice,
+    choice: AgentChooser,
     calls: Calls,
     under_way: UnderWay,
 }
@@ -230,13 +232,11 @@ pub fn spec(
     system: &ActorSystem,
     name: &str,
     options: WorkerOptions,
-    directory: Directory,
+    choice: AgentChooser,
     invoker: Arc<dyn Invoker>,
     events: Events,
-    workload: Arc<dyn AgentWorkload>,
     workdir: PathBuf,
 ) -> (ChildSpec, RouterHandle) {
-    let choice = Choice { directory, workload };
     let calls = Calls { invoker, events, workdir: workdir.into() };
     let known = choice.clone();
     let (spec, address) = system.worker(name, options, move |_| {

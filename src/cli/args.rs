@@ -252,7 +252,7 @@ pub struct Approve {
     /// Which question, and why it is approved
     #[command(flatten)]
     pub decide: Decide,
-    /// A corrected input to go on with; VALUE is JSON, or text if it is none
+    /// A corrected input; VALUE is JSON or else text
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_input)]
     pub input: Vec<(String, Value)>,
 }

@@ -228,8 +228,9 @@ mod tests {
         let TestSite { mut site, store, folder } = test_site();
         let mut services = services::start_all(&mut site).unwrap();
         services[0].0 = Placement::BesideAgent("event-steam");
+        let first = SERVICES[0].name;
         let error = assemble(site, services).map(drop).unwrap_err().to_string();
-        assert!(error.contains("event-stream-service") && error.contains("event-steam"), "{error}");
+        assert!(error.contains(first) && error.contains("event-steam"), "{error}");
         store.close().await.unwrap();
         drop(folder);
     }

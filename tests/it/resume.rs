@@ -134,7 +134,7 @@ async fn bring(book: &JobBook, root: &JobId, lowest: &JobId, stand: Stand) {
                 .unwrap();
         }
         Stand::Cancelled => {
-            drop(book.cancel_tree(lowest, CancelCause::Asked("a test".into()), [].into()).await.unwrap())
+            drop(book.cancel_tree(lowest, CancelCause::Asked("a test".into()), [].into()).await.unwrap());
         }
         Stand::Blocked | Stand::Asked => {
             let fence = claim().await;

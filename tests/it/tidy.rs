@@ -294,7 +294,8 @@ fn declared(text: &str) -> Vec<String> {
     let name_of = |line: &str| {
         let words: Vec<&str> = line.split_whitespace().collect();
         let at = words.iter().position(|word| *word == "mod")?;
-        let is_declaration = words[..at].iter().all(|word| word.starts_with("pub") || word.ends_with(']'));
+        let is_declaration =
+            words[..at].iter().all(|word| word.starts_with("pub") || word.ends_with([']', ')']));
         words.get(at + 1)?.strip_suffix(';').filter(|_| is_declaration).map(str::to_owned)
     };
     code(text).lines().filter_map(name_of).collect()

@@ -29,13 +29,13 @@ impl Agent {
     /// Answers at once, or starts a task that will.
     pub(super) fn invoke(
         &mut self,
-        payload: Map<String, Value>,
+        payload: &Map<String, Value>,
         deadline: Duration,
         reply: InvokeReply,
         context: &Context<AgentMessage>,
     ) {
-        let Some(task) = self.asked_for(&payload) else { return reply.send(Ok(self.status())) };
-        let request = JobRequest::of_invocation(&self.me.name, task, &payload);
+        let Some(task) = self.asked_for(payload) else { return reply.send(Ok(self.status())) };
+        let request = JobRequest::of_invocation(&self.me.name, task, payload);
         match request {
             Err(refusal) => reply.send(Err(InvokeError::Refused(refusal.to_string()))),
             Ok(request) => match system::find(&request.task) {

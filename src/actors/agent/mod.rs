@@ -309,7 +309,7 @@ impl Actor for Agent {
             AgentMessage::Beat { job } => drop(is_put_off(self.look_at_step(&job).await)?),
             AgentMessage::StoreIsBack => self.take_up(context).await?,
             AgentMessage::Invoke { payload, deadline, reply } => {
-                self.invoke(payload, deadline, reply, context);
+                self.invoke(&payload, deadline, reply, context);
             }
         }
         Ok(())

@@ -74,7 +74,7 @@ fn check(card: Value) -> Result<JobCard, CardRefusal> {
     request(card).check(&facts(), Timestamp::from_millis(1000))
 }
 
-fn ingest(more: Value) -> Value {
+fn ingest(more: &Value) -> Value {
     let mut card = json!({ "task": "ingest", "inputs": { "source": "/docs" } });
     card.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     card
@@ -93,10 +93,10 @@ fn a_card_that_can_work_passes_with_all_it_says() {
     assert_eq!(card.deadline_at, Some(Timestamp::from_millis(2500)));
     assert_eq!(card.approvals_required, ["read the folder"]);
     for (card, agent) in [
-        (ingest(json!({ "capability": "planning" })), "architect"),
-        (ingest(json!({ "task": "ingest.audit", "agent": "corpus-auditor" })), "corpus-auditor"),
-        (ingest(json!({ "task": "ingest.audit", "capability": "source_checking" })), "corpus-auditor"),
-        (ingest(json!({ "task": "ingest.data", "agent": "director-data" })), "director-data"),
+        (ingest(&json!({ "capability": "planning" })), "architect"),
+        (ingest(&json!({ "task": "ingest.audit", "agent": "corpus-auditor" })), "corpus-auditor"),
+        (ingest(&json!({ "task": "ingest.audit", "capability": "source_checking" })), "corpus-auditor"),
+        (ingest(&json!({ "task": "ingest.data", "agent": "director-data" })), "director-data"),
     ] {
         assert_eq!(check(card.clone()).map(|card| card.agent.to_string()).as_deref(), Ok(agent), "{card}");
     }
@@ -108,46 +108,50 @@ fn a_card_that_can_never_work_is_refused_with_what_would() {
     let long = "x".repeat(101);
     for (card, field, words) in [
         (json!({ "task": "", "inputs": {} }), "task", "must not be empty"),
-        (ingest(json!({ "task": "no-such-task" })), "task", "known: `ingest`"),
-        (ingest(json!({ "task": "chunk", "agent": "chunker-mgs" })), "task", "`ingest.chunk`"),
-        (ingest(json!({ "task": "ingest.chunk", "agent": "chunker-mgs" })), "task", "submit `ingest`"),
-        (ingest(json!({ "task": "ingest.report", "agent": "director-docs" })), "task", "submit `ingest`"),
-        (ingest(json!({ "task": "ingest.audit" })), "task", "task of `corpus-auditor`"),
-        (ingest(json!({ "agent": "security-auditor" })), "task", "takes no task"),
-        (ingest(json!({ "agent": "code-writer" })), "task", "though a model can be called now"),
-        (ingest(json!({ "capability": "cooking" })), "capability", "no agent offers `cooking`"),
+        (ingest(&json!({ "task": "no-such-task" })), "task", "known: `ingest`"),
+        (ingest(&json!({ "task": "chunk", "agent": "chunker-mgs" })), "task", "`ingest.chunk`"),
+        (ingest(&json!({ "task": "ingest.chunk", "agent": "chunker-mgs" })), "task", "submit `ingest`"),
+        (ingest(&json!({ "task": "ingest.report", "agent": "director-docs" })), "task", "submit `ingest`"),
+        (ingest(&json!({ "task": "ingest.audit" })), "task", "task of `corpus-auditor`"),
+        (ingest(&json!({ "agent": "security-auditor" })), "task", "takes no task"),
+        (ingest(&json!({ "agent": "code-writer" })), "task", "though a model can be called now"),
+        (ingest(&json!({ "capability": "cooking" })), "capability", "no agent offers `cooking`"),
         (
-            ingest(json!({ "agent": "architect", "capability": "source_checking" })),
+            ingest(&json!({ "agent": "architect", "capability": "source_checking" })),
             "capability",
             "`corpus-auditor` does",
         ),
         (json!({ "task": "ingest" }), "inputs.source", "needs `source`"),
-        (ingest(json!({ "inputs": { "source": "docs" } })), "inputs.source", "absolute path"),
-        (ingest(json!({ "inputs": { "source": 7 } })), "inputs.source", "absolute path"),
-        (ingest(json!({ "inputs": { "source": "/gone" } })), "inputs.source", "cannot read /gone"),
+        (ingest(&json!({ "inputs": { "source": "docs" } })), "inputs.source", "absolute path"),
+        (ingest(&json!({ "inputs": { "source": 7 } })), "inputs.source", "absolute path"),
+        (ingest(&json!({ "inputs": { "source": "/gone" } })), "inputs.source", "cannot read /gone"),
         (
-            ingest(json!({ "inputs": { "source": "/docs", "max_file_byte": 1 } })),
+            ingest(&json!({ "inputs": { "source": "/docs", "max_file_byte": 1 } })),
             "inputs.max_file_byte",
             "did you mean `max_file_bytes`",
         ),
         (
-            ingest(json!({ "inputs": { "source": "/docs", "max_file_bytes": 0 } })),
+            ingest(&json!({ "inputs": { "source": "/docs", "max_file_bytes": 0 } })),
             "inputs.max_file_bytes",
             "positive",
         ),
         (
-            ingest(json!({ "inputs": { "source": "/docs", "deny_licences": ["X"] } })),
+            ingest(&json!({ "inputs": { "source": "/docs", "deny_licences": ["X"] } })),
             "inputs.deny_licences",
             "X",
         ),
-        (ingest(json!({ "priority": 10 })), "priority", "at most 9"),
-        (ingest(json!({ "deadline_s": -1 })), "deadline_s", "positive"),
-        (ingest(json!({ "approvals_required": [""] })), "approvals_required.0", "must not be empty"),
-        (ingest(json!({ "approvals_required": ["ok", long] })), "approvals_required.1", "at most 100"),
-        (ingest(json!({ "approvals_required": vec!["x"; 33] })), "approvals_required", "at most 32"),
-        (ingest(json!({ "resource_request": { "cpuu": 1 } })), "resource_request.cpuu", "did you mean `cpu`"),
-        (ingest(json!({ "resource_request": { "cpu": "many" } })), "resource_request", ""),
-        (ingest(json!({ "idempotency_key": "" })), "idempotency_key", "must not be empty"),
+        (ingest(&json!({ "priority": 10 })), "priority", "at most 9"),
+        (ingest(&json!({ "deadline_s": -1 })), "deadline_s", "positive"),
+        (ingest(&json!({ "approvals_required": [""] })), "approvals_required.0", "must not be empty"),
+        (ingest(&json!({ "approvals_required": ["ok", long] })), "approvals_required.1", "at most 100"),
+        (ingest(&json!({ "approvals_required": vec!["x"; 33] })), "approvals_required", "at most 32"),
+        (
+            ingest(&json!({ "resource_request": { "cpuu": 1 } })),
+            "resource_request.cpuu",
+            "did you mean `cpu`",
+        ),
+        (ingest(&json!({ "resource_request": { "cpu": "many" } })), "resource_request", ""),
+        (ingest(&json!({ "idempotency_key": "" })), "idempotency_key", "must not be empty"),
     ] {
         let Err(CardRefusal::Invalid(faults)) = check(card.clone()) else { panic!("{card} passes") };
         let fault = faults.iter().find(|fault| fault.field == field);
@@ -159,7 +163,7 @@ fn a_card_that_can_never_work_is_refused_with_what_would() {
 
 #[test]
 fn an_agent_that_does_not_exist_is_a_refusal_of_its_own() {
-    let refusal = check(ingest(json!({ "agent": "architekt" }))).unwrap_err();
+    let refusal = check(ingest(&json!({ "agent": "architekt" }))).unwrap_err();
     assert!(matches!(&refusal, CardRefusal::NoSuchAgent(text) if text.contains("did you mean `architect`")));
 }
 

@@ -6,7 +6,7 @@ use axum::Router;
 
 use super::{DaemonService, ServiceSite};
 use crate::actors::address_book::AddressBook;
-use crate::actors::agent_router;
+use crate::actors::agent_router::{self, AgentChooser};
 use crate::http::agent_router as port;
 use crate::supervision::ChildSpec;
 
@@ -18,10 +18,9 @@ impl DaemonService for AgentRouterService {
             &site.system,
             "agent-router",
             site.options,
-            site.need()?,
+            AgentChooser { directory: site.need()?, workload: Arc::new(site.jobs.book.clone()) },
             Arc::<AddressBook>::clone(&site.agents),
             site.need()?,
-            Arc::new(site.jobs.book.clone()),
             site.config.daemon.workdir.clone(),
         );
         site.provide(router)?;

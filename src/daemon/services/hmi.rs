@@ -41,10 +41,11 @@ impl DaemonService for HmiService {
     }
 }
 
-/// The health of a service that its contract calls `name`.
+/// The health of a service that its contract calls `name`; two contracts write it with hyphens.
 fn watched(name: &'static str, site: &ServiceSite) -> anyhow::Result<(&'static str, Health)> {
     let with_port = |row: &'static ServiceRow| Some((row, row.port()?));
-    let named = SERVICES.iter().filter_map(with_port).find(|(_, port)| port.wire_name() == name);
+    let named =
+        SERVICES.iter().filter_map(with_port).find(|(_, port)| port.wire_name().replace('-', "_") == name);
     let (row, port) = named.with_context(|| format!("no contract calls its service `{name}`"))?;
     Ok((name, row.health(port, site)?))
 }

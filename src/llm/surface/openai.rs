@@ -107,6 +107,11 @@ mod tests {
         let problem = Problem::new(ProblemKind::Cut, "the connection ended in the middle");
         let text = written(&mut ChunkWriter::new(&request(true)), &[text_chunk("Hi")], Err(&problem));
         assert!(!text.contains("[DONE]"), "{text}");
-        assert!(text.trim_end().lines().last().unwrap().starts_with(r#"data: {"error":{"#), "{text}");
+        let last: serde_json::Value = text
+            .trim_end()
+            .rsplit_once("data: ")
+            .map(|(_, last)| serde_json::from_str(last).unwrap())
+            .unwrap();
+        assert_eq!((&last["error"]["code"], last.get("choices")), (&"stream_cut".into(), None), "{text}");
     }
 }

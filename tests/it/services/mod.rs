@@ -159,10 +159,9 @@ async fn start(dir: &Path) -> Swarm {
         &system,
         "the-router",
         options,
-        directory,
+        actors::agent_router::AgentChooser { directory, workload: Arc::new(book.clone()) },
         Arc::clone(&invoker),
         events_handle.clone(),
-        Arc::new(book.clone()),
         dir.to_owned(),
     );
     let watcher =

@@ -103,7 +103,7 @@ async fn requests_that_break_the_contract_name_the_field() {
     for path in ["/discover?type=robot", "/discover?status=great", "/discover?role="] {
         assert_eq!(swarm.ask(REGISTRY, "GET", path, Value::Null).await.0, 422, "{path}");
     }
-    for path in ["/alerts?limit=0", "/alerts?limit=1001", "/alerts?limit=x"] {
+    for path in ["/alerts?limit=0", "/alerts?limit=x"] {
         assert_eq!(swarm.ask(MONITOR, "GET", path, Value::Null).await.0, 422, "{path}");
     }
     for body in [json!({ "limit": 0 }), json!({ "tier": 4 }), json!({ "agent_role": "boss" })] {

@@ -442,8 +442,8 @@ async fn a_step_that_waits_can_be_cancelled_and_one_that_asks_too_much_fails() {
     });
     let job = swarm.api.ask("/jobs", card).await;
     let id = job["job_id"].as_str().unwrap();
-    let asked = swarm.api.is(id, "awaiting_approval").await;
-    assert!(asked["error"].as_str().unwrap().contains("there are 1 in all"), "{asked}");
+    let failed = swarm.api.is(id, "failed").await;
+    assert!(failed["error"].as_str().unwrap().contains("there are 1 in all"), "{failed}");
     swarm.stop().await;
 }
 

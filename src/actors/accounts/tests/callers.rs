@@ -99,7 +99,7 @@ async fn a_budget_that_is_lifted_refuses_nothing_and_can_be_set_anew() {
     let scope = Scope::Agent(Label::new("coder").unwrap());
     living.accounts.set_budget(scope.clone(), NanoUsd(10)).await.unwrap();
     assert!(living.accounts.hold(wanted("r", 11)).await.is_err());
-    assert_eq!(living.accounts.capped_scopes().unwrap(), [scope.clone()]);
+    assert_eq!(living.accounts.capped_scopes().unwrap(), std::slice::from_ref(&scope));
     living.accounts.lift_budget(scope.clone()).await.unwrap();
     assert_eq!(living.accounts.capped_scopes().unwrap(), []);
     let hold = living.accounts.hold(wanted("r", 11)).await.unwrap();

@@ -211,7 +211,7 @@ mod tests {
     fn a_cut_is_a_line_with_an_error_and_never_done() {
         let problem = Problem::new(ProblemKind::Cut, "cut");
         let lines = lines(&written(&mut LineWriter::new(Shape::Chat), &[text_chunk("Hi")], Err(&problem)));
-        assert_eq!(lines[1], json!({"error": "cut"}));
+        assert_eq!(lines[1], json!({"error": "cut", "detail": "cut"}));
         assert!(lines.iter().all(|line| line["done"] != true));
     }
 }
