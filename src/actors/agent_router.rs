@@ -57,7 +57,6 @@ pub enum RouteError {
     /// No agent can do all of that.
     #[error("no agent has all of these capabilities: {0}; POST /discover lists the agents")]
     Unable(String),
-    /// Too many calls.
     #[error("{MAX_CALLS} calls are under way, which is the most; try again in a while")]
     Busy,
     /// The actor did not answer.
@@ -97,7 +96,6 @@ pub struct AgentCard {
 /// What the router is asked.
 #[derive(Debug)]
 pub enum Message {
-    /// Call an agent.
     Invoke(Box<InvocationRequest>, Reply<Result<Answer, RouteError>>),
 }
 

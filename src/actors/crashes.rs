@@ -22,7 +22,6 @@ const SIGNS_OF_LIFE: [&str; 2] = ["heartbeat", "beat"];
 /// Newest crashes among which one is looked for before it is stored: as many as may die of one fault.
 const LOOKED_BACK: usize = 64;
 
-/// Crashes by number.
 pub const CRASHES: Table<u64, Crash> = Table::new("crashes");
 
 /// A crash, with the last records of its trace.
@@ -30,7 +29,6 @@ pub const CRASHES: Table<u64, Crash> = Table::new("crashes");
 pub struct Crash {
     /// Its number, from 1.
     pub id: u64,
-    /// Which actor.
     pub agent: String,
     /// Which start of it.
     pub incarnation: u64,
@@ -40,7 +38,6 @@ pub struct Crash {
     pub message: Option<String>,
     /// `file:line:column` of the panic.
     pub place: Option<String>,
-    /// When.
     pub at: Timestamp,
     /// The trace of the message in hand.
     pub trace_id: Option<TraceId>,
@@ -51,17 +48,12 @@ pub struct Crash {
 /// A record as stored and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrozenSpan {
-    /// The trace.
     pub trace_id: TraceId,
-    /// The message's span.
     pub span_id: SpanId,
     /// The span of its cause.
     pub parent_span_id: Option<SpanId>,
-    /// Who sent it.
     pub from: String,
-    /// Who handled it.
     pub to: String,
-    /// Its kind.
     pub kind: String,
     /// When it entered the mailbox.
     pub queued_at: Timestamp,
@@ -73,7 +65,6 @@ pub struct FrozenSpan {
     pub queue_us: Option<u64>,
     /// How long it was handled, in microseconds.
     pub run_us: Option<u64>,
-    /// How it ended.
     pub outcome: String,
 }
 
@@ -138,7 +129,6 @@ impl Message for RecorderMessage {
     }
 }
 
-/// The recorder.
 pub struct Recorder {
     store: Store,
     system: ActorSystem,
@@ -148,7 +138,6 @@ pub struct Recorder {
 }
 
 impl Recorder {
-    /// Begins to listen.
     #[must_use]
     pub fn listen(
         store: Store,

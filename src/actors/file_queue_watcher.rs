@@ -35,7 +35,6 @@ pub const MAX_UNDER_WAY: usize = 64;
 /// What the watcher is told.
 #[derive(Debug)]
 pub enum Message {
-    /// Time to look.
     Look,
 }
 

@@ -44,7 +44,6 @@ const PARENT_LABEL: &str = "parent";
 pub enum Message {
     /// Time to look at the outside services.
     Sweep,
-    /// Supervision did something.
     Supervision(Box<SupervisionEvent>),
     /// The registry has decided about a service that missed its third beat.
     Expired {
@@ -55,7 +54,6 @@ pub enum Message {
     },
     /// The alerts in memory, oldest first.
     Alerts(Reply<Vec<NumberedAlert>>),
-    /// The counts.
     Stats(Reply<Stats>),
 }
 
@@ -77,9 +75,7 @@ pub type NumberedAlert = (u64, Alert);
 /// How the services do, and when it was last looked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stats {
-    /// Services by health.
     pub counts: Counts,
-    /// The last sweep.
     pub last_check: Option<Timestamp>,
 }
 

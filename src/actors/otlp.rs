@@ -39,7 +39,6 @@ impl Message for OtlpMessage {
     }
 }
 
-/// The exporter.
 pub struct OtlpExporter {
     system: ActorSystem,
     client: reqwest::Client,

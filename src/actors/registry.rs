@@ -33,7 +33,6 @@ use crate::supervision::{
     WorkerOptions,
 };
 
-/// Service id → record.
 const SERVICES: Table<String, Service> = Table::new("services");
 
 /// Most outside services: every one costs memory and a look at each sweep; a swarm has hundreds.
@@ -55,16 +54,12 @@ pub enum RegistryError {
         "`{0}` is an agent of this daemon, which keeps its entry itself; it cannot be changed from outside"
     )]
     Internal(String),
-    /// No such service.
     #[error("no service `{0}` is registered; register it (again) with POST /register")]
     Unknown(String),
-    /// Nothing to promote.
     #[error("no instance of `{0}` is in that role")]
     NoInstance(String),
-    /// No place left.
     #[error("{MAX_SERVICES} services are registered, which is the most; deregister some")]
     Full,
-    /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The actor did not answer.
@@ -83,22 +78,18 @@ pub enum Message {
     Heartbeat(Beat, Reply<Answer<Timestamp>>),
     /// Move instances between roles.
     Promote {
-        /// Whose.
         name: String,
         /// Only those in this role.
         from: ServiceRole,
-        /// Their next role.
         to: ServiceRole,
         /// How many were moved.
         reply: Reply<Answer<usize>>,
     },
-    /// Forget a service.
     Deregister(String, Reply<Answer<Timestamp>>),
     /// The store takes writes again: read what is true.
     Reload,
     /// Forget a service unless it has beaten since.
     Expire {
-        /// Which.
         service_id: String,
         /// Its last beat when it was judged.
         beat: u64,
@@ -123,7 +114,6 @@ impl ActorMessage for Message {
 /// What a monitor must know of an outside service.
 #[derive(Debug, Clone)]
 pub struct Watched {
-    /// Its record.
     pub service: Arc<Service>,
     /// The number of its last beat.
     pub beat: u64,
@@ -199,13 +189,11 @@ impl RegistryHandle {
         serialised(&self.board.all())
     }
 
-    /// Everyone, by name.
     #[must_use]
     pub fn all(&self) -> Vec<Seen> {
         self.board.all()
     }
 
-    /// One service.
     #[must_use]
     pub fn service(&self, service_id: &str) -> Option<Seen> {
         self.board.one(service_id)

@@ -68,15 +68,12 @@ pub(super) struct Entries {
 /// A service as others see it now; serialises as an item of the contract.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Seen {
-    /// Its record.
     pub service: Arc<Service>,
-    /// How it does.
     pub status: ServiceStatus,
     /// Its last sign of life, if one is known.
     pub last_heartbeat_ts: Option<Timestamp>,
     /// 95th percentile of its latency, ms.
     pub p95_ms: Option<f64>,
-    /// Requests that wait.
     pub queue_depth: Option<u64>,
     /// Share of its capacity in use.
     pub load: Option<f64>,
@@ -130,13 +127,9 @@ struct Items<'a> {
 /// How many services there are, by health.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
-    /// All.
     pub total: usize,
-    /// Well.
     pub healthy: usize,
-    /// Not quite well.
     pub degraded: usize,
-    /// Down.
     pub down: usize,
 }
 

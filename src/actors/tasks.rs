@@ -14,7 +14,6 @@ static CATALOGUE: LazyLock<TaskCatalogue> = LazyLock::new(|| {
     TaskCatalogue::new(&plan::BOOK, skills.chain(services))
 });
 
-/// All tasks.
 #[must_use]
 pub fn catalogue() -> &'static TaskCatalogue {
     &CATALOGUE

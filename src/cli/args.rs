@@ -213,7 +213,6 @@ pub struct Jobs {
 /// States a job can be in, as the contract names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 #[value(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words of the contract")]
 pub enum StateArg {
     Queued,
     Running,

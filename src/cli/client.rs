@@ -47,21 +47,14 @@ const MAX_DETAIL: usize = 2_000;
 /// Why a call gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    /// Nobody listens.
     #[error("no daemon answers at {0}: start one with `pas up` (or look with `pas doctor`)")]
     Unreachable(String),
     /// It listens, but the answer broke off or took too long.
     #[error("the daemon at {at} gave no whole answer: {reason}")]
-    Broken {
-        /// Its address.
-        at: String,
-        /// What happened.
-        reason: String,
-    },
+    Broken { at: String, reason: String },
     /// It answered with an error.
     #[error("{detail}")]
     Status {
-        /// The status.
         status: StatusCode,
         /// What the daemon says.
         detail: String,
@@ -102,7 +95,6 @@ impl From<ClientError> for Failure {
     }
 }
 
-/// Calls one daemon.
 #[derive(Debug, Clone)]
 pub struct Client {
     http: reqwest::Client,

@@ -24,7 +24,6 @@ const MAX_FILE_BYTES: u64 = 1 << 20;
 const MAX_DEPTH: usize = 8;
 /// Files whose names begin so (in any case), whatever their ending but [`NOT_TEXT`].
 const NAMES: &[&str] = &["readme", "license", "licence", "copying", "notice", "changelog"];
-/// Endings of documents.
 const ENDINGS: &[&str] = &["md", "markdown", "txt", "rst", "adoc", "org"];
 /// Endings that make a file with one of [`NAMES`] something else.
 const NOT_TEXT: &[&str] = &["rs", "toml", "json", "png", "svg", "gif", "jpg"];
@@ -50,9 +49,7 @@ pub struct CorpusSummary {
     pub folder: PathBuf,
     /// Crates that gave at least one document.
     pub crates: usize,
-    /// Documents.
     pub files: usize,
-    /// Their size together.
     pub bytes: u64,
     /// False when the folder was there already.
     pub made_now: bool,
@@ -74,12 +71,10 @@ pub enum CorpusError {
          name a folder instead, with `make run CORPUS=path` or `pas run ingest path`"
     )]
     NoCargoHome,
-    /// The disk refused.
     #[error("the default corpus cannot be made: {what}: {source}")]
     Io {
         /// What was being done, with the path.
         what: String,
-        /// The refusal.
         source: io::Error,
     },
 }

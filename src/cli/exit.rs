@@ -9,13 +9,11 @@ use std::process::ExitCode;
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Exit {
-    /// All done.
     Done = 0,
     /// It went wrong in a way that no other number says.
     Failed = 1,
     /// The command line or the configuration makes no sense (clap's own number for it).
     Usage = 2,
-    /// No daemon answers.
     Unreachable = 3,
     /// What was named does not exist.
     NotFound = 4,
@@ -70,7 +68,6 @@ pub fn help() -> String {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
-    /// The exit code.
     pub exit: Exit,
     /// What happened and what to do.
     pub message: String,

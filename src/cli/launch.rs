@@ -26,7 +26,6 @@ const START: Duration = Duration::from_secs(20);
 const STOP: Duration = Duration::from_secs(60);
 /// For a request by someone who is leaving.
 const LAST_WORD: Duration = Duration::from_secs(1);
-/// Between two looks.
 const LOOK: Duration = Duration::from_millis(25);
 /// Lines of the log shown when a start failed.
 const LOG_LINES: usize = 15;

@@ -8,7 +8,6 @@ use super::render::{fit, table};
 use super::screen::Screen;
 use crate::config::{Config, DEFAULTS, Effective, Origin};
 
-/// The documented defaults.
 pub(super) fn defaults(screen: Screen) -> Outcome {
     screen.show(&json!({ "toml": DEFAULTS }), |_| Ok(DEFAULTS.to_owned()))?;
     Ok(Exit::Done)

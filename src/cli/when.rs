@@ -23,9 +23,7 @@ impl FromStr for Deadline {
 /// A time of the past: a span before now, or a time with its date and zone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Since {
-    /// This long ago.
     Ago(Duration),
-    /// Then.
     At(Timestamp),
 }
 

@@ -27,7 +27,6 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
 /// Where a job is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the words of the contract")]
 pub enum JobState {
     Queued,
     Running,
@@ -67,7 +66,6 @@ impl JobState {
 /// How far a job is.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 pub struct Progress {
-    /// Units done.
     #[serde(default)]
     pub done: u64,
     /// Units in all; 0 while unknown.
@@ -84,7 +82,6 @@ pub struct Progress {
 /// A job card with its state; with `tree=true` those below it.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Job {
-    /// Its id.
     pub job_id: String,
     /// The run it belongs to.
     #[serde(default)]
@@ -92,14 +89,12 @@ pub struct Job {
     /// Last segment of its id.
     #[serde(default)]
     pub step: String,
-    /// Who does it.
     pub agent: String,
     /// What is to be done.
     pub task: String,
     /// What it was given.
     #[serde(default)]
     pub inputs: Value,
-    /// What came out.
     #[serde(default)]
     pub outputs: Value,
     /// Files that came out.
@@ -113,21 +108,17 @@ pub struct Job {
     /// When it must be done.
     #[serde(default)]
     pub deadline_at: Option<Timestamp>,
-    /// When it began.
     #[serde(default)]
     pub started_at: Option<Timestamp>,
-    /// When it ended.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
     /// Where it is in its life.
     pub state: JobState,
-    /// Executions begun.
     #[serde(default)]
     pub attempt: u32,
     /// How far it is.
     #[serde(default)]
     pub progress: Progress,
-    /// Why it failed.
     #[serde(default)]
     pub error: Option<String>,
     /// For whom or what it and those below it wait.
@@ -158,7 +149,6 @@ pub struct Artifact {
     /// What it is, for people.
     #[serde(default)]
     pub kind: String,
-    /// Its size.
     #[serde(default)]
     pub bytes: u64,
 }
@@ -166,15 +156,10 @@ pub struct Artifact {
 /// Something that happened to a job.
 #[derive(Debug, Clone, Deserialize)]
 pub struct JobEvent {
-    /// Its number.
     pub seq: u64,
-    /// To which job.
     pub job_id: String,
-    /// By whom.
     pub agent: String,
-    /// What.
     pub event: String,
-    /// What it adds.
     #[serde(default)]
     pub detail: Value,
 }
@@ -182,36 +167,26 @@ pub struct JobEvent {
 /// A decision that only a person takes.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Approval {
-    /// Its id.
     pub approval_id: String,
     /// The job that waits.
     pub job_id: String,
-    /// Who asks.
     pub agent: String,
-    /// For what.
     pub action: String,
-    /// The particulars.
     #[serde(default)]
     pub detail: Value,
     /// pending, approved or rejected.
     pub status: String,
-    /// Since when.
     pub requested_at: Timestamp,
 }
 
 /// One message and its handling.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Span {
-    /// Its trace.
     pub trace_id: String,
-    /// Itself.
     pub span_id: String,
-    /// Its cause.
     #[serde(default)]
     pub parent_span_id: Option<String>,
-    /// Who sent it.
     pub from: String,
-    /// Who handled it.
     pub to: String,
     /// Kind of the message.
     pub kind: String,
@@ -233,9 +208,7 @@ pub struct Span {
 /// An end of an agent that nobody wanted.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Crash {
-    /// Its number.
     pub id: u64,
-    /// Whose.
     pub agent: String,
     /// Which life of the agent ended.
     pub incarnation: u64,
@@ -244,10 +217,8 @@ pub struct Crash {
     /// What the panic or error said.
     #[serde(default)]
     pub message: Option<String>,
-    /// file:line:column.
     #[serde(default)]
     pub place: Option<String>,
-    /// When.
     pub at: Timestamp,
     /// The frozen end of its trace; only when one crash is asked for.
     #[serde(default)]
@@ -257,7 +228,6 @@ pub struct Crash {
 /// A node of the supervision tree.
 #[derive(Debug, Clone, Deserialize)]
 pub struct TreeNode {
-    /// Its name.
     pub name: String,
     /// How it stands; one of the words of `schemas/agent_standing.json`.
     pub status: String,
@@ -267,16 +237,13 @@ pub struct TreeNode {
     /// Which start is up.
     #[serde(default)]
     pub incarnation: u64,
-    /// Unplanned restarts.
     #[serde(default)]
     pub restarts: u64,
-    /// Messages that wait.
     #[serde(default)]
     pub queue_depth: u64,
     /// Why it ended last.
     #[serde(default)]
     pub last_exit: Option<Value>,
-    /// Those it supervises.
     #[serde(default)]
     pub children: Vec<TreeNode>,
 }
@@ -284,12 +251,10 @@ pub struct TreeNode {
 /// An agent in a list.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Agent {
-    /// Its name.
     pub name: String,
     /// coord, exec or system.
     #[serde(default)]
     pub role: String,
-    /// Its parent.
     #[serde(default)]
     pub parent: Option<String>,
     /// What it can do.
@@ -301,10 +266,8 @@ pub struct Agent {
     /// Where its service listens, or its name within the daemon.
     #[serde(default)]
     pub url: Option<String>,
-    /// Unplanned restarts.
     #[serde(default)]
     pub restarts: u64,
-    /// Messages that wait.
     #[serde(default)]
     pub queue_depth: u64,
     /// What its file says; only when one agent is asked for.
@@ -315,11 +278,8 @@ pub struct Agent {
 /// Something the supervision did.
 #[derive(Debug, Clone, Deserialize)]
 pub struct SupervisionEvent {
-    /// Its number.
     pub seq: u64,
-    /// When.
     pub at: Timestamp,
-    /// Whom it concerns.
     #[serde(alias = "actor")]
     pub agent: String,
     /// started, crashed, restarted, hung, …
@@ -334,7 +294,6 @@ pub struct SupervisionEvent {
 pub struct Hit {
     /// Its path in the corpus.
     pub path: String,
-    /// Its title.
     #[serde(default)]
     pub title: Option<String>,
     /// How well it fits.
@@ -348,7 +307,6 @@ pub struct Hit {
 /// What a cancel stopped.
 #[derive(Debug, Clone, Deserialize)]
 pub struct Stopped {
-    /// The job.
     pub job_id: String,
     /// Who worked on it.
     #[serde(default)]
@@ -359,7 +317,6 @@ pub struct Stopped {
     /// When it had stopped.
     #[serde(default)]
     pub stopped_at: Option<Timestamp>,
-    /// How.
     #[serde(default)]
     pub how: String,
 }

@@ -43,33 +43,24 @@ pub const DOTENV_NAME: &str = ".env";
 pub struct Config {
     /// Where the daemon works and keeps its state.
     pub daemon: Daemon,
-    /// The HTTP edge.
     pub http: Http,
-    /// Restarts, deadlines, heartbeats.
     pub supervision: Supervision,
     /// Spans in memory and their export.
     pub trace: Trace,
-    /// The database file.
     pub store: Store,
     /// How jobs and their steps are run.
     pub jobs: Jobs,
-    /// The ingest job.
     pub ingest: Ingest,
     /// The user's agent definitions.
     pub agents: Agents,
-    /// The event stream.
     pub events: Events,
-    /// Logging.
     pub log: Log,
-    /// What models cost.
     pub prices: Prices,
     /// The receipts of model calls.
     pub receipts: Receipts,
-    /// Calls of models.
     pub gateway: Gateway,
     /// The vendors of models.
     pub providers: Providers,
-    /// The service registry.
     pub registry: Registry,
     /// Whom to ask for a model.
     pub provider_router: ProviderRouter,
@@ -105,7 +96,6 @@ impl Config {
         self.effective.iter().find(|setting| setting.key == key).map(|setting| &setting.origin)
     }
 
-    /// The database file.
     #[must_use]
     pub fn store_file(&self) -> PathBuf {
         self.daemon.data_dir.join(&self.store.file)
@@ -159,7 +149,6 @@ pub enum Origin {
     FolderFile(PathBuf, usize),
     /// A variable in the `.env` of the working directory.
     Dotenv(PathBuf, String),
-    /// An environment variable.
     Env(String),
     /// A flag, with its dashes.
     Flag(&'static str),
@@ -205,7 +194,6 @@ pub struct Effective {
     pub key: String,
     /// The value as TOML; `"***"` for a secret that is set.
     pub value: String,
-    /// Who set it.
     pub origin: Origin,
 }
 

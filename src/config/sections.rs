@@ -84,7 +84,6 @@ pub struct Trace {
     pub ring_records: NonZeroUsize,
     /// Spans kept of a trace in which an actor crashed.
     pub frozen_spans: NonZeroUsize,
-    /// Export of spans.
     pub otlp: Otlp,
 }
 
@@ -95,7 +94,6 @@ pub struct Otlp {
     /// Base URL of a collector, `http://…`; none: no export.
     #[serde(deserialize_with = "non_empty")]
     pub endpoint: Option<String>,
-    /// Between two exports.
     #[serde(rename = "interval_ms", deserialize_with = "millis")]
     pub interval: Duration,
 }
@@ -106,7 +104,6 @@ pub struct Otlp {
 pub struct Store {
     /// Bare name of the database file; see [`Config::store_file`](super::Config::store_file).
     pub file: String,
-    /// Backups kept.
     pub backups: NonZeroUsize,
 }
 
@@ -176,7 +173,6 @@ pub struct Log {
 /// Severity of log lines.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-#[expect(missing_docs, reason = "the names are the customary ones")]
 pub enum LogLevel {
     Error,
     Warn,
@@ -201,7 +197,6 @@ impl From<LogLevel> for tracing::Level {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
-    /// For people.
     Text,
     /// One JSON object a line.
     Json,
@@ -281,15 +276,10 @@ pub struct ProviderRouter {
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Providers {
-    /// OpenAI.
     pub openai: Provider,
-    /// Anthropic.
     pub anthropic: Provider,
-    /// Google's Gemini API.
     pub gemini: Provider,
-    /// xAI.
     pub grok: Provider,
-    /// The local Ollama.
     pub ollama: Ollama,
 }
 
@@ -317,11 +307,9 @@ pub struct Ollama {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
-    /// Cores.
     pub cpu: Quota,
     /// Memory in megabytes.
     pub mem_mb: Quota,
-    /// Accelerators.
     pub gpu: Quota,
     /// Memory of all accelerators in megabytes.
     pub gpu_mem_mb: Quota,
@@ -337,7 +325,6 @@ pub struct Resources {
 /// How much there is of something.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Quota {
-    /// So much.
     Number(u64),
     /// What the machine has.
     Auto,

@@ -33,7 +33,6 @@ impl Message for EdgeMessage {
 
 /// How long a start waits for its ports: a killed predecessor's sockets are closed a moment after it.
 const PORTS_PATIENCE: Duration = Duration::from_millis(500);
-/// Between two tries.
 const PORTS_PAUSE: Duration = Duration::from_millis(20);
 
 struct Edge {

@@ -119,19 +119,16 @@ impl Daemon {
         Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals, workdir_lock })
     }
 
-    /// The actor system.
     #[must_use]
     pub fn system(&self) -> &ActorSystem {
         &self.system
     }
 
-    /// The jobs.
     #[must_use]
     pub fn jobs(&self) -> &Arc<Jobs> {
         &self.jobs
     }
 
-    /// The resource manager.
     #[must_use]
     pub fn resources(&self) -> &ResourceHandle {
         &self.resources

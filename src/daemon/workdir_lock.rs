@@ -24,7 +24,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// A daemon, as the file names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockHolder {
-    /// Its process.
     pub pid: u32,
     /// Its port for jobs.
     pub port: u16,
@@ -45,19 +44,13 @@ pub enum WorkdirLockError {
          with --workdir", workdir.display(), by(holder.as_ref())
     )]
     Held {
-        /// The directory.
         workdir: PathBuf,
         /// Who, as far as its file can be read.
         holder: Option<LockHolder>,
     },
     /// The file cannot be used.
     #[error("{} cannot be locked: {source}; is the working directory writable?", file.display())]
-    Unusable {
-        /// The lock's file.
-        file: PathBuf,
-        /// The system's words.
-        source: io::Error,
-    },
+    Unusable { file: PathBuf, source: io::Error },
 }
 
 fn by(holder: Option<&LockHolder>) -> String {

@@ -26,7 +26,6 @@ pub struct AgentWish<'w> {
 /// How an agent stands at the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AgentStanding {
-    /// Whether it answers.
     pub health: Health,
     /// Jobs that it has in hand or that wait for it.
     pub jobs: usize,

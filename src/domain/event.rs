@@ -30,7 +30,6 @@ pub mod kind {
 /// An event before it has a place in the order.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Draft {
-    /// Its kind.
     pub event_type: String,
     /// What it says; given a `timestamp` where it has none.
     pub data: Map<String, Value>,
@@ -70,7 +69,6 @@ impl Draft {
 pub struct SwarmEvent {
     /// Its place in the order, from 1, without end over restarts of the daemon.
     pub seq: u64,
-    /// Its kind.
     pub event_type: String,
     /// What it says, with a `timestamp` (ISO 8601) of when it happened.
     pub data: Map<String, Value>,

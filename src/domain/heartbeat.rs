@@ -80,9 +80,7 @@ impl Pace {
 pub enum AlertType {
     /// A beat did not come.
     HeartbeatMiss,
-    /// Beats come again.
     HeartbeatRestored,
-    /// Considered down.
     ServiceDown,
     /// Taken off the registry.
     ServiceDeregistered,
@@ -92,7 +90,6 @@ pub enum AlertType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
-    /// Told, nothing else.
     Warning,
     /// Its status is `down` now.
     MarkedDown,
@@ -107,17 +104,13 @@ pub enum Action {
 /// One alert, as the wire and the daily file show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// What happened.
     pub alert_type: AlertType,
-    /// To whom.
     pub service_id: String,
-    /// Its name.
     pub service_name: String,
     /// Intervals missed so far.
     pub missed_beats: u32,
     /// Its last sign of life; `None` when none is known.
     pub last_seen: Option<Timestamp>,
-    /// What was done.
     pub action: Action,
     /// When it was noticed.
     pub ts: Timestamp,
@@ -131,9 +124,7 @@ pub struct Alert {
 pub enum Transition {
     /// The first interval was missed.
     Warning,
-    /// The second.
     Down,
-    /// The third.
     Deregister,
     /// A beat came after `Down`; the missed beats it ends.
     Restored(u32),

@@ -25,13 +25,11 @@ pub struct InvocationRequest {
     /// The run it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
-    /// Whom to call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_name: Option<String>,
     /// What the one to call must be able to do, all of it; used when no name is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
-    /// What is asked.
     #[serde(default)]
     pub payload: Map<String, Value>,
     /// Longest wait for the answer, in seconds.
@@ -72,7 +70,6 @@ pub struct Invocation {
     pub request_id: String,
     /// The run it belongs to.
     pub run_id: Option<String>,
-    /// What is asked.
     pub payload: Map<String, Value>,
 }
 
@@ -80,9 +77,7 @@ pub struct Invocation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AnswerStatus {
-    /// With a result.
     Success,
-    /// With an error.
     Error,
     /// Without an answer in time; it may still be worked on.
     Timeout,
@@ -91,7 +86,6 @@ pub enum AnswerStatus {
 /// How a call ended, and with what.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
-    /// The agent's answer.
     Success(Value),
     /// What went wrong, in a sentence.
     Error(String),
@@ -141,9 +135,7 @@ pub struct AnswerMetadata {
 pub struct Answer {
     /// The caller's name for the call.
     pub request_id: String,
-    /// Who was called.
     pub agent_name: String,
-    /// How it ended.
     pub status: AnswerStatus,
     /// The result, when it succeeded; the job, when that goes on beyond the caller's time.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -225,7 +217,6 @@ impl FileRequestId {
         ))
     }
 
-    /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -272,10 +263,8 @@ pub struct AgentQuery {
     /// Able to do all of this.
     #[serde(default)]
     pub capabilities: Vec<String>,
-    /// Of this kind.
     #[serde(default)]
     pub agent_role: Option<Role>,
-    /// Of this tier.
     #[serde(default)]
     pub tier: Option<Tier>,
     /// At most so many.

@@ -26,7 +26,6 @@ pub struct NanoUsd(pub u64);
 pub struct NotAnAmount(pub Decimal);
 
 impl NanoUsd {
-    /// Nothing.
     pub const ZERO: Self = Self(0);
     /// The greatest amount; as a cap it means "no limit".
     pub const MAX: Self = Self(u64::MAX);
@@ -41,7 +40,6 @@ impl NanoUsd {
         nanos.and_then(|nanos| nanos.to_u64()).map(Self).ok_or(NotAnAmount(usd))
     }
 
-    /// In dollars, exactly.
     #[must_use]
     pub fn usd(self) -> Decimal {
         Decimal::from_i128_with_scale(i128::from(self.0), NANO_PLACES)

@@ -22,11 +22,8 @@ pub const AGENT_PREFIX: &str = "agent-";
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceType {
-    /// A language model.
     Model,
-    /// A tool.
     Tool,
-    /// An agent.
     Agent,
 }
 
@@ -34,13 +31,11 @@ pub enum ServiceType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceRole {
-    /// For everyone.
     Production,
     /// Being tried before production.
     Staging,
     /// Takes a small share of the work.
     Canary,
-    /// May vanish.
     Experimental,
 }
 
@@ -48,26 +43,19 @@ pub enum ServiceRole {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceStatus {
-    /// Well, and free.
     #[default]
     Ok,
     /// Works, but not as it should.
     Degraded,
-    /// Does not work.
     Down,
     /// Waits for its turn.
     Queued,
-    /// At work.
     Running,
-    /// Cannot go on.
     Blocked,
     /// Waits for a person.
     WaitingApproval,
-    /// Held.
     Paused,
-    /// Failed.
     Error,
-    /// Finished.
     Done,
 }
 
@@ -91,11 +79,8 @@ impl From<AgentStatus> for ServiceStatus {
 /// The three answers to "is it well?".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Health {
-    /// Yes.
     Healthy,
-    /// Not quite.
     Degraded,
-    /// No.
     Down,
 }
 
@@ -143,22 +128,18 @@ pub struct Registration {
     pub service_id: Option<String>,
     /// Its name; instances of one service share it.
     pub name: String,
-    /// What it is.
     #[serde(rename = "type")]
     pub kind: ServiceType,
     /// How far it may be trusted.
     pub role: ServiceRole,
-    /// Where it answers.
     pub url: String,
     /// What it can do.
     pub caps: Vec<String>,
-    /// Free labels.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
     /// Context window in tokens.
     #[serde(default)]
     pub ctx_limit: Option<u64>,
-    /// What it costs.
     #[serde(default)]
     pub cost_hint: Option<CostHint>,
     /// Seconds between two beats.
@@ -221,19 +202,14 @@ pub fn agent_service_id(name: &str) -> String {
 /// The durable record of a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Service {
-    /// Its id.
     pub service_id: String,
-    /// Its name.
     pub name: String,
-    /// What it is.
     pub kind: ServiceType,
     /// How far it may be trusted.
     pub role: ServiceRole,
-    /// Where it answers.
     pub url: String,
     /// What it can do.
     pub caps: Vec<String>,
-    /// Free labels.
     pub labels: BTreeMap<String, String>,
     /// Context window in tokens.
     pub ctx_limit: Option<u64>,
@@ -243,7 +219,6 @@ pub struct Service {
     pub heartbeat_interval_s: u32,
     /// Seconds without a beat for which it is still offered.
     pub ttl_s: u32,
-    /// When it registered.
     pub registered_at: Timestamp,
 }
 
@@ -258,15 +233,12 @@ impl Service {
 /// One sign of life, as sent.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Beat {
-    /// Whose.
     pub service_id: String,
-    /// How it does.
     #[serde(default)]
     pub status: ServiceStatus,
     /// 95th percentile of its latency, ms.
     #[serde(default)]
     pub p95_ms: Option<f64>,
-    /// Requests that wait.
     #[serde(default)]
     pub queue_depth: Option<u64>,
     /// Share of its capacity in use.
@@ -284,7 +256,6 @@ pub struct Life {
     pub status: ServiceStatus,
     /// 95th percentile of its latency, ms.
     pub p95_ms: Option<f64>,
-    /// Requests that wait.
     pub queue_depth: Option<u64>,
     /// Share of its capacity in use.
     pub load: Option<f64>,
@@ -311,16 +282,11 @@ pub fn has_lapsed(pace: Pace, silence: Duration) -> bool {
 /// What someone looks for; what is not said does not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
 pub struct Filter {
-    /// Of this type.
     #[serde(rename = "type")]
     pub kind: Option<ServiceType>,
-    /// In this role.
     pub role: Option<ServiceRole>,
-    /// With this capability.
     pub cap: Option<String>,
-    /// Of this name.
     pub name: Option<String>,
-    /// In this status.
     pub status: Option<ServiceStatus>,
 }
 

@@ -33,7 +33,6 @@ pub enum Action {
 }
 
 impl Action {
-    /// Its word.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -79,7 +78,6 @@ impl Who {
         }
     }
 
-    /// As text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

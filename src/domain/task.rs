@@ -25,7 +25,6 @@ const SUGGEST_WITHIN: usize = 3;
 pub enum InputKind {
     /// The absolute path of a folder or file to read.
     Source,
-    /// Words.
     Text,
     /// A positive whole number.
     Count,
@@ -102,7 +101,6 @@ pub enum TaskKind {
     Service,
 }
 
-/// One task.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEntry {
     /// Its name, as a card has it.

@@ -24,7 +24,6 @@ pub struct SpanId(NonZeroU64);
 pub struct InvalidTrace;
 
 impl TraceId {
-    /// A random id.
     #[must_use]
     pub fn random() -> Self {
         Self(NonZeroU128::new(fastrand::u128(..)).unwrap_or(NonZeroU128::MIN))
@@ -47,7 +46,6 @@ impl TraceId {
 }
 
 impl SpanId {
-    /// A random id.
     #[must_use]
     pub fn random() -> Self {
         Self(NonZeroU64::new(fastrand::u64(..)).unwrap_or(NonZeroU64::MIN))
@@ -121,7 +119,6 @@ serde_as_text!(SpanId);
 /// Where in which trace something happens: handed from cause to effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
-    /// The trace.
     pub trace: TraceId,
     /// The span that is the cause of whatever is done under this context.
     pub span: SpanId,

@@ -36,7 +36,6 @@ impl Usage {
             .saturating_add(self.audio_input)
     }
 
-    /// All tokens.
     #[must_use]
     pub const fn total(&self) -> u64 {
         self.prompt().saturating_add(self.output)

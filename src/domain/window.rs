@@ -20,7 +20,6 @@ pub const MAX_NAMES: usize = 64;
 /// Under which name those beyond [`MAX_NAMES`] are counted.
 pub const OTHERS: &str = "(others)";
 
-/// Which window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Window {
@@ -33,7 +32,6 @@ pub enum Window {
 }
 
 impl Window {
-    /// All of them.
     pub const ALL: [Self; 3] = [Self::Minute, Self::Hour, Self::Day];
     /// The longest one, in milliseconds: what a restart must read.
     pub const LONGEST_MS: i64 = 86_400_000;
@@ -61,11 +59,9 @@ impl Window {
 /// What some calls came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Figures {
-    /// How many.
     pub requests: u64,
     /// All their tokens, in and out.
     pub tokens: u64,
-    /// What they cost.
     pub cost: NanoUsd,
 }
 
@@ -80,19 +76,13 @@ impl Figures {
 /// A window as it stands.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Metrics {
-    /// All calls.
     pub total: Figures,
-    /// By provider.
     pub providers: BTreeMap<String, Figures>,
-    /// By model.
     pub models: BTreeMap<String, Figures>,
-    /// By agent.
     pub agents: BTreeMap<String, Figures>,
-    /// By run.
     pub runs: BTreeMap<String, Figures>,
 }
 
-/// The three windows.
 #[derive(Debug)]
 pub struct Windows([Ring; 3]);
 

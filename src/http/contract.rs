@@ -45,7 +45,6 @@ pub enum ContractError {
     Incomplete {
         /// The file, relative to `contracts/`.
         file: String,
-        /// What is missing.
         what: &'static str,
     },
 }
@@ -55,7 +54,6 @@ pub enum ContractError {
 pub struct Endpoint {
     /// Its `operationId`.
     pub name: String,
-    /// Its method.
     pub method: Method,
     /// Its path in OpenAPI's form, such as `/jobs/{job_id}`.
     pub path: String,
@@ -68,7 +66,6 @@ pub struct Contract {
     pub service: String,
     /// The port it has without an offset (`x-port` of the document).
     pub port: u16,
-    /// The contract's version.
     pub version: String,
     /// All operations, sorted by path.
     pub endpoints: Vec<Endpoint>,

@@ -46,9 +46,7 @@ impl Deref for EdgeInfo {
 pub struct Connection {
     /// The daemon's side, with the port really bound.
     pub local: SocketAddr,
-    /// The client's side.
     pub peer: SocketAddr,
-    /// The port's limits.
     pub limits: Arc<Limits>,
     /// Cancelled when the daemon shuts down: long answers end then.
     pub shutdown: CancellationToken,

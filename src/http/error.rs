@@ -69,7 +69,6 @@ enum Detail {
     Violations(Vec<Violation>),
 }
 
-/// An error answer.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status}: {detail:?}")]
 pub struct ApiError {

@@ -58,11 +58,9 @@ impl std::fmt::Debug for Token {
 /// What the checks of one port compare with.
 #[derive(Debug)]
 pub struct Guard {
-    /// This port.
     port: u16,
     /// All ports of this daemon: the origins that may call each other.
     ports: Arc<[u16]>,
-    /// Demanded when present.
     token: Option<Token>,
     /// Beginnings of paths whose handlers look at the kind of body themselves.
     own_bodies: &'static [&'static str],

@@ -31,7 +31,6 @@ const RESERVATION_LIMITS: ListLimits = ListLimits { default: 1_000, max: 1_000 }
 /// Longest lease, in seconds: a week, the longest time that a step can be given.
 const MAX_LEASE_S: u64 = 7 * 86_400;
 
-/// The handlers' state.
 #[derive(Clone)]
 struct Port {
     resources: ResourceHandle,

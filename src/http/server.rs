@@ -56,9 +56,7 @@ pub struct Listener {
     pub service: String,
     /// The port; 0 takes a free one.
     pub port: u16,
-    /// Its routes.
     pub router: Router,
-    /// Its limits.
     pub limits: Limits,
     /// Beginnings of paths that take other bodies than JSON and look at them on their own.
     pub own_bodies: &'static [&'static str],
@@ -115,7 +113,6 @@ pub enum EdgeError {
          or start with `--port-offset 1000` to move all ports"
     )]
     PortInUse {
-        /// The port.
         port: u16,
         /// The service that wanted it.
         service: String,
@@ -123,7 +120,6 @@ pub enum EdgeError {
     /// The system refuses for another reason.
     #[error("cannot listen on {address} ({service}): {source}")]
     Bind {
-        /// Where.
         address: SocketAddr,
         /// The service that wanted it.
         service: String,

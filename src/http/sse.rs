@@ -25,7 +25,6 @@ use super::extract::ContractQuery;
 /// A comment goes out after this much silence: half of what common proxies allow (30 s), and it
 /// shows soon that a client has gone.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
-/// The comment itself.
 pub(super) const STILL_HERE: &[u8] = b": still here\n\n";
 /// Buffering proxies would hold events back.
 const UNBUFFERED: HeaderValue = HeaderValue::from_static("no");

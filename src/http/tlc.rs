@@ -69,7 +69,6 @@ struct Seen {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Backend {
-    /// The embedded classifier.
     #[default]
     Embedded,
     /// The model, or nobody.
@@ -303,7 +302,6 @@ async fn info(State(tlc): State<Tlc>) -> Json<Value> {
     }))
 }
 
-/// To a thousandth.
 fn millis(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }

@@ -20,16 +20,13 @@ pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 /// The path of a span whose request met no route; the raw path stays out, it is unbounded.
 pub const UNMATCHED: &str = "(unmatched)";
 
-/// One handled request.
 #[derive(Debug, Clone)]
 pub struct HttpSpan {
     /// Trace and span of this request.
     pub context: TraceContext,
     /// The caller's span, when a valid `traceparent` came.
     pub parent: Option<SpanId>,
-    /// The port asked.
     pub port: u16,
-    /// Its method.
     pub method: Method,
     /// The route, if it met one.
     pub route: Option<MatchedPath>,

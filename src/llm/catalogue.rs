@@ -14,10 +14,8 @@ pub const AS_OF: &str = "2026-11";
 /// that its greatest cost is known; 4,096 is the least among the known hosted models.
 pub const DEFAULT_OUTPUT: u64 = 4_096;
 
-/// One model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelFacts {
-    /// Whose it is.
     pub vendor: Vendor,
     /// Its name there, without the date of a snapshot.
     pub model: &'static str,
@@ -25,16 +23,13 @@ pub struct ModelFacts {
     pub context_window: u64,
     /// Most tokens of the answer.
     pub max_output: u64,
-    /// What it can.
     pub features: Features,
 }
 
 /// What a model can.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
-    /// Call functions.
     pub tools: bool,
-    /// See images.
     pub images: bool,
     /// Answer as a stream.
     pub streaming: bool,

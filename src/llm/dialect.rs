@@ -36,7 +36,6 @@ impl WireRequest {
 /// A whole answer and what it used.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Completion {
-    /// The answer.
     pub response: ChatResponse,
     /// What it used; `None`: the vendor said nothing, and the call is charged at its hold.
     pub usage: Option<Usage>,

@@ -10,7 +10,6 @@ use super::failure::{Failure, FailureKind};
 /// A request for embeddings (`POST /v1/embeddings`).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct EmbeddingRequest {
-    /// The model.
     pub model: String,
     /// One text, a list of texts, or token numbers (which only OpenAI-like vendors take).
     pub input: Value,
@@ -68,7 +67,6 @@ impl EmbeddingRequest {
     }
 }
 
-/// The vectors.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct EmbeddingResponse {
     /// `list`.
@@ -79,7 +77,6 @@ pub struct EmbeddingResponse {
     /// The model that answered.
     #[serde(default)]
     pub model: String,
-    /// What it used.
     #[serde(default)]
     pub usage: Option<EmbeddingUsage>,
     /// Everything else, as it came.
@@ -87,7 +84,6 @@ pub struct EmbeddingResponse {
     pub extra: Map<String, Value>,
 }
 
-/// One vector.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Embedding {
     /// `embedding`.
@@ -100,13 +96,10 @@ pub struct Embedding {
     pub embedding: Value,
 }
 
-/// What embeddings used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct EmbeddingUsage {
-    /// Input tokens.
     #[serde(default)]
     pub prompt_tokens: u64,
-    /// The same.
     #[serde(default)]
     pub total_tokens: u64,
 }

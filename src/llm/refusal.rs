@@ -217,6 +217,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::too_many_lines, reason = "one table of all vendors")]
     fn each_vendors_words_become_one_kind() {
         for (vendor, status, body, kind) in [
             (

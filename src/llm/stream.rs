@@ -54,7 +54,6 @@ impl Extend<ChatChunk> for Chunks {
 /// What an event has beside its data: `data: ` and two line feeds.
 const FIELD_BYTES: usize = 8;
 
-/// Decodes one stream.
 pub struct Decoder {
     vendor: Vendor,
     frames: Frames,

@@ -16,20 +16,15 @@ pub struct TextAuthor {
     pub job: Label,
     /// The agent that asks.
     pub agent: Label,
-    /// Its lane.
     pub lane: Option<Label>,
 }
 
 /// A text, and the receipt for it.
 #[derive(Debug, Clone)]
 pub struct WrittenText {
-    /// The text.
     pub text: String,
-    /// The provider.
     pub provider: String,
-    /// Its model.
     pub model: String,
-    /// What it cost.
     pub cost: NanoUsd,
     /// The receipt's request id.
     pub request_id: String,

@@ -213,7 +213,6 @@ impl Head {
         }
     }
 
-    /// The whole answer.
     pub(super) fn completion(self, choices: Vec<Choice>, usage: Option<Usage>) -> Completion {
         let response = ChatResponse {
             id: self.id,
@@ -233,7 +232,6 @@ pub(super) fn role() -> Delta {
     Delta { role: Some(Role::Assistant), content: Some(String::new()), ..Delta::default() }
 }
 
-/// More text.
 pub(super) fn text(text: &str) -> Delta {
     Delta { content: Some(text.to_owned()), ..Delta::default() }
 }

@@ -8,13 +8,9 @@ use serde::{Deserialize, Serialize};
 pub enum Vendor {
     /// OpenAI, and every server that speaks its chat completions.
     OpenAi,
-    /// Anthropic.
     Anthropic,
-    /// Google's Gemini API.
     Gemini,
-    /// xAI.
     Grok,
-    /// A local Ollama.
     Ollama,
 }
 

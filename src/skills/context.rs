@@ -197,7 +197,6 @@ impl StepContext {
         &self.run_dir
     }
 
-    /// The card's inputs.
     #[must_use]
     pub fn inputs(&self) -> &Value {
         &self.inputs
@@ -243,7 +242,6 @@ impl StepContext {
         note.clone_into(&mut self.control.note.lock());
     }
 
-    /// Counts finished units.
     pub fn advance(&self, units: u64) {
         self.control.done.fetch_add(units, Ordering::Relaxed);
     }

@@ -36,7 +36,6 @@ pub struct SkillEntry {
     pub inputs: &'static [TaskInput],
     /// Tasks of the same run whose files it cannot do without.
     pub reads: &'static [&'static str],
-    /// The work.
     pub run: Skill,
     /// What a model is asked beforehand, where the outcome has a part in words.
     pub brief: Option<Briefing>,

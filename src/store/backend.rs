@@ -66,7 +66,6 @@ pub trait StorageHome: Send + Sync {
     }
 }
 
-/// The store's file.
 #[derive(Debug)]
 pub struct FileHome {
     path: PathBuf,

@@ -22,7 +22,6 @@ type Raw<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 /// What a backup holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupReport {
-    /// The new file.
     pub path: PathBuf,
     /// Its size in bytes.
     pub file_bytes: u64,
@@ -35,7 +34,6 @@ pub struct BackupReport {
 /// Why there is no backup. The target was not touched.
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    /// The target exists.
     #[error("{} exists already; a backup overwrites nothing, choose another name", .0.display())]
     Exists(PathBuf),
     /// The target lies elsewhere than backups do.
@@ -46,7 +44,6 @@ pub enum BackupError {
     Outside {
         /// As it was asked for.
         name: PathBuf,
-        /// Where backups lie.
         folder: PathBuf,
     },
     /// The store cannot be read.
@@ -54,20 +51,10 @@ pub enum BackupError {
     Store(#[from] StoreError),
     /// The copy is not what was copied.
     #[error("the copy for {} did not verify ({reason}) and was thrown away; try again, check the disk", path.display())]
-    Unverified {
-        /// The target.
-        path: PathBuf,
-        /// What differs.
-        reason: String,
-    },
+    Unverified { path: PathBuf, reason: String },
     /// The copy could not be written.
     #[error("cannot write the backup {} ({reason}); check its directory and the free space", path.display())]
-    Write {
-        /// The target.
-        path: PathBuf,
-        /// Why.
-        reason: String,
-    },
+    Write { path: PathBuf, reason: String },
 }
 
 impl BackupError {

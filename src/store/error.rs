@@ -12,29 +12,16 @@ pub enum StoreError {
     #[error(
         "whether the last write to {store} took effect is not known ({reason}); decide it again by its key"
     )]
-    Unknown {
-        /// The store's path.
-        store: String,
-        /// The fault.
-        reason: String,
-    },
+    Unknown { store: String, reason: String },
     /// The store takes no writes for now; this one has not taken effect.
     #[error(
         "{store} takes no writes: {reason}; nothing was changed, reads go on where the file can be opened, \
          and writes resume by themselves once the cause is gone (on a full disk: free some space)"
     )]
-    Unavailable {
-        /// The store's path.
-        store: String,
-        /// The fault.
-        reason: String,
-    },
+    Unavailable { store: String, reason: String },
     /// The operation's own code panicked; nothing was changed.
     #[error("a store operation panicked and was undone: {message}")]
-    Panicked {
-        /// The panic's message.
-        message: String,
-    },
+    Panicked { message: String },
     /// The changes cannot be stored (a value that is too large, say); nothing was changed.
     #[error("these changes cannot be stored: {reason}; nothing was changed")]
     Invalid {
@@ -45,18 +32,10 @@ pub enum StoreError {
     #[error(
         "a row of table `{table}` is damaged or of another version: {reason}; `pas doctor` checks the file"
     )]
-    Damaged {
-        /// The table.
-        table: &'static str,
-        /// What is wrong.
-        reason: String,
-    },
+    Damaged { table: &'static str, reason: String },
     /// The file could not be read; it may be read again after it was opened anew.
     #[error("the store could not be read: {reason}; try again")]
-    Unreadable {
-        /// The fault.
-        reason: String,
-    },
+    Unreadable { reason: String },
     /// The store was closed; nothing was changed.
     #[error("the store is closed")]
     Closed,
@@ -88,17 +67,13 @@ pub enum OpenError {
         "{} is already open by another process; stop that daemon, or choose another data directory",
         path.display()
     )]
-    AlreadyOpen {
-        /// The store's file.
-        path: PathBuf,
-    },
+    AlreadyOpen { path: PathBuf },
     /// A newer PAS wrote it.
     #[error(
         "{} has schema version {found}, this program knows up to {supported}; use the newer program \
          (an older one must not touch the file)", path.display()
     )]
     Newer {
-        /// The store's file.
         path: PathBuf,
         /// The version in the file.
         found: u32,
@@ -110,30 +85,18 @@ pub enum OpenError {
         "{} is damaged ({reason}); it was left as it is. Move it away and copy the newest backup to its \
          place, or move it away to start empty", path.display()
     )]
-    Damaged {
-        /// The store's file.
-        path: PathBuf,
-        /// What is wrong.
-        reason: String,
-    },
+    Damaged { path: PathBuf, reason: String },
     /// A step to a newer schema failed; the file is as it was before that step.
     #[error("{}: the step to schema version {to} failed: {reason}; the file is still of the version before", path.display())]
     Migration {
-        /// The store's file.
         path: PathBuf,
         /// The version that was to be reached.
         to: u32,
-        /// Why.
         reason: String,
     },
     /// The operating system refused.
     #[error("cannot open the store {}: {source}; check the directory, its rights and the free space", path.display())]
-    Io {
-        /// The path concerned.
-        path: PathBuf,
-        /// The refusal.
-        source: std::io::Error,
-    },
+    Io { path: PathBuf, source: std::io::Error },
 }
 
 impl OpenError {

@@ -24,7 +24,6 @@ use crate::domain::time::Timestamp;
 /// Whether the store takes writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreStatus {
-    /// It does.
     Writable,
     /// Not for now; it tries to get back to work by itself.
     Refusing {
@@ -33,7 +32,6 @@ pub enum StoreStatus {
         /// The fault that it met last.
         reason: String,
     },
-    /// It was closed.
     Closed,
 }
 

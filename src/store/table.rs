@@ -57,7 +57,6 @@ impl<K, V> Table<K, V> {
         Self { name: META_NAME, rows: PhantomData }
     }
 
-    /// The table's name.
     #[must_use]
     pub const fn name(&self) -> &'static str {
         self.name

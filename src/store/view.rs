@@ -36,7 +36,6 @@ pub struct Span<K> {
 }
 
 impl<K: Key> Span<K> {
-    /// All keys.
     #[must_use]
     pub fn all() -> Self {
         Self::new(Bound::Unbounded, Bound::Unbounded)

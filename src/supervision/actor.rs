@@ -22,7 +22,6 @@ pub type ActorError = Box<dyn std::error::Error + Send + Sync>;
 /// `handle` must be short: it never waits for the outside world. Longer work is a task
 /// ([`Context::spawn`]) that sends its result back as a message.
 pub trait Actor: Sized + Send + 'static {
-    /// What it understands.
     type Message: Message;
 
     /// Handles one message.

@@ -27,7 +27,6 @@ const MAX_DOUBLINGS: u32 = 20;
 pub struct RestartBackoff {
     /// Before the second restart in a row; doubles from there.
     pub first: Duration,
-    /// The longest.
     pub max: Duration,
     /// How long a child must have been up for its next restart to be immediate again.
     pub healthy_after: Duration,

@@ -19,13 +19,9 @@ pub const KEPT_EVENTS: usize = 1024;
 /// One event, numbered in the order of happening from 1.
 #[derive(Debug, Clone, Serialize)]
 pub struct SupervisionEvent {
-    /// Its number.
     pub seq: u64,
-    /// When.
     pub at: Timestamp,
-    /// Whom it concerns.
     pub actor: Arc<str>,
-    /// What happened.
     #[serde(flatten)]
     pub what: Happening,
 }
@@ -35,27 +31,18 @@ pub struct SupervisionEvent {
 #[serde(rename_all = "snake_case", tag = "event")]
 pub enum Happening {
     /// It is up for the first time.
-    Started {
-        /// Which start.
-        incarnation: u64,
-    },
+    Started { incarnation: u64 },
     /// It is up again.
     Restarted {
-        /// Which start.
         incarnation: u64,
         /// Unplanned restarts since the system began.
         restarts: u64,
     },
     /// It ended in order.
-    Stopped {
-        /// Why.
-        reason: ExitReason,
-    },
+    Stopped { reason: ExitReason },
     /// It ended abnormally, or could not start.
     Crashed {
-        /// Which start.
         incarnation: u64,
-        /// Why.
         reason: ExitReason,
         /// What it was handling.
         #[serde(skip)]
@@ -74,10 +61,7 @@ pub enum Happening {
         handling: Option<&'static str>,
     },
     /// It is restarted on purpose.
-    PlannedRestart {
-        /// Why.
-        why: PlannedRestart,
-    },
+    PlannedRestart { why: PlannedRestart },
     /// Its supervisor gave up and leaves the decision to the one above.
     Escalated {
         /// Restarts within the window.

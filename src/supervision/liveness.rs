@@ -7,7 +7,6 @@ use std::time::Duration;
 
 /// Intervals of silence that make an actor hung, where nothing else is set.
 pub const HANG_FACTOR: u32 = 2;
-/// Probes an interval.
 pub const PROBES_PER_INTERVAL: u32 = 2;
 
 /// What to do about an actor.

@@ -71,7 +71,6 @@ struct Backlog<M> {
 
 /// What an incarnation is to do next.
 pub(crate) enum Next<M> {
-    /// Handle this message.
     Handle(Envelope<M>, Record),
     /// End: something that ran on its behalf has failed.
     Fail(String),
@@ -124,7 +123,6 @@ pub trait Inspect: Send + Sync {
 /// A mailbox and its actor at one moment.
 #[derive(Debug, Clone)]
 pub struct Vitals {
-    /// Messages that wait.
     pub depth: usize,
     /// Most that may wait.
     pub capacity: usize,

@@ -14,7 +14,6 @@ pub use crate::domain::supervision::{RestartStrategy, RestartType};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AutoShutdown {
-    /// No.
     #[default]
     Never,
     /// When any significant child ends by itself.

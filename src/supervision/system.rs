@@ -83,7 +83,6 @@ impl ChildSpec {
         self
     }
 
-    /// The child's name.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.node.name
@@ -108,7 +107,6 @@ impl Default for WorkerOptions {
 /// Why a wish was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    /// No such actor.
     #[error("no actor is called `{0}`")]
     Unknown(String),
     /// The actor cannot do that: it is the root, or has no mailbox.
@@ -166,7 +164,6 @@ impl ActorSystem {
         &self.0.ring
     }
 
-    /// Its time limits.
     #[must_use]
     pub fn timing(&self) -> Timing {
         self.0.timing

@@ -26,7 +26,6 @@ use crate::domain::time::Timestamp;
 pub enum Phase {
     /// Its first start is under way or still to come.
     Starting,
-    /// It is up.
     Running,
     /// It ended and is to be started again.
     Restarting,
@@ -42,7 +41,6 @@ pub enum Phase {
 
 /// What is known of one actor.
 pub struct Node {
-    /// Its number.
     pub no: ActorNo,
     /// Its name, unique in the system.
     pub name: Arc<str>,
@@ -66,7 +64,6 @@ pub struct Node {
 pub struct GivenUp {
     /// The child that kept failing.
     pub child: String,
-    /// Its last fault.
     pub fault: String,
     /// How often it was restarted within the period.
     pub restarts: usize,
@@ -251,7 +248,6 @@ impl Tree {
 /// One actor and those below it, at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct TreeSnapshot<S> {
-    /// Name.
     pub name: Arc<str>,
     /// `supervisor` or `worker`.
     pub kind: &'static str,
@@ -260,15 +256,12 @@ pub struct TreeSnapshot<S> {
     pub standing: S,
     /// Where it is in its life.
     pub phase: Phase,
-    /// Which start.
     pub incarnation: u64,
-    /// Unplanned restarts.
     pub restarts: u64,
     /// Why it ended last.
     pub last_exit: Option<LastExit>,
     /// Since when it is in its phase.
     pub since: Timestamp,
-    /// Messages that wait.
     pub queue_depth: usize,
     /// When it last showed life, for workers.
     pub last_heartbeat: Option<Timestamp>,
@@ -281,21 +274,17 @@ pub struct TreeSnapshot<S> {
 /// An end, and when.
 #[derive(Debug, Clone, Serialize)]
 pub struct LastExit {
-    /// Why.
     #[serde(flatten)]
     pub reason: ExitReason,
-    /// When.
     pub at: Timestamp,
 }
 
 /// A mailbox as shown.
 #[derive(Debug, Clone, Serialize)]
 pub struct MailboxSnapshot {
-    /// Messages that wait.
     pub depth: usize,
     /// Most that may wait.
     pub capacity: usize,
-    /// Messages handled.
     pub handled: u64,
     /// Whether messages are held back.
     pub paused: bool,

@@ -63,7 +63,6 @@ pub(super) fn read(folder: &Path) -> io::Result<Left> {
     Ok(left)
 }
 
-/// The journal, open.
 #[derive(Debug)]
 pub(super) struct Journal {
     path: PathBuf,

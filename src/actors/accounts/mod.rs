@@ -75,7 +75,6 @@ pub enum AccountsError {
     /// The settlement is booked, but neither its line nor its commit is through.
     #[error("the receipt is booked, but the disk did not take it within {DEADLINE:?}")]
     Slow,
-    /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The actor did not answer.

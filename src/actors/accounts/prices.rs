@@ -13,12 +13,7 @@ const MAX_BYTES: u64 = 4 << 20;
 pub enum PricesError {
     /// The file cannot be read.
     #[error("{}: the prices cannot be read: {source}; `prices.file` names this file", path.display())]
-    Unreadable {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Unreadable { path: PathBuf, source: io::Error },
     /// The file makes no sense.
     #[error(transparent)]
     Wrong(#[from] PriceError),

@@ -18,7 +18,6 @@ use crate::store::{Changes, Span, StoreError, Table, View};
 
 /// What each scope has spent.
 const SPENT: Table<String, Spent> = Table::new("spent");
-/// Caps by scope.
 pub(super) const CAPS: Table<String, CapRow> = Table::new("budget_caps");
 /// The highest level a scope's cap has raised an alert for, and in which generation.
 const REACHED: Table<String, (u64, AlertLevel)> = Table::new("budget_alerts_reached");
@@ -34,7 +33,6 @@ pub(super) const OUTBOX: Table<u64, ()> = Table::new("receipt_outbox");
 pub(super) const HOLDS: Table<u64, Wanted> = Table::new("holds");
 /// Files of receipts as they were when they were last known to be whole.
 pub(super) const FILES: Table<String, Mark> = Table::new("receipt_files");
-/// Counters by name.
 const COUNTERS: Table<String, u64> = Table::new("accounts_counters");
 
 const LAST_SEQ: &str = "last_seq";
@@ -94,7 +92,6 @@ impl<'de> Deserialize<'de> for Piece {
 /// What waits to be made durable, in order.
 #[derive(Debug, Clone)]
 pub(super) enum Item {
-    /// A settlement.
     Receipt(Arc<Receipt>),
     /// A hold under a cap that was given back.
     Released(HoldId),

@@ -19,7 +19,6 @@ use crate::skills::{SkillError, StepOutcome};
 /// An agent's way to its context.
 #[derive(Debug, Clone)]
 pub struct Memory {
-    /// Who keeps it.
     pub governor: GovernorHandle,
     /// What this incarnation started from, if its context was reset in a run that is open.
     pub resumed: Option<Resumption>,

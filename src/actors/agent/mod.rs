@@ -34,24 +34,16 @@ use steps::RunningStep;
 /// What an agent understands.
 pub enum AgentMessage {
     /// Look at a job, and do what its row asks for.
-    Attend {
-        /// The job.
-        job: JobId,
-    },
+    Attend { job: JobId },
     /// An attempt of this agent has ended.
     StepEnded {
-        /// The job.
         job: JobId,
-        /// The attempt's fence.
         fence: u64,
         /// What came of it.
         outcome: Result<StepOutcome, SkillError>,
     },
     /// Time to look at a running attempt.
-    Beat {
-        /// The job.
-        job: JobId,
-    },
+    Beat { job: JobId },
     /// The store takes writes again: do what it has refused.
     StoreIsBack,
     /// A request from outside of any job.

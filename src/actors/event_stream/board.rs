@@ -196,7 +196,6 @@ impl Board {
         alerts.into_iter().for_each(|sent| kept.note_alert(sent));
     }
 
-    /// Events in memory.
     #[must_use]
     pub fn len(&self) -> usize {
         self.kept.read().events.len()

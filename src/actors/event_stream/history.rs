@@ -22,7 +22,6 @@ const FRESH: Duration = Duration::from_secs(1);
 pub struct History {
     /// `event_history` with the events, oldest first.
     pub packet: Bytes,
-    /// Events in it.
     pub count: usize,
     /// The newest event's number when it was made; 0 when there was none.
     pub last: u64,

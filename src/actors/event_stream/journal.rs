@@ -160,7 +160,6 @@ fn file_of(files: &[PathBuf], seq: u64) -> io::Result<usize> {
 struct LineRead {
     kept: Vec<u8>,
     is_whole: bool,
-    /// With its newline.
     length: u64,
 }
 

@@ -100,7 +100,6 @@ impl Events {
         self.address.call(DEADLINE, |reply| Message::Publish(draft, Some(reply))).await?
     }
 
-    /// The newest events.
     #[must_use]
     pub fn board(&self) -> &Arc<Board> {
         &self.board

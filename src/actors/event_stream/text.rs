@@ -59,7 +59,6 @@ impl Drop for CountedText {
 /// An event in memory, with its text.
 #[derive(Debug, PartialEq)]
 pub struct Sent {
-    /// The event.
     pub event: SwarmEvent,
     packet: Bytes,
 }
@@ -91,7 +90,6 @@ impl Sent {
 /// The text of one event. Cheap to clone; a clone keeps the bytes alive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EventText {
-    /// The event's number.
     pub seq: u64,
     packet: Bytes,
     is_in_memory: bool,

@@ -171,7 +171,6 @@ impl Ready {
     }
 }
 
-/// Looks, and tells.
 pub(super) struct Keeper {
     client: Client,
     router: ProviderRouter,

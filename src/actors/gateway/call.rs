@@ -63,7 +63,6 @@ impl Caller {
 pub enum Target {
     /// Whoever fits best, and the next best after that.
     Routed {
-        /// What is needed.
         requirements: Requirements,
         /// By what offers are ranked.
         optimization: Optimization,
@@ -74,27 +73,21 @@ pub enum Target {
     Pinned(Vendor),
 }
 
-/// What is asked.
 #[derive(Debug, Clone)]
 pub enum Ask {
     /// A chat; as a stream where it says so.
     Chat(ChatRequest),
-    /// Embeddings.
     Embed(EmbeddingRequest),
 }
 
-/// One call.
 #[derive(Debug, Clone)]
 pub struct Call {
-    /// Who asks.
     pub caller: Caller,
     /// Who is to answer.
     pub target: Target,
-    /// What is asked.
     pub ask: Ask,
 }
 
-/// Who answered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Answerer {
     /// The provider, as the router names it.
@@ -105,36 +98,29 @@ pub struct Answerer {
     pub alternatives: Vec<String>,
 }
 
-/// A whole answer.
 #[derive(Debug, Clone)]
 pub struct Answered<T> {
-    /// The answer.
     pub answer: T,
     /// What it used; `None`: the vendor did not say, so its hold was charged.
     pub usage: Option<Usage>,
     /// Its receipt, which is with the kernel.
     pub receipt: Arc<Receipt>,
-    /// Who answered.
     pub by: Answerer,
 }
 
-/// A whole chat.
 pub type Chatted = Answered<ChatResponse>;
 /// A whole chat on its way to a client.
 pub type Replied = Answered<Whole>;
-/// Whole embeddings.
 pub type Embedded = Answered<EmbeddingResponse>;
 
 /// A piece of a streamed answer.
 #[derive(Debug, Clone)]
 pub enum Piece {
-    /// More of it.
     Said(Said),
     /// It is whole, and settled.
     Finished {
         /// What it used, if the vendor said so.
         usage: Option<Usage>,
-        /// Its receipt.
         receipt: Arc<Receipt>,
     },
     /// It was cut; this is the last piece.
@@ -143,11 +129,9 @@ pub enum Piece {
 
 /// A streamed answer whose first chunk has come. Dropped before its end, it is drained and settled.
 pub struct Streamed {
-    /// Who answers.
     pub by: Answerer,
     /// What is held for it: the most it costs.
     pub held: NanoUsd,
-    /// The pieces.
     pub pieces: BoxStream<'static, Piece>,
 }
 
@@ -160,7 +144,6 @@ impl std::fmt::Debug for Streamed {
 /// Why a call has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum GatewayError {
-    /// Nobody offers it.
     #[error(transparent)]
     NoneFits(#[from] NoneFits),
     /// What it costs is not known, so it is not made.
@@ -171,7 +154,6 @@ pub enum GatewayError {
     NoPrice {
         /// Who would have been asked.
         provider: String,
-        /// For what.
         model: String,
     },
     /// A budget does not allow it.
@@ -185,10 +167,8 @@ pub enum GatewayError {
         /// Until it may be asked again.
         wait: Duration,
     },
-    /// The providers failed.
     #[error("{} (attempt {attempts})", failure.message)]
     Failed {
-        /// The last failure.
         failure: Failure,
         /// The last attempt's receipt.
         receipt: Option<Arc<Receipt>>,

@@ -79,11 +79,9 @@ pub struct Means {
     pub roster: Arc<Roster>,
     /// Who is told what is in the agents' contexts.
     pub governor: GovernorHandle,
-    /// Who chooses.
     pub router: ProviderRouter,
     /// Where the local models register.
     pub registry: RegistryHandle,
-    /// What models cost.
     pub prices: Arc<Prices>,
     /// The vendors' addresses and credentials.
     pub providers: Providers,
@@ -207,13 +205,11 @@ impl Gateway {
         &self.inner.accounts
     }
 
-    /// The provider router.
     #[must_use]
     pub fn router(&self) -> &ProviderRouter {
         &self.inner.router
     }
 
-    /// What models cost.
     #[must_use]
     pub fn prices(&self) -> &Prices {
         &self.inner.prices

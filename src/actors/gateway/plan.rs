@@ -41,7 +41,6 @@ impl Default for Policy {
 /// What happened, as far as the plan looks at it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Setback {
-    /// What went wrong.
     pub kind: FailureKind,
     /// How long the provider asks to be left alone.
     pub retry_after: Option<Duration>,
@@ -65,7 +64,6 @@ pub enum Next {
     GiveUp,
 }
 
-/// One call's plan.
 #[derive(Debug, Clone)]
 pub struct Plan {
     policy: Policy,

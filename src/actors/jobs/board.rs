@@ -21,7 +21,6 @@ pub struct Attempt {
     pub fence: u64,
     /// Its remote control and progress.
     pub control: Arc<Control>,
-    /// When it began.
     pub began: Instant,
 }
 

@@ -55,7 +55,6 @@ pub enum JobError {
     /// The check of a card broke off.
     #[error("the card could not be checked: {0}")]
     Unchecked(String),
-    /// The store.
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -238,7 +237,6 @@ impl JobBook {
         Self { store }
     }
 
-    /// The store below.
     #[must_use]
     pub fn store(&self) -> &Store {
         &self.store

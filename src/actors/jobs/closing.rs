@@ -27,13 +27,11 @@ pub const TRACE_FILE: &str = "trace.jsonl";
 /// Why a run could not be closed; it is tried again.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError {
-    /// The book.
     #[error(transparent)]
     Job(#[from] JobError),
     /// What the run cost could not be read.
     #[error("read what the run cost: {0}")]
     Costs(String),
-    /// A file.
     #[error("write {0}: {1}")]
     File(String, std::io::Error),
 }

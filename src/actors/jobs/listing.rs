@@ -30,7 +30,6 @@ pub struct JobFilter {
     pub agent: Option<AgentName>,
     /// Only those of this run.
     pub run: Option<RunId>,
-    /// Only root jobs.
     pub roots_only: bool,
 }
 

@@ -19,13 +19,9 @@ pub const FILE: &str = "manifest.json";
 /// A run, closed. Costs are US dollars, on the wire exact to six places.
 #[derive(Debug, Clone, Serialize)]
 pub struct Manifest {
-    /// The run.
     pub run_id: RunId,
-    /// Its root job.
     pub job_id: JobId,
-    /// Its task.
     pub task: String,
-    /// How it ended.
     pub state: JobState,
     /// The version of PAS that ran it.
     pub pas_version: &'static str,
@@ -41,7 +37,6 @@ pub struct Manifest {
     pub steps: Vec<StepLine>,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// When it ended.
     pub ended_at: Timestamp,
     /// From acceptance to end, in milliseconds.
     pub elapsed_ms: u64,
@@ -55,19 +50,14 @@ pub struct Manifest {
 /// One job in the manifest.
 #[derive(Debug, Clone, Serialize)]
 pub struct StepLine {
-    /// The job.
     pub job_id: JobId,
-    /// Who did it.
     pub agent: String,
-    /// What.
     pub task: String,
-    /// How it ended.
     pub state: JobState,
     /// Claims it took.
     pub attempt: u32,
     /// When it was claimed first.
     pub started_at: Option<Timestamp>,
-    /// When it ended.
     pub ended_at: Option<Timestamp>,
     /// From first claim to end, in milliseconds.
     pub elapsed_ms: u64,

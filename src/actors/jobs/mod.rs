@@ -53,7 +53,6 @@ pub struct Settings {
     pub stop_grace: Duration,
     /// Most runs that may be open: more are refused until one has ended.
     pub max_runs: usize,
-    /// Retries.
     pub policy: Policy,
     /// Where backups of the store go.
     pub backups: BackupFolder,
@@ -63,7 +62,6 @@ pub struct Settings {
 
 /// The agents as jobs know them: who there is, and a way to point one to a job.
 pub trait JobNotifier: Send + Sync {
-    /// Who there is.
     fn roster(&self) -> &Arc<Roster>;
     /// Has an agent look at a job. A notice may be lost: the scheduler repeats it.
     fn attend(&self, agent: &str, job: &JobId);
@@ -71,15 +69,11 @@ pub trait JobNotifier: Send + Sync {
 
 /// All that carries jobs: the book, the board, and whom to hint.
 pub struct Jobs {
-    /// The durable rows.
     pub book: JobBook,
-    /// The running attempts.
     pub board: Board,
-    /// The agents.
     pub agents: Arc<dyn JobNotifier>,
     /// All tasks, and which agent takes which.
     pub tasks: &'static TaskCatalogue,
-    /// Limits and places.
     pub settings: Settings,
     /// Who knows what runs cost; set once, when the tree is built.
     pub costs: OnceLock<Arc<dyn RunCosts>>,

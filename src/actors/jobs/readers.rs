@@ -18,17 +18,12 @@ const RELAYED: &str = "event_stream_jobs";
 /// A line of the experiment ledger: what was run, with what, to what end.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LedgerEntry {
-    /// The run.
     pub run_id: RunId,
-    /// Its task.
     pub task: String,
-    /// How it ended.
     pub state: String,
     /// When it was accepted.
     pub started_at: Timestamp,
-    /// When it ended.
     pub ended_at: Timestamp,
-    /// Jobs in it.
     pub jobs: u32,
     /// BLAKE3 over its deterministic artifacts: equal for equal work.
     pub content_hash: String,

@@ -18,7 +18,6 @@ pub const SWEEP: Duration = Duration::from_millis(500);
 /// them, so only a lost hint makes this necessary.
 const FULL_SWEEP_EVERY: u64 = 10;
 
-/// What it understands.
 pub enum SchedulerMessage {
     /// Time to look at everything.
     Sweep,
@@ -35,7 +34,6 @@ impl Message for SchedulerMessage {
     }
 }
 
-/// The scheduler.
 pub struct Scheduler {
     jobs: Arc<Jobs>,
     system: ActorSystem,

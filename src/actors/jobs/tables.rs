@@ -22,9 +22,7 @@ pub(super) const ROOTS: Table<(i64, JobId), ()> = Table::new("roots");
 pub(super) const EVENTS: Table<(RunId, u64), JobEvent> = Table::new("job_events");
 /// The run of every event, by the event's number: all events in one order.
 pub(super) const EVENT_ORDER: Table<u64, RunId> = Table::new("job_event_order");
-/// Counters by name.
 pub(super) const COUNTERS: Table<String, u64> = Table::new("counters");
-/// Approvals.
 pub(super) const APPROVALS: Table<ApprovalId, Approval> = Table::new("approvals");
 /// Submissions by the client's idempotency key: the job, and the hash of what was asked.
 pub(super) const SUBMISSIONS: Table<String, (JobId, String)> = Table::new("submissions");

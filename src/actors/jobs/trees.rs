@@ -17,9 +17,7 @@ use crate::store::{Changes, Order, Span, View};
 /// One job's part in a cancellation.
 #[derive(Debug, Clone, Serialize)]
 pub struct Cancelled {
-    /// The job.
     pub job_id: JobId,
-    /// Its agent.
     pub agent: String,
     /// Where it stood when the wish came.
     pub state_before: JobState,

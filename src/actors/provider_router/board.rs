@@ -29,7 +29,6 @@ pub(super) struct Entry {
 /// A provider as others see it now; serialises as the contract's provider.
 #[derive(Debug, Clone, Serialize)]
 pub struct Seen {
-    /// Its record.
     #[serde(flatten)]
     pub provider: Arc<Provider>,
     /// US dollars for 1000 input and 500 output tokens.
@@ -59,7 +58,6 @@ impl Entry {
 /// Which active providers to list; what is not said does not matter.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 pub struct Listing {
-    /// Of this model.
     pub model: Option<String>,
     /// With at least so many tokens of context.
     pub min_context: Option<u64>,
@@ -68,9 +66,7 @@ pub struct Listing {
 /// How many providers and models there are.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Counts {
-    /// Offered.
     pub active_providers: usize,
-    /// Deleted and kept.
     pub inactive_providers: usize,
     /// Models of the active ones, sorted.
     pub unique_models: Vec<String>,

@@ -23,7 +23,6 @@ pub struct Observed {
     pub first_byte: Option<Duration>,
     /// From the start of the attempt (not before it was admitted) to its end.
     pub total: Duration,
-    /// What went wrong.
     pub failure: Option<FailureKind>,
     /// How long the provider asks to be left alone.
     pub retry_after: Option<Duration>,
@@ -51,7 +50,6 @@ impl Observed {
 /// Whether a call may be made.
 #[derive(Debug)]
 pub enum Admission {
-    /// Yes.
     Closed,
     /// Yes, as the one trial under way; report its outcome, then drop the guard.
     HalfOpenProbe(Probe),

@@ -30,7 +30,6 @@ use crate::supervision::{
     WorkerOptions,
 };
 
-/// Name → record.
 const PROVIDERS: Table<String, Provider> = Table::new("providers");
 
 /// Most providers, deleted ones included: a choice looks at each; a large catalogue has hundreds.
@@ -46,13 +45,10 @@ pub enum RouterError {
     /// It may not answer there.
     #[error("the endpoint {0}")]
     Endpoint(#[from] Unfit),
-    /// No such provider.
     #[error("no active provider `{0}` is registered; GET /providers lists those that are")]
     Unknown(String),
-    /// No place left.
     #[error("{MAX_PROVIDERS} providers are registered, which is the most; register under a name in use")]
     Full,
-    /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The actor did not answer.
@@ -149,7 +145,6 @@ impl ProviderRouter {
         entry.map_or(Admission::Closed, |entry| entry.meter.admit(Instant::now()))
     }
 
-    /// One active provider.
     #[must_use]
     pub fn provider(&self, name: &str) -> Option<Seen> {
         let entry = self.board.entry(name).filter(|entry| entry.provider.active);

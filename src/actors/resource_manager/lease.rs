@@ -39,7 +39,6 @@ impl Lease {
         Self { reservation, live, address: Some(address) }
     }
 
-    /// What was granted.
     #[must_use]
     pub fn reservation(&self) -> &Reservation {
         &self.reservation

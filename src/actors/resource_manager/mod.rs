@@ -69,13 +69,7 @@ pub enum ResourceError {
     Job(#[from] JobError),
     /// The clean-up plan could not be written.
     #[error("write {path}: {reason}; what was to be ended has been")]
-    Plan {
-        /// Where.
-        path: String,
-        /// Why not.
-        reason: String,
-    },
-    /// The store refused.
+    Plan { path: String, reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The actor did not answer.
@@ -103,16 +97,13 @@ pub struct Request {
 pub enum Outcome {
     /// It is held; dropped, it goes back.
     Granted(Lease),
-    /// No.
     Denied(Denied),
 }
 
 /// A denial, with the figures it was based on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Denied {
-    /// A sentence.
     pub reason: String,
-    /// The figures.
     pub quotas: Quotas,
 }
 
@@ -128,9 +119,7 @@ pub enum Which {
 /// What the resource manager is asked.
 #[derive(Debug)]
 pub enum Message {
-    /// Hold something.
     Reserve(Box<Request>, Reply<Answer<Outcome>>),
-    /// Give something back.
     Release(Which, Reply<Answer<Vec<Arc<Reservation>>>>),
     /// A lease was dropped.
     Returned(String),

@@ -42,7 +42,6 @@ pub struct GroupChild {
 /// How a group was ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EndedGroup {
-    /// Its job.
     pub job_id: String,
     /// The group's number: the process id of its first process.
     pub process_group: i32,

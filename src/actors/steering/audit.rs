@@ -35,26 +35,20 @@ pub enum Outcome {
     /// It was begun. Where nothing follows, what became of it is not known: the daemon was killed in its
     /// middle, or who asked by way of the orchestrator left before the answer.
     Begun,
-    /// It was done.
     Done,
     /// It was not done, or not to its end: `message` says why.
     Refused,
 }
 
-/// One line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Entry {
-    /// Names the act.
     pub id: String,
     /// How far it was when this was written.
     pub outcome: Outcome,
     /// When it was begun.
     pub at: Timestamp,
-    /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// Who.
     pub who: Who,
-    /// What.
     pub action: String,
     /// To whom: an agent, a job or a question.
     pub target: String,
@@ -63,7 +57,6 @@ pub struct Entry {
     pub subtree: bool,
     /// Who takes a job over.
     pub to: Option<String>,
-    /// Why.
     pub reason: Option<String>,
     /// What became of it, in words.
     pub message: Option<String>,

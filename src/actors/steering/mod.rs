@@ -56,16 +56,12 @@ pub enum SteerError {
     /// Something is missing in what was asked: the field, and what to put there.
     #[error("`{0}`: {1}")]
     Incomplete(&'static str, &'static str),
-    /// The job book.
     #[error(transparent)]
     Job(#[from] JobError),
-    /// A supervisor.
     #[error(transparent)]
     Control(#[from] ControlError),
-    /// The resource manager.
     #[error(transparent)]
     Resources(#[from] ResourceError),
-    /// The audit.
     #[error(
         "the audit cannot be written ({0}), and what cannot be written down is not done; free some space"
     )]
@@ -78,13 +74,10 @@ pub enum SteerError {
 /// What a person asks for.
 #[derive(Debug, Clone)]
 pub struct Request {
-    /// Who.
     pub who: Who,
-    /// What.
     pub action: Action,
     /// An agent's name, a job's id or a question's id.
     pub target: String,
-    /// Why.
     pub reason: Option<String>,
     /// For agents: with all agents below. A job always takes those below it along.
     pub subtree: bool,
@@ -92,7 +85,6 @@ pub struct Request {
     pub to: Option<AgentName>,
 }
 
-/// What was done.
 #[derive(Debug, Clone)]
 pub struct Answer {
     /// In words: what, and to how many.
@@ -110,29 +102,22 @@ impl Answer {
 /// An act that came in by another way and is only written down here.
 #[derive(Debug, Clone)]
 pub struct Note {
-    /// Who.
     pub who: Who,
     /// What, in a word.
     pub action: String,
-    /// To whom.
     pub target: String,
-    /// Why.
     pub reason: Option<String>,
 }
 
 /// What acts are carried out with.
 pub struct Means {
-    /// The supervisors.
     pub system: ActorSystem,
-    /// How agents stand.
     pub standings: AgentStandings,
     /// The jobs, and the roster.
     pub jobs: Arc<Jobs>,
-    /// What jobs hold.
     pub resources: ResourceHandle,
     /// Calls of models, and what they cost.
     pub gateway: Gateway,
-    /// Who is told.
     pub events: Events,
     /// [`audit::FOLDER`] is made below it.
     pub workdir: PathBuf,
@@ -145,7 +130,6 @@ struct Shared {
 
 /// What the actor is asked.
 pub enum Message {
-    /// Carry this out.
     Act(Box<Request>, Reply<Result<Answer, SteerError>>),
 }
 

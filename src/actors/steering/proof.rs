@@ -19,10 +19,8 @@ use crate::domain::money::NanoUsd;
 /// How long what was ended may take to let go: a step stops at its next checkpoint, a document's time, and
 /// a stream when its reader is told.
 const SETTLE: Duration = Duration::from_secs(5);
-/// Between two looks.
 const LOOK: Duration = Duration::from_millis(10);
 
-/// What was seen.
 #[derive(Debug, Clone, Serialize)]
 pub struct Proof {
     /// The workers that ended, and their next lives.
@@ -44,11 +42,8 @@ pub struct Proof {
 /// One worker, before and after.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentProof {
-    /// Its name.
     pub name: Arc<str>,
-    /// Its incarnation before.
     pub before: u64,
-    /// And afterwards.
     pub after: u64,
     /// From the word given to its supervisor until it was up again, in milliseconds; `None` where that took
     /// too long to wait for.
@@ -65,7 +60,6 @@ pub(super) fn as_usd<S: Serializer>(amount: &NanoUsd, serializer: S) -> Result<S
 pub(super) struct Concern {
     /// The agents whose calls are meant.
     pub(super) agents: HashSet<AgentName>,
-    /// The jobs.
     pub(super) jobs: HashSet<JobId>,
     /// Whether those below the jobs are meant too.
     pub(super) with_those_below: bool,

@@ -31,13 +31,9 @@ pub struct BlastRadius {
 /// One job of a blast radius.
 #[derive(Debug, Clone, Serialize)]
 pub struct JobLine {
-    /// Its id.
     pub job_id: JobId,
-    /// Its task.
     pub task: String,
-    /// Its agent.
     pub agent: AgentName,
-    /// Where it stands.
     pub state: JobState,
 }
 

@@ -39,7 +39,6 @@ pub struct Report {
 /// A summary with what it was made of.
 #[derive(Debug, Clone, Serialize)]
 pub struct Detail {
-    /// The summary.
     #[serde(flatten)]
     pub summary: Summary,
     /// What it was made of; `None` when that is not kept any more.

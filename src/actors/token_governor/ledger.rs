@@ -259,7 +259,6 @@ impl Ledger {
         self.store.read(|view| view.get(&RESETS, &agent.to_owned()))
     }
 
-    /// Summaries, newest first.
     pub(super) fn summaries(&self, agent: Option<&str>, limit: usize) -> Result<Vec<Summary>, StoreError> {
         self.store.read(|view| {
             let all = if agent.is_some() { MAX_ROWS } else { limit };

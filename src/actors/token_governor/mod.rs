@@ -76,7 +76,6 @@ pub enum GovernorError {
     /// No summary could be made; nothing was cleared.
     #[error(transparent)]
     Summary(#[from] SummaryError),
-    /// The store refused.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The actor did not answer.
@@ -92,11 +91,8 @@ type Answer<T> = Result<T, GovernorError>;
 /// What is to be summarised.
 #[derive(Debug, Clone)]
 pub struct Wanted {
-    /// Whose context.
     pub agent: String,
-    /// In which run.
     pub run_id: RunLabel,
-    /// Why.
     pub trigger_reason: Trigger,
     /// The content; without it, what the governor itself knows.
     pub content: Option<String>,
@@ -110,15 +106,9 @@ pub enum Message {
     /// it, and with a restart.
     Clear(String, Option<RunLabel>, Reply<Answer<u64>>),
     /// An own agent has reached its hard maximum.
-    Breach {
-        /// Whose.
-        agent: AgentName,
-        /// In which run.
-        run_id: RunLabel,
-    },
+    Breach { agent: AgentName, run_id: RunLabel },
     /// A reset has cleared its context, or could not go on for now.
     Stepped {
-        /// Whose.
         agent: String,
         /// Tokens that were cleared, or why nothing was.
         outcome: Answer<u64>,

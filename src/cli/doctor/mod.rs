@@ -41,7 +41,6 @@ enum Health {
 struct Check {
     name: String,
     health: Health,
-    /// What was seen.
     saw: String,
     /// What to do; `None` when all is well.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -5,19 +5,16 @@
 /// What a status means for whoever looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Tone {
-    /// All is well.
     Good,
     /// Work is under way.
     Busy,
     /// A person is asked.
     Asking,
-    /// Held back.
     Held,
     /// Look when there is time.
     Warning,
     /// Nothing to look at.
     Quiet,
-    /// Look now.
     Bad,
 }
 

@@ -4,12 +4,10 @@ use console::{Alignment, measure_text_width, pad_str, style};
 
 use super::fit;
 
-/// Between two columns.
 const GAP: usize = 2;
 /// Below this many columns a cell says nothing.
 const LEAST: usize = 8;
 
-/// One column.
 #[derive(Debug, Clone, Copy)]
 pub struct Column {
     title: &'static str,

@@ -9,7 +9,6 @@ use crate::cli::exit::Failure;
 
 /// Between the ports of one folder's daemon and the next one's: more than a daemon has.
 const STEP: u16 = 1000;
-/// Ranges tried.
 const RANGES: u16 = 9;
 
 /// The context to go on with where the configured ports belong to another folder's daemon: the first

@@ -35,7 +35,6 @@ struct Summary<'a> {
     contexts: Option<String>,
 }
 
-/// Shows it.
 pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<(), Failure> {
     let client = &context.client;
     let listed = client.get(&["jobs", &job.job_id, "artifacts"], &[]).await?;

@@ -12,24 +12,19 @@ const MAX_TYPED: usize = 200;
 pub(super) enum Field {
     /// Who takes the job over.
     To,
-    /// Why.
     Reason,
 }
 
 /// What is being asked.
 #[derive(Debug)]
 pub(super) struct Dialog {
-    /// The action.
     pub(super) action: Action,
-    /// Of whom.
     pub(super) target: String,
     /// With all below it.
     pub(super) subtree: bool,
     /// Who takes the job over; only for [`Action::Reassign`].
     pub(super) to: String,
-    /// Why.
     pub(super) reason: String,
-    /// Where letters go.
     pub(super) field: Field,
     /// Whom it would touch; nothing until the daemon has answered.
     pub(super) blast: Option<BlastRadius>,

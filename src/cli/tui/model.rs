@@ -21,15 +21,12 @@ pub(super) enum Page {
     Jobs,
     /// What waits for a person.
     Approvals,
-    /// What happened last.
     Log,
 }
 
 impl Page {
-    /// All of them.
     pub(super) const ALL: [Self; 4] = [Self::Tree, Self::Jobs, Self::Approvals, Self::Log];
 
-    /// Its title.
     #[must_use]
     pub(super) const fn title(self) -> &'static str {
         match self {
@@ -60,11 +57,9 @@ impl Page {
 /// A key, by what it means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Key {
-    /// Leave the program.
     Quit,
     /// Leave a dialog or a search; nothing is done.
     Back,
-    /// Confirm.
     Enter,
     /// By rows; negative is up.
     Move(isize),
@@ -85,9 +80,7 @@ pub(super) enum Key {
 /// What came from outside.
 #[derive(Debug)]
 pub(super) enum Input {
-    /// A key.
     Key(Key),
-    /// A new picture.
     Live(Box<Live>),
     /// The newest events, oldest first.
     Events(Vec<Event>),
@@ -106,25 +99,20 @@ pub(super) enum Input {
 /// What the caller is to do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Effect {
-    /// End the program.
     Quit,
     /// Ask what an action would touch.
     AskBlast {
-        /// The action.
         action: Action,
-        /// Of whom.
         target: String,
         /// With all below it.
         subtree: bool,
     },
-    /// Do it.
     Act(Order),
 }
 
 /// An action that was confirmed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Order {
-    /// What.
     pub(super) action: Action,
     /// An agent's name, a job's id or an approval's.
     pub(super) target: String,
@@ -139,16 +127,13 @@ pub(super) struct Order {
 /// What the line at the bottom tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
-    /// It went well.
     Good(String),
-    /// It did not.
     Bad(String),
 }
 
 /// All that is shown.
 #[derive(Debug)]
 pub(super) struct Model {
-    /// The page.
     pub(super) page: Page,
     /// The last picture; nothing before the first answer.
     pub(super) live: Option<Live>,

@@ -8,12 +8,10 @@ use super::wire::{Event, Live, LiveJob, Node, Waiting};
 /// Ending of the names of the agents' supervisors.
 const SUPERVISOR: &str = "-sup";
 
-/// One row.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Row<'m> {
     /// What an action on it would be meant for.
     pub(super) target: &'m str,
-    /// What it shows.
     pub(super) what: What<'m>,
 }
 
@@ -22,11 +20,8 @@ pub(super) struct Row<'m> {
 pub(super) enum What<'m> {
     /// An agent or service, so deep in the tree.
     Node(&'m Node, usize),
-    /// A job.
     Job(&'m LiveJob),
-    /// A decision.
     Approval(&'m Waiting),
-    /// An event.
     Event(&'m Event),
 }
 

@@ -25,7 +25,6 @@ pub(super) struct Live {
     /// What waits for a person.
     #[serde(default)]
     pub(super) approvals: Vec<Waiting>,
-    /// What was spent.
     #[serde(default)]
     pub(super) costs: Costs,
 }
@@ -33,20 +32,16 @@ pub(super) struct Live {
 /// How the swarm is.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Health {
-    /// One sentence.
     pub(super) line: String,
     /// Agents that are down.
     #[serde(default)]
     pub(super) agents_down: u64,
 }
 
-/// Spending by window.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Costs {
-    /// The last minute.
     #[serde(default)]
     pub(super) minute: Spent,
-    /// The last day.
     #[serde(default)]
     pub(super) day: Spent,
 }
@@ -54,10 +49,8 @@ pub(super) struct Costs {
 /// Spending of one window.
 #[derive(Debug, Clone, Default, Deserialize)]
 pub(super) struct Spent {
-    /// US dollars.
     #[serde(default)]
     pub(super) usd: f64,
-    /// Tokens.
     #[serde(default)]
     pub(super) tokens: u64,
 }
@@ -67,9 +60,7 @@ pub(super) struct Spent {
 pub(super) struct Node {
     /// Its number, for as long as the daemon runs.
     pub(super) no: u64,
-    /// Its name.
     pub(super) name: String,
-    /// The parent's number.
     #[serde(default)]
     pub(super) parent: Option<u64>,
     /// `coord`, `exec` or `system`; nothing for services and supervisors.
@@ -77,16 +68,13 @@ pub(super) struct Node {
     pub(super) role: Option<String>,
     /// Derived from mailboxes, beats and leases.
     pub(super) status: String,
-    /// Messages that wait.
     #[serde(default)]
     pub(super) depth: u64,
-    /// Messages handled.
     #[serde(default)]
     pub(super) handled: u64,
     /// The kind of message in hand.
     #[serde(default)]
     pub(super) handling: Option<String>,
-    /// Unplanned restarts.
     #[serde(default)]
     pub(super) restarts: u64,
     /// Why it ended last.
@@ -98,7 +86,6 @@ pub(super) struct Node {
     /// Tokens in its context.
     #[serde(default)]
     pub(super) ctx_used: Option<u64>,
-    /// Tokens that fit.
     #[serde(default)]
     pub(super) ctx_limit: Option<u64>,
     /// What it works on.
@@ -112,23 +99,18 @@ pub(super) struct Node {
 /// What an agent works on.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Step {
-    /// The job.
     pub(super) job_id: String,
-    /// Its task.
     pub(super) task: String,
     /// 0 to 1.
     #[serde(default)]
     pub(super) progress: f64,
 }
 
-/// A submitted job.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct LiveJob {
-    /// Its id.
     pub(super) job_id: String,
     /// What is to be done.
     pub(super) task: String,
-    /// Who does it.
     pub(super) agent: String,
     /// Where it is in its life.
     pub(super) state: JobState,
@@ -152,7 +134,6 @@ pub(super) struct LiveJob {
     /// Those that are done.
     #[serde(default)]
     pub(super) steps_done: u64,
-    /// US dollars.
     #[serde(default)]
     pub(super) cost_usd: f64,
 }
@@ -160,13 +141,10 @@ pub(super) struct LiveJob {
 /// What waits for a person.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Waiting {
-    /// Its id.
     pub(super) approval_id: String,
     /// The job that waits.
     pub(super) job_id: String,
-    /// Who asks.
     pub(super) agent: String,
-    /// For what.
     pub(super) action: String,
     /// The particulars; `command` where it is a command.
     #[serde(default)]
@@ -185,9 +163,7 @@ pub(super) struct Waiting {
 /// One event of port 6102.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Event {
-    /// Its kind.
     pub(super) event_type: String,
-    /// What it says.
     #[serde(default)]
     pub(super) data: Map<String, Value>,
     /// When the daemon wrote it down.
@@ -211,7 +187,6 @@ pub(super) struct BlastRadius {
 /// A job that an action would touch.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Touched {
-    /// Its id.
     pub(super) job_id: String,
     /// What is to be done.
     pub(super) task: String,
@@ -220,7 +195,6 @@ pub(super) struct Touched {
 /// What an action did.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Done {
-    /// In words.
     pub(super) message: String,
     /// After kill and restart.
     #[serde(default)]
@@ -236,7 +210,6 @@ pub(super) struct Proof {
     /// Model streams closed.
     #[serde(default)]
     pub(super) streams_closed: u64,
-    /// Process groups ended.
     #[serde(default)]
     pub(super) processes_gone: u64,
     /// Reservations of the machine given back.
@@ -253,7 +226,6 @@ pub(super) struct Proof {
 /// An agent after kill or restart.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct Back {
-    /// Its name.
     pub(super) name: String,
     /// Milliseconds until it was up again; nothing if it did not come.
     #[serde(default)]

@@ -104,10 +104,8 @@ pub(super) enum Placement {
     DaemonSupervisor,
 }
 
-/// One service.
 pub(super) struct ServiceRow {
     pub(super) name: &'static str,
-    /// Number and contract.
     port: Option<(u16, &'static str)>,
     pub(super) placement: Placement,
     pub(super) service: &'static dyn DaemonService,

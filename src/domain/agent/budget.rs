@@ -34,17 +34,11 @@ pub enum InvalidBudget {
     OutOfRange {
         /// Which of the two.
         field: &'static str,
-        /// As given.
         value: f64,
     },
     /// The target above the hard maximum.
     #[error("token_budget: target_ratio {target} is above hard_max_ratio {hard_max}")]
-    TargetAboveMaximum {
-        /// As given.
-        target: f64,
-        /// As given.
-        hard_max: f64,
-    },
+    TargetAboveMaximum { target: f64, hard_max: f64 },
 }
 
 impl TokenBudget {
@@ -108,7 +102,6 @@ impl HeartbeatInterval {
         self.0.get()
     }
 
-    /// As a duration.
     #[must_use]
     pub fn as_duration(self) -> Duration {
         Duration::from_secs(u64::from(self.0.get()))
@@ -125,11 +118,9 @@ pub type MemoryMb = NonZeroU32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Resources {
-    /// Processor cores.
     pub cpu_cores: CpuCores,
     /// Memory in megabytes.
     pub memory_mb: MemoryMb,
-    /// Accelerators.
     #[serde(default)]
     pub gpus: u32,
     /// Memory of the accelerators, in megabytes.

@@ -78,7 +78,6 @@ pub struct AgentDefinition {
     pub tasks: Option<Vec<TaskName>>,
     /// How it is restarted, and its children with it.
     pub supervision: Supervision,
-    /// The system prompt.
     pub prompt: String,
     /// Where this was read.
     pub source: Source,

@@ -8,14 +8,11 @@ use serde::{Deserialize, Serialize};
 /// How far a right to a place reaches; ordered, so that the lesser of two is the common part.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
 pub enum Access {
-    /// Not at all.
     #[default]
     #[serde(rename = "none")]
     None,
-    /// Look, not change.
     #[serde(rename = "read")]
     Read,
-    /// Look and change.
     #[serde(rename = "rw")]
     ReadWrite,
 }
@@ -26,15 +23,12 @@ pub enum Access {
 pub struct Rights {
     /// Files below the working directory.
     pub filesystem: Access,
-    /// Shell commands.
     pub bash: bool,
-    /// Git commands.
     pub git: bool,
     /// Python programs.
     pub python: bool,
     /// Other machines: `read` to fetch, `rw` to send.
     pub network: Access,
-    /// Containers and images.
     pub docker: bool,
     /// Statements to a database.
     pub sql: bool,
@@ -63,7 +57,6 @@ impl Rights {
         sql: true,
     };
 
-    /// What both grant.
     #[must_use]
     pub fn intersect(self, other: Self) -> Self {
         Self {
@@ -109,9 +102,7 @@ impl Rights {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Approval {
-    /// Publish commits.
     GitPush,
-    /// Delete files.
     FileDelete,
     /// Put a release in the hands of users.
     ReleasePromotion,

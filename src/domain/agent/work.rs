@@ -67,7 +67,6 @@ pub enum Transport {
     File,
     /// The Model Context Protocol.
     Mcp,
-    /// HTTP.
     Rest,
 }
 
@@ -125,7 +124,6 @@ macro_rules! checked_name {
                 Err(format!("`{shown}` is no {}: use a-z, 0-9, `_` and `-`, at most {MAX_NAME_LEN} characters", $what))
             }
 
-            /// As text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -171,7 +169,6 @@ pub enum Behaviour {
     Command,
     /// Coordinator: plans and delegates.
     Coordinator,
-    /// System service.
     System,
 }
 

@@ -67,17 +67,13 @@ impl fmt::Display for AlertLevel {
 /// A budget has reached a level.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Alert {
-    /// Which budget.
     pub scope: Scope,
     /// Which setting of its cap, and for the day's budget which day: alerts are raised once for each.
     pub generation: u64,
-    /// The level reached.
     pub level: AlertLevel,
-    /// The cap.
     pub cap: NanoUsd,
     /// What was spent when it was reached.
     pub spent: NanoUsd,
-    /// When.
     pub at: Timestamp,
 }
 

@@ -43,7 +43,6 @@ impl Hold {
         Self { id, amount, guard: None }
     }
 
-    /// Its name.
     #[must_use]
     pub const fn id(&self) -> HoldId {
         self.id

@@ -31,7 +31,6 @@ pub const fn day_of(at: Timestamp) -> i64 {
 /// What is known of a scope from before: nothing, by default.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Standing {
-    /// Spent so far.
     pub settled: NanoUsd,
     /// The day that `settled` is of, for [`Scope::Day`].
     pub day: i64,
@@ -76,9 +75,7 @@ struct Account {
 pub struct OverBudget {
     /// The first scope that refused.
     pub scope: Scope,
-    /// Its cap.
     pub cap: NanoUsd,
-    /// What is spent.
     pub settled: NanoUsd,
     /// What calls under way hold.
     pub held: NanoUsd,
@@ -115,7 +112,6 @@ pub struct Settled {
 pub struct BudgetView {
     /// Its cap, if one was set.
     pub cap: Option<NanoUsd>,
-    /// What is spent.
     pub settled: NanoUsd,
     /// What calls under way hold.
     pub held: NanoUsd,
@@ -264,7 +260,6 @@ impl Ledger {
         self.open.get(&id)
     }
 
-    /// All open holds.
     pub fn open_holds(&self) -> impl Iterator<Item = (HoldId, &Wanted)> {
         self.open.iter().map(|(id, wanted)| (*id, wanted))
     }

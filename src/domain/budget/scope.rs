@@ -43,13 +43,11 @@ macro_rules! text_type {
                 Err(InvalidLabel { what: $what, rule: $rule, text })
             }
 
-            /// As text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
             }
 
-            /// As shared text.
             #[must_use]
             pub fn shared(&self) -> &Arc<str> {
                 &self.0
@@ -129,7 +127,6 @@ impl From<&AgentName> for Label {
 /// What a budget is for.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Scope {
-    /// One run.
     Run(RunName),
     /// One job of a run.
     Job(Label),

@@ -17,7 +17,6 @@ pub struct CallKey {
 /// One attempt at a call, before it is begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wanted {
-    /// Which attempt.
     pub call: CallKey,
     /// The run it belongs to; [`RunName::default`] without one.
     pub run: RunName,

@@ -54,7 +54,6 @@ impl Origin {
 pub struct Note {
     /// Where it comes from.
     pub origin: Origin,
-    /// What it says.
     pub text: String,
     /// When it was taken.
     pub at: Timestamp,
@@ -123,18 +122,14 @@ impl Conversation {
 /// A step of a run as a plan shows it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanStep {
-    /// The job.
     pub job_id: String,
-    /// Who does it.
     pub agent: String,
-    /// Where it stands.
     pub state: String,
 }
 
 /// A step that is not over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenStep {
-    /// The job.
     pub job_id: String,
     /// What is to be done.
     pub task: String,
@@ -151,16 +146,13 @@ pub struct SavedFile {
     pub path: String,
     /// BLAKE3 in hexadecimal.
     pub blake3: String,
-    /// Its size.
     pub bytes: u64,
 }
 
 /// All that an agent needs to go on after its context was cleared, as it was when the reset began.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedState {
-    /// Whose.
     pub agent: String,
-    /// Of which run.
     pub run_id: RunLabel,
     /// The first saved note.
     pub from: u64,

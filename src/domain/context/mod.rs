@@ -28,7 +28,6 @@ pub const DEFAULT_CTX_LIMIT: NonZeroU64 = NonZeroU64::new(128_000).expect("it is
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Below its target.
     Ok,
     /// From the target up to the hard maximum.
     Warning,
@@ -159,7 +158,6 @@ impl RunLabel {
         if is_safe { Ok(Self(text)) } else { Err(InvalidRun) }
     }
 
-    /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -44,7 +44,6 @@ pub enum Stage {
 pub enum Duty {
     /// Make the summary, write it, store it.
     Summarise,
-    /// Clear the context.
     Clear,
     /// Have the worker restarted.
     Restart,
@@ -59,19 +58,14 @@ pub enum Duty {
 pub struct Reset {
     /// Its id, also that of its summary.
     pub id: String,
-    /// Whose context.
     pub agent: String,
-    /// In which run.
     pub run_id: RunLabel,
-    /// Why.
     pub trigger: Trigger,
     /// Tokens in the context when it began.
     pub ctx_before: u64,
     /// How far it has come.
     pub stage: Stage,
-    /// What is saved.
     pub saved: SavedState,
-    /// When it began.
     pub begun_at: Timestamp,
 }
 

@@ -14,7 +14,6 @@ pub const FOLDER: &str = "docs/runs";
 pub enum Trigger {
     /// The context reached its hard maximum.
     HardMaxBreach,
-    /// Somebody asked.
     Manual,
     /// A step took long.
     SoftTimeout,
@@ -47,11 +46,8 @@ pub fn new_id() -> String {
 /// A summary as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Summary {
-    /// Its id.
     pub summary_id: String,
-    /// Of whose context.
     pub agent: String,
-    /// In which run.
     pub run_id: RunLabel,
     /// Why it was made.
     pub trigger_reason: Trigger,
@@ -61,9 +57,7 @@ pub struct Summary {
     pub ctx_after: u64,
     /// Where it was written, relative to the working directory.
     pub summary_path: String,
-    /// When.
     pub created_at: Timestamp,
-    /// The summary.
     pub text: String,
     /// How it was made: `extractive`, or the model's name.
     pub method: String,

@@ -9,7 +9,6 @@ use crate::domain::event::SwarmEvent;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
-    /// Good to know.
     Info,
     /// Soon to be looked at.
     Warning,
@@ -27,7 +26,6 @@ pub struct Alert {
     pub kind: String,
     /// How bad it is.
     pub severity: Severity,
-    /// A sentence.
     pub message: String,
     /// When it happened (ISO 8601).
     pub timestamp: String,

@@ -32,27 +32,21 @@ pub const CRASH_SHOWN: Duration = Duration::from_secs(10);
 /// How long a job that is done is shown by the word.
 pub const DONE_SHOWN: Duration = Duration::from_secs(300);
 
-/// The word.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentStatus {
-    /// Alive and idle.
     Ok,
     /// Something waits for it.
     Queued,
-    /// It works.
     Running,
     /// A person is asked.
     WaitingApproval,
     /// A failure waits for its director.
     Blocked,
-    /// Held.
     Paused,
     /// Up, but not as it should be.
     Degraded,
-    /// Crashed or hung.
     Error,
-    /// Ended.
     Down,
     /// Its last work is done.
     Done,
@@ -88,7 +82,6 @@ impl AgentStatus {
 pub enum Life {
     /// Its first start is under way.
     Starting,
-    /// It is up.
     Up,
     /// It ended abnormally and is to be started again.
     Restarting,
@@ -107,9 +100,7 @@ pub struct Work {
     pub blocked: bool,
     /// One is under way.
     pub running: bool,
-    /// One waits.
     pub queued: bool,
-    /// One is held.
     pub paused: bool,
     /// One was done lately.
     pub done: bool,
@@ -140,7 +131,6 @@ pub enum AgentHealth {
     Degraded,
     /// Crashed and not back yet, or silent and being killed.
     Error,
-    /// Ended.
     Down,
 }
 
@@ -159,7 +149,6 @@ pub enum WaitsFor {
 pub struct AgentStanding {
     /// By the rule of this file.
     pub status: AgentStatus,
-    /// Alive and well.
     pub health: AgentHealth,
     /// Whether its messages are held back.
     pub paused: bool,
@@ -243,7 +232,6 @@ pub struct Signs {
     pub is_held: bool,
     /// Whether it has a message in hand.
     pub is_handling: bool,
-    /// Messages that wait.
     pub waiting: usize,
     /// How long it has been silent, and how often it must show life; `None` where nothing is expected.
     pub silence: Option<(Duration, Duration)>,

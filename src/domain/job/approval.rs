@@ -12,11 +12,8 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalStatus {
-    /// Nobody has decided.
     Pending,
-    /// Somebody consented.
     Approved,
-    /// Somebody declined.
     Rejected,
     /// The job ended before anybody decided.
     Withdrawn,
@@ -25,11 +22,8 @@ pub enum ApprovalStatus {
 /// A person's answer to a question.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Decision {
-    /// Who decides.
     pub by: String,
-    /// Why.
     pub reason: String,
-    /// What is decided.
     pub verdict: Verdict,
 }
 
@@ -41,7 +35,6 @@ pub enum Verdict {
         /// Inputs to go on with in place of those of the same name.
         inputs: Map<String, Value>,
     },
-    /// The job fails.
     Reject,
 }
 
@@ -59,13 +52,10 @@ impl Verdict {
 /// A question to a person. Single use: it is bound to the job's fence and to what was asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
-    /// Its id.
     pub approval_id: ApprovalId,
     /// The job that waits.
     pub job_id: JobId,
-    /// Its run.
     pub run_id: RunId,
-    /// Who asks.
     pub agent: AgentName,
     /// `required` (the card demands consent) or `escalation` (a failure that nobody below could settle).
     pub kind: String,
@@ -75,15 +65,12 @@ pub struct Approval {
     pub action: Json,
     /// BLAKE3 over job, fence, agent and action: what the consent is bound to.
     pub binding: String,
-    /// How it stands.
     pub status: ApprovalStatus,
     /// When it was asked.
     pub created_at: Timestamp,
     /// When it was decided.
     pub decided_at: Option<Timestamp>,
-    /// Who decided.
     pub decided_by: Option<String>,
-    /// Why.
     pub reason: Option<String>,
 }
 

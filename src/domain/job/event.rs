@@ -16,9 +16,7 @@ pub enum EventKind {
     Started,
     /// It waits for a person.
     AwaitingApproval,
-    /// A person consented.
     Approved,
-    /// A person declined.
     Rejected,
     /// It takes longer than expected.
     SoftTimeout,
@@ -28,19 +26,15 @@ pub enum EventKind {
     Escalated,
     /// It will be tried again.
     Retrying,
-    /// It is held.
     Paused,
-    /// It goes on.
     Resumed,
     /// Its end was asked for.
     CancelRequested,
     /// It has ended on request.
     Cancelled,
-    /// It has failed.
     Failed,
     /// The run goes on without it.
     Quarantined,
-    /// It is done.
     Completed,
     /// Something on its way, such as a wait for resources.
     Progress,
@@ -49,20 +43,14 @@ pub enum EventKind {
     Reassigned,
 }
 
-/// One event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobEvent {
     /// Its number, from 1, across all runs.
     pub seq: u64,
-    /// When.
     pub ts: Timestamp,
-    /// The run.
     pub run_id: RunId,
-    /// The job.
     pub job_id: JobId,
-    /// The job's agent.
     pub agent: AgentName,
-    /// What happened.
     pub event: EventKind,
     /// More of it (a JSON object).
     pub detail: Json,

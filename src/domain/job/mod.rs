@@ -49,9 +49,7 @@ pub enum JobState {
     Blocked,
     /// Held by a person.
     Paused,
-    /// Terminal: done.
     Done,
-    /// Terminal: failed.
     Failed,
     /// Terminal: stopped on request.
     Cancelled,
@@ -86,7 +84,6 @@ impl JobState {
 /// What is to be done, by whom.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobCard {
-    /// Who does it.
     pub agent: AgentName,
     /// What: a task of the agent's plan book, or a skill.
     pub task: String,
@@ -111,7 +108,6 @@ pub struct JobCard {
 pub struct CancelRequest {
     /// When it was made.
     pub at: Timestamp,
-    /// Why.
     pub reason: String,
 }
 
@@ -122,7 +118,6 @@ pub struct Job {
     pub id: JobId,
     /// What is to be done.
     pub card: JobCard,
-    /// Where it stands.
     pub state: JobState,
     /// What a resume leads back to.
     pub paused_from: Option<JobState>,
@@ -150,7 +145,6 @@ pub struct Job {
     pub escalated_to: Option<AgentName>,
     /// What it produced (a JSON object).
     pub outputs: Json,
-    /// Files it left.
     pub artifacts: Vec<Artifact>,
     /// Its place in the trace.
     pub trace: (TraceId, SpanId),

@@ -16,7 +16,6 @@ use super::JobState;
 pub struct Step {
     /// Its name, unique in the plan; a segment of the child's id.
     pub name: Cow<'static, str>,
-    /// The child's task.
     pub task: Cow<'static, str>,
     /// The steps it follows.
     pub after: Vec<Cow<'static, str>>,
@@ -55,7 +54,6 @@ pub const INGEST: &str = "ingest";
 /// The task that reports what each step took; its card carries the run's times.
 pub const METRICS: &str = "ingest.metrics";
 
-/// All plans.
 pub static BOOK: LazyLock<Vec<Plan>> = LazyLock::new(|| {
     vec![
         plan(

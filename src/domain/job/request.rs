@@ -31,7 +31,6 @@ const MAX_NAME_CHARS: usize = 100;
 const MAX_APPROVAL_CHARS: usize = 100;
 /// Most approvals of a card: more than a person reads before one click.
 const MAX_APPROVALS: usize = 32;
-/// Longest idempotency key.
 const MAX_KEY_CHARS: usize = 200;
 /// Who gets a card that names nobody.
 pub const DEFAULT_AGENT: &str = "architect";
@@ -40,7 +39,6 @@ pub const DEFAULT_AGENT: &str = "architect";
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
-    /// The task.
     pub task: String,
     /// What the task starts from.
     #[serde(default)]
@@ -64,7 +62,6 @@ pub struct JobRequest {
 
 /// What a check must know of the world.
 pub trait CardFacts {
-    /// The agents.
     fn roster(&self) -> &Roster;
     /// All tasks, and which agent takes which.
     fn tasks(&self) -> &TaskCatalogue;

@@ -9,7 +9,6 @@ pub struct Policy {
     pub max_attempts: u32,
     /// Wait before the first retry; doubles each time.
     pub backoff_base: Duration,
-    /// Longest wait.
     pub backoff_max: Duration,
 }
 

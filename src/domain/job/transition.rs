@@ -24,19 +24,10 @@ pub enum Transition {
     /// Its agent takes it: from the queue, or anew after the last holder was lost.
     Claim,
     /// The holder is done.
-    Complete {
-        /// The holder's fence.
-        fence: u64,
-        /// What was produced.
-        outputs: Json,
-        /// Files left.
-        artifacts: Vec<Artifact>,
-    },
+    Complete { fence: u64, outputs: Json, artifacts: Vec<Artifact> },
     /// The holder failed, and trying again may help.
     FailTransient {
-        /// The holder's fence.
         fence: u64,
-        /// What went wrong.
         error: String,
         /// How long to wait before the next attempt.
         backoff: Duration,
@@ -48,64 +39,41 @@ pub enum Transition {
     /// The holder cannot go on for lack of something that comes back: tried again later, however often. The
     /// attempt does not count.
     WaitOut {
-        /// The holder's fence.
         fence: u64,
-        /// What is lacking.
         error: String,
         /// How long to wait before the next attempt.
         backoff: Duration,
     },
     /// The holder failed, and trying again cannot help: so does the job, unless its run can do without it,
     /// which the director decides.
-    FailPermanent {
-        /// The holder's fence.
-        fence: u64,
-        /// What went wrong.
-        error: String,
-        /// Who decides now.
-        director: AgentName,
-    },
+    FailPermanent { fence: u64, error: String, director: AgentName },
     /// A step below failed, and a person has settled that: so does this.
-    GiveUp {
-        /// The holder's fence.
-        fence: u64,
-        /// What went wrong.
-        error: String,
-    },
+    GiveUp { fence: u64, error: String },
     /// The director lets the run go on without it.
     Waive,
     /// The director leaves the decision to a person.
     AskPerson,
     /// A person consents: it may begin, or is tried once more.
     Approve {
-        /// Who.
         by: String,
-        /// Why.
         reason: String,
         /// Inputs to go on with in place of those of the same name.
         inputs: Map<String, Value>,
     },
     /// A person declines: it fails.
-    Reject {
-        /// Who.
-        by: String,
-        /// Why.
-        reason: String,
-    },
+    Reject { by: String, reason: String },
     /// A person holds it.
     Pause,
     /// A person lets it go on.
     Resume,
     /// It must end. `held` says whether an attempt must be stopped first.
     Cancel {
-        /// Why.
         cause: CancelCause,
         /// Whether somebody works on it now.
         held: bool,
     },
     /// The holder has stopped on request.
     Stopped {
-        /// The holder's fence.
         fence: u64,
         /// How it was stopped.
         how: String,
@@ -116,19 +84,12 @@ pub enum Transition {
         to: AgentName,
         /// Who wants it so.
         by: String,
-        /// Why.
         reason: String,
     },
     /// It takes longer than expected: told, not changed.
-    SoftTimeout {
-        /// The holder's fence.
-        fence: u64,
-    },
+    SoftTimeout { fence: u64 },
     /// It takes longer than allowed: the attempt is being stopped.
-    HardTimeout {
-        /// The holder's fence.
-        fence: u64,
-    },
+    HardTimeout { fence: u64 },
 }
 
 /// Why a job must end before it is done.
@@ -154,24 +115,10 @@ impl CancelCause {
 pub enum Refusal {
     /// Not from this state.
     #[error("`{job}` is {}, so it cannot be {wish}", .state.as_str())]
-    State {
-        /// The job.
-        job: String,
-        /// Where it stands.
-        state: JobState,
-        /// What was wished.
-        wish: &'static str,
-    },
+    State { job: String, state: JobState, wish: &'static str },
     /// Somebody else holds it by now.
     #[error("`{job}` has been taken over: fence {held} is older than {newest}")]
-    Fenced {
-        /// The job.
-        job: String,
-        /// The caller's fence.
-        held: u64,
-        /// The newest.
-        newest: u64,
-    },
+    Fenced { job: String, held: u64, newest: u64 },
 }
 
 /// An event to be told, without its number.

@@ -27,11 +27,9 @@ pub enum WaitKind {
 pub struct JobWait {
     /// The job that waits itself.
     pub job_id: JobId,
-    /// Its agent.
     pub agent: AgentName,
     /// For whom or what.
     pub kind: WaitKind,
-    /// Since when.
     pub since: Timestamp,
     /// The question, the failure or the amounts, in words.
     pub detail: String,

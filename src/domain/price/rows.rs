@@ -23,7 +23,6 @@ pub(super) const MAX_RATE: u64 = 1_000_000_000_000_000;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{file}:{line}: {what}")]
 pub struct PriceError {
-    /// The file.
     pub file: String,
     /// The line, counted from 1.
     pub line: usize,

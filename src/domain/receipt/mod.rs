@@ -38,17 +38,13 @@ pub enum Status {
 /// What became of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Outcome {
-    /// When it ended.
     pub at: Timestamp,
-    /// How.
     pub status: Status,
     /// What it used, as far as the vendor said.
     pub usage: Usage,
-    /// What it cost.
     pub cost: NanoUsd,
     /// From the first byte sent to the end, in milliseconds.
     pub latency_ms: u64,
-    /// What went wrong.
     pub error_message: Option<String>,
     /// The provider in whose place this one answered.
     pub fallback_from: Option<String>,
@@ -73,7 +69,6 @@ impl Outcome {
     }
 }
 
-/// One attempt, booked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Receipt {
     /// Its number, over all runs, in the order of settlement.

@@ -15,11 +15,9 @@ const MILLIS: u64 = 1_000;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Resource {
-    /// Processor cores.
     Cpu,
     /// Memory in megabytes.
     MemMb,
-    /// Accelerators.
     Gpu,
     /// Their memory in megabytes.
     GpuMemMb,
@@ -68,7 +66,6 @@ impl Resource {
 pub struct Cores(u64);
 
 impl Cores {
-    /// Whole cores.
     #[must_use]
     pub const fn whole(cores: u64) -> Self {
         Self(cores.saturating_mul(MILLIS))
@@ -127,18 +124,15 @@ impl<'de> Deserialize<'de> for Cores {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Amounts {
-    /// Processor cores.
     pub cpu: Cores,
     /// Memory in megabytes.
     pub mem_mb: u64,
-    /// Accelerators.
     pub gpu: u64,
     /// Their memory in megabytes.
     pub gpu_mem_mb: u64,
 }
 
 impl Amounts {
-    /// Nothing of anything.
     pub const NONE: Self = Self { cpu: Cores(0), mem_mb: 0, gpu: 0, gpu_mem_mb: 0 };
     /// One of everything: a core, a megabyte, an accelerator.
     pub const ONE: Self = Self { cpu: Cores::whole(1), mem_mb: 1, gpu: 1, gpu_mem_mb: 1 };
@@ -174,7 +168,6 @@ impl Amounts {
         })
     }
 
-    /// Both together.
     #[must_use]
     pub fn plus(&self, other: &Self) -> Self {
         self.zip(other, u64::saturating_add)

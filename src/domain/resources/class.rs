@@ -5,12 +5,9 @@
 
 use std::num::NonZeroU32;
 
-/// A limited class.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Class {
-    /// Trains models.
     Trainer,
-    /// Computes embeddings.
     Embedder,
 }
 
@@ -35,7 +32,6 @@ impl Class {
         by_capability.or_else(by_name)
     }
 
-    /// For messages.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -55,9 +51,7 @@ impl Class {
 /// How many reservations of each class may be held at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ClassLimits {
-    /// Of trainers.
     pub trainers: NonZeroU32,
-    /// Of embedders.
     pub embedders: NonZeroU32,
 }
 

@@ -21,9 +21,7 @@ pub enum Denial {
     /// More than there is in all: waiting cannot help.
     #[error("{} {asked} was asked for, and there are {capacity} in all", .resource.as_str())]
     TooMuch {
-        /// Of what.
         resource: Resource,
-        /// How much.
         asked: f64,
         /// How much there is.
         capacity: f64,
@@ -31,9 +29,7 @@ pub enum Denial {
     /// More than is free, or than is not set aside for those who wait.
     #[error("{} {asked} was asked for, and {available} of {capacity} are available", .resource.as_str())]
     Short {
-        /// Of what.
         resource: Resource,
-        /// How much.
         asked: f64,
         /// How much is neither allocated nor set aside.
         available: f64,
@@ -42,23 +38,13 @@ pub enum Denial {
     },
     /// Somebody has the port.
     #[error("port {port} is reserved by job `{job_id}`")]
-    PortTaken {
-        /// Which.
-        port: u16,
-        /// By whom.
-        job_id: String,
-    },
+    PortTaken { port: u16, job_id: String },
     /// Somebody who came before waits for the port.
     #[error("port {0} is waited for by another job")]
     PortAwaited(u16),
     /// As many of its class are at work, or before it, as may be.
     #[error("{limit} {} at a time, and that many are at work or waiting", .class.as_str())]
-    ClassFull {
-        /// Which class.
-        class: Class,
-        /// How many.
-        limit: u32,
-    },
+    ClassFull { class: Class, limit: u32 },
 }
 
 impl Denial {
@@ -76,7 +62,6 @@ pub enum Verdict {
     Granted(Amounts),
     /// It stands in the queue; [`Ledger::advance`] tells when its turn has come. Why it waits.
     Waits(Denial),
-    /// No.
     Denied(Denial),
 }
 
@@ -244,7 +229,6 @@ impl Ledger {
         self.capacity = self.capacity.with(resource, units);
     }
 
-    /// All figures.
     #[must_use]
     pub fn quotas(&self) -> Quotas {
         let free = self.capacity.minus(&self.allocated);

@@ -30,11 +30,8 @@ pub fn new_reservation_id() -> String {
 pub struct Ask {
     /// For which job. Any text: outside callers have jobs that PAS does not know.
     pub job_id: String,
-    /// By which agent.
     pub agent: String,
-    /// How much.
     pub amounts: Amounts,
-    /// Which TCP ports.
     pub ports: BTreeSet<u16>,
     /// The class of agents whose number is limited, if it is of one.
     pub class: Option<Class>,
@@ -56,9 +53,7 @@ pub enum Holder {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReservationStatus {
-    /// Held.
     Active,
-    /// Given back.
     Released,
     /// Its lease ended without a release.
     Expired,
@@ -69,17 +64,11 @@ pub enum ReservationStatus {
 /// A reservation as stored. Waiting asks have none: whoever waits asks again after a restart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reservation {
-    /// Its id.
     pub reservation_id: String,
-    /// For which job.
     pub job_id: String,
-    /// By which agent.
     pub agent: String,
-    /// What was granted.
     pub amounts: Amounts,
-    /// The ports granted.
     pub ports: BTreeSet<u16>,
-    /// How it stands.
     pub status: ReservationStatus,
     /// When it was granted.
     pub created_at: Timestamp,

@@ -16,7 +16,6 @@ pub enum HierarchyLevel {
     Architect,
     /// A coordinator right below an architect: it leads a lane.
     Director,
-    /// Any other coordinator.
     Manager,
     /// Who does the work: executors and system agents.
     Worker,

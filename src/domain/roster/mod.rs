@@ -34,9 +34,7 @@ pub struct Roster {
 /// How many agents there are of each kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct Counts {
-    /// By role.
     pub by_role: BTreeMap<Role, usize>,
-    /// By tier.
     pub by_tier: BTreeMap<Tier, usize>,
 }
 

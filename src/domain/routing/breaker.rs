@@ -38,7 +38,6 @@ pub const TRIAL_PAUSE: Duration = Duration::from_secs(1);
 pub enum Evidence {
     /// It answered; also when it refused a faulty request.
     Works,
-    /// It failed.
     Fails,
     /// It is at its limit and asks to be left alone for so long.
     Holds(Duration),
@@ -50,11 +49,8 @@ pub enum Evidence {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// Serves.
     Closed,
-    /// Rests.
     Open,
-    /// Is tried.
     HalfOpen,
 }
 
@@ -65,11 +61,9 @@ pub struct ProbeTicket(u64);
 /// Whether a call may be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Pass {
-    /// Yes.
     Free,
     /// Yes, as a trial; [`Breaker::give_back`] ends it.
     Trial(ProbeTicket),
-    /// No, not before.
     Wait(Moment),
 }
 
@@ -139,7 +133,6 @@ impl Breaker {
         Some(open.max(self.held)).filter(|until| *until > now)
     }
 
-    /// Where it stands.
     #[must_use]
     pub fn phase(&self, now: Moment) -> Phase {
         match self.state {

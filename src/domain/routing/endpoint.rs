@@ -23,10 +23,8 @@ pub struct EndpointRules {
 /// Why an endpoint is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unfit {
-    /// No absolute URL.
     #[error("must be an absolute http or https URL: {0}")]
     NoUrl(String),
-    /// Another scheme.
     #[error("must be an http or https URL, not {0}")]
     Scheme(String),
     /// A user or password in it.

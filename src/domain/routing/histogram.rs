@@ -10,7 +10,6 @@ use std::time::Duration;
 
 /// Weight of a new value: the last 20 values hold about half of all weight, the last 70 nine tenths.
 pub const ALPHA: f32 = 1.0 / 32.0;
-/// Buckets a doubling.
 const PER_DOUBLING: f64 = 4.0;
 /// From 1 ms up to 2^(80/4) ms, which is 17 minutes; longer than any call may take.
 const BUCKETS: usize = 80;
@@ -75,7 +74,6 @@ mod tests {
 
     use super::*;
 
-    /// A bucket's width.
     const WIDTH: f64 = 1.190;
 
     proptest! {

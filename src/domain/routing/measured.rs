@@ -79,7 +79,6 @@ impl Measured {
         if self.weight > 0.0 { self.failing / self.weight } else { 0.0 }
     }
 
-    /// For people.
     #[must_use]
     pub fn figures(&self) -> Figures {
         Figures {

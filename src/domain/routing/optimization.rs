@@ -6,12 +6,9 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Optimization {
-    /// The cheapest.
     #[default]
     Cost,
-    /// The fastest.
     Latency,
-    /// Both.
     Balanced,
 }
 

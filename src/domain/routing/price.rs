@@ -31,7 +31,6 @@ pub enum PriceError {
     /// Not a number at all.
     #[error("must be a number of US dollars")]
     NotANumber,
-    /// Below zero.
     #[error("must be at least 0")]
     Negative,
     /// Above [`MAX_USD`].
@@ -43,7 +42,6 @@ pub enum PriceError {
 }
 
 impl TokenPrice {
-    /// Nothing.
     pub const FREE: Self = Self(Decimal::ZERO);
 
     /// Reads a JSON number. Digits beyond the 28th decimal place are rounded.
@@ -84,7 +82,6 @@ impl TokenPrice {
         }
     }
 
-    /// In US dollars.
     #[must_use]
     pub const fn usd(self) -> Decimal {
         self.0

@@ -14,7 +14,6 @@ pub struct Slo {
     /// 95th percentile of the time a call takes, ms.
     #[serde(default)]
     pub latency_p95_ms: Option<f64>,
-    /// Requests a second.
     #[serde(default)]
     pub throughput_rps: Option<f64>,
     /// Share of calls that succeed, 0 to 100.
@@ -35,12 +34,10 @@ pub struct Registration {
     pub cost_per_input_token: TokenPrice,
     /// US dollars for one output token.
     pub cost_per_output_token: TokenPrice,
-    /// Where it answers.
     pub endpoint: String,
     /// What it can do (`tools`, `vision`, `streaming`, …).
     #[serde(default, deserialize_with = "or_default")]
     pub features: BTreeSet<String>,
-    /// What it promises.
     #[serde(default)]
     pub slo: Option<Slo>,
     /// Whatever else it says; an object.
@@ -83,7 +80,6 @@ impl Registration {
 /// The durable record of a provider.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Provider {
-    /// Its name.
     pub name: String,
     /// The model it serves, as the vendor names it.
     pub model: String,
@@ -93,11 +89,9 @@ pub struct Provider {
     pub cost_per_input_token: TokenPrice,
     /// US dollars for one output token.
     pub cost_per_output_token: TokenPrice,
-    /// Where it answers.
     pub endpoint: String,
     /// What it can do.
     pub features: BTreeSet<String>,
-    /// What it promises.
     pub slo: Option<Slo>,
     /// Whatever else it says.
     pub metadata: Json,

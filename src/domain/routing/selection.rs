@@ -57,7 +57,6 @@ pub struct Limits {
 /// An active provider with what is known of it now.
 #[derive(Debug, Clone)]
 pub struct Candidate {
-    /// The offer.
     pub provider: Arc<Provider>,
     /// What may be expected of a call.
     pub expected: Expected,
@@ -68,11 +67,9 @@ pub struct Candidate {
 /// Who is to serve, and who else could.
 #[derive(Debug, Clone)]
 pub struct Choice {
-    /// The best.
     pub chosen: Arc<Provider>,
     /// The next best, at most [`MAX_ALTERNATIVES`].
     pub alternatives: Vec<Arc<Provider>>,
-    /// Why.
     pub reason: Reason,
     /// By what it was ranked in the end.
     pub optimization: Optimization,
@@ -83,17 +80,12 @@ pub struct Choice {
 pub struct NoneFits {
     /// The wish for a model.
     pub model: String,
-    /// Active providers.
     pub considered: usize,
-    /// Of another model.
     pub other_model: usize,
     /// With too small a context window.
     pub too_small: usize,
-    /// Without a feature.
     pub lacking: usize,
-    /// Over the cost.
     pub too_dear: usize,
-    /// Over the latency.
     pub too_slow: usize,
     /// Fit, but rest after failures or at their own wish.
     pub resting: usize,

@@ -27,7 +27,6 @@ use crate::llm::{Vendor, catalogue};
 /// What one adapter is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
-    /// A hosted vendor.
     Vendor(Vendor),
     /// One model of the local Ollama.
     Local(LocalModel),
@@ -55,7 +54,6 @@ impl Kind {
     }
 }
 
-/// One adapter.
 #[derive(Clone)]
 pub struct Adapter {
     kind: Kind,

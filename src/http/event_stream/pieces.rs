@@ -49,7 +49,6 @@ impl TextInHand {
         Self::event(event, event.json_range(), before, after)
     }
 
-    /// Another text.
     pub(super) fn own(text: Bytes) -> Self {
         let left = 0..text.len();
         Self { source: TextSource::Own(text), left, before: String::new(), after: "", is_begun: false }

@@ -18,12 +18,10 @@ use crate::http::extract::{ContractJson, ContractQuery};
 
 /// Longest target: ids have 128 characters, and what the registry calls an agent some more.
 const MAX_TARGET: usize = 200;
-/// Longest reason.
 const MAX_REASON: usize = 1_000;
 /// Acts listed where nobody says how many.
 const LISTED: usize = 100;
 
-/// The routes.
 pub(super) fn routes(steering: Steering) -> Router {
     Router::new()
         .route("/api/action", post(act))

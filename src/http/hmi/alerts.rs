@@ -48,7 +48,6 @@ impl AlertFilter {
     }
 }
 
-/// Newest first.
 pub(super) async fn alerts(
     State(hmi): State<Hmi>,
     params: ListParams,

@@ -33,7 +33,6 @@ const OLDEST: Duration = Duration::from_millis(500);
 /// Most events that a new page is given to show at once.
 const RECENT_EVENTS: usize = 50;
 
-/// The last answer.
 #[derive(Default)]
 pub(super) struct Cache(Mutex<Option<Cached>>);
 

@@ -21,14 +21,12 @@ const MIB: u64 = 1024 * 1024;
 /// two measurements.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// What is measured.
 #[derive(Debug, Clone, Default, Serialize)]
 pub(super) struct Resources {
     /// Of the whole machine, 0 to 100.
     cpu_percent: f64,
     mem_used_mb: u64,
     mem_total_mb: u64,
-    /// Of this daemon.
     #[serde(skip_serializing_if = "Option::is_none")]
     rss_mb: Option<u64>,
     /// Where the daemon works.
@@ -51,7 +49,6 @@ struct State {
 }
 
 impl Sampler {
-    /// Begins to measure.
     pub(super) fn new(workdir: PathBuf) -> Self {
         // The first share is that since now: whoever looks need not wait for a second measurement.
         let system = System::new().ok().map(|mut system| {

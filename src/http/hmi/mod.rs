@@ -45,9 +45,7 @@ pub struct Sources {
     pub jobs: Arc<Jobs>,
     /// The tree, the trace and the log of supervision.
     pub system: ActorSystem,
-    /// What happens.
     pub events: Events,
-    /// Who there is.
     pub registry: RegistryHandle,
     /// How full contexts are.
     pub governor: GovernorHandle,

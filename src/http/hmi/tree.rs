@@ -22,7 +22,6 @@ use crate::supervision::tree::{Node, Phase};
 /// What directors are called, whose names say their lanes.
 const DIRECTOR: &str = "director-";
 
-/// One actor.
 #[derive(Debug, Serialize)]
 pub(super) struct Row {
     no: u32,

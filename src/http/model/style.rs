@@ -23,9 +23,7 @@ const JSON: &str = "application/json";
 pub(in crate::http) enum Style {
     /// OpenAI's chat completions, with what its stream's writer must know.
     Chat(ChunkWriter),
-    /// OpenAI's Responses.
     Responses(Box<responses::Echo>),
-    /// Anthropic's messages.
     Messages,
     /// Ollama's `generate` or `chat`, and when it was asked.
     Ollama(ollama::Shape, Instant),

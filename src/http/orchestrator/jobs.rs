@@ -19,7 +19,6 @@ use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
 use crate::http::list::{ListLimits, ListPage, ListParams};
 use crate::http::{ApiError, ApiResult};
 
-/// Longest reason.
 const MAX_REASON: usize = 1000;
 
 /// The header that says what the field `idempotency_key` says.

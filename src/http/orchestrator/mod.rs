@@ -32,9 +32,7 @@ use crate::supervision::{ActorSystem, ControlError};
 /// What the handlers of this port reach.
 #[derive(Clone)]
 pub struct Orchestrator {
-    /// The jobs.
     pub jobs: Arc<Jobs>,
-    /// The tree.
     pub system: ActorSystem,
     /// The agents as services, and how they stand.
     pub directory: Directory,

@@ -101,7 +101,6 @@ impl WireUsage {
     }
 }
 
-/// Reads it.
 pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| {
         refusal::in_answer(Vendor::Anthropic, body)

@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 
 use super::{Message, Role, UsageReport, null_as_default};
 
-/// A whole answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatResponse {
     /// The vendor's id of the answer.
@@ -33,7 +32,6 @@ pub struct ChatResponse {
 /// A whole answer on its way to its caller.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Whole {
-    /// Read.
     Read(Box<ChatResponse>),
     /// As its vendor wrote it, in OpenAI's form, for a caller that asked for that ([`ChatRequest::verbatim`]).
     ///
@@ -44,17 +42,14 @@ pub enum Whole {
 /// What comes next of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Said {
-    /// One chunk, read.
     Chunk(ChatChunk),
     /// Events as their vendor wrote them, in OpenAI's form, each with its `data: ` and its blank line, for a
     /// caller that asked for that. None of them tells a usage.
     Verbatim(Vec<u8>),
 }
 
-/// One answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Choice {
-    /// Its number.
     #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
     /// What the model said.
@@ -95,10 +90,8 @@ pub struct ChatChunk {
 /// What is new in one answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChunkChoice {
-    /// Which answer.
     #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
-    /// What is new.
     #[serde(default, deserialize_with = "null_as_default")]
     pub delta: Delta,
     /// Why the answer ended, in its last chunk.
@@ -115,7 +108,6 @@ pub struct Delta {
     /// In the first chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
-    /// More text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// More of the tool calls, by their index.

@@ -78,17 +78,14 @@ pub struct StreamOptions {
     pub extra: Map<String, Value>,
 }
 
-/// Who speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Instructions; the older name of `developer`.
     System,
-    /// Instructions.
     Developer,
     /// The person or program that asks.
     User,
-    /// The model.
     Assistant,
     /// The result of a tool call.
     Tool,
@@ -97,7 +94,6 @@ pub enum Role {
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Message {
-    /// Who speaks.
     pub role: Role,
     /// What is said; `None` where an assistant only calls tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -129,7 +125,6 @@ impl Message {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 pub enum Content {
-    /// Plain text.
     Text(String),
     /// Text, images and others, in order.
     Parts(Vec<Part>),
@@ -166,17 +161,13 @@ pub enum Part {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum KnownPart {
-    /// Text.
     Text {
-        /// The text.
         text: String,
         /// Everything else (Anthropic's `cache_control`, say).
         #[serde(flatten)]
         extra: Map<String, Value>,
     },
-    /// An image.
     ImageUrl {
-        /// Where it is.
         image_url: ImageUrl,
     },
 }
@@ -197,7 +188,6 @@ pub struct Tool {
     /// `function`.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The function.
     pub function: Function,
     /// Where the prompt's cached part ends (Anthropic alone takes it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -207,7 +197,6 @@ pub struct Tool {
 /// A function the model may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Function {
-    /// Its name.
     pub name: String,
     /// When to call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -228,14 +217,12 @@ pub struct ToolCall {
     /// `function`.
     #[serde(rename = "type", default = "function_kind")]
     pub kind: String,
-    /// What is called.
     pub function: FunctionCall,
 }
 
 /// The function and arguments of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FunctionCall {
-    /// Its name.
     pub name: String,
     /// JSON text, as the model wrote it.
     pub arguments: String,

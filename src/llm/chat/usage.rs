@@ -8,13 +8,10 @@ use crate::domain::usage::Usage;
 /// Usage in OpenAI's form: cached tokens are part of `prompt_tokens`, reasoning of `completion_tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct UsageReport {
-    /// All input tokens.
     #[serde(default, deserialize_with = "null_as_default")]
     pub prompt_tokens: u64,
-    /// All output tokens.
     #[serde(default, deserialize_with = "null_as_default")]
     pub completion_tokens: u64,
-    /// Their sum.
     #[serde(default, deserialize_with = "null_as_default")]
     pub total_tokens: u64,
     /// Classes of the input.
@@ -31,7 +28,6 @@ pub struct PromptDetails {
     /// Read from the vendor's cache.
     #[serde(default, deserialize_with = "null_as_default")]
     pub cached_tokens: u64,
-    /// Audio.
     #[serde(default, deserialize_with = "null_as_default")]
     pub audio_tokens: u64,
 }
@@ -39,7 +35,6 @@ pub struct PromptDetails {
 /// Classes of output tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct CompletionDetails {
-    /// Spent on reasoning.
     #[serde(default, deserialize_with = "null_as_default")]
     pub reasoning_tokens: u64,
 }

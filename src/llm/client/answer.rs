@@ -32,7 +32,6 @@ pub(super) fn check_content_type(
     Err(Failure::malformed(vendor, &what))
 }
 
-/// The whole body.
 pub(super) async fn read_whole(
     vendor: Vendor,
     mut response: Response,

@@ -13,7 +13,6 @@ pub struct Deadlines {
     pub first_byte: Duration,
     /// Between two pieces of the answer.
     pub idle: Duration,
-    /// For everything.
     pub overall: Duration,
 }
 

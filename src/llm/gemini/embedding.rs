@@ -35,7 +35,6 @@ struct Vector {
     values: Vec<f32>,
 }
 
-/// The vectors.
 pub(in crate::llm) fn response(
     request: &EmbeddingRequest,
     body: &[u8],

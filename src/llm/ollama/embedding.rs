@@ -26,7 +26,6 @@ struct Answer {
     prompt_eval_count: Option<u64>,
 }
 
-/// The vectors.
 pub(in crate::llm) fn response(
     request: &EmbeddingRequest,
     body: &[u8],

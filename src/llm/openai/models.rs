@@ -15,7 +15,6 @@ struct Model {
     id: String,
 }
 
-/// The names.
 pub(in crate::llm) fn response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, Failure> {
     let list: List =
         serde_json::from_slice(body).map_err(|error| Failure::malformed(vendor, &error.to_string()))?;

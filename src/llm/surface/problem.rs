@@ -51,7 +51,6 @@ pub enum ProblemKind {
     Provider,
     /// The stream was cut by the vendor or on the way.
     Cut,
-    /// Our own fault.
     Internal,
 }
 
@@ -61,7 +60,6 @@ pub enum ProblemKind {
 pub struct Problem {
     /// What kind of wrong.
     pub kind: ProblemKind,
-    /// For people.
     pub message: String,
     /// The field that is wrong.
     pub param: Option<String>,

@@ -11,7 +11,6 @@ use std::ops::Range;
 pub(super) enum BlockKind {
     /// A heading with its level, from 1.
     Heading,
-    /// Lines of prose.
     Paragraph,
     /// A fenced block of code.
     Code,

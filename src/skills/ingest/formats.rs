@@ -73,7 +73,6 @@ pub struct AuditRow {
 pub enum AuditStatus {
     /// Read; later steps use it.
     Ok,
-    /// Not text.
     Binary,
     /// Larger than the limit.
     TooLarge,
@@ -114,7 +113,6 @@ pub struct Flag {
     pub masked: String,
 }
 
-/// One cleaned document.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CleanRow {
     /// As in the audit.
@@ -136,7 +134,6 @@ pub struct CleanRow {
 /// Which earlier document this one repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Duplicate {
-    /// The earlier document.
     pub doc_id: u32,
     /// `exact` (the same cleaned text) or `near`.
     pub how: String,
@@ -149,7 +146,6 @@ pub struct Duplicate {
 pub struct ChunkRow {
     /// Stable: a function of path, level and text.
     pub chunk_id: String,
-    /// The document.
     pub doc_id: u32,
     /// `section`, `paragraph` or `sentence`.
     pub level: String,
@@ -167,12 +163,9 @@ pub struct ChunkRow {
     pub text: String,
 }
 
-/// A document's domain.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct DomainRow {
-    /// The document.
     pub doc_id: u32,
-    /// Path, for readers.
     pub path: String,
     /// The most likely domain: one of the 21 names of the contract.
     pub domain: String,
@@ -193,16 +186,13 @@ pub struct Graph {
     pub outside_hosts: BTreeMap<String, u32>,
     /// References to files that do not exist: (doc_id, target).
     pub broken: Vec<(u32, String)>,
-    /// Communities, largest first.
     pub communities: Vec<Community>,
 }
 
 /// A document in the graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphNode {
-    /// The document.
     pub doc_id: u32,
-    /// Path, for readers.
     pub path: String,
     /// Index into [`Graph::communities`].
     pub community: u32,
@@ -213,9 +203,7 @@ pub struct GraphNode {
 /// A reference between two documents.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphEdge {
-    /// From which document.
     pub from: u32,
-    /// To which document.
     pub to: u32,
     /// `link` (a link by path), `mention` (names the other's file or project) or `similar` (near text).
     pub kind: String,
@@ -243,7 +231,6 @@ pub struct Compliance {
     pub families: BTreeMap<String, u32>,
     /// Projects or top-level folders with no licence found.
     pub unlicensed: Vec<String>,
-    /// Findings, gravest first.
     pub findings: Vec<Finding>,
 }
 

@@ -51,11 +51,9 @@ struct Inputs {
 pub struct Metrics {
     /// Steps in the order of their start.
     pub steps: Vec<StepMetrics>,
-    /// All steps together.
     pub totals: Totals,
 }
 
-/// One step's figures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepMetrics {
     /// The step's job card.
@@ -74,7 +72,6 @@ pub struct StepMetrics {
     pub share_percent: Decimal,
     /// How often it was tried.
     pub attempts: u32,
-    /// Bytes it wrote.
     pub bytes_out: u64,
     /// What it cost, in US dollars.
     #[serde(with = "rust_decimal::serde::str")]
@@ -84,7 +81,6 @@ pub struct StepMetrics {
 /// Sums over all steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Totals {
-    /// Number of steps.
     pub steps: usize,
     /// Sum of the steps' times, in milliseconds.
     pub sum_ms: u64,
@@ -92,7 +88,6 @@ pub struct Totals {
     pub elapsed_ms: u64,
     /// `sum_ms / elapsed_ms` with two decimals: how many steps ran at once on average; 0 without a duration.
     pub parallelism: Decimal,
-    /// All attempts.
     pub attempts: u64,
     /// All bytes written.
     pub bytes_out: u64,

@@ -9,7 +9,6 @@ use super::units;
 pub struct Piece {
     /// Whether the summary says it word by word.
     pub kept: bool,
-    /// The stretch.
     pub text: String,
 }
 

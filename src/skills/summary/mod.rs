@@ -34,14 +34,12 @@ const FACT_TOKENS: u64 = 300;
 /// How [`Extractive`] calls itself.
 pub const EXTRACTIVE: &str = "extractive";
 
-/// A finished summary.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Digest {
     /// The summary, in Markdown.
     pub text: String,
     /// Tokens of what it was made of.
     pub tokens_before: u64,
-    /// Its own tokens.
     pub tokens_after: u64,
     /// How it was made: [`EXTRACTIVE`], or a model's name.
     pub method: String,

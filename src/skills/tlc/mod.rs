@@ -25,7 +25,6 @@ pub const EMBEDDED: &str = "embedded-lexicon";
 
 /// A language model that completes a prompt; what lies behind it is the caller's choice.
 pub trait TextModel: fmt::Debug + Send + Sync {
-    /// The model's name.
     fn name(&self) -> String;
 
     /// Whether it can be asked now.

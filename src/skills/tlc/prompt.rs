@@ -17,7 +17,6 @@ const DOCUMENT_CHARS: usize = 2_000;
 /// Why a model's answer cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ModelError {
-    /// It gave none.
     #[error("the model `{0}` did not answer: {1}")]
     Silent(String, String),
     /// It is not in the form that was asked for.

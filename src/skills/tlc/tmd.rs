@@ -29,7 +29,6 @@ pub enum Task {
     Summarize,
 }
 
-/// How to look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Method {
@@ -46,11 +45,8 @@ pub enum Method {
 /// Task, method and domain of a question, each with how sure that is (0 to 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Tmd {
-    /// What to do.
     pub task: (Task, f32),
-    /// How to look.
     pub method: (Method, f32),
-    /// What about.
     pub domain: (Domain, f32),
 }
 

@@ -10,7 +10,6 @@ pub type ChildKey = u32;
 /// Numbers the starts of a supervisor's children; never reused.
 pub type Incarnation = u64;
 
-/// What happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Input {
     /// Start all children, in order.

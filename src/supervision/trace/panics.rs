@@ -10,7 +10,6 @@ use std::sync::Once;
 /// A panic's message and place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PanicSite {
-    /// What it said.
     pub message: String,
     /// `file:line:column`.
     pub place: String,

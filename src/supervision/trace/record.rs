@@ -19,11 +19,9 @@ impl ActorNo {
 pub enum Outcome {
     /// It waits, or is being handled.
     Open,
-    /// Handled.
     Ok,
     /// The handler returned an error, which ended the actor.
     Error,
-    /// The handler panicked.
     Crashed,
     /// The actor was killed while it handled it.
     Killed,
@@ -38,7 +36,6 @@ pub struct Header {
     pub context: TraceContext,
     /// The span of its cause.
     pub parent: Option<SpanId>,
-    /// Who sent it.
     pub from: ActorNo,
     /// When, in nanoseconds of the ring's clock.
     pub sent_ns: u64,
@@ -47,15 +44,11 @@ pub struct Header {
 /// One message, 96 bytes. Times are nanoseconds of the ring's clock; 0 for "not yet".
 #[derive(Debug, Clone, Copy)]
 pub struct Record {
-    /// The trace.
     pub trace: TraceId,
-    /// The message's span.
     pub span: SpanId,
     /// The span of its cause.
     pub parent: Option<SpanId>,
-    /// Who sent it.
     pub from: ActorNo,
-    /// Who handled it.
     pub to: ActorNo,
     /// The message's kind: the name of its variant.
     pub kind: &'static str,
@@ -65,7 +58,6 @@ pub struct Record {
     pub started_ns: u64,
     /// When its handling ended.
     pub ended_ns: u64,
-    /// How it ended.
     pub outcome: Outcome,
 }
 

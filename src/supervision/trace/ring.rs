@@ -29,7 +29,6 @@ pub struct Ring {
 #[derive(Debug, Default)]
 struct Shard {
     records: Vec<Record>,
-    /// Records ever written.
     written: u64,
     /// Where the next goes: `written % capacity`, kept because a division costs as much as the rest.
     next: usize,

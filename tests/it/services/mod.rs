@@ -119,6 +119,7 @@ struct Swarm {
     _clock: StoppedClock,
 }
 
+#[expect(clippy::too_many_lines, reason = "a list of all services and what each is given")]
 async fn start(dir: &Path) -> Swarm {
     let clock = StoppedClock::hold();
     let file = dir.join("pas.redb");

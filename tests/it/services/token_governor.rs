@@ -62,6 +62,7 @@ impl Client {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[expect(clippy::too_many_lines, reason = "one context followed from report to clear")]
 async fn an_agent_from_outside_is_tracked_summarised_and_cleared() {
     let place = Place::with_documents(1);
     let swarm = place.start().await;

@@ -12,7 +12,6 @@ use crate::actors::resource_manager::Lease;
 use crate::llm::text_writer::{TextAuthor, TextWriter};
 use crate::skills::{SkillEntry, SkillError, StepContext};
 
-/// Runs one skill.
 pub(super) struct NativeRunner {
     skill: &'static SkillEntry,
     writer: Arc<dyn TextWriter>,

@@ -15,7 +15,6 @@ use crate::cli::tui::model::Model;
 use crate::cli::tui::rows::What;
 use crate::cli::tui::wire::Waiting;
 
-/// Draws it.
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
     let approvals: Vec<&Waiting> = rows

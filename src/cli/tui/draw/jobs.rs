@@ -17,7 +17,6 @@ use crate::cli::wire::{Job, JobState};
 use crate::domain::job::wait::WaitKind;
 use crate::domain::time::Timestamp;
 
-/// Draws it.
 pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
     let jobs: Vec<&LiveJob> = rows

@@ -13,7 +13,6 @@ use crate::cli::tui::rows::What;
 use crate::cli::tui::wire::Event;
 use crate::cli::tui::words;
 
-/// Draws it.
 pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
     let items = rows.iter().filter_map(|row| match row.what {

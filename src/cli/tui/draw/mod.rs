@@ -23,7 +23,6 @@ use crate::domain::time::Timestamp;
 /// A frame at least so wide shows the particulars of what is chosen beside the list.
 const WIDE: u16 = 100;
 
-/// Draws all.
 pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>) {
     let [top, tabs, body, notice, keys] = Layout::vertical([
         Constraint::Length(1),

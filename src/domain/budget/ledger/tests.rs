@@ -220,7 +220,6 @@ proptest! {
     }
 }
 
-/// One caller's progress.
 enum Caller {
     Idle { calls: u8 },
     Calling { calls: u8, id: HoldId, worst: u64 },

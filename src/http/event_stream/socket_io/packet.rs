@@ -14,7 +14,6 @@ pub(super) const NOOP: &str = "6";
 pub(super) const PROBE: &str = "2probe";
 pub(super) const PROBE_ANSWER: &str = "3probe";
 pub(super) const UPGRADE: &str = "5";
-/// Socket.IO's farewell.
 pub(super) const DISCONNECT: &str = "41";
 
 /// What a client says.

@@ -58,7 +58,6 @@ struct Inbox {
     refusals: VecDeque<String>,
 }
 
-/// One client.
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) sid: String,
@@ -161,7 +160,6 @@ impl Session {
 pub(super) enum Next {
     /// A packet that is small or shared.
     Packet(Bytes),
-    /// An event.
     Event(EventText),
     /// The poll is to end: the client changes its transport.
     Noop,
@@ -291,7 +289,6 @@ async fn next_event(follower: &mut Option<Follower>) -> Option<Result<EventText,
 #[error("{MAX_SESSIONS} clients of Socket.IO are connected, which is the most; try again in a while")]
 pub(super) struct TooManySessions;
 
-/// All sessions.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Sessions(Arc<Mutex<HashMap<String, Arc<Session>>>>);
 

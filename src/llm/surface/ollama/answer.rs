@@ -23,7 +23,6 @@ pub enum Shape {
 /// When an answer ended, and how long it took.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timing {
-    /// Now.
     pub at: Timestamp,
     /// From the request to the end of the answer.
     pub total: Duration,

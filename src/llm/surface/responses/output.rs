@@ -8,7 +8,6 @@ use crate::llm::surface::{Problem, anthropic::REASONING, usage};
 
 /// What an answer repeats of its request.
 #[derive(Debug, Clone, PartialEq, Default)]
-#[expect(missing_docs, reason = "each is the request's member of the same name")]
 pub struct Echo {
     pub instructions: Option<String>,
     pub max_output_tokens: Option<u64>,

@@ -33,7 +33,6 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"{\\rtf", "a rich text document"),
 ];
 
-/// A file's content.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Content {
     /// Text in a known encoding.
@@ -42,7 +41,6 @@ pub(crate) enum Content {
     Binary(&'static str),
 }
 
-/// Decoded text.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Decoded {
     /// The text without its byte order mark.

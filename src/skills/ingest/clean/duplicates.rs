@@ -50,7 +50,6 @@ impl Banding {
 /// What is compared of one document.
 pub(super) struct Fingerprint {
     exact: blake3::Hash,
-    /// Distinct shingles, sorted.
     shingles: Vec<u64>,
     /// Empty for documents with fewer words than a shingle.
     signature: Vec<u64>,

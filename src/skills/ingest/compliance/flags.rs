@@ -12,11 +12,9 @@ use crate::skills::ingest::formats::Flag;
 /// How grave a finding is, gravest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// Act now.
     High,
     /// A person should look.
     Medium,
-    /// Good to know.
     Low,
 }
 

@@ -15,7 +15,6 @@ use spdx::{Expression, LicenseId, LicenseReq, ParseMode};
 pub enum Family {
     /// No conditions worth the name.
     PublicDomain,
-    /// Keep the notice.
     Permissive,
     /// Changes to its files stay under it; a work around them need not.
     WeakCopyleft,

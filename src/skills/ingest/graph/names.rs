@@ -17,7 +17,6 @@ pub(super) enum Target {
     Document(u32),
     /// A file or folder that exists, but is no document.
     File,
-    /// An address elsewhere.
     Outside {
         /// Lower case, without port and `www.`.
         host: String,

@@ -35,12 +35,7 @@ pub enum SearchError {
     Missing(String),
     /// The index is there, but cannot be read.
     #[error("the full-text index in {folder} cannot be read: {reason}; repeat the ingest to rebuild it")]
-    Damaged {
-        /// Where.
-        folder: String,
-        /// What tantivy says.
-        reason: String,
-    },
+    Damaged { folder: String, reason: String },
 }
 
 /// The answer to a query.
@@ -63,7 +58,6 @@ pub struct Hit {
     pub doc_id: u32,
     /// Path relative to the source folder.
     pub path: String,
-    /// Its title.
     pub title: String,
     /// BM25, higher is better; comparable within one answer only.
     pub score: f32,
@@ -74,7 +68,6 @@ pub struct Hit {
 /// A passage with its matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
 pub struct Snippet {
-    /// Plain text.
     pub text: String,
     /// Byte ranges of `text` that match, ascending and apart.
     pub highlights: Vec<Range<usize>>,

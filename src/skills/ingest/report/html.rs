@@ -12,7 +12,6 @@ const STYLE: &str = include_str!("style.css");
 /// Nothing may be loaded and no script may run, whatever a path holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-/// Renders the page.
 pub(super) fn render(page: &Page) -> String {
     let markup = html! {
         (DOCTYPE)

@@ -9,7 +9,6 @@ use super::page::{Block, Chart, Page, Rich, Section, Span, Table};
 /// Width of the bars drawn with characters.
 const BAR: u64 = 24;
 
-/// Renders the page.
 pub(super) fn render(page: &Page) -> String {
     let mut out = format!("# {}\n\n", inline(&page.title, false));
     for paragraph in &page.lead {

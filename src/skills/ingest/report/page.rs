@@ -3,7 +3,6 @@
 //! Invariant: everything that came from a file (paths, labels, hosts) is plain text here; each rendering
 //! escapes it in its own way. Characters that could mislead a reader are made visible on entry.
 
-/// A whole report.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Page {
     pub(super) title: Rich,
@@ -172,7 +171,6 @@ impl Rich {
         Self::default()
     }
 
-    /// Adds words.
     pub(super) fn text(mut self, text: impl AsRef<str>) -> Self {
         self.0.push(Span::Text(visible(text.as_ref())));
         self

@@ -123,7 +123,6 @@ pub(super) fn treemap(data: &[Datum], caption: &str) -> Markup {
     }
 }
 
-/// Dots and lines.
 pub(super) fn network(network: &Network) -> Markup {
     let nodes = &network.nodes;
     let (width, height) = NETWORK;

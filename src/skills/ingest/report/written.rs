@@ -29,7 +29,6 @@ const MAX_TEXT: usize = 6_000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub enum Written {
-    /// It answered.
     Text(Text),
     /// It was asked, and gave no text.
     Failed {
@@ -43,13 +42,11 @@ pub enum Written {
 pub struct Text {
     /// BLAKE3 of the digest that it was written from, in hexadecimal.
     pub digest: String,
-    /// The words.
     pub text: String,
     /// The provider, as the router names it.
     pub provider: String,
     /// The model, as its vendor names it.
     pub model: String,
-    /// What it cost.
     pub cost_nano_usd: NanoUsd,
     /// The receipt's request id.
     pub request_id: String,
@@ -92,7 +89,6 @@ fn digest(page: &Page, standouts: &[Rich]) -> String {
     text
 }
 
-/// The section.
 pub(super) fn section(written: Option<&Written>) -> Section {
     let blocks = match written {
         None => vec![Block::Para(NOBODY.into())],

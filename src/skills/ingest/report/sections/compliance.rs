@@ -13,7 +13,6 @@ const MAX_FINDINGS: usize = 40;
 /// Severities as the check names them, gravest first.
 const SEVERITIES: [(&str, Tone); 3] = [("high", Tone::Bad), ("medium", Tone::Warn), ("low", Tone::Muted)];
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let Some(compliance) = &sources.compliance else {
         return Part::quiet(Section::absent(

@@ -16,7 +16,6 @@ const UNSURE: f32 = 0.4;
 /// Documents listed that the classifier was least sure of.
 const MAX_UNSURE: usize = 6;
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let Some(rows) = &sources.domains else {
         return Part::quiet(Section::absent(

@@ -18,13 +18,11 @@ const MAX_MEMBERS: usize = 4;
 /// Documents that say the same.
 struct Group<'a> {
     first: &'a Cleaned,
-    /// All others.
     copies: Vec<&'a Cleaned>,
     /// Bytes of the copies.
     waste: u64,
 }
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let Some(rows) = &sources.clean else {
         return Part::quiet(Section::absent(

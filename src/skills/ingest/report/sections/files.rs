@@ -13,7 +13,6 @@ const ID: &str = "contents";
 const TITLE: &str = "What is in it";
 /// Kinds, languages and encodings shown of each: what follows is rare.
 const MAX_BARS: usize = 10;
-/// Largest files listed.
 const MAX_LARGEST: usize = 8;
 /// Upper bounds of the columns of the size distribution in bytes, about three to each other, as far as
 /// documents go; the last column has none.
@@ -32,7 +31,6 @@ const BOUNDS: [(u64, &str); 11] = [
 ];
 const BEYOND: &str = "≥10 MB";
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let Some(audit) = &sources.audit else {
         return Part::quiet(Section::absent(

@@ -21,14 +21,11 @@ const MAX_NODES: usize = 150;
 const MAX_EDGES: usize = 400;
 /// Documents in the table of the most referenced; they carry its numbers in the picture.
 const MAX_REFERENCED: usize = 12;
-/// Communities listed.
 const MAX_COMMUNITIES: usize = 12;
-/// Outside hosts listed.
 const MAX_HOSTS: usize = 10;
 /// References that lead nowhere listed.
 const MAX_BROKEN: usize = 10;
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let Some(graph) = &sources.graph else {
         return Part::quiet(Section::absent(
@@ -55,7 +52,6 @@ struct View<'a> {
     paths: HashMap<u32, &'a str>,
     /// Document → how many documents link to it or mention it; those without are absent.
     incoming: HashMap<u32, usize>,
-    /// Most referenced first.
     referenced: Vec<&'a GraphNode>,
 }
 

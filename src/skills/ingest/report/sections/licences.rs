@@ -18,7 +18,6 @@ const MAX_TILES: usize = 48;
 /// Folders without a licence that are listed.
 const MAX_UNLICENSED: usize = 20;
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     if sources.audit.is_none() {
         return Part::quiet(Section::absent(

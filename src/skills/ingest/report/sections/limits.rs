@@ -5,7 +5,6 @@ use crate::skills::ingest::report::page::{Block, Rich, Section, Table};
 use crate::skills::ingest::report::sources::Sources;
 use crate::skills::ingest::report::words;
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let settings = &sources.settings;
     let denied =

@@ -10,7 +10,6 @@ const TITLE: &str = "Looking further";
 /// Chunk levels, from the widest.
 const LEVELS: [&str; 3] = ["section", "paragraph", "sentence"];
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let mut blocks = Vec::new();
     if sources.index {

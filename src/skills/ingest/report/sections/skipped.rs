@@ -11,10 +11,8 @@ const ID: &str = "skipped";
 const TITLE: &str = "What was skipped";
 /// Reasons drawn: there are seven.
 const MAX_REASONS: usize = 7;
-/// Files listed.
 const MAX_FILES: usize = 25;
 
-/// Writes the section.
 pub(in super::super) fn part(sources: &Sources) -> Part {
     let Some(audit) = &sources.audit else {
         return Part::quiet(Section::absent(
