@@ -1,0 +1,123 @@
+//! The arguments of bubblewrap for a profile: an allow-list of binds in namespaces of its own.
+//!
+//! Pure. A read-only root with holes is no sandbox: sockets, keys and the own daemon's files would be in it. As
+//! root without a user namespace and with capabilities, a remount inside would give the whole disk back.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use super::profile::SandboxProfile;
+
+/// Where the confining program stands inside.
+pub const HOLD_INSIDE: &str = "/run/pas/hold";
+/// `/tmp` and `/dev/shm` lie in memory, where no limit of a process counts them.
+const TMP_BYTES: u64 = 512 << 20;
+
+/// A bubblewrap and its abilities, as the probe found them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BubblewrapProgram {
+    pub path: PathBuf,
+    /// `--disable-userns` came with 0.8; without it the system call filter alone refuses new namespaces.
+    pub disables_user_namespaces: bool,
+}
+
+/// Everything before the command, the program itself included.
+#[must_use]
+pub fn bubblewrap_arguments(
+    program: &BubblewrapProgram,
+    profile: &SandboxProfile,
+    executable: &Path,
+) -> Vec<OsString> {
+    let mut argv = BubblewrapArgv(vec![program.path.clone().into()]);
+    argv.flags(&["--unshare-all", "--unshare-user", "--die-with-parent", "--new-session", "--clearenv"]);
+    if program.disables_user_namespaces {
+        argv.flags(&["--disable-userns"]);
+    }
+    argv.flags(&["--cap-drop", "ALL"]);
+    // In front of the binds: the tree of a test lies below the machine's /tmp.
+    argv.flags(&["--dev", "/dev", "--proc", "/proc"]);
+    for folder in ["/tmp", "/dev/shm"] {
+        argv.flags(&["--size", &TMP_BYTES.to_string(), "--perms", "1777", "--tmpfs", folder]);
+    }
+    for path in &profile.readable {
+        argv.bind("--ro-bind-try", path, path);
+    }
+    argv.bind("--ro-bind", executable, Path::new(HOLD_INSIDE));
+    for path in &profile.writable {
+        argv.bind("--bind", path, path);
+    }
+    for path in &profile.protected {
+        argv.bind("--ro-bind-try", path, path);
+    }
+    // Those that exist: a bind needs something to cover.
+    for path in &profile.hidden {
+        argv.bind("--ro-bind", Path::new("/dev/null"), path);
+    }
+    argv.flags(&["--remount-ro", "/", "--chdir", "/", "--"]);
+    argv.0
+}
+
+struct BubblewrapArgv(Vec<OsString>);
+
+impl BubblewrapArgv {
+    fn flags(&mut self, flags: &[&str]) {
+        self.0.extend(flags.iter().map(OsString::from));
+    }
+
+    fn bind(&mut self, how: &str, from: &Path, to: &Path) {
+        self.0.extend([how.into(), from.into(), to.into()]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SandboxGit, SandboxLimits, SandboxPlaces, ToolchainSet};
+    use super::*;
+    use crate::domain::agent::Rights;
+
+    fn arguments(rights: Rights) -> Vec<String> {
+        let places = SandboxPlaces {
+            tree: "/data/r/tree".into(),
+            scratch: "/data/r/scratch".into(),
+            git: Some(SandboxGit {
+                directory: "/data/r/git".into(),
+                borrowed: vec!["/people/p/.git/objects".into()],
+                protected: vec!["/data/r/git/config".into()],
+            }),
+        };
+        let profile = SandboxProfile::of(rights, &places, &ToolchainSet::default(), SandboxLimits::default());
+        let program = BubblewrapProgram { path: "/usr/bin/bwrap".into(), disables_user_namespaces: true };
+        let argv = bubblewrap_arguments(&program, &profile, Path::new("/opt/pas"));
+        argv.into_iter().map(|argument| argument.into_string().unwrap()).collect()
+    }
+
+    fn place_of(argv: &[String], pattern: &[&str]) -> usize {
+        argv.windows(pattern.len()).position(|window| window == pattern).unwrap()
+    }
+
+    #[test]
+    fn a_root_inside_has_neither_capabilities_nor_namespaces_to_make() {
+        let argv = arguments(Rights::ALL);
+        for flag in ["--unshare-all", "--unshare-user", "--disable-userns", "--die-with-parent", "--clearenv"]
+        {
+            assert!(argv.iter().any(|argument| argument == flag), "{flag}");
+        }
+        place_of(&argv, &["--cap-drop", "ALL"]);
+        assert!(!argv.windows(2).any(|pair| pair[0].ends_with("bind") && pair[1] == "/"), "no root");
+    }
+
+    #[test]
+    fn what_protects_comes_after_what_it_protects() {
+        let argv = arguments(Rights::ALL);
+        let git = place_of(&argv, &["--bind", "/data/r/git", "/data/r/git"]);
+        let config = place_of(&argv, &["--ro-bind-try", "/data/r/git/config", "/data/r/git/config"]);
+        let tmp = place_of(&argv, &["--tmpfs", "/tmp"]);
+        assert!(tmp < git && git < config);
+    }
+
+    #[test]
+    fn without_the_right_nothing_of_the_person_is_bound() {
+        let argv = arguments(Rights::NONE);
+        assert!(!argv.iter().any(|argument| argument.starts_with("/home") || argument.contains("/tree")));
+    }
+}

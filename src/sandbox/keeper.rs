@@ -1,0 +1,290 @@
+//! Stands outside a confined command and ends everything that it leaves.
+//!
+//! The keeper is a process of its own and the nearest reaper of all that descends from it, so a double fork
+//! with a new session is still its child. Its standard error is the control socket: one byte asks for an end,
+//! the socket's closing (the daemon died) is an immediate one, and the report goes back as one line of JSON.
+//! Failure policy: when in doubt it ends processes; those that outlive even SIGKILL are counted in the report.
+
+mod watch;
+
+use std::collections::BTreeSet;
+use std::io;
+use std::os::fd::AsFd as _;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, WaitOptions, kill_process, wait};
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::UnixStream;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::processes::{SeenProcess, descendants};
+use watch::UseWatch;
+pub use watch::WatchedLimits;
+
+/// How long a command may put its files in order after SIGTERM.
+pub const TERM_GRACE: Duration = Duration::from_secs(2);
+/// How long the kernel may take to end processes after SIGKILL before they are reported as left. Long, since a
+/// keeper that leaves a fork bomb behind lets it have the machine, and on a loaded one even dying takes time.
+pub const KILL_GRACE: Duration = Duration::from_secs(60);
+/// Between the first two looks whether all have ended; each pause is twice the one before.
+const LOOK: Duration = Duration::from_millis(3);
+const LONGEST_LOOK: Duration = Duration::from_millis(50);
+/// Between two looks at the number of threads: a fork bomb makes thousands a second.
+const TICK: Duration = Duration::from_millis(50);
+
+/// The byte by which the launcher asks for an end.
+pub(super) const TERMINATE: u8 = b'T';
+
+/// What a keeper is started with.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct KeepRequest {
+    /// Whether the command's first two processes are bubblewrap's own.
+    pub wrapped: bool,
+    pub limits: WatchedLimits,
+}
+
+/// What became of the command.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct KeepReport {
+    pub exit: Option<i32>,
+    pub signal: Option<i32>,
+    pub seconds: f64,
+    /// Processes that had to be ended; unknown where the namespace ended them unseen.
+    pub ended: Option<u32>,
+    /// Processes that could not be ended.
+    pub left: u32,
+    /// The limit that was broken, in words.
+    pub breach: Option<String>,
+    /// Why the command could not even be started.
+    pub failed: Option<String>,
+}
+
+/// Why there is no report.
+#[derive(Debug, thiserror::Error)]
+pub enum KeepError {
+    #[error("the request is not readable: {0}")]
+    Request(#[from] serde_json::Error),
+    #[error("the keeper cannot prepare itself: {0}")]
+    Prepare(#[from] io::Error),
+}
+
+/// Runs a command until nothing of it is left, and reports on the control socket.
+///
+/// # Errors
+/// What kept the keeper from starting; nothing was run then.
+pub fn keep(request: &str, command: &[String]) -> Result<(), KeepError> {
+    close_inherited()?;
+    let request: KeepRequest = serde_json::from_str(request)?;
+    #[cfg(target_os = "linux")]
+    rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(supervise(&request, command))
+}
+
+/// Files that the daemon was started with, by a terminal or an editor, are not for agents.
+fn close_inherited() -> io::Result<()> {
+    let folder = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
+    let names = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name());
+    let open: Vec<i32> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
+    for number in open.into_iter().filter(|number| *number > 2) {
+        // The folder's own is among them and closed already.
+        let _ = nix::unistd::close(number);
+    }
+    Ok(())
+}
+
+async fn supervise(request: &KeepRequest, command: &[String]) -> Result<(), KeepError> {
+    let control = io::stderr().as_fd().try_clone_to_owned()?;
+    let control = std::os::unix::net::UnixStream::from(control);
+    control.set_nonblocking(true)?;
+    let mut control = UnixStream::from_std(control)?;
+    let mut children = signal(SignalKind::child())?;
+    let mut ends = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let [Ok(term), Ok(interrupt), Ok(hangup)] = &mut ends else {
+        return Err(io::Error::other("signals cannot be received").into());
+    };
+    let mut kept = match KeptCommand::start(request, command) {
+        Ok(kept) => kept,
+        Err(error) => {
+            let failed = Some(format!("{}: {error}", command.first().map_or("", String::as_str)));
+            return Ok(send(&mut control, &KeepReport { failed, ..KeepReport::default() }).await?);
+        }
+    };
+    let mut tick = tokio::time::interval(TICK);
+    let mut byte = [0_u8];
+    let mut killing = None;
+    loop {
+        kept.reap();
+        if kept.status.is_some() {
+            break;
+        }
+        tokio::select! {
+            _ = children.recv() => {}
+            read = control.read(&mut byte) => match read {
+                Ok(1..) => { killing.get_or_insert_with(|| kept.terminate()); }
+                // Nobody is there any more who could wait for an orderly end.
+                Ok(0) | Err(_) => break,
+            },
+            _ = term.recv() => { killing.get_or_insert_with(|| kept.terminate()); }
+            _ = interrupt.recv() => { killing.get_or_insert_with(|| kept.terminate()); }
+            _ = hangup.recv() => { killing.get_or_insert_with(|| kept.terminate()); }
+            _ = tick.tick() => {
+                kept.look();
+                if kept.breach.is_some() || killing.is_some_and(|at| Instant::now() >= at) {
+                    break;
+                }
+            }
+        }
+    }
+    let left = kept.end_all().await;
+    Ok(send(&mut control, &kept.report(left)).await?)
+}
+
+/// The launcher may be gone, which is no fault of the command's.
+async fn send(control: &mut UnixStream, report: &KeepReport) -> io::Result<()> {
+    let mut line = serde_json::to_vec(report)?;
+    line.push(b'\n');
+    match control.write_all(&line).await {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+/// A command at work.
+struct KeptCommand {
+    main: Pid,
+    wrapped: bool,
+    started: Instant,
+    status: Option<rustix::process::WaitStatus>,
+    ended: BTreeSet<i32>,
+    asked_to_end: bool,
+    watch: UseWatch,
+    breach: Option<String>,
+}
+
+impl KeptCommand {
+    fn start(request: &KeepRequest, command: &[String]) -> io::Result<Self> {
+        let (program, arguments) =
+            command.split_first().ok_or_else(|| io::Error::other("no command was given"))?;
+        let output = io::stdout().as_fd().try_clone_to_owned()?;
+        let watch = UseWatch::new(request.limits.clone());
+        let started = Instant::now();
+        let child = Command::new(program).args(arguments).stderr(Stdio::from(output)).spawn()?;
+        let main = i32::try_from(child.id()).ok().and_then(Pid::from_raw);
+        let main = main.ok_or_else(|| io::Error::other("the system gave no process id"))?;
+        Ok(Self {
+            main,
+            wrapped: request.wrapped,
+            started,
+            status: None,
+            ended: BTreeSet::new(),
+            asked_to_end: false,
+            watch,
+            breach: None,
+        })
+    }
+
+    /// Takes leave of all that have ended, adopted ones too. `false` when no child is left.
+    fn reap(&mut self) -> bool {
+        loop {
+            match wait(WaitOptions::NOHANG) {
+                Ok(Some((pid, status))) if pid == self.main => self.status = Some(status),
+                Ok(Some(_)) => {}
+                Ok(None) => return true,
+                Err(_) => return false,
+            }
+        }
+    }
+
+    fn look(&mut self) {
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        self.breach = self.breach.take().or_else(|| self.watch.look(|| descendants(me)));
+    }
+
+    /// Asks all to end; when the grace is over.
+    fn terminate(&mut self) -> Instant {
+        self.asked_to_end = true;
+        for process in self.own_of_command() {
+            self.send(process.pid, Signal::TERM);
+        }
+        Instant::now() + TERM_GRACE
+    }
+
+    /// Without the two processes of bubblewrap: the first would end the whole namespace at once.
+    fn own_of_command(&self) -> Vec<SeenProcess> {
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        let mut all = descendants(me);
+        if self.wrapped {
+            let outer = self.main.as_raw_nonzero().get();
+            all.retain(|process| process.pid != outer && process.parent != outer);
+        }
+        all
+    }
+
+    fn send(&mut self, pid: i32, signal: Signal) {
+        self.ended.insert(pid);
+        if let Some(pid) = Pid::from_raw(pid) {
+            // Ended meanwhile, which is what was wanted.
+            let _ = kill_process(pid, signal);
+        }
+    }
+
+    /// Ends what is left; how many could not be ended.
+    async fn end_all(&mut self) -> u32 {
+        let deadline = Instant::now() + KILL_GRACE;
+        let mut pause = LOOK;
+        while self.reap() {
+            let seen = self.own_of_command();
+            self.end_groups(&seen);
+            for process in seen {
+                self.send(process.pid, Signal::KILL);
+            }
+            #[cfg(not(target_os = "linux"))]
+            let _ = rustix::process::kill_process_group(self.main, Signal::KILL);
+            if self.wrapped && self.status.is_none() {
+                let _ = kill_process(self.main, Signal::KILL);
+            }
+            if Instant::now() >= deadline {
+                return u32::try_from(self.own_of_command().len()).unwrap_or(u32::MAX);
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_LOOK);
+        }
+        0
+    }
+
+    /// A group ends as one: the kernel lets none of it start another process meanwhile, where a walk over single
+    /// ones would run after those that a fork bomb keeps making.
+    fn end_groups(&self, seen: &[SeenProcess]) {
+        let own = rustix::process::getpgrp().as_raw_nonzero().get();
+        let groups: BTreeSet<i32> = seen.iter().map(|process| process.group).collect();
+        for group in groups.into_iter().filter(|group| *group != own && *group > 1) {
+            if let Some(group) = Pid::from_raw(group) {
+                let _ = rustix::process::kill_process_group(group, Signal::KILL);
+            }
+        }
+    }
+
+    fn report(&self, left: u32) -> KeepReport {
+        let (exit, signal) = match &self.status {
+            Some(status) => (status.exit_status(), status.terminating_signal()),
+            None => (None, Some(Signal::KILL.as_raw())),
+        };
+        // bubblewrap turns the signal that ended the command into an exit, as shells do.
+        let by_signal = exit.filter(|exit| self.wrapped && (129..=192).contains(exit)).map(|exit| exit - 128);
+        let ended = u32::try_from(self.ended.len()).unwrap_or(u32::MAX);
+        let was_seen = !self.wrapped || self.asked_to_end || self.breach.is_some() || ended > 0;
+        KeepReport {
+            exit,
+            signal: signal.or(by_signal),
+            seconds: self.started.elapsed().as_secs_f64(),
+            ended: was_seen.then_some(ended),
+            left,
+            breach: self.breach.clone(),
+            failed: None,
+        }
+    }
+}
