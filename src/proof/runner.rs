@@ -1,0 +1,130 @@
+//! Carries a proof out on a bench: fresh trees, overlays, runs. It decides nothing; the plan does.
+//!
+//! Failure policy: a bench that fails ends the proof with an error and no verdict; the ends that were kept stay, and a
+//! later call goes on behind them. A tree that cannot be removed does not change the verdict.
+
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::command::ProvingCommand;
+use super::overlay::OverlayEdit;
+use super::plan::{ProofPlan, ProofStep};
+use super::record::{ProofRecord, ProofSetting, ProofSubject};
+use super::stage::{CommandRun, ProofStage, StageEnd};
+
+/// A fresh tree of one commit, with nothing in it but the commit and the build output that is let in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProofCheckout {
+    pub dir: PathBuf,
+    /// The git tree that lies in `dir`.
+    pub tree: String,
+}
+
+/// The bench failed, not the change.
+#[derive(Debug, thiserror::Error)]
+#[error("the proof could not {doing}: {cause}")]
+pub struct BenchError {
+    pub doing: String,
+    pub cause: String,
+}
+
+impl BenchError {
+    pub fn new(doing: impl Into<String>, cause: &impl ToString) -> Self {
+        Self { doing: doing.into(), cause: cause.to_string() }
+    }
+}
+
+/// Working trees and the sandbox, for a proof.
+pub trait ProofBench: Send {
+    /// A fresh tree; never the agent's own.
+    fn checkout(&mut self, commit: &str) -> impl Future<Output = Result<ProofCheckout, BenchError>> + Send;
+
+    /// Lays tests over a checkout: `Restore` takes the file out of `tests_of`. Gives the tree's hash with the overlay.
+    /// The commit may hold links that lead out of the tree: no edit may pass through one.
+    fn overlay(
+        &mut self,
+        checkout: &ProofCheckout,
+        tests_of: &str,
+        acts: &[OverlayEdit],
+    ) -> impl Future<Output = Result<String, BenchError>> + Send;
+
+    /// Runs the command in the sandbox, no network. A sandbox that does not start is `CommandOutcome::NotStarted`.
+    fn run(
+        &mut self,
+        command: &ProvingCommand,
+        dir: &Path,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<CommandRun, BenchError>> + Send;
+
+    /// Stores an end before the next run begins.
+    fn keep(&mut self, end: &StageEnd) -> impl Future<Output = Result<(), BenchError>> + Send;
+
+    /// Removes a tree; whatever of it stays is the bench's to report.
+    fn discard(&mut self, checkout: ProofCheckout) -> impl Future<Output = ()> + Send;
+}
+
+/// Everything of a proof that does not change while it runs.
+#[derive(Clone, Debug)]
+pub struct ProofOrder {
+    pub subject: ProofSubject,
+    pub command: ProvingCommand,
+    pub plan: ProofPlan,
+    pub setting: ProofSetting,
+}
+
+/// Makes the runs that are missing behind `done`, and judges all of them.
+pub async fn prove<B: ProofBench>(
+    order: ProofOrder,
+    bench: &mut B,
+    done: Vec<StageEnd>,
+) -> Result<ProofRecord, BenchError> {
+    let ProofOrder { subject, command, plan, setting } = order;
+    let timeout = Duration::from_secs(setting.timeout_seconds);
+    let mut ends = done;
+    while let ProofStep::Run(stage) = plan.next(&ends) {
+        let end = run_stage(stage, &subject, &command, &plan, timeout, bench).await?;
+        bench.keep(&end).await?;
+        ends.push(end);
+    }
+    Ok(ProofRecord::new(subject, command, setting, &plan, ends))
+}
+
+async fn run_stage<B: ProofBench>(
+    stage: ProofStage,
+    subject: &ProofSubject,
+    command: &ProvingCommand,
+    plan: &ProofPlan,
+    timeout: Duration,
+    bench: &mut B,
+) -> Result<StageEnd, BenchError> {
+    let (base, new) = (subject.base_commit.as_str(), subject.commit.as_str());
+    let (code, tests) = match stage {
+        ProofStage::Before => (base, None),
+        ProofStage::After | ProofStage::AfterAgain => (new, None),
+        ProofStage::OldTestsOverNewCode => (new, Some((base, &plan.old_tests.acts))),
+        ProofStage::NewTestsOverOldCode => (base, Some((new, &plan.new_tests.acts))),
+    };
+    let checkout = bench.checkout(code).await?;
+    let run = run_in(&checkout, tests, command, timeout, bench).await;
+    bench.discard(checkout).await;
+    let (tree, run) = run?;
+    Ok(StageEnd::new(stage, tree, run))
+}
+
+async fn run_in<B: ProofBench>(
+    checkout: &ProofCheckout,
+    tests: Option<(&str, &Vec<OverlayEdit>)>,
+    command: &ProvingCommand,
+    timeout: Duration,
+    bench: &mut B,
+) -> Result<(String, CommandRun), BenchError> {
+    let tree = match tests {
+        Some((tests_of, acts)) => bench.overlay(checkout, tests_of, acts).await?,
+        None => checkout.tree.clone(),
+    };
+    Ok((tree, bench.run(command, &checkout.dir, timeout).await?))
+}
+
+#[cfg(test)]
+mod tests;

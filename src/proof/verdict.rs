@@ -1,0 +1,203 @@
+//! The verdict on a change, out of its plan and the runs that ended: pure, each reason in words.
+//!
+//! Failure policy: `Proved` needs every rule to hold; a run that is missing, or counts that went away, are reasons against it.
+//! A rule that could not be applied is a note, so that the record never says more than was seen.
+
+mod reason;
+mod rules;
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use super::guards::GuardFinding;
+use super::plan::{ProofExpect, ProofPlan, end_of};
+use super::stage::{ProofStage, StageEnd};
+
+pub use reason::ProofReason;
+
+/// The outcome of a proof.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ProofVerdict {
+    Proved,
+    NotProved(Vec<ProofReason>),
+    /// Two runs of one tree ended differently; the tests that failed in the first.
+    Flaky(Vec<String>),
+    NeedsPerson(PersonQuestion),
+}
+
+/// A question that only a person can answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PersonQuestion {
+    BeforePasses,
+    BeforeFails {
+        outcome: String,
+        failing: Vec<String>,
+    },
+    GuardsTouched(Vec<GuardFinding>),
+    /// The change rewrites tests that hold on the base: what they said is no longer wanted, or it is broken.
+    OldTestsRewritten(Vec<ProofReason>),
+}
+
+/// The verdict with the notes that limit it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProofJudgement {
+    pub verdict: ProofVerdict,
+    pub notes: Vec<String>,
+}
+
+impl ProofVerdict {
+    pub fn is_proved(&self) -> bool {
+        *self == Self::Proved
+    }
+
+    /// The verdict where nobody is asked.
+    #[must_use]
+    pub fn without_person(self) -> Self {
+        match self {
+            Self::NeedsPerson(PersonQuestion::BeforePasses) => {
+                Self::NotProved(vec![ProofReason::BeforePasses])
+            }
+            Self::NeedsPerson(PersonQuestion::BeforeFails { outcome, failing }) => {
+                Self::NotProved(vec![ProofReason::BeforeFails { outcome, failing }])
+            }
+            Self::NeedsPerson(PersonQuestion::GuardsTouched(guards)) => {
+                Self::NotProved(vec![ProofReason::GuardsTouched { lines: guards.len() }])
+            }
+            Self::NeedsPerson(PersonQuestion::OldTestsRewritten(reasons)) => Self::NotProved(reasons),
+            other => other,
+        }
+    }
+}
+
+impl ProofPlan {
+    /// The verdict on the runs so far; one that came too early is `NotProved`.
+    pub fn judge(&self, ends: &[StageEnd]) -> ProofJudgement {
+        let mut notes = Vec::new();
+        let verdict = self.verdict(ends, &mut notes);
+        ProofJudgement { verdict, notes }
+    }
+
+    fn verdict(&self, ends: &[StageEnd], notes: &mut Vec<String>) -> ProofVerdict {
+        if self.changed_files == 0 {
+            return ProofVerdict::NotProved(vec![ProofReason::NothingChanged]);
+        }
+        let Some(before) = end_of(ends, ProofStage::Before) else { return missing(ProofStage::Before) };
+        if let Some(reason) = rules::not_started(before) {
+            return ProofVerdict::NotProved(vec![reason]);
+        }
+        if self.contradicts(before) {
+            return ProofVerdict::NeedsPerson(match self.expect {
+                ProofExpect::Fail => PersonQuestion::BeforePasses,
+                ProofExpect::Pass | ProofExpect::Any => PersonQuestion::BeforeFails {
+                    outcome: before.outcome.to_string(),
+                    failing: before.failing().to_vec(),
+                },
+            });
+        }
+        let Some(after) = end_of(ends, ProofStage::After) else { return missing(ProofStage::After) };
+        if after.passed() {
+            return self.judge_green(before, after, ends, notes);
+        }
+        if end_of(ends, ProofStage::AfterAgain).is_some_and(StageEnd::passed) {
+            return ProofVerdict::Flaky(after.failing().to_vec());
+        }
+        let mut reasons = vec![rules::after_fails(after)];
+        reasons.extend(self.guards_reason());
+        ProofVerdict::NotProved(reasons)
+    }
+
+    /// All rules are applied, so that an agent hears of every fault at once.
+    fn judge_green(
+        &self,
+        before: &StageEnd,
+        after: &StageEnd,
+        ends: &[StageEnd],
+        notes: &mut Vec<String>,
+    ) -> ProofVerdict {
+        let mut reasons = Vec::new();
+        rules::note_before(before, notes);
+        rules::old_tests_hold(self, ends, &mut reasons, notes);
+        rules::new_tests_prove(self, before, ends, &mut reasons, notes);
+        rules::counts_hold(self, [before, after], ends, &mut reasons, notes);
+        if self.consent.guards && !self.guards.is_empty() {
+            let lines = self.guards.len();
+            notes.push(format!(
+                "guards: a person allowed {lines} {}",
+                if lines == 1 { "line" } else { "lines" }
+            ));
+        }
+        if rules::is_rewrite(before, &reasons) {
+            return ProofVerdict::NeedsPerson(PersonQuestion::OldTestsRewritten(reasons));
+        }
+        match self.guards_reason() {
+            Some(_) if reasons.is_empty() => {
+                ProofVerdict::NeedsPerson(PersonQuestion::GuardsTouched(self.guards.clone()))
+            }
+            guards => {
+                reasons.extend(guards);
+                if reasons.is_empty() { ProofVerdict::Proved } else { ProofVerdict::NotProved(reasons) }
+            }
+        }
+    }
+
+    fn guards_reason(&self) -> Option<ProofReason> {
+        (!self.consent.guards && !self.guards.is_empty())
+            .then_some(ProofReason::GuardsTouched { lines: self.guards.len() })
+    }
+}
+
+fn missing(stage: ProofStage) -> ProofVerdict {
+    ProofVerdict::NotProved(vec![ProofReason::NotRun { stage, why: "the proof ended before it".into() }])
+}
+
+impl fmt::Display for PersonQuestion {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BeforePasses => out.write_str(
+                "the proving command passes on the base already, so it does not show the fault that is to be fixed. \
+                 Go on, so that the change's new tests have to show it (--expect any), or stop and give a command \
+                 that fails now?",
+            ),
+            Self::BeforeFails { outcome, failing } => {
+                write!(out, "the proving command fails on the base already ({outcome}")?;
+                reason::list(out, "; ", failing)?;
+                out.write_str("). Go on without this check (--expect any), or stop and mend the base first?")
+            }
+            Self::GuardsTouched(guards) => {
+                let lines = if guards.len() == 1 { "line decides" } else { "lines decide" };
+                write!(out, "the change is green, but {} of its {lines} which tests count. Allow?", guards.len())?;
+                guards.iter().try_for_each(|guard| write!(out, "\n  {guard}"))
+            }
+            Self::OldTestsRewritten(reasons) => {
+                out.write_str(
+                    "the change is green only with its own tests in the place of the base's. Is what those said no \
+                     longer wanted?",
+                )?;
+                reasons.iter().try_for_each(|reason| write!(out, "\n  {reason}"))
+            }
+        }
+    }
+}
+
+impl fmt::Display for ProofVerdict {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Proved => out.write_str("proved"),
+            Self::NotProved(reasons) => {
+                out.write_str("not proved")?;
+                reasons.iter().try_for_each(|reason| write!(out, "\n  {reason}"))
+            }
+            Self::Flaky(failing) => {
+                out.write_str("flaky: the same tree failed once and passed once")?;
+                reason::list(out, "; ", failing)
+            }
+            Self::NeedsPerson(question) => write!(out, "needs a person: {question}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
