@@ -1,0 +1,136 @@
+//! What a thinking step is asked for: the inputs of its card, typed, and the text that its model reads.
+
+use std::fmt::Write as _;
+use std::path::PathBuf;
+
+use serde_json::Value;
+
+use super::tasks::{REVIEW_CHANGE, WRITE_CHANGE};
+use crate::domain::job::Job;
+use crate::domain::money::NanoUsd;
+use crate::domain::task::usd;
+use crate::proof::plan::ProofExpect;
+use crate::skills::SkillError;
+
+/// How a step's claim is checked and what becomes of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum BriefKind {
+    /// A task in words: its report is its result.
+    Plain,
+    /// A change that is proved, reviewed and delivered.
+    Change,
+    /// A review: its report is read as remarks.
+    Review,
+}
+
+/// Whether questions reach a person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AskPolicy {
+    Person,
+    Never,
+}
+
+/// Whether a change is reviewed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ReviewWish {
+    Off,
+    One,
+}
+
+/// The inputs of a card.
+#[derive(Debug, Clone)]
+pub(super) struct ThinkingBrief {
+    pub(super) kind: BriefKind,
+    pub(super) goal: String,
+    pub(super) repository: Option<PathBuf>,
+    pub(super) base: Option<String>,
+    /// The proving command as given; found in the tree where it is left out.
+    pub(super) prove: Option<String>,
+    pub(super) expect: ProofExpect,
+    pub(super) budget: Option<NanoUsd>,
+    pub(super) prepare: Option<String>,
+    pub(super) test_globs: Vec<String>,
+    pub(super) allow_guards: bool,
+    pub(super) allow_test_changes: bool,
+    pub(super) with_uncommitted: bool,
+    pub(super) review: ReviewWish,
+    pub(super) ask: AskPolicy,
+    /// Of a review: the job whose tree holds the change, and the commit.
+    pub(super) change_of: Option<String>,
+    pub(super) commit: Option<String>,
+    pub(super) author_vendors: Vec<String>,
+    /// Of a review: the whole message to the reviewer.
+    pub(super) message: Option<String>,
+}
+
+impl ThinkingBrief {
+    pub(super) fn of(job: &Job) -> Result<Self, SkillError> {
+        let inputs = &job.card.inputs.0;
+        let text = |name: &str| inputs.get(name).and_then(Value::as_str).map(str::to_owned);
+        let flag = |name: &str| inputs.get(name).and_then(Value::as_bool).unwrap_or_default();
+        let kind = match job.card.task.as_str() {
+            WRITE_CHANGE => BriefKind::Change,
+            REVIEW_CHANGE => BriefKind::Review,
+            _ => BriefKind::Plain,
+        };
+        let goal = text("goal").filter(|goal| !goal.trim().is_empty());
+        let texts = |name: &str| -> Vec<String> {
+            let listed = inputs.get(name).and_then(Value::as_array).into_iter().flatten();
+            listed.filter_map(Value::as_str).map(str::to_owned).collect()
+        };
+        Ok(Self {
+            kind,
+            goal: goal.ok_or_else(|| SkillError::Permanent("the card has no `goal`".to_owned()))?,
+            repository: text("repository").map(PathBuf::from),
+            base: text("base"),
+            prove: text("prove"),
+            expect: match text("expect").as_deref() {
+                Some("pass") => ProofExpect::Pass,
+                Some("any") => ProofExpect::Any,
+                Some(_) => ProofExpect::Fail,
+                // A command that a person gives shows the fault; one that was found only has to hold.
+                None if text("prove").is_some() => ProofExpect::Fail,
+                None => ProofExpect::Any,
+            },
+            budget: inputs.get("budget_usd").and_then(usd),
+            prepare: text("prepare"),
+            test_globs: texts("tests"),
+            allow_guards: flag("allow_guards"),
+            allow_test_changes: flag("allow_test_changes"),
+            with_uncommitted: flag("with_uncommitted"),
+            review: if text("review").as_deref() == Some("off") { ReviewWish::Off } else { ReviewWish::One },
+            ask: if text("ask").as_deref() == Some("never") { AskPolicy::Never } else { AskPolicy::Person },
+            change_of: text("change_of"),
+            commit: text("commit"),
+            author_vendors: texts("author_vendors"),
+            message: text("message"),
+        })
+    }
+
+    /// The card as the model reads it, the same in every turn.
+    pub(super) fn card_text(&self, prove: Option<&str>) -> String {
+        if let Some(message) = &self.message {
+            return message.clone();
+        }
+        let mut text = format!("Goal:\n{}\n", self.goal.trim());
+        if let Some(prove) = prove {
+            // Writing to a text cannot fail.
+            let _ =
+                write!(text, "\nThe command that proves it, run by the daemon in fresh trees:\n{prove}\n");
+            let _ = match self.expect {
+                ProofExpect::Fail => writeln!(text, "It must fail before your change and pass after it."),
+                ProofExpect::Pass => writeln!(text, "It must pass before your change and after it."),
+                ProofExpect::Any => writeln!(text, "It must pass after your change."),
+            };
+        }
+        if self.kind == BriefKind::Change {
+            text.push_str(
+                "\nYou work in a private tree of the repository. The tests that exist must hold; new tests must fail \
+                 without your change. Files that decide what is tested (CI, test settings, skips) are not to be \
+                 changed. `report` when you are done: the daemon then runs the proof, and another model reviews the \
+                 change.\n",
+            );
+        }
+        text
+    }
+}

@@ -1,0 +1,91 @@
+//! What all thinking steps of the daemon share: where trees lie, how commands are confined.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
+
+use parking_lot::Mutex;
+use tokio::sync::OnceCell;
+
+use crate::domain::ids::JobId;
+use crate::sandbox::{
+    SandboxBackend, SandboxLauncher, SandboxReport, ToolchainSet, find_toolchains, probe_backends,
+};
+use crate::worktree::TreeName;
+
+/// How commands are confined on this machine, tried out once.
+pub struct SandboxSetup {
+    pub launcher: SandboxLauncher,
+    report: SandboxReport,
+    pub toolchains: ToolchainSet,
+}
+
+/// Where the private trees lie.
+#[must_use]
+pub fn trees_below(data_dir: &Path) -> PathBuf {
+    data_dir.join("trees")
+}
+
+/// The places and machinery of thinking steps. Cheap to clone.
+#[derive(Clone)]
+pub struct ThinkingDeps {
+    /// Below it lie the private trees, a folder a run.
+    pub trees: PathBuf,
+    /// Below it lies what commands write beside their trees, a folder a run.
+    scratch: PathBuf,
+    /// Whether commands may run unconfined where nothing can confine them: a person's word.
+    unconfined: bool,
+    sandbox: Arc<OnceCell<Arc<SandboxSetup>>>,
+    locks: Arc<Mutex<HashMap<JobId, Weak<tokio::sync::Mutex<()>>>>>,
+}
+
+impl ThinkingDeps {
+    #[must_use]
+    pub fn new(data_dir: &Path, unconfined: bool) -> Self {
+        let (trees, scratch) = (trees_below(data_dir), data_dir.join("scratch"));
+        Self { trees, scratch, unconfined, sandbox: Arc::default(), locks: Arc::default() }
+    }
+
+    /// What belongs to a tree and is no tree: homes and temporary files of commands, build output, an empty repository.
+    pub(super) fn scratch(&self, tree: &TreeName) -> PathBuf {
+        self.scratch.join(tree.run()).join(tree.name())
+    }
+
+    pub(super) fn scratch_of_run(&self, run: &str) -> PathBuf {
+        self.scratch.join(run)
+    }
+
+    /// The sandbox; the first caller has it probed.
+    pub async fn sandbox(&self) -> std::io::Result<Arc<SandboxSetup>> {
+        let setup = self.sandbox.get_or_try_init(|| async {
+            let executable = std::env::current_exe()?;
+            let (backend, report) = probe_backends(&executable, std::env::var_os("PATH").as_deref()).await;
+            let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
+            let toolchains = find_toolchains(&home, |name| std::env::var_os(name).map(PathBuf::from));
+            let launcher = SandboxLauncher::new(executable, backend).allow_unconfined(self.unconfined);
+            Ok::<_, std::io::Error>(Arc::new(SandboxSetup { launcher, report, toolchains }))
+        });
+        setup.await.cloned()
+    }
+
+    /// Held while an attempt works in a job's tree: an attempt that was overtaken may still be ending its command.
+    pub(super) fn tree_lock(&self, job: &JobId) -> Arc<tokio::sync::Mutex<()>> {
+        let mut locks = self.locks.lock();
+        locks.retain(|_, lock| lock.strong_count() > 0);
+        let lock = locks.get(job).and_then(Weak::upgrade).unwrap_or_default();
+        locks.insert(job.clone(), Arc::downgrade(&lock));
+        lock
+    }
+}
+
+impl SandboxSetup {
+    /// How commands are confined, in a sentence for people and proofs.
+    #[must_use]
+    pub fn sentence(&self) -> String {
+        if *self.launcher.backend() == SandboxBackend::Nothing && self.launcher.runs_commands() {
+            return "nothing confines commands here: they run with all your rights, by `sandbox.unconfined`"
+                .to_owned();
+        }
+        self.report.summary()
+    }
+}

@@ -1,0 +1,20 @@
+//! Agents that think: a model's turns and the tools it calls, carried out under a job's claim.
+//!
+//! The rules are the pure fold in `domain/thinking`; here its commands are carried out. `runner.rs` is the loop,
+//! `calls.rs` runs tools, `claims.rs` checks what a report claims, `conclusion.rs` hands the work over.
+
+mod brief;
+mod calls;
+mod claims;
+mod conclusion;
+pub(in crate::actors::agent) mod deps;
+mod journal;
+mod model_view;
+mod outputs;
+mod proving;
+mod questions;
+mod reviewing;
+pub(in crate::actors) mod runner;
+pub(in crate::actors) mod tasks;
+mod tree_cleanup;
+mod workspace;

@@ -1,0 +1,166 @@
+//! Questions of a step to a person: written as rows, put as approvals, and their answers taken in.
+
+use serde_json::{Value, json};
+
+use super::brief::AskPolicy;
+use super::journal::from_store;
+use super::runner::ThinkingAttempt;
+use crate::domain::job::approval::{AgentQuestion, Approval, ApprovalStatus, QUESTION};
+use crate::domain::thinking::{
+    DecisionChoice, OpenQuestion, QuestionAskedRow, QuestionDecidedRow, QuestionSubject, StepRow,
+};
+use crate::skills::SkillError;
+
+/// Something that a proof or a review needs a person's yes for, once a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConsentKind {
+    /// Lines that decide what is tested may change.
+    Guards,
+    /// Tests of the base may be rewritten.
+    OldTests,
+    /// The base need not stand as the card expected.
+    Expectation,
+    /// Remarks that are open after the last round do not hold the change up.
+    Remarks,
+}
+
+impl ConsentKind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Guards => "guards",
+            Self::OldTests => "tests",
+            Self::Expectation => "expectation",
+            Self::Remarks => "remarks",
+        }
+    }
+}
+
+/// The subject of a question about money, in the action of its approval.
+const MONEY: &str = "money";
+
+/// What a yes is bound to: the text that was shown.
+fn shown_hash(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+const fn subject_word(subject: QuestionSubject) -> &'static str {
+    match subject {
+        QuestionSubject::Asked(_) => "asked",
+        QuestionSubject::Act(_) => "act",
+        QuestionSubject::Unknown(_) => "unknown_act",
+        QuestionSubject::Money => MONEY,
+        QuestionSubject::Proof => "proof",
+    }
+}
+
+impl ThinkingAttempt {
+    /// Writes a question. Where nobody is to be asked it is declined at once, so that the run never waits.
+    pub(super) async fn ask_person(
+        &mut self,
+        subject: QuestionSubject,
+        text: String,
+    ) -> Result<(), SkillError> {
+        let question = format!("q{}", self.journal.state.rows() + 1);
+        self.put_question(question, subject, text).await
+    }
+
+    /// The question's name says what it asks consent to, so that the answer is found again after a crash.
+    pub(super) async fn ask_consent(&mut self, consent: ConsentKind, text: String) -> Result<(), SkillError> {
+        let question = format!("q{}-{}", self.journal.state.rows() + 1, consent.word());
+        self.put_question(question, QuestionSubject::Proof, text).await
+    }
+
+    async fn put_question(
+        &mut self,
+        question: String,
+        subject: QuestionSubject,
+        text: String,
+    ) -> Result<(), SkillError> {
+        let row = QuestionAskedRow { question: question.clone(), subject, text };
+        self.journal.append(StepRow::QuestionAsked(row)).await?;
+        if self.brief.ask == AskPolicy::Person {
+            return Ok(());
+        }
+        let choice = match subject {
+            QuestionSubject::Money | QuestionSubject::Unknown(_) => DecisionChoice::Stop,
+            _ => DecisionChoice::Reject,
+        };
+        let words = "nobody may be asked in this run (`ask: never`)".to_owned();
+        let decided = QuestionDecidedRow { question, choice, words, by: "pas".to_owned() };
+        self.journal.append(StepRow::QuestionDecided(decided)).await
+    }
+
+    /// The open question as an approval, or its answer as a row when a person has given one.
+    pub(super) async fn settle_question(
+        &mut self,
+        open: OpenQuestion,
+    ) -> Result<Option<AgentQuestion>, SkillError> {
+        let decided = self.approvals()?.into_iter().find(|approval| {
+            approval.action.get("question").and_then(Value::as_str) == Some(open.question.as_str())
+                && approval.status != ApprovalStatus::Pending
+        });
+        let Some(approval) = decided else { return Ok(Some(self.question_of(&open))) };
+        let words = approval.reason.unwrap_or_default();
+        let choice = match (approval.status, open.subject) {
+            (ApprovalStatus::Approved, QuestionSubject::Asked(_)) => DecisionChoice::Answer,
+            (ApprovalStatus::Approved, _) => DecisionChoice::Approve,
+            (_, QuestionSubject::Money) => DecisionChoice::Stop,
+            // Nothing the model does changes how the base stands.
+            _ if open.question.ends_with(ConsentKind::Expectation.word()) => DecisionChoice::Stop,
+            _ => DecisionChoice::Reject,
+        };
+        if choice == DecisionChoice::Approve && open.subject == QuestionSubject::Money {
+            self.raise_budget().await?;
+        }
+        let by = approval.decided_by.unwrap_or_else(|| "a person".to_owned());
+        let row = QuestionDecidedRow { question: open.question, choice, words, by };
+        self.journal.append(StepRow::QuestionDecided(row)).await?;
+        Ok(None)
+    }
+
+    fn question_of(&self, open: &OpenQuestion) -> AgentQuestion {
+        let mut action = json!({
+            "question": open.question, "subject": subject_word(open.subject), "shown": shown_hash(&open.text),
+        });
+        let mut question = open.text.clone();
+        // Of a model's question the text is the arguments of its call.
+        if let (QuestionSubject::Asked(_), Ok(asked)) =
+            (open.subject, serde_json::from_str::<Value>(&open.text))
+        {
+            if let Some(text) = asked.get("question").and_then(Value::as_str) {
+                question = format!("{} asks: {text}", self.agent.display_name);
+            }
+            action["asked"] = asked;
+        }
+        AgentQuestion { question, action }
+    }
+
+    fn approvals(&self) -> Result<Vec<Approval>, SkillError> {
+        let all = self.jobs.book.approvals().map_err(from_store)?;
+        let is_ours =
+            |approval: &Approval| approval.kind == QUESTION && approval.job_id == *self.journal.job();
+        Ok(all.into_iter().filter(is_ours).collect())
+    }
+
+    /// Whether a person has said yes to exactly what would be shown.
+    pub(super) fn has_consent(&self, consent: ConsentKind, shown: &str) -> Result<bool, SkillError> {
+        let shown = shown_hash(shown);
+        let is_yes = |approval: &Approval| {
+            let question = approval.action.get("question").and_then(Value::as_str);
+            let asked = question.and_then(|question| question.rsplit_once('-'));
+            approval.status == ApprovalStatus::Approved
+                && asked.is_some_and(|(_, word)| word == consent.word())
+                && approval.action.get("shown").and_then(Value::as_str) == Some(shown.as_str())
+        };
+        Ok(self.approvals()?.iter().any(is_yes))
+    }
+
+    /// How often a person has raised the budget of this step.
+    pub(super) fn raises(&self) -> Result<u64, SkillError> {
+        let is_raise = |approval: &&Approval| {
+            approval.status == ApprovalStatus::Approved
+                && approval.action.get("subject").and_then(Value::as_str) == Some(MONEY)
+        };
+        Ok(self.approvals()?.iter().filter(is_raise).count() as u64)
+    }
+}

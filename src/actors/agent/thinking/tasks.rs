@@ -1,0 +1,94 @@
+//! The tasks that agents with a language model take, one row each in [`MODEL_TASKS`].
+
+use std::collections::BTreeSet;
+
+use crate::domain::task::{InputKind, PLAIN_TASK, TaskEntry, TaskInput, TaskKind};
+
+/// Write a change in a repository and have it proved.
+pub(in crate::actors) const WRITE_CHANGE: &str = "change.write";
+/// Judge a change that another model has written.
+pub(in crate::actors) const REVIEW_CHANGE: &str = "change.review";
+
+/// A task of agents with a model.
+pub(in crate::actors) struct ModelTask {
+    pub(super) task: &'static str,
+    /// The capability by which an agent is found for it; empty for one that every agent with a model takes.
+    capability: &'static str,
+    about: &'static str,
+    inputs: &'static [TaskInput],
+}
+
+const REPOSITORY: &str = "repository";
+/// Whether questions are put to a person, or refused so that a run never waits.
+const ASK: InputKind = InputKind::Choice(&["person", "never"]);
+
+pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
+    ModelTask {
+        task: PLAIN_TASK,
+        capability: "",
+        about: "do what a person asks for in words, in a tree of its own",
+        inputs: &[
+            TaskInput::required("goal", InputKind::Text),
+            TaskInput::optional(REPOSITORY, InputKind::Repository),
+            TaskInput::optional("base", InputKind::Text),
+            TaskInput::optional("prove", InputKind::Text),
+            TaskInput::optional("budget_usd", InputKind::Usd),
+            TaskInput::optional("with_uncommitted", InputKind::Flag),
+            TaskInput::optional("ask", ASK),
+        ],
+    },
+    ModelTask {
+        task: WRITE_CHANGE,
+        capability: "code_generation",
+        about: "write a change in a private tree of a repository, prove it, have it reviewed and deliver its branch",
+        inputs: &[
+            TaskInput::required("goal", InputKind::Text),
+            TaskInput::required(REPOSITORY, InputKind::Repository),
+            TaskInput::optional("prove", InputKind::Text),
+            TaskInput::optional("base", InputKind::Text),
+            TaskInput::optional("expect", InputKind::Choice(&["fail", "pass", "any"])),
+            TaskInput::optional("budget_usd", InputKind::Usd),
+            TaskInput::optional("prepare", InputKind::Text),
+            TaskInput::optional("tests", InputKind::Texts),
+            TaskInput::optional("allow_guards", InputKind::Flag),
+            TaskInput::optional("allow_test_changes", InputKind::Flag),
+            TaskInput::optional("with_uncommitted", InputKind::Flag),
+            TaskInput::optional("review", InputKind::Choice(&["one", "off"])),
+            TaskInput::optional("ask", ASK),
+        ],
+    },
+    ModelTask {
+        task: REVIEW_CHANGE,
+        capability: "cross_vendor_review",
+        about: "judge a change that another vendor's model has written",
+        inputs: &[
+            TaskInput::required("goal", InputKind::Text),
+            TaskInput::required("change_of", InputKind::Text),
+            TaskInput::required("commit", InputKind::Text),
+            TaskInput::optional("author_vendors", InputKind::Texts),
+            TaskInput::optional("message", InputKind::Text),
+            TaskInput::optional("tests", InputKind::Texts),
+            TaskInput::optional("ask", ASK),
+        ],
+    },
+];
+
+/// The model task of that name.
+pub(in crate::actors::agent) fn find(task: &str) -> Option<&'static ModelTask> {
+    MODEL_TASKS.iter().find(|entry| entry.task == task)
+}
+
+impl ModelTask {
+    /// The task as a row of the catalogue.
+    pub(in crate::actors) fn to_task(&self) -> TaskEntry {
+        TaskEntry {
+            task: self.task.into(),
+            kind: TaskKind::Model,
+            capability: self.capability.into(),
+            about: self.about.into(),
+            inputs: self.inputs.to_vec(),
+            reads: Vec::new(),
+            leads_to: BTreeSet::new(),
+        }
+    }
+}

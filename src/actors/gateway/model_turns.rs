@@ -1,0 +1,153 @@
+//! The turns of thinking agents: the gateway as a [`ModelCaller`].
+//!
+//! An agent's preferred models are tried in order, as far as they can be called; if none can, the best fit.
+//! The conversation is the agent's step log, which has limits of its own, so these calls do not count in the
+//! governor's contexts: a reset between an answer and its row would lose paid work.
+
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+
+use super::{GatewayCaller, GatewayError, GatewayHandle, ModelCall, ModelRequest, ModelTarget};
+use crate::actors::provider_router::ProviderFilter;
+use crate::domain::accounts::budget::BudgetScope;
+use crate::domain::money::NanoUsd;
+use crate::domain::provider_router::{CallLimits, CallRequirements, RoutingOptimization};
+use crate::llm::VendorFailureKind;
+use crate::llm::model_caller::{ModelCaller, ModelTurn, TurnAnswer, TurnError};
+use crate::llm::text_writer::TextAuthor;
+
+/// The window assumed for a model without a stated one: the smallest of today's models that call tools well.
+const DEFAULT_WINDOW: u64 = 128_000;
+/// The feature every agent needs.
+const TOOLS: &str = "tools";
+
+fn requirements(model: &str) -> CallRequirements {
+    CallRequirements { model: model.to_owned(), context_window: None, features: vec![TOOLS.to_owned()] }
+}
+
+impl GatewayHandle {
+    fn can_route(&self, model: &str) -> bool {
+        self.router()
+            .select(&requirements(model), RoutingOptimization::Balanced, CallLimits::default())
+            .is_ok()
+    }
+
+    /// The model to call: the first preferred one whose vendor is not avoided, else any of another vendor,
+    /// else the first preferred one, else the best fit.
+    fn model_for(&self, preferred: &[String], avoided_vendors: &[String]) -> String {
+        let callable = || preferred.iter().filter(|model| self.can_route(model)).cloned();
+        let is_other =
+            |model: &String| self.vendor_of(model).is_some_and(|vendor| !avoided_vendors.contains(&vendor));
+        let independent = if avoided_vendors.is_empty() {
+            None
+        } else {
+            callable().find(is_other).or_else(|| self.model_of_another_vendor(avoided_vendors))
+        };
+        independent.or_else(|| callable().next()).unwrap_or_else(|| "auto".to_owned())
+    }
+
+    fn vendor_of(&self, model: &str) -> Option<String> {
+        let choice = self
+            .router()
+            .select(&requirements(model), RoutingOptimization::Balanced, CallLimits::default())
+            .ok()?;
+        choice.chosen.vendor().map(str::to_owned)
+    }
+
+    fn model_of_another_vendor(&self, avoided_vendors: &[String]) -> Option<String> {
+        let offers = self.router().providers(&ProviderFilter::default());
+        let others = offers.into_iter().map(|offer| offer.provider);
+        let others = others.filter(|offer| {
+            offer.vendor().is_some_and(|vendor| avoided_vendors.iter().all(|avoided| avoided != vendor))
+        });
+        let mut names = others.map(|offer| format!("{}/{}", offer.name, offer.model));
+        names.find(|name| self.can_route(name))
+    }
+}
+
+impl ModelCaller for GatewayHandle {
+    fn readiness(&self) -> Result<(), String> {
+        let chosen =
+            self.router().select(&requirements("auto"), RoutingOptimization::Balanced, CallLimits::default());
+        chosen.map(drop).map_err(|none| none.to_string())
+    }
+
+    fn context_window(&self, preferred: &[String]) -> u64 {
+        let model = self.model_for(preferred, &[]);
+        let choice =
+            self.router().select(&requirements(&model), RoutingOptimization::Balanced, CallLimits::default());
+        choice.map_or(DEFAULT_WINDOW, |choice| choice.chosen.context_window)
+    }
+
+    fn ask(&self, turn: ModelTurn) -> BoxFuture<'_, Result<TurnAnswer, TurnError>> {
+        let ModelTurn { author, request_id, preferred, avoided_vendors, mut chat } = turn;
+        let TextAuthor { run, job, agent, lane } = author;
+        let scope = BudgetScope::Run(run.clone());
+        chat.model = self.model_for(&preferred, &avoided_vendors);
+        let target = ModelTarget::Routed {
+            requirements: requirements(&chat.model),
+            optimization: RoutingOptimization::Balanced,
+            limits: CallLimits::default(),
+        };
+        let caller = GatewayCaller { request_id, run, job: Some(job), agent, lane };
+        let call =
+            ModelCall { counts_context: false, ..ModelCall::new(caller, target, ModelRequest::Chat(chat)) };
+        Box::pin(async move {
+            let chatted = self.chat(call).await.map_err(|error| error_of(&error))?;
+            let vendor = self.router().provider(&chatted.by.provider);
+            let vendor = vendor.and_then(|seen| seen.provider.vendor().map(str::to_owned));
+            let choice = chatted.answer.choices.into_iter().next();
+            let choice = choice.ok_or_else(|| TurnError::Passing {
+                why: format!("{} answered without any choice", chatted.by.provider),
+                retry_after: None,
+            })?;
+            Ok(TurnAnswer {
+                message: choice.message,
+                finish_reason: choice.finish_reason,
+                usage: chatted.usage,
+                cost: chatted.receipt.outcome.cost,
+                receipt: chatted.receipt.seq,
+                money_left: self.accounts().budget(&scope).ok().and_then(|budget| budget.remaining()),
+                vendor: vendor.unwrap_or_else(|| chatted.by.provider.clone()),
+                provider: chatted.by.provider,
+                model: chatted.by.model,
+            })
+        })
+    }
+
+    fn cap_run(&self, author: &TextAuthor, cap: NanoUsd) -> BoxFuture<'_, Result<(), String>> {
+        let scope = BudgetScope::Run(author.run.clone());
+        Box::pin(
+            async move { self.accounts().set_budget(scope, cap).await.map_err(|error| error.to_string()) },
+        )
+    }
+}
+
+fn error_of(error: &GatewayError) -> TurnError {
+    let why = error.to_string();
+    match error {
+        GatewayError::OverBudget(over) => TurnError::OverBudget {
+            why,
+            scope: over.scope.to_string(),
+            needed: over.wanted,
+            left: over.left(),
+        },
+        GatewayError::NoneFits(none) if none.resting > 0 => {
+            TurnError::Passing { why, retry_after: none.retry_after }
+        }
+        GatewayError::NoneFits(_) | GatewayError::NoPrice { .. } => TurnError::NoModel(why),
+        GatewayError::CircuitOpen { wait, .. } => TurnError::Passing { why, retry_after: Some(*wait) },
+        GatewayError::Accounts(accounts) if accounts.is_passing() => {
+            TurnError::Passing { why, retry_after: Some(Duration::from_secs(1)) }
+        }
+        GatewayError::Accounts(_) => TurnError::Refused(why),
+        GatewayError::Failed { failure, .. } => match failure.kind {
+            VendorFailureKind::Cancelled => TurnError::Cancelled,
+            VendorFailureKind::ContextTooLong => TurnError::ContextTooLong(why),
+            VendorFailureKind::Credential => TurnError::NoModel(why),
+            kind if kind.is_transient() => TurnError::Passing { why, retry_after: failure.retry_after },
+            _ => TurnError::Refused(why),
+        },
+    }
+}
