@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 use cpu_time::ProcessTime;
 use pas::domain::trace::TraceContext;
 use pas::supervision::policy::SupervisorPolicy;
-use pas::supervision::trace::{ActorNo, Scope, in_scope};
+use pas::supervision::trace::{ActorNumber, TraceScope, in_scope};
 use pas::supervision::{
-    Actor, ActorError, ActorSystem, Address, Context, Message, Reply, RootHandle, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ReplySender, RootHandle,
+    WorkerOptions,
 };
 use tokio::sync::oneshot;
 use tokio::task::JoinSet;
@@ -31,10 +32,10 @@ const DEADLINE: Duration = Duration::from_secs(60);
 
 enum Load {
     Work(u64),
-    Flush(Reply<u64>),
+    Flush(ReplySender<u64>),
 }
 
-impl Message for Load {
+impl ActorMessage for Load {
     fn kind(&self) -> &'static str {
         match self {
             Self::Work(_) => "work",
@@ -51,7 +52,7 @@ struct Sink {
 impl Actor for Sink {
     type Message = Load;
 
-    async fn handle(&mut self, message: Load, _: &Context<Load>) -> Result<(), ActorError> {
+    async fn handle(&mut self, message: Load, _: &ActorContext<Load>) -> Result<(), ActorError> {
         match message {
             Load::Work(n) => self.sum = black_box(self.sum.wrapping_add(n)),
             Load::Flush(reply) => reply.send(self.sum),
@@ -129,7 +130,7 @@ async fn flood(target: impl Target, senders: u64) -> anyhow::Result<f64> {
     for _ in 0..senders {
         let target = target.clone();
         // As an actor would: what it sends belongs to the trace of what it handles.
-        let scope = Scope { context: TraceContext::new_root(), actor: ActorNo::OUTSIDE };
+        let scope = TraceScope { context: TraceContext::new_root(), actor: ActorNumber::OUTSIDE };
         tasks.spawn(in_scope(scope, async move {
             for _ in 0..bursts {
                 (0..BURST).try_for_each(|n| target.cast(n))?;
@@ -146,7 +147,7 @@ async fn flood(target: impl Target, senders: u64) -> anyhow::Result<f64> {
 
 /// Microseconds a call, one after another: every message wakes the receiver anew.
 async fn ping(target: impl Target) -> anyhow::Result<f64> {
-    let scope = Scope { context: TraceContext::new_root(), actor: ActorNo::OUTSIDE };
+    let scope = TraceScope { context: TraceContext::new_root(), actor: ActorNumber::OUTSIDE };
     in_scope(scope, async move {
         let from = Instant::now();
         for _ in 0..CALLS {

@@ -12,8 +12,8 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::http::header::CONTENT_TYPE;
 use axum::routing::get;
-use pas::config::{Config, Sources};
-use pas::daemon::Daemon;
+use pas::config::{ConfigSources, SwarmConfig};
+use pas::daemon::RunningDaemon;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
@@ -94,12 +94,12 @@ async fn load(address: SocketAddr, path: &'static str) -> anyhow::Result<f64> {
     Ok(f64::from(answers) / from.elapsed().as_secs_f64())
 }
 
-async fn daemon(folder: &std::path::Path) -> anyhow::Result<(Daemon, SocketAddr)> {
+async fn daemon(folder: &std::path::Path) -> anyhow::Result<(RunningDaemon, SocketAddr)> {
     let offset = crate::child::free_offset()?;
     let file = folder.join(pas::config::FILE_NAME);
     std::fs::write(&file, format!("[http]\nport_offset = {offset}\n[daemon]\nworkdir = {folder:?}\n"))?;
-    let config = Config::load(&Sources { file: Some(file), ..Sources::default() })?;
-    let daemon = Daemon::start(config, CancellationToken::new()).await?;
+    let config = SwarmConfig::load(&ConfigSources { file: Some(file), ..ConfigSources::default() })?;
+    let daemon = RunningDaemon::start(config, CancellationToken::new()).await?;
     Ok((daemon, (Ipv4Addr::LOCALHOST, ASKED.0 + offset).into()))
 }
 

@@ -9,7 +9,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pas::supervision::policy::SupervisorPolicy;
 use pas::supervision::{
-    Actor, ActorError, ActorSystem, Address, Context, Message, Reply, RootHandle, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ReplySender, RootHandle,
+    WorkerOptions,
 };
 use ractor::{ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
@@ -24,10 +25,10 @@ const DEADLINE: Duration = Duration::from_secs(10);
 
 enum Say {
     Crash,
-    Ping(Reply<()>),
+    Ping(ReplySender<()>),
 }
 
-impl Message for Say {
+impl ActorMessage for Say {
     fn kind(&self) -> &'static str {
         match self {
             Self::Crash => "crash",
@@ -41,7 +42,7 @@ struct Fragile;
 impl Actor for Fragile {
     type Message = Say;
 
-    async fn handle(&mut self, message: Say, _: &Context<Say>) -> Result<(), ActorError> {
+    async fn handle(&mut self, message: Say, _: &ActorContext<Say>) -> Result<(), ActorError> {
         match message {
             Say::Crash => panic!("on purpose"),
             Say::Ping(reply) => reply.send(()),

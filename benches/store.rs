@@ -5,13 +5,13 @@ use std::io::Write as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use pas::store::{Changes, Store, StoreError, Table};
+use pas::store::{Store, StoreChanges, StoreError, StoreTable};
 use tokio::task::JoinSet;
 
 use crate::measure::{in_turn, median};
 use crate::report::{Aim, Row, number};
 
-const ROWS: Table<(u64, u64), Vec<u8>> = Table::new("bench");
+const ROWS: StoreTable<(u64, u64), Vec<u8>> = StoreTable::new("bench");
 /// A job's row has about this many bytes.
 const ROW_BYTES: usize = 512;
 /// What the bare disk appends between two syncs: a page of the file.
@@ -23,7 +23,7 @@ const ROUND: Duration = Duration::from_millis(1500);
 
 async fn write(store: &Store, writer: u64, number: u64) -> Result<(), StoreError> {
     // As many rows as would be live jobs: the file does not grow without end.
-    let changes = move || Changes::none().put(&ROWS, &(writer, number % 256), &vec![7; ROW_BYTES]);
+    let changes = move || StoreChanges::none().put(&ROWS, &(writer, number % 256), &vec![7; ROW_BYTES]);
     store.write(move |_| Ok::<_, StoreError>((changes(), ()))).await
 }
 

@@ -30,6 +30,15 @@ debian() {
   fi
 }
 
+# The sandbox tests wrap commands in bubblewrap and look at them from outside.
+if [ "$(uname)" = Linux ] && ! command -v bwrap >/dev/null; then
+  debian bubblewrap
+  if ! command -v bwrap >/dev/null; then
+    echo "make test: bubblewrap is missing; install it (Debian: sudo apt-get install bubblewrap), then try again" >&2
+    exit 1
+  fi
+fi
+
 # Python with the clients that others wrote (tests/clients), in the target folder; made anew when the list changes.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 venv="${CARGO_TARGET_DIR:-target}/test-venv"

@@ -1,7 +1,8 @@
 //! PAS, the Polyglot Agent Swarm: one daemon that runs a supervised tree of agents.
 //!
 //! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
-//! `cli` → `daemon` → `http` → `actors` → `supervision` → `store`, `llm`, `skills`, `roster` → `domain`, `config`, `files`.
+//! `cli` → `daemon` → `http` → `actors` → `supervision` → `store`, `llm`, `skills`, `roster`, `tools`, `sandbox`, `worktree`,
+//! `review` → `proof` → `domain`, `config`, `files`.
 
 pub mod actors;
 pub mod cli;
@@ -11,7 +12,12 @@ pub mod domain;
 pub mod files;
 pub mod http;
 pub mod llm;
+pub mod proof;
+pub mod review;
 pub mod roster;
+pub mod sandbox;
 pub mod skills;
 pub mod store;
 pub mod supervision;
+pub mod tools;
+pub mod worktree;

@@ -1,28 +1,31 @@
-//! The `pas` binary: hands the command line to the library, and the daemon to the command line.
+//! The `pas` binary: passes the daemon's entry point to the library's command line.
 
 use std::process::ExitCode;
 
-use pas::cli::daemon::Running;
-use pas::config::Config;
-use pas::daemon::{Daemon, Ended};
+use pas::cli::daemon::DaemonFuture;
+use pas::config::SwarmConfig;
+use pas::daemon::{DaemonEnd, RunningDaemon};
 use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 
-/// Gives memory back to the system within a second of its last use (`.cargo/config.toml` sets that): the
-/// threads of an ingest leave the usual allocator of Linux with ten times what is in use.
+/// Returns memory to the system within a second of its last use (set in `.cargo/config.toml`): after the
+/// threads of an ingest, Linux's default allocator keeps ten times the memory in use.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
+    if let Some(ended) = pas::sandbox::entry::run_hidden(std::env::args().skip(1)) {
+        return ended;
+    }
     pas::cli::main(daemon)
 }
 
-/// What `pas up` runs.
-fn daemon(config: Config, shutdown: CancellationToken) -> Running {
+/// The daemon behind `pas up`.
+fn daemon(config: SwarmConfig, shutdown: CancellationToken) -> DaemonFuture {
     Box::pin(async move {
-        match Daemon::start(config, shutdown).await?.run().await? {
-            Ended::Asked => Ok(()),
-            Ended::GaveUp(Some(over)) => anyhow::bail!(
+        match RunningDaemon::start(config, shutdown).await?.run().await? {
+            DaemonEnd::Asked => Ok(()),
+            DaemonEnd::GaveUp(Some(over)) => anyhow::bail!(
                 "the daemon gave up: `{}` kept failing ({} restarts in a row), at last: {}. Mend that cause and run \
                  `pas up`: what was acknowledged is kept, and accepted jobs go on. `pas doctor` looks for what is \
                  wrong; its /crashes have the traces",
@@ -30,8 +33,8 @@ fn daemon(config: Config, shutdown: CancellationToken) -> Running {
                 over.restarts,
                 over.fault
             ),
-            Ended::GaveUp(None) => {
-                anyhow::bail!("the daemon's root supervisor ended by itself; the log says why")
+            DaemonEnd::GaveUp(None) => {
+                anyhow::bail!("the daemon's root supervisor ended by itself; see the log")
             }
         }
     })

@@ -8,14 +8,14 @@ use futures_util::future::BoxFuture;
 use serde_json::Value;
 
 use super::agent::AgentMessage;
-use super::invoker::{InvokeError, Invoker};
+use super::invoker::{AgentInvoker, InvokeError};
 use super::jobs::JobNotifier;
+use crate::domain::agent_router::AgentInvocation;
 use crate::domain::ids::{AgentName, JobId};
-use crate::domain::invocation::Invocation;
 use crate::domain::roster::Roster;
 use crate::supervision::Address;
 
-/// Who there is and how to reach them. Addresses are filled in once, when the tree is built.
+/// The roster and the agents' addresses, which are filled in once, when the tree is built.
 pub struct AddressBook {
     roster: Arc<Roster>,
     addresses: OnceLock<HashMap<AgentName, Address<AgentMessage>>>,
@@ -30,11 +30,11 @@ impl AddressBook {
 
     /// Fills in the addresses; later calls change nothing.
     pub fn publish(&self, addresses: HashMap<AgentName, Address<AgentMessage>>) {
-        // Set once, by whoever builds the tree.
+        // Set once, while the tree is built.
         let _ = self.addresses.set(addresses);
     }
 
-    /// How to reach an agent.
+    /// An agent's address.
     #[must_use]
     pub fn address(&self, agent: &str) -> Option<&Address<AgentMessage>> {
         self.addresses.get()?.get(agent)
@@ -46,22 +46,22 @@ impl JobNotifier for AddressBook {
         &self.roster
     }
 
-    /// Notices never take more than half of a mailbox, so that an agent that is slow or paused can still be
-    /// called; those left out are repeated by the scheduler.
-    fn attend(&self, agent: &str, job: &JobId) {
+    /// Notices never take more than half of a mailbox, so that a slow or paused agent can still be called;
+    /// the scheduler repeats skipped notices.
+    fn notify(&self, agent: &str, job: &JobId) {
         let Some(address) = self.address(agent) else { return };
         let vitals = address.inspect().vitals();
         if vitals.depth <= vitals.capacity / 2 {
-            let _ = address.cast(AgentMessage::Attend { job: job.clone() });
+            let _ = address.cast(AgentMessage::Reconcile { job: job.clone() });
         }
     }
 }
 
-impl Invoker for AddressBook {
+impl AgentInvoker for AddressBook {
     fn invoke(
         &self,
         agent: &AgentName,
-        request: Invocation,
+        request: AgentInvocation,
         deadline: Duration,
     ) -> BoxFuture<'static, Result<Value, InvokeError>> {
         let address = self.address(agent.as_str()).cloned();

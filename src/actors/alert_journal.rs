@@ -1,8 +1,8 @@
 //! The daily file of alerts: `artifacts/hmi/events/heartbeat_alerts_<YYYYMMDD>.jsonl`, a line an alert.
 //!
-//! Owned by one task of the heartbeat monitor, so lines keep their order and the actor never waits for
-//! the disk. Failure policy: what cannot be written, or finds the queue full, is logged and lost to the
-//! file alone; the monitor goes on.
+//! Owned by one task of the heartbeat monitor, so lines keep their order and the actor never waits for the
+//! disk. Failure policy: an alert that cannot be written, or finds the queue full, is logged and missing only
+//! from the file; the monitor goes on.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,61 +12,61 @@ use tokio::io::AsyncWriteExt as _;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
-use crate::domain::heartbeat::Alert;
-use crate::supervision::{Context, Message};
+use crate::domain::heartbeat::HeartbeatAlert;
+use crate::supervision::{ActorContext, ActorMessage};
 
 /// The folder of the files, relative to the working directory.
 pub const FOLDER: &str = "artifacts/hmi/events";
-/// Alerts that may wait for the disk: a start at which every one of a thousand services is missed.
+/// Alerts that may wait for the disk: enough for a start at which a thousand services are all missed.
 const QUEUE: usize = 1024;
 /// Longest wait for the last lines at an orderly end.
 const FLUSH: Duration = Duration::from_secs(2);
 
-enum Entry {
-    Line(Box<Alert>),
+enum AlertJournalEntry {
+    Line(Box<HeartbeatAlert>),
     Flush(oneshot::Sender<()>),
 }
 
-/// Where alerts are handed in.
+/// The way in for alerts.
 #[derive(Debug)]
-pub(super) struct Journal(mpsc::Sender<Entry>);
+pub(super) struct AlertJournal(mpsc::Sender<AlertJournalEntry>);
 
-impl Journal {
+impl AlertJournal {
     /// Starts the writer as a task of the actor of `context`.
-    pub(super) fn start<M: Message>(workdir: &Path, context: &Context<M>) -> Self {
+    pub(super) fn start<M: ActorMessage>(workdir: &Path, context: &ActorContext<M>) -> Self {
         let (sender, mut entries) = mpsc::channel(QUEUE);
         let folder = workdir.join(FOLDER);
         context.spawn(async move {
             while let Some(entry) = entries.recv().await {
                 match entry {
-                    Entry::Line(alert) => {
+                    AlertJournalEntry::Line(alert) => {
                         if let Err(error) = append(&folder, &alert).await {
                             tracing::warn!(folder = %folder.display(), %error, "an alert is not in its file");
                         }
                     }
-                    // Nobody waits any more: no harm.
-                    Entry::Flush(done) => drop(done.send(())),
+                    // Nobody waits any more, which is fine.
+                    AlertJournalEntry::Flush(done) => drop(done.send(())),
                 }
             }
         });
         Self(sender)
     }
 
-    /// Hands in an alert; never waits.
-    pub(super) fn append(&self, alert: &Alert) {
-        if self.0.try_send(Entry::Line(Box::new(alert.clone()))).is_err() {
+    /// Queues an alert; never waits.
+    pub(super) fn append(&self, alert: &HeartbeatAlert) {
+        if self.0.try_send(AlertJournalEntry::Line(Box::new(alert.clone()))).is_err() {
             tracing::warn!(
                 service = alert.service_id,
-                "an alert is not in its file: too many wait for the disk"
+                "an alert is not in its file: too many are waiting for the disk"
             );
         }
     }
 
-    /// Waits until what was handed in is written, within [`FLUSH`].
+    /// Waits until all queued alerts are written, at most for [`FLUSH`].
     pub(super) async fn flush(&self) {
         let (done, written) = oneshot::channel();
         let flushed = async {
-            self.0.send(Entry::Flush(done)).await.ok()?;
+            self.0.send(AlertJournalEntry::Flush(done)).await.ok()?;
             written.await.ok()
         };
         if timeout(FLUSH, flushed).await.is_err() {
@@ -76,17 +76,17 @@ impl Journal {
 }
 
 /// The file of an alert's day.
-fn file_of(folder: &Path, alert: &Alert) -> PathBuf {
+fn file_of(folder: &Path, alert: &HeartbeatAlert) -> PathBuf {
     folder.join(format!("heartbeat_alerts_{}.jsonl", alert.ts.date()))
 }
 
-async fn append(folder: &Path, alert: &Alert) -> io::Result<()> {
+async fn append(folder: &Path, alert: &HeartbeatAlert) -> io::Result<()> {
     let mut line = serde_json::to_vec(alert)?;
     line.push(b'\n');
     tokio::fs::create_dir_all(folder).await?;
     let mut file =
         tokio::fs::OpenOptions::new().create(true).append(true).open(file_of(folder, alert)).await?;
-    // One write a line: with append mode, lines of two daemons would not mix either.
+    // One write for each line: in append mode, lines of two daemons would not mix either.
     file.write_all(&line).await?;
     file.flush().await
 }

@@ -1,63 +1,65 @@
-//! Keeps a service of this daemon known to the registry.
+//! Keeps a service of this daemon registered.
 //!
-//! A service with a port of its own that is not an agent of the roster registers like any outside
-//! service: at its start, and again whenever the registry has forgotten it; between that it beats.
-//! Invariant: while this actor lives, the service is listed within one interval of any loss. Failure
-//! policy: a registry that does not answer is asked again at the next beat.
+//! A service with a port of its own that is no agent of the roster registers like any outside service: at its
+//! start, and again whenever the registry has forgotten it; in between it sends heartbeats. Invariant: while
+//! this actor lives, the service is listed within one interval of any loss. Failure policy: a registry that
+//! does not answer is asked again at the next heartbeat.
 
 use tokio::time::Duration;
 
 use super::registry::{RegistryError, RegistryHandle};
-use crate::domain::registry::{Beat, Registration, ServiceStatus};
-use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
+use crate::domain::registry::{ServiceHeartbeat, ServiceRegistration, ServiceStatus};
+use crate::supervision::{
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, ChildSpec, WorkerOptions,
+};
 
-/// Tells the announcer to show life.
 #[derive(Debug)]
-pub enum Announce {
-    /// Beat, or register where that is needed.
+pub enum AnnouncerMessage {
+    /// Send a heartbeat, or register where necessary.
     Beat,
 }
 
-impl Message for Announce {
+impl ActorMessage for AnnouncerMessage {
     fn kind(&self) -> &'static str {
         "beat"
     }
 }
 
-struct Announcer {
+struct ServiceAnnouncer {
     registry: RegistryHandle,
-    registration: Registration,
-    /// Its id; a registration of the daemon's own always has one.
+    registration: ServiceRegistration,
+    /// The service's id; a registration by the daemon always has one.
     id: String,
     registered: bool,
 }
 
-/// An announcer as a child of a supervisor. `registration` brings its own `service_id`.
+/// An announcer as a child of a supervisor. `registration` contains its own `service_id`.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,
     name: &str,
     options: WorkerOptions,
     registry: RegistryHandle,
-    registration: Registration,
+    registration: ServiceRegistration,
 ) -> ChildSpec {
     let (spec, _) = system.worker(name, options, move |context| {
         let (registry, registration) = (registry.clone(), registration.clone());
         let id = registration.service_id.clone().unwrap_or_else(|| registration.name.clone());
         schedule(Duration::ZERO, &context);
-        async move { Ok(Announcer { registry, registration, id, registered: false }) }
+        async move { Ok(ServiceAnnouncer { registry, registration, id, registered: false }) }
     });
     spec
 }
 
-impl Announcer {
-    /// Registers anew: what an earlier daemon, perhaps on another port, has left is replaced.
+impl ServiceAnnouncer {
+    /// Registers anew: replaces a registration left by an earlier daemon, perhaps on another port.
     async fn register(&mut self) -> Result<(), RegistryError> {
         match self.registry.deregister(self.id.clone()).await {
             Ok(_) | Err(RegistryError::Unknown(_)) => {}
             Err(error) => return Err(error),
         }
-        let registration = Registration { service_id: Some(self.id.clone()), ..self.registration.clone() };
+        let registration =
+            ServiceRegistration { service_id: Some(self.id.clone()), ..self.registration.clone() };
         self.registry.register(registration).await?;
         self.registered = true;
         Ok(())
@@ -67,7 +69,7 @@ impl Announcer {
         if !self.registered {
             return self.register().await;
         }
-        let beat = Beat {
+        let beat = ServiceHeartbeat {
             service_id: self.id.clone(),
             status: ServiceStatus::Ok,
             p95_ms: None,
@@ -82,23 +84,27 @@ impl Announcer {
     }
 }
 
-impl Actor for Announcer {
-    type Message = Announce;
+impl Actor for ServiceAnnouncer {
+    type Message = AnnouncerMessage;
 
-    async fn handle(&mut self, _: Announce, context: &Context<Announce>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        _: AnnouncerMessage,
+        context: &ActorContext<AnnouncerMessage>,
+    ) -> Result<(), ActorError> {
         if let Err(error) = self.beat().await {
-            tracing::warn!(service = self.id, %error, "the registry could not be told that a service is up");
+            tracing::warn!(service = self.id, %error, "a service could not be registered");
         }
         schedule(Duration::from_secs(self.registration.heartbeat_interval_s.into()), context);
         Ok(())
     }
 }
 
-fn schedule(wait: Duration, context: &Context<Announce>) {
+fn schedule(wait: Duration, context: &ActorContext<AnnouncerMessage>) {
     let address = context.address().clone();
     context.spawn(async move {
         tokio::time::sleep(wait).await;
         // An announcer that has ended needs no reminder.
-        let _ = address.send(Announce::Beat).await;
+        let _ = address.send(AnnouncerMessage::Beat).await;
     });
 }

@@ -1,7 +1,7 @@
-//! The crash recorder: freezes the trace of a crash while it is still in the ring, and stores it.
+//! The crash recorder: copies the trace of a crash while it is still in the ring, and stores it.
 //!
-//! Owns the table of crashes. Works off the path of a restart: it listens to supervision's events. The
-//! newest [`KEPT_CRASHES`] are kept.
+//! Owns the table of crashes. Works off the path of a restart: it follows supervision's events. The newest
+//! [`KEPT_CRASHES`] are kept.
 
 use std::collections::VecDeque;
 
@@ -9,61 +9,61 @@ use serde::{Deserialize, Serialize};
 
 use crate::domain::time::Timestamp;
 use crate::domain::trace::{SpanId, TraceId};
-use crate::store::{Changes, Order, Span, Store, StoreError, Table};
-use crate::supervision::event::{Happening, SupervisionEvent};
-use crate::supervision::trace::Record;
-use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
+use crate::store::{KeyRange, ScanOrder, Store, StoreChanges, StoreError, StoreTable};
+use crate::supervision::event::{SupervisionEvent, SupervisionEventKind};
+use crate::supervision::trace::TraceRecord;
+use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, ActorSystem};
 
 /// Crashes kept in the store.
 pub const KEPT_CRASHES: usize = 1000;
-/// Messages that say only that time has passed: they would push the others out of a crash's record.
+/// Messages that only mark the passing of time: they would push the others out of a crash record.
 const SIGNS_OF_LIFE: [&str; 2] = ["heartbeat", "beat"];
 
-/// Newest crashes among which one is looked for before it is stored: as many as may die of one fault.
+/// Newest crashes among which a duplicate is looked for before storing: as many as may die of one fault.
 const LOOKED_BACK: usize = 64;
 
-pub const CRASHES: Table<u64, Crash> = Table::new("crashes");
+pub const CRASHES: StoreTable<u64, CrashRecord> = StoreTable::new("crashes");
 
 /// A crash, with the last records of its trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Crash {
-    /// Its number, from 1.
+pub struct CrashRecord {
+    /// Numbered from 1.
     pub id: u64,
     pub agent: String,
-    /// Which start of it.
+    /// The crashed incarnation.
     pub incarnation: u64,
     /// `panic`, `error`, `killed` or `hung`.
     pub reason: String,
-    /// What the panic or the error said.
+    /// The message of the panic or the error.
     pub message: Option<String>,
     /// `file:line:column` of the panic.
     pub place: Option<String>,
     pub at: Timestamp,
     /// The trace of the message in hand.
     pub trace_id: Option<TraceId>,
-    /// The frozen records, oldest first.
+    /// The copied records, oldest first.
     pub spans: Vec<FrozenSpan>,
 }
 
-/// A record as stored and shown.
+/// A trace record as stored and shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct FrozenSpan {
     pub trace_id: TraceId,
     pub span_id: SpanId,
-    /// The span of its cause.
+    /// The span that caused the message.
     pub parent_span_id: Option<SpanId>,
     pub from: String,
     pub to: String,
     pub kind: String,
-    /// When it entered the mailbox.
+    /// When the message entered the mailbox.
     pub queued_at: Timestamp,
     /// When its handling began.
     pub started_at: Option<Timestamp>,
     /// When its handling ended.
     pub ended_at: Option<Timestamp>,
-    /// How long it waited, in microseconds.
+    /// Time in the mailbox, in microseconds.
     pub queue_us: Option<u64>,
-    /// How long it was handled, in microseconds.
+    /// Handling time, in microseconds.
     pub run_us: Option<u64>,
     pub outcome: String,
 }
@@ -71,7 +71,7 @@ pub struct FrozenSpan {
 impl FrozenSpan {
     /// A record with names and wall-clock times.
     #[must_use]
-    pub fn of(system: &ActorSystem, record: &Record) -> Self {
+    pub fn of(system: &ActorSystem, record: &TraceRecord) -> Self {
         let (ring, tree) = (system.ring(), system.tree());
         let wall = |ns: u64| (ns > 0).then(|| ring.wall(ns));
         let between = |from: u64, to: u64| (from > 0 && to > 0).then(|| to.saturating_sub(from) / 1000);
@@ -97,9 +97,9 @@ impl FrozenSpan {
 ///
 /// # Errors
 /// The store's.
-pub fn list(store: &Store, limit: usize) -> Result<Vec<Crash>, StoreError> {
+pub fn list(store: &Store, limit: usize) -> Result<Vec<CrashRecord>, StoreError> {
     store.read(|view| {
-        let rows = view.range(&CRASHES, &Span::all(), Order::Descending, limit)?;
+        let rows = view.range(&CRASHES, &KeyRange::all(), ScanOrder::Descending, limit)?;
         Ok(rows.into_iter().map(|(_, crash)| crash).collect())
     })
 }
@@ -108,19 +108,18 @@ pub fn list(store: &Store, limit: usize) -> Result<Vec<Crash>, StoreError> {
 ///
 /// # Errors
 /// The store's.
-pub fn get(store: &Store, id: u64) -> Result<Option<Crash>, StoreError> {
+pub fn get(store: &Store, id: u64) -> Result<Option<CrashRecord>, StoreError> {
     store.read(|view| view.get(&CRASHES, &id))
 }
 
-/// What the recorder understands.
-pub enum RecorderMessage {
-    /// Something happened in the tree.
+pub enum CrashRecorderMessage {
+    /// A supervision event.
     Happened(Box<SupervisionEvent>),
     /// The store takes writes again.
     StoreIsBack,
 }
 
-impl Message for RecorderMessage {
+impl ActorMessage for CrashRecorderMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Happened(_) => "happened",
@@ -129,29 +128,29 @@ impl Message for RecorderMessage {
     }
 }
 
-pub struct Recorder {
+pub struct CrashRecorder {
     store: Store,
     system: ActorSystem,
     frozen_spans: usize,
-    /// Frozen while the store took no writes, oldest first; at most [`KEPT_CRASHES`].
-    waiting: VecDeque<Crash>,
+    /// Recorded while the store took no writes, oldest first; at most [`KEPT_CRASHES`].
+    waiting: VecDeque<CrashRecord>,
 }
 
-impl Recorder {
+impl CrashRecorder {
     #[must_use]
     pub fn listen(
         store: Store,
         system: ActorSystem,
         frozen_spans: usize,
-        context: &Context<RecorderMessage>,
+        context: &ActorContext<CrashRecorderMessage>,
     ) -> Self {
         let mut events = system.events().subscribe();
         let address = context.address().clone();
         context.spawn(async move {
             loop {
                 match events.recv().await {
-                    Ok(event) if matches!(event.what, Happening::Crashed { .. }) => {
-                        if address.send(RecorderMessage::Happened(Box::new(event))).await.is_err() {
+                    Ok(event) if matches!(event.kind, SupervisionEventKind::Crashed { .. }) => {
+                        if address.send(CrashRecorderMessage::Happened(Box::new(event))).await.is_err() {
                             return;
                         }
                     }
@@ -166,11 +165,12 @@ impl Recorder {
         Self { store, system, frozen_spans, waiting: VecDeque::new() }
     }
 
-    /// The messages of the trace in hand, and those that the actor handled last. One that was killed while a
-    /// task of it worked has none in hand: then the trace is that of its last message.
-    fn last_records(&self, actor: &str, in_hand: Option<TraceId>) -> (Option<TraceId>, Vec<Record>) {
-        let no = self.system.tree().by_name(actor).map(|node| node.no);
-        let says_something = |record: &Record| Some(record.to) == no && !SIGNS_OF_LIFE.contains(&record.kind);
+    /// The messages of the trace in hand, and those the actor handled last. An actor that was killed while
+    /// its task worked has no message in hand: then the trace is that of its last message.
+    fn last_records(&self, actor: &str, in_hand: Option<TraceId>) -> (Option<TraceId>, Vec<TraceRecord>) {
+        let no = self.system.tree().by_name(actor).map(|node| node.number);
+        let says_something =
+            |record: &TraceRecord| Some(record.to) == no && !SIGNS_OF_LIFE.contains(&record.kind);
         let last = || self.system.ring().select(says_something).last().map(|record| record.trace);
         let trace = in_hand.or_else(last);
         let records = self.system.ring().select(|record| {
@@ -180,8 +180,8 @@ impl Recorder {
         (trace, records)
     }
 
-    fn freeze(&self, event: &SupervisionEvent) -> Option<Crash> {
-        let Happening::Crashed { incarnation, reason, site } = &event.what else { return None };
+    fn freeze(&self, event: &SupervisionEvent) -> Option<CrashRecord> {
+        let SupervisionEventKind::Crashed { incarnation, reason, site } = &event.kind else { return None };
         let panic = site.as_ref().and_then(|site| site.panic.clone());
         let (trace_id, records) =
             self.last_records(&event.actor, site.as_ref().map(|site| site.record.trace));
@@ -194,7 +194,7 @@ impl Recorder {
             _ => "error",
         };
         let message = panic.as_ref().map_or_else(|| reason.to_string(), |panic| panic.message.clone());
-        Some(Crash {
+        Some(CrashRecord {
             id: 0,
             agent: event.actor.to_string(),
             incarnation: *incarnation,
@@ -207,8 +207,8 @@ impl Recorder {
         })
     }
 
-    /// Stores what waits. Where the store refuses, that waits on.
-    async fn keep_waiting(&mut self, context: &Context<RecorderMessage>) -> Result<(), StoreError> {
+    /// Stores the waiting crashes. If the store refuses, they keep waiting.
+    async fn keep_waiting(&mut self, context: &ActorContext<CrashRecorderMessage>) -> Result<(), StoreError> {
         while let Some(crash) = self.waiting.front() {
             match self.keep(crash.clone()).await {
                 Ok(()) => drop(self.waiting.pop_front()),
@@ -217,8 +217,8 @@ impl Recorder {
                     let (store, address) = (self.store.clone(), context.address().clone());
                     context.spawn(async move {
                         if store.writable().await.is_ok() {
-                            // A recorder that has ended has lost what waited.
-                            let _ = address.send(RecorderMessage::StoreIsBack).await;
+                            // A recorder that has ended has lost the waiting crashes.
+                            let _ = address.send(CrashRecorderMessage::StoreIsBack).await;
                         }
                     });
                     return Ok(());
@@ -229,19 +229,19 @@ impl Recorder {
         Ok(())
     }
 
-    async fn keep(&self, mut crash: Crash) -> Result<(), StoreError> {
+    async fn keep(&self, mut crash: CrashRecord) -> Result<(), StoreError> {
         self.store
             .write(move |view| {
-                // A write of unknown outcome is done again.
-                let newest = view.range(&CRASHES, &Span::all(), Order::Descending, LOOKED_BACK)?;
-                let same = |known: &Crash| {
+                // A write of unknown outcome is repeated.
+                let newest = view.range(&CRASHES, &KeyRange::all(), ScanOrder::Descending, LOOKED_BACK)?;
+                let same = |known: &CrashRecord| {
                     (known.at, known.incarnation, &known.agent) == (crash.at, crash.incarnation, &crash.agent)
                 };
                 if newest.iter().any(|(_, known)| same(known)) {
-                    return Ok((Changes::none(), ()));
+                    return Ok((StoreChanges::none(), ()));
                 }
-                crash.id = view.last(&CRASHES, &Span::all())?.map_or(1, |(id, _)| id + 1);
-                let mut changes = Changes::none().put(&CRASHES, &crash.id, &crash);
+                crash.id = view.last(&CRASHES, &KeyRange::all())?.map_or(1, |(id, _)| id + 1);
+                let mut changes = StoreChanges::none().put(&CRASHES, &crash.id, &crash);
                 if let Some(oldest) = crash.id.checked_sub(KEPT_CRASHES as u64) {
                     changes = changes.delete(&CRASHES, &oldest);
                 }
@@ -251,15 +251,15 @@ impl Recorder {
     }
 }
 
-impl Actor for Recorder {
-    type Message = RecorderMessage;
+impl Actor for CrashRecorder {
+    type Message = CrashRecorderMessage;
 
     async fn handle(
         &mut self,
-        message: RecorderMessage,
-        context: &Context<RecorderMessage>,
+        message: CrashRecorderMessage,
+        context: &ActorContext<CrashRecorderMessage>,
     ) -> Result<(), ActorError> {
-        let RecorderMessage::Happened(event) = message else {
+        let CrashRecorderMessage::Happened(event) = message else {
             return Ok(self.keep_waiting(context).await?);
         };
         if let Some(crash) = self.freeze(&event) {
@@ -293,19 +293,23 @@ mod tests {
 
     struct StepMessage;
 
-    impl Message for StepMessage {
+    impl ActorMessage for StepMessage {
         fn kind(&self) -> &'static str {
             "attend"
         }
     }
 
-    /// Works in a task of its own, as agents do, and has nothing in hand meanwhile.
+    /// Works in a task of its own, as agents do, with no message in hand meanwhile.
     struct StepWorker;
 
     impl Actor for StepWorker {
         type Message = StepMessage;
 
-        async fn handle(&mut self, _: StepMessage, context: &Context<StepMessage>) -> Result<(), ActorError> {
+        async fn handle(
+            &mut self,
+            _: StepMessage,
+            context: &ActorContext<StepMessage>,
+        ) -> Result<(), ActorError> {
             context.spawn(std::future::pending());
             Ok(())
         }
@@ -327,9 +331,9 @@ mod tests {
         system.kill("worker").await.unwrap();
         let crash = loop {
             let event = events.recv().await.unwrap();
-            if matches!(event.what, Happening::Crashed { .. }) {
+            if matches!(event.kind, SupervisionEventKind::Crashed { .. }) {
                 let waiting = VecDeque::new();
-                let recorder = Recorder { store, system: system.clone(), frozen_spans: 8, waiting };
+                let recorder = CrashRecorder { store, system: system.clone(), frozen_spans: 8, waiting };
                 break recorder.freeze(&event).unwrap();
             }
         };

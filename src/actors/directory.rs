@@ -1,8 +1,8 @@
-//! The agents of the roster as services: who they are from their definitions, how they do from the tree.
+//! The agents of the roster as services: identity from their definitions, vitals from the tree.
 //!
-//! Invariants: every agent of the roster is always listed, once, as `agent-<name>`; its status is how it
-//! stands at the moment of asking ([`super::standing`]), never what the agent says; no message is sent for it.
-//! The agent's worker is the tree's node of the agent's own name.
+//! Invariants: every agent of the roster is always listed, once, as `agent-<name>`; its status is derived at
+//! the moment of reading ([`super::standing`]), never reported by the agent; reading sends no message. The
+//! agent's worker is the tree node with the agent's own name.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Debug;
@@ -11,99 +11,102 @@ use std::sync::Arc;
 use super::standing::AgentStandings;
 use super::tasks;
 use crate::domain::agent::AgentDefinition;
-use crate::domain::registry::{Service, ServiceRole, ServiceStatus, ServiceType, agent_service_id};
+use crate::domain::registry::{RegisteredService, ServiceRole, ServiceStatus, ServiceType, agent_service_id};
 use crate::domain::roster::Roster;
 use crate::domain::time::Timestamp;
 use crate::supervision::ActorSystem;
 use crate::supervision::tree::wall;
 
-/// Silent intervals after which supervision calls an agent hung; its time to live follows from it.
+/// Silent intervals after which supervision calls an agent hung; the agents' time to live follows from it.
 const HANG_FACTOR: u32 = crate::supervision::liveness::HANG_FACTOR;
 
-/// How an agent does at one moment.
+/// An agent's vital signs at one moment.
 #[derive(Debug, Clone, PartialEq)]
-pub struct AgentLife {
-    /// In the registry's words.
+pub struct AgentVitals {
+    /// In the registry's vocabulary.
     pub status: ServiceStatus,
-    /// Its last sign of life; `None` while it is not in the tree.
+    /// The last heartbeat; `None` while the agent is not in the tree.
     pub last_beat: Option<Timestamp>,
-    /// Messages that wait for it.
+    /// Messages waiting in the mailbox.
     pub queue_depth: Option<u64>,
-    /// Share of its mailbox in use.
+    /// Share of the mailbox in use.
     pub load: Option<f64>,
 }
 
-/// The ports that are listened on, by the agent whose service it is. A definition's own `port` says where the
-/// agent's service is meant to be; only those that are here have one.
+/// The served ports, by the agent whose service they belong to. A definition's own `port` is where the
+/// agent's service is meant to be; only services of this daemon have one.
 pub type ServedPorts = BTreeMap<&'static str, u16>;
 
 /// The agents as services. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Directory(Arc<DirectoryEntries>);
+pub struct AgentDirectory(Arc<AgentDirectoryShared>);
 
 #[derive(Debug)]
-struct DirectoryEntries {
+struct AgentDirectoryShared {
     standings: AgentStandings,
     roster: Arc<Roster>,
-    entries: Vec<Arc<Service>>,
+    entries: Vec<Arc<RegisteredService>>,
     by_id: HashMap<String, usize>,
     built_at: Timestamp,
 }
 
-impl Directory {
-    /// The agents of `roster`; `served` has the ports, as bound, of those whose service has one.
+impl AgentDirectory {
+    /// The agents of `roster`; `served` has the bound ports of those with a service.
     #[must_use]
     pub fn new(roster: Arc<Roster>, served: &ServedPorts, standings: AgentStandings) -> Self {
         let built_at = Timestamp::now();
         let entries: Vec<_> =
             roster.iter().map(|agent| Arc::new(entry(&roster, agent, served, built_at))).collect();
         let by_id = entries.iter().enumerate().map(|(at, entry)| (entry.service_id.clone(), at)).collect();
-        Self(Arc::new(DirectoryEntries { standings, roster, entries, by_id, built_at }))
+        Self(Arc::new(AgentDirectoryShared { standings, roster, entries, by_id, built_at }))
     }
 
-    /// The roster it was made from.
     #[must_use]
     pub fn roster(&self) -> &Arc<Roster> {
         &self.0.roster
     }
 
-    /// The system its agents live in.
+    /// The system the agents live in.
     #[must_use]
     pub fn system(&self) -> &ActorSystem {
         self.0.standings.system()
     }
 
-    /// How its agents stand.
+    /// The agents' statuses.
     #[must_use]
     pub fn standings(&self) -> &AgentStandings {
         &self.0.standings
     }
 
-    /// When it was made.
     #[must_use]
     pub fn built_at(&self) -> Timestamp {
         self.0.built_at
     }
 
     /// All agents, in the roster's order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<Service>> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = &Arc<RegisteredService>> {
         self.0.entries.iter()
     }
 
     /// The agent with this service id.
     #[must_use]
-    pub fn get(&self, service_id: &str) -> Option<&Arc<Service>> {
+    pub fn get(&self, service_id: &str) -> Option<&Arc<RegisteredService>> {
         self.0.by_id.get(service_id).map(|at| &self.0.entries[*at])
     }
 
-    /// How an agent does now, by its own name.
+    /// An agent's vital signs now, by the agent's name.
     #[must_use]
-    pub fn life(&self, name: &str) -> AgentLife {
+    pub fn life(&self, name: &str) -> AgentVitals {
         let Some(node) = self.system().tree().by_name(name) else {
-            return AgentLife { status: ServiceStatus::Down, last_beat: None, queue_depth: None, load: None };
+            return AgentVitals {
+                status: ServiceStatus::Down,
+                last_beat: None,
+                queue_depth: None,
+                load: None,
+            };
         };
         let vitals = node.vitals();
-        AgentLife {
+        AgentVitals {
             status: self.0.standings.of_node(&node, &node.state(), vitals.as_ref()).status.into(),
             last_beat: vitals.as_ref().map(|vitals| wall(vitals.last_beat)),
             queue_depth: vitals.as_ref().map(|vitals| vitals.depth as u64),
@@ -111,8 +114,8 @@ impl Directory {
         }
     }
 
-    /// The agent that an actor of the tree belongs to: the actor itself, or the first agent among the
-    /// children of a supervisor, which is the agent whose supervisor it is.
+    /// The agent an actor of the tree belongs to: the actor itself, or for a supervisor the first agent among
+    /// its children, whose supervisor it is.
     #[must_use]
     pub fn agent_of(&self, actor: &str) -> Option<&AgentDefinition> {
         self.0.roster.get(actor).or_else(|| {
@@ -128,7 +131,7 @@ fn entry(
     agent: &AgentDefinition,
     served: &ServedPorts,
     registered_at: Timestamp,
-) -> Service {
+) -> RegisteredService {
     let interval = agent.heartbeat_interval.seconds();
     let port = served.get(agent.name.as_str()).copied();
     // The internal form is no address: such an agent is called by name through the agent router.
@@ -136,7 +139,7 @@ fn entry(
         || format!("internal://agents/{}", agent.name),
         |port| format!("http://localhost:{port}"),
     );
-    Service {
+    RegisteredService {
         service_id: agent_service_id(agent.name.as_str()),
         name: agent.name.to_string(),
         kind: ServiceType::Agent,
@@ -152,7 +155,7 @@ fn entry(
     }
 }
 
-/// The labels of the contract; values are strings, and what an agent does not have is left out.
+/// The labels of the contract; values are strings, and missing properties are left out.
 fn labels(roster: &Roster, agent: &AgentDefinition, port: Option<u16>) -> BTreeMap<String, String> {
     let children: Vec<&str> = roster.children_of(&agent.name).map(|child| child.name.as_str()).collect();
     let tasks: Vec<&str> = tasks::catalogue().of_agent(agent).map(|entry| entry.task.as_ref()).collect();
@@ -185,7 +188,7 @@ fn labels(roster: &Roster, agent: &AgentDefinition, port: Option<u16>) -> BTreeM
     own.chain(right_labels(roster, agent)).collect()
 }
 
-/// What the agent may really touch: its own rights within those of the agents above it.
+/// The agent's effective rights: its own within those of the agents above it.
 fn right_labels(roster: &Roster, agent: &AgentDefinition) -> impl Iterator<Item = (String, String)> {
     let rights = serde_json::to_value(roster.effective_rights(&agent.name)).unwrap_or_default();
     let rights = rights.as_object().cloned().unwrap_or_default();
@@ -195,7 +198,7 @@ fn right_labels(roster: &Roster, agent: &AgentDefinition) -> impl Iterator<Item 
     })
 }
 
-/// The wire's word for a value that is written as one.
+/// The wire's word for a value.
 fn word<T: serde::Serialize + Debug>(value: &T) -> String {
     let written = serde_json::to_value(value).ok();
     written.and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_else(|| format!("{value:?}"))
@@ -205,11 +208,11 @@ fn word<T: serde::Serialize + Debug>(value: &T) -> String {
 mod tests {
     use super::*;
 
-    fn directory(served: &[(&'static str, u16)]) -> Directory {
+    fn directory(served: &[(&'static str, u16)]) -> AgentDirectory {
         let (roster, refusals) = crate::roster::load(None);
         assert!(refusals.is_empty());
         let served = served.iter().copied().collect();
-        Directory::new(Arc::new(roster), &served, AgentStandings::new(ActorSystem::default()))
+        AgentDirectory::new(Arc::new(roster), &served, AgentStandings::new(ActorSystem::default()))
     }
 
     #[tokio::test]
@@ -232,10 +235,10 @@ mod tests {
         assert!(!architect.labels.contains_key("parent"));
         assert_eq!(architect.labels["models_primary"], "claude-sonnet-4-5-20250929");
         assert_eq!(architect.labels["models"], "claude-sonnet-4-5-20250929,gpt-5-codex");
-        assert_eq!((architect.ctx_limit, &*architect.labels["tasks"]), (Some(200_000), "ingest"));
+        assert_eq!((architect.ctx_limit, &*architect.labels["tasks"]), (Some(200_000), "change,ingest"));
         let trainer = directory.get("agent-qtower-trainer").unwrap();
         assert_eq!((&*trainer.labels["gpus"], &*trainer.labels["gpu_memory_mb"]), ("1", "8192"));
-        assert!(!trainer.labels.contains_key("tasks") && trainer.ctx_limit.is_none());
+        assert_eq!((&*trainer.labels["tasks"], trainer.ctx_limit), ("task", None));
     }
 
     #[tokio::test]

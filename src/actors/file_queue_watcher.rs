@@ -1,10 +1,10 @@
-//! The file queue watcher: takes the requests that lie in the agents' inboxes, calls the agents, and
-//! leaves the answers in their outboxes; whoever wrote the request.
+//! The file queue watcher: takes requests from the agents' inboxes, calls the agents, and leaves the answers
+//! in their outboxes.
 //!
-//! Invariants: a request is carried out at most once (it is moved away before the call); whatever
-//! becomes of it, there is an answer; a file that makes no sense is put aside with the reason. A
-//! request that was being worked on when the daemon ended is answered with an error at the next start:
-//! nobody knows what it did. Failure policy: a folder that cannot be read is logged and tried again.
+//! Invariants: a request is carried out at most once (it is moved away before the call); every request gets
+//! an answer, whatever its outcome; an unreadable file is put aside with the reason. A request that was in
+//! progress when the daemon ended is answered with an error at the next start, because its effect is unknown.
+//! Failure policy: a folder that cannot be read is logged and tried again.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,61 +15,60 @@ use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::agent_router::answer;
-use super::invoker::{self, Invoker};
-use super::mail_folders::{MailFolders, Taken};
-use crate::domain::agent::{AgentDefinition, Transport};
-use crate::domain::invocation::{FileRequestId, InvocationRequest, Outcome, choose_transport};
+use super::invoker::{self, AgentInvoker};
+use super::mail_folders::{MailFolders, TakenRequest};
+use crate::domain::agent::{AgentDefinition, AgentTransport};
+use crate::domain::agent_router::{FileRequestId, InvocationOutcome, InvocationRequest, choose_transport};
 use crate::domain::roster::Roster;
 use crate::domain::trace::TraceContext;
-use crate::supervision::trace::{Scope, in_scope};
+use crate::supervision::trace::{TraceScope, in_scope};
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, ChildSpec, Context, Message as ActorMessage, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, ChildSpec, WorkerOptions,
 };
 
-/// Between two looks into the inboxes: a client by file waits seconds anyway, and 50 folders cost well
+/// Time between two scans of the inboxes: a client by file waits seconds anyway, and 50 folders cost well
 /// below a millisecond.
 pub const POLL_INTERVAL: Duration = Duration::from_secs(1);
-/// Most requests under way at once; more wait in their folders, which lose nothing.
+/// Most requests in progress at once; more wait in their folders, which lose nothing.
 pub const MAX_UNDER_WAY: usize = 64;
 
-/// What the watcher is told.
 #[derive(Debug)]
-pub enum Message {
-    Look,
+pub enum FileQueueMessage {
+    Scan,
 }
 
 /// One request out of an inbox.
 #[derive(Debug)]
-enum Work {
+enum FileQueueWork {
     /// To be carried out.
     Request(FileRequestId, Box<InvocationRequest>),
-    /// Was being carried out when the daemon ended.
+    /// Was in progress when the daemon ended.
     Interrupted(FileRequestId),
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for FileQueueMessage {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Look => "look",
+            Self::Scan => "look",
         }
     }
 }
 
-struct State {
-    post: Post,
-    /// A permit a request under way.
+struct FileQueueState {
+    post: FileQueueShared,
+    /// One permit for each request in progress.
     places: Arc<Semaphore>,
-    /// One permit: looks do not overlap.
+    /// One permit: scans do not overlap.
     look: Arc<Semaphore>,
-    /// Whether what the last life left behind has been looked for.
+    /// Whether leftovers of the last life have been searched for.
     recovered: bool,
 }
 
-/// What carries requests out; shared with the tasks that do.
+/// Shared by the tasks that carry requests out.
 #[derive(Clone)]
-struct Post {
+struct FileQueueShared {
     roster: Arc<Roster>,
-    invoker: Arc<dyn Invoker>,
+    invoker: Arc<dyn AgentInvoker>,
     workdir: Arc<Path>,
 }
 
@@ -80,10 +79,10 @@ pub fn spec(
     name: &str,
     options: WorkerOptions,
     roster: Arc<Roster>,
-    invoker: Arc<dyn Invoker>,
+    invoker: Arc<dyn AgentInvoker>,
     workdir: PathBuf,
 ) -> ChildSpec {
-    let post = Post { roster, invoker, workdir: workdir.into() };
+    let post = FileQueueShared { roster, invoker, workdir: workdir.into() };
     let (spec, _) = system.worker(name, options, move |context| {
         let address = context.address().clone();
         context.spawn(async move {
@@ -91,19 +90,19 @@ pub fn spec(
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             loop {
                 ticks.tick().await;
-                // A full mailbox holds a look already.
-                let _ = address.cast(Message::Look);
+                // A full mailbox has a scan already.
+                let _ = address.cast(FileQueueMessage::Scan);
             }
         });
         let (places, look) = (Arc::new(Semaphore::new(MAX_UNDER_WAY)), Arc::new(Semaphore::new(1)));
-        let state = State { post: post.clone(), places, look, recovered: false };
+        let state = FileQueueState { post: post.clone(), places, look, recovered: false };
         async move { Ok(state) }
     });
     spec
 }
 
-impl State {
-    fn look(&mut self, context: &Context<Message>) {
+impl FileQueueState {
+    fn look(&mut self, context: &ActorContext<FileQueueMessage>) {
         let Ok(turn) = Arc::clone(&self.look).try_acquire_owned() else { return };
         let (post, places, context) = (self.post.clone(), Arc::clone(&self.places), context.clone());
         let recover = !std::mem::replace(&mut self.recovered, true);
@@ -115,13 +114,13 @@ impl State {
                 Vec::new()
             });
             for (at, work) in found {
-                // What an earlier life left behind may be more than there is room for: it waits here.
+                // An earlier life may have left more than there is room for: the rest waits here.
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let post = post.clone();
-                // Each request is its own outside cause, so it has a trace of its own.
-                let scope = Scope { context: TraceContext::new_root(), actor: tasks.address().no() };
+                // Each request has its own cause outside the daemon, so it has a trace of its own.
+                let scope = TraceScope { context: TraceContext::new_root(), actor: tasks.address().number() };
                 tasks.spawn(in_scope(scope, async move {
-                    post.carry_out(at, work).await;
+                    post.answer_request(at, work).await;
                     drop(place);
                 }));
             }
@@ -130,9 +129,9 @@ impl State {
     }
 }
 
-impl Post {
-    /// Looks into every agent's inbox; what it returns is taken. Blocks.
-    fn look(&self, room: usize, recover: bool) -> Vec<(usize, Work)> {
+impl FileQueueShared {
+    /// Scans every agent's inbox and takes the requests it returns. Blocks.
+    fn look(&self, room: usize, recover: bool) -> Vec<(usize, FileQueueWork)> {
         let mut found = Vec::new();
         for (at, agent) in self.roster.iter().enumerate() {
             let folders = MailFolders::of(&self.workdir, &agent.name);
@@ -140,8 +139,8 @@ impl Post {
             let taken = folders.take(&agent.name, room.saturating_sub(found.len()));
             match (interrupted, taken) {
                 (Ok(interrupted), Ok(taken)) => {
-                    found.extend(interrupted.into_iter().map(|id| (at, Work::Interrupted(id))));
-                    let work = |t: Taken| (at, Work::Request(t.id, Box::new(t.request)));
+                    found.extend(interrupted.into_iter().map(|id| (at, FileQueueWork::Interrupted(id))));
+                    let work = |t: TakenRequest| (at, FileQueueWork::Request(t.id, Box::new(t.request)));
                     found.extend(taken.into_iter().map(work));
                 }
                 (Err(error), _) | (_, Err(error)) => {
@@ -152,17 +151,17 @@ impl Post {
         found
     }
 
-    async fn carry_out(&self, at: usize, work: Work) {
+    async fn answer_request(&self, at: usize, work: FileQueueWork) {
         let Some(agent) = self.roster.iter().nth(at) else { return };
         let started = Instant::now();
         let (id, request, outcome) = match work {
-            Work::Request(id, request) => {
+            FileQueueWork::Request(id, request) => {
                 let outcome = self.call(agent, &request).await;
                 (id, *request, outcome)
             }
-            Work::Interrupted(id) => (id.clone(), bare(&id), interrupted()),
+            FileQueueWork::Interrupted(id) => (id.clone(), bare(&id), interrupted()),
         };
-        let answer = answer(request, agent, Transport::File, outcome, started);
+        let answer = answer(request, agent, AgentTransport::File, outcome, started);
         let folders = MailFolders::of(&self.workdir, &agent.name);
         let written = spawn_blocking(move || {
             let text = serde_json::to_vec_pretty(&answer)?;
@@ -173,9 +172,9 @@ impl Post {
         }
     }
 
-    async fn call(&self, agent: &AgentDefinition, request: &InvocationRequest) -> Outcome {
-        match choose_transport(agent, Some(Transport::File)) {
-            Err(reason) => Outcome::Error(reason),
+    async fn call(&self, agent: &AgentDefinition, request: &InvocationRequest) -> InvocationOutcome {
+        match choose_transport(agent, Some(AgentTransport::File)) {
+            Err(reason) => InvocationOutcome::Error(reason),
             Ok(_) => {
                 invoker::call(&*self.invoker, &agent.name, request.invocation(), request.timeout()).await
             }
@@ -183,15 +182,15 @@ impl Post {
     }
 }
 
-fn interrupted() -> Outcome {
-    Outcome::Error(
-        "the daemon ended while this request was worked on; whether it took effect is not known: look, and \
+fn interrupted() -> InvocationOutcome {
+    InvocationOutcome::Error(
+        "the daemon ended while this request was worked on; whether it took effect is unknown: look, and \
          send it again under another request id if it is still wanted"
             .to_owned(),
     )
 }
 
-/// A request of which only the id matters any more.
+/// A request of which only the id still matters.
 fn bare(id: &FileRequestId) -> InvocationRequest {
     InvocationRequest {
         request_id: id.to_string(),
@@ -200,16 +199,20 @@ fn bare(id: &FileRequestId) -> InvocationRequest {
         capabilities: None,
         payload: serde_json::Map::new(),
         timeout_s: 0.0,
-        transport: Some(Transport::File),
+        transport: Some(AgentTransport::File),
     }
 }
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for FileQueueState {
+    type Message = FileQueueMessage;
 
-    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        message: FileQueueMessage,
+        context: &ActorContext<FileQueueMessage>,
+    ) -> Result<(), ActorError> {
         match message {
-            Message::Look => self.look(context),
+            FileQueueMessage::Scan => self.look(context),
         }
         Ok(())
     }

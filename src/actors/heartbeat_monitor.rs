@@ -1,11 +1,11 @@
-//! The heartbeat monitor: notices who has fallen silent, says so, and has the dead deregistered.
+//! The heartbeat monitor: detects silent services, publishes alerts, and deregisters dead services.
 //!
-//! Two sources meet here. Outside services: their silence is read off the registry at every sweep, and
-//! the rule of [`crate::domain::heartbeat`] says what follows. Agents: supervision itself notices and
-//! acts; its events become alerts. Invariants: each step of the rule is told once; a service is told to
-//! be deregistered only when the registry has done so. Alerts are kept in memory (the last
-//! [`KEPT_ALERTS`]) and in the daily file ([`super::alert_journal`]), and told to the event stream. Soft state: a new incarnation
-//! starts its counts anew and may tell a step again.
+//! It has two sources. Outside services: every sweep reads their silence off the registry, and the rule of
+//! [`crate::domain::heartbeat`] says what follows. Agents: supervision itself detects and acts; its events
+//! become alerts. Invariants: each step of the rule is reported once; a service is reported as deregistered
+//! only when the registry has done so. Alerts are kept in memory (the last [`KEPT_ALERTS`]) and in the daily
+//! file ([`super::alert_journal`]), and published to the event stream. Soft state: a new incarnation starts
+//! its counts anew and may report a step again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -15,49 +15,50 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{broadcast, watch};
 use tokio::time::{Instant, sleep_until};
 
-use super::alert_journal::Journal;
-use super::event_stream::Events;
-use super::registry::{Counts, RegistryHandle, Watched};
+use super::alert_journal::AlertJournal;
+use super::event_stream::EventStreamHandle;
+use super::registry::{RegistryHandle, ServiceCounts, WatchedService};
 use crate::domain::agent::AgentDefinition;
-use crate::domain::event::{Draft, kind};
-use crate::domain::heartbeat::{Action, Alert, AlertType, Transition, Watch};
+use crate::domain::event::{SwarmEventDraft, kind};
+use crate::domain::heartbeat::{
+    HeartbeatAction, HeartbeatAlert, HeartbeatAlertType, HeartbeatTransition, HeartbeatWatch,
+};
 use crate::domain::registry::agent_service_id;
 use crate::domain::time::Timestamp;
 use crate::supervision::liveness::HANG_FACTOR;
 use crate::supervision::policy::ExitReason;
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Happening,
-    Message as ActorMessage, Reply, SupervisionEvent, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender,
+    SupervisionEvent, SupervisionEventKind, WorkerOptions,
 };
 
 /// Alerts kept in memory: the most that `GET /alerts` can page through; some 300 KiB.
 pub const KEPT_ALERTS: usize = 1000;
-/// Shortest pause between two sweeps, whatever is due: a look at 10,000 services takes milliseconds.
+/// Shortest pause between two sweeps, whatever is due: a sweep over 10,000 services takes milliseconds.
 const MIN_PAUSE: Duration = Duration::from_millis(50);
-/// Longest wait for an answer; the monitor never waits itself.
+/// Longest wait for an answer by callers; the monitor itself never waits.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The label by which an outside service names who stands above it.
+/// The label in which an outside service names its parent.
 const PARENT_LABEL: &str = "parent";
 
-/// What the monitor is told and asked.
 #[derive(Debug)]
-pub enum Message {
-    /// Time to look at the outside services.
+pub enum MonitorMessage {
+    /// Time to check the outside services.
     Sweep,
     Supervision(Box<SupervisionEvent>),
-    /// The registry has decided about a service that missed its third beat.
+    /// The registry has decided about a service that missed its third heartbeat.
     Expired {
-        /// As it was when it was judged.
-        watched: Box<Watched>,
+        /// The service as it was judged.
+        watched: Box<WatchedService>,
         /// Whether it was deregistered.
         gone: bool,
     },
     /// The alerts in memory, oldest first.
-    Alerts(Reply<Vec<NumberedAlert>>),
-    Stats(Reply<Stats>),
+    Alerts(ReplySender<Vec<NumberedAlert>>),
+    Stats(ReplySender<MonitorStats>),
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for MonitorMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Sweep => "sweep",
@@ -70,19 +71,19 @@ impl ActorMessage for Message {
 }
 
 /// An alert with its number, which rises by one from alert to alert.
-pub type NumberedAlert = (u64, Alert);
+pub type NumberedAlert = (u64, HeartbeatAlert);
 
-/// How the services do, and when it was last looked.
+/// The state of the services, and the time of the last sweep.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stats {
-    pub counts: Counts,
+pub struct MonitorStats {
+    pub counts: ServiceCounts,
     pub last_check: Option<Timestamp>,
 }
 
 /// The monitor's verbs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct MonitorHandle {
-    address: Address<Message>,
+    address: Address<MonitorMessage>,
     check_interval: Duration,
 }
 
@@ -92,30 +93,30 @@ impl MonitorHandle {
     /// # Errors
     /// [`CallError`] when the monitor does not answer.
     pub async fn alerts(&self) -> Result<Vec<NumberedAlert>, CallError> {
-        self.address.call(DEADLINE, Message::Alerts).await
+        self.address.call(DEADLINE, MonitorMessage::Alerts).await
     }
 
-    /// How the services do.
+    /// The state of the services.
     ///
     /// # Errors
     /// [`CallError`] when the monitor does not answer.
-    pub async fn stats(&self) -> Result<Stats, CallError> {
-        self.address.call(DEADLINE, Message::Stats).await
+    pub async fn stats(&self) -> Result<MonitorStats, CallError> {
+        self.address.call(DEADLINE, MonitorMessage::Stats).await
     }
 
-    /// The longest time between two looks.
+    /// The longest time between two sweeps.
     #[must_use]
     pub fn check_interval(&self) -> Duration {
         self.check_interval
     }
 }
 
-struct State {
+struct MonitorState {
     registry: RegistryHandle,
-    events: Events,
-    journal: Journal,
-    watches: HashMap<String, Watch>,
-    /// Agents that were told to be down and not yet to be back.
+    events: EventStreamHandle,
+    journal: AlertJournal,
+    watches: HashMap<String, HeartbeatWatch>,
+    /// Agents reported as down and not yet as back.
     fallen: HashSet<String>,
     alerts: VecDeque<NumberedAlert>,
     last_check: Option<Timestamp>,
@@ -123,15 +124,15 @@ struct State {
     next_due: watch::Sender<Option<Duration>>,
 }
 
-/// The monitor as a child of a supervisor, and its handle. It looks at least every `sweep`, sooner where
-/// a beat is due sooner, and writes below `workdir`.
+/// The monitor as a child of a supervisor, and its handle. It sweeps at least every `sweep`, earlier when a
+/// heartbeat is due earlier, and writes below `workdir`.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,
     name: &str,
     options: WorkerOptions,
     registry: RegistryHandle,
-    events: Events,
+    events: EventStreamHandle,
     sweep: Duration,
     workdir: PathBuf,
 ) -> (ChildSpec, MonitorHandle) {
@@ -139,12 +140,12 @@ pub fn spec(
     let (spec, address) = system.worker(name, options, move |context| {
         let next_due = watch::Sender::new(None);
         context.spawn(keep_time(context.address().clone(), registry.clone(), next_due.subscribe(), sweep));
-        // Subscribed before the first agent can fall, as far as this actor is started before them.
+        // Subscribed before any agent can fall, provided that this actor starts before them.
         context.spawn(listen(context.address().clone(), listened.events().subscribe()));
-        let state = State {
+        let state = MonitorState {
             registry: registry.clone(),
             events: events.clone(),
-            journal: Journal::start(&workdir, &context),
+            journal: AlertJournal::start(&workdir, &context),
             watches: HashMap::new(),
             fallen: HashSet::new(),
             alerts: VecDeque::new(),
@@ -156,17 +157,17 @@ pub fn spec(
     (spec, MonitorHandle { address, check_interval: sweep })
 }
 
-/// Asks for a sweep at least every `longest`; sooner when something is due sooner, or someone came.
+/// Asks for a sweep at least every `longest`; earlier when a heartbeat is due or a service has registered.
 async fn keep_time(
-    address: Address<Message>,
+    address: Address<MonitorMessage>,
     registry: RegistryHandle,
     mut due: watch::Receiver<Option<Duration>>,
     longest: Duration,
 ) {
     let mut membership = registry.membership();
     loop {
-        // A full mailbox holds a sweep already.
-        let _ = address.cast(Message::Sweep);
+        // A full mailbox has a sweep already.
+        let _ = address.cast(MonitorMessage::Sweep);
         let earliest = Instant::now() + MIN_PAUSE.min(longest);
         let mut at = Instant::now() + longest;
         loop {
@@ -186,31 +187,31 @@ async fn keep_time(
     }
 }
 
-/// Passes on what supervision tells.
-async fn listen(address: Address<Message>, mut events: broadcast::Receiver<SupervisionEvent>) {
+/// Forwards supervision events.
+async fn listen(address: Address<MonitorMessage>, mut events: broadcast::Receiver<SupervisionEvent>) {
     loop {
         match events.recv().await {
-            Ok(event) if is_about_life(&event.what) => {
-                if let Err(error) = address.cast(Message::Supervision(Box::new(event))) {
+            Ok(event) if is_about_life(&event.kind) => {
+                if let Err(error) = address.cast(MonitorMessage::Supervision(Box::new(event))) {
                     tracing::warn!(%error, "an event of supervision makes no alert");
                 }
             }
             Ok(_) => {}
             Err(RecvError::Lagged(lost)) => {
-                tracing::warn!(lost, "events of supervision came faster than they could be told");
+                tracing::warn!(lost, "supervision events came faster than they could be forwarded");
             }
             Err(RecvError::Closed) => return,
         }
     }
 }
 
-fn is_about_life(what: &Happening) -> bool {
-    use Happening::{Crashed, Escalated, Hung, Restarted, Spinning};
+fn is_about_life(what: &SupervisionEventKind) -> bool {
+    use SupervisionEventKind::{Crashed, Escalated, Hung, Restarted, Spinning};
     matches!(what, Hung { .. } | Spinning { .. } | Escalated { .. } | Crashed { .. } | Restarted { .. })
 }
 
-impl State {
-    fn sweep(&mut self, context: &Context<Message>) {
+impl MonitorState {
+    fn sweep(&mut self, context: &ActorContext<MonitorMessage>) {
         let all = self.registry.watched();
         let present: HashSet<&str> = all.iter().map(|w| w.service.service_id.as_str()).collect();
         self.watches.retain(|id, _| present.contains(id.as_str()));
@@ -218,12 +219,12 @@ impl State {
         for watched in all {
             let pace = watched.service.pace();
             let id = watched.service.service_id.clone();
-            let watch = self.watches.entry(id).or_insert_with(|| Watch::from_beat(watched.beat));
-            for transition in watch.look(watched.beat, watched.silence, pace) {
-                if transition == Transition::Deregister {
+            let watch = self.watches.entry(id).or_insert_with(|| HeartbeatWatch::from_beat(watched.beat));
+            for transition in watch.observe(watched.beat, watched.silence, pace) {
+                if transition == HeartbeatTransition::Deregister {
                     self.expire(watched.clone(), context);
                 } else {
-                    self.tell(alert(&watched, transition));
+                    self.publish_alert(alert(&watched, transition));
                 }
             }
         }
@@ -231,8 +232,8 @@ impl State {
         self.next_due.send_replace(due);
     }
 
-    /// Has the registry decide, as a task; the answer comes back as a message.
-    fn expire(&self, watched: Watched, context: &Context<Message>) {
+    /// Lets the registry decide, in a task; the answer comes back as a message.
+    fn expire(&self, watched: WatchedService, context: &ActorContext<MonitorMessage>) {
         let (registry, address) = (self.registry.clone(), context.address().clone());
         context.spawn(async move {
             let id = watched.service.service_id.clone();
@@ -240,18 +241,18 @@ impl State {
                 tracing::warn!(service = id, %error, "a dead service is still registered; trying again");
                 false
             });
-            let answer = Message::Expired { watched: Box::new(watched), gone };
+            let answer = MonitorMessage::Expired { watched: Box::new(watched), gone };
             if let Err(error) = address.cast(answer) {
                 tracing::warn!(service = id, %error, "the end of a service makes no alert");
             }
         });
     }
 
-    /// Tells that a service is gone; one that is not is looked at anew by the next sweep.
-    fn expired(&mut self, watched: &Watched, gone: bool) {
+    /// Reports that a service is gone; the next sweep checks one that is not.
+    fn expired(&mut self, watched: &WatchedService, gone: bool) {
         if gone {
             self.watches.remove(&watched.service.service_id);
-            self.tell(alert(watched, Transition::Deregister));
+            self.publish_alert(alert(watched, HeartbeatTransition::Deregister));
         } else if let Some(watch) = self.watches.get_mut(&watched.service.service_id) {
             watch.retry_deregistration();
         }
@@ -261,29 +262,35 @@ impl State {
         let directory = self.registry.directory().clone();
         let Some(agent) = directory.agent_of(&event.actor) else { return };
         let name = agent.name.to_string();
-        let (words, missed) = match &event.what {
-            Happening::Restarted { .. } if self.fallen.remove(&name) => {
-                ((AlertType::HeartbeatRestored, Action::Restored), 0)
+        let (words, missed) = match &event.kind {
+            SupervisionEventKind::Restarted { .. } if self.fallen.remove(&name) => {
+                ((HeartbeatAlertType::HeartbeatRestored, HeartbeatAction::Restored), 0)
             }
-            Happening::Crashed { reason: ExitReason::Hung, .. } | Happening::Restarted { .. } => return,
-            Happening::Crashed { .. } => ((AlertType::ServiceDown, Action::MarkedDown), 0),
-            Happening::Hung { .. } | Happening::Spinning { .. } => {
-                ((AlertType::ServiceDown, Action::Escalated), HANG_FACTOR)
+            SupervisionEventKind::Crashed { reason: ExitReason::Hung, .. }
+            | SupervisionEventKind::Restarted { .. } => return,
+            SupervisionEventKind::Crashed { .. } => {
+                ((HeartbeatAlertType::ServiceDown, HeartbeatAction::MarkedDown), 0)
             }
-            Happening::Escalated { .. } => ((AlertType::ServiceDown, Action::Escalated), 0),
+            SupervisionEventKind::Hung { .. } | SupervisionEventKind::Spinning { .. } => {
+                ((HeartbeatAlertType::ServiceDown, HeartbeatAction::Escalated), HANG_FACTOR)
+            }
+            SupervisionEventKind::Escalated { .. } => {
+                ((HeartbeatAlertType::ServiceDown, HeartbeatAction::Escalated), 0)
+            }
             _ => return,
         };
-        if words.0 == AlertType::ServiceDown {
+        if words.0 == HeartbeatAlertType::ServiceDown {
             self.fallen.insert(name);
         }
         let last_seen = directory.life(agent.name.as_str()).last_beat;
-        self.tell(agent_alert(agent, words, missed, last_seen, event.at));
+        self.publish_alert(agent_alert(agent, words, missed, last_seen, event.at));
     }
 
-    fn tell(&mut self, alert: Alert) {
+    fn publish_alert(&mut self, alert: HeartbeatAlert) {
         tracing::info!(service = alert.service_id, kind = ?alert.alert_type, action = ?alert.action, "alert");
         self.journal.append(&alert);
-        self.events.publish(Draft::new(kind::ALERT, serde_json::to_value(&alert).unwrap_or_default()));
+        self.events
+            .publish(SwarmEventDraft::new(kind::ALERT, serde_json::to_value(&alert).unwrap_or_default()));
         if self.alerts.len() == KEPT_ALERTS {
             self.alerts.pop_front();
         }
@@ -291,14 +298,14 @@ impl State {
         self.alerts.push_back((number, alert));
     }
 
-    fn stats(&self) -> Stats {
-        Stats { counts: self.registry.counts(), last_check: self.last_check }
+    fn stats(&self) -> MonitorStats {
+        MonitorStats { counts: self.registry.counts(), last_check: self.last_check }
     }
 }
 
-fn alert(watched: &Watched, transition: Transition) -> Alert {
+fn alert(watched: &WatchedService, transition: HeartbeatTransition) -> HeartbeatAlert {
     let (alert_type, action) = transition.words();
-    Alert {
+    HeartbeatAlert {
         alert_type,
         service_id: watched.service.service_id.clone(),
         service_name: watched.service.name.clone(),
@@ -312,12 +319,12 @@ fn alert(watched: &Watched, transition: Transition) -> Alert {
 
 fn agent_alert(
     agent: &AgentDefinition,
-    (alert_type, action): (AlertType, Action),
+    (alert_type, action): (HeartbeatAlertType, HeartbeatAction),
     missed_beats: u32,
     last_seen: Option<Timestamp>,
     ts: Timestamp,
-) -> Alert {
-    Alert {
+) -> HeartbeatAlert {
+    HeartbeatAlert {
         alert_type,
         service_id: agent_service_id(agent.name.as_str()),
         service_name: agent.name.to_string(),
@@ -329,16 +336,20 @@ fn agent_alert(
     }
 }
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for MonitorState {
+    type Message = MonitorMessage;
 
-    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        message: MonitorMessage,
+        context: &ActorContext<MonitorMessage>,
+    ) -> Result<(), ActorError> {
         match message {
-            Message::Sweep => self.sweep(context),
-            Message::Supervision(event) => self.supervised(&event),
-            Message::Expired { watched, gone } => self.expired(&watched, gone),
-            Message::Alerts(reply) => reply.send(self.alerts.iter().cloned().collect()),
-            Message::Stats(reply) => reply.send(self.stats()),
+            MonitorMessage::Sweep => self.sweep(context),
+            MonitorMessage::Supervision(event) => self.supervised(&event),
+            MonitorMessage::Expired { watched, gone } => self.expired(&watched, gone),
+            MonitorMessage::Alerts(reply) => reply.send(self.alerts.iter().cloned().collect()),
+            MonitorMessage::Stats(reply) => reply.send(self.stats()),
         }
         Ok(())
     }

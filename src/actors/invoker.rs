@@ -1,35 +1,33 @@
-//! How a call reaches an agent's actor, whatever that actor is.
+//! Calls to an agent's actor, independent of the actor's type.
 
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use serde_json::Value;
 
+use crate::domain::agent_router::{AgentInvocation, InvocationOutcome};
 use crate::domain::ids::AgentName;
-use crate::domain::invocation::{Invocation, Outcome};
 use crate::supervision::CallError;
 
-/// Why a call has no result.
+/// Why a call has no result; the sentence follows the agent's name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvokeError {
-    /// Its mailbox is full; nothing was begun.
-    #[error("it is busy: its mailbox is full; try again in a while")]
+    /// The mailbox is full; nothing was begun.
+    #[error("busy: the mailbox is full; try again in a while")]
     Busy,
-    /// It has been stopped; nothing was begun.
-    #[error("it has been stopped and takes no calls")]
+    /// The agent has been stopped; nothing was begun.
+    #[error("stopped: the agent takes no calls")]
     Gone,
-    /// It ended while it worked on the call; whether that took effect is not known.
-    #[error(
-        "it crashed while it worked on the call, and was restarted; whether the call took effect is not known"
-    )]
+    /// The agent ended during the call; whether the call took effect is unknown.
+    #[error("crashed during the call and was restarted; whether the call took effect is unknown")]
     Crashed,
-    /// No answer in time; it may still be worked on.
-    #[error("it did not answer in time; it may still work on the call")]
+    /// No answer in time; the agent may still work on the call.
+    #[error("no answer in time; the agent may still work on the call")]
     Timeout,
-    /// It does not do that, for the reason given.
+    /// The agent declines, for the reason given.
     #[error("{0}")]
     Refused(String),
-    /// The job that the call became has not ended within the caller's time.
+    /// The call became a job that has not ended within the caller's time.
     #[error("{reason}")]
     JobGoesOn {
         /// Its `job_id` and `state`.
@@ -51,30 +49,30 @@ impl From<CallError> for InvokeError {
 }
 
 /// Calls agents by message.
-pub trait Invoker: Send + Sync + 'static {
+pub trait AgentInvoker: Send + Sync + 'static {
     /// Calls `agent` and waits for its answer, at most for `deadline`.
     fn invoke(
         &self,
         agent: &AgentName,
-        request: Invocation,
+        request: AgentInvocation,
         deadline: Duration,
     ) -> BoxFuture<'static, Result<Value, InvokeError>>;
 }
 
-/// Calls an agent and puts what comes of it into the words of an answer; never waits beyond `deadline`.
+/// Calls an agent and turns the result into an invocation outcome; never waits beyond `deadline`.
 pub(crate) async fn call(
-    invoker: &dyn Invoker,
+    invoker: &dyn AgentInvoker,
     agent: &AgentName,
-    request: Invocation,
+    request: AgentInvocation,
     deadline: Duration,
-) -> Outcome {
+) -> InvocationOutcome {
     let answered = tokio::time::timeout(deadline, invoker.invoke(agent, request, deadline));
     match answered.await.unwrap_or(Err(InvokeError::Timeout)) {
-        Ok(result) => Outcome::Success(result),
-        Err(InvokeError::Timeout) => {
-            Outcome::Timeout(format!("{agent}: no answer within {deadline:?}; it may still work on the call"))
-        }
-        Err(InvokeError::JobGoesOn { job, reason }) => Outcome::Unfinished { job, reason },
-        Err(error) => Outcome::Error(format!("{agent}: {error}")),
+        Ok(result) => InvocationOutcome::Success(result),
+        Err(InvokeError::Timeout) => InvocationOutcome::Timeout(format!(
+            "{agent}: no answer within {deadline:?}; the agent may still work on the call"
+        )),
+        Err(InvokeError::JobGoesOn { job, reason }) => InvocationOutcome::Unfinished { job, reason },
+        Err(error) => InvocationOutcome::Error(format!("{agent}: {error}")),
     }
 }

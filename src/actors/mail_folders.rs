@@ -1,28 +1,27 @@
 //! The folders of the file transport: requests in `artifacts/agent_inbox/<agent>/`, answers in
 //! `artifacts/agent_outbox/<agent>/`, one file a request.
-//!
-//! Invariants: a file appears whole under its name or not at all, and never replaces another; names come
-//! from [`AgentName`] and [`FileRequestId`], so no path leaves its folder; links are not followed. A
-//! request that is worked on has moved to `working/` of its inbox, so it is taken once. All
-//! functions block: call them from a blocking thread.
+//! Invariants: a file appears whole under its name or not at all, and never replaces another; names come from
+//! [`AgentName`] and [`FileRequestId`], so no path leaves its folder; links are not followed. A request in
+//! progress has been moved to `working/` of its inbox, so it is taken once. All functions block: call them
+//! from a blocking thread.
 
 use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
+use crate::domain::agent_router::{FileRequestId, InvocationRequest};
 use crate::domain::ids::AgentName;
-use crate::domain::invocation::{FileRequestId, InvocationRequest};
 use crate::files::create_file;
 
-/// Requests wait here, below the working directory.
+/// Waiting requests, below the working directory.
 pub const INBOX: &str = "artifacts/agent_inbox";
-/// Answers lie here, below the working directory.
+/// Answers, below the working directory.
 pub const OUTBOX: &str = "artifacts/agent_outbox";
-/// Requests that are worked on, within an inbox.
+/// Requests in progress, within an inbox.
 const WORKING: &str = "working";
-/// Requests that make no sense, within an inbox, each beside a file with the reason.
+/// Invalid requests, within an inbox, each beside a file with the reason.
 const REJECTED: &str = "rejected";
-/// Largest request or answer file: as the largest HTTP body.
+/// Largest request or answer file: the same as the largest HTTP body.
 pub const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// Both folders of one agent.
@@ -34,17 +33,17 @@ pub(super) struct MailFolders {
 
 /// A request taken from an inbox.
 #[derive(Debug)]
-pub(super) struct Taken {
+pub(super) struct TakenRequest {
     pub(super) id: FileRequestId,
     pub(super) request: InvocationRequest,
 }
 
-/// What became of a request that is being waited for.
+/// The result of withdrawing a request.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Withdrawn {
-    /// Nobody had taken it; it is gone.
+pub(super) enum WithdrawnRequest {
+    /// The agent had not taken it; it is gone.
     Unread,
-    /// Somebody has taken it.
+    /// The agent has taken it.
     Taken,
 }
 
@@ -54,7 +53,7 @@ impl MailFolders {
         Self { inbox: below(INBOX), outbox: below(OUTBOX) }
     }
 
-    /// Leaves a request; `AlreadyExists` when the id was used before.
+    /// Posts a request; `AlreadyExists` when the id was used before.
     pub(super) fn post(&self, id: &FileRequestId, request: &InvocationRequest) -> io::Result<()> {
         let used = [self.inbox.join(WORKING), self.outbox.clone()];
         if used.iter().any(|folder| file(folder, id).symlink_metadata().is_ok()) {
@@ -63,16 +62,16 @@ impl MailFolders {
         place(&self.inbox, id, &serde_json::to_vec_pretty(request)?)
     }
 
-    /// Takes an unread request back.
-    pub(super) fn withdraw(&self, id: &FileRequestId) -> io::Result<Withdrawn> {
+    /// Withdraws an unread request.
+    pub(super) fn withdraw(&self, id: &FileRequestId) -> io::Result<WithdrawnRequest> {
         match fs::remove_file(file(&self.inbox, id)) {
-            Ok(()) => Ok(Withdrawn::Unread),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Withdrawn::Taken),
+            Ok(()) => Ok(WithdrawnRequest::Unread),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(WithdrawnRequest::Taken),
             Err(error) => Err(error),
         }
     }
 
-    /// The answer to a request, if it is there.
+    /// The answer to a request, if any.
     pub(super) fn answer(&self, id: &FileRequestId) -> io::Result<Option<Vec<u8>>> {
         match read(&file(&self.outbox, id)) {
             Ok(text) => Ok(Some(text)),
@@ -81,8 +80,8 @@ impl MailFolders {
         }
     }
 
-    /// Takes up to `limit` requests, by name. Those that make no sense are moved to `rejected/`.
-    pub(super) fn take(&self, agent: &AgentName, limit: usize) -> io::Result<Vec<Taken>> {
+    /// Takes up to `limit` requests, by name. Invalid ones are moved to `rejected/`.
+    pub(super) fn take(&self, agent: &AgentName, limit: usize) -> io::Result<Vec<TakenRequest>> {
         let mut taken = Vec::new();
         for name in waiting(&self.inbox)? {
             if taken.len() == limit {
@@ -90,27 +89,27 @@ impl MailFolders {
             }
             match self.take_one(agent, &name) {
                 Ok(request) => taken.push(request),
-                Err(Refusal::Gone) => {}
-                Err(Refusal::Malformed(reason)) => self.reject(&name, &reason)?,
+                Err(MailRefusal::Gone) => {}
+                Err(MailRefusal::Malformed(reason)) => self.reject(&name, &reason)?,
             }
         }
         Ok(taken)
     }
 
-    fn take_one(&self, agent: &AgentName, name: &str) -> Result<Taken, Refusal> {
+    fn take_one(&self, agent: &AgentName, name: &str) -> Result<TakenRequest, MailRefusal> {
         let stem = name.strip_suffix(".json").unwrap_or(name);
-        let id = FileRequestId::new(stem).map_err(Refusal::Malformed)?;
+        let id = FileRequestId::new(stem).map_err(MailRefusal::Malformed)?;
         let path = file(&self.inbox, &id);
         let text = read(&path).map_err(|error| match error.kind() {
-            io::ErrorKind::NotFound => Refusal::Gone,
-            _ => Refusal::Malformed(format!("cannot be read: {error}")),
+            io::ErrorKind::NotFound => MailRefusal::Gone,
+            _ => MailRefusal::Malformed(format!("cannot be read: {error}")),
         })?;
-        let request = parse(agent, &id, &text).map_err(Refusal::Malformed)?;
+        let request = parse(agent, &id, &text).map_err(MailRefusal::Malformed)?;
         let working = self.inbox.join(WORKING);
         fs::create_dir_all(&working)
             .and_then(|()| fs::rename(&path, file(&working, &id)))
-            .map_err(|_| Refusal::Gone)?;
-        Ok(Taken { id, request })
+            .map_err(|_| MailRefusal::Gone)?;
+        Ok(TakenRequest { id, request })
     }
 
     fn reject(&self, name: &str, reason: &str) -> io::Result<()> {
@@ -120,7 +119,7 @@ impl MailFolders {
         fs::write(rejected.join(format!("{name}.reason.txt")), format!("{reason}\n"))
     }
 
-    /// Leaves an answer and forgets its request. An answer that is there already stays.
+    /// Writes an answer and removes its request. An existing answer stays.
     pub(super) fn finish(&self, id: &FileRequestId, answer: &[u8]) -> io::Result<()> {
         match place(&self.outbox, id, answer) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -132,7 +131,7 @@ impl MailFolders {
         }
     }
 
-    /// Requests that were being worked on when the last incarnation ended.
+    /// Requests in progress when the last incarnation ended.
     pub(super) fn interrupted(&self) -> io::Result<Vec<FileRequestId>> {
         let names = waiting(&self.inbox.join(WORKING))?;
         let id = |name: String| FileRequestId::new(name.strip_suffix(".json")?).ok();
@@ -140,10 +139,10 @@ impl MailFolders {
     }
 }
 
-enum Refusal {
-    /// Somebody else took it.
+enum MailRefusal {
+    /// Another reader took it.
     Gone,
-    /// It can never be carried out.
+    /// It is invalid.
     Malformed(String),
 }
 
@@ -151,7 +150,7 @@ fn file(folder: &Path, id: &FileRequestId) -> PathBuf {
     folder.join(format!("{id}.json"))
 }
 
-/// Puts a file under its final name, whole, unless there is one already.
+/// Puts a whole file under its final name, unless one exists.
 fn place(folder: &Path, id: &FileRequestId, text: &[u8]) -> io::Result<()> {
     create_file(&file(folder, id), text)
 }
@@ -190,7 +189,7 @@ fn read(path: &Path) -> io::Result<Vec<u8>> {
     Ok(text)
 }
 
-/// A request file's content: the contract's `agent_invocation`, where file and folder may say the names.
+/// Parses a request file: the contract's `agent_invocation`, whose names may come from file and folder.
 fn parse(agent: &AgentName, id: &FileRequestId, text: &[u8]) -> Result<InvocationRequest, String> {
     let mut value: serde_json::Value =
         serde_json::from_slice(text).map_err(|error| format!("is not JSON: {error}"))?;
@@ -236,7 +235,7 @@ mod tests {
         assert!(folders.take(&agent, 10).unwrap().is_empty());
         assert!(folders.post(&id, &request("r1")).is_err(), "still worked on");
         assert_eq!(folders.interrupted().unwrap(), std::slice::from_ref(&id));
-        assert_eq!(folders.withdraw(&id).unwrap(), Withdrawn::Taken);
+        assert_eq!(folders.withdraw(&id).unwrap(), WithdrawnRequest::Taken);
         folders.finish(&id, b"1").unwrap();
         folders.finish(&id, b"2").unwrap();
         assert_eq!(folders.answer(&id).unwrap().unwrap(), b"1");

@@ -1,7 +1,7 @@
 //! The services and agents of the swarm, each an actor under supervision.
 //!
-//! An actor's file reads `Message`, `Handle`, `State`, `impl Actor`. From outside only a handle's verbs
-//! are seen. What decides is pure and lives in `domain`; what is durable goes through `store`.
+//! An actor's file has its message, handle and state types and `impl Actor`, in that order. Others see only a
+//! handle's verbs. Decisions are pure and live in `domain`; durable state goes through `store`.
 
 pub mod accounts;
 pub mod address_book;
@@ -17,15 +17,15 @@ pub mod gateway;
 pub mod heartbeat_monitor;
 pub mod invoker;
 pub mod jobs;
+pub mod jobs_snapshot;
 pub mod mail_folders;
 pub mod otlp;
 pub mod provider_router;
 pub mod registry;
-mod registry_board;
+mod registry_cache;
 pub mod resource_manager;
 pub mod standing;
 pub mod steering;
-pub mod swarm_jobs;
 mod table_sync;
 pub mod tasks;
 pub mod token_governor;

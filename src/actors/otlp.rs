@@ -1,7 +1,7 @@
-//! Exports spans as OTLP over HTTP (protobuf), where the configuration names a receiver.
+//! Exports spans as OTLP over HTTP (protobuf), if the configuration names a receiver.
 //!
-//! Reads the rings with a cursor; what they had let go in between is counted and logged. Failure policy:
-//! a receiver that does not answer costs its batch, never the daemon's memory.
+//! Reads the rings with a cursor; overwritten records are counted and logged. Failure policy: a receiver that
+//! does not answer costs its batch, never the daemon's memory.
 
 use std::time::Duration;
 
@@ -15,22 +15,21 @@ use opentelemetry_proto::tonic::trace::v1::{ResourceSpans, ScopeSpans, Span, Sta
 use prost::Message as _;
 
 use crate::llm::tls;
-use crate::supervision::trace::ring::Cursor;
-use crate::supervision::trace::{Outcome, Record};
-use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
+use crate::supervision::trace::ring::RingCursor;
+use crate::supervision::trace::{MessageOutcome, TraceRecord};
+use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, ActorSystem};
 
 /// Longest wait for the receiver.
 const EXPORT_DEADLINE: Duration = Duration::from_secs(10);
 
-/// What the exporter understands.
 pub enum OtlpMessage {
-    /// Time to export what is new.
+    /// Time to export new spans.
     Export,
-    /// An export has ended: how many spans, and what went wrong.
+    /// An export has ended: the number of spans, and the failure.
     Exported(usize, Option<String>),
 }
 
-impl Message for OtlpMessage {
+impl ActorMessage for OtlpMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Export => "export",
@@ -44,27 +43,27 @@ pub struct OtlpExporter {
     client: reqwest::Client,
     url: String,
     interval: Duration,
-    cursor: Cursor,
+    cursor: RingCursor,
 }
 
 impl OtlpExporter {
-    /// Begins to export to `endpoint` (such as `http://127.0.0.1:4318`) every `interval`.
+    /// Starts to export to `endpoint` (such as `http://127.0.0.1:4318`) every `interval`.
     ///
     /// # Errors
-    /// The HTTP client's, when it cannot be made.
+    /// The HTTP client's, when it cannot be built.
     pub fn start(
         system: ActorSystem,
         endpoint: &str,
         interval: Duration,
-        context: &Context<OtlpMessage>,
+        context: &ActorContext<OtlpMessage>,
     ) -> Result<Self, ActorError> {
         let client = tls::plain_client_builder()?.timeout(EXPORT_DEADLINE).build()?;
         let url = format!("{}/v1/traces", endpoint.trim_end_matches('/'));
         schedule(interval, context);
-        Ok(Self { system, client, url, interval, cursor: Cursor::default() })
+        Ok(Self { system, client, url, interval, cursor: RingCursor::default() })
     }
 
-    fn export(&mut self, context: &Context<OtlpMessage>) {
+    fn export(&mut self, context: &ActorContext<OtlpMessage>) {
         let (records, lost) = self.system.ring().since(&mut self.cursor);
         if lost > 0 {
             tracing::warn!(lost, "spans were overwritten before they could be exported");
@@ -82,7 +81,7 @@ impl OtlpExporter {
                 Ok(answer) => Some(format!("the receiver answered {}", answer.status())),
                 Err(error) => Some(error.without_url().to_string()),
             };
-            // An exporter that has ended needs no news.
+            // An exporter that has ended needs no notice.
             let _ = address.send(OtlpMessage::Exported(count, failure)).await;
         });
     }
@@ -94,7 +93,7 @@ impl Actor for OtlpExporter {
     async fn handle(
         &mut self,
         message: OtlpMessage,
-        context: &Context<OtlpMessage>,
+        context: &ActorContext<OtlpMessage>,
     ) -> Result<(), ActorError> {
         match message {
             OtlpMessage::Export => self.export(context),
@@ -109,7 +108,7 @@ impl Actor for OtlpExporter {
     }
 }
 
-fn schedule(interval: Duration, context: &Context<OtlpMessage>) {
+fn schedule(interval: Duration, context: &ActorContext<OtlpMessage>) {
     let address = context.address().clone();
     context.spawn(async move {
         tokio::time::sleep(interval).await;
@@ -124,7 +123,7 @@ fn text(key: &str, value: impl Into<String>) -> KeyValue {
 }
 
 /// Records as one export request, named after OpenTelemetry's messaging conventions.
-fn request(system: &ActorSystem, records: &[Record]) -> ExportTraceServiceRequest {
+fn request(system: &ActorSystem, records: &[TraceRecord]) -> ExportTraceServiceRequest {
     let resource = Resource {
         attributes: vec![text("service.name", "pas"), text("service.version", env!("CARGO_PKG_VERSION"))],
         ..Resource::default()
@@ -141,11 +140,11 @@ fn request(system: &ActorSystem, records: &[Record]) -> ExportTraceServiceReques
     ExportTraceServiceRequest { resource_spans: vec![resource_spans] }
 }
 
-fn span(system: &ActorSystem, record: &Record) -> Span {
+fn span(system: &ActorSystem, record: &TraceRecord) -> Span {
     let (ring, tree) = (system.ring(), system.tree());
     let unix_ns = |ns: u64| u64::try_from(ring.wall(0).as_millis()).unwrap_or(0) * 1_000_000 + ns;
     let to = tree.name_of(record.to);
-    let code = if record.outcome == Outcome::Ok { StatusCode::Ok } else { StatusCode::Error };
+    let code = if record.outcome == MessageOutcome::Ok { StatusCode::Ok } else { StatusCode::Error };
     Span {
         trace_id: record.trace.as_u128().to_be_bytes().to_vec(),
         span_id: record.span.as_u64().to_be_bytes().to_vec(),

@@ -1,12 +1,12 @@
-//! The registry: who is there, what they can do, and whether they are alive.
+//! The registry: the services, their capabilities, and their liveness.
 //!
-//! Owns the table `services` and is its only writer. Outside services are durable: an answer leaves
-//! after its commit. Their beats are soft state, kept through a crash of this actor, forgotten with
-//! the daemon: after a start each gets one time to live before it is judged. The agents of the roster
-//! are always listed ([`Directory`]) and cannot be changed from outside. Reads send no message
-//! ([`super::registry_board`]). Failure policy: a refused write is an error to its caller; after a write whose
-//! outcome is not known nothing is decided before the table was read anew. A start needs no store that takes
-//! writes.
+//! Owns the table `services` and is its only writer. Outside services are durable: an answer leaves after its
+//! commit. Their heartbeats are soft state, kept through a crash of this actor, forgotten with the daemon:
+//! after a start each service gets one time to live before it is judged. The agents of the roster are always
+//! listed ([`AgentDirectory`]) and cannot be changed from outside. Reads send no message
+//! ([`super::registry_cache`]). Failure policy: a refused write is an error to its caller; after a write of
+//! unknown outcome the table is read again before anything is decided. A start does not need a store that
+//! takes writes.
 
 #[cfg(test)]
 mod tests;
@@ -18,24 +18,25 @@ use bytes::Bytes;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-pub use super::registry_board::{Counts, MAX_AGE, MAX_BODIES, Record, Seen};
+pub use super::registry_cache::{MAX_AGE, MAX_BODIES, ServiceCounts, ServiceDocument, ServiceSnapshot};
 
-use super::directory::Directory;
-use super::registry_board::{Board, Entry, serialised};
+use super::directory::AgentDirectory;
+use super::registry_cache::{RegistryCache, RegistryEntry, serialised};
 use super::table_sync::TableSync;
 use crate::domain::registry::{
-    Beat, Filter, Life, Registration, Service, ServiceRole, has_lapsed, new_service_id,
+    RegisteredService, ServiceFilter, ServiceHeartbeat, ServiceRegistration, ServiceRole, ServiceVitals,
+    has_lapsed, new_service_id,
 };
 use crate::domain::time::Timestamp;
-use crate::store::{Changes, Order, Span, Store, StoreError, Table, View};
+use crate::store::{KeyRange, ScanOrder, Store, StoreChanges, StoreError, StoreTable, StoreView};
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender,
     WorkerOptions,
 };
 
-const SERVICES: Table<String, Service> = Table::new("services");
+const SERVICES: StoreTable<String, RegisteredService> = StoreTable::new("services");
 
-/// Most outside services: every one costs memory and a look at each sweep; a swarm has hundreds.
+/// Most outside services: each costs memory and a check at every sweep; a swarm has hundreds.
 pub const MAX_SERVICES: usize = 10_000;
 /// Most text in one registration: a name, a URL and hundreds of capabilities and labels fit; with
 /// [`MAX_SERVICES`] it bounds the memory at 320 MB.
@@ -43,13 +44,13 @@ pub const MAX_TEXT_BYTES: usize = 32 * 1024;
 /// Longest wait for an answer: a commit takes milliseconds, so beyond this the disk is stuck.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Why the registry did not do what it was asked.
+/// Why the registry declined or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum RegistryError {
     /// The id belongs to another service.
-    #[error("the service id `{0}` is taken; choose another, or none and the registry does")]
+    #[error("the service id `{0}` is taken; choose another, or none to get a generated one")]
     Taken(String),
-    /// It is an agent of this daemon.
+    /// The service is an agent of this daemon.
     #[error(
         "`{0}` is an agent of this daemon, which keeps its entry itself; it cannot be changed from outside"
     )]
@@ -58,7 +59,7 @@ pub enum RegistryError {
     Unknown(String),
     #[error("no instance of `{0}` is in that role")]
     NoInstance(String),
-    #[error("{MAX_SERVICES} services are registered, which is the most; deregister some")]
+    #[error("{MAX_SERVICES} services are registered, which is the limit; deregister some")]
     Full,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -67,38 +68,37 @@ pub enum RegistryError {
     Call(#[from] CallError),
 }
 
-type Answer<T> = Result<T, RegistryError>;
+type RegistryResult<T> = Result<T, RegistryError>;
 
-/// What the registry is asked to change.
 #[derive(Debug)]
-pub enum Message {
-    /// Take in a service.
-    Register(Box<Registration>, Reply<Answer<Arc<Service>>>),
-    /// Note a sign of life.
-    Heartbeat(Beat, Reply<Answer<Timestamp>>),
+pub enum RegistryMessage {
+    /// Register a service.
+    Register(Box<ServiceRegistration>, ReplySender<RegistryResult<Arc<RegisteredService>>>),
+    /// Note a heartbeat.
+    Heartbeat(ServiceHeartbeat, ReplySender<RegistryResult<Timestamp>>),
     /// Move instances between roles.
     Promote {
         name: String,
-        /// Only those in this role.
+        /// Only instances in this role.
         from: ServiceRole,
         to: ServiceRole,
-        /// How many were moved.
-        reply: Reply<Answer<usize>>,
+        /// The number of moved instances.
+        reply: ReplySender<RegistryResult<usize>>,
     },
-    Deregister(String, Reply<Answer<Timestamp>>),
-    /// The store takes writes again: read what is true.
+    Deregister(String, ReplySender<RegistryResult<Timestamp>>),
+    /// The store takes writes again: read the table.
     Reload,
-    /// Forget a service unless it has beaten since.
+    /// Remove a service unless it has sent a heartbeat since.
     Expire {
         service_id: String,
-        /// Its last beat when it was judged.
+        /// The number of its last heartbeat when it was judged.
         beat: u64,
-        /// Whether it was forgotten.
-        reply: Reply<Answer<bool>>,
+        /// Whether it was removed.
+        reply: ReplySender<RegistryResult<bool>>,
     },
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for RegistryMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Register(..) => "register",
@@ -111,77 +111,80 @@ impl ActorMessage for Message {
     }
 }
 
-/// What a monitor must know of an outside service.
+/// A monitor's view of an outside service.
 #[derive(Debug, Clone)]
-pub struct Watched {
-    pub service: Arc<Service>,
-    /// The number of its last beat.
+pub struct WatchedService {
+    pub service: Arc<RegisteredService>,
+    /// The number of its last heartbeat.
     pub beat: u64,
-    /// For how long it has been silent.
+    /// The length of its silence.
     pub silence: Duration,
-    /// Its last beat, if one is known.
+    /// Its last heartbeat, if known.
     pub last_seen: Option<Timestamp>,
 }
 
 /// The registry's verbs. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct RegistryHandle {
-    address: Address<Message>,
-    board: Arc<Board>,
+    address: Address<RegistryMessage>,
+    board: Arc<RegistryCache>,
 }
 
 impl RegistryHandle {
-    /// Takes in a service; durable when it returns.
+    /// Registers a service; durable when it returns.
     ///
     /// # Errors
-    /// [`RegistryError`]; of several that come with one free id exactly one is taken in.
-    pub async fn register(&self, registration: Registration) -> Answer<Arc<Service>> {
+    /// [`RegistryError`]; of several registrations with one free id exactly one succeeds.
+    pub async fn register(
+        &self,
+        registration: ServiceRegistration,
+    ) -> RegistryResult<Arc<RegisteredService>> {
         let registration = Box::new(registration);
-        self.address.call(DEADLINE, |reply| Message::Register(registration, reply)).await?
+        self.address.call(DEADLINE, |reply| RegistryMessage::Register(registration, reply)).await?
     }
 
-    /// Notes a sign of life; the time it was noted.
+    /// Notes a heartbeat; returns its time.
     ///
     /// # Errors
     /// [`RegistryError::Unknown`] for a service that is not (or no longer) registered, and
-    /// [`RegistryError::Internal`] for the daemon's agents, whose life is read off the tree.
-    pub async fn heartbeat(&self, beat: Beat) -> Answer<Timestamp> {
-        self.address.call(DEADLINE, |reply| Message::Heartbeat(beat, reply)).await?
+    /// [`RegistryError::Internal`] for the daemon's agents, whose liveness is read off the tree.
+    pub async fn heartbeat(&self, beat: ServiceHeartbeat) -> RegistryResult<Timestamp> {
+        self.address.call(DEADLINE, |reply| RegistryMessage::Heartbeat(beat, reply)).await?
     }
 
-    /// Moves all instances of a name from one role to another, or none; how many.
+    /// Moves all instances of a name from one role to another, or none; returns their number.
     ///
     /// # Errors
     /// [`RegistryError::NoInstance`], and [`RegistryError::Internal`] for the daemon's agents.
-    pub async fn promote(&self, name: String, from: ServiceRole, to: ServiceRole) -> Answer<usize> {
-        self.address.call(DEADLINE, |reply| Message::Promote { name, from, to, reply }).await?
+    pub async fn promote(&self, name: String, from: ServiceRole, to: ServiceRole) -> RegistryResult<usize> {
+        self.address.call(DEADLINE, |reply| RegistryMessage::Promote { name, from, to, reply }).await?
     }
 
-    /// Forgets a service; durable when it returns.
+    /// Removes a service; durable when it returns.
     ///
     /// # Errors
     /// [`RegistryError::Unknown`], and [`RegistryError::Internal`] for the daemon's agents.
-    pub async fn deregister(&self, service_id: String) -> Answer<Timestamp> {
-        self.address.call(DEADLINE, |reply| Message::Deregister(service_id, reply)).await?
+    pub async fn deregister(&self, service_id: String) -> RegistryResult<Timestamp> {
+        self.address.call(DEADLINE, |reply| RegistryMessage::Deregister(service_id, reply)).await?
     }
 
-    /// Forgets a service that was judged dead by this last beat, unless it has beaten since.
+    /// Removes a service that was judged dead by this last heartbeat, unless it has sent one since.
     ///
     /// # Errors
-    /// [`RegistryError`] when it could not be decided.
-    pub async fn expire(&self, service_id: String, beat: u64) -> Answer<bool> {
-        self.address.call(DEADLINE, |reply| Message::Expire { service_id, beat, reply }).await?
+    /// [`RegistryError`] when no decision was possible.
+    pub async fn expire(&self, service_id: String, beat: u64) -> RegistryResult<bool> {
+        self.address.call(DEADLINE, |reply| RegistryMessage::Expire { service_id, beat, reply }).await?
     }
 
-    /// What fits a filter, as the JSON body `{"items": […]}`; offers nobody whose time to live is over.
+    /// The services that match a filter, as the JSON body `{"items": […]}`; without expired ones.
     ///
     /// # Errors
-    /// A value that JSON cannot hold; none of a registered service is.
-    pub fn discover(&self, filter: &Filter) -> Result<Bytes, serde_json::Error> {
+    /// A value that JSON cannot express; no registered service has one.
+    pub fn discover(&self, filter: &ServiceFilter) -> Result<Bytes, serde_json::Error> {
         self.board.discover(filter)
     }
 
-    /// Everyone, as the JSON body `{"items": […]}`.
+    /// All services, as the JSON body `{"items": […]}`.
     ///
     /// # Errors
     /// As [`RegistryHandle::discover`].
@@ -190,31 +193,30 @@ impl RegistryHandle {
     }
 
     #[must_use]
-    pub fn all(&self) -> Vec<Seen> {
+    pub fn all(&self) -> Vec<ServiceSnapshot> {
         self.board.all()
     }
 
     #[must_use]
-    pub fn service(&self, service_id: &str) -> Option<Seen> {
+    pub fn service(&self, service_id: &str) -> Option<ServiceSnapshot> {
         self.board.one(service_id)
     }
 
-    /// How many services there are, by health.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ServiceCounts {
         self.board.counts()
     }
 
     /// The agents of the daemon.
     #[must_use]
-    pub fn directory(&self) -> &Directory {
+    pub fn directory(&self) -> &AgentDirectory {
         &self.board.directory
     }
 
-    /// The outside services, for whoever watches them.
+    /// The outside services, for monitors.
     #[must_use]
-    pub fn watched(&self) -> Vec<Watched> {
-        let watched = |entry: &Arc<Entry>| Watched {
+    pub fn watched(&self) -> Vec<WatchedService> {
+        let watched = |entry: &Arc<RegistryEntry>| WatchedService {
             service: Arc::clone(&entry.service),
             beat: entry.beat,
             silence: entry.silence(),
@@ -223,17 +225,17 @@ impl RegistryHandle {
         self.board.entries().by_id.values().map(watched).collect()
     }
 
-    /// Changes whenever an outside service came or went.
+    /// Changes whenever an outside service was added or removed.
     #[must_use]
     pub fn membership(&self) -> watch::Receiver<u64> {
         self.board.membership()
     }
 }
 
-/// The actor's state: all of it is on the board and in the store.
-struct State {
-    table: TableSync<Message>,
-    board: Arc<Board>,
+/// The actor's state: all of it is in the cache and in the store.
+struct RegistryState {
+    table: TableSync<RegistryMessage>,
+    board: Arc<RegistryCache>,
 }
 
 /// The registry as a child of a supervisor, and its handle.
@@ -243,13 +245,13 @@ pub fn spec(
     name: &str,
     options: WorkerOptions,
     store: Store,
-    directory: Directory,
+    directory: AgentDirectory,
 ) -> (ChildSpec, RegistryHandle) {
-    let board = Arc::new(Board::new(directory));
+    let board = Arc::new(RegistryCache::new(directory));
     let shared = Arc::clone(&board);
     let (spec, address) = system.worker(name, options, move |context| {
-        let table = TableSync::new(store.clone(), || Message::Reload);
-        let mut state = State { table, board: Arc::clone(&shared) };
+        let table = TableSync::new(store.clone(), || RegistryMessage::Reload);
+        let mut state = RegistryState { table, board: Arc::clone(&shared) };
         async move {
             state.load(&context).await?;
             Ok(state)
@@ -258,17 +260,20 @@ pub fn spec(
     (spec, RegistryHandle { address, board })
 }
 
-impl State {
-    /// Brings the board in line with the store.
-    async fn load(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
-        let table = |view: &View<'_>| view.range(&SERVICES, &Span::all(), Order::Ascending, usize::MAX);
-        // While it cannot be read the board stands as the incarnation before left it.
+impl RegistryState {
+    /// Updates the cache from the store.
+    async fn load(&mut self, context: &ActorContext<RegistryMessage>) -> Result<(), StoreError> {
+        let table =
+            |view: &StoreView<'_>| view.range(&SERVICES, &KeyRange::all(), ScanOrder::Ascending, usize::MAX);
+        // While the table cannot be read the cache stays as the earlier incarnation left it.
         let Some(rows) = self.table.read(context, table).await? else { return Ok(()) };
         self.board.publish(|entries| {
             let known = std::mem::take(entries);
             for (id, service) in rows {
                 let entry = match known.get(id.as_str()) {
-                    Some(entry) => Entry { service: Arc::new(service), ..Entry::clone(entry) },
+                    Some(entry) => {
+                        RegistryEntry { service: Arc::new(service), ..RegistryEntry::clone(entry) }
+                    }
                     None => remembered(service),
                 };
                 entries.insert(Arc::from(id), Arc::new(entry));
@@ -277,7 +282,7 @@ impl State {
         Ok(())
     }
 
-    async fn register(&self, registration: Registration) -> Answer<Arc<Service>> {
+    async fn register(&self, registration: ServiceRegistration) -> RegistryResult<Arc<RegisteredService>> {
         self.table.check()?;
         let id = registration.service_id.clone().unwrap_or_else(new_service_id);
         if self.board.directory.get(&id).is_some() {
@@ -294,9 +299,9 @@ impl State {
         let service = registration.into_service(id, Timestamp::now());
         self.save(vec![service.clone()]).await?;
         let service = Arc::new(service);
-        self.put(Entry {
+        self.put(RegistryEntry {
             service: Arc::clone(&service),
-            life: Life::default(),
+            life: ServiceVitals::default(),
             beat: self.board.next_beat(),
             last_beat: Some(service.registered_at),
             silent_from: Instant::now(),
@@ -304,7 +309,7 @@ impl State {
         Ok(service)
     }
 
-    fn heartbeat(&self, beat: Beat) -> Answer<Timestamp> {
+    fn heartbeat(&self, beat: ServiceHeartbeat) -> RegistryResult<Timestamp> {
         let now = Timestamp::now();
         if self.board.directory.get(&beat.service_id).is_some() {
             return Err(RegistryError::Internal(beat.service_id));
@@ -313,9 +318,9 @@ impl State {
         let Some(entry) = entries.by_id.get(beat.service_id.as_str()) else {
             return Err(RegistryError::Unknown(beat.service_id));
         };
-        self.put(Entry {
+        self.put(RegistryEntry {
             service: Arc::clone(&entry.service),
-            life: Life::from(beat),
+            life: ServiceVitals::from(beat),
             beat: self.board.next_beat(),
             last_beat: Some(now),
             silent_from: Instant::now(),
@@ -323,9 +328,9 @@ impl State {
         Ok(now)
     }
 
-    async fn promote(&self, name: String, from: ServiceRole, to: ServiceRole) -> Answer<usize> {
+    async fn promote(&self, name: String, from: ServiceRole, to: ServiceRole) -> RegistryResult<usize> {
         self.table.check()?;
-        let is_meant = |service: &Service| service.name == name && service.role == from;
+        let is_meant = |service: &RegisteredService| service.name == name && service.role == from;
         if self.board.directory.iter().any(|agent| is_meant(agent)) {
             return Err(RegistryError::Internal(name));
         }
@@ -334,19 +339,25 @@ impl State {
         if meant.is_empty() {
             return Err(RegistryError::NoInstance(name));
         }
-        let moved = |entry: &&Arc<Entry>| Service { role: to, ..Service::clone(&entry.service) };
-        let services: Vec<Service> = meant.iter().map(moved).collect();
+        let moved = |entry: &&Arc<RegistryEntry>| RegisteredService {
+            role: to,
+            ..RegisteredService::clone(&entry.service)
+        };
+        let services: Vec<RegisteredService> = meant.iter().map(moved).collect();
         self.save(services.clone()).await?;
         self.board.publish(|next| {
             for (service, entry) in services.into_iter().zip(&meant) {
                 let id = Arc::from(service.service_id.as_str());
-                next.insert(id, Arc::new(Entry { service: Arc::new(service), ..Entry::clone(entry) }));
+                next.insert(
+                    id,
+                    Arc::new(RegistryEntry { service: Arc::new(service), ..RegistryEntry::clone(entry) }),
+                );
             }
         });
         Ok(meant.len())
     }
 
-    async fn deregister(&self, service_id: String) -> Answer<Timestamp> {
+    async fn deregister(&self, service_id: String) -> RegistryResult<Timestamp> {
         self.table.check()?;
         if self.board.directory.get(&service_id).is_some() {
             return Err(RegistryError::Internal(service_id));
@@ -358,10 +369,11 @@ impl State {
         Ok(Timestamp::now())
     }
 
-    async fn expire(&self, service_id: String, beat: u64) -> Answer<bool> {
+    async fn expire(&self, service_id: String, beat: u64) -> RegistryResult<bool> {
         self.table.check()?;
-        let is_dead =
-            |entry: &Arc<Entry>| entry.beat == beat && has_lapsed(entry.service.pace(), entry.silence());
+        let is_dead = |entry: &Arc<RegistryEntry>| {
+            entry.beat == beat && has_lapsed(entry.service.pace(), entry.silence())
+        };
         if !self.board.entries().by_id.get(service_id.as_str()).is_some_and(is_dead) {
             return Ok(false);
         }
@@ -369,63 +381,77 @@ impl State {
         Ok(true)
     }
 
-    fn noted<T>(&mut self, answer: Answer<T>, context: &Context<Message>) -> Answer<T> {
+    fn noted<T>(
+        &mut self,
+        answer: RegistryResult<T>,
+        context: &ActorContext<RegistryMessage>,
+    ) -> RegistryResult<T> {
         if let Err(RegistryError::Store(error)) = &answer {
             self.table.note(error, context);
         }
         answer
     }
 
-    async fn save(&self, services: Vec<Service>) -> Answer<()> {
-        let put = |changes: Changes, s: &Service| changes.put(&SERVICES, &s.service_id, s);
-        self.table.store().write(move |_| Ok((services.iter().fold(Changes::none(), put), ()))).await
+    async fn save(&self, services: Vec<RegisteredService>) -> RegistryResult<()> {
+        let put = |changes: StoreChanges, s: &RegisteredService| changes.put(&SERVICES, &s.service_id, s);
+        self.table.store().write(move |_| Ok((services.iter().fold(StoreChanges::none(), put), ()))).await
     }
 
-    async fn remove(&self, service_id: String) -> Answer<()> {
+    async fn remove(&self, service_id: String) -> RegistryResult<()> {
         let id = service_id.clone();
         self.table
             .store()
-            .write(move |_| Ok::<_, RegistryError>((Changes::none().delete(&SERVICES, &id), ())))
+            .write(move |_| Ok::<_, RegistryError>((StoreChanges::none().delete(&SERVICES, &id), ())))
             .await?;
         self.board.publish(|entries| drop(entries.remove(service_id.as_str())));
         Ok(())
     }
 
-    fn put(&self, entry: Entry) {
+    fn put(&self, entry: RegistryEntry) {
         let id = Arc::from(entry.service.service_id.as_str());
         self.board.publish(|entries| drop(entries.insert(id, Arc::new(entry))));
     }
 }
 
-/// A service known from before the start: not heard of yet, and not judged for one time to live.
-fn remembered(service: Service) -> Entry {
+/// A service known from before the start: without a heartbeat yet, and not judged for one time to live.
+fn remembered(service: RegisteredService) -> RegistryEntry {
     let silent_from = Instant::now() + service.pace().grace();
-    Entry { service: Arc::new(service), life: Life::default(), beat: 0, last_beat: None, silent_from }
+    RegistryEntry {
+        service: Arc::new(service),
+        life: ServiceVitals::default(),
+        beat: 0,
+        last_beat: None,
+        silent_from,
+    }
 }
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for RegistryState {
+    type Message = RegistryMessage;
 
-    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        message: RegistryMessage,
+        context: &ActorContext<RegistryMessage>,
+    ) -> Result<(), ActorError> {
         match message {
-            Message::Register(registration, reply) => {
+            RegistryMessage::Register(registration, reply) => {
                 let answer = self.register(*registration).await;
                 reply.send(self.noted(answer, context));
             }
-            Message::Heartbeat(beat, reply) => reply.send(self.heartbeat(beat)),
-            Message::Promote { name, from, to, reply } => {
+            RegistryMessage::Heartbeat(beat, reply) => reply.send(self.heartbeat(beat)),
+            RegistryMessage::Promote { name, from, to, reply } => {
                 let answer = self.promote(name, from, to).await;
                 reply.send(self.noted(answer, context));
             }
-            Message::Deregister(id, reply) => {
+            RegistryMessage::Deregister(id, reply) => {
                 let answer = self.deregister(id).await;
                 reply.send(self.noted(answer, context));
             }
-            Message::Expire { service_id, beat, reply } => {
+            RegistryMessage::Expire { service_id, beat, reply } => {
                 let answer = self.expire(service_id, beat).await;
                 reply.send(self.noted(answer, context));
             }
-            Message::Reload => {
+            RegistryMessage::Reload => {
                 self.table.store_is_back();
                 self.load(context).await?;
             }

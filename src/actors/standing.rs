@@ -1,9 +1,10 @@
-//! How agents stand now: the tree's facts and the job book's, put to the one rule in `domain::hmi::status`.
+//! The agents' current statuses: facts from the tree and the job book, judged by the one rule in
+//! `domain::hmi::status`.
 //!
 //! Owns the newest reading of the job book. It is written by the watcher ([`spec`]), which reads again after
-//! commits, and by whoever has just read the book for a purpose of its own. Invariants: a reading is never
-//! replaced by an older one; looking sends no message and waits for no disk. Failure policy: a book that
-//! cannot be read leaves the last reading, and the next commit is the next try.
+//! commits, and by callers that have just read the book for a purpose of their own. Invariants: a reading is
+//! never replaced by an older one; reading a status sends no message and waits for no disk. Failure policy:
+//! when the book cannot be read the last reading stays, and the next commit is the next try.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,27 +15,29 @@ use std::time::Duration;
 use parking_lot::RwLock;
 use tokio::time::Instant;
 
-use super::jobs::{JobError, Jobs};
-use super::swarm_jobs::SwarmJobs;
-use crate::domain::hmi::{AgentStanding, AgentWork, Life, Signs, Work};
+use super::jobs::{JobError, JobsShared};
+use super::jobs_snapshot::JobsSnapshot;
+use crate::domain::hmi::{ActorLifecycle, ActorSigns, AgentStanding, AgentWork, JobSigns};
 use crate::domain::ids::AgentName;
 use crate::domain::time::Timestamp;
-use crate::supervision::mailbox::Vitals;
-use crate::supervision::tree::{Node, NodeState, Phase};
-use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message, WorkerOptions};
+use crate::supervision::mailbox::MailboxVitals;
+use crate::supervision::tree::{ActorNode, ActorPhase, NodeState};
+use crate::supervision::{
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, ChildSpec, WorkerOptions,
+};
 
 /// Least time between two readings: below what a person notices.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
-/// How many times as long as a reading took the watcher rests: readings take a tenth of one processor at most.
+/// The watcher's pause as a multiple of its reading's time: readings take at most a tenth of one processor.
 const REST: u32 = 9;
-/// The longest rest, whatever a reading cost.
+/// The longest pause, however long a reading took.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
 
-/// How agents stand. Cheap to clone.
+/// The agents' statuses. Cheap to clone.
 #[derive(Clone)]
-pub struct AgentStandings(Arc<SharedStandings>);
+pub struct AgentStandings(Arc<StandingsShared>);
 
-struct SharedStandings {
+struct StandingsShared {
     system: ActorSystem,
     reading: RwLock<WorkReading>,
     version: AtomicU64,
@@ -52,45 +55,50 @@ impl fmt::Debug for AgentStandings {
 }
 
 impl AgentStandings {
-    /// The agents of `system`, before anything of their jobs is known.
+    /// The agents of `system`, before anything about their jobs is known.
     #[must_use]
     pub fn new(system: ActorSystem) -> Self {
         let reading = WorkReading { at: Timestamp::from_millis(0), agents: HashMap::new() };
-        Self(Arc::new(SharedStandings { system, reading: RwLock::new(reading), version: AtomicU64::new(0) }))
+        Self(Arc::new(StandingsShared { system, reading: RwLock::new(reading), version: AtomicU64::new(0) }))
     }
 
-    /// The system its agents live in.
+    /// The system the agents live in.
     #[must_use]
     pub fn system(&self) -> &ActorSystem {
         &self.0.system
     }
 
-    /// How the actor of this name stands.
+    /// The status of the actor of this name.
     #[must_use]
     pub fn of(&self, name: &str) -> AgentStanding {
         let node = self.0.system.tree().by_name(name);
         node.map_or(AgentStanding::ABSENT, |node| self.of_node(&node, &node.state(), node.vitals().as_ref()))
     }
 
-    /// The same of a node with its state and its mailbox at one moment.
+    /// The status of a node with its state and its mailbox at one moment.
     #[must_use]
-    pub fn of_node(&self, node: &Node, state: &NodeState, vitals: Option<&Vitals>) -> AgentStanding {
+    pub fn of_node(
+        &self,
+        node: &ActorNode,
+        state: &NodeState,
+        vitals: Option<&MailboxVitals>,
+    ) -> AgentStanding {
         let now = Timestamp::now();
         let reading = self.0.reading.read();
         let work = reading.agents.get(&*node.name);
-        let signs = signs(node, state, vitals, work.map_or(Work::default(), |work| work.at(now)), now);
+        let signs = signs(node, state, vitals, work.map_or(JobSigns::default(), |work| work.at(now)), now);
         AgentStanding {
             status: signs.status(),
             health: signs.health(),
-            paused: signs.is_held,
+            paused: signs.is_paused,
             working_on: work.and_then(AgentWork::working_on).cloned(),
             handling: vitals.and_then(|vitals| vitals.current).map(|(kind, _)| kind),
             waiting_for: signs.waiting_for(),
         }
     }
 
-    /// Takes a reading of the job book over, unless a newer one is there.
-    pub fn publish(&self, jobs: &SwarmJobs) {
+    /// Publishes a reading of the job book, unless there is a newer one.
+    pub fn publish(&self, jobs: &JobsSnapshot) {
         let agents = jobs.work_of_agents();
         let mut reading = self.0.reading.write();
         if reading.at > jobs.at {
@@ -103,18 +111,24 @@ impl AgentStandings {
         }
     }
 
-    /// Grows whenever the jobs of some agent changed: whoever caches a picture compares it.
+    /// Grows whenever the jobs of some agent changed, so that caches can tell whether they are current.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.0.version.load(Ordering::Acquire)
     }
 }
 
-fn signs(node: &Node, state: &NodeState, vitals: Option<&Vitals>, work: Work, now: Timestamp) -> Signs {
+fn signs(
+    node: &ActorNode,
+    state: &NodeState,
+    vitals: Option<&MailboxVitals>,
+    work: JobSigns,
+    now: Timestamp,
+) -> ActorSigns {
     let crashed = state.last_exit.as_ref().filter(|(reason, _)| reason.is_abnormal());
-    Signs {
+    ActorSigns {
         life: life(state.phase),
-        is_held: vitals.is_some_and(|vitals| vitals.paused),
+        is_paused: vitals.is_some_and(|vitals| vitals.paused),
         is_handling: vitals.is_some_and(|vitals| vitals.current.is_some()),
         waiting: vitals.map_or(0, |vitals| vitals.depth),
         silence: vitals.and_then(|vitals| Some((vitals.last_beat.elapsed(), node.heartbeat?))),
@@ -123,20 +137,20 @@ fn signs(node: &Node, state: &NodeState, vitals: Option<&Vitals>, work: Work, no
     }
 }
 
-fn life(phase: Phase) -> Life {
+fn life(phase: ActorPhase) -> ActorLifecycle {
     match phase {
-        Phase::Starting => Life::Starting,
-        Phase::Running => Life::Up,
-        Phase::Restarting => Life::Restarting,
-        Phase::Hung | Phase::Spinning => Life::Silent,
-        Phase::Stopping | Phase::Stopped => Life::Ended,
+        ActorPhase::Starting => ActorLifecycle::Starting,
+        ActorPhase::Running => ActorLifecycle::Up,
+        ActorPhase::Restarting => ActorLifecycle::Restarting,
+        ActorPhase::Hung | ActorPhase::Spinning => ActorLifecycle::Silent,
+        ActorPhase::Stopping | ActorPhase::Stopped => ActorLifecycle::Ended,
     }
 }
 
-/// The watcher understands nothing but its supervisor.
+/// The watcher handles no message.
 pub enum StandingMessage {}
 
-impl Message for StandingMessage {
+impl ActorMessage for StandingMessage {
     fn kind(&self) -> &'static str {
         match *self {}
     }
@@ -150,7 +164,7 @@ impl Actor for StandingWatcher {
     async fn handle(
         &mut self,
         message: StandingMessage,
-        _: &Context<StandingMessage>,
+        _: &ActorContext<StandingMessage>,
     ) -> Result<(), ActorError> {
         match message {}
     }
@@ -162,7 +176,7 @@ pub fn spec(
     system: &ActorSystem,
     name: &str,
     options: WorkerOptions,
-    jobs: Arc<Jobs>,
+    jobs: Arc<JobsShared>,
     standings: AgentStandings,
 ) -> ChildSpec {
     let (spec, _) = system.worker(name, options, move |context| {
@@ -172,14 +186,14 @@ pub fn spec(
     spec
 }
 
-async fn watch(jobs: Arc<Jobs>, standings: AgentStandings) {
+async fn watch(jobs: Arc<JobsShared>, standings: AgentStandings) {
     let mut commits = jobs.book.store().commits();
     loop {
-        // Before the reading: a commit during it is seen by the next one.
+        // Before the reading: the next one sees a commit made during it.
         commits.mark_unchanged();
         let begun = Instant::now();
         if let Err(error) = read(&jobs, &standings).await {
-            tracing::warn!(%error, "the job book could not be read; agents are shown as at the last reading");
+            tracing::warn!(%error, "the job book could not be read; agents keep the status of the last reading");
         }
         tokio::time::sleep((begun.elapsed() * REST).clamp(MIN_PAUSE, MAX_PAUSE)).await;
         if commits.changed().await.is_err() {
@@ -188,10 +202,10 @@ async fn watch(jobs: Arc<Jobs>, standings: AgentStandings) {
     }
 }
 
-async fn read(jobs: &Arc<Jobs>, standings: &AgentStandings) -> Result<(), JobError> {
+async fn read(jobs: &Arc<JobsShared>, standings: &AgentStandings) -> Result<(), JobError> {
     let (jobs, standings) = (Arc::clone(jobs), standings.clone());
     let read =
-        tokio::task::spawn_blocking(move || SwarmJobs::read(&jobs).map(|jobs| standings.publish(&jobs)));
+        tokio::task::spawn_blocking(move || JobsSnapshot::read(&jobs).map(|jobs| standings.publish(&jobs)));
     // A reading that panicked, or was dropped with the runtime, has changed nothing.
     read.await.unwrap_or(Ok(()))
 }
@@ -204,20 +218,20 @@ mod tests {
     use crate::supervision::policy::ExitReason;
 
     /// An agent called `coder` in a tree, up and idle.
-    fn up() -> (ActorSystem, AgentStandings, Arc<Node>) {
+    fn up() -> (ActorSystem, AgentStandings, Arc<ActorNode>) {
         let system = ActorSystem::default();
         let standings = AgentStandings::new(system.clone());
         let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
         let _ = system.worker("coder", options, |_| async { Ok(StandingWatcher) });
         let node = system.tree().by_name("coder").unwrap();
-        system.tree().update(&node, |state| state.phase = Phase::Running);
+        system.tree().update(&node, |state| state.phase = ActorPhase::Running);
         (system, standings, node)
     }
 
-    fn jobs(at: i64, state: JobState) -> SwarmJobs {
+    fn jobs(at: i64, state: JobState) -> JobsSnapshot {
         let job = Job { state, ..crate::domain::job::testing::job("run-1", "coder", "write") };
         let at = Timestamp::from_millis(at);
-        SwarmJobs { at, active: vec![job], runs: Vec::new(), asked: Vec::new() }
+        JobsSnapshot { at, active: vec![job], runs: Vec::new(), asked: Vec::new() }
     }
 
     #[tokio::test]
@@ -225,13 +239,13 @@ mod tests {
         let (system, standings, node) = up();
         standings.publish(&jobs(1, JobState::Running));
         for (phase, status, health) in [
-            (Phase::Running, AgentStatus::Running, AgentHealth::Ok),
-            (Phase::Starting, AgentStatus::Degraded, AgentHealth::Degraded),
-            (Phase::Restarting, AgentStatus::Error, AgentHealth::Error),
-            (Phase::Hung, AgentStatus::Error, AgentHealth::Error),
-            (Phase::Spinning, AgentStatus::Error, AgentHealth::Error),
-            (Phase::Stopping, AgentStatus::Down, AgentHealth::Down),
-            (Phase::Stopped, AgentStatus::Down, AgentHealth::Down),
+            (ActorPhase::Running, AgentStatus::Running, AgentHealth::Ok),
+            (ActorPhase::Starting, AgentStatus::Degraded, AgentHealth::Degraded),
+            (ActorPhase::Restarting, AgentStatus::Error, AgentHealth::Error),
+            (ActorPhase::Hung, AgentStatus::Error, AgentHealth::Error),
+            (ActorPhase::Spinning, AgentStatus::Error, AgentHealth::Error),
+            (ActorPhase::Stopping, AgentStatus::Down, AgentHealth::Down),
+            (ActorPhase::Stopped, AgentStatus::Down, AgentHealth::Down),
         ] {
             system.tree().update(&node, |state| state.phase = phase);
             let standing = standings.of("coder");

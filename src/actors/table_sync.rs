@@ -1,38 +1,38 @@
-//! Whether what an actor shows of its table is what the store holds.
+//! Whether an actor's copy of its table agrees with the store.
 //!
-//! After a write of unknown outcome, or a start while the store takes no writes, it may not be: then nothing
-//! is decided on top of it before the table was read once more. Invariant: a doubt ends only by a reading that
-//! follows everything queued before it, on a store that takes writes.
+//! After a write of unknown outcome, or a start while the store takes no writes, it may not: then nothing is
+//! decided from the copy before the table was read again. Invariant: a doubt ends only by a reading after
+//! everything queued before it, on a store that takes writes.
 
 use crate::store::{Store, StoreError};
-use crate::supervision::{Context, Message};
+use crate::supervision::{ActorContext, ActorMessage};
 
 /// The doubt of an actor that is the only writer of its table.
 pub(super) struct TableSync<M> {
     store: Store,
-    /// What the actor sends itself when the store takes writes again: to [`TableSync::reload`].
-    wake: fn() -> M,
+    /// The message an actor sends itself when the store takes writes again: leads to [`TableSync::reload`].
+    reload_message: fn() -> M,
     doubt: Option<StoreError>,
     is_awaited: bool,
 }
 
-impl<M: Message> TableSync<M> {
+impl<M: ActorMessage> TableSync<M> {
     pub(super) fn new(store: Store, wake: fn() -> M) -> Self {
-        Self { store, wake, doubt: None, is_awaited: false }
+        Self { store, reload_message: wake, doubt: None, is_awaited: false }
     }
 
     pub(super) fn store(&self) -> &Store {
         &self.store
     }
 
-    /// The table as it is now: read after everything that was queued before. `None` while it cannot be read.
+    /// The current table: read after everything queued before. `None` while it cannot be read.
     ///
     /// # Errors
-    /// The store's, where waiting for it would not help.
+    /// The store's error, unless waiting would help.
     pub(super) async fn read<R>(
         &mut self,
-        context: &Context<M>,
-        read: impl FnOnce(&crate::store::View<'_>) -> Result<R, StoreError>,
+        context: &ActorContext<M>,
+        read: impl FnOnce(&crate::store::StoreView<'_>) -> Result<R, StoreError>,
     ) -> Result<Option<R>, StoreError> {
         self.doubt = match self.store.settled().await {
             Ok(()) => None,
@@ -50,30 +50,30 @@ impl<M: Message> TableSync<M> {
         }
     }
 
-    /// To be called when the message of [`TableSync::new`] has come.
+    /// Call this when the message of [`TableSync::new`] has arrived.
     pub(super) fn store_is_back(&mut self) {
         self.is_awaited = false;
     }
 
     /// # Errors
-    /// Why nothing may be decided now.
+    /// The reason why nothing may be decided now.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         self.doubt.clone().map_or(Ok(()), Err)
     }
 
-    /// Takes note of a write that was not carried out.
-    pub(super) fn note(&mut self, error: &StoreError, context: &Context<M>) {
+    /// Notes a failed write.
+    pub(super) fn note(&mut self, error: &StoreError, context: &ActorContext<M>) {
         if matches!(error, StoreError::Unknown { .. }) {
             self.doubt = Some(error.clone());
             self.await_recovery(context);
         }
     }
 
-    fn await_recovery(&mut self, context: &Context<M>) {
+    fn await_recovery(&mut self, context: &ActorContext<M>) {
         if self.doubt.is_none() || std::mem::replace(&mut self.is_awaited, true) {
             return;
         }
-        let (store, address, wake) = (self.store.clone(), context.address().clone(), self.wake);
+        let (store, address, wake) = (self.store.clone(), context.address().clone(), self.reload_message);
         context.spawn(async move {
             if store.writable().await.is_ok() {
                 // An actor that has ended reads at its next start.

@@ -1,8 +1,9 @@
-//! The catalogue of all tasks of this build: plans, skills and the tasks of services.
+//! The catalogue of all tasks of this build: plans, skills and services' tasks.
 
 use std::sync::LazyLock;
 
 use super::agent::behaviour::system::SERVICE_TASKS;
+use super::agent::thinking::tasks::MODEL_TASKS;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::job::plan;
 use crate::domain::task::TaskCatalogue;
@@ -11,7 +12,8 @@ use crate::skills::SKILLS;
 static CATALOGUE: LazyLock<TaskCatalogue> = LazyLock::new(|| {
     let skills = SKILLS.iter().map(crate::skills::SkillEntry::to_task);
     let services = SERVICE_TASKS.iter().map(super::agent::behaviour::system::ServiceEntry::to_task);
-    TaskCatalogue::new(&plan::BOOK, skills.chain(services))
+    let models = MODEL_TASKS.iter().map(super::agent::thinking::tasks::ModelTask::to_task);
+    TaskCatalogue::new(&plan::BOOK, skills.chain(services).chain(models))
 });
 
 #[must_use]
@@ -19,7 +21,7 @@ pub fn catalogue() -> &'static TaskCatalogue {
     &CATALOGUE
 }
 
-/// Whether a definition lists only tasks that its agent can take.
+/// Whether a definition lists only tasks its agent can take.
 ///
 /// # Errors
 /// A sentence for the definition's author.
@@ -32,11 +34,12 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
-    use crate::domain::agent::Behaviour;
-    use crate::domain::agent_choice::{self, AgentStanding, AgentWish};
+    use crate::domain::agent::AgentBehaviour;
+    use crate::domain::agent_choice::{self, AgentAvailability, AgentWish};
     use crate::domain::ids::AgentName;
-    use crate::domain::registry::Health;
+    use crate::domain::registry::ServiceHealth;
     use crate::domain::roster::Roster;
+    use crate::domain::task::PLAIN_TASK;
 
     fn roster() -> Roster {
         crate::roster::load(None).0
@@ -44,8 +47,12 @@ mod tests {
 
     #[test]
     fn every_name_stands_for_one_task() {
-        let rows = plan::BOOK.len() + SKILLS.len() + SERVICE_TASKS.len();
-        assert_eq!(catalogue().iter().count(), rows, "a name stands twice in plans, skills and services");
+        let rows = plan::BOOK.len() + SKILLS.len() + SERVICE_TASKS.len() + MODEL_TASKS.len();
+        assert_eq!(
+            catalogue().iter().count(),
+            rows,
+            "a name stands twice in plans, skills, services and model tasks"
+        );
     }
 
     #[test]
@@ -55,7 +62,7 @@ mod tests {
             let takers: Vec<_> =
                 roster.iter().filter(|agent| catalogue().takes(agent, &entry.task)).collect();
             assert!(!takers.is_empty(), "nobody takes `{}`", entry.task);
-            for agent in takers {
+            for agent in takers.into_iter().filter(|_| entry.task != PLAIN_TASK) {
                 assert!(
                     agent.can(&entry.capability),
                     "{} takes `{}` without `{}`",
@@ -82,7 +89,7 @@ mod tests {
                 for step in &plan.steps {
                     let found =
                         agent_choice::for_step(&roster, catalogue(), &step.task, &coordinator.name, |_| {
-                            AgentStanding::IDLE
+                            AgentAvailability::IDLE
                         });
                     assert!(found.is_some(), "{}: nobody takes `{}`", coordinator.name, step.task);
                 }
@@ -98,7 +105,7 @@ mod tests {
         for step in ["ingest.audit", "ingest.clean", "ingest.compliance.check", "ingest.report.write"] {
             assert!(inputs(step).is_subset(&inputs("ingest")), "{step}");
         }
-        assert!(!inputs("ingest").contains("steps"), "the coordinator writes what the metrics read");
+        assert!(!inputs("ingest").contains("steps"), "the coordinator writes the inputs of the metrics");
         assert!(catalogue().get("ingest").unwrap().reads.is_empty());
         assert_eq!(catalogue().get("ingest.report").unwrap().reads, ["ingest.audit"]);
         assert!(catalogue().get("ingest").unwrap().leads_to.contains("ingest.chunk"));
@@ -113,9 +120,9 @@ mod tests {
         let roster = roster();
         let (capabilities, from) = ([capability], from.map(name));
         let wish = AgentWish { capabilities: &capabilities, task, from: from.as_ref() };
-        let standing = |agent: &AgentDefinition| AgentStanding {
+        let standing = |agent: &AgentDefinition| AgentAvailability {
             jobs: usize::from(busy.contains(&agent.name.as_str())),
-            ..AgentStanding::IDLE
+            ..AgentAvailability::IDLE
         };
         let found = agent_choice::ranked(&roster, catalogue(), wish, standing);
         found.first().map(|agent| agent.name.to_string())
@@ -124,7 +131,7 @@ mod tests {
     #[test]
     fn of_those_who_share_a_capability_the_one_of_the_lane_is_taken_and_then_a_free_one() {
         for (capability, task, from, busy, expected) in [
-            // Its own lane's, from whoever asks.
+            // The caller's own lane's.
             ("task_breakdown", None, Some("director-docs"), &[][..], "manager-docs"),
             ("task_breakdown", None, Some("director-devsecops"), &[], "manager-devsecops"),
             ("qa_management", None, Some("director-data"), &[], "manager-data"),
@@ -138,7 +145,7 @@ mod tests {
             // Without any hint, one that can do something, nearest to the work.
             ("report_generation", None, None, &[], "report-leaderboard-writer"),
             ("cost_tracking", None, None, &[], "metrics-cost-accountant"),
-            ("deployment_coordination", None, None, &[], "director-devsecops"),
+            ("deployment_coordination", None, None, &[], "deployment-orchestrator"),
             // Whoever asks fits, too.
             ("planning", Some("ingest"), Some("architect"), &[], "architect"),
         ] {
@@ -156,8 +163,12 @@ mod tests {
     fn an_agent_that_is_down_comes_last_whatever_its_lane() {
         let (roster, from) = (roster(), name("director-docs"));
         let wish = AgentWish { capabilities: &["task_breakdown"], task: None, from: Some(&from) };
-        let standing = |agent: &AgentDefinition| AgentStanding {
-            health: if agent.name.as_str() == "manager-docs" { Health::Down } else { Health::Healthy },
+        let standing = |agent: &AgentDefinition| AgentAvailability {
+            health: if agent.name.as_str() == "manager-docs" {
+                ServiceHealth::Down
+            } else {
+                ServiceHealth::Healthy
+            },
             jobs: 0,
         };
         let found = agent_choice::ranked(&roster, catalogue(), wish, standing);
@@ -170,7 +181,7 @@ mod tests {
         let roster = roster();
         let step = |task, from: &str| {
             let found =
-                agent_choice::for_step(&roster, catalogue(), task, &name(from), |_| AgentStanding::IDLE);
+                agent_choice::for_step(&roster, catalogue(), task, &name(from), |_| AgentAvailability::IDLE);
             found.map(|agent| agent.name.as_str())
         };
         assert_eq!(step("ingest.data.lane", "director-data"), Some("manager-data"));
@@ -184,7 +195,7 @@ mod tests {
     fn what_can_never_work_is_refused_with_what_would() {
         let roster = roster();
         let refused = |agent: &str, task: &str| {
-            let admitted = catalogue().admit(&roster, roster.get(agent).unwrap(), task, false);
+            let admitted = catalogue().admit(&roster, roster.get(agent).unwrap(), task, None);
             admitted.map_or_else(|refusal| refusal.to_string(), |_| String::new())
         };
         assert_eq!(refused("architect", "ingest"), "");
@@ -196,7 +207,7 @@ mod tests {
             ("chunker-mgs", "ingest.chunk", &["outputs of `ingest.clean`", "submit `ingest"]),
             ("director-devsecops", "ingest.compliance", &["submit `ingest`"]),
             ("report-leaderboard-writer", "leaderboard", &["`ingest.report.write`"]),
-            ("director-code", "ingest", &["takes no task", "task of `architect`"]),
+            ("director-code", "ingest", &["`change.code`", "task of `architect`"]),
             ("security-auditor", "scan", &["takes no task", "answers `status`"]),
         ] {
             let reason = refused(agent, task);
@@ -205,17 +216,22 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_needs_a_model_says_whether_one_can_be_called_and_that_it_is_not_built() {
+    fn every_agent_with_a_model_takes_a_plain_task_and_says_why_while_no_model_can_be_called() {
         let roster = roster();
-        let models: Vec<_> = roster.iter().filter(|agent| agent.behaviour == Behaviour::Llm).collect();
+        let models: Vec<_> = roster.iter().filter(|agent| agent.behaviour == AgentBehaviour::Llm).collect();
         assert_eq!(models.len(), 12);
         for agent in models {
-            let lack = |can_call| catalogue().lack(&roster, agent, "write", can_call);
-            for can_call in [true, false] {
-                assert!(lack(can_call).contains("not built in this version"), "{}", lack(can_call));
-                assert_eq!(lack(can_call).contains("a model can be called now"), can_call);
-                assert_eq!(lack(can_call).contains("no model can be called now"), !can_call);
-            }
+            let admit = |no_model| catalogue().admit(&roster, agent, PLAIN_TASK, no_model);
+            assert!(admit(None).is_ok(), "{}", agent.name);
+            let refusal = admit(Some("set OPENAI_API_KEY")).unwrap_err().to_string();
+            assert!(refusal.contains("set OPENAI_API_KEY"), "{refusal}");
         }
+        let architect = roster.get("architect").unwrap();
+        let refusal = catalogue().admit(&roster, architect, plan::CHANGE, Some("no key")).unwrap_err();
+        assert!(
+            refusal.to_string().contains("no key"),
+            "a plan that leads to a model says so before it begins"
+        );
+        assert!(catalogue().admit(&roster, architect, plan::INGEST, Some("no key")).is_ok());
     }
 }

@@ -5,37 +5,37 @@ use std::time::Duration;
 use console::style;
 use serde_json::json;
 
-use super::Context;
-use super::args::{Agent, Invoke};
+use super::CommandContext;
+use super::args::{AgentArgs, InvokeArgs};
 use super::client::{AGENT_ROUTER, reason};
-use super::exit::{Exit, Outcome};
+use super::exit::{CommandExit, CommandResult};
 use super::render::{cards, one_line, units};
 use super::wire;
 use crate::domain::trace::TraceId;
 
-/// What the router needs beyond the agent's own time.
+/// The router's own time on top of the agent's timeout.
 const ROUTING: Duration = Duration::from_secs(5);
 
 /// `pas agents`.
-pub(super) async fn list(context: &Context) -> Outcome {
+pub(super) async fn list(context: &CommandContext) -> CommandResult {
     let answer = context.client.get(&["agents"], &[]).await?;
     let width = context.screen.width();
     context.screen.show(&answer, |answer| {
-        Ok(cards::agents(&wire::read::<Vec<wire::Agent>>(&answer["agents"])?, width))
+        Ok(cards::agents(&wire::read::<Vec<wire::WireAgent>>(&answer["agents"])?, width))
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// `pas agents NAME`.
-pub(super) async fn show(context: &Context, name: &str) -> Outcome {
+pub(super) async fn show(context: &CommandContext, name: &str) -> CommandResult {
     let answer = context.client.get(&["agents", name], &[]).await?;
     let width = context.screen.width();
     context.screen.show(&answer, |answer| Ok(cards::agent(&wire::read(answer)?, width)))?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// `pas kill` and `pas restart`.
-pub(super) async fn act(context: &Context, verb: &str, args: &Agent) -> Outcome {
+pub(super) async fn act(context: &CommandContext, verb: &str, args: &AgentArgs) -> CommandResult {
     let path = ["agents", &args.agent, verb];
     let answer = context.client.post(&path, &reason(args.reason.as_ref())).await?;
     context.screen.show(&answer, |answer| {
@@ -44,11 +44,11 @@ pub(super) async fn act(context: &Context, verb: &str, args: &Agent) -> Outcome 
         let life = life.map(|number| format!(" (incarnation {number})")).unwrap_or_default();
         Ok(format!("{} {done}{life}; `pas tree` shows it", args.agent))
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
-/// `pas invoke`: an agent's error or silence is a failure of the command.
-pub(super) async fn invoke(context: &Context, args: &Invoke) -> Outcome {
+/// `pas invoke`: an agent's error or timeout fails the command.
+pub(super) async fn invoke(context: &CommandContext, args: &InvokeArgs) -> CommandResult {
     let body = json!({
         "request_id": format!("cli-{}", TraceId::random()),
         "agent_name": args.agent,
@@ -67,9 +67,9 @@ pub(super) async fn invoke(context: &Context, args: &Invoke) -> Outcome {
             let result = serde_json::to_string_pretty(&answer["result"]).unwrap_or_default();
             format!("{result}\n{}", style(format!("{} answered in {took}", args.agent)).dim())
         } else {
-            let error = one_line(answer["error"].as_str().unwrap_or("it says no more"));
+            let error = one_line(answer["error"].as_str().unwrap_or("no reason given"));
             format!("{} {} after {took}: {error}", args.agent, style(status).red().bold())
         })
     })?;
-    Ok(if is_success { Exit::Done } else { Exit::Failed })
+    Ok(if is_success { CommandExit::Done } else { CommandExit::Failed })
 }

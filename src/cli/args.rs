@@ -1,7 +1,7 @@
-//! The words of the command line: commands, flags and their help.
+//! The command line: commands, flags and their help.
 //!
-//! Invariant: whatever is parsed here is typed; the commands never look at raw text again, except for
-//! ids, which may be given in part and are completed against the daemon. Failure policy: clap's; exit 2.
+//! Invariant: parsing yields typed values, and no command parses raw text again, except ids: a user may
+//! type part of an id, and the daemon completes it. Failure policy: clap's, exit 2.
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -11,112 +11,123 @@ use clap_complete::Shell;
 use serde_json::Value;
 
 use super::exit;
-use super::when::{Deadline, Since};
-use crate::config::{Flags, Sources};
+use super::when::{DeadlineArg, SinceArg};
+use crate::config::{ConfigFlags, ConfigSources};
 
 /// PAS, the Polyglot Agent Swarm: a daemon with a supervised tree of agents.
 #[derive(Debug, Parser)]
 #[command(name = "pas", version, propagate_version = true, disable_help_subcommand = true)]
-pub struct Cli {
-    /// Flags of every command.
+pub struct CliArgs {
     #[command(flatten)]
-    pub global: Global,
-    /// What to do.
+    pub global: GlobalArgs,
     #[command(subcommand)]
-    pub command: Command,
+    pub command: CliCommand,
 }
 
 /// The command line with the exit codes below its help.
 #[must_use]
 pub fn command() -> clap::Command {
-    Cli::command().after_help(exit::help()).after_long_help(exit::help())
+    CliArgs::command().after_help(exit::help()).after_long_help(exit::help())
 }
 
-/// Flags of every command.
 #[derive(Debug, Clone, Default, Args)]
-pub struct Global {
-    /// PAS's own state [default: .pas below the workdir]
+pub struct GlobalArgs {
+    /// State of the daemon [default: .pas in the workdir]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Settings")]
     pub data_dir: Option<PathBuf>,
-    /// Where jobs work and leave artifacts/ [default: .]
+    /// Working directory of jobs, with artifacts/ [default: .]
     #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath, help_heading = "Settings")]
     pub workdir: Option<PathBuf>,
     /// Settings file [default: pas.toml in the workdir]
     #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath, help_heading = "Settings")]
     pub config: Option<PathBuf>,
-    /// Added to every port, for several daemons [default: 0]
+    /// Add N to every port, for several daemons [default: 0]
     #[arg(long, global = true, value_name = "N", help_heading = "Settings")]
     pub port_offset: Option<u16>,
     /// Address the daemon listens on [default: 127.0.0.1]
     #[arg(long, global = true, value_name = "ADDR", help_heading = "Settings")]
     pub bind: Option<IpAddr>,
-    /// JSON for programs on standard output, and nothing else there
+    /// Print JSON, and only JSON, on standard output
     #[arg(long, global = true, action = ArgAction::SetTrue, help_heading = "Output")]
     pub json: bool,
-    /// No progress and no hints; results and errors only
+    /// Print results and errors only
     #[arg(long, short, global = true, action = ArgAction::SetTrue, help_heading = "Output")]
     pub quiet: bool,
 }
 
-impl Global {
-    /// Where the settings come from, with these flags on top. A relative path means what it means to the
-    /// shell that completed it, whatever it would mean in a file of settings.
+impl GlobalArgs {
+    /// The sources of the settings, with these flags on top. A relative path in a flag is relative to the
+    /// shell's folder, not to a settings file.
     #[must_use]
-    pub fn sources(&self) -> Sources {
+    pub fn sources(&self) -> ConfigSources {
         let from_here = |path: &Option<PathBuf>| {
             // Only an empty path has no absolute form; the settings refuse it.
             path.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
         };
-        let flags = Flags {
+        let flags = ConfigFlags {
             workdir: from_here(&self.workdir),
             data_dir: from_here(&self.data_dir),
             bind: self.bind,
             port_offset: self.port_offset,
         };
-        Sources::of_process(from_here(&self.config), flags)
+        ConfigSources::of_process(from_here(&self.config), flags)
     }
 }
 
-/// What to do.
 #[derive(Debug, Subcommand)]
-pub enum Command {
-    /// Run the daemon here, until Ctrl-C or `pas down`
+pub enum CliCommand {
+    /// Run the daemon in the foreground until Ctrl-C or `pas down`
     Up,
-    /// Stop the running daemon and wait until it has ended
+    /// Stop the running daemon and wait for it to exit
     Down,
-    /// Submit a job and watch it; starts a daemon for it if none runs
-    Run(Run),
+    /// Submit a job and follow it; start a daemon if none is running
+    Run(Box<RunArgs>),
     /// List jobs, newest first
-    Jobs(Jobs),
+    Jobs(JobsArgs),
     /// Show one job
     Job {
         /// Job id, or a unique beginning or end of it
         id: String,
-        /// With all steps below it
+        /// Include all steps below it
         #[arg(long)]
         tree: bool,
+        /// Every turn of its agent
+        #[arg(long, conflicts_with = "tree")]
+        log: bool,
+        /// Go on until the job has ended
+        #[arg(long, requires = "log")]
+        follow: bool,
     },
+    /// Say something to the agent of a job
+    Say {
+        /// Job id, or a unique beginning or end of it
+        id: String,
+        /// What to say
+        text: String,
+    },
+    /// List the private trees of changes
+    Trees,
     /// Cancel a job and everything below it, and show what was stopped
-    Cancel(Steer),
-    /// Hold a job; what runs ends its step
-    Pause(Steer),
-    /// Let a held job go on
-    Resume(Steer),
-    /// Try a failed job again
-    Retry(Steer),
-    /// List what waits for a person's decision
+    Cancel(SteerArgs),
+    /// Pause a job; a running step waits at its next checkpoint
+    Pause(SteerArgs),
+    /// Resume a paused job
+    Resume(SteerArgs),
+    /// Retry a failed job
+    Retry(SteerArgs),
+    /// List pending approvals
     Approvals {
-        /// Decided ones too
+        /// Include decided ones
         #[arg(long)]
         all: bool,
     },
-    /// Allow what waits
-    Approve(Approve),
-    /// Refuse what waits
-    Reject(Decide),
+    /// Approve a pending action
+    Approve(ApproveArgs),
+    /// Reject a pending action
+    Reject(DecideArgs),
     /// Draw the supervision tree
     Tree {
-        /// Draw it anew twice a second, until q or Ctrl-C
+        /// Redraw twice a second until q or Ctrl-C
         #[arg(long, short)]
         watch: bool,
     },
@@ -127,41 +138,41 @@ pub enum Command {
         /// Name of an agent
         name: Option<String>,
     },
-    /// Show how full an agent's context is, and its last summary
+    /// Show an agent's context use and its last summary
     Context {
         /// Name of the agent
         agent: String,
     },
-    /// Ask one agent directly and wait for its answer
-    Invoke(Invoke),
-    /// Draw who told whom what, with times
-    Trace(Trace),
-    /// List crashes, or show the frozen trace of one
+    /// Call one agent and wait for its answer
+    Invoke(InvokeArgs),
+    /// Draw messages between actors as a waterfall
+    Trace(TraceArgs),
+    /// List crashes, or show one crash record
     Crashes {
         /// Number of a crash
         id: Option<u64>,
     },
-    /// Kill an agent's actor; its supervisor starts it again
-    Kill(Agent),
-    /// Restart an agent in order; does not count as a crash
-    Restart(Agent),
+    /// Kill an agent's actor; its supervisor restarts it
+    Kill(AgentArgs),
+    /// Restart an agent cleanly; not counted as a crash
+    Restart(AgentArgs),
     /// Search the documents of a run
-    Search(Search),
-    /// Copy the running daemon's store into its folder of backups
+    Search(SearchArgs),
+    /// Back up the running daemon's store
     Backup {
-        /// A new file to copy the backup to as well
+        /// Also copy the backup to this new file
         #[arg(value_hint = ValueHint::FilePath)]
         path: Option<PathBuf>,
     },
-    /// Show the settings in force, and where each comes from
+    /// Show the settings in force and the source of each
     Config {
-        /// Print the documented defaults instead, as a template
+        /// Print the documented defaults as a template instead
         #[arg(long)]
         defaults: bool,
     },
-    /// Look for what is wrong on this machine, and say what to do
+    /// Check this machine and suggest fixes
     Doctor,
-    /// Print completions for a shell
+    /// Print shell completions
     Completions {
         /// The shell
         shell: Shell,
@@ -170,42 +181,88 @@ pub enum Command {
 
 /// `pas run`.
 #[derive(Debug, Args)]
-pub struct Run {
-    /// What to do, such as `ingest`
+pub struct RunArgs {
+    /// Task to run, such as `ingest`
     pub task: String,
-    /// Folder to work on [ingest: the documents of the crates in PAS]
+    /// ingest: the folder [PAS's crates]; change: the goal; task: the agent
     #[arg(value_hint = ValueHint::AnyPath)]
     pub source: Option<PathBuf>,
+    /// task: the goal
+    pub goal: Option<String>,
+    #[command(flatten)]
+    pub change: ChangeArgs,
     /// Further input; VALUE is JSON, or text if it is none
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_input)]
     pub input: Vec<(String, Value)>,
-    /// 0 to 9, 9 is the most urgent
+    /// 0 to 9; 9 is the most urgent
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u8).range(0..=9))]
     pub priority: u8,
-    /// To be done within, such as `90s`, `10m` or `1h 30m`
+    /// Deadline from now: `90s`, `10m`, `1h 30m`, …
     #[arg(long, value_name = "TIME")]
-    pub deadline: Option<Deadline>,
-    /// Submit, print the id and leave; implies --keep
+    pub deadline: Option<DeadlineArg>,
+    /// Submit, print the id and exit; implies --keep
     #[arg(long)]
     pub detach: bool,
-    /// Leave the daemon running if this command started it
+    /// Keep the daemon running if this command started it
     #[arg(long)]
     pub keep: bool,
 }
 
+/// What `pas run change` and `pas run task` take besides the goal.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Changes")]
+pub struct ChangeArgs {
+    /// The repository [change: current folder]
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub repo: Option<PathBuf>,
+    /// The command that proves it [found in the tree]
+    #[arg(long, value_name = "COMMAND")]
+    pub prove: Option<String>,
+    /// The commit to start from [HEAD]
+    #[arg(long, value_name = "REF")]
+    pub base: Option<String>,
+    /// Before the change it must: fail, pass, any
+    #[arg(long, value_parser = ["fail", "pass", "any"], hide_possible_values = true)]
+    pub expect: Option<String>,
+    /// The most it may cost
+    #[arg(long, value_name = "USD")]
+    pub budget: Option<String>,
+    /// Run in fresh trees before the proof
+    #[arg(long, value_name = "COMMAND")]
+    pub prepare: Option<String>,
+    /// Further test files, as a glob
+    #[arg(long, value_name = "GLOB")]
+    pub tests: Vec<String>,
+    /// Allow changes of what is tested
+    #[arg(long)]
+    pub allow_guards: bool,
+    /// Allow tests of the base to be rewritten
+    #[arg(long)]
+    pub allow_test_changes: bool,
+    /// Start from uncommitted work too
+    #[arg(long)]
+    pub with_uncommitted: bool,
+    /// Reviews by another vendor: one, off [one]
+    #[arg(long, value_parser = ["one", "off"], hide_possible_values = true)]
+    pub review: Option<String>,
+    /// Whom to ask: person, never [person]
+    #[arg(long, value_parser = ["person", "never"], hide_possible_values = true)]
+    pub ask: Option<String>,
+}
+
 /// `pas jobs`.
 #[derive(Debug, Args)]
-pub struct Jobs {
-    /// Only those in this state: queued, running, blocked, …
+pub struct JobsArgs {
+    /// Only jobs in this state: queued, running, blocked, …
     #[arg(long, hide_possible_values = true)]
     pub state: Option<StateArg>,
-    /// Only those of this agent
+    /// Only jobs of this agent
     #[arg(long)]
     pub agent: Option<String>,
-    /// With the steps below the submitted jobs
+    /// Include the steps of submitted jobs
     #[arg(long)]
     pub all: bool,
-    /// At most so many
+    /// Maximum number of jobs
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
 }
@@ -225,53 +282,52 @@ pub enum StateArg {
     Quarantined,
 }
 
-/// A job and why it is steered.
+/// A job and the reason for steering it.
 #[derive(Debug, Args)]
-pub struct Steer {
+pub struct SteerArgs {
     /// Job id, or a unique beginning or end of it
     pub id: String,
-    /// Goes into the events
+    /// Recorded in the job's events
     #[arg(long)]
     pub reason: Option<String>,
 }
 
-/// An approval and why it is decided so.
+/// An approval and the reason for the decision.
 #[derive(Debug, Args)]
-pub struct Decide {
-    /// Id of the approval or of the job that waits, or a part of it
+pub struct DecideArgs {
+    /// Id of the approval or of the waiting job, in full or in part
     pub id: String,
-    /// Goes into the record
+    /// Recorded with the decision
     #[arg(long)]
     pub reason: Option<String>,
 }
 
 /// `pas approve`.
 #[derive(Debug, Args)]
-pub struct Approve {
-    /// Which question, and why it is approved
+pub struct ApproveArgs {
     #[command(flatten)]
-    pub decide: Decide,
-    /// A corrected input; VALUE is JSON or else text
+    pub decide: DecideArgs,
+    /// Corrected input; VALUE is JSON, otherwise text
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_input)]
     pub input: Vec<(String, Value)>,
 }
 
-/// An agent and why something is done to it.
+/// An agent and the reason for the action.
 #[derive(Debug, Args)]
-pub struct Agent {
+pub struct AgentArgs {
     /// Name of the agent
     pub agent: String,
-    /// Goes into the record
+    /// Recorded in the audit log
     #[arg(long)]
     pub reason: Option<String>,
 }
 
 /// `pas invoke`.
 #[derive(Debug, Args)]
-pub struct Invoke {
+pub struct InvokeArgs {
     /// Name of the agent
     pub agent: String,
-    /// What to ask
+    /// Request payload
     #[arg(long, value_name = "JSON", default_value = r#"{"task": "status"}"#, value_parser = parse_json)]
     pub payload: Value,
     /// Seconds to wait for the answer
@@ -281,34 +337,34 @@ pub struct Invoke {
 
 /// `pas trace`.
 #[derive(Debug, Args)]
-pub struct Trace {
+pub struct TraceArgs {
     /// Trace id, or a unique beginning or end of it
     #[arg(conflicts_with_all = ["job", "agent"])]
     pub id: Option<String>,
-    /// Of this job
+    /// Only messages of this job
     #[arg(long, value_name = "ID")]
     pub job: Option<String>,
-    /// To or from this agent
+    /// Only messages to or from this agent
     #[arg(long, value_name = "NAME")]
     pub agent: Option<String>,
-    /// Not older than: `5m`, `1h`, or 2026-11-22T16:00:00Z
+    /// Start time: `5m` or `1h` ago, or 2026-11-22T16:00:00Z
     #[arg(long, value_name = "TIME")]
-    pub since: Option<Since>,
-    /// At most so many spans, the newest
+    pub since: Option<SinceArg>,
+    /// Maximum number of spans, newest kept
     #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u16).range(1..=10_000))]
     pub limit: u16,
 }
 
 /// `pas search`.
 #[derive(Debug, Args)]
-pub struct Search {
-    /// What to look for
+pub struct SearchArgs {
+    /// Words to search for
     #[arg(required = true)]
     pub words: Vec<String>,
-    /// The run [default: the newest finished one]
+    /// Run to search [default: the newest finished one]
     #[arg(long, value_name = "ID")]
     pub run: Option<String>,
-    /// At most so many hits
+    /// Maximum number of hits
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub limit: u8,
 }
@@ -333,9 +389,9 @@ mod tests {
 
     use super::*;
 
-    fn parse(line: &str) -> Result<Cli, clap::Error> {
+    fn parse(line: &str) -> Result<CliArgs, clap::Error> {
         let matches = command().try_get_matches_from(line.split(' '))?;
-        Cli::from_arg_matches(&matches)
+        CliArgs::from_arg_matches(&matches)
     }
 
     #[test]
@@ -369,7 +425,7 @@ mod tests {
 
     #[test]
     fn inputs_are_json_or_text() {
-        let Command::Run(run) =
+        let CliCommand::Run(run) =
             parse("pas run ingest --input n=3 --input who=ada --input x=a=b").unwrap().command
         else {
             panic!("`run` was parsed as another command");
@@ -393,7 +449,7 @@ mod tests {
             "pas search",
         ] {
             let error = parse(line).expect_err(line);
-            assert_eq!(error.exit_code(), i32::from(exit::Exit::Usage.code()), "{line}");
+            assert_eq!(error.exit_code(), i32::from(exit::CommandExit::Usage.code()), "{line}");
         }
     }
 

@@ -1,8 +1,7 @@
-//! Calls to the daemon over HTTP, with its errors put into words.
+//! HTTP calls to the daemon, and the sentences for their errors.
 //!
-//! Invariants: every call has a deadline; every mutation carries JSON (the edge demands it) and the
-//! token, if there is one. Failure policy: nothing is tried again by itself; a failure says what was
-//! asked of whom, and what to do.
+//! Invariants: every call has a deadline; every mutation carries JSON (the edge requires it) and the
+//! token, if one is set. Failure policy: no call is retried; an error names the address and the remedy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -12,10 +11,10 @@ use reqwest::{Method, RequestBuilder, Response, StatusCode, Url};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::exit::{Exit, Failure};
+use super::exit::{CommandExit, CommandFailure};
 use super::wire;
-use crate::config::{Config, Secret};
-use crate::domain::steering::Who;
+use crate::config::{SecretText, SwarmConfig};
+use crate::domain::steering::PrincipalName;
 use crate::http::audit::ACTOR;
 
 /// The orchestrator's port without an offset (`contracts/orchestrator.json`).
@@ -33,84 +32,84 @@ pub const GATEWAY: u16 = 6120;
 /// The agent router's port without an offset (`contracts/agent-router.json`).
 pub const AGENT_ROUTER: u16 = 6119;
 
-/// The daemon is on this machine or near: no answer to a connect means nobody listens.
+/// The daemon is on this machine or near: a connect without an answer means that nothing listens.
 const CONNECT: Duration = Duration::from_secs(2);
-/// For calls that only read or note something down.
+/// For calls that read, or write one row.
 const CALL: Duration = Duration::from_secs(30);
-/// For calls that wait for work to stop or for a whole store to be copied.
+/// For calls that wait for work to stop or for the store to be copied.
 pub const LONG_CALL: Duration = Duration::from_secs(300);
-/// For asking whether someone is there.
+/// For checking whether a daemon is there.
 const PROBE: Duration = Duration::from_millis(500);
-/// An error text longer than this is some page, not a sentence.
+/// A longer error text is a page, not a sentence.
 const MAX_DETAIL: usize = 2_000;
 
-/// Why a call gave no answer.
+/// Why a call failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ClientError {
-    #[error("no daemon answers at {0}: start one with `pas up` (or look with `pas doctor`)")]
+    #[error("no daemon answers at {0}: start one with `pas up`, or run `pas doctor`")]
     Unreachable(String),
-    /// It listens, but the answer broke off or took too long.
-    #[error("the daemon at {at} gave no whole answer: {reason}")]
+    /// The daemon listens, but its answer broke off or timed out.
+    #[error("incomplete answer from the daemon at {at}: {reason}")]
     Broken { at: String, reason: String },
-    /// It answered with an error.
+    /// The daemon answered with an error.
     #[error("{detail}")]
     Status {
         status: StatusCode,
-        /// What the daemon says.
+        /// The daemon's `detail`.
         detail: String,
     },
-    /// The settings give no address.
-    #[error("the settings give no usable address: {0}")]
+    /// The settings yield no address.
+    #[error("the settings yield no usable address: {0}")]
     Address(String),
 }
 
 impl ClientError {
-    /// Whether what was named does not exist. Text that cannot be an id cannot exist either.
+    /// Whether the named thing does not exist. Text that cannot be an id cannot exist either.
     #[must_use]
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::Status { status: StatusCode::NOT_FOUND, .. })
     }
 
-    const fn exit(&self) -> Exit {
+    const fn exit(&self) -> CommandExit {
         match self {
-            Self::Unreachable(_) | Self::Broken { .. } => Exit::Unreachable,
-            Self::Address(_) => Exit::Usage,
+            Self::Unreachable(_) | Self::Broken { .. } => CommandExit::Unreachable,
+            Self::Address(_) => CommandExit::Usage,
             Self::Status { status, .. } => match *status {
-                StatusCode::NOT_FOUND => Exit::NotFound,
+                StatusCode::NOT_FOUND => CommandExit::NotFound,
                 StatusCode::BAD_REQUEST
                 | StatusCode::UNAUTHORIZED
                 | StatusCode::FORBIDDEN
                 | StatusCode::CONFLICT
                 | StatusCode::UNPROCESSABLE_ENTITY
-                | StatusCode::TOO_MANY_REQUESTS => Exit::Refused,
-                _ => Exit::Failed,
+                | StatusCode::TOO_MANY_REQUESTS => CommandExit::Refused,
+                _ => CommandExit::Failed,
             },
         }
     }
 }
 
-impl From<ClientError> for Failure {
+impl From<ClientError> for CommandFailure {
     fn from(error: ClientError) -> Self {
         Self::new(error.exit(), error.to_string())
     }
 }
 
 #[derive(Debug, Clone)]
-pub struct Client {
+pub struct DaemonClient {
     http: reqwest::Client,
     host: IpAddr,
     offset: u16,
-    token: Option<Secret>,
-    /// Who acts, for the audit.
+    token: Option<SecretText>,
+    /// The acting principal, for the audit log.
     actor: String,
 }
 
-impl Client {
-    /// A client of the daemon that has these settings.
+impl DaemonClient {
+    /// A client for the daemon with these settings.
     ///
     /// # Errors
     /// [`ClientError::Address`] when the HTTP client cannot be built.
-    pub fn new(config: &Config) -> Result<Self, ClientError> {
+    pub fn new(config: &SwarmConfig) -> Result<Self, ClientError> {
         let http = crate::llm::tls::plain_client_builder()
             .map_err(|error| ClientError::Address(error.to_string()))?
             .no_proxy()
@@ -125,7 +124,7 @@ impl Client {
         Ok(Self { http, host, offset, token: config.http.token.clone(), actor })
     }
 
-    /// The address of a service, by its port without the offset.
+    /// The address of a service, from its port without the offset.
     #[must_use]
     pub fn address(&self, port: u16) -> String {
         let port = port.saturating_add(self.offset);
@@ -135,7 +134,7 @@ impl Client {
         }
     }
 
-    /// Reads from the orchestrator; `path` is its segments.
+    /// Reads from the orchestrator; `path` holds the segments of the URL's path.
     ///
     /// # Errors
     /// [`ClientError`].
@@ -160,28 +159,28 @@ impl Client {
         self.answer(port, self.request(Method::GET, url)).await
     }
 
-    /// Like [`Client::get`], read as a type.
+    /// Like [`DaemonClient::get`], decoded as `T`.
     ///
     /// # Errors
-    /// [`Failure`] of the call, or of an answer that is no `T`.
+    /// [`CommandFailure`] when the call fails or the answer is no `T`.
     pub async fn fetch<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &[(&str, String)],
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CommandFailure> {
         wire::read(&self.get(path, query).await?)
     }
 
-    /// Like [`Client::fetch`], of one field of the answer.
+    /// Like [`DaemonClient::fetch`], for one field of the answer.
     ///
     /// # Errors
-    /// As [`Client::fetch`].
+    /// As [`DaemonClient::fetch`].
     pub async fn fetch_field<T: DeserializeOwned>(
         &self,
         path: &[&str],
         query: &[(&str, String)],
         field: &str,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, CommandFailure> {
         wire::read(&self.get(path, query).await?[field])
     }
 
@@ -208,12 +207,12 @@ impl Client {
         self.answer(port, request).await
     }
 
-    /// Whether the orchestrator says it is well.
+    /// Whether the orchestrator reports itself healthy.
     pub async fn is_up(&self) -> bool {
         self.identity(ORCHESTRATOR).await.is_some_and(|service| service == "orchestrator")
     }
 
-    /// The service behind a port, if what listens there is one of PAS's: what its `/` says.
+    /// The name of the PAS service on a port, from its `/`; `None` for any other program.
     pub async fn identity(&self, port: u16) -> Option<String> {
         let request = self.request(Method::GET, self.url(port, &[]).ok()?).timeout(PROBE);
         let root = self.answer(port, request).await.ok()?;
@@ -230,7 +229,7 @@ impl Client {
     }
 
     fn request(&self, method: Method, url: Url) -> RequestBuilder {
-        // The HMI's port shows a page to whoever does not ask for JSON.
+        // Without this header the HMI's port answers with a page.
         let request = self.http.request(method, url).header(ACCEPT, "application/json");
         let request = request.header(ACTOR, &self.actor);
         match &self.token {
@@ -255,18 +254,18 @@ impl Client {
             return ClientError::Unreachable(at);
         }
         if error.is_connect() {
-            let reason = "nobody listens there; `pas doctor` shows which ports are up".to_owned();
+            let reason = "nothing listens there; `pas doctor` shows which ports are up".to_owned();
             return ClientError::Broken { at, reason };
         }
-        let reason = if error.is_timeout() { "it took too long".to_owned() } else { root_cause(error) };
+        let reason = if error.is_timeout() { "it timed out".to_owned() } else { root_cause(error) };
         ClientError::Broken { at, reason }
     }
 }
 
-/// How a user is named in the audit; a name that cannot stand there is left out.
+/// A user's name for the audit log: `cli:NAME`, or `cli` for a name that the log does not take.
 fn actor(user: &str) -> String {
     let named = format!("cli:{user}");
-    let fits = !user.is_empty() && Who::new(&named).is_ok();
+    let fits = !user.is_empty() && PrincipalName::new(&named).is_ok();
     if fits { named } else { "cli".to_owned() }
 }
 

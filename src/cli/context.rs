@@ -1,22 +1,22 @@
-//! `pas context`: how full an agent's context is, and what its last summary kept and dropped.
+//! `pas context`: an agent's context use, and the pieces that its last summary kept and dropped.
 
 use console::style;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Context;
+use super::CommandContext;
 use super::client::TOKEN_GOVERNOR;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::render::{one_line, units, wrap};
 use super::wire;
 use crate::domain::time::Timestamp;
 
-/// Columns of the names before values.
+/// Width of the name column.
 const KEYS: usize = 12;
 
 /// A context as the governor shows it.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Standing {
+pub(super) struct WireContext {
     pub(super) agent: String,
     #[serde(default)]
     run_id: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Standing {
 }
 
 #[derive(Debug, Deserialize)]
-struct Detail {
+struct WireSummary {
     summary_id: String,
     trigger_reason: String,
     ctx_before: u64,
@@ -42,17 +42,17 @@ struct Detail {
     tokens_before: u64,
     tokens_after: u64,
     after: String,
-    diff: Vec<Piece>,
+    diff: Vec<WireSummaryPiece>,
 }
 
 #[derive(Debug, Deserialize)]
-struct Piece {
+struct WireSummaryPiece {
     kept: bool,
     text: String,
 }
 
 /// `pas context AGENT`.
-pub(super) async fn show(context: &Context, agent: &str) -> Outcome {
+pub(super) async fn show(context: &CommandContext, agent: &str) -> CommandResult {
     let client = &context.client;
     let of_agent = [("agent", agent.to_owned())];
     let answer = client.get_from(TOKEN_GOVERNOR, &["status"], &of_agent).await?;
@@ -64,36 +64,36 @@ pub(super) async fn show(context: &Context, agent: &str) -> Outcome {
         None => Value::Null,
     };
     if standing.is_null() && detail.is_null() {
-        // An agent that is not there is told apart from one that has nothing in its context.
+        // Distinguishes an unknown agent from one with an empty context.
         client.get(&["agents", agent], &[]).await?;
     }
     let whole = json!({ "agent": agent, "context": standing, "summary": detail });
     let width = context.screen.width();
     context.screen.show(&whole, |whole| text(agent, whole, width))?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
-/// The fullest of the contexts that agents have in a run, as one line; none where none has any.
-pub(super) async fn of_run(context: &Context, run: &str) -> Option<String> {
+/// The fullest agent context of a run, as one line; `None` when no agent of the run has a context.
+pub(super) async fn of_run(context: &CommandContext, run: &str) -> Option<String> {
     let answer = context.client.get_from(TOKEN_GOVERNOR, &["status"], &[]).await.ok()?;
-    let all: Vec<Standing> = wire::read(&answer["agents"]).ok()?;
+    let all: Vec<WireContext> = wire::read(&answer["agents"]).ok()?;
     in_words(all.into_iter().filter(|standing| standing.run_id.as_deref() == Some(run)).collect())
 }
 
-fn in_words(all: Vec<Standing>) -> Option<String> {
+fn in_words(all: Vec<WireContext>) -> Option<String> {
     let count = all.len();
     let fullest = all.into_iter().max_by(|a, b| a.ctx_ratio.total_cmp(&b.ctx_ratio))?;
     let (agent, used, limit) = (&fullest.agent, fullest.ctx_used, fullest.ctx_limit);
     Some(format!("{count} agents tracked; the fullest is {agent} with {used} of {limit} tokens"))
 }
 
-fn text(agent: &str, whole: &Value, width: usize) -> Result<String, Failure> {
+fn text(agent: &str, whole: &Value, width: usize) -> Result<String, CommandFailure> {
     let mut lines = vec![style(agent).bold().to_string()];
     let mut line = |key: &str, value: String| lines.push(format!("{:KEYS$}{value}", style(key).dim()));
     if whole["context"].is_null() {
-        line("context", "nothing is in it".to_owned());
+        line("context", "empty".to_owned());
     } else {
-        let now: Standing = wire::read(&whole["context"])?;
+        let now: WireContext = wire::read(&whole["context"])?;
         let percent = now.ctx_ratio * 100.0;
         line("context", format!("{} of {} tokens, {percent:.1} %", now.ctx_used, now.ctx_limit));
         let (target, hard) = (now.target_ratio * 100.0, now.hard_max_ratio * 100.0);
@@ -102,16 +102,16 @@ fn text(agent: &str, whole: &Value, width: usize) -> Result<String, Failure> {
         line("updated", units::date_time(now.last_updated));
     }
     if whole["summary"].is_null() {
-        line("summary", "none was made".to_owned());
+        line("summary", "none yet".to_owned());
         return Ok(lines.join("\n"));
     }
-    let detail: Detail = wire::read(&whole["summary"])?;
+    let detail: WireSummary = wire::read(&whole["summary"])?;
     line("summary", format!("{}, {}", detail.summary_id, units::date_time(detail.created_at)));
     line("why", format!("{}, with {} tokens in the context", detail.trigger_reason, detail.ctx_before));
     line("size", format!("{} tokens of {}, {}", detail.tokens_after, detail.tokens_before, detail.method));
     line("file", one_line(&detail.summary_path));
     for (mark, kept) in [("kept", true), ("dropped", false)] {
-        let pieces: Vec<&Piece> = detail.diff.iter().filter(|piece| piece.kept == kept).collect();
+        let pieces: Vec<&WireSummaryPiece> = detail.diff.iter().filter(|piece| piece.kept == kept).collect();
         let bytes: usize = pieces.iter().map(|piece| piece.text.len()).sum();
         line(mark, format!("{} in {} passages", units::bytes(bytes as u64), pieces.len()));
     }
@@ -143,13 +143,13 @@ mod tests {
         }
         assert!(drawn.contains("kept        63 B in 1 passages"), "{drawn}");
         let empty = text("architect", &json!({ "context": null, "summary": null }), 80).unwrap();
-        assert!(empty.contains("nothing is in it") && empty.contains("none was made"));
+        assert!(empty.contains("empty") && empty.contains("none yet"));
     }
 
     #[test]
     fn the_fullest_context_of_a_run_is_told() {
-        let mut all: Vec<Standing> = serde_json::from_value(example("/status")["agents"].clone()).unwrap();
-        all.push(Standing {
+        let mut all: Vec<WireContext> = serde_json::from_value(example("/status")["agents"].clone()).unwrap();
+        all.push(WireContext {
             agent: "b".into(),
             ctx_ratio: 0.9,
             ctx_used: 90,

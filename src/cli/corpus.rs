@@ -1,13 +1,13 @@
-//! The default corpus: the documents of the crates this very build was made of.
+//! The default corpus: the documents of the crates in this build.
 //!
-//! Whoever has just built PAS has some thousand real texts on the disk: READMEs, licences, changelogs
-//! and manuals below cargo's home. This module copies them into one folder. Copies, because the ingest
-//! job refuses links that lead out of its folder, and because cargo may clean up its own at any time.
+//! A build of PAS leaves about a thousand real texts below cargo's home: READMEs, licences, changelogs
+//! and manuals. This module copies them into one folder: copies, because the ingest job refuses links
+//! that leave its folder, and because cargo may clean up its home at any time.
 //!
-//! Invariants: only crates of the `Cargo.lock` this binary was built from; the folder is whole or not
-//! there (it is made beside its place and renamed); made again only when what it is made from changed.
-//! Failure policy: no sources to be found is an error that says to name a folder; an unreadable file
-//! ends the copying, as cargo's own files are all readable.
+//! Invariants: only crates of the `Cargo.lock` this binary was built from; the folder is complete or
+//! absent (built beside its final path, then renamed); rebuilt only when its sources change.
+//! Failure policy: missing sources are an error that asks for a folder; an unreadable file aborts the
+//! copy, since all of cargo's files are readable.
 
 use std::ffi::OsStr;
 use std::io;
@@ -16,18 +16,18 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 const CARGO_LOCK: &str = include_str!("../../Cargo.lock");
-/// To be raised with every change to the rules below, so that existing folders are made again.
+/// Raise with every change to the rules below, so that existing folders are rebuilt.
 const RULES: u32 = 1;
-/// People don't write larger texts; what is larger in a crate is test data or a table.
+/// People don't write larger texts; a larger file in a crate is test data or a table.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// Folders below a crate's root that are looked into: as deep as any crate's manual lies, with room.
+/// Depth searched below a crate's root: any crate's manual, with room to spare.
 const MAX_DEPTH: usize = 8;
-/// Files whose names begin so (in any case), whatever their ending but [`NOT_TEXT`].
+/// Files whose names begin with these (in any case), with any ending except [`NOT_TEXT`].
 const NAMES: &[&str] = &["readme", "license", "licence", "copying", "notice", "changelog"];
 const ENDINGS: &[&str] = &["md", "markdown", "txt", "rst", "adoc", "org"];
 /// Endings that make a file with one of [`NAMES`] something else.
 const NOT_TEXT: &[&str] = &["rs", "toml", "json", "png", "svg", "gif", "jpg"];
-/// Folders with inputs of tests and programs, not with texts for people.
+/// Folders with test and program inputs rather than texts for people.
 const SKIPPED_FOLDERS: &[&str] = &[
     "bench",
     "benches",
@@ -42,16 +42,16 @@ const SKIPPED_FOLDERS: &[&str] = &[
     "tests",
 ];
 
-/// What the corpus folder holds.
+/// Contents of the corpus folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorpusSummary {
-    /// The folder, with a folder a crate.
+    /// Holds one folder per crate.
     pub folder: PathBuf,
-    /// Crates that gave at least one document.
+    /// Crates with at least one document.
     pub crates: usize,
     pub files: usize,
     pub bytes: u64,
-    /// False when the folder was there already.
+    /// False when the folder already existed.
     pub made_now: bool,
 }
 
@@ -60,30 +60,30 @@ pub struct CorpusSummary {
 pub enum CorpusError {
     /// No crate of this build has its sources on this machine.
     #[error(
-        "no sources of the crates of this build below {} (built elsewhere, or from vendored crates?): \
+        "no crate sources of this build below {} (built elsewhere, or from vendored crates?): \
          name a folder instead, with `make run CORPUS=path` or `pas run ingest path`",
         .0.display()
     )]
     NoSources(PathBuf),
     /// Neither `CARGO_HOME` nor a home folder is known.
     #[error(
-        "cargo's folder is not known, as neither CARGO_HOME nor HOME is set: \
+        "cargo's folder is unknown: neither CARGO_HOME nor HOME is set; \
          name a folder instead, with `make run CORPUS=path` or `pas run ingest path`"
     )]
     NoCargoHome,
-    #[error("the default corpus cannot be made: {what}: {source}")]
+    #[error("cannot build the default corpus: {what}: {source}")]
     Io {
-        /// What was being done, with the path.
+        /// The failed operation, with the path.
         what: String,
         source: io::Error,
     },
 }
 
-/// Fills `target` (customarily `<data_dir>/corpus/crates`) with the documents of this build's crates, if
-/// it does not hold them already. A record of what it holds is kept beside it.
+/// Fills `target` (usually `<data_dir>/corpus/crates`) with the documents of this build's crates, unless
+/// they are there already. A record of the contents is kept beside `target`.
 ///
 /// # Errors
-/// [`CorpusError`]; only its `Io` can be worth another try.
+/// [`CorpusError`]; only `Io` is worth a retry.
 pub fn crates_corpus(target: &Path) -> Result<CorpusSummary, CorpusError> {
     let from_env = std::env::var_os("CARGO_HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
     let from_home = || std::env::home_dir().map(|home| home.join(".cargo"));
@@ -91,9 +91,9 @@ pub fn crates_corpus(target: &Path) -> Result<CorpusSummary, CorpusError> {
     make(target, &cargo_home, CARGO_LOCK)
 }
 
-/// Kept beside the folder: what it was made from and what came out.
+/// Kept beside the folder: its sources and its contents.
 #[derive(Serialize, Deserialize)]
-struct Record {
+struct CorpusRecord {
     made_from: String,
     crates: usize,
     files: usize,
@@ -109,7 +109,7 @@ fn make(target: &Path, cargo_home: &Path, lock: &str) -> Result<CorpusSummary, C
     }
     let partial = target.with_extension(format!("partial-{}", std::process::id()));
     let record = copy_all(&sources, &partial, made_from).and_then(|record| {
-        // Without a record the folder counts as not there, whatever happens between these steps.
+        // Without a record the folder counts as absent, so a crash between these steps does no harm.
         remove(&record_file)?;
         remove(target)?;
         std::fs::rename(&partial, target).map_err(io("move into place", target))?;
@@ -117,7 +117,7 @@ fn make(target: &Path, cargo_home: &Path, lock: &str) -> Result<CorpusSummary, C
         Ok(record)
     });
     if record.is_err() {
-        // The error that led here is the one to tell.
+        // The error that led here is the one to report.
         let _ = remove(&partial);
     }
     record.map(|record| summary(target, &record, true))
@@ -126,19 +126,19 @@ fn make(target: &Path, cargo_home: &Path, lock: &str) -> Result<CorpusSummary, C
 /// `name-version` of every crate that comes from a registry.
 fn locked(lock: &str) -> Vec<String> {
     #[derive(Deserialize)]
-    struct Lock {
+    struct CargoLock {
         #[serde(default)]
-        package: Vec<Package>,
+        package: Vec<LockedPackage>,
     }
     #[derive(Deserialize)]
-    struct Package {
+    struct LockedPackage {
         name: String,
         version: String,
         source: Option<String>,
     }
-    let packages = toml::from_str::<Lock>(lock).map(|lock| lock.package).unwrap_or_default();
+    let packages = toml::from_str::<CargoLock>(lock).map(|lock| lock.package).unwrap_or_default();
     let from_registry =
-        |package: &Package| package.source.as_ref().is_some_and(|s| s.starts_with("registry+"));
+        |package: &LockedPackage| package.source.as_ref().is_some_and(|s| s.starts_with("registry+"));
     packages.iter().filter(|p| from_registry(p)).map(|p| format!("{}-{}", p.name, p.version)).collect()
 }
 
@@ -157,7 +157,7 @@ fn downloaded(cargo_home: &Path, wanted: &[String]) -> Result<Vec<PathBuf>, Corp
     if found.is_empty() { Err(CorpusError::NoSources(unpacked)) } else { Ok(found) }
 }
 
-/// Sources never change under a `name-version`, so their names say what is in them.
+/// Sources never change under a `name-version`, so the names identify the contents.
 fn fingerprint(sources: &[PathBuf]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&RULES.to_le_bytes());
@@ -167,14 +167,14 @@ fn fingerprint(sources: &[PathBuf]) -> String {
     hasher.finalize().to_hex().to_string()
 }
 
-fn existing(target: &Path, record_file: &Path, made_from: &str) -> Option<Record> {
-    let record: Record = serde_json::from_slice(&std::fs::read(record_file).ok()?).ok()?;
+fn existing(target: &Path, record_file: &Path, made_from: &str) -> Option<CorpusRecord> {
+    let record: CorpusRecord = serde_json::from_slice(&std::fs::read(record_file).ok()?).ok()?;
     (record.made_from == made_from && target.is_dir()).then_some(record)
 }
 
-fn copy_all(sources: &[PathBuf], into: &Path, made_from: String) -> Result<Record, CorpusError> {
+fn copy_all(sources: &[PathBuf], into: &Path, made_from: String) -> Result<CorpusRecord, CorpusError> {
     remove(into)?;
-    let mut record = Record { made_from, crates: 0, files: 0, bytes: 0 };
+    let mut record = CorpusRecord { made_from, crates: 0, files: 0, bytes: 0 };
     for source in sources {
         let files_before = record.files;
         copy_crate(source, into, &mut record)?;
@@ -183,7 +183,7 @@ fn copy_all(sources: &[PathBuf], into: &Path, made_from: String) -> Result<Recor
     Ok(record)
 }
 
-fn copy_crate(source: &Path, into: &Path, record: &mut Record) -> Result<(), CorpusError> {
+fn copy_crate(source: &Path, into: &Path, record: &mut CorpusRecord) -> Result<(), CorpusError> {
     let registry = source.parent().unwrap_or(source);
     let walk = ignore::WalkBuilder::new(source)
         .standard_filters(false)
@@ -229,7 +229,7 @@ fn has_document_name(path: &Path) -> bool {
     ENDINGS.contains(&&*ending) || (is_named_so && !NOT_TEXT.contains(&&*ending))
 }
 
-fn write_record(file: &Path, record: &Record) -> Result<(), CorpusError> {
+fn write_record(file: &Path, record: &CorpusRecord) -> Result<(), CorpusError> {
     let text = serde_json::to_vec_pretty(record).map_err(io::Error::other).map_err(io("write", file))?;
     std::fs::write(file, text).map_err(io("write", file))
 }
@@ -247,8 +247,8 @@ fn io(what: &str, path: &Path) -> impl FnOnce(io::Error) -> CorpusError {
     |source| CorpusError::Io { what, source }
 }
 
-fn summary(target: &Path, record: &Record, made_now: bool) -> CorpusSummary {
-    let Record { crates, files, bytes, .. } = *record;
+fn summary(target: &Path, record: &CorpusRecord, made_now: bool) -> CorpusSummary {
+    let CorpusRecord { crates, files, bytes, .. } = *record;
     CorpusSummary { folder: target.to_owned(), crates, files, bytes, made_now }
 }
 
@@ -271,11 +271,11 @@ mod tests {
         version = "0.1.0"
     "#;
 
-    struct Fake {
+    struct FakeCargoHome {
         dir: tempfile::TempDir,
     }
 
-    impl Fake {
+    impl FakeCargoHome {
         fn new() -> Self {
             Self { dir: tempfile::tempdir().unwrap() }
         }
@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn documents_of_the_locked_crates_are_copied_and_nothing_else() {
-        let fake = Fake::new();
+        let fake = FakeCargoHome::new();
         for path in [
             "alpha-1.0.0/README.md",
             "alpha-1.0.0/LICENSE-MIT",
@@ -346,7 +346,7 @@ mod tests {
 
     #[test]
     fn the_folder_is_made_again_only_when_its_sources_changed() {
-        let fake = Fake::new();
+        let fake = FakeCargoHome::new();
         fake.file("alpha-1.0.0/README.md", "one");
         assert!(fake.make().unwrap().made_now);
         let again = fake.make().unwrap();
@@ -366,7 +366,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn links_are_not_followed() {
-        let fake = Fake::new();
+        let fake = FakeCargoHome::new();
         fake.file("alpha-1.0.0/README.md", "one");
         let krate = fake.home().join("registry/src/example-123/alpha-1.0.0");
         std::os::unix::fs::symlink("README.md", krate.join("LINK.md")).unwrap();
@@ -376,7 +376,7 @@ mod tests {
 
     #[test]
     fn without_sources_the_error_says_what_to_do() {
-        let fake = Fake::new();
+        let fake = FakeCargoHome::new();
         let words = fake.make().unwrap_err().to_string();
         assert!(words.contains("registry/src") && words.contains("make run CORPUS=path"), "{words}");
         fake.file("other-1.0.0/README.md", "x");

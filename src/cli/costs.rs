@@ -1,32 +1,32 @@
-//! What a job's model calls came to, summed from the gateway's receipts.
+//! The cost of a job's model calls, summed from the gateway's receipts.
 //!
-//! Failure policy: a gateway that does not answer, or answers in a form that is not ours, gives no bill;
-//! what asked for it goes on without.
+//! Failure policy: when the gateway does not answer, or answers in an unknown form, there is no total and
+//! the caller continues without one.
 
-use super::Context;
+use super::CommandContext;
 use super::client::GATEWAY;
 use super::wire;
-use crate::domain::receipt::Receipt;
-use crate::domain::receipt::bill::Bill;
-use crate::domain::receipt::wire::Line;
+use crate::domain::accounts::receipt::Receipt;
+use crate::domain::accounts::receipt::bill::ReceiptTotals;
+use crate::domain::accounts::receipt::wire::ReceiptDocument;
 
-/// The bill for a job and all below it.
-pub(super) async fn of(context: &Context, job: &str) -> Option<Bill> {
+/// The total of a job and all steps below it.
+pub(super) async fn of(context: &CommandContext, job: &str) -> Option<ReceiptTotals> {
     let run = job.split('.').next()?;
     let answer = context.client.get_from(GATEWAY, &["receipts", run], &[]).await.ok()?;
-    let lines: Vec<Line> = wire::read(&answer["receipts"]).ok()?;
+    let lines: Vec<ReceiptDocument> = wire::read(&answer["receipts"]).ok()?;
     let receipts: Vec<Receipt> = lines.into_iter().map(Receipt::from).collect();
     Some(bill(&receipts, job))
 }
 
-/// A root's bill has the whole run's, calls that name no job included.
-fn bill(receipts: &[Receipt], job: &str) -> Bill {
+/// A root job's total covers the whole run, including calls that name no job.
+fn bill(receipts: &[Receipt], job: &str) -> ReceiptTotals {
     let is_root = !job.contains('.');
     let below =
         |named: &str| named.strip_prefix(job).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     let belongs =
         |receipt: &&Receipt| is_root || receipt.wanted.job.as_ref().is_some_and(|name| below(name.as_str()));
-    Bill::of(receipts.iter().filter(belongs))
+    ReceiptTotals::of(receipts.iter().filter(belongs))
 }
 
 #[cfg(test)]
@@ -38,7 +38,7 @@ mod tests {
     fn receipt(job: Option<&str>) -> Receipt {
         let mut metadata = json!({
             "seq": 1, "attempt": 1, "cost_nano_usd": 5_000, "hold_id": 1, "hold_nano_usd": 9_000,
-            "usage": crate::domain::usage::Usage::default(),
+            "usage": crate::domain::usage::TokenUsage::default(),
         });
         if let Some(job) = job {
             metadata["job_id"] = json!(job);
@@ -48,7 +48,7 @@ mod tests {
             "provider": "p", "model": "m", "input_tokens": 0, "output_tokens": 0, "cost_usd": 0.000005,
             "latency_ms": 1, "status": "success", "metadata": metadata,
         });
-        serde_json::from_value::<Line>(line).unwrap().into()
+        serde_json::from_value::<ReceiptDocument>(line).unwrap().into()
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `pas up` and `pas down`.
 //!
-//! Invariant: the first Ctrl-C or SIGTERM asks the daemon to stop in order; a second one ends the
-//! process at once, which the store survives.
+//! Invariant: the first Ctrl-C or SIGTERM asks the daemon to shut down cleanly; a second one ends the
+//! process immediately, which the store survives.
 
 use std::pin::Pin;
 
@@ -12,21 +12,21 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
 
-use super::Context;
+use super::CommandContext;
 use super::descriptors;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::launch;
-use crate::config::{Config, Log, LogFormat};
+use crate::config::{LogConfig, LogFormat, SwarmConfig};
 use crate::http::hmi::log_lines;
 
 /// The daemon, as `main` hands it in: runs until it fails or `CancellationToken` asks it to stop.
-pub type Daemon = fn(Config, CancellationToken) -> Running;
+pub type DaemonMain = fn(SwarmConfig, CancellationToken) -> DaemonFuture;
 
 /// A daemon that runs.
-pub type Running = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
+pub type DaemonFuture = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>;
 
 /// Runs the daemon in the foreground.
-pub async fn up(context: &Context, daemon: Daemon) -> Outcome {
+pub async fn up(context: &CommandContext, daemon: DaemonMain) -> CommandResult {
     log(&context.config.log);
     descriptors::raise();
     let shutdown = CancellationToken::new();
@@ -35,24 +35,24 @@ pub async fn up(context: &Context, daemon: Daemon) -> Outcome {
     let ended = tokio::select! {
         ended = &mut running => ended,
         () = asked_to_stop() => {
-            context.screen.hint("stopping; once more ends it at once");
+            context.screen.hint("stopping; Ctrl-C again ends the daemon immediately");
             shutdown.cancel();
             tokio::select! {
                 ended = &mut running => ended,
-                () = asked_to_stop() => return Ok(Exit::Interrupted),
+                () = asked_to_stop() => return Ok(CommandExit::Interrupted),
             }
         }
     };
-    // The alternate form has the whole chain of causes.
-    ended.map(|()| Exit::Done).map_err(|error| Failure::failed(format!("{error:#}")))
+    // The alternate form prints the whole chain of causes.
+    ended.map(|()| CommandExit::Done).map_err(|error| CommandFailure::failed(format!("{error:#}")))
 }
 
 /// Stops the running daemon.
-pub async fn down(context: &Context) -> Outcome {
+pub async fn down(context: &CommandContext) -> CommandResult {
     let answer = context.client.post(&["shutdown"], &json!({})).await?;
     launch::wait_until_gone(context).await?;
     context.screen.show(&answer, |_| Ok("the daemon has stopped".into()))?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// Ctrl-C; on Unix SIGTERM and the end of the terminal as well.
@@ -71,15 +71,15 @@ async fn asked_to_stop() {
             return;
         }
     }
-    // Without signal handlers the system's own way of ending the process is in force.
+    // Without signal handlers the system's default applies.
     if tokio::signal::ctrl_c().await.is_err() {
         std::future::pending::<()>().await;
     }
 }
 
-/// Log lines on standard error, as `[log]` says; `RUST_LOG`, where set, chooses finer. The newest are kept
-/// for the HMI.
-fn log(settings: &Log) {
+/// Writes log lines to standard error as configured by `[log]`; `RUST_LOG` overrides the filter. The newest
+/// lines are kept for the HMI.
+fn log(settings: &LogConfig) {
     let level = tracing::Level::from(settings.level);
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{},ractor=warn", level.as_str())));
@@ -92,6 +92,6 @@ fn log(settings: &Log) {
         LogFormat::Json => lines.json().boxed(),
     };
     let log = tracing_subscriber::registry().with(filter).with(lines).with(log_lines::layer());
-    // Only a second logger in one process could be refused; then the first one is as good.
+    // Only a second logger in one process is refused; then the first one serves.
     let _ = log.try_init();
 }

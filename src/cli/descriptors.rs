@@ -1,20 +1,20 @@
-//! File descriptors of the daemon: every connection takes one, and systems begin with few.
+//! File descriptors of the daemon: every connection takes one, and default limits are low.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that a daemon with a thousand clients of the event stream and full ports beside it needs; macOS
-/// allows no more than 10,240.
+/// Descriptors that a daemon with a thousand clients of the event stream and full ports beside it needs;
+/// macOS allows no more than 10,240.
 const WANTED: u64 = 8_192;
 
-/// Raises this process's own limit as far as it may, at most to [`WANTED`]. A limit that cannot be raised is
-/// told in the log: the ports then refuse connections beyond it, as they do at any limit.
+/// Raises this process's limit as far as allowed, at most to [`WANTED`]. Failure is logged; the ports then
+/// refuse connections beyond the limit, as they do at any limit.
 pub(super) fn raise() {
     let now = getrlimit(Resource::Nofile);
     let wanted = raised(now);
     if wanted != now
         && let Err(error) = setrlimit(Resource::Nofile, wanted)
     {
-        tracing::warn!(%error, limit = ?now.current, "the limit of open files stays low");
+        tracing::warn!(%error, limit = ?now.current, "cannot raise the limit of open files");
     }
 }
 

@@ -1,21 +1,21 @@
 //! Exit codes, and the one error type of the commands.
 //!
-//! Invariant: the numbers are a promise to scripts; a number is never given a second meaning. Failure
-//! policy: every command ends in an [`Exit`]; what went wrong is said once, on standard error.
+//! Invariant: scripts rely on the numbers; a number never gets a second meaning. Failure policy: every
+//! command ends in a [`CommandExit`]; an error is printed once, on standard error.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Exit {
+pub enum CommandExit {
     Done = 0,
-    /// It went wrong in a way that no other number says.
+    /// A failure that no other number covers.
     Failed = 1,
-    /// The command line or the configuration makes no sense (clap's own number for it).
+    /// The command line or the configuration is invalid (clap's own number for it).
     Usage = 2,
     Unreachable = 3,
-    /// What was named does not exist.
+    /// The named thing does not exist.
     NotFound = 4,
     /// The daemon refused: the state does not allow it, or a value breaks the contract.
     Refused = 5,
@@ -28,19 +28,19 @@ pub enum Exit {
 }
 
 /// Every exit code with its meaning, as `pas --help` shows them.
-pub const TABLE: &[(Exit, &str)] = &[
-    (Exit::Done, "done"),
-    (Exit::Failed, "failed (`pas doctor`: something needs repair)"),
-    (Exit::Usage, "wrong command line or configuration"),
-    (Exit::Unreachable, "no daemon answers"),
-    (Exit::NotFound, "no such job, agent, run, …"),
-    (Exit::Refused, "the daemon refused, and said why"),
-    (Exit::JobFailed, "the job failed or is quarantined"),
-    (Exit::Cancelled, "the job was cancelled"),
-    (Exit::Interrupted, "interrupted with Ctrl-C"),
+pub const TABLE: &[(CommandExit, &str)] = &[
+    (CommandExit::Done, "done"),
+    (CommandExit::Failed, "failed (`pas doctor`: something needs repair)"),
+    (CommandExit::Usage, "wrong command line or configuration"),
+    (CommandExit::Unreachable, "no daemon answers"),
+    (CommandExit::NotFound, "no such job, agent, run, …"),
+    (CommandExit::Refused, "the daemon refused, with a reason"),
+    (CommandExit::JobFailed, "the job failed or is quarantined"),
+    (CommandExit::Cancelled, "the job was cancelled"),
+    (CommandExit::Interrupted, "interrupted with Ctrl-C"),
 ];
 
-impl Exit {
+impl CommandExit {
     /// The number the shell sees.
     #[must_use]
     pub const fn code(self) -> u8 {
@@ -48,8 +48,8 @@ impl Exit {
     }
 }
 
-impl From<Exit> for ExitCode {
-    fn from(exit: Exit) -> Self {
+impl From<CommandExit> for ExitCode {
+    fn from(exit: CommandExit) -> Self {
         Self::from(exit.code())
     }
 }
@@ -64,39 +64,37 @@ pub fn help() -> String {
     })
 }
 
-/// Why a command did not do what it was asked: the code, and what to tell the person.
+/// Why a command failed: the exit code, and the message for the user.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
-    pub exit: Exit,
-    /// What happened and what to do.
+pub struct CommandFailure {
+    pub exit: CommandExit,
+    /// The cause and the remedy.
     pub message: String,
 }
 
-impl Failure {
-    /// A failure with its code.
-    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+impl CommandFailure {
+    pub fn new(exit: CommandExit, message: impl Into<String>) -> Self {
         Self { exit, message: message.into() }
     }
 
-    /// Something no other code says.
+    /// A failure that no other code covers.
     pub fn failed(message: impl Into<String>) -> Self {
-        Self::new(Exit::Failed, message)
+        Self::new(CommandExit::Failed, message)
     }
 
-    /// The command line makes no sense.
+    /// An invalid command line.
     pub fn usage(message: impl Into<String>) -> Self {
-        Self::new(Exit::Usage, message)
+        Self::new(CommandExit::Usage, message)
     }
 
-    /// What was named does not exist.
+    /// The named thing does not exist.
     pub fn not_found(message: impl Into<String>) -> Self {
-        Self::new(Exit::NotFound, message)
+        Self::new(CommandExit::NotFound, message)
     }
 }
 
-/// What a command gives back.
-pub type Outcome = Result<Exit, Failure>;
+pub type CommandResult = Result<CommandExit, CommandFailure>;
 
 #[cfg(test)]
 mod tests {

@@ -1,29 +1,29 @@
-//! Completing ids that a person typed in part.
+//! Completion of partly typed ids.
 //!
-//! Invariant: a whole id always means itself; a part means something only when it is unambiguous. The
-//! beginning of a run's id means its root job, although the ids of all its steps begin so too.
+//! Invariant: a whole id always matches itself; a part must be unambiguous. The beginning of a run's id
+//! means its root job, although the ids of all its steps share that beginning.
 
-use super::client::Client;
-use super::exit::{Exit, Failure};
-use super::wire::{Approval, Job};
+use super::client::DaemonClient;
+use super::exit::{CommandExit, CommandFailure};
+use super::wire::{WireApproval, WireJob};
 
-/// Jobs looked through for a match; the most that the contract gives at once.
+/// Jobs searched for a match: the largest page that the contract allows.
 const NEWEST: &str = "1000";
-/// Candidates named in an error; more don't help to choose.
+/// Candidates named in an error; more don't help the choice.
 const SHOWN: usize = 5;
 
 /// The whole id of a job.
 ///
 /// # Errors
-/// No job fits, several do, or the daemon cannot be asked.
-pub(super) async fn job(client: &Client, text: &str) -> Result<String, Failure> {
+/// No job matches, several do, or the daemon does not answer.
+pub(super) async fn job(client: &DaemonClient, text: &str) -> Result<String, CommandFailure> {
     match client.get(&["jobs", text], &[]).await {
         Ok(_) => return Ok(text.to_owned()),
         Err(error) if error.is_not_found() || is_no_id(text) => {}
         Err(error) => return Err(error.into()),
     }
     let query = [("roots", "false".to_owned()), ("limit", NEWEST.to_owned())];
-    let jobs: Vec<Job> = client.fetch_field(&["jobs"], &query, "jobs").await?;
+    let jobs: Vec<WireJob> = client.fetch_field(&["jobs"], &query, "jobs").await?;
     complete("job", text, jobs.iter().map(|job| job.job_id.as_str()))
 }
 
@@ -31,18 +31,18 @@ pub(super) async fn job(client: &Client, text: &str) -> Result<String, Failure> 
 ///
 /// # Errors
 /// As [`job`].
-pub(super) async fn run(client: &Client, text: &str) -> Result<String, Failure> {
+pub(super) async fn run(client: &DaemonClient, text: &str) -> Result<String, CommandFailure> {
     let job = job(client, text).await?;
     Ok(job.split('.').next().unwrap_or_default().to_owned())
 }
 
-/// The whole id of an approval, by its own id or that of the job that waits for it.
+/// The whole id of an approval, from its own id or that of the waiting job.
 ///
 /// # Errors
 /// As [`job`].
-pub(super) async fn approval(client: &Client, text: &str) -> Result<String, Failure> {
+pub(super) async fn approval(client: &DaemonClient, text: &str) -> Result<String, CommandFailure> {
     let query = [("status", "all".to_owned())];
-    let all: Vec<Approval> = client.fetch_field(&["approvals"], &query, "approvals").await?;
+    let all: Vec<WireApproval> = client.fetch_field(&["approvals"], &query, "approvals").await?;
     if let Ok(id) = complete("approval", text, all.iter().map(|approval| approval.approval_id.as_str())) {
         return Ok(id);
     }
@@ -51,19 +51,21 @@ pub(super) async fn approval(client: &Client, text: &str) -> Result<String, Fail
     let mut of_job = pending().filter(|approval| approval.job_id == job);
     match (of_job.next(), of_job.next()) {
         (Some(only), None) => Ok(only.approval_id.clone()),
-        _ => Err(Failure::usage(format!("`{job}` waits for several approvals; `pas approvals` lists them"))),
+        _ => Err(CommandFailure::usage(format!(
+            "`{job}` waits for several approvals; `pas approvals` lists them"
+        ))),
     }
 }
 
-/// The one of `all` that `text` is, or is the beginning or end of.
+/// The one id of `all` that equals `text`, or begins or ends with it.
 ///
 /// # Errors
-/// None, or several.
+/// None matches, or several do.
 pub(super) fn complete<'a>(
     what: &str,
     text: &str,
     all: impl Iterator<Item = &'a str>,
-) -> Result<String, Failure> {
+) -> Result<String, CommandFailure> {
     let mut found: Vec<&str> =
         all.filter(|id| !text.is_empty() && (id.starts_with(text) || id.ends_with(text))).collect();
     found.sort_unstable_by_key(|id| (id.len(), *id));
@@ -71,9 +73,9 @@ pub(super) fn complete<'a>(
     let is_below =
         |id: &str, root: &str| id == root || id.strip_prefix(root).is_some_and(|s| s.starts_with('.'));
     match found.as_slice() {
-        [] => {
-            Err(Failure::not_found(format!("there is no {what} whose id is `{text}`, or begins or ends so")))
-        }
+        [] => Err(CommandFailure::not_found(format!(
+            "no {what} has an id that equals `{text}`, or begins or ends with it"
+        ))),
         [first, ..] if *first == text || found.iter().all(|id| is_below(id, first)) => {
             Ok((*first).to_owned())
         }
@@ -81,12 +83,15 @@ pub(super) fn complete<'a>(
             let shown = many[..many.len().min(SHOWN)].join("\n  ");
             let more = many.len().saturating_sub(SHOWN);
             let more = if more > 0 { format!("\n  … and {more} more") } else { String::new() };
-            Err(Failure::new(Exit::Usage, format!("`{text}` fits {} ids:\n  {shown}{more}", many.len())))
+            Err(CommandFailure::new(
+                CommandExit::Usage,
+                format!("`{text}` matches {} ids:\n  {shown}{more}", many.len()),
+            ))
         }
     }
 }
 
-/// Text the daemon refuses as an id may still be a part of one (a leading `-`, say).
+/// Text that the daemon refuses as an id may still be part of one (with a leading `-`, for example).
 fn is_no_id(text: &str) -> bool {
     crate::domain::ids::JobId::new(text).is_err()
 }
@@ -103,7 +108,7 @@ mod tests {
         "ingest-zz9x2m4abq.data",
     ];
 
-    fn found(text: &str) -> Result<String, Failure> {
+    fn found(text: &str) -> Result<String, CommandFailure> {
         complete("job", text, IDS.into_iter())
     }
 
@@ -125,10 +130,10 @@ mod tests {
     #[test]
     fn several_or_none_are_refused_with_what_there_is() {
         let many = found("ingest").unwrap_err();
-        assert_eq!(many.exit, Exit::Usage);
-        assert!(many.message.contains("fits 5 ids") && many.message.contains(IDS[3]), "{many}");
-        assert_eq!(found(".data").unwrap_err().exit, Exit::Usage);
-        assert_eq!(found("nothing").unwrap_err().exit, Exit::NotFound);
-        assert_eq!(found("").unwrap_err().exit, Exit::NotFound);
+        assert_eq!(many.exit, CommandExit::Usage);
+        assert!(many.message.contains("matches 5 ids") && many.message.contains(IDS[3]), "{many}");
+        assert_eq!(found(".data").unwrap_err().exit, CommandExit::Usage);
+        assert_eq!(found("nothing").unwrap_err().exit, CommandExit::NotFound);
+        assert_eq!(found("").unwrap_err().exit, CommandExit::NotFound);
     }
 }

@@ -1,4 +1,4 @@
-//! `pas jobs`, `pas job` and what steers a job; approvals.
+//! `pas jobs`, `pas job`, the commands that steer a job, and approvals.
 
 use std::fmt::Write as _;
 
@@ -6,16 +6,16 @@ use serde_json::{Map, Value, json};
 
 use clap::ValueEnum as _;
 
-use super::args::{Approve, Decide, Jobs, Steer};
+use super::args::{ApproveArgs, DecideArgs, JobsArgs, SteerArgs};
 use super::client::{LONG_CALL, ORCHESTRATOR, reason};
-use super::exit::{Exit, Outcome};
+use super::exit::{CommandExit, CommandResult};
 use super::render::{cards, state};
-use super::wire::{self, Approval, CancelProof, Job};
-use super::{Context, ids};
+use super::wire::{self, WireApproval, WireCancelProof, WireJob};
+use super::{CommandContext, ids};
 use crate::domain::time::Timestamp;
 
 /// `pas jobs`.
-pub(super) async fn list(context: &Context, args: &Jobs) -> Outcome {
+pub(super) async fn list(context: &CommandContext, args: &JobsArgs) -> CommandResult {
     let mut query = vec![("roots", (!args.all).to_string()), ("limit", args.limit.to_string())];
     if let Some(state) = args.state.and_then(|state| state.to_possible_value()) {
         query.push(("state", state.get_name().to_owned()));
@@ -23,14 +23,14 @@ pub(super) async fn list(context: &Context, args: &Jobs) -> Outcome {
     query.extend(args.agent.clone().map(|agent| ("agent", agent)));
     let answer = context.client.get(&["jobs"], &query).await?;
     context.screen.show(&answer, |answer| {
-        let jobs: Vec<Job> = wire::read(&answer["jobs"])?;
+        let jobs: Vec<WireJob> = wire::read(&answer["jobs"])?;
         Ok(cards::jobs(&jobs, Timestamp::now(), context.screen.width()))
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// `pas job`.
-pub(super) async fn show(context: &Context, id: &str, tree: bool) -> Outcome {
+pub(super) async fn show(context: &CommandContext, id: &str, tree: bool) -> CommandResult {
     let id = ids::job(&context.client, id).await?;
     let mut answer = context.client.get(&["jobs", &id], &[("tree", tree.to_string())]).await?;
     let bill = super::costs::of(context, &id).await;
@@ -39,44 +39,44 @@ pub(super) async fn show(context: &Context, id: &str, tree: bool) -> Outcome {
         let job = cards::job(&wire::read(answer)?, Timestamp::now(), bill.as_ref(), context.screen.width());
         Ok(job)
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// `pas cancel`: waits for the proof.
-pub(super) async fn cancel(context: &Context, args: &Steer) -> Outcome {
+pub(super) async fn cancel(context: &CommandContext, args: &SteerArgs) -> CommandResult {
     let id = ids::job(&context.client, &args.id).await?;
     let body = reason(args.reason.as_ref());
     let answer = context.client.post_to(ORCHESTRATOR, &["jobs", &id, "cancel"], &body, LONG_CALL).await?;
     context.screen.show(&answer, |answer| {
-        Ok(cards::proof(&wire::read::<CancelProof>(answer)?, context.screen.width()))
+        Ok(cards::proof(&wire::read::<WireCancelProof>(answer)?, context.screen.width()))
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// `pas pause`, `pas resume`, `pas retry`.
-pub(super) async fn steer(context: &Context, verb: &str, args: &Steer) -> Outcome {
+pub(super) async fn steer(context: &CommandContext, verb: &str, args: &SteerArgs) -> CommandResult {
     let id = ids::job(&context.client, &args.id).await?;
     let answer = context.client.post(&["jobs", &id, verb], &reason(args.reason.as_ref())).await?;
     context.screen.show(&answer, |answer| {
-        let job: Job = wire::read(answer)?;
+        let job: WireJob = wire::read(answer)?;
         Ok(format!("{}  {}", job.job_id, state(job.state)))
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// `pas approvals`.
-pub(super) async fn approvals(context: &Context, all: bool) -> Outcome {
+pub(super) async fn approvals(context: &CommandContext, all: bool) -> CommandResult {
     let status = if all { "all" } else { "pending" };
     let answer = context.client.get(&["approvals"], &[("status", status.to_owned())]).await?;
     context.screen.show(&answer, |answer| {
-        let approvals: Vec<Approval> = wire::read(&answer["approvals"])?;
+        let approvals: Vec<WireApproval> = wire::read(&answer["approvals"])?;
         Ok(cards::approvals(&approvals, &context.again(), Timestamp::now(), context.screen.width()))
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
 /// `pas approve`.
-pub(super) async fn approve(context: &Context, args: &Approve) -> Outcome {
+pub(super) async fn approve(context: &CommandContext, args: &ApproveArgs) -> CommandResult {
     let inputs: Map<String, Value> = args.input.iter().cloned().collect();
     let mut body = json!({ "decision": "approve" });
     if !inputs.is_empty() {
@@ -86,11 +86,11 @@ pub(super) async fn approve(context: &Context, args: &Approve) -> Outcome {
 }
 
 /// `pas reject`.
-pub(super) async fn reject(context: &Context, args: &Decide) -> Outcome {
+pub(super) async fn reject(context: &CommandContext, args: &DecideArgs) -> CommandResult {
     decide(context, json!({ "decision": "reject" }), args).await
 }
 
-async fn decide(context: &Context, mut body: Value, args: &Decide) -> Outcome {
+async fn decide(context: &CommandContext, mut body: Value, args: &DecideArgs) -> CommandResult {
     let id = ids::approval(&context.client, &args.id).await?;
     if let Some(reason) = &args.reason {
         body["reason"] = json!(reason);
@@ -100,16 +100,16 @@ async fn decide(context: &Context, mut body: Value, args: &Decide) -> Outcome {
     }
     let answer = context.client.post(&["approvals", &id], &body).await?;
     context.screen.show(&answer, |answer| {
-        let approval: Approval = wire::read(answer)?;
+        let approval: WireApproval = wire::read(answer)?;
         let mut text = format!("{}  {}", approval.approval_id, approval.status);
         // Writing into a string cannot fail.
         let _ = write!(text, " ({} for {})", approval.action, approval.agent);
         Ok(text)
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
-/// The name for the record, as the system's environment has it.
+/// The user's name from the environment, for the record.
 fn whoami() -> Option<String> {
     ["USER", "LOGNAME"].iter().find_map(|name| std::env::var(name).ok()).filter(|name| !name.is_empty())
 }

@@ -1,8 +1,8 @@
-//! Starting a daemon for a command, and seeing it end.
+//! Starts a daemon for a command, and waits for its end.
 //!
 //! Invariants: the daemon gets the settings this command has, and a process group of its own, so that
 //! Ctrl-C in the terminal reaches only the command; its output goes to `<data_dir>/daemon.log`.
-//! Failure policy: whoever waits has a deadline; a daemon that does not come up is told with the end of
+//! Failure policy: every wait has a deadline; when the daemon does not come up, the error shows the end of
 //! its log.
 
 use std::fs::File;
@@ -14,53 +14,53 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::Context;
-use super::args::Global;
-use super::client::{Client, ORCHESTRATOR};
-use super::exit::{Exit, Failure};
+use super::CommandContext;
+use super::args::GlobalArgs;
+use super::client::{DaemonClient, ORCHESTRATOR};
+use super::exit::{CommandExit, CommandFailure};
 
-/// A start takes well under a second; more than this on a loaded machine, and something hangs. Above
-/// `supervision.start_deadline_s`, so that the daemon's own complaint comes first.
+/// A start takes well under a second; past this, even on a loaded machine, something hangs. Longer than
+/// `supervision.start_deadline_s`, so that the daemon's own error comes first.
 const START: Duration = Duration::from_secs(20);
-/// For the deadlines of the tree's children, beyond the grace for requests.
+/// Covers the shutdown deadlines of the tree's children, on top of the grace for requests.
 const STOP: Duration = Duration::from_secs(60);
-/// For a request by someone who is leaving.
+/// For the last request before this command exits.
 const LAST_WORD: Duration = Duration::from_secs(1);
 const LOOK: Duration = Duration::from_millis(25);
 /// Lines of the log shown when a start failed.
 const LOG_LINES: usize = 15;
-/// An older log is kept beside the new one once it is larger.
+/// A larger log is set aside when a new daemon starts.
 const LOG_BYTES: u64 = 4 << 20;
 
-/// A daemon that this command has started.
+/// A daemon started by this command.
 #[derive(Debug)]
-pub(super) struct Launched {
+pub(super) struct LaunchedDaemon {
     child: Child,
-    /// Where its output goes.
+    /// Receives the daemon's output.
     pub(super) log: PathBuf,
 }
 
 /// Starts a daemon with this command's settings and waits until it answers.
 ///
 /// # Errors
-/// It ended at once, or does not answer in time; with the end of its log.
-pub(super) async fn start(context: &Context) -> Result<Launched, Failure> {
+/// The daemon exits at once or does not answer in time; the error carries the end of its log.
+pub(super) async fn start(context: &CommandContext) -> Result<LaunchedDaemon, CommandFailure> {
     let data_dir = &context.config.daemon.data_dir;
     let log = data_dir.join("daemon.log");
     let child = spawn(&context.global, &log).map_err(|error| {
-        Failure::failed(format!("cannot start a daemon with its log at {}: {error}", log.display()))
+        CommandFailure::failed(format!("cannot start a daemon with its log at {}: {error}", log.display()))
     })?;
-    let mut launched = Launched { child, log };
+    let mut launched = LaunchedDaemon { child, log };
     let deadline = Instant::now() + START;
     loop {
         if context.client.is_up().await {
             return Ok(launched);
         }
         if let Some(status) = launched.ended() {
-            return Err(launched.failure(&format!("the daemon ended as it started ({status})")));
+            return Err(launched.failure(&format!("the daemon exited during startup ({status})")));
         }
         if Instant::now() > deadline {
-            // It may be half up; nobody else knows of it.
+            // The daemon may be half up, and nothing else would stop it.
             let _ = launched.child.kill();
             return Err(launched.failure(&format!("the daemon did not answer within {} s", START.as_secs())));
         }
@@ -68,16 +68,16 @@ pub(super) async fn start(context: &Context) -> Result<Launched, Failure> {
     }
 }
 
-impl Launched {
+impl LaunchedDaemon {
     fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Stops it, unless it has ended: then what answers is a daemon that someone else started.
+    /// Stops the daemon, unless it has exited: whatever answers then was started by someone else.
     ///
     /// # Errors
-    /// It refuses, or does not end in time.
-    pub(super) async fn stop(mut self, context: &Context) -> Result<(), Failure> {
+    /// The daemon refuses, or does not exit in time.
+    pub(super) async fn stop(mut self, context: &CommandContext) -> Result<(), CommandFailure> {
         if self.ended().is_some() {
             return Ok(());
         }
@@ -86,50 +86,50 @@ impl Launched {
         let mut interrupt = std::pin::pin!(tokio::signal::ctrl_c());
         while self.ended().is_none() {
             if Instant::now() > deadline {
-                return Err(self.failure("the daemon was asked to stop and goes on"));
+                return Err(self.failure("the daemon was asked to stop but keeps running"));
             }
             tokio::select! {
                 () = sleep(LOOK) => {}
-                // It has been asked, and stops by itself.
+                // The shutdown request is in; the daemon stops by itself.
                 _ = &mut interrupt => return Ok(()),
             }
         }
         Ok(())
     }
 
-    /// Asks it to stop, without waiting until it has.
-    pub(super) async fn let_go(mut self, client: &Client) {
+    /// Requests a shutdown without waiting for it.
+    pub(super) async fn let_go(mut self, client: &DaemonClient) {
         if self.ended().is_none() {
-            // Who leaves at once does not wait for an answer either.
+            // This command exits now, so the answer does not matter.
             let _ = client.post_to(ORCHESTRATOR, &["shutdown"], &json!({}), LAST_WORD).await;
         }
     }
 
-    fn failure(&self, what: &str) -> Failure {
+    fn failure(&self, what: &str) -> CommandFailure {
         let tail = tail(&self.log).unwrap_or_else(|error| format!("(the log cannot be read: {error})"));
-        Failure::new(
-            Exit::Unreachable,
+        CommandFailure::new(
+            CommandExit::Unreachable,
             format!(
-                "{what}\nthe end of {}:\n{tail}\nwhat to do: `pas doctor` looks for the cause; `pas up` shows the \
-                 daemon's own words",
+                "{what}\nend of {}:\n{tail}\nrun `pas doctor` to find the cause, or `pas up` to watch the \
+                 daemon start",
                 self.log.display()
             ),
         )
     }
 }
 
-/// Waits until the daemon no longer answers and has let go of its store.
+/// Waits until the daemon no longer answers and has closed its store.
 ///
 /// # Errors
-/// It does neither in time.
-pub(super) async fn wait_until_gone(context: &Context) -> Result<(), Failure> {
+/// The deadline passes first.
+pub(super) async fn wait_until_gone(context: &CommandContext) -> Result<(), CommandFailure> {
     let patience = STOP + context.config.http.shutdown_grace;
     let (deadline, store) = (Instant::now() + patience, context.config.store_file());
-    while context.client.identity(ORCHESTRATOR).await.is_some() || is_held(&store) {
+    while context.client.identity(ORCHESTRATOR).await.is_some() || is_locked(&store) {
         if Instant::now() > deadline {
             let seconds = patience.as_secs();
-            return Err(Failure::failed(format!(
-                "the daemon still runs {seconds} s after it was asked to stop"
+            return Err(CommandFailure::failed(format!(
+                "the daemon is still running {seconds} s after it was asked to stop"
             )));
         }
         sleep(LOOK).await;
@@ -137,14 +137,14 @@ pub(super) async fn wait_until_gone(context: &Context) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether another process has the store open: redb holds a lock on the file for as long.
+/// Whether another process has the store open: redb locks the file for that time.
 #[must_use]
-pub(super) fn is_held(store: &Path) -> bool {
+pub(super) fn is_locked(store: &Path) -> bool {
     let locked = File::open(store).map(|file| file.try_lock_shared());
     matches!(locked, Ok(Err(std::fs::TryLockError::WouldBlock)))
 }
 
-fn spawn(global: &Global, log: &Path) -> io::Result<Child> {
+fn spawn(global: &GlobalArgs, log: &Path) -> io::Result<Child> {
     if let Some(folder) = log.parent() {
         std::fs::create_dir_all(folder)?;
     }
@@ -160,8 +160,8 @@ fn spawn(global: &Global, log: &Path) -> io::Result<Child> {
     command.spawn()
 }
 
-/// The settings flags as given; relative paths mean the same to the child, which starts in the same folder.
-pub(super) fn flags(global: &Global) -> Vec<std::ffi::OsString> {
+/// The settings flags as given; the child starts in the same folder, so relative paths keep their meaning.
+pub(super) fn flags(global: &GlobalArgs) -> Vec<std::ffi::OsString> {
     let paths =
         [("--data-dir", &global.data_dir), ("--workdir", &global.workdir), ("--config", &global.config)];
     let mut flags = Vec::new();
@@ -192,12 +192,12 @@ mod tests {
 
     #[test]
     fn the_daemon_gets_the_flags_of_the_command() {
-        let global = Global {
+        let global = GlobalArgs {
             data_dir: Some("state".into()),
             port_offset: Some(1000),
             bind: Some([127, 0, 0, 1].into()),
             json: true,
-            ..Global::default()
+            ..GlobalArgs::default()
         };
         let expected = ["--data-dir", "state", "--port-offset", "1000", "--bind", "127.0.0.1"];
         assert_eq!(flags(&global), expected.map(std::ffi::OsString::from));
@@ -217,9 +217,9 @@ mod tests {
     fn an_open_store_is_seen_to_be_held() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("pas.redb");
-        assert!(!is_held(&path), "there is none");
+        assert!(!is_locked(&path), "there is none");
         let store = crate::store::Store::open(&path).unwrap();
-        assert!(is_held(&path));
+        assert!(is_locked(&path));
         drop(store);
     }
 }

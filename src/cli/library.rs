@@ -1,25 +1,25 @@
-//! `pas search` and `pas backup`: what is kept.
+//! `pas search` and `pas backup`.
 
 use std::io;
 use std::path::Path;
 
 use serde_json::json;
 
-use super::args::Search;
+use super::args::SearchArgs;
 use super::client::{LONG_CALL, ORCHESTRATOR};
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::render::{cards, count, units};
-use super::wire::{self, Hit};
-use super::{Context, ids};
+use super::wire::{self, WireHit};
+use super::{CommandContext, ids};
 
-/// `pas search`: nothing found is exit 4, so that scripts can tell.
-pub(super) async fn search(context: &Context, args: &Search) -> Outcome {
+/// `pas search`: no hit is exit 4, for scripts.
+pub(super) async fn search(context: &CommandContext, args: &SearchArgs) -> CommandResult {
     let mut query = vec![("q", args.words.join(" ")), ("limit", args.limit.to_string())];
     if let Some(run) = &args.run {
         query.push(("run_id", ids::run(&context.client, run).await?));
     }
     let answer = context.client.get(&["search"], &query).await?;
-    let hits: Vec<Hit> = wire::read(&answer["hits"])?;
+    let hits: Vec<WireHit> = wire::read(&answer["hits"])?;
     context.screen.show(&answer, |answer| {
         let run = answer["run_id"].as_str().unwrap_or_default();
         let found = count(hits.len(), "document", "documents");
@@ -30,24 +30,24 @@ pub(super) async fn search(context: &Context, args: &Search) -> Outcome {
             format!("{}\n{head}", cards::hits(&hits, context.screen.width()))
         })
     })?;
-    Ok(if hits.is_empty() { Exit::NotFound } else { Exit::Done })
+    Ok(if hits.is_empty() { CommandExit::NotFound } else { CommandExit::Done })
 }
 
-/// `pas backup`: the daemon makes its backup, and this command copies that to `path`.
-pub(super) async fn backup(context: &Context, path: Option<&Path>) -> Outcome {
+/// `pas backup`: the daemon writes its backup, and this command copies that to `path`.
+pub(super) async fn backup(context: &CommandContext, path: Option<&Path>) -> CommandResult {
     let refused = |path: &Path, why: &dyn std::fmt::Display| {
-        Failure::failed(format!("cannot write {}: {why}", path.display()))
+        CommandFailure::failed(format!("cannot write {}: {why}", path.display()))
     };
     if let Some(path) = path
         && path.try_exists().map_err(|error| refused(path, &error))?
     {
-        return Err(refused(path, &"it exists already; a backup overwrites nothing, choose another name"));
+        return Err(refused(path, &"the file exists; a backup overwrites nothing, choose another name"));
     }
     let mut answer = context.client.post_to(ORCHESTRATOR, &["backup"], &json!({}), LONG_CALL).await?;
     let made = answer["path"].as_str().unwrap_or_default().to_owned();
     if let Some(path) = path {
         copy_whole(Path::new(&made), path)
-            .map_err(|error| refused(path, &format_args!("{error}; the backup itself lies in {made}")))?;
+            .map_err(|error| refused(path, &format_args!("{error}; the backup itself is at {made}")))?;
         answer["copy"] = json!(std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
     }
     context.screen.show(&answer, |answer| {
@@ -56,10 +56,10 @@ pub(super) async fn backup(context: &Context, path: Option<&Path>) -> Outcome {
         let size = units::bytes(number("bytes"));
         Ok(format!("{path}  {size}, {} rows in {} tables", number("rows"), number("tables")))
     })?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
-/// Copies a file under a new name: all of it, synced, or nothing.
+/// Copies a file to a new name: complete and synced, or not at all.
 fn copy_whole(from: &Path, to: &Path) -> io::Result<()> {
     let folder =
         to.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));

@@ -1,42 +1,41 @@
-//! Where words go: results to standard output, all else to standard error.
+//! Output: results to standard output, everything else to standard error.
 //!
-//! Invariants: with `--json` standard output holds one JSON value and nothing else; colours only where
-//! a terminal reads (`console` looks, and honours `NO_COLOR`). Failure policy: a reader who has left
-//! (`pas jobs | head`) is no error.
+//! Invariants: with `--json`, standard output holds exactly one JSON value; colours only on a terminal
+//! (`console` checks, and honours `NO_COLOR`). Failure policy: a closed pipe (`pas jobs | head`) is no error.
 
 use std::io::{self, Write as _};
 
 use console::{Term, style};
 use serde_json::Value;
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 
-/// Width for tables and drawings when there is no terminal to ask.
+/// Width of tables and drawings without a terminal.
 const PLAIN_WIDTH: usize = 80;
-/// Drawings don't get easier to read beyond this.
+/// Wider drawings are no easier to read.
 const WIDEST: usize = 140;
 
-/// The two streams, and what the person wants to see on them.
+/// The two output streams with the user's choices.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Screen {
+pub struct CliScreen {
     /// JSON instead of text.
     pub json: bool,
-    /// Nothing but results and errors.
+    /// Results and errors only.
     pub quiet: bool,
 }
 
-impl Screen {
-    /// Shows a result: as JSON, or as the text that `draw` makes of it.
+impl CliScreen {
+    /// Prints a result: as JSON, or as the text made by `draw`.
     ///
     /// # Errors
-    /// What `draw` finds wrong with the value.
+    /// `draw` cannot read the value.
     pub fn show(
         self,
         value: &Value,
-        draw: impl FnOnce(&Value) -> Result<String, Failure>,
-    ) -> Result<(), Failure> {
+        draw: impl FnOnce(&Value) -> Result<String, CommandFailure>,
+    ) -> Result<(), CommandFailure> {
         if self.json {
-            // A `Value` always has a text.
+            // A `Value` always serializes.
             let text = serde_json::to_string_pretty(value).unwrap_or_default();
             write_out(&text);
         } else {
@@ -50,14 +49,14 @@ impl Screen {
         if self.json { self.hint(text) } else { write_out(text) }
     }
 
-    /// What helps a person but is no result: on standard error, unless quiet.
+    /// A hint for a person, on standard error unless quiet.
     pub fn hint(self, text: &str) {
         if !self.quiet {
             write_err(text);
         }
     }
 
-    /// How wide drawings may be.
+    /// Width for drawings.
     #[must_use]
     pub fn width(self) -> usize {
         match Term::stdout().size_checked() {
@@ -67,14 +66,14 @@ impl Screen {
     }
 }
 
-/// The one place where failures are told.
-pub fn tell(failure: &Failure) {
+/// The one place where failures are printed.
+pub fn print_failure(failure: &CommandFailure) {
     write_err(&format!("{} {}", style("error:").red().bold().for_stderr(), failure.message));
 }
 
 fn write_out(text: &str) {
     let mut out = io::stdout().lock();
-    // The only way this fails is a reader who has left.
+    // Fails only on a closed pipe.
     let _ = writeln!(out, "{}", text.trim_end_matches('\n'));
 }
 

@@ -1,4 +1,4 @@
-//! Commands against a server that answers with the contract's own examples.
+//! Commands against a server that answers with the contract's examples.
 
 use std::sync::Arc;
 
@@ -9,18 +9,18 @@ use axum::{Json, Router};
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
-use super::args::{Global, Steer};
-use super::client::Client;
-use super::exit::{Exit, Failure};
-use super::{Context, agents, ids, jobs, library};
-use crate::config::{Config, Sources};
+use super::args::{GlobalArgs, SteerArgs};
+use super::client::DaemonClient;
+use super::exit::{CommandExit, CommandFailure};
+use super::{CommandContext, agents, ids, jobs, library};
+use crate::config::{ConfigSources, SwarmConfig};
 
-/// What was asked, a line a request.
-type Asked = Arc<Mutex<Vec<String>>>;
-type Answer = fn(&str) -> (StatusCode, Value);
+/// The requests, one line each.
+type RequestLog = Arc<Mutex<Vec<String>>>;
+type CannedAnswer = fn(&str) -> (StatusCode, Value);
 
 async fn answer(
-    State((asked, answer)): State<(Asked, Answer)>,
+    State((asked, answer)): State<(RequestLog, CannedAnswer)>,
     request: Request,
 ) -> axum::response::Response {
     let (parts, body) = request.into_parts();
@@ -31,9 +31,9 @@ async fn answer(
     (reply.0, Json(reply.1)).into_response()
 }
 
-/// A server on a free port, and what is needed to talk to it as if its port were the orchestrator's.
-async fn serve(reply: Answer) -> (Context, Asked) {
-    let asked = Asked::default();
+/// A server on a free port, and a context that takes that port for the orchestrator's.
+async fn serve(reply: CannedAnswer) -> (CommandContext, RequestLog) {
+    let asked = RequestLog::default();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let router = Router::new().fallback(answer).with_state((Arc::clone(&asked), reply));
@@ -42,12 +42,12 @@ async fn serve(reply: Answer) -> (Context, Asked) {
     (context(port), asked)
 }
 
-fn context(port: u16) -> Context {
-    let mut config = Config::load(&Sources::default()).unwrap();
+fn context(port: u16) -> CommandContext {
+    let mut config = SwarmConfig::load(&ConfigSources::default()).unwrap();
     // Kernels give ports for port 0 from 32768 on, far above the orchestrator's.
     config.http.port_offset = port - super::client::ORCHESTRATOR;
     config.http.token = Some("a token of at least 16".to_owned().into());
-    Context::new(config, Global { json: true, quiet: true, ..Global::default() }).unwrap()
+    CommandContext::new(config, GlobalArgs { json: true, quiet: true, ..GlobalArgs::default() }).unwrap()
 }
 
 fn example(path: &str, method: &str, status: &str) -> Value {
@@ -74,23 +74,24 @@ async fn errors_of_the_daemon_become_exit_codes_and_sentences() {
     })
     .await;
     for (path, exit, message) in [
-        ("missing", Exit::NotFound, "there is no such job"),
-        ("busy", Exit::Failed, "the queue is full"),
-        ("invalid", Exit::Refused, "body.task: is required"),
-        ("done", Exit::Refused, DETAIL),
+        ("missing", CommandExit::NotFound, "there is no such job"),
+        ("busy", CommandExit::Failed, "the queue is full"),
+        ("invalid", CommandExit::Refused, "body.task: is required"),
+        ("done", CommandExit::Refused, DETAIL),
     ] {
-        let failure = Failure::from(context.client.post(&["jobs", path], &json!({})).await.unwrap_err());
+        let failure =
+            CommandFailure::from(context.client.post(&["jobs", path], &json!({})).await.unwrap_err());
         assert_eq!((failure.exit, &*failure.message), (exit, message));
     }
 }
 
 #[tokio::test]
 async fn without_a_daemon_the_command_says_how_to_start_one() {
-    // Bound and dropped, so that nobody listens there.
+    // Bound and dropped, so that nothing listens there.
     let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     let context = context(port);
-    let failure = Failure::from(context.client.get(&["jobs"], &[]).await.unwrap_err());
-    assert_eq!(failure.exit, Exit::Unreachable);
+    let failure = CommandFailure::from(context.client.get(&["jobs"], &[]).await.unwrap_err());
+    assert_eq!(failure.exit, CommandExit::Unreachable);
     assert!(failure.message.contains("start one with `pas up`"), "{failure}");
     assert!(!context.client.is_up().await);
 }
@@ -103,8 +104,8 @@ async fn parts_of_ids_are_completed_against_the_daemon() {
         _ => (StatusCode::NOT_FOUND, json!({"detail": "there is no such job"})),
     })
     .await;
-    let args = Steer { id: "audit".into(), reason: Some("why".into()) };
-    assert_eq!(jobs::steer(&context, "pause", &args).await, Ok(Exit::Done));
+    let args = SteerArgs { id: "audit".into(), reason: Some("why".into()) };
+    assert_eq!(jobs::steer(&context, "pause", &args).await, Ok(CommandExit::Done));
     assert_eq!(
         *asked.lock(),
         [
@@ -114,14 +115,14 @@ async fn parts_of_ids_are_completed_against_the_daemon() {
         ]
     );
     assert_eq!(ids::run(&context.client, "ingest-7k").await.as_deref(), Ok("ingest-7k2mq9x4bz"));
-    assert_eq!(ids::job(&context.client, "nothing").await.unwrap_err().exit, Exit::NotFound);
+    assert_eq!(ids::job(&context.client, "nothing").await.unwrap_err().exit, CommandExit::NotFound);
 }
 
 #[tokio::test]
 async fn text_of_the_person_cannot_leave_its_place_in_the_address() {
     let (context, asked) = serve(|_| (StatusCode::NOT_FOUND, json!({"detail": "no"}))).await;
     assert!(agents::show(&context, "../shutdown?x=1#y").await.is_err());
-    let search = super::args::Search { words: vec!["a&b".into(), "c=d".into()], run: None, limit: 3 };
+    let search = super::args::SearchArgs { words: vec!["a&b".into(), "c=d".into()], run: None, limit: 3 };
     assert!(library::search(&context, &search).await.is_err());
     assert_eq!(*asked.lock(), ["GET /agents/..%2Fshutdown%3Fx=1%23y", "GET /search?q=a%26b+c%3Dd&limit=3"]);
 }
@@ -136,28 +137,29 @@ async fn a_service_is_known_by_its_own_name() {
 
 #[test]
 fn commands_to_be_typed_lead_to_the_same_daemon() {
-    let config = Config::load(&Sources::default()).unwrap();
-    let global = Global { port_offset: Some(1000), data_dir: Some("my state".into()), ..Global::default() };
-    let context = Context::new(config, global).unwrap();
+    let config = SwarmConfig::load(&ConfigSources::default()).unwrap();
+    let global =
+        GlobalArgs { port_offset: Some(1000), data_dir: Some("my state".into()), ..GlobalArgs::default() };
+    let context = CommandContext::new(config, global).unwrap();
     let again = context.again();
     assert!(again.ends_with(" --data-dir 'my state' --port-offset 1000"), "{again}");
-    assert!(Client::new(&context.config).is_ok());
+    assert!(DaemonClient::new(&context.config).is_ok());
 }
 
 #[test]
 fn relative_paths_of_flags_begin_where_the_command_is_typed() {
     let here = std::env::current_dir().unwrap();
-    let global = Global {
+    let global = GlobalArgs {
         data_dir: Some("state".into()),
         workdir: Some("../work".into()),
         config: Some("my.toml".into()),
-        ..Global::default()
+        ..GlobalArgs::default()
     };
     let sources = global.sources();
     assert_eq!(sources.flags.data_dir, Some(here.join("state")));
     assert_eq!(sources.flags.workdir, Some(here.join("../work")));
     assert_eq!(sources.file, Some(here.join("my.toml")));
-    let sources = crate::config::Sources { look_for_file: false, file: None, ..sources };
-    let config = crate::config::Config::load(&sources).unwrap();
+    let sources = crate::config::ConfigSources { look_for_file: false, file: None, ..sources };
+    let config = crate::config::SwarmConfig::load(&sources).unwrap();
     assert_eq!(config.daemon.data_dir, here.join("state"), "not below the working directory");
 }

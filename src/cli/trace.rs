@@ -1,45 +1,48 @@
 //! `pas trace` and `pas crashes`.
 
-use super::args::Trace;
-use super::client::Client;
-use super::exit::{Exit, Failure, Outcome};
+use super::args::TraceArgs;
+use super::client::DaemonClient;
+use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::ids;
 use super::render::{cards, units, waterfall};
-use super::wire::{self, Crash, Span};
-use super::{Context, render};
+use super::wire::{self, WireCrash, WireSpan};
+use super::{CommandContext, render};
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceId;
 
-/// Spans looked through for the rest of a trace id; the most that the contract gives at once.
+/// Spans searched for the rest of a trace id: the largest page that the contract allows.
 const NEWEST: &str = "10000";
-/// Crashes looked through for those of the spans shown.
+/// Crashes searched for those of the spans shown.
 const CRASHES: &str = "200";
 
 /// `pas trace`.
-pub(super) async fn show(context: &Context, args: &Trace) -> Outcome {
+pub(super) async fn show(context: &CommandContext, args: &TraceArgs) -> CommandResult {
     let answer = match &args.id {
         Some(id) => {
-            let id = whole(&context.client, id).await?;
+            let id = complete_id(&context.client, id).await?;
             context.client.get(&["trace", &id], &[]).await?
         }
         None => context.client.get(&["trace"], &query(context, args).await?).await?,
     };
-    let spans: Vec<Span> = wire::read(&answer["spans"])?;
+    let spans: Vec<WireSpan> = wire::read(&answer["spans"])?;
     let crashes = crashes_of(&context.client, &spans).await?;
     let width = context.screen.width();
     context.screen.show(&answer, |_| {
         if spans.is_empty() {
-            return Ok("no spans (the rings keep the newest; `pas crashes` keeps what crashed)".into());
+            return Ok("no spans (the rings keep only the newest; `pas crashes` keeps the crashes)".into());
         }
         Ok(waterfall::draw(&spans, &crashes, width))
     })?;
     if answer["dropped"].as_u64().is_some_and(|dropped| dropped > 0) && args.id.is_none() {
-        context.screen.hint("older spans have been overwritten; `trace.ring_records` sets how many are kept");
+        context.screen.hint("older spans were overwritten; `trace.ring_records` sets how many are kept");
     }
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
-async fn query(context: &Context, args: &Trace) -> Result<Vec<(&'static str, String)>, Failure> {
+async fn query(
+    context: &CommandContext,
+    args: &TraceArgs,
+) -> Result<Vec<(&'static str, String)>, CommandFailure> {
     let mut query = vec![("limit", args.limit.to_string())];
     if let Some(job) = &args.job {
         query.push(("job", ids::job(&context.client, job).await?));
@@ -50,16 +53,17 @@ async fn query(context: &Context, args: &Trace) -> Result<Vec<(&'static str, Str
 }
 
 /// A whole trace id, completed from the newest spans.
-async fn whole(client: &Client, text: &str) -> Result<String, Failure> {
+async fn complete_id(client: &DaemonClient, text: &str) -> Result<String, CommandFailure> {
     if text.parse::<TraceId>().is_ok() {
         return Ok(text.to_owned());
     }
-    let spans: Vec<Span> = client.fetch_field(&["trace"], &[("limit", NEWEST.to_owned())], "spans").await?;
+    let spans: Vec<WireSpan> =
+        client.fetch_field(&["trace"], &[("limit", NEWEST.to_owned())], "spans").await?;
     ids::complete("trace", text, spans.iter().map(|span| &*span.trace_id))
 }
 
-/// Crash reports are asked for only when a span ended badly.
-async fn crashes_of(client: &Client, spans: &[Span]) -> Result<Vec<Crash>, Failure> {
+/// Fetches crash records only when a span ended badly.
+async fn crashes_of(client: &DaemonClient, spans: &[WireSpan]) -> Result<Vec<WireCrash>, CommandFailure> {
     if spans.iter().all(|span| !matches!(&*span.outcome, "crashed" | "killed")) {
         return Ok(Vec::new());
     }
@@ -67,13 +71,17 @@ async fn crashes_of(client: &Client, spans: &[Span]) -> Result<Vec<Crash>, Failu
 }
 
 /// `pas crashes`.
-pub(super) async fn crashes(context: &Context, id: Option<u64>) -> Outcome {
+pub(super) async fn crashes(context: &CommandContext, id: Option<u64>) -> CommandResult {
     let width = context.screen.width();
     match id {
         None => {
             let answer = context.client.get(&["crashes"], &[]).await?;
             context.screen.show(&answer, |answer| {
-                Ok(cards::crashes(&wire::read::<Vec<Crash>>(&answer["crashes"])?, Timestamp::now(), width))
+                Ok(cards::crashes(
+                    &wire::read::<Vec<WireCrash>>(&answer["crashes"])?,
+                    Timestamp::now(),
+                    width,
+                ))
             })?;
         }
         Some(id) => {
@@ -81,11 +89,11 @@ pub(super) async fn crashes(context: &Context, id: Option<u64>) -> Outcome {
             context.screen.show(&answer, |answer| Ok(frozen(&wire::read(answer)?, width)))?;
         }
     }
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
-/// A crash with the last spans of its trace.
-fn frozen(crash: &Crash, width: usize) -> String {
+/// A crash record with the last spans of its trace.
+fn frozen(crash: &WireCrash, width: usize) -> String {
     let (id, agent, life, why) = (crash.id, &crash.agent, crash.incarnation, &crash.reason);
     let at = units::date_time(crash.at);
     let mut lines =
@@ -93,7 +101,7 @@ fn frozen(crash: &Crash, width: usize) -> String {
     lines.extend(waterfall::crash_lines(crash, width, 2));
     lines.push(String::new());
     lines.push(if crash.spans.is_empty() {
-        "it handled no message, so no trace was frozen".into()
+        "the actor was handling no message, so there is no trace".into()
     } else {
         waterfall::draw(&crash.spans, std::slice::from_ref(crash), width)
     });

@@ -6,30 +6,30 @@ use std::time::Duration;
 use console::{Key, Term};
 use tokio::sync::mpsc;
 
-use super::Context;
-use super::exit::{Exit, Failure, Outcome};
+use super::CommandContext;
+use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::render::{fit, tree};
 use super::wire;
 
-/// Between two drawings: fast enough to see a restart, slow enough to read.
+/// Fast enough to see a restart, slow enough to read.
 const REDRAW: Duration = Duration::from_millis(500);
 
 /// `pas tree`.
-pub(super) async fn show(context: &Context, watch: bool) -> Outcome {
+pub(super) async fn show(context: &CommandContext, watch: bool) -> CommandResult {
     let term = Term::stdout();
     if watch && !context.screen.json && term.is_term() {
         let shown = watch_until_asked(context, &term).await;
-        // A cursor that stays hidden would outlive the command.
+        // A hidden cursor would outlive the command.
         let _ = term.show_cursor();
         return shown;
     }
     let answer = context.client.get(&["tree"], &[]).await?;
     let width = context.screen.width();
     context.screen.show(&answer, |answer| Ok(tree::draw(&wire::read(answer)?, width)))?;
-    Ok(Exit::Done)
+    Ok(CommandExit::Done)
 }
 
-async fn watch_until_asked(context: &Context, term: &Term) -> Outcome {
+async fn watch_until_asked(context: &CommandContext, term: &Term) -> CommandResult {
     let mut keys = keys(term.clone());
     let _ = term.hide_cursor();
     let _ = term.clear_screen();
@@ -38,14 +38,14 @@ async fn watch_until_asked(context: &Context, term: &Term) -> Outcome {
         draw(term, &tree::draw(&wire::read(&answer)?, context.screen.width()))?;
         tokio::select! {
             () = tokio::time::sleep(REDRAW) => {}
-            key = keys.recv() => if key.is_none_or(|key| is_end(&key)) { return Ok(Exit::Done) },
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
+            key = keys.recv() => if key.is_none_or(|key| is_end(&key)) { return Ok(CommandExit::Done) },
+            _ = tokio::signal::ctrl_c() => return Ok(CommandExit::Done),
         }
     }
 }
 
-/// Overwrites line by line and clears the rest, so that nothing flickers; what does not fit is left out.
-fn draw(mut term: &Term, text: &str) -> Result<(), Failure> {
+/// Overwrites line by line and clears the rest, which avoids flicker; lines that do not fit are dropped.
+fn draw(mut term: &Term, text: &str) -> Result<(), CommandFailure> {
     let (rows, columns) = term.size();
     let room = usize::from(rows).saturating_sub(2);
     let lines: Vec<&str> = text.lines().collect();
@@ -56,14 +56,14 @@ fn draw(mut term: &Term, text: &str) -> Result<(), Failure> {
     }
     let hidden = lines.len().saturating_sub(room);
     let more = if hidden > 0 { format!("{hidden} more lines below; ") } else { String::new() };
-    frame.push_str(&fit(&format!("{more}q ends"), columns.into()));
+    frame.push_str(&fit(&format!("{more}q quits"), columns.into()));
     frame.push_str("\u{1b}[J");
     term.write_all(frame.as_bytes())
         .and_then(|()| term.flush())
-        .map_err(|error| Failure::failed(format!("the terminal cannot be written to: {error}")))
+        .map_err(|error| CommandFailure::failed(format!("cannot write to the terminal: {error}")))
 }
 
-/// Keys as they are pressed. The thread waits in a read and ends with the process.
+/// Key presses. The thread blocks in a read and ends with the process.
 fn keys(term: Term) -> mpsc::Receiver<Key> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {

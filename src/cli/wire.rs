@@ -1,33 +1,33 @@
-//! What the daemon answers, as far as the command line shows it.
+//! The daemon's answers, as far as the command line shows them.
 //!
 //! Source: `contracts/orchestrator.json` and its schemas. Invariant: reading is lenient (unknown fields
-//! are ignored, optional ones may miss), so that an older `pas` can look at a newer daemon; `--json`
-//! passes answers on as they came, never through these types.
+//! are ignored, optional ones may be missing), so that an older `pas` can talk to a newer daemon; `--json`
+//! prints answers unchanged, never through these types.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::exit::Failure;
+use super::exit::CommandFailure;
 use crate::domain::job::wait::JobWait;
 use crate::domain::time::Timestamp;
 
 /// Reads an answer as `T`.
 ///
 /// # Errors
-/// A [`Failure`] that names what could not be read.
-pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, Failure> {
+/// A [`CommandFailure`] that names the unreadable field.
+pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, CommandFailure> {
     T::deserialize(value).map_err(|error| {
-        Failure::failed(format!(
-            "the daemon's answer is not as the contract says ({error}); is it of another version?"
+        CommandFailure::failed(format!(
+            "the daemon's answer breaks the contract ({error}); is the daemon of another version?"
         ))
     })
 }
 
-/// Where a job is in its life.
+/// A job's state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum JobState {
+pub enum WireJobState {
     Queued,
     Running,
     AwaitingApproval,
@@ -39,14 +39,14 @@ pub enum JobState {
     Quarantined,
 }
 
-impl JobState {
-    /// Whether it stays so for good.
+impl WireJobState {
+    /// Whether the state is final.
     #[must_use]
     pub const fn is_terminal(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled | Self::Quarantined)
     }
 
-    /// Its word, for people.
+    /// The state as a word for people.
     #[must_use]
     pub const fn word(self) -> &'static str {
         match self {
@@ -63,15 +63,15 @@ impl JobState {
     }
 }
 
-/// How far a job is.
+/// A job's progress.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
-pub struct Progress {
+pub struct WireProgress {
     #[serde(default)]
     pub done: u64,
     /// Units in all; 0 while unknown.
     #[serde(default)]
     pub total: u64,
-    /// What is being done.
+    /// The current activity.
     #[serde(default)]
     pub note: String,
     /// 0 to 1.
@@ -79,58 +79,50 @@ pub struct Progress {
     pub fraction: f64,
 }
 
-/// A job card with its state; with `tree=true` those below it.
+/// A job card with its state; with `tree=true`, also the steps below it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Job {
+pub struct WireJob {
     pub job_id: String,
-    /// The run it belongs to.
     #[serde(default)]
     pub run_id: String,
-    /// Last segment of its id.
+    /// Last segment of the job's id.
     #[serde(default)]
     pub step: String,
     pub agent: String,
-    /// What is to be done.
     pub task: String,
-    /// What it was given.
     #[serde(default)]
     pub inputs: Value,
     #[serde(default)]
     pub outputs: Value,
-    /// Files that came out.
     #[serde(default)]
-    pub artifacts: Vec<Artifact>,
+    pub artifacts: Vec<WireArtifact>,
     /// 0 to 9.
     #[serde(default)]
     pub priority: u8,
-    /// When it was accepted.
     pub created_at: Timestamp,
-    /// When it must be done.
     #[serde(default)]
     pub deadline_at: Option<Timestamp>,
     #[serde(default)]
     pub started_at: Option<Timestamp>,
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
-    /// Where it is in its life.
-    pub state: JobState,
+    pub state: WireJobState,
     #[serde(default)]
     pub attempt: u32,
-    /// How far it is.
     #[serde(default)]
-    pub progress: Progress,
+    pub progress: WireProgress,
     #[serde(default)]
     pub error: Option<String>,
-    /// For whom or what it and those below it wait.
+    /// Waits of the job and of all steps below it.
     #[serde(default)]
     pub waits: Vec<JobWait>,
-    /// Those below it, when asked for.
+    /// The steps, when asked for.
     #[serde(default)]
-    pub children: Vec<Job>,
+    pub children: Vec<WireJob>,
 }
 
-impl Job {
-    /// The job and all below it, parents first.
+impl WireJob {
+    /// The job and all steps below it, parents first.
     pub fn walk(&self) -> impl Iterator<Item = &Self> {
         let mut waiting = vec![self];
         std::iter::from_fn(move || {
@@ -143,19 +135,19 @@ impl Job {
 
 /// A file of a run.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Artifact {
+pub struct WireArtifact {
     /// Relative to the run's folder.
     pub path: String,
-    /// What it is, for people.
+    /// A description for people.
     #[serde(default)]
     pub kind: String,
     #[serde(default)]
     pub bytes: u64,
 }
 
-/// Something that happened to a job.
+/// A job event.
 #[derive(Debug, Clone, Deserialize)]
-pub struct JobEvent {
+pub struct WireJobEvent {
     pub seq: u64,
     pub job_id: String,
     pub agent: String,
@@ -164,11 +156,11 @@ pub struct JobEvent {
     pub detail: Value,
 }
 
-/// A decision that only a person takes.
+/// A person's decision, pending or taken.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Approval {
+pub struct WireApproval {
     pub approval_id: String,
-    /// The job that waits.
+    /// The waiting job.
     pub job_id: String,
     pub agent: String,
     pub action: String,
@@ -181,7 +173,7 @@ pub struct Approval {
 
 /// One message and its handling.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Span {
+pub struct WireSpan {
     pub trace_id: String,
     pub span_id: String,
     #[serde(default)]
@@ -195,126 +187,124 @@ pub struct Span {
     /// When its handling ended.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
-    /// How long it waited, µs.
+    /// Time in the mailbox, µs.
     #[serde(default)]
     pub queue_us: Option<u64>,
-    /// How long it was handled, µs.
+    /// Time in the handler, µs.
     #[serde(default)]
     pub run_us: Option<u64>,
     /// ok, error, crashed, killed, dropped or open.
     pub outcome: String,
 }
 
-/// An end of an agent that nobody wanted.
+/// A crash of an agent.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Crash {
+pub struct WireCrash {
     pub id: u64,
     pub agent: String,
-    /// Which life of the agent ended.
+    /// The incarnation that ended.
     pub incarnation: u64,
     /// panic, error, killed or hung.
     pub reason: String,
-    /// What the panic or error said.
+    /// The message of the panic or error.
     #[serde(default)]
     pub message: Option<String>,
     #[serde(default)]
     pub place: Option<String>,
     pub at: Timestamp,
-    /// The frozen end of its trace; only when one crash is asked for.
+    /// The last spans of the crash's trace; only when one crash is asked for.
     #[serde(default)]
-    pub spans: Vec<Span>,
+    pub spans: Vec<WireSpan>,
 }
 
 /// A node of the supervision tree.
 #[derive(Debug, Clone, Deserialize)]
-pub struct TreeNode {
+pub struct WireTreeNode {
     pub name: String,
-    /// How it stands; one of the words of `schemas/agent_standing.json`.
+    /// One of the words of `schemas/agent_standing.json`.
     pub status: String,
-    /// Where it is in its life, as its supervisor knows it.
+    /// The phase known to the supervisor.
     #[serde(default)]
     pub phase: Option<String>,
-    /// Which start is up.
+    /// The running incarnation.
     #[serde(default)]
     pub incarnation: u64,
     #[serde(default)]
     pub restarts: u64,
     #[serde(default)]
     pub queue_depth: u64,
-    /// Why it ended last.
+    /// The reason of the last exit.
     #[serde(default)]
     pub last_exit: Option<Value>,
     #[serde(default)]
-    pub children: Vec<TreeNode>,
+    pub children: Vec<WireTreeNode>,
 }
 
 /// An agent in a list.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Agent {
+pub struct WireAgent {
     pub name: String,
     /// coord, exec or system.
     #[serde(default)]
     pub role: String,
     #[serde(default)]
     pub parent: Option<String>,
-    /// What it can do.
     #[serde(default)]
     pub capabilities: Vec<String>,
-    /// How it stands; one of the words of `schemas/agent_standing.json`.
+    /// One of the words of `schemas/agent_standing.json`.
     #[serde(default)]
     pub status: String,
-    /// Where its service listens, or its name within the daemon.
+    /// The address of the agent's service, or the agent's name within the daemon.
     #[serde(default)]
     pub url: Option<String>,
     #[serde(default)]
     pub restarts: u64,
     #[serde(default)]
     pub queue_depth: u64,
-    /// What its file says; only when one agent is asked for.
+    /// The front matter of the agent's file; only when one agent is asked for.
     #[serde(default)]
     pub definition: Option<Value>,
 }
 
-/// Something the supervision did.
+/// A supervision event.
 #[derive(Debug, Clone, Deserialize)]
-pub struct SupervisionEvent {
+pub struct WireSupervisionEvent {
     pub seq: u64,
     pub at: Timestamp,
     #[serde(alias = "actor")]
     pub agent: String,
     /// started, crashed, restarted, hung, …
     pub event: String,
-    /// What the event adds.
+    /// Depends on the event.
     #[serde(default)]
     pub detail: Map<String, Value>,
 }
 
-/// A document that was found.
+/// A search hit.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Hit {
-    /// Its path in the corpus.
+pub struct WireHit {
+    /// Relative to the corpus.
     pub path: String,
     #[serde(default)]
     pub title: Option<String>,
-    /// How well it fits.
+    /// Relevance; higher is better.
     #[serde(default)]
     pub score: f64,
-    /// Escaped HTML with `<b>` around what was found.
+    /// Escaped HTML with `<b>` around the matches.
     #[serde(default)]
     pub snippet: String,
 }
 
-/// What a cancel stopped.
+/// A job stopped by a cancel.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Stopped {
+pub struct WireStoppedJob {
     pub job_id: String,
-    /// Who worked on it.
+    /// The agent that worked on the job.
     #[serde(default)]
     pub agent: String,
-    /// What it did before.
+    /// The state before the cancel.
     #[serde(default)]
     pub state_before: String,
-    /// When it had stopped.
     #[serde(default)]
     pub stopped_at: Option<Timestamp>,
     #[serde(default)]
@@ -323,13 +313,13 @@ pub struct Stopped {
 
 /// The proof of a cancel.
 #[derive(Debug, Clone, Deserialize)]
-pub struct CancelProof {
-    /// The job that was cancelled.
+pub struct WireCancelProof {
+    /// The cancelled job.
     pub job_id: String,
-    /// All that has stopped.
+    /// Stopped jobs.
     #[serde(default)]
-    pub cancelled: Vec<Stopped>,
-    /// All that has yet to stop.
+    pub cancelled: Vec<WireStoppedJob>,
+    /// Jobs still stopping.
     #[serde(default)]
     pub pending: Vec<String>,
 }

@@ -1,19 +1,19 @@
-//! Which address a credential may be sent to, by the sources of both.
+//! Which address a credential may be sent to, judged by the sources of both.
 //!
-//! Files of the working directory may have come with somebody else's project, so they are not trusted
-//! with the user's credentials. Invariant: an address that stands in such a file counts only for a
-//! credential of the same file; an address from the environment, a flag or `--config` is the user's own
-//! word and counts for all. Failure policy: the configuration is refused. To go on with the vendor's
-//! usual address instead would send prompts where the project did not want them.
+//! Files of the working directory may have come with somebody else's project, so they are not trusted with
+//! the user's credentials. Invariant: an address from such a file counts only for a credential from the same
+//! file; an address from the environment, a flag or `--config` is the user's own and counts for all. Failure
+//! policy: the configuration is refused. Falling back to the vendor's usual address would send prompts where
+//! the project did not want them.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use toml::Value;
 
-use super::{Effective, Origin, Problem};
+use super::{ConfigOrigin, ConfigProblem, EffectiveSetting};
 
-/// A credential and the address that it is sent to.
+/// A credential and the address it is sent to.
 const PAIRS: &[(&str, &str)] = &[
     ("providers.openai.api_key", "providers.openai.base_url"),
     ("providers.anthropic.api_key", "providers.anthropic.base_url"),
@@ -23,15 +23,18 @@ const PAIRS: &[(&str, &str)] = &[
     ("http.token", "http.bind"),
 ];
 
-/// Other settings that say where the daemon listens or whom it talks to. No credential goes there.
+/// Other settings for the addresses where the daemon listens or connects to. No credential goes there.
 const ADDRESSES: &[&str] =
     &["providers.ollama.host", "provider_router.plain_http_hosts", "trace.otlp.endpoint"];
 
 /// Settings in force, with their origins.
-pub(super) type InForce = BTreeMap<String, (Value, Origin)>;
+pub(super) type SettingsInForce = BTreeMap<String, (Value, ConfigOrigin)>;
 
 /// Addresses that a file of the folder gives to a credential from elsewhere.
-pub(super) fn misdirected(in_force: &InForce, defaults: &BTreeMap<String, Value>) -> Vec<Problem> {
+pub(super) fn misdirected(
+    in_force: &SettingsInForce,
+    defaults: &BTreeMap<String, Value>,
+) -> Vec<ConfigProblem> {
     let misdirected = |(secret, address): &(&str, &str)| {
         let ((key, key_from), (target, target_from)) = (in_force.get(*secret)?, in_force.get(*address)?);
         let file = target_from.folder_file()?;
@@ -41,23 +44,23 @@ pub(super) fn misdirected(in_force: &InForce, defaults: &BTreeMap<String, Value>
             return None;
         }
         let wording = format!(
-            "`{address}` is not taken from a file of the working directory for a key that comes from \
-             elsewhere ({key_from}): whoever wrote the file would get the key; set the address where the key \
+            "`{address}` is not accepted from a file of the working directory for a key that comes from \
+             elsewhere ({key_from}): the author of the file would get the key; set the address where the key \
              is set, or put a key for this address into the same file"
         );
-        Some(Problem::at(target_from, wording))
+        Some(ConfigProblem::at(target_from, wording))
     };
     PAIRS.iter().filter_map(misdirected).collect()
 }
 
-/// A loopback address to listen on leads nowhere else.
+/// A loopback address to listen on is always this machine.
 fn is_this_machine(address: &str, target: &Value) -> bool {
     let ip = || target.as_str()?.parse::<IpAddr>().ok();
     address == "http.bind" && ip().is_some_and(|ip| ip.is_loopback())
 }
 
 /// Whether files of the folder changed a credential or an address here.
-pub(super) fn is_from_folder(setting: &Effective) -> bool {
+pub(super) fn is_from_folder(setting: &EffectiveSetting) -> bool {
     let key = setting.key.as_str();
     let is_meant =
         PAIRS.iter().any(|(secret, address)| key == *secret || key == *address) || ADDRESSES.contains(&key);

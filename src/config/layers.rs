@@ -1,8 +1,8 @@
-//! Reads the sources one after the other into one table of settings, then into a [`Config`].
+//! Reads the sources one after the other into one table of settings, then into a [`SwarmConfig`].
 //!
-//! Invariants: every value in the table has passed type and range by itself, and remembers its origin;
-//! a value that did not is a [`Problem`] and leaves the one below it in force, so that one mistake does
-//! not cause reports of others. How settings agree with one another is judged at the end, once.
+//! Invariants: every value in the table has passed its own type and range check, and remembers its origin; a
+//! value that failed is a [`ConfigProblem`] and leaves the one below in force, so that one mistake does not
+//! cause reports of others. The agreement between settings is checked once, at the end.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -14,10 +14,13 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
-use super::credentials::{self, InForce};
+use super::credentials::{self, SettingsInForce};
 use super::providers;
 use super::sections::AUTO;
-use super::{Config, ConfigError, DEFAULTS, Effective, FILE_NAME, Flags, Origin, Problem, Sources, limits};
+use super::{
+    ConfigError, ConfigFlags, ConfigOrigin, ConfigProblem, ConfigSources, DEFAULTS, EffectiveSetting,
+    FILE_NAME, SwarmConfig, limits,
+};
 
 const ENV_PREFIX: &str = "PAS_";
 pub(super) const SECRETS: &[&str] = &[
@@ -27,13 +30,13 @@ pub(super) const SECRETS: &[&str] = &[
     "providers.grok.api_key",
     "providers.openai.api_key",
 ];
-/// A configuration is a few kilobytes; more is the wrong file.
+/// A configuration is a few kilobytes; a larger file is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 /// Names less alike than this (1 = equal) are not offered as a correction.
 const LEAST_LIKENESS: f64 = 0.5;
 
-pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
-    let mut layers = Layers::of_defaults()?;
+pub(super) fn load(sources: &ConfigSources) -> Result<SwarmConfig, ConfigError> {
+    let mut layers = ConfigLayers::of_defaults()?;
     if let Some(path) = &sources.file {
         layers.add_file(path, true);
     } else if sources.look_for_file {
@@ -42,14 +45,14 @@ pub(super) fn load(sources: &Sources) -> Result<Config, ConfigError> {
     if sources.look_for_file {
         layers.add_dotenv(&providers::dotenv_file(&workdir_to_look_in(sources)));
     }
-    layers.add_vendor_variables(&sources.env, |variable| Origin::Env(variable.to_owned()));
+    layers.add_vendor_variables(&sources.env, |variable| ConfigOrigin::Env(variable.to_owned()));
     layers.add_env(&sources.env);
     layers.add_flags(&sources.flags);
     layers.finish()
 }
 
-/// The file is looked for before it is read, so only the layers above it say where.
-fn workdir_to_look_in(sources: &Sources) -> PathBuf {
+/// Files are searched before they are read, so only the layers above them can set the folder.
+fn workdir_to_look_in(sources: &ConfigSources) -> PathBuf {
     let wanted = env_name("daemon.workdir");
     let from_env =
         || sources.env.iter().find(|(name, _)| *name == *wanted).map(|(_, value)| PathBuf::from(value));
@@ -61,14 +64,14 @@ fn env_name(key: &str) -> String {
     format!("{ENV_PREFIX}{}", key.replace('.', "__").to_uppercase())
 }
 
-struct Layers {
-    /// All keys there are, with values whose types are the keys' types.
+struct ConfigLayers {
+    /// All existing keys, with values of the keys' types.
     defaults: BTreeMap<String, Value>,
-    in_force: InForce,
-    problems: Vec<Problem>,
+    in_force: SettingsInForce,
+    problems: Vec<ConfigProblem>,
 }
 
-impl Layers {
+impl ConfigLayers {
     /// The lowest layer. It cannot fail in a binary whose tests passed.
     fn of_defaults() -> Result<Self, ConfigError> {
         let mut layers = Self { defaults: BTreeMap::new(), in_force: BTreeMap::new(), problems: Vec::new() };
@@ -77,38 +80,44 @@ impl Layers {
         layers.in_force = layers
             .defaults
             .iter()
-            .map(|(key, value)| (key.clone(), (value.clone(), Origin::Default)))
+            .map(|(key, value)| (key.clone(), (value.clone(), ConfigOrigin::Default)))
             .collect();
         Ok(layers)
     }
 
-    /// A file that the user has named must exist; the one of the folder may be missing.
+    /// A file named by the user must exist; the one of the folder may be missing.
     fn add_file(&mut self, path: &Path, must_exist: bool) {
         let text = match read_small(path) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound && !must_exist => return,
             Err(error) => {
-                return self.problems.push(Problem::in_file(path, format!("cannot be read: {error}")));
+                return self.problems.push(ConfigProblem::in_file(path, format!("cannot be read: {error}")));
             }
         };
         let place = |span: Range<usize>| {
             let line = line_of(&text, span.start);
             if must_exist {
-                Origin::File(path.to_owned(), line)
+                ConfigOrigin::File(path.to_owned(), line)
             } else {
-                Origin::FolderFile(path.to_owned(), line)
+                ConfigOrigin::FolderFile(path.to_owned(), line)
             }
         };
         match DeTable::parse(&text) {
             Ok(table) => self.add_table("", table.into_inner(), &place),
             Err(error) => {
                 let place = place(error.span().unwrap_or_default());
-                self.problems.push(Problem::at(&place, format!("not TOML: {}", error.message().trim())));
+                self.problems
+                    .push(ConfigProblem::at(&place, format!("not TOML: {}", error.message().trim())));
             }
         }
     }
 
-    fn add_table(&mut self, section: &str, table: DeTable<'_>, place: &impl Fn(Range<usize>) -> Origin) {
+    fn add_table(
+        &mut self,
+        section: &str,
+        table: DeTable<'_>,
+        place: &impl Fn(Range<usize>) -> ConfigOrigin,
+    ) {
         let mut entries: Vec<_> = table.into_iter().collect();
         entries.sort_by_key(|(name, _)| name.span().start);
         for (name, value) in entries {
@@ -119,30 +128,36 @@ impl Layers {
                 DeValue::Table(_) if !self.defaults.contains_key(&key) => self.unknown_section(&key, &origin),
                 value => match plain(value, name.span()) {
                     Ok(value) => self.set(&key, value, origin),
-                    Err(what) => self.problems.push(Problem::at(&origin, format!("`{key}`: {what}"))),
+                    Err(what) => self.problems.push(ConfigProblem::at(&origin, format!("`{key}`: {what}"))),
                 },
             }
         }
     }
 
-    /// A `.env` that cannot be read is a mistake; one that is not there is not.
+    /// An unreadable `.env` is a mistake; a missing one is not.
     fn add_dotenv(&mut self, path: &Path) {
         match read_small(path) {
             Ok(text) => {
-                let origin = |variable: &str| Origin::Dotenv(path.to_owned(), variable.to_owned());
+                let origin = |variable: &str| ConfigOrigin::Dotenv(path.to_owned(), variable.to_owned());
                 self.add_vendor_variables(&providers::dotenv(&text), origin);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.problems.push(Problem::in_file(path, format!("cannot be read: {error}"))),
+            Err(error) => {
+                self.problems.push(ConfigProblem::in_file(path, format!("cannot be read: {error}")));
+            }
         }
     }
 
-    fn add_vendor_variables(&mut self, variables: &[(OsString, OsString)], origin: impl Fn(&str) -> Origin) {
+    fn add_vendor_variables(
+        &mut self,
+        variables: &[(OsString, OsString)],
+        origin: impl Fn(&str) -> ConfigOrigin,
+    ) {
         for (key, variable, value) in providers::settings(variables) {
             let origin = origin(variable);
             match value.to_str() {
                 Some(value) => self.set(key, Value::from(value), origin),
-                None => self.problems.push(Problem::at(&origin, "is not UTF-8")),
+                None => self.problems.push(ConfigProblem::at(&origin, "is not UTF-8")),
             }
         }
     }
@@ -156,10 +171,10 @@ impl Layers {
             .collect();
         ours.sort();
         for (name, value) in ours {
-            let origin = Origin::Env(name.to_string_lossy().into_owned());
+            let origin = ConfigOrigin::Env(name.to_string_lossy().into_owned());
             let Some(key) = name.to_str().and_then(|name| keys.get(name)) else {
                 let hint = hint(&name.to_string_lossy().to_uppercase(), keys.keys(), "");
-                self.problems.push(Problem::at(&origin, format!("there is no such setting; {hint}")));
+                self.problems.push(ConfigProblem::at(&origin, format!("there is no such setting; {hint}")));
                 continue;
             };
             match value
@@ -168,12 +183,12 @@ impl Layers {
                 .and_then(|text| self.value_from_env(key, text))
             {
                 Ok(value) => self.set(key, value, origin),
-                Err(what) => self.problems.push(Problem::at(&origin, what)),
+                Err(what) => self.problems.push(ConfigProblem::at(&origin, what)),
             }
         }
     }
 
-    /// Text stays as it is; everything else is written as in TOML.
+    /// Text stays as it is; any other value is parsed as TOML.
     fn value_from_env(&self, key: &str, text: &str) -> Result<Value, String> {
         if text == AUTO && limits::OR_AUTO.contains(&key) {
             return Ok(Value::from(AUTO));
@@ -185,7 +200,7 @@ impl Layers {
         parsed.map_err(|_| format!("`{key}` must be {}, found `{text}`", type_name(default)))
     }
 
-    fn add_flags(&mut self, flags: &Flags) {
+    fn add_flags(&mut self, flags: &ConfigFlags) {
         let path = |path: &PathBuf| path.to_str().map(Value::from).ok_or("is not UTF-8");
         let given = [
             ("daemon.workdir", "--workdir", flags.workdir.as_ref().map(path)),
@@ -195,19 +210,19 @@ impl Layers {
         ];
         for (key, flag, value) in given {
             match value {
-                Some(Ok(value)) => self.set(key, value, Origin::Flag(flag)),
-                Some(Err(what)) => self.problems.push(Problem::at(&Origin::Flag(flag), what)),
+                Some(Ok(value)) => self.set(key, value, ConfigOrigin::Flag(flag)),
+                Some(Err(what)) => self.problems.push(ConfigProblem::at(&ConfigOrigin::Flag(flag), what)),
                 None => {}
             }
         }
     }
 
-    /// Puts a value in force if it is right by itself.
-    fn set(&mut self, key: &str, value: Value, origin: Origin) {
+    /// Puts a value in force if it passes its own checks.
+    fn set(&mut self, key: &str, value: Value, origin: ConfigOrigin) {
         let problem = match self.defaults.get(key) {
             None if self.is_section(key) => Some(format!("`{key}` is a section, write [{key}]")),
             None => Some(format!("there is no key `{key}`; {}", hint(key, self.defaults.keys(), "`"))),
-            // The key's type judges the word.
+            // The key's type checks the word.
             Some(_) if value.is_str() && limits::OR_AUTO.contains(&key) => self.refused_by_type(key, &value),
             Some(default) if !default.same_type(&value) => {
                 let (wanted, found) = (type_name(default), type_name(&value));
@@ -219,15 +234,15 @@ impl Layers {
                 .or_else(|| self.refused_by_type(key, &value)),
         };
         match problem {
-            Some(what) => self.problems.push(Problem::at(&origin, what)),
+            Some(what) => self.problems.push(ConfigProblem::at(&origin, what)),
             None => drop(self.in_force.insert(key.to_owned(), (value, origin))),
         }
     }
 
-    /// What the key's Rust type has against the value, tried on top of the (valid) defaults.
+    /// The objection of the key's Rust type to the value, tried on top of the (valid) defaults.
     fn refused_by_type(&self, key: &str, value: &Value) -> Option<String> {
         let trial = self.defaults.iter().map(|(k, v)| (k.as_str(), if k == key { value } else { v }));
-        let error = Config::deserialize(Value::Table(tree(trial))).err()?;
+        let error = SwarmConfig::deserialize(Value::Table(tree(trial))).err()?;
         Some(format!("`{key}`: {}", error.message().trim()))
     }
 
@@ -235,26 +250,27 @@ impl Layers {
         self.defaults.keys().any(|known| known.strip_prefix(key).is_some_and(|rest| rest.starts_with('.')))
     }
 
-    fn unknown_section(&mut self, key: &str, origin: &Origin) {
+    fn unknown_section(&mut self, key: &str, origin: &ConfigOrigin) {
         let sections =
             self.defaults.keys().filter_map(|known| known.rsplit_once('.')).map(|(section, _)| section);
         let hint = hint(key, sections, "`");
-        self.problems.push(Problem::at(origin, format!("there is no section `{key}`; {hint}")));
+        self.problems.push(ConfigProblem::at(origin, format!("there is no section `{key}`; {hint}")));
     }
 
-    fn finish(self) -> Result<Config, ConfigError> {
+    fn finish(self) -> Result<SwarmConfig, ConfigError> {
         let Self { defaults, in_force, mut problems } = self;
         let origin = |key: &str| in_force.get(key).map(|(_, origin)| origin.clone()).unwrap_or_default();
         let table = tree(in_force.iter().map(|(key, (value, _))| (key.as_str(), value)));
-        let mut config = Config::deserialize(Value::Table(table)).map_err(|error| broken_defaults(&error))?;
+        let mut config =
+            SwarmConfig::deserialize(Value::Table(table)).map_err(|error| broken_defaults(&error))?;
         if problems.is_empty() {
             let wrong = limits::disagreements(&config).into_iter();
-            problems.extend(wrong.map(|(key, what)| Problem::at(&origin(key), what)));
+            problems.extend(wrong.map(|(key, what)| ConfigProblem::at(&origin(key), what)));
         }
         problems.extend(credentials::misdirected(&in_force, &defaults));
-        let is_default = |key: &str| origin(key) == Origin::Default;
+        let is_default = |key: &str| origin(key) == ConfigOrigin::Default;
         if let Err((key, what)) = make_absolute(&mut config, is_default("agents.folder")) {
-            problems.push(Problem::at(&origin(key), what));
+            problems.push(ConfigProblem::at(&origin(key), what));
         }
         if !problems.is_empty() {
             return Err(ConfigError { problems });
@@ -264,8 +280,8 @@ impl Layers {
     }
 }
 
-/// Anchors all paths; the user's agents folder must be there unless it is only the default.
-fn make_absolute(config: &mut Config, agents_may_miss: bool) -> Result<(), (&'static str, String)> {
+/// Makes all paths absolute; the user's agents folder must exist unless it is only the default.
+fn make_absolute(config: &mut SwarmConfig, agents_may_miss: bool) -> Result<(), (&'static str, String)> {
     let workdir = std::path::absolute(&config.daemon.workdir)
         .map_err(|error| ("daemon.workdir", format!("`daemon.workdir` cannot be used: {error}")))?;
     config.daemon.data_dir = workdir.join(&config.daemon.data_dir);
@@ -282,23 +298,23 @@ fn make_absolute(config: &mut Config, agents_may_miss: bool) -> Result<(), (&'st
     Ok(())
 }
 
-fn effective((key, (value, origin)): (String, (Value, Origin))) -> Effective {
+fn effective((key, (value, origin)): (String, (Value, ConfigOrigin))) -> EffectiveSetting {
     let hidden = SECRETS.contains(&key.as_str()) && value.as_str() != Some("");
     let value = if hidden { "\"***\"".to_owned() } else { value.to_string() };
-    Effective { key, value, origin }
+    EffectiveSetting { key, value, origin }
 }
 
 fn read_small(path: &Path) -> io::Result<String> {
     let size = std::fs::metadata(path)?.len();
     if size > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("{size} bytes are too many for a configuration")));
+        return Err(io::Error::other(format!("{size} bytes are too many for a configuration file")));
     }
     std::fs::read_to_string(path)
 }
 
 fn broken_defaults(error: &toml::de::Error) -> ConfigError {
     let place = Path::new("config/pas.toml (built in)");
-    ConfigError { problems: vec![Problem::in_file(place, error.to_string())] }
+    ConfigError { problems: vec![ConfigProblem::in_file(place, error.to_string())] }
 }
 
 fn join(section: &str, name: &str) -> String {
@@ -354,7 +370,7 @@ fn type_name(value: &Value) -> &'static str {
     }
 }
 
-/// The nearest name, or where all names are.
+/// The nearest name, or where to find all names.
 fn hint(wrong: &str, names: impl Iterator<Item = impl AsRef<str>>, quote: &str) -> String {
     let likeness = |name: &str| {
         let same_last_part = name.rsplit('.').next() == wrong.rsplit('.').next();
@@ -363,6 +379,6 @@ fn hint(wrong: &str, names: impl Iterator<Item = impl AsRef<str>>, quote: &str) 
     let nearest = names.map(|name| (likeness(name.as_ref()), name)).max_by(|a, b| a.0.total_cmp(&b.0));
     match nearest.filter(|(likeness, _)| *likeness >= LEAST_LIKENESS) {
         Some((_, name)) => format!("did you mean {quote}{}{quote}?", name.as_ref()),
-        None => "`pas config` lists all there are".to_owned(),
+        None => "`pas config` lists all settings".to_owned(),
     }
 }

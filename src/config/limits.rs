@@ -1,15 +1,15 @@
-//! Every bound on a setting, and how settings must agree with one another.
+//! Every bound on a setting, and the rules between settings.
 //!
-//! The one place where values are judged. Invariant: every integer key of `config/pas.toml` has exactly
-//! one row in [`BOUNDS`] (a test counts them).
+//! The only file that judges values. Invariant: every integer key of `config/pas.toml` has exactly one row in
+//! [`BOUNDS`] (a test counts them).
 
 use std::path::Path;
 
-use super::{Config, Providers, providers};
+use super::{ProvidersConfig, SwarmConfig, providers};
 
-/// Services take ports from 6100 on, model services up to here (`port_offset` comes on top).
+/// Services have ports from 6100 on, model services up to this one (`port_offset` comes on top).
 const HIGHEST_SERVICE_PORT: i64 = 8_199;
-/// A day: longer waits of a daemon are mistakes in the unit.
+/// A day: a longer wait is a mistake in the unit.
 const DAY_S: i64 = 86_400;
 const HOUR_S: i64 = 3_600;
 const KIB: i64 = 1_024;
@@ -17,19 +17,19 @@ const GIB: i64 = KIB * KIB * KIB;
 /// Shortest token accepted beyond loopback: 16 random characters cannot be guessed over a network.
 const MIN_TOKEN_CHARS: usize = 16;
 
-/// Smallest and largest value of an integer key, and why it ends there.
-pub(super) struct Bound {
+/// Smallest and largest value of an integer key, and the reason for the limits.
+pub(super) struct IntegerBound {
     pub(super) key: &'static str,
     min: i64,
     max: i64,
     reason: &'static str,
 }
 
-const fn bound(key: &'static str, min: i64, max: i64, reason: &'static str) -> Bound {
-    Bound { key, min, max, reason }
+const fn bound(key: &'static str, min: i64, max: i64, reason: &'static str) -> IntegerBound {
+    IntegerBound { key, min, max, reason }
 }
 
-pub(super) const BOUNDS: &[Bound] = &[
+pub(super) const BOUNDS: &[IntegerBound] = &[
     bound("http.port_offset", 0, 65_535 - HIGHEST_SERVICE_PORT, "the ports must stay below 65536"),
     bound("http.max_connections", 1, 65_536, "each takes a file descriptor and some 16 KiB"),
     bound("http.max_body_bytes", KIB, GIB, "bodies are held in memory"),
@@ -37,13 +37,13 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("http.idle_timeout_s", 1, HOUR_S, "idle connections use up max_connections"),
     bound("http.body_timeout_s", 1, HOUR_S, "slow bodies use up max_connections"),
     bound("http.shutdown_grace_s", 0, 600, "service managers kill after minutes"),
-    bound("supervision.intensity", 0, 10_000, "more restarts than that is never giving up"),
+    bound("supervision.intensity", 0, 10_000, "with more restarts a supervisor never gives up"),
     bound("supervision.period_s", 1, DAY_S, "restarts are counted within one run"),
     bound("supervision.shutdown_deadline_s", 0, 600, "service managers kill after minutes"),
     bound("supervision.start_deadline_s", 1, 600, "a start that takes longer hangs"),
     bound("supervision.mailbox_capacity", 1, 1_048_576, "waiting messages are held in memory"),
     bound("supervision.heartbeat_interval_s", 0, HOUR_S, "a hang must be seen while someone waits"),
-    bound("supervision.hang_factor", 2, 100, "below two intervals one late beat is a death"),
+    bound("supervision.hang_factor", 2, 100, "below two intervals one late heartbeat kills"),
     bound("trace.ring_records", 1_024, 16_777_216, "96 bytes each: up to 1.5 GiB"),
     bound("trace.frozen_spans", 1, 65_536, "they are written in one transaction"),
     bound("trace.otlp.interval_ms", 100, 60_000, "the ring must not run over between two exports"),
@@ -51,12 +51,12 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("jobs.threads", 0, 1_024, "each takes a stack"),
     bound("jobs.step_soft_timeout_s", 1, DAY_S, "a step that runs for days hangs"),
     bound("jobs.step_hard_timeout_s", 1, 7 * DAY_S, "a step that runs for weeks hangs"),
-    bound("jobs.stop_grace_s", 1, HOUR_S, "someone waits for the end of what was cancelled"),
+    bound("jobs.stop_grace_s", 1, HOUR_S, "someone waits for the cancellation"),
     bound("jobs.max_attempts", 1, 100, "retries repeat the work and its costs"),
     bound("jobs.backoff_base_ms", 1, 60_000, "it doubles with every retry"),
     bound("jobs.backoff_max_s", 1, HOUR_S, "someone waits for the job"),
     bound("jobs.max_queued", 1, 1_000_000, "queued jobs are listed and searched"),
-    bound("events.keep_days", 1, 3_650, "a file a day; beyond ten years nobody looks"),
+    bound("events.keep_days", 1, 3_650, "a file a day; nobody looks beyond ten years"),
     bound("ingest.max_file_bytes", KIB, GIB, "a document is held in memory whole"),
     bound("ingest.max_files", 1, 100_000_000, "every file has a row in the audit"),
     bound("ingest.near_duplicate_percent", 1, 100, "it is a percentage"),
@@ -72,29 +72,29 @@ pub(super) const BOUNDS: &[Bound] = &[
     bound("resources.gpu_mem_mb", 0, 1_073_741_824, "no machine has more than a pebibyte"),
     bound("resources.trainers", 1, 1_000, "without one, trainers wait for ever"),
     bound("resources.embedders", 1, 1_000, "without one, embedders wait for ever"),
-    bound("resources.lease_s", 1, 7 * DAY_S, "what a client forgot must come back"),
+    bound("resources.lease_s", 1, 7 * DAY_S, "a forgotten reservation must come back"),
 ];
 
-/// Integer keys that take the word `auto` too.
+/// Integer keys that also take the word `auto`.
 pub(super) const OR_AUTO: &[&str] =
     &["resources.cpu", "resources.mem_mb", "resources.gpu", "resources.gpu_mem_mb"];
 
-/// What is wrong with a single integer, if anything.
+/// The objection to a single integer, if any.
 pub(super) fn out_of_range(key: &str, value: i64) -> Option<String> {
     let bound = BOUNDS.iter().find(|bound| bound.key == key)?;
-    let Bound { min, max, reason, .. } = bound;
+    let IntegerBound { min, max, reason, .. } = bound;
     (value < *min || value > *max).then(|| format!("`{key}` is {value}, must be {min} to {max}: {reason}"))
 }
 
-/// What is wrong with the settings together: the key to look at, and why.
-pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
+/// Conflicts between settings: the key to look at, and the reason.
+pub(super) fn disagreements(config: &SwarmConfig) -> Vec<(&'static str, String)> {
     let mut found = Vec::new();
     let mut check = |wrong: bool, key, what: &dyn Fn() -> String| {
         if wrong {
             found.push((key, what()));
         }
     };
-    let Config { http, trace, store, jobs, .. } = config;
+    let SwarmConfig { http, trace, store, jobs, .. } = config;
     check(!http.bind.is_loopback() && http.token.is_none(), "http.bind", &|| {
         format!(
             "`http.bind` is {}, which other machines can reach, so a token is needed: \
@@ -150,7 +150,7 @@ pub(super) fn disagreements(config: &Config) -> Vec<(&'static str, String)> {
     found
 }
 
-fn addresses(providers: &Providers) -> [(&'static str, &str); 5] {
+fn addresses(providers: &ProvidersConfig) -> [(&'static str, &str); 5] {
     [
         ("providers.openai.base_url", &providers.openai.base_url),
         ("providers.anthropic.base_url", &providers.anthropic.base_url),

@@ -1,11 +1,11 @@
-//! What a person may set: defaults, a TOML file, the environment, flags; the later over the earlier.
+//! Configuration: defaults, a TOML file, the environment, flags; later sources override earlier ones.
 //!
-//! Owns the types of all settings and the way they are read. `config/pas.toml` is built in; it is the
-//! list of all keys, their documentation and their defaults at once: a key that is not in it does not
-//! exist. Invariants: a [`Config`] that exists has been checked as a whole ([`limits`] holds every
-//! bound, [`credentials`] where secrets may go); paths in it are absolute; secrets never appear in `Debug` or
-//! [`Config::explain`]. Failure policy: nothing is guessed or clamped; [`ConfigError`] lists everything that is wrong in one go,
-//! each with file and line, variable or flag.
+//! Owns the types of all settings and their reading. `config/pas.toml` is built in; it is at once the list of
+//! all keys, their documentation and their defaults: a key that it lacks does not exist. Invariants: an
+//! existing [`SwarmConfig`] has been checked as a whole ([`limits`] has every bound, [`credentials`] decides
+//! where secrets may go); its paths are absolute; secrets never appear in `Debug` or
+//! [`SwarmConfig::explain`]. Failure policy: nothing is guessed or clamped; [`ConfigError`] lists every
+//! mistake at once, each with file and line, variable or flag.
 
 mod credentials;
 mod layers;
@@ -23,15 +23,16 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    Agents, Daemon, Events, Fsync, Gateway, Http, Ingest, Jobs, Log, LogFormat, LogLevel, Ollama, Otlp,
-    Prices, Provider, ProviderRouter, Providers, Quota, Receipts, Registry, Resources, Secret, Store,
-    Supervision, Trace,
+    AgentsConfig, DaemonConfig, EventsConfig, FsyncTiming, GatewayConfig, HttpConfig, IngestConfig,
+    JobsConfig, LogConfig, LogFormat, LogLevel, OllamaConfig, OtlpConfig, PricesConfig, ProviderConfig,
+    ProviderRouterConfig, ProvidersConfig, QuotaSetting, ReceiptsConfig, RegistryConfig, ResourcesConfig,
+    SandboxConfig, SecretText, StoreConfig, SupervisionConfig, TraceConfig,
 };
 
-/// The documented defaults, as text (what `pas config --defaults` prints).
+/// The documented defaults, as text (printed by `pas config --defaults`).
 pub const DEFAULTS: &str = include_str!("../../config/pas.toml");
 
-/// The file that is read from the working directory when no other is named.
+/// The file read from the working directory when no other is named.
 pub const FILE_NAME: &str = "pas.toml";
 
 /// The vendors' own variables, in the working directory.
@@ -40,59 +41,60 @@ pub const DOTENV_NAME: &str = ".env";
 /// All settings of one daemon, checked.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Where the daemon works and keeps its state.
-    pub daemon: Daemon,
-    pub http: Http,
-    pub supervision: Supervision,
+pub struct SwarmConfig {
+    /// The daemon's folders.
+    pub daemon: DaemonConfig,
+    pub http: HttpConfig,
+    pub supervision: SupervisionConfig,
     /// Spans in memory and their export.
-    pub trace: Trace,
-    pub store: Store,
-    /// How jobs and their steps are run.
-    pub jobs: Jobs,
-    pub ingest: Ingest,
+    pub trace: TraceConfig,
+    pub store: StoreConfig,
+    /// How jobs and their steps run.
+    pub jobs: JobsConfig,
+    pub ingest: IngestConfig,
+    pub sandbox: SandboxConfig,
     /// The user's agent definitions.
-    pub agents: Agents,
-    pub events: Events,
-    pub log: Log,
-    pub prices: Prices,
+    pub agents: AgentsConfig,
+    pub events: EventsConfig,
+    pub log: LogConfig,
+    pub prices: PricesConfig,
     /// The receipts of model calls.
-    pub receipts: Receipts,
-    pub gateway: Gateway,
+    pub receipts: ReceiptsConfig,
+    pub gateway: GatewayConfig,
     /// The vendors of models.
-    pub providers: Providers,
-    pub registry: Registry,
-    /// Whom to ask for a model.
-    pub provider_router: ProviderRouter,
-    /// The machine, shared out.
-    pub resources: Resources,
+    pub providers: ProvidersConfig,
+    pub registry: RegistryConfig,
+    /// Which providers may be called.
+    pub provider_router: ProviderRouterConfig,
+    /// The machine's resources.
+    pub resources: ResourcesConfig,
     #[serde(skip)]
-    effective: Vec<Effective>,
+    effective: Vec<EffectiveSetting>,
 }
 
-impl Config {
+impl SwarmConfig {
     /// Reads, merges and checks all sources.
     ///
     /// # Errors
     /// [`ConfigError`] with every problem found, at its place.
-    pub fn load(sources: &Sources) -> Result<Self, ConfigError> {
+    pub fn load(sources: &ConfigSources) -> Result<Self, ConfigError> {
         layers::load(sources)
     }
 
-    /// Every key with the value in force and where it came from, sorted by key; secrets masked.
+    /// Every key with the value in force and its origin, sorted by key; secrets masked.
     #[must_use]
-    pub fn explain(&self) -> &[Effective] {
+    pub fn explain(&self) -> &[EffectiveSetting] {
         &self.effective
     }
 
-    /// Credentials and addresses that files of the working directory have set; secrets masked.
-    pub fn from_folder(&self) -> impl Iterator<Item = &Effective> {
+    /// Credentials and addresses set by files of the working directory; secrets masked.
+    pub fn from_folder(&self) -> impl Iterator<Item = &EffectiveSetting> {
         self.effective.iter().filter(|setting| credentials::is_from_folder(setting))
     }
 
-    /// Who has set a key.
+    /// The source that set a key.
     #[must_use]
-    pub fn origin(&self, key: &str) -> Option<&Origin> {
+    pub fn origin(&self, key: &str) -> Option<&ConfigOrigin> {
         self.effective.iter().find(|setting| setting.key == key).map(|setting| &setting.origin)
     }
 
@@ -102,48 +104,48 @@ impl Config {
     }
 }
 
-/// Where settings come from. [`Sources::default`] is the built-in defaults alone.
+/// The sources of settings. [`ConfigSources::default`] is the built-in defaults alone.
 #[derive(Debug, Clone, Default)]
-pub struct Sources {
-    /// The file named with `--config`; without one, [`FILE_NAME`] in the working directory, if there.
+pub struct ConfigSources {
+    /// The file named with `--config`; without one, [`FILE_NAME`] in the working directory, if present.
     pub file: Option<PathBuf>,
-    /// Whether [`FILE_NAME`] (when `file` is `None`) and `.env` are looked for in the working directory.
+    /// Whether to look for [`FILE_NAME`] (when `file` is `None`) and `.env` in the working directory.
     pub look_for_file: bool,
-    /// Environment variables: those that begin with `PAS_`, and the vendors' own ([`Providers`]); others
+    /// Environment variables: those that begin with `PAS_`, and the vendors' own ([`ProvidersConfig`]); others
     /// are ignored.
     pub env: Vec<(OsString, OsString)>,
     /// Flags of the command.
-    pub flags: Flags,
+    pub flags: ConfigFlags,
 }
 
-impl Sources {
+impl ConfigSources {
     /// The sources of this process: its environment and the flags of its command line.
     #[must_use]
-    pub fn of_process(file: Option<PathBuf>, flags: Flags) -> Self {
+    pub fn of_process(file: Option<PathBuf>, flags: ConfigFlags) -> Self {
         Self { file, look_for_file: true, env: std::env::vars_os().collect(), flags }
     }
 }
 
 /// Settings given as flags; `None` leaves the other sources in force.
 #[derive(Debug, Clone, Default)]
-pub struct Flags {
-    /// `--workdir`: [`Daemon::workdir`].
+pub struct ConfigFlags {
+    /// `--workdir`: [`DaemonConfig::workdir`].
     pub workdir: Option<PathBuf>,
-    /// `--data-dir`: [`Daemon::data_dir`].
+    /// `--data-dir`: [`DaemonConfig::data_dir`].
     pub data_dir: Option<PathBuf>,
-    /// `--bind`: [`Http::bind`].
+    /// `--bind`: [`HttpConfig::bind`].
     pub bind: Option<IpAddr>,
-    /// `--port-offset`: [`Http::port_offset`].
+    /// `--port-offset`: [`HttpConfig::port_offset`].
     pub port_offset: Option<u16>,
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub enum Origin {
+pub enum ConfigOrigin {
     /// The built-in `config/pas.toml`.
     #[default]
     Default,
-    /// A TOML file that the user has named, at a line counted from 1.
+    /// A TOML file named by the user, at a line counted from 1.
     File(PathBuf, usize),
     /// The TOML file of the working directory, at a line counted from 1.
     FolderFile(PathBuf, usize),
@@ -154,8 +156,8 @@ pub enum Origin {
     Flag(&'static str),
 }
 
-impl Origin {
-    /// The file that the value stands in.
+impl ConfigOrigin {
+    /// The file that contains the value.
     #[must_use]
     pub fn file(&self) -> Option<&Path> {
         match self {
@@ -164,8 +166,8 @@ impl Origin {
         }
     }
 
-    /// The file of the working directory that the value stands in: found there rather than named by the
-    /// user, so it may be somebody else's.
+    /// The file of the working directory that contains the value: found there rather than named by the user,
+    /// so it may be somebody else's.
     #[must_use]
     pub fn folder_file(&self) -> Option<&Path> {
         match self {
@@ -175,7 +177,7 @@ impl Origin {
     }
 }
 
-impl fmt::Display for Origin {
+impl fmt::Display for ConfigOrigin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Default => f.write_str("default"),
@@ -187,37 +189,37 @@ impl fmt::Display for Origin {
     }
 }
 
-/// One line of [`Config::explain`].
+/// One line of [`SwarmConfig::explain`].
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Effective {
+pub struct EffectiveSetting {
     /// `section.key`.
     pub key: String,
     /// The value as TOML; `"***"` for a secret that is set.
     pub value: String,
-    pub origin: Origin,
+    pub origin: ConfigOrigin,
 }
 
-impl Effective {
-    /// Whether it is a secret that is set.
+impl EffectiveSetting {
+    /// Whether this is a secret that is set.
     #[must_use]
     pub fn is_secret(&self) -> bool {
         layers::SECRETS.contains(&self.key.as_str()) && self.value != "\"\""
     }
 }
 
-/// A line as `pas config` shows it: valid TOML with the origin as a comment.
-impl fmt::Display for Effective {
+/// A line of `pas config`: valid TOML with the origin as a comment.
+impl fmt::Display for EffectiveSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = {}  # {}", self.key, self.value, self.origin)
     }
 }
 
-/// The settings make no sense; everything that is wrong, a line each.
+/// The settings are unusable; one line for each mistake.
 #[derive(Debug, thiserror::Error)]
 #[error("the configuration cannot be used:{}", self.lines())]
 pub struct ConfigError {
-    /// What is wrong, in the order of the sources.
-    pub problems: Vec<Problem>,
+    /// The mistakes, in the order of the sources.
+    pub problems: Vec<ConfigProblem>,
 }
 
 impl ConfigError {
@@ -226,17 +228,17 @@ impl ConfigError {
     }
 }
 
-/// One thing that is wrong with the settings.
+/// One mistake in the settings.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub struct ConfigProblem {
     /// File, file and line, variable or flag.
     pub place: String,
-    /// What is wrong there and what to do.
+    /// The mistake and its remedy.
     pub what: String,
 }
 
-impl Problem {
-    fn at(place: &Origin, what: impl Into<String>) -> Self {
+impl ConfigProblem {
+    fn at(place: &ConfigOrigin, what: impl Into<String>) -> Self {
         Self { place: place.to_string(), what: what.into() }
     }
 
@@ -245,7 +247,7 @@ impl Problem {
     }
 }
 
-impl fmt::Display for Problem {
+impl fmt::Display for ConfigProblem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.place, self.what)
     }

@@ -1,8 +1,8 @@
-//! The variables that vendors of models have given their names to, and the forms of their addresses.
+//! The environment variables that vendors of models have named, and the forms of their addresses.
 //!
-//! Other tools read the same variables, so PAS takes them as they are: from the environment, and below
-//! it from a file `.env` in the working directory. Only the variables named here are taken from there;
-//! the file belongs to the user's project, so lines that cannot be read are passed over.
+//! Other tools read the same variables, so PAS takes them as they are: from the environment and, with lower
+//! precedence, from a file `.env` in the working directory. Only the variables named here are taken; the file
+//! belongs to the user's project, so unreadable lines are skipped.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -26,7 +26,7 @@ const VARIABLES: &[(&str, &str)] = &[
 /// The usual port of an Ollama server.
 const OLLAMA_PORT: u16 = 11_434;
 
-/// The settings among some variables: key, variable, value. An empty variable is one that is not set.
+/// The settings among some variables: key, variable, value. An empty variable counts as unset.
 pub(super) fn settings(
     variables: &[(OsString, OsString)],
 ) -> impl Iterator<Item = (&'static str, &'static str, &OsString)> {
@@ -47,8 +47,8 @@ pub(super) fn dotenv_file(workdir: &Path) -> std::path::PathBuf {
     workdir.join(super::DOTENV_NAME)
 }
 
-/// What is wrong with a vendor's address, if anything. The address itself is not repeated: who puts a
-/// password into it would find it in the log.
+/// The objection to a vendor's address, if any. The address itself is not repeated, so that a password in it
+/// stays out of the log.
 pub(super) fn address_problem(address: &str) -> Option<&'static str> {
     let Ok(url) = Url::parse(address) else { return Some("is no URL; write it like \"https://host/path\"") };
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
@@ -60,8 +60,8 @@ pub(super) fn address_problem(address: &str) -> Option<&'static str> {
     (url.query().is_some() || url.fragment().is_some()).then_some("must end with its path, without ? or #")
 }
 
-/// Ollama's own forms: a host, a host and port, a port alone, or a URL. `0.0.0.0` and `::` are where a
-/// server listens, and mean this machine for a client (as in Ollama's own clients).
+/// Ollama's own forms: a host, a host and port, a port alone, or a URL. `0.0.0.0` and `::` are addresses a
+/// server listens on, and mean this machine for a client (as in Ollama's own clients).
 pub(super) fn ollama_url(host: &str) -> String {
     let host = host.trim().trim_end_matches('/');
     let (scheme, rest) = host.split_once("://").unwrap_or(("", host));

@@ -1,9 +1,8 @@
-//! The types of the settings, a struct a section.
+//! The types of the settings, one struct for each section.
 //!
-//! Meaning, reason and default of every key stand in `config/pas.toml` and nowhere else; here is only
-//! what the rest of PAS sees. Invariants: no field has a default (a key missing in `config/pas.toml`
-//! fails the tests), unknown fields are refused, times are [`Duration`]s and "none" is an `Option`,
-//! whatever way the file writes it.
+//! Meaning, reason and default of every key stand in `config/pas.toml` only; these types are the view of the
+//! rest of PAS. Invariants: no field has a default (a key missing in `config/pas.toml` fails the tests),
+//! unknown fields are refused, times are [`Duration`]s and "none" is an `Option`, however the file writes it.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -16,7 +15,7 @@ use serde::{Deserialize, Deserializer};
 /// `[daemon]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Daemon {
+pub struct DaemonConfig {
     /// Folder that jobs work in; absolute.
     pub workdir: PathBuf,
     /// Folder of PAS's own state; absolute.
@@ -26,28 +25,28 @@ pub struct Daemon {
 /// `[http]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Http {
+pub struct HttpConfig {
     /// Address all services listen on.
     pub bind: IpAddr,
     /// Added to every service's port.
     pub port_offset: u16,
-    /// Bearer token every request must carry; always there beyond loopback.
+    /// Bearer token every request must carry; always set beyond loopback.
     #[serde(deserialize_with = "non_empty")]
-    pub token: Option<Secret>,
+    pub token: Option<SecretText>,
     /// Open connections over all ports.
     pub max_connections: NonZeroUsize,
     /// Largest request body in bytes.
     pub max_body_bytes: usize,
-    /// For request line and headers.
+    /// Time for request line and headers.
     #[serde(rename = "header_timeout_ms", deserialize_with = "millis")]
     pub header_timeout: Duration,
-    /// Between two requests of a connection.
+    /// Time between two requests of a connection.
     #[serde(rename = "idle_timeout_s", deserialize_with = "seconds")]
     pub idle_timeout: Duration,
-    /// For a whole body.
+    /// Time for a whole body.
     #[serde(rename = "body_timeout_s", deserialize_with = "seconds")]
     pub body_timeout: Duration,
-    /// For what is under way at the end.
+    /// Time for open requests when the daemon stops.
     #[serde(rename = "shutdown_grace_s", deserialize_with = "seconds")]
     pub shutdown_grace: Duration,
 }
@@ -55,42 +54,50 @@ pub struct Http {
 /// `[supervision]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Supervision {
-    /// Restarts allowed within [`Supervision::period`].
+pub struct SupervisionConfig {
+    /// Restarts allowed within [`SupervisionConfig::period`].
     pub intensity: u32,
-    /// The window restarts are counted in.
+    /// The window in which restarts are counted.
     #[serde(rename = "period_s", deserialize_with = "seconds")]
     pub period: Duration,
-    /// For a child to end by itself.
+    /// Time for a child to end by itself.
     #[serde(rename = "shutdown_deadline_s", deserialize_with = "seconds")]
     pub shutdown_deadline: Duration,
-    /// For a child to get ready.
+    /// Time for a child to get ready.
     #[serde(rename = "start_deadline_s", deserialize_with = "seconds")]
     pub start_deadline: Duration,
     /// Messages that may wait at one address.
     pub mailbox_capacity: NonZeroUsize,
-    /// In place of the interval in every agent's definition.
+    /// Replaces the interval of every agent's definition.
     #[serde(rename = "heartbeat_interval_s", deserialize_with = "seconds_unless_zero")]
     pub heartbeat_interval: Option<Duration>,
     /// Intervals without heartbeat after which an agent is hung.
     pub hang_factor: NonZeroU32,
 }
 
+/// `[sandbox]`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxConfig {
+    /// Whether agents' commands run unconfined where nothing on the machine can confine them.
+    pub unconfined: bool,
+}
+
 /// `[trace]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Trace {
+pub struct TraceConfig {
     /// Spans in all rings together.
     pub ring_records: NonZeroUsize,
     /// Spans kept of a trace in which an actor crashed.
     pub frozen_spans: NonZeroUsize,
-    pub otlp: Otlp,
+    pub otlp: OtlpConfig,
 }
 
 /// `[trace.otlp]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Otlp {
+pub struct OtlpConfig {
     /// Base URL of a collector, `http://…`; none: no export.
     #[serde(deserialize_with = "non_empty")]
     pub endpoint: Option<String>,
@@ -101,8 +108,8 @@ pub struct Otlp {
 /// `[store]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Store {
-    /// Bare name of the database file; see [`Config::store_file`](super::Config::store_file).
+pub struct StoreConfig {
+    /// Bare name of the database file; see [`SwarmConfig::store_file`](super::SwarmConfig::store_file).
     pub file: String,
     pub backups: NonZeroUsize,
 }
@@ -110,14 +117,14 @@ pub struct Store {
 /// `[jobs]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Jobs {
+pub struct JobsConfig {
     /// Threads for work on documents (a 0 in the file has become the number of cores).
     #[serde(deserialize_with = "threads")]
     pub threads: NonZeroUsize,
-    /// When a running step is reported as slow.
+    /// Age at which a running step is reported as slow.
     #[serde(rename = "step_soft_timeout_s", deserialize_with = "seconds")]
     pub step_soft_timeout: Duration,
-    /// When a running step is stopped; after the soft one.
+    /// Age at which a running step is stopped; above the soft one.
     #[serde(rename = "step_hard_timeout_s", deserialize_with = "seconds")]
     pub step_hard_timeout: Duration,
     /// How long a cancelled step may take to stop before its agent is killed.
@@ -138,7 +145,7 @@ pub struct Jobs {
 /// `[ingest]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ingest {
+pub struct IngestConfig {
     /// Larger files are left out; bytes.
     pub max_file_bytes: u64,
     /// Files a job takes.
@@ -154,8 +161,8 @@ pub struct Ingest {
 /// `[agents]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Agents {
-    /// The user's definitions: an absolute path of a folder that was there, or none.
+pub struct AgentsConfig {
+    /// The user's definitions: an absolute path of an existing folder, or none.
     #[serde(deserialize_with = "non_empty")]
     pub folder: Option<PathBuf>,
 }
@@ -163,7 +170,7 @@ pub struct Agents {
 /// `[log]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Log {
+pub struct LogConfig {
     /// Least severity that is logged.
     pub level: LogLevel,
     /// Form of the lines.
@@ -205,7 +212,7 @@ pub enum LogFormat {
 /// `[events]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Events {
+pub struct EventsConfig {
     /// Days for which the files of the event stream are kept.
     pub keep_days: NonZeroU32,
 }
@@ -213,8 +220,8 @@ pub struct Events {
 /// `[registry]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Registry {
-    /// Between two looks for expired services.
+pub struct RegistryConfig {
+    /// Time between two sweeps for expired services.
     #[serde(rename = "sweep_s", deserialize_with = "seconds")]
     pub sweep: Duration,
 }
@@ -222,7 +229,7 @@ pub struct Registry {
 /// `[prices]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Prices {
+pub struct PricesConfig {
     /// The user's table of prices: an absolute path, or none.
     #[serde(deserialize_with = "non_empty")]
     pub file: Option<PathBuf>,
@@ -231,15 +238,15 @@ pub struct Prices {
 /// `[receipts]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Receipts {
+pub struct ReceiptsConfig {
     /// When a receipt must be on the disk.
-    pub fsync: Fsync,
+    pub fsync: FsyncTiming,
 }
 
 /// When a receipt must be on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Fsync {
+pub enum FsyncTiming {
     /// Soon after the answer left.
     After,
     /// Before the answer leaves.
@@ -249,17 +256,17 @@ pub enum Fsync {
 /// `[gateway]`: time limits of calls of models.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Gateway {
-    /// For name, connection and TLS.
+pub struct GatewayConfig {
+    /// Time for name lookup, connection and TLS.
     #[serde(rename = "connect_timeout_ms", deserialize_with = "millis")]
     pub connect_timeout: Duration,
-    /// From the request to the first byte of the answer.
+    /// Time from the request to the first byte of the answer.
     #[serde(rename = "first_byte_timeout_ms", deserialize_with = "millis")]
     pub first_byte_timeout: Duration,
-    /// Between two pieces of the answer.
+    /// Time between two chunks of the answer.
     #[serde(rename = "idle_timeout_ms", deserialize_with = "millis")]
     pub idle_timeout: Duration,
-    /// For a whole call with its retries and fallbacks.
+    /// Time for a whole call with its retries and fallbacks.
     #[serde(rename = "overall_timeout_ms", deserialize_with = "millis")]
     pub overall_timeout: Duration,
 }
@@ -267,7 +274,7 @@ pub struct Gateway {
 /// `[provider_router]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ProviderRouter {
+pub struct ProviderRouterConfig {
     /// Hosts beyond this machine at which a provider may answer without TLS.
     pub plain_http_hosts: Vec<String>,
 }
@@ -275,21 +282,21 @@ pub struct ProviderRouter {
 /// `[providers]`: the vendors of models.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Providers {
-    pub openai: Provider,
-    pub anthropic: Provider,
-    pub gemini: Provider,
-    pub grok: Provider,
-    pub ollama: Ollama,
+pub struct ProvidersConfig {
+    pub openai: ProviderConfig,
+    pub anthropic: ProviderConfig,
+    pub gemini: ProviderConfig,
+    pub grok: ProviderConfig,
+    pub ollama: OllamaConfig,
 }
 
 /// `[providers.<vendor>]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Provider {
-    /// The key; none: the vendor's port is up and says `degraded`.
+pub struct ProviderConfig {
+    /// The key; without one, the vendor's port is up and reports `degraded`.
     #[serde(deserialize_with = "non_empty")]
-    pub api_key: Option<Secret>,
+    pub api_key: Option<SecretText>,
     /// `http(s)://…`; a `/` at the end does not matter.
     pub base_url: String,
 }
@@ -297,8 +304,8 @@ pub struct Provider {
 /// `[providers.ollama]`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Ollama {
-    /// `http(s)://host:port`, whatever of the forms that Ollama knows was set.
+pub struct OllamaConfig {
+    /// `http(s)://host:port`, from any of Ollama's own forms.
     #[serde(deserialize_with = "ollama_host")]
     pub host: String,
 }
@@ -306,45 +313,45 @@ pub struct Ollama {
 /// `[resources]`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Resources {
-    pub cpu: Quota,
+pub struct ResourcesConfig {
+    pub cpu: QuotaSetting,
     /// Memory in megabytes.
-    pub mem_mb: Quota,
-    pub gpu: Quota,
+    pub mem_mb: QuotaSetting,
+    pub gpu: QuotaSetting,
     /// Memory of all accelerators in megabytes.
-    pub gpu_mem_mb: Quota,
-    /// Agents that train at once.
+    pub gpu_mem_mb: QuotaSetting,
+    /// Most agents that train at once.
     pub trainers: NonZeroU32,
-    /// Agents that embed at once.
+    /// Most agents that embed at once.
     pub embedders: NonZeroU32,
-    /// How long a client's reservation holds without a job of this daemon.
+    /// How long a client's reservation lasts without a job of this daemon.
     #[serde(rename = "lease_s", deserialize_with = "seconds")]
     pub lease: Duration,
 }
 
-/// How much there is of something.
+/// The capacity of a resource.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Quota {
+pub enum QuotaSetting {
     Number(u64),
-    /// What the machine has.
+    /// The machine's own capacity.
     Auto,
 }
 
-/// The word for [`Quota::Auto`].
+/// The word for [`QuotaSetting::Auto`].
 pub(super) const AUTO: &str = "auto";
 
-impl<'de> Deserialize<'de> for Quota {
+impl<'de> Deserialize<'de> for QuotaSetting {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         #[derive(Deserialize)]
         #[serde(untagged)]
-        enum Written {
+        enum WrittenQuota {
             Number(u64),
             Word(String),
         }
-        match Written::deserialize(deserializer)? {
-            Written::Number(number) => Ok(Self::Number(number)),
-            Written::Word(word) if word == AUTO => Ok(Self::Auto),
-            Written::Word(word) => {
+        match WrittenQuota::deserialize(deserializer)? {
+            WrittenQuota::Number(number) => Ok(Self::Number(number)),
+            WrittenQuota::Word(word) if word == AUTO => Ok(Self::Auto),
+            WrittenQuota::Word(word) => {
                 let message = format!("must be a whole number or \"{AUTO}\", found \"{word}\"");
                 Err(serde::de::Error::custom(message))
             }
@@ -354,9 +361,9 @@ impl<'de> Deserialize<'de> for Quota {
 
 /// A value that is never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
+pub struct SecretText(String);
 
-impl Secret {
+impl SecretText {
     /// The value itself, for comparing or sending; never for logs.
     #[must_use]
     pub fn expose(&self) -> &str {
@@ -364,13 +371,13 @@ impl Secret {
     }
 }
 
-impl From<String> for Secret {
+impl From<String> for SecretText {
     fn from(value: String) -> Self {
         Self(value)
     }
 }
 
-impl fmt::Debug for Secret {
+impl fmt::Debug for SecretText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -397,7 +404,7 @@ fn ollama_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
     String::deserialize(deserializer).map(|host| super::providers::ollama_url(&host))
 }
 
-/// 0 stands for as many threads as the machine runs at once; 1 where that cannot be told.
+/// 0 stands for the number of threads the machine runs at once; 1 where that is unknown.
 fn threads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroUsize, D::Error> {
     let asked = NonZeroUsize::new(usize::deserialize(deserializer)?);
     Ok(asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN))

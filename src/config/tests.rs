@@ -1,4 +1,4 @@
-//! The layers over one another, and the exact words for every kind of mistake.
+//! The layers over one another, and the exact sentence for every kind of mistake.
 
 use std::path::Path;
 
@@ -6,10 +6,10 @@ use proptest::prelude::*;
 
 use super::*;
 
-fn with_file(toml: &str) -> (tempfile::TempDir, Sources) {
+fn with_file(toml: &str) -> (tempfile::TempDir, ConfigSources) {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("my.toml"), toml).unwrap();
-    let sources = Sources { file: Some(dir.path().join("my.toml")), ..Sources::default() };
+    let sources = ConfigSources { file: Some(dir.path().join("my.toml")), ..ConfigSources::default() };
     (dir, sources)
 }
 
@@ -17,10 +17,10 @@ fn env(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
     pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
 }
 
-/// The problems, with the temporary folder cut from their places.
-fn problems(sources: &Sources) -> Vec<String> {
+/// The problems, with the temporary folder removed from their places.
+fn problems(sources: &ConfigSources) -> Vec<String> {
     let folder = sources.file.as_deref().and_then(Path::parent).map(|dir| format!("{}/", dir.display()));
-    let problems = Config::load(sources).unwrap_err().problems;
+    let problems = SwarmConfig::load(sources).unwrap_err().problems;
     problems.iter().map(|p| p.to_string().replace(folder.as_deref().unwrap_or("\0"), "")).collect()
 }
 
@@ -30,12 +30,12 @@ fn file_problems(toml: &str) -> Vec<String> {
 }
 
 fn env_problems(pairs: &[(&str, &str)]) -> Vec<String> {
-    problems(&Sources { env: env(pairs), ..Sources::default() })
+    problems(&ConfigSources { env: env(pairs), ..ConfigSources::default() })
 }
 
 #[test]
 fn the_defaults_are_complete_valid_and_within_their_bounds() {
-    let config = Config::load(&Sources::default()).unwrap();
+    let config = SwarmConfig::load(&ConfigSources::default()).unwrap();
     assert!(config.http.bind.is_loopback());
     assert_eq!(config.http.token, None);
     assert_eq!(config.trace.otlp.endpoint, None);
@@ -43,8 +43,8 @@ fn the_defaults_are_complete_valid_and_within_their_bounds() {
     assert_eq!(config.jobs.max_attempts.get(), 4);
     assert!(config.daemon.workdir.is_absolute());
     assert_eq!(config.daemon.data_dir, config.daemon.workdir.join(".pas"));
-    for Effective { key, value, origin } in config.explain() {
-        assert_eq!(*origin, Origin::Default);
+    for EffectiveSetting { key, value, origin } in config.explain() {
+        assert_eq!(*origin, ConfigOrigin::Default);
         if let Ok(number) = value.parse() {
             assert_eq!(limits::out_of_range(key, number), None);
         }
@@ -53,8 +53,8 @@ fn the_defaults_are_complete_valid_and_within_their_bounds() {
 
 #[test]
 fn every_integer_has_one_bound_and_every_key_a_comment() {
-    let config = Config::load(&Sources::default()).unwrap();
-    let is_integer = |line: &&Effective| line.value.parse::<i64>().is_ok();
+    let config = SwarmConfig::load(&ConfigSources::default()).unwrap();
+    let is_integer = |line: &&EffectiveSetting| line.value.parse::<i64>().is_ok();
     let integers: Vec<&str> = config.explain().iter().filter(is_integer).map(|line| &*line.key).collect();
     let mut bounded: Vec<&str> = limits::BOUNDS.iter().map(|bound| bound.key).collect();
     bounded.sort_unstable();
@@ -79,9 +79,9 @@ fn every_integer_has_one_bound_and_every_key_a_comment() {
 fn a_quota_is_a_number_or_what_the_machine_has() {
     let (_dir, mut sources) = with_file("[resources]\ncpu = \"auto\"\nmem_mb = 1024\n");
     sources.env = env(&[("PAS_RESOURCES__GPU", "auto"), ("PAS_RESOURCES__GPU_MEM_MB", "0")]);
-    let resources = Config::load(&sources).unwrap().resources;
-    assert_eq!((resources.cpu, resources.mem_mb), (Quota::Auto, Quota::Number(1024)));
-    assert_eq!((resources.gpu, resources.gpu_mem_mb), (Quota::Auto, Quota::Number(0)));
+    let resources = SwarmConfig::load(&sources).unwrap().resources;
+    assert_eq!((resources.cpu, resources.mem_mb), (QuotaSetting::Auto, QuotaSetting::Number(1024)));
+    assert_eq!((resources.gpu, resources.gpu_mem_mb), (QuotaSetting::Auto, QuotaSetting::Number(0)));
     let wrong = file_problems("[resources]\ncpu = \"all\"\ntrainers = \"auto\"\n");
     assert_eq!(
         wrong,
@@ -101,14 +101,14 @@ fn later_sources_win_and_are_named() {
     let (_dir, mut sources) = with_file("[http]\nport_offset = 1\nmax_connections = 7\nidle_timeout_s = 9\n");
     sources.env = env(&[("PAS_HTTP__PORT_OFFSET", "2"), ("PAS_HTTP__IDLE_TIMEOUT_S", "8"), ("HOME", "x")]);
     sources.flags.port_offset = Some(3);
-    let config = Config::load(&sources).unwrap();
+    let config = SwarmConfig::load(&sources).unwrap();
     assert_eq!(config.http.port_offset, 3);
     assert_eq!(config.http.idle_timeout.as_secs(), 8);
     assert_eq!(config.http.max_connections.get(), 7);
     let line = |key: &str| config.explain().iter().find(|line| line.key == key).unwrap().clone();
-    assert_eq!(line("http.port_offset").origin, Origin::Flag("--port-offset"));
+    assert_eq!(line("http.port_offset").origin, ConfigOrigin::Flag("--port-offset"));
     assert_eq!(line("http.idle_timeout_s").origin.to_string(), "PAS_HTTP__IDLE_TIMEOUT_S");
-    assert_eq!(line("http.max_connections").origin, Origin::File(sources.file.unwrap(), 3));
+    assert_eq!(line("http.max_connections").origin, ConfigOrigin::File(sources.file.unwrap(), 3));
     assert_eq!(line("jobs.max_attempts").to_string(), "jobs.max_attempts = 4  # default");
     assert_eq!(line("http.bind").to_string(), "http.bind = \"127.0.0.1\"  # default");
 }
@@ -116,14 +116,14 @@ fn later_sources_win_and_are_named() {
 #[test]
 fn a_file_in_the_working_directory_is_found_and_may_be_missing() {
     let dir = tempfile::tempdir().unwrap();
-    let mut sources = Sources { look_for_file: true, ..Sources::default() };
+    let mut sources = ConfigSources { look_for_file: true, ..ConfigSources::default() };
     sources.env = vec![("PAS_DAEMON__WORKDIR".into(), dir.path().into())];
-    assert_eq!(Config::load(&sources).unwrap().jobs.max_queued.get(), 1_000);
+    assert_eq!(SwarmConfig::load(&sources).unwrap().jobs.max_queued.get(), 1_000);
     std::fs::write(dir.path().join(FILE_NAME), "jobs.max_queued = 5").unwrap();
-    let config = Config::load(&sources).unwrap();
+    let config = SwarmConfig::load(&sources).unwrap();
     assert_eq!(config.jobs.max_queued.get(), 5);
     assert_eq!(config.store_file(), dir.path().join(".pas/pas.redb"));
-    let named = Sources { file: Some("no/such.toml".into()), ..Sources::default() };
+    let named = ConfigSources { file: Some("no/such.toml".into()), ..ConfigSources::default() };
     let words = problems(&named).join("");
     assert!(words.contains("cannot be read"), "{words}");
 }
@@ -138,7 +138,7 @@ fn what_does_not_exist_is_refused_with_its_line_and_the_nearest_name() {
             "my.toml:3: there is no key `http.prot_offset`; did you mean `http.port_offset`?",
             "my.toml:5: there is no section `htp`; did you mean `http`?",
             "my.toml:7: there is no key `jobs.workdir`; did you mean `daemon.workdir`?",
-            "my.toml:8: there is no key `jobs.zzzzzz`; `pas config` lists all there are",
+            "my.toml:8: there is no key `jobs.zzzzzz`; `pas config` lists all settings",
         ]
     );
     assert_eq!(file_problems("http = 1\n"), ["my.toml:1: `http` is a section, write [http]"]);
@@ -189,7 +189,7 @@ fn a_file_that_is_no_toml_is_refused_with_its_line() {
 
 #[test]
 fn settings_must_agree_with_one_another() {
-    let reachable = Sources { env: env(&[("PAS_HTTP__BIND", "0.0.0.0")]), ..Sources::default() };
+    let reachable = ConfigSources { env: env(&[("PAS_HTTP__BIND", "0.0.0.0")]), ..ConfigSources::default() };
     assert_eq!(
         problems(&reachable),
         ["PAS_HTTP__BIND: `http.bind` is 0.0.0.0, which other machines can reach, so a token is needed: \
@@ -218,11 +218,11 @@ fn settings_must_agree_with_one_another() {
 #[test]
 fn a_secret_is_never_shown() {
     let token = "0123456789abcdef";
-    let sources = Sources {
+    let sources = ConfigSources {
         env: env(&[("PAS_HTTP__BIND", "0.0.0.0"), ("PAS_HTTP__TOKEN", token)]),
-        ..Sources::default()
+        ..ConfigSources::default()
     };
-    let config = Config::load(&sources).unwrap();
+    let config = SwarmConfig::load(&sources).unwrap();
     assert_eq!(config.http.token.as_ref().unwrap().expose(), token);
     assert!(!format!("{config:?}").contains(token));
     let shown = config.explain().iter().find(|line| line.key == "http.token").unwrap();
@@ -231,9 +231,11 @@ fn a_secret_is_never_shown() {
 
 #[test]
 fn lists_from_the_environment_are_toml() {
-    let sources =
-        Sources { env: env(&[("PAS_INGEST__DENY_LICENCES", r#"["MIT", "0BSD"]"#)]), ..Sources::default() };
-    assert_eq!(Config::load(&sources).unwrap().ingest.deny_licences, ["MIT", "0BSD"]);
+    let sources = ConfigSources {
+        env: env(&[("PAS_INGEST__DENY_LICENCES", r#"["MIT", "0BSD"]"#)]),
+        ..ConfigSources::default()
+    };
+    assert_eq!(SwarmConfig::load(&sources).unwrap().ingest.deny_licences, ["MIT", "0BSD"]);
     assert_eq!(
         env_problems(&[("PAS_INGEST__DENY_LICENCES", "MIT")]),
         ["PAS_INGEST__DENY_LICENCES: `ingest.deny_licences` must be a list, found `MIT`"]
@@ -241,14 +243,14 @@ fn lists_from_the_environment_are_toml() {
 }
 
 proptest! {
-    /// Whatever stands in the file: a configuration or problems that name the file, never a panic.
+    /// For any content of the file: a configuration or problems that name the file, never a panic.
     #[test]
     fn any_file_is_read_or_refused(
         section in "(http|jobs|daemon|trace\\.otlp|x)", key in "(bind|token|threads|workdir|interval_ms|y)",
         value in "(-?[0-9]{1,20}|\"[ -!#-\\[\\]-~]{0,9}\"|\\[\\]|true|1\\.5|nan|1979-05-27|\\{a=1\\}|[ -~]{0,9})",
     ) {
         let (_dir, sources) = with_file(&format!("[{section}]\n{key} = {value}\n"));
-        if let Err(error) = Config::load(&sources) {
+        if let Err(error) = SwarmConfig::load(&sources) {
             prop_assert!(!error.problems.is_empty());
             for problem in &error.problems {
                 prop_assert!(problem.place.contains("my.toml:"), "{}", problem);
@@ -263,15 +265,15 @@ fn vendors_own_variables_count_above_files_and_below_ours_and_keys_are_masked() 
     let dotenv = "OPENAI_API_KEY=sk-dotenv\nXAI_API_KEY=\"sk-xai\"\nPAS_LOG__LEVEL=trace\nnot a line\n";
     std::fs::write(dir.path().join(".env"), dotenv).unwrap();
     std::fs::write(dir.path().join(FILE_NAME), "providers.openai.api_key = \"sk-file\"").unwrap();
-    let mut sources = Sources { look_for_file: true, ..Sources::default() };
+    let mut sources = ConfigSources { look_for_file: true, ..ConfigSources::default() };
     sources.env = env(&[
         ("OPENAI_BASE_URL", "http://127.0.0.1:1/v1"),
         ("OLLAMA_HOST", "0.0.0.0"),
         ("GROK_API_KEY", ""),
     ]);
     sources.env.push(("PAS_DAEMON__WORKDIR".into(), dir.path().into()));
-    let config = Config::load(&sources).unwrap();
-    let key = |provider: &Provider| provider.api_key.as_ref().map(|key| key.expose().to_owned());
+    let config = SwarmConfig::load(&sources).unwrap();
+    let key = |provider: &ProviderConfig| provider.api_key.as_ref().map(|key| key.expose().to_owned());
     assert_eq!(key(&config.providers.openai).as_deref(), Some("sk-dotenv"));
     assert_eq!(key(&config.providers.grok).as_deref(), Some("sk-xai"));
     assert_eq!(key(&config.providers.gemini), None);
@@ -284,7 +286,7 @@ fn vendors_own_variables_count_above_files_and_below_ours_and_keys_are_masked() 
     assert!(shown.contains(".env: OPENAI_API_KEY"), "{shown}");
 
     sources.env.extend(env(&[("OPENAI_API_KEY", "sk-env"), ("PAS_PROVIDERS__GROK__API_KEY", "sk-ours")]));
-    let config = Config::load(&sources).unwrap();
+    let config = SwarmConfig::load(&sources).unwrap();
     assert_eq!(key(&config.providers.openai).as_deref(), Some("sk-env"));
     assert_eq!(key(&config.providers.grok).as_deref(), Some("sk-ours"));
 }
@@ -302,9 +304,9 @@ fn an_address_that_cannot_be_used_is_named_by_its_variable_and_not_repeated() {
     );
 }
 
-/// Who may set a key and its address.
+/// The source of a key and of its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+enum CredentialPlace {
     Nobody,
     Environment,
     NamedFile,
@@ -312,29 +314,34 @@ enum From {
     Dotenv,
 }
 
-const EVERYBODY: [From; 5] =
-    [From::Nobody, From::Environment, From::NamedFile, From::FolderFile, From::Dotenv];
+const EVERYBODY: [CredentialPlace; 5] = [
+    CredentialPlace::Nobody,
+    CredentialPlace::Environment,
+    CredentialPlace::NamedFile,
+    CredentialPlace::FolderFile,
+    CredentialPlace::Dotenv,
+];
 
-/// A folder with its files and an environment, each with what it is to set.
+/// A folder with its files and an environment, each with the settings it contains.
 #[derive(Default)]
-struct Scene {
+struct CredentialScene {
     env: Vec<(OsString, OsString)>,
     files: [String; 3],
 }
 
-impl Scene {
-    fn set(&mut self, from: From, (variable, key): (&str, &str), value: &str) {
+impl CredentialScene {
+    fn set(&mut self, from: CredentialPlace, (variable, key): (&str, &str), value: &str) {
         match from {
-            From::Nobody => {}
-            From::Environment => self.env.extend(env(&[(variable, value)])),
-            From::NamedFile => self.files[0] += &format!("{key} = \"{value}\"\n"),
-            From::FolderFile => self.files[1] += &format!("{key} = \"{value}\"\n"),
-            From::Dotenv => self.files[2] += &format!("{variable}={value}\n"),
+            CredentialPlace::Nobody => {}
+            CredentialPlace::Environment => self.env.extend(env(&[(variable, value)])),
+            CredentialPlace::NamedFile => self.files[0] += &format!("{key} = \"{value}\"\n"),
+            CredentialPlace::FolderFile => self.files[1] += &format!("{key} = \"{value}\"\n"),
+            CredentialPlace::Dotenv => self.files[2] += &format!("{variable}={value}\n"),
         }
     }
 
     /// Loads with the file named on the command line, or with the folder's own.
-    fn load(mut self, is_named: bool) -> Result<Config, ConfigError> {
+    fn load(mut self, is_named: bool) -> Result<SwarmConfig, ConfigError> {
         let dir = tempfile::tempdir().unwrap();
         let files = ["named.toml", FILE_NAME, DOTENV_NAME].map(|name| dir.path().join(name));
         for (file, text) in files.iter().zip(&self.files) {
@@ -342,7 +349,12 @@ impl Scene {
         }
         self.env.push(("PAS_DAEMON__WORKDIR".into(), dir.path().into()));
         let file = is_named.then(|| files[0].clone());
-        Config::load(&Sources { file, look_for_file: true, env: self.env, ..Sources::default() })
+        SwarmConfig::load(&ConfigSources {
+            file,
+            look_for_file: true,
+            env: self.env,
+            ..ConfigSources::default()
+        })
     }
 }
 
@@ -359,29 +371,31 @@ fn a_file_of_the_folder_directs_only_its_own_keys_for_every_vendor() {
         for (key_from, url_from) in EVERYBODY.iter().flat_map(|key| EVERYBODY.map(|url| (*key, url))) {
             // With `--config` the folder's own pas.toml is not read.
             let sources = [key_from, url_from];
-            if sources.contains(&From::NamedFile) && sources.contains(&From::FolderFile) {
+            if sources.contains(&CredentialPlace::NamedFile) && sources.contains(&CredentialPlace::FolderFile)
+            {
                 continue;
             }
-            let mut scene = Scene::default();
+            let mut scene = CredentialScene::default();
             scene.set(key_from, (&key_variable, &key), "sk-1");
             scene.set(url_from, (&url_variable, &url), "http://127.0.0.1:9/v1");
-            let loaded = scene.load(sources.contains(&From::NamedFile));
-            let is_of_folder = matches!(url_from, From::FolderFile | From::Dotenv);
-            let is_refused = is_of_folder && key_from != url_from && key_from != From::Nobody;
+            let loaded = scene.load(sources.contains(&CredentialPlace::NamedFile));
+            let is_of_folder = matches!(url_from, CredentialPlace::FolderFile | CredentialPlace::Dotenv);
+            let is_refused = is_of_folder && key_from != url_from && key_from != CredentialPlace::Nobody;
             let case = format!("{vendor}: key from {key_from:?}, address from {url_from:?}");
             match loaded {
                 Ok(config) => {
                     assert!(!is_refused, "{case}");
                     let named: Vec<&str> = config.from_folder().map(|setting| &*setting.key).collect();
-                    let is_folder = |from| matches!(from, From::FolderFile | From::Dotenv);
+                    let is_folder =
+                        |from| matches!(from, CredentialPlace::FolderFile | CredentialPlace::Dotenv);
                     assert_eq!(named.contains(&&*key), is_folder(key_from), "{case}: {named:?}");
                     assert_eq!(named.contains(&&*url), is_of_folder, "{case}: {named:?}");
                 }
                 Err(error) => {
                     assert!(is_refused, "{case}: {error}");
                     let place = match url_from {
-                        From::Dotenv => format!(".env: {url_variable}: `{url}` is not taken"),
-                        _ => format!("{FILE_NAME}:1: `{url}` is not taken"),
+                        CredentialPlace::Dotenv => format!(".env: {url_variable}: `{url}` is not accepted"),
+                        _ => format!("{FILE_NAME}:1: `{url}` is not accepted"),
                     };
                     let words = error.to_string();
                     assert!(words.contains(&place) && !words.contains("sk-1"), "{case}: {words}");
@@ -393,33 +407,33 @@ fn a_file_of_the_folder_directs_only_its_own_keys_for_every_vendor() {
 
 #[test]
 fn an_address_of_the_user_or_the_usual_one_goes_before_that_of_the_folder() {
-    let mut scene = Scene::default();
-    scene.set(From::Environment, ("OPENAI_API_KEY", ""), "sk-1");
-    scene.set(From::Dotenv, ("OPENAI_BASE_URL", ""), "http://127.0.0.1:9/v1");
-    scene.set(From::Environment, ("OPENAI_BASE_URL", ""), "http://127.0.0.1:8/v1");
+    let mut scene = CredentialScene::default();
+    scene.set(CredentialPlace::Environment, ("OPENAI_API_KEY", ""), "sk-1");
+    scene.set(CredentialPlace::Dotenv, ("OPENAI_BASE_URL", ""), "http://127.0.0.1:9/v1");
+    scene.set(CredentialPlace::Environment, ("OPENAI_BASE_URL", ""), "http://127.0.0.1:8/v1");
     assert_eq!(scene.load(false).unwrap().providers.openai.base_url, "http://127.0.0.1:8/v1");
-    let mut usual = Scene::default();
-    usual.set(From::Environment, ("OPENAI_API_KEY", ""), "sk-1");
-    usual.set(From::FolderFile, ("", "providers.openai.base_url"), "https://api.openai.com/v1");
+    let mut usual = CredentialScene::default();
+    usual.set(CredentialPlace::Environment, ("OPENAI_API_KEY", ""), "sk-1");
+    usual.set(CredentialPlace::FolderFile, ("", "providers.openai.base_url"), "https://api.openai.com/v1");
     assert!(usual.load(false).is_ok());
 }
 
 #[test]
 fn the_token_is_not_sent_to_an_address_of_the_folder() {
     let with_bind = |bind: &str| {
-        let mut scene = Scene::default();
-        scene.set(From::Environment, ("PAS_HTTP__TOKEN", ""), "0123456789abcdef");
-        scene.set(From::FolderFile, ("", "http.bind"), bind);
+        let mut scene = CredentialScene::default();
+        scene.set(CredentialPlace::Environment, ("PAS_HTTP__TOKEN", ""), "0123456789abcdef");
+        scene.set(CredentialPlace::FolderFile, ("", "http.bind"), bind);
         scene.load(false)
     };
-    assert!(with_bind("192.0.2.1").unwrap_err().to_string().contains("`http.bind` is not taken"));
+    assert!(with_bind("192.0.2.1").unwrap_err().to_string().contains("`http.bind` is not accepted"));
     assert!(with_bind("127.0.0.2").is_ok());
 }
 
 #[test]
 fn the_local_server_gets_no_key_and_its_address_is_named() {
-    let mut scene = Scene::default();
-    scene.set(From::Dotenv, ("OLLAMA_HOST", ""), "box:1");
+    let mut scene = CredentialScene::default();
+    scene.set(CredentialPlace::Dotenv, ("OLLAMA_HOST", ""), "box:1");
     scene.files[1] = "provider_router.plain_http_hosts = [\"box\"]\n".into();
     let config = scene.load(false).unwrap();
     let named: Vec<&str> = config.from_folder().map(|setting| &*setting.key).collect();

@@ -1,7 +1,7 @@
 //! The edge as an actor: binds the ports when it starts, serves while it lives.
 //!
-//! A port that cannot be bound fails its start, and so, the first time, the daemon's. However the edge
-//! ends, killed or in order, its ports are let go: the next incarnation needs them.
+//! A port that cannot be bound fails the edge's start, and so, the first time, the daemon's. However the edge
+//! ends, killed or in order, its ports are released: the next incarnation needs them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,37 +14,41 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::services::{self, ServiceSite};
-use crate::http::Server;
-use crate::http::guard::Token;
+use crate::http::EdgeServer;
+use crate::http::guard::AccessToken;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
-use crate::supervision::policy::{ExitReason, Shutdown};
-use crate::supervision::trace::{ActorNo, Outcome, Record};
-use crate::supervision::{Actor, ActorError, ActorSystem, ChildSpec, Context, Message};
+use crate::supervision::policy::{ExitReason, ShutdownPolicy};
+use crate::supervision::trace::{ActorNumber, MessageOutcome, TraceRecord};
+use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, ActorSystem, ChildSpec};
 
-/// The edge understands nothing but its supervisor: requests go to the services they are for.
+/// The edge handles no message: requests go to the services.
 pub(super) enum EdgeMessage {}
 
-impl Message for EdgeMessage {
+impl ActorMessage for EdgeMessage {
     fn kind(&self) -> &'static str {
         match *self {}
     }
 }
 
-/// How long a start waits for its ports: a killed predecessor's sockets are closed a moment after it.
+/// How long a start waits for its ports: a killed predecessor's sockets close a moment later.
 const PORTS_PATIENCE: Duration = Duration::from_millis(500);
 const PORTS_PAUSE: Duration = Duration::from_millis(20);
 
-struct Edge {
+struct EdgeState {
     /// Ends the server at the latest when the edge is dropped.
     stop: DropGuard,
     stopped: Option<oneshot::Receiver<()>>,
 }
 
-impl Actor for Edge {
+impl Actor for EdgeState {
     type Message = EdgeMessage;
 
-    async fn handle(&mut self, message: EdgeMessage, _: &Context<EdgeMessage>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        message: EdgeMessage,
+        _: &ActorContext<EdgeMessage>,
+    ) -> Result<(), ActorError> {
         match message {}
     }
 
@@ -64,34 +68,34 @@ pub(super) fn spec(site: Arc<ServiceSite>) -> ChildSpec {
         let site = Arc::clone(&site);
         async move { open(&site, &context).await }
     });
-    // Whoever waits out the grace must not be killed within it.
+    // Requests that use up the grace must not be killed within it.
     let deadline = config.supervision.shutdown_deadline + config.http.shutdown_grace;
-    spec.with_shutdown(Shutdown::Deadline(deadline))
+    spec.with_shutdown(ShutdownPolicy::Deadline(deadline))
 }
 
-async fn open(site: &ServiceSite, context: &Context<EdgeMessage>) -> Result<Edge, ActorError> {
+async fn open(site: &ServiceSite, context: &ActorContext<EdgeMessage>) -> Result<EdgeState, ActorError> {
     let server = bind(site).await?;
     for (service, address) in server.addresses() {
         tracing::info!(service, %address, "listening");
     }
     let stop = CancellationToken::new();
     let (done, stopped) = oneshot::channel();
-    let recorder = Arc::new(recorder(site.system.clone(), context.address().no()));
+    let recorder = Arc::new(recorder(site.system.clone(), context.address().number()));
     let serving = server.serve(recorder, stop.clone());
     context.spawn(async move {
         serving.await;
         // Nobody waits when the edge has ended already.
         let _ = done.send(());
     });
-    Ok(Edge { stop: stop.drop_guard(), stopped: Some(stopped) })
+    Ok(EdgeState { stop: stop.drop_guard(), stopped: Some(stopped) })
 }
 
-async fn bind(site: &ServiceSite) -> Result<Server, ActorError> {
+async fn bind(site: &ServiceSite) -> Result<EdgeServer, ActorError> {
     let http = &site.config.http;
     let deadline = Instant::now() + PORTS_PATIENCE;
     loop {
-        let token = http.token.as_ref().and_then(|token| Token::new(token.expose()));
-        match Server::bind(http.bind, token, services::listeners(site)?).await {
+        let token = http.token.as_ref().and_then(|token| AccessToken::new(token.expose()));
+        match EdgeServer::bind(http.bind, token, services::listeners(site)?).await {
             Err(EdgeError::PortInUse { .. }) if Instant::now() < deadline => {
                 tokio::time::sleep(PORTS_PAUSE).await;
             }
@@ -100,40 +104,40 @@ async fn bind(site: &ServiceSite) -> Result<Server, ActorError> {
     }
 }
 
-/// Requests as records of the trace: the edge is who handled them.
-fn recorder(system: ActorSystem, edge: ActorNo) -> impl Fn(HttpSpan) + Send + Sync {
-    let kinds = Kinds::default();
+/// Records requests in the trace, with the edge as their handler.
+fn recorder(system: ActorSystem, edge: ActorNumber) -> impl Fn(HttpSpan) + Send + Sync {
+    let kinds = RequestKinds::default();
     move |span: HttpSpan| {
         let ended_ns = system.ring().now_ns();
         let took = u64::try_from(span.ended.duration_since(span.started).as_nanos()).unwrap_or(u64::MAX);
         let started_ns = ended_ns.saturating_sub(took).max(1);
         let failed = span.status.is_none_or(|status| status.is_server_error());
-        system.ring().write(Record {
+        system.ring().write(TraceRecord {
             trace: span.context.trace,
             span: span.context.span,
             parent: span.parent,
-            from: ActorNo::OUTSIDE,
+            from: ActorNumber::OUTSIDE,
             to: edge,
             kind: kinds.of(&span),
             sent_ns: started_ns,
             started_ns,
             ended_ns,
-            outcome: if failed { Outcome::Error } else { Outcome::Ok },
+            outcome: if failed { MessageOutcome::Error } else { MessageOutcome::Ok },
         });
     }
 }
 
 /// Names of requests, each kept for the life of the process: methods times routes, both closed lists.
 #[derive(Default)]
-struct Kinds(RwLock<HashMap<Box<str>, Names>>);
+struct RequestKinds(RwLock<HashMap<Box<str>, MethodNames>>);
 
 /// The names of one route, by method.
-type Names = Vec<(Method, &'static str)>;
+type MethodNames = Vec<(Method, &'static str)>;
 
-impl Kinds {
-    /// Methods a client makes up share one name.
+impl RequestKinds {
+    /// Methods invented by clients share one name.
     const OTHER: &'static str = "request";
-    /// Most names of one route, and most routes; more than methods and routes can give.
+    /// Most names of one route, and most routes; more than all methods and routes.
     const MOST: (usize, usize) = (16, 512);
 
     fn of(&self, span: &HttpSpan) -> &'static str {

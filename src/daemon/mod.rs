@@ -1,7 +1,7 @@
-//! The daemon: opens the store, builds the tree, serves the ports, and ends all of it in order.
+//! The daemon: opens the store, builds the tree, serves the ports, and ends all of them in order.
 //!
-//! Owns the order of start (store, agents, services, ports) and of the end (its reverse). Nothing here
-//! decides anything: it puts the parts together.
+//! Owns the order of start (store, agents, services, ports) and of the end (the reverse). No decision is made
+//! here: this file only joins the parts.
 
 mod edge;
 mod news;
@@ -16,71 +16,71 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::address_book::AddressBook;
-use crate::actors::gateway::Gateway;
-use crate::actors::jobs::{Board, JobBook, Jobs, Settings};
+use crate::actors::gateway::GatewayHandle;
+use crate::actors::jobs::{AttemptTable, JobBook, JobSettings, JobsShared};
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::tasks;
-use crate::config::{Config, Ingest};
-use crate::domain::agent::Refusal;
-use crate::domain::job::Policy;
+use crate::config::{IngestConfig, SwarmConfig};
+use crate::domain::agent::DefinitionRefusal;
+use crate::domain::job::RetryPolicy;
 use crate::domain::roster::Roster;
 use crate::store::backup_folder::BackupFolder;
 use crate::store::{FileHome, StorageHome, Store};
 use crate::supervision::tree::GivenUp;
-use crate::supervision::{ActorSystem, RootHandle, Timing};
+use crate::supervision::{ActorSystem, RootHandle, SystemTiming};
 
 pub use services::{ServicePort, ports};
-pub use workdir_lock::{LockHolder, WorkdirLock, WorkdirLockError};
+pub use workdir_lock::{LockOwner, WorkdirLock, WorkdirLockError};
 
 /// The root of the supervision tree.
 pub const ROOT: &str = "pas";
 
 /// A daemon that is up.
-pub struct Daemon {
+pub struct RunningDaemon {
     root: RootHandle,
     store: Store,
     system: ActorSystem,
-    jobs: Arc<Jobs>,
+    jobs: Arc<JobsShared>,
     resources: ResourceHandle,
-    gateway: Gateway,
+    gateway: GatewayHandle,
     shutdown: CancellationToken,
-    refusals: Vec<Refusal>,
+    refusals: Vec<DefinitionRefusal>,
     workdir_lock: WorkdirLock,
 }
 
 /// How a daemon ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ended {
+pub enum DaemonEnd {
     /// It was asked to.
     Asked,
-    /// The root supervisor gave up: too many restarts reached it. Over whom, where that is known.
+    /// The root supervisor gave up: too many restarts reached it. Contains the child, where known.
     GaveUp(Option<GivenUp>),
 }
 
-impl Daemon {
+impl RunningDaemon {
     /// Starts everything; returns when all agents are up and all ports answer.
     ///
-    /// `shutdown` is cancelled by `POST /shutdown` too.
+    /// `POST /shutdown` also cancels `shutdown`.
     ///
     /// # Errors
-    /// What could not be started, and what to do about it. Nothing is left running.
-    pub async fn start(config: Config, shutdown: CancellationToken) -> anyhow::Result<Self> {
+    /// The part that could not be started, and its remedy. Nothing is left running.
+    pub async fn start(config: SwarmConfig, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let home = Arc::new(FileHome::new(&config.store_file()));
         Self::start_on(home, config, shutdown).await
     }
 
-    /// The same with the store's bytes in a home of the caller's.
+    /// As [`RunningDaemon::start`], with the store's bytes in the given home.
     ///
     /// # Errors
-    /// As [`Daemon::start`].
+    /// As [`RunningDaemon::start`].
     pub async fn start_on(
         home: Arc<dyn StorageHome>,
-        config: Config,
+        config: SwarmConfig,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
         let config = Arc::new(config);
         for setting in config.from_folder() {
-            // A project that was cloned a moment ago may have brought the file.
+            // A freshly cloned project may have brought the file.
             tracing::warn!(%setting, "a file of the working directory sets a key or an address");
         }
         let locking = Arc::clone(&config);
@@ -89,10 +89,14 @@ impl Daemon {
         for refusal in &refusals {
             tracing::warn!(%refusal, "an agent's definition was refused");
         }
-        let timing = Timing {
+        for agent in roster.iter().filter(|agent| !agent.ignored.is_empty()) {
+            let fields = agent.ignored.join(", ");
+            tracing::warn!(agent = %agent.name, %fields, "fields of an agent's definition have no effect here");
+        }
+        let timing = SystemTiming {
             start_deadline: config.supervision.start_deadline,
             shutdown_deadline: config.supervision.shutdown_deadline,
-            kill_grace: Timing::default().kill_grace,
+            kill_grace: SystemTiming::default().kill_grace,
             hang_factor: config.supervision.hang_factor.get(),
         };
         let system = ActorSystem::new(timing, config.trace.ring_records.get());
@@ -102,7 +106,7 @@ impl Daemon {
         let (children, resources, gateway) = match tree::build(&config, &system, &jobs, &agents, &shutdown) {
             Ok(built) => built,
             Err(error) => {
-                // What could not be built is the error to report.
+                // The failed build is the error to report.
                 let _ = store.close().await;
                 return Err(error);
             }
@@ -111,7 +115,7 @@ impl Daemon {
         let root = match started {
             Ok(root) => root,
             Err(failure) => {
-                // The tree did not start, which is the error to report.
+                // The failed start of the tree is the error to report.
                 let _ = store.close().await;
                 return Err(failure.into());
             }
@@ -125,7 +129,7 @@ impl Daemon {
     }
 
     #[must_use]
-    pub fn jobs(&self) -> &Arc<Jobs> {
+    pub fn jobs(&self) -> &Arc<JobsShared> {
         &self.jobs
     }
 
@@ -136,28 +140,28 @@ impl Daemon {
 
     /// The gateway to the models.
     #[must_use]
-    pub fn gateway(&self) -> &Gateway {
+    pub fn gateway(&self) -> &GatewayHandle {
         &self.gateway
     }
 
     /// Definitions that were refused.
     #[must_use]
-    pub fn refusals(&self) -> &[Refusal] {
+    pub fn refusals(&self) -> &[DefinitionRefusal] {
         &self.refusals
     }
 
     /// Runs until asked to end, or until the root gives up; then ends everything in order.
     ///
     /// # Errors
-    /// The store's, when its last commit failed.
-    pub async fn run(mut self) -> anyhow::Result<Ended> {
+    /// The store's error, when its last commit failed.
+    pub async fn run(mut self) -> anyhow::Result<DaemonEnd> {
         let shutdown = self.shutdown.clone();
         let ended = tokio::select! {
-            () = shutdown.cancelled() => Ended::Asked,
-            over = self.root.ended() => Ended::GaveUp(over),
+            () = shutdown.cancelled() => DaemonEnd::Asked,
+            over = self.root.ended() => DaemonEnd::GaveUp(over),
         };
         self.shutdown.cancel();
-        if ended == Ended::Asked {
+        if ended == DaemonEnd::Asked {
             self.root.shutdown().await;
         }
         let closed = self.store.close().await.context("close the store");
@@ -166,11 +170,11 @@ impl Daemon {
     }
 }
 
-/// Opens the store and reads the agents side by side: both wait for the disk.
+/// Opens the store and reads the agents side by side, because both wait for the disk.
 async fn open(
     home: Arc<dyn StorageHome>,
-    config: &Arc<Config>,
-) -> anyhow::Result<(Store, Arc<Roster>, Vec<Refusal>)> {
+    config: &Arc<SwarmConfig>,
+) -> anyhow::Result<(Store, Arc<Roster>, Vec<DefinitionRefusal>)> {
     let folder = config.agents.folder.clone();
     let store = tokio::task::spawn_blocking(move || open_store(&home));
     let roster = tokio::task::spawn_blocking(move || {
@@ -182,7 +186,7 @@ async fn open(
 }
 
 fn open_store(home: &Arc<dyn StorageHome>) -> anyhow::Result<Store> {
-    /// A daemon that was told to end, or killed, a moment ago may still hold the file.
+    /// A daemon that was just stopped or killed may still hold the file.
     const PATIENCE: u32 = 20;
     const PAUSE: Duration = Duration::from_millis(100);
     let mut tries = 0;
@@ -197,10 +201,10 @@ fn open_store(home: &Arc<dyn StorageHome>) -> anyhow::Result<Store> {
     }
 }
 
-fn jobs(config: &Config, store: Store, agents: Arc<AddressBook>) -> Arc<Jobs> {
-    Arc::new(Jobs {
+fn jobs(config: &SwarmConfig, store: Store, agents: Arc<AddressBook>) -> Arc<JobsShared> {
+    Arc::new(JobsShared {
         book: JobBook::new(store),
-        board: Board::default(),
+        attempts: AttemptTable::default(),
         agents,
         tasks: tasks::catalogue(),
         settings: settings(config),
@@ -209,15 +213,15 @@ fn jobs(config: &Config, store: Store, agents: Arc<AddressBook>) -> Arc<Jobs> {
     })
 }
 
-fn settings(config: &Config) -> Settings {
-    Settings {
+fn settings(config: &SwarmConfig) -> JobSettings {
+    JobSettings {
         workdir: config.daemon.workdir.clone(),
         threads: config.jobs.threads.get(),
         soft_timeout: config.jobs.step_soft_timeout,
         hard_timeout: config.jobs.step_hard_timeout,
         stop_grace: config.jobs.stop_grace,
         max_runs: config.jobs.max_queued.get(),
-        policy: Policy {
+        policy: RetryPolicy {
             max_attempts: config.jobs.max_attempts.get(),
             backoff_base: config.jobs.backoff_base,
             backoff_max: config.jobs.backoff_max,
@@ -227,11 +231,16 @@ fn settings(config: &Config) -> Settings {
     }
 }
 
-/// `[ingest]` as inputs of cards that leave them out.
-fn input_defaults(config: &Ingest) -> serde_json::Value {
+/// `[ingest]` as the default inputs of cards.
+fn input_defaults(config: &IngestConfig) -> serde_json::Value {
     // No `..`: a new key must reach the skills.
-    let Ingest { max_file_bytes, max_files, deny_licences, near_duplicate_percent, boilerplate_percent } =
-        config;
+    let IngestConfig {
+        max_file_bytes,
+        max_files,
+        deny_licences,
+        near_duplicate_percent,
+        boilerplate_percent,
+    } = config;
     serde_json::json!({
         "max_file_bytes": max_file_bytes, "max_files": max_files, "deny_licences": deny_licences,
         "near_duplicate_percent": near_duplicate_percent, "boilerplate_percent": boilerplate_percent,
@@ -243,15 +252,15 @@ mod tests {
     use std::path::PathBuf;
 
     use super::*;
-    use crate::config::Sources;
+    use crate::config::ConfigSources;
     use crate::skills::ingest::settings::IngestSettings;
-    use crate::skills::{Control, StepContext};
+    use crate::skills::{StepContext, StepControl};
 
     #[test]
     fn what_is_built_into_the_skills_is_what_the_configuration_documents() {
-        let config = Config::load(&Sources::default()).unwrap();
+        let config = SwarmConfig::load(&ConfigSources::default()).unwrap();
         let step =
-            || StepContext::new(PathBuf::new(), serde_json::json!({}), 1, Arc::new(Control::default()));
+            || StepContext::new(PathBuf::new(), serde_json::json!({}), 1, Arc::new(StepControl::default()));
         let configured = step().with_defaults(Arc::new(input_defaults(&config.ingest)));
         assert_eq!(IngestSettings::of(&configured), IngestSettings::of(&step()));
     }

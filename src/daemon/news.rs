@@ -1,34 +1,34 @@
-//! Receipts and alerts of budgets on their way to the event stream, each once by its id.
+//! Publishes receipts and budget alerts as events, each once by its id.
 //!
-//! A lone receipt is an event of its own. Receipts of one booking that have run, job, agent, provider, model
-//! and status in common are told as one event with their sums: thousands of calls a second would otherwise
-//! push everything else off the stream. Invariant: the same booking is told as the same events.
+//! A lone receipt is an event of its own. Receipts of one booking with the same run, job, agent, provider,
+//! model and status become one event with their sums: thousands of calls a second would otherwise push
+//! everything else off the stream. Invariant: the same booking gives the same events.
 
 use std::sync::Arc;
 
 use serde_json::json;
 
-use crate::actors::accounts::NewsSink;
-use crate::actors::event_stream::Events;
-use crate::domain::budget::Alert;
-use crate::domain::event::{Draft, kind};
+use crate::actors::accounts::AccountsObserver;
+use crate::actors::event_stream::EventStreamHandle;
+use crate::domain::accounts::budget::BudgetAlert;
+use crate::domain::accounts::receipt::Receipt;
+use crate::domain::event::{SwarmEventDraft, kind};
 use crate::domain::money::NanoUsd;
-use crate::domain::receipt::Receipt;
 
-/// Tells the event stream.
-pub(super) struct MoneyNews(pub(super) Events);
+/// Publishes to the event stream.
+pub(super) struct MoneyEventPublisher(pub(super) EventStreamHandle);
 
-impl NewsSink for MoneyNews {
-    fn alert(&self, alert: &Alert) {
+impl AccountsObserver for MoneyEventPublisher {
+    fn alert(&self, alert: &BudgetAlert) {
         let (scope, level) = (alert.scope.to_string(), alert.level.to_string());
         tracing::warn!(scope, level, cap = %alert.cap, spent = %alert.spent, "a budget has reached a level");
         let percent = alert.level.percent();
         let data = json!({
             "alert_type": "budget", "scope": scope, "level": level, "percent": percent,
             "cap_usd": alert.cap.wire(), "spent_usd": alert.spent.wire(), "timestamp": alert.at,
-            "message": format!("the budget of {scope} is used to {percent} % and more: {} of {}", alert.spent, alert.cap),
+            "message": format!("the budget of {scope} has reached {percent} %: {} of {}", alert.spent, alert.cap),
         });
-        self.0.publish(Draft::new(kind::ALERT, data).once(alert.id()));
+        self.0.publish(SwarmEventDraft::new(kind::ALERT, data).once(alert.id()));
     }
 
     fn booked(&self, receipts: &[Arc<Receipt>]) {
@@ -38,8 +38,8 @@ impl NewsSink for MoneyNews {
     }
 }
 
-/// Receipts that are told together.
-struct Group<'r> {
+/// Receipts that share an event.
+struct ReceiptGroup<'r> {
     first: &'r Receipt,
     last: &'r Receipt,
     calls: u64,
@@ -50,12 +50,12 @@ struct Group<'r> {
 }
 
 /// The groups of a booking, in the order of their first receipts.
-fn groups(receipts: &[Arc<Receipt>]) -> Vec<Group<'_>> {
-    let mut groups: Vec<Group<'_>> = Vec::new();
+fn groups(receipts: &[Arc<Receipt>]) -> Vec<ReceiptGroup<'_>> {
+    let mut groups: Vec<ReceiptGroup<'_>> = Vec::new();
     for receipt in receipts {
         match groups.iter_mut().find(|group| is_alike(group.first, receipt)) {
             Some(group) => group.add(receipt),
-            None => groups.push(Group::of(receipt)),
+            None => groups.push(ReceiptGroup::of(receipt)),
         }
     }
     groups
@@ -67,7 +67,7 @@ fn is_alike(one: &Receipt, other: &Receipt) -> bool {
         && one.outcome.status == other.outcome.status
 }
 
-impl<'r> Group<'r> {
+impl<'r> ReceiptGroup<'r> {
     fn of(receipt: &'r Receipt) -> Self {
         let cost = NanoUsd::ZERO;
         let mut group = Self {
@@ -93,8 +93,8 @@ impl<'r> Group<'r> {
         self.latency_ms = self.latency_ms.saturating_add(outcome.latency_ms);
     }
 
-    /// As an event: sums, the mean latency, and the request's name where there is one request only.
-    fn draft(&self) -> Draft {
+    /// The event's draft: sums, the mean latency, and the request's name where there is only one request.
+    fn draft(&self) -> SwarmEventDraft {
         let (wanted, outcome) = (&self.first.wanted, &self.first.outcome);
         let mut data = json!({
             "run_id": wanted.run, "agent": wanted.agent, "provider": wanted.provider, "model": wanted.model,
@@ -112,29 +112,29 @@ impl<'r> Group<'r> {
         } else {
             format!("receipts-{first}-{last}")
         };
-        Draft::new(kind::COST_UPDATE, data).once(id)
+        SwarmEventDraft::new(kind::COST_UPDATE, data).once(id)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::budget::{CallKey, HoldId, Label, RunName, Wanted};
-    use crate::domain::receipt::Outcome;
+    use crate::domain::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest};
+    use crate::domain::accounts::receipt::ReceiptOutcome;
     use crate::domain::time::Timestamp;
 
     fn receipt(seq: u64, run: &str, cost: u64) -> Arc<Receipt> {
-        let wanted = Wanted {
+        let wanted = SpendRequest {
             call: CallKey { request_id: format!("r-{seq}"), attempt: 1 },
             run: RunName::new(run).unwrap(),
             job: None,
-            agent: Label::new("coder").unwrap(),
+            agent: ScopeLabel::new("coder").unwrap(),
             lane: None,
             provider: "p".into(),
             model: "m".into(),
             worst: NanoUsd(cost),
         };
-        let outcome = Outcome::unknown(NanoUsd(cost), Timestamp::from_millis(0), 3 * seq, "");
+        let outcome = ReceiptOutcome::unknown(NanoUsd(cost), Timestamp::from_millis(0), 3 * seq, "");
         Arc::new(Receipt::new(seq, HoldId(seq), wanted, outcome))
     }
 
@@ -142,7 +142,7 @@ mod tests {
     fn receipts_alike_are_one_event_with_their_sums_and_a_lone_one_keeps_its_name() {
         let booked =
             [receipt(4, "a", 1_000), receipt(5, "b", 7_000), receipt(6, "a", 3_000), receipt(8, "a", 5_000)];
-        let told: Vec<Draft> = groups(&booked).iter().map(Group::draft).collect();
+        let told: Vec<SwarmEventDraft> = groups(&booked).iter().map(ReceiptGroup::draft).collect();
         let ids: Vec<_> = told.iter().map(|draft| draft.id.as_deref().unwrap()).collect();
         assert_eq!(ids, ["receipts-4-8", "receipt-5"]);
         let [many, one] = &*told else { panic!("{told:?}") };

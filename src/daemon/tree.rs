@@ -1,7 +1,7 @@
 //! The supervision tree: the roster's hierarchy, with the daemon's own services around it.
 //!
-//! Every agent is a supervisor `<agent>-sup` whose first child is the agent's own worker; its other
-//! children are the agents below it. A worker's crash restarts the worker alone.
+//! Every agent is a supervisor `<agent>-sup` whose first child is the agent's own worker; its other children
+//! are the agents below. A worker's crash restarts only the worker.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,26 +10,25 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::edge;
-use super::services::{self, PlacedServices, Placement, ServiceSite};
+use super::services::{self, PlacedServices, ServicePlacement, ServiceSite};
 use crate::actors::address_book::AddressBook;
-use crate::actors::agent::{Agent, AgentMessage, Memory};
-use crate::actors::crashes::Recorder;
-use crate::actors::gateway::Gateway;
-use crate::actors::jobs::Jobs;
+use crate::actors::agent::{AgentMemory, AgentMessage, AgentState, AgentTools, ThinkingDeps};
+use crate::actors::crashes::CrashRecorder;
+use crate::actors::gateway::GatewayHandle;
+use crate::actors::jobs::JobsShared;
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::token_governor::GovernorHandle;
-use crate::config::Config;
+use crate::config::SwarmConfig;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::ids::AgentName;
-use crate::llm::text_writer::TextWriter;
 use crate::supervision::policy::{AutoShutdown, ChildPolicy, RestartStrategy, SupervisorPolicy};
 use crate::supervision::{ActorSystem, Address, ChildSpec, WorkerOptions};
 
-/// How often the daemon's own services must show life.
+/// How often the daemon's own services must send a heartbeat.
 const SERVICE_HEARTBEAT: Duration = Duration::from_secs(10);
 
-/// What supervisors do where nothing else is stated.
-pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
+/// The policy of supervisors unless stated otherwise.
+pub(super) fn default_policy(config: &SwarmConfig) -> SupervisorPolicy {
     SupervisorPolicy {
         strategy: RestartStrategy::OneForOne,
         intensity: config.supervision.intensity,
@@ -41,12 +40,12 @@ pub(super) fn default_policy(config: &Config) -> SupervisorPolicy {
 /// The children of the root, in start order (recorder, agents, services, ports), and the handles of
 /// resource manager and gateway.
 pub(super) fn build(
-    config: &Arc<Config>,
+    config: &Arc<SwarmConfig>,
     system: &ActorSystem,
-    jobs: &Arc<Jobs>,
+    jobs: &Arc<JobsShared>,
     agents: &Arc<AddressBook>,
     shutdown: &CancellationToken,
-) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, Gateway)> {
+) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, GatewayHandle)> {
     let options = worker_options(config, SERVICE_HEARTBEAT);
     let (config, system) = (Arc::clone(config), system.clone());
     let (jobs, agents) = (Arc::clone(jobs), Arc::clone(agents));
@@ -59,17 +58,20 @@ pub(super) fn build(
 fn assemble(
     site: ServiceSite,
     services: PlacedServices,
-) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, Gateway)> {
+) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, GatewayHandle)> {
     let (config, system) = (Arc::clone(&site.config), site.system.clone());
     let (jobs, agents) = (Arc::clone(&site.jobs), Arc::clone(&site.agents));
-    let (resources, gateway): (ResourceHandle, Gateway) = (site.need()?, site.need()?);
-    let mut builder = Builder {
+    let (resources, gateway): (ResourceHandle, GatewayHandle) = (site.need()?, site.need()?);
+    let mut builder = TreeBuilder {
         config: &config,
         system: &system,
         jobs: &jobs,
         resources: resources.clone(),
         governor: site.need()?,
-        writer: Arc::new(gateway.clone()),
+        tools: AgentTools {
+            writer: Arc::new(gateway.clone()),
+            thinking: ThinkingDeps::new(&config.daemon.data_dir, config.sandbox.unconfined),
+        },
         addresses: HashMap::new(),
         services,
     };
@@ -82,24 +84,24 @@ fn assemble(
     Ok((children, resources, gateway))
 }
 
-fn worker_options(config: &Config, heartbeat: Duration) -> WorkerOptions {
+fn worker_options(config: &SwarmConfig, heartbeat: Duration) -> WorkerOptions {
     let heartbeat = config.supervision.heartbeat_interval.unwrap_or(heartbeat);
     WorkerOptions { heartbeat: Some(heartbeat), capacity: config.supervision.mailbox_capacity.get() }
 }
 
-struct Builder<'a> {
-    config: &'a Arc<Config>,
+struct TreeBuilder<'a> {
+    config: &'a Arc<SwarmConfig>,
     system: &'a ActorSystem,
-    jobs: &'a Arc<Jobs>,
+    jobs: &'a Arc<JobsShared>,
     resources: ResourceHandle,
     governor: GovernorHandle,
-    writer: Arc<dyn TextWriter>,
+    tools: AgentTools,
     addresses: HashMap<AgentName, Address<AgentMessage>>,
-    /// Services that have not found their place yet, in the order of their rows.
+    /// Services without a place so far, in the order of their rows.
     services: PlacedServices,
 }
 
-impl Builder<'_> {
+impl TreeBuilder<'_> {
     fn options(&self, heartbeat: Duration) -> WorkerOptions {
         worker_options(self.config, heartbeat)
     }
@@ -108,8 +110,7 @@ impl Builder<'_> {
         let (worker, address) = self.agent(agent);
         self.addresses.insert(agent.name.clone(), address);
         let mut children = vec![worker];
-        let is_beside =
-            |place: &Placement| matches!(place, Placement::BesideAgent(name) if *name == agent.name.as_str());
+        let is_beside = |place: &ServicePlacement| matches!(place, ServicePlacement::BesideAgent(name) if *name == agent.name.as_str());
         children.extend(self.services_at(is_beside));
         for child in self.jobs.agents.roster().children_of(&agent.name) {
             children.push(self.node(child));
@@ -121,17 +122,17 @@ impl Builder<'_> {
         let me = Arc::new(agent.clone());
         let (jobs, system) = (Arc::clone(self.jobs), self.system.clone());
         let (resources, governor) = (self.resources.clone(), self.governor.clone());
-        let writer = Arc::clone(&self.writer);
+        let tools = self.tools.clone();
         let options = self.options(agent.heartbeat_interval.as_duration());
         let (spec, address) = self.system.worker(agent.name.as_str(), options, move |context| {
             let (me, jobs, system) = (Arc::clone(&me), Arc::clone(&jobs), system.clone());
             let (resources, governor) = (resources.clone(), governor.clone());
-            let writer = Arc::clone(&writer);
+            let tools = tools.clone();
             async move {
-                // First of all: until this is written, the governor takes the context for the old one.
+                // Must come first: until this is written, the governor takes this context for the old one.
                 let resumed = governor.resume(me.name.as_str()).await?;
-                let memory = Memory { governor, resumed };
-                Ok(Agent::wake(me, jobs, resources, system, (memory, writer), &context)?)
+                let memory = AgentMemory { governor, resumed };
+                Ok(AgentState::start(me, jobs, resources, system, (memory, tools), &context)?)
             }
         });
         let policy = ChildPolicy { restart: agent.supervision.restart, ..ChildPolicy::default() };
@@ -154,20 +155,20 @@ impl Builder<'_> {
         let frozen = self.config.trace.frozen_spans.get();
         let (spec, _) =
             self.system.worker("crash-recorder", self.options(SERVICE_HEARTBEAT), move |context| {
-                let recorder = Recorder::listen(store.clone(), system.clone(), frozen, &context);
+                let recorder = CrashRecorder::listen(store.clone(), system.clone(), frozen, &context);
                 async move { Ok(recorder) }
             });
         spec
     }
 
     /// Takes the services for a place, in the order of their rows.
-    fn services_at(&mut self, is_place: impl Fn(&Placement) -> bool) -> Vec<ChildSpec> {
+    fn services_at(&mut self, is_place: impl Fn(&ServicePlacement) -> bool) -> Vec<ChildSpec> {
         self.services.extract_if(.., |(place, _)| is_place(place)).map(|(_, child)| child).collect()
     }
 
-    /// The daemon's own supervisor: the services that no agent stands for, and last of all the ports.
+    /// The daemon's own supervisor: the services that belong to no agent, and last of all the ports.
     fn daemon_services(&mut self, site: ServiceSite) -> anyhow::Result<ChildSpec> {
-        let mut children = self.services_at(|place| *place == Placement::DaemonSupervisor);
+        let mut children = self.services_at(|place| *place == ServicePlacement::DaemonSupervisor);
         if let Some((place, child)) = self.services.first() {
             anyhow::bail!(
                 "the service `{}` is placed at {place:?}, which is not in the roster",
@@ -219,7 +220,8 @@ mod tests {
         );
         assert_eq!(order["registry-sup"][..2], ["registry", "registry-service"]);
         assert_eq!(order["cost-optimizer-sup"][..2], ["cost-optimizer", "accounts"]);
-        let placed = SERVICES.iter().filter(|row| row.placement != Placement::DaemonSupervisor).count();
+        let placed =
+            SERVICES.iter().filter(|row| row.placement != ServicePlacement::DaemonSupervisor).count();
         assert!(placed > 8, "only {placed} services stand beside an agent");
     }
 
@@ -227,7 +229,7 @@ mod tests {
     async fn a_place_that_is_not_there_is_an_error() {
         let TestSite { mut site, store, folder } = test_site();
         let mut services = services::start_all(&mut site).unwrap();
-        services[0].0 = Placement::BesideAgent("event-steam");
+        services[0].0 = ServicePlacement::BesideAgent("event-steam");
         let first = SERVICES[0].name;
         let error = assemble(site, services).map(drop).unwrap_err().to_string();
         assert!(error.contains(first) && error.contains("event-steam"), "{error}");

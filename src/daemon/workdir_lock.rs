@@ -1,8 +1,8 @@
-//! One daemon a working directory: two would write their events, receipts and artifacts into the same files.
+//! One daemon for each working directory: two would write events, receipts and artifacts into the same files.
 //!
-//! Owns `.pas/daemon.lock` below the working directory, wherever the state is (`daemon.data_dir`). The lock is
-//! the kernel's (flock), so it ends with its process however that dies; the text in the file only says who
-//! has it. Failure policy: whoever comes second is refused with the holder's name and a way out.
+//! Owns `.pas/daemon.lock` below the working directory, wherever the state is (`daemon.data_dir`). The lock
+//! is the kernel's (flock), so it ends with its process, however that dies; the text in the file only names
+//! the owner. Failure policy: a second daemon is refused with the owner's name and a remedy.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek as _, Write as _};
@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::config::Config;
+use crate::config::SwarmConfig;
 
 /// Below the working directory.
 const FILE: &str = ".pas/daemon.lock";
@@ -21,9 +21,9 @@ const PORT: u16 = 6100;
 const PATIENCE: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A daemon, as the file names it.
+/// The daemon named in the lock file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LockHolder {
+pub struct LockOwner {
     pub pid: u32,
     /// Its port for jobs.
     pub port: u16,
@@ -31,41 +31,42 @@ pub struct LockHolder {
     pub data_dir: PathBuf,
 }
 
-/// The right to work in a directory, for as long as it lives.
+/// The right to work in a directory, for as long as this value lives.
 #[derive(Debug)]
 pub struct WorkdirLock(#[expect(dead_code, reason = "the lock ends with the open file")] File);
 
-/// Why there is no right.
+/// Why the lock was not taken.
 #[derive(Debug, thiserror::Error)]
 pub enum WorkdirLockError {
     /// Another daemon works there.
     #[error(
-        "{} is another daemon's working directory already{}; give jobs to that one, stop it, or choose another \
-         with --workdir", workdir.display(), by(holder.as_ref())
+        "{} is already the working directory of another daemon{}; give jobs to that one, stop it, or choose \
+         another with --workdir", workdir.display(), by(holder.as_ref())
     )]
     Held {
         workdir: PathBuf,
-        /// Who, as far as its file can be read.
-        holder: Option<LockHolder>,
+        /// The owner, as far as the lock file is readable.
+        holder: Option<LockOwner>,
     },
     /// The file cannot be used.
     #[error("{} cannot be locked: {source}; is the working directory writable?", file.display())]
     Unusable { file: PathBuf, source: io::Error },
 }
 
-fn by(holder: Option<&LockHolder>) -> String {
-    let named = |LockHolder { pid, port, data_dir }: &LockHolder| {
+fn by(holder: Option<&LockOwner>) -> String {
+    let named = |LockOwner { pid, port, data_dir }: &LockOwner| {
         format!(" (process {pid}, port {port}, state in {})", data_dir.display())
     };
     holder.map(named).unwrap_or_default()
 }
 
 impl WorkdirLock {
-    /// Takes the working directory of these settings. Blocks for some tenths of a second where it is held.
+    /// Takes the working directory of these settings. Blocks for some tenths of a second while another daemon
+    /// holds it.
     ///
     /// # Errors
     /// [`WorkdirLockError`].
-    pub fn take(config: &Config) -> Result<Self, WorkdirLockError> {
+    pub fn take(config: &SwarmConfig) -> Result<Self, WorkdirLockError> {
         let workdir = &config.daemon.workdir;
         let path = workdir.join(FILE);
         let unusable = |source| WorkdirLockError::Unusable { file: path.clone(), source };
@@ -83,7 +84,7 @@ impl WorkdirLock {
                 TryLockError::Error(source) => return Err(unusable(source)),
             }
         }
-        let holder = LockHolder {
+        let holder = LockOwner {
             pid: std::process::id(),
             port: PORT.saturating_add(config.http.port_offset),
             data_dir: config.daemon.data_dir.clone(),
@@ -92,9 +93,9 @@ impl WorkdirLock {
         Ok(Self(file))
     }
 
-    /// Who works in a directory at this moment.
+    /// The daemon that works in a directory at this moment.
     #[must_use]
-    pub fn holder(workdir: &Path) -> Option<LockHolder> {
+    pub fn holder(workdir: &Path) -> Option<LockOwner> {
         let path = workdir.join(FILE);
         let locked = File::open(&path).map(|file| file.try_lock_shared());
         matches!(locked, Ok(Err(TryLockError::WouldBlock))).then(|| named(&path)).flatten()
@@ -108,7 +109,7 @@ fn open(path: &Path) -> io::Result<File> {
     File::options().create(true).truncate(false).read(true).write(true).open(path)
 }
 
-fn note(file: &mut File, holder: &LockHolder) -> io::Result<()> {
+fn note(file: &mut File, holder: &LockOwner) -> io::Result<()> {
     let mut text = serde_json::to_vec(holder)?;
     text.push(b'\n');
     file.set_len(0)?;
@@ -116,21 +117,21 @@ fn note(file: &mut File, holder: &LockHolder) -> io::Result<()> {
     file.write_all(&text)
 }
 
-fn named(path: &Path) -> Option<LockHolder> {
+fn named(path: &Path) -> Option<LockOwner> {
     serde_json::from_slice(&std::fs::read(path).ok()?).ok()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::Sources;
+    use crate::config::ConfigSources;
 
-    fn config(workdir: &Path, data_dir: &str, port_offset: u16) -> Config {
-        let mut sources = Sources::default();
+    fn config(workdir: &Path, data_dir: &str, port_offset: u16) -> SwarmConfig {
+        let mut sources = ConfigSources::default();
         sources.flags.workdir = Some(workdir.to_owned());
         sources.flags.data_dir = Some(workdir.join(data_dir));
         sources.flags.port_offset = Some(port_offset);
-        Config::load(&sources).unwrap()
+        SwarmConfig::load(&sources).unwrap()
     }
 
     #[test]

@@ -1,48 +1,48 @@
-//! Which agent is to do something, where several could: one rule for job cards, steps of plans and calls.
+//! The choice among several capable agents: one rule for job cards, steps of plans and calls.
 //!
-//! Pure. Order of preference: one that takes the task at all; the nearest to whoever asks (below it, itself, its
-//! lane, elsewhere); one that can do anything in this build; one that stands nearest to the work (an executor
-//! before its director); one that is healthy; one that is free; the more critical; the first by name.
+//! Pure. Order of preference: takes the task at all; nearest to the asking agent (below it, itself, its lane,
+//! elsewhere); can do anything in this build; nearest to the work (an executor before its director); healthy;
+//! idle; more critical; first by name.
 
 use std::cmp::Reverse;
 
 use super::agent::AgentDefinition;
 use super::ids::AgentName;
-use super::registry::Health;
+use super::registry::ServiceHealth;
 use super::roster::Roster;
 use super::task::TaskCatalogue;
 
-/// What is asked for, and by whom.
+/// The requirements, and the asking agent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AgentWish<'w> {
-    /// Capabilities that it must have, all of them.
+    /// Required capabilities, all of them.
     pub capabilities: &'w [&'w str],
-    /// The task that it is to do, if that is known.
+    /// The task, if known.
     pub task: Option<&'w str>,
-    /// The agent that asks; a person or client has none.
+    /// The asking agent; `None` for a person or client.
     pub from: Option<&'w AgentName>,
 }
 
-/// How an agent stands at the moment.
+/// An agent's current health and load.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct AgentStanding {
-    pub health: Health,
-    /// Jobs that it has in hand or that wait for it.
+pub struct AgentAvailability {
+    pub health: ServiceHealth,
+    /// Jobs in hand or queued.
     pub jobs: usize,
 }
 
-impl AgentStanding {
-    /// Of an agent of which nothing else is known.
-    pub const IDLE: Self = Self { health: Health::Healthy, jobs: 0 };
+impl AgentAvailability {
+    /// The standing of an agent without further facts.
+    pub const IDLE: Self = Self { health: ServiceHealth::Healthy, jobs: 0 };
 }
 
-/// The agents that fit a wish, the best first.
+/// The matching agents, best first.
 #[must_use]
 pub fn ranked<'r>(
     roster: &'r Roster,
     tasks: &TaskCatalogue,
     wish: AgentWish<'_>,
-    standing: impl Fn(&AgentDefinition) -> AgentStanding,
+    standing: impl Fn(&AgentDefinition) -> AgentAvailability,
 ) -> Vec<&'r AgentDefinition> {
     let able = |agent: &&AgentDefinition| wish.capabilities.iter().all(|wanted| agent.can(wanted));
     let mut found: Vec<_> = roster.iter().filter(able).collect();
@@ -50,12 +50,12 @@ pub fn ranked<'r>(
         let now = standing(agent);
         let takes = wish.task.is_none_or(|task| tasks.takes(agent, task));
         (
-            now.health == Health::Down,
+            now.health == ServiceHealth::Down,
             !takes,
             wish.from.map_or(0, |from| distance(roster, from, agent)),
             tasks.of_agent(agent).next().is_none(),
             Reverse(roster.path_to(&agent.name).len()),
-            now.health != Health::Healthy,
+            now.health != ServiceHealth::Healthy,
             now.jobs,
             agent.tier,
             agent.name.clone(),
@@ -64,15 +64,15 @@ pub fn ranked<'r>(
     found
 }
 
-/// The agent for a step that `from` hands over: it must take the task, and work goes down or sideways, never
-/// back up, where it could go round in circles.
+/// The agent for a step handed over by `from`: it must take the task, and work goes down or sideways, never
+/// up, which could loop.
 #[must_use]
 pub fn for_step<'r>(
     roster: &'r Roster,
     tasks: &TaskCatalogue,
     task: &str,
     from: &AgentName,
-    standing: impl Fn(&AgentDefinition) -> AgentStanding,
+    standing: impl Fn(&AgentDefinition) -> AgentAvailability,
 ) -> Option<&'r AgentDefinition> {
     let capability = tasks.get(task)?.capability.as_ref();
     let wish = AgentWish { capabilities: &[capability], task: Some(task), from: Some(from) };

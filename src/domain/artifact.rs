@@ -1,4 +1,4 @@
-//! What a step leaves on disk, as rows, manifests and the wire name it.
+//! Artifacts of a step, as named in rows, in manifests and on the wire.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 pub struct Artifact {
     /// Path relative to the run's folder, with `/` between segments.
     pub path: String,
-    /// What it is, for people: `audit`, `chunks`, `report`, …
+    /// A word for people: `audit`, `chunks`, `report`, …
     pub kind: String,
     /// Media type, such as `application/x-ndjson`.
     pub media_type: String,
@@ -16,6 +16,6 @@ pub struct Artifact {
     /// BLAKE3 of the content in hexadecimal. For the index folder: of its logical content, because
     /// its files carry random segment names.
     pub blake3: String,
-    /// Whether the same input always gives the same hash. False for what holds times.
+    /// Whether the same input always gives the same hash. False for files with times.
     pub deterministic: bool,
 }

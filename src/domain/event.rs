@@ -1,43 +1,43 @@
-//! Events of the swarm: one vocabulary for whoever watches, by whatever transport.
+//! Events of the swarm: one vocabulary for all transports.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::time::Timestamp;
 
-/// The kinds that PAS itself publishes. A client of `POST /broadcast` may use others.
+/// The kinds published by PAS. A client of `POST /broadcast` may use others.
 pub mod kind {
     /// A sign of life of an agent or service.
     pub const HEARTBEAT: &str = "heartbeat";
-    /// Something happened to a job.
+    /// A job event.
     pub const STATUS_UPDATE: &str = "status_update";
-    /// A question to a person was asked or decided.
+    /// An approval was requested or decided.
     pub const APPROVAL: &str = "approval";
-    /// Somebody should look: a missed beat, a budget nearly used up.
+    /// An alert: a missed heartbeat, a budget nearly used up.
     pub const ALERT: &str = "alert";
-    /// A model call was paid for.
+    /// A model call was settled.
     pub const COST_UPDATE: &str = "cost_update";
     /// An agent was called.
     pub const AGENT_INVOCATION: &str = "agent_invocation";
-    /// A person acted: paused, killed, approved and so on.
+    /// A person's action: pause, kill, approve and so on.
     pub const ACTION: &str = "action";
-    /// A supervisor acted: started, stopped, crashed, restarted, hung, escalated and so on.
+    /// A supervision event: started, stopped, crashed, restarted, hung, escalated and so on.
     pub const SUPERVISION: &str = "supervision";
-    /// What an event is called whose publisher gave no kind (the contract).
+    /// The default kind (the contract).
     pub const UNKNOWN: &str = "unknown";
 }
 
 /// An event before it has a place in the order.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Draft {
+pub struct SwarmEventDraft {
     pub event_type: String,
-    /// What it says; given a `timestamp` where it has none.
+    /// The payload; gets a `timestamp` if it has none.
     pub data: Map<String, Value>,
-    /// Names the happening: of several events with one id, only the first is taken.
+    /// Idempotency key: of several events with one id, only the first is accepted.
     pub id: Option<String>,
 }
 
-impl Draft {
+impl SwarmEventDraft {
     /// An event of one of the [`kind`]s; anything but an object becomes the field `value`.
     #[must_use]
     pub fn new(event_type: impl Into<String>, data: Value) -> Self {
@@ -49,7 +49,7 @@ impl Draft {
         Self { event_type: event_type.into(), data, id: None }
     }
 
-    /// The same, taken only once however often it is published.
+    /// The same with an idempotency key.
     #[must_use]
     pub fn once(mut self, id: impl Into<String>) -> Self {
         self.id = Some(id.into());
@@ -64,17 +64,17 @@ impl Draft {
     }
 }
 
-/// An event as it is kept and sent.
+/// An event as stored and sent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SwarmEvent {
-    /// Its place in the order, from 1, without end over restarts of the daemon.
+    /// Sequence number, from 1, continued across restarts of the daemon.
     pub seq: u64,
     pub event_type: String,
-    /// What it says, with a `timestamp` (ISO 8601) of when it happened.
+    /// The payload, with a `timestamp` (ISO 8601) of the occurrence.
     pub data: Map<String, Value>,
-    /// When it was taken.
+    /// When the daemon accepted the event.
     pub server_timestamp: Timestamp,
-    /// Names the happening, where it has a name.
+    /// Idempotency key, if any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
 }
@@ -88,19 +88,19 @@ mod tests {
     #[test]
     fn an_event_always_says_when() {
         let now = Timestamp::from_millis(1_000);
-        let event = Draft::new(kind::ALERT, json!({ "a": 1 })).numbered(7, now);
+        let event = SwarmEventDraft::new(kind::ALERT, json!({ "a": 1 })).numbered(7, now);
         assert_eq!(
             serde_json::to_value(&event).unwrap(),
             json!({ "seq": 7, "event_type": "alert", "server_timestamp": "1970-01-01T00:00:01.000Z",
                     "data": { "a": 1, "timestamp": "1970-01-01T00:00:01.000Z" } })
         );
-        let told = Draft::new("x", json!({ "timestamp": "then" })).numbered(8, now);
+        let told = SwarmEventDraft::new("x", json!({ "timestamp": "then" })).numbered(8, now);
         assert_eq!(told.data["timestamp"], "then");
     }
 
     #[test]
     fn what_is_no_object_is_kept_as_a_value() {
-        assert_eq!(Value::Object(Draft::new("x", json!([1])).data), json!({ "value": [1] }));
-        assert!(Draft::new("x", Value::Null).data.is_empty());
+        assert_eq!(Value::Object(SwarmEventDraft::new("x", json!([1])).data), json!({ "value": [1] }));
+        assert!(SwarmEventDraft::new("x", Value::Null).data.is_empty());
     }
 }

@@ -1,10 +1,10 @@
-//! When silence becomes an alert: missed beats, what follows from each, and what an alert says.
+//! Missed heartbeats: the consequence of each, and the alerts.
 //!
-//! The rule (the heartbeat contract): one missed interval is a warning, two are `down`, three take the
-//! service off the registry; a beat after `down` restores it. How the two times of a registration
-//! agree: [`Pace`] counts misses in intervals of `heartbeat_interval_s`, or of `ttl_s` where that is
-//! shorter, and `ttl_s` says for how long the registry offers the service without a beat. Pure:
-//! silence comes in as a [`Duration`], so any clock will do.
+//! The rule (the heartbeat contract): one missed interval is a warning, two are `down`, three remove the
+//! service from the registry; a beat after `down` restores it. The two times of a registration:
+//! [`HeartbeatTiming`] counts misses in intervals of `heartbeat_interval_s`, or of `ttl_s` if that is
+//! shorter, and `ttl_s` is how long the registry offers the service without a beat. Pure: silence comes in as
+//! a [`Duration`], so any clock will do.
 
 use std::time::Duration;
 
@@ -16,18 +16,18 @@ use super::time::Timestamp;
 pub const MISSES_DOWN: u32 = 2;
 /// Missed intervals after which a service is deregistered.
 pub const MISSES_DEREGISTER: u32 = 3;
-/// How late a beat may be without being missed: a client that beats exactly once an interval is late
-/// by its timer and the way to us; tens of milliseconds on a busy machine.
+/// Tolerance for a late beat: a client that beats exactly once per interval is late by its timer and the
+/// transport; tens of milliseconds on a busy machine.
 pub const LATENESS: Duration = Duration::from_millis(100);
 
-/// What is expected of a service.
+/// The timing expected of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+pub struct HeartbeatTiming {
     interval: Duration,
     ttl: Duration,
 }
 
-impl Pace {
+impl HeartbeatTiming {
     /// The pace of a registration; an interval of 0 counts as one second.
     #[must_use]
     pub fn new(heartbeat_interval_s: u32, ttl_s: u32) -> Self {
@@ -35,7 +35,7 @@ impl Pace {
         Self { interval: seconds(heartbeat_interval_s.min(ttl_s)), ttl: seconds(ttl_s) }
     }
 
-    /// Whole intervals missed after so much silence.
+    /// Whole intervals missed after this silence.
     #[must_use]
     pub fn misses(self, silence: Duration) -> u32 {
         // A beat exactly on time is not missed: the count rises just after the border.
@@ -43,26 +43,26 @@ impl Pace {
         u32::try_from(overdue / self.interval.as_nanos()).unwrap_or(u32::MAX)
     }
 
-    /// The silence at which [`Pace::misses`] has reached `misses`.
+    /// The silence at which [`HeartbeatTiming::misses`] has reached `misses`.
     #[must_use]
     pub fn silence_of(self, misses: u32) -> Duration {
         self.interval * misses + LATENESS + Duration::from_nanos(1)
     }
 
-    /// Whether the time to live is over: the service is no longer offered.
+    /// Whether the TTL is over: the service is no longer offered.
     #[must_use]
     pub fn is_expired(self, silence: Duration) -> bool {
         silence > self.ttl
     }
 
-    /// Silence that is forgiven to a service known from before a restart, so that its first interval
-    /// is missed no sooner than one time to live after the start.
+    /// Silence granted to a service known from before a restart, so that its first interval is missed no
+    /// sooner than one TTL after the start.
     #[must_use]
     pub fn grace(self) -> Duration {
         self.ttl.saturating_sub(self.interval)
     }
 
-    /// How much longer than `silence` nothing can change by silence alone; `None`: for good.
+    /// How long after `silence` the next change by silence alone is due; `None`: never.
     #[must_use]
     pub fn until_change(self, silence: Duration) -> Option<Duration> {
         let expiry = self.ttl + Duration::from_nanos(1);
@@ -74,10 +74,10 @@ impl Pace {
     }
 }
 
-/// What a step of the rule is called on the wire.
+/// The wire name of a step of the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum AlertType {
+pub enum HeartbeatAlertType {
     /// A beat did not come.
     HeartbeatMiss,
     HeartbeatRestored,
@@ -86,42 +86,42 @@ pub enum AlertType {
     ServiceDeregistered,
 }
 
-/// What was done about it.
+/// The action taken.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum HeartbeatAction {
     Warning,
-    /// Its status is `down` now.
+    /// Marked `down`.
     MarkedDown,
-    /// It has to register again.
+    /// Deregistered; the service must register again.
     Deregistered,
-    /// Its status is its own again.
+    /// The service's own status applies again.
     Restored,
-    /// The one above it has to act.
+    /// The parent must act.
     Escalated,
 }
 
 /// One alert, as the wire and the daily file show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Alert {
-    pub alert_type: AlertType,
+pub struct HeartbeatAlert {
+    pub alert_type: HeartbeatAlertType,
     pub service_id: String,
     pub service_name: String,
     /// Intervals missed so far.
     pub missed_beats: u32,
     /// Its last sign of life; `None` when none is known.
     pub last_seen: Option<Timestamp>,
-    pub action: Action,
+    pub action: HeartbeatAction,
     /// When it was noticed.
     pub ts: Timestamp,
-    /// Who stands above it, for agents and for services that say so in the label `parent`.
+    /// The parent, for agents and for services with the label `parent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
 }
 
 /// One step of the rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Transition {
+pub enum HeartbeatTransition {
     /// The first interval was missed.
     Warning,
     Down,
@@ -130,19 +130,19 @@ pub enum Transition {
     Restored(u32),
 }
 
-impl Transition {
-    /// Its words on the wire.
+impl HeartbeatTransition {
+    /// The words on the wire.
     #[must_use]
-    pub fn words(self) -> (AlertType, Action) {
+    pub fn words(self) -> (HeartbeatAlertType, HeartbeatAction) {
         match self {
-            Self::Warning => (AlertType::HeartbeatMiss, Action::Warning),
-            Self::Down => (AlertType::ServiceDown, Action::MarkedDown),
-            Self::Deregister => (AlertType::ServiceDeregistered, Action::Deregistered),
-            Self::Restored(_) => (AlertType::HeartbeatRestored, Action::Restored),
+            Self::Warning => (HeartbeatAlertType::HeartbeatMiss, HeartbeatAction::Warning),
+            Self::Down => (HeartbeatAlertType::ServiceDown, HeartbeatAction::MarkedDown),
+            Self::Deregister => (HeartbeatAlertType::ServiceDeregistered, HeartbeatAction::Deregistered),
+            Self::Restored(_) => (HeartbeatAlertType::HeartbeatRestored, HeartbeatAction::Restored),
         }
     }
 
-    /// The missed beats that an alert of it names.
+    /// The missed beats named in the alert.
     #[must_use]
     pub fn missed_beats(self) -> u32 {
         match self {
@@ -154,43 +154,48 @@ impl Transition {
     }
 }
 
-/// What has been told of one service so far.
+/// The alerts reported for one service so far.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Watch {
+pub struct HeartbeatWatch {
     beat: u64,
-    told: u32,
+    reported: u32,
 }
 
-impl Watch {
-    /// A watch that begins with this last beat, whatever number names it.
+impl HeartbeatWatch {
+    /// A watch that begins with this last beat.
     #[must_use]
     pub fn from_beat(beat: u64) -> Self {
-        Self { beat, told: 0 }
+        Self { beat, reported: 0 }
     }
 
-    /// Makes the third step due again: it could not be carried out.
+    /// Makes the third step due again after a failure.
     pub fn retry_deregistration(&mut self) {
-        self.told = self.told.min(MISSES_DOWN);
+        self.reported = self.reported.min(MISSES_DOWN);
     }
 
-    /// Looks at a service whose last beat is `beat` and that was silent since: the steps that are due,
-    /// in order, each once, also when several became due since the last look.
-    pub fn look(&mut self, beat: u64, silence: Duration, pace: Pace) -> Vec<Transition> {
+    /// The steps due for a service whose last beat is `beat` and that was silent since: in order, each once,
+    /// even when several became due since the last check.
+    pub fn observe(
+        &mut self,
+        beat: u64,
+        silence: Duration,
+        pace: HeartbeatTiming,
+    ) -> Vec<HeartbeatTransition> {
         let mut due = Vec::new();
         if beat != self.beat {
             self.beat = beat;
-            let told = std::mem::take(&mut self.told);
+            let told = std::mem::take(&mut self.reported);
             if told >= MISSES_DOWN {
-                due.push(Transition::Restored(told));
+                due.push(HeartbeatTransition::Restored(told));
             }
         }
         let misses = pace.misses(silence).min(MISSES_DEREGISTER);
-        while self.told < misses {
-            self.told += 1;
-            due.push(match self.told {
-                MISSES_DEREGISTER => Transition::Deregister,
-                MISSES_DOWN => Transition::Down,
-                _ => Transition::Warning,
+        while self.reported < misses {
+            self.reported += 1;
+            due.push(match self.reported {
+                MISSES_DEREGISTER => HeartbeatTransition::Deregister,
+                MISSES_DOWN => HeartbeatTransition::Down,
+                _ => HeartbeatTransition::Warning,
             });
         }
         due
@@ -209,7 +214,7 @@ mod tests {
 
     #[test]
     fn a_beat_on_time_is_not_missed_and_each_interval_counts_once() {
-        let pace = Pace::new(60, 90);
+        let pace = HeartbeatTiming::new(60, 90);
         let misses = [0, 60, 61, 120, 121, 180, 181].map(|at| pace.misses(s(at)));
         assert_eq!(misses, [0, 0, 1, 1, 2, 2, 3]);
         assert_eq!((pace.is_expired(s(90)), pace.is_expired(s(91))), (false, true));
@@ -219,14 +224,14 @@ mod tests {
 
     #[test]
     fn a_time_to_live_below_the_interval_is_the_interval() {
-        assert_eq!(Pace::new(60, 2).misses(s(7)), 3);
-        assert_eq!(Pace::new(1, 90).misses(s(4)), 3);
+        assert_eq!(HeartbeatTiming::new(60, 2).misses(s(7)), 3);
+        assert_eq!(HeartbeatTiming::new(1, 90).misses(s(4)), 3);
     }
 
     #[test]
     fn after_a_restart_the_first_miss_comes_no_sooner_than_one_time_to_live() {
         for (interval, ttl) in [(60, 90), (1, 90), (60, 2), (1, 1)] {
-            let pace = Pace::new(interval, ttl);
+            let pace = HeartbeatTiming::new(interval, ttl);
             let silence = |since_start: Duration| since_start.saturating_sub(pace.grace());
             assert_eq!(pace.misses(silence(s(u64::from(ttl)))), 0, "{interval} {ttl}");
             assert_eq!(pace.misses(silence(s(u64::from(ttl)) + 2 * LATENESS)), 1, "{interval} {ttl}");
@@ -235,17 +240,17 @@ mod tests {
 
     #[test]
     fn the_steps_come_in_order_and_a_beat_after_down_restores() {
-        use Transition::{Deregister, Down, Restored, Warning};
-        let pace = Pace::new(60, 90);
-        let mut watch = Watch::from_beat(1);
-        assert_eq!(watch.look(1, s(59), pace), []);
-        assert_eq!(watch.look(1, s(70), pace), [Warning]);
-        assert_eq!(watch.look(1, s(80), pace), []);
-        assert_eq!(watch.look(2, s(1), pace), [], "a beat after a warning needs no word");
-        assert_eq!(watch.look(2, s(130), pace), [Warning, Down]);
-        assert_eq!(watch.look(3, s(65), pace), [Restored(2), Warning]);
-        assert_eq!(watch.look(3, s(1000), pace), [Down, Deregister]);
-        assert_eq!(watch.look(3, s(2000), pace), []);
+        use HeartbeatTransition::{Deregister, Down, Restored, Warning};
+        let pace = HeartbeatTiming::new(60, 90);
+        let mut watch = HeartbeatWatch::from_beat(1);
+        assert_eq!(watch.observe(1, s(59), pace), []);
+        assert_eq!(watch.observe(1, s(70), pace), [Warning]);
+        assert_eq!(watch.observe(1, s(80), pace), []);
+        assert_eq!(watch.observe(2, s(1), pace), [], "a beat after a warning needs no word");
+        assert_eq!(watch.observe(2, s(130), pace), [Warning, Down]);
+        assert_eq!(watch.observe(3, s(65), pace), [Restored(2), Warning]);
+        assert_eq!(watch.observe(3, s(1000), pace), [Down, Deregister]);
+        assert_eq!(watch.observe(3, s(2000), pace), []);
     }
 
     proptest! {
@@ -253,20 +258,20 @@ mod tests {
         fn looking_often_tells_the_same_as_looking_once(
             interval in 1u32..100, ttl in 1u32..200, looks in prop::collection::vec(0u64..700, 0..20)
         ) {
-            let pace = Pace::new(interval, ttl);
+            let pace = HeartbeatTiming::new(interval, ttl);
             let mut looks: Vec<_> = looks.into_iter().map(s).collect();
             looks.sort();
             let last = looks.last().copied().unwrap_or_default();
-            let mut often = Watch::default();
-            let told: Vec<_> = looks.into_iter().flat_map(|at| often.look(0, at, pace)).collect();
-            prop_assert_eq!(told, Watch::default().look(0, last, pace));
+            let mut often = HeartbeatWatch::default();
+            let told: Vec<_> = looks.into_iter().flat_map(|at| often.observe(0, at, pace)).collect();
+            prop_assert_eq!(told, HeartbeatWatch::default().observe(0, last, pace));
         }
 
         #[test]
         fn nothing_changes_before_it_is_said_to(
             interval in 1u32..100, ttl in 1u32..200, silence_ms in 0u64..700_000
         ) {
-            let (pace, silence) = (Pace::new(interval, ttl), Duration::from_millis(silence_ms));
+            let (pace, silence) = (HeartbeatTiming::new(interval, ttl), Duration::from_millis(silence_ms));
             let state = |at| (pace.misses(at).min(MISSES_DEREGISTER), pace.is_expired(at));
             match pace.until_change(silence) {
                 None => prop_assert_eq!(state(silence), state(silence + s(1_000_000))),

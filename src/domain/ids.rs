@@ -1,4 +1,4 @@
-//! Names and identifiers, parsed at the edge and trusted afterwards.
+//! Names and identifiers, validated at the edge and trusted afterwards.
 //!
 //! Invariant: a value of one of these types is safe as a path segment, as a URL segment and as a
 //! store key: lower-case ASCII letters, digits, `-`, `_`, with `.` between the segments of a job id.
@@ -12,11 +12,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// Longest accepted name or id in bytes; keeps every path below common file-name limits (255).
 pub const MAX_ID_LEN: usize = 128;
 
-/// Why a text is no identifier.
+/// Why a text is no valid identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not a valid {what}: use a-z, 0-9, `-` and `_`, at most {MAX_ID_LEN} characters")]
 pub struct InvalidId {
-    /// What was expected, for the message.
+    /// The expected kind, for the message.
     pub what: &'static str,
     /// The offending text, shortened.
     pub text: String,
@@ -105,8 +105,8 @@ id_type!(
 id_type!(
     /// A job: the run id of its root, then one `.`-separated segment for each step downwards.
     ///
-    /// A child's id is a function of (parent, step, ordinal), so a hand-off that is carried out twice
-    /// meets the row that the first one wrote: a twin cannot exist.
+    /// A child's id is a function of (parent, step, ordinal), so a repeated hand-off finds the first one's
+    /// row: duplicates cannot exist.
     JobId,
     "job id",
     |text| text.split('.').all(is_segment)
@@ -137,14 +137,14 @@ impl RunId {
     }
 }
 
-/// Names one act of a person in the audit: sorts by time, and is unique over restarts.
+/// The id of a person's act in the audit log: sorts by time, and is unique across restarts.
 #[must_use]
 pub fn action_id() -> String {
     format!("act-{}", uuid::Uuid::now_v7().simple())
 }
 
 impl ApprovalId {
-    /// The id of the question that a job puts at one version: short enough to type.
+    /// The id of an approval requested by a job at one version: short enough to type.
     #[must_use]
     pub fn of_question(job: &JobId, version: u64) -> Self {
         let digest = blake3::hash(format!("{job}\n{version}").as_bytes()).to_hex();
@@ -152,16 +152,16 @@ impl ApprovalId {
     }
 }
 
-/// Longest name of a step that stands in an id as it is; with it, three levels of any names fit below the
-/// longest run id.
+/// Longest step name kept unchanged in an id; with it, three levels of any names fit below the longest run
+/// id.
 const MAX_STEP_LEN: usize = 24;
-/// Letters of a name that still show when it is shortened, and digits of its hash behind them.
+/// A shortened name keeps this many letters, followed by this many digits of its hash.
 const SHOWN_LETTERS: usize = 9;
 const HASH_DIGITS: usize = 12;
 
-/// The segment of a step's card. A short plain name stands as it is, `-<n>` behind it is the ordinal. Any other
-/// name (too long, of other characters, or one that could be read as a name with an ordinal or a hash) is a
-/// few of its letters and a hash of it all.
+/// The segment of a step's card. A short plain name is kept, with `-<n>` for the ordinal. Any other name (too
+/// long, with other characters, or ambiguous with an ordinal or a hash) becomes a few of its letters and a
+/// hash.
 fn step_segment(step: &str, ordinal: u32) -> String {
     let is_plain = is_segment(step) && step.len() <= MAX_STEP_LEN && !ends_like_ours(step);
     let name = if is_plain { step.to_owned() } else { shortened(step) };
@@ -191,11 +191,11 @@ impl JobId {
         Self(run.0.clone())
     }
 
-    /// The child that `step` creates as its `ordinal`-th card (0 for the first). Two different pairs of step
-    /// and ordinal never meet in one id, whatever the step is called.
+    /// The child created by `step` as its `ordinal`-th card (0 for the first). Different pairs of step and
+    /// ordinal never share an id, whatever the step's name.
     ///
     /// # Errors
-    /// [`InvalidId`] when the id grows beyond [`MAX_ID_LEN`], so when the job lies too deep.
+    /// [`InvalidId`] when the id exceeds [`MAX_ID_LEN`]: the job is nested too deep.
     pub fn child(&self, step: &str, ordinal: u32) -> Result<Self, InvalidId> {
         Self::new(format!("{}.{}", self.0, step_segment(step, ordinal)))
     }
@@ -212,7 +212,7 @@ impl JobId {
         self.0.rsplit_once('.').map(|(parent, _)| Self(parent.to_owned()))
     }
 
-    /// Whether it is `other` or lies below it.
+    /// Whether this is `other` or a descendant of it.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         let rest = self.0.strip_prefix(other.as_str());

@@ -9,8 +9,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// Reads a field that may be left out or `null`; both mean the type's default. To be used beside
-/// `#[serde(default)]`.
+/// Reads an optional field; absent and `null` both mean the type's default. Use with `#[serde(default)]`.
 ///
 /// # Errors
 /// The type's own.
@@ -22,11 +21,11 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
-/// A JSON value that both the wire (as JSON) and the store (as text) can carry.
+/// A JSON value for both the wire (as JSON) and the store (as text).
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Json(pub Value);
+pub struct JsonValue(pub Value);
 
-impl Json {
+impl JsonValue {
     /// An empty object, the usual default of inputs and outputs.
     #[must_use]
     pub fn object() -> Self {
@@ -34,26 +33,26 @@ impl Json {
     }
 }
 
-impl Deref for Json {
+impl Deref for JsonValue {
     type Target = Value;
     fn deref(&self) -> &Value {
         &self.0
     }
 }
 
-impl DerefMut for Json {
+impl DerefMut for JsonValue {
     fn deref_mut(&mut self) -> &mut Value {
         &mut self.0
     }
 }
 
-impl From<Value> for Json {
+impl From<Value> for JsonValue {
     fn from(value: Value) -> Self {
         Self(value)
     }
 }
 
-impl Serialize for Json {
+impl Serialize for JsonValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {
             self.0.serialize(serializer)
@@ -63,7 +62,7 @@ impl Serialize for Json {
     }
 }
 
-impl<'de> Deserialize<'de> for Json {
+impl<'de> Deserialize<'de> for JsonValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         if deserializer.is_human_readable() {
             Value::deserialize(deserializer).map(Self)

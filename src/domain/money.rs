@@ -1,4 +1,4 @@
-//! Money: whole nano-dollars inside, decimal US dollars at the edge.
+//! Money: whole nano-dollars internally, decimal US dollars at the edge.
 //!
 //! Invariant: no binary float ever holds an amount. One nano-dollar is 10⁻⁹ USD, so the largest amount
 //! is some 18 billion dollars.
@@ -20,9 +20,9 @@ pub const WIRE_PLACES: u32 = 6;
 #[serde(transparent)]
 pub struct NanoUsd(pub u64);
 
-/// Why a decimal is no amount.
+/// Why a decimal is no valid amount.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{0} is no amount of dollars: it must lie between 0 and 18 billion")]
+#[error("{0} is not an amount in dollars: use 0 to 18 billion")]
 pub struct NotAnAmount(pub Decimal);
 
 impl NanoUsd {
@@ -45,7 +45,7 @@ impl NanoUsd {
         Decimal::from_i128_with_scale(i128::from(self.0), NANO_PLACES)
     }
 
-    /// In dollars as the wire has them: a JSON number with at most six decimal places, rounded half up.
+    /// Dollars on the wire: a JSON number with at most six decimal places, rounded half up.
     #[must_use]
     pub fn wire(self) -> serde_json::Number {
         let text = self
@@ -64,13 +64,13 @@ impl NanoUsd {
         format!("${}", usd.normalize())
     }
 
-    /// The sum, or the greatest amount where it would be larger.
+    /// Saturating sum.
     #[must_use]
     pub const fn saturating_add(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
     }
 
-    /// The difference, or nothing where it would be negative.
+    /// Saturating difference.
     #[must_use]
     pub const fn saturating_sub(self, other: Self) -> Self {
         Self(self.0.saturating_sub(other.0))

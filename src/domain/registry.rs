@@ -1,24 +1,23 @@
-//! Services as the registry knows them: what one says of itself, its health, and who is offered.
+//! Services in the registry: registration, health, and the rule for offering them.
 //!
-//! Owns the record ([`Service`], durable), the signs of life ([`Life`], soft state) and the rules that
-//! join them. Invariants: an offered service has shown life within its time to live; the status of
-//! one that is silent follows from the silence alone. Pure: time comes in as the silence so far.
+//! Owns the record ([`RegisteredService`], durable), the signs of life ([`ServiceVitals`], soft state) and
+//! the rules that combine them. Invariants: an offered service has sent a heartbeat within its TTL; the
+//! status of a silent service follows from the silence alone. Pure: time comes in as the silence so far.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::heartbeat::{MISSES_DEREGISTER, MISSES_DOWN, Pace};
+use super::heartbeat::{HeartbeatTiming, MISSES_DEREGISTER, MISSES_DOWN};
 use super::hmi::AgentStatus;
 use super::time::Timestamp;
 
 /// Longest id of a service, in characters (the contract).
 pub const MAX_SERVICE_ID: usize = 128;
-/// Before the name of an agent of the roster in its service id.
+/// Prefix of the service id of an agent of the roster.
 pub const AGENT_PREFIX: &str = "agent-";
 
-/// What kind of thing a service is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceType {
@@ -27,19 +26,19 @@ pub enum ServiceType {
     Agent,
 }
 
-/// How far a service may be trusted with work. In the order in which listings show them.
+/// The deployment stage of a service, in the order of listings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceRole {
     Production,
-    /// Being tried before production.
+    /// In test before production.
     Staging,
-    /// Takes a small share of the work.
+    /// Gets a small share of the work.
     Canary,
     Experimental,
 }
 
-/// How a service does.
+/// The status of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceStatus {
@@ -76,9 +75,9 @@ impl From<AgentStatus> for ServiceStatus {
     }
 }
 
-/// The three answers to "is it well?".
+/// Health in three grades.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Health {
+pub enum ServiceHealth {
     Healthy,
     Degraded,
     Down,
@@ -87,11 +86,11 @@ pub enum Health {
 impl ServiceStatus {
     /// The health that a status means.
     #[must_use]
-    pub fn health(self) -> Health {
+    pub fn health(self) -> ServiceHealth {
         match self {
-            Self::Down => Health::Down,
-            Self::Degraded | Self::Error => Health::Degraded,
-            _ => Health::Healthy,
+            Self::Down => ServiceHealth::Down,
+            Self::Degraded | Self::Error => ServiceHealth::Degraded,
+            _ => ServiceHealth::Healthy,
         }
     }
 
@@ -113,27 +112,27 @@ impl ServiceStatus {
     }
 }
 
-/// What a service costs, roughly.
+/// Approximate cost of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct CostHint {
     /// US dollars for a thousand tokens.
     pub usd_per_1k: f64,
 }
 
-/// What a service says of itself when it registers.
+/// A service's registration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Registration {
+pub struct ServiceRegistration {
     /// Its id; without one the registry chooses.
     #[serde(default)]
     pub service_id: Option<String>,
-    /// Its name; instances of one service share it.
+    /// Shared by all instances of a service.
     pub name: String,
     #[serde(rename = "type")]
     pub kind: ServiceType,
     /// How far it may be trusted.
     pub role: ServiceRole,
     pub url: String,
-    /// What it can do.
+    /// Capabilities.
     pub caps: Vec<String>,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -158,8 +157,8 @@ fn default_ttl_s() -> u32 {
     90
 }
 
-impl Registration {
-    /// Bytes of text in it: what a record costs in memory, near enough.
+impl ServiceRegistration {
+    /// Bytes of text: roughly the record's memory cost.
     #[must_use]
     pub fn text_bytes(&self) -> usize {
         let labels: usize = self.labels.iter().map(|(name, value)| name.len() + value.len()).sum();
@@ -167,10 +166,10 @@ impl Registration {
         self.service_id.as_ref().map_or(0, String::len) + self.name.len() + self.url.len() + caps + labels
     }
 
-    /// The record of it under an id.
+    /// The durable record under an id.
     #[must_use]
-    pub fn into_service(self, service_id: String, registered_at: Timestamp) -> Service {
-        Service {
+    pub fn into_service(self, service_id: String, registered_at: Timestamp) -> RegisteredService {
+        RegisteredService {
             service_id,
             name: self.name,
             kind: self.kind,
@@ -187,7 +186,7 @@ impl Registration {
     }
 }
 
-/// A new id for a service that brought none.
+/// A new id for a service without one.
 #[must_use]
 pub fn new_service_id() -> String {
     format!("service-{}", uuid::Uuid::now_v7().simple())
@@ -201,14 +200,14 @@ pub fn agent_service_id(name: &str) -> String {
 
 /// The durable record of a service.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Service {
+pub struct RegisteredService {
     pub service_id: String,
     pub name: String,
     pub kind: ServiceType,
     /// How far it may be trusted.
     pub role: ServiceRole,
     pub url: String,
-    /// What it can do.
+    /// Capabilities.
     pub caps: Vec<String>,
     pub labels: BTreeMap<String, String>,
     /// Context window in tokens.
@@ -222,17 +221,16 @@ pub struct Service {
     pub registered_at: Timestamp,
 }
 
-impl Service {
-    /// What is expected of it.
+impl RegisteredService {
     #[must_use]
-    pub fn pace(&self) -> Pace {
-        Pace::new(self.heartbeat_interval_s, self.ttl_s)
+    pub fn pace(&self) -> HeartbeatTiming {
+        HeartbeatTiming::new(self.heartbeat_interval_s, self.ttl_s)
     }
 }
 
 /// One sign of life, as sent.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-pub struct Beat {
+pub struct ServiceHeartbeat {
     pub service_id: String,
     #[serde(default)]
     pub status: ServiceStatus,
@@ -244,15 +242,14 @@ pub struct Beat {
     /// Share of its capacity in use.
     #[serde(default)]
     pub load: Option<f64>,
-    /// What it is at.
     #[serde(default)]
     pub message: Option<String>,
 }
 
-/// The soft state of a service: what its last beat said.
+/// The soft state of a service, from its last beat.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub struct Life {
-    /// What it last said of itself.
+pub struct ServiceVitals {
+    /// The last reported status.
     pub status: ServiceStatus,
     /// 95th percentile of its latency, ms.
     pub p95_ms: Option<f64>,
@@ -261,27 +258,27 @@ pub struct Life {
     pub load: Option<f64>,
 }
 
-impl From<Beat> for Life {
-    fn from(beat: Beat) -> Self {
+impl From<ServiceHeartbeat> for ServiceVitals {
+    fn from(beat: ServiceHeartbeat) -> Self {
         Self { status: beat.status, p95_ms: beat.p95_ms, queue_depth: beat.queue_depth, load: beat.load }
     }
 }
 
-/// The status that others see: its own word, unless silence speaks louder.
+/// The effective status: the reported one, unless the service is silent.
 #[must_use]
-pub fn seen_status(said: ServiceStatus, pace: Pace, silence: Duration) -> ServiceStatus {
+pub fn seen_status(said: ServiceStatus, pace: HeartbeatTiming, silence: Duration) -> ServiceStatus {
     if pace.misses(silence) >= MISSES_DOWN { ServiceStatus::Down } else { said }
 }
 
-/// Whether its id is free for another again: the third miss has passed, whoever has noticed.
+/// Whether the id is free again: the third miss has passed, even if not yet processed.
 #[must_use]
-pub fn has_lapsed(pace: Pace, silence: Duration) -> bool {
+pub fn has_lapsed(pace: HeartbeatTiming, silence: Duration) -> bool {
     pace.misses(silence) >= MISSES_DEREGISTER
 }
 
-/// What someone looks for; what is not said does not matter.
+/// A search for services; omitted fields match any.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Deserialize)]
-pub struct Filter {
+pub struct ServiceFilter {
     #[serde(rename = "type")]
     pub kind: Option<ServiceType>,
     pub role: Option<ServiceRole>,
@@ -290,10 +287,10 @@ pub struct Filter {
     pub status: Option<ServiceStatus>,
 }
 
-impl Filter {
-    /// Whether a service in this status fits.
+impl ServiceFilter {
+    /// Whether a service with this status matches.
     #[must_use]
-    pub fn fits(&self, service: &Service, status: ServiceStatus) -> bool {
+    pub fn fits(&self, service: &RegisteredService, status: ServiceStatus) -> bool {
         self.kind.is_none_or(|kind| kind == service.kind)
             && self.role.is_none_or(|role| role == service.role)
             && self.status.is_none_or(|wanted| wanted == status)
@@ -301,7 +298,7 @@ impl Filter {
             && self.cap.as_ref().is_none_or(|cap| service.caps.contains(cap))
     }
 
-    /// Whether a service whose time to live is over may be shown: only to one who asks who is down.
+    /// Whether services past their TTL match: only in a search for those that are down.
     #[must_use]
     pub fn shows_expired(&self) -> bool {
         self.status == Some(ServiceStatus::Down)
@@ -312,8 +309,8 @@ impl Filter {
 mod tests {
     use super::*;
 
-    fn service() -> Service {
-        let registration: Registration = serde_json::from_value(serde_json::json!({
+    fn service() -> RegisteredService {
+        let registration: ServiceRegistration = serde_json::from_value(serde_json::json!({
             "name": "linter", "type": "tool", "role": "staging", "url": "http://localhost:9", "caps": ["lint"],
         }))
         .unwrap();
@@ -339,17 +336,17 @@ mod tests {
     #[test]
     fn a_filter_asks_for_all_it_names_and_for_nothing_else() {
         let (service, ok) = (service(), ServiceStatus::Ok);
-        let fits = |filter: Filter| filter.fits(&service, ok);
-        assert!(fits(Filter::default()));
-        assert!(fits(Filter {
+        let fits = |filter: ServiceFilter| filter.fits(&service, ok);
+        assert!(fits(ServiceFilter::default()));
+        assert!(fits(ServiceFilter {
             cap: Some("lint".into()),
             kind: Some(ServiceType::Tool),
-            ..Filter::default()
+            ..ServiceFilter::default()
         }));
-        assert!(!fits(Filter { cap: Some("lin".into()), ..Filter::default() }));
-        assert!(!fits(Filter { role: Some(ServiceRole::Production), ..Filter::default() }));
-        assert!(!fits(Filter { status: Some(ServiceStatus::Down), ..Filter::default() }));
-        assert!(!fits(Filter { name: Some("other".into()), ..Filter::default() }));
+        assert!(!fits(ServiceFilter { cap: Some("lin".into()), ..ServiceFilter::default() }));
+        assert!(!fits(ServiceFilter { role: Some(ServiceRole::Production), ..ServiceFilter::default() }));
+        assert!(!fits(ServiceFilter { status: Some(ServiceStatus::Down), ..ServiceFilter::default() }));
+        assert!(!fits(ServiceFilter { name: Some("other".into()), ..ServiceFilter::default() }));
     }
 
     #[test]

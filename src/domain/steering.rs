@@ -1,6 +1,6 @@
-//! What a person may do to the living swarm, and whom it concerns.
+//! A person's actions on the running swarm, and their blast radius.
 //!
-//! Pure: names and rules only; carrying out is `actors::steering`'s.
+//! Pure: names and rules only; `actors::steering` performs the actions.
 
 use std::collections::HashSet;
 
@@ -9,30 +9,31 @@ use serde::{Deserialize, Serialize};
 use super::ids::{AgentName, JobId};
 use super::job::Job;
 
-/// Longest name of who acts, in characters: it stands in every line of the audit.
+/// Longest name of a principal, in characters: every audit entry has one.
 pub const MAX_WHO: usize = 64;
 
-/// What can be done. Source: the HMI's contract.
+/// The actions. Source: the HMI's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// An agent takes no message; a job and those below it are held.
+pub enum SteeringAction {
+    /// An agent takes no messages; a job and its steps are paused.
     Pause,
-    /// What was paused goes on.
+    /// Ends a pause.
     Resume,
-    /// An agent ends in order and starts again; a job is begun anew, or submitted again where it has ended.
+    /// An agent stops cleanly and starts again; a job restarts from the beginning, or is resubmitted if it
+    /// has ended.
     Restart,
-    /// An agent ends at once; a job is cancelled by force.
+    /// An agent is killed; a job is cancelled by force.
     Kill,
     /// A job goes to another agent.
     Reassign,
-    /// What waits for consent goes on.
+    /// A pending approval is granted.
     Approve,
-    /// What waits for consent is not done.
+    /// A pending approval is denied.
     Reject,
 }
 
-impl Action {
+impl SteeringAction {
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -47,34 +48,33 @@ impl Action {
     }
 }
 
-/// Who acts: a name that can stand in a line of the audit.
+/// The acting principal: a name valid in an audit entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Who(String);
+pub struct PrincipalName(String);
 
-/// A text that names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("who acts is named by 1 to {MAX_WHO} printable ASCII characters")]
-pub struct Nameless;
+#[error("the name of the acting principal must be 1 to {MAX_WHO} printable ASCII characters")]
+pub struct PrincipalNameError;
 
-impl Who {
-    /// Somebody of whom only the way in is known: `hmi`, `api`.
+impl PrincipalName {
+    /// An anonymous principal, named after the entrance: `hmi`, `api`.
     #[must_use]
     pub fn by_way_of(port: &'static str) -> Self {
         Self(port.to_owned())
     }
 
-    /// Parses what a caller says of itself.
+    /// Parses a caller's name.
     ///
     /// # Errors
-    /// [`Nameless`] when it is empty, too long, or not printable.
-    pub fn new(text: &str) -> Result<Self, Nameless> {
+    /// [`PrincipalNameError`] when the name is empty, too long, or not printable.
+    pub fn new(text: &str) -> Result<Self, PrincipalNameError> {
         let text = text.trim();
         let is_printable = text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         if (1..=MAX_WHO).contains(&text.len()) && is_printable {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Nameless)
+            Err(PrincipalNameError)
         }
     }
 
@@ -84,12 +84,12 @@ impl Who {
     }
 }
 
-/// The jobs, out of those that have not ended, that these agents have in their hands.
+/// The open jobs in the hands of these agents.
 pub fn in_hands<'j>(jobs: &'j [Job], agents: &HashSet<AgentName>) -> impl Iterator<Item = &'j Job> {
     jobs.iter().filter(move |job| job.is_in_hand() && agents.contains(&job.card.agent))
 }
 
-/// These jobs and all below them, out of those that have not ended, in the order of `jobs`.
+/// These open jobs and all open jobs below them, in the order of `jobs`.
 #[must_use]
 pub fn with_those_below<'j>(jobs: &'j [Job], tops: &HashSet<JobId>) -> Vec<&'j Job> {
     let is_meant = |job: &&Job| {
@@ -129,9 +129,9 @@ mod tests {
 
     #[test]
     fn who_acts_fits_into_a_line() {
-        assert_eq!(Who::new(" cli:ada ").unwrap().as_str(), "cli:ada");
+        assert_eq!(PrincipalName::new(" cli:ada ").unwrap().as_str(), "cli:ada");
         for wrong in ["", "  ", "a\nb", "zo\u{eb}", "a\u{7f}", &"x".repeat(65)] {
-            assert!(Who::new(wrong).is_err(), "{wrong:?}");
+            assert!(PrincipalName::new(wrong).is_err(), "{wrong:?}");
         }
     }
 

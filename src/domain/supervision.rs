@@ -1,4 +1,4 @@
-//! OTP's words for restarts, for definitions of agents and for the supervisors that carry them out.
+//! OTP's restart types and strategies, shared by agent definitions and supervisors.
 //!
 //! Source: the `supervisor` module of Erlang/OTP 25.
 
@@ -16,7 +16,7 @@ pub enum RestartType {
     Temporary,
 }
 
-/// Which children a crash concerns.
+/// Which children a crash affects.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RestartStrategy {

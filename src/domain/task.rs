@@ -1,23 +1,25 @@
-//! Tasks: the names a job card may carry, one row each, and which agent takes which.
+//! Tasks: the names valid in a job card, one row each, with the agents that take them.
 //!
-//! Owns [`TaskCatalogue`], the only place where a task's name meets its capability, its inputs and the kind of
-//! agent that carries it out. Pure; the rows come from whoever has the work behind them (skills, plans,
-//! services). Invariants: every name once; a plan takes the inputs of the tasks it leads to. Failure policy: a
-//! card that can never work is refused with [`TaskRefusal`], which names what would.
+//! Owns [`TaskCatalogue`], the only place that joins a task's name with its capability, its inputs and the
+//! kind of agent that does it. Pure; the rows come from the modules with the work (skills, plans, services).
+//! Invariants: every name once; a plan takes the inputs of the tasks it leads to. Failure policy: a card that
+//! can never work is refused with [`TaskRefusal`], which names a valid choice.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
+use rust_decimal::Decimal;
 use serde_json::Value;
 
-use super::agent::{AgentDefinition, Behaviour};
-use super::job::plan::{self, Plan};
+use super::agent::{AgentBehaviour, AgentDefinition};
+use super::job::plan::{self, TaskPlan};
+use super::money::NanoUsd;
 use super::roster::Roster;
 
-/// How many plans deep a task is followed: a plan that led to itself would have no end.
+/// Depth of plans followed: a plan that leads to itself would never end.
 const MAX_DEPTH: usize = 16;
-/// The share of a name that may be misspelt for it to be suggested: one letter in three.
+/// The share of a name that may be misspelled and still be suggested: one letter in three.
 const SUGGEST_WITHIN: usize = 3;
 
 /// The kind of an input's value.
@@ -34,6 +36,16 @@ pub enum InputKind {
     Licences,
     /// Rows that a coordinator writes.
     Rows,
+    /// The absolute path of a git repository with a commit.
+    Repository,
+    /// An amount of US dollars above 0, as a number or a text.
+    Usd,
+    /// Yes or no.
+    Flag,
+    /// One of these words.
+    Choice(&'static [&'static str]),
+    /// Texts, in a list.
+    Texts,
 }
 
 /// A member of a card's `inputs` that a task reads.
@@ -41,27 +53,32 @@ pub enum InputKind {
 pub struct TaskInput {
     /// Its name in `inputs`.
     pub name: &'static str,
-    /// What its value is.
+    /// The kind of its value.
     pub kind: InputKind,
     /// Whether the task cannot work without it.
     pub is_required: bool,
 }
 
 impl InputKind {
-    /// What a value of this kind is, in words.
+    /// A description of values of this kind.
     #[must_use]
-    pub fn wanted(self) -> &'static str {
-        match self {
+    pub fn wanted(self) -> Cow<'static, str> {
+        Cow::Borrowed(match self {
             Self::Source => "the absolute path of a folder or file",
             Self::Text => "a text",
             Self::Count => "a positive whole number",
             Self::Percent => "a whole number from 1 to 100",
             Self::Licences => "a list of SPDX identifiers, such as [\"AGPL-3.0-only\"]",
             Self::Rows => "a list of objects",
-        }
+            Self::Repository => "the absolute path of a git repository",
+            Self::Usd => "an amount of US dollars above 0, such as 2.50",
+            Self::Flag => "true or false",
+            Self::Texts => "a list of texts",
+            Self::Choice(words) => return Cow::Owned(format!("one of {}", words.join(", "))),
+        })
     }
 
-    /// Whether a value has the form of this kind; whether it leads anywhere is for others to look.
+    /// Whether a value has the form of this kind; the existence of its target is checked elsewhere.
     #[must_use]
     pub fn fits(self, value: &Value) -> bool {
         match self {
@@ -72,8 +89,25 @@ impl InputKind {
             Self::Percent => value.as_u64().is_some_and(|share| (1..=100).contains(&share)),
             Self::Licences => value.as_array().is_some_and(|names| names.iter().all(Value::is_string)),
             Self::Rows => value.as_array().is_some_and(|rows| rows.iter().all(Value::is_object)),
+            Self::Repository => value.as_str().is_some_and(|path| Path::new(path).is_absolute()),
+            Self::Usd => usd(value).is_some(),
+            Self::Flag => value.is_boolean(),
+            Self::Choice(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+            Self::Texts => value.as_array().is_some_and(|texts| texts.iter().all(Value::is_string)),
         }
     }
+}
+
+/// An amount of US dollars above 0, as a card has it.
+#[must_use]
+pub fn usd(value: &Value) -> Option<NanoUsd> {
+    let text = match value {
+        Value::String(text) => text.clone(),
+        Value::Number(number) => number.to_string(),
+        _ => return None,
+    };
+    let amount = text.trim().trim_start_matches('$').parse::<Decimal>().ok()?;
+    NanoUsd::from_usd(amount).ok().filter(|amount| *amount > NanoUsd::ZERO)
 }
 
 impl TaskInput {
@@ -90,7 +124,7 @@ impl TaskInput {
     }
 }
 
-/// Which kind of agent carries a task out.
+/// The kind of agent that does a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TaskKind {
     /// A coordinator, by a plan.
@@ -99,27 +133,31 @@ pub enum TaskKind {
     Skill,
     /// A system agent, by its service.
     Service,
+    /// An agent with a language model, turn by turn.
+    Model,
 }
+
+/// The task of every agent with a model: a request in words.
+pub const PLAIN_TASK: &str = "task";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEntry {
     /// Its name, as a card has it.
     pub task: Cow<'static, str>,
-    /// Who carries it out.
     pub kind: TaskKind,
     /// The capability by which an agent is found for it.
     pub capability: Cow<'static, str>,
-    /// What it does, for people.
+    /// A description for people.
     pub about: Cow<'static, str>,
-    /// What it reads of the card's `inputs`.
+    /// The fields of the card's `inputs`.
     pub inputs: Vec<TaskInput>,
-    /// Tasks of the same run whose outputs it reads; a job of its own has none.
+    /// Tasks of the same run whose outputs it reads; a separate job has none.
     pub reads: Vec<Cow<'static, str>>,
     /// A plan's steps, and theirs.
     pub leads_to: BTreeSet<Cow<'static, str>>,
 }
 
-/// Why a task can never be carried out as a job of its own: a sentence that also says what would work.
+/// Why a task can never run as a separate job: a sentence that also names a valid choice.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct TaskRefusal(pub String);
@@ -133,7 +171,7 @@ pub struct TaskCatalogue {
 impl TaskCatalogue {
     /// The catalogue of these plans, over tasks that need no plan.
     #[must_use]
-    pub fn new(plans: &[Plan], direct: impl IntoIterator<Item = TaskEntry>) -> Self {
+    pub fn new(plans: &[TaskPlan], direct: impl IntoIterator<Item = TaskEntry>) -> Self {
         let mut entries: BTreeMap<_, _> =
             direct.into_iter().map(|entry| (entry.task.clone(), entry)).collect();
         for plan in plans {
@@ -160,15 +198,16 @@ impl TaskCatalogue {
     #[must_use]
     pub fn takes(&self, agent: &AgentDefinition, task: &str) -> bool {
         let Some(entry) = self.get(task) else { return false };
-        let kind = match agent.behaviour {
-            Behaviour::Coordinator => TaskKind::Plan,
-            Behaviour::Native => TaskKind::Skill,
-            Behaviour::System => TaskKind::Service,
-            Behaviour::Llm | Behaviour::Command => return false,
-        };
-        let lists =
-            |tasks: &Vec<_>| tasks.iter().any(|known: &super::agent::TaskName| known.as_str() == task);
-        entry.kind == kind && agent.tasks.as_ref().map_or(agent.behaviour == Behaviour::Coordinator, lists)
+        let lists = |tasks: &Vec<super::agent::TaskName>| tasks.iter().any(|known| known.as_str() == task);
+        let is_listed = agent.tasks.as_ref().is_some_and(lists);
+        match entry.kind {
+            TaskKind::Plan => {
+                agent.behaviour == AgentBehaviour::Coordinator && (is_listed || agent.tasks.is_none())
+            }
+            TaskKind::Skill => agent.behaviour == AgentBehaviour::Native && is_listed,
+            TaskKind::Service => agent.behaviour == AgentBehaviour::System && is_listed,
+            TaskKind::Model => is_listed || (agent.behaviour == AgentBehaviour::Llm && task == PLAIN_TASK),
+        }
     }
 
     /// The tasks that an agent takes, by name.
@@ -186,13 +225,20 @@ impl TaskCatalogue {
         };
         let kind = agent.behaviour.as_str();
         match self.get(unfit.as_str()) {
-            None => Err(format!("there is no task `{unfit}`; {}", suggestion(unfit.as_str(), self.iter()))),
-            Some(_) => Err(format!("`{unfit}` is no task for an agent of behaviour {kind}")),
+            None => Err(format!("unknown task `{unfit}`; {}", suggestion(unfit.as_str(), self.iter()))),
+            Some(_) => Err(format!("`{unfit}` is not a task for an agent of behaviour {kind}")),
         }
     }
 
-    /// The task of a root card that `agent` is to carry out. `can_call_model` says whether a language model can be
-    /// called now.
+    /// Whether a task, or one that it leads to, is carried out with a language model.
+    #[must_use]
+    pub fn needs_model(&self, entry: &TaskEntry) -> bool {
+        let is_model = |entry: &TaskEntry| entry.kind == TaskKind::Model;
+        is_model(entry) || entry.leads_to.iter().filter_map(|task| self.get(task)).any(is_model)
+    }
+
+    /// The task of a root card that `agent` is to carry out. `no_model` says why no language model can be
+    /// called now, where none can.
     ///
     /// # Errors
     /// [`TaskRefusal`], when it can never work.
@@ -201,21 +247,26 @@ impl TaskCatalogue {
         roster: &Roster,
         agent: &AgentDefinition,
         task: &str,
-        can_call_model: bool,
+        no_model: Option<&str>,
     ) -> Result<&TaskEntry, TaskRefusal> {
         let entry = self.get(task).filter(|_| self.takes(agent, task));
-        let entry = entry.ok_or_else(|| TaskRefusal(self.lack(roster, agent, task, can_call_model)))?;
+        let entry = entry.ok_or_else(|| TaskRefusal(self.lack(roster, agent, task)))?;
+        if let Some(reason) = no_model.filter(|_| self.needs_model(entry)) {
+            return Err(TaskRefusal(format!(
+                "`{task}` needs a language model, and none is available: {reason}"
+            )));
+        }
         let Some(read) = entry.reads.first() else { return Ok(entry) };
         let instead = self.plan_with(task).map(|plan| format!("; submit `{plan}`, which does both"));
         Err(TaskRefusal(format!(
-            "`{task}` works on the outputs of `{read}` in the same run, and a job of its own has none{}",
+            "`{task}` reads the outputs of `{read}` in the same run, and a separate job has none{}",
             instead.unwrap_or_default(),
         )))
     }
 
-    /// Why `agent` does not take `task`, and what works instead.
+    /// Why `agent` does not take `task`, with an alternative.
     #[must_use]
-    pub fn lack(&self, roster: &Roster, agent: &AgentDefinition, task: &str, can_call_model: bool) -> String {
+    pub fn lack(&self, roster: &Roster, agent: &AgentDefinition, task: &str) -> String {
         let name = &agent.name;
         let others: Vec<String> = roster
             .iter()
@@ -228,29 +279,23 @@ impl TaskCatalogue {
             format!("; `{task}` is a task of {}", others.join(", "))
         };
         match agent.behaviour {
-            Behaviour::Llm => {
-                let model = if can_call_model {
-                    "though a model can be called now (port 6120)"
-                } else {
-                    "and no model can be called now either (`pas doctor` says why)"
-                };
-                format!(
-                    "`{name}` takes no task: agents that work with a language model are not built in this \
-                     version, {model}; it answers `status`{elsewhere}"
-                )
-            }
-            Behaviour::Command => format!(
+            AgentBehaviour::Command => format!(
                 "`{name}` takes no task: agents that run commands are not built in this version; it answers \
                  `status`{elsewhere}"
             ),
-            Behaviour::Native | Behaviour::Coordinator | Behaviour::System => {
+            AgentBehaviour::Native
+            | AgentBehaviour::Coordinator
+            | AgentBehaviour::System
+            | AgentBehaviour::Llm => {
                 let known: Vec<_> = self.of_agent(agent).collect();
                 if known.is_empty() {
-                    return format!("`{name}` takes no task in this version; it answers `status`{elsewhere}");
+                    return format!(
+                        "`{name}` takes no tasks in this version; it answers `status`{elsewhere}"
+                    );
                 }
                 let suggestion = suggestion(task, known);
                 if task.is_empty() {
-                    return format!("name the `task` that `{name}` is to do; {suggestion}");
+                    return format!("name a `task` for `{name}`; {suggestion}");
                 }
                 format!("`{name}` does not take the task `{task}`; {suggestion}{elsewhere}")
             }
@@ -264,7 +309,7 @@ impl TaskCatalogue {
     }
 }
 
-/// What the steps of a plan, and the steps of those, read and need.
+/// The inputs read and required by the steps of a plan and their steps.
 #[derive(Default)]
 struct PlanReach {
     inputs: BTreeSet<TaskInput>,
@@ -275,8 +320,8 @@ struct PlanReach {
 impl PlanReach {
     fn follow(
         &mut self,
-        plan: &Plan,
-        plans: &[Plan],
+        plan: &TaskPlan,
+        plans: &[TaskPlan],
         direct: &BTreeMap<Cow<'static, str>, TaskEntry>,
         depth: usize,
     ) {
@@ -294,7 +339,7 @@ impl PlanReach {
         }
     }
 
-    fn entry_of(mut self, plan: &Plan) -> TaskEntry {
+    fn entry_of(mut self, plan: &TaskPlan) -> TaskEntry {
         // An input that one step requires is required, even if another can do without it.
         let required: Vec<_> =
             self.inputs.iter().filter(|input| input.is_required).map(|input| input.name).collect();

@@ -1,4 +1,4 @@
-//! Wall-clock times as the contract writes them: ISO 8601 in UTC with a `Z`, to the millisecond.
+//! Wall-clock times in the contract's form: ISO 8601 in UTC with a `Z`, to the millisecond.
 //!
 //! Durations and deadlines of a living process use `tokio::time::Instant` (monotonic, and stopped in
 //! tests); this type is only for what is stored, shown or compared across restarts.

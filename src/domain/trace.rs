@@ -1,4 +1,4 @@
-//! Trace contexts: which trace, which span, and how they travel in a W3C `traceparent`.
+//! Trace contexts: trace id, span id, and their form in a W3C `traceparent`.
 //!
 //! Source of the format: W3C Trace Context, level 1. Invariant: a [`TraceId`] and a [`SpanId`] are
 //! never zero, because the format reserves zero for "none".
@@ -10,11 +10,11 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// 16 bytes that name one trace: everything that happens because of one outside cause.
+/// The 16-byte id of a trace: everything caused by one outside event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TraceId(NonZeroU128);
 
-/// 8 bytes that name one span: one message and its handling.
+/// The 8-byte id of a span: one message and its handling.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpanId(NonZeroU64);
 
@@ -116,11 +116,11 @@ macro_rules! serde_as_text {
 serde_as_text!(TraceId);
 serde_as_text!(SpanId);
 
-/// Where in which trace something happens: handed from cause to effect.
+/// The current trace and span: passed from cause to effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TraceContext {
     pub trace: TraceId,
-    /// The span that is the cause of whatever is done under this context.
+    /// The span that causes everything done under this context.
     pub span: SpanId,
 }
 

@@ -1,4 +1,4 @@
-//! What a model call used, in disjoint classes, so that no token is charged twice and none is free.
+//! Token usage of a model call, in disjoint classes, so that no token is charged twice and none is free.
 //!
 //! Vendors count differently: OpenAI's prompt count includes cached tokens, Anthropic's does not;
 //! reasoning tokens are part of the output count everywhere but at Gemini. The dialects in `llm` bring
@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 /// Tokens of one call. The classes do not overlap, except that `reasoning` is a part of `output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Usage {
+pub struct TokenUsage {
     /// Input tokens that were neither read from nor written to a cache, and are not audio.
     pub input: u64,
     /// Input tokens read from the vendor's prompt cache.
@@ -25,7 +25,7 @@ pub struct Usage {
     pub reasoning: u64,
 }
 
-impl Usage {
+impl TokenUsage {
     /// All input tokens, whatever their class: what the context window held before the answer.
     #[must_use]
     pub const fn prompt(&self) -> u64 {

@@ -1,10 +1,10 @@
 //! Files that appear whole: written as a draft, synced, renamed, and the folder synced.
 //!
-//! Owns the one way in which PAS puts a file under its final name. Invariants: whoever opens that name
-//! finds the file before or the file after, never a part of either, also after `kill -9` and a power cut;
-//! when [`DraftFile::publish`] returns, the new file and its name are on the disk. Failure policy: on any
-//! error the target is as it was and the draft is deleted. A process that was killed leaves its draft
-//! behind under a hidden name that ends with [`DRAFT_ENDING`], which no reader looks for.
+//! Owns the one way in which PAS puts a file under its final name. Invariants: a reader of that name finds
+//! the old file or the new one, never a part of either, also after `kill -9` and a power cut; when
+//! [`DraftFile::publish`] returns, the new file and its name are on the disk. Failure policy: on any error
+//! the target is as it was and the draft is deleted. A killed process leaves its draft behind under a hidden
+//! name that ends with [`DRAFT_ENDING`], which no reader looks for.
 //!
 //! Blocks for two syncs: call it from a blocking thread.
 
@@ -14,14 +14,14 @@ use std::path::{Path, PathBuf};
 
 use tempfile::{Builder, NamedTempFile};
 
-/// The end of the name of a file that is being written.
+/// The name ending of unfinished files.
 pub const DRAFT_ENDING: &str = ".part";
 
-/// Mode of a new file before the process's umask, which is what every file gets that `File::create` makes.
+/// Mode of a new file before the process's umask, the same as for `File::create`.
 #[cfg(unix)]
 const NEW_FILE_MODE: u32 = 0o666;
 
-/// A file that is being written beside its target. Dropped before it is published, it is deleted.
+/// An unfinished file beside its target. Dropped before it is published, it is deleted.
 #[derive(Debug)]
 pub struct DraftFile {
     target: PathBuf,
@@ -45,7 +45,7 @@ impl DraftFile {
         Ok(Self { target: target.to_owned(), file: BufWriter::new(builder.tempfile_in(folder)?) })
     }
 
-    /// Brings what was written so far to the disk, for whoever has something to do before it is published.
+    /// Syncs everything written so far, for callers with more to do before publishing.
     ///
     /// # Errors
     /// The file system's.
@@ -54,7 +54,7 @@ impl DraftFile {
         self.file.get_ref().as_file().sync_all()
     }
 
-    /// Gives the file its name, in place of whatever had it. Durable when this returns.
+    /// Renames the draft to its target, replacing an existing file. Durable when this returns.
     ///
     /// # Errors
     /// The file system's.
@@ -62,7 +62,7 @@ impl DraftFile {
         self.persist(|draft, target| draft.persist(target).map(drop).map_err(|error| error.error))
     }
 
-    /// Gives the file its name unless there is such a file already. Durable when this returns.
+    /// Renames the draft to its target unless a file of that name exists. Durable when this returns.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`], and the file system's.
@@ -89,17 +89,17 @@ impl Write for DraftFile {
     }
 }
 
-/// Writes a file whole, in place of the one that has its name.
+/// Writes a whole file, replacing an existing one.
 ///
 /// # Errors
-/// The file system's; the file before is still there then.
+/// The file system's; the old file is still there then.
 pub fn replace_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut draft = DraftFile::beside(target)?;
     draft.write_all(bytes)?;
     draft.publish()
 }
 
-/// Writes a file whole, unless there is one of its name.
+/// Writes a whole file, unless one of that name exists.
 ///
 /// # Errors
 /// [`io::ErrorKind::AlreadyExists`], and the file system's.
@@ -109,7 +109,7 @@ pub fn create_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
     draft.publish_new()
 }
 
-/// Makes a folder and those above it, so that they survive a power cut.
+/// Makes a folder and its parents, so that they survive a power cut.
 ///
 /// # Errors
 /// The file system's.
@@ -120,13 +120,13 @@ pub fn create_folders(folder: &Path) -> io::Result<()> {
     let above = folder_of(folder);
     create_folders(above)?;
     match std::fs::create_dir(folder) {
-        // Somebody else was faster, unless a file stands there.
+        // Another process was faster, unless the path is a file.
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists || !folder.is_dir() => Err(error),
         _ => sync_folder(above),
     }
 }
 
-/// Brings the names in a folder to the disk.
+/// Syncs the names in a folder.
 ///
 /// # Errors
 /// The file system's.
@@ -134,7 +134,7 @@ pub fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
-/// The folder that a path stands in.
+/// The parent folder of a path.
 #[must_use]
 pub fn folder_of(path: &Path) -> &Path {
     path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
@@ -153,7 +153,7 @@ mod tests {
         names
     }
 
-    /// A new version larger than any buffer, so that a part of it would be seen.
+    /// A new version larger than any buffer, so that a partial write would be seen.
     fn new() -> Vec<u8> {
         b"new ".repeat(100_000)
     }
@@ -164,7 +164,7 @@ mod tests {
         let target = dir.path().join("file.json");
         replace_file(&target, OLD).unwrap();
         let new = new();
-        // A process that dies runs no destructor: what it leaves is what a forgotten draft leaves.
+        // A dying process runs no destructor: it leaves the same as a forgotten draft.
         std::mem::forget(DraftFile::beside(&target).unwrap());
         let mut half = DraftFile::beside(&target).unwrap();
         half.write_all(&new[..new.len() / 2]).unwrap();

@@ -5,18 +5,20 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::error::{ApiError, ApiResult};
 use super::extract::ContractJson;
-use crate::actors::agent_router::{RouteError, RouterHandle};
-use crate::domain::agent::Role;
-use crate::domain::invocation::{AgentQuery, Answer, InvocationRequest, MAX_REQUEST_ID, MAX_TIMEOUT_S};
+use crate::actors::agent_router::{AgentRouterError, AgentRouterHandle};
+use crate::domain::agent::AgentRole;
+use crate::domain::agent_router::{
+    AgentFilter, InvocationAnswer, InvocationRequest, MAX_REQUEST_ID, MAX_TIMEOUT_S,
+};
 
 /// Most agents in one answer (the contract).
 const MAX_LIMIT: usize = 1000;
 
-/// The routes of this port, without the common ones.
-pub fn routes(agents: RouterHandle) -> Router {
+/// The routes of this service.
+pub fn routes(agents: AgentRouterHandle) -> Router {
     Router::new()
         .route("/discover", post(discover))
         .route("/invoke", post(invoke))
@@ -25,19 +27,19 @@ pub fn routes(agents: RouterHandle) -> Router {
 }
 
 async fn discover(
-    State(agents): State<RouterHandle>,
-    ContractJson(query): ContractJson<AgentQuery>,
+    State(agents): State<AgentRouterHandle>,
+    ContractJson(query): ContractJson<AgentFilter>,
 ) -> ApiResult<Json<Value>> {
-    Checks::body().range("limit", &query.limit, 1..=MAX_LIMIT).done()?;
+    RequestChecks::body().range("limit", &query.limit, 1..=MAX_LIMIT).done()?;
     let found = agents.discover(&query);
     Ok(Json(json!({ "count": found.len(), "agents": found })))
 }
 
 async fn invoke(
-    State(agents): State<RouterHandle>,
+    State(agents): State<AgentRouterHandle>,
     ContractJson(request): ContractJson<InvocationRequest>,
-) -> ApiResult<Json<Answer>> {
-    let mut checks = Checks::body();
+) -> ApiResult<Json<InvocationAnswer>> {
+    let mut checks = RequestChecks::body();
     checks
         .len("request_id", &request.request_id, 1..=MAX_REQUEST_ID)
         .len("run_id", request.run_id.as_deref().unwrap_or_default(), 0..=128)
@@ -50,10 +52,11 @@ async fn invoke(
     Ok(Json(agents.invoke(request).await?))
 }
 
-async fn stats(State(agents): State<RouterHandle>) -> Json<Value> {
+async fn stats(State(agents): State<AgentRouterHandle>) -> Json<Value> {
     let (counts, updated) = agents.stats();
-    let of = |role: Role| counts.by_role.get(&role).copied().unwrap_or_default();
-    let by_role = [Role::Coord, Role::Exec, Role::System].map(|role| (role.as_str(), of(role)));
+    let of = |role: AgentRole| counts.by_role.get(&role).copied().unwrap_or_default();
+    let by_role =
+        [AgentRole::Coord, AgentRole::Exec, AgentRole::System].map(|role| (role.as_str(), of(role)));
     let by_tier = counts.by_tier.iter().map(|(tier, count)| (tier.get().to_string(), *count));
     Json(json!({
         "total_agents": counts.by_role.values().sum::<usize>(),
@@ -63,13 +66,13 @@ async fn stats(State(agents): State<RouterHandle>) -> Json<Value> {
     }))
 }
 
-impl From<RouteError> for ApiError {
-    fn from(error: RouteError) -> Self {
+impl From<AgentRouterError> for ApiError {
+    fn from(error: AgentRouterError) -> Self {
         match error {
-            RouteError::Nobody => Self::bad_request(error.to_string()),
-            RouteError::Unknown(_) | RouteError::Unable(_) => Self::not_found(error.to_string()),
-            RouteError::Busy => Self::busy(error.to_string()),
-            RouteError::Call(error) => error.into(),
+            AgentRouterError::Nobody => Self::bad_request(error.to_string()),
+            AgentRouterError::Unknown(_) | AgentRouterError::Unable(_) => Self::not_found(error.to_string()),
+            AgentRouterError::Busy => Self::busy(error.to_string()),
+            AgentRouterError::Call(error) => error.into(),
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The audit of what is done by way of the orchestrator's port: one layer over the routes that steer.
+//! The audit of steering through the orchestrator's port: one layer over the steering routes.
 //!
-//! Invariant: such a request reaches its handler only after it has been written down, and its answer leaves
-//! only after its end has been. A request that the edge's guard refuses is no act and not written down.
+//! Invariant: a steering request reaches its handler only after its audit entry is written, and its answer
+//! leaves only after the outcome is written. A request refused by the edge's guard is no act and leaves no
+//! entry.
 
 use axum::body::Body;
 use axum::extract::{Request, State};
@@ -12,46 +13,46 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use super::error::{ApiError, ApiResult};
-use super::extract::whole;
-use crate::actors::steering::{Note, SteerError, Steering};
-use crate::domain::steering::Who;
+use super::extract::collect_body;
+use crate::actors::steering::{AuditNote, SteeringError, SteeringHandle};
+use crate::domain::steering::PrincipalName;
 
-/// Says who acts, for the audit.
+/// Names the acting principal, for the audit log.
 pub const ACTOR: HeaderName = HeaderName::from_static("x-pas-actor");
 
-/// Longest part of a refusal that is written down, in bytes.
+/// Longest recorded part of a refusal, in bytes.
 const MAX_REFUSAL: usize = 2_000;
-/// Longest reason and target that are written down, in characters; a longer one is refused by its handler.
+/// Longest recorded reason and target, in characters; the handler refuses longer ones.
 const MAX_TEXT: usize = 1_000;
 
-/// Who acts: what the request says, or `otherwise`.
+/// The acting principal: the request's header, or `otherwise`.
 ///
 /// # Errors
-/// 400 for a name that cannot stand in the audit.
-pub fn who(headers: &HeaderMap, otherwise: &'static str) -> ApiResult<Who> {
-    let Some(name) = headers.get(ACTOR) else { return Ok(Who::by_way_of(otherwise)) };
-    let name = Who::new(name.to_str().unwrap_or_default());
+/// 400 for a name that the audit log does not take.
+pub fn who(headers: &HeaderMap, otherwise: &'static str) -> ApiResult<PrincipalName> {
+    let Some(name) = headers.get(ACTOR) else { return Ok(PrincipalName::by_way_of(otherwise)) };
+    let name = PrincipalName::new(name.to_str().unwrap_or_default());
     name.map_err(|nameless| ApiError::bad_request(format!("the {ACTOR} header: {nameless}")))
 }
 
 /// A layer for routes of the form `/{kind}/{target}` and `/{kind}/{target}/{action}`.
-pub async fn written_down(State(steering): State<Steering>, request: Request, next: Next) -> Response {
+pub async fn written_down(State(steering): State<SteeringHandle>, request: Request, next: Next) -> Response {
     match through(&steering, request, next).await {
         Ok(response) => response,
         Err(error) => error.into_response(),
     }
 }
 
-async fn through(steering: &Steering, request: Request, next: Next) -> ApiResult<Response> {
+async fn through(steering: &SteeringHandle, request: Request, next: Next) -> ApiResult<Response> {
     let who = who(request.headers(), "api")?;
     let (parts, body) = request.into_parts();
-    let body = whole(body).await?;
+    let body = collect_body(body).await?;
     let said: Value = serde_json::from_slice(&body).unwrap_or_default();
     let mut way = parts.uri.path().split('/').skip(2);
     let target = shortened(way.next().unwrap_or_default());
     let action = way.next().or(said["decision"].as_str()).unwrap_or("decide");
     let note =
-        Note { who, action: shortened(action), target, reason: said["reason"].as_str().map(shortened) };
+        AuditNote { who, action: shortened(action), target, reason: said["reason"].as_str().map(shortened) };
     let entry = steering.begin(note).await?;
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if response.status().is_success() {
@@ -76,19 +77,19 @@ fn refusal(body: &[u8]) -> String {
     text
 }
 
-impl From<SteerError> for ApiError {
-    fn from(error: SteerError) -> Self {
+impl From<SteeringError> for ApiError {
+    fn from(error: SteeringError) -> Self {
         match error {
-            SteerError::Unknown(text) => Self::not_found(text),
-            SteerError::Refused(text) => Self::conflict(text),
-            SteerError::Incomplete(field, what) => {
+            SteeringError::Unknown(text) => Self::not_found(text),
+            SteeringError::Refused(text) => Self::conflict(text),
+            SteeringError::Incomplete(field, what) => {
                 Self::violation(vec!["body".into(), field.into()], "missing", what)
             }
-            SteerError::Job(error) => error.into(),
-            SteerError::Control(error) => error.into(),
-            SteerError::Resources(error) => error.into(),
-            SteerError::Audit(_) => Self::busy(error.to_string()),
-            SteerError::Call(error) => error.into(),
+            SteeringError::Job(error) => error.into(),
+            SteeringError::Control(error) => error.into(),
+            SteeringError::Resources(error) => error.into(),
+            SteeringError::Audit(_) => Self::busy(error.to_string()),
+            SteeringError::Call(error) => error.into(),
         }
     }
 }

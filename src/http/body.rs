@@ -1,8 +1,7 @@
-//! Bodies on their way through the edge: bounded on the way in, watched on the way out.
+//! Bodies passing the edge: bounded on the way in, watched on the way out.
 //!
-//! Invariant: a request body yields at most the port's limit of bytes and is complete within its
-//! time, counted from the first wait for it; a connection counts as running until its answer's body
-//! is dropped.
+//! Invariant: a request body yields at most the port's limit of bytes and completes before the port's
+//! deadline, counted from the first read; a connection counts as running until the answer's body is dropped.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -12,20 +11,19 @@ use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep};
 
-use super::connection::Pulse;
-use super::limits::Limits;
+use super::connection::ConnectionPulse;
+use super::limits::PortLimits;
 
-/// Why a request body could not be read to its end.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum BodyError {
     /// More bytes than the port takes.
-    #[error("the request body is larger than the {0} bytes that this port takes")]
+    #[error("the request body exceeds this port's limit of {0} bytes")]
     TooLarge(u64),
-    /// Not complete in time.
-    #[error("the request body was not complete within {0:?}; send it faster")]
+    /// The deadline passed.
+    #[error("the request body did not arrive within {0:?}")]
     TooSlow(Duration),
     /// The connection broke, or the chunks are malformed.
-    #[error("the request body could not be read: {0}")]
+    #[error("cannot read the request body: {0}")]
     Broken(#[from] hyper::Error),
 }
 
@@ -40,7 +38,7 @@ pub(super) struct RequestBody {
 }
 
 impl RequestBody {
-    pub(super) fn new(inner: Incoming, limits: &Limits) -> Self {
+    pub(super) fn new(inner: Incoming, limits: &PortLimits) -> Self {
         Self { inner, taken: 0, max: limits.max_body, allowed: limits.body_read, alarm: None }
     }
 }
@@ -78,15 +76,15 @@ impl HttpBody for RequestBody {
     }
 }
 
-/// An answer's body; tells the connection when it is over.
+/// An answer's body; reports its end to the connection.
 #[derive(Debug)]
 pub(super) struct ResponseBody {
     inner: Body,
-    pulse: Pulse,
+    pulse: ConnectionPulse,
 }
 
 impl ResponseBody {
-    pub(super) fn new(inner: Body, pulse: Pulse) -> Self {
+    pub(super) fn new(inner: Body, pulse: ConnectionPulse) -> Self {
         Self { inner, pulse }
     }
 }

@@ -1,24 +1,24 @@
-//! Ranges and lengths that a type cannot say, checked at the edge with one answer for all of them.
+//! Ranges and lengths that a type cannot express, checked at the edge with one answer for all violations.
 //!
-//! Invariant: the form is the one that extraction failures have, so a client reads one kind of 422.
-//! The names of the kinds are those of Pydantic 2, which earlier PAS clients know.
+//! Invariant: the answer has the form of an extraction failure, so a client sees one kind of 422. The
+//! kinds are named as in Pydantic 2, which earlier PAS clients know.
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-use super::error::{ApiError, Loc, Violation};
+use super::error::{ApiError, ContractViolation, LocationStep};
 
-/// How alike a name must be to be offered instead; that of the configuration's keys.
+/// Similarity from which a name is suggested; the same as for configuration keys.
 const LEAST_LIKENESS: f64 = 0.6;
 
-/// Collects violations of one part of a request.
+/// Collects the violations in one part of a request.
 #[derive(Debug)]
-pub struct Checks {
+pub struct RequestChecks {
     part: &'static str,
-    found: Vec<Violation>,
+    found: Vec<ContractViolation>,
 }
 
-impl Checks {
+impl RequestChecks {
     /// Checks of the body's fields.
     #[must_use]
     pub const fn body() -> Self {
@@ -31,7 +31,7 @@ impl Checks {
         Self { part: "query", found: Vec::new() }
     }
 
-    /// Demands a text of so many characters.
+    /// Requires a text of `allowed` characters.
     pub fn len(&mut self, field: &'static str, text: &str, allowed: RangeInclusive<usize>) -> &mut Self {
         let count = text.chars().count();
         if count < *allowed.start() {
@@ -42,7 +42,7 @@ impl Checks {
         self
     }
 
-    /// Demands a list of so many items.
+    /// Requires a list of `allowed` items.
     pub fn count<T>(
         &mut self,
         field: &'static str,
@@ -57,7 +57,7 @@ impl Checks {
         self
     }
 
-    /// Demands a number in a range (a NaN is outside every range).
+    /// Requires a number in a range (NaN is outside every range).
     pub fn range<N: PartialOrd + Display>(
         &mut self,
         field: &'static str,
@@ -72,7 +72,7 @@ impl Checks {
         self
     }
 
-    /// Demands that a rule of the service holds.
+    /// Requires that a rule of the service holds.
     pub fn that(&mut self, field: &'static str, holds: bool, msg: impl Into<String>) -> &mut Self {
         if !holds {
             self.add(field, "value_error", msg.into());
@@ -80,25 +80,25 @@ impl Checks {
         self
     }
 
-    /// Refuses fields that nobody reads: one that is misspelt would ask for something else than was meant.
+    /// Refuses unknown fields: a misspelt one would silently change the request.
     pub fn no_others<'f>(&mut self, others: impl Iterator<Item = &'f String>, known: &[&str]) -> &mut Self {
         for other in others {
             let likeness = |name: &str| strsim::normalized_damerau_levenshtein(other, name);
             let nearest = known.iter().map(|name| (likeness(name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
             let hint = match nearest.filter(|(likeness, _)| *likeness >= LEAST_LIKENESS) {
                 Some((_, name)) => format!("did you mean `{name}`?"),
-                None => format!("there are {}", known.join(", ")),
+                None => format!("the fields are {}", known.join(", ")),
             };
             let (loc, msg) = (vec![self.part.into(), other.clone().into()], format!("no such field; {hint}"));
-            self.found.push(Violation { loc, msg, kind: "extra_forbidden" });
+            self.found.push(ContractViolation { loc, msg, kind: "extra_forbidden" });
         }
         self
     }
 
     fn add(&mut self, field: &'static str, kind: &'static str, msg: String) {
-        let mut loc: Vec<Loc> = vec![self.part.into()];
-        loc.extend(field.split('.').map(Loc::from));
-        self.found.push(Violation { loc, msg, kind });
+        let mut loc: Vec<LocationStep> = vec![self.part.into()];
+        loc.extend(field.split('.').map(LocationStep::from));
+        self.found.push(ContractViolation { loc, msg, kind });
     }
 
     /// The verdict over all checks.
@@ -120,7 +120,7 @@ mod tests {
 
     #[test]
     fn all_violations_are_told_at_once() {
-        let mut checks = Checks::body();
+        let mut checks = RequestChecks::body();
         checks
             .len("name", "", 1..=100)
             .len("note", &"é".repeat(3), 0..=2)
@@ -147,17 +147,17 @@ mod tests {
     #[test]
     fn a_field_that_nobody_reads_is_named_with_the_nearest_one() {
         let others = ["cpuu", "zzz"].map(str::to_owned);
-        let mut checks = Checks::body();
+        let mut checks = RequestChecks::body();
         checks.no_others(others.iter(), &["cpu", "mem_mb"]);
         assert_eq!(checks.found[0].loc, ["body".into(), "cpuu".into()]);
         assert_eq!(checks.found[0].msg, "no such field; did you mean `cpu`?");
-        assert_eq!(checks.found[1].msg, "no such field; there are cpu, mem_mb");
-        assert!(Checks::body().no_others([].iter(), &["cpu"]).done().is_ok());
+        assert_eq!(checks.found[1].msg, "no such field; the fields are cpu, mem_mb");
+        assert!(RequestChecks::body().no_others([].iter(), &["cpu"]).done().is_ok());
     }
 
     #[test]
     fn borders_belong_to_the_range() {
-        let mut checks = Checks::query();
+        let mut checks = RequestChecks::query();
         checks.len("a", "x", 1..=1).range("b", &9, 0..=9).range("c", &0, 0..=9).count("d", &[1], 1..=1);
         assert!(checks.done().is_ok());
     }

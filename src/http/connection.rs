@@ -1,13 +1,12 @@
-//! One connection: what it is doing, and when it has done that for too long.
+//! The phases and deadlines of one connection.
 //!
-//! Owns the watch over a connection's phases. hyper's own header time-out starts with the
-//! connection's silence, so it cannot tell an idle keep-alive client from one that drips its head;
-//! here both have their own deadline. Invariant: a connection is always in one phase, and only a
-//! running request (which includes a streamed or upgraded answer) is without deadline, unless its
-//! client has stopped taking bytes. All transitions happen while the connection's task is polled,
-//! so the watch needs no wake-ups of its own.
+//! hyper's own header timeout starts when the connection falls silent, so it cannot distinguish an idle
+//! keep-alive client from one that drips its head; here each has its own deadline. Invariant: a connection
+//! is always in one phase, and only a running request (which includes a streamed or upgraded answer) has no
+//! deadline, unless the client has stopped reading. All transitions happen while the connection's task is
+//! polled, so the watch needs no wake-ups of its own.
 //!
-//! Failure policy: an overdue connection is dropped without an answer; there is nobody to read it.
+//! Failure policy: an overdue connection is dropped without an answer; nobody is there to read one.
 
 use std::future::{Future, poll_fn};
 use std::io::{self, IoSlice};
@@ -21,48 +20,48 @@ use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
-use super::limits::Limits;
+use super::limits::PortLimits;
 
-/// Which limit a connection has exceeded.
+/// The limit that a connection has exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Overdue {
+pub(super) enum OverdueLimit {
     /// The request head did not arrive in time.
     Head,
     /// No new request came on a kept-alive connection.
     Idle,
-    /// The client takes none of its answer.
+    /// The client does not read its answer.
     Write,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Phase {
+enum ConnectionPhase {
     Head,
     Running,
     Idle,
 }
 
 #[derive(Debug)]
-struct Activity {
-    phase: Phase,
+struct ConnectionActivity {
+    phase: ConnectionPhase,
     since: Instant,
     stalled_since: Option<Instant>,
 }
 
 /// The shared view of one connection's activity.
 #[derive(Debug, Clone)]
-pub(super) struct Pulse(Arc<Mutex<Activity>>);
+pub(super) struct ConnectionPulse(Arc<Mutex<ConnectionActivity>>);
 
-impl Pulse {
+impl ConnectionPulse {
     /// A fresh connection: its first head is due.
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Activity {
-            phase: Phase::Head,
+        Self(Arc::new(Mutex::new(ConnectionActivity {
+            phase: ConnectionPhase::Head,
             since: Instant::now(),
             stalled_since: None,
         })))
     }
 
-    fn enter(&self, phase: Phase) {
+    fn enter(&self, phase: ConnectionPhase) {
         let mut activity = self.0.lock();
         activity.phase = phase;
         activity.since = Instant::now();
@@ -70,18 +69,18 @@ impl Pulse {
 
     /// A request's head is complete; the handler runs.
     pub(super) fn request_started(&self) {
-        self.enter(Phase::Running);
+        self.enter(ConnectionPhase::Running);
     }
 
-    /// The answer has been handed to the socket, or given up.
+    /// The answer has been handed to the socket, or abandoned.
     pub(super) fn response_ended(&self) {
-        self.enter(Phase::Idle);
+        self.enter(ConnectionPhase::Idle);
     }
 
     fn bytes_arrived(&self) {
         let mut activity = self.0.lock();
-        if activity.phase == Phase::Idle {
-            activity.phase = Phase::Head;
+        if activity.phase == ConnectionPhase::Idle {
+            activity.phase = ConnectionPhase::Head;
             activity.since = Instant::now();
         }
     }
@@ -95,14 +94,14 @@ impl Pulse {
         }
     }
 
-    fn deadline(&self, limits: &Limits) -> Option<(Instant, Overdue)> {
+    fn deadline(&self, limits: &PortLimits) -> Option<(Instant, OverdueLimit)> {
         let activity = self.0.lock();
         let phase = match activity.phase {
-            Phase::Head => Some((activity.since + limits.header_read, Overdue::Head)),
-            Phase::Idle => Some((activity.since + limits.keep_alive_idle, Overdue::Idle)),
-            Phase::Running => None,
+            ConnectionPhase::Head => Some((activity.since + limits.header_read, OverdueLimit::Head)),
+            ConnectionPhase::Idle => Some((activity.since + limits.keep_alive_idle, OverdueLimit::Idle)),
+            ConnectionPhase::Running => None,
         };
-        let stall = activity.stalled_since.map(|since| (since + limits.write_stall, Overdue::Write));
+        let stall = activity.stalled_since.map(|since| (since + limits.write_stall, OverdueLimit::Write));
         [phase, stall].into_iter().flatten().min_by_key(|(at, _)| *at)
     }
 }
@@ -113,9 +112,9 @@ impl Pulse {
 /// The limit that the connection exceeded; the caller drops it.
 pub(super) async fn until_overdue<C: Future>(
     mut connection: Pin<&mut C>,
-    pulse: &Pulse,
-    limits: &Limits,
-) -> Result<C::Output, Overdue> {
+    pulse: &ConnectionPulse,
+    limits: &PortLimits,
+) -> Result<C::Output, OverdueLimit> {
     let mut alarm = std::pin::pin!(sleep_until(Instant::now() + limits.header_read));
     poll_fn(move |cx| {
         if let Poll::Ready(output) = connection.as_mut().poll(cx) {
@@ -126,7 +125,7 @@ pub(super) async fn until_overdue<C: Future>(
             if at <= Instant::now() {
                 return Poll::Ready(Err(overdue));
             }
-            // An alarm that is set too early costs one look; moving it on every request costs more.
+            // An early alarm costs one check; moving the alarm on every request costs more.
             if alarm.deadline() > at || alarm.is_elapsed() {
                 alarm.as_mut().reset(at);
             }
@@ -138,17 +137,17 @@ pub(super) async fn until_overdue<C: Future>(
     .await
 }
 
-/// The socket of a connection: reports activity and holds the connection's place under the cap, also
-/// when the connection has been upgraded and lives on in a handler's task.
+/// A connection's socket: reports activity and keeps the connection's place under the cap, even when the
+/// connection was upgraded and moved to a handler's task.
 #[derive(Debug)]
 pub(super) struct WatchedStream {
     stream: TcpStream,
-    pulse: Pulse,
+    pulse: ConnectionPulse,
     _place: OwnedSemaphorePermit,
 }
 
 impl WatchedStream {
-    pub(super) fn new(stream: TcpStream, pulse: Pulse, place: OwnedSemaphorePermit) -> Self {
+    pub(super) fn new(stream: TcpStream, pulse: ConnectionPulse, place: OwnedSemaphorePermit) -> Self {
         Self { stream, pulse, _place: place }
     }
 
@@ -209,30 +208,30 @@ mod tests {
 
     use super::*;
 
-    async fn end_of(pulse: &Pulse) -> (Overdue, Duration) {
+    async fn end_of(pulse: &ConnectionPulse) -> (OverdueLimit, Duration) {
         let begun = Instant::now();
         let never = pin!(pending::<()>());
-        let overdue = until_overdue(never, pulse, &Limits::default()).await.unwrap_err();
+        let overdue = until_overdue(never, pulse, &PortLimits::default()).await.unwrap_err();
         (overdue, begun.elapsed())
     }
 
     #[tokio::test(start_paused = true)]
     async fn each_phase_has_its_own_deadline() {
-        let limits = Limits::default();
-        let pulse = Pulse::new();
+        let limits = PortLimits::default();
+        let pulse = ConnectionPulse::new();
         let (overdue, after) = end_of(&pulse).await;
-        assert_eq!(overdue, Overdue::Head);
+        assert_eq!(overdue, OverdueLimit::Head);
         assert!(after >= limits.header_read && after < limits.header_read * 2, "{after:?}");
         pulse.response_ended();
         let (overdue, after) = end_of(&pulse).await;
-        assert_eq!(overdue, Overdue::Idle);
+        assert_eq!(overdue, OverdueLimit::Idle);
         assert!(after >= limits.keep_alive_idle && after < limits.keep_alive_idle * 2, "{after:?}");
     }
 
     #[tokio::test(start_paused = true)]
     async fn dripped_bytes_do_not_move_the_deadline_of_a_head() {
-        let limits = Limits::default();
-        let pulse = Pulse::new();
+        let limits = PortLimits::default();
+        let pulse = ConnectionPulse::new();
         pulse.response_ended();
         pulse.bytes_arrived();
         let due = pulse.deadline(&limits);
@@ -243,12 +242,12 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_running_answer_is_cut_only_when_nobody_takes_its_bytes() {
-        let limits = Limits::default();
-        let pulse = Pulse::new();
+        let limits = PortLimits::default();
+        let pulse = ConnectionPulse::new();
         pulse.request_started();
         assert_eq!(pulse.deadline(&limits), None);
         pulse.wrote(false);
-        assert_eq!(end_of(&pulse).await.0, Overdue::Write);
+        assert_eq!(end_of(&pulse).await.0, OverdueLimit::Write);
         pulse.wrote(true);
         assert_eq!(pulse.deadline(&limits), None);
     }

@@ -1,10 +1,9 @@
-//! The wire contracts: OpenAPI documents in `contracts/`, one a port, over shared JSON Schemas.
+//! The wire contracts: one OpenAPI document per port in `contracts/`, over shared JSON Schemas.
 //!
-//! Owns reading and bundling. The files in `contracts/` are the truth; they refer to shared schemas
-//! as `schemas/<name>.json`, and what a port serves is self-contained: each schema referred to
-//! becomes `#/components/schemas/<name>`. Failure policy: a contract that cannot be read is a fault
-//! of the build, reported with its file when the port is set up; `tests/it/contracts.rs` finds it
-//! first.
+//! Owns reading and bundling. The files in `contracts/` are the source of truth; they refer to shared
+//! schemas as `schemas/<name>.json`, and the served document is self-contained: each such schema becomes
+//! `#/components/schemas/<name>`. Failure policy: an unreadable contract is a defect of the build, reported
+//! with its file when the port is set up; `tests/it/contracts.rs` finds it first.
 
 use axum::body::Bytes;
 use axum::http::Method;
@@ -13,11 +12,11 @@ use serde_json::{Map, Value};
 /// The embedded folder `contracts/`.
 #[derive(rust_embed::RustEmbed)]
 #[folder = "contracts/"]
-struct Files;
+struct ContractFiles;
 
-/// Where documents refer to for shared schemas, relative to the document.
+/// The folder of shared schemas, relative to a document.
 const SCHEMA_FOLDER: &str = "schemas/";
-/// Methods a path item of OpenAPI can hold, as far as this edge uses them.
+/// The methods of an OpenAPI path item that this edge uses.
 const METHODS: [(&str, Method); 5] = [
     ("get", Method::GET),
     ("put", Method::PUT),
@@ -26,21 +25,19 @@ const METHODS: [(&str, Method); 5] = [
     ("patch", Method::PATCH),
 ];
 
-/// Why a contract cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum ContractError {
     /// No such file in the embedded folder.
-    #[error("there is no contract file `{0}`")]
+    #[error("no contract file `{0}`")]
     Missing(String),
     /// Not JSON.
     #[error("contract file `{file}` is not JSON: {source}")]
     Json {
         /// The file, relative to `contracts/`.
         file: String,
-        /// What the parser says.
         source: serde_json::Error,
     },
-    /// JSON, but without something every document has.
+    /// A required part is missing.
     #[error("contract file `{file}` lacks {what}")]
     Incomplete {
         /// The file, relative to `contracts/`.
@@ -51,29 +48,29 @@ pub enum ContractError {
 
 /// One operation of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Endpoint {
+pub struct ContractEndpoint {
     /// Its `operationId`.
     pub name: String,
     pub method: Method,
-    /// Its path in OpenAPI's form, such as `/jobs/{job_id}`.
+    /// In OpenAPI's form, such as `/jobs/{job_id}`.
     pub path: String,
 }
 
 /// The contract of one port, ready to be served.
 #[derive(Debug, Clone)]
-pub struct Contract {
+pub struct PortContract {
     /// The service's name on the wire (`x-service` of the document), such as `agent_router`.
     pub service: String,
-    /// The port it has without an offset (`x-port` of the document).
+    /// The port without an offset (`x-port` of the document).
     pub port: u16,
     pub version: String,
     /// All operations, sorted by path.
-    pub endpoints: Vec<Endpoint>,
+    pub endpoints: Vec<ContractEndpoint>,
     /// The self-contained document as served.
     pub json: Bytes,
 }
 
-impl Contract {
+impl PortContract {
     /// Reads and bundles `contracts/<name>.json`.
     ///
     /// # Errors
@@ -94,7 +91,7 @@ impl Contract {
     /// Names of all contracts, sorted.
     #[must_use]
     pub fn names() -> Vec<String> {
-        let mut names: Vec<String> = Files::iter()
+        let mut names: Vec<String> = ContractFiles::iter()
             .filter_map(|file| file.strip_suffix(".json").filter(|n| !n.contains('/')).map(str::to_owned))
             .collect();
         names.sort_unstable();
@@ -105,24 +102,24 @@ impl Contract {
 /// Names of all shared schemas, sorted.
 #[must_use]
 pub fn schema_names() -> Vec<String> {
-    let mut names: Vec<String> = Files::iter()
+    let mut names: Vec<String> = ContractFiles::iter()
         .filter_map(|file| Some(file.strip_prefix(SCHEMA_FOLDER)?.strip_suffix(".json")?.to_owned()))
         .collect();
     names.sort_unstable();
     names
 }
 
-/// A contract file as it stands, relative to `contracts/`: `registry.json`, `schemas/manifest.json`.
+/// A contract file, unbundled, by its path in `contracts/`: `registry.json`, `schemas/manifest.json`.
 ///
 /// # Errors
 /// [`ContractError`] when it is absent or no JSON.
 pub fn read(file: &str) -> Result<Value, ContractError> {
-    let embedded = Files::get(file).ok_or_else(|| ContractError::Missing(file.to_owned()))?;
+    let embedded = ContractFiles::get(file).ok_or_else(|| ContractError::Missing(file.to_owned()))?;
     serde_json::from_slice(&embedded.data)
         .map_err(|source| ContractError::Json { file: file.to_owned(), source })
 }
 
-/// A document with every shared schema it needs taken in.
+/// A document with all shared schemas it refers to.
 ///
 /// # Errors
 /// [`ContractError`] when it or a schema is absent or no JSON.
@@ -138,7 +135,7 @@ pub fn bundled(file: &str) -> Result<Value, ContractError> {
         let mut schema = read(&format!("{SCHEMA_FOLDER}{name}.json"))?;
         point_inside(&mut schema, "", &mut wanted);
         if let Some(members) = schema.as_object_mut() {
-            // Inside a document these would change what references are relative to.
+            // Inside a document these keys would change the base of references.
             members.remove("$id");
             members.remove("$schema");
         }
@@ -178,13 +175,13 @@ fn schema_name(reference: &Value, folder: &str) -> Option<String> {
     Some(text.strip_prefix(folder)?.strip_suffix(".json")?.to_owned())
 }
 
-fn endpoints(document: &Value) -> Option<Vec<Endpoint>> {
+fn endpoints(document: &Value) -> Option<Vec<ContractEndpoint>> {
     let mut found = Vec::new();
     for (path, item) in document["paths"].as_object()? {
         for (key, method) in METHODS {
             if let Some(operation) = item.get(key) {
                 let name = operation["operationId"].as_str()?.to_owned();
-                found.push(Endpoint { name, method, path: path.clone() });
+                found.push(ContractEndpoint { name, method, path: path.clone() });
             }
         }
     }
@@ -197,10 +194,10 @@ mod tests {
 
     #[test]
     fn every_contract_loads_and_is_self_contained() {
-        let names = Contract::names();
+        let names = PortContract::names();
         assert!(names.len() >= 4, "{names:?}");
         for name in names {
-            let contract = Contract::load(&name).unwrap();
+            let contract = PortContract::load(&name).unwrap();
             assert!(contract.endpoints.len() > 4, "{name}");
             let text = std::str::from_utf8(&contract.json).unwrap();
             assert!(!text.contains("\"$ref\":\"schemas/"), "{name}");
@@ -209,9 +206,6 @@ mod tests {
 
     #[test]
     fn an_unknown_contract_is_named() {
-        assert_eq!(
-            Contract::load("nothing").unwrap_err().to_string(),
-            "there is no contract file `nothing.json`"
-        );
+        assert_eq!(PortContract::load("nothing").unwrap_err().to_string(), "no contract file `nothing.json`");
     }
 }

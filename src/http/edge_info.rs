@@ -1,6 +1,6 @@
-//! A handler's view of the connection that its request came by.
+//! A handler's view of its request's connection.
 //!
-//! Stands below the accept loop, the guard, the trace and the front, which all read it.
+//! A module below the accept loop, the guard, the trace and the front, which all read it.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -9,19 +9,19 @@ use std::sync::Arc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::limits::Limits;
+use super::limits::PortLimits;
 
-/// What a handler may know about the connection its request came by; a request extension, cheap to clone.
+/// The connection of a request, as handlers see it; a request extension, cheap to clone.
 #[derive(Debug, Clone)]
-pub struct EdgeInfo(Arc<Connection>);
+pub struct EdgeInfo(Arc<EdgeConnection>);
 
 impl EdgeInfo {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(connection: EdgeConnection) -> Self {
         Self(Arc::new(connection))
     }
 
-    /// Runs what outlives its request (an upgraded connection, a session) as a task of the edge, which has
-    /// not ended before it. It should watch [`Connection::shutdown`]; when the grace is over it is dropped.
+    /// Runs work that outlives its request (an upgraded connection, a session) as a task of the edge, which
+    /// waits for the task. The task should watch [`EdgeConnection::shutdown`]; after the grace it is dropped.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();
         self.tasks.spawn(async move {
@@ -34,23 +34,23 @@ impl EdgeInfo {
 }
 
 impl Deref for EdgeInfo {
-    type Target = Connection;
+    type Target = EdgeConnection;
 
-    fn deref(&self) -> &Connection {
+    fn deref(&self) -> &EdgeConnection {
         &self.0
     }
 }
 
 /// One connection of a client.
 #[derive(Debug)]
-pub struct Connection {
-    /// The daemon's side, with the port really bound.
+pub struct EdgeConnection {
+    /// The daemon's address, with the bound port.
     pub local: SocketAddr,
     pub peer: SocketAddr,
-    pub limits: Arc<Limits>,
+    pub limits: Arc<PortLimits>,
     /// Cancelled when the daemon shuts down: long answers end then.
     pub shutdown: CancellationToken,
-    /// Cancelled when the grace of the shutdown is over.
+    /// Cancelled when the grace period of the shutdown is over.
     pub(super) cut: CancellationToken,
     pub(super) tasks: TaskTracker,
 }

@@ -1,8 +1,8 @@
-//! Errors as the wire shows them: the one place that maps a failure to a status and a body.
+//! Errors on the wire: the one place that maps a failure to a status and a body.
 //!
 //! Invariant: every error of every port is `{"detail": "<sentence>"}`, or for a request that breaks
-//! the contract `{"detail": [{"loc", "msg", "type"}, …]}` with 422. Failure policy: what happened
-//! inside (a panic, a broken store) goes to the log; the client learns only that it happened.
+//! the contract `{"detail": [{"loc", "msg", "type"}, …]}` with 422. Failure policy: the cause of an
+//! internal error (a panic, a broken store) goes to the log; the client learns only that one occurred.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -18,85 +18,84 @@ use serde::Serialize;
 use crate::store::StoreError;
 use crate::supervision::CallError;
 
-/// What a handler gives back.
 pub type ApiResult<T> = Result<T, ApiError>;
 
-/// Longest error text of a library's own rejection that is taken over; they are one sentence.
+/// Longest text of a library's rejection that is passed on; real ones are one sentence.
 const MAX_REJECTION_TEXT: usize = 4 * 1024;
 
-/// When to ask again whoever says nothing more exact: a mailbox of a thousand messages is empty by then, and
-/// a store whose disk has recovered takes writes.
+/// Default `Retry-After`: a mailbox of a thousand messages is empty by then, and a store whose disk has
+/// recovered accepts writes.
 const BUSY_RETRY: Duration = Duration::from_secs(1);
 
-/// One step of the way to an offending value: a name or an index.
+/// One step of the path to an offending value: a name or an index.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Loc {
+pub enum LocationStep {
     /// A part of the request (`body`, `query`, `path`, `header`) or a field's name.
     Name(Cow<'static, str>),
-    /// A place in an array, from 0.
+    /// An array index, from 0.
     Index(usize),
 }
 
-impl From<String> for Loc {
+impl From<String> for LocationStep {
     fn from(name: String) -> Self {
         Self::Name(Cow::Owned(name))
     }
 }
 
-impl From<&'static str> for Loc {
+impl From<&'static str> for LocationStep {
     fn from(name: &'static str) -> Self {
         Self::Name(Cow::Borrowed(name))
     }
 }
 
-/// One thing in a request that breaks the contract.
+/// One violation of the contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Violation {
-    /// Where, such as `["body", "inputs", "source"]`.
-    pub loc: Vec<Loc>,
-    /// What is wrong, for people.
+pub struct ContractViolation {
+    /// The path to the value, such as `["body", "inputs", "source"]`.
+    pub loc: Vec<LocationStep>,
+    /// A sentence for people.
     pub msg: String,
-    /// What kind of wrong, for programs: `missing`, `json_invalid`, `string_too_long`, …
+    /// The kind, for programs: `missing`, `json_invalid`, `string_too_long`, …
     #[serde(rename = "type")]
     pub kind: &'static str,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-enum Detail {
+enum ErrorDetail {
     Sentence(Cow<'static, str>),
-    Violations(Vec<Violation>),
+    Violations(Vec<ContractViolation>),
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{status}: {detail:?}")]
 pub struct ApiError {
     status: StatusCode,
-    detail: Detail,
+    detail: ErrorDetail,
     retry_after: Option<Duration>,
 }
 
 impl ApiError {
-    /// An error with any status; the sentence says what happened and what to do.
+    /// An error with any status; the sentence names the cause and the remedy.
     #[must_use]
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: Detail::Sentence(detail.into()), retry_after: None }
+        Self { status, detail: ErrorDetail::Sentence(detail.into()), retry_after: None }
     }
 
-    /// 400: the request makes no sense, though each part keeps the contract.
+    /// 400: each part keeps the contract, but the request as a whole is invalid.
     #[must_use]
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 404: what the request names does not exist.
+    /// 404: the named thing does not exist.
     #[must_use]
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 409: it exists, but its state does not allow this.
+    /// 409: the state of the named thing does not allow this.
     #[must_use]
     pub fn conflict(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::CONFLICT, detail)
@@ -108,7 +107,7 @@ impl ApiError {
         Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
     }
 
-    /// 503: cannot take this now (a full queue, a shutdown); asking again later may help.
+    /// 503: not possible now (a full queue, a shutdown); a retry may succeed.
     #[must_use]
     pub fn busy(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, detail).retry_after(BUSY_RETRY)
@@ -117,24 +116,24 @@ impl ApiError {
     /// 500: our fault. The cause is logged here and not shown.
     #[must_use]
     pub fn internal(cause: &(dyn std::fmt::Display + Send + Sync)) -> Self {
-        tracing::error!(%cause, "a request failed inside");
+        tracing::error!(%cause, "internal error");
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, INTERNAL)
     }
 
-    /// 422: the request breaks the contract in these places.
+    /// 422: the request breaks the contract at these paths.
     #[must_use]
-    pub fn violations(violations: Vec<Violation>) -> Self {
+    pub fn violations(violations: Vec<ContractViolation>) -> Self {
         Self {
             status: StatusCode::UNPROCESSABLE_ENTITY,
-            detail: Detail::Violations(violations),
+            detail: ErrorDetail::Violations(violations),
             retry_after: None,
         }
     }
 
-    /// 422 with one place.
+    /// 422 with one path.
     #[must_use]
-    pub fn violation(loc: Vec<Loc>, kind: &'static str, msg: impl Into<String>) -> Self {
-        Self::violations(vec![Violation { loc, msg: msg.into(), kind }])
+    pub fn violation(loc: Vec<LocationStep>, kind: &'static str, msg: impl Into<String>) -> Self {
+        Self::violations(vec![ContractViolation { loc, msg: msg.into(), kind }])
     }
 
     /// Adds a `Retry-After` in whole seconds, at least one.
@@ -144,44 +143,45 @@ impl ApiError {
         self
     }
 
-    /// Its sentence, or the first violation with the way to its field.
+    /// The sentence, or the first violation with the path to its field.
     #[must_use]
-    pub fn told(&self) -> (String, Option<String>) {
+    pub fn sentence_and_field(&self) -> (String, Option<String>) {
         match &self.detail {
-            Detail::Sentence(sentence) => (sentence.clone().into_owned(), None),
-            Detail::Violations(violations) => violations.first().map_or_else(Default::default, |violation| {
-                let steps = violation.loc.iter().skip(1).map(|step| match step {
-                    Loc::Name(name) => name.clone().into_owned(),
-                    Loc::Index(index) => index.to_string(),
-                });
-                let field = steps.collect::<Vec<_>>().join(".");
-                let field = Some(field).filter(|field| !field.is_empty());
-                let place = field.as_ref().map_or_else(String::new, |field| format!("{field}: "));
-                (format!("{place}{}", violation.msg), field)
-            }),
+            ErrorDetail::Sentence(sentence) => (sentence.clone().into_owned(), None),
+            ErrorDetail::Violations(violations) => {
+                violations.first().map_or_else(Default::default, |violation| {
+                    let steps = violation.loc.iter().skip(1).map(|step| match step {
+                        LocationStep::Name(name) => name.clone().into_owned(),
+                        LocationStep::Index(index) => index.to_string(),
+                    });
+                    let field = steps.collect::<Vec<_>>().join(".");
+                    let field = Some(field).filter(|field| !field.is_empty());
+                    let place = field.as_ref().map_or_else(String::new, |field| format!("{field}: "));
+                    (format!("{place}{}", violation.msg), field)
+                })
+            }
         }
     }
 
-    /// The status it is answered with.
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
     }
 }
 
-/// A call that an actor did not answer: full or gone for now, or a crash of ours.
+/// A call without an answer: the actor's mailbox is full, the actor is down, or it crashed.
 impl From<CallError> for ApiError {
     fn from(error: CallError) -> Self {
         match error {
-            CallError::Crashed => Self::internal(&"an actor crashed while it handled a request"),
+            CallError::Crashed => Self::internal(&"an actor crashed while handling a request"),
             CallError::Busy | CallError::Gone | CallError::Timeout(_) => {
-                Self::busy(format!("the service {error}; try again in a while"))
+                Self::busy(format!("the service {error}; retry shortly"))
             }
         }
     }
 }
 
-/// A store that refuses gets over it, and looks for that several times a second.
+/// A refusing store probes the disk several times a second, so a retry is worthwhile.
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         if error.is_passing() || error == StoreError::Closed {
@@ -192,22 +192,22 @@ impl From<StoreError> for ApiError {
     }
 }
 
-/// Beside an answer in the contract's form: its sentence and field, for ports whose clients know another.
+/// The sentence and field of an error, kept beside the contract's form for ports with another form.
 #[derive(Debug, Clone)]
-pub(super) struct Refused {
-    /// What happened and what to do.
+pub(super) struct RefusalReason {
+    /// The cause and the remedy.
     pub(super) sentence: String,
-    /// The field that is wrong.
+    /// The offending field.
     pub(super) param: Option<String>,
 }
 
-const INTERNAL: &str = "an internal error; the daemon's log says more";
+const INTERNAL: &str = "internal error; see the daemon's log";
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.status, Json(serde_json::json!({ "detail": self.detail }))).into_response();
-        let (sentence, param) = self.told();
-        response.extensions_mut().insert(Refused { sentence, param });
+        let (sentence, param) = self.sentence_and_field();
+        response.extensions_mut().insert(RefusalReason { sentence, param });
         if let Some(wait) = self.retry_after {
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -219,7 +219,7 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Answers a panic of a handler; its message goes to the log only.
+/// Answers for a handler that panicked; the panic's message goes to the log only.
 pub(super) fn panicked(panic: &(dyn Any + Send)) -> Response {
     let message = panic
         .downcast_ref::<&str>()
@@ -229,8 +229,8 @@ pub(super) fn panicked(panic: &(dyn Any + Send)) -> Response {
     ApiError::internal(&format!("a handler panicked: {message}")).into_response()
 }
 
-/// Brings errors that axum made itself (unknown path, wrong method, a library's rejection) into the contract's
-/// form, and keeps their headers (`Allow`).
+/// Converts axum's own errors (unknown path, wrong method, a library's rejection) to the contract's form,
+/// and keeps their headers (`Allow`).
 pub(super) async fn in_contract_form(response: Response, method: &Method, uri: &Uri) -> Response {
     let status = response.status();
     if !(status.is_client_error() || status.is_server_error()) || has_own_form(response.headers()) {
@@ -261,10 +261,10 @@ async fn rejection_text(body: Body) -> Option<String> {
 fn default_sentence(status: StatusCode, method: &Method, uri: &Uri) -> String {
     match status {
         StatusCode::NOT_FOUND => {
-            format!("there is nothing at {}; GET / lists what this port answers", uri.path())
+            format!("no resource at {}; GET / lists the endpoints of this port", uri.path())
         }
         StatusCode::METHOD_NOT_ALLOWED => {
-            format!("{} does not take {method}; the Allow header names what it takes", uri.path())
+            format!("{} does not support {method}; the Allow header lists its methods", uri.path())
         }
         StatusCode::INTERNAL_SERVER_ERROR => INTERNAL.to_owned(),
         other => other.canonical_reason().unwrap_or("the request failed").to_lowercase(),
@@ -287,7 +287,7 @@ mod tests {
         assert_eq!(response.headers()[RETRY_AFTER], "2");
         assert_eq!(json(response).await, serde_json::json!({"detail": "the queue is full"}));
 
-        let loc = vec!["body".into(), Loc::Index(3)];
+        let loc = vec!["body".into(), LocationStep::Index(3)];
         let response = ApiError::violation(loc, "missing", "this field is required").into_response();
         assert_eq!(response.status(), 422);
         assert_eq!(

@@ -1,7 +1,7 @@
-//! Extractors that answer in the contract's form: body, query and path, each with the way to the
+//! Extractors whose rejections have the contract's form: body, query and path, each with the path to the
 //! offending field.
 //!
-//! Invariant: what passes here has the type the contract says; handlers never see raw input.
+//! Invariant: extracted values have the contract's types; handlers never see raw input.
 
 use axum::body::{Body, Bytes};
 use axum::extract::path::ErrorKind;
@@ -14,9 +14,9 @@ use serde::de::DeserializeOwned;
 use serde_path_to_error::Segment;
 
 use super::body::BodyError;
-use super::error::{ApiError, Loc};
+use super::error::{ApiError, LocationStep};
 
-/// A JSON body of type `T`. As `Option<ContractJson<T>>` it may be left out.
+/// A JSON body of type `T`; optional as `Option<ContractJson<T>>`.
 #[derive(Debug, Clone, Copy)]
 pub struct ContractJson<T>(pub T);
 
@@ -32,7 +32,7 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for ContractJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, ApiError> {
-        let bytes = whole(request.into_body()).await?;
+        let bytes = collect_body(request.into_body()).await?;
         if bytes.is_empty() {
             return Err(ApiError::violation(vec!["body".into()], "missing", "a JSON body is required"));
         }
@@ -44,13 +44,13 @@ impl<T: DeserializeOwned, S: Sync> OptionalFromRequest<S> for ContractJson<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _: &S) -> Result<Option<Self>, ApiError> {
-        let bytes = whole(request.into_body()).await?;
+        let bytes = collect_body(request.into_body()).await?;
         if bytes.is_empty() { Ok(None) } else { parse_json(&bytes).map(|value| Some(Self(value))) }
     }
 }
 
-/// A body to its end.
-pub(super) async fn whole(body: Body) -> Result<Bytes, ApiError> {
+/// Reads a body to its end.
+pub(super) async fn collect_body(body: Body) -> Result<Bytes, ApiError> {
     let error = match body.collect().await {
         Ok(collected) => return Ok(collected.to_bytes()),
         Err(error) => error.into_inner(),
@@ -64,7 +64,7 @@ pub(super) async fn whole(body: Body) -> Result<Bytes, ApiError> {
 }
 
 fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
-    // Keeping track of the way to each field is for those who need it: bodies that break the contract.
+    // Only a body that breaks the contract pays for tracking field paths.
     serde_json::from_slice(bytes).or_else(|_| parse_tracked(bytes))
 }
 
@@ -73,7 +73,7 @@ fn parse_tracked<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let value = serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         if error.inner().is_data() {
             let message = error.inner().to_string();
-            // The parser's place in the text says less than the way to the field.
+            // The field's path is more useful than the parser's position in the text.
             let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
             violation("body", error.path(), message)
         } else {
@@ -88,24 +88,24 @@ fn malformed(error: &serde_json::Error) -> ApiError {
     ApiError::violation(vec!["body".into()], "json_invalid", format!("the body is not valid JSON: {error}"))
 }
 
-/// A violation from serde's message and the path it happened at.
+/// A violation from serde's message and path.
 fn violation(part: &'static str, path: &serde_path_to_error::Path, message: &str) -> ApiError {
-    let mut loc: Vec<Loc> = vec![part.into()];
+    let mut loc: Vec<LocationStep> = vec![part.into()];
     for segment in path {
         match segment {
-            Segment::Seq { index } => loc.push(Loc::Index(*index)),
+            Segment::Seq { index } => loc.push(LocationStep::Index(*index)),
             Segment::Map { key: name } | Segment::Enum { variant: name } => {
-                loc.push(Loc::Name(name.clone().into()));
+                loc.push(LocationStep::Name(name.clone().into()));
             }
             Segment::Unknown => {}
         }
     }
     if let Some(field) = quoted(message, "missing field ") {
-        loc.push(Loc::Name(field.to_owned().into()));
+        loc.push(LocationStep::Name(field.to_owned().into()));
         return ApiError::violation(loc, "missing", "this field is required");
     }
     let kind = if let Some(field) = quoted(message, "unknown field ") {
-        let name = Loc::Name(field.to_owned().into());
+        let name = LocationStep::Name(field.to_owned().into());
         if loc.last() != Some(&name) {
             loc.push(name);
         }
@@ -120,7 +120,7 @@ fn violation(part: &'static str, path: &serde_path_to_error::Path, message: &str
     ApiError::violation(loc, kind, message)
 }
 
-/// The name in back-quotes right after `prefix`, as serde writes its messages.
+/// The back-quoted name right after `prefix` in a message of serde.
 fn quoted<'m>(message: &'m str, prefix: &str) -> Option<&'m str> {
     message.strip_prefix(prefix)?.strip_prefix('`')?.split('`').next()
 }
@@ -154,7 +154,7 @@ impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Contrac
     }
 }
 
-/// The names of the path's parameters in order: axum does not say which one of a tuple it means.
+/// The names of the path's parameters in order: axum reports only an index for a tuple.
 async fn parameter_names<S: Send + Sync>(parts: &mut Parts, state: &S) -> Vec<String> {
     let params = RawPathParams::from_request_parts(parts, state).await;
     params.map(|params| params.iter().map(|(name, _)| name.to_owned()).collect()).unwrap_or_default()
@@ -162,7 +162,7 @@ async fn parameter_names<S: Send + Sync>(parts: &mut Parts, state: &S) -> Vec<St
 
 fn path_violation(kind: ErrorKind, names: &[String]) -> ApiError {
     let only = || names.first().filter(|_| names.len() == 1).cloned();
-    let unlike = |value: &str, expected: &str| format!("`{value}` is not of type {expected}");
+    let unlike = |value: &str, expected: &str| format!("`{value}` is not a valid {expected}");
     let (name, message) = match kind {
         ErrorKind::ParseErrorAtKey { key, value, expected_type } => {
             (Some(key), unlike(&value, expected_type))
@@ -172,12 +172,12 @@ fn path_violation(kind: ErrorKind, names: &[String]) -> ApiError {
         }
         ErrorKind::ParseError { value, expected_type } => (only(), unlike(&value, expected_type)),
         ErrorKind::DeserializeError { key, message, .. } => (Some(key), message),
-        ErrorKind::InvalidUtf8InPathParam { key } => (Some(key), "is not UTF-8".to_owned()),
+        ErrorKind::InvalidUtf8InPathParam { key } => (Some(key), "is not valid UTF-8".to_owned()),
         ErrorKind::Message(message) => (only(), message),
         other => (only(), other.to_string()),
     };
-    let mut loc: Vec<Loc> = vec!["path".into()];
-    loc.extend(name.map(|name| Loc::Name(name.into())));
+    let mut loc: Vec<LocationStep> = vec!["path".into()];
+    loc.extend(name.map(|name| LocationStep::Name(name.into())));
     ApiError::violation(loc, "value_error", message)
 }
 
@@ -191,22 +191,22 @@ mod tests {
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(rename_all = "lowercase")]
-    enum Kind {
+    enum SampleKind {
         Model,
         Tool,
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
     #[serde(deny_unknown_fields)]
-    struct Inner {
-        kind: Kind,
+    struct SampleInner {
+        kind: SampleKind,
         sizes: Vec<u8>,
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
-    struct Outer {
+    struct SampleOuter {
         name: String,
-        inner: Option<Inner>,
+        inner: Option<SampleInner>,
     }
 
     async fn first(error: ApiError) -> Value {
@@ -219,7 +219,7 @@ mod tests {
     }
 
     async fn body_error(text: &str) -> (Value, Value) {
-        let mut violation = first(parse_json::<Outer>(text.as_bytes()).unwrap_err()).await;
+        let mut violation = first(parse_json::<SampleOuter>(text.as_bytes()).unwrap_err()).await;
         (violation["loc"].take(), violation["type"].take())
     }
 
@@ -245,13 +245,13 @@ mod tests {
             assert_eq!(body_error(text).await, (loc, json!(kind)), "{text}");
         }
         assert_eq!(
-            parse_json::<Outer>(br#"{"name": "a"}"#).unwrap(),
-            Outer { name: "a".into(), inner: None }
+            parse_json::<SampleOuter>(br#"{"name": "a"}"#).unwrap(),
+            SampleOuter { name: "a".into(), inner: None }
         );
     }
 
     #[derive(Debug, Deserialize, PartialEq)]
-    struct Filter {
+    struct SampleFilter {
         limit: Option<u32>,
         #[serde(default)]
         state: Vec<String>,
@@ -259,12 +259,12 @@ mod tests {
 
     #[tokio::test]
     async fn query_errors_name_the_parameter() {
-        let error = first(parse_query::<Filter>("limit=many").unwrap_err()).await;
+        let error = first(parse_query::<SampleFilter>("limit=many").unwrap_err()).await;
         assert_eq!(error["loc"], json!(["query", "limit"]));
-        let error = first(parse_query::<Outer>("").unwrap_err()).await;
+        let error = first(parse_query::<SampleOuter>("").unwrap_err()).await;
         assert_eq!((&error["loc"], &error["type"]), (&json!(["query", "name"]), &json!("missing")));
-        let filter: Filter = parse_query("limit=5&state=done&state=failed").unwrap();
-        assert_eq!(filter, Filter { limit: Some(5), state: vec!["done".into(), "failed".into()] });
+        let filter: SampleFilter = parse_query("limit=5&state=done&state=failed").unwrap();
+        assert_eq!(filter, SampleFilter { limit: Some(5), state: vec!["done".into(), "failed".into()] });
     }
 
     #[tokio::test]

@@ -1,13 +1,13 @@
-//! Who may ask: the checks every request of every port passes before anything reads it.
+//! Access checks: every request of every port passes them before anything reads it.
 //!
 //! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host`
-//! must name this very port (a rebound DNS name does not), an `Origin` must be one of the daemon's
-//! own ports, and a change must come as JSON, which no HTML form can send. Beyond loopback every
-//! request needs the bearer token; only the files of a port's pages, which say nothing of the swarm, are
-//! given without it, because a browser must load them before anybody can type it in. Invariant: every
-//! request to a route or the fallback is looked at ([`Guard::look`]) before anything reads it.
+//! must name this port (a rebound DNS name does not), an `Origin` must be one of the daemon's own ports,
+//! and a change must come as JSON, which no HTML form can send. Beyond loopback every request needs the
+//! bearer token; only the files of a port's pages, which reveal nothing about the swarm, are served without
+//! it, because a browser must load them before anybody can type the token in. Invariant:
+//! [`RequestGuard::inspect`] sees every request, to a route or the fallback, before anything reads it.
 //!
-//! Failure policy: refuse with 400, 401, 403, 413 or 415 and one sentence that names what was wrong.
+//! Failure policy: refuse with 400, 401, 403, 413 or 415 and one sentence that names the fault.
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -24,77 +24,77 @@ use subtle::ConstantTimeEq;
 use super::edge_info::EdgeInfo;
 use super::error::ApiError;
 use super::model;
-use crate::llm::surface::Form;
+use crate::llm::inbound::ApiFormat;
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
 
 /// The secret that clients show when the daemon listens beyond loopback.
 #[derive(Clone)]
-pub struct Token(Arc<str>);
+pub struct AccessToken(Arc<str>);
 
-/// Shortest token taken: 16 characters of base 64 are 96 bits, beyond guessing over a network.
+/// Shortest accepted token: 16 characters of base 64 are 96 bits, beyond guessing over a network.
 pub const MIN_TOKEN_LEN: usize = 16;
 
-impl Token {
-    /// A token, if it is long enough and can stand in a header.
+impl AccessToken {
+    /// A token, if `secret` is long enough and valid in a header.
     #[must_use]
     pub fn new(secret: &str) -> Option<Self> {
         let usable = secret.len() >= MIN_TOKEN_LEN && secret.bytes().all(|b| b.is_ascii_graphic());
         usable.then(|| Self(secret.into()))
     }
 
-    /// Compares in a time that depends on the lengths only.
+    /// Compares in constant time for given lengths.
     fn matches(&self, shown: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(shown).into()
     }
 }
 
-impl std::fmt::Debug for Token {
+impl std::fmt::Debug for AccessToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Token(…)")
+        f.write_str("AccessToken(…)")
     }
 }
 
-/// What the checks of one port compare with.
+/// The configuration of one port's checks.
 #[derive(Debug)]
-pub struct Guard {
+pub struct RequestGuard {
     port: u16,
     /// All ports of this daemon: the origins that may call each other.
     ports: Arc<[u16]>,
-    token: Option<Token>,
-    /// Beginnings of paths whose handlers look at the kind of body themselves.
+    token: Option<AccessToken>,
+    /// Prefixes of paths whose handlers check the content type themselves.
     own_bodies: &'static [&'static str],
-    /// Paths that are read without the token.
+    /// Paths readable without the token.
     is_open: fn(&str) -> bool,
-    /// Whose form errors have, by the request.
-    form: FormOf,
+    /// The form of errors, by request.
+    form: ApiFormatLookup,
 }
 
-/// Whose error form the client of a request reads; `None`: the contracts' own.
-pub type FormOf = fn(&str, &HeaderMap) -> Option<Form>;
+/// Finds the error form of a request's client; `None`: the contracts' own.
+pub type ApiFormatLookup = fn(&str, &HeaderMap) -> Option<ApiFormat>;
 
-impl Guard {
+impl RequestGuard {
     /// The guard of `port` among the daemon's `ports`.
     #[must_use]
-    pub fn new(port: u16, ports: Arc<[u16]>, token: Option<Token>) -> Self {
+    pub fn new(port: u16, ports: Arc<[u16]>, token: Option<AccessToken>) -> Self {
         Self { port, ports, token, own_bodies: &[], is_open: |_| false, form: |_, _| None }
     }
 
-    /// The same with errors in the form that the client of a request reads.
+    /// The same with errors in the client's form.
     #[must_use]
-    pub fn form(mut self, form: FormOf) -> Self {
+    pub fn form(mut self, form: ApiFormatLookup) -> Self {
         self.form = form;
         self
     }
 
-    /// The same with paths (by how they begin) whose bodies need not be JSON.
+    /// The same with prefixes of paths whose bodies need not be JSON.
     #[must_use]
     pub fn own_bodies(mut self, paths: &'static [&'static str]) -> Self {
         self.own_bodies = paths;
         self
     }
 
-    /// The same with paths that may be read (by `GET` and `HEAD`) without the token.
+    /// The same with paths readable (by `GET` and `HEAD`) without the token.
     #[must_use]
     pub fn open(mut self, is_open: fn(&str) -> bool) -> Self {
         self.is_open = is_open;
@@ -115,7 +115,7 @@ impl Guard {
         check_content_type(request.method(), request.headers())
     }
 
-    /// The origin of the page that asks, if it is one of the daemon's own.
+    /// The requesting page's origin, if it is one of the daemon's own.
     fn own_page(&self, request: &Request, edge: Option<&EdgeInfo>) -> Option<HeaderValue> {
         let origin = request.headers().get(ORIGIN)?;
         let local = edge.map(|edge| edge.local.ip());
@@ -125,17 +125,14 @@ impl Guard {
 
     fn check_host(&self, request: &Request, local: Option<IpAddr>) -> Result<(), ApiError> {
         let shown = single(request.headers(), &HOST)?
-            .ok_or_else(|| ApiError::bad_request("a Host header is missing"))?;
+            .ok_or_else(|| ApiError::bad_request("the Host header is missing"))?;
         // A request line with an absolute address would override the header (RFC 9112, 3.2.2).
         let target = request.uri().authority().map_or(shown, |authority| authority.as_str());
         let own = |text: &str| own_port(text, local) == Some(self.port);
         if own(shown) && own(target) {
             return Ok(());
         }
-        let sentence = format!(
-            "this port does not answer for that Host; use localhost:{0}, 127.0.0.1:{0} or [::1]:{0}",
-            self.port
-        );
+        let sentence = format!("unknown Host; use localhost:{0}, 127.0.0.1:{0} or [::1]:{0}", self.port);
         Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
     }
 
@@ -145,7 +142,7 @@ impl Guard {
         if port.is_some_and(|port| self.ports.contains(&port)) {
             return Ok(());
         }
-        let sentence = "pages of another origin may not call this daemon; open the page from its own port";
+        let sentence = "cross-origin requests are refused; open the page from the daemon's own port";
         Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
     }
 
@@ -183,13 +180,13 @@ fn host_of(ip: IpAddr) -> String {
     }
 }
 
-/// The header's text when it is there once; twice is an attempt to be read two ways.
+/// The header's text, if it occurs once; twice is an attempt at two readings.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
         (Ok(text), None) => Ok(Some(text)),
-        _ => Err(ApiError::bad_request(format!("the {name} header must be there once, in ASCII"))),
+        _ => Err(ApiError::bad_request(format!("the {name} header must occur once, in ASCII"))),
     }
 }
 
@@ -198,7 +195,7 @@ fn check_size(headers: &HeaderMap, max: u64) -> Result<(), ApiError> {
     if announced.is_none_or(|bytes| bytes <= max) {
         return Ok(());
     }
-    let sentence = format!("the request body is larger than the {max} bytes that this port takes");
+    let sentence = format!("the request body exceeds this port's limit of {max} bytes");
     Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, sentence))
 }
 
@@ -208,7 +205,7 @@ fn check_content_type(method: &Method, headers: &HeaderMap) -> Result<(), ApiErr
     if method.is_safe() || empty || is_json(headers.get(CONTENT_TYPE)) {
         return Ok(());
     }
-    let sentence = "a request that changes something needs `Content-Type: application/json`";
+    let sentence = "a request with side effects needs `Content-Type: application/json`";
     Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, sentence))
 }
 
@@ -218,19 +215,19 @@ fn is_json(kind: Option<&HeaderValue>) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-/// What the guard makes of a request.
+/// The guard's verdict on a request.
 #[derive(Debug)]
-pub(super) struct Look {
-    /// Instead of a handler's: a refusal, or the answer to a page's question of what it may send.
+pub(super) struct GuardVerdict {
+    /// Replaces the handler's answer: a refusal, or the answer to a CORS preflight.
     pub(super) answer: Option<Response>,
-    /// Of a page of ours, which may read the answer.
+    /// The origin of our own page, which may read the answer.
     own_page: Option<HeaderValue>,
-    form: Option<Form>,
+    form: Option<ApiFormat>,
 }
 
-impl Guard {
-    /// Looks at a request.
-    pub(super) fn look(&self, request: &Request) -> Look {
+impl RequestGuard {
+    /// Checks a request.
+    pub(super) fn inspect(&self, request: &Request) -> GuardVerdict {
         let edge = request.extensions().get::<EdgeInfo>();
         let own_page = self.own_page(request, edge);
         let answer = match self.admit(request, edge) {
@@ -238,12 +235,12 @@ impl Guard {
             Ok(()) => None,
             Err(refusal) => Some(refusal.into_response()),
         };
-        Look { answer, own_page, form: (self.form)(request.uri().path(), request.headers()) }
+        GuardVerdict { answer, own_page, form: (self.form)(request.uri().path(), request.headers()) }
     }
 }
 
-impl Look {
-    /// The answer as it leaves: in the caller's form, with the headers that every answer has.
+impl GuardVerdict {
+    /// The final answer: in the caller's form, with the headers of every answer.
     pub(super) fn leave(self, response: Response) -> Response {
         let mut response = match self.form {
             Some(form) => model::in_form(response, form),
@@ -261,7 +258,7 @@ impl Look {
     }
 }
 
-/// A browser's question whether it may send what is no simple request (WHATWG Fetch, "CORS protocol").
+/// A browser's preflight for a request that is not simple (WHATWG Fetch, "CORS protocol").
 fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
@@ -288,15 +285,15 @@ mod tests {
     use super::*;
 
     fn verdict(
-        guard: &Guard,
+        guard: &RequestGuard,
         build: impl FnOnce(axum::http::request::Builder) -> axum::http::request::Builder,
     ) -> u16 {
         let request = build(Request::builder()).body(Body::empty()).unwrap();
         guard.admit(&request, None).map_or_else(|error| error.status().as_u16(), |()| 200)
     }
 
-    fn loopback() -> Guard {
-        Guard::new(6100, Arc::from([6100, 6121]), None)
+    fn loopback() -> RequestGuard {
+        RequestGuard::new(6100, Arc::from([6100, 6121]), None)
     }
 
     #[test]
@@ -376,7 +373,7 @@ mod tests {
 
     #[test]
     fn beyond_loopback_the_token_decides() {
-        let guard = Guard::new(6100, Arc::from([6100]), Token::new("0123456789abcdef"));
+        let guard = RequestGuard::new(6100, Arc::from([6100]), AccessToken::new("0123456789abcdef"));
         let with = |value: &str| {
             verdict(&guard, |r| r.header("host", "localhost:6100").header("authorization", value))
         };
@@ -386,13 +383,13 @@ mod tests {
             assert_eq!(with(wrong), 401, "{wrong}");
         }
         assert_eq!(verdict(&guard, |r| r.header("host", "localhost:6100")), 401);
-        assert!(Token::new("short").is_none() && Token::new("has a space, is long").is_none());
-        assert_eq!(format!("{:?}", Token::new("0123456789abcdef").unwrap()), "Token(…)");
+        assert!(AccessToken::new("short").is_none() && AccessToken::new("has a space, is long").is_none());
+        assert_eq!(format!("{:?}", AccessToken::new("0123456789abcdef").unwrap()), "AccessToken(…)");
     }
 
     #[test]
     fn open_paths_are_read_without_the_token_and_nothing_else_is_loosened() {
-        let guard = Guard::new(6101, Arc::from([6101]), Token::new("0123456789abcdef"));
+        let guard = RequestGuard::new(6101, Arc::from([6101]), AccessToken::new("0123456789abcdef"));
         let guard = guard.open(|path| path == "/tree");
         let ask = |method: &str, uri: &str, host: &str| {
             verdict(&guard, |r| r.method(method).uri(uri).header("host", host))

@@ -11,18 +11,17 @@ use serde_json::{Map, Value, json};
 use super::error::ApiResult;
 use super::extract::ContractQuery;
 use super::list::{ListLimits, ListPage, ListParams};
-use super::page::Health;
+use super::page::HealthReporter;
 use crate::actors::heartbeat_monitor::MonitorHandle;
-use crate::domain::heartbeat::{Alert, AlertType, MISSES_DEREGISTER, MISSES_DOWN};
+use crate::domain::heartbeat::{HeartbeatAlert, HeartbeatAlertType, MISSES_DEREGISTER, MISSES_DOWN};
 
-/// The routes of this port, without the common ones.
 pub fn routes(monitor: MonitorHandle) -> Router {
     Router::new().route("/stats", get(stats)).route("/alerts", get(alerts)).with_state(monitor)
 }
 
-/// What `/health` says: how often it looks, and what follows from a miss.
+/// The fields of `/health`: the interval of checks, and the thresholds for alerts.
 #[must_use]
-pub fn health(monitor: &MonitorHandle) -> Health {
+pub fn health(monitor: &MonitorHandle) -> HealthReporter {
     let told = [
         ("check_interval_s", json!(monitor.check_interval().as_secs_f64())),
         ("max_misses_before_down", json!(MISSES_DOWN)),
@@ -47,11 +46,11 @@ async fn stats(State(monitor): State<MonitorHandle>) -> ApiResult<Json<Value>> {
 #[derive(Deserialize)]
 struct AlertQuery {
     service_id: Option<String>,
-    alert_type: Option<AlertType>,
+    alert_type: Option<HeartbeatAlertType>,
 }
 
 impl AlertQuery {
-    fn matches(&self, alert: &Alert) -> bool {
+    fn matches(&self, alert: &HeartbeatAlert) -> bool {
         self.service_id.as_ref().is_none_or(|id| *id == alert.service_id)
             && self.alert_type.is_none_or(|kind| kind == alert.alert_type)
     }

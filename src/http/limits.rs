@@ -1,7 +1,7 @@
-//! Every limit of a port, named, with its reason.
+//! The limits of a port, each with its reason.
 //!
-//! Invariant: nothing a client does or omits can hold a connection, a buffer or a task for longer or
-//! larger than these say. Tests make them tiny; a service with larger bodies widens only its own.
+//! Invariant: no client can keep a connection, a buffer or a task beyond these limits. Tests make them
+//! tiny; a service with larger bodies widens only its own.
 
 use std::time::Duration;
 
@@ -11,17 +11,16 @@ pub const HEADER_READ: Duration = Duration::from_secs(10);
 /// An idle keep-alive connection is closed after this: longer than the pauses of polling clients
 /// (30 s heartbeats), short enough that forgotten ones do not pile up.
 pub const KEEP_ALIVE_IDLE: Duration = Duration::from_secs(60);
-/// A request body must be complete this long after its handler began to read it, however steadily
-/// it drips: the largest body at 140 kB/s.
+/// Deadline for a request body, from the handler's first read: the largest body at 140 kB/s.
 pub const BODY_READ: Duration = Duration::from_secs(30);
-/// A client that takes no byte of its answer for this long is gone.
+/// A client that reads no byte of its answer for this long counts as gone.
 pub const WRITE_STALL: Duration = Duration::from_secs(30);
 /// Connections open on one port at once. Four busy ports then stay below 1,024, a usual soft limit
 /// of file descriptors (macOS starts at 256; there the accept loop backs off instead).
 pub const MAX_CONNECTIONS: usize = 256;
-/// Refusals (503) being told politely at once on one port; beyond this, connections are just closed.
+/// Concurrent 503 answers on one port; beyond this, connections are closed without an answer.
 pub const MAX_REFUSALS: usize = 32;
-/// How long one polite refusal may take: a round trip on a slow link.
+/// Deadline for such an answer: a round trip on a slow link.
 pub const REFUSAL: Duration = Duration::from_secs(1);
 /// Largest request body in bytes: a job card or a chat with long context, no uploads.
 pub const MAX_BODY: u64 = 4 * 1024 * 1024;
@@ -34,13 +33,12 @@ pub const MAX_HEADERS: usize = 100;
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
 /// Buffer of one connection in bytes, so that 256 of them cost at most 32 MiB.
 pub const CONNECTION_BUFFER: usize = 128 * 1024;
-/// How long running requests may take to finish once the daemon shuts down, unless `http.shutdown_grace_s`
-/// says otherwise.
+/// Default of `http.shutdown_grace_s`: the time for running requests to finish at shutdown.
 pub const SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// The limits of one port.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
+pub struct PortLimits {
     /// See [`HEADER_READ`].
     pub header_read: Duration,
     /// See [`KEEP_ALIVE_IDLE`].
@@ -59,7 +57,7 @@ pub struct Limits {
     pub max_header_bytes: usize,
 }
 
-impl Default for Limits {
+impl Default for PortLimits {
     fn default() -> Self {
         Self {
             header_read: HEADER_READ,

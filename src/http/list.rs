@@ -1,18 +1,17 @@
-//! Lists on every port: one form of question, one form of answer.
+//! Lists on every port: one form of request, one form of answer.
 //!
-//! The question may carry `limit` and `cursor`. The answer carries its page under the list's own name,
-//! beside `count` (length of the page), `total` (everything that matches, on all pages) and `next_cursor`
-//! (`null` on the last page). Filters are the handler's and apply before the cut, so `total` is exact.
+//! The request may have `limit` and `cursor`. The answer has its page under the list's own name, beside
+//! `count` (length of the page), `total` (all matches, on all pages) and `next_cursor` (`null` on the last
+//! page). The handler filters before the cut, so `total` is exact.
 //!
-//! Invariants: a cursor holds the place of the last item shown, not a number of items passed over; items
-//! that come or go between two pages shift nothing, so no other item is repeated or skipped. Places must
-//! be unique within a list and must not change while an item lives. Failure policy: a cursor that is not
-//! one of this list is a 422; a `limit` above the list's maximum is lowered to it, and `next_cursor` leads
-//! to the rest.
+//! Invariants: a cursor is the sort key of the last item shown, not an offset; items that come or go between
+//! two pages shift nothing, so no other item is repeated or skipped. Keys must be unique within a list and
+//! must not change while an item lives. Failure policy: a foreign cursor is a 422; a `limit` above the
+//! list's maximum is lowered to it, and `next_cursor` leads to the rest.
 //!
 //! ```ignore
 //! async fn list(params: ListParams, ContractQuery(query): ContractQuery<AlertQuery>) -> ApiResult<Json<Value>> {
-//!     let alerts = board.alerts().into_iter().filter(|alert| query.matches(alert)).collect();
+//!     let alerts = monitor.alerts().into_iter().filter(|alert| query.matches(alert)).collect();
 //!     // Newest first; the id parts alerts of one millisecond.
 //!     let page = params.cut(ALERT_LIMITS, alerts, |alert| Reverse((alert.at.as_millis(), alert.id)))?;
 //!     Ok(Json(page.answer("alerts")))
@@ -27,29 +26,29 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::error::{ApiError, ApiResult};
 use super::extract::ContractQuery;
 
-/// Longest cursor that is decoded: a place of four ids of the longest kind, as JSON in base64.
+/// Longest cursor that is decoded: a key of four ids of the longest kind, as JSON in base64.
 const MAX_CURSOR_BYTES: usize = 1024;
 
-/// How many items of a list one answer carries.
+/// Page sizes of a list.
 #[derive(Debug, Clone, Copy)]
 pub struct ListLimits {
     /// Without a `limit`.
     pub default: usize,
-    /// At most, whatever `limit` says: an answer is built in memory as a whole.
+    /// Upper bound of `limit`: an answer is built in memory.
     pub max: usize,
 }
 
 impl ListLimits {
-    /// 50 items, at most 1,000: what most lists of PAS carry.
+    /// 50 items, at most 1,000: the usual sizes.
     pub const USUAL: Self = Self { default: 50, max: 1000 };
 }
 
-/// The part of a list's query that all lists share. The handler's own [`ContractQuery`] reads the filters
-/// beside it, and must not deny unknown fields.
+/// The query parameters shared by all lists. The handler's own [`ContractQuery`] reads the filters from the
+/// same query, and must not deny unknown fields.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ListParams {
     limit: Option<usize>,
@@ -61,7 +60,7 @@ impl<S: Send + Sync> FromRequestParts<S> for ListParams {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let ContractQuery(params) = ContractQuery::<Self>::from_request_parts(parts, state).await?;
-        let mut checks = Checks::query();
+        let mut checks = RequestChecks::query();
         checks.range("limit", &params.limit.unwrap_or(1), 1..=usize::MAX);
         checks.done()?;
         Ok(params)
@@ -69,16 +68,16 @@ impl<S: Send + Sync> FromRequestParts<S> for ListParams {
 }
 
 impl ListParams {
-    /// Items this answer carries at most.
+    /// Most items in this answer.
     #[must_use]
     pub fn limit(&self, limits: ListLimits) -> usize {
         self.limit.unwrap_or(limits.default).min(limits.max)
     }
 
-    /// The place of the last item of the page before; `None` on the first page.
+    /// The key of the previous page's last item; `None` on the first page.
     ///
     /// # Errors
-    /// 422 for a cursor that is not one of this list.
+    /// 422 for a foreign cursor.
     pub fn after<K: DeserializeOwned>(&self) -> ApiResult<Option<K>> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
         let bytes = Some(cursor).filter(|cursor| cursor.len() <= MAX_CURSOR_BYTES);
@@ -91,12 +90,11 @@ impl ListParams {
         })
     }
 
-    /// The page of `matching` that is asked for, in the order of their places (`std::cmp::Reverse` turns an
-    /// order round). For lists held in memory; what is read from the store page by page uses
-    /// [`ListParams::after`] and [`ListPage::new`].
+    /// The requested page of `matching`, ordered by key (`std::cmp::Reverse` for descending order). For lists
+    /// in memory; lists read from the store page by page use [`ListParams::after`] and [`ListPage::new`].
     ///
     /// # Errors
-    /// 422 for a cursor that is not one of this list.
+    /// 422 for a foreign cursor.
     pub fn cut<T, K: Ord + Serialize + DeserializeOwned>(
         &self,
         limits: ListLimits,
@@ -128,13 +126,13 @@ pub struct ListPage<T> {
 }
 
 impl<T> ListPage<T> {
-    /// A page out of `total` matching items; `last` is the place of its last item if more follow.
+    /// A page of `total` matching items; `last` is the key of the page's last item if more follow.
     #[must_use]
     pub fn new(items: Vec<T>, total: usize, last: Option<&impl Serialize>) -> Self {
         Self { items, total, next_cursor: last.map(encode) }
     }
 
-    /// The same page of other items, such as their form on the wire.
+    /// Maps the items, for example to their form on the wire.
     pub fn map<U>(self, form: impl FnMut(T) -> U) -> ListPage<U> {
         let items = self.items.into_iter().map(form).collect();
         ListPage { items, total: self.total, next_cursor: self.next_cursor }
@@ -237,7 +235,7 @@ mod tests {
         assert_eq!(of_texts.after::<(u64, String)>().unwrap_err().status(), 422);
         for bad in ["", "?", "YWJj", &"A".repeat(MAX_CURSOR_BYTES + 1)] {
             let error = params(None, Some(bad.to_owned())).after::<u64>().unwrap_err();
-            assert_eq!(error.told().1.as_deref(), Some("cursor"), "{bad}");
+            assert_eq!(error.sentence_and_field().1.as_deref(), Some("cursor"), "{bad}");
         }
     }
 }

@@ -1,7 +1,7 @@
-//! The HTTP edge: one listener and one thin router a port.
+//! The HTTP edge: one listener and one thin router per port.
 //!
-//! Owns sockets, limits, who may ask (`Host`, `Origin`, token), the form of errors, the trace of a
-//! request and the pages every port has. It knows no service: a service brings a router whose
+//! Owns sockets, limits, access checks (`Host`, `Origin`, token), the form of errors, the trace of a
+//! request, and the routes that every port has. The edge knows no service: a service brings a router whose
 //! handlers extract, make one call to an actor's handle, and reply.
 //!
 //! Invariants: no request reaches a handler unguarded or untraced; every error leaves as
@@ -39,8 +39,8 @@ pub mod token_governor;
 pub mod trace;
 mod websocket;
 
-pub use contract::Contract;
+pub use contract::PortContract;
 pub use edge_info::EdgeInfo;
 pub use error::{ApiError, ApiResult};
-pub use limits::Limits;
-pub use server::{Listener, Server};
+pub use limits::PortLimits;
+pub use server::{EdgeServer, ListenerSpec};

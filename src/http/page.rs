@@ -1,7 +1,7 @@
-//! What every port answers besides its service: `/health`, `/`, `/openapi.json` and `/docs`.
+//! The routes of every port: `/health`, `/`, `/openapi.json` and `/docs`.
 //!
-//! Invariant: all of it follows from the contract document, nothing is listed twice. The interactive
-//! page is Swagger UI out of the binary; its content policy lets it load and call this port only.
+//! Invariant: all of them follow from the contract document, so nothing is listed twice. The interactive
+//! page is Swagger UI, embedded in the binary; its content policy allows this port only.
 
 use std::sync::Arc;
 
@@ -14,35 +14,35 @@ use axum::{Extension, Json, Router};
 use futures_util::future::BoxFuture;
 use serde_json::{Map, Value, json};
 
-use super::contract::Contract;
+use super::contract::PortContract;
 use super::edge_info::EdgeInfo;
 use super::error::{ApiError, ApiResult};
 use crate::domain::time::Timestamp;
 
-/// Own code and pictures only; Swagger UI sets styles on elements and draws with `data:` pictures.
+/// Own code and images only; Swagger UI needs inline styles and `data:` images.
 const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; \
      img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'";
 
-/// Tells what `/health` says beyond `"status": "ok"`; a `status` of its own replaces that.
+/// Adds fields to `/health` beyond `"status": "ok"`; a `status` of its own replaces that.
 ///
-/// The time a handler waits for it is the service's to bound.
-pub type Health = Arc<dyn Fn() -> BoxFuture<'static, ApiResult<Map<String, Value>>> + Send + Sync>;
+/// The service must bound the time this takes.
+pub type HealthReporter = Arc<dyn Fn() -> BoxFuture<'static, ApiResult<Map<String, Value>>> + Send + Sync>;
 
-struct Page {
-    contract: Contract,
-    health: Health,
+struct ContractPage {
+    contract: PortContract,
+    health: HealthReporter,
 }
 
-/// A health hook with nothing to add.
+/// A health hook without fields.
 #[must_use]
-pub fn plain_health() -> Health {
+pub fn plain_health() -> HealthReporter {
     Arc::new(|| Box::pin(async { Ok(Map::new()) }))
 }
 
-/// The health of a service with its name, its port and the time in front, which the service may replace.
+/// The health of a service, with default fields for name, port and time, which the service may replace.
 #[must_use]
-pub fn named_health(health: Health, name: &'static str, port: u16) -> Health {
+pub fn named_health(health: HealthReporter, name: &'static str, port: u16) -> HealthReporter {
     Arc::new(move || {
         let added = health();
         Box::pin(async move {
@@ -56,20 +56,20 @@ pub fn named_health(health: Health, name: &'static str, port: u16) -> Health {
     })
 }
 
-/// The common routes of the port that `contract` describes, to be merged with the service's own.
-pub fn routes(contract: Contract, health: Health) -> Router {
-    let page = Arc::new(Page { contract, health });
+/// The common routes of a port, to be merged with the service's own.
+pub fn routes(contract: PortContract, health: HealthReporter) -> Router {
+    let page = Arc::new(ContractPage { contract, health });
     beside_root(Arc::clone(&page)).merge(Router::new().route("/", get(root)).with_state(page))
 }
 
-/// The same for a port whose `/` is a page for people; a client that takes JSON and no HTML still gets
-/// the description.
+/// The same for a port whose `/` is a page for people; a client that accepts JSON and no HTML still gets the
+/// description.
 pub fn routes_with_front(
-    contract: Contract,
-    health: Health,
+    contract: PortContract,
+    health: HealthReporter,
     front: impl Fn(&HeaderMap) -> Response + Clone + Send + Sync + 'static,
 ) -> Router {
-    let page = Arc::new(Page { contract, health });
+    let page = Arc::new(ContractPage { contract, health });
     let state = Arc::clone(&page);
     let either = async move |headers: HeaderMap, edge: Extension<EdgeInfo>| {
         let mut response = if wants_description(&headers) {
@@ -83,13 +83,13 @@ pub fn routes_with_front(
     beside_root(page).route("/", get(either))
 }
 
-/// Whether a client asks for JSON by name and for HTML not at all; `*/*` asks for neither.
+/// Whether a client accepts JSON by name and HTML not at all; `*/*` names neither.
 fn wants_description(headers: &HeaderMap) -> bool {
     let accepted = headers.get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accepted.contains("application/json") && !accepted.contains("text/html")
 }
 
-fn beside_root(page: Arc<Page>) -> Router {
+fn beside_root(page: Arc<ContractPage>) -> Router {
     Router::new()
         .route("/health", get(health_of))
         .route("/openapi.json", get(openapi))
@@ -99,13 +99,13 @@ fn beside_root(page: Arc<Page>) -> Router {
         .with_state(page)
 }
 
-async fn health_of(State(page): State<Arc<Page>>) -> ApiResult<Json<Value>> {
+async fn health_of(State(page): State<Arc<ContractPage>>) -> ApiResult<Json<Value>> {
     let mut health = Map::from_iter([("status".to_owned(), json!("ok"))]);
     health.extend((page.health)().await?);
     Ok(Json(Value::Object(health)))
 }
 
-async fn root(State(page): State<Arc<Page>>, Extension(edge): Extension<EdgeInfo>) -> Json<Value> {
+async fn root(State(page): State<Arc<ContractPage>>, Extension(edge): Extension<EdgeInfo>) -> Json<Value> {
     let contract = &page.contract;
     let endpoints: Map<String, Value> = contract
         .endpoints
@@ -120,7 +120,7 @@ async fn root(State(page): State<Arc<Page>>, Extension(edge): Extension<EdgeInfo
         "endpoints": endpoints,
         "docs": "/docs",
     });
-    // Whose models a model port serves is a fact that its health knows, and the contract has it here too.
+    // The contract repeats the provider of a model port here; the health hook knows it.
     let health = (page.health)().await.unwrap_or_default();
     if let Some(provider) = health.get("provider") {
         told["provider"] = provider.clone();
@@ -128,7 +128,7 @@ async fn root(State(page): State<Arc<Page>>, Extension(edge): Extension<EdgeInfo
     Json(told)
 }
 
-async fn openapi(State(page): State<Arc<Page>>) -> impl IntoResponse {
+async fn openapi(State(page): State<Arc<ContractPage>>) -> impl IntoResponse {
     ([(CONTENT_TYPE, "application/json")], page.contract.json.clone())
 }
 
@@ -138,7 +138,7 @@ const DOCS_HEADERS: [(HeaderName, HeaderValue); 2] = [
     (REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
 ];
 
-async fn docs(State(page): State<Arc<Page>>) -> impl IntoResponse {
+async fn docs(State(page): State<Arc<ContractPage>>) -> impl IntoResponse {
     let shell = include_str!("docs.html").replace("{service}", &page.contract.service);
     (DOCS_HEADERS, Html(shell))
 }
@@ -147,6 +147,6 @@ async fn docs_file(Path(file): Path<String>) -> ApiResult<Response> {
     let config = utoipa_swagger_ui::Config::from("/openapi.json").try_it_out_enabled(true);
     let found = utoipa_swagger_ui::serve(&file, Arc::new(config))
         .map_err(|error| ApiError::internal(&error.to_string()))?
-        .ok_or_else(|| ApiError::not_found(format!("the documentation has no file {file}")))?;
+        .ok_or_else(|| ApiError::not_found(format!("no documentation file {file}")))?;
     Ok((DOCS_HEADERS, [(CONTENT_TYPE, found.content_type)], found.bytes.into_owned()).into_response())
 }

@@ -1,13 +1,13 @@
-//! How far a job is, as every port shows it.
+//! A job's progress on the wire, the same on every port.
 
 use serde::Serialize;
 
-use crate::actors::jobs::Jobs;
+use crate::actors::jobs::JobsShared;
 use crate::domain::job::{Job, JobState, plan};
 
-/// How far a job is. `fraction` is 0 to 1; units are documents, or children for a coordinator.
+/// A job's progress. `fraction` is 0 to 1; units are documents, or children for a coordinator.
 #[derive(Debug, Serialize)]
-pub(super) struct Progress {
+pub(super) struct JobProgress {
     pub(super) done: u64,
     pub(super) total: u64,
     pub(super) beats: u64,
@@ -15,10 +15,10 @@ pub(super) struct Progress {
     pub(super) fraction: f64,
 }
 
-impl Progress {
-    /// The progress of a job with these children: of its plan where it has some, else of the attempt at it.
-    pub(super) fn of<'j>(jobs: &Jobs, job: &Job, children: impl IntoIterator<Item = &'j Job>) -> Self {
-        let progress = jobs.board.progress(&job.id).unwrap_or_default();
+impl JobProgress {
+    /// The progress of a job: of its plan if it has children, otherwise of its attempt.
+    pub(super) fn of<'j>(jobs: &JobsShared, job: &Job, children: impl IntoIterator<Item = &'j Job>) -> Self {
+        let progress = jobs.attempts.progress(&job.id).unwrap_or_default();
         let (mut count, mut ended) = (0, 0);
         for child in children {
             count += 1;

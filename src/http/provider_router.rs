@@ -9,34 +9,33 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractPath, ContractQuery};
 use super::list::{ListLimits, ListParams};
-use super::page::Health;
+use super::page::HealthReporter;
 use crate::actors::provider_router::{
-    Listing, MAX_PROVIDERS, MAX_TEXT_BYTES, NoneFits, Optimization, ProviderRouter, Requirements,
-    RouterError, Seen,
+    CallRequirements, MAX_PROVIDERS, MAX_TEXT_BYTES, NoProviderFits, ProviderFilter, ProviderRouterError,
+    ProviderRouterHandle, ProviderSnapshot, RoutingOptimization,
 };
 use crate::domain::json::or_default;
-use crate::domain::routing::endpoint::MAX_ENDPOINT;
-use crate::domain::routing::{Limits, Registration, Slo, TokenPrice};
+use crate::domain::provider_router::endpoint::MAX_ENDPOINT;
+use crate::domain::provider_router::{CallLimits, ProviderRegistration, ProviderSlo, TokenPrice};
 use crate::domain::time::Timestamp;
 
 /// Largest context window in tokens (the contract).
 const MAX_CONTEXT: u64 = 2_000_000;
 /// Longest name of a provider or model (the contract).
 const MAX_NAME: usize = 100;
-/// Most features that a provider has or a call needs; vendors' lists have a dozen.
+/// Most features of a provider or a call; vendors list about a dozen.
 const MAX_FEATURES: usize = 100;
-/// Longest limit on latency: a day, longer than any call lives.
+/// Longest latency limit: a day, longer than any call lasts.
 const MAX_LATENCY_MS: f64 = 86_400_000.0;
 
-/// Providers in one answer: all there can be without a wish, as clients that know no pages expect.
+/// Providers in one answer: by default all, as clients without paging expect.
 const PROVIDER_LIMITS: ListLimits = ListLimits { default: MAX_PROVIDERS, max: MAX_PROVIDERS };
 
-/// The routes of this port, without the common ones.
-pub fn routes(router: ProviderRouter) -> Router {
+pub fn routes(router: ProviderRouterHandle) -> Router {
     Router::new()
         .route("/register", post(register))
         .route("/providers", get(providers))
@@ -46,9 +45,9 @@ pub fn routes(router: ProviderRouter) -> Router {
         .with_state(router)
 }
 
-/// What `/health` says: the figures of `/stats`.
+/// The fields of `/health`: the figures of `/stats`.
 #[must_use]
-pub fn health(router: ProviderRouter) -> Health {
+pub fn health(router: ProviderRouterHandle) -> HealthReporter {
     Arc::new(move || {
         let told = [("service", json!("provider_router")), ("registry_stats", json!(router.counts()))];
         let told: Map<_, _> = told.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
@@ -57,8 +56,8 @@ pub fn health(router: ProviderRouter) -> Health {
 }
 
 async fn register(
-    State(router): State<ProviderRouter>,
-    ContractJson(registration): ContractJson<Registration>,
+    State(router): State<ProviderRouterHandle>,
+    ContractJson(registration): ContractJson<ProviderRegistration>,
 ) -> ApiResult<Json<Value>> {
     check(&registration)?;
     let name = registration.name.clone();
@@ -68,11 +67,11 @@ async fn register(
     })))
 }
 
-fn check(registration: &Registration) -> ApiResult<()> {
+fn check(registration: &ProviderRegistration) -> ApiResult<()> {
     let slo = registration.slo.unwrap_or_default();
-    let Slo { latency_p95_ms, throughput_rps, availability_percent } = slo;
+    let ProviderSlo { latency_p95_ms, throughput_rps, availability_percent } = slo;
     let fits = registration.text_bytes() <= MAX_TEXT_BYTES;
-    let mut checks = Checks::body();
+    let mut checks = RequestChecks::body();
     checks
         .len("name", &registration.name, 1..=MAX_NAME)
         .len("model", &registration.model, 1..=MAX_NAME)
@@ -87,10 +86,10 @@ fn check(registration: &Registration) -> ApiResult<()> {
 }
 
 fn features<'f, 'c>(
-    checks: &'c mut Checks,
+    checks: &'c mut RequestChecks,
     field: &'static str,
     features: impl ExactSizeIterator<Item = &'f String>,
-) -> &'c mut Checks {
+) -> &'c mut RequestChecks {
     checks.that(field, features.len() <= MAX_FEATURES, format!("takes at most {MAX_FEATURES} items"));
     for feature in features {
         checks.len(field, feature, 1..=MAX_NAME);
@@ -98,10 +97,10 @@ fn features<'f, 'c>(
     checks
 }
 
-/// A typed answer, so that prices keep every digit.
+/// Typed, so that prices keep every digit.
 #[derive(Serialize)]
 struct ProviderPage {
-    providers: Vec<Seen>,
+    providers: Vec<ProviderSnapshot>,
     count: usize,
     total: usize,
     next_cursor: Option<String>,
@@ -109,12 +108,12 @@ struct ProviderPage {
 }
 
 async fn providers(
-    State(router): State<ProviderRouter>,
+    State(router): State<ProviderRouterHandle>,
     params: ListParams,
-    ContractQuery(listing): ContractQuery<Listing>,
+    ContractQuery(listing): ContractQuery<ProviderFilter>,
 ) -> ApiResult<Json<ProviderPage>> {
     let least = listing.min_context.unwrap_or(0);
-    Checks::query().range("min_context", &least, 0..=MAX_CONTEXT).done()?;
+    RequestChecks::query().range("min_context", &least, 0..=MAX_CONTEXT).done()?;
     let page = params.cut(PROVIDER_LIMITS, router.providers(&listing), |seen| seen.provider.name.clone())?;
     let (providers, total, next_cursor) = page.into_parts();
     let (count, timestamp) = (providers.len(), Timestamp::now());
@@ -122,14 +121,14 @@ async fn providers(
 }
 
 async fn provider(
-    State(router): State<ProviderRouter>,
+    State(router): State<ProviderRouterHandle>,
     ContractPath(name): ContractPath<String>,
-) -> ApiResult<Json<Seen>> {
-    router.provider(&name).map(Json).ok_or_else(|| RouterError::Unknown(name).into())
+) -> ApiResult<Json<ProviderSnapshot>> {
+    router.provider(&name).map(Json).ok_or_else(|| ProviderRouterError::Unknown(name).into())
 }
 
 async fn deactivate(
-    State(router): State<ProviderRouter>,
+    State(router): State<ProviderRouterHandle>,
     ContractPath(name): ContractPath<String>,
 ) -> ApiResult<Json<Value>> {
     router.deactivate(name.clone()).await?;
@@ -140,10 +139,10 @@ async fn deactivate(
 
 /// The body of `POST /select`.
 #[derive(Deserialize)]
-struct Question {
-    requirements: Requirements,
+struct SelectBody {
+    requirements: CallRequirements,
     #[serde(default, deserialize_with = "or_default")]
-    optimization: Optimization,
+    optimization: RoutingOptimization,
     #[serde(default)]
     max_cost_usd: Option<TokenPrice>,
     #[serde(default)]
@@ -151,31 +150,31 @@ struct Question {
 }
 
 #[derive(Serialize)]
-struct Chosen {
-    selected_provider: Seen,
-    alternatives: Vec<Seen>,
+struct SelectionDocument {
+    selected_provider: ProviderSnapshot,
+    alternatives: Vec<ProviderSnapshot>,
     selection_reason: String,
-    optimization: Optimization,
+    optimization: RoutingOptimization,
     timestamp: Timestamp,
 }
 
 async fn select(
-    State(router): State<ProviderRouter>,
-    ContractJson(question): ContractJson<Question>,
-) -> ApiResult<Json<Chosen>> {
-    let Question { requirements, optimization, max_cost_usd, max_latency_ms } = question;
-    let mut checks = Checks::body();
+    State(router): State<ProviderRouterHandle>,
+    ContractJson(question): ContractJson<SelectBody>,
+) -> ApiResult<Json<SelectionDocument>> {
+    let SelectBody { requirements, optimization, max_cost_usd, max_latency_ms } = question;
+    let mut checks = RequestChecks::body();
     checks
         .len("requirements.model", &requirements.model, 1..=2 * MAX_NAME + 1)
         .range("requirements.context_window", &requirements.context_window.unwrap_or(1), 1..=MAX_CONTEXT)
         .range("max_latency_ms", &max_latency_ms.unwrap_or(0.0), 0.0..=MAX_LATENCY_MS);
     features(&mut checks, "requirements.features", requirements.features.iter()).done()?;
-    let limits = Limits {
+    let limits = CallLimits {
         max_cost_usd: max_cost_usd.map(TokenPrice::usd),
         max_latency: max_latency_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
     };
     let choice = router.select(&requirements, optimization, limits)?;
-    Ok(Json(Chosen {
+    Ok(Json(SelectionDocument {
         selected_provider: router.seen(&choice.chosen),
         alternatives: choice.alternatives.iter().map(|provider| router.seen(provider)).collect(),
         selection_reason: choice.reason.sentence(&choice.chosen.name),
@@ -184,13 +183,13 @@ async fn select(
     }))
 }
 
-async fn stats(State(router): State<ProviderRouter>) -> Json<Value> {
+async fn stats(State(router): State<ProviderRouterHandle>) -> Json<Value> {
     Json(json!(router.counts()))
 }
 
-/// Nobody fits: 404, with the time to ask again where someone only rests.
-impl From<NoneFits> for ApiError {
-    fn from(none: NoneFits) -> Self {
+/// No match: 404, with `Retry-After` when a circuit breaker is only open for now.
+impl From<NoProviderFits> for ApiError {
+    fn from(none: NoProviderFits) -> Self {
         let error = Self::not_found(none.to_string());
         match none.retry_after {
             Some(wait) => error.retry_after(wait),
@@ -199,16 +198,16 @@ impl From<NoneFits> for ApiError {
     }
 }
 
-impl From<RouterError> for ApiError {
-    fn from(error: RouterError) -> Self {
+impl From<ProviderRouterError> for ApiError {
+    fn from(error: ProviderRouterError) -> Self {
         match error {
-            RouterError::Endpoint(unfit) => {
+            ProviderRouterError::Endpoint(unfit) => {
                 Self::violation(vec!["body".into(), "endpoint".into()], "url_invalid", unfit.to_string())
             }
-            RouterError::Unknown(_) => Self::not_found(error.to_string()),
-            RouterError::Full => Self::busy(error.to_string()),
-            RouterError::Store(error) => error.into(),
-            RouterError::Call(error) => error.into(),
+            ProviderRouterError::Unknown(_) => Self::not_found(error.to_string()),
+            ProviderRouterError::Full => Self::busy(error.to_string()),
+            ProviderRouterError::Store(error) => error.into(),
+            ProviderRouterError::Call(error) => error.into(),
         }
     }
 }

@@ -10,17 +10,18 @@ use axum::{Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractPath, ContractQuery};
-use super::page::Health;
-use crate::actors::registry::{MAX_TEXT_BYTES, Record, RegistryError, RegistryHandle};
-use crate::domain::registry::{Beat, Filter, MAX_SERVICE_ID, Registration, ServiceRole};
+use super::page::HealthReporter;
+use crate::actors::registry::{MAX_TEXT_BYTES, RegistryError, RegistryHandle, ServiceDocument};
+use crate::domain::registry::{
+    MAX_SERVICE_ID, ServiceFilter, ServiceHeartbeat, ServiceRegistration, ServiceRole,
+};
 
 /// Longest interval and time to live (the contract).
 const DAY_S: u32 = 86_400;
 
-/// The routes of this port, without the common ones.
 pub fn routes(registry: RegistryHandle) -> Router {
     Router::new()
         .route("/register", post(register))
@@ -33,9 +34,9 @@ pub fn routes(registry: RegistryHandle) -> Router {
         .with_state(registry)
 }
 
-/// What `/health` says: how many services there are, and how many of them are well.
+/// The fields of `/health`: the number of services, and of healthy ones.
 #[must_use]
-pub fn health(registry: RegistryHandle) -> Health {
+pub fn health(registry: RegistryHandle) -> HealthReporter {
     Arc::new(move || {
         let counts = registry.counts();
         let told = [("registered", json!(counts.total)), ("healthy", json!(counts.healthy))];
@@ -45,15 +46,15 @@ pub fn health(registry: RegistryHandle) -> Health {
 
 async fn register(
     State(registry): State<RegistryHandle>,
-    ContractJson(registration): ContractJson<Registration>,
+    ContractJson(registration): ContractJson<ServiceRegistration>,
 ) -> ApiResult<Json<Value>> {
     check(&registration)?;
     let service = registry.register(registration).await?;
     Ok(Json(json!({ "service_id": service.service_id, "registered_at": service.registered_at })))
 }
 
-fn check(registration: &Registration) -> ApiResult<()> {
-    let mut checks = Checks::body();
+fn check(registration: &ServiceRegistration) -> ApiResult<()> {
+    let mut checks = RequestChecks::body();
     if let Some(id) = &registration.service_id {
         checks.len("service_id", id, 1..=MAX_SERVICE_ID);
     }
@@ -74,9 +75,9 @@ fn check(registration: &Registration) -> ApiResult<()> {
 
 async fn heartbeat(
     State(registry): State<RegistryHandle>,
-    ContractJson(beat): ContractJson<Beat>,
+    ContractJson(beat): ContractJson<ServiceHeartbeat>,
 ) -> ApiResult<Json<Value>> {
-    Checks::body()
+    RequestChecks::body()
         .len("service_id", &beat.service_id, 1..=MAX_SERVICE_ID)
         .len("message", beat.message.as_deref().unwrap_or_default(), 0..=1000)
         .range("p95_ms", &beat.p95_ms.unwrap_or(0.0), 0.0..=f64::MAX)
@@ -88,14 +89,14 @@ async fn heartbeat(
 
 async fn discover(
     State(registry): State<RegistryHandle>,
-    ContractQuery(filter): ContractQuery<Filter>,
+    ContractQuery(filter): ContractQuery<ServiceFilter>,
 ) -> ApiResult<impl IntoResponse> {
     let body = registry.discover(&filter).map_err(|error| ApiError::internal(&error))?;
     Ok(([(CONTENT_TYPE, "application/json")], body))
 }
 
 #[derive(Deserialize)]
-struct Promotion {
+struct PromotionBody {
     name: String,
     from_role: ServiceRole,
     to_role: ServiceRole,
@@ -103,23 +104,23 @@ struct Promotion {
 
 async fn promote(
     State(registry): State<RegistryHandle>,
-    ContractJson(body): ContractJson<Promotion>,
+    ContractJson(body): ContractJson<PromotionBody>,
 ) -> ApiResult<Json<Value>> {
-    Checks::body().len("name", &body.name, 1..=100).done()?;
+    RequestChecks::body().len("name", &body.name, 1..=100).done()?;
     let moved = registry.promote(body.name, body.from_role, body.to_role).await?;
     Ok(Json(json!({ "updated_instances": moved, "ts": crate::domain::time::Timestamp::now() })))
 }
 
 #[derive(Deserialize)]
-struct Deregistration {
+struct DeregistrationBody {
     service_id: String,
 }
 
 async fn deregister(
     State(registry): State<RegistryHandle>,
-    ContractJson(body): ContractJson<Deregistration>,
+    ContractJson(body): ContractJson<DeregistrationBody>,
 ) -> ApiResult<Json<Value>> {
-    Checks::body().len("service_id", &body.service_id, 1..=MAX_SERVICE_ID).done()?;
+    RequestChecks::body().len("service_id", &body.service_id, 1..=MAX_SERVICE_ID).done()?;
     let ts = registry.deregister(body.service_id).await?;
     Ok(Json(json!({ "success": true, "ts": ts })))
 }
@@ -132,9 +133,10 @@ async fn services(State(registry): State<RegistryHandle>) -> ApiResult<impl Into
 async fn service(
     State(registry): State<RegistryHandle>,
     ContractPath(service_id): ContractPath<String>,
-) -> ApiResult<Json<Record>> {
+) -> ApiResult<Json<ServiceDocument>> {
     let seen = registry.service(&service_id);
-    seen.map(|seen| Json(Record::from(seen))).ok_or_else(|| RegistryError::Unknown(service_id).into())
+    seen.map(|seen| Json(ServiceDocument::from(seen)))
+        .ok_or_else(|| RegistryError::Unknown(service_id).into())
 }
 
 impl From<RegistryError> for ApiError {

@@ -11,34 +11,37 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractQuery};
 use super::list::{ListLimits, ListParams};
-use super::page::Health;
+use super::page::HealthReporter;
 use crate::actors::resource_manager::{
-    Denied, MAX_PORTS, Outcome, Request, ResourceError, ResourceHandle, Which,
+    MAX_PORTS, ReservationDenial, ReservationOutcome, ReservationRequest, ReservationSelector, ResourceError,
+    ResourceHandle,
 };
-use crate::domain::resources::{Amounts, Ask, Holder, Quotas, Reservation, ReservationStatus, Resource};
+use crate::domain::resource_manager::{
+    Reservation, ReservationOwner, ReservationStatus, ResourceAmounts, ResourceKind, ResourceQuotas,
+    ResourceRequest,
+};
 use crate::domain::time::Timestamp;
 
 /// Longest id of a job or name of an agent, in characters.
 const MAX_NAME: usize = 200;
-/// Longest wait of a request, in seconds: proxies and clients give up on a silent answer about then.
+/// Longest wait of a request, in seconds: proxies and clients give up about then.
 const MAX_WAIT_S: f64 = 600.0;
-/// Reservations in one answer: as many as ever without a wish, for clients that know no pages.
+/// Reservations in one answer: by default the maximum, for clients without paging.
 const RESERVATION_LIMITS: ListLimits = ListLimits { default: 1_000, max: 1_000 };
-/// Longest lease, in seconds: a week, the longest time that a step can be given.
+/// Longest lease, in seconds: a week, the longest timeout of a step.
 const MAX_LEASE_S: u64 = 7 * 86_400;
 
 #[derive(Clone)]
-struct Port {
+struct ResourcesApi {
     resources: ResourceHandle,
     lease: Duration,
 }
 
-/// The routes of this port, without the common ones. `lease` is how long a reservation holds unless its
-/// request says otherwise.
+/// The service's routes. `lease` is the default lease of a reservation.
 pub fn routes(resources: ResourceHandle, lease: Duration) -> Router {
     Router::new()
         .route("/reserve", post(reserve))
@@ -47,12 +50,12 @@ pub fn routes(resources: ResourceHandle, lease: Duration) -> Router {
         .route("/quotas", get(quotas))
         .route("/quotas/update", post(update_quota))
         .route("/reservations", get(reservations))
-        .with_state(Port { resources, lease })
+        .with_state(ResourcesApi { resources, lease })
 }
 
-/// What `/health` says: how many reservations are held, and how many asks wait.
+/// The fields of `/health`: active reservations and waiting requests.
 #[must_use]
-pub fn health(resources: ResourceHandle) -> Health {
+pub fn health(resources: ResourceHandle) -> HealthReporter {
     Arc::new(move || {
         let (active, waiting) = resources.counts();
         let told = [("active_reservations", json!(active)), ("waiting", json!(waiting))];
@@ -61,30 +64,29 @@ pub fn health(resources: ResourceHandle) -> Health {
 }
 
 #[derive(Deserialize)]
-struct Reserve {
+struct ReserveBody {
     job_id: String,
     agent: String,
     #[serde(flatten)]
-    amounts: Amounts,
+    amounts: ResourceAmounts,
     #[serde(default)]
     ports: Vec<u16>,
     #[serde(default)]
     wait_s: f64,
     lease_s: Option<u64>,
-    /// Whatever else was written.
+    /// Unknown fields.
     #[serde(flatten)]
     others: Map<String, Value>,
 }
 
-impl Reserve {
+impl ReserveBody {
     const FIELDS: [&str; 9] =
         ["job_id", "agent", "cpu", "mem_mb", "gpu", "gpu_mem_mb", "ports", "wait_s", "lease_s"];
 
     fn check(&self, lease_s: u64) -> ApiResult<()> {
-        let is_something = self.amounts != Amounts::NONE || !self.ports.is_empty();
-        let nothing =
-            "asks for nothing: say how much `cpu`, `mem_mb`, `gpu` or `gpu_mem_mb`, or which `ports`";
-        Checks::body()
+        let is_something = self.amounts != ResourceAmounts::NONE || !self.ports.is_empty();
+        let nothing = "the request is empty: give `cpu`, `mem_mb`, `gpu`, `gpu_mem_mb` or `ports`";
+        RequestChecks::body()
             .no_others(self.others.keys(), &Self::FIELDS)
             .len("job_id", &self.job_id, 1..=MAX_NAME)
             .len("agent", &self.agent, 1..=MAX_NAME)
@@ -98,12 +100,12 @@ impl Reserve {
 }
 
 async fn reserve(
-    State(port): State<Port>,
-    ContractJson(body): ContractJson<Reserve>,
+    State(port): State<ResourcesApi>,
+    ContractJson(body): ContractJson<ReserveBody>,
 ) -> ApiResult<Json<Value>> {
     let lease_s = body.lease_s.unwrap_or(port.lease.as_secs());
     body.check(lease_s)?;
-    let ask = Ask {
+    let ask = ResourceRequest {
         job_id: body.job_id,
         agent: body.agent,
         amounts: body.amounts,
@@ -112,11 +114,11 @@ async fn reserve(
         strict: true,
     };
     let wait = Duration::from_secs_f64(body.wait_s);
-    let request = Request { ask, holder: Holder::Client, wait, lease_s };
+    let request = ReservationRequest { ask, holder: ReservationOwner::Client, wait, lease_s };
     let outcome = port.resources.reserve(request).await?;
     Ok(Json(match outcome {
-        Outcome::Granted(lease) => granted(&lease.keep()),
-        Outcome::Denied(Denied { reason, quotas }) => json!({
+        ReservationOutcome::Granted(lease) => granted(&lease.keep()),
+        ReservationOutcome::Denied(ReservationDenial { reason, quotas }) => json!({
             "reservation_id": null,
             "status": "denied",
             "reason": reason,
@@ -135,23 +137,23 @@ fn granted(reservation: &Reservation) -> Value {
     })
 }
 
-fn with_ports(amounts: &Amounts, ports: &BTreeSet<u16>) -> Value {
+fn with_ports(amounts: &ResourceAmounts, ports: &BTreeSet<u16>) -> Value {
     #[derive(Serialize)]
-    struct WithPorts<'a> {
+    struct GrantDocument<'a> {
         #[serde(flatten)]
-        amounts: &'a Amounts,
+        amounts: &'a ResourceAmounts,
         ports: &'a BTreeSet<u16>,
     }
-    json!(WithPorts { amounts, ports })
+    json!(GrantDocument { amounts, ports })
 }
 
-/// The same sixteen numbers twice, as the contract has it: by figure, and by kind of resource.
-fn figures(quotas: &Quotas) -> Value {
+/// The same sixteen numbers twice, as in the contract: by figure, and by kind of resource.
+fn figures(quotas: &ResourceQuotas) -> Value {
     let mut both = Map::new();
     if let Value::Object(by_figure) = json!(quotas) {
         both.extend(by_figure);
     }
-    for resource in Resource::ALL {
+    for resource in ResourceKind::ALL {
         let figures = ["total", "allocated", "reserved", "available"];
         let of_kind = figures.map(|figure| (figure.to_owned(), both[figure][resource.as_str()].clone()));
         both.insert(resource.as_str().to_owned(), Value::Object(of_kind.into_iter().collect()));
@@ -160,24 +162,24 @@ fn figures(quotas: &Quotas) -> Value {
 }
 
 #[derive(Deserialize)]
-struct Release {
+struct ReleaseBody {
     reservation_id: Option<String>,
     job_id: Option<String>,
 }
 
 async fn release(
-    State(port): State<Port>,
-    ContractJson(body): ContractJson<Release>,
+    State(port): State<ResourcesApi>,
+    ContractJson(body): ContractJson<ReleaseBody>,
 ) -> ApiResult<Json<Value>> {
     let which = match (body.reservation_id, body.job_id) {
-        (Some(id), _) => Which::Id(id),
-        (None, Some(job)) => Which::Job(job),
+        (Some(id), _) => ReservationSelector::Id(id),
+        (None, Some(job)) => ReservationSelector::Job(job),
         (None, None) => {
-            return Err(ApiError::bad_request("say what to release: `reservation_id` or `job_id`"));
+            return Err(ApiError::bad_request("name the reservation: `reservation_id` or `job_id`"));
         }
     };
     let released = port.resources.release(which).await?;
-    let amounts = released.iter().fold(Amounts::NONE, |sum, row| sum.plus(&row.amounts));
+    let amounts = released.iter().fold(ResourceAmounts::NONE, |sum, row| sum.plus(&row.amounts));
     let ports = released.iter().flat_map(|row| row.ports.clone()).collect();
     let ids: Vec<&str> = released.iter().map(|row| row.reservation_id.as_str()).collect();
     let mut sum = with_ports(&amounts, &ports);
@@ -186,7 +188,7 @@ async fn release(
 }
 
 #[derive(Deserialize)]
-struct Kill {
+struct KillBody {
     job_id: String,
     #[serde(default = "default_reason")]
     reason: String,
@@ -196,8 +198,14 @@ fn default_reason() -> String {
     "manual_kill".to_owned()
 }
 
-async fn kill(State(port): State<Port>, ContractJson(body): ContractJson<Kill>) -> ApiResult<Json<Value>> {
-    Checks::body().len("job_id", &body.job_id, 1..=MAX_NAME).len("reason", &body.reason, 0..=1000).done()?;
+async fn kill(
+    State(port): State<ResourcesApi>,
+    ContractJson(body): ContractJson<KillBody>,
+) -> ApiResult<Json<Value>> {
+    RequestChecks::body()
+        .len("job_id", &body.job_id, 1..=MAX_NAME)
+        .len("reason", &body.reason, 0..=1000)
+        .done()?;
     let killed = port.resources.kill(&body.job_id, &body.reason).await?;
     Ok(Json(json!({
         "success": true,
@@ -210,10 +218,10 @@ async fn kill(State(port): State<Port>, ContractJson(body): ContractJson<Kill>) 
     })))
 }
 
-/// One kind's figures as `GET /quotas` has them.
-fn quota(quotas: &Quotas, resource: Resource) -> Value {
+/// One kind's figures in `GET /quotas`.
+fn quota(quotas: &ResourceQuotas, resource: ResourceKind) -> Value {
     let figures = quotas.of(resource);
-    let number = |amounts: &Amounts| json!(amounts)[resource.as_str()].clone();
+    let number = |amounts: &ResourceAmounts| json!(amounts)[resource.as_str()].clone();
     json!({
         "total_capacity": number(&quotas.total),
         "allocated": number(&quotas.allocated),
@@ -224,28 +232,28 @@ fn quota(quotas: &Quotas, resource: Resource) -> Value {
 }
 
 /// All kinds' figures by kind.
-pub(super) fn quotas_by_kind(quotas: &Quotas) -> Map<String, Value> {
-    Resource::ALL.into_iter().map(|kind| (kind.as_str().to_owned(), quota(quotas, kind))).collect()
+pub(super) fn quotas_by_kind(quotas: &ResourceQuotas) -> Map<String, Value> {
+    ResourceKind::ALL.into_iter().map(|kind| (kind.as_str().to_owned(), quota(quotas, kind))).collect()
 }
 
-async fn quotas(State(port): State<Port>) -> Json<Value> {
+async fn quotas(State(port): State<ResourcesApi>) -> Json<Value> {
     Json(json!({ "quotas": quotas_by_kind(&port.resources.quotas()), "ts": Timestamp::now() }))
 }
 
 #[derive(Deserialize)]
-struct Update {
-    resource_type: Resource,
+struct CapacityBody {
+    resource_type: ResourceKind,
     new_capacity: f64,
 }
 
 async fn update_quota(
-    State(port): State<Port>,
-    ContractJson(body): ContractJson<Update>,
+    State(port): State<ResourcesApi>,
+    ContractJson(body): ContractJson<CapacityBody>,
 ) -> ApiResult<Json<Value>> {
     let resource = body.resource_type;
-    let whole = "a number from 0 on; a whole one, except for cpu";
+    let whole = "a number of at least 0; an integer, except for cpu";
     let units = resource.units(body.new_capacity);
-    Checks::body().that("new_capacity", units.is_some(), whole).done()?;
+    RequestChecks::body().that("new_capacity", units.is_some(), whole).done()?;
     let quotas = port.resources.set_capacity(resource, units.unwrap_or_default()).await?;
     let mut answer = quota(&quotas, resource);
     answer["resource_type"] = json!(resource);
@@ -254,24 +262,24 @@ async fn update_quota(
 }
 
 #[derive(Deserialize)]
-struct Listed {
+struct ReservationsQuery {
     status: Option<ReservationStatus>,
 }
 
 async fn reservations(
-    State(port): State<Port>,
+    State(port): State<ResourcesApi>,
     params: ListParams,
-    ContractQuery(Listed { status }): ContractQuery<Listed>,
+    ContractQuery(ReservationsQuery { status }): ContractQuery<ReservationsQuery>,
 ) -> ApiResult<Json<Value>> {
     let rows = tokio::task::spawn_blocking(move || port.resources.reservations(status))
         .await
         .map_err(|error| ApiError::internal(&error))??;
-    // Ids sort by the time of their making.
+    // Ids sort by time of creation.
     let page = params.cut(RESERVATION_LIMITS, rows, |row| Reverse(row.reservation_id.clone()))?;
     Ok(Json(page.map(|reservation| row(&reservation)).answer("reservations")))
 }
 
-/// A reservation as the wire shows it.
+/// A reservation on the wire.
 pub(super) fn row(reservation: &Reservation) -> Value {
     let mut row = with_ports(&reservation.amounts, &reservation.ports);
     row["reservation_id"] = json!(reservation.reservation_id);

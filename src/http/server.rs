@@ -1,13 +1,13 @@
 //! The accept loop: binds every port, then serves each router within its limits.
 //!
-//! axum's own `serve` keeps silent and half-sent requests open and answers any `Host`, so the loop is
-//! ours, on hyper. Invariants: no port is served unless all could be bound; every connection has a
-//! place under its port's cap and a task in one tracker; every request passes the [`front`]. Upgraded
-//! connections (WebSocket) keep their place and live in a task of the same tracker, which watches the
-//! shutdown ([`EdgeInfo::spawn`]).
+//! axum's own `serve` keeps silent and half-sent requests open and answers any `Host`, so this is our own
+//! loop, on hyper. Invariants: no port is served unless all are bound; every connection has a place under
+//! its port's cap and a task in one tracker; every request passes the [`front`]. Upgraded connections
+//! (WebSocket) keep their place and live in a task of the same tracker, which watches the shutdown
+//! ([`EdgeInfo::spawn`]).
 //!
-//! Failure policy: a port that cannot be bound is an error that names port, service and what to do;
-//! a failing `accept` (no descriptors left) is logged once and retried with growing pauses.
+//! Failure policy: a port that cannot be bound is an error that names port, service and remedy; a failing
+//! `accept` (no descriptors left) is logged once and retried with backoff.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -33,49 +33,49 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::body::{RequestBody, ResponseBody};
-use super::connection::{Pulse, WatchedStream, until_overdue};
-use super::edge_info::{Connection, EdgeInfo};
-use super::front::{self, Front};
-use super::guard::{self, Guard, Token};
-use super::limits::{self, Limits};
+use super::connection::{ConnectionPulse, WatchedStream, until_overdue};
+use super::edge_info::{EdgeConnection, EdgeInfo};
+use super::front::{self, FrontShared};
+use super::guard::{self, AccessToken, RequestGuard};
+use super::limits::{self, PortLimits};
 use super::model::form_of;
-use super::trace::Recorder;
+use super::trace::SpanRecorder;
 
-/// Pauses after a failed `accept`: short at first (a descriptor may free itself at once), never so
-/// long that a recovered daemon seems dead.
+/// Backoff after a failed `accept`: short at first (a descriptor may become free at once), never so long
+/// that a recovered daemon seems dead.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-/// What a connection beyond the cap is told; complete, so that any client can read it.
+/// The answer to a connection beyond the cap; a complete response that any client can read.
 const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 69\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
-    {\"detail\": \"too many connections to this port; try again in a while\"}";
+    content-length: 62\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
+    {\"detail\": \"too many connections to this port; retry shortly\"}";
 
-/// What one port serves.
+/// The specification of one port.
 #[derive(Debug)]
-pub struct Listener {
+pub struct ListenerSpec {
     /// The service's name, for messages.
     pub service: String,
-    /// The port; 0 takes a free one.
+    /// 0 takes a free port.
     pub port: u16,
     pub router: Router,
-    pub limits: Limits,
-    /// Beginnings of paths that take other bodies than JSON and look at them on their own.
+    pub limits: PortLimits,
+    /// Prefixes of paths that accept other bodies than JSON and check them themselves.
     pub own_bodies: &'static [&'static str],
-    /// Paths of pages, which are read without the token.
+    /// Paths of pages, readable without the token.
     pub is_open: fn(&str) -> bool,
-    /// Whether it answers vendors' clients, in their forms.
+    /// Whether the port serves vendors' clients, in their formats.
     pub speaks_for_vendors: bool,
 }
 
-impl Listener {
+impl ListenerSpec {
     /// A port with the usual limits.
     #[must_use]
     pub fn new(service: impl Into<String>, port: u16, router: Router) -> Self {
-        let (service, limits) = (service.into(), Limits::default());
+        let (service, limits) = (service.into(), PortLimits::default());
         let (own_bodies, is_open) = (&[][..], |_: &str| false);
         Self { service, port, router, limits, own_bodies, is_open, speaks_for_vendors: false }
     }
 
-    /// The same for vendors' clients: refusals on the paths of their APIs have their forms.
+    /// The same for vendors' clients: refusals on the paths of their APIs have their formats.
     #[must_use]
     pub fn speaking_for_vendors(mut self, speaks: bool) -> Self {
         self.speaks_for_vendors = speaks;
@@ -84,19 +84,19 @@ impl Listener {
 
     /// The same with other limits.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: PortLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// The same with paths (by how they begin) that take other bodies than JSON.
+    /// The same with prefixes of paths that accept other bodies than JSON.
     #[must_use]
     pub fn own_bodies(mut self, paths: &'static [&'static str]) -> Self {
         self.own_bodies = paths;
         self
     }
 
-    /// The same with paths of pages that are read without the token.
+    /// The same with paths of pages readable without the token.
     #[must_use]
     pub fn open(mut self, is_open: fn(&str) -> bool) -> Self {
         self.is_open = is_open;
@@ -114,19 +114,18 @@ pub enum EdgeError {
     )]
     PortInUse {
         port: u16,
-        /// The service that wanted it.
+        /// The service of the port.
         service: String,
     },
-    /// The system refuses for another reason.
+    /// The system refuses the address.
     #[error("cannot listen on {address} ({service}): {source}")]
     Bind {
         address: SocketAddr,
-        /// The service that wanted it.
+        /// The service of the port.
         service: String,
-        /// What the system says.
         source: io::Error,
     },
-    /// Reachable from elsewhere without a secret.
+    /// An address beyond loopback, without a token.
     #[error(
         "refusing to listen on {0}, which other machines can reach, without a token; configure a token, \
          or bind to 127.0.0.1"
@@ -136,9 +135,9 @@ pub enum EdgeError {
 
 /// All ports, bound and not yet served.
 #[derive(Debug)]
-pub struct Server {
+pub struct EdgeServer {
     ports: Vec<BoundPort>,
-    token: Option<Token>,
+    token: Option<AccessToken>,
     grace: Duration,
 }
 
@@ -146,10 +145,10 @@ pub struct Server {
 struct BoundPort {
     socket: TcpListener,
     address: SocketAddr,
-    spec: Listener,
+    spec: ListenerSpec,
 }
 
-impl Server {
+impl EdgeServer {
     /// Binds every listener's port on `address`.
     ///
     /// # Errors
@@ -157,8 +156,8 @@ impl Server {
     /// address beyond loopback without a token.
     pub async fn bind(
         address: IpAddr,
-        token: Option<Token>,
-        listeners: Vec<Listener>,
+        token: Option<AccessToken>,
+        listeners: Vec<ListenerSpec>,
     ) -> Result<Self, EdgeError> {
         if token.is_none() && !guard::is_loopback(SocketAddr::new(address, 0)) {
             return Err(EdgeError::TokenMissing(address));
@@ -170,27 +169,28 @@ impl Server {
         Ok(Self { ports, token, grace: limits::SHUTDOWN })
     }
 
-    /// The same with another time for running requests to finish at the end.
+    /// The same with another grace period at shutdown.
     #[must_use]
     pub fn grace(mut self, grace: Duration) -> Self {
         self.grace = grace;
         self
     }
 
-    /// Services and the addresses they have, in the order given to [`Server::bind`].
+    /// Services and their addresses, in the order given to [`EdgeServer::bind`].
     pub fn addresses(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
         self.ports.iter().map(|port| (port.spec.service.as_str(), port.address))
     }
 
-    /// Serves until `shutdown`, then lets running requests finish within the grace and cuts what is left. Returns when no task of the edge is left.
-    pub async fn serve(self, recorder: Arc<dyn Recorder>, shutdown: CancellationToken) {
+    /// Serves until `shutdown`, then lets running requests finish within the grace period and closes the
+    /// rest. Returns when no task of the edge is left.
+    pub async fn serve(self, recorder: Arc<dyn SpanRecorder>, shutdown: CancellationToken) {
         let all: Arc<[u16]> = self.ports.iter().map(|port| port.address.port()).collect();
         let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
         for port in self.ports {
-            let guard = Guard::new(port.address.port(), Arc::clone(&all), self.token.clone());
+            let guard = RequestGuard::new(port.address.port(), Arc::clone(&all), self.token.clone());
             let guard = guard.own_bodies(port.spec.own_bodies).open(port.spec.is_open);
             let guard = if port.spec.speaks_for_vendors { guard.form(form_of) } else { guard };
-            let front = Arc::new(Front { guard, recorder: Arc::clone(&recorder) });
+            let front = Arc::new(FrontShared { guard, recorder: Arc::clone(&recorder) });
             let open = OpenPort {
                 service: port.spec.service,
                 router: port.spec.router.layer(from_fn_with_state(front, front::pass)),
@@ -206,14 +206,14 @@ impl Server {
         shutdown.cancelled().await;
         tracker.close();
         if timeout(self.grace, tracker.wait()).await.is_err() {
-            tracing::warn!(connections = tracker.len(), "cutting connections that outlast the shutdown");
+            tracing::warn!(connections = tracker.len(), "closing connections that outlast the shutdown");
             cut.cancel();
             tracker.wait().await;
         }
     }
 }
 
-async fn bind_one(address: SocketAddr, spec: Listener) -> Result<BoundPort, EdgeError> {
+async fn bind_one(address: SocketAddr, spec: ListenerSpec) -> Result<BoundPort, EdgeError> {
     let bound = async {
         let socket = TcpListener::bind(address).await?;
         let address = socket.local_addr()?;
@@ -232,7 +232,7 @@ async fn bind_one(address: SocketAddr, spec: Listener) -> Result<BoundPort, Edge
 struct OpenPort {
     service: String,
     router: Router,
-    limits: Arc<Limits>,
+    limits: Arc<PortLimits>,
     places: Arc<Semaphore>,
     refusals: Arc<Semaphore>,
     tracker: TaskTracker,
@@ -271,7 +271,7 @@ impl OpenPort {
         if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
             let (limits, shutdown) = (Arc::clone(&self.limits), self.shutdown.clone());
             let (cut, tasks) = (self.cut.clone(), self.tracker.clone());
-            let edge = EdgeInfo::new(Connection { local, peer, limits, shutdown, cut, tasks });
+            let edge = EdgeInfo::new(EdgeConnection { local, peer, limits, shutdown, cut, tasks });
             self.tracker.spawn(serve_one(stream, place, edge, self.router.clone()));
         } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
             self.tracker.spawn(refuse(stream, slot));
@@ -279,14 +279,14 @@ impl OpenPort {
     }
 }
 
-/// Whether `accept` failed because of the client that was being accepted.
+/// Whether `accept` failed because of the client.
 fn is_about_one_client(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Tells a client that the port is full, and reads a little of what it sends: closing with unread
-/// input would reset the connection and lose the answer.
+/// Answers that the port is full, and reads a little of the request: closing with unread input would reset
+/// the connection and lose the answer.
 async fn refuse(mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
     let telling = async {
         stream.write_all(REFUSAL).await?;
@@ -296,15 +296,15 @@ async fn refuse(mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
         io::Result::Ok(())
     };
     if let Ok(Err(error)) = timeout(limits::REFUSAL, telling).await {
-        tracing::debug!(%error, "a refused client left first");
+        tracing::debug!(%error, "a refused client disconnected first");
     }
 }
 
 async fn serve_one(stream: TcpStream, place: OwnedSemaphorePermit, edge: EdgeInfo, router: Router) {
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "TCP_NODELAY cannot be set");
+        tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let pulse = Pulse::new();
+    let pulse = ConnectionPulse::new();
     let (limits, shutdown, cut) = (Arc::clone(&edge.limits), edge.shutdown.clone(), edge.cut.clone());
     let io = TokioIo::new(WatchedStream::new(stream, pulse.clone(), place));
     let service = EdgeService { router, edge, pulse: pulse.clone() };
@@ -340,11 +340,11 @@ async fn serve_one(stream: TcpStream, place: OwnedSemaphorePermit, edge: EdgeInf
     }
 }
 
-/// Leads hyper's requests of one connection into the port's router.
+/// Passes one connection's requests from hyper to the port's router.
 struct EdgeService {
     router: Router,
     edge: EdgeInfo,
-    pulse: Pulse,
+    pulse: ConnectionPulse,
 }
 
 impl hyper::service::Service<Request<Incoming>> for EdgeService {

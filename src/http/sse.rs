@@ -1,8 +1,8 @@
 //! Server-sent events: numbered, resumable, ended cleanly at shutdown.
 //!
-//! Invariant: every event has an id, which is its sequence number in the source, so a client that
-//! comes back with `Last-Event-ID` (browsers do it on their own) or `?since=` misses nothing the
-//! source still has. Source of the format: WHATWG HTML, "Server-sent events".
+//! Invariant: every event's id is its sequence number in the source, so a client that reconnects with
+//! `Last-Event-ID` (as browsers do by themselves) or `?since=` misses nothing that the source still has.
+//! Source of the format: WHATWG HTML, "Server-sent events".
 
 use std::convert::Infallible;
 use std::io;
@@ -22,30 +22,30 @@ use super::edge_info::EdgeInfo;
 use super::error::ApiError;
 use super::extract::ContractQuery;
 
-/// A comment goes out after this much silence: half of what common proxies allow (30 s), and it
-/// shows soon that a client has gone.
+/// A comment goes out after this much silence: half the timeout of common proxies (30 s), and a client that
+/// has gone is soon noticed.
 pub const KEEP_ALIVE: Duration = Duration::from_secs(15);
 pub(super) const STILL_HERE: &[u8] = b": still here\n\n";
-/// Buffering proxies would hold events back.
+/// Buffering proxies would delay events.
 const UNBUFFERED: HeaderValue = HeaderValue::from_static("no");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent<T> {
-    /// Its sequence number; what a client resumes after.
+    /// Sequence number; a client resumes after it.
     pub id: u64,
-    /// Its kind, the `event:` line.
+    /// The `event:` line.
     pub kind: &'static str,
-    /// Its content, sent as one line of JSON.
+    /// Sent as one line of JSON.
     pub data: T,
 }
 
-/// Extractor: the last sequence number the client has seen; 0 when it has seen none.
+/// Extractor: the last sequence number the client has seen, or 0.
 ///
-/// `Last-Event-ID` wins over `?since=`, because a browser that reconnects repeats the old address.
+/// `Last-Event-ID` wins over `?since=`, because a reconnecting browser repeats the old address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Since(pub u64);
+pub struct SinceSeq(pub u64);
 
 #[derive(Deserialize)]
 struct SinceQuery {
@@ -53,7 +53,7 @@ struct SinceQuery {
     since: u64,
 }
 
-impl<S: Sync> FromRequestParts<S> for Since {
+impl<S: Sync> FromRequestParts<S> for SinceSeq {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
@@ -69,7 +69,7 @@ impl<S: Sync> FromRequestParts<S> for Since {
     }
 }
 
-/// Whether the client asks for a stream rather than a JSON document.
+/// Whether the client wants a stream rather than a JSON document.
 #[must_use]
 pub fn wants_stream(headers: &HeaderMap) -> bool {
     let accepted = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
@@ -78,7 +78,7 @@ pub fn wants_stream(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Answers with `events` as they come, until they end or the daemon shuts down.
+/// Streams `events` until they end or the daemon shuts down.
 pub fn stream<T, S>(events: S, edge: &EdgeInfo) -> Response
 where
     T: Serialize + Send + 'static,
@@ -94,7 +94,7 @@ where
     response
 }
 
-/// Answers with events whose text is there already, in pieces, until they end or the daemon shuts down.
+/// Streams events whose text exists already, in pieces, until they end or the daemon shuts down.
 pub(super) fn text<S>(pieces: S, edge: &EdgeInfo) -> Response
 where
     S: Stream<Item = Result<Bytes, io::Error>> + Send + 'static,
@@ -110,7 +110,7 @@ where
 
 fn frame<T: Serialize>(event: &SseEvent<T>) -> Option<Event> {
     let framed = Event::default().id(event.id.to_string()).event(event.kind).json_data(&event.data);
-    framed.inspect_err(|error| tracing::error!(kind = event.kind, %error, "an event cannot be sent")).ok()
+    framed.inspect_err(|error| tracing::error!(kind = event.kind, %error, "cannot send an event")).ok()
 }
 
 #[cfg(test)]
@@ -121,16 +121,16 @@ mod tests {
 
     async fn since(
         build: impl FnOnce(axum::http::request::Builder) -> axum::http::request::Builder,
-    ) -> Result<Since, ApiError> {
+    ) -> Result<SinceSeq, ApiError> {
         let (mut parts, ()) = build(Request::builder()).body(()).unwrap().into_parts();
-        Since::from_request_parts(&mut parts, &()).await
+        SinceSeq::from_request_parts(&mut parts, &()).await
     }
 
     #[tokio::test]
     async fn a_reconnecting_browser_resumes_where_it_was() {
-        assert_eq!(since(|r| r).await.unwrap(), Since(0));
-        assert_eq!(since(|r| r.uri("/e?since=4")).await.unwrap(), Since(4));
-        assert_eq!(since(|r| r.uri("/e?since=4").header("last-event-id", "9")).await.unwrap(), Since(9));
+        assert_eq!(since(|r| r).await.unwrap(), SinceSeq(0));
+        assert_eq!(since(|r| r.uri("/e?since=4")).await.unwrap(), SinceSeq(4));
+        assert_eq!(since(|r| r.uri("/e?since=4").header("last-event-id", "9")).await.unwrap(), SinceSeq(9));
         assert_eq!(since(|r| r.header("last-event-id", "x")).await.unwrap_err().status(), 422);
         assert_eq!(since(|r| r.uri("/e?since=-1")).await.unwrap_err().status(), 422);
     }

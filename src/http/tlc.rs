@@ -1,8 +1,8 @@
 //! Port 8052: the TLC domain classifier.
 //!
-//! Answers on the embedded classifier, or through a language model where one is there and the caller
-//! asks for it. Failure policy: `backend=model` says with 503 why there is no answer; `backend=auto`
-//! falls back to the embedded way.
+//! Answers with the embedded classifier, or through a language model if one is available and the caller asks
+//! for it. Failure policy: without a model's answer, `backend=model` fails with 503 and the reason;
+//! `backend=auto` falls back to the embedded classifier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,118 +17,119 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractQuery};
-use super::page::Health;
+use super::page::HealthReporter;
 use crate::domain::json::or_default;
-use crate::domain::registry::{Registration, ServiceRole, ServiceType};
-use crate::domain::routing::histogram::Histogram;
-use crate::skills::ingest::classify::Domain;
-use crate::skills::tlc::{self, EMBEDDED, Method, ModelError, TextModel, Tmd};
+use crate::domain::provider_router::histogram::DurationHistogram;
+use crate::domain::registry::{ServiceRegistration, ServiceRole, ServiceType};
+use crate::skills::ingest::classify::KnowledgeDomain;
+use crate::skills::tlc::{self, EMBEDDED, QueryTmd, RetrievalMethod, TextModel, TextModelError};
 
-/// Longest question in characters; a longer text is a document.
+/// Longest query in characters; a longer text is a document.
 const MAX_QUERY: usize = 20_000;
-/// Most documents beside a question: what a search shows on one page.
+/// Most documents beside a query: one page of search results.
 const MAX_DOCUMENTS: usize = 50;
-/// Longest of them in characters; the classifier looks at the beginning anyway.
+/// Longest document in characters; the classifier only reads the beginning.
 const MAX_DOCUMENT: usize = 100_000;
-/// Domains told without a wish (the contract).
+/// Default number of domains in an answer (the contract).
 const TOP: usize = 3;
-/// Longest wait for a model: a small local one answers within seconds, and a person waits.
+/// Longest wait for a model: a small local one answers within seconds, and a person is waiting.
 const MODEL_DEADLINE: Duration = Duration::from_secs(30);
-/// Confidence told for a model's task, method and domain: about how often small models are right.
+/// Confidence reported for a model's task, method and domain: about the accuracy of small models.
 const MODEL_CONFIDENCE: f32 = 0.5;
-/// Words the classifier reads at most.
+/// Most words that the classifier reads.
 const CONTEXT_WORDS: u32 = 8_000;
-/// What it can do (the contract).
+/// The contract's names.
 const CAPABILITIES: [&str; 3] = ["domain_classification", "tmd_extraction", "domain_validation"];
 
-/// The classifier's state. Cheap to clone.
+/// Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Tlc(Arc<Inner>);
+pub struct TlcApi(Arc<TlcShared>);
 
 #[derive(Debug)]
-struct Inner {
+struct TlcShared {
     model: Option<Arc<dyn TextModel>>,
     started: Instant,
-    seen: Mutex<Seen>,
+    seen: Mutex<TlcStats>,
 }
 
-/// What requests have taken.
+/// Timing of requests.
 #[derive(Debug, Default)]
-struct Seen {
-    took: Histogram,
+struct TlcStats {
+    took: DurationHistogram,
     requests: u64,
     words: u64,
     total: Duration,
     last: Option<Duration>,
 }
 
-/// Who is to answer.
+/// The requested backend.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "snake_case")]
-enum Backend {
+enum TlcBackend {
     #[default]
     Embedded,
-    /// The model, or nobody.
+    /// The model only.
     Model,
-    /// The model where it answers, otherwise the embedded classifier.
+    /// The model if it answers, otherwise the embedded classifier.
     Auto,
 }
 
 #[derive(Deserialize)]
-struct Choice {
+struct BackendQuery {
     #[serde(default)]
-    backend: Backend,
+    backend: TlcBackend,
 }
 
-impl Tlc {
-    /// A classifier that may ask `model`.
+impl TlcApi {
+    /// A classifier that may use `model`.
     #[must_use]
     pub fn new(model: Option<Arc<dyn TextModel>>) -> Self {
-        Self(Arc::new(Inner { model, started: Instant::now(), seen: Mutex::default() }))
+        Self(Arc::new(TlcShared { model, started: Instant::now(), seen: Mutex::default() }))
     }
 
-    /// The model, while it can be asked.
+    /// The model, while available.
     fn connected(&self) -> Option<&Arc<dyn TextModel>> {
         self.0.model.as_ref().filter(|model| model.is_ready())
     }
 
-    /// The model to ask, if one is to be asked.
-    fn model(&self, backend: Backend) -> ApiResult<Option<&Arc<dyn TextModel>>> {
+    /// The model for this request, if any.
+    fn model(&self, backend: TlcBackend) -> ApiResult<Option<&Arc<dyn TextModel>>> {
         match (backend, self.connected()) {
-            (Backend::Embedded, _) | (Backend::Auto, None) => Ok(None),
+            (TlcBackend::Embedded, _) | (TlcBackend::Auto, None) => Ok(None),
             (_, Some(model)) => Ok(Some(model)),
-            (Backend::Model, None) => Err(ApiError::busy(
-                "no language model is connected to this classifier; ask with backend=embedded or backend=auto",
-            )),
+            (TlcBackend::Model, None) => {
+                Err(ApiError::busy("no language model is available; use backend=embedded or backend=auto"))
+            }
         }
     }
 
-    /// Asks the model where there is one, and the embedded way where that is allowed.
+    /// Asks the model if there is one, and falls back to the embedded classifier if that is allowed.
     async fn answer<T: Send + 'static>(
         &self,
-        backend: Backend,
-        by_model: impl FnOnce(Arc<dyn TextModel>) -> BoxFuture<'static, Result<T, ModelError>>,
+        backend: TlcBackend,
+        by_model: impl FnOnce(Arc<dyn TextModel>) -> BoxFuture<'static, Result<T, TextModelError>>,
         embedded: impl FnOnce() -> T + Send + 'static,
     ) -> ApiResult<(T, String)> {
         if let Some(model) = self.model(backend)? {
-            let late = || ModelError::Silent(model.name(), format!("nothing came within {MODEL_DEADLINE:?}"));
+            let late =
+                || TextModelError::Silent(model.name(), format!("no answer within {MODEL_DEADLINE:?}"));
             let answer = tokio::time::timeout(MODEL_DEADLINE, by_model(Arc::clone(model))).await;
             match answer.unwrap_or_else(|_| Err(late())) {
                 Ok(answer) => return Ok((answer, model.name())),
-                Err(error) if backend == Backend::Model => return Err(ApiError::busy(error.to_string())),
+                Err(error) if backend == TlcBackend::Model => return Err(ApiError::busy(error.to_string())),
                 Err(error) => tracing::info!(%error, "the embedded classifier answers instead of the model"),
             }
         }
-        // A long document takes tens of milliseconds, which the edge's threads do not have.
+        // A long document takes tens of milliseconds: too long for the edge's threads.
         let answer =
             tokio::task::spawn_blocking(embedded).await.map_err(|error| ApiError::internal(&error))?;
         Ok((answer, EMBEDDED.to_owned()))
     }
 
-    /// Notes a request that began at `began`; what its answer tells of itself.
+    /// Records a request that began at `began`; returns the metadata of its answer.
     fn metadata(&self, began: Instant, query: &str, model_used: &str) -> Value {
         let took = began.elapsed();
         let mut seen = self.0.seen.lock();
@@ -141,9 +142,8 @@ impl Tlc {
     }
 }
 
-/// The classifier's routes, without the common ones and the [chat forms](super::adapter::chat_forms) of the model
-/// behind it.
-pub fn routes(tlc: Tlc) -> Router {
+/// The classifier's routes, without the [chat forms](super::adapter::chat_forms) of the model behind it.
+pub fn routes(tlc: TlcApi) -> Router {
     Router::new()
         .route("/classify_domain", post(classify_domain))
         .route("/extract_tmd", post(extract_tmd))
@@ -151,9 +151,9 @@ pub fn routes(tlc: Tlc) -> Router {
         .with_state(tlc)
 }
 
-/// What `/health` says.
+/// The fields of `/health`.
 #[must_use]
-pub fn health(tlc: Tlc) -> Health {
+pub fn health(tlc: TlcApi) -> HealthReporter {
     Arc::new(move || {
         let last = tlc.0.seen.lock().last.map(millis);
         let told = json!({
@@ -170,10 +170,10 @@ pub fn health(tlc: Tlc) -> Health {
     })
 }
 
-/// What the registry is told of this service on `port`.
+/// The registration of this service on `port`.
 #[must_use]
-pub fn registration(port: u16) -> Registration {
-    Registration {
+pub fn registration(port: u16) -> ServiceRegistration {
+    ServiceRegistration {
         service_id: Some("agent-tlc_domain_classifier".to_owned()),
         name: "tlc_domain_classifier".to_owned(),
         kind: ServiceType::Model,
@@ -191,7 +191,7 @@ pub fn registration(port: u16) -> Registration {
 }
 
 #[derive(Deserialize)]
-struct Classification {
+struct ClassifyBody {
     query: String,
     #[serde(default)]
     top_k: Option<usize>,
@@ -200,13 +200,13 @@ struct Classification {
 }
 
 async fn classify_domain(
-    State(tlc): State<Tlc>,
-    ContractQuery(Choice { backend }): ContractQuery<Choice>,
-    ContractJson(Classification { query, top_k, context_docs }): ContractJson<Classification>,
+    State(tlc): State<TlcApi>,
+    ContractQuery(BackendQuery { backend }): ContractQuery<BackendQuery>,
+    ContractJson(ClassifyBody { query, top_k, context_docs }): ContractJson<ClassifyBody>,
 ) -> ApiResult<Json<Value>> {
     let began = Instant::now();
     let top = top_k.unwrap_or(TOP);
-    let mut checks = Checks::body();
+    let mut checks = RequestChecks::body();
     checks.range("top_k", &top, 1..=10);
     check(&mut checks, &query, &context_docs)?;
     let asked = Arc::new((query, context_docs));
@@ -216,7 +216,7 @@ async fn classify_domain(
     };
     let embedded = move || tlc::domains(&for_embedded.0, &for_embedded.1);
     let (ranked, model_used) = tlc.answer(backend, by_model, embedded).await?;
-    let primary = ranked.first().map_or(Domain::Other, |(domain, _)| *domain).name();
+    let primary = ranked.first().map_or(KnowledgeDomain::Other, |(domain, _)| *domain).name();
     let domains: Vec<Value> = ranked
         .iter()
         .take(top)
@@ -229,21 +229,21 @@ async fn classify_domain(
 }
 
 #[derive(Deserialize)]
-struct Extraction {
+struct ExtractBody {
     query: String,
     #[serde(default, deserialize_with = "or_default")]
     context_docs: Vec<String>,
     #[serde(default)]
-    method_hint: Option<Method>,
+    method_hint: Option<RetrievalMethod>,
 }
 
 async fn extract_tmd(
-    State(tlc): State<Tlc>,
-    ContractQuery(Choice { backend }): ContractQuery<Choice>,
-    ContractJson(Extraction { query, context_docs, method_hint }): ContractJson<Extraction>,
+    State(tlc): State<TlcApi>,
+    ContractQuery(BackendQuery { backend }): ContractQuery<BackendQuery>,
+    ContractJson(ExtractBody { query, context_docs, method_hint }): ContractJson<ExtractBody>,
 ) -> ApiResult<Json<Value>> {
     let began = Instant::now();
-    check(&mut Checks::body(), &query, &context_docs)?;
+    check(&mut RequestChecks::body(), &query, &context_docs)?;
     let asked = Arc::new((query, context_docs));
     let (for_model, for_embedded) = (Arc::clone(&asked), Arc::clone(&asked));
     let by_model = move |model: Arc<dyn TextModel>| {
@@ -251,7 +251,7 @@ async fn extract_tmd(
             .boxed()
     };
     let embedded = move || tlc::extract(&for_embedded.0, &for_embedded.1, method_hint);
-    let (Tmd { task, method, domain }, model_used) = tlc.answer(backend, by_model, embedded).await?;
+    let (QueryTmd { task, method, domain }, model_used) = tlc.answer(backend, by_model, embedded).await?;
     let metadata = tlc.metadata(began, &asked.0, &model_used);
     Ok(Json(json!({
         "query": asked.0,
@@ -263,7 +263,7 @@ async fn extract_tmd(
     })))
 }
 
-fn check(checks: &mut Checks, query: &str, documents: &[String]) -> ApiResult<()> {
+fn check(checks: &mut RequestChecks, query: &str, documents: &[String]) -> ApiResult<()> {
     checks
         .len("query", query, 1..=MAX_QUERY)
         .that("query", query.is_empty() || !query.trim().is_empty(), "must not be blank")
@@ -274,7 +274,7 @@ fn check(checks: &mut Checks, query: &str, documents: &[String]) -> ApiResult<()
     checks.done()
 }
 
-async fn info(State(tlc): State<Tlc>) -> Json<Value> {
+async fn info(State(tlc): State<TlcApi>) -> Json<Value> {
     let seen = tlc.0.seen.lock();
     let average = (seen.requests > 0).then(|| millis(seen.total) / seen.requests as f64);
     let seconds = seen.total.as_secs_f64();
@@ -306,7 +306,7 @@ fn millis(took: Duration) -> f64 {
     (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
-/// Shares to four places, as the ingest writes them.
+/// Shares to four decimals, as in the ingest's files.
 fn rounded(share: f32) -> f64 {
     (f64::from(share) * 1e4).round() / 1e4
 }

@@ -10,17 +10,18 @@ use axum::{Json, Router};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::error::{ApiError, ApiResult};
 use super::extract::{ContractJson, ContractPath, ContractQuery};
 use super::list::{ListLimits, ListParams};
-use super::page::Health;
-use crate::actors::token_governor::{Detail, GovernorError, GovernorHandle, Report, Wanted};
-use crate::domain::context::summary::{Summary, Trigger};
-use crate::domain::context::{Action, Context, MAX_AGENT, RunLabel, Status};
+use super::page::HealthReporter;
+use crate::actors::token_governor::{
+    ContextReport, GovernorError, GovernorHandle, SummaryDetail, SummaryRequest,
+};
 use crate::domain::time::Timestamp;
+use crate::domain::token_governor::summary::{ContextSummary, SummaryTrigger};
+use crate::domain::token_governor::{AgentContext, ContextAction, ContextStatus, MAX_AGENT, RunLabel};
 
-/// The routes of this port, without the common ones.
 pub fn routes(governor: GovernorHandle) -> Router {
     Router::new()
         .route("/track", post(track))
@@ -32,9 +33,9 @@ pub fn routes(governor: GovernorHandle) -> Router {
         .with_state(governor)
 }
 
-/// What `/health` says: how many contexts are tracked, and how many of them are in breach.
+/// The fields of `/health`: tracked contexts, and those in breach.
 #[must_use]
-pub fn health(governor: GovernorHandle) -> Health {
+pub fn health(governor: GovernorHandle) -> HealthReporter {
     Arc::new(move || {
         let (tracked, in_breach) = governor.counts();
         let told = [("tracked", json!(tracked)), ("in_breach", json!(in_breach))];
@@ -56,26 +57,26 @@ struct TrackBody {
 }
 
 #[derive(Serialize)]
-struct Tracked {
+struct TrackDocument {
     agent: String,
     ctx_used: u64,
     ctx_limit: NonZeroU64,
     ctx_ratio: f64,
-    status: Status,
-    action: Option<Action>,
+    status: ContextStatus,
+    action: Option<ContextAction>,
     ts: Timestamp,
 }
 
 async fn track(
     State(governor): State<GovernorHandle>,
     ContractJson(body): ContractJson<TrackBody>,
-) -> ApiResult<Json<Tracked>> {
-    Checks::body()
+) -> ApiResult<Json<TrackDocument>> {
+    RequestChecks::body()
         .len("agent", &body.agent, 1..=MAX_AGENT)
         .range("target_ratio", &body.target_ratio.unwrap_or(0.0), 0.0..=1.0)
         .range("hard_max_ratio", &body.hard_max_ratio.unwrap_or(0.0), 0.0..=1.0)
         .done()?;
-    let report = Report {
+    let report = ContextReport {
         run_id: body.run_id,
         ctx_used: body.ctx_used,
         ctx_limit: body.ctx_limit,
@@ -86,7 +87,7 @@ async fn track(
         ApiError::violation(vec!["body".into(), "target_ratio".into()], "value_error", error.to_string())
     })?;
     let (ctx_ratio, status) = (context.shown_ratio(), context.status());
-    Ok(Json(Tracked {
+    Ok(Json(TrackDocument {
         agent: body.agent,
         ctx_used: context.ctx_used,
         ctx_limit: context.ctx_limit,
@@ -98,13 +99,13 @@ async fn track(
 }
 
 #[derive(Deserialize)]
-struct AgentQuery {
+struct ContextQuery {
     #[serde(default)]
     agent: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Standing {
+struct ContextDocument {
     agent: Arc<str>,
     run_id: Option<RunLabel>,
     ctx_used: u64,
@@ -112,12 +113,12 @@ struct Standing {
     ctx_ratio: f64,
     target_ratio: f64,
     hard_max_ratio: f64,
-    status: Status,
+    status: ContextStatus,
     last_updated: Timestamp,
 }
 
-impl From<(Arc<str>, Context)> for Standing {
-    fn from((agent, context): (Arc<str>, Context)) -> Self {
+impl From<(Arc<str>, AgentContext)> for ContextDocument {
+    fn from((agent, context): (Arc<str>, AgentContext)) -> Self {
         Self {
             agent,
             ctx_used: context.ctx_used,
@@ -134,10 +135,10 @@ impl From<(Arc<str>, Context)> for Standing {
 
 async fn status(
     State(governor): State<GovernorHandle>,
-    ContractQuery(query): ContractQuery<AgentQuery>,
+    ContractQuery(query): ContractQuery<ContextQuery>,
 ) -> ApiResult<Json<Value>> {
     let all = governor.status(query.agent.as_deref()).await?;
-    let agents: Vec<Standing> = all.into_iter().map(Standing::from).collect();
+    let agents: Vec<ContextDocument> = all.into_iter().map(ContextDocument::from).collect();
     Ok(Json(json!({ "agents": agents })))
 }
 
@@ -145,7 +146,7 @@ async fn status(
 struct SummariseBody {
     agent: String,
     run_id: RunLabel,
-    trigger_reason: Trigger,
+    trigger_reason: SummaryTrigger,
     #[serde(default)]
     content_to_summarize: Option<String>,
 }
@@ -154,8 +155,8 @@ async fn summarise(
     State(governor): State<GovernorHandle>,
     ContractJson(body): ContractJson<SummariseBody>,
 ) -> ApiResult<Json<Value>> {
-    Checks::body().len("agent", &body.agent, 1..=MAX_AGENT).done()?;
-    let wanted = Wanted {
+    RequestChecks::body().len("agent", &body.agent, 1..=MAX_AGENT).done()?;
+    let wanted = SummaryRequest {
         agent: body.agent,
         run_id: body.run_id,
         trigger_reason: body.trigger_reason,
@@ -175,10 +176,10 @@ async fn summarise(
 async fn summaries(
     State(governor): State<GovernorHandle>,
     params: ListParams,
-    ContractQuery(query): ContractQuery<AgentQuery>,
+    ContractQuery(query): ContractQuery<ContextQuery>,
 ) -> ApiResult<Json<Value>> {
     let rows = governor.summaries(query.agent.as_deref(), usize::MAX)?;
-    let row = |summary: Summary| {
+    let row = |summary: ContextSummary| {
         json!({
             "summary_id": summary.summary_id,
             "agent": summary.agent,
@@ -190,7 +191,7 @@ async fn summaries(
             "created_at": summary.created_at,
         })
     };
-    // Ids sort by the time of their making.
+    // Ids sort by time of creation.
     let page = params.cut(ListLimits::USUAL, rows, |summary| Reverse(summary.summary_id.clone()))?;
     Ok(Json(page.map(row).answer("summaries")))
 }
@@ -199,7 +200,7 @@ async fn summary(
     State(governor): State<GovernorHandle>,
     ContractPath(id): ContractPath<String>,
 ) -> ApiResult<Json<Value>> {
-    let Detail { summary, before, diff } = governor.detail(&id).await?;
+    let SummaryDetail { summary, before, diff } = governor.detail(&id).await?;
     let mut body = serde_json::to_value(&summary).map_err(|error| ApiError::internal(&error))?;
     if let Some(fields) = body.as_object_mut() {
         let after = fields.remove("text").unwrap_or_default();

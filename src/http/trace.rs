@@ -1,8 +1,8 @@
 //! The trace of a request: continues the caller's W3C `traceparent`, or starts one.
 //!
-//! Invariant: every request that reaches a router is recorded exactly once, also when its client
-//! leaves before the answer (then without a status) and when the guard refuses it. A span ends when
-//! the answer's head is ready; a stream that follows is not part of it.
+//! Invariant: every request that reaches a router is recorded exactly once, even when the client leaves
+//! before the answer (then without a status) or the guard refuses. A span ends when the answer's head is
+//! ready; a stream that follows is not part of the span.
 
 use std::convert::Infallible;
 
@@ -17,7 +17,7 @@ use crate::domain::trace::{SpanId, TraceContext};
 
 /// The header of W3C Trace Context.
 pub const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
-/// The path of a span whose request met no route; the raw path stays out, it is unbounded.
+/// The path of a span whose request matched no route; the raw path is unbounded and stays out.
 pub const UNMATCHED: &str = "(unmatched)";
 
 #[derive(Debug, Clone)]
@@ -28,11 +28,11 @@ pub struct HttpSpan {
     pub parent: Option<SpanId>,
     pub port: u16,
     pub method: Method,
-    /// The route, if it met one.
+    /// The matched route, if any.
     pub route: Option<MatchedPath>,
     /// The answer's status; `None` when the client left first.
     pub status: Option<StatusCode>,
-    /// When the head had been read.
+    /// When the request's head was read.
     pub started: Instant,
     /// When the answer's head was ready.
     pub ended: Instant,
@@ -46,23 +46,23 @@ impl HttpSpan {
     }
 }
 
-/// Where spans go: the trace store, or nothing.
-pub trait Recorder: Send + Sync {
+/// The receiver of spans.
+pub trait SpanRecorder: Send + Sync {
     /// Takes one span; must not block.
     fn record(&self, span: HttpSpan);
 }
 
-impl<F: Fn(HttpSpan) + Send + Sync> Recorder for F {
+impl<F: Fn(HttpSpan) + Send + Sync> SpanRecorder for F {
     fn record(&self, span: HttpSpan) {
         self(span);
     }
 }
 
-/// Extractor: the context a handler hands on to whatever it causes.
+/// Extractor: the trace context for everything that a handler causes.
 #[derive(Debug, Clone, Copy)]
-pub struct Traced(pub TraceContext);
+pub struct RequestTrace(pub TraceContext);
 
-impl<S: Sync> FromRequestParts<S> for Traced {
+impl<S: Sync> FromRequestParts<S> for RequestTrace {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
@@ -71,16 +71,16 @@ impl<S: Sync> FromRequestParts<S> for Traced {
     }
 }
 
-/// A request under way; recorded when dropped, so that one that is given up is recorded too.
-pub(super) struct Open<'r> {
-    recorder: &'r dyn Recorder,
+/// A running request; recorded on drop, so that an abandoned one is recorded too.
+pub(super) struct OpenSpan<'r> {
+    recorder: &'r dyn SpanRecorder,
     context: TraceContext,
     span: Option<HttpSpan>,
 }
 
-impl<'r> Open<'r> {
-    /// Begins the span of a request, and puts its context into it.
-    pub(super) fn begin(recorder: &'r dyn Recorder, request: &mut Request) -> Self {
+impl<'r> OpenSpan<'r> {
+    /// Begins the span of a request, and stores the trace context in the request.
+    pub(super) fn begin(recorder: &'r dyn SpanRecorder, request: &mut Request) -> Self {
         let caller = caller(request.headers());
         let context = caller.map_or_else(TraceContext::new_root, TraceContext::child);
         let extensions = request.extensions();
@@ -103,7 +103,7 @@ impl<'r> Open<'r> {
         self.context
     }
 
-    /// Notes the answer, and puts the span's `traceparent` on it.
+    /// Records the answer, and sets the answer's `traceparent`.
     pub(super) fn answered(mut self, response: &mut Response) {
         if let Some(span) = &mut self.span {
             span.status = Some(response.status());
@@ -114,7 +114,7 @@ impl<'r> Open<'r> {
     }
 }
 
-impl Drop for Open<'_> {
+impl Drop for OpenSpan<'_> {
     fn drop(&mut self) {
         if let Some(mut span) = self.span.take() {
             span.ended = Instant::now();

@@ -1,9 +1,9 @@
 //! WebSocket (RFC 6455): the handshake, and sending to clients that may not read.
 //!
-//! Frames are written straight from the texts that all clients share (tokio-websockets queues handles, not
-//! copies). Invariant: a client is sent one batch at a time; one that takes it too slowly, or not before
-//! its events leave memory, is cut. Failure policy: a request that is no handshake gets an answer that
-//! says so; a broken connection ends its task.
+//! Frames are written from texts shared by all clients (tokio-websockets queues handles, not copies).
+//! Invariant: a client is sent one batch at a time; a client that reads too slowly, or not before its events
+//! are evicted from memory, is disconnected. Failure policy: a request that is no handshake is refused with
+//! the reason; a broken connection ends its task.
 
 use std::time::Duration;
 
@@ -24,18 +24,18 @@ use tokio_websockets::{Limits, Message, ServerBuilder, WebSocketStream};
 
 use super::edge_info::EdgeInfo;
 use super::error::ApiError;
-use crate::actors::event_stream::Board;
+use crate::actors::event_stream::EventCache;
 
 /// A WebSocket's server side.
 pub(super) type ServerSocket = WebSocketStream<TokioIo<Upgraded>>;
 
-/// Longest time a client may take nothing of a batch.
+/// Longest time without progress on a batch.
 pub(super) const SEND_PATIENCE: Duration = Duration::from_secs(10);
 /// Appended to a client's key before it is hashed (RFC 6455, 1.3).
 const KEY_SUFFIX: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
 
-/// Answers a handshake and serves the socket in a task of the edge; what is no handshake is refused. A
-/// client's message may have `largest` bytes.
+/// Answers a handshake and serves the socket in a task of the edge; any other request is refused. A client's
+/// message may have at most `largest` bytes.
 pub(super) fn upgrade<F: Future<Output = ()> + Send + 'static>(
     mut request: Request,
     edge: &EdgeInfo,
@@ -46,7 +46,7 @@ pub(super) fn upgrade<F: Future<Output = ()> + Send + 'static>(
         Ok(accept) => accept,
         Err(refusal) => {
             let mut refused = refusal.into_response();
-            // Demanded of a 426 (RFC 9110, 15.5.22).
+            // Required for a 426 (RFC 9110, 15.5.22).
             refused.headers_mut().insert(UPGRADE, HeaderValue::from_static("websocket"));
             return refused;
         }
@@ -58,7 +58,7 @@ pub(super) fn upgrade<F: Future<Output = ()> + Send + 'static>(
                 let limits = Limits::default().max_payload_len(Some(largest));
                 serve(ServerBuilder::new().limits(limits).serve(TokioIo::new(stream))).await;
             }
-            Err(error) => tracing::debug!(%error, "a WebSocket's client left during the handshake"),
+            Err(error) => tracing::debug!(%error, "a WebSocket client disconnected during the handshake"),
         }
     });
     let mut response = Response::new(Body::empty());
@@ -70,25 +70,24 @@ pub(super) fn upgrade<F: Future<Output = ()> + Send + 'static>(
     response
 }
 
-/// Checks the handshake; what its answer proves that it was understood by.
+/// Checks the handshake; returns the value of `Sec-WebSocket-Accept`.
 fn accept_key(request: &Request) -> Result<HeaderValue, ApiError> {
     let headers = request.headers();
     if request.method() != Method::GET
         || !has_word(headers, &CONNECTION, "upgrade")
         || !has_word(headers, &UPGRADE, "websocket")
     {
-        let sentence = "the request is no WebSocket handshake";
+        let sentence = "the request is not a WebSocket handshake";
         return Err(ApiError::new(StatusCode::UPGRADE_REQUIRED, sentence));
     }
     if headers.get(SEC_WEBSOCKET_VERSION).is_none_or(|version| version != "13") {
-        return Err(ApiError::bad_request("WebSocket's version must be 13"));
+        return Err(ApiError::bad_request("the WebSocket version must be 13"));
     }
     let key = headers.get(SEC_WEBSOCKET_KEY).map(HeaderValue::as_bytes);
     let Some(key) = key.filter(|key| STANDARD.decode(key).is_ok_and(|nonce| nonce.len() == 16)) else {
         return Err(ApiError::bad_request("Sec-WebSocket-Key must be 16 bytes in base 64"));
     };
-    HeaderValue::try_from(accept_of(key))
-        .map_err(|_| ApiError::bad_request("the handshake cannot be answered"))
+    HeaderValue::try_from(accept_of(key)).map_err(|_| ApiError::bad_request("cannot answer the handshake"))
 }
 
 fn accept_of(key: &[u8]) -> String {
@@ -103,26 +102,26 @@ fn has_word(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
     texts.flat_map(|text| text.split(',')).any(|part| part.trim().eq_ignore_ascii_case(word))
 }
 
-/// Why a client is sent nothing more; there is no telling it.
+/// Why a client is disconnected; the client cannot be notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SendFault {
     /// The connection is gone.
     #[error("the connection is gone")]
     Gone,
-    /// It took nothing for [`SEND_PATIENCE`].
-    #[error("nothing was taken for {SEND_PATIENCE:?}")]
+    /// No progress for [`SEND_PATIENCE`].
+    #[error("the client read nothing for {SEND_PATIENCE:?}")]
     Stalled,
-    /// It had not taken an event when that left memory.
-    #[error("it falls behind the events in memory")]
+    /// An event was evicted from memory before the client had read it.
+    #[error("the client fell behind the events in memory")]
     Behind,
 }
 
-/// Sends messages. `oldest` is the event in memory that they begin with, if they do: who still sends it when
-/// it leaves memory would keep it alive.
+/// Sends messages. `oldest` is the first in-memory event among them, if any: sending past its eviction would
+/// keep it alive.
 pub(super) async fn send(
     socket: &mut ServerSocket,
     messages: impl IntoIterator<Item = Message>,
-    oldest: Option<(&Board, u64)>,
+    oldest: Option<(&EventCache, u64)>,
 ) -> Result<(), SendFault> {
     let sending = async {
         for message in messages {
@@ -132,7 +131,7 @@ pub(super) async fn send(
     };
     let behind = async {
         match oldest {
-            Some((board, seq)) => board.left(seq).await,
+            Some((board, seq)) => board.evicted(seq).await,
             None => std::future::pending().await,
         }
     };
@@ -147,7 +146,7 @@ pub(super) async fn send(
     }
 }
 
-/// A text that is valid UTF-8, as events and packets are.
+/// A text message; events and packets are valid UTF-8.
 pub(super) fn text(text: impl Into<Bytes>) -> Message {
     Message::text(text.into())
 }

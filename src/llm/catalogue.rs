@@ -1,43 +1,43 @@
-//! What is known of models beside their prices: sizes and features. As of November 2026.
+//! Sizes and features of models, as of November 2026.
 //!
-//! A model that is not here may still be called: nothing is then refused beforehand, and the vendor says
-//! what it cannot do. Sources: the vendors' model pages; Ollama's `show` for the two local models.
+//! A model that is not listed can still be called: nothing is refused beforehand, and the vendor reports
+//! unsupported requests. Sources: the vendors' model pages; Ollama's `show` for the two local models.
 
-use super::chat::{ChatRequest, Content, KnownPart, Message, Part};
-use super::failure::Failure;
+use super::chat::{ChatContent, ChatMessage, ChatRequest, ContentPart, KnownPart};
+use super::failure::VendorFailure;
 use super::vendor::Vendor;
 
-/// Month the figures were read in.
+/// Month of the figures.
 pub const AS_OF: &str = "2026-11";
 
-/// Output tokens asked for where neither the caller nor this table names a limit. Every call has one, so
-/// that its greatest cost is known; 4,096 is the least among the known hosted models.
+/// Default limit of output tokens when neither the caller nor this table has one. Every call has a limit, so
+/// that its maximum cost is known; 4,096 is the minimum among the known hosted models.
 pub const DEFAULT_OUTPUT: u64 = 4_096;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ModelFacts {
     pub vendor: Vendor,
-    /// Its name there, without the date of a snapshot.
+    /// The vendor's name, without the date of a snapshot.
     pub model: &'static str,
     /// Most tokens of prompt and answer together.
     pub context_window: u64,
     /// Most tokens of the answer.
     pub max_output: u64,
-    pub features: Features,
+    pub features: ModelFeatures,
 }
 
-/// What a model can.
+/// The features of a model.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Features {
+pub struct ModelFeatures {
     pub tools: bool,
     pub images: bool,
     /// Answer as a stream.
     pub streaming: bool,
-    /// Keep to a JSON schema; without it, JSON mode only, which every model here has.
+    /// Follows a JSON schema; otherwise only JSON mode, which every model here has.
     pub json: bool,
 }
 
-impl Features {
+impl ModelFeatures {
     /// Their names, as requirements on the wire name them.
     pub fn names(self) -> impl Iterator<Item = &'static str> {
         let all = [
@@ -50,19 +50,19 @@ impl Features {
     }
 }
 
-const ALL: Features = Features { tools: true, images: true, streaming: true, json: true };
-const BLIND: Features = Features { images: false, ..ALL };
+const ALL: ModelFeatures = ModelFeatures { tools: true, images: true, streaming: true, json: true };
+const BLIND: ModelFeatures = ModelFeatures { images: false, ..ALL };
 /// Ollama answers 400 to tools for this model, since its template has no place for them.
-const TEXT_ONLY: Features = Features { tools: false, ..BLIND };
-/// It knows JSON mode and functions, but no schemas.
-const NO_SCHEMA: Features = Features { json: false, ..ALL };
+const TEXT_ONLY: ModelFeatures = ModelFeatures { tools: false, ..BLIND };
+/// Supports JSON mode and functions, but no schemas.
+const NO_SCHEMA: ModelFeatures = ModelFeatures { json: false, ..ALL };
 
 const fn row(
     vendor: Vendor,
     model: &'static str,
     context_window: u64,
     max_output: u64,
-    features: Features,
+    features: ModelFeatures,
 ) -> ModelFacts {
     ModelFacts { vendor, model, context_window, max_output, features }
 }
@@ -71,7 +71,7 @@ const fn row(
 pub const MODELS: &[ModelFacts] = &[
     row(Vendor::OpenAi, "gpt-5-codex", 272_000, 128_000, ALL),
     row(Vendor::OpenAi, "gpt-4-turbo", 128_000, 4_096, NO_SCHEMA),
-    row(Vendor::OpenAi, "gpt-3.5-turbo", 16_385, 4_096, Features { images: false, ..NO_SCHEMA }),
+    row(Vendor::OpenAi, "gpt-3.5-turbo", 16_385, 4_096, ModelFeatures { images: false, ..NO_SCHEMA }),
     row(Vendor::Anthropic, "claude-sonnet-4-5", 200_000, 64_000, ALL),
     row(Vendor::Anthropic, "claude-haiku-4-5", 200_000, 64_000, ALL),
     row(Vendor::Gemini, "gemini-2.5-pro", 1_048_576, 65_536, ALL),
@@ -83,8 +83,7 @@ pub const MODELS: &[ModelFacts] = &[
     row(Vendor::Ollama, "tinyllama:1.1b", 2_048, 2_048, TEXT_ONLY),
 ];
 
-/// Models that make embeddings and no text: they are asked for by name only, and never for a chat. Those of
-/// the local server are whatever it has.
+/// Embedding models: called by name only, never for a chat. The local server's list is its own.
 const EMBEDDERS: [(Vendor, &str); 4] = [
     (Vendor::OpenAi, "text-embedding-3-small"),
     (Vendor::OpenAi, "text-embedding-3-large"),
@@ -92,7 +91,7 @@ const EMBEDDERS: [(Vendor, &str); 4] = [
     (Vendor::Gemini, "gemini-embedding-001"),
 ];
 
-/// Whose model for embeddings this is.
+/// The vendor of an embedding model.
 #[must_use]
 pub fn embedder(model: &str) -> Option<Vendor> {
     EMBEDDERS.iter().find(|(_, known)| *known == model).map(|(vendor, _)| *vendor)
@@ -108,8 +107,7 @@ pub fn find(vendor: Vendor, model: &str) -> Option<&'static ModelFacts> {
 const OTHER_NAMES: [(&str, &str); 2] =
     [("llama-3.1-8b-instruct", "llama3.1:8b"), ("TinyLlama-1.1B-chat", "tinyllama:1.1b")];
 
-/// Tokens that a model takes, whoever serves it: the one place that knows it, beside what a registered
-/// provider says of its own.
+/// A model's context window, for any provider: the one source, besides a registered provider's own figure.
 #[must_use]
 pub fn context_window(model: &str) -> Option<u64> {
     let model = match model.split_once('/') {
@@ -131,29 +129,29 @@ fn is_snapshot_of(model: &str, base: &str) -> bool {
     })
 }
 
-/// The limit of output tokens that goes with a request: its own, or else what the model can.
+/// The limit of output tokens for a request: its own, or the model's.
 #[must_use]
 pub fn output_limit(vendor: Vendor, request: &ChatRequest) -> u64 {
     let known = || find(vendor, &request.model).map(|facts| facts.max_output);
     request.output_limit().or_else(known).unwrap_or(DEFAULT_OUTPUT)
 }
 
-/// Refuses what the model is known to lack, before a request is sent.
-pub(super) fn check(vendor: Vendor, request: &ChatRequest) -> Result<(), Failure> {
+/// Refuses features that the model is known to lack, before a request is sent.
+pub(super) fn check(vendor: Vendor, request: &ChatRequest) -> Result<(), VendorFailure> {
     let Some(facts) = find(vendor, &request.model) else { return Ok(()) };
     let lacks = if !facts.features.tools && !request.tools.is_empty() {
-        "calls no tools"
+        "does not support tools"
     } else if !facts.features.images && request.messages.iter().any(has_image) {
-        "sees no images"
+        "does not support images"
     } else {
         return Ok(());
     };
-    Err(Failure::unsupported(vendor, &format!("model {} {lacks}; ask another model", facts.model)))
+    Err(VendorFailure::unsupported(vendor, &format!("model {} {lacks}; use another model", facts.model)))
 }
 
-fn has_image(message: &Message) -> bool {
-    let Some(Content::Parts(parts)) = &message.content else { return false };
-    parts.iter().any(|part| matches!(part, Part::Known(KnownPart::ImageUrl { .. })))
+fn has_image(message: &ChatMessage) -> bool {
+    let Some(ChatContent::Parts(parts)) = &message.content else { return false };
+    parts.iter().any(|part| matches!(part, ContentPart::Known(KnownPart::ImageUrl { .. })))
 }
 
 #[cfg(test)]
@@ -205,7 +203,7 @@ mod tests {
         }))
         .unwrap();
         let refused = check(Vendor::Ollama, &request).unwrap_err();
-        assert_eq!(refused.message, "Ollama: model tinyllama:1.1b calls no tools; ask another model");
+        assert_eq!(refused.message, "Ollama: model tinyllama:1.1b does not support tools; use another model");
         let elsewhere = ChatRequest { model: "llama3.1:8b".into(), ..request };
         assert_eq!(check(Vendor::Ollama, &elsewhere), Ok(()));
     }

@@ -1,7 +1,7 @@
 //! The canonical chat form: OpenAI's chat completions, request, response and stream chunk.
 //!
-//! Fields that PAS does not look at are kept in `extra` and passed on as they came, so that a client of
-//! an OpenAI-like vendor loses nothing on the way.
+//! Fields that PAS does not use are kept in `extra` and passed on unchanged, so that a client of an
+//! OpenAI-like vendor loses nothing.
 
 mod answer;
 mod request;
@@ -10,15 +10,16 @@ mod usage;
 use serde::{Deserialize, Deserializer};
 
 pub use answer::{
-    ChatChunk, ChatResponse, Choice, ChunkChoice, Delta, FunctionDelta, Said, ToolCallDelta, Whole,
+    ChatChoice, ChatChunk, ChatDelta, ChatResponse, ChunkChoice, CompletionBody, FunctionDelta, StreamItem,
+    ToolCallDelta,
 };
 pub use request::{
-    ChatRequest, Content, Function, FunctionCall, ImageUrl, KnownPart, Message, Part, Role, StreamOptions,
-    Tool, ToolCall,
+    ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, FunctionCall, ImageUrl,
+    KnownPart, StreamOptions, ToolCall, ToolFunction,
 };
 pub use usage::{CompletionDetails, PromptDetails, UsageReport};
 
-/// SDKs write fields that are not set as `null`; for us both is the default.
+/// SDKs write unset fields as `null`; both mean the default.
 fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {

@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::failure::{Failure, FailureKind};
+use super::failure::{VendorFailure, VendorFailureKind};
 
 /// A request for embeddings (`POST /v1/embeddings`).
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -28,18 +28,18 @@ impl EmbeddingRequest {
     /// The texts to embed, in order.
     ///
     /// # Errors
-    /// [`FailureKind::Unsupported`] when the input is not text: a vendor with another tokenizer cannot
+    /// [`VendorFailureKind::Unsupported`] when the input is not text: a vendor with another tokenizer cannot
     /// read OpenAI's token numbers.
-    pub fn texts(&self) -> Result<Vec<&str>, Failure> {
+    pub fn texts(&self) -> Result<Vec<&str>, VendorFailure> {
         let texts = match &self.input {
             Value::String(text) => Some(vec![text.as_str()]),
             Value::Array(items) => items.iter().map(Value::as_str).collect(),
             _ => None,
         };
         texts.ok_or_else(|| {
-            Failure::new(
-                FailureKind::Unsupported,
-                "embeddings: `input` must be a text or a list of texts here",
+            VendorFailure::new(
+                VendorFailureKind::Unsupported,
+                "embeddings: `input` must be a text or a list of texts for this vendor",
             )
         })
     }
@@ -55,7 +55,7 @@ impl EmbeddingRequest {
             } else {
                 vector.into()
             };
-            Embedding { object: "embedding".to_owned(), index, embedding }
+            EmbeddingItem { object: "embedding".to_owned(), index, embedding }
         });
         EmbeddingResponse {
             object: "list".to_owned(),
@@ -73,7 +73,7 @@ pub struct EmbeddingResponse {
     #[serde(default)]
     pub object: String,
     /// One vector for each text, in order.
-    pub data: Vec<Embedding>,
+    pub data: Vec<EmbeddingItem>,
     /// The model that answered.
     #[serde(default)]
     pub model: String,
@@ -85,11 +85,11 @@ pub struct EmbeddingResponse {
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Embedding {
+pub struct EmbeddingItem {
     /// `embedding`.
     #[serde(default)]
     pub object: String,
-    /// Which text it belongs to.
+    /// Index of the text.
     #[serde(default)]
     pub index: u64,
     /// Numbers, or their bytes in base64.
@@ -134,6 +134,6 @@ mod tests {
     #[test]
     fn token_numbers_are_no_text() {
         let request = EmbeddingRequest { input: json!([1, 2]), ..Default::default() };
-        assert_eq!(request.texts().unwrap_err().kind, FailureKind::Unsupported);
+        assert_eq!(request.texts().unwrap_err().kind, VendorFailureKind::Unsupported);
     }
 }

@@ -1,40 +1,40 @@
-//! Where a vendor is reached, and with which credential.
+//! A vendor's address and credential.
 
 use std::fmt;
 use std::sync::Arc;
 
 use url::Url;
 
-use crate::config::{Providers, Secret};
+use crate::config::{ProvidersConfig, SecretText};
 
 use super::vendor::Vendor;
 
 /// A vendor's address and our credential there. Cheap to clone. `Debug` masks the credential.
 #[derive(Clone, PartialEq, Eq)]
-pub struct Endpoint(Arc<Inner>);
+pub struct VendorEndpoint(Arc<EndpointShared>);
 
 #[derive(PartialEq, Eq)]
-struct Inner {
+struct EndpointShared {
     vendor: Vendor,
     base_url: String,
-    /// Read once: a call only puts its path behind it.
+    /// Parsed once; a call appends its path.
     base: Result<Url, url::ParseError>,
-    credential: Option<Secret>,
+    credential: Option<SecretText>,
 }
 
-impl Endpoint {
-    /// The vendor that answers at an address: `http(s)://…`; OpenAI's and Grok's with `/v1`. An address that
-    /// cannot be read fails each call ([`Endpoint::url`]).
+impl VendorEndpoint {
+    /// A vendor at an address: `http(s)://…`; OpenAI's and Grok's with `/v1`. An invalid address fails each
+    /// call ([`VendorEndpoint::url`]).
     #[must_use]
-    pub fn new(vendor: Vendor, base_url: &str, credential: Option<Secret>) -> Self {
+    pub fn new(vendor: Vendor, base_url: &str, credential: Option<SecretText>) -> Self {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let base = Url::parse(&versioned(vendor, &base_url));
-        Self(Arc::new(Inner { vendor, base_url, base, credential }))
+        Self(Arc::new(EndpointShared { vendor, base_url, base, credential }))
     }
 
-    /// The vendor's endpoint as the settings have it.
+    /// The vendor's endpoint from the settings.
     #[must_use]
-    pub fn configured(vendor: Vendor, providers: &Providers) -> Self {
+    pub fn configured(vendor: Vendor, providers: &ProvidersConfig) -> Self {
         let settings = match vendor {
             Vendor::OpenAi => &providers.openai,
             Vendor::Anthropic => &providers.anthropic,
@@ -45,7 +45,6 @@ impl Endpoint {
         Self::new(vendor, &settings.base_url, settings.api_key.clone())
     }
 
-    /// Whose dialect is spoken there.
     #[must_use]
     pub fn vendor(&self) -> Vendor {
         self.0.vendor
@@ -57,13 +56,13 @@ impl Endpoint {
         &self.0.base_url
     }
 
-    /// The key; without one only Ollama is called.
+    /// The key; only Ollama needs none.
     #[must_use]
-    pub fn credential(&self) -> Option<&Secret> {
+    pub fn credential(&self) -> Option<&SecretText> {
         self.0.credential.as_ref()
     }
 
-    /// Whether a call makes sense: the key is there, or none is needed.
+    /// Whether calls are possible: the key is set, or none is needed.
     #[must_use]
     pub fn is_ready(&self) -> bool {
         self.0.credential.is_some() || self.0.vendor.key_variable().is_none()
@@ -83,15 +82,15 @@ impl Endpoint {
     }
 }
 
-impl fmt::Debug for Endpoint {
+impl fmt::Debug for VendorEndpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner { vendor, base_url, credential, .. } = &*self.0;
-        let mut shown = f.debug_struct("Endpoint");
+        let EndpointShared { vendor, base_url, credential, .. } = &*self.0;
+        let mut shown = f.debug_struct("VendorEndpoint");
         shown.field("vendor", vendor).field("base_url", base_url).field("credential", credential).finish()
     }
 }
 
-/// The base URL with the version that a vendor's paths need in front: Gemini's comes without.
+/// The base URL with the version that the vendor's paths need: Gemini's lacks one.
 fn versioned(vendor: Vendor, base: &str) -> String {
     let has_version = base.rsplit('/').next().is_some_and(|last| last == "v1" || last.starts_with("v1beta"));
     if vendor == Vendor::Gemini && !has_version { format!("{base}/v1beta") } else { base.to_owned() }
@@ -110,8 +109,8 @@ mod tests {
             (Vendor::Gemini, "https://h/a/v1", "/models/a%2Fb", "https://h/a/v1/models/a%2Fb"),
             (Vendor::Ollama, "http://[::1]:5", "/api/chat", "http://[::1]:5/api/chat"),
         ] {
-            assert_eq!(Endpoint::new(vendor, base, None).url(path).unwrap().as_str(), whole);
+            assert_eq!(VendorEndpoint::new(vendor, base, None).url(path).unwrap().as_str(), whole);
         }
-        assert!(Endpoint::new(Vendor::OpenAi, "no address", None).url("/x").is_err());
+        assert!(VendorEndpoint::new(Vendor::OpenAi, "no address", None).url("/x").is_err());
     }
 }

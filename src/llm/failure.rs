@@ -1,4 +1,4 @@
-//! Every way a call of a model can fail, and what each means for a retry, a fallback and the bill.
+//! The failures of a model call, with their consequences for retry, fallback and cost.
 
 use std::time::Duration;
 
@@ -6,61 +6,61 @@ use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum FailureKind {
+pub enum VendorFailureKind {
     /// The vendor's limit of requests or tokens (429).
     RateLimited,
-    /// The vendor has trouble or is overloaded (5xx, Anthropic's 529).
+    /// The vendor failed or is overloaded (5xx, Anthropic's 529).
     Server,
     /// No connection: refused, unknown host, TLS.
     Connect,
-    /// Connecting took too long.
+    /// The connect timeout passed.
     ConnectTimeout,
     /// The request was sent and no byte of an answer came in time.
     FirstByteTimeout,
-    /// Bytes came, then none for too long, or the whole took too long.
+    /// The answer began, then stalled or exceeded the overall deadline.
     BodyTimeout,
     /// The connection ended in the middle of the answer.
     Cut,
-    /// What came is not the vendor's form: no JSON, no SSE, another content type, too large.
+    /// The answer is not in the vendor's form: no JSON, no SSE, another content type, too large.
     Malformed,
-    /// The answer is whole, but says nothing of what it used.
+    /// The answer is complete, but has no usage.
     MissingUsage,
     /// The vendor's filter refused the prompt or the answer.
     ContentFilter,
     /// The prompt is longer than the model's context window.
     ContextTooLong,
-    /// The vendor does not accept our credential (401, 403), or there is none.
+    /// The credential was rejected (401, 403), or there is none.
     Credential,
     /// The vendor does not know the model (404).
     UnknownModel,
-    /// The vendor finds the request faulty (other 4xx).
+    /// The vendor rejected the request (other 4xx).
     BadRequest,
     /// The dialect cannot express the request (an image for a vendor without images, say).
     Unsupported,
-    /// The caller left, or its deadline passed before an attempt was begun.
+    /// The caller left, or its deadline passed before an attempt began.
     Cancelled,
 }
 
 /// A failed attempt at a call.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
-pub struct Failure {
-    pub kind: FailureKind,
+pub struct VendorFailure {
+    pub kind: VendorFailureKind,
     /// The vendor's HTTP status, if there was an answer.
     pub status: Option<u16>,
-    /// For people: what happened, at which vendor, what to do. Never holds a credential or a body.
+    /// For people: cause, vendor, remedy. Never contains a credential or a body.
     pub message: String,
     /// How long the vendor asks us to wait.
     pub retry_after: Option<Duration>,
-    /// Whether the vendor may have begun to work on it: then the outcome is unknown and its hold is
-    /// charged until reconciled.
+    /// Whether the vendor may have begun to work: then the outcome is unknown and the hold is charged until
+    /// reconciled.
     pub may_cost: bool,
 }
 
-impl Failure {
+impl VendorFailure {
     /// A failure with neither status nor wait.
     #[must_use]
-    pub fn new(kind: FailureKind, message: impl Into<String>) -> Self {
+    pub fn new(kind: VendorFailureKind, message: impl Into<String>) -> Self {
         Self { kind, status: None, message: message.into(), retry_after: None, may_cost: false }
     }
 
@@ -72,8 +72,8 @@ impl Failure {
     }
 }
 
-impl FailureKind {
-    /// Every kind, in the order of their declaration.
+impl VendorFailureKind {
+    /// All kinds, in declaration order.
     pub const ALL: [Self; 16] = [
         Self::RateLimited,
         Self::Server,
@@ -109,8 +109,8 @@ impl FailureKind {
         )
     }
 
-    /// Whether another provider may answer what this one did not. Not after a fault of the request
-    /// itself, a filter's word, or the caller's leaving.
+    /// Whether another provider may succeed. Not after a faulty request, a content filter's refusal, or the
+    /// caller's departure.
     #[must_use]
     pub const fn may_fall_back(self) -> bool {
         self.is_transient()

@@ -1,10 +1,10 @@
-//! Model vendors: the canonical chat form, and one thin dialect a vendor around one HTTP client.
+//! Model vendors: the canonical chat form, and one thin dialect per vendor around one HTTP client.
 //!
-//! The canonical form is OpenAI's chat completion ([`chat`]). A dialect maps a request to its vendor's
-//! wire form, the answer and its stream back, and the vendor's figures to a [`crate::domain::usage::Usage`].
-//! This layer knows no actor and no store. Failure policy: every way a call can fail is a [`Failure`]
-//! that says whether to try again, whether another provider may do better, and whether the vendor may
-//! have begun to work (and so must be paid).
+//! The canonical form is OpenAI's chat completion ([`chat`]). A dialect maps a request to its vendor's wire
+//! form, the answer and its stream back, and the vendor's figures to a [`crate::domain::usage::TokenUsage`].
+//! This layer knows no actor and no store. Failure policy: every failure of a call is a [`VendorFailure`]
+//! that states whether to retry, whether another provider may succeed, and whether the vendor may have begun
+//! to work (and so must be paid).
 
 mod anthropic;
 pub mod catalogue;
@@ -15,19 +15,20 @@ pub mod embedding;
 pub mod endpoint;
 pub mod failure;
 mod gemini;
+pub mod inbound;
+mod message_parts;
+pub mod model_caller;
 mod ollama;
 mod openai;
-mod refusal;
 pub mod sse;
 pub mod stream;
-pub mod surface;
 pub mod text_writer;
 pub mod tls;
-mod translate;
 pub mod vendor;
+mod vendor_error;
 
-pub use client::{ChunkStream, Client, Deadlines};
+pub use client::{CallDeadlines, ChunkStream, VendorClient};
 pub use dialect::Completion;
-pub use endpoint::Endpoint;
-pub use failure::{Failure, FailureKind};
+pub use endpoint::VendorEndpoint;
+pub use failure::{VendorFailure, VendorFailureKind};
 pub use vendor::Vendor;

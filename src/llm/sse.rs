@@ -1,30 +1,29 @@
 //! Server-sent events, fed byte by byte or all at once. Format: WHATWG HTML, "Server-sent events".
 //!
-//! Own code, since the crates for it decode an asynchronous stream, and none can be pushed bytes and
-//! asked what is left at the end. Stricter than a browser: a field that the format does not know is
-//! refused, for it is not a stream that a vendor sends. Invariant: events depend on the bytes alone, not
-//! on how they are divided.
+//! Our own decoder, since the crates decode an asynchronous stream; none accepts pushed bytes and reports the
+//! unfinished rest. Stricter than a browser: an unknown field is refused, since no vendor's stream has one.
+//! Invariant: events depend on the bytes alone, not on how they are divided.
 
-/// Longest event. An image of a few megabytes in base64 fits; whatever is longer is no answer of a model.
+/// Longest event. An image of a few megabytes in base64 fits; nothing longer is a model's answer.
 pub const MAX_EVENT_BYTES: usize = 8 << 20;
 
 const FIELDS: [&[u8]; 4] = [b"data", b"event", b"id", b"retry"];
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
-/// Why bytes are no stream of events.
+/// Why bytes are no event stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum NotEvents {
-    /// A line is no field.
-    #[error("a line is no field of server-sent events")]
+    /// A line is not a valid field.
+    #[error("a line is not a field of server-sent events")]
     Field,
     /// One event is longer than [`MAX_EVENT_BYTES`].
     #[error("one event is longer than 8 MiB")]
     TooLong,
 }
 
-/// The decoder's state between two pieces.
+/// The decoder's state between two pushes.
 #[derive(Debug, Default)]
-pub struct Sse {
+pub struct SseDecoder {
     line: Vec<u8>,
     name: Vec<u8>,
     data: Vec<u8>,
@@ -37,11 +36,11 @@ pub struct Sse {
     begun: bool,
 }
 
-impl Sse {
-    /// Takes more bytes and hands every event that is whole (its name, its data) to `take`.
+impl SseDecoder {
+    /// Takes more bytes and passes every complete event (name, data) to `take`.
     ///
     /// # Errors
-    /// [`NotEvents`], or what `take` says; after either, push no more.
+    /// [`NotEvents`], or the error of `take`; after either, push no more.
     pub fn push<E: From<NotEvents>>(
         &mut self,
         mut bytes: &[u8],
@@ -109,14 +108,14 @@ impl Sse {
         Ok(())
     }
 
-    /// Whether every event that was begun has ended, to the last byte of its blank line.
+    /// Whether the last event is complete, including its blank line.
     #[must_use]
     pub fn is_between_events(&self) -> bool {
         let line_end_is_whole = !(self.after_cr && self.has_crlf);
         self.line.is_empty() && !self.has_data && self.name.is_empty() && line_end_is_whole
     }
 
-    /// Whether the unfinished line at the end could still have become a field.
+    /// Checks that the unfinished last line is a prefix of a field.
     ///
     /// # Errors
     /// [`NotEvents::Field`] when it could not.
@@ -139,8 +138,8 @@ fn without_bom(line: &[u8]) -> &[u8] {
 mod tests {
     use super::*;
 
-    fn events(pieces: &[&[u8]]) -> (Vec<(String, String)>, Result<(), NotEvents>, Sse) {
-        let (mut sse, mut found) = (Sse::default(), Vec::new());
+    fn events(pieces: &[&[u8]]) -> (Vec<(String, String)>, Result<(), NotEvents>, SseDecoder) {
+        let (mut sse, mut found) = (SseDecoder::default(), Vec::new());
         let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
         let mut result = Ok(());
         for piece in pieces {

@@ -1,25 +1,25 @@
-//! Texts that the daemon asks of a model for its own use, as whoever asks sees it.
+//! Texts written by a model for the daemon's own use: the caller's interface.
 //!
-//! The gateway writes them; agents ask for them. The trait stands below both, so that neither knows the other.
+//! The gateway implements the trait and agents call it. The trait is below both, so that neither knows the
+//! other.
 
 use futures_util::future::BoxFuture;
 
-use crate::domain::budget::{Label, RunName};
+use crate::domain::accounts::budget::{RunName, ScopeLabel};
 use crate::domain::money::NanoUsd;
 
-/// Who a text is written for, and who pays.
+/// The caller of a text, and the scopes that pay.
 #[derive(Debug, Clone)]
 pub struct TextAuthor {
     /// The run that pays.
     pub run: RunName,
-    /// The job it is for.
-    pub job: Label,
-    /// The agent that asks.
-    pub agent: Label,
-    pub lane: Option<Label>,
+    pub job: ScopeLabel,
+    /// The calling agent.
+    pub agent: ScopeLabel,
+    pub lane: Option<ScopeLabel>,
 }
 
-/// A text, and the receipt for it.
+/// A text with its receipt.
 #[derive(Debug, Clone)]
 pub struct WrittenText {
     pub text: String,
@@ -32,10 +32,10 @@ pub struct WrittenText {
 
 /// Writes summaries of findings.
 pub trait TextWriter: Send + Sync {
-    /// Whether there is a model that may be asked now.
+    /// Whether a model is available now.
     fn is_ready(&self) -> bool;
 
-    /// Has some 200 words written about these findings; or why there are none, in a sentence. Dropped, the
-    /// call is given up; what it costs until then is booked all the same.
+    /// Asks for about 200 words on these findings; fails with a sentence. Dropping the future cancels the
+    /// call; its cost so far is booked all the same.
     fn write(&self, author: TextAuthor, findings: String) -> BoxFuture<'_, Result<WrittenText, String>>;
 }

@@ -1,8 +1,8 @@
 //! TLS of every HTTP client in PAS: rustls with ring, and the certificates the system trusts.
 //!
-//! Invariant: no client relies on a crypto provider that somebody installed for the whole process.
-//! Failure policy: a machine without trusted certificates (a bare container) can still reach plain `http`
-//! servers; there a call by `https` ends as an untrusted certificate, and the log says why.
+//! Invariant: no client relies on a process-wide crypto provider. Failure policy: a machine without trusted
+//! certificates (a bare container) can still reach plain `http` servers; an `https` call there fails with an
+//! untrusted certificate, and the log has the reason.
 
 use std::sync::Arc;
 

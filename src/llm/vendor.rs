@@ -1,4 +1,4 @@
-//! The five vendors, and what is fixed about each: its name, its usual address, where its key stands.
+//! The five vendors with their constants: name, default address, key variable.
 
 use serde::{Deserialize, Serialize};
 
@@ -48,7 +48,7 @@ impl Vendor {
         Self::ALL.into_iter().find(|vendor| vendor.as_str() == name)
     }
 
-    /// The variable a person sets to give the key; `None` where no key is needed.
+    /// The environment variable of the key; `None` when no key is needed.
     #[must_use]
     pub const fn key_variable(self) -> Option<&'static str> {
         match self {
@@ -60,7 +60,7 @@ impl Vendor {
         }
     }
 
-    /// Whether it speaks OpenAI's own form, so that fields unknown to PAS may pass.
+    /// Whether the vendor speaks OpenAI's own form, so that unknown fields may pass.
     #[must_use]
     pub const fn is_openai_like(self) -> bool {
         matches!(self, Self::OpenAi | Self::Grok)

@@ -2,24 +2,24 @@
 
 use rust_embed::Embed;
 
-use crate::domain::agent::{AgentDefinition, Refusal, parse_bytes};
+use crate::domain::agent::{AgentDefinition, DefinitionRefusal, parse_bytes};
 
-/// Below `agents/`, in the order of definition: who coordinates, what they rely on, who works.
+/// Below `agents/`, in the order of definition: coordinators, system agents they rely on, execution agents.
 const FOLDERS: [&str; 3] = ["coordinator", "system", "execution"];
 
 #[derive(Embed)]
 #[folder = "agents/"]
 #[include = "*.md"]
 #[exclude = "README.md"]
-struct Files;
+struct EmbeddedAgents;
 
-/// The definitions that come with the program, and those of them that do not parse (a test sees to it
-/// that there are none).
+/// The definitions compiled into the program, and those of them that do not parse (a test ensures that there
+/// are none).
 #[must_use]
-pub fn built_in() -> (Vec<AgentDefinition>, Vec<Refusal>) {
+pub fn built_in() -> (Vec<AgentDefinition>, Vec<DefinitionRefusal>) {
     let (mut definitions, mut refusals) = (Vec::new(), Vec::new());
     for path in paths() {
-        let Some(file) = Files::get(&path) else { continue };
+        let Some(file) = EmbeddedAgents::get(&path) else { continue };
         match parse_bytes(&format!("agents/{path}"), &file.data) {
             Ok(definition) => definitions.push(definition),
             Err(refusal) => refusals.push(refusal),
@@ -28,9 +28,9 @@ pub fn built_in() -> (Vec<AgentDefinition>, Vec<Refusal>) {
     (definitions, refusals)
 }
 
-/// By folder, then by name, whatever order the files were embedded in.
+/// By folder, then by name, regardless of the order in which the files were embedded.
 fn paths() -> Vec<String> {
-    let mut paths: Vec<String> = Files::iter().map(|path| path.into_owned()).collect();
+    let mut paths: Vec<String> = EmbeddedAgents::iter().map(|path| path.into_owned()).collect();
     let folder = |path: &str| FOLDERS.iter().position(|folder| path.split('/').next() == Some(folder));
     paths.sort_by(|a, b| {
         (folder(a).unwrap_or(FOLDERS.len()), a).cmp(&(folder(b).unwrap_or(FOLDERS.len()), b))

@@ -1,9 +1,9 @@
 //! A user's folder of definitions: every `*.md` below it, by path.
 //!
-//! Passed over in silence: hidden files and folders, `README.md`, other extensions, a folder that does
-//! not exist. Refused with a reason: symbolic links (one could lead out of the folder, or in a circle),
-//! what is no regular file, what is too large, cannot be read or is not UTF-8. Invariant: memory and
-//! time are bounded by the limits here, whatever the folder holds.
+//! Skipped silently: hidden files and folders, `README.md`, other extensions, a folder that does not exist.
+//! Refused with a reason: symbolic links (one could lead out of the folder, or in a circle), anything but a
+//! regular file, and files that are too large, unreadable or not UTF-8. Invariant: memory and time are
+//! bounded by the limits here, whatever the folder contains.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -11,18 +11,20 @@ use std::path::Path;
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::domain::agent::{AgentDefinition, DefinitionError, MAX_DEFINITION_BYTES, Refusal, parse_bytes};
+use crate::domain::agent::{
+    AgentDefinition, DefinitionError, DefinitionRefusal, MAX_DEFINITION_BYTES, parse_bytes,
+};
 
 /// Most definitions taken from a folder: twenty times the built-in roster; more is the wrong folder.
 pub const MAX_FILES: usize = 1_000;
-/// Deepest folder looked into; a role and a team need two levels.
+/// Deepest folder searched; a role and a team need two levels.
 pub const MAX_FOLDER_DEPTH: usize = 8;
 
 /// Reads all definitions below a folder, in the order of their paths.
 ///
-/// Blocks on the disk. Files appear in refusals with the folder's path as it was given.
+/// Blocks on the disk. Refusals name files below the folder's path as it was given.
 #[must_use]
-pub fn read_folder(folder: &Path) -> (Vec<AgentDefinition>, Vec<Refusal>) {
+pub fn read_folder(folder: &Path) -> (Vec<AgentDefinition>, Vec<DefinitionRefusal>) {
     let (mut definitions, mut refusals) = (Vec::new(), Vec::new());
     if matches!(folder.try_exists(), Ok(false)) {
         return (definitions, refusals);
@@ -57,11 +59,11 @@ pub fn read_folder(folder: &Path) -> (Vec<AgentDefinition>, Vec<Refusal>) {
     (definitions, refusals)
 }
 
-fn refusal(path: &Path, reason: impl Into<String>) -> Refusal {
+fn refusal(path: &Path, reason: impl Into<String>) -> DefinitionRefusal {
     DefinitionError { file: path.display().to_string(), line: None, reason: reason.into() }
 }
 
-fn unreadable_entry(folder: &Path, error: &walkdir::Error) -> Refusal {
+fn unreadable_entry(folder: &Path, error: &walkdir::Error) -> DefinitionRefusal {
     let reason =
         error.io_error().map_or_else(|| error.to_string(), |cause| format!("cannot be read: {cause}"));
     refusal(error.path().unwrap_or(folder), reason)
@@ -76,7 +78,7 @@ fn is_definition(entry: &DirEntry) -> bool {
     is_markdown && !entry.file_type().is_dir() && entry.file_name() != "README.md"
 }
 
-fn read_definition(entry: &DirEntry) -> Result<AgentDefinition, Refusal> {
+fn read_definition(entry: &DirEntry) -> Result<AgentDefinition, DefinitionRefusal> {
     let path = entry.path();
     if entry.file_type().is_symlink() {
         return Err(refusal(path, "is a symbolic link; put the file itself here"));
@@ -88,7 +90,7 @@ fn read_definition(entry: &DirEntry) -> Result<AgentDefinition, Refusal> {
     parse_bytes(&path.display().to_string(), &bytes)
 }
 
-/// At most one byte more than a definition may have, which is enough to tell that it is too long.
+/// At most one byte more than a definition may have, enough to detect one that is too long.
 fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(MAX_DEFINITION_BYTES as u64 + 1).read_to_end(&mut bytes)?;

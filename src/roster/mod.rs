@@ -1,16 +1,16 @@
-//! Loading the agents: the built-in definitions, and those of a user's folder over them.
+//! Loading the agents: the built-in definitions, and a user's folder over them.
 //!
 //! A user's definition with the name of a built-in one replaces it whole, as with Claude Code's own
-//! sub-agents: nothing of the built-in shows through, so what the file says is what there is. A new
-//! name adds an agent. Invariant: whatever the folder holds, the built-in agents stand. Failure policy:
-//! a file that cannot be read, parsed or fitted in is refused with file, line and reason.
+//! sub-agents: nothing of the built-in definition shows through, so the file alone defines the agent. A new
+//! name adds an agent. Invariant: whatever the folder contains, the built-in agents stay. Failure policy: a
+//! file that cannot be read, parsed or fitted in is refused with file, line and reason.
 
 mod embedded;
 mod folder;
 
 use std::path::Path;
 
-use crate::domain::agent::{AgentDefinition, Refusal};
+use crate::domain::agent::{AgentDefinition, DefinitionRefusal};
 use crate::domain::roster::Roster;
 
 pub use embedded::built_in;
@@ -20,16 +20,16 @@ pub use folder::{MAX_FILES, MAX_FOLDER_DEPTH, read_folder};
 ///
 /// Reads the disk and blocks meanwhile. The refusals are in the order of reading, then of fitting.
 #[must_use]
-pub fn load(user_folder: Option<&Path>) -> (Roster, Vec<Refusal>) {
+pub fn load(user_folder: Option<&Path>) -> (Roster, Vec<DefinitionRefusal>) {
     load_checked(user_folder, &|_| Ok(()))
 }
 
-/// The same, where a user's definition must also pass `check`, which says what is wrong with it.
+/// As [`load`], where a user's definition must also pass `check`, which returns the fault.
 #[must_use]
 pub fn load_checked(
     user_folder: Option<&Path>,
     check: &dyn Fn(&AgentDefinition) -> Result<(), String>,
-) -> (Roster, Vec<Refusal>) {
+) -> (Roster, Vec<DefinitionRefusal>) {
     let (base, mut refusals) = built_in();
     let (mut overlay, mut unread) = user_folder.map(read_folder).unwrap_or_default();
     overlay.retain(|agent| match check(agent) {

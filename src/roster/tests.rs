@@ -1,4 +1,4 @@
-//! The built-in roster against the table of its facts, and user folders over it.
+//! The built-in roster against the table of its facts, and user folders over the roster.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,14 +9,16 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::agent::{Access, AgentDefinition, Behaviour, MAX_DEFINITION_BYTES, Rights, Role};
+use crate::domain::agent::{
+    AccessLevel, AgentBehaviour, AgentDefinition, AgentRole, MAX_DEFINITION_BYTES, Rights,
+};
 use crate::domain::ids::AgentName;
 use crate::domain::roster::HierarchyLevel;
 
 const FACTS: &str = include_str!("../../tests/data/roster.json");
 
 #[derive(Deserialize)]
-struct Facts(Vec<BTreeMap<String, Value>>);
+struct RosterFacts(Vec<BTreeMap<String, Value>>);
 
 fn name(text: &str) -> AgentName {
     AgentName::new(text).unwrap()
@@ -46,7 +48,7 @@ fn row(agent: &AgentDefinition) -> BTreeMap<String, Value> {
 #[test]
 fn the_built_in_agents_are_the_ones_in_the_table() {
     let roster = built_in_roster();
-    let facts: Facts = serde_json::from_str(FACTS).unwrap();
+    let facts: RosterFacts = serde_json::from_str(FACTS).unwrap();
     assert_eq!(facts.0.len(), roster.len());
     for mut fact in facts.0 {
         let agent = roster.get(fact["name"].as_str().unwrap()).unwrap();
@@ -63,7 +65,10 @@ fn the_built_in_agents_are_the_ones_in_the_table() {
 fn there_are_eleven_coordinators_eighteen_system_agents_and_twenty_one_executors() {
     let roster = built_in_roster();
     let counts = roster.counts();
-    assert_eq!(counts.by_role, BTreeMap::from([(Role::Coord, 11), (Role::System, 18), (Role::Exec, 21)]));
+    assert_eq!(
+        counts.by_role,
+        BTreeMap::from([(AgentRole::Coord, 11), (AgentRole::System, 18), (AgentRole::Exec, 21)])
+    );
     assert_eq!(json!(counts.by_tier), json!({"1": 49, "2": 1}));
     let roots: Vec<_> = roster.roots().map(|agent| agent.name.as_str()).collect();
     assert_eq!(roots, ["architect", "event-stream", "gateway", "provider-router", "registry"]);
@@ -88,7 +93,7 @@ fn the_levels_of_the_hierarchy_come_from_roles_and_parents() {
 #[test]
 fn every_native_task_is_taken_by_one_agent() {
     let roster = built_in_roster();
-    let native = roster.iter().filter(|agent| agent.behaviour == Behaviour::Native);
+    let native = roster.iter().filter(|agent| agent.behaviour == AgentBehaviour::Native);
     let mut tasks: Vec<_> = native.flat_map(|agent| agent.tasks.iter().flatten()).collect();
     let all = tasks.len();
     tasks.sort();
@@ -142,7 +147,7 @@ fn lanes_and_paths_follow_the_directors() {
 fn rights_are_bounded_by_every_ancestor_that_states_some() {
     let roster = built_in_roster();
     let chunker = roster.effective_rights(&name("chunker-mgs"));
-    assert_eq!(chunker, Rights { filesystem: Access::ReadWrite, python: true, ..Rights::NONE });
+    assert_eq!(chunker, Rights { filesystem: AccessLevel::ReadWrite, python: true, ..Rights::NONE });
     let indexer = roster.effective_rights(&name("embed-indexer"));
     assert!(
         roster.get("embed-indexer").unwrap().own_rights().sql && !indexer.sql,
@@ -162,8 +167,8 @@ fn plain(name: &str, more: &str) -> String {
 }
 
 /// Line and reason of each refusal, under the file's name.
-fn reasons(refusals: &[Refusal]) -> Vec<String> {
-    let short = |r: &Refusal| {
+fn reasons(refusals: &[DefinitionRefusal]) -> Vec<String> {
+    let short = |r: &DefinitionRefusal| {
         r.to_string().rsplit_once('/').map_or_else(|| r.to_string(), |(_, tail)| tail.to_owned())
     };
     refusals.iter().map(short).collect()
@@ -191,8 +196,11 @@ fn a_users_folder_adds_and_replaces_whole_definitions() {
     assert_eq!(refusals, []);
     assert_eq!(roster.len(), 51);
     let added = roster.get("code-reviewer").unwrap();
-    assert_eq!((added.parent.as_ref().unwrap().as_str(), &added.behaviour), ("architect", &Behaviour::Llm));
-    assert_eq!(added.own_rights(), Rights { filesystem: Access::Read, ..Rights::NONE });
+    assert_eq!(
+        (added.parent.as_ref().unwrap().as_str(), &added.behaviour),
+        ("architect", &AgentBehaviour::Llm)
+    );
+    assert_eq!(added.own_rights(), Rights { filesystem: AccessLevel::Read, ..Rights::NONE });
     assert!(added.can("code_reviewer"));
     let replaced = roster.get("test-writer").unwrap();
     assert_eq!(replaced.own_rights(), Rights::NONE, "nothing of the built-in one shows through");
@@ -253,7 +261,7 @@ fn files_that_cannot_be_definitions_are_refused_and_the_rest_is_read() {
     assert_eq!(
         reasons(&refusals),
         [
-            format!("huge.md: larger than {MAX_DEFINITION_BYTES} bytes, the most a definition may have"),
+            format!("huge.md: larger than {MAX_DEFINITION_BYTES} bytes, the limit for a definition"),
             "latin.md:3: not UTF-8 from this line on: save the file as UTF-8".to_owned(),
         ]
     );

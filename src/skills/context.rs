@@ -1,4 +1,4 @@
-//! What a running step may ask of, and must tell, whoever runs it.
+//! The context of a running step: inputs, checkpoints, progress, and control from outside.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,26 +13,25 @@ use crate::domain::time::Timestamp;
 /// Why a step ended without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum SkillError {
-    /// The caller asked for the end; nothing is wrong.
+    /// Stopped at the caller's request.
     #[error("stopped on request")]
     Cancelled,
-    /// Trying again may help, and each try counts: a panic, a file that was busy.
+    /// A retry may help, and each attempt counts: a panic, a busy file.
     #[error("{0}")]
     Transient(String),
-    /// The machine lacks something for a while (files, memory, room on a disk): waited out, however long it
-    /// takes.
+    /// The machine lacks something for now (descriptors, memory, disk space): retried without limit.
     #[error("{0}")]
     Passing(String),
-    /// Trying again cannot help: the input is missing or makes no sense.
+    /// A retry is useless: the input is missing or invalid.
     #[error("{0}")]
     Permanent(String),
-    /// The skill itself panicked: a fault of the skill, which another attempt may still get around.
+    /// The skill itself panicked: a bug that another attempt may still avoid.
     #[error("{0}")]
     Panicked(String),
 }
 
 impl SkillError {
-    /// An I/O error with what was being done, judged by its kind.
+    /// An I/O error with the failed operation, classified by kind.
     #[must_use]
     pub fn io(what: impl std::fmt::Display, error: &std::io::Error) -> Self {
         use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory, NotFound, PermissionDenied};
@@ -47,13 +46,13 @@ impl SkillError {
     }
 }
 
-/// Whether an I/O error says nothing of the file and only that the machine is short of something now.
+/// Whether an I/O error is about the machine's resources rather than the file.
 #[must_use]
 pub fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{
         Interrupted, OutOfMemory, QuotaExceeded, ResourceBusy, StorageFull, WouldBlock,
     };
-    // "Too many open files", of the process and of the system, have no kind of their own.
+    // "Too many open files", of the process and of the system, has no kind of its own.
     let no_files =
         [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
     let kinds = [Interrupted, OutOfMemory, QuotaExceeded, ResourceBusy, StorageFull, WouldBlock];
@@ -61,20 +60,22 @@ pub fn is_passing(error: &std::io::Error) -> bool {
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-enum Wish {
+enum StepSignal {
     #[default]
     Go,
-    Hold,
+    Pause,
     Stop,
 }
 
-/// The remote control of a running step: stop, hold, go on; and its progress in return.
+/// The control of a running step (stop, pause, resume) and the step's progress.
 ///
-/// Shared between the thread that works and the actor that answers for it.
+/// Shared between the working thread and the responsible actor.
 #[derive(Debug, Default)]
-pub struct Control {
-    wish: Mutex<Wish>,
+pub struct StepControl {
+    wish: Mutex<StepSignal>,
     changed: Condvar,
+    /// Like `changed`, for attempts that are tasks rather than threads.
+    woken: tokio::sync::Notify,
     done: AtomicU64,
     total: AtomicU64,
     beats: AtomicU64,
@@ -83,60 +84,97 @@ pub struct Control {
     note: Mutex<String>,
 }
 
-/// How far a step is.
+/// The progress of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct Progress {
+pub struct StepProgress {
     /// Units finished (documents, mostly).
     pub done: u64,
     /// Units in all; 0 while unknown.
     pub total: u64,
-    /// How often the step came by a checkpoint: shows life where `done` stands still.
+    /// Number of checkpoints passed: a sign of life while `done` stays the same.
     pub beats: u64,
-    /// When it came by the last one.
+    /// Time of the last checkpoint.
     pub beat_at: Option<Timestamp>,
-    /// What it is at, in a few words.
+    /// The current activity, in a few words.
     pub note: String,
 }
 
-impl Control {
+impl StepControl {
     /// Asks the step to end at its next checkpoint.
     pub fn stop(&self) {
-        *self.wish.lock() = Wish::Stop;
+        *self.wish.lock() = StepSignal::Stop;
         self.changed.notify_all();
+        self.woken.notify_waiters();
     }
 
-    /// Asks the step to wait at its next checkpoint; no effect after [`Control::stop`].
-    pub fn hold(&self) {
+    /// Asks the step to wait at its next checkpoint; no effect after [`StepControl::stop`].
+    pub fn pause(&self) {
         let mut wish = self.wish.lock();
-        if *wish == Wish::Go {
-            *wish = Wish::Hold;
+        if *wish == StepSignal::Go {
+            *wish = StepSignal::Pause;
         }
     }
 
-    /// Lets a held step go on.
-    pub fn go_on(&self) {
+    /// Resumes a paused step.
+    pub fn resume(&self) {
         let mut wish = self.wish.lock();
-        if *wish == Wish::Hold {
-            *wish = Wish::Go;
+        if *wish == StepSignal::Pause {
+            *wish = StepSignal::Go;
             self.changed.notify_all();
+            self.woken.notify_waiters();
         }
     }
 
-    /// Whether the step is asked to wait.
-    #[must_use]
-    pub fn is_held(&self) -> bool {
-        *self.wish.lock() == Wish::Hold
+    /// A checkpoint of an attempt that is a task: waits while paused.
+    ///
+    /// # Errors
+    /// [`SkillError::Cancelled`] once it is asked to stop.
+    pub async fn pass(&self) -> Result<(), SkillError> {
+        self.beats.fetch_add(1, Ordering::Relaxed);
+        self.beat_at.store(Timestamp::now().as_millis(), Ordering::Relaxed);
+        match self.until(|wish| wish != StepSignal::Pause).await {
+            StepSignal::Stop => Err(SkillError::Cancelled),
+            StepSignal::Go | StepSignal::Pause => Ok(()),
+        }
     }
 
-    /// Says in a few words what the step is at, before it says so itself.
+    /// Returns once the attempt is asked to stop.
+    pub async fn stopped(&self) {
+        self.until(|wish| wish == StepSignal::Stop).await;
+    }
+
+    async fn until(&self, is_met: impl Fn(StepSignal) -> bool) -> StepSignal {
+        loop {
+            // Created before the check, so that no change is missed between the two.
+            let woken = self.woken.notified();
+            let wish = *self.wish.lock();
+            if is_met(wish) {
+                return wish;
+            }
+            woken.await;
+        }
+    }
+
+    /// Sets the progress of an attempt that does not count by itself.
+    pub fn show(&self, done: u64, total: u64, note: &str) {
+        self.done.store(done, Ordering::Relaxed);
+        self.total.store(total, Ordering::Relaxed);
+        self.note(note);
+    }
+
+    #[must_use]
+    pub fn is_paused(&self) -> bool {
+        *self.wish.lock() == StepSignal::Pause
+    }
+
+    /// Sets the activity before the step's own first report.
     pub fn note(&self, note: &str) {
         note.clone_into(&mut self.note.lock());
     }
 
-    /// How far the step is.
     #[must_use]
-    pub fn progress(&self) -> Progress {
-        Progress {
+    pub fn progress(&self) -> StepProgress {
+        StepProgress {
             done: self.done.load(Ordering::Relaxed),
             total: self.total.load(Ordering::Relaxed),
             beats: self.beats.load(Ordering::Relaxed),
@@ -148,37 +186,36 @@ impl Control {
     }
 }
 
-/// Everything a step is given.
 #[derive(Debug, Clone)]
 pub struct StepContext {
     run_dir: PathBuf,
     inputs: Arc<Value>,
     defaults: Arc<Value>,
     threads: usize,
-    control: Arc<Control>,
+    control: Arc<StepControl>,
     aside: Option<Arc<Value>>,
 }
 
-/// What a model is to be told before a step works, for the words in its outcome.
+/// The digest for a model, sent before the step works, for the written part of its outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Brief {
+pub struct StepBrief {
     /// The findings, a line each.
     pub digest: String,
     /// BLAKE3 of the digest, in hexadecimal.
     pub hash: String,
-    /// What an earlier attempt was answered to the same digest: the step's aside.
+    /// An earlier attempt's answer to the same digest: the step's aside.
     pub known: Option<Value>,
 }
 
 impl StepContext {
     /// A context for one attempt at one step.
     #[must_use]
-    pub fn new(run_dir: PathBuf, inputs: Value, threads: usize, control: Arc<Control>) -> Self {
+    pub fn new(run_dir: PathBuf, inputs: Value, threads: usize, control: Arc<StepControl>) -> Self {
         let (inputs, defaults) = (Arc::new(inputs), Arc::default());
         Self { run_dir, inputs, defaults, threads: threads.max(1), control, aside: None }
     }
 
-    /// The same with values for inputs that the card leaves out.
+    /// The same with defaults for inputs missing from the card.
     #[must_use]
     pub fn with_defaults(self, defaults: Arc<Value>) -> Self {
         Self { defaults, ..self }
@@ -202,19 +239,19 @@ impl StepContext {
         &self.inputs
     }
 
-    /// The same with what its agent found out for it beforehand.
+    /// The same with the answer that its agent obtained beforehand.
     #[must_use]
     pub fn with_aside(self, aside: Value) -> Self {
         Self { aside: Some(Arc::new(aside)), ..self }
     }
 
-    /// What its agent found out for it beforehand.
+    /// The answer that the step's agent obtained beforehand.
     #[must_use]
     pub fn aside(&self) -> Option<&Value> {
         self.aside.as_deref()
     }
 
-    /// How many threads the step may keep busy (at least 1).
+    /// The number of threads for the step (at least 1).
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads
@@ -229,13 +266,13 @@ impl StepContext {
         self.control.beats.fetch_add(1, Ordering::Relaxed);
         self.control.beat_at.store(Timestamp::now().as_millis(), Ordering::Relaxed);
         let mut wish = self.control.wish.lock();
-        while *wish == Wish::Hold {
+        while *wish == StepSignal::Pause {
             self.control.changed.wait(&mut wish);
         }
-        if *wish == Wish::Stop { Err(SkillError::Cancelled) } else { Ok(()) }
+        if *wish == StepSignal::Stop { Err(SkillError::Cancelled) } else { Ok(()) }
     }
 
-    /// Says how much work there is and what is being done; resets the count of finished units.
+    /// Sets the total and the activity; resets the count of finished units.
     pub fn begin(&self, total: u64, note: &str) {
         self.control.done.store(0, Ordering::Relaxed);
         self.control.total.store(total, Ordering::Relaxed);
@@ -247,7 +284,7 @@ impl StepContext {
     }
 }
 
-/// What a finished step hands back.
+/// The result of a finished step.
 #[derive(Debug, Clone, PartialEq)]
 pub struct StepOutcome {
     /// Files written, in a stable order.
@@ -260,7 +297,7 @@ pub struct StepOutcome {
 mod tests {
     use super::*;
 
-    fn context(control: &Arc<Control>) -> StepContext {
+    fn context(control: &Arc<StepControl>) -> StepContext {
         StepContext::new(PathBuf::new(), Value::Null, 1, Arc::clone(control))
     }
 
@@ -278,28 +315,28 @@ mod tests {
 
     #[test]
     fn a_held_step_waits_and_goes_on_where_it_was() {
-        let control = Arc::new(Control::default());
-        control.hold();
+        let control = Arc::new(StepControl::default());
+        control.pause();
         let step = context(&control);
         let worker = std::thread::spawn(move || step.checkpoint());
         while control.progress().beats == 0 {
             std::thread::yield_now();
         }
         assert!(!worker.is_finished());
-        control.go_on();
+        control.resume();
         assert_eq!(worker.join().unwrap(), Ok(()));
     }
 
     #[test]
     fn stop_reaches_a_held_step_and_is_final() {
-        let control = Arc::new(Control::default());
-        control.hold();
+        let control = Arc::new(StepControl::default());
+        control.pause();
         let step = context(&control);
         let worker = std::thread::spawn(move || step.checkpoint());
         control.stop();
         assert_eq!(worker.join().unwrap(), Err(SkillError::Cancelled));
-        control.hold();
-        control.go_on();
+        control.pause();
+        control.resume();
         assert_eq!(context(&control).checkpoint(), Err(SkillError::Cancelled));
     }
 }

@@ -1,9 +1,9 @@
 //! Native work of executors: plain functions from files to files, one row each in [`SKILLS`].
 //!
 //! Invariants: a skill knows no actor, no store and no network; it reads its inputs, writes below
-//! [`StepContext::run_dir`] and reports through [`StepContext`]. It is idempotent: carried out again
-//! after a crash it leaves the same bytes, because every output is written to a temporary name and
-//! renamed when whole. Failure policy: [`SkillError`] says whether trying again can help.
+//! [`StepContext::run_dir`] and reports through [`StepContext`]. A skill is idempotent: run again after a
+//! crash, it leaves the same bytes, because every output is written to a temporary name and renamed when
+//! complete. Failure policy: [`SkillError`] states whether a retry can help.
 
 pub mod context;
 pub mod ingest;
@@ -13,32 +13,32 @@ pub mod tokens;
 
 use std::collections::BTreeSet;
 
-pub use context::{Brief, Control, SkillError, StepContext, StepOutcome, is_passing};
+pub use context::{SkillError, StepBrief, StepContext, StepControl, StepOutcome, is_passing};
 
 use crate::domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
 
 /// A skill: one attempt at one step, on a thread of its own.
-pub type Skill = fn(&StepContext) -> Result<StepOutcome, SkillError>;
+pub type SkillFn = fn(&StepContext) -> Result<StepOutcome, SkillError>;
 
-/// Says what a model is to be told before a step works.
-pub type Briefing = fn(&StepContext) -> Result<Brief, SkillError>;
+/// Makes the digest for a model before a step works.
+pub type BriefingFn = fn(&StepContext) -> Result<StepBrief, SkillError>;
 
-/// All that PAS knows of one skill.
+/// The row of one skill.
 #[derive(Debug)]
 pub struct SkillEntry {
-    /// The task that it carries out, as cards and definitions name it.
+    /// The skill's task, as named in cards and definitions.
     pub task: &'static str,
-    /// The capability by which an agent is found for it.
+    /// The capability by which an agent is found for the task.
     pub capability: &'static str,
-    /// What it does, for people.
+    /// A description for people.
     pub about: &'static str,
-    /// What it reads of the card's `inputs`.
+    /// The fields of the card's `inputs`.
     pub inputs: &'static [TaskInput],
-    /// Tasks of the same run whose files it cannot do without.
+    /// Tasks of the same run whose files the skill requires.
     pub reads: &'static [&'static str],
-    pub run: Skill,
-    /// What a model is asked beforehand, where the outcome has a part in words.
-    pub brief: Option<Briefing>,
+    pub run: SkillFn,
+    /// The request to a model beforehand, if the outcome has a written part.
+    pub brief: Option<BriefingFn>,
 }
 
 /// All skills of this build.

@@ -1,10 +1,9 @@
-//! Counting tokens as models do, with tables that are in memory only while they are in use.
+//! Token counting with the models' own tables, kept in memory only while in use.
 //!
-//! The tables are OpenAI's (`tiktoken-rs`): the newer one takes some 35 MB and 0.2 s to load, so
-//! [`TokenCounter`] loads it at the first count and [`TokenCounter::release`] drops it when nothing was
-//! counted for a while. Models of other vendors, whose tables are not public, are counted with the
-//! newer one. Failure policy: a table that cannot be built (it never happened) makes the count the
-//! number of bytes, which no count exceeds.
+//! The tables are OpenAI's (`tiktoken-rs`): the newer one takes about 35 MB and 0.2 s to load, so
+//! [`TokenCounter`] loads it at the first count and [`TokenCounter::release`] drops it when idle. Models of
+//! other vendors, whose tables are not public, are counted with the newer one. Failure policy: if a table
+//! cannot be built (it never happened), the count is the number of bytes, an upper bound.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,10 +19,10 @@ pub const IDLE: Duration = Duration::from_secs(5);
 /// Counts tokens. Shared; counts of one table run side by side.
 #[derive(Default)]
 pub struct TokenCounter {
-    tables: Mutex<HashMap<Tokenizer, Loaded>>,
+    tables: Mutex<HashMap<Tokenizer, LoadedTokenizer>>,
 }
 
-struct Loaded {
+struct LoadedTokenizer {
     table: Arc<CoreBPE>,
     used: Instant,
 }
@@ -35,9 +34,9 @@ impl std::fmt::Debug for TokenCounter {
 }
 
 impl TokenCounter {
-    /// Tokens of a text, special tokens read as text. `model` is a vendor's name of a model; for one
-    /// that is not known the newest public table counts. May load a table: call it where 0.2 s do not
-    /// matter. Some 70 µs a kilobyte after that.
+    /// Tokens of a text, special tokens read as text. `model` is a vendor's name of a model; an unknown model
+    /// is counted with the newest public table. May load a table: call it where 0.2 s do not matter. After
+    /// that, about 70 µs per kilobyte.
     #[must_use]
     pub fn count(&self, text: &str, model: Option<&str>) -> u64 {
         if text.is_empty() {
@@ -47,7 +46,7 @@ impl TokenCounter {
         count as u64
     }
 
-    /// Drops the tables that were not used for so long; whether any is left.
+    /// Drops tables unused for this long; returns whether any is left.
     pub fn release(&self, idle: Duration) -> bool {
         let mut tables = self.tables.lock();
         tables.retain(|_, loaded| loaded.used.elapsed() < idle);
@@ -69,7 +68,7 @@ impl TokenCounter {
             _ => tiktoken_rs::o200k_base(),
         };
         let table = Arc::new(built.ok()?);
-        tables.insert(kind, Loaded { table: Arc::clone(&table), used: Instant::now() });
+        tables.insert(kind, LoadedTokenizer { table: Arc::clone(&table), used: Instant::now() });
         Some(table)
     }
 }

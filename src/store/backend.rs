@@ -1,7 +1,7 @@
-//! Where the bytes lie: the file behind redb, the way to open it again, and a meter on its syncs.
+//! The store's bytes: the file behind redb, its reopening, and a meter on its syncs.
 //!
-//! Invariant: every database of the store is opened through a [`StorageHome`], so that a test can put a
-//! faulty one in place of the file and nothing else differs.
+//! Invariant: every database of the store is opened through a [`StorageHome`], so that a test can replace the
+//! file by a faulty one and nothing else differs.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -16,7 +16,7 @@ use redb::{BackendError, Builder, Database, StorageBackend};
 
 use super::OpenError;
 use super::error::panic_message;
-use super::metrics::Counters;
+use super::metrics::StoreCounters;
 use super::overlay::OverlayBackend;
 use crate::files::folder_of;
 
@@ -24,17 +24,17 @@ use crate::files::folder_of;
 /// branches and the rows in use; under load it fills and stays full.
 pub(super) const CACHE_BYTES: usize = 6 << 20;
 
-/// What a write must find free before writes resume after the disk was full: a few batches' worth.
+/// Free space required before writes resume after a full disk: room for a few batches.
 const PROBE_BYTES: usize = 1 << 20;
 
-/// Time between two attempts to get back to work after a fault: soon enough that freed space is noticed
-/// at once, rare enough that trying costs a full disk nothing.
+/// Time between two attempts to resume writes after a fault: short enough that freed space is noticed at
+/// once, long enough that trying costs a full disk nothing.
 const RETRY_AFTER: Duration = Duration::from_millis(250);
 
-/// How much of the file is read and written back at a time.
+/// Bytes of the file read and written back at a time.
 const REWRITE_BLOCK_BYTES: usize = 1 << 20;
 
-/// A place where the store's bytes lie.
+/// The place of the store's bytes.
 pub trait StorageHome: Send + Sync {
     /// The path, for messages.
     fn path(&self) -> &Path;
@@ -42,7 +42,7 @@ pub trait StorageHome: Send + Sync {
     /// The path as text.
     fn label(&self) -> &str;
 
-    /// Opens the bytes, which must be there.
+    /// Opens the bytes, which must exist.
     ///
     /// # Errors
     /// The operating system's.
@@ -51,16 +51,16 @@ pub trait StorageHome: Send + Sync {
     /// Whether there is room for some more writes.
     ///
     /// # Errors
-    /// Why there is none.
+    /// The reason why there is none.
     fn probe(&self) -> io::Result<()>;
 
-    /// Writes every byte anew and syncs; for when a sync has failed and nobody writes the bytes.
+    /// Writes every byte anew and syncs: called after a failed sync, while nobody else writes the bytes.
     ///
     /// # Errors
-    /// The operating system's; then the bytes cannot be relied on yet.
+    /// The operating system's error; the bytes are unreliable until a later call succeeds.
     fn rewrite(&self) -> io::Result<()>;
 
-    /// Time between two attempts to get back to work.
+    /// Time between two attempts to resume writes.
     fn retry_after(&self) -> Duration {
         RETRY_AFTER
     }
@@ -115,30 +115,37 @@ impl StorageHome for FileHome {
     }
 }
 
-/// Opens an existing database. Damage that makes redb panic is caught and told as damage.
-pub(super) fn open_database(home: &dyn StorageHome, counters: &Arc<Counters>) -> Result<Database, OpenError> {
+/// Opens an existing database. Damage that makes redb panic is caught and reported as damage.
+pub(super) fn open_database(
+    home: &dyn StorageHome,
+    counters: &Arc<StoreCounters>,
+) -> Result<Database, OpenError> {
     open_guarded(home.path(), existing(home)?, counters, false)
 }
 
-/// Opens an existing database for reading alone: nothing reaches the bytes, so it needs no disk that takes
+/// Opens an existing database for reading only: nothing is written to the bytes, so the disk need not take
 /// writes.
 pub(super) fn open_for_reading(
     home: &dyn StorageHome,
-    counters: &Arc<Counters>,
+    counters: &Arc<StoreCounters>,
 ) -> Result<Database, OpenError> {
     let overlay = OverlayBackend::new(existing(home)?).map_err(|error| OpenError::io(home.path(), error))?;
     open_guarded(home.path(), Box::new(overlay), counters, false)
 }
 
-/// Opens an existing database after checking (and where redb can, repairing) every page of it.
-pub(super) fn open_checked(home: &dyn StorageHome, counters: &Arc<Counters>) -> Result<Database, OpenError> {
+/// Opens an existing database after checking every page, and repairing pages where redb can.
+pub(super) fn open_checked(
+    home: &dyn StorageHome,
+    counters: &Arc<StoreCounters>,
+) -> Result<Database, OpenError> {
     open_guarded(home.path(), existing(home)?, counters, true)
 }
 
 fn existing(home: &dyn StorageHome) -> Result<Box<dyn StorageBackend>, OpenError> {
     let path = home.path();
     let inner = home.backend().map_err(|error| OpenError::io(path, error))?;
-    // redb would initialise empty bytes; a store is created elsewhere and whole, so these were cut.
+    // redb would initialise empty bytes; a store is created elsewhere and whole, so an empty file was
+    // truncated.
     if inner.len().map_err(|error| OpenError::io(path, error))? == 0 {
         return Err(OpenError::damaged(path, "the file is empty"));
     }
@@ -148,10 +155,10 @@ fn existing(home: &dyn StorageHome) -> Result<Box<dyn StorageBackend>, OpenError
 fn open_guarded(
     path: &Path,
     inner: Box<dyn StorageBackend>,
-    counters: &Arc<Counters>,
+    counters: &Arc<StoreCounters>,
     check: bool,
 ) -> Result<Database, OpenError> {
-    let backend = Metered { inner, counters: Arc::clone(counters) };
+    let backend = MeteredBackend { inner, counters: Arc::clone(counters) };
     let opened = catch_unwind(AssertUnwindSafe(|| {
         Builder::new()
             .set_cache_size(CACHE_BYTES)
@@ -164,14 +171,14 @@ fn open_guarded(
     }
 }
 
-/// A backend that counts and times its syncs; everything else goes through.
+/// A backend that counts and times its syncs and passes everything else through.
 #[derive(Debug)]
-struct Metered {
+struct MeteredBackend {
     inner: Box<dyn StorageBackend>,
-    counters: Arc<Counters>,
+    counters: Arc<StoreCounters>,
 }
 
-impl StorageBackend for Metered {
+impl StorageBackend for MeteredBackend {
     fn len(&self) -> io::Result<u64> {
         self.inner.len()
     }

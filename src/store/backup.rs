@@ -1,8 +1,8 @@
-//! Backups: a consistent copy of a living store, in a file of its own.
+//! Backups: a consistent copy of a running store, in a file of its own.
 //!
 //! Invariants: the copy is one snapshot; it appears under its name only when it is whole, synced and
-//! verified; an existing file is never overwritten. The source goes on taking writes meanwhile.
-//! To restore: stop the daemon and put the backup in the store file's place.
+//! verified; an existing file is never overwritten. The source takes writes meanwhile. To restore: stop the
+//! daemon and put the backup in the place of the store's file.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use super::backend::{self, FileHome};
 use super::{Store, StoreError};
 use crate::files::{folder_of, sync_folder};
 
-type Raw<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
+type RawTable<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
-/// What a backup holds.
+/// The size of a backup.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BackupReport {
     pub path: PathBuf,
-    /// Its size in bytes.
+    /// Size of the file in bytes.
     pub file_bytes: u64,
     /// Number of tables, the store's own included.
     pub tables: u64,
@@ -36,20 +36,20 @@ pub struct BackupReport {
 pub enum BackupError {
     #[error("{} exists already; a backup overwrites nothing, choose another name", .0.display())]
     Exists(PathBuf),
-    /// The target lies elsewhere than backups do.
+    /// The target is outside the folder of backups.
     #[error(
         "`{}` is no name for a backup: backups are made only in {}; give a bare file name that ends in `.redb`, \
          or none", name.display(), folder.display()
     )]
     Outside {
-        /// As it was asked for.
+        /// The path as requested.
         name: PathBuf,
         folder: PathBuf,
     },
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The copy is not what was copied.
+    /// The copy differs from its source.
     #[error("the copy for {} did not verify ({reason}) and was thrown away; try again, check the disk", path.display())]
     Unverified { path: PathBuf, reason: String },
     /// The copy could not be written.
@@ -63,12 +63,12 @@ impl BackupError {
     }
 }
 
-/// Copies all tables of a living store into the new file `target`, whose folder is made where it is missing.
+/// Copies all tables of a running store into the new file `target`, making its folder where that is missing.
 ///
 /// Blocks while it copies: call it from a blocking thread.
 ///
 /// # Errors
-/// [`BackupError`]; then there is no file at `target` that was not there before.
+/// [`BackupError`]; then `target` is as it was before.
 pub fn backup(store: &Store, target: &Path) -> Result<BackupReport, BackupError> {
     let failed = |error: io::Error| BackupError::write(target, &error);
     if target.try_exists().map_err(failed)? {
@@ -106,8 +106,8 @@ fn copy_into(snapshot: &ReadTransaction, path: &Path) -> Result<(u64, u64), redb
 }
 
 fn copy_table(from: &ReadTransaction, to: &WriteTransaction, name: &str) -> Result<u64, redb::Error> {
-    let source = from.open_table(Raw::new(name))?;
-    let mut target = to.open_table(Raw::new(name))?;
+    let source = from.open_table(RawTable::new(name))?;
+    let mut target = to.open_table(RawTable::new(name))?;
     let mut rows = 0;
     for row in source.iter()? {
         let (key, value) = row?;
@@ -117,7 +117,7 @@ fn copy_table(from: &ReadTransaction, to: &WriteTransaction, name: &str) -> Resu
     Ok(rows)
 }
 
-/// Opens the copy with a check of every page and counts again.
+/// Opens the copy, checks every page and counts the rows again.
 fn verify(copy: &Path, target: &Path, expected: (u64, u64)) -> Result<(u64, u64), BackupError> {
     let unverified = |reason: String| BackupError::Unverified { path: target.to_owned(), reason };
     let database = backend::open_checked(&FileHome::new(copy), &Arc::default())
@@ -136,7 +136,7 @@ pub(super) fn count_rows(database: &Database) -> Result<(u64, u64), redb::Error>
     let mut total = (0, 0);
     for handle in snapshot.list_tables()? {
         total.0 += 1;
-        total.1 += snapshot.open_table(Raw::new(handle.name()))?.len()?;
+        total.1 += snapshot.open_table(RawTable::new(handle.name()))?.len()?;
     }
     Ok(total)
 }
@@ -145,14 +145,14 @@ pub(super) fn count_rows(database: &Database) -> Result<(u64, u64), redb::Error>
 mod tests {
     use super::*;
     use crate::store::testing::block_on;
-    use crate::store::{Changes, Table};
+    use crate::store::{StoreChanges, StoreTable};
 
-    const LEFT: Table<u64, String> = Table::new("left");
-    const RIGHT: Table<String, u64> = Table::new("right");
+    const LEFT: StoreTable<u64, String> = StoreTable::new("left");
+    const RIGHT: StoreTable<String, u64> = StoreTable::new("right");
 
     fn add(store: &Store, numbers: std::ops::Range<u64>) {
         block_on(store.write(move |_| {
-            let changes = numbers.fold(Changes::none(), |changes, n| {
+            let changes = numbers.fold(StoreChanges::none(), |changes, n| {
                 changes.put(&LEFT, &n, &format!("row {n}")).put(&RIGHT, &format!("row {n}"), &n)
             });
             Ok::<_, StoreError>((changes, ()))

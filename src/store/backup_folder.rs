@@ -1,9 +1,9 @@
-//! The folder of a store's backups: names, and how many are kept.
+//! The folder of a store's backups: the names, and how many are kept.
 //!
-//! Invariants: every backup that PAS makes for somebody lies directly in this folder; after one is whole,
-//! the oldest beyond the number kept are deleted, and never the new one; only files that end in
-//! `.redb` are counted or deleted. One backup at a time: each is a whole copy of the store. Failure
-//! policy: an old backup that cannot be deleted is logged and counted again at the next.
+//! Invariants: every backup that PAS makes on request lies directly in this folder; once a backup is whole,
+//! the oldest beyond the number kept are deleted, never the new one; only files that end in `.redb` are
+//! counted or deleted. One backup at a time, because each copies the whole store. Failure policy: an old
+//! backup that cannot be deleted is logged and counted again at the next backup.
 
 use std::io;
 use std::num::NonZeroUsize;
@@ -16,7 +16,7 @@ use super::Store;
 use super::backup::{BackupError, BackupReport, backup};
 use crate::domain::time::Timestamp;
 
-/// How backups end; what does not is somebody else's file.
+/// The file name ending of backups; other files in the folder are not touched.
 const EXTENSION: &str = "redb";
 /// Names tried for backups of one millisecond.
 const MAX_NAMES: u32 = 100;
@@ -24,7 +24,7 @@ const MAX_NAMES: u32 = 100;
 /// One backup at a time in this process, so that none is deleted while it is counted.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// Where the backups of a store lie, and how many of them.
+/// The folder of a store's backups, and how many it keeps.
 #[derive(Debug, Clone)]
 pub struct BackupFolder {
     folder: PathBuf,
@@ -40,8 +40,8 @@ impl BackupFolder {
         Self { folder: std::path::absolute(&folder).unwrap_or(folder), kept }
     }
 
-    /// Copies the store into a new file of this folder, then deletes the oldest beyond the number kept.
-    /// `name` is a file's bare name, or its path in this folder; without it, the file is named by `now`.
+    /// Copies the store into a new file of this folder, then deletes the oldest backups beyond the number
+    /// kept. `name` is a bare file name or a path in this folder; without it the file is named by `now`.
     ///
     /// Blocks while it copies: call it from a blocking thread.
     ///
@@ -90,7 +90,8 @@ impl BackupFolder {
         }
     }
 
-    /// Deletes the oldest backups beyond the number kept; `newest` stays whatever its time says.
+    /// Deletes the oldest backups beyond the number kept; `newest` stays, even if its time says it is the
+    /// oldest.
     fn expire(&self, newest: &Path) -> io::Result<()> {
         let mut older: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
@@ -135,7 +136,7 @@ mod tests {
         names
     }
 
-    /// Puts the time of a backup's last change so many seconds after the epoch.
+    /// Sets a backup's modification time to `seconds` after the epoch.
     fn age(path: &Path, seconds: u64) {
         let file = std::fs::File::options().write(true).open(path).unwrap();
         file.set_modified(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(seconds)).unwrap();
@@ -200,7 +201,7 @@ mod tests {
         {
             let refused = folder.back_up(&store, Some(name), NOW).map(|report| report.path);
             if name == Path::new("x.redb/.") {
-                // The same name in other letters.
+                // The same name in another case.
                 assert_eq!(refused.unwrap(), folder.folder.join("x.redb"));
                 continue;
             }

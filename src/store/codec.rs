@@ -1,11 +1,11 @@
-//! The one place that names bincode: values to bytes and back.
+//! The only file that names bincode: values to bytes and back.
 //!
 //! Form: one byte [`VERSION`], then the value in bincode 2's standard configuration through serde.
-//! Not self-describing, so JSON travels inside values as [`crate::domain::json::Json`].
+//! Not self-describing, so JSON travels inside values as [`crate::domain::json::JsonValue`].
 //!
-//! Invariants: what was encoded decodes to an equal value; other bytes give an error, never a panic,
-//! and never allocate more than [`DECODE_LIMIT`]. (A type that contains itself, or a sequence of
-//! zero-sized elements, gives damaged bytes more room; no row may be one.)
+//! Invariants: an encoded value decodes to an equal value; any other bytes give an error, never a panic, and
+//! never allocate more than [`DECODE_LIMIT`]. (A type that contains itself, or a sequence of zero-sized
+//! elements, would give damaged bytes more room; no row may be one.)
 //! Another codec takes over by a new version byte: rows of version 1 stay readable.
 
 use bincode::config::{Config, standard};
@@ -19,8 +19,8 @@ pub const VERSION: u8 = 1;
 /// hundred times the largest row in use, and keeps a batch of such rows below the memory of a laptop.
 pub const MAX_VALUE_BYTES: usize = 4 << 20;
 
-/// Most memory in bytes that decoding one value may claim. bincode counts decoded sizes, and the
-/// densest number takes 16 bytes from one: so whatever fits [`MAX_VALUE_BYTES`] also decodes.
+/// Most memory in bytes that decoding one value may claim. bincode counts decoded sizes, and its densest
+/// number takes 16 bytes from one: so any value within [`MAX_VALUE_BYTES`] also decodes.
 pub const DECODE_LIMIT: usize = 16 * MAX_VALUE_BYTES;
 
 fn config() -> impl Config {
@@ -58,7 +58,7 @@ pub fn encode<T: Serialize + ?Sized>(value: &T) -> Result<Vec<u8>, CodecError> {
     if bytes.len() > MAX_VALUE_BYTES { Err(CodecError::TooLarge(bytes.len())) } else { Ok(bytes) }
 }
 
-/// Decodes a value that [`encode`] wrote.
+/// Decodes a value written by [`encode`].
 ///
 /// # Errors
 /// [`CodecError`] for any other bytes.
@@ -80,32 +80,32 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::json::Json;
+    use crate::domain::json::JsonValue;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-    enum Step {
+    enum CodecStep {
         Idle,
         Working { by: String, attempt: u32 },
         Done(Vec<u8>),
     }
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-    struct Row {
+    struct CodecRow {
         name: String,
         number: i64,
         wide: u128,
         ratio: f64,
         maybe: Option<bool>,
-        steps: Vec<Step>,
+        steps: Vec<CodecStep>,
         tags: BTreeMap<String, u64>,
-        json: Json,
+        json: JsonValue,
     }
 
-    fn step() -> impl Strategy<Value = Step> {
+    fn step() -> impl Strategy<Value = CodecStep> {
         prop_oneof![
-            Just(Step::Idle),
-            (".*", any::<u32>()).prop_map(|(by, attempt)| Step::Working { by, attempt }),
-            any::<Vec<u8>>().prop_map(Step::Done),
+            Just(CodecStep::Idle),
+            (".*", any::<u32>()).prop_map(|(by, attempt)| CodecStep::Working { by, attempt }),
+            any::<Vec<u8>>().prop_map(CodecStep::Done),
         ]
     }
 
@@ -114,9 +114,9 @@ mod tests {
             name in ".*", number in any::<i64>(), wide in any::<u128>(), ratio in -1e300..1e300,
             maybe in any::<Option<bool>>(), steps in prop::collection::vec(step(), 0..5),
             tags in prop::collection::btree_map("[a-z]*", any::<u64>(), 0..4), text in ".*",
-        ) -> Row {
-            let json = Json(json!({ "text": text, "list": [1, null, { "deep": number }] }));
-            Row { name, number, wide, ratio, maybe, steps, tags, json }
+        ) -> CodecRow {
+            let json = JsonValue(json!({ "text": text, "list": [1, null, { "deep": number }] }));
+            CodecRow { name, number, wide, ratio, maybe, steps, tags, json }
         }
     }
 
@@ -125,7 +125,7 @@ mod tests {
         fn what_was_encoded_decodes_to_an_equal_value(row in row()) {
             let bytes = encode(&row).unwrap();
             prop_assert_eq!(bytes[0], VERSION);
-            prop_assert_eq!(decode::<Row>(&bytes).unwrap(), row);
+            prop_assert_eq!(decode::<CodecRow>(&bytes).unwrap(), row);
         }
 
         #[test]
@@ -135,16 +135,16 @@ mod tests {
             let mut bytes = encode(&row).unwrap();
             let place = at.index(bytes.len());
             bytes[place] = byte;
-            let _ = decode::<Row>(&bytes);
+            let _ = decode::<CodecRow>(&bytes);
             let shorter = cut.index(bytes.len());
-            prop_assert!(decode::<Row>(&encode(&row).unwrap()[..shorter]).is_err());
+            prop_assert!(decode::<CodecRow>(&encode(&row).unwrap()[..shorter]).is_err());
         }
 
         #[test]
         fn noise_gives_an_error_or_a_value_but_never_a_panic(mut bytes in any::<Vec<u8>>()) {
-            let _ = decode::<Row>(&bytes);
+            let _ = decode::<CodecRow>(&bytes);
             bytes.insert(0, VERSION);
-            let _ = decode::<Row>(&bytes);
+            let _ = decode::<CodecRow>(&bytes);
         }
     }
 
@@ -163,7 +163,7 @@ mod tests {
 
     #[test]
     fn a_damaged_length_is_refused_before_memory_is_claimed() {
-        // 253 announces a u64 length (bincode's varint); this one asks for an exabyte of text.
+        // 253 announces a u64 length (bincode's varint); this one claims an exabyte of text.
         let bytes = [VERSION, 253, 0, 0, 0, 0, 0, 0, 0, 16];
         assert!(matches!(decode::<String>(&bytes), Err(CodecError::Decode(_))));
         assert!(matches!(decode::<Vec<u64>>(&bytes), Err(CodecError::Decode(_))));

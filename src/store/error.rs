@@ -1,19 +1,19 @@
-//! What can go wrong with the store, told so that a person knows what to do.
+//! The store's errors, each with a sentence that says what to do.
 //!
-//! Invariant: [`StoreError`] is the one error of reads and writes, so that a caller's own error needs
-//! a single `From`; its variants are the cases in which a caller acts differently.
+//! Invariant: [`StoreError`] is the one error of reads and writes, so that a caller's own error needs a
+//! single `From`; its variants are the cases in which callers act differently.
 
 use std::path::{Path, PathBuf};
 
-/// A read or a write that did not go as asked.
+/// A read or a write that failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The commit failed: the write may or may not have taken effect.
     #[error(
-        "whether the last write to {store} took effect is not known ({reason}); decide it again by its key"
+        "whether the last write to {store} took effect is unknown ({reason}); decide it again by its key"
     )]
     Unknown { store: String, reason: String },
-    /// The store takes no writes for now; this one has not taken effect.
+    /// The store takes no writes for now; this write has not taken effect.
     #[error(
         "{store} takes no writes: {reason}; nothing was changed, reads go on where the file can be opened, \
          and writes resume by themselves once the cause is gone (on a full disk: free some space)"
@@ -22,18 +22,18 @@ pub enum StoreError {
     /// The operation's own code panicked; nothing was changed.
     #[error("a store operation panicked and was undone: {message}")]
     Panicked { message: String },
-    /// The changes cannot be stored (a value that is too large, say); nothing was changed.
+    /// The changes cannot be stored (a value is too large, say); nothing was changed.
     #[error("these changes cannot be stored: {reason}; nothing was changed")]
     Invalid {
-        /// Which table and why.
+        /// The table and the reason.
         reason: String,
     },
-    /// A stored row does not have the form its table expects.
+    /// A stored row is no value of its table's type.
     #[error(
         "a row of table `{table}` is damaged or of another version: {reason}; `pas doctor` checks the file"
     )]
     Damaged { table: &'static str, reason: String },
-    /// The file could not be read; it may be read again after it was opened anew.
+    /// The file could not be read; a later read may succeed, once the file was reopened.
     #[error("the store could not be read: {reason}; try again")]
     Unreadable { reason: String },
     /// The store was closed; nothing was changed.
@@ -42,7 +42,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the store itself will get over it: whoever can wait does, and tries again.
+    /// Whether the fault will pass by itself, so that callers who can wait should wait and try again.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unknown { .. } | Self::Unavailable { .. } | Self::Unreadable { .. })
@@ -62,13 +62,13 @@ impl From<redb::StorageError> for StoreError {
 /// Why a store was not opened. Nothing on disk was replaced.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another process (or another handle in this one) has it open.
+    /// Another process (or another handle in this one) has the store open.
     #[error(
         "{} is already open by another process; stop that daemon, or choose another data directory",
         path.display()
     )]
     AlreadyOpen { path: PathBuf },
-    /// A newer PAS wrote it.
+    /// A newer PAS wrote the file.
     #[error(
         "{} has schema version {found}, this program knows up to {supported}; use the newer program \
          (an older one must not touch the file)", path.display()
@@ -80,22 +80,22 @@ pub enum OpenError {
         /// The newest version this program knows.
         supported: u32,
     },
-    /// The file is no whole store.
+    /// The file is no complete store.
     #[error(
         "{} is damaged ({reason}); it was left as it is. Move it away and copy the newest backup to its \
          place, or move it away to start empty", path.display()
     )]
     Damaged { path: PathBuf, reason: String },
-    /// A step to a newer schema failed; the file is as it was before that step.
-    #[error("{}: the step to schema version {to} failed: {reason}; the file is still of the version before", path.display())]
+    /// A migration failed; the file is as it was before that step.
+    #[error("{}: the migration to schema version {to} failed: {reason}; the file still has the version before", path.display())]
     Migration {
         path: PathBuf,
-        /// The version that was to be reached.
+        /// The version the migration leads to.
         to: u32,
         reason: String,
     },
     /// The operating system refused.
-    #[error("cannot open the store {}: {source}; check the directory, its rights and the free space", path.display())]
+    #[error("cannot open the store {}: {source}; check the directory, its permissions and the free space", path.display())]
     Io { path: PathBuf, source: std::io::Error },
 }
 
@@ -108,7 +108,7 @@ impl OpenError {
         Self::Damaged { path: path.to_owned(), reason: reason.to_string() }
     }
 
-    /// Sorts redb's errors by what a person can do about them.
+    /// Sorts redb's errors by their remedy.
     pub(super) fn from_redb(path: &Path, error: redb::DatabaseError) -> Self {
         use redb::{DatabaseError, StorageError};
         match error {

@@ -1,18 +1,18 @@
 //! Keys as bytes whose order is the order of the values.
 //!
-//! Form, so that redb's byte order is the order of the keys and a tuple can be searched by its first
-//! parts: numbers are big-endian (signed ones with the sign bit flipped); text stands as its UTF-8
-//! at the end of a key; before another part it ends with `TEXT_END`, and a zero byte within it
-//! (ids have none) is written as `TEXT_ZERO`, which sorts after every end.
+//! Form, so that redb's byte order is the order of the keys and tuples can be searched by their first parts:
+//! numbers are big-endian (signed ones with the sign bit flipped); text at the end of a key is its UTF-8;
+//! text before another part ends with `TEXT_END`, and a zero byte inside it (ids have none) becomes
+//! `TEXT_ZERO`, which sorts after every end.
 //!
-//! Laws, held by the tests: `a < b` as values exactly if `a < b` as bytes; decoding undoes encoding;
-//! other bytes give an error, never a panic.
+//! Laws, checked by the tests: `a < b` as values exactly if `a < b` as bytes; decoding undoes encoding; other
+//! bytes give an error, never a panic.
 
 use crate::domain::ids::{AgentName, ApprovalId, JobId, RunId};
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceId;
 
-/// Ends a text that is not the last part of its key. Sorts before whatever a longer text goes on with.
+/// Ends a text that is not the last part of its key. Sorts before every continuation of a longer text.
 const TEXT_END: [u8; 2] = [0, 1];
 
 /// Stands for a zero byte within such a text.
@@ -24,20 +24,20 @@ const TEXT_ZERO: [u8; 2] = [0, 255];
 pub struct KeyError;
 
 /// A value that can be a key, or a part of a tuple that is one.
-pub trait Key: Sized {
-    /// Appends the form that ends a key.
+pub trait StoreKey: Sized {
+    /// Appends the form for the end of a key.
     fn put(&self, out: &mut Vec<u8>);
 
-    /// Appends the form that another part can follow. For numbers the same as [`Key::put`].
+    /// Appends the form for any other place in a key. For numbers the same as [`StoreKey::put`].
     fn put_part(&self, out: &mut Vec<u8>);
 
-    /// Reads what [`Key::put`] wrote.
+    /// Reads the form of [`StoreKey::put`].
     ///
     /// # Errors
     /// [`KeyError`] for other bytes.
     fn take(bytes: &[u8]) -> Result<Self, KeyError>;
 
-    /// Reads what [`Key::put_part`] wrote, and returns the rest.
+    /// Reads the form of [`StoreKey::put_part`], and returns the rest.
     ///
     /// # Errors
     /// [`KeyError`] for other bytes.
@@ -51,17 +51,18 @@ pub trait Key: Sized {
     }
 }
 
-/// A key that is a text, so that it can be searched by how it begins.
-pub trait TextKey: Key {}
+/// A text key, which can be searched by its beginning.
+pub trait TextKey: StoreKey {}
 
 /// A tuple key whose first part, or first parts, are `P`.
-pub trait StartsWith<P: Key>: Key {}
+pub trait StartsWith<P: StoreKey>: StoreKey {}
 
 macro_rules! number_key {
     ($($number:ty),*) => {$(
-        impl Key for $number {
+        impl StoreKey for $number {
             fn put(&self, out: &mut Vec<u8>) {
-                // Flipping the sign bit moves negative numbers below the others; MIN is 0 if unsigned.
+                // Flipping the sign bit moves negative numbers below the others; MIN is 0 for unsigned
+                // numbers.
                 out.extend_from_slice(&(*self ^ <$number>::MIN).to_be_bytes());
             }
 
@@ -84,10 +85,10 @@ macro_rules! number_key {
 
 number_key!(u8, u16, u32, u64, u128, i64);
 
-/// A type whose key is that of another: `to` gives it, `from` takes it back.
+/// Gives a type the key of another: `to` converts to that one, `from` back.
 macro_rules! key_by {
     ($($type:ty => $inner:ty, $to:expr, $from:expr);* $(;)?) => {$(
-        impl Key for $type {
+        impl StoreKey for $type {
             fn put(&self, out: &mut Vec<u8>) {
                 let to: fn(&$type) -> $inner = $to;
                 to(self).put(out);
@@ -146,7 +147,7 @@ fn take_text_part(bytes: &[u8]) -> Result<(String, &[u8]), KeyError> {
 
 macro_rules! text_key {
     ($($type:ty, $from:expr);* $(;)?) => {$(
-        impl Key for $type {
+        impl StoreKey for $type {
             fn put(&self, out: &mut Vec<u8>) {
                 out.extend_from_slice(self.as_str().as_bytes());
             }
@@ -180,7 +181,7 @@ text_key!(
     RunId, |text| Self::new(text).ok();
 );
 
-impl<A: Key, B: Key> Key for (A, B) {
+impl<A: StoreKey, B: StoreKey> StoreKey for (A, B) {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put_part(out);
         self.1.put(out);
@@ -203,7 +204,7 @@ impl<A: Key, B: Key> Key for (A, B) {
     }
 }
 
-impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
+impl<A: StoreKey, B: StoreKey, C: StoreKey> StoreKey for (A, B, C) {
     fn put(&self, out: &mut Vec<u8>) {
         self.0.put_part(out);
         self.1.put_part(out);
@@ -229,9 +230,9 @@ impl<A: Key, B: Key, C: Key> Key for (A, B, C) {
     }
 }
 
-impl<A: Key, B: Key> StartsWith<A> for (A, B) {}
-impl<A: Key, B: Key, C: Key> StartsWith<A> for (A, B, C) {}
-impl<A: Key, B: Key, C: Key> StartsWith<(A, B)> for (A, B, C) {}
+impl<A: StoreKey, B: StoreKey> StartsWith<A> for (A, B) {}
+impl<A: StoreKey, B: StoreKey, C: StoreKey> StartsWith<A> for (A, B, C) {}
+impl<A: StoreKey, B: StoreKey, C: StoreKey> StartsWith<(A, B)> for (A, B, C) {}
 
 #[cfg(test)]
 mod tests {
@@ -239,18 +240,18 @@ mod tests {
 
     use super::*;
 
-    type Triple = (String, i64, (String, u8));
+    type KeyTriple = (String, i64, (String, u8));
 
     /// Few letters, zero bytes and short texts, so that prefixes of one another are common.
     fn text() -> impl Strategy<Value = String> {
         "[ab\u{0}\u{1}\u{ff}é]{0,4}"
     }
 
-    fn triple() -> impl Strategy<Value = Triple> {
+    fn triple() -> impl Strategy<Value = KeyTriple> {
         (text(), any::<i64>(), (text(), any::<u8>()))
     }
 
-    fn part(key: &impl Key) -> Vec<u8> {
+    fn part(key: &impl StoreKey) -> Vec<u8> {
         let mut bytes = Vec::new();
         key.put_part(&mut bytes);
         bytes
@@ -267,15 +268,15 @@ mod tests {
 
         #[test]
         fn decoding_undoes_encoding(key in triple(), rest in any::<Vec<u8>>()) {
-            prop_assert_eq!(Triple::take(&key.to_bytes()), Ok(key.clone()));
+            prop_assert_eq!(KeyTriple::take(&key.to_bytes()), Ok(key.clone()));
             let mut bytes = part(&key);
             bytes.extend_from_slice(&rest);
-            prop_assert_eq!(Triple::take_part(&bytes), Ok((key, rest.as_slice())));
+            prop_assert_eq!(KeyTriple::take_part(&bytes), Ok((key, rest.as_slice())));
         }
 
         #[test]
         fn other_bytes_never_panic(bytes in any::<Vec<u8>>()) {
-            let _ = Triple::take(&bytes);
+            let _ = KeyTriple::take(&bytes);
             let _ = <(JobId, Timestamp, bool)>::take(&bytes);
             let _ = <(TraceId, RunId)>::take_part(&bytes);
         }

@@ -1,7 +1,7 @@
-//! Counters of the store: what the benches and `/metrics` read.
+//! Counters of the store, for the benches and `/metrics`.
 //!
-//! Invariant: reading them never waits for the writer; each is exact by itself, a snapshot of several
-//! may be one commit apart.
+//! Invariant: reading never waits for the writer; each counter is exact by itself, several read together may
+//! be one commit apart.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
@@ -9,11 +9,11 @@ use std::time::Duration;
 /// Counters since the store was opened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StoreMetrics {
-    /// Sequence number of the last commit, durable or soft, as [`super::Store::commits`] gives it.
+    /// Sequence number of the last commit, durable or soft, as [`super::Store::commits`] publishes it.
     pub commit_sequence: u64,
     /// Durable commits of batches (a settling commit without operations is not one).
     pub durable_commits: u64,
-    /// Commits of batches that held soft writes alone.
+    /// Commits of batches with soft writes only.
     pub soft_commits: u64,
     /// Operations in durable commits.
     pub durable_operations: u64,
@@ -21,19 +21,19 @@ pub struct StoreMetrics {
     pub soft_operations: u64,
     /// Size of the largest batch so far.
     pub largest_batch: u64,
-    /// Times the file was synced to the disk, for whatever reason.
+    /// Syncs of the file, for any reason.
     pub syncs: u64,
     /// Time spent in those syncs.
     pub sync_time: Duration,
-    /// Times the file was opened anew after a fault.
+    /// Reopenings of the file after a fault.
     pub reopened: u64,
-    /// Operations queued or being carried out now.
+    /// Operations queued or in progress.
     pub waiting: usize,
 }
 
 /// The live counters behind [`StoreMetrics`].
 #[derive(Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct StoreCounters {
     durable_commits: AtomicU64,
     soft_commits: AtomicU64,
     durable_operations: AtomicU64,
@@ -42,11 +42,11 @@ pub(super) struct Counters {
     syncs: AtomicU64,
     sync_nanos: AtomicU64,
     reopened: AtomicU64,
-    /// A sync has failed, and the file has not been written anew since.
+    /// A sync has failed, and the file has not been rewritten since.
     sync_failed: AtomicBool,
 }
 
-impl Counters {
+impl StoreCounters {
     pub(super) fn committed(&self, operations: usize, durable: bool) {
         let operations = operations as u64;
         let (commits, sum) = if durable {

@@ -1,8 +1,8 @@
 //! Opening, creating and checking the store's file.
 //!
-//! Invariants: a store file appears under its name only when it is whole (made beside, synced,
-//! renamed), so an empty or cut file is damage and never taken for a new store; two processes never
-//! write one file (redb's exclusive lock); a damaged file is left as it is, even if redb panics over it.
+//! Invariants: a store file appears under its name only when it is whole (made beside, synced, renamed), so
+//! an empty or truncated file counts as damage, never as a new store; two processes never write one file
+//! (redb's exclusive lock); a damaged file is left as it is, even if redb panics over it.
 
 use std::io;
 use std::path::Path;
@@ -13,13 +13,13 @@ use redb::{Builder, Database};
 use tokio::sync::{Semaphore, watch};
 
 use super::backend::{self, FileHome, StorageHome};
-use super::metrics::Counters;
-use super::{OpenError, QUEUE_LIMIT, Shared, Store, StoreStatus, schema, writer};
+use super::metrics::StoreCounters;
+use super::{OpenError, QUEUE_LIMIT, Store, StoreShared, StoreStatus, schema, writer};
 use crate::files::{create_folders, folder_of, sync_folder};
 
-/// What an integrity check found.
+/// The result of an integrity check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Integrity {
+pub struct IntegrityReport {
     /// Size of the file in bytes.
     pub file_bytes: u64,
     /// Number of tables, the store's own included.
@@ -40,11 +40,11 @@ pub(super) fn open(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
 
 /// Opens a store in its home and starts the writer.
 pub(super) fn start(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
-    let counters = Arc::new(Counters::default());
+    let counters = Arc::new(StoreCounters::default());
     let database = backend::open_database(home.as_ref(), &counters)?;
     schema::migrate(&database, home.as_ref(), schema::MIGRATIONS)?;
     let path = home.path().to_owned();
-    let shared = Arc::new(Shared {
+    let shared = Arc::new(StoreShared {
         home,
         database: RwLock::new(Some(database)),
         commits: watch::Sender::new(0),
@@ -57,21 +57,21 @@ pub(super) fn start(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
     Ok(Store { shared, queue })
 }
 
-/// Reads every page of a store that no process has open, and repairs what redb can.
+/// Reads every page of a store that no process has open, and repairs pages where redb can.
 ///
 /// Blocks for as long as reading the whole file takes.
 ///
 /// # Errors
-/// [`OpenError::Damaged`] says what is wrong; [`OpenError::AlreadyOpen`] while a daemon runs on it.
-pub fn check(path: &Path) -> Result<Integrity, OpenError> {
+/// [`OpenError::Damaged`] names the damage; [`OpenError::AlreadyOpen`] while a daemon has the store open.
+pub fn check(path: &Path) -> Result<IntegrityReport, OpenError> {
     let file_bytes = path.metadata().map_err(|error| OpenError::io(path, error))?.len();
     let database = backend::open_checked(&FileHome::new(path), &Arc::default())?;
     let (tables, rows) =
         super::backup::count_rows(&database).map_err(|error| OpenError::damaged(path, error))?;
-    Ok(Integrity { file_bytes, tables, rows })
+    Ok(IntegrityReport { file_bytes, tables, rows })
 }
 
-/// Creates a store under a temporary name and gives it its own once it is whole.
+/// Creates a store under a temporary name and renames it once it is whole.
 fn create(path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::io(path, error);
     let directory = folder_of(path);
@@ -86,7 +86,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
     file.as_file().sync_all().map_err(failed)?;
     match file.persist_noclobber(path) {
         Ok(_) => sync_folder(directory).map_err(failed),
-        // Another process was faster: its store is as good, and the lock decides who may open it.
+        // Another process was faster: its store is as good, and the lock decides which process may open it.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(error.error)),
     }
@@ -102,14 +102,16 @@ mod tests {
 
     use super::*;
     use crate::store::testing::block_on;
-    use crate::store::{Changes, StoreError, Table};
+    use crate::store::{StoreChanges, StoreError, StoreTable};
 
-    const ROWS: Table<u64, String> = Table::new("rows");
+    const ROWS: StoreTable<u64, String> = StoreTable::new("rows");
 
     fn put(store: &Store, key: u64, text: &str) {
         let text = text.to_owned();
-        block_on(store.write(move |_| Ok::<_, StoreError>((Changes::none().put(&ROWS, &key, &text), ()))))
-            .unwrap();
+        block_on(
+            store.write(move |_| Ok::<_, StoreError>((StoreChanges::none().put(&ROWS, &key, &text), ()))),
+        )
+        .unwrap();
     }
 
     #[test]

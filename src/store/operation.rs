@@ -1,61 +1,61 @@
 //! One queued operation: the caller's decision, its outcome, and the way back to the caller.
 //!
-//! Invariant: the caller's code runs only in [`Operation::decide`], guarded, so that neither a refusal
-//! nor a panic reaches the writer; everything after it only hands over what was decided.
+//! Invariant: the caller's code runs only in [`StoreOperation::decide`], guarded, so that neither a refusal
+//! nor a panic reaches the writer; everything after that only passes the decision on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::error::panic_message;
-use super::{Changes, StoreError, View};
+use super::{StoreChanges, StoreError, StoreView};
 
-/// What the queue carries.
-pub(super) enum Command {
-    Operation(Box<dyn Operation>),
+/// The queue's items.
+pub(super) enum StoreCommand {
+    Operation(Box<dyn StoreOperation>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
 /// An operation without its types.
-pub(super) trait Operation: Send {
+pub(super) trait StoreOperation: Send {
     /// Whether the caller waits for the disk.
     fn durable(&self) -> bool;
 
-    /// Decides, and returns what to change: nothing after a refusal or a panic.
-    fn decide(&mut self, view: &View<'_>) -> Changes;
+    /// Decides and returns the changes: none after a refusal or a panic.
+    fn decide(&mut self, view: &StoreView<'_>) -> StoreChanges;
 
-    /// Tells the caller: the outcome if the commit succeeded, else why it did not.
+    /// Answers the caller: with the outcome if the commit succeeded, else with the failure.
     fn answer(self: Box<Self>, verdict: Result<(), StoreError>);
 }
 
-type Answer<R, E> = Result<Result<R, E>, StoreError>;
+type OperationResult<R, E> = Result<Result<R, E>, StoreError>;
 
-pub(super) struct Write<F, R, E> {
+pub(super) struct WriteOperation<F, R, E> {
     decide: Option<F>,
-    outcome: Option<Answer<R, E>>,
-    reply: oneshot::Sender<Answer<R, E>>,
+    outcome: Option<OperationResult<R, E>>,
+    reply: oneshot::Sender<OperationResult<R, E>>,
     durable: bool,
-    /// The place in the queue, given back when the operation is answered.
+    /// A place in the queue, freed when the operation is answered.
     _place: OwnedSemaphorePermit,
 }
 
-impl<F, R, E> Write<F, R, E>
+impl<F, R, E> WriteOperation<F, R, E>
 where
-    F: FnOnce(&View<'_>) -> Result<(Changes, R), E> + Send,
+    F: FnOnce(&StoreView<'_>) -> Result<(StoreChanges, R), E> + Send,
 {
     pub(super) fn new(
         decide: F,
         durable: bool,
         place: OwnedSemaphorePermit,
-    ) -> (Self, oneshot::Receiver<Answer<R, E>>) {
+    ) -> (Self, oneshot::Receiver<OperationResult<R, E>>) {
         let (reply, answer) = oneshot::channel();
         (Self { decide: Some(decide), outcome: None, reply, durable, _place: place }, answer)
     }
 }
 
-impl<F, R, E> Operation for Write<F, R, E>
+impl<F, R, E> StoreOperation for WriteOperation<F, R, E>
 where
-    F: FnOnce(&View<'_>) -> Result<(Changes, R), E> + Send,
+    F: FnOnce(&StoreView<'_>) -> Result<(StoreChanges, R), E> + Send,
     R: Send,
     E: Send,
 {
@@ -63,18 +63,18 @@ where
         self.durable
     }
 
-    fn decide(&mut self, view: &View<'_>) -> Changes {
-        let Some(decide) = self.decide.take() else { return Changes::none() };
+    fn decide(&mut self, view: &StoreView<'_>) -> StoreChanges {
+        let Some(decide) = self.decide.take() else { return StoreChanges::none() };
         let decided = catch_unwind(AssertUnwindSafe(|| decide(view)));
         let (changes, outcome) = match decided {
             Ok(Ok((changes, answer))) => match changes.check() {
                 Ok(()) => (changes, Ok(Ok(answer))),
-                Err(invalid) => (Changes::none(), Err(invalid)),
+                Err(invalid) => (StoreChanges::none(), Err(invalid)),
             },
-            Ok(Err(refusal)) => (Changes::none(), Ok(Err(refusal))),
+            Ok(Err(refusal)) => (StoreChanges::none(), Ok(Err(refusal))),
             Err(payload) => {
                 let message = panic_message(&*payload);
-                (Changes::none(), Err(StoreError::Panicked { message }))
+                (StoreChanges::none(), Err(StoreError::Panicked { message }))
             }
         };
         self.outcome = Some(outcome);

@@ -1,7 +1,8 @@
 //! A backend that reads the bytes and keeps every write in memory.
 //!
-//! redb writes when it opens a file (its header, repairs), and refuses even reads once a write has failed. On
-//! an overlay it opens, repairs and reads a file whose disk takes no writes, and the file stays as it is.
+//! redb writes when it opens a file (its header, repairs), and refuses even reads once a write has failed.
+//! Through an overlay it can open, repair and read a file whose disk takes no writes, and the file stays as
+//! it is.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +11,7 @@ use std::ops::Bound;
 use parking_lot::RwLock;
 use redb::{BackendError, StorageBackend};
 
-/// Bytes that are kept together: a page of redb's, so that most writes replace whole ones.
+/// Bytes kept together: one redb page, so that most writes replace whole blocks.
 const BLOCK: usize = 4096;
 const BLOCK_BYTES: u64 = BLOCK as u64;
 
@@ -26,7 +27,8 @@ pub(super) struct OverlayBackend {
 #[derive(Debug)]
 struct OverlayWrites {
     len: u64,
-    /// Up to where the inner bytes count: what was cut off once is zero when it comes back.
+    /// Length up to which the inner bytes are valid: bytes beyond a truncation read as zero when the file
+    /// grows again.
     inner_len: u64,
     blocks: BTreeMap<u64, Box<[u8]>>,
 }
@@ -53,7 +55,7 @@ impl OverlayBackend {
     }
 }
 
-/// The pieces of a range by block: the block's number, where in it the piece begins, where in the range.
+/// Splits a range by block: the block's number, the part's offset in the block, and its place in the range.
 fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
@@ -110,7 +112,7 @@ impl StorageBackend for OverlayBackend {
             written.blocks.insert(number, block);
         }
         if written.blocks.len() > MAX_BLOCKS {
-            return Err(io::Error::other("more was to be written than a file that is only read may need"));
+            return Err(io::Error::other("more was written than opening a file for reading may need"));
         }
         Ok(())
     }
@@ -152,16 +154,16 @@ mod tests {
     use super::*;
 
     #[derive(Debug, Clone)]
-    enum Act {
+    enum OverlayAct {
         Write(u64, Vec<u8>),
         Resize(u64),
     }
 
-    fn act() -> impl Strategy<Value = Act> {
+    fn act() -> impl Strategy<Value = OverlayAct> {
         let write = (0..20_000_u64, prop::collection::vec(1..=255_u8, 1..9_000));
         prop_oneof![
-            3 => write.prop_map(|(at, data)| Act::Write(at, data)),
-            1 => (0..30_000_u64).prop_map(Act::Resize),
+            3 => write.prop_map(|(at, data)| OverlayAct::Write(at, data)),
+            1 => (0..30_000_u64).prop_map(OverlayAct::Resize),
         ]
     }
 
@@ -178,11 +180,11 @@ mod tests {
             let overlay = OverlayBackend::new(Box::new(inner)).unwrap();
             for act in acts {
                 match act {
-                    Act::Resize(len) => {
+                    OverlayAct::Resize(len) => {
                         overlay.set_len(len).unwrap();
                         model.resize(usize::try_from(len).unwrap(), 0);
                     }
-                    Act::Write(at, data) => {
+                    OverlayAct::Write(at, data) => {
                         let (at, end) = (usize::try_from(at).unwrap(), usize::try_from(at).unwrap() + data.len());
                         if end <= model.len() {
                             overlay.write(at as u64, &data).unwrap();

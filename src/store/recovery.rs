@@ -1,14 +1,14 @@
-//! Getting back to work after an I/O error.
+//! Recovery of the store after an I/O error.
 //!
-//! redb refuses everything after an error until its file is opened again, which also settles what of the
+//! redb refuses everything after an error until its file is reopened, which also decides how much of the
 //! failed commit counts. So the file is opened for reading at once, on an overlay that needs no disk, and the
-//! store tries to write again: room for some more, the whole file opened, an empty commit through to the disk.
-//! While that fails writes are refused, and the attempt is repeated every
-//! [`super::backend::StorageHome::retry_after`], whether somebody wants to write or not.
+//! store tries to resume writes: free space for some more, the whole file opened, an empty commit through to
+//! the disk. While that fails writes are refused, and the attempt is repeated every
+//! [`super::backend::StorageHome::retry_after`], whether or not somebody wants to write.
 //!
-//! A failed sync is never just repeated: the kernel may have dropped what it could not write and yet
-//! show it to readers, so the next sync would succeed without it. Hence the whole file is written
-//! anew before it is opened (about a second for 100 MB).
+//! A failed sync is never just repeated: the kernel may have dropped the pages it could not write and still
+//! show them to readers, so the next sync would succeed without them. Hence the whole file is rewritten
+//! before it is opened (about a second for 100 MB).
 //!
 //! Invariant: between a fault and a successful attempt no operation is decided.
 
@@ -18,44 +18,44 @@ use std::time::Instant;
 use redb::Database;
 
 use super::error::panic_message;
-use super::{Changes, Shared, StoreError, backend, schema};
+use super::{StoreChanges, StoreError, StoreShared, backend, schema};
 use crate::domain::time::Timestamp;
 
 /// Whether the store takes writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoreStatus {
     Writable,
-    /// Not for now; it tries to get back to work by itself.
+    /// Not for now; the store keeps trying to resume.
     Refusing {
-        /// When it began to refuse.
+        /// Start of the refusal.
         since: Timestamp,
-        /// The fault that it met last.
+        /// The most recent fault.
         reason: String,
     },
     Closed,
 }
 
-/// What is wrong, if anything, and when it was last tried.
+/// The fault, if any, and the time of the last attempt.
 #[derive(Debug, Default)]
-pub(super) struct Recovery {
+pub(super) struct StoreRecovery {
     fault: Option<(String, Instant)>,
 }
 
-impl Recovery {
+impl StoreRecovery {
     /// Whether writes are refused for now.
     pub(super) fn is_pending(&self) -> bool {
         self.fault.is_some()
     }
 
-    /// Takes note of a fault, lets reads go on and tries to get back to work.
-    pub(super) fn fault(&mut self, shared: &Shared, reason: &str) {
+    /// Notes a fault, reopens the file for reading and tries to resume writes.
+    pub(super) fn fault(&mut self, shared: &StoreShared, reason: &str) {
         tracing::error!(store = shared.home.label(), reason, "the store failed; opening it again");
         read_only(shared);
         self.attempt(shared);
     }
 
-    /// `Ok` if operations may be decided; tries to get there if it is time to.
-    pub(super) fn ready(&mut self, shared: &Shared) -> Result<(), StoreError> {
+    /// `Ok` if operations may be decided; attempts recovery when an attempt is due.
+    pub(super) fn ready(&mut self, shared: &StoreShared) -> Result<(), StoreError> {
         if self.fault.as_ref().is_some_and(|(_, tried)| tried.elapsed() >= shared.home.retry_after()) {
             self.attempt(shared);
         }
@@ -65,7 +65,7 @@ impl Recovery {
         }
     }
 
-    fn attempt(&mut self, shared: &Shared) {
+    fn attempt(&mut self, shared: &StoreShared) {
         let was = self.fault.take().map(|(reason, _)| reason);
         match regain(shared) {
             Ok(()) => {
@@ -83,11 +83,11 @@ impl Recovery {
     }
 }
 
-pub(super) fn unavailable(shared: &Shared, reason: &str) -> StoreError {
+pub(super) fn unavailable(shared: &StoreShared, reason: &str) -> StoreError {
     StoreError::Unavailable { store: shared.home.label().to_owned(), reason: reason.to_owned() }
 }
 
-fn refuse(shared: &Shared, reason: &str) {
+fn refuse(shared: &StoreShared, reason: &str) {
     shared.status.send_modify(|status| {
         let since = match status {
             StoreStatus::Refusing { since, .. } => *since,
@@ -97,31 +97,31 @@ fn refuse(shared: &Shared, reason: &str) {
     });
 }
 
-/// Lets reads go on without the disk's taking writes. Readers wait meanwhile.
-fn read_only(shared: &Shared) {
+/// Makes reads possible without writes to the disk. Readers wait meanwhile.
+fn read_only(shared: &StoreShared) {
     let mut slot = shared.database.write();
     close(&mut slot);
     open_for_reading(shared, &mut slot);
 }
 
-fn open_for_reading(shared: &Shared, slot: &mut Option<Database>) {
+fn open_for_reading(shared: &StoreShared, slot: &mut Option<Database>) {
     match backend::open_for_reading(shared.home.as_ref(), &shared.counters) {
         Ok(database) => *slot = Some(database),
         Err(error) => tracing::error!(%error, "the store cannot be read either"),
     }
-    // Soft state since the last durable commit is gone, the failed commit may have taken effect.
+    // Soft state since the last durable commit is lost, and the failed commit may have taken effect.
     shared.commits.send_modify(|sequence| *sequence += 1);
 }
 
-/// Closes the file. Errors and panics of a database that has already failed tell nothing new.
+/// Closes the file. Errors and panics of a database that has already failed say nothing new.
 fn close(slot: &mut Option<Database>) {
     let database = slot.take();
     let _failed_already = catch_unwind(AssertUnwindSafe(|| drop(database)));
 }
 
-/// Gets the store to where it takes writes, or leaves it readable.
-fn regain(shared: &Shared) -> Result<(), String> {
-    // Reads go on during what may take long.
+/// Resumes writes, or leaves the store readable.
+fn regain(shared: &StoreShared) -> Result<(), String> {
+    // Reads go on during the rewrite, which may take long.
     if shared.counters.sync_has_failed() {
         shared.home.rewrite().map_err(|error| error.to_string())?;
         shared.counters.rewritten();
@@ -143,13 +143,13 @@ fn regain(shared: &Shared) -> Result<(), String> {
     }
 }
 
-/// Opens the file and shows by an empty commit that the disk takes it.
-fn open_for_writing(shared: &Shared) -> Result<Database, String> {
+/// Opens the file and proves by an empty commit that the disk takes writes.
+fn open_for_writing(shared: &StoreShared) -> Result<Database, String> {
     let database =
         backend::open_database(shared.home.as_ref(), &shared.counters).map_err(|error| error.to_string())?;
     let tried = catch_unwind(AssertUnwindSafe(|| {
         let transaction = database.begin_write().map_err(redb::Error::from)?;
-        schema::commit(transaction, &Changes::none())
+        schema::commit(transaction, &StoreChanges::none())
     }));
     let failure = match tried {
         Ok(Ok(())) => return Ok(database),

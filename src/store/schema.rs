@@ -1,71 +1,71 @@
-//! The schema version in the file, and the steps from one version to the next.
+//! The schema version in the file, and the migrations from one version to the next.
 //!
-//! Invariants: a file without a version, or with a newer one, is refused; a step and its new version
-//! become durable together, so a step that was cut off is simply done again. A step reads and decides
-//! like any operation; it never sees a half-changed file.
+//! Invariants: a file without a version, or with a newer one, is refused; a migration and its new version
+//! become durable together, so an interrupted migration simply runs again. A migration reads and decides like
+//! any operation; it never sees a half-changed file.
 
 use redb::{Database, WriteTransaction};
 
 use super::backend::StorageHome;
-use super::{Changes, OpenError, Order, Span, StoreError, Table, View};
+use super::{KeyRange, OpenError, ScanOrder, StoreChanges, StoreError, StoreTable, StoreView};
 use crate::domain::ids::{JobId, RunId};
 
-/// The store's own table; the schema version stands under [`SCHEMA_KEY`].
-pub(super) const META: Table<String, u32> = Table::meta();
+/// The store's own table; the schema version is the row of [`SCHEMA_KEY`].
+pub(super) const META: StoreTable<String, u32> = StoreTable::meta();
 const SCHEMA_KEY: &str = "schema";
 
-/// The version of a file that has gone through no step.
+/// The version of a file before any migration.
 pub(super) const FIRST_VERSION: u32 = 1;
 
-/// One step: what a file of the version before must change to be of the next version.
-pub(super) type Migration = fn(&View<'_>) -> Result<Changes, StoreError>;
+/// One migration: the changes that bring a file from the version before to the next.
+pub(super) type SchemaMigration = fn(&StoreView<'_>) -> Result<StoreChanges, StoreError>;
 
-/// The steps from version 1 on, oldest first.
-pub(super) const MIGRATIONS: &[Migration] = &[number_root_jobs];
+/// The migrations from version 1 on, oldest first.
+pub(super) const MIGRATIONS: &[SchemaMigration] = &[number_root_jobs];
 
-/// Version 2 numbers root jobs in the order of their acceptance (before, their time alone gave an order), and
-/// counts runs that are open, and runs that are not closed, apart from open jobs.
-fn number_root_jobs(view: &View<'_>) -> Result<Changes, StoreError> {
-    const BY_TIME: Table<(i64, JobId), ()> = Table::new("roots");
-    const BY_NUMBER: Table<u64, JobId> = Table::new("root_order");
-    const OPEN_JOBS: Table<JobId, ()> = Table::new("active_jobs");
-    const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
-    const CLOSED: Table<RunId, i64> = Table::new("closed_runs");
-    const UNCLOSED_RUNS: Table<RunId, ()> = Table::new("unclosed_runs");
-    let roots = view.range(&BY_TIME, &Span::all(), Order::Ascending, usize::MAX)?;
-    let mut numbered = Changes::none();
+/// Version 2 numbers root jobs in the order of their acceptance (before, only their time gave an order), and
+/// counts open runs and unclosed runs separately from open jobs.
+fn number_root_jobs(view: &StoreView<'_>) -> Result<StoreChanges, StoreError> {
+    const BY_TIME: StoreTable<(i64, JobId), ()> = StoreTable::new("roots");
+    const BY_NUMBER: StoreTable<u64, JobId> = StoreTable::new("root_order");
+    const OPEN_JOBS: StoreTable<JobId, ()> = StoreTable::new("active_jobs");
+    const OPEN_RUNS: StoreTable<RunId, ()> = StoreTable::new("open_runs");
+    const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs");
+    const UNCLOSED_RUNS: StoreTable<RunId, ()> = StoreTable::new("unclosed_runs");
+    let roots = view.range(&BY_TIME, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
+    let mut numbered = StoreChanges::none();
     for (number, ((_, id), ())) in (1..).zip(roots) {
         numbered = numbered.put(&BY_NUMBER, &number, &id);
         if !view.contains(&CLOSED, &id.run())? {
             numbered = numbered.put(&UNCLOSED_RUNS, &id.run(), &());
         }
     }
-    let open = view.range(&OPEN_JOBS, &Span::all(), Order::Ascending, usize::MAX)?;
+    let open = view.range(&OPEN_JOBS, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
     let roots = open.into_iter().map(|(id, ())| id).filter(|id| id.parent().is_none());
     Ok(roots.fold(numbered, |changes, id| changes.put(&OPEN_RUNS, &id.run(), &())))
 }
 
-/// The version that a list of steps leads to.
-pub(super) fn newest(migrations: &[Migration]) -> u32 {
+/// The version that a list of migrations leads to.
+pub(super) fn newest(migrations: &[SchemaMigration]) -> u32 {
     migrations.iter().fold(FIRST_VERSION, |version, _| version + 1)
 }
 
 /// The change that records a version.
-pub(super) fn record(version: u32) -> Changes {
-    Changes::none().put(&META, &SCHEMA_KEY.to_owned(), &version)
+pub(super) fn record(version: u32) -> StoreChanges {
+    StoreChanges::none().put(&META, &SCHEMA_KEY.to_owned(), &version)
 }
 
 /// Brings an open file to the newest version, or refuses it.
 pub(super) fn migrate(
     database: &Database,
     home: &dyn StorageHome,
-    migrations: &[Migration],
+    migrations: &[SchemaMigration],
 ) -> Result<(), OpenError> {
     let path = home.path();
     let failed = |to: u32, reason: String| OpenError::Migration { path: path.to_owned(), to, reason };
     let supported = newest(migrations);
     let found = read_version(database).map_err(|error| OpenError::damaged(path, error))?;
-    let found = found.ok_or_else(|| OpenError::damaged(path, "it holds no schema version"))?;
+    let found = found.ok_or_else(|| OpenError::damaged(path, "the file has no schema version"))?;
     if found > supported {
         return Err(OpenError::Newer { path: path.to_owned(), found, supported });
     }
@@ -80,18 +80,18 @@ pub(super) fn migrate(
 fn read_version(database: &Database) -> Result<Option<u32>, StoreError> {
     use redb::ReadableDatabase as _;
     let transaction = database.begin_read().map_err(|error| StoreError::unreadable(&error))?;
-    View::snapshot(&transaction).get(&META, &SCHEMA_KEY.to_owned())
+    StoreView::snapshot(&transaction).get(&META, &SCHEMA_KEY.to_owned())
 }
 
-fn take_step(database: &Database, step: Migration, to: u32) -> Result<(), String> {
+fn take_step(database: &Database, step: SchemaMigration, to: u32) -> Result<(), String> {
     let transaction = database.begin_write().map_err(|error| error.to_string())?;
-    let changes = step(&View::batch(&transaction)).map_err(|error| error.to_string())?.and(record(to));
+    let changes = step(&StoreView::batch(&transaction)).map_err(|error| error.to_string())?.and(record(to));
     changes.check().map_err(|error| error.to_string())?;
     commit(transaction, &changes).map_err(|error| error.to_string())
 }
 
-/// Applies and commits changes outside the writer: while a file is being opened or created.
-pub(super) fn commit(mut transaction: WriteTransaction, changes: &Changes) -> Result<(), redb::Error> {
+/// Applies and commits changes outside the writer, while a file is being opened or created.
+pub(super) fn commit(mut transaction: WriteTransaction, changes: &StoreChanges) -> Result<(), redb::Error> {
     transaction.set_quick_repair(true);
     changes.apply(&transaction)?;
     Ok(transaction.commit()?)
@@ -105,38 +105,38 @@ mod tests {
     use crate::store::backend::open_database;
     use crate::store::testing::MemoryHome;
 
-    const OLD: Table<String, u32> = Table::new("old");
-    const NEW: Table<String, String> = Table::new("new");
+    const OLD: StoreTable<String, u32> = StoreTable::new("old");
+    const NEW: StoreTable<String, String> = StoreTable::new("new");
 
-    fn to_text(view: &View<'_>) -> Result<Changes, StoreError> {
-        let rows = view.range(&OLD, &Span::all(), Order::Ascending, usize::MAX)?;
-        Ok(rows.iter().fold(Changes::none(), |changes, (key, number)| {
+    fn to_text(view: &StoreView<'_>) -> Result<StoreChanges, StoreError> {
+        let rows = view.range(&OLD, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
+        Ok(rows.iter().fold(StoreChanges::none(), |changes, (key, number)| {
             changes.put(&NEW, key, &number.to_string()).delete(&OLD, key)
         }))
     }
 
-    fn fails(_: &View<'_>) -> Result<Changes, StoreError> {
+    fn fails(_: &StoreView<'_>) -> Result<StoreChanges, StoreError> {
         Err(StoreError::Closed)
     }
 
     fn old_file() -> (MemoryHome, Database) {
         let home = MemoryHome::created();
         let database = open_database(&home, &Arc::default()).unwrap();
-        // A new file is of the newest version; the steps under test begin with the first.
-        let changes = Changes::none().put(&OLD, &"a".into(), &7).and(record(FIRST_VERSION));
+        // A new file has the newest version; the migrations under test begin with the first.
+        let changes = StoreChanges::none().put(&OLD, &"a".into(), &7).and(record(FIRST_VERSION));
         commit(database.begin_write().unwrap(), &changes).unwrap();
         (home, database)
     }
 
-    fn read<R>(database: &Database, read: impl FnOnce(&View<'_>) -> Result<R, StoreError>) -> R {
+    fn read<R>(database: &Database, read: impl FnOnce(&StoreView<'_>) -> Result<R, StoreError>) -> R {
         use redb::ReadableDatabase as _;
-        read(&View::snapshot(&database.begin_read().unwrap())).unwrap()
+        read(&StoreView::snapshot(&database.begin_read().unwrap())).unwrap()
     }
 
     #[test]
     fn steps_are_taken_once_and_in_order() {
         let (home, database) = old_file();
-        let steps: &[Migration] = &[to_text, |_| Ok(Changes::none())];
+        let steps: &[SchemaMigration] = &[to_text, |_| Ok(StoreChanges::none())];
         migrate(&database, &home, steps).unwrap();
         assert_eq!(read_version(&database), Ok(Some(3)));
         assert_eq!(read(&database, |view| view.get(&NEW, &"a".into())), Some("7".to_owned()));
@@ -155,24 +155,26 @@ mod tests {
 
     #[test]
     fn root_jobs_are_numbered_in_the_order_of_their_time_and_open_ones_counted() {
-        const BY_TIME: Table<(i64, JobId), ()> = Table::new("roots");
-        const BY_NUMBER: Table<u64, JobId> = Table::new("root_order");
-        const OPEN_JOBS: Table<JobId, ()> = Table::new("active_jobs");
-        const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
-        const CLOSED: Table<RunId, i64> = Table::new("closed_runs");
-        const UNCLOSED_RUNS: Table<RunId, ()> = Table::new("unclosed_runs");
+        const BY_TIME: StoreTable<(i64, JobId), ()> = StoreTable::new("roots");
+        const BY_NUMBER: StoreTable<u64, JobId> = StoreTable::new("root_order");
+        const OPEN_JOBS: StoreTable<JobId, ()> = StoreTable::new("active_jobs");
+        const OPEN_RUNS: StoreTable<RunId, ()> = StoreTable::new("open_runs");
+        const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs");
+        const UNCLOSED_RUNS: StoreTable<RunId, ()> = StoreTable::new("unclosed_runs");
         let (home, database) = old_file();
         let id = |text: &str| JobId::new(text).unwrap();
-        let changes = Changes::none().put(&BY_TIME, &(9, id("a")), &()).put(&BY_TIME, &(5, id("b")), &());
+        let changes =
+            StoreChanges::none().put(&BY_TIME, &(9, id("a")), &()).put(&BY_TIME, &(5, id("b")), &());
         let changes = changes.put(&OPEN_JOBS, &id("a"), &()).put(&OPEN_JOBS, &id("a.data"), &());
         let changes = changes.put(&CLOSED, &id("b").run(), &7);
         commit(database.begin_write().unwrap(), &changes).unwrap();
         migrate(&database, &home, &MIGRATIONS[..1]).unwrap();
-        let rows = read(&database, |view| view.range(&BY_NUMBER, &Span::all(), Order::Ascending, 9));
+        let rows = read(&database, |view| view.range(&BY_NUMBER, &KeyRange::all(), ScanOrder::Ascending, 9));
         assert_eq!(rows, [(1, id("b")), (2, id("a"))]);
-        let open = read(&database, |view| view.range(&OPEN_RUNS, &Span::all(), Order::Ascending, 9));
+        let open = read(&database, |view| view.range(&OPEN_RUNS, &KeyRange::all(), ScanOrder::Ascending, 9));
         assert_eq!(open, [(id("a").run(), ())]);
-        let unclosed = read(&database, |view| view.range(&UNCLOSED_RUNS, &Span::all(), Order::Ascending, 9));
+        let unclosed =
+            read(&database, |view| view.range(&UNCLOSED_RUNS, &KeyRange::all(), ScanOrder::Ascending, 9));
         assert_eq!(unclosed, [(id("a").run(), ())]);
     }
 

@@ -1,16 +1,16 @@
-//! Typed tables, and the changes an operation asks for.
+//! Typed tables, and the changes requested by an operation.
 //!
-//! Invariants: every table is `bytes → bytes` to redb, so that a backup can copy tables it knows
-//! nothing about; a [`Table`] is the only way to name one, so that its key and value types are stated
-//! once. [`Changes`] are encoded when they are asked for: whatever cannot be stored is known before
-//! the transaction is touched.
+//! Invariants: redb sees every table as `bytes → bytes`, so that a backup can copy tables without knowing
+//! their types; a [`StoreTable`] is the only way to name a table, so that its key and value types are stated
+//! once. [`StoreChanges`] are encoded when they are added, so that an unstorable value is noticed before the
+//! transaction is touched.
 
 use std::marker::PhantomData;
 
 use redb::{TableDefinition, WriteTransaction};
 use serde::Serialize;
 
-use super::{Key, StoreError, codec};
+use super::{StoreError, StoreKey, codec};
 
 /// Longest key in bytes: four ids of the longest kind; keys are copied into the branches of the tree.
 pub const MAX_KEY_BYTES: usize = 4 * (crate::domain::ids::MAX_ID_LEN + 2);
@@ -24,25 +24,25 @@ pub(super) type RawDefinition = TableDefinition<'static, &'static [u8], &'static
 ///
 /// ```
 /// use pas::domain::ids::JobId;
-/// use pas::store::Table;
+/// use pas::store::StoreTable;
 ///
-/// const TITLES: Table<JobId, String> = Table::new("titles");
+/// const TITLES: StoreTable<JobId, String> = StoreTable::new("titles");
 /// ```
 #[derive(Debug)]
-pub struct Table<K, V> {
+pub struct StoreTable<K, V> {
     name: &'static str,
     rows: PhantomData<fn() -> (K, V)>,
 }
 
-impl<K, V> Clone for Table<K, V> {
+impl<K, V> Clone for StoreTable<K, V> {
     fn clone(&self) -> Self {
         *self
     }
 }
 
-impl<K, V> Copy for Table<K, V> {}
+impl<K, V> Copy for StoreTable<K, V> {}
 
-impl<K, V> Table<K, V> {
+impl<K, V> StoreTable<K, V> {
     /// A table of this name; it exists in the file from its first row on.
     ///
     /// # Panics
@@ -72,52 +72,52 @@ pub(super) const fn definition(name: &'static str) -> RawDefinition {
 }
 
 #[derive(Debug)]
-struct Change {
+struct TableChange {
     table: &'static str,
     key: Vec<u8>,
     /// `None` deletes.
     value: Option<Vec<u8>>,
 }
 
-/// What an operation wants changed, in order; carried out as a whole or not at all.
+/// An operation's changes, in order; applied as a whole or not at all.
 #[derive(Debug, Default)]
 #[must_use = "changes take effect only when the operation returns them"]
-pub struct Changes {
-    list: Vec<Change>,
-    /// The first change that cannot be stored; makes the whole operation fail.
+pub struct StoreChanges {
+    list: Vec<TableChange>,
+    /// The first unstorable change; it makes the whole operation fail.
     invalid: Option<String>,
 }
 
-impl Changes {
-    /// No changes yet, or at all.
+impl StoreChanges {
+    /// No changes.
     pub fn none() -> Self {
         Self::default()
     }
 
-    /// Adds: write `value` under `key`, over whatever stood there.
+    /// Adds: write `value` under `key`, replacing the row there.
     ///
-    /// A value that cannot be encoded, or a key or value that is too large, makes the operation fail
-    /// as a whole, with [`StoreError::Invalid`].
-    pub fn put<K: Key, V: Serialize>(mut self, table: &Table<K, V>, key: &K, value: &V) -> Self {
+    /// A value that cannot be encoded, or a key or value that is too large, makes the whole operation fail
+    /// with [`StoreError::Invalid`].
+    pub fn put<K: StoreKey, V: Serialize>(mut self, table: &StoreTable<K, V>, key: &K, value: &V) -> Self {
         let encoded = codec::encode(value).map_err(|error| error.to_string());
         self.add(table.name, key.to_bytes(), encoded.map(Some));
         self
     }
 
     /// Adds: remove the row of `key`, if there is one.
-    pub fn delete<K: Key, V>(mut self, table: &Table<K, V>, key: &K) -> Self {
+    pub fn delete<K: StoreKey, V>(mut self, table: &StoreTable<K, V>, key: &K) -> Self {
         self.add(table.name, key.to_bytes(), Ok(None));
         self
     }
 
-    /// Adds all of `later` after these.
+    /// Appends all changes of `later`.
     pub fn and(mut self, later: Self) -> Self {
         self.list.extend(later.list);
         self.invalid = self.invalid.or(later.invalid);
         self
     }
 
-    /// Whether nothing is to be changed.
+    /// Whether there is no change.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty() && self.invalid.is_none()
@@ -125,7 +125,7 @@ impl Changes {
 
     fn add(&mut self, table: &'static str, key: Vec<u8>, value: Result<Option<Vec<u8>>, String>) {
         match value {
-            Ok(value) if key.len() <= MAX_KEY_BYTES => self.list.push(Change { table, key, value }),
+            Ok(value) if key.len() <= MAX_KEY_BYTES => self.list.push(TableChange { table, key, value }),
             Ok(_) => self.refuse(table, &format!("a key of {} bytes exceeds {MAX_KEY_BYTES}", key.len())),
             Err(reason) => self.refuse(table, &reason),
         }
@@ -135,7 +135,7 @@ impl Changes {
         self.invalid.get_or_insert_with(|| format!("table `{table}`: {reason}"));
     }
 
-    /// Whether all of them can be stored.
+    /// Whether all changes can be stored.
     pub(super) fn check(&self) -> Result<(), StoreError> {
         match &self.invalid {
             None => Ok(()),
@@ -143,8 +143,8 @@ impl Changes {
         }
     }
 
-    /// Carries them out in an open transaction. An error leaves the transaction half done: the
-    /// caller must drop it.
+    /// Applies the changes in an open transaction. An error leaves the transaction half done: the caller must
+    /// drop it.
     pub(super) fn apply(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
         for group in self.list.chunk_by(|a, b| a.table == b.table) {
             let Some(first) = group.first() else { continue };
@@ -164,15 +164,15 @@ impl Changes {
 mod tests {
     use super::*;
 
-    const ROWS: Table<String, Vec<u8>> = Table::new("rows");
+    const ROWS: StoreTable<String, Vec<u8>> = StoreTable::new("rows");
 
     #[test]
     fn what_cannot_be_stored_is_known_before_the_transaction() {
-        let good = Changes::none().put(&ROWS, &"a".into(), &vec![1]);
+        let good = StoreChanges::none().put(&ROWS, &"a".into(), &vec![1]);
         assert_eq!(good.check(), Ok(()));
         let large = good.put(&ROWS, &"b".into(), &vec![0; codec::MAX_VALUE_BYTES]);
         assert!(matches!(large.check(), Err(StoreError::Invalid { reason }) if reason.contains("`rows`")));
-        let long = Changes::none().delete(&ROWS, &"k".repeat(MAX_KEY_BYTES + 1));
-        assert!(Changes::none().and(long).check().is_err());
+        let long = StoreChanges::none().delete(&ROWS, &"k".repeat(MAX_KEY_BYTES + 1));
+        assert!(StoreChanges::none().and(long).check().is_err());
     }
 }

@@ -1,7 +1,7 @@
 //! A store in memory whose disk fails on command.
 //!
-//! Invariant: the bytes outlive the database that is opened on them, so that a test can crash it, lose
-//! what was not synced, and look at what the next opening finds.
+//! Invariant: the bytes outlive the database opened on them, so that a test can crash the database, lose
+//! unsynced bytes, and inspect what the next opening finds.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -18,14 +18,14 @@ use super::{Store, open};
 /// A kernel's page, in bytes.
 const PAGE: usize = 4096;
 
-/// What the disk does wrong.
+/// The faults of a disk.
 #[derive(Debug, Default)]
-pub(super) struct Faults {
-    /// Writes and syncs still carried out before every one fails.
+pub(super) struct DiskFaults {
+    /// Writes and syncs that still succeed before every one fails.
     pub(super) fail_after: Option<u32>,
-    /// No byte beyond the present end can be had.
+    /// The file cannot grow.
     pub(super) full: bool,
-    /// The next opening finds only what was synced.
+    /// The next opening finds only synced bytes.
     pub(super) lose_unsynced: bool,
     /// The next sync panics.
     pub(super) panic_on_sync: bool,
@@ -34,20 +34,20 @@ pub(super) struct Faults {
 }
 
 #[derive(Debug, Default)]
-struct Disk {
-    /// What reads see: the kernel's page cache.
+struct TestDisk {
+    /// The bytes that reads see: the kernel's page cache.
     bytes: Vec<u8>,
-    /// What a power cut leaves.
+    /// The bytes that survive a power cut.
     synced: Vec<u8>,
-    /// Pages to be written by the next sync. As in a kernel, a failed sync forgets them.
+    /// Pages for the next sync to write. As in a kernel, a failed sync forgets them.
     dirty: BTreeSet<usize>,
-    faults: Faults,
+    faults: DiskFaults,
     on_sync: Option<std::sync::mpsc::Sender<()>>,
 }
 
 /// The disk; clones share it.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MemoryHome(Arc<Mutex<Disk>>);
+pub(crate) struct MemoryHome(Arc<Mutex<TestDisk>>);
 
 impl MemoryHome {
     /// A disk with a new store on it.
@@ -59,33 +59,33 @@ impl MemoryHome {
         home
     }
 
-    pub(super) fn fault(&self, change: impl FnOnce(&mut Faults)) {
+    pub(super) fn fault(&self, change: impl FnOnce(&mut DiskFaults)) {
         change(&mut self.0.lock().faults);
     }
 
-    /// A signal for every sync from now on.
+    /// Signals every sync from now on.
     pub(super) fn syncs(&self) -> std::sync::mpsc::Receiver<()> {
         let (sender, receiver) = std::sync::mpsc::channel();
         self.0.lock().on_sync = Some(sender);
         receiver
     }
 
-    /// The store as a power cut now would leave it, on a disk of its own.
+    /// The store as a power cut at this moment would leave it, on a disk of its own.
     pub(super) fn after_power_cut(&self) -> Store {
         let synced = self.0.lock().synced.clone();
-        let disk = Disk { bytes: synced.clone(), synced, ..Disk::default() };
+        let disk = TestDisk { bytes: synced.clone(), synced, ..TestDisk::default() };
         open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
     }
 
-    /// The store as a `kill -9` now would leave it, on a disk of its own.
+    /// The store as a `kill -9` at this moment would leave it, on a disk of its own.
     pub(super) fn after_kill(&self) -> Store {
         let bytes = self.0.lock().bytes.clone();
-        let disk = Disk { synced: bytes.clone(), bytes, ..Disk::default() };
+        let disk = TestDisk { synced: bytes.clone(), bytes, ..TestDisk::default() };
         open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
     }
 }
 
-impl Disk {
+impl TestDisk {
     fn spend(&mut self) -> io::Result<()> {
         match &mut self.faults.fail_after {
             Some(0) => Err(io::Error::other("injected fault")),
@@ -164,7 +164,7 @@ impl StorageBackend for MemoryHome {
         assert!(!std::mem::take(&mut disk.faults.panic_on_sync), "injected panic");
         let dirty = std::mem::take(&mut disk.dirty);
         disk.spend()?;
-        let Disk { bytes, synced, .. } = &mut *disk;
+        let TestDisk { bytes, synced, .. } = &mut *disk;
         synced.resize(bytes.len(), 0);
         for page in dirty {
             let range = page * PAGE..((page + 1) * PAGE).min(bytes.len());
@@ -193,8 +193,8 @@ pub(crate) fn memory_store() -> (Store, MemoryHome) {
     (open::start(Arc::new(home.clone())).unwrap(), home)
 }
 
-/// Runs a future to its end on this thread, without tokio's pauses between many ready ones: what is
-/// joined is queued in order and at once.
+/// Runs a future to its end on this thread, without tokio's pauses between many ready ones: joined futures
+/// are queued in order and at once.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .build()

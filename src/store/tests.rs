@@ -8,14 +8,16 @@ use proptest::prelude::*;
 use tokio::sync::oneshot;
 
 use super::testing::{MemoryHome, block_on, memory_store};
-use super::{Changes, Order, QUEUE_LIMIT, Span, Store, StoreError, Table, View, writer};
+use super::{
+    KeyRange, QUEUE_LIMIT, ScanOrder, Store, StoreChanges, StoreError, StoreTable, StoreView, writer,
+};
 
-const ROWS: Table<u8, u64> = Table::new("rows");
-/// Holds the same numbers as [`ROWS`], under (number, key): the two must always agree.
-const INDEX: Table<(u64, u8), ()> = Table::new("index");
+const ROWS: StoreTable<u8, u64> = StoreTable::new("rows");
+/// Mirrors the numbers of [`ROWS`] under (number, key): the two must always agree.
+const INDEX: StoreTable<(u64, u8), ()> = StoreTable::new("index");
 
 #[derive(Debug, PartialEq, thiserror::Error)]
-enum Refusal {
+enum StoreTestRefusal {
     #[error("not what was expected")]
     Conflict,
     #[error(transparent)]
@@ -23,11 +25,16 @@ enum Refusal {
 }
 
 /// Compare-and-set of one row and its index: the kind of operation the store is for.
-fn set(view: &View<'_>, key: u8, from: Option<u64>, to: Option<u64>) -> Result<(Changes, ()), Refusal> {
+fn set(
+    view: &StoreView<'_>,
+    key: u8,
+    from: Option<u64>,
+    to: Option<u64>,
+) -> Result<(StoreChanges, ()), StoreTestRefusal> {
     if view.get(&ROWS, &key)? != from {
-        return Err(Refusal::Conflict);
+        return Err(StoreTestRefusal::Conflict);
     }
-    let mut changes = Changes::none().delete(&ROWS, &key);
+    let mut changes = StoreChanges::none().delete(&ROWS, &key);
     if let Some(old) = from {
         changes = changes.delete(&INDEX, &(old, key));
     }
@@ -37,7 +44,10 @@ fn set(view: &View<'_>, key: u8, from: Option<u64>, to: Option<u64>) -> Result<(
     Ok((changes, ()))
 }
 
-fn put(key: u8, number: u64) -> impl FnOnce(&View<'_>) -> Result<(Changes, ()), Refusal> + Send + 'static {
+fn put(
+    key: u8,
+    number: u64,
+) -> impl FnOnce(&StoreView<'_>) -> Result<(StoreChanges, ()), StoreTestRefusal> + Send + 'static {
     move |view| {
         let old = view.get(&ROWS, &key)?;
         set(view, key, old, Some(number))
@@ -47,8 +57,8 @@ fn put(key: u8, number: u64) -> impl FnOnce(&View<'_>) -> Result<(Changes, ()), 
 fn rows(store: &Store) -> BTreeMap<u8, u64> {
     let (rows, index) = store
         .read(|view| {
-            let rows = view.range(&ROWS, &Span::all(), Order::Ascending, usize::MAX)?;
-            let index = view.range(&INDEX, &Span::all(), Order::Ascending, usize::MAX)?;
+            let rows = view.range(&ROWS, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
+            let index = view.range(&INDEX, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
             Ok::<_, StoreError>((rows, index))
         })
         .unwrap();
@@ -59,61 +69,71 @@ fn rows(store: &Store) -> BTreeMap<u8, u64> {
 }
 
 #[derive(Debug, Clone)]
-enum Op {
+enum StoreTestOperation {
     Put(u8, u64),
     Delete(u8),
-    /// Succeeds only if the row holds what an earlier operation left.
+    /// Succeeds only if the row has the value left by an earlier operation.
     Swap(u8, u64, u64),
     Refuse(u8),
     Panic(u8),
     Soft(u8, u64),
 }
 
-fn op() -> impl Strategy<Value = Op> {
+fn op() -> impl Strategy<Value = StoreTestOperation> {
     let (key, number) = (0..6_u8, 0..4_u64);
     prop_oneof![
-        4 => (key.clone(), number.clone()).prop_map(|(k, n)| Op::Put(k, n)),
-        2 => key.clone().prop_map(Op::Delete),
-        4 => (key.clone(), number.clone(), number.clone()).prop_map(|(k, a, b)| Op::Swap(k, a, b)),
-        1 => key.clone().prop_map(Op::Refuse),
-        1 => key.clone().prop_map(Op::Panic),
-        2 => (key, number).prop_map(|(k, n)| Op::Soft(k, n)),
+        4 => (key.clone(), number.clone()).prop_map(|(k, n)| StoreTestOperation::Put(k, n)),
+        2 => key.clone().prop_map(StoreTestOperation::Delete),
+        4 => (key.clone(), number.clone(), number.clone()).prop_map(|(k, a, b)| StoreTestOperation::Swap(k, a, b)),
+        1 => key.clone().prop_map(StoreTestOperation::Refuse),
+        1 => key.clone().prop_map(StoreTestOperation::Panic),
+        2 => (key, number).prop_map(|(k, n)| StoreTestOperation::Soft(k, n)),
     ]
 }
 
-/// What the operation does to a map, and whether it succeeds.
-fn model(rows: &mut BTreeMap<u8, u64>, op: &Op) -> bool {
+/// The operation's effect on a map, and whether it succeeds.
+fn model(rows: &mut BTreeMap<u8, u64>, op: &StoreTestOperation) -> bool {
     match *op {
-        Op::Put(key, number) | Op::Soft(key, number) => drop(rows.insert(key, number)),
-        Op::Delete(key) => drop(rows.remove(&key)),
-        Op::Swap(key, from, to) if rows.get(&key) == Some(&from) => drop(rows.insert(key, to)),
-        Op::Swap(..) | Op::Refuse(_) | Op::Panic(_) => return false,
+        StoreTestOperation::Put(key, number) | StoreTestOperation::Soft(key, number) => {
+            rows.insert(key, number);
+        }
+        StoreTestOperation::Delete(key) => {
+            rows.remove(&key);
+        }
+        StoreTestOperation::Swap(key, from, to) if rows.get(&key) == Some(&from) => {
+            rows.insert(key, to);
+        }
+        StoreTestOperation::Swap(..) | StoreTestOperation::Refuse(_) | StoreTestOperation::Panic(_) => {
+            return false;
+        }
     }
     true
 }
 
-async fn perform(store: &Store, op: Op) -> Result<(), Refusal> {
+async fn perform(store: &Store, op: StoreTestOperation) -> Result<(), StoreTestRefusal> {
     match op {
-        Op::Put(key, number) => store.write(put(key, number)).await,
-        Op::Soft(key, number) => store.write_soft(put(key, number)).await,
-        Op::Swap(key, from, to) => store.write(move |view| set(view, key, Some(from), Some(to))).await,
-        Op::Refuse(key) => {
+        StoreTestOperation::Put(key, number) => store.write(put(key, number)).await,
+        StoreTestOperation::Soft(key, number) => store.write_soft(put(key, number)).await,
+        StoreTestOperation::Swap(key, from, to) => {
+            store.write(move |view| set(view, key, Some(from), Some(to))).await
+        }
+        StoreTestOperation::Refuse(key) => {
             store
                 .write(move |view| {
                     let _unused = set(view, key, view.get(&ROWS, &key)?, Some(99))?;
-                    Err::<(Changes, ()), _>(Refusal::Conflict)
+                    Err::<(StoreChanges, ()), _>(StoreTestRefusal::Conflict)
                 })
                 .await
         }
-        Op::Panic(key) => {
+        StoreTestOperation::Panic(key) => {
             store
-                .write(move |view| -> Result<(Changes, ()), Refusal> {
+                .write(move |view| -> Result<(StoreChanges, ()), StoreTestRefusal> {
                     let _seen = view.get(&ROWS, &key)?;
                     std::panic::panic_any("on purpose")
                 })
                 .await
         }
-        Op::Delete(key) => {
+        StoreTestOperation::Delete(key) => {
             store
                 .write(move |view| {
                     let old = view.get(&ROWS, &key)?;
@@ -127,8 +147,8 @@ async fn perform(store: &Store, op: Op) -> Result<(), Refusal> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(48))]
 
-    /// Each wave's operations are queued at once, so that they share batches; their order is that of
-    /// the queue, which `join_all` fills in order.
+    /// Each wave's operations are queued at once, so that they share batches; their order is the queue's,
+    /// which `join_all` fills in order.
     #[test]
     fn group_commit_is_a_sequence_of_operations_on_a_map(
         waves in prop::collection::vec(prop::collection::vec(op(), 1..40), 1..5),
@@ -146,8 +166,8 @@ proptest! {
         prop_assert_eq!(rows(&home.after_power_cut()), expected);
     }
 
-    /// Whatever the disk does, and whenever: what was acknowledged stays, what is unknown is whole or
-    /// absent, and the store goes on.
+    /// Whatever the disk does, and whenever: acknowledged writes stay, unknown ones are whole or absent, and
+    /// the store goes on.
     #[test]
     fn no_acknowledged_write_is_lost_to_a_fault(
         faults in prop::collection::vec((0..60_u32, any::<bool>(), 1..30_u8), 1..5),
@@ -165,14 +185,14 @@ proptest! {
                         acknowledged.insert(key, number);
                         unknown.remove(&key);
                     }
-                    Err(Refusal::Store(StoreError::Unknown { .. })) => {
+                    Err(StoreTestRefusal::Store(StoreError::Unknown { .. })) => {
                         unknown.entry(key).or_default().push(number);
                     }
-                    Err(Refusal::Store(StoreError::Unavailable { .. } | StoreError::Unreadable { .. })) => {}
+                    Err(StoreTestRefusal::Store(StoreError::Unavailable { .. } | StoreError::Unreadable { .. })) => {}
                     Err(other) => prop_assert!(false, "{other}"),
                 }
             }
-            home.fault(|faults| *faults = super::testing::Faults { lose_unsynced: lose, ..Default::default() });
+            home.fault(|faults| *faults = super::testing::DiskFaults { lose_unsynced: lose, ..Default::default() });
             wait_until_writable(&store);
             for (key, found) in rows(&store) {
                 let allowed = unknown.get(&key).into_iter().flatten().chain(acknowledged.get(&key));
@@ -186,20 +206,20 @@ proptest! {
     }
 }
 
-/// Writes until a write is taken: the store tries again by itself.
+/// Writes until the store takes a write again.
 fn wait_until_writable(store: &Store) {
     const LAST: u8 = u8::MAX;
-    let nothing = |view: &View<'_>| {
+    let nothing = |view: &StoreView<'_>| {
         let old = view.get(&ROWS, &LAST)?;
-        Ok::<_, Refusal>((Changes::none().delete(&ROWS, &LAST), old))
+        Ok::<_, StoreTestRefusal>((StoreChanges::none().delete(&ROWS, &LAST), old))
     };
     while let Err(error) = block_on(store.write(nothing)) {
-        assert!(matches!(error, Refusal::Store(_)), "{error}");
+        assert!(matches!(error, StoreTestRefusal::Store(_)), "{error}");
         std::thread::yield_now();
     }
 }
 
-/// Occupies the writer until the returned sender is used, so that what is queued meanwhile shares a batch.
+/// Occupies the writer until the returned sender is used, so that operations queued meanwhile share a batch.
 fn hold_writer(store: &Store) -> std::sync::mpsc::Sender<()> {
     let (release, wait) = std::sync::mpsc::channel::<()>();
     let (started, has_started) = oneshot::channel();
@@ -208,7 +228,7 @@ fn hold_writer(store: &Store) -> std::sync::mpsc::Sender<()> {
         block_on(store.write(move |_| {
             let _ = started.send(());
             let _released = wait.recv();
-            Ok::<_, StoreError>((Changes::none(), ()))
+            Ok::<_, StoreError>((StoreChanges::none(), ()))
         }))
     });
     block_on(has_started).unwrap();
@@ -268,12 +288,12 @@ fn a_full_queue_makes_callers_wait_and_loses_nothing() {
 fn a_panic_or_a_refusal_answers_its_caller_and_the_writer_goes_on() {
     let (store, _home) = memory_store();
     let before = store.metrics();
-    let panicked = block_on(perform(&store, Op::Panic(1)));
-    assert_eq!(panicked, Err(Refusal::Store(StoreError::Panicked { message: "on purpose".into() })));
-    assert_eq!(block_on(perform(&store, Op::Refuse(1))), Err(Refusal::Conflict));
+    let panicked = block_on(perform(&store, StoreTestOperation::Panic(1)));
+    assert_eq!(panicked, Err(StoreTestRefusal::Store(StoreError::Panicked { message: "on purpose".into() })));
+    assert_eq!(block_on(perform(&store, StoreTestOperation::Refuse(1))), Err(StoreTestRefusal::Conflict));
     let large = block_on(store.write(|_| {
-        const TEXTS: Table<u8, Vec<u8>> = Table::new("texts");
-        Ok::<_, StoreError>((Changes::none().put(&TEXTS, &1, &vec![0; 5 << 20]), ()))
+        const TEXTS: StoreTable<u8, Vec<u8>> = StoreTable::new("texts");
+        Ok::<_, StoreError>((StoreChanges::none().put(&TEXTS, &1, &vec![0; 5 << 20]), ()))
     }));
     assert!(matches!(large, Err(StoreError::Invalid { .. })));
     let after = store.metrics();
@@ -282,7 +302,7 @@ fn a_panic_or_a_refusal_answers_its_caller_and_the_writer_goes_on() {
         (before.syncs, before.commit_sequence),
         "nothing changed, so nothing was synced"
     );
-    assert_eq!(block_on(perform(&store, Op::Put(1, 2))), Ok(()));
+    assert_eq!(block_on(perform(&store, StoreTestOperation::Put(1, 2))), Ok(()));
 }
 
 #[test]
@@ -345,7 +365,7 @@ fn after_a_close_everything_says_closed() {
     let (store, home) = memory_store();
     block_on(store.write_soft(put(1, 10))).unwrap();
     block_on(store.close()).unwrap();
-    assert_eq!(block_on(store.write(put(1, 11))), Err(Refusal::Store(StoreError::Closed)));
+    assert_eq!(block_on(store.write(put(1, 11))), Err(StoreTestRefusal::Store(StoreError::Closed)));
     assert_eq!(block_on(store.close()), Err(StoreError::Closed));
     assert_eq!(rows(&home.after_power_cut()), BTreeMap::from([(1, 10)]));
 }
@@ -376,10 +396,10 @@ fn on_a_full_disk_writes_are_refused_reads_go_on_and_space_heals_it() {
     block_on(store.write(put(1, 1))).unwrap();
     home.fault(|faults| faults.full = true);
     let fill = |n: u64| {
-        const BULK: Table<u64, Vec<u8>> = Table::new("bulk");
-        move |_: &View<'_>| {
+        const BULK: StoreTable<u64, Vec<u8>> = StoreTable::new("bulk");
+        move |_: &StoreView<'_>| {
             let block = vec![n as u8; 100_000];
-            let changes = (0..10).fold(Changes::none(), |c, i| c.put(&BULK, &(n * 10 + i), &block));
+            let changes = (0..10).fold(StoreChanges::none(), |c, i| c.put(&BULK, &(n * 10 + i), &block));
             Ok::<_, StoreError>((changes, ()))
         }
     };
@@ -409,12 +429,15 @@ fn a_failed_sync_is_unknown_and_a_lost_file_is_waited_for() {
     let mut answers = (2..20).map(|key| block_on(store.write(put(key, 1))));
     let failed = answers.find_map(Result::err).unwrap();
     assert!(
-        matches!(failed, Refusal::Store(StoreError::Unknown { .. } | StoreError::Unavailable { .. })),
+        matches!(
+            failed,
+            StoreTestRefusal::Store(StoreError::Unknown { .. } | StoreError::Unavailable { .. })
+        ),
         "{failed}"
     );
     let unread = store.read(|view| view.get(&ROWS, &1));
     assert!(matches!(unread, Err(StoreError::Unreadable { .. })), "{unread:?}");
-    home.fault(|faults| *faults = super::testing::Faults::default());
+    home.fault(|faults| *faults = super::testing::DiskFaults::default());
     wait_until_writable(&store);
     assert_eq!(rows(&store).get(&1), Some(&1));
 }

@@ -1,9 +1,8 @@
 //! Reading: rows by key, and in order over a range of keys.
 //!
-//! Invariants: a [`View`] reads one consistent state, be it a snapshot or the transaction that the
-//! writer is building; it cannot write. A range returns at most the rows it was asked for, so that no
-//! caller pulls a whole table into memory by accident; the next page is the span that
-//! starts after the last key.
+//! Invariants: a [`StoreView`] reads one consistent state, either a snapshot or the writer's transaction
+//! under construction; it cannot write. A range returns at most the number of rows asked for, so that no
+//! caller reads a whole table into memory by accident; the next page is the range after the last key.
 
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
@@ -11,16 +10,16 @@ use std::ops::{Bound, RangeBounds};
 use redb::{AccessGuard, ReadTransaction, ReadableTable, StorageError, TableError, WriteTransaction};
 use serde::de::DeserializeOwned;
 
-use super::key::{Key, StartsWith, TextKey};
-use super::table::{Table, definition};
+use super::key::{StartsWith, StoreKey, TextKey};
+use super::table::{StoreTable, definition};
 use super::{StoreError, codec};
 
-type Bytes = (Vec<u8>, Vec<u8>);
-type Guards<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
+type RowBytes = (Vec<u8>, Vec<u8>);
+type RowGuards<'a> = (AccessGuard<'a, &'static [u8]>, AccessGuard<'a, &'static [u8]>);
 
-/// In which direction a range is read.
+/// The direction of a range read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Order {
+pub enum ScanOrder {
     /// From the smallest key up.
     Ascending,
     /// From the greatest key down.
@@ -29,19 +28,19 @@ pub enum Order {
 
 /// A range of the keys of one table.
 #[derive(Debug, Clone)]
-pub struct Span<K> {
+pub struct KeyRange<K> {
     start: Bound<Vec<u8>>,
     end: Bound<Vec<u8>>,
     keys: PhantomData<fn() -> K>,
 }
 
-impl<K: Key> Span<K> {
+impl<K: StoreKey> KeyRange<K> {
     #[must_use]
     pub fn all() -> Self {
         Self::new(Bound::Unbounded, Bound::Unbounded)
     }
 
-    /// The keys within `range`, such as `Span::of(first..)`.
+    /// The keys within `range`, such as `KeyRange::of(first..)`.
     #[must_use]
     pub fn of(range: impl RangeBounds<K>) -> Self {
         Self::new(range.start_bound().map(K::to_bytes), range.end_bound().map(K::to_bytes))
@@ -49,7 +48,7 @@ impl<K: Key> Span<K> {
 
     /// The tuple keys that begin with `part`.
     #[must_use]
-    pub fn under<P: Key>(part: &P) -> Self
+    pub fn under<P: StoreKey>(part: &P) -> Self
     where
         K: StartsWith<P>,
     {
@@ -90,7 +89,7 @@ impl<K: Key> Span<K> {
         Self::new(Bound::Included(prefix), end)
     }
 
-    /// Whether no key can lie within; redb demands an order of the two ends.
+    /// Whether no key can lie within; redb requires the start before the end.
     fn is_empty(&self) -> bool {
         match (&self.start, &self.end) {
             (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
@@ -115,33 +114,33 @@ fn after_all_with(prefix: &[u8]) -> Option<Vec<u8>> {
     Some(end)
 }
 
-/// One consistent state of the store, to be read.
-pub struct View<'t>(Source<'t>);
+/// One consistent state of the store, for reading.
+pub struct StoreView<'t>(ViewSource<'t>);
 
-enum Source<'t> {
+enum ViewSource<'t> {
     Snapshot(&'t ReadTransaction),
     Batch(&'t WriteTransaction),
 }
 
-impl<'t> View<'t> {
+impl<'t> StoreView<'t> {
     pub(super) fn snapshot(transaction: &'t ReadTransaction) -> Self {
-        Self(Source::Snapshot(transaction))
+        Self(ViewSource::Snapshot(transaction))
     }
 
     pub(super) fn batch(transaction: &'t WriteTransaction) -> Self {
-        Self(Source::Batch(transaction))
+        Self(ViewSource::Batch(transaction))
     }
 
-    /// The row of `key`, if there is one.
+    /// The row of `key`, if any.
     ///
     /// # Errors
     /// [`StoreError::Damaged`] when the row is no `V`; [`StoreError::Unreadable`] on a fault.
-    pub fn get<K: Key, V: DeserializeOwned>(
+    pub fn get<K: StoreKey, V: DeserializeOwned>(
         &self,
-        table: &Table<K, V>,
+        table: &StoreTable<K, V>,
         key: &K,
     ) -> Result<Option<V>, StoreError> {
-        let found = self.ask(table.name(), ByKey(&key.to_bytes()))?;
+        let found = self.ask(table.name(), KeyRead(&key.to_bytes()))?;
         found.map(|bytes| value(table, &bytes)).transpose()
     }
 
@@ -149,25 +148,25 @@ impl<'t> View<'t> {
     ///
     /// # Errors
     /// [`StoreError::Unreadable`] on a fault.
-    pub fn contains<K: Key, V>(&self, table: &Table<K, V>, key: &K) -> Result<bool, StoreError> {
-        Ok(self.ask(table.name(), ByKey(&key.to_bytes()))?.is_some())
+    pub fn contains<K: StoreKey, V>(&self, table: &StoreTable<K, V>, key: &K) -> Result<bool, StoreError> {
+        Ok(self.ask(table.name(), KeyRead(&key.to_bytes()))?.is_some())
     }
 
     /// At most `limit` rows of `span`, in `order`.
     ///
     /// # Errors
-    /// As [`View::get`].
-    pub fn range<K: Key, V: DeserializeOwned>(
+    /// As [`StoreView::get`].
+    pub fn range<K: StoreKey, V: DeserializeOwned>(
         &self,
-        table: &Table<K, V>,
-        span: &Span<K>,
-        order: Order,
+        table: &StoreTable<K, V>,
+        span: &KeyRange<K>,
+        order: ScanOrder,
         limit: usize,
     ) -> Result<Vec<(K, V)>, StoreError> {
         if span.is_empty() {
             return Ok(Vec::new());
         }
-        let rows = self.ask(table.name(), InOrder { ends: span.as_slices(), order, limit })?;
+        let rows = self.ask(table.name(), RangeRead { ends: span.as_slices(), order, limit })?;
         rows.into_iter()
             .map(|(key_bytes, bytes)| {
                 let key = K::take(&key_bytes).map_err(|error| damaged(table, &error))?;
@@ -179,31 +178,31 @@ impl<'t> View<'t> {
     /// The row with the greatest key of `span`.
     ///
     /// # Errors
-    /// As [`View::get`].
-    pub fn last<K: Key, V: DeserializeOwned>(
+    /// As [`StoreView::get`].
+    pub fn last<K: StoreKey, V: DeserializeOwned>(
         &self,
-        table: &Table<K, V>,
-        span: &Span<K>,
+        table: &StoreTable<K, V>,
+        span: &KeyRange<K>,
     ) -> Result<Option<(K, V)>, StoreError> {
-        Ok(self.range(table, span, Order::Descending, 1)?.pop())
+        Ok(self.range(table, span, ScanOrder::Descending, 1)?.pop())
     }
 
-    /// How many rows the table has (kept by redb; costs no walk).
+    /// How many rows the table has (redb keeps the count; no walk).
     ///
     /// # Errors
     /// [`StoreError::Unreadable`] on a fault.
-    pub fn count<K, V>(&self, table: &Table<K, V>) -> Result<u64, StoreError> {
-        self.ask(table.name(), Count)
+    pub fn count<K, V>(&self, table: &StoreTable<K, V>) -> Result<u64, StoreError> {
+        self.ask(table.name(), CountRead)
     }
 
-    fn ask<Q: Query>(&self, name: &'static str, query: Q) -> Result<Q::Answer, StoreError> {
+    fn ask<Q: TableRead>(&self, name: &'static str, query: Q) -> Result<Q::Answer, StoreError> {
         match self.0 {
-            Source::Snapshot(transaction) => match transaction.open_table(definition(name)) {
+            ViewSource::Snapshot(transaction) => match transaction.open_table(definition(name)) {
                 Ok(table) => Ok(query.run(&table)?),
                 Err(TableError::TableDoesNotExist(_)) => Ok(Q::Answer::default()),
                 Err(error) => Err(StoreError::unreadable(&error)),
             },
-            Source::Batch(transaction) => {
+            ViewSource::Batch(transaction) => {
                 let table = transaction
                     .open_table(definition(name))
                     .map_err(|error| StoreError::unreadable(&error))?;
@@ -213,17 +212,17 @@ impl<'t> View<'t> {
     }
 }
 
-fn value<K, V: DeserializeOwned>(table: &Table<K, V>, bytes: &[u8]) -> Result<V, StoreError> {
+fn value<K, V: DeserializeOwned>(table: &StoreTable<K, V>, bytes: &[u8]) -> Result<V, StoreError> {
     codec::decode(bytes).map_err(|error| damaged(table, &error))
 }
 
-fn damaged<K, V>(table: &Table<K, V>, reason: &dyn std::error::Error) -> StoreError {
+fn damaged<K, V>(table: &StoreTable<K, V>, reason: &dyn std::error::Error) -> StoreError {
     StoreError::Damaged { table: table.name(), reason: reason.to_string() }
 }
 
-/// A question to a table of either kind of transaction. The answer owns its bytes, so that no code
-/// of a caller (its `Deserialize`, say) ever runs while the table is open.
-trait Query {
+/// A read that works on a table of either kind of transaction. The answer owns its bytes, so that no code of
+/// a caller (its `Deserialize`, say) ever runs while the table is open.
+trait TableRead {
     type Answer: Default;
     fn run(
         self,
@@ -231,9 +230,9 @@ trait Query {
     ) -> Result<Self::Answer, StorageError>;
 }
 
-struct ByKey<'k>(&'k [u8]);
+struct KeyRead<'k>(&'k [u8]);
 
-impl Query for ByKey<'_> {
+impl TableRead for KeyRead<'_> {
     type Answer = Option<Vec<u8>>;
     fn run(
         self,
@@ -243,9 +242,9 @@ impl Query for ByKey<'_> {
     }
 }
 
-struct Count;
+struct CountRead;
 
-impl Query for Count {
+impl TableRead for CountRead {
     type Answer = u64;
     fn run(
         self,
@@ -255,25 +254,25 @@ impl Query for Count {
     }
 }
 
-struct InOrder<'k> {
+struct RangeRead<'k> {
     ends: (Bound<&'k [u8]>, Bound<&'k [u8]>),
-    order: Order,
+    order: ScanOrder,
     limit: usize,
 }
 
-impl Query for InOrder<'_> {
-    type Answer = Vec<Bytes>;
+impl TableRead for RangeRead<'_> {
+    type Answer = Vec<RowBytes>;
     fn run(
         self,
         table: &impl ReadableTable<&'static [u8], &'static [u8]>,
     ) -> Result<Self::Answer, StorageError> {
         let rows = table.range::<&[u8]>(self.ends)?;
-        let owned = |row: Result<Guards<'_>, StorageError>| {
+        let owned = |row: Result<RowGuards<'_>, StorageError>| {
             row.map(|(key, value)| (key.value().to_vec(), value.value().to_vec()))
         };
         match self.order {
-            Order::Ascending => rows.take(self.limit).map(owned).collect(),
-            Order::Descending => rows.rev().take(self.limit).map(owned).collect(),
+            ScanOrder::Ascending => rows.take(self.limit).map(owned).collect(),
+            ScanOrder::Descending => rows.rev().take(self.limit).map(owned).collect(),
         }
     }
 }
@@ -282,11 +281,11 @@ impl Query for InOrder<'_> {
 mod tests {
     use super::*;
     use crate::domain::ids::RunId;
-    use crate::store::Changes;
+    use crate::store::StoreChanges;
     use crate::store::testing::{block_on, memory_store};
 
-    const EVENTS: Table<(RunId, u64), String> = Table::new("events");
-    const NAMES: Table<String, u8> = Table::new("names");
+    const EVENTS: StoreTable<(RunId, u64), String> = StoreTable::new("events");
+    const NAMES: StoreTable<String, u8> = StoreTable::new("names");
 
     fn run(text: &str) -> RunId {
         RunId::new(text).unwrap()
@@ -304,7 +303,7 @@ mod tests {
         let (store, _) = memory_store();
         let (a, b) = (run("a"), run("a-b"));
         block_on(store.write(move |_| {
-            let mut changes = Changes::none();
+            let mut changes = StoreChanges::none();
             for n in 0..10_u64 {
                 changes = changes.put(&EVENTS, &(run("a"), n), &format!("a{n}")).put(
                     &EVENTS,
@@ -315,20 +314,23 @@ mod tests {
             Ok::<_, StoreError>((changes, ()))
         }))
         .unwrap();
-        let texts = |span: &Span<(RunId, u64)>, order, limit| {
+        let texts = |span: &KeyRange<(RunId, u64)>, order, limit| {
             store
                 .read(|view| view.range(&EVENTS, span, order, limit))
                 .map(|rows| rows.into_iter().map(|(_, text)| text).collect::<Vec<_>>())
                 .unwrap()
         };
-        assert_eq!(texts(&Span::under(&a), Order::Ascending, 2), ["a0", "a1"]);
-        assert_eq!(texts(&Span::under(&a), Order::Ascending, 99).len(), 10);
-        assert_eq!(texts(&Span::under(&a), Order::Descending, 2), ["a9", "a8"]);
-        assert_eq!(texts(&Span::under(&b).after(&(b.clone(), 7)), Order::Ascending, 9), ["b8", "b9"]);
-        assert_eq!(texts(&Span::under(&b).before(&(b.clone(), 1)), Order::Descending, 9), ["b0"]);
-        assert_eq!(texts(&Span::of((a.clone(), 3)..(a.clone(), 5)), Order::Ascending, 9), ["a3", "a4"]);
-        assert!(texts(&Span::of((a.clone(), 5)..(a, 3)), Order::Ascending, 9).is_empty());
-        let last = store.read(|view| view.last(&EVENTS, &Span::all())).unwrap();
+        assert_eq!(texts(&KeyRange::under(&a), ScanOrder::Ascending, 2), ["a0", "a1"]);
+        assert_eq!(texts(&KeyRange::under(&a), ScanOrder::Ascending, 99).len(), 10);
+        assert_eq!(texts(&KeyRange::under(&a), ScanOrder::Descending, 2), ["a9", "a8"]);
+        assert_eq!(texts(&KeyRange::under(&b).after(&(b.clone(), 7)), ScanOrder::Ascending, 9), ["b8", "b9"]);
+        assert_eq!(texts(&KeyRange::under(&b).before(&(b.clone(), 1)), ScanOrder::Descending, 9), ["b0"]);
+        assert_eq!(
+            texts(&KeyRange::of((a.clone(), 3)..(a.clone(), 5)), ScanOrder::Ascending, 9),
+            ["a3", "a4"]
+        );
+        assert!(texts(&KeyRange::of((a.clone(), 5)..(a, 3)), ScanOrder::Ascending, 9).is_empty());
+        let last = store.read(|view| view.last(&EVENTS, &KeyRange::all())).unwrap();
         assert_eq!(last, Some(((b, 9), "b9".to_owned())));
         assert_eq!(store.read(|view| view.count(&EVENTS)), Ok(20));
     }
@@ -339,17 +341,19 @@ mod tests {
         assert_eq!(store.read(|view| view.get(&NAMES, &"x".into())), Ok(None));
         assert_eq!(store.read(|view| view.count(&NAMES)), Ok(0));
         assert_eq!(
-            store.read(|view| view.range(&NAMES, &Span::beginning("x"), Order::Ascending, 5)),
+            store.read(|view| view.range(&NAMES, &KeyRange::beginning("x"), ScanOrder::Ascending, 5)),
             Ok(vec![])
         );
     }
 
     #[test]
     fn a_row_of_another_type_is_damaged_and_not_misread() {
-        const AS_TEXT: Table<String, String> = Table::new("names");
+        const AS_TEXT: StoreTable<String, String> = StoreTable::new("names");
         let (store, _) = memory_store();
-        block_on(store.write(|_| Ok::<_, StoreError>((Changes::none().put(&NAMES, &"x".into(), &9), ()))))
-            .unwrap();
+        block_on(
+            store.write(|_| Ok::<_, StoreError>((StoreChanges::none().put(&NAMES, &"x".into(), &9), ()))),
+        )
+        .unwrap();
         let read = store.read(|view| view.get(&AS_TEXT, &"x".into()));
         assert!(matches!(read, Err(StoreError::Damaged { table: "names", .. })), "{read:?}");
     }

@@ -1,4 +1,4 @@
-//! What an actor is to its author: a state, a `handle`, and a context to act through.
+//! The author's view of an actor: a state, a `handle`, and a context to act through.
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -10,19 +10,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::address::Address;
-use super::mailbox::Message;
+use super::mailbox::ActorMessage;
 use super::policy::ExitReason;
-use super::trace::{self, Scope};
+use super::trace::{self, TraceScope};
 
 /// An error that ends the actor: its supervisor decides what follows.
 pub type ActorError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A process that handles one message at a time.
 ///
-/// `handle` must be short: it never waits for the outside world. Longer work is a task
-/// ([`Context::spawn`]) that sends its result back as a message.
+/// `handle` must be short and never waits for the outside world. Longer work is a task
+/// ([`ActorContext::spawn`]) that sends its result back as a message.
 pub trait Actor: Sized + Send + 'static {
-    type Message: Message;
+    type Message: ActorMessage;
 
     /// Handles one message.
     ///
@@ -31,29 +31,29 @@ pub trait Actor: Sized + Send + 'static {
     fn handle(
         &mut self,
         message: Self::Message,
-        context: &Context<Self::Message>,
+        context: &ActorContext<Self::Message>,
     ) -> impl Future<Output = Result<(), ActorError>> + Send;
 
-    /// Puts things in order before an orderly end; not called after a crash or a kill.
+    /// Tidies up before an orderly end; not called after a crash or a kill.
     fn terminate(&mut self, reason: &ExitReason) -> impl Future<Output = ()> + Send {
         let _ = reason;
         std::future::ready(())
     }
 }
 
-/// One incarnation's means: its own address, and tasks that live no longer than it does.
-pub struct Context<M> {
+/// An incarnation's own address, and tasks that live no longer than the incarnation.
+pub struct ActorContext<M> {
     address: Address<M>,
     incarnation: u64,
-    /// Unique in the process, where incarnations are numbered anew by every new supervisor.
+    /// Unique in the process; incarnation numbers begin anew with every new supervisor.
     life: u64,
     tasks: TaskTracker,
     ended: CancellationToken,
-    /// Looked at after every message, so no token: those lock.
+    /// Read after every message, so no token: those lock.
     stop: Arc<AtomicBool>,
 }
 
-impl<M> Clone for Context<M> {
+impl<M> Clone for ActorContext<M> {
     fn clone(&self) -> Self {
         Self {
             address: self.address.clone(),
@@ -66,7 +66,7 @@ impl<M> Clone for Context<M> {
     }
 }
 
-impl<M: Message> Context<M> {
+impl<M: ActorMessage> ActorContext<M> {
     pub(crate) fn new(address: Address<M>, incarnation: u64) -> Self {
         static LIVES: AtomicU64 = AtomicU64::new(1);
         Self {
@@ -85,13 +85,13 @@ impl<M: Message> Context<M> {
         &self.address
     }
 
-    /// Which start of this child it is; grows with every restart within one supervisor.
+    /// Which start of this child this is; grows with every restart within one supervisor.
     #[must_use]
     pub fn incarnation(&self) -> u64 {
         self.incarnation
     }
 
-    /// Ends the actor, normally, once the message in hand is handled.
+    /// Ends the actor normally once the message in hand is handled.
     pub fn stop(&self) {
         self.stop.store(true, Ordering::Release);
     }
@@ -115,12 +115,12 @@ impl<M: Message> Context<M> {
         self.tasks.close();
     }
 
-    /// Runs a task under the current trace. It is dropped when the incarnation ends, and its panic is
+    /// Runs a task under the current trace. The task is dropped when the incarnation ends, and its panic is
     /// the actor's crash.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let scope = trace::current().unwrap_or_else(|| Scope {
+        let scope = trace::current().unwrap_or_else(|| TraceScope {
             context: crate::domain::trace::TraceContext::new_root(),
-            actor: self.address.no(),
+            actor: self.address.number(),
         });
         let (ended, address, life) = (self.ended.clone(), self.address.clone(), self.life);
         let guarded = async move {
@@ -129,7 +129,7 @@ impl<M: Message> Context<M> {
                 outcome = AssertUnwindSafe(task).catch_unwind() => if outcome.is_err() {
                     let site = trace::panics::take();
                     let text = site.map_or_else(|| "panicked".to_owned(), |s| format!("{} at {}", s.message, s.place));
-                    address.mailbox().set_fault(life, format!("a task of it: {text}"));
+                    address.mailbox().set_fault(life, format!("a task of the actor failed: {text}"));
                 }
             }
         };

@@ -6,36 +6,36 @@ use std::time::Duration;
 
 use tokio::sync::oneshot;
 
-use super::mailbox::{Inspect, Mailbox, Message, Refused};
-use super::trace::ActorNo;
+use super::mailbox::{ActorMessage, Mailbox, MailboxControl, RefusedMessage};
+use super::trace::ActorNumber;
 
-/// How often a sender that waits for a place looks again.
+/// How often a sender that waits for room tries again.
 const FULL_RETRY: Duration = Duration::from_millis(5);
 
-/// Why a message was not accepted.
+/// Why a message was not accepted; the sentence follows the receiver's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
     /// The mailbox is full; try again later.
-    #[error("busy: its mailbox is full")]
+    #[error("is busy: its mailbox is full")]
     Busy,
     /// The actor has ended for good.
-    #[error("gone: it has been stopped")]
+    #[error("is gone: it has been stopped")]
     Gone,
 }
 
-/// Why a call has no answer.
+/// Why a call has no answer; the sentence follows the callee's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     /// The mailbox is full; nothing was begun.
-    #[error("busy: its mailbox is full")]
+    #[error("is busy: its mailbox is full")]
     Busy,
     /// The actor has ended for good; nothing was begun.
-    #[error("gone: it has been stopped")]
+    #[error("is gone: it has been stopped")]
     Gone,
-    /// The actor ended while it handled this message; whether it took effect is not known.
-    #[error("crashed while it handled the request")]
+    /// The actor ended while it handled this message; whether the message took effect is unknown.
+    #[error("crashed while handling the request")]
     Crashed,
-    /// No answer within the deadline; it may still be handled.
+    /// No answer within the deadline; the message may still be handled.
     #[error("did not answer within {0:?}")]
     Timeout(Duration),
 }
@@ -49,17 +49,17 @@ impl From<SendError> for CallError {
     }
 }
 
-/// Where the answer to a call goes. Dropped unanswered, the caller learns of a crash.
+/// The sender of a call's answer. Dropped unanswered, it reports a crash to the caller.
 #[derive(Debug)]
-pub struct Reply<R>(oneshot::Sender<R>);
+pub struct ReplySender<R>(oneshot::Sender<R>);
 
-impl<R> Reply<R> {
-    /// Answers; a caller that has left is no error.
+impl<R> ReplySender<R> {
+    /// Answers; a caller that has gone is no error.
     pub fn send(self, answer: R) {
         let _ = self.0.send(answer);
     }
 
-    /// Whether the caller has left.
+    /// Whether the caller has gone.
     #[must_use]
     pub fn is_abandoned(&self) -> bool {
         self.0.is_closed()
@@ -75,13 +75,13 @@ impl<M> Clone for Address<M> {
     }
 }
 
-impl<M: Message> fmt::Debug for Address<M> {
+impl<M: ActorMessage> fmt::Debug for Address<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Address({})", self.0.no().0)
+        write!(f, "Address({})", self.0.number().0)
     }
 }
 
-impl<M: Message> Address<M> {
+impl<M: ActorMessage> Address<M> {
     pub(crate) fn new(mailbox: Arc<Mailbox<M>>) -> Self {
         Self(mailbox)
     }
@@ -92,8 +92,8 @@ impl<M: Message> Address<M> {
 
     /// The number under which the trace knows the actor.
     #[must_use]
-    pub fn no(&self) -> ActorNo {
-        self.0.no()
+    pub fn number(&self) -> ActorNumber {
+        self.0.number()
     }
 
     /// Sends without waiting for the handling.
@@ -102,12 +102,12 @@ impl<M: Message> Address<M> {
     /// [`SendError`] when the message was not accepted; nothing was begun then.
     pub fn cast(&self, message: M) -> Result<(), SendError> {
         self.0.push(message).map_err(|refused| match refused {
-            Refused::Full(_) => SendError::Busy,
-            Refused::Closed(_) => SendError::Gone,
+            RefusedMessage::Full(_) => SendError::Busy,
+            RefusedMessage::Closed(_) => SendError::Gone,
         })
     }
 
-    /// Sends, waiting for a place while the mailbox is full.
+    /// Sends, waiting for room while the mailbox is full.
     ///
     /// # Errors
     /// [`SendError::Gone`] when the actor has ended for good.
@@ -116,24 +116,24 @@ impl<M: Message> Address<M> {
         loop {
             message = match self.0.push(message) {
                 Ok(()) => return Ok(()),
-                Err(Refused::Closed(_)) => return Err(SendError::Gone),
-                Err(Refused::Full(message)) => message,
+                Err(RefusedMessage::Closed(_)) => return Err(SendError::Gone),
+                Err(RefusedMessage::Full(message)) => message,
             };
             tokio::time::sleep(FULL_RETRY).await;
         }
     }
 
-    /// Sends a message that carries a [`Reply`] and waits for the answer.
+    /// Sends a message that carries a [`ReplySender`] and waits for the answer.
     ///
     /// # Errors
     /// [`CallError`] when the message was not accepted, its handler crashed, or `deadline` passed.
     pub async fn call<R>(
         &self,
         deadline: Duration,
-        message: impl FnOnce(Reply<R>) -> M,
+        message: impl FnOnce(ReplySender<R>) -> M,
     ) -> Result<R, CallError> {
         let (sender, receiver) = oneshot::channel();
-        self.cast(message(Reply(sender)))?;
+        self.cast(message(ReplySender(sender)))?;
         match tokio::time::timeout(deadline, receiver).await {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(_)) => Err(CallError::Crashed),
@@ -141,9 +141,9 @@ impl<M: Message> Address<M> {
         }
     }
 
-    /// The mailbox, for whoever looks without sending.
+    /// The mailbox, for readers that send nothing.
     #[must_use]
-    pub fn inspect(&self) -> Arc<dyn Inspect> {
+    pub fn inspect(&self) -> Arc<dyn MailboxControl> {
         Arc::<Mailbox<M>>::clone(&self.0)
     }
 }

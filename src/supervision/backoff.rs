@@ -1,25 +1,25 @@
-//! How long a child that keeps failing stays down before it is started again. OTP has no such pause.
+//! The pause before a failing child is started again. OTP has no such pause.
 //!
-//! The first restart is immediate; those that follow a short life wait, longer each time. Invariant: the pauses
-//! of a whole budget take [`LEAST_TOTAL`] where the period has room for it, so that a fault of a second spends
-//! no budget, and less than the period, so that a fault that stays does.
+//! The first restart is immediate; each one after a short life waits longer than the last. Invariant: the
+//! pauses of a whole budget take at least [`LEAST_TOTAL`] where the period has room for that, so that a fault
+//! of a second does not spend the budget; and less than the period, so that a lasting fault does.
 
 use std::time::Duration;
 
 /// Pause before the second restart in a row, where the budget has room for several.
 const FIRST: Duration = Duration::from_millis(100);
-/// Longest pause: what recovers by itself is back within it.
+/// Longest pause: a fault that heals by itself is noticed within it.
 const LONGEST: Duration = Duration::from_secs(1);
-/// A life that was longer than this has no part in a row of failures.
+/// A life longer than this ends the row of failures.
 const HEALTHY_AFTER: Duration = Duration::from_secs(2);
-/// How long the pauses of a budget take together at least: twice a fault of a second.
+/// Shortest sum of all pauses of a budget: twice a fault of a second.
 const LEAST_TOTAL: Duration = Duration::from_secs(2);
-/// Part of the period that the pauses may take together; the rest is for the starts themselves.
+/// Share of the period that the pauses may take together; the rest is for the starts themselves.
 const PERIOD_SHARE: f64 = 0.6;
-/// A pause is shortened or lengthened by up to this part, so that children that fell together do not come
-/// back together.
+/// A pause is shortened or lengthened by up to this share, so that children that failed together do not
+/// restart in step.
 const JITTER: f64 = 0.25;
-/// The pauses double until here at most; by then they have long reached the longest.
+/// Most doublings of a pause; by then it has long reached the longest.
 const MAX_DOUBLINGS: u32 = 20;
 
 /// The pauses between the restarts of one child.
@@ -50,13 +50,13 @@ impl RestartBackoff {
             return self;
         }
         let most = period.as_secs_f64() * PERIOD_SHARE;
-        // The shortest that jitter makes of it must still do.
+        // Even the shortest pauses that jitter allows must add up to the total.
         let least = (LEAST_TOTAL.as_secs_f64() / (1.0 - JITTER)).min(most);
         let factor = total.clamp(least, most) / total;
         Self { first: self.first.mul_f64(factor), max: self.max.mul_f64(factor), ..self }
     }
 
-    /// The pause after so many failures in a row before this one; `at` in 0..1 places it within the jitter.
+    /// The pause after `failures` earlier failures in a row; `at` in 0..1 is the position within the jitter.
     #[must_use]
     pub(crate) fn pause(&self, failures: u32, at: f64) -> Duration {
         self.plain(failures).mul_f64(1.0 + JITTER * (2.0 * at - 1.0))

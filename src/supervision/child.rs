@@ -1,24 +1,24 @@
-//! A supervisor's child as it lives: its specification, its incarnation, and what its start and end tell
-//! the tree and the event log.
+//! A supervisor's running child: its specification, its incarnation, and the entries that its start and end
+//! leave in the tree and the event log.
 
 use ractor::ActorCell;
 
-use super::event::Happening;
+use super::event::SupervisionEventKind;
 use super::machine::Incarnation;
 use super::policy::ExitReason;
 use super::system::{ActorSystem, ChildSpec};
-use super::tree::Phase;
+use super::tree::ActorPhase;
 
-pub(super) struct Child {
+pub(super) struct SupervisedChild {
     pub(super) spec: ChildSpec,
     pub(super) actor: Option<(ActorCell, Incarnation)>,
-    /// What to call the coming end: the framework says `killed` for all of these.
+    /// The true reason of the coming end, which the framework reports as `killed` in all these cases.
     pub(super) cause: Option<ExitReason>,
     pub(super) ever_started: bool,
     pub(super) planned: bool,
 }
 
-impl Child {
+impl SupervisedChild {
     pub(super) fn new(spec: ChildSpec) -> Self {
         Self { spec, actor: None, cause: None, ever_started: false, planned: false }
     }
@@ -32,16 +32,16 @@ impl Child {
         system.0.tree.update(&self.spec.node, |state| {
             let known = state.incarnation > 0;
             state.incarnation += 1;
-            state.phase = Phase::Running;
+            state.phase = ActorPhase::Running;
             if (again || known) && !planned {
                 state.restarts += 1;
             }
             restarts = state.restarts;
         });
         let what = if again {
-            Happening::Restarted { incarnation, restarts }
+            SupervisionEventKind::Restarted { incarnation, restarts }
         } else {
-            Happening::Started { incarnation }
+            SupervisionEventKind::Started { incarnation }
         };
         system.0.events.publish(&self.spec.node.name, what);
     }
@@ -50,14 +50,14 @@ impl Child {
         let node = &self.spec.node;
         let site = node.mailbox.get().and_then(|mailbox| mailbox.take_crash()).map(Box::new);
         system.0.tree.update(node, |state| {
-            let stopping = state.phase == Phase::Stopping && !self.planned;
-            state.phase = if stopping { Phase::Stopped } else { Phase::Restarting };
+            let stopping = state.phase == ActorPhase::Stopping && !self.planned;
+            state.phase = if stopping { ActorPhase::Stopped } else { ActorPhase::Restarting };
             state.last_exit = Some((reason.clone(), crate::domain::time::Timestamp::now()));
         });
         let what = if reason.is_abnormal() {
-            Happening::Crashed { incarnation, reason: reason.clone(), site }
+            SupervisionEventKind::Crashed { incarnation, reason: reason.clone(), site }
         } else {
-            Happening::Stopped { reason: reason.clone() }
+            SupervisionEventKind::Stopped { reason: reason.clone() }
         };
         system.0.events.publish(&node.name, what);
     }

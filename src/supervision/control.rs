@@ -1,37 +1,36 @@
-//! What a supervisor can be asked to do, with its place in the trace.
+//! Requests to a supervisor, each with its place in the trace.
 
 use tokio::sync::oneshot;
 
 use super::machine::{ChildKey, Incarnation};
 use super::policy::PlannedRestart;
 use super::system::ChildSpec;
-use super::trace::{ActorNo, Header};
+use super::trace::{ActorNumber, MessageHeader};
 
-/// What a supervisor is asked to do.
-pub(crate) enum Verb {
+pub(crate) enum SupervisorRequest {
     Shutdown {
         for_good: bool,
     },
     Kill {
-        child: ActorNo,
+        child: ActorNumber,
         reply: oneshot::Sender<Option<u64>>,
     },
     Restart {
-        child: ActorNo,
+        child: ActorNumber,
         why: PlannedRestart,
         reply: oneshot::Sender<Option<u64>>,
     },
     Terminate {
-        child: ActorNo,
+        child: ActorNumber,
         reply: oneshot::Sender<Option<u64>>,
     },
     StartChild {
         spec: Box<ChildSpec>,
         reply: oneshot::Sender<Option<u64>>,
     },
-    /// Time to look at the workers' lives.
+    /// Time to check the workers' liveness.
     Tick,
-    /// A child has stayed down for as long as it was to.
+    /// A child's pause is over.
     Due {
         key: ChildKey,
     },
@@ -47,7 +46,7 @@ pub(crate) enum Verb {
     },
 }
 
-impl Verb {
+impl SupervisorRequest {
     pub(crate) fn kind(&self) -> &'static str {
         match self {
             Self::Shutdown { .. } => "shutdown",
@@ -63,14 +62,14 @@ impl Verb {
     }
 }
 
-/// A verb with its place in the trace.
+/// A request with its place in the trace.
 pub(crate) struct SupervisorMessage {
-    pub(crate) header: Header,
-    pub(crate) verb: Verb,
+    pub(crate) header: MessageHeader,
+    pub(crate) verb: SupervisorRequest,
 }
 
 impl SupervisorMessage {
-    pub(crate) fn new(header: Header, verb: Verb) -> Self {
+    pub(crate) fn new(header: MessageHeader, verb: SupervisorRequest) -> Self {
         Self { header, verb }
     }
 }

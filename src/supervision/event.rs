@@ -1,6 +1,6 @@
-//! What supervision tells of itself: started, crashed, restarted, hung, escalated and so on.
+//! Supervision events: started, crashed, restarted, hung, escalated and so on.
 //!
-//! Kept in a bounded log and broadcast; a slow listener loses the oldest and learns how many.
+//! Kept in a bounded log and broadcast; a slow listener loses the oldest events and learns how many.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -16,60 +16,59 @@ use crate::domain::time::Timestamp;
 /// Events kept for late readers; some 200 KiB.
 pub const KEPT_EVENTS: usize = 1024;
 
-/// One event, numbered in the order of happening from 1.
+/// One event, numbered from 1 in the order of publication.
 #[derive(Debug, Clone, Serialize)]
 pub struct SupervisionEvent {
     pub seq: u64,
     pub at: Timestamp,
     pub actor: Arc<str>,
     #[serde(flatten)]
-    pub what: Happening,
+    pub kind: SupervisionEventKind,
 }
 
-/// What happened to an actor.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
-pub enum Happening {
-    /// It is up for the first time.
+pub enum SupervisionEventKind {
+    /// Up for the first time.
     Started { incarnation: u64 },
-    /// It is up again.
+    /// Up again.
     Restarted {
         incarnation: u64,
         /// Unplanned restarts since the system began.
         restarts: u64,
     },
-    /// It ended in order.
+    /// Ended in order.
     Stopped { reason: ExitReason },
-    /// It ended abnormally, or could not start.
+    /// Ended abnormally, or could not start.
     Crashed {
         incarnation: u64,
         reason: ExitReason,
-        /// What it was handling.
+        /// The message being handled.
         #[serde(skip)]
         site: Option<Box<CrashSite>>,
     },
-    /// It gave no sign of life in time and is killed.
+    /// Sent no heartbeat in time and is killed.
     Hung {
-        /// How long it has been silent, in milliseconds.
+        /// Length of the silence, in milliseconds.
         silent_ms: u64,
-        /// The kind of message it was handling.
+        /// The kind of message being handled.
         handling: Option<&'static str>,
     },
-    /// It was killed but does not yield: its handler spins without waiting for anything.
+    /// Was killed but does not yield: its handler spins without waiting for anything.
     Spinning {
-        /// The kind of message it is handling.
+        /// The kind of message being handled.
         handling: Option<&'static str>,
     },
-    /// It is restarted on purpose.
+    /// Is restarted on purpose.
     PlannedRestart { why: PlannedRestart },
-    /// Its supervisor gave up and leaves the decision to the one above.
+    /// The supervisor gave up and leaves the decision to the one above.
     Escalated {
-        /// Restarts within the window.
+        /// Restarts within the period.
         restarts: usize,
     },
-    /// Its messages are held back.
+    /// Messages are paused.
     Paused,
-    /// Its messages go on.
+    /// Messages are resumed.
     Resumed,
 }
 
@@ -87,15 +86,16 @@ impl Default for EventLog {
 }
 
 impl EventLog {
-    pub(crate) fn publish(&self, actor: &Arc<str>, what: Happening) {
+    pub(crate) fn publish(&self, actor: &Arc<str>, what: SupervisionEventKind) {
         let mut kept = self.kept.lock();
         let seq = kept.back().map_or(1, |event| event.seq + 1);
-        let event = SupervisionEvent { seq, at: Timestamp::now(), actor: Arc::clone(actor), what };
+        let event = SupervisionEvent { seq, at: Timestamp::now(), actor: Arc::clone(actor), kind: what };
         if kept.len() == KEPT_EVENTS {
             kept.pop_front();
         }
         kept.push_back(event.clone());
-        // No listener is no error; sent under the lock, so that listeners see the order of the numbers.
+        // No listener is no error; sent under the lock, so that listeners see the events in the order of
+        // their numbers.
         let _ = self.sender.send(event);
     }
 
@@ -105,7 +105,7 @@ impl EventLog {
         self.kept.lock().iter().filter(|event| event.seq > seq).cloned().collect()
     }
 
-    /// Listens from now on.
+    /// Subscribes to the events from now on.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<SupervisionEvent> {
         self.sender.subscribe()

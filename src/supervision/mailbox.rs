@@ -1,13 +1,13 @@
 //! Mailboxes that outlive their actor: bounded, kept through a crash, open to inspection.
 //!
-//! Owns the queue in front of an actor. Invariants: an accepted message is handled once, in order, by
-//! whichever incarnation is alive, unless its handling was begun by one that crashed, or the actor has
-//! ended for good; then its caller is told. A full queue refuses, it never drops. The queue holds the
-//! messages, the framework's own mailbox only wake-ups, because that one dies with the incarnation.
+//! Owns the queue in front of an actor. Invariants: an accepted message is handled once, in order, by the
+//! incarnation alive at the time, unless an incarnation crashed while handling it or the actor has ended for
+//! good; then its caller gets an error. A full queue refuses, it never drops. Messages wait in this queue and
+//! only wake-ups in the framework's own mailbox, because that one dies with the incarnation.
 //!
-//! The queue is two: senders push onto the [`Intake`], the worker takes it over whole when its own
-//! [`Backlog`] is empty. So a message costs its senders' lock once a batch, not once each way. Both locks are
-//! taken in the order backlog, intake.
+//! The queue is two: senders push onto the [`MailboxIntake`]; the worker takes the whole intake over when its
+//! own [`MailboxBacklog`] is empty. So a message takes the senders' lock once a batch, not once each way. The
+//! locks are taken in the order backlog, intake.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,137 +18,137 @@ use ractor::ActorRef;
 use tokio::time::Instant;
 
 use super::trace::panics::PanicSite;
-use super::trace::{ActorNo, Header, Outcome, Record, Ring};
+use super::trace::{ActorNumber, MessageHeader, MessageOutcome, TraceRecord, TraceRing};
 
 /// Default bound of a mailbox: two seconds of work at 500 messages a second.
 pub const DEFAULT_CAPACITY: usize = 1024;
 
 /// A message that an actor understands.
-pub trait Message: Send + 'static {
-    /// The name of its variant, for the trace.
+pub trait ActorMessage: Send + 'static {
+    /// The name of the variant, for the trace.
     fn kind(&self) -> &'static str;
 }
 
-/// Tells an incarnation that its mailbox wants attention.
+/// Wakes an incarnation because its mailbox has work.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Wake;
+pub(crate) struct MailboxWake;
 
 #[derive(Debug)]
-pub(crate) struct Envelope<M> {
-    pub(crate) header: Header,
+pub(crate) struct MessageEnvelope<M> {
+    pub(crate) header: MessageHeader,
     pub(crate) message: M,
 }
 
-/// Why a message was not accepted; it comes back unharmed.
+/// Why a message was not accepted; gives the message back.
 #[derive(Debug)]
-pub(crate) enum Refused<M> {
+pub(crate) enum RefusedMessage<M> {
     Full(M),
     Closed(M),
 }
 
-/// The senders' side: what was accepted since the worker last took over.
-struct Intake<M> {
-    queue: VecDeque<Envelope<M>>,
-    worker: Option<ActorRef<Wake>>,
-    /// A wake-up is under way or being worked on.
+/// The senders' side: messages accepted since the worker last took over.
+struct MailboxIntake<M> {
+    queue: VecDeque<MessageEnvelope<M>>,
+    worker: Option<ActorRef<MailboxWake>>,
+    /// A wake-up is queued or being handled.
     scheduled: bool,
     paused: bool,
     closed: bool,
 }
 
-/// The worker's side, which senders never wait for: what it has taken over, and the message in hand.
-struct Backlog<M> {
-    queue: VecDeque<Envelope<M>>,
-    /// The incarnation that may take messages; none while it is being killed or between two.
+/// The worker's side, which never blocks senders: the messages taken over, and the message in hand.
+struct MailboxBacklog<M> {
+    queue: VecDeque<MessageEnvelope<M>>,
+    /// The incarnation that may take messages; none during a kill or between two incarnations.
     life: Option<u64>,
     paused: bool,
-    /// The message in hand; still here for a moment after it was handled, until the next is taken.
-    current: Option<Record>,
+    /// The message in hand; stays here for a moment after it was handled, until the next is taken.
+    current: Option<TraceRecord>,
     handled: u64,
     crash: Option<CrashSite>,
     fault: Option<String>,
 }
 
-/// What an incarnation is to do next.
-pub(crate) enum Next<M> {
-    Handle(Envelope<M>, Record),
-    /// End: something that ran on its behalf has failed.
+/// An incarnation's next action.
+pub(crate) enum MailboxNext<M> {
+    Handle(MessageEnvelope<M>, TraceRecord),
+    /// End: a task of the actor has failed.
     Fail(String),
-    /// Wait to be woken.
+    /// Wait for a wake-up.
     Wait,
 }
 
-/// What was being handled when an incarnation died, and what the panic said.
+/// The message being handled when an incarnation died, and the panic.
 #[derive(Debug, Clone)]
 pub struct CrashSite {
     /// The message's record, with its outcome.
-    pub record: Record,
-    /// Message and place of the panic; `None` when it was no panic.
+    pub record: TraceRecord,
+    /// Message and place of the panic; `None` for an end without one.
     pub panic: Option<PanicSite>,
 }
 
 /// The queue in front of one actor.
 pub struct Mailbox<M> {
-    no: ActorNo,
+    number: ActorNumber,
     capacity: usize,
-    intake: Mutex<Intake<M>>,
-    backlog: Mutex<Backlog<M>>,
-    /// Length of the backlog's queue, so that senders can tell the depth without its lock. It lags only while a
-    /// message leaves: the bound may refuse one message early, it never admits one too many.
+    intake: Mutex<MailboxIntake<M>>,
+    backlog: Mutex<MailboxBacklog<M>>,
+    /// Length of the backlog's queue, so that senders can read the depth without its lock. It lags only while
+    /// a message leaves: the bound may refuse one message early, it never admits one too many.
     backlog_len: AtomicUsize,
-    ring: Arc<Ring>,
+    ring: Arc<TraceRing>,
     epoch: Instant,
     beat_ms: AtomicU64,
     probed: AtomicBool,
 }
 
-/// What a mailbox shows of itself, whatever its messages are.
-pub trait Inspect: Send + Sync {
-    /// A picture of the moment.
-    fn vitals(&self) -> Vitals;
-    /// Asks the actor for a sign of life.
+/// The mailbox's view and controls, independent of its message type.
+pub trait MailboxControl: Send + Sync {
+    /// The mailbox's state at this moment.
+    fn vitals(&self) -> MailboxVitals;
+    /// Asks the actor for a heartbeat.
     fn probe(&self);
-    /// Holds the messages back (heartbeats are still answered), or lets them go on.
+    /// Pauses the messages (heartbeats are still answered), or resumes them.
     fn set_paused(&self, paused: bool);
-    /// Refuses messages from now on and drops what waits; the next incarnation opens it again.
+    /// Refuses messages from now on and drops those that wait; the next incarnation opens the mailbox again.
     fn close(&self);
-    /// Gives the present incarnation no further message: it is being killed.
+    /// Gives the current incarnation no further message, because it is being killed.
     fn cut_off(&self);
-    /// Takes what is known of the last crash.
+    /// Takes the site of the last crash.
     fn take_crash(&self) -> Option<CrashSite>;
     /// Records of the messages that wait or are being handled.
-    fn open_records(&self) -> Vec<Record>;
+    fn open_records(&self) -> Vec<TraceRecord>;
 }
 
 /// A mailbox and its actor at one moment.
 #[derive(Debug, Clone)]
-pub struct Vitals {
+pub struct MailboxVitals {
     pub depth: usize,
-    /// Most that may wait.
+    /// Most messages that may wait.
     pub capacity: usize,
     /// Messages handled since the process began.
     pub handled: u64,
-    /// Whether messages are held back.
+    /// Whether messages are paused.
     pub paused: bool,
-    /// The message being handled, and since when (nanoseconds of the ring's clock).
+    /// Kind of the message being handled, and when its handling began (nanoseconds of the ring's clock).
     pub current: Option<(&'static str, u64)>,
-    /// The last sign of life.
+    /// The last heartbeat.
     pub last_beat: Instant,
 }
 
-impl<M: Message> Mailbox<M> {
-    pub(crate) fn new(no: ActorNo, capacity: usize, ring: Arc<Ring>) -> Self {
+impl<M: ActorMessage> Mailbox<M> {
+    pub(crate) fn new(no: ActorNumber, capacity: usize, ring: Arc<TraceRing>) -> Self {
         Self {
-            no,
+            number: no,
             capacity,
-            intake: Mutex::new(Intake {
+            intake: Mutex::new(MailboxIntake {
                 queue: VecDeque::new(),
                 worker: None,
                 scheduled: false,
                 paused: false,
                 closed: false,
             }),
-            backlog: Mutex::new(Backlog {
+            backlog: Mutex::new(MailboxBacklog {
                 queue: VecDeque::new(),
                 life: None,
                 paused: false,
@@ -165,54 +165,54 @@ impl<M: Message> Mailbox<M> {
         }
     }
 
-    pub(crate) fn no(&self) -> ActorNo {
-        self.no
+    pub(crate) fn number(&self) -> ActorNumber {
+        self.number
     }
 
-    pub(crate) fn ring(&self) -> &Arc<Ring> {
+    pub(crate) fn ring(&self) -> &Arc<TraceRing> {
         &self.ring
     }
 
     /// Accepts a message, or gives it back.
-    pub(crate) fn push(&self, message: M) -> Result<(), Refused<M>> {
+    pub(crate) fn push(&self, message: M) -> Result<(), RefusedMessage<M>> {
         let header = super::trace::current::header(self.ring.now_ns());
         let mut intake = self.intake.lock();
         if intake.closed {
-            return Err(Refused::Closed(message));
+            return Err(RefusedMessage::Closed(message));
         }
         if intake.queue.len() + self.backlog_len.load(Ordering::Relaxed) >= self.capacity {
-            return Err(Refused::Full(message));
+            return Err(RefusedMessage::Full(message));
         }
-        intake.queue.push_back(Envelope { header, message });
+        intake.queue.push_back(MessageEnvelope { header, message });
         intake.wake_for_message();
         Ok(())
     }
 
-    /// The next message for this life of the actor, unless there is none, they are held back, or a
-    /// newer life (or a kill) has taken its place. The message that was in hand is let go.
-    pub(crate) fn next(&self, life: u64, started_ns: u64) -> Next<M> {
+    /// The next message for this life of the actor, unless there is none, the mailbox is paused, or a newer
+    /// life (or a kill) has taken over. Releases the message in hand.
+    pub(crate) fn next(&self, life: u64, started_ns: u64) -> MailboxNext<M> {
         let mut backlog = self.backlog.lock();
         backlog.let_go();
         if let Some(fault) = backlog.fault.take() {
-            return Next::Fail(fault);
+            return MailboxNext::Fail(fault);
         }
         if backlog.life != Some(life) {
-            return Next::Wait;
+            return MailboxNext::Wait;
         }
         if (backlog.queue.is_empty() || backlog.paused) && !self.take_over(&mut backlog) {
-            return Next::Wait;
+            return MailboxNext::Wait;
         }
-        let Some(envelope) = backlog.queue.pop_front() else { return Next::Wait };
+        let Some(envelope) = backlog.queue.pop_front() else { return MailboxNext::Wait };
         self.backlog_len.store(backlog.queue.len(), Ordering::Relaxed);
-        let mut record = Record::open(&envelope.header, self.no, envelope.message.kind());
+        let mut record = TraceRecord::open(&envelope.header, self.number, envelope.message.kind());
         record.started_ns = started_ns;
         backlog.current = Some(record);
-        Next::Handle(envelope, record)
+        MailboxNext::Handle(envelope, record)
     }
 
-    /// Moves the intake behind what is left of the backlog. Without anything to do, or while paused, it says no,
-    /// and the next message or the end of the pause wakes the worker.
-    fn take_over(&self, backlog: &mut Backlog<M>) -> bool {
+    /// Moves the intake behind the rest of the backlog. Returns false when there is nothing to do, or while
+    /// paused; then the next message or the end of the pause wakes the worker.
+    fn take_over(&self, backlog: &mut MailboxBacklog<M>) -> bool {
         let mut intake = self.intake.lock();
         if intake.paused || (intake.queue.is_empty() && backlog.queue.is_empty()) {
             intake.scheduled = false;
@@ -220,27 +220,27 @@ impl<M: Message> Mailbox<M> {
         }
         if backlog.queue.is_empty() {
             std::mem::swap(&mut backlog.queue, &mut intake.queue);
-            // Under the senders' lock, so that none of them sees the messages in neither place.
+            // Under the senders' lock, so that no sender sees the messages in neither place.
             self.backlog_len.store(backlog.queue.len(), Ordering::Relaxed);
         }
         true
     }
 
-    /// Lets the message in hand go, where no [`Mailbox::next`] follows.
-    pub(crate) fn rest(&self) {
+    /// Releases the message in hand where no [`Mailbox::next`] follows.
+    pub(crate) fn finish_current(&self) {
         self.backlog.lock().let_go();
     }
 
-    /// Records that the message in hand was handled well, and when. It is let go by what follows, which
-    /// locks the mailbox anyway.
-    pub(crate) fn handled(&self, mut record: Record) -> u64 {
-        (record.ended_ns, record.outcome) = (self.ring.now_ns(), Outcome::Ok);
+    /// Records the successful end of the message in hand, and its time. The next step, which locks the
+    /// mailbox anyway, releases the message.
+    pub(crate) fn handled(&self, mut record: TraceRecord) -> u64 {
+        (record.ended_ns, record.outcome) = (self.ring.now_ns(), MessageOutcome::Ok);
         self.ring.write(record);
         record.ended_ns
     }
 
     /// Records that the message in hand was the last of its incarnation.
-    pub(crate) fn failed(&self, mut record: Record, outcome: Outcome, panic: Option<PanicSite>) {
+    pub(crate) fn failed(&self, mut record: TraceRecord, outcome: MessageOutcome, panic: Option<PanicSite>) {
         (record.ended_ns, record.outcome) = (self.ring.now_ns(), outcome);
         self.ring.write(record);
         let mut backlog = self.backlog.lock();
@@ -248,8 +248,8 @@ impl<M: Message> Mailbox<M> {
         backlog.crash = Some(CrashSite { record, panic });
     }
 
-    /// Joins an incarnation to the mailbox: it is woken for whatever waits.
-    pub(crate) fn attach(&self, life: u64, worker: ActorRef<Wake>) {
+    /// Attaches an incarnation to the mailbox and wakes it for waiting messages.
+    pub(crate) fn attach(&self, life: u64, worker: ActorRef<MailboxWake>) {
         self.beat();
         let mut backlog = self.backlog.lock();
         backlog.fault = None;
@@ -261,7 +261,7 @@ impl<M: Message> Mailbox<M> {
         intake.wake_for(!backlog.queue.is_empty());
     }
 
-    /// Parts an incarnation from the mailbox, unless a newer one has taken its place.
+    /// Detaches an incarnation from the mailbox, unless a newer one has taken its place.
     pub(crate) fn detach(&self, life: u64) {
         let mut backlog = self.backlog.lock();
         if backlog.life == Some(life) {
@@ -272,7 +272,7 @@ impl<M: Message> Mailbox<M> {
         }
     }
 
-    /// A failure of something that runs on the actor's behalf: its handler loop ends with it.
+    /// Reports a failure of a task that runs for the actor: the handler loop ends with it.
     pub(crate) fn set_fault(&self, life: u64, fault: String) {
         let mut backlog = self.backlog.lock();
         if backlog.life == Some(life) {
@@ -281,13 +281,13 @@ impl<M: Message> Mailbox<M> {
         }
     }
 
-    /// Answers a probe, if there is one.
+    /// Answers a waiting probe.
     pub(crate) fn answer_probe(&self) {
         if self.probed.load(Ordering::Relaxed) && self.probed.swap(false, Ordering::Relaxed) {
             self.beat();
             let now = self.ring.now_ns();
-            let mut record = Record::open(&super::trace::current::header(now), self.no, "heartbeat");
-            (record.started_ns, record.ended_ns, record.outcome) = (now, now, Outcome::Ok);
+            let mut record = TraceRecord::open(&super::trace::current::header(now), self.number, "heartbeat");
+            (record.started_ns, record.ended_ns, record.outcome) = (now, now, MessageOutcome::Ok);
             self.ring.write(record);
         }
     }
@@ -298,18 +298,18 @@ impl<M: Message> Mailbox<M> {
     }
 }
 
-impl<M> Backlog<M> {
+impl<M> MailboxBacklog<M> {
     fn let_go(&mut self) {
         self.handled += u64::from(self.current.take().is_some());
     }
 }
 
-impl<M> Intake<M> {
+impl<M> MailboxIntake<M> {
     fn wake_for_message(&mut self) {
         self.wake_for(false);
     }
 
-    /// Wakes the worker for what waits here, or for what `is_left_over` in the backlog.
+    /// Wakes the worker for messages in the intake or, when `is_left_over`, in the backlog.
     fn wake_for(&mut self, is_left_over: bool) {
         if !self.paused && !self.scheduled && (is_left_over || !self.queue.is_empty()) {
             self.scheduled = true;
@@ -319,17 +319,17 @@ impl<M> Intake<M> {
 
     fn wake(&self) {
         if let Some(worker) = &self.worker {
-            // A worker that can no longer be reached is dying: the next incarnation is woken by `attach`.
-            let _ = worker.cast(Wake);
+            // A worker that can no longer be reached is dying: `attach` wakes the next incarnation.
+            let _ = worker.cast(MailboxWake);
         }
     }
 }
 
-impl<M: Message> Inspect for Mailbox<M> {
-    fn vitals(&self) -> Vitals {
+impl<M: ActorMessage> MailboxControl for Mailbox<M> {
+    fn vitals(&self) -> MailboxVitals {
         let backlog = self.backlog.lock();
         let waiting = self.intake.lock().queue.len();
-        Vitals {
+        MailboxVitals {
             depth: waiting + backlog.queue.len(),
             capacity: self.capacity,
             handled: backlog.handled,
@@ -352,7 +352,7 @@ impl<M: Message> Inspect for Mailbox<M> {
     }
 
     fn close(&self) {
-        let dropped: Vec<Envelope<M>> = {
+        let dropped: Vec<MessageEnvelope<M>> = {
             let mut backlog = self.backlog.lock();
             let mut intake = self.intake.lock();
             intake.closed = true;
@@ -362,8 +362,8 @@ impl<M: Message> Inspect for Mailbox<M> {
         };
         let now = self.ring.now_ns();
         for envelope in dropped {
-            let mut record = Record::open(&envelope.header, self.no, envelope.message.kind());
-            (record.ended_ns, record.outcome) = (now, Outcome::Dropped);
+            let mut record = TraceRecord::open(&envelope.header, self.number, envelope.message.kind());
+            (record.ended_ns, record.outcome) = (now, MessageOutcome::Dropped);
             self.ring.write(record);
         }
     }
@@ -378,11 +378,11 @@ impl<M: Message> Inspect for Mailbox<M> {
         self.backlog.lock().crash.take()
     }
 
-    fn open_records(&self) -> Vec<Record> {
+    fn open_records(&self) -> Vec<TraceRecord> {
         let backlog = self.backlog.lock();
         let intake = self.intake.lock();
         let waiting = backlog.queue.iter().chain(&intake.queue);
-        let waiting = waiting.map(|e| Record::open(&e.header, self.no, e.message.kind()));
+        let waiting = waiting.map(|e| TraceRecord::open(&e.header, self.number, e.message.kind()));
         backlog.current.into_iter().chain(waiting).collect()
     }
 }

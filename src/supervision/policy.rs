@@ -1,4 +1,5 @@
-//! The words of OTP's supervisor: shutdowns, exit reasons, policies; with its own pause between restarts.
+//! OTP's vocabulary for supervisors (shutdowns, exit reasons, policies), with PAS's own pause between
+//! restarts.
 //!
 //! Source: the `supervisor` module of Erlang/OTP 25 and its "Supervision Principles".
 
@@ -24,12 +25,12 @@ pub enum AutoShutdown {
 
 /// How a child is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Shutdown {
+pub enum ShutdownPolicy {
     /// At once, without its `terminate`.
     BrutalKill,
     /// Orderly, and killed when it takes longer.
     Deadline(Duration),
-    /// Orderly, however long it takes: for supervisors, whose children have deadlines of their own.
+    /// Orderly, without a deadline: for supervisors, whose children have deadlines of their own.
     Infinity,
 }
 
@@ -43,16 +44,16 @@ pub enum ExitReason {
     Shutdown,
     /// It panicked or returned an error: the message.
     Crashed(String),
-    /// It was killed by an operator, or because it did not end in time.
+    /// An operator killed it, or it did not end in time.
     Killed,
-    /// It did not answer in time, and was killed for it.
+    /// It sent no heartbeat in time, and was killed for that.
     Hung,
     /// It never started: its initialisation failed.
     StartFailed(String),
 }
 
 impl ExitReason {
-    /// Whether a transient child is restarted after it.
+    /// Whether this end restarts a transient child.
     #[must_use]
     pub fn is_abnormal(&self) -> bool {
         !matches!(self, Self::Normal | Self::Shutdown)
@@ -76,20 +77,20 @@ impl fmt::Display for ExitReason {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlannedRestart {
-    /// The token governor cleared its context: it starts again from the saved state.
+    /// The token governor cleared the agent's context: the agent starts again from the saved state.
     ContextReset,
-    /// A person asked for it.
+    /// A person asked for a restart.
     Operator,
 }
 
 /// How a supervisor treats its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SupervisorPolicy {
-    /// Which children a crash concerns.
+    /// Which children a child's crash affects.
     pub strategy: RestartStrategy,
     /// Most restarts within `period`; one more ends the supervisor.
     pub intensity: u32,
-    /// The sliding window of `intensity`.
+    /// The sliding window in which restarts are counted.
     pub period: Duration,
     /// Whether the end of significant children ends the supervisor.
     pub auto_shutdown: AutoShutdown,
@@ -110,10 +111,10 @@ impl Default for SupervisorPolicy {
 /// How a supervisor treats one child.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ChildPolicy {
-    /// When it is started again.
+    /// When the child is started again.
     pub restart: RestartType,
-    /// Whether its end counts for [`AutoShutdown`].
+    /// Whether the child's end counts for [`AutoShutdown`].
     pub significant: bool,
-    /// How long it stays down when it keeps failing.
+    /// How long the child stays down while it keeps failing.
     pub backoff: RestartBackoff,
 }

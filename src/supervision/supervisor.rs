@@ -1,8 +1,9 @@
-//! The supervisor as an actor: carries out what [`Machine`] decides, and watches its workers' lives.
+//! The supervisor as an actor: executes the decisions of [`SupervisorMachine`], and watches its workers'
+//! liveness.
 //!
-//! Owns no decision about restarts. Invariants: every end of a child reaches the machine once, with its
-//! true reason; a name is started again only when its last incarnation has ended; a child that does not
-//! end in time is killed, and one that even then does not yield is reported.
+//! Owns no decision about restarts. Invariants: every end of a child reaches the machine once, with its true
+//! reason; a name is started again only when its last incarnation has ended; a child that does not end in
+//! time is killed, and one that does not yield even then is reported.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -13,38 +14,40 @@ use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent}
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
-use super::child::Child;
-use super::control::{SupervisorMessage, Verb};
-use super::event::Happening;
-use super::liveness::{self, Verdict};
-use super::machine::{ChildKey, Command, Ending, Incarnation, Input, Machine};
-use super::policy::{ExitReason, PlannedRestart, Shutdown, SupervisorPolicy};
+use super::child::SupervisedChild;
+use super::control::{SupervisorMessage, SupervisorRequest};
+use super::event::SupervisionEventKind;
+use super::liveness::{self, LivenessVerdict};
+use super::machine::{
+    ChildKey, Incarnation, MachineCommand, MachineInput, SupervisorEnding, SupervisorMachine,
+};
+use super::policy::{ExitReason, PlannedRestart, ShutdownPolicy, SupervisorPolicy};
 use super::system::{ActorSystem, ChildSpec};
-use super::trace::{ActorNo, Outcome, Record};
-use super::tree::{GivenUp, Node, Phase};
+use super::trace::{ActorNumber, MessageOutcome, TraceRecord};
+use super::tree::{ActorNode, ActorPhase, GivenUp};
 use super::worker::SHUTDOWN;
 
 /// Starts one incarnation, linked to its supervisor.
-pub(crate) type Starter =
+pub(crate) type ChildStarter =
     Arc<dyn Fn(ActorCell, Incarnation) -> BoxFuture<'static, Result<ActorCell, String>> + Send + Sync>;
 
 #[derive(Clone)]
 pub(crate) struct SupervisorArgs {
     pub(crate) system: ActorSystem,
-    pub(crate) node: Arc<Node>,
+    pub(crate) node: Arc<ActorNode>,
     pub(crate) policy: SupervisorPolicy,
     pub(crate) children: Vec<ChildSpec>,
 }
 
 pub(crate) struct SupervisorState {
     system: ActorSystem,
-    node: Arc<Node>,
-    machine: Machine,
-    children: HashMap<ChildKey, Child>,
+    node: Arc<ActorNode>,
+    machine: SupervisorMachine,
+    children: HashMap<ChildKey, SupervisedChild>,
     by_actor: HashMap<ActorId, (ChildKey, Incarnation)>,
     epoch: Instant,
     for_good: bool,
-    /// The first start is under way: no news of a child's end can arrive before it is over.
+    /// The first start is under way: no report of a child's end can arrive before it is over.
     booting: bool,
     boot_failure: Option<String>,
     start_replies: HashMap<ChildKey, oneshot::Sender<Option<u64>>>,
@@ -63,7 +66,7 @@ impl ractor::Actor for Supervisor {
         args: SupervisorArgs,
     ) -> Result<SupervisorState, ActorProcessingErr> {
         let mut state = SupervisorState::new(args);
-        state.step(&myself, Input::Boot).await;
+        state.feed_machine(&myself, MachineInput::Boot).await;
         state.booting = false;
         if let Some(failure) = state.boot_failure.take() {
             return Err(failure.into());
@@ -89,11 +92,11 @@ impl ractor::Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         let SupervisorMessage { header, verb } = message;
         let ring = Arc::clone(&state.system.0.ring);
-        let mut record = Record::open(&header, state.node.no, verb.kind());
+        let mut record = TraceRecord::open(&header, state.node.number, verb.kind());
         record.started_ns = ring.now_ns();
-        let scope = super::trace::Scope { context: header.context, actor: state.node.no };
-        super::trace::in_scope(scope, state.carry_out(&myself, verb)).await;
-        (record.ended_ns, record.outcome) = (ring.now_ns(), Outcome::Ok);
+        let scope = super::trace::TraceScope { context: header.context, actor: state.node.number };
+        super::trace::in_scope(scope, state.handle_request(&myself, verb)).await;
+        (record.ended_ns, record.outcome) = (ring.now_ns(), MessageOutcome::Ok);
         ring.write(record);
         Ok(())
     }
@@ -106,7 +109,7 @@ impl ractor::Actor for Supervisor {
     ) -> Result<(), ActorProcessingErr> {
         let (actor, reason) = match event {
             SupervisionEvent::ActorTerminated(actor, state, reason) => {
-                // What the last incarnation held (ports, tasks) must be let go before the next one starts.
+                // The last incarnation must release its resources (ports, tasks) before the next one starts.
                 drop(state);
                 (actor, exit_reason(reason.as_deref()))
             }
@@ -120,7 +123,7 @@ impl ractor::Actor for Supervisor {
     }
 }
 
-/// The framework's words for an end, as OTP's.
+/// Translates the framework's reason for an end into OTP's.
 fn exit_reason(text: Option<&str>) -> ExitReason {
     match text {
         None => ExitReason::Normal,
@@ -133,9 +136,12 @@ fn exit_reason(text: Option<&str>) -> ExitReason {
 impl SupervisorState {
     fn new(args: SupervisorArgs) -> Self {
         let policies = args.children.iter().map(|child| child.policy);
-        let machine = Machine::new(args.policy, policies).seeded(fastrand::u64(..));
-        let children =
-            machine.children().zip(args.children).map(|(key, spec)| (key, Child::new(spec))).collect();
+        let machine = SupervisorMachine::new(args.policy, policies).seeded(fastrand::u64(..));
+        let children = machine
+            .children()
+            .zip(args.children)
+            .map(|(key, spec)| (key, SupervisedChild::new(spec)))
+            .collect();
         Self {
             system: args.system,
             node: args.node,
@@ -150,49 +156,49 @@ impl SupervisorState {
         }
     }
 
-    async fn carry_out(&mut self, myself: &ActorRef<SupervisorMessage>, verb: Verb) {
+    async fn handle_request(&mut self, myself: &ActorRef<SupervisorMessage>, verb: SupervisorRequest) {
         match verb {
-            Verb::Shutdown { for_good } => {
+            SupervisorRequest::Shutdown { for_good } => {
                 self.for_good = for_good;
-                self.step(myself, Input::Shutdown).await;
+                self.feed_machine(myself, MachineInput::Shutdown).await;
             }
-            Verb::Kill { child, reply } => {
+            SupervisorRequest::Kill { child, reply } => {
                 let killed = self.key_of(child).and_then(|key| self.kill(myself, key, ExitReason::Killed));
                 let _ = reply.send(killed);
             }
-            Verb::Restart { child, why, reply } => {
+            SupervisorRequest::Restart { child, why, reply } => {
                 let running = self.key_of(child).and_then(|key| Some((key, self.machine.running(key)?)));
                 let _ = reply.send(running.map(|(_, incarnation)| incarnation));
                 if let Some((key, _)) = running {
                     self.planned_restart(myself, key, why).await;
                 }
             }
-            Verb::Terminate { child, reply } => {
+            SupervisorRequest::Terminate { child, reply } => {
                 let key = self.key_of(child);
                 let running = key.and_then(|key| self.machine.running(key));
                 let _ = reply.send(running);
                 if let Some(key) = key {
                     self.close_mailbox(key);
-                    self.step(myself, Input::Terminate(key)).await;
+                    self.feed_machine(myself, MachineInput::Terminate(key)).await;
                 }
             }
-            Verb::StartChild { spec, reply } => {
+            SupervisorRequest::StartChild { spec, reply } => {
                 let key = self.machine.add(spec.policy);
-                self.children.insert(key, Child::new(*spec));
+                self.children.insert(key, SupervisedChild::new(*spec));
                 self.start_replies.insert(key, reply);
-                self.step(myself, Input::Start(key)).await;
+                self.feed_machine(myself, MachineInput::Start(key)).await;
             }
-            Verb::Tick => {
-                self.look_after(myself);
+            SupervisorRequest::Tick => {
+                self.check_liveness(myself);
                 self.schedule_tick(myself);
             }
-            Verb::Due { key } => self.step(myself, Input::Due(key)).await,
-            Verb::Overdue { key, incarnation } => {
+            SupervisorRequest::Due { key } => self.feed_machine(myself, MachineInput::Due(key)).await,
+            SupervisorRequest::Overdue { key, incarnation } => {
                 if self.is_current(key, incarnation) {
                     self.kill(myself, key, ExitReason::Killed);
                 }
             }
-            Verb::Unyielding { key, incarnation } => self.report_spinning(key, incarnation),
+            SupervisorRequest::Unyielding { key, incarnation } => self.report_spinning(key, incarnation),
         }
     }
 
@@ -204,31 +210,31 @@ impl SupervisorState {
     ) {
         if let Some(child) = self.children.get_mut(&key) {
             child.planned = true;
-            self.system.0.events.publish(&child.spec.node.name, Happening::PlannedRestart { why });
+            self.system.0.events.publish(&child.spec.node.name, SupervisionEventKind::PlannedRestart { why });
         }
-        self.step(myself, Input::Restart(key)).await;
+        self.feed_machine(myself, MachineInput::Restart(key)).await;
     }
 
-    /// Puts one input to the machine and does what it says, until it waits for something.
-    async fn step(&mut self, myself: &ActorRef<SupervisorMessage>, input: Input) {
-        let mut commands: VecDeque<Command> = self.machine.step(self.epoch.elapsed(), input).into();
+    /// Puts one input to the machine and executes its commands, until the machine waits.
+    async fn feed_machine(&mut self, myself: &ActorRef<SupervisorMessage>, input: MachineInput) {
+        let mut commands: VecDeque<MachineCommand> = self.machine.step(self.epoch.elapsed(), input).into();
         while let Some(command) = commands.pop_front() {
             match command {
-                Command::Start(key, incarnation) => {
+                MachineCommand::Start(key, incarnation) => {
                     let answer = self.start(myself, key, incarnation).await;
                     commands.extend(self.machine.step(self.epoch.elapsed(), answer));
                 }
-                Command::Stop(key, incarnation) if self.booting => {
+                MachineCommand::Stop(key, incarnation) if self.booting => {
                     let answer = self.stop_and_wait(key, incarnation).await;
                     commands.extend(self.machine.step(self.epoch.elapsed(), answer));
                 }
-                Command::Stop(key, incarnation) => self.stop(myself, key, incarnation),
-                Command::Wait(key, until) => {
+                MachineCommand::Stop(key, incarnation) => self.stop(myself, key, incarnation),
+                MachineCommand::Wait(key, until) => {
                     let pause = until.saturating_sub(self.epoch.elapsed());
-                    self.remind(myself, pause, Verb::Due { key });
+                    self.remind(myself, pause, SupervisorRequest::Due { key });
                 }
-                Command::Forget(key) => self.forget(key),
-                Command::Exit(ending) => self.exit(myself, ending),
+                MachineCommand::Forget(key) => self.forget(key),
+                MachineCommand::Exit(ending) => self.exit(myself, ending),
             }
         }
     }
@@ -238,28 +244,28 @@ impl SupervisorState {
         myself: &ActorRef<SupervisorMessage>,
         key: ChildKey,
         incarnation: Incarnation,
-    ) -> Input {
+    ) -> MachineInput {
         let Some(child) = self.children.get_mut(&key) else {
-            return Input::StartFailed(key, ExitReason::StartFailed("it is not known".into()));
+            return MachineInput::StartFailed(key, ExitReason::StartFailed("the child is unknown".into()));
         };
         let starting = (child.spec.start)(myself.get_cell(), incarnation);
         let deadline = self.system.0.timing.start_deadline;
         let started = match tokio::time::timeout(deadline, starting).await {
             Ok(started) => started,
-            Err(_) => Err(format!("its initialisation took longer than {deadline:?}")),
+            Err(_) => Err(format!("initialisation took longer than {deadline:?}")),
         };
         match started {
             Ok(actor) => {
                 self.by_actor.insert(actor.get_id(), (key, incarnation));
                 child.started(&self.system, actor, incarnation);
                 self.answer_start(key, Some(incarnation));
-                Input::Started(key)
+                MachineInput::Started(key)
             }
             Err(error) => {
                 let reason = ExitReason::StartFailed(error);
                 child.ended(&self.system, incarnation, &reason);
                 self.answer_start(key, None);
-                Input::StartFailed(key, reason)
+                MachineInput::StartFailed(key, reason)
             }
         }
     }
@@ -276,19 +282,20 @@ impl SupervisorState {
     fn stop(&mut self, myself: &ActorRef<SupervisorMessage>, key: ChildKey, incarnation: Incarnation) {
         let Some(child) = self.children.get(&key) else { return };
         let Some((actor, _)) = &child.actor else { return };
-        self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Stopping);
+        self.system.0.tree.update(&child.spec.node, |state| state.phase = ActorPhase::Stopping);
         match child.spec.shutdown {
-            Shutdown::BrutalKill => actor.kill(),
-            Shutdown::Deadline(deadline) => {
+            ShutdownPolicy::BrutalKill => actor.kill(),
+            ShutdownPolicy::Deadline(deadline) => {
                 actor.stop(Some(SHUTDOWN.to_owned()));
-                self.remind(myself, deadline, Verb::Overdue { key, incarnation });
+                self.remind(myself, deadline, SupervisorRequest::Overdue { key, incarnation });
             }
-            Shutdown::Infinity => {
+            ShutdownPolicy::Infinity => {
                 let control = child.spec.node.control.lock().clone();
                 let header = super::trace::current::header(self.system.0.ring.now_ns());
                 let for_good = self.for_good;
-                let asked =
-                    control.map(|c| c.cast(SupervisorMessage::new(header, Verb::Shutdown { for_good })));
+                let asked = control.map(|c| {
+                    c.cast(SupervisorMessage::new(header, SupervisorRequest::Shutdown { for_good }))
+                });
                 if !matches!(asked, Some(Ok(()))) {
                     actor.stop(Some(SHUTDOWN.to_owned()));
                 }
@@ -297,22 +304,23 @@ impl SupervisorState {
     }
 
     /// Ends a child of a supervisor that fails to start.
-    async fn stop_and_wait(&mut self, key: ChildKey, incarnation: Incarnation) -> Input {
-        let answer = Input::Exited(key, incarnation, ExitReason::Shutdown);
+    async fn stop_and_wait(&mut self, key: ChildKey, incarnation: Incarnation) -> MachineInput {
+        let answer = MachineInput::Exited(key, incarnation, ExitReason::Shutdown);
         let Some(child) = self.children.get_mut(&key) else { return answer };
         let Some((actor, _)) = child.actor.take() else { return answer };
         self.by_actor.remove(&actor.get_id());
         let deadline = match child.spec.shutdown {
-            Shutdown::Infinity => None,
-            Shutdown::Deadline(deadline) => Some(deadline),
-            Shutdown::BrutalKill => Some(Duration::ZERO),
+            ShutdownPolicy::Infinity => None,
+            ShutdownPolicy::Deadline(deadline) => Some(deadline),
+            ShutdownPolicy::BrutalKill => Some(Duration::ZERO),
         };
         let control = child.spec.node.control.lock().clone();
         match control {
             Some(control) => {
                 let header = super::trace::current::header(self.system.0.ring.now_ns());
-                // One that cannot be reached has ended already, and the wait is over at once.
-                let _ = control.cast(SupervisorMessage::new(header, Verb::Shutdown { for_good: false }));
+                // A child that cannot be reached has ended already, and the wait is over at once.
+                let _ = control
+                    .cast(SupervisorMessage::new(header, SupervisorRequest::Shutdown { for_good: false }));
             }
             None => actor.stop(Some(SHUTDOWN.to_owned())),
         }
@@ -338,7 +346,7 @@ impl SupervisorState {
             mailbox.cut_off();
         }
         let grace = self.system.0.timing.kill_grace;
-        self.remind(myself, grace, Verb::Unyielding { key, incarnation });
+        self.remind(myself, grace, SupervisorRequest::Unyielding { key, incarnation });
         Some(incarnation)
     }
 
@@ -353,16 +361,16 @@ impl SupervisorState {
         child.actor = None;
         let reason = child.cause.take().filter(|_| reason == ExitReason::Killed).unwrap_or(reason);
         child.ended(&self.system, incarnation, &reason);
-        self.step(myself, Input::Exited(key, incarnation, reason)).await;
+        self.feed_machine(myself, MachineInput::Exited(key, incarnation, reason)).await;
         self.settle(key);
     }
 
-    /// After a decision: a child that is down and will not be started again is stopped.
+    /// After a decision: marks a child that is down and will not be restarted as stopped.
     fn settle(&self, key: ChildKey) {
         let Some(child) = self.children.get(&key).filter(|child| child.actor.is_none()) else { return };
         let stays_down = !self.machine.is_ending() && !self.machine.is_coming_back(key);
-        if stays_down && child.spec.node.state().phase == Phase::Restarting {
-            self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Stopped);
+        if stays_down && child.spec.node.state().phase == ActorPhase::Restarting {
+            self.system.0.tree.update(&child.spec.node, |state| state.phase = ActorPhase::Stopped);
             self.close_mailbox(key);
         }
     }
@@ -372,21 +380,21 @@ impl SupervisorState {
             if let Some(mailbox) = child.spec.node.mailbox.get() {
                 mailbox.close();
             }
-            self.system.0.tree.remove(child.spec.node.no);
+            self.system.0.tree.remove(child.spec.node.number);
         }
     }
 
-    fn exit(&mut self, myself: &ActorRef<SupervisorMessage>, ending: Ending) {
+    fn exit(&mut self, myself: &ActorRef<SupervisorMessage>, ending: SupervisorEnding) {
         let text = match ending {
-            Ending::Asked => SHUTDOWN.to_owned(),
-            Ending::AutoShutdown => format!("{SHUTDOWN}: its significant children have ended"),
-            Ending::IntensityReached => {
+            SupervisorEnding::Asked => SHUTDOWN.to_owned(),
+            SupervisorEnding::AutoShutdown => format!("{SHUTDOWN}: the significant children have ended"),
+            SupervisorEnding::IntensityReached => {
                 let restarts = self.machine.recent_restarts(self.epoch.elapsed());
                 self.note_giving_up(restarts);
-                self.system.0.events.publish(&self.node.name, Happening::Escalated { restarts });
-                format!("{SHUTDOWN}: {restarts} restarts within its period")
+                self.system.0.events.publish(&self.node.name, SupervisionEventKind::Escalated { restarts });
+                format!("{SHUTDOWN}: {restarts} restarts within the period")
             }
-            Ending::BootFailed(key, reason) => {
+            SupervisorEnding::BootFailed(key, reason) => {
                 let name =
                     self.children.get(&key).map(|child| child.spec.name().to_owned()).unwrap_or_default();
                 self.boot_failure = Some(format!("`{name}` {reason}"));
@@ -400,8 +408,8 @@ impl SupervisorState {
         myself.stop(Some(text));
     }
 
-    /// Leaves word of the child and the fault that spent the budget, for whoever is told that the tree ended: a
-    /// supervisor below that has given up names the one that it gave up over.
+    /// Notes the child and the fault that spent the budget, for the report that the tree ended: when a
+    /// supervisor below has given up, the note names the child that one gave up over.
     fn note_giving_up(&self, restarts: usize) {
         let Some(child) = self.machine.culprit().and_then(|key| self.children.get(&key)) else { return };
         let node = &child.spec.node;
@@ -414,7 +422,7 @@ impl SupervisorState {
             child = word.child,
             fault = word.fault,
             restarts,
-            "gives up: more restarts than its budget allows; its own supervisor decides"
+            "supervisor gives up: more restarts than its budget allows; the supervisor above decides"
         );
         *self.node.gave_up.lock() = Some(word);
     }
@@ -425,8 +433,8 @@ impl SupervisorState {
         }
     }
 
-    /// Looks for silence among the workers, and asks each for its next sign of life.
-    fn look_after(&mut self, myself: &ActorRef<SupervisorMessage>) {
+    /// Checks the workers for silence, and asks each for its next heartbeat.
+    fn check_liveness(&mut self, myself: &ActorRef<SupervisorMessage>) {
         let mut hung = Vec::new();
         for (key, child) in &self.children {
             let (Some(interval), Some(_)) = (child.spec.node.heartbeat, &child.actor) else { continue };
@@ -434,15 +442,18 @@ impl SupervisorState {
             let vitals = mailbox.vitals();
             let silent = vitals.last_beat.elapsed();
             match liveness::judge(silent, interval, self.system.0.timing.hang_factor) {
-                Verdict::Probe => mailbox.probe(),
-                Verdict::Hung => hung.push((*key, silent, vitals.current.map(|(kind, _)| kind))),
+                LivenessVerdict::Probe => mailbox.probe(),
+                LivenessVerdict::Hung => hung.push((*key, silent, vitals.current.map(|(kind, _)| kind))),
             }
         }
         for (key, silent, handling) in hung {
             if let Some(child) = self.children.get(&key) {
                 let silent_ms = u64::try_from(silent.as_millis()).unwrap_or(u64::MAX);
-                self.system.0.events.publish(&child.spec.node.name, Happening::Hung { silent_ms, handling });
-                self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Hung);
+                self.system
+                    .0
+                    .events
+                    .publish(&child.spec.node.name, SupervisionEventKind::Hung { silent_ms, handling });
+                self.system.0.tree.update(&child.spec.node, |state| state.phase = ActorPhase::Hung);
             }
             self.kill(myself, key, ExitReason::Hung);
         }
@@ -453,20 +464,20 @@ impl SupervisorState {
             return;
         };
         let handling = child.spec.node.vitals().and_then(|vitals| vitals.current).map(|(kind, _)| kind);
-        self.system.0.tree.update(&child.spec.node, |state| state.phase = Phase::Spinning);
-        self.system.0.events.publish(&child.spec.node.name, Happening::Spinning { handling });
+        self.system.0.tree.update(&child.spec.node, |state| state.phase = ActorPhase::Spinning);
+        self.system.0.events.publish(&child.spec.node.name, SupervisionEventKind::Spinning { handling });
     }
 
     fn schedule_tick(&self, myself: &ActorRef<SupervisorMessage>) {
         let intervals = self.children.values().filter_map(|child| child.spec.node.heartbeat);
         if let Some(shortest) = intervals.min() {
-            self.remind(myself, shortest / liveness::PROBES_PER_INTERVAL, Verb::Tick);
+            self.remind(myself, shortest / liveness::PROBES_PER_INTERVAL, SupervisorRequest::Tick);
         }
     }
 
-    fn remind(&self, myself: &ActorRef<SupervisorMessage>, after: Duration, verb: Verb) {
+    fn remind(&self, myself: &ActorRef<SupervisorMessage>, after: Duration, verb: SupervisorRequest) {
         let ring = Arc::clone(&self.system.0.ring);
-        // The timer ends with the supervisor: a message to an ended actor is dropped by the framework.
+        // The timer ends with the supervisor: the framework drops a message to an ended actor.
         let _detached = myself.send_after(after, move || {
             SupervisorMessage::new(super::trace::current::header(ring.now_ns()), verb)
         });
@@ -476,7 +487,7 @@ impl SupervisorState {
         self.children.get(&key).and_then(|child| child.actor.as_ref()).is_some_and(|(_, i)| *i == incarnation)
     }
 
-    fn key_of(&self, no: ActorNo) -> Option<ChildKey> {
-        self.children.iter().find(|(_, child)| child.spec.node.no == no).map(|(key, _)| *key)
+    fn key_of(&self, no: ActorNumber) -> Option<ChildKey> {
+        self.children.iter().find(|(_, child)| child.spec.node.number == no).map(|(key, _)| *key)
     }
 }

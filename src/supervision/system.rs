@@ -1,5 +1,5 @@
-//! The actor system: makes child specifications and their addresses, starts and ends the tree, and
-//! carries a person's wishes (kill, restart, pause) to the supervisor in charge.
+//! The actor system: makes child specifications and their addresses, starts and ends the tree, and passes a
+//! person's kill, restart or pause to the supervisor in charge.
 
 use std::fmt;
 use std::future::Future;
@@ -9,34 +9,34 @@ use std::time::Duration;
 use ractor::{ActorCell, ActorRef};
 use tokio::sync::oneshot;
 
-use super::actor::{Actor, ActorError, Context};
+use super::actor::{Actor, ActorContext, ActorError};
 use super::address::Address;
-use super::control::{SupervisorMessage, Verb};
-use super::event::{EventLog, Happening};
-use super::mailbox::{DEFAULT_CAPACITY, Inspect, Mailbox, Vitals};
-use super::policy::{ChildPolicy, PlannedRestart, Shutdown, SupervisorPolicy};
-use super::supervisor::{Starter, Supervisor, SupervisorArgs};
-use super::trace::{self, ActorNo, Record, Ring};
-use super::tree::{GivenUp, Node, NodeState, Tree};
-use super::worker::{Birth, Init, Worker};
+use super::control::{SupervisorMessage, SupervisorRequest};
+use super::event::{EventLog, SupervisionEventKind};
+use super::mailbox::{DEFAULT_CAPACITY, Mailbox, MailboxControl, MailboxVitals};
+use super::policy::{ChildPolicy, PlannedRestart, ShutdownPolicy, SupervisorPolicy};
+use super::supervisor::{ChildStarter, Supervisor, SupervisorArgs};
+use super::trace::{self, ActorNumber, TraceRecord, TraceRing};
+use super::tree::{ActorNode, ActorTree, GivenUp, NodeState};
+use super::worker::{Worker, WorkerArgs, WorkerInit};
 
-/// How long a supervisor may take to answer a wish; it may be starting a subtree.
+/// How long a supervisor may take to answer a request; it may be starting a subtree.
 const CONTROL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Time limits of a system.
 #[derive(Debug, Clone, Copy)]
-pub struct Timing {
+pub struct SystemTiming {
     /// Longest initialisation of a child.
     pub start_deadline: Duration,
     /// Longest orderly end of a worker, before it is killed.
     pub shutdown_deadline: Duration,
     /// Longest time between a kill and the end; a handler that spins takes longer and is reported.
     pub kill_grace: Duration,
-    /// Intervals without a sign of life that make a worker hung.
+    /// Heartbeat intervals of silence that make a worker hung.
     pub hang_factor: u32,
 }
 
-impl Default for Timing {
+impl Default for SystemTiming {
     fn default() -> Self {
         Self {
             start_deadline: Duration::from_secs(30),
@@ -47,25 +47,25 @@ impl Default for Timing {
     }
 }
 
-pub(crate) struct Shared {
-    pub(crate) ring: Arc<Ring>,
+pub(crate) struct SystemShared {
+    pub(crate) ring: Arc<TraceRing>,
     pub(crate) events: EventLog,
-    pub(crate) tree: Tree,
-    pub(crate) timing: Timing,
-    root: OnceLock<ActorNo>,
+    pub(crate) tree: ActorTree,
+    pub(crate) timing: SystemTiming,
+    root: OnceLock<ActorNumber>,
 }
 
 /// A running (or not yet started) system. Cheap to clone.
 #[derive(Clone)]
-pub struct ActorSystem(pub(crate) Arc<Shared>);
+pub struct ActorSystem(pub(crate) Arc<SystemShared>);
 
 /// How a supervisor starts and treats one child.
 #[derive(Clone)]
 pub struct ChildSpec {
-    pub(crate) node: Arc<Node>,
+    pub(crate) node: Arc<ActorNode>,
     pub(crate) policy: ChildPolicy,
-    pub(crate) shutdown: Shutdown,
-    pub(crate) start: Starter,
+    pub(crate) shutdown: ShutdownPolicy,
+    pub(crate) start: ChildStarter,
 }
 
 impl ChildSpec {
@@ -76,9 +76,9 @@ impl ChildSpec {
         self
     }
 
-    /// With another way to end it.
+    /// With another shutdown policy.
     #[must_use]
-    pub fn with_shutdown(mut self, shutdown: Shutdown) -> Self {
+    pub fn with_shutdown(mut self, shutdown: ShutdownPolicy) -> Self {
         self.shutdown = shutdown;
         self
     }
@@ -92,7 +92,7 @@ impl ChildSpec {
 /// Options of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerOptions {
-    /// How often it must show life; `None` to leave it unwatched.
+    /// How often the worker must send a heartbeat; `None` to leave it unwatched.
     pub heartbeat: Option<Duration>,
     /// Most messages that may wait.
     pub capacity: usize,
@@ -104,18 +104,18 @@ impl Default for WorkerOptions {
     }
 }
 
-/// Why a wish was not carried out.
+/// Why a request was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ControlError {
-    #[error("no actor is called `{0}`")]
+    #[error("no actor is named `{0}`")]
     Unknown(String),
-    /// The actor cannot do that: it is the root, or has no mailbox.
+    /// The actor does not support this: it is the root, or has no mailbox.
     #[error("`{0}` cannot be controlled this way")]
     Unsuitable(String),
-    /// It is not running now.
+    /// The actor is not running now.
     #[error("`{0}` is not running")]
     NotRunning(String),
-    /// Its supervisor did not answer in time.
+    /// The actor's supervisor did not answer in time.
     #[error("the supervisor of `{0}` did not answer in time")]
     Timeout(String),
 }
@@ -129,7 +129,7 @@ pub struct RootFailure(pub(crate) String);
 pub struct RootHandle {
     root: ActorRef<SupervisorMessage>,
     done: tokio::task::JoinHandle<()>,
-    node: Arc<Node>,
+    node: Arc<ActorNode>,
 }
 
 impl fmt::Debug for ActorSystem {
@@ -140,19 +140,19 @@ impl fmt::Debug for ActorSystem {
 
 impl Default for ActorSystem {
     fn default() -> Self {
-        Self::new(Timing::default(), trace::ring::DEFAULT_CAPACITY)
+        Self::new(SystemTiming::default(), trace::ring::DEFAULT_CAPACITY)
     }
 }
 
 impl ActorSystem {
     /// A system without actors.
     #[must_use]
-    pub fn new(timing: Timing, ring_records: usize) -> Self {
+    pub fn new(timing: SystemTiming, ring_records: usize) -> Self {
         trace::panics::install_hook();
-        Self(Arc::new(Shared {
-            ring: Arc::new(Ring::new(ring_records)),
+        Self(Arc::new(SystemShared {
+            ring: Arc::new(TraceRing::new(ring_records)),
             events: EventLog::default(),
-            tree: Tree::default(),
+            tree: ActorTree::default(),
             timing,
             root: OnceLock::new(),
         }))
@@ -160,28 +160,28 @@ impl ActorSystem {
 
     /// The records of handled messages.
     #[must_use]
-    pub fn ring(&self) -> &Arc<Ring> {
+    pub fn ring(&self) -> &Arc<TraceRing> {
         &self.0.ring
     }
 
     #[must_use]
-    pub fn timing(&self) -> Timing {
+    pub fn timing(&self) -> SystemTiming {
         self.0.timing
     }
 
-    /// The log of what supervision did.
+    /// The log of supervision events.
     #[must_use]
     pub fn events(&self) -> &EventLog {
         &self.0.events
     }
 
-    /// The picture of the tree.
+    /// The supervision tree, readable without a message.
     #[must_use]
-    pub fn tree(&self) -> &Tree {
+    pub fn tree(&self) -> &ActorTree {
         &self.0.tree
     }
 
-    /// The specification of a worker, and the address that will reach it once it is started.
+    /// The specification of a worker, and its address, which works once the worker is started.
     pub fn worker<A, F, Fut>(
         &self,
         name: &str,
@@ -190,20 +190,20 @@ impl ActorSystem {
     ) -> (ChildSpec, Address<A::Message>)
     where
         A: Actor,
-        F: Fn(Context<A::Message>) -> Fut + Send + Sync + 'static,
+        F: Fn(ActorContext<A::Message>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<A, ActorError>> + Send + 'static,
     {
         let node = self.0.tree.insert(name, options.heartbeat);
-        let mailbox = Arc::new(Mailbox::new(node.no, options.capacity, Arc::clone(&self.0.ring)));
-        let inspect: Arc<dyn Inspect> = Arc::<Mailbox<A::Message>>::clone(&mailbox);
+        let mailbox = Arc::new(Mailbox::new(node.number, options.capacity, Arc::clone(&self.0.ring)));
+        let inspect: Arc<dyn MailboxControl> = Arc::<Mailbox<A::Message>>::clone(&mailbox);
         // The node is new: its mailbox is not set yet.
         let _ = node.mailbox.set(inspect);
         let address = Address::new(mailbox);
-        let init: Init<A> = Arc::new(move |context| Box::pin(init(context)));
-        let start: Starter = {
+        let init: WorkerInit<A> = Arc::new(move |context| Box::pin(init(context)));
+        let start: ChildStarter = {
             let address = address.clone();
             Arc::new(move |supervisor: ActorCell, incarnation| {
-                let birth = Birth { address: address.clone(), incarnation, init: Arc::clone(&init) };
+                let birth = WorkerArgs { address: address.clone(), incarnation, init: Arc::clone(&init) };
                 Box::pin(async move {
                     let spawned =
                         ractor::Actor::spawn_linked(None, Worker::<A>::new(), birth, supervisor).await;
@@ -211,7 +211,7 @@ impl ActorSystem {
                 })
             })
         };
-        let shutdown = Shutdown::Deadline(self.0.timing.shutdown_deadline);
+        let shutdown = ShutdownPolicy::Deadline(self.0.timing.shutdown_deadline);
         (ChildSpec { node, policy: ChildPolicy::default(), shutdown, start }, address)
     }
 
@@ -222,17 +222,17 @@ impl ActorSystem {
         for child in &children {
             adopt(&node, child);
         }
-        // The node is new: nobody has said so before.
+        // The node is new: nothing has set its strategy before.
         let _ = node.strategy.set(policy.strategy);
         let args = SupervisorArgs { system: self.clone(), node: Arc::clone(&node), policy, children };
-        let start: Starter = Arc::new(move |supervisor: ActorCell, _| {
+        let start: ChildStarter = Arc::new(move |supervisor: ActorCell, _| {
             let args = args.clone();
             Box::pin(async move {
                 let spawned = ractor::Actor::spawn_linked(None, Supervisor, args, supervisor).await;
                 spawned.map(|(actor, _)| actor.get_cell()).map_err(start_error)
             })
         });
-        ChildSpec { node, policy: ChildPolicy::default(), shutdown: Shutdown::Infinity, start }
+        ChildSpec { node, policy: ChildPolicy::default(), shutdown: ShutdownPolicy::Infinity, start }
     }
 
     /// Starts the whole tree, in order; returns when all of it is up.
@@ -249,45 +249,45 @@ impl ActorSystem {
         for child in &children {
             adopt(&node, child);
         }
-        // A system has one root; a second start would be a mistake that the first one outlives.
-        let _ = self.0.root.set(node.no);
-        // The node is new: nobody has said so before.
+        // A system has one root; a second start is a bug that the first root survives.
+        let _ = self.0.root.set(node.number);
+        // The node is new: nothing has set this before.
         let _ = node.strategy.set(policy.strategy);
         let args = SupervisorArgs { system: self.clone(), node: Arc::clone(&node), policy, children };
         let (root, done) = ractor::Actor::spawn(None, Supervisor, args)
             .await
             .map_err(|error| RootFailure(format!("did not start: {}", start_error(error))))?;
         self.0.tree.update(&node, |state| {
-            state.phase = super::tree::Phase::Running;
+            state.phase = super::tree::ActorPhase::Running;
             state.incarnation = 1;
         });
         Ok(RootHandle { root, done, node })
     }
 
-    /// Kills the running incarnation of a worker: what it was handling is lost, its supervisor decides
+    /// Kills the running incarnation of a worker: the message in hand is lost, and the supervisor decides
     /// what follows. Returns the incarnation killed.
     ///
     /// # Errors
     /// [`ControlError`]; nothing was done then.
     pub async fn kill(&self, name: &str) -> Result<u64, ControlError> {
-        self.ask(name, |child, reply| Verb::Kill { child, reply }).await
+        self.ask(name, |child, reply| SupervisorRequest::Kill { child, reply }).await
     }
 
-    /// Restarts a child on purpose: an orderly end, then a start, not counted against the intensity.
-    /// Returns the incarnation that was ended.
+    /// Restarts a child on purpose: an orderly end, then a start, not counted against the intensity. Returns
+    /// the incarnation ended.
     ///
     /// # Errors
     /// [`ControlError`]; nothing was done then.
     pub async fn restart(&self, name: &str, why: PlannedRestart) -> Result<u64, ControlError> {
-        self.ask(name, |child, reply| Verb::Restart { child, why, reply }).await
+        self.ask(name, |child, reply| SupervisorRequest::Restart { child, why, reply }).await
     }
 
-    /// Ends a child and leaves it down; its callers learn that it is gone.
+    /// Ends a child and leaves it down; its callers get [`CallError::Gone`](super::address::CallError::Gone).
     ///
     /// # Errors
     /// [`ControlError`]; nothing was done then.
     pub async fn terminate(&self, name: &str) -> Result<u64, ControlError> {
-        self.ask(name, |child, reply| Verb::Terminate { child, reply }).await
+        self.ask(name, |child, reply| SupervisorRequest::Terminate { child, reply }).await
     }
 
     /// Adds a child to a running supervisor and starts it, last in order.
@@ -299,11 +299,12 @@ impl ActorSystem {
         let parent = self.node(supervisor)?;
         let name = spec.node.name.to_string();
         adopt(&parent, &spec);
-        let answer = self.send(&parent, |reply| Verb::StartChild { spec: Box::new(spec), reply }).await?;
+        let answer =
+            self.send(&parent, |reply| SupervisorRequest::StartChild { spec: Box::new(spec), reply }).await?;
         answer.map(|_| ()).ok_or(ControlError::NotRunning(name))
     }
 
-    /// Holds an actor's messages back, or lets them go on. It keeps showing life meanwhile.
+    /// Pauses an actor's messages, or resumes them. Heartbeats go on meanwhile.
     ///
     /// # Errors
     /// [`ControlError`] when there is no such worker.
@@ -312,24 +313,27 @@ impl ActorSystem {
         let mailbox = node.mailbox.get().ok_or_else(|| ControlError::Unsuitable(name.to_owned()))?;
         if mailbox.vitals().paused != paused {
             mailbox.set_paused(paused);
-            self.0.events.publish(&node.name, if paused { Happening::Paused } else { Happening::Resumed });
+            self.0.events.publish(
+                &node.name,
+                if paused { SupervisionEventKind::Paused } else { SupervisionEventKind::Resumed },
+            );
             self.0.tree.update(&node, |_| ());
         }
         Ok(())
     }
 
-    /// The picture of the whole tree; `None` before it is started.
+    /// A snapshot of the whole tree; `None` before the start.
     #[must_use]
     pub fn root_snapshot<S>(
         &self,
-        standing: &impl Fn(&Node, &NodeState, Option<&Vitals>) -> S,
+        standing: &impl Fn(&ActorNode, &NodeState, Option<&MailboxVitals>) -> S,
     ) -> Option<super::tree::TreeSnapshot<S>> {
         self.0.root.get().and_then(|root| self.0.tree.snapshot(*root, standing))
     }
 
     /// Records of messages that wait or are being handled, of all actors.
     #[must_use]
-    pub fn open_records(&self) -> Vec<Record> {
+    pub fn open_records(&self) -> Vec<TraceRecord> {
         self.0
             .tree
             .all()
@@ -342,19 +346,19 @@ impl ActorSystem {
     async fn ask(
         &self,
         name: &str,
-        verb: impl FnOnce(ActorNo, oneshot::Sender<Option<u64>>) -> Verb,
+        verb: impl FnOnce(ActorNumber, oneshot::Sender<Option<u64>>) -> SupervisorRequest,
     ) -> Result<u64, ControlError> {
         let node = self.node(name)?;
-        let parent = node.parent().and_then(|no| self.0.tree.by_no(no));
+        let parent = node.parent().and_then(|no| self.0.tree.by_number(no));
         let parent = parent.ok_or_else(|| ControlError::Unsuitable(name.to_owned()))?;
-        let answer = self.send(&parent, |reply| verb(node.no, reply)).await?;
+        let answer = self.send(&parent, |reply| verb(node.number, reply)).await?;
         answer.ok_or_else(|| ControlError::NotRunning(name.to_owned()))
     }
 
     async fn send(
         &self,
-        supervisor: &Node,
-        verb: impl FnOnce(oneshot::Sender<Option<u64>>) -> Verb,
+        supervisor: &ActorNode,
+        verb: impl FnOnce(oneshot::Sender<Option<u64>>) -> SupervisorRequest,
     ) -> Result<Option<u64>, ControlError> {
         let name = || supervisor.name.to_string();
         let control = supervisor.control.lock().clone().ok_or_else(|| ControlError::NotRunning(name()))?;
@@ -368,21 +372,21 @@ impl ActorSystem {
         }
     }
 
-    fn node(&self, name: &str) -> Result<Arc<Node>, ControlError> {
+    fn node(&self, name: &str) -> Result<Arc<ActorNode>, ControlError> {
         self.0.tree.by_name(name).ok_or_else(|| ControlError::Unknown(name.to_owned()))
     }
 }
 
 impl RootHandle {
-    /// The root's number, for [`Tree::snapshot`].
+    /// The root's number, for [`ActorTree::snapshot`].
     #[must_use]
-    pub fn no(&self) -> ActorNo {
-        self.node.no
+    pub fn number(&self) -> ActorNumber {
+        self.node.number
     }
 
-    /// Waits until the root has ended by itself: over whom it gave up.
+    /// Waits until the root has ended by itself; returns the child it gave up over.
     pub async fn ended(&mut self) -> Option<GivenUp> {
-        // The framework's task does not panic; that it ended is all there is to know of it.
+        // The framework's task does not panic; that it ended is all there is to know.
         let _ = (&mut self.done).await;
         self.node.gave_up.lock().take()
     }
@@ -391,16 +395,17 @@ impl RootHandle {
     pub async fn shutdown(mut self) {
         let header = trace::current::header(0);
         // A root that cannot be reached has ended already.
-        let _ = self.root.cast(SupervisorMessage::new(header, Verb::Shutdown { for_good: true }));
+        let _ =
+            self.root.cast(SupervisorMessage::new(header, SupervisorRequest::Shutdown { for_good: true }));
         self.ended().await;
     }
 }
 
-fn adopt(parent: &Node, child: &ChildSpec) {
+fn adopt(parent: &ActorNode, child: &ChildSpec) {
     // A specification is used under one supervisor only.
-    let _ = child.node.parent.set(parent.no);
+    let _ = child.node.parent.set(parent.number);
     let _ = child.node.restart.set(child.policy.restart);
-    parent.children.write().push(child.node.no);
+    parent.children.write().push(child.node.number);
 }
 
 fn start_error(error: ractor::SpawnErr) -> String {

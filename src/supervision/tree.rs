@@ -1,7 +1,7 @@
-//! The picture of the supervision tree: written by supervisors, read by anyone, without a message.
+//! The supervision tree as readers see it: written by supervisors, read by anyone, without a message.
 //!
-//! Invariant: there is no second copy of who supervises whom. Phases are written by supervisors, never by the
-//! actor itself; the word for how an actor stands is the reader's to derive.
+//! Invariant: there is no second copy of the hierarchy. Supervisors write the phases, never the actor itself;
+//! an actor's status is derived by the reader.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,15 +15,15 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::control::SupervisorMessage;
-use super::mailbox::{Inspect, Vitals};
+use super::mailbox::{MailboxControl, MailboxVitals};
 use super::policy::{ExitReason, RestartStrategy, RestartType};
-use super::trace::ActorNo;
+use super::trace::ActorNumber;
 use crate::domain::time::Timestamp;
 
-/// Where an actor is in its life.
+/// A phase of an actor's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Phase {
+pub enum ActorPhase {
     /// Its first start is under way or still to come.
     Starting,
     Running,
@@ -33,33 +33,34 @@ pub enum Phase {
     Stopping,
     /// It has ended for good, or until someone starts it.
     Stopped,
-    /// It gave no sign of life and is being killed.
+    /// It sent no heartbeat and is being killed.
     Hung,
     /// It was killed and does not yield.
     Spinning,
 }
 
-/// What is known of one actor.
-pub struct Node {
-    pub no: ActorNo,
-    /// Its name, unique in the system.
+/// The published state of one actor.
+pub struct ActorNode {
+    pub number: ActorNumber,
+    /// Unique in the system.
     pub name: Arc<str>,
-    /// How often it must show life; `None` for supervisors.
+    /// How often the actor must send a heartbeat; `None` for supervisors.
     pub heartbeat: Option<Duration>,
-    pub(crate) parent: OnceLock<ActorNo>,
-    /// Of supervisors: whom a crash of a child concerns.
+    pub(crate) parent: OnceLock<ActorNumber>,
+    /// Of supervisors: which children a child's crash affects.
     pub(crate) strategy: OnceLock<RestartStrategy>,
-    /// When its supervisor starts it again.
+    /// When the supervisor starts this actor again.
     pub(crate) restart: OnceLock<RestartType>,
-    pub(crate) children: RwLock<Vec<ActorNo>>,
-    pub(crate) mailbox: OnceLock<Arc<dyn Inspect>>,
+    pub(crate) children: RwLock<Vec<ActorNumber>>,
+    pub(crate) mailbox: OnceLock<Arc<dyn MailboxControl>>,
     pub(crate) control: Mutex<Option<ActorRef<SupervisorMessage>>>,
-    /// Of a supervisor that has given up: over whom. Taken by the one above that gives up over it.
+    /// Of a supervisor that has given up: over which child. Taken by the supervisor above when that one gives
+    /// up.
     pub(crate) gave_up: Mutex<Option<GivenUp>>,
     state: Mutex<NodeState>,
 }
 
-/// Over whom a supervisor gave up.
+/// The child over which a supervisor gave up.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GivenUp {
     /// The child that kept failing.
@@ -72,65 +73,64 @@ pub struct GivenUp {
 /// The part of a node that changes.
 #[derive(Debug, Clone)]
 pub struct NodeState {
-    /// Where it is in its life.
-    pub phase: Phase,
-    /// Which start is up, or was last.
+    pub phase: ActorPhase,
+    /// The current or last start.
     pub incarnation: u64,
     /// Unplanned restarts since the system began.
     pub restarts: u64,
-    /// Why it ended last, and when.
+    /// Reason and time of the last end.
     pub last_exit: Option<(ExitReason, Timestamp)>,
-    /// Since when it is in this phase.
+    /// Start of the current phase.
     pub since: Timestamp,
 }
 
-impl Node {
-    /// A copy of its changing part.
+impl ActorNode {
+    /// A copy of the node's changing part.
     #[must_use]
     pub fn state(&self) -> NodeState {
         self.state.lock().clone()
     }
 
-    /// Its mailbox at this moment; `None` for supervisors.
+    /// The mailbox at this moment; `None` for supervisors.
     #[must_use]
-    pub fn vitals(&self) -> Option<Vitals> {
+    pub fn vitals(&self) -> Option<MailboxVitals> {
         self.mailbox.get().map(|mailbox| mailbox.vitals())
     }
 
-    /// Who supervises it; `None` for the root.
+    /// The supervisor; `None` for the root.
     #[must_use]
-    pub fn parent(&self) -> Option<ActorNo> {
+    pub fn parent(&self) -> Option<ActorNumber> {
         self.parent.get().copied()
     }
 
-    /// Whom it supervises, in start order.
+    /// The supervised actors, in start order.
     #[must_use]
-    pub fn children(&self) -> Vec<ActorNo> {
+    pub fn children(&self) -> Vec<ActorNumber> {
         self.children.read().clone()
     }
 }
 
 /// All actors of a system by number and by name.
 #[derive(Default)]
-pub struct Tree {
-    nodes: RwLock<Nodes>,
+pub struct ActorTree {
+    nodes: RwLock<ActorNodes>,
     version: AtomicU64,
 }
 
 #[derive(Default)]
-struct Nodes {
-    by_no: HashMap<ActorNo, Arc<Node>>,
-    by_name: HashMap<Arc<str>, ActorNo>,
+struct ActorNodes {
+    by_number: HashMap<ActorNumber, Arc<ActorNode>>,
+    by_name: HashMap<Arc<str>, ActorNumber>,
     next: u32,
 }
 
-impl Tree {
-    pub(crate) fn insert(&self, name: &str, heartbeat: Option<Duration>) -> Arc<Node> {
+impl ActorTree {
+    pub(crate) fn insert(&self, name: &str, heartbeat: Option<Duration>) -> Arc<ActorNode> {
         let mut nodes = self.nodes.write();
         nodes.next += 1;
-        let no = ActorNo(nodes.next);
-        let node = Arc::new(Node {
-            no,
+        let no = ActorNumber(nodes.next);
+        let node = Arc::new(ActorNode {
+            number: no,
             name: Arc::from(name),
             heartbeat,
             parent: OnceLock::new(),
@@ -141,26 +141,26 @@ impl Tree {
             control: Mutex::new(None),
             gave_up: Mutex::new(None),
             state: Mutex::new(NodeState {
-                phase: Phase::Starting,
+                phase: ActorPhase::Starting,
                 incarnation: 0,
                 restarts: 0,
                 last_exit: None,
                 since: Timestamp::now(),
             }),
         });
-        nodes.by_no.insert(no, Arc::clone(&node));
+        nodes.by_number.insert(no, Arc::clone(&node));
         nodes.by_name.insert(Arc::clone(&node.name), no);
         self.bump();
         node
     }
 
-    pub(crate) fn remove(&self, no: ActorNo) {
+    pub(crate) fn remove(&self, no: ActorNumber) {
         let mut nodes = self.nodes.write();
-        if let Some(node) = nodes.by_no.remove(&no) {
+        if let Some(node) = nodes.by_number.remove(&no) {
             if nodes.by_name.get(&node.name) == Some(&no) {
                 nodes.by_name.remove(&node.name);
             }
-            if let Some(parent) = node.parent().and_then(|parent| nodes.by_no.get(&parent)) {
+            if let Some(parent) = node.parent().and_then(|parent| nodes.by_number.get(&parent)) {
                 parent.children.write().retain(|child| *child != no);
             }
         }
@@ -168,7 +168,7 @@ impl Tree {
         self.bump();
     }
 
-    pub(crate) fn update(&self, node: &Node, change: impl FnOnce(&mut NodeState)) {
+    pub(crate) fn update(&self, node: &ActorNode, change: impl FnOnce(&mut NodeState)) {
         let mut state = node.state.lock();
         let before = state.phase;
         change(&mut state);
@@ -183,7 +183,7 @@ impl Tree {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Grows with every change of any node: whoever caches a picture compares it.
+    /// Grows with every change of any node, so that caches can tell whether they are current.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)
@@ -191,39 +191,39 @@ impl Tree {
 
     /// An actor by name.
     #[must_use]
-    pub fn by_name(&self, name: &str) -> Option<Arc<Node>> {
+    pub fn by_name(&self, name: &str) -> Option<Arc<ActorNode>> {
         let nodes = self.nodes.read();
-        nodes.by_name.get(name).and_then(|no| nodes.by_no.get(no)).cloned()
+        nodes.by_name.get(name).and_then(|no| nodes.by_number.get(no)).cloned()
     }
 
     /// An actor by number.
     #[must_use]
-    pub fn by_no(&self, no: ActorNo) -> Option<Arc<Node>> {
-        self.nodes.read().by_no.get(&no).cloned()
+    pub fn by_number(&self, no: ActorNumber) -> Option<Arc<ActorNode>> {
+        self.nodes.read().by_number.get(&no).cloned()
     }
 
     /// The name for a number, for readers of the trace.
     #[must_use]
-    pub fn name_of(&self, no: ActorNo) -> Arc<str> {
-        self.by_no(no).map_or_else(|| Arc::from("outside"), |node| Arc::clone(&node.name))
+    pub fn name_of(&self, no: ActorNumber) -> Arc<str> {
+        self.by_number(no).map_or_else(|| Arc::from("outside"), |node| Arc::clone(&node.name))
     }
 
     /// All actors, by number.
     #[must_use]
-    pub fn all(&self) -> Vec<Arc<Node>> {
-        let mut all: Vec<_> = self.nodes.read().by_no.values().cloned().collect();
-        all.sort_by_key(|node| node.no);
+    pub fn all(&self) -> Vec<Arc<ActorNode>> {
+        let mut all: Vec<_> = self.nodes.read().by_number.values().cloned().collect();
+        all.sort_by_key(|node| node.number);
         all
     }
 
-    /// The picture below (and with) an actor; `standing` says how each of them stands.
+    /// A snapshot of an actor and everything below; `standing` gives the status of each.
     #[must_use]
     pub fn snapshot<S>(
         &self,
-        root: ActorNo,
-        standing: &impl Fn(&Node, &NodeState, Option<&Vitals>) -> S,
+        root: ActorNumber,
+        standing: &impl Fn(&ActorNode, &NodeState, Option<&MailboxVitals>) -> S,
     ) -> Option<TreeSnapshot<S>> {
-        let node = self.by_no(root)?;
+        let node = self.by_number(root)?;
         let state = node.state();
         let children =
             node.children().into_iter().filter_map(|child| self.snapshot(child, standing)).collect();
@@ -251,27 +251,25 @@ pub struct TreeSnapshot<S> {
     pub name: Arc<str>,
     /// `supervisor` or `worker`.
     pub kind: &'static str,
-    /// How it stands, as whoever looks puts it.
+    /// The status, as given by the caller of [`ActorTree::snapshot`].
     #[serde(flatten)]
     pub standing: S,
-    /// Where it is in its life.
-    pub phase: Phase,
+    pub phase: ActorPhase,
     pub incarnation: u64,
     pub restarts: u64,
-    /// Why it ended last.
+    /// Reason and time of the last end.
     pub last_exit: Option<LastExit>,
-    /// Since when it is in its phase.
+    /// Start of the current phase.
     pub since: Timestamp,
     pub queue_depth: usize,
-    /// When it last showed life, for workers.
+    /// The last heartbeat, of workers.
     pub last_heartbeat: Option<Timestamp>,
-    /// Its mailbox, for workers.
+    /// The mailbox, of workers.
     pub mailbox: Option<MailboxSnapshot>,
-    /// Those it supervises, in start order.
+    /// The supervised actors, in start order.
     pub children: Vec<TreeSnapshot<S>>,
 }
 
-/// An end, and when.
 #[derive(Debug, Clone, Serialize)]
 pub struct LastExit {
     #[serde(flatten)]
@@ -279,23 +277,23 @@ pub struct LastExit {
     pub at: Timestamp,
 }
 
-/// A mailbox as shown.
+/// A mailbox as documents show it.
 #[derive(Debug, Clone, Serialize)]
 pub struct MailboxSnapshot {
     pub depth: usize,
-    /// Most that may wait.
+    /// Most messages that may wait.
     pub capacity: usize,
     pub handled: u64,
-    /// Whether messages are held back.
+    /// Whether messages are paused.
     pub paused: bool,
     /// Kind of the message being handled.
     pub handling: Option<&'static str>,
-    /// When it last showed life.
+    /// The last heartbeat.
     pub last_beat_at: Timestamp,
 }
 
 impl MailboxSnapshot {
-    fn new(vitals: &Vitals) -> Self {
+    fn new(vitals: &MailboxVitals) -> Self {
         Self {
             depth: vitals.depth,
             capacity: vitals.capacity,
@@ -307,7 +305,7 @@ impl MailboxSnapshot {
     }
 }
 
-/// A monotonic time of the past as wall-clock time.
+/// A past monotonic time as wall-clock time.
 #[must_use]
 pub fn wall(at: Instant) -> Timestamp {
     let ago = i64::try_from(at.elapsed().as_millis()).unwrap_or(i64::MAX);

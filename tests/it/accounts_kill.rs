@@ -16,11 +16,11 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-use pas::actors::accounts::{self, Accounts, AccountsError, NewsSink, Settings};
-use pas::config::Fsync;
-use pas::domain::budget::{Alert, CallKey, Label, RunName, Scope, Wanted};
+use pas::actors::accounts::{self, AccountsError, AccountsHandle, AccountsObserver, AccountsSettings};
+use pas::config::FsyncTiming;
+use pas::domain::accounts::budget::{BudgetAlert, BudgetScope, CallKey, RunName, ScopeLabel, SpendRequest};
+use pas::domain::accounts::receipt::{Receipt, ReceiptOutcome, ReceiptStatus, wire};
 use pas::domain::money::NanoUsd;
-use pas::domain::receipt::{Outcome, Receipt, Status, wire};
 use pas::domain::time::Timestamp;
 use pas::store::Store;
 use pas::supervision::policy::SupervisorPolicy;
@@ -41,8 +41,8 @@ const RUNS: [&str; 3] = ["a", "b", "capped"];
 
 struct Told(Mutex<Vec<String>>);
 
-impl NewsSink for Told {
-    fn alert(&self, alert: &Alert) {
+impl AccountsObserver for Told {
+    fn alert(&self, alert: &BudgetAlert) {
         let id = alert.id();
         // One system call a line, so that a kill cuts no line in two.
         std::io::stdout().lock().write_all(format!("alert {id}\n").as_bytes()).unwrap();
@@ -54,16 +54,16 @@ fn run(name: &str) -> RunName {
     RunName::new(name).unwrap()
 }
 
-async fn open(folder: &Path) -> (Accounts, RootHandle, Store, Arc<Told>) {
+async fn open(folder: &Path) -> (AccountsHandle, RootHandle, Store, Arc<Told>) {
     let file = folder.join("pas.redb");
     let store = tokio::task::spawn_blocking(move || Store::open(file)).await.unwrap().unwrap();
-    let settings = Settings {
+    let settings = AccountsSettings {
         workdir: folder.to_owned(),
         data_dir: folder.to_owned(),
-        fsync: if fastrand::bool() { Fsync::After } else { Fsync::BeforeAnswer },
+        fsync: if fastrand::bool() { FsyncTiming::After } else { FsyncTiming::BeforeAnswer },
     };
     let (system, told) = (ActorSystem::default(), Arc::new(Told(Mutex::default())));
-    let sink: Arc<dyn NewsSink> = Arc::<Told>::clone(&told);
+    let sink: Arc<dyn AccountsObserver> = Arc::<Told>::clone(&told);
     let (spec, accounts) =
         accounts::spec(&system, "accounts", WorkerOptions::default(), store.clone(), settings, sink);
     let root = system.start("root", SupervisorPolicy::default(), vec![spec]).await.unwrap();
@@ -74,13 +74,13 @@ fn say(line: &str) {
     std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
 }
 
-async fn call(accounts: &Accounts) {
+async fn call(accounts: &AccountsHandle) {
     let name = RUNS[fastrand::usize(..RUNS.len())];
-    let wanted = Wanted {
+    let wanted = SpendRequest {
         call: CallKey { request_id: format!("r{}", fastrand::u32(..)), attempt: 1 },
         run: run(name),
         job: None,
-        agent: Label::new("agent").unwrap(),
+        agent: ScopeLabel::new("agent").unwrap(),
         lane: None,
         provider: "p".into(),
         model: "m".into(),
@@ -96,8 +96,8 @@ async fn call(accounts: &Accounts) {
     if fastrand::u8(..) < 64 {
         tokio::time::sleep(Duration::from_millis(fastrand::u64(..5))).await;
     }
-    let mut outcome = Outcome::unknown(NanoUsd(worst / 2), Timestamp::now(), 1, "");
-    (outcome.status, outcome.error_message) = (Status::Success, None);
+    let mut outcome = ReceiptOutcome::unknown(NanoUsd(worst / 2), Timestamp::now(), 1, "");
+    (outcome.status, outcome.error_message) = (ReceiptStatus::Success, None);
     let receipt = accounts.settle(hold, outcome).await.unwrap();
     say(&format!("settled {id} {}\n", receipt.seq));
 }
@@ -110,7 +110,7 @@ fn child() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(async {
         let (accounts, _root, _store, _told) = open(Path::new(&folder)).await;
-        accounts.set_budget(Scope::Run(run("capped")), NanoUsd(CAP)).await.unwrap();
+        accounts.set_budget(BudgetScope::Run(run("capped")), NanoUsd(CAP)).await.unwrap();
         let tasks = (0..TASKS).map(|_| {
             let accounts = accounts.clone();
             runtime.spawn(async move {
@@ -182,7 +182,7 @@ async fn check(folder: &Path, heard: &Heard) -> (usize, usize) {
         filed.sort_by_key(|receipt| receipt.seq);
         assert!(filed == stored, "{name}: {} lines, {} receipts", filed.len(), stored.len());
         let spent: u64 = stored.iter().map(|receipt| receipt.outcome.cost.0).sum();
-        let budget = accounts.budget(&Scope::Run(run(name))).unwrap();
+        let budget = accounts.budget(&BudgetScope::Run(run(name))).unwrap();
         assert_eq!((budget.settled.0, budget.held.0), (spent, 0), "{name}: receipts = ledger");
         assert!(budget.cap.is_none_or(|cap| budget.settled <= cap), "{name} is overdrawn");
         total += spent;
@@ -191,7 +191,7 @@ async fn check(folder: &Path, heard: &Heard) -> (usize, usize) {
             assert!(by_hold.insert(receipt.hold.0, receipt).is_none(), "an attempt has two receipts");
         }
     }
-    let agent = accounts.budget(&Scope::Agent(Label::new("agent").unwrap())).unwrap();
+    let agent = accounts.budget(&BudgetScope::Agent(ScopeLabel::new("agent").unwrap())).unwrap();
     assert_eq!(agent.settled.0, total);
     for (hold, worst) in &heard.held {
         let receipt = by_hold.get(hold).unwrap_or_else(|| panic!("hold {hold} has no receipt"));
@@ -201,7 +201,7 @@ async fn check(folder: &Path, heard: &Heard) -> (usize, usize) {
             None => assert!([worst / 2, *worst].contains(&cost), "settled unheard, or charged at its hold"),
         }
     }
-    let cut_off = by_hold.values().filter(|receipt| receipt.outcome.status == Status::Error).count();
+    let cut_off = by_hold.values().filter(|receipt| receipt.outcome.status == ReceiptStatus::Error).count();
     let mut alerts = heard.alerts.clone();
     alerts.append(&mut told.0.lock().clone());
     let mut seen = BTreeSet::new();

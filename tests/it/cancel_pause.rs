@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use pas::domain::ids::JobId;
-use pas::domain::job::{JobState, Transition};
-use pas::domain::json::Json;
+use pas::domain::job::{JobState, JobTransition};
+use pas::domain::json::JsonValue;
 use serde_json::{Value, json};
 
 use crate::support::{Place, each_ended_once, of_kind, until};
@@ -47,10 +47,10 @@ async fn cancel_stops_a_step_at_work_and_proves_it() {
     let order: Vec<_> = of_kind(&events, "cancelled");
     assert_eq!((order.first(), order.last()), (Some(&audit.as_str()), Some(&run.as_str())), "from below");
 
-    assert!(swarm.jobs.board.held().is_empty());
+    assert!(swarm.jobs.attempts.jobs_with_attempt().is_empty());
     let id = JobId::new(&audit).unwrap();
     let fence = swarm.jobs.book.get(&id).unwrap().fence;
-    let late = Transition::Complete { fence, outputs: Json::object(), artifacts: Vec::new() };
+    let late = JobTransition::Complete { fence, outputs: JsonValue::object(), artifacts: Vec::new() };
     assert!(swarm.jobs.book.change(&id, late).await.is_err(), "a late result is refused");
     let (before, seen) = (events.len(), JobState::Cancelled);
     tokio::time::sleep(STILL).await;
@@ -80,7 +80,7 @@ async fn a_result_under_an_old_fence_changes_nothing() {
         (swarm.jobs.book.get(&id).unwrap().fence > old).then_some(())
     })
     .await;
-    let late = Transition::Complete { fence: old, outputs: Json::object(), artifacts: Vec::new() };
+    let late = JobTransition::Complete { fence: old, outputs: JsonValue::object(), artifacts: Vec::new() };
     let refused = swarm.jobs.book.change(&id, late).await.unwrap_err();
     assert!(refused.to_string().contains("has been taken over"), "{refused}");
     api.done(&run).await;
@@ -99,7 +99,7 @@ async fn a_held_run_stands_still_and_goes_on_to_the_same_end() {
     api.ask(&format!("/jobs/{run}/pause"), json!({})).await;
     until("the step is at its hold", async || {
         let id = JobId::new(&audit).unwrap();
-        swarm.jobs.board.attempt(&id).is_some_and(|attempt| attempt.control.is_held()).then_some(())
+        swarm.jobs.attempts.attempt(&id).is_some_and(|attempt| attempt.control.is_paused()).then_some(())
     })
     .await;
     // One document may be in hand when the hold comes.
@@ -136,7 +136,7 @@ async fn a_hold_survives_a_restart_of_the_daemon() {
     let api = &swarm.api;
     tokio::time::sleep(STILL).await;
     assert!(api.run(&run).await.iter().all(|job| job["state"] == "paused"));
-    assert!(swarm.jobs.board.held().is_empty(), "nobody works on it");
+    assert!(swarm.jobs.attempts.jobs_with_attempt().is_empty(), "nobody works on it");
     let undisturbed = api.done(&api.ingest(json!({})).await).await;
     api.ask(&format!("/jobs/{run}/resume"), json!({})).await;
     assert_eq!(api.done(&run).await, undisturbed);
@@ -176,7 +176,7 @@ async fn an_agent_that_does_not_stop_in_time_is_killed_and_its_job_ends() {
     api.ask(&format!("/jobs/{run}/pause"), json!({})).await;
     let id = JobId::new(&audit).unwrap();
     until("the step is at its hold", async || {
-        swarm.jobs.board.attempt(&id).is_some_and(|attempt| attempt.control.is_held()).then_some(())
+        swarm.jobs.attempts.attempt(&id).is_some_and(|attempt| attempt.control.is_paused()).then_some(())
     })
     .await;
     api.ask("/agents/corpus-auditor/pause", json!({})).await;
@@ -191,7 +191,7 @@ async fn an_agent_that_does_not_stop_in_time_is_killed_and_its_job_ends() {
         (auditor.incarnation == 2 && auditor.restarts == 1).then_some(())
     })
     .await;
-    assert!(swarm.jobs.board.held().is_empty(), "nobody works on it");
+    assert!(swarm.jobs.attempts.jobs_with_attempt().is_empty(), "nobody works on it");
     api.ask("/agents/corpus-auditor/resume", json!({})).await;
     api.done(&api.ingest(json!({})).await).await;
     assert_eq!(swarm.system.tree().by_name("corpus-auditor").unwrap().state().incarnation, 2, "killed once");

@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use pas::supervision::policy::SupervisorPolicy;
 use pas::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Happening, Message, Reply,
-    WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender,
+    SupervisionEventKind, WorkerOptions,
 };
 use peak_alloc::PeakAlloc;
 use serde_json::json;
@@ -58,10 +58,13 @@ async fn kill_at_random(system: ActorSystem, over: Arc<AtomicBool>) -> u32 {
 fn nothing_outside_policy(swarm: &Swarm) {
     let events = swarm.system.events().since(0);
     for event in &events {
-        if let Happening::Crashed { reason, .. } = &event.what {
+        if let SupervisionEventKind::Crashed { reason, .. } = &event.kind {
             assert_eq!(reason.to_string(), "killed", "{}", event.actor);
         }
-        assert!(!matches!(event.what, Happening::Escalated { .. } | Happening::Hung { .. }), "{event:?}");
+        assert!(
+            !matches!(event.kind, SupervisionEventKind::Escalated { .. } | SupervisionEventKind::Hung { .. }),
+            "{event:?}"
+        );
     }
 }
 
@@ -113,11 +116,11 @@ async fn no_job_is_lost_or_done_twice_while_actors_are_killed() {
 
 enum Count {
     Cast(u64),
-    Call(u64, Reply<u64>),
+    Call(u64, ReplySender<u64>),
     Panic,
 }
 
-impl Message for Count {
+impl ActorMessage for Count {
     fn kind(&self) -> &'static str {
         match self {
             Self::Cast(_) => "cast",
@@ -133,7 +136,7 @@ struct Counter(Arc<Mutex<Vec<u64>>>);
 impl Actor for Counter {
     type Message = Count;
 
-    async fn handle(&mut self, message: Count, _: &Context<Count>) -> Result<(), ActorError> {
+    async fn handle(&mut self, message: Count, _: &ActorContext<Count>) -> Result<(), ActorError> {
         tokio::task::yield_now().await;
         match message {
             Count::Cast(number) => self.0.lock().push(number),

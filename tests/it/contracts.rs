@@ -8,13 +8,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request, header};
-use pas::http::contract::{Contract, bundled, read, schema_names};
+use pas::http::contract::{PortContract, bundled, read, schema_names};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
 /// Every document, bundled, with its name.
 fn documents() -> Vec<(String, Value)> {
-    Contract::names()
+    PortContract::names()
         .into_iter()
         .map(|name| (name.clone(), bundled(&format!("{name}.json")).unwrap()))
         .collect()
@@ -281,7 +281,7 @@ fn a_message_is_written_once_and_every_shared_one_is_used() {
         .map(|name| (fields(&read(&format!("schemas/{name}.json")).unwrap()), name))
         .collect();
     let (mut repeated, mut text) = (Vec::new(), String::new());
-    for name in Contract::names() {
+    for name in PortContract::names() {
         let document = read(&format!("{name}.json")).unwrap();
         let mut found = Vec::new();
         object_schemas(&document, &name, &mut found);
@@ -344,7 +344,7 @@ fn a_whole_of_parts_is_closed_as_one() {
 /// in `Allow`. No handler runs. (axum cannot list its routes, so paths beyond the contract are not
 /// seen.) The router must be bare, without the edge's guard.
 pub(crate) async fn assert_routes_match_contract(name: &str, router: Router) {
-    let contract = Contract::load(name).unwrap();
+    let contract = PortContract::load(name).unwrap();
     let mut expected: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();
     for endpoint in &contract.endpoints {
         let methods = expected.entry(&endpoint.path).or_default();
@@ -368,7 +368,7 @@ pub(crate) async fn assert_routes_match_contract(name: &str, router: Router) {
 
 fn heartbeat_monitor(stats: axum::routing::MethodRouter) -> Router {
     use axum::routing::get;
-    let contract = Contract::load("heartbeat-monitor").unwrap();
+    let contract = PortContract::load("heartbeat-monitor").unwrap();
     let common = pas::http::page::routes(contract, pas::http::page::plain_health());
     common.route("/stats", stats).route("/alerts", get(async || "unused"))
 }

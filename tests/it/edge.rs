@@ -14,9 +14,9 @@ use futures_util::stream;
 use parking_lot::Mutex;
 use pas::http::extract::ContractJson;
 use pas::http::server::EdgeError;
-use pas::http::sse::{Since, SseEvent};
-use pas::http::trace::{HttpSpan, Recorder, Traced};
-use pas::http::{Contract, EdgeInfo, Limits, Listener, Server, page};
+use pas::http::sse::{SinceSeq, SseEvent};
+use pas::http::trace::{HttpSpan, RequestTrace, SpanRecorder};
+use pas::http::{EdgeInfo, EdgeServer, ListenerSpec, PortContract, PortLimits, page};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -36,12 +36,17 @@ struct Edge {
     served: JoinHandle<()>,
 }
 
-fn limits() -> Limits {
-    Limits { header_read: PATIENCE, keep_alive_idle: PATIENCE, body_read: PATIENCE, ..Limits::default() }
+fn limits() -> PortLimits {
+    PortLimits {
+        header_read: PATIENCE,
+        keep_alive_idle: PATIENCE,
+        body_read: PATIENCE,
+        ..PortLimits::default()
+    }
 }
 
 fn router() -> Router {
-    let endless = async |Since(since): Since, Extension(edge): Extension<EdgeInfo>| {
+    let endless = async |SinceSeq(since): SinceSeq, Extension(edge): Extension<EdgeInfo>| {
         let events = stream::unfold(since + 1, |id| async move {
             // The first event comes at once, then silence.
             if id > 1 {
@@ -53,25 +58,26 @@ fn router() -> Router {
     };
     Router::new()
         .route("/echo", post(async |ContractJson(body): ContractJson<Value>| Json(body)))
-        .route("/trace", get(async |Traced(context): Traced| context.traceparent()))
+        .route("/trace", get(async |RequestTrace(context): RequestTrace| context.traceparent()))
         .route("/never", get(std::future::pending::<&'static str>))
         .route("/panic", get(async || -> &'static str { panic!("the secret is 42") }))
         .route("/rejected", get(async |_: axum::extract::Query<Vec<u8>>| "unused"))
         .route("/events", get(endless))
-        .merge(page::routes(Contract::load("registry").unwrap(), page::plain_health()))
+        .merge(page::routes(PortContract::load("registry").unwrap(), page::plain_health()))
 }
 
-async fn start(limits: Limits) -> Edge {
+async fn start(limits: PortLimits) -> Edge {
     start_with(limits, pas::http::limits::SHUTDOWN).await
 }
 
-async fn start_with(limits: Limits, grace: Duration) -> Edge {
-    let listener = Listener::new("registry", 0, router()).limits(limits);
-    let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, vec![listener]).await.unwrap().grace(grace);
+async fn start_with(limits: PortLimits, grace: Duration) -> Edge {
+    let listener = ListenerSpec::new("registry", 0, router()).limits(limits);
+    let server =
+        EdgeServer::bind(Ipv4Addr::LOCALHOST.into(), None, vec![listener]).await.unwrap().grace(grace);
     let address = server.addresses().next().unwrap().1;
     let spans = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&spans);
-    let recorder: Arc<dyn Recorder> = Arc::new(move |span| sink.lock().push(span));
+    let recorder: Arc<dyn SpanRecorder> = Arc::new(move |span| sink.lock().push(span));
     let shutdown = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "the test owns the task by its handle")]
     let served = tokio::spawn(server.serve(recorder, shutdown.clone()));
@@ -210,7 +216,7 @@ async fn strangers_are_refused() {
 
 #[tokio::test]
 async fn large_bodies_are_refused_before_and_while_they_come() {
-    let edge = start(Limits { max_body: 64, ..limits() }).await;
+    let edge = start(PortLimits { max_body: 64, ..limits() }).await;
     let kind = "content-type: application/json\r\n";
     // Nothing of the announced body is sent: the refusal does not wait for it.
     let announced = edge.ask("POST /echo", &format!("{kind}content-length: 65\r\n"), "").await;
@@ -226,7 +232,7 @@ async fn large_bodies_are_refused_before_and_while_they_come() {
 
 #[tokio::test]
 async fn heads_have_a_size_and_a_time() {
-    let edge = start(Limits { header_read: TINY, max_header_bytes: 1024, ..limits() }).await;
+    let edge = start(PortLimits { header_read: TINY, max_header_bytes: 1024, ..limits() }).await;
     let fat = edge.ask("GET /health", &format!("x: {}\r\n", "a".repeat(2000)), "").await;
     assert_eq!(fat.status, 431);
 
@@ -254,7 +260,7 @@ async fn heads_have_a_size_and_a_time() {
 
 #[tokio::test]
 async fn a_dripped_body_runs_out_of_time() {
-    let edge = start(Limits { body_read: TINY, ..limits() }).await;
+    let edge = start(PortLimits { body_read: TINY, ..limits() }).await;
     let mut stream = edge.connect().await;
     let head = edge.request("POST /echo", "content-type: application/json\r\ncontent-length: 1000\r\n", "\"");
     stream.write_all(head.as_bytes()).await.unwrap();
@@ -275,12 +281,12 @@ async fn a_dripped_body_runs_out_of_time() {
     };
     let refused = answer(std::str::from_utf8(&seen[..count]).unwrap());
     assert_eq!(refused.status, 408);
-    assert!(refused.json()["detail"].as_str().unwrap().contains("not complete"));
+    assert!(refused.json()["detail"].as_str().unwrap().contains("did not arrive"));
 }
 
 #[tokio::test]
 async fn kept_alive_connections_serve_again_and_then_idle_out() {
-    let edge = start(Limits { keep_alive_idle: TINY, ..limits() }).await;
+    let edge = start(PortLimits { keep_alive_idle: TINY, ..limits() }).await;
     let mut stream = edge.connect().await;
     let request = format!("GET /health HTTP/1.1\r\nhost: {}\r\n\r\n", edge.address);
     for _ in 0..2 {
@@ -292,7 +298,7 @@ async fn kept_alive_connections_serve_again_and_then_idle_out() {
 
 #[tokio::test]
 async fn a_full_port_says_so_and_recovers() {
-    let edge = start(Limits { max_connections: 1, ..limits() }).await;
+    let edge = start(PortLimits { max_connections: 1, ..limits() }).await;
     let mut first = edge.connect().await;
     first.write_all(edge.request("GET /events", "", "").as_bytes()).await.unwrap();
     read_until(&mut first, "id: 1").await;
@@ -307,7 +313,8 @@ async fn a_full_port_says_so_and_recovers() {
 
 #[tokio::test]
 async fn streams_outlive_the_idle_limit_and_end_with_the_daemon() {
-    let edge = start(Limits { header_read: TINY, keep_alive_idle: TINY, body_read: TINY, ..limits() }).await;
+    let edge =
+        start(PortLimits { header_read: TINY, keep_alive_idle: TINY, body_read: TINY, ..limits() }).await;
     let mut stream = edge.connect().await;
     stream.write_all(edge.request("GET /events", "", "").as_bytes()).await.unwrap();
     let seen = read_until(&mut stream, "data: {\"seq\":1}").await;
@@ -345,14 +352,14 @@ async fn a_request_continues_its_callers_trace_and_is_recorded() {
 #[tokio::test]
 async fn a_port_in_use_and_a_missing_token_are_told_plainly() {
     let edge = start(limits()).await;
-    let taken = Listener::new("registry", edge.address.port(), Router::new());
-    let error = Server::bind(Ipv4Addr::LOCALHOST.into(), None, vec![taken]).await.unwrap_err();
+    let taken = ListenerSpec::new("registry", edge.address.port(), Router::new());
+    let error = EdgeServer::bind(Ipv4Addr::LOCALHOST.into(), None, vec![taken]).await.unwrap_err();
     assert!(matches!(error, EdgeError::PortInUse { .. }));
     let text = error.to_string();
     for part in [edge.address.port().to_string().as_str(), "registry", "--port-offset"] {
         assert!(text.contains(part), "{text}");
     }
-    let error = Server::bind(Ipv4Addr::UNSPECIFIED.into(), None, Vec::new()).await.unwrap_err();
+    let error = EdgeServer::bind(Ipv4Addr::UNSPECIFIED.into(), None, Vec::new()).await.unwrap_err();
     assert!(matches!(error, EdgeError::TokenMissing(_)), "{error}");
 }
 

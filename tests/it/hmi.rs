@@ -193,7 +193,7 @@ async fn what_is_shown_is_true_and_looking_disturbs_nobody() {
     assert_eq!((&killed["status"], &killed["last_exit"]), (&json!("degraded"), &json!("killed")));
     assert_eq!(
         (&live["health"]["agents_ok"], &live["health"]["line"]),
-        (&json!(49), &json!("50 agents, 1 not well"))
+        (&json!(49), &json!("50 agents, 1 unhealthy"))
     );
     let restart = until("the crash is on the card", async || {
         let card = get(api, "/api/agents/test-writer").await;

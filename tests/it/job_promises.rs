@@ -69,7 +69,7 @@ async fn a_card_that_cannot_work_is_refused_alike_at_every_way_in() {
         assert!(invoked["error"].as_str().unwrap().contains(&sentence), "{sentence}\n{invoked}");
 
         let takes_files = swarm.jobs.agents.roster().get(agent).unwrap();
-        if takes_files.transports.contains(&pas::domain::agent::Transport::File) {
+        if takes_files.transports.contains(&pas::domain::agent::AgentTransport::File) {
             let filed = by_file(&place, agent, &format!("f{position}"), card).await;
             assert_eq!(filed["status"], "error", "{card}: {filed}");
             assert!(filed["error"].as_str().unwrap().contains(&sentence), "{sentence}\n{filed}");

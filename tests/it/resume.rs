@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use pas::actors::jobs::JobBook;
-use pas::actors::jobs::book::Submission;
+use pas::actors::jobs::book::JobSubmission;
 use pas::domain::ids::{AgentName, JobId};
-use pas::domain::job::{CancelCause, DEFAULT_PRIORITY, JobCard, Transition, plan};
-use pas::domain::json::Json;
+use pas::domain::job::{CancelCause, DEFAULT_PRIORITY, JobCard, JobTransition, plan};
+use pas::domain::json::JsonValue;
 use pas::domain::trace::TraceContext;
 use pas::store::Store;
 use serde_json::json;
@@ -65,7 +65,7 @@ fn card(place: &Place, (_, agent, task): (&str, &str, &str)) -> JobCard {
         agent: AgentName::new(agent).unwrap(),
         task: task.to_owned(),
         capability: None,
-        inputs: Json(json!({ "source": place.corpus() })),
+        inputs: JsonValue(json!({ "source": place.corpus() })),
         priority: DEFAULT_PRIORITY,
         resource_request: None,
         approvals_required: Vec::new(),
@@ -76,7 +76,7 @@ fn card(place: &Place, (_, agent, task): (&str, &str, &str)) -> JobCard {
 
 /// A run whose jobs are claimed down to `depth`, where the lowest stands as told.
 async fn cut_off(book: &JobBook, place: &Place, depth: usize, stand: Stand) -> JobId {
-    let submission = Submission {
+    let submission = JobSubmission {
         card: card(place, CHAIN[0]),
         context: TraceContext::new_root(),
         idempotency_key: None,
@@ -86,7 +86,7 @@ async fn cut_off(book: &JobBook, place: &Place, depth: usize, stand: Stand) -> J
     let root = book.submit(submission).await.unwrap().id;
     let mut lowest = root.clone();
     for link in &CHAIN[1..=depth] {
-        let holder = book.change(&lowest, Transition::Claim).await.unwrap();
+        let holder = book.change(&lowest, JobTransition::Claim).await.unwrap();
         let children = vec![(link.0.to_owned(), card(place, *link))];
         lowest = book.hand_over(&lowest, holder.fence, children).await.unwrap().remove(0).id;
     }
@@ -95,9 +95,9 @@ async fn cut_off(book: &JobBook, place: &Place, depth: usize, stand: Stand) -> J
 }
 
 async fn bring(book: &JobBook, root: &JobId, lowest: &JobId, stand: Stand) {
-    let claim = async || book.change(lowest, Transition::Claim).await.unwrap().fence;
+    let claim = async || book.change(lowest, JobTransition::Claim).await.unwrap().fence;
     let director = AgentName::new("director-data").unwrap();
-    let failed = |fence| Transition::FailTransient {
+    let failed = |fence| JobTransition::FailTransient {
         fence,
         error: "for good".into(),
         backoff: Duration::ZERO,
@@ -113,7 +113,7 @@ async fn bring(book: &JobBook, root: &JobId, lowest: &JobId, stand: Stand) {
             claim().await;
         }
         Stand::Retrying => {
-            let fail = Transition::FailTransient {
+            let fail = JobTransition::FailTransient {
                 fence: claim().await,
                 error: "for now".into(),
                 backoff: Duration::from_millis(50),
@@ -140,7 +140,7 @@ async fn bring(book: &JobBook, root: &JobId, lowest: &JobId, stand: Stand) {
             let fence = claim().await;
             book.change(lowest, failed(fence)).await.unwrap();
             if stand == Stand::Asked {
-                book.change(lowest, Transition::AskPerson).await.unwrap();
+                book.change(lowest, JobTransition::AskPerson).await.unwrap();
             }
         }
     }

@@ -99,7 +99,7 @@ fn every_setting_has_a_reader() {
     ];
     let structs = structs(&(read("src/config/mod.rs") + &read("src/config/sections.rs")));
     let defaults: Table = toml::from_str(&read("config/pas.toml")).unwrap();
-    let all = settings(&defaults, &structs, "Config", &[]);
+    let all = settings(&defaults, &structs, "SwarmConfig", &[]);
     let texts = readers();
     let dead: Vec<&str> = all
         .iter()
@@ -112,11 +112,11 @@ fn every_setting_has_a_reader() {
 
 #[test]
 fn the_rule_sees_a_reader_and_the_lack_of_one() {
-    let source = "pub struct Config {\n    /// A.\n    pub http: Http,\n}\n\
+    let source = "pub struct SwarmConfig {\n    /// A.\n    pub http: Http,\n}\n\
                   pub struct Http {\n    /// B.\n    #[serde(rename = \"wait_s\", deserialize_with = \"seconds\")]\n    \
                   pub wait: Duration,\n}\n";
     let defaults: Table = toml::from_str("[http]\nwait_s = 1\n").unwrap();
-    let all = settings(&defaults, &structs(source), "Config", &[]);
+    let all = settings(&defaults, &structs(source), "SwarmConfig", &[]);
     assert_eq!((all.len(), &*all[0].key, &*all[0].field), (1, "http.wait_s", "wait"));
     for (text, expected) in [
         ("let x = config.http.wait;", true),

@@ -71,7 +71,7 @@ async fn send(stage: &Stage, (port, method, path, body): WriteRequest) -> (u16, 
 /// Ends and starts of actors that nobody asked for.
 fn fallen(swarm: &Swarm) -> Vec<String> {
     let events = swarm.system.events().since(0);
-    let told = events.iter().map(|event| format!("{} {:?}", event.actor, event.what));
+    let told = events.iter().map(|event| format!("{} {:?}", event.actor, event.kind));
     told.filter(|event| event.contains("Crashed") || event.contains("Escalated")).collect()
 }
 

@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
-use pas::store::{Changes, Order, Span, Store, StoreError, Table};
+use pas::store::{KeyRange, ScanOrder, Store, StoreChanges, StoreError, StoreTable};
 
 /// Rounds of killing; the project's promise asks for at least a hundred.
 const ROUNDS: u64 = 100;
@@ -29,8 +29,8 @@ const PATH_VARIABLE: &str = "PAS_TEST_STORE_PATH";
 const TASKS_VARIABLE: &str = "PAS_TEST_STORE_TASKS";
 
 /// The last number each task has written, and the newest [`KEPT`] rows: an operation changes both.
-const LAST: Table<u64, u64> = Table::new("last");
-const WRITTEN: Table<(u64, u64), Vec<u8>> = Table::new("written");
+const LAST: StoreTable<u64, u64> = StoreTable::new("last");
+const WRITTEN: StoreTable<(u64, u64), Vec<u8>> = StoreTable::new("written");
 
 /// Rows a task keeps of those it wrote, so that the file, and with it the check, stays small.
 const KEPT: u64 = 32;
@@ -49,7 +49,7 @@ async fn write_next(store: &Store, task: u64) -> Result<u64, StoreError> {
     store
         .write(move |view| {
             let number = view.get(&LAST, &task)?.map_or(0, |last| last + 1);
-            let changes = Changes::none()
+            let changes = StoreChanges::none()
                 .put(&LAST, &task, &number)
                 .put(&WRITTEN, &(task, number), &content(task, number))
                 .delete(&WRITTEN, &(task, number.wrapping_sub(KEPT)));
@@ -132,8 +132,8 @@ fn check(path: &Path, acknowledged: &BTreeMap<u64, u64>) -> (u64, Duration) {
     let reopened_in = start.elapsed();
     let (last, written) = store
         .read(|view| {
-            let last = view.range(&LAST, &Span::all(), Order::Ascending, usize::MAX)?;
-            let written = view.range(&WRITTEN, &Span::all(), Order::Ascending, usize::MAX)?;
+            let last = view.range(&LAST, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
+            let written = view.range(&WRITTEN, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
             Ok::<_, StoreError>((last, written))
         })
         .unwrap();

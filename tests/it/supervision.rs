@@ -6,34 +6,34 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use pas::supervision::policy::{ExitReason, PlannedRestart, RestartStrategy, SupervisorPolicy};
-use pas::supervision::trace::Outcome;
-use pas::supervision::tree::Phase;
+use pas::supervision::trace::MessageOutcome;
+use pas::supervision::tree::ActorPhase;
 use pas::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, ControlError, Happening, Message,
-    Reply, SendError, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ControlError,
+    ReplySender, SendError, SupervisionEventKind, WorkerOptions,
 };
 
 const DEADLINE: Duration = Duration::from_secs(1000);
 
 enum Say {
     Note(u32),
-    Echo(u32, Reply<u32>),
+    Echo(u32, ReplySender<u32>),
     Panic(
         #[expect(dead_code, reason = "held while the actor crashes, so that the caller learns of it")]
-        Reply<u32>,
+        ReplySender<u32>,
     ),
     Fail(
         #[expect(dead_code, reason = "held while the actor fails, so that the caller learns of it")]
-        Reply<u32>,
+        ReplySender<u32>,
     ),
-    Never(Reply<u32>),
+    Never(ReplySender<u32>),
     /// Spins until the second is set; the first says that it does.
     SpinUntil(Arc<std::sync::atomic::AtomicBool>, Arc<std::sync::atomic::AtomicBool>),
     TaskPanics,
     Stop,
 }
 
-impl Message for Say {
+impl ActorMessage for Say {
     fn kind(&self) -> &'static str {
         match self {
             Self::Note(_) => "note",
@@ -68,7 +68,7 @@ struct Speaker {
 impl Actor for Speaker {
     type Message = Say;
 
-    async fn handle(&mut self, message: Say, context: &Context<Say>) -> Result<(), ActorError> {
+    async fn handle(&mut self, message: Say, context: &ActorContext<Say>) -> Result<(), ActorError> {
         match message {
             Say::Note(n) => self.log.add(format!("{}:{n}", self.name)),
             Say::Echo(n, reply) => reply.send(n),
@@ -113,12 +113,12 @@ fn policy(strategy: RestartStrategy, intensity: u32) -> SupervisorPolicy {
     SupervisorPolicy { strategy, intensity, ..SupervisorPolicy::default() }
 }
 
-async fn until(system: &ActorSystem, wanted: impl Fn(&Happening) -> bool) {
+async fn until(system: &ActorSystem, wanted: impl Fn(&SupervisionEventKind) -> bool) {
     let mut events = system.events().subscribe();
-    if system.events().since(0).iter().any(|event| wanted(&event.what)) {
+    if system.events().since(0).iter().any(|event| wanted(&event.kind)) {
         return;
     }
-    while !wanted(&events.recv().await.expect("the log lives as long as the system").what) {}
+    while !wanted(&events.recv().await.expect("the log lives as long as the system").kind) {}
 }
 
 #[tokio::test(start_paused = true)]
@@ -142,11 +142,11 @@ async fn a_crash_loses_only_the_message_in_hand_and_keeps_the_order() {
         .chain((0..50).map(|n| format!("a:{n}")))
         .collect();
     assert_eq!(log.take(), expected);
-    let crashed = system.ring().select(|record| record.outcome == Outcome::Crashed);
+    let crashed = system.ring().select(|record| record.outcome == MessageOutcome::Crashed);
     assert_eq!(crashed.len(), 1);
     assert_eq!(crashed[0].kind, "panic");
-    let site = system.events().since(0).into_iter().find_map(|event| match event.what {
-        Happening::Crashed { site, .. } => site,
+    let site = system.events().since(0).into_iter().find_map(|event| match event.kind {
+        SupervisionEventKind::Crashed { site, .. } => site,
         _ => None,
     });
     let panic = site.unwrap().panic.unwrap();
@@ -162,7 +162,7 @@ async fn an_error_ends_the_actor_as_a_panic_does() {
     let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     assert_eq!(address.call(DEADLINE, Say::Fail).await, Err(CallError::Crashed));
     assert_eq!(address.call(DEADLINE, |reply| Say::Echo(1, reply)).await, Ok(1));
-    assert_eq!(system.ring().select(|record| record.outcome == Outcome::Error).len(), 1);
+    assert_eq!(system.ring().select(|record| record.outcome == MessageOutcome::Error).len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -171,7 +171,7 @@ async fn a_panic_in_a_task_is_the_crash_of_its_actor() {
     let (spec, address) = speaker(&system, "a", &Log::default(), 100);
     let _root = system.start("root", policy(RestartStrategy::OneForOne, 5), vec![spec]).await.unwrap();
     address.cast(Say::TaskPanics).unwrap();
-    until(&system, |what| matches!(what, Happening::Restarted { .. })).await;
+    until(&system, |what| matches!(what, SupervisionEventKind::Restarted { .. })).await;
     let reason = system.tree().by_name("a").unwrap().state().last_exit.unwrap().0;
     assert!(reason.to_string().contains("in a task"), "{reason}");
 }
@@ -188,7 +188,7 @@ async fn a_full_mailbox_refuses_and_a_stopped_actor_is_gone() {
     assert_eq!(address.cast(Say::Note(3)), Err(SendError::Busy));
     system.terminate("a").await.unwrap();
     assert_eq!(address.cast(Say::Note(4)), Err(SendError::Gone));
-    assert_eq!(system.ring().select(|record| record.outcome == Outcome::Dropped).len(), 3);
+    assert_eq!(system.ring().select(|record| record.outcome == MessageOutcome::Dropped).len(), 3);
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,8 +246,8 @@ fn a_spinning_actor_is_reported_by_name_and_restarted_when_it_yields() {
             tokio::task::yield_now().await;
         }
         system.kill("spinner").await.unwrap();
-        until(&system, |what| matches!(what, Happening::Spinning { .. })).await;
-        assert_eq!(system.tree().by_name("spinner").unwrap().state().phase, Phase::Spinning);
+        until(&system, |what| matches!(what, SupervisionEventKind::Spinning { .. })).await;
+        assert_eq!(system.tree().by_name("spinner").unwrap().state().phase, ActorPhase::Spinning);
         released.store(true, Ordering::Relaxed);
         assert_eq!(address.call(DEADLINE, |reply| Say::Echo(1, reply)).await, Ok(1));
         assert_eq!(log.take(), ["spinner starts 1", "spinner starts 2"]);
@@ -273,7 +273,13 @@ async fn too_many_restarts_escalate_and_messages_survive_even_that() {
         log.take(),
         ["a starts 1", "b starts 2", "a starts 3", "b ends: shutdown", "a starts 1", "b starts 2", "a:9"]
     );
-    assert!(system.events().since(0).iter().any(|event| matches!(event.what, Happening::Escalated { .. })));
+    assert!(
+        system
+            .events()
+            .since(0)
+            .iter()
+            .any(|event| matches!(event.kind, SupervisionEventKind::Escalated { .. }))
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -364,10 +370,10 @@ async fn children_come_and_go_at_run_time() {
         let snapshot = system.tree().snapshot(root, &|_, _, _| ()).unwrap();
         snapshot.children.iter().map(|child| child.name.to_string()).collect::<Vec<_>>()
     };
-    assert_eq!(names(&system, root.no()), ["late"]);
+    assert_eq!(names(&system, root.number()), ["late"]);
     address.cast(Say::Stop).unwrap();
     for _ in 0..3 {
-        until(&system, |what| matches!(what, Happening::Restarted { .. })).await;
+        until(&system, |what| matches!(what, SupervisionEventKind::Restarted { .. })).await;
         let _ = address.call(DEADLINE, Say::Panic).await;
     }
     root.ended().await;
@@ -379,7 +385,8 @@ async fn a_trace_follows_the_cause_through_calls() {
     let (spec, address) = speaker(&system, "a", &Log::default(), 100);
     let _root = system.start("root", policy(RestartStrategy::OneForOne, 1), vec![spec]).await.unwrap();
     let context = pas::domain::trace::TraceContext::new_root();
-    let scope = pas::supervision::trace::Scope { context, actor: pas::supervision::trace::ActorNo::OUTSIDE };
+    let scope =
+        pas::supervision::trace::TraceScope { context, actor: pas::supervision::trace::ActorNumber::OUTSIDE };
     let call = address.call(DEADLINE, |reply| Say::Echo(1, reply));
     pas::supervision::trace::in_scope(scope, call).await.unwrap();
     tokio::task::yield_now().await;

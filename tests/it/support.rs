@@ -12,11 +12,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use pas::actors::gateway::Gateway;
-use pas::actors::jobs::Jobs;
+use pas::actors::gateway::GatewayHandle;
+use pas::actors::jobs::JobsShared;
 use pas::actors::resource_manager::ResourceHandle;
-use pas::config::{Config, Flags, Sources};
-use pas::daemon::{Daemon, Ended};
+use pas::config::{ConfigFlags, ConfigSources, SwarmConfig};
+use pas::daemon::{DaemonEnd, RunningDaemon};
 use pas::supervision::ActorSystem;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -112,9 +112,10 @@ impl Place {
     }
 
     /// What a daemon here is told.
-    pub(crate) fn config(&self) -> Config {
+    pub(crate) fn config(&self) -> SwarmConfig {
         let env = self.variables().into_iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
-        Config::load(&Sources { env, flags: Flags::default(), ..Sources::default() }).unwrap()
+        SwarmConfig::load(&ConfigSources { env, flags: ConfigFlags::default(), ..ConfigSources::default() })
+            .unwrap()
     }
 
     /// Starts a daemon in this process.
@@ -122,7 +123,7 @@ impl Place {
         let stop = CancellationToken::new();
         let config = self.config();
         let home = self.disk.home(&config.store_file());
-        let daemon = Daemon::start_on(home, config, stop.clone()).await.unwrap();
+        let daemon = RunningDaemon::start_on(home, config, stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
         let (resources, gateway) = (daemon.resources().clone(), daemon.gateway().clone());
         let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });
@@ -189,11 +190,11 @@ async fn in_time<T>(look: impl AsyncFn() -> Option<T>) -> Option<T> {
 pub(crate) struct Swarm {
     pub(crate) api: Api,
     pub(crate) system: ActorSystem,
-    pub(crate) jobs: Arc<Jobs>,
+    pub(crate) jobs: Arc<JobsShared>,
     pub(crate) resources: ResourceHandle,
-    pub(crate) gateway: Gateway,
+    pub(crate) gateway: GatewayHandle,
     stop: CancellationToken,
-    run: JoinHandle<Ended>,
+    run: JoinHandle<DaemonEnd>,
 }
 
 impl Swarm {
@@ -206,7 +207,7 @@ impl Swarm {
 
     /// Waits for the end that it was asked for.
     pub(crate) async fn ended(self) {
-        assert_eq!(self.run.await.unwrap(), Ended::Asked);
+        assert_eq!(self.run.await.unwrap(), DaemonEnd::Asked);
     }
 }
 

@@ -1,10 +1,10 @@
-//! What all callers share: the ledger and the windows in memory, and the way to the disk.
+//! State shared by all callers: the ledger and the windows in memory, and the way to the disk.
 //!
-//! Everything is decided in memory under one short lock ([`Books`]); what must outlive the process is
-//! handed to the kernel (lines of receipts, the journal) or to the store. Order of the locks: files or
-//! journal, then books. Invariants: the queue is in the order of `seq`, which is the order of the lines in
-//! every file; a scope that is not in memory stands in the store as it is (so it is let go only when
-//! nothing of it waits in the queue).
+//! Everything is decided in memory under one short lock ([`AccountBooks`]); anything that must outlive the
+//! process is written to the page cache (receipt lines, the journal) or to the store. Order of the locks:
+//! files or journal, then books. Invariants: the queue is in the order of `seq`, as are the lines in every
+//! file; a scope that is not in memory is current in the store (so it is evicted only when none of its items
+//! waits in the queue).
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
@@ -13,76 +13,78 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, watch};
 
-use super::files::Files;
-use super::journal::Journal;
-use super::tables::{self, Item};
-use super::{AccountsError, NewsSink, Settings, flusher};
-use crate::domain::budget::ledger::{Cap, NotHeld};
-use crate::domain::budget::{Alert, BudgetView, Hold, HoldId, Ledger, Scope, Wanted};
-use crate::domain::receipt::{Outcome, Receipt};
+use super::files::ReceiptFiles;
+use super::journal::HoldJournal;
+use super::tables::{self, BookingItem};
+use super::{AccountsError, AccountsObserver, AccountsSettings, flusher};
+use crate::domain::accounts::budget::ledger::{BudgetCap, NotHeld};
+use crate::domain::accounts::budget::{
+    BudgetAlert, BudgetLedger, BudgetScope, BudgetView, Hold, HoldId, SpendRequest,
+};
+use crate::domain::accounts::receipt::{Receipt, ReceiptOutcome};
+use crate::domain::accounts::window::UsageWindows;
 use crate::domain::time::Timestamp;
-use crate::domain::window::Windows;
 use crate::store::{Store, StoreError};
 
-/// Scopes in memory above which idle ones are let go: some 200 bytes each.
+/// Scopes in memory above which idle ones are evicted: some 200 bytes each.
 const MAX_SCOPES: usize = 4_096;
-/// Most settlements that may wait for a store that takes no writes: some 10 MB. Then no call is begun.
+/// Most settlements that may wait for a store that takes no writes: some 10 MB. Beyond that no call is begun.
 const MAX_QUEUE: usize = 16_384;
 
-/// The figures, as they stand.
+/// The current figures.
 #[derive(Debug, Default)]
-pub(super) struct Books {
-    pub(super) ledger: Ledger,
-    pub(super) windows: Windows,
-    /// What is not durable yet, in order.
-    pub(super) queue: VecDeque<Item>,
+pub(super) struct AccountBooks {
+    pub(super) ledger: BudgetLedger,
+    pub(super) windows: UsageWindows,
+    /// Items that are not durable yet, in order.
+    pub(super) queue: VecDeque<BookingItem>,
     pub(super) last_seq: u64,
-    /// Open holds that stand in the store, not in the journal.
+    /// Open holds recorded in the store, not in the journal.
     pub(super) stored: HashSet<HoldId>,
-    /// How often scopes were let go.
+    /// Number of evictions.
     evictions: u64,
-    /// Whether what the daemon before left has been put in order.
+    /// Whether recovery from the previous daemon has finished.
     pub(super) is_open: bool,
 }
 
-/// What the handles and the actor share; outlives the actor's incarnations.
-pub(super) struct Shared {
+/// Shared by the handles and the actor; outlives the actor's incarnations.
+pub(super) struct AccountsShared {
     pub(super) store: Store,
-    pub(super) settings: Settings,
-    pub(super) sink: Arc<dyn NewsSink>,
-    pub(super) books: Mutex<Books>,
-    pub(super) files: Mutex<Files>,
-    pub(super) journal: Mutex<Journal>,
-    /// Something waits in the queue.
+    pub(super) settings: AccountsSettings,
+    pub(super) sink: Arc<dyn AccountsObserver>,
+    pub(super) books: Mutex<AccountBooks>,
+    pub(super) files: Mutex<ReceiptFiles>,
+    pub(super) journal: Mutex<HoldJournal>,
+    /// The queue has an item.
     pub(super) wake: Notify,
-    /// Somebody waits for what waits in the queue.
+    /// A caller waits for the queue.
     pub(super) hurry: Notify,
     /// A line was written that is not on the disk.
     pub(super) written: Notify,
     /// The last `seq` that is durable.
     pub(super) durable: watch::Sender<u64>,
-    /// Only one at a time takes from the queue.
+    /// Only one task at a time takes from the queue.
     pub(super) flushing: tokio::sync::Mutex<()>,
-    /// Only one at a time puts in order what the daemon before left.
-    pub(super) opening: OneAtATime,
-    /// Only one at a time syncs files: the second one must wait for the first one's.
-    pub(super) syncing: OneAtATime,
-    /// Only one at a time mends files and notes which are whole.
-    pub(super) tidying: OneAtATime,
+    /// Only one task at a time recovers from the previous daemon.
+    pub(super) opening: ExclusiveLock,
+    /// Only one task at a time syncs files: the second must wait for the first one's sync.
+    pub(super) syncing: ExclusiveLock,
+    /// Only one task at a time mends files and notes which are whole.
+    pub(super) tidying: ExclusiveLock,
 }
 
-/// A lock for work that goes on when its caller is dropped, as work on a blocking thread does: its actor
-/// was killed, or its start took too long. The guard goes with the work ([`in_background`]), so that the next
-/// incarnation waits for the end of it. Two that mended one file would double its lines, or lose some.
-pub(super) type OneAtATime = Arc<tokio::sync::Mutex<()>>;
-/// Held by work that must be alone.
-pub(super) type Alone = tokio::sync::OwnedMutexGuard<()>;
+/// A lock for work that goes on when its caller is dropped, as work on a blocking thread does (its actor was
+/// killed, or its start took too long). The guard moves with the work ([`in_background`]), so that the next
+/// incarnation waits for its end. Two tasks that mended one file would double its lines, or lose some.
+pub(super) type ExclusiveLock = Arc<tokio::sync::Mutex<()>>;
+/// Held by work that must run alone.
+pub(super) type ExclusiveGuard = tokio::sync::OwnedMutexGuard<()>;
 
-/// Does blocking work and keeps the guard until it has ended, whatever becomes of the caller.
+/// Runs blocking work and keeps the guard until the work has ended, even if the caller is dropped.
 pub(super) async fn in_background<R: Send + 'static>(
-    alone: Alone,
+    alone: ExclusiveGuard,
     work: impl FnOnce() -> R + Send + 'static,
-) -> io::Result<(Alone, R)> {
+) -> io::Result<(ExclusiveGuard, R)> {
     tokio::task::spawn_blocking(move || {
         let result = work();
         (alone, result)
@@ -91,10 +93,10 @@ pub(super) async fn in_background<R: Send + 'static>(
     .map_err(io::Error::other)
 }
 
-impl Shared {
-    pub(super) fn new(store: Store, settings: Settings, sink: Arc<dyn NewsSink>) -> Self {
-        let files = Mutex::new(Files::new(&settings.workdir));
-        let journal = Mutex::new(Journal::new(&settings.data_dir));
+impl AccountsShared {
+    pub(super) fn new(store: Store, settings: AccountsSettings, sink: Arc<dyn AccountsObserver>) -> Self {
+        let files = Mutex::new(ReceiptFiles::new(&settings.workdir));
+        let journal = Mutex::new(HoldJournal::new(&settings.data_dir));
         Self {
             store,
             settings,
@@ -107,15 +109,19 @@ impl Shared {
             written: Notify::new(),
             durable: watch::Sender::new(0),
             flushing: tokio::sync::Mutex::new(()),
-            opening: OneAtATime::default(),
-            syncing: OneAtATime::default(),
-            tidying: OneAtATime::default(),
+            opening: ExclusiveLock::default(),
+            syncing: ExclusiveLock::default(),
+            tidying: ExclusiveLock::default(),
         }
     }
 
-    /// Holds money in memory; whether a cap had a say in it.
-    pub(super) fn reserve(&self, wanted: &Wanted, at: Timestamp) -> Result<(Hold, bool), AccountsError> {
-        let scopes: Vec<Scope> = wanted.scopes().collect();
+    /// Reserves a hold in memory; also returns whether any scope has a cap.
+    pub(super) fn reserve(
+        &self,
+        wanted: &SpendRequest,
+        at: Timestamp,
+    ) -> Result<(Hold, bool), AccountsError> {
+        let scopes: Vec<BudgetScope> = wanted.scopes().collect();
         self.with_scopes(&scopes, at, |books| {
             if !books.is_open {
                 return Err(AccountsError::Starting);
@@ -132,16 +138,17 @@ impl Shared {
         })?
     }
 
-    /// Does something with these scopes in memory.
+    /// Runs a function on these scopes in memory.
     pub(super) fn with_scopes<R>(
         &self,
-        scopes: &[Scope],
+        scopes: &[BudgetScope],
         at: Timestamp,
-        act: impl FnOnce(&mut Books) -> R,
+        act: impl FnOnce(&mut AccountBooks) -> R,
     ) -> Result<R, StoreError> {
         loop {
             let mut books = self.books.lock();
-            let missing: Vec<&Scope> = scopes.iter().filter(|scope| !books.ledger.knows(scope)).collect();
+            let missing: Vec<&BudgetScope> =
+                scopes.iter().filter(|scope| !books.ledger.knows(scope)).collect();
             if missing.is_empty() {
                 return Ok(act(&mut books));
             }
@@ -151,7 +158,7 @@ impl Shared {
                 missing.iter().map(|scope| tables::standing(view, scope)).collect::<Result<Vec<_>, _>>()
             })?;
             let mut books = self.books.lock();
-            // If a scope was let go since, what was read may be older than that.
+            // If a scope was evicted since, the values read may be older than the eviction.
             if books.evictions == evictions {
                 for (scope, standing) in missing.into_iter().zip(standings) {
                     let alerts = books.ledger.admit(scope.clone(), standing, at);
@@ -161,9 +168,13 @@ impl Shared {
         }
     }
 
-    /// Books a settlement: ledger, windows, queue, and the line in its file. Also whether that line is
-    /// with the kernel.
-    pub(super) fn settle(&self, id: HoldId, outcome: Outcome) -> Result<(Arc<Receipt>, bool), NotHeld> {
+    /// Books a settlement: ledger, windows, queue, and the line in its file. Also returns whether that line
+    /// is written.
+    pub(super) fn settle(
+        &self,
+        id: HoldId,
+        outcome: ReceiptOutcome,
+    ) -> Result<(Arc<Receipt>, bool), NotHeld> {
         let mut files = self.files.lock();
         let (receipt, is_crowded) = {
             let mut books = self.books.lock();
@@ -183,14 +194,14 @@ impl Shared {
         Ok((receipt, written.is_ok()))
     }
 
-    /// Gives a hold back.
+    /// Releases a hold.
     pub(super) fn release(&self, id: HoldId) -> Result<(), NotHeld> {
         let was_stored = {
             let mut books = self.books.lock();
             books.ledger.release(id, Timestamp::now())?;
             let was_stored = books.stored.remove(&id);
             if was_stored {
-                books.queue.push_back(Item::Released(id));
+                books.queue.push_back(BookingItem::Released(id));
             }
             was_stored
         };
@@ -199,13 +210,13 @@ impl Shared {
             self.wake.notify_one();
             self.hurry.notify_one();
         } else if let Err(error) = self.journal.lock().released(id) {
-            tracing::warn!(%id, %error, "a hold that was given back may be charged after a crash");
+            tracing::warn!(%id, %error, "a released hold may be charged after a crash");
         }
         Ok(())
     }
 
-    /// Notes a hold without a cap in the journal, which is begun anew when it has grown long.
-    pub(super) fn note(&self, id: HoldId, wanted: &Wanted) -> io::Result<()> {
+    /// Notes a hold without a cap in the journal, which is rotated when it has grown long.
+    pub(super) fn note(&self, id: HoldId, wanted: &SpendRequest) -> io::Result<()> {
         let mut journal = self.journal.lock();
         if journal.is_long() {
             self.rotate(&mut journal)?;
@@ -214,21 +225,26 @@ impl Shared {
         journal.held(id, wanted)
     }
 
-    /// Begins the journal anew.
-    pub(super) fn rotate(&self, journal: &mut Journal) -> io::Result<()> {
+    /// Rotates the journal.
+    pub(super) fn rotate(&self, journal: &mut HoldJournal) -> io::Result<()> {
         let books = self.books.lock();
         let open = books.ledger.open_holds().filter(|(id, _)| !books.stored.contains(id));
         journal.rotate(books.last_seq + 1, open)
     }
 
-    /// A budget as it stands.
-    pub(super) fn view(&self, scope: &Scope, at: Timestamp) -> Result<BudgetView, StoreError> {
+    /// A budget's current figures.
+    pub(super) fn view(&self, scope: &BudgetScope, at: Timestamp) -> Result<BudgetView, StoreError> {
         let view = self.with_scopes(std::slice::from_ref(scope), at, |books| books.ledger.view(scope, at))?;
         Ok(view.unwrap_or(BudgetView { cap: None, settled: Default::default(), held: Default::default() }))
     }
 
-    /// Puts a cap that is stored in force.
-    pub(super) fn set_cap(&self, scope: &Scope, cap: Cap, at: Timestamp) -> Result<(), StoreError> {
+    /// Puts a stored cap in force.
+    pub(super) fn set_cap(
+        &self,
+        scope: &BudgetScope,
+        cap: BudgetCap,
+        at: Timestamp,
+    ) -> Result<(), StoreError> {
         self.with_scopes(std::slice::from_ref(scope), at, |books| {
             let alerts = books.ledger.set_cap(scope, cap, at);
             books.owe(alerts);
@@ -238,13 +254,13 @@ impl Shared {
     }
 }
 
-impl Books {
+impl AccountBooks {
     /// Books that are not open yet.
-    pub(super) fn new(ledger: Ledger, last_seq: u64) -> Self {
+    pub(super) fn new(ledger: BudgetLedger, last_seq: u64) -> Self {
         Self { ledger, last_seq, ..Self::default() }
     }
 
-    pub(super) fn settle(&mut self, id: HoldId, outcome: Outcome) -> Result<Arc<Receipt>, NotHeld> {
+    pub(super) fn settle(&mut self, id: HoldId, outcome: ReceiptOutcome) -> Result<Arc<Receipt>, NotHeld> {
         let settled = self.ledger.settle(id, outcome.cost, outcome.at)?;
         self.stored.remove(&id);
         if settled.excess.0 > 0 {
@@ -257,25 +273,25 @@ impl Books {
     }
 
     /// Numbers a receipt and queues it.
-    pub(super) fn book(&mut self, id: HoldId, wanted: Wanted, outcome: Outcome) -> Arc<Receipt> {
+    pub(super) fn book(&mut self, id: HoldId, wanted: SpendRequest, outcome: ReceiptOutcome) -> Arc<Receipt> {
         self.last_seq += 1;
         let receipt = Arc::new(Receipt::new(self.last_seq, id, wanted, outcome));
         self.take_in(&receipt);
         receipt
     }
 
-    /// Counts and queues a receipt that has its number.
+    /// Counts and queues a receipt that already has its number.
     pub(super) fn take_in(&mut self, receipt: &Arc<Receipt>) {
         self.last_seq = self.last_seq.max(receipt.seq);
         self.windows.record(receipt);
-        self.queue.push_back(Item::Receipt(Arc::clone(receipt)));
+        self.queue.push_back(BookingItem::Receipt(Arc::clone(receipt)));
     }
 
-    pub(super) fn owe(&mut self, alerts: Vec<Alert>) {
-        self.queue.extend(alerts.into_iter().map(|alert| Item::Alert(Arc::new(alert))));
+    pub(super) fn owe(&mut self, alerts: Vec<BudgetAlert>) {
+        self.queue.extend(alerts.into_iter().map(|alert| BookingItem::Alert(Arc::new(alert))));
     }
 
-    /// Lets idle scopes go when there are many; all changes up to `saved` are durable.
+    /// Evicts idle scopes when there are many; all changes up to `saved` are durable.
     pub(super) fn let_go(&mut self, saved: u64) {
         if self.ledger.scopes() > MAX_SCOPES {
             self.ledger.evict_idle(saved);

@@ -1,10 +1,10 @@
 //! The files of receipts: `artifacts/costs/<run_id>.jsonl`, one receipt a line.
 //!
-//! Owns the open files and knows which of them hold lines that may not be on the disk yet. Invariants:
-//! lines are written whole, in the order of `seq`; after a failed write or sync a file takes no more lines
-//! until it has been mended from the store. Writes go to the kernel's page cache, by whoever settles: a
-//! line costs some microseconds, less than waking another thread. Nothing here waits for the disk but
-//! [`Unsynced::sync`], which a blocking thread calls.
+//! Owns the open files and knows which contain lines that may not be on the disk yet. Invariants: lines are
+//! written whole, in the order of `seq`; after a failed write or sync a file takes no more lines until it has
+//! been mended from the store. The settling task itself writes to the page cache: a line costs some
+//! microseconds, less than waking another thread. Only [`UnsyncedFiles::sync`], called by a blocking thread,
+//! waits for the disk.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -13,70 +13,69 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::UNIX_EPOCH;
 
-use super::tables::Mark;
-use crate::domain::budget::RunName;
-use crate::domain::receipt::{Receipt, wire};
+use super::tables::FileMarkRow;
+use crate::domain::accounts::budget::RunName;
+use crate::domain::accounts::receipt::{Receipt, wire};
 
 /// The folder of the files, relative to the working directory.
 pub const FOLDER: &str = "artifacts/costs";
-/// What a file's name ends with.
+/// The ending of the files' names.
 pub(super) const ENDING: &str = ".jsonl";
-/// Files kept open: more runs than work at one time, and far fewer than file descriptors.
+/// Files kept open: more than runs work at one time, and far fewer than file descriptors.
 const MAX_OPEN: usize = 64;
 
-/// The files that are open, and those that need care.
+/// The open files, and those that need care.
 #[derive(Debug)]
-pub(super) struct Files {
+pub(super) struct ReceiptFiles {
     folder: PathBuf,
-    open: HashMap<RunName, Open>,
+    open: HashMap<RunName, OpenReceiptFile>,
     /// In the order of opening; the first one is closed when there are too many.
     order: VecDeque<RunName>,
-    /// Written to since the store last noted them as whole, and the last receipt written to each.
+    /// Files written since the store last noted them as whole, with the last receipt written to each.
     dirty: HashMap<RunName, u64>,
-    /// Not to be written to before they are mended.
-    broken: HashMap<RunName, Broken>,
-    unsynced: Unsynced,
-    /// The `seq` of the last receipt that was handed in.
+    /// Files that take no lines before they are mended.
+    broken: HashMap<RunName, BrokenReceiptFile>,
+    unsynced: UnsyncedFiles,
+    /// The `seq` of the last appended receipt.
     last: u64,
 }
 
-/// A file that takes lines.
 #[derive(Debug)]
-struct Open {
+struct OpenReceiptFile {
     file: Arc<File>,
-    /// It is among those to be synced.
+    /// The file is among those to be synced.
     is_unsynced: bool,
 }
 
-/// What is wrong with a file that takes no lines.
+/// The damage of a file that takes no lines.
 #[derive(Debug, Clone, Copy, Default)]
-struct Broken {
-    /// The last receipt that it lacks.
+struct BrokenReceiptFile {
+    /// The last receipt the file lacks.
     lacks: u64,
-    /// Its sync failed: what the kernel shows of it may not be on the disk, so it is written anew.
+    /// A sync failed: bytes that the kernel shows may not be on the disk, so the file is rewritten.
     is_doubtful: bool,
 }
 
-/// Files with lines that are with the kernel only.
+/// Files with lines that are only in the page cache.
 #[derive(Debug, Default)]
-pub(super) struct Unsynced {
+pub(super) struct UnsyncedFiles {
     files: Vec<(RunName, Arc<File>)>,
-    /// A file was made: its name is to be brought to the disk too.
+    /// A file was created: its name must be synced too.
     has_new: bool,
 }
 
-/// What the store is to note as whole.
+/// The files that the store must note as whole.
 #[derive(Debug)]
-pub(super) struct Dirty {
+pub(super) struct DirtyRuns {
     /// Files with new lines.
     pub(super) runs: HashSet<RunName>,
     /// Files that lack lines.
     pub(super) broken: Vec<RunName>,
-    /// All receipts up to this one are in the files, but for the broken ones.
+    /// All receipts up to this one are in the files, except the broken ones.
     pub(super) up_to: u64,
 }
 
-impl Files {
+impl ReceiptFiles {
     pub(super) fn new(workdir: &Path) -> Self {
         Self {
             folder: workdir.join(FOLDER),
@@ -84,7 +83,7 @@ impl Files {
             order: VecDeque::new(),
             dirty: HashMap::new(),
             broken: HashMap::new(),
-            unsynced: Unsynced::default(),
+            unsynced: UnsyncedFiles::default(),
             last: 0,
         }
     }
@@ -93,7 +92,7 @@ impl Files {
         &self.folder
     }
 
-    /// Hands a receipt's line to the kernel.
+    /// Writes a receipt's line to the page cache.
     pub(super) fn append(&mut self, receipt: &Receipt) -> io::Result<()> {
         self.last = self.last.max(receipt.seq);
         let run = &receipt.wanted.run;
@@ -115,18 +114,18 @@ impl Files {
         written
     }
 
-    /// Takes what is to be synced now.
-    pub(super) fn unsynced(&mut self) -> Unsynced {
+    /// Takes the files to sync now.
+    pub(super) fn unsynced(&mut self) -> UnsyncedFiles {
         self.open.values_mut().for_each(|open| open.is_unsynced = false);
         std::mem::take(&mut self.unsynced)
     }
 
-    /// The names of new files may not be on the disk.
+    /// Notes that the names of new files may not be on the disk.
     pub(super) fn doubt_names(&mut self) {
         self.unsynced.has_new = true;
     }
 
-    /// The sync of a file failed: it is not asked for again, the file is to be written anew.
+    /// Notes a failed sync: it is not repeated, the file must be rewritten.
     pub(super) fn doubt(&mut self, run: &RunName) {
         self.close(run);
         self.broken.entry(run.clone()).or_default().is_doubtful = true;
@@ -142,24 +141,24 @@ impl Files {
         self.broken.contains_key(run)
     }
 
-    /// What has to be noted or mended now.
-    pub(super) fn dirty(&self) -> Dirty {
+    /// The files to note or mend now.
+    pub(super) fn dirty(&self) -> DirtyRuns {
         let runs = self.dirty.keys().cloned().collect();
-        Dirty { runs, broken: self.broken.keys().cloned().collect(), up_to: self.last }
+        DirtyRuns { runs, broken: self.broken.keys().cloned().collect(), up_to: self.last }
     }
 
-    /// What was noted is in order, but for what has been written since.
-    pub(super) fn noted(&mut self, dirty: &Dirty) {
+    /// Marks these files as noted, except those written to since.
+    pub(super) fn noted(&mut self, dirty: &DirtyRuns) {
         self.dirty.retain(|run, last| !dirty.runs.contains(run) || *last > dirty.up_to);
     }
 
-    /// A file was written to, and synced, by other means than [`Files::append`].
+    /// Notes that a file was written and synced other than by [`ReceiptFiles::append`].
     pub(super) fn touched(&mut self, run: RunName) {
         self.dirty.entry(run).or_insert(0);
     }
 
-    /// A file has all its receipts up to `seq`; whether it takes lines again. It does not when one was
-    /// handed in meanwhile: then it is to be mended once more.
+    /// Notes that a file has all its receipts up to `seq`; returns whether it takes lines again. It does not
+    /// when another receipt was appended meanwhile: then it must be mended once more.
     pub(super) fn mended(&mut self, run: &RunName, seq: u64) -> bool {
         self.close(run);
         self.touched(run.clone());
@@ -202,19 +201,19 @@ impl Files {
             }
             opened => opened,
         }?;
-        self.open.insert(run.clone(), Open { file: Arc::new(file), is_unsynced: false });
+        self.open.insert(run.clone(), OpenReceiptFile { file: Arc::new(file), is_unsynced: false });
         self.order.push_back(run.clone());
         Ok(())
     }
 }
 
-impl Unsynced {
+impl UnsyncedFiles {
     pub(super) fn is_empty(&self) -> bool {
         self.files.is_empty() && !self.has_new
     }
 
-    /// Brings the lines to the disk, and the names of new files: the runs whose file may not be there, and
-    /// whether the names are.
+    /// Syncs the lines and the names of new files; returns the runs whose sync failed, and the result for the
+    /// names.
     pub(super) fn sync(&self, folder: &Path) -> (Vec<(RunName, io::Error)>, io::Result<()>) {
         let failed = self.files.iter().filter_map(|(run, file)| Some((run.clone(), file.sync_data().err()?)));
         let failed = failed.collect();
@@ -228,15 +227,21 @@ pub(super) fn path_of(folder: &Path, run: &RunName) -> PathBuf {
     folder.join(format!("{run}{ENDING}"))
 }
 
-/// How a file looks now.
-pub(super) fn mark_of(path: &Path) -> io::Result<Mark> {
+/// A file's current mark.
+pub(super) fn mark_of(path: &Path) -> io::Result<FileMarkRow> {
     let metadata = std::fs::metadata(path)?;
     let since = metadata.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
-    Ok(Mark { bytes: metadata.len(), modified_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX) })
+    Ok(FileMarkRow {
+        bytes: metadata.len(),
+        modified_ns: u64::try_from(since.as_nanos()).unwrap_or(u64::MAX),
+    })
 }
 
-/// How files look now; `None` for one that somebody moved away: what it held is in the store.
-pub(super) fn marks_of(folder: &Path, runs: &HashSet<RunName>) -> io::Result<Vec<(RunName, Option<Mark>)>> {
+/// The current marks of files; `None` for one that was moved away: its receipts are in the store.
+pub(super) fn marks_of(
+    folder: &Path,
+    runs: &HashSet<RunName>,
+) -> io::Result<Vec<(RunName, Option<FileMarkRow>)>> {
     let mark = |run: &RunName| match mark_of(&path_of(folder, run)) {
         Ok(mark) => Ok((run.clone(), Some(mark))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok((run.clone(), None)),

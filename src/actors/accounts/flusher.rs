@@ -1,46 +1,45 @@
-//! Brings what is booked to the disk: lines of receipts first, then the queue into the store.
+//! Brings booked receipts to the disk: their lines first, then the queue into the store.
 //!
-//! Three rhythms. Lines are synced within [`SYNC`] of being written: that is what a power cut may cost,
-//! and one sync of a file is the cheapest way to it. Settlements gather for [`GATHER`] and are booked by one
-//! commit; a crash before that is mended from the lines. Once in [`TIDY`] the store notes which files are
-//! whole, and the outbox forgets what it kept for them. Whoever must wait for the store hurries it.
+//! Three rhythms. Lines are synced within [`SYNC`] of being written: that bounds the loss in a power cut, and
+//! one sync of a file is the cheapest way. Settlements gather for [`GATHER`] and are booked by one commit; a
+//! crash before that is repaired from the lines. Once in [`TIDY`] the store notes which files are whole, and
+//! the outbox drops its copies for them. A caller that must wait for the store hurries the commit.
 //!
-//! Failure policy: while the store takes no writes the queue stays and is tried again; what could not be
-//! synced stays in the outbox, and files that failed are mended from the store; a sync that failed is never
-//! repeated on the same file.
+//! Failure policy: while the store takes no writes the queue stays and is tried again; unsynced lines stay in
+//! the outbox, and failed files are mended from the store; a failed sync is never repeated on the same file.
 
 use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::books::{Shared, in_background};
-use super::files::{self, Dirty};
+use super::books::{AccountsShared, in_background};
+use super::files::{self, DirtyRuns};
 use super::mend;
-use super::tables::{self, BOOKINGS, FILES, Item, OUTBOX, OWED};
-use crate::domain::budget::RunName;
-use crate::domain::receipt::Receipt;
-use crate::store::{Changes, Order, Span, StoreError};
+use super::tables::{self, BOOKINGS, BookingItem, FILES, OUTBOX, OWED};
+use crate::domain::accounts::budget::RunName;
+use crate::domain::accounts::receipt::Receipt;
+use crate::store::{KeyRange, ScanOrder, StoreChanges, StoreError};
 
-/// How long lines may be with the kernel only, before their sync begins: with the sync itself the promise of
-/// 5 ms on a fast disk.
+/// How long lines may be in the page cache only, before their sync begins: together with the sync within the
+/// promised 5 ms on a fast disk.
 const SYNC: Duration = Duration::from_millis(3);
-/// How long settlements gather before they are committed, where nobody waits for it: under full load their
-/// commits then cost some hundredths of a core, and what a watcher is told is that old at most.
+/// How long settlements gather before a commit for which nobody waits: under full load the commits then cost
+/// some hundredths of a core, and watchers see figures at most that old.
 const GATHER: Duration = Duration::from_millis(50);
-/// Most items of one booking: larger ones would hold up the store's other writers.
+/// Most items of one booking: larger ones would delay the store's other writers.
 pub(super) const MAX_ITEMS: usize = 1_024;
 /// Pause before a refused booking is tried again.
 const RETRY: Duration = Duration::from_millis(100);
-/// Between two notes of which files are whole. A start looks over those that are not noted.
+/// Time between two notes of which files are whole. A start examines the files not noted.
 pub(super) const TIDY: Duration = Duration::from_secs(1);
-/// Bookings forgotten by one write.
+/// Bookings dropped from the outbox by one write.
 const MAX_PRUNED: usize = 4_096;
 
-/// Keeps booking for as long as the actor lives.
-pub(super) async fn keep_flushing(shared: Arc<Shared>) {
+/// Books for as long as the actor lives.
+pub(super) async fn keep_flushing(shared: Arc<AccountsShared>) {
     loop {
         shared.wake.notified().await;
-        // Whether time is up or somebody waits: it is booked now.
+        // Whether the time is up or a caller waits: book now.
         let _ = tokio::time::timeout(GATHER, shared.hurry.notified()).await;
         if flush(&shared).await.is_err() {
             return; // The daemon ends; the next start books what is in the files.
@@ -48,44 +47,44 @@ pub(super) async fn keep_flushing(shared: Arc<Shared>) {
     }
 }
 
-/// Keeps lines on the disk for as long as the actor lives.
-pub(super) async fn keep_syncing(shared: Arc<Shared>) {
+/// Syncs lines for as long as the actor lives.
+pub(super) async fn keep_syncing(shared: Arc<AccountsShared>) {
     loop {
         shared.written.notified().await;
         tokio::time::sleep(SYNC).await;
         if let Err(error) = sync(&shared).await {
-            tracing::error!(%error, "receipts may not be on the disk; the store has them within moments");
+            tracing::error!(%error, "receipts may not be on the disk; the store will have them within moments");
         }
     }
 }
 
-/// Keeps the store's notes of the files for as long as the actor lives.
-pub(super) async fn keep_tidy(shared: Arc<Shared>) {
+/// Keeps the store's notes of the files current for as long as the actor lives.
+pub(super) async fn keep_tidy(shared: Arc<AccountsShared>) {
     let mut ticks = tokio::time::interval(TIDY);
     ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         if let Err(error) = tidy(&shared).await {
-            tracing::warn!(%error, "files of receipts could not be brought to the disk; trying again");
+            tracing::warn!(%error, "receipt files could not be synced; trying again");
         }
     }
 }
 
-/// Brings what waits in the queue into the store, however long the store refuses; gives up when it is
-/// closed. What comes meanwhile gathers for the next time: whoever queues it wakes [`keep_flushing`].
+/// Books the waiting queue into the store, however long the store refuses; gives up when the store is closed.
+/// Items that arrive meanwhile gather for the next time: queueing them wakes [`keep_flushing`].
 ///
 /// # Errors
-/// [`StoreError::Closed`]: what waited is not in the store.
-pub(super) async fn flush(shared: &Arc<Shared>) -> Result<(), StoreError> {
+/// [`StoreError::Closed`]: the waiting items are not in the store.
+pub(super) async fn flush(shared: &Arc<AccountsShared>) -> Result<(), StoreError> {
     let _one = shared.flushing.lock().await;
     let mut left = shared.books.lock().queue.len();
     let mut is_told = false;
     while left > 0 {
         let (items, seen) = {
             let books = shared.books.lock();
-            let items: Vec<Item> = books.queue.iter().take(MAX_ITEMS.min(left)).cloned().collect();
+            let items: Vec<BookingItem> = books.queue.iter().take(MAX_ITEMS.min(left)).cloned().collect();
             let is_all = items.len() == books.queue.len();
-            (items, is_all.then(|| books.ledger.now()))
+            (items, is_all.then(|| books.ledger.revision()))
         };
         let (count, items) = (items.len(), Arc::new(items));
         let booked = Arc::clone(&items);
@@ -108,7 +107,7 @@ pub(super) async fn flush(shared: &Arc<Shared>) -> Result<(), StoreError> {
     Ok(())
 }
 
-async fn done(shared: &Arc<Shared>, items: &[Item], count: usize, seen: Option<u64>) {
+async fn done(shared: &Arc<AccountsShared>, items: &[BookingItem], count: usize, seen: Option<u64>) {
     {
         let mut books = shared.books.lock();
         books.queue.drain(..count);
@@ -117,7 +116,7 @@ async fn done(shared: &Arc<Shared>, items: &[Item], count: usize, seen: Option<u
         }
     }
     let newest = items.iter().rev().find_map(|item| match item {
-        Item::Receipt(receipt) => Some(receipt.seq),
+        BookingItem::Receipt(receipt) => Some(receipt.seq),
         _ => None,
     });
     if let Some(newest) = newest {
@@ -126,12 +125,12 @@ async fn done(shared: &Arc<Shared>, items: &[Item], count: usize, seen: Option<u
     let (mut booked, mut published) = (Vec::with_capacity(count), Vec::new());
     for item in items {
         match item {
-            Item::Receipt(receipt) => booked.push(Arc::clone(receipt)),
-            Item::Alert(alert) => {
+            BookingItem::Receipt(receipt) => booked.push(Arc::clone(receipt)),
+            BookingItem::Alert(alert) => {
                 shared.sink.alert(alert);
                 published.push(alert.id());
             }
-            Item::Released(_) => {}
+            BookingItem::Released(_) => {}
         }
     }
     if !booked.is_empty() {
@@ -140,22 +139,22 @@ async fn done(shared: &Arc<Shared>, items: &[Item], count: usize, seen: Option<u
     forget_alerts(shared, published).await;
 }
 
-/// Forgets that alerts were owed. If that is lost they are published again, under the same ids.
-pub(super) async fn forget_alerts(shared: &Shared, ids: Vec<String>) {
+/// Removes alerts that were published. If that write is lost they are published again, under the same ids.
+pub(super) async fn forget_alerts(shared: &AccountsShared, ids: Vec<String>) {
     if ids.is_empty() {
         return;
     }
-    let forget = move |_: &crate::store::View<'_>| {
-        let changes = ids.iter().fold(Changes::none(), |changes, id| changes.delete(&OWED, id));
+    let forget = move |_: &crate::store::StoreView<'_>| {
+        let changes = ids.iter().fold(StoreChanges::none(), |changes, id| changes.delete(&OWED, id));
         Ok::<_, StoreError>((changes, ()))
     };
     if let Err(error) = shared.store.write_soft(forget).await {
-        tracing::warn!(%error, "alerts that were published may be published once more");
+        tracing::warn!(%error, "published alerts may be published again");
     }
 }
 
-/// Brings lines to the disk that are with the kernel only.
-pub(super) async fn sync(shared: &Arc<Shared>) -> io::Result<()> {
+/// Syncs lines that are only in the page cache.
+pub(super) async fn sync(shared: &Arc<AccountsShared>) -> io::Result<()> {
     let alone = Arc::clone(&shared.syncing).lock_owned().await;
     let (unsynced, folder) = {
         let mut files = shared.files.lock();
@@ -168,12 +167,16 @@ pub(super) async fn sync(shared: &Arc<Shared>) -> io::Result<()> {
     in_background(alone, move || sync_files(&worker, &unsynced, &folder)).await?.1
 }
 
-/// The sync itself, and what its failures mean: noted also when nobody waits for it any more.
-fn sync_files(shared: &Shared, unsynced: &files::Unsynced, folder: &std::path::Path) -> io::Result<()> {
+/// The sync itself, and the handling of its failures, which also happens when nobody waits any more.
+fn sync_files(
+    shared: &AccountsShared,
+    unsynced: &files::UnsyncedFiles,
+    folder: &std::path::Path,
+) -> io::Result<()> {
     let (failed, names) = unsynced.sync(folder);
     let mut files = shared.files.lock();
     for (run, error) in failed {
-        tracing::error!(%run, %error, "a file of receipts could not be synced; it is written anew from the store");
+        tracing::error!(%run, %error, "a receipt file could not be synced; it is rewritten from the store");
         files.doubt(&run);
     }
     if names.is_err() {
@@ -182,20 +185,20 @@ fn sync_files(shared: &Shared, unsynced: &files::Unsynced, folder: &std::path::P
     names
 }
 
-/// Mends files that failed, syncs the others, notes them as whole, and forgets their part of the outbox.
-pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
+/// Mends failed files, syncs the others, notes them as whole, and drops their part of the outbox.
+pub(super) async fn tidy(shared: &Arc<AccountsShared>) -> io::Result<()> {
     let alone = Arc::clone(&shared.tidying).lock_owned().await;
     flush(shared).await.map_err(io::Error::other)?;
     let dirty = shared.files.lock().dirty();
     if dirty.runs.is_empty() && dirty.broken.is_empty() {
         return Ok(());
     }
-    // Looked at before the sync: what is written meanwhile is looked at by the next start.
+    // Examined before the sync: the next start examines lines written meanwhile.
     let worker = Arc::clone(shared);
-    let (_alone, looked) = in_background(alone, move || look(&worker, dirty)).await?;
+    let (_alone, looked) = in_background(alone, move || examine_files(&worker, dirty)).await?;
     let (dirty, mut up_to, mut marks) = looked?;
     sync(shared).await?;
-    // A mark says: all lines are in the store. Lines that came during the sync must be there first.
+    // A mark means that all lines are in the store. Lines written during the sync must be there first.
     flush(shared).await.map_err(io::Error::other)?;
     {
         let files = shared.files.lock();
@@ -206,15 +209,15 @@ pub(super) async fn tidy(shared: &Arc<Shared>) -> io::Result<()> {
     }
     let pruned = shared.store.write_soft(move |view| prune(view, up_to, &marks)).await;
     pruned.map_err(io::Error::other)?;
-    // Last, so that whatever was cut off before is done once more.
+    // Last, so that an interrupted run is repeated.
     shared.files.lock().noted(&dirty);
     Ok(())
 }
 
-type Marks = Vec<(RunName, Option<tables::Mark>)>;
+type FileMarks = Vec<(RunName, Option<tables::FileMarkRow>)>;
 
-/// Mends what failed; how the files look then, and up to which receipt they are whole.
-fn look(shared: &Shared, dirty: Dirty) -> io::Result<(Dirty, u64, Marks)> {
+/// Mends failed files; returns their marks, and the receipt up to which they are whole.
+fn examine_files(shared: &AccountsShared, dirty: DirtyRuns) -> io::Result<(DirtyRuns, u64, FileMarks)> {
     let mut up_to = dirty.up_to;
     for run in &dirty.broken {
         let mended = mend_one(shared, run);
@@ -222,7 +225,7 @@ fn look(shared: &Shared, dirty: Dirty) -> io::Result<(Dirty, u64, Marks)> {
             up_to = 0;
         }
         if let Err(error) = mended {
-            tracing::error!(%run, %error, "the file of receipts cannot be mended yet; the store has them");
+            tracing::error!(%run, %error, "a receipt file cannot be mended yet; the store has its receipts");
         }
     }
     let folder = shared.files.lock().folder().to_owned();
@@ -230,8 +233,8 @@ fn look(shared: &Shared, dirty: Dirty) -> io::Result<(Dirty, u64, Marks)> {
     Ok((dirty, up_to, marks))
 }
 
-/// Brings a file that failed in line with the store; whether it takes lines again.
-fn mend_one(shared: &Shared, run: &RunName) -> io::Result<bool> {
+/// Repairs a failed file from the store; returns whether it takes lines again.
+fn mend_one(shared: &AccountsShared, run: &RunName) -> io::Result<bool> {
     let (path, is_doubtful) = {
         let files = shared.files.lock();
         (files::path_of(files.folder(), run), files.is_doubtful(run))
@@ -244,17 +247,21 @@ fn mend_one(shared: &Shared, run: &RunName) -> io::Result<bool> {
     Ok(shared.files.lock().mended(run, newest))
 }
 
-/// All receipts of a run that the store has.
-pub(super) fn stored_receipts(shared: &Shared, run: &RunName) -> io::Result<Vec<Arc<Receipt>>> {
+/// All receipts of a run in the store.
+pub(super) fn stored_receipts(shared: &AccountsShared, run: &RunName) -> io::Result<Vec<Arc<Receipt>>> {
     shared
         .store
         .read::<_, StoreError>(|view| tables::receipts_of_run(view, run.as_str()))
         .map_err(io::Error::other)
 }
 
-/// Forgets the outbox up to a receipt, and notes how the files look.
-fn prune(view: &crate::store::View<'_>, up_to: u64, marks: &Marks) -> Result<(Changes, ()), StoreError> {
-    let mut changes = Changes::none();
+/// Clears the outbox up to a receipt, and stores the files' marks.
+fn prune(
+    view: &crate::store::StoreView<'_>,
+    up_to: u64,
+    marks: &FileMarks,
+) -> Result<(StoreChanges, ()), StoreError> {
+    let mut changes = StoreChanges::none();
     for (run, mark) in marks {
         let run = run.to_string();
         changes = match mark {
@@ -262,7 +269,7 @@ fn prune(view: &crate::store::View<'_>, up_to: u64, marks: &Marks) -> Result<(Ch
             None => changes.delete(&FILES, &run),
         };
     }
-    for (first, ()) in view.range(&OUTBOX, &Span::of(..=up_to), Order::Ascending, MAX_PRUNED)? {
+    for (first, ()) in view.range(&OUTBOX, &KeyRange::of(..=up_to), ScanOrder::Ascending, MAX_PRUNED)? {
         let booking = view.get(&BOOKINGS, &first)?;
         if booking.is_none_or(|booking| booking.last_seq <= up_to) {
             changes = changes.delete(&OUTBOX, &first);

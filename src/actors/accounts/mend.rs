@@ -1,9 +1,9 @@
-//! Looks a file of receipts over and puts it right: after a crash, after a failed write, after damage.
+//! Examines and repairs a receipt file: after a crash, after a failed write, after damage.
 //!
-//! What a crash leaves is a torn last line: it is cut off. What only a person or a disk leaves is a bad
-//! line before good ones: then the file is set aside under another name, untouched, and written anew
-//! from the store and the good lines; that is logged as an error. Invariant: a receipt that was in the
-//! file or in the store is in the file afterwards, once.
+//! A crash leaves a torn last line, which is cut off. Only a person or a disk leaves a bad line before good
+//! ones: then the file is set aside under another name, untouched, and rewritten from the store and the good
+//! lines; that is logged as an error. Invariant: a receipt that was in the file or in the store is in the
+//! file afterwards, once.
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -11,29 +11,29 @@ use std::io::{self, BufWriter, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::domain::receipt::{Receipt, wire};
+use crate::domain::accounts::receipt::{Receipt, wire};
 use crate::domain::time::Timestamp;
 use crate::files::{DraftFile, create_folders, folder_of, sync_folder};
 
-/// What a file holds.
+/// The content of a file.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct ReceiptFileContent {
     /// Its receipts, by `seq`.
     pub(super) receipts: BTreeMap<u64, Arc<Receipt>>,
-    /// Its bytes up to the end of the last good line.
+    /// Bytes up to the end of the last good line.
     whole: u64,
     bytes: u64,
-    /// Whether a bad line stands before a good one, or a receipt stands there twice.
+    /// Whether a bad line stands before a good one, or a receipt appears twice.
     pub(super) is_damaged: bool,
 }
 
-/// Reads a file of receipts; one that is not there is empty.
-pub(super) fn examine(path: &Path) -> io::Result<Found> {
+/// Reads a receipt file; a missing file is empty.
+pub(super) fn examine(path: &Path) -> io::Result<ReceiptFileContent> {
     let text = match std::fs::read(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Found::default()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(ReceiptFileContent::default()),
         read => read?,
     };
-    let mut found = Found { bytes: text.len() as u64, ..Found::default() };
+    let mut found = ReceiptFileContent { bytes: text.len() as u64, ..ReceiptFileContent::default() };
     let (mut position, mut bad) = (0, false);
     for line in text.split_inclusive(|&byte| byte == b'\n') {
         position += line.len() as u64;
@@ -49,12 +49,12 @@ pub(super) fn examine(path: &Path) -> io::Result<Found> {
     Ok(found)
 }
 
-/// Puts a file right, so that it holds what it held and `wanted`. Durable when it returns.
+/// Repairs a file, so that it has its old receipts and `wanted`. Durable when this returns.
 ///
-/// `stored` gives all receipts of the run that the store has; it is asked only about a damaged file.
+/// `stored` returns all of the run's receipts in the store; it is called only for a damaged file.
 pub(super) fn mend(
     path: &Path,
-    found: &Found,
+    found: &ReceiptFileContent,
     wanted: &[Arc<Receipt>],
     stored: impl FnOnce() -> io::Result<Vec<Arc<Receipt>>>,
 ) -> io::Result<()> {
@@ -89,18 +89,18 @@ fn rewrite(path: &Path, receipts: &BTreeMap<u64, Arc<Receipt>>) -> io::Result<()
     for receipt in receipts.values() {
         draft.write_all(&wire::line_of(receipt)?)?;
     }
-    // First, so that a full disk leaves no name aside for every try.
+    // First, so that a full disk does not leave a set-aside file for every try.
     draft.sync()?;
     let aside = aside(path);
     match std::fs::hard_link(path, &aside) {
-        // Somebody took it away meanwhile: there is nothing to set aside.
+        // The file was taken away meanwhile: there is nothing to set aside.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         linked => linked?,
     }
     draft.publish()?;
     tracing::error!(
         file = %path.display(), set_aside = %aside.display(), receipts = receipts.len(),
-        "a file of receipts was damaged; it was set aside and written anew from the store and its good lines"
+        "a receipt file was damaged; it was set aside and rewritten from the store and its good lines"
     );
     Ok(())
 }

@@ -1,45 +1,45 @@
-//! Puts in order what the daemon before left, before the first hold is granted.
+//! Recovery from the previous daemon, before the first hold is granted.
 //!
-//! What may be found after a `kill -9`, and what becomes of it:
-//! - lines in files that the store has not booked (a settlement was answered, its commit was not through):
-//!   booked now, under their own `seq`;
+//! Possible findings after a `kill -9`, and their treatment:
+//! - lines in files that the store has not booked (a settlement was answered before its commit): booked now,
+//!   under their own `seq`;
 //! - receipts in the outbox whose lines the disk has lost (a power cut): written again;
 //! - torn or damaged files: see [`super::mend`];
-//! - holds without a receipt: bytes may have been sent, so each is charged in full, with a receipt that
-//!   says so;
+//! - holds without a receipt: bytes may have been sent, so each is charged in full, with a note in its
+//!   receipt;
 //! - alerts and receipts that may not have been published: published again, under the same ids.
 //!
-//! Invariant: done twice, or cut off and begun anew, it books and writes nothing twice. That includes a
-//! start that outlasted its deadline: its blocking part goes on, and the next start waits for the end of it.
+//! Invariant: repeated, or interrupted and begun anew, recovery books and writes nothing twice. That includes
+//! a start that outlasted its deadline: its blocking part goes on, and the next start waits for the end of
+//! that part.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::books::{Books, Shared, in_background};
-use super::files::{self, ENDING, Files};
-use super::tables::{self, BOOKINGS, Booking, FILES, HOLDS, Mark, OUTBOX, OWED};
+use super::books::{AccountBooks, AccountsShared, in_background};
+use super::files::{self, ENDING, ReceiptFiles};
+use super::tables::{self, BOOKINGS, BookingRow, FILES, FileMarkRow, HOLDS, OUTBOX, OWED};
 use super::{flusher, journal, mend};
-use crate::domain::budget::{HoldId, Ledger, RunName, Scope, Wanted};
-use crate::domain::receipt::{Outcome, Receipt};
+use crate::domain::accounts::budget::{BudgetLedger, BudgetScope, HoldId, RunName, SpendRequest};
+use crate::domain::accounts::receipt::{Receipt, ReceiptOutcome};
+use crate::domain::accounts::window::TimeWindow;
 use crate::domain::time::Timestamp;
-use crate::domain::window::Window;
-use crate::store::{Order, Span, StoreError, View};
+use crate::store::{KeyRange, ScanOrder, StoreError, StoreView};
 use crate::supervision::ActorError;
 
-/// Holds of one start are numbered from this times the start's number.
+/// Hold numbers of one start begin at this times the start's number.
 const HOLDS_A_START: u64 = 1 << 32;
 /// Bookings read at a time: some megabytes of receipts.
 const PAGE: usize = 64;
-/// What a receipt says of a call that the daemon did not outlive.
-const CUT_OFF: &str =
-    "the daemon ended while the call was under way; its outcome is not known, so it is charged at its hold";
+/// The receipt's note for a call that the daemon did not outlive.
+const CUT_OFF: &str = "the daemon ended during the call; its outcome is unknown, so the full hold is charged";
 
-type Receipts = BTreeMap<u64, Arc<Receipt>>;
+type ReceiptsBySeq = BTreeMap<u64, Arc<Receipt>>;
 
 /// Opens the accounts; a later incarnation of the actor finds them open.
-pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
+pub(super) async fn open(shared: &Arc<AccountsShared>) -> Result<(), ActorError> {
     let alone = Arc::clone(&shared.opening).lock_owned().await;
     if shared.books.lock().is_open {
         shared.wake.notify_one();
@@ -55,37 +55,38 @@ pub(super) async fn open(shared: &Arc<Shared>) -> Result<(), ActorError> {
     std::fs::create_dir_all(&shared.settings.data_dir)?;
     shared.rotate(&mut shared.journal.lock())?;
     shared.books.lock().is_open = true;
-    tell_again(shared, last_seq)?;
+    republish_last_booking(shared, last_seq)?;
     publish_owed(shared).await?;
     Ok(())
 }
 
-/// Counts this start; its number, and the last receipt that the store has booked.
-pub(super) async fn begin(shared: &Shared) -> Result<(u64, u64), StoreError> {
-    let count = |view: &View<'_>| {
+/// Counts this start; returns its number, and the last receipt booked in the store.
+pub(super) async fn begin(shared: &AccountsShared) -> Result<(u64, u64), StoreError> {
+    let count = |view: &StoreView<'_>| {
         let (changes, start) = tables::count_start(view)?;
         Ok((changes, (start, tables::last_seq(view)?)))
     };
     shared.store.write(count).await
 }
 
-/// Files, books and lines; what it books waits in the queue. Blocks.
-pub(super) fn put_in_order(shared: &Shared, start: u64, last_seq: u64) -> Result<(), ActorError> {
-    // A start before this one may have been cut off anywhere in here.
-    *shared.files.lock() = Files::new(&shared.settings.workdir);
-    *shared.books.lock() = Books::new(Ledger::new(start * HOLDS_A_START), last_seq);
+/// Repairs files, books and lines; new bookings wait in the queue. Blocks.
+pub(super) fn put_in_order(shared: &AccountsShared, start: u64, last_seq: u64) -> Result<(), ActorError> {
+    // An earlier start may have been cut off anywhere in here.
+    *shared.files.lock() = ReceiptFiles::new(&shared.settings.workdir);
+    *shared.books.lock() = AccountBooks::new(BudgetLedger::new(start * HOLDS_A_START), last_seq);
     restore_windows(shared, Timestamp::now())?;
-    let unbooked = look_over(shared, last_seq)?;
+    let unbooked = repair_files(shared, last_seq)?;
     take_in(shared, &unbooked)?;
     charge_left(shared, &unbooked)
 }
 
-/// Tells the last booking of the daemon before, which it may not have told; whoever shows it drops what it
-/// has seen. Each booking is told before the next is begun, and one that is out of the outbox was told.
-fn tell_again(shared: &Shared, last_seq: u64) -> Result<(), StoreError> {
+/// Publishes the previous daemon's last booking again, which may not have been published; consumers drop
+/// known receipts. Each booking is published before the next one begins, and one that has left the outbox was
+/// published.
+fn republish_last_booking(shared: &AccountsShared, last_seq: u64) -> Result<(), StoreError> {
     let mut receipts: Vec<Arc<Receipt>> = shared.store.read(|view| {
-        let before = Span::of(..=last_seq);
-        let Some((first, ())) = view.range(&OUTBOX, &before, Order::Descending, 1)?.pop() else {
+        let before = KeyRange::of(..=last_seq);
+        let Some((first, ())) = view.range(&OUTBOX, &before, ScanOrder::Descending, 1)?.pop() else {
             return Ok(Vec::new());
         };
         let booking = view.get(&BOOKINGS, &first)?;
@@ -99,8 +100,8 @@ fn tell_again(shared: &Shared, last_seq: u64) -> Result<(), StoreError> {
 }
 
 /// Fills the windows from the receipts of the last day.
-fn restore_windows(shared: &Shared, now: Timestamp) -> Result<(), StoreError> {
-    let oldest = now.as_millis() - Window::LONGEST_MS;
+fn restore_windows(shared: &AccountsShared, now: Timestamp) -> Result<(), StoreError> {
+    let oldest = now.as_millis() - TimeWindow::LONGEST_MS;
     each_booking(
         shared,
         |booking| booking.newest_ms >= oldest,
@@ -111,17 +112,17 @@ fn restore_windows(shared: &Shared, now: Timestamp) -> Result<(), StoreError> {
     )
 }
 
-/// Visits the receipts of the newest bookings, for as long as `go_on`.
+/// Visits the receipts of the newest bookings, for as long as `go_on` returns true.
 fn each_booking(
-    shared: &Shared,
-    go_on: impl Fn(&Booking) -> bool,
+    shared: &AccountsShared,
+    go_on: impl Fn(&BookingRow) -> bool,
     mut visit: impl FnMut(&[Arc<Receipt>]),
 ) -> Result<(), StoreError> {
-    let mut span = Span::all();
+    let mut span = KeyRange::all();
     loop {
-        let page = shared.store.read(|view| view.range(&BOOKINGS, &span, Order::Descending, PAGE))?;
+        let page = shared.store.read(|view| view.range(&BOOKINGS, &span, ScanOrder::Descending, PAGE))?;
         let Some((last, _)) = page.last() else { return Ok(()) };
-        span = Span::all().before(last);
+        span = KeyRange::all().before(last);
         for (_, booking) in &page {
             if !go_on(booking) {
                 return Ok(());
@@ -131,13 +132,13 @@ fn each_booking(
     }
 }
 
-/// Puts the files right that may be wrong; the receipts in them that the store has not booked.
-pub(super) fn look_over(shared: &Shared, last_seq: u64) -> Result<Receipts, ActorError> {
+/// Repairs files that may be damaged; returns the receipts in them that the store has not booked.
+pub(super) fn repair_files(shared: &AccountsShared, last_seq: u64) -> Result<ReceiptsBySeq, ActorError> {
     let folder = shared.files.lock().folder().to_owned();
     let (outbox, marks) = shared.store.read(|view| Ok::<_, StoreError>((outbox(view)?, marks(view)?)))?;
     let mut runs = runs_in(&folder)?;
     runs.extend(outbox.keys().cloned());
-    let mut unbooked = Receipts::new();
+    let mut unbooked = ReceiptsBySeq::new();
     for run in runs {
         let path = files::path_of(&folder, &run);
         let wanted = outbox.get(&run).map_or(&[][..], Vec::as_slice);
@@ -153,9 +154,9 @@ pub(super) fn look_over(shared: &Shared, last_seq: u64) -> Result<Receipts, Acto
     Ok(unbooked)
 }
 
-fn outbox(view: &View<'_>) -> Result<BTreeMap<RunName, Vec<Arc<Receipt>>>, StoreError> {
+fn outbox(view: &StoreView<'_>) -> Result<BTreeMap<RunName, Vec<Arc<Receipt>>>, StoreError> {
     let mut by_run: BTreeMap<RunName, Vec<Arc<Receipt>>> = BTreeMap::new();
-    for (first, ()) in view.range(&OUTBOX, &Span::all(), Order::Ascending, usize::MAX)? {
+    for (first, ()) in view.range(&OUTBOX, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)? {
         let Some(booking) = view.get(&BOOKINGS, &first)? else { continue };
         for receipt in tables::receipts_of(view, &booking.pieces)? {
             by_run.entry(receipt.wanted.run.clone()).or_default().push(receipt);
@@ -164,8 +165,8 @@ fn outbox(view: &View<'_>) -> Result<BTreeMap<RunName, Vec<Arc<Receipt>>>, Store
     Ok(by_run)
 }
 
-fn marks(view: &View<'_>) -> Result<BTreeMap<String, Mark>, StoreError> {
-    Ok(view.range(&FILES, &Span::all(), Order::Ascending, usize::MAX)?.into_iter().collect())
+fn marks(view: &StoreView<'_>) -> Result<BTreeMap<String, FileMarkRow>, StoreError> {
+    Ok(view.range(&FILES, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?.into_iter().collect())
 }
 
 /// The runs that have a file.
@@ -184,10 +185,10 @@ fn runs_in(folder: &Path) -> io::Result<BTreeSet<RunName>> {
 }
 
 /// Books receipts that are in the files already.
-fn take_in(shared: &Shared, unbooked: &Receipts) -> Result<(), StoreError> {
+fn take_in(shared: &AccountsShared, unbooked: &ReceiptsBySeq) -> Result<(), StoreError> {
     for receipt in unbooked.values() {
         let (wanted, outcome) = (&receipt.wanted, &receipt.outcome);
-        let scopes: Vec<Scope> = wanted.scopes().collect();
+        let scopes: Vec<BudgetScope> = wanted.scopes().collect();
         shared.with_scopes(&scopes, outcome.at, |books| {
             books.take_in(receipt);
             let alerts = books.ledger.charge(wanted, outcome.cost, outcome.at);
@@ -195,32 +196,29 @@ fn take_in(shared: &Shared, unbooked: &Receipts) -> Result<(), StoreError> {
         })?;
     }
     if !unbooked.is_empty() {
-        tracing::info!(
-            receipts = unbooked.len(),
-            "receipts were booked that a crash had kept from the store"
-        );
+        tracing::info!(receipts = unbooked.len(), "booked receipts that a crash had kept out of the store");
     }
     Ok(())
 }
 
-/// Charges holds that have no receipt.
-fn charge_left(shared: &Shared, unbooked: &Receipts) -> Result<(), ActorError> {
+/// Charges holds without a receipt.
+fn charge_left(shared: &AccountsShared, unbooked: &ReceiptsBySeq) -> Result<(), ActorError> {
     let mut open = noted(shared)?;
-    let rows: Vec<(u64, Wanted)> = shared
-        .store
-        .read::<_, StoreError>(|view| view.range(&HOLDS, &Span::all(), Order::Ascending, usize::MAX))?;
+    let rows: Vec<(u64, SpendRequest)> = shared.store.read::<_, StoreError>(|view| {
+        view.range(&HOLDS, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)
+    })?;
     open.extend(rows.into_iter().map(|(id, wanted)| (HoldId(id), wanted)));
     for receipt in unbooked.values() {
         open.remove(&receipt.hold);
     }
     let now = Timestamp::now();
     for (id, wanted) in open {
-        tracing::warn!(hold = %id, held = %wanted.worst, model = wanted.model, "a call was cut off: charged at its hold");
-        let scopes: Vec<Scope> = wanted.scopes().collect();
+        tracing::warn!(hold = %id, held = %wanted.worst, model = wanted.model, "a call was cut off: its full hold is charged");
+        let scopes: Vec<BudgetScope> = wanted.scopes().collect();
         let mut files = shared.files.lock();
         let receipt = shared.with_scopes(&scopes, now, |books| {
             let alerts = books.ledger.charge(&wanted, wanted.worst, now);
-            let outcome = Outcome::unknown(wanted.worst, now, 0, CUT_OFF);
+            let outcome = ReceiptOutcome::unknown(wanted.worst, now, 0, CUT_OFF);
             let receipt = books.book(id, wanted, outcome);
             books.owe(alerts);
             receipt
@@ -232,8 +230,8 @@ fn charge_left(shared: &Shared, unbooked: &Receipts) -> Result<(), ActorError> {
     Ok(())
 }
 
-/// Holds of the journal that the store has no receipt of.
-fn noted(shared: &Shared) -> Result<BTreeMap<HoldId, Wanted>, ActorError> {
+/// Holds of the journal without a receipt in the store.
+fn noted(shared: &AccountsShared) -> Result<BTreeMap<HoldId, SpendRequest>, ActorError> {
     let mut left = journal::read(&shared.settings.data_dir)?;
     if !left.held.is_empty() {
         each_booking(
@@ -245,11 +243,16 @@ fn noted(shared: &Shared) -> Result<BTreeMap<HoldId, Wanted>, ActorError> {
     Ok(left.held)
 }
 
-async fn publish_owed(shared: &Shared) -> Result<(), StoreError> {
-    let owed = shared.store.read(|view| view.range(&OWED, &Span::all(), Order::Ascending, usize::MAX))?;
+async fn publish_owed(shared: &AccountsShared) -> Result<(), StoreError> {
+    let owed =
+        shared.store.read(|view| view.range(&OWED, &KeyRange::all(), ScanOrder::Ascending, usize::MAX))?;
     let mut alerts: Vec<_> = owed.into_iter().map(|(_, alert)| alert).collect();
-    alerts.sort_by_key(|alert: &crate::domain::budget::Alert| (alert.at, alert.level));
+    alerts.sort_by_key(|alert: &crate::domain::accounts::budget::BudgetAlert| (alert.at, alert.level));
     alerts.iter().for_each(|alert| shared.sink.alert(alert));
-    flusher::forget_alerts(shared, alerts.iter().map(crate::domain::budget::Alert::id).collect()).await;
+    flusher::forget_alerts(
+        shared,
+        alerts.iter().map(crate::domain::accounts::budget::BudgetAlert::id).collect(),
+    )
+    .await;
     Ok(())
 }

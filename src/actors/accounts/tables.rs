@@ -1,8 +1,8 @@
 //! The tables of the accounts, and the one transaction in which receipts become durable.
 //!
-//! Invariant: [`booking`] writes receipts, the outbox, what each scope has spent, and the alerts raised,
-//! together; carried out twice it changes nothing more, because receipts are booked in the order of their
-//! `seq` and the last one booked is written beside them.
+//! Invariant: [`booking`] writes receipts, the outbox, the scopes' spendings, and the alerts raised,
+//! together; repeated, it changes nothing more, because receipts are booked in the order of their `seq` and
+//! the last one booked is written beside them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,106 +10,106 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::budget::ledger::{Cap, Standing, alert_generation, day_of};
-use crate::domain::budget::{Alert, AlertLevel, HoldId, Scope, Wanted};
+use crate::domain::accounts::budget::ledger::{BudgetCap, ScopeBalance, alert_generation, day_of};
+use crate::domain::accounts::budget::{BudgetAlert, BudgetAlertLevel, BudgetScope, HoldId, SpendRequest};
+use crate::domain::accounts::receipt::Receipt;
 use crate::domain::money::NanoUsd;
-use crate::domain::receipt::Receipt;
-use crate::store::{Changes, Span, StoreError, Table, View};
+use crate::store::{KeyRange, StoreChanges, StoreError, StoreTable, StoreView};
 
-/// What each scope has spent.
-const SPENT: Table<String, Spent> = Table::new("spent");
-pub(super) const CAPS: Table<String, CapRow> = Table::new("budget_caps");
-/// The highest level a scope's cap has raised an alert for, and in which generation.
-const REACHED: Table<String, (u64, AlertLevel)> = Table::new("budget_alerts_reached");
+/// The amount spent in each scope.
+const SPENT: StoreTable<String, SpentRow> = StoreTable::new("spent");
+pub(super) const CAPS: StoreTable<String, CapRow> = StoreTable::new("budget_caps");
+/// The highest alert level a scope's cap has reached, and in which generation.
+const REACHED: StoreTable<String, (u64, BudgetAlertLevel)> = StoreTable::new("budget_alerts_reached");
 /// Alerts that may not have been published.
-pub(super) const OWED: Table<String, Alert> = Table::new("budget_alerts_owed");
-/// Receipts by run, in the pieces in which they were booked (under the first `seq` of each).
-pub(super) const RECEIPTS: Table<(String, u64), Piece> = Table::new("receipts");
-/// Bookings by their first `seq`: when, and the keys of their pieces.
-pub(super) const BOOKINGS: Table<u64, Booking> = Table::new("receipt_bookings");
-/// Bookings whose lines may not be on the disk in the files of receipts.
-pub(super) const OUTBOX: Table<u64, ()> = Table::new("receipt_outbox");
+pub(super) const OWED: StoreTable<String, BudgetAlert> = StoreTable::new("budget_alerts_owed");
+/// Receipts by run, in groups booked together (under the first `seq` of each).
+pub(super) const RECEIPTS: StoreTable<(String, u64), ReceiptsRow> = StoreTable::new("receipts");
+/// Bookings by their first `seq`: time, and the keys of their groups.
+pub(super) const BOOKINGS: StoreTable<u64, BookingRow> = StoreTable::new("receipt_bookings");
+/// Bookings whose lines in the receipt files may not be on the disk.
+pub(super) const OUTBOX: StoreTable<u64, ()> = StoreTable::new("receipt_outbox");
 /// Holds under a cap whose calls have not been settled.
-pub(super) const HOLDS: Table<u64, Wanted> = Table::new("holds");
-/// Files of receipts as they were when they were last known to be whole.
-pub(super) const FILES: Table<String, Mark> = Table::new("receipt_files");
-const COUNTERS: Table<String, u64> = Table::new("accounts_counters");
+pub(super) const HOLDS: StoreTable<u64, SpendRequest> = StoreTable::new("holds");
+/// Marks of receipt files from when they were last known to be whole.
+pub(super) const FILES: StoreTable<String, FileMarkRow> = StoreTable::new("receipt_files");
+const COUNTERS: StoreTable<String, u64> = StoreTable::new("accounts_counters");
 
 const LAST_SEQ: &str = "last_seq";
 const STARTS: &str = "starts";
 
 #[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
-struct Spent {
+struct SpentRow {
     settled: NanoUsd,
     day: i64,
 }
 
-/// A cap as stored; without an amount it was lifted.
+/// A stored cap; without an amount it was lifted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CapRow {
     amount: Option<NanoUsd>,
     generation: u64,
 }
 
-impl From<CapRow> for Cap {
+impl From<CapRow> for BudgetCap {
     fn from(row: CapRow) -> Self {
         Self { amount: row.amount, generation: row.generation }
     }
 }
 
-/// When a booking was made, and its pieces: run and first `seq` of each.
+/// The time of a booking, and its groups: run and first `seq` of each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Booking {
+pub(super) struct BookingRow {
     pub(super) newest_ms: i64,
     pub(super) last_seq: u64,
     pub(super) pieces: Vec<(String, u64)>,
 }
 
-/// How a file looked when all of it was on the disk.
+/// A file's size and time when all of it was on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Mark {
+pub(super) struct FileMarkRow {
     pub(super) bytes: u64,
-    /// Its time of modification, in nanoseconds since the epoch.
+    /// Time of modification, in nanoseconds since the epoch.
     pub(super) modified_ns: u64,
 }
 
 /// Receipts of one run that were booked together, by `seq`.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Piece(pub(super) Vec<Arc<Receipt>>);
+pub(super) struct ReceiptsRow(pub(super) Vec<Arc<Receipt>>);
 
-impl Serialize for Piece {
+impl Serialize for ReceiptsRow {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.collect_seq(self.0.iter().map(|receipt| &**receipt))
     }
 }
 
-impl<'de> Deserialize<'de> for Piece {
+impl<'de> Deserialize<'de> for ReceiptsRow {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         Vec::<Receipt>::deserialize(deserializer).map(|list| Self(list.into_iter().map(Arc::new).collect()))
     }
 }
 
-/// What waits to be made durable, in order.
+/// Items to be made durable, in order.
 #[derive(Debug, Clone)]
-pub(super) enum Item {
+pub(super) enum BookingItem {
     Receipt(Arc<Receipt>),
-    /// A hold under a cap that was given back.
+    /// A released hold under a cap.
     Released(HoldId),
     /// An alert that was raised.
-    Alert(Arc<Alert>),
+    Alert(Arc<BudgetAlert>),
 }
 
 /// The changes that make items durable.
-pub(super) fn booking(view: &View<'_>, items: &[Item]) -> Result<Changes, StoreError> {
+pub(super) fn booking(view: &StoreView<'_>, items: &[BookingItem]) -> Result<StoreChanges, StoreError> {
     let booked = last_seq(view)?;
-    let mut changes = Changes::none();
+    let mut changes = StoreChanges::none();
     let mut fresh: Vec<&Arc<Receipt>> = Vec::new();
     for item in items {
         match item {
-            Item::Receipt(receipt) if receipt.seq > booked => fresh.push(receipt),
-            Item::Receipt(_) => {}
-            Item::Released(hold) => changes = changes.delete(&HOLDS, &hold.0),
-            Item::Alert(alert) => {
+            BookingItem::Receipt(receipt) if receipt.seq > booked => fresh.push(receipt),
+            BookingItem::Receipt(_) => {}
+            BookingItem::Released(hold) => changes = changes.delete(&HOLDS, &hold.0),
+            BookingItem::Alert(alert) => {
                 changes = changes.put(&OWED, &alert.id(), alert).put(
                     &REACHED,
                     &alert.scope.to_string(),
@@ -124,15 +124,18 @@ pub(super) fn booking(view: &View<'_>, items: &[Item]) -> Result<Changes, StoreE
     Ok(changes
         .and(rows)
         .and(spending(view, &fresh)?)
-        .put(&BOOKINGS, &first.seq, &Booking { newest_ms, last_seq: last.seq, pieces })
+        .put(&BOOKINGS, &first.seq, &BookingRow { newest_ms, last_seq: last.seq, pieces })
         .put(&OUTBOX, &first.seq, &())
         .put(&COUNTERS, &LAST_SEQ.to_owned(), &last.seq))
 }
 
-fn pieces(view: &View<'_>, receipts: &[&Arc<Receipt>]) -> Result<(Vec<(String, u64)>, Changes), StoreError> {
-    let mut by_run: BTreeMap<&str, Piece> = BTreeMap::new();
-    let mut changes = Changes::none();
-    // Only holds under a cap are stored; without any cap nothing is looked for.
+fn pieces(
+    view: &StoreView<'_>,
+    receipts: &[&Arc<Receipt>],
+) -> Result<(Vec<(String, u64)>, StoreChanges), StoreError> {
+    let mut by_run: BTreeMap<&str, ReceiptsRow> = BTreeMap::new();
+    let mut changes = StoreChanges::none();
+    // Only holds under a cap are stored; without any cap there is nothing to look up.
     let has_holds = view.count(&HOLDS)? > 0;
     for receipt in receipts {
         by_run.entry(receipt.wanted.run.as_str()).or_default().0.push(Arc::clone(receipt));
@@ -149,12 +152,12 @@ fn pieces(view: &View<'_>, receipts: &[&Arc<Receipt>]) -> Result<(Vec<(String, u
     Ok((keys, changes))
 }
 
-/// Adds receipts to what their scopes have spent; the day's sum begins anew where they cross midnight.
-fn spending(view: &View<'_>, receipts: &[&Arc<Receipt>]) -> Result<Changes, StoreError> {
-    let mut sums: BTreeMap<Scope, Spent> = BTreeMap::new();
+/// Adds receipts to their scopes' spendings; the day's sum begins anew when they cross midnight.
+fn spending(view: &StoreView<'_>, receipts: &[&Arc<Receipt>]) -> Result<StoreChanges, StoreError> {
+    let mut sums: BTreeMap<BudgetScope, SpentRow> = BTreeMap::new();
     for receipt in receipts {
         for scope in receipt.wanted.scopes() {
-            let is_day = scope == Scope::Day;
+            let is_day = scope == BudgetScope::Day;
             let spent = match sums.entry(scope) {
                 Entry::Occupied(known) => known.into_mut(),
                 Entry::Vacant(new) => {
@@ -164,33 +167,34 @@ fn spending(view: &View<'_>, receipts: &[&Arc<Receipt>]) -> Result<Changes, Stor
             };
             let day = day_of(receipt.outcome.at);
             if is_day && day > spent.day {
-                *spent = Spent { settled: NanoUsd::ZERO, day };
+                *spent = SpentRow { settled: NanoUsd::ZERO, day };
             }
             spent.settled = spent.settled.saturating_add(receipt.outcome.cost);
         }
     }
     Ok(sums
         .iter()
-        .fold(Changes::none(), |changes, (scope, spent)| changes.put(&SPENT, &scope.to_string(), spent)))
+        .fold(StoreChanges::none(), |changes, (scope, spent)| changes.put(&SPENT, &scope.to_string(), spent)))
 }
 
 /// The last `seq` booked; 0 before the first.
-pub(super) fn last_seq(view: &View<'_>) -> Result<u64, StoreError> {
+pub(super) fn last_seq(view: &StoreView<'_>) -> Result<u64, StoreError> {
     Ok(view.get(&COUNTERS, &LAST_SEQ.to_owned())?.unwrap_or(0))
 }
 
-/// Counts a start; the changes, and which start it is (from 1).
-pub(super) fn count_start(view: &View<'_>) -> Result<(Changes, u64), StoreError> {
+/// Counts a start; returns the changes, and the start's number (from 1).
+pub(super) fn count_start(view: &StoreView<'_>) -> Result<(StoreChanges, u64), StoreError> {
     let start = view.get(&COUNTERS, &STARTS.to_owned())?.unwrap_or(0) + 1;
-    Ok((Changes::none().put(&COUNTERS, &STARTS.to_owned(), &start), start))
+    Ok((StoreChanges::none().put(&COUNTERS, &STARTS.to_owned(), &start), start))
 }
 
-/// How a scope stands in the store.
-pub(super) fn standing(view: &View<'_>, scope: &Scope) -> Result<Standing, StoreError> {
+/// A scope's balance in the store.
+pub(super) fn standing(view: &StoreView<'_>, scope: &BudgetScope) -> Result<ScopeBalance, StoreError> {
     let key = scope.to_string();
     let spent = view.get(&SPENT, &key)?.unwrap_or_default();
-    let cap = view.get(&CAPS, &key)?.map(Cap::from);
-    let mut standing = Standing { settled: spent.settled, day: spent.day, cap, ..Standing::default() };
+    let cap = view.get(&CAPS, &key)?.map(BudgetCap::from);
+    let mut standing =
+        ScopeBalance { settled: spent.settled, day: spent.day, cap, ..ScopeBalance::default() };
     if let (Some(cap), Some((generation, level))) = (cap, view.get(&REACHED, &key)?)
         && alert_generation(scope, cap.generation, spent.day) == generation
     {
@@ -199,33 +203,34 @@ pub(super) fn standing(view: &View<'_>, scope: &Scope) -> Result<Standing, Store
     Ok(standing)
 }
 
-/// Sets a cap, or lifts it; the changes, and the cap with its generation. The same again changes nothing.
+/// Sets a cap, or lifts it; returns the changes, and the cap with its generation. Repeated, it changes
+/// nothing.
 pub(super) fn setting(
-    view: &View<'_>,
-    scope: &Scope,
+    view: &StoreView<'_>,
+    scope: &BudgetScope,
     amount: Option<NanoUsd>,
-) -> Result<(Changes, Cap), StoreError> {
+) -> Result<(StoreChanges, BudgetCap), StoreError> {
     let key = scope.to_string();
     let known = view.get(&CAPS, &key)?;
     if let Some(known) = known.filter(|known| known.amount == amount) {
-        return Ok((Changes::none(), known.into()));
+        return Ok((StoreChanges::none(), known.into()));
     }
     let row = CapRow { amount, generation: known.map_or(1, |known| known.generation + 1) };
-    Ok((Changes::none().put(&CAPS, &key, &row), row.into()))
+    Ok((StoreChanges::none().put(&CAPS, &key, &row), row.into()))
 }
 
-/// All scopes that have a cap, in the order of their names.
-pub(super) fn capped(view: &View<'_>) -> Result<Vec<Scope>, StoreError> {
+/// All scopes with a cap, in the order of their names.
+pub(super) fn capped(view: &StoreView<'_>) -> Result<Vec<BudgetScope>, StoreError> {
     // Lifted caps have rows too: a limit on rows would cut before it filters.
-    let rows = view.range(&CAPS, &Span::all(), crate::store::Order::Ascending, usize::MAX)?;
+    let rows = view.range(&CAPS, &KeyRange::all(), crate::store::ScanOrder::Ascending, usize::MAX)?;
     let capped = rows.into_iter().filter(|(_, row)| row.amount.is_some());
-    // Every name was written by `Scope`'s own `Display`.
+    // Every name was written by `BudgetScope`'s own `Display`.
     Ok(capped.filter_map(|(name, _)| name.parse().ok()).collect())
 }
 
-/// The receipts of some pieces.
+/// The receipts of some groups.
 pub(super) fn receipts_of(
-    view: &View<'_>,
+    view: &StoreView<'_>,
     pieces: &[(String, u64)],
 ) -> Result<Vec<Arc<Receipt>>, StoreError> {
     let mut found = Vec::new();
@@ -235,9 +240,9 @@ pub(super) fn receipts_of(
     Ok(found)
 }
 
-/// All receipts of a run that are booked, by `seq`.
-pub(super) fn receipts_of_run(view: &View<'_>, run: &str) -> Result<Vec<Arc<Receipt>>, StoreError> {
-    let span = Span::under(&run.to_owned());
-    let pieces = view.range(&RECEIPTS, &span, crate::store::Order::Ascending, usize::MAX)?;
+/// All booked receipts of a run, by `seq`.
+pub(super) fn receipts_of_run(view: &StoreView<'_>, run: &str) -> Result<Vec<Arc<Receipt>>, StoreError> {
+    let span = KeyRange::under(&run.to_owned());
+    let pieces = view.range(&RECEIPTS, &span, crate::store::ScanOrder::Ascending, usize::MAX)?;
     Ok(pieces.into_iter().flat_map(|(_, piece)| piece.0).collect())
 }

@@ -1,9 +1,9 @@
-//! What an agent answers to a request from outside of any job.
+//! An agent's answers to requests from outside any job.
 //!
-//! Every agent answers `status`, which is also the answer to a request that names nothing. A task it takes is
-//! answered at once by a service, and carried out as a run of its own by a plan or a skill. Whatever it does not
-//! take it refuses, with what it takes. Invariant: `success` is said only of work that has ended well; a caller
-//! whose time is over is handed the job that goes on.
+//! Every agent answers `status`, also to a request that names nothing. A service answers its task at once; a
+//! task with a plan or a skill becomes a run of its own. Any other task is refused, with a list of the
+//! agent's tasks. Invariant: `success` means work that ended well; a caller whose time is over gets the job
+//! that continues.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,28 +11,28 @@ use std::time::Duration;
 use serde_json::{Map, Value, json};
 
 use super::behaviour::system::{self, ServiceEntry};
-use super::{Agent, AgentMessage};
+use super::{AgentMessage, AgentState};
 use crate::actors::invoker::InvokeError;
 use crate::actors::jobs::AsksPerson;
 use crate::domain::job::{Job, JobRequest, JobState};
-use crate::supervision::{Context, Reply};
+use crate::supervision::{ActorContext, ReplySender};
 
-/// How much earlier than the caller an agent gives up waiting, so that its answer still arrives.
+/// How much earlier than its caller an agent stops waiting, so that its answer still arrives.
 const MARGIN: Duration = Duration::from_millis(500);
-/// The request that every agent answers.
+/// The request every agent answers.
 const STATUS: &str = "status";
 
-/// Where the answer to a request goes.
-pub(super) type InvokeReply = Reply<Result<Value, InvokeError>>;
+/// The way back for an answer.
+pub(super) type InvokeReply = ReplySender<Result<Value, InvokeError>>;
 
-impl Agent {
+impl AgentState {
     /// Answers at once, or starts a task that will.
     pub(super) fn invoke(
         &mut self,
         payload: &Map<String, Value>,
         deadline: Duration,
         reply: InvokeReply,
-        context: &Context<AgentMessage>,
+        context: &ActorContext<AgentMessage>,
     ) {
         let Some(task) = self.asked_for(payload) else { return reply.send(Ok(self.status())) };
         let request = JobRequest::of_invocation(&self.me.name, task, payload);
@@ -45,8 +45,8 @@ impl Agent {
         }
     }
 
-    /// The task that a request names; `None` for its status. A request with inputs alone is one for the only
-    /// task of its agent.
+    /// The task named by a request; `None` for the status. A request with inputs alone means the agent's only
+    /// task.
     fn asked_for(&self, payload: &Map<String, Value>) -> Option<String> {
         let word = |name: &str| {
             let word = payload.get(name)?;
@@ -70,7 +70,7 @@ impl Agent {
         service: &'static ServiceEntry,
         request: JobRequest,
         reply: InvokeReply,
-        context: &Context<AgentMessage>,
+        context: &ActorContext<AgentMessage>,
     ) {
         let (jobs, access) = (Arc::clone(&self.jobs), self.service_access());
         context.spawn(async move {
@@ -84,7 +84,7 @@ impl Agent {
         });
     }
 
-    /// How the agent stands, from what is known of it rather than from what it thinks.
+    /// The agent's status, from the tree and the book rather than from its own view.
     pub(super) fn status(&self) -> Value {
         let node = self.system.tree().by_name(self.me.name.as_str());
         let state = node.as_ref().map(|node| node.state());
@@ -117,11 +117,11 @@ impl Agent {
         request: JobRequest,
         deadline: Duration,
         reply: InvokeReply,
-        context: &Context<AgentMessage>,
+        context: &ActorContext<AgentMessage>,
     ) {
         let jobs = Arc::clone(&self.jobs);
         let work = async move {
-            // The caller is told of a failure and decides; nobody else has to.
+            // A failure goes to the caller, who decides; nobody else has to.
             let ended = match jobs.submit(request, AsksPerson::No).await {
                 Ok(job) => jobs.wait(&job.id, deadline.saturating_sub(MARGIN)).await,
                 Err(error) => Err(error),
@@ -135,7 +135,7 @@ impl Agent {
     }
 }
 
-/// What is said of a job when its caller's wait is over.
+/// The answer about a job when the caller's wait is over.
 fn answer_of(job: &Job) -> Result<Value, InvokeError> {
     let (id, state) = (&job.id, job.state.as_str());
     match job.state {
@@ -152,7 +152,9 @@ fn answer_of(job: &Job) -> Result<Value, InvokeError> {
         | JobState::Blocked
         | JobState::Paused => Err(InvokeError::JobGoesOn {
             job: json!({ "job_id": id, "state": state }),
-            reason: format!("`{id}` is {state} and goes on; `GET /jobs/{id}` on port 6100 shows how it ends"),
+            reason: format!(
+                "`{id}` is {state} and continues; `GET /jobs/{id}` on port 6100 shows how it ends"
+            ),
         }),
     }
 }

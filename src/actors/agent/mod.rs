@@ -1,15 +1,17 @@
-//! An agent at work: one actor for each of the roster, whatever its role.
+//! An agent: one actor for each in the roster, whatever its role.
 //!
-//! Owns nothing that is not in the book: after a restart it reads which jobs are its own and goes on.
-//! Invariants: a hint only makes it look at the row; what it commits carries the fence of its claim, so
-//! an incarnation that was overtaken changes nothing.
+//! All of its state is in the book: after a restart it reads which jobs are its own and continues.
+//! Invariants: a notice only makes it look at the row; its commits carry the fence of its claim, so an
+//! overtaken incarnation changes nothing.
 
 mod admission;
 pub(in crate::actors) mod behaviour;
 mod invoke;
 mod memory;
 mod run_figures;
+mod step_end;
 mod steps;
+pub(in crate::actors) mod thinking;
 mod writing;
 
 use std::collections::{BTreeSet, HashMap};
@@ -18,49 +20,50 @@ use std::time::Duration;
 
 use serde_json::{Map, Value};
 
-use super::jobs::{JobError, Jobs};
+use super::jobs::{JobError, JobsShared};
 use super::resource_manager::ResourceHandle;
-use crate::domain::agent::{AgentDefinition, Behaviour};
+use crate::domain::agent::{AgentBehaviour, AgentDefinition};
 use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobState, Refusal, Transition};
+use crate::domain::job::{Job, JobState, JobTransition, TransitionRefusal};
 use crate::domain::time::Timestamp;
 use crate::llm::text_writer::TextWriter;
-use crate::skills::{SkillError, StepOutcome};
-use crate::supervision::{Actor, ActorError, ActorSystem, Context, Message};
+use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, ActorSystem};
 
-pub use memory::Memory;
+pub use memory::AgentMemory;
+pub use step_end::{StepEnd, StepResult};
 use steps::RunningStep;
+pub use thinking::deps::{ThinkingDeps, trees_below};
 
-/// What an agent understands.
+/// The messages of an agent.
 pub enum AgentMessage {
-    /// Look at a job, and do what its row asks for.
-    Attend { job: JobId },
+    /// Read a job's row and act on it.
+    Reconcile { job: JobId },
     /// An attempt of this agent has ended.
     StepEnded {
         job: JobId,
         fence: u64,
-        /// What came of it.
-        outcome: Result<StepOutcome, SkillError>,
+        /// The result of the attempt.
+        outcome: StepResult,
     },
-    /// Time to look at a running attempt.
+    /// Time to check a running attempt.
     Beat { job: JobId },
-    /// The store takes writes again: do what it has refused.
+    /// The store takes writes again: resume deferred work.
     StoreIsBack,
-    /// A request from outside of any job.
+    /// A request from outside any job.
     Invoke {
-        /// What is asked (a JSON object).
+        /// The request (a JSON object).
         payload: Map<String, Value>,
-        /// How long the caller waits.
+        /// The caller's deadline.
         deadline: Duration,
-        /// Where the answer goes.
+        /// The way back for the answer.
         reply: invoke::InvokeReply,
     },
 }
 
-impl Message for AgentMessage {
+impl ActorMessage for AgentMessage {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Attend { .. } => "attend",
+            Self::Reconcile { .. } => "attend",
             Self::StepEnded { .. } => "step_ended",
             Self::Beat { .. } => "beat",
             Self::StoreIsBack => "store_is_back",
@@ -69,83 +72,94 @@ impl Message for AgentMessage {
     }
 }
 
+/// What agents work with beside jobs and resources. Cheap to clone.
+#[derive(Clone)]
+pub struct AgentTools {
+    pub writer: Arc<dyn TextWriter>,
+    pub thinking: ThinkingDeps,
+}
+
 /// The state of one agent.
-pub struct Agent {
+pub struct AgentState {
     me: Arc<AgentDefinition>,
-    jobs: Arc<Jobs>,
+    jobs: Arc<JobsShared>,
     resources: ResourceHandle,
     system: ActorSystem,
-    memory: Memory,
-    writer: Arc<dyn TextWriter>,
+    memory: AgentMemory,
+    tools: AgentTools,
     /// Coordinators: jobs claimed, with their fences.
     claimed: HashMap<JobId, u64>,
-    /// Others: attempts under way.
+    /// Other agents: running attempts.
     running: HashMap<JobId, RunningStep>,
-    /// What a store that took no writes kept from being done.
+    /// Work deferred because the store takes no writes.
     deferred: DeferredWork,
 }
 
-/// Hints and ends of attempts that wait for the store. Bounded by the jobs that may be active.
+/// Notices and ended attempts that wait for the store. Bounded by the jobs that may be active.
 #[derive(Default)]
 struct DeferredWork {
     jobs: BTreeSet<JobId>,
-    ended: Vec<(JobId, u64, Result<StepOutcome, SkillError>)>,
+    ended: Vec<(JobId, u64, StepResult)>,
 }
 
-impl Agent {
-    /// A new incarnation: it looks at every job of its own that has not ended.
+impl AgentState {
+    /// A new incarnation: it reconciles every open job of its own.
     ///
     /// # Errors
     /// The store's.
-    pub fn wake(
+    pub fn start(
         me: Arc<AgentDefinition>,
-        jobs: Arc<Jobs>,
+        jobs: Arc<JobsShared>,
         resources: ResourceHandle,
         system: ActorSystem,
-        (memory, writer): (Memory, Arc<dyn TextWriter>),
-        context: &Context<AgentMessage>,
+        (memory, tools): (AgentMemory, AgentTools),
+        context: &ActorContext<AgentMessage>,
     ) -> Result<Self, JobError> {
         for job in jobs.book.active()? {
             if job.card.agent == me.name || job.escalated_to.as_ref() == Some(&me.name) {
-                // A full mailbox holds hints enough; the scheduler repeats the rest.
-                let _ = context.address().cast(AgentMessage::Attend { job: job.id });
+                // A full mailbox has enough notices; the scheduler repeats the rest.
+                let _ = context.address().cast(AgentMessage::Reconcile { job: job.id });
             }
         }
-        memory.tell(&me.name);
+        memory.log_resumption(&me.name);
         let (claimed, running) = (HashMap::new(), HashMap::new());
         let deferred = DeferredWork::default();
-        Ok(Self { me, jobs, resources, system, memory, writer, claimed, running, deferred })
+        Ok(Self { me, jobs, resources, system, memory, tools, claimed, running, deferred })
     }
 
-    /// Has what the store refused done once it takes writes again. The rows say what is left to do, so a
-    /// job to look at is enough; what came of an attempt stands in no row yet and is kept.
-    fn defer(&mut self, keep: impl FnOnce(&mut DeferredWork), context: &Context<AgentMessage>) {
+    /// Defers work until the store takes writes again. The rows say what is left to do, so a job to reconcile
+    /// is enough; the result of an attempt is in no row yet and is kept.
+    fn defer(&mut self, keep: impl FnOnce(&mut DeferredWork), context: &ActorContext<AgentMessage>) {
         let is_first = self.deferred.jobs.is_empty() && self.deferred.ended.is_empty();
         keep(&mut self.deferred);
         if is_first {
             let (store, address) = (self.jobs.book.store().clone(), context.address().clone());
             context.spawn(async move {
                 if store.writable().await.is_ok() {
-                    // An agent that has ended looks at its jobs when it starts.
+                    // An agent that has ended reconciles its jobs when it starts.
                     let _ = address.send(AgentMessage::StoreIsBack).await;
                 }
             });
         }
     }
 
-    async fn take_up(&mut self, context: &Context<AgentMessage>) -> Result<(), ActorError> {
+    async fn resume_deferred(&mut self, context: &ActorContext<AgentMessage>) -> Result<(), ActorError> {
         let DeferredWork { jobs, ended } = std::mem::take(&mut self.deferred);
         for (job, fence, outcome) in ended {
             self.on_step_ended(job, fence, outcome, context).await?;
         }
         for job in jobs {
-            self.on_hint(job, context).await?;
+            self.on_reconcile(job, context).await?;
         }
         Ok(())
     }
 
-    async fn on_hint(&mut self, job: JobId, context: &Context<AgentMessage>) -> Result<(), ActorError> {
-        if is_put_off(self.attend(&job, context).await)? {
+    async fn on_reconcile(
+        &mut self,
+        job: JobId,
+        context: &ActorContext<AgentMessage>,
+    ) -> Result<(), ActorError> {
+        if is_put_off(self.reconcile(&job, context).await)? {
             self.defer(|deferred| deferred.jobs.extend([job]), context);
         }
         Ok(())
@@ -155,8 +169,8 @@ impl Agent {
         &mut self,
         job: JobId,
         fence: u64,
-        outcome: Result<StepOutcome, SkillError>,
-        context: &Context<AgentMessage>,
+        outcome: StepResult,
+        context: &ActorContext<AgentMessage>,
     ) -> Result<(), ActorError> {
         if is_put_off(self.step_ended(&job, fence, &outcome, context).await)? {
             self.defer(|deferred| deferred.ended.push((job, fence, outcome)), context);
@@ -165,19 +179,19 @@ impl Agent {
     }
 
     fn is_coordinator(&self) -> bool {
-        matches!(self.me.behaviour, Behaviour::Coordinator)
+        matches!(self.me.behaviour, AgentBehaviour::Coordinator)
     }
 
     fn takes(&self, task: &str) -> bool {
         self.jobs.tasks.takes(&self.me, task)
     }
 
-    /// Why this agent does not take a task, and what works instead.
+    /// Why this agent does not take a task, and an alternative.
     fn lack(&self, task: &str) -> String {
-        self.jobs.tasks.lack(self.jobs.agents.roster(), &self.me, task, self.writer.is_ready())
+        self.jobs.tasks.lack(self.jobs.agents.roster(), &self.me, task)
     }
 
-    async fn attend(&mut self, id: &JobId, context: &Context<AgentMessage>) -> Result<(), JobError> {
+    async fn reconcile(&mut self, id: &JobId, context: &ActorContext<AgentMessage>) -> Result<(), JobError> {
         let job = match self.jobs.book.get(id) {
             Ok(job) => job,
             Err(JobError::NotFound { .. }) => return Ok(()),
@@ -187,13 +201,13 @@ impl Agent {
             return self.settle_failure(&job).await;
         }
         if job.card.agent != self.me.name {
-            // It may have been given to another agent: what is left of it here ends.
+            // The job may have been given to another agent: the rest of it here ends.
             self.forget(id);
             return self.next_job(context);
         }
         match job.state {
             JobState::Running if job.cancel.is_some() => self.stop(&job).await,
-            JobState::Queued | JobState::Running => self.carry_on(job, context).await,
+            JobState::Queued | JobState::Running => self.advance_job(job, context).await,
             JobState::Paused => {
                 self.pause_step(id);
                 self.next_job(context)
@@ -206,7 +220,7 @@ impl Agent {
         }
     }
 
-    async fn carry_on(&mut self, job: Job, context: &Context<AgentMessage>) -> Result<(), JobError> {
+    async fn advance_job(&mut self, job: Job, context: &ActorContext<AgentMessage>) -> Result<(), JobError> {
         if self.is_coordinator() {
             let job = if self.claimed.get(&job.id) == Some(&job.fence) {
                 Some(job)
@@ -219,22 +233,22 @@ impl Agent {
             }
             return Ok(());
         }
-        self.work_on(job, context).await
+        self.continue_or_begin(job, context).await
     }
 
-    /// Takes a job; `None` when it is not to be had (not due, or cancelled meanwhile).
+    /// Claims a job; `None` when it cannot be claimed (not due, or cancelled meanwhile).
     async fn claim(&self, job: &Job) -> Result<Option<Job>, JobError> {
         if job.state == JobState::Queued && !job.is_due(Timestamp::now()) {
             return Ok(None);
         }
-        unless_refused(self.jobs.book.change(&job.id, Transition::Claim).await)
+        unless_refused(self.jobs.book.change(&job.id, JobTransition::Claim).await)
     }
 
-    /// Commits a change of this agent and hints whoever acts next; a refusal means that somebody else
-    /// has the job by now, which is no error.
-    async fn commit(&self, id: &JobId, transition: Transition) -> Result<Option<Job>, JobError> {
+    /// Commits a transition and notifies the next agent; a refusal means that another agent has the job by
+    /// now, which is no error.
+    async fn commit(&self, id: &JobId, transition: JobTransition) -> Result<Option<Job>, JobError> {
         let changed = match self.jobs.commit(id, transition).await {
-            // The job is looked at again with the next full sweep.
+            // The next full sweep looks at the job again.
             Err(error @ JobError::NoManifest(_)) => {
                 tracing::warn!(job = %id, %error, "a run is done and waits for its manifest");
                 None
@@ -242,7 +256,7 @@ impl Agent {
             changed => unless_refused(changed)?,
         };
         if let Some(job) = &changed {
-            self.jobs.hint(job);
+            self.jobs.notify(job);
         }
         Ok(changed)
     }
@@ -255,19 +269,19 @@ impl Agent {
         }
         let below = self.jobs.book.children(&job.id)?;
         if below.iter().any(|child| !child.state.is_terminal()) {
-            // The last of them to end sends a hint.
+            // The last child to end sends a notice.
             return Ok(());
         }
         let how = match below.len() {
             0 => "nothing was running any more".to_owned(),
             count => format!("its {count} steps have ended"),
         };
-        self.commit(&job.id, Transition::Stopped { fence: job.fence, how }).await.map(|_| ())
+        self.commit(&job.id, JobTransition::Stopped { fence: job.fence, how }).await.map(|_| ())
     }
 
     fn pause_step(&self, id: &JobId) {
         if let Some(step) = self.running.get(id) {
-            step.control.hold();
+            step.control.pause();
         }
     }
 
@@ -276,30 +290,30 @@ impl Agent {
         self.running.remove(id);
     }
 
-    /// The director's decision about a failure below: what the run can do without is waived, all else
-    /// is put to a person.
+    /// The director's decision about a failure below: a step the run can do without is waived, anything else
+    /// goes to a person.
     async fn settle_failure(&self, job: &Job) -> Result<(), JobError> {
-        let decision = if job.card.optional { Transition::Waive } else { Transition::AskPerson };
+        let decision = if job.card.optional { JobTransition::Waive } else { JobTransition::AskPerson };
         self.commit(&job.id, decision).await.map(|_| ())
     }
 }
 
-impl Actor for Agent {
+impl Actor for AgentState {
     type Message = AgentMessage;
 
     async fn handle(
         &mut self,
         message: AgentMessage,
-        context: &Context<AgentMessage>,
+        context: &ActorContext<AgentMessage>,
     ) -> Result<(), ActorError> {
         match message {
-            AgentMessage::Attend { job } => self.on_hint(job, context).await?,
+            AgentMessage::Reconcile { job } => self.on_reconcile(job, context).await?,
             AgentMessage::StepEnded { job, fence, outcome } => {
                 self.on_step_ended(job, fence, outcome, context).await?;
             }
             // The next beat finds the same.
-            AgentMessage::Beat { job } => drop(is_put_off(self.look_at_step(&job).await)?),
-            AgentMessage::StoreIsBack => self.take_up(context).await?,
+            AgentMessage::Beat { job } => drop(is_put_off(self.check_step_timeouts(&job).await)?),
+            AgentMessage::StoreIsBack => self.resume_deferred(context).await?,
             AgentMessage::Invoke { payload, deadline, reply } => {
                 self.invoke(&payload, deadline, reply, context);
             }
@@ -308,12 +322,12 @@ impl Actor for Agent {
     }
 }
 
-/// Whether something was not done because the store takes no writes for now.
+/// Whether work was deferred because the store takes no writes for now.
 fn is_put_off(done: Result<(), JobError>) -> Result<bool, JobError> {
     match done {
         Ok(()) => Ok(false),
         Err(JobError::Store(error)) if error.is_passing() => {
-            tracing::debug!(%error, "put off until the store takes writes again");
+            tracing::debug!(%error, "deferred until the store takes writes again");
             Ok(true)
         }
         Err(error) => Err(error),
@@ -323,7 +337,9 @@ fn is_put_off(done: Result<(), JobError>) -> Result<bool, JobError> {
 fn unless_refused(changed: Result<Job, JobError>) -> Result<Option<Job>, JobError> {
     match changed {
         Ok(job) => Ok(Some(job)),
-        Err(JobError::Refused(Refusal::State { .. } | Refusal::Fenced { .. })) => Ok(None),
+        Err(JobError::Refused(TransitionRefusal::State { .. } | TransitionRefusal::Fenced { .. })) => {
+            Ok(None)
+        }
         Err(error) => Err(error),
     }
 }

@@ -1,20 +1,20 @@
-//! The inputs of the metrics step: what each finished step of a run took, and what its model calls cost.
+//! The inputs of the metrics step: time and model costs of every finished step of a run.
 //!
-//! Pure. Invariant: costs are sums over receipts, as in the run's manifest; what was paid by no finished
-//! step (a caller that named only the run, a step that is still at work) stands apart, so that steps and
-//! rest are all of the run's receipts.
+//! Pure. Invariant: costs are sums over receipts, as in the run's manifest; costs of no finished step (a
+//! caller that named only the run, a step still running) are listed apart, so that steps and rest add up to
+//! all of the run's receipts.
 
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use crate::domain::accounts::receipt::{Receipt, cost_of_job};
 use crate::domain::job::Job;
-use crate::domain::json::Json;
+use crate::domain::json::JsonValue;
 use crate::domain::money::NanoUsd;
-use crate::domain::receipt::{Receipt, cost_of_job};
 
-/// The figures of these jobs, all of one run, whose receipts are given.
-pub(super) fn metrics_inputs(jobs: &[Job], receipts: &[Arc<Receipt>]) -> Json {
+/// The figures of these jobs of one run with these receipts.
+pub(super) fn metrics_inputs(jobs: &[Job], receipts: &[Arc<Receipt>]) -> JsonValue {
     let mut rest: NanoUsd = receipts.iter().map(|receipt| receipt.outcome.cost).sum();
     let steps: Vec<Value> = jobs
         .iter()
@@ -30,7 +30,7 @@ pub(super) fn metrics_inputs(jobs: &[Job], receipts: &[Arc<Receipt>]) -> Json {
             })
         })
         .collect();
-    Json(json!({ "steps": steps, "other_cost_usd": decimal(rest) }))
+    JsonValue(json!({ "steps": steps, "other_cost_usd": decimal(rest) }))
 }
 
 /// Exact: money on a card is a decimal, never a binary number.

@@ -1,7 +1,7 @@
-//! The steps of one agent: which claimed card is worked on next, how long it may take, and the commit of its end.
+//! The steps of one agent: which claimed card is next, how long it may take, and the commit of its end.
 //!
 //! Knows nothing of how a step works: that is its [`StepRunner`](super::behaviour::StepRunner). Invariants: at most
-//! [`STEPS_AT_ONCE`] at work; what is committed carries the fence under which the step was claimed.
+//! [`STEPS_AT_ONCE`] at work, [`THINKING_STEPS_AT_ONCE`] of agents with a model; what is committed carries the fence under which the step was claimed.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,39 +10,44 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::admission::ResourceGate;
-use super::behaviour::{ClaimedStep, StepResult, StepRunner};
-use super::{Agent, AgentMessage, memory};
-use crate::actors::jobs::board::Attempt;
-use crate::actors::jobs::{JobError, Jobs};
+use super::behaviour::{ClaimedStep, StepRunner};
+use super::step_end::{StepEnd, StepResult};
+use super::{AgentMessage, AgentState, memory, unless_refused};
+use crate::actors::jobs::attempts::JobAttempt;
+use crate::actors::jobs::{JobError, JobsShared};
 use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobState, Transition};
+use crate::domain::job::approval::AgentQuestion;
+use crate::domain::job::{Job, JobState, JobTransition};
+use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
-use crate::skills::{Control, SkillError};
-use crate::supervision::Context;
+use crate::skills::{SkillError, StepControl};
+use crate::supervision::ActorContext;
 
-/// Steps that one agent works on at the same time; the others wait in the queue.
+/// Steps one agent runs at the same time; the others wait in the queue.
 const STEPS_AT_ONCE: usize = 1;
+/// The same for steps with a model, which mostly wait for its answers: a step takes a few MiB and a tree.
+const THINKING_STEPS_AT_ONCE: usize = 16;
 /// How often an agent looks at its running steps.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// An attempt under way. Dropped (with its agent's incarnation, say), it is told to stop.
+/// A running attempt. Dropped (with its agent's incarnation, say), it is signalled to stop.
 pub(super) struct RunningStep {
     job: JobId,
     pub(super) fence: u64,
-    pub(super) control: Arc<Control>,
+    pub(super) control: Arc<StepControl>,
     gate: ResourceGate,
-    jobs: Arc<Jobs>,
-    /// Working time so far; pauses and the wait for resources are left out.
+    jobs: Arc<JobsShared>,
+    /// Working time so far, without pauses and the wait for resources.
     worked: Duration,
-    told_slow: bool,
+    slow_reported: bool,
     timed_out: bool,
-    /// Its work has ended, which is not committed yet.
+    /// The work has ended, but its end is not committed yet.
     has_ended: bool,
     _beating: DropGuard,
 }
 
 impl RunningStep {
-    /// Asks the attempt to end, be it at work or still waiting for resources.
+    /// Asks the attempt to stop, whether it works or still waits for resources.
     pub(super) fn stop(&self) {
         self.control.stop();
         self.gate.close();
@@ -52,20 +57,20 @@ impl RunningStep {
 impl Drop for RunningStep {
     fn drop(&mut self) {
         self.stop();
-        self.jobs.board.end(&self.job, self.fence);
+        self.jobs.attempts.end(&self.job, self.fence);
     }
 }
 
-impl Agent {
-    /// Lets a job that is under way go on; else claims and begins the most urgent one that waits.
-    pub(super) async fn work_on(
+impl AgentState {
+    /// Lets a running job continue; else claims and begins the most urgent waiting one.
+    pub(super) async fn continue_or_begin(
         &mut self,
         job: Job,
-        context: &Context<AgentMessage>,
+        context: &ActorContext<AgentMessage>,
     ) -> Result<(), JobError> {
         if let Some(step) = self.running.get(&job.id) {
             if step.fence == job.fence {
-                step.control.go_on();
+                step.control.resume();
                 return Ok(());
             }
             self.running.remove(&job.id);
@@ -79,7 +84,7 @@ impl Agent {
             Ok(runner) => runner,
             Err(lack) => {
                 let director = self.jobs.director_of(&self.me.name);
-                let fail = Transition::FailPermanent { fence: job.fence, error: lack, director };
+                let fail = JobTransition::FailPermanent { fence: job.fence, error: lack, director };
                 return self.commit(&job.id, fail).await.map(|_| ());
             }
         };
@@ -87,11 +92,11 @@ impl Agent {
         Ok(())
     }
 
-    fn begin(&mut self, job: Job, runner: &dyn StepRunner, context: &Context<AgentMessage>) {
+    fn begin(&mut self, job: Job, runner: &dyn StepRunner, context: &ActorContext<AgentMessage>) {
         let (id, fence) = (job.id.clone(), job.fence);
-        let (control, gate) = (Arc::new(Control::default()), ResourceGate::default());
+        let (control, gate) = (Arc::new(StepControl::default()), ResourceGate::default());
         let began = tokio::time::Instant::now();
-        let turn = self.jobs.board.begin(&id, Attempt { fence, control: Arc::clone(&control), began });
+        let turn = self.jobs.attempts.begin(&id, JobAttempt { fence, control: Arc::clone(&control), began });
         let running = RunningStep {
             job: id.clone(),
             fence,
@@ -99,7 +104,7 @@ impl Agent {
             gate: gate.clone(),
             jobs: Arc::clone(&self.jobs),
             worked: Duration::ZERO,
-            told_slow: false,
+            slow_reported: false,
             timed_out: false,
             has_ended: false,
             _beating: beat(id.clone(), context),
@@ -122,49 +127,50 @@ impl Agent {
                 memory.judge(&me, &id).await;
             };
             let (outcome, ()) = tokio::join!(working, keeping);
-            // Before the step's end is committed, so that it is durable with it.
+            // Before the step's end is committed, so that both become durable together.
             memory.remember(&me, &id, memory::result(&id, fence, &outcome)).await;
-            // An agent that has ended for good needs no news; the row says what is left to do.
+            // An agent that has ended for good needs no notice; the row says what is left to do.
             let _ = address.send(AgentMessage::StepEnded { job: id, fence, outcome }).await;
         });
     }
 
-    /// Commits what came of an attempt and takes the next job. Where the store refuses, nothing has changed
-    /// and it can be said again.
+    /// Commits the result of an attempt and takes the next job. When the store refuses, nothing has changed
+    /// and the call can be repeated.
     pub(super) async fn step_ended(
         &mut self,
         job: &JobId,
         fence: u64,
         outcome: &StepResult,
-        context: &Context<AgentMessage>,
+        context: &ActorContext<AgentMessage>,
     ) -> Result<(), JobError> {
-        // The news of an attempt that was overtaken must not end the one that overtook it.
+        // A late report of an overtaken attempt must not end the newer one.
         let Some(step) = self.running.get_mut(job).filter(|step| step.fence == fence) else { return Ok(()) };
         step.has_ended = true;
         let (timed_out, how) = (step.timed_out, stopped_how(step));
         let director = self.jobs.director_of(&self.me.name);
         let transition = match outcome {
-            Ok(outcome) => Transition::Complete {
+            Ok(StepEnd::Asks(asked)) => return self.ask_person(job, fence, asked.clone(), context).await,
+            Ok(StepEnd::Done(outcome)) => JobTransition::Complete {
                 fence,
                 outputs: outcome.outputs.clone().into(),
                 artifacts: outcome.artifacts.clone(),
             },
             Err(SkillError::Permanent(error)) => {
-                Transition::FailPermanent { fence, error: error.clone(), director }
+                JobTransition::FailPermanent { fence, error: error.clone(), director }
             }
             Err(SkillError::Passing(error)) => {
                 let attempt = self.jobs.book.get(job).map_or(1, |row| row.attempt);
                 let backoff = self.jobs.settings.policy.backoff(attempt, fastrand::f64());
-                Transition::WaitOut { fence, error: error.clone(), backoff }
+                JobTransition::WaitOut { fence, error: error.clone(), backoff }
             }
-            Err(SkillError::Cancelled) if !timed_out => Transition::Stopped { fence, how: how.clone() },
+            Err(SkillError::Cancelled) if !timed_out => JobTransition::Stopped { fence, how: how.clone() },
             Err(error) => {
                 let limit = self.jobs.settings.hard_timeout;
                 let error = if timed_out { format!("took longer than {limit:?}") } else { error.to_string() };
                 let policy = self.jobs.settings.policy;
                 let attempt = self.jobs.book.get(job).map_or(1, |row| row.attempt);
                 let backoff = policy.backoff(attempt, fastrand::f64());
-                Transition::FailTransient {
+                JobTransition::FailTransient {
                     fence,
                     error,
                     backoff,
@@ -174,8 +180,8 @@ impl Agent {
             }
         };
         if self.commit(job, transition).await?.is_none() {
-            // The wish to cancel came between the last checkpoint and this commit.
-            self.commit(job, Transition::Stopped { fence, how }).await?;
+            // The cancellation came between the last checkpoint and this commit.
+            self.commit(job, JobTransition::Stopped { fence, how }).await?;
         }
         self.running.remove(job);
         let (memory, me, job) = (self.memory.clone(), Arc::clone(&self.me), job.clone());
@@ -183,12 +189,33 @@ impl Agent {
         self.next_job(context)
     }
 
-    /// Whether it has its hands full; a step that is held by a person keeps nobody busy.
-    fn is_busy(&self) -> bool {
-        self.running.values().filter(|step| !step.control.is_held()).count() >= STEPS_AT_ONCE
+    /// Releases a job until a person has answered its agent's question.
+    async fn ask_person(
+        &mut self,
+        job: &JobId,
+        fence: u64,
+        asked: AgentQuestion,
+        context: &ActorContext<AgentMessage>,
+    ) -> Result<(), JobError> {
+        // Refused when the job was cancelled or reassigned meanwhile: its row says what follows.
+        if let Some(job) = unless_refused(self.jobs.book.ask_question(job, fence, asked).await)? {
+            self.jobs.notify(&job);
+        }
+        self.running.remove(job);
+        self.next_job(context)
     }
 
-    /// The job of this agent that is to be begun next: highest priority first, then the oldest.
+    fn steps_at_once(&self) -> usize {
+        let thinks = self.jobs.tasks.of_agent(&self.me).any(|entry| entry.kind == TaskKind::Model);
+        if thinks { THINKING_STEPS_AT_ONCE } else { STEPS_AT_ONCE }
+    }
+
+    /// Whether it has its hands full; a step that is held by a person keeps nobody busy.
+    fn is_busy(&self) -> bool {
+        self.running.values().filter(|step| !step.control.is_paused()).count() >= self.steps_at_once()
+    }
+
+    /// The agent's next job: highest priority first, then the oldest.
     fn most_urgent(&self) -> Result<Option<Job>, JobError> {
         let now = Timestamp::now();
         let waits = |job: &Job| {
@@ -201,32 +228,32 @@ impl Agent {
         Ok(waiting.min_by_key(|job| (Reverse(job.card.priority), job.created_at)))
     }
 
-    /// Sends itself a hint at the job to be begun next, if it has a hand free.
-    pub(super) fn next_job(&self, context: &Context<AgentMessage>) -> Result<(), JobError> {
+    /// Notifies the agent itself of the next job, if it has a free slot.
+    pub(super) fn next_job(&self, context: &ActorContext<AgentMessage>) -> Result<(), JobError> {
         if self.is_busy() || self.is_coordinator() {
             return Ok(());
         }
         if let Some(job) = self.most_urgent()? {
-            // A full mailbox holds hints enough.
-            let _ = context.address().cast(AgentMessage::Attend { job: job.id });
+            // A full mailbox has enough notices.
+            let _ = context.address().cast(AgentMessage::Reconcile { job: job.id });
         }
         Ok(())
     }
 
-    /// Tells that a step is slow, stops one that is too slow.
-    pub(super) async fn look_at_step(&mut self, job: &JobId) -> Result<(), JobError> {
+    /// Reports a slow step, and stops one that is too slow.
+    pub(super) async fn check_step_timeouts(&mut self, job: &JobId) -> Result<(), JobError> {
         let (soft, hard) = (self.jobs.settings.soft_timeout, self.jobs.settings.hard_timeout);
         let Some(step) = self.running.get_mut(job).filter(|step| !step.has_ended) else { return Ok(()) };
-        if !step.control.is_held() && step.gate.is_passed() {
+        if !step.control.is_paused() && step.gate.is_passed() {
             step.worked += BEAT;
         }
         let fence = step.fence;
         let mut told = Vec::new();
-        if step.worked >= soft && !std::mem::replace(&mut step.told_slow, true) {
-            told.push(Transition::SoftTimeout { fence });
+        if step.worked >= soft && !std::mem::replace(&mut step.slow_reported, true) {
+            told.push(JobTransition::SoftTimeout { fence });
         }
         if step.worked >= hard && !std::mem::replace(&mut step.timed_out, true) {
-            told.push(Transition::HardTimeout { fence });
+            told.push(JobTransition::HardTimeout { fence });
             step.stop();
         }
         for what in told {
@@ -237,12 +264,12 @@ impl Agent {
 }
 
 /// Sends a beat for a step until the guard is dropped.
-fn beat(job: JobId, context: &Context<AgentMessage>) -> DropGuard {
+fn beat(job: JobId, context: &ActorContext<AgentMessage>) -> DropGuard {
     let over = CancellationToken::new();
     let (address, ended) = (context.address().clone(), over.clone());
     context.spawn(async move {
         while tokio::time::timeout(BEAT, ended.cancelled()).await.is_err() {
-            // Full or gone: the next beat tells as much.
+            // Full or gone: the next beat says the same.
             let _ = address.cast(AgentMessage::Beat { job: job.clone() });
         }
     });

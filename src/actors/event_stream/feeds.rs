@@ -1,7 +1,7 @@
-//! Where events come from inside the daemon: supervision, the job book, signs of life.
+//! The daemon's own sources of events: supervision, the job book, heartbeats.
 //!
-//! Each feed is a task of the event stream. The job book's events are told at least once, also after a
-//! crash, and taken once, by their ids; those of supervision and signs of life are soft.
+//! Each feed is a task of the event stream. The job book's events are published at least once, also after a
+//! crash, and accepted once, by their ids; those of supervision and heartbeats are soft.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,30 +10,30 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::Events;
+use super::EventStreamHandle;
 use crate::actors::jobs::JobBook;
 use crate::actors::standing::AgentStandings;
-use crate::domain::event::{Draft, kind};
-use crate::domain::job::{EventKind, JobEvent};
+use crate::domain::event::{SwarmEventDraft, kind};
+use crate::domain::job::{JobEvent, JobEventKind};
 use crate::domain::time::Timestamp;
 use crate::supervision::ActorSystem;
 
-/// Job events told at once.
+/// Job events published at once.
 const PAGE: usize = 256;
-/// Between two looks at who has shown life.
+/// Time between two searches for new heartbeats.
 const LOOK: Duration = Duration::from_secs(5);
 /// Pause after the store could not be read.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What supervisors do; `daemon` tells this daemon's numbers from those of others.
-pub(super) async fn supervision(events: Events, system: ActorSystem, daemon: i64) {
+/// Publishes supervision events; `daemon` distinguishes this daemon's numbers from those of others.
+pub(super) async fn supervision(events: EventStreamHandle, system: ActorSystem, daemon: i64) {
     let mut happenings = system.events().subscribe();
-    // What happened before this feed began is told too; their ids keep a restarted feed from doubling it.
+    // Earlier events are published too; their ids keep a restarted feed from doubling them.
     let early = system.events().since(0);
     let mut seen = early.last().map_or(0, |event| event.seq);
     let told = |event: &crate::supervision::SupervisionEvent| {
         let data = serde_json::to_value(event).unwrap_or_default();
-        let draft = Draft::new(kind::SUPERVISION, with_time(data, event.at));
+        let draft = SwarmEventDraft::new(kind::SUPERVISION, with_time(data, event.at));
         draft.once(format!("supervision-{daemon}-{}", event.seq))
     };
     early.iter().for_each(|event| events.publish(told(event)));
@@ -45,7 +45,7 @@ pub(super) async fn supervision(events: Events, system: ActorSystem, daemon: i64
             }
             Ok(_) => {}
             Err(RecvError::Lagged(lost)) => {
-                tracing::warn!(lost, "events of supervision came faster than they could be told");
+                tracing::warn!(lost, "supervision events came faster than they could be published");
             }
             Err(RecvError::Closed) => return,
         }
@@ -59,10 +59,10 @@ fn with_time(mut data: Value, at: Timestamp) -> Value {
     data
 }
 
-/// What happens to jobs.
-pub(super) async fn jobs(events: Events, book: JobBook) {
+/// Publishes the job book's events.
+pub(super) async fn jobs(events: EventStreamHandle, book: JobBook) {
     let mut commits = book.commits();
-    let mut told = last_told(&events, &book);
+    let mut told = last_published(&events, &book);
     loop {
         commits.mark_unchanged();
         match book.events_after(told, PAGE) {
@@ -71,57 +71,57 @@ pub(super) async fn jobs(events: Events, book: JobBook) {
                     return;
                 }
             }
-            Ok(page) => match tell(&events, &book, &page).await {
+            Ok(page) => match publish_page(&events, &book, &page).await {
                 Some(last) => told = last,
                 None => tokio::time::sleep(RETRY).await,
             },
             Err(error) => {
-                tracing::warn!(%error, "events of jobs cannot be read; trying again");
+                tracing::warn!(%error, "job events cannot be read; trying again");
                 tokio::time::sleep(RETRY).await;
             }
         }
     }
 }
 
-/// The last event told by the daemon before, or by an incarnation before: the counter is soft, so what
-/// stands on the board may be newer.
-fn last_told(events: &Events, book: &JobBook) -> u64 {
+/// The last event published by an earlier daemon or incarnation: the counter is soft, so the cache may have
+/// newer ones.
+fn last_published(events: &EventStreamHandle, book: &JobBook) -> u64 {
     let counted = book.relayed().unwrap_or(0);
     let number = |id: &str| id.strip_prefix("job-")?.parse::<u64>().ok();
-    let shown = events.board().newest(usize::MAX);
+    let shown = events.cache().newest(usize::MAX);
     shown.iter().filter_map(|sent| number(sent.event.id.as_deref()?)).fold(counted, u64::max)
 }
 
-/// Tells a page and waits until it is written; the number of its last event.
-async fn tell(events: &Events, book: &JobBook, page: &[JobEvent]) -> Option<u64> {
+/// Publishes a page and waits until it is written; returns the number of its last event.
+async fn publish_page(events: &EventStreamHandle, book: &JobBook, page: &[JobEvent]) -> Option<u64> {
     let written = join_all(page.iter().map(|event| events.publish_written(draft(event)))).await;
     if let Some(error) = written.into_iter().find_map(Result::err) {
-        tracing::warn!(%error, "events of jobs are not told yet; trying again");
+        tracing::warn!(%error, "job events are not published yet; trying again");
         return None;
     }
     let last = page.last()?.seq;
     if let Err(error) = book.note_relayed(last).await {
-        tracing::warn!(%error, "how far events of jobs were told is not noted; ids keep them single");
+        tracing::warn!(%error, "the last published job event was not noted; ids keep events unique");
     }
     Some(last)
 }
 
-fn draft(event: &JobEvent) -> Draft {
+fn draft(event: &JobEvent) -> SwarmEventDraft {
     let kind = match event.event {
-        EventKind::AwaitingApproval | EventKind::Approved | EventKind::Rejected => kind::APPROVAL,
+        JobEventKind::AwaitingApproval | JobEventKind::Approved | JobEventKind::Rejected => kind::APPROVAL,
         _ => kind::STATUS_UPDATE,
     };
     let data = serde_json::to_value(event).unwrap_or_default();
-    Draft::new(kind, with_time(data, event.ts)).once(format!("job-{}", event.seq))
+    SwarmEventDraft::new(kind, with_time(data, event.ts)).once(format!("job-{}", event.seq))
 }
 
-/// Which agents have shown life since the last look.
-pub(super) async fn heartbeats(events: Events, standings: AgentStandings) {
+/// Publishes the agents that sent a heartbeat since the last time.
+pub(super) async fn heartbeats(events: EventStreamHandle, standings: AgentStandings) {
     let mut told = HashMap::new();
     loop {
         for node in standings.system().tree().all() {
             let (Some(_), Some(vitals)) = (node.heartbeat, node.vitals()) else { continue };
-            if told.insert(node.no, vitals.last_beat) == Some(vitals.last_beat) {
+            if told.insert(node.number, vitals.last_beat) == Some(vitals.last_beat) {
                 continue;
             }
             let state = node.state();
@@ -129,7 +129,7 @@ pub(super) async fn heartbeats(events: Events, standings: AgentStandings) {
                 "agent": node.name, "status": standings.of_node(&node, &state, Some(&vitals)).status, "queue_depth": vitals.depth,
                 "handled": vitals.handled, "restarts": state.restarts,
             });
-            events.publish(Draft::new(kind::HEARTBEAT, data));
+            events.publish(SwarmEventDraft::new(kind::HEARTBEAT, data));
         }
         tokio::time::sleep(LOOK).await;
     }

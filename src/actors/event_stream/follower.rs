@@ -1,9 +1,9 @@
-//! One client's place in the stream of events.
+//! One client's position in the stream of events.
 //!
 //! Reads memory where it can, and the files while it catches up from an older number. Invariants: a client
-//! sees every number once, in order; a follower holds text only of files, and only within the budget of the
-//! [`Board`]. One that falls behind what is in memory after it had caught up is too slow: it is told so and
-//! can come back with the number it has seen last.
+//! sees every number once, in order; a follower holds text only from files, and only within the budget of the
+//! [`EventCache`]. A follower that falls behind the cache after it had caught up is too slow: it gets an
+//! error and can reconnect with the last number it has seen.
 
 use std::collections::VecDeque;
 use std::io;
@@ -14,53 +14,52 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::timeout;
 
-use super::board::{Board, Joined, Newer};
-use super::journal::{self, ReadPlace};
+use super::event_cache::{EventCache, EventClientGuard, NewerEvents};
+use super::journal::{self, JournalPosition};
 use super::text::EventText;
 
-/// Bytes read of the files at once. Large enough that a day's half million events are some thousand reads,
+/// Bytes read from the files at once. Large enough that a day's half million events are some thousand reads,
 /// small enough that a thousand clients that catch up at once share the budget without waiting long.
 const PAGE_BYTES: usize = 64 * 1024;
-/// Longest wait for a place in the budget; each holds its own only as long as its client takes bytes.
+/// Longest wait for a share of the budget; a client holds its share only while it takes bytes.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 
-/// Why a client is sent nothing more.
+/// Why a client gets no more events.
 #[derive(Debug, thiserror::Error)]
-pub enum TooSlow {
-    /// It does not take events as fast as they come.
+pub enum FollowerError {
+    /// The client does not take events as fast as they come.
     #[error("too slow: the events after {0} are no longer in memory; connect again with since={0}")]
     Behind(u64),
-    /// The files of events cannot be read.
+    /// The event files cannot be read.
     #[error("the events after {0} cannot be read: {1}")]
     Unreadable(u64, io::Error),
     /// Too many clients read the files.
-    #[error("too many clients catch up at once; connect again with since={0} in a while")]
+    #[error("too many clients are catching up; connect again with since={0} in a while")]
     Crowded(u64),
 }
 
-/// A client that follows.
 #[derive(Debug)]
-pub struct Follower {
-    board: Arc<Board>,
+pub struct EventFollower {
+    board: Arc<EventCache>,
     folder: Arc<PathBuf>,
     seen: u64,
     caught_up: bool,
     changes: watch::Receiver<u64>,
-    /// Read of the files and not given yet, each with the place behind it.
-    page: VecDeque<(EventText, ReadPlace)>,
-    place: Option<ReadPlace>,
-    _joined: Joined,
+    /// Read from the files and not yet returned, each with the position after it.
+    page: VecDeque<(EventText, JournalPosition)>,
+    place: Option<JournalPosition>,
+    _joined: EventClientGuard,
 }
 
-impl Follower {
-    pub(super) fn new(board: Arc<Board>, folder: Arc<PathBuf>, since: Option<u64>) -> Self {
+impl EventFollower {
+    pub(super) fn new(board: Arc<EventCache>, folder: Arc<PathBuf>, since: Option<u64>) -> Self {
         let changes = board.changes();
         let (seen, joined) = (since.unwrap_or_else(|| board.last()), board.join());
         let (page, place) = (VecDeque::new(), None);
         Self { board, folder, seen, caught_up: since.is_none(), changes, page, place, _joined: joined }
     }
 
-    /// The number of the event given last.
+    /// The number of the last returned event.
     #[must_use]
     pub fn seen(&self) -> u64 {
         self.seen
@@ -68,28 +67,28 @@ impl Follower {
 
     /// The newest events in memory, which the follower reads.
     #[must_use]
-    pub fn board(&self) -> &Arc<Board> {
+    pub fn cache(&self) -> &Arc<EventCache> {
         &self.board
     }
 
-    /// Lets go of what was read ahead, for a client that may not come back soon.
+    /// Drops the events read ahead, for a client that may not come back soon.
     pub fn let_go(&mut self) {
         self.page.clear();
     }
 
-    /// The next event, and more of them up to `bytes`; waits for it. `None` when the daemon ends. A call
-    /// that is dropped has taken nothing.
+    /// The next event, and more of them up to `bytes`; waits for it. `None` when the daemon ends. A dropped
+    /// call has taken nothing.
     ///
     /// # Errors
-    /// [`TooSlow`], after which the follower is of no more use.
-    pub async fn next(&mut self, bytes: usize) -> Option<Result<Vec<EventText>, TooSlow>> {
+    /// [`FollowerError`], after which the follower is unusable.
+    pub async fn next(&mut self, bytes: usize) -> Option<Result<Vec<EventText>, FollowerError>> {
         loop {
             if !self.page.is_empty() {
                 return Some(Ok(self.of_page(bytes)));
             }
             self.changes.mark_unchanged();
             match self.board.after(self.seen, bytes) {
-                Newer::Events(events) => {
+                NewerEvents::Events(events) => {
                     self.caught_up = true;
                     if let Some(last) = events.last() {
                         self.seen = last.seq;
@@ -97,8 +96,8 @@ impl Follower {
                     }
                     self.changes.changed().await.ok()?;
                 }
-                Newer::Gone if self.caught_up => return Some(Err(TooSlow::Behind(self.seen))),
-                Newer::Gone => {
+                NewerEvents::Gone if self.caught_up => return Some(Err(FollowerError::Behind(self.seen))),
+                NewerEvents::Gone => {
                     if let Err(error) = self.read_files().await {
                         return Some(Err(error));
                     }
@@ -124,17 +123,17 @@ impl Follower {
     }
 
     /// Reads a page of older events; where the files no longer have any, memory's oldest are the next.
-    async fn read_files(&mut self) -> Result<(), TooSlow> {
+    async fn read_files(&mut self) -> Result<(), FollowerError> {
         let mut bytes = PAGE_BYTES;
         loop {
             let budget = timeout(BUDGET_PATIENCE, self.board.catch_up_budget(bytes)).await;
-            let budget = budget.ok().flatten().ok_or(TooSlow::Crowded(self.seen))?;
+            let budget = budget.ok().flatten().ok_or(FollowerError::Crowded(self.seen))?;
             let (folder, seen, place) = (Arc::clone(&self.folder), self.seen, self.place.clone());
             let read = tokio::task::spawn_blocking(move || {
                 journal::read_after(&folder, seen, place.as_ref(), bytes)
             });
             let page = read.await.map_err(io::Error::other).and_then(|read| read);
-            let page = page.map_err(|error| TooSlow::Unreadable(self.seen, error))?;
+            let page = page.map_err(|error| FollowerError::Unreadable(self.seen, error))?;
             if let Some(needed) = page.needed {
                 bytes = needed;
                 continue;

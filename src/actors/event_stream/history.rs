@@ -1,38 +1,38 @@
-//! The newest events as one packet of Socket.IO: what a new client gets, and one that asks again.
+//! The newest events as one Socket.IO packet: sent to a new client, and to one that asks again.
 //!
-//! Invariant: at most one packet is made in [`FRESH`], so clients that do not read hold a few of them
-//! between them and not one each.
+//! Invariant: at most one packet is made in [`FRESH`], so clients that do not read hold a few packets
+//! together and not one each.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use super::board::Board;
+use super::event_cache::EventCache;
 
 /// Events in a history (the contract).
 const EVENTS: usize = 100;
-/// Bytes of a history: five times a hundred usual events; of larger ones it has fewer.
+/// Bytes of a history: five times a hundred usual events; with larger events it has fewer.
 const BYTES: usize = 512 * 1024;
-/// A history is given again for so long. Its reader goes on behind its last event, so it misses nothing.
+/// How long a history is reused. Its reader continues after its last event, so it misses nothing.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The newest events, as a packet.
 #[derive(Debug, Clone)]
-pub struct History {
+pub struct EventHistory {
     /// `event_history` with the events, oldest first.
     pub packet: Bytes,
     pub count: usize,
-    /// The newest event's number when it was made; 0 when there was none.
+    /// The newest event's number at that time; 0 before the first.
     pub last: u64,
 }
 
-/// The history that was made last.
+/// The last history made.
 #[derive(Debug, Default)]
-pub(super) struct HistoryCache(Option<(Instant, History)>);
+pub(super) struct HistoryCache(Option<(Instant, EventHistory)>);
 
 impl HistoryCache {
-    pub(super) fn get(&mut self, board: &Board) -> History {
+    pub(super) fn get(&mut self, board: &EventCache) -> EventHistory {
         let now = Instant::now();
         match &self.0 {
             Some((made, history)) if now < *made + FRESH => history.clone(),
@@ -45,7 +45,7 @@ impl HistoryCache {
     }
 }
 
-fn make(board: &Board) -> History {
+fn make(board: &EventCache) -> EventHistory {
     let newest = board.newest(EVENTS);
     let last = newest.last().map_or(0, |sent| sent.event.seq);
     let mut bytes = 0;
@@ -62,7 +62,7 @@ fn make(board: &Board) -> History {
         packet.extend_from_slice(sent.json());
     }
     packet.extend_from_slice(b"]]");
-    History { packet: board.gauge().count(packet, None), count, last }
+    EventHistory { packet: board.gauge().count(packet, None), count, last }
 }
 
 #[cfg(test)]
@@ -70,17 +70,18 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::domain::event::Draft;
+    use crate::domain::event::SwarmEventDraft;
     use crate::domain::time::Timestamp;
 
-    fn put(board: &Board, seqs: std::ops::RangeInclusive<u64>, bytes: usize) {
+    fn put(board: &EventCache, seqs: std::ops::RangeInclusive<u64>, bytes: usize) {
         let event = |seq| {
-            Draft::new("x", json!({ "text": "x".repeat(bytes) })).numbered(seq, Timestamp::from_millis(0))
+            SwarmEventDraft::new("x", json!({ "text": "x".repeat(bytes) }))
+                .numbered(seq, Timestamp::from_millis(0))
         };
         board.put(seqs.filter_map(|seq| board.sent(event(seq))).collect());
     }
 
-    fn numbers(history: &History) -> Vec<u64> {
+    fn numbers(history: &EventHistory) -> Vec<u64> {
         let packet: Value = serde_json::from_slice(&history.packet[2..]).unwrap();
         assert_eq!(packet[0], "event_history");
         packet[1].as_array().unwrap().iter().map(|event| event["seq"].as_u64().unwrap()).collect()
@@ -88,7 +89,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_history_has_the_newest_and_is_made_once_a_second() {
-        let board = Board::default();
+        let board = EventCache::default();
         let none = board.history();
         assert_eq!((none.count, none.last, numbers(&none).len()), (0, 0, 0));
         put(&board, 1..=150, 1);
@@ -102,7 +103,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_history_is_bounded_in_bytes() {
-        let board = Board::default();
+        let board = EventCache::default();
         put(&board, 1..=5, BYTES / 3);
         let history = board.history();
         assert_eq!(numbers(&history), [4, 5]);

@@ -1,9 +1,9 @@
-//! The files of events: `artifacts/hmi/events/events_<YYYYMMDD>.jsonl`, a line an event, a file a day.
+//! The event files: `artifacts/hmi/events/events_<YYYYMMDD>.jsonl`, a line an event, a file a day.
 //!
-//! Owns these files; blocking, so called on a blocking thread only. Invariants: lines stand in the order
-//! of their numbers, through all files; a line that a crash left unfinished is cut off at the next start.
-//! A line is with the kernel when [`Journal::append`] returns: it survives `kill -9`, not a power cut.
-//! Failure policy: an error leaves the file as it was and is the caller's to tell.
+//! Owns these files; blocking, so called on a blocking thread only. Invariants: lines are in the order of
+//! their numbers, through all files; a line left unfinished by a crash is cut off at the next start. A line
+//! is written to the page cache when [`EventJournal::append`] returns: survives a process kill, not a power
+//! cut. Failure policy: an error leaves the file as it was and is returned to the caller.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom, Write as _};
@@ -14,24 +14,24 @@ use std::time::Duration;
 use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::time::Timestamp;
 
-/// What the files' names begin and end with.
+/// The beginning and the ending of the files' names.
 const PREFIX: &str = "events_";
 const SUFFIX: &str = ".jsonl";
-/// How far back a start looks for the last numbers and ids.
+/// Bytes searched by a start for the last numbers and ids.
 const TAIL_BYTES: u64 = 4 << 20;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The files of one folder.
 #[derive(Debug)]
-pub(super) struct Journal {
+pub(super) struct EventJournal {
     folder: PathBuf,
     keep_days: u32,
     /// The day's file, and its day.
     open: Option<(String, File)>,
 }
 
-impl Journal {
-    /// Opens the folder, mends the newest file, and gives its last events, oldest first.
+impl EventJournal {
+    /// Opens the folder, repairs the newest file, and returns its last events, oldest first.
     pub(super) fn open(folder: PathBuf, keep_days: u32) -> io::Result<(Self, Vec<SwarmEvent>)> {
         fs::create_dir_all(&folder)?;
         let mut tail = Vec::new();
@@ -45,7 +45,7 @@ impl Journal {
         Ok((Self { folder, keep_days, open: None }, tail))
     }
 
-    /// Writes lines (each with its newline) as one, into the file of `now`'s day.
+    /// Writes lines (each with its newline) in one write, to the file of `now`'s day.
     pub(super) fn append(&mut self, now: Timestamp, lines: &[u8]) -> io::Result<()> {
         let day = now.date();
         if self.open.as_ref().is_none_or(|(open, _)| *open != day) {
@@ -62,7 +62,7 @@ impl Journal {
         written
     }
 
-    /// Begins a new day's file and forgets those that are too old.
+    /// Begins a new day's file and deletes files that are too old.
     fn turn(&mut self, day: &str, now: Timestamp) -> io::Result<()> {
         fs::create_dir_all(&self.folder)?;
         let path = self.folder.join(format!("{PREFIX}{day}{SUFFIX}"));
@@ -73,44 +73,44 @@ impl Journal {
             if day_of(&file).is_some_and(|day| day < oldest.as_str())
                 && let Err(error) = fs::remove_file(&file)
             {
-                tracing::warn!(file = %file.display(), %error, "an old file of events stays");
+                tracing::warn!(file = %file.display(), %error, "an old event file could not be deleted");
             }
         }
         Ok(())
     }
 }
 
-/// Where the reading of the files goes on.
+/// Position at which reading the files continues.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct ReadPlace {
+pub(super) struct JournalPosition {
     file: Arc<Path>,
     offset: u64,
 }
 
-/// An event as it stands in a file.
+/// An event's line in a file.
 #[derive(Debug)]
 pub(super) struct EventLine {
     pub(super) seq: u64,
     pub(super) json: Vec<u8>,
-    /// Where the next line begins.
-    pub(super) behind: ReadPlace,
+    /// The start of the next line.
+    pub(super) behind: JournalPosition,
 }
 
 /// A page of the files.
 #[derive(Debug, Default)]
 pub(super) struct JournalPage {
     pub(super) lines: Vec<EventLine>,
-    /// The bytes that the next event needs, when it alone is larger than the page.
+    /// The size of the next event, when it alone is larger than the page.
     pub(super) needed: Option<usize>,
 }
 
-/// Events after `seq`, oldest first, together no larger than `bytes`, from the files of `folder`. `place`
-/// is where the page before ended: without it the day's file is read from its beginning, and a client that
-/// catches up over many pages would cost the square of the day.
+/// Events after `seq`, oldest first, together no larger than `bytes`, from the files of `folder`. `place` is
+/// the end of the last page: without it the day's file is read from its beginning, and a client that catches
+/// up over many pages would cost the square of the day.
 pub(super) fn read_after(
     folder: &Path,
     seq: u64,
-    place: Option<&ReadPlace>,
+    place: Option<&JournalPosition>,
     bytes: usize,
 ) -> io::Result<JournalPage> {
     let files = days(folder)?;
@@ -129,16 +129,16 @@ pub(super) fn read_after(
         let file: Arc<Path> = file.as_path().into();
         while let Some(line) = read_line(&mut reader, room)? {
             offset += line.length;
-            // A damaged line is left out; its neighbours stand.
+            // A damaged line is skipped; its neighbours stay.
             let Some(number) = number_of(&line.kept).filter(|number| *number > seq) else { continue };
             if !line.is_whole {
-                // Larger than what is left: the next page's, or needs a page of its own size.
+                // Larger than the rest of this page: left for the next page, or needs a page of its own size.
                 let alone = page.lines.is_empty();
                 page.needed = alone.then(|| usize::try_from(line.length).unwrap_or(usize::MAX));
                 return Ok(page);
             }
             room -= line.kept.len();
-            let behind = ReadPlace { file: Arc::clone(&file), offset };
+            let behind = JournalPosition { file: Arc::clone(&file), offset };
             page.lines.push(EventLine { seq: number, json: line.kept, behind });
         }
         offset = 0;
@@ -156,7 +156,7 @@ fn file_of(files: &[PathBuf], seq: u64) -> io::Result<usize> {
     Ok(0)
 }
 
-/// A line, of which no more is kept than was asked for.
+/// A line, kept up to a given length.
 struct LineRead {
     kept: Vec<u8>,
     is_whole: bool,
@@ -166,7 +166,7 @@ struct LineRead {
 /// Enough of a line to see its number.
 const LINE_HEAD: usize = 64;
 
-/// The next line, kept whole where it has at most `most` bytes. An unfinished one is not there yet.
+/// The next line, kept whole if it has at most `most` bytes. An unfinished line counts as missing.
 fn read_line(reader: &mut impl BufRead, most: usize) -> io::Result<Option<LineRead>> {
     let (mut kept, mut length) = (Vec::new(), 0);
     loop {
@@ -187,24 +187,24 @@ fn read_line(reader: &mut impl BufRead, most: usize) -> io::Result<Option<LineRe
     }
 }
 
-/// The number of an event, which its line begins with.
+/// The number at the start of an event's line.
 fn number_of(line: &[u8]) -> Option<u64> {
     let digits = line.strip_prefix(br#"{"seq":"#)?;
     let end = digits.iter().position(|byte| !byte.is_ascii_digit())?;
     std::str::from_utf8(&digits[..end]).ok()?.parse().ok()
 }
 
-/// The alerts that the files of `folder` hold since `since`, oldest first. Reads a day or two of lines, and
-/// parses only those that look like an alert.
+/// The alerts in the files of `folder` since `since`, oldest first. Reads a day or two of lines, and parses
+/// only those that look like an alert.
 pub(super) fn alerts_since(folder: &Path, since: Timestamp) -> io::Result<Vec<SwarmEvent>> {
-    /// As [`super::sent`] writes it.
+    /// As written by [`super::sent`].
     const MARK: &str = r#""event_type":"alert""#;
     let (first_day, mut found) = (since.date(), Vec::new());
     for file in days(folder)?.iter().filter(|file| day_of(file).is_some_and(|day| day >= first_day.as_str()))
     {
         for line in BufReader::new(File::open(file)?).split(b'\n') {
             let line = line?;
-            // A damaged line is left out; its neighbours stand.
+            // A damaged line is skipped; its neighbours stay.
             let Ok(line) = std::str::from_utf8(&line) else { continue };
             if !line.contains(MARK) {
                 continue;
@@ -246,14 +246,14 @@ fn first_of(file: &Path) -> io::Result<Option<u64>> {
     Ok(line.and_then(|line| number_of(&line.kept)))
 }
 
-/// The last events of a file, as far as they lie within [`TAIL_BYTES`].
+/// The last events of a file, within [`TAIL_BYTES`].
 fn tail_of(file: &Path) -> io::Result<Vec<SwarmEvent>> {
     let mut file = File::open(file)?;
     let from = file.metadata()?.len().saturating_sub(TAIL_BYTES);
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    // The first line may be the rest of one; then it is no JSON and falls away by itself.
+    // The first line may be half a line; then it is no JSON and is dropped.
     Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 
@@ -277,19 +277,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::event::Draft;
+    use crate::domain::event::SwarmEventDraft;
 
     fn at_day(day: i64) -> Timestamp {
         Timestamp::from_millis(day * as_millis(DAY))
     }
 
     fn line(seq: u64, now: Timestamp) -> Vec<u8> {
-        let event = Draft::new("x", json!({ "n": seq })).numbered(seq, now);
+        let event = SwarmEventDraft::new("x", json!({ "n": seq })).numbered(seq, now);
         [serde_json::to_vec(&event).unwrap(), b"\n".to_vec()].concat()
     }
 
-    fn journal(folder: &Path) -> (Journal, Vec<SwarmEvent>) {
-        Journal::open(folder.to_owned(), 30).unwrap()
+    fn journal(folder: &Path) -> (EventJournal, Vec<SwarmEvent>) {
+        EventJournal::open(folder.to_owned(), 30).unwrap()
     }
 
     fn seqs(events: &[SwarmEvent]) -> Vec<u64> {
@@ -340,7 +340,7 @@ mod tests {
     fn a_line_that_is_no_text_costs_only_itself() {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, now) = (journal(dir.path()).0, at_day(20_000));
-        let alert = Draft::new("alert", json!({})).numbered(3, now);
+        let alert = SwarmEventDraft::new("alert", json!({})).numbered(3, now);
         let alert = [serde_json::to_vec(&alert).unwrap(), b"\n".to_vec()].concat();
         let damaged = b"{\"seq\xff\":2}\n".to_vec();
         journal.append(now, &[line(1, now), damaged, alert].concat()).unwrap();
@@ -352,7 +352,7 @@ mod tests {
     fn a_line_larger_than_the_page_is_measured_and_not_kept() {
         let dir = tempfile::tempdir().unwrap();
         let (mut journal, now) = (journal(dir.path()).0, at_day(20_000));
-        let large = Draft::new("x", json!({ "text": "x".repeat(100_000) })).numbered(2, now);
+        let large = SwarmEventDraft::new("x", json!({ "text": "x".repeat(100_000) })).numbered(2, now);
         let large = [serde_json::to_vec(&large).unwrap(), b"\n".to_vec()].concat();
         journal.append(now, &[line(1, now), large.clone(), line(3, now)].concat()).unwrap();
         let page = read_after(dir.path(), 1, None, 1_000).unwrap();
@@ -370,7 +370,8 @@ mod tests {
             [(1, 19_999, "alert"), (2, 20_000, "x"), (3, 20_000, "alert"), (4, 20_001, "alert")]
         {
             let now = at_day(day);
-            let event = Draft::new(kind, json!({ "said": "\"event_type\":\"alert\"" })).numbered(seq, now);
+            let event =
+                SwarmEventDraft::new(kind, json!({ "said": "\"event_type\":\"alert\"" })).numbered(seq, now);
             journal.append(now, &[serde_json::to_vec(&event).unwrap(), b"\n".to_vec()].concat()).unwrap();
         }
         assert_eq!(seqs(&alerts_since(dir.path(), at_day(20_000)).unwrap()), [3, 4]);

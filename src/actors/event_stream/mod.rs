@@ -1,11 +1,12 @@
 //! The event stream: everything that happens in the swarm, in one order, kept on disk.
 //!
-//! Owns the order of events, the [`Board`] of the newest and the [`journal`] of all. Invariants: an event
-//! has one number for ever, also over restarts of the daemon; it is shown to nobody before its line is
-//! with the kernel; of events with one id only the first is taken. Failure policy: a publisher is never
-//! held up: when the disk cannot follow, the event is refused, counted and logged.
+//! Owns the order of events, the [`EventCache`] of the newest and the [`journal`] of all. Invariants: an
+//! event has one number for ever, also over restarts of the daemon; no client sees it before its line is
+//! written to the page cache (survives a process kill, not a power cut); of events with one id only the first
+//! is accepted. Failure policy: a publisher is never delayed: when the disk cannot follow, the event is
+//! refused, counted and logged.
 
-mod board;
+mod event_cache;
 mod feeds;
 mod follower;
 mod history;
@@ -21,20 +22,20 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-pub use board::{Board, Newer};
-pub use follower::{Follower, TooSlow};
-pub use history::History;
-pub use text::{EventText, Sent, TextGauge};
+pub use event_cache::{EventCache, NewerEvents};
+pub use follower::{EventFollower, FollowerError};
+pub use history::EventHistory;
+pub use text::{EncodedEvent, EventText, TextGauge};
 
 use crate::actors::jobs::JobBook;
 use crate::actors::standing::AgentStandings;
-use crate::domain::event::Draft;
+use crate::domain::event::SwarmEventDraft;
 use crate::domain::time::Timestamp;
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender,
     WorkerOptions,
 };
-use journal::Journal;
+use journal::EventJournal;
 
 /// The folder of the files, relative to the working directory.
 pub const FOLDER: &str = "artifacts/hmi/events";
@@ -42,15 +43,15 @@ pub const FOLDER: &str = "artifacts/hmi/events";
 const QUEUE: usize = 16_384;
 /// Events written at once.
 const BATCH: usize = 256;
-/// How long alerts are recalled after a start, in milliseconds: a day, as the HMI shows them.
+/// How far back alerts are reloaded after a start, in milliseconds: a day, as the HMI shows them.
 const ALERT_DAY_MS: i64 = 86_400_000;
 /// Longest wait for an event's line.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Why an event was not taken.
+/// Why an event was not accepted.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
-    /// Its line could not be written.
+    /// The event's line could not be written.
     #[error("the event could not be written: {0}")]
     Disk(String),
     /// The actor did not answer.
@@ -58,16 +59,16 @@ pub enum PublishError {
     Call(#[from] CallError),
 }
 
-type Answer = Result<u64, PublishError>;
+type PublishResult = Result<u64, PublishError>;
 
-/// What the event stream is told.
 #[derive(Debug)]
-pub enum Message {
-    /// Take an event; its number, or that of the one taken before under its id (0 when it is forgotten).
-    Publish(Draft, Option<Reply<Answer>>),
+pub enum EventStreamMessage {
+    /// Accept an event; answers its number, or that of the earlier event with its id (0 when that is
+    /// forgotten).
+    Publish(SwarmEventDraft, Option<ReplySender<PublishResult>>),
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for EventStreamMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Publish(..) => "publish",
@@ -77,38 +78,38 @@ impl ActorMessage for Message {
 
 /// The event stream's verbs. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Events {
-    address: Address<Message>,
-    board: Arc<Board>,
+pub struct EventStreamHandle {
+    address: Address<EventStreamMessage>,
+    board: Arc<EventCache>,
     folder: Arc<PathBuf>,
 }
 
-impl Events {
-    /// Hands in an event and goes on. One that finds no place is logged and lost.
-    pub fn publish(&self, draft: Draft) {
+impl EventStreamHandle {
+    /// Queues an event and returns. An event that finds no room is logged and lost.
+    pub fn publish(&self, draft: SwarmEventDraft) {
         let event_type = draft.event_type.clone();
-        if let Err(error) = self.address.cast(Message::Publish(draft, None)) {
+        if let Err(error) = self.address.cast(EventStreamMessage::Publish(draft, None)) {
             tracing::warn!(event_type, %error, "an event is lost to the event stream");
         }
     }
 
-    /// Hands in an event; when it returns, the event has its number and its line is written.
+    /// Publishes an event; when it returns, the event has its number and its line is written.
     ///
     /// # Errors
-    /// [`PublishError`]; the event may then be handed in again under the same id.
-    pub async fn publish_written(&self, draft: Draft) -> Answer {
-        self.address.call(DEADLINE, |reply| Message::Publish(draft, Some(reply))).await?
+    /// [`PublishError`]; the event may then be published again under the same id.
+    pub async fn publish_written(&self, draft: SwarmEventDraft) -> PublishResult {
+        self.address.call(DEADLINE, |reply| EventStreamMessage::Publish(draft, Some(reply))).await?
     }
 
     #[must_use]
-    pub fn board(&self) -> &Arc<Board> {
+    pub fn cache(&self) -> &Arc<EventCache> {
         &self.board
     }
 
-    /// Follows from the event after `seq` on; `None`: only what is to come.
+    /// Follows from the event after `seq` on; `None`: only new events.
     #[must_use]
-    pub fn follow(&self, since: Option<u64>) -> Follower {
-        Follower::new(Arc::clone(&self.board), Arc::clone(&self.folder), since)
+    pub fn follow(&self, since: Option<u64>) -> EventFollower {
+        EventFollower::new(Arc::clone(&self.board), Arc::clone(&self.folder), since)
     }
 }
 
@@ -123,8 +124,8 @@ pub fn spec(
     book: JobBook,
     workdir: &Path,
     keep_days: u32,
-) -> (ChildSpec, Events) {
-    let (board, folder) = (Arc::new(Board::default()), Arc::new(workdir.join(FOLDER)));
+) -> (ChildSpec, EventStreamHandle) {
+    let (board, folder) = (Arc::new(EventCache::default()), Arc::new(workdir.join(FOLDER)));
     let (shown, files, watched) = (Arc::clone(&board), Arc::clone(&folder), system.clone());
     let daemon = Timestamp::now().as_millis();
     let options = WorkerOptions { capacity: QUEUE, ..options };
@@ -132,8 +133,8 @@ pub fn spec(
         let (board, folder) = (Arc::clone(&shown), Arc::clone(&files));
         let (system, standings, book) = (watched.clone(), standings.clone(), book.clone());
         async move {
-            let events = Events { address: context.address().clone(), board, folder };
-            let state = State::start(&events, keep_days, &context).await?;
+            let events = EventStreamHandle { address: context.address().clone(), board, folder };
+            let state = EventStreamState::start(&events, keep_days, &context).await?;
             context.spawn(feeds::supervision(events.clone(), system, daemon));
             context.spawn(feeds::heartbeats(events.clone(), standings));
             context.spawn(store_alerts::watch(events.clone(), book.store().clone()));
@@ -141,17 +142,21 @@ pub fn spec(
             Ok(state)
         }
     });
-    (spec, Events { address, board, folder })
+    (spec, EventStreamHandle { address, board, folder })
 }
 
-struct State {
-    writer: mpsc::Sender<(Draft, Option<Reply<Answer>>)>,
+struct EventStreamState {
+    writer: mpsc::Sender<(SwarmEventDraft, Option<ReplySender<PublishResult>>)>,
 }
 
-impl State {
-    async fn start(events: &Events, keep_days: u32, context: &Context<Message>) -> Result<Self, ActorError> {
+impl EventStreamState {
+    async fn start(
+        events: &EventStreamHandle,
+        keep_days: u32,
+        context: &ActorContext<EventStreamMessage>,
+    ) -> Result<Self, ActorError> {
         let (board, folder) = (Arc::clone(&events.board), events.folder.as_ref().clone());
-        let opened = tokio::task::spawn_blocking(move || Journal::open(folder, keep_days)).await?;
+        let opened = tokio::task::spawn_blocking(move || EventJournal::open(folder, keep_days)).await?;
         let (journal, tail) = opened?;
         let known = board.last();
         let kept: Vec<_> = tail
@@ -162,14 +167,14 @@ impl State {
         board.put(kept);
         context.spawn(recall_alerts(Arc::clone(&board), Arc::clone(&events.folder)));
         let (writer, drafts) = mpsc::channel(BATCH);
-        context.spawn(write_all(Writer { journal, board }, drafts));
+        context.spawn(write_all(EventWriter { journal, board }, drafts));
         Ok(Self { writer })
     }
 }
 
-/// Puts the last day's alerts back on the board. A task of its own: the files of a day may be large, and
-/// nobody's start is to wait for them.
-async fn recall_alerts(board: Arc<Board>, folder: Arc<PathBuf>) {
+/// Reloads the last day's alerts into the cache. A task of its own: a day's files may be large, and no start
+/// should wait for them.
+async fn recall_alerts(board: Arc<EventCache>, folder: Arc<PathBuf>) {
     let since = Timestamp::from_millis(Timestamp::now().as_millis() - ALERT_DAY_MS);
     let read = tokio::task::spawn_blocking(move || journal::alerts_since(&folder, since)).await;
     match read {
@@ -182,26 +187,30 @@ async fn recall_alerts(board: Arc<Board>, folder: Arc<PathBuf>) {
     }
 }
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for EventStreamState {
+    type Message = EventStreamMessage;
 
-    async fn handle(&mut self, message: Message, _: &Context<Message>) -> Result<(), ActorError> {
-        let Message::Publish(draft, reply) = message;
-        // Waits while the disk is behind: the mailbox fills, and publishers learn of it.
+    async fn handle(
+        &mut self,
+        message: EventStreamMessage,
+        _: &ActorContext<EventStreamMessage>,
+    ) -> Result<(), ActorError> {
+        let EventStreamMessage::Publish(draft, reply) = message;
+        // Waits while the disk is behind: the mailbox fills, and publishers get an error.
         self.writer.send((draft, reply)).await.map_err(|_| "the writer of events has ended")?;
         Ok(())
     }
 }
 
-struct Writer {
-    journal: Journal,
-    board: Arc<Board>,
+struct EventWriter {
+    journal: EventJournal,
+    board: Arc<EventCache>,
 }
 
-type Waiting = (Draft, Option<Reply<Answer>>);
+type QueuedDraft = (SwarmEventDraft, Option<ReplySender<PublishResult>>);
 
-/// Takes what waits, in batches, until the actor ends.
-async fn write_all(mut writer: Writer, mut drafts: mpsc::Receiver<Waiting>) {
+/// Writes queued events, in batches, until the actor ends.
+async fn write_all(mut writer: EventWriter, mut drafts: mpsc::Receiver<QueuedDraft>) {
     loop {
         let mut batch = Vec::new();
         if drafts.recv_many(&mut batch, BATCH).await == 0 {
@@ -219,8 +228,8 @@ async fn write_all(mut writer: Writer, mut drafts: mpsc::Receiver<Waiting>) {
     }
 }
 
-impl Writer {
-    fn write(&mut self, batch: Vec<Waiting>) {
+impl EventWriter {
+    fn write(&mut self, batch: Vec<QueuedDraft>) {
         let now = Timestamp::now();
         let (mut next, mut lines) = (self.board.last() + 1, Vec::new());
         let (mut taken, mut replies, mut ids) = (Vec::new(), Vec::new(), HashSet::new());

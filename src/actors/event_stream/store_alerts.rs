@@ -1,20 +1,20 @@
-//! Two alerts a fault of the store: when it begins to refuse writes, and when it takes them again.
+//! Two alerts for each fault of the store: when it begins to refuse writes, and when it takes them again.
 
 use std::time::Duration;
 
 use serde_json::json;
 
-use super::Events;
-use crate::domain::event::{Draft, kind};
+use super::EventStreamHandle;
+use crate::domain::event::{SwarmEventDraft, kind};
 use crate::domain::time::Timestamp;
 use crate::store::{Store, StoreStatus};
 
-/// A fault that is over sooner was told by the log; an alert would say what is no more.
+/// A shorter fault is only in the log; an alert would report something already over.
 const TOLD_AFTER: Duration = Duration::from_millis(500);
 
-/// Tells of the store's faults for as long as the event stream lives. Its events reach the watchers also
-/// while the disk takes none: they are shown once their line is written, late if need be.
-pub(super) async fn watch(events: Events, store: Store) {
+/// Publishes the store's faults for as long as the event stream lives. The alerts also reach watchers while
+/// the disk takes no writes: they appear once their line is written, late if need be.
+pub(super) async fn watch(events: EventStreamHandle, store: Store) {
     let mut status = store.status();
     loop {
         let refusing = status.wait_for(|status| matches!(status, StoreStatus::Refusing { .. })).await;
@@ -35,7 +35,7 @@ pub(super) async fn watch(events: Events, store: Store) {
     }
 }
 
-fn began(since: Timestamp, reason: &str) -> Draft {
+fn began(since: Timestamp, reason: &str) -> SwarmEventDraft {
     let data = json!({
         "alert_type": "store", "severity": "critical", "state": "refusing", "since": since, "reason": reason,
         "timestamp": Timestamp::now(),
@@ -44,13 +44,13 @@ fn began(since: Timestamp, reason: &str) -> Draft {
              cause is gone (on a full disk: free some space)"
         ),
     });
-    Draft::new(kind::ALERT, data).once(format!("store-{}-began", since.as_millis()))
+    SwarmEventDraft::new(kind::ALERT, data).once(format!("store-{}-began", since.as_millis()))
 }
 
-fn ended(since: Timestamp, now: Timestamp) -> Draft {
+fn ended(since: Timestamp, now: Timestamp) -> SwarmEventDraft {
     let data = json!({
         "alert_type": "store", "severity": "info", "state": "writable", "since": since, "timestamp": now,
         "message": "the store takes writes again; the work that waited goes on",
     });
-    Draft::new(kind::ALERT, data).once(format!("store-{}-ended", since.as_millis()))
+    SwarmEventDraft::new(kind::ALERT, data).once(format!("store-{}-ended", since.as_millis()))
 }

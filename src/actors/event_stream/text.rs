@@ -1,7 +1,7 @@
-//! The text of an event as clients get it: made once, shared by all of them, and counted while it lives.
+//! The text of an event for clients: made once, shared by all of them, and counted while it lives.
 //!
-//! Invariant: whatever is kept for clients (events in memory, pages of files, histories) is text of one
-//! [`TextGauge`]; its bytes leave the gauge when the last client has let go of them.
+//! Invariant: every text kept for clients (events in memory, pages of files, histories) is counted by one
+//! [`TextGauge`]; its bytes leave the gauge when the last client has released them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,24 +12,24 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use crate::domain::event::SwarmEvent;
 
-/// What Socket.IO writes before and behind an event; the other transports take the JSON between them.
+/// Socket.IO's frame around an event; the other transports take the JSON inside.
 const PACKET_HEAD: &[u8] = br#"42["event","#;
 const PACKET_TAIL: &[u8] = b"]";
-/// Room for a usual event as JSON: a buffer that grows is copied three times on its way.
+/// Room for a usual event as JSON: a growing buffer would be copied three times.
 const EVENT_BYTES: usize = 768;
 
-/// Counts the bytes of texts that are alive.
+/// Counts the bytes of living texts.
 #[derive(Debug, Clone, Default)]
 pub struct TextGauge(Arc<AtomicUsize>);
 
 impl TextGauge {
-    /// Bytes that are held for clients at this moment.
+    /// Bytes held for clients at this moment.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts a text until the last handle to it is dropped; `budget` is given back then, too.
+    /// Counts a text until the last handle to it is dropped, which also returns `budget`.
     pub(super) fn count(&self, mut text: Vec<u8>, budget: Option<Arc<OwnedSemaphorePermit>>) -> Bytes {
         // Kept for long and thousands of times.
         text.shrink_to_fit();
@@ -58,13 +58,13 @@ impl Drop for CountedText {
 
 /// An event in memory, with its text.
 #[derive(Debug, PartialEq)]
-pub struct Sent {
+pub struct EncodedEvent {
     pub event: SwarmEvent,
     packet: Bytes,
 }
 
-impl Sent {
-    /// An event with its text; `None` for what JSON cannot say, which a JSON value never is.
+impl EncodedEvent {
+    /// An event with its text; `None` for a value that JSON cannot express, which a JSON value never is.
     pub(super) fn new(event: SwarmEvent, gauge: &TextGauge) -> Option<Self> {
         let mut packet = Vec::with_capacity(EVENT_BYTES);
         packet.extend_from_slice(PACKET_HEAD);
@@ -80,7 +80,7 @@ impl Sent {
         &self.packet[json_of(&self.packet)]
     }
 
-    /// The text, to be sent.
+    /// The text to send.
     #[must_use]
     pub fn text(&self) -> EventText {
         EventText { seq: self.event.seq, packet: self.packet.clone(), is_in_memory: true }
@@ -119,13 +119,13 @@ impl EventText {
         self.packet.slice(json_of(&self.packet))
     }
 
-    /// Where in the packet the JSON stands.
+    /// The range of the JSON in the packet.
     #[must_use]
     pub fn json_range(&self) -> Range<usize> {
         json_of(&self.packet)
     }
 
-    /// Whether it is one of the newest, which all clients share; others came from the files.
+    /// Whether this is one of the newest events, which all clients share; others came from the files.
     #[must_use]
     pub fn is_in_memory(&self) -> bool {
         self.is_in_memory
@@ -141,15 +141,15 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::event::Draft;
+    use crate::domain::event::SwarmEventDraft;
     use crate::domain::time::Timestamp;
 
     #[test]
     fn bytes_are_counted_until_the_last_handle_is_gone() {
         let gauge = TextGauge::default();
-        let event = Draft::new("x", json!({ "a": 1 })).numbered(7, Timestamp::from_millis(0));
+        let event = SwarmEventDraft::new("x", json!({ "a": 1 })).numbered(7, Timestamp::from_millis(0));
         let json = serde_json::to_vec(&event).unwrap();
-        let sent = Sent::new(event, &gauge).unwrap();
+        let sent = EncodedEvent::new(event, &gauge).unwrap();
         let text = sent.text();
         assert_eq!((sent.json(), &text.json()[..]), (&json[..], &json[..]));
         assert_eq!(text.packet()[..], [br#"42["event","#, &json[..], b"]"].concat());

@@ -1,8 +1,9 @@
-//! Which models can be called: the known ones of vendors with a key, and what the local Ollama has.
+//! Probes models and registers those that can be called: known models of vendors with a key, and the local
+//! Ollama's.
 //!
-//! Looks every [`LOOK_EVERY`] and registers models with the router (providers `<vendor>-<model>`) and, for the
-//! local ones, with the registry. While somebody misses the local server, that is probed every [`LOOK_AGAIN`].
-//! Failure policy: a registration that fails is logged and made again at the next look.
+//! Probes every [`LOOK_EVERY`] and registers models with the router (providers `<vendor>-<model>`) and, for
+//! local ones, with the registry. While a caller misses the local server, that is probed every
+//! [`LOOK_AGAIN`]. Failure policy: a failed registration is logged and repeated at the next probe.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -15,50 +16,50 @@ use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::candidate::{ADAPTER, Endpoints, endpoint_of};
-use crate::actors::provider_router::{Listing, ProviderRouter, Seen};
+use super::candidate::{ADAPTER, VendorEndpoints, endpoint_of};
+use crate::actors::provider_router::{ProviderFilter, ProviderRouterHandle, ProviderSnapshot};
 use crate::actors::registry::{RegistryError, RegistryHandle};
-use crate::domain::price::Prices;
-use crate::domain::registry::{Beat, Registration as ServiceRegistration, ServiceStatus};
-use crate::domain::routing::model_name::adapter_name;
-use crate::domain::routing::{Registration, TokenPrice};
+use crate::domain::accounts::price::PriceTable;
+use crate::domain::provider_router::model_name::adapter_name;
+use crate::domain::provider_router::{ProviderRegistration, TokenPrice};
+use crate::domain::registry::{ServiceHeartbeat, ServiceRegistration, ServiceStatus};
 use crate::domain::time::Timestamp;
 use crate::llm::catalogue::{self, MODELS};
-use crate::llm::{Client, Deadlines, Vendor};
+use crate::llm::{CallDeadlines, Vendor, VendorClient};
 
-/// Between two looks: half of what the registry lets a service be silent.
+/// Time between two probes: half the silence that the registry allows a service.
 const LOOK_EVERY: Duration = Duration::from_secs(30);
-/// Between two probes of a local server that somebody misses: soon enough for a person, and a refused
-/// connection a second costs nothing.
+/// Time between two probes of a missed local server: soon enough for a person, and a refused connection a
+/// second costs nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
-/// How long somebody who asked for the local server counts as missing it: clients poll every few seconds.
+/// How long the local server counts as missed after a request for it: clients poll every few seconds.
 const MISSED_FOR: Duration = Duration::from_secs(10);
-/// For a local server to say what it has; one that takes longer is taken for absent.
+/// Time for a local server to list its models; a slower one counts as absent.
 const LOOK: Duration = Duration::from_secs(2);
-/// The limits of a look at the local server.
-pub(super) const LOOKING: Deadlines =
-    Deadlines { connect: LOOK, first_byte: LOOK, idle: LOOK, overall: LOOK };
+/// The deadlines of a probe of the local server.
+pub(super) const LOOKING: CallDeadlines =
+    CallDeadlines { connect: LOOK, first_byte: LOOK, idle: LOOK, overall: LOOK };
 /// Context window assumed for a local model that is not in the catalogue: Ollama's own default.
 const LOCAL_WINDOW: u64 = 4_096;
 
 /// A model with a port of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LocalModel {
-    /// Its name at Ollama.
+    /// Ollama's name of the model.
     pub model: &'static str,
-    /// The port of its service, before the offset.
+    /// The port of the model's service, before the offset.
     pub port: u16,
-    /// Its id in the registry (the contract).
+    /// The service's id in the registry (the contract).
     pub service_id: &'static str,
-    /// The name of its service.
+    /// The name of the service.
     pub name: &'static str,
-    /// What it is for (the contract).
+    /// Capabilities (the contract).
     pub caps: &'static [&'static str],
-    /// Parameters, as people write them.
+    /// Number of parameters, as people write it.
     pub parameters: &'static str,
-    /// How its weights are packed, in the tag that Ollama serves under this name.
+    /// Quantization of the weights, in the tag that Ollama serves under this name.
     pub quantization: &'static str,
-    /// Length of its inner vectors.
+    /// Length of the hidden vectors.
     pub embedding_dim: u64,
 }
 
@@ -86,49 +87,49 @@ pub const LOCAL_MODELS: [LocalModel; 2] = [
     },
 ];
 
-/// What was seen at the last look, and who misses the local server since.
+/// The result of the last probe, and when the local server was last missed.
 #[derive(Debug, Clone, Default)]
-pub struct Ready(Arc<ReadyCell>);
+pub struct LocalReadiness(Arc<LocalReadinessShared>);
 
 #[derive(Debug, Default)]
-struct ReadyCell {
-    local: Mutex<Local>,
+struct LocalReadinessShared {
+    local: Mutex<LocalServerState>,
     missed: Notify,
 }
 
 #[derive(Debug, Default)]
-struct Local {
+struct LocalServerState {
     answers: bool,
     models: BTreeSet<String>,
-    /// When somebody last asked for it in vain.
+    /// The last request that found the local server absent.
     missed_at: Option<Instant>,
 }
 
-impl Ready {
+impl LocalReadiness {
     /// Whether the local Ollama answered.
     #[must_use]
     pub fn ollama_answers(&self) -> bool {
         self.asked().answers
     }
 
-    /// The models it has.
+    /// The local server's models.
     #[must_use]
     pub fn ollama_models(&self) -> BTreeSet<String> {
         self.asked().models.clone()
     }
 
-    /// Whether it has this model.
+    /// Whether the local server has this model.
     #[must_use]
     pub fn has(&self, model: &str) -> bool {
         self.asked().models.contains(model)
     }
 
-    /// Somebody wants a model that nobody serves: the local server is missed, unless it answers.
+    /// Notes a request for a model that no provider serves: the local server is missed, unless it answers.
     pub(super) fn miss(&self) {
         drop(self.asked());
     }
 
-    fn asked(&self) -> MutexGuard<'_, Local> {
+    fn asked(&self) -> MutexGuard<'_, LocalServerState> {
         let mut local = self.0.local.lock();
         if !local.answers {
             local.missed_at = Some(Instant::now());
@@ -142,7 +143,7 @@ impl Ready {
         !local.answers && local.missed_at.is_some_and(|at| at.elapsed() < MISSED_FOR)
     }
 
-    /// Takes in what a probe found; whether that is news.
+    /// Stores the result of a probe; returns whether it changed.
     fn found(&self, models: Option<Vec<String>>) -> bool {
         let mut local = self.0.local.lock();
         let is_news = local.answers != models.is_some();
@@ -151,9 +152,8 @@ impl Ready {
         is_news
     }
 
-    /// Waits until the next look is due: sooner once the local server answers a probe that somebody who
-    /// misses it was the reason for.
-    async fn next_look<P: Future<Output = bool>>(&self, probe: impl Fn() -> P) {
+    /// Waits until the next full probe is due: earlier once the missed local server answers a probe.
+    async fn next_probe<P: Future<Output = bool>>(&self, probe: impl Fn() -> P) {
         let due = Instant::now() + LOOK_EVERY;
         while Instant::now() < due {
             if self.is_missed() {
@@ -171,31 +171,31 @@ impl Ready {
     }
 }
 
-pub(super) struct Keeper {
-    client: Client,
-    router: ProviderRouter,
+pub(super) struct ProviderProbe {
+    client: VendorClient,
+    router: ProviderRouterHandle,
     registry: RegistryHandle,
-    prices: Arc<Prices>,
-    endpoints: Endpoints,
+    prices: Arc<PriceTable>,
+    endpoints: VendorEndpoints,
     port_offset: u16,
-    ready: Ready,
+    ready: LocalReadiness,
 }
 
-impl Keeper {
+impl ProviderProbe {
     pub(super) const fn new(
-        client: Client,
-        router: ProviderRouter,
+        client: VendorClient,
+        router: ProviderRouterHandle,
         registry: RegistryHandle,
-        prices: Arc<Prices>,
-        endpoints: Endpoints,
+        prices: Arc<PriceTable>,
+        endpoints: VendorEndpoints,
         port_offset: u16,
-        ready: Ready,
+        ready: LocalReadiness,
     ) -> Self {
         Self { client, router, registry, prices, endpoints, port_offset, ready }
     }
 
-    /// One look at everything; the vendors first, since a local server may take its time to be absent.
-    async fn look(&self) {
+    /// One full probe; the vendors first, since an absent local server may take its time.
+    async fn probe_vendors(&self) {
         let mut offered = BTreeMap::new();
         for facts in MODELS.iter().filter(|facts| facts.vendor != Vendor::Ollama) {
             if endpoint_of(&self.endpoints, facts.vendor).is_ready() {
@@ -203,7 +203,7 @@ impl Keeper {
             }
         }
         self.register(&offered).await;
-        self.look_at_ollama().await;
+        self.probe_ollama().await;
         let mut local = BTreeMap::new();
         let models = self.ready.0.local.lock().models.clone();
         for model in models {
@@ -213,34 +213,34 @@ impl Keeper {
         offered.append(&mut local);
         self.withdraw(&offered).await;
         for model in &LOCAL_MODELS {
-            self.tell_registry(model).await;
+            self.report_to_registry(model).await;
         }
     }
 
-    /// Looks again and again.
+    /// Probes for ever.
     pub(super) async fn run(self) {
         loop {
-            self.look().await;
-            self.ready.next_look(|| self.look_at_ollama()).await;
+            self.probe_vendors().await;
+            self.ready.next_probe(|| self.probe_ollama()).await;
         }
     }
 
     /// Whether the local server answers.
-    async fn look_at_ollama(&self) -> bool {
+    async fn probe_ollama(&self) -> bool {
         let endpoint = endpoint_of(&self.endpoints, Vendor::Ollama);
         let found = self.client.models(endpoint, &LOOKING).await;
         let models = found.as_ref().map_or(0, Vec::len);
         if self.ready.found(found.as_ref().ok().cloned()) {
             match &found {
                 Ok(_) => tracing::info!(address = endpoint.base_url(), models, "Ollama answers"),
-                Err(_) => tracing::info!(address = endpoint.base_url(), "Ollama answers no more"),
+                Err(_) => tracing::info!(address = endpoint.base_url(), "Ollama no longer answers"),
             }
         }
         found.is_ok()
     }
 
-    /// Takes in a model that has a price.
-    fn offer(&self, vendor: Vendor, model: &str, offered: &mut BTreeMap<String, Registration>) {
+    /// Collects a model that has a price.
+    fn offer(&self, vendor: Vendor, model: &str, offered: &mut BTreeMap<String, ProviderRegistration>) {
         let Some(price) = self.prices.find(vendor.as_str(), model, Timestamp::now()) else { return };
         let per_token = |usd: Decimal| TokenPrice::new(usd / Decimal::from(1_000_000)).ok();
         let (Some(input), Some(output)) =
@@ -251,7 +251,7 @@ impl Keeper {
         let facts = catalogue::find(vendor, model);
         let features = facts.map(|facts| facts.features.names().map(str::to_owned).collect());
         let name = adapter_name(vendor.as_str(), model);
-        let registration = Registration {
+        let registration = ProviderRegistration {
             name: name.clone(),
             model: model.to_owned(),
             context_window: facts.map_or(LOCAL_WINDOW, |facts| facts.context_window),
@@ -277,8 +277,8 @@ impl Keeper {
         port.saturating_add(self.port_offset)
     }
 
-    /// Registers what is new or has changed, all at once: one commit takes them all.
-    async fn register(&self, offered: &BTreeMap<String, Registration>) {
+    /// Registers new and changed models, all in one commit.
+    async fn register(&self, offered: &BTreeMap<String, ProviderRegistration>) {
         let changed = offered.iter().filter(|(name, registration)| {
             self.router.provider(name).is_none_or(|seen| {
                 let known = &seen.provider;
@@ -292,20 +292,20 @@ impl Keeper {
         }
     }
 
-    /// Takes back what cannot be called any more: a key or a local model is gone.
-    async fn withdraw(&self, offered: &BTreeMap<String, Registration>) {
-        for Seen { provider, .. } in self.router.providers(&Listing::default()) {
+    /// Deactivates providers that can no longer be called: a key or a local model is gone.
+    async fn withdraw(&self, offered: &BTreeMap<String, ProviderRegistration>) {
+        for ProviderSnapshot { provider, .. } in self.router.providers(&ProviderFilter::default()) {
             if provider.metadata.get(ADAPTER).is_some() && !offered.contains_key(&provider.name) {
-                log(self.router.deactivate(provider.name.clone()).await.err(), "take back a provider");
+                log(self.router.deactivate(provider.name.clone()).await.err(), "deactivate a provider");
             }
         }
     }
 
-    async fn tell_registry(&self, local: &LocalModel) {
+    async fn report_to_registry(&self, local: &LocalModel) {
         let is_there = self.ready.0.local.lock().models.contains(local.model);
         let status = if is_there { ServiceStatus::Ok } else { ServiceStatus::Degraded };
         let beat = json!({ "service_id": local.service_id, "status": status });
-        let Ok(beat) = serde_json::from_value::<Beat>(beat) else { return };
+        let Ok(beat) = serde_json::from_value::<ServiceHeartbeat>(beat) else { return };
         match self.registry.heartbeat(beat).await {
             Err(RegistryError::Unknown(_)) => {
                 let registration = json!({
@@ -320,14 +320,14 @@ impl Keeper {
                 };
                 log(self.registry.register(registration).await.err(), "register a local model");
             }
-            told => log(told.err(), "tell the registry of a local model"),
+            told => log(told.err(), "renew a local model in the registry"),
         }
     }
 }
 
 fn log<E: std::fmt::Display>(error: Option<E>, what: &str) {
     if let Some(error) = error {
-        tracing::warn!(%error, "cannot {what}; trying again at the next look");
+        tracing::warn!(%error, "cannot {what}; trying again at the next probe");
     }
 }
 
@@ -337,11 +337,11 @@ mod tests {
 
     use super::*;
 
-    /// Virtual time from the beginning of a wait to its end; the server comes up at `up_at` and somebody asks
-    /// at `asked_at`. With the number of probes.
+    /// Virtual time from the start of a wait to its end, and the number of probes; the server comes up at
+    /// `up_at` and a caller asks at `asked_at`.
     async fn waited(up_at: Duration, asked_at: Option<Duration>) -> (Duration, u32) {
-        let (ready, begun, probes) = (Ready::default(), Instant::now(), Cell::new(0));
-        let look = ready.next_look(|| {
+        let (ready, begun, probes) = (LocalReadiness::default(), Instant::now(), Cell::new(0));
+        let look = ready.next_probe(|| {
             probes.set(probes.get() + 1);
             std::future::ready(begun.elapsed() >= up_at)
         });
@@ -373,7 +373,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_server_that_answers_is_not_missed() {
-        let ready = Ready::default();
+        let ready = LocalReadiness::default();
         assert!(ready.found(Some(vec!["a-model".to_owned()])), "news");
         assert!(ready.has("a-model") && !ready.has("another") && !ready.is_missed());
         assert!(!ready.found(Some(Vec::new())), "no news");

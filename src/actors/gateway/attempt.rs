@@ -1,43 +1,43 @@
-//! One attempt at a call: held, made, settled, reported.
+//! One attempt at a call: hold, request, settlement, report.
 //!
-//! Invariants: an attempt exists only with its hold; it ends in one receipt, whatever became of it; what
-//! is not known is charged in full.
+//! Invariants: an attempt exists only with its hold; it ends in one receipt, whatever its outcome; unknown
+//! usage is charged in full.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::call::Caller;
-use super::candidate::Candidate;
-use crate::actors::accounts::{Accounts, AccountsError};
-use crate::actors::provider_router::{Observed, Probe, ProviderRouter};
+use super::call::GatewayCaller;
+use super::candidate::CallCandidate;
+use crate::actors::accounts::{AccountsError, AccountsHandle};
+use crate::actors::provider_router::{ObservedCall, ProbeGuard, ProviderRouterHandle};
 use crate::actors::token_governor::GovernorHandle;
-use crate::domain::budget::{Hold, Label, RunName};
-use crate::domain::context::DEFAULT_CTX_LIMIT;
+use crate::domain::accounts::budget::{Hold, RunName, ScopeLabel};
+use crate::domain::accounts::price::ModelPrice;
+use crate::domain::accounts::receipt::{Receipt, ReceiptOutcome, ReceiptStatus};
 use crate::domain::money::NanoUsd;
-use crate::domain::price::Price;
-use crate::domain::receipt::{Outcome, Receipt, Status};
 use crate::domain::time::Timestamp;
+use crate::domain::token_governor::DEFAULT_CTX_LIMIT;
 use crate::domain::trace::TraceId;
-use crate::domain::usage::Usage;
-use crate::llm::{Failure, FailureKind};
+use crate::domain::usage::TokenUsage;
+use crate::llm::{VendorFailure, VendorFailureKind};
 use crate::supervision::trace;
 
-/// What a receipt says of an answer whose vendor did not tell its usage.
-const NO_USAGE: &str = "the vendor did not say what was used; the call is charged at its hold";
+/// The note in the receipt of an answer without usage.
+const NO_USAGE: &str = "the vendor did not report usage; the call is charged its full hold";
 
-/// Tells the token governor what an agent's call used.
-pub(super) struct Observer {
+/// Reports the tokens used by an agent's call to the token governor.
+pub(super) struct UsageObserver {
     governor: GovernorHandle,
-    agent: Label,
+    agent: ScopeLabel,
     run: RunName,
     window: u64,
 }
 
-impl Observer {
-    /// One for a call of an agent; others have no context to look after.
-    pub(super) fn of(governor: &GovernorHandle, caller: &Caller, window: Option<u64>) -> Option<Self> {
+impl UsageObserver {
+    /// An observer for an agent's call; other callers have no context to track.
+    pub(super) fn of(governor: &GovernorHandle, caller: &GatewayCaller, window: Option<u64>) -> Option<Self> {
         caller.is_agent().then(|| Self {
             governor: governor.clone(),
             agent: caller.agent.clone(),
@@ -46,37 +46,36 @@ impl Observer {
         })
     }
 
-    fn saw(&self, usage: &Usage) {
+    fn saw(&self, usage: &TokenUsage) {
         self.governor.observe(self.agent.as_str(), Some(self.run.as_str()), usage, self.window);
     }
 }
 
-/// An attempt under way.
-pub(super) struct Attempt {
+pub(super) struct CallAttempt {
     hold: Hold,
-    accounts: Accounts,
-    router: ProviderRouter,
+    accounts: AccountsHandle,
+    router: ProviderRouterHandle,
     provider: String,
-    price: Option<Price>,
-    observer: Option<Observer>,
-    /// The provider in whose place this one is asked.
+    price: Option<ModelPrice>,
+    observer: Option<UsageObserver>,
+    /// The failed provider that this one replaces.
     fallback_from: Option<String>,
-    /// Ends with the attempt: lets the next trial of a provider that rested begin.
-    _probe: Option<Probe>,
-    /// Of the caller, who may leave before the end.
+    /// Ends with the attempt: allows the next probe of a provider whose circuit was open.
+    _probe: Option<ProbeGuard>,
+    /// The caller's trace; the caller may leave before the end.
     trace_id: Option<TraceId>,
     started: Instant,
     first_byte: Option<Duration>,
 }
 
-impl Attempt {
+impl CallAttempt {
     pub(super) fn new(
         hold: Hold,
-        accounts: &Accounts,
-        router: &ProviderRouter,
-        candidate: &Candidate,
+        accounts: &AccountsHandle,
+        router: &ProviderRouterHandle,
+        candidate: &CallCandidate,
         fallback_from: Option<String>,
-        probe: Option<Probe>,
+        probe: Option<ProbeGuard>,
     ) -> Self {
         Self {
             hold,
@@ -93,8 +92,8 @@ impl Attempt {
         }
     }
 
-    /// The same with somebody who is told what it used.
-    pub(super) fn seen_by(self, observer: Option<Observer>) -> Self {
+    /// Attaches an observer for token usage.
+    pub(super) fn with_observer(self, observer: Option<UsageObserver>) -> Self {
         Self { observer, ..self }
     }
 
@@ -102,21 +101,25 @@ impl Attempt {
         &self.hold
     }
 
-    /// The first byte of a good answer has come.
+    /// Notes the first byte of a good answer.
     pub(super) fn answered(&mut self) {
         self.first_byte.get_or_insert_with(|| self.started.elapsed());
     }
 
-    /// The answer is whole.
-    pub(super) async fn succeeded(mut self, usage: Option<Usage>) -> Result<Arc<Receipt>, AccountsError> {
+    /// Settles a complete answer.
+    pub(super) async fn succeeded(
+        mut self,
+        usage: Option<TokenUsage>,
+    ) -> Result<Arc<Receipt>, AccountsError> {
         self.answered();
         self.report(None);
-        let status = if self.fallback_from.is_some() { Status::Fallback } else { Status::Success };
+        let status =
+            if self.fallback_from.is_some() { ReceiptStatus::Fallback } else { ReceiptStatus::Success };
         let cost = match (usage, &self.price) {
             (Some(usage), Some(price)) => price.cost(&usage),
             _ => self.hold.amount(),
         };
-        let outcome = Outcome {
+        let outcome = ReceiptOutcome {
             fallback_from: self.fallback_from.clone(),
             error_message: usage.is_none().then(|| NO_USAGE.to_owned()),
             ..self.outcome(status, usage.unwrap_or_default(), cost)
@@ -128,25 +131,25 @@ impl Attempt {
         Ok(receipt)
     }
 
-    /// It failed; charged in full where the vendor may have begun to work.
-    pub(super) async fn failed(self, failure: &Failure) -> Result<Arc<Receipt>, AccountsError> {
+    /// Settles a failure, in full where the vendor may have begun to work.
+    pub(super) async fn failed(self, failure: &VendorFailure) -> Result<Arc<Receipt>, AccountsError> {
         self.report(Some(failure));
         let status = match failure.kind {
-            FailureKind::ConnectTimeout | FailureKind::FirstByteTimeout | FailureKind::BodyTimeout => {
-                Status::Timeout
-            }
-            _ => Status::Error,
+            VendorFailureKind::ConnectTimeout
+            | VendorFailureKind::FirstByteTimeout
+            | VendorFailureKind::BodyTimeout => ReceiptStatus::Timeout,
+            _ => ReceiptStatus::Error,
         };
         let cost = if failure.may_cost { self.hold.amount() } else { NanoUsd::ZERO };
-        let outcome = Outcome {
+        let outcome = ReceiptOutcome {
             error_message: Some(failure.message.clone()),
-            ..self.outcome(status, Usage::default(), cost)
+            ..self.outcome(status, TokenUsage::default(), cost)
         };
         self.accounts.settle(self.hold, outcome).await
     }
 
-    fn report(&self, failure: Option<&Failure>) {
-        let observed = Observed {
+    fn report(&self, failure: Option<&VendorFailure>) {
+        let observed = ObservedCall {
             ok: failure.is_none(),
             first_byte: self.first_byte,
             total: self.started.elapsed(),
@@ -156,8 +159,8 @@ impl Attempt {
         self.router.report(&self.provider, &observed);
     }
 
-    fn outcome(&self, status: Status, usage: Usage, cost: NanoUsd) -> Outcome {
-        Outcome {
+    fn outcome(&self, status: ReceiptStatus, usage: TokenUsage, cost: NanoUsd) -> ReceiptOutcome {
+        ReceiptOutcome {
             at: Timestamp::now(),
             status,
             usage,

@@ -1,21 +1,21 @@
-//! How many tokens a call can use at most, known before it is made.
+//! The most tokens a call can use, known before the call.
 //!
-//! A tokenizer of any of the vendors makes at least one byte of text into a token, so the bytes of what
-//! is sent bound its tokens; pictures are counted by themselves, not by their base 64. The bound is a
-//! few times too high for plain text, which only matters to the hold: what is charged is what was used.
+//! Every vendor's tokenizer makes at least one byte of text into a token, so the bytes sent bound the tokens;
+//! pictures are counted separately, not by their base 64. The bound is a few times too high for plain text,
+//! which only matters to the hold: the charge is by usage.
 
-use crate::llm::chat::{ChatRequest, Content, KnownPart, Message, Part};
+use crate::llm::chat::{ChatContent, ChatMessage, ChatRequest, ContentPart, KnownPart};
 use crate::llm::embedding::EmbeddingRequest;
 
-/// Tokens of one picture at most: 16 tiles of 258 at Gemini's largest scaling, the dearest of the
-/// vendors' rules (OpenAI 1,445 in high detail, Anthropic about 1,600), doubled.
+/// Most tokens of one picture: 16 tiles of 258 at Gemini's largest scaling, the dearest of the vendors' rules
+/// (OpenAI 1,445 in high detail, Anthropic about 1,600), doubled.
 const PICTURE: u64 = 8_192;
-/// Tokens that a message costs beside its text: role, separators, ids.
+/// Tokens of a message beside its text: role, separators, ids.
 const MESSAGE: u64 = 32;
-/// Tokens that a call costs beside its messages: the vendors' own instructions for tools are below 700.
+/// Tokens of a call beside its messages: the vendors' own instructions for tools are below 700.
 const CALL: u64 = 1_024;
-/// Output tokens where the caller names no limit and the model's own is higher: an answer of a hundred
-/// pages. A model's own limit would hold dollars for a greeting.
+/// Output tokens where the caller sets no limit and the model's own is higher: an answer of a hundred pages.
+/// A model's own limit would hold dollars for a greeting.
 const OUTPUT: u64 = 32_768;
 
 /// Most input tokens of a chat.
@@ -28,36 +28,36 @@ pub fn prompt(request: &ChatRequest) -> u64 {
     messages + tools + format + extra + CALL
 }
 
-fn message(message: &Message) -> u64 {
+fn message(message: &ChatMessage) -> u64 {
     let said = match &message.content {
         None => 0,
-        Some(Content::Text(text)) => text.len() as u64,
-        Some(Content::Parts(parts)) => parts.iter().map(part).sum(),
+        Some(ChatContent::Text(text)) => text.len() as u64,
+        Some(ChatContent::Parts(parts)) => parts.iter().map(part).sum(),
     };
     let calls: u64 = message.tool_calls.iter().map(written).sum();
     let extra: u64 = message.extra.values().map(written).sum();
     said + calls + extra + MESSAGE
 }
 
-fn part(part: &Part) -> u64 {
+fn part(part: &ContentPart) -> u64 {
     match part {
-        Part::Known(KnownPart::Text { text, .. }) => text.len() as u64,
-        Part::Known(KnownPart::ImageUrl { .. }) => PICTURE,
-        Part::Other(value) => written(value),
+        ContentPart::Known(KnownPart::Text { text, .. }) => text.len() as u64,
+        ContentPart::Known(KnownPart::ImageUrl { .. }) => PICTURE,
+        ContentPart::Other(value) => written(value),
     }
 }
 
-/// Bytes of its JSON.
+/// Length of the value as JSON, in bytes.
 fn written(value: &impl serde::Serialize) -> u64 {
-    let mut count = Count(0);
-    // Counting cannot fail, and nothing here has keys that JSON cannot hold.
+    let mut count = ByteCounter(0);
+    // Counting cannot fail, and no key here is impossible in JSON.
     let _ = serde_json::to_writer(&mut count, value);
     count.0
 }
 
-struct Count(u64);
+struct ByteCounter(u64);
 
-impl std::io::Write for Count {
+impl std::io::Write for ByteCounter {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
         self.0 += bytes.len() as u64;
         Ok(bytes.len())
@@ -74,18 +74,18 @@ pub fn embedding(request: &EmbeddingRequest) -> u64 {
     written(&request.input) + CALL
 }
 
-/// The limit of output tokens to put on a call: the caller's, or the model's own within reason; never
-/// more than the context window leaves.
+/// The output limit of a call: the caller's, or the model's own within reason; never more than the context
+/// window leaves.
 #[must_use]
 pub fn output(asked: Option<u64>, models: Option<u64>, window: Option<u64>, prompt: u64) -> u64 {
     let limit = asked.unwrap_or_else(|| models.unwrap_or(OUTPUT).min(OUTPUT));
     let left = window.map_or(u64::MAX, |window| window.saturating_sub(prompt));
-    // A prompt of nearly the window's bytes has far fewer tokens: then half of the window is left.
+    // A prompt of nearly the window's bytes has far fewer tokens: assume that half of the window is left.
     let left = left.max(window.map_or(0, |window| window / 2));
     if asked.is_some() { limit } else { limit.min(left).max(1) }
 }
 
-/// How often the answer is billed: OpenAI's `n`.
+/// The number of answers billed: OpenAI's `n`.
 #[must_use]
 pub fn answers(request: &ChatRequest) -> u64 {
     request.extra.get("n").and_then(serde_json::Value::as_u64).unwrap_or(1).max(1)
@@ -97,12 +97,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::chat::Role;
+    use crate::llm::chat::ChatRole;
 
     proptest! {
         #[test]
         fn the_bound_is_never_below_what_a_tokenizer_counts(text in "[ -~é☃\n]{0,200}") {
-            let request = ChatRequest { messages: vec![Message::text(Role::User, &*text)], ..ChatRequest::default() };
+            let request = ChatRequest { messages: vec![ChatMessage::text(ChatRole::User, &*text)], ..ChatRequest::default() };
             let counted = tiktoken_rs::o200k_base_singleton().encode_with_special_tokens(&text).len() as u64;
             prop_assert!(counted <= prompt(&request));
         }

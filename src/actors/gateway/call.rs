@@ -1,4 +1,4 @@
-//! A call as its caller sees it: who asks for what, and what comes back.
+//! A model call as callers see it: the request and the answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,138 +6,149 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 
 use crate::actors::accounts::AccountsError;
-use crate::domain::budget::{Label, OverBudget, RunName};
+use crate::domain::accounts::budget::{OverBudget, RunName, ScopeLabel};
+use crate::domain::accounts::receipt::Receipt;
 use crate::domain::ids::AgentName;
 use crate::domain::money::NanoUsd;
-use crate::domain::receipt::Receipt;
+use crate::domain::provider_router::{CallLimits, CallRequirements, NoProviderFits, RoutingOptimization};
 use crate::domain::roster::Roster;
-use crate::domain::routing::{Limits, NoneFits, Optimization, Requirements};
-use crate::domain::usage::Usage;
-use crate::llm::chat::{ChatRequest, ChatResponse, Said, Whole};
+use crate::domain::usage::TokenUsage;
+use crate::llm::chat::{ChatRequest, ChatResponse, CompletionBody, StreamItem};
 use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse};
-use crate::llm::surface::{Problem, ProblemKind};
-use crate::llm::{Failure, FailureKind, Vendor};
+use crate::llm::inbound::{ApiProblem, ProblemKind};
+use crate::llm::{Vendor, VendorFailure, VendorFailureKind};
 
-/// Who asks, and who pays.
+/// The caller, and the scopes that pay.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Caller {
-    /// The caller's name of the request, or one made for it.
+pub struct GatewayCaller {
+    /// The caller's id for the request, or a generated one.
     pub request_id: String,
-    /// The run it belongs to.
+    /// The run of the call.
     pub run: RunName,
-    /// The job it belongs to.
-    pub job: Option<Label>,
-    /// The agent that asks.
-    pub agent: Label,
-    /// The lane it is in; `None`: that of the agent, where it is one of ours.
-    pub lane: Option<Label>,
+    /// The job of the call.
+    pub job: Option<ScopeLabel>,
+    /// The calling agent.
+    pub agent: ScopeLabel,
+    /// The lane; `None`: the agent's own lane, for agents of the swarm.
+    pub lane: Option<ScopeLabel>,
 }
 
-impl Caller {
-    /// The agent of calls that name none: some program of the user's.
+impl GatewayCaller {
+    /// The agent of calls that name none: a program of the user's.
     pub const CLIENT: &str = "client";
-    /// Asks for the classifier of port 8052.
+    /// The caller name of port 8052's classifier.
     pub(super) const CLASSIFIER: &str = "tlc-classifier";
-    /// Asks for the token governor's summaries.
+    /// The caller name of the token governor's summaries.
     pub(super) const SUMMARISER: &str = "summariser";
 
-    /// Whether it is an agent, with a context that fills.
+    /// Whether the caller is an agent, with a context that fills.
     #[must_use]
     pub(super) fn is_agent(&self) -> bool {
         ![Self::CLIENT, Self::CLASSIFIER, Self::SUMMARISER].contains(&self.agent.as_str())
     }
 
-    /// The same with the lane of its agent: the name of the director over it.
+    /// Fills in the lane of the agent: the name of the director over it.
     #[must_use]
     pub(super) fn in_lane(mut self, roster: &Roster) -> Self {
         if self.lane.is_none() {
             let agent = AgentName::new(self.agent.as_str()).ok();
-            self.lane = agent.and_then(|agent| roster.lane_of(&agent)).map(|lane| Label::from(&lane.name));
+            self.lane =
+                agent.and_then(|agent| roster.lane_of(&agent)).map(|lane| ScopeLabel::from(&lane.name));
         }
         self
     }
 }
 
-/// Who is to answer.
+/// The model that is to answer.
 #[derive(Debug, Clone)]
-pub enum Target {
-    /// Whoever fits best, and the next best after that.
+pub enum ModelTarget {
+    /// The best provider, then the next best.
     Routed {
-        requirements: Requirements,
-        /// By what offers are ranked.
-        optimization: Optimization,
-        /// What it may cost and take.
-        limits: Limits,
+        requirements: CallRequirements,
+        /// The criterion that ranks providers.
+        optimization: RoutingOptimization,
+        /// Limits of cost and latency.
+        limits: CallLimits,
     },
-    /// This vendor as configured, and nobody else; the request names its model.
+    /// This vendor as configured, and no other; the request names the model.
     Pinned(Vendor),
 }
 
 #[derive(Debug, Clone)]
-pub enum Ask {
-    /// A chat; as a stream where it says so.
+pub enum ModelRequest {
+    /// A chat; streamed if it says so.
     Chat(ChatRequest),
     Embed(EmbeddingRequest),
 }
 
 #[derive(Debug, Clone)]
-pub struct Call {
-    pub caller: Caller,
-    /// Who is to answer.
-    pub target: Target,
-    pub ask: Ask,
+pub struct ModelCall {
+    pub caller: GatewayCaller,
+    /// The model that is to answer.
+    pub target: ModelTarget,
+    pub ask: ModelRequest,
+    /// Whether the governor counts the call's usage against the agent's context at once.
+    pub counts_context: bool,
+}
+
+impl ModelCall {
+    /// A call that counts in its agent's context.
+    #[must_use]
+    pub fn new(caller: GatewayCaller, target: ModelTarget, ask: ModelRequest) -> Self {
+        Self { caller, target, ask, counts_context: true }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answerer {
-    /// The provider, as the router names it.
+pub struct AnsweringModel {
+    /// The router's name of the provider.
     pub provider: String,
-    /// The model, as its vendor names it.
+    /// The vendor's name of the model.
     pub model: String,
-    /// Who else could have.
+    /// Other providers that could have answered.
     pub alternatives: Vec<String>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Answered<T> {
+pub struct GatewayAnswer<T> {
     pub answer: T,
-    /// What it used; `None`: the vendor did not say, so its hold was charged.
-    pub usage: Option<Usage>,
-    /// Its receipt, which is with the kernel.
+    /// Tokens used; `None`: the vendor did not report them, so the full hold was charged.
+    pub usage: Option<TokenUsage>,
+    /// The receipt, already written to its file.
     pub receipt: Arc<Receipt>,
-    pub by: Answerer,
+    pub by: AnsweringModel,
 }
 
-pub type Chatted = Answered<ChatResponse>;
+pub type ChatAnswer = GatewayAnswer<ChatResponse>;
 /// A whole chat on its way to a client.
-pub type Replied = Answered<Whole>;
-pub type Embedded = Answered<EmbeddingResponse>;
+pub type CompletionAnswer = GatewayAnswer<CompletionBody>;
+pub type EmbeddingAnswer = GatewayAnswer<EmbeddingResponse>;
 
-/// A piece of a streamed answer.
+/// One event of a streamed answer.
 #[derive(Debug, Clone)]
-pub enum Piece {
-    Said(Said),
-    /// It is whole, and settled.
+pub enum ModelStreamEvent {
+    Item(StreamItem),
+    /// The answer is complete and settled.
     Finished {
-        /// What it used, if the vendor said so.
-        usage: Option<Usage>,
+        /// Tokens used, if the vendor reported them.
+        usage: Option<TokenUsage>,
         receipt: Arc<Receipt>,
     },
-    /// It was cut; this is the last piece.
-    Failed(Failure),
+    /// The answer was cut off; this is the last event.
+    Failed(VendorFailure),
 }
 
-/// A streamed answer whose first chunk has come. Dropped before its end, it is drained and settled.
-pub struct Streamed {
-    pub by: Answerer,
-    /// What is held for it: the most it costs.
+/// A streamed answer whose first chunk has arrived. Dropped before its end, it is drained and settled.
+pub struct StreamedAnswer {
+    pub by: AnsweringModel,
+    /// The call's hold: the most it costs.
     pub held: NanoUsd,
-    pub pieces: BoxStream<'static, Piece>,
+    pub events: BoxStream<'static, ModelStreamEvent>,
 }
 
-impl std::fmt::Debug for Streamed {
+impl std::fmt::Debug for StreamedAnswer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Streamed").field("by", &self.by).finish_non_exhaustive()
+        f.debug_struct("StreamedAnswer").field("by", &self.by).finish_non_exhaustive()
     }
 }
 
@@ -145,37 +156,37 @@ impl std::fmt::Debug for Streamed {
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum GatewayError {
     #[error(transparent)]
-    NoneFits(#[from] NoneFits),
-    /// What it costs is not known, so it is not made.
+    NoneFits(#[from] NoProviderFits),
+    /// The price is unknown, so the call is not made.
     #[error(
         "no price is known for {model} of {provider}, so it is not called; add a row to the file of prices, \
-         `free = true` where it costs nothing"
+         with `free = true` for a free model"
     )]
     NoPrice {
-        /// Who would have been asked.
+        /// The provider that would have been called.
         provider: String,
         model: String,
     },
-    /// A budget does not allow it.
+    /// A budget does not allow the call.
     #[error(transparent)]
     OverBudget(Box<OverBudget>),
-    /// Everyone who could have answered rests after failures.
-    #[error("{provider} rests after failures; ask again in {} s", .wait.as_secs_f64().ceil())]
-    Resting {
-        /// The last of them.
+    /// The circuits of all candidates are open after failures.
+    #[error("the circuit of {provider} is open after failures; ask again in {} s", .wait.as_secs_f64().ceil())]
+    CircuitOpen {
+        /// The last candidate.
         provider: String,
-        /// Until it may be asked again.
+        /// Time until it may be called again.
         wait: Duration,
     },
     #[error("{} (attempt {attempts})", failure.message)]
     Failed {
-        failure: Failure,
+        failure: VendorFailure,
         /// The last attempt's receipt.
         receipt: Option<Arc<Receipt>>,
-        /// How many attempts were made.
+        /// Number of attempts.
         attempts: u32,
     },
-    /// The accounts could not be kept.
+    /// The accounts failed.
     #[error(transparent)]
     Accounts(AccountsError),
 }
@@ -190,28 +201,29 @@ impl From<AccountsError> for GatewayError {
 }
 
 impl GatewayError {
-    /// What the client is told, before it has a form.
+    /// The problem for the client, before it is written in a format.
     #[must_use]
-    pub fn problem(&self) -> Problem {
+    pub fn problem(&self) -> ApiProblem {
         let text = self.to_string();
         match self {
             Self::NoneFits(none) => {
                 let kind = if none.resting > 0 { ProblemKind::Unavailable } else { ProblemKind::NoModel };
-                Problem { retry_after: none.retry_after, ..Problem::new(kind, text) }
+                ApiProblem { retry_after: none.retry_after, ..ApiProblem::new(kind, text) }
             }
-            Self::NoPrice { .. } => Problem::new(ProblemKind::NoModel, text),
-            Self::OverBudget(over) => Problem::new(ProblemKind::OverBudget, text)
+            Self::NoPrice { .. } => ApiProblem::new(ProblemKind::NoModel, text),
+            Self::OverBudget(over) => ApiProblem::new(ProblemKind::OverBudget, text)
                 .with("scope", serde_json::json!(over.scope.to_string()))
                 .with("budget_usd", over.cap.wire().into())
                 .with("spent_usd", over.settled.wire().into())
                 .with("remaining_usd", over.left().wire().into()),
-            Self::Resting { wait, .. } => {
-                Problem { retry_after: Some(*wait), ..Problem::new(ProblemKind::Unavailable, text) }
+            Self::CircuitOpen { wait, .. } => {
+                ApiProblem { retry_after: Some(*wait), ..ApiProblem::new(ProblemKind::Unavailable, text) }
             }
             Self::Failed { failure, receipt, .. } => {
-                let problem = Problem::from(failure);
-                let receipt =
-                    receipt.as_ref().map(|receipt| crate::domain::receipt::wire::Line::from(&**receipt));
+                let problem = ApiProblem::from(failure);
+                let receipt = receipt
+                    .as_ref()
+                    .map(|receipt| crate::domain::accounts::receipt::wire::ReceiptDocument::from(&**receipt));
                 match receipt.and_then(|line| serde_json::to_value(line).ok()) {
                     Some(line) => problem.with("receipt", line),
                     None => problem,
@@ -219,17 +231,20 @@ impl GatewayError {
             }
             Self::Accounts(error) if error.is_passing() => {
                 let retry_after = Some(Duration::from_secs(1));
-                Problem { retry_after, ..Problem::new(ProblemKind::Unavailable, text) }
+                ApiProblem { retry_after, ..ApiProblem::new(ProblemKind::Unavailable, text) }
             }
-            Self::Accounts(_) => Problem::new(ProblemKind::Internal, "the accounts could not be kept"),
+            Self::Accounts(_) => ApiProblem::new(
+                ProblemKind::Internal,
+                "the call could not be accounted for; the daemon's log says more",
+            ),
         }
     }
 
     /// The failure of a call that was cancelled with its job or its agent.
-    pub(super) fn cancelled() -> Failure {
-        Failure::new(
-            FailureKind::Cancelled,
-            "the job was cancelled or its agent was ended, and its call of a model with it",
+    pub(super) fn cancelled() -> VendorFailure {
+        VendorFailure::new(
+            VendorFailureKind::Cancelled,
+            "the model call was cancelled: its job was cancelled or its agent was ended",
         )
     }
 }

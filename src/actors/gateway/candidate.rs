@@ -1,54 +1,59 @@
-//! Who can be called: a provider of the router as an endpoint with a price.
+//! A provider that can be called: one of the router's, as an endpoint with a price.
 //!
-//! Invariant: our credentials go to the addresses of the configuration only. A provider that somebody
-//! registered is called at its own address without them; one that leads back to this daemon is called where
-//! that port would call ([`super::own_ports`]).
+//! Invariant: the configured credentials go only to the configured addresses. A provider registered from
+//! outside is called at its own address without them; one that leads back to this daemon is called where that
+//! port would call ([`super::own_ports`]).
 
 use std::sync::Arc;
 
 use super::bound;
-use super::call::Ask;
+use super::call::ModelRequest;
 use super::own_ports::{ModelPort, OwnPorts};
-use crate::config::Secret;
+use crate::config::SecretText;
+use crate::domain::accounts::price::{ModelPrice, PriceTable};
 use crate::domain::money::NanoUsd;
-use crate::domain::price::{Price, Prices};
-use crate::domain::routing::Provider;
-use crate::domain::routing::model_name::adapter_name;
+use crate::domain::provider_router::RegisteredProvider;
+use crate::domain::provider_router::model_name::adapter_name;
 use crate::domain::time::Timestamp;
 use crate::llm::catalogue::MODELS;
-use crate::llm::surface::anthropic;
-use crate::llm::{Endpoint, Vendor, catalogue};
+use crate::llm::inbound::anthropic;
+use crate::llm::{Vendor, VendorEndpoint, catalogue};
 
-/// Member of a provider's metadata that marks the gateway's own registrations.
+/// The key in a provider's metadata that marks the gateway's own registrations.
 pub(super) const ADAPTER: &str = "adapter";
-/// Sent as a key to servers that ask for none: OpenAI's dialect has no form without.
+/// Sent as a key to servers that need none: OpenAI's dialect requires one.
 const NO_KEY: &str = "none";
 
-/// Addresses and credentials as configured.
-pub(super) type Endpoints = [Endpoint; Vendor::ALL.len()];
+/// Configured addresses and credentials.
+pub(super) type VendorEndpoints = [VendorEndpoint; Vendor::ALL.len()];
 
 /// The configured endpoint of a vendor.
-pub(super) fn endpoint_of(endpoints: &Endpoints, vendor: Vendor) -> &Endpoint {
+pub(super) fn endpoint_of(endpoints: &VendorEndpoints, vendor: Vendor) -> &VendorEndpoint {
     let place = Vendor::ALL.iter().position(|known| *known == vendor).unwrap_or(0);
     &endpoints[place]
 }
 
-/// One that can be called.
+/// A provider that can be called.
 #[derive(Debug, Clone)]
-pub(super) struct Candidate {
-    /// As the router names it.
+pub(super) struct CallCandidate {
+    /// The router's name of the provider.
     pub(super) provider: String,
-    /// As its vendor names it.
+    /// The vendor's name of the model.
     pub(super) model: String,
-    pub(super) endpoint: Endpoint,
-    pub(super) price: Option<Price>,
-    /// Tokens it takes, where that is known.
+    pub(super) endpoint: VendorEndpoint,
+    pub(super) price: Option<ModelPrice>,
+    /// Tokens the model accepts, if known.
     pub(super) window: Option<u64>,
 }
 
-impl Candidate {
-    /// A vendor as configured, whether the router knows the model or not.
-    pub(super) fn pinned(endpoints: &Endpoints, vendor: Vendor, model: &str, prices: &Prices) -> Self {
+impl CallCandidate {
+    /// A vendor as configured, whether or not the router knows the model.
+    pub(super) fn pinned(
+        endpoints: &VendorEndpoints,
+        vendor: Vendor,
+        model: &str,
+        prices: &PriceTable,
+    ) -> Self {
         Self {
             provider: adapter_name(vendor.as_str(), model),
             model: model.to_owned(),
@@ -60,16 +65,16 @@ impl Candidate {
 
     /// A provider of the router.
     pub(super) fn routed(
-        endpoints: &Endpoints,
+        endpoints: &VendorEndpoints,
         own_ports: &OwnPorts,
-        provider: &Arc<Provider>,
-        prices: &Prices,
+        provider: &Arc<RegisteredProvider>,
+        prices: &PriceTable,
     ) -> Self {
         let vendor = provider.vendor().and_then(Vendor::from_name);
         let is_ours = provider.metadata.get(ADAPTER).is_some();
         let own_vendor = match own_ports.at(&provider.endpoint) {
             Some(ModelPort::Pinned(vendor)) => Some(vendor),
-            // Of a model that no vendor of ours has, the first has no price either: it is not called.
+            // A model of no known vendor has no price either: it is not called.
             Some(ModelPort::Gateway) => Some(vendor_of(&provider.model).unwrap_or(Vendor::ALL[0])),
             None => vendor.filter(|_| is_ours),
         };
@@ -79,8 +84,9 @@ impl Candidate {
             return Self { provider: provider.name.clone(), window, ..pinned };
         }
         let listed = vendor.and_then(|v| prices.find(v.as_str(), &provider.model, Timestamp::now()));
-        let declared =
-            || Price::per_token(provider.cost_per_input_token.usd(), provider.cost_per_output_token.usd());
+        let declared = || {
+            ModelPrice::per_token(provider.cost_per_input_token.usd(), provider.cost_per_output_token.usd())
+        };
         Self {
             provider: provider.name.clone(),
             model: provider.model.clone(),
@@ -90,12 +96,12 @@ impl Candidate {
         }
     }
 
-    /// Makes of what was asked what this candidate is sent, with its model and a limit of the output; the most
-    /// that it can cost then. Done twice it changes nothing more.
-    pub(super) fn prepare(&self, ask: &mut Ask) -> Option<NanoUsd> {
+    /// Adapts the request to this candidate, with its model and an output limit; returns the most that the
+    /// call can cost. Repeating it changes nothing.
+    pub(super) fn prepare(&self, ask: &mut ModelRequest) -> Option<NanoUsd> {
         let price = self.price.as_ref()?;
         Some(match ask {
-            Ask::Chat(request) => {
+            ModelRequest::Chat(request) => {
                 request.model.clone_from(&self.model);
                 if self.endpoint.vendor() != Vendor::Anthropic {
                     anthropic::without_own_fields(request);
@@ -110,7 +116,7 @@ impl Candidate {
                 }
                 price.worst(prompt, limit.saturating_mul(bound::answers(request)))
             }
-            Ask::Embed(request) => {
+            ModelRequest::Embed(request) => {
                 request.model.clone_from(&self.model);
                 price.worst(bound::embedding(request), 0)
             }
@@ -118,29 +124,29 @@ impl Candidate {
     }
 }
 
-/// The vendor that the gateway asks for a model by its name alone: as in `vendor/model`, or by the catalogue.
+/// The gateway's vendor for a bare model name: from `vendor/model`, or from the catalogue.
 fn vendor_of(model: &str) -> Option<Vendor> {
     let named = model.split_once('/').and_then(|(vendor, _)| Vendor::from_name(vendor));
     let chats = || MODELS.iter().find(|facts| facts.model == model).map(|facts| facts.vendor);
     named.or_else(chats).or_else(|| catalogue::embedder(model))
 }
 
-/// A model as its vendor names it.
+/// The vendor's name of a model.
 fn unprefixed(model: &str, vendor: Vendor) -> &str {
     let rest = model.strip_prefix(vendor.as_str()).and_then(|rest| rest.strip_prefix('/'));
     rest.unwrap_or(model)
 }
 
-/// A registered address: what is written for people (`…/chat/completions`, or no path at all) becomes
-/// the base that the dialect wants.
-fn foreign(vendor: Vendor, address: &str) -> Endpoint {
+/// A registered address: forms written for people (`…/chat/completions`, or no path at all) become the base
+/// that the dialect needs.
+fn foreign(vendor: Vendor, address: &str) -> VendorEndpoint {
     let base = address.trim_end_matches('/');
     let base = base.strip_suffix("/chat/completions").unwrap_or(base);
     let has_path = base.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
     let wants_version = matches!(vendor, Vendor::OpenAi | Vendor::Grok);
     let base_url = if wants_version && !has_path { format!("{base}/v1") } else { base.to_owned() };
-    let credential = vendor.key_variable().map(|_| Secret::from(NO_KEY.to_owned()));
-    Endpoint::new(vendor, &base_url, credential)
+    let credential = vendor.key_variable().map(|_| SecretText::from(NO_KEY.to_owned()));
+    VendorEndpoint::new(vendor, &base_url, credential)
 }
 
 #[cfg(test)]
@@ -148,18 +154,19 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::routing::Registration;
-    use crate::llm::chat::{ChatRequest, Message, Role};
+    use crate::domain::provider_router::ProviderRegistration;
+    use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole};
 
-    fn endpoints() -> Endpoints {
-        let key = Secret::from("sk-ours".to_owned());
-        Vendor::ALL
-            .map(|vendor| Endpoint::new(vendor, &format!("https://{vendor}.example"), Some(key.clone())))
+    fn endpoints() -> VendorEndpoints {
+        let key = SecretText::from("sk-ours".to_owned());
+        Vendor::ALL.map(|vendor| {
+            VendorEndpoint::new(vendor, &format!("https://{vendor}.example"), Some(key.clone()))
+        })
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "tests write their JSON in place")]
-    fn provider(model: &str, cost: f64, metadata: serde_json::Value) -> Arc<Provider> {
-        let registration: Registration = serde_json::from_value(json!({
+    fn provider(model: &str, cost: f64, metadata: serde_json::Value) -> Arc<RegisteredProvider> {
+        let registration: ProviderRegistration = serde_json::from_value(json!({
             "name": "somebody", "model": model, "context_window": 8_192, "endpoint": "http://localhost:9000",
             "cost_per_input_token": cost, "cost_per_output_token": cost, "metadata": metadata,
         }))
@@ -169,29 +176,29 @@ mod tests {
 
     #[test]
     fn our_keys_stay_with_our_addresses() {
-        let prices = Prices::new(None).unwrap();
+        let prices = PriceTable::new(None).unwrap();
         let registered = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai" }));
-        let candidate = Candidate::routed(&endpoints(), &OwnPorts::default(), &registered, &prices);
+        let candidate = CallCandidate::routed(&endpoints(), &OwnPorts::default(), &registered, &prices);
         assert_eq!(candidate.endpoint.base_url(), "http://localhost:9000/v1");
-        assert_eq!(candidate.endpoint.credential(), Some(&Secret::from(NO_KEY.to_owned())));
+        assert_eq!(candidate.endpoint.credential(), Some(&SecretText::from(NO_KEY.to_owned())));
         let ours = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai", "adapter": true }));
-        let candidate = Candidate::routed(&endpoints(), &OwnPorts::default(), &ours, &prices);
+        let candidate = CallCandidate::routed(&endpoints(), &OwnPorts::default(), &ours, &prices);
         assert_eq!(candidate.endpoint, endpoints()[0]);
     }
 
     #[test]
     fn a_provider_that_says_it_is_free_is_free_and_one_that_is_unknown_has_no_price() {
-        let prices = Prices::new(None).unwrap();
+        let prices = PriceTable::new(None).unwrap();
         let own = provider("own", 0.0, json!({}));
-        let free = Candidate::routed(&endpoints(), &OwnPorts::default(), &own, &prices);
+        let free = CallCandidate::routed(&endpoints(), &OwnPorts::default(), &own, &prices);
         assert!(free.price.unwrap().is_free());
-        assert!(Candidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-99", &prices).price.is_none());
+        assert!(CallCandidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-99", &prices).price.is_none());
     }
 
     #[test]
     fn a_provider_at_an_own_port_is_called_where_that_port_would_call_at_the_vendor_s_price() {
-        let prices = Prices::new(None).unwrap();
-        // Its registration says port 9000, another vendor and a price of its own; none of that counts.
+        let prices = PriceTable::new(None).unwrap();
+        // The registration has port 9000, another vendor and its own price; none of these counts.
         for (port, model, vendor, asked) in [
             (ModelPort::Pinned(Vendor::OpenAi), "gpt-4-turbo", Vendor::OpenAi, "gpt-4-turbo"),
             (ModelPort::Gateway, "gpt-4-turbo", Vendor::OpenAi, "gpt-4-turbo"),
@@ -199,7 +206,7 @@ mod tests {
         ] {
             let own_ports = OwnPorts::from_iter([(9000, port)]);
             let registered = provider(model, 0.5, json!({ "provider": "anthropic" }));
-            let candidate = Candidate::routed(&endpoints(), &own_ports, &registered, &prices);
+            let candidate = CallCandidate::routed(&endpoints(), &own_ports, &registered, &prices);
             assert_eq!(candidate.endpoint, *endpoint_of(&endpoints(), vendor));
             assert_eq!((candidate.provider.as_str(), candidate.model.as_str()), ("somebody", asked));
             let listed = prices.find(vendor.as_str(), asked, Timestamp::now());
@@ -208,20 +215,20 @@ mod tests {
         let own_ports = OwnPorts::from_iter([(9000, ModelPort::Gateway)]);
         for unknown in ["own", "auto"] {
             let registered = provider(unknown, 0.5, json!({}));
-            let candidate = Candidate::routed(&endpoints(), &own_ports, &registered, &prices);
+            let candidate = CallCandidate::routed(&endpoints(), &own_ports, &registered, &prices);
             assert!(candidate.price.is_none(), "nobody to ask for `{unknown}` but the gateway itself");
         }
     }
 
     #[test]
     fn every_call_has_a_limit_and_a_greatest_cost() {
-        let prices = Prices::new(None).unwrap();
-        let candidate = Candidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
-        let messages = vec![Message::text(Role::User, "x".repeat(10_000))];
-        let mut ask = Ask::Chat(ChatRequest { messages, ..ChatRequest::default() });
+        let prices = PriceTable::new(None).unwrap();
+        let candidate = CallCandidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
+        let messages = vec![ChatMessage::text(ChatRole::User, "x".repeat(10_000))];
+        let mut ask = ModelRequest::Chat(ChatRequest { messages, ..ChatRequest::default() });
         let worst = candidate.prepare(&mut ask).unwrap();
         assert_eq!(candidate.prepare(&mut ask), Some(worst), "a second try is held for the same");
-        let Ask::Chat(request) = ask else { unreachable!("it was a chat") };
+        let ModelRequest::Chat(request) = ask else { unreachable!("it was a chat") };
         assert_eq!((request.model.as_str(), request.output_limit()), ("gpt-4-turbo", Some(4_096)));
         // 10 and 30 dollars per million tokens; at least the text's bytes, and not many more.
         let output = 4_096 * 30_000;

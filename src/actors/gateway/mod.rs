@@ -1,25 +1,27 @@
 //! The gateway: the one way from PAS to a model.
 //!
-//! Owns the call: whom to ask, what it may cost, the hold, the attempts, the receipt. Callers (the ports
-//! of models, agents) go through [`Gateway`]; a call runs in its caller's task, so it costs no message,
-//! and the actor takes over what its caller leaves behind ([`leaving`]). Invariants: no code reaches a
-//! provider without a `Hold`; every attempt has one receipt, and it is with the kernel before the
-//! answer leaves; a cut is never a clean end. Failure policy: [`plan`]; beyond it [`GatewayError`] says
-//! what happened. The actor dies with nothing of its own: what it drained is charged at its hold.
+//! Owns the model call: provider, price, hold, attempts, receipt. Callers (the ports of models, agents) go
+//! through [`GatewayHandle`]; a call runs in its caller's task, so it costs no message, and the actor
+//! finishes calls whose caller has gone ([`detach`]). Invariants: no code reaches a provider without a
+//! `Hold`; every attempt has one receipt, written to the page cache before the answer leaves (survives a
+//! process kill, not a power cut); a truncated answer is never a clean end. Failure policy: [`attempt_plan`];
+//! beyond that [`GatewayError`] names the cause. The actor owns no state; calls it was draining when it died
+//! are charged their full hold.
 
 mod adapters;
 mod attempt;
+pub mod attempt_plan;
 pub mod bound;
 pub mod call;
-mod cancelled;
-mod cancels;
+mod cancel_watch;
 mod candidate;
-mod carry;
-mod flow;
-mod leaving;
+mod detach;
+mod dispatch;
+mod in_flight;
 pub mod local_text;
+mod model_turns;
 pub mod own_ports;
-pub mod plan;
+mod settling_stream;
 mod span;
 mod writer;
 
@@ -28,40 +30,40 @@ use std::sync::atomic::{AtomicBool, AtomicU64};
 
 use futures_util::future::BoxFuture;
 
-pub use self::adapters::{LOCAL_MODELS, LocalModel, Ready};
+pub use self::adapters::{LOCAL_MODELS, LocalModel, LocalReadiness};
+pub use self::attempt_plan::AttemptPolicy;
 pub use self::call::{
-    Answered, Answerer, Ask, Call, Caller, Chatted, Embedded, GatewayError, Piece, Replied, Streamed, Target,
+    AnsweringModel, ChatAnswer, CompletionAnswer, EmbeddingAnswer, GatewayAnswer, GatewayCaller,
+    GatewayError, ModelCall, ModelRequest, ModelStreamEvent, ModelTarget, StreamedAnswer,
 };
-pub use self::cancels::{Owner, Watched};
-pub use self::plan::Policy;
+pub use self::in_flight::{CallOwner, WatchedCalls};
 
-use self::adapters::Keeper;
-use self::attempt::Attempt;
-use self::cancels::Cancels;
-use self::candidate::{Endpoints, endpoint_of};
-use self::carry::{Carry, DRAIN, Got, into_read, into_whole};
-use self::leaving::{Kept, Left};
+use self::adapters::ProviderProbe;
+use self::attempt::CallAttempt;
+use self::candidate::{VendorEndpoints, endpoint_of};
+use self::detach::{CallerGone, DetachOnDrop};
+use self::dispatch::{AttemptOutput, CallDispatch, DRAIN, into_chat_response, into_completion};
+use self::in_flight::InFlightCalls;
 use self::own_ports::OwnPorts;
-use crate::actors::accounts::{Accounts, AccountsError};
+use crate::actors::accounts::{AccountsError, AccountsHandle};
 use crate::actors::jobs::JobBook;
-use crate::actors::provider_router::ProviderRouter;
+use crate::actors::provider_router::ProviderRouterHandle;
 use crate::actors::registry::RegistryHandle;
 use crate::actors::token_governor::GovernorHandle;
-use crate::config::{Gateway as Limits, Providers};
-use crate::domain::price::Prices;
+use crate::config::{GatewayConfig as Limits, ProvidersConfig};
+use crate::domain::accounts::price::PriceTable;
 use crate::domain::roster::Roster;
-use crate::llm::{Client, Deadlines, Endpoint, Failure, FailureKind, Vendor};
+use crate::llm::{CallDeadlines, Vendor, VendorClient, VendorEndpoint, VendorFailure, VendorFailureKind};
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, Address, ChildSpec, Context, Message as ActorMessage, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ChildSpec, WorkerOptions,
 };
 
-/// What the gateway's actor is asked.
-pub enum Message {
-    /// Drive the rest of a call whose caller has left.
+pub enum GatewayMessage {
+    /// Finish a call whose caller has gone.
     Drain(BoxFuture<'static, ()>),
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for GatewayMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Drain(_) => "drain",
@@ -69,189 +71,195 @@ impl ActorMessage for Message {
     }
 }
 
-/// What the gateway works with.
-pub struct Means {
-    /// Where money is held and booked.
-    pub accounts: Accounts,
-    /// Where jobs are stopped.
+/// The parts the gateway is built from.
+pub struct GatewayDeps {
+    /// Holds and settles money.
+    pub accounts: AccountsHandle,
+    /// The source of cancellations.
     pub book: JobBook,
-    /// Which agents are ours, and in which lane.
+    /// The swarm's own agents, with their lanes.
     pub roster: Arc<Roster>,
-    /// Who is told what is in the agents' contexts.
+    /// Counts the tokens in the agents' contexts.
     pub governor: GovernorHandle,
-    pub router: ProviderRouter,
-    /// Where the local models register.
+    pub router: ProviderRouterHandle,
+    /// The registry of local models.
     pub registry: RegistryHandle,
-    pub prices: Arc<Prices>,
+    pub prices: Arc<PriceTable>,
     /// The vendors' addresses and credentials.
-    pub providers: Providers,
-    /// How long calls may take.
+    pub providers: ProvidersConfig,
+    /// The most a call may take.
     pub limits: Limits,
-    /// Added to the ports of the adapters.
+    /// Added to the adapters' ports.
     pub port_offset: u16,
-    /// Our own ports that serve models.
+    /// The daemon's own ports that serve models.
     pub own_ports: OwnPorts,
 }
 
 /// The gateway's verbs. Cheap to clone.
 #[derive(Clone)]
-pub struct Gateway {
-    inner: Arc<Inner>,
-    address: Address<Message>,
+pub struct GatewayHandle {
+    inner: Arc<GatewayShared>,
+    address: Address<GatewayMessage>,
 }
 
-struct Inner {
+struct GatewayShared {
     system: ActorSystem,
-    client: Client,
-    accounts: Accounts,
+    client: VendorClient,
+    accounts: AccountsHandle,
     book: JobBook,
     roster: Arc<Roster>,
     governor: GovernorHandle,
-    router: ProviderRouter,
-    prices: Arc<Prices>,
-    endpoints: Endpoints,
+    router: ProviderRouterHandle,
+    prices: Arc<PriceTable>,
+    endpoints: VendorEndpoints,
     own_ports: OwnPorts,
-    cancels: Cancels,
-    policy: Policy,
-    deadlines: Deadlines,
-    ready: Ready,
+    cancels: InFlightCalls,
+    policy: AttemptPolicy,
+    deadlines: CallDeadlines,
+    ready: LocalReadiness,
 }
 
-impl Gateway {
-    /// Asks for a whole chat, read. A caller that leaves is paid for to the end all the same.
+impl GatewayHandle {
+    /// Asks for a whole chat, parsed. A call whose caller has gone is still finished and paid.
     ///
     /// # Errors
     /// [`GatewayError`].
-    pub async fn chat(&self, call: Call) -> Result<Chatted, GatewayError> {
-        let left = Left::default();
-        let work = Self::whole(self.clone(), call, Arc::clone(&left), into_read);
-        Kept::new(Box::pin(work), left, self.address.clone()).await
+    pub async fn chat(&self, call: ModelCall) -> Result<ChatAnswer, GatewayError> {
+        let left = CallerGone::default();
+        let work = Self::complete(self.clone(), call, Arc::clone(&left), into_chat_response);
+        DetachOnDrop::new(Box::pin(work), left, self.address.clone()).await
     }
 
-    /// Asks for a whole chat to hand on: as it came, where the request wants that and nothing is to change.
+    /// Asks for a whole chat to pass on: unparsed, where the request allows that and nothing must change.
     ///
     /// # Errors
     /// [`GatewayError`].
-    pub async fn reply(&self, call: Call) -> Result<Replied, GatewayError> {
-        let left = Left::default();
-        let work = Self::whole(self.clone(), call, Arc::clone(&left), into_whole);
-        Kept::new(Box::pin(work), left, self.address.clone()).await
+    pub async fn reply(&self, call: ModelCall) -> Result<CompletionAnswer, GatewayError> {
+        let left = CallerGone::default();
+        let work = Self::complete(self.clone(), call, Arc::clone(&left), into_completion);
+        DetachOnDrop::new(Box::pin(work), left, self.address.clone()).await
     }
 
     /// Asks for embeddings.
     ///
     /// # Errors
     /// [`GatewayError`].
-    pub async fn embed(&self, call: Call) -> Result<Embedded, GatewayError> {
-        let left = Left::default();
+    pub async fn embed(&self, call: ModelCall) -> Result<EmbeddingAnswer, GatewayError> {
+        let left = CallerGone::default();
         let vectors = |got| match got {
-            Got::Vectors(vectors, usage) => Some((vectors, usage)),
+            AttemptOutput::Vectors(vectors, usage) => Some((vectors, usage)),
             _ => None,
         };
-        let work = Self::whole(self.clone(), call, Arc::clone(&left), vectors);
-        Kept::new(Box::pin(work), left, self.address.clone()).await
+        let work = Self::complete(self.clone(), call, Arc::clone(&left), vectors);
+        DetachOnDrop::new(Box::pin(work), left, self.address.clone()).await
     }
 
-    async fn whole<T: Send + 'static>(
+    async fn complete<T: Send + 'static>(
         gateway: Self,
-        call: Call,
-        left: Left,
-        take: fn(Got) -> Option<(T, Option<crate::domain::usage::Usage>)>,
-    ) -> Result<Answered<T>, GatewayError> {
-        let won = Carry::new(gateway, call, left)?.run().await?;
+        call: ModelCall,
+        left: CallerGone,
+        take: fn(AttemptOutput) -> Option<(T, Option<crate::domain::usage::TokenUsage>)>,
+    ) -> Result<GatewayAnswer<T>, GatewayError> {
+        let won = CallDispatch::new(gateway, call, left)?.run().await?;
         let (attempt, by) = (won.attempt, won.by);
-        let Some((answer, usage)) = take(won.got) else { return Err(misanswered(attempt).await?) };
+        let Some((answer, usage)) = take(won.output) else { return Err(misanswered(attempt).await?) };
         let receipt = attempt.succeeded(usage).await?;
-        Ok(Answered { answer, usage, receipt, by })
+        Ok(GatewayAnswer { answer, usage, receipt, by })
     }
 
-    /// Asks for a chat as a stream; returns when its first chunk has come.
+    /// Asks for a chat as a stream; returns when its first chunk has arrived.
     ///
     /// # Errors
     /// [`GatewayError`].
-    pub async fn stream(&self, mut call: Call) -> Result<Streamed, GatewayError> {
-        if let Ask::Chat(request) = &mut call.ask {
+    pub async fn stream(&self, mut call: ModelCall) -> Result<StreamedAnswer, GatewayError> {
+        if let ModelRequest::Chat(request) = &mut call.ask {
             request.stream = true;
         }
         let (left, to) = (Arc::new(AtomicBool::new(false)), self.address.clone());
         let (gateway, shared) = (self.clone(), (Arc::clone(&left), to.clone()));
         let work = async move {
-            let won = Carry::new(gateway, call, Arc::clone(&shared.0))?.run().await?;
+            let won = CallDispatch::new(gateway, call, Arc::clone(&shared.0))?.run().await?;
             match won.streamed(shared.0, shared.1) {
                 Ok(streamed) => Ok(streamed),
                 Err(attempt) => Err(misanswered(*attempt).await?),
             }
         };
-        Kept::new(Box::pin(work), left, to).await
+        DetachOnDrop::new(Box::pin(work), left, to).await
     }
 
-    /// Watches the calls of these owners that are under way now, to end them, and to learn how many are
-    /// closed. Jobs that are cancelled in the job book need no word: their calls end by themselves.
+    /// Watches the current calls of these owners, to end them and count how many are closed. Calls of jobs
+    /// cancelled in the job book end by themselves.
     #[must_use]
-    pub fn watch_calls(&self, is_meant: impl Fn(&Owner) -> bool) -> Watched {
+    pub fn watch_calls(&self, is_meant: impl Fn(&CallOwner) -> bool) -> WatchedCalls {
         self.inner.cancels.watch(is_meant)
     }
 
-    /// Runs something short after an answer has left; it is dropped when the gateway ends.
-    pub fn look_after(&self, work: impl Future<Output = ()> + Send + 'static) {
-        if self.address.cast(Message::Drain(Box::pin(work))).is_err() {
-            tracing::debug!("the gateway is too busy to look after something");
+    /// Runs a short task after an answer has left; dropped when the gateway ends.
+    pub fn run_detached(&self, work: impl Future<Output = ()> + Send + 'static) {
+        if self.address.cast(GatewayMessage::Drain(Box::pin(work))).is_err() {
+            tracing::debug!("the gateway is too busy to run a detached task");
         }
     }
 
-    /// The accounts, for what is asked about them.
+    /// The accounts behind the gateway.
     #[must_use]
-    pub fn accounts(&self) -> &Accounts {
+    pub fn accounts(&self) -> &AccountsHandle {
         &self.inner.accounts
     }
 
     #[must_use]
-    pub fn router(&self) -> &ProviderRouter {
+    pub fn router(&self) -> &ProviderRouterHandle {
         &self.inner.router
     }
 
     #[must_use]
-    pub fn prices(&self) -> &Prices {
+    pub fn prices(&self) -> &PriceTable {
         &self.inner.prices
     }
 
     /// A vendor as configured.
     #[must_use]
-    pub fn endpoint(&self, vendor: Vendor) -> &Endpoint {
+    pub fn endpoint(&self, vendor: Vendor) -> &VendorEndpoint {
         endpoint_of(&self.inner.endpoints, vendor)
     }
 
-    /// What the local Ollama has in its memory, in its own words.
+    /// The local Ollama's list of loaded models, as it answers.
     ///
     /// # Errors
-    /// [`Failure`] when it does not answer.
-    pub async fn running_locally(&self) -> Result<serde_json::Value, Failure> {
+    /// [`VendorFailure`] when Ollama does not answer.
+    pub async fn running_locally(&self) -> Result<serde_json::Value, VendorFailure> {
         self.inner.client.running(self.endpoint(Vendor::Ollama), &adapters::LOOKING).await
     }
 
-    /// Which models can be called, as was seen last.
+    /// The models that can be called, as of the last probe.
     #[must_use]
-    pub fn ready(&self) -> &Ready {
+    pub fn ready(&self) -> &LocalReadiness {
         &self.inner.ready
     }
 }
 
-/// An answer of another kind than was asked for: a stream of embeddings, say. It is paid, and no answer.
-async fn misanswered(attempt: Attempt) -> Result<GatewayError, AccountsError> {
-    let what = "the call was answered in another form than it was asked in; only chats can be streamed";
-    let failure = Failure { may_cost: true, ..Failure::new(FailureKind::Unsupported, what) };
+/// An answer of another kind than requested (a stream of embeddings, say): paid, but not usable.
+async fn misanswered(attempt: CallAttempt) -> Result<GatewayError, AccountsError> {
+    let what = "the answer has another form than the request; only chats can be streamed";
+    let failure =
+        VendorFailure { may_cost: true, ..VendorFailure::new(VendorFailureKind::Unsupported, what) };
     let receipt = Some(attempt.failed(&failure).await?);
     Ok(GatewayError::Failed { failure, receipt, attempts: 1 })
 }
 
 /// The gateway as a child of a supervisor, and its handle.
 #[must_use]
-pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Means) -> (ChildSpec, Gateway) {
-    let endpoints = Vendor::ALL.map(|vendor| Endpoint::configured(vendor, &means.providers));
-    let seen = Arc::new(AtomicU64::new(cancelled::newest(&means.book)));
-    let inner = Arc::new(Inner {
+pub fn spec(
+    system: &ActorSystem,
+    name: &str,
+    options: WorkerOptions,
+    means: GatewayDeps,
+) -> (ChildSpec, GatewayHandle) {
+    let endpoints = Vendor::ALL.map(|vendor| VendorEndpoint::configured(vendor, &means.providers));
+    let seen = Arc::new(AtomicU64::new(cancel_watch::newest(&means.book)));
+    let inner = Arc::new(GatewayShared {
         system: system.clone(),
-        client: Client::new(),
+        client: VendorClient::new(),
         accounts: means.accounts,
         book: means.book,
         roster: means.roster,
@@ -260,14 +268,14 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
         prices: means.prices,
         endpoints,
         own_ports: means.own_ports,
-        cancels: Cancels::default(),
-        policy: Policy { overall: means.limits.overall_timeout, ..Policy::default() },
-        deadlines: Deadlines::from(means.limits),
-        ready: Ready::default(),
+        cancels: InFlightCalls::default(),
+        policy: AttemptPolicy { overall: means.limits.overall_timeout, ..AttemptPolicy::default() },
+        deadlines: CallDeadlines::from(means.limits),
+        ready: LocalReadiness::default(),
     });
     let (shared, registry, offset) = (Arc::clone(&inner), means.registry, means.port_offset);
     let (spec, address) = system.worker(name, options, move |context| {
-        let keeper = Keeper::new(
+        let keeper = ProviderProbe::new(
             shared.client.clone(),
             shared.router.clone(),
             registry.clone(),
@@ -276,27 +284,31 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Mea
             offset,
             shared.ready.clone(),
         );
-        let following = cancelled::follow(shared.book.clone(), shared.cancels.clone(), Arc::clone(&seen));
+        let following = cancel_watch::follow(shared.book.clone(), shared.cancels.clone(), Arc::clone(&seen));
         async move {
             context.spawn(following);
             context.spawn(keeper.run());
-            Ok(State)
+            Ok(GatewayState)
         }
     });
-    (spec, Gateway { inner, address })
+    (spec, GatewayHandle { inner, address })
 }
 
-/// Everything is shared, or belongs to the tasks that the actor keeps.
-struct State;
+/// All state is shared, or belongs to tasks kept by the actor.
+struct GatewayState;
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for GatewayState {
+    type Message = GatewayMessage;
 
-    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        message: GatewayMessage,
+        context: &ActorContext<GatewayMessage>,
+    ) -> Result<(), ActorError> {
         match message {
-            Message::Drain(rest) => context.spawn(async move {
+            GatewayMessage::Drain(rest) => context.spawn(async move {
                 if tokio::time::timeout(DRAIN, rest).await.is_err() {
-                    tracing::info!("a call went on for too long after its caller had left; it was ended");
+                    tracing::info!("a call took too long after its caller had gone; it was ended");
                 }
             }),
         }

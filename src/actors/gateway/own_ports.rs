@@ -1,25 +1,25 @@
 //! The daemon's own ports that serve models, as endpoints of providers.
 //!
-//! Somebody may register a provider that answers at a port of this same daemon: an adapter, a local model,
-//! the gateway. Called over that port, its call would be a second one, with a second hold and receipt and
-//! without the caller's run, agent and budgets. So such a provider is called where that port would call:
-//! one call, one receipt, at the vendor's own price. Invariant: no call of the gateway comes back to it.
+//! A provider may be registered with a port of this same daemon: an adapter, a local model, the gateway.
+//! Called over that port, its call would be a second one, with a second hold and receipt and without the
+//! caller's run, agent and budgets. So such a provider is called where that port would call: one call, one
+//! receipt, at the vendor's own price. Invariant: no call of the gateway comes back to the gateway.
 
 use std::collections::BTreeMap;
 
-use crate::domain::routing::endpoint::port_here;
+use crate::domain::provider_router::endpoint::port_here;
 use crate::llm::Vendor;
 
-/// What answers at a port of ours.
+/// The target behind one of the daemon's ports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelPort {
     /// One vendor, the local server included.
     Pinned(Vendor),
-    /// The gateway, which asks the vendor of the model that is named.
+    /// The gateway, which calls the vendor of the named model.
     Gateway,
 }
 
-/// Our ports that serve models, with their offset.
+/// The daemon's ports that serve models, with their offset.
 #[derive(Debug, Clone, Default)]
 pub struct OwnPorts(BTreeMap<u16, ModelPort>);
 
@@ -30,7 +30,7 @@ impl FromIterator<(u16, ModelPort)> for OwnPorts {
 }
 
 impl OwnPorts {
-    /// Our port that an endpoint leads to, if it does.
+    /// The model port that an endpoint leads to, if any.
     pub(super) fn at(&self, endpoint: &str) -> Option<ModelPort> {
         self.0.get(&port_here(endpoint)?).copied()
     }

@@ -1,30 +1,27 @@
 //! The job book: every change to a job as one durable transaction.
 //!
-//! Owns the rows, their indices, their events and the questions to people. Invariants: an acknowledged
-//! change survives `kill -9`; a change and its event are one write; a hand-over inserts all children or
-//! none, and a repeated one inserts nothing.
+//! Owns the rows, their indices, their events and the approvals. Invariants: an acknowledged change survives
+//! `kill -9`; a change and its event are one write; a hand-over inserts all children or none, and a repeated
+//! one inserts nothing.
 
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::listing::next_root_number;
+use super::draft::{JobDraft, draft_job};
 use super::readers::LedgerEntry;
-use super::tables::{
-    ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LEDGER, OPEN_RUNS, ROOT_ORDER, ROOTS,
-    SUBMISSIONS, UNCLOSED_RUNS,
-};
+use super::tables::{ACTIVE, APPROVALS, EVENTS, JOBS, LEDGER, OPEN_RUNS, SUBMISSIONS};
 use crate::domain::ids::{ApprovalId, JobId, RunId};
-use crate::domain::job::approval::{Approval, ApprovalStatus, Decision, Verdict};
-use crate::domain::job::{CardRefusal, EventKind, Job, JobCard, JobEvent, JobState, Refusal, Transition};
-use crate::domain::json::Json;
+use crate::domain::job::approval::{Approval, ApprovalDecision, ApprovalStatus, ApprovalVerdict, QUESTION};
+use crate::domain::job::{
+    CardRefusal, Job, JobCard, JobEvent, JobEventKind, JobState, JobTransition, TransitionRefusal,
+};
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceContext;
-use crate::store::{Changes, Order, Span, Store, StoreError, View};
+use crate::store::{KeyRange, ScanOrder, Store, StoreError, StoreView};
 
 /// Most jobs read for one tree, list or sweep.
 pub const MAX_ROWS: usize = 10_000;
-const EVENT_SEQ: &str = "job_event_seq";
 
-/// Why something with jobs did not go as asked.
+/// Why an operation on jobs failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum JobError {
     /// No such job, run or approval.
@@ -32,27 +29,27 @@ pub enum JobError {
     NotFound {
         /// `job`, `run` or `approval`.
         what: &'static str,
-        /// What was asked for.
+        /// The id asked for.
         id: String,
     },
-    /// The rules of the job's state do not allow it.
+    /// The rules of the job's state forbid it.
     #[error(transparent)]
-    Refused(#[from] Refusal),
-    /// It contradicts something that was accepted before.
+    Refused(#[from] TransitionRefusal),
+    /// It contradicts an earlier accepted request.
     #[error("{0}")]
     Conflict(String),
     /// The card can never work as it stands.
     #[error(transparent)]
     Card(#[from] CardRefusal),
-    /// More runs are open than may be.
+    /// Too many runs are open.
     #[error(
         "{0} jobs have not ended yet, which is the limit (`jobs.max_queued`); try again when one of them has"
     )]
     Busy(usize),
-    /// A run is done and its manifest could not be written, so it is not told as done.
+    /// The run is done but its manifest could not be written, so it is not reported as done.
     #[error("the manifest could not be written: {0}")]
     NoManifest(String),
-    /// The check of a card broke off.
+    /// The check of a card did not finish.
     #[error("the card could not be checked: {0}")]
     Unchecked(String),
     #[error(transparent)]
@@ -65,160 +62,16 @@ impl JobError {
     }
 }
 
-/// A write in the making: the view it decides from, and the changes it has decided upon.
-pub(super) struct Draft<'v, 't> {
-    pub(super) view: &'v View<'t>,
-    changes: Changes,
-    next_seq: Option<u64>,
-    pub(super) now: Timestamp,
-}
-
-impl<'v, 't> Draft<'v, 't> {
-    pub(super) fn new(view: &'v View<'t>) -> Self {
-        Self { view, changes: Changes::none(), next_seq: None, now: Timestamp::now() }
-    }
-
-    pub(super) fn finish(mut self) -> Changes {
-        if let Some(seq) = self.next_seq {
-            self.changes = self.changes.put(&COUNTERS, &EVENT_SEQ.to_owned(), &seq);
-        }
-        self.changes
-    }
-
-    fn edit(&mut self, edit: impl FnOnce(Changes) -> Changes) {
-        self.changes = edit(std::mem::replace(&mut self.changes, Changes::none()));
-    }
-
-    /// Inserts a new job with its first event (and its question, where it needs consent).
-    pub(super) fn insert(&mut self, job: &Job) -> Result<(), StoreError> {
-        self.edit(|changes| changes.put(&JOBS, &job.id, job).put(&ACTIVE, &job.id, &()));
-        if job.id.parent().is_none() {
-            let number = next_root_number(self.view)?;
-            self.edit(|changes| {
-                let by_time = (job.created_at.as_millis(), job.id.clone());
-                let changes = changes.put(&ROOTS, &by_time, &()).put(&ROOT_ORDER, &number, &job.id);
-                changes.put(&OPEN_RUNS, &job.run(), &()).put(&UNCLOSED_RUNS, &job.run(), &())
-            });
-        }
-        self.tell(
-            job,
-            EventKind::Accepted,
-            json!({ "task": job.card.task, "capability": job.card.capability }),
-        )?;
-        if job.state == JobState::AwaitingApproval {
-            self.ask(job)?;
-        }
-        Ok(())
-    }
-
-    /// Applies a transition and writes row, index, events and questions.
-    pub(super) fn apply(&mut self, job: &mut Job, transition: Transition) -> Result<(), JobError> {
-        let before = job.state;
-        let asks = [Some(job.state), job.paused_from].contains(&Some(JobState::AwaitingApproval));
-        let told = job.apply(transition, self.now)?;
-        let terminal = job.state.is_terminal();
-        self.edit(|changes| {
-            let changes = changes.put(&JOBS, &job.id, job);
-            match (terminal, job.id.parent()) {
-                (false, _) => changes,
-                (true, Some(_)) => changes.delete(&ACTIVE, &job.id),
-                (true, None) => changes.delete(&ACTIVE, &job.id).delete(&OPEN_RUNS, &job.run()),
-            }
-        });
-        for (kind, detail) in told {
-            self.tell(job, kind, detail)?;
-        }
-        if job.state == JobState::AwaitingApproval && before == JobState::Blocked {
-            self.ask(job)?;
-        }
-        if terminal && asks {
-            self.withdraw(job)?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn tell(&mut self, job: &Job, event: EventKind, detail: Value) -> Result<(), StoreError> {
-        let seq = match self.next_seq {
-            Some(seq) => seq,
-            None => self.view.get(&COUNTERS, &EVENT_SEQ.to_owned())?.unwrap_or(0),
-        } + 1;
-        self.next_seq = Some(seq);
-        let event = JobEvent {
-            seq,
-            ts: self.now,
-            run_id: job.run(),
-            job_id: job.id.clone(),
-            agent: job.card.agent.clone(),
-            event,
-            detail: Json(detail),
-        };
-        self.edit(|changes| {
-            let changes = changes.put(&EVENT_ORDER, &seq, &event.run_id);
-            changes.put(&EVENTS, &(event.run_id.clone(), seq), &event)
-        });
-        Ok(())
-    }
-
-    fn ask(&mut self, job: &Job) -> Result<(), StoreError> {
-        let approval = Approval::ask(job, self.now);
-        let detail = json!({ "approval_id": approval.approval_id, "question": approval.question });
-        self.edit(|changes| changes.put(&APPROVALS, &approval.approval_id, &approval));
-        self.tell(job, EventKind::AwaitingApproval, detail)
-    }
-
-    /// A job that has ended waits for nobody.
-    fn withdraw(&mut self, job: &Job) -> Result<(), StoreError> {
-        let all = self.view.range(&APPROVALS, &Span::all(), Order::Ascending, MAX_ROWS)?;
-        for (id, mut approval) in all {
-            if approval.job_id == job.id
-                && approval.status == ApprovalStatus::Pending
-                && job.state != JobState::Failed
-            {
-                approval.status = ApprovalStatus::Withdrawn;
-                approval.decided_at = Some(self.now);
-                self.edit(|changes| changes.put(&APPROVALS, &id, &approval));
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn put_approval(&mut self, approval: &Approval) {
-        self.edit(|changes| changes.put(&APPROVALS, &approval.approval_id, approval));
-    }
-
-    /// Gives the jobs above one the inputs that a person corrected for it.
-    fn correct_above(&mut self, job: &Job, inputs: &Map<String, Value>) -> Result<(), JobError> {
-        if inputs.is_empty() {
-            return Ok(());
-        }
-        for id in std::iter::successors(job.id.parent(), JobId::parent) {
-            let mut above = self.job(&id)?;
-            above.correct_inputs(inputs.clone());
-            above.version += 1;
-            self.edit(|changes| changes.put(&JOBS, &above.id, &above));
-        }
-        Ok(())
-    }
-
-    pub(super) fn job(&self, id: &JobId) -> Result<Job, JobError> {
-        self.view.get(&JOBS, id)?.ok_or_else(|| JobError::no_job(id))
-    }
-
-    fn remember(&mut self, key: &str, job: &JobId, asked: &str) {
-        self.edit(|changes| changes.put(&SUBMISSIONS, &key.to_owned(), &(job.clone(), asked.to_owned())));
-    }
-}
-
-/// A submission: what is asked, and by which key a repetition is known.
+/// A root job to accept, with the key that identifies a repetition.
 #[derive(Debug, Clone)]
-pub struct Submission {
+pub struct JobSubmission {
     /// The card of the root job.
     pub card: JobCard,
-    /// Its place in the trace.
+    /// The submission's place in the trace.
     pub context: TraceContext,
-    /// The client's idempotency key, if it gave one.
+    /// The client's idempotency key, if any.
     pub idempotency_key: Option<String>,
-    /// The fingerprint of everything that was asked: a repeated key must come with the same.
+    /// The fingerprint of the whole request: a repeated key must come with the same.
     pub asked: String,
     /// Most runs that may be open.
     pub max_runs: usize,
@@ -243,20 +96,23 @@ impl JobBook {
     }
 
     /// Reads one state of the book.
-    pub(super) fn read<R>(&self, read: impl FnOnce(&View<'_>) -> Result<R, JobError>) -> Result<R, JobError> {
+    pub(super) fn read<R>(
+        &self,
+        read: impl FnOnce(&StoreView<'_>) -> Result<R, JobError>,
+    ) -> Result<R, JobError> {
         self.store.read(read)
     }
 
-    /// Accepts a root job, durably. The same idempotency key with the same card gives the job that was
-    /// accepted before.
+    /// Accepts a root job, durably. The same idempotency key with the same card returns the job accepted
+    /// before.
     ///
     /// # Errors
     /// [`JobError::Conflict`] for the key with another card, [`JobError::Busy`], or the store's.
-    pub async fn submit(&self, submission: Submission) -> Result<Job, JobError> {
+    pub async fn submit(&self, submission: JobSubmission) -> Result<Job, JobError> {
         let run = RunId::generate(&submission.card.task);
         self.store
             .write(move |view| {
-                let mut draft = Draft::new(view);
+                let mut draft = JobDraft::new(view);
                 if let Some(key) = &submission.idempotency_key
                     && let Some((id, before)) = view.get(&SUBMISSIONS, key)?
                 {
@@ -286,25 +142,25 @@ impl JobBook {
     ///
     /// # Errors
     /// [`JobError::NotFound`], [`JobError::Refused`], or the store's.
-    pub async fn change(&self, id: &JobId, transition: Transition) -> Result<Job, JobError> {
+    pub async fn change(&self, id: &JobId, transition: JobTransition) -> Result<Job, JobError> {
         self.change_at(id, transition, Timestamp::now(), None).await
     }
 
-    /// Applies one transition as of a time, with the line of the ledger that the end of a run comes with.
+    /// Applies one transition as of a given time, with the ledger line for the end of a run.
     ///
     /// # Errors
     /// As [`JobBook::change`].
     pub(super) async fn change_at(
         &self,
         id: &JobId,
-        transition: Transition,
+        transition: JobTransition,
         now: Timestamp,
         line: Option<LedgerEntry>,
     ) -> Result<Job, JobError> {
         let id = id.clone();
         self.store
             .write(move |view| {
-                let mut draft = Draft { now, ..Draft::new(view) };
+                let mut draft = JobDraft::at(view, now);
                 let mut job = draft.job(&id)?;
                 draft.apply(&mut job, transition)?;
                 if let Some(line) = line {
@@ -316,35 +172,28 @@ impl JobBook {
             .await
     }
 
-    /// Tells something about a held job that changes nothing. Soft: it may be lost with the last second.
+    /// Appends a progress event to a claimed job, which changes nothing else. Soft: the last second may be
+    /// lost.
     ///
     /// # Errors
-    /// [`JobError::Refused`] when the job is no longer held under this fence, or the store's.
+    /// [`JobError::Refused`] when the job is no longer claimed under this fence, or the store's.
     pub async fn note(&self, id: &JobId, fence: u64, detail: Value) -> Result<(), JobError> {
         let id = id.clone();
         self.store
             .write_soft(move |view| {
-                let mut draft = Draft::new(view);
-                let job = draft.job(&id)?;
-                if job.fence != fence {
-                    let (job, newest) = (id.to_string(), job.fence);
-                    return Err(Refusal::Fenced { job, held: fence, newest }.into());
-                }
-                if job.state.is_terminal() {
-                    let (job, state) = (id.to_string(), job.state);
-                    return Err(Refusal::State { job, state, wish: "told of" }.into());
-                }
-                draft.tell(&job, EventKind::Progress, detail)?;
+                let mut draft = JobDraft::new(view);
+                let job = draft.claimed(&id, fence, "reported on")?;
+                draft.append_event(&job, JobEventKind::Progress, detail)?;
                 Ok((draft.finish(), ()))
             })
             .await
     }
 
-    /// Hands steps of a held job over to children; those that exist already are left as they are.
-    /// Returns the children, in the order given.
+    /// Hands steps of a claimed job over to children; existing children are left as they are. Returns the
+    /// children, in the order given.
     ///
     /// # Errors
-    /// [`JobError::Refused`] when the parent is no longer held under this fence, or the store's.
+    /// [`JobError::Refused`] when the parent is no longer claimed under this fence, or the store's.
     pub async fn hand_over(
         &self,
         parent: &JobId,
@@ -354,15 +203,17 @@ impl JobBook {
         let parent = parent.clone();
         self.store
             .write(move |view| {
-                let mut draft = Draft::new(view);
+                let mut draft = JobDraft::new(view);
                 let holder = draft.job(&parent)?;
                 if holder.fence != fence {
                     let (job, newest) = (parent.to_string(), holder.fence);
-                    return Err(Refusal::Fenced { job, held: fence, newest }.into());
+                    return Err(TransitionRefusal::Fenced { job, held: fence, newest }.into());
                 }
                 if holder.state != JobState::Running || holder.cancel.is_some() {
                     let job = parent.to_string();
-                    return Err(Refusal::State { job, state: holder.state, wish: "handed over" }.into());
+                    return Err(
+                        TransitionRefusal::State { job, state: holder.state, wish: "handed over" }.into()
+                    );
                 }
                 let mut children = Vec::with_capacity(cards.len());
                 for (step, card) in cards {
@@ -382,16 +233,20 @@ impl JobBook {
             .await
     }
 
-    /// Decides a question, once. Inputs that a person corrects hold for the jobs above, too: later steps are
-    /// given theirs.
+    /// Decides an approval, once. Inputs corrected by a person apply to the jobs above, too, because later
+    /// steps inherit theirs.
     ///
     /// # Errors
     /// [`JobError::NotFound`], [`JobError::Conflict`] when it is decided already, or the store's.
-    pub async fn decide(&self, id: &ApprovalId, decision: Decision) -> Result<(Approval, Job), JobError> {
+    pub async fn decide(
+        &self,
+        id: &ApprovalId,
+        decision: ApprovalDecision,
+    ) -> Result<(Approval, Job), JobError> {
         let id = id.clone();
         self.store
             .write(move |view| {
-                let mut draft = Draft::new(view);
+                let mut draft = JobDraft::new(view);
                 let mut approval = view
                     .get(&APPROVALS, &id)?
                     .ok_or_else(|| JobError::NotFound { what: "approval", id: id.to_string() })?;
@@ -402,18 +257,22 @@ impl JobBook {
                     ));
                 }
                 let mut job = draft.job(&approval.job_id)?;
-                let Decision { by, reason, verdict } = decision;
+                let ApprovalDecision { by, reason, verdict } = decision;
                 approval.status = verdict.status();
                 approval.decided_at = Some(draft.now);
                 approval.decided_by = Some(by.clone());
                 approval.reason = Some(reason.clone());
                 draft.put_approval(&approval);
                 let transition = match verdict {
-                    Verdict::Approve { inputs } => {
-                        draft.correct_above(&job, &inputs)?;
-                        Transition::Approve { by, reason, inputs }
+                    verdict if approval.kind == QUESTION => {
+                        let is_yes = matches!(verdict, ApprovalVerdict::Approve { .. });
+                        JobTransition::AnswerQuestion { by, reason, is_yes }
                     }
-                    Verdict::Reject => Transition::Reject { by, reason },
+                    ApprovalVerdict::Approve { inputs } => {
+                        draft.correct_above(&job, &inputs)?;
+                        JobTransition::Approve { by, reason, inputs }
+                    }
+                    ApprovalVerdict::Reject => JobTransition::Reject { by, reason },
                 };
                 draft.apply(&mut job, transition)?;
                 Ok((draft.finish(), (approval, job)))
@@ -435,7 +294,7 @@ impl JobBook {
     /// The store's.
     pub fn active(&self) -> Result<Vec<Job>, JobError> {
         self.store.read(|view| {
-            let ids = view.range(&ACTIVE, &Span::all(), Order::Ascending, MAX_ROWS)?;
+            let ids = view.range(&ACTIVE, &KeyRange::all(), ScanOrder::Ascending, MAX_ROWS)?;
             ids.into_iter().map(|(id, ())| draft_job(view, &id)).collect()
         })
     }
@@ -446,13 +305,13 @@ impl JobBook {
     /// The store's.
     pub fn events(&self, run: &RunId, seq: u64, limit: usize) -> Result<Vec<JobEvent>, JobError> {
         self.store.read(|view| {
-            let span = Span::under(run).after(&(run.clone(), seq));
-            let rows = view.range(&EVENTS, &span, Order::Ascending, limit)?;
+            let span = KeyRange::under(run).after(&(run.clone(), seq));
+            let rows = view.range(&EVENTS, &span, ScanOrder::Ascending, limit)?;
             Ok(rows.into_iter().map(|(_, event)| event).collect())
         })
     }
 
-    /// A question.
+    /// An approval.
     ///
     /// # Errors
     /// [`JobError::NotFound`], or the store's.
@@ -461,18 +320,14 @@ impl JobBook {
         found.ok_or_else(|| JobError::NotFound { what: "approval", id: id.to_string() })
     }
 
-    /// All questions, in the order of their ids.
+    /// All approvals, in the order of their ids.
     ///
     /// # Errors
     /// The store's.
     pub fn approvals(&self) -> Result<Vec<Approval>, JobError> {
         self.store.read(|view| {
-            let rows = view.range(&APPROVALS, &Span::all(), Order::Ascending, MAX_ROWS)?;
+            let rows = view.range(&APPROVALS, &KeyRange::all(), ScanOrder::Ascending, MAX_ROWS)?;
             Ok(rows.into_iter().map(|(_, approval)| approval).collect())
         })
     }
-}
-
-pub(super) fn draft_job(view: &View<'_>, id: &JobId) -> Result<Job, JobError> {
-    view.get(&JOBS, id)?.ok_or_else(|| JobError::no_job(id))
 }

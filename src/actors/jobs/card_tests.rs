@@ -1,4 +1,4 @@
-//! Cards that pass and cards that do not, against a small swarm of every kind of agent.
+//! Cards that pass and cards that do not, against a small swarm with every kind of agent.
 
 use serde_json::{Value, json};
 
@@ -21,15 +21,15 @@ impl CardFacts for TestFacts {
         crate::actors::tasks::catalogue()
     }
 
-    fn can_call_model(&self) -> bool {
-        true
+    fn no_model(&self) -> Option<&str> {
+        None
     }
 
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String> {
         match kind {
             InputKind::Source => (text != "/docs").then(|| format!("cannot read {text}")),
             InputKind::Licences => (text != "MIT").then(|| format!("names {text}")),
-            InputKind::Text | InputKind::Count | InputKind::Percent | InputKind::Rows => None,
+            _ => None,
         }
     }
 }
@@ -102,19 +102,19 @@ fn a_card_that_can_work_passes_with_all_it_says() {
     }
 }
 
-/// Card, field at fault, and the words that say what would work.
+/// Card, field at fault, and the remedy in the message.
 #[test]
 fn a_card_that_can_never_work_is_refused_with_what_would() {
     let long = "x".repeat(101);
     for (card, field, words) in [
         (json!({ "task": "", "inputs": {} }), "task", "must not be empty"),
-        (ingest(&json!({ "task": "no-such-task" })), "task", "known: `ingest`"),
+        (ingest(&json!({ "task": "no-such-task" })), "task", "known: `change`"),
         (ingest(&json!({ "task": "chunk", "agent": "chunker-mgs" })), "task", "`ingest.chunk`"),
         (ingest(&json!({ "task": "ingest.chunk", "agent": "chunker-mgs" })), "task", "submit `ingest`"),
         (ingest(&json!({ "task": "ingest.report", "agent": "director-docs" })), "task", "submit `ingest`"),
         (ingest(&json!({ "task": "ingest.audit" })), "task", "task of `corpus-auditor`"),
         (ingest(&json!({ "agent": "security-auditor" })), "task", "takes no task"),
-        (ingest(&json!({ "agent": "code-writer" })), "task", "though a model can be called now"),
+        (ingest(&json!({ "agent": "code-writer" })), "task", "known: `task`"),
         (ingest(&json!({ "capability": "cooking" })), "capability", "no agent offers `cooking`"),
         (
             ingest(&json!({ "agent": "architect", "capability": "source_checking" })),

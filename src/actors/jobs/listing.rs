@@ -1,34 +1,35 @@
-//! Lists of jobs: which match, how many in all, and one page of them.
+//! Lists of jobs: the matching jobs, their number, and one page of them.
 //!
-//! Invariants: the newest run stands first, by the order in which runs were accepted and not by the clock
-//! (which may go back); a job stands before those below it; filters apply to every run of the book before
-//! the page is cut. One snapshot answers a question, so `total` and the page agree. A filter over jobs that
-//! have ended reads every run: callers keep that off the event loop.
+//! Invariants: the newest run comes first, by the order of acceptance and not by the clock (which may go
+//! back); a job comes before its descendants; filters apply to every run of the book before the page is cut.
+//! One snapshot answers a query, so `total` and the page agree. A filter over ended jobs reads every run:
+//! callers keep that off the event loop.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
 
-use super::book::{JobBook, JobError, draft_job};
+use super::book::{JobBook, JobError};
+use super::draft::draft_job;
+use super::subtree::subtree;
 use super::tables::{ACTIVE, ROOT_ORDER};
-use super::trees::subtree;
 use crate::domain::ids::{AgentName, JobId, RunId};
 use crate::domain::job::{Job, JobState};
-use crate::store::{Key, Order, Span, StoreError, Table, View};
+use crate::store::{KeyRange, ScanOrder, StoreError, StoreKey, StoreTable, StoreView};
 
 /// Index rows read at once: the walk's memory, whatever the size of the book.
 const WALK_CHUNK: usize = 1000;
 
-/// Where a job stands in lists: its run's number, and its id within the run.
+/// A job's position in lists: its run's number, and its id within the run.
 pub type JobPlace = (Reverse<u64>, JobId);
 
-/// Which jobs a list is of.
+/// The filters of a list.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// Only those in this state.
+    /// Only jobs in this state.
     pub state: Option<JobState>,
-    /// Only those of this agent.
+    /// Only jobs of this agent.
     pub agent: Option<AgentName>,
-    /// Only those of this run.
+    /// Only jobs of this run.
     pub run: Option<RunId>,
     pub roots_only: bool,
 }
@@ -39,7 +40,7 @@ impl JobFilter {
             && self.agent.as_ref().is_none_or(|agent| job.card.agent == *agent)
     }
 
-    /// Whether every root job matches, so that the index alone says how many there are.
+    /// Whether every root job matches, so that the index alone gives their number.
     const fn is_every_root(&self) -> bool {
         self.roots_only && self.state.is_none() && self.agent.is_none() && self.run.is_none()
     }
@@ -50,9 +51,9 @@ impl JobFilter {
 pub struct JobPage {
     /// The jobs, in order.
     pub jobs: Vec<Job>,
-    /// How many match on all pages.
+    /// Number of matches on all pages.
     pub total: usize,
-    /// The place of the last job here, if more follow.
+    /// The position of the last job of this page, if more follow.
     pub last: Option<JobPlace>,
 }
 
@@ -71,17 +72,17 @@ impl JobBook {
             if filter.is_every_root() {
                 return page_of_roots(view, after, limit);
             }
-            let mut page = PageInMaking { after, limit, jobs: Vec::new(), total: 0, more: false };
+            let mut page = JobPageBuilder { after, limit, jobs: Vec::new(), total: 0, more: false };
             if let Some(run) = &filter.run {
                 page.add_run(view, filter, 0, &JobId::root(run))?;
                 return Ok(page.finish());
             }
-            // A run without an open job has none in an open state, and is passed over unread.
+            // A run without an open job has none in an open state, and is skipped unread.
             let open = match filter.state {
                 Some(state) if !state.is_terminal() => Some(open_runs(view)?),
                 _ => None,
             };
-            walk(view, &ROOT_ORDER, Span::all(), Order::Descending, |number, root| {
+            walk(view, &ROOT_ORDER, KeyRange::all(), ScanOrder::Descending, |number, root| {
                 if open.as_ref().is_some_and(|open| !open.contains(&root.run())) {
                     return Ok(());
                 }
@@ -97,15 +98,15 @@ impl JobBook {
     /// The store's.
     pub fn roots(&self, limit: usize) -> Result<Vec<Job>, JobError> {
         self.store().read(|view| {
-            let rows = view.range(&ROOT_ORDER, &Span::all(), Order::Descending, limit)?;
+            let rows = view.range(&ROOT_ORDER, &KeyRange::all(), ScanOrder::Descending, limit)?;
             rows.into_iter().map(|(_, id)| draft_job(view, &id)).collect()
         })
     }
 }
 
-fn page_of_roots(view: &View<'_>, after: Option<&JobPlace>, limit: usize) -> Result<JobPage, JobError> {
-    let span = after.map_or_else(Span::all, |(Reverse(number), _)| Span::all().before(number));
-    let mut rows = view.range(&ROOT_ORDER, &span, Order::Descending, limit.saturating_add(1))?;
+fn page_of_roots(view: &StoreView<'_>, after: Option<&JobPlace>, limit: usize) -> Result<JobPage, JobError> {
+    let span = after.map_or_else(KeyRange::all, |(Reverse(number), _)| KeyRange::all().before(number));
+    let mut rows = view.range(&ROOT_ORDER, &span, ScanOrder::Descending, limit.saturating_add(1))?;
     let more = rows.len() > limit;
     rows.truncate(limit);
     let last = rows.last().filter(|_| more).map(|(number, id)| (Reverse(*number), id.clone()));
@@ -114,21 +115,21 @@ fn page_of_roots(view: &View<'_>, after: Option<&JobPlace>, limit: usize) -> Res
     Ok(JobPage { jobs, total, last })
 }
 
-fn open_runs(view: &View<'_>) -> Result<HashSet<RunId>, JobError> {
+fn open_runs(view: &StoreView<'_>) -> Result<HashSet<RunId>, JobError> {
     let mut runs = HashSet::new();
-    walk(view, &ACTIVE, Span::all(), Order::Ascending, |id, ()| {
+    walk(view, &ACTIVE, KeyRange::all(), ScanOrder::Ascending, |id, ()| {
         runs.insert(id.run());
         Ok(())
     })?;
     Ok(runs)
 }
 
-/// Goes through all rows of a span, a chunk at a time.
-pub(super) fn walk<K: Key, V: serde::de::DeserializeOwned>(
-    view: &View<'_>,
-    table: &Table<K, V>,
-    mut span: Span<K>,
-    order: Order,
+/// Walks all rows of a range, a chunk at a time.
+pub(super) fn walk<K: StoreKey, V: serde::de::DeserializeOwned>(
+    view: &StoreView<'_>,
+    table: &StoreTable<K, V>,
+    mut span: KeyRange<K>,
+    order: ScanOrder,
     mut each: impl FnMut(&K, V) -> Result<(), JobError>,
 ) -> Result<(), JobError> {
     loop {
@@ -138,8 +139,8 @@ pub(super) fn walk<K: Key, V: serde::de::DeserializeOwned>(
             each(&key, value)?;
             if full && position + 1 == WALK_CHUNK {
                 span = match order {
-                    Order::Ascending => span.after(&key),
-                    Order::Descending => span.before(&key),
+                    ScanOrder::Ascending => span.after(&key),
+                    ScanOrder::Descending => span.before(&key),
                 };
             }
         }
@@ -149,7 +150,7 @@ pub(super) fn walk<K: Key, V: serde::de::DeserializeOwned>(
     }
 }
 
-struct PageInMaking<'a> {
+struct JobPageBuilder<'a> {
     after: Option<&'a JobPlace>,
     limit: usize,
     jobs: Vec<(JobPlace, Job)>,
@@ -157,10 +158,10 @@ struct PageInMaking<'a> {
     more: bool,
 }
 
-impl PageInMaking<'_> {
+impl JobPageBuilder<'_> {
     fn add_run(
         &mut self,
-        view: &View<'_>,
+        view: &StoreView<'_>,
         filter: &JobFilter,
         number: u64,
         root: &JobId,
@@ -188,14 +189,14 @@ impl PageInMaking<'_> {
 }
 
 /// The number of the next root job.
-pub(super) fn next_root_number(view: &View<'_>) -> Result<u64, StoreError> {
-    Ok(view.last(&ROOT_ORDER, &Span::all())?.map_or(1, |(newest, _)| newest + 1))
+pub(super) fn next_root_number(view: &StoreView<'_>) -> Result<u64, StoreError> {
+    Ok(view.last(&ROOT_ORDER, &KeyRange::all())?.map_or(1, |(newest, _)| newest + 1))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::jobs::book::Draft;
+    use crate::actors::jobs::draft::JobDraft;
     use crate::domain::job::testing;
     use crate::domain::time::Timestamp;
     use crate::store::Store;
@@ -207,7 +208,7 @@ mod tests {
 
     async fn insert(book: &JobBook, job: Job, at: Timestamp) {
         let write = book.store().write(move |view| {
-            let mut draft = Draft::new(view);
+            let mut draft = JobDraft::new(view);
             draft.now = at;
             draft.insert(&Job { created_at: at, ..job })?;
             Ok::<_, StoreError>((draft.finish(), ()))

@@ -1,81 +1,81 @@
-//! The manifest of a run: what went in, what came out, by whom, when, at what cost.
+//! The manifest of a run: inputs, results, agents, times and costs.
 
 use std::sync::Arc;
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
 
+use crate::domain::accounts::receipt::bill::ReceiptTotals;
+use crate::domain::accounts::receipt::{Receipt, cost_of_job};
 use crate::domain::artifact::Artifact;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{Job, JobState};
 use crate::domain::money::NanoUsd;
-use crate::domain::receipt::bill::Bill;
-use crate::domain::receipt::{Receipt, cost_of_job};
 use crate::domain::time::Timestamp;
 
-/// Its name in the run's folder.
+/// The file's name in the run's folder.
 pub const FILE: &str = "manifest.json";
 
-/// A run, closed. Costs are US dollars, on the wire exact to six places.
+/// The manifest of a closed run. Costs are US dollars, on the wire exact to six places.
 #[derive(Debug, Clone, Serialize)]
 pub struct Manifest {
     pub run_id: RunId,
     pub job_id: JobId,
     pub task: String,
     pub state: JobState,
-    /// The version of PAS that ran it.
+    /// The version of PAS that closed the run.
     pub pas_version: &'static str,
-    /// What it started from.
+    /// The inputs of the run.
     pub inputs: Value,
-    /// What its root job gave.
+    /// The outputs of the root job.
     pub outputs: Value,
-    /// All files left, by path.
+    /// All files left by the run, by path.
     pub artifacts: Vec<Artifact>,
     /// BLAKE3 over path and hash of every deterministic artifact: equal for equal work.
     pub content_hash: String,
     /// Every job of the run.
-    pub steps: Vec<StepLine>,
-    /// When it was accepted.
+    pub steps: Vec<ManifestStep>,
+    /// Time of acceptance.
     pub created_at: Timestamp,
     pub ended_at: Timestamp,
     /// From acceptance to end, in milliseconds.
     pub elapsed_ms: u64,
-    /// What its model calls cost.
+    /// Cost of all model calls.
     #[serde(serialize_with = "as_number")]
     pub cost_usd: NanoUsd,
-    /// The same by provider and model, with calls and tokens.
-    pub costs: Bill,
+    /// The costs by provider and model, with calls and tokens.
+    pub costs: ReceiptTotals,
 }
 
 /// One job in the manifest.
 #[derive(Debug, Clone, Serialize)]
-pub struct StepLine {
+pub struct ManifestStep {
     pub job_id: JobId,
     pub agent: String,
     pub task: String,
     pub state: JobState,
-    /// Claims it took.
+    /// Number of claims.
     pub attempt: u32,
-    /// When it was claimed first.
+    /// Time of the first claim.
     pub started_at: Option<Timestamp>,
     pub ended_at: Option<Timestamp>,
     /// From first claim to end, in milliseconds.
     pub elapsed_ms: u64,
-    /// What its model calls cost.
+    /// Cost of the job's model calls.
     #[serde(serialize_with = "as_number")]
     pub cost_usd: NanoUsd,
 }
 
 impl Manifest {
-    /// The manifest of a run whose root (the first of `jobs`) has ended, with the receipts of its model calls;
-    /// `None` while it has not.
+    /// The manifest of a run whose root (the first of `jobs`) has ended, with the receipts of its model
+    /// calls; `None` before the end.
     #[must_use]
     pub fn of(jobs: &[Job], receipts: &[Arc<Receipt>]) -> Option<Self> {
         let root = jobs.first()?;
         let ended_at = root.ended_at?;
         let mut artifacts: Vec<Artifact> = jobs.iter().flat_map(|job| job.artifacts.clone()).collect();
         artifacts.sort_by(|a, b| a.path.cmp(&b.path));
-        let costs = Bill::of(receipts.iter().map(Arc::as_ref));
+        let costs = ReceiptTotals::of(receipts.iter().map(Arc::as_ref));
         Some(Self {
             run_id: root.run(),
             job_id: root.id.clone(),
@@ -86,7 +86,7 @@ impl Manifest {
             outputs: root.outputs.0.clone(),
             content_hash: content_hash(&artifacts),
             artifacts,
-            steps: jobs.iter().map(|job| StepLine::of(job, receipts)).collect(),
+            steps: jobs.iter().map(|job| ManifestStep::of(job, receipts)).collect(),
             created_at: root.created_at,
             ended_at,
             elapsed_ms: millis(ended_at.since(root.created_at)),
@@ -96,7 +96,7 @@ impl Manifest {
     }
 }
 
-impl StepLine {
+impl ManifestStep {
     fn of(job: &Job, receipts: &[Arc<Receipt>]) -> Self {
         let elapsed =
             job.ended_at.zip(job.started_at).map(|(end, start)| end.since(start)).unwrap_or_default();

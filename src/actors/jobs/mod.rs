@@ -1,21 +1,24 @@
-//! Jobs at work: the durable book, the soft board beside it, the hints that move them, their closing.
+//! The job engine: the durable book, the soft attempts beside it, the notices that move jobs, their
+//! finalizing.
 //!
-//! Invariant: the row in the store is the job. Whoever holds a hint looks at the row and does what its
-//! state asks for; a hint lost or doubled changes nothing.
+//! Invariant: the row in the store is the job. An agent that gets a notice reads the row and acts on its
+//! state; a lost or doubled notice changes nothing.
 
-mod again;
-pub mod board;
+pub mod attempts;
 pub mod book;
 #[cfg(test)]
 mod card_tests;
-pub mod closing;
+mod draft;
+pub mod finalize;
 pub mod listing;
 pub mod manifest;
 pub mod readers;
+mod restart;
 pub mod scheduler;
+pub mod step_log;
 pub mod submission;
+pub mod subtree;
 mod tables;
-pub mod trees;
 mod waits;
 
 use std::path::PathBuf;
@@ -24,111 +27,114 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-pub use board::Board;
+pub use attempts::AttemptTable;
 pub use book::{JobBook, JobError};
-pub use closing::RunCosts;
+pub use finalize::RunCosts;
 pub use submission::AsksPerson;
-pub use trees::{Cancellation, Cancelled};
+pub use subtree::{CancelledJob, RunCancellation};
 
 use crate::domain::ids::{AgentName, JobId, RunId};
-use crate::domain::job::{CancelCause, Job, JobState, Policy};
+use crate::domain::job::{CancelCause, Job, JobState, RetryPolicy};
 use crate::domain::roster::Roster;
 use crate::domain::task::TaskCatalogue;
-use crate::llm::text_writer::TextWriter;
+use crate::llm::model_caller::ModelCaller;
 use crate::store::backup_folder::BackupFolder;
 use crate::supervision::trace;
 
-/// How jobs are carried out.
+/// Settings of the job engine.
 #[derive(Debug, Clone)]
-pub struct Settings {
-    /// `artifacts/` is made below it.
+pub struct JobSettings {
+    /// The folder that contains `artifacts/`.
     pub workdir: PathBuf,
-    /// Threads a step may keep busy.
+    /// Threads a step may use.
     pub threads: usize,
-    /// After how long a step is reported as slow.
+    /// Age at which a step is reported as slow.
     pub soft_timeout: Duration,
-    /// After how long a step is stopped and tried again.
+    /// Age at which a step is stopped and tried again.
     pub hard_timeout: Duration,
     /// How long a cancelled step may take to stop before its agent is killed.
     pub stop_grace: Duration,
     /// Most runs that may be open: more are refused until one has ended.
     pub max_runs: usize,
-    pub policy: Policy,
-    /// Where backups of the store go.
+    pub policy: RetryPolicy,
+    /// The folder for backups of the store.
     pub backups: BackupFolder,
-    /// Values of inputs that a card leaves out (a JSON object).
+    /// Default values of inputs that a card leaves out (a JSON object).
     pub input_defaults: Arc<Value>,
 }
 
-/// The agents as jobs know them: who there is, and a way to point one to a job.
+/// The agents as jobs know them: which exist, and how to notify them.
 pub trait JobNotifier: Send + Sync {
     fn roster(&self) -> &Arc<Roster>;
-    /// Has an agent look at a job. A notice may be lost: the scheduler repeats it.
-    fn attend(&self, agent: &str, job: &JobId);
+    /// Asks an agent to look at a job. A notice may be lost: the scheduler repeats it.
+    fn notify(&self, agent: &str, job: &JobId);
 }
 
-/// All that carries jobs: the book, the board, and whom to hint.
-pub struct Jobs {
+/// The parts of the job engine: book, attempts, and the notifier of agents.
+pub struct JobsShared {
     pub book: JobBook,
-    pub board: Board,
+    pub attempts: AttemptTable,
     pub agents: Arc<dyn JobNotifier>,
-    /// All tasks, and which agent takes which.
+    /// All tasks, each with its agent.
     pub tasks: &'static TaskCatalogue,
-    pub settings: Settings,
-    /// Who knows what runs cost; set once, when the tree is built.
+    pub settings: JobSettings,
+    /// The source of runs' costs; set once, when the tree is built.
     pub costs: OnceLock<Arc<dyn RunCosts>>,
-    /// Who calls models; set once, when the tree is built.
-    pub models: OnceLock<Arc<dyn TextWriter>>,
+    /// The caller of models; set once, when the tree is built.
+    pub models: OnceLock<Arc<dyn ModelCaller>>,
 }
 
-impl Jobs {
-    /// Whether a language model can be called now.
+impl JobsShared {
+    /// Why no language model can be called now; `None` when one can.
     #[must_use]
-    pub fn can_call_model(&self) -> bool {
-        self.models.get().is_some_and(|models| models.is_ready())
-    }
-
-    /// Hints whoever must act on a job as it now stands: its agent; its parent's agent when it has
-    /// ended; the director it was escalated to. The hint continues the job's trace, whoever gives it.
-    pub fn hint(&self, job: &Job) {
-        match trace::current() {
-            Some(scope) if scope.context.trace == job.trace.0 => self.hint_here(job),
-            _ => trace::caused_by(job.context(), || self.hint_here(job)),
+    pub fn no_model(&self) -> Option<String> {
+        match self.models.get() {
+            Some(models) => models.readiness().err(),
+            None => Some("the gateway has not started yet; try again in a moment".to_owned()),
         }
     }
 
-    fn hint_here(&self, job: &Job) {
+    /// Notifies the agents that must act on a job in its current state: its own; its parent's once it has
+    /// ended; the director it was escalated to. The notice continues the job's trace, whoever sends it.
+    pub fn notify(&self, job: &Job) {
+        match trace::current() {
+            Some(scope) if scope.context.trace == job.trace.0 => self.notify_in_trace(job),
+            _ => trace::caused_by(job.context(), || self.notify_in_trace(job)),
+        }
+    }
+
+    fn notify_in_trace(&self, job: &Job) {
         match job.state {
             JobState::Blocked => {
                 let director = job.escalated_to.as_ref().unwrap_or(&job.card.agent);
-                self.agents.attend(director.as_str(), &job.id);
+                self.agents.notify(director.as_str(), &job.id);
             }
             state if state.is_terminal() => {
                 let parent = job.id.parent().and_then(|id| self.book.get(&id).ok());
                 if let Some(parent) = parent {
-                    self.agents.attend(parent.card.agent.as_str(), &parent.id);
+                    self.agents.notify(parent.card.agent.as_str(), &parent.id);
                 }
             }
-            _ => self.agents.attend(job.card.agent.as_str(), &job.id),
+            _ => self.agents.notify(job.card.agent.as_str(), &job.id),
         }
     }
 
-    /// Ends a job and all below it, and notifies whoever must stop for it. Asked again it gives the same
+    /// Cancels a job and all below it, and notifies the agents that must stop. Repeated, it returns the same
     /// proof.
     ///
     /// # Errors
-    /// [`JobError::NotFound`]; [`JobError::Refused`] when the job has ended otherwise.
-    pub async fn cancel(&self, id: &JobId, cause: CancelCause) -> Result<Cancellation, JobError> {
-        let cancelled = self.book.cancel_tree(id, cause, self.board.held()).await?;
+    /// [`JobError::NotFound`]; [`JobError::Refused`] when the job has ended in another state.
+    pub async fn cancel(&self, id: &JobId, cause: CancelCause) -> Result<RunCancellation, JobError> {
+        let cancelled = self.book.cancel_tree(id, cause, self.attempts.jobs_with_attempt()).await?;
         if !cancelled.is_repeated {
             for part in &cancelled.parts {
-                self.hint(&self.book.get(&part.job_id)?);
+                self.notify(&self.book.get(&part.job_id)?);
             }
         }
         Ok(cancelled)
     }
 
-    /// Who decides about a failure of this agent: the director of its lane, or the architect.
+    /// The agent that decides about a failure of this agent: the director of its lane, or the architect.
     #[must_use]
     pub fn director_of(&self, agent: &AgentName) -> AgentName {
         let roster = self.agents.roster();
@@ -142,7 +148,7 @@ impl Jobs {
         self.settings.workdir.join("artifacts").join("runs").join(run.as_str())
     }
 
-    /// Waits until a job has ended, or the deadline passes; gives the job as it stands then.
+    /// Waits until a job has ended, or the deadline passes; returns the job as it then is.
     ///
     /// # Errors
     /// [`JobError::NotFound`], or the store's.

@@ -1,27 +1,29 @@
-//! What others may read of the job book: events in one order, the jobs of a run, the runs of a span of time, the
-//! ledger. The tables themselves are the book's own.
+//! The public read side of the job book: events in one order, the jobs of a run, the runs of a span of time,
+//! the ledger. The tables themselves are private to the book.
 //!
-//! Functions over a [`View`] are for those who decide in a write of their own and must read the jobs in it.
+//! Functions over a [`StoreView`] are for callers that decide in a write of their own and must read the jobs
+//! in it.
 
-use super::book::{JobBook, JobError, MAX_ROWS, draft_job};
+use super::book::{JobBook, JobError, MAX_ROWS};
+use super::draft::draft_job;
 use super::listing::walk;
 use super::tables::{CLOSED, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LEDGER, ROOTS, UNCLOSED_RUNS};
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{Job, JobEvent};
-use crate::domain::json::Json;
+use crate::domain::json::JsonValue;
 use crate::domain::time::Timestamp;
-use crate::store::{Changes, Order, Span, StoreError, View};
+use crate::store::{KeyRange, ScanOrder, StoreChanges, StoreError, StoreView};
 
 /// The counter of the last event that the event stream has relayed.
 const RELAYED: &str = "event_stream_jobs";
 
-/// A line of the experiment ledger: what was run, with what, to what end.
+/// A line of the experiment ledger: a run with its inputs and its result.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LedgerEntry {
     pub run_id: RunId,
     pub task: String,
     pub state: String,
-    /// When it was accepted.
+    /// Time of acceptance.
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub jobs: u32,
@@ -29,23 +31,24 @@ pub struct LedgerEntry {
     pub content_hash: String,
     /// Cost in USD, exact, as decimal text.
     pub cost_usd: String,
-    /// Where its manifest is, relative to the working directory.
+    /// Path of the manifest, relative to the working directory.
     pub manifest: String,
-    /// What it started from.
-    pub inputs: Json,
+    /// The inputs of the run.
+    pub inputs: JsonValue,
 }
 
-/// Where a line of the ledger stands: the end of its run in milliseconds, and the run.
+/// A line's position in the ledger: the end of its run in milliseconds, and the run.
 pub type LedgerPlace = (i64, RunId);
 
-/// All jobs of a run, the root first; none where there is no such run.
+/// All jobs of a run, the root first; none if there is no such run.
 ///
 /// # Errors
 /// The store's.
-pub fn run_jobs(view: &View<'_>, run: &RunId) -> Result<Vec<Job>, StoreError> {
+pub fn run_jobs(view: &StoreView<'_>, run: &RunId) -> Result<Vec<Job>, StoreError> {
     let root = JobId::root(run);
     let mut jobs: Vec<Job> = view.get(&JOBS, &root)?.into_iter().collect();
-    let below = view.range(&JOBS, &Span::beginning(&format!("{root}.")), Order::Ascending, MAX_ROWS)?;
+    let below =
+        view.range(&JOBS, &KeyRange::beginning(&format!("{root}.")), ScanOrder::Ascending, MAX_ROWS)?;
     jobs.extend(below.into_iter().map(|(_, job)| job));
     Ok(jobs)
 }
@@ -54,32 +57,32 @@ pub fn run_jobs(view: &View<'_>, run: &RunId) -> Result<Vec<Job>, StoreError> {
 ///
 /// # Errors
 /// The store's.
-pub fn closed_at(view: &View<'_>, run: &RunId) -> Result<Option<i64>, StoreError> {
+pub fn closed_at(view: &StoreView<'_>, run: &RunId) -> Result<Option<i64>, StoreError> {
     view.get(&CLOSED, run)
 }
 
-/// A job, if there is one of this id.
+/// The job of this id, if any.
 ///
 /// # Errors
 /// The store's.
-pub fn job(view: &View<'_>, id: &JobId) -> Result<Option<Job>, StoreError> {
+pub fn job(view: &StoreView<'_>, id: &JobId) -> Result<Option<Job>, StoreError> {
     view.get(&JOBS, id)
 }
 
 impl JobBook {
-    /// A signal for every commit, of whatever: a reader that waits for news looks again.
+    /// A signal for every commit of any kind: readers that wait for news read again.
     #[must_use]
     pub fn commits(&self) -> tokio::sync::watch::Receiver<u64> {
         self.store().commits()
     }
 
-    /// Events of all runs after `seq`, in their one order.
+    /// Events of all runs after `seq`, in their order.
     ///
     /// # Errors
     /// The store's.
     pub fn events_after(&self, seq: u64, limit: usize) -> Result<Vec<JobEvent>, StoreError> {
         self.store().read(|view| {
-            let rows = view.range(&EVENT_ORDER, &Span::all().after(&seq), Order::Ascending, limit)?;
+            let rows = view.range(&EVENT_ORDER, &KeyRange::all().after(&seq), ScanOrder::Ascending, limit)?;
             let mut events = Vec::with_capacity(rows.len());
             for (seq, run) in rows {
                 events.extend(view.get(&EVENTS, &(run, seq))?);
@@ -93,10 +96,10 @@ impl JobBook {
     /// # Errors
     /// The store's.
     pub fn newest_event(&self) -> Result<u64, StoreError> {
-        self.store().read(|view| Ok(view.last(&EVENT_ORDER, &Span::all())?.map_or(0, |(seq, _)| seq)))
+        self.store().read(|view| Ok(view.last(&EVENT_ORDER, &KeyRange::all())?.map_or(0, |(seq, _)| seq)))
     }
 
-    /// The number of the last event that was relayed, as far as that was noted.
+    /// The number of the last relayed event, as far as it was noted.
     ///
     /// # Errors
     /// The store's.
@@ -109,11 +112,12 @@ impl JobBook {
     /// # Errors
     /// The store's.
     pub async fn note_relayed(&self, seq: u64) -> Result<(), StoreError> {
-        let note = move |_: &View<'_>| Ok((Changes::none().put(&COUNTERS, &RELAYED.to_owned(), &seq), ()));
+        let note =
+            move |_: &StoreView<'_>| Ok((StoreChanges::none().put(&COUNTERS, &RELAYED.to_owned(), &seq), ()));
         self.store().write_soft::<_, StoreError>(note).await
     }
 
-    /// Root jobs that were accepted from `since` until before `until`, newest first.
+    /// Root jobs accepted from `since` until before `until`, newest first.
     ///
     /// # Errors
     /// The store's.
@@ -126,12 +130,12 @@ impl JobBook {
         self.store().read(|view| {
             let none = |at: Timestamp| JobId::new("0").map(|id| (at.as_millis(), id));
             let (Ok(from), Ok(to)) = (none(since), none(until)) else { return Ok(Vec::new()) };
-            let rows = view.range(&ROOTS, &Span::of(from..to), Order::Descending, limit)?;
+            let rows = view.range(&ROOTS, &KeyRange::of(from..to), ScanOrder::Descending, limit)?;
             rows.into_iter().map(|((_, id), ())| draft_job(view, &id)).collect()
         })
     }
 
-    /// Whether a run has its manifest and its line in the ledger.
+    /// Whether a run has its manifest and its ledger line.
     ///
     /// # Errors
     /// The store's.
@@ -143,7 +147,7 @@ impl JobBook {
     pub(super) fn to_close(&self) -> Result<Vec<Job>, JobError> {
         self.store().read(|view| {
             let mut ended = Vec::new();
-            walk(view, &UNCLOSED_RUNS, Span::all(), Order::Ascending, |run, ()| {
+            walk(view, &UNCLOSED_RUNS, KeyRange::all(), ScanOrder::Ascending, |run, ()| {
                 let root = draft_job(view, &JobId::root(run))?;
                 ended.extend(Some(root).filter(|root| root.state.is_terminal()));
                 Ok(())
@@ -152,7 +156,7 @@ impl JobBook {
         })
     }
 
-    /// At most `limit` lines of the ledger that follow `after`, the newest end first, and how many there are.
+    /// At most `limit` ledger lines that follow `after`, the newest end first, and the number of all lines.
     ///
     /// # Errors
     /// The store's.
@@ -162,17 +166,18 @@ impl JobBook {
         limit: usize,
     ) -> Result<(Vec<(LedgerPlace, LedgerEntry)>, usize), StoreError> {
         self.store().read(|view| {
-            let span = after.map_or_else(Span::all, |place| Span::all().before(place));
-            let rows = view.range(&LEDGER, &span, Order::Descending, limit)?;
+            let span = after.map_or_else(KeyRange::all, |place| KeyRange::all().before(place));
+            let rows = view.range(&LEDGER, &span, ScanOrder::Descending, limit)?;
             Ok((rows, usize::try_from(view.count(&LEDGER)?).unwrap_or(usize::MAX)))
         })
     }
 
-    /// Writes a run's line of the ledger, and with it that the run is closed.
+    /// Writes a run's ledger line, which also marks the run as closed.
     pub(super) async fn enter(&self, entry: LedgerEntry) -> Result<(), StoreError> {
-        let write = move |_: &View<'_>| {
+        let write = move |_: &StoreView<'_>| {
             let (at, run) = (entry.ended_at.as_millis(), entry.run_id.clone());
-            let changes = Changes::none().put(&LEDGER, &(at, run.clone()), &entry).put(&CLOSED, &run, &at);
+            let changes =
+                StoreChanges::none().put(&LEDGER, &(at, run.clone()), &entry).put(&CLOSED, &run, &at);
             Ok((changes.delete(&UNCLOSED_RUNS, &run), ()))
         };
         self.store().write::<_, StoreError>(write).await

@@ -1,31 +1,31 @@
-//! The scheduler: repeats hints that were lost, watches deadlines, closes runs.
+//! The scheduler: repeats lost notices, watches deadlines, closes runs.
 //!
-//! Owns no job. Everything it does could be done twice without harm; without it, a hint that found a
-//! full mailbox or a crashed agent would stay unheard.
+//! Owns no job. Every action of the scheduler is safe to repeat; without it, a notice that met a full mailbox
+//! or a crashed agent would be lost for good.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::book::JobError;
-use super::{Jobs, board::Board};
-use crate::domain::job::{CancelCause, Job, JobState, Transition};
+use super::{JobsShared, attempts::AttemptTable};
+use crate::domain::job::{CancelCause, Job, JobState, JobTransition};
 use crate::domain::time::Timestamp;
-use crate::supervision::{Actor, ActorError, ActorSystem, Address, Context, Message};
+use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address};
 
-/// How often it looks at all active jobs.
+/// Time between two looks at all active jobs.
 pub const SWEEP: Duration = Duration::from_millis(500);
-/// Every so many sweeps also jobs that seem to be in good hands are looked at: their agents woke with
-/// them, so only a lost hint makes this necessary.
+/// One sweep in this many also checks jobs that seem to be in progress: their agents started with them, so
+/// only a lost notice makes that necessary.
 const FULL_SWEEP_EVERY: u64 = 10;
 
 pub enum SchedulerMessage {
-    /// Time to look at everything.
+    /// Time to look at all jobs.
     Sweep,
     /// A root job may have ended.
     Close,
 }
 
-impl Message for SchedulerMessage {
+impl ActorMessage for SchedulerMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Sweep => "sweep",
@@ -34,16 +34,20 @@ impl Message for SchedulerMessage {
     }
 }
 
-pub struct Scheduler {
-    jobs: Arc<Jobs>,
+pub struct JobScheduler {
+    jobs: Arc<JobsShared>,
     system: ActorSystem,
     sweeps: u64,
 }
 
-impl Scheduler {
-    /// Begins to sweep, and to close runs as soon as something was committed.
+impl JobScheduler {
+    /// Starts to sweep, and to close runs after every commit.
     #[must_use]
-    pub fn start(jobs: Arc<Jobs>, system: ActorSystem, context: &Context<SchedulerMessage>) -> Self {
+    pub fn start(
+        jobs: Arc<JobsShared>,
+        system: ActorSystem,
+        context: &ActorContext<SchedulerMessage>,
+    ) -> Self {
         context.spawn(repeat(context.address().clone()));
         let (address, mut commits) = (context.address().clone(), jobs.book.commits());
         context.spawn(async move {
@@ -75,14 +79,14 @@ impl Scheduler {
                 if !active.iter().any(|other| other.id.parent().as_ref() == Some(&job.id)) {
                     self.stop_by_force(job).await?;
                 }
-            } else if wants_attention(job, &self.jobs.board, now, full) {
-                self.jobs.hint(job);
+            } else if wants_attention(job, &self.jobs.attempts, now, full) {
+                self.jobs.notify(job);
             }
         }
         Ok(())
     }
 
-    /// Past its deadline: the job ends, and all below it.
+    /// Cancels a job past its deadline, with all below it.
     async fn overdue(&self, job: &Job) -> Result<(), JobError> {
         match self.jobs.cancel(&job.id, CancelCause::Deadline).await {
             Ok(_) | Err(JobError::Refused(_)) => Ok(()),
@@ -90,20 +94,24 @@ impl Scheduler {
         }
     }
 
-    /// A job whose agent did not stop it in time: the agent is killed where it holds an attempt, and the
-    /// job ends without it, so that an agent that cannot answer (it is paused, say) is killed once and
-    /// not at every sweep.
+    /// A job whose agent did not stop it in time: the agent is killed if it has an attempt, and the job ends
+    /// without it, so that an agent that cannot respond (because it is paused, say) is killed once and not at
+    /// every sweep.
     async fn stop_by_force(&self, job: &Job) -> Result<(), JobError> {
-        let how = if self.jobs.board.attempt(&job.id).is_some() {
+        let how = if self.jobs.attempts.attempt(&job.id).is_some() {
             let killed = self.system.kill(job.card.agent.as_str()).await;
             tracing::warn!(job = %job.id, agent = %job.card.agent, ?killed, "an attempt did not stop in time");
             "its agent was killed: it did not stop in time"
         } else {
             "nothing was running, and its agent did not answer in time"
         };
-        match self.jobs.book.change(&job.id, Transition::Stopped { fence: job.fence, how: how.into() }).await
+        match self
+            .jobs
+            .book
+            .change(&job.id, JobTransition::Stopped { fence: job.fence, how: how.into() })
+            .await
         {
-            Ok(stopped) => self.jobs.hint(&stopped),
+            Ok(stopped) => self.jobs.notify(&stopped),
             Err(JobError::Refused(_)) => {}
             Err(error) => return Err(error),
         }
@@ -120,15 +128,15 @@ impl Scheduler {
     }
 }
 
-/// Between two looks for runs to close: commits come by the thousand.
+/// Pause between two searches for runs to close: commits come by the thousand.
 const CLOSE_PAUSE: Duration = Duration::from_millis(100);
 
-/// Whether somebody should be told to look at a job.
-fn wants_attention(job: &Job, board: &Board, now: Timestamp, full: bool) -> bool {
+/// Whether an agent must be notified of the job.
+fn wants_attention(job: &Job, board: &AttemptTable, now: Timestamp, full: bool) -> bool {
     match job.state {
         JobState::Queued => job.is_due(now),
         JobState::Running => match board.attempt(&job.id) {
-            Some(attempt) => job.cancel.is_some() || attempt.control.is_held(),
+            Some(attempt) => job.cancel.is_some() || attempt.control.is_paused(),
             None => job.cancel.is_some() || full,
         },
         JobState::Blocked => true,
@@ -146,13 +154,13 @@ async fn repeat(address: Address<SchedulerMessage>) {
     }
 }
 
-impl Actor for Scheduler {
+impl Actor for JobScheduler {
     type Message = SchedulerMessage;
 
     async fn handle(
         &mut self,
         message: SchedulerMessage,
-        _: &Context<SchedulerMessage>,
+        _: &ActorContext<SchedulerMessage>,
     ) -> Result<(), ActorError> {
         let done = match message {
             SchedulerMessage::Sweep => self.sweep().await,

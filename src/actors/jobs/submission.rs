@@ -1,16 +1,16 @@
-//! The one way into the book for a card, whoever hands it in: checked, stored once, its agent notified.
+//! The only way into the book for a card from any source: checked, stored once, its agent notified.
 //!
-//! Failure policy: a card that can never work is refused before anything is stored. A source that goes away
+//! Failure policy: a card that can never work is refused before anything is stored. A source that disappears
 //! after its card was accepted is the step's failure.
 
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::Jobs;
-use super::book::{JobError, Submission};
+use super::JobsShared;
+use super::book::{JobError, JobSubmission};
 use crate::domain::ids::{ApprovalId, JobId};
-use crate::domain::job::approval::{Approval, Decision, Verdict};
+use crate::domain::job::approval::{Approval, ApprovalDecision, ApprovalVerdict, QUESTION};
 use crate::domain::job::request::{CardFacts, InputKind};
 use crate::domain::job::{Job, JobCard, JobRequest};
 use crate::domain::roster::Roster;
@@ -19,14 +19,15 @@ use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceContext;
 use crate::skills::{self, ingest};
 use crate::supervision::trace;
+use crate::worktree::SourceRepository;
 
-/// Whether the run goes on without the job when it fails and nobody can be asked: a caller that waits for
-/// the answer decides itself.
+/// Whether a failure may be put to a person, or ends the job: a caller that waits for the answer decides
+/// itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AsksPerson {
     /// A failure that may pass is put to a person.
     Yes,
-    /// It ends the job.
+    /// Such a failure ends the job.
     No,
 }
 
@@ -34,7 +35,7 @@ pub enum AsksPerson {
 struct LocalFacts {
     roster: Arc<Roster>,
     tasks: &'static TaskCatalogue,
-    can_call_model: bool,
+    no_model: Option<String>,
 }
 
 impl CardFacts for LocalFacts {
@@ -46,15 +47,25 @@ impl CardFacts for LocalFacts {
         self.tasks
     }
 
-    fn can_call_model(&self) -> bool {
-        self.can_call_model
+    fn no_model(&self) -> Option<&str> {
+        self.no_model.as_deref()
     }
 
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String> {
         match kind {
             InputKind::Source => trouble_with_source(Path::new(text)),
             InputKind::Licences => ingest::compliance::trouble_with_licence(text),
-            InputKind::Text | InputKind::Count | InputKind::Percent | InputKind::Rows => None,
+            InputKind::Repository => SourceRepository::inspect(Path::new(text), None)
+                .err()
+                .map(|error| format!("cannot be worked on: {error}")),
+            InputKind::Text
+            | InputKind::Count
+            | InputKind::Percent
+            | InputKind::Rows
+            | InputKind::Usd
+            | InputKind::Flag
+            | InputKind::Choice(_)
+            | InputKind::Texts => None,
         }
     }
 }
@@ -74,13 +85,13 @@ fn trouble_with_source(path: &Path) -> Option<String> {
     Some(format!("cannot read {}: {error}; check that it exists and may be read", path.display()))
 }
 
-impl Jobs {
-    /// Checks a card, accepts it durably and notifies its agent. A repeated idempotency key gives the job of
-    /// the first submission.
+impl JobsShared {
+    /// Checks a card, accepts it durably and notifies its agent. A repeated idempotency key returns the job
+    /// of the first submission.
     ///
     /// # Errors
-    /// [`JobError::Card`] says everything that is wrong with the card; [`JobError::Conflict`] for a key that
-    /// came with another card; [`JobError::Busy`]; the store's.
+    /// [`JobError::Card`] lists every fault of the card; [`JobError::Conflict`] for a key that came with
+    /// another card; [`JobError::Busy`]; the store's.
     pub async fn submit(&self, request: JobRequest, asks: AsksPerson) -> Result<Job, JobError> {
         let context = trace::current().map_or_else(TraceContext::new_root, |scope| scope.context);
         let (request, card) = self.check(request).await?;
@@ -88,7 +99,7 @@ impl Jobs {
         let card = JobCard { optional: asks == AsksPerson::No, ..card };
         let job = self
             .book
-            .submit(Submission {
+            .submit(JobSubmission {
                 card,
                 context,
                 idempotency_key: request.idempotency_key,
@@ -96,19 +107,28 @@ impl Jobs {
                 max_runs: self.settings.max_runs,
             })
             .await?;
-        self.hint(&job);
+        self.notify(&job);
         Ok(job)
     }
 
-    /// Decides a question, once, and notifies the job's agent. Corrected inputs are checked as those of a new
-    /// card.
+    /// Decides an approval, once, and notifies the job's agent. Corrected inputs are checked like those of a
+    /// new card.
     ///
     /// # Errors
     /// [`JobError::NotFound`], [`JobError::Conflict`], [`JobError::Card`], or the store's.
-    pub async fn decide(&self, id: &ApprovalId, decision: Decision) -> Result<(Approval, Job), JobError> {
-        if let Verdict::Approve { inputs } = &decision.verdict
+    pub async fn decide(
+        &self,
+        id: &ApprovalId,
+        decision: ApprovalDecision,
+    ) -> Result<(Approval, Job), JobError> {
+        if let ApprovalVerdict::Approve { inputs } = &decision.verdict
             && !inputs.is_empty()
         {
+            if self.book.approval(id)?.kind == QUESTION {
+                return Err(JobError::Conflict(format!(
+                    "`{id}` is an agent's question, which takes no inputs; put the answer into `reason`"
+                )));
+            }
             let root = self.book.get(&JobId::root(&self.book.approval(id)?.run_id))?;
             let mut all = root.card.inputs.as_object().cloned().unwrap_or_default();
             all.extend(inputs.clone());
@@ -121,21 +141,21 @@ impl Jobs {
             .await?;
         }
         let (approval, job) = self.book.decide(id, decision).await?;
-        self.hint(&job);
+        self.notify(&job);
         Ok((approval, job))
     }
 
-    /// Checks a card as [`Jobs::submit`] does, and stores nothing.
+    /// Checks a card as [`JobsShared::submit`] does, and stores nothing.
     ///
     /// # Errors
-    /// [`JobError::Card`] says everything that is wrong with the card.
+    /// [`JobError::Card`] lists every fault of the card.
     pub async fn check(&self, request: JobRequest) -> Result<(JobRequest, JobCard), JobError> {
         let facts = LocalFacts {
             roster: Arc::clone(self.agents.roster()),
             tasks: self.tasks,
-            can_call_model: self.can_call_model(),
+            no_model: self.no_model(),
         };
-        // A source may lie on a disk that takes its time.
+        // The source may be on a slow disk.
         let checked = tokio::task::spawn_blocking(move || {
             let card = request.check(&facts, Timestamp::now())?;
             Ok((request, card))

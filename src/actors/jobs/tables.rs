@@ -1,32 +1,37 @@
-//! The tables of the job book; nobody else reads or writes them. [`super::readers`] has what others may know.
+//! The tables of the job book, private to it. [`super::readers`] is the read side for others.
 
 use super::readers::LedgerEntry;
 use crate::domain::ids::{ApprovalId, JobId, RunId};
 use crate::domain::job::approval::Approval;
 use crate::domain::job::{Job, JobEvent};
-use crate::store::Table;
+use crate::domain::thinking::StepRow;
+use crate::store::StoreTable;
 
 /// Every job. The ids of a job's descendants begin with its own and a `.`.
-pub(super) const JOBS: Table<JobId, Job> = Table::new("jobs");
+pub(super) const JOBS: StoreTable<JobId, Job> = StoreTable::new("jobs");
 /// Jobs that are not terminal, so that a start and a sweep read only these.
-pub(super) const ACTIVE: Table<JobId, ()> = Table::new("active_jobs");
-/// Runs whose root job is not terminal: their number is compared with `jobs.max_queued` at each submission.
-pub(super) const OPEN_RUNS: Table<RunId, ()> = Table::new("open_runs");
-/// Runs that are not closed: open ones, and those that have ended and still lack their line in the ledger.
-pub(super) const UNCLOSED_RUNS: Table<RunId, ()> = Table::new("unclosed_runs");
-/// Root jobs in the order of their acceptance, which no clock can change.
-pub(super) const ROOT_ORDER: Table<u64, JobId> = Table::new("root_order");
-/// Root jobs by the time of their acceptance (milliseconds), for questions about a span of time.
-pub(super) const ROOTS: Table<(i64, JobId), ()> = Table::new("roots");
+pub(super) const ACTIVE: StoreTable<JobId, ()> = StoreTable::new("active_jobs");
+/// Runs whose root job is not terminal; each submission compares their number with `jobs.max_queued`.
+pub(super) const OPEN_RUNS: StoreTable<RunId, ()> = StoreTable::new("open_runs");
+/// Runs that are not closed: open ones, and ended ones that still lack their ledger line.
+pub(super) const UNCLOSED_RUNS: StoreTable<RunId, ()> = StoreTable::new("unclosed_runs");
+/// Root jobs in the order of acceptance, which no clock can change.
+pub(super) const ROOT_ORDER: StoreTable<u64, JobId> = StoreTable::new("root_order");
+/// Root jobs by the time of acceptance (milliseconds), for queries about a span of time.
+pub(super) const ROOTS: StoreTable<(i64, JobId), ()> = StoreTable::new("roots");
 /// Events by run and number.
-pub(super) const EVENTS: Table<(RunId, u64), JobEvent> = Table::new("job_events");
+pub(super) const EVENTS: StoreTable<(RunId, u64), JobEvent> = StoreTable::new("job_events");
 /// The run of every event, by the event's number: all events in one order.
-pub(super) const EVENT_ORDER: Table<u64, RunId> = Table::new("job_event_order");
-pub(super) const COUNTERS: Table<String, u64> = Table::new("counters");
-pub(super) const APPROVALS: Table<ApprovalId, Approval> = Table::new("approvals");
-/// Submissions by the client's idempotency key: the job, and the hash of what was asked.
-pub(super) const SUBMISSIONS: Table<String, (JobId, String)> = Table::new("submissions");
+pub(super) const EVENT_ORDER: StoreTable<u64, RunId> = StoreTable::new("job_event_order");
+pub(super) const COUNTERS: StoreTable<String, u64> = StoreTable::new("counters");
+pub(super) const APPROVALS: StoreTable<ApprovalId, Approval> = StoreTable::new("approvals");
+/// Submissions by the client's idempotency key: the job, and the hash of the request.
+pub(super) const SUBMISSIONS: StoreTable<String, (JobId, String)> = StoreTable::new("submissions");
 /// Closed runs by the time of their closing (milliseconds): the ledger.
-pub(super) const LEDGER: Table<(i64, RunId), LedgerEntry> = Table::new("ledger");
+pub(super) const LEDGER: StoreTable<(i64, RunId), LedgerEntry> = StoreTable::new("ledger");
 /// When a run was closed; absent while it is open.
-pub(super) const CLOSED: Table<RunId, i64> = Table::new("closed_runs");
+pub(super) const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs");
+/// Rows of thinking agents' step logs, by job and number, from 1.
+pub(super) const STEP_ROWS: StoreTable<(JobId, u64), StepRow> = StoreTable::new("step_rows");
+/// What persons said to the agent of a job: by whom, and the words, by job and number.
+pub(super) const SAID_WORDS: StoreTable<(JobId, u64), (String, String)> = StoreTable::new("said_words");

@@ -1,30 +1,30 @@
-//! For whom or what the open jobs of a run wait, and since when.
+//! What the open jobs of a run wait for, and since when.
 //!
-//! Invariant: read from the rows, their questions and events, and from the attempts under way; nothing here is
-//! kept beside them. A job above a waiting one waits with it.
+//! Invariant: read from the rows, their approvals and events, and from running attempts; nothing is stored
+//! for it. A job above a waiting one waits with it.
 
 use std::collections::HashMap;
 
-use super::Jobs;
+use super::JobsShared;
 use super::book::{JobBook, JobError};
 use super::tables::EVENTS;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::wait::{JobWait, WaitKind};
-use crate::domain::job::{EventKind, Job, JobEvent};
+use crate::domain::job::{Job, JobEvent, JobEventKind};
 use crate::domain::time::Timestamp;
-use crate::store::{Order, Span};
+use crate::store::{KeyRange, ScanOrder};
 
-/// Events read at once on the way back to the one that a job waits since.
+/// Events read at once on the way back to the start of a wait.
 const CHUNK: usize = 500;
 
-impl Jobs {
-    /// What these jobs of one run wait for, in the order of their ids.
+impl JobsShared {
+    /// The waits of these jobs of one run, in the order of the jobs' ids.
     ///
     /// # Errors
     /// The store's.
     pub fn waits(&self, jobs: &[Job]) -> Result<Vec<JobWait>, JobError> {
         let now = Timestamp::now();
-        let kind_of = |job: &Job| match self.board.resource_wait(&job.id) {
+        let kind_of = |job: &Job| match self.attempts.resource_wait(&job.id) {
             Some((since, detail)) => Some((WaitKind::Resources, Some((since, detail)))),
             None => WaitKind::of(job, now).map(|kind| (kind, None)),
         };
@@ -51,13 +51,13 @@ impl JobBook {
     fn last_events(
         &self,
         run: &RunId,
-        mut sought: HashMap<JobId, EventKind>,
+        mut sought: HashMap<JobId, JobEventKind>,
     ) -> Result<HashMap<JobId, JobEvent>, JobError> {
         let mut found = HashMap::new();
         self.read(|view| {
-            let mut span = Span::under(run);
+            let mut span = KeyRange::under(run);
             while !sought.is_empty() {
-                let rows = view.range(&EVENTS, &span, Order::Descending, CHUNK)?;
+                let rows = view.range(&EVENTS, &span, ScanOrder::Descending, CHUNK)?;
                 let Some((oldest, _)) = rows.last() else { break };
                 span = span.before(oldest);
                 for (_, event) in rows {

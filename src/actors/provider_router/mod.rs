@@ -1,53 +1,57 @@
-//! The provider router: who offers which model, and whom to ask.
+//! The provider router: registers providers of models, and selects one for each call.
 //!
-//! Owns the table `providers` and is its only writer; an answer to a registration leaves after its
-//! commit. A deleted provider is kept and no longer offered. Measurements and circuits are soft state:
-//! they outlive a crash of this actor and end with the daemon. Reading, choosing, admitting and
-//! reporting send no message ([`board`]). Failure policy: a refused write is an error to its caller;
-//! after one whose outcome is not known nothing is decided before the table was read anew ([`table_sync`](super)).
+//! Owns the table `providers` and is its only writer; an answer to a registration leaves after its commit. A
+//! deleted provider is kept and no longer offered. Measurements and circuits are soft state: they survive a
+//! crash of this actor and end with the daemon. Reading, selecting, admitting and reporting send no message
+//! ([`provider_cache`]). Failure policy: a refused write is an error to its caller; after a write of unknown
+//! outcome the table is read again before anything is decided ([`table_sync`](super)).
 
-mod board;
 mod meter;
+mod provider_cache;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-pub use self::board::{Counts, Listing, Seen};
-pub use self::meter::{Admission, Observed, Probe};
-pub use crate::domain::routing::{Choice as Selection, Limits, NoneFits, Optimization, Requirements};
+pub use self::meter::{ObservedCall, ProbeGuard, ProviderPermit};
+pub use self::provider_cache::{ProviderCounts, ProviderFilter, ProviderSnapshot};
+pub use crate::domain::provider_router::{
+    CallLimits, CallRequirements, NoProviderFits, ProviderSelection as Selection, RoutingOptimization,
+};
 
-use self::board::{Board, Entry};
-use self::meter::Meter;
+use self::meter::ProviderMeter;
+use self::provider_cache::{ProviderCache, ProviderEntry};
 use super::table_sync::TableSync;
-use crate::domain::routing::{EndpointRules, Provider, Registration, Unfit};
+use crate::domain::provider_router::{
+    EndpointRefusal, EndpointRules, ProviderRegistration, RegisteredProvider,
+};
 use crate::domain::time::Timestamp;
 use crate::llm::catalogue;
-use crate::store::{Changes, Order, Span, Store, StoreError, Table, View};
+use crate::store::{KeyRange, ScanOrder, Store, StoreChanges, StoreError, StoreTable, StoreView};
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, Message as ActorMessage, Reply,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender,
     WorkerOptions,
 };
 
-const PROVIDERS: Table<String, Provider> = Table::new("providers");
+const PROVIDERS: StoreTable<String, RegisteredProvider> = StoreTable::new("providers");
 
-/// Most providers, deleted ones included: a choice looks at each; a large catalogue has hundreds.
+/// Most providers, deleted ones included: a selection looks at each; a large catalogue has hundreds.
 pub const MAX_PROVIDERS: usize = 2_000;
 /// Most text in one registration; with [`MAX_PROVIDERS`] it bounds the memory at 64 MB.
 pub const MAX_TEXT_BYTES: usize = 32 * 1024;
 /// Longest wait for an answer: a commit takes milliseconds, so beyond this the disk is stuck.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Why the provider router did not do what it was asked.
+/// Why the provider router declined or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum RouterError {
-    /// It may not answer there.
+pub enum ProviderRouterError {
+    /// The endpoint is not allowed.
     #[error("the endpoint {0}")]
-    Endpoint(#[from] Unfit),
-    #[error("no active provider `{0}` is registered; GET /providers lists those that are")]
+    Endpoint(#[from] EndpointRefusal),
+    #[error("no active provider `{0}` is registered; GET /providers lists the active ones")]
     Unknown(String),
-    #[error("{MAX_PROVIDERS} providers are registered, which is the most; register under a name in use")]
+    #[error("{MAX_PROVIDERS} providers are registered, which is the limit; register under a name in use")]
     Full,
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -56,30 +60,29 @@ pub enum RouterError {
     Call(#[from] CallError),
 }
 
-type Answer<T> = Result<T, RouterError>;
+type ProviderRouterResult<T> = Result<T, ProviderRouterError>;
 
-/// What became of a registration.
+/// The result of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Action {
+pub enum RegistrationOutcome {
     /// The name was new.
     Registered,
     /// The name was known, active or not.
     Updated,
 }
 
-/// What the provider router is asked to change.
 #[derive(Debug)]
-pub enum Message {
-    /// Take in or update a provider.
-    Register(Box<Registration>, Reply<Answer<Action>>),
-    /// Offer a provider no longer.
-    Deactivate(String, Reply<Answer<()>>),
-    /// The store takes writes again: read what is true.
+pub enum ProviderRouterMessage {
+    /// Register or update a provider.
+    Register(Box<ProviderRegistration>, ReplySender<ProviderRouterResult<RegistrationOutcome>>),
+    /// Stop offering a provider.
+    Deactivate(String, ReplySender<ProviderRouterResult<()>>),
+    /// The store takes writes again: read the table.
     Reload,
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for ProviderRouterMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Register(..) => "register",
@@ -91,103 +94,105 @@ impl ActorMessage for Message {
 
 /// The provider router's verbs. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct ProviderRouter {
-    address: Address<Message>,
-    board: Arc<Board>,
+pub struct ProviderRouterHandle {
+    address: Address<ProviderRouterMessage>,
+    board: Arc<ProviderCache>,
     rules: Arc<EndpointRules>,
 }
 
-impl ProviderRouter {
-    /// Takes in a provider, or updates and reactivates the one of that name; durable when it returns.
+impl ProviderRouterHandle {
+    /// Registers a provider, or updates and reactivates the one of that name; durable when it returns.
     ///
     /// # Errors
-    /// [`RouterError::Endpoint`], [`RouterError::Full`], or that it could not be written.
-    pub async fn register(&self, registration: Registration) -> Answer<Action> {
+    /// [`ProviderRouterError::Endpoint`], [`ProviderRouterError::Full`], or a failed write.
+    pub async fn register(
+        &self,
+        registration: ProviderRegistration,
+    ) -> ProviderRouterResult<RegistrationOutcome> {
         self.rules.check(&registration.endpoint)?;
         let registration = Box::new(registration);
-        self.address.call(DEADLINE, |reply| Message::Register(registration, reply)).await?
+        self.address.call(DEADLINE, |reply| ProviderRouterMessage::Register(registration, reply)).await?
     }
 
-    /// Offers a provider no longer; its record is kept. Durable when it returns.
+    /// Stops offering a provider; its record is kept. Durable when it returns.
     ///
     /// # Errors
-    /// [`RouterError::Unknown`].
-    pub async fn deactivate(&self, name: String) -> Answer<()> {
-        self.address.call(DEADLINE, |reply| Message::Deactivate(name, reply)).await?
+    /// [`ProviderRouterError::Unknown`].
+    pub async fn deactivate(&self, name: String) -> ProviderRouterResult<()> {
+        self.address.call(DEADLINE, |reply| ProviderRouterMessage::Deactivate(name, reply)).await?
     }
 
-    /// Chooses who is to serve a call. Sends no message.
+    /// Selects the provider for a call. Sends no message.
     ///
     /// # Errors
-    /// [`NoneFits`] says how many each requirement left out, and when to ask again.
+    /// [`NoProviderFits`] says how many providers each requirement excluded, and when to ask again.
     pub fn select(
         &self,
-        requirements: &Requirements,
-        optimization: Optimization,
-        limits: Limits,
-    ) -> Result<Selection, NoneFits> {
+        requirements: &CallRequirements,
+        optimization: RoutingOptimization,
+        limits: CallLimits,
+    ) -> Result<Selection, NoProviderFits> {
         self.board.select(requirements, optimization, limits, Instant::now())
     }
 
-    /// Takes in what a call has shown of a provider. Sends no message; a name that is not known is
-    /// passed over, its provider has gone.
-    pub fn report(&self, provider: &str, observed: &Observed) {
+    /// Reports the observed outcome of a call. Sends no message; an unknown name is ignored, because its
+    /// provider is gone.
+    pub fn report(&self, provider: &str, observed: &ObservedCall) {
         if let Some(entry) = self.board.entry(provider) {
             entry.meter.report(observed, Instant::now());
         }
     }
 
-    /// Asks whether a call of a provider may be made now. Sends no message. Nothing is known against
-    /// a provider that is not registered, so that one may.
-    #[must_use = "a trial ends when its guard is dropped"]
-    pub fn admit(&self, provider: &str) -> Admission {
+    /// Asks whether a provider may be called now. Sends no message. An unregistered provider has no record
+    /// against it, so it may.
+    #[must_use = "a probe ends when its guard is dropped"]
+    pub fn admit(&self, provider: &str) -> ProviderPermit {
         let entry = self.board.entry(provider);
-        entry.map_or(Admission::Closed, |entry| entry.meter.admit(Instant::now()))
+        entry.map_or(ProviderPermit::Allowed, |entry| entry.meter.admit(Instant::now()))
     }
 
     #[must_use]
-    pub fn provider(&self, name: &str) -> Option<Seen> {
+    pub fn provider(&self, name: &str) -> Option<ProviderSnapshot> {
         let entry = self.board.entry(name).filter(|entry| entry.provider.active);
         entry.map(|entry| entry.seen(Instant::now()))
     }
 
-    /// Whether a provider of this name was ever registered; a deactivated one is recorded too.
+    /// Whether a provider of this name was ever registered, deactivated ones included.
     #[must_use]
     pub fn is_recorded(&self, name: &str) -> bool {
         self.board.entry(name).is_some()
     }
 
-    /// Tokens that a model takes: the least of the active providers that serve it, or else the catalogue's.
+    /// A model's context window: the smallest of the active providers that serve it, or else the catalogue's.
     #[must_use]
     pub fn context_window(&self, model: &str) -> Option<u64> {
         self.board.context_window(model).or_else(|| catalogue::context_window(model))
     }
 
-    /// A provider that was chosen a moment ago, with what is known of it now.
+    /// A provider that was just selected, with its current figures.
     #[must_use]
-    pub fn seen(&self, provider: &Arc<Provider>) -> Seen {
+    pub fn seen(&self, provider: &Arc<RegisteredProvider>) -> ProviderSnapshot {
         let entry = self.board.entry(&provider.name);
-        let meter = entry.map_or_else(Meter::new, |entry| entry.meter);
-        Entry { provider: Arc::clone(provider), meter }.seen(Instant::now())
+        let meter = entry.map_or_else(ProviderMeter::new, |entry| entry.meter);
+        ProviderEntry { provider: Arc::clone(provider), meter }.seen(Instant::now())
     }
 
-    /// The active providers that fit, by name.
+    /// The active providers that match, by name.
     #[must_use]
-    pub fn providers(&self, listing: &Listing) -> Vec<Seen> {
+    pub fn providers(&self, listing: &ProviderFilter) -> Vec<ProviderSnapshot> {
         self.board.list(listing, Instant::now())
     }
 
-    /// How many there are.
     #[must_use]
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> ProviderCounts {
         self.board.counts()
     }
 }
 
-/// The actor's state: all of it is on the board and in the store.
-struct State {
-    table: TableSync<Message>,
-    board: Arc<Board>,
+/// The actor's state: all of it is in the cache and in the store.
+struct ProviderRouterState {
+    table: TableSync<ProviderRouterMessage>,
+    board: Arc<ProviderCache>,
 }
 
 /// The provider router as a child of a supervisor, and its handle.
@@ -198,81 +203,95 @@ pub fn spec(
     options: WorkerOptions,
     store: Store,
     rules: EndpointRules,
-) -> (ChildSpec, ProviderRouter) {
-    let board = Arc::new(Board::default());
+) -> (ChildSpec, ProviderRouterHandle) {
+    let board = Arc::new(ProviderCache::default());
     let shared = Arc::clone(&board);
     let (spec, address) = system.worker(name, options, move |context| {
-        let table = TableSync::new(store.clone(), || Message::Reload);
-        let mut state = State { table, board: Arc::clone(&shared) };
+        let table = TableSync::new(store.clone(), || ProviderRouterMessage::Reload);
+        let mut state = ProviderRouterState { table, board: Arc::clone(&shared) };
         async move {
             state.load(&context).await?;
             Ok(state)
         }
     });
-    (spec, ProviderRouter { address, board, rules: Arc::new(rules) })
+    (spec, ProviderRouterHandle { address, board, rules: Arc::new(rules) })
 }
 
-impl State {
-    /// Brings the board in line with the store.
-    async fn load(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
-        let table = |view: &View<'_>| view.range(&PROVIDERS, &Span::all(), Order::Ascending, usize::MAX);
-        // While it cannot be read the board stands as the incarnation before left it.
+impl ProviderRouterState {
+    /// Updates the cache from the store.
+    async fn load(&mut self, context: &ActorContext<ProviderRouterMessage>) -> Result<(), StoreError> {
+        let table =
+            |view: &StoreView<'_>| view.range(&PROVIDERS, &KeyRange::all(), ScanOrder::Ascending, usize::MAX);
+        // While the table cannot be read the cache stays as the earlier incarnation left it.
         let Some(rows) = self.table.read(context, table).await? else { return Ok(()) };
         self.board.put(rows.into_iter().map(|(_, provider)| provider));
         Ok(())
     }
 
-    async fn register(&self, registration: Registration) -> Answer<Action> {
+    async fn register(
+        &self,
+        registration: ProviderRegistration,
+    ) -> ProviderRouterResult<RegistrationOutcome> {
         let known = self.board.entry(&registration.name).map(|entry| Arc::clone(&entry.provider));
         if known.is_none() && self.board.is_full(MAX_PROVIDERS) {
-            return Err(RouterError::Full);
+            return Err(ProviderRouterError::Full);
         }
         self.save(registration.into_provider(known.as_deref(), Timestamp::now())).await?;
-        Ok(if known.is_some() { Action::Updated } else { Action::Registered })
+        Ok(if known.is_some() { RegistrationOutcome::Updated } else { RegistrationOutcome::Registered })
     }
 
-    async fn deactivate(&self, name: String) -> Answer<()> {
-        let Some(entry) = self.board.entry(&name) else { return Err(RouterError::Unknown(name)) };
+    async fn deactivate(&self, name: String) -> ProviderRouterResult<()> {
+        let Some(entry) = self.board.entry(&name) else { return Err(ProviderRouterError::Unknown(name)) };
         if !entry.provider.active {
-            return Err(RouterError::Unknown(name));
+            return Err(ProviderRouterError::Unknown(name));
         }
-        let known = Provider::clone(&entry.provider);
-        self.save(Provider { active: false, updated_at: Timestamp::now(), ..known }).await
+        let known = RegisteredProvider::clone(&entry.provider);
+        self.save(RegisteredProvider { active: false, updated_at: Timestamp::now(), ..known }).await
     }
 
-    fn noted<T>(&mut self, answer: Answer<T>, context: &Context<Message>) -> Answer<T> {
-        if let Err(RouterError::Store(error)) = &answer {
+    fn noted<T>(
+        &mut self,
+        answer: ProviderRouterResult<T>,
+        context: &ActorContext<ProviderRouterMessage>,
+    ) -> ProviderRouterResult<T> {
+        if let Err(ProviderRouterError::Store(error)) = &answer {
             self.table.note(error, context);
         }
         answer
     }
 
-    async fn save(&self, provider: Provider) -> Answer<()> {
+    async fn save(&self, provider: RegisteredProvider) -> ProviderRouterResult<()> {
         self.table.check()?;
         let row = provider.clone();
         self.table
             .store()
-            .write(move |_| Ok::<_, RouterError>((Changes::none().put(&PROVIDERS, &row.name, &row), ())))
+            .write(move |_| {
+                Ok::<_, ProviderRouterError>((StoreChanges::none().put(&PROVIDERS, &row.name, &row), ()))
+            })
             .await?;
         self.board.put([provider]);
         Ok(())
     }
 }
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for ProviderRouterState {
+    type Message = ProviderRouterMessage;
 
-    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        message: ProviderRouterMessage,
+        context: &ActorContext<ProviderRouterMessage>,
+    ) -> Result<(), ActorError> {
         match message {
-            Message::Register(registration, reply) => {
+            ProviderRouterMessage::Register(registration, reply) => {
                 let answer = self.register(*registration).await;
                 reply.send(self.noted(answer, context));
             }
-            Message::Deactivate(name, reply) => {
+            ProviderRouterMessage::Deactivate(name, reply) => {
                 let answer = self.deactivate(name).await;
                 reply.send(self.noted(answer, context));
             }
-            Message::Reload => {
+            ProviderRouterMessage::Reload => {
                 self.table.store_is_back();
                 self.load(context).await?;
             }

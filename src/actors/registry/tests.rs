@@ -1,4 +1,4 @@
-//! The board's answers and the end of silent services; the wire is tested in `tests/it`.
+//! The cache's answers and the end of silent services; the wire is tested in `tests/it`.
 
 use super::*;
 use crate::actors::directory::ServedPorts;
@@ -10,7 +10,7 @@ async fn registry(dir: &tempfile::TempDir) -> (RegistryHandle, crate::supervisio
     let file = dir.path().join("pas.redb");
     let store = tokio::task::spawn_blocking(move || Store::open(file)).await.unwrap().unwrap();
     let system = ActorSystem::default();
-    let directory = Directory::new(
+    let directory = AgentDirectory::new(
         Arc::new(crate::roster::load(None).0),
         &ServedPorts::default(),
         AgentStandings::new(system.clone()),
@@ -20,7 +20,7 @@ async fn registry(dir: &tempfile::TempDir) -> (RegistryHandle, crate::supervisio
     (handle, root)
 }
 
-fn tool(id: &str) -> Registration {
+fn tool(id: &str) -> ServiceRegistration {
     let text = format!(
         r#"{{"service_id": "{id}", "name": "linter", "type": "tool", "role": "staging",
             "url": "http://localhost:9", "caps": ["lint"]}}"#
@@ -32,7 +32,7 @@ fn tool(id: &str) -> Registration {
 async fn answers_are_kept_until_something_changes_and_never_more_than_the_bound() {
     let dir = tempfile::tempdir().unwrap();
     let (registry, root) = registry(&dir).await;
-    let filter = Filter { name: Some("linter".into()), ..Filter::default() };
+    let filter = ServiceFilter { name: Some("linter".into()), ..ServiceFilter::default() };
     let empty = registry.discover(&filter).unwrap();
     let again = registry.discover(&filter).unwrap();
     assert_eq!(empty.as_ptr(), again.as_ptr(), "the same bytes, not only equal ones");
@@ -43,7 +43,7 @@ async fn answers_are_kept_until_something_changes_and_never_more_than_the_bound(
     registry.heartbeat(beat).await.unwrap();
     assert!(String::from_utf8(registry.discover(&filter).unwrap().to_vec()).unwrap().contains("paused"));
     for n in 0..3 * MAX_BODIES {
-        let filter = Filter { cap: Some(n.to_string()), ..Filter::default() };
+        let filter = ServiceFilter { cap: Some(n.to_string()), ..ServiceFilter::default() };
         registry.discover(&filter).unwrap();
         assert!(registry.board.bodies.read().len() <= MAX_BODIES);
     }

@@ -1,7 +1,8 @@
-//! The clean-up plan of a killed job: what was ended, what went back, what somebody should still look at.
+//! The clean-up plan of a killed job: ended processes, returned resources, and leftovers for a person to
+//! check.
 //!
-//! Invariant: the file's name is made of the job's id so that no id leads out of the folder, and two ids
-//! never share a file. A second kill of a job writes the plan anew.
+//! Invariant: the file name is made from the job's id such that no id leads out of the folder, and two ids
+//! never share a file. A second kill of a job overwrites the plan.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -13,20 +14,20 @@ use serde_json::{Value, json};
 
 use super::ResourceError;
 use super::process_groups::EndedGroup;
-use crate::actors::jobs::Cancelled;
+use crate::actors::jobs::CancelledJob;
 use crate::domain::ids::{JobId, MAX_ID_LEN};
-use crate::domain::resources::{Amounts, Reservation};
+use crate::domain::resource_manager::{Reservation, ResourceAmounts};
 use crate::domain::time::Timestamp;
 use crate::files::{DRAFT_ENDING, replace_file};
 
 /// The folder of the plans, below the working directory.
 const FOLDER: &str = "artifacts/resources/cleanup";
-/// Most files looked at for left-overs; a run leaves some dozens.
+/// Most files searched for leftovers; a run leaves some dozens.
 const MAX_LOOKED_AT: usize = 10_000;
 
-/// The plan, as written.
+/// The plan as written.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Plan {
+pub(super) struct CleanupPlan {
     job_id: String,
     reason: String,
     ts: Timestamp,
@@ -34,34 +35,34 @@ pub(super) struct Plan {
     killed: Value,
     /// Reservations, and their sum.
     returned: Value,
-    /// What is left to clean, a line each with what to do.
-    left: Vec<Left>,
+    /// Leftovers, a line each with the remedy.
+    left: Vec<CleanupLeftover>,
 }
 
 #[derive(Debug, Clone, Serialize)]
-struct Left {
+struct CleanupLeftover {
     what: String,
     todo: &'static str,
 }
 
-impl Plan {
+impl CleanupPlan {
     pub(super) fn new(
         job_id: &str,
         reason: &str,
         reservations: &[Arc<Reservation>],
         processes: &[EndedGroup],
-        jobs: &[Cancelled],
+        jobs: &[CancelledJob],
     ) -> Self {
-        let amounts = reservations.iter().fold(Amounts::NONE, |sum, held| sum.plus(&held.amounts));
+        let amounts = reservations.iter().fold(ResourceAmounts::NONE, |sum, held| sum.plus(&held.amounts));
         let ports: BTreeSet<u16> = reservations.iter().flat_map(|held| held.ports.clone()).collect();
         let ids: Vec<&str> = reservations.iter().map(|held| held.reservation_id.as_str()).collect();
-        let surviving = processes.iter().filter(|group| !group.ended).map(|group| Left {
+        let surviving = processes.iter().filter(|group| !group.ended).map(|group| CleanupLeftover {
             what: format!("process group {} of `{}`", group.process_group, group.job_id),
-            todo: "it outlived SIGKILL: look at it with `ps`; a process in uninterruptible sleep ends with its I/O",
+            todo: "the process group outlived SIGKILL: look at it with `ps`; a process in uninterruptible sleep ends with its I/O",
         });
-        let stopping = jobs.iter().filter(|part| part.stopped_at.is_none()).map(|part| Left {
+        let stopping = jobs.iter().filter(|part| part.stopped_at.is_none()).map(|part| CleanupLeftover {
             what: format!("`{}`, at work as `{}`", part.job_id, part.agent),
-            todo: "it ends at its next checkpoint; the scheduler kills its agent if that takes too long",
+            todo: "the step ends at its next checkpoint; the scheduler kills the agent if that takes too long",
         });
         Self {
             job_id: job_id.to_owned(),
@@ -73,7 +74,7 @@ impl Plan {
         }
     }
 
-    /// Adds the files that the job was writing when it ended.
+    /// Adds files that the job was still writing.
     fn add_partial_files(&mut self, workdir: &Path) {
         let Ok(run) = JobId::new(self.job_id.as_str()).map(|id| id.run()) else { return };
         let folder = workdir.join("artifacts").join("runs").join(run.as_str());
@@ -81,15 +82,15 @@ impl Plan {
         let partial = files.filter(|file| {
             file.file_type().is_file() && file.file_name().to_string_lossy().ends_with(DRAFT_ENDING)
         });
-        self.left.extend(partial.map(|file| Left {
+        self.left.extend(partial.map(|file| CleanupLeftover {
             what: file.path().strip_prefix(workdir).unwrap_or(file.path()).display().to_string(),
-            todo: "delete it: it was being written and nobody reads it",
+            todo: "delete the file: it is unfinished and nobody reads it",
         }));
     }
 }
 
-/// Writes a plan and gives its path, relative to the working directory.
-pub(super) async fn write(workdir: PathBuf, mut plan: Plan) -> Result<String, ResourceError> {
+/// Writes a plan; returns its path, relative to the working directory.
+pub(super) async fn write(workdir: PathBuf, mut plan: CleanupPlan) -> Result<String, ResourceError> {
     let path = format!("{FOLDER}/{}", file_name(&plan.job_id));
     let target = workdir.join(&path);
     let written = tokio::task::spawn_blocking(move || {
@@ -102,7 +103,7 @@ pub(super) async fn write(workdir: PathBuf, mut plan: Plan) -> Result<String, Re
     }
 }
 
-/// The job's id where it is a safe name; else what is safe of it, and a hash of all of it.
+/// The job's id where it is a safe name; else its safe characters, and a hash of the whole id.
 fn file_name(job_id: &str) -> String {
     if JobId::new(job_id).is_ok() {
         return format!("{job_id}.json");
@@ -110,7 +111,7 @@ fn file_name(job_id: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let readable: String = job_id.chars().take(MAX_ID_LEN / 2).map(safe).collect();
     let hash = blake3::hash(job_id.as_bytes()).to_hex();
-    // Upper case cannot stand in a safe id, so no id has this name as its own.
+    // A safe id has no upper case, so no id has this name as its own.
     format!("{readable}-X{}.json", &hash.as_str()[..16])
 }
 
@@ -138,7 +139,7 @@ mod tests {
         fs::write(run.join("documents.jsonl"), "whole").unwrap();
         let group =
             EndedGroup { job_id: "run-1.a".into(), process_group: 7, signal: "SIGKILL", ended: false };
-        let plan = Plan::new("run-1", "a test", &[], &[group], &[]);
+        let plan = CleanupPlan::new("run-1", "a test", &[], &[group], &[]);
         let path = write(dir.path().to_owned(), plan).await.unwrap();
         let read: Value = serde_json::from_slice(&fs::read(dir.path().join(&path)).unwrap()).unwrap();
         assert_eq!((&read["job_id"], &read["reason"]), (&json!("run-1"), &json!("a test")));

@@ -1,73 +1,74 @@
-//! The end of a job by force: its place in the book, its processes, its reservations; and what is left.
+//! The forced end of a job: its row in the book, its processes, its reservations, and the leftovers.
 //!
-//! The order matters: first what the job holds is marked, so that whatever ends it counts as killed; then
-//! the job is cancelled, so that nobody begins it anew; then its processes are ended; only then is what
-//! they used given to others.
+//! The order matters: first the job's reservations are marked, so that however they end they count as killed;
+//! then the job is cancelled, so that no agent begins it anew; then its processes are ended; only then do
+//! others get its resources.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 
-use super::cleanup::{self, Plan};
+use super::cleanup::{self, CleanupPlan};
 use super::process_groups::EndedGroup;
-use super::{Answer, DEADLINE, Message, ResourceError, ResourceHandle};
-use crate::actors::jobs::{Cancelled, JobError};
+use super::{DEADLINE, ResourceError, ResourceHandle, ResourceMessage, ResourceResult};
+use crate::actors::jobs::{CancelledJob, JobError};
 use crate::domain::ids::JobId;
 use crate::domain::job::CancelCause;
-use crate::domain::resources::Reservation;
+use crate::domain::resource_manager::Reservation;
 
-/// How long steps at work may take to come by a checkpoint before what they hold is taken from them: a
-/// document's time.
+/// How long running steps may take to reach a checkpoint before their reservations are taken away: the time
+/// of one document.
 const STOP_GRACE: Duration = Duration::from_secs(1);
-/// Between two looks whether they have.
+/// Time between two checks whether they have.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// What a kill did.
+/// The result of a kill.
 #[derive(Debug)]
-pub struct Killed {
-    /// What was held and went back.
+pub struct KillOutcome {
+    /// The job's former reservations.
     pub reservations: Vec<Arc<Reservation>>,
     /// The process groups ended.
     pub processes: Vec<EndedGroup>,
-    /// The jobs cancelled: itself and those below it that had not ended.
-    pub jobs: Vec<Cancelled>,
+    /// The cancelled jobs: the job itself and its open descendants.
+    pub jobs: Vec<CancelledJob>,
     /// The clean-up plan, relative to the working directory.
     pub plan: String,
 }
 
 impl ResourceHandle {
-    /// Ends a job and all below it: cancels what PAS runs of it, ends its process groups, takes back what it
-    /// holds, and writes down what is left to clean. Takes up to the graces of its parts, some seconds.
+    /// Ends a job and all below it: cancels its steps, ends its process groups, takes its reservations back,
+    /// and writes down the leftovers. Takes up to the graces of its parts, some seconds.
     ///
     /// # Errors
-    /// [`ResourceError::Unknown`] when nothing of that job runs or holds anything; [`ResourceError::Plan`] when
-    /// all was done but the plan could not be written.
-    pub async fn kill(&self, job_id: &str, reason: &str) -> Answer<Killed> {
+    /// [`ResourceError::Unknown`] when the job has no step, process or reservation; [`ResourceError::Plan`]
+    /// when all was done but the plan could not be written.
+    pub async fn kill(&self, job_id: &str, reason: &str) -> ResourceResult<KillOutcome> {
         let condemned = job_id.to_owned();
-        let reservations = self.address.call(DEADLINE, |reply| Message::Condemn(condemned, reply)).await?;
+        let reservations =
+            self.address.call(DEADLINE, |reply| ResourceMessage::Condemn(condemned, reply)).await?;
         let jobs = self.cancel(job_id, reason).await?;
         let processes = self.groups().kill(job_id).await;
         if reservations.is_empty() && jobs.is_empty() && processes.is_empty() {
             return Err(ResourceError::Unknown(format!(
-                "no process, step or client works for job `{job_id}`, which"
+                "job `{job_id}`, nor any process or step of the job"
             )));
         }
         self.let_stop(&reservations).await;
         let ended = job_id.to_owned();
-        self.address.call(DEADLINE, |reply| Message::Kill(ended, reply)).await??;
+        self.address.call(DEADLINE, |reply| ResourceMessage::Kill(ended, reply)).await??;
         let jobs = self.as_they_stand(jobs);
-        let plan = Plan::new(job_id, reason, &reservations, &processes, &jobs);
+        let plan = CleanupPlan::new(job_id, reason, &reservations, &processes, &jobs);
         let workdir = self.shared.jobs.settings.workdir.clone();
         let plan = cleanup::write(workdir, plan).await?;
-        Ok(Killed { reservations, processes, jobs, plan })
+        Ok(KillOutcome { reservations, processes, jobs, plan })
     }
 
-    /// Cancels what PAS runs of a job; nothing, where it runs none of it.
-    async fn cancel(&self, job_id: &str, reason: &str) -> Answer<Vec<Cancelled>> {
+    /// Cancels the job's rows; does nothing for a job that PAS does not run.
+    async fn cancel(&self, job_id: &str, reason: &str) -> ResourceResult<Vec<CancelledJob>> {
         let Ok(id) = JobId::new(job_id) else { return Ok(Vec::new()) };
         match self.shared.jobs.cancel(&id, CancelCause::Asked(reason.to_owned())).await {
-            // Somebody else cancelled it: what it still holds is not ours to count.
+            // Another caller cancelled it: its remaining reservations are not counted here.
             Ok(cancelled) if cancelled.is_repeated => Ok(Vec::new()),
             Ok(cancelled) => Ok(cancelled.parts),
             Err(JobError::NotFound { .. } | JobError::Refused(_)) => Ok(Vec::new()),
@@ -84,10 +85,10 @@ impl ResourceHandle {
         }
     }
 
-    /// The parts of a cancellation as their rows say now: those at work may have stopped meanwhile.
-    fn as_they_stand(&self, jobs: Vec<Cancelled>) -> Vec<Cancelled> {
-        let refreshed = |part: Cancelled| match self.shared.jobs.book.get(&part.job_id) {
-            Ok(job) => Cancelled { stopped_at: job.ended_at, how: job.stopped_how, ..part },
+    /// The cancelled jobs in their current state: running ones may have stopped meanwhile.
+    fn as_they_stand(&self, jobs: Vec<CancelledJob>) -> Vec<CancelledJob> {
+        let refreshed = |part: CancelledJob| match self.shared.jobs.book.get(&part.job_id) {
+            Ok(job) => CancelledJob { stopped_at: job.ended_at, how: job.stopped_how, ..part },
             Err(_) => part,
         };
         jobs.into_iter().map(refreshed).collect()

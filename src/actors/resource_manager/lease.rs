@@ -1,40 +1,44 @@
 //! Leases: the proof, in this process, that a reservation is in use.
 //!
-//! Invariant: a reservation of an attempt is in use exactly while its [`Lease`] lives; dropped in whatever
-//! way (an end, a kill, a panic, an answer nobody waited for) it goes back. The set of live ones belongs to
-//! the process, not to the actor, so a crash of the actor takes nothing from who works. A hint of a return
-//! that is lost is found by the next sweep.
+//! Invariant: an attempt's reservation is in use exactly while its [`ReservationGuard`] lives; however the
+//! guard is dropped (an end, a kill, a panic, an answer nobody waited for), the reservation is released. The
+//! set of live ones belongs to the process, not to the actor, so a crash of the actor takes nothing from
+//! running attempts. A lost notice of a release is found by the next sweep.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::Message;
-use crate::domain::resources::Reservation;
+use super::ResourceMessage;
+use crate::domain::resource_manager::Reservation;
 use crate::supervision::Address;
 
 /// The reservations in use.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Live(Arc<Mutex<HashSet<String>>>);
+pub(super) struct LiveReservations(Arc<Mutex<HashSet<String>>>);
 
-impl Live {
+impl LiveReservations {
     pub(super) fn has(&self, reservation_id: &str) -> bool {
         self.0.lock().contains(reservation_id)
     }
 }
 
-/// A reservation in use. Dropped, it goes back.
+/// A reservation in use. Dropped, it is released.
 #[derive(Debug)]
-pub struct Lease {
+pub struct ReservationGuard {
     reservation: Arc<Reservation>,
-    live: Live,
-    /// Whom to tell of the return; nobody once it is kept.
-    address: Option<Address<Message>>,
+    live: LiveReservations,
+    /// The actor to notify of the release; `None` once the reservation is kept.
+    address: Option<Address<ResourceMessage>>,
 }
 
-impl Lease {
-    pub(super) fn new(reservation: Arc<Reservation>, live: Live, address: Address<Message>) -> Self {
+impl ReservationGuard {
+    pub(super) fn new(
+        reservation: Arc<Reservation>,
+        live: LiveReservations,
+        address: Address<ResourceMessage>,
+    ) -> Self {
         live.0.lock().insert(reservation.reservation_id.clone());
         Self { reservation, live, address: Some(address) }
     }
@@ -44,7 +48,8 @@ impl Lease {
         &self.reservation
     }
 
-    /// Leaves the reservation to whoever has its id: a release by name, its job's end or its time ends it.
+    /// Leaves the reservation to the owner of its id: it ends by a release by name, or with its job or its
+    /// time.
     #[must_use]
     pub fn keep(mut self) -> Arc<Reservation> {
         self.address = None;
@@ -52,13 +57,13 @@ impl Lease {
     }
 }
 
-impl Drop for Lease {
+impl Drop for ReservationGuard {
     fn drop(&mut self) {
         let id = &self.reservation.reservation_id;
         self.live.0.lock().remove(id);
         if let Some(address) = &self.address {
-            // Full or gone: the sweep, or the next daemon's start, finds what nobody uses.
-            let _ = address.cast(Message::Returned(id.clone()));
+            // Full or gone: the sweep, or the next daemon's start, finds unused reservations.
+            let _ = address.cast(ResourceMessage::Returned(id.clone()));
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The resource manager: hands out cores, memory, accelerators and ports, and gets them back.
+//! The resource manager: grants cores, memory, accelerators and ports, and takes them back.
 //!
 //! Owns the tables `reservations` and `capacities` and is their only writer. The rules are pure
-//! ([`Ledger`]); the actor decides in memory, one ask after another, and answers after the commit of its
-//! batch. Invariants: an acknowledged reservation of a client survives `kill -9`; one of an attempt ends
-//! with the attempt, at the latest with the daemon; looking (`/quotas`, `/reservations`) sends no message.
-//! Failure policy: a refused write is an error to whoever waits for it, and the books are read anew; a
-//! write whose outcome is not known ends the actor, and the next incarnation reads what is true.
+//! ([`ResourceLedger`]); the actor decides in memory, one request after another, and answers after the commit
+//! of its batch. Invariants: an acknowledged reservation of a client survives `kill -9`; an attempt's
+//! reservation ends with the attempt, at the latest with the daemon; reading (`/quotas`, `/reservations`)
+//! sends no message. Failure policy: a refused write is an error to its waiting callers, and the tables are
+//! read again; a write of unknown outcome ends the actor, and the next incarnation reads the tables.
 
 mod batch;
 mod cleanup;
@@ -21,54 +21,55 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 
-pub use kill::Killed;
-pub use lease::Lease;
+pub use kill::KillOutcome;
+pub use lease::ReservationGuard;
 pub use process_groups::ProcessGroups;
 
-use super::jobs::{JobError, Jobs};
-use crate::domain::resources::{
-    Amounts, Ask, Class, ClassLimits, Holder, Ledger, Quotas, Reservation, ReservationStatus, Resource,
+use super::jobs::{JobError, JobsShared};
+use crate::domain::resource_manager::{
+    ClassLimits, Reservation, ReservationOwner, ReservationStatus, ResourceAmounts, ResourceClass,
+    ResourceKind, ResourceLedger, ResourceQuotas, ResourceRequest,
 };
-use crate::store::{Order, Span, StoreError, Table};
+use crate::store::{KeyRange, ScanOrder, StoreError, StoreTable};
 use crate::supervision::{
-    ActorSystem, Address, CallError, ChildSpec, Message as ActorMessage, Reply, WorkerOptions,
+    ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender, WorkerOptions,
 };
-use lease::Live;
-use state::State;
+use lease::LiveReservations;
+use state::ResourceState;
 
 /// Reservation id → row. The ids sort by time, so the oldest come first.
-const RESERVATIONS: Table<String, Reservation> = Table::new("reservations");
-/// Kind of resource → (what the configuration said, what it was changed to), in its units.
-const CAPACITIES: Table<String, (u64, u64)> = Table::new("capacities");
+const RESERVATIONS: StoreTable<String, Reservation> = StoreTable::new("reservations");
+/// Kind of resource → (configured capacity, changed capacity), in its units.
+const CAPACITIES: StoreTable<String, (u64, u64)> = StoreTable::new("capacities");
 
-/// Most reservations held at once: each is looked at every second, and no machine is shared finer.
+/// Most active reservations: each is checked every second, and no machine is divided further.
 pub const MAX_RESERVATIONS: usize = 4_096;
-/// Most asks that wait: each is looked at whenever something is given back.
+/// Most waiting requests: each is checked at every release.
 pub const MAX_WAITING: usize = 1_000;
-/// Most ports in one ask.
+/// Most ports in one request.
 pub const MAX_PORTS: usize = 100;
-/// Ended reservations that are kept to be looked at: some days of a busy swarm.
+/// Ended reservations kept for listings: some days of a busy swarm.
 pub const KEPT_ENDED: usize = 2_000;
-/// Longest wait for an answer beyond the wait that was asked for: a commit takes milliseconds.
+/// Longest wait for an answer beyond the requested wait: a commit takes milliseconds.
 const DEADLINE: Duration = Duration::from_secs(10);
 
-/// Why the resource manager did not do what it was asked.
+/// Why the resource manager declined or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ResourceError {
-    /// Nothing active under this id, or of this job.
-    #[error("{0} holds no active reservation")]
+    /// No active reservation under this id, or of this job.
+    #[error("there is no active reservation for {0}")]
     Unknown(String),
-    /// A step at work has it.
+    /// A running step uses it.
     #[error(
-        "{0} is held by a step at work, which gives it back when it ends; cancel the job, or end it with \
-         POST /kill"
+        "{0}: a running step uses the reservation and releases it at its end; cancel the job, or end it \
+         with POST /kill"
     )]
     InUse(String),
     /// The job could not be cancelled.
     #[error(transparent)]
     Job(#[from] JobError),
     /// The clean-up plan could not be written.
-    #[error("write {path}: {reason}; what was to be ended has been")]
+    #[error("write {path}: {reason}; the job was ended all the same")]
     Plan { path: String, reason: String },
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,71 +78,69 @@ pub enum ResourceError {
     Call(#[from] CallError),
 }
 
-type Answer<T> = Result<T, ResourceError>;
+type ResourceResult<T> = Result<T, ResourceError>;
 
-/// An ask, and how long it may take.
+/// A request, and how long it may wait.
 #[derive(Debug, Clone)]
-pub struct Request {
-    /// What is asked for; the class is found by the manager.
-    pub ask: Ask,
-    /// Who answers for it.
-    pub holder: Holder,
+pub struct ReservationRequest {
+    /// The requested resources; the manager finds the class.
+    pub ask: ResourceRequest,
+    /// The owner of the reservation.
+    pub holder: ReservationOwner,
     /// How long it may wait for its turn; zero: the answer comes at once. [`Duration::MAX`]: for ever.
     pub wait: Duration,
-    /// How long a client's reservation holds without a job of this daemon, in seconds.
+    /// How long a client's reservation lasts without a job of this daemon, in seconds.
     pub lease_s: u64,
 }
 
-/// The answer to a request.
 #[derive(Debug)]
-pub enum Outcome {
-    /// It is held; dropped, it goes back.
-    Granted(Lease),
-    Denied(Denied),
+pub enum ReservationOutcome {
+    /// Granted; dropping the guard releases the reservation.
+    Granted(ReservationGuard),
+    Denied(ReservationDenial),
 }
 
-/// A denial, with the figures it was based on.
+/// A denial, with its figures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Denied {
+pub struct ReservationDenial {
     pub reason: String,
-    pub quotas: Quotas,
+    pub quotas: ResourceQuotas,
 }
 
-/// What is to be released.
+/// The reservations to release.
 #[derive(Debug, Clone)]
-pub enum Which {
+pub enum ReservationSelector {
     /// The reservation with this id.
     Id(String),
-    /// All of this very job.
+    /// All reservations of this very job.
     Job(String),
 }
 
-/// What the resource manager is asked.
 #[derive(Debug)]
-pub enum Message {
-    Reserve(Box<Request>, Reply<Answer<Outcome>>),
-    Release(Which, Reply<Answer<Vec<Arc<Reservation>>>>),
-    /// A lease was dropped.
+pub enum ResourceMessage {
+    Reserve(Box<ReservationRequest>, ReplySender<ResourceResult<ReservationOutcome>>),
+    Release(ReservationSelector, ReplySender<ResourceResult<Vec<Arc<Reservation>>>>),
+    /// A reservation guard was dropped.
     Returned(String),
-    /// Whatever of this job ends from now on was killed; gives what is held.
-    Condemn(String, Reply<Vec<Arc<Reservation>>>),
-    /// End all that this job still holds.
-    Kill(String, Reply<Answer<()>>),
-    /// Change how much there is of one kind, in its units.
-    SetCapacity(Resource, u64, Reply<Answer<Quotas>>),
-    /// This ask has waited long enough.
+    /// However this job's reservations end from now on, they were killed; returns them.
+    Condemn(String, ReplySender<Vec<Arc<Reservation>>>),
+    /// End all remaining reservations of this job.
+    Kill(String, ReplySender<ResourceResult<()>>),
+    /// Change the capacity of one kind, in its units.
+    SetCapacity(ResourceKind, u64, ReplySender<ResourceResult<ResourceQuotas>>),
+    /// This request has waited long enough.
     TimeUp(String),
-    /// Write down what was decided.
+    /// Write the decisions.
     Flush,
-    /// What became of the write under way.
+    /// The outcome of the write in progress.
     Committed(Result<(), StoreError>),
-    /// The store takes writes again: read what is true.
+    /// The store takes writes again: read the tables.
     Reload,
-    /// Look for leases that are over, jobs that have ended and callers that have left.
+    /// Look for ended leases, ended jobs and callers that have gone.
     Sweep,
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for ResourceMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Reserve(..) => "reserve",
@@ -159,86 +158,84 @@ impl ActorMessage for Message {
     }
 }
 
-/// What the actor and its handles share; outlives the actor's incarnations.
-struct Shared {
-    ledger: Mutex<Ledger>,
-    live: Live,
+/// Shared by the actor and its handles; outlives the actor's incarnations.
+struct ResourceShared {
+    ledger: Mutex<ResourceLedger>,
+    live: LiveReservations,
     groups: ProcessGroups,
-    jobs: Arc<Jobs>,
-    configured: Amounts,
+    jobs: Arc<JobsShared>,
+    configured: ResourceAmounts,
     limits: ClassLimits,
-    /// Ports that the daemon itself listens on.
+    /// Ports the daemon itself listens on.
     own_ports: BTreeSet<u16>,
 }
 
 /// The resource manager's verbs. Cheap to clone.
 #[derive(Clone)]
 pub struct ResourceHandle {
-    address: Address<Message>,
-    shared: Arc<Shared>,
+    address: Address<ResourceMessage>,
+    shared: Arc<ResourceShared>,
 }
 
 impl ResourceHandle {
-    /// Reserves all that is asked for, or nothing. Dropping this future gives up the place in the queue.
+    /// Reserves everything requested, or nothing. Dropping this future gives up the place in the queue.
     ///
     /// # Errors
     /// [`ResourceError::Store`] and [`ResourceError::Call`]; a denial is no error.
-    pub async fn reserve(&self, mut request: Request) -> Answer<Outcome> {
+    pub async fn reserve(&self, mut request: ReservationRequest) -> ResourceResult<ReservationOutcome> {
         request.ask.class = self.class_of(&request.ask.agent);
         let deadline = request.wait.saturating_add(DEADLINE);
         let request = Box::new(request);
-        self.address.call(deadline, |reply| Message::Reserve(request, reply)).await?
+        self.address.call(deadline, |reply| ResourceMessage::Reserve(request, reply)).await?
     }
 
-    /// Gives back what clients hold; durable when it returns.
+    /// Releases clients' reservations; durable when it returns.
     ///
     /// # Errors
-    /// [`ResourceError::Unknown`]; [`ResourceError::InUse`] for what an attempt holds.
-    pub async fn release(&self, which: Which) -> Answer<Vec<Arc<Reservation>>> {
-        self.address.call(DEADLINE, |reply| Message::Release(which, reply)).await?
+    /// [`ResourceError::Unknown`]; [`ResourceError::InUse`] for an attempt's reservation.
+    pub async fn release(&self, which: ReservationSelector) -> ResourceResult<Vec<Arc<Reservation>>> {
+        self.address.call(DEADLINE, |reply| ResourceMessage::Release(which, reply)).await?
     }
 
-    /// Changes how much there is of one kind, in its units; lower than what is held revokes nothing, but
-    /// nothing of the kind is granted until it fits again. Outlives restarts, until the configuration says
-    /// something else than it does now.
+    /// Changes the capacity of one kind, in its units. A capacity below the reserved amount revokes nothing,
+    /// but nothing of the kind is granted until it fits again. Survives restarts, until the configured value
+    /// changes.
     ///
     /// # Errors
     /// The store's, and [`ResourceError::Call`].
-    pub async fn set_capacity(&self, resource: Resource, units: u64) -> Answer<Quotas> {
-        self.address.call(DEADLINE, |reply| Message::SetCapacity(resource, units, reply)).await?
+    pub async fn set_capacity(&self, resource: ResourceKind, units: u64) -> ResourceResult<ResourceQuotas> {
+        self.address.call(DEADLINE, |reply| ResourceMessage::SetCapacity(resource, units, reply)).await?
     }
 
-    /// All figures, without a message.
+    /// All figures, read without a message.
     #[must_use]
-    pub fn quotas(&self) -> Quotas {
+    pub fn quotas(&self) -> ResourceQuotas {
         self.shared.ledger.lock().quotas()
     }
 
-    /// How many reservations are held, and how many asks wait.
+    /// The numbers of active reservations and of waiting requests.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
         let ledger = self.shared.ledger.lock();
-        (ledger.held(), ledger.waiting())
+        (ledger.reservation_count(), ledger.waiting())
     }
 
-    /// The ids of the reservations held for jobs that `is_meant`, without a message.
+    /// The ids of active reservations of jobs that `is_meant`, read without a message.
     #[must_use]
-    pub fn held_for(&self, is_meant: impl Fn(&str) -> bool) -> HashSet<String> {
+    pub fn reservations_of(&self, is_meant: impl Fn(&str) -> bool) -> HashSet<String> {
         let ledger = self.shared.ledger.lock();
-        ledger.holders().filter(|(_, ask)| is_meant(&ask.job_id)).map(|(id, _)| id.to_owned()).collect()
+        ledger.reservations().filter(|(_, ask)| is_meant(&ask.job_id)).map(|(id, _)| id.to_owned()).collect()
     }
 
-    /// All reservations that are kept, newest first. Blocks for milliseconds: it reads the table.
+    /// All stored reservations, newest first. Blocks for milliseconds: it reads the table.
     ///
     /// # Errors
     /// The store's.
     pub fn reservations(&self, status: Option<ReservationStatus>) -> Result<Vec<Reservation>, StoreError> {
-        let rows = self
-            .shared
-            .jobs
-            .book
-            .store()
-            .read(|view| view.range(&RESERVATIONS, &Span::all(), Order::Descending, usize::MAX))?;
+        let rows =
+            self.shared.jobs.book.store().read(|view| {
+                view.range(&RESERVATIONS, &KeyRange::all(), ScanOrder::Descending, usize::MAX)
+            })?;
         let fits = |row: &Reservation| status.is_none_or(|status| status == row.status);
         Ok(rows.into_iter().map(|(_, row)| row).filter(fits).collect())
     }
@@ -249,10 +246,10 @@ impl ResourceHandle {
         &self.shared.groups
     }
 
-    fn class_of(&self, agent: &str) -> Option<Class> {
+    fn class_of(&self, agent: &str) -> Option<ResourceClass> {
         let known = self.shared.jobs.agents.roster().get(agent);
         let capabilities = known.map(|agent| agent.capabilities.as_slice()).unwrap_or_default();
-        Class::of(agent, capabilities.iter().map(|capability| capability.as_str()))
+        ResourceClass::of(agent, capabilities.iter().map(|capability| capability.as_str()))
     }
 }
 
@@ -262,14 +259,14 @@ pub fn spec(
     system: &ActorSystem,
     name: &str,
     options: WorkerOptions,
-    jobs: Arc<Jobs>,
-    capacity: Amounts,
+    jobs: Arc<JobsShared>,
+    capacity: ResourceAmounts,
     limits: ClassLimits,
     own_ports: BTreeSet<u16>,
 ) -> (ChildSpec, ResourceHandle) {
-    let shared = Arc::new(Shared {
-        ledger: Mutex::new(Ledger::new(capacity, limits)),
-        live: Live::default(),
+    let shared = Arc::new(ResourceShared {
+        ledger: Mutex::new(ResourceLedger::new(capacity, limits)),
+        live: LiveReservations::default(),
         groups: ProcessGroups::default(),
         jobs,
         configured: capacity,
@@ -279,7 +276,7 @@ pub fn spec(
     let of_actor = Arc::clone(&shared);
     let (spec, address) = system.worker(name, options, move |context| {
         let shared = Arc::clone(&of_actor);
-        async move { Ok(State::start(shared, &context).await?) }
+        async move { Ok(ResourceState::start(shared, &context).await?) }
     });
     (spec, ResourceHandle { address, shared })
 }

@@ -1,10 +1,10 @@
 //! The process groups that work for a job, so that ending the job ends them, grandchildren included.
 //!
 //! Invariants: a group is known from the moment its first process runs until its [`GroupChild`] is dropped,
-//! and dropping that ends whatever of the group is left; a group's number is never signalled after the
-//! group is forgotten. (Between the end of a group's last process and its drop the kernel could in
-//! principle give the number away; it hands numbers out in a cycle of tens of thousands, and the drop
-//! follows at once.) Unix alone has process groups: elsewhere nothing can be started through this.
+//! and dropping it ends the rest of the group; a group's number is never signalled after the group is
+//! forgotten. (Between the end of a group's last process and its drop the kernel could in principle reuse the
+//! number; it assigns numbers in a cycle of tens of thousands, and the drop follows at once.) Only Unix has
+//! process groups: elsewhere nothing can be started here.
 
 use std::collections::HashMap;
 use std::io;
@@ -18,19 +18,19 @@ use serde::Serialize;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// How long a group may take to end by itself after SIGTERM: compilers and test runners put their files in
-/// order within it.
+/// How long a group may take to end by itself after SIGTERM: compilers and test runners clean up their files
+/// within it.
 pub const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end a group after SIGKILL, before it is reported as surviving.
 const KILL_GRACE: Duration = Duration::from_secs(1);
-/// Between two looks whether a group has ended.
+/// Time between two checks whether a group has ended.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The groups at work, by job. Cheap to clone.
+/// The running groups, by job. Cheap to clone.
 #[derive(Debug, Clone, Default)]
 pub struct ProcessGroups(Arc<Mutex<HashMap<String, Vec<Pid>>>>);
 
-/// A child that leads a group of its own. Dropped, it ends the group and is forgotten.
+/// A child that leads a group of its own. Dropped, it ends the group, which is then forgotten.
 #[derive(Debug)]
 pub struct GroupChild {
     child: Child,
@@ -39,7 +39,6 @@ pub struct GroupChild {
     groups: ProcessGroups,
 }
 
-/// How a group was ended.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EndedGroup {
     pub job_id: String,
@@ -57,7 +56,7 @@ impl ProcessGroups {
     /// # Errors
     /// The system's, when the command cannot be started.
     pub fn spawn(&self, job_id: &str, command: &mut Command) -> io::Result<GroupChild> {
-        // Held over the start, so that a kill finds the group or comes before it.
+        // Held during the start, so that a kill finds the group or comes before it.
         let mut groups = self.0.lock();
         let child = command.process_group(0).spawn()?;
         let group = child
@@ -77,13 +76,13 @@ impl ProcessGroups {
         meant.flat_map(|(_, groups)| groups.iter().map(|group| group.as_raw_nonzero().get())).collect()
     }
 
-    /// How many groups work for a job or those below it.
+    /// The number of groups working for a job and those below it.
     #[must_use]
     pub fn count(&self, job_id: &str) -> usize {
         self.of(job_id).len()
     }
 
-    /// Ends all groups of a job and those below it: SIGTERM, then SIGKILL for what is left after
+    /// Ends all groups of a job and those below it: SIGTERM, then SIGKILL for those left after
     /// [`TERM_GRACE`].
     pub async fn kill(&self, job_id: &str) -> Vec<EndedGroup> {
         let all = self.of(job_id);
@@ -129,7 +128,7 @@ impl GroupChild {
         &mut self.child
     }
 
-    /// Waits until the child has ended, and ends what is left of its group.
+    /// Waits until the child has ended, then ends the rest of its group.
     ///
     /// # Errors
     /// The system's.
@@ -145,25 +144,25 @@ impl Drop for GroupChild {
     }
 }
 
-/// A group that has ended meanwhile cannot be signalled, which is what was wanted.
+/// A group that has ended meanwhile cannot be signalled, which is fine.
 fn signal(group: Pid, signal: Signal) {
     let _ = kill_process_group(group, signal);
 }
 
-/// Whether a group still does anything: ended processes that nobody has asked about yet do not.
+/// Whether a group still runs: zombies do not count.
 fn lives(group: Pid) -> bool {
     test_kill_process_group(group).is_ok() && !has_only_zombies(group)
 }
 
-/// On Linux a signal reaches ended processes too, until their parent (in a container: process 1, if it
-/// cares) asks about them. Their state is in `/proc`, see proc_pid_stat(5).
+/// On Linux a signal also reaches zombies, until their parent reaps them (in a container: process 1, if it
+/// does). Their state is in `/proc`, see proc_pid_stat(5).
 #[cfg(target_os = "linux")]
 fn has_only_zombies(group: Pid) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };
     let number = group.as_raw_nonzero().to_string();
     let lives_in_group = |entry: std::fs::DirEntry| {
         let stat = std::fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
-        // Behind the name, which may hold anything: state, parent, group.
+        // After the name, which may contain anything: state, parent, group.
         let mut fields = stat.rsplit(')').next().unwrap_or_default().split_whitespace();
         let (state, _parent, of_group) = (fields.next(), fields.next(), fields.next());
         of_group == Some(number.as_str()) && !matches!(state, Some("Z" | "X"))
@@ -171,13 +170,13 @@ fn has_only_zombies(group: Pid) -> bool {
     !processes.filter_map(Result::ok).any(lives_in_group)
 }
 
-/// Elsewhere a signal to a group of ended processes is refused.
+/// Elsewhere a signal to a group of zombies is refused.
 #[cfg(not(target_os = "linux"))]
 fn has_only_zombies(_group: Pid) -> bool {
     false
 }
 
-/// Those that still live when all have ended or the time is over.
+/// The groups still alive when all have ended or the time is over.
 async fn left_after(groups: &[(String, Pid)], patience: Duration) -> Vec<(String, Pid)> {
     let deadline = Instant::now() + patience;
     loop {

@@ -1,4 +1,6 @@
-//! The resource manager's actor: decides about asks, keeps leases, and finds what nobody uses any more.
+//! The resource manager's actor: decides about requests, keeps leases, and finds unused reservations.
+
+mod sweep;
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -6,71 +8,70 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::batch::{self, Batch};
-use super::lease::Lease;
+use super::batch::{self, ResourceBatch};
+use super::lease::ReservationGuard;
 use super::{
-    Answer, CAPACITIES, Denied, KEPT_ENDED, MAX_RESERVATIONS, MAX_WAITING, Message, Outcome, RESERVATIONS,
-    Request, ResourceError, Shared, Which,
+    CAPACITIES, MAX_RESERVATIONS, MAX_WAITING, RESERVATIONS, ReservationDenial, ReservationOutcome,
+    ReservationRequest, ReservationSelector, ResourceError, ResourceMessage, ResourceResult, ResourceShared,
 };
-use crate::actors::jobs::readers;
 use crate::actors::table_sync::TableSync;
-use crate::domain::ids::JobId;
-use crate::domain::resources::{
-    Advance, Amounts, Ask, Denial, Holder, Ledger, Quotas, Reservation, ReservationStatus, Resource, Verdict,
-    new_reservation_id,
+use crate::domain::resource_manager::{
+    QueueAdvance, Reservation, ReservationOwner, ReservationStatus, ResourceAmounts, ResourceDenial,
+    ResourceKind, ResourceLedger, ResourceQuotas, ResourceRequest, ResourceVerdict, new_reservation_id,
 };
 use crate::domain::time::Timestamp;
-use crate::store::{Changes, Order, Span, StoreError, View};
-use crate::supervision::{Actor, ActorError, Address, Context, Reply};
+use crate::store::{KeyRange, ScanOrder, StoreError, StoreView};
+use crate::supervision::{Actor, ActorContext, ActorError, Address, ReplySender};
 
-/// How often it looks for what is over: leases are counted in seconds.
+/// Time between two searches for ended reservations: leases are counted in seconds.
 const SWEEP: Duration = Duration::from_secs(1);
-/// How long a write waits for callers who were just answered to come back: half a sync of a slow disk.
-/// Without it they would form two groups that wait for each other's syncs.
+/// How long a write waits for callers that were just answered to return: half a sync of a slow disk.
+/// Otherwise they would form two groups that wait for each other's syncs.
 const GATHER: Duration = Duration::from_millis(2);
-/// Most old rows deleted at once: some milliseconds of the writer's time.
-const PRUNED_AT_ONCE: usize = 1_000;
 
-/// A reservation that is held.
-struct Active {
+/// An active reservation.
+struct ActiveReservation {
     reservation: Arc<Reservation>,
-    /// When a client's lease is over.
+    /// The end of a client's lease.
     ends: Instant,
-    /// Whether whatever ends it is a kill.
+    /// Whether its end, however it comes, counts as a kill.
     is_condemned: bool,
 }
 
-/// An ask in the queue.
-struct Waiting {
-    request: Box<Request>,
-    reply: Reply<Answer<Outcome>>,
-    why: Denial,
+/// A request in the queue.
+struct WaitingRequest {
+    request: Box<ReservationRequest>,
+    reply: ReplySender<ResourceResult<ReservationOutcome>>,
+    why: ResourceDenial,
 }
 
-pub(super) struct State {
-    shared: Arc<Shared>,
-    table: TableSync<Message>,
-    address: Address<Message>,
-    active: HashMap<String, Active>,
-    waiting: HashMap<String, Waiting>,
-    batch: Batch,
-    /// Who waits for the write under way.
-    under_way: Option<Vec<batch::Answer>>,
+pub(super) struct ResourceState {
+    shared: Arc<ResourceShared>,
+    table: TableSync<ResourceMessage>,
+    address: Address<ResourceMessage>,
+    active: HashMap<String, ActiveReservation>,
+    waiting: HashMap<String, WaitingRequest>,
+    batch: ResourceBatch,
+    /// The callers waiting for the write in progress.
+    under_way: Option<Vec<batch::BatchReply>>,
     is_flush_asked: bool,
-    /// How many callers seem to be at it at the same time.
+    /// Estimated number of simultaneous callers.
     expected: usize,
 }
 
-impl State {
-    pub(super) async fn start(shared: Arc<Shared>, context: &Context<Message>) -> Result<Self, StoreError> {
-        let table = TableSync::new(shared.jobs.book.store().clone(), || Message::Reload);
+impl ResourceState {
+    pub(super) async fn start(
+        shared: Arc<ResourceShared>,
+        context: &ActorContext<ResourceMessage>,
+    ) -> Result<Self, StoreError> {
+        let table = TableSync::new(shared.jobs.book.store().clone(), || ResourceMessage::Reload);
         let mut state = Self {
             shared,
             table,
             address: context.address().clone(),
             active: HashMap::new(),
             waiting: HashMap::new(),
-            batch: Batch::default(),
+            batch: ResourceBatch::default(),
             under_way: None,
             is_flush_asked: false,
             expected: 1,
@@ -78,44 +79,45 @@ impl State {
         state.load(context).await?;
         let address = context.address().clone();
         context.spawn(async move {
-            while address.send(Message::Sweep).await.is_ok() {
+            while address.send(ResourceMessage::Sweep).await.is_ok() {
                 tokio::time::sleep(SWEEP).await;
             }
         });
         Ok(state)
     }
 
-    /// Brings the books in line with the store, but for what a step at work holds: its row is soft, and may be
-    /// gone with the last second before a fault. Leases run anew: a wall clock that was set meanwhile must not
-    /// end one early.
-    async fn load(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
-        let table = |view: &View<'_>| {
-            let rows = view.range(&RESERVATIONS, &Span::all(), Order::Ascending, usize::MAX)?;
-            let changed = view.range(&CAPACITIES, &Span::all(), Order::Ascending, Resource::ALL.len())?;
+    /// Updates the books from the store, except for reservations of running steps: their rows are soft, and
+    /// may be lost with the last second before a fault. Leases start again: a changed wall clock must not end
+    /// one early.
+    async fn load(&mut self, context: &ActorContext<ResourceMessage>) -> Result<(), StoreError> {
+        let table = |view: &StoreView<'_>| {
+            let rows = view.range(&RESERVATIONS, &KeyRange::all(), ScanOrder::Ascending, usize::MAX)?;
+            let changed =
+                view.range(&CAPACITIES, &KeyRange::all(), ScanOrder::Ascending, ResourceKind::ALL.len())?;
             Ok((rows, changed))
         };
-        // While nothing can be read the ledger stands as it was.
+        // While the tables cannot be read the ledger stays as it was.
         let Some((rows, changed)) = self.table.read(context, table).await? else { return Ok(()) };
-        let mut ledger = Ledger::new(self.shared.configured, self.shared.limits);
+        let mut ledger = ResourceLedger::new(self.shared.configured, self.shared.limits);
         for (kind, (configured, set)) in changed {
-            let resource = Resource::ALL.into_iter().find(|resource| resource.as_str() == kind);
+            let resource = ResourceKind::ALL.into_iter().find(|resource| resource.as_str() == kind);
             if let Some(resource) = resource.filter(|r| self.shared.configured.of(*r) == configured) {
                 ledger.set_capacity(resource, set);
             }
         }
         let mut known = std::mem::take(&mut self.active);
         for (id, row) in rows.into_iter().filter(|(_, row)| row.status == ReservationStatus::Active) {
-            ledger.hold(id.clone(), self.shared.ask_of(&row));
+            ledger.restore(id.clone(), self.shared.ask_of(&row));
             match known.remove(&id) {
                 Some(active) => drop(self.active.insert(id, active)),
                 None => self.activate(Arc::new(row)),
             }
         }
-        let at_work = |id: &String, active: &Active| {
-            active.reservation.holder == Holder::Attempt && self.shared.live.has(id)
+        let at_work = |id: &String, active: &ActiveReservation| {
+            active.reservation.holder == ReservationOwner::Attempt && self.shared.live.has(id)
         };
         for (id, active) in known.into_iter().filter(|(id, active)| at_work(id, active)) {
-            ledger.hold(id.clone(), self.shared.ask_of(&active.reservation));
+            ledger.restore(id.clone(), self.shared.ask_of(&active.reservation));
             self.active.insert(id, active);
         }
         *self.shared.ledger.lock() = ledger;
@@ -125,33 +127,38 @@ impl State {
     fn activate(&mut self, reservation: Arc<Reservation>) {
         let ends = lease_end(&reservation);
         let id = reservation.reservation_id.clone();
-        self.active.insert(id, Active { reservation, ends, is_condemned: false });
+        self.active.insert(id, ActiveReservation { reservation, ends, is_condemned: false });
     }
 
-    fn reserve(&mut self, request: Box<Request>, reply: Reply<Answer<Outcome>>, context: &Context<Message>) {
+    fn reserve(
+        &mut self,
+        request: Box<ReservationRequest>,
+        reply: ReplySender<ResourceResult<ReservationOutcome>>,
+        context: &ActorContext<ResourceMessage>,
+    ) {
         self.forget_abandoned();
         if self.active.len() >= MAX_RESERVATIONS {
-            let reason = format!("{MAX_RESERVATIONS} reservations are held, which is the most");
+            let reason = format!("{MAX_RESERVATIONS} reservations are active, which is the limit");
             return self.deny(reason, reply);
         }
         let own = request.ask.ports.intersection(&self.shared.own_ports).next();
         if let Some(port) = own {
-            return self.deny(format!("port {port} is one that this daemon itself listens on"), reply);
+            return self.deny(format!("port {port} is in use by this daemon itself"), reply);
         }
         let may_wait = !request.wait.is_zero() && self.waiting.len() < MAX_WAITING;
         let id = new_reservation_id();
         let verdict = self.shared.ledger.lock().ask(id.clone(), request.ask.clone(), may_wait);
         match verdict {
-            Verdict::Granted(amounts) => self.grant(id, amounts, *request, reply),
-            Verdict::Denied(denial) => self.deny(denial.to_string(), reply),
-            Verdict::Waits(why) => {
+            ResourceVerdict::Granted(amounts) => self.grant(id, amounts, *request, reply),
+            ResourceVerdict::Denied(denial) => self.deny(denial.to_string(), reply),
+            ResourceVerdict::Waits(why) => {
                 self.time_up_after(request.wait, id.clone(), context);
-                self.waiting.insert(id, Waiting { request, reply, why });
+                self.waiting.insert(id, WaitingRequest { request, reply, why });
             }
         }
     }
 
-    fn time_up_after(&self, wait: Duration, id: String, context: &Context<Message>) {
+    fn time_up_after(&self, wait: Duration, id: String, context: &ActorContext<ResourceMessage>) {
         if wait == Duration::MAX {
             return;
         }
@@ -159,18 +166,24 @@ impl State {
         context.spawn(async move {
             tokio::time::sleep(wait).await;
             // A manager that has ended has no queue any more.
-            let _ = address.send(Message::TimeUp(id)).await;
+            let _ = address.send(ResourceMessage::TimeUp(id)).await;
         });
     }
 
-    fn deny(&self, reason: String, reply: Reply<Answer<Outcome>>) {
+    fn deny(&self, reason: String, reply: ReplySender<ResourceResult<ReservationOutcome>>) {
         let quotas = self.shared.ledger.lock().quotas();
-        reply.send(Ok(Outcome::Denied(Denied { reason, quotas })));
+        reply.send(Ok(ReservationOutcome::Denied(ReservationDenial { reason, quotas })));
     }
 
-    /// Writes down what the ledger has granted; the caller learns of it after the commit.
-    fn grant(&mut self, id: String, amounts: Amounts, request: Request, reply: Reply<Answer<Outcome>>) {
-        let Request { ask, holder, lease_s, .. } = request;
+    /// Writes down the ledger's grant; the caller is answered after the commit.
+    fn grant(
+        &mut self,
+        id: String,
+        amounts: ResourceAmounts,
+        request: ReservationRequest,
+        reply: ReplySender<ResourceResult<ReservationOutcome>>,
+    ) {
+        let ReservationRequest { ask, holder, lease_s, .. } = request;
         let reservation = Arc::new(Reservation {
             reservation_id: id,
             job_id: ask.job_id,
@@ -183,16 +196,17 @@ impl State {
             holder,
             lease_s,
         });
-        let lease = Lease::new(Arc::clone(&reservation), self.shared.live.clone(), self.address.clone());
+        let lease =
+            ReservationGuard::new(Arc::clone(&reservation), self.shared.live.clone(), self.address.clone());
         self.save(&reservation);
         self.activate(reservation);
         self.batch.then(move |outcome| {
-            reply.send(outcome.map(|()| Outcome::Granted(lease)).map_err(ResourceError::from));
+            reply.send(outcome.map(|()| ReservationOutcome::Granted(lease)).map_err(ResourceError::from));
         });
     }
 
     fn save(&mut self, row: &Reservation) {
-        let is_durable = row.holder == Holder::Client || row.status == ReservationStatus::Killed;
+        let is_durable = row.holder == ReservationOwner::Client || row.status == ReservationStatus::Killed;
         self.batch.write(is_durable, |changes| changes.put(&RESERVATIONS, &row.reservation_id, row));
     }
 
@@ -214,20 +228,26 @@ impl State {
         ids.iter().filter_map(|id| self.end(id, status)).collect()
     }
 
-    /// The ids of what is held and fits.
-    fn ids(&self, fits: impl Fn(&Active) -> bool) -> Vec<String> {
+    /// The ids of active reservations that `fits`.
+    fn ids(&self, fits: impl Fn(&ActiveReservation) -> bool) -> Vec<String> {
         self.active.iter().filter(|(_, active)| fits(active)).map(|(id, _)| id.clone()).collect()
     }
 
-    fn release(&mut self, which: Which, reply: Reply<Answer<Vec<Arc<Reservation>>>>) {
+    fn release(
+        &mut self,
+        which: ReservationSelector,
+        reply: ReplySender<ResourceResult<Vec<Arc<Reservation>>>>,
+    ) {
         let (name, meant) = match which {
-            Which::Id(id) => {
+            ReservationSelector::Id(id) => {
                 let meant = self.active.contains_key(&id).then(|| id.clone());
                 (format!("`{id}`"), meant.into_iter().collect())
             }
-            Which::Job(job) => (format!("job `{job}`"), self.ids(|active| active.reservation.job_id == job)),
+            ReservationSelector::Job(job) => {
+                (format!("job `{job}`"), self.ids(|active| active.reservation.job_id == job))
+            }
         };
-        let is_clients = |id: &String| self.active[id].reservation.holder == Holder::Client;
+        let is_clients = |id: &String| self.active[id].reservation.holder == ReservationOwner::Client;
         let (clients, at_work): (Vec<_>, Vec<_>) = meant.into_iter().partition(is_clients);
         if clients.is_empty() {
             let error = match at_work.len() {
@@ -250,13 +270,18 @@ impl State {
             .collect()
     }
 
-    fn kill(&mut self, job_id: &str, reply: Reply<Answer<()>>) {
+    fn kill(&mut self, job_id: &str, reply: ReplySender<ResourceResult<()>>) {
         let meant = self.ids(|active| active.reservation.is_of(job_id));
         self.end_all(&meant, ReservationStatus::Killed);
         self.batch.then(move |outcome| reply.send(outcome.map_err(ResourceError::from)));
     }
 
-    fn set_capacity(&mut self, resource: Resource, units: u64, reply: Reply<Answer<Quotas>>) {
+    fn set_capacity(
+        &mut self,
+        resource: ResourceKind,
+        units: u64,
+        reply: ReplySender<ResourceResult<ResourceQuotas>>,
+    ) {
         let row = (self.shared.configured.of(resource), units);
         self.shared.ledger.lock().set_capacity(resource, units);
         self.batch.write(true, |changes| changes.put(&CAPACITIES, &resource.as_str().to_owned(), &row));
@@ -268,13 +293,13 @@ impl State {
     }
 
     fn time_up(&mut self, id: &str) {
-        if let Some(Waiting { request, reply, why }) = self.waiting.remove(id) {
+        if let Some(WaitingRequest { request, reply, why }) = self.waiting.remove(id) {
             self.shared.ledger.lock().leave(|waiting| waiting == id);
             self.deny(format!("waited {:?} in vain: {why}", request.wait), reply);
         }
     }
 
-    /// Takes those out of the queue whose callers have left.
+    /// Removes waiting requests whose callers have gone.
     fn forget_abandoned(&mut self) {
         let before = self.waiting.len();
         self.waiting.retain(|_, waiting| !waiting.reply.is_abandoned());
@@ -284,7 +309,7 @@ impl State {
         }
     }
 
-    /// Grants what can be granted now to those who wait.
+    /// Grants waiting requests as far as possible now.
     fn advance(&mut self) {
         loop {
             let advances = self.shared.ledger.lock().advance();
@@ -293,14 +318,14 @@ impl State {
             }
             for advance in advances {
                 match advance {
-                    Advance::Granted(id, amounts) => match self.waiting.remove(&id) {
-                        Some(Waiting { request, reply, .. }) if !reply.is_abandoned() => {
+                    QueueAdvance::Granted(id, amounts) => match self.waiting.remove(&id) {
+                        Some(WaitingRequest { request, reply, .. }) if !reply.is_abandoned() => {
                             self.grant(id, amounts, *request, reply);
                         }
                         _ => drop(self.shared.ledger.lock().release(&id)),
                     },
-                    Advance::Denied(id, denial) => {
-                        if let Some(Waiting { reply, .. }) = self.waiting.remove(&id) {
+                    QueueAdvance::Denied(id, denial) => {
+                        if let Some(WaitingRequest { reply, .. }) = self.waiting.remove(&id) {
                             self.deny(denial.to_string(), reply);
                         }
                     }
@@ -309,8 +334,8 @@ impl State {
         }
     }
 
-    /// Has the decisions written once all callers who are expected have added theirs.
-    fn ask_for_flush(&mut self, context: &Context<Message>) {
+    /// Asks for a write of the decisions once all expected callers have added theirs.
+    fn ask_for_flush(&mut self, context: &ActorContext<ResourceMessage>) {
         if self.batch.is_empty() || self.under_way.is_some() {
             return;
         }
@@ -322,12 +347,12 @@ impl State {
             context.spawn(async move {
                 tokio::time::sleep(GATHER).await;
                 // A manager that has ended has nothing to write.
-                let _ = address.send(Message::Flush).await;
+                let _ = address.send(ResourceMessage::Flush).await;
             });
         }
     }
 
-    fn flush(&mut self, context: &Context<Message>) {
+    fn flush(&mut self, context: &ActorContext<ResourceMessage>) {
         self.is_flush_asked = false;
         if self.batch.is_empty() || self.under_way.is_some() {
             return;
@@ -337,24 +362,24 @@ impl State {
         let address = self.address.clone();
         context.spawn(async move {
             let outcome = write.await;
-            // A manager that has ended leaves the reading of what is true to the next.
-            let _ = address.send(Message::Committed(outcome)).await;
+            // A manager that has ended leaves reading the tables to the next.
+            let _ = address.send(ResourceMessage::Committed(outcome)).await;
         });
     }
 
     async fn committed(
         &mut self,
         outcome: Result<(), StoreError>,
-        context: &Context<Message>,
+        context: &ActorContext<ResourceMessage>,
     ) -> Result<(), StoreError> {
         let answered = self.under_way.take().unwrap_or_default();
-        // Who was answered will come back, who waits is here already.
+        // Answered callers will return, waiting ones are here already.
         self.expected = answered.len() + self.batch.callers();
         batch::answer(answered, &outcome);
         let Err(error) = outcome else { return Ok(()) };
-        // What was decided since then was decided on top of what has not happened.
+        // Later decisions were based on changes that did not happen.
         std::mem::take(&mut self.batch).fail(&error);
-        for (_, Waiting { reply, .. }) in self.waiting.drain() {
+        for (_, WaitingRequest { reply, .. }) in self.waiting.drain() {
             reply.send(Err(error.clone().into()));
         }
         self.load(context).await?;
@@ -362,96 +387,33 @@ impl State {
         Ok(())
     }
 
-    /// The store takes writes again: what is true is read, and what was not written is.
-    async fn reload(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
+    /// The store takes writes again: read the tables, and write the unwritten decisions.
+    async fn reload(&mut self, context: &ActorContext<ResourceMessage>) -> Result<(), StoreError> {
         self.table.store_is_back();
         self.load(context).await?;
-        let at_work = self.ids(|active| active.reservation.holder == Holder::Attempt);
+        let at_work = self.ids(|active| active.reservation.holder == ReservationOwner::Attempt);
         for id in at_work {
             let row = Arc::clone(&self.active[&id].reservation);
             self.save(&row);
         }
         Ok(())
     }
-
-    fn sweep(&mut self, context: &Context<Message>) -> Result<(), StoreError> {
-        self.forget_abandoned();
-        let ended = self.look_at_jobs()?;
-        self.end_all(&ended, ReservationStatus::Released);
-        let live = self.shared.live.clone();
-        let unused = self.ids(|active| {
-            active.reservation.holder == Holder::Attempt && !live.has(&active.reservation.reservation_id)
-        });
-        self.end_all(&unused, ReservationStatus::Released);
-        let now = Instant::now();
-        let over = self.ids(|active| active.reservation.holder == Holder::Client && active.ends <= now);
-        self.end_all(&over, ReservationStatus::Expired);
-        self.prune(context)
-    }
-
-    /// Renews the leases of jobs at work, and gives the reservations whose jobs have ended.
-    fn look_at_jobs(&mut self) -> Result<Vec<String>, StoreError> {
-        let store = self.table.store().clone();
-        store.read(|view| {
-            let mut ended = Vec::new();
-            for (id, active) in &mut self.active {
-                let Ok(job_id) = JobId::new(active.reservation.job_id.as_str()) else { continue };
-                if active.reservation.holder == Holder::Attempt {
-                    continue;
-                }
-                match readers::job(view, &job_id)? {
-                    Some(job) if job.state.is_terminal() => ended.push(id.clone()),
-                    Some(_) => active.ends = lease_end(&active.reservation),
-                    None => {}
-                }
-            }
-            Ok(ended)
-        })
-    }
-
-    /// Deletes the oldest of those that have ended, once there are too many.
-    fn prune(&self, context: &Context<Message>) -> Result<(), StoreError> {
-        let store = self.table.store().clone();
-        let rows = store.read(|view| view.count(&RESERVATIONS))?;
-        // Those that are held may be the oldest of all: it looks past them.
-        let held = self.active.len();
-        let excess = usize::try_from(rows).unwrap_or(usize::MAX).saturating_sub(held + KEPT_ENDED);
-        if excess == 0 {
-            return Ok(());
-        }
-        context.spawn(async move {
-            let pruned = store.write_soft(move |view| {
-                let oldest = view.range(
-                    &RESERVATIONS,
-                    &Span::all(),
-                    Order::Ascending,
-                    held + excess.min(PRUNED_AT_ONCE),
-                )?;
-                let ended = oldest.iter().filter(|(_, row)| row.status != ReservationStatus::Active);
-                let changes = ended
-                    .take(excess.min(PRUNED_AT_ONCE))
-                    .fold(Changes::none(), |changes, (id, _)| changes.delete(&RESERVATIONS, id));
-                Ok::<_, StoreError>((changes, ()))
-            });
-            if let Err(error) = pruned.await {
-                tracing::warn!(%error, "old reservations could not be deleted; it will be tried again");
-            }
-        });
-        Ok(())
-    }
 }
 
-impl Shared {
-    /// The ask that a row stands for, as granted.
-    fn ask_of(&self, row: &Reservation) -> Ask {
+impl ResourceShared {
+    /// The request that a granted row stands for.
+    fn ask_of(&self, row: &Reservation) -> ResourceRequest {
         let agent = self.jobs.agents.roster().get(&row.agent);
         let capabilities = agent.map(|agent| agent.capabilities.as_slice()).unwrap_or_default();
-        Ask {
+        ResourceRequest {
             job_id: row.job_id.clone(),
             agent: row.agent.clone(),
             amounts: row.amounts,
             ports: row.ports.clone(),
-            class: crate::domain::resources::Class::of(&row.agent, capabilities.iter().map(|c| c.as_str())),
+            class: crate::domain::resource_manager::ResourceClass::of(
+                &row.agent,
+                capabilities.iter().map(|c| c.as_str()),
+            ),
             strict: true,
         }
     }
@@ -461,30 +423,34 @@ fn lease_end(reservation: &Reservation) -> Instant {
     Instant::now() + Duration::from_secs(reservation.lease_s)
 }
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for ResourceState {
+    type Message = ResourceMessage;
 
-    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
+    async fn handle(
+        &mut self,
+        message: ResourceMessage,
+        context: &ActorContext<ResourceMessage>,
+    ) -> Result<(), ActorError> {
         match message {
-            Message::Reserve(request, reply) => match self.table.check() {
+            ResourceMessage::Reserve(request, reply) => match self.table.check() {
                 Ok(()) => self.reserve(request, reply, context),
                 Err(error) => reply.send(Err(error.into())),
             },
-            Message::Release(which, reply) => match self.table.check() {
+            ResourceMessage::Release(which, reply) => match self.table.check() {
                 Ok(()) => self.release(which, reply),
                 Err(error) => reply.send(Err(error.into())),
             },
-            Message::Returned(id) => drop(self.end(&id, ReservationStatus::Released)),
-            Message::Condemn(job_id, reply) => reply.send(self.condemn(&job_id)),
-            Message::Kill(job_id, reply) => self.kill(&job_id, reply),
-            Message::SetCapacity(resource, units, reply) => self.set_capacity(resource, units, reply),
-            Message::TimeUp(id) => self.time_up(&id),
-            Message::Flush => self.flush(context),
-            Message::Committed(outcome) => self.committed(outcome, context).await?,
-            Message::Reload => self.reload(context).await?,
-            Message::Sweep => {
+            ResourceMessage::Returned(id) => drop(self.end(&id, ReservationStatus::Released)),
+            ResourceMessage::Condemn(job_id, reply) => reply.send(self.condemn(&job_id)),
+            ResourceMessage::Kill(job_id, reply) => self.kill(&job_id, reply),
+            ResourceMessage::SetCapacity(resource, units, reply) => self.set_capacity(resource, units, reply),
+            ResourceMessage::TimeUp(id) => self.time_up(&id),
+            ResourceMessage::Flush => self.flush(context),
+            ResourceMessage::Committed(outcome) => self.committed(outcome, context).await?,
+            ResourceMessage::Reload => self.reload(context).await?,
+            ResourceMessage::Sweep => {
                 if let Err(error) = self.sweep(context) {
-                    tracing::warn!(%error, "reservations could not be looked over; it will be tried again");
+                    tracing::warn!(%error, "reservations could not be checked; trying again later");
                 }
             }
         }

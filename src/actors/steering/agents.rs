@@ -1,4 +1,4 @@
-//! What is done to agents: pause, resume, restart, kill; one, or one with all below it.
+//! Actions on agents: pause, resume, restart, kill; on one, or on one with all below it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::{Instant, timeout};
 
-use super::proof::{AgentProof, Concern, Readings};
-use super::{Answer, Means, Request, SteerError};
-use crate::actors::gateway::Watched;
+use super::proof::{AgentProof, ProofReadings, SteeringScope};
+use super::{SteeringAnswer, SteeringDeps, SteeringError, SteeringRequest};
+use crate::actors::gateway::WatchedCalls;
 use crate::domain::ids::AgentName;
-use crate::domain::steering::{Action, in_hands};
+use crate::domain::steering::{SteeringAction, in_hands};
 use crate::supervision::policy::PlannedRestart;
-use crate::supervision::tree::{Node, Phase};
-use crate::supervision::{ControlError, SupervisionEvent, reach};
+use crate::supervision::tree::{ActorNode, ActorPhase};
+use crate::supervision::{ControlError, SupervisionEvent, kill_scope};
 
-/// How long an agent may take to be back: its start is a read of the store, some milliseconds.
+/// How long an agent may take to be back: its start reads the store, some milliseconds.
 const BACK_WAIT: Duration = Duration::from_secs(5);
-/// Names that a message lists before it counts.
+/// Names listed in a message before the rest is counted.
 const LISTED: usize = 3;
 
-impl Means {
-    /// An agent, or an agent and those below it, each before those below it.
+impl SteeringDeps {
+    /// An agent, or an agent and those below it, each before its own descendants.
     pub(super) fn agents(&self, top: &AgentName, subtree: bool) -> Vec<Arc<str>> {
         let roster = self.jobs.agents.roster();
         let mut names = vec![Arc::from(top.as_str())];
@@ -36,9 +36,13 @@ impl Means {
         names
     }
 
-    /// Holds messages back, or lets them go on.
-    pub(super) fn pause_agents(&self, request: &Request, top: &AgentName) -> Result<Answer, SteerError> {
-        let is_pause = request.action == Action::Pause;
+    /// Pauses or resumes the messages of agents.
+    pub(super) fn pause_agents(
+        &self,
+        request: &SteeringRequest,
+        top: &AgentName,
+    ) -> Result<SteeringAnswer, SteeringError> {
+        let is_pause = request.action == SteeringAction::Pause;
         let mut changed = Vec::new();
         for name in self.agents(top, request.subtree) {
             let was_paused = self.node(&name)?.vitals().is_some_and(|vitals| vitals.paused);
@@ -47,7 +51,7 @@ impl Means {
                 changed.push(name);
             }
         }
-        Ok(Answer::told(match (is_pause, changed.as_slice()) {
+        Ok(SteeringAnswer::without_proof(match (is_pause, changed.as_slice()) {
             (true, []) => format!("`{top}` was paused already; nothing changed"),
             (false, []) => format!("`{top}` was not paused; nothing changed"),
             (true, names) => format!("paused {}: messages wait until it is resumed", listed(names)),
@@ -55,23 +59,23 @@ impl Means {
         }))
     }
 
-    fn node(&self, name: &str) -> Result<Arc<Node>, ControlError> {
+    fn node(&self, name: &str) -> Result<Arc<ActorNode>, ControlError> {
         self.system.tree().by_name(name).ok_or_else(|| ControlError::Unknown(name.to_owned()))
     }
 
-    /// Kills or restarts these workers, waits until they are back, and proves what went with them.
+    /// Kills or restarts these workers, waits until they are back, and proves what ended with them.
     pub(super) async fn end_agents(
         &self,
-        request: &Request,
+        request: &SteeringRequest,
         named: Vec<Arc<str>>,
-    ) -> Result<Answer, SteerError> {
-        let is_kill = request.action == Action::Kill;
+    ) -> Result<SteeringAnswer, SteeringError> {
+        let is_kill = request.action == SteeringAction::Kill;
         let touched = if is_kill { self.ended_with(&named)? } else { named.clone() };
-        let readings = Readings::take(self, self.concern_of(&touched)?);
+        let readings = ProofReadings::take(self, self.concern_of(&touched)?);
         let named: HashSet<Arc<str>> = named.into_iter().collect();
         let (mut covered, mut lives, mut words) = (HashSet::<Arc<str>>::new(), Vec::new(), 0);
         for name in &touched {
-            // One that its supervisor ends together with another needs no word of its own.
+            // A worker that its supervisor ends together with another is not signalled itself.
             let is_told = named.contains(name) && !covered.contains(name);
             if is_told && is_kill {
                 covered.extend(self.ended_with(std::slice::from_ref(name))?);
@@ -81,16 +85,16 @@ impl Means {
         }
         let (agents, errors): (Vec<AgentProof>, Vec<_>) = join_all(lives).await.into_iter().unzip();
         let mut errors: Vec<ControlError> = errors.into_iter().flatten().collect();
-        // Of many, some may be down already; what was done to the others counts.
+        // Of many, some may be down already; the others count.
         if errors.len() == words
             && let Some(error) = errors.pop()
         {
             return Err(error.into());
         }
         readings.end_calls();
-        let message = told_of(if is_kill { "killed" } else { "restarted" }, &agents);
+        let message = outcome_sentence(if is_kill { "killed" } else { "restarted" }, &agents);
         let proof = readings.proof(agents).await;
-        Ok(Answer { message, proof: Some(proof) })
+        Ok(SteeringAnswer { message, proof: Some(proof) })
     }
 
     /// All workers that end when these are killed, by the strategies of their supervisors.
@@ -98,7 +102,7 @@ impl Means {
         let tree = self.system.tree();
         let (mut ended, mut seen) = (Vec::new(), HashSet::new());
         for name in named {
-            for no in reach::of_kill(tree, self.node(name)?.no) {
+            for no in kill_scope::of_kill(tree, self.node(name)?.number) {
                 if seen.insert(no) {
                     ended.push(tree.name_of(no));
                 }
@@ -107,33 +111,33 @@ impl Means {
         Ok(ended)
     }
 
-    /// Watches the calls of models that these workers make now.
-    pub(super) fn calls_of(&self, workers: &[Arc<str>]) -> Result<Watched, SteerError> {
+    /// Watches the current model calls of these workers.
+    pub(super) fn calls_of(&self, workers: &[Arc<str>]) -> Result<WatchedCalls, SteeringError> {
         let concern = self.concern_of(workers)?;
         Ok(self.gateway.watch_calls(|owner| concern.has_owner(owner)))
     }
 
-    /// What these workers have in their hands: the jobs they have claimed, and the calls they make.
-    fn concern_of(&self, workers: &[Arc<str>]) -> Result<Concern, SteerError> {
+    /// The jobs these workers have claimed, and the calls they make.
+    fn concern_of(&self, workers: &[Arc<str>]) -> Result<SteeringScope, SteeringError> {
         let agents: HashSet<AgentName> =
             workers.iter().filter_map(|name| AgentName::new(&**name).ok()).collect();
         let active = self.jobs.book.active()?;
         let jobs = in_hands(&active, &agents).map(|job| job.id.clone()).collect();
-        Ok(Concern { agents, jobs, with_those_below: false })
+        Ok(SteeringScope { agents, jobs, with_those_below: false })
     }
 
-    /// Ends a worker, where it is told to itself, and waits until it is back.
+    /// Ends a worker, unless it ends with another, and waits until it is back.
     fn end_one(
         &self,
-        node: Arc<Node>,
-        how: Option<Action>,
+        node: Arc<ActorNode>,
+        how: Option<SteeringAction>,
     ) -> impl Future<Output = (AgentProof, Option<ControlError>)> {
-        // Now, before any other is told anything: no life and no event is missed.
+        // Subscribed before any worker is signalled, so that no incarnation and no event is missed.
         let (before, happenings) = (node.state().incarnation, self.system.events().subscribe());
         async move {
             let began = Instant::now();
             let told = match how {
-                Some(Action::Kill) => self.system.kill(&node.name).await.map(|_| ()),
+                Some(SteeringAction::Kill) => self.system.kill(&node.name).await.map(|_| ()),
                 Some(_) => self.system.restart(&node.name, PlannedRestart::Operator).await.map(|_| ()),
                 None => Ok(()),
             };
@@ -146,21 +150,21 @@ impl Means {
 }
 
 /// Waits until a worker is up in a later life than `before`.
-async fn back(node: &Node, before: u64, mut happenings: broadcast::Receiver<SupervisionEvent>) {
+async fn back(node: &ActorNode, before: u64, mut happenings: broadcast::Receiver<SupervisionEvent>) {
     loop {
         let state = node.state();
-        if state.incarnation > before && state.phase == Phase::Running {
+        if state.incarnation > before && state.phase == ActorPhase::Running {
             return;
         }
-        // Events that were missed are looked for in the node; the log ends with the system alone.
+        // Missed events are made up for by reading the node; the log ends only with the system.
         if let Err(RecvError::Closed) = happenings.recv().await {
             std::future::pending::<()>().await;
         }
     }
 }
 
-/// What was done to how many, and how many of them are back.
-fn told_of(done: &str, agents: &[AgentProof]) -> String {
+/// The action with the number of agents, and how many of them are back.
+fn outcome_sentence(done: &str, agents: &[AgentProof]) -> String {
     let names: Vec<_> = agents.iter().map(|agent| Arc::clone(&agent.name)).collect();
     let away = agents.iter().filter(|agent| agent.back_ms.is_none()).count();
     let back = match (agents, away) {
@@ -194,11 +198,14 @@ mod tests {
 
     #[test]
     fn the_words_say_how_many_and_who_is_missing() {
-        let words = told_of("killed", &[life("a", 2, Some(0.5))]);
+        let words = outcome_sentence("killed", &[life("a", 2, Some(0.5))]);
         assert_eq!(words, "killed `a`; it is back as incarnation 2");
-        let words = told_of("killed", &[life("a", 2, Some(0.5)), life("b", 1, None)]);
+        let words = outcome_sentence("killed", &[life("a", 2, Some(0.5)), life("b", 1, None)]);
         assert_eq!(words, "killed `a` and `b`; 1 of them were not back within 5 s");
         let five: Vec<_> = ["a", "b", "c", "d", "e"].map(|name| life(name, 2, Some(1.0))).into();
-        assert_eq!(told_of("restarted", &five), "restarted `a`, `b`, `c` and 2 more; all of them are back");
+        assert_eq!(
+            outcome_sentence("restarted", &five),
+            "restarted `a`, `b`, `c` and 2 more; all of them are back"
+        );
     }
 }

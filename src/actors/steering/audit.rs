@@ -1,10 +1,10 @@
-//! The audit: `artifacts/hmi/audit/audit_<YYYYMMDD>.jsonl`, what people did, a file a day, kept for ever.
+//! The audit: `artifacts/hmi/audit/audit_<YYYYMMDD>.jsonl`, people's actions, a file a day, kept for ever.
 //!
-//! An act is written down twice: that it was begun, before anything is done, and how it ended, before its
-//! answer leaves. Both lines carry the act's `id`; an act that is refused before it begins has the second
-//! line alone, and one that a crash cut short the first. Invariants: a line is on the disk when
-//! [`Audit::write`] returns; nothing is ever taken out of a file, so what a crash left of a line is closed
-//! with a newline and skipped by readers. Failure policy: what cannot be written down is not begun.
+//! An action is written down twice: its start, before anything is done, and its end, before its answer
+//! leaves. Both lines carry the action's `id`; an action refused before its start has only the second line,
+//! one cut off by a crash only the first. Invariants: a line is on the disk when [`AuditLog::write`] returns;
+//! nothing is ever removed from a file, so half a line left by a crash is closed with a newline and skipped
+//! by readers. Failure policy: an action that cannot be written down is not begun.
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -16,7 +16,7 @@ use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::domain::steering::Who;
+use crate::domain::steering::PrincipalName;
 use crate::domain::time::Timestamp;
 
 /// The folder of the files, relative to the working directory.
@@ -25,65 +25,65 @@ pub const FOLDER: &str = "artifacts/hmi/audit";
 pub const MAX_LISTED: usize = 1_000;
 const PREFIX: &str = "audit_";
 const SUFFIX: &str = ".jsonl";
-/// How much of a day's file is read for a list, from its end: some ten thousand acts.
+/// Bytes read from the end of a day's file for a list: some ten thousand actions.
 const TAIL_BYTES: u64 = 16 << 20;
 
-/// How far an act is.
+/// The progress of an action.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It was begun. Where nothing follows, what became of it is not known: the daemon was killed in its
-    /// middle, or who asked by way of the orchestrator left before the answer.
+pub enum AuditOutcome {
+    /// Begun. Without a later line the outcome is unknown: the daemon was killed during the action, or the
+    /// client of the orchestrator left before the answer.
     Begun,
     Done,
-    /// It was not done, or not to its end: `message` says why.
+    /// Not done, or not completely: `message` has the reason.
     Refused,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Entry {
+pub struct AuditEntry {
     pub id: String,
-    /// How far it was when this was written.
-    pub outcome: Outcome,
-    /// When it was begun.
+    /// The progress when this line was written.
+    pub outcome: AuditOutcome,
+    /// Time of the start.
     pub at: Timestamp,
     pub ended_at: Option<Timestamp>,
-    pub who: Who,
+    pub who: PrincipalName,
     pub action: String,
-    /// To whom: an agent, a job or a question.
+    /// The target: an agent, a job or an approval.
     pub target: String,
-    /// With all below it.
+    /// Whether all below the target are included.
     #[serde(default)]
     pub subtree: bool,
-    /// Who takes a job over.
+    /// The agent that takes a job over.
     pub to: Option<String>,
     pub reason: Option<String>,
-    /// What became of it, in words.
+    /// The outcome in words.
     pub message: Option<String>,
-    /// How the target stood before; null where there is none.
+    /// The target's state before; null without one.
     pub before: Value,
-    /// How it stood afterwards; null where the act has no end, `{"error"}` where it was refused.
+    /// The target's state afterwards; null for an action without an end, `{"error"}` for a refused one.
     pub after: Value,
 }
 
 /// The audit's files. Cheap to clone.
 #[derive(Debug, Clone)]
-pub(super) struct Audit(Arc<Mutex<Journal>>);
+pub(super) struct AuditLog(Arc<Mutex<AuditJournal>>);
 
 #[derive(Debug)]
-struct Journal {
+struct AuditJournal {
     folder: PathBuf,
     /// The day's file, and its day.
     open: Option<(String, File)>,
 }
 
-impl Audit {
+impl AuditLog {
     pub(super) fn new(workdir: &Path) -> Self {
-        Self(Arc::new(Mutex::new(Journal { folder: workdir.join(FOLDER), open: None })))
+        Self(Arc::new(Mutex::new(AuditJournal { folder: workdir.join(FOLDER), open: None })))
     }
 
-    /// Writes a line; it is on the disk when this returns.
-    pub(super) async fn write(&self, entry: &Entry) -> io::Result<()> {
+    /// Writes a line; on the disk when this returns.
+    pub(super) async fn write(&self, entry: &AuditEntry) -> io::Result<()> {
         let mut line = serde_json::to_vec(entry)?;
         line.push(b'\n');
         let (journal, now) = (Arc::clone(&self.0), Timestamp::now());
@@ -91,15 +91,15 @@ impl Audit {
         written.await.map_err(io::Error::other)?
     }
 
-    /// The newest acts, newest first; of each what was written last.
-    pub(super) async fn newest(&self, limit: usize) -> io::Result<Vec<Entry>> {
+    /// The newest actions, newest first, each as last written.
+    pub(super) async fn newest(&self, limit: usize) -> io::Result<Vec<AuditEntry>> {
         let folder = self.0.lock().folder.clone();
         let read = tokio::task::spawn_blocking(move || newest(&folder, limit));
         read.await.map_err(io::Error::other)?
     }
 }
 
-impl Journal {
+impl AuditJournal {
     fn append(&mut self, now: Timestamp, line: &[u8]) -> io::Result<()> {
         let day = now.date();
         if self.open.as_ref().is_none_or(|(open, _)| *open != day) {
@@ -108,7 +108,7 @@ impl Journal {
         let Some((_, file)) = &mut self.open else { return Ok(()) };
         let written = file.write_all(line).and_then(|()| file.sync_data());
         if written.is_err() {
-            // Opened anew the next time, where half a line is closed.
+            // Reopened the next time, which also closes half a line.
             self.open = None;
         }
         written
@@ -137,16 +137,16 @@ fn ends_whole(file: &mut File) -> io::Result<bool> {
     Ok(last == *b"\n")
 }
 
-fn newest(folder: &Path, limit: usize) -> io::Result<Vec<Entry>> {
-    let (mut found, mut seen) = (Vec::<Entry>::new(), HashSet::new());
+fn newest(folder: &Path, limit: usize) -> io::Result<Vec<AuditEntry>> {
+    let (mut found, mut seen) = (Vec::<AuditEntry>::new(), HashSet::new());
     for file in days(folder)?.iter().rev() {
         for line in tail_of(file)?.split(|byte| *byte == b'\n').rev() {
             if found.len() == limit {
                 return Ok(found);
             }
-            // What is no entry is half a line that a crash left.
-            let Ok(entry) = serde_json::from_slice::<Entry>(line) else { continue };
-            // Read backwards, an act's end comes before its beginning.
+            // Anything but an entry is half a line left by a crash.
+            let Ok(entry) = serde_json::from_slice::<AuditEntry>(line) else { continue };
+            // Read backwards, an action's end comes before its start.
             if seen.insert(entry.id.clone()) {
                 found.push(entry);
             }
@@ -155,7 +155,7 @@ fn newest(folder: &Path, limit: usize) -> io::Result<Vec<Entry>> {
     Ok(found)
 }
 
-/// The files of the folder, oldest first; none where there is no folder yet.
+/// The files of the folder, oldest first; none without a folder.
 fn days(folder: &Path) -> io::Result<Vec<PathBuf>> {
     let entries = match fs::read_dir(folder) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
@@ -188,13 +188,13 @@ mod tests {
 
     use super::*;
 
-    fn entry(id: &str, outcome: Outcome) -> Entry {
-        Entry {
+    fn entry(id: &str, outcome: AuditOutcome) -> AuditEntry {
+        AuditEntry {
             id: id.into(),
             outcome,
             at: Timestamp::from_millis(0),
             ended_at: None,
-            who: Who::by_way_of("hmi"),
+            who: PrincipalName::by_way_of("hmi"),
             action: "kill".into(),
             target: "manager-data".into(),
             subtree: false,
@@ -206,11 +206,11 @@ mod tests {
         }
     }
 
-    fn line(entry: &Entry) -> Vec<u8> {
+    fn line(entry: &AuditEntry) -> Vec<u8> {
         [serde_json::to_vec(entry).unwrap(), b"\n".to_vec()].concat()
     }
 
-    fn told(found: &[Entry]) -> Vec<(&str, Outcome)> {
+    fn told(found: &[AuditEntry]) -> Vec<(&str, AuditOutcome)> {
         found.iter().map(|entry| (entry.id.as_str(), entry.outcome)).collect()
     }
 
@@ -218,33 +218,36 @@ mod tests {
     fn an_act_is_listed_once_by_what_was_written_last() {
         let dir = tempfile::tempdir().unwrap();
         assert!(newest(&dir.path().join("none"), 10).unwrap().is_empty());
-        let mut journal = Journal { folder: dir.path().to_owned(), open: None };
+        let mut journal = AuditJournal { folder: dir.path().to_owned(), open: None };
         let days = [20_000, 20_001].map(|day| Timestamp::from_millis(day * 86_400_000));
         for (id, outcome, day) in [
-            ("a", Outcome::Begun, 0),
-            ("b", Outcome::Begun, 0),
-            ("b", Outcome::Refused, 0),
-            ("a", Outcome::Done, 1),
-            ("c", Outcome::Begun, 1),
+            ("a", AuditOutcome::Begun, 0),
+            ("b", AuditOutcome::Begun, 0),
+            ("b", AuditOutcome::Refused, 0),
+            ("a", AuditOutcome::Done, 1),
+            ("c", AuditOutcome::Begun, 1),
         ] {
             journal.append(days[day], &line(&entry(id, outcome))).unwrap();
         }
         let all = newest(dir.path(), 10).unwrap();
-        assert_eq!(told(&all), [("c", Outcome::Begun), ("a", Outcome::Done), ("b", Outcome::Refused)]);
-        assert_eq!(told(&newest(dir.path(), 1).unwrap()), [("c", Outcome::Begun)]);
+        assert_eq!(
+            told(&all),
+            [("c", AuditOutcome::Begun), ("a", AuditOutcome::Done), ("b", AuditOutcome::Refused)]
+        );
+        assert_eq!(told(&newest(dir.path(), 1).unwrap()), [("c", AuditOutcome::Begun)]);
     }
 
     #[test]
     fn half_a_line_spoils_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let now = Timestamp::from_millis(0);
-        let mut journal = Journal { folder: dir.path().to_owned(), open: None };
-        journal.append(now, &line(&entry("a", Outcome::Done))).unwrap();
+        let mut journal = AuditJournal { folder: dir.path().to_owned(), open: None };
+        journal.append(now, &line(&entry("a", AuditOutcome::Done))).unwrap();
         journal.append(now, br#"{"id": "cut"#).unwrap();
-        let mut next = Journal { folder: dir.path().to_owned(), open: None };
-        next.append(now, &line(&entry("b", Outcome::Done))).unwrap();
+        let mut next = AuditJournal { folder: dir.path().to_owned(), open: None };
+        next.append(now, &line(&entry("b", AuditOutcome::Done))).unwrap();
         let all = newest(dir.path(), 10).unwrap();
-        assert_eq!(told(&all), [("b", Outcome::Done), ("a", Outcome::Done)]);
-        assert_eq!(all[0], entry("b", Outcome::Done), "a line reads back as it was written");
+        assert_eq!(told(&all), [("b", AuditOutcome::Done), ("a", AuditOutcome::Done)]);
+        assert_eq!(all[0], entry("b", AuditOutcome::Done), "a line reads back as it was written");
     }
 }

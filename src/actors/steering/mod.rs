@@ -1,18 +1,18 @@
-//! Steering: what a person does to the living swarm, carried out, proved and written down.
+//! Steering: a person's actions on the running swarm, performed, proved and audited.
 //!
-//! Owns the [`audit`] and the order of an act: resolve the target, write down that it is begun, do it, write
-//! down how it ended, tell the event stream, answer. It changes nothing by itself: agents go through their
-//! supervisors, jobs through the job book, reservations and processes through the resource manager, calls
-//! through the gateway. Invariants: nothing is done that is not written down first; an acknowledged act
-//! survives `kill -9`; an act goes on when whoever asked for it leaves; looking ([`radius`]) sends no
-//! message. Failure policy: a refusal says what was asked for, why not, and what to do; it is written down
-//! too. This actor's own end cuts its acts short: their lines say `begun` for ever.
+//! Owns the [`audit`] and the order of an action: resolve the target, write down the start, act, write down
+//! the end, publish an event, answer. It changes nothing by itself: agents go through their supervisors, jobs
+//! through the job book, reservations and processes through the resource manager, calls through the gateway.
+//! Invariants: nothing is done that is not written down first; an acknowledged action survives `kill -9`; an
+//! action goes on when its caller leaves; reading ([`blast_radius`]) sends no message. Failure policy: a
+//! refusal names the request, the reason and a remedy; it is written down too. When this actor ends, its
+//! actions are cut off: their lines say `begun` for ever.
 
 mod agents;
 pub mod audit;
+mod blast_radius;
 mod jobs;
 mod proof;
-mod radius;
 mod target;
 
 use std::path::PathBuf;
@@ -21,39 +21,39 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-pub use audit::{Entry, Outcome};
-pub use proof::Proof;
-pub use radius::BlastRadius;
+pub use audit::{AuditEntry, AuditOutcome};
+pub use blast_radius::BlastRadius;
+pub use proof::SteeringProof;
 
-use super::event_stream::Events;
-use super::gateway::{Gateway, Watched};
-use super::jobs::{JobError, Jobs};
+use super::event_stream::EventStreamHandle;
+use super::gateway::{GatewayHandle, WatchedCalls};
+use super::jobs::{JobError, JobsShared};
 use super::resource_manager::{ResourceError, ResourceHandle};
 use super::standing::AgentStandings;
-use crate::domain::event::{Draft, kind};
+use crate::domain::event::{SwarmEventDraft, kind};
 use crate::domain::ids::{AgentName, action_id};
-use crate::domain::steering::{Action, Who};
+use crate::domain::steering::{PrincipalName, SteeringAction};
 use crate::domain::time::Timestamp;
 use crate::supervision::{
-    Actor, ActorError, ActorSystem, Address, CallError, ChildSpec, Context, ControlError,
-    Message as ActorMessage, Reply, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ControlError,
+    ReplySender, WorkerOptions,
 };
-use audit::Audit;
-use target::Target;
+use audit::AuditLog;
+use target::SteeringTarget;
 
-/// Longest act: a kill of a job takes the graces of its parts, some seconds each. Pages wait for 40 s.
+/// Longest action: a kill of a job takes the graces of its parts, some seconds each. Pages wait for 40 s.
 const DEADLINE: Duration = Duration::from_secs(35);
 
-/// Why an act was not carried out, or not to its end.
+/// Why an action was not performed, or not completely.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum SteerError {
-    /// Nothing is called that.
+pub enum SteeringError {
+    /// No target has this name.
     #[error("{0}")]
     Unknown(String),
-    /// It exists, but this cannot be done to it, or not now.
+    /// The target exists, but does not allow this action, or not now.
     #[error("{0}")]
     Refused(String),
-    /// Something is missing in what was asked: the field, and what to put there.
+    /// The request lacks a field: its name, and what to put there.
     #[error("`{0}`: {1}")]
     Incomplete(&'static str, &'static str),
     #[error(transparent)]
@@ -62,78 +62,74 @@ pub enum SteerError {
     Control(#[from] ControlError),
     #[error(transparent)]
     Resources(#[from] ResourceError),
-    #[error(
-        "the audit cannot be written ({0}), and what cannot be written down is not done; free some space"
-    )]
+    #[error("the audit cannot be written ({0}), so the action was not performed; free some space")]
     Audit(String),
     /// This actor did not answer.
-    #[error("the steering {0}")]
+    #[error("the steering service {0}")]
     Call(#[from] CallError),
 }
 
-/// What a person asks for.
 #[derive(Debug, Clone)]
-pub struct Request {
-    pub who: Who,
-    pub action: Action,
-    /// An agent's name, a job's id or a question's id.
+pub struct SteeringRequest {
+    pub who: PrincipalName,
+    pub action: SteeringAction,
+    /// An agent's name, a job's id or an approval's id.
     pub target: String,
     pub reason: Option<String>,
-    /// For agents: with all agents below. A job always takes those below it along.
+    /// For agents: include all agents below. A job always includes those below it.
     pub subtree: bool,
-    /// For [`Action::Reassign`]: who takes the job over.
+    /// For [`SteeringAction::Reassign`]: the agent that takes the job over.
     pub to: Option<AgentName>,
 }
 
 #[derive(Debug, Clone)]
-pub struct Answer {
-    /// In words: what, and to how many.
+pub struct SteeringAnswer {
+    /// The action and the number of its targets, in words.
     pub message: String,
-    /// After a kill or a restart: what was seen to be gone, given back, and what it cost.
-    pub proof: Option<Proof>,
+    /// After a kill or a restart: what was seen to end and to be released, and the cost.
+    pub proof: Option<SteeringProof>,
 }
 
-impl Answer {
-    fn told(message: impl Into<String>) -> Self {
+impl SteeringAnswer {
+    fn without_proof(message: impl Into<String>) -> Self {
         Self { message: message.into(), proof: None }
     }
 }
 
-/// An act that came in by another way and is only written down here.
+/// An action that came another way and is only audited here.
 #[derive(Debug, Clone)]
-pub struct Note {
-    pub who: Who,
-    /// What, in a word.
+pub struct AuditNote {
+    pub who: PrincipalName,
+    /// The action, in one word.
     pub action: String,
     pub target: String,
     pub reason: Option<String>,
 }
 
-/// What acts are carried out with.
-pub struct Means {
+/// The parts that actions need.
+pub struct SteeringDeps {
     pub system: ActorSystem,
     pub standings: AgentStandings,
     /// The jobs, and the roster.
-    pub jobs: Arc<Jobs>,
+    pub jobs: Arc<JobsShared>,
     pub resources: ResourceHandle,
-    /// Calls of models, and what they cost.
-    pub gateway: Gateway,
-    pub events: Events,
-    /// [`audit::FOLDER`] is made below it.
+    /// Model calls, and their costs.
+    pub gateway: GatewayHandle,
+    pub events: EventStreamHandle,
+    /// The folder that contains [`audit::FOLDER`].
     pub workdir: PathBuf,
 }
 
-struct Shared {
-    means: Means,
-    audit: Audit,
+struct SteeringShared {
+    means: SteeringDeps,
+    audit: AuditLog,
 }
 
-/// What the actor is asked.
-pub enum Message {
-    Act(Box<Request>, Reply<Result<Answer, SteerError>>),
+pub enum SteeringMessage {
+    Act(Box<SteeringRequest>, ReplySender<Result<SteeringAnswer, SteeringError>>),
 }
 
-impl ActorMessage for Message {
+impl ActorMessage for SteeringMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Act(..) => "act",
@@ -143,79 +139,79 @@ impl ActorMessage for Message {
 
 /// The verbs of steering. Cheap to clone.
 #[derive(Clone)]
-pub struct Steering {
-    address: Address<Message>,
-    shared: Arc<Shared>,
+pub struct SteeringHandle {
+    address: Address<SteeringMessage>,
+    shared: Arc<SteeringShared>,
 }
 
-impl Steering {
-    /// Carries an act out and writes it down, however it ends.
+impl SteeringHandle {
+    /// Performs an action and audits it, however it ends.
     ///
     /// # Errors
-    /// [`SteerError`]. After [`SteerError::Call`] the act may still go on; the audit tells its end.
-    pub async fn act(&self, request: Request) -> Result<Answer, SteerError> {
+    /// [`SteeringError`]. After [`SteeringError::Call`] the action may still go on; the audit shows its end.
+    pub async fn act(&self, request: SteeringRequest) -> Result<SteeringAnswer, SteeringError> {
         let request = Box::new(request);
-        self.address.call(DEADLINE, |reply| Message::Act(request, reply)).await?
+        self.address.call(DEADLINE, |reply| SteeringMessage::Act(request, reply)).await?
     }
 
-    /// Whom and what an act would touch, without a message to anyone.
+    /// The agents and jobs an action would touch, read without a message.
     ///
     /// # Errors
-    /// [`SteerError::Unknown`] and [`SteerError::Refused`] for a target that nothing can be done to, or the
+    /// [`SteeringError::Unknown`] and [`SteeringError::Refused`] for a target without any action, or the
     /// store's.
     pub fn blast_radius(
         &self,
         target: &str,
-        action: Action,
+        action: SteeringAction,
         subtree: bool,
-    ) -> Result<BlastRadius, SteerError> {
-        radius::of(&self.shared.means, target, action, subtree)
+    ) -> Result<BlastRadius, SteeringError> {
+        blast_radius::of(&self.shared.means, target, action, subtree)
     }
 
-    /// Watches the calls of models that end with an agent's worker, for whoever ends it by another way: killed
-    /// with all that its supervisor ends together with it, or restarted by itself.
+    /// Watches the model calls that end with an agent's worker, for callers that end it another way: killed
+    /// with everything its supervisor ends together with it, or restarted alone.
     ///
     /// # Errors
-    /// [`SteerError::Control`] for an agent that is not there, or the store's.
-    pub fn calls_in_hand(&self, agent: &str, action: Action) -> Result<Watched, SteerError> {
+    /// [`SteeringError::Control`] for an agent that does not exist, or the store's.
+    pub fn calls_in_hand(&self, agent: &str, action: SteeringAction) -> Result<WatchedCalls, SteeringError> {
         let (means, named) = (&self.shared.means, [Arc::from(agent)]);
-        let workers = if action == Action::Kill { means.ended_with(&named)? } else { named.into() };
+        let workers = if action == SteeringAction::Kill { means.ended_with(&named)? } else { named.into() };
         means.calls_of(&workers)
     }
 
-    /// The newest acts, newest first, at most [`audit::MAX_LISTED`].
+    /// The newest actions, newest first, at most [`audit::MAX_LISTED`].
     ///
     /// # Errors
-    /// [`SteerError::Audit`] when the files cannot be read.
-    pub async fn newest_acts(&self, limit: usize) -> Result<Vec<Entry>, SteerError> {
+    /// [`SteeringError::Audit`] when the files cannot be read.
+    pub async fn newest_acts(&self, limit: usize) -> Result<Vec<AuditEntry>, SteeringError> {
         let newest = self.shared.audit.newest(limit.min(audit::MAX_LISTED)).await;
-        newest.map_err(|error| SteerError::Audit(error.to_string()))
+        newest.map_err(|error| SteeringError::Audit(error.to_string()))
     }
 
-    /// Writes down that an act which is carried out elsewhere begins.
+    /// Writes down the start of an action that is performed elsewhere.
     ///
     /// # Errors
-    /// [`SteerError::Audit`]; it must not be carried out then.
-    pub async fn begin(&self, note: Note) -> Result<Entry, SteerError> {
+    /// [`SteeringError::Audit`]; then the action must not be performed.
+    pub async fn begin(&self, note: AuditNote) -> Result<AuditEntry, SteeringError> {
         let before = target::pictured(&self.shared.means, &note.target, false);
         self.shared.begin(note, before).await
     }
 
-    /// Writes down how it ended; `refusal` says why it was not done.
+    /// Writes down the end of such an action; `refusal` is the reason why it was not performed.
     ///
     /// # Errors
-    /// [`SteerError::Audit`]; it is done all the same.
-    pub async fn end(&self, entry: Entry, refusal: Option<String>) -> Result<(), SteerError> {
+    /// [`SteeringError::Audit`]; the action was performed all the same.
+    pub async fn end(&self, entry: AuditEntry, refusal: Option<String>) -> Result<(), SteeringError> {
         let ended = refusal.map_or_else(|| Ok(String::new()), Err);
         self.shared.end(entry, ended).await
     }
 }
 
-impl Shared {
-    async fn begin(&self, note: Note, before: Value) -> Result<Entry, SteerError> {
-        let entry = Entry {
+impl SteeringShared {
+    async fn begin(&self, note: AuditNote, before: Value) -> Result<AuditEntry, SteeringError> {
+        let entry = AuditEntry {
             id: action_id(),
-            outcome: Outcome::Begun,
+            outcome: AuditOutcome::Begun,
             at: Timestamp::now(),
             ended_at: None,
             who: note.who,
@@ -232,22 +228,22 @@ impl Shared {
         Ok(entry)
     }
 
-    async fn write(&self, entry: &Entry) -> Result<(), SteerError> {
+    async fn write(&self, entry: &AuditEntry) -> Result<(), SteeringError> {
         self.audit.write(entry).await.map_err(|error| {
             tracing::error!(id = entry.id, action = entry.action, %error, "the audit cannot be written");
-            SteerError::Audit(error.to_string())
+            SteeringError::Audit(error.to_string())
         })
     }
 
-    /// Writes how an act ended and tells the event stream.
-    async fn end(&self, mut entry: Entry, ended: Result<String, String>) -> Result<(), SteerError> {
+    /// Writes down the end of an action and publishes an event.
+    async fn end(&self, mut entry: AuditEntry, ended: Result<String, String>) -> Result<(), SteeringError> {
         entry.ended_at = Some(Timestamp::now());
         (entry.outcome, entry.after, entry.message) = match ended {
             Ok(message) => {
                 let after = target::pictured(&self.means, &entry.target, entry.subtree);
-                (Outcome::Done, after, Some(message).filter(|message| !message.is_empty()))
+                (AuditOutcome::Done, after, Some(message).filter(|message| !message.is_empty()))
             }
-            Err(error) => (Outcome::Refused, json!({ "error": error }), Some(error)),
+            Err(error) => (AuditOutcome::Refused, json!({ "error": error }), Some(error)),
         };
         self.write(&entry).await?;
         let (who, action, target) = (&entry.who, &entry.action, &entry.target);
@@ -256,14 +252,14 @@ impl Shared {
             "id": entry.id, "who": who, "action": action, "target": target, "outcome": entry.outcome,
             "subtree": entry.subtree, "to": entry.to, "reason": entry.reason, "message": entry.message,
         });
-        self.means.events.publish(Draft::new(kind::ACTION, data).once(entry.id));
+        self.means.events.publish(SwarmEventDraft::new(kind::ACTION, data).once(entry.id));
         Ok(())
     }
 
-    async fn act(&self, request: Request) -> Result<Answer, SteerError> {
-        let entry = Entry {
+    async fn act(&self, request: SteeringRequest) -> Result<SteeringAnswer, SteeringError> {
+        let entry = AuditEntry {
             id: action_id(),
-            outcome: Outcome::Begun,
+            outcome: AuditOutcome::Begun,
             at: Timestamp::now(),
             ended_at: None,
             who: request.who.clone(),
@@ -276,12 +272,12 @@ impl Shared {
             before: target::pictured(&self.means, &request.target, request.subtree),
             after: Value::Null,
         };
-        let done = match Target::resolve(&self.means, &request.target) {
+        let done = match SteeringTarget::resolve(&self.means, &request.target) {
             Ok(target) => {
                 self.write(&entry).await?;
-                self.means.carry_out(&request, &target).await
+                self.means.perform(&request, &target).await
             }
-            // Nothing was begun: one line tells it all.
+            // Nothing was begun: one line is enough.
             Err(error) => Err(error),
         };
         let ended = done.as_ref().map(|answer| answer.message.clone()).map_err(ToString::to_string);
@@ -290,25 +286,31 @@ impl Shared {
     }
 }
 
-impl Means {
-    async fn carry_out(&self, request: &Request, target: &Target) -> Result<Answer, SteerError> {
+impl SteeringDeps {
+    async fn perform(
+        &self,
+        request: &SteeringRequest,
+        target: &SteeringTarget,
+    ) -> Result<SteeringAnswer, SteeringError> {
         match (request.action, target) {
-            (Action::Pause | Action::Resume, Target::Agent(agent)) => self.pause_agents(request, agent),
-            (Action::Kill | Action::Restart, Target::Agent(agent)) => {
+            (SteeringAction::Pause | SteeringAction::Resume, SteeringTarget::Agent(agent)) => {
+                self.pause_agents(request, agent)
+            }
+            (SteeringAction::Kill | SteeringAction::Restart, SteeringTarget::Agent(agent)) => {
                 self.end_agents(request, self.agents(agent, request.subtree)).await
             }
-            (Action::Kill | Action::Restart, Target::Service(service)) => {
+            (SteeringAction::Kill | SteeringAction::Restart, SteeringTarget::Service(service)) => {
                 self.end_agents(request, vec![service.clone()]).await
             }
-            (Action::Pause, Target::Job(job)) => self.pause_job(job).await,
-            (Action::Resume, Target::Job(job)) => self.resume_job(job).await,
-            (Action::Kill, Target::Job(job)) => self.kill_job(request, job).await,
-            (Action::Restart, Target::Job(job)) => self.restart_job(request, job).await,
-            (Action::Reassign, Target::Job(job)) => self.reassign_job(request, job).await,
-            (Action::Approve | Action::Reject, Target::Approval(question)) => {
+            (SteeringAction::Pause, SteeringTarget::Job(job)) => self.pause_job(job).await,
+            (SteeringAction::Resume, SteeringTarget::Job(job)) => self.resume_job(job).await,
+            (SteeringAction::Kill, SteeringTarget::Job(job)) => self.kill_job(request, job).await,
+            (SteeringAction::Restart, SteeringTarget::Job(job)) => self.restart_job(request, job).await,
+            (SteeringAction::Reassign, SteeringTarget::Job(job)) => self.reassign_job(request, job).await,
+            (SteeringAction::Approve | SteeringAction::Reject, SteeringTarget::Approval(question)) => {
                 self.decide(request, question).await
             }
-            (Action::Approve | Action::Reject, Target::Job(job)) => {
+            (SteeringAction::Approve | SteeringAction::Reject, SteeringTarget::Job(job)) => {
                 let question = self.question_of(job)?;
                 self.decide(request, &question).await
             }
@@ -319,26 +321,35 @@ impl Means {
 
 /// Steering as a child of a supervisor, and its handle.
 #[must_use]
-pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, means: Means) -> (ChildSpec, Steering) {
-    let audit = Audit::new(&means.workdir);
-    let shared = Arc::new(Shared { means, audit });
+pub fn spec(
+    system: &ActorSystem,
+    name: &str,
+    options: WorkerOptions,
+    means: SteeringDeps,
+) -> (ChildSpec, SteeringHandle) {
+    let audit = AuditLog::new(&means.workdir);
+    let shared = Arc::new(SteeringShared { means, audit });
     let own = Arc::clone(&shared);
     let (spec, address) = system.worker(name, options, move |_| {
         let shared = Arc::clone(&own);
-        async move { Ok(State { shared }) }
+        async move { Ok(SteeringState { shared }) }
     });
-    (spec, Steering { address, shared })
+    (spec, SteeringHandle { address, shared })
 }
 
-struct State {
-    shared: Arc<Shared>,
+struct SteeringState {
+    shared: Arc<SteeringShared>,
 }
 
-impl Actor for State {
-    type Message = Message;
+impl Actor for SteeringState {
+    type Message = SteeringMessage;
 
-    async fn handle(&mut self, message: Message, context: &Context<Message>) -> Result<(), ActorError> {
-        let Message::Act(request, reply) = message;
+    async fn handle(
+        &mut self,
+        message: SteeringMessage,
+        context: &ActorContext<SteeringMessage>,
+    ) -> Result<(), ActorError> {
+        let SteeringMessage::Act(request, reply) = message;
         let shared = Arc::clone(&self.shared);
         context.spawn(async move { reply.send(shared.act(*request).await) });
         Ok(())

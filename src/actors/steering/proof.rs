@@ -1,7 +1,7 @@
-//! The proof of a kill or restart: what was read before and after it, and nothing else.
+//! The proof of a kill or restart: readings from before and after it, and nothing else.
 //!
-//! Each figure is the difference of two readings of its source (supervision tree, gateway, resource
-//! manager, process groups, accounts). What is not gone within its wait is not counted.
+//! Each figure is the difference of two readings of its source (supervision tree, gateway, resource manager,
+//! process groups, accounts). Anything that has not ended within its wait is not counted.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -10,31 +10,31 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use tokio::time::{Instant, sleep};
 
-use super::Means;
-use crate::actors::gateway::{Owner, Watched};
-use crate::domain::budget::{HoldId, RunName, Wanted};
+use super::SteeringDeps;
+use crate::actors::gateway::{CallOwner, WatchedCalls};
+use crate::domain::accounts::budget::{HoldId, RunName, SpendRequest};
 use crate::domain::ids::{AgentName, JobId};
 use crate::domain::money::NanoUsd;
 
-/// How long what was ended may take to let go: a step stops at its next checkpoint, a document's time, and
-/// a stream when its reader is told.
+/// How long ended work may take to let go: a step stops at its next checkpoint (one document's time), a
+/// stream when its reader gets the error.
 const SETTLE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
 
 #[derive(Debug, Clone, Serialize)]
-pub struct Proof {
-    /// The workers that ended, and their next lives.
+pub struct SteeringProof {
+    /// The workers that ended, and their next incarnations.
     pub agents: Vec<AgentProof>,
-    /// Calls of models that were cut off at their vendors.
+    /// Model calls that were cut off at their vendors.
     pub streams_closed: usize,
     /// Process groups that ended.
     pub processes_gone: usize,
-    /// Reservations that went back.
+    /// Reservations that were released.
     pub reservations_released: usize,
-    /// Holds of calls that were under way and are settled.
+    /// Settled holds of calls that were in flight.
     #[serde(rename = "holds_released_usd", serialize_with = "as_usd")]
     pub holds_released: NanoUsd,
-    /// What the jobs concerned, and the calls that were under way, have cost in all.
+    /// Total cost of the affected jobs and of the calls that were in flight.
     #[serde(rename = "final_cost_usd", serialize_with = "as_usd")]
     pub final_cost: NanoUsd,
 }
@@ -45,8 +45,8 @@ pub struct AgentProof {
     pub name: Arc<str>,
     pub before: u64,
     pub after: u64,
-    /// From the word given to its supervisor until it was up again, in milliseconds; `None` where that took
-    /// too long to wait for.
+    /// Time from the signal to the worker's supervisor until the worker was up again, in milliseconds; `None`
+    /// if it took too long to wait for.
     pub back_ms: Option<f64>,
 }
 
@@ -55,18 +55,18 @@ pub(super) fn as_usd<S: Serializer>(amount: &NanoUsd, serializer: S) -> Result<S
     amount.wire().serialize(serializer)
 }
 
-/// Whom an act concerns.
+/// The scope of an action.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Concern {
-    /// The agents whose calls are meant.
+pub(super) struct SteeringScope {
+    /// The agents whose calls are included.
     pub(super) agents: HashSet<AgentName>,
     pub(super) jobs: HashSet<JobId>,
-    /// Whether those below the jobs are meant too.
+    /// Whether jobs below these are included.
     pub(super) with_those_below: bool,
 }
 
-impl Concern {
-    /// Whether a job is meant, by its id: callers have jobs that PAS does not know.
+impl SteeringScope {
+    /// Whether a job is included, by its id: callers may name jobs that PAS does not know.
     pub(super) fn has_job(&self, job: &str) -> bool {
         let is_below = |top: &JobId| job.strip_prefix(top.as_str()).is_some_and(|rest| rest.starts_with('.'));
         self.jobs.contains(job) || (self.with_those_below && self.jobs.iter().any(is_below))
@@ -76,77 +76,78 @@ impl Concern {
         self.agents.contains(agent) || job.is_some_and(|job| self.has_job(job))
     }
 
-    pub(super) fn has_hold(&self, wanted: &Wanted) -> bool {
+    pub(super) fn has_hold(&self, wanted: &SpendRequest) -> bool {
         self.has_call(wanted.job.as_ref().map(|job| job.as_str()), wanted.agent.as_str())
     }
 
-    pub(super) fn has_owner(&self, owner: &Owner) -> bool {
+    pub(super) fn has_owner(&self, owner: &CallOwner) -> bool {
         self.has_call(owner.job.as_ref().map(|job| job.as_str()), owner.agent.as_str())
     }
 }
 
-/// What was read before.
-pub(super) struct Readings<'m> {
-    means: &'m Means,
-    concern: Concern,
-    calls: Watched,
+/// The readings from before.
+pub(super) struct ProofReadings<'m> {
+    means: &'m SteeringDeps,
+    concern: SteeringScope,
+    calls: WatchedCalls,
     processes: Vec<i32>,
     reservations: HashSet<String>,
-    holds: Vec<(HoldId, Wanted)>,
+    holds: Vec<(HoldId, SpendRequest)>,
 }
 
-impl<'m> Readings<'m> {
-    /// Reads what these have in their hands.
-    pub(super) fn take(means: &'m Means, concern: Concern) -> Self {
+impl<'m> ProofReadings<'m> {
+    /// Reads the current state of this scope.
+    pub(super) fn take(means: &'m SteeringDeps, concern: SteeringScope) -> Self {
         let meant = |job: &str| concern.has_job(job);
         Self {
             calls: means.gateway.watch_calls(|owner| concern.has_owner(owner)),
             processes: means.resources.groups().numbers(meant),
-            reservations: means.resources.held_for(meant),
+            reservations: means.resources.reservations_of(meant),
             holds: means.gateway.accounts().open_holds(|wanted| concern.has_hold(wanted)),
             means,
             concern,
         }
     }
 
-    /// Ends the calls that were under way when this was read, and none that was begun since.
+    /// Ends the calls that were in flight at the reading, and none begun since.
     pub(super) fn end_calls(&self) {
         self.calls.end();
     }
 
-    /// Waits until it is gone, at most [`SETTLE`], and says what is.
-    pub(super) async fn proof(self, agents: Vec<AgentProof>) -> Proof {
+    /// Waits at most [`SETTLE`] for the end, and returns what has ended.
+    pub(super) async fn proof(self, agents: Vec<AgentProof>) -> SteeringProof {
         let deadline = Instant::now() + SETTLE;
         let streams_closed = self.calls.closed_within(SETTLE).await;
-        while Instant::now() < deadline && !(self.left().is_empty() && self.surviving().is_empty()) {
+        while Instant::now() < deadline && !(self.still_reserved().is_empty() && self.surviving().is_empty())
+        {
             sleep(LOOK).await;
         }
         let open: HashSet<HoldId> =
             self.means.gateway.accounts().open_holds(|_| true).into_iter().map(|(id, _)| id).collect();
         let released = self.holds.iter().filter(|(id, _)| !open.contains(id)).map(|(_, hold)| hold.worst);
-        Proof {
+        SteeringProof {
             agents,
             streams_closed,
             processes_gone: self.processes.len() - self.surviving().len(),
-            reservations_released: self.reservations.len() - self.left().len(),
+            reservations_released: self.reservations.len() - self.still_reserved().len(),
             holds_released: released.sum(),
             final_cost: self.final_cost().await,
         }
     }
 
-    /// Reservations from before that are still held.
-    fn left(&self) -> Vec<String> {
-        let held = self.means.resources.held_for(|job| self.concern.has_job(job));
+    /// Earlier reservations that are still active.
+    fn still_reserved(&self) -> Vec<String> {
+        let held = self.means.resources.reservations_of(|job| self.concern.has_job(job));
         self.reservations.intersection(&held).cloned().collect()
     }
 
-    /// Process groups from before that are still known.
+    /// Earlier process groups that still exist.
     fn surviving(&self) -> Vec<i32> {
         let known = self.means.resources.groups().numbers(|job| self.concern.has_job(job));
         self.processes.iter().copied().filter(|number| known.contains(number)).collect()
     }
 
-    /// All settled receipts of the jobs and of the calls that were under way, each once.
+    /// All settled receipts of the jobs and of the calls that were in flight, each once.
     async fn final_cost(&self) -> NanoUsd {
         let of_jobs = self.concern.jobs.iter().map(|job| RunName::from(&job.run()));
         let runs: BTreeSet<RunName> =
@@ -157,7 +158,7 @@ impl<'m> Readings<'m> {
             let receipts = match self.means.gateway.accounts().receipts(&run).await {
                 Ok(receipts) => receipts,
                 Err(error) => {
-                    tracing::warn!(%run, %error, "a run's receipts cannot be read; its cost is left out of a proof");
+                    tracing::warn!(%run, %error, "a run's receipts cannot be read; a proof leaves its cost out");
                     continue;
                 }
             };
@@ -176,10 +177,10 @@ impl<'m> Readings<'m> {
 mod tests {
     use super::*;
 
-    fn concern(jobs: &[&str], with_those_below: bool) -> Concern {
+    fn concern(jobs: &[&str], with_those_below: bool) -> SteeringScope {
         let agents = HashSet::from([AgentName::new("corpus-auditor").unwrap()]);
         let jobs = jobs.iter().map(|id| JobId::new(*id).unwrap()).collect();
-        Concern { agents, jobs, with_those_below }
+        SteeringScope { agents, jobs, with_those_below }
     }
 
     #[test]

@@ -1,42 +1,42 @@
-//! What a name means: an agent, a service, a job or a question; and a picture of how it stands.
+//! Resolves a name to an agent, a service, a job or an approval, with a picture of its state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Map, Value, json};
 
-use super::{Means, SteerError};
+use super::{SteeringDeps, SteeringError};
 use crate::domain::ids::{AgentName, ApprovalId, JobId};
 use crate::domain::job::Job;
-use crate::domain::steering::Action;
+use crate::domain::steering::SteeringAction;
 use crate::store::StoreError;
-use crate::supervision::tree::Node;
+use crate::supervision::tree::ActorNode;
 
 use super::super::jobs::JobError;
 
-/// What an agent's id in the registry begins with; pages that know agents from there name them so.
+/// The beginning of an agent's id in the registry; pages that know agents from there use that id.
 const SERVICE_PREFIX: &str = "agent-";
-/// Services that carry the very request: ended, they could not answer it.
+/// Services that carry the very request: once ended, they could not answer it.
 const CARRIERS: [&str; 2] = ["edge", "steering"];
-/// Most agents in the picture of a subtree: more would make a line of the audit that nobody reads.
+/// Most agents in the picture of a subtree: more would make an audit line that nobody reads.
 const MAX_PICTURED: usize = 64;
 
-/// What is acted upon.
+/// The target of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum SteeringTarget {
     /// An agent of the roster.
     Agent(AgentName),
     /// A worker of the daemon's own.
     Service(Arc<str>),
     /// A job, with those below it.
     Job(JobId),
-    /// What waits for a person.
+    /// An approval that waits for a person.
     Approval(ApprovalId),
 }
 
-impl Target {
-    /// Finds out what a name means. Agents come first: a run is never called like one of them.
-    pub(super) fn resolve(means: &Means, name: &str) -> Result<Self, SteerError> {
+impl SteeringTarget {
+    /// Resolves a name. Agents come first: a run never has an agent's name.
+    pub(super) fn resolve(means: &SteeringDeps, name: &str) -> Result<Self, SteeringError> {
         let roster = means.jobs.agents.roster();
         let agent = roster.get(name).or_else(|| roster.get(name.strip_prefix(SERVICE_PREFIX)?));
         if let Some(agent) = agent {
@@ -56,47 +56,47 @@ impl Target {
             return Ok(Self::Job(id));
         }
         let shown: String = name.chars().filter(|c| !c.is_control()).take(100).collect();
-        Err(SteerError::Unknown(format!("there is no agent, job or question called `{shown}`")))
+        Err(SteeringError::Unknown(format!("there is no agent, job or approval named `{shown}`")))
     }
 
-    fn of_tree(node: &Node) -> Result<Self, SteerError> {
+    fn of_tree(node: &ActorNode) -> Result<Self, SteeringError> {
         let name = &node.name;
         if node.vitals().is_none() {
             let what = if node.parent().is_none() { "the daemon's root" } else { "a supervisor" };
-            return Err(SteerError::Refused(format!(
-                "`{name}` is {what}; act on an agent, with all below it where that is meant"
+            return Err(SteeringError::Refused(format!(
+                "`{name}` is {what}; act on an agent, with its subtree if intended"
             )));
         }
         if CARRIERS.contains(&&**name) {
-            return Err(SteerError::Refused(format!(
+            return Err(SteeringError::Refused(format!(
                 "`{name}` carries this very request and could not answer it; its supervisor restarts it when it fails"
             )));
         }
         Ok(Self::Service(Arc::clone(name)))
     }
 
-    /// Why this cannot be done to it.
-    pub(super) fn unsuitable(&self, action: Action) -> SteerError {
+    /// Why this target does not allow the action.
+    pub(super) fn unsuitable(&self, action: SteeringAction) -> SteeringError {
         let action = action.as_str();
-        SteerError::Refused(match self {
+        SteeringError::Refused(match self {
             Self::Agent(name) => format!(
-                "`{name}` is an agent: it can be paused, resumed, restarted and killed; `{action}` is for a job or a \
-                 question"
+                "`{name}` is an agent: it can be paused, resumed, restarted and killed; `{action}` is for a job or an \
+                 approval"
             ),
             Self::Service(name) => format!(
-                "`{name}` is a service of the daemon, which others wait for: it can be restarted and killed, not told \
-                 to `{action}`"
+                "`{name}` is a service of the daemon, which others wait for: it can be restarted and killed; `{action}` \
+                 does not apply"
             ),
-            Self::Job(id) => format!("`{action}` cannot be done to the job `{id}`"),
+            Self::Job(id) => format!("`{action}` does not apply to the job `{id}`"),
             Self::Approval(id) => {
-                format!("`{id}` is a question: it can be approved or rejected, not told to `{action}`")
+                format!("`{id}` is an approval: it can be approved or rejected; `{action}` does not apply")
             }
         })
     }
 }
 
-/// A row, or nothing where there is none.
-fn found<T>(read: Result<T, JobError>) -> Result<Option<T>, SteerError> {
+/// The row, if there is one.
+fn found<T>(read: Result<T, JobError>) -> Result<Option<T>, SteeringError> {
     match read {
         Ok(row) => Ok(Some(row)),
         Err(JobError::NotFound { .. }) => Ok(None),
@@ -104,14 +104,14 @@ fn found<T>(read: Result<T, JobError>) -> Result<Option<T>, SteerError> {
     }
 }
 
-/// How a target stands, for the audit; null where it is nothing that is known.
-pub(super) fn pictured(means: &Means, name: &str, subtree: bool) -> Value {
-    let picture = match Target::resolve(means, name) {
-        Ok(Target::Agent(agent)) if subtree => Ok(subtree_picture(means, &agent)),
-        Ok(Target::Agent(agent)) => Ok(actor_picture(means, agent.as_str())),
-        Ok(Target::Service(service)) => Ok(actor_picture(means, &service)),
-        Ok(Target::Job(id)) => job_picture(means, &id),
-        Ok(Target::Approval(id)) => means.jobs.book.approval(&id).map(
+/// The target's state, for the audit; null for an unknown target.
+pub(super) fn pictured(means: &SteeringDeps, name: &str, subtree: bool) -> Value {
+    let picture = match SteeringTarget::resolve(means, name) {
+        Ok(SteeringTarget::Agent(agent)) if subtree => Ok(subtree_picture(means, &agent)),
+        Ok(SteeringTarget::Agent(agent)) => Ok(actor_picture(means, agent.as_str())),
+        Ok(SteeringTarget::Service(service)) => Ok(actor_picture(means, &service)),
+        Ok(SteeringTarget::Job(id)) => job_picture(means, &id),
+        Ok(SteeringTarget::Approval(id)) => means.jobs.book.approval(&id).map(
             |asked| json!({ "status": asked.status, "job_id": asked.job_id, "decided_by": asked.decided_by }),
         ),
         Err(_) => Ok(Value::Null),
@@ -119,7 +119,7 @@ pub(super) fn pictured(means: &Means, name: &str, subtree: bool) -> Value {
     picture.unwrap_or_else(|error| json!({ "unreadable": error.to_string() }))
 }
 
-fn actor_picture(means: &Means, name: &str) -> Value {
+fn actor_picture(means: &SteeringDeps, name: &str) -> Value {
     let Some(node) = means.system.tree().by_name(name) else { return Value::Null };
     let (state, vitals) = (node.state(), node.vitals());
     let standing = means.standings.of_node(&node, &state, vitals.as_ref());
@@ -129,14 +129,14 @@ fn actor_picture(means: &Means, name: &str) -> Value {
     })
 }
 
-fn subtree_picture(means: &Means, agent: &AgentName) -> Value {
+fn subtree_picture(means: &SteeringDeps, agent: &AgentName) -> Value {
     let names = means.agents(agent, true);
     let shown: Map<String, Value> =
         names.iter().take(MAX_PICTURED).map(|name| (name.to_string(), actor_picture(means, name))).collect();
     json!({ "agents": names.len(), "each": shown })
 }
 
-fn job_picture(means: &Means, id: &JobId) -> Result<Value, JobError> {
+fn job_picture(means: &SteeringDeps, id: &JobId) -> Result<Value, JobError> {
     let tree: Vec<Job> = means.jobs.book.subtree(id)?;
     let job = tree.first().ok_or(StoreError::Closed)?;
     let mut states = BTreeMap::<&str, usize>::new();

@@ -1,9 +1,10 @@
 //! The file of a run's summaries, `docs/runs/<run_id>_summary.md`: one section a summary.
 //!
-//! Several summaries of one run stand in one file, oldest first. A section begins with a comment that
-//! names its summary, so writing it again replaces it, and what people wrote before the first section
-//! stays. Invariants: a reader finds a whole file or none; names come from [`RunLabel`], so none leaves the folder; beyond [`MAX_FILE_BYTES`] the oldest
-//! sections go. Blocks: call it from a blocking thread.
+//! All summaries of one run are in one file, oldest first. A section begins with a comment that names its
+//! summary, so writing the summary again replaces the section, and text written by people before the first
+//! section stays. Invariants: a reader finds a whole file or none; names come from [`RunLabel`], so no file
+//! leaves the folder; beyond [`MAX_FILE_BYTES`] the oldest sections are dropped. Blocks: call it from a
+//! blocking thread.
 
 use std::fmt::Write as _;
 use std::io;
@@ -11,8 +12,8 @@ use std::path::Path;
 
 use parking_lot::Mutex;
 
-use crate::domain::context::summary::{Summary, path};
-use crate::domain::context::{RunLabel, summary};
+use crate::domain::token_governor::summary::{ContextSummary, path};
+use crate::domain::token_governor::{RunLabel, summary};
 use crate::files::replace_file;
 
 /// Largest file: some five hundred summaries.
@@ -21,14 +22,14 @@ const MAX_FILE_BYTES: usize = 4 * 1024 * 1024;
 const MARK: &str = "<!-- pas-summary: ";
 const MARK_END: &str = " -->";
 
-/// One writer at a time, so that no section is lost between two.
+/// One writer at a time, so that two writers lose no section.
 static WRITING: Mutex<()> = Mutex::new(());
 
 /// Writes or replaces the section of a summary.
 ///
 /// # Errors
-/// The file system's, with the path; the file is as it was then.
-pub(super) fn write(workdir: &Path, summary: &Summary) -> io::Result<()> {
+/// The file system's, with the path; the file is then unchanged.
+pub(super) fn write(workdir: &Path, summary: &ContextSummary) -> io::Result<()> {
     let _alone = WRITING.lock();
     let target = workdir.join(path(&summary.run_id));
     let told = |error: io::Error| io::Error::new(error.kind(), format!("{}: {error}", target.display()));
@@ -44,8 +45,8 @@ fn opening(run: &RunLabel) -> String {
     format!("# Summaries of run {run}\n")
 }
 
-/// The text with the summary's section at the end, or in the place of its earlier version.
-fn with_section(old: &str, summary: &summary::Summary) -> String {
+/// The text with the summary's section at the end, or in place of its earlier version.
+fn with_section(old: &str, summary: &summary::ContextSummary) -> String {
     let new = section(summary);
     let mut parts = sections(old);
     match parts.iter_mut().find(|(id, _)| *id == Some(summary.summary_id.as_str())) {
@@ -54,14 +55,14 @@ fn with_section(old: &str, summary: &summary::Summary) -> String {
     }
     let mut size: usize = parts.iter().map(|(_, text)| text.len() + 1).sum();
     while size > MAX_FILE_BYTES && parts.len() > 2 {
-        // The first part is what stands before the sections.
+        // The first part is the text before the sections.
         size -= parts.remove(1).1.len() + 1;
     }
     let texts: Vec<&str> = parts.iter().map(|(_, text)| text.trim_end()).collect();
     texts.join("\n\n") + "\n"
 }
 
-/// What stands before the first section, then each section with its id.
+/// The text before the first section, then each section with its id.
 fn sections(text: &str) -> Vec<(Option<&str>, &str)> {
     let at_line = |at: usize| at == 0 || text[..at].ends_with('\n');
     let starts: Vec<usize> = text.match_indices(MARK).map(|(at, _)| at).filter(|at| at_line(*at)).collect();
@@ -75,9 +76,9 @@ fn sections(text: &str) -> Vec<(Option<&str>, &str)> {
     parts
 }
 
-fn section(summary: &Summary) -> String {
+fn section(summary: &ContextSummary) -> String {
     let mut text = format!("{MARK}{}{MARK_END}\n", summary.summary_id);
-    // Writing to a text cannot fail.
+    // Writing to a string cannot fail.
     let _ = writeln!(text, "## {} at {}\n", summary.agent, summary.created_at);
     let _ = writeln!(
         text,
@@ -96,17 +97,17 @@ fn section(summary: &Summary) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::context::summary::Trigger;
     use crate::domain::time::Timestamp;
+    use crate::domain::token_governor::summary::SummaryTrigger;
 
-    fn summary(id: &str, text: &str) -> Summary {
+    fn summary(id: &str, text: &str) -> ContextSummary {
         let run_id = RunLabel::new("r1").unwrap();
-        Summary {
+        ContextSummary {
             summary_id: id.into(),
             agent: "coder".into(),
             summary_path: path(&run_id),
             run_id,
-            trigger_reason: Trigger::Manual,
+            trigger_reason: SummaryTrigger::Manual,
             ctx_before: 9_000,
             ctx_after: 0,
             created_at: Timestamp::from_millis(0),

@@ -1,4 +1,4 @@
-//! The governor's verbs, for the edge, the agents and whoever calls models for them.
+//! The governor's verbs, for the edge, the agents and the gateway.
 
 use std::num::NonZeroU64;
 use std::sync::Arc;
@@ -6,16 +6,16 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use super::ledger::Source;
-use super::{Answer, GovernorError, Message, Parts, Wanted};
+use super::context_store::SummarySource;
+use super::{GovernorError, GovernorMessage, GovernorResult, GovernorShared, SummaryRequest};
 use crate::domain::agent::{AgentDefinition, InvalidBudget, TokenBudget};
-use crate::domain::context::conversation::{Note, Origin};
-use crate::domain::context::reset::Reset;
-use crate::domain::context::summary::Summary;
-use crate::domain::context::{self, Context, DEFAULT_CTX_LIMIT, RunLabel, Status};
 use crate::domain::time::Timestamp;
-use crate::domain::usage::Usage;
-use crate::skills::summary::{Piece, compare};
+use crate::domain::token_governor::conversation::{ContextNote, NoteOrigin};
+use crate::domain::token_governor::reset::ContextReset;
+use crate::domain::token_governor::summary::ContextSummary;
+use crate::domain::token_governor::{self, AgentContext, ContextStatus, DEFAULT_CTX_LIMIT, RunLabel};
+use crate::domain::usage::TokenUsage;
+use crate::skills::summary::{ComparedPiece, compare};
 use crate::supervision::Address;
 
 /// Longest wait for a summary or a clear: a model's minute; extraction takes a second.
@@ -23,157 +23,157 @@ const DEADLINE: Duration = Duration::from_secs(90);
 
 /// A context as an agent reports it.
 #[derive(Debug, Clone)]
-pub struct Report {
-    /// What it works on.
+pub struct ContextReport {
+    /// The agent's run.
     pub run_id: Option<RunLabel>,
-    /// Tokens in its context.
+    /// Tokens in the context.
     pub ctx_used: u64,
-    /// Tokens its model takes.
+    /// Tokens the model accepts.
     pub ctx_limit: NonZeroU64,
-    /// Its target, where it states one.
+    /// The agent's target, if stated.
     pub target_ratio: Option<f64>,
-    /// Its hard maximum, where it states one.
+    /// The agent's hard maximum, if stated.
     pub hard_max_ratio: Option<f64>,
 }
 
-/// A summary with what it was made of.
+/// A summary with its source.
 #[derive(Debug, Clone, Serialize)]
-pub struct Detail {
+pub struct SummaryDetail {
     #[serde(flatten)]
-    pub summary: Summary,
-    /// What it was made of; `None` when that is not kept any more.
+    pub summary: ContextSummary,
+    /// The source; `None` when it is no longer kept.
     pub before: Option<String>,
-    /// The same, stretch by stretch: what the summary kept literally, and what it dropped.
-    pub diff: Vec<Piece>,
+    /// The comparison, stretch by stretch: literally kept and dropped text.
+    pub diff: Vec<ComparedPiece>,
 }
 
-/// What a worker starts from after its context was reset.
+/// The state a worker starts from after its context was reset.
 #[derive(Debug, Clone)]
-pub struct Resumption {
+pub struct ContextResumption {
     /// The reset, with the saved state.
-    pub reset: Reset,
-    /// The summary that stands for the cleared context.
-    pub summary: Option<Summary>,
+    pub reset: ContextReset,
+    /// The summary that replaces the cleared context.
+    pub summary: Option<ContextSummary>,
 }
 
 /// The governor's verbs. Cheap to clone.
 #[derive(Clone)]
 pub struct GovernorHandle {
-    address: Address<Message>,
-    parts: Arc<Parts>,
+    address: Address<GovernorMessage>,
+    parts: Arc<GovernorShared>,
 }
 
 impl std::fmt::Debug for GovernorHandle {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_tuple("GovernorHandle").field(&self.parts.board.len()).finish()
+        f.debug_tuple("GovernorHandle").field(&self.parts.cache.len()).finish()
     }
 }
 
 impl GovernorHandle {
-    pub(super) fn new(address: Address<Message>, parts: Arc<Parts>) -> Self {
+    pub(super) fn new(address: Address<GovernorMessage>, parts: Arc<GovernorShared>) -> Self {
         Self { address, parts }
     }
 
-    /// Notes a context as an agent reports it and judges it. Sends no message; stored within a second.
+    /// Stores and judges a context reported by an agent. Sends no message; durable within a second.
     ///
     /// # Errors
     /// [`InvalidBudget`] for ratios outside 0..=1 or in the wrong order.
-    pub fn track(&self, agent: &str, report: Report) -> Result<Context, InvalidBudget> {
+    pub fn track(&self, agent: &str, report: ContextReport) -> Result<AgentContext, InvalidBudget> {
         let defined = self.parts.roster.get(agent).map(|definition| definition.token_budget);
-        let context = Context {
+        let context = AgentContext {
             run_id: report.run_id,
             ctx_used: report.ctx_used,
             ctx_limit: report.ctx_limit,
-            budget: context::budget(defined, report.target_ratio, report.hard_max_ratio)?,
+            budget: token_governor::budget(defined, report.target_ratio, report.hard_max_ratio)?,
             last_updated: Timestamp::now(),
         };
-        self.parts.board.report(agent, context.clone());
+        self.parts.cache.report(agent, context.clone());
         Ok(context)
     }
 
-    /// The newest context of each agent by the agents' names, at once and without counting: what was not
-    /// counted yet stands as its bytes, which are never fewer than its tokens.
+    /// The newest context of each agent by the agents' names, at once and without counting: uncounted text
+    /// stands as its bytes, which are never fewer than its tokens.
     #[must_use]
-    pub fn estimates(&self) -> Vec<(Arc<str>, Context)> {
-        self.parts.board.estimates()
+    pub fn estimates(&self) -> Vec<(Arc<str>, AgentContext)> {
+        self.parts.cache.estimates()
     }
 
-    /// All contexts by the agents' names, or one agent's, one for each of its runs, newest first; counts what
-    /// was not counted yet.
+    /// All contexts by the agents' names, or one agent's, one for each of its runs, newest first; counts
+    /// uncounted text.
     ///
     /// # Errors
     /// The store's, when a conversation to be counted cannot be read.
-    pub async fn status(&self, agent: Option<&str>) -> Answer<Vec<(Arc<str>, Context)>> {
-        for (name, run, bytes) in self.parts.board.uncounted() {
+    pub async fn status(&self, agent: Option<&str>) -> GovernorResult<Vec<(Arc<str>, AgentContext)>> {
+        for (name, run, bytes) in self.parts.cache.uncounted() {
             if agent.is_none_or(|agent| *name == *agent) {
                 self.parts.recount(&name, &run, bytes).await?;
             }
         }
         Ok(match agent {
             Some(agent) => {
-                let contexts = self.parts.board.of_agent(agent).into_iter();
+                let contexts = self.parts.cache.of_agent(agent).into_iter();
                 contexts.map(|context| (Arc::from(agent), context)).collect()
             }
-            None => self.parts.board.all(),
+            None => self.parts.cache.all(),
         })
     }
 
-    /// How many contexts are known, and how many are in breach as far as they are counted.
+    /// The number of contexts, and of those in breach as far as they are counted.
     #[must_use]
     pub fn counts(&self) -> (usize, usize) {
-        let all = self.parts.board.all();
-        (all.len(), all.iter().filter(|(_, context)| context.status() == Status::Breach).count())
+        let all = self.parts.cache.all();
+        (all.len(), all.iter().filter(|(_, context)| context.status() == ContextStatus::Breach).count())
     }
 
-    /// Makes a summary of a context and clears it; its file, its row and the empty context are durable when
-    /// it returns. An own agent with something in its context is reset, as by [`Self::clear`].
+    /// Summarises a context and clears it; the file, the row and the empty context are durable when it
+    /// returns. An own agent with a conversation is reset, as by [`Self::clear`].
     ///
     /// # Errors
-    /// [`GovernorError::Unknown`], [`GovernorError::Full`], [`GovernorError::Resetting`], or why it could not
-    /// be written; then nothing is cleared.
-    pub async fn summarise(&self, wanted: Wanted) -> Answer<Summary> {
+    /// [`GovernorError::Unknown`], [`GovernorError::Full`], [`GovernorError::Resetting`], or a failed write;
+    /// then nothing is cleared.
+    pub async fn summarise(&self, wanted: SummaryRequest) -> GovernorResult<ContextSummary> {
         let places = Arc::clone(&self.parts.places);
         let _place = places.try_acquire_owned().map_err(|_| GovernorError::Full)?;
-        self.address.call(DEADLINE, |reply| Message::Summarise(Box::new(wanted), reply)).await?
+        self.address.call(DEADLINE, |reply| GovernorMessage::Summarise(Box::new(wanted), reply)).await?
     }
 
     /// Summaries, newest first.
     ///
     /// # Errors
     /// The store's.
-    pub fn summaries(&self, agent: Option<&str>, limit: usize) -> Answer<Vec<Summary>> {
-        Ok(self.parts.ledger.summaries(agent, limit)?)
+    pub fn summaries(&self, agent: Option<&str>, limit: usize) -> GovernorResult<Vec<ContextSummary>> {
+        Ok(self.parts.store.summaries(agent, limit)?)
     }
 
-    /// One summary, with what it kept and what it dropped.
+    /// One summary, with its kept and dropped text.
     ///
     /// # Errors
     /// [`GovernorError::NoSummary`], or the store's.
-    pub async fn detail(&self, id: &str) -> Answer<Detail> {
-        let (summary, source) = self.parts.ledger.summary(id)?;
+    pub async fn detail(&self, id: &str) -> GovernorResult<SummaryDetail> {
+        let (summary, source) = self.parts.store.summary(id)?;
         let before = match source {
-            Some(Source::Text(text)) => Some(text),
-            Some(Source::Saved(saved)) => self.parts.ledger.text_of(&saved)?,
+            Some(SummarySource::Text(text)) => Some(text),
+            Some(SummarySource::Saved(saved)) => self.parts.store.text_of(&saved)?,
             None => None,
         };
         let (after, text) = (summary.text.clone(), before.clone().unwrap_or_default());
         let diff = tokio::task::spawn_blocking(move || compare(&text, &after)).await.unwrap_or_default();
-        Ok(Detail { summary, before, diff })
+        Ok(SummaryDetail { summary, before, diff })
     }
 
-    /// Clears contexts; the tokens that were in them. With a run, the one of that run; without, all of an
-    /// agent from outside, and the newest of an own agent. An own agent with something in its context is
-    /// saved, summarised, cleared and restarted; this returns when it is cleared, durably.
+    /// Clears contexts; returns the tokens that were in them. With a run, that run's context; without one,
+    /// all of an outside agent's, or the newest of an own agent. An own agent with a conversation is saved,
+    /// summarised, cleared and restarted; this returns when the clear is durable.
     ///
     /// # Errors
-    /// [`GovernorError::Unknown`], or why nothing was cleared (yet: a reset is tried again).
-    pub async fn clear(&self, agent: String, run: Option<RunLabel>) -> Answer<u64> {
-        self.address.call(DEADLINE, |reply| Message::Clear(agent, run, reply)).await?
+    /// [`GovernorError::Unknown`], or the reason why nothing was cleared (yet: a reset is tried again).
+    pub async fn clear(&self, agent: String, run: Option<RunLabel>) -> GovernorResult<u64> {
+        self.address.call(DEADLINE, |reply| GovernorMessage::Clear(agent, run, reply)).await?
     }
 
-    /// Takes something into the context of an own agent: a card, a result, a message of a model. `key`
-    /// names it within the run, so that what is given again after a restart is not taken twice. Visible
-    /// when it returns, durable with the next durable write. Whether that is a breach, [`Self::judge`] tells.
+    /// Adds a card, a result or a model's message to the context of an own agent. `key` is unique within the
+    /// run, so that a repetition after a restart adds nothing. Visible when it returns, durable with the next
+    /// durable write. [`Self::judge`] detects a breach.
     ///
     /// # Errors
     /// The store's.
@@ -182,27 +182,27 @@ impl GovernorHandle {
         agent: &AgentDefinition,
         run: &RunLabel,
         key: Option<String>,
-        origin: Origin,
+        origin: NoteOrigin,
         text: String,
-    ) -> Answer<()> {
-        let (note, name) = (Note::new(origin, text, Timestamp::now()), agent.name.as_str());
+    ) -> GovernorResult<()> {
+        let (note, name) = (ContextNote::new(origin, text, Timestamp::now()), agent.name.as_str());
         let bytes = note.text.len() as u64;
-        let is_new = self.parts.ledger.note(name, run, key, note).await?;
+        let is_new = self.parts.store.note(name, run, key, note).await?;
         let bytes = if is_new { bytes } else { 0 };
-        self.parts.board.add(name, run, bytes, self.parts.window(agent), budget_of(agent));
+        self.parts.cache.add(name, run, bytes, self.parts.window(agent), budget_of(agent));
         Ok(())
     }
 
-    /// Looks whether an own agent's context in a run is in breach, and has it reset if so: called where a
-    /// restart costs least, that is at the beginning of a step and after the commit of its end.
+    /// Checks whether an own agent's context in a run is in breach, and if so starts a reset: called where a
+    /// restart costs least, at the start of a step and after the commit of its end.
     ///
     /// # Errors
     /// The store's, when the context cannot be counted.
-    pub async fn judge(&self, agent: &AgentDefinition, run: &RunLabel) -> Answer<()> {
+    pub async fn judge(&self, agent: &AgentDefinition, run: &RunLabel) -> GovernorResult<()> {
         let name = agent.name.as_str();
-        // By the bytes first, which are never fewer than the tokens: mostly that is enough.
-        let upper = self.parts.board.add(name, run, 0, self.parts.window(agent), budget_of(agent));
-        if upper.status() != Status::Breach {
+        // By bytes first, which are never fewer than the tokens: mostly that is enough.
+        let upper = self.parts.cache.add(name, run, 0, self.parts.window(agent), budget_of(agent));
+        if upper.status() != ContextStatus::Breach {
             return Ok(());
         }
         self.parts.count_all_of(name).await?;
@@ -210,71 +210,76 @@ impl GovernorHandle {
         Ok(())
     }
 
-    /// Notes what a model call of an agent used: all of it is in the agent's context now. Called by the
-    /// gateway after each call. Sends a message only when an own agent is in breach. `run_id` is taken as
-    /// it is where it is a sound label, else left out.
-    pub fn observe(&self, agent: &str, run_id: Option<&str>, usage: &Usage, ctx_limit: u64) {
+    /// Stores an agent's usage in a model call: all of it is in the agent's context now. Called by the
+    /// gateway after each call. Sends a message only when an own agent is in breach. A `run_id` that is no
+    /// valid label is left out.
+    pub fn observe(&self, agent: &str, run_id: Option<&str>, usage: &TokenUsage, ctx_limit: u64) {
         let own = self.parts.roster.get(agent);
         let run_id = run_id.and_then(|run| RunLabel::new(run).ok());
-        let context = Context {
+        let context = AgentContext {
             run_id: run_id.clone(),
             ctx_used: usage.total(),
             ctx_limit: NonZeroU64::new(ctx_limit).unwrap_or(DEFAULT_CTX_LIMIT),
             budget: own.map_or(TokenBudget::DEFAULT, budget_of),
             last_updated: Timestamp::now(),
         };
-        self.parts.board.report(agent, context);
+        self.parts.cache.report(agent, context);
         if let (Some(own), Some(run)) = (own, run_id) {
             self.act_on_breach(own, &run);
         }
     }
 
-    /// Tokens of a text as the model counts them; for an unknown model, or none, as the newest public
-    /// table does. May take 0.2 s the first time.
+    /// Tokens of a text by the model's tokenizer; for an unknown model, or none, by the newest public table.
+    /// May take 0.2 s the first time.
     pub async fn count_tokens(&self, text: String, model: Option<String>) -> u64 {
         let (counter, bytes) = (Arc::clone(&self.parts.counter), text.len() as u64);
         let work = move || counter.count(&text, model.as_deref());
         tokio::task::spawn_blocking(work).await.unwrap_or(bytes)
     }
 
-    /// What is in an own agent's context: the summary that stands for what was cleared, and the notes
-    /// since, oldest first. What a model is to be given when the agent goes on.
+    /// An own agent's context: the summary that replaces the cleared part, and the notes since, oldest first.
+    /// The input for a model when the agent continues.
     ///
     /// # Errors
     /// The store's.
-    pub fn conversation(&self, agent: &str, run: &RunLabel) -> Answer<(Option<Summary>, Vec<Note>)> {
-        Ok(self.parts.ledger.conversation(agent, run)?)
+    pub fn conversation(
+        &self,
+        agent: &str,
+        run: &RunLabel,
+    ) -> GovernorResult<(Option<ContextSummary>, Vec<ContextNote>)> {
+        Ok(self.parts.store.conversation(agent, run)?)
     }
 
-    /// Called by an own agent's worker while it starts: the state it starts from, if its context was
-    /// reset in a run that is still open. Durable when it returns.
+    /// Called by an own agent's worker while it starts: returns the state to start from, if the agent's
+    /// context was reset in a run that is still open. Durable when it returns.
     ///
     /// # Errors
     /// The store's.
-    pub async fn resume(&self, agent: &str) -> Answer<Option<Resumption>> {
-        let Some((reset, is_first)) = self.parts.ledger.resume(agent).await? else { return Ok(None) };
-        let summary = self.parts.ledger.summary(&reset.id).ok().map(|(summary, _)| summary);
+    pub async fn resume(&self, agent: &str) -> GovernorResult<Option<ContextResumption>> {
+        let Some((reset, is_first)) = self.parts.store.resume(agent).await? else { return Ok(None) };
+        let summary = self.parts.store.summary(&reset.id).ok().map(|(summary, _)| summary);
         if let (true, Some(own), Some(summary)) = (is_first, self.parts.roster.get(agent), &summary) {
-            // From here on the summary is in the context: the agent goes on from it.
+            // From here on the summary is in the context: the agent continues from it.
             let bytes = summary.text.len() as u64;
-            self.parts.board.add(agent, &reset.run_id, bytes, self.parts.window(own), budget_of(own));
+            self.parts.cache.add(agent, &reset.run_id, bytes, self.parts.window(own), budget_of(own));
         }
-        Ok(Some(Resumption { reset, summary }))
+        Ok(Some(ContextResumption { reset, summary }))
     }
 
-    /// The newest reset of an own agent, under way or over.
+    /// The newest reset of an own agent, in progress or over.
     ///
     /// # Errors
     /// The store's.
-    pub fn reset(&self, agent: &str) -> Answer<Option<Reset>> {
-        Ok(self.parts.ledger.reset(agent)?)
+    pub fn reset(&self, agent: &str) -> GovernorResult<Option<ContextReset>> {
+        Ok(self.parts.store.reset(agent)?)
     }
 
     fn act_on_breach(&self, agent: &AgentDefinition, run: &RunLabel) {
-        let context = self.parts.board.in_run(agent.name.as_str(), run);
-        if context.is_some_and(|context| context.status() == Status::Breach) {
-            // A full mailbox drops it: the agent's next call tells again.
-            let _ = self.address.cast(Message::Breach { agent: agent.name.clone(), run_id: run.clone() });
+        let context = self.parts.cache.in_run(agent.name.as_str(), run);
+        if context.is_some_and(|context| context.status() == ContextStatus::Breach) {
+            // A full mailbox drops it: the agent's next call reports the breach again.
+            let _ =
+                self.address.cast(GovernorMessage::Breach { agent: agent.name.clone(), run_id: run.clone() });
         }
     }
 }

@@ -1,108 +1,120 @@
-//! Carries a reset on, stage by stage, from wherever its row stands.
+//! Drives a reset through its stages, from the stage its row has reached.
 //!
-//! The order and its proof are in [`crate::domain::context::reset`]; here are the effects. Every turn reads
-//! the row anew, so a governor that was killed between two effects goes on where the row stands. Failure
-//! policy: an effect that fails is tried again after a pause that doubles; whoever waits for the clear is
-//! told after the first failure.
+//! The order and its proof are in [`crate::domain::token_governor::reset`]; here are the effects. Every turn
+//! reads the row anew, so a governor that was killed between two effects continues from the row. Failure
+//! policy: a failed effect is tried again after a pause that doubles; callers waiting for the clear get the
+//! first failure.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::ledger::Source;
-use super::{Answer, Message, Parts, Wanted};
-use crate::domain::context::reset::{Duty, Reset, Stage};
+use super::context_store::SummarySource;
+use super::{GovernorMessage, GovernorResult, GovernorShared, SummaryRequest};
+use crate::domain::token_governor::reset::{ContextReset, ResetDuty, ResetStage};
 use crate::supervision::policy::PlannedRestart;
-use crate::supervision::tree::Phase;
+use crate::supervision::tree::ActorPhase;
 use crate::supervision::{Address, ControlError};
 
-/// Between two looks at a worker that is on its way up; a start takes a few of them.
+/// Time between two checks of a starting worker; a start takes a few of them.
 const LOOK: Duration = Duration::from_millis(20);
-/// The same for one that takes long: it is backing off or was stopped by a person.
+/// The same for a worker that takes long: it is backing off or was stopped by a person.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
-/// Looks at the faster pace: two seconds.
+/// Number of checks at the faster pace: two seconds.
 const LOOKS: u32 = 100;
-/// Pause after a failure; doubles up to [`LONGEST_PAUSE`]. A disk that is full stays so for a while.
+/// Pause after a failure; doubles up to [`LONGEST_PAUSE`]. A full disk stays full for a while.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Carries the reset of an agent to its end.
-pub(super) async fn drive(parts: Arc<Parts>, agent: String, governor: Address<Message>) {
+/// Drives the reset of an agent to its end.
+pub(super) async fn drive(parts: Arc<GovernorShared>, agent: String, governor: Address<GovernorMessage>) {
     let (mut pause, mut looks) = (FIRST_PAUSE, 0);
-    // Every turn changes its row: without a store that takes it a worker would be restarted in vain.
-    while parts.ledger.writable().await.is_ok() {
+    // Every turn changes its row: without a store that takes writes, a worker would be restarted for nothing.
+    while parts.store.writable().await.is_ok() {
         match turn(&parts, &agent, &governor).await {
-            Ok(Turn::Over) => break,
-            Ok(Turn::Done) => pause = FIRST_PAUSE,
-            Ok(Turn::Wait) => {
+            Ok(ResetProgress::Over) => break,
+            Ok(ResetProgress::Done) => pause = FIRST_PAUSE,
+            Ok(ResetProgress::Wait) => {
                 looks += 1;
                 tokio::time::sleep(if looks < LOOKS { LOOK } else { SLOW_LOOK }).await;
             }
             Err(error) => {
-                tracing::warn!(agent, %error, "a context reset does not go on for now; it is tried again");
-                tell(&governor, Message::Stepped { agent: agent.clone(), outcome: Err(error) }).await;
+                tracing::warn!(agent, %error, "a context reset cannot continue for now; trying again");
+                notify_governor(
+                    &governor,
+                    GovernorMessage::Stepped { agent: agent.clone(), outcome: Err(error) },
+                )
+                .await;
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
     }
-    tell(&governor, Message::Ended(agent)).await;
+    notify_governor(&governor, GovernorMessage::Ended(agent)).await;
 }
 
-enum Turn {
-    /// Something was done; look again at once.
+enum ResetProgress {
+    /// Something was done; read the row again at once.
     Done,
-    /// Somebody else must act first.
+    /// Another party must act first.
     Wait,
     /// Nothing is left to do.
     Over,
 }
 
-async fn turn(parts: &Arc<Parts>, agent: &str, governor: &Address<Message>) -> Answer<Turn> {
-    // Before the row is read: see `Reset::duty`.
+async fn turn(
+    parts: &Arc<GovernorShared>,
+    agent: &str,
+    governor: &Address<GovernorMessage>,
+) -> GovernorResult<ResetProgress> {
+    // Before the row is read: see `ContextReset::duty`.
     let is_up = is_up(parts, agent);
-    let Some(reset) = parts.ledger.reset(agent)? else { return Ok(Turn::Over) };
+    let Some(reset) = parts.store.reset(agent)? else { return Ok(ResetProgress::Over) };
     match reset.duty(is_up) {
-        Duty::Summarise => summarise(parts, &reset).await?,
-        Duty::Clear => clear(parts, &reset, governor).await?,
-        Duty::Restart => return restart(parts, &reset).await,
-        Duty::Await => return Ok(Turn::Wait),
-        Duty::Rest => return Ok(Turn::Over),
+        ResetDuty::Summarise => summarise(parts, &reset).await?,
+        ResetDuty::Clear => clear(parts, &reset, governor).await?,
+        ResetDuty::Restart => return restart(parts, &reset).await,
+        ResetDuty::Await => return Ok(ResetProgress::Wait),
+        ResetDuty::Rest => return Ok(ResetProgress::Over),
     }
-    Ok(Turn::Done)
+    Ok(ResetProgress::Done)
 }
 
-fn is_up(parts: &Parts, agent: &str) -> bool {
-    parts.system.tree().by_name(agent).is_some_and(|node| node.state().phase == Phase::Running)
+fn is_up(parts: &GovernorShared, agent: &str) -> bool {
+    parts.system.tree().by_name(agent).is_some_and(|node| node.state().phase == ActorPhase::Running)
 }
 
-async fn summarise(parts: &Parts, reset: &Reset) -> Answer<()> {
-    let text = parts.ledger.text_of(&reset.saved)?;
+async fn summarise(parts: &GovernorShared, reset: &ContextReset) -> GovernorResult<()> {
+    let text = parts.store.text_of(&reset.saved)?;
     let text = text.unwrap_or_else(|| reset.saved.text(None, &[]));
-    let wanted = Wanted {
+    let wanted = SummaryRequest {
         agent: reset.agent.clone(),
         run_id: reset.run_id.clone(),
         trigger_reason: reset.trigger,
         content: None,
     };
-    let source = Source::Saved(reset.saved.clone());
+    let source = SummarySource::Saved(reset.saved.clone());
     parts.summarise(reset.id.clone(), &wanted, reset.ctx_before, Arc::from(text), source).await?;
     Ok(())
 }
 
-async fn clear(parts: &Arc<Parts>, reset: &Reset, governor: &Address<Message>) -> Answer<()> {
-    parts.ledger.clear(reset.agent.clone()).await?;
-    // What came since the reset began; the summary is in the context once the worker starts from it.
-    let (_, notes) = parts.ledger.conversation(&reset.agent, &reset.run_id)?;
+async fn clear(
+    parts: &Arc<GovernorShared>,
+    reset: &ContextReset,
+    governor: &Address<GovernorMessage>,
+) -> GovernorResult<()> {
+    parts.store.clear(reset.agent.clone()).await?;
+    // The notes since the reset began; the summary is in the context once the worker starts from it.
+    let (_, notes) = parts.store.conversation(&reset.agent, &reset.run_id)?;
     let bytes: usize = notes.iter().map(|note| note.text.len()).sum();
     let tokens = parts.count(notes.into_iter().map(|note| note.text).collect()).await.min(bytes as u64);
-    parts.board.settle(&reset.agent, &reset.run_id, tokens, u64::MAX);
-    let stepped = Message::Stepped { agent: reset.agent.clone(), outcome: Ok(reset.ctx_before) };
-    tell(governor, stepped).await;
+    parts.cache.settle(&reset.agent, &reset.run_id, tokens, u64::MAX);
+    let stepped = GovernorMessage::Stepped { agent: reset.agent.clone(), outcome: Ok(reset.ctx_before) };
+    notify_governor(governor, stepped).await;
     Ok(())
 }
 
-/// Has the worker restarted, and waits until another incarnation is on its way.
-async fn restart(parts: &Parts, reset: &Reset) -> Answer<Turn> {
+/// Restarts the worker, and waits until another incarnation is starting.
+async fn restart(parts: &GovernorShared, reset: &ContextReset) -> GovernorResult<ResetProgress> {
     let agent = reset.agent.as_str();
     match parts.system.restart(agent, PlannedRestart::ContextReset).await {
         Ok(ended) => {
@@ -110,19 +122,21 @@ async fn restart(parts: &Parts, reset: &Reset) -> Answer<Turn> {
                 let node = parts.system.tree().by_name(agent);
                 node.is_none_or(|node| node.state().incarnation != ended)
             };
-            while !is_new() && parts.ledger.reset(agent)?.is_some_and(|reset| reset.stage == Stage::Cleared) {
+            while !is_new()
+                && parts.store.reset(agent)?.is_some_and(|reset| reset.stage == ResetStage::Cleared)
+            {
                 tokio::time::sleep(LOOK).await;
             }
-            Ok(Turn::Done)
+            Ok(ResetProgress::Done)
         }
-        // It ends or starts at this moment, or its supervisor is busy: the next look tells.
-        Err(ControlError::NotRunning(_) | ControlError::Timeout(_)) => Ok(Turn::Wait),
-        // It is not in the tree of this daemon any more: it resumes when it comes back.
-        Err(ControlError::Unknown(_) | ControlError::Unsuitable(_)) => Ok(Turn::Wait),
+        // It ends or starts at this moment, or its supervisor is busy: the next check shows.
+        Err(ControlError::NotRunning(_) | ControlError::Timeout(_)) => Ok(ResetProgress::Wait),
+        // It is no longer in this daemon's tree: it resumes when it returns.
+        Err(ControlError::Unknown(_) | ControlError::Unsuitable(_)) => Ok(ResetProgress::Wait),
     }
 }
 
-/// A governor that has ended for good needs no news.
-async fn tell(governor: &Address<Message>, message: Message) {
+/// A governor that has ended for good needs no notice.
+async fn notify_governor(governor: &Address<GovernorMessage>, message: GovernorMessage) {
     let _ = governor.send(message).await;
 }

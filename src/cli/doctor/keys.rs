@@ -1,16 +1,16 @@
-//! Keys of vendors: from where each comes, to where it goes, and who else can read its file.
+//! Vendor keys: the source of each, the address it is sent to, and who else can read its file.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::Check;
-use crate::config::{Config, DOTENV_NAME, Origin, Provider, Secret};
+use super::DoctorCheck;
+use crate::config::{ConfigOrigin, DOTENV_NAME, ProviderConfig, SecretText, SwarmConfig};
 
 /// A vendor's name, its section of the settings, and its settings.
-type VendorKey<'c> = (&'static str, &'static str, &'c Provider);
+type VendorKey<'c> = (&'static str, &'static str, &'c ProviderConfig);
 
-/// Keys are shown only so far that one can tell which it is.
-pub(super) fn check(config: &Config) -> Vec<Check> {
+/// Characters of a key that are shown: enough to recognize it.
+pub(super) fn check(config: &SwarmConfig) -> Vec<DoctorCheck> {
     let providers = &config.providers;
     let all: [VendorKey<'_>; 4] = [
         ("OpenAI", "openai", &providers.openai),
@@ -22,31 +22,31 @@ pub(super) fn check(config: &Config) -> Vec<Check> {
     let mut missing = Vec::new();
     for vendor in all {
         match &vendor.2.api_key {
-            Some(key) => checks.push(Check::ok("keys", way_of(config, vendor, key))),
+            Some(key) => checks.push(DoctorCheck::ok("keys", way_of(config, vendor, key))),
             None => missing.push(vendor.0),
         }
     }
-    let none_needed = "no job needs one; for calls of models set one or run Ollama on this machine";
+    let none_needed = "no job needs one; to call models, set one or run Ollama on this machine";
     if checks.is_empty() {
-        checks.push(Check::ok("keys", format!("no provider has a key ({none_needed})")));
+        checks.push(DoctorCheck::ok("keys", format!("no provider has a key ({none_needed})")));
     } else if !missing.is_empty() {
-        checks.push(Check::ok("keys", format!("none for {} ({none_needed})", missing.join(", "))));
+        checks.push(DoctorCheck::ok("keys", format!("none for {} ({none_needed})", missing.join(", "))));
     }
     checks.extend(files_with_secrets(config).iter().filter_map(|file| readable_by_others(file)));
     checks
 }
 
 /// `OpenAI: ***WXYZ from OPENAI_API_KEY, sent to https://api.openai.com/v1 (default)`
-fn way_of(config: &Config, (name, section, settings): VendorKey<'_>, key: &Secret) -> String {
+fn way_of(config: &SwarmConfig, (name, section, settings): VendorKey<'_>, key: &SecretText) -> String {
     let origin = |setting: &str| {
         let origin = config.origin(&format!("providers.{section}.{setting}"));
-        origin.unwrap_or(&Origin::Default).to_string()
+        origin.unwrap_or(&ConfigOrigin::Default).to_string()
     };
     let (key_from, url_from) = (origin("api_key"), origin("base_url"));
     format!("{name}: {} from {key_from}, sent to {} ({url_from})", masked(key.expose()), settings.base_url)
 }
 
-/// The last four characters, and only of keys so long that the rest stays secret.
+/// The last four characters, and only of keys long enough for the rest to stay secret.
 fn masked(key: &str) -> String {
     let characters: Vec<char> = key.trim().chars().collect();
     match characters.len() {
@@ -55,20 +55,20 @@ fn masked(key: &str) -> String {
     }
 }
 
-/// Files that a secret in force stands in, and the folder's `.env`, whose keys the environment may hide.
-fn files_with_secrets(config: &Config) -> BTreeSet<PathBuf> {
+/// Files that hold a secret in force, and the folder's `.env`, whose keys the environment may override.
+fn files_with_secrets(config: &SwarmConfig) -> BTreeSet<PathBuf> {
     let secrets = config.explain().iter().filter(|setting| setting.is_secret());
     let mut files: BTreeSet<PathBuf> =
         secrets.filter_map(|setting| setting.origin.file()).map(Path::to_owned).collect();
     files.insert(config.daemon.workdir.join(DOTENV_NAME));
-    // `absolute` says the same of a path that was found relative to the working directory.
+    // `absolute` gives the same for a path found relative to the working directory.
     files.into_iter().filter_map(|file| std::path::absolute(file).ok()).collect()
 }
 
 #[cfg(unix)]
-fn readable_by_others(file: &Path) -> Option<Check> {
+fn readable_by_others(file: &Path) -> Option<DoctorCheck> {
     use std::os::unix::fs::PermissionsExt as _;
-    /// Reading by the group and by all.
+    /// Read permission for group and others.
     const OTHERS: u32 = 0o044;
     let mode = file.metadata().ok()?.permissions().mode();
     if mode & OTHERS == 0 {
@@ -76,24 +76,24 @@ fn readable_by_others(file: &Path) -> Option<Check> {
     }
     let (shown, mode) = (file.display(), mode & 0o777);
     let saw = format!("{shown} holds keys and can be read by other users of this machine (mode {mode:o})");
-    Some(Check::warn("keys", saw, format!("`chmod 600 {shown}`")))
+    Some(DoctorCheck::warn("keys", saw, format!("`chmod 600 {shown}`")))
 }
 
 #[cfg(not(unix))]
-fn readable_by_others(_file: &Path) -> Option<Check> {
+fn readable_by_others(_file: &Path) -> Option<DoctorCheck> {
     None
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Health;
+    use super::super::CheckHealth;
     use super::*;
-    use crate::config::Sources;
+    use crate::config::ConfigSources;
 
-    fn sources(folder: &Path, variables: &[(&str, &str)]) -> Sources {
+    fn sources(folder: &Path, variables: &[(&str, &str)]) -> ConfigSources {
         let mut env: Vec<_> = variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
         env.push(("PAS_DAEMON__WORKDIR".into(), folder.into()));
-        Sources { look_for_file: true, env, ..Sources::default() }
+        ConfigSources { look_for_file: true, env, ..ConfigSources::default() }
     }
 
     #[test]
@@ -102,7 +102,7 @@ mod tests {
         std::fs::write(folder.path().join(".env"), "XAI_API_KEY=short\nGROK_BASE_URL=http://box/v1\n")
             .unwrap();
         let variables = [("OPENAI_API_KEY", "sk-0123456789abcdefWXYZ")];
-        let config = Config::load(&sources(folder.path(), &variables)).unwrap();
+        let config = SwarmConfig::load(&sources(folder.path(), &variables)).unwrap();
         let saw: Vec<String> = check(&config).into_iter().map(|check| check.saw).collect();
         let dotenv = folder.path().join(".env").display().to_string();
         assert_eq!(
@@ -115,7 +115,7 @@ mod tests {
             ]
         );
         assert!(saw[2].starts_with("none for Anthropic, Gemini"), "{}", saw[2]);
-        let none = Config::load(&Sources::default()).unwrap();
+        let none = SwarmConfig::load(&ConfigSources::default()).unwrap();
         assert!(check(&none)[0].saw.starts_with("no provider has a key"));
     }
 
@@ -128,8 +128,8 @@ mod tests {
         std::fs::write(&file, "OPENAI_API_KEY=sk-1\n").unwrap();
         let warnings = |mode: u32, variables: &[(&str, &str)]| {
             std::fs::set_permissions(&file, std::fs::Permissions::from_mode(mode)).unwrap();
-            let config = Config::load(&sources(folder.path(), variables)).unwrap();
-            check(&config).into_iter().filter(|check| check.health == Health::Warn).count()
+            let config = SwarmConfig::load(&sources(folder.path(), variables)).unwrap();
+            check(&config).into_iter().filter(|check| check.health == CheckHealth::Warn).count()
         };
         assert_eq!((warnings(0o600, &[]), warnings(0o640, &[]), warnings(0o604, &[])), (0, 1, 1));
         assert_eq!(

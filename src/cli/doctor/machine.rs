@@ -1,32 +1,33 @@
-//! Disk space and sandbox tools.
+//! Disk space, and the sandbox as it holds here.
 
 use std::path::{Path, PathBuf};
 
-use super::Check;
+use super::DoctorCheck;
 use crate::cli::render::units;
+use crate::sandbox::{SandboxBackend, probe_backends};
 
-/// Below this the next ingest of a folder of some size may not fit.
+/// Below this, ingesting a large folder may not fit.
 const LOW: u64 = 2_000_000_000;
-/// Below this even the store's next growth (it doubles its file) may not fit.
+/// Below this, even the store's next growth (the file doubles) may not fit.
 const TOO_LOW: u64 = 200_000_000;
-/// Room where the daemon keeps its state.
-pub(super) fn disk(data_dir: &Path) -> Check {
+/// Free space for the daemon's state.
+pub(super) fn disk(data_dir: &Path) -> DoctorCheck {
     match available(data_dir) {
         Ok(bytes) => judge(bytes, data_dir),
-        Err(why) => Check::warn("disk", format!("free space is not known: {why}"), "look with `df`"),
+        Err(why) => DoctorCheck::warn("disk", format!("free space is unknown: {why}"), "check with `df`"),
     }
 }
 
-fn judge(bytes: u64, data_dir: &Path) -> Check {
+fn judge(bytes: u64, data_dir: &Path) -> DoctorCheck {
     let saw = format!("{} free for {}", units::bytes(bytes), data_dir.display());
     match bytes {
-        0..TOO_LOW => Check::fail("disk", saw, "make room, or choose another --data-dir"),
-        TOO_LOW..LOW => Check::warn("disk", saw, "large folders may not fit; make room"),
-        _ => Check::ok("disk", saw),
+        0..TOO_LOW => DoctorCheck::fail("disk", saw, "free some space, or choose another --data-dir"),
+        TOO_LOW..LOW => DoctorCheck::warn("disk", saw, "large folders may not fit; free some space"),
+        _ => DoctorCheck::ok("disk", saw),
     }
 }
 
-/// Bytes that an ordinary user may still write below a folder, which need not exist yet.
+/// Bytes available to an ordinary user below a folder, which need not exist yet.
 #[cfg(unix)]
 fn available(folder: &Path) -> Result<u64, String> {
     let existing: PathBuf =
@@ -35,82 +36,55 @@ fn available(folder: &Path) -> Result<u64, String> {
     Ok(system.f_bavail.saturating_mul(system.f_frsize))
 }
 
-/// Other systems are no home of PAS.
+/// PAS does not run on other systems.
 #[cfg(not(unix))]
 fn available(_folder: &Path) -> Result<u64, String> {
     Err("not known on this system".into())
 }
 
-/// What holds the commands of agents in.
-#[cfg(target_os = "linux")]
-pub(super) fn sandbox() -> Vec<Check> {
-    let bubblewrap = match on_path("bwrap", std::env::var_os("PATH")) {
-        Some(path) => Check::ok("sandbox", format!("bubblewrap is at {}", path.display())),
-        None => Check::warn(
-            "sandbox",
-            "bubblewrap (bwrap) is not installed",
-            "install it before agents may run commands: `apt install bubblewrap`, or your system's way",
-        ),
+/// How agents' commands are confined here: tried out, because an installed program proves nothing.
+pub(super) async fn sandbox() -> DoctorCheck {
+    let executable = match std::env::current_exe() {
+        Ok(executable) => executable,
+        Err(error) => {
+            return DoctorCheck::warn(
+                "sandbox",
+                format!("this program is not found: {error}"),
+                "start it by its path",
+            );
+        }
     };
-    let landlock = match landlock_ruleset() {
-        Ok(()) => Check::ok("sandbox", "the kernel has Landlock"),
-        Err(why) => Check::warn(
+    let (backend, report) = probe_backends(&executable, std::env::var_os("PATH").as_deref()).await;
+    if backend == SandboxBackend::Nothing {
+        return DoctorCheck::warn(
             "sandbox",
-            format!("no Landlock: {why}"),
-            "use a kernel from 5.13 on with landlock among its `lsm=`; agents' commands need it",
-        ),
+            format!("nothing confines commands: {}", report.tried.join("; ")),
+            "agents' commands are refused; file tools work. Use a kernel with Landlock, or install bubblewrap",
+        );
+    }
+    if report.degrades.is_empty() {
+        return DoctorCheck::ok("sandbox", report.summary());
+    }
+    let advice = if matches!(backend, SandboxBackend::Hold) {
+        "install bubblewrap (`apt install bubblewrap`), and allow user namespaces"
+    } else {
+        "nothing to do; the sentence stands in each proof, too"
     };
-    vec![bubblewrap, landlock]
-}
-
-/// Landlock and bubblewrap are Linux's.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn sandbox() -> Vec<Check> {
-    vec![Check::warn(
-        "sandbox",
-        "bubblewrap and Landlock: not on this system",
-        "agents' commands stay refused here; native skills run",
-    )]
-}
-
-/// Makes a ruleset, without applying it to anyone: the kernel's own word on whether it can.
-#[cfg(target_os = "linux")]
-fn landlock_ruleset() -> Result<(), String> {
-    use landlock::{ABI, Access as _, AccessFs, CompatLevel, Compatible as _, Ruleset, RulesetAttr as _};
-    let asked = Ruleset::default()
-        .set_compatibility(CompatLevel::HardRequirement)
-        .handle_access(AccessFs::from_all(ABI::V1));
-    asked.and_then(Ruleset::create).map(drop).map_err(|error| error.to_string())
-}
-
-#[cfg(target_os = "linux")]
-fn on_path(program: &str, path: Option<std::ffi::OsString>) -> Option<PathBuf> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let is_program =
-        |file: &PathBuf| file.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0);
-    std::env::split_paths(&path?).map(|folder| folder.join(program)).find(is_program)
+    DoctorCheck::warn("sandbox", report.summary(), advice)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Health;
+    use super::super::CheckHealth;
     use super::*;
 
     #[test]
     fn little_room_is_told_and_too_little_fails() {
         let healths = [LOW, LOW - 1, TOO_LOW - 1].map(|bytes| judge(bytes, Path::new("x")).health);
-        assert_eq!(healths, [Health::Ok, Health::Warn, Health::Fail]);
+        assert_eq!(healths, [CheckHealth::Ok, CheckHealth::Warn, CheckHealth::Fail]);
         assert!(
             disk(Path::new("not/there/at/all")).saw.contains("free for"),
             "the nearest folder above counts"
         );
-    }
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn programs_are_found_where_the_shell_finds_them() {
-        assert!(on_path("sh", Some("/nowhere:/bin:/usr/bin".into())).is_some());
-        assert_eq!(on_path("no-such-program", Some("/bin".into())), None);
-        assert_eq!(on_path("sh", None), None);
     }
 }

@@ -1,9 +1,9 @@
-//! `pas doctor`: looks at everything a daemon needs, and says what to do about what is wrong.
+//! `pas doctor`: checks everything a daemon needs, and suggests fixes.
 //!
-//! Where a daemon answers, it is asked, whatever folder the command was typed in; the settings of this command
-//! say only how one would start. Invariants: a check never changes anything but what an integrity check of the store repairs; each
-//! says what it saw, even when all is well; `warn` is what works but less well, `fail` what stops the
-//! daemon or a promise of it. Exit 1 exactly when something fails.
+//! A running daemon is asked, from whatever folder the command runs in; this command's own settings only say
+//! how a daemon would start. Invariants: a check changes nothing, except for repairs by the store's integrity
+//! check; each check reports what it saw, even when all is well; `warn` means degraded, `fail` means that the
+//! daemon or one of its promises breaks. Exit code 1 exactly when a check fails.
 
 mod daemon;
 mod keys;
@@ -18,58 +18,56 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::daemon::AnsweringDaemon;
-use super::client::Client;
-use super::exit::{Exit, Outcome};
+use super::client::DaemonClient;
+use super::exit::{CommandExit, CommandResult};
 use super::render::{count, wrap};
-use super::screen::Screen;
-use crate::config::{Config, ConfigError, Origin, Sources};
+use super::screen::CliScreen;
+use crate::config::{ConfigError, ConfigOrigin, ConfigSources, SwarmConfig};
 
-/// Columns of mark and name before what was seen.
+/// Width of mark and name.
 const MARGIN: usize = 16;
 
-/// How well it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-enum Health {
+enum CheckHealth {
     Ok,
     Warn,
     Fail,
 }
 
-/// One thing looked at.
+/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-struct Check {
+struct DoctorCheck {
     name: String,
-    health: Health,
+    health: CheckHealth,
     saw: String,
-    /// What to do; `None` when all is well.
+    /// The remedy; `None` when all is well.
     #[serde(skip_serializing_if = "Option::is_none")]
     todo: Option<String>,
 }
 
-impl Check {
+impl DoctorCheck {
     fn ok(name: &str, saw: impl Into<String>) -> Self {
-        Self { name: name.into(), health: Health::Ok, saw: saw.into(), todo: None }
+        Self { name: name.into(), health: CheckHealth::Ok, saw: saw.into(), todo: None }
     }
 
     fn warn(name: &str, saw: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self { name: name.into(), health: Health::Warn, saw: saw.into(), todo: Some(todo.into()) }
+        Self { name: name.into(), health: CheckHealth::Warn, saw: saw.into(), todo: Some(todo.into()) }
     }
 
     fn fail(name: &str, saw: impl Into<String>, todo: impl Into<String>) -> Self {
-        Self { name: name.into(), health: Health::Fail, saw: saw.into(), todo: Some(todo.into()) }
+        Self { name: name.into(), health: CheckHealth::Fail, saw: saw.into(), todo: Some(todo.into()) }
     }
 }
 
-/// Looks at everything. Settings that cannot be used are a finding too: the rest is then looked at with
-/// the defaults.
-pub(super) async fn examine(screen: Screen, config: Result<Config, ConfigError>) -> Outcome {
+/// Runs all checks. Unusable settings are a finding too; the other checks then use the defaults.
+pub(super) async fn examine(screen: CliScreen, config: Result<SwarmConfig, ConfigError>) -> CommandResult {
     let mut checks = vec![settings(&config)];
     let config = match config {
         Ok(config) => config,
-        Err(_) => Config::load(&Sources::default()).map_err(|error| super::unusable(&error))?,
+        Err(_) => SwarmConfig::load(&ConfigSources::default()).map_err(|error| super::unusable(&error))?,
     };
-    let client = Client::new(&config)?;
+    let client = DaemonClient::new(&config)?;
     checks.extend(ports::check(&config, &client).await);
     match AnsweringDaemon::ask(&client).await {
         Some(daemon) => {
@@ -89,13 +87,13 @@ pub(super) async fn examine(screen: Screen, config: Result<Config, ConfigError>)
             checks.extend(keys::check(&config));
         }
     }
-    checks.extend(machine::sandbox());
-    let is_broken = checks.iter().any(|check| check.health == Health::Fail);
+    checks.push(machine::sandbox().await);
+    let is_broken = checks.iter().any(|check| check.health == CheckHealth::Fail);
     screen.show(&json!({ "ok": !is_broken, "checks": checks }), |_| Ok(draw(&checks, screen.width())))?;
-    Ok(if is_broken { Exit::Failed } else { Exit::Done })
+    Ok(if is_broken { CommandExit::Failed } else { CommandExit::Done })
 }
 
-fn settings(config: &Result<Config, ConfigError>) -> Check {
+fn settings(config: &Result<SwarmConfig, ConfigError>) -> DoctorCheck {
     match config {
         Ok(config) => {
             let mut files: Vec<String> = Vec::new();
@@ -104,27 +102,31 @@ fn settings(config: &Result<Config, ConfigError>) -> Check {
                 match setting.origin.file().map(|path| path.display().to_string()) {
                     Some(file) if !files.contains(&file) => files.push(file),
                     Some(_) => {}
-                    None => others += usize::from(setting.origin != Origin::Default),
+                    None => others += usize::from(setting.origin != ConfigOrigin::Default),
                 }
             }
             let files = if files.is_empty() { "no file".to_owned() } else { files.join(", ") };
             let others = count(others, "value", "values");
-            Check::ok("settings", format!("defaults, {files}, {others} from environment and flags"))
+            DoctorCheck::ok("settings", format!("defaults, {files}, {others} from environment and flags"))
         }
         Err(error) => {
             let problems: Vec<String> = error.problems.iter().map(ToString::to_string).collect();
-            Check::fail("settings", problems.join("; "), "mend what is named; until then no daemon starts")
+            DoctorCheck::fail(
+                "settings",
+                problems.join("; "),
+                "fix the settings named here; until then no daemon starts",
+            )
         }
     }
 }
 
-fn draw(checks: &[Check], width: usize) -> String {
+fn draw(checks: &[DoctorCheck], width: usize) -> String {
     let mut lines = Vec::new();
     for check in checks {
         let mark = match check.health {
-            Health::Ok => style("ok  ").green(),
-            Health::Warn => style("warn").yellow().bold(),
-            Health::Fail => style("FAIL").red().bold(),
+            CheckHealth::Ok => style("ok  ").green(),
+            CheckHealth::Warn => style("warn").yellow().bold(),
+            CheckHealth::Fail => style("FAIL").red().bold(),
         };
         let room = width.saturating_sub(MARGIN);
         let mut saw = wrap(&check.saw, room).into_iter();
@@ -138,11 +140,11 @@ fn draw(checks: &[Check], width: usize) -> String {
     lines.join("\n")
 }
 
-fn verdict(checks: &[Check]) -> String {
+fn verdict(checks: &[DoctorCheck]) -> String {
     let number = |health| checks.iter().filter(|check| check.health == health).count();
-    match (number(Health::Fail), number(Health::Warn)) {
+    match (number(CheckHealth::Fail), number(CheckHealth::Warn)) {
         (0, 0) => "all is well".into(),
-        (0, warnings) => format!("ready; {} to know of", count(warnings, "thing", "things")),
+        (0, warnings) => format!("ready; {} to note", count(warnings, "thing", "things")),
         (failures, _) => format!("{} to repair", count(failures, "thing", "things")),
     }
 }
@@ -154,9 +156,9 @@ mod tests {
     #[test]
     fn findings_are_drawn_with_what_to_do() {
         let checks = [
-            Check::ok("ports", "6100, 6109, 6119, 6121 are free"),
-            Check::warn("keys", "none of the four providers has a key", "none is needed yet"),
-            Check::fail(
+            DoctorCheck::ok("ports", "6100, 6109, 6119, 6121 are free"),
+            DoctorCheck::warn("keys", "none of the four providers has a key", "none is needed yet"),
+            DoctorCheck::fail(
                 "store",
                 "the file is damaged (checksum of page 12) and so on, in a sentence that is long enough to wrap",
                 "restore a backup",
@@ -170,10 +172,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("pas.toml");
         std::fs::write(&file, "[http]\nport_ofset = 3\n").unwrap();
-        let sources = Sources { file: Some(file), ..Sources::default() };
-        let check = settings(&Config::load(&sources));
-        assert_eq!(check.health, Health::Fail);
+        let sources = ConfigSources { file: Some(file), ..ConfigSources::default() };
+        let check = settings(&SwarmConfig::load(&sources));
+        assert_eq!(check.health, CheckHealth::Fail);
         assert!(check.saw.contains("port_ofset") && check.saw.contains(":2"), "{}", check.saw);
-        assert_eq!(settings(&Config::load(&Sources::default())).health, Health::Ok);
+        assert_eq!(settings(&SwarmConfig::load(&ConfigSources::default())).health, CheckHealth::Ok);
     }
 }

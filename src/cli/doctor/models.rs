@@ -1,35 +1,35 @@
-//! Which models a running daemon can call: whose vendors have a key, and what the local Ollama offers.
+//! The models that a running daemon can call: vendors with a key, and the models of the local Ollama.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::Check;
+use super::DoctorCheck;
 use crate::actors::gateway::LOCAL_MODELS;
-use crate::cli::client::{Client, ClientError};
+use crate::cli::client::{ClientError, DaemonClient};
 
 /// The adapters of the vendors, by their ports without an offset (`contracts/model-adapter.json`).
 const ADAPTERS: [u16; 4] = [8100, 8101, 8102, 8103];
 
-/// What the adapters say of themselves; keys are told of, never shown.
-pub(super) async fn check(client: &Client) -> Vec<Check> {
+/// The adapters' health; keys are reported as present, never shown.
+pub(super) async fn check(client: &DaemonClient) -> Vec<DoctorCheck> {
     let local = LOCAL_MODELS.map(|local| local.port);
     vec![vendors(&healths(client, &ADAPTERS).await), ollama(&healths(client, &local).await)]
 }
 
-type Healths = Result<Vec<Value>, String>;
+type AdapterHealths = Result<Vec<Value>, String>;
 
-async fn healths(client: &Client, ports: &[u16]) -> Healths {
+async fn healths(client: &DaemonClient, ports: &[u16]) -> AdapterHealths {
     let asked = ports.iter().map(|port| client.get_from(*port, &["health"], &[]));
     let told: Result<Vec<Value>, ClientError> =
         futures_util::future::join_all(asked).await.into_iter().collect();
     told.map_err(|error| error.to_string())
 }
 
-fn vendors(healths: &Healths) -> Check {
+fn vendors(healths: &AdapterHealths) -> DoctorCheck {
     let healths = match healths {
         Ok(healths) => healths,
-        Err(why) => return Check::warn("vendors", why.as_str(), "look into the daemon's log"),
+        Err(why) => return DoctorCheck::warn("vendors", why.as_str(), "see the daemon's log"),
     };
     let (there, missing): (Vec<&Value>, Vec<&Value>) =
         healths.iter().partition(|health| health["api_key_present"] == true);
@@ -42,21 +42,24 @@ fn vendors(healths: &Healths) -> Check {
     let missing: Vec<String> = missing.iter().map(|health| word(health, "provider")).collect();
     let (keys, none) = (there.join("; "), missing.join(", "));
     match (there.is_empty(), missing.is_empty()) {
-        (true, _) => Check::ok("vendors", format!("the daemon has no key, so it calls none of {none}")),
-        (false, true) => Check::ok("vendors", format!("the daemon has keys: {keys}")),
-        (false, false) => Check::ok("vendors", format!("the daemon has keys: {keys}; none for {none}")),
+        (true, _) => DoctorCheck::ok("vendors", format!("the daemon has no key for {none}")),
+        (false, true) => DoctorCheck::ok("vendors", format!("the daemon has keys: {keys}")),
+        (false, false) => DoctorCheck::ok("vendors", format!("the daemon has keys: {keys}; none for {none}")),
     }
 }
 
-fn ollama(healths: &Healths) -> Check {
+fn ollama(healths: &AdapterHealths) -> DoctorCheck {
     let healths = match healths {
         Ok(healths) => healths,
-        Err(why) => return Check::warn("ollama", why.as_str(), "look into the daemon's log"),
+        Err(why) => return DoctorCheck::warn("ollama", why.as_str(), "see the daemon's log"),
     };
     let address =
         healths.iter().find_map(|health| health["ollama_backend"].as_str()).unwrap_or("its address");
     if !healths.iter().any(|health| health["ollama_answers"] == true) {
-        return Check::ok("ollama", format!("none answers at {address}; local models are not used"));
+        return DoctorCheck::ok(
+            "ollama",
+            format!("no Ollama answers at {address}; local models are not used"),
+        );
     }
     let named = |is_loaded: bool| -> BTreeSet<&str> {
         let meant = healths.iter().filter(|health| (health["model_loaded"] == true) == is_loaded);
@@ -67,17 +70,17 @@ fn ollama(healths: &Healths) -> Check {
     let there = if there.is_empty() { "none of the local models".to_owned() } else { there };
     let saw = format!("answers at {address} with {there}");
     if missing.is_empty() {
-        return Check::ok("ollama", saw);
+        return DoctorCheck::ok("ollama", saw);
     }
     let pulls: Vec<String> = missing.iter().map(|model| format!("`ollama pull {model}`")).collect();
-    Check::warn("ollama", format!("{saw}; {} is missing", list(missing)), pulls.join(", "))
+    DoctorCheck::warn("ollama", format!("{saw}; {} is missing", list(missing)), pulls.join(", "))
 }
 
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::Health;
+    use super::super::CheckHealth;
     use super::*;
 
     #[test]
@@ -92,16 +95,19 @@ mod tests {
             "the daemon has keys: openai's from OPENAI_API_KEY, sent to http://h; none for grok"
         );
         assert!(vendors(&Ok(vec![health("grok", false)])).saw.contains("no key"));
-        assert_eq!(vendors(&Err("cut".into())).health, Health::Warn);
+        assert_eq!(vendors(&Err("cut".into())).health, CheckHealth::Warn);
     }
 
     #[test]
     fn an_absent_ollama_is_well_and_a_missing_model_is_told() {
         let health = |model, answers: bool, loaded: bool| json!({ "model": model, "ollama_answers": answers, "model_loaded": loaded, "ollama_backend": "http://h" });
         let absent = ollama(&Ok(vec![health("a", false, false)]));
-        assert_eq!((absent.health, absent.saw.contains("none answers at http://h")), (Health::Ok, true));
+        assert_eq!(
+            (absent.health, absent.saw.contains("no Ollama answers at http://h")),
+            (CheckHealth::Ok, true)
+        );
         let check = ollama(&Ok(vec![health("a", true, true), health("b", true, false)]));
         assert_eq!(check.saw, "answers at http://h with a; b is missing");
-        assert_eq!((check.health, check.todo.as_deref()), (Health::Warn, Some("`ollama pull b`")));
+        assert_eq!((check.health, check.todo.as_deref()), (CheckHealth::Warn, Some("`ollama pull b`")));
     }
 }

@@ -1,43 +1,43 @@
-//! What the machine offers to jobs: what a daemon says, or what the settings mean where none runs.
+//! Machine resources for jobs: the daemon's quotas, or the configured ones when no daemon runs.
 
 use serde_json::Value;
 
-use super::Check;
+use super::DoctorCheck;
 use crate::actors::resource_manager::detect;
-use crate::cli::client::{Client, RESOURCE_MANAGER};
-use crate::config::Config;
-use crate::domain::resources::{Amounts, Resource};
+use crate::cli::client::{DaemonClient, RESOURCE_MANAGER};
+use crate::config::SwarmConfig;
+use crate::domain::resource_manager::{ResourceAmounts, ResourceKind};
 
 /// The quotas, in use or as configured.
-pub(super) async fn check(config: &Config, client: &Client, is_up: bool) -> Check {
+pub(super) async fn check(config: &SwarmConfig, client: &DaemonClient, is_up: bool) -> DoctorCheck {
     if !is_up {
         return judge(&detect::capacity(&config.resources), "for jobs");
     }
     match client.get_from(RESOURCE_MANAGER, &["quotas"], &[]).await {
-        Ok(answer) => Check::ok("resources", in_use(&answer["quotas"])),
-        Err(error) => Check::warn("resources", error.to_string(), "look into the daemon's log"),
+        Ok(answer) => DoctorCheck::ok("resources", in_use(&answer["quotas"])),
+        Err(error) => DoctorCheck::warn("resources", error.to_string(), "see the daemon's log"),
     }
 }
 
-fn judge(capacity: &Amounts, what: &str) -> Check {
+fn judge(capacity: &ResourceAmounts, what: &str) -> DoctorCheck {
     let saw = format!("{capacity} {what}");
-    let missing = [Resource::Cpu, Resource::MemMb].into_iter().find(|kind| capacity.of(*kind) == 0);
+    let missing = [ResourceKind::Cpu, ResourceKind::MemMb].into_iter().find(|kind| capacity.of(*kind) == 0);
     match missing {
-        None => Check::ok("resources", saw),
+        None => DoctorCheck::ok("resources", saw),
         Some(kind) => {
-            let todo = format!("set `resources.{}`: without any, steps wait for ever", kind.as_str());
-            Check::warn("resources", saw, todo)
+            let todo = format!("set `resources.{}`: without any, steps wait forever", kind.as_str());
+            DoctorCheck::warn("resources", saw, todo)
         }
     }
 }
 
 /// `2 of 10 cpu in use, 4096 of 32768 mem_mb in use, …`
 fn in_use(quotas: &Value) -> String {
-    let of_kind = |kind: Resource| {
+    let of_kind = |kind: ResourceKind| {
         let quota = &quotas[kind.as_str()];
         format!("{} of {} {}", quota["allocated"], quota["total_capacity"], kind.as_str())
     };
-    let kinds: Vec<String> = Resource::ALL.into_iter().map(of_kind).collect();
+    let kinds: Vec<String> = ResourceKind::ALL.into_iter().map(of_kind).collect();
     format!("in use: {}", kinds.join(", "))
 }
 
@@ -45,9 +45,9 @@ fn in_use(quotas: &Value) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::Health;
+    use super::super::CheckHealth;
     use super::*;
-    use crate::domain::resources::Cores;
+    use crate::domain::resource_manager::MilliCores;
 
     #[test]
     fn quotas_are_shown_and_a_missing_one_is_told() {
@@ -59,10 +59,10 @@ mod tests {
             in_use(&quotas),
             "in use: 2 of 10 cpu, 4096 of 32768 mem_mb, 0 of 1 gpu, 0 of 8192 gpu_mem_mb"
         );
-        let small = Amounts { cpu: Cores::whole(2), ..Amounts::NONE };
+        let small = ResourceAmounts { cpu: MilliCores::whole(2), ..ResourceAmounts::NONE };
         let check = judge(&small, "for jobs");
-        assert_eq!((check.health, check.saw.as_str()), (Health::Warn, "2 cpu for jobs"));
+        assert_eq!((check.health, check.saw.as_str()), (CheckHealth::Warn, "2 cpu for jobs"));
         assert!(check.todo.unwrap().contains("`resources.mem_mb`"));
-        assert_eq!(judge(&Amounts::ONE, "for jobs").health, Health::Ok);
+        assert_eq!(judge(&ResourceAmounts::ONE, "for jobs").health, CheckHealth::Ok);
     }
 }

@@ -1,91 +1,93 @@
-//! The store and the user's agents.
+//! The store, and the user's agent definitions.
 
 use std::path::Path;
 
 use serde_json::Value;
 
-use super::Check;
+use super::DoctorCheck;
 use crate::actors::tasks;
 use crate::cli::render::{count, units};
-use crate::config::Config;
+use crate::config::SwarmConfig;
 use crate::store::OpenError;
 use crate::{roster, store};
 
-/// Refusals shown one by one; the others are counted.
+/// Refusals listed; the others are counted.
 const SHOWN: usize = 3;
 
-/// Whether the store is whole, or held by the daemon.
-pub(super) fn store(path: &Path, is_up: bool) -> Check {
+/// Whether the store is intact, or open in the daemon.
+pub(super) fn store(path: &Path, is_up: bool) -> DoctorCheck {
     let shown = path.display();
     if !path.exists() {
-        return Check::ok("store", format!("{shown} is not there yet; the first start makes it"));
+        return DoctorCheck::ok("store", format!("{shown} does not exist yet; the first start creates it"));
     }
     match store::open::check(path) {
         Ok(whole) => {
             let size = units::bytes(whole.file_bytes);
-            Check::ok(
+            DoctorCheck::ok(
                 "store",
-                format!("{shown} is whole: {size}, {} rows in {} tables", whole.rows, whole.tables),
+                format!("{shown} is intact: {size}, {} rows in {} tables", whole.rows, whole.tables),
             )
         }
         Err(OpenError::AlreadyOpen { .. }) if is_up => {
             let size = path.metadata().map(|file| units::bytes(file.len())).unwrap_or_default();
-            Check::ok("store", format!("{shown} is open in the running daemon ({size})"))
+            DoctorCheck::ok("store", format!("{shown} is open in the running daemon ({size})"))
         }
-        Err(OpenError::AlreadyOpen { .. }) => Check::fail(
+        Err(OpenError::AlreadyOpen { .. }) => DoctorCheck::fail(
             "store",
             format!("{shown} is open in a process that does not answer on this daemon's ports"),
-            "is it a daemon with another --port-offset? Stop it, or use another --data-dir",
+            "possibly a daemon with another --port-offset: stop it, or use another --data-dir",
         ),
-        Err(error) => {
-            Check::fail("store", error.to_string(), "`pas up` refuses to start on it; nothing was changed")
-        }
+        Err(error) => DoctorCheck::fail(
+            "store",
+            error.to_string(),
+            "`pas up` refuses to start on it; nothing was changed",
+        ),
     }
 }
 
-/// What a daemon that answers says of a store that takes no writes.
-pub(super) fn refused(store: &Value) -> Option<Check> {
+/// A running daemon's report of a store that refuses writes.
+pub(super) fn refused(store: &Value) -> Option<DoctorCheck> {
     if store["status"].as_str()? != "refusing" {
         return None;
     }
     let (since, reason) = (store["since"].as_str()?, store["reason"].as_str()?);
-    Some(Check::fail(
+    Some(DoctorCheck::fail(
         "store",
         format!("the daemon's store has been refusing writes since {since}: {reason}"),
-        "free some space, or see to the disk: reading goes on, work waits, and writing resumes by itself",
+        "free some space or check the disk; reads continue, work waits, and writes resume by themselves",
     ))
 }
 
-/// Whether all agent definitions were taken.
-pub(super) fn agents(config: &Config) -> Check {
+/// Whether all agent definitions were accepted.
+pub(super) fn agents(config: &SwarmConfig) -> DoctorCheck {
     let folder = config.agents.folder.as_deref();
     let (roster, refusals) = roster::load_checked(folder, &tasks::check_definition);
     let from = folder
         .map_or_else(|| "built in".to_owned(), |folder| format!("built in and in {}", folder.display()));
     let saw = format!("{} ({from})", count(roster.len(), "agent", "agents"));
     if refusals.is_empty() {
-        return Check::ok("agents", saw);
+        return DoctorCheck::ok("agents", saw);
     }
     let mut shown: Vec<String> = refusals.iter().take(SHOWN).map(ToString::to_string).collect();
     if refusals.len() > SHOWN {
         shown.push(format!("and {} more", refusals.len() - SHOWN));
     }
     let refused = count(refusals.len(), "definition", "definitions");
-    Check::warn(
+    DoctorCheck::warn(
         "agents",
         format!("{saw}; {refused} refused: {}", shown.join("; ")),
-        "mend them; the others run",
+        "fix them; the others run",
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::Health;
+    use super::super::CheckHealth;
     use super::*;
-    use crate::config::Sources;
+    use crate::config::ConfigSources;
 
-    fn config(folder: &std::path::Path) -> Config {
-        let mut config = Config::load(&Sources::default()).unwrap();
+    fn config(folder: &std::path::Path) -> SwarmConfig {
+        let mut config = SwarmConfig::load(&ConfigSources::default()).unwrap();
         config.daemon.data_dir = folder.to_owned();
         config
     }
@@ -94,17 +96,17 @@ mod tests {
     fn a_store_is_absent_whole_held_or_damaged() {
         let folder = tempfile::tempdir().unwrap();
         let config = config(folder.path());
-        assert!(store(&config.store_file(), false).saw.contains("not there yet"));
+        assert!(store(&config.store_file(), false).saw.contains("does not exist yet"));
         let open = store::Store::open(config.store_file()).unwrap();
-        assert_eq!(store(&config.store_file(), true).health, Health::Ok);
-        assert_eq!(store(&config.store_file(), false).health, Health::Fail);
+        assert_eq!(store(&config.store_file(), true).health, CheckHealth::Ok);
+        assert_eq!(store(&config.store_file(), false).health, CheckHealth::Fail);
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         runtime.block_on(open.close()).unwrap();
         let whole = store(&config.store_file(), false);
-        assert!(whole.health == Health::Ok && whole.saw.contains("is whole"), "{}", whole.saw);
+        assert!(whole.health == CheckHealth::Ok && whole.saw.contains("is intact"), "{}", whole.saw);
         std::fs::write(config.store_file(), "no store at all, but long enough to be read as one".repeat(100))
             .unwrap();
-        assert_eq!(store(&config.store_file(), false).health, Health::Fail);
+        assert_eq!(store(&config.store_file(), false).health, CheckHealth::Fail);
     }
 
     #[test]
@@ -112,7 +114,7 @@ mod tests {
         let told =
             serde_json::json!({"status": "refusing", "since": "2026-11-30T10:00:00.000Z", "reason": "full"});
         let check = refused(&told).unwrap();
-        assert!(check.health == Health::Fail, "{}", check.saw);
+        assert!(check.health == CheckHealth::Fail, "{}", check.saw);
         assert!(check.saw.contains("since 2026-11-30T10:00:00.000Z: full"), "{}", check.saw);
         assert_eq!(refused(&serde_json::json!({"status": "writable"})), None);
         assert_eq!(refused(&Value::Null), None, "an older daemon");
@@ -125,9 +127,9 @@ mod tests {
         let mut config = config(folder.path());
         config.agents.folder = Some(folder.path().to_owned());
         let check = agents(&config);
-        assert_eq!(check.health, Health::Warn);
+        assert_eq!(check.health, CheckHealth::Warn);
         assert!(check.saw.starts_with("50 agents") && check.saw.contains("broken.md"), "{}", check.saw);
         config.agents.folder = None;
-        assert_eq!(agents(&config).health, Health::Ok);
+        assert_eq!(agents(&config).health, CheckHealth::Ok);
     }
 }

@@ -10,7 +10,7 @@ pub fn filled(fraction: f64, width: usize) -> String {
     (0..width).map(|column| EIGHTHS[eighths.saturating_sub(column * 8).min(8)]).collect()
 }
 
-/// Where something lies in a whole: from `start` to `end` (both fractions), at least one column marked.
+/// A span from `start` to `end` (fractions of the whole), with at least one column marked.
 #[must_use]
 pub fn placed(start: f64, end: f64, width: usize) -> String {
     if width == 0 {

@@ -1,29 +1,29 @@
-//! Jobs, approvals, agents, crashes and search hits, as lists and one by one.
+//! Jobs, approvals, agents, crashes and search hits, as lists and as single cards.
 
 use std::time::Duration;
 
 use console::style;
 use serde_json::Value;
 
-use super::table::{Column, draw};
+use super::table::{TableColumn, draw};
 use super::{count, fit, one_line, state, units, wrap};
-use crate::cli::wire::{Agent, Approval, CancelProof, Crash, Hit, Job};
+use crate::cli::wire::{WireAgent, WireApproval, WireCancelProof, WireCrash, WireHit, WireJob};
+use crate::domain::accounts::receipt::bill::ReceiptTotals;
 use crate::domain::job::wait::JobWait;
-use crate::domain::receipt::bill::Bill;
 use crate::domain::time::Timestamp;
 
-/// Columns of the names before values, and of the gap after them.
+/// Width of the name column with its gap.
 const KEYS: usize = 12;
-/// The same for the longer names of an agent's definition.
+/// The same for the longer keys of an agent's definition.
 const DEFINITION_KEYS: usize = 22;
 
 /// The jobs as a table.
 #[must_use]
-pub fn jobs(jobs: &[Job], now: Timestamp, width: usize) -> String {
+pub fn jobs(jobs: &[WireJob], now: Timestamp, width: usize) -> String {
     if jobs.is_empty() {
         return "no jobs; submit one with `pas run ingest FOLDER`".into();
     }
-    let row = |job: &Job| {
+    let row = |job: &WireJob| {
         [
             job.job_id.clone(),
             state_and_wait(job),
@@ -34,24 +34,24 @@ pub fn jobs(jobs: &[Job], now: Timestamp, width: usize) -> String {
         ]
     };
     let columns = [
-        Column::left("JOB"),
-        Column::left("STATE"),
-        Column::left("AGENT"),
-        Column::right("PROGRESS"),
-        Column::right("AGE"),
-        Column::right("TIME"),
+        TableColumn::left("JOB"),
+        TableColumn::left("STATE"),
+        TableColumn::left("AGENT"),
+        TableColumn::right("PROGRESS"),
+        TableColumn::right("AGE"),
+        TableColumn::right("TIME"),
     ];
     draw(columns, 0, &jobs.iter().map(row).collect::<Vec<_>>(), width)
 }
 
-/// A job's state, and for what a job below it waits.
-fn state_and_wait(job: &Job) -> String {
+/// A job's state, and the reason why a job below it waits.
+fn state_and_wait(job: &WireJob) -> String {
     let below = job.waits.iter().find(|wait| wait.job_id.as_str() != job.job_id);
     let word = state(job.state);
     below.map_or_else(|| word.clone(), |wait| format!("{word}, waits for {}", wait.kind.noun()))
 }
 
-/// Who waits for what, since when.
+/// A wait as a sentence: job, reason, since when.
 #[must_use]
 pub fn wait_in_words(wait: &JobWait, now: Timestamp) -> String {
     let since = units::age(wait.since, now);
@@ -60,9 +60,9 @@ pub fn wait_in_words(wait: &JobWait, now: Timestamp) -> String {
     format!("{} for {}, since {since}{detail}", wait.job_id, wait.kind.noun())
 }
 
-/// One job, with what it was given, what came out and what it cost; and, when they are there, those below it.
+/// One job with its inputs, outputs and cost, followed by its steps if it has any.
 #[must_use]
-pub fn job(job: &Job, now: Timestamp, bill: Option<&Bill>, width: usize) -> String {
+pub fn job(job: &WireJob, now: Timestamp, bill: Option<&ReceiptTotals>, width: usize) -> String {
     let mut lines = vec![fit(&format!("{}  {}", style(&job.job_id).bold(), state(job.state)), width)];
     let mut line = |key: &str, value: String| lines.extend(pair(key, &value, width));
     line("agent", job.agent.clone());
@@ -106,10 +106,11 @@ pub fn job(job: &Job, now: Timestamp, bill: Option<&Bill>, width: usize) -> Stri
     lines.join("\n")
 }
 
-/// A job and those below it as an indented table.
+/// A job and its steps as an indented table.
 #[must_use]
-pub fn steps(root: &Job, now: Timestamp, width: usize) -> String {
-    let depth = |job: &Job| job.job_id.matches('.').count().saturating_sub(root.job_id.matches('.').count());
+pub fn steps(root: &WireJob, now: Timestamp, width: usize) -> String {
+    let depth =
+        |job: &WireJob| job.job_id.matches('.').count().saturating_sub(root.job_id.matches('.').count());
     let rows: Vec<_> = root
         .walk()
         .map(|job| {
@@ -124,25 +125,25 @@ pub fn steps(root: &Job, now: Timestamp, width: usize) -> String {
         })
         .collect();
     let columns = [
-        Column::left("STEP"),
-        Column::left("STATE"),
-        Column::left("AGENT"),
-        Column::right("PROGRESS"),
-        Column::right("TIME"),
+        TableColumn::left("STEP"),
+        TableColumn::left("STATE"),
+        TableColumn::left("AGENT"),
+        TableColumn::right("PROGRESS"),
+        TableColumn::right("TIME"),
     ];
     draw(columns, 0, &rows, width)
 }
 
-/// From its start to its end, or to now while it runs.
+/// From start to end, or to now while the job runs.
 #[must_use]
-pub fn took(job: &Job, now: Timestamp) -> Option<Duration> {
+pub fn took(job: &WireJob, now: Timestamp) -> Option<Duration> {
     let end = job.ended_at.or_else(|| (!job.state.is_terminal()).then_some(now))?;
     job.started_at.map(|start| end.since(start))
 }
 
-/// `120/400`, `120`, or nothing when no unit was counted.
+/// `120/400`, `120`, or empty before the first unit.
 #[must_use]
-pub fn progress(job: &Job) -> String {
+pub fn progress(job: &WireJob) -> String {
     match (job.progress.done, job.progress.total) {
         (0, 0) => String::new(),
         (done, 0) => done.to_string(),
@@ -168,9 +169,9 @@ fn plain(value: &Value) -> String {
     one_line(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
 }
 
-/// What a cancel stopped, and when.
+/// The jobs that a cancel stopped, with times.
 #[must_use]
-pub fn proof(proof: &CancelProof, width: usize) -> String {
+pub fn proof(proof: &WireCancelProof, width: usize) -> String {
     let mut lines = Vec::new();
     for stopped in &proof.cancelled {
         let when = stopped.stopped_at.map(units::clock).unwrap_or_default();
@@ -181,7 +182,7 @@ pub fn proof(proof: &CancelProof, width: usize) -> String {
         lines.push(fit(&format!("{when}  ⊘ {}  {who}, was {was}{how}", stopped.job_id), width));
     }
     for job in &proof.pending {
-        lines.push(fit(&format!("          … {job}  told, still stopping"), width));
+        lines.push(fit(&format!("          … {job}  still stopping"), width));
     }
     let stopped = count(proof.cancelled.len(), "job", "jobs");
     let still = if proof.pending.is_empty() {
@@ -193,11 +194,11 @@ pub fn proof(proof: &CancelProof, width: usize) -> String {
     lines.join("\n")
 }
 
-/// What waits for a person, each with the commands that decide it; `pas` is the program with its flags.
+/// Approvals, each with the commands that decide it; `pas` is the program with its flags.
 #[must_use]
-pub fn approvals(all: &[Approval], pas: &str, now: Timestamp, width: usize) -> String {
+pub fn approvals(all: &[WireApproval], pas: &str, now: Timestamp, width: usize) -> String {
     if all.is_empty() {
-        return "nothing waits for a decision".into();
+        return "no pending approvals".into();
     }
     let mut lines = Vec::new();
     for approval in all {
@@ -219,8 +220,8 @@ pub fn approvals(all: &[Approval], pas: &str, now: Timestamp, width: usize) -> S
 
 /// The agents as a table.
 #[must_use]
-pub fn agents(all: &[Agent], width: usize) -> String {
-    let row = |agent: &Agent| {
+pub fn agents(all: &[WireAgent], width: usize) -> String {
+    let row = |agent: &WireAgent| {
         [
             agent.name.clone(),
             agent.role.clone(),
@@ -232,21 +233,21 @@ pub fn agents(all: &[Agent], width: usize) -> String {
         ]
     };
     let columns = [
-        Column::left("AGENT"),
-        Column::left("ROLE"),
-        Column::left("STATUS"),
-        Column::left("PARENT"),
-        Column::right("R"),
-        Column::right("Q"),
-        Column::left("CAN"),
+        TableColumn::left("AGENT"),
+        TableColumn::left("ROLE"),
+        TableColumn::left("STATUS"),
+        TableColumn::left("PARENT"),
+        TableColumn::right("R"),
+        TableColumn::right("Q"),
+        TableColumn::left("CAN"),
     ];
     let table = draw(columns, 6, &all.iter().map(row).collect::<Vec<_>>(), width);
-    format!("{table}\n\n{}; R: restarts, Q: messages that wait", count(all.len(), "agent", "agents"))
+    format!("{table}\n\n{}; R: restarts, Q: queued messages", count(all.len(), "agent", "agents"))
 }
 
 /// One agent with its definition.
 #[must_use]
-pub fn agent(agent: &Agent, width: usize) -> String {
+pub fn agent(agent: &WireAgent, width: usize) -> String {
     let mut lines = vec![format!("{}  {}", style(&agent.name).bold(), agent.status)];
     let mut line = |key: &str, value: String| lines.extend(pair_at(DEFINITION_KEYS, key, &value, width));
     line("role", agent.role.clone());
@@ -255,7 +256,7 @@ pub fn agent(agent: &Agent, width: usize) -> String {
     line("url", agent.url.clone().unwrap_or_default());
     line("restarts", agent.restarts.to_string());
     line("queue", agent.queue_depth.to_string());
-    // The definition's port is where its service is meant to be, which need not be served.
+    // The definition's port is an intention; the service need not listen there.
     let shown = ["name", "role", "parent", "capabilities", "display_name", "prompt", "port"];
     for (key, value) in agent.definition.iter().filter_map(Value::as_object).flatten() {
         if !shown.contains(&&**key) && !value.is_null() {
@@ -267,11 +268,11 @@ pub fn agent(agent: &Agent, width: usize) -> String {
 
 /// The crashes as a table.
 #[must_use]
-pub fn crashes(all: &[Crash], now: Timestamp, width: usize) -> String {
+pub fn crashes(all: &[WireCrash], now: Timestamp, width: usize) -> String {
     if all.is_empty() {
         return "no crashes".into();
     }
-    let row = |crash: &Crash| {
+    let row = |crash: &WireCrash| {
         [
             crash.id.to_string(),
             units::age(crash.at, now),
@@ -282,19 +283,19 @@ pub fn crashes(all: &[Crash], now: Timestamp, width: usize) -> String {
         ]
     };
     let columns = [
-        Column::right("ID"),
-        Column::right("AGE"),
-        Column::left("AGENT"),
-        Column::right("LIFE"),
-        Column::left("WHY"),
-        Column::left("MESSAGE"),
+        TableColumn::right("ID"),
+        TableColumn::right("AGE"),
+        TableColumn::left("AGENT"),
+        TableColumn::right("LIFE"),
+        TableColumn::left("WHY"),
+        TableColumn::left("MESSAGE"),
     ];
     draw(columns, 5, &all.iter().map(row).collect::<Vec<_>>(), width)
 }
 
-/// Documents that were found, best first.
+/// Search hits, best first.
 #[must_use]
-pub fn hits(all: &[Hit], width: usize) -> String {
+pub fn hits(all: &[WireHit], width: usize) -> String {
     let mut lines = Vec::new();
     for (number, hit) in all.iter().enumerate() {
         let title = hit.title.as_deref().map(one_line).filter(|title| !title.is_empty());
@@ -310,7 +311,7 @@ pub fn hits(all: &[Hit], width: usize) -> String {
     lines.join("\n")
 }
 
-/// Escaped HTML as text; `<b>` and `</b>` as private characters, which cannot stand in terminals' text.
+/// Escaped HTML as text, with `<b>` and `</b>` as private-use characters, which terminal text never holds.
 fn snippet(html: &str) -> String {
     let text =
         html.replace(['\u{e000}', '\u{e001}'], "").replace("<b>", "\u{e000}").replace("</b>", "\u{e001}");
@@ -333,7 +334,7 @@ mod tests {
         console::strip_ansi_codes(text).into_owned()
     }
 
-    fn example() -> Job {
+    fn example() -> WireJob {
         let schema = crate::http::contract::read("schemas/job_card.json").unwrap();
         let mut root = schema["examples"][1].clone();
         root["state"] = json!("running");
@@ -360,7 +361,7 @@ mod tests {
         let contract = crate::http::contract::read("orchestrator.json").unwrap();
         let example = &contract["paths"]["/jobs/{job_id}/cancel"]["post"]["responses"]["202"]["content"]["application/json"]
             ["example"];
-        let mut value: CancelProof = serde_json::from_value(example.clone()).unwrap();
+        let mut value: WireCancelProof = serde_json::from_value(example.clone()).unwrap();
         value.pending.push("ingest-7k2mq9x4bz.data.clean".into());
         insta::assert_snapshot!(plain_text(&proof(&value, 80)));
     }

@@ -1,8 +1,8 @@
 //! From values to text: pure functions, without a daemon or a terminal.
 //!
-//! Invariants: nothing here reads or writes anything; colours go through `console`, which leaves them
-//! out where no terminal reads; every line fits the width it was given, if that is 40 or more. Text of
-//! others (paths, panic messages) is shown on one line, without control characters.
+//! Invariants: no I/O; colours go through `console`, which drops them when the output is no terminal; every
+//! line fits the given width, if that is 40 or more. Foreign text (paths, panic messages) is shown on one
+//! line, without control characters.
 
 pub mod bars;
 pub mod cards;
@@ -15,31 +15,31 @@ pub mod waterfall;
 
 use console::{StyledObject, style};
 
-use super::wire::JobState;
+use super::wire::WireJobState;
 
-/// A job's state as a mark of one column; told apart without colour too.
+/// A job's state as a mark of one column, distinct without colour too.
 #[must_use]
-pub fn state_mark(state: JobState) -> StyledObject<&'static str> {
+pub fn state_mark(state: WireJobState) -> StyledObject<&'static str> {
     match state {
-        JobState::Queued => style("◌").dim(),
-        JobState::Running => style("●").cyan(),
-        JobState::AwaitingApproval => style("?").yellow().bold(),
-        JobState::Blocked => style("◔").yellow(),
-        JobState::Paused => style("‖").yellow(),
-        JobState::Done => style("✔").green(),
-        JobState::Failed => style("✖").red().bold(),
-        JobState::Cancelled => style("⊘").magenta(),
-        JobState::Quarantined => style("☣").red().bold(),
+        WireJobState::Queued => style("◌").dim(),
+        WireJobState::Running => style("●").cyan(),
+        WireJobState::AwaitingApproval => style("?").yellow().bold(),
+        WireJobState::Blocked => style("◔").yellow(),
+        WireJobState::Paused => style("‖").yellow(),
+        WireJobState::Done => style("✔").green(),
+        WireJobState::Failed => style("✖").red().bold(),
+        WireJobState::Cancelled => style("⊘").magenta(),
+        WireJobState::Quarantined => style("☣").red().bold(),
     }
 }
 
-/// A mark and its word.
+/// A job's state as mark and word.
 #[must_use]
-pub fn state(state: JobState) -> String {
+pub fn state(state: WireJobState) -> String {
     format!("{} {}", state_mark(state), state.word())
 }
 
-/// Text of others on one line: control characters (ANSI sequences among them) become spaces.
+/// Foreign text on one line: control characters (also ANSI sequences) become spaces.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let plain = console::strip_ansi_codes(text);
@@ -47,7 +47,7 @@ pub fn one_line(text: &str) -> String {
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// At most `width` columns, with `…` in place of what is left out.
+/// At most `width` columns; `…` marks a cut.
 #[must_use]
 pub fn fit(text: &str, width: usize) -> String {
     console::truncate_str(text, width, "…").into_owned()

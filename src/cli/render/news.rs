@@ -1,26 +1,26 @@
-//! What the supervision did and what happened to jobs, as sentences.
+//! Supervision events and job events as sentences.
 
 use std::collections::HashMap;
 
 use serde_json::{Map, Value};
 
 use super::{one_line, units};
-use crate::cli::wire::{JobEvent, SupervisionEvent};
+use crate::cli::wire::{WireJobEvent, WireSupervisionEvent};
 use crate::domain::time::Timestamp;
 
-/// Longest message of a crash in a sentence; `pas crashes` has the whole.
+/// Longest crash message in a sentence; `pas crashes` has it in full.
 const MESSAGE: usize = 60;
 
-/// Makes sentences of the supervision's events, remembering who is down and why, so that a restart is
-/// told with its cause and how long it took.
+/// Turns supervision events into sentences. Remembers which agents are down and why, so that the sentence
+/// for a restart has its cause and duration.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct SupervisionNews {
     down: HashMap<String, (String, Timestamp)>,
 }
 
-impl News {
-    /// The sentence for the next event; `None` for what needs no telling (a first start, an end in order).
-    pub fn tell(&mut self, event: &SupervisionEvent) -> Option<String> {
+impl SupervisionNews {
+    /// The sentence for the next event; `None` for a first start or a normal exit.
+    pub fn sentence_for(&mut self, event: &WireSupervisionEvent) -> Option<String> {
         let agent = one_line(&event.agent);
         match &*event.event {
             "crashed" | "killed" => {
@@ -34,18 +34,18 @@ impl News {
                 let silent = event.detail.get("silent_ms").and_then(Value::as_u64);
                 let silent = silent.map(|ms| units::duration(std::time::Duration::from_millis(ms)));
                 let silent = silent.map(|time| format!(" (silent for {time})")).unwrap_or_default();
-                Some(format!("{agent} gives no sign of life{silent}; it is killed"))
+                Some(format!("{agent} hangs{silent}; killing it"))
             }
             "spinning" => Some(format!("{agent} was killed but does not yield: its handler spins")),
             "planned_restart" => Some(format!("{agent} is restarted as planned")),
             "escalated" => Some(format!("{agent} gave up after too many restarts; its parent decides")),
-            "paused" => Some(format!("{agent} is paused; its messages wait")),
-            "resumed" => Some(format!("{agent} goes on")),
+            "paused" => Some(format!("{agent} is paused; its messages are queued")),
+            "resumed" => Some(format!("{agent} resumed")),
             _ => None,
         }
     }
 
-    fn restarted(&mut self, event: &SupervisionEvent, agent: &str) -> String {
+    fn restarted(&mut self, event: &WireSupervisionEvent, agent: &str) -> String {
         let life = event.detail.get("incarnation").and_then(Value::as_u64);
         let life = life.map(|number| format!(" as incarnation {number}")).unwrap_or_default();
         match self.down.remove(&event.agent) {
@@ -58,7 +58,7 @@ impl News {
     }
 }
 
-/// `killed`, `crashed: index out of bounds`, …; the wire has a word, the supervision's own form a pair.
+/// `killed`, `crashed: index out of bounds`, …; the wire has a word, the supervision events have a pair.
 fn reason(detail: &Map<String, Value>, event: &str) -> String {
     let reason = detail.get("reason").unwrap_or(&Value::Null);
     let word = reason.as_str().or_else(|| reason["reason"].as_str()).unwrap_or(event);
@@ -76,9 +76,9 @@ fn reason(detail: &Map<String, Value>, event: &str) -> String {
     }
 }
 
-/// The sentence for what happened to a job; `None` for progress, which the bars show.
+/// The sentence for a job event; `None` for progress, which the bars show.
 #[must_use]
-pub fn of_job(event: &JobEvent) -> Option<String> {
+pub fn of_job(event: &WireJobEvent) -> Option<String> {
     let (agent, job) = (one_line(&event.agent), one_line(&event.job_id));
     let text = |field: &str| event.detail[field].as_str().map(one_line);
     let why = ["error", "reason", "note"].iter().find_map(|field| text(field));
@@ -88,16 +88,16 @@ pub fn of_job(event: &JobEvent) -> Option<String> {
         "completed" => "done",
         "failed" => "failed",
         "quarantined" => "quarantined",
-        "retrying" => "is tried again",
-        "escalated" => "goes up for a decision",
-        "reassigned" => "takes it over from its start",
-        "soft_timeout" => "takes long; it goes on",
-        "hard_timeout" => "took too long and is stopped",
-        "awaiting_approval" => "waits for a person",
+        "retrying" => "is retried",
+        "escalated" => "is escalated",
+        "reassigned" => "was reassigned; starts from the beginning",
+        "soft_timeout" => "is slow; still running",
+        "hard_timeout" => "timed out; stopping it",
+        "awaiting_approval" => "waits for approval",
         "approved" => "was approved",
         "rejected" => "was rejected",
         "paused" => "paused",
-        "resumed" => "goes on",
+        "resumed" => "resumed",
         "cancel_requested" => "is being cancelled",
         "cancelled" => "cancelled",
         "progress" if event.detail["resources"]["status"] == "waiting" => "waits for resources",
@@ -107,9 +107,9 @@ pub fn of_job(event: &JobEvent) -> Option<String> {
     Some(format!("{agent}: {step} {said}{why}"))
 }
 
-/// Whether an event is more than the usual course of things.
+/// Whether an event stands out from the normal course.
 #[must_use]
-pub fn is_remarkable(event: &JobEvent) -> bool {
+pub fn is_remarkable(event: &WireJobEvent) -> bool {
     !matches!(&*event.event, "accepted" | "started" | "progress" | "completed")
 }
 
@@ -119,7 +119,7 @@ mod tests {
 
     use super::*;
 
-    fn event(seq: u64, at_ms: i64, event: &str, detail: &Value) -> SupervisionEvent {
+    fn event(seq: u64, at_ms: i64, event: &str, detail: &Value) -> WireSupervisionEvent {
         let at = Timestamp::from_millis(1_795_363_200_000 + at_ms);
         serde_json::from_value(
             json!({"seq": seq, "at": at, "agent": "manager-data", "event": event, "detail": detail}),
@@ -129,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_restart_is_told_with_its_cause_and_time() {
-        let mut news = News::default();
+        let mut news = SupervisionNews::default();
         let told: Vec<_> = [
             event(1, 0, "started", &json!({"incarnation": 1})),
             event(2, 100, "crashed", &json!({"incarnation": 1, "reason": "killed"})),
@@ -141,7 +141,7 @@ mod tests {
             event(8, 500, "invented_later", &json!({})),
         ]
         .iter()
-        .filter_map(|event| news.tell(event))
+        .filter_map(|event| news.sentence_for(event))
         .collect();
         insta::assert_snapshot!(told.join("\n"), @r"
         manager-data killed
@@ -149,7 +149,7 @@ mod tests {
         manager-data crashed: out of bounds
         manager-data crashed: out of bounds, restarted as incarnation 3 after 3.0 ms
         manager-data restarted
-        manager-data gives no sign of life (silent for 2 min 00 s); it is killed
+        manager-data hangs (silent for 2 min 00 s); killing it
         ");
     }
 
@@ -158,7 +158,7 @@ mod tests {
         let schema = crate::http::contract::read("schemas/status_update.json").unwrap();
         let kinds = schema["properties"]["event"]["enum"].as_array().unwrap().clone();
         for kind in kinds {
-            let event: JobEvent = serde_json::from_value(json!({
+            let event: WireJobEvent = serde_json::from_value(json!({
                 "seq": 1, "job_id": "ingest-x.data.audit", "agent": "corpus-auditor", "event": kind,
                 "detail": {"reason": "because"},
             }))

@@ -1,41 +1,41 @@
-//! The words for how an agent or a job stands, as shapes and tones: one table for all that draws them.
+//! Shapes and tones for the status words of agents and jobs: one table for all drawings.
 //!
 //! The shapes are those of the web pages.
 
-/// What a status means for whoever looks.
+/// The meaning of a status to a person.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Tone {
+pub enum StatusTone {
     Good,
     /// Work is under way.
     Busy,
-    /// A person is asked.
+    /// A person must decide.
     Asking,
-    Held,
-    /// Look when there is time.
+    Paused,
+    /// Worth a look when there is time.
     Warning,
     /// Nothing to look at.
     Quiet,
     Bad,
 }
 
-/// A word's shape and tone. A word that is not known is trouble.
+/// A word's shape and tone. An unknown word counts as trouble.
 #[must_use]
-pub fn status_mark(status: &str) -> (&'static str, Tone) {
+pub fn status_mark(status: &str) -> (&'static str, StatusTone) {
     match status {
-        "ok" => ("●", Tone::Good),
-        "done" => ("✔", Tone::Good),
-        "queued" => ("◌", Tone::Quiet),
-        "cancelled" => ("⊘", Tone::Quiet),
-        "running" => ("▶", Tone::Busy),
-        "waiting_approval" | "awaiting_approval" => ("?", Tone::Asking),
-        "blocked" => ("◔", Tone::Warning),
-        "degraded" => ("▲", Tone::Warning),
-        "paused" => ("‖", Tone::Held),
-        _ => ("✖", Tone::Bad),
+        "ok" => ("●", StatusTone::Good),
+        "done" => ("✔", StatusTone::Good),
+        "queued" => ("◌", StatusTone::Quiet),
+        "cancelled" => ("⊘", StatusTone::Quiet),
+        "running" => ("▶", StatusTone::Busy),
+        "waiting_approval" | "awaiting_approval" => ("?", StatusTone::Asking),
+        "blocked" => ("◔", StatusTone::Warning),
+        "degraded" => ("▲", StatusTone::Warning),
+        "paused" => ("‖", StatusTone::Paused),
+        _ => ("✖", StatusTone::Bad),
     }
 }
 
-/// Whether an agent of this status is not well, whatever it has to do.
+/// Whether an agent of this status is unhealthy.
 #[must_use]
 pub fn is_trouble(status: &str) -> bool {
     matches!(status, "degraded" | "error" | "down")

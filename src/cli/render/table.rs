@@ -1,20 +1,20 @@
-//! Tables that fit a width: one column gives way, the others have their content's width.
+//! Tables that fit a width: one column is cut, the others keep their content's width.
 
 use console::{Alignment, measure_text_width, pad_str, style};
 
 use super::fit;
 
 const GAP: usize = 2;
-/// Below this many columns a cell says nothing.
+/// A narrower cell is unreadable.
 const LEAST: usize = 8;
 
 #[derive(Debug, Clone, Copy)]
-pub struct Column {
+pub struct TableColumn {
     title: &'static str,
     alignment: Alignment,
 }
 
-impl Column {
+impl TableColumn {
     /// Text, at the left.
     #[must_use]
     pub const fn left(title: &'static str) -> Self {
@@ -28,11 +28,11 @@ impl Column {
     }
 }
 
-/// Draws the rows below their titles. Where they are wider than `width`, the column `gives_way` is cut,
-/// and if that is not enough, the whole line.
+/// Draws the rows below their titles. Where they are wider than `width`, the column `gives_way` is cut
+/// first, then the whole line.
 #[must_use]
 pub fn draw<const N: usize>(
-    columns: [Column; N],
+    columns: [TableColumn; N],
     gives_way: usize,
     rows: &[[String; N]],
     width: usize,
@@ -69,7 +69,12 @@ mod tests {
             ["ingest-k3v9x2m4ab.data.lane.clean".to_owned(), "●".into(), "1".into()],
             ["短い名前".to_owned(), "✔".into(), "1200".into()],
         ];
-        let drawn = draw([Column::left("JOB"), Column::left("S"), Column::right("FILES")], 0, &rows, width);
+        let drawn = draw(
+            [TableColumn::left("JOB"), TableColumn::left("S"), TableColumn::right("FILES")],
+            0,
+            &rows,
+            width,
+        );
         console::strip_ansi_codes(&drawn).into_owned()
     }
 

@@ -1,15 +1,15 @@
 //! The supervision tree as lines.
 //!
-//! In the tree every agent is two nodes: the supervisor `<agent>-sup` and, as its first child, the
-//! worker `<agent>`. A person thinks of them as one, so they share a line: the worker's, with a word on
-//! the supervisor only when that is not simply up.
+//! Every agent is two nodes: the supervisor `<agent>-sup` and, as its first child, the worker `<agent>`.
+//! A person thinks of them as one, so they share the worker's line, with a remark on the supervisor only
+//! when it is not up.
 
 use console::{StyledObject, measure_text_width, pad_str, style};
 use serde_json::Value;
 
-use super::status::{Tone, is_trouble, status_mark};
+use super::status::{StatusTone, is_trouble, status_mark};
 use super::{fit, one_line};
-use crate::cli::wire::TreeNode;
+use crate::cli::wire::WireTreeNode;
 
 /// Ending of the names of the agents' supervisors.
 const SUPERVISOR: &str = "-sup";
@@ -18,14 +18,14 @@ const SUPERVISOR: &str = "-sup";
 const NUMBERS: usize = 1 + 5 + 1 + 8 + 1 + 5;
 
 /// One line of the tree: a worker with its own supervisor, or any other node.
-struct Line<'a> {
-    node: &'a TreeNode,
-    supervisor: Option<&'a TreeNode>,
-    below: Vec<&'a TreeNode>,
+struct TreeLine<'a> {
+    node: &'a WireTreeNode,
+    supervisor: Option<&'a WireTreeNode>,
+    below: Vec<&'a WireTreeNode>,
 }
 
-impl<'a> Line<'a> {
-    fn of(node: &'a TreeNode) -> Self {
+impl<'a> TreeLine<'a> {
+    fn of(node: &'a WireTreeNode) -> Self {
         let own = node.name.strip_suffix(SUPERVISOR);
         match (own, node.children.split_first()) {
             (Some(name), Some((worker, others))) if worker.name == name => {
@@ -39,18 +39,18 @@ impl<'a> Line<'a> {
     fn remark(&self) -> String {
         let own = (self.node.status != "ok").then(|| standing(self.node));
         let above = self.supervisor.filter(|supervisor| is_trouble(&supervisor.status));
-        let above = above.map(|supervisor| format!("its supervisor is {}", standing(supervisor)));
+        let above = above.map(|supervisor| format!("supervisor {}", standing(supervisor)));
         let exit = self.node.last_exit.as_ref().and_then(exit_reason).map(|why| format!("last: {why}"));
         let parts: Vec<String> = [own, above, exit].into_iter().flatten().collect();
         parts.join("; ")
     }
 }
 
-/// Draws the tree, and below it how many are up.
+/// Draws the tree, with a count of healthy actors below it.
 #[must_use]
-pub fn draw(root: &TreeNode, width: usize) -> String {
+pub fn draw(root: &WireTreeNode, width: usize) -> String {
     let mut rows = vec![["", "LIFE", "RESTARTS", "QUEUE", ""].map(str::to_owned)];
-    let mut tally = Tally::default();
+    let mut tally = TreeTally::default();
     branch(root, "", "", &mut rows, &mut tally);
     let widest = rows.iter().map(|row| measure_text_width(&row[0])).max().unwrap_or_default();
     let names = widest.min(width.saturating_sub(NUMBERS));
@@ -64,10 +64,10 @@ pub fn draw(root: &TreeNode, width: usize) -> String {
 }
 
 /// Name, life, restarts, queue, remark.
-type Row = [String; 5];
+type TreeCells = [String; 5];
 
-fn branch(node: &TreeNode, own: &str, below: &str, rows: &mut Vec<Row>, tally: &mut Tally) {
-    let line = Line::of(node);
+fn branch(node: &WireTreeNode, own: &str, below: &str, rows: &mut Vec<TreeCells>, tally: &mut TreeTally) {
+    let line = TreeLine::of(node);
     tally.add(line.node);
     let name = format!("{}{} {}", style(own).dim(), mark(&line.node.status), one_line(&line.node.name));
     let unless_zero = |number: u64| if number == 0 { String::new() } else { number.to_string() };
@@ -80,13 +80,13 @@ fn branch(node: &TreeNode, own: &str, below: &str, rows: &mut Vec<Row>, tally: &
     }
 }
 
-fn line([name, life, restarts, queue, remark]: &Row, names: usize, width: usize) -> String {
+fn line([name, life, restarts, queue, remark]: &TreeCells, names: usize, width: usize) -> String {
     let name = pad_str(&fit(name, names), names, console::Alignment::Left, None).into_owned();
     fit(format!("{name} {life:>5} {restarts:>8} {queue:>5}  {remark}").trim_end(), width)
 }
 
-/// The word, and of an actor in trouble the phase where that says more.
-fn standing(node: &TreeNode) -> String {
+/// The status word, and an unhealthy actor's phase where that adds something.
+fn standing(node: &WireTreeNode) -> String {
     let word = node.status.replace('_', " ");
     match node.phase.as_deref() {
         Some(phase) if is_trouble(&node.status) && phase != "running" => format!("{word} ({phase})"),
@@ -94,22 +94,22 @@ fn standing(node: &TreeNode) -> String {
     }
 }
 
-/// A shape for every word, so that it can be told without colour.
+/// A shape for every word, so that status is legible without colour.
 fn mark(status: &str) -> StyledObject<&'static str> {
     let (shape, tone) = status_mark(status);
     let shape = style(shape);
     match tone {
-        Tone::Good => shape.green(),
-        Tone::Busy => shape.blue(),
-        Tone::Asking => shape.magenta(),
-        Tone::Held => shape.cyan(),
-        Tone::Warning => shape.yellow(),
-        Tone::Quiet => shape.dim(),
-        Tone::Bad => shape.red().bold(),
+        StatusTone::Good => shape.green(),
+        StatusTone::Busy => shape.blue(),
+        StatusTone::Asking => shape.magenta(),
+        StatusTone::Paused => shape.cyan(),
+        StatusTone::Warning => shape.yellow(),
+        StatusTone::Quiet => shape.dim(),
+        StatusTone::Bad => shape.red().bold(),
     }
 }
 
-/// Why an actor ended last: text, or `{reason, detail?}`.
+/// The reason of an actor's last exit: text, or `{reason, detail?}`.
 fn exit_reason(exit: &Value) -> Option<String> {
     let reason = exit.as_str().or_else(|| exit["reason"].as_str())?.replace('_', " ");
     Some(match exit["detail"].as_str() {
@@ -119,22 +119,23 @@ fn exit_reason(exit: &Value) -> Option<String> {
 }
 
 #[derive(Default)]
-struct Tally {
+struct TreeTally {
     all: usize,
     up: usize,
     restarts: u64,
 }
 
-impl Tally {
-    fn add(&mut self, node: &TreeNode) {
+impl TreeTally {
+    fn add(&mut self, node: &WireTreeNode) {
         self.all += 1;
         self.up += usize::from(!is_trouble(&node.status));
         self.restarts += node.restarts;
     }
 
     fn sentence(&self) -> String {
-        let up = if self.up == self.all { style("all well").green() } else { style("not all well").yellow() };
-        format!("{} of {} actors well ({up}), {} unplanned restarts", self.up, self.all, self.restarts)
+        let healthy = style("healthy");
+        let healthy = if self.up == self.all { healthy.green() } else { healthy.yellow() };
+        format!("{} of {} actors {healthy}, {} unplanned restarts", self.up, self.all, self.restarts)
     }
 }
 
@@ -144,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    fn example() -> TreeNode {
+    fn example() -> WireTreeNode {
         let worker = |name: &str, phase: &str, restarts: u64| {
             json!({"name": name, "kind": "worker", "phase": phase, "incarnation": restarts + 1,
                    "restarts": restarts, "queue_depth": restarts * 3, "children": [],
@@ -184,7 +185,7 @@ mod tests {
         let contract: Value = crate::http::contract::read("orchestrator.json").unwrap();
         let example =
             &contract["paths"]["/tree"]["get"]["responses"]["200"]["content"]["application/json"]["example"];
-        let node: TreeNode = serde_json::from_value(example.clone()).unwrap();
+        let node: WireTreeNode = serde_json::from_value(example.clone()).unwrap();
         let drawn = draw(&node, 80);
         assert!(drawn.contains("manager-data") && drawn.contains("2 of 2 actors"), "{drawn}");
     }

@@ -1,4 +1,4 @@
-//! Numbers with units, short and of steady width.
+//! Numbers with units, short and of stable width.
 
 use std::time::Duration;
 
@@ -40,7 +40,7 @@ pub fn age(at: Timestamp, now: Timestamp) -> String {
     }
 }
 
-/// Bytes in decimal units, as disks are sold and files are listed: `812 B`, `48.2 kB`, `1.6 MB`.
+/// Bytes in decimal units, as for disks: `812 B`, `48.2 kB`, `1.6 MB`.
 #[must_use]
 pub fn bytes(bytes: u64) -> String {
     const UNITS: [&str; 5] = ["kB", "MB", "GB", "TB", "PB"];

@@ -1,7 +1,7 @@
-//! A trace as a waterfall: who told whom what, below its cause, with times and a bar in proportion.
+//! A trace as a waterfall: each message below its cause, with times and a bar to scale.
 //!
-//! Brothers of one kind that went well are folded into one line (`120 ×`), and what they caused with
-//! them, so that a trace of ten thousand messages stays readable. What did not go well is never folded.
+//! Successful siblings of one kind are folded into one line (`120 ×`) together with their descendants, so
+//! that a trace of ten thousand messages stays readable. A failed span is never folded.
 
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
@@ -9,34 +9,33 @@ use std::time::Duration;
 use console::{Alignment, measure_text_width, pad_str, style};
 
 use super::{bars, count, fit, one_line, units, wrap};
-use crate::cli::wire::{Crash, Span};
+use crate::cli::wire::{WireCrash, WireSpan};
 use crate::domain::time::Timestamp;
 
-/// From this many brothers on a group is folded; fewer are quicker read than understood as a group.
+/// Siblings that make a group; fewer are quicker to read one by one.
 const FOLD_FROM: usize = 4;
-/// Deepest indent, at a column a level; a hand-off through the hierarchy and back is about as deep.
+/// Deepest indent, one column a level: about a hand-off through the hierarchy and back.
 const DEEPEST: usize = 14;
-/// Spans caused deeper than this are put beside one another: a chain of thousands must not exhaust the
-/// stack of those who draw it.
+/// Deeper spans are drawn as siblings: a chain of thousands must not exhaust the stack of the recursion.
 const DEEPEST_TREE: usize = 200;
 /// Columns of the times and the outcome: start, queue, run, mark.
 const TIMES: usize = 9 + 1 + 8 + 1 + 8 + 1 + 1 + 1;
 /// Columns of the bar, at 80 columns and beyond.
 const BAR: (usize, usize) = (12, 30);
-/// A crash report belongs to a span that ended this close to it: it is written right after the span.
+/// A crash record belongs to a span that ended within this time: it is written right after the span.
 const SAME_CRASH: Duration = Duration::from_secs(2);
 
-/// One or more spans that are drawn as one line.
-struct Group<'a> {
-    spans: Vec<&'a Span>,
-    below: Vec<Group<'a>>,
+/// One or more spans drawn as one line.
+struct SpanGroup<'a> {
+    spans: Vec<&'a WireSpan>,
+    below: Vec<SpanGroup<'a>>,
 }
 
-/// Draws traces one after the other, each with a title; crashes that belong to their spans in place.
+/// Draws traces one after the other, each with a title and with crashes below their spans.
 #[must_use]
-pub fn draw(spans: &[Span], crashes: &[Crash], width: usize) -> String {
+pub fn draw(spans: &[WireSpan], crashes: &[WireCrash], width: usize) -> String {
     let mut order: Vec<&str> = Vec::new();
-    let mut by_trace: HashMap<&str, Vec<&Span>> = HashMap::new();
+    let mut by_trace: HashMap<&str, Vec<&WireSpan>> = HashMap::new();
     for span in spans {
         let trace = by_trace.entry(&span.trace_id).or_insert_with(|| {
             order.push(&span.trace_id);
@@ -49,8 +48,8 @@ pub fn draw(spans: &[Span], crashes: &[Crash], width: usize) -> String {
     traces.collect::<Vec<_>>().join("\n\n")
 }
 
-fn one(id: &str, spans: &[&Span], crashes: &[Crash], width: usize) -> String {
-    let frame = Frame::of(spans, width);
+fn one(id: &str, spans: &[&WireSpan], crashes: &[WireCrash], width: usize) -> String {
+    let frame = WaterfallFrame::of(spans, width);
     let mut lines = vec![
         title(id, spans, &frame),
         style(frame.row("+start", "", "queued", "run", " ", "")).dim().to_string(),
@@ -61,25 +60,25 @@ fn one(id: &str, spans: &[&Span], crashes: &[Crash], width: usize) -> String {
     lines.join("\n")
 }
 
-fn title(id: &str, spans: &[&Span], frame: &Frame) -> String {
+fn title(id: &str, spans: &[&WireSpan], frame: &WaterfallFrame) -> String {
     let bad = spans.iter().filter(|span| !matches!(&*span.outcome, "ok" | "open")).count();
-    let bad = if bad == 0 { String::new() } else { format!(", {}", style(format!("{bad} not well")).red()) };
+    let bad = if bad == 0 { String::new() } else { format!(", {}", style(format!("{bad} failed")).red()) };
     let whole = units::duration(frame.whole);
     let begun = units::clock(frame.begin);
     let number = count(spans.len(), "span", "spans");
     fit(&format!("{}  {number}, {whole}, at {begun}{bad}", style(id).bold()), frame.width)
 }
 
-/// The time all bars of a trace are measured by, and the width they have.
-struct Frame {
+/// The time scale and width of a trace's bars.
+struct WaterfallFrame {
     begin: Timestamp,
     whole: Duration,
     width: usize,
     bar: usize,
 }
 
-impl Frame {
-    fn of(spans: &[&Span], width: usize) -> Self {
+impl WaterfallFrame {
+    fn of(spans: &[&WireSpan], width: usize) -> Self {
         let begin = spans.iter().map(|span| span.queued_at).min().unwrap_or_default();
         let whole = spans.iter().map(|span| end(span).saturating_add(span.queued_at.since(begin))).max();
         let bar = (width / 5).clamp(0, BAR.1).max(if width >= 80 { BAR.0 } else { 0 });
@@ -94,9 +93,9 @@ impl Frame {
         fit(format!("{start} {label} {queue} {run} {mark} {bar}").trim_end(), self.width)
     }
 
-    fn bar(&self, spans: &[&Span]) -> String {
+    fn bar(&self, spans: &[&WireSpan]) -> String {
         let whole = self.whole.as_secs_f64().max(1e-6);
-        let offset = |span: &Span| span.queued_at.since(self.begin).as_secs_f64() + secs(span.queue_us);
+        let offset = |span: &WireSpan| span.queued_at.since(self.begin).as_secs_f64() + secs(span.queue_us);
         let start = spans.iter().map(|span| offset(span)).fold(f64::INFINITY, f64::min);
         let end = spans.iter().map(|span| offset(span) + secs(span.run_us)).fold(0.0, f64::max);
         bars::placed(start / whole, end / whole, self.bar)
@@ -107,17 +106,17 @@ fn secs(micros: Option<u64>) -> f64 {
     micros.unwrap_or(0) as f64 / 1e6
 }
 
-/// From being sent to being done, as far as known.
-fn end(span: &Span) -> Duration {
+/// From sent to done, as far as known.
+fn end(span: &WireSpan) -> Duration {
     Duration::from_micros(span.queue_us.unwrap_or(0).saturating_add(span.run_us.unwrap_or(0)))
 }
 
-/// Spans below their causes. A span whose cause is not among them (an outside one, or overwritten) is
-/// a root, and so is one span of a circle, which broken data could hold.
-fn forest<'a>(spans: &[&'a Span]) -> Vec<Group<'a>> {
+/// Spans below their causes. A span whose cause is missing (external or overwritten) is a root, and so is
+/// one span of a cycle, which broken data could contain.
+fn forest<'a>(spans: &[&'a WireSpan]) -> Vec<SpanGroup<'a>> {
     let ids: HashSet<&str> = spans.iter().map(|span| &*span.span_id).collect();
     let mut roots = Vec::new();
-    let mut below: HashMap<&str, Vec<&'a Span>> = HashMap::new();
+    let mut below: HashMap<&str, Vec<&'a WireSpan>> = HashMap::new();
     let mut sorted = spans.to_vec();
     sorted.sort_by_key(|span| span.queued_at);
     for &span in &sorted {
@@ -126,7 +125,7 @@ fn forest<'a>(spans: &[&'a Span]) -> Vec<Group<'a>> {
             None => roots.push(span),
         }
     }
-    // Last, so that they are roots only when nothing else has led to them: the spans of circles.
+    // Last, so that only spans unreachable otherwise become roots: those of cycles.
     roots.extend(sorted);
     let mut placed = HashSet::new();
     let mut forest = Vec::new();
@@ -136,94 +135,94 @@ fn forest<'a>(spans: &[&'a Span]) -> Vec<Group<'a>> {
     forest
 }
 
-/// A span with what it caused; nothing when it has its place already, so that circles end.
+/// A span with its descendants; `None` when it is already placed, so that cycles end.
 fn grow<'a>(
-    span: &'a Span,
-    below: &HashMap<&str, Vec<&'a Span>>,
+    span: &'a WireSpan,
+    below: &HashMap<&str, Vec<&'a WireSpan>>,
     placed: &mut HashSet<&'a str>,
     depth: usize,
-) -> Vec<Group<'a>> {
+) -> Vec<SpanGroup<'a>> {
     if !placed.insert(&span.span_id) {
         return Vec::new();
     }
     let children = below.get(&*span.span_id).map(Vec::as_slice).unwrap_or_default();
     if depth < DEEPEST_TREE {
         let below = children.iter().flat_map(|child| grow(child, below, placed, depth + 1)).collect();
-        return vec![Group { spans: vec![span], below }];
+        return vec![SpanGroup { spans: vec![span], below }];
     }
-    let mut flat = vec![Group { spans: vec![span], below: Vec::new() }];
-    let mut waiting: Vec<&'a Span> = children.to_vec();
+    let mut flat = vec![SpanGroup { spans: vec![span], below: Vec::new() }];
+    let mut waiting: Vec<&'a WireSpan> = children.to_vec();
     while let Some(next) = waiting.pop() {
         if placed.insert(&next.span_id) {
-            flat.push(Group { spans: vec![next], below: Vec::new() });
+            flat.push(SpanGroup { spans: vec![next], below: Vec::new() });
             waiting.extend(below.get(&*next.span_id).into_iter().flatten());
         }
     }
     flat
 }
 
-/// Puts like brothers that went well together, level by level.
-fn fold<'a>(groups: &[Group<'a>]) -> Vec<Group<'a>> {
-    let key = |group: &Group<'a>| group.spans.first().map(|span| (&*span.from, &*span.to, &*span.kind));
-    let is_well = |group: &Group<'a>| group.spans.iter().all(|span| span.outcome == "ok");
-    let mut folded: Vec<(Group<'a>, Vec<&Group<'a>>)> = Vec::new();
+/// Groups successful siblings of one kind, level by level.
+fn fold<'a>(groups: &[SpanGroup<'a>]) -> Vec<SpanGroup<'a>> {
+    let key = |group: &SpanGroup<'a>| group.spans.first().map(|span| (&*span.from, &*span.to, &*span.kind));
+    let is_well = |group: &SpanGroup<'a>| group.spans.iter().all(|span| span.outcome == "ok");
+    let mut folded: Vec<(SpanGroup<'a>, Vec<&SpanGroup<'a>>)> = Vec::new();
     let mut place = HashMap::new();
     for group in groups {
         let like = key(group).filter(|_| is_well(group));
         match like.and_then(|like| place.get(&like).copied()) {
             Some(at) => {
-                let (_, members): &mut (Group<'a>, Vec<&Group<'a>>) = &mut folded[at];
+                let (_, members): &mut (SpanGroup<'a>, Vec<&SpanGroup<'a>>) = &mut folded[at];
                 members.push(group);
             }
             None => {
                 if let Some(like) = like {
                     place.insert(like, folded.len());
                 }
-                folded.push((Group { spans: Vec::new(), below: Vec::new() }, vec![group]));
+                folded.push((SpanGroup { spans: Vec::new(), below: Vec::new() }, vec![group]));
             }
         }
     }
     let mut out = Vec::new();
     for (_, members) in folded {
-        let parts: Vec<Vec<&Group<'a>>> = if members.len() >= FOLD_FROM {
+        let parts: Vec<Vec<&SpanGroup<'a>>> = if members.len() >= FOLD_FROM {
             vec![members]
         } else {
             members.into_iter().map(|m| vec![m]).collect()
         };
         for part in parts {
             let spans = part.iter().flat_map(|group| group.spans.iter().copied()).collect();
-            let below: Vec<Group<'a>> =
-                part.iter().flat_map(|group| group.below.iter().map(Group::copy)).collect();
-            out.push(Group { spans, below: fold(&below) });
+            let below: Vec<SpanGroup<'a>> =
+                part.iter().flat_map(|group| group.below.iter().map(SpanGroup::copy)).collect();
+            out.push(SpanGroup { spans, below: fold(&below) });
         }
     }
     out.sort_by_key(|group| group.spans.first().map(|span| span.queued_at));
     out
 }
 
-impl Group<'_> {
+impl SpanGroup<'_> {
     fn copy(&self) -> Self {
-        Self { spans: self.spans.clone(), below: self.below.iter().map(Group::copy).collect() }
+        Self { spans: self.spans.clone(), below: self.below.iter().map(SpanGroup::copy).collect() }
     }
 }
 
 fn draw_group(
-    group: &Group<'_>,
+    group: &SpanGroup<'_>,
     above: Option<&str>,
     depth: usize,
-    frame: &Frame,
-    crashes: &[Crash],
+    frame: &WaterfallFrame,
+    crashes: &[WireCrash],
     lines: &mut Vec<String>,
 ) {
     let Some(first) = group.spans.first() else { return };
     let (to, kind) = (one_line(&first.to), one_line(&first.kind));
-    // The sender is mostly the one in the line above; then an arrow says as much.
+    // The sender is mostly the actor of the line above; then the arrow alone is enough.
     let from =
         if above == Some(&*first.from) { String::new() } else { format!("{} ", one_line(&first.from)) };
     let times = if group.spans.len() > 1 { format!("{} × ", group.spans.len()) } else { String::new() };
     let indent = " ".repeat(depth.min(DEEPEST));
     let label = format!("{indent}{}{from}→ {to} {}", style(times).bold(), style(kind).cyan());
-    let sum = |of: fn(&Span) -> Option<u64>| {
+    let sum = |of: fn(&WireSpan) -> Option<u64>| {
         let known: Vec<u64> = group.spans.iter().filter_map(|span| of(span)).collect();
         (!known.is_empty()).then(|| units::duration(Duration::from_micros(known.iter().sum())))
     };
@@ -251,15 +250,15 @@ fn mark(outcome: &str) -> String {
     .to_string()
 }
 
-fn is_of(crash: &Crash, span: &Span) -> bool {
+fn is_of(crash: &WireCrash, span: &WireSpan) -> bool {
     let ended = span.ended_at.unwrap_or_else(|| span.queued_at.plus(end(span)));
     let apart = crash.at.since(ended).max(ended.since(crash.at));
     matches!(&*span.outcome, "crashed" | "killed") && crash.agent == span.to && apart <= SAME_CRASH
 }
 
-/// What a crash said, and where, indented.
+/// A crash's message and place, indented.
 #[must_use]
-pub fn crash_lines(crash: &Crash, width: usize, indent: usize) -> Vec<String> {
+pub fn crash_lines(crash: &WireCrash, width: usize, indent: usize) -> Vec<String> {
     let message = crash.message.as_deref().map(one_line).unwrap_or_else(|| crash.reason.clone());
     let margin = " ".repeat(indent.min(width / 2));
     let room = width.saturating_sub(measure_text_width(&margin) + 2);
@@ -290,7 +289,7 @@ mod tests {
         at_ms: i64,
         run_us: u64,
         outcome: &str,
-    ) -> Span {
+    ) -> WireSpan {
         let at = |ms: i64| Timestamp::from_millis(1_795_363_200_000 + ms);
         let ended = at(at_ms + i64::try_from(run_us / 1_000).unwrap());
         serde_json::from_value(json!({
@@ -302,7 +301,7 @@ mod tests {
         .unwrap()
     }
 
-    fn example() -> (Vec<Span>, Vec<Crash>) {
+    fn example() -> (Vec<WireSpan>, Vec<WireCrash>) {
         let mut spans = vec![
             span(1, Some(999), ("http", "orchestrator"), 0, 900, "ok"),
             span(2, Some(1), ("orchestrator", "architect"), 1, 2_000, "ok"),
@@ -353,7 +352,7 @@ mod tests {
     #[test]
     fn a_chain_of_thousands_is_drawn() {
         let kind = |id: u32| if id.is_multiple_of(2) { ("a", "b") } else { ("b", "a") };
-        let spans: Vec<Span> =
+        let spans: Vec<WireSpan> =
             (1..=5_000).map(|id| span(id, Some(id - 1), kind(id), 0, 1, "error")).collect();
         assert_eq!(draw(&spans, &[], 80).lines().count(), 2 + 5_000);
     }
@@ -364,13 +363,13 @@ mod tests {
             parents in prop::collection::vec(0..30u32, 1..30),
             width in 40..140usize,
         ) {
-            let spans: Vec<Span> = parents.iter().zip(0..).map(|(parent, id)| {
+            let spans: Vec<WireSpan> = parents.iter().zip(0..).map(|(parent, id)| {
                 span(id, Some(*parent), ("manager-data", ["x", "a-long-name-of-an-agent"][id as usize % 2]), i64::from(id), 10, "ok")
             }).collect();
             let drawn = draw(&spans, &[], width);
             prop_assert!(drawn.lines().all(|line| measure_text_width(line) <= width), "{}", drawn);
-            let refs: Vec<&Span> = spans.iter().collect();
-            fn total(groups: &[Group<'_>]) -> usize {
+            let refs: Vec<&WireSpan> = spans.iter().collect();
+            fn total(groups: &[SpanGroup<'_>]) -> usize {
                 groups.iter().map(|group| group.spans.len() + total(&group.below)).sum()
             }
             prop_assert_eq!(total(&fold(&forest(&refs))), spans.len());

@@ -5,30 +5,30 @@ use std::collections::HashMap;
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
 
-use super::outline::{Overall, active, overall};
+use super::outline::{OverallProgress, active, overall};
 use crate::cli::render::{self, fit, one_line};
-use crate::cli::screen::Screen;
-use crate::cli::wire::{Job, Progress};
+use crate::cli::screen::CliScreen;
+use crate::cli::wire::{WireJob, WireProgress};
 
-/// Bars of steps shown at once; more don't fit beside the rest.
+/// Step bars shown at once; more don't fit.
 const MOST_BARS: usize = 12;
-/// The overall bar counts in these, as steps are too coarse.
+/// Resolution of the overall bar; steps are too coarse.
 const UNITS: u64 = 1_000;
 /// Widest notes, so that lines stay within 80 columns.
 const NOTE: usize = 26;
 
 /// Where progress is shown.
-pub(super) enum Display {
-    /// A terminal that is read by a person.
-    Bars(Box<Bars>),
-    /// A file or a pipe: a line for whatever changes.
+pub(super) enum ProgressDisplay {
+    /// A terminal with a person.
+    Bars(Box<ProgressBars>),
+    /// A file or a pipe: a line per change.
     Lines,
-    /// Nobody wants to see it.
+    /// `--quiet`.
     Silent,
 }
 
 /// The bars of a terminal.
-pub(super) struct Bars {
+pub(super) struct ProgressBars {
     all: MultiProgress,
     overall: ProgressBar,
     steps: HashMap<String, ProgressBar>,
@@ -36,8 +36,8 @@ pub(super) struct Bars {
     furthest: f64,
 }
 
-impl Display {
-    pub(super) fn new(screen: Screen, job_id: &str) -> Self {
+impl ProgressDisplay {
+    pub(super) fn new(screen: CliScreen, job_id: &str) -> Self {
         if screen.quiet {
             return Self::Silent;
         }
@@ -51,12 +51,12 @@ impl Display {
         overall.set_prefix(job_id.to_owned());
         let supervisor = all.add(ProgressBar::new(1));
         supervisor.set_style(layout("  supervisor: {msg}"));
-        supervisor.set_message("all agents up, nothing to do");
-        Self::Bars(Box::new(Bars { all, overall, steps: HashMap::new(), supervisor, furthest: 0.0 }))
+        supervisor.set_message("all agents up");
+        Self::Bars(Box::new(ProgressBars { all, overall, steps: HashMap::new(), supervisor, furthest: 0.0 }))
     }
 
     /// The job's newest state.
-    pub(super) fn update(&mut self, root: &Job) {
+    pub(super) fn update(&mut self, root: &WireJob) {
         if let Self::Bars(bars) = self {
             bars.overall(overall(root));
             bars.steps(&active(root));
@@ -66,14 +66,14 @@ impl Display {
     /// A line that stays.
     pub(super) fn line(&self, text: &str) {
         match self {
-            // A terminal that is gone needs no more lines.
+            // The terminal is gone.
             Self::Bars(bars) => drop(bars.all.println(text)),
-            Self::Lines => Screen::default().hint(text),
+            Self::Lines => CliScreen::default().hint(text),
             Self::Silent => {}
         }
     }
 
-    /// What the supervision did.
+    /// A supervision event.
     pub(super) fn supervision(&self, sentence: &str) {
         let line = format!("{} {sentence}", style("supervisor:").for_stderr().yellow());
         match self {
@@ -85,7 +85,8 @@ impl Display {
         }
     }
 
-    /// Takes the bars away; the lines stay. Each bar is ended, or it would draw itself once more when dropped.
+    /// Removes the bars; the lines stay. Each bar is finished, or it would draw itself once more when
+    /// dropped.
     pub(super) fn clear(self) {
         if let Self::Bars(bars) = self {
             bars.steps
@@ -97,15 +98,15 @@ impl Display {
     }
 }
 
-impl Bars {
-    /// A bar that goes back (a coordinator has added steps) would look like lost work.
-    fn overall(&mut self, now: Overall) {
+impl ProgressBars {
+    /// The bar never moves back when a coordinator adds steps; that would look like lost work.
+    fn overall(&mut self, now: OverallProgress) {
         self.furthest = self.furthest.max(now.fraction);
         self.overall.set_position((self.furthest * UNITS as f64) as u64);
         self.overall.set_message(render::count(now.total, "step", "steps") + &format!(", {} done", now.done));
     }
 
-    fn steps(&mut self, active: &[&Job]) {
+    fn steps(&mut self, active: &[&WireJob]) {
         let gone = |id: &str| active.iter().all(|job| job.job_id != id);
         self.steps.retain(|id, bar| {
             let is_gone = gone(id);
@@ -130,7 +131,7 @@ impl Bars {
 }
 
 /// `120/400 reading files`
-fn message(progress: &Progress) -> String {
+fn message(progress: &WireProgress) -> String {
     let note = fit(&one_line(&progress.note), NOTE);
     match (progress.done, progress.total) {
         (0, 0) => note,
@@ -139,7 +140,7 @@ fn message(progress: &Progress) -> String {
     }
 }
 
-/// The templates are constants and tested; should one be wrong all the same, a plain bar does.
+/// The templates are tested constants; a broken one falls back to a plain bar.
 fn layout(template: &str) -> ProgressStyle {
     let style = ProgressStyle::with_template(template);
     style.unwrap_or_else(|_| ProgressStyle::default_bar()).progress_chars("█▉▊▋▌▍▎▏ ")
@@ -155,26 +156,32 @@ mod tests {
     #[test]
     fn bars_come_and_go_with_the_steps() {
         let term = InMemoryTerm::new(20, 80);
-        let Display::Bars(mut bars) = attended(&term) else { panic!("no bars") };
+        let ProgressDisplay::Bars(mut bars) = attended(&term) else { panic!("no bars") };
         let mut value = crate::cli::run::outline::tests::tree();
         bars.overall(overall(&serde_json::from_value(value.clone()).unwrap()));
-        let root: Job = serde_json::from_value(value.clone()).unwrap();
+        let root: WireJob = serde_json::from_value(value.clone()).unwrap();
         bars.steps(&active(&root));
         let during = term.contents();
         assert!(during.contains("clean") && during.contains("3/10 reading"), "{during}");
         assert!(during.contains("50 %") && during.contains("3 steps, 1 done"), "{during}");
         value["children"][0]["children"][1]["state"] = json!("done");
-        let root: Job = serde_json::from_value(value).unwrap();
+        let root: WireJob = serde_json::from_value(value).unwrap();
         bars.steps(&active(&root));
         assert!(!term.contents().contains("clean"), "{}", term.contents());
     }
 
-    fn attended(term: &InMemoryTerm) -> Display {
+    fn attended(term: &InMemoryTerm) -> ProgressDisplay {
         let target = ProgressDrawTarget::term_like(Box::new(term.clone()));
         let all = MultiProgress::with_draw_target(target);
         let overall = all.add(ProgressBar::new(UNITS));
         overall.set_style(layout("{prefix:.bold} {bar:24.cyan/dim} {percent:>3} %  {msg}  {elapsed}"));
         let supervisor = all.add(ProgressBar::new(1));
-        Display::Bars(Box::new(Bars { all, overall, steps: HashMap::new(), supervisor, furthest: 0.0 }))
+        ProgressDisplay::Bars(Box::new(ProgressBars {
+            all,
+            overall,
+            steps: HashMap::new(),
+            supervisor,
+            furthest: 0.0,
+        }))
     }
 }

@@ -1,9 +1,10 @@
-//! `pas run`: submits a job, shows how it goes, and tells what came out.
+//! `pas run`: submits a job, shows its progress, and prints a summary at the end.
 //!
-//! Invariants: a daemon that this command has started is stopped again, unless it is to be kept; the
-//! job card carries an idempotency key of its own. Failure policy: a daemon that goes silent under way
-//! is waited for a while (it may be on its way up again; the job survives), then told.
+//! Invariants: a daemon started by this command is stopped again, unless it is to be kept; the job card
+//! carries its own idempotency key. Failure policy: when the daemon goes silent, the command waits for it
+//! for a while (the daemon may be restarting, and the job survives), then fails.
 
+mod change;
 mod display;
 mod home;
 mod outline;
@@ -14,27 +15,27 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value, json};
 
-use self::display::Display;
-use self::watch::{Ended, Watch};
-use super::args::Run;
+use self::display::ProgressDisplay;
+use self::watch::{JobWatch, WatchEnd};
+use super::args::RunArgs;
 use super::corpus;
-use super::exit::{Exit, Failure, Outcome};
+use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::render::{count, units};
-use super::wire::{self, Job, JobState};
-use super::{Context, launch};
+use super::wire::{self, WireJob, WireJobState};
+use super::{CommandContext, launch};
 use crate::domain::trace::TraceId;
 
-/// The task that has a corpus of its own when no folder is named.
+/// The task with a default corpus when no folder is named.
 const INGEST: &str = "ingest";
 
 /// Runs a job; starts a daemon for it if none answers.
-pub(super) async fn run(context: &Context, args: &Run) -> Outcome {
+pub(super) async fn run(context: &CommandContext, args: &RunArgs) -> CommandResult {
     let card = card(context, args)?;
     let moved = home::beside_strangers(context).await?;
     let context = moved.as_ref().unwrap_or(context);
     let mut launched = None;
     if !context.client.is_up().await {
-        context.screen.hint("no daemon runs here; starting one for this job");
+        context.screen.hint("no daemon is running here; starting one for this job");
         launched = Some(launch::start(context).await?);
     }
     let stays = launched.is_none() || args.keep || args.detach;
@@ -42,15 +43,15 @@ pub(super) async fn run(context: &Context, args: &Run) -> Outcome {
     match launched {
         Some(daemon) if stays => {
             let (pas, log) = (context.again(), daemon.log.display());
-            context.screen.hint(&format!("the daemon goes on (log: {log}); `{pas} down` stops it"));
+            context.screen.hint(&format!("the daemon keeps running (log: {log}); `{pas} down` stops it"));
         }
-        Some(daemon) if outcome == Ok(Exit::Interrupted) => {
+        Some(daemon) if outcome == Ok(CommandExit::Interrupted) => {
             daemon.let_go(&context.client).await;
-            context.screen.hint("the daemon started for the job has been told to stop");
+            context.screen.hint("the daemon started for this job is stopping");
         }
         Some(daemon) => {
             let stopped = daemon.stop(context).await;
-            // The job's own end says more than trouble with stopping what it ran on.
+            // The job's outcome matters more than an error in stopping the daemon.
             return outcome.and_then(|exit| stopped.map(|()| exit));
         }
         None => {}
@@ -58,43 +59,55 @@ pub(super) async fn run(context: &Context, args: &Run) -> Outcome {
     outcome
 }
 
-async fn submit(context: &Context, args: &Run, card: &Value, stays: bool) -> Outcome {
+async fn submit(context: &CommandContext, args: &RunArgs, card: &Value, stays: bool) -> CommandResult {
     let answer = context.client.post(&["jobs"], card).await?;
-    let job: Job = wire::read(&answer)?;
+    let job: WireJob = wire::read(&answer)?;
     if args.detach {
         context.screen.show(&answer, |_| Ok(job.job_id.clone()))?;
-        return Ok(Exit::Done);
+        return Ok(CommandExit::Done);
     }
-    let mut display = Display::new(context.screen, &job.job_id);
-    let ended = Watch::new(context, job).follow(&mut display).await;
+    let mut display = ProgressDisplay::new(context.screen, &job.job_id);
+    let ended = JobWatch::new(context, job).follow(&mut display).await;
     display.clear();
     match ended? {
-        Ended::Terminal(job) => {
+        WatchEnd::Terminal(job) => {
             summary::show(context, &job, stays).await?;
+            if let Some(closing) = change::closing(&job).filter(|_| !context.screen.json) {
+                context.screen.hint(&closing);
+            }
             Ok(exit_of(job.state))
         }
-        Ended::Left(job_id) => {
+        WatchEnd::Left(job_id) => {
             let pas = context.again();
-            context.screen.hint(&format!("left; `{pas} job {job_id}` shows how it goes on"));
-            Ok(Exit::Interrupted)
+            context.screen.hint(&format!("detached; `{pas} job {job_id}` shows the job's progress"));
+            Ok(CommandExit::Interrupted)
         }
     }
 }
 
-const fn exit_of(state: JobState) -> Exit {
+const fn exit_of(state: WireJobState) -> CommandExit {
     match state {
-        JobState::Done => Exit::Done,
-        JobState::Cancelled => Exit::Cancelled,
-        _ => Exit::JobFailed,
+        WireJobState::Done => CommandExit::Done,
+        WireJobState::Cancelled => CommandExit::Cancelled,
+        _ => CommandExit::JobFailed,
     }
 }
 
 /// The job card to submit.
-fn card(context: &Context, args: &Run) -> Result<Value, Failure> {
-    let mut inputs: Map<String, Value> = args.input.iter().cloned().collect();
-    if let Some(source) = source(context, args)? {
+fn card(context: &CommandContext, args: &RunArgs) -> Result<Value, CommandFailure> {
+    let (mut inputs, agent) = match args.task.as_str() {
+        change::CHANGE | change::TASK => change::inputs(args)?,
+        _ => (Map::new(), None),
+    };
+    inputs.extend(args.input.iter().cloned());
+    if !matches!(args.task.as_str(), change::CHANGE | change::TASK)
+        && let Some(source) = source(context, args)?
+    {
         let text = source.to_str().ok_or_else(|| {
-            Failure::usage(format!("{} is not UTF-8, which a job card needs", source.display()))
+            CommandFailure::usage(format!(
+                "{} is not valid UTF-8, which a job card requires",
+                source.display()
+            ))
         })?;
         inputs.insert("source".into(), text.into());
     }
@@ -104,6 +117,9 @@ fn card(context: &Context, args: &Run) -> Result<Value, Failure> {
         "priority": args.priority,
         "idempotency_key": TraceId::random(),
     });
+    if let Some(agent) = agent {
+        card["agent"] = json!(agent);
+    }
     if let Some(deadline) = args.deadline {
         card["deadline_s"] = json!(deadline.0.as_secs_f64());
     }
@@ -111,32 +127,29 @@ fn card(context: &Context, args: &Run) -> Result<Value, Failure> {
 }
 
 /// The named folder; for an ingest without one, the default corpus.
-fn source(context: &Context, args: &Run) -> Result<Option<PathBuf>, Failure> {
+fn source(context: &CommandContext, args: &RunArgs) -> Result<Option<PathBuf>, CommandFailure> {
     let given = args.input.iter().find(|(key, _)| key == "source").map(|(_, value)| value);
     match (&args.source, given) {
         (Some(source), _) => existing(source).map(Some),
         (None, None) if args.task == INGEST => default_corpus(context).map(Some),
-        // The daemon may stand elsewhere, where the path would mean another folder.
+        // In the daemon's working directory a relative path would mean another folder.
         (None, Some(Value::String(source))) if args.task == INGEST => existing(Path::new(source)).map(Some),
         (None, _) => Ok(None),
     }
 }
 
-fn existing(source: &Path) -> Result<PathBuf, Failure> {
+fn existing(source: &Path) -> Result<PathBuf, CommandFailure> {
     source.canonicalize().map_err(|error| {
-        Failure::usage(format!(
-            "{} cannot be worked on: {error}; name a folder that is there",
-            source.display()
-        ))
+        CommandFailure::usage(format!("cannot use {}: {error}; name an existing folder", source.display()))
     })
 }
 
-fn default_corpus(context: &Context) -> Result<PathBuf, Failure> {
+fn default_corpus(context: &CommandContext) -> Result<PathBuf, CommandFailure> {
     let target = context.config.daemon.data_dir.join("corpus").join("crates");
-    let made = corpus::crates_corpus(&target).map_err(|error| Failure::failed(error.to_string()))?;
+    let made = corpus::crates_corpus(&target).map_err(|error| CommandFailure::failed(error.to_string()))?;
     let texts = count(made.files, "text", "texts");
     context.screen.hint(&format!(
-        "working on the documents of the {} crates that PAS was built from: {texts}, {}",
+        "ingesting the documents of the {} crates that PAS was built from: {texts}, {}",
         made.crates,
         units::bytes(made.bytes)
     ));

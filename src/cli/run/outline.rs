@@ -1,40 +1,40 @@
-//! What a job's tree says about how far it is: pure functions.
+//! A job's progress, computed from its tree: pure functions.
 
-use crate::cli::wire::{Job, JobState};
+use crate::cli::wire::{WireJob, WireJobState};
 
-/// How far a whole job is, counted in the steps at its leaves.
+/// A job's overall progress, counted in leaf steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Overall {
-    /// Steps that have ended.
+pub(super) struct OverallProgress {
+    /// Terminal steps.
     pub(super) done: usize,
-    /// Steps known so far; coordinators add some as they go.
+    /// Steps known so far; coordinators add more.
     pub(super) total: usize,
     /// 0 to 1, running steps counted by their own progress.
     pub(super) fraction: f64,
 }
 
-/// How far the job is.
-pub(super) fn overall(root: &Job) -> Overall {
-    let leaves: Vec<&Job> = root.walk().filter(|job| job.children.is_empty()).collect();
+pub(super) fn overall(root: &WireJob) -> OverallProgress {
+    let leaves: Vec<&WireJob> = root.walk().filter(|job| job.children.is_empty()).collect();
     let done = leaves.iter().filter(|job| job.state.is_terminal()).count();
-    let part = |job: &&Job| if job.state.is_terminal() { 1.0 } else { job.progress.fraction.clamp(0.0, 1.0) };
+    let part =
+        |job: &&WireJob| if job.state.is_terminal() { 1.0 } else { job.progress.fraction.clamp(0.0, 1.0) };
     let sum: f64 = leaves.iter().map(part).sum();
-    Overall { done, total: leaves.len(), fraction: sum / leaves.len().max(1) as f64 }
+    OverallProgress { done, total: leaves.len(), fraction: sum / leaves.len().max(1) as f64 }
 }
 
-/// Those who work at this moment: running, and not merely waiting for jobs of their own.
-pub(super) fn active(root: &Job) -> Vec<&Job> {
-    let waits = |job: &Job| job.children.iter().any(|child| !child.state.is_terminal());
-    root.walk().filter(|job| job.state == JobState::Running && !waits(job)).collect()
+/// Jobs at work now: running, and not merely waiting for their own steps.
+pub(super) fn active(root: &WireJob) -> Vec<&WireJob> {
+    let waits = |job: &WireJob| job.children.iter().any(|child| !child.state.is_terminal());
+    root.walk().filter(|job| job.state == WireJobState::Running && !waits(job)).collect()
 }
 
-/// Those who wait for a person.
-pub(super) fn waiting_for_a_person(root: &Job) -> impl Iterator<Item = &Job> {
-    root.walk().filter(|job| job.state == JobState::AwaitingApproval)
+/// Jobs that wait for approval.
+pub(super) fn waiting_for_a_person(root: &WireJob) -> impl Iterator<Item = &WireJob> {
+    root.walk().filter(|job| job.state == WireJobState::AwaitingApproval)
 }
 
 /// The findings of the report step: the first `outputs.findings` of the tree, as sentences.
-pub(super) fn findings(root: &Job) -> Vec<String> {
+pub(super) fn findings(root: &WireJob) -> Vec<String> {
     let lists = root.walk().filter_map(|job| job.outputs["findings"].as_array());
     let sentence = |value: &serde_json::Value| {
         let text = value.as_str().or_else(|| value["text"].as_str());
@@ -74,8 +74,8 @@ pub(super) mod tests {
 
     #[test]
     fn coordinators_that_wait_are_not_counted() {
-        let root: Job = serde_json::from_value(tree()).unwrap();
-        assert_eq!(overall(&root), Overall { done: 1, total: 3, fraction: 0.5 });
+        let root: WireJob = serde_json::from_value(tree()).unwrap();
+        assert_eq!(overall(&root), OverallProgress { done: 1, total: 3, fraction: 0.5 });
         let working: Vec<_> = active(&root).iter().map(|job| &*job.job_id).collect();
         assert_eq!(working, ["ingest-x.data.clean"]);
         let asking: Vec<_> = waiting_for_a_person(&root).map(|job| &*job.job_id).collect();
@@ -86,7 +86,7 @@ pub(super) mod tests {
     fn findings_are_found_wherever_they_are() {
         let mut value = tree();
         value["children"][0]["children"][0]["outputs"] = json!({"findings": ["one", {"text": "two"}, 3]});
-        let root: Job = serde_json::from_value(value).unwrap();
+        let root: WireJob = serde_json::from_value(value).unwrap();
         assert_eq!(findings(&root), ["one", "two", "3"]);
     }
 }

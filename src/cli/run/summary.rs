@@ -1,4 +1,4 @@
-//! What is told at the end of a job: state, time, findings, where the artifacts are, costs, what next.
+//! The summary at the end of a job: state, time, findings, artifacts, costs, next commands.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -7,41 +7,40 @@ use console::style;
 use serde_json::{Value, json};
 
 use super::outline::findings;
-use crate::cli::Context;
+use crate::cli::CommandContext;
 use crate::cli::client::{HMI, ORCHESTRATOR};
-use crate::cli::exit::Failure;
+use crate::cli::exit::CommandFailure;
 use crate::cli::render::{cards, count, one_line, state, units, wrap};
-use crate::cli::wire::{self, Artifact, Job, JobState};
-use crate::domain::receipt::bill::Bill;
+use crate::cli::wire::{self, WireArtifact, WireJob, WireJobState};
+use crate::domain::accounts::receipt::bill::ReceiptTotals;
 use crate::domain::time::Timestamp;
 
-/// The artifact a person opens first.
+/// The artifact to open first.
 const REPORT: &str = "report.html";
-/// Longest wait for the manifest, and how often it is asked for.
+/// Longest wait for the manifest, and the polling interval.
 const MANIFEST_WAIT: Duration = Duration::from_secs(5);
 const MANIFEST_POLL: Duration = Duration::from_millis(50);
 /// Columns of the headings at the left.
 const MARGIN: usize = 12;
 
-/// All that the end of a job says.
-struct Summary<'a> {
-    job: &'a Job,
+struct RunSummary<'a> {
+    job: &'a WireJob,
     run_dir: PathBuf,
-    artifacts: Vec<Artifact>,
+    artifacts: Vec<WireArtifact>,
     cost_usd: Option<f64>,
-    /// What its model calls came to.
-    bill: Option<Bill>,
-    /// How full the contexts of its agents are, in words.
+    /// The cost of the job's model calls.
+    bill: Option<ReceiptTotals>,
+    /// Context use of the job's agents, as a sentence.
     contexts: Option<String>,
 }
 
-pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<(), Failure> {
+pub(super) async fn show(context: &CommandContext, job: &WireJob, stays: bool) -> Result<(), CommandFailure> {
     let client = &context.client;
     let listed = client.get(&["jobs", &job.job_id, "artifacts"], &[]).await?;
     let run_dir =
         listed["run_dir"].as_str().map_or_else(|| format!("artifacts/runs/{}", job.run_id), str::to_owned);
     let manifest = manifest(context, job).await;
-    let summary = Summary {
+    let summary = RunSummary {
         job,
         run_dir: context.config.daemon.workdir.join(run_dir),
         artifacts: artifacts(&manifest, &listed)?,
@@ -60,8 +59,8 @@ pub(super) async fn show(context: &Context, job: &Job, stays: bool) -> Result<()
     Ok(())
 }
 
-/// The run's manifest, which follows the end of its root job; null when it does not come in time.
-async fn manifest(context: &Context, job: &Job) -> Value {
+/// The run's manifest, written after the root job ends; null when it does not come in time.
+async fn manifest(context: &CommandContext, job: &WireJob) -> Value {
     let path = ["runs", &job.run_id, "manifest"];
     let read = async {
         loop {
@@ -74,22 +73,22 @@ async fn manifest(context: &Context, job: &Job) -> Value {
     tokio::time::timeout(MANIFEST_WAIT, read).await.unwrap_or_default()
 }
 
-/// The manifest has the whole run's; without one, the job's own.
-fn artifacts(manifest: &Value, listed: &Value) -> Result<Vec<Artifact>, Failure> {
+/// The manifest lists the whole run's artifacts; without one, the job's own are shown.
+fn artifacts(manifest: &Value, listed: &Value) -> Result<Vec<WireArtifact>, CommandFailure> {
     let whole = manifest["artifacts"].as_array().is_some_and(|all| !all.is_empty());
     let from = if whole { &manifest["artifacts"] } else { &listed["artifacts"] };
     if from.is_null() { Ok(Vec::new()) } else { wire::read(from) }
 }
 
-/// A number on the wire; the manifest's file has exact decimals as text.
+/// A number on the wire; in the manifest's file, an exact decimal as text.
 fn money(value: &Value) -> Option<f64> {
     value.as_f64().or_else(|| value.as_str()?.parse().ok())
 }
 
-impl Summary<'_> {
+impl RunSummary<'_> {
     fn report(&self) -> Option<PathBuf> {
         let is_report =
-            |artifact: &&Artifact| Path::new(&artifact.path).file_name().is_some_and(|n| n == REPORT);
+            |artifact: &&WireArtifact| Path::new(&artifact.path).file_name().is_some_and(|n| n == REPORT);
         self.artifacts.iter().find(is_report).map(|artifact| self.run_dir.join(&artifact.path))
     }
 
@@ -116,7 +115,7 @@ impl Summary<'_> {
         let took = cards::took(self.job, Timestamp::now()).map(units::duration);
         let took = took.map(|took| format!(" in {took}")).unwrap_or_default();
         let mut lines = vec![format!("{}  {}{took}", style(&self.job.job_id).bold(), state(self.job.state))];
-        for failed in self.job.walk().filter(|job| job.state != JobState::Done) {
+        for failed in self.job.walk().filter(|job| job.state != WireJobState::Done) {
             let error = failed.error.iter().map(|error| format!("{}: {}", failed.job_id, one_line(error)));
             lines.extend(error.flat_map(|error| block("error", &error, width)));
         }
@@ -139,7 +138,7 @@ impl Summary<'_> {
         }
         match (&self.bill, self.cost_usd) {
             (Some(bill), _) => lines.extend(block("cost", &bill.in_words(), width)),
-            // The gateway did not answer; the manifest has the total.
+            // The gateway did not answer; the manifest has a total too.
             (None, Some(cost)) => lines.push(format!("{:MARGIN$}${cost:.6}", "cost")),
             (None, None) => {}
         }
@@ -154,24 +153,22 @@ fn block(heading: &str, text: &str, width: usize) -> Vec<String> {
     lines.iter().zip(headings).map(|(line, heading)| format!("{heading:MARGIN$}{line}")).collect()
 }
 
-/// Relative to where the person is, when it lies below.
+/// Relative to the current folder, when the path lies below it.
 fn short(path: &Path) -> PathBuf {
     let here = std::env::current_dir().ok();
     here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned)).unwrap_or_else(|| path.to_owned())
 }
 
-/// How to look further; the address of the page for people only when it is there.
-fn next(pas: &str, job: &Job, stays: bool, orchestrator: &str, hmi: Option<&str>) -> String {
+/// Commands for a closer look; the HMI's address only when the HMI answers.
+fn next(pas: &str, job: &WireJob, stays: bool, orchestrator: &str, hmi: Option<&str>) -> String {
     let (id, run) = (&job.job_id, &job.run_id);
     let mut lines = Vec::new();
     if !stays {
-        lines.push(format!(
-            "the daemon has been started for this job only; for more: `{pas} up`, and beside it"
-        ));
+        lines.push(format!("the daemon ran for this job only; to look further, start `{pas} up` and then"));
     }
     lines.push(format!("  {pas} job {id} --tree    every step"));
-    lines.push(format!("  {pas} trace --job {id}    who told whom what"));
-    if job.state == JobState::Done {
+    lines.push(format!("  {pas} trace --job {id}    its messages as a waterfall"));
+    if job.state == WireJobState::Done {
         lines.push(format!("  {pas} search --run {run} WORDS    the documents"));
     } else {
         lines.push(format!("  {pas} retry {id}    try again"));
@@ -186,7 +183,7 @@ fn next(pas: &str, job: &Job, stays: bool, orchestrator: &str, hmi: Option<&str>
 mod tests {
     use super::*;
 
-    fn job(state: &str) -> Job {
+    fn job(state: &str) -> WireJob {
         let mut value = crate::cli::run::outline::tests::tree();
         value["state"] = json!(state);
         value["ended_at"] = json!("2026-11-22T16:00:12.300Z");
@@ -200,7 +197,7 @@ mod tests {
         serde_json::from_value(value).unwrap()
     }
 
-    fn artifact(path: &str, bytes: u64) -> Artifact {
+    fn artifact(path: &str, bytes: u64) -> WireArtifact {
         serde_json::from_value(json!({ "path": path, "bytes": bytes })).unwrap()
     }
 
@@ -217,12 +214,12 @@ mod tests {
         for (state, cost_usd) in [("done", Some(0.0)), ("failed", None)] {
             let job = job(state);
             let artifacts = vec![artifact("audit.jsonl", 48_211), artifact("report.html", 120_000)];
-            let summary = Summary {
+            let summary = RunSummary {
                 job: &job,
                 run_dir: "/srv/pas/artifacts/runs/ingest-x".into(),
                 artifacts,
                 cost_usd,
-                bill: cost_usd.map(|_| Bill::default()),
+                bill: cost_usd.map(|_| ReceiptTotals::default()),
                 contexts: cost_usd.map(|_| "9 agents tracked; the fullest is x with 9 of 99 tokens".into()),
             };
             shown.push(summary.text(80));

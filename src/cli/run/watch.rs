@@ -1,7 +1,7 @@
-//! Follows a job to its end, and carries Ctrl-C to it.
+//! Follows a job to its end, and turns Ctrl-C into a cancel.
 //!
-//! The tree and the events are asked for a few times a second, by sequence number, so that nothing is
-//! missed or told twice even when the daemon restarts in between.
+//! Polls the tree and the events a few times a second, by sequence number, so that no event is missed or
+//! printed twice even when the daemon restarts in between.
 
 use std::collections::HashSet;
 use std::pin::Pin;
@@ -10,65 +10,65 @@ use std::time::Duration;
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
-use super::display::Display;
+use super::display::ProgressDisplay;
 use super::outline::waiting_for_a_person;
-use crate::cli::Context;
+use crate::cli::CommandContext;
 use crate::cli::client::{LONG_CALL, ORCHESTRATOR};
-use crate::cli::exit::{Exit, Failure};
-use crate::cli::render::news::{self, News};
+use crate::cli::exit::{CommandExit, CommandFailure};
+use crate::cli::render::news::{self, SupervisionNews};
 use crate::cli::render::{cards, units};
-use crate::cli::wire::{self, Approval, CancelProof, Job, JobEvent, SupervisionEvent};
+use crate::cli::wire::{self, WireApproval, WireCancelProof, WireJob, WireJobEvent, WireSupervisionEvent};
 use crate::domain::time::Timestamp;
 
-/// Between two looks: smooth bars, and next to no load.
+/// Short enough for smooth bars, long enough to cost next to nothing.
 const POLL: Duration = Duration::from_millis(250);
-/// How long a silent daemon is waited for: a restart takes a second or two.
+/// Longest wait for a silent daemon; a restart takes a second or two.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Lines of progress are text, not drawings; proofs and approvals are drawn for this width.
+/// Width of proofs and approvals; progress lines are plain text.
 const WIDTH: usize = 80;
 
 /// How the watching ended.
 #[derive(Debug)]
-pub(super) enum Ended {
-    /// The job reached its end.
-    Terminal(Box<Job>),
-    /// The person left before; the job's id.
+pub(super) enum WatchEnd {
+    /// The job reached a terminal state.
+    Terminal(Box<WireJob>),
+    /// The user left first; the job's id.
     Left(String),
 }
 
 /// A job being followed.
-pub(super) struct Watch<'a> {
-    context: &'a Context,
-    job: Job,
+pub(super) struct JobWatch<'a> {
+    context: &'a CommandContext,
+    job: WireJob,
     begun: Timestamp,
     event_seq: u64,
     supervision_seq: u64,
-    news: News,
+    news: SupervisionNews,
     asked: HashSet<String>,
     silent_since: Option<Instant>,
     is_first: bool,
 }
 
-type Interrupt = Pin<Box<dyn Future<Output = std::io::Result<()>>>>;
+type InterruptSignal = Pin<Box<dyn Future<Output = std::io::Result<()>>>>;
 
-impl<'a> Watch<'a> {
-    pub(super) fn new(context: &'a Context, job: Job) -> Self {
+impl<'a> JobWatch<'a> {
+    pub(super) fn new(context: &'a CommandContext, job: WireJob) -> Self {
         Self {
             context,
             begun: job.created_at,
             job,
             event_seq: 0,
             supervision_seq: 0,
-            news: News::default(),
+            news: SupervisionNews::default(),
             asked: HashSet::new(),
             silent_since: None,
             is_first: true,
         }
     }
 
-    /// Watches until the job has ended, or Ctrl-C came twice.
-    pub(super) async fn follow(mut self, display: &mut Display) -> Result<Ended, Failure> {
-        let mut interrupt: Interrupt = Box::pin(tokio::signal::ctrl_c());
+    /// Watches until the job has ended or Ctrl-C came twice.
+    pub(super) async fn follow(mut self, display: &mut ProgressDisplay) -> Result<WatchEnd, CommandFailure> {
+        let mut interrupt: InterruptSignal = Box::pin(tokio::signal::ctrl_c());
         let mut is_cancelling = false;
         loop {
             tokio::select! {
@@ -76,32 +76,33 @@ impl<'a> Watch<'a> {
                 _ = &mut interrupt => {
                     interrupt = Box::pin(tokio::signal::ctrl_c());
                     if is_cancelling || !self.cancel(display, &mut interrupt).await? {
-                        return Ok(Ended::Left(self.job.job_id));
+                        return Ok(WatchEnd::Left(self.job.job_id));
                     }
                     is_cancelling = true;
                 }
-                looked = self.look(display) => {
+                looked = self.poll(display) => {
                     self.bear(looked, display)?;
                     if self.job.state.is_terminal() {
-                        return Ok(Ended::Terminal(Box::new(self.job)));
+                        return Ok(WatchEnd::Terminal(Box::new(self.job)));
                     }
                 }
             }
         }
     }
 
-    /// One look: the tree, then what happened. May be broken off at any await without losing news.
-    async fn look(&mut self, display: &mut Display) -> Result<(), Failure> {
+    /// Reads the tree, then the new events. Cancel-safe: no event is lost at any await.
+    async fn poll(&mut self, display: &mut ProgressDisplay) -> Result<(), CommandFailure> {
         if !std::mem::take(&mut self.is_first) {
             sleep(POLL).await;
         }
         let client = &self.context.client;
         let id = self.job.job_id.clone();
-        let job: Job = client.fetch(&["jobs", &id], &[("tree", "true".to_owned())]).await?;
+        let job: WireJob = client.fetch(&["jobs", &id], &[("tree", "true".to_owned())]).await?;
         let since = [("since", self.event_seq.to_string())];
-        let events: Vec<JobEvent> = client.fetch_field(&["jobs", &id, "events"], &since, "events").await?;
+        let events: Vec<WireJobEvent> =
+            client.fetch_field(&["jobs", &id, "events"], &since, "events").await?;
         for event in events.iter().filter(|event| event.seq > self.event_seq) {
-            self.tell(event, &job, display);
+            self.print_event(event, &job, display);
         }
         self.event_seq = events.iter().map(|event| event.seq).fold(self.event_seq, u64::max);
         self.look_at_supervision(display).await?;
@@ -111,9 +112,9 @@ impl<'a> Watch<'a> {
         Ok(())
     }
 
-    fn tell(&self, event: &JobEvent, root: &Job, display: &Display) {
+    fn print_event(&self, event: &WireJobEvent, root: &WireJob, display: &ProgressDisplay) {
         let is_wanted = match display {
-            Display::Bars(_) => news::is_remarkable(event) || event.event == "completed",
+            ProgressDisplay::Bars(_) => news::is_remarkable(event) || event.event == "completed",
             _ => true,
         };
         let Some(sentence) = news::of_job(event).filter(|_| is_wanted) else { return };
@@ -124,55 +125,63 @@ impl<'a> Watch<'a> {
         display.line(&format!("{sentence}{took}"));
     }
 
-    async fn look_at_supervision(&mut self, display: &Display) -> Result<(), Failure> {
+    async fn look_at_supervision(&mut self, display: &ProgressDisplay) -> Result<(), CommandFailure> {
         let query = [("since", self.supervision_seq.to_string()), ("limit", "1000".to_owned())];
         let client = &self.context.client;
-        let events: Vec<SupervisionEvent> =
+        let events: Vec<WireSupervisionEvent> =
             client.fetch_field(&["supervision", "events"], &query, "events").await?;
         for event in events {
             self.supervision_seq = self.supervision_seq.max(event.seq);
-            // What was before the job concerns another one.
+            // An older event concerns another job.
             if event.at < self.begun {
                 continue;
             }
-            if let Some(sentence) = self.news.tell(&event) {
+            if let Some(sentence) = self.news.sentence_for(&event) {
                 display.supervision(&sentence);
             }
         }
         Ok(())
     }
 
-    /// Says once what waits for a person, with the commands that decide it.
-    async fn look_for_approvals(&mut self, job: &Job, display: &Display) -> Result<(), Failure> {
+    /// Prints each pending approval once, with the commands that decide it.
+    async fn look_for_approvals(
+        &mut self,
+        job: &WireJob,
+        display: &ProgressDisplay,
+    ) -> Result<(), CommandFailure> {
         if waiting_for_a_person(job).all(|job| self.asked.contains(&job.job_id)) {
             return Ok(());
         }
-        let approvals: Vec<Approval> =
+        let approvals: Vec<WireApproval> =
             self.context.client.fetch_field(&["approvals"], &[], "approvals").await?;
-        let of_run = |approval: &Approval| job.walk().any(|job| job.job_id == approval.job_id);
-        let new: Vec<Approval> =
+        let of_run = |approval: &WireApproval| job.walk().any(|job| job.job_id == approval.job_id);
+        let new: Vec<WireApproval> =
             approvals.into_iter().filter(|a| of_run(a) && !self.asked.contains(&a.job_id)).collect();
         if !new.is_empty() {
-            display.line("the job waits for you; decide in another terminal:");
+            display.line("the job waits for your approval; decide in another terminal:");
             display.line(&cards::approvals(&new, &self.context.again(), Timestamp::now(), WIDTH));
         }
         self.asked.extend(new.into_iter().map(|approval| approval.job_id));
         Ok(())
     }
 
-    /// A daemon that does not answer is waited for; what it refuses is final.
-    fn bear(&mut self, looked: Result<(), Failure>, display: &Display) -> Result<(), Failure> {
+    /// Waits for a daemon that does not answer; a refusal is final.
+    fn bear(
+        &mut self,
+        looked: Result<(), CommandFailure>,
+        display: &ProgressDisplay,
+    ) -> Result<(), CommandFailure> {
         match looked {
             Ok(()) => {
                 if self.silent_since.take().is_some() {
-                    display.line("the daemon answers again");
+                    display.line("the daemon is back");
                 }
                 Ok(())
             }
-            Err(failure) if failure.exit == Exit::Unreachable => {
+            Err(failure) if failure.exit == CommandExit::Unreachable => {
                 if self.silent_since.is_none() {
-                    display.line("the daemon does not answer; waiting for it");
-                    // A new daemon counts its own events from 1.
+                    display.line("the daemon does not answer; waiting");
+                    // A new daemon numbers its events from 1.
                     self.supervision_seq = 0;
                 }
                 let since = *self.silent_since.get_or_insert_with(Instant::now);
@@ -182,19 +191,23 @@ impl<'a> Watch<'a> {
         }
     }
 
-    fn lost(&self, failure: &Failure) -> Failure {
+    fn lost(&self, failure: &CommandFailure) -> CommandFailure {
         let (id, pas) = (&self.job.job_id, self.context.again());
-        Failure::new(
-            Exit::Unreachable,
+        CommandFailure::new(
+            CommandExit::Unreachable,
             format!(
-                "{failure}\nthe job is stored and goes on once a daemon runs: `{pas} up`, then `{pas} job {id}`"
+                "{failure}\nthe job is stored and continues once a daemon runs: `{pas} up`, then `{pas} job {id}`"
             ),
         )
     }
 
-    /// Asks for the job to be cancelled and shows the proof; false when Ctrl-C came again meanwhile.
-    async fn cancel(&self, display: &Display, again: &mut Interrupt) -> Result<bool, Failure> {
-        display.line("cancelling; Ctrl-C once more leaves at once");
+    /// Cancels the job and shows the proof; false when Ctrl-C came again meanwhile.
+    async fn cancel(
+        &self,
+        display: &ProgressDisplay,
+        again: &mut InterruptSignal,
+    ) -> Result<bool, CommandFailure> {
+        display.line("cancelling; Ctrl-C again leaves immediately");
         let path = ["jobs", &*self.job.job_id, "cancel"];
         let body = json!({ "reason": "Ctrl-C in `pas run`" });
         let asked = self.context.client.post_to(ORCHESTRATOR, &path, &body, LONG_CALL);
@@ -203,9 +216,9 @@ impl<'a> Watch<'a> {
             _ = again => Ok(false),
             answer = asked => {
                 match answer {
-                    Ok(answer) => display.line(&cards::proof(&wire::read::<CancelProof>(&answer)?, WIDTH)),
-                    // It may have ended in this very moment; the next look shows how.
-                    Err(error) => display.line(&Failure::from(error).message),
+                    Ok(answer) => display.line(&cards::proof(&wire::read::<WireCancelProof>(&answer)?, WIDTH)),
+                    // The job may have just ended; the next poll shows how.
+                    Err(error) => display.line(&CommandFailure::from(error).message),
                 }
                 Ok(true)
             }

@@ -1,74 +1,74 @@
-//! The question before an action: whom it would touch, why, and who takes over.
+//! The dialog before an action: blast radius, reason, and the agent that takes over.
 
-use super::model::{Effect, Key, Order};
-use super::wire::BlastRadius;
-use crate::domain::steering::Action;
+use super::model::{ConfirmedAction, TuiEffect, TuiKey};
+use super::wire::TuiBlastRadius;
+use crate::domain::steering::SteeringAction;
 
 /// Longest reason that can be typed; the daemon takes more.
 const MAX_TYPED: usize = 200;
 
 /// A field that can be typed into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
-    /// Who takes the job over.
+pub(super) enum DialogField {
+    /// The agent that takes the job over.
     To,
     Reason,
 }
 
-/// What is being asked.
 #[derive(Debug)]
-pub(super) struct Dialog {
-    pub(super) action: Action,
+pub(super) struct ActionDialog {
+    pub(super) action: SteeringAction,
     pub(super) target: String,
-    /// With all below it.
+    /// Whether the action includes the whole subtree.
     pub(super) subtree: bool,
-    /// Who takes the job over; only for [`Action::Reassign`].
+    /// The agent that takes the job over; only for [`SteeringAction::Reassign`].
     pub(super) to: String,
     pub(super) reason: String,
-    pub(super) field: Field,
-    /// Whom it would touch; nothing until the daemon has answered.
-    pub(super) blast: Option<BlastRadius>,
+    pub(super) field: DialogField,
+    /// The blast radius; `None` until the daemon has answered.
+    pub(super) blast: Option<TuiBlastRadius>,
 }
 
-impl Dialog {
-    /// Before anything is typed.
+impl ActionDialog {
     #[must_use]
-    pub(super) const fn new(action: Action, target: String) -> Self {
-        let field = if matches!(action, Action::Reassign) { Field::To } else { Field::Reason };
+    pub(super) const fn new(action: SteeringAction, target: String) -> Self {
+        let field =
+            if matches!(action, SteeringAction::Reassign) { DialogField::To } else { DialogField::Reason };
         Self { action, target, subtree: false, to: String::new(), reason: String::new(), field, blast: None }
     }
 
-    /// Whether this action ends something, so that it is first told what.
+    /// Whether this action ends something, so that the blast radius is shown first.
     #[must_use]
     pub(super) const fn ends_something(&self) -> bool {
-        matches!(self.action, Action::Kill | Action::Restart)
+        matches!(self.action, SteeringAction::Kill | SteeringAction::Restart)
     }
 
-    /// Whether it can be meant for all below as well.
+    /// Whether the action can include the subtree.
     #[must_use]
     pub(super) const fn has_subtree(&self) -> bool {
-        !matches!(self.action, Action::Reassign | Action::Approve | Action::Reject)
+        !matches!(self.action, SteeringAction::Reassign | SteeringAction::Approve | SteeringAction::Reject)
     }
 
-    /// Asks whom it would touch, where that matters.
+    /// Asks for the blast radius, where the action has one.
     #[must_use]
-    pub(super) fn ask_blast(&self) -> Option<Effect> {
-        self.ends_something().then(|| Effect::AskBlast {
+    pub(super) fn ask_blast(&self) -> Option<TuiEffect> {
+        self.ends_something().then(|| TuiEffect::AskBlast {
             action: self.action,
             target: self.target.clone(),
             subtree: self.subtree,
         })
     }
 
-    /// A key other than those that end the dialog.
-    pub(super) fn key(&mut self, key: Key) -> Option<Effect> {
+    /// Any key that does not end the dialog.
+    pub(super) fn key(&mut self, key: TuiKey) -> Option<TuiEffect> {
         match key {
-            Key::Letter(letter) if self.typed().chars().count() < MAX_TYPED => self.typed().push(letter),
-            Key::Erase => drop(self.typed().pop()),
-            Key::Next if self.action == Action::Reassign => {
-                self.field = if self.field == Field::To { Field::Reason } else { Field::To };
+            TuiKey::Letter(letter) if self.typed().chars().count() < MAX_TYPED => self.typed().push(letter),
+            TuiKey::Erase => drop(self.typed().pop()),
+            TuiKey::Next if self.action == SteeringAction::Reassign => {
+                self.field =
+                    if self.field == DialogField::To { DialogField::Reason } else { DialogField::To };
             }
-            Key::Next if self.has_subtree() => {
+            TuiKey::Next if self.has_subtree() => {
                 self.subtree = !self.subtree;
                 self.blast = None;
                 return self.ask_blast();
@@ -80,20 +80,20 @@ impl Dialog {
 
     fn typed(&mut self) -> &mut String {
         match self.field {
-            Field::To => &mut self.to,
-            Field::Reason => &mut self.reason,
+            DialogField::To => &mut self.to,
+            DialogField::Reason => &mut self.reason,
         }
     }
 
-    /// What was confirmed; nothing while it is not complete: no kill before it was told whom it touches.
+    /// The confirmed order; `None` while incomplete: no kill before the blast radius is on the screen.
     #[must_use]
-    pub(super) fn order(&self) -> Option<Order> {
+    pub(super) fn order(&self) -> Option<ConfirmedAction> {
         let to = self.to.trim();
         let is_complete = match self.action {
-            Action::Reassign => !to.is_empty(),
+            SteeringAction::Reassign => !to.is_empty(),
             _ => !self.ends_something() || self.blast.is_some(),
         };
-        is_complete.then(|| Order {
+        is_complete.then(|| ConfirmedAction {
             action: self.action,
             target: self.target.clone(),
             reason: self.reason.trim().to_owned(),

@@ -1,10 +1,10 @@
-//! `pas tui`: the swarm in a terminal, and the same actions as in the web HMI.
+//! `pas tui`: the swarm in a terminal, with the actions of the web HMI.
 //!
-//! [`model`] holds what is shown and decides what a key means (pure), [`draw`] turns it into cells, this
-//! file joins them with the terminal and the daemon. Everything shown is one `GET /api/live` of port 6101
-//! and the newest events of port 6102; every action goes through `POST /api/action`, and so into the audit.
-//! Failure policy: a daemon that does not answer is told in the frame, with the age of what is shown, and
-//! asked again; the terminal is given back as it was, however this ends.
+//! [`model`] holds the state and interprets keys (pure), [`draw`] turns the state into cells, and this file
+//! connects both with the terminal and the daemon. The data are one `GET /api/live` of port 6101 and the
+//! newest events of port 6102; every action goes through `POST /api/action`, and so into the audit log.
+//! Failure policy: when the daemon does not answer, the frame shows that and the age of the data, and the
+//! next poll tries again; the terminal is restored on every exit.
 
 mod dialog;
 mod draw;
@@ -22,24 +22,24 @@ use ratatui::DefaultTerminal;
 use serde_json::json;
 use tokio::sync::mpsc;
 
-use self::model::{Effect, Input, Model, Order};
-use super::Context;
-use super::client::{Client, EVENT_STREAM, HMI, LONG_CALL, ORCHESTRATOR};
-use super::exit::{Exit, Failure, Outcome};
+use self::model::{ConfirmedAction, TuiEffect, TuiInput, TuiModel};
+use super::CommandContext;
+use super::client::{DaemonClient, EVENT_STREAM, HMI, LONG_CALL, ORCHESTRATOR};
+use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::wire::read;
 use crate::domain::time::Timestamp;
 
-/// Between two pictures: fast enough to see a restart.
+/// Fast enough to see a restart.
 const REFRESH: Duration = Duration::from_millis(500);
-/// Events asked for at a time; the log shows those that are not heartbeats.
+/// Events fetched at a time; the log shows those that are not heartbeats.
 const EVENTS: usize = 300;
-/// Inputs that may wait to be drawn; keys come by hand and answers one by one.
+/// Bound of the input queue; keys are typed by hand and answers come one by one.
 const INPUTS: usize = 64;
 
 /// `pas tui`.
-pub(super) async fn show(context: &Context) -> Outcome {
+pub(super) async fn show(context: &CommandContext) -> CommandResult {
     if context.screen.json || !console::Term::stdout().is_term() {
-        return Err(Failure::usage("`pas tui` needs a terminal; for programs there is `pas tree --json`"));
+        return Err(CommandFailure::usage("`pas tui` needs a terminal; programs use `pas tree --json`"));
     }
     if !context.client.is_up().await {
         let at = context.client.address(ORCHESTRATOR);
@@ -51,25 +51,25 @@ pub(super) async fn show(context: &Context) -> Outcome {
     ended
 }
 
-async fn run(context: &Context, terminal: &mut DefaultTerminal) -> Outcome {
+async fn run(context: &CommandContext, terminal: &mut DefaultTerminal) -> CommandResult {
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     keys::listen(sender.clone());
-    let mut model = Model::default();
+    let mut model = TuiModel::default();
     let (wanted, watched) = tokio::sync::watch::channel(None);
     let watching = watch(context.client.clone(), watched, sender.clone());
     tokio::pin!(watching);
     loop {
         terminal
             .draw(|frame| draw::draw(&model, Timestamp::now(), frame))
-            .map_err(|error| Failure::failed(format!("the terminal cannot be written to: {error}")))?;
+            .map_err(|error| CommandFailure::failed(format!("cannot write to the terminal: {error}")))?;
         let input = tokio::select! {
             Some(input) = inputs.recv() => input,
-            () = &mut watching => return Ok(Exit::Done),
-            _ = tokio::signal::ctrl_c() => return Ok(Exit::Done),
+            () = &mut watching => return Ok(CommandExit::Done),
+            _ = tokio::signal::ctrl_c() => return Ok(CommandExit::Done),
         };
         match model.update(input) {
-            Some(Effect::Quit) => return Ok(Exit::Done),
-            Some(effect) => carry_out(context.client.clone(), effect, sender.clone()),
+            Some(TuiEffect::Quit) => return Ok(CommandExit::Done),
+            Some(effect) => run_effect(context.client.clone(), effect, sender.clone()),
             None => {}
         }
         wanted.send_if_modified(|job| {
@@ -81,15 +81,15 @@ async fn run(context: &Context, terminal: &mut DefaultTerminal) -> Outcome {
     }
 }
 
-/// Sends a new picture twice a second, and the steps of the job that is wanted.
+/// Sends a new snapshot twice a second, with the steps of the chosen job.
 async fn watch(
-    client: Client,
+    client: DaemonClient,
     mut wanted: tokio::sync::watch::Receiver<Option<String>>,
-    to: mpsc::Sender<Input>,
+    to: mpsc::Sender<TuiInput>,
 ) {
     loop {
         let job = wanted.borrow_and_update().clone();
-        for input in look(&client, job).await {
+        for input in poll(&client, job).await {
             if to.send(input).await.is_err() {
                 return;
             }
@@ -101,53 +101,54 @@ async fn watch(
     }
 }
 
-async fn look(client: &Client, job: Option<String>) -> Vec<Input> {
+async fn poll(client: &DaemonClient, job: Option<String>) -> Vec<TuiInput> {
     let live = async {
         let answer = client.get_from(HMI, &["api", "live"], &[]).await?;
-        Ok::<_, Failure>(Input::Live(Box::new(read(&answer)?)))
+        Ok::<_, CommandFailure>(TuiInput::Live(Box::new(read(&answer)?)))
     };
     let events = async {
         let limit = [("limit", EVENTS.to_string())];
         let answer = client.get_from(EVENT_STREAM, &["events", "recent"], &limit).await?;
-        Ok::<_, Failure>(Input::Events(read(&answer["events"])?))
+        Ok::<_, CommandFailure>(TuiInput::Events(read(&answer["events"])?))
     };
     let steps = async {
         let job = job?;
         let answer = client.get(&["jobs", &job], &[("tree", "true".to_owned())]).await.ok()?;
-        Some(Input::Steps(Box::new(read(&answer).ok()?)))
+        Some(TuiInput::Steps(Box::new(read(&answer).ok()?)))
     };
     let (live, events, steps) = tokio::join!(live, events, steps);
-    let told =
-        |outcome: Result<Input, Failure>| outcome.unwrap_or_else(|failure| Input::Lost(failure.message));
-    // An answer that is there after one that is missing must not hide the loss.
-    let mut inputs: Vec<Input> = [events, live].into_iter().map(told).chain(steps).collect();
-    inputs.sort_by_key(|input| matches!(input, Input::Lost(_)));
+    let told = |outcome: Result<TuiInput, CommandFailure>| {
+        outcome.unwrap_or_else(|failure| TuiInput::Lost(failure.message))
+    };
+    // A later success must not hide an earlier failure.
+    let mut inputs: Vec<TuiInput> = [events, live].into_iter().map(told).chain(steps).collect();
+    inputs.sort_by_key(|input| matches!(input, TuiInput::Lost(_)));
     inputs
 }
 
-/// Does what was decided, beside the drawing; the outcome comes back as an input.
-fn carry_out(client: Client, effect: Effect, to: mpsc::Sender<Input>) {
+/// Performs an effect beside the drawing; the outcome comes back as an input.
+fn run_effect(client: DaemonClient, effect: TuiEffect, to: mpsc::Sender<TuiInput>) {
     #[expect(clippy::disallowed_methods, reason = "ends with the program, which has no supervisor")]
     tokio::spawn(async move {
         let outcome = match effect {
-            Effect::Quit => return,
-            Effect::AskBlast { action, target, subtree } => {
+            TuiEffect::Quit => return,
+            TuiEffect::AskBlast { action, target, subtree } => {
                 let query = [
                     ("target", target),
                     ("action", action.as_str().to_owned()),
                     ("subtree", subtree.to_string()),
                 ];
                 let answer = client.get_from(HMI, &["api", "blast-radius"], &query).await;
-                answer.map_err(Failure::from).and_then(|answer| read(&answer)).map(Input::Blast)
+                answer.map_err(CommandFailure::from).and_then(|answer| read(&answer)).map(TuiInput::Blast)
             }
-            Effect::Act(order) => act(&client, order).await,
+            TuiEffect::Act(order) => act(&client, order).await,
         };
-        // Whoever has left needs no answer.
-        let _ = to.send(outcome.unwrap_or_else(|failure| Input::Refused(failure.message))).await;
+        // The receiver is gone once the user has quit.
+        let _ = to.send(outcome.unwrap_or_else(|failure| TuiInput::Refused(failure.message))).await;
     });
 }
 
-async fn act(client: &Client, order: Order) -> Result<Input, Failure> {
+async fn act(client: &DaemonClient, order: ConfirmedAction) -> Result<TuiInput, CommandFailure> {
     let mut body = json!({
         "action": order.action.as_str(),
         "target": order.target,
@@ -160,5 +161,5 @@ async fn act(client: &Client, order: Order) -> Result<Input, Failure> {
         body["to"] = json!(to);
     }
     let answer = client.post_to(HMI, &["api", "action"], &body, LONG_CALL).await?;
-    Ok(Input::Done(read(&answer)?))
+    Ok(TuiInput::Done(read(&answer)?))
 }

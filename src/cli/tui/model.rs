@@ -1,30 +1,29 @@
-//! What `pas tui` shows and how it changes: pure, without a terminal or a daemon.
+//! The state of `pas tui` and its transitions: pure, without a terminal or a daemon.
 //!
-//! Inputs are keys and answers; the outcome of one is at most one [`Effect`] for the caller to carry out.
-//! Invariants: the cursor is on an existing row, or there is none; nothing is acted upon before a dialog
-//! was confirmed; what is shown came from the daemon (an old picture is told to be old, never replaced by
-//! a guess).
+//! Inputs are keys and answers; an input yields at most one [`TuiEffect`] for the caller to perform.
+//! Invariants: the cursor is on an existing row, or there is none; no action without a confirmed dialog;
+//! all data come from the daemon (stale data are marked as such, never replaced by a guess).
 
-use crate::cli::wire::Job;
-use crate::domain::steering::Action;
+use crate::cli::wire::WireJob;
+use crate::domain::steering::SteeringAction;
 
-use super::dialog::Dialog;
-use super::rows::{self, Row};
-use super::wire::{BlastRadius, Done, Event, Live};
+use super::dialog::ActionDialog;
+use super::rows::{self, TuiRow};
+use super::wire::{TuiActionResult, TuiBlastRadius, TuiEvent, TuiSnapshot};
 
 /// The pages, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Page {
-    /// The agents by who supervises whom.
+pub(super) enum TuiPage {
+    /// The supervision tree.
     Tree,
     /// Submitted jobs, and the steps of the chosen one.
     Jobs,
-    /// What waits for a person.
+    /// Pending approvals.
     Approvals,
     Log,
 }
 
-impl Page {
+impl TuiPage {
     pub(super) const ALL: [Self; 4] = [Self::Tree, Self::Jobs, Self::Approvals, Self::Log];
 
     #[must_use]
@@ -37,13 +36,19 @@ impl Page {
         }
     }
 
-    /// Whether an action can be done to what the page lists.
+    /// Whether an action applies to the page's rows.
     #[must_use]
-    pub(super) const fn offers(self, action: Action) -> bool {
+    pub(super) const fn offers(self, action: SteeringAction) -> bool {
         match self {
-            Self::Tree => matches!(action, Action::Pause | Action::Resume | Action::Restart | Action::Kill),
-            Self::Jobs => !matches!(action, Action::Approve | Action::Reject),
-            Self::Approvals => matches!(action, Action::Approve | Action::Reject),
+            Self::Tree => matches!(
+                action,
+                SteeringAction::Pause
+                    | SteeringAction::Resume
+                    | SteeringAction::Restart
+                    | SteeringAction::Kill
+            ),
+            Self::Jobs => !matches!(action, SteeringAction::Approve | SteeringAction::Reject),
+            Self::Approvals => matches!(action, SteeringAction::Approve | SteeringAction::Reject),
             Self::Log => false,
         }
     }
@@ -54,14 +59,14 @@ impl Page {
     }
 }
 
-/// A key, by what it means.
+/// A key by its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum TuiKey {
     Quit,
-    /// Leave a dialog or a search; nothing is done.
+    /// Leave a dialog or a search without acting.
     Back,
     Enter,
-    /// By rows; negative is up.
+    /// Rows; negative is up.
     Move(isize),
     /// To the first row.
     First,
@@ -69,95 +74,93 @@ pub(super) enum Key {
     Last,
     /// To the next tab, or the next field.
     Next,
-    /// To the tab before.
+    /// To the previous tab.
     Previous,
-    /// A letter; what it means depends on where it is typed.
+    /// A letter; the meaning depends on the page or field.
     Letter(char),
-    /// Take the last letter back.
+    /// Delete the last letter.
     Erase,
 }
 
-/// What came from outside.
+/// An input from outside.
 #[derive(Debug)]
-pub(super) enum Input {
-    Key(Key),
-    Live(Box<Live>),
+pub(super) enum TuiInput {
+    Key(TuiKey),
+    Live(Box<TuiSnapshot>),
     /// The newest events, oldest first.
-    Events(Vec<Event>),
+    Events(Vec<TuiEvent>),
     /// The steps of the chosen job.
-    Steps(Box<Job>),
-    /// What a restart or kill would touch.
-    Blast(BlastRadius),
-    /// What an action did.
-    Done(Done),
-    /// Why there is no new picture.
+    Steps(Box<WireJob>),
+    /// The blast radius of a restart or kill.
+    Blast(TuiBlastRadius),
+    /// The result of an action.
+    Done(TuiActionResult),
+    /// Why there is no new snapshot.
     Lost(String),
-    /// Why an action was not done.
+    /// Why an action failed.
     Refused(String),
 }
 
-/// What the caller is to do.
+/// Work for the caller.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Effect {
+pub(super) enum TuiEffect {
     Quit,
-    /// Ask what an action would touch.
+    /// Ask for the blast radius of an action.
     AskBlast {
-        action: Action,
+        action: SteeringAction,
         target: String,
-        /// With all below it.
+        /// Whether the action includes the whole subtree.
         subtree: bool,
     },
-    Act(Order),
+    Act(ConfirmedAction),
 }
 
-/// An action that was confirmed.
+/// A confirmed action.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Order {
-    pub(super) action: Action,
-    /// An agent's name, a job's id or an approval's.
+pub(super) struct ConfirmedAction {
+    pub(super) action: SteeringAction,
+    /// The name of an agent, or the id of a job or approval.
     pub(super) target: String,
-    /// Why; may be empty.
+    /// May be empty.
     pub(super) reason: String,
-    /// With all below it.
+    /// Whether the action includes the whole subtree.
     pub(super) subtree: bool,
-    /// Who takes a job over.
+    /// The agent that takes a job over.
     pub(super) to: Option<String>,
 }
 
-/// What the line at the bottom tells.
+/// The line at the bottom.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Notice {
+pub(super) enum TuiNotice {
     Good(String),
     Bad(String),
 }
 
-/// All that is shown.
 #[derive(Debug)]
-pub(super) struct Model {
-    pub(super) page: Page,
-    /// The last picture; nothing before the first answer.
-    pub(super) live: Option<Live>,
-    /// Why the picture is old; nothing while answers come.
+pub(super) struct TuiModel {
+    pub(super) page: TuiPage,
+    /// The last snapshot; `None` before the first answer.
+    pub(super) live: Option<TuiSnapshot>,
+    /// Why the snapshot is stale; `None` while answers come.
     pub(super) lost: Option<String>,
     /// The newest events that are not heartbeats, oldest first.
-    pub(super) events: Vec<Event>,
+    pub(super) events: Vec<TuiEvent>,
     /// The chosen job with its steps.
-    pub(super) steps: Option<Job>,
-    /// What is being asked.
-    pub(super) dialog: Option<Dialog>,
-    /// What the last action did.
-    pub(super) notice: Option<Notice>,
-    /// What rows must contain.
+    pub(super) steps: Option<WireJob>,
+    pub(super) dialog: Option<ActionDialog>,
+    /// The result of the last action.
+    pub(super) notice: Option<TuiNotice>,
+    /// Text that rows must contain.
     pub(super) filter: String,
-    /// Whether letters go into the filter.
+    /// Whether typed letters go into the filter.
     pub(super) searching: bool,
-    cursors: [usize; Page::ALL.len()],
+    cursors: [usize; TuiPage::ALL.len()],
 }
 
-impl Default for Model {
+impl Default for TuiModel {
     fn default() -> Self {
         Self {
-            page: Page::Tree,
+            page: TuiPage::Tree,
             live: None,
             lost: None,
             events: Vec::new(),
@@ -166,69 +169,69 @@ impl Default for Model {
             notice: None,
             filter: String::new(),
             searching: false,
-            cursors: [0; Page::ALL.len()],
+            cursors: [0; TuiPage::ALL.len()],
         }
     }
 }
 
-impl Model {
-    /// The rows of the page, as the filter leaves them.
+impl TuiModel {
+    /// The rows of the page that match the filter.
     #[must_use]
-    pub(super) fn rows(&self) -> Vec<Row<'_>> {
+    pub(super) fn rows(&self) -> Vec<TuiRow<'_>> {
         rows::of(self)
     }
 
-    /// Which row is chosen.
+    /// Index of the chosen row.
     #[must_use]
     pub(super) fn cursor(&self) -> Option<usize> {
         let rows = self.rows().len();
         (rows > 0).then(|| self.cursors[self.page as usize].min(rows - 1))
     }
 
-    /// The name or id of what is chosen.
+    /// The name or id of the chosen row.
     #[must_use]
     pub(super) fn target(&self) -> Option<String> {
         let rows = self.rows();
         rows.get(self.cursor()?).map(|row| row.target.to_owned())
     }
 
-    /// The job whose steps are wanted.
+    /// The job whose steps are shown.
     #[must_use]
     pub(super) fn wanted_job(&self) -> Option<String> {
-        (self.page == Page::Jobs).then(|| self.target()).flatten()
+        (self.page == TuiPage::Jobs).then(|| self.target()).flatten()
     }
 
-    /// Takes one input in.
-    pub(super) fn update(&mut self, input: Input) -> Option<Effect> {
+    /// Applies one input.
+    pub(super) fn update(&mut self, input: TuiInput) -> Option<TuiEffect> {
         match input {
-            Input::Key(key) => return self.key(key),
-            Input::Live(live) => {
+            TuiInput::Key(key) => return self.key(key),
+            TuiInput::Live(live) => {
                 let chosen = self.target();
                 self.live = Some(*live);
                 self.lost = None;
                 self.follow(chosen.as_deref());
             }
-            Input::Events(events) => {
-                let was_last = self.cursors[Page::Log as usize] + 1 >= self.events.len();
+            TuiInput::Events(events) => {
+                let was_last = self.cursors[TuiPage::Log as usize] + 1 >= self.events.len();
                 self.events = events.into_iter().filter(|event| event.event_type != "heartbeat").collect();
                 if was_last {
-                    self.cursors[Page::Log as usize] = self.events.len().saturating_sub(1);
+                    self.cursors[TuiPage::Log as usize] = self.events.len().saturating_sub(1);
                 }
             }
-            Input::Steps(job) => self.steps = Some(*job),
-            Input::Blast(blast) => {
+            TuiInput::Steps(job) => self.steps = Some(*job),
+            TuiInput::Blast(blast) => {
                 if let Some(dialog) = &mut self.dialog {
                     dialog.blast = Some(blast);
                 }
             }
-            Input::Done(done) => self.notice = Some(Notice::Good(super::words::done(&done))),
-            Input::Lost(why) => self.lost = Some(why),
-            Input::Refused(why) => self.notice = Some(Notice::Bad(why)),
+            TuiInput::Done(done) => self.notice = Some(TuiNotice::Good(super::words::done(&done))),
+            TuiInput::Lost(why) => self.lost = Some(why),
+            TuiInput::Refused(why) => self.notice = Some(TuiNotice::Bad(why)),
         }
         None
     }
 
-    /// Keeps the cursor on what was chosen when rows come and go.
+    /// Keeps the cursor on the chosen row when rows come and go.
     fn follow(&mut self, chosen: Option<&str>) {
         let at = self.rows().iter().position(|row| Some(row.target) == chosen);
         if let Some(at) = at {
@@ -236,51 +239,51 @@ impl Model {
         }
     }
 
-    fn key(&mut self, key: Key) -> Option<Effect> {
+    fn key(&mut self, key: TuiKey) -> Option<TuiEffect> {
         if let Some(dialog) = &mut self.dialog {
             return match key {
-                Key::Back => {
+                TuiKey::Back => {
                     self.dialog = None;
                     None
                 }
-                Key::Quit => Some(Effect::Quit),
-                Key::Enter => {
+                TuiKey::Quit => Some(TuiEffect::Quit),
+                TuiKey::Enter => {
                     let order = dialog.order()?;
                     self.dialog = None;
                     self.notice = None;
-                    Some(Effect::Act(order))
+                    Some(TuiEffect::Act(order))
                 }
                 key => dialog.key(key),
             };
         }
         if self.searching {
             self.search(key);
-            return (key == Key::Quit).then_some(Effect::Quit);
+            return (key == TuiKey::Quit).then_some(TuiEffect::Quit);
         }
         match key {
-            Key::Quit | Key::Letter('q') => return Some(Effect::Quit),
-            Key::Back => self.filter.clear(),
-            Key::Next => self.page = self.page.turned(1),
-            Key::Previous => self.page = self.page.turned(Page::ALL.len() - 1),
-            Key::Move(by) => self.step(by),
-            Key::First => self.cursors[self.page as usize] = 0,
-            Key::Last => self.cursors[self.page as usize] = self.rows().len().saturating_sub(1),
-            Key::Letter(letter) => return self.letter(letter),
-            Key::Enter | Key::Erase => {}
+            TuiKey::Quit | TuiKey::Letter('q') => return Some(TuiEffect::Quit),
+            TuiKey::Back => self.filter.clear(),
+            TuiKey::Next => self.page = self.page.turned(1),
+            TuiKey::Previous => self.page = self.page.turned(TuiPage::ALL.len() - 1),
+            TuiKey::Move(by) => self.step(by),
+            TuiKey::First => self.cursors[self.page as usize] = 0,
+            TuiKey::Last => self.cursors[self.page as usize] = self.rows().len().saturating_sub(1),
+            TuiKey::Letter(letter) => return self.letter(letter),
+            TuiKey::Enter | TuiKey::Erase => {}
         }
         None
     }
 
-    fn search(&mut self, key: Key) {
+    fn search(&mut self, key: TuiKey) {
         match key {
-            Key::Letter(letter) => self.filter.push(letter),
-            Key::Erase => drop(self.filter.pop()),
-            Key::Back => {
+            TuiKey::Letter(letter) => self.filter.push(letter),
+            TuiKey::Erase => drop(self.filter.pop()),
+            TuiKey::Back => {
                 self.filter.clear();
                 self.searching = false;
             }
-            Key::Enter => self.searching = false,
-            Key::Move(by) => self.step(by),
+            TuiKey::Enter => self.searching = false,
+            TuiKey::Move(by) => self.step(by),
             _ => {}
         }
     }
@@ -291,32 +294,32 @@ impl Model {
         self.cursors[self.page as usize] = at.saturating_add_signed(by).min(last);
     }
 
-    fn letter(&mut self, letter: char) -> Option<Effect> {
+    fn letter(&mut self, letter: char) -> Option<TuiEffect> {
         match letter {
-            '1'..='4' => self.page = Page::ALL[letter as usize - '1' as usize],
+            '1'..='4' => self.page = TuiPage::ALL[letter as usize - '1' as usize],
             'j' => self.step(1),
             'k' => self.step(-1),
             'g' => self.cursors[self.page as usize] = 0,
             'G' => self.cursors[self.page as usize] = self.rows().len().saturating_sub(1),
             '/' => self.searching = true,
-            'p' => return self.ask(Action::Pause),
-            'r' => return self.ask(Action::Resume),
-            'R' => return self.ask(Action::Restart),
-            'K' => return self.ask(Action::Kill),
-            'm' => return self.ask(Action::Reassign),
-            'a' => return self.ask(Action::Approve),
-            'x' => return self.ask(Action::Reject),
+            'p' => return self.ask(SteeringAction::Pause),
+            'r' => return self.ask(SteeringAction::Resume),
+            'R' => return self.ask(SteeringAction::Restart),
+            'K' => return self.ask(SteeringAction::Kill),
+            'm' => return self.ask(SteeringAction::Reassign),
+            'a' => return self.ask(SteeringAction::Approve),
+            'x' => return self.ask(SteeringAction::Reject),
             _ => {}
         }
         None
     }
 
-    /// Opens the dialog of an action on what is chosen.
-    fn ask(&mut self, action: Action) -> Option<Effect> {
+    /// Opens the dialog of an action on the chosen row.
+    fn ask(&mut self, action: SteeringAction) -> Option<TuiEffect> {
         if !self.page.offers(action) {
             return None;
         }
-        let dialog = Dialog::new(action, self.target()?);
+        let dialog = ActionDialog::new(action, self.target()?);
         let effect = dialog.ask_blast();
         self.dialog = Some(dialog);
         effect

@@ -1,31 +1,31 @@
-//! The rows of a page: what can be chosen on it.
+//! The selectable rows of a page.
 
 use std::collections::HashMap;
 
-use super::model::{Model, Page};
-use super::wire::{Event, Live, LiveJob, Node, Waiting};
+use super::model::{TuiModel, TuiPage};
+use super::wire::{TuiApproval, TuiEvent, TuiJob, TuiNode, TuiSnapshot};
 
 /// Ending of the names of the agents' supervisors.
 const SUPERVISOR: &str = "-sup";
 
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Row<'m> {
-    /// What an action on it would be meant for.
+pub(super) struct TuiRow<'m> {
+    /// The target of an action on this row.
     pub(super) target: &'m str,
-    pub(super) what: What<'m>,
+    pub(super) what: TuiRowContent<'m>,
 }
 
-/// What a row shows.
+/// The content of a row.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum What<'m> {
-    /// An agent or service, so deep in the tree.
-    Node(&'m Node, usize),
-    Job(&'m LiveJob),
-    Approval(&'m Waiting),
-    Event(&'m Event),
+pub(super) enum TuiRowContent<'m> {
+    /// An agent or service, with its depth in the tree.
+    Node(&'m TuiNode, usize),
+    Job(&'m TuiJob),
+    Approval(&'m TuiApproval),
+    Event(&'m TuiEvent),
 }
 
-impl What<'_> {
+impl TuiRowContent<'_> {
     fn contains(&self, words: &str) -> bool {
         let has = |text: &str| text.to_lowercase().contains(words);
         match self {
@@ -41,9 +41,9 @@ impl What<'_> {
     }
 }
 
-/// The rows of the model's page that its filter leaves.
+/// The rows of the current page that match the filter.
 #[must_use]
-pub(super) fn of(model: &Model) -> Vec<Row<'_>> {
+pub(super) fn of(model: &TuiModel) -> Vec<TuiRow<'_>> {
     let words = model.filter.to_lowercase();
     let mut rows = all(model);
     if !words.is_empty() {
@@ -52,18 +52,26 @@ pub(super) fn of(model: &Model) -> Vec<Row<'_>> {
     rows
 }
 
-fn all(model: &Model) -> Vec<Row<'_>> {
-    if model.page == Page::Log {
-        return model.events.iter().map(|event| Row { target: "", what: What::Event(event) }).collect();
+fn all(model: &TuiModel) -> Vec<TuiRow<'_>> {
+    if model.page == TuiPage::Log {
+        return model
+            .events
+            .iter()
+            .map(|event| TuiRow { target: "", what: TuiRowContent::Event(event) })
+            .collect();
     }
     let Some(live) = &model.live else { return Vec::new() };
     match model.page {
-        Page::Tree => nodes(live),
-        Page::Jobs => live.jobs.iter().map(|job| Row { target: &job.job_id, what: What::Job(job) }).collect(),
+        TuiPage::Tree => nodes(live),
+        TuiPage::Jobs => live
+            .jobs
+            .iter()
+            .map(|job| TuiRow { target: &job.job_id, what: TuiRowContent::Job(job) })
+            .collect(),
         _ => {
             let row = |approval| {
-                let approval: &Waiting = approval;
-                Row { target: &approval.approval_id, what: What::Approval(approval) }
+                let approval: &TuiApproval = approval;
+                TuiRow { target: &approval.approval_id, what: TuiRowContent::Approval(approval) }
             };
             live.approvals.iter().map(row).collect()
         }
@@ -71,14 +79,14 @@ fn all(model: &Model) -> Vec<Row<'_>> {
 }
 
 /// The tree in drawing order. An agent's supervisor and its worker are one row, the worker's.
-fn nodes(live: &Live) -> Vec<Row<'_>> {
-    let mut below: HashMap<Option<u64>, Vec<&Node>> = HashMap::new();
+fn nodes(live: &TuiSnapshot) -> Vec<TuiRow<'_>> {
+    let mut below: HashMap<Option<u64>, Vec<&TuiNode>> = HashMap::new();
     for node in &live.tree {
         below.entry(node.parent).or_default().push(node);
     }
     let mut rows = Vec::with_capacity(live.tree.len());
-    // What is still to be drawn, the next one last.
-    let mut waiting: Vec<(&Node, usize)> =
+    // Nodes still to visit, the next one last.
+    let mut waiting: Vec<(&TuiNode, usize)> =
         below.get(&None).into_iter().flatten().rev().map(|node| (*node, 0)).collect();
     while let Some((node, depth)) = waiting.pop() {
         let children = below.get(&Some(node.no)).map(Vec::as_slice).unwrap_or_default();
@@ -87,7 +95,7 @@ fn nodes(live: &Live) -> Vec<Row<'_>> {
             .strip_suffix(SUPERVISOR)
             .and_then(|agent| children.iter().find(|child| child.name == agent).copied());
         let shown = worker.unwrap_or(node);
-        rows.push(Row { target: &shown.name, what: What::Node(shown, depth) });
+        rows.push(TuiRow { target: &shown.name, what: TuiRowContent::Node(shown, depth) });
         let others = children.iter().filter(|child| Some(child.no) != worker.map(|worker| worker.no));
         waiting.extend(others.rev().map(|child| (*child, depth + 1)));
     }

@@ -1,16 +1,16 @@
-//! The model by its inputs, and frames by their text.
+//! Tests of the model by its inputs, and of frames by their text.
 
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use serde_json::{Value, json};
 
 use super::draw::draw;
-use super::model::{Effect, Input, Key, Model, Page};
-use super::wire::{BlastRadius, Live};
+use super::model::{TuiEffect, TuiInput, TuiKey, TuiModel, TuiPage};
+use super::wire::{TuiBlastRadius, TuiSnapshot};
 use crate::domain::time::Timestamp;
 
-fn live(value: Value) -> Input {
-    Input::Live(Box::new(serde_json::from_value::<Live>(value).unwrap()))
+fn live(value: Value) -> TuiInput {
+    TuiInput::Live(Box::new(serde_json::from_value::<TuiSnapshot>(value).unwrap()))
 }
 
 fn swarm() -> Value {
@@ -36,26 +36,26 @@ fn swarm() -> Value {
     })
 }
 
-fn shown() -> Model {
-    let mut model = Model::default();
+fn shown() -> TuiModel {
+    let mut model = TuiModel::default();
     model.update(live(swarm()));
     model
 }
 
-fn press(model: &mut Model, keys: &str) -> Option<Effect> {
+fn press(model: &mut TuiModel, keys: &str) -> Option<TuiEffect> {
     keys.chars().fold(None, |_, letter| {
         let key = match letter {
-            '\n' => Key::Enter,
-            '\t' => Key::Next,
-            '\u{1b}' => Key::Back,
-            '↓' => Key::Move(1),
-            letter => Key::Letter(letter),
+            '\n' => TuiKey::Enter,
+            '\t' => TuiKey::Next,
+            '\u{1b}' => TuiKey::Back,
+            '↓' => TuiKey::Move(1),
+            letter => TuiKey::Letter(letter),
         };
-        model.update(Input::Key(key))
+        model.update(TuiInput::Key(key))
     })
 }
 
-fn frame(model: &Model, width: u16, height: u16) -> String {
+fn frame(model: &TuiModel, width: u16, height: u16) -> String {
     let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
     let now: Timestamp = serde_json::from_value(json!("2026-11-22T16:00:05Z")).unwrap();
     terminal.draw(|frame| draw(model, now, frame)).unwrap();
@@ -79,7 +79,7 @@ fn the_tree_in_a_wide_frame() {
 #[test]
 fn every_page_in_a_narrow_frame() {
     let mut model = shown();
-    let pages: Vec<String> = Page::ALL
+    let pages: Vec<String> = TuiPage::ALL
         .iter()
         .map(|_| {
             let drawn = frame(&model, 60, 22);
@@ -103,11 +103,16 @@ fn a_tiny_frame_is_no_reason_to_fail() {
 fn nothing_is_killed_before_it_was_told_what_that_touches() {
     let mut model = shown();
     let asked = press(&mut model, "jK");
-    assert!(matches!(asked, Some(Effect::AskBlast { target, subtree: false, .. }) if target == "architect"));
+    assert!(
+        matches!(asked, Some(TuiEffect::AskBlast { target, subtree: false, .. }) if target == "architect")
+    );
     assert_eq!(press(&mut model, "\n"), None, "the answer is not there yet");
-    model.update(Input::Blast(BlastRadius { agents: vec!["architect".into()], ..BlastRadius::default() }));
+    model.update(TuiInput::Blast(TuiBlastRadius {
+        agents: vec!["architect".into()],
+        ..TuiBlastRadius::default()
+    }));
     insta::assert_snapshot!(frame(&model, 80, 18));
-    let Some(Effect::Act(order)) = press(&mut model, "qk\n") else { panic!("confirmed") };
+    let Some(TuiEffect::Act(order)) = press(&mut model, "qk\n") else { panic!("confirmed") };
     assert_eq!((order.target.as_str(), order.reason.as_str(), order.subtree), ("architect", "qk", false));
     assert!(model.dialog.is_none());
 }
@@ -116,9 +121,9 @@ fn nothing_is_killed_before_it_was_told_what_that_touches() {
 fn another_reach_is_asked_for_anew() {
     let mut model = shown();
     press(&mut model, "jK");
-    model.update(Input::Blast(BlastRadius::default()));
+    model.update(TuiInput::Blast(TuiBlastRadius::default()));
     let asked = press(&mut model, "\t");
-    assert!(matches!(asked, Some(Effect::AskBlast { subtree: true, .. })));
+    assert!(matches!(asked, Some(TuiEffect::AskBlast { subtree: true, .. })));
     assert_eq!(press(&mut model, "\n"), None, "the first answer was for less");
 }
 
@@ -127,7 +132,7 @@ fn a_job_is_handed_to_an_agent_by_name() {
     let mut model = shown();
     press(&mut model, "2m");
     assert_eq!(press(&mut model, "\n"), None, "nobody is named");
-    let Some(Effect::Act(order)) = press(&mut model, "chunker\twhy\n") else { panic!("confirmed") };
+    let Some(TuiEffect::Act(order)) = press(&mut model, "chunker\twhy\n") else { panic!("confirmed") };
     assert_eq!((order.to.as_deref(), order.reason.as_str()), (Some("chunker"), "why"));
 }
 
@@ -140,7 +145,7 @@ fn an_action_is_offered_where_it_fits() {
     assert_eq!(model.dialog.as_ref().map(|dialog| dialog.target.as_str()), Some("ap-1"));
     press(&mut model, "\u{1b}");
     assert!(model.dialog.is_none());
-    assert_eq!(press(&mut model, "q"), Some(Effect::Quit));
+    assert_eq!(press(&mut model, "q"), Some(TuiEffect::Quit));
 }
 
 #[test]
@@ -175,18 +180,18 @@ fn a_search_leaves_what_contains_its_words() {
 #[test]
 fn an_old_picture_is_told_to_be_old() {
     let mut model = shown();
-    model.update(Input::Lost("no daemon answers at http://127.0.0.1:6100".into()));
+    model.update(TuiInput::Lost("no daemon answers at http://127.0.0.1:6100".into()));
     let drawn = frame(&model, 120, 12);
-    assert!(drawn.contains("OLD PICTURE: 5 s") && drawn.contains("no daemon answers"), "{drawn}");
+    assert!(drawn.contains("STALE: 5 s") && drawn.contains("no daemon answers"), "{drawn}");
     model.update(live(swarm()));
-    assert!(!frame(&model, 120, 12).contains("OLD PICTURE"));
+    assert!(!frame(&model, 120, 12).contains("STALE"));
 }
 
 #[test]
 fn before_the_first_answer_the_reason_is_told() {
-    let mut model = Model::default();
+    let mut model = TuiModel::default();
     assert!(frame(&model, 80, 8).contains("waiting for the daemon"));
-    model.update(Input::Lost("the token is missing".into()));
+    model.update(TuiInput::Lost("the token is missing".into()));
     assert!(frame(&model, 80, 8).contains("the token is missing"));
 }
 
@@ -198,11 +203,11 @@ fn the_log_shows_no_heartbeats_and_follows_its_end() {
             "server_timestamp": "2026-11-22T16:00:00Z" })
     };
     let first = json!([event(1, "heartbeat"), event(2, "supervision")]);
-    model.update(Input::Events(serde_json::from_value(first).unwrap()));
+    model.update(TuiInput::Events(serde_json::from_value(first).unwrap()));
     press(&mut model, "4");
     assert_eq!((model.rows().len(), model.cursor()), (1, Some(0)));
     let more = json!([event(2, "supervision"), event(3, "supervision"), event(4, "alert")]);
-    model.update(Input::Events(serde_json::from_value(more).unwrap()));
+    model.update(TuiInput::Events(serde_json::from_value(more).unwrap()));
     assert_eq!((model.rows().len(), model.cursor()), (3, Some(2)));
     assert!(frame(&model, 80, 12).contains("a restarted"));
 }

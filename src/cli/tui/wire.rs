@@ -1,54 +1,50 @@
-//! What `pas tui` reads of the HMI's port: the parts of `GET /api/live` and of an action's answer that it
-//! draws.
+//! The parts of `GET /api/live` and of an action's answer that `pas tui` draws.
 //!
 //! Source: `contracts/hmi.json`. Reading is lenient, like [`crate::cli::wire`].
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::cli::wire::JobState;
+use crate::cli::wire::WireJobState;
 use crate::domain::job::wait::JobWait;
 use crate::domain::time::Timestamp;
 
-/// All that is drawn, read at one moment.
+/// One snapshot of everything drawn.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Live {
-    /// When it was read.
+pub(super) struct TuiSnapshot {
     pub(super) at: Timestamp,
-    /// In one sentence how the swarm is.
-    pub(super) health: Health,
-    /// Flat; a parent stands before its children.
-    pub(super) tree: Vec<Node>,
-    /// Root jobs that have not ended, and those that just did.
+    /// The health of the swarm in one sentence.
+    pub(super) health: TuiHealth,
+    /// Flat; a parent precedes its children.
+    pub(super) tree: Vec<TuiNode>,
+    /// Active root jobs, and those that just ended.
     #[serde(default)]
-    pub(super) jobs: Vec<LiveJob>,
-    /// What waits for a person.
+    pub(super) jobs: Vec<TuiJob>,
+    /// Pending approvals.
     #[serde(default)]
-    pub(super) approvals: Vec<Waiting>,
+    pub(super) approvals: Vec<TuiApproval>,
     #[serde(default)]
-    pub(super) costs: Costs,
+    pub(super) costs: TuiCosts,
 }
 
-/// How the swarm is.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Health {
+pub(super) struct TuiHealth {
     pub(super) line: String,
-    /// Agents that are down.
     #[serde(default)]
     pub(super) agents_down: u64,
 }
 
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Costs {
+pub(super) struct TuiCosts {
     #[serde(default)]
-    pub(super) minute: Spent,
+    pub(super) minute: TuiSpending,
     #[serde(default)]
-    pub(super) day: Spent,
+    pub(super) day: TuiSpending,
 }
 
-/// Spending of one window.
+/// Spending in one window.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Spent {
+pub(super) struct TuiSpending {
     #[serde(default)]
     pub(super) usd: f64,
     #[serde(default)]
@@ -57,13 +53,13 @@ pub(super) struct Spent {
 
 /// One actor of the tree.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Node {
-    /// Its number, for as long as the daemon runs.
+pub(super) struct TuiNode {
+    /// The actor's number, unique while the daemon runs.
     pub(super) no: u64,
     pub(super) name: String,
     #[serde(default)]
     pub(super) parent: Option<u64>,
-    /// `coord`, `exec` or `system`; nothing for services and supervisors.
+    /// `coord`, `exec` or `system`; `None` for services and supervisors.
     #[serde(default)]
     pub(super) role: Option<String>,
     /// Derived from mailboxes, beats and leases.
@@ -77,28 +73,26 @@ pub(super) struct Node {
     pub(super) handling: Option<String>,
     #[serde(default)]
     pub(super) restarts: u64,
-    /// Why it ended last.
+    /// The reason of the last exit.
     #[serde(default)]
     pub(super) last_exit: Option<String>,
-    /// Since its last sign of life, ms.
+    /// Time since the last sign of life, ms.
     #[serde(default)]
     pub(super) beat_age_ms: Option<u64>,
-    /// Tokens in its context.
     #[serde(default)]
     pub(super) ctx_used: Option<u64>,
     #[serde(default)]
     pub(super) ctx_limit: Option<u64>,
-    /// What it works on.
     #[serde(default)]
-    pub(super) step: Option<Step>,
-    /// What it has spent, US dollars.
+    pub(super) step: Option<TuiStep>,
+    /// US dollars.
     #[serde(default)]
     pub(super) cost_usd: f64,
 }
 
-/// What an agent works on.
+/// The job in an agent's hands.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Step {
+pub(super) struct TuiStep {
     pub(super) job_id: String,
     pub(super) task: String,
     /// 0 to 1.
@@ -107,127 +101,122 @@ pub(super) struct Step {
 }
 
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct LiveJob {
+pub(super) struct TuiJob {
     pub(super) job_id: String,
-    /// What is to be done.
+    /// The task.
     pub(super) task: String,
     pub(super) agent: String,
     /// Where it is in its life.
-    pub(super) state: JobState,
-    /// 0 to 1, over its whole tree.
+    pub(super) state: WireJobState,
+    /// 0 to 1, over the whole tree.
     #[serde(default)]
     pub(super) progress: f64,
-    /// What is being done.
+    /// The current activity.
     #[serde(default)]
     pub(super) note: Option<String>,
-    /// For whom or what it and those below it wait.
+    /// Waits of the job and of all steps below it.
     #[serde(default)]
     pub(super) waits: Vec<JobWait>,
     /// When it was accepted.
     pub(super) created_at: Timestamp,
-    /// Seconds it will still take.
+    /// Estimated seconds left.
     #[serde(default)]
     pub(super) eta_s: Option<f64>,
-    /// Steps of its tree.
     #[serde(default)]
     pub(super) steps_total: u64,
-    /// Those that are done.
     #[serde(default)]
     pub(super) steps_done: u64,
     #[serde(default)]
     pub(super) cost_usd: f64,
 }
 
-/// What waits for a person.
+/// A pending approval.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Waiting {
+pub(super) struct TuiApproval {
     pub(super) approval_id: String,
-    /// The job that waits.
+    /// The waiting job.
     pub(super) job_id: String,
     pub(super) agent: String,
     pub(super) action: String,
-    /// The particulars; `command` where it is a command.
+    /// Details; `command` for a command.
     #[serde(default)]
     pub(super) detail: Value,
-    /// Seconds since it was asked.
+    /// Seconds since the request.
     #[serde(default)]
     pub(super) waiting_s: f64,
-    /// Jobs that cannot go on before it is decided.
+    /// Jobs blocked until the decision.
     #[serde(default)]
     pub(super) blocked_descendants: u64,
-    /// What the waiting costs.
     #[serde(default)]
     pub(super) usd_per_min: f64,
 }
 
 /// One event of port 6102.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Event {
+pub(super) struct TuiEvent {
     pub(super) event_type: String,
     #[serde(default)]
     pub(super) data: Map<String, Value>,
-    /// When the daemon wrote it down.
     pub(super) server_timestamp: Timestamp,
 }
 
-/// Whom and what an action would touch.
+/// The blast radius of an action.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct BlastRadius {
+pub(super) struct TuiBlastRadius {
     /// Agents that would end or restart.
     #[serde(default)]
     pub(super) agents: Vec<String>,
-    /// Jobs in their hands.
+    /// Jobs in the hands of those agents.
     #[serde(default)]
-    pub(super) jobs: Vec<Touched>,
-    /// Reserved for model calls that are under way, US dollars.
+    pub(super) jobs: Vec<TuiTouchedJob>,
+    /// Held for model calls in flight, US dollars.
     #[serde(default)]
     pub(super) usd_in_flight: f64,
 }
 
-/// A job that an action would touch.
+/// A job in the blast radius.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Touched {
+pub(super) struct TuiTouchedJob {
     pub(super) job_id: String,
-    /// What is to be done.
+    /// The task.
     pub(super) task: String,
 }
 
-/// What an action did.
+/// The result of an action.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Done {
+pub(super) struct TuiActionResult {
     pub(super) message: String,
-    /// After kill and restart.
     #[serde(default)]
-    pub(super) proof: Option<Proof>,
+    pub(super) proof: Option<TuiProof>,
 }
 
-/// What was seen to be gone and given back.
+/// The proof of an action.
 #[derive(Debug, Clone, Default, Deserialize)]
-pub(super) struct Proof {
-    /// The agents, with the time until each was back.
+pub(super) struct TuiProof {
+    /// The agents, with the time each took to come back.
     #[serde(default)]
-    pub(super) agents: Vec<Back>,
+    pub(super) agents: Vec<TuiReturnedAgent>,
     /// Model streams closed.
     #[serde(default)]
     pub(super) streams_closed: u64,
     #[serde(default)]
     pub(super) processes_gone: u64,
-    /// Reservations of the machine given back.
+    /// Machine reservations released.
     #[serde(default)]
     pub(super) reservations_released: u64,
-    /// Money no longer held, US dollars.
+    /// Holds released, US dollars.
     #[serde(default)]
     pub(super) holds_released_usd: f64,
-    /// What it cost in the end, US dollars.
+    /// The final cost, US dollars.
     #[serde(default)]
     pub(super) final_cost_usd: f64,
 }
 
 /// An agent after kill or restart.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Back {
+pub(super) struct TuiReturnedAgent {
     pub(super) name: String,
-    /// Milliseconds until it was up again; nothing if it did not come.
+    /// Milliseconds until the agent was up again; `None` if it is not.
     #[serde(default)]
     pub(super) back_ms: Option<f64>,
 }

@@ -1,12 +1,12 @@
-//! What the daemon says, as sentences.
+//! The daemon's answers and events as sentences.
 
 use serde_json::Value;
 
-use super::wire::{Done, Event};
+use super::wire::{TuiActionResult, TuiEvent};
 
-/// What an action did, with its proof.
+/// The result of an action, with its proof.
 #[must_use]
-pub(super) fn done(done: &Done) -> String {
+pub(super) fn done(done: &TuiActionResult) -> String {
     let Some(proof) = &done.proof else { return done.message.clone() };
     let back = proof.agents.iter().map(|agent| match agent.back_ms {
         Some(ms) => format!("{} back after {ms:.0} ms", agent.name),
@@ -16,13 +16,13 @@ pub(super) fn done(done: &Done) -> String {
     let counted = [
         (proof.streams_closed, "model streams closed"),
         (proof.processes_gone, "process groups gone"),
-        (proof.reservations_released, "reservations returned"),
+        (proof.reservations_released, "reservations released"),
     ];
     parts.extend(
         counted.iter().filter(|(number, _)| *number > 0).map(|(number, what)| format!("{number} {what}")),
     );
     if proof.holds_released_usd > 0.0 {
-        parts.push(format!("${:.4} no longer held", proof.holds_released_usd));
+        parts.push(format!("${:.4} of holds released", proof.holds_released_usd));
     }
     if proof.final_cost_usd > 0.0 {
         parts.push(format!("cost ${:.4}", proof.final_cost_usd));
@@ -30,9 +30,9 @@ pub(super) fn done(done: &Done) -> String {
     if parts.is_empty() { done.message.clone() } else { format!("{} ({})", done.message, parts.join(", ")) }
 }
 
-/// An event on one line: who, what, and what it adds.
+/// An event on one line: agent, event, detail.
 #[must_use]
-pub(super) fn event(event: &Event) -> String {
+pub(super) fn event(event: &TuiEvent) -> String {
     let text = |name: &str| event.data.get(name).and_then(Value::as_str).filter(|text| !text.is_empty());
     let who = text("actor").or_else(|| text("agent")).or_else(|| text("service_id"));
     let what = text("event").or_else(|| text("status")).or_else(|| text("action"));

@@ -1,4 +1,4 @@
-//! How the agents stand, kept in step with the job book. No port of its own: all ports show it.
+//! The agents' statuses, kept in step with the job book. No port of its own: all ports show them.
 
 use std::sync::Arc;
 

@@ -3,10 +3,10 @@
 use axum::Router;
 
 use super::{DaemonService, ServiceSite};
-use crate::actors::event_stream::{self, Events};
-use crate::http::Listener;
+use crate::actors::event_stream::{self, EventStreamHandle};
+use crate::http::ListenerSpec;
 use crate::http::event_stream as port;
-use crate::http::page::Health;
+use crate::http::page::HealthReporter;
 use crate::supervision::ChildSpec;
 
 pub(super) struct EventStreamService;
@@ -30,11 +30,11 @@ impl DaemonService for EventStreamService {
         Ok(port::routes(site.need()?))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
-        Ok(port::health(&site.need::<Events>()?))
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
+        Ok(port::health(&site.need::<EventStreamHandle>()?))
     }
 
-    fn listener(&self, usual: Listener) -> Listener {
+    fn listener(&self, usual: ListenerSpec) -> ListenerSpec {
         let mut limits = usual.limits.clone();
         limits.max_connections = limits.max_connections.max(port::MAX_CONNECTIONS);
         usual.limits(limits).own_bodies(port::OWN_BODIES)

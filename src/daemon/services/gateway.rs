@@ -6,10 +6,10 @@ use axum::Router;
 
 use super::{DaemonService, ServiceSite, own_ports};
 use crate::actors::accounts::prices;
-use crate::actors::gateway::local_text::Seat;
+use crate::actors::gateway::local_text::GatewaySlot;
 use crate::actors::gateway::own_ports::ModelPort;
-use crate::actors::gateway::{self, Means};
-use crate::http::Listener;
+use crate::actors::gateway::{self, GatewayDeps};
+use crate::http::ListenerSpec;
 use crate::http::gateway as port;
 use crate::http::limits::MODEL_BODY;
 use crate::supervision::ChildSpec;
@@ -18,7 +18,7 @@ pub(super) struct GatewayService;
 
 impl DaemonService for GatewayService {
     fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
-        let means = Means {
+        let means = GatewayDeps {
             accounts: site.need()?,
             book: site.jobs.book.clone(),
             roster: Arc::clone(site.jobs.agents.roster()),
@@ -32,8 +32,8 @@ impl DaemonService for GatewayService {
             own_ports: own_ports::with_models(site),
         };
         let (spec, gateway) = gateway::spec(&site.system, "gateway-service", site.options, means);
-        site.need::<Seat>()?.put(&gateway);
-        // Set once, by the one row that calls models.
+        site.need::<GatewaySlot>()?.fill(&gateway);
+        // Set once, by the only row that calls models.
         let _ = site.jobs.models.set(Arc::new(gateway.clone()));
         site.provide(gateway)?;
         Ok(Some(spec))
@@ -47,13 +47,13 @@ impl DaemonService for GatewayService {
         Some(ModelPort::Gateway)
     }
 
-    fn listener(&self, usual: Listener) -> Listener {
+    fn listener(&self, usual: ListenerSpec) -> ListenerSpec {
         for_models(usual)
     }
 }
 
-/// A port that vendors' clients call: their bodies are large, and refusals have the vendors' forms.
-pub(super) fn for_models(usual: Listener) -> Listener {
+/// A port for vendors' clients: their bodies are large, and refusals have the vendors' forms.
+pub(super) fn for_models(usual: ListenerSpec) -> ListenerSpec {
     let mut limits = usual.limits.clone();
     limits.max_body = MODEL_BODY;
     usual.limits(limits).speaking_for_vendors(true)

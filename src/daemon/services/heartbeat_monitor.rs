@@ -5,7 +5,7 @@ use axum::Router;
 use super::{DaemonService, ServiceSite};
 use crate::actors::heartbeat_monitor::{self, MonitorHandle};
 use crate::http::heartbeat_monitor as port;
-use crate::http::page::Health;
+use crate::http::page::HealthReporter;
 use crate::supervision::ChildSpec;
 
 pub(super) struct HeartbeatMonitorService;
@@ -29,7 +29,7 @@ impl DaemonService for HeartbeatMonitorService {
         Ok(port::routes(site.need()?))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(port::health(&site.need::<MonitorHandle>()?))
     }
 }

@@ -1,4 +1,4 @@
-//! The HMI on port 6101. It looks at all other services, and shows the health that they tell.
+//! The HMI on port 6101. It reads all other services, and shows their health.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use anyhow::Context as _;
 use axum::Router;
 
 use super::{DaemonService, SERVICES, ServiceRow, ServiceSite, numbers};
-use crate::http::hmi::{self, Hmi, Sources, WATCHED};
-use crate::http::page::{self, Health};
-use crate::http::{Contract, Listener};
+use crate::http::hmi::{self, HmiApi, HmiDeps, WATCHED};
+use crate::http::page::{self, HealthReporter};
+use crate::http::{ListenerSpec, PortContract};
 
 pub(super) struct HmiService;
 
 impl DaemonService for HmiService {
     fn routes(&self, site: &ServiceSite) -> anyhow::Result<Router> {
-        let hmi = Hmi::new(Sources {
+        let hmi = HmiApi::new(HmiDeps {
             jobs: Arc::clone(&site.jobs),
             system: site.system.clone(),
             events: site.need()?,
@@ -28,21 +28,21 @@ impl DaemonService for HmiService {
         Ok(hmi::routes(&hmi).merge(hmi::acts(site.need()?)))
     }
 
-    fn health(&self, _: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, _: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(hmi::health())
     }
 
-    fn common_routes(&self, contract: Contract, health: Health, site: &ServiceSite) -> Router {
+    fn common_routes(&self, contract: PortContract, health: HealthReporter, site: &ServiceSite) -> Router {
         page::routes_with_front(contract, health, hmi::pages::front(&numbers(site)))
     }
 
-    fn listener(&self, usual: Listener) -> Listener {
+    fn listener(&self, usual: ListenerSpec) -> ListenerSpec {
         usual.open(hmi::pages::is_page)
     }
 }
 
-/// The health of a service that its contract calls `name`; two contracts write it with hyphens.
-fn watched(name: &'static str, site: &ServiceSite) -> anyhow::Result<(&'static str, Health)> {
+/// The health of a service by the name in its contract; two contracts write it with hyphens.
+fn watched(name: &'static str, site: &ServiceSite) -> anyhow::Result<(&'static str, HealthReporter)> {
     let with_port = |row: &'static ServiceRow| Some((row, row.port()?));
     let named =
         SERVICES.iter().filter_map(with_port).find(|(_, port)| port.wire_name().replace('-', "_") == name);

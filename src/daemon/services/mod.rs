@@ -1,10 +1,10 @@
-//! The services of the daemon: one row each in [`SERVICES`], one trait, one file a service.
+//! The services of the daemon: one row each in [`SERVICES`], one trait, one file for each service.
 //!
-//! A row says the name, the port with its contract, and the place in the supervision tree; the trait
-//! joins the actor's part with the port's. A new service is a row here, a file beside this one, and its own
-//! parts in `actors` and `http`. Invariants: rows are built in their order, so a row stands below those
-//! whose handles it needs; under one supervisor services start in the order of their rows; every contract
-//! has a row, and every port a contract of its number.
+//! A row has the name, the port with its contract, and the place in the supervision tree; the trait joins the
+//! actor's part with the port's. A new service is a row here, a file in this folder, and its own parts in
+//! `actors` and `http`. Invariants: rows are built in their order, so a row stands below those whose handles
+//! it needs; under one supervisor services start in the order of their rows; every contract has a row, and
+//! every port a contract of its number.
 
 mod accounts;
 mod agent_router;
@@ -38,39 +38,39 @@ use axum::Router;
 
 pub(super) use self::site::ServiceSite;
 use crate::actors::gateway::own_ports::ModelPort;
-use crate::http::page::{self, Health};
-use crate::http::{Contract, Limits, Listener};
+use crate::http::page::{self, HealthReporter};
+use crate::http::{ListenerSpec, PortContract, PortLimits};
 use crate::supervision::ChildSpec;
 
-/// The behaviour of a service. What a service does not have it leaves out.
+/// A service; each implements only the parts it has.
 pub(super) trait DaemonService: Sync {
     /// Makes the service's actors, and provides its handle to the rows below.
     fn start(&self, _site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
         Ok(None)
     }
 
-    /// The routes of its port, without the common ones.
+    /// The routes of the service's port, without the common ones.
     fn routes(&self, _site: &ServiceSite) -> anyhow::Result<Router> {
         Ok(Router::new())
     }
 
-    /// What its `/health` adds to service, port and time.
-    fn health(&self, _site: &ServiceSite) -> anyhow::Result<Health> {
+    /// The fields that the service adds to `/health`, beside service, port and time.
+    fn health(&self, _site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(page::plain_health())
     }
 
-    /// The model that its port serves, for providers that are registered at this daemon itself.
+    /// The model served on the port, for providers that are registered at this daemon itself.
     fn model_port(&self) -> Option<ModelPort> {
         None
     }
 
     /// The routes that every port has.
-    fn common_routes(&self, contract: Contract, health: Health, _site: &ServiceSite) -> Router {
+    fn common_routes(&self, contract: PortContract, health: HealthReporter, _site: &ServiceSite) -> Router {
         page::routes(contract, health)
     }
 
-    /// Its port where that differs from the usual one: limits, bodies, who may ask.
-    fn listener(&self, usual: Listener) -> Listener {
+    /// Changes to the usual listener of the port: limits, bodies, access.
+    fn listener(&self, usual: ListenerSpec) -> ListenerSpec {
         usual
     }
 }
@@ -78,27 +78,27 @@ pub(super) trait DaemonService: Sync {
 /// A port of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServicePort {
-    /// The name of its service.
+    /// The name of the service.
     pub service: &'static str,
-    /// Its number, before the configured offset.
+    /// The port's number, before the configured offset.
     pub number: u16,
-    /// The name of its contract; services of one kind share theirs.
+    /// The name of the contract; services of one kind share theirs.
     pub contract: &'static str,
 }
 
 impl ServicePort {
-    /// The name that `GET /` of the port gives: the contract's, or the service's where several share one.
+    /// The name in the port's `GET /`: the contract's, or the service's where several share one.
     #[must_use]
     pub fn wire_name(&self) -> String {
-        let own = Contract::load(self.contract).ok().filter(|_| self.contract == self.service);
+        let own = PortContract::load(self.contract).ok().filter(|_| self.contract == self.service);
         own.map_or_else(|| self.service.to_owned(), |contract| contract.service)
     }
 }
 
-/// Where a service stands in the supervision tree.
+/// A service's place in the supervision tree.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Placement {
-    /// Under the supervisor of the system agent that it is the service of, right after the agent.
+pub(super) enum ServicePlacement {
+    /// Under the supervisor of the service's system agent, right after the agent.
     BesideAgent(&'static str),
     /// Under the daemon's own supervisor.
     DaemonSupervisor,
@@ -107,36 +107,36 @@ pub(super) enum Placement {
 pub(super) struct ServiceRow {
     pub(super) name: &'static str,
     port: Option<(u16, &'static str)>,
-    pub(super) placement: Placement,
+    pub(super) placement: ServicePlacement,
     pub(super) service: &'static dyn DaemonService,
 }
 
 impl ServiceRow {
     /// The service of the system agent of its name.
     const fn of_agent(name: &'static str, service: &'static dyn DaemonService) -> Self {
-        Self { name, port: None, placement: Placement::BesideAgent(name), service }
+        Self { name, port: None, placement: ServicePlacement::BesideAgent(name), service }
     }
 
-    /// A service that no agent stands for.
+    /// A service that belongs to no agent.
     const fn of_daemon(name: &'static str, service: &'static dyn DaemonService) -> Self {
-        Self { name, port: None, placement: Placement::DaemonSupervisor, service }
+        Self { name, port: None, placement: ServicePlacement::DaemonSupervisor, service }
     }
 
-    /// The same with a port, described by the contract of the service's name.
+    /// With a port, described by the contract of the service's name.
     const fn on(self, number: u16) -> Self {
         let contract = self.name;
         self.sharing(number, contract)
     }
 
-    /// The same with a port, described by a contract for several services.
+    /// With a port, described by a contract for several services.
     const fn sharing(mut self, number: u16, contract: &'static str) -> Self {
         self.port = Some((number, contract));
         self
     }
 
-    /// The same beside an agent of another name.
+    /// Beside an agent of another name.
     const fn beside(mut self, agent: &'static str) -> Self {
-        self.placement = Placement::BesideAgent(agent);
+        self.placement = ServicePlacement::BesideAgent(agent);
         self
     }
 
@@ -144,28 +144,28 @@ impl ServiceRow {
         self.port.map(|(number, contract)| ServicePort { service: self.name, number, contract })
     }
 
-    /// What its `/health` says: service, port and time, and whatever the service adds.
-    fn health(&self, port: ServicePort, site: &ServiceSite) -> anyhow::Result<Health> {
+    /// The body of `/health`: service, port and time, and the service's own fields.
+    fn health(&self, port: ServicePort, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(page::named_health(self.service.health(site)?, self.name, site.port(port.number)))
     }
 
-    /// Its port, ready to be bound; `None` for a service without one.
-    pub(super) fn listener(&self, site: &ServiceSite) -> anyhow::Result<Option<Listener>> {
+    /// The service's port, ready to be bound; `None` for a service without one.
+    pub(super) fn listener(&self, site: &ServiceSite) -> anyhow::Result<Option<ListenerSpec>> {
         let Some(port) = self.port() else { return Ok(None) };
-        let mut contract = Contract::load(port.contract)?;
+        let mut contract = PortContract::load(port.contract)?;
         contract.service = port.wire_name();
         let common = self.service.common_routes(contract, self.health(port, site)?, site);
         let router = self.service.routes(site)?.merge(common);
         let http = &site.config.http;
-        let limits = Limits {
+        let limits = PortLimits {
             header_read: http.header_timeout,
             keep_alive_idle: http.idle_timeout,
             body_read: http.body_timeout,
             max_connections: http.max_connections.get(),
             max_body: http.max_body_bytes as u64,
-            ..Limits::default()
+            ..PortLimits::default()
         };
-        let usual = Listener::new(self.name, site.port(port.number), router).limits(limits);
+        let usual = ListenerSpec::new(self.name, site.port(port.number), router).limits(limits);
         Ok(Some(self.service.listener(usual)))
     }
 }
@@ -205,8 +205,8 @@ pub fn ports() -> Vec<ServicePort> {
     ports
 }
 
-/// The actors of services with the places they are for, in the order of the rows.
-pub(super) type PlacedServices = Vec<(Placement, ChildSpec)>;
+/// The services' actors with their places, in the order of the rows.
+pub(super) type PlacedServices = Vec<(ServicePlacement, ChildSpec)>;
 
 /// Builds the services on `site`, in the order of their rows.
 pub(super) fn start_all(site: &mut ServiceSite) -> anyhow::Result<PlacedServices> {
@@ -218,7 +218,7 @@ pub(super) fn start_all(site: &mut ServiceSite) -> anyhow::Result<PlacedServices
 }
 
 /// The listeners of all ports, in the order in which they are bound.
-pub(super) fn listeners(site: &ServiceSite) -> anyhow::Result<Vec<Listener>> {
+pub(super) fn listeners(site: &ServiceSite) -> anyhow::Result<Vec<ListenerSpec>> {
     let mut listeners = Vec::new();
     for row in SERVICES {
         listeners.extend(row.listener(site)?);

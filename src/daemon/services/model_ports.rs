@@ -1,4 +1,4 @@
-//! The ports of one vendor or one local model each: 8050, 8051 and 8100-8103.
+//! The ports that each serve one vendor or one local model: 8050, 8051 and 8100-8103.
 
 use axum::Router;
 
@@ -6,9 +6,9 @@ use super::gateway::for_models;
 use super::{DaemonService, ServiceRow, ServiceSite};
 use crate::actors::gateway::own_ports::ModelPort;
 use crate::actors::gateway::{LOCAL_MODELS, LocalModel};
-use crate::http::Listener;
-use crate::http::adapter::{self, Adapter, Kind};
-use crate::http::page::Health;
+use crate::http::ListenerSpec;
+use crate::http::adapter::{self, AdapterKind, ModelAdapter};
+use crate::http::page::HealthReporter;
 use crate::llm::Vendor;
 use crate::supervision::ChildSpec;
 
@@ -16,7 +16,7 @@ use crate::supervision::ChildSpec;
 pub(super) struct ModelPortService {
     name: &'static str,
     number: u16,
-    kind: Kind,
+    kind: AdapterKind,
 }
 
 pub(super) static LLAMA: ModelPortService = ModelPortService::local(LOCAL_MODELS[0]);
@@ -29,17 +29,17 @@ pub(super) static GROK: ModelPortService = ModelPortService::vendor("grok-adapte
 
 impl ModelPortService {
     const fn local(model: LocalModel) -> Self {
-        Self { name: model.name, number: model.port, kind: Kind::Local(model) }
+        Self { name: model.name, number: model.port, kind: AdapterKind::Local(model) }
     }
 
     const fn vendor(name: &'static str, number: u16, vendor: Vendor) -> Self {
-        Self { name, number, kind: Kind::Vendor(vendor) }
+        Self { name, number, kind: AdapterKind::Vendor(vendor) }
     }
 
     pub(super) const fn row(&'static self) -> ServiceRow {
         let contract = match self.kind {
-            Kind::Local(_) => "local-model",
-            Kind::Vendor(_) => "model-adapter",
+            AdapterKind::Local(_) => "local-model",
+            AdapterKind::Vendor(_) => "model-adapter",
         };
         ServiceRow::of_daemon(self.name, self).sharing(self.number, contract)
     }
@@ -55,7 +55,7 @@ impl DaemonService for ModelPortService {
         Ok(adapter::routes(site.need_as(self.name)?))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(adapter::health(site.need_as(self.name)?))
     }
 
@@ -63,14 +63,14 @@ impl DaemonService for ModelPortService {
         Some(ModelPort::Pinned(self.kind.vendor()))
     }
 
-    fn listener(&self, usual: Listener) -> Listener {
+    fn listener(&self, usual: ListenerSpec) -> ListenerSpec {
         for_models(usual)
     }
 }
 
-/// An adapter at a port of this machine, which knows where its vendor's key was configured.
-pub(super) fn adapter_for(site: &ServiceSite, kind: Kind, port: u16) -> anyhow::Result<Adapter> {
+/// An adapter for a port of this machine, which knows the source of its vendor's key.
+pub(super) fn adapter_for(site: &ServiceSite, kind: AdapterKind, port: u16) -> anyhow::Result<ModelAdapter> {
     let key = format!("providers.{}.api_key", kind.vendor());
     let key_from = site.config.origin(&key).map(ToString::to_string);
-    Ok(Adapter::new(kind, site.need()?, port, key_from))
+    Ok(ModelAdapter::new(kind, site.need()?, port, key_from))
 }

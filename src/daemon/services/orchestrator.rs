@@ -6,15 +6,17 @@ use axum::Router;
 use serde_json::{Map, json};
 
 use super::{DaemonService, ServiceSite};
-use crate::http::orchestrator::{self, Orchestrator};
-use crate::http::page::Health;
+use crate::actors::agent::trees_below;
+use crate::http::orchestrator::{self, OrchestratorApi};
+use crate::http::page::HealthReporter;
 
 pub(super) struct OrchestratorService;
 
 impl DaemonService for OrchestratorService {
     fn routes(&self, site: &ServiceSite) -> anyhow::Result<Router> {
-        Ok(orchestrator::routes(Orchestrator {
+        Ok(orchestrator::routes(OrchestratorApi {
             jobs: Arc::clone(&site.jobs),
+            trees: trees_below(&site.config.daemon.data_dir),
             system: site.system.clone(),
             directory: site.need()?,
             steering: site.need()?,
@@ -23,7 +25,7 @@ impl DaemonService for OrchestratorService {
         }))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         let config = &site.config;
         let fields = [
             ("workdir", json!(config.daemon.workdir)),

@@ -1,11 +1,11 @@
-//! Our own ports as endpoints of providers: which serve models, and which do not.
+//! The daemon's own ports as endpoints of providers: the ports with models and those without.
 
 use super::{SERVICES, ServiceSite};
 use crate::actors::gateway::own_ports::{ModelPort, OwnPorts};
-use crate::domain::routing::endpoint::port_here;
-use crate::llm::{Endpoint, Vendor};
+use crate::domain::provider_router::endpoint::port_here;
+use crate::llm::{Vendor, VendorEndpoint};
 
-/// Every port as bound, with the model that it serves.
+/// Every bound port, with the model it serves.
 fn all(site: &ServiceSite) -> impl Iterator<Item = (u16, Option<ModelPort>)> {
     SERVICES.iter().filter_map(|row| Some((site.port(row.port()?.number), row.service.model_port())))
 }
@@ -15,16 +15,16 @@ pub(super) fn with_models(site: &ServiceSite) -> OwnPorts {
     all(site).filter_map(|(number, model)| Some((number, model?))).collect()
 }
 
-/// The ports that serve none.
+/// The ports without a model.
 pub(super) fn without_models(site: &ServiceSite) -> Vec<u16> {
     all(site).filter(|(_, model)| model.is_none()).map(|(number, _)| number).collect()
 }
 
-/// Refuses a configuration in which a vendor's address is a port of ours: its calls would come back to this
-/// daemon without end.
+/// Refuses a configuration in which a vendor's address is a port of this daemon: its calls would come back
+/// here without end.
 pub(super) fn vendors_are_elsewhere(site: &ServiceSite) -> anyhow::Result<()> {
     for vendor in Vendor::ALL {
-        let endpoint = Endpoint::configured(vendor, &site.config.providers);
+        let endpoint = VendorEndpoint::configured(vendor, &site.config.providers);
         let Some(port) = port_here(endpoint.base_url()) else { continue };
         anyhow::ensure!(
             all(site).all(|(own, _)| own != port),

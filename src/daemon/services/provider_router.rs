@@ -4,8 +4,8 @@ use axum::Router;
 
 use super::{DaemonService, ServiceSite, own_ports};
 use crate::actors::provider_router;
-use crate::domain::routing::EndpointRules;
-use crate::http::page::Health;
+use crate::domain::provider_router::EndpointRules;
+use crate::http::page::HealthReporter;
 use crate::http::provider_router as port;
 use crate::supervision::ChildSpec;
 
@@ -28,7 +28,7 @@ impl DaemonService for ProviderRouterService {
         Ok(port::routes(site.need()?))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(port::health(site.need()?))
     }
 }

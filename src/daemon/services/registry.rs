@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use axum::Router;
 
-use super::{DaemonService, Placement, SERVICES, ServiceSite};
-use crate::actors::directory::{Directory, ServedPorts};
+use super::{DaemonService, SERVICES, ServicePlacement, ServiceSite};
+use crate::actors::directory::{AgentDirectory, ServedPorts};
 use crate::actors::registry;
-use crate::http::page::Health;
+use crate::http::page::HealthReporter;
 use crate::http::registry as port;
 use crate::supervision::ChildSpec;
 
@@ -16,7 +16,7 @@ pub(super) struct RegistryService;
 impl DaemonService for RegistryService {
     fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
         let roster = Arc::clone(site.jobs.agents.roster());
-        let directory = Directory::new(roster, &served_ports(site), site.need()?);
+        let directory = AgentDirectory::new(roster, &served_ports(site), site.need()?);
         site.provide(directory.clone())?;
         let (spec, registry) =
             registry::spec(&site.system, "registry-service", site.options, site.store(), directory);
@@ -28,15 +28,15 @@ impl DaemonService for RegistryService {
         Ok(port::routes(site.need()?))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(port::health(site.need()?))
     }
 }
 
-/// The ports of services that stand beside the agent they are for.
+/// The ports of services that run beside their agent.
 fn served_ports(site: &ServiceSite) -> ServedPorts {
     let served = SERVICES.iter().filter_map(|row| match (row.placement, row.port()) {
-        (Placement::BesideAgent(agent), Some(port)) => Some((agent, site.port(port.number))),
+        (ServicePlacement::BesideAgent(agent), Some(port)) => Some((agent, site.port(port.number))),
         _ => None,
     });
     served.collect()

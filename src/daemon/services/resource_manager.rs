@@ -6,8 +6,8 @@ use axum::Router;
 
 use super::{DaemonService, ServiceSite, numbers};
 use crate::actors::resource_manager::{self, detect};
-use crate::domain::resources::ClassLimits;
-use crate::http::page::Health;
+use crate::domain::resource_manager::ClassLimits;
+use crate::http::page::HealthReporter;
 use crate::http::resource_manager as port;
 use crate::supervision::ChildSpec;
 
@@ -33,7 +33,7 @@ impl DaemonService for ResourceManagerService {
         Ok(port::routes(site.need()?, site.config.resources.lease))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(port::health(site.need()?))
     }
 }

@@ -1,8 +1,8 @@
-//! The site on which services are built: what the daemon gives each, and the handles they give each other.
+//! The site on which services are built: the daemon's values for each, and the handles they give each other.
 //!
-//! Invariant: a handle is there once the row that provides it has started, so whoever needs one stands
-//! below its provider in [`super::SERVICES`]. Failure policy: a handle that is not there yet, or that two
-//! rows provide, fails the start and names the type.
+//! Invariant: a handle exists once the row that provides it has started, so a row that needs it stands below
+//! its provider in [`super::SERVICES`]. Failure policy: a handle that does not exist yet, or that two rows
+//! provide, fails the start and names the type.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -12,18 +12,18 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::address_book::AddressBook;
-use crate::actors::jobs::Jobs;
-use crate::config::Config;
+use crate::actors::jobs::JobsShared;
+use crate::config::SwarmConfig;
 use crate::store::Store;
 use crate::supervision::{ActorSystem, WorkerOptions};
 
-/// What a service is built from.
+/// The values a service is built from.
 pub(in crate::daemon) struct ServiceSite {
-    pub(in crate::daemon) config: Arc<Config>,
+    pub(in crate::daemon) config: Arc<SwarmConfig>,
     pub(in crate::daemon) system: ActorSystem,
-    pub(in crate::daemon) jobs: Arc<Jobs>,
+    pub(in crate::daemon) jobs: Arc<JobsShared>,
     pub(in crate::daemon) agents: Arc<AddressBook>,
-    /// Cancelled when the daemon is to end; `POST /shutdown` cancels it too.
+    /// Cancelled when the daemon is to end; `POST /shutdown` also cancels it.
     pub(in crate::daemon) shutdown: CancellationToken,
     /// The options of a service's worker.
     pub(in crate::daemon) options: WorkerOptions,
@@ -32,9 +32,9 @@ pub(in crate::daemon) struct ServiceSite {
 
 impl ServiceSite {
     pub(in crate::daemon) fn new(
-        config: Arc<Config>,
+        config: Arc<SwarmConfig>,
         system: ActorSystem,
-        jobs: Arc<Jobs>,
+        jobs: Arc<JobsShared>,
         agents: Arc<AddressBook>,
         shutdown: CancellationToken,
         options: WorkerOptions,
@@ -57,12 +57,13 @@ impl ServiceSite {
         port.map(|port| self.port(port.number)).with_context(|| format!("no service `{service}` has a port"))
     }
 
-    /// Gives the rows below a handle.
+    /// Gives a handle to the rows below.
     pub(super) fn provide<T: Clone + Send + Sync + 'static>(&mut self, handle: T) -> anyhow::Result<()> {
         self.provide_as("", handle)
     }
 
-    /// The same where several services have handles of one type: each has its own under its name.
+    /// As [`Self::provide`], where several services have handles of one type: each has its own under its
+    /// name.
     pub(super) fn provide_as<T: Clone + Send + Sync + 'static>(
         &mut self,
         name: &'static str,

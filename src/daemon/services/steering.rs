@@ -1,16 +1,16 @@
-//! What carries out a person's acts; port 6101 serves it.
+//! Performs a person's actions; port 6101 serves it.
 
 use std::sync::Arc;
 
 use super::{DaemonService, ServiceSite};
-use crate::actors::steering::{self, Means};
+use crate::actors::steering::{self, SteeringDeps};
 use crate::supervision::ChildSpec;
 
 pub(super) struct SteeringService;
 
 impl DaemonService for SteeringService {
     fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
-        let means = Means {
+        let means = SteeringDeps {
             system: site.system.clone(),
             standings: site.need()?,
             jobs: Arc::clone(&site.jobs),

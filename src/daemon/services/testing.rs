@@ -7,7 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::ServiceSite;
 use crate::actors::address_book::AddressBook;
-use crate::config::{Config, Sources};
+use crate::config::{ConfigSources, SwarmConfig};
 use crate::daemon::jobs;
 use crate::store::Store;
 use crate::supervision::{ActorSystem, WorkerOptions};
@@ -21,7 +21,7 @@ pub(in crate::daemon) struct TestSite {
 /// A site with the built-in agents and an empty store.
 pub(in crate::daemon) fn test_site() -> TestSite {
     let folder = tempfile::tempdir().unwrap();
-    let mut config = Config::load(&Sources::default()).unwrap();
+    let mut config = SwarmConfig::load(&ConfigSources::default()).unwrap();
     config.daemon.workdir = folder.path().to_owned();
     config.daemon.data_dir = folder.path().to_owned();
     let store = Store::open(folder.path().join("pas.redb")).unwrap();

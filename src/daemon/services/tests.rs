@@ -1,4 +1,4 @@
-//! The rows hold together: each port has its contract, each contract its row, and each place its agent.
+//! The rows fit together: each port has its contract, each contract its row, and each place its agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,10 +16,10 @@ fn every_contract_has_a_row_and_every_port_a_contract_of_its_number() {
         let numbers = served.entry(port.contract).or_default();
         assert!(numbers.insert(port.number), "{port:?} is there twice");
     }
-    let contracts = Contract::names();
+    let contracts = PortContract::names();
     assert_eq!(served.keys().copied().collect::<Vec<_>>(), contracts, "rows and contracts");
     for (name, numbers) in served {
-        let contract = Contract::load(name).unwrap();
+        let contract = PortContract::load(name).unwrap();
         assert!(
             numbers.contains(&contract.port),
             "{name} describes {}, served is {numbers:?}",
@@ -36,7 +36,7 @@ fn names_and_numbers_are_unique_and_every_place_is_an_agent() {
     assert_eq!(numbers.len(), ports().len());
     let (roster, _) = crate::roster::load(None);
     for row in SERVICES {
-        if let Placement::BesideAgent(agent) = row.placement {
+        if let ServicePlacement::BesideAgent(agent) = row.placement {
             assert!(roster.get(agent).is_some(), "{} is placed beside {agent}", row.name);
         }
     }
@@ -49,7 +49,7 @@ fn a_port_gives_the_name_of_its_contract_or_its_own_where_several_share_one() {
     assert_eq!(wire_name(8101), "anthropic-adapter");
 }
 
-/// Asks with a method that no route has: a path that is served answers 405 and never runs its handler.
+/// Uses a method that no route has: a served path answers 405 and never runs its handler.
 #[tokio::test]
 async fn every_port_serves_every_path_of_its_contract() {
     let TestSite { mut site, store, folder } = test_site();
@@ -57,7 +57,7 @@ async fn every_port_serves_every_path_of_its_contract() {
     let mut asked = 0;
     for row in SERVICES {
         let Some(listener) = row.listener(&site).unwrap() else { continue };
-        let contract = Contract::load(row.port().unwrap().contract).unwrap();
+        let contract = PortContract::load(row.port().unwrap().contract).unwrap();
         for endpoint in contract.endpoints {
             let segments =
                 endpoint.path.split('/').map(|part| if part.starts_with('{') { "x" } else { part });

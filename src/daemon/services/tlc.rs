@@ -1,4 +1,4 @@
-//! The classifier of questions on port 8052, which keeps itself known to the registry. Beside it the port answers
+//! The classifier of questions on port 8052, which keeps its own registration alive. The port also answers
 //! chats with the local model that classifies.
 
 use std::sync::Arc;
@@ -10,14 +10,14 @@ use super::model_ports::adapter_for;
 use super::{DaemonService, ServiceSite};
 use crate::actors::announcer;
 use crate::actors::gateway::LOCAL_MODELS;
-use crate::actors::gateway::local_text::{LocalClassifier, Seat};
-use crate::http::Listener;
-use crate::http::adapter::{self, Kind};
-use crate::http::page::Health;
-use crate::http::tlc::{self, Tlc};
+use crate::actors::gateway::local_text::{GatewaySlot, LocalClassifier};
+use crate::http::ListenerSpec;
+use crate::http::adapter::{self, AdapterKind};
+use crate::http::page::HealthReporter;
+use crate::http::tlc::{self, TlcApi};
 use crate::supervision::ChildSpec;
 
-/// Its row's name, which is also its contract's.
+/// The name of the row, and of the contract.
 pub(super) const NAME: &str = "tlc-domain-classifier";
 
 pub(super) struct TlcService;
@@ -25,8 +25,8 @@ pub(super) struct TlcService;
 impl DaemonService for TlcService {
     fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
         let port = site.port_of(NAME)?;
-        site.provide(Tlc::new(Some(Arc::new(LocalClassifier::new(site.need::<Seat>()?)))))?;
-        site.provide_as(NAME, adapter_for(site, Kind::Local(LOCAL_MODELS[1]), port)?)?;
+        site.provide(TlcApi::new(Some(Arc::new(LocalClassifier::new(site.need::<GatewaySlot>()?)))))?;
+        site.provide_as(NAME, adapter_for(site, AdapterKind::Local(LOCAL_MODELS[1]), port)?)?;
         let (registry, registration) = (site.need()?, tlc::registration(port));
         Ok(Some(announcer::spec(&site.system, "tlc-announcer", site.options, registry, registration)))
     }
@@ -36,11 +36,11 @@ impl DaemonService for TlcService {
         Ok(tlc::routes(site.need()?).merge(chats))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(tlc::health(site.need()?))
     }
 
-    fn listener(&self, usual: Listener) -> Listener {
+    fn listener(&self, usual: ListenerSpec) -> ListenerSpec {
         for_models(usual)
     }
 }

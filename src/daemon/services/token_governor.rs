@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Router;
 
 use super::{DaemonService, ServiceSite};
-use crate::actors::event_stream::Events;
-use crate::actors::gateway::local_text::{LocalSummariser, Seat};
-use crate::actors::provider_router::ProviderRouter;
+use crate::actors::event_stream::EventStreamHandle;
+use crate::actors::gateway::local_text::{GatewaySlot, LocalSummariser};
+use crate::actors::provider_router::ProviderRouterHandle;
 use crate::actors::token_governor;
-use crate::http::page::Health;
+use crate::http::page::HealthReporter;
 use crate::http::token_governor as port;
-use crate::skills::summary::Extractive;
+use crate::skills::summary::ExtractiveSummariser;
 use crate::skills::tokens::TokenCounter;
 use crate::supervision::ChildSpec;
 
@@ -19,18 +19,18 @@ pub(super) struct TokenGovernorService;
 
 impl DaemonService for TokenGovernorService {
     fn start(&self, site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
-        // The gateway needs the governor, so the governor is given the gateway later, through this.
-        let seat = Seat::default();
+        // The gateway needs the governor, so the governor gets the gateway later, through this slot.
+        let seat = GatewaySlot::default();
         site.provide(seat.clone())?;
         let counter = Arc::new(TokenCounter::default());
-        let summariser = LocalSummariser::new(seat, Extractive::new(Arc::clone(&counter)));
-        let providers = site.need::<ProviderRouter>()?;
-        let setup = token_governor::Setup {
+        let summariser = LocalSummariser::new(seat, ExtractiveSummariser::new(Arc::clone(&counter)));
+        let providers = site.need::<ProviderRouterHandle>()?;
+        let setup = token_governor::GovernorDeps {
             store: site.store(),
             roster: Arc::clone(site.jobs.agents.roster()),
             workdir: site.config.daemon.workdir.clone(),
             counter,
-            events: Some(site.need::<Events>()?),
+            events: Some(site.need::<EventStreamHandle>()?),
             summariser: Some(Arc::new(summariser)),
             windows: Arc::new(move |model| providers.context_window(model)),
         };
@@ -44,7 +44,7 @@ impl DaemonService for TokenGovernorService {
         Ok(port::routes(site.need()?))
     }
 
-    fn health(&self, site: &ServiceSite) -> anyhow::Result<Health> {
+    fn health(&self, site: &ServiceSite) -> anyhow::Result<HealthReporter> {
         Ok(port::health(site.need()?))
     }
 }

@@ -1,4 +1,4 @@
-//! How much of the context, the machine and the time an agent takes.
+//! An agent's limits on context, machine and time.
 //!
 //! Invariants: both ratios of a [`TokenBudget`] lie in 0..=1 with target ≤ hard maximum; intervals
 //! and resources are never zero.
@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// How full an agent's context may get, as parts of its model's context window.
+/// The allowed use of an agent's context, as fractions of its model's context window.
 ///
-/// From `target_ratio` on it is watched closely; from `hard_max_ratio` on its state is saved, its context
-/// cleared and its work resumed. Both 0 for an agent that calls no model.
+/// From `target_ratio` the context is watched closely; from `hard_max_ratio` the agent's state is saved, the
+/// context cleared and the work resumed. Both are 0 for an agent that calls no model.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "RawBudget")]
 pub struct TokenBudget {
@@ -26,7 +26,7 @@ struct RawBudget {
     hard_max_ratio: f64,
 }
 
-/// Why two numbers are no token budget.
+/// Why two ratios are no valid token budget.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum InvalidBudget {
     /// A ratio outside 0..=1, or not a number.
@@ -81,7 +81,7 @@ impl TryFrom<RawBudget> for TokenBudget {
     }
 }
 
-/// How often an agent must show life: whole seconds, at least one.
+/// An agent's heartbeat interval: whole seconds, at least one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct HeartbeatInterval(NonZeroU32);
@@ -114,10 +114,10 @@ pub type CpuCores = NonZeroU32;
 /// Memory in megabytes, at least one.
 pub type MemoryMb = NonZeroU32;
 
-/// What an agent asks of the machine while it works.
+/// The machine resources of an agent at work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Resources {
+pub struct AgentResources {
     pub cpu_cores: CpuCores,
     /// Memory in megabytes.
     pub memory_mb: MemoryMb,

@@ -1,25 +1,25 @@
-//! Why a definition was not taken.
+//! Why a definition was refused.
 //!
-//! One type for every stage (reading the file, parsing it, fitting it among the others), because the
-//! reader of the message does the same in each case: open the file at the line and mend it.
+//! One type for every stage (reading the file, parsing, checking against the other definitions), because the
+//! remedy is the same: open the file at the line and fix it.
 
 use std::fmt;
 
 use serde::Serialize;
 
-/// A definition that was not taken: which file, where in it, and why.
+/// A refused definition: file, line and reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 pub struct DefinitionError {
-    /// The file, as a person would look for it.
+    /// The file's path for people.
     pub file: String,
     /// Line from 1; `None` when the file as a whole is at fault (it could not be read).
     pub line: Option<u32>,
-    /// What is wrong and, where it is not plain, what to do.
+    /// The fault and, where it is not obvious, the remedy.
     pub reason: String,
 }
 
-/// A definition that a roster was built without.
-pub type Refusal = DefinitionError;
+/// A definition left out of a roster.
+pub type DefinitionRefusal = DefinitionError;
 
 impl fmt::Display for DefinitionError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

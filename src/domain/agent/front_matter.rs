@@ -1,9 +1,8 @@
-//! The front matter of a definition: its fields as written, and what is meant where one is left out.
+//! The front matter of a definition: the fields as written, and the defaults of omitted ones.
 //!
-//! Two forms are one: a plain Claude Code sub-agent (`name`, `description`, maybe `tools`, `model`)
-//! is a definition that leaves everything else to the defaults, and so becomes an executor below the
-//! architect that works with a model. Invariants: unknown fields are errors; a default never grants a
-//! right that the tools do not imply.
+//! A plain Claude Code sub-agent (`name`, `description`, optionally `tools`, `model`) is a definition with
+//! defaults for everything else, and so becomes an executor below the architect that works with a model.
+//! Invariants: unknown fields are errors; a default never grants a right that the tools do not imply.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -14,20 +13,23 @@ use serde::{Deserialize, Deserializer};
 use serde_saphyr::{Location, Spanned};
 
 use super::{
-    AgentDefinition, Approval, Behaviour, Capability, CpuCores, HeartbeatInterval, MemoryMb, Mode, Port,
-    Resources, Rights, Role, Source, Supervision, TaskName, Tier, TokenBudget, Transport,
+    AccessLevel, AgentBehaviour, AgentDefinition, AgentMode, AgentPort, AgentResources, AgentRole,
+    AgentSupervision, AgentTier, AgentTransport, ApprovalGate, Capability, CpuCores, DefinitionSource,
+    HeartbeatInterval, MemoryMb, Rights, TaskName, TokenBudget,
 };
 use crate::domain::ids::AgentName;
 
-/// The parent of an executor that names none: a newcomer's agent works for the architect.
+/// The permission mode of Claude Code in which nothing is changed.
+const PLAN_MODE: &str = "plan";
+/// The default parent of an executor.
 pub const DEFAULT_PARENT: &str = "architect";
 /// Heartbeat interval where none is given, in seconds: the registry's default.
 pub const DEFAULT_HEARTBEAT_S: u32 = 60;
-/// Memory where none is given, in megabytes: what most built-in system agents ask for.
+/// Default memory in megabytes: the request of most built-in system agents.
 pub const DEFAULT_MEMORY_MB: u32 = 1024;
 
-/// A complaint about one line.
-pub(super) type Complaint = (u32, String);
+/// A diagnostic for one line.
+pub(super) type LineDiagnostic = (u32, String);
 
 /// The fields as written.
 #[derive(Deserialize)]
@@ -36,40 +38,55 @@ pub(super) struct FrontMatter {
     name: Spanned<AgentName>,
     description: Spanned<String>,
     #[serde(default)]
-    tools: Tools,
+    tools: ToolNames,
     model: Option<String>,
-    /// Written by Claude Code into every sub-agent it makes; means nothing here.
+    /// Written by Claude Code into every sub-agent; ignored here.
     #[serde(rename = "color")]
     _color: Option<IgnoredAny>,
+    #[serde(rename = "disallowedTools", default)]
+    disallowed_tools: ToolNames,
+    #[serde(rename = "maxTurns")]
+    max_turns: Option<NonZeroU32>,
+    #[serde(rename = "permissionMode")]
+    permission_mode: Option<String>,
+    // The rest of Claude Code's fields: known, so that its files are taken, and without effect here.
+    #[serde(rename = "mcpServers")]
+    mcp_servers: Option<IgnoredAny>,
+    isolation: Option<IgnoredAny>,
+    skills: Option<IgnoredAny>,
+    hooks: Option<IgnoredAny>,
+    memory: Option<IgnoredAny>,
+    background: Option<IgnoredAny>,
+    effort: Option<IgnoredAny>,
     display_name: Option<String>,
-    role: Option<Role>,
-    tier: Option<Tier>,
-    mode: Option<Mode>,
+    role: Option<AgentRole>,
+    tier: Option<AgentTier>,
+    mode: Option<AgentMode>,
     parent: Option<Spanned<AgentName>>,
     capabilities: Option<Spanned<Vec<Spanned<Capability>>>>,
-    transports: Option<Spanned<Vec<Transport>>>,
+    transports: Option<Spanned<Vec<AgentTransport>>>,
     rights: Option<Rights>,
     token_budget: Option<TokenBudget>,
     max_tokens: Option<NonZeroU32>,
-    resources: Option<Resources>,
+    resources: Option<AgentResources>,
     heartbeat_interval_s: Option<HeartbeatInterval>,
     #[serde(default)]
-    approvals_required: Vec<Approval>,
+    approvals_required: Vec<ApprovalGate>,
     models: Option<Vec<String>>,
-    port: Option<Spanned<Port>>,
-    behaviour: Option<Spanned<Behaviour>>,
+    port: Option<Spanned<AgentPort>>,
+    behaviour: Option<Spanned<AgentBehaviour>>,
     tasks: Option<Spanned<Vec<Spanned<TaskName>>>>,
-    /// The older spelling of a native agent's only task.
+    /// The older name for a native agent's only task.
     skill: Option<Spanned<TaskName>>,
     #[serde(default)]
-    supervision: Supervision,
+    supervision: AgentSupervision,
 }
 
 impl FrontMatter {
-    /// Fills in what was left out and checks what one field says against the others.
-    pub(super) fn complete(self, source: &str, prompt: &str) -> Result<AgentDefinition, Complaint> {
+    /// Fills in defaults and checks the fields against each other.
+    pub(super) fn complete(self, source: &str, prompt: &str) -> Result<AgentDefinition, LineDiagnostic> {
         let name_line = line_of(self.name.referenced);
-        let role = self.role.unwrap_or(Role::Exec);
+        let role = self.role.unwrap_or(AgentRole::Exec);
         let description = self.description.value.trim().to_owned();
         if description.is_empty() {
             let line = line_of(self.description.referenced);
@@ -77,23 +94,44 @@ impl FrontMatter {
         }
         let behaviour = behaviour(role, name_line, self.behaviour.as_ref())?;
         let tasks = tasks(behaviour, name_line, self.tasks, self.skill)?;
-        let source = Source {
+        let source = DefinitionSource {
             file: source.to_owned(),
             name_line,
             parent_line: self.parent.as_ref().map_or(name_line, |parent| line_of(parent.referenced)),
             port_line: self.port.as_ref().map_or(name_line, |port| line_of(port.referenced)),
         };
+        let ignored = [
+            ("mcpServers", self.mcp_servers.is_some()),
+            ("isolation", self.isolation.is_some()),
+            ("skills", self.skills.is_some()),
+            ("hooks", self.hooks.is_some()),
+            ("memory", self.memory.is_some()),
+            ("background", self.background.is_some()),
+            ("effort", self.effort.is_some()),
+        ];
+        // A mode that only plans changes nothing; every other one asks, which the sandbox stands for.
+        let plans = self.permission_mode.as_deref() == Some(PLAN_MODE);
+        let rights = self.rights.or_else(|| Rights::implied_by(&self.tools.0)).map(|rights| {
+            let rights = rights.without(&self.disallowed_tools.0);
+            if plans {
+                Rights { filesystem: rights.filesystem.min(AccessLevel::Read), ..rights }
+            } else {
+                rights
+            }
+        });
         let name = self.name.value;
         Ok(AgentDefinition {
             display_name: self.display_name.unwrap_or_else(|| title(name.as_str())),
             description,
             role,
-            tier: self.tier.unwrap_or(Tier::FIRST),
-            mode: self.mode.unwrap_or(Mode::Task),
+            tier: self.tier.unwrap_or(AgentTier::FIRST),
+            mode: self.mode.unwrap_or(AgentMode::Task),
             parent: parent(role, self.parent.map(|parent| parent.value)),
             capabilities: capabilities(&name, name_line, self.capabilities)?,
             transports: transports(self.transports)?,
-            rights: self.rights.or_else(|| Rights::implied_by(&self.tools.0)),
+            rights,
+            max_turns: self.max_turns,
+            ignored: ignored.into_iter().filter(|(_, is_given)| *is_given).map(|(name, _)| name).collect(),
             tools: self.tools.0,
             models: self.models.unwrap_or_else(|| {
                 self.model.iter().filter(|model| model.as_str() != "inherit").cloned().collect()
@@ -125,7 +163,7 @@ const DEFAULT_HEARTBEAT: HeartbeatInterval = match HeartbeatInterval::from_secon
     None => panic!("the default interval is not 0"),
 };
 
-const DEFAULT_RESOURCES: Resources = Resources {
+const DEFAULT_RESOURCES: AgentResources = AgentResources {
     cpu_cores: CpuCores::MIN,
     memory_mb: match MemoryMb::new(DEFAULT_MEMORY_MB) {
         Some(memory) => memory,
@@ -140,10 +178,10 @@ pub(super) fn line_of(location: Location) -> u32 {
     u32::try_from(location.line()).ok().and_then(NonZeroU32::new).map_or(1, NonZeroU32::get)
 }
 
-fn parent(role: Role, written: Option<AgentName>) -> Option<AgentName> {
+fn parent(role: AgentRole, written: Option<AgentName>) -> Option<AgentName> {
     match role {
-        Role::Exec => written.or_else(|| AgentName::new(DEFAULT_PARENT).ok()),
-        Role::Coord | Role::System => written,
+        AgentRole::Exec => written.or_else(|| AgentName::new(DEFAULT_PARENT).ok()),
+        AgentRole::Coord | AgentRole::System => written,
     }
 }
 
@@ -152,13 +190,13 @@ fn capabilities(
     name: &AgentName,
     name_line: u32,
     written: Option<Spanned<Vec<Spanned<Capability>>>>,
-) -> Result<Vec<Capability>, Complaint> {
+) -> Result<Vec<Capability>, LineDiagnostic> {
     let Some(written) = written else {
         let own = Capability::new(name.as_str().replace('-', "_"));
         return own.map(|own| vec![own]).map_err(|reason| (name_line, reason));
     };
     if written.value.is_empty() {
-        let reason = "capabilities is empty: name at least one, or leave the field out".to_owned();
+        let reason = "capabilities is empty: name at least one, or omit the field".to_owned();
         return Err((line_of(written.referenced), reason));
     }
     let mut seen = BTreeSet::new();
@@ -170,27 +208,28 @@ fn capabilities(
     }
 }
 
-fn transports(written: Option<Spanned<Vec<Transport>>>) -> Result<Vec<Transport>, Complaint> {
+fn transports(written: Option<Spanned<Vec<AgentTransport>>>) -> Result<Vec<AgentTransport>, LineDiagnostic> {
     match written {
-        None => Ok(vec![Transport::Rpc]),
-        Some(list) if list.value.is_empty() => {
-            Err((line_of(list.referenced), "transports is empty: an agent nobody can reach".to_owned()))
-        }
+        None => Ok(vec![AgentTransport::Rpc]),
+        Some(list) if list.value.is_empty() => Err((
+            line_of(list.referenced),
+            "transports is empty: name at least one, or omit the field".to_owned(),
+        )),
         Some(list) => Ok(list.value),
     }
 }
 
 fn behaviour(
-    role: Role,
+    role: AgentRole,
     name_line: u32,
-    written: Option<&Spanned<Behaviour>>,
-) -> Result<Behaviour, Complaint> {
+    written: Option<&Spanned<AgentBehaviour>>,
+) -> Result<AgentBehaviour, LineDiagnostic> {
     let line = written.map_or(name_line, |word| line_of(word.referenced));
     let behaviour = written.map_or_else(|| usual_behaviour(role), |word| word.value);
     let fits = match role {
-        Role::Coord => behaviour == Behaviour::Coordinator,
-        Role::System => behaviour == Behaviour::System,
-        Role::Exec => !matches!(behaviour, Behaviour::Coordinator | Behaviour::System),
+        AgentRole::Coord => behaviour == AgentBehaviour::Coordinator,
+        AgentRole::System => behaviour == AgentBehaviour::System,
+        AgentRole::Exec => !matches!(behaviour, AgentBehaviour::Coordinator | AgentBehaviour::System),
     };
     if fits {
         return Ok(behaviour);
@@ -201,30 +240,34 @@ fn behaviour(
 
 /// The tasks as written, each once. A native agent has nothing but its tasks, so it must name one.
 fn tasks(
-    behaviour: Behaviour,
+    behaviour: AgentBehaviour,
     name_line: u32,
     written: Option<Spanned<Vec<Spanned<TaskName>>>>,
     skill: Option<Spanned<TaskName>>,
-) -> Result<Option<Vec<TaskName>>, Complaint> {
+) -> Result<Option<Vec<TaskName>>, LineDiagnostic> {
     if let Some(skill) = skill {
         let line = line_of(skill.referenced);
-        if behaviour != Behaviour::Native {
+        if behaviour != AgentBehaviour::Native {
             return Err((
                 line,
                 "skill is given, but only behaviour native has one; write `tasks`".to_owned(),
             ));
         }
         if written.is_some() {
-            let reason = "skill is an older spelling of `tasks`, which is given too: keep `tasks`".to_owned();
+            let reason = "skill is an older name for `tasks`, and both are given: keep `tasks`".to_owned();
             return Err((line, reason));
         }
         return Ok(Some(vec![skill.value]));
     }
     let Some(written) = written else {
         let reason = "behaviour is native, so `tasks` must list at least one, such as [ingest.audit]";
-        return if behaviour == Behaviour::Native { Err((name_line, reason.to_owned())) } else { Ok(None) };
+        return if behaviour == AgentBehaviour::Native {
+            Err((name_line, reason.to_owned()))
+        } else {
+            Ok(None)
+        };
     };
-    if matches!(behaviour, Behaviour::Llm | Behaviour::Command) && !written.value.is_empty() {
+    if behaviour == AgentBehaviour::Command && !written.value.is_empty() {
         let reason = format!("agents of behaviour {} take no task in this version", behaviour.as_str());
         return Err((line_of(written.referenced), reason));
     }
@@ -235,11 +278,11 @@ fn tasks(
     }
 }
 
-fn usual_behaviour(role: Role) -> Behaviour {
+fn usual_behaviour(role: AgentRole) -> AgentBehaviour {
     match role {
-        Role::Coord => Behaviour::Coordinator,
-        Role::System => Behaviour::System,
-        Role::Exec => Behaviour::Llm,
+        AgentRole::Coord => AgentBehaviour::Coordinator,
+        AgentRole::System => AgentBehaviour::System,
+        AgentRole::Exec => AgentBehaviour::Llm,
     }
 }
 
@@ -254,9 +297,9 @@ fn title(name: &str) -> String {
 
 /// Tool names, written as a list or as one comma-separated text.
 #[derive(Default)]
-struct Tools(Vec<String>);
+struct ToolNames(Vec<String>);
 
-impl<'de> Deserialize<'de> for Tools {
+impl<'de> Deserialize<'de> for ToolNames {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(ToolsVisitor)
     }
@@ -265,27 +308,27 @@ impl<'de> Deserialize<'de> for Tools {
 struct ToolsVisitor;
 
 impl<'de> Visitor<'de> for ToolsVisitor {
-    type Value = Tools;
+    type Value = ToolNames;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("tool names, as a list or separated by commas")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Tools, E> {
-        Ok(Tools(split_tools(text)))
+    fn visit_str<E>(self, text: &str) -> Result<ToolNames, E> {
+        Ok(ToolNames(split_tools(text)))
     }
 
-    fn visit_unit<E>(self) -> Result<Tools, E> {
-        Ok(Tools::default())
+    fn visit_unit<E>(self) -> Result<ToolNames, E> {
+        Ok(ToolNames::default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Tools, A::Error> {
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<ToolNames, A::Error> {
         let mut tools = Vec::new();
         while let Some(tool) = seq.next_element::<String>()? {
             tools.push(tool.trim().to_owned());
         }
         tools.retain(|tool| !tool.is_empty());
-        Ok(Tools(tools))
+        Ok(ToolNames(tools))
     }
 }
 

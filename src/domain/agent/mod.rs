@@ -1,10 +1,9 @@
-//! What an agent is, as its definition file states it.
+//! Agent definitions and their parsing.
 //!
-//! Owns [`AgentDefinition`], its parts and the reading of a definition's text. Invariants: a value of
-//! these types has been checked as far as one file allows it (ratios, intervals, the role fitting the
-//! behaviour, the name fitting the file); whether it fits the others is [`super::roster`]'s to say.
-//! Failure policy: text that breaks a rule becomes a [`DefinitionError`] with file, line and reason;
-//! no input panics.
+//! Owns [`AgentDefinition`] and its parts. Invariants: a value of these types has been checked as far as one
+//! file allows (ratios, intervals, role against behaviour, name against file); [`super::roster`] checks it
+//! against the other definitions. Failure policy: text that breaks a rule becomes a [`DefinitionError`] with
+//! file, line and reason; no input panics.
 
 mod budget;
 mod error;
@@ -20,14 +19,17 @@ use serde::Serialize;
 use super::ids::AgentName;
 
 pub use crate::domain::supervision::{RestartStrategy, RestartType};
-pub use budget::{CpuCores, HeartbeatInterval, InvalidBudget, MemoryMb, Resources, TokenBudget};
-pub use error::{DefinitionError, Refusal};
+pub use budget::{AgentResources, CpuCores, HeartbeatInterval, InvalidBudget, MemoryMb, TokenBudget};
+pub use error::{DefinitionError, DefinitionRefusal};
 pub use front_matter::{DEFAULT_HEARTBEAT_S, DEFAULT_MEMORY_MB, DEFAULT_PARENT};
 pub use parse::{MAX_DEFINITION_BYTES, parse, parse_bytes};
-pub use rights::{Access, Approval, Rights};
-pub use work::{Behaviour, Capability, Mode, Port, Role, Supervision, TaskName, Tier, Transport};
+pub use rights::{AccessLevel, ApprovalGate, Rights};
+pub use work::{
+    AgentBehaviour, AgentMode, AgentPort, AgentRole, AgentSupervision, AgentTier, AgentTransport, Capability,
+    TaskName,
+};
 
-/// One agent: who it is, where it stands, what it may do, and its system prompt.
+/// One agent: identity, place in the hierarchy, rights and system prompt.
 ///
 /// Written by [`parse`]; `prompt` is the body of the file, everything else its front matter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
@@ -39,74 +41,76 @@ pub struct AgentDefinition {
     /// When to use this agent, in a sentence or two.
     pub description: String,
     /// Coordinator, system service or executor.
-    pub role: Role,
+    pub role: AgentRole,
     /// 1 to 3.
-    pub tier: Tier,
-    /// Whether it lives as long as the daemon or for a task.
-    pub mode: Mode,
+    pub tier: AgentTier,
+    /// Whether the agent lives as long as the daemon or for a task.
+    pub mode: AgentMode,
     /// The agent above it; `None` for a root.
     pub parent: Option<AgentName>,
-    /// What it can be asked for; never empty.
+    /// Names by which jobs and calls find the agent; never empty.
     pub capabilities: Vec<Capability>,
-    /// How it can be reached; never empty.
-    pub transports: Vec<Transport>,
+    /// Ways to reach the agent; never empty.
+    pub transports: Vec<AgentTransport>,
     /// The tools its model may call, as Claude Code names them (`Read`, `Bash(git log:*)`).
     pub tools: Vec<String>,
     /// The model as Claude Code names it: `sonnet`, `inherit`, or a vendor's full name.
     pub model: Option<String>,
-    /// Models in order of preference, by their vendors' names; empty: whatever the gateway chooses.
+    /// Models in order of preference, by their vendors' names; empty: the gateway chooses.
     pub models: Vec<String>,
-    /// What it may touch; `None`: not stated (see [`AgentDefinition::own_rights`]).
+    /// The stated rights; `None`: not stated (see [`AgentDefinition::own_rights`]).
     pub rights: Option<Rights>,
-    /// How full its context may get.
+    /// Turns that a step of its model may have; `None`: as many as any.
+    #[serde(skip)]
+    pub max_turns: Option<NonZeroU32>,
+    /// Fields of its definition that have no effect here, as Claude Code names them.
+    #[serde(skip)]
+    pub ignored: Vec<&'static str>,
     pub token_budget: TokenBudget,
-    /// Tokens of the largest context it is meant to work with, whatever its model takes.
+    /// The largest context in tokens that the agent is meant to work with, regardless of its model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<NonZeroU32>,
-    /// What it asks of the machine.
-    pub resources: Resources,
-    /// How often it must show life.
+    pub resources: AgentResources,
     #[serde(rename = "heartbeat_interval_s")]
     pub heartbeat_interval: HeartbeatInterval,
-    /// The acts that wait for a person's consent.
-    pub approvals_required: Vec<Approval>,
-    /// Its TCP port, where it serves one.
-    pub port: Option<Port>,
-    /// How it does its work.
-    pub behaviour: Behaviour,
-    /// The tasks it takes; `None`: not stated, which means every plan for a coordinator and no task for others.
+    /// Acts that need a person's approval.
+    pub approvals_required: Vec<ApprovalGate>,
+    /// The TCP port of the agent's service, if any.
+    pub port: Option<AgentPort>,
+    pub behaviour: AgentBehaviour,
+    /// The agent's tasks; `None`: not stated, which means every plan for a coordinator and no task for
+    /// others.
     pub tasks: Option<Vec<TaskName>>,
-    /// How it is restarted, and its children with it.
-    pub supervision: Supervision,
+    /// How the agent and its children are restarted.
+    pub supervision: AgentSupervision,
     pub prompt: String,
-    /// Where this was read.
-    pub source: Source,
+    pub source: DefinitionSource,
 }
 
-/// Where a definition was read: for messages, not for opening the file again.
+/// The source of a definition: for messages, not for opening the file again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Source {
+pub struct DefinitionSource {
     /// The file, as a person would look for it.
     pub file: String,
     /// Line of `name`, from 1.
     #[serde(skip)]
     pub name_line: u32,
-    /// Line of `parent`, or of `name` where the parent was not written.
+    /// Line of `parent`, or of `name` if the parent was omitted.
     #[serde(skip)]
     pub parent_line: u32,
-    /// Line of `port`, or of `name` where no port was written.
+    /// Line of `port`, or of `name` if the port was omitted.
     #[serde(skip)]
     pub port_line: u32,
 }
 
 impl AgentDefinition {
-    /// What the agent itself may touch: nothing, unless its definition states rights.
+    /// The agent's own rights: none, unless its definition states some.
     #[must_use]
     pub fn own_rights(&self) -> Rights {
         self.rights.unwrap_or(Rights::NONE)
     }
 
-    /// Whether it offers a capability, by its exact name.
+    /// Whether the agent has a capability, by exact name.
     #[must_use]
     pub fn can(&self, capability: &str) -> bool {
         self.capabilities.iter().any(|offered| offered.as_str() == capability)
@@ -114,7 +118,7 @@ impl AgentDefinition {
 
     /// The refusal of this definition at one of its lines.
     #[must_use]
-    pub fn refused(&self, line: u32, reason: impl Into<String>) -> Refusal {
+    pub fn refused(&self, line: u32, reason: impl Into<String>) -> DefinitionRefusal {
         DefinitionError { file: self.source.file.clone(), line: Some(line), reason: reason.into() }
     }
 }

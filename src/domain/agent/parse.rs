@@ -1,8 +1,8 @@
-//! From the text of a definition file to an [`AgentDefinition`].
+//! Parses a definition file into an [`AgentDefinition`].
 //!
-//! A file is a line `---`, YAML, a line `---`, and the prompt. Invariants: line numbers in errors are
-//! those of the file; a byte-order mark and either kind of line end are taken; the YAML is read under
-//! a budget and without aliases, so that no file can cost more than its size. Never panics.
+//! A file is a line `---`, YAML, a line `---`, and the prompt. Invariants: line numbers in errors are those
+//! of the file; a byte-order mark and either kind of line ending are accepted; the YAML is read under a
+//! budget and without aliases, so that the cost is bounded by the file's size. Never panics.
 
 use serde_saphyr::budget::BudgetBreach;
 use serde_saphyr::options::{DuplicateKeyPolicy, MergeKeyPolicy};
@@ -19,7 +19,7 @@ pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
 const MAX_YAML_DEPTH: usize = 8;
 /// Most nodes of the YAML: 22 fields, and room for long lists.
 const MAX_YAML_NODES: usize = 4_096;
-/// Longest reason in characters: the library quotes what it met, which can be anything.
+/// Longest reason in characters: the library quotes its input, which can be anything.
 const MAX_REASON_CHARS: usize = 600;
 
 /// Longest quotation of a line at fault, in characters.
@@ -58,7 +58,7 @@ pub fn parse(file: &str, text: &str) -> Result<AgentDefinition, DefinitionError>
     }
     let prompt = parts.body.trim();
     if prompt.is_empty() {
-        let reason = "nothing follows the front matter that ends here: the system prompt belongs there";
+        let reason = "nothing follows the front matter that ends here: write the system prompt there";
         return Err(complaint(file, parts.closing_line, reason));
     }
     front.complete(file, prompt).map_err(|(line, reason)| complaint(file, line, &reason))
@@ -68,7 +68,7 @@ fn check_length(file: &str, length: usize) -> Result<(), DefinitionError> {
     if length <= MAX_DEFINITION_BYTES {
         return Ok(());
     }
-    let reason = format!("larger than {MAX_DEFINITION_BYTES} bytes, the most a definition may have");
+    let reason = format!("larger than {MAX_DEFINITION_BYTES} bytes, the limit for a definition");
     Err(DefinitionError { file: file.to_owned(), line: None, reason })
 }
 
@@ -83,7 +83,7 @@ fn complaint(file: &str, line: u32, reason: &str) -> DefinitionError {
     DefinitionError { file: file.to_owned(), line: Some(line), reason }
 }
 
-struct Parts<'a> {
+struct DefinitionParts<'a> {
     /// From the opening line to the closing one: `---` starts a YAML document, so lines keep their numbers.
     yaml: &'a str,
     body: &'a str,
@@ -91,17 +91,21 @@ struct Parts<'a> {
     closing_line: u32,
 }
 
-fn split(text: &str) -> Result<Parts<'_>, &'static str> {
+fn split(text: &str) -> Result<DefinitionParts<'_>, &'static str> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.split_inclusive('\n');
     let opening = lines.next().unwrap_or_default();
     if !is_fence(opening) {
-        return Err("a definition opens with a line `---`, then its fields in YAML");
+        return Err("a definition begins with a line `---`, followed by its fields in YAML");
     }
     let mut end = opening.len();
     for (line, number) in lines.zip(2_u32..) {
         if is_fence(line) {
-            return Ok(Parts { yaml: &text[..end], body: &text[end + line.len()..], closing_line: number });
+            return Ok(DefinitionParts {
+                yaml: &text[..end],
+                body: &text[end + line.len()..],
+                closing_line: number,
+            });
         }
         end += line.len();
     }
@@ -140,12 +144,12 @@ fn read_yaml(yaml: &str) -> Result<FrontMatter, (u32, String)> {
     serde_saphyr::from_str_with_options(yaml, options).map_err(|error| explain(error.without_snippet(), yaml))
 }
 
-/// The library's error as line and reason; where it quotes nothing, the line is quoted for it.
+/// The library's error as line and reason; adds a quotation of the line if the library has none.
 fn explain(error: &YamlError, yaml: &str) -> (u32, String) {
     let line = error.location().map_or(1, line_of);
     let reason = match error {
         YamlError::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => {
-            "YAML anchors and aliases (`&`, `*`) are not taken: write the value out".to_owned()
+            "YAML anchors and aliases (`&`, `*`) are not supported: write the value out".to_owned()
         }
         other => UserMessageFormatter.format_message(other).into_owned(),
     };
@@ -154,7 +158,7 @@ fn explain(error: &YamlError, yaml: &str) -> (u32, String) {
         && let Some((_, tabbed)) = from_line().find(|(text, _)| text.starts_with('\t'))
     {
         // The library points at the value that the tab cut short, not at the tab.
-        return (tabbed, "this line is indented with a tab: YAML wants spaces".to_owned());
+        return (tabbed, "this line is indented with a tab: YAML needs spaces".to_owned());
     }
     match from_line().next().map(|(text, _)| text.trim()) {
         Some(text) if !reason.contains('`') && !text.is_empty() => {

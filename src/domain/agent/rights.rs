@@ -1,13 +1,13 @@
-//! What an agent may touch, and what it must ask for first.
+//! An agent's rights, and the acts that need approval.
 //!
 //! Invariant: [`Rights`] form a lattice. [`Rights::intersect`] only ever takes away, so a chain of
 //! intersections (card, agent, ancestors) never grants what one of its members withholds.
 
 use serde::{Deserialize, Serialize};
 
-/// How far a right to a place reaches; ordered, so that the lesser of two is the common part.
+/// A level of access; ordered, so that the lesser of two is the intersection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
-pub enum Access {
+pub enum AccessLevel {
     #[default]
     #[serde(rename = "none")]
     None,
@@ -17,18 +17,18 @@ pub enum Access {
     ReadWrite,
 }
 
-/// What an agent may touch. What is not stated is not granted.
+/// An agent's rights. Anything not stated is not granted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Rights {
     /// Files below the working directory.
-    pub filesystem: Access,
+    pub filesystem: AccessLevel,
     pub bash: bool,
     pub git: bool,
     /// Python programs.
     pub python: bool,
     /// Other machines: `read` to fetch, `rw` to send.
-    pub network: Access,
+    pub network: AccessLevel,
     pub docker: bool,
     /// Statements to a database.
     pub sql: bool,
@@ -37,22 +37,22 @@ pub struct Rights {
 impl Rights {
     /// No right at all.
     pub const NONE: Self = Self {
-        filesystem: Access::None,
+        filesystem: AccessLevel::None,
         bash: false,
         git: false,
         python: false,
-        network: Access::None,
+        network: AccessLevel::None,
         docker: false,
         sql: false,
     };
 
-    /// Every right there is; the neutral element of [`Rights::intersect`].
+    /// All rights; the neutral element of [`Rights::intersect`].
     pub const ALL: Self = Self {
-        filesystem: Access::ReadWrite,
+        filesystem: AccessLevel::ReadWrite,
         bash: true,
         git: true,
         python: true,
-        network: Access::ReadWrite,
+        network: AccessLevel::ReadWrite,
         docker: true,
         sql: true,
     };
@@ -70,7 +70,7 @@ impl Rights {
         }
     }
 
-    /// Whether everything granted here is granted there too.
+    /// Whether `other` grants everything that `self` grants.
     #[must_use]
     pub fn is_within(self, other: Self) -> bool {
         self.intersect(other) == self
@@ -78,16 +78,18 @@ impl Rights {
 
     /// The rights that a list of Claude Code tools cannot do without; `None` when it implies none.
     ///
-    /// A tool with an argument filter, such as `Bash(git log:*)`, grants nothing: the filter is not
-    /// enforced here, so the whole right would be more than its author meant.
+    /// A tool with an argument filter, such as `Bash(git log:*)`, grants nothing: the filter is not enforced
+    /// here, so the whole right would exceed the author's intent.
     #[must_use]
     pub fn implied_by(tools: &[String]) -> Option<Self> {
         let rights = tools.iter().fold(Self::NONE, |mut rights, tool| {
             match tool.as_str() {
-                "Read" | "Grep" | "Glob" | "LS" => rights.filesystem = rights.filesystem.max(Access::Read),
-                "Write" | "Edit" | "MultiEdit" | "NotebookEdit" => rights.filesystem = Access::ReadWrite,
+                "Read" | "Grep" | "Glob" | "LS" => {
+                    rights.filesystem = rights.filesystem.max(AccessLevel::Read);
+                }
+                "Write" | "Edit" | "MultiEdit" | "NotebookEdit" => rights.filesystem = AccessLevel::ReadWrite,
                 "Bash" => rights.bash = true,
-                "WebFetch" | "WebSearch" => rights.network = rights.network.max(Access::Read),
+                "WebFetch" | "WebSearch" => rights.network = rights.network.max(AccessLevel::Read),
                 _ => {}
             }
             rights
@@ -96,15 +98,34 @@ impl Rights {
     }
 }
 
-/// An act that waits for a person's consent before an agent carries it out.
+impl Rights {
+    /// What is left when these tools, as Claude Code names them, are not to be used.
+    #[must_use]
+    pub fn without(self, tools: &[String]) -> Self {
+        tools.iter().fold(self, |mut rights, tool| {
+            match tool.as_str() {
+                "Write" | "Edit" | "MultiEdit" | "NotebookEdit" => {
+                    rights.filesystem = rights.filesystem.min(AccessLevel::Read);
+                }
+                "Read" => rights.filesystem = AccessLevel::None,
+                "Bash" => rights.bash = false,
+                "WebFetch" | "WebSearch" => rights.network = AccessLevel::None,
+                _ => {}
+            }
+            rights
+        })
+    }
+}
+
+/// An act that needs a person's approval first.
 ///
 /// A closed list: a misspelt gate must be an error, not a gate that never closes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Approval {
+pub enum ApprovalGate {
     GitPush,
     FileDelete,
-    /// Put a release in the hands of users.
+    /// Promote a release to users.
     ReleasePromotion,
     /// Build a container image.
     DockerBuild,
@@ -120,8 +141,8 @@ mod tests {
 
     use super::*;
 
-    fn any_access() -> impl proptest::strategy::Strategy<Value = Access> {
-        prop_oneof![Just(Access::None), Just(Access::Read), Just(Access::ReadWrite)]
+    fn any_access() -> impl proptest::strategy::Strategy<Value = AccessLevel> {
+        prop_oneof![Just(AccessLevel::None), Just(AccessLevel::Read), Just(AccessLevel::ReadWrite)]
     }
 
     prop_compose! {
@@ -153,7 +174,8 @@ mod tests {
         let tools = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<_>>();
         assert_eq!(Rights::implied_by(&tools(&["Bash(git log:*)", "mcp__x__y"])), None);
         let rights = Rights::implied_by(&tools(&["Read", "Edit", "Read", "WebFetch"])).unwrap();
-        let expected = Rights { filesystem: Access::ReadWrite, network: Access::Read, ..Rights::NONE };
+        let expected =
+            Rights { filesystem: AccessLevel::ReadWrite, network: AccessLevel::Read, ..Rights::NONE };
         assert_eq!(rights, expected);
     }
 }

@@ -1,6 +1,6 @@
-//! Where an agent stands, how it is reached, and how it does its work.
+//! An agent's role, tier, transports and behaviour.
 //!
-//! Invariant: every closed list is an enum, spelt on the wire as in the contract; open lists
+//! Invariant: every closed list is an enum, spelled on the wire as in the contract; open lists
 //! (capabilities, tasks) are checked names.
 
 use std::fmt;
@@ -13,19 +13,19 @@ use crate::domain::supervision::{RestartStrategy, RestartType};
 /// Longest name of a capability or a task in bytes; the registry shows them in one line.
 const MAX_NAME_LEN: usize = 64;
 
-/// What kind of agent it is.
+/// The role of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Coordinator: plans, and hands work to those below it.
+pub enum AgentRole {
+    /// Coordinator: plans, and delegates to the agents below.
     Coord,
-    /// System service: keeps something that the whole swarm relies on.
+    /// System service: serves the whole swarm.
     System,
-    /// Executor: does the work. Never a parent, never a root.
+    /// Executor: does the work. Never a parent or a root.
     Exec,
 }
 
-impl Role {
+impl AgentRole {
     /// The word of the contract.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -47,20 +47,20 @@ impl Role {
     }
 }
 
-/// Whether an agent lives as long as the daemon or works task by task.
+/// The lifetime of an agent: that of the daemon, or one task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Mode {
+pub enum AgentMode {
     /// Keeps state between requests.
     Long,
     /// Starts each task afresh.
     Task,
 }
 
-/// How an agent can be reached.
+/// A way to reach an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Transport {
+pub enum AgentTransport {
     /// A message to its actor.
     Rpc,
     /// Request and answer as files in its inbox and outbox.
@@ -70,12 +70,12 @@ pub enum Transport {
     Rest,
 }
 
-/// How critical an agent is: 1 (the swarm stands still without it) to 3.
+/// The criticality of an agent: 1 (the swarm stops without it) to 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
-pub struct Tier(u8);
+pub struct AgentTier(u8);
 
-impl Tier {
+impl AgentTier {
     /// The tier of an agent that states none.
     pub const FIRST: Self = Self(1);
 
@@ -86,21 +86,21 @@ impl Tier {
     }
 }
 
-impl TryFrom<u8> for Tier {
+impl TryFrom<u8> for AgentTier {
     type Error = String;
     fn try_from(tier: u8) -> Result<Self, String> {
-        if (1..=3).contains(&tier) { Ok(Self(tier)) } else { Err(format!("tier is {tier}; it is 1, 2 or 3")) }
+        if (1..=3).contains(&tier) { Ok(Self(tier)) } else { Err(format!("tier is {tier}; use 1, 2 or 3")) }
     }
 }
 
-impl From<Tier> for u8 {
-    fn from(tier: Tier) -> Self {
+impl From<AgentTier> for u8 {
+    fn from(tier: AgentTier) -> Self {
         tier.0
     }
 }
 
 /// A TCP port that an agent serves; never 0.
-pub type Port = NonZeroU16;
+pub type AgentPort = NonZeroU16;
 
 macro_rules! checked_name {
     ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal) => {
@@ -145,7 +145,7 @@ macro_rules! checked_name {
 }
 
 checked_name!(
-    /// Something an agent can be asked for, such as `chunk_metadata`.
+    /// A capability, such as `chunk_metadata`.
     Capability,
     "capability",
     b""
@@ -157,10 +157,10 @@ checked_name!(
     b"."
 );
 
-/// How an agent does its work.
+/// The behaviour of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Behaviour {
+pub enum AgentBehaviour {
     /// Executor: skills written in Rust, found by the card's task.
     Native,
     /// Executor: a tool-calling loop with a model, through the gateway.
@@ -172,7 +172,7 @@ pub enum Behaviour {
     System,
 }
 
-impl Behaviour {
+impl AgentBehaviour {
     /// The word of the front matter.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -186,15 +186,15 @@ impl Behaviour {
     }
 }
 
-/// How an agent is restarted, and what its own supervisor does for its children.
+/// How an agent is restarted, and the strategy of its supervisor for its children.
 ///
 /// `intensity` and `period_s` are `None` where the definition leaves them to the supervisor's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
-pub struct Supervision {
-    /// When this agent is started again.
+pub struct AgentSupervision {
+    /// When the agent is restarted.
     pub restart: RestartType,
-    /// Who is restarted together, among its children.
+    /// Which children are restarted together.
     pub strategy: RestartStrategy,
     /// Restarts allowed within the period; 0 allows none.
     pub intensity: Option<u32>,

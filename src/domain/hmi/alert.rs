@@ -1,4 +1,4 @@
-//! Alerts as an operator reads them: one form for missed beats, budgets and what clients broadcast.
+//! Alerts for an operator: one form for missed heartbeats, budgets and clients' broadcasts.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -8,9 +8,9 @@ use crate::domain::event::SwarmEvent;
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Severity {
+pub enum AlertSeverity {
     Info,
-    /// Soon to be looked at.
+    /// Worth a look soon.
     Warning,
     /// Something does not work.
     Error,
@@ -20,22 +20,22 @@ pub enum Severity {
 
 /// An alert. Source of the first four fields: the HMI's contract.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Alert {
-    /// What happened: `service_down`, `budget`, …
+pub struct HmiAlert {
+    /// The kind of alert: `service_down`, `budget`, …
     #[serde(rename = "type")]
     pub kind: String,
     /// How bad it is.
-    pub severity: Severity,
+    pub severity: AlertSeverity,
     pub message: String,
     /// When it happened (ISO 8601).
     pub timestamp: String,
-    /// Whom it is about, where it says so.
+    /// The subject, if named.
     pub target: Option<String>,
 }
 
-impl Alert {
-    /// The alert that an event of the kind `alert` tells of. What the event does not say is filled from
-    /// what it does say, so that an alert of any client can be read.
+impl HmiAlert {
+    /// The alert in an event of the kind `alert`. Missing fields are derived from the others, so that an
+    /// alert of any client is readable.
     #[must_use]
     pub fn of(event: &SwarmEvent) -> Self {
         let data = &event.data;
@@ -52,14 +52,14 @@ fn text<'d>(data: &'d Map<String, Value>, names: &[&str]) -> Option<&'d str> {
     names.iter().find_map(|name| data.get(*name)?.as_str())
 }
 
-fn severity(kind: &str, data: &Map<String, Value>) -> Severity {
+fn severity(kind: &str, data: &Map<String, Value>) -> AlertSeverity {
     match (text(data, &["severity", "level"]), kind) {
-        (Some("critical"), _) => Severity::Critical,
-        (Some("error"), _) => Severity::Error,
-        (Some("warning" | "caution"), _) => Severity::Warning,
-        (Some("info"), _) | (_, "heartbeat_restored") => Severity::Info,
-        (_, "service_down" | "service_deregistered") => Severity::Error,
-        _ => Severity::Warning,
+        (Some("critical"), _) => AlertSeverity::Critical,
+        (Some("error"), _) => AlertSeverity::Error,
+        (Some("warning" | "caution"), _) => AlertSeverity::Warning,
+        (Some("info"), _) | (_, "heartbeat_restored") => AlertSeverity::Info,
+        (_, "service_down" | "service_deregistered") => AlertSeverity::Error,
+        _ => AlertSeverity::Warning,
     }
 }
 
@@ -81,11 +81,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::event::{Draft, kind};
+    use crate::domain::event::{SwarmEventDraft, kind};
     use crate::domain::time::Timestamp;
 
-    fn alert(data: Value) -> Alert {
-        Alert::of(&Draft::new(kind::ALERT, data).numbered(1, Timestamp::from_millis(0)))
+    fn alert(data: Value) -> HmiAlert {
+        HmiAlert::of(&SwarmEventDraft::new(kind::ALERT, data).numbered(1, Timestamp::from_millis(0)))
     }
 
     #[test]
@@ -96,22 +96,22 @@ mod tests {
             )
         };
         let down = beat("service_down", 2);
-        assert_eq!((down.severity, &*down.message), (Severity::Error, "x is down: 2 beats missed"));
+        assert_eq!((down.severity, &*down.message), (AlertSeverity::Error, "x is down: 2 beats missed"));
         assert_eq!((down.target.as_deref(), &*down.timestamp), (Some("x"), "1970-01-01T00:00:00.000Z"));
         assert_eq!(beat("heartbeat_miss", 1).message, "x has missed 1 beat");
-        assert_eq!(beat("heartbeat_restored", 3).severity, Severity::Info);
+        assert_eq!(beat("heartbeat_restored", 3).severity, AlertSeverity::Info);
         let budget = alert(json!({
             "alert_type": "budget", "scope": "run r1", "level": "critical", "message": "used up",
             "timestamp": "2026-11-22T16:00:00.000Z",
         }));
-        assert_eq!((budget.severity, &*budget.message), (Severity::Critical, "used up"));
+        assert_eq!((budget.severity, &*budget.message), (AlertSeverity::Critical, "used up"));
         assert_eq!((&*budget.kind, &*budget.timestamp), ("budget", "2026-11-22T16:00:00.000Z"));
     }
 
     #[test]
     fn whatever_a_client_sends_can_be_read() {
         let odd = alert(json!({ "level": 7, "alert_type": "disk_full", "message": ["no", "text"] }));
-        assert_eq!((odd.severity, &*odd.message), (Severity::Warning, "somebody: disk full"));
+        assert_eq!((odd.severity, &*odd.message), (AlertSeverity::Warning, "somebody: disk full"));
         assert_eq!(alert(Value::Null).kind, "alert");
     }
 }

@@ -1,11 +1,13 @@
-//! What an operator is shown, derived from facts: status, progress, what waits for whom, alerts in words.
+//! The operator's view, derived from facts: status, progress, waits, alerts.
 //!
-//! Pure: mailboxes, beats and rows come in as values. Nothing here is what an agent says of itself.
+//! Pure: mailboxes, beats and rows come in as values. Nothing here relies on an agent's own claims.
 
 pub mod alert;
 pub mod progress;
 pub mod status;
 pub mod waiting;
 
-pub use alert::{Alert, Severity};
-pub use status::{AgentHealth, AgentStanding, AgentStatus, AgentWork, Life, Signs, WaitsFor, Work};
+pub use alert::{AlertSeverity, HmiAlert};
+pub use status::{
+    ActorLifecycle, ActorSigns, AgentHealth, AgentStanding, AgentStatus, AgentWork, DecisionMaker, JobSigns,
+};

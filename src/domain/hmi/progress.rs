@@ -1,4 +1,4 @@
-//! How far a whole tree of jobs is, and how long it will still take.
+//! Progress and estimated time left of a whole tree of jobs.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, plan};
 
-/// Below this, the time passed says nothing of the time to come: a thousandth of the work.
+/// Below a thousandth of the work, the elapsed time predicts nothing.
 const TOO_EARLY: f64 = 0.001;
 
 /// The progress of the first of `jobs` over the whole tree below it, 0 to 1.
 ///
 /// `jobs` has each job before its descendants. Every job is worth the same part of its parent as its
-/// siblings, those of its plan that have not begun included; `leaf` says how far a job is that has no
-/// children. What ended well, or was waived, is through; what failed stays as far as it came.
+/// siblings, including steps of its plan that have not begun; `leaf` gives the progress of a job without
+/// children. Done or waived jobs count in full; failed ones keep their progress.
 #[must_use]
 pub fn of_tree(jobs: &[Job], leaf: impl Fn(&Job) -> f64) -> f64 {
     let mut below: HashMap<JobId, (f64, usize)> = HashMap::new();
@@ -35,7 +35,7 @@ pub fn of_tree(jobs: &[Job], leaf: impl Fn(&Job) -> f64) -> f64 {
     last
 }
 
-/// How long the rest takes if it goes on as it went; `None` while nothing can be said.
+/// The time left at the rate so far; `None` while there is no estimate.
 #[must_use]
 pub fn time_left(progress: f64, elapsed: Duration) -> Option<Duration> {
     if !(TOO_EARLY..=1.0).contains(&progress) {

@@ -1,19 +1,19 @@
-//! How an agent stands: separate facts, and the one word that follows from them.
+//! An agent's status: separate facts, and the one word that follows from them.
 //!
-//! Every port, list and screen shows this word or maps it one to one; none has a rule of its own. The rule,
-//! the first that fits; trouble comes before work, and what waits for a person before what runs:
+//! Every port, list and screen shows this word or maps it one to one; none has a rule of its own. The first
+//! match wins; trouble comes before work, and approvals before running jobs:
 //!
-//! 1. `down`: it has ended, or is ending.
-//! 2. `error`: it ended abnormally and is not back, or is silent for so long that it is being killed.
-//! 3. `degraded`: it has not started yet, its last sign of life is later than an interval, or it ended
+//! 1. `down`: the actor has ended, or is ending.
+//! 2. `error`: it ended abnormally and is not back, or is hung and being killed.
+//! 3. `degraded`: it has not started yet, its last sign of life is older than one interval, or it ended
 //!    abnormally within the last [`CRASH_SHOWN`].
-//! 4. `paused`: its messages are held back.
-//! 5. `waiting_approval`: a person is asked about one of its jobs, or by it.
+//! 4. `paused`: its mailbox is paused.
+//! 5. `waiting_approval`: an approval is pending for one of its jobs, or requested by it.
 //! 6. `blocked`: one of its jobs has failed for good, and its director decides.
-//! 7. `running`: it handles a message, or one of its jobs is under way.
+//! 7. `running`: it handles a message, or one of its jobs is running.
 //! 8. `queued`: messages or jobs wait for it.
-//! 9. `paused`: all its open jobs are held.
-//! 10. `done`: one of its jobs was done lately.
+//! 9. `paused`: all its open jobs are paused.
+//! 10. `done`: one of its jobs was done recently.
 //! 11. `ok`: it is alive and idle.
 
 use std::collections::HashMap;
@@ -26,10 +26,10 @@ use crate::domain::job::approval::Approval;
 use crate::domain::job::{Job, JobState};
 use crate::domain::time::Timestamp;
 
-/// How long a crash is shown by the word: long enough to be seen, and to be over once all is well again.
+/// How long a crash shows in the status: long enough to be seen, and gone once all is well again.
 pub const CRASH_SHOWN: Duration = Duration::from_secs(10);
 
-/// How long a job that is done is shown by the word.
+/// How long a finished job shows in the status.
 pub const DONE_SHOWN: Duration = Duration::from_secs(300);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -53,14 +53,13 @@ pub enum AgentStatus {
 }
 
 impl AgentStatus {
-    /// Whether somebody should look: it does not work, or not well.
+    /// Whether the agent needs attention.
     #[must_use]
     pub const fn is_trouble(self) -> bool {
         matches!(self, Self::Degraded | Self::Error | Self::Down)
     }
 
-    /// The word for a job where the contract wants one of these. A job that was cancelled is down, one
-    /// that the run went on without is degraded.
+    /// The status of a job in these words, for the contract. A cancelled job is down, a waived one degraded.
     #[must_use]
     pub const fn of_job(state: JobState) -> Self {
         match state {
@@ -77,9 +76,9 @@ impl AgentStatus {
     }
 }
 
-/// Where an actor is in its life, as its supervisor knows it.
+/// An actor's phase, known to its supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Life {
+pub enum ActorLifecycle {
     /// Its first start is under way.
     Starting,
     Up,
@@ -91,9 +90,9 @@ pub enum Life {
     Ended,
 }
 
-/// What an agent's jobs say of it.
+/// The facts from an agent's jobs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Work {
+pub struct JobSigns {
     /// A person is asked about one.
     pub asks: bool,
     /// One has failed for good.
@@ -106,7 +105,7 @@ pub struct Work {
     pub done: bool,
 }
 
-impl Work {
+impl JobSigns {
     /// Takes a job in.
     pub fn add(&mut self, state: JobState) {
         match state {
@@ -121,7 +120,7 @@ impl Work {
     }
 }
 
-/// Whether an agent is alive and well, whatever it has to do.
+/// An agent's health, independent of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentHealth {
@@ -134,30 +133,30 @@ pub enum AgentHealth {
     Down,
 }
 
-/// Whose decision an agent's work waits for.
+/// The decision maker that an agent's work waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum WaitsFor {
+pub enum DecisionMaker {
     /// A person's answer to a question.
     Person,
     /// Its director's, about a job that failed for good.
     Director,
 }
 
-/// How an agent stands: the word, and the facts that it sums up.
+/// An agent's status with the underlying facts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AgentStanding {
     /// By the rule of this file.
     pub status: AgentStatus,
     pub health: AgentHealth,
-    /// Whether its messages are held back.
+    /// Whether the mailbox is paused.
     pub paused: bool,
     /// Its job under way that began last.
     pub working_on: Option<JobId>,
     /// The kind of the message in hand.
     pub handling: Option<&'static str>,
     /// Whose decision one of its jobs waits for.
-    pub waiting_for: Option<WaitsFor>,
+    pub waiting_for: Option<DecisionMaker>,
 }
 
 impl AgentStanding {
@@ -172,17 +171,17 @@ impl AgentStanding {
     };
 }
 
-/// What the job book says of one agent.
+/// One agent's entries in the job book.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct AgentWork {
-    open: Work,
+    open: JobSigns,
     working_on: Option<(Option<Timestamp>, JobId)>,
     done_at: Option<Timestamp>,
 }
 
 impl AgentWork {
-    /// The work of all agents that have any: out of the jobs that have not ended, the questions that wait for
-    /// a person, and the jobs that ended lately.
+    /// The work of all agents that have any, from the open jobs, the pending approvals, and the jobs that
+    /// ended recently.
     #[must_use]
     pub fn of_agents<'j>(
         active: impl IntoIterator<Item = &'j Job>,
@@ -210,10 +209,10 @@ impl AgentWork {
         }
     }
 
-    /// What its jobs say at a moment.
+    /// The facts from its jobs at a moment.
     #[must_use]
-    pub fn at(&self, now: Timestamp) -> Work {
-        Work { done: self.done_at.is_some_and(|done| now.since(done) < DONE_SHOWN), ..self.open }
+    pub fn at(&self, now: Timestamp) -> JobSigns {
+        JobSigns { done: self.done_at.is_some_and(|done| now.since(done) < DONE_SHOWN), ..self.open }
     }
 
     /// Its job under way that began last.
@@ -223,13 +222,13 @@ impl AgentWork {
     }
 }
 
-/// All that is seen of an actor at one moment.
+/// Everything observed of an actor at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Signs {
+pub struct ActorSigns {
     /// Where it is in its life.
-    pub life: Life,
-    /// Whether its messages are held back.
-    pub is_held: bool,
+    pub life: ActorLifecycle,
+    /// Whether the mailbox is paused.
+    pub is_paused: bool,
     /// Whether it has a message in hand.
     pub is_handling: bool,
     pub waiting: usize,
@@ -237,11 +236,11 @@ pub struct Signs {
     pub silence: Option<(Duration, Duration)>,
     /// How long ago it ended abnormally.
     pub crashed: Option<Duration>,
-    /// What its jobs say.
-    pub work: Work,
+    /// The facts from its jobs.
+    pub work: JobSigns,
 }
 
-impl Signs {
+impl ActorSigns {
     /// The word, by the rule of this file.
     #[must_use]
     pub fn status(&self) -> AgentStatus {
@@ -259,28 +258,28 @@ impl Signs {
         let is_late = self.silence.is_some_and(|(silent, interval)| silent > interval);
         let crashed = self.crashed.is_some_and(|ago| ago < CRASH_SHOWN);
         match self.life {
-            Life::Ended => AgentHealth::Down,
-            Life::Restarting | Life::Silent => AgentHealth::Error,
-            Life::Starting => AgentHealth::Degraded,
-            Life::Up if is_late || crashed => AgentHealth::Degraded,
-            Life::Up => AgentHealth::Ok,
+            ActorLifecycle::Ended => AgentHealth::Down,
+            ActorLifecycle::Restarting | ActorLifecycle::Silent => AgentHealth::Error,
+            ActorLifecycle::Starting => AgentHealth::Degraded,
+            ActorLifecycle::Up if is_late || crashed => AgentHealth::Degraded,
+            ActorLifecycle::Up => AgentHealth::Ok,
         }
     }
 
     /// Whose decision its jobs wait for.
     #[must_use]
-    pub fn waiting_for(&self) -> Option<WaitsFor> {
+    pub fn waiting_for(&self) -> Option<DecisionMaker> {
         match self.work {
-            Work { asks: true, .. } => Some(WaitsFor::Person),
-            Work { blocked: true, .. } => Some(WaitsFor::Director),
+            JobSigns { asks: true, .. } => Some(DecisionMaker::Person),
+            JobSigns { blocked: true, .. } => Some(DecisionMaker::Director),
             _ => None,
         }
     }
 
     fn activity(&self) -> AgentStatus {
-        let Work { asks, blocked, running, queued, paused, done } = self.work;
+        let JobSigns { asks, blocked, running, queued, paused, done } = self.work;
         match () {
-            () if self.is_held => AgentStatus::Paused,
+            () if self.is_paused => AgentStatus::Paused,
             () if asks => AgentStatus::WaitingApproval,
             () if blocked => AgentStatus::Blocked,
             () if running || self.is_handling => AgentStatus::Running,
@@ -292,16 +291,16 @@ impl Signs {
     }
 }
 
-/// The state of all agents in one sentence: how many there are, and how many are down or not well.
+/// All agents in one sentence: the total, and the number down or unhealthy.
 #[must_use]
 pub fn health_line(total: usize, down: usize, unwell: usize) -> String {
     let agents = format!("{total} {}", if total == 1 { "agent" } else { "agents" });
     match (down, unwell) {
         (0, 0) if total == 0 => "no agents".to_owned(),
         (0, 0) => format!("{agents}, all answering"),
-        (0, unwell) => format!("{agents}, {unwell} not well"),
+        (0, unwell) => format!("{agents}, {unwell} unhealthy"),
         (down, 0) => format!("{agents}, {down} down"),
-        (down, unwell) => format!("{agents}, {down} down, {unwell} not well"),
+        (down, unwell) => format!("{agents}, {down} down, {unwell} unhealthy"),
     }
 }
 
@@ -309,45 +308,55 @@ pub fn health_line(total: usize, down: usize, unwell: usize) -> String {
 mod tests {
     use super::*;
 
-    const IDLE: Signs = Signs {
-        life: Life::Up,
-        is_held: false,
+    const IDLE: ActorSigns = ActorSigns {
+        life: ActorLifecycle::Up,
+        is_paused: false,
         is_handling: false,
         waiting: 0,
         silence: Some((Duration::from_secs(30), Duration::from_secs(60))),
         crashed: None,
-        work: Work { asks: false, blocked: false, running: false, queued: false, paused: false, done: false },
+        work: JobSigns {
+            asks: false,
+            blocked: false,
+            running: false,
+            queued: false,
+            paused: false,
+            done: false,
+        },
     };
 
-    fn with(states: &[JobState]) -> Signs {
-        let mut work = Work::default();
+    fn with(states: &[JobState]) -> ActorSigns {
+        let mut work = JobSigns::default();
         states.iter().for_each(|state| work.add(*state));
-        Signs { work, ..IDLE }
+        ActorSigns { work, ..IDLE }
     }
 
     #[test]
     fn life_decides_before_work() {
         let busy = with(&[JobState::Running, JobState::AwaitingApproval]);
         for (life, word) in [
-            (Life::Ended, AgentStatus::Down),
-            (Life::Restarting, AgentStatus::Error),
-            (Life::Silent, AgentStatus::Error),
-            (Life::Starting, AgentStatus::Degraded),
-            (Life::Up, AgentStatus::WaitingApproval),
+            (ActorLifecycle::Ended, AgentStatus::Down),
+            (ActorLifecycle::Restarting, AgentStatus::Error),
+            (ActorLifecycle::Silent, AgentStatus::Error),
+            (ActorLifecycle::Starting, AgentStatus::Degraded),
+            (ActorLifecycle::Up, AgentStatus::WaitingApproval),
         ] {
-            assert_eq!(Signs { life, is_held: true, ..busy }.status().is_trouble(), life != Life::Up);
-            assert_eq!(Signs { life, ..busy }.status(), word);
+            assert_eq!(
+                ActorSigns { life, is_paused: true, ..busy }.status().is_trouble(),
+                life != ActorLifecycle::Up
+            );
+            assert_eq!(ActorSigns { life, ..busy }.status(), word);
         }
     }
 
     #[test]
     fn a_late_beat_or_a_fresh_crash_degrades_until_it_is_over() {
         let interval = Duration::from_secs(60);
-        let late = |silent| Signs { silence: Some((silent, interval)), ..IDLE }.status();
+        let late = |silent| ActorSigns { silence: Some((silent, interval)), ..IDLE }.status();
         assert_eq!(late(interval), AgentStatus::Ok, "a beat is due after an interval, not late yet");
         assert_eq!(late(interval + Duration::from_millis(1)), AgentStatus::Degraded);
-        assert_eq!(Signs { silence: None, ..IDLE }.status(), AgentStatus::Ok);
-        let crashed = |ago| Signs { crashed: Some(ago), is_held: true, ..IDLE }.status();
+        assert_eq!(ActorSigns { silence: None, ..IDLE }.status(), AgentStatus::Ok);
+        let crashed = |ago| ActorSigns { crashed: Some(ago), is_paused: true, ..IDLE }.status();
         assert_eq!(crashed(Duration::ZERO), AgentStatus::Degraded);
         assert_eq!(crashed(CRASH_SHOWN), AgentStatus::Paused);
     }
@@ -365,25 +374,29 @@ mod tests {
             (&[Failed], AgentStatus::Ok),
         ] {
             assert_eq!(with(jobs).status(), word, "{jobs:?}");
-            assert_eq!(Signs { is_held: true, ..with(jobs) }.status(), AgentStatus::Paused, "{jobs:?}");
+            assert_eq!(
+                ActorSigns { is_paused: true, ..with(jobs) }.status(),
+                AgentStatus::Paused,
+                "{jobs:?}"
+            );
         }
     }
 
     #[test]
     fn messages_count_as_work_where_there_are_no_jobs() {
         assert_eq!(IDLE.status(), AgentStatus::Ok);
-        assert_eq!(Signs { waiting: 1, ..IDLE }.status(), AgentStatus::Queued);
-        assert_eq!(Signs { waiting: 1, is_handling: true, ..IDLE }.status(), AgentStatus::Running);
+        assert_eq!(ActorSigns { waiting: 1, ..IDLE }.status(), AgentStatus::Queued);
+        assert_eq!(ActorSigns { waiting: 1, is_handling: true, ..IDLE }.status(), AgentStatus::Running);
     }
 
     #[test]
     fn the_facts_stand_apart_from_the_word() {
-        let asked = Signs { is_held: true, ..with(&[JobState::Running, JobState::AwaitingApproval]) };
+        let asked = ActorSigns { is_paused: true, ..with(&[JobState::Running, JobState::AwaitingApproval]) };
         assert_eq!((asked.status(), asked.health()), (AgentStatus::Paused, AgentHealth::Ok));
-        assert_eq!(asked.waiting_for(), Some(WaitsFor::Person), "a pause does not answer the question");
-        let crashed = Signs { life: Life::Restarting, ..with(&[JobState::Blocked]) };
+        assert_eq!(asked.waiting_for(), Some(DecisionMaker::Person), "a pause does not answer the question");
+        let crashed = ActorSigns { life: ActorLifecycle::Restarting, ..with(&[JobState::Blocked]) };
         assert_eq!((crashed.status(), crashed.health()), (AgentStatus::Error, AgentHealth::Error));
-        assert_eq!(crashed.waiting_for(), Some(WaitsFor::Director));
+        assert_eq!(crashed.waiting_for(), Some(DecisionMaker::Director));
         assert_eq!(IDLE.waiting_for(), None);
     }
 
@@ -407,8 +420,8 @@ mod tests {
     #[test]
     fn health_is_one_line() {
         assert_eq!(health_line(50, 0, 0), "50 agents, all answering");
-        assert_eq!(health_line(50, 1, 2), "50 agents, 1 down, 2 not well");
-        assert_eq!(health_line(50, 0, 1), "50 agents, 1 not well");
+        assert_eq!(health_line(50, 1, 2), "50 agents, 1 down, 2 unhealthy");
+        assert_eq!(health_line(50, 0, 1), "50 agents, 1 unhealthy");
         assert_eq!(health_line(1, 1, 0), "1 agent, 1 down");
         assert_eq!(health_line(0, 0, 0), "no agents");
     }

@@ -1,4 +1,4 @@
-//! What hangs on one job of a run, and what a minute of the run costs.
+//! The jobs that depend on one job of a run, and the cost of a minute of the run.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,9 +8,9 @@ use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, plan};
 use crate::domain::money::NanoUsd;
 
-/// Deepest nesting of plans that is followed: a plan that named itself would have no end.
+/// Deepest nesting of plans followed: a plan that names itself would never end.
 const MAX_DEPTH: usize = 16;
-/// The shortest time a rate is taken over: the first call of a run is no rate.
+/// The shortest time for a rate: the first call of a run gives none.
 const SHORTEST: Duration = Duration::from_secs(60);
 
 /// How many jobs of the run wait for this one: those below it, those above it, which cannot end before
@@ -46,8 +46,8 @@ fn still_to_come(job: &Job, known: &HashSet<&JobId>) -> usize {
 }
 
 /// The steps of a plan that follow this one, directly or not.
-fn behind<'p>(plan: &'p plan::Plan, name: &str) -> Vec<&'p plan::Step> {
-    let mut found: Vec<&plan::Step> = Vec::new();
+fn behind<'p>(plan: &'p plan::TaskPlan, name: &str) -> Vec<&'p plan::TaskStep> {
+    let mut found: Vec<&plan::TaskStep> = Vec::new();
     // Steps stand after those they follow, so one pass finds them all.
     for step in &plan.steps {
         let follows =
@@ -68,7 +68,7 @@ fn planned(task: &str, depth: usize) -> usize {
     1 + steps.iter().map(|step| planned(&step.task, depth + 1)).sum::<usize>()
 }
 
-/// What a minute of a run costs, in US dollars, by what it spent in the time it worked.
+/// The cost of a minute of a run in US dollars, from its spending and its working time.
 #[must_use]
 pub fn usd_per_minute(spent: NanoUsd, worked: Duration) -> f64 {
     spent.0 as f64 / 1e9 / (worked.max(SHORTEST).as_secs_f64() / 60.0)

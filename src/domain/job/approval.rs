@@ -1,14 +1,13 @@
-//! Decisions that wait for a person.
+//! Approvals: a person's decisions on jobs.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Job;
 use crate::domain::ids::{AgentName, ApprovalId, JobId, RunId};
-use crate::domain::json::Json;
+use crate::domain::json::JsonValue;
 use crate::domain::time::Timestamp;
 
-/// How an approval stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ApprovalStatus {
@@ -19,26 +18,26 @@ pub enum ApprovalStatus {
     Withdrawn,
 }
 
-/// A person's answer to a question.
+/// A person's decision.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Decision {
+pub struct ApprovalDecision {
     pub by: String,
     pub reason: String,
-    pub verdict: Verdict,
+    pub verdict: ApprovalVerdict,
 }
 
-/// What a person decides.
+/// A decision with its parameters.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
-    /// The job may begin, or is tried again.
+pub enum ApprovalVerdict {
+    /// The job may begin, or is retried.
     Approve {
-        /// Inputs to go on with in place of those of the same name.
+        /// Inputs that replace those of the same name.
         inputs: Map<String, Value>,
     },
     Reject,
 }
 
-impl Verdict {
+impl ApprovalVerdict {
     /// The status of a question so decided.
     #[must_use]
     pub const fn status(&self) -> ApprovalStatus {
@@ -49,21 +48,35 @@ impl Verdict {
     }
 }
 
-/// A question to a person. Single use: it is bound to the job's fence and to what was asked.
+/// The kind of an approval requested by an agent in the middle of its work.
+pub const QUESTION: &str = "question";
+
+/// An agent's question to a person in the middle of its work.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AgentQuestion {
+    /// The question, in words.
+    pub question: String,
+    /// The exact act, or the choices (a JSON object).
+    pub action: Value,
+}
+
+/// A request for a person's decision. Single use: bound to the job's fence and to the exact act.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
     pub approval_id: ApprovalId,
-    /// The job that waits.
+    /// The waiting job.
     pub job_id: JobId,
     pub run_id: RunId,
     pub agent: AgentName,
-    /// `required` (the card demands consent) or `escalation` (a failure that nobody below could settle).
+    /// `required` (the card needs approval), `escalation` (a failure that no agent below could resolve) or
+    /// [`QUESTION`] (the agent asks; work continues after either answer).
     pub kind: String,
     /// The question, in words.
     pub question: String,
-    /// What exactly is to be done (a JSON object).
-    pub action: Json,
-    /// BLAKE3 over job, fence, agent and action: what the consent is bound to.
+    /// The exact act (a JSON object).
+    pub action: JsonValue,
+    /// BLAKE3 over job, agent and action, to which the approval is bound. Also over the fence, except for a
+    /// question in the middle of the work, since the job is claimed again after the answer.
     pub binding: String,
     pub status: ApprovalStatus,
     /// When it was asked.
@@ -75,7 +88,7 @@ pub struct Approval {
 }
 
 impl Approval {
-    /// The question that a job in `awaiting_approval` puts.
+    /// The approval requested by a job in `awaiting_approval`.
     #[must_use]
     pub fn ask(job: &Job, now: Timestamp) -> Self {
         let escalation = job.escalated_to.is_some();
@@ -88,13 +101,31 @@ impl Approval {
                     job.id
                 )
             }
-            _ => format!("`{}` needs consent to: {}.", job.id, job.card.approvals_required.join(", ")),
+            _ => format!("`{}` needs approval for: {}.", job.id, job.card.approvals_required.join(", ")),
         };
-        let action = Json(serde_json::json!({
+        let action = JsonValue(serde_json::json!({
             "agent": job.card.agent, "task": job.card.task, "inputs": job.card.inputs.0,
             "approvals_required": job.card.approvals_required,
         }));
         let bound = format!("{}\n{}\n{}\n{}", job.id, job.fence, job.card.agent, action.0);
+        Self::pending(job, kind, (question, action), &bound, now)
+    }
+
+    /// The approval requested by an agent in the middle of its work.
+    #[must_use]
+    pub fn of_agent(job: &Job, asked: AgentQuestion, now: Timestamp) -> Self {
+        let action = JsonValue(asked.action);
+        let bound = format!("{}\n{}\n{}", job.id, job.card.agent, action.0);
+        Self::pending(job, QUESTION, (asked.question, action), &bound, now)
+    }
+
+    fn pending(
+        job: &Job,
+        kind: &str,
+        (question, action): (String, JsonValue),
+        bound: &str,
+        now: Timestamp,
+    ) -> Self {
         Self {
             approval_id: ApprovalId::of_question(&job.id, job.version),
             job_id: job.id.clone(),

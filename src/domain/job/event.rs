@@ -1,20 +1,20 @@
-//! What is told of a job: one row an event, numbered across all runs.
+//! Job events: one row each, numbered across all runs.
 
 use serde::{Deserialize, Serialize};
 
 use crate::domain::ids::{AgentName, JobId, RunId};
-use crate::domain::json::Json;
+use crate::domain::json::JsonValue;
 use crate::domain::time::Timestamp;
 
-/// What happened to a job: the status events of the contract, and ours.
+/// The kind of a job event: the contract's status events, and our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum EventKind {
+pub enum JobEventKind {
     /// It is durable, and will reach a terminal state.
     Accepted,
     /// Its agent claimed it.
     Started,
-    /// It waits for a person.
+    /// A person must decide.
     AwaitingApproval,
     Approved,
     Rejected,
@@ -28,18 +28,18 @@ pub enum EventKind {
     Retrying,
     Paused,
     Resumed,
-    /// Its end was asked for.
+    /// A cancel was requested.
     CancelRequested,
-    /// It has ended on request.
+    /// The job has ended on request.
     Cancelled,
     Failed,
-    /// The run goes on without it.
+    /// The run continues without the job.
     Quarantined,
     Completed,
-    /// Something on its way, such as a wait for resources.
+    /// Progress, or a wait for resources.
     Progress,
-    /// A person gave it to another agent, or had it begun anew. New kinds come last: rows are stored by
-    /// position.
+    /// A person reassigned the job, or restarted it from the beginning. New kinds come last: rows are stored
+    /// by position.
     Reassigned,
 }
 
@@ -51,7 +51,7 @@ pub struct JobEvent {
     pub run_id: RunId,
     pub job_id: JobId,
     pub agent: AgentName,
-    pub event: EventKind,
+    pub event: JobEventKind,
     /// More of it (a JSON object).
-    pub detail: Json,
+    pub detail: JsonValue,
 }

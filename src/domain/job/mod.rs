@@ -1,10 +1,9 @@
-//! Jobs: the card that says what is to be done, and the row that says how it stands.
+//! Jobs: the card with the request, and the row with the state.
 //!
-//! The row in the store *is* the job; a message is only a hint to look at it. Rules of change live in
-//! [`transition`], a card as handed in and its check in [`request`], how often a step is tried
-//! in [`retry`], the division of a task into steps in [`plan`], a
-//! person's decisions in [`approval`], what is told to the outside in [`event`], who may take a job over in
-//! [`takeover`].
+//! The row in the store *is* the job; a message is only a hint to reconcile. The rules of change are in
+//! [`transition`], the check of a submitted card in [`request`], retries in [`retry`], the division of a task
+//! into steps in [`plan`], a person's decisions in [`approval`], published events in [`event`], and the rules
+//! of reassignment in [`takeover`].
 
 pub mod approval;
 pub mod event;
@@ -21,44 +20,43 @@ use serde::{Deserialize, Serialize};
 
 use super::artifact::Artifact;
 use super::ids::{AgentName, JobId, RunId};
-use super::json::Json;
+use super::json::JsonValue;
 use super::time::Timestamp;
 use super::trace::{SpanId, TraceContext, TraceId};
 
-pub use event::{EventKind, JobEvent};
+pub use event::{JobEvent, JobEventKind};
 pub use request::{CardRefusal, JobRequest};
-pub use retry::Policy;
-pub use transition::{CancelCause, Refusal, Transition};
+pub use retry::RetryPolicy;
+pub use transition::{CancelCause, JobTransition, TransitionRefusal};
 
 /// Highest priority; 0 is the lowest (the contract's range).
 pub const MAX_PRIORITY: u8 = 9;
 /// Priority of a card that names none.
 pub const DEFAULT_PRIORITY: u8 = 5;
 
-/// Where a job stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
     /// Waits for its agent.
     Queued,
-    /// Its agent holds it; a coordinator's job also while its children run.
+    /// Claimed by its agent; a coordinator's job also while its children run.
     Running,
     /// Waits for a person.
     AwaitingApproval,
-    /// Failed for good; the director decides whether the run goes on without it.
+    /// Failed for good; the director decides whether the run continues without it.
     Blocked,
-    /// Held by a person.
+    /// Paused by a person.
     Paused,
     Done,
     Failed,
     /// Terminal: stopped on request.
     Cancelled,
-    /// Terminal: failed, and the run went on without it.
+    /// Terminal: failed, and the run continued without it.
     Quarantined,
 }
 
 impl JobState {
-    /// Whether nothing can follow.
+    /// Whether the state is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {
         matches!(self, Self::Done | Self::Failed | Self::Cancelled | Self::Quarantined)
@@ -81,29 +79,29 @@ impl JobState {
     }
 }
 
-/// What is to be done, by whom.
+/// The request: task, inputs, agent, limits.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobCard {
     pub agent: AgentName,
-    /// What: a task of the agent's plan book, or a skill.
+    /// A task of the agent's plan book, or a skill.
     pub task: String,
     /// The capability by which the agent was chosen.
     pub capability: Option<String>,
-    /// What it starts from (a JSON object).
-    pub inputs: Json,
+    /// A JSON object.
+    pub inputs: JsonValue,
     /// 0 to 9, 9 first.
     pub priority: u8,
-    /// What it asks of the machine (a JSON object), if stated.
-    pub resource_request: Option<Json>,
-    /// Acts that a person must consent to before it begins.
+    /// Machine resources (a JSON object), if stated.
+    pub resource_request: Option<JsonValue>,
+    /// Acts that a person must approve before the job begins.
     pub approvals_required: Vec<String>,
     /// When it must be over.
     pub deadline_at: Option<Timestamp>,
-    /// Whether the run can go on without it.
+    /// Whether the run can continue without the job.
     pub optional: bool,
 }
 
-/// The wish to end a job.
+/// A request to cancel a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRequest {
     /// When it was made.
@@ -116,14 +114,13 @@ pub struct CancelRequest {
 pub struct Job {
     /// Its id; parent and step are in it.
     pub id: JobId,
-    /// What is to be done.
     pub card: JobCard,
     pub state: JobState,
-    /// What a resume leads back to.
+    /// The state to resume to.
     pub paused_from: Option<JobState>,
     /// Grows with every change.
     pub version: u64,
-    /// Grows with every claim; only the holder of the newest may commit.
+    /// Grows with every claim; only the newest may commit.
     pub fence: u64,
     /// Claims so far, since the last approval.
     pub attempt: u32,
@@ -139,19 +136,19 @@ pub struct Job {
     pub error: Option<String>,
     /// The wish to end it.
     pub cancel: Option<CancelRequest>,
-    /// How it was brought to its end on request.
+    /// How the job was stopped on request.
     pub stopped_how: Option<String>,
-    /// Who decides about its failure.
+    /// The decision maker for a failure.
     pub escalated_to: Option<AgentName>,
-    /// What it produced (a JSON object).
-    pub outputs: Json,
+    /// A JSON object.
+    pub outputs: JsonValue,
     pub artifacts: Vec<Artifact>,
     /// Its place in the trace.
     pub trace: (TraceId, SpanId),
 }
 
 impl Job {
-    /// A new job, accepted now: queued, or waiting for consent where its card demands it.
+    /// A new job, accepted now: queued, or awaiting approval if its card requires one.
     #[must_use]
     pub fn new(id: JobId, card: JobCard, context: TraceContext, now: Timestamp) -> Self {
         let state =
@@ -172,7 +169,7 @@ impl Job {
             cancel: None,
             stopped_how: None,
             escalated_to: None,
-            outputs: Json::object(),
+            outputs: JsonValue::object(),
             artifacts: Vec::new(),
             trace: (context.trace, context.span),
         }
@@ -190,7 +187,7 @@ impl Job {
         TraceContext { trace: self.trace.0, span: self.trace.1 }
     }
 
-    /// Whether its agent has it in hand: claimed and not ended, also while a person holds it.
+    /// Whether an attempt is open: claimed and not ended, even while paused.
     #[must_use]
     pub fn is_in_hand(&self) -> bool {
         let state = if self.state == JobState::Paused { self.paused_from } else { Some(self.state) };

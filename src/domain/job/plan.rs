@@ -1,9 +1,9 @@
 //! The plan book: how a coordinator divides a task into steps, and which of them may begin.
 //!
 //! Pure. A plan names tasks, never agents: a step's task has a capability
-//! ([`TaskCatalogue`](crate::domain::task::TaskCatalogue)), by which the roster finds an agent when the step is
-//! handed over. Plans are owned values, so that they can be made as well as written. A step begins when the steps
-//! it follows have ended well or were waived.
+//! ([`TaskCatalogue`](crate::domain::task::TaskCatalogue)), by which the roster finds an agent when the step
+//! is handed over. Plans are owned values, so that code can build them at run time. A step begins when the
+//! steps it follows are done or waived.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -13,48 +13,49 @@ use super::JobState;
 
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Step {
+pub struct TaskStep {
     /// Its name, unique in the plan; a segment of the child's id.
     pub name: Cow<'static, str>,
     pub task: Cow<'static, str>,
     /// The steps it follows.
     pub after: Vec<Cow<'static, str>>,
-    /// Whether the run can go on without it.
+    /// Whether the run can continue without the step.
     pub optional: bool,
 }
 
 /// A task and its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Plan {
+pub struct TaskPlan {
     /// The task, as a card names it.
     pub task: Cow<'static, str>,
     /// The capability by which a coordinator is found for it.
     pub capability: Cow<'static, str>,
-    /// What it does, for people.
+    /// A description for people.
     pub about: Cow<'static, str>,
     /// Its steps, each behind those it follows.
-    pub steps: Vec<Step>,
+    pub steps: Vec<TaskStep>,
 }
 
-fn step(name: &'static str, task: &'static str, after: &[&'static str]) -> Step {
+fn step(name: &'static str, task: &'static str, after: &[&'static str]) -> TaskStep {
     let after = after.iter().map(|name| Cow::Borrowed(*name)).collect();
-    Step { name: name.into(), task: task.into(), after, optional: false }
+    TaskStep { name: name.into(), task: task.into(), after, optional: false }
 }
 
-fn optional(step: Step) -> Step {
-    Step { optional: true, ..step }
+fn optional(step: TaskStep) -> TaskStep {
+    TaskStep { optional: true, ..step }
 }
 
-fn plan(task: &'static str, capability: &'static str, about: &'static str, steps: Vec<Step>) -> Plan {
-    Plan { task: task.into(), capability: capability.into(), about: about.into(), steps }
+fn plan(task: &'static str, capability: &'static str, about: &'static str, steps: Vec<TaskStep>) -> TaskPlan {
+    TaskPlan { task: task.into(), capability: capability.into(), about: about.into(), steps }
 }
 
-/// The task of the first work that PAS does.
 pub const INGEST: &str = "ingest";
+/// The task that takes a goal to a proved and reviewed branch.
+pub const CHANGE: &str = "change";
 /// The task that reports what each step took; its card carries the run's times.
 pub const METRICS: &str = "ingest.metrics";
 
-pub static BOOK: LazyLock<Vec<Plan>> = LazyLock::new(|| {
+pub static BOOK: LazyLock<Vec<TaskPlan>> = LazyLock::new(|| {
     vec![
         plan(
             INGEST,
@@ -110,43 +111,61 @@ pub static BOOK: LazyLock<Vec<Plan>> = LazyLock::new(|| {
             "write the report",
             vec![step("write", "ingest.report.write", &[])],
         ),
+        plan(
+            CHANGE,
+            "planning",
+            "change a repository by a goal in words: written, proved, reviewed, delivered as a branch",
+            vec![step("code", "change.code", &[])],
+        ),
+        plan(
+            "change.code",
+            "code_lane_management",
+            "the code lane of a change",
+            vec![step("lane", "change.code.lane", &[])],
+        ),
+        plan(
+            "change.code.lane",
+            "code_task_coordination",
+            "have a change written and proved",
+            vec![step("write", "change.write", &[])],
+        ),
     ]
 });
 
 /// The plan for a task.
 #[must_use]
-pub fn find(task: &str) -> Option<&'static Plan> {
+pub fn find(task: &str) -> Option<&'static TaskPlan> {
     BOOK.iter().find(|plan| plan.task == task)
 }
 
-/// How a plan stands.
+/// The next move of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next<'p> {
+pub enum PlanProgress<'p> {
     /// These steps may begin; empty while others run.
-    Begin(Vec<&'p Step>),
-    /// All steps have ended well or were waived.
+    Begin(Vec<&'p TaskStep>),
+    /// All steps are done or waived.
     Done,
-    /// A step failed or was cancelled: which, and how it ended.
+    /// A step failed or was cancelled: its name and state.
     Broken(&'p str, JobState),
 }
 
-impl Plan {
-    /// What follows from the states of the children that exist.
+impl TaskPlan {
+    /// Computes the next move from the states of existing children.
     #[must_use]
-    pub fn next(&self, children: &BTreeMap<&str, JobState>) -> Next<'_> {
+    pub fn next(&self, children: &BTreeMap<&str, JobState>) -> PlanProgress<'_> {
         let state = |name: &str| children.get(name).copied();
         let passed = |name: &str| matches!(state(name), Some(JobState::Done | JobState::Quarantined));
         for step in &self.steps {
             if let Some(ended @ (JobState::Failed | JobState::Cancelled)) = state(&step.name) {
-                return Next::Broken(&step.name, ended);
+                return PlanProgress::Broken(&step.name, ended);
             }
         }
         if self.steps.iter().all(|step| passed(&step.name)) {
-            return Next::Done;
+            return PlanProgress::Done;
         }
         let may_begin =
-            |step: &&Step| state(&step.name).is_none() && step.after.iter().all(|name| passed(name));
-        Next::Begin(self.steps.iter().filter(may_begin).collect())
+            |step: &&TaskStep| state(&step.name).is_none() && step.after.iter().all(|name| passed(name));
+        PlanProgress::Begin(self.steps.iter().filter(may_begin).collect())
     }
 }
 
@@ -154,9 +173,9 @@ impl Plan {
 mod tests {
     use super::*;
 
-    fn names(next: Next<'_>) -> Vec<&str> {
+    fn names(next: PlanProgress<'_>) -> Vec<&str> {
         match next {
-            Next::Begin(steps) => steps.iter().map(|step| step.name.as_ref()).collect(),
+            PlanProgress::Begin(steps) => steps.iter().map(|step| step.name.as_ref()).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -176,10 +195,10 @@ mod tests {
         let mut children = BTreeMap::from([("data", JobState::Done), ("compliance", JobState::Quarantined)]);
         assert_eq!(names(ingest.next(&children)), ["report"]);
         children.insert("report", JobState::Failed);
-        assert_eq!(ingest.next(&children), Next::Broken("report", JobState::Failed));
+        assert_eq!(ingest.next(&children), PlanProgress::Broken("report", JobState::Failed));
         children.insert("report", JobState::Done);
         children.insert("metrics", JobState::Done);
-        assert_eq!(ingest.next(&children), Next::Done);
+        assert_eq!(ingest.next(&children), PlanProgress::Done);
     }
 
     #[test]

@@ -1,9 +1,9 @@
-//! A job card as a client hands it in, and the one check that every way into the book puts it through.
+//! A submitted job card, and the one check behind every entrance to the job book.
 //!
-//! Pure: what lies outside (which tasks an agent can do itself, whether a source can be read) is asked of
-//! [`CardFacts`]. Invariants: a card that passes names an agent that knows the task, and inputs that the task
-//! reads; what can never work is refused with a sentence that says what would. All faults of a card are found
-//! at once.
+//! Pure: external facts (the tasks of agents, whether a source is readable) come from [`CardFacts`].
+//! Invariants: a card that passes names an agent that knows the task, and inputs that the task reads; a card
+//! that can never work is refused with a sentence that names a valid choice. All faults of a card are
+//! reported at once.
 
 mod inputs;
 
@@ -15,10 +15,10 @@ use serde_json::{Map, Value};
 
 use super::{DEFAULT_PRIORITY, JobCard, MAX_PRIORITY};
 use crate::domain::agent::AgentDefinition;
-use crate::domain::agent_choice::{self, AgentStanding, AgentWish};
+use crate::domain::agent_choice::{self, AgentAvailability, AgentWish};
 use crate::domain::ids::AgentName;
-use crate::domain::json::Json;
-use crate::domain::resources::Amounts;
+use crate::domain::json::JsonValue;
+use crate::domain::resource_manager::ResourceAmounts;
 use crate::domain::roster::Roster;
 use crate::domain::task::{TaskCatalogue, TaskRefusal, nearest};
 use crate::domain::time::Timestamp;
@@ -27,47 +27,47 @@ pub use crate::domain::task::InputKind;
 
 /// Longest name of a task or capability: a line in a list.
 const MAX_NAME_CHARS: usize = 100;
-/// Longest approval: a line that a person reads before consenting.
+/// Longest approval: a line that a person reads before approving.
 const MAX_APPROVAL_CHARS: usize = 100;
 /// Most approvals of a card: more than a person reads before one click.
 const MAX_APPROVALS: usize = 32;
 const MAX_KEY_CHARS: usize = 200;
-/// Who gets a card that names nobody.
+/// The agent of a card that names none.
 pub const DEFAULT_AGENT: &str = "architect";
 
-/// A card as handed in.
+/// A submitted card.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
     pub task: String,
-    /// What the task starts from.
+    /// Inputs of the task.
     #[serde(default)]
     pub inputs: Option<Map<String, Value>>,
-    /// Who is to do it; chosen by `capability`, or [`DEFAULT_AGENT`], where it is left out.
+    /// Default: chosen by `capability`, else [`DEFAULT_AGENT`].
     pub agent: Option<AgentName>,
-    /// What the agent must offer.
+    /// Required capability of the agent.
     pub capability: Option<String>,
     /// 0 to 9.
     pub priority: Option<u8>,
-    /// Seconds from its acceptance.
+    /// Seconds from acceptance.
     pub deadline_s: Option<f64>,
-    /// Acts that a person must consent to before it begins.
+    /// Acts that a person must approve before the job begins.
     #[serde(default)]
     pub approvals_required: Vec<String>,
-    /// What it asks of the machine.
+    /// Machine resources.
     pub resource_request: Option<Map<String, Value>>,
-    /// By which a repeated submission is recognised.
+    /// Identifies a repeated submission.
     pub idempotency_key: Option<String>,
 }
 
-/// What a check must know of the world.
+/// External facts for the check.
 pub trait CardFacts {
     fn roster(&self) -> &Roster;
     /// All tasks, and which agent takes which.
     fn tasks(&self) -> &TaskCatalogue;
-    /// Whether a language model can be called now.
-    fn can_call_model(&self) -> bool;
-    /// Why an input of this kind cannot be used, in words that follow its name; `None` when it can. May block.
+    /// Why no language model can be called now; `None` when one can.
+    fn no_model(&self) -> Option<&str>;
+    /// Why an input of this kind is unusable, as a phrase after its name; `None` when it is fine. May block.
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String>;
 }
 
@@ -76,19 +76,18 @@ pub trait CardFacts {
 pub struct CardFault {
     /// The field, with `.` between its parts.
     pub field: String,
-    /// Its kind, in Pydantic's words, which the wire has: `missing`, `extra_forbidden`, `value_error`, …
+    /// The kind on the wire, in Pydantic's words: `missing`, `extra_forbidden`, `value_error`, …
     pub kind: &'static str,
-    /// What is wrong, and what would work.
+    /// The fault, and a valid choice.
     pub msg: String,
 }
 
-/// Why a card is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CardRefusal {
     /// It names an agent that does not exist.
     #[error("{0}")]
     NoSuchAgent(String),
-    /// It could never work as it stands.
+    /// It could never work.
     #[error("{}", sentence(.0))]
     Invalid(Vec<CardFault>),
 }
@@ -124,8 +123,8 @@ impl CardFaults {
     pub(super) fn unknown(&mut self, field: &str, wrong: &str, known: &[&str]) {
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let msg = match nearest(wrong, known) {
-            Some(name) => format!("there is no `{wrong}`; did you mean `{name}`? Known: {list}"),
-            None => format!("there is no `{wrong}`; known: {list}"),
+            Some(name) => format!("unknown name `{wrong}`; did you mean `{name}`? Known: {list}"),
+            None => format!("unknown name `{wrong}`; known: {list}"),
         };
         self.add(format!("{field}.{wrong}"), "extra_forbidden", msg);
     }
@@ -160,7 +159,7 @@ impl JobRequest {
         Ok(Self { agent: Some(agent.clone()), ..read })
     }
 
-    /// The card to be stored, or everything that is wrong with this one.
+    /// The card to store, or all faults of this one.
     ///
     /// # Errors
     /// [`CardRefusal`].
@@ -169,7 +168,7 @@ impl JobRequest {
         self.check_form(&mut faults);
         let agent = self.agent(facts, &mut faults)?;
         if let Some(agent) = agent.filter(|_| !self.task.is_empty()) {
-            match facts.tasks().admit(facts.roster(), agent, &self.task, facts.can_call_model()) {
+            match facts.tasks().admit(facts.roster(), agent, &self.task, facts.no_model()) {
                 Ok(entry) => {
                     let inputs = self.inputs.as_ref();
                     inputs::check(facts, entry, inputs.unwrap_or(&Map::new()), &mut faults);
@@ -208,7 +207,7 @@ impl JobRequest {
         }
     }
 
-    /// Who is to do it. `None` when nobody offers the capability.
+    /// The agent. `None` when no agent offers the capability.
     fn agent<'r>(
         &self,
         facts: &'r dyn CardFacts,
@@ -221,7 +220,7 @@ impl JobRequest {
             let capabilities = [capability.as_str()];
             let from = root.map(|root| &root.name);
             let wish = AgentWish { capabilities: &capabilities, task: Some(&self.task), from };
-            let ranked = agent_choice::ranked(roster, facts.tasks(), wish, |_| AgentStanding::IDLE);
+            let ranked = agent_choice::ranked(roster, facts.tasks(), wish, |_| AgentAvailability::IDLE);
             let routed = ranked.into_iter().next();
             if routed.is_none() {
                 let msg = format!("no agent offers `{capability}`; `GET /agents` on port 6100 lists them");
@@ -234,7 +233,7 @@ impl JobRequest {
             let hint = nearest(name.as_str(), &names);
             let hint = hint.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
             return Err(CardRefusal::NoSuchAgent(format!(
-                "there is no agent `{name}`{hint}; `GET /agents` on port 6100 lists them"
+                "no agent `{name}`{hint}; `GET /agents` on port 6100 lists them"
             )));
         };
         if let Some(capability) = self.capability.as_deref().filter(|capability| !agent.can(capability)) {
@@ -253,17 +252,17 @@ impl JobRequest {
             agent: agent.clone(),
             task: self.task.clone(),
             capability: self.capability.clone(),
-            inputs: Json(Value::Object(self.inputs.clone().unwrap_or_default())),
+            inputs: JsonValue(Value::Object(self.inputs.clone().unwrap_or_default())),
             priority: self.priority.unwrap_or(DEFAULT_PRIORITY),
-            resource_request: self.resource_request.clone().map(|request| Json(Value::Object(request))),
+            resource_request: self.resource_request.clone().map(|request| JsonValue(Value::Object(request))),
             approvals_required: self.approvals_required.clone(),
             deadline_at: deadline.map(|deadline| now.plus(deadline)),
             optional: false,
         }
     }
 
-    /// BLAKE3 over everything that is asked, the same for the same card however it is written: a repeated
-    /// idempotency key is compared by it. The key itself and the time of acceptance are no part of it.
+    /// BLAKE3 over the card's content, independent of its spelling: used to compare submissions with the same
+    /// idempotency key. Excludes the key itself and the time of acceptance.
     #[must_use]
     pub fn fingerprint(&self, agent: &AgentName) -> String {
         let asked = Self {
@@ -286,7 +285,7 @@ fn check_resources(request: &Map<String, Value>, faults: &mut CardFaults) {
     for name in request.keys().filter(|name| !RESOURCES.contains(&name.as_str())) {
         faults.unknown("resource_request", name, &RESOURCES);
     }
-    if let Err(error) = Amounts::deserialize(&Value::Object(request.clone())) {
+    if let Err(error) = ResourceAmounts::deserialize(&Value::Object(request.clone())) {
         faults.add("resource_request", "value_error", error.to_string());
     }
     let ports = request.get("ports").cloned().unwrap_or_else(|| Value::Array(Vec::new()));

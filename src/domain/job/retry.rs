@@ -1,10 +1,9 @@
-//! How often and how soon a failed attempt is repeated.
+//! Retries of failed attempts: number and backoff.
 
 use std::time::Duration;
 
-/// The rule of retries.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Policy {
+pub struct RetryPolicy {
     /// Attempts in all: one and three retries, unless configured.
     pub max_attempts: u32,
     /// Wait before the first retry; doubles each time.
@@ -12,7 +11,7 @@ pub struct Policy {
     pub backoff_max: Duration,
 }
 
-impl Default for Policy {
+impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_attempts: 4,
@@ -22,7 +21,7 @@ impl Default for Policy {
     }
 }
 
-impl Policy {
+impl RetryPolicy {
     /// The wait before the attempt that follows `attempt` (1 for the first): exponential, with full
     /// jitter in its upper half. `jitter` is a random number from 0 to 1.
     #[must_use]
@@ -40,7 +39,7 @@ mod tests {
 
     #[test]
     fn backoff_doubles_within_its_bounds() {
-        let policy = Policy::default();
+        let policy = RetryPolicy::default();
         for attempt in 1..40 {
             let (low, high) = (policy.backoff(attempt, 0.0), policy.backoff(attempt, 1.0));
             assert!(low <= high && high <= policy.backoff_max && low >= policy.backoff_base / 2);

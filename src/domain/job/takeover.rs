@@ -1,40 +1,46 @@
-//! Who may take a job over from its agent.
+//! Which agents may take a job over.
 //!
-//! Pure. Invariant: whoever takes a job over offers the capability it was given out by, can carry its task
-//! out, and may touch all that its agent may touch; so a reassignment never ends in a step that fails for
-//! lack of one of them.
+//! Pure. Invariant: the new agent offers the job's capability, takes its task, and has all rights of the old
+//! agent; so a reassigned step never fails for lack of one of them.
 
 use super::{Job, plan};
 use crate::domain::agent::AgentDefinition;
-use crate::domain::agent_choice::{self, AgentStanding};
+use crate::domain::agent_choice::{self, AgentAvailability};
 use crate::domain::ids::AgentName;
 use crate::domain::roster::Roster;
 use crate::domain::task::TaskCatalogue;
 
-/// Why an agent cannot take a job over, in a sentence.
+/// Why an agent cannot take a job over, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct Unfit(String);
+pub struct TakeoverRefusal(String);
 
 /// Whether `to` may take `job` over.
 ///
 /// # Errors
-/// [`Unfit`] says what `to` lacks, and who could where somebody can.
-pub fn check(roster: &Roster, tasks: &TaskCatalogue, job: &Job, to: &AgentName) -> Result<(), Unfit> {
+/// [`TakeoverRefusal`] names what `to` lacks, and an agent that could, if there is one.
+pub fn check(
+    roster: &Roster,
+    tasks: &TaskCatalogue,
+    job: &Job,
+    to: &AgentName,
+) -> Result<(), TakeoverRefusal> {
     let (id, holder) = (&job.id, &job.card.agent);
-    let unfit = |text: String| Err(Unfit(text));
+    let unfit = |text: String| Err(TakeoverRefusal(text));
     let Some(taker) = roster.get(to.as_str()) else {
         return unfit(format!("there is no agent `{to}`; `GET /agents` on port 6100 lists them"));
     };
     if to == holder {
-        return unfit(format!("`{id}` is with `{to}` already; restart it to have it begun anew"));
+        return unfit(format!("`{id}` is with `{to}` already; restart the job to begin again"));
     }
     if let Some(capability) = job.card.capability.as_deref().filter(|capability| !taker.can(capability)) {
         let others = roster.with_capability(capability).map(|agent| &agent.name);
         let others: Vec<String> =
             others.filter(|name| *name != holder).map(|name| format!("`{name}`")).collect();
-        let who = if others.is_empty() { "no other agent does".to_owned() } else { others.join(", ") };
-        return unfit(format!("`{to}` does not offer `{capability}`, which `{id}` needs (who does: {who})"));
+        let who = if others.is_empty() { "no other agent".to_owned() } else { others.join(", ") };
+        return unfit(format!(
+            "`{to}` does not offer `{capability}`, which `{id}` needs (offered by: {who})"
+        ));
     }
     if let Some(lack) = lacks_way(roster, tasks, &job.card.task, taker) {
         return unfit(format!("`{to}` cannot take `{id}` over: {lack}"));
@@ -48,7 +54,7 @@ pub fn check(roster: &Roster, tasks: &TaskCatalogue, job: &Job, to: &AgentName) 
     Ok(())
 }
 
-/// Why an agent has no way to carry a task out.
+/// Why an agent cannot do a task.
 fn lacks_way(roster: &Roster, tasks: &TaskCatalogue, task: &str, taker: &AgentDefinition) -> Option<String> {
     if !tasks.takes(taker, task) {
         let known: Vec<String> = tasks.of_agent(taker).map(|entry| format!("`{}`", entry.task)).collect();
@@ -56,9 +62,9 @@ fn lacks_way(roster: &Roster, tasks: &TaskCatalogue, task: &str, taker: &AgentDe
         return Some(format!("it takes {known}, and the task is `{task}`"));
     }
     let finds =
-        |task: &str| agent_choice::for_step(roster, tasks, task, &taker.name, |_| AgentStanding::IDLE);
+        |task: &str| agent_choice::for_step(roster, tasks, task, &taker.name, |_| AgentAvailability::IDLE);
     let missing = plan::find(task)?.steps.iter().find(|step| finds(&step.task).is_none())?;
-    Some(format!("it finds nobody who takes `{}` for the step `{}`", missing.task, missing.name))
+    Some(format!("it finds no agent that takes `{}` for the step `{}`", missing.task, missing.name))
 }
 
 #[cfg(test)]
@@ -128,7 +134,7 @@ mod tests {
             ("first", "is with `first` already"),
             (
                 "other",
-                "does not offer `source_checking`, which `run-1.step` needs (who does: `misled`, `poor`, `second`)",
+                "does not offer `source_checking`, which `run-1.step` needs (offered by: `misled`, `poor`, `second`)",
             ),
             ("misled", "it takes `ingest.clean`, and the task is `ingest.audit`"),
             ("poor", "may touch less than `first`"),
@@ -141,6 +147,6 @@ mod tests {
     fn a_coordinator_takes_over_what_it_can_hand_on() {
         let data = job("boss", "ingest.data", "data_intake");
         let lack = verdict(&data, "peer");
-        assert!(lack.contains("nobody who takes `ingest.data.lane` for the step `lane`"), "{lack}");
+        assert!(lack.contains("no agent that takes `ingest.data.lane` for the step `lane`"), "{lack}");
     }
 }

@@ -2,17 +2,17 @@
 
 use super::{DEFAULT_PRIORITY, Job, JobCard};
 use crate::domain::ids::{AgentName, JobId};
-use crate::domain::json::Json;
+use crate::domain::json::JsonValue;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceContext;
 
-/// A job as it is accepted, of a card that asks for nothing beside.
+/// A job just accepted, with a minimal card.
 pub(crate) fn job(id: &str, agent: &str, task: &str) -> Job {
     let card = JobCard {
         agent: AgentName::new(agent).unwrap(),
         task: task.to_owned(),
         capability: None,
-        inputs: Json::object(),
+        inputs: JsonValue::object(),
         priority: DEFAULT_PRIORITY,
         resource_request: None,
         approvals_required: Vec::new(),

@@ -1,8 +1,8 @@
-//! The job state machine: which change may follow which, and what it tells.
+//! The job state machine: allowed transitions and their events.
 //!
-//! Pure: a row, a change and a time in; the row changed and the events out, or a refusal and the row as
-//! it was. Invariants: a terminal state is left by nothing; a commit under an old fence is refused;
-//! every change raises the version.
+//! Pure: a row, a transition and a time in; the changed row and its events out, or a refusal and the row
+//! unchanged. Invariants: a terminal state is final; a commit under an old fence is refused; every change
+//! raises the version.
 
 #[cfg(test)]
 mod tests;
@@ -11,21 +11,21 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::event::EventKind;
+use super::event::JobEventKind;
 use super::{CancelRequest, Job, JobState};
 use crate::domain::artifact::Artifact;
 use crate::domain::ids::AgentName;
-use crate::domain::json::Json;
+use crate::domain::json::JsonValue;
 use crate::domain::time::Timestamp;
 
 /// A change to a job.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Transition {
-    /// Its agent takes it: from the queue, or anew after the last holder was lost.
+pub enum JobTransition {
+    /// The agent claims the job: from the queue, or again after the last attempt was lost.
     Claim,
-    /// The holder is done.
-    Complete { fence: u64, outputs: Json, artifacts: Vec<Artifact> },
-    /// The holder failed, and trying again may help.
+    /// The attempt succeeded.
+    Complete { fence: u64, outputs: JsonValue, artifacts: Vec<Artifact> },
+    /// The attempt failed, and a retry may help.
     FailTransient {
         fence: u64,
         error: String,
@@ -33,69 +33,74 @@ pub enum Transition {
         backoff: Duration,
         /// Most attempts in all.
         max_attempts: u32,
-        /// Who decides when there is none left.
+        /// Decides when no attempt is left.
         director: AgentName,
     },
-    /// The holder cannot go on for lack of something that comes back: tried again later, however often. The
-    /// attempt does not count.
+    /// The attempt lacks something that will come back: retried later, without limit. The attempt does not
+    /// count.
     WaitOut {
         fence: u64,
         error: String,
         /// How long to wait before the next attempt.
         backoff: Duration,
     },
-    /// The holder failed, and trying again cannot help: so does the job, unless its run can do without it,
-    /// which the director decides.
+    /// The attempt failed, and a retry cannot help: the job fails, unless the director decides that the run
+    /// can do without it.
     FailPermanent { fence: u64, error: String, director: AgentName },
-    /// A step below failed, and a person has settled that: so does this.
+    /// A step below failed, confirmed by a person: this job fails too.
     GiveUp { fence: u64, error: String },
-    /// The director lets the run go on without it.
+    /// The director waives the job: the run continues without it.
     Waive,
     /// The director leaves the decision to a person.
     AskPerson,
-    /// A person consents: it may begin, or is tried once more.
+    /// A person approves: the job may begin, or is retried once more.
     Approve {
         by: String,
         reason: String,
-        /// Inputs to go on with in place of those of the same name.
+        /// Inputs that replace those of the same name.
         inputs: Map<String, Value>,
     },
-    /// A person declines: it fails.
+    /// A person rejects: the job fails.
     Reject { by: String, reason: String },
-    /// A person holds it.
+    /// The agent asks a person and releases the job until the answer.
+    AskQuestion { fence: u64 },
+    /// A person has answered the agent's question with yes or no: either way the agent continues and reads
+    /// the answer.
+    AnswerQuestion { by: String, reason: String, is_yes: bool },
+    /// A person pauses the job.
     Pause,
-    /// A person lets it go on.
+    /// A person resumes the job.
     Resume,
-    /// It must end. `held` says whether an attempt must be stopped first.
+    /// The job must end. `has_attempt`: an attempt must be stopped first.
     Cancel {
         cause: CancelCause,
-        /// Whether somebody works on it now.
-        held: bool,
+        /// Whether an attempt is running.
+        has_attempt: bool,
     },
-    /// The holder has stopped on request.
+    /// The attempt has stopped on request.
     Stopped {
         fence: u64,
         /// How it was stopped.
         how: String,
     },
-    /// A person gives it to another agent, or has it begun anew by its own: whoever holds it loses it.
+    /// A person reassigns the job, or restarts it with the same agent: the present claim is void.
     Reassign {
-        /// Who does it from now on.
+        /// The new agent.
         to: AgentName,
-        /// Who wants it so.
+        /// The deciding person.
         by: String,
         reason: String,
     },
-    /// It takes longer than expected: told, not changed.
+    /// Slower than expected: an event, no change.
     SoftTimeout { fence: u64 },
-    /// It takes longer than allowed: the attempt is being stopped.
+    /// Slower than allowed: the attempt is being stopped.
     HardTimeout { fence: u64 },
 }
 
 /// Why a job must end before it is done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CancelCause {
-    /// Somebody asked for it, in these words.
+    /// Requested, with this reason.
     Asked(String),
     /// Its deadline has passed.
     Deadline,
@@ -110,26 +115,30 @@ impl CancelCause {
     }
 }
 
-/// Why a change is refused; the row is as it was.
+/// Why a transition is refused; the row is unchanged.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Refusal {
+pub enum TransitionRefusal {
     /// Not from this state.
     #[error("`{job}` is {}, so it cannot be {wish}", .state.as_str())]
     State { job: String, state: JobState, wish: &'static str },
-    /// Somebody else holds it by now.
+    /// A newer claim exists.
     #[error("`{job}` has been taken over: fence {held} is older than {newest}")]
     Fenced { job: String, held: u64, newest: u64 },
 }
 
-/// An event to be told, without its number.
-pub type Told = (EventKind, serde_json::Value);
+/// An event without its number.
+pub type JobEventDraft = (JobEventKind, serde_json::Value);
 
 impl Job {
     /// Applies a change.
     ///
     /// # Errors
-    /// [`Refusal`]; the row is as it was.
-    pub fn apply(&mut self, transition: Transition, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+    /// [`TransitionRefusal`]; the row is unchanged.
+    pub fn apply(
+        &mut self,
+        transition: JobTransition,
+        now: Timestamp,
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         let told = self.change(transition, now)?;
         self.version += 1;
         if self.state != JobState::Paused {
@@ -141,11 +150,15 @@ impl Job {
         Ok(told)
     }
 
-    fn change(&mut self, transition: Transition, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+    fn change(
+        &mut self,
+        transition: JobTransition,
+        now: Timestamp,
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         match transition {
-            Transition::Claim => self.claim(now),
-            Transition::Complete { fence, outputs, artifacts } => self.complete(fence, outputs, artifacts),
-            Transition::FailTransient { fence, error, backoff, max_attempts, director } => {
+            JobTransition::Claim => self.claim(now),
+            JobTransition::Complete { fence, outputs, artifacts } => self.complete(fence, outputs, artifacts),
+            JobTransition::FailTransient { fence, error, backoff, max_attempts, director } => {
                 self.require_holder(fence, "failed")?;
                 if self.attempt >= max_attempts {
                     let error = format!("{error} (after {} attempts)", self.attempt);
@@ -153,36 +166,44 @@ impl Job {
                 }
                 Ok(self.try_again(error, backoff, now))
             }
-            Transition::WaitOut { fence, error, backoff } => {
+            JobTransition::WaitOut { fence, error, backoff } => {
                 self.require_holder(fence, "sent back to the queue")?;
                 self.attempt = self.attempt.saturating_sub(1);
                 Ok(self.try_again(error, backoff, now))
             }
-            Transition::FailPermanent { fence, error, director } => {
+            JobTransition::FailPermanent { fence, error, director } => {
                 self.require_holder(fence, "failed")?;
-                // A run can do without a step; there is nothing beside a root.
+                // A run can do without a step, but not without its root.
                 if self.card.optional && self.id.parent().is_some() {
                     return Ok(self.escalate(error, director));
                 }
                 Ok(vec![self.failed(error)])
             }
-            Transition::GiveUp { fence, error } => {
+            JobTransition::GiveUp { fence, error } => {
                 self.require_holder(fence, "failed")?;
                 Ok(vec![self.failed(error)])
             }
-            Transition::SoftTimeout { fence } => self.timed(fence, EventKind::SoftTimeout),
-            Transition::HardTimeout { fence } => self.timed(fence, EventKind::HardTimeout),
-            Transition::Waive => self.settle(JobState::Quarantined, EventKind::Quarantined, "waived"),
-            Transition::AskPerson => {
-                self.settle(JobState::AwaitingApproval, EventKind::AwaitingApproval, "put to a person")
+            JobTransition::SoftTimeout { fence } => self.timed(fence, JobEventKind::SoftTimeout),
+            JobTransition::HardTimeout { fence } => self.timed(fence, JobEventKind::HardTimeout),
+            JobTransition::Waive => self.settle(JobState::Quarantined, JobEventKind::Quarantined, "waived"),
+            JobTransition::AskPerson => {
+                self.settle(JobState::AwaitingApproval, JobEventKind::AwaitingApproval, "put to a person")
             }
-            Transition::Approve { by, reason, inputs } => self.approve(&by, &reason, inputs),
-            Transition::Reject { by, reason } => self.reject(&by, &reason),
-            Transition::Pause => self.pause(),
-            Transition::Resume => self.resume(),
-            Transition::Cancel { cause, held } => self.cancel(&cause, held, now),
-            Transition::Reassign { to, by, reason } => self.reassign(to, &by, &reason),
-            Transition::Stopped { fence, how } => {
+            JobTransition::Approve { by, reason, inputs } => self.approve(&by, &reason, inputs),
+            JobTransition::Reject { by, reason } => self.reject(&by, &reason),
+            JobTransition::AskQuestion { fence } => {
+                self.require_holder(fence, "made to wait for an answer")?;
+                self.lead_to(JobState::AwaitingApproval);
+                Ok(Vec::new())
+            }
+            JobTransition::AnswerQuestion { by, reason, is_yes } => {
+                self.answer_question(&by, &reason, is_yes)
+            }
+            JobTransition::Pause => self.pause(),
+            JobTransition::Resume => self.resume(),
+            JobTransition::Cancel { cause, has_attempt: held } => self.cancel(&cause, held, now),
+            JobTransition::Reassign { to, by, reason } => self.reassign(to, &by, &reason),
+            JobTransition::Stopped { fence, how } => {
                 self.require_fence(fence)?;
                 if self.state != JobState::Running || self.cancel.is_none() {
                     return Err(self.refuse("stopped"));
@@ -195,28 +216,38 @@ impl Job {
     fn complete(
         &mut self,
         fence: u64,
-        outputs: Json,
+        outputs: JsonValue,
         artifacts: Vec<Artifact>,
-    ) -> Result<Vec<Told>, Refusal> {
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         self.require_holder(fence, "completed")?;
         self.state = JobState::Done;
         (self.error, self.outputs, self.artifacts) = (None, outputs, artifacts);
-        Ok(vec![(EventKind::Completed, json!({ "artifacts": self.artifacts.len() }))])
+        Ok(vec![(JobEventKind::Completed, json!({ "artifacts": self.artifacts.len() }))])
     }
 
-    fn timed(&self, fence: u64, kind: EventKind) -> Result<Vec<Told>, Refusal> {
+    fn timed(&self, fence: u64, kind: JobEventKind) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         self.require_holder(fence, "timed")?;
         Ok(vec![(kind, json!({ "attempt": self.attempt }))])
     }
 
     /// A director's decision about a failure.
-    fn settle(&mut self, state: JobState, kind: EventKind, wish: &'static str) -> Result<Vec<Told>, Refusal> {
+    fn settle(
+        &mut self,
+        state: JobState,
+        kind: JobEventKind,
+        wish: &'static str,
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         self.require(&[JobState::Blocked], wish)?;
         self.state = state;
         Ok(vec![(kind, json!({ "error": self.error, "by": self.escalated_to }))])
     }
 
-    fn approve(&mut self, by: &str, reason: &str, inputs: Map<String, Value>) -> Result<Vec<Told>, Refusal> {
+    fn approve(
+        &mut self,
+        by: &str,
+        reason: &str,
+        inputs: Map<String, Value>,
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         self.require(&[JobState::AwaitingApproval], "approved")?;
         (self.state, self.attempt, self.not_before) = (JobState::Queued, 0, None);
         self.escalated_to = None;
@@ -225,34 +256,46 @@ impl Job {
             detail["inputs"] = json!(inputs);
             self.correct_inputs(inputs);
         }
-        Ok(vec![(EventKind::Approved, detail)])
+        Ok(vec![(JobEventKind::Approved, detail)])
     }
 
-    fn reject(&mut self, by: &str, reason: &str) -> Result<Vec<Told>, Refusal> {
+    fn answer_question(
+        &mut self,
+        by: &str,
+        reason: &str,
+        is_yes: bool,
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
+        self.require(&[JobState::AwaitingApproval], "answered")?;
+        (self.state, self.attempt, self.not_before) = (JobState::Queued, 0, None);
+        let kind = if is_yes { JobEventKind::Approved } else { JobEventKind::Rejected };
+        Ok(vec![(kind, json!({ "by": by, "reason": reason }))])
+    }
+
+    fn reject(&mut self, by: &str, reason: &str) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         self.require(&[JobState::AwaitingApproval], "rejected")?;
         self.state = JobState::Failed;
         self.error.get_or_insert_with(|| format!("rejected by {by}: {reason}"));
-        let failed = (EventKind::Failed, json!({ "error": self.error }));
-        Ok(vec![(EventKind::Rejected, json!({ "by": by, "reason": reason })), failed])
+        let failed = (JobEventKind::Failed, json!({ "error": self.error }));
+        Ok(vec![(JobEventKind::Rejected, json!({ "by": by, "reason": reason })), failed])
     }
 
-    fn pause(&mut self) -> Result<Vec<Told>, Refusal> {
+    fn pause(&mut self) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         let open = [JobState::Queued, JobState::Running, JobState::AwaitingApproval, JobState::Blocked];
         self.require(&open, "paused")?;
         if self.cancel.is_some() {
             return Err(self.refuse("paused"));
         }
         (self.paused_from, self.state) = (Some(self.state), JobState::Paused);
-        Ok(vec![(EventKind::Paused, json!({}))])
+        Ok(vec![(JobEventKind::Paused, json!({}))])
     }
 
-    fn resume(&mut self) -> Result<Vec<Told>, Refusal> {
+    fn resume(&mut self) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         self.require(&[JobState::Paused], "resumed")?;
         self.state = self.paused_from.unwrap_or(JobState::Queued);
-        Ok(vec![(EventKind::Resumed, json!({}))])
+        Ok(vec![(JobEventKind::Resumed, json!({}))])
     }
 
-    fn claim(&mut self, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+    fn claim(&mut self, now: Timestamp) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         self.require(&[JobState::Queued, JobState::Running], "claimed")?;
         if self.cancel.is_some() || (self.state == JobState::Queued && !self.is_due(now)) {
             return Err(self.refuse("claimed"));
@@ -262,12 +305,17 @@ impl Job {
         self.attempt += 1;
         self.not_before = None;
         self.started_at.get_or_insert(now);
-        Ok(vec![(EventKind::Started, json!({ "attempt": self.attempt, "fence": self.fence }))])
+        Ok(vec![(JobEventKind::Started, json!({ "attempt": self.attempt, "fence": self.fence }))])
     }
 
-    /// Back to the queue under a new fence, so that the last holder's claim is worth nothing any more. One
-    /// that waits for consent stays where it is: the consent names the agent that asked.
-    fn reassign(&mut self, to: AgentName, by: &str, reason: &str) -> Result<Vec<Told>, Refusal> {
+    /// Requeues the job under a new fence, so that the last claim is void. A job that awaits
+    /// approval stays: the approval names the asking agent.
+    fn reassign(
+        &mut self,
+        to: AgentName,
+        by: &str,
+        reason: &str,
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         let state = self.paused_from.filter(|_| self.state == JobState::Paused).unwrap_or(self.state);
         if !matches!(state, JobState::Queued | JobState::Running) || self.cancel.is_some() {
             return Err(self.refuse("given to an agent"));
@@ -279,33 +327,38 @@ impl Job {
         let detail = json!({
             "from": from, "to": self.card.agent, "by": by, "reason": reason, "fence": self.fence,
         });
-        Ok(vec![(EventKind::Reassigned, detail)])
+        Ok(vec![(JobEventKind::Reassigned, detail)])
     }
 
-    fn try_again(&mut self, error: String, backoff: Duration, now: Timestamp) -> Vec<Told> {
+    fn try_again(&mut self, error: String, backoff: Duration, now: Timestamp) -> Vec<JobEventDraft> {
         self.lead_to(JobState::Queued);
         self.not_before = Some(now.plus(backoff));
         let wait_ms = u64::try_from(backoff.as_millis()).unwrap_or(u64::MAX);
         let detail = json!({ "error": error, "attempt": self.attempt, "wait_ms": wait_ms });
         self.error = Some(error);
-        vec![(EventKind::Retrying, detail)]
+        vec![(JobEventKind::Retrying, detail)]
     }
 
-    fn failed(&mut self, error: String) -> Told {
-        // A failure under way when the job was held ends it like any other.
+    fn failed(&mut self, error: String) -> JobEventDraft {
+        // A failure in flight when the job was paused ends it like any other.
         self.state = JobState::Failed;
         self.error = Some(error);
-        (EventKind::Failed, json!({ "error": self.error }))
+        (JobEventKind::Failed, json!({ "error": self.error }))
     }
 
-    /// Replaces inputs by those that a person corrected.
+    /// Replaces inputs by a person's corrections.
     pub(crate) fn correct_inputs(&mut self, inputs: Map<String, Value>) {
         let mut all = self.card.inputs.as_object().cloned().unwrap_or_default();
         all.extend(inputs);
-        self.card.inputs = Json(Value::Object(all));
+        self.card.inputs = JsonValue(Value::Object(all));
     }
 
-    fn cancel(&mut self, cause: &CancelCause, held: bool, now: Timestamp) -> Result<Vec<Told>, Refusal> {
+    fn cancel(
+        &mut self,
+        cause: &CancelCause,
+        held: bool,
+        now: Timestamp,
+    ) -> Result<Vec<JobEventDraft>, TransitionRefusal> {
         if self.state.is_terminal() || self.cancel.is_some() {
             return Err(self.refuse("cancelled"));
         }
@@ -315,7 +368,7 @@ impl Job {
             self.error = Some(format!("its deadline, {deadline}, has passed"));
         }
         let detail = json!({ "reason": reason, "state_before": self.state.as_str() });
-        let asked = (EventKind::CancelRequested, detail);
+        let asked = (JobEventKind::CancelRequested, detail);
         self.cancel = Some(CancelRequest { at: now, reason });
         if held {
             self.state = JobState::Running;
@@ -324,20 +377,20 @@ impl Job {
         Ok(vec![asked, self.cancelled("nothing was running")])
     }
 
-    fn cancelled(&mut self, how: &str) -> Told {
+    fn cancelled(&mut self, how: &str) -> JobEventDraft {
         self.state = JobState::Cancelled;
         self.stopped_how = Some(how.to_owned());
-        (EventKind::Cancelled, json!({ "how": how }))
+        (JobEventKind::Cancelled, json!({ "how": how }))
     }
 
-    fn escalate(&mut self, error: String, director: AgentName) -> Vec<Told> {
+    fn escalate(&mut self, error: String, director: AgentName) -> Vec<JobEventDraft> {
         self.lead_to(JobState::Blocked);
         self.error = Some(error);
         self.escalated_to = Some(director);
-        vec![(EventKind::Escalated, json!({ "error": self.error, "to": self.escalated_to }))]
+        vec![(JobEventKind::Escalated, json!({ "error": self.error, "to": self.escalated_to }))]
     }
 
-    /// A failure under way when the job was held changes what a resume leads to, and no more.
+    /// A failure in flight when the job was paused only changes the state to resume to.
     fn lead_to(&mut self, state: JobState) {
         if self.state == JobState::Paused {
             self.paused_from = Some(state);
@@ -346,8 +399,8 @@ impl Job {
         }
     }
 
-    /// A paused job's holder may still commit: what it has done is not lost for having been held.
-    fn require_holder(&self, fence: u64, wish: &'static str) -> Result<(), Refusal> {
+    /// The attempt of a paused job may still commit: a pause loses no finished work.
+    fn require_holder(&self, fence: u64, wish: &'static str) -> Result<(), TransitionRefusal> {
         self.require_fence(fence)?;
         let held = self.state == JobState::Running
             || (self.state == JobState::Paused && self.paused_from == Some(JobState::Running));
@@ -357,18 +410,18 @@ impl Job {
         Ok(())
     }
 
-    fn require_fence(&self, fence: u64) -> Result<(), Refusal> {
+    fn require_fence(&self, fence: u64) -> Result<(), TransitionRefusal> {
         if fence == self.fence {
             return Ok(());
         }
-        Err(Refusal::Fenced { job: self.id.to_string(), held: fence, newest: self.fence })
+        Err(TransitionRefusal::Fenced { job: self.id.to_string(), held: fence, newest: self.fence })
     }
 
-    fn require(&self, states: &[JobState], wish: &'static str) -> Result<(), Refusal> {
+    fn require(&self, states: &[JobState], wish: &'static str) -> Result<(), TransitionRefusal> {
         if states.contains(&self.state) { Ok(()) } else { Err(self.refuse(wish)) }
     }
 
-    fn refuse(&self, wish: &'static str) -> Refusal {
-        Refusal::State { job: self.id.to_string(), state: self.state, wish }
+    fn refuse(&self, wish: &'static str) -> TransitionRefusal {
+        TransitionRefusal::State { job: self.id.to_string(), state: self.state, wish }
     }
 }

@@ -1,12 +1,12 @@
-//! What an open job waits for.
+//! Waits of open jobs.
 
 use serde::{Deserialize, Serialize};
 
-use super::{EventKind, Job, JobEvent, JobState};
+use super::{Job, JobEvent, JobEventKind, JobState};
 use crate::domain::ids::{AgentName, JobId};
 use crate::domain::time::Timestamp;
 
-/// For whom or what.
+/// The kind of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitKind {
@@ -14,30 +14,28 @@ pub enum WaitKind {
     Person,
     /// The director of its lane, who decides about its failure.
     Director,
-    /// A person who lets it go on.
+    /// A person who resumes the job.
     Resume,
     /// The time of its next attempt.
     Retry,
-    /// Cores, memory or whatever else it has asked the machine for.
+    /// Machine resources.
     Resources,
 }
 
-/// A job that waits, or one above it.
+/// A waiting job, or one above it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobWait {
-    /// The job that waits itself.
+    /// The waiting job itself.
     pub job_id: JobId,
     pub agent: AgentName,
-    /// For whom or what.
     pub kind: WaitKind,
     pub since: Timestamp,
-    /// The question, the failure or the amounts, in words.
+    /// The question, the failure or the amounts, as text.
     pub detail: String,
 }
 
 impl WaitKind {
-    /// What a job as it stands waits for; `None` when it goes on by itself. The row does not show a wait for
-    /// resources.
+    /// The wait of a job; `None` when it proceeds by itself. The row does not show a wait for resources.
     #[must_use]
     pub fn of(job: &Job, now: Timestamp) -> Option<Self> {
         match job.state {
@@ -49,19 +47,19 @@ impl WaitKind {
         }
     }
 
-    /// The event that such a wait begins with.
+    /// The event that begins such a wait.
     #[must_use]
-    pub const fn begins_with(self) -> Option<EventKind> {
+    pub const fn begins_with(self) -> Option<JobEventKind> {
         match self {
-            Self::Person => Some(EventKind::AwaitingApproval),
-            Self::Director => Some(EventKind::Escalated),
-            Self::Resume => Some(EventKind::Paused),
-            Self::Retry => Some(EventKind::Retrying),
+            Self::Person => Some(JobEventKind::AwaitingApproval),
+            Self::Director => Some(JobEventKind::Escalated),
+            Self::Resume => Some(JobEventKind::Paused),
+            Self::Retry => Some(JobEventKind::Retrying),
             Self::Resources => None,
         }
     }
 
-    /// The wait in words.
+    /// The wait as text.
     #[must_use]
     pub fn detail(self, job: &Job, event: Option<&JobEvent>) -> String {
         let question = event.and_then(|event| event.detail.get("question")?.as_str());

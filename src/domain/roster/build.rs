@@ -1,38 +1,37 @@
-//! Which definitions fit together.
+//! Selects the definitions that are consistent with each other.
 //!
-//! Works in rounds: find the definitions at fault, take them out (putting back what they replaced),
-//! look again. Every round takes out at least one definition for good, so it ends. Within a round only
-//! one kind of fault is looked for, the simplest first: what is wrong with a definition because of
-//! another faulty one is then judged after that one is gone.
+//! Works in rounds: find the definitions at fault, remove them (restoring the ones they replaced), check
+//! again. Every round removes at least one definition for good, so the process ends. A round checks only one
+//! kind of fault, the simplest first, so that a definition is not blamed for another one's fault.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::domain::agent::{AgentDefinition, Refusal, Role};
+use crate::domain::agent::{AgentDefinition, AgentRole, DefinitionRefusal};
 use crate::domain::ids::AgentName;
 
 /// How many names of a cycle a message shows.
 const SHOWN_OF_CYCLE: usize = 8;
 
-/// A place in the roster: who stands there, and who comes back if that one is refused.
-struct Slot {
+/// A slot in the roster: the current definition, and the one restored if that is refused.
+struct RosterSlot {
     current: Option<AgentDefinition>,
     replaced: Option<AgentDefinition>,
     of_overlay: bool,
 }
 
 /// Slot → line and reason.
-type Faults = BTreeMap<usize, (u32, String)>;
+type RosterFaults = BTreeMap<usize, (u32, String)>;
 
 /// The definitions that fit, in order (base first), and the refusals, by file and line.
 pub(super) fn settle(
     base: Vec<AgentDefinition>,
     overlay: Vec<AgentDefinition>,
-) -> (Vec<AgentDefinition>, Vec<Refusal>) {
+) -> (Vec<AgentDefinition>, Vec<DefinitionRefusal>) {
     let mut refusals = Vec::new();
     let mut slots = slots(base, overlay, &mut refusals);
     let mut gone: HashSet<AgentName> = HashSet::new();
     loop {
-        let faults = View::of(&slots).faults(&gone);
+        let faults = RosterView::of(&slots).faults(&gone);
         if faults.is_empty() {
             break;
         }
@@ -57,9 +56,9 @@ pub(super) fn settle(
 fn slots(
     base: Vec<AgentDefinition>,
     overlay: Vec<AgentDefinition>,
-    refusals: &mut Vec<Refusal>,
-) -> Vec<Slot> {
-    let mut slots: Vec<Slot> = Vec::new();
+    refusals: &mut Vec<DefinitionRefusal>,
+) -> Vec<RosterSlot> {
+    let mut slots: Vec<RosterSlot> = Vec::new();
     let mut index: HashMap<AgentName, usize> = HashMap::new();
     let layers = [(false, base), (true, overlay)];
     for (of_overlay, definition) in
@@ -67,7 +66,7 @@ fn slots(
     {
         let Some(slot) = index.get(&definition.name).map(|at| &mut slots[*at]) else {
             index.insert(definition.name.clone(), slots.len());
-            slots.push(Slot { current: Some(definition), replaced: None, of_overlay });
+            slots.push(RosterSlot { current: Some(definition), replaced: None, of_overlay });
             continue;
         };
         if of_overlay && !slot.of_overlay {
@@ -82,14 +81,15 @@ fn slots(
 }
 
 /// The definitions that stand at the moment.
-struct View<'a> {
-    slots: &'a [Slot],
+struct RosterView<'a> {
+    slots: &'a [RosterSlot],
     index: HashMap<&'a AgentName, usize>,
 }
 
-impl<'a> View<'a> {
-    fn of(slots: &'a [Slot]) -> Self {
-        let names = |(at, slot): (usize, &'a Slot)| slot.current.as_ref().map(|agent| (&agent.name, at));
+impl<'a> RosterView<'a> {
+    fn of(slots: &'a [RosterSlot]) -> Self {
+        let names =
+            |(at, slot): (usize, &'a RosterSlot)| slot.current.as_ref().map(|agent| (&agent.name, at));
         Self { slots, index: slots.iter().enumerate().filter_map(names).collect() }
     }
 
@@ -102,15 +102,15 @@ impl<'a> View<'a> {
         self.slots[at].current.as_ref().map(|parent| (at, parent))
     }
 
-    fn faults(&self, gone: &HashSet<AgentName>) -> Faults {
+    fn faults(&self, gone: &HashSet<AgentName>) -> RosterFaults {
         let checks = [Self::shared_ports, Self::missing_parents, Self::unfit_parents, Self::cycles];
         checks.iter().map(|check| check(self, gone)).find(|faults| !faults.is_empty()).unwrap_or_default()
     }
 
     /// The base keeps its ports; within a layer the earlier definition does.
-    fn shared_ports(&self, _gone: &HashSet<AgentName>) -> Faults {
+    fn shared_ports(&self, _gone: &HashSet<AgentName>) -> RosterFaults {
         let mut owners = HashMap::new();
-        let mut faults = Faults::new();
+        let mut faults = RosterFaults::new();
         for layer in [false, true] {
             for (at, agent) in self.agents().filter(|(at, _)| self.slots[*at].of_overlay == layer) {
                 let Some(port) = agent.port else { continue };
@@ -125,7 +125,7 @@ impl<'a> View<'a> {
         faults
     }
 
-    fn missing_parents(&self, gone: &HashSet<AgentName>) -> Faults {
+    fn missing_parents(&self, gone: &HashSet<AgentName>) -> RosterFaults {
         let missing = |(at, agent): (usize, &'a AgentDefinition)| {
             let parent = agent.parent.as_ref().filter(|parent| !self.index.contains_key(parent))?;
             let reason = if gone.contains(parent) {
@@ -138,10 +138,10 @@ impl<'a> View<'a> {
         self.agents().filter_map(missing).collect()
     }
 
-    /// Who may stand below whom. Where the parent alone is of the overlay, the parent is at fault:
+    /// Checks the roles of parent and child. If only the parent is of the overlay, the parent is at fault:
     /// those below it were sound before it came.
-    fn unfit_parents(&self, _gone: &HashSet<AgentName>) -> Faults {
-        let mut faults = Faults::new();
+    fn unfit_parents(&self, _gone: &HashSet<AgentName>) -> RosterFaults {
+        let mut faults = RosterFaults::new();
         for (at, agent) in self.agents() {
             let Some((above, parent)) = self.parent(agent) else { continue };
             if may_stand_below(agent.role, parent.role) {
@@ -160,8 +160,8 @@ impl<'a> View<'a> {
     }
 
     /// Of a cycle, those of the overlay are at fault; all of it when it lies within one layer.
-    fn cycles(&self, _gone: &HashSet<AgentName>) -> Faults {
-        let mut faults = Faults::new();
+    fn cycles(&self, _gone: &HashSet<AgentName>) -> RosterFaults {
+        let mut faults = RosterFaults::new();
         let mut walked: HashMap<usize, usize> = HashMap::new();
         for (start, _) in self.agents() {
             let Some(cycle) = self.cycle_from(start, &mut walked) else { continue };
@@ -199,11 +199,11 @@ impl<'a> View<'a> {
     }
 }
 
-/// Executors have nobody below them; only coordinators hand work to coordinators and executors.
-fn may_stand_below(child: Role, parent: Role) -> bool {
+/// Executors have no children; only coordinators delegate to coordinators and executors.
+fn may_stand_below(child: AgentRole, parent: AgentRole) -> bool {
     match parent {
-        Role::Coord => true,
-        Role::System => child == Role::System,
-        Role::Exec => false,
+        AgentRole::Coord => true,
+        AgentRole::System => child == AgentRole::System,
+        AgentRole::Exec => false,
     }
 }

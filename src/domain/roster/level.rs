@@ -1,18 +1,18 @@
 //! The level of an agent in the hierarchy of command: architect, directors, managers, workers.
 //!
-//! Derived from role and parents alone; the cost tier of a definition says nothing of it.
+//! Derived from role and parents alone, not from the tier of a definition.
 
 use serde::Serialize;
 
 use super::Roster;
-use crate::domain::agent::Role;
+use crate::domain::agent::AgentRole;
 use crate::domain::ids::AgentName;
 
 /// A level, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HierarchyLevel {
-    /// A coordinator below nobody.
+    /// A root coordinator.
     Architect,
     /// A coordinator right below an architect: it leads a lane.
     Director,
@@ -22,15 +22,15 @@ pub enum HierarchyLevel {
 }
 
 impl Roster {
-    /// Where an agent stands; `None` for an unknown name.
+    /// The level of an agent; `None` for an unknown name.
     #[must_use]
     pub fn level_of(&self, name: &AgentName) -> Option<HierarchyLevel> {
         let at = *self.index.get(name)?;
         Some(match self.agents[at].role {
-            Role::Coord if self.parents[at].is_none() => HierarchyLevel::Architect,
-            Role::Coord if self.is_director(at) => HierarchyLevel::Director,
-            Role::Coord => HierarchyLevel::Manager,
-            Role::Exec | Role::System => HierarchyLevel::Worker,
+            AgentRole::Coord if self.parents[at].is_none() => HierarchyLevel::Architect,
+            AgentRole::Coord if self.is_director(at) => HierarchyLevel::Director,
+            AgentRole::Coord => HierarchyLevel::Manager,
+            AgentRole::Exec | AgentRole::System => HierarchyLevel::Worker,
         })
     }
 }

@@ -1,9 +1,9 @@
-//! The roster: every agent there is, and where each one stands.
+//! The roster: all agents and their places in the hierarchy.
 //!
 //! Invariants of a [`Roster`]: names and ports are unique; every parent is in it and may have
 //! children (executors may not); parents form a forest; executors and coordinators hang below
-//! coordinators, or are roots where their role allows it. It never changes once built. Failure policy:
-//! [`Roster::build`] leaves out what does not fit, says why, and keeps the rest.
+//! coordinators, or are roots where their role allows it. A roster never changes once built. Failure policy:
+//! [`Roster::build`] refuses conflicting definitions with a reason, and keeps the rest.
 
 mod build;
 mod level;
@@ -15,7 +15,7 @@ use std::iter::successors;
 
 use serde::Serialize;
 
-use super::agent::{AgentDefinition, Refusal, Rights, Role, Tier};
+use super::agent::{AgentDefinition, AgentRole, AgentTier, DefinitionRefusal, Rights};
 use super::ids::AgentName;
 
 pub use level::HierarchyLevel;
@@ -33,9 +33,9 @@ pub struct Roster {
 
 /// How many agents there are of each kind.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
-pub struct Counts {
-    pub by_role: BTreeMap<Role, usize>,
-    pub by_tier: BTreeMap<Tier, usize>,
+pub struct RosterCounts {
+    pub by_role: BTreeMap<AgentRole, usize>,
+    pub by_tier: BTreeMap<AgentTier, usize>,
 }
 
 impl Roster {
@@ -44,18 +44,20 @@ impl Roster {
     /// Of two definitions with one name or one port, the earlier stays. A definition whose parent is
     /// left out is left out too.
     #[must_use]
-    pub fn build(definitions: Vec<AgentDefinition>) -> (Self, Vec<Refusal>) {
+    pub fn build(definitions: Vec<AgentDefinition>) -> (Self, Vec<DefinitionRefusal>) {
         Self::layered(definitions, Vec::new())
     }
 
     /// Builds a roster of `base`, where those of `overlay` replace their namesakes and add the rest.
     ///
-    /// A replacement is whole: nothing of the replaced definition shows through. Where the two layers
-    /// contradict each other (a port taken twice, a cycle, an executor put in a coordinator's place),
-    /// the overlay's definition is refused and what it replaced comes back: an overlay can never take
-    /// an agent of a sound base away.
+    /// A replacement is complete: no field of the replaced definition remains. Where the two layers conflict
+    /// (a port taken twice, a cycle, an executor in a coordinator's place), the overlay's definition is
+    /// refused and the replaced one restored: an overlay can never remove an agent of a sound base.
     #[must_use]
-    pub fn layered(base: Vec<AgentDefinition>, overlay: Vec<AgentDefinition>) -> (Self, Vec<Refusal>) {
+    pub fn layered(
+        base: Vec<AgentDefinition>,
+        overlay: Vec<AgentDefinition>,
+    ) -> (Self, Vec<DefinitionRefusal>) {
         let (agents, refusals) = build::settle(base, overlay);
         (Self::from_valid(agents), refusals)
     }
@@ -145,10 +147,10 @@ impl Roster {
         above.is_some_and(|above| self.upwards(name).skip(1).any(|at| at == *above))
     }
 
-    /// What an agent may touch: its own rights, less what an agent above it is not granted.
+    /// An agent's effective rights: its own, intersected with those of its ancestors.
     ///
-    /// An ancestor whose definition states no rights takes nothing away: it only hands work on, and
-    /// the built-in lane managers are such; one that states them, even `rights: {}`, bounds all below.
+    /// An ancestor whose definition states no rights, such as the built-in lane managers, only delegates and
+    /// removes nothing; one that states rights, even `rights: {}`, bounds all agents below.
     #[must_use]
     pub fn effective_rights(&self, name: &AgentName) -> Rights {
         let mut way_up = self.upwards(name).map(|at| &self.agents[at]);
@@ -158,8 +160,8 @@ impl Roster {
 
     /// How many agents there are of each role and tier.
     #[must_use]
-    pub fn counts(&self) -> Counts {
-        let mut counts = Counts::default();
+    pub fn counts(&self) -> RosterCounts {
+        let mut counts = RosterCounts::default();
         for agent in &self.agents {
             *counts.by_role.entry(agent.role).or_default() += 1;
             *counts.by_tier.entry(agent.tier).or_default() += 1;
@@ -173,7 +175,7 @@ impl Roster {
     }
 
     fn is_director(&self, at: usize) -> bool {
-        let is_coordinator = |at: usize| self.agents[at].role == Role::Coord;
+        let is_coordinator = |at: usize| self.agents[at].role == AgentRole::Coord;
         let below_root = self.parents[at].is_some_and(|up| is_coordinator(up) && self.parents[up].is_none());
         is_coordinator(at) && below_root
     }

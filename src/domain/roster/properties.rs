@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::agent::{Access, parse};
+use crate::domain::agent::{AccessLevel, parse};
 
 /// One agent of a heap: which name, role, parent and port, each from a small choice so that they clash.
-type Row = (u8, Role, Option<u8>, Option<u16>);
+type AgentSample = (u8, AgentRole, Option<u8>, Option<u16>);
 
-/// What agents state of their rights: nothing, none, little, much.
+/// The agents' stated rights: unstated, none, few, many.
 const RIGHTS: [&str; 4] = [
     "",
     "rights: {}\n",
@@ -18,19 +18,19 @@ const RIGHTS: [&str; 4] = [
     "rights: { filesystem: rw, bash: true, sql: true }\n",
 ];
 
-fn any_role() -> impl Strategy<Value = Role> {
-    prop_oneof![4 => Just(Role::Coord), 2 => Just(Role::System), 3 => Just(Role::Exec)]
+fn any_role() -> impl Strategy<Value = AgentRole> {
+    prop_oneof![4 => Just(AgentRole::Coord), 2 => Just(AgentRole::System), 3 => Just(AgentRole::Exec)]
 }
 
-fn any_row() -> impl Strategy<Value = Row> {
+fn any_row() -> impl Strategy<Value = AgentSample> {
     (0..12_u8, any_role(), prop::option::weighted(0.8, 0..14_u8), prop::option::weighted(0.3, 7000..7006_u16))
 }
 
-fn any_heap() -> impl Strategy<Value = Vec<Row>> {
+fn any_heap() -> impl Strategy<Value = Vec<AgentSample>> {
     prop::collection::vec(any_row(), 0..24)
 }
 
-fn definition(at: usize, layer: &str, (number, role, parent, port): Row) -> AgentDefinition {
+fn definition(at: usize, layer: &str, (number, role, parent, port): AgentSample) -> AgentDefinition {
     let mut text = format!(
         "---\nname: a{number}\ndescription: d\nrole: {}\ncapabilities: [c{}]\n",
         role.as_str(),
@@ -46,7 +46,7 @@ fn definition(at: usize, layer: &str, (number, role, parent, port): Row) -> Agen
     parse(&format!("{layer}{at}/a{number}.md"), &format!("{text}---\nprompt")).unwrap()
 }
 
-fn definitions(layer: &str, heap: &[Row]) -> Vec<AgentDefinition> {
+fn definitions(layer: &str, heap: &[AgentSample]) -> Vec<AgentDefinition> {
     heap.iter().enumerate().map(|(at, row)| definition(at, layer, *row)).collect()
 }
 
@@ -54,11 +54,11 @@ fn definitions(layer: &str, heap: &[Row]) -> Vec<AgentDefinition> {
 fn any_forest() -> impl Strategy<Value = Vec<AgentDefinition>> {
     prop::collection::vec((any_role(), any::<prop::sample::Index>()), 1..40).prop_map(|rows| {
         let mut coordinators: Vec<u8> = vec![0];
-        let mut forest = vec![definition(0, "f", (0, Role::Coord, None, None))];
+        let mut forest = vec![definition(0, "f", (0, AgentRole::Coord, None, None))];
         for ((role, above), number) in rows.into_iter().zip(1..) {
-            let root = role != Role::Exec && number % 7 == 0;
+            let root = role != AgentRole::Exec && number % 7 == 0;
             let parent = (!root).then(|| *above.get(&coordinators));
-            if role == Role::Coord {
+            if role == AgentRole::Coord {
                 coordinators.push(number);
             }
             forest.push(definition(number.into(), "f", (number, role, parent, None)));
@@ -76,10 +76,10 @@ fn assert_sound(roster: &Roster) {
         let path = roster.path_to(&agent.name);
         assert!(path.len() <= roster.len() && path[0].parent.is_none(), "the way up ends at a root");
         assert_eq!(path.last().unwrap(), &agent);
-        assert!(agent.role != Role::Exec || path.len() > 1, "no executor is a root");
+        assert!(agent.role != AgentRole::Exec || path.len() > 1, "no executor is a root");
         for pair in path.windows(2) {
-            assert!(pair[0].role != Role::Exec, "executors have nobody below them");
-            assert!(pair[0].role == Role::Coord || pair[1].role == Role::System);
+            assert!(pair[0].role != AgentRole::Exec, "executors have nobody below them");
+            assert!(pair[0].role == AgentRole::Coord || pair[1].role == AgentRole::System);
             assert!(roster.children_of(&pair[0].name).any(|child| child == pair[1]));
         }
     }
@@ -132,7 +132,7 @@ proptest! {
             let (own, above) = path.split_last().unwrap();
             let bounds: Vec<Rights> = above.iter().filter_map(|a| a.rights).chain([own.own_rights()]).collect();
             prop_assert!(bounds.iter().all(|bound| rights.is_within(*bound)));
-            for least in [Rights { bash: true, ..Rights::NONE }, Rights { filesystem: Access::Read, ..Rights::NONE }] {
+            for least in [Rights { bash: true, ..Rights::NONE }, Rights { filesystem: AccessLevel::Read, ..Rights::NONE }] {
                 let granted_by_all = bounds.iter().all(|bound| least.is_within(*bound));
                 prop_assert_eq!(least.is_within(rights), granted_by_all);
             }

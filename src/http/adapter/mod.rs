@@ -1,7 +1,9 @@
-//! Ports 8100-8103 and 8050-8051: one vendor or local model each, in OpenAI's form; 8052 has its chat forms.
+//! Ports 8100-8103 and 8050-8051: one vendor or local model each, in OpenAI's form; 8052 shares the chat
+//! forms.
 //!
-//! The same way to a model as the gateway's, pinned to one vendor: holds, receipts and circuits are the
-//! same. Without a key a port is up and says `degraded`; without the local server 8050 and 8051 do.
+//! Calls take the gateway's path, pinned to one vendor: holds, receipts and circuit breakers are shared.
+//! Failure policy: a port without its key stays up and reports `degraded`, as 8050 and 8051 do without the
+//! local server.
 
 mod ollama;
 mod pages;
@@ -18,22 +20,21 @@ use axum::{Extension, Router};
 pub use self::pages::health;
 
 use super::edge_info::EdgeInfo;
-use super::model::{Style, caller, problem, read, reply};
-use crate::actors::gateway::{Ask, Call, Gateway, LocalModel, Target};
+use super::model::{ReplyFormat, caller, problem, read, reply};
+use crate::actors::gateway::{GatewayHandle, LocalModel, ModelCall, ModelRequest, ModelTarget};
 use crate::llm::chat::ChatRequest;
-use crate::llm::surface::{Form, Problem, ProblemKind};
+use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 use crate::llm::{Vendor, catalogue};
 
-/// What one adapter is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum AdapterKind {
     Vendor(Vendor),
     /// One model of the local Ollama.
     Local(LocalModel),
 }
 
-impl Kind {
-    /// The vendor behind it.
+impl AdapterKind {
+    /// The vendor behind the adapter.
     #[must_use]
     pub const fn vendor(self) -> Vendor {
         match self {
@@ -42,7 +43,7 @@ impl Kind {
         }
     }
 
-    /// The model of calls that name none: a vendor's newest in the catalogue that is for everything.
+    /// The default model: a vendor's newest general-purpose one in the catalogue.
     fn model(self) -> &'static str {
         match self {
             Self::Local(local) => local.model,
@@ -55,26 +56,30 @@ impl Kind {
 }
 
 #[derive(Clone)]
-pub struct Adapter {
-    kind: Kind,
-    gateway: Gateway,
+pub struct ModelAdapter {
+    kind: AdapterKind,
+    gateway: GatewayHandle,
     port: u16,
-    /// Who has set the vendor's key, where it needs one.
+    /// The source of the vendor's key, where one is needed.
     key_from: Option<String>,
     started: Instant,
-    /// Milliseconds that the last call took, plus one; 0 before the first.
+    /// Duration of the last call in milliseconds, plus one; 0 before the first.
     last_ms: Arc<AtomicU64>,
 }
 
-impl Adapter {
-    /// An adapter on a port (with its offset), and who has set its key.
+impl ModelAdapter {
+    /// An adapter on a port (offset included), with the source of its key.
     #[must_use]
-    pub fn new(kind: Kind, gateway: Gateway, port: u16, key_from: Option<String>) -> Self {
+    pub fn new(kind: AdapterKind, gateway: GatewayHandle, port: u16, key_from: Option<String>) -> Self {
         Self { kind, gateway, port, key_from, started: Instant::now(), last_ms: Arc::default() }
     }
 
     /// A call of this adapter's vendor.
-    fn call(&self, headers: &axum::http::HeaderMap, mut request: ChatRequest) -> Result<Call, Problem> {
+    fn call(
+        &self,
+        headers: &axum::http::HeaderMap,
+        mut request: ChatRequest,
+    ) -> Result<ModelCall, ApiProblem> {
         let vendor = self.kind.vendor();
         let own = format!("{vendor}/");
         if let Some(model) = request.model.strip_prefix(&own) {
@@ -84,22 +89,22 @@ impl Adapter {
             self.kind.model().clone_into(&mut request.model);
         }
         if request.messages.is_empty() {
-            return Err(Problem::invalid("messages", "at least one message is needed"));
+            return Err(ApiProblem::invalid("messages", "at least one message is required"));
         }
         if let (false, Some(variable)) = (self.gateway.endpoint(vendor).is_ready(), vendor.key_variable()) {
-            let text = format!("there is no key for {}; set {variable} and start anew", vendor.title());
-            return Err(Problem::new(ProblemKind::NotConfigured, text));
+            let text = format!("no key for {}; set {variable} and restart the daemon", vendor.title());
+            return Err(ApiProblem::new(ProblemKind::NotConfigured, text));
         }
-        Ok(Call { caller: caller(headers)?, target: Target::Pinned(vendor), ask: Ask::Chat(request) })
+        Ok(ModelCall::new(caller(headers)?, ModelTarget::Pinned(vendor), ModelRequest::Chat(request)))
     }
 
-    /// Makes the call and remembers how long it took to its first byte.
+    /// Makes the call and records the time to its first byte.
     async fn answer(
         &self,
         edge: &EdgeInfo,
         headers: &axum::http::HeaderMap,
         request: ChatRequest,
-        style: Style,
+        style: ReplyFormat,
     ) -> Response {
         let call = match self.call(headers, request) {
             Ok(call) => call,
@@ -117,38 +122,38 @@ impl Adapter {
     }
 }
 
-/// The routes of an adapter's port, without the common ones.
-pub fn routes(adapter: Adapter) -> Router {
+/// The adapter's own routes.
+pub fn routes(adapter: ModelAdapter) -> Router {
     let router = Router::new()
         .route("/chat/completions", post(chat))
         .route("/v1/chat/completions", post(chat))
         .route("/v1/models", get(pages::models))
         .route("/info", get(pages::info));
     let router = match adapter.kind {
-        Kind::Vendor(_) => router,
-        Kind::Local(_) => router.merge(ollama::routes()),
+        AdapterKind::Vendor(_) => router,
+        AdapterKind::Local(_) => router.merge(ollama::routes()),
     };
     router.with_state(adapter)
 }
 
-/// The chat forms alone, for a port that serves more than its model.
-pub fn chat_forms(adapter: Adapter) -> Router {
+/// Only the chat forms, for a port that serves more than its model.
+pub fn chat_forms(adapter: ModelAdapter) -> Router {
     let router =
         Router::new().route("/chat/completions", post(chat)).route("/generate", post(ollama::generate));
     router.with_state(adapter)
 }
 
 async fn chat(
-    State(adapter): State<Adapter>,
+    State(adapter): State<ModelAdapter>,
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
     match read::<ChatRequest>(request).await {
         Ok(request) => {
-            let style = Style::chat(&request);
+            let style = ReplyFormat::chat(&request);
             adapter.answer(&edge, &headers, request, style).await
         }
-        Err(wrong) => problem(&wrong, Form::OpenAi),
+        Err(wrong) => problem(&wrong, ApiFormat::OpenAi),
     }
 }

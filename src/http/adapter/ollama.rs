@@ -1,8 +1,8 @@
-//! Ollama's own calls on 8050 and 8051, so that its clients work unchanged.
+//! Ollama's own API on 8050 and 8051, so that its clients work unchanged.
 //!
-//! `POST /generate` is the contract's: whole unless asked to stream. Below `/api` everything is as
-//! Ollama has it: streamed unless asked for a whole. What needs a model's files (pull, create, delete)
-//! is not served: those are the local server's own affair.
+//! `POST /generate` follows the contract: not streamed unless asked. Below `/api` the defaults are
+//! Ollama's: streamed unless asked otherwise. Calls on a model's files (pull, create, delete) are not
+//! served: they belong to the local server.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
@@ -11,19 +11,19 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Adapter;
-use crate::actors::gateway::{Ask, Call, Embedded, LOCAL_MODELS, Target};
+use super::ModelAdapter;
+use crate::actors::gateway::{EmbeddingAnswer, LOCAL_MODELS, ModelCall, ModelRequest, ModelTarget};
 use crate::http::edge_info::EdgeInfo;
-use crate::http::model::{self, Style, caller, problem, read};
+use crate::http::model::{self, ReplyFormat, caller, problem, read};
 use crate::llm::embedding::EmbeddingRequest;
-use crate::llm::surface::ollama::{ChatCall, GenerateCall, Shape};
-use crate::llm::surface::{Form, Problem, ProblemKind};
+use crate::llm::inbound::ollama::{ChatCall, GenerateCall, OllamaShape};
+use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 use crate::llm::{Vendor, catalogue};
 
-/// The version whose API is served: clients look at it before they use newer calls.
+/// The version whose API is served: clients check it before they use newer calls.
 const API_VERSION: &str = "0.13.0";
 
-pub(super) fn routes() -> Router<Adapter> {
+pub(super) fn routes() -> Router<ModelAdapter> {
     Router::new()
         .route("/generate", post(generate))
         .route("/api/generate", post(api_generate))
@@ -36,7 +36,7 @@ pub(super) fn routes() -> Router<Adapter> {
 }
 
 pub(super) async fn generate(
-    State(adapter): State<Adapter>,
+    State(adapter): State<ModelAdapter>,
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
@@ -44,34 +44,38 @@ pub(super) async fn generate(
 }
 
 async fn api_generate(
-    State(adapter): State<Adapter>,
+    State(adapter): State<ModelAdapter>,
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
     generated(&adapter, &edge, request, true).await
 }
 
-async fn generated(adapter: &Adapter, edge: &EdgeInfo, request: Request, stream: bool) -> Response {
+async fn generated(adapter: &ModelAdapter, edge: &EdgeInfo, request: Request, stream: bool) -> Response {
     let headers = request.headers().clone();
     match read::<GenerateCall>(request).await.and_then(|call| call.into_chat(stream)) {
-        Ok(chat) => adapter.answer(edge, &headers, chat, Style::ollama(Shape::Generate)).await,
-        Err(wrong) => problem(&wrong, Form::Ollama),
+        Ok(chat) => adapter.answer(edge, &headers, chat, ReplyFormat::ollama(OllamaShape::Generate)).await,
+        Err(wrong) => problem(&wrong, ApiFormat::Ollama),
     }
 }
 
 async fn chat(
-    State(adapter): State<Adapter>,
+    State(adapter): State<ModelAdapter>,
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
     match read::<ChatCall>(request).await {
-        Ok(call) => adapter.answer(&edge, &headers, call.into_chat(true), Style::ollama(Shape::Chat)).await,
-        Err(wrong) => problem(&wrong, Form::Ollama),
+        Ok(call) => {
+            adapter
+                .answer(&edge, &headers, call.into_chat(true), ReplyFormat::ollama(OllamaShape::Chat))
+                .await
+        }
+        Err(wrong) => problem(&wrong, ApiFormat::Ollama),
     }
 }
 
-/// What is known of a model without its files.
+/// The details of a model that are known without its files.
 fn details(model: &str) -> Value {
     let known = LOCAL_MODELS.iter().find(|local| local.model == model);
     json!({
@@ -81,27 +85,27 @@ fn details(model: &str) -> Value {
     })
 }
 
-async fn tags(State(adapter): State<Adapter>) -> Json<Value> {
+async fn tags(State(adapter): State<ModelAdapter>) -> Json<Value> {
     let model = |name: &String| json!({ "name": name, "model": name, "details": details(name) });
     let models: Vec<Value> = adapter.models().iter().map(model).collect();
     Json(json!({ "models": models }))
 }
 
 #[derive(Deserialize)]
-struct Show {
+struct ShowCall {
     #[serde(alias = "name")]
     model: String,
 }
 
-async fn show(State(adapter): State<Adapter>, request: Request) -> Response {
-    let model = match read::<Show>(request).await {
+async fn show(State(adapter): State<ModelAdapter>, request: Request) -> Response {
+    let model = match read::<ShowCall>(request).await {
         Ok(show) => show.model,
-        Err(wrong) => return problem(&wrong, Form::Ollama),
+        Err(wrong) => return problem(&wrong, ApiFormat::Ollama),
     };
     if !adapter.models().contains(&model) {
         return problem(
-            &Problem::new(ProblemKind::NoModel, format!("model '{model}' not found")),
-            Form::Ollama,
+            &ApiProblem::new(ProblemKind::NoModel, format!("model '{model}' not found")),
+            ApiFormat::Ollama,
         );
     }
     let facts = catalogue::find(Vendor::Ollama, &model);
@@ -133,15 +137,16 @@ struct EmbedCall {
     dimensions: Option<u64>,
 }
 
-async fn embed(State(adapter): State<Adapter>, request: Request) -> Response {
+async fn embed(State(adapter): State<ModelAdapter>, request: Request) -> Response {
     let headers = request.headers().clone();
     let call = read::<EmbedCall>(request).await.and_then(|call| {
         let model = if call.model.is_empty() { adapter.kind.model().to_owned() } else { call.model };
         let EmbedCall { input, dimensions, .. } = EmbedCall { model: String::new(), ..call };
-        let ask = Ask::Embed(EmbeddingRequest { model, input, dimensions, ..EmbeddingRequest::default() });
-        Ok(Call { caller: caller(&headers)?, target: Target::Pinned(Vendor::Ollama), ask })
+        let ask =
+            ModelRequest::Embed(EmbeddingRequest { model, input, dimensions, ..EmbeddingRequest::default() });
+        Ok(ModelCall::new(caller(&headers)?, ModelTarget::Pinned(Vendor::Ollama), ask))
     });
-    let body = |embedded: Embedded| {
+    let body = |embedded: EmbeddingAnswer| {
         let vectors: Vec<&Value> = embedded.answer.data.iter().map(|one| &one.embedding).collect();
         json!({
             "model": embedded.by.model, "embeddings": vectors,
@@ -149,15 +154,15 @@ async fn embed(State(adapter): State<Adapter>, request: Request) -> Response {
         })
     };
     match call {
-        Ok(call) => model::embed(&adapter.gateway, call, Form::Ollama, body).await,
-        Err(wrong) => problem(&wrong, Form::Ollama),
+        Ok(call) => model::embed(&adapter.gateway, call, ApiFormat::Ollama, body).await,
+        Err(wrong) => problem(&wrong, ApiFormat::Ollama),
     }
 }
 
-/// What the local server has in its memory, in its own words.
-async fn running(State(adapter): State<Adapter>) -> Response {
+/// The models loaded by the local server, passed on unchanged.
+async fn running(State(adapter): State<ModelAdapter>) -> Response {
     match adapter.gateway.running_locally().await {
         Ok(running) => Json(running).into_response(),
-        Err(failure) => problem(&Problem::from(&failure), Form::Ollama),
+        Err(failure) => problem(&ApiProblem::from(&failure), ApiFormat::Ollama),
     }
 }

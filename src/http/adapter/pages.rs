@@ -1,4 +1,4 @@
-//! What an adapter says of itself: `/health`, `/info`, `/v1/models`.
+//! An adapter's `/health`, `/info` and `/v1/models`.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -8,16 +8,16 @@ use axum::extract::State;
 use rust_decimal::Decimal;
 use serde_json::{Map, Value, json};
 
-use super::{Adapter, Kind};
-use crate::actors::provider_router::Seen;
-use crate::domain::routing::model_name::adapter_name;
+use super::{AdapterKind, ModelAdapter};
+use crate::actors::provider_router::ProviderSnapshot;
+use crate::domain::provider_router::model_name::adapter_name;
 use crate::domain::time::Timestamp;
-use crate::http::page::Health;
+use crate::http::page::HealthReporter;
 use crate::llm::{Vendor, catalogue};
 
-/// What `/health` adds.
+/// The adapter's fields of `/health`.
 #[must_use]
-pub fn health(adapter: Adapter) -> Health {
+pub fn health(adapter: ModelAdapter) -> HealthReporter {
     Arc::new(move || {
         let told = match adapter.health() {
             Value::Object(told) => told,
@@ -27,14 +27,14 @@ pub fn health(adapter: Adapter) -> Health {
     })
 }
 
-impl Adapter {
+impl ModelAdapter {
     fn health(&self) -> Value {
         let common = json!({
             "port": self.port, "model": self.kind.model(),
             "uptime_seconds": self.started.elapsed().as_secs(), "last_request_ms": self.last_request_ms(),
         });
         let own = match self.kind {
-            Kind::Vendor(vendor) => {
+            AdapterKind::Vendor(vendor) => {
                 let endpoint = self.gateway.endpoint(vendor);
                 let is_ready = endpoint.is_ready();
                 json!({
@@ -42,7 +42,7 @@ impl Adapter {
                     "key_from": self.key_from.as_ref().filter(|_| is_ready), "base_url": endpoint.base_url(),
                 })
             }
-            Kind::Local(local) => {
+            AdapterKind::Local(local) => {
                 let ready = self.gateway.ready();
                 let is_loaded = ready.has(local.model);
                 json!({
@@ -55,8 +55,8 @@ impl Adapter {
         merged(common, own)
     }
 
-    /// The provider of this adapter's model, once it was registered.
-    fn seen(&self) -> Option<Seen> {
+    /// The provider of this adapter's model, once registered.
+    fn seen(&self) -> Option<ProviderSnapshot> {
         let name = adapter_name(self.kind.vendor().as_str(), self.kind.model());
         self.gateway.router().provider(&name)
     }
@@ -65,12 +65,12 @@ impl Adapter {
         json!(self.seen().map(|seen| seen.measured))
     }
 
-    /// The models that it can be asked for.
+    /// The models served here.
     pub(super) fn models(&self) -> BTreeSet<String> {
         let known = catalogue::MODELS.iter().filter(|facts| facts.vendor == self.kind.vendor());
         match self.kind {
-            Kind::Vendor(_) => known.map(|facts| facts.model.to_owned()).collect(),
-            Kind::Local(_) => self.gateway.ready().ollama_models(),
+            AdapterKind::Vendor(_) => known.map(|facts| facts.model.to_owned()).collect(),
+            AdapterKind::Local(_) => self.gateway.ready().ollama_models(),
         }
     }
 }
@@ -86,7 +86,7 @@ fn merged(mut one: Value, other: Value) -> Value {
     one
 }
 
-pub(super) async fn models(State(adapter): State<Adapter>) -> Json<Value> {
+pub(super) async fn models(State(adapter): State<ModelAdapter>) -> Json<Value> {
     let created = Timestamp::now().as_millis() / 1_000;
     let owner = adapter.kind.vendor().as_str();
     let model = |id| json!({ "id": id, "object": "model", "created": created, "owned_by": owner });
@@ -94,13 +94,13 @@ pub(super) async fn models(State(adapter): State<Adapter>) -> Json<Value> {
     Json(json!({ "object": "list", "data": data }))
 }
 
-pub(super) async fn info(State(adapter): State<Adapter>) -> Json<Value> {
+pub(super) async fn info(State(adapter): State<ModelAdapter>) -> Json<Value> {
     let (vendor, model) = (adapter.kind.vendor(), adapter.kind.model());
     let facts = catalogue::find(vendor, model);
     let window = facts.map(|facts| facts.context_window);
     let can: Vec<&str> = facts.into_iter().flat_map(|facts| facts.features.names()).collect();
     let own = match adapter.kind {
-        Kind::Vendor(_) => {
+        AdapterKind::Vendor(_) => {
             let price = adapter.gateway.prices().find(vendor.as_str(), model, Timestamp::now());
             let per_token = |usd: Decimal| -> Value {
                 let usd = (usd / Decimal::from(1_000_000)).normalize().to_string();
@@ -117,7 +117,7 @@ pub(super) async fn info(State(adapter): State<Adapter>) -> Json<Value> {
                 "performance": adapter.performance(),
             })
         }
-        Kind::Local(local) => {
+        AdapterKind::Local(local) => {
             let seen = adapter.performance();
             json!({
                 "model": {
@@ -139,9 +139,9 @@ pub(super) async fn info(State(adapter): State<Adapter>) -> Json<Value> {
     Json(merged(common, own))
 }
 
-fn service_name(kind: Kind) -> String {
+fn service_name(kind: AdapterKind) -> String {
     match kind {
-        Kind::Vendor(vendor) => format!("{vendor}-adapter"),
-        Kind::Local(local) => local.name.to_owned(),
+        AdapterKind::Vendor(vendor) => format!("{vendor}-adapter"),
+        AdapterKind::Local(local) => local.name.to_owned(),
     }
 }

@@ -1,6 +1,6 @@
 //! Port 6102: the event stream, as Socket.IO, as plain WebSocket and as server-sent events.
 //!
-//! All three follow the same order of events and resume after a number (`since`).
+//! All three send events in the same order and resume after a sequence number (`since`).
 
 mod pieces;
 mod socket_io;
@@ -22,26 +22,24 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tokio::time::timeout;
 
-use super::check::Checks;
+use super::check::RequestChecks;
 use super::edge_info::EdgeInfo;
 use super::error::{ApiError, ApiResult};
 use super::extract::ContractQuery;
 use super::list::{ListLimits, ListPage, ListParams};
-use super::page::Health;
-use super::sse::{self, KEEP_ALIVE, Since};
-use crate::actors::event_stream::{Board, Events, Follower, PublishError};
-use crate::domain::event::{Draft, kind};
-use pieces::{LeftMemory, TextInHand};
+use super::page::HealthReporter;
+use super::sse::{self, KEEP_ALIVE, SinceSeq};
+use crate::actors::event_stream::{EventCache, EventFollower, EventStreamHandle, PublishError};
+use crate::domain::event::{SwarmEventDraft, kind};
+use pieces::{EventEvictedError, PartialText};
 
-/// Paths whose bodies need not be JSON: Engine.IO's polling sends text, and `/broadcast` answers what is
-/// no JSON in a form of its own.
+/// Paths whose bodies need not be JSON: Engine.IO's polling sends text, and `/broadcast` has its own
+/// answer to invalid JSON.
 pub const OWN_BODIES: &[&str] = &["/socket.io/", "/broadcast"];
-/// Connections of this port: a thousand clients, and some that come again before they are missed.
+/// Connections of this port: a thousand clients, plus some that reconnect before their old connection ends.
 pub const MAX_CONNECTIONS: usize = 1200;
-/// Longest name of a kind of event.
 const MAX_KIND: usize = 100;
-/// The routes of this port, without the common ones.
-pub fn routes(events: Events) -> Router {
+pub fn routes(events: EventStreamHandle) -> Router {
     let router = Router::new()
         .route("/broadcast", post(broadcast))
         .route("/events", get(follow))
@@ -50,10 +48,10 @@ pub fn routes(events: Events) -> Router {
     router.with_state(events.clone()).merge(socket_io::routes(events))
 }
 
-/// What `/health` says: who listens, and what is kept in memory.
+/// The fields of `/health`: clients, and the events in memory.
 #[must_use]
-pub fn health(events: &Events) -> Health {
-    let board = Arc::clone(events.board());
+pub fn health(events: &EventStreamHandle) -> HealthReporter {
+    let board = Arc::clone(events.cache());
     Arc::new(move || {
         let told = [
             ("service", json!("event_stream")),
@@ -67,7 +65,7 @@ pub fn health(events: &Events) -> Health {
 }
 
 #[derive(Deserialize)]
-struct Broadcast {
+struct BroadcastBody {
     #[serde(default = "unknown")]
     event_type: String,
     #[serde(default)]
@@ -78,19 +76,19 @@ fn unknown() -> String {
     kind::UNKNOWN.to_owned()
 }
 
-/// Takes an event from outside. What is no JSON is answered in the words of the contract's clients.
-async fn broadcast(State(events): State<Events>, body: Bytes) -> ApiResult<Response> {
-    let wanted = match serde_json::from_slice::<Broadcast>(&body) {
+/// Publishes an event from outside. Invalid JSON gets the answer that the contract's clients know.
+async fn broadcast(State(events): State<EventStreamHandle>, body: Bytes) -> ApiResult<Response> {
+    let wanted = match serde_json::from_slice::<BroadcastBody>(&body) {
         Ok(wanted) => wanted,
         Err(error) => {
             let told = json!({ "error": format!("the body must be a JSON object with event_type and data: {error}") });
             return Ok((StatusCode::BAD_REQUEST, Json(told)).into_response());
         }
     };
-    Checks::body().len("event_type", &wanted.event_type, 1..=MAX_KIND).done()?;
+    RequestChecks::body().len("event_type", &wanted.event_type, 1..=MAX_KIND).done()?;
     let event_type = wanted.event_type.clone();
-    let seq = events.publish_written(Draft::new(wanted.event_type, wanted.data)).await?;
-    let clients = events.board().clients();
+    let seq = events.publish_written(SwarmEventDraft::new(wanted.event_type, wanted.data)).await?;
+    let clients = events.cache().clients();
     let told = json!({ "status": "broadcasted", "event_type": event_type, "clients": clients, "seq": seq });
     Ok(Json(told).into_response())
 }
@@ -102,11 +100,11 @@ struct RecentQuery {
 
 /// The newest events in memory, newest last; the next page has those before them.
 async fn recent(
-    State(events): State<Events>,
+    State(events): State<EventStreamHandle>,
     params: ListParams,
     ContractQuery(RecentQuery { event_type }): ContractQuery<RecentQuery>,
 ) -> ApiResult<Response> {
-    let board = Arc::clone(events.board());
+    let board = Arc::clone(events.cache());
     let before = params.after::<u64>()?.unwrap_or(u64::MAX);
     let is_meant = |kind: &str| event_type.as_deref().is_none_or(|meant| meant == kind);
     let all = board.newest_where(usize::MAX, |event| is_meant(&event.event_type));
@@ -116,21 +114,21 @@ async fn recent(
     let more = first.filter(|first| all.first().is_some_and(|oldest| oldest.event.seq < *first));
     let numbers = page.iter().map(|sent| sent.event.seq).collect();
     let mut answer = ListPage::new(numbers, all.len(), more.as_ref()).answer("events");
-    // The events themselves go out one by one, so that a client that does not read holds none of them.
+    // Events go out one by one, so that a client that does not read keeps none of them in memory.
     answer["events"] = json!([]);
     let answer = answer.to_string();
     let (head, tail) = answer.split_once("[]").unwrap_or((&answer, ""));
-    let mut hands = VecDeque::from([TextInHand::own(format!("{head}[").into())]);
+    let mut hands = VecDeque::from([PartialText::own(format!("{head}[").into())]);
     for (index, sent) in page.iter().enumerate() {
         let comma = if index == 0 { "" } else { "," };
-        hands.push_back(TextInHand::json(&sent.text(), comma.into(), ""));
+        hands.push_back(PartialText::json(&sent.text(), comma.into(), ""));
     }
-    hands.push_back(TextInHand::own(format!("]{tail}").into()));
+    hands.push_back(PartialText::own(format!("]{tail}").into()));
     Ok(([(CONTENT_TYPE, "application/json")], body_of(hands, board)).into_response())
 }
 
-/// A body of texts that are looked up as the client takes them.
-fn body_of(hands: VecDeque<TextInHand>, board: Arc<Board>) -> Body {
+/// A body whose texts are looked up as the client reads.
+fn body_of(hands: VecDeque<PartialText>, board: Arc<EventCache>) -> Body {
     Body::from_stream(stream::unfold(hands, move |mut hands| {
         let board = Arc::clone(&board);
         async move {
@@ -145,22 +143,22 @@ fn body_of(hands: VecDeque<TextInHand>, board: Arc<Board>) -> Body {
     }))
 }
 
-/// Whether a client said what it has seen; without, it follows what is to come.
+/// Whether the client sent a sequence number; without one it follows from now on.
 #[derive(Deserialize)]
-struct Said {
+struct SseQuery {
     since: Option<u64>,
 }
 
 async fn follow(
-    State(events): State<Events>,
+    State(events): State<EventStreamHandle>,
     Extension(edge): Extension<EdgeInfo>,
-    ContractQuery(said): ContractQuery<Said>,
+    ContractQuery(said): ContractQuery<SseQuery>,
     headers: axum::http::HeaderMap,
-    Since(since): Since,
+    SinceSeq(since): SinceSeq,
 ) -> Response {
     let resumes = said.since.is_some() || headers.contains_key("last-event-id");
     let follower = events.follow(resumes.then_some(since));
-    let follow = SseFollow { board: Arc::clone(follower.board()), follower, hand: None, is_last: false };
+    let follow = SseFollow { board: Arc::clone(follower.cache()), follower, hand: None, is_last: false };
     let pieces = stream::unfold(follow, async |mut follow| {
         let piece = follow.piece().await?;
         Some((piece.map_err(io::Error::other), follow))
@@ -168,17 +166,17 @@ async fn follow(
     sse::text(pieces, &edge)
 }
 
-/// A client of server-sent events: one event after the other, as it takes them.
+/// A client of server-sent events: one event after the other, at the client's pace.
 struct SseFollow {
-    follower: Follower,
-    board: Arc<Board>,
-    hand: Option<TextInHand>,
+    follower: EventFollower,
+    board: Arc<EventCache>,
+    hand: Option<PartialText>,
     is_last: bool,
 }
 
 impl SseFollow {
-    /// The next piece; ends after telling a client that is too slow.
-    async fn piece(&mut self) -> Option<Result<Bytes, LeftMemory>> {
+    /// The next piece; a client that is too slow gets an error event and the end.
+    async fn piece(&mut self) -> Option<Result<Bytes, EventEvictedError>> {
         loop {
             if let Some(hand) = &mut self.hand {
                 match hand.next(&self.board) {
@@ -194,18 +192,18 @@ impl SseFollow {
                 return None;
             }
             self.hand = Some(match timeout(KEEP_ALIVE, self.follower.next(0)).await {
-                Err(_) => TextInHand::own(Bytes::from_static(sse::STILL_HERE)),
+                Err(_) => PartialText::own(Bytes::from_static(sse::STILL_HERE)),
                 Ok(next) => match next? {
                     Ok(events) => {
                         let event = events.first()?;
                         let head = format!("id: {}\nevent: event\ndata: ", event.seq);
-                        TextInHand::json(event, head, "\n\n")
+                        PartialText::json(event, head, "\n\n")
                     }
                     Err(slow) => {
                         self.is_last = true;
                         let seen = self.follower.seen();
                         let told = json!({ "error": slow.to_string(), "since": seen });
-                        TextInHand::own(format!("id: {seen}\nevent: error\ndata: {told}\n\n").into())
+                        PartialText::own(format!("id: {seen}\nevent: error\ndata: {told}\n\n").into())
                     }
                 },
             });

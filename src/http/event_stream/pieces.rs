@@ -1,29 +1,28 @@
-//! Texts on their way into the body of an answer, piece by piece.
+//! Texts sent into an answer's body piece by piece.
 //!
-//! hyper takes pieces only while its buffer has room, and a client that reads nothing leaves what it has
-//! taken in that buffer. So a piece is a small copy, and of an event in memory nothing is held between two
-//! pieces but its number. Invariant: a stalled answer costs the buffer of its connection, whatever it is
-//! about. Failure policy: an event that leaves memory half sent ends the answer as broken, and its client
-//! comes back with the number it has seen last.
+//! hyper accepts pieces only while its buffer has room, and a client that reads nothing leaves the buffer
+//! full. So a piece is a small copy, and between two pieces only an event's number is kept, not the event.
+//! Invariant: a stalled answer costs the buffer of its connection, whatever the content. Failure policy: an
+//! event evicted from memory half-sent breaks the answer, and the client resumes from the last number seen.
 
 use std::ops::Range;
 
 use axum::body::Bytes;
 
-use crate::actors::event_stream::{Board, EventText};
+use crate::actors::event_stream::{EventCache, EventText};
 
-/// Bytes of a piece: sixteen of them are most that hyper buffers.
+/// Bytes per piece; hyper buffers at most sixteen pieces.
 const PIECE: usize = 4 * 1024;
 
-/// The event is no longer in memory, and not wholly sent.
+/// The event was evicted from memory before it was completely sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("too slow: an event has left memory before it was taken")]
-pub(super) struct LeftMemory;
+#[error("too slow: an event was evicted from memory before it was sent")]
+pub(super) struct EventEvictedError;
 
-/// A text that is being sent.
+/// A text in transfer.
 #[derive(Debug)]
-pub(super) struct TextInHand {
-    source: TextSource,
+pub(super) struct PartialText {
+    source: PartialTextSource,
     left: Range<usize>,
     before: String,
     after: &'static str,
@@ -31,14 +30,14 @@ pub(super) struct TextInHand {
 }
 
 #[derive(Debug)]
-enum TextSource {
+enum PartialTextSource {
     /// An event in memory.
     Memory(u64),
-    /// What is only this client's (small, or within the budget of those who catch up), or shared anyway.
+    /// This client's own text (small, or within the catch-up budget), or a shared one.
     Own(Bytes),
 }
 
-impl TextInHand {
+impl PartialText {
     /// An event as a packet of Socket.IO.
     pub(super) fn packet(event: &EventText) -> Self {
         Self::event(event, 0..event.packet().len(), String::new(), "")
@@ -51,26 +50,26 @@ impl TextInHand {
 
     pub(super) fn own(text: Bytes) -> Self {
         let left = 0..text.len();
-        Self { source: TextSource::Own(text), left, before: String::new(), after: "", is_begun: false }
+        Self { source: PartialTextSource::Own(text), left, before: String::new(), after: "", is_begun: false }
     }
 
     fn event(event: &EventText, left: Range<usize>, before: String, after: &'static str) -> Self {
         let source = if event.is_in_memory() {
-            TextSource::Memory(event.seq)
+            PartialTextSource::Memory(event.seq)
         } else {
-            TextSource::Own(event.packet().clone())
+            PartialTextSource::Own(event.packet().clone())
         };
         Self { source, left, before, after, is_begun: false }
     }
 
     /// The next piece; `None` at the end.
-    pub(super) fn next(&mut self, board: &Board) -> Result<Option<Bytes>, LeftMemory> {
+    pub(super) fn next(&mut self, board: &EventCache) -> Result<Option<Bytes>, EventEvictedError> {
         if self.is_begun && self.left.is_empty() {
             return Ok(None);
         }
         let whole = match &self.source {
-            TextSource::Memory(seq) => board.text(*seq).ok_or(LeftMemory)?.packet().clone(),
-            TextSource::Own(text) => text.clone(),
+            PartialTextSource::Memory(seq) => board.text(*seq).ok_or(EventEvictedError)?.packet().clone(),
+            PartialTextSource::Own(text) => text.clone(),
         };
         let end = self.left.end.min(self.left.start + PIECE);
         let mut piece = std::mem::take(&mut self.before).into_bytes();
@@ -89,10 +88,10 @@ mod tests {
 
     #[test]
     fn the_pieces_are_the_text() {
-        let board = Board::default();
+        let board = EventCache::default();
         for length in [0, 1, PIECE, PIECE + 1, 3 * PIECE] {
             let text = vec![b'x'; length];
-            let mut hand = TextInHand::own(text.clone().into());
+            let mut hand = PartialText::own(text.clone().into());
             (hand.before, hand.after) = ("<".into(), ">");
             let mut all = Vec::new();
             while let Some(piece) = hand.next(&board).unwrap() {
@@ -106,7 +105,7 @@ mod tests {
     #[test]
     fn an_event_that_is_not_in_memory_any_more_ends_it() {
         let hand =
-            |source| TextInHand { source, left: 0..9, before: String::new(), after: "", is_begun: false };
-        assert_eq!(hand(TextSource::Memory(7)).next(&Board::default()), Err(LeftMemory));
+            |source| PartialText { source, left: 0..9, before: String::new(), after: "", is_begun: false };
+        assert_eq!(hand(PartialTextSource::Memory(7)).next(&EventCache::default()), Err(EventEvictedError));
     }
 }

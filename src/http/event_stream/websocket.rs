@@ -1,8 +1,8 @@
-//! Events over plain WebSocket: one text message an event, from `?since=` on.
+//! Events over plain WebSocket: one text message per event, from `?since=` on.
 //!
-//! Failure policy: a client that takes nothing for [`SEND_PATIENCE`](super::super::websocket::SEND_PATIENCE),
-//! or falls behind what is in memory, is cut; where it still reads, it is closed with 1013 and the number
-//! to come back with.
+//! Failure policy: a client that reads nothing for [`SEND_PATIENCE`](super::super::websocket::SEND_PATIENCE),
+//! or falls behind the events in memory, is disconnected; a client that still reads gets close code 1013
+//! with the number to resume from.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,76 +19,76 @@ use tokio_websockets::{CloseCode, Message};
 use super::super::edge_info::EdgeInfo;
 use super::super::extract::ContractQuery;
 use super::super::websocket::{ServerSocket, send, text, upgrade};
-use crate::actors::event_stream::{EventText, Events, Follower};
+use crate::actors::event_stream::{EventFollower, EventStreamHandle, EventText};
 
-/// A ping goes out this often, so that a client that has vanished is found.
+/// Ping interval, to find clients that have vanished.
 const PING: Duration = Duration::from_secs(20);
-/// Largest message of a client; it has nothing to say but `ping`.
+/// Largest message of a client; clients only send `ping`.
 const MAX_MESSAGE: usize = 4 * 1024;
-/// Bytes sent before it is seen whether they were taken.
+/// Bytes sent before the next flush.
 const BATCH: usize = 64 * 1024;
 /// "Try again later" (IANA's registry of close codes).
 const AGAIN: u16 = 1013;
 
 #[derive(Deserialize)]
-pub(super) struct From {
+pub(super) struct WebSocketQuery {
     since: Option<u64>,
 }
 
 pub(super) async fn connect(
-    State(events): State<Events>,
+    State(events): State<EventStreamHandle>,
     Extension(edge): Extension<EdgeInfo>,
-    ContractQuery(From { since }): ContractQuery<From>,
+    ContractQuery(WebSocketQuery { since }): ContractQuery<WebSocketQuery>,
     request: Request,
 ) -> Response {
     let (follower, of_task) = (events.follow(since), edge.clone());
     upgrade(request, &edge, MAX_MESSAGE, move |socket| serve(socket, follower, of_task))
 }
 
-/// What the select of [`serve`] came to.
-enum Turn {
+/// The outcome of the select in [`serve`].
+enum SocketTurn {
     Events(Vec<EventText>),
     Answer(Option<Message>),
     Goodbye(CloseCode, String),
     Gone,
 }
 
-async fn serve(mut socket: ServerSocket, mut follower: Follower, edge: EdgeInfo) {
-    let board = Arc::clone(follower.board());
+async fn serve(mut socket: ServerSocket, mut follower: EventFollower, edge: EdgeInfo) {
+    let board = Arc::clone(follower.cache());
     let mut pings = interval(PING);
     let again = CloseCode::try_from(AGAIN).unwrap_or(CloseCode::GOING_AWAY);
     loop {
         let turn = tokio::select! {
             () = edge.shutdown.cancelled() => stopping(),
             message = socket.next() => match message {
-                Some(Ok(message)) if message.is_close() => Turn::Gone,
-                Some(Ok(message)) => Turn::Answer(answer(&message, follower.seen())),
-                Some(Err(_)) | None => Turn::Gone,
+                Some(Ok(message)) if message.is_close() => SocketTurn::Gone,
+                Some(Ok(message)) => SocketTurn::Answer(answer(&message, follower.seen())),
+                Some(Err(_)) | None => SocketTurn::Gone,
             },
-            _ = pings.tick() => Turn::Answer(Some(Message::ping(""))),
+            _ = pings.tick() => SocketTurn::Answer(Some(Message::ping(""))),
             newer = follower.next(BATCH) => match newer {
-                Some(Ok(events)) => Turn::Events(events),
-                Some(Err(slow)) => Turn::Goodbye(again, slow.to_string()),
+                Some(Ok(events)) => SocketTurn::Events(events),
+                Some(Err(slow)) => SocketTurn::Goodbye(again, slow.to_string()),
                 None => stopping(),
             },
         };
         let sent = match turn {
-            Turn::Gone => return,
-            Turn::Goodbye(code, reason) => {
-                // It may have left already.
+            SocketTurn::Gone => return,
+            SocketTurn::Goodbye(code, reason) => {
+                // The client may have gone already.
                 let _ = send(&mut socket, [Message::close(Some(code), short(&reason))], None).await;
                 return;
             }
-            // Also without an answer: the library has queued its own to a ping.
-            Turn::Answer(answer) => send(&mut socket, answer, None).await,
-            Turn::Events(events) => {
+            // Flush even without an answer of ours: the library has queued a pong.
+            SocketTurn::Answer(answer) => send(&mut socket, answer, None).await,
+            SocketTurn::Events(events) => {
                 let oldest = events.first().filter(|event| event.is_in_memory()).map(|event| event.seq);
                 let messages: Vec<Message> = events.iter().map(|event| text(event.json())).collect();
                 send(&mut socket, messages, oldest.map(|seq| (&*board, seq))).await
             }
         };
         if let Err(fault) = sent {
-            tracing::debug!(since = follower.seen(), %fault, "a client of the event stream was cut");
+            tracing::debug!(since = follower.seen(), %fault, "closed an event stream client");
             return;
         }
     }
@@ -101,8 +101,8 @@ fn short(reason: &str) -> &str {
     &reason[..reason.floor_char_boundary(MOST)]
 }
 
-fn stopping() -> Turn {
-    Turn::Goodbye(CloseCode::GOING_AWAY, "the daemon is stopping".to_owned())
+fn stopping() -> SocketTurn {
+    SocketTurn::Goodbye(CloseCode::GOING_AWAY, "the daemon is stopping".to_owned())
 }
 
 fn answer(message: &Message, last_seq: u64) -> Option<Message> {

@@ -1,71 +1,72 @@
-//! Anthropic's calls: messages, and the counting of their tokens.
+//! Anthropic's API: messages, and token counting.
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
-use super::{Port, openai};
+use super::{GatewayApi, openai};
 use crate::http::edge_info::EdgeInfo;
-use crate::http::model::{Style, problem, read};
-use crate::llm::chat::{ChatRequest, Content, KnownPart, Part};
-use crate::llm::surface::anthropic::MessagesRequest;
-use crate::llm::surface::{Form, Problem, ProblemKind};
+use crate::http::model::{ReplyFormat, problem, read};
+use crate::llm::chat::{ChatContent, ChatRequest, ContentPart, KnownPart};
+use crate::llm::inbound::anthropic::MessagesRequest;
+use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 use crate::skills::tokens::{IDLE, TokenCounter};
 
-/// Tokens that a message costs beside its text (OpenAI's cookbook, "How to count tokens"; Anthropic's
-/// own figure is not public and about the same).
+/// Tokens per message on top of the text (OpenAI's cookbook, "How to count tokens"; Anthropic's figure
+/// is not public and about the same).
 const MESSAGE: u64 = 4;
 /// Tokens of a picture of a megapixel at Anthropic.
 const PICTURE: u64 = 1_334;
 
 pub(super) async fn messages(
-    State(port): State<Port>,
+    State(port): State<GatewayApi>,
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
     match read::<MessagesRequest>(request).await.and_then(MessagesRequest::into_chat) {
-        Ok(request) => openai::answer(&port, &edge, &headers, request, Style::Messages).await,
-        Err(wrong) => problem(&wrong, Form::Anthropic),
+        Ok(request) => openai::answer(&port, &edge, &headers, request, ReplyFormat::Messages).await,
+        Err(wrong) => problem(&wrong, ApiFormat::Anthropic),
     }
 }
 
-/// Counts with a public table, because Anthropic's is not: an estimate, as Anthropic says its own is.
-pub(super) async fn count_tokens(State(port): State<Port>, request: Request) -> Response {
+/// Counts with a public tokenizer, because Anthropic's is not public: an estimate, as is Anthropic's own
+/// count.
+pub(super) async fn count_tokens(State(port): State<GatewayApi>, request: Request) -> Response {
     let counted = match read::<MessagesRequest>(request).await.and_then(MessagesRequest::into_counted) {
         Ok(request) => {
             let counter = std::sync::Arc::clone(&port.counter);
-            // The first count loads a table, which takes some tenths of a second.
+            // The first count loads the tokenizer's table, which takes a few tenths of a second.
             tokio::task::spawn_blocking(move || count(&counter, &request))
                 .await
-                .map_err(|_| Problem::new(ProblemKind::Internal, "the tokens could not be counted"))
+                .map_err(|_| ApiProblem::new(ProblemKind::Internal, "cannot count the tokens"))
         }
         Err(wrong) => Err(wrong),
     };
     let counter = std::sync::Arc::clone(&port.counter);
-    port.gateway.look_after(async move {
+    port.gateway.run_detached(async move {
         tokio::time::sleep(IDLE).await;
         counter.release(IDLE);
     });
     match counted {
         Ok(tokens) => Json(json!({ "input_tokens": tokens })).into_response(),
-        Err(wrong) => problem(&wrong, Form::Anthropic),
+        Err(wrong) => problem(&wrong, ApiFormat::Anthropic),
     }
 }
 
 fn count(counter: &TokenCounter, request: &ChatRequest) -> u64 {
     let text = |text: &str| counter.count(text, Some(&request.model));
-    let part = |part: &Part| match part {
-        Part::Known(KnownPart::Text { text: said, .. }) => text(said),
-        Part::Known(KnownPart::ImageUrl { .. }) => PICTURE,
-        Part::Other(value) => text(&value.to_string()),
+    let part = |part: &ContentPart| match part {
+        ContentPart::Known(KnownPart::Text { text: said, .. }) => text(said),
+        ContentPart::Known(KnownPart::ImageUrl { .. }) => PICTURE,
+        ContentPart::Other(value) => text(&value.to_string()),
     };
     let messages = request.messages.iter().map(|message| {
         let said = match &message.content {
             None => 0,
-            Some(Content::Text(said)) => text(said),
-            Some(Content::Parts(parts)) => parts.iter().map(part).sum(),
+            Some(ChatContent::Text(said)) => text(said),
+            Some(ChatContent::Parts(parts)) => parts.iter().map(part).sum(),
         };
         let calls = message.tool_calls.iter();
         let calls: u64 = calls.map(|call| text(&call.function.name) + text(&call.function.arguments)).sum();

@@ -1,4 +1,4 @@
-//! Port 6120: the gateway. Its own calls, and those of OpenAI and Anthropic.
+//! Port 6120: the gateway. Its own API, and those of OpenAI and Anthropic.
 
 mod anthropic;
 mod budgets;
@@ -12,20 +12,18 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::actors::gateway::{Gateway, Target, bound};
-use crate::domain::routing::{Limits, ModelName, Optimization, Requirements};
-use crate::llm::chat::{ChatRequest, Content, KnownPart, Part};
+use crate::actors::gateway::{GatewayHandle, ModelTarget, bound};
+use crate::domain::provider_router::{CallLimits, CallRequirements, ModelName, RoutingOptimization};
+use crate::llm::chat::{ChatContent, ChatRequest, ContentPart, KnownPart};
 use crate::skills::tokens::TokenCounter;
 
-/// What the handlers work with.
 #[derive(Clone)]
-struct Port {
-    gateway: Gateway,
+struct GatewayApi {
+    gateway: GatewayHandle,
     counter: Arc<TokenCounter>,
 }
 
-/// The routes of this port, without the common ones.
-pub fn routes(gateway: Gateway) -> Router {
+pub fn routes(gateway: GatewayHandle) -> Router {
     Router::new()
         .route("/route", post(route::route))
         .route("/metrics", get(money::metrics))
@@ -41,26 +39,30 @@ pub fn routes(gateway: Gateway) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
-        .with_state(Port { gateway, counter: Arc::new(TokenCounter::default()) })
+        .with_state(GatewayApi { gateway, counter: Arc::new(TokenCounter::default()) })
 }
 
-/// Whoever serves the model that a chat names. Only `auto` asks for features: who names a model knows
-/// what it can, and providers need not list what they can do.
-fn target_of(request: &ChatRequest) -> Target {
+/// The requirements of a chat. Only `auto` asks for features: a caller that names a model knows its
+/// features, and providers need not list theirs.
+fn target_of(request: &ChatRequest) -> ModelTarget {
     let mut requirements =
-        Requirements { model: request.model.clone(), context_window: None, features: Vec::new() };
+        CallRequirements { model: request.model.clone(), context_window: None, features: Vec::new() };
     if matches!(ModelName::parse(&request.model), ModelName::Auto(_)) {
-        // Plain text has about four bytes a token: what is surely too small is left out.
+        // Plain text has about four bytes per token: excludes context windows that are surely too small.
         requirements.context_window = Some((bound::prompt(request) / 4).max(1));
         requirements.features.extend(needed(request).map(str::to_owned));
     }
-    Target::Routed { requirements, optimization: Optimization::default(), limits: Limits::default() }
+    ModelTarget::Routed {
+        requirements,
+        optimization: RoutingOptimization::default(),
+        limits: CallLimits::default(),
+    }
 }
 
 fn needed(request: &ChatRequest) -> impl Iterator<Item = &'static str> {
     let sees = request.messages.iter().any(|message| match &message.content {
-        Some(Content::Parts(parts)) => {
-            parts.iter().any(|part| matches!(part, Part::Known(KnownPart::ImageUrl { .. })))
+        Some(ChatContent::Parts(parts)) => {
+            parts.iter().any(|part| matches!(part, ContentPart::Known(KnownPart::ImageUrl { .. })))
         }
         _ => false,
     });

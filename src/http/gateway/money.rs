@@ -1,22 +1,22 @@
-//! What calls cost: rolling windows, receipts, budgets.
+//! Costs: rolling windows, receipts, budgets.
 
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::{Port, budgets};
-use crate::actors::accounts::{Accounts, AccountsError};
-use crate::domain::budget::{Label, RunName, Scope};
+use super::{GatewayApi, budgets};
+use crate::actors::accounts::{AccountsError, AccountsHandle};
+use crate::domain::accounts::budget::{BudgetScope, RunName, ScopeLabel};
+use crate::domain::accounts::receipt::wire::ReceiptDocument;
+use crate::domain::accounts::receipt::{Receipt, ReceiptStatus};
+use crate::domain::accounts::window::{TimeWindow, WindowFigures, WindowMetrics};
 use crate::domain::money::NanoUsd;
-use crate::domain::receipt::wire::Line;
-use crate::domain::receipt::{Receipt, Status};
-use crate::domain::window::{Figures, Metrics, Window};
 use crate::http::error::{ApiError, ApiResult};
 use crate::http::extract::{ContractPath, ContractQuery};
 use crate::http::list::{ListLimits, ListParams};
 
-/// `?window=`, a minute where it is not given.
+/// `?window=`, by default a minute.
 #[derive(Deserialize)]
 pub(in crate::http) struct WindowQuery {
     #[serde(default)]
@@ -24,29 +24,29 @@ pub(in crate::http) struct WindowQuery {
 }
 
 impl WindowQuery {
-    /// The window asked for.
+    /// The requested window.
     ///
     /// # Errors
-    /// 400 for one that there is not.
-    pub(in crate::http) fn window(&self) -> ApiResult<Window> {
-        let name = self.window.as_deref().unwrap_or(Window::Minute.as_str());
-        let window = Window::ALL.into_iter().find(|window| window.as_str() == name);
+    /// 400 for an unknown one.
+    pub(in crate::http) fn window(&self) -> ApiResult<TimeWindow> {
+        let name = self.window.as_deref().unwrap_or(TimeWindow::Minute.as_str());
+        let window = TimeWindow::ALL.into_iter().find(|window| window.as_str() == name);
         window
-            .ok_or_else(|| ApiError::bad_request(format!("there is no window `{name}`: minute, hour or day")))
+            .ok_or_else(|| ApiError::bad_request(format!("unknown window `{name}`; use minute, hour or day")))
     }
 }
 
 pub(super) async fn metrics(
-    State(port): State<Port>,
+    State(port): State<GatewayApi>,
     ContractQuery(query): ContractQuery<WindowQuery>,
 ) -> ApiResult<Json<Value>> {
     let window = query.window()?;
     Ok(Json(figures(window, &port.gateway.accounts().metrics(window))))
 }
 
-/// A window's figures as the contract has them.
-pub(in crate::http) fn figures(window: Window, metrics: &Metrics) -> Value {
-    let by = |each: fn(&Figures) -> Value| -> Map<String, Value> {
+/// A window's figures in the contract's form.
+pub(in crate::http) fn figures(window: TimeWindow, metrics: &WindowMetrics) -> Value {
+    let by = |each: fn(&WindowFigures) -> Value| -> Map<String, Value> {
         metrics.providers.iter().map(|(name, figures)| (name.clone(), each(figures))).collect()
     };
     let total = metrics.total;
@@ -62,18 +62,18 @@ pub(in crate::http) fn figures(window: Window, metrics: &Metrics) -> Value {
     })
 }
 
-/// Receipts of one answer: some 700 KB. A run of a few hundred calls fits whole, as clients that know no
-/// pages expect.
+/// Receipts in one answer: about 700 KB. A run of a few hundred calls fits, as clients without paging
+/// expect.
 const RECEIPT_LIMITS: ListLimits = ListLimits { default: 1_000, max: 1_000 };
 
-/// Which receipts of a run.
+/// Selects receipts of a run.
 #[derive(Debug, Deserialize)]
 pub(in crate::http) struct ReceiptQuery {
     agent: Option<String>,
     job_id: Option<String>,
     provider: Option<String>,
     model: Option<String>,
-    status: Option<Status>,
+    status: Option<ReceiptStatus>,
 }
 
 impl ReceiptQuery {
@@ -81,7 +81,7 @@ impl ReceiptQuery {
         let Receipt { wanted, outcome, .. } = receipt;
         let is = |asked: &Option<String>, text: &str| asked.as_deref().is_none_or(|asked| asked == text);
         is(&self.agent, wanted.agent.as_str())
-            && is(&self.job_id, wanted.job.as_ref().map_or("", Label::as_str))
+            && is(&self.job_id, wanted.job.as_ref().map_or("", ScopeLabel::as_str))
             && is(&self.provider, &wanted.provider)
             && is(&self.model, &wanted.model)
             && self.status.is_none_or(|status| status == outcome.status)
@@ -89,7 +89,7 @@ impl ReceiptQuery {
 }
 
 pub(super) async fn receipts(
-    State(port): State<Port>,
+    State(port): State<GatewayApi>,
     ContractPath(run): ContractPath<RunName>,
     params: ListParams,
     ContractQuery(query): ContractQuery<ReceiptQuery>,
@@ -97,9 +97,9 @@ pub(super) async fn receipts(
     receipts_of(port.gateway.accounts(), &run, &params, &query).await
 }
 
-/// Receipts of a run, the oldest first; the cost is that of all that match, on every page.
+/// Receipts of a run, oldest first; every page has the cost of all matches.
 pub(in crate::http) async fn receipts_of(
-    accounts: &Accounts,
+    accounts: &AccountsHandle,
     run: &RunName,
     params: &ListParams,
     query: &ReceiptQuery,
@@ -108,39 +108,39 @@ pub(in crate::http) async fn receipts_of(
     receipts.retain(|receipt| query.matches(receipt));
     let total: NanoUsd = receipts.iter().map(|receipt| receipt.outcome.cost).sum();
     let page = params.cut(RECEIPT_LIMITS, receipts, |receipt| receipt.seq)?;
-    let mut answer = page.map(|receipt| json!(Line::from(&*receipt))).answer("receipts");
+    let mut answer = page.map(|receipt| json!(ReceiptDocument::from(&*receipt))).answer("receipts");
     answer["run_id"] = json!(run);
     answer["total_cost_usd"] = total.wire().into();
     Ok(Json(answer))
 }
 
 #[derive(Deserialize)]
-pub(super) struct Setting {
+pub(super) struct RunBudgetBody {
     run_id: RunName,
     budget_usd: String,
 }
 
 pub(super) async fn set_budget(
-    State(port): State<Port>,
-    ContractQuery(Setting { run_id, budget_usd }): ContractQuery<Setting>,
+    State(port): State<GatewayApi>,
+    ContractQuery(RunBudgetBody { run_id, budget_usd }): ContractQuery<RunBudgetBody>,
 ) -> ApiResult<Json<Value>> {
     let cap = budgets::cap("query", &budget_usd)?;
-    port.gateway.accounts().set_budget(Scope::Run(run_id.clone()), cap).await?;
+    port.gateway.accounts().set_budget(BudgetScope::Run(run_id.clone()), cap).await?;
     Ok(Json(json!({
         "run_id": run_id, "budget_usd": cap.wire(), "status": "Budget set successfully",
     })))
 }
 
 pub(super) async fn budget(
-    State(port): State<Port>,
+    State(port): State<GatewayApi>,
     ContractPath(run): ContractPath<RunName>,
 ) -> ApiResult<Json<Value>> {
     budget_of(port.gateway.accounts(), &run)
 }
 
-/// The budget of a run as it stands.
-pub(in crate::http) fn budget_of(accounts: &Accounts, run: &RunName) -> ApiResult<Json<Value>> {
-    let view = accounts.budget(&Scope::Run(run.clone()))?;
+/// The current budget of a run.
+pub(in crate::http) fn budget_of(accounts: &AccountsHandle, run: &RunName) -> ApiResult<Json<Value>> {
+    let view = accounts.budget(&BudgetScope::Run(run.clone()))?;
     let Some((cap, remaining)) = view.cap.zip(view.remaining()) else {
         return Ok(Json(json!({
             "run_id": run, "budget_set": false, "spent_usd": view.settled.wire(), "can_proceed": true,

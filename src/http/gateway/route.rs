@@ -9,23 +9,23 @@ use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::Port;
-use crate::actors::gateway::{Ask, Call, Caller, Chatted, GatewayError, Target};
-use crate::domain::budget::{Label, RunName};
-use crate::domain::receipt::wire::Line;
-use crate::domain::routing::{Limits, Optimization, Requirements, TokenPrice};
+use super::GatewayApi;
+use crate::actors::gateway::{ChatAnswer, GatewayCaller, GatewayError, ModelCall, ModelRequest, ModelTarget};
+use crate::domain::accounts::budget::{RunName, ScopeLabel};
+use crate::domain::accounts::receipt::wire::ReceiptDocument;
+use crate::domain::provider_router::{CallLimits, CallRequirements, RoutingOptimization, TokenPrice};
 use crate::domain::time::Timestamp;
-use crate::http::check::Checks;
-use crate::http::error::{ApiError, ApiResult, Loc};
+use crate::http::check::RequestChecks;
+use crate::http::error::{ApiError, ApiResult, LocationStep};
 use crate::http::extract::ContractJson;
 use crate::http::model::caller;
-use crate::llm::FailureKind;
+use crate::llm::VendorFailureKind;
 use crate::llm::chat::ChatRequest;
-use crate::llm::surface::usage;
+use crate::llm::inbound::usage;
 
 /// Largest context window in tokens (the provider router's contract).
 const MAX_CONTEXT: u64 = 2_000_000;
-/// Longest limit on latency: a day, longer than any call lives.
+/// Longest latency limit: a day, longer than any call lasts.
 const MAX_LATENCY_MS: f64 = 86_400_000.0;
 
 /// The body of `POST /route`.
@@ -35,17 +35,17 @@ pub(super) struct RouteRequest {
     #[serde(default)]
     run_id: Option<String>,
     agent: String,
-    requirements: Requirements,
+    requirements: CallRequirements,
     #[serde(default)]
-    budget: Option<Budget>,
+    budget: Option<RouteBudget>,
     #[serde(default)]
-    optimization: Optimization,
+    optimization: RoutingOptimization,
     #[serde(default)]
     payload: Option<Map<String, Value>>,
 }
 
 #[derive(Deserialize, Default)]
-struct Budget {
+struct RouteBudget {
     #[serde(default)]
     max_cost_usd: Option<TokenPrice>,
     #[serde(default)]
@@ -53,32 +53,32 @@ struct Budget {
 }
 
 pub(super) async fn route(
-    State(port): State<Port>,
+    State(port): State<GatewayApi>,
     headers: HeaderMap,
     ContractJson(request): ContractJson<RouteRequest>,
 ) -> ApiResult<Response> {
     check(&request)?;
     let RouteRequest { request_id, run_id, agent, requirements, budget, optimization, payload } = request;
     let budget = budget.unwrap_or_default();
-    let limits = Limits {
+    let limits = CallLimits {
         max_cost_usd: budget.max_cost_usd.map(TokenPrice::usd),
         max_latency: budget.max_latency_ms.map(|ms| Duration::from_secs_f64(ms / 1e3)),
     };
     let chat = chat(&requirements.model, payload).or_else(|wrong| {
-        // Whether anybody could answer is told before what is missing in the payload.
+        // Report a missing provider before violations in the payload.
         let choice = port.gateway.router().select(&requirements, optimization, limits);
         choice.map_err(|none| refused(&none.into())).and(Err(wrong))
     })?;
     let named = caller(&headers).map_err(|wrong| ApiError::bad_request(wrong.message))?;
-    let caller = Caller {
+    let caller = GatewayCaller {
         request_id: request_id.clone(),
         run: run(run_id.as_deref(), named.run)?,
-        agent: Label::new(&agent).map_err(|error| violation("agent", error.to_string()))?,
+        agent: ScopeLabel::new(&agent).map_err(|error| violation("agent", error.to_string()))?,
         ..named
     };
     let run = caller.run.clone();
-    let target = Target::Routed { requirements, optimization, limits };
-    match port.gateway.chat(Call { caller, target, ask: Ask::Chat(chat) }).await {
+    let target = ModelTarget::Routed { requirements, optimization, limits };
+    match port.gateway.chat(ModelCall::new(caller, target, ModelRequest::Chat(chat))).await {
         Ok(chatted) => Ok(answer(&request_id, &run, chatted)),
         Err(error) => Ok(failed(&error)),
     }
@@ -87,7 +87,7 @@ pub(super) async fn route(
 fn check(request: &RouteRequest) -> ApiResult<()> {
     let latency = request.budget.as_ref().and_then(|budget| budget.max_latency_ms);
     let window = request.requirements.context_window;
-    Checks::body()
+    RequestChecks::body()
         .len("request_id", &request.request_id, 1..=100)
         .len("agent", &request.agent, 1..=128)
         .len("requirements.model", &request.requirements.model, 1..=201)
@@ -107,25 +107,25 @@ fn run(stated: Option<&str>, by_header: RunName) -> ApiResult<RunName> {
     }
 }
 
-/// The payload as a chat. It is never streamed: the answer here is one document.
+/// The payload as a chat, never streamed: the answer here is one document.
 fn chat(model: &str, payload: Option<Map<String, Value>>) -> ApiResult<ChatRequest> {
     let mut payload = payload.unwrap_or_default();
     payload.insert("model".to_owned(), json!(model));
     payload.insert("stream".to_owned(), json!(false));
     payload.remove("stream_options");
-    let place = || -> Vec<Loc> { vec!["body".into(), "payload".into()] };
+    let place = || -> Vec<LocationStep> { vec!["body".into(), "payload".into()] };
     let request: ChatRequest = serde_json::from_value(Value::Object(payload))
         .map_err(|error| ApiError::violation(place(), "value_error", error.to_string()))?;
     if request.messages.is_empty() {
         let mut loc = place();
         loc.push("messages".into());
-        return Err(ApiError::violation(loc, "missing", "at least one message is needed to make a call"));
+        return Err(ApiError::violation(loc, "missing", "a call needs at least one message"));
     }
     Ok(request)
 }
 
-fn answer(request_id: &str, run: &RunName, chatted: Chatted) -> Response {
-    let Chatted { answer: mut response, usage: used, receipt, by } = chatted;
+fn answer(request_id: &str, run: &RunName, chatted: ChatAnswer) -> Response {
+    let ChatAnswer { answer: mut response, usage: used, receipt, by } = chatted;
     if response.usage.is_none() {
         response.usage = used.as_ref().map(usage::chat);
     }
@@ -156,13 +156,13 @@ fn refused(error: &GatewayError) -> ApiError {
     let api = match error {
         GatewayError::NoneFits(none) if none.resting == 0 => ApiError::not_found(text),
         GatewayError::NoPrice { .. } => ApiError::not_found(text),
-        GatewayError::NoneFits(_) | GatewayError::Resting { .. } => ApiError::busy(text),
+        GatewayError::NoneFits(_) | GatewayError::CircuitOpen { .. } => ApiError::busy(text),
         GatewayError::OverBudget(_) => ApiError::too_many(text),
         GatewayError::Failed { failure, .. } => match failure.kind {
-            FailureKind::BadRequest
-            | FailureKind::ContextTooLong
-            | FailureKind::ContentFilter
-            | FailureKind::Unsupported => ApiError::bad_request(text),
+            VendorFailureKind::BadRequest
+            | VendorFailureKind::ContextTooLong
+            | VendorFailureKind::ContentFilter
+            | VendorFailureKind::Unsupported => ApiError::bad_request(text),
             _ => ApiError::new(axum::http::StatusCode::BAD_GATEWAY, text),
         },
         GatewayError::Accounts(error) => error.clone().into(),
@@ -173,12 +173,12 @@ fn refused(error: &GatewayError) -> ApiError {
     }
 }
 
-/// The same as a whole answer, with the receipt or what is left of the budget beside the sentence.
+/// The same as a full answer, with the receipt or the remaining budget beside the sentence.
 fn failed(error: &GatewayError) -> Response {
     let api = refused(error);
     let mut body = error.problem().more;
     if let GatewayError::Failed { receipt: Some(receipt), .. } = error {
-        body.insert("receipt".to_owned(), json!(Line::from(&**receipt)));
+        body.insert("receipt".to_owned(), json!(ReceiptDocument::from(&**receipt)));
     }
     body.insert("detail".to_owned(), json!(error.to_string()));
     let (parts, _) = api.into_response().into_parts();

@@ -1,4 +1,4 @@
-//! Acting on the swarm: what an act would touch, the act, and what was done before.
+//! Actions on the swarm: blast radius, action, audit log.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
@@ -8,21 +8,21 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::actors::steering::audit::MAX_LISTED;
-use crate::actors::steering::{BlastRadius, Request, Steering};
+use crate::actors::steering::{BlastRadius, SteeringHandle, SteeringRequest};
 use crate::domain::ids::AgentName;
-use crate::domain::steering::Action;
+use crate::domain::steering::SteeringAction;
 use crate::http::ApiResult;
 use crate::http::audit::who;
-use crate::http::check::Checks;
+use crate::http::check::RequestChecks;
 use crate::http::extract::{ContractJson, ContractQuery};
 
-/// Longest target: ids have 128 characters, and what the registry calls an agent some more.
+/// Longest target: ids have 128 characters, and the registry's names of agents a few more.
 const MAX_TARGET: usize = 200;
 const MAX_REASON: usize = 1_000;
-/// Acts listed where nobody says how many.
+/// Default number of entries listed.
 const LISTED: usize = 100;
 
-pub(super) fn routes(steering: Steering) -> Router {
+pub(super) fn routes(steering: SteeringHandle) -> Router {
     Router::new()
         .route("/api/action", post(act))
         .route("/api/blast-radius", get(blast_radius))
@@ -32,7 +32,7 @@ pub(super) fn routes(steering: Steering) -> Router {
 
 #[derive(Deserialize)]
 struct ActionBody {
-    action: Action,
+    action: SteeringAction,
     target: String,
     reason: Option<String>,
     #[serde(default)]
@@ -41,18 +41,18 @@ struct ActionBody {
 }
 
 async fn act(
-    State(steering): State<Steering>,
+    State(steering): State<SteeringHandle>,
     headers: HeaderMap,
     ContractJson(body): ContractJson<ActionBody>,
 ) -> ApiResult<Json<Value>> {
     let who = who(&headers, "hmi")?;
-    Checks::body()
+    RequestChecks::body()
         .len("target", &body.target, 1..=MAX_TARGET)
         .len("reason", body.reason.as_deref().unwrap_or_default(), 0..=MAX_REASON)
         .done()?;
     let ActionBody { action, target, reason, subtree, to } = body;
     let reason = reason.filter(|reason| !reason.trim().is_empty());
-    let answer = steering.act(Request { who, action, target, reason, subtree, to }).await?;
+    let answer = steering.act(SteeringRequest { who, action, target, reason, subtree, to }).await?;
     Ok(Json(json!({ "status": "success", "message": answer.message, "proof": answer.proof })))
 }
 
@@ -60,20 +60,20 @@ async fn act(
 struct RadiusQuery {
     target: String,
     #[serde(default = "kill")]
-    action: Action,
+    action: SteeringAction,
     #[serde(default)]
     subtree: bool,
 }
 
-fn kill() -> Action {
-    Action::Kill
+fn kill() -> SteeringAction {
+    SteeringAction::Kill
 }
 
 async fn blast_radius(
-    State(steering): State<Steering>,
+    State(steering): State<SteeringHandle>,
     ContractQuery(query): ContractQuery<RadiusQuery>,
 ) -> ApiResult<Json<BlastRadius>> {
-    Checks::query().len("target", &query.target, 1..=MAX_TARGET).done()?;
+    RequestChecks::query().len("target", &query.target, 1..=MAX_TARGET).done()?;
     Ok(Json(steering.blast_radius(&query.target, query.action, query.subtree)?))
 }
 
@@ -88,9 +88,9 @@ fn listed() -> usize {
 }
 
 async fn audit(
-    State(steering): State<Steering>,
+    State(steering): State<SteeringHandle>,
     ContractQuery(AuditQuery { limit }): ContractQuery<AuditQuery>,
 ) -> ApiResult<Json<Value>> {
-    Checks::query().range("limit", &limit, 1..=MAX_LISTED).done()?;
+    RequestChecks::query().range("limit", &limit, 1..=MAX_LISTED).done()?;
     Ok(Json(json!({ "entries": steering.newest_acts(limit).await? })))
 }

@@ -1,4 +1,4 @@
-//! `GET /api/agents/{name}`: all there is to know of one agent, on one card.
+//! `GET /api/agents/{name}`: everything about one agent, on one card.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,44 +6,44 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::live::blocking;
-use super::tree::Facts;
-use super::work::Now;
-use super::{Hmi, costs, log_lines};
+use super::tree::TreeFacts;
+use super::work::LiveJobs;
+use super::{HmiApi, costs, log_lines};
 use crate::actors::crashes::{self, FrozenSpan};
 use crate::domain::agent::AgentDefinition;
-use crate::domain::context::Context;
 use crate::domain::ids::AgentName;
 use crate::domain::time::Timestamp;
+use crate::domain::token_governor::AgentContext;
 use crate::http::extract::ContractPath;
 use crate::http::{ApiError, ApiResult};
-use crate::supervision::Happening;
-use crate::supervision::trace::Record;
+use crate::supervision::SupervisionEventKind;
+use crate::supervision::trace::TraceRecord;
 use crate::supervision::tree::wall;
 
 /// Most messages on a card (the contract of the pages).
 const MAX_MESSAGES: usize = 50;
 /// Most lines of the log on a card (the contract of the pages).
 const MAX_LOGS: usize = 200;
-/// Most restarts on a card: more is a matter for the log.
+/// Most restarts on a card; the log has more.
 const MAX_RESTARTS: usize = 50;
 
 pub(super) async fn card(
-    State(hmi): State<Hmi>,
+    State(hmi): State<HmiApi>,
     ContractPath(name): ContractPath<AgentName>,
 ) -> ApiResult<Json<Value>> {
     let agent = hmi.jobs.agents.roster().get(name.as_str()).cloned();
-    let agent = agent
-        .ok_or_else(|| ApiError::not_found(format!("there is no agent `{name}`; /api/live lists them")))?;
-    // Exact, unlike the estimate that the tree shows: what was not counted yet is counted for this.
+    let agent =
+        agent.ok_or_else(|| ApiError::not_found(format!("no agent `{name}`; /api/live lists the agents")))?;
+    // Exact, unlike the tree's estimate: counts tokens that were not counted yet.
     let context =
         hmi.governor.status(Some(name.as_str())).await?.into_iter().next().map(|(_, context)| context);
-    blocking(move || Ok(Json(whole(&hmi, &agent, context.as_ref())?))).await
+    blocking(move || Ok(Json(card_document(&hmi, &agent, context.as_ref())?))).await
 }
 
-fn whole(hmi: &Hmi, agent: &AgentDefinition, context: Option<&Context>) -> ApiResult<Value> {
+fn card_document(hmi: &HmiApi, agent: &AgentDefinition, context: Option<&AgentContext>) -> ApiResult<Value> {
     let name = agent.name.as_str();
-    let now = Now::read(hmi)?;
-    let facts = Facts::gather(hmi, &now);
+    let now = LiveJobs::read(hmi)?;
+    let facts = TreeFacts::gather(hmi, &now);
     let vitals = hmi.system.tree().by_name(name).and_then(|node| node.vitals());
     let standing = facts.standing(name);
     let mut card = json!({
@@ -87,8 +87,8 @@ fn whole(hmi: &Hmi, agent: &AgentDefinition, context: Option<&Context>) -> ApiRe
     Ok(card)
 }
 
-/// What it is told to be, and what it may do: its rights less what those above it withhold.
-fn definition(hmi: &Hmi, agent: &AgentDefinition) -> ApiResult<Value> {
+/// The agent's prompt, and its rights less those withheld by its ancestors.
+fn definition(hmi: &HmiApi, agent: &AgentDefinition) -> ApiResult<Value> {
     let all = serde_json::to_value(agent).map_err(|error| ApiError::internal(&error))?;
     let mut shown = json!({
         "prompt": agent.prompt,
@@ -102,9 +102,9 @@ fn definition(hmi: &Hmi, agent: &AgentDefinition) -> ApiResult<Value> {
     Ok(shown)
 }
 
-/// An end that a start followed.
+/// An exit followed by a start.
 #[derive(Debug, Serialize)]
-struct Restart {
+struct AgentRestart {
     at: Timestamp,
     reason: String,
     incarnation: u64,
@@ -112,10 +112,10 @@ struct Restart {
     crash_id: Option<u64>,
 }
 
-/// Crashes out of the store, and restarts on purpose as far as supervision's log goes back; newest first.
-fn restarts(hmi: &Hmi, agent: &str) -> ApiResult<Vec<Restart>> {
+/// Crashes from the store, and planned restarts as far as the supervision log goes back; newest first.
+fn restarts(hmi: &HmiApi, agent: &str) -> ApiResult<Vec<AgentRestart>> {
     let crashes = crashes::list(hmi.jobs.book.store(), crashes::KEPT_CRASHES)?;
-    let own = crashes.into_iter().filter(|crash| crash.agent == agent).map(|crash| Restart {
+    let own = crashes.into_iter().filter(|crash| crash.agent == agent).map(|crash| AgentRestart {
         at: crash.at,
         reason: crash.message.map_or(crash.reason.clone(), |message| match crash.reason.as_str() {
             reason if message.starts_with(reason) => message,
@@ -124,17 +124,18 @@ fn restarts(hmi: &Hmi, agent: &str) -> ApiResult<Vec<Restart>> {
         incarnation: crash.incarnation,
         crash_id: Some(crash.id),
     });
-    let mut restarts: Vec<Restart> = own.collect();
+    let mut restarts: Vec<AgentRestart> = own.collect();
     let mut incarnation = 0;
     for event in hmi.system.events().since(0).iter().filter(|event| *event.actor == *agent) {
-        match &event.what {
-            Happening::Started { incarnation: now } | Happening::Restarted { incarnation: now, .. } => {
+        match &event.kind {
+            SupervisionEventKind::Started { incarnation: now }
+            | SupervisionEventKind::Restarted { incarnation: now, .. } => {
                 incarnation = *now;
             }
-            Happening::PlannedRestart { why } => {
+            SupervisionEventKind::PlannedRestart { why } => {
                 let why = serde_json::to_value(why).map_err(|error| ApiError::internal(&error))?;
                 let reason = format!("planned: {}", why.as_str().unwrap_or_default().replace('_', " "));
-                restarts.push(Restart { at: event.at, reason, incarnation, crash_id: None });
+                restarts.push(AgentRestart { at: event.at, reason, incarnation, crash_id: None });
             }
             _ => {}
         }
@@ -144,10 +145,10 @@ fn restarts(hmi: &Hmi, agent: &str) -> ApiResult<Vec<Restart>> {
     Ok(restarts)
 }
 
-/// The last messages to it and from it, newest first.
-fn messages(hmi: &Hmi, agent: &str) -> Vec<FrozenSpan> {
+/// The agent's last messages in both directions, newest first.
+fn messages(hmi: &HmiApi, agent: &str) -> Vec<FrozenSpan> {
     let Some(node) = hmi.system.tree().by_name(agent) else { return Vec::new() };
-    let own = |record: &Record| record.to == node.no || record.from == node.no;
+    let own = |record: &TraceRecord| record.to == node.number || record.from == node.number;
     let records = hmi.system.ring().select(own);
     records.iter().rev().take(MAX_MESSAGES).map(|record| FrozenSpan::of(&hmi.system, record)).collect()
 }

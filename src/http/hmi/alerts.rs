@@ -1,4 +1,4 @@
-//! `GET /api/alerts`: what went wrong in the last day, out of the event stream.
+//! `GET /api/alerts`: the alerts of the last day, from the event stream.
 
 use std::cmp::Reverse;
 use std::time::Duration;
@@ -8,25 +8,24 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::Hmi;
-use crate::actors::event_stream::Events;
-use crate::domain::hmi::{Alert, Severity};
+use super::HmiApi;
+use crate::actors::event_stream::EventStreamHandle;
+use crate::domain::hmi::{AlertSeverity, HmiAlert};
 use crate::domain::time::Timestamp;
 use crate::http::ApiResult;
 use crate::http::extract::ContractQuery;
 use crate::http::list::{ListLimits, ListParams};
 
-/// How far back alerts are shown.
 const SHOWN: Duration = Duration::from_secs(24 * 3600);
-/// Most that the live picture has: what a person could read.
+/// Most alerts in the live snapshot: as many as a person could read.
 const MOST: usize = 100;
-/// A page of the list: the same, unless more are asked for.
+/// Default page of the list.
 const LIMITS: ListLimits = ListLimits { default: MOST, ..ListLimits::USUAL };
 
 /// The newest alerts, newest first.
-pub(super) fn newest(events: &Events, now: Timestamp) -> Vec<Alert> {
-    let alerts = events.board().alerts(since(now), MOST);
-    alerts.iter().map(|sent| Alert::of(&sent.event)).collect()
+pub(super) fn newest(events: &EventStreamHandle, now: Timestamp) -> Vec<HmiAlert> {
+    let alerts = events.cache().alerts(since(now), MOST);
+    alerts.iter().map(|sent| HmiAlert::of(&sent.event)).collect()
 }
 
 fn since(now: Timestamp) -> Timestamp {
@@ -38,23 +37,23 @@ fn since(now: Timestamp) -> Timestamp {
 pub(super) struct AlertFilter {
     #[serde(rename = "type")]
     kind: Option<String>,
-    severity: Option<Severity>,
+    severity: Option<AlertSeverity>,
 }
 
 impl AlertFilter {
-    fn matches(&self, alert: &Alert) -> bool {
+    fn matches(&self, alert: &HmiAlert) -> bool {
         self.kind.as_ref().is_none_or(|kind| *kind == alert.kind)
             && self.severity.is_none_or(|severity| severity == alert.severity)
     }
 }
 
 pub(super) async fn alerts(
-    State(hmi): State<Hmi>,
+    State(hmi): State<HmiApi>,
     params: ListParams,
     ContractQuery(filter): ContractQuery<AlertFilter>,
 ) -> ApiResult<Json<Value>> {
-    let all = hmi.events.board().alerts(since(Timestamp::now()), usize::MAX);
-    let matching = all.iter().map(|sent| (sent.event.seq, Alert::of(&sent.event)));
+    let all = hmi.events.cache().alerts(since(Timestamp::now()), usize::MAX);
+    let matching = all.iter().map(|sent| (sent.event.seq, HmiAlert::of(&sent.event)));
     let matching = matching.filter(|(_, alert)| filter.matches(alert)).collect();
     let page = params.cut(LIMITS, matching, |(seq, _)| Reverse(*seq))?;
     Ok(Json(page.map(|(_, alert)| alert).answer("alerts")))

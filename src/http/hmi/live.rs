@@ -1,9 +1,9 @@
-//! `GET /api/live`: everything a page needs to draw at once, and from which event on to follow.
+//! `GET /api/live`: everything for a page's first frame, and the event number to follow from.
 //!
-//! One serialised answer serves all clients for [`MAX_AGE`]; it is made by one of them while the others
-//! wait for it. One that took long to make serves longer ([`REST`]), so that making them takes a tenth of one
-//! processor however many look, until that would make it older than [`OLDEST`]. `seq` is read before anything else, so an event that changes
-//! what is shown has a greater number, or is in it already.
+//! One serialised answer serves all clients for [`MAX_AGE`]; one client's request builds it while the others
+//! wait. An answer that was slow to build serves longer ([`REST`]), up to the age of [`OLDEST`], so that
+//! building takes at most a tenth of one processor with any number of clients. `seq` is read first, so an
+//! event that changes the snapshot either has a greater number or is included already.
 
 use std::time::Duration;
 
@@ -16,32 +16,32 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::tree::{Facts, Row};
-use super::work::Now;
-use super::{Hmi, alerts, costs};
+use super::tree::{TreeFacts, TreeRow};
+use super::work::LiveJobs;
+use super::{HmiApi, alerts, costs};
 use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::hmi::AgentStatus;
 use crate::domain::hmi::status::health_line;
 use crate::http::{ApiError, ApiResult};
 
-/// How old an answer may be: below what a person notices, and ten readings a second at most.
+/// Age below which an answer is reused: too short to notice, and at most ten snapshots a second.
 const MAX_AGE: Duration = Duration::from_millis(100);
-/// How many times as long as it took to make an answer it serves at least.
+/// An answer serves at least this many times its build time.
 const REST: u32 = 9;
-/// The oldest an answer may be, whatever it cost: what happens is to be seen within a second.
+/// The oldest an answer may be, so that events are visible within a second.
 const OLDEST: Duration = Duration::from_millis(500);
-/// Most events that a new page is given to show at once.
+/// Most events in a page's first frame.
 const RECENT_EVENTS: usize = 50;
 
 #[derive(Default)]
-pub(super) struct Cache(Mutex<Option<Cached>>);
+pub(super) struct LiveCache(Mutex<Option<CachedBody>>);
 
-struct Cached {
+struct CachedBody {
     body: Bytes,
     until: Instant,
 }
 
-pub(super) async fn live(State(hmi): State<Hmi>) -> ApiResult<Response> {
+pub(super) async fn live(State(hmi): State<HmiApi>) -> ApiResult<Response> {
     let mut cached = hmi.0.live.0.lock().await;
     let fresh = cached.as_ref().filter(|cached| Instant::now() < cached.until);
     let body = match fresh {
@@ -52,7 +52,7 @@ pub(super) async fn live(State(hmi): State<Hmi>) -> ApiResult<Response> {
                 let begun = Instant::now();
                 let body = picture(&source)?;
                 let age = (begun.elapsed() * REST).clamp(MAX_AGE, OLDEST);
-                Ok(Cached { body, until: Instant::now() + age })
+                Ok(CachedBody { body, until: Instant::now() + age })
             });
             cached.insert(made.await?).body.clone()
         }
@@ -60,18 +60,18 @@ pub(super) async fn live(State(hmi): State<Hmi>) -> ApiResult<Response> {
     Ok(([(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")], body).into_response())
 }
 
-/// Runs what reads the store, on a thread that may block.
+/// Runs store reads on a thread that may block.
 pub(super) async fn blocking<T: Send + 'static>(
     read: impl FnOnce() -> ApiResult<T> + Send + 'static,
 ) -> ApiResult<T> {
     tokio::task::spawn_blocking(read).await.map_err(|error| ApiError::internal(&error))?
 }
 
-fn picture(hmi: &Hmi) -> ApiResult<Bytes> {
-    let board = hmi.events.board();
+fn picture(hmi: &HmiApi) -> ApiResult<Bytes> {
+    let board = hmi.events.cache();
     let seq = board.last();
-    let now = Now::read(hmi)?;
-    let facts = Facts::gather(hmi, &now);
+    let now = LiveJobs::read(hmi)?;
+    let facts = TreeFacts::gather(hmi, &now);
     let rows = facts.rows();
     let recent = board.newest_where(RECENT_EVENTS, |event| event.event_type != kind::HEARTBEAT);
     let recent: Vec<&SwarmEvent> = recent.iter().map(|sent| &sent.event).collect();
@@ -93,7 +93,7 @@ fn picture(hmi: &Hmi) -> ApiResult<Bytes> {
     serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| ApiError::internal(&error))
 }
 
-fn health(rows: &[Row]) -> Value {
+fn health(rows: &[TreeRow]) -> Value {
     let agents = || rows.iter().filter(|row| row.role.is_some());
     let count = |wanted: fn(AgentStatus) -> bool| agents().filter(|row| wanted(row.standing.status)).count();
     let down = count(|status| matches!(status, AgentStatus::Down | AgentStatus::Error));
@@ -106,7 +106,7 @@ fn health(rows: &[Row]) -> Value {
     })
 }
 
-pub(super) async fn current_task(State(hmi): State<Hmi>) -> ApiResult<Json<Value>> {
-    let task = blocking(move || Ok(Now::read(&hmi)?.current(&hmi))).await?;
+pub(super) async fn current_task(State(hmi): State<HmiApi>) -> ApiResult<Json<Value>> {
+    let task = blocking(move || Ok(LiveJobs::read(&hmi)?.current(&hmi))).await?;
     Ok(Json(json!({ "task": task })))
 }

@@ -1,8 +1,8 @@
-//! The newest lines of the daemon's log, in memory, so that an agent's card can show those that concern it.
+//! The newest lines of the daemon's log, in memory, for the cards of agents.
 //!
-//! A layer of the process's one subscriber writes them ([`layer`]), behind the same filter as the log
-//! itself. Invariant: at most [`KEPT`] lines of at most [`MAX_TEXT`] bytes are kept. A process without that
-//! layer (a test, another embedding) has no lines, and cards leave the field out.
+//! A [`layer`] of the process's one subscriber writes them, behind the log's own filter. Invariant: at most
+//! [`KEPT`] lines of at most [`MAX_TEXT`] bytes are kept. A process without that layer (a test, another
+//! embedding) has no lines, and cards omit the field.
 
 use std::collections::VecDeque;
 use std::fmt::{self, Write as _};
@@ -17,43 +17,43 @@ use tracing_subscriber::layer::Context;
 
 use crate::domain::time::Timestamp;
 
-/// Lines kept: with the default level some hours of a busy swarm, at most 4 MiB.
+/// At the default level some hours of a busy swarm; at most 4 MiB.
 const KEPT: usize = 4096;
-/// Longest line, in bytes; what is longer is cut.
+/// Longest line, in bytes; the rest is cut.
 const MAX_TEXT: usize = 1024;
 
-/// The process has one subscriber, and so one list of lines.
-static LINES: OnceLock<Mutex<VecDeque<Line>>> = OnceLock::new();
+/// Static, because the process has one subscriber.
+static LINES: OnceLock<Mutex<VecDeque<LogLine>>> = OnceLock::new();
 
 /// A line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Line {
+pub struct LogLine {
     at: Timestamp,
     level: &'static str,
     message: String,
 }
 
-/// The layer that keeps the lines; from now on there are some.
+/// The layer that keeps the lines.
 pub fn layer<S: Subscriber>() -> impl Layer<S> {
     LINES.get_or_init(Mutex::default);
-    Keeper
+    LogLineLayer
 }
 
-/// The newest `limit` lines that name this agent, newest first; `None` where no lines are kept.
-pub(super) fn about(agent: &str, limit: usize) -> Option<Vec<Line>> {
+/// The newest `limit` lines that name this agent, newest first; `None` without the layer.
+pub(super) fn about(agent: &str, limit: usize) -> Option<Vec<LogLine>> {
     let lines = LINES.get()?.lock();
     Some(lines.iter().rev().filter(|line| names(&line.message, agent)).take(limit).cloned().collect())
 }
 
-struct Keeper;
+struct LogLineLayer;
 
-impl<S: Subscriber> Layer<S> for Keeper {
+impl<S: Subscriber> Layer<S> for LogLineLayer {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         let Some(lines) = LINES.get() else { return };
-        let mut text = Text::default();
+        let mut text = LogText::default();
         event.record(&mut text);
         let level = word(*event.metadata().level());
-        let line = Line { at: Timestamp::now(), level, message: text.finish() };
+        let line = LogLine { at: Timestamp::now(), level, message: text.finish() };
         let mut lines = lines.lock();
         if lines.len() == KEPT {
             lines.pop_front();
@@ -72,14 +72,14 @@ const fn word(level: Level) -> &'static str {
     }
 }
 
-/// A message, and its fields behind it, as the log itself writes them.
+/// A message followed by its fields, as in the log.
 #[derive(Default)]
-struct Text {
+struct LogText {
     message: String,
     fields: String,
 }
 
-impl Text {
+impl LogText {
     fn finish(mut self) -> String {
         self.message.push_str(&self.fields);
         self.message.truncate(self.message.floor_char_boundary(MAX_TEXT));
@@ -87,7 +87,7 @@ impl Text {
     }
 }
 
-impl Visit for Text {
+impl Visit for LogText {
     fn record_str(&mut self, field: &Field, value: &str) {
         self.record_debug(field, &format_args!("{value}"));
     }
@@ -101,7 +101,7 @@ impl Visit for Text {
     }
 }
 
-/// Whether a text names an agent: as a word of its own, in which a `-` is a letter like any other.
+/// Whether a text has an agent's name as a word; `-` counts as a letter.
 fn names(text: &str, agent: &str) -> bool {
     let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
     text.match_indices(agent).any(|(at, found)| {

@@ -1,7 +1,7 @@
-//! The machine as it does: processor, memory, disk, and who holds what of it.
+//! The machine's load: processor, memory, disk, and reservations.
 //!
-//! Soft state, measured when somebody looks, at most once a second ([`MAX_AGE`]): the processor's share is
-//! that between two looks. Blocks for a millisecond or two, so it is called on a blocking thread.
+//! Soft state, measured on demand, at most once a second ([`MAX_AGE`]): the processor's share covers the
+//! time between two measurements. Blocks for a millisecond or two, so call it on a blocking thread.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,53 +13,52 @@ use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, System};
 use tokio::time::Instant;
 
 use crate::actors::resource_manager::ResourceHandle;
-use crate::domain::resources::ReservationStatus;
+use crate::domain::resource_manager::ReservationStatus;
 use crate::http::resource_manager::{quotas_by_kind, row};
 
 const MIB: u64 = 1024 * 1024;
-/// How old what is shown may be: people see no faster, and the processor's share needs some time between
-/// two measurements.
+/// Age below which a measurement is reused: people see no faster, and the processor's share needs time
+/// between two measurements.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Default, Serialize)]
-pub(super) struct Resources {
+pub(super) struct MachineResources {
     /// Of the whole machine, 0 to 100.
     cpu_percent: f64,
     mem_used_mb: u64,
     mem_total_mb: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     rss_mb: Option<u64>,
-    /// Where the daemon works.
+    /// The daemon's working directory.
     #[serde(skip_serializing_if = "Option::is_none")]
     disk_free_mb: Option<u64>,
     quotas: Map<String, Value>,
     reservations: Vec<Value>,
 }
 
-/// Measures, and remembers for a second.
-pub(super) struct Sampler {
+pub(super) struct MachineSampler {
     workdir: PathBuf,
-    state: Mutex<State>,
+    state: Mutex<SamplerState>,
 }
 
-struct State {
-    /// `None` where the system tells nothing.
+struct SamplerState {
+    /// `None` where the system gives no figures.
     system: Option<System>,
-    taken: Option<(Instant, Resources)>,
+    taken: Option<(Instant, MachineResources)>,
 }
 
-impl Sampler {
+impl MachineSampler {
     pub(super) fn new(workdir: PathBuf) -> Self {
-        // The first share is that since now: whoever looks need not wait for a second measurement.
+        // The first share counts from here, so that the first reader need not wait for a second measurement.
         let system = System::new().ok().map(|mut system| {
             system.refresh_cpu_usage();
             system
         });
-        Self { workdir, state: Mutex::new(State { system, taken: None }) }
+        Self { workdir, state: Mutex::new(SamplerState { system, taken: None }) }
     }
 
-    /// How the machine does now.
-    pub(super) fn sample(&self, manager: &ResourceHandle) -> Resources {
+    /// The current load.
+    pub(super) fn sample(&self, manager: &ResourceHandle) -> MachineResources {
         let mut state = self.state.lock();
         if let Some((at, resources)) = &state.taken
             && at.elapsed() < MAX_AGE
@@ -67,43 +66,43 @@ impl Sampler {
             return resources.clone();
         }
         let mut resources = state.measure();
-        // What cannot be read is left out.
+        // Unreadable figures are omitted.
         let disk = rustix::fs::statvfs(&self.workdir).ok();
         resources.disk_free_mb = disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize) / MIB);
         resources.quotas = quotas_by_kind(&manager.quotas());
-        resources.reservations = held(manager);
+        resources.reservations = reservations(manager);
         state.taken = Some((Instant::now(), resources.clone()));
         resources
     }
 }
 
-fn held(manager: &ResourceHandle) -> Vec<Value> {
+fn reservations(manager: &ResourceHandle) -> Vec<Value> {
     if manager.counts().0 == 0 {
         return Vec::new();
     }
     match manager.reservations(Some(ReservationStatus::Active)) {
         Ok(rows) => rows.iter().map(row).collect(),
         Err(error) => {
-            tracing::warn!(%error, "reservations cannot be read; the HMI shows none");
+            tracing::warn!(%error, "cannot read reservations; the HMI shows none");
             Vec::new()
         }
     }
 }
 
-impl State {
-    fn measure(&mut self) -> Resources {
-        let Some(system) = &mut self.system else { return Resources::default() };
+impl SamplerState {
+    fn measure(&mut self) -> MachineResources {
+        let Some(system) = &mut self.system else { return MachineResources::default() };
         system.refresh_cpu_usage();
         system.refresh_memory();
         let own = Pid::from_u32(std::process::id());
         let memory = ProcessRefreshKind::nothing().with_memory();
         system.refresh_processes_specifics(ProcessesToUpdate::Some(&[own]), true, memory);
-        Resources {
+        MachineResources {
             cpu_percent: (f64::from(system.global_cpu_usage()) * 10.0).round() / 10.0,
             mem_used_mb: system.used_memory() / MIB,
             mem_total_mb: system.total_memory() / MIB,
             rss_mb: system.process(own).map(|process| process.memory() / MIB),
-            ..Resources::default()
+            ..MachineResources::default()
         }
     }
 }

@@ -1,9 +1,8 @@
-//! Port 6101, the HMI: the pages, what they draw, and what an operator acts with ([`acts`]).
+//! Port 6101, the HMI: the pages, their data, and an operator's actions ([`acts`]).
 //!
-//! All but that reads only: snapshots of the tree, rows of the job book, boards and ledgers in memory.
-//! Invariant: whoever looks sends no message to an agent, so a busy, hung or crashed one is shown like any
-//! other.
-//! What is derived is derived by the pure rules of [`crate::domain::hmi`].
+//! Everything but the actions only reads: snapshots of the tree, rows of the job book, caches and ledgers in
+//! memory. Invariant: reading sends no message to an agent, so a busy, hung or crashed agent is shown like
+//! any other. Derived values follow the pure rules of [`crate::domain::hmi`].
 
 mod action;
 mod agent_card;
@@ -25,70 +24,70 @@ use axum::Router;
 use axum::routing::get;
 use serde_json::json;
 
-use super::page::Health;
-use crate::actors::event_stream::Events;
-use crate::actors::gateway::Gateway;
-use crate::actors::jobs::Jobs;
+use super::page::HealthReporter;
+use crate::actors::event_stream::EventStreamHandle;
+use crate::actors::gateway::GatewayHandle;
+use crate::actors::jobs::JobsShared;
 use crate::actors::registry::RegistryHandle;
 use crate::actors::resource_manager::ResourceHandle;
-use crate::actors::steering::Steering;
+use crate::actors::steering::SteeringHandle;
 use crate::actors::token_governor::GovernorHandle;
 use crate::supervision::ActorSystem;
 
-/// The services whose health `/api/metrics` gathers, as the contract names them.
+/// The services whose health `/api/metrics` gathers, with the contract's names.
 pub const WATCHED: [&str; 5] =
     ["registry", "heartbeat_monitor", "resource_manager", "token_governor", "event_stream"];
 
-/// What the HMI looks at.
-pub struct Sources {
+/// The HMI's sources.
+pub struct HmiDeps {
     /// Jobs, approvals and the roster.
-    pub jobs: Arc<Jobs>,
+    pub jobs: Arc<JobsShared>,
     /// The tree, the trace and the log of supervision.
     pub system: ActorSystem,
-    pub events: Events,
+    pub events: EventStreamHandle,
     pub registry: RegistryHandle,
-    /// How full contexts are.
+    /// Context use.
     pub governor: GovernorHandle,
-    /// The machine, shared out.
+    /// Machine resources.
     pub resources: ResourceHandle,
-    /// What calls cost, and who is called.
-    pub gateway: Gateway,
+    /// Costs and providers.
+    pub gateway: GatewayHandle,
     /// The daemon's ports by service.
     pub ports: BTreeMap<&'static str, u16>,
     /// The health of the services in [`WATCHED`].
-    pub health: Vec<(&'static str, Health)>,
+    pub health: Vec<(&'static str, HealthReporter)>,
 }
 
-/// The handlers' state. Cheap to clone.
+/// Cheap to clone.
 #[derive(Clone)]
-pub struct Hmi(Arc<Inner>);
+pub struct HmiApi(Arc<HmiShared>);
 
-struct Inner {
-    sources: Sources,
-    machine: machine::Sampler,
-    live: live::Cache,
+struct HmiShared {
+    sources: HmiDeps,
+    machine: machine::MachineSampler,
+    live: live::LiveCache,
 }
 
-impl std::ops::Deref for Hmi {
-    type Target = Sources;
+impl std::ops::Deref for HmiApi {
+    type Target = HmiDeps;
 
-    fn deref(&self) -> &Sources {
+    fn deref(&self) -> &HmiDeps {
         &self.0.sources
     }
 }
 
-impl Hmi {
+impl HmiApi {
     /// An HMI over these sources.
     #[must_use]
-    pub fn new(sources: Sources) -> Self {
-        let machine = machine::Sampler::new(sources.jobs.settings.workdir.clone());
-        Self(Arc::new(Inner { sources, machine, live: live::Cache::default() }))
+    pub fn new(sources: HmiDeps) -> Self {
+        let machine = machine::MachineSampler::new(sources.jobs.settings.workdir.clone());
+        Self(Arc::new(HmiShared { sources, machine, live: live::LiveCache::default() }))
     }
 }
 
-/// The routes of this port, without the common ones and `/` (see [`pages::front`]). The verbs that change
-/// something have a router of their own, to be merged with this one.
-pub fn routes(hmi: &Hmi) -> Router {
+/// The reading routes, except `/` (see [`pages::front`]). Actions have their own router, to be merged with
+/// this one.
+pub fn routes(hmi: &HmiApi) -> Router {
     Router::new()
         .route("/api/live", get(live::live))
         .route("/api/current-task", get(live::current_task))
@@ -105,14 +104,14 @@ pub fn routes(hmi: &Hmi) -> Router {
         .merge(pages::routes(&hmi.ports))
 }
 
-/// The routes by which an operator acts, and looks at what was done.
-pub fn acts(steering: Steering) -> Router {
+/// The routes of actions and of the audit log.
+pub fn acts(steering: SteeringHandle) -> Router {
     action::routes(steering)
 }
 
-/// What `/health` says: the name that clients of the contract know, and whether the pages are built in.
+/// The fields of `/health`: the contract's name of the service, and whether the pages are built in.
 #[must_use]
-pub fn health() -> Health {
+pub fn health() -> HealthReporter {
     Arc::new(|| {
         let told = [("service", json!("hmi_app")), ("pages", json!(pages::are_built()))];
         let told = told.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();

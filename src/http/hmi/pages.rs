@@ -1,8 +1,9 @@
-//! The pages: the built UI out of the binary, under a policy that lets it load and call this daemon only.
+//! The pages: the UI embedded in the binary, under a content policy that allows loading from and calling
+//! this daemon only.
 //!
-//! One document serves all pages; it reads the address itself. Files below `/assets/` carry a hash of
-//! their content in their names, so browsers may keep them; the document is asked for anew each time.
-//! Without Node the daemon is built without pages, and says so here: 503, in words.
+//! One document serves all pages and reads the address itself. Files below `/assets/` have a hash of their
+//! content in their names, so browsers may cache them; the document is revalidated each time. A daemon
+//! built without Node has no pages and answers 503 with an explanation.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -21,37 +22,37 @@ use tower_http::compression::CompressionLayer;
 
 use crate::http::{ApiError, ApiResult};
 
-/// What `npm run build` leaves; empty where it was not run.
+/// The output of `npm run build`; empty when that was not run.
 #[derive(rust_embed::RustEmbed)]
 #[folder = "ui/dist/"]
 #[allow_missing = true]
-struct Files;
+struct PageFiles;
 
 /// The document of all pages.
 const DOCUMENT: &str = "index.html";
-/// The pages besides `/`, as the UI's router has them; each may have an item below it (`/jobs/<id>`).
+/// The pages of the UI's router besides `/`; each may have an item below it (`/jobs/<id>`).
 const PAGES: [&str; 9] =
     ["tree", "sequencer", "resources", "costs", "alerts", "jobs", "approvals", "traces", "settings"];
 /// Content-hashed names never mean anything else.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
-/// Kept, but asked about each time.
+/// Cached, but revalidated each time.
 const ASK_FIRST: &str = "no-cache";
 
 /// Whether the pages are built in.
 #[must_use]
 pub fn are_built() -> bool {
-    Files::get(DOCUMENT).is_some()
+    PageFiles::get(DOCUMENT).is_some()
 }
 
-/// Whether a path is one of the pages or their files, which anyone may load: they hold nothing of the
-/// swarm. What they draw is asked for under `/api`, with the token where one is wanted.
+/// Whether a path is a page or a page's file, which anyone may load: they hold no data of the swarm. The
+/// data come from `/api`, with the token where one is required.
 #[must_use]
 pub fn is_page(path: &str) -> bool {
     let first = path.split('/').nth(1).unwrap_or_default();
     path == "/" || path == "/favicon.svg" || first == "assets" || PAGES.contains(&first)
 }
 
-/// What answers `GET /` to a browser.
+/// Answers a browser's `GET /`.
 pub fn front(ports: &BTreeMap<&'static str, u16>) -> impl Fn(&HeaderMap) -> Response + Clone + use<> {
     let ports: Arc<[u16]> = ports.values().copied().collect();
     move |headers| document(headers, &ports)
@@ -69,7 +70,7 @@ pub(super) fn routes(ports: &BTreeMap<&'static str, u16>) -> Router {
         let router = router.route(&format!("/{name}/"), page.clone());
         router.route(&format!("/{name}/{{*item}}"), page.clone())
     });
-    // 350 KiB of scripts are a third of that on their way to a telephone.
+    // Compression cuts 350 KiB of scripts to a third, which matters on a phone.
     pages.layer(CompressionLayer::new())
 }
 
@@ -95,15 +96,15 @@ fn not_built() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(CACHE_CONTROL, "no-store")], Html(page)).into_response()
 }
 
-/// The host that the browser used, without the port; the guard has found it to be this machine.
+/// The host used by the browser, without the port; the guard has checked that it is this machine.
 fn host_of(headers: &HeaderMap) -> &str {
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     host.rsplit_once(':').map_or(host, |(host, _)| host)
 }
 
-/// Own files only, nothing inline, nobody's frame; calls go to this daemon's ports.
+/// Own files only, no inline code, no framing; calls go to this daemon's ports.
 ///
-/// A policy cannot name an address of IP version 6 (CSP 3, "host-part"), so there the ports stand alone.
+/// A policy cannot name an IPv6 address (CSP 3, "host-part"), so there it lists the ports alone.
 fn policy(host: &str, ports: &[u16]) -> String {
     let host = if host.is_empty() || host.starts_with('[') { "*" } else { host };
     let mut policy =
@@ -122,17 +123,15 @@ async fn asset(Path(name): Path<String>, headers: HeaderMap) -> ApiResult<Respon
 }
 
 fn file(path: &str, asked: &HeaderMap, keep: &'static str) -> ApiResult<Response> {
-    let found = Files::get(path).ok_or_else(|| {
-        ApiError::not_found(format!(
-            "the pages have no file {path}; reload the page if it is from an older build"
-        ))
+    let found = PageFiles::get(path).ok_or_else(|| {
+        ApiError::not_found(format!("no file {path}; reload the page if it is from an older build"))
     })?;
     Ok(answer(found, asked, keep))
 }
 
 fn answer(found: EmbeddedFile, asked: &HeaderMap, keep: &'static str) -> Response {
     let hash = found.metadata.sha256_hash();
-    // Weak: the same file is sent compressed and as it is (RFC 9110, 8.8.3).
+    // Weak: the file is sent both compressed and uncompressed (RFC 9110, 8.8.3).
     let tag = hash[..16].iter().fold("W/\"".to_owned(), |tag, byte| format!("{tag}{byte:02x}")) + "\"";
     let is_known = asked.get(IF_NONE_MATCH).is_some_and(|known| knows(known, &tag));
     let headers = [(CACHE_CONTROL, keep.to_owned()), (ETAG, tag)];

@@ -1,5 +1,5 @@
-//! `GET /api/services`, `/api/tree` and `/api/metrics`: who is registered, under whom, and how the
-//! daemon's own services do.
+//! `GET /api/services`, `/api/tree` and `/api/metrics`: the registered services, their tree, and the health
+//! of the daemon's own services.
 
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 use url::Url;
 
-use super::Hmi;
-use crate::actors::registry::Seen;
+use super::HmiApi;
+use crate::actors::registry::ServiceSnapshot;
 use crate::domain::registry::{ServiceStatus, agent_service_id};
 use crate::domain::time::Timestamp;
 
@@ -19,16 +19,16 @@ use crate::domain::time::Timestamp;
 const PARENT: &str = "parent";
 const ROLE: &str = "agent_role";
 const TIER: &str = "tier";
-/// Stands for the parent of those at the top; no service has an empty id.
+/// The parent of top-level services; no service has an empty id.
 const TOP: &str = "";
 
-pub(super) async fn list(State(hmi): State<Hmi>) -> Json<Value> {
+pub(super) async fn list(State(hmi): State<HmiApi>) -> Json<Value> {
     Json(json!({ "services": hmi.registry.all() }))
 }
 
 /// A node of the contract's tree.
 #[derive(Debug, Serialize)]
-struct Node {
+struct ServiceNode {
     name: String,
     service_id: String,
     status: ServiceStatus,
@@ -36,10 +36,10 @@ struct Node {
     last_heartbeat: Option<Timestamp>,
     agent_role: Option<String>,
     tier: Option<u8>,
-    children: Vec<Node>,
+    children: Vec<ServiceNode>,
 }
 
-pub(super) async fn tree(State(hmi): State<Hmi>) -> Json<Value> {
+pub(super) async fn tree(State(hmi): State<HmiApi>) -> Json<Value> {
     let directory = hmi.registry.directory();
     let children = forest(&hmi.registry.all(), |id| directory.get(id).is_some());
     let (name, status) =
@@ -47,10 +47,10 @@ pub(super) async fn tree(State(hmi): State<Hmi>) -> Json<Value> {
     Json(json!({ "name": name, "status": status, "children": children }))
 }
 
-/// All services as trees, by their label `parent`. Only an agent of the roster, which cannot stand below
-/// itself, has others below it; what names no such parent stands at the top, so nothing is left out.
-fn forest(all: &[Seen], is_agent: impl Fn(&str) -> bool) -> Vec<Node> {
-    let mut below: HashMap<String, Vec<&Seen>> = HashMap::new();
+/// All services as trees, by their label `parent`. Only an agent of the roster, which has no cycles, can be
+/// a parent; a service without such a parent is at the top, so that none is lost.
+fn forest(all: &[ServiceSnapshot], is_agent: impl Fn(&str) -> bool) -> Vec<ServiceNode> {
+    let mut below: HashMap<String, Vec<&ServiceSnapshot>> = HashMap::new();
     for seen in all {
         let label = seen.service.labels.get(PARENT).map(String::as_str).unwrap_or_default();
         let named = [agent_service_id(label), label.to_owned()];
@@ -60,15 +60,15 @@ fn forest(all: &[Seen], is_agent: impl Fn(&str) -> bool) -> Vec<Node> {
     level(TOP, &below)
 }
 
-fn level(parent: &str, below: &HashMap<String, Vec<&Seen>>) -> Vec<Node> {
+fn level(parent: &str, below: &HashMap<String, Vec<&ServiceSnapshot>>) -> Vec<ServiceNode> {
     let Some(seen) = below.get(parent) else { return Vec::new() };
     seen.iter().map(|seen| node(seen, level(&seen.service.service_id, below))).collect()
 }
 
-fn node(seen: &Seen, children: Vec<Node>) -> Node {
+fn node(seen: &ServiceSnapshot, children: Vec<ServiceNode>) -> ServiceNode {
     let service = &seen.service;
     let label = |name: &str| service.labels.get(name).cloned();
-    Node {
+    ServiceNode {
         name: service.name.clone(),
         service_id: service.service_id.clone(),
         status: seen.status,
@@ -81,15 +81,17 @@ fn node(seen: &Seen, children: Vec<Node>) -> Node {
     }
 }
 
-pub(super) async fn metrics(State(hmi): State<Hmi>) -> Json<Value> {
+pub(super) async fn metrics(State(hmi): State<HmiApi>) -> Json<Value> {
     let bodies = join_all(hmi.health.iter().map(|(_, health)| health())).await;
     let mut services = Map::new();
     for ((name, _), body) in hmi.health.iter().zip(bodies) {
         let mut told = Map::from_iter([("status".to_owned(), json!("ok"))]);
         match body {
             Ok(body) => told.extend(body),
-            Err(error) => told
-                .extend([("status".to_owned(), json!("down")), ("detail".to_owned(), json!(error.told().0))]),
+            Err(error) => told.extend([
+                ("status".to_owned(), json!("down")),
+                ("detail".to_owned(), json!(error.sentence_and_field().0)),
+            ]),
         }
         services.insert((*name).to_owned(), Value::Object(told));
     }

@@ -1,4 +1,4 @@
-//! The supervision tree as a flat list: a row an actor, a parent before its children.
+//! The supervision tree as a flat list: one row per actor, a parent before its children.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -6,35 +6,35 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::Number;
 
-use super::Hmi;
-use super::work::{Now, Step};
-use crate::domain::agent::{AgentDefinition, Role, Tier};
-use crate::domain::context::Context;
+use super::HmiApi;
+use super::work::{CurrentStep, LiveJobs};
+use crate::domain::accounts::window::{TimeWindow, WindowFigures};
+use crate::domain::agent::{AgentDefinition, AgentRole, AgentTier};
 use crate::domain::hmi::AgentStanding;
 use crate::domain::job::Job;
 use crate::domain::money::NanoUsd;
 use crate::domain::roster::HierarchyLevel;
-use crate::domain::window::{Figures, Window};
-use crate::supervision::mailbox::Vitals;
-use crate::supervision::trace::ActorNo;
-use crate::supervision::tree::{Node, Phase};
+use crate::domain::token_governor::AgentContext;
+use crate::supervision::mailbox::MailboxVitals;
+use crate::supervision::trace::ActorNumber;
+use crate::supervision::tree::{ActorNode, ActorPhase};
 
-/// What directors are called, whose names say their lanes.
+/// The prefix of directors' names; the rest is the lane.
 const DIRECTOR: &str = "director-";
 
 #[derive(Debug, Serialize)]
-pub(super) struct Row {
+pub(super) struct TreeRow {
     no: u32,
     name: Arc<str>,
     parent: Option<u32>,
     kind: &'static str,
-    pub(super) role: Option<Role>,
-    tier: Option<Tier>,
+    pub(super) role: Option<AgentRole>,
+    tier: Option<AgentTier>,
     level: Option<HierarchyLevel>,
     lane: Option<String>,
     #[serde(flatten)]
     pub(super) standing: AgentStanding,
-    phase: Phase,
+    phase: ActorPhase,
     depth: usize,
     capacity: usize,
     handled: u64,
@@ -43,46 +43,47 @@ pub(super) struct Row {
     beat_age_ms: Option<u64>,
     ctx_used: Option<u64>,
     ctx_limit: Option<u64>,
-    step: Option<Step>,
+    step: Option<CurrentStep>,
     cost_usd: Number,
 }
 
-/// What rows are made of, besides the nodes.
-pub(super) struct Facts<'n> {
-    hmi: &'n Hmi,
-    now: &'n Now,
+/// The data of rows besides the nodes.
+pub(super) struct TreeFacts<'n> {
+    hmi: &'n HmiApi,
+    now: &'n LiveJobs,
     steps: HashMap<&'n str, &'n Job>,
-    contexts: HashMap<Arc<str>, Context>,
-    costs: BTreeMap<String, Figures>,
+    contexts: HashMap<Arc<str>, AgentContext>,
+    costs: BTreeMap<String, WindowFigures>,
 }
 
-impl<'n> Facts<'n> {
-    pub(super) fn gather(hmi: &'n Hmi, now: &'n Now) -> Self {
+impl<'n> TreeFacts<'n> {
+    pub(super) fn gather(hmi: &'n HmiApi, now: &'n LiveJobs) -> Self {
         Self {
             hmi,
             now,
             steps: now.steps(&hmi.jobs),
             contexts: hmi.governor.estimates().into_iter().collect(),
-            costs: hmi.gateway.accounts().metrics(Window::Day).agents,
+            costs: hmi.gateway.accounts().metrics(TimeWindow::Day).agents,
         }
     }
 
-    /// What an agent's calls of the last day came to.
-    pub(super) fn costs(&self, agent: &str) -> Figures {
+    /// The cost of an agent's calls in the last day.
+    pub(super) fn costs(&self, agent: &str) -> WindowFigures {
         self.costs.get(agent).copied().unwrap_or_default()
     }
 
-    /// The step that an agent is at.
-    pub(super) fn step(&self, agent: &str) -> Option<Step> {
+    /// An agent's current step.
+    pub(super) fn step(&self, agent: &str) -> Option<CurrentStep> {
         self.steps.get(agent).map(|job| self.now.step(&self.hmi.jobs, job))
     }
 
-    /// All rows: the root, then each supervisor's children in their order, each before its own.
-    pub(super) fn rows(&self) -> Vec<Row> {
+    /// All rows in depth-first order.
+    pub(super) fn rows(&self) -> Vec<TreeRow> {
         let nodes = self.hmi.system.tree().all();
-        let by_no: HashMap<ActorNo, &Arc<Node>> = nodes.iter().map(|node| (node.no, node)).collect();
-        let is_top = |node: &&Arc<Node>| node.parent().is_none_or(|parent| !by_no.contains_key(&parent));
-        let mut waiting: Vec<&Arc<Node>> = nodes.iter().filter(is_top).collect();
+        let by_no: HashMap<ActorNumber, &Arc<ActorNode>> =
+            nodes.iter().map(|node| (node.number, node)).collect();
+        let is_top = |node: &&Arc<ActorNode>| node.parent().is_none_or(|parent| !by_no.contains_key(&parent));
+        let mut waiting: Vec<&Arc<ActorNode>> = nodes.iter().filter(is_top).collect();
         waiting.reverse();
         let mut rows = Vec::with_capacity(nodes.len());
         while let Some(node) = waiting.pop() {
@@ -92,18 +93,18 @@ impl<'n> Facts<'n> {
         rows
     }
 
-    /// How an agent stands.
+    /// An agent's status.
     pub(super) fn standing(&self, agent: &str) -> AgentStanding {
         self.hmi.registry.directory().standings().of(agent)
     }
 
-    fn row(&self, node: &Node) -> Row {
+    fn row(&self, node: &ActorNode) -> TreeRow {
         let (state, vitals) = (node.state(), node.vitals());
         let agent = self.hmi.jobs.agents.roster().get(&node.name);
         let context = agent.and_then(|agent| self.contexts.get(agent.name.as_str()));
         let seen = vitals.as_ref();
-        Row {
-            no: node.no.0,
+        TreeRow {
+            no: node.number.0,
             name: Arc::clone(&node.name),
             parent: node.parent().map(|no| no.0),
             kind: if seen.is_some() { "worker" } else { "supervisor" },
@@ -127,12 +128,12 @@ impl<'n> Facts<'n> {
     }
 }
 
-fn silent_ms(vitals: &Vitals) -> u64 {
+fn silent_ms(vitals: &MailboxVitals) -> u64 {
     u64::try_from(vitals.last_beat.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The lane of an agent, as its director is called.
-pub(super) fn lane(hmi: &Hmi, agent: &AgentDefinition) -> Option<String> {
+/// The lane of an agent, from its director's name.
+pub(super) fn lane(hmi: &HmiApi, agent: &AgentDefinition) -> Option<String> {
     let director = hmi.jobs.agents.roster().lane_of(&agent.name)?;
     let name = director.name.as_str();
     Some(name.strip_prefix(DIRECTOR).unwrap_or(name).to_owned())

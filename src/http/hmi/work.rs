@@ -1,4 +1,4 @@
-//! The jobs of the moment as the pages show them: runs, questions, and the step that each agent is at.
+//! The active jobs for the pages: runs, approvals, and each agent's current step.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
@@ -7,10 +7,10 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use super::Hmi;
-use crate::actors::jobs::{JobError, Jobs};
-use crate::actors::swarm_jobs::{SwarmJobs, ended_within};
-use crate::domain::budget::{RunName, Scope};
+use super::HmiApi;
+use crate::actors::jobs::{JobError, JobsShared};
+use crate::actors::jobs_snapshot::{JobsSnapshot, ended_within};
+use crate::domain::accounts::budget::{BudgetScope, RunName};
 use crate::domain::hmi::waiting::{usd_per_minute, waiting_for};
 use crate::domain::hmi::{AgentStatus, progress};
 use crate::domain::ids::{JobId, RunId};
@@ -20,25 +20,25 @@ use crate::domain::job::{Job, JobState};
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
 use crate::http::orchestrator::wire;
-use crate::http::progress::Progress;
+use crate::http::progress::JobProgress;
 
-/// How long it counts as the current task: long enough to be seen green, then nothing is current.
+/// How long a finished task stays current: long enough to be seen green.
 const LINGERS: Duration = Duration::from_secs(60);
 
-/// The jobs at one moment, as the pages show them.
-pub(super) struct Now(SwarmJobs);
+/// A snapshot of the jobs.
+pub(super) struct LiveJobs(JobsSnapshot);
 
-impl Deref for Now {
-    type Target = SwarmJobs;
+impl Deref for LiveJobs {
+    type Target = JobsSnapshot;
 
-    fn deref(&self) -> &SwarmJobs {
+    fn deref(&self) -> &JobsSnapshot {
         &self.0
     }
 }
 
-/// The step that an agent is at.
+/// An agent's current step.
 #[derive(Debug, Clone, Serialize)]
-pub(super) struct Step {
+pub(super) struct CurrentStep {
     job_id: JobId,
     task: String,
     progress: f64,
@@ -46,17 +46,17 @@ pub(super) struct Step {
     total: u64,
 }
 
-impl Now {
-    /// Reads the book, and brings up to date what all ports say of the agents. Blocks for some milliseconds.
-    pub(super) fn read(hmi: &Hmi) -> Result<Self, JobError> {
-        let jobs = SwarmJobs::read(&hmi.jobs)?;
+impl LiveJobs {
+    /// Reads the book, and refreshes the agents' status for all ports. Blocks for some milliseconds.
+    pub(super) fn read(hmi: &HmiApi) -> Result<Self, JobError> {
+        let jobs = JobsSnapshot::read(&hmi.jobs)?;
         hmi.registry.directory().standings().publish(&jobs);
         Ok(Self(jobs))
     }
 
-    /// The job that each agent is at, by name.
-    pub(super) fn steps(&self, jobs: &Jobs) -> HashMap<&str, &Job> {
-        let held = jobs.board.held();
+    /// Each agent's current job, by name.
+    pub(super) fn steps(&self, jobs: &JobsShared) -> HashMap<&str, &Job> {
+        let held = jobs.attempts.jobs_with_attempt();
         let mut steps: HashMap<&str, &Job> = HashMap::new();
         for job in &self.active {
             let own = nearness(job, &held);
@@ -68,25 +68,25 @@ impl Now {
         steps
     }
 
-    /// A job as the step that its agent is at.
-    pub(super) fn step(&self, jobs: &Jobs, job: &Job) -> Step {
+    /// A job as its agent's current step.
+    pub(super) fn step(&self, jobs: &JobsShared, job: &Job) -> CurrentStep {
         let run = self.run(&job.run());
         let children = run.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id));
-        let Progress { done, total, fraction, .. } = Progress::of(jobs, job, children);
-        Step { job_id: job.id.clone(), task: job.card.task.clone(), progress: fraction, done, total }
+        let JobProgress { done, total, fraction, .. } = JobProgress::of(jobs, job, children);
+        CurrentStep { job_id: job.id.clone(), task: job.card.task.clone(), progress: fraction, done, total }
     }
 
-    /// The runs as the dashboard shows them.
-    pub(super) fn jobs(&self, hmi: &Hmi) -> Vec<LiveJob> {
+    /// The runs for the dashboard.
+    pub(super) fn jobs(&self, hmi: &HmiApi) -> Vec<LiveJob> {
         self.runs.iter().filter_map(|run| LiveJob::of(hmi, run, self.at)).collect()
     }
 
-    /// The questions, with what waiting for the answer costs.
-    pub(super) fn approvals(&self, hmi: &Hmi) -> Vec<Value> {
+    /// The pending approvals, with the cost of waiting.
+    pub(super) fn approvals(&self, hmi: &HmiApi) -> Vec<Value> {
         self.asked.iter().map(|approval| self.approval(hmi, approval)).collect()
     }
 
-    fn approval(&self, hmi: &Hmi, approval: &Approval) -> Value {
+    fn approval(&self, hmi: &HmiApi, approval: &Approval) -> Value {
         let run = self.run(&approval.run_id);
         let worked = run.first().map(|root| approval.created_at.since(root.created_at)).unwrap_or_default();
         let mut told = wire::approval(approval);
@@ -96,9 +96,9 @@ impl Now {
         told
     }
 
-    /// The task that matters most: the newest run that is under way, else the newest that waits, else
-    /// the one that ended a moment ago.
-    pub(super) fn current(&self, hmi: &Hmi) -> Option<CurrentTask> {
+    /// The most important task: the newest running run, else the newest waiting one, else the one that just
+    /// ended.
+    pub(super) fn current(&self, hmi: &HmiApi) -> Option<CurrentTask> {
         let shown = self.runs.iter().filter(|run| {
             run.first().is_some_and(|root| !root.state.is_terminal() || ended_within(root, self.at, LINGERS))
         });
@@ -126,7 +126,7 @@ impl Now {
     }
 }
 
-/// How much a job is what its agent is at: worked on, under way, waiting for a decision; then the newest.
+/// Ranks a job as its agent's current one: being worked on, open, waiting for approval; then the newest.
 fn nearness(job: &Job, held: &HashSet<JobId>) -> (u8, Option<Timestamp>) {
     let class = match job.state {
         JobState::Running if held.contains(&job.id) => 5,
@@ -139,29 +139,29 @@ fn nearness(job: &Job, held: &HashSet<JobId>) -> (u8, Option<Timestamp>) {
     (class, job.started_at)
 }
 
-/// A time as the contract's charts want it: seconds since the epoch.
+/// A time for the contract's charts: seconds since the epoch.
 pub(super) fn seconds(at: Timestamp) -> f64 {
     at.as_millis() as f64 / 1000.0
 }
 
-fn tree_progress(jobs: &Jobs, run: &[Job]) -> f64 {
-    progress::of_tree(run, |leaf| Progress::of(jobs, leaf, []).fraction)
+fn tree_progress(jobs: &JobsShared, run: &[Job]) -> f64 {
+    progress::of_tree(run, |leaf| JobProgress::of(jobs, leaf, []).fraction)
 }
 
-fn spent(hmi: &Hmi, run: &RunId) -> NanoUsd {
-    let view = hmi.gateway.accounts().budget(&Scope::Run(RunName::from(run)));
+fn spent(hmi: &HmiApi, run: &RunId) -> NanoUsd {
+    let view = hmi.gateway.accounts().budget(&BudgetScope::Run(RunName::from(run)));
     view.map_or(NanoUsd::default(), |view| view.settled)
 }
 
-/// A picture without the waits is better than none.
-fn waits_of(hmi: &Hmi, run: &[Job]) -> Vec<JobWait> {
+/// A snapshot without the waits is better than none.
+fn waits_of(hmi: &HmiApi, run: &[Job]) -> Vec<JobWait> {
     hmi.jobs.waits(run).unwrap_or_else(|error| {
-        tracing::warn!(%error, "what jobs wait for cannot be read");
+        tracing::warn!(%error, "cannot read what jobs wait for");
         Vec::new()
     })
 }
 
-/// The word for a whole run: what waits anywhere in it shows.
+/// The status of a whole run: a wait anywhere in it shows.
 fn whole_status(run: &[Job], root: &Job) -> AgentStatus {
     let open = || run.iter().filter(|job| !job.state.is_terminal());
     match root.state {
@@ -184,7 +184,7 @@ pub(super) struct CurrentTask {
     start_time: f64,
 }
 
-/// A run as the dashboard shows it.
+/// A run for the dashboard.
 #[derive(Debug, Serialize)]
 pub(super) struct LiveJob {
     job_id: JobId,
@@ -206,13 +206,13 @@ pub(super) struct LiveJob {
 }
 
 impl LiveJob {
-    fn of(hmi: &Hmi, run: &[Job], now: Timestamp) -> Option<Self> {
+    fn of(hmi: &HmiApi, run: &[Job], now: Timestamp) -> Option<Self> {
         let root = run.first()?;
         let progress = tree_progress(&hmi.jobs, run);
         let elapsed =
             root.started_at.filter(|_| root.state == JobState::Running).map(|began| now.since(began));
         let eta = elapsed.and_then(|elapsed| progress::time_left(progress, elapsed));
-        let noted = run.iter().rev().filter_map(|job| hmi.jobs.board.progress(&job.id));
+        let noted = run.iter().rev().filter_map(|job| hmi.jobs.attempts.progress(&job.id));
         Some(Self {
             job_id: root.id.clone(),
             run_id: root.run(),

@@ -1,14 +1,14 @@
-//! What all ports for models share: who calls, in which form, and how answers and streams go out.
+//! Shared by all model ports: the caller, the inbound format, and how answers and streams go out.
 //!
-//! Invariants: an error has the form of its surface; a stream's bytes go out as they come, and a cut
-//! stream ends with an error in its surface's form.
+//! Invariants: an error has the client's inbound format; a stream's bytes go out as they come, and a cut
+//! stream ends with an error in that format.
 
+mod api_format;
 mod caller;
-mod form;
 mod reply;
-mod style;
+mod response_writer;
 
+pub(super) use self::api_format::{form_of, in_form};
 pub(super) use self::caller::caller;
-pub(super) use self::form::{form_of, in_form};
 pub(super) use self::reply::{embed, problem, reply};
-pub(super) use self::style::{Style, read};
+pub(super) use self::response_writer::{ReplyFormat, read};

@@ -1,8 +1,8 @@
-//! Answers on their way out: whole, streamed, or refused.
+//! Answers to model calls: complete, streamed, or refused.
 //!
-//! Headers of every answer: `x-pas-request-id` (also under the names that the vendors' SDKs look for),
-//! `x-pas-provider`, `x-pas-model`; whole ones `x-pas-cost-usd`, streams `x-pas-cost-at-most-usd`,
-//! because what a stream costs is known at its end.
+//! Every answer has the headers `x-pas-request-id` (also under the names that the vendors' SDKs look for),
+//! `x-pas-provider` and `x-pas-model`; a complete answer has `x-pas-cost-usd`, a stream
+//! `x-pas-cost-at-most-usd`, because the cost of a stream is known only at its end.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -18,26 +18,29 @@ use futures_util::{FutureExt, Stream, StreamExt};
 use serde_json::Value;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
-use super::style::Style;
-use crate::actors::gateway::{Answerer, Ask, Call, Embedded, Gateway, GatewayError, Piece, Streamed};
+use super::response_writer::ReplyFormat;
+use crate::actors::gateway::{
+    AnsweringModel, EmbeddingAnswer, GatewayError, GatewayHandle, ModelCall, ModelRequest, ModelStreamEvent,
+    StreamedAnswer,
+};
 use crate::domain::money::NanoUsd;
 use crate::http::edge_info::EdgeInfo;
-use crate::llm::chat::Said;
-use crate::llm::surface::{Form, Problem, ProblemKind, Writer};
+use crate::llm::chat::StreamItem;
+use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, ProblemKind};
 
-/// As much of a stream as is put into one write: beyond it, memory grows and no write gets cheaper.
+/// Most bytes of a stream in one write: beyond it, memory grows and writes get no cheaper.
 const WRITE: usize = 16 * 1024;
 
-/// Makes a call and answers it in a style.
+/// Makes a call and answers in the client's format.
 pub(in crate::http) async fn reply(
-    gateway: &Gateway,
-    mut call: Call,
-    style: Style,
+    gateway: &GatewayHandle,
+    mut call: ModelCall,
+    style: ReplyFormat,
     edge: &EdgeInfo,
 ) -> Response {
     let request_id = call.caller.request_id.clone();
     let (form, mut wants_stream) = (style.form(), false);
-    if let Ask::Chat(request) = &mut call.ask {
+    if let ModelRequest::Chat(request) = &mut call.ask {
         wants_stream = request.stream;
         request.verbatim = style.is_canonical();
     }
@@ -46,7 +49,7 @@ pub(in crate::http) async fn reply(
     } else {
         gateway.reply(call).await.map(|replied| {
             let headers = about(&replied.by, "x-pas-cost-usd", replied.receipt.outcome.cost);
-            (headers, style.whole(replied)).into_response()
+            (headers, style.completion(replied)).into_response()
         })
     };
     let mut response = answered.unwrap_or_else(|error| refusal(&error, form));
@@ -54,12 +57,12 @@ pub(in crate::http) async fn reply(
     response
 }
 
-/// Asks for embeddings and answers them in the form that `body` makes.
+/// Asks for embeddings and answers in the form made by `body`.
 pub(in crate::http) async fn embed(
-    gateway: &Gateway,
-    call: Call,
-    form: Form,
-    body: impl FnOnce(Embedded) -> Value,
+    gateway: &GatewayHandle,
+    call: ModelCall,
+    form: ApiFormat,
+    body: impl FnOnce(EmbeddingAnswer) -> Value,
 ) -> Response {
     let request_id = call.caller.request_id.clone();
     let mut response = match gateway.embed(call).await {
@@ -73,12 +76,12 @@ pub(in crate::http) async fn embed(
     response
 }
 
-fn refusal(error: &GatewayError, form: Form) -> Response {
+fn refusal(error: &GatewayError, form: ApiFormat) -> Response {
     problem(&error.problem(), form)
 }
 
-/// A problem in the form of a surface.
-pub(in crate::http) fn problem(problem: &Problem, form: Form) -> Response {
+/// A problem in an inbound format.
+pub(in crate::http) fn problem(problem: &ApiProblem, form: ApiFormat) -> Response {
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(problem.body(form))).into_response();
     let headers = response.headers_mut();
@@ -86,13 +89,13 @@ pub(in crate::http) fn problem(problem: &Problem, form: Form) -> Response {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
     }
-    // The SDKs of OpenAI and Anthropic repeat by themselves unless told; PAS has repeated already.
+    // The SDKs of OpenAI and Anthropic retry by default; PAS has retried already.
     let retry = if problem.is_worth_a_retry() { "true" } else { "false" };
     headers.insert("x-should-retry", HeaderValue::from_static(retry));
     response
 }
 
-fn about(by: &Answerer, cost_name: &'static str, cost: NanoUsd) -> HeaderMap {
+fn about(by: &AnsweringModel, cost_name: &'static str, cost: NanoUsd) -> HeaderMap {
     let cost = cost.usd().normalize().to_string();
     let told = [
         (HeaderName::from_static("x-pas-provider"), by.provider.as_str()),
@@ -102,7 +105,7 @@ fn about(by: &Answerer, cost_name: &'static str, cost: NanoUsd) -> HeaderMap {
     told.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?))).collect()
 }
 
-/// Names the request in the headers that clients of PAS and of the vendors look at.
+/// Sets the request id in the headers read by clients of PAS and of the vendors.
 pub(in crate::http) fn name_request(headers: &mut HeaderMap, id: &str) {
     let Ok(value) = HeaderValue::from_str(id) else { return };
     for name in ["x-pas-request-id", "x-request-id", "request-id"] {
@@ -110,47 +113,48 @@ pub(in crate::http) fn name_request(headers: &mut HeaderMap, id: &str) {
     }
 }
 
-fn stream(streamed: Streamed, style: Style, shutdown: CancellationToken) -> Response {
+fn stream(streamed: StreamedAnswer, style: ReplyFormat, shutdown: CancellationToken) -> Response {
     let mut headers = about(&streamed.by, "x-pas-cost-at-most-usd", streamed.held);
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(style.stream_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
-    // Buffering proxies would hold pieces back.
+    // Buffering proxies would delay chunks.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
-    let written = Written {
-        pieces: Some(streamed.pieces),
+    let written = ReplyStream {
+        pieces: Some(streamed.events),
         writer: style.writer(),
         shutdown: Box::pin(shutdown.cancelled_owned()),
     };
     (headers, Body::from_stream(written)).into_response()
 }
 
-/// A stream's bytes. What is ready together goes out together; nothing waits for more.
-struct Written {
-    /// `None` once the last piece is written.
-    pieces: Option<BoxStream<'static, Piece>>,
-    writer: Box<dyn Writer>,
+/// A stream's bytes. Ready items go out together; none waits for more.
+struct ReplyStream {
+    /// `None` once the end is written.
+    pieces: Option<BoxStream<'static, ModelStreamEvent>>,
+    writer: Box<dyn InboundWriter>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-impl Written {
-    fn write(&mut self, piece: &Piece, out: &mut Vec<u8>) {
+impl ReplyStream {
+    fn write(&mut self, piece: &ModelStreamEvent, out: &mut Vec<u8>) {
         match piece {
-            Piece::Said(Said::Chunk(chunk)) => return self.writer.chunk(chunk, out),
-            Piece::Said(Said::Verbatim(events)) => return self.writer.verbatim(events, out),
-            Piece::Finished { usage, .. } => self.writer.finish(usage.as_ref(), out),
-            Piece::Failed(failure) => self.writer.fail(&Problem::from(failure), out),
+            ModelStreamEvent::Item(StreamItem::Chunk(chunk)) => return self.writer.chunk(chunk, out),
+            ModelStreamEvent::Item(StreamItem::Verbatim(events)) => return self.writer.verbatim(events, out),
+            ModelStreamEvent::Finished { usage, .. } => self.writer.finish(usage.as_ref(), out),
+            ModelStreamEvent::Failed(failure) => self.writer.fail(&ApiProblem::from(failure), out),
         }
         self.pieces = None;
     }
 
     fn stop(&mut self, out: &mut Vec<u8>) {
-        let problem = Problem::new(ProblemKind::Cut, "the daemon is shutting down; the answer is not whole");
+        let problem =
+            ApiProblem::new(ProblemKind::Cut, "the daemon is shutting down; the answer is incomplete");
         self.writer.fail(&problem, out);
         self.pieces = None;
     }
 }
 
-impl Stream for Written {
+impl Stream for ReplyStream {
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {

@@ -1,4 +1,4 @@
-//! The tree and the agents in it: look, kill, restart, pause, resume; and the daemon's own end.
+//! The supervision tree and its agents: show, kill, restart, pause, resume; and the daemon's shutdown.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,34 +6,36 @@ use axum::http::StatusCode;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Orchestrator;
+use super::OrchestratorApi;
 use super::jobs::GivenReason;
-use crate::actors::gateway::Watched;
-use crate::actors::steering::SteerError;
+use crate::actors::gateway::WatchedCalls;
+use crate::actors::steering::SteeringError;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::hmi::AgentStanding;
 use crate::domain::ids::AgentName;
 use crate::domain::registry::agent_service_id;
-use crate::domain::steering::Action;
+use crate::domain::steering::SteeringAction;
 use crate::domain::time::Timestamp;
 use crate::http::extract::{ContractPath, ContractQuery};
 use crate::http::{ApiError, ApiResult};
 use crate::supervision::policy::PlannedRestart;
 use crate::supervision::tree::{TreeSnapshot, wall};
 
-pub(super) async fn tree(State(state): State<Orchestrator>) -> ApiResult<Json<TreeSnapshot<AgentStanding>>> {
+pub(super) async fn tree(
+    State(state): State<OrchestratorApi>,
+) -> ApiResult<Json<TreeSnapshot<AgentStanding>>> {
     let standings = state.directory.standings();
     let snapshot = state.system.root_snapshot(&|node, now, vitals| standings.of_node(node, now, vitals));
-    snapshot.map(Json).ok_or_else(|| ApiError::busy("the tree is not up yet"))
+    snapshot.map(Json).ok_or_else(|| ApiError::busy("the supervision tree is still starting"))
 }
 
-pub(super) async fn list(State(state): State<Orchestrator>) -> ApiResult<Json<Value>> {
+pub(super) async fn list(State(state): State<OrchestratorApi>) -> ApiResult<Json<Value>> {
     let agents: Vec<Value> = state.jobs.agents.roster().iter().map(|agent| view(&state, agent)).collect();
     Ok(Json(json!({ "count": agents.len(), "agents": agents })))
 }
 
 pub(super) async fn show(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(name): ContractPath<AgentName>,
 ) -> ApiResult<Json<Value>> {
     let agent = find(&state, &name)?;
@@ -45,12 +47,12 @@ pub(super) async fn show(
     Ok(Json(answer))
 }
 
-fn find<'s>(state: &'s Orchestrator, name: &AgentName) -> ApiResult<&'s AgentDefinition> {
+fn find<'s>(state: &'s OrchestratorApi, name: &AgentName) -> ApiResult<&'s AgentDefinition> {
     let agent = state.jobs.agents.roster().get(name.as_str());
-    agent.ok_or_else(|| ApiError::not_found(format!("there is no agent `{name}`; `GET /agents` lists them")))
+    agent.ok_or_else(|| ApiError::not_found(format!("no agent `{name}`; `GET /agents` lists the agents")))
 }
 
-fn view(state: &Orchestrator, agent: &AgentDefinition) -> Value {
+fn view(state: &OrchestratorApi, agent: &AgentDefinition) -> Value {
     let node = state.system.tree().by_name(agent.name.as_str());
     let now = node.as_ref().map(|node| node.state());
     let vitals = node.as_ref().and_then(|node| node.vitals());
@@ -87,24 +89,25 @@ fn done(name: &AgentName, action: &str, incarnation: u64) -> Json<Value> {
     Json(json!({ "agent": name, "action": action, "at": Timestamp::now(), "incarnation": incarnation }))
 }
 
-/// Ends the calls of models that went with an agent. That it ends must not hang on whether they can be told.
-fn end_calls(calls: Result<Watched, SteerError>, agent: &AgentName) {
+/// Cancels the model calls of an agent that has ended. A failure is only logged, since the agent has ended
+/// anyway.
+fn end_calls(calls: Result<WatchedCalls, SteeringError>, agent: &AgentName) {
     match calls {
         Ok(calls) => calls.end(),
         Err(error) => {
-            tracing::warn!(%agent, %error, "an agent's calls of models could not be told; they go on");
+            tracing::warn!(%agent, %error, "cannot cancel an agent's model calls; they continue");
         }
     }
 }
 
 pub(super) async fn kill(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(name): ContractPath<AgentName>,
     reason: GivenReason,
 ) -> ApiResult<Json<Value>> {
-    let reason = reason.or("asked for over HTTP");
+    let reason = reason.or("requested over HTTP");
     find(&state, &name)?;
-    let calls = state.steering.calls_in_hand(name.as_str(), Action::Kill);
+    let calls = state.steering.calls_in_hand(name.as_str(), SteeringAction::Kill);
     let incarnation = state.system.kill(name.as_str()).await?;
     end_calls(calls, &name);
     tracing::info!(agent = %name, incarnation, reason, "killed on request");
@@ -112,13 +115,13 @@ pub(super) async fn kill(
 }
 
 pub(super) async fn restart(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(name): ContractPath<AgentName>,
     reason: GivenReason,
 ) -> ApiResult<Json<Value>> {
-    let reason = reason.or("asked for over HTTP");
+    let reason = reason.or("requested over HTTP");
     find(&state, &name)?;
-    let calls = state.steering.calls_in_hand(name.as_str(), Action::Restart);
+    let calls = state.steering.calls_in_hand(name.as_str(), SteeringAction::Restart);
     let incarnation = state.system.restart(name.as_str(), PlannedRestart::Operator).await?;
     end_calls(calls, &name);
     tracing::info!(agent = %name, incarnation, reason, "restarted on request");
@@ -126,7 +129,7 @@ pub(super) async fn restart(
 }
 
 pub(super) async fn pause(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(name): ContractPath<AgentName>,
     _: GivenReason,
 ) -> ApiResult<Json<Value>> {
@@ -135,7 +138,7 @@ pub(super) async fn pause(
 }
 
 pub(super) async fn resume(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(name): ContractPath<AgentName>,
     _: GivenReason,
 ) -> ApiResult<Json<Value>> {
@@ -143,8 +146,8 @@ pub(super) async fn resume(
     Ok(done(&name, "resume", incarnation))
 }
 
-/// Holds an agent's messages back or lets them go on; which incarnation that concerns.
-fn set_paused(state: &Orchestrator, name: &AgentName, paused: bool) -> ApiResult<u64> {
+/// Pauses or resumes an agent's mailbox; returns the incarnation.
+fn set_paused(state: &OrchestratorApi, name: &AgentName, paused: bool) -> ApiResult<u64> {
     find(state, name)?;
     state.system.set_paused(name.as_str(), paused)?;
     Ok(state.system.tree().by_name(name.as_str()).map_or(0, |node| node.state().incarnation))
@@ -158,7 +161,7 @@ pub(super) struct EventsQuery {
 }
 
 pub(super) async fn events(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractQuery(query): ContractQuery<EventsQuery>,
 ) -> ApiResult<Json<Value>> {
     let mut events = state.system.events().since(query.since);
@@ -168,7 +171,7 @@ pub(super) async fn events(
     let events: Vec<Value> = events
         .iter()
         .map(|event| {
-            let mut detail = serde_json::to_value(&event.what).unwrap_or_default();
+            let mut detail = serde_json::to_value(&event.kind).unwrap_or_default();
             let word = detail.as_object_mut().and_then(|detail| detail.remove("event")).unwrap_or_default();
             json!({ "seq": event.seq, "at": event.at, "agent": event.actor, "event": word, "detail": detail })
         })
@@ -176,7 +179,7 @@ pub(super) async fn events(
     Ok(Json(json!({ "events": events, "last_seq": last_seq })))
 }
 
-pub(super) async fn shutdown(State(state): State<Orchestrator>) -> (StatusCode, Json<Value>) {
+pub(super) async fn shutdown(State(state): State<OrchestratorApi>) -> (StatusCode, Json<Value>) {
     state.shutdown.cancel();
     (StatusCode::ACCEPTED, Json(json!({ "status": "stopping", "ts": Timestamp::now() })))
 }

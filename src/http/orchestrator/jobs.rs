@@ -8,31 +8,35 @@ use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Orchestrator;
+use super::OrchestratorApi;
 use super::wire::JobView;
 use crate::actors::jobs::listing::{JobFilter, JobPlace};
 use crate::actors::jobs::{AsksPerson, JobError};
 use crate::domain::ids::{AgentName, JobId, RunId};
 use crate::domain::job::{CancelCause, JobRequest, JobState};
-use crate::http::check::Checks;
+use crate::http::check::RequestChecks;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
 use crate::http::list::{ListLimits, ListPage, ListParams};
 use crate::http::{ApiError, ApiResult};
 
 const MAX_REASON: usize = 1000;
 
-/// The header that says what the field `idempotency_key` says.
+/// The header form of the field `idempotency_key`.
 const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 pub(super) async fn submit(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     headers: HeaderMap,
     ContractJson(mut request): ContractJson<JobRequest>,
 ) -> ApiResult<(StatusCode, Json<JobView>)> {
     if let Some(key) = header_key(&headers)? {
         let differs = request.idempotency_key.as_ref().is_some_and(|field| *field != key);
-        Checks::body()
-            .that("idempotency_key", !differs, "differs from the header `Idempotency-Key`; send one of them")
+        RequestChecks::body()
+            .that(
+                "idempotency_key",
+                !differs,
+                "differs from the header `Idempotency-Key`; send only one of them",
+            )
             .done()?;
         request.idempotency_key = Some(key);
     }
@@ -40,7 +44,7 @@ pub(super) async fn submit(
     Ok((StatusCode::ACCEPTED, Json(JobView::new(&state.jobs, &job, &[], false)?)))
 }
 
-/// The key in the header, with or without the quotes that its specification asks for.
+/// The key in the header, with or without the quotes required by its specification.
 fn header_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let loc = || vec!["header".into(), "Idempotency-Key".into()];
@@ -58,7 +62,7 @@ pub(super) struct JobsQuery {
 }
 
 pub(super) async fn list(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     params: ListParams,
     ContractQuery(query): ContractQuery<JobsQuery>,
 ) -> ApiResult<Json<Value>> {
@@ -84,31 +88,30 @@ pub(super) async fn list(
 }
 
 #[derive(Deserialize)]
-pub(super) struct ShowQuery {
+pub(super) struct JobQuery {
     #[serde(default)]
     tree: bool,
 }
 
 pub(super) async fn show(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<JobId>,
-    ContractQuery(query): ContractQuery<ShowQuery>,
+    ContractQuery(query): ContractQuery<JobQuery>,
 ) -> ApiResult<Json<JobView>> {
     view(&state, &id, query.tree)
 }
 
-fn view(state: &Orchestrator, id: &JobId, nested: bool) -> ApiResult<Json<JobView>> {
+fn view(state: &OrchestratorApi, id: &JobId, nested: bool) -> ApiResult<Json<JobView>> {
     let below = state.jobs.book.subtree(id)?;
-    let job = below.first().ok_or_else(|| ApiError::not_found(format!("there is no job `{id}`")))?;
+    let job = below.first().ok_or_else(|| ApiError::not_found(format!("no job `{id}`")))?;
     Ok(Json(JobView::new(&state.jobs, job, &below, nested)?))
 }
 
-/// Extractor: the reason in a body that may be left out; the trail of acts has it.
+/// Extractor: the reason in an optional body; the audit log has it.
 #[derive(Debug)]
 pub(super) struct GivenReason(Option<String>);
 
 impl GivenReason {
-    /// The reason, where one was given.
     pub(super) fn or(self, default: &str) -> String {
         self.0.unwrap_or_else(|| default.to_owned())
     }
@@ -126,7 +129,7 @@ impl<S: Send + Sync> FromRequest<S> for GivenReason {
     async fn from_request(request: Request, state: &S) -> ApiResult<Self> {
         let body = <ContractJson<ReasonBody> as OptionalFromRequest<S>>::from_request(request, state).await?;
         let ReasonBody { reason } = body.map(|ContractJson(body)| body).unwrap_or_default();
-        let mut checks = Checks::body();
+        let mut checks = RequestChecks::body();
         checks.len("reason", reason.as_deref().unwrap_or_default(), 0..=MAX_REASON);
         checks.done()?;
         Ok(Self(reason))
@@ -134,11 +137,11 @@ impl<S: Send + Sync> FromRequest<S> for GivenReason {
 }
 
 pub(super) async fn cancel(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<JobId>,
     reason: GivenReason,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
-    let reason = reason.or("asked for over HTTP");
+    let reason = reason.or("requested over HTTP");
     let parts = state.jobs.cancel(&id, CancelCause::Asked(reason)).await?.parts;
     let pending: Vec<_> =
         parts.iter().filter(|part| part.stopped_at.is_none()).map(|part| &part.job_id).collect();
@@ -150,26 +153,26 @@ pub(super) async fn cancel(
 }
 
 pub(super) async fn pause(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<JobId>,
     _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
-    state.jobs.book.pause_tree(&id).await?.iter().for_each(|job| state.jobs.hint(job));
+    state.jobs.book.pause_tree(&id).await?.iter().for_each(|job| state.jobs.notify(job));
     view(&state, &id, false)
 }
 
 pub(super) async fn resume(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<JobId>,
     _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
-    state.jobs.book.resume_tree(&id).await?.iter().for_each(|job| state.jobs.hint(job));
+    state.jobs.book.resume_tree(&id).await?.iter().for_each(|job| state.jobs.notify(job));
     view(&state, &id, false)
 }
 
-/// A run that has ended is submitted anew, as a run of its own: a terminal state is left by nothing.
+/// A run that has ended is resubmitted as a new run: a terminal state is final.
 pub(super) async fn retry(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<JobId>,
     _: GivenReason,
 ) -> ApiResult<Json<JobView>> {

@@ -1,7 +1,7 @@
-//! `GET /metrics`: the daemon in numbers, in Prometheus' text format (version 0.0.4).
+//! `GET /metrics`: the daemon's metrics in Prometheus' text format (version 0.0.4).
 //!
-//! Everything is read at the moment of asking, so nothing is counted twice. Counters are named here without
-//! the ending `_total`, which the format adds.
+//! All values are read at scrape time from their owners. Counters are named here without the suffix
+//! `_total`, which the encoder adds.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,14 +16,14 @@ use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::registry::Registry;
 
-use super::Orchestrator;
-use crate::actors::event_stream::Events;
+use super::OrchestratorApi;
+use crate::actors::event_stream::EventStreamHandle;
 use crate::http::{ApiError, ApiResult};
 use crate::store::StoreMetrics;
 use crate::supervision::ActorSystem;
-use crate::supervision::tree::{Node, Phase};
+use crate::supervision::tree::{ActorNode, ActorPhase};
 
-pub(super) async fn metrics(State(state): State<Orchestrator>) -> ApiResult<impl IntoResponse> {
+pub(super) async fn metrics(State(state): State<OrchestratorApi>) -> ApiResult<impl IntoResponse> {
     let mut jobs = BTreeMap::<&'static str, u64>::new();
     for job in state.jobs.book.active()? {
         *jobs.entry(job.state.as_str()).or_default() += 1;
@@ -66,13 +66,13 @@ fn family<L: AsRef<str>, M: EncodeMetric>(
     Ok(())
 }
 
-/// What is counted of one actor.
+/// The counters of one actor.
 #[derive(Debug)]
 struct ActorFigure {
     name: Arc<str>,
-    /// Of workers that must show life.
+    /// For workers under liveness checks.
     restarts: Option<u64>,
-    /// Messages that wait and messages handled, of actors with a mailbox.
+    /// Queued and handled messages of an actor with a mailbox.
     mailbox: Option<(u64, u64)>,
 }
 
@@ -86,12 +86,12 @@ struct ActorFigures {
 impl ActorFigures {
     fn read(system: &ActorSystem) -> Self {
         let nodes = system.tree().all();
-        let figure = |node: &Arc<Node>| ActorFigure {
+        let figure = |node: &Arc<ActorNode>| ActorFigure {
             name: Arc::clone(&node.name),
             restarts: node.heartbeat.map(|_| node.state().restarts),
             mailbox: node.vitals().map(|vitals| (vitals.depth as u64, vitals.handled)),
         };
-        let running = nodes.iter().filter(|node| node.state().phase == Phase::Running).count();
+        let running = nodes.iter().filter(|node| node.state().phase == ActorPhase::Running).count();
         Self { all: nodes.len() as u64, running: running as u64, each: nodes.iter().map(figure).collect() }
     }
 }
@@ -107,13 +107,13 @@ impl Collector for ActorFigures {
         family(encoder, "pas_actor_restarts", "Unplanned restarts.", "actor", restarts)?;
         let mailboxes = || self.each.iter().filter_map(|actor| Some((&actor.name, actor.mailbox?)));
         let depths = mailboxes().map(|(name, (depth, _))| (name, ConstGauge::new(depth)));
-        family(encoder, "pas_actor_mailbox_depth", "Messages that wait.", "actor", depths)?;
+        family(encoder, "pas_actor_mailbox_depth", "Messages waiting in the mailbox.", "actor", depths)?;
         let handled = mailboxes().map(|(name, (_, handled))| (name, ConstCounter::new(handled)));
         family(encoder, "pas_actor_messages", "Messages handled.", "actor", handled)
     }
 }
 
-/// Records written to the ring, and records it has let go.
+/// Records written to the ring, and records overwritten.
 #[derive(Debug)]
 struct TraceFigures((u64, u64));
 
@@ -121,7 +121,7 @@ impl Collector for TraceFigures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let (written, overwritten) = self.0;
         single(&mut encoder, "pas_trace_records", "Messages recorded.", &ConstCounter::new(written))?;
-        let help = "Records the ring has let go.";
+        let help = "Records overwritten in the ring.";
         single(&mut encoder, "pas_trace_records_overwritten", help, &ConstCounter::new(overwritten))
     }
 }
@@ -145,8 +145,8 @@ struct EventFigures {
 }
 
 impl EventFigures {
-    fn read(events: &Events) -> Self {
-        let board = events.board();
+    fn read(events: &EventStreamHandle) -> Self {
+        let board = events.cache();
         Self { clients: board.clients() as u64, held_bytes: board.gauge().bytes() as u64 }
     }
 }
@@ -154,20 +154,20 @@ impl EventFigures {
 impl Collector for EventFigures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let clients = ConstGauge::new(self.clients);
-        single(&mut encoder, "pas_event_clients", "Clients that follow the event stream.", &clients)?;
-        let help = "Bytes of events in memory and on their way to clients.";
+        single(&mut encoder, "pas_event_clients", "Clients following the event stream.", &clients)?;
+        let help = "Bytes of events in memory and in transit to clients.";
         single(&mut encoder, "pas_event_held_bytes", help, &ConstGauge::new(self.held_bytes))
     }
 }
 
-/// Jobs that have not ended, by state.
+/// Active jobs by state.
 #[derive(Debug)]
 struct JobFigures(BTreeMap<&'static str, u64>);
 
 impl Collector for JobFigures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
         let counts = self.0.iter().map(|(state, count)| (state, ConstGauge::new(*count)));
-        family(&mut encoder, "pas_jobs_active", "Jobs that have not ended, by state.", "state", counts)
+        family(&mut encoder, "pas_jobs_active", "Active jobs by state.", "state", counts)
     }
 }
 
@@ -195,7 +195,7 @@ pas_actors_running 1
 # HELP pas_actor_restarts_total Unplanned restarts.
 # TYPE pas_actor_restarts_total counter
 pas_actor_restarts_total{actor=\"coder\"} 2
-# HELP pas_actor_mailbox_depth Messages that wait.
+# HELP pas_actor_mailbox_depth Messages waiting in the mailbox.
 # TYPE pas_actor_mailbox_depth gauge
 pas_actor_mailbox_depth{actor=\"coder\"} 3
 # HELP pas_actor_messages_total Messages handled.
@@ -204,10 +204,10 @@ pas_actor_messages_total{actor=\"coder\"} 40
 # HELP pas_trace_records_total Messages recorded.
 # TYPE pas_trace_records_total counter
 pas_trace_records_total 7
-# HELP pas_trace_records_overwritten_total Records the ring has let go.
+# HELP pas_trace_records_overwritten_total Records overwritten in the ring.
 # TYPE pas_trace_records_overwritten_total counter
 pas_trace_records_overwritten_total 5
-# HELP pas_jobs_active Jobs that have not ended, by state.
+# HELP pas_jobs_active Active jobs by state.
 # TYPE pas_jobs_active gauge
 pas_jobs_active{state=\"queued\"} 4
 pas_jobs_active{state=\"running\"} 1

@@ -6,8 +6,10 @@ mod jobs;
 mod metrics;
 mod records;
 mod spans;
+mod step_log;
 pub(super) mod wire;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,41 +19,42 @@ use axum::routing::{get, post};
 use serde_json::{Map, Value, json};
 use tokio_util::sync::CancellationToken;
 
-use super::page::Health;
+use super::page::HealthReporter;
 use super::{ApiError, audit};
-use crate::actors::directory::Directory;
-use crate::actors::event_stream::Events;
-use crate::actors::jobs::{JobError, Jobs};
-use crate::actors::steering::Steering;
+use crate::actors::directory::AgentDirectory;
+use crate::actors::event_stream::EventStreamHandle;
+use crate::actors::jobs::{JobError, JobsShared};
+use crate::actors::steering::SteeringHandle;
 use crate::domain::job::request::CardFault;
-use crate::domain::job::{CardRefusal, Refusal};
-use crate::http::error::{Loc, Violation};
+use crate::domain::job::{CardRefusal, TransitionRefusal};
+use crate::http::error::{ContractViolation, LocationStep};
 use crate::store::{Store, StoreStatus};
 use crate::supervision::{ActorSystem, ControlError};
 
-/// What the handlers of this port reach.
 #[derive(Clone)]
-pub struct Orchestrator {
-    pub jobs: Arc<Jobs>,
+pub struct OrchestratorApi {
+    pub jobs: Arc<JobsShared>,
+    /// Where the private trees of changes lie.
+    pub trees: PathBuf,
     pub system: ActorSystem,
-    /// The agents as services, and how they stand.
-    pub directory: Directory,
-    /// Where what is done by way of this port is written down.
-    pub steering: Steering,
+    /// The agents as services, with their status.
+    pub directory: AgentDirectory,
+    /// The audit log of this port's actions.
+    pub steering: SteeringHandle,
     /// The event stream, for the metrics.
-    pub events: Events,
+    pub events: EventStreamHandle,
     /// Cancelled by `POST /shutdown`.
     pub shutdown: CancellationToken,
 }
 
-/// The routes of this port, without the common ones.
-pub fn routes(state: Orchestrator) -> Router {
-    // Whatever steers the swarm is written down.
+pub fn routes(state: OrchestratorApi) -> Router {
+    // All steering is audited.
     let steering = Router::new()
         .route("/jobs/{job_id}/cancel", post(jobs::cancel))
         .route("/jobs/{job_id}/pause", post(jobs::pause))
         .route("/jobs/{job_id}/resume", post(jobs::resume))
         .route("/jobs/{job_id}/retry", post(jobs::retry))
+        .route("/jobs/{job_id}/say", post(step_log::say))
         .route("/approvals/{approval_id}", post(approvals::decide))
         .route("/agents/{name}/kill", post(agents::kill))
         .route("/agents/{name}/restart", post(agents::restart))
@@ -65,6 +68,8 @@ pub fn routes(state: Orchestrator) -> Router {
         .route("/jobs/{job_id}/artifacts", get(records::artifacts))
         .route("/jobs/{job_id}/artifacts/{*path}", get(records::artifact))
         .route("/jobs/{job_id}/events", get(records::events))
+        .route("/jobs/{job_id}/log", get(step_log::rows))
+        .route("/trees", get(step_log::trees))
         .route("/approvals", get(approvals::list))
         .route("/runs/{run_id}/manifest", get(records::manifest))
         .route("/ledger", get(records::ledger))
@@ -83,22 +88,22 @@ pub fn routes(state: Orchestrator) -> Router {
         .with_state(state)
 }
 
-/// When to submit again after too many open runs: an ingest of a small folder takes as long.
+/// `Retry-After` when too many runs are open: about the time to ingest a small folder.
 const RUNS_END: Duration = Duration::from_secs(5);
 
-fn violation(fault: &CardFault) -> Violation {
+fn violation(fault: &CardFault) -> ContractViolation {
     let step = |part: &str| match part.parse() {
-        Ok(index) => Loc::Index(index),
-        Err(_) => Loc::Name(part.to_owned().into()),
+        Ok(index) => LocationStep::Index(index),
+        Err(_) => LocationStep::Name(part.to_owned().into()),
     };
-    let mut loc: Vec<Loc> = vec!["body".into()];
+    let mut loc: Vec<LocationStep> = vec!["body".into()];
     loc.extend(fault.field.split('.').map(step));
-    Violation { loc, msg: fault.msg.clone(), kind: fault.kind }
+    ContractViolation { loc, msg: fault.msg.clone(), kind: fault.kind }
 }
 
-/// Says in `/health`, beside `fields`, whether the store takes writes.
+/// Adds to `/health`, beside `fields`, whether the store accepts writes.
 #[must_use]
-pub fn health(fields: Map<String, Value>, store: Store) -> Health {
+pub fn health(fields: Map<String, Value>, store: Store) -> HealthReporter {
     Arc::new(move || {
         let status = store.status().borrow().clone();
         let (word, told) = match status {
@@ -118,9 +123,8 @@ impl From<JobError> for ApiError {
     fn from(error: JobError) -> Self {
         match &error {
             JobError::NotFound { .. } => Self::not_found(error.to_string()),
-            JobError::Refused(Refusal::State { .. } | Refusal::Fenced { .. }) | JobError::Conflict(_) => {
-                Self::conflict(error.to_string())
-            }
+            JobError::Refused(TransitionRefusal::State { .. } | TransitionRefusal::Fenced { .. })
+            | JobError::Conflict(_) => Self::conflict(error.to_string()),
             JobError::Busy(_) => Self::too_many(error.to_string()).retry_after(RUNS_END),
             JobError::Card(CardRefusal::NoSuchAgent(sentence)) => Self::not_found(sentence.clone()),
             JobError::Card(CardRefusal::Invalid(faults)) => {

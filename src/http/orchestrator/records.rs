@@ -1,4 +1,4 @@
-//! What a run leaves: artifacts, events, manifest, ledger, index; and backups of the store.
+//! The records of a run: artifacts, events, manifest, ledger, index; and backups of the store.
 
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -14,28 +14,28 @@ use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Orchestrator;
+use super::OrchestratorApi;
 use crate::actors::jobs::readers::{LedgerEntry, LedgerPlace};
-use crate::actors::jobs::{Jobs, manifest};
+use crate::actors::jobs::{JobsShared, manifest};
 use crate::domain::ids::{JobId, RunId};
-use crate::domain::job::{EventKind, JobEvent, JobState};
+use crate::domain::job::{JobEvent, JobEventKind, JobState};
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
-use crate::http::check::Checks;
+use crate::http::check::RequestChecks;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
 use crate::http::list::{ListLimits, ListPage, ListParams};
-use crate::http::sse::{self, Since, SseEvent};
+use crate::http::sse::{self, SinceSeq, SseEvent};
 use crate::http::{ApiError, ApiResult, EdgeInfo};
 use crate::skills::ingest::{formats, index};
 use crate::store::backup::BackupError;
 
 /// Most events read at once.
 const EVENT_PAGE: usize = 500;
-/// Largest artifact served whole.
+/// Largest artifact served in one answer.
 const MAX_SERVED_BYTES: u64 = 256 << 20;
 
 pub(super) async fn artifacts(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<JobId>,
 ) -> ApiResult<Json<Value>> {
     let jobs = state.jobs.book.subtree(&id)?;
@@ -46,7 +46,7 @@ pub(super) async fn artifacts(
 }
 
 pub(super) async fn artifact(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath((id, path)): ContractPath<(JobId, String)>,
 ) -> ApiResult<Response> {
     let jobs = state.jobs.book.subtree(&id)?;
@@ -79,10 +79,10 @@ fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
 }
 
 pub(super) async fn events(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     Extension(edge): Extension<EdgeInfo>,
     ContractPath(id): ContractPath<JobId>,
-    Since(since): Since,
+    SinceSeq(since): SinceSeq,
     headers: HeaderMap,
 ) -> ApiResult<Response> {
     state.jobs.book.get(&id)?;
@@ -93,8 +93,8 @@ pub(super) async fn events(
     Ok(Json(json!({ "events": events, "last_seq": last_seq })).into_response())
 }
 
-/// The events of a job and those below it, and the number of the last event of the run looked at.
-fn page(jobs: &Jobs, id: &JobId, since: u64) -> ApiResult<(Vec<JobEvent>, u64)> {
+/// The events of a job and its descendants, and the number of the last event read.
+fn page(jobs: &JobsShared, id: &JobId, since: u64) -> ApiResult<(Vec<JobEvent>, u64)> {
     let below = format!("{id}.");
     let mut events = jobs.book.events(&id.run(), since, EVENT_PAGE)?;
     let seen = events.last().map_or(since, |event| event.seq);
@@ -102,9 +102,9 @@ fn page(jobs: &Jobs, id: &JobId, since: u64) -> ApiResult<(Vec<JobEvent>, u64)> 
     Ok((events, seen))
 }
 
-/// All events after `since`, and the coming ones, until the job itself has ended.
+/// All events after `since`, past and future, until the job itself has ended.
 fn follow(
-    jobs: Arc<Jobs>,
+    jobs: Arc<JobsShared>,
     id: JobId,
     since: u64,
 ) -> impl futures_util::Stream<Item = SseEvent<JobEvent>> + Send {
@@ -137,40 +137,40 @@ fn follow(
 }
 
 /// The event's name on the wire.
-fn word(kind: EventKind) -> &'static str {
+fn word(kind: JobEventKind) -> &'static str {
     match kind {
-        EventKind::Accepted => "accepted",
-        EventKind::Started => "started",
-        EventKind::Progress => "progress",
-        EventKind::Reassigned => "reassigned",
-        EventKind::AwaitingApproval => "awaiting_approval",
-        EventKind::Approved => "approved",
-        EventKind::Rejected => "rejected",
-        EventKind::SoftTimeout => "soft_timeout",
-        EventKind::HardTimeout => "hard_timeout",
-        EventKind::Escalated => "escalated",
-        EventKind::Retrying => "retrying",
-        EventKind::Paused => "paused",
-        EventKind::Resumed => "resumed",
-        EventKind::CancelRequested => "cancel_requested",
-        EventKind::Cancelled => "cancelled",
-        EventKind::Failed => "failed",
-        EventKind::Quarantined => "quarantined",
-        EventKind::Completed => "completed",
+        JobEventKind::Accepted => "accepted",
+        JobEventKind::Started => "started",
+        JobEventKind::Progress => "progress",
+        JobEventKind::Reassigned => "reassigned",
+        JobEventKind::AwaitingApproval => "awaiting_approval",
+        JobEventKind::Approved => "approved",
+        JobEventKind::Rejected => "rejected",
+        JobEventKind::SoftTimeout => "soft_timeout",
+        JobEventKind::HardTimeout => "hard_timeout",
+        JobEventKind::Escalated => "escalated",
+        JobEventKind::Retrying => "retrying",
+        JobEventKind::Paused => "paused",
+        JobEventKind::Resumed => "resumed",
+        JobEventKind::CancelRequested => "cancel_requested",
+        JobEventKind::Cancelled => "cancelled",
+        JobEventKind::Failed => "failed",
+        JobEventKind::Quarantined => "quarantined",
+        JobEventKind::Completed => "completed",
     }
 }
 
 pub(super) async fn manifest(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(run): ContractPath<RunId>,
 ) -> ApiResult<Json<Value>> {
     let root = state.jobs.book.get(&JobId::root(&run))?;
     if !root.state.is_terminal() {
         return Err(ApiError::not_found(format!(
-            "the run `{run}` has no manifest yet: it is written when the run has ended"
+            "no manifest of run `{run}` yet; it is written when the run ends"
         )));
     }
-    // A run that is done has it already; one that ended otherwise gets it within moments.
+    // A done run has its manifest already; any other ended run gets one within moments.
     if root.state != JobState::Done && !closed_soon(&state.jobs, &run).await? {
         let sentence = format!("the manifest of `{run}` is being written");
         return Err(ApiError::busy(sentence).retry_after(Duration::from_secs(1)));
@@ -182,7 +182,10 @@ pub(super) async fn manifest(
     serde_json::from_slice(&bytes).map(Json).map_err(|error| ApiError::internal(&error))
 }
 
-pub(super) async fn ledger(State(state): State<Orchestrator>, params: ListParams) -> ApiResult<Json<Value>> {
+pub(super) async fn ledger(
+    State(state): State<OrchestratorApi>,
+    params: ListParams,
+) -> ApiResult<Json<Value>> {
     let (after, limit) = (params.after::<LedgerPlace>()?, params.limit(ListLimits::USUAL));
     let (mut rows, total) = state.jobs.book.ledger(after.as_ref(), limit + 1)?;
     let more = rows.len() > limit;
@@ -202,11 +205,11 @@ fn ledger_line(entry: &LedgerEntry) -> Value {
     })
 }
 
-/// Longest wait for a run that has just ended to be closed: the scheduler looks ten times a second.
+/// Longest wait for a run that has just ended to be finalized: the scheduler checks ten times a second.
 const CLOSED_WITHIN: Duration = Duration::from_secs(5);
 
-/// Waits until a run that has ended is closed; whether it is in time.
-async fn closed_soon(jobs: &Jobs, run: &RunId) -> ApiResult<bool> {
+/// Waits until an ended run is finalized; false when that takes too long.
+async fn closed_soon(jobs: &JobsShared, run: &RunId) -> ApiResult<bool> {
     let mut commits = jobs.book.commits();
     let closed = async {
         loop {
@@ -222,7 +225,7 @@ async fn closed_soon(jobs: &Jobs, run: &RunId) -> ApiResult<bool> {
     tokio::time::timeout(CLOSED_WITHIN, closed).await.unwrap_or(Ok(false))
 }
 
-/// Dollars as the wire has them; an unreadable amount is null, never nothing.
+/// Dollars on the wire; an unreadable amount is null, never 0.
 fn wire_cost(usd: &str) -> Value {
     let amount = usd.parse().ok().and_then(|usd| NanoUsd::from_usd(usd).ok());
     amount.map_or(Value::Null, |amount| Value::from(amount.wire()))
@@ -236,10 +239,10 @@ pub(super) struct SearchQuery {
 }
 
 pub(super) async fn search(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractQuery(query): ContractQuery<SearchQuery>,
 ) -> ApiResult<Json<Value>> {
-    let mut checks = Checks::query();
+    let mut checks = RequestChecks::query();
     checks.len("q", &query.q, 1..=1000);
     checks.done()?;
     let run = match query.run_id {
@@ -267,15 +270,14 @@ pub(super) async fn search(
     })))
 }
 
-fn newest_index(jobs: &Jobs) -> ApiResult<RunId> {
+fn newest_index(jobs: &JobsShared) -> ApiResult<RunId> {
     let roots = jobs.book.roots(1000)?;
     let with_index = roots
         .iter()
         .map(crate::domain::job::Job::run)
         .find(|run| jobs.run_dir(run).join(formats::INDEX).is_dir());
-    with_index.ok_or_else(|| {
-        ApiError::not_found("there is no index yet: run an ingest first (`pas run ingest <folder>`)")
-    })
+    with_index
+        .ok_or_else(|| ApiError::not_found("no index yet; run an ingest first (`pas run ingest <folder>`)"))
 }
 
 #[derive(Deserialize, Default)]
@@ -285,7 +287,7 @@ pub(super) struct BackupBody {
 }
 
 pub(super) async fn back_up(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     body: Option<ContractJson<BackupBody>>,
 ) -> ApiResult<Json<Value>> {
     let (store, folder) = (state.jobs.book.store().clone(), state.jobs.settings.backups.clone());
@@ -297,7 +299,7 @@ pub(super) async fn back_up(
             ApiError::violation(vec!["body".into(), "path".into()], "value_error", error.to_string())
         }
         BackupError::Store(error) => error.into(),
-        // The one who asked chose the name, or can make room, and ask again.
+        // The caller chose the name or can free space, and may retry.
         error => ApiError::conflict(error.to_string()),
     })?;
     Ok(Json(

@@ -1,4 +1,4 @@
-//! The message trace and the frozen crashes, for readers.
+//! The message trace and the crash records.
 
 use std::collections::HashSet;
 
@@ -7,21 +7,21 @@ use axum::extract::State;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::Orchestrator;
-use crate::actors::crashes::{self, Crash, FrozenSpan};
-use crate::actors::jobs::closing::TRACE_FILE;
+use super::OrchestratorApi;
+use crate::actors::crashes::{self, CrashRecord, FrozenSpan};
+use crate::actors::jobs::finalize::TRACE_FILE;
 use crate::domain::ids::JobId;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::{SpanId, TraceId};
 use crate::http::extract::{ContractPath, ContractQuery};
 use crate::http::{ApiError, ApiResult};
-use crate::supervision::trace::Record;
+use crate::supervision::trace::TraceRecord;
 
 /// Most spans in one answer.
 const MAX_SPANS: usize = 10_000;
 
 #[derive(Deserialize)]
-pub(super) struct FindQuery {
+pub(super) struct SpansQuery {
     job: Option<JobId>,
     agent: Option<String>,
     since: Option<Timestamp>,
@@ -29,21 +29,21 @@ pub(super) struct FindQuery {
 }
 
 pub(super) async fn by_trace(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(trace): ContractPath<TraceId>,
 ) -> ApiResult<Json<Value>> {
     let spans = live(&state, |record| record.trace == trace);
     if spans.is_empty() {
         return Err(ApiError::not_found(format!(
-            "no message of trace `{trace}` is in memory; the trace of a run that has ended is found by its job"
+            "trace `{trace}` is not in memory; look up the trace of an ended run by its job"
         )));
     }
     Ok(answer(&state, spans, MAX_SPANS))
 }
 
 pub(super) async fn find(
-    State(state): State<Orchestrator>,
-    ContractQuery(query): ContractQuery<FindQuery>,
+    State(state): State<OrchestratorApi>,
+    ContractQuery(query): ContractQuery<SpansQuery>,
 ) -> ApiResult<Json<Value>> {
     let limit = query.limit.unwrap_or(500).clamp(1, MAX_SPANS);
     let mut spans = match &query.job {
@@ -59,9 +59,9 @@ pub(super) async fn find(
     Ok(answer(&state, spans, limit))
 }
 
-/// The messages of a job: of its whole run for a root, else those to its agent and to the agents below
-/// it. What the ring has lost by now is read from the file that the run left.
-fn of_job(state: &Orchestrator, id: &JobId) -> ApiResult<Vec<FrozenSpan>> {
+/// The messages of a job: of the whole run for a root, otherwise those to its agent and to the agents below.
+/// Spans overwritten in the ring are read from the run's file.
+fn of_job(state: &OrchestratorApi, id: &JobId) -> ApiResult<Vec<FrozenSpan>> {
     let job = state.jobs.book.get(id)?;
     let mut spans = live(state, |record| record.trace == job.trace.0);
     let seen: HashSet<SpanId> = spans.iter().map(|span| span.span_id).collect();
@@ -78,7 +78,7 @@ fn of_job(state: &Orchestrator, id: &JobId) -> ApiResult<Vec<FrozenSpan>> {
     Ok(spans)
 }
 
-fn live(state: &Orchestrator, wanted: impl Fn(&Record) -> bool) -> Vec<FrozenSpan> {
+fn live(state: &OrchestratorApi, wanted: impl Fn(&TraceRecord) -> bool) -> Vec<FrozenSpan> {
     let mut records = state.system.ring().select(&wanted);
     records.extend(state.system.open_records().into_iter().filter(wanted));
     records.sort_by_key(|record| record.sent_ns);
@@ -86,27 +86,27 @@ fn live(state: &Orchestrator, wanted: impl Fn(&Record) -> bool) -> Vec<FrozenSpa
 }
 
 /// The newest `limit` spans, oldest first.
-fn answer(state: &Orchestrator, mut spans: Vec<FrozenSpan>, limit: usize) -> Json<Value> {
+fn answer(state: &OrchestratorApi, mut spans: Vec<FrozenSpan>, limit: usize) -> Json<Value> {
     spans.drain(..spans.len().saturating_sub(limit));
     let (_, dropped) = state.system.ring().counts();
     Json(json!({ "count": spans.len(), "spans": spans, "dropped": dropped }))
 }
 
 #[derive(Deserialize)]
-pub(super) struct LimitQuery {
+pub(super) struct CrashesQuery {
     limit: Option<usize>,
 }
 
 pub(super) async fn crashes(
-    State(state): State<Orchestrator>,
-    ContractQuery(query): ContractQuery<LimitQuery>,
+    State(state): State<OrchestratorApi>,
+    ContractQuery(query): ContractQuery<CrashesQuery>,
 ) -> ApiResult<Json<Value>> {
     let found = crashes::list(state.jobs.book.store(), query.limit.unwrap_or(50).min(crashes::KEPT_CRASHES))?;
     let short: Vec<Value> = found.iter().map(headline).collect();
     Ok(Json(json!({ "count": short.len(), "crashes": short })))
 }
 
-fn headline(crash: &Crash) -> Value {
+fn headline(crash: &CrashRecord) -> Value {
     json!({
         "id": crash.id, "agent": crash.agent, "incarnation": crash.incarnation, "reason": crash.reason,
         "message": crash.message, "place": crash.place, "at": crash.at,
@@ -114,9 +114,9 @@ fn headline(crash: &Crash) -> Value {
 }
 
 pub(super) async fn crash(
-    State(state): State<Orchestrator>,
+    State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<u64>,
-) -> ApiResult<Json<Crash>> {
+) -> ApiResult<Json<CrashRecord>> {
     let found = crashes::get(state.jobs.book.store(), id)?;
-    found.map(Json).ok_or_else(|| ApiError::not_found(format!("there is no crash {id}")))
+    found.map(Json).ok_or_else(|| ApiError::not_found(format!("no crash {id}")))
 }

@@ -1,15 +1,15 @@
-//! Jobs, approvals and events as they look on the wire.
+//! Jobs, approvals and events on the wire.
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
-use crate::actors::jobs::{JobError, Jobs};
+use crate::actors::jobs::{JobError, JobsShared};
 use crate::domain::artifact::Artifact;
 use crate::domain::job::approval::Approval;
 use crate::domain::job::wait::JobWait;
 use crate::domain::job::{Job, JobState};
 use crate::domain::time::Timestamp;
-use crate::http::progress::Progress;
+use crate::http::progress::JobProgress;
 
 /// A job card with its state.
 #[derive(Debug, Serialize)]
@@ -35,7 +35,7 @@ pub(super) struct JobView {
     version: u64,
     attempt: u32,
     fence: u64,
-    progress: Progress,
+    progress: JobProgress,
     error: Option<String>,
     cancel_requested_at: Option<Timestamp>,
     waiting_for: Vec<String>,
@@ -46,17 +46,17 @@ pub(super) struct JobView {
 }
 
 impl JobView {
-    /// A job with the states of its descendants, which must stand in `below` (others there are passed
-    /// over). `nested` shows them as `children`.
+    /// A job with the states of its descendants, which must be in `below` (others there are ignored).
+    /// `nested` adds them as `children`.
     ///
     /// # Errors
     /// The store's.
-    pub(super) fn new(jobs: &Jobs, job: &Job, below: &[Job], nested: bool) -> Result<Self, JobError> {
+    pub(super) fn new(jobs: &JobsShared, job: &Job, below: &[Job], nested: bool) -> Result<Self, JobError> {
         let waits = jobs.waits(if below.is_empty() { std::slice::from_ref(job) } else { below })?;
         Ok(Self::with_waits(jobs, job, below, &waits, nested))
     }
 
-    fn with_waits(jobs: &Jobs, job: &Job, below: &[Job], waits: &[JobWait], nested: bool) -> Self {
+    fn with_waits(jobs: &JobsShared, job: &Job, below: &[Job], waits: &[JobWait], nested: bool) -> Self {
         let own: Vec<&Job> =
             below.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id)).collect();
         let waiting = own.iter().filter(|child| !child.state.is_terminal());
@@ -82,7 +82,7 @@ impl JobView {
             version: job.version,
             attempt: job.attempt,
             fence: job.fence,
-            progress: Progress::of(jobs, job, own.iter().copied()),
+            progress: JobProgress::of(jobs, job, own.iter().copied()),
             error: job.error.clone(),
             cancel_requested_at: job.cancel.as_ref().map(|wish| wish.at),
             waiting_for: waiting.map(|child| child.id.to_string()).collect(),
@@ -94,7 +94,7 @@ impl JobView {
     }
 }
 
-/// An approval in the contract's words.
+/// An approval in the contract's form.
 pub(in crate::http) fn approval(approval: &Approval) -> Value {
     json!({
         "approval_id": approval.approval_id,

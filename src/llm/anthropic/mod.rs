@@ -5,7 +5,7 @@
 //! `temperature` ends at 1 here, so a higher one becomes 1 (as in Anthropic's OpenAI-compatible endpoint).
 //! *Limit*: `max_tokens` is required, see [`catalogue::output_limit`](super::catalogue::output_limit).
 //! *Thinking* comes as `reasoning_content`, and its signed blocks as `thinking_blocks`, which a client
-//! that goes on with the conversation gives back.
+//! that continues the conversation sends back.
 
 pub(super) mod request;
 pub(super) mod response;
@@ -20,7 +20,7 @@ const SAMPLING_VERSION: (&str, &str) = (VERSION_HEADER, "2023-06-01");
 /// Message fields that carry signed thinking through the canonical form.
 const THINKING_BLOCKS: &str = "thinking_blocks";
 
-/// Why the answer ended, in OpenAI's words.
+/// The finish reason in OpenAI's words.
 fn finish_reason(stop_reason: &str) -> &'static str {
     match stop_reason {
         "max_tokens" | "model_context_window_exceeded" => "length",

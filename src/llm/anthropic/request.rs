@@ -4,19 +4,18 @@ use serde_json::{Map, Value, json};
 
 use super::{SAMPLING_VERSION, THINKING_BLOCKS, VERSION};
 use crate::llm::catalogue;
-use crate::llm::chat::{ChatRequest, Message, Role, Tool};
-use crate::llm::dialect::WireRequest;
-use crate::llm::failure::Failure;
-use crate::llm::translate::{self, Format, Piece, ToolChoice};
+use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
+use crate::llm::dialect::VendorRequest;
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
 use crate::llm::vendor::Vendor;
 
 const VENDOR: Vendor = Vendor::Anthropic;
-/// Least budget of thinking that the vendor takes.
+/// The vendor's minimum thinking budget.
 const MIN_THINKING: u64 = 1_024;
 
-/// Where and how it is sent.
-pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRequest, Failure> {
-    translate::refuse(VENDOR, request, 1)?;
+pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
+    message_parts::refuse(VENDOR, request, 1)?;
     let limit = catalogue::output_limit(VENDOR, request);
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
@@ -33,7 +32,7 @@ pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRe
     for (name, value) in sampling(request) {
         set(name, value);
     }
-    let stops = translate::stops(request);
+    let stops = message_parts::stops(request);
     if !stops.is_empty() {
         set("stop_sequences", stops.into());
     }
@@ -52,7 +51,7 @@ pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRe
     if let Some(user) = request.extra.get("user").and_then(Value::as_str) {
         set("metadata", json!({"user_id": user}));
     }
-    let mut wire = WireRequest::json("/v1/messages", &body)?;
+    let mut wire = VendorRequest::json("/v1/messages", &body)?;
     wire.headers.push(if sampling(request).is_empty() { VERSION } else { SAMPLING_VERSION });
     Ok(wire)
 }
@@ -64,22 +63,22 @@ fn sampling(request: &ChatRequest) -> Vec<(&'static str, Value)> {
     all.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
 }
 
-fn system(messages: &[Message]) -> Result<Vec<Value>, Failure> {
+fn system(messages: &[ChatMessage]) -> Result<Vec<Value>, VendorFailure> {
     let mut all = Vec::new();
-    for message in messages.iter().filter(|message| translate::is_instruction(message)) {
+    for message in messages.iter().filter(|message| message_parts::is_instruction(message)) {
         all.extend(blocks(message)?);
     }
     Ok(all)
 }
 
-/// The turns, of which the vendor wants each role's neighbours as one: parallel calls are answered by one
-/// message with all results.
-fn conversation(messages: &[Message]) -> Result<Vec<Value>, Failure> {
+/// The turns, with adjacent messages of one role merged, as the vendor requires: one message with all results
+/// answers parallel calls.
+fn conversation(messages: &[ChatMessage]) -> Result<Vec<Value>, VendorFailure> {
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
-    for message in messages.iter().filter(|message| !translate::is_instruction(message)) {
+    for message in messages.iter().filter(|message| !message_parts::is_instruction(message)) {
         let (role, said) = match message.role {
-            Role::Assistant => ("assistant", assistant(message)?),
-            Role::Tool => ("user", vec![tool_result(message)?]),
+            ChatRole::Assistant => ("assistant", assistant(message)?),
+            ChatRole::Tool => ("user", vec![tool_result(message)?]),
             _ => ("user", blocks(message)?),
         };
         match turns.last_mut() {
@@ -91,43 +90,43 @@ fn conversation(messages: &[Message]) -> Result<Vec<Value>, Failure> {
     Ok(turns.into_iter().map(|(role, content)| json!({"role": role, "content": content})).collect())
 }
 
-fn assistant(message: &Message) -> Result<Vec<Value>, Failure> {
+fn assistant(message: &ChatMessage) -> Result<Vec<Value>, VendorFailure> {
     let mut said: Vec<Value> =
         message.extra.get(THINKING_BLOCKS).and_then(Value::as_array).cloned().unwrap_or_default();
     said.extend(blocks(message)?);
     for call in &message.tool_calls {
-        let input = translate::arguments(call)?;
+        let input = message_parts::arguments(call)?;
         said.push(json!({"type": "tool_use", "id": call.id, "name": call.function.name, "input": input}));
     }
     Ok(said)
 }
 
-fn tool_result(message: &Message) -> Result<Value, Failure> {
+fn tool_result(message: &ChatMessage) -> Result<Value, VendorFailure> {
     let id = message.tool_call_id.as_deref();
-    let id = id.ok_or_else(|| Failure::faulty("a tool's message needs `tool_call_id`"))?;
+    let id = id.ok_or_else(|| VendorFailure::faulty("a tool's message needs `tool_call_id`"))?;
     Ok(json!({"type": "tool_result", "tool_use_id": id, "content": blocks(message)?}))
 }
 
-/// A message's own parts; what stands beside a text (`cache_control`) stays with it.
-fn blocks(message: &Message) -> Result<Vec<Value>, Failure> {
-    let block = |piece: Piece<'_>| match piece {
-        Piece::Text(text, extra) => {
+/// A message's own parts; members beside a text (`cache_control`) stay with it.
+fn blocks(message: &ChatMessage) -> Result<Vec<Value>, VendorFailure> {
+    let block = |piece: MessagePart<'_>| match piece {
+        MessagePart::Text(text, extra) => {
             let mut block = extra.cloned().unwrap_or_default();
             block.insert("type".to_owned(), "text".into());
             block.insert("text".to_owned(), text.into());
             Ok(Value::Object(block))
         }
-        Piece::Data(media_type, data) => {
+        MessagePart::Data(media_type, data) => {
             let source = json!({"type": "base64", "media_type": media_type, "data": data});
             Ok(json!({"type": "image", "source": source}))
         }
-        Piece::Link(url) => Ok(json!({"type": "image", "source": {"type": "url", "url": url}})),
-        Piece::Audio(..) => Err(Failure::unsupported(VENDOR, "hears no audio")),
+        MessagePart::Link(url) => Ok(json!({"type": "image", "source": {"type": "url", "url": url}})),
+        MessagePart::Audio(..) => Err(VendorFailure::unsupported(VENDOR, "does not support audio")),
     };
-    translate::pieces(VENDOR, message)?.into_iter().map(block).collect()
+    message_parts::pieces(VENDOR, message)?.into_iter().map(block).collect()
 }
 
-fn tool(asked: &Tool) -> Value {
+fn tool(asked: &ChatTool) -> Value {
     let function = &asked.function;
     let schema = function.parameters.clone().unwrap_or_else(|| json!({"type": "object", "properties": {}}));
     let mut tool = json!({"name": function.name, "input_schema": schema});
@@ -143,8 +142,8 @@ fn tool(asked: &Tool) -> Value {
     tool
 }
 
-fn tool_choice(request: &ChatRequest) -> Result<Option<Value>, Failure> {
-    let choice = translate::tool_choice(request)?;
+fn tool_choice(request: &ChatRequest) -> Result<Option<Value>, VendorFailure> {
+    let choice = message_parts::tool_choice(request)?;
     let one_at_a_time = request.parallel_tool_calls == Some(false);
     let mut wanted = match choice {
         None if !one_at_a_time => return Ok(None),
@@ -159,21 +158,21 @@ fn tool_choice(request: &ChatRequest) -> Result<Option<Value>, Failure> {
     Ok(Some(wanted))
 }
 
-fn output_format(request: &ChatRequest) -> Result<Option<Value>, Failure> {
-    match translate::format(request)? {
-        Format::Text => Ok(None),
-        Format::Schema(schema) => Ok(Some(json!({"type": "json_schema", "schema": schema}))),
-        Format::JsonObject => Err(Failure::unsupported(
+fn output_format(request: &ChatRequest) -> Result<Option<Value>, VendorFailure> {
+    match message_parts::format(request)? {
+        ResponseFormat::Text => Ok(None),
+        ResponseFormat::Schema(schema) => Ok(Some(json!({"type": "json_schema", "schema": schema}))),
+        ResponseFormat::JsonObject => Err(VendorFailure::unsupported(
             VENDOR,
-            "has no JSON mode without a schema; give `response_format` of type json_schema",
+            "has no JSON mode without a schema; set `response_format` to type json_schema",
         )),
     }
 }
 
-/// The caller's own `thinking`, or a budget for its `reasoning_effort`. The vendor refuses thinking beside
-/// sampling parameters or a forced tool, and after a call of a tool whose thinking is not given back: there
-/// the effort, being a wish, gives way.
-fn thinking(request: &ChatRequest, limit: u64) -> Result<Option<Value>, Failure> {
+/// The caller's own `thinking`, or a budget for `reasoning_effort`. The vendor refuses thinking together with
+/// sampling parameters or a forced tool, and after a tool call whose thinking is not sent back: there the
+/// effort, being only a hint, is dropped.
+fn thinking(request: &ChatRequest, limit: u64) -> Result<Option<Value>, VendorFailure> {
     if let Some(own) = request.extra.get("thinking").filter(|own| !own.is_null()) {
         return Ok(Some(own.clone()));
     }
@@ -183,8 +182,8 @@ fn thinking(request: &ChatRequest, limit: u64) -> Result<Option<Value>, Failure>
         Some("high") => 16_384,
         _ => return Ok(None),
     };
-    let forced = matches!(translate::tool_choice(request)?, Some(ToolChoice::Any | ToolChoice::One(_)));
-    let last_assistant = request.messages.iter().rev().find(|message| message.role == Role::Assistant);
+    let forced = matches!(message_parts::tool_choice(request)?, Some(ToolChoice::Any | ToolChoice::One(_)));
+    let last_assistant = request.messages.iter().rev().find(|message| message.role == ChatRole::Assistant);
     let thoughtless = last_assistant.is_some_and(|message| {
         !message.tool_calls.is_empty() && !message.extra.contains_key(THINKING_BLOCKS)
     });
@@ -198,9 +197,9 @@ fn thinking(request: &ChatRequest, limit: u64) -> Result<Option<Value>, Failure>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::FailureKind;
+    use crate::llm::VendorFailureKind;
 
-    fn wire(request: Value) -> Result<(Value, WireRequest), Failure> {
+    fn wire(request: Value) -> Result<(Value, VendorRequest), VendorFailure> {
         let wire = chat(&serde_json::from_value(request).unwrap(), false)?;
         Ok((serde_json::from_slice(&wire.body).unwrap(), wire))
     }
@@ -300,18 +299,18 @@ mod tests {
         let (body, _) =
             ask(json!({"type": "json_schema", "json_schema": {"name": "n", "schema": schema}})).unwrap();
         assert_eq!(body["output_config"], json!({"format": {"type": "json_schema", "schema": schema}}));
-        assert_eq!(ask(json!({"type": "json_object"})).unwrap_err().kind, FailureKind::Unsupported);
-        assert_eq!(ask(json!({"type": "yaml"})).unwrap_err().kind, FailureKind::BadRequest);
+        assert_eq!(ask(json!({"type": "json_object"})).unwrap_err().kind, VendorFailureKind::Unsupported);
+        assert_eq!(ask(json!({"type": "yaml"})).unwrap_err().kind, VendorFailureKind::BadRequest);
     }
 
     #[test]
     fn what_would_change_the_answer_is_refused() {
         for (field, value) in [("n", json!(2)), ("logprobs", json!(true)), ("functions", json!([]))] {
             let request = json!({"model": "m", "messages": [], field: value});
-            assert_eq!(wire(request).unwrap_err().kind, FailureKind::Unsupported, "{field}");
+            assert_eq!(wire(request).unwrap_err().kind, VendorFailureKind::Unsupported, "{field}");
         }
         let audio = json!({"type": "input_audio", "input_audio": {"data": "AA==", "format": "wav"}});
         let request = json!({"model": "m", "messages": [{"role": "user", "content": [audio]}]});
-        assert_eq!(wire(request).unwrap_err().message, "Anthropic: hears no audio");
+        assert_eq!(wire(request).unwrap_err().message, "Anthropic: does not support audio");
     }
 }

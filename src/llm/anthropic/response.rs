@@ -1,34 +1,34 @@
-//! The whole answer, and the vendor's usage, in which the classes of input do not overlap.
+//! The complete answer, and the vendor's usage with disjoint classes of input.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{THINKING_BLOCKS, finish_reason};
-use crate::domain::usage::Usage;
-use crate::llm::dialect::{Asked, Completion};
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
-use crate::llm::translate::{Head, Said};
+use crate::domain::usage::TokenUsage;
+use crate::llm::dialect::{AnswerDefaults, Completion};
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{AssistantMessage, ChunkHead};
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
-/// The head of a message, as an answer or as a stream's beginning.
+/// The head of a message, in an answer or at the start of a stream.
 #[derive(Deserialize)]
-pub(super) struct Answer {
+pub(super) struct AnthropicResponse {
     #[serde(default)]
     pub(super) id: String,
     #[serde(default)]
     pub(super) model: String,
-    pub(super) content: Vec<Block>,
+    pub(super) content: Vec<AnthropicBlock>,
     #[serde(default)]
     stop_reason: Option<String>,
     #[serde(default)]
-    pub(super) usage: Option<WireUsage>,
+    pub(super) usage: Option<AnthropicUsage>,
 }
 
-/// A block of content; kinds unknown to PAS carry neither text nor calls of ours.
+/// A block of content; unknown kinds are ignored.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-pub(super) enum Block {
+pub(super) enum AnthropicBlock {
     Text {
         text: String,
     },
@@ -52,7 +52,7 @@ pub(super) enum Block {
 
 /// The vendor's usage. In a stream the later report counts, field by field.
 #[derive(Deserialize, Clone, Copy, Default)]
-pub(super) struct WireUsage {
+pub(super) struct AnthropicUsage {
     input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
@@ -68,8 +68,8 @@ struct CacheCreation {
     ephemeral_1h_input_tokens: u64,
 }
 
-impl WireUsage {
-    /// This report brought up to date by a later one, whose figures are sums from the beginning.
+impl AnthropicUsage {
+    /// Updates this report with a later one, whose figures are cumulative.
     pub(super) fn updated(self, later: Self) -> Self {
         Self {
             input_tokens: later.input_tokens.or(self.input_tokens),
@@ -82,44 +82,44 @@ impl WireUsage {
         }
     }
 
-    /// In disjoint classes; `None` where the counts are missing. A cache write of unknown life is one of
-    /// five minutes, the vendor's default.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    /// In disjoint classes; `None` without counts. A cache write of unknown lifetime counts as five minutes,
+    /// the vendor's default.
+    pub(super) fn usage(&self) -> Option<TokenUsage> {
         let split = self.cache_creation;
         let written_1h = split.map_or(0, |split| split.ephemeral_1h_input_tokens);
         let written_5m = split.map_or(0, |split| split.ephemeral_5m_input_tokens);
         let written =
             self.cache_creation_input_tokens.unwrap_or(0).max(written_1h.saturating_add(written_5m));
-        Some(Usage {
+        Some(TokenUsage {
             input: self.input_tokens?,
             cache_read: self.cache_read_input_tokens.unwrap_or(0),
             cache_write_5m: written - written_1h,
             cache_write_1h: written_1h,
             output: self.output_tokens?,
-            ..Usage::default()
+            ..TokenUsage::default()
         })
     }
 }
 
-pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
-        refusal::in_answer(Vendor::Anthropic, body)
-            .unwrap_or_else(|| Failure::malformed(Vendor::Anthropic, &error.to_string()))
+pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
+    let answer: AnthropicResponse = serde_json::from_slice(body).map_err(|error| {
+        vendor_error::in_answer(Vendor::Anthropic, body)
+            .unwrap_or_else(|| VendorFailure::malformed(Vendor::Anthropic, &error.to_string()))
     })?;
-    let mut head = Head { id: answer.id, asked: asked.clone() };
+    let mut head = ChunkHead { id: answer.id, asked: asked.clone() };
     head.model(answer.model);
-    let mut said = Said::default();
+    let mut said = AssistantMessage::default();
     let mut thoughts = Vec::new();
     for block in answer.content {
         match block {
-            Block::Text { text } => said.text.push_str(&text),
-            Block::ToolUse { id, name, input } => said.call(id, name, &object(input)),
-            Block::Thinking { thinking, signature } => {
+            AnthropicBlock::Text { text } => said.text.push_str(&text),
+            AnthropicBlock::ToolUse { id, name, input } => said.call(id, name, &object(input)),
+            AnthropicBlock::Thinking { thinking, signature } => {
                 said.reasoning.push_str(&thinking);
                 thoughts.push(thinking_block(&thinking, signature));
             }
-            Block::RedactedThinking { data } => thoughts.push(redacted_block(&data)),
-            Block::Other => {}
+            AnthropicBlock::RedactedThinking { data } => thoughts.push(redacted_block(&data)),
+            AnthropicBlock::Other => {}
         }
     }
     if !thoughts.is_empty() {
@@ -129,7 +129,7 @@ pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Fai
     Ok(head.completion(vec![said.choice(0, reason)], answer.usage.and_then(|usage| usage.usage())))
 }
 
-/// A call without input has an empty one.
+/// A call without input gets an empty object.
 pub(super) fn object(input: Value) -> Value {
     if input.is_null() { Value::Object(Map::new()) } else { input }
 }
@@ -151,8 +151,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::FailureKind;
-    use crate::llm::chat::Content;
+    use crate::llm::VendorFailureKind;
+    use crate::llm::chat::ChatContent;
 
     #[test]
     fn text_calls_thinking_and_caches_all_arrive() {
@@ -168,22 +168,23 @@ mod tests {
                 "cache_creation": {"ephemeral_5m_input_tokens": 1_000, "ephemeral_1h_input_tokens": 2_000},
                 "output_tokens": 503, "service_tier": "standard"},
         });
-        let found = chat(&Asked { model: "m".into(), created: 9 }, body.to_string().as_bytes()).unwrap();
+        let found =
+            chat(&AnswerDefaults { model: "m".into(), created: 9 }, body.to_string().as_bytes()).unwrap();
         let choice = &found.response.choices[0];
         assert_eq!(choice.finish_reason.as_deref(), Some("tool_calls"));
-        assert_eq!(choice.message.content, Some(Content::Text("I look twice.".into())));
+        assert_eq!(choice.message.content, Some(ChatContent::Text("I look twice.".into())));
         let calls: Vec<_> =
             choice.message.tool_calls.iter().map(|call| (&*call.id, &*call.function.arguments)).collect();
         assert_eq!(calls, [("toolu_1", r#"{"city":"Köln"}"#), ("toolu_2", "{}")]);
         assert_eq!(choice.message.extra["thinking_blocks"][0]["signature"], "sig");
         assert_eq!(choice.message.extra["reasoning_content"], "hm");
-        let usage = Usage {
+        let usage = TokenUsage {
             input: 2_095,
             cache_read: 4_000,
             cache_write_5m: 1_000,
             cache_write_1h: 2_000,
             output: 503,
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         assert_eq!(found.usage, Some(usage));
         let report = found.response.usage.unwrap();
@@ -192,19 +193,22 @@ mod tests {
 
     #[test]
     fn a_cache_write_without_a_split_lives_five_minutes_and_missing_counts_are_missing() {
-        let read = |usage: Value| serde_json::from_value::<WireUsage>(usage).unwrap().usage();
+        let read = |usage: Value| serde_json::from_value::<AnthropicUsage>(usage).unwrap().usage();
         let old = json!({"input_tokens": 1, "cache_creation_input_tokens": 7, "output_tokens": 2});
-        assert_eq!(read(old), Some(Usage { input: 1, cache_write_5m: 7, output: 2, ..Usage::default() }));
+        assert_eq!(
+            read(old),
+            Some(TokenUsage { input: 1, cache_write_5m: 7, output: 2, ..TokenUsage::default() })
+        );
         assert_eq!(read(json!({"input_tokens": 1})), None);
     }
 
     #[test]
     fn an_error_or_garbage_is_no_answer() {
-        let kind = |body: &str| chat(&Asked::default(), body.as_bytes()).unwrap_err().kind;
-        assert_eq!(kind("{\"id\":1}"), FailureKind::Malformed);
+        let kind = |body: &str| chat(&AnswerDefaults::default(), body.as_bytes()).unwrap_err().kind;
+        assert_eq!(kind("{\"id\":1}"), VendorFailureKind::Malformed);
         assert_eq!(
             kind(r#"{"type":"error","error":{"type":"rate_limit_error","message":"slow"}}"#),
-            FailureKind::RateLimited
+            VendorFailureKind::RateLimited
         );
     }
 }

@@ -3,56 +3,58 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::response::{Answer, Block, WireUsage, object, redacted_block, thinking_block};
+use super::response::{
+    AnthropicBlock, AnthropicResponse, AnthropicUsage, object, redacted_block, thinking_block,
+};
 use super::{THINKING_BLOCKS, finish_reason};
-use crate::domain::usage::Usage;
-use crate::llm::chat::{ChatChunk, Delta};
-use crate::llm::dialect::Asked;
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
-use crate::llm::stream::{self, Chunks};
-use crate::llm::translate::{self, Head};
+use crate::domain::usage::TokenUsage;
+use crate::llm::chat::{ChatChunk, ChatDelta};
+use crate::llm::dialect::AnswerDefaults;
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{self, ChunkHead};
+use crate::llm::stream::{self, DecodedItems};
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
 const VENDOR: Vendor = Vendor::Anthropic;
 
-/// What has come so far.
-pub(in crate::llm) struct Events {
-    head: Head,
+/// The state so far.
+pub(in crate::llm) struct AnthropicDecoder {
+    head: ChunkHead,
     calls: u32,
     /// The thinking so far, which its signature vouches for.
     thought: String,
     /// The call whose arguments are coming.
     open: Option<OpenCall>,
-    usage: Option<WireUsage>,
+    usage: Option<AnthropicUsage>,
     is_over: bool,
 }
 
 struct OpenCall {
     index: u32,
-    /// What the block began with; sent if no piece of arguments comes.
+    /// The initial input of the block; sent if no argument delta comes.
     input: Value,
     has_arguments: bool,
 }
 
-/// The vendor may add kinds of events, which then say nothing to us.
+/// Unknown kinds of events are ignored; the vendor may add some.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
-enum Event {
+enum AnthropicEvent {
     MessageStart {
-        message: Answer,
+        message: AnthropicResponse,
     },
     ContentBlockStart {
-        content_block: Block,
+        content_block: AnthropicBlock,
     },
     ContentBlockDelta {
-        delta: Piece,
+        delta: AnthropicDelta,
     },
     ContentBlockStop,
     MessageDelta {
-        delta: Ending,
+        delta: AnthropicEnding,
         #[serde(default)]
-        usage: Option<WireUsage>,
+        usage: Option<AnthropicUsage>,
     },
     MessageStop,
     Error,
@@ -63,7 +65,7 @@ enum Event {
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(clippy::enum_variant_names, reason = "the names are the vendor's")]
-enum Piece {
+enum AnthropicDelta {
     TextDelta {
         text: String,
     },
@@ -81,105 +83,107 @@ enum Piece {
 }
 
 #[derive(Deserialize)]
-struct Ending {
+struct AnthropicEnding {
     #[serde(default)]
     stop_reason: Option<String>,
 }
 
-impl Events {
-    pub(in crate::llm) fn new(asked: Asked) -> Self {
-        let head = Head { id: String::new(), asked };
+impl AnthropicDecoder {
+    pub(in crate::llm) fn new(asked: AnswerDefaults) -> Self {
+        let head = ChunkHead { id: String::new(), asked };
         Self { head, calls: 0, thought: String::new(), open: None, usage: None, is_over: false }
     }
 
-    fn event(&mut self, event: Event) -> Option<ChatChunk> {
+    fn event(&mut self, event: AnthropicEvent) -> Option<ChatChunk> {
         match event {
-            Event::MessageStart { message } => {
+            AnthropicEvent::MessageStart { message } => {
                 self.head.id = message.id;
                 self.head.model(message.model);
                 self.usage = message.usage;
-                Some(self.news(translate::role()))
+                Some(self.news(message_parts::role()))
             }
-            Event::ContentBlockStart { content_block } => self.begin(content_block),
-            Event::ContentBlockDelta { delta } => self.piece(delta),
-            Event::ContentBlockStop => {
+            AnthropicEvent::ContentBlockStart { content_block } => self.begin(content_block),
+            AnthropicEvent::ContentBlockDelta { delta } => self.piece(delta),
+            AnthropicEvent::ContentBlockStop => {
                 let open = self.open.take().filter(|open| !open.has_arguments)?;
-                Some(self.news(translate::call(open.index, None, object(open.input).to_string())))
+                Some(self.news(message_parts::call(open.index, None, object(open.input).to_string())))
             }
-            Event::MessageDelta { delta, usage } => {
+            AnthropicEvent::MessageDelta { delta, usage } => {
                 if let Some(later) = usage {
                     self.usage = Some(self.usage.unwrap_or_default().updated(later));
                 }
                 let reason = finish_reason(&delta.stop_reason?);
-                Some(self.head.chunk(0, Delta::default(), Some(reason)))
+                Some(self.head.chunk(0, ChatDelta::default(), Some(reason)))
             }
-            Event::MessageStop => {
+            AnthropicEvent::MessageStop => {
                 self.is_over = true;
                 self.usage.and_then(|usage| usage.usage()).map(|usage| self.head.usage_chunk(usage))
             }
-            Event::Error | Event::Other => None,
+            AnthropicEvent::Error | AnthropicEvent::Other => None,
         }
     }
 
-    fn begin(&mut self, block: Block) -> Option<ChatChunk> {
+    fn begin(&mut self, block: AnthropicBlock) -> Option<ChatChunk> {
         match block {
-            Block::ToolUse { id, name, input } => {
+            AnthropicBlock::ToolUse { id, name, input } => {
                 let index = self.calls;
                 self.calls += 1;
                 self.open = Some(OpenCall { index, input, has_arguments: false });
-                Some(self.news(translate::call(index, Some((id, name)), String::new())))
+                Some(self.news(message_parts::call(index, Some((id, name)), String::new())))
             }
-            Block::Text { text } => (!text.is_empty()).then(|| self.news(translate::text(&text))),
-            Block::Thinking { thinking, .. } => {
+            AnthropicBlock::Text { text } => {
+                (!text.is_empty()).then(|| self.news(message_parts::text(&text)))
+            }
+            AnthropicBlock::Thinking { thinking, .. } => {
                 self.thought.clone_from(&thinking);
-                (!thinking.is_empty()).then(|| self.news(translate::reasoning(&thinking)))
+                (!thinking.is_empty()).then(|| self.news(message_parts::reasoning(&thinking)))
             }
-            Block::RedactedThinking { data } => Some(self.thought(redacted_block(&data))),
-            Block::Other => None,
+            AnthropicBlock::RedactedThinking { data } => Some(self.thought(redacted_block(&data))),
+            AnthropicBlock::Other => None,
         }
     }
 
-    fn piece(&mut self, piece: Piece) -> Option<ChatChunk> {
+    fn piece(&mut self, piece: AnthropicDelta) -> Option<ChatChunk> {
         match piece {
-            Piece::TextDelta { text } => Some(self.news(translate::text(&text))),
-            Piece::ThinkingDelta { thinking } => {
+            AnthropicDelta::TextDelta { text } => Some(self.news(message_parts::text(&text))),
+            AnthropicDelta::ThinkingDelta { thinking } => {
                 self.thought.push_str(&thinking);
-                Some(self.news(translate::reasoning(&thinking)))
+                Some(self.news(message_parts::reasoning(&thinking)))
             }
-            Piece::SignatureDelta { signature } => {
+            AnthropicDelta::SignatureDelta { signature } => {
                 let thinking = std::mem::take(&mut self.thought);
                 Some(self.thought(thinking_block(&thinking, Some(signature))))
             }
-            Piece::InputJsonDelta { partial_json } => {
+            AnthropicDelta::InputJsonDelta { partial_json } => {
                 let open = self.open.as_mut().filter(|_| !partial_json.is_empty())?;
                 open.has_arguments = true;
                 let index = open.index;
-                Some(self.news(translate::call(index, None, partial_json)))
+                Some(self.news(message_parts::call(index, None, partial_json)))
             }
-            Piece::OtherDelta => None,
+            AnthropicDelta::OtherDelta => None,
         }
     }
 
-    fn news(&self, delta: Delta) -> ChatChunk {
+    fn news(&self, delta: ChatDelta) -> ChatChunk {
         self.head.chunk(0, delta, None)
     }
 
     fn thought(&self, block: Value) -> ChatChunk {
         let extra = Map::from_iter([(THINKING_BLOCKS.to_owned(), vec![block].into())]);
-        self.news(Delta { extra, ..Delta::default() })
+        self.news(ChatDelta { extra, ..ChatDelta::default() })
     }
 }
 
-impl stream::Events for Events {
-    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Chunks) -> Result<(), Failure> {
+impl stream::EventDecoder for AnthropicDecoder {
+    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut DecodedItems) -> Result<(), VendorFailure> {
         if self.is_over {
             return Ok(());
         }
-        let event: Event =
-            serde_json::from_slice(data).map_err(|error| Failure::malformed(VENDOR, &error.to_string()))?;
-        if let Event::Error = event {
-            let unknown = || Failure::malformed(VENDOR, "an error event without an error");
-            return Err(refusal::in_answer(VENDOR, data).unwrap_or_else(unknown));
+        let event: AnthropicEvent = serde_json::from_slice(data)
+            .map_err(|error| VendorFailure::malformed(VENDOR, &error.to_string()))?;
+        if let AnthropicEvent::Error = event {
+            let unknown = || VendorFailure::malformed(VENDOR, "an error event without an error");
+            return Err(vendor_error::in_answer(VENDOR, data).unwrap_or_else(unknown));
         }
         chunks.extend(self.event(event));
         Ok(())
@@ -189,7 +193,7 @@ impl stream::Events for Events {
         self.is_over
     }
 
-    fn usage(&self) -> Option<Usage> {
+    fn usage(&self) -> Option<TokenUsage> {
         self.usage.and_then(|usage| usage.usage())
     }
 }

@@ -1,9 +1,9 @@
-//! What comes back: a whole answer, or the chunks of a stream.
+//! Chat answers: a completion, or the chunks of a stream.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Message, Role, UsageReport, null_as_default};
+use super::{ChatMessage, ChatRole, UsageReport, null_as_default};
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChatResponse {
@@ -20,8 +20,8 @@ pub struct ChatResponse {
     #[serde(default, deserialize_with = "null_as_default")]
     pub model: String,
     /// The answers; nearly always one.
-    pub choices: Vec<Choice>,
-    /// What it used, in OpenAI's form.
+    pub choices: Vec<ChatChoice>,
+    /// In OpenAI's form.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageReport>,
     /// Everything else, as it came.
@@ -29,31 +29,30 @@ pub struct ChatResponse {
     pub extra: Map<String, Value>,
 }
 
-/// A whole answer on its way to its caller.
+/// A complete answer on its way to the caller.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Whole {
+pub enum CompletionBody {
     Read(Box<ChatResponse>),
-    /// As its vendor wrote it, in OpenAI's form, for a caller that asked for that ([`ChatRequest::verbatim`]).
+    /// The vendor's own bytes in OpenAI's form, for a caller that asked for them ([`ChatRequest::verbatim`]).
     ///
     /// [`ChatRequest::verbatim`]: super::ChatRequest::verbatim
     Verbatim(Vec<u8>),
 }
 
-/// What comes next of a stream.
+/// The next item of a stream.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Said {
+pub enum StreamItem {
     Chunk(ChatChunk),
-    /// Events as their vendor wrote them, in OpenAI's form, each with its `data: ` and its blank line, for a
-    /// caller that asked for that. None of them tells a usage.
+    /// The vendor's own events in OpenAI's form, each with `data: ` and the blank line, for a caller that
+    /// asked for them. None carries a usage.
     Verbatim(Vec<u8>),
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Choice {
+pub struct ChatChoice {
     #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
-    /// What the model said.
-    pub message: Message,
+    pub message: ChatMessage,
     /// `stop`, `length`, `tool_calls`, `content_filter`.
     #[serde(default)]
     pub finish_reason: Option<String>,
@@ -77,9 +76,9 @@ pub struct ChatChunk {
     /// The model that answers.
     #[serde(default, deserialize_with = "null_as_default")]
     pub model: String,
-    /// What is new; empty in the chunk that carries the usage.
+    /// The deltas; empty in the chunk that carries the usage.
     pub choices: Vec<ChunkChoice>,
-    /// What the call used: in the last chunk, when asked for.
+    /// In the last chunk, if requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<UsageReport>,
     /// Everything else, as it came.
@@ -87,13 +86,13 @@ pub struct ChatChunk {
     pub extra: Map<String, Value>,
 }
 
-/// What is new in one answer.
+/// The delta of one choice.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ChunkChoice {
     #[serde(default, deserialize_with = "null_as_default")]
     pub index: u32,
     #[serde(default, deserialize_with = "null_as_default")]
-    pub delta: Delta,
+    pub delta: ChatDelta,
     /// Why the answer ended, in its last chunk.
     #[serde(default)]
     pub finish_reason: Option<String>,
@@ -104,10 +103,10 @@ pub struct ChunkChoice {
 
 /// The new part of a message.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Delta {
+pub struct ChatDelta {
     /// In the first chunk.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub role: Option<Role>,
+    pub role: Option<ChatRole>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
     /// More of the tool calls, by their index.

@@ -1,5 +1,4 @@
-//! What is asked: the conversation, the tools, and the wishes of a chat request. Messages and calls of tools stand
-//! in answers too.
+//! A chat request: conversation, tools and parameters. Answers share messages and tool calls.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,11 +12,11 @@ pub struct ChatRequest {
     #[serde(default)]
     pub model: String,
     /// The conversation, oldest first.
-    pub messages: Vec<Message>,
-    /// Whether the answer is wanted as a stream of [`ChatChunk`]s.
+    pub messages: Vec<ChatMessage>,
+    /// Whether to answer as a stream of [`ChatChunk`](super::ChatChunk)s.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "std::ops::Not::not")]
     pub stream: bool,
-    /// What the stream shall contain beside the text.
+    /// Extra content of the stream.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_options: Option<StreamOptions>,
     /// Most output tokens; the older name of `max_completion_tokens`.
@@ -37,7 +36,7 @@ pub struct ChatRequest {
     pub stop: Option<Value>,
     /// Functions the model may call.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
-    pub tools: Vec<Tool>,
+    pub tools: Vec<ChatTool>,
     /// `none`, `auto`, `required`, or one function by name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_choice: Option<Value>,
@@ -53,14 +52,15 @@ pub struct ChatRequest {
     /// Everything else, as it came.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
-    /// Whether the caller hands the answer on in OpenAI's form: what needs no change in it is then not read
-    /// ([`Whole::Verbatim`](super::Whole::Verbatim), [`Said::Verbatim`](super::Said::Verbatim)).
+    /// Whether the caller passes the answer on in OpenAI's form: unchanged parts are then not parsed
+    /// ([`CompletionBody::Verbatim`](super::CompletionBody::Verbatim),
+    /// [`StreamItem::Verbatim`](super::StreamItem::Verbatim)).
     #[serde(skip)]
     pub verbatim: bool,
 }
 
 impl ChatRequest {
-    /// The most output tokens that were asked for, whichever name was used.
+    /// The requested limit of output tokens, under either name.
     #[must_use]
     pub fn output_limit(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
@@ -70,7 +70,7 @@ impl ChatRequest {
 /// Options of a stream.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct StreamOptions {
-    /// Whether the last chunk shall carry the usage.
+    /// Whether the last chunk carries the usage.
     #[serde(default)]
     pub include_usage: bool,
     /// Everything else, as it came.
@@ -80,11 +80,11 @@ pub struct StreamOptions {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Role {
+pub enum ChatRole {
     /// Instructions; the older name of `developer`.
     System,
     Developer,
-    /// The person or program that asks.
+    /// The person or calling program.
     User,
     Assistant,
     /// The result of a tool call.
@@ -93,11 +93,11 @@ pub enum Role {
 
 /// One message of a conversation.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Message {
-    pub role: Role,
-    /// What is said; `None` where an assistant only calls tools.
+pub struct ChatMessage {
+    pub role: ChatRole,
+    /// `None` when an assistant only calls tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<Content>,
+    pub content: Option<ChatContent>,
     /// Calls of tools by the assistant.
     #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "Vec::is_empty")]
     pub tool_calls: Vec<ToolCall>,
@@ -112,26 +112,26 @@ pub struct Message {
     pub extra: Map<String, Value>,
 }
 
-impl Message {
+impl ChatMessage {
     /// A message of plain text.
     #[must_use]
-    pub fn text(role: Role, text: impl Into<String>) -> Self {
-        let content = Some(Content::Text(text.into()));
+    pub fn text(role: ChatRole, text: impl Into<String>) -> Self {
+        let content = Some(ChatContent::Text(text.into()));
         Self { role, content, tool_calls: Vec::new(), tool_call_id: None, refusal: None, extra: Map::new() }
     }
 }
 
-/// What a message says.
+/// The content of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Content {
+pub enum ChatContent {
     Text(String),
     /// Text, images and others, in order.
-    Parts(Vec<Part>),
+    Parts(Vec<ContentPart>),
 }
 
-impl Content {
-    /// All its text, parts joined by nothing.
+impl ChatContent {
+    /// All text, concatenated.
     #[must_use]
     pub fn to_text(&self) -> String {
         match self {
@@ -139,7 +139,7 @@ impl Content {
             Self::Parts(parts) => parts
                 .iter()
                 .filter_map(|part| match part {
-                    Part::Known(KnownPart::Text { text, .. }) => Some(text.as_str()),
+                    ContentPart::Known(KnownPart::Text { text, .. }) => Some(text.as_str()),
                     _ => None,
                 })
                 .collect(),
@@ -150,7 +150,7 @@ impl Content {
 /// One part of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
-pub enum Part {
+pub enum ContentPart {
     /// A kind that PAS maps between vendors.
     Known(KnownPart),
     /// Any other kind, as it came; only OpenAI-like vendors take it.
@@ -182,21 +182,21 @@ pub struct ImageUrl {
     pub detail: Option<String>,
 }
 
-/// Something the model may call.
+/// A tool offered to the model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tool {
+pub struct ChatTool {
     /// `function`.
     #[serde(rename = "type")]
     pub kind: String,
-    pub function: Function,
-    /// Where the prompt's cached part ends (Anthropic alone takes it).
+    pub function: ToolFunction,
+    /// The end of the prompt's cached part (only Anthropic supports it).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_control: Option<Value>,
 }
 
 /// A function the model may call.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Function {
+pub struct ToolFunction {
     pub name: String,
     /// When to call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -240,8 +240,8 @@ mod tests {
 
     #[test]
     fn nulls_of_sdks_are_defaults() {
-        let message: Message =
+        let message: ChatMessage =
             serde_json::from_value(json!({"role": "assistant", "content": "a", "tool_calls": null})).unwrap();
-        assert_eq!(message, Message::text(Role::Assistant, "a"));
+        assert_eq!(message, ChatMessage::text(ChatRole::Assistant, "a"));
     }
 }

@@ -1,9 +1,9 @@
-//! What an answer used, as it is reported, and the way to and from disjoint classes.
+//! The usage of an answer in OpenAI's form, with conversion to and from disjoint classes.
 
 use serde::{Deserialize, Serialize};
 
 use super::null_as_default;
-use crate::domain::usage::Usage;
+use crate::domain::usage::TokenUsage;
 
 /// Usage in OpenAI's form: cached tokens are part of `prompt_tokens`, reasoning of `completion_tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -40,10 +40,10 @@ pub struct CompletionDetails {
 }
 
 impl UsageReport {
-    /// The same in disjoint classes. Reasoning that a vendor counted beside its output (the total tells)
-    /// becomes part of it.
+    /// The same in disjoint classes. Reasoning that a vendor counts beside the output (as the total shows)
+    /// becomes part of the output.
     #[must_use]
-    pub fn to_usage(&self) -> Usage {
+    pub fn to_usage(&self) -> TokenUsage {
         let details = self.prompt_tokens_details.unwrap_or_default();
         let cache_read = details.cached_tokens.min(self.prompt_tokens);
         let audio_input = details.audio_tokens.min(self.prompt_tokens - cache_read);
@@ -52,12 +52,12 @@ impl UsageReport {
         let counted_beside = self.total_tokens == self.prompt_tokens.saturating_add(both);
         let output = if counted_beside { both } else { self.completion_tokens.max(reasoning) };
         let input = self.prompt_tokens - cache_read - audio_input;
-        Usage { input, cache_read, audio_input, output, reasoning, ..Usage::default() }
+        TokenUsage { input, cache_read, audio_input, output, reasoning, ..TokenUsage::default() }
     }
 }
 
-impl From<Usage> for UsageReport {
-    fn from(usage: Usage) -> Self {
+impl From<TokenUsage> for UsageReport {
+    fn from(usage: TokenUsage) -> Self {
         let (cached_tokens, audio_tokens) = (usage.cache_read, usage.audio_input);
         let input = PromptDetails { cached_tokens, audio_tokens };
         let output = CompletionDetails { reasoning_tokens: usage.reasoning };
@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
 
-    fn usage(report: Value) -> Usage {
+    fn usage(report: Value) -> TokenUsage {
         serde_json::from_value::<UsageReport>(report).unwrap().to_usage()
     }
 
@@ -89,13 +89,13 @@ mod tests {
             "completion_tokens_details": {"reasoning_tokens": 200, "audio_tokens": null},
         });
         let found = usage(report);
-        let wanted = Usage {
+        let wanted = TokenUsage {
             input: 300,
             cache_read: 600,
             audio_input: 100,
             output: 300,
             reasoning: 200,
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         assert_eq!(found, wanted);
         assert_eq!(UsageReport::from(found).to_usage(), found);
@@ -107,13 +107,16 @@ mod tests {
             "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
             "completion_tokens_details": {"reasoning_tokens": 94},
         });
-        assert_eq!(usage(report), Usage { input: 32, output: 103, reasoning: 94, ..Usage::default() });
+        assert_eq!(
+            usage(report),
+            TokenUsage { input: 32, output: 103, reasoning: 94, ..TokenUsage::default() }
+        );
     }
 
     #[test]
     fn details_larger_than_their_sum_make_no_negative_class() {
         let report =
             json!({"prompt_tokens": 5, "prompt_tokens_details": {"cached_tokens": 9, "audio_tokens": 9}});
-        assert_eq!(usage(report), Usage { cache_read: 5, ..Usage::default() });
+        assert_eq!(usage(report), TokenUsage { cache_read: 5, ..TokenUsage::default() });
     }
 }

@@ -1,8 +1,8 @@
-//! The time limit of making a connection, chosen call by call.
+//! A connect timeout per call.
 //!
-//! reqwest has one limit a client, and its errors do not tell a slow connection from a slow answer. So the
-//! limit travels with the task that sends, and a layer around the connector keeps it. Where hyper finishes
-//! a connection in the background for the pool, no call waits for it and the default applies.
+//! reqwest has one timeout per client, and its errors do not distinguish a slow connection from a slow
+//! answer. So the timeout travels with the sending task, and a layer around the connector enforces it. When
+//! hyper finishes a connection in the background for the pool, no call waits for it and the default applies.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tower::{Layer, Service};
 
-use super::Deadlines;
+use super::CallDeadlines;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
@@ -18,12 +18,12 @@ tokio::task_local! {
     static LIMIT: Duration;
 }
 
-/// Connecting took too long.
+/// The connect timeout passed.
 #[derive(Debug, thiserror::Error)]
 #[error("no connection within {0:?}")]
-pub(super) struct TooSlow(Duration);
+pub(super) struct ConnectTimeoutError(Duration);
 
-/// Runs `send` with this limit on the connections it makes.
+/// Runs `send` with this timeout for its connections.
 pub(super) async fn within<F: Future>(limit: Duration, send: F) -> F::Output {
     LIMIT.scope(limit, send).await
 }
@@ -33,17 +33,17 @@ pub(super) async fn within<F: Future>(limit: Duration, send: F) -> F::Output {
 pub(super) struct TimeLimit;
 
 impl<S> Layer<S> for TimeLimit {
-    type Service = Limited<S>;
-    fn layer(&self, connector: S) -> Limited<S> {
-        Limited(connector)
+    type Service = LimitedConnector<S>;
+    fn layer(&self, connector: S) -> LimitedConnector<S> {
+        LimitedConnector(connector)
     }
 }
 
-/// A connector with a time limit.
+/// A connector with a timeout.
 #[derive(Debug, Clone)]
-pub(super) struct Limited<S>(S);
+pub(super) struct LimitedConnector<S>(S);
 
-impl<S, R> Service<R> for Limited<S>
+impl<S, R> Service<R> for LimitedConnector<S>
 where
     S: Service<R, Error = BoxError>,
     S::Future: Send + 'static,
@@ -58,12 +58,12 @@ where
     }
 
     fn call(&mut self, target: R) -> Self::Future {
-        let limit = LIMIT.try_get().unwrap_or(Deadlines::default().connect);
+        let limit = LIMIT.try_get().unwrap_or(CallDeadlines::default().connect);
         let connecting = self.0.call(target);
         Box::pin(async move {
             match tokio::time::timeout(limit, connecting).await {
                 Ok(connection) => connection,
-                Err(_) => Err(TooSlow(limit).into()),
+                Err(_) => Err(ConnectTimeoutError(limit).into()),
             }
         })
     }

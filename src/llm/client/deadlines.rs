@@ -1,15 +1,15 @@
-//! How long a call may take, phase by phase.
+//! The deadlines of a call, by phase.
 
 use std::time::Duration;
 
-use crate::config::Gateway;
+use crate::config::GatewayConfig;
 
 /// Limits of one attempt at a call. Each counts from where its phase begins, `overall` from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Deadlines {
-    /// For name, connection and TLS. Nothing has been sent when it passes.
+pub struct CallDeadlines {
+    /// For name resolution, connection and TLS. Nothing has been sent when it passes.
     pub connect: Duration,
-    /// From the start to the first byte of the answer; for a whole answer that is nearly all of its time.
+    /// From the start to the first byte of the answer; for a complete answer, nearly the whole time.
     pub first_byte: Duration,
     /// Between two pieces of the answer.
     pub idle: Duration,
@@ -19,7 +19,7 @@ pub struct Deadlines {
 /// Connections are made within tenths of a second, and retried once by TCP after one and after three
 /// seconds. The others are those of the vendors' SDKs (ten minutes for all), but for silence: two minutes
 /// before an answer (a reasoning model thinks that long), one minute within.
-impl Default for Deadlines {
+impl Default for CallDeadlines {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -30,9 +30,9 @@ impl Default for Deadlines {
     }
 }
 
-/// The limits that a person has set.
-impl From<Gateway> for Deadlines {
-    fn from(set: Gateway) -> Self {
+/// The configured limits.
+impl From<GatewayConfig> for CallDeadlines {
+    fn from(set: GatewayConfig) -> Self {
         Self {
             connect: set.connect_timeout,
             first_byte: set.first_byte_timeout,
@@ -45,11 +45,11 @@ impl From<Gateway> for Deadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Config, Sources};
+    use crate::config::{ConfigSources, SwarmConfig};
 
     #[test]
     fn the_documented_limits_are_the_usual_ones() {
-        let set = Config::load(&Sources::default()).unwrap().gateway;
-        assert_eq!(Deadlines::from(set), Deadlines::default());
+        let set = SwarmConfig::load(&ConfigSources::default()).unwrap().gateway;
+        assert_eq!(CallDeadlines::from(set), CallDeadlines::default());
     }
 }

@@ -1,42 +1,45 @@
-//! What went wrong on the way, as a [`Failure`].
+//! Transport errors as [`VendorFailure`]s.
 //!
-//! The rule of `may_cost`: false only where it is certain that no vendor has seen the whole request.
+//! The rule of `may_cost`: false only when no vendor can have seen the whole request.
 
 use std::error::Error;
 use std::time::Duration;
 
-use super::connect::TooSlow;
-use crate::llm::failure::{Failure, FailureKind};
+use super::connect::ConnectTimeoutError;
+use crate::llm::failure::{VendorFailure, VendorFailureKind};
 use crate::llm::vendor::Vendor;
 
-/// The request could not be sent, or no head of an answer came.
-pub(super) fn of_sending(vendor: Vendor, error: &reqwest::Error) -> Failure {
+/// The request could not be sent, or the head of an answer did not come.
+pub(super) fn of_sending(vendor: Vendor, error: &reqwest::Error) -> VendorFailure {
     let who = vendor.title();
-    if find::<TooSlow>(error).is_some() {
+    if find::<ConnectTimeoutError>(error).is_some() {
         let message = format!("{who}: no connection in time; is the address right and the network up?");
-        return Failure::new(FailureKind::ConnectTimeout, message);
+        return VendorFailure::new(VendorFailureKind::ConnectTimeout, message);
     }
     if error.is_connect() || error.is_builder() {
         let message = format!("{who}: no connection: {}", root(error));
-        return Failure::new(FailureKind::Connect, message);
+        return VendorFailure::new(VendorFailureKind::Connect, message);
     }
     if find::<hyper::Error>(error).is_some_and(hyper::Error::is_parse) {
-        return Failure::malformed(vendor, "it is no HTTP");
+        return VendorFailure::malformed(vendor, "it is not HTTP");
     }
-    Failure::new(FailureKind::Cut, format!("{who}: the connection ended before an answer: {}", root(error)))
-        .costing()
+    VendorFailure::new(
+        VendorFailureKind::Cut,
+        format!("{who}: the connection ended before an answer: {}", root(error)),
+    )
+    .costing()
 }
 
-/// Nothing came in time.
-pub(super) fn first_byte_timeout(vendor: Vendor, limit: Duration) -> Failure {
+/// No byte came in time.
+pub(super) fn first_byte_timeout(vendor: Vendor, limit: Duration) -> VendorFailure {
     let message = format!("{}: no answer within {limit:?}", vendor.title());
-    Failure::new(FailureKind::FirstByteTimeout, message).costing()
+    VendorFailure::new(VendorFailureKind::FirstByteTimeout, message).costing()
 }
 
-/// Something came, and then nothing more, or not all of it.
-pub(super) fn body_timeout(vendor: Vendor) -> Failure {
+/// The answer stopped or broke off.
+pub(super) fn body_timeout(vendor: Vendor) -> VendorFailure {
     let message = format!("{}: the answer began but did not end in time", vendor.title());
-    Failure::new(FailureKind::BodyTimeout, message).costing()
+    VendorFailure::new(VendorFailureKind::BodyTimeout, message).costing()
 }
 
 fn causes<'a>(error: &'a (dyn Error + 'static)) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
@@ -47,7 +50,7 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
     causes(error).find_map(<dyn Error>::downcast_ref)
 }
 
-/// The innermost cause: the others only say that it happened while sending.
+/// The innermost cause: the outer ones only say "while sending".
 fn root(error: &reqwest::Error) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -1,11 +1,11 @@
 //! The one HTTP client that talks to vendors.
 //!
-//! Invariants: nothing that costs money is sent without a [`Hold`] (the type demands it); every wait and
-//! every size has a limit; credentials go to the endpoint's own host only, since no redirect is followed
-//! and no proxy is used (`HTTP_PROXY` and its like are ignored: a proxy for plain `http` would read the
-//! keys, and one that takes `localhost` would hide the local Ollama). Dropping a call closes its
-//! connection, which is how a cancellation reaches the vendor. Failure policy: one attempt a call, no
-//! retries here; every [`Failure`] says whether the vendor may have begun to work.
+//! Invariants: nothing that costs money is sent without a [`Hold`] (a parameter of the functions); every wait
+//! and every size has a limit; credentials go only to the endpoint's own host, since no redirect is followed
+//! and no proxy is used (`HTTP_PROXY` and the like are ignored: a proxy for plain `http` would read the keys,
+//! and one that handles `localhost` would hide the local Ollama). Dropping a call closes its connection,
+//! which is how a cancel reaches the vendor. Failure policy: one attempt per call, no retries here; every
+//! [`VendorFailure`] states whether the vendor may have begun to work.
 
 mod answer;
 mod connect;
@@ -24,75 +24,75 @@ use reqwest::{Method, Response};
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub use self::deadlines::Deadlines;
+pub use self::deadlines::CallDeadlines;
 pub use self::stream::ChunkStream;
-use super::chat::{ChatRequest, Whole};
-use super::dialect::{self, Asked, Completion, WireRequest};
+use super::chat::{ChatRequest, CompletionBody};
+use super::dialect::{self, AnswerDefaults, Completion, VendorRequest};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};
-use super::endpoint::Endpoint;
-use super::failure::{Failure, FailureKind};
+use super::endpoint::VendorEndpoint;
+use super::failure::{VendorFailure, VendorFailureKind};
 use super::tls;
 use super::vendor::Vendor;
-use crate::domain::budget::Hold;
+use crate::domain::accounts::budget::Hold;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::Usage;
+use crate::domain::usage::TokenUsage;
 
-/// Idle connections kept to each vendor: as many as callers in a busy swarm, a socket each.
+/// Idle connections per vendor: one for each caller in a busy swarm.
 const IDLE_CONNECTIONS: usize = 64;
 /// Time an idle connection is kept; vendors' load balancers close theirs after a minute or more.
 const IDLE_CONNECTION: Duration = Duration::from_secs(45);
 
 /// Calls vendors. Clone it: all clones share their connections.
 #[derive(Debug, Clone, Default)]
-pub struct Client {
-    /// Made at the first call: reading the system's certificates takes time and memory that a swarm
-    /// without models need not spend.
-    http: std::sync::Arc<OnceLock<Result<reqwest::Client, Failure>>>,
+pub struct VendorClient {
+    /// Built at the first call: loading the system's certificates takes time and memory, which a swarm
+    /// without models saves.
+    http: std::sync::Arc<OnceLock<Result<reqwest::Client, VendorFailure>>>,
 }
 
-impl Client {
+impl VendorClient {
     /// A client without connections.
     #[must_use]
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Asks for a whole answer; `request.model` is the vendor's name of the model.
+    /// Asks for a complete answer; `request.model` is the vendor's name of the model.
     ///
     /// # Errors
-    /// Any [`Failure`] but [`MissingUsage`](FailureKind::MissingUsage): an answer without usage is a
-    /// [`Completion`] without one.
+    /// Any [`VendorFailure`] but [`MissingUsage`](VendorFailureKind::MissingUsage): an answer without usage
+    /// is a [`Completion`] without one.
     pub async fn chat(
         &self,
         _hold: &Hold,
-        endpoint: &Endpoint,
+        endpoint: &VendorEndpoint,
         request: &ChatRequest,
-        deadlines: &Deadlines,
-    ) -> Result<(Whole, Option<Usage>), Failure> {
+        deadlines: &CallDeadlines,
+    ) -> Result<(CompletionBody, Option<TokenUsage>), VendorFailure> {
         let vendor = endpoint.vendor();
         let wire = dialect::chat_request(vendor, request, false)?;
-        let body = self.whole(endpoint, wire, deadlines).await?;
+        let body = self.read_answer(endpoint, wire, deadlines).await?;
         if request.verbatim
             && let Some(usage) = dialect::usage_at_a_glance(vendor, &body)
         {
-            return Ok((Whole::Verbatim(body), Some(usage)));
+            return Ok((CompletionBody::Verbatim(body), Some(usage)));
         }
         let read = dialect::chat_response(vendor, &asked(request), &body);
         let Completion { response, usage } = read.map_err(|failure| mask(failure, endpoint))?;
-        Ok((Whole::Read(Box::new(response)), usage))
+        Ok((CompletionBody::Read(Box::new(response)), usage))
     }
 
-    /// Asks for a stream, and waits for its first chunk: a call that fails before it can be tried again.
+    /// Asks for a stream, and waits for the first chunk: a call that fails before it can be retried.
     ///
     /// # Errors
-    /// Any [`Failure`]; later ones are items of the stream.
+    /// Any [`VendorFailure`]; later ones are items of the stream.
     pub async fn stream(
         &self,
         _hold: &Hold,
-        endpoint: &Endpoint,
+        endpoint: &VendorEndpoint,
         request: &ChatRequest,
-        deadlines: &Deadlines,
-    ) -> Result<ChunkStream, Failure> {
+        deadlines: &CallDeadlines,
+    ) -> Result<ChunkStream, VendorFailure> {
         let wire = dialect::chat_request(endpoint.vendor(), request, true)?;
         let started = Instant::now();
         let response = self.send(endpoint, wire, deadlines, started).await?;
@@ -105,19 +105,19 @@ impl Client {
         ChunkStream::begin(endpoint, response, decoder, deadlines, started).await
     }
 
-    /// Asks for embeddings. The usage is `None` where the vendor says nothing of it (Gemini).
+    /// Asks for embeddings. The usage is `None` when the vendor reports none (Gemini).
     ///
     /// # Errors
-    /// Any [`Failure`].
+    /// Any [`VendorFailure`].
     pub async fn embeddings(
         &self,
         _hold: &Hold,
-        endpoint: &Endpoint,
+        endpoint: &VendorEndpoint,
         request: &EmbeddingRequest,
-        deadlines: &Deadlines,
-    ) -> Result<(EmbeddingResponse, Option<Usage>), Failure> {
+        deadlines: &CallDeadlines,
+    ) -> Result<(EmbeddingResponse, Option<TokenUsage>), VendorFailure> {
         let wire = dialect::embedding_request(endpoint.vendor(), request)?;
-        let body = self.whole(endpoint, wire, deadlines).await?;
+        let body = self.read_answer(endpoint, wire, deadlines).await?;
         dialect::embedding_response(endpoint.vendor(), request, &body)
             .map_err(|failure| mask(failure, endpoint))
     }
@@ -125,29 +125,40 @@ impl Client {
     /// Reads the names of the vendor's models; costs nothing, so it needs no hold.
     ///
     /// # Errors
-    /// Any [`Failure`].
-    pub async fn models(&self, endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Vec<String>, Failure> {
-        let body = self.whole(endpoint, dialect::models_request(endpoint.vendor()), deadlines).await?;
+    /// Any [`VendorFailure`].
+    pub async fn models(
+        &self,
+        endpoint: &VendorEndpoint,
+        deadlines: &CallDeadlines,
+    ) -> Result<Vec<String>, VendorFailure> {
+        let body = self.read_answer(endpoint, dialect::models_request(endpoint.vendor()), deadlines).await?;
         dialect::models_response(endpoint.vendor(), &body)
-            .map_err(|failure| Failure { may_cost: false, ..mask(failure, endpoint) })
+            .map_err(|failure| VendorFailure { may_cost: false, ..mask(failure, endpoint) })
     }
 
-    /// What the local Ollama has in its memory, as it says so (`GET /api/ps`); costs nothing.
+    /// The models loaded by the local Ollama (`GET /api/ps`); costs nothing.
     ///
     /// # Errors
-    /// Any [`Failure`].
-    pub async fn running(&self, endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Value, Failure> {
-        let body = self.whole(endpoint, WireRequest::get("/api/ps"), deadlines).await?;
+    /// Any [`VendorFailure`].
+    pub async fn running(
+        &self,
+        endpoint: &VendorEndpoint,
+        deadlines: &CallDeadlines,
+    ) -> Result<Value, VendorFailure> {
+        let body = self.read_answer(endpoint, VendorRequest::get("/api/ps"), deadlines).await?;
         let read = serde_json::from_slice(&body).map_err(|error| error.to_string());
-        read.map_err(|what| Failure { may_cost: false, ..Failure::malformed(endpoint.vendor(), &what) })
+        read.map_err(|what| VendorFailure {
+            may_cost: false,
+            ..VendorFailure::malformed(endpoint.vendor(), &what)
+        })
     }
 
-    async fn whole(
+    async fn read_answer(
         &self,
-        endpoint: &Endpoint,
-        wire: WireRequest,
-        deadlines: &Deadlines,
-    ) -> Result<Vec<u8>, Failure> {
+        endpoint: &VendorEndpoint,
+        wire: VendorRequest,
+        deadlines: &CallDeadlines,
+    ) -> Result<Vec<u8>, VendorFailure> {
         let started = Instant::now();
         let response = self.send(endpoint, wire, deadlines, started).await?;
         answer::check_content_type(endpoint.vendor(), &response, &["json"])?;
@@ -157,15 +168,15 @@ impl Client {
     /// Sends the request and waits for the head of a good answer.
     async fn send(
         &self,
-        endpoint: &Endpoint,
-        wire: WireRequest,
-        deadlines: &Deadlines,
+        endpoint: &VendorEndpoint,
+        wire: VendorRequest,
+        deadlines: &CallDeadlines,
         started: Instant,
-    ) -> Result<Response, Failure> {
+    ) -> Result<Response, VendorFailure> {
         let vendor = endpoint.vendor();
         if deadlines.overall.is_zero() {
             let message = format!("{}: no time was left for the call; nothing was sent", vendor.title());
-            return Err(Failure::new(FailureKind::Cancelled, message));
+            return Err(VendorFailure::new(VendorFailureKind::Cancelled, message));
         }
         let request = build(endpoint, wire)?;
         let http = self.http.get_or_init(build_client).as_ref().map_err(Clone::clone)?;
@@ -182,13 +193,16 @@ impl Client {
     }
 }
 
-fn asked(request: &ChatRequest) -> Asked {
-    Asked { model: request.model.clone(), created: Timestamp::now().as_millis() / 1_000 }
+fn asked(request: &ChatRequest) -> AnswerDefaults {
+    AnswerDefaults { model: request.model.clone(), created: Timestamp::now().as_millis() / 1_000 }
 }
 
-fn build_client() -> Result<reqwest::Client, Failure> {
+fn build_client() -> Result<reqwest::Client, VendorFailure> {
     let broken = |error: &dyn std::error::Error| {
-        Failure::new(FailureKind::Connect, format!("the HTTP client for vendors cannot be made: {error}"))
+        VendorFailure::new(
+            VendorFailureKind::Connect,
+            format!("cannot build the HTTP client for vendors: {error}"),
+        )
     };
     tls::client_builder()
         .map_err(|error| broken(&error))?
@@ -203,12 +217,12 @@ fn build_client() -> Result<reqwest::Client, Failure> {
         .map_err(|error| broken(&error))
 }
 
-/// The HTTP request, with the credential in all the forms that the vendor takes.
-fn build(endpoint: &Endpoint, wire: WireRequest) -> Result<reqwest::Request, Failure> {
+/// The HTTP request, with the credential in all forms that the vendor accepts.
+fn build(endpoint: &VendorEndpoint, wire: VendorRequest) -> Result<reqwest::Request, VendorFailure> {
     let vendor = endpoint.vendor();
     let url = endpoint.url(&wire.path).map_err(|error| {
         let message = format!("{}: the base URL cannot be used: {error}", vendor.title());
-        Failure::new(FailureKind::Connect, message)
+        VendorFailure::new(VendorFailureKind::Connect, message)
     })?;
     let method = if wire.body.is_empty() { Method::GET } else { Method::POST };
     let mut request = reqwest::Request::new(method, url);
@@ -230,22 +244,22 @@ fn build(endpoint: &Endpoint, wire: WireRequest) -> Result<reqwest::Request, Fai
     Ok(request)
 }
 
-/// Anthropic's clients send a key as bearer token or as `x-api-key`, by their age; both are sent.
-fn credentials(endpoint: &Endpoint) -> Result<Vec<(HeaderName, HeaderValue)>, Failure> {
+/// Anthropic's clients send a key as bearer token or as `x-api-key`, depending on their age; PAS sends both.
+fn credentials(endpoint: &VendorEndpoint) -> Result<Vec<(HeaderName, HeaderValue)>, VendorFailure> {
     let vendor = endpoint.vendor();
     let Some(key) = endpoint.credential() else {
         return match vendor.key_variable() {
             None => Ok(Vec::new()),
             Some(variable) => {
                 let message = format!("{}: there is no key; set {variable}", vendor.title());
-                Err(Failure::new(FailureKind::Credential, message))
+                Err(VendorFailure::new(VendorFailureKind::Credential, message))
             }
         };
     };
     let value = |text: &str| {
         let mut value = HeaderValue::from_str(text).map_err(|_| {
             let message = format!("{}: the key holds characters that no key has", vendor.title());
-            Failure::new(FailureKind::Credential, message)
+            VendorFailure::new(VendorFailureKind::Credential, message)
         })?;
         value.set_sensitive(true);
         Ok(value)
@@ -261,8 +275,8 @@ fn credentials(endpoint: &Endpoint) -> Result<Vec<(HeaderName, HeaderValue)>, Fa
     })
 }
 
-/// Vendors' words are passed on; should they repeat the key, it is taken out.
-fn mask(mut failure: Failure, endpoint: &Endpoint) -> Failure {
+/// Vendors' messages are passed on; a repeated key is removed.
+fn mask(mut failure: VendorFailure, endpoint: &VendorEndpoint) -> VendorFailure {
     if let Some(key) = endpoint.credential() {
         let key = key.expose().trim();
         if !key.is_empty() && failure.message.contains(key) {

@@ -1,7 +1,7 @@
 //! A stream of chunks from a vendor.
 //!
-//! Invariants: it ends cleanly only when the vendor said that the answer is over; a failure is its last
-//! item. Dropping it closes the connection.
+//! Invariants: a stream ends cleanly only after the vendor's end marker; a failure is the last item. Dropping
+//! the stream closes the connection.
 
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -13,48 +13,47 @@ use futures_util::{Stream, StreamExt};
 use reqwest::Response;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-use super::{Deadlines, fault, mask};
-use crate::domain::usage::Usage;
-use crate::llm::chat::Said;
-use crate::llm::endpoint::Endpoint;
-use crate::llm::failure::Failure;
-use crate::llm::stream::Decoder;
+use super::{CallDeadlines, fault, mask};
+use crate::domain::usage::TokenUsage;
+use crate::llm::chat::StreamItem;
+use crate::llm::endpoint::VendorEndpoint;
+use crate::llm::failure::VendorFailure;
+use crate::llm::stream::StreamDecoder;
 
 /// Longest stream: far beyond the longest answers of models, a guard against one that never ends.
 const MAX_STREAM_BYTES: usize = 256 << 20;
-/// Wait for the end of the connection's answer once the vendor said that it is over, so that the
-/// connection can be used again.
+/// Wait for the end of the HTTP body after the vendor's end marker, so that the connection can be reused.
 const LINGER: Duration = Duration::from_millis(100);
 
-type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
+type BodyStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
 /// Chunks, then the usage.
 pub struct ChunkStream {
-    endpoint: Endpoint,
-    decoder: Decoder,
+    endpoint: VendorEndpoint,
+    decoder: StreamDecoder,
     /// `None` once the stream is over.
-    body: Option<Body>,
-    ready: VecDeque<Result<Said, Failure>>,
+    body: Option<BodyStream>,
+    ready: VecDeque<Result<StreamItem, VendorFailure>>,
     received: usize,
     first_byte: Duration,
     idle: Duration,
     overall: Instant,
-    /// When it has taken too long.
+    /// The overall deadline.
     due: Instant,
-    /// Set to [`Self::due`] or before: moving it with every piece costs more than a look when it fires.
+    /// Set to [`Self::due`] or before: moving it with every chunk costs more than a check when it fires.
     timer: Pin<Box<Sleep>>,
-    usage: Option<Usage>,
+    usage: Option<TokenUsage>,
 }
 
 impl ChunkStream {
     /// Waits for the first chunk.
     pub(super) async fn begin(
-        endpoint: &Endpoint,
+        endpoint: &VendorEndpoint,
         response: Response,
-        decoder: Decoder,
-        deadlines: &Deadlines,
+        decoder: StreamDecoder,
+        deadlines: &CallDeadlines,
         started: Instant,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, VendorFailure> {
         let overall = started + deadlines.overall;
         let first_byte = deadlines.first_byte.min(deadlines.overall);
         let mut stream = Self {
@@ -76,16 +75,17 @@ impl ChunkStream {
         Ok(stream)
     }
 
-    /// What the call used; known after a clean end, if the vendor said so.
+    /// The call's usage; known after a clean end, if the vendor reported it.
     #[must_use]
-    pub const fn usage(&self) -> Option<Usage> {
+    pub const fn usage(&self) -> Option<TokenUsage> {
         self.usage
     }
 
     fn take(&mut self, bytes: &[u8]) {
         self.received = self.received.saturating_add(bytes.len());
         if self.received > MAX_STREAM_BYTES {
-            let failure = Failure::malformed(self.endpoint.vendor(), "the stream is longer than 256 MiB");
+            let failure =
+                VendorFailure::malformed(self.endpoint.vendor(), "the stream is longer than 256 MiB");
             return self.fail(failure);
         }
         for item in self.decoder.push(bytes) {
@@ -98,13 +98,13 @@ impl ChunkStream {
         self.due = (Instant::now() + patience).min(self.overall);
     }
 
-    fn fail(&mut self, failure: Failure) {
+    fn fail(&mut self, failure: VendorFailure) {
         self.ready.push_back(Err(mask(failure, &self.endpoint)));
         self.body = None;
     }
 
-    /// No more bytes come; an answer that is whole is whole, whatever ended the connection.
-    fn end(&mut self, otherwise: Option<Failure>) {
+    /// No more bytes come; a complete answer stays complete, however the connection ended.
+    fn end(&mut self, otherwise: Option<VendorFailure>) {
         match self.decoder.finish() {
             Ok(usage) => {
                 self.usage = usage;
@@ -125,7 +125,7 @@ impl ChunkStream {
 }
 
 impl Stream for ChunkStream {
-    type Item = Result<Said, Failure>;
+    type Item = Result<StreamItem, VendorFailure>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;

@@ -1,4 +1,4 @@
-//! The client against a server on this machine that says exactly what a test wants, byte for byte.
+//! The client against a local server that sends exactly the bytes of a test.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -8,17 +8,17 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::Secret;
+use crate::config::SecretText;
 
 /// Passes quickly in the tests that wait for it.
 const SHORT: Duration = Duration::from_millis(80);
 /// Never passes in a test.
 const LONG: Duration = Duration::from_secs(20);
 
-const DEADLINES: Deadlines = Deadlines { connect: LONG, first_byte: LONG, idle: LONG, overall: LONG };
+const DEADLINES: CallDeadlines = CallDeadlines { connect: LONG, first_byte: LONG, idle: LONG, overall: LONG };
 
-/// What the server does after the request has come.
-enum Then {
+/// The server's behaviour after the request.
+enum AfterRequest {
     Close,
     /// Keeps the connection open and says nothing more, until the client has closed it.
     Hold,
@@ -27,18 +27,18 @@ enum Then {
 }
 
 /// A server for one request; its task ends, with the request as text, when the client has closed.
-async fn server(answer: impl Into<String>, then: Then) -> (SocketAddr, JoinHandle<String>) {
+async fn server(answer: impl Into<String>, then: AfterRequest) -> (SocketAddr, JoinHandle<String>) {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let (address, answer) = (listener.local_addr().unwrap(), answer.into());
     let serving = async move {
         let (mut socket, _) = listener.accept().await.unwrap();
         let request = read_request(&mut socket).await;
-        // A client that left early is what some tests are about.
+        // Some tests disconnect early.
         let _ = socket.write_all(answer.as_bytes()).await;
         match then {
-            Then::Close => drop(socket.shutdown().await),
-            Then::Hold => {}
-            Then::Drip(piece) => {
+            AfterRequest::Close => drop(socket.shutdown().await),
+            AfterRequest::Hold => {}
+            AfterRequest::Drip(piece) => {
                 while socket.write_all(piece.as_bytes()).await.is_ok() {
                     tokio::time::sleep(Duration::from_millis(5)).await;
                 }
@@ -70,11 +70,11 @@ async fn read_request(socket: &mut TcpStream) -> String {
     }
 }
 
-fn endpoint(vendor: Vendor, base_url: &str) -> Endpoint {
-    Endpoint::new(vendor, base_url, Some(Secret::from("sk-geheim".to_owned())))
+fn endpoint(vendor: Vendor, base_url: &str) -> VendorEndpoint {
+    VendorEndpoint::new(vendor, base_url, Some(SecretText::from("sk-geheim".to_owned())))
 }
 
-fn at(vendor: Vendor, address: SocketAddr) -> Endpoint {
+fn at(vendor: Vendor, address: SocketAddr) -> VendorEndpoint {
     endpoint(vendor, &format!("http://{address}"))
 }
 
@@ -100,18 +100,22 @@ const CHUNK: &str = "data: {\"choices\":[{\"delta\":{\"content\":\"hi\"}}]}\n\n"
 const DONE: &str =
     "data: {\"choices\":[],\"usage\":{\"prompt_tokens\":3,\"completion_tokens\":1}}\n\ndata: [DONE]\n\n";
 
-async fn chat(endpoint: &Endpoint, deadlines: &Deadlines) -> Result<Completion, Failure> {
-    let (whole, usage) = Client::new().chat(&Hold::for_tests(), endpoint, &hello(), deadlines).await?;
-    let Whole::Read(response) = whole else { panic!("nobody asked for {whole:?}") };
+async fn chat(endpoint: &VendorEndpoint, deadlines: &CallDeadlines) -> Result<Completion, VendorFailure> {
+    let (whole, usage) = VendorClient::new().chat(&Hold::for_tests(), endpoint, &hello(), deadlines).await?;
+    let CompletionBody::Read(response) = whole else { panic!("nobody asked for {whole:?}") };
     Ok(Completion { response: *response, usage })
 }
 
-async fn stream(endpoint: &Endpoint, deadlines: &Deadlines) -> Result<ChunkStream, Failure> {
-    Client::new().stream(&Hold::for_tests(), endpoint, &hello(), deadlines).await
+async fn stream(endpoint: &VendorEndpoint, deadlines: &CallDeadlines) -> Result<ChunkStream, VendorFailure> {
+    VendorClient::new().stream(&Hold::for_tests(), endpoint, &hello(), deadlines).await
 }
 
 /// Kind and `may_cost` of a whole call that fails.
-async fn failure(answer: impl Into<String>, then: Then, deadlines: Deadlines) -> (FailureKind, bool) {
+async fn failure(
+    answer: impl Into<String>,
+    then: AfterRequest,
+    deadlines: CallDeadlines,
+) -> (VendorFailureKind, bool) {
     let (address, _) = server(answer, then).await;
     let failure = chat(&at(Vendor::OpenAi, address), &deadlines).await.unwrap_err();
     (failure.kind, failure.may_cost)
@@ -120,7 +124,7 @@ async fn failure(answer: impl Into<String>, then: Then, deadlines: Deadlines) ->
 #[tokio::test]
 async fn an_answer_comes_back_with_its_usage() {
     let (address, served) =
-        server(http("200 OK", "application/json; charset=utf-8", ANSWER), Then::Close).await;
+        server(http("200 OK", "application/json; charset=utf-8", ANSWER), AfterRequest::Close).await;
     let endpoint = endpoint(Vendor::OpenAi, &format!("http://{address}/v1/"));
     let found = chat(&endpoint, &DEADLINES).await.unwrap();
     assert_eq!(found.usage.map(|usage| usage.total()), Some(4));
@@ -143,9 +147,10 @@ async fn every_vendor_is_called_at_its_path_with_its_credential() {
         (Vendor::Grok, "/chat/completions", vec![bearer]),
         (Vendor::Ollama, "/api/chat", vec![bearer]),
     ] {
-        let (address, served) = server(http("404 Not Found", "application/json", "{}"), Then::Close).await;
+        let (address, served) =
+            server(http("404 Not Found", "application/json", "{}"), AfterRequest::Close).await;
         let failure = chat(&at(vendor, address), &DEADLINES).await.unwrap_err();
-        assert_eq!((failure.kind, failure.status), (FailureKind::UnknownModel, Some(404)), "{vendor}");
+        assert_eq!((failure.kind, failure.status), (VendorFailureKind::UnknownModel, Some(404)), "{vendor}");
         let request = served.await.unwrap();
         assert!(request.starts_with(&format!("POST {path} ")), "{request}");
         assert!(wanted.iter().all(|header| request.contains(&format!("\r\n{header}\r\n"))), "{request}");
@@ -156,53 +161,59 @@ async fn every_vendor_is_called_at_its_path_with_its_credential() {
 async fn what_was_never_sent_costs_nothing() {
     let unused = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap().local_addr().unwrap();
     let refused = chat(&at(Vendor::OpenAi, unused), &DEADLINES).await.unwrap_err();
-    assert_eq!((refused.kind, refused.may_cost), (FailureKind::Connect, false), "{refused}");
+    assert_eq!((refused.kind, refused.may_cost), (VendorFailureKind::Connect, false), "{refused}");
     // It listens, but never answers the TLS hello.
     let silent = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
     let endpoint_ = endpoint(Vendor::OpenAi, &format!("https://{}", silent.local_addr().unwrap()));
-    let slow = chat(&endpoint_, &Deadlines { connect: SHORT, ..DEADLINES }).await.unwrap_err();
-    assert_eq!((slow.kind, slow.may_cost), (FailureKind::ConnectTimeout, false), "{slow}");
-    let keyless = Endpoint::new(Vendor::Grok, "http://127.0.0.1:1", None);
+    let slow = chat(&endpoint_, &CallDeadlines { connect: SHORT, ..DEADLINES }).await.unwrap_err();
+    assert_eq!((slow.kind, slow.may_cost), (VendorFailureKind::ConnectTimeout, false), "{slow}");
+    let keyless = VendorEndpoint::new(Vendor::Grok, "http://127.0.0.1:1", None);
     let keyless = chat(&keyless, &DEADLINES).await.unwrap_err();
-    assert_eq!((keyless.kind, keyless.may_cost), (FailureKind::Credential, false));
+    assert_eq!((keyless.kind, keyless.may_cost), (VendorFailureKind::Credential, false));
     assert!(keyless.message.contains("GROK_API_KEY"), "{keyless}");
-    let late = Deadlines { overall: Duration::ZERO, ..DEADLINES };
+    let late = CallDeadlines { overall: Duration::ZERO, ..DEADLINES };
     let late = chat(&at(Vendor::OpenAi, unused), &late).await.unwrap_err();
-    assert_eq!((late.kind, late.may_cost), (FailureKind::Cancelled, false));
+    assert_eq!((late.kind, late.may_cost), (VendorFailureKind::Cancelled, false));
 }
 
 #[tokio::test]
 async fn each_silence_has_its_name_and_may_cost() {
-    let first_byte = Deadlines { first_byte: SHORT, ..DEADLINES };
-    assert_eq!(failure("", Then::Hold, first_byte).await, (FailureKind::FirstByteTimeout, true));
+    let first_byte = CallDeadlines { first_byte: SHORT, ..DEADLINES };
+    assert_eq!(
+        failure("", AfterRequest::Hold, first_byte).await,
+        (VendorFailureKind::FirstByteTimeout, true)
+    );
     let half = || ANSWER.len() / 2;
     let begun = || http("200 OK", "application/json", ANSWER)[..60 + half()].to_owned();
-    let idle = Deadlines { idle: SHORT, ..DEADLINES };
-    assert_eq!(failure(begun(), Then::Hold, idle).await, (FailureKind::BodyTimeout, true));
+    let idle = CallDeadlines { idle: SHORT, ..DEADLINES };
+    assert_eq!(failure(begun(), AfterRequest::Hold, idle).await, (VendorFailureKind::BodyTimeout, true));
     let endless = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n";
-    let overall = Deadlines { overall: SHORT * 2, ..DEADLINES };
-    assert_eq!(failure(endless, Then::Drip("1\r\n \r\n"), overall).await, (FailureKind::BodyTimeout, true));
-    assert_eq!(failure(begun(), Then::Close, DEADLINES).await, (FailureKind::Cut, true));
-    assert_eq!(failure("", Then::Close, DEADLINES).await, (FailureKind::Cut, true));
+    let overall = CallDeadlines { overall: SHORT * 2, ..DEADLINES };
+    assert_eq!(
+        failure(endless, AfterRequest::Drip("1\r\n \r\n"), overall).await,
+        (VendorFailureKind::BodyTimeout, true)
+    );
+    assert_eq!(failure(begun(), AfterRequest::Close, DEADLINES).await, (VendorFailureKind::Cut, true));
+    assert_eq!(failure("", AfterRequest::Close, DEADLINES).await, (VendorFailureKind::Cut, true));
 }
 
 #[tokio::test]
 async fn what_is_not_the_vendors_form_is_malformed() {
-    let malformed = |may_cost| (FailureKind::Malformed, may_cost);
+    let malformed = |may_cost| (VendorFailureKind::Malformed, may_cost);
     let page = http("200 OK", "text/html", "<html>");
-    assert_eq!(failure(page, Then::Close, DEADLINES).await, malformed(true));
+    assert_eq!(failure(page, AfterRequest::Close, DEADLINES).await, malformed(true));
     let broken = http("200 OK", "application/json", "{\"id\":");
-    assert_eq!(failure(broken, Then::Close, DEADLINES).await, malformed(true));
-    assert_eq!(failure("SSH-2.0-x\r\n", Then::Close, DEADLINES).await, malformed(true));
+    assert_eq!(failure(broken, AfterRequest::Close, DEADLINES).await, malformed(true));
+    assert_eq!(failure("SSH-2.0-x\r\n", AfterRequest::Close, DEADLINES).await, malformed(true));
     let huge = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99999999999\r\n\r\n";
-    assert_eq!(failure(huge, Then::Hold, DEADLINES).await, malformed(true));
+    assert_eq!(failure(huge, AfterRequest::Hold, DEADLINES).await, malformed(true));
     let elsewhere = "HTTP/1.1 307 Moved\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n";
-    assert_eq!(failure(elsewhere, Then::Close, DEADLINES).await, malformed(false));
+    assert_eq!(failure(elsewhere, AfterRequest::Close, DEADLINES).await, malformed(false));
 }
 
 #[tokio::test]
 async fn no_redirect_carries_a_key_elsewhere() {
-    let (thief, visited) = server(http("200 OK", "application/json", ANSWER), Then::Close).await;
+    let (thief, visited) = server(http("200 OK", "application/json", ANSWER), AfterRequest::Close).await;
     for vendor in Vendor::ALL {
         for status in [
             "301 Moved Permanently",
@@ -213,11 +224,11 @@ async fn no_redirect_carries_a_key_elsewhere() {
         ] {
             let location =
                 format!("HTTP/1.1 {status}\r\nlocation: http://{thief}/\r\ncontent-length: 0\r\n\r\n");
-            let (address, _) = server(location, Then::Close).await;
+            let (address, _) = server(location, AfterRequest::Close).await;
             let failure = chat(&at(vendor, address), &DEADLINES).await.unwrap_err();
             assert_eq!(
                 (failure.kind, failure.may_cost),
-                (FailureKind::Malformed, false),
+                (VendorFailureKind::Malformed, false),
                 "{vendor} {status}"
             );
         }
@@ -234,9 +245,9 @@ async fn a_refusal_keeps_its_wait_and_loses_the_key() {
         "HTTP/1.1 429 Too Many Requests\r\nretry-after: 7\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
     );
-    let (address, _) = server(answer, Then::Close).await;
+    let (address, _) = server(answer, AfterRequest::Close).await;
     let refused = chat(&at(Vendor::OpenAi, address), &DEADLINES).await.unwrap_err();
-    assert_eq!((refused.kind, refused.may_cost), (FailureKind::RateLimited, false));
+    assert_eq!((refused.kind, refused.may_cost), (VendorFailureKind::RateLimited, false));
     assert_eq!(refused.retry_after, Some(Duration::from_secs(7)));
     assert!(refused.message.contains("slow down, ***"), "{refused}");
 }
@@ -247,9 +258,9 @@ async fn a_stream_ends_cleanly_only_after_the_vendors_last_word() {
     let whole = format!("{CHUNK}{DONE}");
     // The last of these leaves the connection open after the last word.
     for (answer, then) in [
-        (chunked(&whole, true), Then::Close),
-        (chunked(&whole, false), Then::Close),
-        (chunked(&whole, false), Then::Hold),
+        (chunked(&whole, true), AfterRequest::Close),
+        (chunked(&whole, false), AfterRequest::Close),
+        (chunked(&whole, false), AfterRequest::Hold),
     ] {
         let (address, _) = server(answer, then).await;
         let mut chunks = stream(&at(Vendor::OpenAi, address), &DEADLINES).await.unwrap();
@@ -257,12 +268,12 @@ async fn a_stream_ends_cleanly_only_after_the_vendors_last_word() {
         assert!(items.len() == 2 && items.iter().all(Result::is_ok), "{items:?}");
         assert_eq!(chunks.usage().map(|usage| usage.total()), Some(4));
     }
-    let idle = Deadlines { idle: SHORT, ..DEADLINES };
+    let idle = CallDeadlines { idle: SHORT, ..DEADLINES };
     for (answer, then, kind) in [
-        (chunked(CHUNK, true), Then::Close, FailureKind::Cut),
-        (chunked(CHUNK, false), Then::Close, FailureKind::Cut),
-        (chunked(CHUNK, false), Then::Hold, FailureKind::BodyTimeout),
-        (chunked(&format!("{CHUNK}data: oops\n\n"), true), Then::Close, FailureKind::Malformed),
+        (chunked(CHUNK, true), AfterRequest::Close, VendorFailureKind::Cut),
+        (chunked(CHUNK, false), AfterRequest::Close, VendorFailureKind::Cut),
+        (chunked(CHUNK, false), AfterRequest::Hold, VendorFailureKind::BodyTimeout),
+        (chunked(&format!("{CHUNK}data: oops\n\n"), true), AfterRequest::Close, VendorFailureKind::Malformed),
     ] {
         let (address, _) = server(answer, then).await;
         let mut chunks = stream(&at(Vendor::OpenAi, address), &idle).await.unwrap();
@@ -277,14 +288,15 @@ async fn a_stream_ends_cleanly_only_after_the_vendors_last_word() {
 async fn a_stream_that_fails_before_its_first_chunk_can_be_tried_again() {
     let busy = "data: {\"error\":{\"message\":\"busy\",\"type\":\"rate_limit_error\"}}\n\n";
     for (answer, then, kind) in [
-        (chunked(busy, true), Then::Close, FailureKind::RateLimited),
-        (chunked(": wait\n\n", true), Then::Close, FailureKind::Cut),
-        (http("200 OK", "application/json", ANSWER), Then::Close, FailureKind::Malformed),
-        (chunked("", false)[..82].to_owned(), Then::Hold, FailureKind::FirstByteTimeout),
+        (chunked(busy, true), AfterRequest::Close, VendorFailureKind::RateLimited),
+        (chunked(": wait\n\n", true), AfterRequest::Close, VendorFailureKind::Cut),
+        (http("200 OK", "application/json", ANSWER), AfterRequest::Close, VendorFailureKind::Malformed),
+        (chunked("", false)[..82].to_owned(), AfterRequest::Hold, VendorFailureKind::FirstByteTimeout),
     ] {
-        let first_byte = if kind == FailureKind::FirstByteTimeout { SHORT } else { DEADLINES.first_byte };
+        let first_byte =
+            if kind == VendorFailureKind::FirstByteTimeout { SHORT } else { DEADLINES.first_byte };
         let (address, _) = server(answer, then).await;
-        let deadlines = Deadlines { first_byte, ..DEADLINES };
+        let deadlines = CallDeadlines { first_byte, ..DEADLINES };
         let failure = stream(&at(Vendor::OpenAi, address), &deadlines).await.err().unwrap();
         assert_eq!((failure.kind, failure.may_cost), (kind, true), "{failure}");
     }
@@ -292,7 +304,7 @@ async fn a_stream_that_fails_before_its_first_chunk_can_be_tried_again() {
 
 #[tokio::test]
 async fn dropping_a_stream_closes_its_connection() {
-    let (address, served) = server(chunked(CHUNK, false), Then::Hold).await;
+    let (address, served) = server(chunked(CHUNK, false), AfterRequest::Hold).await;
     drop(stream(&at(Vendor::OpenAi, address), &DEADLINES).await.unwrap());
     let request = tokio::time::timeout(LONG, served).await.expect("the server saw the end").unwrap();
     assert!(request.contains("\"stream\":true"), "{request}");
@@ -301,16 +313,16 @@ async fn dropping_a_stream_closes_its_connection() {
 #[tokio::test]
 async fn models_and_embeddings_are_read() {
     let body = r#"{"models":[{"name":"llama3.1:8b"},{"name":"tinyllama:1.1b"}]}"#;
-    let (address, served) = server(http("200 OK", "application/json", body), Then::Close).await;
-    let local = Endpoint::new(Vendor::Ollama, &format!("http://{address}"), None);
-    let models = Client::new().models(&local, &DEADLINES).await.unwrap();
+    let (address, served) = server(http("200 OK", "application/json", body), AfterRequest::Close).await;
+    let local = VendorEndpoint::new(Vendor::Ollama, &format!("http://{address}"), None);
+    let models = VendorClient::new().models(&local, &DEADLINES).await.unwrap();
     assert_eq!(models, ["llama3.1:8b", "tinyllama:1.1b"]);
     let request = served.await.unwrap();
     assert!(request.starts_with("GET /api/tags ") && !request.contains("authorization"), "{request}");
     let body = r#"{"data":[{"embedding":[0.5]}],"usage":{"prompt_tokens":2,"total_tokens":2}}"#;
-    let (address, _) = server(http("200 OK", "application/json", body), Then::Close).await;
+    let (address, _) = server(http("200 OK", "application/json", body), AfterRequest::Close).await;
     let request = EmbeddingRequest { model: "e".into(), input: json!("a"), ..EmbeddingRequest::default() };
-    let client = Client::new();
+    let client = VendorClient::new();
     let (answer, usage) = client
         .embeddings(&Hold::for_tests(), &at(Vendor::Grok, address), &request, &DEADLINES)
         .await

@@ -1,18 +1,18 @@
-//! Embeddings: `batchEmbedContents`. The vendor does not say what they used.
+//! Embeddings: `batchEmbedContents`. The vendor reports no usage.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::path;
-use crate::domain::usage::Usage;
-use crate::llm::dialect::WireRequest;
+use crate::domain::usage::TokenUsage;
+use crate::llm::dialect::VendorRequest;
 use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse, EmbeddingUsage};
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
+use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
 /// All texts in one request.
-pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<WireRequest, Failure> {
+pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
     let model = request.model.strip_prefix("models/").unwrap_or(&request.model);
     let one = |text: &str| {
         let mut one = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
@@ -22,26 +22,26 @@ pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<WireRequest,
         one
     };
     let requests: Vec<Value> = request.texts()?.into_iter().map(one).collect();
-    WireRequest::json(path(model, "batchEmbedContents"), &json!({"requests": requests}))
+    VendorRequest::json(path(model, "batchEmbedContents"), &json!({"requests": requests}))
 }
 
 #[derive(Deserialize)]
-struct Answer {
-    embeddings: Vec<Vector>,
+struct GeminiEmbeddings {
+    embeddings: Vec<GeminiVector>,
 }
 
 #[derive(Deserialize)]
-struct Vector {
+struct GeminiVector {
     values: Vec<f32>,
 }
 
 pub(in crate::llm) fn response(
     request: &EmbeddingRequest,
     body: &[u8],
-) -> Result<(EmbeddingResponse, Option<Usage>), Failure> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
-        refusal::in_answer(Vendor::Gemini, body)
-            .unwrap_or_else(|| Failure::malformed(Vendor::Gemini, &error.to_string()))
+) -> Result<(EmbeddingResponse, Option<TokenUsage>), VendorFailure> {
+    let answer: GeminiEmbeddings = serde_json::from_slice(body).map_err(|error| {
+        vendor_error::in_answer(Vendor::Gemini, body)
+            .unwrap_or_else(|| VendorFailure::malformed(Vendor::Gemini, &error.to_string()))
     })?;
     let vectors = answer.embeddings.into_iter().map(|vector| vector.values).collect();
     Ok((request.respond(vectors, EmbeddingUsage::default()), None))

@@ -1,11 +1,10 @@
 //! The dialect of Google's Gemini API: `generateContent` and its stream.
 //!
-//! Choices of ours. *Version*: paths go to `/v1beta`, which has had tools and schemas longest; a base URL
-//! that ends in a version is taken as it is. *Calls* come without ids: ours are made of the answer's id
-//! and their number. *Thought signatures* travel as `thought_signatures` (by call id) in the message. A
-//! *blocked prompt* is an answer without text that ended by `content_filter`, since the vendor counts its
-//! tokens. Pictures at an address are refused: the API reads only files that were uploaded to it.
-//! `parallel_tool_calls` has no counterpart.
+//! Our choices. *Version*: paths go to `/v1beta`, which has had tools and schemas longest; a base URL that
+//! ends in a version is kept. *Tool calls* come without ids: ours are made of the answer's id and the call's
+//! number. *Thought signatures* travel as `thought_signatures` (by call id) in the message. A *blocked
+//! prompt* becomes an answer without text that ended by `content_filter`, since the vendor counts its tokens.
+//! Images by URL are refused: the API reads only uploaded files. `parallel_tool_calls` has no counterpart.
 
 pub(super) mod embedding;
 pub(super) mod request;
@@ -15,7 +14,7 @@ pub(super) mod stream;
 
 use serde::Deserialize;
 
-use super::failure::Failure;
+use super::failure::VendorFailure;
 use super::vendor::Vendor;
 
 /// Message field that carries the signatures of thoughts through the canonical form.
@@ -27,20 +26,20 @@ fn path(model: &str, method: &str) -> String {
 }
 
 #[derive(Deserialize)]
-struct List {
+struct GeminiModels {
     #[serde(default)]
-    models: Vec<Model>,
+    models: Vec<GeminiModel>,
 }
 
 #[derive(Deserialize)]
-struct Model {
+struct GeminiModel {
     name: String,
 }
 
 /// The names of the models, without their collection.
-pub(super) fn models(body: &[u8]) -> Result<Vec<String>, Failure> {
-    let list: List = serde_json::from_slice(body)
-        .map_err(|error| Failure::malformed(Vendor::Gemini, &error.to_string()))?;
+pub(super) fn models(body: &[u8]) -> Result<Vec<String>, VendorFailure> {
+    let list: GeminiModels = serde_json::from_slice(body)
+        .map_err(|error| VendorFailure::malformed(Vendor::Gemini, &error.to_string()))?;
     let bare = |name: String| name.strip_prefix("models/").map(str::to_owned).unwrap_or(name);
     Ok(list.models.into_iter().map(|model| bare(model.name)).collect())
 }

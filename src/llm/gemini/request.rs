@@ -4,23 +4,22 @@ use serde_json::{Map, Value, json};
 
 use super::{SIGNATURES, path, schema};
 use crate::llm::catalogue;
-use crate::llm::chat::{ChatRequest, Message, Role, Tool};
-use crate::llm::dialect::WireRequest;
-use crate::llm::failure::Failure;
-use crate::llm::translate::{self, Format, Piece, ToolChoice};
+use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
+use crate::llm::dialect::VendorRequest;
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
 use crate::llm::vendor::Vendor;
 
 const VENDOR: Vendor = Vendor::Gemini;
-/// Most answers to one request that the vendor gives.
+/// The vendor's maximum of candidates per request.
 const MAX_CANDIDATES: u64 = 8;
 
-/// Where and how it is sent.
-pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRequest, Failure> {
-    translate::refuse(VENDOR, request, MAX_CANDIDATES)?;
+pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
+    message_parts::refuse(VENDOR, request, MAX_CANDIDATES)?;
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     let mut instructions = Vec::new();
-    for message in request.messages.iter().filter(|message| translate::is_instruction(message)) {
+    for message in request.messages.iter().filter(|message| message_parts::is_instruction(message)) {
         instructions.extend(parts(message)?);
     }
     if !instructions.is_empty() {
@@ -30,26 +29,26 @@ pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRe
     if !request.tools.is_empty() {
         let declarations = request.tools.iter().map(declaration).collect::<Result<Vec<_>, _>>()?;
         set("tools", json!([{"functionDeclarations": declarations}]));
-        if let Some(choice) = translate::tool_choice(request)? {
+        if let Some(choice) = message_parts::tool_choice(request)? {
             set("toolConfig", json!({"functionCallingConfig": calling(&choice)}));
         }
     }
     set("generationConfig", configuration(request)?);
     let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
-    WireRequest::json(path(&request.model, method), &body)
+    VendorRequest::json(path(&request.model, method), &body)
 }
 
-/// The turns; neighbours of one role are one turn, so that parallel calls are answered together.
-fn contents(messages: &[Message]) -> Result<Vec<Value>, Failure> {
+/// The turns; adjacent messages of one role are merged, so that parallel calls are answered together.
+fn contents(messages: &[ChatMessage]) -> Result<Vec<Value>, VendorFailure> {
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
     for (at, message) in messages.iter().enumerate() {
-        if translate::is_instruction(message) {
+        if message_parts::is_instruction(message) {
             continue;
         }
         let (role, said) = match message.role {
-            Role::Assistant => ("model", model_turn(message)?),
-            Role::Tool => {
-                let name = translate::called_function(&messages[..at], message)?;
+            ChatRole::Assistant => ("model", model_turn(message)?),
+            ChatRole::Tool => {
+                let name = message_parts::called_function(&messages[..at], message)?;
                 ("user", vec![function_response(name, message)])
             }
             _ => ("user", parts(message)?),
@@ -63,10 +62,10 @@ fn contents(messages: &[Message]) -> Result<Vec<Value>, Failure> {
     Ok(turns.into_iter().map(|(role, parts)| json!({"role": role, "parts": parts})).collect())
 }
 
-fn model_turn(message: &Message) -> Result<Vec<Value>, Failure> {
+fn model_turn(message: &ChatMessage) -> Result<Vec<Value>, VendorFailure> {
     let mut said = parts(message)?;
     for call in &message.tool_calls {
-        let args = translate::arguments(call)?;
+        let args = message_parts::arguments(call)?;
         let mut part = json!({"functionCall": {"name": call.function.name, "args": args}});
         if let Some(signature) = message.extra.get(SIGNATURES).and_then(|all| all.get(&call.id)) {
             part["thoughtSignature"] = signature.clone();
@@ -76,8 +75,8 @@ fn model_turn(message: &Message) -> Result<Vec<Value>, Failure> {
     Ok(said)
 }
 
-/// The API wants an object; any other result is put into one.
-fn function_response(name: &str, message: &Message) -> Value {
+/// The API requires an object; any other result is wrapped in one.
+fn function_response(name: &str, message: &ChatMessage) -> Value {
     let text = message.content.as_ref().map(|content| content.to_text()).unwrap_or_default();
     let response = match serde_json::from_str(&text) {
         Ok(Value::Object(object)) => Value::Object(object),
@@ -86,22 +85,24 @@ fn function_response(name: &str, message: &Message) -> Value {
     json!({"functionResponse": {"name": name, "response": response}})
 }
 
-fn parts(message: &Message) -> Result<Vec<Value>, Failure> {
-    let part = |piece: Piece<'_>| match piece {
-        Piece::Text(text, _) => Ok(json!({"text": text})),
-        Piece::Data(media_type, data) => Ok(json!({"inlineData": {"mimeType": media_type, "data": data}})),
-        Piece::Audio(format, data) => {
+fn parts(message: &ChatMessage) -> Result<Vec<Value>, VendorFailure> {
+    let part = |piece: MessagePart<'_>| match piece {
+        MessagePart::Text(text, _) => Ok(json!({"text": text})),
+        MessagePart::Data(media_type, data) => {
+            Ok(json!({"inlineData": {"mimeType": media_type, "data": data}}))
+        }
+        MessagePart::Audio(format, data) => {
             Ok(json!({"inlineData": {"mimeType": format!("audio/{format}"), "data": data}}))
         }
-        Piece::Link(_) => {
+        MessagePart::Link(_) => {
             let what = "reads no pictures at addresses; send them as data:image/…;base64,…";
-            Err(Failure::unsupported(VENDOR, what))
+            Err(VendorFailure::unsupported(VENDOR, what))
         }
     };
-    translate::pieces(VENDOR, message)?.into_iter().map(part).collect()
+    message_parts::pieces(VENDOR, message)?.into_iter().map(part).collect()
 }
 
-fn declaration(tool: &Tool) -> Result<Value, Failure> {
+fn declaration(tool: &ChatTool) -> Result<Value, VendorFailure> {
     let function = &tool.function;
     let mut declaration = json!({"name": function.name});
     if let Some(description) = &function.description {
@@ -126,13 +127,13 @@ fn calling(choice: &ToolChoice<'_>) -> Value {
     }
 }
 
-fn configuration(request: &ChatRequest) -> Result<Value, Failure> {
+fn configuration(request: &ChatRequest) -> Result<Value, VendorFailure> {
     let extra = |name: &str| request.extra.get(name).filter(|value| !value.is_null()).cloned();
-    let stops = translate::stops(request);
-    let (kind, schema) = match translate::format(request)? {
-        Format::Text => (None, None),
-        Format::JsonObject => (Some("application/json".into()), None),
-        Format::Schema(schema) => (Some("application/json".into()), Some(schema::openapi(schema)?)),
+    let stops = message_parts::stops(request);
+    let (kind, schema) = match message_parts::format(request)? {
+        ResponseFormat::Text => (None, None),
+        ResponseFormat::JsonObject => (Some("application/json".into()), None),
+        ResponseFormat::Schema(schema) => (Some("application/json".into()), Some(schema::openapi(schema)?)),
     };
     let all = [
         ("maxOutputTokens", Some(catalogue::output_limit(VENDOR, request).into())),
@@ -166,9 +167,9 @@ fn thinking(effort: Option<&str>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::FailureKind;
+    use crate::llm::VendorFailureKind;
 
-    fn wire(request: Value, stream: bool) -> Result<(Value, String), Failure> {
+    fn wire(request: Value, stream: bool) -> Result<(Value, String), VendorFailure> {
         let wire = chat(&serde_json::from_value(request).unwrap(), stream)?;
         Ok((serde_json::from_slice(&wire.body).unwrap(), wire.path))
     }
@@ -248,9 +249,9 @@ mod tests {
     fn a_picture_at_an_address_and_an_answer_to_no_call_are_refused() {
         let picture = json!({"type": "image_url", "image_url": {"url": "https://a/b.png"}});
         let request = json!({"model": "g", "messages": [{"role": "user", "content": [picture]}]});
-        assert_eq!(wire(request, false).unwrap_err().kind, FailureKind::Unsupported);
+        assert_eq!(wire(request, false).unwrap_err().kind, VendorFailureKind::Unsupported);
         let request =
             json!({"model": "g", "messages": [{"role": "tool", "tool_call_id": "c9", "content": "x"}]});
-        assert_eq!(wire(request, false).unwrap_err().kind, FailureKind::BadRequest);
+        assert_eq!(wire(request, false).unwrap_err().kind, VendorFailureKind::BadRequest);
     }
 }

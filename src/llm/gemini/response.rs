@@ -1,38 +1,39 @@
-//! The answer, of which the stream sends many, and the vendor's usage.
+//! The answer (a stream sends many) and the vendor's usage.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::SIGNATURES;
-use crate::domain::usage::Usage;
-use crate::llm::dialect::{Asked, Completion};
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
-use crate::llm::translate::{Head, Said};
+use crate::domain::usage::TokenUsage;
+use crate::llm::dialect::{AnswerDefaults, Completion};
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{AssistantMessage, ChunkHead};
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
 const VENDOR: Vendor = Vendor::Gemini;
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Answer {
+pub(super) struct GeminiResponse {
     #[serde(default)]
-    pub(super) candidates: Vec<Candidate>,
+    pub(super) candidates: Vec<GeminiCandidate>,
     #[serde(default)]
-    pub(super) prompt_feedback: Option<Feedback>,
+    pub(super) prompt_feedback: Option<GeminiFeedback>,
     #[serde(default)]
-    pub(super) usage_metadata: Option<WireUsage>,
+    pub(super) usage_metadata: Option<GeminiUsage>,
     #[serde(default)]
     pub(super) model_version: Option<String>,
     #[serde(default)]
     pub(super) response_id: Option<String>,
 }
 
-impl Answer {
-    /// Reads it. Without an answer and without a reason for that, it is none.
-    pub(super) fn read(body: &[u8]) -> Result<Self, Failure> {
-        let broken =
-            |what: &str| refusal::in_answer(VENDOR, body).unwrap_or_else(|| Failure::malformed(VENDOR, what));
+impl GeminiResponse {
+    /// Parses an answer. One without candidates must have a block reason.
+    pub(super) fn read(body: &[u8]) -> Result<Self, VendorFailure> {
+        let broken = |what: &str| {
+            vendor_error::in_answer(VENDOR, body).unwrap_or_else(|| VendorFailure::malformed(VENDOR, what))
+        };
         let answer: Self = serde_json::from_slice(body).map_err(|error| broken(&error.to_string()))?;
         let says_nothing =
             answer.candidates.is_empty() && !answer.is_blocked() && answer.usage_metadata.is_none();
@@ -46,50 +47,50 @@ impl Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Feedback {
+pub(super) struct GeminiFeedback {
     #[serde(default)]
     block_reason: Option<String>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Candidate {
+pub(super) struct GeminiCandidate {
     #[serde(default)]
     pub(super) index: u32,
     #[serde(default)]
-    content: Option<Content>,
+    content: Option<GeminiContent>,
     #[serde(default)]
     pub(super) finish_reason: Option<String>,
 }
 
-impl Candidate {
-    pub(super) fn parts(&mut self) -> Vec<Part> {
+impl GeminiCandidate {
+    pub(super) fn parts(&mut self) -> Vec<GeminiPart> {
         self.content.take().map(|content| content.parts).unwrap_or_default()
     }
 }
 
 #[derive(Deserialize)]
-struct Content {
+struct GeminiContent {
     #[serde(default)]
-    parts: Vec<Part>,
+    parts: Vec<GeminiPart>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct Part {
+pub(super) struct GeminiPart {
     #[serde(default)]
     pub(super) text: Option<String>,
-    /// The text is what the model thinks, not what it says.
+    /// Whether the text is thought rather than answer.
     #[serde(default)]
     pub(super) thought: bool,
     #[serde(default)]
     pub(super) thought_signature: Option<String>,
     #[serde(default)]
-    pub(super) function_call: Option<FunctionCall>,
+    pub(super) function_call: Option<GeminiFunctionCall>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct FunctionCall {
+pub(super) struct GeminiFunctionCall {
     #[serde(default)]
     pub(super) id: Option<String>,
     pub(super) name: String,
@@ -100,57 +101,57 @@ pub(super) struct FunctionCall {
 /// The vendor's usage: cached tokens are part of the prompt, thoughts are beside the candidates.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct WireUsage {
+pub(super) struct GeminiUsage {
     prompt_token_count: Option<u64>,
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
     cached_content_token_count: Option<u64>,
     tool_use_prompt_token_count: Option<u64>,
     #[serde(default)]
-    prompt_tokens_details: Vec<Modality>,
+    prompt_tokens_details: Vec<GeminiModality>,
     #[serde(default)]
-    cache_tokens_details: Vec<Modality>,
+    cache_tokens_details: Vec<GeminiModality>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Modality {
+struct GeminiModality {
     #[serde(default)]
     modality: String,
     #[serde(default)]
     token_count: u64,
 }
 
-impl WireUsage {
-    /// In disjoint classes; `None` where even the prompt is not counted.
-    pub(super) fn usage(&self) -> Option<Usage> {
+impl GeminiUsage {
+    /// In disjoint classes; `None` when even the prompt has no count.
+    pub(super) fn usage(&self) -> Option<TokenUsage> {
         let prompt = self.prompt_token_count?;
         let cache_read = self.cached_content_token_count.unwrap_or(0).min(prompt);
         let audio = audio(&self.prompt_tokens_details).saturating_sub(audio(&self.cache_tokens_details));
         let audio_input = audio.min(prompt - cache_read);
         let reasoning = self.thoughts_token_count.unwrap_or(0);
-        Some(Usage {
+        Some(TokenUsage {
             input: (prompt - cache_read - audio_input)
                 .saturating_add(self.tool_use_prompt_token_count.unwrap_or(0)),
             cache_read,
             audio_input,
             output: self.candidates_token_count.unwrap_or(0).saturating_add(reasoning),
             reasoning,
-            ..Usage::default()
+            ..TokenUsage::default()
         })
     }
 }
 
-fn audio(details: &[Modality]) -> u64 {
+fn audio(details: &[GeminiModality]) -> u64 {
     details.iter().filter(|one| one.modality == "AUDIO").map(|one| one.token_count).sum()
 }
 
 /// The id of a call: the vendor's, or made of the answer's and the call's number.
-pub(super) fn call_id(call: &FunctionCall, answer: &str, number: usize) -> String {
+pub(super) fn call_id(call: &GeminiFunctionCall, answer: &str, number: usize) -> String {
     call.id.clone().unwrap_or_else(|| format!("call_{answer}_{number}"))
 }
 
-/// Why an answer ended, in OpenAI's words.
+/// The finish reason in OpenAI's words.
 pub(super) fn finish_reason(reason: &str, has_calls: bool) -> &'static str {
     match reason {
         "MAX_TOKENS" => "length",
@@ -161,16 +162,15 @@ pub(super) fn finish_reason(reason: &str, has_calls: bool) -> &'static str {
     }
 }
 
-/// Reads the whole answer.
-pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
-    let answer = Answer::read(body)?;
+pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
+    let answer = GeminiResponse::read(body)?;
     let is_blocked = answer.is_blocked();
     let usage = answer.usage_metadata.and_then(|usage| usage.usage());
-    let mut head = Head { id: answer.response_id.unwrap_or_default(), asked: asked.clone() };
+    let mut head = ChunkHead { id: answer.response_id.unwrap_or_default(), asked: asked.clone() };
     head.model(answer.model_version.unwrap_or_default());
     let mut choices = Vec::new();
     for mut candidate in answer.candidates {
-        let mut said = Said::default();
+        let mut said = AssistantMessage::default();
         let mut signatures = Map::new();
         for part in candidate.parts() {
             add(part, &head.id, &mut said, &mut signatures);
@@ -183,15 +183,15 @@ pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Fai
         choices.push(said.choice(candidate.index, reason));
     }
     if choices.is_empty() && is_blocked {
-        choices.push(Said::default().choice(0, "content_filter"));
+        choices.push(AssistantMessage::default().choice(0, "content_filter"));
     }
     if choices.is_empty() {
-        return Err(Failure::malformed(VENDOR, "it has no candidates"));
+        return Err(VendorFailure::malformed(VENDOR, "it has no candidates"));
     }
     Ok(head.completion(choices, usage))
 }
 
-fn add(part: Part, answer: &str, said: &mut Said, signatures: &mut Map<String, Value>) {
+fn add(part: GeminiPart, answer: &str, said: &mut AssistantMessage, signatures: &mut Map<String, Value>) {
     match part.text {
         Some(text) if part.thought => said.reasoning.push_str(&text),
         Some(text) => said.text.push_str(&text),
@@ -211,11 +211,11 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::FailureKind;
-    use crate::llm::chat::Content as Text;
+    use crate::llm::VendorFailureKind;
+    use crate::llm::chat::ChatContent as Text;
 
-    fn read(body: &Value) -> Result<Completion, Failure> {
-        chat(&Asked { model: "m".into(), created: 1 }, body.to_string().as_bytes())
+    fn read(body: &Value) -> Result<Completion, VendorFailure> {
+        chat(&AnswerDefaults { model: "m".into(), created: 1 }, body.to_string().as_bytes())
     }
 
     #[test]
@@ -239,13 +239,13 @@ mod tests {
             choice.message.tool_calls.iter().map(|call| (&*call.id, &*call.function.arguments)).collect();
         assert_eq!(calls, [("call_r1_0", r#"{"a":1}"#), ("call_r1_1", "{}")]);
         assert_eq!(choice.message.extra["thought_signatures"], json!({"call_r1_0": "sig"}));
-        let usage = Usage {
+        let usage = TokenUsage {
             input: 410,
             cache_read: 400,
             audio_input: 200,
             output: 250,
             reasoning: 200,
-            ..Usage::default()
+            ..TokenUsage::default()
         };
         assert_eq!(found.usage, Some(usage));
         assert_eq!(usage.total(), 1_260);
@@ -257,7 +257,7 @@ mod tests {
             "usageMetadata": {"promptTokenCount": 9, "totalTokenCount": 9}}))
         .unwrap();
         assert_eq!(found.response.choices[0].finish_reason.as_deref(), Some("content_filter"));
-        assert_eq!(found.usage, Some(Usage { input: 9, ..Usage::default() }));
+        assert_eq!(found.usage, Some(TokenUsage { input: 9, ..TokenUsage::default() }));
         let stopped = read(&json!({"candidates": [{"finishReason": "SAFETY"}]})).unwrap();
         assert_eq!(stopped.response.choices[0].finish_reason.as_deref(), Some("content_filter"));
         assert_eq!(stopped.usage, None);
@@ -266,7 +266,7 @@ mod tests {
     #[test]
     fn nothing_is_malformed() {
         for body in [json!({}), json!({"candidates": 1}), json!({"usageMetadata": {"promptTokenCount": 1}})] {
-            assert_eq!(read(&body).unwrap_err().kind, FailureKind::Malformed, "{body}");
+            assert_eq!(read(&body).unwrap_err().kind, VendorFailureKind::Malformed, "{body}");
         }
     }
 }

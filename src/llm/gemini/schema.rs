@@ -1,15 +1,15 @@
-//! JSON Schema brought into the subset of OpenAPI 3.0 that the API takes.
+//! JSON Schema converted to the OpenAPI 3.0 subset of the API.
 //!
-//! What the subset can say is kept; references are put in place of their names; what it cannot say but
-//! only narrows (`additionalProperties`, `$schema`, `pattern` of keys) is left out, for the model keeps to
-//! the listed properties anyway. A schema that refers to itself cannot be said at all, and is refused.
+//! Expressible keywords are kept and references are inlined; inexpressible keywords that only narrow
+//! (`additionalProperties`, `$schema`, `pattern` of keys) are dropped, since the model follows the listed
+//! properties anyway. A recursive schema cannot be expressed, and is refused.
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::failure::Failure;
+use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
 
-/// Keywords that mean the same there.
+/// Keywords with the same meaning there.
 const KEPT: &[&str] = &[
     "title",
     "description",
@@ -29,18 +29,18 @@ const KEPT: &[&str] = &[
     "maximum",
     "propertyOrdering",
 ];
-/// Deeper schemas are taken for ones that refer to themselves; people write a few levels.
+/// Deeper schemas count as recursive; people write a few levels.
 const MAX_DEPTH: usize = 32;
 
 /// The schema in the API's form.
-pub(super) fn openapi(schema: &Value) -> Result<Value, Failure> {
+pub(super) fn openapi(schema: &Value) -> Result<Value, VendorFailure> {
     convert(schema, schema, MAX_DEPTH)
 }
 
-fn convert(schema: &Value, root: &Value, depth: usize) -> Result<Value, Failure> {
+fn convert(schema: &Value, root: &Value, depth: usize) -> Result<Value, VendorFailure> {
     let Some(below) = depth.checked_sub(1) else {
         let what = "takes no schema that refers to itself, or is deeper than 32 levels";
-        return Err(Failure::unsupported(Vendor::Gemini, what));
+        return Err(VendorFailure::unsupported(Vendor::Gemini, what));
     };
     let Some(fields) = schema.as_object() else { return Ok(json!({})) };
     if let Some(reference) = fields.get("$ref").and_then(Value::as_str) {
@@ -58,7 +58,7 @@ fn convert(schema: &Value, root: &Value, depth: usize) -> Result<Value, Failure>
                     properties.map(|(key, inner)| Ok((key.clone(), convert(inner, root, below)?)));
                 out.insert(
                     "properties".to_owned(),
-                    converted.collect::<Result<Map<_, _>, Failure>>()?.into(),
+                    converted.collect::<Result<Map<_, _>, VendorFailure>>()?.into(),
                 );
             }
             "items" => drop(out.insert("items".to_owned(), convert(value, root, below)?)),
@@ -111,7 +111,7 @@ fn set_alternatives(
     value: &Value,
     root: &Value,
     below: usize,
-) -> Result<(), Failure> {
+) -> Result<(), VendorFailure> {
     let is_null = |one: &&Value| one.get("type").is_some_and(|kind| kind == "null");
     let all = value.as_array().map(Vec::as_slice).unwrap_or_default();
     if all.iter().any(|one| is_null(&one)) {
@@ -130,15 +130,16 @@ fn set_alternatives(
     Ok(())
 }
 
-fn resolve<'a>(reference: &str, root: &'a Value) -> Result<&'a Value, Failure> {
+fn resolve<'a>(reference: &str, root: &'a Value) -> Result<&'a Value, VendorFailure> {
     let found = reference.strip_prefix('#').and_then(|pointer| root.pointer(pointer));
-    found.ok_or_else(|| Failure::faulty(format!("the schema refers to {reference:?}, which is not in it")))
+    found
+        .ok_or_else(|| VendorFailure::faulty(format!("the schema has an unresolved reference {reference:?}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::FailureKind;
+    use crate::llm::VendorFailureKind;
 
     #[test]
     fn references_alternatives_and_nulls_are_said_in_the_apis_words() {
@@ -171,7 +172,7 @@ mod tests {
     fn a_schema_that_refers_to_itself_or_to_nothing_is_refused() {
         let own = json!({"$ref": "#/$defs/Tree", "$defs": {"Tree": {"type": "object",
             "properties": {"next": {"$ref": "#/$defs/Tree"}}}}});
-        assert_eq!(openapi(&own).unwrap_err().kind, FailureKind::Unsupported);
-        assert_eq!(openapi(&json!({"$ref": "#/$defs/X"})).unwrap_err().kind, FailureKind::BadRequest);
+        assert_eq!(openapi(&own).unwrap_err().kind, VendorFailureKind::Unsupported);
+        assert_eq!(openapi(&json!({"$ref": "#/$defs/X"})).unwrap_err().kind, VendorFailureKind::BadRequest);
     }
 }

@@ -1,44 +1,44 @@
-//! The stream: one answer after the other, each with what is new. It has no last word of its own: it is
-//! over when every candidate has a reason why it ended.
+//! The stream: a sequence of answers, each with the new part. There is no end marker: the stream is over when
+//! every candidate has a finish reason.
 
 use std::collections::BTreeMap;
 
 use serde_json::Map;
 
 use super::SIGNATURES;
-use super::response::{Answer, Candidate, Part, call_id, finish_reason};
-use crate::domain::usage::Usage;
-use crate::llm::chat::Delta;
-use crate::llm::dialect::Asked;
-use crate::llm::failure::Failure;
-use crate::llm::stream::{self, Chunks};
-use crate::llm::translate::{self, Head};
+use super::response::{GeminiCandidate, GeminiPart, GeminiResponse, call_id, finish_reason};
+use crate::domain::usage::TokenUsage;
+use crate::llm::chat::ChatDelta;
+use crate::llm::dialect::AnswerDefaults;
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{self, ChunkHead};
+use crate::llm::stream::{self, DecodedItems};
 
-/// What has come so far.
-pub(in crate::llm) struct Events {
-    head: Head,
-    candidates: BTreeMap<u32, Progress>,
-    usage: Option<Usage>,
+/// The state so far.
+pub(in crate::llm) struct GeminiDecoder {
+    head: ChunkHead,
+    candidates: BTreeMap<u32, CandidateProgress>,
+    usage: Option<TokenUsage>,
 }
 
 #[derive(Default)]
-struct Progress {
+struct CandidateProgress {
     calls: u32,
     has_ended: bool,
 }
 
-impl Events {
-    pub(in crate::llm) const fn new(asked: Asked) -> Self {
-        let head = Head { id: String::new(), asked };
+impl GeminiDecoder {
+    pub(in crate::llm) const fn new(asked: AnswerDefaults) -> Self {
+        let head = ChunkHead { id: String::new(), asked };
         Self { head, candidates: BTreeMap::new(), usage: None }
     }
 
-    fn candidate(&mut self, mut candidate: Candidate, chunks: &mut Chunks) {
+    fn candidate(&mut self, mut candidate: GeminiCandidate, chunks: &mut DecodedItems) {
         let index = candidate.index;
         let head = &self.head;
         let progress = self.candidates.entry(index).or_insert_with(|| {
-            chunks.push(head.chunk(index, translate::role(), None));
-            Progress::default()
+            chunks.push(head.chunk(index, message_parts::role(), None));
+            CandidateProgress::default()
         });
         for part in candidate.parts() {
             let deltas = progress.part(part, &head.id);
@@ -49,28 +49,28 @@ impl Events {
         {
             progress.has_ended = true;
             let reason = finish_reason(&reason, progress.calls > 0);
-            chunks.push(head.chunk(index, Delta::default(), Some(reason)));
+            chunks.push(head.chunk(index, ChatDelta::default(), Some(reason)));
         }
     }
 
-    fn block(&mut self, chunks: &mut Chunks) {
-        self.candidates.insert(0, Progress { calls: 0, has_ended: true });
-        chunks.push(self.head.chunk(0, translate::role(), Some("content_filter")));
+    fn block(&mut self, chunks: &mut DecodedItems) {
+        self.candidates.insert(0, CandidateProgress { calls: 0, has_ended: true });
+        chunks.push(self.head.chunk(0, message_parts::role(), Some("content_filter")));
     }
 }
 
-impl Progress {
-    fn part(&mut self, part: Part, answer: &str) -> Vec<Delta> {
+impl CandidateProgress {
+    fn part(&mut self, part: GeminiPart, answer: &str) -> Vec<ChatDelta> {
         let mut news = Vec::new();
         match part.text {
-            Some(text) if part.thought => news.push(translate::reasoning(&text)),
-            Some(text) if !text.is_empty() => news.push(translate::text(&text)),
+            Some(text) if part.thought => news.push(message_parts::reasoning(&text)),
+            Some(text) if !text.is_empty() => news.push(message_parts::text(&text)),
             _ => {}
         }
         if let Some(call) = part.function_call {
             let id = call_id(&call, answer, usize::try_from(self.calls).unwrap_or(usize::MAX));
             let arguments = call.args.map_or_else(|| "{}".to_owned(), |args| args.to_string());
-            let mut delta = translate::call(self.calls, Some((id.clone(), call.name)), arguments);
+            let mut delta = message_parts::call(self.calls, Some((id.clone(), call.name)), arguments);
             if let Some(signature) = part.thought_signature {
                 let signatures = Map::from_iter([(id, signature.into())]);
                 delta.extra.insert(SIGNATURES.to_owned(), signatures.into());
@@ -82,9 +82,9 @@ impl Progress {
     }
 }
 
-impl stream::Events for Events {
-    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Chunks) -> Result<(), Failure> {
-        let answer = Answer::read(data)?;
+impl stream::EventDecoder for GeminiDecoder {
+    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut DecodedItems) -> Result<(), VendorFailure> {
+        let answer = GeminiResponse::read(data)?;
         if self.head.id.is_empty() {
             self.head.id = answer.response_id.clone().unwrap_or_default();
         }
@@ -107,7 +107,7 @@ impl stream::Events for Events {
         !self.candidates.is_empty() && self.candidates.values().all(|progress| progress.has_ended)
     }
 
-    fn usage(&self) -> Option<Usage> {
+    fn usage(&self) -> Option<TokenUsage> {
         self.usage
     }
 }

@@ -3,24 +3,24 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::domain::usage::Usage;
-use crate::llm::dialect::WireRequest;
+use crate::domain::usage::TokenUsage;
+use crate::llm::dialect::VendorRequest;
 use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse, EmbeddingUsage};
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
+use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
 /// All texts in one request.
-pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<WireRequest, Failure> {
+pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
     let mut body = json!({"model": request.model, "input": request.texts()?});
     if let Some(dimensions) = request.dimensions {
         body["dimensions"] = dimensions.into();
     }
-    WireRequest::json("/api/embed", &body)
+    VendorRequest::json("/api/embed", &body)
 }
 
 #[derive(Deserialize)]
-struct Answer {
+struct OllamaEmbeddings {
     embeddings: Vec<Vec<f32>>,
     #[serde(default)]
     prompt_eval_count: Option<u64>,
@@ -29,12 +29,12 @@ struct Answer {
 pub(in crate::llm) fn response(
     request: &EmbeddingRequest,
     body: &[u8],
-) -> Result<(EmbeddingResponse, Option<Usage>), Failure> {
-    let answer: Answer = serde_json::from_slice(body).map_err(|error| {
-        refusal::in_answer(Vendor::Ollama, body)
-            .unwrap_or_else(|| Failure::malformed(Vendor::Ollama, &error.to_string()))
+) -> Result<(EmbeddingResponse, Option<TokenUsage>), VendorFailure> {
+    let answer: OllamaEmbeddings = serde_json::from_slice(body).map_err(|error| {
+        vendor_error::in_answer(Vendor::Ollama, body)
+            .unwrap_or_else(|| VendorFailure::malformed(Vendor::Ollama, &error.to_string()))
     })?;
-    let usage = answer.prompt_eval_count.map(|input| Usage { input, ..Usage::default() });
+    let usage = answer.prompt_eval_count.map(|input| TokenUsage { input, ..TokenUsage::default() });
     let tokens = EmbeddingUsage::of(answer.prompt_eval_count.unwrap_or(0));
     Ok((request.respond(answer.embeddings, tokens), usage))
 }
@@ -54,6 +54,6 @@ mod tests {
         );
         let (answer, usage) = response(&asked, br#"{"embeddings":[[0.5,1]],"prompt_eval_count":4}"#).unwrap();
         assert_eq!(answer.data[0].embedding, json!([0.5, 1.0]));
-        assert_eq!(usage, Some(Usage { input: 4, ..Usage::default() }));
+        assert_eq!(usage, Some(TokenUsage { input: 4, ..TokenUsage::default() }));
     }
 }

@@ -1,10 +1,10 @@
 //! The dialect of Ollama: `/api/chat` with lines of JSON, `/api/embed`, `/api/tags`.
 //!
-//! Choices of ours. *Window*: Ollama cuts a prompt silently to its default window, so a request that may
-//! be longer than [`request::DEFAULT_WINDOW`] asks for a larger one (`num_ctx`). *Pictures* must be in the
-//! request; their addresses are refused. *Calls*: older servers give no ids, so ours are made of the
-//! answer's time and the call's number; `tool_choice` that forces a call is refused, as nothing forces it
-//! there. What the caller puts into `options`, `keep_alive` or `think` passes as it is.
+//! Our choices. *Window*: Ollama silently cuts a prompt to its default window, so a request that may be
+//! longer than [`request::DEFAULT_WINDOW`] asks for a larger one (`num_ctx`). *Images* must be in the
+//! request; URLs are refused. *Tool calls*: older servers give no ids, so ours are made of the answer's time
+//! and the call's number; a `tool_choice` that forces a call is refused, as Ollama cannot force one. The
+//! caller's `options`, `keep_alive` and `think` pass unchanged.
 
 pub(super) mod embedding;
 pub(super) mod request;
@@ -13,23 +13,23 @@ pub(super) mod stream;
 
 use serde::Deserialize;
 
-use super::failure::Failure;
+use super::failure::VendorFailure;
 use super::vendor::Vendor;
 
 #[derive(Deserialize)]
-struct Tags {
+struct OllamaTags {
     #[serde(default)]
-    models: Vec<Model>,
+    models: Vec<OllamaModel>,
 }
 
 #[derive(Deserialize)]
-struct Model {
+struct OllamaModel {
     name: String,
 }
 
-/// The names of the models that are there.
-pub(super) fn models(body: &[u8]) -> Result<Vec<String>, Failure> {
-    let tags: Tags = serde_json::from_slice(body)
-        .map_err(|error| Failure::malformed(Vendor::Ollama, &error.to_string()))?;
+/// The names of the installed models.
+pub(super) fn models(body: &[u8]) -> Result<Vec<String>, VendorFailure> {
+    let tags: OllamaTags = serde_json::from_slice(body)
+        .map_err(|error| VendorFailure::malformed(Vendor::Ollama, &error.to_string()))?;
     Ok(tags.models.into_iter().map(|model| model.name).collect())
 }

@@ -3,25 +3,24 @@
 use serde_json::{Map, Value, json};
 
 use crate::llm::catalogue;
-use crate::llm::chat::{ChatRequest, Message, Role};
-use crate::llm::dialect::WireRequest;
-use crate::llm::failure::Failure;
-use crate::llm::translate::{self, Format, Piece, ToolChoice};
+use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole};
+use crate::llm::dialect::VendorRequest;
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
 use crate::llm::vendor::Vendor;
 
 const VENDOR: Vendor = Vendor::Ollama;
 /// Ollama's window where neither the server's settings nor the request name one (its FAQ, 2026).
 pub(in crate::llm) const DEFAULT_WINDOW: u64 = 4_096;
-/// Fewest bytes of text that make one token, nearly always: a window chosen by it is never too small.
+/// A lower bound of bytes per token, nearly always: a window chosen by it is never too small.
 const BYTES_PER_TOKEN: u64 = 2;
-/// Fields that go beside the messages, as they came.
+/// Fields passed unchanged beside the messages.
 const PASSED: [&str; 2] = ["keep_alive", "think"];
-/// Fields of OpenAI's request that are options here, under the same name.
+/// Fields of OpenAI's request that become options under the same name.
 const OPTIONS: [&str; 4] = ["seed", "top_k", "presence_penalty", "frequency_penalty"];
 
-/// Where and how it is sent.
-pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRequest, Failure> {
-    translate::refuse(VENDOR, request, 1)?;
+pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
+    message_parts::refuse(VENDOR, request, 1)?;
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
     set("model", request.model.as_str().into());
@@ -34,10 +33,10 @@ pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRe
     if may_call(request)? {
         set("tools", serde_json::to_value(&request.tools).unwrap_or_default());
     }
-    match translate::format(request)? {
-        Format::Text => {}
-        Format::JsonObject => set("format", "json".into()),
-        Format::Schema(schema) => set("format", schema.clone()),
+    match message_parts::format(request)? {
+        ResponseFormat::Text => {}
+        ResponseFormat::JsonObject => set("format", "json".into()),
+        ResponseFormat::Schema(schema) => set("format", schema.clone()),
     }
     for name in PASSED {
         if let Some(value) = request.extra.get(name) {
@@ -45,53 +44,56 @@ pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<WireRe
         }
     }
     set("options", options(request, text_bytes).into());
-    WireRequest::json("/api/chat", &body)
+    VendorRequest::json("/api/chat", &body)
 }
 
-fn message(before: &[Message], message: &Message) -> Result<Value, Failure> {
+fn message(before: &[ChatMessage], message: &ChatMessage) -> Result<Value, VendorFailure> {
     let (mut text, mut images) = (String::new(), Vec::new());
-    for piece in translate::pieces(VENDOR, message)? {
+    for piece in message_parts::pieces(VENDOR, message)? {
         match piece {
-            Piece::Text(more, _) => text.push_str(more),
-            Piece::Data(_, data) => images.push(data),
-            Piece::Link(_) => {
+            MessagePart::Text(more, _) => text.push_str(more),
+            MessagePart::Data(_, data) => images.push(data),
+            MessagePart::Link(_) => {
                 let what = "reads no pictures at addresses; send them as data:image/…;base64,…";
-                return Err(Failure::unsupported(VENDOR, what));
+                return Err(VendorFailure::unsupported(VENDOR, what));
             }
-            Piece::Audio(..) => return Err(Failure::unsupported(VENDOR, "hears no audio")),
+            MessagePart::Audio(..) => {
+                return Err(VendorFailure::unsupported(VENDOR, "does not support audio"));
+            }
         }
     }
     let role = match message.role {
-        Role::System | Role::Developer => "system",
-        Role::User => "user",
-        Role::Assistant => "assistant",
-        Role::Tool => "tool",
+        ChatRole::System | ChatRole::Developer => "system",
+        ChatRole::User => "user",
+        ChatRole::Assistant => "assistant",
+        ChatRole::Tool => "tool",
     };
     let mut wire = json!({"role": role, "content": text});
     if !images.is_empty() {
         wire["images"] = images.into();
     }
-    if message.role == Role::Tool {
-        wire["tool_name"] = translate::called_function(before, message)?.into();
+    if message.role == ChatRole::Tool {
+        wire["tool_name"] = message_parts::called_function(before, message)?.into();
     }
     let call = |call| {
-        let arguments = translate::arguments(call)?;
+        let arguments = message_parts::arguments(call)?;
         Ok(json!({"function": {"name": call.function.name, "arguments": arguments}}))
     };
     if !message.tool_calls.is_empty() {
-        wire["tool_calls"] = message.tool_calls.iter().map(call).collect::<Result<Vec<_>, Failure>>()?.into();
+        wire["tool_calls"] =
+            message.tool_calls.iter().map(call).collect::<Result<Vec<_>, VendorFailure>>()?.into();
     }
     Ok(wire)
 }
 
-/// Whether the model may call its tools; nothing can make it.
-fn may_call(request: &ChatRequest) -> Result<bool, Failure> {
-    match translate::tool_choice(request)? {
+/// Whether the model may call tools; nothing can force a call.
+fn may_call(request: &ChatRequest) -> Result<bool, VendorFailure> {
+    match message_parts::tool_choice(request)? {
         _ if request.tools.is_empty() => Ok(false),
         None | Some(ToolChoice::Auto) => Ok(true),
         Some(ToolChoice::Never) => Ok(false),
         Some(ToolChoice::Any | ToolChoice::One(_)) => {
-            Err(Failure::unsupported(VENDOR, "cannot be made to call a tool (`tool_choice`)"))
+            Err(VendorFailure::unsupported(VENDOR, "cannot force a tool call (`tool_choice`)"))
         }
     }
 }
@@ -109,7 +111,7 @@ fn options(request: &ChatRequest, text_bytes: usize) -> Map<String, Value> {
     if let Some(top_p) = request.top_p {
         set("top_p", top_p.into());
     }
-    let stops = translate::stops(request);
+    let stops = message_parts::stops(request);
     if !stops.is_empty() {
         set("stop", stops.into());
     }
@@ -124,8 +126,8 @@ fn options(request: &ChatRequest, text_bytes: usize) -> Map<String, Value> {
     options
 }
 
-/// The window to ask for, in powers of two so that a server seldom loads its model anew; `None` where the
-/// default does. Never beyond what the model is known to have.
+/// The window to request, in powers of two so that a server seldom reloads its model; `None` when the default
+/// is enough. Never beyond the model's known window.
 fn window(request: &ChatRequest, text_bytes: usize) -> Option<u64> {
     let prompt = u64::try_from(text_bytes).unwrap_or(u64::MAX) / BYTES_PER_TOKEN;
     let needed = prompt.saturating_add(request.output_limit().unwrap_or(0));
@@ -137,9 +139,9 @@ fn window(request: &ChatRequest, text_bytes: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::FailureKind;
+    use crate::llm::VendorFailureKind;
 
-    fn wire(request: Value) -> Result<Value, Failure> {
+    fn wire(request: Value) -> Result<Value, VendorFailure> {
         let wire = chat(&serde_json::from_value(request).unwrap(), true)?;
         assert_eq!(wire.path, "/api/chat");
         Ok(serde_json::from_slice(&wire.body).unwrap())
@@ -195,9 +197,9 @@ mod tests {
         let picture = json!([{"type": "image_url", "image_url": {"url": "https://a/b.png"}}]);
         for (field, value) in [("tool_choice", json!("required")), ("n", json!(3))] {
             let request = json!({"model": "m", "messages": [], "tools": tools, field: value});
-            assert_eq!(wire(request).unwrap_err().kind, FailureKind::Unsupported, "{field}");
+            assert_eq!(wire(request).unwrap_err().kind, VendorFailureKind::Unsupported, "{field}");
         }
         let request = json!({"model": "m", "messages": [{"role": "user", "content": picture}]});
-        assert_eq!(wire(request).unwrap_err().kind, FailureKind::Unsupported);
+        assert_eq!(wire(request).unwrap_err().kind, VendorFailureKind::Unsupported);
     }
 }

@@ -1,22 +1,22 @@
-//! The answer, of which the stream sends many.
+//! The answer; a stream sends many.
 
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::domain::usage::Usage;
-use crate::llm::dialect::{Asked, Completion};
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
-use crate::llm::translate::{Head, Said};
+use crate::domain::usage::TokenUsage;
+use crate::llm::dialect::{AnswerDefaults, Completion};
+use crate::llm::failure::VendorFailure;
+use crate::llm::message_parts::{AssistantMessage, ChunkHead};
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
 #[derive(Deserialize)]
-pub(super) struct Answer {
+pub(super) struct OllamaResponse {
     #[serde(default)]
     pub(super) model: String,
     #[serde(default)]
     pub(super) created_at: String,
-    pub(super) message: Message,
+    pub(super) message: OllamaResponseMessage,
     #[serde(default)]
     pub(super) done: bool,
     #[serde(default)]
@@ -28,53 +28,53 @@ pub(super) struct Answer {
 }
 
 #[derive(Deserialize)]
-pub(super) struct Message {
+pub(super) struct OllamaResponseMessage {
     #[serde(default)]
     pub(super) content: String,
     #[serde(default)]
     pub(super) thinking: Option<String>,
     #[serde(default)]
-    pub(super) tool_calls: Vec<Call>,
+    pub(super) tool_calls: Vec<OllamaResponseCall>,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Call {
+pub(super) struct OllamaResponseCall {
     #[serde(default)]
     pub(super) id: Option<String>,
-    pub(super) function: Function,
+    pub(super) function: OllamaResponseFunction,
 }
 
 #[derive(Deserialize)]
-pub(super) struct Function {
+pub(super) struct OllamaResponseFunction {
     pub(super) name: String,
     #[serde(default)]
     arguments: Option<Value>,
 }
 
-impl Function {
+impl OllamaResponseFunction {
     pub(super) fn arguments(&mut self) -> Value {
         self.arguments.take().unwrap_or_else(|| Value::Object(Map::new()))
     }
 }
 
-impl Answer {
-    pub(super) fn read(body: &[u8]) -> Result<Self, Failure> {
+impl OllamaResponse {
+    pub(super) fn read(body: &[u8]) -> Result<Self, VendorFailure> {
         serde_json::from_slice(body).map_err(|error| {
-            refusal::in_answer(Vendor::Ollama, body)
-                .unwrap_or_else(|| Failure::malformed(Vendor::Ollama, &error.to_string()))
+            vendor_error::in_answer(Vendor::Ollama, body)
+                .unwrap_or_else(|| VendorFailure::malformed(Vendor::Ollama, &error.to_string()))
         })
     }
 
-    /// `None` without any count. A prompt that was read before has no count of its own in older servers.
-    pub(super) fn usage(&self) -> Option<Usage> {
+    /// `None` without any count. Older servers give no count for a cached prompt.
+    pub(super) fn usage(&self) -> Option<TokenUsage> {
         if self.prompt_eval_count.is_none() && self.eval_count.is_none() {
             return None;
         }
         let (input, output) = (self.prompt_eval_count.unwrap_or(0), self.eval_count.unwrap_or(0));
-        Some(Usage { input, output, ..Usage::default() })
+        Some(TokenUsage { input, output, ..TokenUsage::default() })
     }
 
-    /// Why the answer ended, in OpenAI's words.
+    /// The finish reason in OpenAI's words.
     pub(super) fn finish_reason(&self, has_calls: bool) -> &'static str {
         match self.done_reason.as_deref() {
             Some("length") => "length",
@@ -83,7 +83,7 @@ impl Answer {
         }
     }
 
-    /// An id, which the vendor does not give, made of the time, which it does.
+    /// An id made of the answer's time, since the vendor gives none.
     pub(super) fn id(&self) -> String {
         let digits: String = self.created_at.chars().filter(char::is_ascii_digit).collect();
         format!("ollama-{digits}")
@@ -91,24 +91,23 @@ impl Answer {
 }
 
 /// The id of a call: the vendor's, or made of the answer's and the call's number.
-pub(super) fn call_id(call: &Call, answer: &str, number: usize) -> String {
+pub(super) fn call_id(call: &OllamaResponseCall, answer: &str, number: usize) -> String {
     let made = || format!("call_{}_{number}", answer.strip_prefix("ollama-").unwrap_or(answer));
     call.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(made)
 }
 
-/// Reads the whole answer.
-pub(in crate::llm) fn chat(asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
-    let answer = Answer::read(body)?;
+pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
+    let answer = OllamaResponse::read(body)?;
     if !answer.done {
-        return Err(Failure::malformed(Vendor::Ollama, "it is not done"));
+        return Err(VendorFailure::malformed(Vendor::Ollama, "it lacks `done: true`"));
     }
     let (usage, id) = (answer.usage(), answer.id());
     let reason = answer.finish_reason(!answer.message.tool_calls.is_empty());
-    let mut head = Head { id, asked: asked.clone() };
+    let mut head = ChunkHead { id, asked: asked.clone() };
     head.model(answer.model);
     let message = answer.message;
     let reasoning = message.thinking.unwrap_or_default();
-    let mut said = Said { text: message.content, reasoning, ..Said::default() };
+    let mut said = AssistantMessage { text: message.content, reasoning, ..AssistantMessage::default() };
     for mut call in message.tool_calls {
         let id = call_id(&call, &head.id, said.calls.len());
         let arguments = call.function.arguments();
@@ -122,10 +121,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::FailureKind;
+    use crate::llm::VendorFailureKind;
 
-    fn read(body: &Value) -> Result<Completion, Failure> {
-        chat(&Asked { model: "m".into(), created: 1 }, body.to_string().as_bytes())
+    fn read(body: &Value) -> Result<Completion, VendorFailure> {
+        chat(&AnswerDefaults { model: "m".into(), created: 1 }, body.to_string().as_bytes())
     }
 
     #[test]
@@ -142,17 +141,17 @@ mod tests {
             choice.message.tool_calls.iter().map(|call| (&*call.id, &*call.function.arguments)).collect();
         assert_eq!(calls, [("call_202611221900005_0", r#"{"a":1}"#), ("own", "{}")]);
         assert_eq!(choice.message.extra["reasoning_content"], "hm");
-        assert_eq!(found.usage, Some(Usage { input: 26, output: 298, ..Usage::default() }));
+        assert_eq!(found.usage, Some(TokenUsage { input: 26, output: 298, ..TokenUsage::default() }));
         assert_eq!(found.response.model, "llama3.1:8b");
     }
 
     #[test]
     fn an_error_or_half_an_answer_is_none() {
         let half = json!({"message": {"content": "a"}, "done": false});
-        assert_eq!(read(&half).unwrap_err().kind, FailureKind::Malformed);
+        assert_eq!(read(&half).unwrap_err().kind, VendorFailureKind::Malformed);
         assert_eq!(
             read(&json!({"error": "model runner has stopped"})).unwrap_err().kind,
-            FailureKind::Server
+            VendorFailureKind::Server
         );
     }
 }

@@ -1,30 +1,35 @@
 //! Embeddings.
 
-use crate::domain::usage::Usage;
-use crate::llm::dialect::WireRequest;
+use crate::domain::usage::TokenUsage;
+use crate::llm::dialect::VendorRequest;
 use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse};
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
+use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
-/// The request, as it came.
-pub(in crate::llm) fn request(_vendor: Vendor, request: &EmbeddingRequest) -> Result<WireRequest, Failure> {
-    WireRequest::json("/embeddings", request)
+/// The request, unchanged.
+pub(in crate::llm) fn request(
+    _vendor: Vendor,
+    request: &EmbeddingRequest,
+) -> Result<VendorRequest, VendorFailure> {
+    VendorRequest::json("/embeddings", request)
 }
 
-/// The vectors, as they came.
+/// The vectors, unchanged.
 pub(in crate::llm) fn response(
     vendor: Vendor,
     request: &EmbeddingRequest,
     body: &[u8],
-) -> Result<(EmbeddingResponse, Option<Usage>), Failure> {
+) -> Result<(EmbeddingResponse, Option<TokenUsage>), VendorFailure> {
     let mut response: EmbeddingResponse = serde_json::from_slice(body).map_err(|error| {
-        refusal::in_answer(vendor, body).unwrap_or_else(|| Failure::malformed(vendor, &error.to_string()))
+        vendor_error::in_answer(vendor, body)
+            .unwrap_or_else(|| VendorFailure::malformed(vendor, &error.to_string()))
     })?;
     super::response::fill(&mut response.object, "list");
     super::response::fill(&mut response.model, &request.model);
     let tokens = response.usage.map(|usage| usage.prompt_tokens.max(usage.total_tokens));
-    let usage = tokens.filter(|tokens| *tokens > 0).map(|input| Usage { input, ..Usage::default() });
+    let usage =
+        tokens.filter(|tokens| *tokens > 0).map(|input| TokenUsage { input, ..TokenUsage::default() });
     Ok((response, usage))
 }
 
@@ -50,7 +55,7 @@ mod tests {
             "model":"text-embedding-3-small","usage":{"prompt_tokens":8,"total_tokens":8}}"#;
         let (answer, usage) = response(Vendor::OpenAi, &asked, body).unwrap();
         assert_eq!(answer.data[0].embedding, json!("AACAPw=="));
-        assert_eq!(usage, Some(Usage { input: 8, ..Usage::default() }));
+        assert_eq!(usage, Some(TokenUsage { input: 8, ..TokenUsage::default() }));
         assert!(response(Vendor::OpenAi, &asked, b"{}").is_err());
     }
 }

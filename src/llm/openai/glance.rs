@@ -1,15 +1,15 @@
-//! A glance at an answer that may pass as it came: is it JSON in our form with nothing left out, and what did
-//! it use? Reading it whole and writing it anew takes three times the instructions.
+//! A quick check whether an answer may pass unchanged (complete JSON in our form), and its usage. Parsing and
+//! rewriting the whole answer takes three times the instructions.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::domain::usage::Usage;
+use crate::domain::usage::TokenUsage;
 use crate::llm::chat::UsageReport;
 
-/// The members that every answer and every chunk must have.
+/// Required members of every answer and chunk.
 #[derive(Deserialize)]
-pub(super) struct Glance<'a> {
+pub(super) struct ResponseGlance<'a> {
     id: &'a str,
     object: &'a str,
     created: i64,
@@ -20,16 +20,16 @@ pub(super) struct Glance<'a> {
     pub(super) usage: Option<UsageReport>,
 }
 
-impl<'a> Glance<'a> {
-    /// `None` where something is to be filled in, or a closer look is needed to say what is wrong.
+impl<'a> ResponseGlance<'a> {
+    /// `None` when a member must be filled in, or only a full parse can name the fault.
     pub(super) fn at(json: &'a [u8]) -> Option<Self> {
         let glance: Self = serde_json::from_str(std::str::from_utf8(json).ok()?).ok()?;
         let is_whole = ![glance.id, glance.object, glance.model].contains(&"") && glance.created != 0;
         (is_whole && glance.choices.get().starts_with('[')).then_some(glance)
     }
 
-    /// What it used, where the vendor's own sums say the same.
-    pub(super) fn plain_usage(&self) -> Option<Usage> {
+    /// The usage, if the vendor's own sums agree.
+    pub(super) fn plain_usage(&self) -> Option<TokenUsage> {
         let report = self.usage.as_ref()?;
         let usage = report.to_usage();
         let is_plain = report.completion_tokens == usage.output && report.total_tokens == usage.total();
@@ -52,10 +52,10 @@ mod tests {
     fn what_lacks_nothing_passes() {
         let text =
             answer(&json!({ "prompt_tokens": 3, "completion_tokens": 4, "total_tokens": 7 })).to_string();
-        let usage = Glance::at(text.as_bytes()).unwrap().plain_usage();
-        assert_eq!(usage, Some(Usage { input: 3, output: 4, ..Usage::default() }));
+        let usage = ResponseGlance::at(text.as_bytes()).unwrap().plain_usage();
+        assert_eq!(usage, Some(TokenUsage { input: 3, output: 4, ..TokenUsage::default() }));
         let text = answer(&Value::Null).to_string();
-        assert!(Glance::at(text.as_bytes()).unwrap().usage.is_none());
+        assert!(ResponseGlance::at(text.as_bytes()).unwrap().usage.is_none());
     }
 
     #[test]
@@ -70,10 +70,10 @@ mod tests {
         ] {
             let mut answer = answer(&Value::Null);
             answer[member] = value;
-            assert!(Glance::at(answer.to_string().as_bytes()).is_none(), "{answer}");
+            assert!(ResponseGlance::at(answer.to_string().as_bytes()).is_none(), "{answer}");
         }
         for text in ["", "{", "[]", "{} x", "{\"error\": {}}"] {
-            assert!(Glance::at(text.as_bytes()).is_none(), "{text}");
+            assert!(ResponseGlance::at(text.as_bytes()).is_none(), "{text}");
         }
     }
 
@@ -82,6 +82,6 @@ mod tests {
         let beside = json!({ "prompt_tokens": 32, "completion_tokens": 9, "total_tokens": 135,
             "completion_tokens_details": { "reasoning_tokens": 94 } });
         let text = answer(&beside).to_string();
-        assert_eq!(Glance::at(text.as_bytes()).unwrap().plain_usage(), None);
+        assert_eq!(ResponseGlance::at(text.as_bytes()).unwrap().plain_usage(), None);
     }
 }

@@ -1,8 +1,8 @@
 //! The dialect of OpenAI, and of xAI's Grok, which speaks the same: chat completions, embeddings, models.
 //!
-//! The canonical form is this dialect's, so requests pass as they came but for three fields: a limit of
-//! output tokens is always there, streams always ask for their usage, and reasoning models get the limit
-//! under the one name they accept. Fields that PAS does not know pass unchanged, both ways.
+//! The canonical form is this dialect's, so requests pass unchanged except for three fields: a limit of
+//! output tokens is always set, streams always ask for their usage, and reasoning models get the limit under
+//! the one name they accept. Unknown fields pass unchanged in both directions.
 
 pub(super) mod embedding;
 mod glance;

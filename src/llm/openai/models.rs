@@ -1,22 +1,22 @@
-//! The list of models: `{"data": [{"id": …}]}`, which Anthropic has too.
+//! The list of models: `{"data": [{"id": …}]}`, also Anthropic's form.
 
 use serde::Deserialize;
 
-use crate::llm::failure::Failure;
+use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
 
 #[derive(Deserialize)]
-struct List {
-    data: Vec<Model>,
+struct OpenAiModels {
+    data: Vec<OpenAiModel>,
 }
 
 #[derive(Deserialize)]
-struct Model {
+struct OpenAiModel {
     id: String,
 }
 
-pub(in crate::llm) fn response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, Failure> {
-    let list: List =
-        serde_json::from_slice(body).map_err(|error| Failure::malformed(vendor, &error.to_string()))?;
+pub(in crate::llm) fn response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, VendorFailure> {
+    let list: OpenAiModels =
+        serde_json::from_slice(body).map_err(|error| VendorFailure::malformed(vendor, &error.to_string()))?;
     Ok(list.data.into_iter().map(|model| model.id).collect())
 }

@@ -4,19 +4,19 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::llm::catalogue;
-use crate::llm::chat::{ChatRequest, Message, StreamOptions, Tool};
-use crate::llm::dialect::WireRequest;
-use crate::llm::failure::Failure;
+use crate::llm::chat::{ChatMessage, ChatRequest, ChatTool, StreamOptions};
+use crate::llm::dialect::VendorRequest;
+use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
 
 /// Models that refuse `max_tokens` and take `max_completion_tokens` only (OpenAI, "Reasoning models").
 const REASONING: [&str; 4] = ["gpt-5", "o1", "o3", "o4"];
 
-/// A [`ChatRequest`] by reference, with what the vendor must be told.
+/// A [`ChatRequest`] by reference, with the fields that the vendor requires.
 #[derive(Serialize)]
-struct Body<'a> {
+struct OpenAiRequest<'a> {
     model: &'a str,
-    messages: &'a [Message],
+    messages: &'a [ChatMessage],
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -32,7 +32,7 @@ struct Body<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     stop: Option<&'a Value>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
-    tools: &'a [Tool],
+    tools: &'a [ChatTool],
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_choice: Option<&'a Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -45,12 +45,11 @@ struct Body<'a> {
     extra: &'a Map<String, Value>,
 }
 
-/// Where and how it is sent.
 pub(in crate::llm) fn chat(
     vendor: Vendor,
     request: &ChatRequest,
     stream: bool,
-) -> Result<WireRequest, Failure> {
+) -> Result<VendorRequest, VendorFailure> {
     let limit = catalogue::output_limit(vendor, request);
     let keeps_old_name = request.max_completion_tokens.is_none() && request.max_tokens.is_some();
     let old_name = keeps_old_name && !(vendor == Vendor::OpenAi && is_reasoning(&request.model));
@@ -58,7 +57,7 @@ pub(in crate::llm) fn chat(
         let extra = request.stream_options.as_ref().map(|options| options.extra.clone());
         StreamOptions { include_usage: true, extra: extra.unwrap_or_default() }
     });
-    let body = Body {
+    let body = OpenAiRequest {
         model: &request.model,
         messages: &request.messages,
         stream,
@@ -75,7 +74,7 @@ pub(in crate::llm) fn chat(
         reasoning_effort: request.reasoning_effort.as_deref(),
         extra: &request.extra,
     };
-    WireRequest::json("/chat/completions", &body)
+    VendorRequest::json("/chat/completions", &body)
 }
 
 fn is_reasoning(model: &str) -> bool {

@@ -1,17 +1,22 @@
-//! The whole answer.
+//! The complete answer.
 
-use super::glance::Glance;
-use crate::domain::usage::Usage;
+use super::glance::ResponseGlance;
+use crate::domain::usage::TokenUsage;
 use crate::llm::chat::{ChatResponse, UsageReport};
-use crate::llm::dialect::{Asked, Completion};
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
+use crate::llm::dialect::{AnswerDefaults, Completion};
+use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
-/// Reads it, and fills in what servers that only resemble OpenAI's leave out.
-pub(in crate::llm) fn chat(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result<Completion, Failure> {
+/// Parses the answer, and fills in members that OpenAI-like servers omit.
+pub(in crate::llm) fn chat(
+    vendor: Vendor,
+    asked: &AnswerDefaults,
+    body: &[u8],
+) -> Result<Completion, VendorFailure> {
     let mut response: ChatResponse = serde_json::from_slice(body).map_err(|error| {
-        refusal::in_answer(vendor, body).unwrap_or_else(|| Failure::malformed(vendor, &error.to_string()))
+        vendor_error::in_answer(vendor, body)
+            .unwrap_or_else(|| VendorFailure::malformed(vendor, &error.to_string()))
     })?;
     fill(&mut response.object, "chat.completion");
     fill(&mut response.model, &asked.model);
@@ -22,9 +27,9 @@ pub(in crate::llm) fn chat(vendor: Vendor, asked: &Asked, body: &[u8]) -> Result
     Ok(Completion { response, usage })
 }
 
-/// What a whole answer used that may pass as it came; `None` where it must be read.
-pub(in crate::llm) fn usage_at_a_glance(body: &[u8]) -> Option<Usage> {
-    Glance::at(body)?.plain_usage()
+/// The usage of an answer that may pass unchanged; `None` when it must be parsed.
+pub(in crate::llm) fn usage_at_a_glance(body: &[u8]) -> Option<TokenUsage> {
+    ResponseGlance::at(body)?.plain_usage()
 }
 
 pub(super) fn fill(field: &mut String, default: &str) {
@@ -33,9 +38,9 @@ pub(super) fn fill(field: &mut String, default: &str) {
     }
 }
 
-/// The usage of a report, which is brought to OpenAI's own way of counting. All zeros say nothing: a
-/// model reads at least one token.
-pub(super) fn known_usage(report: &mut Option<UsageReport>) -> Option<Usage> {
+/// The usage, normalized to OpenAI's way of counting. All zeros count as no usage: a model reads at least one
+/// token.
+pub(super) fn known_usage(report: &mut Option<UsageReport>) -> Option<TokenUsage> {
     let report = report.as_mut()?;
     let usage = report.to_usage();
     report.completion_tokens = usage.output;
@@ -48,10 +53,10 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::llm::FailureKind;
+    use crate::llm::VendorFailureKind;
 
-    fn answer(body: &Value) -> Result<Completion, Failure> {
-        let asked = Asked { model: "m".into(), created: 5 };
+    fn answer(body: &Value) -> Result<Completion, VendorFailure> {
+        let asked = AnswerDefaults { model: "m".into(), created: 5 };
         chat(Vendor::OpenAi, &asked, body.to_string().as_bytes())
     }
 
@@ -72,7 +77,8 @@ mod tests {
             "service_tier": "default", "system_fingerprint": null,
         });
         let found = answer(&body).unwrap();
-        let usage = Usage { input: 86, cache_read: 1_920, output: 300, reasoning: 256, ..Usage::default() };
+        let usage =
+            TokenUsage { input: 86, cache_read: 1_920, output: 300, reasoning: 256, ..TokenUsage::default() };
         assert_eq!(found.usage, Some(usage));
         assert_eq!(found.response.choices[0].message.tool_calls.len(), 2);
         assert_eq!(found.response.extra["service_tier"], "default");
@@ -93,9 +99,9 @@ mod tests {
     fn garbage_is_malformed_and_an_error_keeps_its_kind() {
         let kind =
             |body: Value| answer(&body).map_err(|failure| (failure.kind, failure.may_cost)).unwrap_err();
-        assert_eq!(kind(json!({"id": "x"})), (FailureKind::Malformed, true));
-        assert_eq!(kind(json!([1])), (FailureKind::Malformed, true));
+        assert_eq!(kind(json!({"id": "x"})), (VendorFailureKind::Malformed, true));
+        assert_eq!(kind(json!([1])), (VendorFailureKind::Malformed, true));
         let error = json!({"error": {"message": "busy", "type": "rate_limit_error"}});
-        assert_eq!(kind(error), (FailureKind::RateLimited, true));
+        assert_eq!(kind(error), (VendorFailureKind::RateLimited, true));
     }
 }

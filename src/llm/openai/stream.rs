@@ -1,39 +1,39 @@
 //! The stream: chunks as server-sent events, ended by `[DONE]`.
 
-use super::glance::Glance;
+use super::glance::ResponseGlance;
 use super::response::{fill, known_usage};
-use crate::domain::usage::Usage;
+use crate::domain::usage::TokenUsage;
 use crate::llm::chat::ChatChunk;
-use crate::llm::dialect::Asked;
-use crate::llm::failure::Failure;
-use crate::llm::refusal;
-use crate::llm::stream::{self, Chunks};
+use crate::llm::dialect::AnswerDefaults;
+use crate::llm::failure::VendorFailure;
+use crate::llm::stream::{self, DecodedItems};
 use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
 
-/// What has come so far.
-pub(in crate::llm) struct Events {
+/// The state so far.
+pub(in crate::llm) struct OpenAiDecoder {
     vendor: Vendor,
-    asked: Asked,
+    asked: AnswerDefaults,
     is_verbatim: bool,
     is_done: bool,
-    /// Of the last chunk that had one: Grok repeats a growing sum.
-    usage: Option<Usage>,
+    /// From the last chunk that had one: Grok repeats a growing sum.
+    usage: Option<TokenUsage>,
 }
 
-impl Events {
-    /// With `is_verbatim`, what needs no change passes as it came.
-    pub(in crate::llm) const fn new(vendor: Vendor, asked: Asked, is_verbatim: bool) -> Self {
+impl OpenAiDecoder {
+    /// With `is_verbatim`, events that need no change pass unchanged.
+    pub(in crate::llm) const fn new(vendor: Vendor, asked: AnswerDefaults, is_verbatim: bool) -> Self {
         Self { vendor, asked, is_verbatim, is_done: false, usage: None }
     }
 }
 
-/// Data of several lines would need as many fields.
+/// Multi-line data would need one field per line.
 fn is_line(data: &[u8]) -> bool {
     !data.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
-impl stream::Events for Events {
-    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut Chunks) -> Result<(), Failure> {
+impl stream::EventDecoder for OpenAiDecoder {
+    fn take(&mut self, _name: &[u8], data: &[u8], chunks: &mut DecodedItems) -> Result<(), VendorFailure> {
         if self.is_done {
             return Ok(());
         }
@@ -41,14 +41,16 @@ impl stream::Events for Events {
             self.is_done = true;
             return Ok(());
         }
-        if self.is_verbatim && Glance::at(data).is_some_and(|glance| glance.usage.is_none()) && is_line(data)
+        if self.is_verbatim
+            && ResponseGlance::at(data).is_some_and(|glance| glance.usage.is_none())
+            && is_line(data)
         {
             chunks.pass(data);
             return Ok(());
         }
         let mut chunk: ChatChunk = serde_json::from_slice(data).map_err(|error| {
-            refusal::in_answer(self.vendor, data)
-                .unwrap_or_else(|| Failure::malformed(self.vendor, &error.to_string()))
+            vendor_error::in_answer(self.vendor, data)
+                .unwrap_or_else(|| VendorFailure::malformed(self.vendor, &error.to_string()))
         })?;
         fill(&mut chunk.object, "chat.completion.chunk");
         fill(&mut chunk.model, &self.asked.model);
@@ -64,7 +66,7 @@ impl stream::Events for Events {
         self.is_done
     }
 
-    fn usage(&self) -> Option<Usage> {
+    fn usage(&self) -> Option<TokenUsage> {
         self.usage
     }
 }

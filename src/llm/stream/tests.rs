@@ -1,11 +1,11 @@
 //! Laws of all decoders: how a stream is divided changes nothing; a stream that is cut anywhere never ends
-//! cleanly; what is no stream is malformed.
+//! cleanly; anything else is malformed.
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::llm::chat::Role;
-use crate::llm::dialect::{Asked, decoder};
+use crate::llm::chat::ChatRole;
+use crate::llm::dialect::{AnswerDefaults, decoder};
 
 const OPENAI: &str = concat!(
     ": hello\n\n",
@@ -68,13 +68,13 @@ const STREAMS: [(Vendor, &str); 5] = [
     (Vendor::Ollama, OLLAMA),
 ];
 
-type Decoded = (Vec<Result<ChatChunk, Failure>>, Result<Option<Usage>, Failure>);
+type DecodedStream = (Vec<Result<ChatChunk, VendorFailure>>, Result<Option<TokenUsage>, VendorFailure>);
 
-fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> Decoded {
-    let mut decoder = decoder(vendor, Asked { model: "m".into(), created: 5 }, false);
+fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> DecodedStream {
+    let mut decoder = decoder(vendor, AnswerDefaults { model: "m".into(), created: 5 }, false);
     let read = |said| match said {
-        Said::Chunk(chunk) => chunk,
-        Said::Verbatim(text) => panic!("nobody asked for {text:?}"),
+        StreamItem::Chunk(chunk) => chunk,
+        StreamItem::Verbatim(text) => panic!("nobody asked for {text:?}"),
     };
     let said = pieces.into_iter().flat_map(|piece| decoder.push(piece));
     let chunks = said.map(|said| said.map(read)).collect();
@@ -84,13 +84,13 @@ fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> Dec
 /// OpenAI's stream as far as it passes as it came, what was read of it, and its end.
 fn passed<'a>(
     pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> (String, Vec<ChatChunk>, Result<Option<Usage>, Failure>) {
-    let mut decoder = decoder(Vendor::OpenAi, Asked { model: "m".into(), created: 5 }, true);
+) -> (String, Vec<ChatChunk>, Result<Option<TokenUsage>, VendorFailure>) {
+    let mut decoder = decoder(Vendor::OpenAi, AnswerDefaults { model: "m".into(), created: 5 }, true);
     let (mut text, mut read) = (Vec::new(), Vec::new());
     for said in pieces.into_iter().flat_map(|piece| decoder.push(piece)) {
         match said.unwrap() {
-            Said::Verbatim(events) => text.extend(events),
-            Said::Chunk(chunk) => read.push(chunk),
+            StreamItem::Verbatim(events) => text.extend(events),
+            StreamItem::Chunk(chunk) => read.push(chunk),
         }
     }
     (String::from_utf8(text).unwrap(), read, decoder.finish())
@@ -113,15 +113,15 @@ fn what_needs_no_change_passes_as_it_came_and_the_rest_is_read() {
 
 /// Text, thinking, calls (id, name, arguments) and reason, put together as a client does.
 #[derive(Debug, Default, PartialEq)]
-struct Seen {
+struct AssembledAnswer {
     text: String,
     reasoning: String,
     calls: Vec<(String, String, String)>,
     reason: Option<String>,
 }
 
-fn seen(chunks: &[Result<ChatChunk, Failure>]) -> Seen {
-    let mut seen = Seen::default();
+fn seen(chunks: &[Result<ChatChunk, VendorFailure>]) -> AssembledAnswer {
+    let mut seen = AssembledAnswer::default();
     for choice in chunks.iter().flat_map(|chunk| &chunk.as_ref().unwrap().choices) {
         seen.text += choice.delta.content.as_deref().unwrap_or_default();
         seen.reasoning +=
@@ -154,7 +154,7 @@ fn text_thinking_parallel_calls_reason_and_usage_arrive_from_every_vendor() {
         let (chunks, end) = decode(vendor, [stream.as_bytes()]);
         let [first, second] = ids(vendor);
         let openai_like = vendor.is_openai_like();
-        let wanted = Seen {
+        let wanted = AssembledAnswer {
             text: "Grüße 🦀".into(),
             reasoning: if openai_like || vendor == Vendor::Ollama { "" } else { "hm" }.into(),
             calls: vec![
@@ -165,21 +165,23 @@ fn text_thinking_parallel_calls_reason_and_usage_arrive_from_every_vendor() {
         };
         assert_eq!(seen(&chunks), wanted, "{vendor}");
         let usage = match vendor {
-            Vendor::OpenAi | Vendor::Grok => Usage { input: 4, cache_read: 5, output: 4, ..Usage::default() },
-            Vendor::Anthropic => Usage {
+            Vendor::OpenAi | Vendor::Grok => {
+                TokenUsage { input: 4, cache_read: 5, output: 4, ..TokenUsage::default() }
+            }
+            Vendor::Anthropic => TokenUsage {
                 input: 25,
                 cache_read: 7,
                 cache_write_5m: 4,
                 cache_write_1h: 6,
                 output: 15,
-                ..Usage::default()
+                ..TokenUsage::default()
             },
-            Vendor::Gemini => Usage { input: 8, output: 25, reasoning: 20, ..Usage::default() },
-            Vendor::Ollama => Usage { input: 26, output: 7, ..Usage::default() },
+            Vendor::Gemini => TokenUsage { input: 8, output: 25, reasoning: 20, ..TokenUsage::default() },
+            Vendor::Ollama => TokenUsage { input: 26, output: 7, ..TokenUsage::default() },
         };
         assert_eq!(end.unwrap(), Some(usage), "{vendor}");
         let chunks: Vec<ChatChunk> = chunks.into_iter().map(Result::unwrap).collect();
-        assert_eq!(chunks[0].choices[0].delta.role, Some(Role::Assistant), "{vendor}");
+        assert_eq!(chunks[0].choices[0].delta.role, Some(ChatRole::Assistant), "{vendor}");
         let last = chunks.last().unwrap();
         assert!(last.choices.is_empty());
         assert_eq!(
@@ -198,7 +200,7 @@ fn a_stream_cut_at_any_byte_never_ends_cleanly() {
             let (chunks, result) = decode(vendor, [&stream.as_bytes()[..end]]);
             assert!(chunks.iter().all(Result::is_ok), "{vendor} {end}");
             let failure = result.expect_err("cut");
-            assert_eq!((failure.kind, failure.may_cost), (FailureKind::Cut, true), "{vendor} {end}");
+            assert_eq!((failure.kind, failure.may_cost), (VendorFailureKind::Cut, true), "{vendor} {end}");
         }
     }
 }
@@ -209,19 +211,19 @@ fn an_error_in_the_stream_is_its_last_item() {
         (
             Vendor::OpenAi,
             "data: {\"error\":{\"message\":\"x\",\"type\":\"server_error\"}}\n\n",
-            FailureKind::Server,
+            VendorFailureKind::Server,
         ),
         (
             Vendor::Anthropic,
             "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n",
-            FailureKind::Server,
+            VendorFailureKind::Server,
         ),
         (
             Vendor::Gemini,
             "data: {\"error\":{\"code\":429,\"message\":\"x\",\"status\":\"RESOURCE_EXHAUSTED\"}}\r\n\r\n",
-            FailureKind::RateLimited,
+            VendorFailureKind::RateLimited,
         ),
-        (Vendor::Ollama, "{\"error\":\"out of memory\"}\n", FailureKind::Server),
+        (Vendor::Ollama, "{\"error\":\"out of memory\"}\n", VendorFailureKind::Server),
     ] {
         let stream = STREAMS.iter().find(|(known, _)| *known == vendor).unwrap().1;
         let (chunks, end) = decode(vendor, [event.as_bytes(), stream.as_bytes()]);
@@ -246,7 +248,7 @@ fn what_is_no_stream_is_malformed() {
     for (vendor, _) in STREAMS {
         for bytes in garbage {
             let (_, end) = decode(vendor, [bytes.as_bytes()]);
-            assert_eq!(end.unwrap_err().kind, FailureKind::Malformed, "{vendor} {bytes:?}");
+            assert_eq!(end.unwrap_err().kind, VendorFailureKind::Malformed, "{vendor} {bytes:?}");
         }
     }
 }
@@ -291,8 +293,8 @@ proptest! {
     }
 }
 
-fn whole(vendor: Vendor) -> &'static Decoded {
-    static WHOLE: std::sync::LazyLock<Vec<(Vendor, Decoded)>> = std::sync::LazyLock::new(|| {
+fn whole(vendor: Vendor) -> &'static DecodedStream {
+    static WHOLE: std::sync::LazyLock<Vec<(Vendor, DecodedStream)>> = std::sync::LazyLock::new(|| {
         STREAMS.iter().map(|(vendor, stream)| (*vendor, decode(*vendor, [stream.as_bytes()]))).collect()
     });
     WHOLE.iter().find(|(known, _)| *known == vendor).map(|(_, decoded)| decoded).unwrap()

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 
-/// What a block is.
+/// The kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockKind {
     /// A heading with its level, from 1.
@@ -20,7 +20,7 @@ pub(super) enum BlockKind {
 
 /// A block and where it is, from the first character of its first line to the last of its last.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Block {
+pub(super) struct TextBlock {
     pub(super) kind: BlockKind,
     pub(super) range: Range<usize>,
 }
@@ -31,8 +31,8 @@ pub(super) fn is_markdown(kind: &str) -> bool {
 }
 
 /// Splits a text at blank lines, and as Markdown also at headings and code fences.
-pub(super) fn split(text: &str, markdown: bool) -> Vec<Block> {
-    let mut splitter = Splitter { text, blocks: Vec::new(), open: None, fence: None };
+pub(super) fn split(text: &str, markdown: bool) -> Vec<TextBlock> {
+    let mut splitter = BlockSplitter { text, blocks: Vec::new(), open: None, fence: None };
     let mut at = 0;
     for line in text.split_inclusive('\n') {
         let end = at + line.trim_end().len();
@@ -51,20 +51,20 @@ pub(super) fn heading_words(block: &str) -> &str {
 }
 
 /// A block that is still growing.
-struct Open {
+struct OpenBlock {
     range: Range<usize>,
     lines: usize,
 }
 
-struct Splitter<'a> {
+struct BlockSplitter<'a> {
     text: &'a str,
-    blocks: Vec<Block>,
-    open: Option<Open>,
+    blocks: Vec<TextBlock>,
+    open: Option<OpenBlock>,
     /// The fence that must be closed: its character and length.
     fence: Option<(char, usize)>,
 }
 
-impl Splitter<'_> {
+impl BlockSplitter<'_> {
     fn line(&mut self, start: usize, end: usize, markdown: bool) {
         let line = &self.text[start..end];
         if let Some((mark, length)) = self.fence {
@@ -96,7 +96,7 @@ impl Splitter<'_> {
     }
 
     fn extend(&mut self, start: usize, end: usize) {
-        let open = self.open.get_or_insert(Open { range: start..end, lines: 0 });
+        let open = self.open.get_or_insert(OpenBlock { range: start..end, lines: 0 });
         open.range.end = open.range.end.max(end);
         open.lines += 1;
     }
@@ -108,7 +108,7 @@ impl Splitter<'_> {
             None if is_table(&self.text[open.range.clone()]) => BlockKind::Table,
             None => BlockKind::Paragraph,
         });
-        self.blocks.push(Block { kind, range: open.range });
+        self.blocks.push(TextBlock { kind, range: open.range });
     }
 
     /// A line of `=` or `-` under one line of words makes a heading of it.

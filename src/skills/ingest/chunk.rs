@@ -9,7 +9,7 @@ use std::ops::Range;
 
 use serde_json::json;
 
-use super::blocks::{self, Block, BlockKind};
+use super::blocks::{self, BlockKind, TextBlock};
 use super::formats::{CHUNKS, CLEAN, ChunkRow, CleanRow};
 use super::output::{read_rows, write_rows};
 use super::parallel::map_documents;
@@ -47,7 +47,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 fn chunks_of(document: &CleanRow) -> Vec<ChunkRow> {
     let blocks = blocks::split(&document.text, blocks::is_markdown(&document.kind));
     let prose = !matches!(document.kind.as_str(), "code" | "config" | "data");
-    let mut maker = Maker::new(document);
+    let mut maker = ChunkMaker::new(document);
     for section in sections(&blocks) {
         let (Some(first), Some(last)) = (section.first(), section.last()) else { continue };
         let heading = match first.kind {
@@ -70,11 +70,11 @@ fn chunks_of(document: &CleanRow) -> Vec<ChunkRow> {
 }
 
 /// Groups blocks: a heading opens a section, which the next heading of any level ends.
-fn sections(blocks: &[Block]) -> impl Iterator<Item = &[Block]> {
+fn sections(blocks: &[TextBlock]) -> impl Iterator<Item = &[TextBlock]> {
     blocks.chunk_by(|_, next| next.kind != BlockKind::Heading)
 }
 
-struct Maker<'a> {
+struct ChunkMaker<'a> {
     document: &'a CleanRow,
     chunks: Vec<ChunkRow>,
     ordinals: HashMap<&'static str, u32>,
@@ -82,7 +82,7 @@ struct Maker<'a> {
     seen: HashMap<(&'static str, &'a str), u32>,
 }
 
-impl<'a> Maker<'a> {
+impl<'a> ChunkMaker<'a> {
     fn new(document: &'a CleanRow) -> Self {
         Self { document, chunks: Vec::new(), ordinals: HashMap::new(), seen: HashMap::new() }
     }

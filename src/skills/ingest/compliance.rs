@@ -1,9 +1,9 @@
-//! compliance-checker: what the licences allow, who has none, and which secrets and personal data matter.
+//! compliance-checker: permissions of licences, projects without one, and relevant secrets and personal data.
 //!
-//! Reads the audit and, when it is there, the cleaned text; writes one [`Compliance`]. The setting
-//! `deny_licences` says what is a violation. Invariants: findings are ordered gravest first, then by
-//! rule and place; every finding says what to do; the verdict is drawn from all findings, also from those
-//! that the limit cuts off. Failure policy: a missing audit or a deny list with unknown names is permanent.
+//! Reads the audit and, when it is there, the cleaned text; writes one [`ComplianceReport`]. The setting
+//! `deny_licences` defines violations. Invariants: findings are ordered by severity, then by rule and place;
+//! every finding names a remedy; the verdict covers all findings, including those beyond the limit. Failure
+//! policy: a missing audit or a deny list with unknown names is a permanent error.
 
 mod flags;
 pub mod licences;
@@ -13,22 +13,22 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::licences::{DenyList, Family};
-use super::formats::{AUDIT, AuditRow, AuditStatus, CLEAN, COMPLIANCE, Compliance, Finding};
+use self::licences::{DenyList, LicenceFamily};
+use super::formats::{AUDIT, AuditRow, AuditStatus, CLEAN, COMPLIANCE, ComplianceFinding, ComplianceReport};
 use super::output;
 use super::settings::IngestSettings;
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
-pub use self::flags::Severity;
+pub use self::flags::FindingSeverity;
 
-/// Findings kept, gravest first: more than a person reads, few enough to open the file in an editor.
+/// Findings kept, most severe first: more than a person reads, few enough to open the file in an editor.
 const MAX_FINDINGS: usize = 500;
 /// Below this a licence was recognised by a text that differs from the known one.
 const SURE: f32 = 0.9;
 /// The project of files that lie in no folder.
 const ROOT: &str = ".";
 
-/// Carries out the step.
+/// Runs the step.
 ///
 /// # Errors
 /// [`SkillError::Permanent`] when the audit is missing or damaged, or `deny_licences` is no list of SPDX
@@ -39,7 +39,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let texts = texts_of_flagged(step, &audit)?;
     step.begin(audit.len() as u64, "checking licences, secrets and personal data");
 
-    let tally = Tally::of(&audit);
+    let tally = LicenceTally::of(&audit);
     let mut drafts = licence_findings(&audit, &deny);
     drafts.extend(tally.unlicensed.iter().map(|project| unlicensed_finding(project)));
     for row in &audit {
@@ -56,18 +56,18 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 
 /// Licences of a corpus, counted by document.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Tally {
+pub struct LicenceTally {
     /// Licence as found (identifier or expression, in one spelling) → documents.
     pub licences: BTreeMap<String, u32>,
     /// Family → documents that name a licence. A document with several counts as its strictest.
-    pub families: BTreeMap<Family, u32>,
+    pub families: BTreeMap<LicenceFamily, u32>,
     /// Project → its strictest family; `None` where no document names a licence.
-    pub projects: BTreeMap<String, Option<Family>>,
+    pub projects: BTreeMap<String, Option<LicenceFamily>>,
     /// Projects without a licence of their own, unless a licence at the root covers all.
     pub unlicensed: Vec<String>,
 }
 
-impl Tally {
+impl LicenceTally {
     /// Counts the licences of all documents that were read.
     #[must_use]
     pub fn of(audit: &[AuditRow]) -> Self {
@@ -106,20 +106,20 @@ pub fn project(path: &str) -> &str {
     path.split_once('/').map_or(ROOT, |(folder, _)| folder)
 }
 
-/// A finding before it is written down; the order of the fields is the order of the findings.
+/// A finding in the making; the order of the fields is the order of the findings.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Draft {
-    severity: Severity,
+struct FindingDraft {
+    severity: FindingSeverity,
     rule: String,
     path: String,
     line: u32,
     message: String,
 }
 
-impl Draft {
-    fn finding(&self) -> Finding {
+impl FindingDraft {
+    fn finding(&self) -> ComplianceFinding {
         let place = if self.line == 0 { self.path.clone() } else { format!("{}:{}", self.path, self.line) };
-        Finding {
+        ComplianceFinding {
             severity: self.severity.name().to_owned(),
             rule: self.rule.clone(),
             place,
@@ -149,7 +149,7 @@ pub fn trouble_with_licence(name: &str) -> Option<String> {
 /// The cleaned texts that a second look needs: those of documents with a flagged secret.
 fn texts_of_flagged(step: &StepContext, audit: &[AuditRow]) -> Result<HashMap<u32, String>, SkillError> {
     #[derive(Deserialize)]
-    struct Text {
+    struct DocumentText {
         doc_id: u32,
         text: String,
     }
@@ -158,7 +158,7 @@ fn texts_of_flagged(step: &StepContext, audit: &[AuditRow]) -> Result<HashMap<u3
     if wanted.is_empty() || !step.run_dir().join(CLEAN).exists() {
         return Ok(HashMap::new());
     }
-    let rows: Vec<Text> = output::read_rows(step, CLEAN)?;
+    let rows: Vec<DocumentText> = output::read_rows(step, CLEAN)?;
     Ok(rows
         .into_iter()
         .filter(|row| wanted.contains(&row.doc_id))
@@ -167,8 +167,8 @@ fn texts_of_flagged(step: &StepContext, audit: &[AuditRow]) -> Result<HashMap<u3
 }
 
 /// One finding for each licence worth a word in each project.
-fn licence_findings(audit: &[AuditRow], deny: &DenyList) -> Vec<Draft> {
-    let mut places: BTreeMap<(Severity, String, &str, String), Vec<&str>> = BTreeMap::new();
+fn licence_findings(audit: &[AuditRow], deny: &DenyList) -> Vec<FindingDraft> {
+    let mut places: BTreeMap<(FindingSeverity, String, &str, String), Vec<&str>> = BTreeMap::new();
     for row in audit {
         for hit in &row.licences {
             for (severity, rule, message) in judge_licence(&hit.spdx, hit.confidence, deny) {
@@ -186,66 +186,73 @@ fn licence_findings(audit: &[AuditRow], deny: &DenyList) -> Vec<Draft> {
                 format!("{message} ({} documents, the first is {})", several.len(), several[0]),
             ),
         };
-        Draft { severity, rule, path, line: 0, message }
+        FindingDraft { severity, rule, path, line: 0, message }
     };
     places.into_iter().map(draft).collect()
 }
 
-fn judge_licence(spdx: &str, confidence: f32, deny: &DenyList) -> Vec<(Severity, &'static str, String)> {
+fn judge_licence(
+    spdx: &str,
+    confidence: f32,
+    deny: &DenyList,
+) -> Vec<(FindingSeverity, &'static str, String)> {
     let spdx = licences::canonical(spdx);
     let mut found = Vec::new();
     if let Some(denied) = deny.hit(&spdx) {
         let message =
             format!("{denied} is on the deny list: remove the work, or get it under another licence.");
-        found.push((Severity::High, "denied", message));
+        found.push((FindingSeverity::High, "denied", message));
     }
     match licences::family(&spdx) {
-        Family::StrongCopyleft => found.push((
-            Severity::Medium,
+        LicenceFamily::StrongCopyleft => found.push((
+            FindingSeverity::Medium,
             "strong_copyleft",
             format!("{spdx} asks for the source of works built on it: keep it apart from closed work."),
         )),
-        Family::Unknown => found.push((
-            Severity::Medium,
+        LicenceFamily::Unknown => found.push((
+            FindingSeverity::Medium,
             "unknown",
             format!("{spdx} is not known as a free licence: read it before use."),
         )),
-        Family::WeakCopyleft => found.push((
-            Severity::Low,
+        LicenceFamily::WeakCopyleft => found.push((
+            FindingSeverity::Low,
             "weak_copyleft",
             format!("{spdx} asks that changes to its files be given out under it."),
         )),
-        Family::Permissive | Family::PublicDomain => {}
+        LicenceFamily::Permissive | LicenceFamily::PublicDomain => {}
     }
     if confidence < SURE {
         let message = format!("The text only resembles {spdx}: compare it with the original.");
-        found.push((Severity::Low, "uncertain", message));
+        found.push((FindingSeverity::Low, "uncertain", message));
     }
     found
 }
 
-fn unlicensed_finding(project: &str) -> Draft {
-    Draft {
-        severity: Severity::Medium,
+fn unlicensed_finding(project: &str) -> FindingDraft {
+    FindingDraft {
+        severity: FindingSeverity::Medium,
         rule: "licence.missing".to_owned(),
         path: project.to_owned(),
         line: 0,
-        message: "No licence was found, so nothing may be assumed: ask the owner, or leave it out."
+        message: "No licence was found, so no permission can be assumed: ask the owner, or leave it out."
             .to_owned(),
     }
 }
 
 /// Secrets one by one, because each has to be revoked; personal data once for each kind in a file.
-fn flag_findings(row: &AuditRow, text: Option<&str>) -> Vec<Draft> {
+fn flag_findings(row: &AuditRow, text: Option<&str>) -> Vec<FindingDraft> {
     let mut secrets = Vec::new();
-    let mut personal: BTreeMap<(Severity, &str), (Draft, u32)> = BTreeMap::new();
+    let mut personal: BTreeMap<(FindingSeverity, &str), (FindingDraft, u32)> = BTreeMap::new();
     for flag in &row.flags {
         let (severity, reason) = flags::judge(flag, &row.path, text);
         let (name, remedy) = flags::advice(flag);
-        let remedy =
-            if reason.is_empty() || severity < Severity::Low { remedy } else { "Look once, to be sure." };
+        let remedy = if reason.is_empty() || severity < FindingSeverity::Low {
+            remedy
+        } else {
+            "Look once, to be sure."
+        };
         let reason = if reason.is_empty() { String::new() } else { format!(", {reason}") };
-        let draft = Draft {
+        let draft = FindingDraft {
             severity,
             rule: format!("{}.{}", flag.class, flag.kind),
             path: row.path.clone(),
@@ -272,12 +279,13 @@ fn capital(text: &str) -> String {
     letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
-fn conclude(tally: Tally, drafts: &[Draft]) -> Compliance {
-    let mut findings: Vec<Finding> = drafts.iter().take(MAX_FINDINGS).map(Draft::finding).collect();
+fn conclude(tally: LicenceTally, drafts: &[FindingDraft]) -> ComplianceReport {
+    let mut findings: Vec<ComplianceFinding> =
+        drafts.iter().take(MAX_FINDINGS).map(FindingDraft::finding).collect();
     let omitted = drafts.len().saturating_sub(MAX_FINDINGS);
     if omitted > 0 {
-        findings.push(Finding {
-            severity: Severity::Low.name().to_owned(),
+        findings.push(ComplianceFinding {
+            severity: FindingSeverity::Low.name().to_owned(),
             rule: "findings.omitted".to_owned(),
             place: ROOT.to_owned(),
             message: format!(
@@ -286,11 +294,11 @@ fn conclude(tally: Tally, drafts: &[Draft]) -> Compliance {
         });
     }
     let verdict = match drafts.first().map(|draft| draft.severity) {
-        Some(Severity::High) => "fail",
-        Some(Severity::Medium) => "attention",
-        Some(Severity::Low) | None => "pass",
+        Some(FindingSeverity::High) => "fail",
+        Some(FindingSeverity::Medium) => "attention",
+        Some(FindingSeverity::Low) | None => "pass",
     };
-    Compliance {
+    ComplianceReport {
         verdict: verdict.to_owned(),
         licences: tally.licences,
         families: tally
@@ -303,16 +311,16 @@ fn conclude(tally: Tally, drafts: &[Draft]) -> Compliance {
     }
 }
 
-fn summary(compliance: &Compliance, drafts: &[Draft]) -> Value {
+fn summary(compliance: &ComplianceReport, drafts: &[FindingDraft]) -> Value {
     let count = |severity| drafts.iter().filter(|draft| draft.severity == severity).count();
     json!({
         "verdict": compliance.verdict,
         "licences": compliance.licences.len(),
         "unlicensed": compliance.unlicensed.len(),
         "findings": {
-            "high": count(Severity::High),
-            "medium": count(Severity::Medium),
-            "low": count(Severity::Low),
+            "high": count(FindingSeverity::High),
+            "medium": count(FindingSeverity::Medium),
+            "low": count(FindingSeverity::Low),
         },
         "findings_omitted": drafts.len().saturating_sub(MAX_FINDINGS),
     })

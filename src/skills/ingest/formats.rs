@@ -14,20 +14,20 @@ pub const CLEAN: &str = "clean/documents.jsonl";
 pub const CHUNKS: &str = "chunks/chunks.jsonl";
 /// [`DomainRow`] lines.
 pub const DOMAINS: &str = "domains/domains.jsonl";
-/// One [`Graph`].
+/// One [`DocumentGraph`].
 pub const GRAPH: &str = "graph/graph.json";
 /// The folder of the full-text index.
 pub const INDEX: &str = "index";
-/// One [`Compliance`].
+/// One [`ComplianceReport`].
 pub const COMPLIANCE: &str = "compliance/compliance.json";
-/// What a model wrote for the report, with its receipt; absent where none did.
+/// The text written by a model for the report, with its receipt; absent without one.
 pub const SUMMARY: &str = "report/summary.json";
 /// The report for people, as Markdown.
 pub const REPORT_MD: &str = "report/report.md";
 /// The report for people, as one self-contained page.
 pub const REPORT_HTML: &str = "report/report.html";
 
-/// What the audit knows of one file.
+/// The audit's row for one file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditRow {
     /// Position in the sorted list of paths, from 0.
@@ -57,7 +57,7 @@ pub struct AuditRow {
     pub licences: Vec<LicenceHit>,
     /// Secrets and personal data, each with its place.
     #[serde(default)]
-    pub flags: Vec<Flag>,
+    pub flags: Vec<AuditFlag>,
     /// BLAKE3 of the raw bytes in hexadecimal; empty when unreadable.
     #[serde(default)]
     pub blake3: String,
@@ -67,7 +67,7 @@ pub struct AuditRow {
     pub raw_path: String,
 }
 
-/// What became of a file in the audit.
+/// The audit's outcome for a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditStatus {
@@ -83,7 +83,7 @@ pub enum AuditStatus {
     BadLink,
     /// Was listed, then gone.
     Vanished,
-    /// Of no bytes, or of white space alone.
+    /// No bytes, or only white space.
     Empty,
 }
 
@@ -98,12 +98,12 @@ pub struct LicenceHit {
     pub by: String,
 }
 
-/// Something in a document that a person should look at.
+/// A find in a document that a person should check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Flag {
+pub struct AuditFlag {
     /// `secret` or `pii`.
     pub class: String,
-    /// What kind: `aws_access_key`, `private_key`, `email`, `phone`, `credit_card`, `iban`, …
+    /// The kind: `aws_access_key`, `private_key`, `email`, `phone`, `credit_card`, `iban`, …
     pub kind: String,
     /// Line, from 1.
     pub line: u32,
@@ -125,15 +125,15 @@ pub struct CleanRow {
     pub title: String,
     /// Unicode NFC, `\n` line ends, mojibake repaired, boilerplate cut.
     pub text: String,
-    /// What was done to it: `decoded:windows-1252`, `mojibake`, `nfc`, `line_ends`, `boilerplate:3`…
+    /// Repairs applied: `decoded:windows-1252`, `mojibake`, `nfc`, `line_ends`, `boilerplate:3`…
     pub repairs: Vec<String>,
     /// Set when the document repeats an earlier one; later steps pass over it then.
-    pub duplicate_of: Option<Duplicate>,
+    pub duplicate_of: Option<DocumentDuplicate>,
 }
 
 /// Which earlier document this one repeats.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Duplicate {
+pub struct DocumentDuplicate {
     pub doc_id: u32,
     /// `exact` (the same cleaned text) or `near`.
     pub how: String,
@@ -177,7 +177,7 @@ pub struct DomainRow {
 
 /// Documents and how they refer to one another.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Graph {
+pub struct DocumentGraph {
     /// All documents that are no duplicates, by `doc_id`.
     pub nodes: Vec<GraphNode>,
     /// References, by (from, to, kind).
@@ -186,7 +186,7 @@ pub struct Graph {
     pub outside_hosts: BTreeMap<String, u32>,
     /// References to files that do not exist: (doc_id, target).
     pub broken: Vec<(u32, String)>,
-    pub communities: Vec<Community>,
+    pub communities: Vec<GraphCommunity>,
 }
 
 /// A document in the graph.
@@ -194,7 +194,7 @@ pub struct Graph {
 pub struct GraphNode {
     pub doc_id: u32,
     pub path: String,
-    /// Index into [`Graph::communities`].
+    /// Index into [`DocumentGraph::communities`].
     pub community: u32,
     /// PageRank, sums to 1.
     pub rank: f64,
@@ -213,36 +213,37 @@ pub struct GraphEdge {
 
 /// A group of documents that refer to each other more than to others.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Community {
+pub struct GraphCommunity {
     /// Members, by `doc_id`.
     pub members: Vec<u32>,
     /// A few words that set it apart.
     pub label: String,
 }
 
-/// What the compliance check concludes.
+/// The result of the compliance check.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
-pub struct Compliance {
+pub struct ComplianceReport {
     /// `pass`, `attention` (a person should look) or `fail` (a likely secret, or a licence on the deny list).
     pub verdict: String,
     /// SPDX id → number of documents.
     pub licences: BTreeMap<String, u32>,
-    /// Licence family (`permissive`, `weak copyleft`, `strong copyleft`, `public domain`, `unknown`) → documents.
+    /// Licence family (`permissive`, `weak copyleft`, `strong copyleft`, `public domain`, `unknown`) →
+    /// documents.
     pub families: BTreeMap<String, u32>,
     /// Projects or top-level folders with no licence found.
     pub unlicensed: Vec<String>,
-    pub findings: Vec<Finding>,
+    pub findings: Vec<ComplianceFinding>,
 }
 
 /// One finding of the compliance check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Finding {
+pub struct ComplianceFinding {
     /// `high`, `medium` or `low`.
     pub severity: String,
     /// The rule, such as `secret.private_key` or `licence.strong_copyleft`.
     pub rule: String,
     /// Where: `path:line`, or a folder.
     pub place: String,
-    /// What is wrong and what to do, in a sentence.
+    /// The fault and the remedy, as a sentence.
     pub message: String,
 }

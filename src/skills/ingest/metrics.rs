@@ -1,10 +1,11 @@
-//! metrics-cost-accountant: what each step of a run took and cost.
+//! metrics-cost-accountant: time and cost of each step of a run.
 //!
 //! Inputs, given by the engine: `{"steps": [{job_id, agent, step, task, started_at, ended_at, attempts,
 //! bytes_out, cost_usd}], other_cost_usd}` with ISO 8601 times and costs as decimal strings; the last is what
 //! the run paid for calls of no step listed. Invariants: money is decimal from the card to the file, never
-//! binary; the total is all that the run has paid so far; steps are listed in the order of their start. Failure policy:
-//! input that makes no sense (a field missing, an end before its start, a negative cost) is permanent.
+//! binary; the total is all that the run has paid so far; steps are listed in the order of their start.
+//! Failure policy: invalid input (a missing field, an end before its start, a negative cost) is a permanent
+//! error.
 
 use std::fmt::Write as _;
 
@@ -16,7 +17,7 @@ use super::output;
 use crate::domain::time::Timestamp;
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
-/// All figures as one [`Metrics`].
+/// All figures as one [`IngestMetrics`].
 pub const METRICS: &str = "metrics/metrics.json";
 /// The same for people: a table and a waterfall.
 pub const METRICS_MD: &str = "metrics/metrics.md";
@@ -24,7 +25,7 @@ pub const METRICS_MD: &str = "metrics/metrics.md";
 /// Width of the waterfall in characters: fits a terminal of 80 columns beside the longest step name.
 const WATERFALL: u64 = 48;
 
-/// One finished step, as the engine tells it.
+/// One finished step, reported by the engine.
 #[derive(Debug, Clone, Deserialize)]
 struct StepRecord {
     job_id: String,
@@ -40,18 +41,18 @@ struct StepRecord {
 }
 
 #[derive(Debug, Deserialize)]
-struct Inputs {
+struct MetricsInputs {
     steps: Vec<StepRecord>,
     #[serde(default, with = "rust_decimal::serde::str")]
     other_cost_usd: Decimal,
 }
 
-/// What is written to [`METRICS`].
+/// The content of [`METRICS`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Metrics {
+pub struct IngestMetrics {
     /// Steps in the order of their start.
     pub steps: Vec<StepMetrics>,
-    pub totals: Totals,
+    pub totals: StepTotals,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,7 +63,6 @@ pub struct StepMetrics {
     pub agent: String,
     /// The step's name in its plan.
     pub step: String,
-    /// What it was asked to do.
     pub task: String,
     /// Milliseconds from the start of the first step to its own.
     pub offset_ms: u64,
@@ -70,17 +70,16 @@ pub struct StepMetrics {
     pub wall_ms: u64,
     /// Share of the sum of all steps' times, in percent with one decimal.
     pub share_percent: Decimal,
-    /// How often it was tried.
     pub attempts: u32,
     pub bytes_out: u64,
-    /// What it cost, in US dollars.
+    /// US dollars.
     #[serde(with = "rust_decimal::serde::str")]
     pub cost_usd: Decimal,
 }
 
 /// Sums over all steps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Totals {
+pub struct StepTotals {
     pub steps: usize,
     /// Sum of the steps' times, in milliseconds.
     pub sum_ms: u64,
@@ -99,12 +98,12 @@ pub struct Totals {
     pub other_cost_usd: Decimal,
 }
 
-/// Carries out the step.
+/// Runs the step.
 ///
 /// # Errors
-/// [`SkillError::Permanent`] for inputs that make no sense, naming the step and the field.
+/// [`SkillError::Permanent`] for invalid inputs, naming the step and the field.
 pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
-    let inputs = Inputs::deserialize(step.inputs())
+    let inputs = MetricsInputs::deserialize(step.inputs())
         .map_err(|error| SkillError::Permanent(format!("inputs of the metrics step: {error}")))?;
     step.begin(inputs.steps.len() as u64, "adding up times and costs");
     for record in &inputs.steps {
@@ -135,12 +134,12 @@ fn check(record: &StepRecord) -> Result<(), SkillError> {
         return refuse(format!("ends at {}, before its start at {}", record.ended_at, record.started_at));
     }
     if record.cost_usd.is_sign_negative() && !record.cost_usd.is_zero() {
-        return refuse(format!("costs {} dollars, less than nothing", record.cost_usd));
+        return refuse(format!("has a negative cost of {} dollars", record.cost_usd));
     }
     Ok(())
 }
 
-fn account(mut records: Vec<StepRecord>, other_cost_usd: Decimal) -> Result<Metrics, SkillError> {
+fn account(mut records: Vec<StepRecord>, other_cost_usd: Decimal) -> Result<IngestMetrics, SkillError> {
     records.sort_by(|a, b| (a.started_at, a.ended_at, &a.step).cmp(&(b.started_at, b.ended_at, &b.step)));
     let first = records.iter().map(|record| record.started_at).min().unwrap_or_default();
     let last = records.iter().map(|record| record.ended_at).max().unwrap_or_default();
@@ -149,7 +148,7 @@ fn account(mut records: Vec<StepRecord>, other_cost_usd: Decimal) -> Result<Metr
     let sum_ms = checked_sum(records.iter().map(wall_ms)).ok_or_else(|| too_large("times"))?;
     let elapsed_ms = millis(last, first);
     let cost = records.iter().try_fold(other_cost_usd, |sum, record| sum.checked_add(record.cost_usd));
-    let totals = Totals {
+    let totals = StepTotals {
         steps: records.len(),
         sum_ms,
         elapsed_ms,
@@ -160,7 +159,7 @@ fn account(mut records: Vec<StepRecord>, other_cost_usd: Decimal) -> Result<Metr
         other_cost_usd,
     };
     let steps = records.into_iter().map(|record| figures(record, first, sum_ms)).collect();
-    Ok(Metrics { steps, totals })
+    Ok(IngestMetrics { steps, totals })
 }
 
 fn figures(record: StepRecord, first: Timestamp, sum_ms: u64) -> StepMetrics {
@@ -196,7 +195,7 @@ fn ratio(part: u64, whole: u64, decimals: u32) -> Decimal {
     Decimal::from(part).checked_div(Decimal::from(whole)).unwrap_or_default().round_dp(decimals)
 }
 
-fn markdown(metrics: &Metrics) -> String {
+fn markdown(metrics: &IngestMetrics) -> String {
     let totals = &metrics.totals;
     let mut page = String::from("# Times and costs\n\n");
     if metrics.steps.is_empty() {
@@ -235,7 +234,7 @@ fn markdown(metrics: &Metrics) -> String {
 }
 
 /// One bar a step, from its start to its end; a step too short for a character still shows as one.
-fn waterfall(metrics: &Metrics) -> String {
+fn waterfall(metrics: &IngestMetrics) -> String {
     let names: Vec<String> = metrics.steps.iter().map(|step| cell(&step.step)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     let scale = |ms: u64| scaled(ms, metrics.totals.elapsed_ms);
@@ -280,7 +279,7 @@ mod tests {
         })
     }
 
-    fn account_for(steps: &[Value]) -> Result<(Metrics, String), SkillError> {
+    fn account_for(steps: &[Value]) -> Result<(IngestMetrics, String), SkillError> {
         let folder = tempfile::tempdir().unwrap();
         let step = sample::step(folder.path(), json!({ "steps": steps }));
         let outcome = run(&step)?;
@@ -317,7 +316,7 @@ mod tests {
             }
         };
         assert!(broken("cost_usd", json!(0.1)).contains("float"), "money never travels as a binary number");
-        assert!(broken("cost_usd", json!("-1")).contains("less than nothing"));
+        assert!(broken("cost_usd", json!("-1")).contains("a negative cost"));
         assert!(broken("ended_at", json!("2020-01-01T00:00:00Z")).contains("before its start"));
         assert!(broken("started_at", json!("yesterday")).contains("inputs of the metrics step"));
         let folder = tempfile::tempdir().unwrap();
@@ -339,7 +338,7 @@ mod tests {
         let inputs = json!({ "steps": [record("audit", 0, 5, "0.1")], "other_cost_usd": "0.02" });
         let step = sample::step(folder.path(), inputs);
         run(&step).unwrap();
-        let metrics: Metrics = output::read_json(&step, METRICS).unwrap();
+        let metrics: IngestMetrics = output::read_json(&step, METRICS).unwrap();
         assert_eq!(metrics.totals.cost_usd.to_string(), "0.12");
         let text = std::fs::read_to_string(folder.path().join(METRICS_MD)).unwrap();
         assert!(text.contains("cost $0.12.") && text.contains("$0.02 is of calls outside of these steps"));
@@ -353,7 +352,7 @@ mod tests {
                 end += wall;
                 record(&format!("s{index}"), end - wall, end, "0.01")
             }).collect();
-            let inputs: Inputs = serde_json::from_value(json!({ "steps": Value::Array(chain) })).unwrap();
+            let inputs: MetricsInputs = serde_json::from_value(json!({ "steps": Value::Array(chain) })).unwrap();
             let metrics = account(inputs.steps, inputs.other_cost_usd).unwrap();
             let text = markdown(&metrics);
             prop_assert_eq!(metrics.totals.sum_ms, metrics.totals.elapsed_ms);

@@ -1,9 +1,9 @@
-//! Ingest: what the data, compliance and documentation lanes do with a folder of documents.
+//! Ingest: the work of the data, compliance and documentation lanes on a folder of documents.
 //!
 //! audit → clean → { chunk, classify, graph, index } → compliance → report, each step a function
-//! `run(&StepContext) -> Result<StepOutcome, SkillError>` in a module of its own. Steps hand over
-//! through the files that [`formats`] names, never through memory, so that any of them can be
-//! repeated alone. Invariant: the same folder gives the same bytes, whatever the number of threads.
+//! `run(&StepContext) -> Result<StepOutcome, SkillError>` in its own module. Steps communicate through the
+//! files named in [`formats`], never through memory, so that each can be repeated alone. Invariant: the same
+//! folder gives the same bytes with any number of threads.
 
 pub mod audit;
 mod blocks;

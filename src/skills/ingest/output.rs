@@ -1,4 +1,4 @@
-//! Writing a step's outputs so that they are whole or absent, and reading earlier steps' outputs.
+//! Writes a step's outputs atomically, and reads earlier steps' outputs.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
@@ -10,8 +10,7 @@ use crate::domain::artifact::Artifact;
 use crate::files::replace_file;
 use crate::skills::{SkillError, StepContext};
 
-/// Writes `bytes` to `path` (relative to the run's folder); what a reader finds under the name is
-/// always whole.
+/// Writes `bytes` to `path` (relative to the run's folder) atomically: readers never see a partial file.
 ///
 /// # Errors
 /// [`SkillError`] by the kind of the I/O error, with the path.

@@ -1,4 +1,4 @@
-//! One way for a step to work on many documents at once.
+//! Parallel work on many documents.
 //!
 //! Invariants: the pool belongs to the call (a paused step parks its threads, which must not be
 //! those of a pool that others use); results come back in the order of the items, whatever thread
@@ -39,7 +39,7 @@ where
 /// Carries out `work` on a pool of [`StepContext::threads`] threads, which end with it.
 ///
 /// # Errors
-/// What `work` fails with; [`SkillError::Transient`] when the system has no threads to give.
+/// The error of `work`; [`SkillError::Transient`] when the system refuses threads.
 pub(super) fn in_pool<T: Send>(
     step: &StepContext,
     work: impl FnOnce() -> Result<T, SkillError> + Send,

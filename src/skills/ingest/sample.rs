@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::formats::*;
 use super::output;
-use crate::skills::{Control, StepContext};
+use crate::skills::{StepContext, StepControl};
 
 const PROJECTS: &[(&str, &str)] = &[
     ("redb-4.6.0", "MIT OR Apache-2.0"),
@@ -43,15 +43,15 @@ const DOMAINS_USED: &[&str] = &["software engineering", "law and policy", "data 
 
 /// All rows of one made-up corpus.
 #[derive(Default, Clone)]
-pub(super) struct Sample {
+pub(super) struct SampleCorpus {
     pub(super) audit: Vec<AuditRow>,
     pub(super) clean: Vec<CleanRow>,
     pub(super) chunks: Vec<ChunkRow>,
     pub(super) domains: Vec<DomainRow>,
-    pub(super) graph: Graph,
+    pub(super) graph: DocumentGraph,
 }
 
-impl Sample {
+impl SampleCorpus {
     /// A corpus of `count` files, in the order of their paths.
     pub(super) fn seeded(count: usize) -> Self {
         let mut rng = Rng::with_seed(0x5EED + count as u64);
@@ -95,7 +95,7 @@ impl Sample {
 
 /// A context for one step on `run_dir`.
 pub(super) fn step(run_dir: &Path, inputs: Value) -> StepContext {
-    StepContext::new(run_dir.to_owned(), inputs, 1, Arc::new(Control::default()))
+    StepContext::new(run_dir.to_owned(), inputs, 1, Arc::new(StepControl::default()))
 }
 
 pub(super) fn write_all<T: Serialize>(step: &StepContext, path: &str, rows: &[T]) {
@@ -139,7 +139,7 @@ fn audit_row(index: usize, rng: &mut Rng) -> AuditRow {
 
 /// The secrets and addresses that the second look is about.
 fn mark(row: &mut AuditRow) {
-    let flag = |class: &str, kind: &str, line: u32, masked: &str| Flag {
+    let flag = |class: &str, kind: &str, line: u32, masked: &str| AuditFlag {
         class: class.into(),
         kind: kind.into(),
         line,
@@ -176,7 +176,11 @@ fn clean_row(row: &AuditRow, audit: &[AuditRow]) -> CleanRow {
             other.kind == row.kind && other.licences == row.licences && other.status == row.status
         };
         let first = audit.iter().find(same)?;
-        (first.doc_id < row.doc_id).then(|| Duplicate { doc_id: first.doc_id, how: how.into(), similarity })
+        (first.doc_id < row.doc_id).then(|| DocumentDuplicate {
+            doc_id: first.doc_id,
+            how: how.into(),
+            similarity,
+        })
     };
     let duplicate_of = match row.kind.as_str() {
         "licence" if !row.licences.is_empty() => twin("exact", 1.0),
@@ -232,14 +236,14 @@ fn domain_row(row: &CleanRow, rng: &mut Rng) -> DomainRow {
 }
 
 /// One community a project; every document points at its project's first, some at other projects.
-fn graph(rows: &[CleanRow], rng: &mut Rng) -> Graph {
-    let mut communities: Vec<Community> = Vec::new();
-    let mut graph = Graph::default();
+fn graph(rows: &[CleanRow], rng: &mut Rng) -> DocumentGraph {
+    let mut communities: Vec<GraphCommunity> = Vec::new();
+    let mut graph = DocumentGraph::default();
     for row in rows {
         let project = super::compliance::project(&row.path).to_owned();
         let found = communities.iter().position(|community| community.label == project);
         let community = found.unwrap_or_else(|| {
-            communities.push(Community { members: Vec::new(), label: project });
+            communities.push(GraphCommunity { members: Vec::new(), label: project });
             communities.len() - 1
         });
         communities[community].members.push(row.doc_id);

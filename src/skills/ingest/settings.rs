@@ -1,6 +1,7 @@
-//! The limits and thresholds of an ingest: the card's own, else the daemon's configuration, else those here.
+//! The limits and thresholds of an ingest: from the card, else the daemon's configuration, else these
+//! defaults.
 //!
-//! Failure policy: a value that makes no sense is [`SkillError::Permanent`], named by its key.
+//! Failure policy: an invalid value is [`SkillError::Permanent`], named by its key.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -15,10 +16,9 @@ const MAX_FILES: u64 = 500_000;
 const NEAR_DUPLICATE_PERCENT: u8 = 80;
 /// A footer or a contribution notice stands in at least every fifth document.
 const BOILERPLATE_PERCENT: u8 = 20;
-/// They bind whoever only offers a service with the text or code.
+/// These licences bind even services that only use the text or code.
 const DENY_LICENCES: [&str; 3] = ["AGPL-3.0-only", "AGPL-3.0-or-later", "SSPL-1.0"];
 
-/// What an ingest keeps to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestSettings {
     /// Largest file that is read, in bytes.
@@ -37,7 +37,7 @@ impl IngestSettings {
     /// The settings of a step.
     ///
     /// # Errors
-    /// [`SkillError::Permanent`] for a value that makes no sense.
+    /// [`SkillError::Permanent`] for an invalid value.
     pub fn of(step: &StepContext) -> Result<Self, SkillError> {
         let whole = "give a positive whole number";
         let percent = "give a whole number from 1 to 100";
@@ -52,7 +52,7 @@ impl IngestSettings {
                 "deny_licences",
                 DENY_LICENCES.map(str::to_owned).to_vec(),
                 |_| true,
-                "give a list of SPDX identifiers, such as [\"AGPL-3.0-only\"]",
+                "use a list of SPDX identifiers, such as [\"AGPL-3.0-only\"]",
             )?,
             near_duplicate_percent: read(
                 step,
@@ -89,10 +89,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::skills::Control;
+    use crate::skills::StepControl;
 
     fn settings(inputs: Value, defaults: Value) -> Result<IngestSettings, SkillError> {
-        let step = StepContext::new(PathBuf::new(), inputs, 1, Arc::new(Control::default()));
+        let step = StepContext::new(PathBuf::new(), inputs, 1, Arc::new(StepControl::default()));
         IngestSettings::of(&step.with_defaults(Arc::new(defaults)))
     }
 

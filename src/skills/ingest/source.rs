@@ -1,8 +1,8 @@
 //! The folder (or single file) an ingest reads: listing it and reading its files safely.
 //!
-//! Invariants: nothing outside the source is ever read; only regular files are opened (a named pipe
-//! would block for ever); the listing is sorted by the bytes of the relative paths. Failure policy:
-//! a source that is missing is a [`SkillError::Permanent`]; trouble with one file is a row.
+//! Invariants: nothing outside the source is ever read; only regular files are opened (a named pipe would
+//! block forever); the listing is sorted by the bytes of the relative paths. Failure policy: a missing source
+//! is a [`SkillError::Permanent`]; an error with one file becomes its row.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
@@ -17,9 +17,8 @@ use crate::skills::{SkillError, StepContext, is_passing};
 /// Folder that holds another program's objects, never documents.
 const SKIPPED_FOLDER: &str = ".git";
 
-/// What an ingest reads.
 #[derive(Debug)]
-pub(super) struct Source {
+pub(super) struct IngestSource {
     /// Canonical folder that all paths are relative to.
     root: PathBuf,
     /// Set when the source is one file of `root`.
@@ -32,17 +31,17 @@ pub(super) struct Source {
 
 /// One listed path: a readable regular file, or why it is not one.
 #[derive(Debug)]
-pub(super) struct Found {
+pub(super) struct ListedFile {
     /// Relative to the source.
     pub(super) relative: PathBuf,
     /// `Ok(size in bytes)`, or the status and reason of its row.
-    pub(super) state: Result<u64, Trouble>,
+    pub(super) state: Result<u64, FileTrouble>,
 }
 
-/// Why a file is not read, as its audit row says it.
-pub(super) type Trouble = (AuditStatus, String);
+/// The status and reason in the audit row of a skipped file.
+pub(super) type FileTrouble = (AuditStatus, String);
 
-impl Source {
+impl IngestSource {
     /// Takes `source` (an absolute path) from the card's inputs, and the limits of its settings.
     ///
     /// # Errors
@@ -58,7 +57,7 @@ impl Source {
         }
         let refuse = |error: &io::Error| {
             let text =
-                format!("cannot read the source {given}: {error}; check that it exists and may be read");
+                format!("cannot read the source {given}: {error}; check that it exists and is readable");
             if is_passing(error) { SkillError::Passing(text) } else { SkillError::Permanent(text) }
         };
         let path = fs::canonicalize(given).map_err(|error| refuse(&error))?;
@@ -71,7 +70,7 @@ impl Source {
             (parent, path.file_name().map(PathBuf::from))
         } else {
             return Err(SkillError::Permanent(format!(
-                "the source {given} is {}: give a folder or a regular file",
+                "the source {given} is {}: use a folder or a regular file",
                 special(meta.file_type())
             )));
         };
@@ -82,9 +81,10 @@ impl Source {
     /// Lists every file below the source, in the order of the path bytes.
     ///
     /// # Errors
-    /// [`SkillError::Permanent`] for more files than may be; [`SkillError::Cancelled`]; trouble with a path becomes
-    /// its [`Found::state`].
-    pub(super) fn list(&self, step: &StepContext) -> Result<Vec<Found>, SkillError> {
+    /// [`SkillError::Permanent`] for too many files; [`SkillError::Cancelled`]; an error with a path becomes
+    /// its
+    /// [`ListedFile::state`].
+    pub(super) fn list(&self, step: &StepContext) -> Result<Vec<ListedFile>, SkillError> {
         let mut found = Vec::new();
         if let Some(only) = &self.only {
             found.push(self.judge(only.clone()));
@@ -125,7 +125,7 @@ impl Source {
     ///
     /// # Errors
     /// The status and reason of the file's row.
-    pub(super) fn read(&self, relative: &Path) -> Result<Vec<u8>, Trouble> {
+    pub(super) fn read(&self, relative: &Path) -> Result<Vec<u8>, FileTrouble> {
         let (path, _) = self.resolve(relative)?;
         let file = File::open(&path).map_err(|error| unreadable(&error))?;
         let mut bytes = Vec::new();
@@ -143,15 +143,15 @@ impl Source {
         path.strip_prefix(&self.root).ok().map(Path::to_path_buf)
     }
 
-    fn judge(&self, relative: PathBuf) -> Found {
+    fn judge(&self, relative: PathBuf) -> ListedFile {
         let state = self.resolve(&relative).and_then(|(_, bytes)| {
             if bytes > self.max_file_bytes { Err(self.too_large(Some(bytes))) } else { Ok(bytes) }
         });
-        Found { relative, state }
+        ListedFile { relative, state }
     }
 
     /// The regular file behind a path of the source, and its size.
-    fn resolve(&self, relative: &Path) -> Result<(PathBuf, u64), Trouble> {
+    fn resolve(&self, relative: &Path) -> Result<(PathBuf, u64), FileTrouble> {
         let path = self.root.join(relative);
         let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
         let (path, meta) = if meta.is_symlink() { self.follow(&path)? } else { (path, meta) };
@@ -163,7 +163,7 @@ impl Source {
         }
     }
 
-    fn follow(&self, link: &Path) -> Result<(PathBuf, fs::Metadata), Trouble> {
+    fn follow(&self, link: &Path) -> Result<(PathBuf, fs::Metadata), FileTrouble> {
         let bad = |reason: String| (AuditStatus::BadLink, reason);
         let target = fs::canonicalize(link)
             .map_err(|error| bad(format!("a link that leads nowhere: {}", plain(&error))))?;
@@ -180,7 +180,7 @@ impl Source {
         Ok((target, meta))
     }
 
-    fn unlisted(&self, error: &ignore::Error) -> Option<Found> {
+    fn unlisted(&self, error: &ignore::Error) -> Option<ListedFile> {
         let relative = self.relative(error_path(error)?)?;
         let state = Err(error.io_error().map_or_else(
             || (AuditStatus::Unreadable, "cannot be listed".to_owned()),
@@ -191,10 +191,10 @@ impl Source {
                 other => other,
             },
         ));
-        Some(Found { relative, state })
+        Some(ListedFile { relative, state })
     }
 
-    fn too_large(&self, bytes: Option<u64>) -> Trouble {
+    fn too_large(&self, bytes: Option<u64>) -> FileTrouble {
         let size = bytes.map_or_else(|| "more".to_owned(), |bytes| format!("{bytes} bytes"));
         (AuditStatus::TooLarge, format!("{size}, over the limit of {} bytes", self.max_file_bytes))
     }
@@ -208,7 +208,7 @@ pub(super) fn shown(relative: &Path) -> (String, String) {
     }
 }
 
-fn unreadable(error: &io::Error) -> Trouble {
+fn unreadable(error: &io::Error) -> FileTrouble {
     if error.kind() == io::ErrorKind::NotFound {
         (AuditStatus::Vanished, "was listed, but was gone when it was to be read".into())
     } else {

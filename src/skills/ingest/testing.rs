@@ -1,4 +1,4 @@
-//! What the tests of several steps share: rows, and a run's folder that holds them.
+//! Shared by the tests of several steps: rows, and a run's folder with them.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::formats::{self, CleanRow};
 use super::output;
-use crate::skills::{Control, StepContext};
+use crate::skills::{StepContext, StepControl};
 
 /// A cleaned Markdown document titled by its path.
 pub(super) fn clean_row(doc_id: u32, path: &str, text: &str) -> CleanRow {
@@ -25,7 +25,8 @@ pub(super) fn clean_row(doc_id: u32, path: &str, text: &str) -> CleanRow {
 /// A fresh run's folder with `rows` as its CLEAN table. The folder goes when its handle does.
 pub(super) fn step_with(rows: &[CleanRow], threads: usize) -> (TempDir, StepContext) {
     let folder = tempfile::tempdir().unwrap();
-    let step = StepContext::new(folder.path().to_owned(), Value::Null, threads, Arc::new(Control::default()));
+    let step =
+        StepContext::new(folder.path().to_owned(), Value::Null, threads, Arc::new(StepControl::default()));
     output::write_rows(&step, formats::CLEAN, "clean", rows).unwrap();
     (folder, step)
 }

@@ -1,4 +1,4 @@
-//! Audit, clean and chunk together, on a folder of everything that goes wrong with files.
+//! Audit, clean and chunk together, on a folder with every kind of bad file.
 
 use std::fs;
 use std::path::Path;
@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::formats::{AUDIT, AuditRow, AuditStatus, CHUNKS, CLEAN, ChunkRow, CleanRow};
 use super::output::read_rows;
 use super::{audit, chunk, clean};
-use crate::skills::{Control, SkillError, StepContext, StepOutcome};
+use crate::skills::{SkillError, StepContext, StepControl, StepOutcome};
 
 const PROSE: &str = "This document explains in plain words how the parser reads a configuration file, and what \
                      it does when a line makes no sense to it. Mail the author at jane.roe@corp-mail.de.";
 
 fn step(run: &Path, source: &Path, threads: usize) -> StepContext {
     let inputs = json!({ "source": source, "max_file_bytes": 100_000 });
-    StepContext::new(run.to_path_buf(), inputs, threads, Arc::new(Control::default()))
+    StepContext::new(run.to_path_buf(), inputs, threads, Arc::new(StepControl::default()))
 }
 
 /// Runs the three steps; their outcomes in order.
@@ -214,8 +214,9 @@ fn one_file_is_a_source_too_and_nonsense_is_refused() {
     fs::write(source.path().join("other.md"), PROSE).unwrap();
     let outcomes = run_all(&step(run.path(), &file, 1));
     assert_eq!(outcomes[0].outputs["files"], json!(1));
-    let inputs =
-        |inputs: Value| StepContext::new(run.path().to_path_buf(), inputs, 1, Arc::new(Control::default()));
+    let inputs = |inputs: Value| {
+        StepContext::new(run.path().to_path_buf(), inputs, 1, Arc::new(StepControl::default()))
+    };
     for wrong in [
         json!({}),
         json!({ "source": "relative/path" }),
@@ -230,7 +231,7 @@ fn one_file_is_a_source_too_and_nonsense_is_refused() {
 fn a_stopped_step_ends_as_cancelled_and_leaves_no_output() {
     let (source, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     fs::write(source.path().join("a.txt"), PROSE).unwrap();
-    let control = Arc::new(Control::default());
+    let control = Arc::new(StepControl::default());
     control.stop();
     let step = StepContext::new(run.path().to_path_buf(), json!({ "source": source.path() }), 2, control);
     assert_eq!(audit::run(&step), Err(SkillError::Cancelled));
@@ -263,7 +264,7 @@ fn real_corpus() {
     let run = std::env::var("PAS_RUN").map_or_else(|_| scratch.path().to_path_buf(), Into::into);
     let inputs = json!({ "source": source });
     for threads in [1, 2] {
-        let step = StepContext::new(run.clone(), inputs.clone(), threads, Arc::new(Control::default()));
+        let step = StepContext::new(run.clone(), inputs.clone(), threads, Arc::new(StepControl::default()));
         for (name, run) in
             [("audit", audit::run as fn(&StepContext) -> _), ("clean", clean::run), ("chunk", chunk::run)]
         {

@@ -1,22 +1,22 @@
-//! What a summary kept and what it dropped, found by comparing the two texts.
+//! The parts that a summary kept and dropped, found by comparing the two texts.
 
 use serde::Serialize;
 
 use super::units;
 
-/// A stretch of the text before.
+/// A stretch of the original text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Piece {
-    /// Whether the summary says it word by word.
+pub struct ComparedPiece {
+    /// Whether the summary contains it verbatim.
     pub kept: bool,
     pub text: String,
 }
 
-/// The text before as stretches that were kept or dropped, in order; together they are the whole text
-/// but for white space between them. A unit is kept when the summary holds it literally, so a summary in
-/// other words keeps little by this measure, though it may say much.
+/// The original text as kept and dropped stretches, in order; together they are the whole text except for
+/// white space between them. A unit is kept when the summary contains it verbatim, so a paraphrase keeps
+/// little by this measure, though it may say much.
 #[must_use]
-pub fn compare(before: &str, after: &str) -> Vec<Piece> {
+pub fn compare(before: &str, after: &str) -> Vec<ComparedPiece> {
     let mut pieces: Vec<(bool, std::ops::Range<usize>)> = Vec::new();
     for unit in units::split(before) {
         let kept = after.contains(&before[unit.clone()]);
@@ -25,7 +25,7 @@ pub fn compare(before: &str, after: &str) -> Vec<Piece> {
             _ => pieces.push((kept, unit)),
         }
     }
-    pieces.into_iter().map(|(kept, range)| Piece { kept, text: before[range].to_owned() }).collect()
+    pieces.into_iter().map(|(kept, range)| ComparedPiece { kept, text: before[range].to_owned() }).collect()
 }
 
 #[cfg(test)]

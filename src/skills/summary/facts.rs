@@ -1,16 +1,16 @@
-//! What a unit is about, by cue words of several languages, and the facts in it, by their form.
+//! The class of a unit, by cue words of several languages, and the facts in it, by their form.
 //!
-//! Facts are what a paraphrase would damage: addresses, paths, hashes, numbers, identifiers, quotations
-//! and names. The cues are few and common on purpose: a wrong one costs a little room, a missing one
-//! leaves the unit to its facts and its place.
+//! Facts are the parts that a paraphrase would damage: addresses, paths, hashes, numbers, identifiers,
+//! quotations and names. The cues are deliberately few and common: a wrong one costs a little space, a
+//! missing one leaves the unit to its facts and its position.
 
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// What a unit contributes, in the order of the summary.
+/// The class of a unit, in the order of the summary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Class {
+pub(super) enum UnitClass {
     Goal,
     Decision,
     Open,
@@ -19,7 +19,7 @@ pub(super) enum Class {
     Course,
 }
 
-impl Class {
+impl UnitClass {
     pub(super) const ALL: [Self; 6] =
         [Self::Goal, Self::Decision, Self::Open, Self::Failure, Self::Fact, Self::Course];
 
@@ -92,28 +92,28 @@ fn is_in(pattern: &Option<Regex>, unit: &str) -> bool {
 /// Facts of this weight together make a unit worth keeping for them; a lone index does not.
 const TELLING: f64 = 0.3;
 
-/// The class of a unit whose facts weigh so much.
-pub(super) fn class(unit: &str, facts: f64) -> Class {
+/// The class of a unit by the weight of its facts.
+pub(super) fn class(unit: &str, facts: f64) -> UnitClass {
     let asks = unit.trim_end().ends_with(['?', '？', '؟']);
     if is_in(&OPEN, unit) {
-        Class::Open
+        UnitClass::Open
     } else if is_in(&DECISION, unit) {
-        Class::Decision
+        UnitClass::Decision
     } else if is_in(&FAILURE, unit) {
-        Class::Failure
+        UnitClass::Failure
     } else if is_in(&GOAL, unit) || asks {
-        Class::Goal
+        UnitClass::Goal
     } else if facts >= TELLING {
-        Class::Fact
+        UnitClass::Fact
     } else {
-        Class::Course
+        UnitClass::Course
     }
 }
 
 /// Weight of a number of up to three digits: a count, an index, a line.
 pub(super) const SLIGHT: f64 = 0.1;
 
-/// How much would be lost with a fact: most with what nobody could guess again.
+/// The loss with a fact: greatest for facts that nobody could guess.
 pub(super) fn weight(fact: &str) -> f64 {
     let has = |test: fn(char) -> bool| fact.contains(test);
     let (digit, letter) = (has(|c| c.is_ascii_digit()), has(char::is_alphabetic));
@@ -178,22 +178,22 @@ mod tests {
     #[test]
     fn classes_are_told_in_several_languages() {
         for (unit, class_of) in [
-            ("The goal is a clean build.", Class::Goal),
-            ("Das Ziel ist ein sauberer Bau.", Class::Goal),
-            ("Il faut réduire la mémoire.", Class::Goal),
-            ("What is the port?", Class::Goal),
-            ("We decided to keep redb.", Class::Decision),
-            ("Wir haben uns für redb entschieden.", Class::Decision),
-            ("决定使用 redb。", Class::Decision),
-            ("TODO: write the migration.", Class::Open),
-            ("- [ ] write the migration", Class::Open),
-            ("Queda pendiente la migración.", Class::Open),
-            ("thread 'main' panicked at 'no rows'", Class::Failure),
-            ("ValueError: bad literal", Class::Failure),
-            ("Der Test ist fehlgeschlagen.", Class::Failure),
-            ("It takes 1234 ms.", Class::Fact),
-            ("It is part 12 of it.", Class::Course),
-            ("All is quiet.", Class::Course),
+            ("The goal is a clean build.", UnitClass::Goal),
+            ("Das Ziel ist ein sauberer Bau.", UnitClass::Goal),
+            ("Il faut réduire la mémoire.", UnitClass::Goal),
+            ("What is the port?", UnitClass::Goal),
+            ("We decided to keep redb.", UnitClass::Decision),
+            ("Wir haben uns für redb entschieden.", UnitClass::Decision),
+            ("决定使用 redb。", UnitClass::Decision),
+            ("TODO: write the migration.", UnitClass::Open),
+            ("- [ ] write the migration", UnitClass::Open),
+            ("Queda pendiente la migración.", UnitClass::Open),
+            ("thread 'main' panicked at 'no rows'", UnitClass::Failure),
+            ("ValueError: bad literal", UnitClass::Failure),
+            ("Der Test ist fehlgeschlagen.", UnitClass::Failure),
+            ("It takes 1234 ms.", UnitClass::Fact),
+            ("It is part 12 of it.", UnitClass::Course),
+            ("All is quiet.", UnitClass::Course),
         ] {
             let weight = facts(unit).into_iter().map(weight).sum();
             assert_eq!(class(unit, weight), class_of, "{unit}");

@@ -1,11 +1,11 @@
-//! Summaries of an agent's context: 1 to 2 thousand tokens that whoever continues can work from.
+//! Summaries of an agent's context: 1 to 2 thousand tokens, enough to continue the work.
 //!
-//! Owns the seam [`Summariser`] and the one that needs no model ([`Extractive`]): it picks whole sentences
-//! and lines, so that numbers, names, paths, hashes and error messages stay as they were written; goals,
-//! decisions, open items and failures come first. Invariants: the same text gives the same summary; it
-//! never exceeds [`MAX_TOKENS`]; a text that fits is left as it is; of a text that says something the
-//! summary says something. What a summary kept is found by comparing texts ([`compare`]), so that it
-//! holds for every summariser. Failure policy: extraction cannot fail.
+//! Owns the trait [`TextSummariser`] and its model-free implementation [`ExtractiveSummariser`]: it picks
+//! whole sentences and lines, so that numbers, names, paths, hashes and error messages stay verbatim; goals,
+//! decisions, open items and failures come first. Invariants: the same text gives the same summary; a summary
+//! never exceeds [`MAX_TOKENS`]; a text that fits is unchanged; a non-empty text has a non-empty summary. The
+//! kept parts are found by comparing texts ([`compare`]), for every summariser. Failure policy: extraction
+//! cannot fail.
 
 mod compare;
 mod facts;
@@ -18,11 +18,11 @@ use std::sync::Arc;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 
-pub use compare::{Piece, compare};
+pub use compare::{ComparedPiece, compare};
 
 use super::tokens::TokenCounter;
-use facts::Class;
-use select::Chosen;
+use facts::UnitClass;
+use select::ChosenUnits;
 
 /// Most tokens of a summary, and the size up to which a text stays as it is.
 pub const MAX_TOKENS: u64 = 2_000;
@@ -31,14 +31,14 @@ pub const MAX_TOKENS: u64 = 2_000;
 const SENTENCE_TOKENS: u64 = 1_500;
 /// Tokens given to names, numbers, paths and hashes whose sentences were not taken.
 const FACT_TOKENS: u64 = 300;
-/// How [`Extractive`] calls itself.
+/// The name of [`ExtractiveSummariser`].
 pub const EXTRACTIVE: &str = "extractive";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Digest {
+pub struct SummaryDigest {
     /// The summary, in Markdown.
     pub text: String,
-    /// Tokens of what it was made of.
+    /// Tokens of the source.
     pub tokens_before: u64,
     pub tokens_after: u64,
     /// How it was made: [`EXTRACTIVE`], or a model's name.
@@ -47,30 +47,29 @@ pub struct Digest {
 
 /// Why there is no summary.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no summary could be made: {0}")]
+#[error("cannot summarise: {0}")]
 pub struct SummaryError(pub String);
 
-/// Whoever makes summaries.
+/// A summariser.
 ///
-/// The seam for a language model: an implementation that asks a local model through the gateway lives
-/// with the gateway, and is handed to the token governor in the place of [`Extractive`]. When it fails,
-/// or its answer is empty or above [`MAX_TOKENS`], the governor falls back on [`Extractive`].
-pub trait Summariser: Send + Sync {
+/// The seam for a language model: the implementation that calls a local model through the gateway lives with
+/// the gateway, and replaces [`ExtractiveSummariser`] in the token governor. When it fails, or its answer is
+/// empty or above [`MAX_TOKENS`], the governor falls back to [`ExtractiveSummariser`].
+pub trait TextSummariser: Send + Sync {
     /// Summarises a text.
     ///
     /// # Errors
-    /// [`SummaryError`] when it cannot be had now.
-    fn summarise(&self, text: Arc<str>) -> BoxFuture<'static, Result<Digest, SummaryError>>;
+    /// [`SummaryError`] when there is no summary now.
+    fn summarise(&self, text: Arc<str>) -> BoxFuture<'static, Result<SummaryDigest, SummaryError>>;
 }
 
-/// Summarises by picking what matters most. Cheap to clone.
+/// Summarises by picking the most important units. Cheap to clone.
 #[derive(Debug, Clone)]
-pub struct Extractive {
+pub struct ExtractiveSummariser {
     counter: Arc<TokenCounter>,
 }
 
-impl Extractive {
-    /// One that counts with this counter.
+impl ExtractiveSummariser {
     #[must_use]
     pub fn new(counter: Arc<TokenCounter>) -> Self {
         Self { counter }
@@ -82,13 +81,18 @@ impl Extractive {
         self.counter.count(text, None)
     }
 
-    /// The summary of a text. Takes some 0.3 s a megabyte, and loads the counter's table.
+    /// The summary of a text. Takes about 0.3 s per megabyte, and loads the counter's table.
     #[must_use]
-    pub fn digest(&self, text: &str) -> Digest {
+    pub fn digest(&self, text: &str) -> SummaryDigest {
         let count = |text: &str| self.counter.count(text, None);
         let tokens_before = count(text);
         let short = if tokens_before <= MAX_TOKENS { text.to_owned() } else { self.shorten(text) };
-        Digest { tokens_after: count(&short), text: short, tokens_before, method: EXTRACTIVE.to_owned() }
+        SummaryDigest {
+            tokens_after: count(&short),
+            text: short,
+            tokens_before,
+            method: EXTRACTIVE.to_owned(),
+        }
     }
 
     fn shorten(&self, text: &str) -> String {
@@ -104,18 +108,18 @@ impl Extractive {
     }
 }
 
-impl Summariser for Extractive {
-    fn summarise(&self, text: Arc<str>) -> BoxFuture<'static, Result<Digest, SummaryError>> {
+impl TextSummariser for ExtractiveSummariser {
+    fn summarise(&self, text: Arc<str>) -> BoxFuture<'static, Result<SummaryDigest, SummaryError>> {
         let this = self.clone();
         let work = tokio::task::spawn_blocking(move || this.digest(&text));
         async move { work.await.map_err(|error| SummaryError(error.to_string())) }.boxed()
     }
 }
 
-/// The chosen units under a heading each class, in the order of the text; what is named besides at the end.
-fn draw(chosen: &Chosen<'_>) -> String {
+/// The chosen units under one heading per class, in the order of the text, followed by the remaining facts.
+fn draw(chosen: &ChosenUnits<'_>) -> String {
     let mut text = String::new();
-    for class in Class::ALL {
+    for class in UnitClass::ALL {
         let mut units = chosen.units(class).peekable();
         if units.peek().is_none() {
             continue;

@@ -1,21 +1,21 @@
-//! The choice: which units of a text a summary of a given size is made of.
+//! Selects the units of a text for a summary of a given size.
 //!
-//! A unit is worth what its class, its facts, its place (the beginning states the goal, the end is where
-//! work goes on) and its words are worth; a word counts by how many units share it. The best are taken
-//! while there is room, no class may take it all, and what only repeats is left out. Deterministic: ties
+//! The worth of a unit is the sum of its class, facts, position (the beginning states the goal, the end is
+//! where work continues) and words; a word counts by the number of units that share it. The best units are
+//! taken while there is space, no class may take all of it, and repetitions are skipped. Deterministic: ties
 //! go to the earlier unit.
 
 use std::collections::{HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::facts::{self, Class};
+use super::facts::{self, UnitClass};
 use super::units;
 
 /// Units at the beginning and the end that are worth more for their place.
 const FIRST: usize = 3;
 const LAST: usize = 12;
-/// Most of the room that one class gets while others want some, in per cent.
+/// Largest share of one class while others have candidates, in per cent.
 const SHARE_PERCENT: u64 = 30;
 /// Share of known words from which a unit only repeats, in per cent.
 const REPEATS_PERCENT: usize = 85;
@@ -26,28 +26,28 @@ const MISSES: usize = 200;
 /// Longest fact listed by itself, in bytes.
 const MAX_FACT: usize = 120;
 
-struct Unit<'t> {
+struct SummaryUnit<'t> {
     text: &'t str,
-    class: Class,
+    class: UnitClass,
     worth: f64,
     facts: Vec<&'t str>,
     words: Vec<String>,
 }
 
 /// The choice, in the order of the text.
-pub(super) struct Chosen<'t> {
+pub(super) struct ChosenUnits<'t> {
     /// With their places in the text and their worth.
-    units: Vec<(usize, f64, Class, &'t str)>,
+    units: Vec<(usize, f64, UnitClass, &'t str)>,
     /// Facts of units that were not taken, the most frequent first.
     pub(super) facts: Vec<&'t str>,
 }
 
-impl<'t> Chosen<'t> {
-    pub(super) fn units(&self, class: Class) -> impl Iterator<Item = &'t str> {
+impl<'t> ChosenUnits<'t> {
+    pub(super) fn units(&self, class: UnitClass) -> impl Iterator<Item = &'t str> {
         self.units.iter().filter(move |unit| unit.2 == class).map(|unit| unit.3)
     }
 
-    /// Leaves out the facts' last, else the unit worth least; false when only one unit is left.
+    /// Drops the last fact, else the least valuable unit; false when only one unit is left.
     pub(super) fn give_up_one(&mut self) -> bool {
         if self.facts.pop().is_some() {
             return true;
@@ -69,11 +69,11 @@ pub(super) fn choose<'t>(
     unit_tokens: u64,
     fact_tokens: u64,
     count: &impl Fn(&str) -> u64,
-) -> Chosen<'t> {
+) -> ChosenUnits<'t> {
     let units = judged(text);
     let mut order: Vec<usize> = (0..units.len()).collect();
     order.sort_by(|a, b| units[*b].worth.total_cmp(&units[*a].worth));
-    let mut choice = Choice { left: unit_tokens, ..Choice::default() };
+    let mut choice = UnitChoice { left: unit_tokens, ..UnitChoice::default() };
     let share = unit_tokens * SHARE_PERCENT / 100;
     choice.take(&units, &order, share, count);
     choice.take(&units, &order, unit_tokens, count);
@@ -81,11 +81,11 @@ pub(super) fn choose<'t>(
     taken.sort_unstable();
     let facts = facts_beside(&units, &taken, fact_tokens, count);
     let chosen = taken.into_iter().map(|at| (at, units[at].worth, units[at].class, units[at].text));
-    Chosen { units: chosen.collect(), facts }
+    ChosenUnits { units: chosen.collect(), facts }
 }
 
 #[derive(Default)]
-struct Choice {
+struct UnitChoice {
     left: u64,
     taken: HashSet<usize>,
     spent: HashMap<u8, u64>,
@@ -94,9 +94,9 @@ struct Choice {
     facts: HashSet<String>,
 }
 
-impl Choice {
+impl UnitChoice {
     /// Takes the best units while there is room, at most `share` tokens of each class.
-    fn take(&mut self, units: &[Unit<'_>], order: &[usize], share: u64, count: &impl Fn(&str) -> u64) {
+    fn take(&mut self, units: &[SummaryUnit<'_>], order: &[usize], share: u64, count: &impl Fn(&str) -> u64) {
         let (mut misses, mut full) = (0, HashSet::new());
         for &at in order {
             let unit = &units[at];
@@ -126,8 +126,8 @@ impl Choice {
         }
     }
 
-    /// Whether a unit says nothing that was not taken before.
-    fn repeats(&self, unit: &Unit<'_>) -> bool {
+    /// Whether a unit repeats taken ones.
+    fn repeats(&self, unit: &SummaryUnit<'_>) -> bool {
         if !unit.words.is_empty() && self.texts.contains(&unit.words.join(" ")) {
             return unit.facts.iter().all(|fact| self.facts.contains(*fact));
         }
@@ -139,15 +139,15 @@ impl Choice {
 }
 
 /// All units with their worth.
-fn judged(text: &str) -> Vec<Unit<'_>> {
-    let mut units: Vec<Unit<'_>> = units::split(text)
+fn judged(text: &str) -> Vec<SummaryUnit<'_>> {
+    let mut units: Vec<SummaryUnit<'_>> = units::split(text)
         .into_iter()
         .map(|range| {
             let text = &text[range];
             let facts = facts::facts(text);
             let words = text.unicode_words().map(str::to_lowercase).collect();
             let class = facts::class(text, facts.iter().map(|fact| facts::weight(fact)).sum());
-            Unit { text, class, worth: class.worth(), facts, words }
+            SummaryUnit { text, class, worth: class.worth(), facts, words }
         })
         .collect();
     let mut shared: HashMap<String, u32> = HashMap::new();
@@ -166,7 +166,7 @@ fn judged(text: &str) -> Vec<Unit<'_>> {
 }
 
 /// Up to 3 for facts: beyond that, a unit is a table or a dump.
-fn by_facts(unit: &Unit<'_>) -> f64 {
+fn by_facts(unit: &SummaryUnit<'_>) -> f64 {
     unit.facts.iter().map(|fact| facts::weight(fact)).sum::<f64>().min(3.0)
 }
 
@@ -180,7 +180,7 @@ fn by_place(at: usize, count: usize) -> f64 {
 
 /// 0 to 1 for words that many units share. One- and two-letter words are no topic in any script with
 /// spaces; single ideographs are.
-fn by_words(unit: &Unit<'_>, shared: &HashMap<String, u32>, most: f64) -> f64 {
+fn by_words(unit: &SummaryUnit<'_>, shared: &HashMap<String, u32>, most: f64) -> f64 {
     let topics = unit.words.iter().filter(|word| word.len() > 2);
     let (sum, count) = topics.fold((0.0, 0_u32), |(sum, count), word| {
         let units = shared.get(word).copied().unwrap_or(1);
@@ -189,8 +189,8 @@ fn by_words(unit: &Unit<'_>, shared: &HashMap<String, u32>, most: f64) -> f64 {
     if count == 0 || most <= 0.0 { -1.0 } else { sum / f64::from(count) / most }
 }
 
-/// What a person says weighs more than what is answered.
-fn by_turn(unit: &Unit<'_>) -> f64 {
+/// A person's words weigh more than the answers.
+fn by_turn(unit: &SummaryUnit<'_>) -> f64 {
     match units::speaker(unit.text) {
         Some(name) if ["user", "human", "card"].contains(&name.to_lowercase().as_str()) => 2.0,
         _ => 0.0,
@@ -200,7 +200,7 @@ fn by_turn(unit: &Unit<'_>) -> f64 {
 /// Facts that no taken unit holds: the weightiest and most frequent first, then the order of the text.
 /// Small numbers say nothing without their sentence.
 fn facts_beside<'t>(
-    units: &[Unit<'t>],
+    units: &[SummaryUnit<'t>],
     taken: &[usize],
     tokens: u64,
     count: &impl Fn(&str) -> u64,

@@ -1,17 +1,17 @@
-//! Properties that make a summary useful, on chats, prose, logs and noise.
+//! Properties of useful summaries, on chats, prose, logs and noise.
 
 use std::fmt::Write as _;
 use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 
-use super::{Digest, EXTRACTIVE, Extractive, MAX_TOKENS, Summariser as _};
+use super::{EXTRACTIVE, ExtractiveSummariser, MAX_TOKENS, SummaryDigest, TextSummariser as _};
 use crate::skills::tokens::TokenCounter;
 
-static EXTRACTIVE_ONE: LazyLock<Extractive> =
-    LazyLock::new(|| Extractive::new(Arc::new(TokenCounter::default())));
+static EXTRACTIVE_ONE: LazyLock<ExtractiveSummariser> =
+    LazyLock::new(|| ExtractiveSummariser::new(Arc::new(TokenCounter::default())));
 
-fn digest(text: &str) -> Digest {
+fn digest(text: &str) -> SummaryDigest {
     EXTRACTIVE_ONE.digest(text)
 }
 

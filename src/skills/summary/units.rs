@@ -1,4 +1,4 @@
-//! What a summary picks from: lines of chats, lists, logs and code; sentences of prose.
+//! The units for a summary: lines of chats, lists, logs and code; sentences of prose.
 //!
 //! Invariants: ranges are in order, do not overlap, hold all characters but white space between them,
 //! and none is longer than [`MAX_UNIT`] bytes (rounded to a character).
@@ -40,7 +40,7 @@ pub(super) fn is_item(unit: &str) -> bool {
     numbered || ["- ", "* ", "+ ", "• ", "#"].iter().any(|mark| unit.starts_with(mark))
 }
 
-/// Who speaks, if the unit begins a turn of a chat: `User:`, `**Assistant:**`, `[tool]`.
+/// The speaker, if the unit begins a turn of a chat: `User:`, `**Assistant:**`, `[tool]`.
 pub(super) fn speaker(unit: &str) -> Option<&str> {
     const SPEAKERS: &[&str] =
         &["user", "human", "assistant", "ai", "system", "developer", "tool", "card", "result"];

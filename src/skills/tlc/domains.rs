@@ -1,6 +1,6 @@
-//! The domain of a question, with the documents it was asked about as further evidence.
+//! The domain of a question, with its documents as further evidence.
 
-use crate::skills::ingest::classify::{Classifier, Domain};
+use crate::skills::ingest::classify::{DomainClassifier, KnowledgeDomain};
 
 /// How much the question counts against all documents together, before confidence is looked at: it
 /// says what is wanted, they only where it was asked.
@@ -10,16 +10,16 @@ const QUESTION_WEIGHT: f32 = 2.0;
 ///
 /// With documents it is a mixture, `Σ w·p / Σ w`: `w` is the confidence (greatest probability) of each
 /// part's own classification, doubled for the question, shared among the documents. So a clear
-/// question stays what it is, and one that says nothing by itself takes its documents' domain.
+/// question keeps its domain, and an unclear one takes its documents' domain.
 #[must_use]
-pub fn domains(question: &str, documents: &[String]) -> Vec<(Domain, f32)> {
-    let classifier = Classifier::embedded();
+pub fn domains(question: &str, documents: &[String]) -> Vec<(KnowledgeDomain, f32)> {
+    let classifier = DomainClassifier::embedded();
     let own = classifier.classify(question);
     if documents.is_empty() {
         return own;
     }
-    let mut mixed = [0.0_f32; Domain::ALL.len()];
-    let mut add = |ranked: &[(Domain, f32)], weight: f32| {
+    let mut mixed = [0.0_f32; KnowledgeDomain::ALL.len()];
+    let mut add = |ranked: &[(KnowledgeDomain, f32)], weight: f32| {
         let confidence = ranked.first().map_or(0.0, |(_, share)| *share);
         for (domain, share) in ranked {
             mixed[*domain as usize] += weight * confidence * share;
@@ -30,7 +30,7 @@ pub fn domains(question: &str, documents: &[String]) -> Vec<(Domain, f32)> {
     documents.iter().for_each(|document| add(&classifier.classify(document), each));
     let sum: f32 = mixed.iter().sum();
     let mut ranked: Vec<_> =
-        Domain::ALL.into_iter().map(|domain| (domain, mixed[domain as usize] / sum)).collect();
+        KnowledgeDomain::ALL.into_iter().map(|domain| (domain, mixed[domain as usize] / sum)).collect();
     ranked.sort_by(|a, b| b.1.total_cmp(&a.1));
     ranked
 }

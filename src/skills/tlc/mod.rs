@@ -1,9 +1,9 @@
-//! Questions instead of documents: which domain one is about, and what it wants done how (TMD).
+//! Classification of questions: domain, and task, method and domain together (TMD).
 //!
-//! TMD is task (what to do with what is found), method (how to look for it) and domain. [`domains`] uses
-//! the embedded classifier of the ingest, [`extract`] the rules of `rules.rs`; both are pure. [`prompt`]
-//! is the same questions for a language model behind [`TextModel`], whose answer is checked like any
-//! outside input. Failure policy: the embedded way answers every text; a model's may fail.
+//! TMD is task (the use of the results), method (the way to search) and domain. [`domains`] uses the embedded
+//! classifier of the ingest, [`extract`] the rules of `rules.rs`; both are pure. [`prompt`] asks a language
+//! model behind [`TextModel`], whose answer is checked like any outside input. Failure policy: the embedded
+//! classifier answers every text; a model may fail.
 
 mod domains;
 mod prompt;
@@ -17,21 +17,21 @@ use std::fmt;
 use futures_util::future::BoxFuture;
 
 pub use domains::domains;
-pub use prompt::{ModelError, domains_by, tmd_by};
-pub use tmd::{Method, Task, Tmd, extract};
+pub use prompt::{TextModelError, domains_by, tmd_by};
+pub use tmd::{QueryTask, QueryTmd, RetrievalMethod, extract};
 
-/// Name under which answers of the embedded way are told.
+/// The name of the embedded classifier in answers.
 pub const EMBEDDED: &str = "embedded-lexicon";
 
-/// A language model that completes a prompt; what lies behind it is the caller's choice.
+/// A language model that completes a prompt; the caller chooses the implementation.
 pub trait TextModel: fmt::Debug + Send + Sync {
     fn name(&self) -> String;
 
-    /// Whether it can be asked now.
+    /// Whether the model is available now.
     fn is_ready(&self) -> bool {
         true
     }
 
-    /// The text that follows `prompt`, or a sentence on why there is none.
+    /// The completion of `prompt`, or a sentence with the reason of the failure.
     fn complete(&self, prompt: String) -> BoxFuture<'_, Result<String, String>>;
 }

@@ -1,26 +1,25 @@
-//! The same questions to a language model, and the check of what it answers.
+//! Prompts to a language model, and the validation of its answers.
 //!
-//! Invariant: nothing a model says is passed on unless it is one of the words of the contract; shares
-//! outside 0 to 1 are refused.
+//! Invariant: only words of the contract are passed on from an answer; shares outside 0 to 1 are refused.
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::TextModel;
-use super::tmd::{Method, Task, Tmd};
-use crate::skills::ingest::classify::Domain;
+use super::tmd::{QueryTask, QueryTmd, RetrievalMethod};
+use crate::skills::ingest::classify::KnowledgeDomain;
 
 /// Characters of the question and of all documents that a prompt holds: a small model reads 2,048 tokens.
 const QUESTION_CHARS: usize = 2_000;
 const DOCUMENT_CHARS: usize = 2_000;
 
-/// Why a model's answer cannot be used.
+/// Why a model's answer is unusable.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ModelError {
+pub enum TextModelError {
     #[error("the model `{0}` did not answer: {1}")]
     Silent(String, String),
-    /// It is not in the form that was asked for.
-    #[error("the model `{0}` did not answer in the form asked for: {1}")]
+    /// The answer has another form than requested.
+    #[error("the model `{0}` did not answer in the requested form: {1}")]
     Form(String, String),
 }
 
@@ -32,21 +31,21 @@ struct DomainAnswer {
 
 #[derive(Deserialize)]
 struct TmdAnswer {
-    task: Task,
-    method: Method,
+    task: QueryTask,
+    method: RetrievalMethod,
     domain: String,
 }
 
 /// The domains a model names, most likely first; at least one.
 ///
 /// # Errors
-/// [`ModelError`].
+/// [`TextModelError`].
 pub async fn domains_by(
     model: &dyn TextModel,
     question: &str,
     documents: &[String],
     top: usize,
-) -> Result<Vec<(Domain, f32)>, ModelError> {
+) -> Result<Vec<(KnowledgeDomain, f32)>, TextModelError> {
     let prompt = format!(
         "Name the {top} most likely domains of the question, best first, each with its probability.\n\
          Domains: {}.\n\
@@ -70,18 +69,18 @@ pub async fn domains_by(
     Ok(ranked)
 }
 
-/// Task, method and domain as a model sees them. How sure it is it is not asked: small models do not
-/// know, so each counts as one in `sure`.
+/// Task, method and domain by a model. The model is not asked for confidence, which small models cannot
+/// judge; each label gets its value in `sure`.
 ///
 /// # Errors
-/// [`ModelError`].
+/// [`TextModelError`].
 pub async fn tmd_by(
     model: &dyn TextModel,
     question: &str,
     documents: &[String],
-    hint: Option<Method>,
+    hint: Option<RetrievalMethod>,
     sure: f32,
-) -> Result<Tmd, ModelError> {
+) -> Result<QueryTmd, TextModelError> {
     let prompt = format!(
         "Classify the question.\n\
          task: RETRIEVE (show documents), ANSWER, VERIFY (is a statement true), COMPARE or SUMMARIZE.\n\
@@ -92,7 +91,7 @@ pub async fn tmd_by(
         asked(question, documents)
     );
     let answer: TmdAnswer = ask(model, prompt, ['{', '}']).await?;
-    Ok(Tmd {
+    Ok(QueryTmd {
         task: (answer.task, sure),
         method: hint.map_or((answer.method, sure), |hint| (hint, 1.0)),
         domain: (parsed(model, &answer.domain)?, sure),
@@ -103,25 +102,25 @@ async fn ask<T: DeserializeOwned>(
     model: &dyn TextModel,
     prompt: String,
     [open, close]: [char; 2],
-) -> Result<T, ModelError> {
-    let text = model.complete(prompt).await.map_err(|why| ModelError::Silent(model.name(), why))?;
-    // Models like to put words around their JSON.
+) -> Result<T, TextModelError> {
+    let text = model.complete(prompt).await.map_err(|why| TextModelError::Silent(model.name(), why))?;
+    // Models often wrap their JSON in prose.
     let json = text.find(open).and_then(|from| text.rfind(close).and_then(|to| text.get(from..=to)));
     let json = json.ok_or_else(|| wrong_form(model, "there is no JSON in it"))?;
     serde_json::from_str(json).map_err(|error| wrong_form(model, error.to_string()))
 }
 
-fn parsed(model: &dyn TextModel, name: &str) -> Result<Domain, ModelError> {
+fn parsed(model: &dyn TextModel, name: &str) -> Result<KnowledgeDomain, TextModelError> {
     name.parse()
         .map_err(|error: crate::skills::ingest::classify::UnknownDomain| wrong_form(model, error.to_string()))
 }
 
-fn wrong_form(model: &dyn TextModel, what: impl Into<String>) -> ModelError {
-    ModelError::Form(model.name(), what.into())
+fn wrong_form(model: &dyn TextModel, what: impl Into<String>) -> TextModelError {
+    TextModelError::Form(model.name(), what.into())
 }
 
 fn names() -> String {
-    Domain::ALL.map(Domain::name).join(", ")
+    KnowledgeDomain::ALL.map(KnowledgeDomain::name).join(", ")
 }
 
 fn asked(question: &str, documents: &[String]) -> String {
@@ -143,9 +142,9 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Says(&'static str);
+    struct FixedModel(&'static str);
 
-    impl TextModel for Says {
+    impl TextModel for FixedModel {
         fn name(&self) -> String {
             "parrot".to_owned()
         }
@@ -160,16 +159,16 @@ mod tests {
 
     #[tokio::test]
     async fn words_around_the_json_are_passed_over_and_the_best_comes_first() {
-        let says = Says(
+        let says = FixedModel(
             r#"Sure! [{"domain": "LAW", "confidence": 0.2}, {"domain": "PHYSICS", "confidence": 0.7}] Ok?"#,
         );
         let ranked = domains_by(&says, &"why ".repeat(9_000), &["doc".repeat(9_000)], 3).await.unwrap();
-        assert_eq!(ranked, [(Domain::Physics, 0.7), (Domain::Law, 0.2)]);
-        let says = Says(r#"{"task": "COMPARE", "method": "SPARSE", "domain": "LAW"}"#);
-        let tmd = tmd_by(&says, "?", &[], Some(Method::Dense), 0.5).await.unwrap();
+        assert_eq!(ranked, [(KnowledgeDomain::Physics, 0.7), (KnowledgeDomain::Law, 0.2)]);
+        let says = FixedModel(r#"{"task": "COMPARE", "method": "SPARSE", "domain": "LAW"}"#);
+        let tmd = tmd_by(&says, "?", &[], Some(RetrievalMethod::Dense), 0.5).await.unwrap();
         assert_eq!(
             (tmd.task, tmd.method, tmd.domain),
-            ((Task::Compare, 0.5), (Method::Dense, 1.0), (Domain::Law, 0.5))
+            ((QueryTask::Compare, 0.5), (RetrievalMethod::Dense, 1.0), (KnowledgeDomain::Law, 0.5))
         );
     }
 
@@ -183,8 +182,8 @@ mod tests {
             r#"[{"domain": "PHYSICS"}]"#,
             "][",
         ] {
-            let answer = domains_by(&Says(text), "?", &[], 3).await;
-            assert!(matches!(answer, Err(ModelError::Form(..))), "{text}: {answer:?}");
+            let answer = domains_by(&FixedModel(text), "?", &[], 3).await;
+            assert!(matches!(answer, Err(TextModelError::Form(..))), "{text}: {answer:?}");
         }
     }
 }

@@ -1,14 +1,14 @@
-//! The signs by which task and method are told, with their weights.
+//! Weighted patterns for task and method.
 //!
-//! Weights are log-odds, set by hand: 4 a plain statement of the wish, 2 typical, 1 leans that way.
-//! The patterns stand in `rules/*.txt`, a line each: weight, label, pattern. They come from how people ask
-//! in general; `tests/data/tmd_queries.jsonl` was written before them.
+//! Weights are log-odds, set by hand: 4 for an explicit request, 2 typical, 1 a hint. The patterns are in
+//! `rules/*.txt`, one per line: weight, label, pattern. They follow common ways of asking;
+//! `tests/data/tmd_queries.jsonl` was written before them.
 
 use regex::bytes::Regex;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// What `Answer` starts with: a question without any sign wants an answer.
+/// The prior of `Answer`: a question without any pattern wants an answer.
 pub(super) const ANSWER_BIAS: f32 = 1.0;
 
 /// The signs of tasks, as text.
@@ -16,10 +16,10 @@ pub(super) const TASKS: &str = include_str!("rules/tasks.txt");
 /// The signs of methods, as text.
 pub(super) const METHODS: &str = include_str!("rules/methods.txt");
 
-/// A sign: who has it, how much it says, what it looks like. Compiled without Unicode classes, which
-/// these patterns do not need and which take a hundred times the memory.
+/// A pattern: label, weight, regex. Compiled without Unicode classes, which these patterns do not need and
+/// which take a hundred times the memory.
 #[derive(Debug)]
-pub(super) struct Sign<L> {
+pub(super) struct LabelSign<L> {
     pub(super) label: L,
     pub(super) weight: f32,
     pub(super) pattern: Regex,
@@ -30,15 +30,15 @@ pub(super) fn lines(table: &str) -> impl Iterator<Item = &str> {
     table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// A table's signs. A line that is none is passed over; a test holds that there is no such line.
-pub(super) fn signs<L: DeserializeOwned>(table: &str) -> Vec<Sign<L>> {
+/// A table's patterns. Malformed lines are skipped; a test checks that there are none.
+pub(super) fn signs<L: DeserializeOwned>(table: &str) -> Vec<LabelSign<L>> {
     lines(table).filter_map(sign).collect()
 }
 
-fn sign<L: DeserializeOwned>(line: &str) -> Option<Sign<L>> {
+fn sign<L: DeserializeOwned>(line: &str) -> Option<LabelSign<L>> {
     let (weight, rest) = line.split_once(' ')?;
     let (label, pattern) = rest.split_once(' ')?;
-    Some(Sign {
+    Some(LabelSign {
         label: serde_json::from_value(Value::from(label)).ok()?,
         weight: weight.parse().ok()?,
         pattern: Regex::new(&format!("(?i-u){pattern}")).ok()?,

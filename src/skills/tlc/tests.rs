@@ -1,4 +1,4 @@
-//! Task and method held to labelled queries.
+//! Task and method checked against labelled queries.
 //!
 //! `tests/data/tmd_queries.jsonl` was written and committed before the rules, which were then tuned on
 //! it; `tmd_heldout.jsonl` was written after the tuning and has only been counted since: its figure is
@@ -9,17 +9,17 @@ use serde::Deserialize;
 use super::*;
 
 #[derive(Deserialize)]
-struct Labelled {
+struct LabelledTask {
     query: String,
-    task: Task,
-    method: Method,
+    task: QueryTask,
+    method: RetrievalMethod,
 }
 
-/// Shares of right tasks and methods; prints what was missed where that may be read.
+/// Shares of right tasks and methods; prints the misses of readable sets.
 fn accuracy(name: &str, text: &str, show_misses: bool) -> (f64, f64) {
-    let queries: Vec<Labelled> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let queries: Vec<LabelledTask> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let (mut tasks, mut methods) = (0, 0);
-    for Labelled { query, task, method } in &queries {
+    for LabelledTask { query, task, method } in &queries {
         let found = extract(query, &[], None);
         tasks += usize::from(found.task.0 == *task);
         methods += usize::from(found.method.0 == *method);

@@ -1,4 +1,4 @@
-//! Task and method of a question, by rules: each sign found adds its weight, softmax makes shares.
+//! Task and method of a question, by rules: each matching pattern adds its weight; softmax gives the shares.
 
 use std::sync::LazyLock;
 
@@ -6,81 +6,81 @@ use regex::bytes::Regex;
 use serde::{Deserialize, Serialize};
 
 use super::domains::domains;
-use super::rules::{self, Sign};
-use crate::skills::ingest::classify::Domain;
+use super::rules::{self, LabelSign};
+use crate::skills::ingest::classify::KnowledgeDomain;
 
 /// Bytes of a question that are looked at: what it wants stands in its first and last sentences, and
 /// a longer text is a document.
 const MAX_BYTES: usize = 16 * 1024;
 
-/// What is to be done with what is found.
+/// The use of the search results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Task {
+pub enum QueryTask {
     /// Show the documents themselves.
     Retrieve,
-    /// Answer a question out of them.
+    /// Answer a question from them.
     Answer,
     /// Say whether a statement holds.
     Verify,
-    /// Set two or more things against one another.
+    /// Compare two or more things.
     Compare,
-    /// Say the same shorter.
+    /// Summarise.
     Summarize,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "UPPERCASE")]
-pub enum Method {
+pub enum RetrievalMethod {
     /// By meaning (embeddings): the question describes, and names nothing.
     Dense,
     /// By words (BM25): identifiers, quotations, one fact of a named thing.
     Sparse,
     /// By both: named things and a matter of meaning about them.
     Hybrid,
-    /// Along relations: who belongs to, depends on, or is connected with whom.
+    /// Along relations: membership, dependency, connection.
     Graph,
 }
 
-/// Task, method and domain of a question, each with how sure that is (0 to 1).
+/// Task, method and domain of a question, each with its confidence (0 to 1).
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Tmd {
-    pub task: (Task, f32),
-    pub method: (Method, f32),
-    pub domain: (Domain, f32),
+pub struct QueryTmd {
+    pub task: (QueryTask, f32),
+    pub method: (RetrievalMethod, f32),
+    pub domain: (KnowledgeDomain, f32),
 }
 
 /// Task, method and domain. A `hint` is the method, and sure; documents count for the domain alone.
 #[must_use]
-pub fn extract(question: &str, documents: &[String], hint: Option<Method>) -> Tmd {
+pub fn extract(question: &str, documents: &[String], hint: Option<RetrievalMethod>) -> QueryTmd {
     let head = question[..question.floor_char_boundary(MAX_BYTES)].trim();
-    let domain = domains(question, documents).first().copied().unwrap_or((Domain::Other, 0.0));
-    Tmd { task: task(head), method: hint.map_or_else(|| method(head), |hint| (hint, 1.0)), domain }
+    let domain = domains(question, documents).first().copied().unwrap_or((KnowledgeDomain::Other, 0.0));
+    QueryTmd { task: task(head), method: hint.map_or_else(|| method(head), |hint| (hint, 1.0)), domain }
 }
 
-static TASKS: LazyLock<Vec<Sign<Task>>> = LazyLock::new(|| rules::signs(rules::TASKS));
-static METHODS: LazyLock<Vec<Sign<Method>>> = LazyLock::new(|| rules::signs(rules::METHODS));
+static TASKS: LazyLock<Vec<LabelSign<QueryTask>>> = LazyLock::new(|| rules::signs(rules::TASKS));
+static METHODS: LazyLock<Vec<LabelSign<RetrievalMethod>>> = LazyLock::new(|| rules::signs(rules::METHODS));
 static IDENTIFIER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(rules::IDENTIFIER).ok());
 static CONCEPT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(rules::CONCEPT).ok());
 
-fn task(text: &str) -> (Task, f32) {
-    best(&[(Task::Answer, rules::ANSWER_BIAS)], found(&TASKS, text))
+fn task(text: &str) -> (QueryTask, f32) {
+    best(&[(QueryTask::Answer, rules::ANSWER_BIAS)], found(&TASKS, text))
 }
 
-fn method(text: &str) -> (Method, f32) {
+fn method(text: &str) -> (RetrievalMethod, f32) {
     let count = |pattern: &Option<Regex>| {
         pattern.as_ref().map_or(0, |p| p.find_iter(text.as_bytes()).take(3).count())
     };
     let (identifiers, concepts, names) = (count(&IDENTIFIER), count(&CONCEPT), names(text).min(3));
     let start = [
-        (Method::Dense, rules::dense(identifiers, names)),
-        (Method::Sparse, rules::sparse(identifiers, names, concepts)),
-        (Method::Hybrid, rules::hybrid(identifiers, names, concepts)),
+        (RetrievalMethod::Dense, rules::dense(identifiers, names)),
+        (RetrievalMethod::Sparse, rules::sparse(identifiers, names, concepts)),
+        (RetrievalMethod::Hybrid, rules::hybrid(identifiers, names, concepts)),
     ];
     best(&start, found(&METHODS, text))
 }
 
-fn found<L: Copy>(signs: &[Sign<L>], text: &str) -> impl Iterator<Item = (L, f32)> {
+fn found<L: Copy>(signs: &[LabelSign<L>], text: &str) -> impl Iterator<Item = (L, f32)> {
     let bytes = text.as_bytes();
     signs.iter().filter(move |sign| sign.pattern.is_match(bytes)).map(|sign| (sign.label, sign.weight))
 }
@@ -130,8 +130,8 @@ mod tests {
     #[test]
     fn a_hint_is_the_method_and_nothing_else_changes() {
         let free = extract("Compare TCP with UDP", &[], None);
-        let hinted = extract("Compare TCP with UDP", &[], Some(Method::Graph));
-        assert_eq!(hinted.method, (Method::Graph, 1.0));
+        let hinted = extract("Compare TCP with UDP", &[], Some(RetrievalMethod::Graph));
+        assert_eq!(hinted.method, (RetrievalMethod::Graph, 1.0));
         assert_eq!((hinted.task, hinted.domain), (free.task, free.domain));
     }
 
@@ -139,15 +139,15 @@ mod tests {
     fn documents_decide_the_domain_of_a_question_that_says_nothing() {
         let documents =
             ["The patient was given antibiotics and the infection of the lung healed.".to_owned()];
-        assert_eq!(extract("What does this mean?", &documents, None).domain.0, Domain::Medicine);
+        assert_eq!(extract("What does this mean?", &documents, None).domain.0, KnowledgeDomain::Medicine);
         let clear = "Which quantum numbers does the electron of a hydrogen atom have?";
-        assert_eq!(extract(clear, &documents, None).domain.0, Domain::Physics);
+        assert_eq!(extract(clear, &documents, None).domain.0, KnowledgeDomain::Physics);
     }
 
     #[test]
     fn any_text_has_a_task_and_a_method() {
         for text in ["", " ", "?", "ß\u{301}", &"x ".repeat(50_000), &"é".repeat(20_000)] {
-            let Tmd { task, method, .. } = extract(text, &[], None);
+            let QueryTmd { task, method, .. } = extract(text, &[], None);
             assert!(task.1 > 0.0 && task.1 <= 1.0 && method.1 > 0.0 && method.1 <= 1.0);
         }
     }

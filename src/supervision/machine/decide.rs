@@ -1,45 +1,47 @@
-//! OTP's rules: what an end, a wish or a failed start leads to. Each decision only extends the plan.
+//! OTP's rules: the consequence of an exit, a request or a failed start. Each decision only extends the plan.
 
 use std::time::Duration;
 
 use super::{
-    Child, ChildKey, Command, Ending, Incarnation, Machine, OnFailure, Pending, PendingRestart, Status, Step,
+    ChildKey, ChildState, ChildStatus, Incarnation, MachineCommand, MachineStep, OnStartFailure,
+    PendingInput, PendingRestart, SupervisorEnding, SupervisorMachine,
 };
 use crate::supervision::policy::{AutoShutdown, ExitReason, RestartStrategy, RestartType};
 
-impl Machine {
-    /// Decides upon one wish that has waited its turn.
-    pub(super) fn decide(&mut self, now: Duration, pending: Pending) -> Vec<Command> {
+impl SupervisorMachine {
+    /// Decides upon one input that has waited its turn.
+    pub(super) fn decide(&mut self, now: Duration, pending: PendingInput) -> Vec<MachineCommand> {
         match pending {
-            Pending::Exited(key, incarnation, reason) => {
+            PendingInput::Exited(key, incarnation, reason) => {
                 return self.decide_exit(now, key, incarnation, &reason);
             }
-            Pending::TryAgain(key) => {
-                if self.child(key).is_some_and(|child| child.status == Status::Down { restarting: true }) {
+            PendingInput::TryAgain(key) => {
+                if self.child(key).is_some_and(|child| child.status == ChildStatus::Down { restarting: true })
+                {
                     self.restart(now, key);
                 }
             }
-            Pending::Restart(key) if self.is_running(key) => {
-                self.plan.extend([Step::Stop { key, may_forget: false }, Step::Start(key)]);
+            PendingInput::Restart(key) if self.is_running(key) => {
+                self.plan.extend([MachineStep::Stop { key, may_forget: false }, MachineStep::Start(key)]);
             }
-            Pending::Restart(key) | Pending::Start(key) => self.start_stopped(key),
-            Pending::Due(key) => self.resume(now, key),
-            Pending::Terminate(key) => self.plan.push_back(Step::Stop { key, may_forget: true }),
-            Pending::Shutdown => self.end(Ending::Asked),
+            PendingInput::Restart(key) | PendingInput::Start(key) => self.start_stopped(key),
+            PendingInput::Due(key) => self.resume(now, key),
+            PendingInput::Terminate(key) => self.plan.push_back(MachineStep::Stop { key, may_forget: true }),
+            PendingInput::Shutdown => self.end(SupervisorEnding::Asked),
         }
         Vec::new()
     }
 
-    /// Up, or its end has not been decided upon.
+    /// Up, or ended without a decision so far.
     fn is_running(&self, key: ChildKey) -> bool {
-        matches!(self.child(key).map(|child| child.status), Some(Status::Up(_) | Status::Dead(_)))
+        matches!(self.child(key).map(|child| child.status), Some(ChildStatus::Up(_) | ChildStatus::Dead(_)))
     }
 
     fn start_stopped(&mut self, key: ChildKey) {
         let status = self.child(key).map(|child| child.status);
-        if matches!(status, Some(Status::New | Status::Down { restarting: false })) {
-            self.on_failure = OnFailure::LeaveDown;
-            self.plan.push_back(Step::Start(key));
+        if matches!(status, Some(ChildStatus::New | ChildStatus::Down { restarting: false })) {
+            self.on_failure = OnStartFailure::LeaveDown;
+            self.plan.push_back(MachineStep::Start(key));
         }
     }
 
@@ -49,12 +51,13 @@ impl Machine {
         key: ChildKey,
         incarnation: Incarnation,
         reason: &ExitReason,
-    ) -> Vec<Command> {
-        let Some(child) = self.child(key).filter(|child| child.status == Status::Dead(incarnation)) else {
+    ) -> Vec<MachineCommand> {
+        let Some(child) = self.child(key).filter(|child| child.status == ChildStatus::Dead(incarnation))
+        else {
             return Vec::new();
         };
         let policy = child.policy;
-        self.set(key, Status::Down { restarting: false });
+        self.set(key, ChildStatus::Down { restarting: false });
         match policy.restart {
             RestartType::Permanent => self.restart(now, key),
             RestartType::Transient if reason.is_abnormal() => self.restart(now, key),
@@ -62,7 +65,7 @@ impl Machine {
                 let gone = self.is_gone_when_down(policy);
                 let commands = if gone { self.forget(key) } else { Vec::new() };
                 if policy.significant && self.shuts_down_automatically() {
-                    self.end(Ending::AutoShutdown);
+                    self.end(SupervisorEnding::AutoShutdown);
                 }
                 return commands;
             }
@@ -71,9 +74,9 @@ impl Machine {
     }
 
     fn shuts_down_automatically(&self) -> bool {
-        let is_left = |child: &Child| {
+        let is_left = |child: &ChildState| {
             child.policy.significant
-                && !matches!(child.status, Status::New | Status::Down { restarting: false })
+                && !matches!(child.status, ChildStatus::New | ChildStatus::Down { restarting: false })
         };
         match self.policy.auto_shutdown {
             AutoShutdown::Never => false,
@@ -83,14 +86,14 @@ impl Machine {
     }
 
     fn restart(&mut self, now: Duration, key: ChildKey) {
-        // In the order of time: those that are too old stand in front.
+        // Sorted by time: restarts outside the window stand in front.
         while self.restarts.front().is_some_and(|&at| now.saturating_sub(at) > self.policy.period) {
             self.restarts.pop_front();
         }
         self.restarts.push_back(now);
         if self.restarts.len() > self.policy.intensity as usize {
             self.culprit = Some(key);
-            self.end(Ending::IntensityReached);
+            self.end(SupervisorEnding::IntensityReached);
             return;
         }
         let position = self.position(key).unwrap_or(0);
@@ -99,20 +102,24 @@ impl Machine {
             RestartStrategy::RestForOne => Self::started_once(&self.children[position..]),
             RestartStrategy::OneForAll => Self::started_once(&self.children),
         };
-        self.set(key, Status::Down { restarting: false });
+        self.set(key, ChildStatus::Down { restarting: false });
         let stops = concerned.iter().rev().filter(|&&other| other != key);
-        self.plan.extend(stops.map(|&key| Step::Stop { key, may_forget: true }));
-        // Whoever waits among them comes back with them.
+        self.plan.extend(stops.map(|&key| MachineStep::Stop { key, may_forget: true }));
+        // Children among them that wait for a restart start with them.
         self.waits.retain(|wait| !concerned.contains(&wait.key));
         let pause = self.pause(now, key);
         if pause.is_zero() {
-            self.plan.extend(concerned.iter().map(|&key| Step::Start(key)));
+            self.plan.extend(concerned.iter().map(|&key| MachineStep::Start(key)));
         } else {
-            self.plan.push_back(Step::Wait(PendingRestart { key, group: concerned, until: now + pause }));
+            self.plan.push_back(MachineStep::Wait(PendingRestart {
+                key,
+                group: concerned,
+                until: now + pause,
+            }));
         }
     }
 
-    /// How long a child that has failed stays down: the longer, the more often it has failed in a row.
+    /// How long a failed child stays down: the longer, the more often it has failed in a row.
     fn pause(&mut self, now: Duration, key: ChildKey) -> Duration {
         let Some(position) = self.position(key) else { return Duration::ZERO };
         let child = &mut self.children[position];
@@ -126,25 +133,25 @@ impl Machine {
         backoff.pause(failures, self.random.f64())
     }
 
-    /// Starts what has waited long enough, as far as nobody has stopped it meanwhile.
+    /// Starts the children whose pause is over, except those stopped meanwhile.
     fn resume(&mut self, now: Duration, key: ChildKey) {
         let Some(place) = self.waits.iter().position(|wait| wait.key == key && wait.until <= now) else {
             return;
         };
         let PendingRestart { group, .. } = self.waits.swap_remove(place);
         for key in group {
-            if self.child(key).is_some_and(|child| child.status == Status::Down { restarting: true }) {
-                self.plan.push_back(Step::Start(key));
+            if self.child(key).is_some_and(|child| child.status == ChildStatus::Down { restarting: true }) {
+                self.plan.push_back(MachineStep::Start(key));
             }
         }
     }
 
-    fn started_once(children: &[Child]) -> Vec<ChildKey> {
-        children.iter().filter(|child| child.status != Status::New).map(|child| child.key).collect()
+    fn started_once(children: &[ChildState]) -> Vec<ChildKey> {
+        children.iter().filter(|child| child.status != ChildStatus::New).map(|child| child.key).collect()
     }
 
-    /// Plans the end: whatever waits is overtaken by it.
-    pub(super) fn end(&mut self, ending: Ending) {
+    /// Plans the end, which overtakes everything that waits.
+    pub(super) fn end(&mut self, ending: SupervisorEnding) {
         self.ending = true;
         self.pending.clear();
         self.waits.clear();
@@ -152,8 +159,8 @@ impl Machine {
             .children
             .iter()
             .rev()
-            .map(|child| Step::Stop { key: child.key, may_forget: false })
+            .map(|child| MachineStep::Stop { key: child.key, may_forget: false })
             .collect();
-        self.plan.push_back(Step::Exit(ending));
+        self.plan.push_back(MachineStep::Exit(ending));
     }
 }

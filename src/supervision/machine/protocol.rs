@@ -1,5 +1,5 @@
-//! What a supervisor's machine is told, and what it says: the words between the decisions and whoever carries
-//! them out.
+//! Inputs and commands of a supervisor's machine: the protocol between the decisions and the actor that
+//! executes them.
 
 use std::time::Duration;
 
@@ -11,51 +11,51 @@ pub type ChildKey = u32;
 pub type Incarnation = u64;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Input {
+pub enum MachineInput {
     /// Start all children, in order.
     Boot,
-    /// The child of the last [`Command::Start`] is up.
+    /// The child of the last [`MachineCommand::Start`] is up.
     Started(ChildKey),
-    /// The child of the last [`Command::Start`] could not start.
+    /// The child of the last [`MachineCommand::Start`] could not start.
     StartFailed(ChildKey, ExitReason),
-    /// An incarnation ended, asked or by itself.
+    /// An incarnation ended, on request or by itself.
     Exited(ChildKey, Incarnation, ExitReason),
-    /// Stop a running child and start it again, at no price (a planned restart); one that is stopped is
-    /// treated as by [`Input::Start`].
+    /// Stop a running child and start it again without counting a restart (a planned restart); a stopped
+    /// child is treated as by [`MachineInput::Start`].
     Restart(ChildKey),
     /// Stop a child and leave it stopped (`terminate_child`).
     Terminate(ChildKey),
-    /// Start a child that [`Machine::add`](super::Machine::add) has made known (`start_child`) or that is stopped
-    /// (`restart_child`). Nothing happens to one that runs or is being restarted; a start that fails is
-    /// not tried again.
+    /// Start a child that [`SupervisorMachine::add`](super::SupervisorMachine::add) has added (`start_child`)
+    /// or that is stopped (`restart_child`). Does nothing for a child that runs or is being restarted; a
+    /// start that fails is not tried again.
     Start(ChildKey),
-    /// The time of a [`Command::Wait`] has come.
+    /// The time of a [`MachineCommand::Wait`] has come.
     Due(ChildKey),
     /// Stop all children and end.
     Shutdown,
 }
 
-/// What is to be done.
+/// A command to the actor around the machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
-    /// Start this incarnation; answer with [`Input::Started`] or [`Input::StartFailed`].
+pub enum MachineCommand {
+    /// Start this incarnation; answer with [`MachineInput::Started`] or [`MachineInput::StartFailed`].
     Start(ChildKey, Incarnation),
-    /// Stop this incarnation; answer with [`Input::Exited`].
+    /// Stop this incarnation; answer with [`MachineInput::Exited`].
     Stop(ChildKey, Incarnation),
-    /// Say [`Input::Due`] for this child at this time, not before.
+    /// Send [`MachineInput::Due`] for this child at this time, not before.
     Wait(ChildKey, Duration),
-    /// Nothing is kept of the child: it was temporary or dynamic, or new and did not start.
+    /// Forget the child: it was temporary or dynamic, or new and did not start.
     Forget(ChildKey),
     /// End the supervisor; all children are down.
-    Exit(Ending),
+    Exit(SupervisorEnding),
 }
 
 /// Why a supervisor ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ending {
-    /// It was asked to.
+pub enum SupervisorEnding {
+    /// It was asked to end.
     Asked,
-    /// More restarts than its intensity allows: the parent decides.
+    /// More restarts than the intensity allows: the parent decides.
     IntensityReached,
     /// Its significant children have ended.
     AutoShutdown,

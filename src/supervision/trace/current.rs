@@ -1,57 +1,62 @@
-//! The trace context that code runs under: set by whoever runs it, inherited by what it sends.
+//! The trace context of running code: set by its runner, inherited by every message it sends.
 
 use std::cell::Cell;
 use std::future::Future;
 
-use super::record::{ActorNo, Header};
+use super::record::{ActorNumber, MessageHeader};
 use crate::domain::trace::TraceContext;
 
-/// On whose behalf something runs, and in which span.
+/// The span that code runs in, and the actor it runs for.
 #[derive(Debug, Clone, Copy)]
-pub struct Scope {
-    /// Trace, and the span that is the cause of what happens here.
+pub struct TraceScope {
+    /// Trace, and the span that causes everything sent from here.
     pub context: TraceContext,
-    /// The actor that runs it.
-    pub actor: ActorNo,
+    /// The actor that runs the code.
+    pub actor: ActorNumber,
 }
 
 tokio::task_local! {
-    static CURRENT: Cell<Scope>;
+    static CURRENT: Cell<TraceScope>;
 }
 
 /// The scope of the running task, if it has one.
 #[must_use]
-pub fn current() -> Option<Scope> {
+pub fn current() -> Option<TraceScope> {
     CURRENT.try_with(Cell::get).ok()
 }
 
-/// Runs a future under a scope: all it sends continues the scope's trace.
-pub fn in_scope<F: Future>(scope: Scope, future: F) -> impl Future<Output = F::Output> {
+/// Runs a future under a scope: everything it sends continues the scope's trace.
+pub fn in_scope<F: Future>(scope: TraceScope, future: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(Cell::new(scope), future)
 }
 
-/// Runs a function under a context, on behalf of whoever runs now: what it sends is caused by it.
+/// Runs a function under a context, for the current actor: everything it sends has that context as its cause.
 pub fn caused_by<R>(context: TraceContext, function: impl FnOnce() -> R) -> R {
-    let actor = current().map_or(ActorNo::OUTSIDE, |scope| scope.actor);
-    CURRENT.sync_scope(Cell::new(Scope { context, actor }), function)
+    let actor = current().map_or(ActorNumber::OUTSIDE, |scope| scope.actor);
+    CURRENT.sync_scope(Cell::new(TraceScope { context, actor }), function)
 }
 
-/// Moves the running task to another scope; without effect outside of [`in_scope`].
-pub(crate) fn set(scope: Scope) {
+/// Moves the running task to another scope; without effect outside [`in_scope`].
+pub(crate) fn set(scope: TraceScope) {
     // Only a worker calls this, always inside `in_scope`.
     let _ = CURRENT.try_with(|cell| cell.set(scope));
 }
 
 /// The header of a message sent now: a child span of the current scope, or a new trace.
 #[must_use]
-pub fn header(sent_ns: u64) -> Header {
+pub fn header(sent_ns: u64) -> MessageHeader {
     match current() {
-        Some(scope) => Header {
+        Some(scope) => MessageHeader {
             context: scope.context.child(),
             parent: Some(scope.context.span),
             from: scope.actor,
             sent_ns,
         },
-        None => Header { context: TraceContext::new_root(), parent: None, from: ActorNo::OUTSIDE, sent_ns },
+        None => MessageHeader {
+            context: TraceContext::new_root(),
+            parent: None,
+            from: ActorNumber::OUTSIDE,
+            sent_ns,
+        },
     }
 }

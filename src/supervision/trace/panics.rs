@@ -1,7 +1,7 @@
-//! What a panic said and where: noted by the panic hook, picked up while the stack unwinds.
+//! A panic's message and place: noted by the panic hook, picked up while the stack unwinds.
 //!
-//! No backtrace is symbolised here: that would make a restart a hundred times slower. Panics outside of
-//! actors still reach the hook that was there before.
+//! No backtrace is symbolised here: that would make a restart a hundred times slower. Panics outside actors
+//! still reach the previous hook.
 
 use std::cell::RefCell;
 use std::panic::PanicHookInfo;

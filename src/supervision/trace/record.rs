@@ -1,4 +1,4 @@
-//! One message's record: who, to whom, what, when, with what outcome.
+//! One message's record: sender, receiver, kind, times and outcome.
 
 use serde::Serialize;
 
@@ -6,50 +6,49 @@ use crate::domain::trace::{SpanId, TraceContext, TraceId};
 
 /// Numbers an actor (or an outside source of messages) for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct ActorNo(pub u32);
+pub struct ActorNumber(pub u32);
 
-impl ActorNo {
-    /// Whatever is no actor: the edge, a timer, a test.
+impl ActorNumber {
+    /// Any sender that is no actor: the edge, a timer, a test.
     pub const OUTSIDE: Self = Self(0);
 }
 
-/// How a message ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Outcome {
-    /// It waits, or is being handled.
+pub enum MessageOutcome {
+    /// Waiting, or being handled.
     Open,
     Ok,
     /// The handler returned an error, which ended the actor.
     Error,
     Crashed,
-    /// The actor was killed while it handled it.
+    /// The actor was killed while handling the message.
     Killed,
-    /// It was still queued when its actor ended for good.
+    /// The message was still queued when its actor ended for good.
     Dropped,
 }
 
-/// What a message carries beside its content.
+/// A message's data beside its content.
 #[derive(Debug, Clone, Copy)]
-pub struct Header {
+pub struct MessageHeader {
     /// Trace and the message's own span.
     pub context: TraceContext,
-    /// The span of its cause.
+    /// The span that caused the message.
     pub parent: Option<SpanId>,
-    pub from: ActorNo,
-    /// When, in nanoseconds of the ring's clock.
+    pub from: ActorNumber,
+    /// Nanoseconds of the ring's clock.
     pub sent_ns: u64,
 }
 
 /// One message, 96 bytes. Times are nanoseconds of the ring's clock; 0 for "not yet".
 #[derive(Debug, Clone, Copy)]
-pub struct Record {
+pub struct TraceRecord {
     pub trace: TraceId,
     pub span: SpanId,
-    /// The span of its cause.
+    /// The span that caused the message.
     pub parent: Option<SpanId>,
-    pub from: ActorNo,
-    pub to: ActorNo,
+    pub from: ActorNumber,
+    pub to: ActorNumber,
     /// The message's kind: the name of its variant.
     pub kind: &'static str,
     /// When it entered the mailbox.
@@ -58,13 +57,13 @@ pub struct Record {
     pub started_ns: u64,
     /// When its handling ended.
     pub ended_ns: u64,
-    pub outcome: Outcome,
+    pub outcome: MessageOutcome,
 }
 
-impl Record {
-    /// The record of a message to `to` that nothing has happened to yet.
+impl TraceRecord {
+    /// The record of a message to `to` that still waits.
     #[must_use]
-    pub fn open(header: &Header, to: ActorNo, kind: &'static str) -> Self {
+    pub fn open(header: &MessageHeader, to: ActorNumber, kind: &'static str) -> Self {
         Self {
             trace: header.context.trace,
             span: header.context.span,
@@ -75,7 +74,7 @@ impl Record {
             sent_ns: header.sent_ns,
             started_ns: 0,
             ended_ns: 0,
-            outcome: Outcome::Open,
+            outcome: MessageOutcome::Open,
         }
     }
 }
@@ -86,6 +85,6 @@ mod tests {
 
     #[test]
     fn a_record_keeps_the_size_that_the_memory_bound_is_stated_for() {
-        assert_eq!(size_of::<Record>(), 96);
+        assert_eq!(size_of::<TraceRecord>(), 96);
     }
 }

@@ -1,7 +1,7 @@
-//! Where records are kept: a ring a core, so that writers on different cores do not meet.
+//! The store of records: one ring for each core, so that writers on different cores do not contend.
 //!
-//! Memory: `capacity × 96 B`, allocated as it fills. Readers copy what they ask for; a reader holds a
-//! shard's lock for one scan of it (some 100 µs at the default capacity).
+//! Memory: `capacity × 96 B`, allocated as it fills. Readers copy the records they ask for; a reader holds a
+//! shard's lock for one scan of the shard (some 100 µs at the default capacity).
 
 use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use parking_lot::Mutex;
 
-use super::record::Record;
+use super::record::TraceRecord;
 use crate::domain::time::Timestamp;
 
 /// Default number of records: 3 MiB, some hours of an idle swarm or the last seconds of a flood.
@@ -19,24 +19,24 @@ const MAX_SHARDS: usize = 16;
 
 /// The rings of one actor system.
 #[derive(Debug)]
-pub struct Ring {
-    shards: Box<[Mutex<Shard>]>,
+pub struct TraceRing {
+    shards: Box<[Mutex<RingShard>]>,
     shard_capacity: usize,
     origin: Instant,
     origin_wall: Timestamp,
 }
 
 #[derive(Debug, Default)]
-struct Shard {
-    records: Vec<Record>,
+struct RingShard {
+    records: Vec<TraceRecord>,
     written: u64,
-    /// Where the next goes: `written % capacity`, kept because a division costs as much as the rest.
+    /// Position of the next record: `written % capacity`, kept because a division costs as much as the rest.
     next: usize,
 }
 
-/// How far a reader of all records has come: one position a shard.
+/// A reader's position: one count for each shard.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Cursor(Vec<u64>);
+pub struct RingCursor(Vec<u64>);
 
 thread_local! {
     static THREAD: Cell<Option<usize>> = const { Cell::new(None) };
@@ -54,7 +54,7 @@ fn thread_number() -> usize {
     })
 }
 
-impl Ring {
+impl TraceRing {
     /// Rings for `capacity` records in all (at least one a shard).
     #[must_use]
     pub fn new(capacity: usize) -> Self {
@@ -79,20 +79,20 @@ impl Ring {
         self.origin_wall.plus(std::time::Duration::from_nanos(ns))
     }
 
-    /// A wall-clock time on this clock; 0 for what lies before the start.
+    /// A wall-clock time on this clock; 0 for times before the start.
     #[must_use]
     pub fn from_wall(&self, at: Timestamp) -> u64 {
         u64::try_from(at.since(self.origin_wall).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Keeps a record, over the oldest of its shard when that is full.
-    pub fn write(&self, record: Record) {
+    /// Keeps a record, overwriting the oldest of its shard when that is full.
+    pub fn write(&self, record: TraceRecord) {
         let mut shard = self.shards[thread_number() % self.shards.len()].lock();
         let position = shard.next;
         match shard.records.get_mut(position) {
             Some(oldest) => *oldest = record,
             None => {
-                // All at once: growing would copy what is there, and untouched room takes no memory.
+                // Allocated at once: growing would copy the records, and untouched room takes no memory.
                 let room = self.shard_capacity - shard.records.len();
                 shard.records.reserve_exact(room);
                 shard.records.push(record);
@@ -103,8 +103,8 @@ impl Ring {
     }
 
     /// Copies the records that `wanted` accepts, ordered by the time they were sent.
-    pub fn select(&self, mut wanted: impl FnMut(&Record) -> bool) -> Vec<Record> {
-        let mut found: Vec<Record> = Vec::new();
+    pub fn select(&self, mut wanted: impl FnMut(&TraceRecord) -> bool) -> Vec<TraceRecord> {
+        let mut found: Vec<TraceRecord> = Vec::new();
         for shard in &self.shards {
             found.extend(shard.lock().records.iter().filter(|record| wanted(record)).copied());
         }
@@ -112,9 +112,9 @@ impl Ring {
         found
     }
 
-    /// Copies what was written since `cursor`, moves it on, and says how many records had been
+    /// Copies the records written since `cursor`, moves the cursor on, and returns how many records had been
     /// overwritten in between.
-    pub fn since(&self, cursor: &mut Cursor) -> (Vec<Record>, u64) {
+    pub fn since(&self, cursor: &mut RingCursor) -> (Vec<TraceRecord>, u64) {
         cursor.0.resize(self.shards.len(), 0);
         let (mut found, mut lost) = (Vec::new(), 0);
         for (shard, position) in self.shards.iter().zip(&mut cursor.0) {
@@ -140,38 +140,38 @@ impl Ring {
 
 #[cfg(test)]
 mod tests {
-    use super::super::record::{ActorNo, Header};
+    use super::super::record::{ActorNumber, MessageHeader};
     use super::*;
     use crate::domain::trace::TraceContext;
 
-    fn record(ring: &Ring, to: u32) -> Record {
-        let header = Header {
+    fn record(ring: &TraceRing, to: u32) -> TraceRecord {
+        let header = MessageHeader {
             context: TraceContext::new_root(),
             parent: None,
-            from: ActorNo::OUTSIDE,
+            from: ActorNumber::OUTSIDE,
             sent_ns: ring.now_ns(),
         };
-        Record::open(&header, ActorNo(to), "test")
+        TraceRecord::open(&header, ActorNumber(to), "test")
     }
 
     #[test]
     fn the_oldest_record_goes_first_and_is_counted() {
-        let ring = Ring::new(1);
+        let ring = TraceRing::new(1);
         let shards = ring.shards.len() as u64;
         for to in 0..10 {
             ring.write(record(&ring, to));
         }
         let kept = ring.select(|_| true);
         assert_eq!(kept.len(), 1, "one thread writes one of {shards} shards of one record each");
-        assert_eq!(kept[0].to, ActorNo(9));
+        assert_eq!(kept[0].to, ActorNumber(9));
         assert_eq!(ring.counts(), (10, 9));
     }
 
     #[test]
     fn a_cursor_sees_each_record_once_and_knows_what_it_missed() {
-        let ring = Ring::new(8 * MAX_SHARDS);
+        let ring = TraceRing::new(8 * MAX_SHARDS);
         let capacity = u32::try_from(ring.shard_capacity).unwrap();
-        let mut cursor = Cursor::default();
+        let mut cursor = RingCursor::default();
         for to in 0..5 {
             ring.write(record(&ring, to));
         }
@@ -182,11 +182,11 @@ mod tests {
         }
         let (found, lost) = ring.since(&mut cursor);
         assert_eq!((found.len(), lost), (capacity as usize, 3));
-        assert_eq!(found.first().map(|r| r.to), Some(ActorNo(3)));
+        assert_eq!(found.first().map(|r| r.to), Some(ActorNumber(3)));
         assert_eq!(ring.since(&mut cursor), (Vec::new(), 0));
     }
 
-    impl PartialEq for Record {
+    impl PartialEq for TraceRecord {
         fn eq(&self, other: &Self) -> bool {
             (self.trace, self.span) == (other.trace, other.span)
         }

@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use pas::llm::FailureKind;
+use pas::llm::VendorFailureKind;
 use serde_json::{Value, json};
 
 use super::{Reply, Stage, chat, streamed};
@@ -55,7 +55,7 @@ enum Charge {
 #[derive(Debug)]
 struct Row {
     /// The failure it is about; none where the answer is good in an unusual way.
-    kind: Option<FailureKind>,
+    kind: Option<VendorFailureKind>,
     wrong: Wrong,
     is_stream: bool,
     status: u16,
@@ -65,7 +65,7 @@ struct Row {
 }
 
 use Charge::{Hold, Nothing, Used};
-use FailureKind as Kind;
+use VendorFailureKind as Kind;
 
 const GOOD: (&str, Charge) = ("success", Used);
 
@@ -190,7 +190,7 @@ fn contents() -> Vec<Row> {
 fn no_kind_of_failure_lacks_a_row() {
     let rows = [refusals(), transport(), contents()].into_iter().flatten();
     let kinds: HashSet<_> = rows.filter_map(|row| row.kind).collect();
-    let missing: Vec<_> = FailureKind::ALL.iter().filter(|kind| !kinds.contains(kind)).collect();
+    let missing: Vec<_> = VendorFailureKind::ALL.iter().filter(|kind| !kinds.contains(kind)).collect();
     assert!(missing.is_empty(), "{missing:?}");
 }
 

@@ -39,7 +39,7 @@ async fn no_file_of_a_cloned_project_gets_the_key_of_the_environment() {
             let ended = timeout(PATIENCE, ended).await.expect("it does not start").unwrap();
             let said = String::from_utf8_lossy(&ended.stderr);
             assert_eq!(ended.status.code(), Some(2), "{said}");
-            assert!(said.contains(file) && said.contains("is not taken from a file"), "{said}");
+            assert!(said.contains(file) && said.contains("is not accepted from a file"), "{said}");
             assert!(!said.contains(KEY), "{said}");
             assert_eq!(vendors.get(vendor).connections(), 0, "{vendor:?} by {file}");
         }
@@ -101,7 +101,7 @@ async fn a_second_daemon_of_a_working_directory_is_refused_and_one_after_a_kill_
     let said = String::from_utf8_lossy(&ended.stderr);
     assert!(!ended.status.success());
     let holder = format!("(process {}, port {}", first.pid(), 6100 + place.offset);
-    assert!(said.contains("another daemon's working directory") && said.contains(&holder), "{said}");
+    assert!(said.contains("the working directory of another daemon") && said.contains(&holder), "{said}");
     assert_eq!(health["pid"], json!(first.pid()));
     first.kill();
     let again = place.start_process().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::StreamExt;
 use pas::domain::ids::AgentName;
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::json;
 
 use super::{Stage, chat, streamed};
@@ -48,7 +48,7 @@ async fn every_level_s_budget_is_set_kept_and_lifted_over_http() {
         assert_eq!(first.status, 200, "{}", first.body);
         stage.receipts("before").await[0]["metadata"]["hold_nano_usd"].as_u64().unwrap()
     };
-    let bill = Usage { input: held / 10_000, ..Usage::default() };
+    let bill = TokenUsage { input: held / 10_000, ..TokenUsage::default() };
     stage.vendors.get(Vendor::OpenAi).bill(Some(bill));
     let spent = stage.get(6120, "/budgets/day").await.body["spent_usd"].as_f64().unwrap();
     for scope in scopes {

@@ -1,7 +1,7 @@
 //! A provider that somebody registered at a port of this same daemon: one call, one receipt, on the caller's
 //! run, agent and budget, at the price of the model's vendor.
 
-use pas::daemon::Daemon;
+use pas::daemon::RunningDaemon;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -87,6 +87,7 @@ async fn a_vendor_whose_address_is_a_port_of_ours_is_refused_at_the_start() {
     let place = Place::with_documents(1);
     let address = format!("http://localhost:{}/v1", 8100 + place.offset);
     let place = place.setting("OPENAI_API_KEY", "sk-test").setting("OPENAI_BASE_URL", &address);
-    let error = Daemon::start(place.config(), CancellationToken::new()).await.err().expect("it is refused");
+    let error =
+        RunningDaemon::start(place.config(), CancellationToken::new()).await.err().expect("it is refused");
     assert!(error.to_string().contains(&format!("{address}, is port")), "{error}");
 }

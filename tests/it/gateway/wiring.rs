@@ -1,7 +1,7 @@
 //! The gateway with its neighbours: jobs that are stopped, lanes, contexts, events, local texts.
 
 use futures_util::StreamExt as _;
-use pas::domain::budget::{Label, Scope};
+use pas::domain::accounts::budget::{BudgetScope, ScopeLabel};
 use pas::domain::ids::AgentName;
 use pas::domain::money::NanoUsd;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn a_stopped_job_s_streams_are_closed_however_it_is_stopped() {
             stage.swarm.api.ask(&format!("/jobs/{run}/cancel"), json!({ "reason": "not needed" })).await;
         }
         let text = rest.await;
-        assert!(text.contains("the job was cancelled") && !text.contains("[DONE]"), "{text}");
+        assert!(text.contains("its job was cancelled") && !text.contains("[DONE]"), "{text}");
         until("the vendor's connection is closed", async || (server.left_early() == number).then_some(()))
             .await;
         let receipts = stage.receipts(&run).await;
@@ -84,7 +84,7 @@ async fn a_step_that_takes_too_long_takes_its_streams_along() {
     let step = format!("{run}.data.lane.audit");
     api.works(&step, 1).await;
     let text = stalled(&stage, &step).await.await;
-    assert!(text.contains("the job was cancelled") && !text.contains("[DONE]"), "{text}");
+    assert!(text.contains("its job was cancelled") && !text.contains("[DONE]"), "{text}");
     let closed = async || (stage.vendors.get(Vendor::OpenAi).left_early() == 1).then_some(());
     until("the vendor's connection is closed", closed).await;
     let events = api.events(&run).await;
@@ -97,9 +97,9 @@ async fn a_step_that_takes_too_long_takes_its_streams_along() {
 async fn a_lane_s_budget_holds_for_its_agents() {
     let stage = Stage::open().await;
     let name = AgentName::new(AGENT).unwrap();
-    let lane = Label::from(&stage.swarm.jobs.agents.roster().lane_of(&name).unwrap().name);
+    let lane = ScopeLabel::from(&stage.swarm.jobs.agents.roster().lane_of(&name).unwrap().name);
     let accounts = stage.swarm.gateway.accounts();
-    accounts.set_budget(Scope::Lane(lane.clone()), NanoUsd(1)).await.unwrap();
+    accounts.set_budget(BudgetScope::Lane(lane.clone()), NanoUsd(1)).await.unwrap();
     let refused = chat_as(&stage, "gpt-4-turbo", &[("x-pas-agent", AGENT)]).await;
     let scope = json!(format!("lane:{lane}"));
     assert_eq!((refused.status, &refused.body["error"]["scope"]), (429, &scope), "{}", refused.body);

@@ -8,7 +8,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use pas::supervision::machine::{ChildKey, Command, Ending, Incarnation, Input, Machine};
+use pas::supervision::machine::{
+    ChildKey, Incarnation, MachineCommand, MachineInput, SupervisorEnding, SupervisorMachine,
+};
 use pas::supervision::policy;
 
 use super::scenario::{AutoShutdown, ChildSpec, Fate, Outcome, Reason, Restart, Scenario, Step, Strategy};
@@ -17,7 +19,7 @@ use super::world::{Pid, World};
 /// Runs a scenario to its end.
 pub(crate) fn run(scenario: &Scenario) -> Outcome {
     let mut driver = Driver::new(scenario);
-    driver.feed(Input::Boot);
+    driver.feed(MachineInput::Boot);
     driver.obey();
     for step in &scenario.steps {
         driver.take(step);
@@ -28,23 +30,23 @@ pub(crate) fn run(scenario: &Scenario) -> Outcome {
         log: driver.world.log,
         supervisor: match driver.ending {
             None => Fate::Running,
-            Some(Ending::Asked) => Fate::Shutdown,
-            Some(Ending::IntensityReached) => Fate::Intensity,
-            Some(Ending::AutoShutdown) => Fate::AutoShutdown,
-            Some(Ending::BootFailed(..)) => Fate::BootFailed,
+            Some(SupervisorEnding::Asked) => Fate::Shutdown,
+            Some(SupervisorEnding::IntensityReached) => Fate::Intensity,
+            Some(SupervisorEnding::AutoShutdown) => Fate::AutoShutdown,
+            Some(SupervisorEnding::BootFailed(..)) => Fate::BootFailed,
         },
     }
 }
 
 struct Driver {
-    machine: Machine,
+    machine: SupervisorMachine,
     world: World,
     now: Duration,
     ids: Vec<String>,
     pids: BTreeMap<Pid, (ChildKey, Incarnation)>,
-    commands: VecDeque<Command>,
+    commands: VecDeque<MachineCommand>,
     forgotten: usize,
-    ending: Option<Ending>,
+    ending: Option<SupervisorEnding>,
 }
 
 impl Driver {
@@ -52,7 +54,7 @@ impl Driver {
         let is_template = scenario.strategy == Strategy::SimpleOneForOne;
         let children = || scenario.children.iter().filter(|_| !is_template);
         Self {
-            machine: Machine::new(supervisor_policy(scenario), children().map(child_policy)),
+            machine: SupervisorMachine::new(supervisor_policy(scenario), children().map(child_policy)),
             world: World::new(scenario),
             now: Duration::from_secs(1000),
             ids: children().map(|child| child.id.clone()).collect(),
@@ -71,15 +73,15 @@ impl Driver {
                 self.world.exit(child, *reason);
                 self.tell_exits();
             }
-            Step::RestartChild(id) => self.ask(id, Input::Start),
-            Step::PlannedRestart(id) => self.ask(id, Input::Restart),
-            Step::TerminateChild(id) => self.ask(id, Input::Terminate),
+            Step::RestartChild(id) => self.ask(id, MachineInput::Start),
+            Step::PlannedRestart(id) => self.ask(id, MachineInput::Restart),
+            Step::TerminateChild(id) => self.ask(id, MachineInput::Terminate),
             Step::StartChild(spec) => self.start_child(spec),
-            Step::Shutdown => self.feed(Input::Shutdown),
+            Step::Shutdown => self.feed(MachineInput::Shutdown),
         }
     }
 
-    fn ask(&mut self, id: &str, input: fn(ChildKey) -> Input) {
+    fn ask(&mut self, id: &str, input: fn(ChildKey) -> MachineInput) {
         if let Some(key) = self.key(id) {
             self.feed(input(key));
         }
@@ -91,7 +93,7 @@ impl Driver {
             let key = self.machine.add(child_policy(spec));
             assert_eq!(key as usize, self.ids.len(), "keys are given in order");
             self.ids.push(spec.id.clone());
-            self.feed(Input::Start(key));
+            self.feed(MachineInput::Start(key));
         }
     }
 
@@ -99,7 +101,7 @@ impl Driver {
         self.machine.children().find(|&key| self.ids[key as usize] == id)
     }
 
-    fn feed(&mut self, input: Input) {
+    fn feed(&mut self, input: MachineInput) {
         let commands = self.machine.step(self.now, input);
         self.commands.extend(commands);
         let unanswered = self.commands.iter().filter(|command| self.is_unanswered(command)).count();
@@ -107,11 +109,11 @@ impl Driver {
     }
 
     /// The end of a child by itself answers the command to stop it, before it is carried out.
-    fn is_unanswered(&self, command: &Command) -> bool {
+    fn is_unanswered(&self, command: &MachineCommand) -> bool {
         match command {
-            Command::Start(..) => true,
-            Command::Stop(key, incarnation) => self.world.is_alive(self.pid(*key, *incarnation)),
-            Command::Forget(_) | Command::Wait(..) | Command::Exit(_) => false,
+            MachineCommand::Start(..) => true,
+            MachineCommand::Stop(key, incarnation) => self.world.is_alive(self.pid(*key, *incarnation)),
+            MachineCommand::Forget(_) | MachineCommand::Wait(..) | MachineCommand::Exit(_) => false,
         }
     }
 
@@ -119,11 +121,11 @@ impl Driver {
         while let Some(command) = self.commands.pop_front() {
             assert!(self.ending.is_none(), "{command:?} after the end");
             match command {
-                Command::Start(key, incarnation) => self.start(key, incarnation),
-                Command::Stop(key, incarnation) => self.stop(key, incarnation),
-                Command::Forget(_) => self.forgotten += 1,
-                Command::Wait(key, _) => unreachable!("{key} has no backoff"),
-                Command::Exit(ending) => self.ending = Some(ending),
+                MachineCommand::Start(key, incarnation) => self.start(key, incarnation),
+                MachineCommand::Stop(key, incarnation) => self.stop(key, incarnation),
+                MachineCommand::Forget(_) => self.forgotten += 1,
+                MachineCommand::Wait(key, _) => unreachable!("{key} has no backoff"),
+                MachineCommand::Exit(ending) => self.ending = Some(ending),
             }
         }
         let known = self.machine.children().count();
@@ -144,8 +146,8 @@ impl Driver {
         self.tell_exits();
         let failure = policy::ExitReason::StartFailed("as the scenario says".into());
         self.feed(match started {
-            Some(_) => Input::Started(key),
-            None => Input::StartFailed(key, failure),
+            Some(_) => MachineInput::Started(key),
+            None => MachineInput::StartFailed(key, failure),
         });
     }
 
@@ -153,7 +155,7 @@ impl Driver {
     fn stop(&mut self, key: ChildKey, incarnation: Incarnation) {
         if self.world.stop(self.pid(key, incarnation)) {
             self.tell_exits();
-            self.feed(Input::Exited(key, incarnation, policy::ExitReason::Shutdown));
+            self.feed(MachineInput::Exited(key, incarnation, policy::ExitReason::Shutdown));
         }
     }
 
@@ -165,7 +167,7 @@ impl Driver {
     fn tell_exits(&mut self) {
         while let Some((pid, reason)) = self.world.exits.pop_front() {
             let (key, incarnation) = self.pids[&pid];
-            self.feed(Input::Exited(key, incarnation, exit_reason(reason)));
+            self.feed(MachineInput::Exited(key, incarnation, exit_reason(reason)));
         }
     }
 }

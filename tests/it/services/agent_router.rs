@@ -53,9 +53,9 @@ async fn calls_that_fail_say_why() {
     for (agent, task, transport, reason) in [
         ("architect", "panic", json!("rpc"), "crashed"),
         ("architect", "refuse", json!("rpc"), "no model is configured"),
-        ("corpus-auditor", "", json!("mcp"), "it takes rpc"),
+        ("corpus-auditor", "", json!("mcp"), "its transports: rpc"),
         ("release-coordinator", "", json!("rest"), "no endpoint"),
-        ("corpus-auditor", "", json!("file"), "it takes rpc"),
+        ("corpus-auditor", "", json!("file"), "its transports: rpc"),
     ] {
         let call = json!({ "request_id": "r", "agent_name": agent, "payload": { "task": task }, "transport": transport });
         let (status, answer) = swarm.invoke(call).await;
@@ -128,5 +128,5 @@ async fn a_request_by_file_that_a_dead_daemon_left_is_answered_and_not_repeated(
         swarm.pass(Duration::from_millis(250)).await;
     }
     let answer: Value = serde_json::from_slice(&std::fs::read(answer).unwrap()).unwrap();
-    assert!(answer["error"].as_str().unwrap().contains("whether it took effect is not known"), "{answer}");
+    assert!(answer["error"].as_str().unwrap().contains("whether it took effect is unknown"), "{answer}");
 }

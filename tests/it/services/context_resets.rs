@@ -7,19 +7,20 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
-use pas::actors::token_governor::{self, GovernorHandle, Setup, Wanted};
+use pas::actors::token_governor::{self, GovernorDeps, GovernorHandle, SummaryRequest};
 use pas::domain::agent::AgentDefinition;
-use pas::domain::context::conversation::Origin;
-use pas::domain::context::reset::Stage;
-use pas::domain::context::summary::Trigger;
-use pas::domain::context::{DEFAULT_CTX_LIMIT, RunLabel};
-use pas::domain::usage::Usage;
-use pas::http::{self, Contract, page};
-use pas::skills::summary::{Digest, Summariser, SummaryError};
+use pas::domain::token_governor::conversation::NoteOrigin;
+use pas::domain::token_governor::reset::ResetStage;
+use pas::domain::token_governor::summary::SummaryTrigger;
+use pas::domain::token_governor::{DEFAULT_CTX_LIMIT, RunLabel};
+use pas::domain::usage::TokenUsage;
+use pas::http::{self, PortContract, page};
+use pas::skills::summary::{SummaryDigest, SummaryError, TextSummariser};
 use pas::store::Store;
 use pas::supervision::policy::{PlannedRestart, SupervisorPolicy};
 use pas::supervision::{
-    Actor, ActorError, ActorSystem, Context, Happening, Message, RootHandle, WorkerOptions,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, RootHandle, SupervisionEventKind,
+    WorkerOptions,
 };
 use tokio::sync::Notify;
 
@@ -51,8 +52,8 @@ impl Held {
 
 struct HeldSummariser(Arc<Held>);
 
-impl Summariser for HeldSummariser {
-    fn summarise(&self, _: Arc<str>) -> BoxFuture<'static, Result<Digest, SummaryError>> {
+impl TextSummariser for HeldSummariser {
+    fn summarise(&self, _: Arc<str>) -> BoxFuture<'static, Result<SummaryDigest, SummaryError>> {
         let held = Arc::clone(&self.0);
         async move {
             held.asked.notify_one();
@@ -72,7 +73,7 @@ struct Worker;
 
 enum Never {}
 
-impl Message for Never {
+impl ActorMessage for Never {
     fn kind(&self) -> &'static str {
         match *self {}
     }
@@ -81,7 +82,7 @@ impl Message for Never {
 impl Actor for Worker {
     type Message = Never;
 
-    async fn handle(&mut self, message: Never, _: &Context<Never>) -> Result<(), ActorError> {
+    async fn handle(&mut self, message: Never, _: &ActorContext<Never>) -> Result<(), ActorError> {
         match message {}
     }
 }
@@ -108,7 +109,7 @@ impl World {
         let roster = Arc::new(pas::roster::load(None).0);
         let me = roster.get(AGENT).unwrap().clone();
         let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
-        let setup = Setup {
+        let setup = GovernorDeps {
             store: store.clone(),
             roster,
             workdir: dir.path().to_owned(),
@@ -137,16 +138,16 @@ impl World {
 
     async fn remember(&self, key: &str, text: &str) {
         let key = Some(key.to_owned());
-        self.governor.remember(&self.me, &self.run, key, Origin::Tool, text.to_owned()).await.unwrap();
+        self.governor.remember(&self.me, &self.run, key, NoteOrigin::Tool, text.to_owned()).await.unwrap();
     }
 
     /// A model call that fills the window.
     fn breach(&self) {
-        let usage = Usage { input: 90_000, output: 10_000, ..Usage::default() };
+        let usage = TokenUsage { input: 90_000, output: 10_000, ..TokenUsage::default() };
         self.governor.observe(AGENT, Some(self.run.as_str()), &usage, 100_000);
     }
 
-    fn stage(&self) -> Option<Stage> {
+    fn stage(&self) -> Option<ResetStage> {
         self.governor.reset(AGENT).unwrap().map(|reset| reset.stage)
     }
 
@@ -157,17 +158,17 @@ impl World {
                 self.breach();
             }
             let told = !self.resumed.lock().is_empty();
-            (told && self.stage() == Some(Stage::Resumed)).then_some(())
+            (told && self.stage() == Some(ResetStage::Resumed)).then_some(())
         })
         .await;
     }
 
     fn context_resets(&self) -> usize {
         let events = self.system.events().since(0);
-        let is_reset = |what: &Happening| {
-            matches!(what, Happening::PlannedRestart { why: PlannedRestart::ContextReset })
+        let is_reset = |what: &SupervisionEventKind| {
+            matches!(what, SupervisionEventKind::PlannedRestart { why: PlannedRestart::ContextReset })
         };
-        events.iter().filter(|event| &*event.actor == AGENT && is_reset(&event.what)).count()
+        events.iter().filter(|event| &*event.actor == AGENT && is_reset(&event.kind)).count()
     }
 
     /// The laws of a reset that is over: one summary, one section, all starts from it, nothing lost.
@@ -201,7 +202,7 @@ async fn routes_are_those_of_the_contract() {
     let world = World::new(&Held::new(true)).await;
     let governor = world.governor.clone();
     let common =
-        page::routes(Contract::load(GOVERNOR).unwrap(), http::token_governor::health(governor.clone()));
+        page::routes(PortContract::load(GOVERNOR).unwrap(), http::token_governor::health(governor.clone()));
     assert_routes_match_contract(GOVERNOR, http::token_governor::routes(governor).merge(common)).await;
     world.stop().await;
 }
@@ -229,14 +230,14 @@ async fn a_measured_breach_saves_summarises_clears_and_restarts_the_worker() {
 async fn a_summary_that_somebody_asks_for_resets_an_own_agent_and_its_status_says_so() {
     let world = World::new(&Held::new(true)).await;
     world.remember("a", "The goal is to count 42 sheep.").await;
-    let wanted = |run: &RunLabel, content: Option<&str>| Wanted {
+    let wanted = |run: &RunLabel, content: Option<&str>| SummaryRequest {
         agent: AGENT.to_owned(),
         run_id: run.clone(),
-        trigger_reason: Trigger::Manual,
+        trigger_reason: SummaryTrigger::Manual,
         content: content.map(str::to_owned),
     };
     let other = RunLabel::new("run-2").unwrap();
-    world.governor.observe(AGENT, Some("run-2"), &Usage { input: 77, ..Usage::default() }, 100);
+    world.governor.observe(AGENT, Some("run-2"), &TokenUsage { input: 77, ..TokenUsage::default() }, 100);
     let made = world.governor.summarise(wanted(&world.run, Some("The dog is called Rex."))).await.unwrap();
     assert!((4..40).contains(&made.ctx_before), "what was in this run, not the 77 of another: {made:?}");
     assert_eq!((made.ctx_after, &made.run_id), (0, &world.run));
@@ -266,7 +267,7 @@ async fn a_context_is_as_large_as_the_window_of_the_agents_first_model() {
     for (agent, window) in [("architect", WINDOW), (AGENT, DEFAULT_CTX_LIMIT.get())] {
         let me = roster.get(agent).unwrap();
         assert_eq!(me.models.is_empty(), agent == AGENT, "the one without a model has the default");
-        world.governor.remember(me, &world.run, None, Origin::Card, "Count.".into()).await.unwrap();
+        world.governor.remember(me, &world.run, None, NoteOrigin::Card, "Count.".into()).await.unwrap();
         let status = world.governor.status(Some(agent)).await.unwrap();
         assert_eq!(status[0].1.ctx_limit.get(), window, "{agent}");
     }
@@ -282,7 +283,7 @@ async fn a_crash_before_the_summary_clears_nothing_and_goes_on_from_the_saved_st
     held.asked.notified().await;
     world.remember("b", "This came while the state was being saved.").await;
     for _ in 0..3 {
-        assert_eq!(world.stage(), Some(Stage::Saving));
+        assert_eq!(world.stage(), Some(ResetStage::Saving));
         world.system.kill("governor").await.unwrap();
         held.asked.notified().await;
         let (summary, live) = world.governor.conversation(AGENT, &world.run).unwrap();
@@ -304,7 +305,7 @@ async fn a_file_that_cannot_be_written_holds_the_clear_up_until_it_can() {
     until("a reset has begun", async || world.stage()).await;
     let refused = world.governor.clear(AGENT.to_owned(), None).await.unwrap_err();
     assert!(refused.to_string().contains("nothing was cleared"), "{refused}");
-    assert_eq!(world.stage(), Some(Stage::Saving));
+    assert_eq!(world.stage(), Some(ResetStage::Saving));
     assert_eq!(world.governor.conversation(AGENT, &world.run).unwrap().1.len(), 1);
     std::fs::remove_file(in_the_way).unwrap();
     world.is_resumed().await;

@@ -23,22 +23,23 @@ use std::time::Duration;
 use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use pas::actors;
-use pas::actors::directory::{Directory, ServedPorts};
-use pas::actors::invoker::{InvokeError, Invoker};
+use pas::actors::directory::{AgentDirectory, ServedPorts};
+use pas::actors::invoker::{AgentInvoker, InvokeError};
 use pas::actors::jobs::JobBook;
-use pas::actors::provider_router::ProviderRouter;
+use pas::actors::provider_router::ProviderRouterHandle;
 use pas::actors::registry::RegistryHandle;
 use pas::actors::standing::AgentStandings;
+use pas::domain::agent_router::AgentInvocation;
 use pas::domain::ids::AgentName;
-use pas::domain::invocation::Invocation;
-use pas::domain::routing::EndpointRules;
+use pas::domain::provider_router::EndpointRules;
 use pas::http::contract::bundled;
 use pas::http::trace::HttpSpan;
-use pas::http::{self, Contract, Listener, Server, page};
+use pas::http::{self, EdgeServer, ListenerSpec, PortContract, page};
 use pas::store::Store;
 use pas::supervision::policy::{ChildPolicy, SupervisorPolicy};
 use pas::supervision::{
-    Actor, ActorError, ActorSystem, Address, Context, Message, Reply, RootHandle, WorkerOptions, trace,
+    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ReplySender, RootHandle,
+    WorkerOptions, trace,
 };
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -58,9 +59,9 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// An agent that does what the payload says.
 struct Tester(AgentName);
 
-struct Call(Invocation, Reply<Result<Value, InvokeError>>);
+struct Call(AgentInvocation, ReplySender<Result<Value, InvokeError>>);
 
-impl Message for Call {
+impl ActorMessage for Call {
     fn kind(&self) -> &'static str {
         "invoke"
     }
@@ -69,7 +70,7 @@ impl Message for Call {
 impl Actor for Tester {
     type Message = Call;
 
-    async fn handle(&mut self, Call(call, reply): Call, _: &Context<Call>) -> Result<(), ActorError> {
+    async fn handle(&mut self, Call(call, reply): Call, _: &ActorContext<Call>) -> Result<(), ActorError> {
         match call.payload.get("task").and_then(Value::as_str) {
             Some("panic") => panic!("as asked"),
             Some("hang") => std::future::pending().await,
@@ -85,11 +86,11 @@ impl Actor for Tester {
 
 struct Addresses(HashMap<AgentName, Address<Call>>);
 
-impl Invoker for Addresses {
+impl AgentInvoker for Addresses {
     fn invoke(
         &self,
         agent: &AgentName,
-        request: Invocation,
+        request: AgentInvocation,
         deadline: Duration,
     ) -> BoxFuture<'static, Result<Value, InvokeError>> {
         let address = self.0[agent].clone();
@@ -113,7 +114,7 @@ struct Swarm {
     root: RootHandle,
     store: Store,
     registry: RegistryHandle,
-    providers: ProviderRouter,
+    providers: ProviderRouterHandle,
     ports: HashMap<&'static str, SocketAddr>,
     shutdown: CancellationToken,
     _clock: StoppedClock,
@@ -138,9 +139,9 @@ async fn start(dir: &Path) -> Swarm {
         specs.push(spec.with_policy(ChildPolicy::default()));
         addresses.insert(agent.name.clone(), address);
     }
-    let invoker: Arc<dyn Invoker> = Arc::new(Addresses(addresses));
+    let invoker: Arc<dyn AgentInvoker> = Arc::new(Addresses(addresses));
     let standings = AgentStandings::new(system.clone());
-    let directory = Directory::new(Arc::clone(&roster), &ServedPorts::default(), standings.clone());
+    let directory = AgentDirectory::new(Arc::clone(&roster), &ServedPorts::default(), standings.clone());
     let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
     let (registry, handle) =
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
@@ -175,7 +176,7 @@ async fn start(dir: &Path) -> Swarm {
     let children = services.into_iter().chain(specs).collect();
     let root = system.start("root", policy, children).await.unwrap();
 
-    let classifier = http::tlc::Tlc::new(Some(Arc::new(tlc::Scripted)));
+    let classifier = http::tlc::TlcApi::new(Some(Arc::new(tlc::Scripted)));
     let registry = handle.clone();
     let routers = [
         (REGISTRY, http::registry::routes(handle.clone()), http::registry::health(handle)),
@@ -194,14 +195,14 @@ async fn start(dir: &Path) -> Swarm {
     ];
     let mut listeners = Vec::new();
     for (name, routes, health) in routers {
-        let router = routes.merge(page::routes(Contract::load(name).unwrap(), health));
+        let router = routes.merge(page::routes(PortContract::load(name).unwrap(), health));
         // The classifier's port has the chat forms of a model besides, which whole daemons serve.
         if name != TLC {
             assert_routes_match_contract(name, router.clone()).await;
         }
-        listeners.push(Listener::new(name, 0, router));
+        listeners.push(ListenerSpec::new(name, 0, router));
     }
-    let server = Server::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
+    let server = EdgeServer::bind(Ipv4Addr::LOCALHOST.into(), None, listeners).await.unwrap();
     let ports = [REGISTRY, MONITOR, ROUTER, PROVIDERS, TLC]
         .into_iter()
         .zip(server.addresses().map(|(_, at)| at))

@@ -2,8 +2,10 @@
 
 use std::time::Duration;
 
-use pas::actors::provider_router::{Admission, Limits, Observed, Optimization, Requirements};
-use pas::llm::FailureKind;
+use pas::actors::provider_router::{
+    CallLimits, CallRequirements, ObservedCall, ProviderPermit, RoutingOptimization,
+};
+use pas::llm::VendorFailureKind;
 use pas::llm::catalogue::MODELS;
 use serde_json::{Value, json};
 
@@ -18,9 +20,9 @@ fn offer(name: &str, cents: f64, latency_ms: u32) -> Value {
     })
 }
 
-fn observed(total_ms: u64, failure: Option<FailureKind>) -> Observed {
+fn observed(total_ms: u64, failure: Option<VendorFailureKind>) -> ObservedCall {
     let total = Duration::from_millis(total_ms);
-    Observed { ok: failure.is_none(), first_byte: Some(total / 4), total, failure, retry_after: None }
+    ObservedCall { ok: failure.is_none(), first_byte: Some(total / 4), total, failure, retry_after: None }
 }
 
 impl Swarm {
@@ -231,10 +233,10 @@ async fn measurements_overrule_a_promise_and_failures_open_the_circuit() {
     assert!((1_600.0..2_400.0).contains(&p50) && seen["measured"]["calls"] == 40, "{seen}");
 
     for _ in 0..5 {
-        assert!(matches!(swarm.providers.admit("honest"), Admission::Closed));
-        swarm.providers.report("honest", &observed(0, Some(FailureKind::Server)));
+        assert!(matches!(swarm.providers.admit("honest"), ProviderPermit::Allowed));
+        swarm.providers.report("honest", &observed(0, Some(VendorFailureKind::Server)));
     }
-    assert!(matches!(swarm.providers.admit("honest"), Admission::Open { .. }));
+    assert!(matches!(swarm.providers.admit("honest"), ProviderPermit::Rejected { .. }));
     assert_eq!(swarm.get(PROVIDERS, "/providers/honest").await["circuit"], "open");
     assert_eq!(swarm.chosen(asking("gpt-x", "cost")).await, ["boaster"]);
     let question = asking("honest/gpt-x", "cost").to_string();
@@ -243,12 +245,15 @@ async fn measurements_overrule_a_promise_and_failures_open_the_circuit() {
 
     tokio::time::advance(Duration::from_secs(5)).await;
     for _ in 0..2 {
-        let Admission::HalfOpenProbe(probe) = swarm.providers.admit("honest") else { panic!("no trial") };
-        assert!(matches!(swarm.providers.admit("honest"), Admission::Open { .. }), "one trial at a time");
+        let ProviderPermit::Probe(probe) = swarm.providers.admit("honest") else { panic!("no trial") };
+        assert!(
+            matches!(swarm.providers.admit("honest"), ProviderPermit::Rejected { .. }),
+            "one trial at a time"
+        );
         swarm.providers.report("honest", &observed(0, None));
         drop(probe);
     }
-    assert!(matches!(swarm.providers.admit("honest"), Admission::Closed));
+    assert!(matches!(swarm.providers.admit("honest"), ProviderPermit::Allowed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -256,24 +261,27 @@ async fn retry_after_is_honoured_and_faulty_requests_hurt_nobody() {
     let dir = tempfile::tempdir().unwrap();
     let swarm = start(dir.path()).await;
     swarm.offer(offer("a", 1.0, 100)).await;
-    for kind in [FailureKind::BadRequest, FailureKind::ContextTooLong, FailureKind::Cancelled] {
+    for kind in
+        [VendorFailureKind::BadRequest, VendorFailureKind::ContextTooLong, VendorFailureKind::Cancelled]
+    {
         for _ in 0..20 {
             swarm.providers.report("a", &observed(1, Some(kind)));
         }
     }
-    assert!(matches!(swarm.providers.admit("a"), Admission::Closed));
-    let limited = Observed {
+    assert!(matches!(swarm.providers.admit("a"), ProviderPermit::Allowed));
+    let limited = ObservedCall {
         retry_after: Some(Duration::from_secs(7)),
-        ..observed(10, Some(FailureKind::RateLimited))
+        ..observed(10, Some(VendorFailureKind::RateLimited))
     };
     swarm.providers.report("a", &limited);
-    let Admission::Open { until } = swarm.providers.admit("a") else { panic!("not held off") };
+    let ProviderPermit::Rejected { until } = swarm.providers.admit("a") else { panic!("not held off") };
     assert_eq!(until - tokio::time::Instant::now(), Duration::from_secs(7));
-    let requirements = Requirements { model: "auto".into(), context_window: None, features: Vec::new() };
-    let none = swarm.providers.select(&requirements, Optimization::Cost, Limits::default()).unwrap_err();
+    let requirements = CallRequirements { model: "auto".into(), context_window: None, features: Vec::new() };
+    let none =
+        swarm.providers.select(&requirements, RoutingOptimization::Cost, CallLimits::default()).unwrap_err();
     assert_eq!((none.resting, none.retry_after), (1, Some(Duration::from_secs(7))));
     tokio::time::advance(Duration::from_secs(7)).await;
-    assert!(matches!(swarm.providers.admit("a"), Admission::Closed), "at its limit is not broken");
+    assert!(matches!(swarm.providers.admit("a"), ProviderPermit::Allowed), "at its limit is not broken");
 }
 
 #[tokio::test(start_paused = true)]

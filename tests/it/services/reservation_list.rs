@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use pas::actors::resource_manager::KEPT_ENDED;
-use pas::store::{Order, Span, Table};
+use pas::store::{KeyRange, ScanOrder, StoreTable};
 use serde_json::{Value, json};
 
 use super::resource_manager::{cpu, up};
@@ -55,14 +55,15 @@ async fn old_reservations_are_forgotten() {
         .await;
         join_all(ids.iter().map(|id| client.post("/release", json!({ "reservation_id": id })))).await;
     }
-    let rows: Table<String, pas::domain::resources::Reservation> = Table::new("reservations");
+    let rows: StoreTable<String, pas::domain::resource_manager::Reservation> =
+        StoreTable::new("reservations");
     until("the oldest are deleted", async || {
         let count = swarm.jobs.book.store().read(|view| view.count(&rows)).unwrap();
         (count <= KEPT_ENDED as u64 + 1).then_some(())
     })
     .await;
     let store = swarm.jobs.book.store();
-    let oldest = store.read(|view| view.range(&rows, &Span::all(), Order::Ascending, 1)).unwrap();
+    let oldest = store.read(|view| view.range(&rows, &KeyRange::all(), ScanOrder::Ascending, 1)).unwrap();
     assert_eq!(oldest[0].0, kept, "what is held stays, however old");
     assert_eq!(client.with_status("released").await.len(), 1_000);
     tokio::time::timeout(Duration::from_secs(60), swarm.stop()).await.unwrap();

@@ -105,7 +105,7 @@ async fn what_is_granted_is_held_until_it_is_released() {
         json!({ "total_capacity": 10, "allocated": 4, "reserved": 0, "available": 6, "utilization": 0.4 });
     assert_eq!(cpu_quota, expected);
 
-    assert!(client.denied(cpu("b", 100)).await.contains("there are 10 in all"));
+    assert!(client.denied(cpu("b", 100)).await.contains("the capacity is 10"));
     let short = client.reserve(cpu("b", 7)).await;
     assert_eq!(short["quotas"]["available"]["cpu"], json!(6));
     assert_eq!(short["quotas"]["cpu"]["available"], json!(6));
@@ -154,8 +154,8 @@ async fn requests_that_break_the_contract_name_the_field() {
     for (ask, place, told) in [
         (json!({ "cpuu": 1 }), "cpuu", "did you mean `cpu`?"),
         (json!({ "cpu": 1, "memory": 5 }), "memory", "no such field"),
-        (json!({}), "cpu", "asks for nothing"),
-        (json!({ "cpu": 0, "mem_mb": 0, "ports": [] }), "cpu", "asks for nothing"),
+        (json!({}), "cpu", "the request is empty"),
+        (json!({ "cpu": 0, "mem_mb": 0, "ports": [] }), "cpu", "the request is empty"),
     ] {
         let mut body = json!({ "job_id": "a", "agent": "a" });
         body.as_object_mut().unwrap().extend(ask.as_object().unwrap().clone());
@@ -167,10 +167,7 @@ async fn requests_that_break_the_contract_name_the_field() {
     for own in [6100, 6104, 8052, 8103] {
         let port = own + place.offset;
         let reason = client.denied(json!({ "job_id": "a", "agent": "a", "ports": [9200, port] })).await;
-        assert!(
-            reason.contains(&format!("port {port} is one that this daemon itself listens on")),
-            "{reason}"
-        );
+        assert!(reason.contains(&format!("port {port} is in use by this daemon itself")), "{reason}");
     }
     for update in [
         json!({ "resource_type": "disk", "new_capacity": 1 }),
@@ -216,10 +213,7 @@ async fn who_waits_is_served_in_order_and_a_client_that_leaves_gives_up_its_plac
     };
     tokio::select! { _ = &mut big => panic!("8 of 10 are held"), () = is_waiting(1) => {} }
     tokio::select! { _ = &mut left => panic!("8 of 10 are held"), () = is_waiting(2) => {} }
-    assert!(
-        client.denied(cpu("late", 1)).await.contains("0 of 10 are available"),
-        "it would delay the big one"
-    );
+    assert!(client.denied(cpu("late", 1)).await.contains("0 of 10 available"), "it would delay the big one");
     let quick = client.reserve(super::with(cpu("late", 2), "wait_s", json!(0.2))).await;
     assert!(quick["reason"].as_str().unwrap().contains("in vain"), "{quick}");
     drop(left);
@@ -255,7 +249,7 @@ async fn quotas_may_fall_below_what_is_held_and_outlive_a_restart() {
         (&quota["total_capacity"], &quota["available"], &quota["utilization"]),
         (&json!(4), &json!(0), &json!(1.5))
     );
-    assert!(client.denied(cpu("b", 1)).await.contains("0 of 4 are available"));
+    assert!(client.denied(cpu("b", 1)).await.contains("0 of 4 available"));
     swarm.stop().await;
 
     let (swarm, client) = up(&place).await;
@@ -443,7 +437,7 @@ async fn a_step_that_waits_can_be_cancelled_and_one_that_asks_too_much_fails() {
     let job = swarm.api.ask("/jobs", card).await;
     let id = job["job_id"].as_str().unwrap();
     let failed = swarm.api.is(id, "failed").await;
-    assert!(failed["error"].as_str().unwrap().contains("there are 1 in all"), "{failed}");
+    assert!(failed["error"].as_str().unwrap().contains("the capacity is 1"), "{failed}");
     swarm.stop().await;
 }
 

@@ -128,7 +128,7 @@ async fn a_killed_job_gives_back_what_it_had() {
     );
     assert!(proof["final_cost_usd"].as_f64().unwrap() > 0.0, "{proof}");
     assert_eq!(proof["final_cost_usd"], proof["holds_released_usd"], "what was used is not known");
-    assert!(rest.await.contains("the job was cancelled"));
+    assert!(rest.await.contains("its job was cancelled"));
     assert_eq!(api.job(&run).await["state"], "cancelled");
     let again = act(api, json!({ "action": "kill", "target": run })).await;
     assert_eq!(again["message"], format!("`{run}` was cancelled before; nothing changed"));

@@ -16,7 +16,7 @@ async fn whatever_is_refused_is_written_down_and_changes_nothing() {
     api.done(&run).await;
     let kill = |target: &str| json!({ "action": "kill", "target": target });
     for (body, status, why) in [
-        (kill("no-such-thing"), 404, "there is no agent, job or question called `no-such-thing`"),
+        (kill("no-such-thing"), 404, "there is no agent, job or approval named `no-such-thing`"),
         (kill("pas"), 409, "is the daemon's root"),
         (kill("architect-sup"), 409, "is a supervisor"),
         (kill("edge"), 409, "carries this very request"),

@@ -52,7 +52,7 @@ async fn a_running_step_moves_to_another_agent_and_the_run_ends_equal() {
     let events = api.events(&run).await;
     each_ended_once(&api.run(&run).await, &events);
     assert_eq!(of_kind(&events, "reassigned"), [&step]);
-    assert!(swarm.jobs.board.held().is_empty(), "nobody works on it any more");
+    assert!(swarm.jobs.attempts.jobs_with_attempt().is_empty(), "nobody works on it any more");
     assert!(refused(api, to(AUDITOR), 409).await.contains("is done"));
     swarm.stop().await;
 }

@@ -3,14 +3,14 @@
 //! Source: Anthropic's API reference (messages, their stream events, token counts, models, errors) and the
 //! types of its SDK 2.12. Version `2026-10-21` has no `temperature`, `top_p` and `top_k`; `2023-06-01` has.
 
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
 
 use super::KEY;
 use super::answer::{Answer, Kind};
 use super::error::Refusal;
 use super::fault::Fault;
-use super::model::{Ask, Finish, Model, Reply, THOUGHT, pieces, tokens};
+use super::model::{Ask, Call, Finish, Model, Reply, THOUGHT, pieces, tokens};
 use super::openai::halves;
 use super::seen::Heard;
 
@@ -21,7 +21,11 @@ const VERSIONS: [&str; 2] = ["2023-06-01", WITHOUT_SAMPLING];
 const SIGNATURE: &str = "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pk=";
 
 /// Answers as Anthropic.
-pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+pub(super) fn serve(
+    heard: &Heard,
+    model: &mut Model,
+    fault: &Fault,
+) -> Result<(Answer, TokenUsage), Refusal> {
     if heard.header("x-api-key") != KEY && heard.bearer() != KEY {
         return Err(Refusal::Credential);
     }
@@ -35,9 +39,9 @@ pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(
         ("POST", "/v1/messages/count_tokens") => {
             let ask = ask(heard, false)?;
             model.window(&ask.model)?;
-            (Answer::json(&json!({ "input_tokens": tokens(&ask.prompt) })), Usage::default())
+            (Answer::json(&json!({ "input_tokens": tokens(&ask.prompt) })), TokenUsage::default())
         }
-        ("GET", "/v1/models") => (models(model), Usage::default()),
+        ("GET", "/v1/models") => (models(model), TokenUsage::default()),
         (_, path) => return Err(Refusal::UnknownPath(path.to_owned())),
     };
     Ok((answer.header("request-id", format!("req_{}", heard.digest())), used))
@@ -52,7 +56,7 @@ fn models(model: &Model) -> Answer {
     )
 }
 
-fn messages(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+fn messages(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(Answer, TokenUsage), Refusal> {
     let ask = ask(heard, true)?;
     let reply = model.reply(&ask, fault)?;
     let mut message = json!({
@@ -215,8 +219,8 @@ fn answered_calls(turns: &[Value]) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Usage as Anthropic reports it: cached tokens are no part of `input_tokens`.
-fn usage(used: &Usage) -> Value {
+/// TokenUsage as Anthropic reports it: cached tokens are no part of `input_tokens`.
+fn usage(used: &TokenUsage) -> Value {
     json!({
         "input_tokens": used.input,
         "cache_creation_input_tokens": used.cache_write_5m + used.cache_write_1h,
@@ -249,7 +253,7 @@ fn content(reply: &Reply) -> Vec<Value> {
         blocks.push(json!({ "type": "text", "text": reply.text }));
     }
     for (at, call) in reply.calls.iter().enumerate() {
-        let id = format!("toolu_{at:08}");
+        let id = call.id("toolu", at);
         blocks.push(json!({ "type": "tool_use", "id": id, "name": call.name, "input": call.arguments }));
     }
     blocks
@@ -272,8 +276,11 @@ fn stream(mut message: Value, reply: &Reply, with_usage: bool) -> Answer {
     message["content"] = json!([]);
     message["stop_reason"] = Value::Null;
     let mut events = vec![json!({ "type": "message_start", "message": message })];
+    let mut calls = reply.calls.iter();
     for (index, block) in blocks.as_array().into_iter().flatten().enumerate() {
-        let (opens, deltas) = parts(block);
+        let call = if block["type"] == "tool_use" { calls.next() } else { None };
+        let input = call.map(Call::text).unwrap_or_default();
+        let (opens, deltas) = parts(block, &input);
         events.push(json!({ "type": "content_block_start", "index": index, "content_block": opens }));
         if index == 0 {
             events.push(json!({ "type": "ping" }));
@@ -288,8 +295,8 @@ fn stream(mut message: Value, reply: &Reply, with_usage: bool) -> Answer {
     Answer::stream(Kind::Sse, events.iter().map(event).collect(), trouble)
 }
 
-/// A block as it begins, and what then comes of it.
-fn parts(block: &Value) -> (Value, Vec<Value>) {
+/// A block as it begins, and what then comes of it: of a call, its input.
+fn parts(block: &Value, input: &str) -> (Value, Vec<Value>) {
     let mut opens = block.clone();
     match block["type"].as_str() {
         Some("thinking") => {
@@ -302,9 +309,8 @@ fn parts(block: &Value) -> (Value, Vec<Value>) {
         }
         Some("tool_use") => {
             opens["input"] = json!({});
-            let input = block["input"].to_string();
             let more = |piece: &str| json!({ "type": "input_json_delta", "partial_json": piece });
-            let deltas = std::iter::once("").chain(halves(&input)).map(more).collect();
+            let deltas = std::iter::once("").chain(halves(input)).map(more).collect();
             (opens, deltas)
         }
         _ => {

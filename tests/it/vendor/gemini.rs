@@ -6,7 +6,7 @@
 //! 429 comes as `RetryInfo` in the body, calls have no id, thoughts are counted beside the candidates, and
 //! a blocked prompt is a 200 without candidates.
 
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
 
 use super::KEY;
@@ -55,7 +55,11 @@ const SETTINGS: [&str; 20] = [
 const DIMENSIONS: u64 = 3072;
 
 /// Answers as Gemini.
-pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+pub(super) fn serve(
+    heard: &Heard,
+    model: &mut Model,
+    fault: &Fault,
+) -> Result<(Answer, TokenUsage), Refusal> {
     if heard.header("x-goog-api-key") != KEY
         && !heard.query.split('&').any(|part| part == format!("key={KEY}"))
     {
@@ -65,7 +69,7 @@ pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(
     let path = ["/v1beta/", "/v1/"].iter().find_map(|version| heard.path.strip_prefix(version));
     let path = path.ok_or_else(unknown)?;
     if heard.method == "GET" && path == "models" {
-        return Ok((models(model), Usage::default()));
+        return Ok((models(model), TokenUsage::default()));
     }
     let (name, verb) =
         path.strip_prefix("models/").and_then(|rest| rest.split_once(':')).ok_or_else(unknown)?;
@@ -75,7 +79,7 @@ pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(
         "streamGenerateContent" => generate(heard, name, model, fault, Some(heard.query.contains("alt=sse"))),
         "countTokens" => {
             let ask = ask(name, &heard.body)?;
-            Ok((Answer::json(&json!({ "totalTokens": tokens(&ask.prompt) })), Usage::default()))
+            Ok((Answer::json(&json!({ "totalTokens": tokens(&ask.prompt) })), TokenUsage::default()))
         }
         "embedContent" => Ok(embed(&heard.body, model)),
         "batchEmbedContents" => Ok(embed_many(&heard.body, model)),
@@ -101,15 +105,15 @@ fn vector(request: &Value) -> Value {
 }
 
 /// Embeddings are billed by what came; the answer says nothing of it.
-fn bill(texts: &Value, model: &Model) -> Usage {
-    model.fixed.unwrap_or(Usage { input: tokens(&texts.to_string()), ..Usage::default() })
+fn bill(texts: &Value, model: &Model) -> TokenUsage {
+    model.fixed.unwrap_or(TokenUsage { input: tokens(&texts.to_string()), ..TokenUsage::default() })
 }
 
-fn embed(body: &Value, model: &Model) -> (Answer, Usage) {
+fn embed(body: &Value, model: &Model) -> (Answer, TokenUsage) {
     (Answer::json(&json!({ "embedding": vector(body) })), bill(&body["content"], model))
 }
 
-fn embed_many(body: &Value, model: &Model) -> (Answer, Usage) {
+fn embed_many(body: &Value, model: &Model) -> (Answer, TokenUsage) {
     let vectors: Vec<Value> = body["requests"].as_array().into_iter().flatten().map(vector).collect();
     (Answer::json(&json!({ "embeddings": vectors })), bill(&body["requests"], model))
 }
@@ -120,7 +124,7 @@ fn generate(
     model: &mut Model,
     fault: &Fault,
     stream: Option<bool>,
-) -> Result<(Answer, Usage), Refusal> {
+) -> Result<(Answer, TokenUsage), Refusal> {
     let ask = ask(name, &heard.body)?;
     let mut reply = model.reply(&ask, fault)?;
     if *fault == Fault::PromptFiltered {
@@ -262,7 +266,7 @@ fn content(ask: &mut Ask, content: &Value) -> Result<String, Refusal> {
 }
 
 /// Usage as Gemini reports it: cached tokens are part of the prompt, thoughts come beside the candidates.
-fn usage(used: &Usage) -> Value {
+fn usage(used: &TokenUsage) -> Value {
     let mut report = json!({
         "promptTokenCount": used.prompt(),
         "totalTokenCount": used.total(),

@@ -3,7 +3,7 @@
 //! Source: xAI's REST reference, and its page on consumption: reasoning is counted beside the completion
 //! tokens, and is part of the total.
 
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
 
 use super::answer::Answer;
@@ -14,12 +14,16 @@ use super::openai;
 use super::seen::Heard;
 
 /// Answers as xAI.
-pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+pub(super) fn serve(
+    heard: &Heard,
+    model: &mut Model,
+    fault: &Fault,
+) -> Result<(Answer, TokenUsage), Refusal> {
     openai::route(heard, model, fault, &usage)
 }
 
 /// Usage as xAI reports it: reasoning comes beside the completion, and is in the total.
-fn usage(used: &Usage) -> Value {
+fn usage(used: &TokenUsage) -> Value {
     let mut report = openai::usage(used);
     report["completion_tokens"] = json!(used.output - used.reasoning);
     report["num_sources_used"] = json!(0);

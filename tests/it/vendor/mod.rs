@@ -27,11 +27,14 @@ mod grok;
 mod model;
 mod ollama;
 mod openai;
+pub(crate) mod play;
 mod sample;
 mod seen;
 mod server;
 #[cfg(test)]
 mod tests;
+
+use std::sync::Arc;
 
 #[allow(unused_imports, reason = "a bench scripts no faults")]
 pub(crate) use fault::{At, Cut, FOREVER, Fault, RetryAfter};
@@ -78,16 +81,18 @@ impl Vendor {
 /// One server a vendor.
 pub(crate) struct Vendors {
     servers: Vec<Server>,
+    stage: Arc<play::PlayStage>,
 }
 
 impl Vendors {
     /// Opens all five; they end when this is dropped.
     pub(crate) async fn start() -> Self {
         let mut servers = Vec::new();
+        let stage = Arc::<play::PlayStage>::default();
         for vendor in Vendor::ALL {
-            servers.push(Server::start(vendor).await);
+            servers.push(Server::start_on(vendor, Arc::clone(&stage)).await);
         }
-        Self { servers }
+        Self { servers, stage }
     }
 
     /// The server of a vendor.
@@ -98,6 +103,26 @@ impl Vendors {
     /// The base URL of a vendor, in the form its environment variable takes.
     pub(crate) fn url(&self, vendor: Vendor) -> String {
         self.get(vendor).url()
+    }
+
+    /// Adds a play to all servers: it may begin at one vendor's and go on at another's.
+    pub(crate) fn perform(&self, play: &play::Play) {
+        self.stage.perform(play);
+    }
+
+    /// What was wrong with requests for plays, each once.
+    pub(crate) fn play_faults(&self) -> Vec<String> {
+        self.stage.faults()
+    }
+
+    /// The answers of plays that went out, oldest first.
+    pub(crate) fn turns_served(&self) -> Vec<play::ServedTurn> {
+        self.stage.served()
+    }
+
+    /// Panics unless every play came to its last turn and no request lacked anything.
+    pub(crate) fn assert_plays(&self) {
+        self.stage.assert();
     }
 
     /// What a daemon needs in its environment to reach all five.

@@ -7,18 +7,20 @@
 //! * Else it says `You said: <last user text>`, and ` (with <n> images)` if there are any.
 //! * A text beyond the limit of output tokens ends with the limit's words (finish: length).
 //! * It streams one piece a word.
+//! * A play's line ([`super::play`]) takes the place of all that.
 //!
 //! A token is four bytes of text, begun ones count; an image is 85. Reasoning comes to [`REASONED`].
 //! Prompts of 1,024 tokens and more are cached, as at the vendors: counted as read the second time.
 
 use std::collections::HashSet;
 
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
 
 use super::Vendor;
 use super::error::Refusal;
 use super::fault::Fault;
+use super::play::PlayLine;
 use super::sample::sample;
 
 /// When something is asked that takes thought.
@@ -65,16 +67,35 @@ pub(super) struct Reply {
     pub(super) text: String,
     pub(super) calls: Vec<Call>,
     pub(super) finish: Finish,
+    /// Whether the text says that it will not answer.
+    pub(super) refused: bool,
     /// The stop sequence that ended the text.
     pub(super) stopped: Option<String>,
-    pub(super) usage: Usage,
+    pub(super) usage: TokenUsage,
 }
 
 /// A call of a tool.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
+    /// Without the vendor's prefix; `None`: its place in the answer.
+    pub(super) id: Option<String>,
     pub(super) name: String,
     pub(super) arguments: Value,
+    /// The arguments as text where that is no JSON.
+    pub(super) raw: Option<String>,
+}
+
+impl Call {
+    /// Its id as a vendor gives it that has this prefix.
+    pub(super) fn id(&self, prefix: &str, at: usize) -> String {
+        let own = || format!("{at:08}");
+        format!("{prefix}_{}", self.id.clone().unwrap_or_else(own))
+    }
+
+    /// The arguments as text.
+    pub(super) fn text(&self) -> String {
+        self.raw.clone().unwrap_or_else(|| self.arguments.to_string())
+    }
 }
 
 /// Why it stopped.
@@ -91,8 +112,10 @@ pub(super) enum Finish {
 pub(super) struct Model {
     /// Models on offer and their context windows.
     pub(super) windows: Vec<(String, u64)>,
-    /// Usage to report in place of the counted.
-    pub(super) fixed: Option<Usage>,
+    /// TokenUsage to report in place of the counted.
+    pub(super) fixed: Option<TokenUsage>,
+    /// What to say to the next request.
+    pub(super) line: Option<PlayLine>,
     cached: HashSet<blake3::Hash>,
 }
 
@@ -121,7 +144,7 @@ impl Model {
             Vendor::Ollama => &[("llama3.1:8b", 131_072), ("tinyllama:1.1b", 2_048)],
         };
         let windows = offered.iter().map(|(name, window)| ((*name).to_owned(), *window)).collect();
-        Self { windows, fixed: None, cached: HashSet::new() }
+        Self { windows, fixed: None, line: None, cached: HashSet::new() }
     }
 
     /// The context window of a model on offer.
@@ -137,7 +160,8 @@ impl Model {
         if prompt > window {
             return Err(Refusal::ContextTooLong(window, prompt));
         }
-        let (mut text, calls, mut finish) = say(ask);
+        let line = self.line.take().unwrap_or_else(|| say(ask));
+        let PlayLine { mut text, calls, mut finish, refused, usage: told } = line;
         let stop = ask.stops.iter().filter_map(|stop| Some((text.find(stop)?, stop))).min();
         let stopped = stop.map(|(_, stop)| stop.clone());
         text.truncate(stop.map_or(text.len(), |(at, _)| at));
@@ -153,32 +177,33 @@ impl Model {
             Fault::AnswerFiltered => finish = Finish::Filter,
             _ => {}
         }
-        let arguments: u64 = calls.iter().map(|call| tokens(&call.arguments.to_string())).sum();
+        let arguments: u64 = calls.iter().map(|call| tokens(&call.text())).sum();
         let reasoning = if ask.thinks { REASONED } else { 0 };
         let output = tokens(&text) + arguments + reasoning;
-        let usage = Usage { output, reasoning, ..self.caches(ask, prompt) };
+        let usage = TokenUsage { output, reasoning, ..self.caches(ask, prompt) };
         Ok(Reply {
             thought: ask.thinks.then_some(THOUGHT),
             text,
             calls,
             finish,
+            refused,
             stopped,
-            usage: self.fixed.unwrap_or(usage),
+            usage: told.or(self.fixed).unwrap_or(usage),
         })
     }
 
     /// The classes of a prompt's tokens.
-    fn caches(&mut self, ask: &Ask, prompt: u64) -> Usage {
+    fn caches(&mut self, ask: &Ask, prompt: u64) -> TokenUsage {
         let (part, hour) = match ask.marked {
             Some((bytes, hour)) => (tokens(&ask.prompt[..bytes]), hour),
             None => (prompt / CACHE_STEP * CACHE_STEP, false),
         };
         if part < CACHEABLE || part > prompt {
-            return Usage { input: prompt, ..Usage::default() };
+            return TokenUsage { input: prompt, ..TokenUsage::default() };
         }
         let bytes = ask.marked.map_or(ask.prompt.len(), |(bytes, _)| bytes);
         let known = !self.cached.insert(blake3::hash(&ask.prompt.as_bytes()[..bytes]));
-        let mut usage = Usage { input: prompt - part, ..Usage::default() };
+        let mut usage = TokenUsage { input: prompt - part, ..TokenUsage::default() };
         match (known, ask.marked.is_some(), hour) {
             (true, _, _) => usage.cache_read = part,
             (false, true, true) => usage.cache_write_1h = part,
@@ -189,20 +214,27 @@ impl Model {
     }
 }
 
-fn say(ask: &Ask) -> (String, Vec<Call>, Finish) {
+/// What it says of itself.
+fn say(ask: &Ask) -> PlayLine {
+    let words =
+        |text| PlayLine { text, calls: Vec::new(), finish: Finish::Stop, refused: false, usage: None };
     if !ask.results.is_empty() {
-        return (format!("The tools answered: {}", ask.results.join("; ")), Vec::new(), Finish::Stop);
+        return words(format!("The tools answered: {}", ask.results.join("; ")));
     }
     if !ask.tools.is_empty() {
         let count = if ask.one_call { 1 } else { ask.tools.len() };
-        let call = |(name, schema): &(String, Value)| Call { name: name.clone(), arguments: sample(schema) };
-        return (String::new(), ask.tools.iter().take(count).map(call).collect(), Finish::Tools);
+        let call = |(name, schema): &(String, Value)| {
+            let (name, arguments) = (name.clone(), sample(schema));
+            Call { id: None, name, arguments, raw: None }
+        };
+        let calls = ask.tools.iter().take(count).map(call).collect();
+        return PlayLine { calls, finish: Finish::Tools, ..words(String::new()) };
     }
     if let Some(schema) = &ask.schema {
-        return (sample(schema).to_string(), Vec::new(), Finish::Stop);
+        return words(sample(schema).to_string());
     }
     let images = if ask.images > 0 { format!(" (with {} images)", ask.images) } else { String::new() };
-    (format!("You said: {}{images}", ask.said), Vec::new(), Finish::Stop)
+    words(format!("You said: {}{images}", ask.said))
 }
 
 /// The tokens of a text.

@@ -2,7 +2,7 @@
 //!
 //! Source: Ollama's API documentation and its own messages. `tinyllama` takes no tools, as there.
 
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
 
 use super::answer::{Answer, Kind};
@@ -19,8 +19,12 @@ const DIMENSIONS: usize = 4096;
 const TOOK: u64 = 5_000_000;
 
 /// Answers as Ollama.
-pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
-    let free = |answer| Ok((answer, Usage::default()));
+pub(super) fn serve(
+    heard: &Heard,
+    model: &mut Model,
+    fault: &Fault,
+) -> Result<(Answer, TokenUsage), Refusal> {
+    let free = |answer| Ok((answer, TokenUsage::default()));
     match (heard.method.as_str(), heard.path.as_str()) {
         ("GET", "/api/version") => free(Answer::json(&json!({ "version": "0.13.0" }))),
         ("GET", "/api/tags") => {
@@ -94,7 +98,7 @@ fn images(message: &Value) -> u64 {
     message["images"].as_array().map_or(0, |images| images.len() as u64)
 }
 
-fn chat(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+fn chat(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer, TokenUsage), Refusal> {
     let mut ask = common(body)?;
     for message in body["messages"].as_array().into_iter().flatten() {
         let said = message["content"].as_str().unwrap_or_default().to_owned();
@@ -163,7 +167,7 @@ fn chat(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage
     Ok(answer(body, &reply, fault, &bits, &message(whole), &message(json!({}))))
 }
 
-fn generate(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+fn generate(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer, TokenUsage), Refusal> {
     let mut ask = common(body)?;
     ask.said = body["prompt"].as_str().unwrap_or_default().to_owned();
     ask.prompt = format!("{}{}", body["system"].as_str().unwrap_or_default(), ask.said);
@@ -182,7 +186,7 @@ fn answer(
     bits: &[Value],
     whole: &Value,
     last: &Value,
-) -> (Answer, Usage) {
+) -> (Answer, TokenUsage) {
     let dressed = |part: &Value, done: bool| {
         let mut line = part.clone();
         line["model"] = body["model"].clone();
@@ -211,7 +215,7 @@ fn answer(
     (Answer::stream(Kind::Ndjson, frames, trouble.to_owned()), reply.usage)
 }
 
-fn embed(body: &Value, model: &Model) -> Result<(Answer, Usage), Refusal> {
+fn embed(body: &Value, model: &Model) -> Result<(Answer, TokenUsage), Refusal> {
     let name = body["model"].as_str().unwrap_or_default();
     model.window(name)?;
     let texts: Vec<&str> = match &body["input"] {
@@ -221,7 +225,7 @@ fn embed(body: &Value, model: &Model) -> Result<(Answer, Usage), Refusal> {
     let dimensions =
         body["dimensions"].as_u64().and_then(|asked| usize::try_from(asked).ok()).unwrap_or(DIMENSIONS);
     let vectors: Vec<Vec<f32>> = texts.iter().map(|text| embedding(text, dimensions)).collect();
-    let counted = Usage { input: texts.iter().map(|text| tokens(text)).sum(), ..Usage::default() };
+    let counted = TokenUsage { input: texts.iter().map(|text| tokens(text)).sum(), ..TokenUsage::default() };
     let used = model.fixed.unwrap_or(counted);
     let answer = json!({
         "model": name, "embeddings": vectors, "total_duration": TOOK, "load_duration": TOOK,

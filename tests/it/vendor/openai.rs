@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
 
 use super::KEY;
@@ -20,27 +20,31 @@ const CREATED: i64 = 1_795_000_000;
 const DIMENSIONS: u64 = 1536;
 
 /// Answers as OpenAI.
-pub(super) fn serve(heard: &Heard, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+pub(super) fn serve(
+    heard: &Heard,
+    model: &mut Model,
+    fault: &Fault,
+) -> Result<(Answer, TokenUsage), Refusal> {
     route(heard, model, fault, &usage)
 }
 
-pub(super) type Report = dyn Fn(&Usage) -> Value;
+pub(super) type Report = dyn Fn(&TokenUsage) -> Value;
 
 pub(super) fn route(
     heard: &Heard,
     model: &mut Model,
     fault: &Fault,
     report: &Report,
-) -> Result<(Answer, Usage), Refusal> {
+) -> Result<(Answer, TokenUsage), Refusal> {
     if heard.bearer() != KEY {
         return Err(Refusal::Credential);
     }
     match (heard.method.as_str(), heard.path.as_str()) {
-        ("GET", "/v1/models") => Ok((models(model), Usage::default())),
+        ("GET", "/v1/models") => Ok((models(model), TokenUsage::default())),
         ("POST", "/v1/chat/completions") => chat(heard, model, fault, report),
         ("POST", "/v1/embeddings") => embeddings(&heard.body, model, fault),
         (_, path) => match path.strip_prefix("/v1/models/") {
-            Some(name) => model.window(name).map(|_| (Answer::json(&listed(name)), Usage::default())),
+            Some(name) => model.window(name).map(|_| (Answer::json(&listed(name)), TokenUsage::default())),
             None => Err(Refusal::UnknownPath(path.to_owned())),
         },
     }
@@ -55,7 +59,7 @@ fn models(model: &Model) -> Answer {
     Answer::json(&json!({ "object": "list", "data": data }))
 }
 
-fn embeddings(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer, Usage), Refusal> {
+fn embeddings(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer, TokenUsage), Refusal> {
     let name = named_model(body)?;
     model.window(name)?;
     let one = |text: &Value| text.as_str().map_or_else(|| text.to_string(), str::to_owned);
@@ -83,7 +87,7 @@ fn embeddings(body: &Value, model: &mut Model, fault: &Fault) -> Result<(Answer,
     let data: Vec<Value> = data
         .map(|(index, text)| json!({ "object": "embedding", "index": index, "embedding": vector(text) }))
         .collect();
-    let counted = Usage { input: texts.iter().map(|text| tokens(text)).sum(), ..Usage::default() };
+    let counted = TokenUsage { input: texts.iter().map(|text| tokens(text)).sum(), ..TokenUsage::default() };
     let used = model.fixed.unwrap_or(counted);
     let mut answer = json!({ "object": "list", "data": data, "model": name });
     if *fault != Fault::MissingUsage {
@@ -97,7 +101,7 @@ fn chat(
     model: &mut Model,
     fault: &Fault,
     report: &Report,
-) -> Result<(Answer, Usage), Refusal> {
+) -> Result<(Answer, TokenUsage), Refusal> {
     let body = &heard.body;
     check(body)?;
     let ask = ask(body)?;
@@ -260,8 +264,8 @@ fn ask(body: &Value) -> Result<Ask, Refusal> {
     Ok(ask)
 }
 
-/// Usage as OpenAI reports it: cached and audio are part of the prompt, reasoning of the completion.
-pub(super) fn usage(used: &Usage) -> Value {
+/// TokenUsage as OpenAI reports it: cached and audio are part of the prompt, reasoning of the completion.
+pub(super) fn usage(used: &TokenUsage) -> Value {
     json!({
         "prompt_tokens": used.prompt(),
         "completion_tokens": used.output,
@@ -276,6 +280,8 @@ pub(super) fn usage(used: &Usage) -> Value {
 
 const fn finish(reply: &Reply) -> &'static str {
     match reply.finish {
+        // The words of a refusal come to their end.
+        _ if reply.refused => "stop",
         Finish::Stop => "stop",
         Finish::Length => "length",
         Finish::Tools => "tool_calls",
@@ -295,11 +301,16 @@ fn whole(head: &Value, reply: &Reply, usage: Option<Value>) -> Answer {
         json!({ "role": "assistant", "content": reply.text, "refusal": null, "annotations": [] });
     if !reply.calls.is_empty() {
         let call = |(at, call): (usize, &super::model::Call)| {
-            let function = json!({ "name": call.name, "arguments": call.arguments.to_string() });
-            json!({ "id": call_id(at), "type": "function", "function": function })
+            let function = json!({ "name": call.name, "arguments": call.text() });
+            json!({ "id": call.id("call", at), "type": "function", "function": function })
         };
-        message["content"] = Value::Null;
+        if reply.text.is_empty() {
+            message["content"] = Value::Null;
+        }
         message["tool_calls"] = reply.calls.iter().enumerate().map(call).collect();
+    }
+    if reply.refused {
+        message["refusal"] = message["content"].take();
     }
     let choice = json!({ "index": 0, "message": message, "logprobs": null, "finish_reason": finish(reply) });
     let mut body = with(head, "chat.completion", &json!([choice]));
@@ -309,18 +320,15 @@ fn whole(head: &Value, reply: &Reply, usage: Option<Value>) -> Answer {
     Answer::json(&body)
 }
 
-fn call_id(at: usize) -> String {
-    format!("call_{at:08}")
-}
-
 fn stream(head: &Value, reply: &Reply, usage: Option<Value>) -> Answer {
     let mut deltas = vec![json!({ "role": "assistant", "content": "", "refusal": null })];
-    deltas.extend(pieces(&reply.text).map(|piece| json!({ "content": piece })));
+    let kind = if reply.refused { "refusal" } else { "content" };
+    deltas.extend(pieces(&reply.text).map(|piece| json!({ kind: piece })));
     for (at, call) in reply.calls.iter().enumerate() {
         let opens = json!({ "name": call.name, "arguments": "" });
-        let opens = json!({ "index": at, "id": call_id(at), "type": "function", "function": opens });
+        let opens = json!({ "index": at, "id": call.id("call", at), "type": "function", "function": opens });
         let more = |piece: &str| json!({ "index": at, "function": { "arguments": piece } });
-        let arguments = call.arguments.to_string();
+        let arguments = call.text();
         let bits = halves(&arguments);
         deltas
             .extend(std::iter::once(opens).chain(bits.map(more)).map(|call| json!({ "tool_calls": [call] })));

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, Method};
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::Value;
 
 /// Requests that are kept for [`super::Server::seen`]; a bench sends millions.
@@ -48,7 +48,7 @@ pub(super) struct Seen {
     pub(super) calls: u64,
     pub(super) left_early: u64,
     pub(super) connections: u64,
-    pub(super) billed: Usage,
+    pub(super) billed: TokenUsage,
 }
 
 impl Seen {
@@ -65,7 +65,7 @@ impl Seen {
         self.last.iter().cloned().collect()
     }
 
-    pub(super) fn bill(&mut self, used: &Usage) {
+    pub(super) fn bill(&mut self, used: &TokenUsage) {
         let sum = &mut self.billed;
         sum.input += used.input;
         sum.cache_read += used.cache_read;

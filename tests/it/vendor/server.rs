@@ -14,7 +14,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use serde_json::Value;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
@@ -26,6 +26,7 @@ use super::body::{Steps, Watch, length, steps};
 use super::error::Refusal;
 use super::fault::{At, Cut, Fault};
 use super::model::Model;
+use super::play::{Play, PlayCue, PlayStage, ServedTurn};
 use super::seen::{Heard, Seen};
 use super::{Vendor, anthropic, gemini, grok, ollama, openai};
 
@@ -42,6 +43,7 @@ struct Shared {
     seen: Arc<Mutex<Seen>>,
     script: Mutex<VecDeque<Fault>>,
     always: Mutex<Fault>,
+    stage: Arc<PlayStage>,
     model: Mutex<Model>,
 }
 
@@ -54,12 +56,18 @@ struct Open {
 impl Server {
     /// Opens a port.
     pub(crate) async fn start(vendor: Vendor) -> Self {
+        Self::start_on(vendor, Arc::default()).await
+    }
+
+    /// Opens a port of a server that gives the plays of a stage.
+    pub(super) async fn start_on(vendor: Vendor, stage: Arc<PlayStage>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let shared = Arc::new(Shared {
             vendor,
             seen: Arc::default(),
             script: Mutex::default(),
             always: Mutex::new(Fault::None),
+            stage,
             model: Mutex::new(Model::new(vendor)),
         });
         let address = listener.local_addr().expect("its address");
@@ -92,8 +100,23 @@ impl Server {
         self.shared.script.lock().is_empty()
     }
 
+    /// Adds a play; further requests that it wants are its own.
+    pub(crate) fn perform(&self, play: &Play) {
+        self.shared.stage.perform(play);
+    }
+
+    /// What was wrong with requests for plays; the servers of one [`super::Vendors`] have it in common.
+    pub(crate) fn play_faults(&self) -> Vec<String> {
+        self.shared.stage.faults()
+    }
+
+    /// The answers of plays that went out, oldest first; in common as [`Self::play_faults`].
+    pub(crate) fn turns_served(&self) -> Vec<ServedTurn> {
+        self.shared.stage.served()
+    }
+
     /// Makes every answer from now on report and bill this; `None`: what follows from the request.
-    pub(crate) fn bill(&self, usage: Option<Usage>) {
+    pub(crate) fn bill(&self, usage: Option<TokenUsage>) {
         self.shared.model.lock().fixed = usage;
     }
 
@@ -144,7 +167,7 @@ impl Server {
     }
 
     /// What the vendor would charge for: every answer that was begun, also one that was cut.
-    pub(crate) fn billed(&self) -> Usage {
+    pub(crate) fn billed(&self) -> TokenUsage {
         self.shared.seen.lock().billed
     }
 }
@@ -192,7 +215,7 @@ async fn respond(
 ) -> io::Result<Response<Steps>> {
     let mut watch = Watch { seen: Arc::clone(&shared.seen), done: false };
     let heard = hear(request).await?;
-    let fault = shared.take(&heard);
+    let (fault, cue) = shared.take(&heard);
     match &fault {
         Fault::StallBeforeHeaders(time) => tokio::time::sleep(*time).await,
         Fault::Cut(At::BeforeHeaders, how) => {
@@ -202,7 +225,7 @@ async fn respond(
         }
         _ => {}
     }
-    let answer = shared.answer(&heard, &fault);
+    let answer = shared.answer(&heard, &fault, cue.as_ref());
     let steps = steps(&answer, &fault);
     watch.done = steps.is_empty();
     let mut response =
@@ -230,8 +253,8 @@ async fn hear(request: Request<Incoming>) -> io::Result<Heard> {
 }
 
 impl Shared {
-    /// Counts the request and gives what is scripted for it.
-    fn take(&self, heard: &Heard) -> Fault {
+    /// Counts the request and gives what is scripted for it, and the play's part in it.
+    fn take(&self, heard: &Heard) -> (Fault, Option<PlayCue>) {
         let is_call = heard.method == Method::POST
             && [
                 "/chat/completions",
@@ -246,10 +269,14 @@ impl Shared {
             .any(|end| heard.path.ends_with(end));
         self.seen.lock().hear(heard, is_call);
         let next = if is_call { self.script.lock().pop_front() } else { None };
-        next.unwrap_or_else(|| self.always.lock().clone())
+        let cue =
+            if is_call && !heard.path.contains("mbed") { self.stage.cue(self.vendor, heard) } else { None };
+        let own = || cue.as_ref().and_then(|cue| self.stage.next_fault(cue));
+        let fault = next.or_else(own).unwrap_or_else(|| self.always.lock().clone());
+        (fault, cue)
     }
 
-    fn answer(&self, heard: &Heard, fault: &Fault) -> Answer {
+    fn answer(&self, heard: &Heard, fault: &Fault, cue: Option<&PlayCue>) -> Answer {
         if let Fault::Html(status) = fault {
             let page = "<!DOCTYPE html><html><head><title>Bad gateway</title></head><body>…</body></html>";
             let mut answer = Answer::with_status(*status, &Value::Null);
@@ -266,6 +293,7 @@ impl Shared {
         let mut model = self.model.lock();
         // Gemini tells of a filtered prompt in a good answer.
         let in_answer = self.vendor == Vendor::Gemini && *fault == Fault::PromptFiltered;
+        model.line = cue.map(|cue| cue.line.clone());
         let served = match Refusal::of(fault).filter(|_| !in_answer) {
             Some(refusal) => Err(refusal),
             None => serve(heard, &mut model, fault),
@@ -273,6 +301,9 @@ impl Shared {
         match served {
             Ok((answer, used)) => {
                 self.seen.lock().bill(&used);
+                if let Some(cue) = cue {
+                    self.stage.went_out(cue, fault);
+                }
                 answer
             }
             Err(refusal) => refuse(&refusal, heard),
@@ -280,7 +311,7 @@ impl Shared {
     }
 }
 
-type Serve = fn(&Heard, &mut Model, &Fault) -> Result<(Answer, Usage), Refusal>;
+type Serve = fn(&Heard, &mut Model, &Fault) -> Result<(Answer, TokenUsage), Refusal>;
 type Refuse = fn(&Refusal, &Heard) -> Answer;
 
 /// A TCP connection that ends with RST when told so.

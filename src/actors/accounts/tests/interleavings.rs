@@ -13,20 +13,20 @@ use super::*;
 const RUNS: [&str; 3] = ["a", "b", "capped"];
 const CAP: u64 = 2_000;
 
-/// How far the start after a crash comes before it is killed too.
+/// How far the start after a crash gets before it is killed too.
 #[derive(Debug, Clone, Copy)]
-enum Cut {
+enum CrashPoint {
     Nowhere,
     FilesMended,
     LinesWritten,
     Booked,
 }
 
-/// Where the killed process is with one more settlement, whose caller has no answer.
+/// The killed process's progress with one more settlement, whose caller has no answer.
 #[derive(Debug, Clone, Copy)]
-enum InFlight {
+enum InFlightSettlement {
     Nothing,
-    /// Numbered, and nothing else.
+    /// Numbered, nothing else.
     InMemory,
     /// Booked by the store ahead of its line.
     InStore,
@@ -35,7 +35,7 @@ enum InFlight {
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Step {
+enum InterleavingStep {
     Hold {
         run: usize,
         worst: u64,
@@ -52,56 +52,60 @@ enum Step {
     Flush,
     Sync,
     Tidy,
-    /// The sync of a run's file fails; until it is mended it takes no lines.
+    /// The sync of a run's file fails; the file takes no lines until it is mended.
     SyncFails {
         run: usize,
     },
     Crash {
-        in_flight: InFlight,
-        cut: Cut,
+        in_flight: InFlightSettlement,
+        cut: CrashPoint,
     },
 }
 
-fn step() -> impl Strategy<Value = Step> {
-    let cut =
-        prop_oneof![Just(Cut::Nowhere), Just(Cut::FilesMended), Just(Cut::LinesWritten), Just(Cut::Booked)];
+fn step() -> impl Strategy<Value = InterleavingStep> {
+    let cut = prop_oneof![
+        Just(CrashPoint::Nowhere),
+        Just(CrashPoint::FilesMended),
+        Just(CrashPoint::LinesWritten),
+        Just(CrashPoint::Booked)
+    ];
     let in_flight = prop_oneof![
-        Just(InFlight::Nothing),
-        Just(InFlight::InMemory),
-        Just(InFlight::InStore),
-        Just(InFlight::HalfALine)
+        Just(InFlightSettlement::Nothing),
+        Just(InFlightSettlement::InMemory),
+        Just(InFlightSettlement::InStore),
+        Just(InFlightSettlement::HalfALine)
     ];
     prop_oneof![
-        6 => (0..RUNS.len(), 1_u64..100).prop_map(|(run, worst)| Step::Hold { run, worst }),
-        5 => any::<usize>().prop_map(|hold| Step::Settle { hold }),
-        1 => any::<usize>().prop_map(|hold| Step::Release { hold }),
-        1 => any::<usize>().prop_map(|hold| Step::Abandon { hold }),
-        2 => Just(Step::Flush),
-        1 => Just(Step::Sync),
-        2 => Just(Step::Tidy),
-        1 => (0..RUNS.len()).prop_map(|run| Step::SyncFails { run }),
-        2 => (in_flight, cut).prop_map(|(in_flight, cut)| Step::Crash { in_flight, cut }),
+        6 => (0..RUNS.len(), 1_u64..100).prop_map(|(run, worst)| InterleavingStep::Hold { run, worst }),
+        5 => any::<usize>().prop_map(|hold| InterleavingStep::Settle { hold }),
+        1 => any::<usize>().prop_map(|hold| InterleavingStep::Release { hold }),
+        1 => any::<usize>().prop_map(|hold| InterleavingStep::Abandon { hold }),
+        2 => Just(InterleavingStep::Flush),
+        1 => Just(InterleavingStep::Sync),
+        2 => Just(InterleavingStep::Tidy),
+        1 => (0..RUNS.len()).prop_map(|run| InterleavingStep::SyncFails { run }),
+        2 => (in_flight, cut).prop_map(|(in_flight, cut)| InterleavingStep::Crash { in_flight, cut }),
     ]
 }
 
-/// A daemon's accounts without their actor, and all that was promised to callers so far.
-struct World {
+/// A daemon's accounts without their actor, and all promises made to callers so far.
+struct InterleavingWorld {
     dir: tempfile::TempDir,
-    doomed: Option<Doomed>,
+    doomed: Option<UnflushedAccounts>,
     open: Vec<Hold>,
-    /// The costs that the one receipt of a hold may have; none for a hold that was given back.
+    /// The possible costs in the one receipt of a hold; none for a released hold.
     promised: BTreeMap<u64, BTreeSet<u64>>,
 }
 
-impl World {
+impl InterleavingWorld {
     async fn new() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let doomed = Doomed::start(dir.path()).await;
-        doomed.0.set_budget(Scope::Run(run("capped")), NanoUsd(CAP)).await.unwrap();
+        let doomed = UnflushedAccounts::start(dir.path()).await;
+        doomed.0.set_budget(BudgetScope::Run(run("capped")), NanoUsd(CAP)).await.unwrap();
         Self { dir, doomed: Some(doomed), open: Vec::new(), promised: BTreeMap::new() }
     }
 
-    fn accounts(&self) -> &Accounts {
+    fn accounts(&self) -> &AccountsHandle {
         &self.doomed.as_ref().unwrap().0
     }
 
@@ -109,44 +113,44 @@ impl World {
         self.dir.path().join(FOLDER).join(format!("{name}.jsonl"))
     }
 
-    /// One of the open holds, if there is any.
+    /// One of the open holds, if any.
     fn take(&mut self, number: usize) -> Option<Hold> {
         (!self.open.is_empty()).then(|| self.open.swap_remove(number % self.open.len()))
     }
 
-    async fn take_step(&mut self, step: Step) {
+    async fn take_step(&mut self, step: InterleavingStep) {
         match step {
-            Step::Hold { run, worst } => {
+            InterleavingStep::Hold { run, worst } => {
                 if let Ok(hold) = self.accounts().hold(wanted(RUNS[run], worst)).await {
                     self.promised.insert(hold.id().0, [worst].into());
                     self.open.push(hold);
                 }
             }
-            Step::Settle { hold } => {
+            InterleavingStep::Settle { hold } => {
                 let Some(hold) = self.take(hold) else { return };
                 let (id, cost) = (hold.id(), hold.amount().0 / 2);
                 self.promised.insert(id.0, [cost].into());
                 self.settle(hold, cost).await;
             }
-            Step::Release { hold } => {
+            InterleavingStep::Release { hold } => {
                 let Some(hold) = self.take(hold) else { return };
                 self.promised.insert(hold.id().0, BTreeSet::new());
                 self.accounts().release(hold);
-                // A caller is not told when its release is durable; here it is by now.
+                // A caller does not learn when its release is durable; here it already is.
                 flusher::flush(&self.accounts().shared).await.unwrap();
             }
-            Step::Abandon { hold } => drop(self.take(hold)),
-            Step::Flush => flusher::flush(&self.accounts().shared).await.unwrap(),
-            Step::Sync => flusher::sync(&self.accounts().shared).await.unwrap(),
-            Step::Tidy => flusher::tidy(&self.accounts().shared).await.unwrap(),
-            Step::SyncFails { run: number } => {
+            InterleavingStep::Abandon { hold } => drop(self.take(hold)),
+            InterleavingStep::Flush => flusher::flush(&self.accounts().shared).await.unwrap(),
+            InterleavingStep::Sync => flusher::sync(&self.accounts().shared).await.unwrap(),
+            InterleavingStep::Tidy => flusher::tidy(&self.accounts().shared).await.unwrap(),
+            InterleavingStep::SyncFails { run: number } => {
                 self.accounts().shared.files.lock().doubt(&run(RUNS[number]));
             }
-            Step::Crash { in_flight, cut } => self.crash(in_flight, cut).await,
+            InterleavingStep::Crash { in_flight, cut } => self.crash(in_flight, cut).await,
         }
     }
 
-    /// Settles as a caller does; where that waits for the store, the flusher runs beside it.
+    /// Settles as a caller does; while that waits for the store, the flusher runs beside it.
     async fn settle(&self, hold: Hold, cost: u64) {
         let accounts = self.accounts();
         let (settled, flushed) = tokio::join!(accounts.settle(hold, paid(cost)), async {
@@ -157,28 +161,28 @@ impl World {
         flushed.unwrap();
     }
 
-    async fn crash(&mut self, in_flight: InFlight, cut: Cut) {
+    async fn crash(&mut self, in_flight: InFlightSettlement, cut: CrashPoint) {
         self.leave(in_flight).await;
         self.die().await;
         self.be_cut_off(cut).await;
-        self.doomed = Some(Doomed::start(self.dir.path()).await);
+        self.doomed = Some(UnflushedAccounts::start(self.dir.path()).await);
     }
 
-    /// Brings the last settlement as far as it comes.
-    async fn leave(&mut self, in_flight: InFlight) {
+    /// Takes the last settlement as far as given.
+    async fn leave(&mut self, in_flight: InFlightSettlement) {
         let Some(hold) = self.take(0) else { return };
         let (id, cost) = (hold.id(), hold.amount().0 / 2);
         let shared = Arc::clone(&self.accounts().shared);
-        if matches!(in_flight, InFlight::Nothing) {
+        if matches!(in_flight, InFlightSettlement::Nothing) {
             self.open.push(hold);
             return;
         }
         self.promised.entry(id.0).or_default().insert(cost);
         let receipt = shared.books.lock().settle(hold.into_id(), paid(cost)).unwrap();
         match in_flight {
-            InFlight::InStore => flusher::flush(&shared).await.unwrap(),
-            InFlight::HalfALine => {
-                let line = crate::domain::receipt::wire::line_of(&receipt).unwrap();
+            InFlightSettlement::InStore => flusher::flush(&shared).await.unwrap(),
+            InFlightSettlement::HalfALine => {
+                let line = crate::domain::accounts::receipt::wire::line_of(&receipt).unwrap();
                 let file = self.file(receipt.wanted.run.as_str());
                 let taking = std::fs::OpenOptions::new().append(true).open(file);
                 // Before its first line a run has no file.
@@ -186,7 +190,7 @@ impl World {
                     file.write_all(&line[..line.len() / 2]).unwrap();
                 }
             }
-            InFlight::InMemory | InFlight::Nothing => {}
+            InFlightSettlement::InMemory | InFlightSettlement::Nothing => {}
         }
     }
 
@@ -196,17 +200,20 @@ impl World {
     }
 
     /// A start that is killed on its way.
-    async fn be_cut_off(&self, cut: Cut) {
+    async fn be_cut_off(&self, cut: CrashPoint) {
         let dir = self.dir.path();
-        let shared =
-            Shared::new(super::store(dir).await, settings(dir, Fsync::After), Arc::<Told>::default());
+        let shared = AccountsShared::new(
+            super::store(dir).await,
+            settings(dir, FsyncTiming::After),
+            Arc::<RecordingObserver>::default(),
+        );
         let shared = Arc::new(shared);
         let (start, last_seq) = recovery::begin(&shared).await.unwrap();
         match cut {
-            Cut::Nowhere => {}
-            Cut::FilesMended => drop(recovery::look_over(&shared, last_seq).unwrap()),
-            Cut::LinesWritten => recovery::put_in_order(&shared, start, last_seq).unwrap(),
-            Cut::Booked => {
+            CrashPoint::Nowhere => {}
+            CrashPoint::FilesMended => drop(recovery::repair_files(&shared, last_seq).unwrap()),
+            CrashPoint::LinesWritten => recovery::put_in_order(&shared, start, last_seq).unwrap(),
+            CrashPoint::Booked => {
                 recovery::put_in_order(&shared, start, last_seq).unwrap();
                 flusher::flush(&shared).await.unwrap();
             }
@@ -214,10 +221,10 @@ impl World {
         shared.store.close().await.unwrap();
     }
 
-    /// Kills it once more and holds everything against what was promised.
+    /// Kills the daemon once more and compares everything with the promises.
     async fn check(mut self) -> Result<(), TestCaseError> {
         self.die().await;
-        let living = Living::start(self.dir.path(), Fsync::After).await;
+        let living = SupervisedAccounts::start(self.dir.path(), FsyncTiming::After).await;
         living.accounts.sync().await.unwrap();
         let (mut by_hold, mut seqs) = (BTreeMap::new(), BTreeSet::new());
         for name in RUNS {
@@ -225,13 +232,13 @@ impl World {
             let text = std::fs::read_to_string(self.file(name)).unwrap_or_default();
             let mut filed: Vec<Receipt> = text
                 .lines()
-                .map(|line| crate::domain::receipt::wire::receipt_of(line.as_bytes()).unwrap())
+                .map(|line| crate::domain::accounts::receipt::wire::receipt_of(line.as_bytes()).unwrap())
                 .collect();
             filed.sort_by_key(|receipt| receipt.seq);
             let in_store: Vec<&Receipt> = stored.iter().map(|receipt| &**receipt).collect();
             prop_assert_eq!(filed.iter().collect::<Vec<_>>(), in_store, "{}: file and store", name);
             let spent: u64 = filed.iter().map(|receipt| receipt.outcome.cost.0).sum();
-            prop_assert_eq!(living.spent(&Scope::Run(run(name))), (spent, 0), "{}: the ledger", name);
+            prop_assert_eq!(living.spent(&BudgetScope::Run(run(name))), (spent, 0), "{}: the ledger", name);
             prop_assert!(name != "capped" || spent <= CAP);
             for receipt in filed {
                 prop_assert!(seqs.insert(receipt.seq), "seq {} stands twice", receipt.seq);
@@ -263,7 +270,7 @@ proptest! {
     fn an_answered_call_has_its_receipt_whatever_happens(steps in prop::collection::vec(step(), 1..40)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async {
-            let mut world = World::new().await;
+            let mut world = InterleavingWorld::new().await;
             for step in steps {
                 world.take_step(step).await;
             }
@@ -273,21 +280,25 @@ proptest! {
 }
 
 /// A start whose deadline passes is dropped, but its blocking part goes on. Beside living accounts it would
-/// charge the same holds again and number receipts that were answered anew.
+/// charge the same holds again and give new numbers to answered receipts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rest_of_a_start_that_was_cut_off_ends_before_the_next_begins() {
     let dir = tempfile::tempdir().unwrap();
-    let doomed = Doomed::start(dir.path()).await;
+    let doomed = UnflushedAccounts::start(dir.path()).await;
     let open = doomed.0.hold(wanted("a", 30)).await.unwrap();
     let paid_for = doomed.0.hold(wanted("a", 30)).await.unwrap();
     doomed.0.settle(paid_for, paid(4)).await.unwrap();
     doomed.crash(vec![open]).await;
-    // Whoever reads this file waits for its writer.
+    // A reader of this file waits for its writer.
     let slow = dir.path().join(FOLDER).join("slow.jsonl");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &slow, rustix::fs::FileType::Fifo, mode, 0).unwrap();
     let store = store(dir.path()).await;
-    let shared = Arc::new(Shared::new(store, settings(dir.path(), Fsync::After), Arc::<Told>::default()));
+    let shared = Arc::new(AccountsShared::new(
+        store,
+        settings(dir.path(), FsyncTiming::After),
+        Arc::<RecordingObserver>::default(),
+    ));
     let opening = Arc::clone(&shared);
     let cut_off =
         tokio::runtime::Handle::current().spawn(async move { recovery::open(&opening).await.is_ok() });
@@ -306,6 +317,6 @@ async fn the_rest_of_a_start_that_was_cut_off_ends_before_the_next_begins() {
     recovery::open(&shared).await.unwrap();
     flusher::tidy(&shared).await.unwrap();
     assert_eq!(lines(dir.path(), "a"), [(1, 4), (2, 30)]);
-    assert_eq!(shared.view(&Scope::Run(run("a")), Timestamp::now()).unwrap().settled, NanoUsd(34));
+    assert_eq!(shared.view(&BudgetScope::Run(run("a")), Timestamp::now()).unwrap().settled, NanoUsd(34));
     shared.store.close().await.unwrap();
 }

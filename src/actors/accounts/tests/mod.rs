@@ -1,8 +1,8 @@
-//! The accounts as a whole: what callers see, and what the next start finds after a crash.
+//! The accounts as a whole: the callers' view, and the next start's recovery after a crash.
 //!
-//! A crash is made by leaving the shared part without its actor: nothing is flushed, nothing ended in
-//! order; what is then in the files, the journal and the store is what a `kill -9` would leave. The real
-//! signal is sent in `tests/it/accounts_kill.rs`.
+//! These tests crash by leaving the shared part without its actor: nothing is flushed and nothing ends in
+//! order, so files, journal and store are as a `kill -9` would leave them. The real signal is sent in
+//! `tests/it/accounts_kill.rs`.
 
 mod callers;
 mod crashes;
@@ -13,18 +13,18 @@ use std::path::Path;
 use parking_lot::Mutex;
 
 use super::*;
-use crate::domain::budget::{CallKey, Label};
-use crate::domain::receipt::Status;
-use crate::domain::usage::Usage;
+use crate::domain::accounts::budget::{CallKey, ScopeLabel};
+use crate::domain::accounts::receipt::ReceiptStatus;
+use crate::domain::usage::TokenUsage;
 use crate::supervision::RootHandle;
 use crate::supervision::policy::SupervisorPolicy;
 
-/// Remembers the ids of the alerts and the numbers of the receipts it is told.
+/// Records the ids of alerts and the numbers of receipts.
 #[derive(Debug, Default)]
-struct Told(Mutex<Vec<String>>, Mutex<Vec<u64>>);
+struct RecordingObserver(Mutex<Vec<String>>, Mutex<Vec<u64>>);
 
-impl NewsSink for Told {
-    fn alert(&self, alert: &Alert) {
+impl AccountsObserver for RecordingObserver {
+    fn alert(&self, alert: &BudgetAlert) {
         self.0.lock().push(alert.id());
     }
 
@@ -37,12 +37,12 @@ fn run(name: &str) -> RunName {
     RunName::new(name).unwrap()
 }
 
-fn wanted(name: &str, worst: u64) -> Wanted {
-    Wanted {
+fn wanted(name: &str, worst: u64) -> SpendRequest {
+    SpendRequest {
         call: CallKey { request_id: "r".into(), attempt: 1 },
         run: run(name),
         job: None,
-        agent: Label::new("coder").unwrap(),
+        agent: ScopeLabel::new("coder").unwrap(),
         lane: None,
         provider: "p".into(),
         model: "m".into(),
@@ -50,22 +50,22 @@ fn wanted(name: &str, worst: u64) -> Wanted {
     }
 }
 
-fn paid(cost: u64) -> Outcome {
-    Outcome {
-        status: Status::Success,
-        usage: Usage { input: 10, output: 5, ..Usage::default() },
+fn paid(cost: u64) -> ReceiptOutcome {
+    ReceiptOutcome {
+        status: ReceiptStatus::Success,
+        usage: TokenUsage { input: 10, output: 5, ..TokenUsage::default() },
         error_message: None,
-        ..Outcome::unknown(NanoUsd(cost), Timestamp::now(), 7, "")
+        ..ReceiptOutcome::unknown(NanoUsd(cost), Timestamp::now(), 7, "")
     }
 }
 
-fn settings(dir: &Path, fsync: Fsync) -> Settings {
-    Settings { workdir: dir.to_owned(), data_dir: dir.join(".pas"), fsync }
+fn settings(dir: &Path, fsync: FsyncTiming) -> AccountsSettings {
+    AccountsSettings { workdir: dir.to_owned(), data_dir: dir.join(".pas"), fsync }
 }
 
 async fn store(dir: &Path) -> Store {
     let file = dir.join("pas.redb");
-    // The handle before is closed by its writer thread, a moment after the last clone is gone.
+    // The previous handle is closed by its writer thread, a moment after the last clone is gone.
     let open = move || loop {
         match Store::open(&file) {
             Err(crate::store::OpenError::AlreadyOpen { .. }) => std::thread::yield_now(),
@@ -76,18 +76,18 @@ async fn store(dir: &Path) -> Store {
 }
 
 /// Accounts under a supervisor.
-struct Living {
-    accounts: Accounts,
+struct SupervisedAccounts {
+    accounts: AccountsHandle,
     root: RootHandle,
     store: Store,
-    told: Arc<Told>,
+    told: Arc<RecordingObserver>,
 }
 
-impl Living {
-    async fn start(dir: &Path, fsync: Fsync) -> Self {
-        let (store, told) = (store(dir).await, Arc::<Told>::default());
+impl SupervisedAccounts {
+    async fn start(dir: &Path, fsync: FsyncTiming) -> Self {
+        let (store, told) = (store(dir).await, Arc::<RecordingObserver>::default());
         let system = ActorSystem::default();
-        let sink: Arc<dyn NewsSink> = Arc::<Told>::clone(&told);
+        let sink: Arc<dyn AccountsObserver> = Arc::<RecordingObserver>::clone(&told);
         let options = WorkerOptions::default();
         let (spec, accounts) = spec(&system, "accounts", options, store.clone(), settings(dir, fsync), sink);
         let root = system.start("root", SupervisorPolicy::default(), vec![spec]).await.unwrap();
@@ -99,30 +99,33 @@ impl Living {
         self.store.close().await.unwrap();
     }
 
-    fn spent(&self, scope: &Scope) -> (u64, u64) {
+    fn spent(&self, scope: &BudgetScope) -> (u64, u64) {
         let view = self.accounts.budget(scope).unwrap();
         (view.settled.0, view.held.0)
     }
 }
 
-/// Accounts whose actor does nothing: what they settle stays in memory and in the kernel.
-struct Doomed(Accounts);
+/// Accounts whose actor does nothing: settlements stay in memory and in the page cache.
+struct UnflushedAccounts(AccountsHandle);
 
-impl Doomed {
+impl UnflushedAccounts {
     async fn start(dir: &Path) -> Self {
-        let shared =
-            Arc::new(Shared::new(store(dir).await, settings(dir, Fsync::After), Arc::<Told>::default()));
+        let shared = Arc::new(AccountsShared::new(
+            store(dir).await,
+            settings(dir, FsyncTiming::After),
+            Arc::<RecordingObserver>::default(),
+        ));
         recovery::open(&shared).await.unwrap();
         let system = ActorSystem::default();
         let own = Arc::clone(&shared);
         let (_, address) = system.worker("never-started", WorkerOptions::default(), move |_| {
             let shared = Arc::clone(&own);
-            async move { Ok(State { shared }) }
+            async move { Ok(AccountsState { shared }) }
         });
-        Self(Accounts { shared, address })
+        Self(AccountsHandle { shared, address })
     }
 
-    /// Holds that are open stay open: their guards would charge them.
+    /// Open holds stay open: their guards would charge them.
     async fn crash(self, open: Vec<Hold>) {
         self.0.shared.store.close().await.unwrap();
         open.into_iter().for_each(std::mem::forget);
@@ -133,12 +136,12 @@ impl Doomed {
 fn lines(dir: &Path, name: &str) -> Vec<(u64, u64)> {
     let text = std::fs::read_to_string(dir.join(FOLDER).join(format!("{name}.jsonl"))).unwrap();
     text.lines()
-        .map(|line| crate::domain::receipt::wire::receipt_of(line.as_bytes()).unwrap())
+        .map(|line| crate::domain::accounts::receipt::wire::receipt_of(line.as_bytes()).unwrap())
         .map(|receipt| (receipt.seq, receipt.outcome.cost.0))
         .collect()
 }
 
-async fn stored(accounts: &Accounts, name: &str) -> Vec<(u64, u64)> {
+async fn stored(accounts: &AccountsHandle, name: &str) -> Vec<(u64, u64)> {
     let receipts = accounts.receipts(&run(name)).await.unwrap();
     receipts.iter().map(|receipt| (receipt.seq, receipt.outcome.cost.0)).collect()
 }

@@ -1,20 +1,20 @@
-//! A coordinator's job: divide it by its plan, hand the steps over, gather their results.
+//! A coordinator's job: divides it by its plan, hands the steps over, gathers their results.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
-use super::super::Agent;
+use super::super::AgentState;
 use super::super::run_figures::metrics_inputs;
 use crate::actors::jobs::JobError;
-use crate::domain::agent_choice::{self, AgentStanding};
+use crate::domain::agent_choice::{self, AgentAvailability};
 use crate::domain::ids::AgentName;
-use crate::domain::job::plan::{self, Next, Step};
-use crate::domain::job::{CancelCause, Job, JobCard, JobState, Transition};
-use crate::domain::json::Json;
+use crate::domain::job::plan::{self, PlanProgress, TaskStep};
+use crate::domain::job::{CancelCause, Job, JobCard, JobState, JobTransition};
+use crate::domain::json::JsonValue;
 
-impl Agent {
-    /// Looks at the children of a held job and does the next thing.
+impl AgentState {
+    /// Looks at the children of a claimed job and takes the next action.
     pub(in super::super) async fn review(&mut self, job: &Job) -> Result<(), JobError> {
         let plan = plan::find(&job.card.task).filter(|_| self.takes(&job.card.task));
         let Some(plan) = plan else {
@@ -24,14 +24,14 @@ impl Agent {
         let states: BTreeMap<&str, JobState> =
             children.iter().map(|child| (child.id.step(), child.state)).collect();
         match plan.next(&states) {
-            Next::Begin(steps) if steps.is_empty() => Ok(()),
-            Next::Begin(steps) => self.delegate(job, &steps).await,
-            Next::Done => self.gather(job, &children).await,
-            Next::Broken(step, state) => self.give_up(job, &children, step, state).await,
+            PlanProgress::Begin(steps) if steps.is_empty() => Ok(()),
+            PlanProgress::Begin(steps) => self.delegate(job, &steps).await,
+            PlanProgress::Done => self.gather(job, &children).await,
+            PlanProgress::Broken(step, state) => self.give_up(job, &children, step, state).await,
         }
     }
 
-    /// Ends a job that a failed step has broken, after the steps that still run beside it.
+    /// Ends a job because of a failed step, after the steps still running beside it.
     async fn give_up(
         &mut self,
         job: &Job,
@@ -52,7 +52,7 @@ impl Agent {
             child.error.clone().or_else(|| child.cancel.as_ref().map(|wish| wish.reason.clone()))
         });
         let error = cause_of(step, state, own.as_deref().unwrap_or("no reason is known"));
-        self.commit(&job.id, Transition::GiveUp { fence: job.fence, error }).await.map(|_| ())
+        self.commit(&job.id, JobTransition::GiveUp { fence: job.fence, error }).await.map(|_| ())
     }
 
     async fn cancel_below(&self, child: &Job, reason: &str) -> Result<(), JobError> {
@@ -62,12 +62,12 @@ impl Agent {
         }
     }
 
-    async fn delegate(&mut self, job: &Job, steps: &[&Step]) -> Result<(), JobError> {
+    async fn delegate(&mut self, job: &Job, steps: &[&TaskStep]) -> Result<(), JobError> {
         let mut cards = Vec::with_capacity(steps.len());
         for step in steps {
             let Some((agent, capability)) = self.route(&step.task) else {
                 let error = format!(
-                    "no agent below `{}` or beside it takes the task `{}` of the step `{}`",
+                    "no agent below or beside `{}` takes the task `{}` of the step `{}`",
                     self.me.name, step.task, step.name
                 );
                 return self.fail(job, error).await;
@@ -82,8 +82,8 @@ impl Agent {
         }
         let handed = self.jobs.book.hand_over(&job.id, job.fence, cards).await;
         match handed {
-            Ok(children) => children.iter().for_each(|child| self.jobs.hint(child)),
-            // Paused, cancelled or taken over between the look and the hand-over: the row says what next.
+            Ok(children) => children.iter().for_each(|child| self.jobs.notify(child)),
+            // Paused, cancelled or taken over between the read and the hand-over: the row says what follows.
             Err(JobError::Refused(_)) => {
                 self.claimed.remove(&job.id);
             }
@@ -92,10 +92,11 @@ impl Agent {
         Ok(())
     }
 
-    /// Who is to carry a step's task out, and by which capability.
+    /// The agent for a step's task, and the capability it is chosen by.
     fn route(&self, task: &str) -> Option<(AgentName, String)> {
         let (roster, catalogue) = (self.jobs.agents.roster(), self.jobs.tasks);
-        let agent = agent_choice::for_step(roster, catalogue, task, &self.me.name, |_| AgentStanding::IDLE)?;
+        let agent =
+            agent_choice::for_step(roster, catalogue, task, &self.me.name, |_| AgentAvailability::IDLE)?;
         let capability = catalogue.get(task)?.capability.to_string();
         Some((agent.name.clone(), capability))
     }
@@ -110,9 +111,9 @@ impl Agent {
             };
             outputs.insert(child.id.step().to_owned(), output);
         }
-        let complete = Transition::Complete {
+        let complete = JobTransition::Complete {
             fence: job.fence,
-            outputs: Json(Value::Object(outputs)),
+            outputs: JsonValue(Value::Object(outputs)),
             artifacts: Vec::new(),
         };
         self.commit(&job.id, complete).await.map(|_| ())
@@ -121,14 +122,14 @@ impl Agent {
     async fn fail(&mut self, job: &Job, error: String) -> Result<(), JobError> {
         self.claimed.remove(&job.id);
         let director = self.jobs.director_of(&self.me.name);
-        self.commit(&job.id, Transition::FailPermanent { fence: job.fence, error, director })
+        self.commit(&job.id, JobTransition::FailPermanent { fence: job.fence, error, director })
             .await
             .map(|_| ())
     }
 
-    /// What the accountant reports on; `None` while the receipts cannot be read, which the next hint tries
-    /// again.
-    async fn figures_of_run(&self, job: &Job) -> Result<Option<Json>, JobError> {
+    /// The figures for the accountant's report; `None` while the receipts cannot be read, which the next
+    /// notice tries again.
+    async fn figures_of_run(&self, job: &Job) -> Result<Option<JsonValue>, JobError> {
         match self.jobs.receipts_of(&job.run()).await {
             Ok(receipts) => Ok(Some(metrics_inputs(&self.jobs.book.subtree(&job.id)?, &receipts))),
             Err(error) => {
@@ -139,8 +140,8 @@ impl Agent {
     }
 }
 
-/// Why a step ended as it did: where it passes on the reason of a step below, that one's path and reason, not
-/// a chain of everybody's above it.
+/// The reason for a step's end: when it passes on the reason of a step below, that step's path and reason,
+/// not a chain of all steps above.
 fn cause_of(step: &str, state: JobState, own: &str) -> String {
     const OF_STEP: &str = "its step `";
     match own.strip_prefix(OF_STEP) {
@@ -149,7 +150,7 @@ fn cause_of(step: &str, state: JobState, own: &str) -> String {
     }
 }
 
-fn card(parent: &Job, step: &Step, agent: AgentName, capability: String, inputs: Json) -> JobCard {
+fn card(parent: &Job, step: &TaskStep, agent: AgentName, capability: String, inputs: JsonValue) -> JobCard {
     JobCard {
         agent,
         task: step.task.to_string(),

@@ -1,8 +1,8 @@
-//! How an agent does its work: one async step runner for each way in which a claimed card can be carried out.
+//! How agents work: one async step runner for each way to carry out a claimed card.
 //!
 //! [`native`] runs a skill on a thread that may block, [`system`] asks a service; [`coordinator`] is no runner,
-//! because its step is the rows of its children: it looks at them whenever one of them ends. Agents that work with
-//! a model or run commands have no runner in this build, and
+//! because its step is the rows of its children: it looks at them whenever one of them ends. Tasks of a model are
+//! carried out in [`thinking`](super::thinking). Agents that only run commands have no runner in this build, and
 //! [`TaskCatalogue`](crate::domain::task::TaskCatalogue) refuses their cards with the reason. Invariant: a runner
 //! commits nothing itself; the agent commits what a step ends with, under the fence of the claim.
 
@@ -14,45 +14,43 @@ use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::Agent;
-use super::admission::{self, Admission, ResourceGate};
-use crate::actors::jobs::Jobs;
-use crate::actors::jobs::board::Desk;
-use crate::actors::resource_manager::{Lease, ResourceHandle};
-use crate::domain::agent::{AgentDefinition, Behaviour};
+use super::AgentState;
+use super::admission::{self, AttemptAdmission, ResourceGate};
+use super::step_end::StepResult;
+use super::thinking::{self, runner::ThinkingRunner};
+use crate::actors::jobs::JobsShared;
+use crate::actors::jobs::attempts::JobLock;
+use crate::actors::resource_manager::{ReservationGuard, ResourceHandle};
+use crate::domain::agent::{AgentBehaviour, AgentDefinition};
 use crate::domain::job::Job;
-use crate::skills::{self, Control, SkillError, StepContext, StepOutcome};
+use crate::skills::{self, SkillError, StepContext, StepControl};
 
-/// What a step ends with.
-pub(super) type StepResult = Result<StepOutcome, SkillError>;
-
-/// Carries claimed cards out.
 pub(super) trait StepRunner: Send + Sync {
-    /// Works one attempt at a step to its end. It ends early with [`SkillError::Cancelled`] once it is asked to
-    /// stop; dropped, it leaves nothing that a second attempt would not find or write again.
+    /// Runs one attempt at a step to its end. Ends early with [`SkillError::Cancelled`] when asked to stop;
+    /// when dropped, leaves nothing that a second attempt would not find or overwrite.
     fn run(&self, step: ClaimedStep) -> BoxFuture<'static, StepResult>;
 }
 
-/// A claimed card, and all that an attempt at it may use.
+/// A claimed card, with everything an attempt at it may use.
 pub(super) struct ClaimedStep {
     pub(super) job: Job,
     pub(super) agent: Arc<AgentDefinition>,
-    pub(super) jobs: Arc<Jobs>,
+    pub(super) jobs: Arc<JobsShared>,
     pub(super) resources: ResourceHandle,
-    pub(super) control: Arc<Control>,
+    pub(super) control: Arc<StepControl>,
     pub(super) gate: ResourceGate,
-    /// Locked while the attempt writes: an attempt that was overtaken may still be at work.
-    pub(super) turn: Desk,
+    /// Locked while the attempt writes: an overtaken attempt may still be running.
+    pub(super) turn: JobLock,
 }
 
 impl ClaimedStep {
-    /// Reserves what the step needs of the machine, waiting in line where it must.
+    /// Reserves the step's resources, queueing if necessary.
     ///
     /// # Errors
     /// As [`Admission::pass`]; [`SkillError::Permanent`] when the card's wish makes no sense.
-    async fn reserve(&self) -> Result<Lease, SkillError> {
+    pub(super) async fn reserve(&self) -> Result<ReservationGuard, SkillError> {
         let ask = admission::ask_of(&self.job, &self.agent).map_err(SkillError::Permanent)?;
-        let admission = Admission {
+        let admission = AttemptAdmission {
             resources: self.resources.clone(),
             jobs: Arc::clone(&self.jobs),
             job: self.job.clone(),
@@ -74,22 +72,28 @@ impl ClaimedStep {
     }
 }
 
-impl Agent {
-    /// The runner for a task, or why this agent does not take it.
+impl AgentState {
+    /// The runner for a task, or the reason why this agent does not take it.
     pub(super) fn runner(&self, task: &str) -> Result<Arc<dyn StepRunner>, String> {
         if self.takes(task) {
             match self.me.behaviour {
-                Behaviour::Native => {
+                AgentBehaviour::Native => {
                     if let Some(skill) = skills::find(task) {
-                        return Ok(Arc::new(native::NativeRunner::new(skill, Arc::clone(&self.writer))));
+                        return Ok(Arc::new(native::NativeRunner::new(
+                            skill,
+                            Arc::clone(&self.tools.writer),
+                        )));
                     }
                 }
-                Behaviour::System => {
+                AgentBehaviour::System => {
                     if let Some(service) = system::find(task) {
                         return Ok(Arc::new(system::ServiceRunner::new(service, self.service_access())));
                     }
                 }
-                Behaviour::Coordinator | Behaviour::Llm | Behaviour::Command => {}
+                AgentBehaviour::Coordinator | AgentBehaviour::Llm | AgentBehaviour::Command => {}
+            }
+            if thinking::tasks::find(task).is_some() {
+                return Ok(Arc::new(ThinkingRunner::new(self.tools.thinking.clone())));
             }
         }
         Err(self.lack(task))

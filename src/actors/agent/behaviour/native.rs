@@ -1,14 +1,15 @@
-//! A step that is a skill: it reserves what it needs, has a model asked for words, and works on a blocking thread.
+//! A step that is a skill: reserves resources, lets a model write prose, and runs on a blocking thread.
 //!
-//! Failure policy: a panic of the skill is caught and named as such; the step may be tried again.
+//! Failure policy: a panic of the skill is caught and reported as such; the step may be tried again.
 
 use std::sync::Arc;
 
 use futures_util::future::BoxFuture;
 
-use super::super::writing::Writing;
-use super::{ClaimedStep, StepResult, StepRunner};
-use crate::actors::resource_manager::Lease;
+use super::super::writing::AttemptWriter;
+use super::{ClaimedStep, StepRunner};
+use crate::actors::agent::{StepEnd, StepResult};
+use crate::actors::resource_manager::ReservationGuard;
 use crate::llm::text_writer::{TextAuthor, TextWriter};
 use crate::skills::{SkillEntry, SkillError, StepContext};
 
@@ -31,7 +32,7 @@ impl StepRunner for NativeRunner {
             let context = match skill.brief {
                 Some(brief) => {
                     let (control, gate) = (Arc::clone(&step.control), step.gate.clone());
-                    let writing = Writing { writer, author: author(&step), brief, control, gate };
+                    let writing = AttemptWriter { writer, author: author(&step), brief, control, gate };
                     writing.add_to(step.context()).await
                 }
                 None => step.context(),
@@ -55,16 +56,16 @@ async fn on_thread(
     skill: &'static SkillEntry,
     step: ClaimedStep,
     context: StepContext,
-    lease: Lease,
+    lease: ReservationGuard,
 ) -> StepResult {
     let job = step.job.id.clone();
     let turn = step.turn;
     let work = move || {
-        // Given back by the thread itself: one whose agent was killed works a little longer.
+        // Released by the thread itself, because a thread whose agent was killed works a little longer.
         let _lease = lease;
         let _turn = turn.lock();
         context.checkpoint()?;
-        (skill.run)(&context)
+        (skill.run)(&context).map(StepEnd::Done)
     };
     let worked = tokio::task::spawn_blocking(work).await;
     worked.unwrap_or_else(|error| {

@@ -1,9 +1,9 @@
-//! A step that asks a service: the tasks of system agents, one row each in [`SERVICE_TASKS`].
+//! A step that calls a service: the tasks of system agents, one row each in [`SERVICE_TASKS`].
 //!
-//! The same task is answered at once when the agent is invoked, and carried out under a claim when it comes as a
-//! job. Which agent takes which is said by the definitions. Invariants: an answer is bounded by
-//! [`MAX_ANSWER_ROWS`]; whatever reads the disk does so on a thread that may block. A service task reserves nothing
-//! of the machine unless its card says so.
+//! The same task is answered at once when the agent is invoked, and carried out under a claim when it comes
+//! as a job. The definitions say which agent takes which task. Invariants: an answer is bounded by
+//! [`MAX_ANSWER_ROWS`]; disk reads run on a blocking thread. A service task reserves no resources unless its
+//! card asks for some.
 
 use std::sync::Arc;
 
@@ -11,13 +11,14 @@ use futures_util::FutureExt;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
-use super::{ClaimedStep, StepResult, StepRunner};
-use crate::actors::agent::Agent;
+use super::{ClaimedStep, StepRunner};
+use crate::actors::agent::AgentState;
+use crate::actors::agent::{StepEnd, StepResult};
 use crate::actors::crashes;
-use crate::actors::jobs::Jobs;
+use crate::actors::jobs::JobsShared;
 use crate::actors::resource_manager::ResourceHandle;
 use crate::domain::ids::RunId;
-use crate::domain::resources::ReservationStatus;
+use crate::domain::resource_manager::ReservationStatus;
 use crate::domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
 use crate::domain::time::Timestamp;
 use crate::skills::ingest::formats;
@@ -30,11 +31,11 @@ const MAX_ANSWER_ROWS: usize = 100;
 /// Most documents in the answer of a search.
 const MAX_HITS: usize = 10;
 
-/// What a service task may use.
+/// The parts a service task may use.
 #[derive(Clone)]
 pub(in crate::actors) struct ServiceAccess {
     resources: ResourceHandle,
-    jobs: Arc<Jobs>,
+    jobs: Arc<JobsShared>,
     system: ActorSystem,
 }
 
@@ -54,14 +55,14 @@ pub(in crate::actors) const SERVICE_TASKS: &[ServiceEntry] = &[
     ServiceEntry {
         task: "quotas",
         capability: "quota_enforcement",
-        about: "how the machine is shared out now",
+        about: "the machine's resources and their reservations",
         inputs: &[],
         run: |access, _| async move { Ok(machine(&access.resources)) }.boxed(),
     },
     ServiceEntry {
         task: "reservations",
         capability: "resource_allocation",
-        about: "who has reserved what of the machine",
+        about: "the reservations with their owners",
         inputs: &[],
         run: |access, _| on_disk(move || reservations(&access)),
     },
@@ -102,7 +103,7 @@ pub(in crate::actors) const SERVICE_TASKS: &[ServiceEntry] = &[
     },
 ];
 
-/// The service task of that name.
+/// The service task of this name.
 pub(in crate::actors) fn find(task: &str) -> Option<&'static ServiceEntry> {
     SERVICE_TASKS.iter().find(|entry| entry.task == task)
 }
@@ -152,7 +153,7 @@ impl StepRunner for ServiceRunner {
             };
             tokio::select! {
                 outputs = service.answer(access, step.job.card.inputs.0.clone()) => {
-                    Ok(StepOutcome { artifacts: Vec::new(), outputs: outputs? })
+                    Ok(StepEnd::Done(StepOutcome { artifacts: Vec::new(), outputs: outputs? }))
                 }
                 () = step.gate.closed() => Err(SkillError::Cancelled),
             }
@@ -160,13 +161,13 @@ impl StepRunner for ServiceRunner {
     }
 }
 
-impl Agent {
+impl AgentState {
     pub(in super::super) fn service_access(&self) -> ServiceAccess {
         let (resources, jobs) = (self.resources.clone(), Arc::clone(&self.jobs));
         ServiceAccess { resources, jobs, system: self.system.clone() }
     }
 
-    /// How the machine is shared out now.
+    /// The machine's resources and their reservations.
     pub(in super::super) fn machine(&self) -> Value {
         machine(&self.resources)
     }
@@ -177,7 +178,7 @@ fn on_disk(work: impl FnOnce() -> Result<Value, SkillError> + Send + 'static) ->
     async move { worked.await.unwrap_or_else(|error| Err(SkillError::Transient(error.to_string()))) }.boxed()
 }
 
-/// What the store or a service refuses now may be granted later.
+/// The store or a service refuses now but may grant it later.
 fn transient(error: impl std::fmt::Display) -> SkillError {
     SkillError::Transient(error.to_string())
 }
@@ -204,7 +205,7 @@ fn newest_crashes(access: &ServiceAccess) -> Result<Value, SkillError> {
     Ok(json!({ "crashes": crashes }))
 }
 
-/// Queue and handling times of the messages still in the trace, an actor a row.
+/// Queue and handling times of the messages still in the trace, one row for each actor.
 fn message_times(system: &ActorSystem) -> Value {
     let mut by_actor = std::collections::BTreeMap::<_, (Vec<u64>, Vec<u64>)>::new();
     for record in system.ring().select(|record| record.started_ns > 0) {

@@ -1,4 +1,4 @@
-//! The page of what waits for a person: what, why, the exact command, by whom, and what waiting costs.
+//! The page of pending approvals: action, reason, exact command, agent, and the cost of waiting.
 
 use std::time::Duration;
 
@@ -11,27 +11,26 @@ use serde_json::Value;
 
 use super::{fact, mark, with_details};
 use crate::cli::render::{one_line, units};
-use crate::cli::tui::model::Model;
-use crate::cli::tui::rows::What;
-use crate::cli::tui::wire::Waiting;
+use crate::cli::tui::model::TuiModel;
+use crate::cli::tui::rows::TuiRowContent;
+use crate::cli::tui::wire::TuiApproval;
 
-pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(model: &TuiModel, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
-    let approvals: Vec<&Waiting> = rows
+    let approvals: Vec<&TuiApproval> = rows
         .iter()
         .filter_map(|row| match row.what {
-            What::Approval(approval) => Some(approval),
+            TuiRowContent::Approval(approval) => Some(approval),
             _ => None,
         })
         .collect();
     let chosen = model.cursor().and_then(|at| approvals.get(at));
-    let details =
-        chosen.map_or_else(|| vec![Line::from("Nothing waits for a decision.")], |waiting| about(waiting));
+    let details = chosen.map_or_else(|| vec![Line::from("No pending approvals.")], |waiting| about(waiting));
     let items = approvals.iter().map(|waiting| item(waiting)).collect();
     with_details(model, "Approvals", items, details, frame, area);
 }
 
-fn item(waiting: &Waiting) -> ListItem<'static> {
+fn item(waiting: &TuiApproval) -> ListItem<'static> {
     ListItem::new(Line::from(vec![
         mark("waiting_approval"),
         Span::raw(format!(" {}  ", one_line(&waiting.action))),
@@ -39,7 +38,7 @@ fn item(waiting: &Waiting) -> ListItem<'static> {
     ]))
 }
 
-fn about(waiting: &Waiting) -> Vec<Line<'static>> {
+fn about(waiting: &TuiApproval) -> Vec<Line<'static>> {
     let since = Duration::try_from_secs_f64(waiting.waiting_s).map(units::duration).unwrap_or_default();
     let mut lines = vec![
         Line::from(one_line(&waiting.action)).bold(),

@@ -1,4 +1,4 @@
-//! The question before an action.
+//! Draws the dialog before an action.
 
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Flex, Layout};
@@ -8,9 +8,9 @@ use ratatui::widgets::{Block, Clear, Paragraph, Wrap};
 
 use super::fact;
 use crate::cli::render::one_line;
-use crate::cli::tui::dialog::{Dialog, Field};
-use crate::cli::tui::wire::BlastRadius;
-use crate::domain::steering::Action;
+use crate::cli::tui::dialog::{ActionDialog, DialogField};
+use crate::cli::tui::wire::TuiBlastRadius;
+use crate::domain::steering::SteeringAction;
 
 /// Widest a dialog gets.
 const WIDTH: u16 = 72;
@@ -18,7 +18,7 @@ const WIDTH: u16 = 72;
 const NAMED: usize = 6;
 
 /// Draws it over the page.
-pub(super) fn draw(dialog: &Dialog, frame: &mut Frame<'_>) {
+pub(super) fn draw(dialog: &ActionDialog, frame: &mut Frame<'_>) {
     let lines = lines(dialog);
     let height = u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_add(4);
     let [row] = Layout::vertical([Constraint::Max(height)]).flex(Flex::Center).areas(frame.area());
@@ -29,24 +29,24 @@ pub(super) fn draw(dialog: &Dialog, frame: &mut Frame<'_>) {
     frame.render_widget(text.block(Block::bordered().title(title)), place);
 }
 
-fn lines(dialog: &Dialog) -> Vec<Line<'static>> {
+fn lines(dialog: &ActionDialog) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     if dialog.ends_something() {
         match &dialog.blast {
             Some(blast) => lines.extend(touched(blast)),
-            None => lines.push(Line::from("asking the daemon what this touches …").dim()),
+            None => lines.push(Line::from("asking the daemon for the blast radius …").dim()),
         }
     }
     if dialog.has_subtree() {
-        let all = if dialog.subtree { "[x] with all below it" } else { "[ ] with all below it" };
+        let all = if dialog.subtree { "[x] whole subtree" } else { "[ ] whole subtree" };
         lines.push(Line::from(format!("{all}  (Tab)")));
     }
-    if dialog.action == Action::Reassign {
-        lines.push(field("to agent", &dialog.to, dialog.field == Field::To));
+    if dialog.action == SteeringAction::Reassign {
+        lines.push(field("to agent", &dialog.to, dialog.field == DialogField::To));
     }
-    lines.push(field("reason", &dialog.reason, dialog.field == Field::Reason));
+    lines.push(field("reason", &dialog.reason, dialog.field == DialogField::Reason));
     lines.push(Line::default());
-    lines.push(Line::from("Enter does it, Esc leaves it").dim());
+    lines.push(Line::from("Enter confirms, Esc cancels").dim());
     lines
 }
 
@@ -55,8 +55,8 @@ fn field(name: &str, typed: &str, is_active: bool) -> Line<'static> {
     fact(name, format!("{typed}{cursor}"))
 }
 
-/// What the action would touch.
-fn touched(blast: &BlastRadius) -> Vec<Line<'static>> {
+/// The blast radius.
+fn touched(blast: &TuiBlastRadius) -> Vec<Line<'static>> {
     let jobs: Vec<String> = blast.jobs.iter().map(|job| format!("{} ({})", job.job_id, job.task)).collect();
     vec![
         fact("agents", named(&blast.agents)),

@@ -1,4 +1,4 @@
-//! The page of jobs: submitted ones, and the steps of the chosen one.
+//! The page of jobs: submitted jobs, and the steps of the chosen one.
 
 use std::time::Duration;
 
@@ -10,23 +10,23 @@ use ratatui::widgets::ListItem;
 
 use super::{bar, fact, mark, with_details};
 use crate::cli::render::{cards, one_line, units};
-use crate::cli::tui::model::Model;
-use crate::cli::tui::rows::What;
-use crate::cli::tui::wire::LiveJob;
-use crate::cli::wire::{Job, JobState};
+use crate::cli::tui::model::TuiModel;
+use crate::cli::tui::rows::TuiRowContent;
+use crate::cli::tui::wire::TuiJob;
+use crate::cli::wire::{WireJob, WireJobState};
 use crate::domain::job::wait::WaitKind;
 use crate::domain::time::Timestamp;
 
-pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(model: &TuiModel, now: Timestamp, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
-    let jobs: Vec<&LiveJob> = rows
+    let jobs: Vec<&TuiJob> = rows
         .iter()
         .filter_map(|row| match row.what {
-            What::Job(job) => Some(job),
+            TuiRowContent::Job(job) => Some(job),
             _ => None,
         })
         .collect();
-    let mut details = vec![Line::from("No job is under way. Submit one with `pas run ingest FOLDER`.")];
+    let mut details = vec![Line::from("No active jobs. Submit one with `pas run ingest FOLDER`.")];
     if let Some(job) = model.cursor().and_then(|at| jobs.get(at)) {
         details = about(job, now);
         let steps = model.steps.as_ref().filter(|steps| steps.job_id == job.job_id);
@@ -36,16 +36,16 @@ pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>, area: R
     with_details(model, "Jobs", items, details, frame, area);
 }
 
-fn word(state: JobState) -> &'static str {
-    if state == JobState::AwaitingApproval { "awaiting_approval" } else { state.word() }
+fn word(state: WireJobState) -> &'static str {
+    if state == WireJobState::AwaitingApproval { "awaiting_approval" } else { state.word() }
 }
 
-fn item(job: &LiveJob) -> ListItem<'static> {
+fn item(job: &TuiJob) -> ListItem<'static> {
     let waits = job.waits.first().map(|wait| format!("waits for {}", wait.kind.noun()));
     let note = waits.or_else(|| job.note.as_deref().map(one_line)).unwrap_or_default();
-    // A run that waits for a person looks so, however deep the question lies.
+    // A run is shown as waiting when any step below it waits for approval.
     let asks = job.waits.iter().any(|wait| wait.kind == WaitKind::Person);
-    let state = if asks { JobState::AwaitingApproval } else { job.state };
+    let state = if asks { WireJobState::AwaitingApproval } else { job.state };
     ListItem::new(Line::from(vec![
         mark(word(state)),
         Span::raw(format!(" {} ", one_line(&job.job_id))),
@@ -54,7 +54,7 @@ fn item(job: &LiveJob) -> ListItem<'static> {
     ]))
 }
 
-fn about(job: &LiveJob, now: Timestamp) -> Vec<Line<'static>> {
+fn about(job: &TuiJob, now: Timestamp) -> Vec<Line<'static>> {
     let left = |seconds: f64| Duration::try_from_secs_f64(seconds).map(units::duration).unwrap_or_default();
     let mut lines = vec![
         Line::from(one_line(&job.job_id)).bold(),
@@ -70,10 +70,10 @@ fn about(job: &LiveJob, now: Timestamp) -> Vec<Line<'static>> {
     lines
 }
 
-fn steps_of(job: &Job) -> Vec<Line<'static>> {
-    let depth = |step: &Job| step.job_id.matches('.').count();
+fn steps_of(job: &WireJob) -> Vec<Line<'static>> {
+    let depth = |step: &WireJob| step.job_id.matches('.').count();
     let top = depth(job);
-    let line = |step: &Job| {
+    let line = |step: &WireJob| {
         Line::from(vec![
             Span::raw("  ".repeat(depth(step) - top)),
             mark(word(step.state)),

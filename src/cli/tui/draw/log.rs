@@ -1,4 +1,4 @@
-//! The page of what happened last.
+//! The page of the newest events.
 
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -8,21 +8,21 @@ use ratatui::widgets::ListItem;
 
 use super::choose;
 use crate::cli::render::{one_line, units};
-use crate::cli::tui::model::Model;
-use crate::cli::tui::rows::What;
-use crate::cli::tui::wire::Event;
+use crate::cli::tui::model::TuiModel;
+use crate::cli::tui::rows::TuiRowContent;
+use crate::cli::tui::wire::TuiEvent;
 use crate::cli::tui::words;
 
-pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(model: &TuiModel, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
     let items = rows.iter().filter_map(|row| match row.what {
-        What::Event(event) => Some(item(event)),
+        TuiRowContent::Event(event) => Some(item(event)),
         _ => None,
     });
     choose(model, "Log", items.collect(), frame, area);
 }
 
-fn item(event: &Event) -> ListItem<'static> {
+fn item(event: &TuiEvent) -> ListItem<'static> {
     let colour = match event.event_type.as_str() {
         "alert" => Color::Red,
         "approval" => Color::Magenta,

@@ -1,6 +1,6 @@
-//! From the model to a frame: pure; the same model always gives the same cells.
+//! Draws the model as a frame: pure; the same model always gives the same cells.
 //!
-//! Status is told by a shape as well as a colour. Text of others goes through [`one_line`].
+//! Status has a shape as well as a colour. Foreign text goes through [`one_line`].
 
 mod approvals;
 mod dialog;
@@ -14,16 +14,16 @@ use ratatui::style::{Color, Modifier, Style, Stylize as _};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, List, ListItem, ListState, Paragraph, Tabs};
 
-use super::model::{Model, Notice, Page};
+use super::model::{TuiModel, TuiNotice, TuiPage};
 use crate::cli::render::one_line;
-use crate::cli::render::status::{Tone, status_mark};
-use crate::domain::steering::Action;
+use crate::cli::render::status::{StatusTone, status_mark};
+use crate::domain::steering::SteeringAction;
 use crate::domain::time::Timestamp;
 
-/// A frame at least so wide shows the particulars of what is chosen beside the list.
+/// A frame at least this wide shows the details of the chosen row beside the list.
 const WIDE: u16 = 100;
 
-pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>) {
+pub(super) fn draw(model: &TuiModel, now: Timestamp, frame: &mut Frame<'_>) {
     let [top, tabs, body, notice, keys] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
@@ -39,21 +39,21 @@ pub(super) fn draw(model: &Model, now: Timestamp, frame: &mut Frame<'_>) {
         frame.render_widget(Paragraph::new(said).wrap(ratatui::widgets::Wrap { trim: true }), body);
     } else {
         match model.page {
-            Page::Tree => tree::draw(model, frame, body),
-            Page::Jobs => jobs::draw(model, now, frame, body),
-            Page::Approvals => approvals::draw(model, frame, body),
-            Page::Log => log::draw(model, frame, body),
+            TuiPage::Tree => tree::draw(model, frame, body),
+            TuiPage::Jobs => jobs::draw(model, now, frame, body),
+            TuiPage::Approvals => approvals::draw(model, frame, body),
+            TuiPage::Log => log::draw(model, frame, body),
         }
     }
-    frame.render_widget(told(model), notice);
+    frame.render_widget(status_line(model), notice);
     frame.render_widget(hints(model), keys);
     if let Some(asked) = &model.dialog {
         dialog::draw(asked, frame);
     }
 }
 
-/// How the swarm is, what it spends, and how old the picture is.
-fn head(model: &Model, now: Timestamp) -> Paragraph<'static> {
+/// Health, spending and the age of the data.
+fn head(model: &TuiModel, now: Timestamp) -> Paragraph<'static> {
     let mut spans = vec![Span::raw("PAS ").bold()];
     if let Some(live) = &model.live {
         let health = Span::raw(one_line(&live.health.line));
@@ -65,64 +65,67 @@ fn head(model: &Model, now: Timestamp) -> Paragraph<'static> {
         )));
         if model.lost.is_some() {
             let age = now.since(live.at).as_secs();
-            spans.push(format!("  OLD PICTURE: {age} s").red().bold());
+            spans.push(format!("  STALE: {age} s").red().bold());
         }
     }
     Paragraph::new(Line::from(spans))
 }
 
-fn titles(model: &Model) -> Tabs<'static> {
-    let title = |(at, page): (usize, &Page)| {
+fn titles(model: &TuiModel) -> Tabs<'static> {
+    let title = |(at, page): (usize, &TuiPage)| {
         let waiting = model.live.as_ref().map_or(0, |live| live.approvals.len());
         match page {
-            Page::Approvals if waiting > 0 => {
+            TuiPage::Approvals if waiting > 0 => {
                 Line::from(format!("{} {} ({waiting})", at + 1, page.title())).magenta()
             }
             _ => Line::from(format!("{} {}", at + 1, page.title())),
         }
     };
-    Tabs::new(Page::ALL.iter().enumerate().map(title))
+    Tabs::new(TuiPage::ALL.iter().enumerate().map(title))
         .select(model.page as usize)
         .highlight_style(Style::new().add_modifier(Modifier::REVERSED))
         .divider(" ")
 }
 
-fn told(model: &Model) -> Paragraph<'static> {
+fn status_line(model: &TuiModel) -> Paragraph<'static> {
     if model.searching {
         return Paragraph::new(format!("/{}▏", model.filter));
     }
     match (&model.lost, &model.notice) {
         (Some(why), _) if model.live.is_some() => Paragraph::new(one_line(why)).red(),
-        (_, Some(Notice::Good(text))) => Paragraph::new(format!("✔ {}", one_line(text))).green(),
-        (_, Some(Notice::Bad(text))) => Paragraph::new(format!("✖ {}", one_line(text))).red(),
+        (_, Some(TuiNotice::Good(text))) => Paragraph::new(format!("✔ {}", one_line(text))).green(),
+        (_, Some(TuiNotice::Bad(text))) => Paragraph::new(format!("✖ {}", one_line(text))).red(),
         _ => Paragraph::default(),
     }
 }
 
-/// The keys that do something here.
-fn hints(model: &Model) -> Paragraph<'static> {
+/// The keys that work on this page.
+fn hints(model: &TuiModel) -> Paragraph<'static> {
     let keys = [
-        ("p", Action::Pause),
-        ("r", Action::Resume),
-        ("R", Action::Restart),
-        ("K", Action::Kill),
-        ("m", Action::Reassign),
-        ("a", Action::Approve),
-        ("x", Action::Reject),
+        ("p", SteeringAction::Pause),
+        ("r", SteeringAction::Resume),
+        ("R", SteeringAction::Restart),
+        ("K", SteeringAction::Kill),
+        ("m", SteeringAction::Reassign),
+        ("a", SteeringAction::Approve),
+        ("x", SteeringAction::Reject),
     ];
-    let mut text = "q leave  ".to_owned();
+    let mut text = "q quit  ".to_owned();
     for (key, action) in keys.iter().filter(|(_, action)| model.page.offers(*action)) {
-        let word =
-            if (model.page, *action) == (Page::Jobs, Action::Restart) { "retry" } else { action.as_str() };
+        let word = if (model.page, *action) == (TuiPage::Jobs, SteeringAction::Restart) {
+            "retry"
+        } else {
+            action.as_str()
+        };
         text.push_str(&format!("{key} {word}  "));
     }
-    text.push_str("/ search  ↑↓ choose  Tab page");
+    text.push_str("/ search  ↑↓ select  Tab page");
     Paragraph::new(text).dim()
 }
 
-/// A list with its cursor, and beside it (below it where there is no room) what is chosen.
+/// A list with its cursor, and the details of the chosen row beside it (below it in a narrow frame).
 fn with_details(
-    model: &Model,
+    model: &TuiModel,
     title: &str,
     items: Vec<ListItem<'_>>,
     details: Vec<Line<'_>>,
@@ -138,7 +141,7 @@ fn with_details(
 }
 
 /// A list with its cursor.
-fn choose(model: &Model, title: &str, items: Vec<ListItem<'_>>, frame: &mut Frame<'_>, area: Rect) {
+fn choose(model: &TuiModel, title: &str, items: Vec<ListItem<'_>>, frame: &mut Frame<'_>, area: Rect) {
     let searched = if model.filter.is_empty() {
         title.to_owned()
     } else {
@@ -151,7 +154,7 @@ fn choose(model: &Model, title: &str, items: Vec<ListItem<'_>>, frame: &mut Fram
     frame.render_stateful_widget(list, area, &mut state);
 }
 
-/// A line of the details: a name and what it has.
+/// A line of the details: name and value.
 fn fact(name: &str, value: impl Into<String>) -> Line<'static> {
     Line::from(vec![Span::raw(format!("{name:<10} ")).dim(), Span::raw(one_line(&value.into()))])
 }
@@ -160,13 +163,13 @@ fn fact(name: &str, value: impl Into<String>) -> Line<'static> {
 fn mark(status: &str) -> Span<'static> {
     let (shape, tone) = status_mark(status);
     let colour = match tone {
-        Tone::Good => Color::Green,
-        Tone::Busy => Color::Blue,
-        Tone::Asking => Color::Magenta,
-        Tone::Held => Color::Cyan,
-        Tone::Warning => Color::Yellow,
-        Tone::Quiet => Color::Gray,
-        Tone::Bad => Color::Red,
+        StatusTone::Good => Color::Green,
+        StatusTone::Busy => Color::Blue,
+        StatusTone::Asking => Color::Magenta,
+        StatusTone::Paused => Color::Cyan,
+        StatusTone::Warning => Color::Yellow,
+        StatusTone::Quiet => Color::Gray,
+        StatusTone::Bad => Color::Red,
     };
     Span::styled(shape, colour)
 }

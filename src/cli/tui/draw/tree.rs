@@ -8,24 +8,24 @@ use ratatui::widgets::ListItem;
 
 use super::{bar, fact, mark, with_details};
 use crate::cli::render::{one_line, units};
-use crate::cli::tui::model::Model;
-use crate::cli::tui::rows::What;
-use crate::cli::tui::wire::Node;
+use crate::cli::tui::model::TuiModel;
+use crate::cli::tui::rows::TuiRowContent;
+use crate::cli::tui::wire::TuiNode;
 
-pub(super) fn draw(model: &Model, frame: &mut Frame<'_>, area: Rect) {
+pub(super) fn draw(model: &TuiModel, frame: &mut Frame<'_>, area: Rect) {
     let rows = model.rows();
     let items = rows.iter().filter_map(|row| match row.what {
-        What::Node(node, depth) => Some(item(node, depth)),
+        TuiRowContent::Node(node, depth) => Some(item(node, depth)),
         _ => None,
     });
     let chosen = model.cursor().and_then(|at| match rows.get(at)?.what {
-        What::Node(node, _) => Some(details(node)),
+        TuiRowContent::Node(node, _) => Some(details(node)),
         _ => None,
     });
     with_details(model, "Tree", items.collect(), chosen.unwrap_or_default(), frame, area);
 }
 
-fn item(node: &Node, depth: usize) -> ListItem<'static> {
+fn item(node: &TuiNode, depth: usize) -> ListItem<'static> {
     let mut spans = vec![
         Span::raw("  ".repeat(depth)),
         mark(&node.status),
@@ -43,7 +43,7 @@ fn item(node: &Node, depth: usize) -> ListItem<'static> {
     ListItem::new(Line::from(spans))
 }
 
-fn details(node: &Node) -> Vec<Line<'static>> {
+fn details(node: &TuiNode) -> Vec<Line<'static>> {
     let mut lines = vec![
         Line::from(one_line(&node.name)).bold(),
         Line::from(vec![mark(&node.status), Span::raw(format!(" {}", node.status.replace('_', " ")))]),

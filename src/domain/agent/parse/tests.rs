@@ -1,10 +1,11 @@
-//! What definitions of every kind become: sound, plain, broken, hostile, arbitrary.
+//! Parsing of all kinds of definitions: sound, plain, broken, hostile, arbitrary.
 
 use proptest::prelude::*;
 
 use super::*;
 use crate::domain::agent::{
-    Access, Behaviour, DEFAULT_HEARTBEAT_S, DEFAULT_MEMORY_MB, Rights, Role, Supervision, TokenBudget,
+    AccessLevel, AgentBehaviour, AgentRole, AgentSupervision, DEFAULT_HEARTBEAT_S, DEFAULT_MEMORY_MB, Rights,
+    TokenBudget,
 };
 
 const SOUND: &str = "---\nname: x\ndescription: Does x.\n---\nYou do x.\n";
@@ -19,7 +20,7 @@ fn refused(text: &str) -> (u32, String) {
     (error.line.unwrap(), error.reason)
 }
 
-/// Each (front matter from line 4 on, line, what the reason holds).
+/// Each: front matter from line 4 on, line, part of the reason.
 fn check(cases: &[(&str, u32, &str)]) {
     for (lines, line, reason) in cases {
         let (at, why) = refused(&with(lines));
@@ -32,17 +33,17 @@ fn a_plain_claude_code_sub_agent_becomes_an_executor_of_the_architect() {
     let text = "---\nname: code-reviewer\ndescription: Reviews code.\ntools: Read, Bash(git diff:*)\nmodel: inherit\n\
                 color: blue\n---\n\nYou review.\n\n---\n\nBe kind.\n";
     let agent = parse("agents/code-reviewer.md", text).unwrap();
-    assert_eq!(agent.role, Role::Exec);
+    assert_eq!(agent.role, AgentRole::Exec);
     assert_eq!(agent.parent.as_ref().unwrap().as_str(), "architect");
-    assert_eq!(agent.behaviour, Behaviour::Llm);
+    assert_eq!(agent.behaviour, AgentBehaviour::Llm);
     assert_eq!(agent.display_name, "Code Reviewer");
     assert_eq!(agent.tools, ["Read", "Bash(git diff:*)"]);
-    assert_eq!(agent.rights, Some(Rights { filesystem: Access::Read, ..Rights::NONE }));
+    assert_eq!(agent.rights, Some(Rights { filesystem: AccessLevel::Read, ..Rights::NONE }));
     assert_eq!(agent.models, [""; 0]);
     assert_eq!(agent.token_budget, TokenBudget::DEFAULT);
     assert_eq!(agent.heartbeat_interval.seconds(), DEFAULT_HEARTBEAT_S);
     assert_eq!(agent.resources.memory_mb.get(), DEFAULT_MEMORY_MB);
-    assert_eq!(agent.supervision, Supervision::default());
+    assert_eq!(agent.supervision, AgentSupervision::default());
     assert_eq!(agent.prompt, "You review.\n\n---\n\nBe kind.", "a rule in the body stays in the body");
 }
 
@@ -85,7 +86,7 @@ fn an_error_reads_as_file_line_and_reason() {
 #[test]
 fn a_bad_value_is_named_with_its_line() {
     check(&[
-        ("tier: 4", 4, "tier is 4; it is 1, 2 or 3"),
+        ("tier: 4", 4, "tier is 4; use 1, 2 or 3"),
         ("tier: x", 4, "`tier: x`"),
         ("\n\nport: 0", 6, "nonzero"),
         ("port: 70000", 4, "`port: 70000`"),
@@ -128,7 +129,7 @@ fn fields_that_contradict_each_other_are_errors() {
         ("behaviour: native", 2, "`tasks` must list at least one"),
         ("behaviour: native\ntasks: [Bad Task]", 5, "`Bad Task` is no task name"),
         ("behaviour: native\ntasks: [a.b, a.b]", 5, "task `a.b` is listed twice"),
-        ("tasks: [ingest.audit]", 4, "agents of behaviour llm take no task"),
+        ("behaviour: command\ntasks: [ingest.audit]", 5, "agents of behaviour command take no task"),
         ("tier: 1\nskill: ingest.audit", 5, "only behaviour native has one"),
         ("behaviour: native\ntasks: [a]\nskill: a", 6, "keep `tasks`"),
         ("behaviour: system", 4, "an executor cannot have behaviour system"),
@@ -173,9 +174,9 @@ fn yaml_that_is_broken_or_hostile_is_an_error() {
 #[test]
 fn a_file_without_proper_front_matter_or_body_is_an_error() {
     for (text, line, reason) in [
-        ("", 1, "opens with a line `---`"),
-        ("hello", 1, "opens with a line `---`"),
-        ("--- # hi\nname: x\n---\nx", 1, "opens with a line `---`"),
+        ("", 1, "begins with a line `---`"),
+        ("hello", 1, "begins with a line `---`"),
+        ("--- # hi\nname: x\n---\nx", 1, "begins with a line `---`"),
         ("---\nname: x\ndescription: d\n--\nx", 1, "missing closing `---`"),
         ("---\n---\nx", 1, "expected mapping"),
         ("---\n- a\n---\nx", 2, "expected mapping"),
@@ -204,7 +205,7 @@ fn byte_order_mark_and_line_ends_change_nothing() {
 fn size_is_bounded_and_bytes_must_be_utf8() {
     let huge = with(&format!("models: [{}]", "x".repeat(10 * 1024 * 1024)));
     let error = parse("x.md", &huge).unwrap_err();
-    assert_eq!(error.to_string(), "x.md: larger than 262144 bytes, the most a definition may have");
+    assert_eq!(error.to_string(), "x.md: larger than 262144 bytes, the limit for a definition");
     assert_eq!(parse_bytes("x.md", b"---\nname: x\n\n\xff").unwrap_err().line, Some(4));
     assert_eq!(parse_bytes("x.md", SOUND.as_bytes()), parse("x.md", SOUND));
 }
@@ -247,4 +248,21 @@ proptest! {
             prop_assert!((1..=lines_of(&bytes)).contains(&error.line.unwrap()), "{error}");
         }
     }
+}
+
+#[test]
+fn an_agent_file_of_claude_code_is_taken_as_it_is() {
+    let text = "---\nname: scout\ndescription: Looks around.\ntools: Read, Grep, Bash, Write\ndisallowedTools: Bash\n\
+                model: sonnet\npermissionMode: plan\nmaxTurns: 7\nmcpServers: [docs]\nhooks: {}\nskills: [a]\n\
+                memory: project\nbackground: true\neffort: high\nisolation: worktree\ncolor: blue\n---\nLook.";
+    let scout = parse("scout.md", text).unwrap();
+    let rights = Rights { filesystem: AccessLevel::Read, ..Rights::NONE };
+    assert_eq!(scout.own_rights(), rights, "plan mode reads, and Bash is taken away");
+    assert_eq!(scout.max_turns.map(std::num::NonZeroU32::get), Some(7));
+    let ignored = ["mcpServers", "isolation", "skills", "hooks", "memory", "background", "effort"];
+    assert_eq!(scout.ignored, ignored, "each is named, none is refused");
+    assert!(
+        parse("scout.md", &text.replace("effort", "efort")).is_err(),
+        "a misspelt field is still an error"
+    );
 }

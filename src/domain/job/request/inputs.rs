@@ -1,4 +1,4 @@
-//! Whether a card's inputs are those that its task reads, and each of its kind.
+//! Checks that a card's inputs are those of its task, each of the right kind.
 
 use serde_json::{Map, Value};
 

@@ -1,13 +1,13 @@
 //! Events over Socket.IO 4 and later (Engine.IO 4), as far as the contract's clients need it.
 //!
-//! On connecting a client gets `connected`, then `event_history` (the last hundred, if any), then one
-//! `event` for each. A client that says in its `auth` or query what it has seen (`since`) gets what it
-//! missed as `event`s instead of the history. It may send `ping` and `request_history`.
+//! A new client gets `connected`, then `event_history` (the last hundred, if any), then one `event` for
+//! each new event. A client that sends the last number it has seen (`since`, in `auth` or the query) gets
+//! the missed `event`s instead of the history. A client may send `ping` and `request_history`.
 //!
-//! Ours, because socketioxide keeps a queue of packets a client, each with a copy of its text: two
-//! hundred clients that read nothing took gigabytes. Here a client is a place in the order of events
-//! ([`session`]), and both transports ask it for the next packet only as the client takes them. Not
-//! there: acknowledgements, binary packets, rooms, other namespaces.
+//! Our own implementation, because socketioxide keeps a queue of packets per client, each with a copy of
+//! its text: two hundred clients that read nothing took gigabytes. Here a client is a position in the order
+//! of events ([`session`]), and both transports ask for the next packet only as the client reads. Not
+//! supported: acknowledgements, binary packets, rooms, other namespaces.
 
 mod packet;
 mod polling;
@@ -25,32 +25,34 @@ use axum::{Extension, Json, Router};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use self::session::{PING_INTERVAL, PING_TIMEOUT, Session, Sessions, TooManySessions, Transport};
+use self::session::{
+    EngineSession, EngineSessions, EngineTransport, PING_INTERVAL, PING_TIMEOUT, TooManySessions,
+};
 use super::super::edge_info::EdgeInfo;
 use super::super::error::ApiError;
 use super::super::websocket::{send, text, upgrade};
-use crate::actors::event_stream::Events;
+use crate::actors::event_stream::EventStreamHandle;
 
 /// Largest packet of a client, and largest body of a `POST`: `auth` and the names of two events.
 const MAX_PAYLOAD: usize = 64 * 1024;
 /// The version of Engine.IO.
 const PROTOCOL: &str = "4";
-/// When a client may try again that found no place: pings end sessions by then.
+/// `Retry-After` when all sessions are taken: missed pings have ended some by then.
 const FULL_PAUSE: Duration = Duration::from_secs(5);
 
 /// The routes of Socket.IO.
-pub(super) fn routes(events: Events) -> Router {
-    let server = SocketIoServer { events, sessions: Sessions::default() };
+pub(super) fn routes(events: EventStreamHandle) -> Router {
+    let server = SocketIoServer { events, sessions: EngineSessions::default() };
     Router::new().route("/socket.io/", any(handle)).with_state(server)
 }
 
 #[derive(Clone)]
 struct SocketIoServer {
-    events: Events,
-    sessions: Sessions,
+    events: EventStreamHandle,
+    sessions: EngineSessions,
 }
 
-/// Why Engine.IO refuses a request, with the codes of its own server.
+/// Engine.IO's refusals, with the codes of its own server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum EngineFault {
     #[error("Transport unknown")]
@@ -86,9 +88,9 @@ impl From<TooManySessions> for ApiError {
     }
 }
 
-/// What the address says.
+/// The query parameters.
 #[derive(Debug, Default, Deserialize)]
-struct Asked {
+struct SocketIoQuery {
     #[serde(rename = "EIO")]
     eio: Option<String>,
     transport: Option<String>,
@@ -101,7 +103,7 @@ async fn handle(
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
-    let asked: Asked =
+    let asked: SocketIoQuery =
         request.uri().query().and_then(|query| serde_html_form::from_str(query).ok()).unwrap_or_default();
     if asked.eio.as_deref() != Some(PROTOCOL) {
         return EngineFault::UnsupportedVersion.into_response();
@@ -114,14 +116,14 @@ async fn handle(
 }
 
 impl SocketIoServer {
-    async fn poll(&self, edge: &EdgeInfo, asked: &Asked, request: Request) -> Response {
+    async fn poll(&self, edge: &EdgeInfo, asked: &SocketIoQuery, request: Request) -> Response {
         let method = request.method().clone();
         let Some(sid) = &asked.sid else {
             if method != Method::GET {
                 return EngineFault::BadMethod.into_response();
             }
             let since = asked.since.as_deref().and_then(|since| since.parse().ok());
-            return match self.sessions.open(self.events.clone(), since, Transport::Polling, edge) {
+            return match self.sessions.open(self.events.clone(), since, EngineTransport::Polling, edge) {
                 Ok(session) => polling::answer(Body::from(format!("0{}", opening(&session, &["websocket"])))),
                 Err(full) => ApiError::from(full).into_response(),
             };
@@ -131,13 +133,13 @@ impl SocketIoServer {
         };
         let answer = match method {
             Method::POST => polling::post(&session, request.into_body()).await,
-            Method::GET if session.transport() != Transport::WebSocket => polling::get(&session).await,
+            Method::GET if session.transport() != EngineTransport::WebSocket => polling::get(&session).await,
             _ => Err(EngineFault::BadRequest),
         };
         answer.unwrap_or_else(IntoResponse::into_response)
     }
 
-    fn connect(&self, edge: &EdgeInfo, asked: &Asked, request: Request) -> Response {
+    fn connect(&self, edge: &EdgeInfo, asked: &SocketIoQuery, request: Request) -> Response {
         let of_task = edge.clone();
         if let Some(sid) = &asked.sid {
             let Some(session) = self.sessions.get(sid) else {
@@ -150,7 +152,9 @@ impl SocketIoServer {
         let since = asked.since.as_deref().and_then(|since| since.parse().ok());
         let (events, sessions) = (self.events.clone(), self.sessions.clone());
         upgrade(request, edge, MAX_PAYLOAD, async move |mut socket| {
-            let Ok(session) = sessions.open(events, since, Transport::WebSocket, &of_task) else { return };
+            let Ok(session) = sessions.open(events, since, EngineTransport::WebSocket, &of_task) else {
+                return;
+            };
             let opening = format!("0{}", opening(&session, &[]));
             if send(&mut socket, [text(opening)], None).await.is_ok() {
                 websocket::serve(socket, session, of_task).await;
@@ -161,8 +165,8 @@ impl SocketIoServer {
     }
 }
 
-/// What a new client has to know.
-fn opening(session: &Session, upgrades: &[&str]) -> Value {
+/// The parameters for a new client.
+fn opening(session: &EngineSession, upgrades: &[&str]) -> Value {
     json!({
         "sid": session.sid, "upgrades": upgrades, "pingInterval": PING_INTERVAL.as_millis(),
         "pingTimeout": PING_TIMEOUT.as_millis(), "maxPayload": MAX_PAYLOAD,

@@ -1,12 +1,12 @@
 //! The packets of Engine.IO 4 and Socket.IO 5, as far as the contract's clients send them. Pure.
 //!
-//! Engine.IO wraps (one digit, then what it carries), Socket.IO is what a message carries. Sources: the
-//! protocols' own documents, github.com/socketio/engine.io-protocol and socket.io-protocol.
+//! Engine.IO is the envelope (one digit, then the payload), Socket.IO the payload of a message. Sources:
+//! the protocols' documents, github.com/socketio/engine.io-protocol and socket.io-protocol.
 
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Between two packets of a polling body.
+/// Separates packets in a polling body.
 pub(super) const SEPARATOR: char = '\u{1e}';
 /// Engine.IO's own packets that leave the server.
 pub(super) const PING: &str = "2";
@@ -16,54 +16,54 @@ pub(super) const PROBE_ANSWER: &str = "3probe";
 pub(super) const UPGRADE: &str = "5";
 pub(super) const DISCONNECT: &str = "41";
 
-/// What a client says.
+/// A packet of a client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ClientPacket {
-    /// It ends the session.
+    /// Ends the session.
     Close,
-    /// It has heard our ping.
+    /// Answers our ping.
     Pong,
-    /// It wants to be sent events, from after this number on.
+    /// Asks for events after this number.
     Connect { since: Option<u64> },
-    /// It connects where nothing is.
+    /// Connects to an unknown namespace.
     ConnectElsewhere { namespace: String },
-    /// It emits `ping`.
+    /// Emits `ping`.
     Ping,
-    /// It emits `request_history`.
+    /// Emits `request_history`.
     RequestHistory,
-    /// What means nothing here: other events, acknowledgements.
+    /// Ignored: other events, acknowledgements.
     Other,
 }
 
-/// Not of the protocol.
+/// A packet that breaks the protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a packet is malformed")]
-pub(super) struct Malformed;
+pub(super) struct MalformedPacket;
 
-/// The longest name of a namespace that is repeated in a refusal.
+/// Longest namespace repeated in a refusal.
 const MAX_NAMESPACE: usize = 100;
 
 #[derive(Deserialize, Default)]
-struct Auth {
+struct ConnectAuth {
     since: Option<u64>,
 }
 
 /// Reads one packet of Engine.IO.
-pub(super) fn read(packet: &str) -> Result<ClientPacket, Malformed> {
-    match packet.split_at_checked(1).ok_or(Malformed)? {
+pub(super) fn read(packet: &str) -> Result<ClientPacket, MalformedPacket> {
+    match packet.split_at_checked(1).ok_or(MalformedPacket)? {
         ("1", _) => Ok(ClientPacket::Close),
         ("3", _) => Ok(ClientPacket::Pong),
         ("4", message) => read_message(message),
-        // Pings of clients (the version before), probes that come too late, and noops.
+        // Client pings (of the previous version), late probes, and noops.
         ("2" | "5" | "6", _) => Ok(ClientPacket::Other),
-        _ => Err(Malformed),
+        _ => Err(MalformedPacket),
     }
 }
 
 /// Reads one packet of Socket.IO.
-fn read_message(message: &str) -> Result<ClientPacket, Malformed> {
-    let (kind, rest) = message.split_at_checked(1).ok_or(Malformed)?;
-    // `/name,` where it is not the main namespace; the comma may be missing at the end.
+fn read_message(message: &str) -> Result<ClientPacket, MalformedPacket> {
+    let (kind, rest) = message.split_at_checked(1).ok_or(MalformedPacket)?;
+    // `/name,` for other namespaces; the comma may be missing at the end.
     let (namespace, rest) = match rest.strip_prefix('/') {
         Some(_) => rest.split_once(',').unwrap_or((rest, "")),
         None => ("/", rest),
@@ -76,24 +76,24 @@ fn read_message(message: &str) -> Result<ClientPacket, Malformed> {
         }
         "0" if rest.is_empty() => Ok(ClientPacket::Connect { since: None }),
         "0" => {
-            let auth: Value = serde_json::from_str(rest).map_err(|_| Malformed)?;
-            // What else clients put there is theirs.
-            let Auth { since } = Auth::deserialize(auth).unwrap_or_default();
+            let auth: Value = serde_json::from_str(rest).map_err(|_| MalformedPacket)?;
+            // Clients may put other things there.
+            let ConnectAuth { since } = ConnectAuth::deserialize(auth).unwrap_or_default();
             Ok(ClientPacket::Connect { since })
         }
         "1" => Ok(ClientPacket::Close),
         "2" => read_event(rest),
         // Acknowledgements and events with binary parts; the parts themselves are refused.
         "3" | "5" | "6" => Ok(ClientPacket::Other),
-        _ => Err(Malformed),
+        _ => Err(MalformedPacket),
     }
 }
 
-/// `["name", …]`, with the number of a wanted acknowledgement before it, which no event here has.
-fn read_event(text: &str) -> Result<ClientPacket, Malformed> {
+/// `["name", …]`, after the number of a requested acknowledgement, which no event here has.
+fn read_event(text: &str) -> Result<ClientPacket, MalformedPacket> {
     let array = text.trim_start_matches(|c: char| c.is_ascii_digit());
-    let event: Vec<Value> = serde_json::from_str(array).map_err(|_| Malformed)?;
-    match event.first().and_then(Value::as_str).ok_or(Malformed)? {
+    let event: Vec<Value> = serde_json::from_str(array).map_err(|_| MalformedPacket)?;
+    match event.first().and_then(Value::as_str).ok_or(MalformedPacket)? {
         "ping" => Ok(ClientPacket::Ping),
         "request_history" => Ok(ClientPacket::RequestHistory),
         _ => Ok(ClientPacket::Other),
@@ -130,7 +130,7 @@ mod tests {
             assert_eq!(read(packet), Ok(meant), "{packet}");
         }
         for wrong in ["", "b", "9", "4", "42", "42{}", "42[]", "42[7]", "40{", "4x", "bAAAA", "é"] {
-            assert_eq!(read(wrong), Err(Malformed), "{wrong}");
+            assert_eq!(read(wrong), Err(MalformedPacket), "{wrong}");
         }
     }
 

@@ -1,8 +1,8 @@
-//! A session by long polling: `GET` brings packets, `POST` takes them.
+//! A session over long polling: `GET` fetches packets, `POST` sends them.
 //!
-//! Invariant: the body of a poll is made as hyper takes it ([`TextInHand`]), so a poll whose client reads
-//! nothing costs its connection's buffer. Failure policy: a poll that is broken off after its first packet
-//! ends the session: what it had taken is lost, and the client comes back with a number.
+//! Invariant: hyper pulls the body of a poll piece by piece ([`PartialText`]), so a client that reads
+//! nothing costs only its connection's buffer. Failure policy: a poll broken off after its first packet
+//! ends the session: the packets of the poll are lost, and the client resumes by number.
 
 use std::io;
 use std::sync::Arc;
@@ -16,21 +16,21 @@ use http_body_util::Limited;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::timeout;
 
-use super::super::pieces::{LeftMemory, TextInHand};
+use super::super::pieces::{EventEvictedError, PartialText};
 use super::packet::{self, DISCONNECT, NOOP, SEPARATOR};
-use super::session::{Next, Outgoing, Session};
+use super::session::{EngineSession, OutgoingItem, SessionOutput};
 use super::{EngineFault, MAX_PAYLOAD};
-use crate::actors::event_stream::Board;
-use crate::http::extract::whole;
+use crate::actors::event_stream::EventCache;
+use crate::http::extract::collect_body;
 
-/// Bytes after which a poll's body ends; the client polls for the rest.
+/// Size at which a poll's body ends; the client polls for the rest.
 const POLL_BYTES: usize = 256 * 1024;
-/// A client may poll anew a moment before its last poll is put away here.
+/// A client may poll again a moment before its last poll is dropped here.
 const TURN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Packets of a client.
-pub(super) async fn post(session: &Session, body: Body) -> Result<Response, EngineFault> {
-    let body = whole(Body::new(Limited::new(body, MAX_PAYLOAD))).await;
+pub(super) async fn post(session: &EngineSession, body: Body) -> Result<Response, EngineFault> {
+    let body = collect_body(Body::new(Limited::new(body, MAX_PAYLOAD))).await;
     let body = body.map_err(|_| EngineFault::BadRequest)?;
     let text = std::str::from_utf8(&body).map_err(|_| EngineFault::BadRequest)?;
     for packet in text.split(SEPARATOR) {
@@ -46,16 +46,16 @@ pub(super) async fn post(session: &Session, body: Body) -> Result<Response, Engi
 }
 
 /// Waits for packets and answers with them.
-pub(super) async fn get(session: &Arc<Session>) -> Result<Response, EngineFault> {
+pub(super) async fn get(session: &Arc<EngineSession>) -> Result<Response, EngineFault> {
     let turn = timeout(TURN_PATIENCE, Arc::clone(&session.outgoing).lock_owned()).await;
     let mut outgoing = turn.map_err(|_| EngineFault::BadRequest)?;
     let first = tokio::select! {
         first = outgoing.next(session) => first,
         () = session.closed.cancelled() => return Err(EngineFault::UnknownSession),
     };
-    let board = Arc::clone(outgoing.events.board());
+    let board = Arc::clone(outgoing.events.cache());
     let mut poll =
-        Poll { session: Arc::clone(session), outgoing, board, hand: None, sent: 0, is_last: false };
+        PendingPoll { session: Arc::clone(session), outgoing, board, hand: None, sent: 0, is_last: false };
     poll.begin(first);
     let pieces = stream::unfold(Some(poll), |poll| async move {
         let mut poll = poll?;
@@ -65,7 +65,7 @@ pub(super) async fn get(session: &Arc<Session>) -> Result<Response, EngineFault>
                 poll.put_away();
                 None
             }
-            // The session is closed by dropping the poll.
+            // Dropping the poll closes the session.
             Err(left) => Some((Err(io::Error::other(left)), None)),
         }
     });
@@ -77,35 +77,35 @@ pub(super) fn answer(body: Body) -> Response {
     (headers, body).into_response()
 }
 
-/// A poll whose answer is on its way.
-struct Poll {
-    session: Arc<Session>,
-    outgoing: OwnedMutexGuard<Outgoing>,
-    board: Arc<Board>,
-    hand: Option<TextInHand>,
+/// A poll whose answer is being sent.
+struct PendingPoll {
+    session: Arc<EngineSession>,
+    outgoing: OwnedMutexGuard<SessionOutput>,
+    board: Arc<EventCache>,
+    hand: Option<PartialText>,
     sent: usize,
     is_last: bool,
 }
 
-impl Poll {
-    fn begin(&mut self, next: Next) {
+impl PendingPoll {
+    fn begin(&mut self, next: OutgoingItem) {
         self.hand = Some(match next {
-            Next::Packet(packet) => TextInHand::own(packet),
-            Next::Event(event) => TextInHand::packet(&event),
-            Next::Noop => {
+            OutgoingItem::Packet(packet) => PartialText::own(packet),
+            OutgoingItem::Event(event) => PartialText::packet(&event),
+            OutgoingItem::Noop => {
                 self.is_last = true;
-                TextInHand::own(Bytes::from_static(NOOP.as_bytes()))
+                PartialText::own(Bytes::from_static(NOOP.as_bytes()))
             }
-            Next::End(reason) => {
+            OutgoingItem::End(reason) => {
                 self.is_last = true;
                 self.session.closed.cancel();
-                TextInHand::own(format!("{reason}{SEPARATOR}{DISCONNECT}").into())
+                PartialText::own(format!("{reason}{SEPARATOR}{DISCONNECT}").into())
             }
         });
     }
 
     /// The next piece of the body; `None` at its end.
-    fn piece(&mut self) -> Result<Option<Bytes>, LeftMemory> {
+    fn piece(&mut self) -> Result<Option<Bytes>, EventEvictedError> {
         if let Some(hand) = &mut self.hand
             && let Some(piece) = hand.next(&self.board)?
         {
@@ -115,16 +115,16 @@ impl Poll {
         if self.is_last || self.sent >= POLL_BYTES {
             return Ok(None);
         }
-        // Only what is there already: the client has something to read.
+        // Only packets that are ready: the client already has something to read.
         let Some(next) = self.outgoing.next(&self.session).now_or_never() else { return Ok(None) };
-        if matches!(next, Next::Noop) {
+        if matches!(next, OutgoingItem::Noop) {
             return Ok(None);
         }
         self.begin(next);
         Ok(Some(Bytes::from_static(b"\x1e")))
     }
 
-    /// The answer has left as a whole.
+    /// The complete answer has been sent.
     fn put_away(&mut self) {
         self.hand = None;
         self.is_last = true;
@@ -133,7 +133,7 @@ impl Poll {
     }
 }
 
-impl Drop for Poll {
+impl Drop for PendingPoll {
     fn drop(&mut self) {
         let is_put_away = self.hand.is_none();
         if !is_put_away {

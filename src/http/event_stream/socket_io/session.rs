@@ -1,11 +1,10 @@
-//! The sessions of Socket.IO: one client each, whatever transport it is on.
+//! The sessions of Socket.IO: one client each, on either transport.
 //!
-//! A session has two halves: the [`Inbox`] (everything that the client said and has no answer yet, as
-//! flags and small counts) and the [`Outgoing`] (where the client stands). The transport that sends holds
-//! the outgoing half and asks it for one packet after the other, only as the client takes them.
-//! Invariants: a client that does not read costs its two halves and no text; a request that is repeated
-//! before its answer has one answer; a session whose client has not answered a ping in time is gone, and
-//! there are at most [`MAX_SESSIONS`].
+//! A session has two halves: the [`SessionInput`] (the client's unanswered packets, as flags and small
+//! counts) and the [`SessionOutput`] (the client's position). The sending transport holds the output and
+//! asks it for one packet after the other, only as the client reads. Invariants: a client that does not
+//! read costs its two halves and no text; a request repeated before its answer gets one answer; a session
+//! ends when its client misses a ping; there are at most [`MAX_SESSIONS`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -19,37 +18,37 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::packet::{ClientPacket, PING};
-use crate::actors::event_stream::{EventText, Events, Follower, TooSlow};
+use crate::actors::event_stream::{EventFollower, EventStreamHandle, EventText, FollowerError};
 use crate::domain::time::Timestamp;
 use crate::http::edge_info::EdgeInfo;
 
-/// Between two pings of the server, and for the answer to one: the protocol's usual values.
+/// The server's ping interval, and the time for an answer: the protocol's usual values.
 pub(super) const PING_INTERVAL: Duration = Duration::from_secs(25);
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// Sessions at once. One by polling has no connection between two polls, so the port's cap on connections
-/// does not count it; each costs some 2 KB.
+/// Sessions at once. A polling session has no connection between polls, so the port's cap on connections
+/// does not cover it; a session costs about 2 KB.
 pub(super) const MAX_SESSIONS: usize = 4096;
-/// Between two histories that a client asks for: more often they tell it nothing that events do not.
+/// Shortest interval between requested histories; the events cover the time between.
 const HISTORY_PAUSE: Duration = Duration::from_secs(1);
-/// Emitted `ping`s that wait for their `pong`; further ones are not answered.
+/// Pending `pong`s; further `ping`s get none.
 const MAX_PONGS: usize = 16;
-/// Refused namespaces that wait to be told.
+/// Pending refusals of namespaces.
 const MAX_REFUSALS: usize = 4;
 
-/// What carries a session's packets.
+/// The transport of a session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Transport {
+pub(super) enum EngineTransport {
     Polling,
-    /// Polling still, while a WebSocket is tried: polls are answered at once.
+    /// Polling while a WebSocket is probed: polls are answered at once.
     Probing,
     WebSocket,
 }
 
-/// What the client said and has no answer yet.
+/// The client's unanswered packets.
 #[derive(Debug)]
-struct Inbox {
-    transport: Transport,
-    /// When the client last showed that it is there.
+struct SessionInput {
+    transport: EngineTransport,
+    /// Time of the client's last sign of life.
     heard: Instant,
     connect: Option<Option<u64>>,
     is_connected: bool,
@@ -59,21 +58,21 @@ struct Inbox {
 }
 
 #[derive(Debug)]
-pub(super) struct Session {
+pub(super) struct EngineSession {
     pub(super) sid: String,
-    inbox: Mutex<Inbox>,
-    /// Of whoever sends: there is something new in the inbox.
+    inbox: Mutex<SessionInput>,
+    /// Wakes the sender when there is new input.
     news: Notify,
-    /// Cancelled when it is over.
+    /// Cancelled at the end of the session.
     pub(super) closed: CancellationToken,
-    pub(super) outgoing: Arc<tokio::sync::Mutex<Outgoing>>,
+    pub(super) outgoing: Arc<tokio::sync::Mutex<SessionOutput>>,
 }
 
-impl Session {
-    fn new(events: Events, since: Option<u64>, transport: Transport) -> Self {
+impl EngineSession {
+    fn new(events: EventStreamHandle, since: Option<u64>, transport: EngineTransport) -> Self {
         let heard = Instant::now();
         let (pongs, refusals) = (0, VecDeque::new());
-        let inbox = Inbox {
+        let inbox = SessionInput {
             transport,
             heard,
             connect: None,
@@ -82,7 +81,7 @@ impl Session {
             wants_history: false,
             refusals,
         };
-        let outgoing = Outgoing {
+        let outgoing = SessionOutput {
             events,
             is_by_websocket: false,
             since,
@@ -92,7 +91,8 @@ impl Session {
             history_at: heard,
         };
         Self {
-            // Time-ordered with 74 random bits; only this daemon's own pages and programs can ask at all.
+            // Time-ordered with 74 random bits; only this daemon's own pages and programs pass the guard at
+            // all.
             sid: uuid::Uuid::now_v7().simple().to_string(),
             inbox: Mutex::new(inbox),
             news: Notify::new(),
@@ -101,14 +101,14 @@ impl Session {
         }
     }
 
-    /// Takes in a packet; whether the session goes on.
+    /// Handles a packet; false ends the session.
     pub(super) fn take(&self, packet: ClientPacket) -> bool {
         let mut inbox = self.inbox.lock();
         inbox.heard = Instant::now();
         match packet {
             ClientPacket::Close => return false,
             ClientPacket::Pong | ClientPacket::Other => {}
-            // A second one would be a client's fault; it is connected.
+            // A second CONNECT is the client's mistake; the session is connected already.
             ClientPacket::Connect { .. } if inbox.is_connected => {}
             ClientPacket::Connect { since } => {
                 inbox.is_connected = true;
@@ -126,16 +126,16 @@ impl Session {
         true
     }
 
-    pub(super) fn transport(&self) -> Transport {
+    pub(super) fn transport(&self) -> EngineTransport {
         self.inbox.lock().transport
     }
 
-    pub(super) fn set_transport(&self, transport: Transport) {
+    pub(super) fn set_transport(&self, transport: EngineTransport) {
         self.inbox.lock().transport = transport;
         self.news.notify_one();
     }
 
-    /// When the client is taken for gone.
+    /// The deadline for the next sign of life.
     fn deadline(&self) -> Instant {
         self.inbox.lock().heard + PING_INTERVAL + PING_TIMEOUT
     }
@@ -155,36 +155,36 @@ impl Session {
     }
 }
 
-/// What is sent next.
+/// The next thing to send.
 #[derive(Debug)]
-pub(super) enum Next {
-    /// A packet that is small or shared.
+pub(super) enum OutgoingItem {
+    /// A small or shared packet.
     Packet(Bytes),
     Event(EventText),
-    /// The poll is to end: the client changes its transport.
+    /// Ends the poll: the client changes its transport.
     Noop,
-    /// The session is to end, after this packet.
+    /// Ends the session after this packet.
     End(String),
 }
 
-/// Where a client stands.
+/// A client's position.
 #[derive(Debug)]
-pub(super) struct Outgoing {
-    pub(super) events: Events,
-    /// Whether a WebSocket asks; until then it is polls.
+pub(super) struct SessionOutput {
+    pub(super) events: EventStreamHandle,
+    /// Whether a WebSocket is sending; polls before that.
     pub(super) is_by_websocket: bool,
-    /// As the address said; what `auth` says goes before.
+    /// `since` of the query; the one in `auth` has precedence.
     since: Option<u64>,
-    /// What a new client gets first.
+    /// A new client's first packets.
     greeting: VecDeque<Bytes>,
-    follower: Option<Follower>,
+    follower: Option<EventFollower>,
     pinged: Instant,
     history_at: Instant,
 }
 
-impl Outgoing {
-    /// The next packet; waits for it. A call that is dropped has taken nothing.
-    pub(super) async fn next(&mut self, session: &Session) -> Next {
+impl SessionOutput {
+    /// Waits for the next packet. Cancel-safe.
+    pub(super) async fn next(&mut self, session: &EngineSession) -> OutgoingItem {
         loop {
             if let Some(answer) = self.answer(session) {
                 return answer;
@@ -197,11 +197,11 @@ impl Outgoing {
                 () = session.news.notified() => {}
                 () = sleep_until(self.pinged + PING_INTERVAL) => {
                     self.pinged = Instant::now();
-                    return Next::Packet(Bytes::from_static(PING.as_bytes()));
+                    return OutgoingItem::Packet(Bytes::from_static(PING.as_bytes()));
                 }
                 () = sleep_until(history_due), if wants_history => {}
                 next = next_event(follower) => return match next {
-                    Some(Ok(event)) => Next::Event(event),
+                    Some(Ok(event)) => OutgoingItem::Event(event),
                     Some(Err(slow)) => self.end(&slow.to_string()),
                     None => self.end("the daemon is stopping"),
                 },
@@ -209,23 +209,23 @@ impl Outgoing {
         }
     }
 
-    /// What the inbox wants, without waiting.
-    fn answer(&mut self, session: &Session) -> Option<Next> {
+    /// The next packet due to the input, without waiting.
+    fn answer(&mut self, session: &EngineSession) -> Option<OutgoingItem> {
         if let Some(packet) = self.greeting.pop_front() {
-            return Some(Next::Packet(packet));
+            return Some(OutgoingItem::Packet(packet));
         }
         let mut inbox = session.inbox.lock();
-        if !self.is_by_websocket && inbox.transport != Transport::Polling {
-            return Some(Next::Noop);
+        if !self.is_by_websocket && inbox.transport != EngineTransport::Polling {
+            return Some(OutgoingItem::Noop);
         }
         if let Some(namespace) = inbox.refusals.pop_front() {
             let refusal = json!({ "message": "Invalid namespace" });
-            return Some(Next::Packet(format!("44{namespace},{refusal}").into()));
+            return Some(OutgoingItem::Packet(format!("44{namespace},{refusal}").into()));
         }
         if let Some(since) = inbox.connect.take() {
             drop(inbox);
             self.greet(session, since);
-            return self.greeting.pop_front().map(Next::Packet);
+            return self.greeting.pop_front().map(OutgoingItem::Packet);
         }
         self.follower.as_ref()?;
         if inbox.pongs > 0 {
@@ -236,20 +236,20 @@ impl Outgoing {
         if inbox.wants_history && self.history_at + HISTORY_PAUSE <= now {
             inbox.wants_history = false;
             self.history_at = now;
-            return Some(Next::Packet(self.events.board().history().packet));
+            return Some(OutgoingItem::Packet(self.events.cache().history().packet));
         }
         None
     }
 
-    /// The client is connected: it is greeted and followed for.
-    fn greet(&mut self, session: &Session, since: Option<u64>) {
+    /// Greets a connected client and begins to follow events for it.
+    fn greet(&mut self, session: &EngineSession, since: Option<u64>) {
         let since = since.or(self.since);
-        let history = self.events.board().history();
-        // What follows begins where the history ends, so that nothing falls in between.
+        let history = self.events.cache().history();
+        // Following begins where the history ends, so that no event is missed between.
         self.follower = Some(self.events.follow(since.or(Some(history.last))));
         let hello = json!({
             "status": "connected", "server_time": Timestamp::now(),
-            "buffered_events": self.events.board().len(),
+            "buffered_events": self.events.cache().len(),
         });
         self.greeting.push_back(format!("40{}", json!({ "sid": session.sid })).into());
         self.greeting.push_back(format!("42{}", json!(["connected", hello])).into());
@@ -258,12 +258,12 @@ impl Outgoing {
         }
     }
 
-    fn end(&self, reason: &str) -> Next {
-        let since = self.follower.as_ref().map(Follower::seen);
-        Next::End(format!("42{}", json!(["disconnect_reason", { "reason": reason, "since": since }])))
+    fn end(&self, reason: &str) -> OutgoingItem {
+        let since = self.follower.as_ref().map(EventFollower::seen);
+        OutgoingItem::End(format!("42{}", json!(["disconnect_reason", { "reason": reason, "since": since }])))
     }
 
-    /// Lets go of what was read ahead.
+    /// Drops events that were read ahead.
     pub(super) fn let_go(&mut self) {
         if let Some(follower) = &mut self.follower {
             follower.let_go();
@@ -271,12 +271,12 @@ impl Outgoing {
     }
 }
 
-fn emit(name: &str, data: &serde_json::Value) -> Next {
-    Next::Packet(format!("42{}", json!([name, data])).into())
+fn emit(name: &str, data: &serde_json::Value) -> OutgoingItem {
+    OutgoingItem::Packet(format!("42{}", json!([name, data])).into())
 }
 
-/// One event; whoever is not connected waits for ever.
-async fn next_event(follower: &mut Option<Follower>) -> Option<Result<EventText, TooSlow>> {
+/// The next event; a client that is not connected waits forever.
+async fn next_event(follower: &mut Option<EventFollower>) -> Option<Result<EventText, FollowerError>> {
     let Some(follower) = follower else { return std::future::pending().await };
     match follower.next(0).await? {
         Ok(events) => events.into_iter().next().map(Ok),
@@ -284,24 +284,24 @@ async fn next_event(follower: &mut Option<Follower>) -> Option<Result<EventText,
     }
 }
 
-/// There are too many.
+/// The session limit is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{MAX_SESSIONS} clients of Socket.IO are connected, which is the most; try again in a while")]
+#[error("all {MAX_SESSIONS} Socket.IO sessions are in use; retry shortly")]
 pub(super) struct TooManySessions;
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Sessions(Arc<Mutex<HashMap<String, Arc<Session>>>>);
+pub(super) struct EngineSessions(Arc<Mutex<HashMap<String, Arc<EngineSession>>>>);
 
-impl Sessions {
-    /// A new session; it is forgotten when it is over.
+impl EngineSessions {
+    /// Opens a session; it is removed when it ends.
     pub(super) fn open(
         &self,
-        events: Events,
+        events: EventStreamHandle,
         since: Option<u64>,
-        transport: Transport,
+        transport: EngineTransport,
         edge: &EdgeInfo,
-    ) -> Result<Arc<Session>, TooManySessions> {
-        let session = Arc::new(Session::new(events, since, transport));
+    ) -> Result<Arc<EngineSession>, TooManySessions> {
+        let session = Arc::new(EngineSession::new(events, since, transport));
         let mut sessions = self.0.lock();
         if sessions.len() >= MAX_SESSIONS {
             return Err(TooManySessions);
@@ -320,8 +320,8 @@ impl Sessions {
         Ok(session)
     }
 
-    /// A session that is not over.
-    pub(super) fn get(&self, sid: &str) -> Option<Arc<Session>> {
+    /// An open session.
+    pub(super) fn get(&self, sid: &str) -> Option<Arc<EngineSession>> {
         self.0.lock().get(sid).filter(|session| !session.closed.is_cancelled()).cloned()
     }
 }

@@ -1,4 +1,4 @@
-//! A session over WebSocket, from its beginning or after an upgrade from polling.
+//! A session over WebSocket, from the start or after an upgrade from polling.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,37 +9,37 @@ use tokio::time::timeout;
 use tokio_websockets::Message;
 
 use super::packet::{self, DISCONNECT, NOOP, PROBE, PROBE_ANSWER, UPGRADE};
-use super::session::{Next, Outgoing, Session, Transport};
-use crate::actors::event_stream::Board;
+use super::session::{EngineSession, EngineTransport, OutgoingItem, SessionOutput};
+use crate::actors::event_stream::EventCache;
 use crate::http::edge_info::EdgeInfo;
 use crate::http::websocket::{SendFault, ServerSocket, send, text};
 
-/// For a client to try the WebSocket and to change over to it.
+/// Time for a client to probe the WebSocket and switch to it.
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
-/// Bytes sent before it is seen whether they were taken.
+/// Bytes sent before the next flush.
 const BATCH: usize = 64 * 1024;
 
-/// A session that polls changes over, if its client goes through with it.
-pub(super) async fn take_over(mut socket: ServerSocket, session: Arc<Session>, edge: EdgeInfo) {
-    if session.transport() != Transport::Polling {
+/// Upgrades a polling session, if the client completes both steps.
+pub(super) async fn take_over(mut socket: ServerSocket, session: Arc<EngineSession>, edge: EdgeInfo) {
+    if session.transport() != EngineTransport::Polling {
         return;
     }
     let changed = timeout(PROBE_PATIENCE, probed(&mut socket, &session)).await;
     if changed != Ok(Some(())) {
-        if session.transport() == Transport::Probing {
-            session.set_transport(Transport::Polling);
+        if session.transport() == EngineTransport::Probing {
+            session.set_transport(EngineTransport::Polling);
         }
         return;
     }
-    session.set_transport(Transport::WebSocket);
+    session.set_transport(EngineTransport::WebSocket);
     serve(socket, session, edge).await;
 }
 
-/// The client's two steps: it tries the connection, and (once its poll has ended) changes over.
-async fn probed(socket: &mut ServerSocket, session: &Session) -> Option<()> {
+/// The client's two steps: probe the connection, then (once its poll has ended) switch to it.
+async fn probed(socket: &mut ServerSocket, session: &EngineSession) -> Option<()> {
     expect(socket, PROBE).await?;
     send(socket, [text(Bytes::from_static(PROBE_ANSWER.as_bytes()))], None).await.ok()?;
-    session.set_transport(Transport::Probing);
+    session.set_transport(EngineTransport::Probing);
     expect(socket, UPGRADE).await
 }
 
@@ -49,23 +49,23 @@ async fn expect(socket: &mut ServerSocket, packet: &str) -> Option<()> {
 }
 
 /// Carries a session's packets both ways until either side ends it.
-pub(super) async fn serve(mut socket: ServerSocket, session: Arc<Session>, edge: EdgeInfo) {
-    // A poll that is still under way ends by itself: the transport has changed.
+pub(super) async fn serve(mut socket: ServerSocket, session: Arc<EngineSession>, edge: EdgeInfo) {
+    // A pending poll ends by itself, since the transport has changed.
     let mut outgoing = Arc::clone(&session.outgoing).lock_owned().await;
     outgoing.is_by_websocket = true;
-    let board = Arc::clone(outgoing.events.board());
+    let board = Arc::clone(outgoing.events.cache());
     let ended = carry(&mut socket, &session, &mut outgoing, &board, &edge).await;
     session.closed.cancel();
     if let Err(fault) = ended {
-        tracing::debug!(%fault, "a client of Socket.IO was cut");
+        tracing::debug!(%fault, "closed a Socket.IO client");
     }
 }
 
 async fn carry(
     socket: &mut ServerSocket,
-    session: &Session,
-    outgoing: &mut Outgoing,
-    board: &Board,
+    session: &EngineSession,
+    outgoing: &mut SessionOutput,
+    board: &EventCache,
     edge: &EdgeInfo,
 ) -> Result<(), SendFault> {
     loop {
@@ -78,13 +78,13 @@ async fn carry(
                     if !take(&message, session) {
                         return goodbye(socket, None).await;
                     }
-                    // The library has queued its own answer to a ping.
+                    // The library has queued a pong.
                     send(socket, [], None).await?;
                 }
                 Some(Err(_)) | None => return Err(SendFault::Gone),
             },
             next = outgoing.next(session) => {
-                let mut batch = Batch::default();
+                let mut batch = PacketBatch::default();
                 if let Some(reason) = batch.fill(next, session, outgoing) {
                     batch.send(socket, board).await?;
                     return goodbye(socket, Some(reason)).await;
@@ -95,39 +95,44 @@ async fn carry(
     }
 }
 
-/// Takes in a message; whether the session goes on.
-fn take(message: &Message, session: &Session) -> bool {
+/// Handles a message; false ends the session.
+fn take(message: &Message, session: &EngineSession) -> bool {
     if message.is_text() {
-        let packet = std::str::from_utf8(message.as_payload()).map_err(|_| packet::Malformed);
+        let packet = std::str::from_utf8(message.as_payload()).map_err(|_| packet::MalformedPacket);
         return packet.and_then(packet::read).is_ok_and(|packet| session.take(packet));
     }
     message.is_ping() || message.is_pong()
 }
 
-/// Packets that are sent together.
+/// Packets sent together.
 #[derive(Default)]
-struct Batch {
+struct PacketBatch {
     messages: Vec<Message>,
     bytes: usize,
-    /// The first event in memory among them.
+    /// The first in-memory event among them.
     oldest: Option<u64>,
 }
 
-impl Batch {
-    /// Takes a packet and those that are ready behind it; the farewell, when the session is to end.
-    fn fill(&mut self, first: Next, session: &Session, outgoing: &mut Outgoing) -> Option<String> {
+impl PacketBatch {
+    /// Takes a packet and all ready ones behind it; returns the farewell when the session is to end.
+    fn fill(
+        &mut self,
+        first: OutgoingItem,
+        session: &EngineSession,
+        outgoing: &mut SessionOutput,
+    ) -> Option<String> {
         let mut next = Some(first);
         while let Some(packet) = next.take() {
             match packet {
-                Next::Packet(packet) => self.push(packet),
-                Next::Event(event) => {
+                OutgoingItem::Packet(packet) => self.push(packet),
+                OutgoingItem::Event(event) => {
                     if event.is_in_memory() {
                         self.oldest.get_or_insert(event.seq);
                     }
                     self.push(event.packet().clone());
                 }
-                Next::Noop => self.push(Bytes::from_static(NOOP.as_bytes())),
-                Next::End(reason) => return Some(reason),
+                OutgoingItem::Noop => self.push(Bytes::from_static(NOOP.as_bytes())),
+                OutgoingItem::End(reason) => return Some(reason),
             }
             if self.bytes < BATCH {
                 next = outgoing.next(session).now_or_never();
@@ -141,12 +146,12 @@ impl Batch {
         self.messages.push(text(packet));
     }
 
-    async fn send(self, socket: &mut ServerSocket, board: &Board) -> Result<(), SendFault> {
+    async fn send(self, socket: &mut ServerSocket, board: &EventCache) -> Result<(), SendFault> {
         send(socket, self.messages, self.oldest.map(|seq| (board, seq))).await
     }
 }
 
-/// Tells the client that the session is over, and why if there is a reason.
+/// Closes the session with the client, with the reason if there is one.
 async fn goodbye(socket: &mut ServerSocket, reason: Option<String>) -> Result<(), SendFault> {
     let reason = reason.map(text);
     let rest = [text(Bytes::from_static(DISCONNECT.as_bytes())), Message::close(None, "")];

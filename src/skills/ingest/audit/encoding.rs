@@ -1,4 +1,4 @@
-//! Which encoding a file is in, and its text.
+//! Detects the encoding of a file, and decodes the text.
 //!
 //! Order of the evidence: a byte order mark; UTF-16 seen by its zero bytes; valid UTF-8; UTF-8 with
 //! a few damaged places; the statistics of `chardetng` (which knows the encodings of the web).
@@ -34,15 +34,15 @@ const MAGIC: &[(&[u8], &str)] = &[
 ];
 
 #[derive(Debug, PartialEq)]
-pub(crate) enum Content {
+pub(crate) enum FileContent {
     /// Text in a known encoding.
-    Text(Decoded),
-    /// Not text, and what it is instead.
+    Text(DecodedText),
+    /// Not text, with the reason.
     Binary(&'static str),
 }
 
 #[derive(Debug, PartialEq)]
-pub(crate) struct Decoded {
+pub(crate) struct DecodedText {
     /// The text without its byte order mark.
     pub(crate) text: String,
     /// WHATWG name of the encoding.
@@ -54,24 +54,24 @@ pub(crate) struct Decoded {
 }
 
 /// Finds the encoding and decodes.
-pub(crate) fn examine(bytes: &[u8]) -> Content {
+pub(crate) fn examine(bytes: &[u8]) -> FileContent {
     if let Some((_, what)) = MAGIC.iter().find(|(start, _)| bytes.starts_with(start)) {
-        return Content::Binary(what);
+        return FileContent::Binary(what);
     }
     let utf32 = bytes.starts_with(b"\xff\xfe\0\0") || bytes.starts_with(b"\0\0\xfe\xff");
     if utf32 && bytes.len().is_multiple_of(4) {
-        return Content::Binary("UTF-32, which no reader of ours decodes: convert it to UTF-8");
+        return FileContent::Binary("UTF-32, which is not supported: convert the file to UTF-8");
     }
-    let Some(encoding) = guess(bytes) else { return Content::Binary("holds zero bytes") };
+    let Some(encoding) = guess(bytes) else { return FileContent::Binary("holds zero bytes") };
     let decoded = decode_as(bytes, encoding);
     if control_share(&decoded.text) > MAX_CONTROL_SHARE {
-        return Content::Binary("holds mostly control characters");
+        return FileContent::Binary("contains mostly control characters");
     }
-    Content::Text(decoded)
+    FileContent::Text(decoded)
 }
 
 /// Decodes with the encoding an audit row names; `None` when there is no such encoding.
-pub(crate) fn decode(bytes: &[u8], label: &str) -> Option<Decoded> {
+pub(crate) fn decode(bytes: &[u8], label: &str) -> Option<DecodedText> {
     Encoding::for_label(label.as_bytes()).map(|encoding| decode_as(bytes, encoding))
 }
 
@@ -119,7 +119,7 @@ fn damaged_utf8(bytes: &[u8]) -> bool {
     good > 0 && good >= broken * GOOD_PER_BROKEN
 }
 
-fn decode_as(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
+fn decode_as(bytes: &[u8], encoding: &'static Encoding) -> DecodedText {
     let (body, bom) = match Encoding::for_bom(bytes) {
         Some((marked, length)) if marked == encoding => (&bytes[length..], true),
         _ => (bytes, false),
@@ -128,10 +128,10 @@ fn decode_as(bytes: &[u8], encoding: &'static Encoding) -> Decoded {
     if encoding == UTF_8
         && let Ok(text) = std::str::from_utf8(body)
     {
-        return Decoded { text: text.to_owned(), label, errors: 0, bom };
+        return DecodedText { text: text.to_owned(), label, errors: 0, bom };
     }
     let (text, errors) = decode_counting(body, encoding);
-    Decoded { text, label, errors, bom }
+    DecodedText { text, label, errors, bom }
 }
 
 fn decode_counting(mut bytes: &[u8], encoding: &'static Encoding) -> (String, u64) {
@@ -165,10 +165,10 @@ fn control_share(text: &str) -> f64 {
 mod tests {
     use super::*;
 
-    fn text(bytes: &[u8]) -> Decoded {
+    fn text(bytes: &[u8]) -> DecodedText {
         match examine(bytes) {
-            Content::Text(decoded) => decoded,
-            Content::Binary(what) => panic!("taken for binary: {what}"),
+            FileContent::Text(decoded) => decoded,
+            FileContent::Binary(what) => panic!("taken for binary: {what}"),
         }
     }
 
@@ -220,9 +220,9 @@ mod tests {
 
     #[test]
     fn binary_is_told_from_text() {
-        assert_eq!(examine(b"%PDF-1.7 plain words"), Content::Binary("a PDF document"));
-        assert!(matches!(examine(b"\0\x01\x02\x03\x04abc"), Content::Binary(_)));
-        assert!(matches!(examine(&[1, 2, 3, 4, 5, 6, b'a']), Content::Binary(_)));
+        assert_eq!(examine(b"%PDF-1.7 plain words"), FileContent::Binary("a PDF document"));
+        assert!(matches!(examine(b"\0\x01\x02\x03\x04abc"), FileContent::Binary(_)));
+        assert!(matches!(examine(&[1, 2, 3, 4, 5, 6, b'a']), FileContent::Binary(_)));
         assert_eq!(text(b"").text, "");
         assert!(text(b"\xef\xbb\xbfhello").bom);
     }

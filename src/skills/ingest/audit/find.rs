@@ -2,7 +2,7 @@
 
 /// A find before it is masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Find {
+pub(super) struct UnmaskedFind {
     pub(super) class: &'static str,
     pub(super) kind: &'static str,
     /// Byte offset of its start.

@@ -1,12 +1,12 @@
 //! Secrets and personal data in a text: their places, masked.
 //!
-//! Invariants: a flag shows at most [`SHOWN_START`] + [`SHOWN_END`] characters of what it found;
-//! flags come in the order of their places, and no place carries two. Failure policy: when in doubt
-//! about a placeholder, no flag; a report that cries wolf is not read.
+//! Invariants: a flag shows at most [`SHOWN_START`] + [`SHOWN_END`] characters of its find; flags are in text
+//! order and do not overlap. Failure policy: no flag for a probable placeholder; a report full of false
+//! alarms is not read.
 
-use super::find::Find;
+use super::find::UnmaskedFind;
 use super::{pii, secrets};
-use crate::skills::ingest::formats::Flag;
+use crate::skills::ingest::formats::AuditFlag;
 
 /// Flags listed for one document; the rest is counted. A reader who meets this many looks at the file.
 pub(super) const MAX_FLAGS: usize = 50;
@@ -18,7 +18,7 @@ const SHOWN_END: usize = 2;
 const HIDDEN_PER_SHOWN: usize = 2;
 
 /// The flags of a text and how many more there were.
-pub(super) fn of(text: &str) -> (Vec<Flag>, u64) {
+pub(super) fn of(text: &str) -> (Vec<AuditFlag>, u64) {
     let mut finds = secrets::find(text);
     finds.extend(pii::find(text));
     // Of finds that overlap the earliest wins, then a secret (listed first by the stable sort).
@@ -36,7 +36,7 @@ pub(super) fn of(text: &str) -> (Vec<Flag>, u64) {
     (place(text, &finds), dropped)
 }
 
-fn place(text: &str, finds: &[Find]) -> Vec<Flag> {
+fn place(text: &str, finds: &[UnmaskedFind]) -> Vec<AuditFlag> {
     let (mut at, mut line, mut line_start) = (0, 1_u32, 0);
     finds
         .iter()
@@ -47,7 +47,7 @@ fn place(text: &str, finds: &[Find]) -> Vec<Flag> {
             }
             at = find.start;
             let column = text[line_start..find.start].chars().count() + 1;
-            Flag {
+            AuditFlag {
                 class: find.class.to_owned(),
                 kind: find.kind.to_owned(),
                 line,

@@ -1,4 +1,4 @@
-//! What kind of document a file is, by its name first and its first words second.
+//! The kind of a document, by file name first and by its first words second.
 
 use std::path::Path;
 

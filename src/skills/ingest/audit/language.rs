@@ -1,7 +1,7 @@
 //! The natural language of a document, where its words allow a sure answer.
 //!
-//! Code, addresses and markup are taken out first: identifiers make any detector see languages that
-//! are not there. Failure policy: no answer is better than a wrong one.
+//! Code, addresses and markup are removed first: identifiers mislead any detector. Failure policy: no answer
+//! is better than a wrong one.
 
 use std::sync::LazyLock;
 
@@ -22,7 +22,7 @@ const ENGLISH: &[&str] = &[
     "all", "but", "any", "on",
 ];
 
-/// What is no prose: fenced and indented code, HTML comments and tags, link targets, addresses,
+/// Everything but prose: fenced and indented code, HTML comments and tags, link targets, addresses,
 /// inline code, and words with inner punctuation, digits or capitals (identifiers and file names).
 static NOT_PROSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(

@@ -53,17 +53,17 @@ static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// is the other (second). Copies of Apache-2.0 without its appendix are nearer to Pixar's in length.
 const VARIANTS: &[(&str, &str, &str)] = &[("Pixar", "Apache-2.0", "modified apache")];
 
-type Found = Arc<Vec<(String, f32)>>;
+type LicenceMatches = Arc<Vec<(String, f32)>>;
 
 /// The known texts, and what earlier documents of this step held: most licence files are copies.
 #[derive(Default)]
 pub(super) struct LicenceTexts {
-    known: OnceLock<Result<Known, String>>,
-    seen: Mutex<HashMap<blake3::Hash, Found>>,
+    known: OnceLock<Result<KnownLicences, String>>,
+    seen: Mutex<HashMap<blake3::Hash, LicenceMatches>>,
 }
 
 /// Every text (original, alternates, headers) with the licence it stands for, sorted by that.
-struct Known(Vec<(String, TextData)>);
+struct KnownLicences(Vec<(String, TextData)>);
 
 impl LicenceTexts {
     /// SPDX identifiers and similarities of the licence texts in a document.
@@ -81,7 +81,7 @@ impl LicenceTexts {
         Ok(found.as_ref().clone())
     }
 
-    fn known(&self) -> Result<&Known, SkillError> {
+    fn known(&self) -> Result<&KnownLicences, SkillError> {
         let known = self.known.get_or_init(|| {
             let store = Store::load_inline().map_err(|error| format!("load the SPDX texts: {error:?}"))?;
             let mut licences: Vec<(String, TextData)> = Vec::new();
@@ -92,13 +92,13 @@ impl LicenceTexts {
             }
             // Stable: the texts of one licence keep the order they have in the store.
             licences.sort_by(|(a, _), (b, _)| a.cmp(b));
-            Ok(Known(licences))
+            Ok(KnownLicences(licences))
         });
         known.as_ref().map_err(|error| SkillError::Permanent(error.clone()))
     }
 }
 
-impl Known {
+impl KnownLicences {
     /// Finds the best licence, takes its lines out, and looks again.
     fn search(&self, text: &str) -> Vec<(String, f32)> {
         let mut text = TextData::from(text);

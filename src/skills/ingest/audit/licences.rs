@@ -1,4 +1,4 @@
-//! Which licences a document carries, grants or names.
+//! The licences that a document carries, grants or names.
 //!
 //! Evidence, surest first: an SPDX tag, the licence field of a package manifest, a licence text
 //! (in [`licence_text`](super::licence_text)), and the names in a README's licence section.
@@ -72,7 +72,7 @@ pub(super) fn of(
     text: &str,
     texts: &LicenceTexts,
 ) -> Result<Vec<LicenceHit>, SkillError> {
-    let mut hits = Hits::default();
+    let mut hits = LicenceHits::default();
     for spdx in tags(text) {
         hits.add(spdx, 1.0, "tag");
     }
@@ -96,9 +96,9 @@ pub(super) fn of(
 }
 
 #[derive(Default)]
-struct Hits(BTreeMap<String, LicenceHit>);
+struct LicenceHits(BTreeMap<String, LicenceHit>);
 
-impl Hits {
+impl LicenceHits {
     /// Keeps the first, surest evidence of each identifier.
     fn add(&mut self, spdx: String, confidence: f32, by: &str) {
         let hit = LicenceHit { spdx: spdx.clone(), confidence, by: by.to_owned() };

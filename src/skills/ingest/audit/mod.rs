@@ -1,4 +1,4 @@
-//! The corpus auditor: one row for every file of the source, read or not.
+//! The corpus auditor: one row per file of the source, read or not.
 //!
 //! Owns `audit/documents.jsonl`. Invariants: rows follow the path bytes; nothing but regular files
 //! inside the source is opened; the text of a file is held only while its row is made. Failure
@@ -11,7 +11,7 @@ use serde_json::json;
 use super::formats::{AUDIT, AuditRow, AuditStatus};
 use super::output::write_rows;
 use super::parallel::map_documents;
-use super::source::{Found, Source, Trouble, shown};
+use super::source::{FileTrouble, IngestSource, ListedFile, shown};
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
 pub(super) mod encoding;
@@ -24,11 +24,11 @@ mod licences;
 mod pii;
 mod secrets;
 
-use encoding::Content;
+use encoding::FileContent;
 use licence_text::LicenceTexts;
 
 /// A row and how many flags its cap kept out.
-struct Audited {
+struct AuditedFile {
     row: AuditRow,
     flags_not_listed: u64,
 }
@@ -36,10 +36,10 @@ struct Audited {
 /// Audits the card's `source` (a folder or a file).
 ///
 /// # Errors
-/// [`SkillError::Permanent`] when the source is missing or unreadable, or an input makes no sense;
+/// [`SkillError::Permanent`] when the source is missing or unreadable, or an input is invalid;
 /// [`SkillError::Cancelled`]; I/O errors of the output.
 pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
-    let source = Source::open(step)?;
+    let source = IngestSource::open(step)?;
     step.begin(0, "listing files");
     let found = source.list(step)?;
     step.begin(found.len() as u64, "reading files");
@@ -55,7 +55,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     Ok(StepOutcome { artifacts: vec![artifact], outputs })
 }
 
-fn audit(source: &Source, found: &Found, texts: &LicenceTexts) -> Result<Audited, SkillError> {
+fn audit(source: &IngestSource, found: &ListedFile, texts: &LicenceTexts) -> Result<AuditedFile, SkillError> {
     let mut row = blank(found);
     let bytes = match found.state.clone().and_then(|_| source.read(&found.relative)) {
         Ok(bytes) => bytes,
@@ -64,11 +64,11 @@ fn audit(source: &Source, found: &Found, texts: &LicenceTexts) -> Result<Audited
     row.bytes = bytes.len() as u64;
     row.blake3 = blake3::hash(&bytes).to_hex().to_string();
     let decoded = match encoding::examine(&bytes) {
-        Content::Text(decoded) => decoded,
-        Content::Binary(what) => return Ok(skipped(row, (AuditStatus::Binary, what.to_owned()))),
+        FileContent::Text(decoded) => decoded,
+        FileContent::Binary(what) => return Ok(skipped(row, (AuditStatus::Binary, what.to_owned()))),
     };
     if decoded.text.trim().is_empty() {
-        return Ok(skipped(row, (AuditStatus::Empty, "holds nothing but white space".to_owned())));
+        return Ok(skipped(row, (AuditStatus::Empty, "contains only white space".to_owned())));
     }
     decoded.label.clone_into(&mut row.encoding);
     row.decode_errors = decoded.errors;
@@ -77,10 +77,10 @@ fn audit(source: &Source, found: &Found, texts: &LicenceTexts) -> Result<Audited
     row.licences = licences::of(&found.relative, &row.kind, &decoded.text, texts)?;
     let (flags, flags_not_listed) = flags::of(&decoded.text);
     row.flags = flags;
-    Ok(Audited { row, flags_not_listed })
+    Ok(AuditedFile { row, flags_not_listed })
 }
 
-fn blank(found: &Found) -> AuditRow {
+fn blank(found: &ListedFile) -> AuditRow {
     let (path, raw_path) = shown(&found.relative);
     AuditRow {
         doc_id: 0,
@@ -99,15 +99,15 @@ fn blank(found: &Found) -> AuditRow {
     }
 }
 
-fn skipped(mut row: AuditRow, (status, reason): Trouble) -> Audited {
+fn skipped(mut row: AuditRow, (status, reason): FileTrouble) -> AuditedFile {
     row.status = status;
     row.reason = reason;
     row.kind = if status == AuditStatus::Binary { "binary" } else { "unread" }.to_owned();
-    Audited { row, flags_not_listed: 0 }
+    AuditedFile { row, flags_not_listed: 0 }
 }
 
 /// Counts for the card: documents by status, language, encoding, kind, licence and flag.
-fn summary(audited: &[Audited]) -> serde_json::Value {
+fn summary(audited: &[AuditedFile]) -> serde_json::Value {
     let mut skipped = BTreeMap::new();
     let mut counts: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
     let names = ["kinds", "languages", "encodings", "licences", "flags"];
@@ -116,7 +116,7 @@ fn summary(audited: &[Audited]) -> serde_json::Value {
         *counts.entry(table).or_default().entry(key).or_insert(0) += 1;
     };
     let (mut read, mut bytes_read) = (0_u64, 0);
-    for Audited { row, .. } in audited {
+    for AuditedFile { row, .. } in audited {
         if row.status != AuditStatus::Ok {
             *skipped.entry(row.status).or_insert(0_u64) += 1;
             continue;

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::find::Find;
+use super::find::UnmaskedFind;
 
 static EMAIL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?-u:\b)[A-Za-z0-9][A-Za-z0-9._%+-]{0,63}@(?:[A-Za-z0-9](?:[A-Za-z0-9-]{0,62}[A-Za-z0-9])?\.){1,6}[A-Za-z]{2,18}(?-u:\b)").ok()
@@ -73,11 +73,11 @@ const NO_MAIL_ENDINGS: &[&str] = &[
 /// Users that stand for a machine or a protocol.
 const NO_MAIL_USERS: &[&str] = &["git", "noreply", "no-reply", "user", "username", "root"];
 
-type Check = fn(&str) -> bool;
+type PiiCheck = fn(&str) -> bool;
 
 /// All personal data of a text, unsorted; finds may overlap.
-pub(super) fn find(text: &str) -> Vec<Find> {
-    let rules: [(&'static str, Option<&Regex>, Check); 5] = [
+pub(super) fn find(text: &str) -> Vec<UnmaskedFind> {
+    let rules: [(&'static str, Option<&Regex>, PiiCheck); 5] = [
         ("iban", IBAN.as_ref(), is_iban),
         ("credit_card", CARD.as_ref(), is_card),
         ("us_ssn", SSN.as_ref(), is_ssn),
@@ -88,7 +88,7 @@ pub(super) fn find(text: &str) -> Vec<Find> {
     for (kind, regex, check) in rules {
         for hit in regex.into_iter().flat_map(|regex| regex.find_iter(text)) {
             if stands_alone(text, hit.start(), hit.end(), kind) && check(hit.as_str()) {
-                finds.push(Find { class: "pii", kind, start: hit.start(), end: hit.end() });
+                finds.push(UnmaskedFind { class: "pii", kind, start: hit.start(), end: hit.end() });
             }
         }
     }

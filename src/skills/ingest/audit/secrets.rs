@@ -8,7 +8,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::find::Find;
+use super::find::UnmaskedFind;
 
 /// Bits per character from which an assigned value looks like a secret: English words lie below 3,
 /// passwords of ten mixed characters above.
@@ -86,7 +86,7 @@ const PLACEHOLDERS: &[&str] = &[
 ];
 
 /// All secrets of a text, unsorted; finds may overlap.
-pub(super) fn find(text: &str) -> Vec<Find> {
+pub(super) fn find(text: &str) -> Vec<UnmaskedFind> {
     let mut finds = Vec::new();
     for (kind, format) in FORMATS.iter() {
         for hit in format.captures_iter(text) {
@@ -96,16 +96,16 @@ pub(super) fn find(text: &str) -> Vec<Find> {
                 "private_key" => true,
                 _ => distinct(secret.as_str()) > 6,
             };
-            // A key block is found where its header stands; its body is what gets masked.
+            // A key block is reported at its header; its body is masked.
             if real {
-                finds.push(Find { class: "secret", kind, start: secret.start(), end: secret.end() });
+                finds.push(UnmaskedFind { class: "secret", kind, start: secret.start(), end: secret.end() });
             }
         }
     }
     let assigned = ASSIGNED.iter().flat_map(|regex| regex.captures_iter(text));
     for value in assigned.filter_map(|hit| hit.get(1).or_else(|| hit.get(2))) {
         if looks_random(value.as_str()) {
-            finds.push(Find {
+            finds.push(UnmaskedFind {
                 class: "secret",
                 kind: "assigned_secret",
                 start: value.start(),

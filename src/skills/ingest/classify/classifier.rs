@@ -10,15 +10,15 @@
 use std::cmp::Ordering;
 use std::sync::LazyLock;
 
-use super::domain::Domain;
-use super::lexicon::Lexicon;
-use super::words::{Word, Words};
+use super::domain::KnowledgeDomain;
+use super::lexicon::DomainLexicon;
+use super::words::{StemmedWord, WordStemmer};
 
-/// Words read of a text: the opening tells the subject, and cost stays bounded (about 50 KB).
+/// Words read of a text: the opening shows the subject, and cost stays bounded (about 50 KB).
 const MAX_WORDS: usize = 8_000;
 /// Bytes looked at; a text without any space must not be split in vain.
 const MAX_BYTES: usize = 96 * 1024;
-/// What `OTHER` starts with, in log-odds: it wins where nothing is recognised, and one typical
+/// The prior of `OTHER`, in log-odds: it wins where nothing is recognised, and one typical
 /// word of a subject is enough to leave it behind.
 const OTHER_BIAS: f64 = 1.2;
 /// Up to this many words a text counts as a question, where the manner of asking is evidence.
@@ -27,7 +27,7 @@ const QUESTION_WORDS: f64 = 24.0;
 /// fitted by log-loss on the development queries (`tests/data/domains_dev.jsonl`).
 const TEMPERATURE: f64 = 0.7;
 const TEMPERATURE_GROWTH: f64 = 0.12;
-/// What is left of the evidence of a text in another language.
+/// The share of evidence kept for a text in another language.
 const FOREIGN_FACTOR: f64 = 0.1;
 /// Text given to the language detector, in characters; more does not change its mind.
 const LANGUAGE_SAMPLE_CHARS: usize = 2_000;
@@ -43,15 +43,16 @@ const FUNCTION_WORDS: [&str; 30] = [
     "not",
 ];
 
-static EMBEDDED: LazyLock<Classifier> = LazyLock::new(|| Classifier { lexicon: Lexicon::embedded() });
+static EMBEDDED: LazyLock<DomainClassifier> =
+    LazyLock::new(|| DomainClassifier { lexicon: DomainLexicon::embedded() });
 
-/// Tells the domain of a text or a question.
+/// Classifies a text or a question by domain.
 #[derive(Debug)]
-pub struct Classifier {
-    lexicon: Lexicon,
+pub struct DomainClassifier {
+    lexicon: DomainLexicon,
 }
 
-impl Classifier {
+impl DomainClassifier {
     /// The classifier with the built-in lexicons; about 2 MB, made at the first call.
     #[must_use]
     pub fn embedded() -> &'static Self {
@@ -61,15 +62,15 @@ impl Classifier {
     /// All 21 domains with their probabilities, most likely first; they sum to 1. An empty text gives
     /// `OTHER` with a low probability.
     #[must_use]
-    pub fn classify(&self, text: &str) -> Vec<(Domain, f32)> {
+    pub fn classify(&self, text: &str) -> Vec<(KnowledgeDomain, f32)> {
         let text = head(text);
-        let words = Words::new().split(text, MAX_WORDS);
+        let words = WordStemmer::new().split(text, MAX_WORDS);
         let mut scores = self.scores(text, &words);
-        scores[Domain::Other as usize] += OTHER_BIAS;
+        scores[KnowledgeDomain::Other as usize] += OTHER_BIAS;
         ranked(&scores)
     }
 
-    fn scores(&self, text: &str, words: &[Word]) -> [f64; 21] {
+    fn scores(&self, text: &str, words: &[StemmedWord]) -> [f64; 21] {
         let found = self.lexicon.find(words);
         let manner = (QUESTION_WORDS / words.len().max(1) as f64).min(1.0);
         let language = if is_foreign(text, words, found.covered) { FOREIGN_FACTOR } else { 1.0 };
@@ -85,14 +86,16 @@ impl Classifier {
     }
 }
 
-fn ranked(scores: &[f64; 21]) -> Vec<(Domain, f32)> {
+fn ranked(scores: &[f64; 21]) -> Vec<(KnowledgeDomain, f32)> {
     let evidence: f64 = scores.iter().sum();
     let temperature = TEMPERATURE_GROWTH.mul_add(evidence.sqrt(), TEMPERATURE);
     let best = scores.iter().copied().fold(f64::MIN, f64::max);
     let odds = scores.map(|score| ((score - best) / temperature).exp());
     let sum: f64 = odds.iter().sum();
-    let mut ranked: Vec<_> =
-        Domain::ALL.into_iter().map(|domain| (domain, (odds[domain as usize] / sum) as f32)).collect();
+    let mut ranked: Vec<_> = KnowledgeDomain::ALL
+        .into_iter()
+        .map(|domain| (domain, (odds[domain as usize] / sum) as f32))
+        .collect();
     ranked.sort_by(|a, b| b.1.partial_cmp(&a.1).unwrap_or(Ordering::Equal));
     ranked
 }
@@ -101,7 +104,7 @@ fn head(text: &str) -> &str {
     &text[..text.floor_char_boundary(MAX_BYTES)]
 }
 
-fn is_foreign(text: &str, words: &[Word], covered: usize) -> bool {
+fn is_foreign(text: &str, words: &[StemmedWord], covered: usize) -> bool {
     let count = words.len().max(1) as f64;
     let function = words.iter().filter(|word| FUNCTION_WORDS.contains(&word.plain.as_str())).count();
     if function as f64 / count >= ENGLISH_SHARE || covered as f64 / count >= KNOWN_SHARE {
@@ -119,8 +122,8 @@ mod tests {
 
     use super::*;
 
-    fn best(text: &str) -> (Domain, f32) {
-        Classifier::embedded().classify(text)[0]
+    fn best(text: &str) -> (KnowledgeDomain, f32) {
+        DomainClassifier::embedded().classify(text)[0]
     }
 
     #[test]
@@ -130,17 +133,17 @@ mod tests {
             PROVIDED \"AS IS\", WITHOUT WARRANTY OF ANY KIND. In no event shall the authors or copyright holders \
             be liable for any claim, damages or other liability, whether in an action of contract, tort or \
             otherwise, arising from the software.";
-        assert_eq!(best(mit).0, Domain::Law);
+        assert_eq!(best(mit).0, KnowledgeDomain::Law);
         let readme = "A small crate to parse TOML. Add it to your Cargo.toml: cargo add toml. Supports no_std. \
             Licensed under MIT or Apache-2.0, at your option.";
-        assert_eq!(best(readme).0, Domain::ComputerScience);
+        assert_eq!(best(readme).0, KnowledgeDomain::ComputerScience);
     }
 
     #[test]
     fn what_is_not_recognised_is_other_with_low_confidence() {
         for text in ["", "   ", "zxcv qwerzu", "\u{0}\u{0}", "12345"] {
             let (domain, confidence) = best(text);
-            assert_eq!(domain, Domain::Other, "{text:?}");
+            assert_eq!(domain, KnowledgeDomain::Other, "{text:?}");
             assert!(confidence < 0.5, "{text:?}: {confidence}");
         }
     }
@@ -155,7 +158,7 @@ mod tests {
             "Как работает нейронная сеть и где её применяют?",
         ] {
             let (domain, confidence) = best(text);
-            assert_eq!(domain, Domain::Other, "{text}");
+            assert_eq!(domain, KnowledgeDomain::Other, "{text}");
             assert!(confidence < 0.5, "{text}: {confidence}");
         }
     }
@@ -163,7 +166,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_text_gives_all_domains_best_first_summing_to_one(text in ".{0,300}") {
-            let ranked = Classifier::embedded().classify(&text);
+            let ranked = DomainClassifier::embedded().classify(&text);
             prop_assert_eq!(ranked.len(), 21);
             prop_assert!((ranked.iter().map(|(_, p)| p).sum::<f32>() - 1.0).abs() < 1e-4);
             prop_assert!(ranked.windows(2).all(|pair| pair[0].1 >= pair[1].1));

@@ -1,20 +1,20 @@
 //! The 21 domains that the classifier knows, with their names on the wire.
 //!
-//! Invariant: the order of [`Domain::ALL`] is the order of the contract; it breaks ties.
+//! Invariant: the order of [`KnowledgeDomain::ALL`] is the order of the contract; it breaks ties.
 
 use std::fmt;
 use std::str::FromStr;
 
 macro_rules! domains {
     ($($variant:ident $name:literal $lexicon:literal,)*) => {
-        /// What a text or a question is about.
+        /// The subject of a text or a question.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         #[repr(u8)]
-        pub enum Domain {
+        pub enum KnowledgeDomain {
             $(#[doc = concat!("`", $name, "`")] $variant,)*
         }
 
-        impl Domain {
+        impl KnowledgeDomain {
             /// All domains, in the order of the contract.
             pub const ALL: [Self; 21] = [$(Self::$variant,)*];
 
@@ -56,14 +56,14 @@ domains! {
     Other "OTHER" "other",
 }
 
-impl Domain {
+impl KnowledgeDomain {
     /// Whether it is recognised by how a text asks or chats rather than by its subject.
     pub(super) fn by_manner(self) -> bool {
         matches!(self, Self::FactoidWiki | Self::Other)
     }
 }
 
-impl fmt::Display for Domain {
+impl fmt::Display for KnowledgeDomain {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -74,7 +74,7 @@ impl fmt::Display for Domain {
 #[error("`{0}` is not a domain; the 21 names are in upper case, such as COMPUTER_SCIENCE")]
 pub struct UnknownDomain(pub String);
 
-impl FromStr for Domain {
+impl FromStr for KnowledgeDomain {
     type Err = UnknownDomain;
 
     fn from_str(name: &str) -> Result<Self, UnknownDomain> {

@@ -9,26 +9,26 @@
 
 use std::collections::HashMap;
 
-use super::domain::Domain;
-use super::words::{Word, Words};
+use super::domain::KnowledgeDomain;
+use super::words::{StemmedWord, WordStemmer};
 
 /// Longest phrase, in words: "what color is the" is 4, and titles of books reach 6.
 pub(super) const MAX_PHRASE: usize = 6;
-/// What the weights 1, 2 and 3 of a line are worth in log-odds.
+/// The log-odds of the weights 1, 2 and 3 of a line.
 const TIERS: [f64; 3] = [0.4, 1.5, 3.0];
 /// How much each word beyond the first adds to a phrase: it is rarer than its words.
 const PHRASE_BONUS: f64 = 0.3;
 /// Shortest word that endings are tried on; shorter ones end alike by chance.
 const MIN_ENDING_WORD: usize = 7;
 
-/// What a term says: a weight for each domain that names it.
+/// The evidence of a term: a weight for each domain that lists it.
 #[derive(Debug, Clone, PartialEq, Default)]
-pub(super) struct Term {
-    pub(super) weights: Vec<(Domain, f64)>,
+pub(super) struct LexiconTerm {
+    pub(super) weights: Vec<(KnowledgeDomain, f64)>,
 }
 
-impl Term {
-    fn name(&mut self, domain: Domain, weight: f64) {
+impl LexiconTerm {
+    fn name(&mut self, domain: KnowledgeDomain, weight: f64) {
         match self.weights.iter_mut().find(|(named, _)| *named == domain) {
             Some((_, known)) => *known = known.max(weight),
             None => self.weights.push((domain, weight)),
@@ -37,7 +37,7 @@ impl Term {
 
     /// Scales by how few domains name the term: 1 for one, 0 for all of them.
     fn share(&mut self) {
-        let all = (Domain::ALL.len() as f64).ln();
+        let all = (KnowledgeDomain::ALL.len() as f64).ln();
         let factor = 1.0 - (self.weights.len() as f64).ln() / all;
         for (_, weight) in &mut self.weights {
             *weight *= factor;
@@ -52,30 +52,30 @@ impl Term {
 
 /// All terms.
 #[derive(Debug)]
-pub(super) struct Lexicon {
-    terms: Vec<Term>,
+pub(super) struct DomainLexicon {
+    terms: Vec<LexiconTerm>,
     phrases: HashMap<String, usize>,
     endings: Vec<(String, usize)>,
 }
 
-impl Lexicon {
+impl DomainLexicon {
     /// Reads the embedded texts.
     pub(super) fn embedded() -> Self {
-        let mut words = Words::new();
+        let mut words = WordStemmer::new();
         let mut lexicon = Self { terms: Vec::new(), phrases: HashMap::new(), endings: Vec::new() };
-        for domain in Domain::ALL {
+        for domain in KnowledgeDomain::ALL {
             for line in domain.lexicon().lines() {
                 for (tier, text) in entries(line) {
                     lexicon.add(&mut words, domain, tier, text);
                 }
             }
         }
-        lexicon.terms.iter_mut().for_each(Term::share);
+        lexicon.terms.iter_mut().for_each(LexiconTerm::share);
         lexicon.endings.sort_by(|a, b| b.0.len().cmp(&a.0.len()).then_with(|| a.0.cmp(&b.0)));
         lexicon
     }
 
-    fn add(&mut self, words: &mut Words, domain: Domain, tier: f64, text: &str) {
+    fn add(&mut self, words: &mut WordStemmer, domain: KnowledgeDomain, tier: f64, text: &str) {
         if let Some(ending) = text.strip_prefix('*') {
             let known = self.endings.iter().find(|(known, _)| known == ending).map(|(_, id)| *id);
             let id = known.unwrap_or_else(|| {
@@ -103,11 +103,11 @@ impl Lexicon {
     }
 
     fn new_term(&mut self) -> usize {
-        self.terms.push(Term::default());
+        self.terms.push(LexiconTerm::default());
         self.terms.len() - 1
     }
 
-    pub(super) fn term(&self, id: usize) -> &Term {
+    pub(super) fn term(&self, id: usize) -> &LexiconTerm {
         &self.terms[id]
     }
 
@@ -115,8 +115,8 @@ impl Lexicon {
     ///
     /// A term inside a longer one is not counted ("blood pressure" is no word of physics), unless the
     /// longer one only tells the manner ("how many players" leaves "players" to sports).
-    pub(super) fn find(&self, words: &[Word]) -> Found {
-        let mut found = Found::default();
+    pub(super) fn find(&self, words: &[StemmedWord]) -> FoundTerms {
+        let mut found = FoundTerms::default();
         let mut counts: HashMap<usize, u32> = HashMap::new();
         let mut covered_to = 0;
         let mut key = String::new();
@@ -144,7 +144,7 @@ impl Lexicon {
     }
 
     /// Terms that start with the first of `words`, shortest first, with their lengths in words.
-    fn starting_at(&self, words: &[Word], key: &mut String) -> Vec<(usize, usize)> {
+    fn starting_at(&self, words: &[StemmedWord], key: &mut String) -> Vec<(usize, usize)> {
         let mut hits = Vec::new();
         key.clear();
         for (at, word) in words.iter().take(MAX_PHRASE).enumerate() {
@@ -176,7 +176,7 @@ impl Lexicon {
 
 /// The terms of one text.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Found {
+pub(super) struct FoundTerms {
     /// (term, count), by term.
     pub(super) terms: Vec<(usize, u32)>,
     /// Words that some term of a subject covers.
@@ -192,7 +192,7 @@ fn entries(line: &str) -> impl Iterator<Item = (f64, &str)> {
     terms.split(',').map(str::trim).filter(|term| !term.is_empty()).map(move |term| (tier, term))
 }
 
-fn join(words: &[Word]) -> String {
+fn join(words: &[StemmedWord]) -> String {
     words.iter().map(|word| word.stem.as_str()).collect::<Vec<_>>().join(" ")
 }
 
@@ -202,13 +202,13 @@ mod tests {
 
     #[test]
     fn every_line_of_the_lexicons_is_a_comment_or_has_terms_of_at_most_the_longest_phrase() {
-        for domain in Domain::ALL {
+        for domain in KnowledgeDomain::ALL {
             let mut terms = 0;
             for line in domain.lexicon().lines().filter(|line| !line.starts_with('#')) {
                 assert!(entries(line).count() > 0, "{domain}: {line}");
                 for (_, term) in entries(line) {
                     terms += 1;
-                    let words = Words::new().split(term, usize::MAX);
+                    let words = WordStemmer::new().split(term, usize::MAX);
                     assert!((1..=MAX_PHRASE).contains(&words.len()), "{domain}: {term}");
                 }
             }
@@ -218,8 +218,8 @@ mod tests {
 
     #[test]
     fn a_longer_term_hides_the_terms_inside_it() {
-        let lexicon = Lexicon::embedded();
-        let found = lexicon.find(&Words::new().split("blood pressure", 10));
+        let lexicon = DomainLexicon::embedded();
+        let found = lexicon.find(&WordStemmer::new().split("blood pressure", 10));
         assert_eq!(found.terms.len(), 1);
         assert_eq!(found.covered, 2);
     }

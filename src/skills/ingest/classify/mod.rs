@@ -1,6 +1,6 @@
 //! The step of the domain classifier: CLEAN rows in, one [`DomainRow`] for each document out.
 //!
-//! Owns [`Classifier`], which is pure and also answers single questions, and the step around it.
+//! Owns [`DomainClassifier`], which is pure and also answers single questions, and the step around it.
 //! Documents that repeat an earlier one are passed over. Invariant: rows are in the order of `doc_id`
 //! and their numbers rounded to 4 places, so neither threads nor the platform's `exp` change a byte.
 
@@ -15,8 +15,8 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use serde_json::json;
 
-pub use classifier::Classifier;
-pub use domain::{Domain, UnknownDomain};
+pub use classifier::DomainClassifier;
+pub use domain::{KnowledgeDomain, UnknownDomain};
 
 use super::formats::{self, CleanRow, DomainRow};
 use super::output;
@@ -45,7 +45,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 
 fn classify(step: &StepContext, document: &CleanRow) -> Result<DomainRow, SkillError> {
     step.checkpoint()?;
-    let ranked = Classifier::embedded().classify(&subject::subject(document));
+    let ranked = DomainClassifier::embedded().classify(&subject::subject(document));
     let top: Vec<_> =
         ranked.iter().take(TOP).map(|(domain, share)| (domain.name().to_owned(), rounded(*share))).collect();
     step.advance(1);

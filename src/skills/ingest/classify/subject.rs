@@ -1,8 +1,8 @@
-//! What of a document tells its subject.
+//! The parts of a document that show its subject.
 //!
-//! A README's closing sections on its licence and on how to contribute say on which terms it is
-//! given, not what it is about; under a short README they would make it a text of law. Invariant: the
-//! document of a licence itself is read whole, and so is one that has nothing else.
+//! A README's closing sections on licence and contributions state terms, not the subject; in a short README
+//! they would turn the classification to law. Invariant: a licence document is read completely, and so is a
+//! document without other sections.
 
 use std::borrow::Cow;
 

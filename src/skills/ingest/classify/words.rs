@@ -1,7 +1,7 @@
-//! From text to the stems that both lexicon and input are compared by.
+//! The stems by which lexicon and input are compared.
 //!
 //! Invariant: a lexicon term and the same words in a text give the same stems, because both pass
-//! through [`Words`]. Words are lower-cased, stripped of accents, split at everything that is no letter
+//! through [`WordStemmer`]. Words are lower-cased, stripped of accents, split at everything that is no letter
 //! or digit (so `k-means` is two words), freed of a possessive `'s`, and stemmed by Snowball's English.
 
 use std::borrow::Cow;
@@ -13,30 +13,30 @@ use unicode_normalization::char::is_combining_mark;
 
 /// One word of a text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Word {
+pub(super) struct StemmedWord {
     /// As written, but folded.
     pub(super) plain: String,
-    /// What it is compared by.
+    /// The form for comparison.
     pub(super) stem: String,
 }
 
 /// Splits and stems; remembers stems, because stemming is what takes the time.
-pub(super) struct Words {
+pub(super) struct WordStemmer {
     stemmer: Stemmer,
     known: HashMap<String, String>,
 }
 
-impl Words {
+impl WordStemmer {
     pub(super) fn new() -> Self {
         Self { stemmer: Stemmer::new(Algorithm::English), known: HashMap::new() }
     }
 
     /// The words of a text, in order, at most `limit`.
-    pub(super) fn split(&mut self, text: &str, limit: usize) -> Vec<Word> {
+    pub(super) fn split(&mut self, text: &str, limit: usize) -> Vec<StemmedWord> {
         let folded = fold(text);
         pieces(&folded)
             .take(limit)
-            .map(|plain| Word { plain: plain.to_owned(), stem: self.stem(plain) })
+            .map(|plain| StemmedWord { plain: plain.to_owned(), stem: self.stem(plain) })
             .collect()
     }
 
@@ -72,7 +72,7 @@ mod tests {
     use super::*;
 
     fn stems(text: &str) -> Vec<String> {
-        Words::new().split(text, 100).into_iter().map(|word| word.stem).collect()
+        WordStemmer::new().split(text, 100).into_iter().map(|word| word.stem).collect()
     }
 
     #[test]

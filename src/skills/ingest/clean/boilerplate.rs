@@ -24,9 +24,9 @@ pub(super) fn least_documents(documents: usize, percent: u8) -> u32 {
 
 /// How many documents hold each paragraph.
 #[derive(Default)]
-pub(super) struct Repeats(HashMap<u64, u32>);
+pub(super) struct ParagraphRepeats(HashMap<u64, u32>);
 
-impl Repeats {
+impl ParagraphRepeats {
     /// Counts the paragraphs of one document, each once.
     pub(super) fn count(&mut self, paragraphs: &HashSet<u64>) {
         for paragraph in paragraphs {
@@ -89,7 +89,7 @@ mod tests {
 
     #[test]
     fn a_footer_of_many_documents_is_cut_and_licences_are_not() {
-        let mut repeats = Repeats::default();
+        let mut repeats = ParagraphRepeats::default();
         let own = "This document has a good deal of text of its own. ".repeat(6);
         for n in 0..MIN_DOCUMENTS {
             repeats.count(&paragraphs("markdown", &format!("# {n}\n\n{own}{n}\n\n{FOOTER}\n")));

@@ -11,11 +11,11 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::skills::ingest::formats::Duplicate;
+use crate::skills::ingest::formats::DocumentDuplicate;
 
 /// Words of a shingle: long enough to be rare, short enough that an edit touches few.
 const SHINGLE_WORDS: usize = 3;
-/// Hashes of a signature: the product of the bands and the rows of every [`Banding`].
+/// Hashes of a signature: the product of the bands and the rows of every [`SignatureBanding`].
 const SLOTS: usize = 120;
 /// A pair that is just similar enough shares a band with at least this probability.
 const MIN_FOUND: f64 = 0.995;
@@ -26,13 +26,14 @@ const MAX_BUCKET: usize = 64;
 
 /// How a signature is cut into bands: two documents are compared when all rows of one band agree.
 #[derive(Debug, Clone, Copy)]
-struct Banding {
+struct SignatureBanding {
     rows: usize,
 }
 
-impl Banding {
-    /// The longest rows, and so the fewest candidates, that still find pairs of this similarity: with 20 bands of
-    /// 6 rows a pair of 0.8 is found with probability 0.998, one of 0.4 with 0.08 (1 - (1 - s^rows)^bands).
+impl SignatureBanding {
+    /// The longest rows, and so the fewest candidates, that still find pairs of this similarity: with 20
+    /// bands of 6 rows a pair of 0.8 is found with probability 0.998, one of 0.4 with 0.08 (1 - (1 -
+    /// s^rows)^bands).
     fn for_similarity(similarity: f64) -> Self {
         let finds = |rows: &usize| {
             let bands = (SLOTS / rows) as f64;
@@ -41,21 +42,21 @@ impl Banding {
         Self { rows: [6, 5, 4, 3, 2].into_iter().find(finds).unwrap_or(1) }
     }
 
-    fn bands(self, print: &Fingerprint) -> impl Iterator<Item = (usize, u64)> {
+    fn bands(self, print: &DocumentFingerprint) -> impl Iterator<Item = (usize, u64)> {
         let rows = print.signature.chunks_exact(self.rows).enumerate();
         rows.map(|(band, rows)| (band, rows.iter().fold(0, |hash, row| mix(hash ^ row))))
     }
 }
 
-/// What is compared of one document.
-pub(super) struct Fingerprint {
+/// The compared features of one document.
+pub(super) struct DocumentFingerprint {
     exact: blake3::Hash,
     shingles: Vec<u64>,
     /// Empty for documents with fewer words than a shingle.
     signature: Vec<u64>,
 }
 
-impl Fingerprint {
+impl DocumentFingerprint {
     /// Fingerprints a cleaned text.
     pub(super) fn of(text: &str) -> Self {
         let shingles = shingles(text);
@@ -66,18 +67,18 @@ impl Fingerprint {
 /// For each document, in order, which earlier one it repeats: exactly, or with at least this Jaccard similarity of
 /// shingles. `tick` is called once a document.
 pub(super) fn find<E>(
-    documents: &[(u32, Fingerprint)],
+    documents: &[(u32, DocumentFingerprint)],
     similarity: f64,
     mut tick: impl FnMut() -> Result<(), E>,
-) -> Result<Vec<Option<Duplicate>>, E> {
-    let banding = Banding::for_similarity(similarity);
+) -> Result<Vec<Option<DocumentDuplicate>>, E> {
+    let banding = SignatureBanding::for_similarity(similarity);
     let mut exact: HashMap<blake3::Hash, u32> = HashMap::new();
     let mut buckets: HashMap<(usize, u64), Vec<usize>> = HashMap::new();
     let mut result = Vec::with_capacity(documents.len());
     for (position, (doc_id, print)) in documents.iter().enumerate() {
         tick()?;
         if let Some(first) = exact.get(&print.exact) {
-            result.push(Some(Duplicate { doc_id: *first, how: "exact".into(), similarity: 1.0 }));
+            result.push(Some(DocumentDuplicate { doc_id: *first, how: "exact".into(), similarity: 1.0 }));
             continue;
         }
         let near = nearest(documents, &buckets, print, banding, similarity);
@@ -98,12 +99,12 @@ pub(super) fn find<E>(
 
 /// The lowest document in the buckets that is similar enough.
 fn nearest(
-    documents: &[(u32, Fingerprint)],
+    documents: &[(u32, DocumentFingerprint)],
     buckets: &HashMap<(usize, u64), Vec<usize>>,
-    print: &Fingerprint,
-    banding: Banding,
+    print: &DocumentFingerprint,
+    banding: SignatureBanding,
     least: f64,
-) -> Option<Duplicate> {
+) -> Option<DocumentDuplicate> {
     let mut shared: BTreeMap<usize, usize> = BTreeMap::new();
     for key in banding.bands(print) {
         for position in buckets.get(&key).into_iter().flatten() {
@@ -117,7 +118,7 @@ fn nearest(
     checked.into_iter().find_map(|position| {
         let (doc_id, other) = &documents[position];
         let similarity = jaccard(&print.shingles, &other.shingles);
-        (similarity >= least).then(|| Duplicate {
+        (similarity >= least).then(|| DocumentDuplicate {
             doc_id: *doc_id,
             how: "near".into(),
             // Four decimals: enough to rank, short in the rows.
@@ -200,8 +201,8 @@ mod tests {
 
     const MIN_SIMILARITY: f64 = 0.85;
 
-    fn duplicates(texts: &[String]) -> Vec<Option<Duplicate>> {
-        let prints: Vec<_> = (0..).zip(texts).map(|(n, text)| (n, Fingerprint::of(text))).collect();
+    fn duplicates(texts: &[String]) -> Vec<Option<DocumentDuplicate>> {
+        let prints: Vec<_> = (0..).zip(texts).map(|(n, text)| (n, DocumentFingerprint::of(text))).collect();
         find(&prints, MIN_SIMILARITY, || Ok::<(), Infallible>(())).unwrap()
     }
 
@@ -218,8 +219,11 @@ mod tests {
         for at in (0..300).step_by(10) {
             edited[at] = format!("changed{at}");
         }
-        let prints: Vec<_> =
-            [base, edited].iter().zip(0..).map(|(words, n)| (n, Fingerprint::of(&words.join(" ")))).collect();
+        let prints: Vec<_> = [base, edited]
+            .iter()
+            .zip(0..)
+            .map(|(words, n)| (n, DocumentFingerprint::of(&words.join(" "))))
+            .collect();
         let truth = jaccard(&prints[0].1.shingles, &prints[1].1.shingles);
         assert!((0.5..0.6).contains(&truth), "{truth}");
         let is_found = |least: f64| find(&prints, least, || Ok::<(), Infallible>(())).unwrap()[1].is_some();
@@ -241,7 +245,7 @@ mod tests {
         let near = found[2].as_ref().unwrap();
         assert_eq!((near.doc_id, near.how.as_str()), (0, "near"));
         assert!(near.similarity > 0.97);
-        assert_eq!(found[3], Some(Duplicate { doc_id: 0, how: "exact".into(), similarity: 1.0 }));
+        assert_eq!(found[3], Some(DocumentDuplicate { doc_id: 0, how: "exact".into(), similarity: 1.0 }));
     }
 
     #[test]

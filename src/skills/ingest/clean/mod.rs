@@ -14,7 +14,7 @@ use super::formats::{AUDIT, AuditRow, AuditStatus, CLEAN, CleanRow};
 use super::output::{read_rows, write_rows};
 use super::parallel::map_documents;
 use super::settings::IngestSettings;
-use super::source::Source;
+use super::source::IngestSource;
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
 mod boilerplate;
@@ -23,22 +23,22 @@ mod markup;
 mod text;
 mod title;
 
-use duplicates::Fingerprint;
+use duplicates::DocumentFingerprint;
 
 /// Passes of the repairs before giving up on a fixed point; real texts need two, and only texts made
 /// to nest repairs need more.
 const MAX_PASSES: usize = 12;
 
-/// What was done to a text: repair → how often (shown for cuts only).
-type Repairs = BTreeMap<String, usize>;
+/// Repairs applied to a text, with counts (shown for cuts only).
+type RepairCounts = BTreeMap<String, usize>;
 
 /// Gives the repaired text, or nothing when there is nothing to repair.
-type Repair = fn(&str) -> Option<String>;
+type RepairFn = fn(&str) -> Option<String>;
 
 /// A document on its way through the step.
-struct Draft {
+struct CleanDraft {
     row: CleanRow,
-    repairs: Repairs,
+    repairs: RepairCounts,
     paragraphs: HashSet<u64>,
     exact: blake3::Hash,
 }
@@ -49,7 +49,7 @@ struct Draft {
 /// [`SkillError::Permanent`] when source or audit is missing or damaged; [`SkillError::Cancelled`];
 /// I/O errors of the output.
 pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
-    let source = Source::open(step)?;
+    let source = IngestSource::open(step)?;
     let mut audited: Vec<AuditRow> = read_rows(step, AUDIT)?;
     audited.retain(|row| row.status == AuditStatus::Ok);
     step.begin(audited.len() as u64, "cleaning");
@@ -71,8 +71,8 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 }
 
 /// Reads and cleans one document, or says why it is skipped.
-fn clean(source: &Source, row: &AuditRow) -> Result<Draft, &'static str> {
-    let bytes = source.read(&Source::path_of(row)).map_err(|(status, _)| match status {
+fn clean(source: &IngestSource, row: &AuditRow) -> Result<CleanDraft, &'static str> {
+    let bytes = source.read(&IngestSource::path_of(row)).map_err(|(status, _)| match status {
         AuditStatus::Vanished => "vanished",
         _ => "unreadable",
     })?;
@@ -80,7 +80,7 @@ fn clean(source: &Source, row: &AuditRow) -> Result<Draft, &'static str> {
         return Err("changed");
     }
     let decoded = encoding::decode(&bytes, &row.encoding).ok_or("unknown_encoding")?;
-    let mut repairs = Repairs::new();
+    let mut repairs = RepairCounts::new();
     if row.encoding != "UTF-8" {
         repairs.insert(format!("decoded:{}", row.encoding), 0);
     }
@@ -95,7 +95,7 @@ fn clean(source: &Source, row: &AuditRow) -> Result<Draft, &'static str> {
     if text.is_empty() {
         return Err("nothing_left");
     }
-    Ok(Draft {
+    Ok(CleanDraft {
         paragraphs: boilerplate::paragraphs(&row.kind, &text),
         exact: blake3::hash(text.as_bytes()),
         row: CleanRow {
@@ -112,7 +112,7 @@ fn clean(source: &Source, row: &AuditRow) -> Result<Draft, &'static str> {
 }
 
 /// Applies all repairs until nothing changes any more, and notes which did something.
-fn normalise(kind: &str, text: String, repairs: &mut Repairs) -> String {
+fn normalise(kind: &str, text: String, repairs: &mut RepairCounts) -> String {
     let mut text = text;
     for _ in 0..MAX_PASSES {
         let next = pass(kind, &text, repairs);
@@ -124,9 +124,9 @@ fn normalise(kind: &str, text: String, repairs: &mut Repairs) -> String {
     text
 }
 
-fn pass(kind: &str, text: &str, repairs: &mut Repairs) -> String {
+fn pass(kind: &str, text: &str, repairs: &mut RepairCounts) -> String {
     let mut current = text.to_owned();
-    let steps: [(&str, Repair); 4] = [
+    let steps: [(&str, RepairFn); 4] = [
         ("line_ends", text::line_ends),
         ("mojibake", text::mojibake),
         ("invisible", text::invisible),
@@ -151,10 +151,14 @@ fn pass(kind: &str, text: &str, repairs: &mut Repairs) -> String {
     spaced
 }
 
-/// Cuts what many documents repeat, and completes the rows.
-fn cut_boilerplate(step: &StepContext, drafts: &[Draft], percent: u8) -> Result<Vec<CleanRow>, SkillError> {
+/// Cuts text repeated in many documents, and completes the rows.
+fn cut_boilerplate(
+    step: &StepContext,
+    drafts: &[CleanDraft],
+    percent: u8,
+) -> Result<Vec<CleanRow>, SkillError> {
     step.begin(drafts.len() as u64, "looking for repeated paragraphs");
-    let mut repeats = boilerplate::Repeats::default();
+    let mut repeats = boilerplate::ParagraphRepeats::default();
     let mut seen = HashSet::new();
     for draft in drafts {
         if seen.insert(draft.exact) {
@@ -180,7 +184,7 @@ fn cut_boilerplate(step: &StepContext, drafts: &[Draft], percent: u8) -> Result<
 
 fn mark_duplicates(step: &StepContext, rows: &mut [CleanRow], percent: u8) -> Result<(), SkillError> {
     step.begin(rows.len() as u64 * 2, "looking for duplicates");
-    let prints = map_documents(step, rows, |row| Ok((row.doc_id, Fingerprint::of(&row.text))))?;
+    let prints = map_documents(step, rows, |row| Ok((row.doc_id, DocumentFingerprint::of(&row.text))))?;
     let found = duplicates::find(&prints, f64::from(percent) / 100.0, || {
         step.advance(1);
         step.checkpoint()
@@ -225,8 +229,8 @@ mod tests {
             text in "(?s)(?:[\\PC\r\n\t\u{0}\u{200b}\u{200d}]|Ã|©|Â|â€|\u{301}|<!--|-->|```\n|# ){0,120}",
             kind in prop::sample::select(vec!["markdown", "text", "licence", "code"]),
         ) {
-            let once = normalise(kind, text, &mut Repairs::new());
-            let twice = normalise(kind, once.clone(), &mut Repairs::new());
+            let once = normalise(kind, text, &mut RepairCounts::new());
+            let twice = normalise(kind, once.clone(), &mut RepairCounts::new());
             prop_assert_eq!(twice, once);
         }
     }
@@ -234,7 +238,7 @@ mod tests {
     #[test]
     fn repairs_are_named() {
         let named = |text: &str| {
-            let mut repairs = Repairs::new();
+            let mut repairs = RepairCounts::new();
             let text = normalise("markdown", text.into(), &mut repairs);
             (text, repairs.into_keys().collect::<Vec<_>>())
         };

@@ -1,7 +1,7 @@
 //! Repairs of characters: mojibake, line ends, invisible characters, Unicode NFC, white space.
 //!
 //! Invariant: applying a repair to its own result changes nothing more once [`super::normalise`] has
-//! run them to their fixed point. Failure policy: a repair that is not certain is not made.
+//! run them to their fixed point. Failure policy: only certain repairs are made.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ const BROKEN_PER_SOUND: usize = 9;
 /// Broken runs that decode to several characters of another script, from which they are evidence.
 const MIN_LONG_RUNS: usize = 3;
 
-/// What windows-1252 has at 0x80–0x9F; the gaps are C1 controls, as in the WHATWG encoding.
+/// The characters of windows-1252 at 0x80–0x9F; the gaps are C1 controls, as in the WHATWG encoding.
 const CP1252_HIGH: [char; 32] = [
     '€', '\u{81}', '‚', 'ƒ', '„', '…', '†', '‡', 'ˆ', '‰', 'Š', '‹', 'Œ', '\u{8d}', 'Ž', '\u{8f}', '\u{90}',
     '‘', '’', '“', '”', '•', '–', '—', '˜', '™', 'š', '›', 'œ', '\u{9d}', 'ž', 'Ÿ',
@@ -53,7 +53,7 @@ fn runs(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// What a run was before it was misread, if all of it was.
+/// The original of a run that was misread completely.
 fn repaired(run: &str) -> Option<String> {
     if run.is_ascii() {
         return None;

@@ -1,24 +1,23 @@
 //! A second look at the secrets and personal data that the audit flagged.
 //!
-//! The audit matches patterns; this module asks whether a match can hurt: where it lies (test data,
-//! examples), and what stands around it (a placeholder, a key without a body). Invariant: a second look
-//! lowers a severity by at most what its rule says and never makes a flag vanish. Nothing here repeats
-//! more of a secret than the mask the audit made.
+//! The audit matches patterns; this module judges the risk of a match by its place (test data, examples) and
+//! its surroundings (a placeholder, a key without a body). Invariant: a second look lowers a severity by at
+//! most its rule's amount and never removes a flag. No more of a secret is repeated than the audit's mask.
 
 use std::fmt;
 
-use crate::skills::ingest::formats::Flag;
+use crate::skills::ingest::formats::AuditFlag;
 
-/// How grave a finding is, gravest first.
+/// The severity of a finding, highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Severity {
+pub enum FindingSeverity {
     High,
     /// A person should look.
     Medium,
     Low,
 }
 
-impl Severity {
+impl FindingSeverity {
     /// The name the contract between the steps uses.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -30,7 +29,7 @@ impl Severity {
     }
 }
 
-impl fmt::Display for Severity {
+impl fmt::Display for FindingSeverity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
@@ -58,7 +57,7 @@ const FIXTURE_WORDS: &[&str] = &[
     "testing",
     "tests",
 ];
-/// Words beside a match that say it stands for something else.
+/// Words beside a match that mark a placeholder.
 const PLACEHOLDER_WORDS: &[&str] = &[
     "changeme",
     "dummy",
@@ -80,30 +79,34 @@ const GRAVE_PII: &[&str] = &["credit_card", "iban", "passport", "social_security
 /// line fewer.
 const KEY_LINE: usize = 40;
 
-/// What the second look concludes: how grave, and why not graver (empty when nothing speaks for it).
-pub(super) type Judgement = (Severity, &'static str);
+/// The verdict of the second look: severity, and the reason for lowering it (empty if not lowered).
+pub(super) type FlagJudgement = (FindingSeverity, &'static str);
 
 /// Judges a flag by its kind, its file's path and, when there is one, the document's text.
-pub(super) fn judge(flag: &Flag, path: &str, text: Option<&str>) -> Judgement {
+pub(super) fn judge(flag: &AuditFlag, path: &str, text: Option<&str>) -> FlagJudgement {
     if flag.class == "secret" {
         judge_secret(flag, path, text)
     } else if GRAVE_PII.contains(&flag.kind.as_str()) {
-        if is_fixture(path) { (Severity::Low, "in test data or an example") } else { (Severity::Medium, "") }
+        if is_fixture(path) {
+            (FindingSeverity::Low, "in test data or an example")
+        } else {
+            (FindingSeverity::Medium, "")
+        }
     } else {
-        (Severity::Low, "")
+        (FindingSeverity::Low, "")
     }
 }
 
-fn judge_secret(flag: &Flag, path: &str, text: Option<&str>) -> Judgement {
+fn judge_secret(flag: &AuditFlag, path: &str, text: Option<&str>) -> FlagJudgement {
     let near = text.map(|text| surroundings(flag, text)).unwrap_or_default();
     if flag.kind.contains("private_key") && text.is_some_and(|text| !has_key_body(text)) {
-        (Severity::Low, "a header without a key behind it")
+        (FindingSeverity::Low, "a header without a key behind it")
     } else if is_placeholder(&near) || is_placeholder(&flag.masked) {
-        (Severity::Low, "the words beside it mark a placeholder")
+        (FindingSeverity::Low, "the words beside it mark a placeholder")
     } else if is_fixture(path) {
-        (Severity::Medium, "in test data or an example")
+        (FindingSeverity::Medium, "in test data or an example")
     } else {
-        (Severity::High, "")
+        (FindingSeverity::High, "")
     }
 }
 
@@ -120,7 +123,7 @@ fn is_placeholder(text: &str) -> bool {
 
 /// The lines that hold the ends of the mask. The flag's own line number counts in the raw file, which
 /// cleaning may have shortened, so it is not used here.
-fn surroundings(flag: &Flag, text: &str) -> String {
+fn surroundings(flag: &AuditFlag, text: &str) -> String {
     let shown = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '.');
     let mut ends = flag.masked.split(|c| !shown(c)).filter(|part| part.len() >= 3);
     let Some(head) = ends.next() else { return String::new() };
@@ -145,8 +148,8 @@ fn is_base64(line: &str) -> bool {
         && line.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
 }
 
-/// The kind of a flag in words, and what to do about it.
-pub(super) fn advice(flag: &Flag) -> (String, &'static str) {
+/// The kind of a flag in words, and the remedy.
+pub(super) fn advice(flag: &AuditFlag) -> (String, &'static str) {
     let name = match flag.kind.as_str() {
         "aws_access_key" => "AWS access key".to_owned(),
         "credit_card" => "credit card number".to_owned(),
@@ -169,8 +172,8 @@ pub(super) fn advice(flag: &Flag) -> (String, &'static str) {
 mod tests {
     use super::*;
 
-    fn flag(class: &str, kind: &str, masked: &str) -> Flag {
-        Flag { class: class.into(), kind: kind.into(), line: 3, column: 1, masked: masked.into() }
+    fn flag(class: &str, kind: &str, masked: &str) -> AuditFlag {
+        AuditFlag { class: class.into(), kind: kind.into(), line: 3, column: 1, masked: masked.into() }
     }
 
     const KEY: &str = "-----BEGIN RSA PRIVATE KEY-----\n\
@@ -179,28 +182,28 @@ mod tests {
     #[test]
     fn a_key_with_a_body_is_high_and_in_test_data_medium() {
         let key = flag("secret", "private_key", "-----BEGIN…KEY-----");
-        assert_eq!(judge(&key, "deploy/id_rsa", Some(KEY)).0, Severity::High);
-        assert_eq!(judge(&key, "deploy/id_rsa", None).0, Severity::High);
-        assert_eq!(judge(&key, "tls/tests/fixtures/key.pem", Some(KEY)).0, Severity::Medium);
-        assert_eq!(judge(&key, "src/test_key.pem", Some(KEY)).0, Severity::Medium);
-        assert_eq!(judge(&key, "contest/latest.pem", Some(KEY)).0, Severity::High);
+        assert_eq!(judge(&key, "deploy/id_rsa", Some(KEY)).0, FindingSeverity::High);
+        assert_eq!(judge(&key, "deploy/id_rsa", None).0, FindingSeverity::High);
+        assert_eq!(judge(&key, "tls/tests/fixtures/key.pem", Some(KEY)).0, FindingSeverity::Medium);
+        assert_eq!(judge(&key, "src/test_key.pem", Some(KEY)).0, FindingSeverity::Medium);
+        assert_eq!(judge(&key, "contest/latest.pem", Some(KEY)).0, FindingSeverity::High);
     }
 
     #[test]
     fn a_key_header_in_prose_and_a_placeholder_are_low() {
         let key = flag("secret", "private_key", "-----BEGIN…KEY-----");
         let prose = "Paste it between -----BEGIN PRIVATE KEY----- and -----END PRIVATE KEY-----.";
-        assert_eq!(judge(&key, "README.md", Some(prose)).0, Severity::Low);
+        assert_eq!(judge(&key, "README.md", Some(prose)).0, FindingSeverity::Low);
         let aws = flag("secret", "aws_access_key", "AKIA************MPLE");
         let line = "\n\nset AWS_KEY=AKIAIOSFODNN7EXAMPLE\n";
-        assert_eq!(judge(&aws, "README.md", Some(line)).0, Severity::Low);
-        assert_eq!(judge(&aws, "README.md", Some("another line, your_key")).0, Severity::High);
+        assert_eq!(judge(&aws, "README.md", Some(line)).0, FindingSeverity::Low);
+        assert_eq!(judge(&aws, "README.md", Some("another line, your_key")).0, FindingSeverity::High);
     }
 
     #[test]
     fn personal_data_is_graded_by_what_it_opens() {
-        assert_eq!(judge(&flag("pii", "iban", "DE**…12"), "letter.txt", None).0, Severity::Medium);
-        assert_eq!(judge(&flag("pii", "iban", "DE**…12"), "tests/iban.txt", None).0, Severity::Low);
-        assert_eq!(judge(&flag("pii", "email", "a…@b.c"), "letter.txt", None).0, Severity::Low);
+        assert_eq!(judge(&flag("pii", "iban", "DE**…12"), "letter.txt", None).0, FindingSeverity::Medium);
+        assert_eq!(judge(&flag("pii", "iban", "DE**…12"), "tests/iban.txt", None).0, FindingSeverity::Low);
+        assert_eq!(judge(&flag("pii", "email", "a…@b.c"), "letter.txt", None).0, FindingSeverity::Low);
     }
 }

@@ -1,4 +1,4 @@
-//! What a licence asks of whoever uses the work: families of SPDX expressions, and deny lists.
+//! The obligations of licences: families of SPDX expressions, and deny lists.
 //!
 //! A family is a first orientation for a reader, not legal advice. It follows the flags of the SPDX list
 //! (copyleft, approved by the OSI, free by the FSF), corrected by the short lists below where the flags
@@ -10,9 +10,9 @@ use std::fmt;
 use spdx::expression::ExpressionReq;
 use spdx::{Expression, LicenseId, LicenseReq, ParseMode};
 
-/// How much a licence asks, from the least to the most; what nobody can judge comes last.
+/// Families by obligations, from the least to the most; unknown ones come last.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Family {
+pub enum LicenceFamily {
     /// No conditions worth the name.
     PublicDomain,
     Permissive,
@@ -24,7 +24,7 @@ pub enum Family {
     Unknown,
 }
 
-impl Family {
+impl LicenceFamily {
     /// All families, from the least demanding.
     pub const ALL: [Self; 5] =
         [Self::PublicDomain, Self::Permissive, Self::WeakCopyleft, Self::StrongCopyleft, Self::Unknown];
@@ -41,11 +41,11 @@ impl Family {
         }
     }
 
-    /// What a reader may do with works of this family, in a sentence.
+    /// The permissions for works of this family, as a sentence.
     #[must_use]
     pub const fn permits(self) -> &'static str {
         match self {
-            Self::PublicDomain => "Use, change and sell it freely; nothing is asked in return.",
+            Self::PublicDomain => "Use, change and sell it freely; there are no conditions.",
             Self::Permissive => {
                 "Use, change and sell it, in closed products too; keep the copyright and licence notice."
             }
@@ -53,20 +53,20 @@ impl Family {
                 "Use it in any product; give out changes to these files under the same licence."
             }
             Self::StrongCopyleft => {
-                "Use it freely; whoever gets a work built on it must get that work's source under the same licence."
+                "Use it freely; recipients of a derived work must get its source under the same licence."
             }
-            Self::Unknown => "Nothing can be assumed: read the licence or ask its owner first.",
+            Self::Unknown => "No permission can be assumed: read the licence or ask its owner first.",
         }
     }
 }
 
-impl fmt::Display for Family {
+impl fmt::Display for LicenceFamily {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
 }
 
-/// Licences that amount to giving the work away; SPDX has no flag for them.
+/// Licences equivalent to a public-domain dedication; SPDX has no flag for them.
 const PUBLIC_DOMAIN: &[&str] = &[
     "CC-PDDC",
     "CC-PDM-1.0",
@@ -107,14 +107,14 @@ const PERMISSIVE: &[&str] =
 const LINKING_EXCEPTIONS: &[&str] =
     &["Classpath-exception", "GCC-exception", "LGPL-3.0-linking-exception", "OpenJDK"];
 
-/// The family of an SPDX identifier or expression; what does not parse is [`Family::Unknown`].
+/// The family of an SPDX identifier or expression; [`LicenceFamily::Unknown`] if it does not parse.
 #[must_use]
-pub fn family(spdx: &str) -> Family {
-    let Some(expression) = parse(spdx) else { return Family::Unknown };
-    Family::ALL
+pub fn family(spdx: &str) -> LicenceFamily {
+    let Some(expression) = parse(spdx) else { return LicenceFamily::Unknown };
+    LicenceFamily::ALL
         .into_iter()
         .find(|limit| expression.evaluate(|licence| family_of_licence(licence) <= *limit))
-        .unwrap_or(Family::Unknown)
+        .unwrap_or(LicenceFamily::Unknown)
 }
 
 /// One spelling for one licence: `MIT/Apache-2.0` and `MIT OR Apache-2.0` are counted together. What does
@@ -128,31 +128,31 @@ fn parse(spdx: &str) -> Option<Expression> {
     Expression::parse_mode(spdx, ParseMode { allow_unknown: true, ..ParseMode::LAX }).ok()
 }
 
-fn family_of_licence(licence: &LicenseReq) -> Family {
-    let Some(id) = licence.license.id() else { return Family::Unknown };
+fn family_of_licence(licence: &LicenseReq) -> LicenceFamily {
+    let Some(id) = licence.license.id() else { return LicenceFamily::Unknown };
     let family = family_of_id(id);
     let exception = licence.addition.as_ref().map(ToString::to_string).unwrap_or_default();
     let linking = LINKING_EXCEPTIONS.iter().any(|known| exception.starts_with(known));
-    if family == Family::StrongCopyleft && linking { Family::WeakCopyleft } else { family }
+    if family == LicenceFamily::StrongCopyleft && linking { LicenceFamily::WeakCopyleft } else { family }
 }
 
-fn family_of_id(id: LicenseId) -> Family {
+fn family_of_id(id: LicenseId) -> LicenceFamily {
     let starts = |list: &[&str]| list.iter().any(|start| id.name.starts_with(start));
     let restricted = id.name.contains("-NC") || id.name.contains("-ND");
     if restricted {
-        Family::Unknown
+        LicenceFamily::Unknown
     } else if PUBLIC_DOMAIN.contains(&id.name) {
-        Family::PublicDomain
+        LicenceFamily::PublicDomain
     } else if starts(WEAK) {
-        Family::WeakCopyleft
+        LicenceFamily::WeakCopyleft
     } else if id.name != "BSD-Protection" && starts(PERMISSIVE) {
-        Family::Permissive
+        LicenceFamily::Permissive
     } else if id.is_copyleft() {
-        Family::StrongCopyleft
+        LicenceFamily::StrongCopyleft
     } else if id.is_osi_approved() || id.is_fsf_free_libre() {
-        Family::Permissive
+        LicenceFamily::Permissive
     } else {
-        Family::Unknown
+        LicenceFamily::Unknown
     }
 }
 
@@ -202,7 +202,7 @@ mod tests {
 
     #[test]
     fn families_follow_choice_conjunction_and_exception() {
-        use Family::{Permissive, PublicDomain, StrongCopyleft, Unknown, WeakCopyleft};
+        use LicenceFamily::{Permissive, PublicDomain, StrongCopyleft, Unknown, WeakCopyleft};
         for (spdx, expected) in [
             ("MIT", Permissive),
             ("MIT OR Apache-2.0", Permissive),

@@ -1,8 +1,8 @@
 //! Tests of the step as a whole, on the seeded corpus and on rows made for one rule.
 
-use super::super::sample::{self, Sample};
+use super::super::sample::{self, SampleCorpus};
 use super::*;
-use crate::skills::ingest::formats::{Flag, LicenceHit};
+use crate::skills::ingest::formats::{AuditFlag, LicenceHit};
 
 fn row(doc_id: u32, path: &str, licences: &[&str]) -> AuditRow {
     let hit = |spdx: &&str| LicenceHit { spdx: (*spdx).to_owned(), confidence: 1.0, by: "tag".into() };
@@ -23,7 +23,7 @@ fn row(doc_id: u32, path: &str, licences: &[&str]) -> AuditRow {
     }
 }
 
-fn check(audit: &[AuditRow], inputs: Value) -> Result<(Compliance, Value), SkillError> {
+fn check(audit: &[AuditRow], inputs: Value) -> Result<(ComplianceReport, Value), SkillError> {
     let folder = tempfile::tempdir().unwrap();
     let step = sample::step(folder.path(), inputs);
     sample::write_all(&step, AUDIT, audit);
@@ -33,11 +33,11 @@ fn check(audit: &[AuditRow], inputs: Value) -> Result<(Compliance, Value), Skill
 
 #[test]
 fn the_seeded_corpus_fails_for_its_one_real_key() {
-    let folder = Sample::seeded(60).checked_run();
-    let compliance: Compliance =
+    let folder = SampleCorpus::seeded(60).checked_run();
+    let compliance: ComplianceReport =
         output::read_json(&sample::step(folder.path(), Value::Null), COMPLIANCE).unwrap();
     assert_eq!(compliance.verdict, "fail");
-    let high: Vec<&Finding> =
+    let high: Vec<&ComplianceFinding> =
         compliance.findings.iter().filter(|finding| finding.severity == "high").collect();
     assert_eq!(high.len(), 1);
     assert_eq!(
@@ -85,7 +85,7 @@ fn findings_stop_at_the_limit_and_say_how_many_are_left() {
     let mut audit: Vec<AuditRow> = (0..700).map(|id| row(id, &format!("p/{id:04}"), &["MIT"])).collect();
     for row in &mut audit {
         let class = if row.doc_id == 699 { "secret" } else { "pii" };
-        row.flags.push(Flag {
+        row.flags.push(AuditFlag {
             class: class.into(),
             kind: "email".into(),
             line: 1,
@@ -112,5 +112,5 @@ fn nonsense_inputs_and_a_missing_audit_are_permanent() {
 #[test]
 fn an_empty_folder_passes() {
     let (compliance, _) = check(&[], json!({})).unwrap();
-    assert_eq!(compliance, Compliance { verdict: "pass".into(), ..Compliance::default() });
+    assert_eq!(compliance, ComplianceReport { verdict: "pass".into(), ..ComplianceReport::default() });
 }

@@ -16,11 +16,11 @@ const MAX_LEVELS: usize = 16;
 const MIN_GAIN: f64 = 1e-9;
 
 /// A weighted undirected graph: for each node its neighbours with weights, both ways; a loop once.
-type Adjacency = Vec<BTreeMap<usize, f64>>;
+type GraphAdjacency = Vec<BTreeMap<usize, f64>>;
 
 /// The community of each of `nodes` nodes, numbered from 0 in the order of their first nodes.
 pub(super) fn louvain(nodes: usize, edges: &[(usize, usize, f64)]) -> Vec<usize> {
-    let mut graph: Adjacency = vec![BTreeMap::new(); nodes];
+    let mut graph: GraphAdjacency = vec![BTreeMap::new(); nodes];
     for (a, b, weight) in edges {
         *graph[*a].entry(*b).or_default() += weight;
         if a != b {
@@ -43,7 +43,7 @@ pub(super) fn louvain(nodes: usize, edges: &[(usize, usize, f64)]) -> Vec<usize>
 }
 
 /// One level: moves nodes to the neighbouring community of greatest gain until none gains.
-fn move_nodes(graph: &Adjacency) -> (Vec<usize>, bool) {
+fn move_nodes(graph: &GraphAdjacency) -> (Vec<usize>, bool) {
     let degrees: Vec<f64> = graph
         .iter()
         .enumerate()
@@ -72,7 +72,7 @@ fn move_nodes(graph: &Adjacency) -> (Vec<usize>, bool) {
 }
 
 fn best_community(
-    graph: &Adjacency,
+    graph: &GraphAdjacency,
     communities: &[usize],
     weights: &[f64],
     node: usize,
@@ -96,9 +96,9 @@ fn best_community(
 }
 
 /// The graph whose nodes are the communities.
-fn merged(graph: &Adjacency, communities: &[usize]) -> Adjacency {
+fn merged(graph: &GraphAdjacency, communities: &[usize]) -> GraphAdjacency {
     let count = communities.iter().max().map_or(0, |last| last + 1);
-    let mut merged: Adjacency = vec![BTreeMap::new(); count];
+    let mut merged: GraphAdjacency = vec![BTreeMap::new(); count];
     for (node, row) in graph.iter().enumerate() {
         for (neighbour, weight) in row {
             let (a, b) = (communities[node], communities[*neighbour]);

@@ -1,4 +1,4 @@
-//! What one document refers to, as it is written: link targets, file names, project names.
+//! The references of one document, unresolved: link targets, file names, project names.
 //!
 //! Knows no other document: [`super::names`] resolves what is found here. Markdown is read by
 //! pulldown-cmark; of HTML, and of HTML inside Markdown, the `href` attributes count; any other text
@@ -17,7 +17,7 @@ const MAX_BYTES: usize = 1024 * 1024;
 
 /// References of one document, unresolved, in order and with repetitions.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct References {
+pub(super) struct RawReferences {
     /// Targets of links, images excluded: relative paths and addresses.
     pub(super) targets: Vec<String>,
     /// Words that can name a file or a project: of text and of code.
@@ -29,9 +29,9 @@ pub(super) struct References {
 }
 
 /// Finds the references of a document.
-pub(super) fn references(document: &CleanRow) -> References {
+pub(super) fn references(document: &CleanRow) -> RawReferences {
     let text = &document.text[..document.text.floor_char_boundary(MAX_BYTES)];
-    let mut found = References::default();
+    let mut found = RawReferences::default();
     match document.kind.as_str() {
         "markdown" => markdown(text, &mut found),
         "html" => {
@@ -43,7 +43,7 @@ pub(super) fn references(document: &CleanRow) -> References {
     found
 }
 
-fn markdown(text: &str, found: &mut References) {
+fn markdown(text: &str, found: &mut RawReferences) {
     let mut in_link = 0_usize;
     for event in Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES) {
         match event {
@@ -65,7 +65,7 @@ fn markdown(text: &str, found: &mut References) {
     }
 }
 
-fn plain(text: &str, found: &mut References) {
+fn plain(text: &str, found: &mut RawReferences) {
     static ADDRESS: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r#"https?://[^\s<>"'`)\]}|\\]+"#).ok());
     for address in ADDRESS.iter().flat_map(|regex| regex.find_iter(text)) {
@@ -88,14 +88,14 @@ fn is_name_char(c: char) -> bool {
 }
 
 /// `name::…` names a project as surely as code ticks do.
-fn paths(text: &str, found: &mut References) {
+fn paths(text: &str, found: &mut RawReferences) {
     static PATH: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\b([A-Za-z_]\w*)::\w").ok());
     let names = PATH.iter().flat_map(|regex| regex.captures_iter(text));
     found.ticked.extend(names.map(|captures| captures[1].to_owned()));
 }
 
 /// `name = "1.0"`, `name = { version = …`, `name 1.2`, `name v1.2`, "the name crate".
-fn versioned(text: &str, found: &mut References) {
+fn versioned(text: &str, found: &mut RawReferences) {
     static DEPENDENCY: LazyLock<Option<Regex>> = LazyLock::new(|| {
         Regex::new(r#"(?m)^\s*"?([A-Za-z][\w-]*)"?\s*=\s*(?:"[\^~=<> ]*\d|\{[^}\n]*version)"#).ok()
     });
@@ -107,7 +107,7 @@ fn versioned(text: &str, found: &mut References) {
     }
 }
 
-fn hrefs(html: &str, found: &mut References) {
+fn hrefs(html: &str, found: &mut RawReferences) {
     static HREF: LazyLock<Option<Regex>> =
         LazyLock::new(|| Regex::new(r#"(?i)\bhref\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s>"']+))"#).ok());
     for captures in HREF.iter().flat_map(|regex| regex.captures_iter(html)) {
@@ -121,7 +121,7 @@ mod tests {
     use super::*;
     use crate::skills::ingest::testing::clean_row;
 
-    fn of(kind: &str, text: &str) -> References {
+    fn of(kind: &str, text: &str) -> RawReferences {
         let mut row = clean_row(0, "a.md", text);
         row.kind = kind.to_owned();
         references(&row)

@@ -15,7 +15,7 @@ use crate::skills::ingest::formats::CleanRow;
 const LABEL_WORDS: usize = 4;
 /// Words kept of a document; a label never needs the rarer ones.
 const WORDS_KEPT: usize = 60;
-/// Bytes read of a document: its opening says what it is.
+/// Bytes read of a document: the opening shows the subject.
 const MAX_BYTES: usize = 8 * 1024;
 /// Length of words worth a label, in bytes: shorter ones are fragments, longer ones hashes.
 const WORD_BYTES: std::ops::RangeInclusive<usize> = 3..=24;

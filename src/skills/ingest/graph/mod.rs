@@ -1,4 +1,4 @@
-//! The step of the graph builder: CLEAN rows in, one [`Graph`] out.
+//! The step of the graph builder: CLEAN rows in, one [`DocumentGraph`] out.
 //!
 //! Edges are `link` (a link by path) and `mention` (a file's name, a link to a project's page, or a
 //! project's name). A project's name counts where it cannot be an English word: with `-`, `_` or a
@@ -20,8 +20,8 @@ use rayon::prelude::*;
 use serde_json::json;
 
 use self::labels::WordCounts;
-use self::names::{Names, Target};
-use super::formats::{self, AuditRow, CleanRow, Community, Graph, GraphEdge, GraphNode};
+use self::names::{CorpusNames, LinkTarget};
+use super::formats::{self, AuditRow, CleanRow, DocumentGraph, GraphCommunity, GraphEdge, GraphNode};
 use super::output;
 use crate::skills::{SkillError, StepContext, StepOutcome};
 
@@ -48,13 +48,13 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
         true => output::read_rows(step, formats::AUDIT)?,
         false => Vec::new(),
     };
-    let names = Names::new(&documents, &audit);
+    let names = CorpusNames::new(&documents, &audit);
     documents.retain(|row| row.duplicate_of.is_none());
     step.begin(documents.len() as u64, "reading references");
     let findings = super::parallel::in_pool(step, || {
         documents
             .par_iter()
-            .map(|document| Finding::of(step, &names, document))
+            .map(|document| ResolvedReferences::of(step, &names, document))
             .collect::<Result<Vec<_>, _>>()
     })?;
     let graph = assemble(&documents, &names, &findings);
@@ -63,9 +63,9 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     Ok(StepOutcome { artifacts: vec![artifact], outputs: summary(&graph) })
 }
 
-/// What one document refers to, resolved as far as it alone allows.
+/// The references of one document, resolved as far as possible without the others.
 #[derive(Debug, Default)]
-struct Finding {
+struct ResolvedReferences {
     links: BTreeMap<u32, u32>,
     files: BTreeMap<u32, u32>,
     /// Projects named beyond doubt.
@@ -79,8 +79,8 @@ struct Finding {
     words: WordCounts,
 }
 
-impl Finding {
-    fn of(step: &StepContext, names: &Names, document: &CleanRow) -> Result<Self, SkillError> {
+impl ResolvedReferences {
+    fn of(step: &StepContext, names: &CorpusNames, document: &CleanRow) -> Result<Self, SkillError> {
         step.checkpoint()?;
         let references = extract::references(document);
         let mut finding = Self { words: labels::word_counts(document), ..Self::default() };
@@ -108,19 +108,19 @@ impl Finding {
         Ok(finding)
     }
 
-    fn add_target(&mut self, target: Target) {
+    fn add_target(&mut self, target: LinkTarget) {
         match target {
-            Target::Document(document) => *self.links.entry(document).or_default() += 1,
-            Target::Outside { host, project } => {
+            LinkTarget::Document(document) => *self.links.entry(document).or_default() += 1,
+            LinkTarget::Outside { host, project } => {
                 *self.hosts.entry(host).or_default() += 1;
                 if let Some(project) = project {
                     *self.named.entry(project).or_default() += 1;
                 }
             }
-            Target::Broken(path) => {
+            LinkTarget::Broken(path) => {
                 self.broken.insert(path);
             }
-            Target::File | Target::Nothing => {}
+            LinkTarget::File | LinkTarget::Nothing => {}
         }
     }
 
@@ -140,7 +140,7 @@ fn is_unmistakable(word: &str) -> bool {
     word.len() >= UNMISTAKABLE_LEN && word.contains(|c: char| c == '-' || c == '_' || c.is_ascii_digit())
 }
 
-fn assemble(documents: &[CleanRow], names: &Names, findings: &[Finding]) -> Graph {
+fn assemble(documents: &[CleanRow], names: &CorpusNames, findings: &[ResolvedReferences]) -> DocumentGraph {
     let positions: HashMap<u32, usize> =
         documents.iter().enumerate().map(|(at, document)| (document.doc_id, at)).collect();
     let edges = edges(documents, names, findings, &positions);
@@ -161,11 +161,11 @@ fn assemble(documents: &[CleanRow], names: &Names, findings: &[Finding]) -> Grap
         community: membership[at],
         rank: rounded(ranks[at]),
     };
-    let community = |(members, label): (&Vec<usize>, String)| Community {
+    let community = |(members, label): (&Vec<usize>, String)| GraphCommunity {
         members: members.iter().map(|member| documents[*member].doc_id).collect(),
         label,
     };
-    Graph {
+    DocumentGraph {
         nodes: documents.iter().enumerate().map(node).collect(),
         edges,
         outside_hosts: hosts(findings),
@@ -176,8 +176,8 @@ fn assemble(documents: &[CleanRow], names: &Names, findings: &[Finding]) -> Grap
 
 fn edges(
     documents: &[CleanRow],
-    names: &Names,
-    findings: &[Finding],
+    names: &CorpusNames,
+    findings: &[ResolvedReferences],
     positions: &HashMap<u32, usize>,
 ) -> Vec<GraphEdge> {
     let common = common_projects(names, findings);
@@ -203,7 +203,7 @@ fn edges(
     edges
 }
 
-fn common_projects(names: &Names, findings: &[Finding]) -> BTreeSet<usize> {
+fn common_projects(names: &CorpusNames, findings: &[ResolvedReferences]) -> BTreeSet<usize> {
     let mut documents = vec![0_u32; names.projects()];
     for project in findings.iter().flat_map(|finding| &finding.occurring) {
         documents[*project] += 1;
@@ -215,7 +215,7 @@ fn common_projects(names: &Names, findings: &[Finding]) -> BTreeSet<usize> {
 /// Positions of documents by community, largest first, then by first member.
 fn groups(
     documents: &[CleanRow],
-    names: &Names,
+    names: &CorpusNames,
     positions: &HashMap<u32, usize>,
     mut ties: Vec<(usize, usize, f64)>,
 ) -> Vec<Vec<usize>> {
@@ -239,7 +239,7 @@ fn groups(
     groups
 }
 
-fn hosts(findings: &[Finding]) -> BTreeMap<String, u32> {
+fn hosts(findings: &[ResolvedReferences]) -> BTreeMap<String, u32> {
     let mut hosts: BTreeMap<String, u32> = BTreeMap::new();
     for (host, count) in findings.iter().flat_map(|finding| &finding.hosts) {
         *hosts.entry(host.clone()).or_default() += count;
@@ -247,8 +247,8 @@ fn hosts(findings: &[Finding]) -> BTreeMap<String, u32> {
     hosts
 }
 
-fn broken(documents: &[CleanRow], findings: &[Finding]) -> Vec<(u32, String)> {
-    let of = |(document, finding): (&CleanRow, &Finding)| {
+fn broken(documents: &[CleanRow], findings: &[ResolvedReferences]) -> Vec<(u32, String)> {
+    let of = |(document, finding): (&CleanRow, &ResolvedReferences)| {
         finding.broken.iter().map(|path| (document.doc_id, path.clone())).collect::<Vec<_>>()
     };
     documents.iter().zip(findings).flat_map(of).collect()
@@ -259,7 +259,7 @@ fn rounded(rank: f64) -> f64 {
     (rank * 1e12).round() / 1e12
 }
 
-fn summary(graph: &Graph) -> serde_json::Value {
+fn summary(graph: &DocumentGraph) -> serde_json::Value {
     let count = |kind: &str| graph.edges.iter().filter(|edge| edge.kind == kind).count();
     let alone = graph.communities.iter().filter(|community| community.members.len() == 1).count();
     let mut best: Vec<&GraphNode> = graph.nodes.iter().collect();

@@ -1,4 +1,4 @@
-//! Which document a written reference means.
+//! Resolves written references to documents.
 //!
 //! A path is resolved from the document's folder, then from its project's and from the source folder;
 //! a folder stands for its README. A bare file name means the file beside the document, else the only
@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::skills::ingest::formats::{AuditRow, CleanRow};
 
-/// What a link's target turned out to be.
+/// The resolved target of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
+pub(super) enum LinkTarget {
     /// Another document of the corpus.
     Document(u32),
     /// A file or folder that exists, but is no document.
@@ -30,7 +30,7 @@ pub(super) enum Target {
 }
 
 /// The corpus by path, by file name and by project.
-pub(super) struct Names {
+pub(super) struct CorpusNames {
     documents: HashMap<String, u32>,
     others: HashSet<String>,
     by_name: HashMap<(String, String), Option<u32>>,
@@ -38,7 +38,7 @@ pub(super) struct Names {
     representatives: Vec<u32>,
 }
 
-impl Names {
+impl CorpusNames {
     /// Of all cleaned rows (duplicates included) and, where the audit is there, all files met.
     pub(super) fn new(documents: &[CleanRow], audit: &[AuditRow]) -> Self {
         let mut names = Self {
@@ -113,7 +113,7 @@ impl Names {
         self.projects.get(&project_of(path).0).copied()
     }
 
-    /// The document that stands for a project.
+    /// The document that represents a project.
     pub(super) fn representative(&self, project: usize) -> u32 {
         self.representatives[project]
     }
@@ -123,27 +123,27 @@ impl Names {
         self.representatives.len()
     }
 
-    /// What a link in the document at `from` leads to.
-    pub(super) fn target(&self, from: &str, target: &str) -> Target {
+    /// The target of a link in the document at `from`.
+    pub(super) fn target(&self, from: &str, target: &str) -> LinkTarget {
         let target = target.trim();
         if let Some(rest) = target.strip_prefix("https://").or_else(|| target.strip_prefix("http://")) {
             return self.outside(rest);
         }
         let path = target.split(['#', '?']).next().unwrap_or_default();
         if path.is_empty() || path.contains(':') || path.starts_with("//") {
-            return Target::Nothing;
+            return LinkTarget::Nothing;
         }
         let path = percent_decoded(path);
         for base in [folder(from), top(from), ""] {
             let Some(candidate) = joined(base, &path) else { continue };
             if let Some(document) = self.documents.get(&candidate) {
-                return Target::Document(*document);
+                return LinkTarget::Document(*document);
             }
             if candidate.is_empty() || self.others.contains(&candidate) {
-                return Target::File;
+                return LinkTarget::File;
             }
         }
-        if looks_like_path(&path) { Target::Broken(path) } else { Target::Nothing }
+        if looks_like_path(&path) { LinkTarget::Broken(path) } else { LinkTarget::Nothing }
     }
 
     /// The document that a file name in the text of the document at `from` means.
@@ -162,13 +162,13 @@ impl Names {
         beside.or_else(|| self.by_name.get(&(top(from).to_owned(), word.to_owned())).copied().flatten())
     }
 
-    fn outside(&self, rest: &str) -> Target {
+    fn outside(&self, rest: &str) -> LinkTarget {
         let (authority, path) = rest.split_once(['/', '?', '#']).unwrap_or((rest, ""));
         let host = authority.rsplit('@').next().unwrap_or_default();
         let host = host.split(':').next().unwrap_or_default().to_ascii_lowercase();
         let host = host.strip_prefix("www.").unwrap_or(&host).to_owned();
         if !host.contains('.') || !host.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.' || b == b'-') {
-            return Target::Nothing;
+            return LinkTarget::Nothing;
         }
         let mut segments = path.split(['/', '?', '#']);
         // Where package registries and forges put a project's name.
@@ -179,7 +179,7 @@ impl Names {
             _ => None,
         };
         let project = name.and_then(|name| self.project(name.trim_end_matches(".git")));
-        Target::Outside { host, project }
+        LinkTarget::Outside { host, project }
     }
 }
 
@@ -271,41 +271,41 @@ mod tests {
     use super::*;
     use crate::skills::ingest::testing::clean_row;
 
-    fn names(paths: &[&str]) -> Names {
+    fn names(paths: &[&str]) -> CorpusNames {
         let rows: Vec<_> = paths.iter().zip(0..).map(|(path, id)| clean_row(id, path, "")).collect();
-        Names::new(&rows, &[])
+        CorpusNames::new(&rows, &[])
     }
 
     #[test]
     fn paths_resolve_from_the_folder_the_project_and_the_source() {
         let names = names(&["a-1.0.0/README.md", "a-1.0.0/docs/x y.md", "b/notes.md"]);
         let from = "a-1.0.0/docs/x y.md";
-        assert_eq!(names.target(from, "../README.md#top"), Target::Document(0));
-        assert_eq!(names.target(from, "/docs/x%20y.md"), Target::Document(1));
-        assert_eq!(names.target(from, "b/notes.md"), Target::Document(2));
-        assert_eq!(names.target(from, ".."), Target::Document(0));
-        assert_eq!(names.target(from, "../docs"), Target::File);
+        assert_eq!(names.target(from, "../README.md#top"), LinkTarget::Document(0));
+        assert_eq!(names.target(from, "/docs/x%20y.md"), LinkTarget::Document(1));
+        assert_eq!(names.target(from, "b/notes.md"), LinkTarget::Document(2));
+        assert_eq!(names.target(from, ".."), LinkTarget::Document(0));
+        assert_eq!(names.target(from, "../docs"), LinkTarget::File);
         assert_eq!(
             names.target(from, "../../../../etc/passwd"),
-            Target::Broken("../../../../etc/passwd".to_owned())
+            LinkTarget::Broken("../../../../etc/passwd".to_owned())
         );
-        assert_eq!(names.target(from, "gone.md"), Target::Broken("gone.md".to_owned()));
+        assert_eq!(names.target(from, "gone.md"), LinkTarget::Broken("gone.md".to_owned()));
         for nothing in ["#here", "mailto:a@b.c", "crate::Item", "Item", "struct.Item.html", ""] {
-            assert_eq!(names.target(from, nothing), Target::Nothing, "{nothing}");
+            assert_eq!(names.target(from, nothing), LinkTarget::Nothing, "{nothing}");
         }
     }
 
     #[test]
     fn addresses_give_their_host_and_the_project_they_name() {
         let names = names(&["rust-stemmers-1.2.0/README.md"]);
-        let outside = |host: &str, project| Target::Outside { host: host.to_owned(), project };
+        let outside = |host: &str, project| LinkTarget::Outside { host: host.to_owned(), project };
         assert_eq!(names.target("x", "https://docs.rs/rust_stemmers/1.0"), outside("docs.rs", Some(0)));
         assert_eq!(
             names.target("x", "http://me@www.GitHub.com:443/o/rust-stemmers.git"),
             outside("github.com", Some(0))
         );
         assert_eq!(names.target("x", "https://example.org"), outside("example.org", None));
-        assert_eq!(names.target("x", "http://localhost:80/"), Target::Nothing);
+        assert_eq!(names.target("x", "http://localhost:80/"), LinkTarget::Nothing);
     }
 
     #[test]

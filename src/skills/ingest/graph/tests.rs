@@ -1,16 +1,16 @@
 //! The graph of small corpora, from rows to the file.
 
 use super::*;
-use crate::skills::ingest::formats::Duplicate;
+use crate::skills::ingest::formats::DocumentDuplicate;
 use crate::skills::ingest::testing::{clean_row, step_with};
 
-fn graph_of(rows: &[CleanRow], threads: usize) -> (Graph, StepOutcome) {
+fn graph_of(rows: &[CleanRow], threads: usize) -> (DocumentGraph, StepOutcome) {
     let (_folder, step) = step_with(rows, threads);
     let outcome = run(&step).unwrap();
     (output::read_json(&step, formats::GRAPH).unwrap(), outcome)
 }
 
-fn edges(graph: &Graph) -> Vec<(u32, u32, &str)> {
+fn edges(graph: &DocumentGraph) -> Vec<(u32, u32, &str)> {
     graph.edges.iter().map(|edge| (edge.from, edge.to, edge.kind.as_str())).collect()
 }
 
@@ -29,7 +29,7 @@ fn links_mentions_hosts_and_broken_links_are_told_apart() {
         clean_row(5, "gamma_tools-0.1.0/README.md", "Nothing else."),
         clean_row(6, "log-0.4.0/README.md", "A facade."),
     ];
-    rows[4].duplicate_of = Some(Duplicate { doc_id: 3, how: "exact".to_owned(), similarity: 1.0 });
+    rows[4].duplicate_of = Some(DocumentDuplicate { doc_id: 3, how: "exact".to_owned(), similarity: 1.0 });
     let (graph, outcome) = graph_of(&rows, 2);
     assert_eq!(
         edges(&graph),
@@ -71,5 +71,5 @@ fn the_bytes_are_the_same_on_any_number_of_threads() {
 
 #[test]
 fn an_empty_corpus_gives_an_empty_graph() {
-    assert_eq!(graph_of(&[], 1).0, Graph::default());
+    assert_eq!(graph_of(&[], 1).0, DocumentGraph::default());
 }

@@ -18,10 +18,10 @@ use tantivy::indexer::NoMergePolicy;
 use tantivy::{Index, IndexWriter, TantivyDocument, TantivyError};
 
 pub use search::{
-    Hit, MAX_HITS, MAX_QUERY_BYTES, SEARCHABLE_FIELDS, SearchError, SearchResults, Snippet, search,
+    HitSnippet, MAX_HITS, MAX_QUERY_BYTES, SEARCHABLE_FIELDS, SearchError, SearchHit, SearchResults, search,
 };
 
-use self::schema::Fields;
+use self::schema::IndexFields;
 use super::formats::{self, CleanRow};
 use super::output;
 use crate::domain::artifact::Artifact;
@@ -44,7 +44,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let mut documents: Vec<CleanRow> = output::read_rows(step, formats::CLEAN)?;
     documents.retain(|row| row.duplicate_of.is_none());
     step.begin(documents.len() as u64, "indexing");
-    let building = Building::start(step.run_dir())?;
+    let building = IndexBuild::start(step.run_dir())?;
     let terms = build(step, &building.folder, &documents)?;
     let bytes = folder_bytes(&building.folder).map_err(|error| disk("measure", &building.folder, &error))?;
     building.publish(&step.run_dir().join(formats::INDEX))?;
@@ -64,7 +64,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 
 /// Writes the index; gives the number of distinct stems of the bodies.
 fn build(step: &StepContext, folder: &Path, documents: &[CleanRow]) -> Result<u64, SkillError> {
-    let fields = Fields::new();
+    let fields = IndexFields::new();
     let refused = |error: &TantivyError| refused(folder, error);
     let index = Index::create_in_dir(folder, fields.schema.clone()).map_err(|error| refused(&error))?;
     let mut writer: IndexWriter =
@@ -82,7 +82,7 @@ fn build(step: &StepContext, folder: &Path, documents: &[CleanRow]) -> Result<u6
     terms(&index, &fields).map_err(|error| refused(&error))
 }
 
-fn row(fields: &Fields, document: &CleanRow) -> TantivyDocument {
+fn row(fields: &IndexFields, document: &CleanRow) -> TantivyDocument {
     let mut row = TantivyDocument::default();
     row.add_u64(fields.doc_id, u64::from(document.doc_id));
     row.add_text(fields.path, &document.path);
@@ -101,7 +101,7 @@ fn merge(index: &Index, mut writer: IndexWriter) -> tantivy::Result<()> {
     writer.wait_merging_threads()
 }
 
-fn terms(index: &Index, fields: &Fields) -> tantivy::Result<u64> {
+fn terms(index: &Index, fields: &IndexFields) -> tantivy::Result<u64> {
     let searcher = index.reader()?.searcher();
     let mut terms = 0;
     for segment in searcher.segment_readers() {
@@ -111,11 +111,11 @@ fn terms(index: &Index, fields: &Fields) -> tantivy::Result<u64> {
 }
 
 /// The hidden folder an index grows in; goes away when it is not published.
-struct Building {
+struct IndexBuild {
     folder: PathBuf,
 }
 
-impl Building {
+impl IndexBuild {
     fn start(run_dir: &Path) -> Result<Self, SkillError> {
         clear_leftovers(run_dir)?;
         let folder = run_dir.join(format!("{LEFTOVER_PREFIX}{:08x}.part", fastrand::u32(..)));
@@ -144,9 +144,9 @@ impl Building {
     }
 }
 
-impl Drop for Building {
+impl Drop for IndexBuild {
     fn drop(&mut self) {
-        // After publishing nothing is there; otherwise the next attempt clears what cannot go now.
+        // After publishing nothing is there; otherwise the next attempt removes the rest.
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -154,7 +154,7 @@ impl Drop for Building {
 /// How hidden folders of attempts begin.
 const LEFTOVER_PREFIX: &str = ".index.";
 
-/// Removes what attempts that were killed have left.
+/// Removes the remains of killed attempts.
 fn clear_leftovers(run_dir: &Path) -> Result<(), SkillError> {
     let entries = fs::read_dir(run_dir).map_err(|error| disk("list", run_dir, &error))?;
     for entry in entries.flatten() {

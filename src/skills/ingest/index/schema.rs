@@ -18,7 +18,7 @@ pub(super) const BODY: &str = "body";
 
 /// The schema with its fields.
 #[derive(Debug, Clone)]
-pub(super) struct Fields {
+pub(super) struct IndexFields {
     pub(super) schema: Schema,
     pub(super) doc_id: Field,
     pub(super) path: Field,
@@ -26,7 +26,7 @@ pub(super) struct Fields {
     pub(super) body: Field,
 }
 
-impl Fields {
+impl IndexFields {
     pub(super) fn new() -> Self {
         let mut builder = SchemaBuilder::new();
         let indexing = TextFieldIndexing::default()

@@ -1,9 +1,9 @@
 //! Queries against a finished index.
 //!
-//! Opens the folder, answers, and closes it: nothing is kept between calls. A query is words (all of
-//! them must occur; where no document has all, any), `"a phrase"`, `-without`, `title:word`,
-//! `path:word`, `a OR b`. Syntax that makes no sense is never an error: what can be read of the query
-//! is searched, and [`SearchResults::note`] says so.
+//! Opens the folder, answers, and closes it: nothing is kept between calls. A query is words (all must occur;
+//! if no document has all, any), `"a phrase"`, `-without`, `title:word`, `path:word`, `a OR b`. Invalid
+//! syntax is never an error: the readable part of the query is searched, and [`SearchResults::note`] explains
+//! that.
 
 use std::ops::Range;
 use std::path::Path;
@@ -15,7 +15,7 @@ use tantivy::schema::Value as _;
 use tantivy::snippet::SnippetGenerator;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Score, Searcher, TantivyDocument};
 
-use super::schema::{self, Fields};
+use super::schema::{self, IndexFields};
 
 /// Most hits of one answer; each carries a snippet cut from its whole text.
 pub const MAX_HITS: usize = 100;
@@ -23,18 +23,17 @@ pub const MAX_HITS: usize = 100;
 pub const MAX_QUERY_BYTES: usize = 1_000;
 /// About three lines of a terminal.
 const SNIPPET_CHARS: usize = 200;
-/// A word in the title tells more than one in the text; one in the path a little more.
+/// A match in the title weighs more than one in the text; a match in the path a little more.
 const TITLE_BOOST: Score = 3.0;
 const PATH_BOOST: Score = 1.5;
 
-/// Why a search gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
-    /// There is no finished index at that place.
-    #[error("no full-text index in {0}: run an ingest first, or name the run whose index you mean")]
+    /// No finished index at that path.
+    #[error("no full-text index in {0}: run an ingest first, or name another run")]
     Missing(String),
     /// The index is there, but cannot be read.
-    #[error("the full-text index in {folder} cannot be read: {reason}; repeat the ingest to rebuild it")]
+    #[error("cannot read the full-text index in {folder}: {reason}; repeat the ingest to rebuild it")]
     Damaged { folder: String, reason: String },
 }
 
@@ -46,14 +45,14 @@ pub struct SearchResults {
     /// All documents that match.
     pub total: usize,
     /// The best of them, best first.
-    pub hits: Vec<Hit>,
-    /// What was not taken literally, for people; empty when all of it was.
+    pub hits: Vec<SearchHit>,
+    /// Remarks on parts of the query that were not taken literally; empty without any.
     pub note: String,
 }
 
 /// One document that matches.
 #[derive(Debug, Clone, PartialEq, Serialize)]
-pub struct Hit {
+pub struct SearchHit {
     /// As in the tables of the run.
     pub doc_id: u32,
     /// Path relative to the source folder.
@@ -62,12 +61,12 @@ pub struct Hit {
     /// BM25, higher is better; comparable within one answer only.
     pub score: f32,
     /// The passage that matches best, or the opening when only title or path match.
-    pub snippet: Snippet,
+    pub snippet: HitSnippet,
 }
 
 /// A passage with its matches.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Default)]
-pub struct Snippet {
+pub struct HitSnippet {
     pub text: String,
     /// Byte ranges of `text` that match, ascending and apart.
     pub highlights: Vec<Range<usize>>,
@@ -91,7 +90,7 @@ pub fn search(index_dir: &Path, query: &str, limit: usize) -> Result<SearchResul
 
 fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<SearchResults> {
     let index = Index::open_in_dir(index_dir)?;
-    let fields = Fields::new();
+    let fields = IndexFields::new();
     if index.schema() != fields.schema {
         return Err(tantivy::TantivyError::SchemaError("another version of PAS made it".to_owned()));
     }
@@ -109,15 +108,15 @@ fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<Search
     Ok(SearchResults { query: shortened(query.trim()).to_owned(), total: found.0, hits, note })
 }
 
-type Found = (usize, Vec<(Score, DocAddress)>);
+type RankedDocs = (usize, Vec<(Score, DocAddress)>);
 
 /// All words first; any of them when no document has all.
 fn parse_and_find(
     searcher: &Searcher,
-    fields: &Fields,
+    fields: &IndexFields,
     query: &str,
     limit: usize,
-) -> tantivy::Result<(Box<dyn Query>, Found, String)> {
+) -> tantivy::Result<(Box<dyn Query>, RankedDocs, String)> {
     let mut notes = Vec::new();
     let short = shortened(query);
     if short.len() < query.len() {
@@ -126,7 +125,7 @@ fn parse_and_find(
     let collector = || (Count, TopDocs::with_limit(limit).order_by_score());
     let (strict, mistakes) = parse(searcher.index(), fields, short, true);
     if let Some(mistake) = mistakes {
-        notes.push(format!("the query was read as well as it could be: {mistake}"));
+        notes.push(format!("the query was searched as far as it could be parsed: {mistake}"));
     }
     let found = searcher.search(&*strict, &collector())?;
     if found.0 > 0 || short.split_whitespace().count() < 2 {
@@ -135,12 +134,17 @@ fn parse_and_find(
     let (loose, _) = parse(searcher.index(), fields, short, false);
     let found = searcher.search(&*loose, &collector())?;
     if found.0 > 0 {
-        notes.push("no document has all of the words; these have some".to_owned());
+        notes.push("no document has all of the words; these have some of them".to_owned());
     }
     Ok((loose, found, notes.join("; ")))
 }
 
-fn parse(index: &Index, fields: &Fields, query: &str, all_words: bool) -> (Box<dyn Query>, Option<String>) {
+fn parse(
+    index: &Index,
+    fields: &IndexFields,
+    query: &str,
+    all_words: bool,
+) -> (Box<dyn Query>, Option<String>) {
     if query.is_empty() {
         return (Box::new(EmptyQuery), Some("it is empty".to_owned()));
     }
@@ -162,11 +166,16 @@ fn shortened(query: &str) -> &str {
     &query[..query.floor_char_boundary(MAX_QUERY_BYTES)]
 }
 
-fn hit(document: &TantivyDocument, score: Score, fields: &Fields, snippets: &SnippetGenerator) -> Hit {
+fn hit(
+    document: &TantivyDocument,
+    score: Score,
+    fields: &IndexFields,
+    snippets: &SnippetGenerator,
+) -> SearchHit {
     let text = |field| document.get_first(field).and_then(|value| value.as_str()).unwrap_or_default();
     let id = document.get_first(fields.doc_id).and_then(|value| value.as_u64()).unwrap_or_default();
     let body = text(fields.body);
-    Hit {
+    SearchHit {
         doc_id: u32::try_from(id).unwrap_or_default(),
         path: text(fields.path).to_owned(),
         title: text(fields.title).to_owned(),
@@ -175,13 +184,13 @@ fn hit(document: &TantivyDocument, score: Score, fields: &Fields, snippets: &Sni
     }
 }
 
-fn snippet(body: &str, snippets: &SnippetGenerator) -> Snippet {
+fn snippet(body: &str, snippets: &SnippetGenerator) -> HitSnippet {
     let found = snippets.snippet(body);
     let (text, highlights) = match found.is_empty() {
         false => (found.fragment(), tantivy::snippet::collapse_overlapped_ranges(found.highlighted())),
         true => (&body[..body.floor_char_boundary(SNIPPET_CHARS)], Vec::new()),
     };
-    Snippet { html: html(text, &highlights), text: text.to_owned(), highlights }
+    HitSnippet { html: html(text, &highlights), text: text.to_owned(), highlights }
 }
 
 fn html(text: &str, highlights: &[Range<usize>]) -> String {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::skills::Control;
-use crate::skills::ingest::formats::Duplicate;
+use crate::skills::StepControl;
+use crate::skills::ingest::formats::DocumentDuplicate;
 use crate::skills::ingest::testing::{clean_row, step_with};
 
 fn rows() -> Vec<CleanRow> {
@@ -14,7 +14,7 @@ fn rows() -> Vec<CleanRow> {
         clean_row(2, "b/copy.md", "A logging facade. Nothing about parsers of any kind."),
         clean_row(3, "c/naïve.md", "Größe und naïveté — logging 日本語 text."),
     ];
-    rows[2].duplicate_of = Some(Duplicate { doc_id: 1, how: "exact".to_owned(), similarity: 1.0 });
+    rows[2].duplicate_of = Some(DocumentDuplicate { doc_id: 1, how: "exact".to_owned(), similarity: 1.0 });
     rows
 }
 
@@ -101,7 +101,7 @@ fn repeating_the_step_replaces_the_folder_keeps_the_hash_and_leaves_nothing_behi
 fn a_stopped_step_leaves_the_earlier_index_and_no_half_of_a_new_one() {
     let (_folder, step) = step_with(&rows(), 1);
     run(&step).unwrap();
-    let control = Arc::new(Control::default());
+    let control = Arc::new(StepControl::default());
     control.stop();
     let stopped = StepContext::new(step.run_dir().to_owned(), serde_json::Value::Null, 1, control);
     assert_eq!(run(&stopped), Err(SkillError::Cancelled));

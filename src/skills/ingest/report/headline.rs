@@ -2,24 +2,24 @@
 
 use std::collections::BTreeSet;
 
-use super::page::{Figure, Page, Rich};
-use super::sections::Standout;
-use super::sources::Sources;
-use super::tally::Tally;
+use super::page::{ReportFigure, ReportPage, RichText};
+use super::sections::StandoutLine;
+use super::sources::ReportSources;
+use super::tally::NameTally;
 use super::words;
 use crate::skills::ingest::compliance::project;
 
 /// The page without its sections.
-pub(super) fn page(sources: &Sources) -> Page {
+pub(super) fn page(sources: &ReportSources) -> ReportPage {
     let title = match &sources.name {
-        Some(name) => Rich::new().text("What is in ").code(name),
-        None => Rich::from("What is in this folder"),
+        Some(name) => RichText::new().text("What is in ").code(name),
+        None => RichText::from("What is in this folder"),
     };
-    Page { title, lead: lead(sources), figures: figures(sources), ..Page::default() }
+    ReportPage { title, lead: lead(sources), figures: figures(sources), ..ReportPage::default() }
 }
 
-/// Says which steps were left out; nothing when all were carried out.
-pub(super) fn standouts(sources: &Sources) -> Vec<Standout> {
+/// Names the skipped steps; empty when all ran.
+pub(super) fn standouts(sources: &ReportSources) -> Vec<StandoutLine> {
     let steps = [
         ("audit", sources.audit.is_some()),
         ("cleaning", sources.clean.is_some()),
@@ -35,10 +35,10 @@ pub(super) fn standouts(sources: &Sources) -> Vec<Standout> {
         return Vec::new();
     }
     let text = format!("Left out of this run, so not judged here: {}.", words::list(&missing));
-    vec![Standout { weight: 20, text: text.into() }]
+    vec![StandoutLine { weight: 20, text: text.into() }]
 }
 
-fn lead(sources: &Sources) -> Vec<Rich> {
+fn lead(sources: &ReportSources) -> Vec<RichText> {
     let Some(audit) = &sources.audit else {
         return vec![
             "The files themselves were not audited in this run; what the other steps found follows.".into(),
@@ -68,14 +68,14 @@ fn lead(sources: &Sources) -> Vec<Rich> {
         language(sources),
         subject(sources)
     );
-    let mut lead = vec![Rich::from(format!("{first}."))];
+    let mut lead = vec![RichText::from(format!("{first}."))];
     lead.extend(judgement(sources));
     lead
 }
 
-fn language(sources: &Sources) -> String {
+fn language(sources: &ReportSources) -> String {
     let known = sources.read_documents().filter(|row| !row.language.is_empty());
-    let languages = Tally::of(known.map(|row| words::language(&row.language)));
+    let languages = NameTally::of(known.map(|row| words::language(&row.language)));
     match languages.ranked().first() {
         Some((name, _)) if languages.len() == 1 => format!(", in {name}"),
         Some((name, _)) => format!(", mostly in {name}"),
@@ -83,12 +83,12 @@ fn language(sources: &Sources) -> String {
     }
 }
 
-fn subject(sources: &Sources) -> String {
-    let domains = Tally::of(sources.domains.iter().flatten().map(|row| row.domain.as_str()));
+fn subject(sources: &ReportSources) -> String {
+    let domains = NameTally::of(sources.domains.iter().flatten().map(|row| row.domain.as_str()));
     domains.ranked().first().map(|(name, _)| format!(", and most often about {name}")).unwrap_or_default()
 }
 
-fn judgement(sources: &Sources) -> Option<Rich> {
+fn judgement(sources: &ReportSources) -> Option<RichText> {
     let compliance = sources.compliance.as_ref()?;
     let text = match compliance.verdict.as_str() {
         "fail" => "Do not pass it on as it is: the compliance check failed, see below.",
@@ -98,9 +98,9 @@ fn judgement(sources: &Sources) -> Option<Rich> {
     Some(text.into())
 }
 
-fn figures(sources: &Sources) -> Vec<Figure> {
+fn figures(sources: &ReportSources) -> Vec<ReportFigure> {
     let mut figures = Vec::new();
-    let mut add = |value: String, label| figures.push(Figure { value, label });
+    let mut add = |value: String, label| figures.push(ReportFigure { value, label });
     if let Some(audit) = &sources.audit {
         add(words::number(audit.len() as u64), "files");
         add(words::bytes(audit.iter().fold(0, |sum, row| sum.saturating_add(row.bytes))), "in all");

@@ -1,18 +1,21 @@
-//! The report as one page: no script, no font, no picture from elsewhere; it opens by a double click.
+//! The report as one self-contained page: no scripts, no external fonts or images; opens with a double click.
 //!
-//! Invariants: everything that came from a file passes through maud's escaping; the only text that does
-//! not is the style sheet, which is a constant; a policy in the head forbids the browser to load anything.
+//! Invariants: all text from files passes through maud's escaping; the only unescaped text is the style
+//! sheet, a constant; a policy in the head forbids loading anything.
 
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
-use super::page::{Block, Chart, Network, Page, Rich, Section, Shape, Span, Table};
+use super::page::{
+    ChartShape, ReportBlock, ReportChart, ReportNetwork, ReportPage, ReportSection, ReportTable, RichText,
+    TextSpan,
+};
 use super::svg;
 
 const STYLE: &str = include_str!("style.css");
 /// Nothing may be loaded and no script may run, whatever a path holds.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
-pub(super) fn render(page: &Page) -> String {
+pub(super) fn render(page: &ReportPage) -> String {
     let markup = html! {
         (DOCTYPE)
         html lang="en" {
@@ -39,7 +42,7 @@ pub(super) fn render(page: &Page) -> String {
     text
 }
 
-fn header(page: &Page) -> Markup {
+fn header(page: &ReportPage) -> Markup {
     html! {
         header {
             h1 { (rich(&page.title)) }
@@ -58,7 +61,7 @@ fn header(page: &Page) -> Markup {
     }
 }
 
-fn standouts(lines: &[Rich]) -> Markup {
+fn standouts(lines: &[RichText]) -> Markup {
     html! {
         @if !lines.is_empty() {
             section #standouts {
@@ -69,39 +72,39 @@ fn standouts(lines: &[Rich]) -> Markup {
     }
 }
 
-fn section(section: &Section) -> Markup {
+fn section(section: &ReportSection) -> Markup {
     html! {
         section id=(section.id) {
             h2 { (section.title) }
             @for block in &section.blocks {
                 @match block {
-                    Block::Para(text) => p { (rich(text)) },
-                    Block::Command(command) => pre { code { (command) } },
-                    Block::Chart(chart) => (charted(chart)),
-                    Block::Table(table) => (tabled(table)),
-                    Block::Network(network) => (networked(network)),
+                    ReportBlock::Para(text) => p { (rich(text)) },
+                    ReportBlock::Command(command) => pre { code { (command) } },
+                    ReportBlock::Chart(chart) => (charted(chart)),
+                    ReportBlock::Table(table) => (tabled(table)),
+                    ReportBlock::Network(network) => (networked(network)),
                 }
             }
         }
     }
 }
 
-fn charted(chart: &Chart) -> Markup {
+fn charted(chart: &ReportChart) -> Markup {
     html! {
         figure {
             figcaption { (chart.caption) }
             @match chart.shape {
-                Shape::Bars => (bars(chart)),
-                Shape::Columns => { (svg::columns(&chart.data, chart.caption)) (numbers(chart)) },
-                Shape::Treemap => { (svg::treemap(&chart.data, chart.caption)) (numbers(chart)) },
-                Shape::Share => { (svg::share(&chart.data, chart.caption)) (legend(chart)) },
+                ChartShape::Bars => (bars(chart)),
+                ChartShape::Columns => { (svg::columns(&chart.data, chart.caption)) (numbers(chart)) },
+                ChartShape::Treemap => { (svg::treemap(&chart.data, chart.caption)) (numbers(chart)) },
+                ChartShape::Share => { (svg::share(&chart.data, chart.caption)) (legend(chart)) },
             }
             (note(&chart.note))
         }
     }
 }
 
-fn bars(chart: &Chart) -> Markup {
+fn bars(chart: &ReportChart) -> Markup {
     let most = chart.data.iter().map(|datum| datum.value).max().unwrap_or(0);
     html! {
         table.bars {
@@ -119,7 +122,7 @@ fn bars(chart: &Chart) -> Markup {
     }
 }
 
-fn legend(chart: &Chart) -> Markup {
+fn legend(chart: &ReportChart) -> Markup {
     html! {
         ul.legend {
             @for datum in &chart.data {
@@ -130,7 +133,7 @@ fn legend(chart: &Chart) -> Markup {
 }
 
 /// The numbers of a picture, folded away.
-fn numbers(chart: &Chart) -> Markup {
+fn numbers(chart: &ReportChart) -> Markup {
     html! {
         details {
             summary { "The numbers" }
@@ -146,7 +149,7 @@ fn numbers(chart: &Chart) -> Markup {
     }
 }
 
-fn tabled(table: &Table) -> Markup {
+fn tabled(table: &ReportTable) -> Markup {
     html! {
         div.table {
             table {
@@ -164,14 +167,14 @@ fn tabled(table: &Table) -> Markup {
 }
 
 /// Severities get a coloured badge; everything else is text.
-fn cell_content(cell: &Rich, head: &str) -> Markup {
+fn cell_content(cell: &RichText, head: &str) -> Markup {
     html! {
         @if head == "Severity" { span.badge.(cell.plain()) { (rich(cell)) } }
         @else { (rich(cell)) }
     }
 }
 
-fn networked(network: &Network) -> Markup {
+fn networked(network: &ReportNetwork) -> Markup {
     html! {
         figure {
             figcaption { (network.caption) }
@@ -189,12 +192,12 @@ fn note(note: &str) -> Markup {
     html! { @if !note.is_empty() { p.note { (note) } } }
 }
 
-fn rich(text: &Rich) -> Markup {
+fn rich(text: &RichText) -> Markup {
     html! {
         @for span in &text.0 {
             @match span {
-                Span::Text(text) => (text),
-                Span::Code(text) => code { (text) },
+                TextSpan::Text(text) => (text),
+                TextSpan::Code(text) => code { (text) },
             }
         }
     }

@@ -1,15 +1,15 @@
 //! The report as Markdown (CommonMark with tables), readable without rendering too.
 //!
-//! Invariant: nothing that came from a file can act as markup.
+//! Invariant: text from files can never act as markup.
 
 use std::fmt::Write as _;
 
-use super::page::{Block, Chart, Page, Rich, Section, Span, Table};
+use super::page::{ReportBlock, ReportChart, ReportPage, ReportSection, ReportTable, RichText, TextSpan};
 
 /// Width of the bars drawn with characters.
 const BAR: u64 = 24;
 
-pub(super) fn render(page: &Page) -> String {
+pub(super) fn render(page: &ReportPage) -> String {
     let mut out = format!("# {}\n\n", inline(&page.title, false));
     for paragraph in &page.lead {
         let _ = writeln!(out, "{}\n", inline(paragraph, false));
@@ -29,25 +29,25 @@ pub(super) fn render(page: &Page) -> String {
     out
 }
 
-fn section(out: &mut String, section: &Section) {
+fn section(out: &mut String, section: &ReportSection) {
     let _ = writeln!(out, "## {}\n", section.title);
     for block in &section.blocks {
         match block {
-            Block::Para(text) => {
+            ReportBlock::Para(text) => {
                 let _ = writeln!(out, "{}\n", inline(text, false));
             }
-            Block::Command(command) => {
+            ReportBlock::Command(command) => {
                 let _ = writeln!(out, "```sh\n{command}\n```\n");
             }
-            Block::Chart(chart) => charted(out, chart),
-            Block::Table(table) => tabled(out, table),
-            // The tables beside the picture tell the same.
-            Block::Network(_) => {}
+            ReportBlock::Chart(chart) => charted(out, chart),
+            ReportBlock::Table(table) => tabled(out, table),
+            // The tables beside the picture have the same data.
+            ReportBlock::Network(_) => {}
         }
     }
 }
 
-fn charted(out: &mut String, chart: &Chart) {
+fn charted(out: &mut String, chart: &ReportChart) {
     let most = chart.data.iter().map(|datum| datum.value).max().unwrap_or(0);
     let _ =
         writeln!(out, "**{}**\n\n| {} | {} | |\n|---|--:|---|", chart.caption, chart.head[0], chart.head[1]);
@@ -64,7 +64,7 @@ fn bar(value: u64, most: u64) -> String {
     "█".repeat(cells)
 }
 
-fn tabled(out: &mut String, table: &Table) {
+fn tabled(out: &mut String, table: &ReportTable) {
     let _ = writeln!(
         out,
         "**{}**\n\n| {} |\n|{}",
@@ -83,10 +83,10 @@ fn note(out: &mut String, note: &str) {
     let _ = if note.is_empty() { writeln!(out) } else { writeln!(out, "\n{note}\n") };
 }
 
-fn inline(text: &Rich, in_table: bool) -> String {
-    let span = |span: &Span| match span {
-        Span::Text(text) => escape(text),
-        Span::Code(text) => code(text, in_table),
+fn inline(text: &RichText, in_table: bool) -> String {
+    let span = |span: &TextSpan| match span {
+        TextSpan::Text(text) => escape(text),
+        TextSpan::Code(text) => code(text, in_table),
     };
     text.0.iter().map(span).collect()
 }
@@ -129,10 +129,10 @@ mod tests {
     proptest! {
         #[test]
         fn a_path_stays_one_literal(path in "[a-z`|*_<>\\[\\]&~!# ]{0,12}[a-z`|<]") {
-            let table = Table {
+            let table = ReportTable {
                 caption: "t",
                 head: vec!["Path"],
-                rows: vec![vec![Rich::new().code(&path)]],
+                rows: vec![vec![RichText::new().code(&path)]],
                 note: String::new(),
             };
             let mut markdown = String::new();
@@ -146,7 +146,7 @@ mod tests {
 
         #[test]
         fn words_stay_words(text in "[a-z`|*_<>\\[\\]&~!()\\\\:/.]{1,20}") {
-            let markdown = format!("x{}", inline(&Rich::from(text.as_str()), false));
+            let markdown = format!("x{}", inline(&RichText::from(text.as_str()), false));
             let words = |event: &Event| {
                 matches!(event, Event::Text(_) | Event::End(_) | Event::Start(Tag::Paragraph))
             };

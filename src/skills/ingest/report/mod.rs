@@ -1,10 +1,10 @@
-//! report-leaderboard-writer: what is in the folder, for someone who wonders.
+//! report-leaderboard-writer: the contents of the folder, for a curious reader.
 //!
-//! Reads whatever the earlier steps left ([`sources`]), turns it into content ([`page`], one file a
-//! section in [`sections`]) and renders that twice, as Markdown and as one self-contained page. Invariants:
-//! the same files and the same words of a model ([`written`]) give the same bytes (no time, no chance, no absolute path); a section whose step was
-//! left out says so; the size of the report is bounded, whatever the size of the folder. Failure policy: a
-//! file that is there and damaged is permanent.
+//! Reads the earlier steps' files ([`sources`]), turns them into content ([`page`], one file per section in
+//! [`sections`]) and renders that twice, as Markdown and as one self-contained page. Invariants: the same
+//! files and the same text of a model ([`written`]) give the same bytes (no time, no randomness, no absolute
+//! path); a section whose step was skipped says so; the size of the report is bounded for any folder. Failure
+//! policy: a damaged file is a permanent error.
 
 mod headline;
 mod html;
@@ -21,28 +21,28 @@ mod written;
 
 use serde_json::json;
 
-pub use self::written::{Text, Written};
+pub use self::written::{ModelText, WritingOutcome};
 
-use self::page::{Page, Rich};
-use self::sources::Sources;
+use self::page::{ReportPage, RichText};
+use self::sources::ReportSources;
 use super::formats::{REPORT_HTML, REPORT_MD, SUMMARY};
 use super::output;
-use crate::skills::{Brief, SkillError, StepContext, StepOutcome};
+use crate::skills::{SkillError, StepBrief, StepContext, StepOutcome};
 
-/// Lines of "What stands out": as many as one takes in at a glance.
+/// Lines of "What stands out": as many as a reader takes in at a glance.
 const STANDOUTS: usize = 5;
 
-/// Carries out the step. Inputs may carry `{"name": "…"}`, what the folder is called. Outputs carry
-/// `findings`, the lines of "What stands out": five, fewer only for a folder of hardly a file.
+/// Runs the step. Inputs may have `{"name": "…"}`, the folder's name. Outputs have `findings`, the lines of
+/// "What stands out": five, fewer only for a nearly empty folder.
 ///
 /// # Errors
 /// [`SkillError::Permanent`] for a damaged file of an earlier step; [`SkillError::Cancelled`] on request.
 pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let written = written::handed(step);
-    // First of all: what was paid for outlives a crash.
-    let summary = written.as_ref().filter(|written| matches!(written, Written::Text(_)));
+    // First of all: a paid text must survive a crash.
+    let summary = written.as_ref().filter(|written| matches!(written, WritingOutcome::Text(_)));
     let summary = summary.map(|text| output::write_json(step, SUMMARY, "summary", text)).transpose()?;
-    let sources = Sources::read(step)?;
+    let sources = ReportSources::read(step)?;
     let (mut page, standouts) = compose(step, &sources)?;
     page.sections.insert(0, written::section(written.as_ref()));
     page.standouts = standouts.into_iter().take(STANDOUTS).collect();
@@ -51,23 +51,23 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
         output::write_file(step, REPORT_HTML, "report", "text/html", html::render(&page).as_bytes())?,
     ];
     artifacts.extend(summary);
-    // What a model says, or why it says nothing, is another thing every time.
+    // A model's text, or the reason for its absence, differs every time.
     artifacts.iter_mut().for_each(|artifact| artifact.deterministic = written.is_none());
-    let findings: Vec<String> = page.standouts.iter().map(page::Rich::plain).collect();
+    let findings: Vec<String> = page.standouts.iter().map(page::RichText::plain).collect();
     Ok(StepOutcome { artifacts, outputs: json!({ "findings": findings, "sections": page.sections.len() }) })
 }
 
-/// What a model is told before the step works.
+/// The digest for a model before the step works.
 ///
 /// # Errors
 /// As [`run`].
-pub fn brief(step: &StepContext) -> Result<Brief, SkillError> {
-    let (page, standouts) = compose(step, &Sources::read(step)?)?;
+pub fn brief(step: &StepContext) -> Result<StepBrief, SkillError> {
+    let (page, standouts) = compose(step, &ReportSources::read(step)?)?;
     written::brief(step, &page, &standouts)
 }
 
-/// The page, and all that stands out, most striking first.
-fn compose(step: &StepContext, sources: &Sources) -> Result<(Page, Vec<Rich>), SkillError> {
+/// The page, and all standouts, most striking first.
+fn compose(step: &StepContext, sources: &ReportSources) -> Result<(ReportPage, Vec<RichText>), SkillError> {
     step.begin(sections::ALL.len() as u64, "writing the report");
     let mut page = headline::page(sources);
     let mut standouts = headline::standouts(sources);

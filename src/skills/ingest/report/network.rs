@@ -1,4 +1,4 @@
-//! Where to put the dots of the graph's picture.
+//! Layout of the graph's picture.
 //!
 //! A force layout after Fruchterman and Reingold (1991): connected dots attract, all repel, and a pull
 //! to the middle keeps loose parts in sight. Invariants: only additions, multiplications, divisions and
@@ -15,11 +15,11 @@ const PULL: f64 = 1.0;
 /// Closer dots are treated as this far apart, so that no force is endless.
 const CLOSEST: f64 = 1e-4;
 
-type Point = (f64, f64);
+type UnitPoint = (f64, f64);
 
 /// Places for `count` dots in the unit square, the outermost on its sides.
-pub(super) fn layout(count: usize, edges: &[(usize, usize)]) -> Vec<Point> {
-    let mut points: Vec<Point> = (0..count).map(start).collect();
+pub(super) fn layout(count: usize, edges: &[(usize, usize)]) -> Vec<UnitPoint> {
+    let mut points: Vec<UnitPoint> = (0..count).map(start).collect();
     if count < 2 {
         return vec![(0.5, 0.5); count];
     }
@@ -38,14 +38,15 @@ pub(super) fn layout(count: usize, edges: &[(usize, usize)]) -> Vec<Point> {
 
 /// Start places spread evenly and without a pattern: multiples of the inverse plastic number and of its
 /// square, modulo 1 (Roberts' R2 sequence).
-fn start(index: usize) -> Point {
-    const STEP: Point = (0.754_877_666_246_692_7, 0.569_840_290_998_053_2);
+fn start(index: usize) -> UnitPoint {
+    const STEP: UnitPoint = (0.754_877_666_246_692_7, 0.569_840_290_998_053_2);
     let at = (index + 1) as f64;
     ((at * STEP.0).fract(), (at * STEP.1).fract())
 }
 
-fn forces(points: &[Point], edges: &[(usize, usize)], spacing: f64) -> Vec<Point> {
-    let mut forces: Vec<Point> = points.iter().map(|(x, y)| ((0.5 - x) * PULL, (0.5 - y) * PULL)).collect();
+fn forces(points: &[UnitPoint], edges: &[(usize, usize)], spacing: f64) -> Vec<UnitPoint> {
+    let mut forces: Vec<UnitPoint> =
+        points.iter().map(|(x, y)| ((0.5 - x) * PULL, (0.5 - y) * PULL)).collect();
     for a in 0..points.len() {
         for b in 0..a {
             let (dx, dy, distance) = between(points[b], points[a]);
@@ -62,19 +63,19 @@ fn forces(points: &[Point], edges: &[(usize, usize)], spacing: f64) -> Vec<Point
 }
 
 /// Adds a force to one dot and its opposite to the other.
-fn nudge(forces: &mut [Point], a: usize, b: usize, force: Point) {
+fn nudge(forces: &mut [UnitPoint], a: usize, b: usize, force: UnitPoint) {
     forces[a] = (forces[a].0 + force.0, forces[a].1 + force.1);
     forces[b] = (forces[b].0 - force.0, forces[b].1 - force.1);
 }
 
-fn between(from: Point, to: Point) -> (f64, f64, f64) {
+fn between(from: UnitPoint, to: UnitPoint) -> (f64, f64, f64) {
     let (dx, dy) = (to.0 - from.0, to.1 - from.1);
     (dx, dy, (dx * dx + dy * dy).sqrt().max(CLOSEST))
 }
 
 /// Stretches both directions to the unit square.
-fn fit(points: &[Point]) -> Vec<Point> {
-    let span = |values: &dyn Fn(&Point) -> f64| {
+fn fit(points: &[UnitPoint]) -> Vec<UnitPoint> {
+    let span = |values: &dyn Fn(&UnitPoint) -> f64| {
         let low = points.iter().map(values).fold(f64::INFINITY, f64::min);
         let high = points.iter().map(values).fold(f64::NEG_INFINITY, f64::max);
         (low, (high - low).max(CLOSEST))
@@ -90,7 +91,7 @@ mod tests {
 
     use super::*;
 
-    fn distance(points: &[Point], a: usize, b: usize) -> f64 {
+    fn distance(points: &[UnitPoint], a: usize, b: usize) -> f64 {
         between(points[a], points[b]).2
     }
 

@@ -1,67 +1,67 @@
-//! The report as content: what both renderings, Markdown and HTML, are made from.
+//! The report as content, the source of both renderings (Markdown and HTML).
 //!
-//! Invariant: everything that came from a file (paths, labels, hosts) is plain text here; each rendering
-//! escapes it in its own way. Characters that could mislead a reader are made visible on entry.
+//! Invariant: all text from files (paths, labels, hosts) is plain text here; each rendering escapes it.
+//! Characters that could mislead a reader are made visible on entry.
 
 #[derive(Debug, Clone, Default)]
-pub(super) struct Page {
-    pub(super) title: Rich,
-    pub(super) lead: Vec<Rich>,
-    pub(super) figures: Vec<Figure>,
-    /// What stands out, most striking first.
-    pub(super) standouts: Vec<Rich>,
-    pub(super) sections: Vec<Section>,
+pub(super) struct ReportPage {
+    pub(super) title: RichText,
+    pub(super) lead: Vec<RichText>,
+    pub(super) figures: Vec<ReportFigure>,
+    /// The standouts, most striking first.
+    pub(super) standouts: Vec<RichText>,
+    pub(super) sections: Vec<ReportSection>,
 }
 
 /// One big number below the headline.
 #[derive(Debug, Clone)]
-pub(super) struct Figure {
+pub(super) struct ReportFigure {
     pub(super) value: String,
     pub(super) label: &'static str,
 }
 
 /// A part of the report with its heading.
 #[derive(Debug, Clone)]
-pub(super) struct Section {
+pub(super) struct ReportSection {
     /// Anchor: lower-case letters and hyphens.
     pub(super) id: &'static str,
     pub(super) title: &'static str,
-    pub(super) blocks: Vec<Block>,
+    pub(super) blocks: Vec<ReportBlock>,
 }
 
-impl Section {
-    /// A section that can only say why it has nothing to show.
+impl ReportSection {
+    /// A section with only a reason for its emptiness.
     pub(super) fn absent(id: &'static str, title: &'static str, reason: &str) -> Self {
-        Self { id, title, blocks: vec![Block::Para(Rich::new().text(reason))] }
+        Self { id, title, blocks: vec![ReportBlock::Para(RichText::new().text(reason))] }
     }
 }
 
-/// What a section is made of.
+/// The content of a section.
 #[derive(Debug, Clone)]
-pub(super) enum Block {
-    Para(Rich),
+pub(super) enum ReportBlock {
+    Para(RichText),
     /// A command to type.
     Command(String),
-    Chart(Chart),
-    Table(Table),
-    Network(Network),
+    Chart(ReportChart),
+    Table(ReportTable),
+    Network(ReportNetwork),
 }
 
 /// Values with their names, and how to draw them.
 #[derive(Debug, Clone)]
-pub(super) struct Chart {
-    pub(super) shape: Shape,
+pub(super) struct ReportChart {
+    pub(super) shape: ChartShape,
     pub(super) caption: &'static str,
     /// Headings of the columns: what is counted, and in what unit.
     pub(super) head: [&'static str; 2],
-    pub(super) data: Vec<Datum>,
-    /// What was left out; empty when nothing was.
+    pub(super) data: Vec<ChartDatum>,
+    /// A remark on omitted entries; empty without any.
     pub(super) note: String,
 }
 
 /// How a chart is drawn where pictures can be drawn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
+pub(super) enum ChartShape {
     /// A row with a bar for each value.
     Bars,
     /// Columns side by side, for a distribution.
@@ -74,31 +74,31 @@ pub(super) enum Shape {
 
 /// One value of a chart.
 #[derive(Debug, Clone)]
-pub(super) struct Datum {
-    pub(super) label: Rich,
+pub(super) struct ChartDatum {
+    pub(super) label: RichText,
     pub(super) value: u64,
     /// The value as people read it.
     pub(super) shown: String,
-    pub(super) tone: Tone,
+    pub(super) tone: ReportTone,
 }
 
 /// Colours by meaning; the style sheet gives each one for light and one for dark.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub(super) enum ReportTone {
     Accent,
     Muted,
     Good,
     Mild,
     Warn,
     Bad,
-    /// One of [`CATEGORIES`] colours that only tell things apart.
+    /// One of [`CATEGORIES`] colours without further meaning.
     Category(usize),
 }
 
-/// How many colours tell things apart before they repeat too closely to be told.
+/// Number of distinguishable colours.
 pub(super) const CATEGORIES: usize = 8;
 
-impl Tone {
+impl ReportTone {
     /// The class of the style sheet.
     pub(super) fn class(self) -> String {
         match self {
@@ -115,22 +115,22 @@ impl Tone {
 
 /// A table with a heading row.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Table {
+pub(super) struct ReportTable {
     pub(super) caption: &'static str,
     pub(super) head: Vec<&'static str>,
-    pub(super) rows: Vec<Vec<Rich>>,
-    /// What was left out; empty when nothing was.
+    pub(super) rows: Vec<Vec<RichText>>,
+    /// A remark on omitted entries; empty without any.
     pub(super) note: String,
 }
 
 /// The picture of the graph, laid out in the unit square.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Network {
+pub(super) struct ReportNetwork {
     pub(super) caption: String,
     pub(super) nodes: Vec<NetworkNode>,
     pub(super) edges: Vec<NetworkEdge>,
     /// Names of the communities that have a colour of their own.
-    pub(super) legend: Vec<(Tone, Rich)>,
+    pub(super) legend: Vec<(ReportTone, RichText)>,
 }
 
 /// A dot of the picture.
@@ -140,13 +140,13 @@ pub(super) struct NetworkNode {
     pub(super) y: f64,
     /// 0 to 1, for the size of the dot.
     pub(super) weight: f64,
-    pub(super) tone: Tone,
-    pub(super) name: Rich,
+    pub(super) tone: ReportTone,
+    pub(super) name: RichText,
     /// Its number in the table of most referenced documents.
     pub(super) number: Option<usize>,
 }
 
-/// A line of the picture, between positions in [`Network::nodes`].
+/// A line of the picture, between positions in [`ReportNetwork::nodes`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NetworkEdge {
     pub(super) from: usize,
@@ -157,44 +157,44 @@ pub(super) struct NetworkEdge {
 
 /// Running text with literal parts (paths, commands) in it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Rich(pub(super) Vec<Span>);
+pub(super) struct RichText(pub(super) Vec<TextSpan>);
 
 /// A piece of running text.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Span {
+pub(super) enum TextSpan {
     Text(String),
     Code(String),
 }
 
-impl Rich {
+impl RichText {
     pub(super) fn new() -> Self {
         Self::default()
     }
 
     pub(super) fn text(mut self, text: impl AsRef<str>) -> Self {
-        self.0.push(Span::Text(visible(text.as_ref())));
+        self.0.push(TextSpan::Text(visible(text.as_ref())));
         self
     }
 
     /// Adds something literal, such as a path; cut in its middle when longer than [`MAX_LITERAL`].
     pub(super) fn code(mut self, text: impl AsRef<str>) -> Self {
-        self.0.push(Span::Code(shorten(&visible(text.as_ref()))));
+        self.0.push(TextSpan::Code(shorten(&visible(text.as_ref()))));
         self
     }
 
     /// The bare text, for places without any markup.
     pub(super) fn plain(&self) -> String {
-        self.0.iter().map(|(Span::Text(text) | Span::Code(text))| text.as_str()).collect()
+        self.0.iter().map(|(TextSpan::Text(text) | TextSpan::Code(text))| text.as_str()).collect()
     }
 }
 
-impl From<&str> for Rich {
+impl From<&str> for RichText {
     fn from(text: &str) -> Self {
         Self::new().text(text)
     }
 }
 
-impl From<String> for Rich {
+impl From<String> for RichText {
     fn from(text: String) -> Self {
         Self::new().text(text)
     }
@@ -230,13 +230,13 @@ mod tests {
     #[test]
     fn long_paths_keep_their_beginning_and_their_end() {
         let path = format!("start/{}/end.md", "ü".repeat(4000));
-        let shown = Rich::new().code(&path).plain();
+        let shown = RichText::new().code(&path).plain();
         assert_eq!(shown.chars().count(), MAX_LITERAL);
         assert!(shown.starts_with("start/") && shown.ends_with("/end.md") && shown.contains('…'));
     }
 
     #[test]
     fn marks_that_mislead_become_visible() {
-        assert_eq!(Rich::new().code("a\u{202e}gpj.\n").plain(), "a\u{fffd}gpj.\u{fffd}");
+        assert_eq!(RichText::new().code("a\u{202e}gpj.\n").plain(), "a\u{fffd}gpj.\u{fffd}");
     }
 }

@@ -1,4 +1,4 @@
-//! What the report is written from: the earlier steps' files, as far as they are there.
+//! The sources of the report: the earlier steps' files, as far as they exist.
 //!
 //! Invariant: a file that is absent (its step was waived) is `None` and never an empty table, so that a
 //! section can tell "none found" from "not looked for". Rows are read without the texts they carry.
@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use crate::skills::ingest::formats::{
-    AUDIT, AuditRow, AuditStatus, CHUNKS, CLEAN, COMPLIANCE, Compliance, DOMAINS, DomainRow, Duplicate,
-    GRAPH, Graph, INDEX,
+    AUDIT, AuditRow, AuditStatus, CHUNKS, CLEAN, COMPLIANCE, ComplianceReport, DOMAINS, DocumentDuplicate,
+    DocumentGraph, DomainRow, GRAPH, INDEX,
 };
 use crate::skills::ingest::output;
 use crate::skills::ingest::settings::IngestSettings;
@@ -18,15 +18,15 @@ use crate::skills::{SkillError, StepContext};
 
 /// Everything the earlier steps left.
 #[derive(Debug)]
-pub(super) struct Sources {
-    /// What the folder is called, when the card says so.
+pub(super) struct ReportSources {
+    /// The folder's name, if the card has one.
     pub(super) name: Option<String>,
     pub(super) audit: Option<Vec<AuditRow>>,
-    pub(super) clean: Option<Vec<Cleaned>>,
-    pub(super) chunks: Option<Vec<Chunk>>,
+    pub(super) clean: Option<Vec<CleanedDocument>>,
+    pub(super) chunks: Option<Vec<ChunkExtent>>,
     pub(super) domains: Option<Vec<DomainRow>>,
-    pub(super) graph: Option<Graph>,
-    pub(super) compliance: Option<Compliance>,
+    pub(super) graph: Option<DocumentGraph>,
+    pub(super) compliance: Option<ComplianceReport>,
     /// Whether there is a full-text index.
     pub(super) index: bool,
     /// The limits and thresholds of the run.
@@ -35,26 +35,26 @@ pub(super) struct Sources {
 
 /// A `CleanRow` without its text.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Cleaned {
+pub(super) struct CleanedDocument {
     pub(super) doc_id: u32,
     pub(super) path: String,
     #[serde(default)]
     pub(super) title: String,
     #[serde(default)]
     pub(super) repairs: Vec<String>,
-    pub(super) duplicate_of: Option<Duplicate>,
+    pub(super) duplicate_of: Option<DocumentDuplicate>,
 }
 
 /// A `ChunkRow` without its text.
 #[derive(Debug, Clone, Deserialize)]
-pub(super) struct Chunk {
+pub(super) struct ChunkExtent {
     pub(super) level: String,
     pub(super) start: u64,
     pub(super) end: u64,
 }
 
-impl Sources {
-    /// Reads what is there.
+impl ReportSources {
+    /// Reads the existing files.
     ///
     /// # Errors
     /// [`SkillError::Permanent`] for a file that is there and damaged, or a setting that makes no sense;

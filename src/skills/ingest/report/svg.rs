@@ -7,8 +7,8 @@
 
 use maud::{Markup, html};
 
-use super::page::{Datum, Network, NetworkNode};
-use super::treemap::{self, Rect};
+use super::page::{ChartDatum, NetworkNode, ReportNetwork};
+use super::treemap::{self, TreemapRect};
 
 /// Height of the columns' picture: the columns, with a line of text above and below.
 const COLUMNS_HEIGHT: u64 = 220;
@@ -18,7 +18,7 @@ const BASE_LINE: u64 = 195;
 /// More columns than this have room for every second name only on a phone.
 const CROWDED: usize = 8;
 /// The treemap's frame: its width stands for 100%, its height is in pixels.
-const TREEMAP: Rect = Rect { x: 0.0, y: 0.0, width: 860.0, height: 340.0 };
+const TREEMAP: TreemapRect = TreemapRect { x: 0.0, y: 0.0, width: 860.0, height: 340.0 };
 /// Rectangles smaller than this hold no readable label.
 const LABEL_WIDTH: f64 = 76.0;
 const LABEL_HEIGHT: f64 = 36.0;
@@ -40,7 +40,7 @@ fn percent(part: u64, whole: u64) -> String {
 }
 
 /// The bar of one row; the numbers stand beside it.
-pub(super) fn bar(datum: &Datum, most: u64) -> Markup {
+pub(super) fn bar(datum: &ChartDatum, most: u64) -> Markup {
     html! {
         svg.bar width="100%" height="12" aria-hidden="true" {
             rect.(datum.tone.class()) width=(percent(datum.value, most)) height="12" rx="3" {}
@@ -49,7 +49,7 @@ pub(super) fn bar(datum: &Datum, most: u64) -> Markup {
 }
 
 /// One bar divided among all values.
-pub(super) fn share(data: &[Datum], caption: &str) -> Markup {
+pub(super) fn share(data: &[ChartDatum], caption: &str) -> Markup {
     let total: u64 = data.iter().map(|datum| datum.value).fold(0, u64::saturating_add);
     let starts = data.iter().scan(0_u64, |sum, datum| {
         let start = *sum;
@@ -73,7 +73,7 @@ fn offset(part: u64, whole: u64) -> String {
 }
 
 /// Columns side by side with their values above and their names below.
-pub(super) fn columns(data: &[Datum], caption: &str) -> Markup {
+pub(super) fn columns(data: &[ChartDatum], caption: &str) -> Markup {
     let most = data.iter().map(|datum| datum.value).max().unwrap_or(0).max(1);
     let count = data.len().max(1) as u64;
     let crowded = data.len() > CROWDED;
@@ -102,7 +102,7 @@ fn column_height(value: u64, most: u64) -> u64 {
 }
 
 /// Rectangles of the values' areas; `data` falls. Labels are cut at the rectangle's side.
-pub(super) fn treemap(data: &[Datum], caption: &str) -> Markup {
+pub(super) fn treemap(data: &[ChartDatum], caption: &str) -> Markup {
     let values: Vec<u64> = data.iter().map(|datum| datum.value).collect();
     let rects = treemap::squarify(&values, TREEMAP);
     let across = |length: f64| format!("{:.2}%", length / TREEMAP.width * 100.0);
@@ -123,7 +123,7 @@ pub(super) fn treemap(data: &[Datum], caption: &str) -> Markup {
     }
 }
 
-pub(super) fn network(network: &Network) -> Markup {
+pub(super) fn network(network: &ReportNetwork) -> Markup {
     let nodes = &network.nodes;
     let (width, height) = NETWORK;
     html! {

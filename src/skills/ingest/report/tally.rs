@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use super::page::{Chart, Datum, Rich, Shape, Tone};
+use super::page::{ChartDatum, ChartShape, ReportChart, ReportTone, RichText};
 use super::words;
 
 /// Things counted by name.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tally(BTreeMap<String, u64>);
+pub(super) struct NameTally(BTreeMap<String, u64>);
 
-impl Tally {
+impl NameTally {
     /// Counts each name once.
     pub(super) fn of<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         let mut tally = Self::default();
@@ -59,17 +59,17 @@ impl Tally {
         caption: &'static str,
         head: [&'static str; 2],
         at_most: usize,
-        tone: Tone,
-    ) -> Chart {
+        tone: ReportTone,
+    ) -> ReportChart {
         let ranked = self.ranked();
-        let datum = |(name, value): &(&str, u64)| Datum {
-            label: Rich::from(*name),
+        let datum = |(name, value): &(&str, u64)| ChartDatum {
+            label: RichText::from(*name),
             value: *value,
             shown: words::number(*value),
             tone,
         };
-        Chart {
-            shape: Shape::Bars,
+        ReportChart {
+            shape: ChartShape::Bars,
             caption,
             head,
             data: ranked.iter().take(at_most).map(datum).collect(),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::super::formats::*;
-use super::super::sample::{self, Sample};
+use super::super::sample::{self, SampleCorpus};
 use super::*;
 
 /// Markdown, page and outputs of a report on `run_dir`.
@@ -56,7 +56,7 @@ fn attribute<'a>(tag: &'a str, name: &str) -> Option<&'a str> {
 
 #[test]
 fn the_report_on_the_seeded_corpus_reads_as_agreed() {
-    let folder = Sample::seeded(60).checked_run();
+    let folder = SampleCorpus::seeded(60).checked_run();
     let (markdown, html, outputs) = report(folder.path());
     insta::assert_snapshot!(markdown);
     assert_sound(&html);
@@ -68,7 +68,7 @@ fn the_report_on_the_seeded_corpus_reads_as_agreed() {
 
 #[test]
 fn the_same_files_give_the_same_bytes() {
-    let sample = Sample::seeded(60);
+    let sample = SampleCorpus::seeded(60);
     let (first, second): (TempDir, TempDir) = (sample.checked_run(), sample.checked_run());
     assert_eq!(report(first.path()), report(second.path()));
     let place = first.path().to_string_lossy().into_owned();
@@ -78,7 +78,7 @@ fn the_same_files_give_the_same_bytes() {
 #[test]
 fn hostile_names_stay_text() {
     let hostile = "<script>alert(1)</script>&\"'`|*[x](y)\n\u{202e}.md";
-    let mut sample = Sample::seeded(40);
+    let mut sample = SampleCorpus::seeded(40);
     for row in &mut sample.audit {
         row.path = format!("{hostile}/{}", row.doc_id);
         row.kind = format!("<b>{}", row.kind);
@@ -115,7 +115,7 @@ fn each_absent_file_is_said_to_be_absent() {
         (COMPLIANCE, "The compliance check was left out"),
         (INDEX, "There is no full-text index"),
     ] {
-        let folder = Sample::seeded(60).checked_run();
+        let folder = SampleCorpus::seeded(60).checked_run();
         let whole = report(folder.path()).0;
         assert!(!whole.contains(says) && !whole.contains("Left out of this run"), "{path}");
         let target = folder.path().join(path);
@@ -141,7 +141,7 @@ fn nothing_at_all_still_gives_a_true_report() {
 
 #[test]
 fn an_empty_folder_is_called_empty() {
-    let folder = Sample::default().checked_run();
+    let folder = SampleCorpus::default().checked_run();
     let (markdown, html, outputs) = report(folder.path());
     assert_sound(&html);
     assert!(markdown.contains("The folder is empty"));
@@ -150,7 +150,7 @@ fn an_empty_folder_is_called_empty() {
 
 #[test]
 fn one_document_gets_five_lines_and_good_grammar() {
-    let folder = Sample::seeded(1).checked_run();
+    let folder = SampleCorpus::seeded(1).checked_run();
     let (markdown, html, outputs) = report(folder.path());
     assert_sound(&html);
     assert_eq!(findings(&outputs).len(), STANDOUTS);
@@ -163,7 +163,7 @@ fn one_document_gets_five_lines_and_good_grammar() {
 #[test]
 fn the_report_on_five_thousand_documents_stays_small() {
     // Paths near the longest that file systems take, to count against the page.
-    let mut sample = Sample::seeded(5000);
+    let mut sample = SampleCorpus::seeded(5000);
     let long = "long-folder-name/".repeat(200);
     sample.audit.iter_mut().for_each(|row| row.path = format!("{}/{long}{}", row.doc_id, row.path));
     sample.clean.iter_mut().for_each(|row| row.path = format!("{long}{}", row.path));
@@ -177,11 +177,11 @@ fn the_report_on_five_thousand_documents_stays_small() {
 
 #[test]
 fn a_damaged_file_is_permanent_and_a_stop_is_heard() {
-    let folder = Sample::seeded(3).checked_run();
+    let folder = SampleCorpus::seeded(3).checked_run();
     std::fs::write(folder.path().join(GRAPH), "{").unwrap();
     let error = run(&sample::step(folder.path(), Value::Null)).unwrap_err();
     assert!(matches!(&error, SkillError::Permanent(text) if text.contains("graph.json")), "{error}");
-    let control = std::sync::Arc::new(crate::skills::Control::default());
+    let control = std::sync::Arc::new(crate::skills::StepControl::default());
     control.stop();
     let step = StepContext::new(folder.path().to_owned(), Value::Null, 1, control);
     assert_eq!(run(&step), Err(SkillError::Cancelled));
@@ -189,7 +189,7 @@ fn a_damaged_file_is_permanent_and_a_stop_is_heard() {
 
 #[test]
 fn a_model_s_words_are_quoted_kept_and_left_out_of_the_hash() {
-    let folder = Sample::seeded(40).checked_run();
+    let folder = SampleCorpus::seeded(40).checked_run();
     let step = sample::step(folder.path(), Value::Null);
     let told = brief(&step).unwrap();
     assert!(told.digest.contains("Finding: ") && told.digest.contains("Licences found: "), "{}", told.digest);

@@ -6,7 +6,7 @@
 
 /// A rectangle in the units of the frame.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(super) struct Rect {
+pub(super) struct TreemapRect {
     pub(super) x: f64,
     pub(super) y: f64,
     pub(super) width: f64,
@@ -14,7 +14,7 @@ pub(super) struct Rect {
 }
 
 /// One rectangle a value, in the order of `values`, which must be positive and fall.
-pub(super) fn squarify(values: &[u64], frame: Rect) -> Vec<Rect> {
+pub(super) fn squarify(values: &[u64], frame: TreemapRect) -> Vec<TreemapRect> {
     let total: f64 = values.iter().map(|value| *value as f64).sum();
     let scale = if total > 0.0 { frame.width * frame.height / total } else { 0.0 };
     let mut areas: &[f64] = &values.iter().map(|value| *value as f64 * scale).collect::<Vec<_>>();
@@ -44,7 +44,7 @@ fn worst(row: &[f64], side: f64) -> f64 {
 }
 
 /// Places a row along the shorter side of `free` and returns what is left of it.
-fn place(row: &[f64], free: Rect, rects: &mut Vec<Rect>) -> Rect {
+fn place(row: &[f64], free: TreemapRect, rects: &mut Vec<TreemapRect>) -> TreemapRect {
     let sum: f64 = row.iter().sum();
     let upright = free.width >= free.height;
     let side = if upright { free.height } else { free.width };
@@ -53,16 +53,16 @@ fn place(row: &[f64], free: Rect, rects: &mut Vec<Rect>) -> Rect {
     for area in row {
         let length = if thickness > 0.0 { area / thickness } else { 0.0 };
         rects.push(if upright {
-            Rect { x: free.x, y: free.y + at, width: thickness, height: length }
+            TreemapRect { x: free.x, y: free.y + at, width: thickness, height: length }
         } else {
-            Rect { x: free.x + at, y: free.y, width: length, height: thickness }
+            TreemapRect { x: free.x + at, y: free.y, width: length, height: thickness }
         });
         at += length;
     }
     if upright {
-        Rect { x: free.x + thickness, width: (free.width - thickness).max(0.0), ..free }
+        TreemapRect { x: free.x + thickness, width: (free.width - thickness).max(0.0), ..free }
     } else {
-        Rect { y: free.y + thickness, height: (free.height - thickness).max(0.0), ..free }
+        TreemapRect { y: free.y + thickness, height: (free.height - thickness).max(0.0), ..free }
     }
 }
 
@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    const FRAME: Rect = Rect { x: 0.0, y: 0.0, width: 1000.0, height: 400.0 };
+    const FRAME: TreemapRect = TreemapRect { x: 0.0, y: 0.0, width: 1000.0, height: 400.0 };
 
     proptest! {
         #[test]

@@ -68,7 +68,7 @@ pub(super) fn language(code: &str) -> &str {
     if code.is_empty() { "not sure" } else { Lang::from_code(code).map_or(code, |lang| lang.eng_name()) }
 }
 
-/// What was left out of a list of `total` of which `shown` are shown; empty when nothing was.
+/// The number of entries omitted from a list, as a sentence; empty when all are shown.
 pub(super) fn rest(total: usize, shown: usize, one: &str, many: &str) -> String {
     let left = total.saturating_sub(shown);
     if left == 0 {

@@ -1,45 +1,45 @@
-//! The part of the report that a model writes, where one can be called: what it is told, and how its words
-//! are shown.
+//! The part of the report written by a model, if one is available: the digest sent to the model, and the
+//! presentation of its text.
 //!
-//! Invariants: the skill calls nobody; its agent asks, and hands over what came of it as the step's aside.
-//! The model is told counts and findings, never a document's text. Its words stand as a quotation: they
-//! cannot act as markup, and a reader sees whose they are. The text of an attempt that was interrupted is used
-//! again as long as the findings are the same, so that nobody pays twice.
+//! Invariants: the skill makes no call; its agent asks, and passes the result on as the step's aside. The
+//! model gets counts and findings, never a document's text. Its text is shown as a quotation: it cannot act
+//! as markup, and a reader sees the author. The text of an interrupted attempt is reused while the findings
+//! are the same, so that nobody pays twice.
 
 use serde::{Deserialize, Serialize};
 
-use super::page::{Block, Page, Rich, Section};
+use super::page::{ReportBlock, ReportPage, ReportSection, RichText};
 use crate::domain::money::NanoUsd;
 use crate::skills::ingest::formats::SUMMARY;
 use crate::skills::ingest::output;
-use crate::skills::{Brief, SkillError, StepContext};
+use crate::skills::{SkillError, StepBrief, StepContext};
 
 const ID: &str = "in-words";
 const TITLE: &str = "In words";
-/// What stands where no model could be asked.
+/// Shown when no model was available.
 const NOBODY: &str = "No model was available for a written summary; everything else is complete.";
-/// Longest digest, in bytes: some 2,000 tokens, which the smallest local model takes in.
+/// Longest digest, in bytes: about 2,000 tokens, which fit the smallest local model.
 const MAX_DIGEST: usize = 8_000;
-/// Values told of a chart: its long tail adds nothing to a summary.
+/// Values of a chart in the digest: its long tail adds nothing to a summary.
 const MAX_VALUES: usize = 8;
 /// Longest text shown, in characters: four times what is asked for.
 const MAX_TEXT: usize = 6_000;
 
-/// What came of asking a model.
+/// The outcome of a request to a model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
-pub enum Written {
-    Text(Text),
-    /// It was asked, and gave no text.
+pub enum WritingOutcome {
+    Text(ModelText),
+    /// The request failed.
     Failed {
-        /// Why, in a sentence.
+        /// The reason, as a sentence.
         why: String,
     },
 }
 
 /// A model's text and its receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Text {
+pub struct ModelText {
     /// BLAKE3 of the digest that it was written from, in hexadecimal.
     pub digest: String,
     pub text: String,
@@ -52,32 +52,36 @@ pub struct Text {
     pub request_id: String,
 }
 
-/// What the step was handed, if a model was asked.
-pub(super) fn handed(step: &StepContext) -> Option<Written> {
+/// The step's aside, if a model was asked.
+pub(super) fn handed(step: &StepContext) -> Option<WritingOutcome> {
     step.aside().and_then(|aside| serde_json::from_value(aside.clone()).ok())
 }
 
-/// What a model is told of this page, and the text that an earlier attempt got for the same.
+/// The digest of this page, and an earlier attempt's text for the same digest.
 ///
 /// # Errors
 /// [`SkillError`] of reading the earlier attempt's file, which is there and damaged.
-pub(super) fn brief(step: &StepContext, page: &Page, standouts: &[Rich]) -> Result<Brief, SkillError> {
+pub(super) fn brief(
+    step: &StepContext,
+    page: &ReportPage,
+    standouts: &[RichText],
+) -> Result<StepBrief, SkillError> {
     let digest = digest(page, standouts);
     let hash = blake3::hash(digest.as_bytes()).to_hex().to_string();
     let known =
         if step.run_dir().join(SUMMARY).exists() { Some(output::read_json(step, SUMMARY)?) } else { None };
-    let known = known.filter(|known| matches!(known, Written::Text(text) if text.digest == hash));
-    Ok(Brief { digest, hash, known: known.and_then(|known| serde_json::to_value(known).ok()) })
+    let known = known.filter(|known| matches!(known, WritingOutcome::Text(text) if text.digest == hash));
+    Ok(StepBrief { digest, hash, known: known.and_then(|known| serde_json::to_value(known).ok()) })
 }
 
 /// Title, lead, figures, all that stands out and the heads of the charts, a line each.
-fn digest(page: &Page, standouts: &[Rich]) -> String {
+fn digest(page: &ReportPage, standouts: &[RichText]) -> String {
     let mut lines = vec![page.title.plain()];
-    lines.extend(page.lead.iter().map(Rich::plain));
+    lines.extend(page.lead.iter().map(RichText::plain));
     lines.extend(page.figures.iter().map(|figure| format!("{} {}", figure.value, figure.label)));
     lines.extend(standouts.iter().map(|line| format!("Finding: {}", line.plain())));
     for block in page.sections.iter().flat_map(|section| &section.blocks) {
-        if let Block::Chart(chart) = block {
+        if let ReportBlock::Chart(chart) = block {
             let shown = chart.data.iter().take(MAX_VALUES);
             let values: Vec<String> =
                 shown.map(|datum| format!("{} {}", datum.label.plain(), datum.shown)).collect();
@@ -89,23 +93,23 @@ fn digest(page: &Page, standouts: &[Rich]) -> String {
     text
 }
 
-pub(super) fn section(written: Option<&Written>) -> Section {
+pub(super) fn section(written: Option<&WritingOutcome>) -> ReportSection {
     let blocks = match written {
-        None => vec![Block::Para(NOBODY.into())],
-        Some(Written::Failed { why }) => vec![Block::Para(
+        None => vec![ReportBlock::Para(NOBODY.into())],
+        Some(WritingOutcome::Failed { why }) => vec![ReportBlock::Para(
             format!(
                 "A model was asked for a written summary and gave none ({why}); everything else is complete."
             )
             .into(),
         )],
-        Some(Written::Text(text)) => {
-            let mut blocks: Vec<Block> =
-                paragraphs(&text.text).into_iter().map(|text| Block::Para(text.into())).collect();
-            blocks.push(Block::Para(origin(text)));
+        Some(WritingOutcome::Text(text)) => {
+            let mut blocks: Vec<ReportBlock> =
+                paragraphs(&text.text).into_iter().map(|text| ReportBlock::Para(text.into())).collect();
+            blocks.push(ReportBlock::Para(origin(text)));
             blocks
         }
     };
-    Section { id: ID, title: TITLE, blocks }
+    ReportSection { id: ID, title: TITLE, blocks }
 }
 
 /// As a quotation of several paragraphs is set: each opens with a mark, the last one closes. So none of them
@@ -123,8 +127,8 @@ fn paragraphs(text: &str) -> Vec<String> {
     parts.into_iter().enumerate().map(quoted).collect()
 }
 
-fn origin(text: &Text) -> Rich {
-    Rich::new()
+fn origin(text: &ModelText) -> RichText {
+    RichText::new()
         .text("Written by the model ")
         .code(&text.model)
         .text(" (provider ")
@@ -138,8 +142,8 @@ fn origin(text: &Text) -> Rich {
 mod tests {
     use super::*;
 
-    fn text(words: &str) -> Written {
-        Written::Text(Text {
+    fn text(words: &str) -> WritingOutcome {
+        WritingOutcome::Text(ModelText {
             digest: String::new(),
             text: words.into(),
             provider: "anthropic-claude-haiku-4-5".into(),
@@ -149,8 +153,10 @@ mod tests {
         })
     }
 
-    fn plain(section: &Section) -> Vec<String> {
-        let para = |block: &Block| if let Block::Para(text) = block { text.plain() } else { String::new() };
+    fn plain(section: &ReportSection) -> Vec<String> {
+        let para = |block: &ReportBlock| {
+            if let ReportBlock::Para(text) = block { text.plain() } else { String::new() }
+        };
         section.blocks.iter().map(para).collect()
     }
 
@@ -167,7 +173,7 @@ mod tests {
     #[test]
     fn nobody_to_ask_and_a_failure_are_said() {
         assert_eq!(plain(&section(None)), [NOBODY]);
-        let failed = plain(&section(Some(&Written::Failed { why: "it was down".into() })));
+        let failed = plain(&section(Some(&WritingOutcome::Failed { why: "it was down".into() })));
         assert!(failed[0].contains("gave none (it was down); everything else is complete"));
     }
 }

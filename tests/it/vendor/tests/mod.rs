@@ -1,11 +1,13 @@
 //! The test servers themselves: what is asked, what comes, what is counted.
 
 mod faults;
+mod plays;
 mod rules;
+mod talk;
 
 use std::time::{Duration, Instant};
 
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use reqwest::{RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 
@@ -129,8 +131,8 @@ async fn every_vendor_answers_and_streams_the_same_text() {
         assert_eq!(whole.pointer(text_at(vendor)).unwrap(), SAID, "{whole}");
         let stream = send(&server, true).await.unwrap().text().await.unwrap();
         assert_eq!(streamed(vendor, &stream), SAID, "{stream}");
-        let one = Usage { input: 6, output: 8, ..Usage::default() };
-        assert_eq!(server.billed(), Usage { input: 2 * one.input, output: 2 * one.output, ..one });
+        let one = TokenUsage { input: 6, output: 8, ..TokenUsage::default() };
+        assert_eq!(server.billed(), TokenUsage { input: 2 * one.input, output: 2 * one.output, ..one });
         assert_eq!((server.calls(), server.left_early()), (2, 0));
         assert_eq!(server.seen()[0].body, ask(vendor, PROMPT, false).1);
     }
@@ -148,6 +150,6 @@ async fn a_wrong_key_and_an_unknown_model_are_refused() {
         }
         let unknown = post(&server, &path.replace(model(vendor), "no-such-model"), &body).await;
         assert_eq!(unknown.0, StatusCode::NOT_FOUND, "{}", unknown.1);
-        assert_eq!(server.billed(), Usage::default());
+        assert_eq!(server.billed(), TokenUsage::default());
     }
 }

@@ -1,6 +1,6 @@
 //! What each vendor has of its own.
 
-use pas::domain::usage::Usage;
+use pas::domain::usage::TokenUsage;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -99,7 +99,7 @@ async fn gemini_has_its_rules() {
 
 #[tokio::test]
 async fn usage_can_be_told_and_each_vendor_reports_it_in_its_way() {
-    let told = Usage { input: 10, cache_read: 20, output: 40, reasoning: 30, ..Usage::default() };
+    let told = TokenUsage { input: 10, cache_read: 20, output: 40, reasoning: 30, ..TokenUsage::default() };
     let report = async |vendor| {
         let server = Server::start(vendor).await;
         server.bill(Some(told));

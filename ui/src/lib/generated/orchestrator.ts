@@ -161,6 +161,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/jobs/{job_id}/log": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What a thinking agent did for a job: one row for each turn, call, result, question and proof */
+        get: operations["jobLog"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/jobs/{job_id}/say": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** Say something to the agent of a job; the agent reads it before its next turn */
+        post: operations["sayToJob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/approvals": {
         parameters: {
             query?: never;
@@ -567,6 +601,23 @@ export interface paths {
         };
         /** This document, to read and try */
         get: operations["docs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/trees": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** The private trees of changes on the disk */
+        get: operations["listTrees"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1483,6 +1534,81 @@ export interface operations {
             };
         };
     };
+    jobLog: {
+        parameters: {
+            query?: {
+                /** @description Only rows after this number. */
+                since?: number;
+                /** @description At most so many rows, 200 at most. */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description The job. */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The rows, oldest first. A run is answered with the log of its first thinking job. */
+            200: {
+                headers: {
+                    traceparent: components["headers"]["traceparent"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        job_id: string;
+                        last_seq: number;
+                        rows: {
+                            seq: number;
+                            kind: string;
+                            /** @description The row in one line. */
+                            headline: string;
+                            /** @description The whole row, in the form of its kind. */
+                            row: unknown;
+                        }[];
+                    };
+                };
+            };
+        };
+    };
+    sayToJob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description The job. */
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": {
+                    text: string;
+                };
+            };
+        };
+        responses: {
+            /** @description The word is kept. */
+            202: {
+                headers: {
+                    traceparent: components["headers"]["traceparent"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description The job whose agent reads it. */
+                        job_id: string;
+                        /** @description The number of the word. */
+                        word: number;
+                    };
+                };
+            };
+        };
+    };
     listApprovals: {
         parameters: {
             query?: {
@@ -2188,6 +2314,38 @@ export interface operations {
                 };
                 content: {
                     "text/html": string;
+                };
+            };
+        };
+    };
+    listTrees: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The trees, with their sizes. */
+            200: {
+                headers: {
+                    traceparent: components["headers"]["traceparent"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        count: number;
+                        trees: {
+                            run_id: string;
+                            name: string;
+                            bytes: number;
+                            /** @enum {string} */
+                            stage: "unfinished" | "in_use" | "sealed" | "delivered";
+                            /** @description The state of the run, where it is known. */
+                            run_state: string | null;
+                        }[];
+                    };
                 };
             };
         };

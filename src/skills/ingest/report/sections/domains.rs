@@ -1,10 +1,10 @@
-//! "Subjects": what the documents are about.
+//! "Subjects": the documents by domain.
 
-use super::{Part, Standout};
+use super::{ReportPart, StandoutLine};
 use crate::skills::ingest::formats::DomainRow;
-use crate::skills::ingest::report::page::{Block, Rich, Section, Table, Tone};
-use crate::skills::ingest::report::sources::Sources;
-use crate::skills::ingest::report::tally::Tally;
+use crate::skills::ingest::report::page::{ReportBlock, ReportSection, ReportTable, ReportTone, RichText};
+use crate::skills::ingest::report::sources::ReportSources;
+use crate::skills::ingest::report::tally::NameTally;
 use crate::skills::ingest::report::words;
 
 const ID: &str = "subjects";
@@ -16,54 +16,58 @@ const UNSURE: f32 = 0.4;
 /// Documents listed that the classifier was least sure of.
 const MAX_UNSURE: usize = 6;
 
-pub(in super::super) fn part(sources: &Sources) -> Part {
+pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let Some(rows) = &sources.domains else {
-        return Part::quiet(Section::absent(
+        return ReportPart::quiet(ReportSection::absent(
             ID,
             TITLE,
             "The documents were not sorted by subject: that step was left out.",
         ));
     };
     if rows.is_empty() {
-        return Part::quiet(Section::absent(ID, TITLE, "There was no document to sort by subject."));
+        return ReportPart::quiet(ReportSection::absent(
+            ID,
+            TITLE,
+            "There was no document to sort by subject.",
+        ));
     }
-    let tally = Tally::of(rows.iter().map(|row| row.domain.as_str()));
+    let tally = NameTally::of(rows.iter().map(|row| row.domain.as_str()));
     let mut unsure: Vec<&DomainRow> = rows.iter().filter(|row| row.confidence < UNSURE).collect();
     unsure.sort_by(|a, b| a.confidence.total_cmp(&b.confidence).then(a.doc_id.cmp(&b.doc_id)));
     let mut blocks = vec![
-        Block::Para(summary(&tally, rows.len(), unsure.len())),
-        Block::Chart(tally.bars(
+        ReportBlock::Para(summary(&tally, rows.len(), unsure.len())),
+        ReportBlock::Chart(tally.bars(
             "Documents by subject",
             ["Subject", "Documents"],
             MAX_DOMAINS,
-            Tone::Category(3),
+            ReportTone::Category(3),
         )),
     ];
     if !unsure.is_empty() {
-        blocks.push(Block::Table(doubtful(&unsure)));
+        blocks.push(ReportBlock::Table(doubtful(&unsure)));
     }
-    Part { section: Section { id: ID, title: TITLE, blocks }, standouts: standouts(&tally) }
+    ReportPart { section: ReportSection { id: ID, title: TITLE, blocks }, standouts: standouts(&tally) }
 }
 
-fn summary(tally: &Tally, all: usize, unsure: usize) -> Rich {
+fn summary(tally: &NameTally, all: usize, unsure: usize) -> RichText {
     let doubt = match unsure {
         0 => "The classifier was reasonably sure of all of them.".to_owned(),
         _ => format!("The classifier was unsure of {}.", words::percent(unsure as u64, all as u64)),
     };
-    Rich::new().text(format!(
+    RichText::new().text(format!(
         "{} without repetition, sorted into {} by their words. {doubt}",
         words::count(all, "document", "documents"),
         words::count(tally.len(), "subject", "subjects"),
     ))
 }
 
-fn doubtful(unsure: &[&DomainRow]) -> Table {
+fn doubtful(unsure: &[&DomainRow]) -> ReportTable {
     let row = |row: &&DomainRow| {
         let guesses: Vec<String> =
             row.top.iter().map(|(domain, sure)| format!("{domain} {:.0}%", sure * 100.0)).collect();
-        vec![Rich::new().code(&row.path), guesses.join(", ").into()]
+        vec![RichText::new().code(&row.path), guesses.join(", ").into()]
     };
-    Table {
+    ReportTable {
         caption: "Hardest to place",
         head: vec!["Document", "Guesses"],
         rows: unsure.iter().take(MAX_UNSURE).map(row).collect(),
@@ -71,8 +75,8 @@ fn doubtful(unsure: &[&DomainRow]) -> Table {
     }
 }
 
-fn standouts(tally: &Tally) -> Vec<Standout> {
+fn standouts(tally: &NameTally) -> Vec<StandoutLine> {
     let Some((domain, count)) = tally.ranked().first().copied() else { return Vec::new() };
     let text = format!("{} of the documents are about {domain}.", words::percent(count, tally.sum()));
-    vec![Standout::new(45, text.into())]
+    vec![StandoutLine::new(45, text.into())]
 }

@@ -1,11 +1,13 @@
-//! "Repetition": documents that repeat others, and what could be deleted.
+//! "Repetition": documents that repeat others, and copies that could be deleted.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Part, Standout};
-use crate::skills::ingest::report::page::{Block, Chart, Datum, Rich, Section, Shape, Table, Tone};
-use crate::skills::ingest::report::sources::{Cleaned, Sources};
+use super::{ReportPart, StandoutLine};
+use crate::skills::ingest::report::page::{
+    ChartDatum, ChartShape, ReportBlock, ReportChart, ReportSection, ReportTable, ReportTone, RichText,
+};
+use crate::skills::ingest::report::sources::{CleanedDocument, ReportSources};
 use crate::skills::ingest::report::words;
 
 const ID: &str = "repetition";
@@ -16,16 +18,16 @@ const MAX_GROUPS: usize = 12;
 const MAX_MEMBERS: usize = 4;
 
 /// Documents that say the same.
-struct Group<'a> {
-    first: &'a Cleaned,
-    copies: Vec<&'a Cleaned>,
+struct DuplicateGroup<'a> {
+    first: &'a CleanedDocument,
+    copies: Vec<&'a CleanedDocument>,
     /// Bytes of the copies.
     waste: u64,
 }
 
-pub(in super::super) fn part(sources: &Sources) -> Part {
+pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let Some(rows) = &sources.clean else {
-        return Part::quiet(Section::absent(
+        return ReportPart::quiet(ReportSection::absent(
             ID,
             TITLE,
             "Duplicates were not looked for: the cleaning step was left out.",
@@ -38,34 +40,34 @@ pub(in super::super) fn part(sources: &Sources) -> Part {
             1 => "There is one document only, and nothing to compare it with.",
             _ => "No document repeats another.",
         };
-        let section = Section::absent(ID, TITLE, text);
-        return Part { section, standouts: vec![Standout::new(18, text.into())] };
+        let section = ReportSection::absent(ID, TITLE, text);
+        return ReportPart { section, standouts: vec![StandoutLine::new(18, text.into())] };
     }
     let copies: usize = groups.iter().map(|group| group.copies.len()).sum();
     let waste = groups.iter().fold(0_u64, |sum, group| sum.saturating_add(group.waste));
     let blocks = vec![
-        Block::Para(summary(rows, groups.len(), waste)),
-        Block::Chart(kept(rows.len(), copies)),
-        Block::Chart(by_waste(&groups, sources.audit.is_some())),
-        Block::Table(members(&groups)),
+        ReportBlock::Para(summary(rows, groups.len(), waste)),
+        ReportBlock::Chart(kept(rows.len(), copies)),
+        ReportBlock::Chart(by_waste(&groups, sources.audit.is_some())),
+        ReportBlock::Table(members(&groups)),
     ];
     let standouts = standouts(&groups, rows.len(), copies, waste);
-    Part { section: Section { id: ID, title: TITLE, blocks }, standouts }
+    ReportPart { section: ReportSection { id: ID, title: TITLE, blocks }, standouts }
 }
 
 /// Groups by their first document; the largest waste first.
-fn groups<'a>(rows: &'a [Cleaned], sizes: &HashMap<u32, u64>) -> Vec<Group<'a>> {
-    let by_id: HashMap<u32, &Cleaned> = rows.iter().map(|row| (row.doc_id, row)).collect();
-    let mut groups: BTreeMap<u32, Vec<&Cleaned>> = BTreeMap::new();
+fn groups<'a>(rows: &'a [CleanedDocument], sizes: &HashMap<u32, u64>) -> Vec<DuplicateGroup<'a>> {
+    let by_id: HashMap<u32, &CleanedDocument> = rows.iter().map(|row| (row.doc_id, row)).collect();
+    let mut groups: BTreeMap<u32, Vec<&CleanedDocument>> = BTreeMap::new();
     for row in rows.iter().filter(|row| row.duplicate_of.is_some()) {
         groups.entry(root(row, &by_id)).or_default().push(row);
     }
-    let mut groups: Vec<Group> = groups
+    let mut groups: Vec<DuplicateGroup> = groups
         .into_iter()
         .filter_map(|(first, copies)| {
-            let size = |row: &&Cleaned| sizes.get(&row.doc_id).copied().unwrap_or(0);
+            let size = |row: &&CleanedDocument| sizes.get(&row.doc_id).copied().unwrap_or(0);
             let waste = copies.iter().map(size).fold(0, u64::saturating_add);
-            Some(Group { first: by_id.get(&first)?, copies, waste })
+            Some(DuplicateGroup { first: by_id.get(&first)?, copies, waste })
         })
         .collect();
     groups.sort_by_key(|group| (Reverse((group.waste, group.copies.len())), group.first.doc_id));
@@ -74,7 +76,7 @@ fn groups<'a>(rows: &'a [Cleaned], sizes: &HashMap<u32, u64>) -> Vec<Group<'a>> 
 
 /// The document at the end of a chain of repetitions. Only a step to an earlier document counts, so a
 /// damaged chain cannot run in a circle.
-fn root(row: &Cleaned, by_id: &HashMap<u32, &Cleaned>) -> u32 {
+fn root(row: &CleanedDocument, by_id: &HashMap<u32, &CleanedDocument>) -> u32 {
     let mut at = row;
     while let Some(earlier) =
         at.duplicate_of.as_ref().and_then(|d| by_id.get(&d.doc_id)).filter(|e| e.doc_id < at.doc_id)
@@ -84,7 +86,7 @@ fn root(row: &Cleaned, by_id: &HashMap<u32, &Cleaned>) -> u32 {
     at.doc_id
 }
 
-fn summary(rows: &[Cleaned], groups: usize, waste: u64) -> Rich {
+fn summary(rows: &[CleanedDocument], groups: usize, waste: u64) -> RichText {
     let of =
         |how: &str| rows.iter().filter(|row| row.duplicate_of.as_ref().is_some_and(|d| d.how == how)).count();
     let saved = if waste == 0 {
@@ -92,7 +94,7 @@ fn summary(rows: &[Cleaned], groups: usize, waste: u64) -> Rich {
     } else {
         format!(" Deleting the copies would free {}.", words::bytes(waste))
     };
-    Rich::new().text(format!(
+    RichText::new().text(format!(
         "{} and {} of an earlier one, in {}.{saved} Look before you delete: a licence text belongs into every folder it \
          covers.",
         words::count(of("exact"), "document is an exact copy", "documents are exact copies"),
@@ -101,31 +103,34 @@ fn summary(rows: &[Cleaned], groups: usize, waste: u64) -> Rich {
     ))
 }
 
-fn kept(all: usize, copies: usize) -> Chart {
-    let datum = |label: &str, count: usize, tone| Datum {
+fn kept(all: usize, copies: usize) -> ReportChart {
+    let datum = |label: &str, count: usize, tone| ChartDatum {
         label: label.into(),
         value: count as u64,
         shown: words::number(count as u64),
         tone,
     };
-    Chart {
-        shape: Shape::Share,
+    ReportChart {
+        shape: ChartShape::Share,
         caption: "Documents that say something of their own",
         head: ["", "Documents"],
-        data: vec![datum("of their own", all - copies, Tone::Accent), datum("copies", copies, Tone::Muted)],
+        data: vec![
+            datum("of their own", all - copies, ReportTone::Accent),
+            datum("copies", copies, ReportTone::Muted),
+        ],
         note: String::new(),
     }
 }
 
-fn by_waste(groups: &[Group], sized: bool) -> Chart {
-    let datum = |group: &Group| Datum {
-        label: Rich::new().code(&group.first.path),
+fn by_waste(groups: &[DuplicateGroup], sized: bool) -> ReportChart {
+    let datum = |group: &DuplicateGroup| ChartDatum {
+        label: RichText::new().code(&group.first.path),
         value: if sized { group.waste } else { group.copies.len() as u64 },
         shown: if sized { words::bytes(group.waste) } else { words::number(group.copies.len() as u64) },
-        tone: Tone::Category(5),
+        tone: ReportTone::Category(5),
     };
-    Chart {
-        shape: Shape::Bars,
+    ReportChart {
+        shape: ChartShape::Bars,
         caption: "What the copies of each document take",
         head: ["First document", if sized { "Its copies" } else { "Copies" }],
         data: groups.iter().take(MAX_GROUPS).map(datum).collect(),
@@ -133,9 +138,9 @@ fn by_waste(groups: &[Group], sized: bool) -> Chart {
     }
 }
 
-fn members(groups: &[Group]) -> Table {
-    let row = |group: &Group| {
-        let mut names = Rich::new();
+fn members(groups: &[DuplicateGroup]) -> ReportTable {
+    let row = |group: &DuplicateGroup| {
+        let mut names = RichText::new();
         for (index, copy) in group.copies.iter().take(MAX_MEMBERS).enumerate() {
             names = if index > 0 { names.text(", ") } else { names }.code(&copy.path);
         }
@@ -143,9 +148,9 @@ fn members(groups: &[Group]) -> Table {
         if more > 0 {
             names = names.text(format!(" and {more} more"));
         }
-        vec![Rich::new().code(&group.first.path), likeness(group).into(), names]
+        vec![RichText::new().code(&group.first.path), likeness(group).into(), names]
     };
-    Table {
+    ReportTable {
         caption: "Who repeats whom",
         head: vec!["First document", "Likeness", "Copies"],
         rows: groups.iter().take(MAX_GROUPS).map(row).collect(),
@@ -153,17 +158,17 @@ fn members(groups: &[Group]) -> Table {
     }
 }
 
-fn likeness(group: &Group) -> String {
+fn likeness(group: &DuplicateGroup) -> String {
     let near = group.copies.iter().filter_map(|copy| copy.duplicate_of.as_ref()).filter(|d| d.how != "exact");
     let least = near.map(|d| d.similarity).fold(1.0_f32, f32::min);
     // Cut, not rounded: a near copy must not read as a whole one.
     if least < 1.0 { format!("{}% or more", (least * 100.0).floor()) } else { "the same".to_owned() }
 }
 
-fn standouts(groups: &[Group], all: usize, copies: usize, waste: u64) -> Vec<Standout> {
+fn standouts(groups: &[DuplicateGroup], all: usize, copies: usize, waste: u64) -> Vec<StandoutLine> {
     let share = words::percent(copies as u64, all as u64);
     let weight = if copies * 10 >= all { 68 } else { 42 };
-    let mut text = Rich::new().text(format!("{share} of the documents repeat another"));
+    let mut text = RichText::new().text(format!("{share} of the documents repeat another"));
     if waste > 0 {
         text = text.text(format!("; without them the folder would be {} lighter", words::bytes(waste)));
     }
@@ -171,5 +176,5 @@ fn standouts(groups: &[Group], all: usize, copies: usize, waste: u64) -> Vec<Sta
         text = text.text(". Most often repeated: ").code(&group.first.path);
         text = text.text(format!(", {}", words::count(group.copies.len(), "time", "times")));
     }
-    vec![Standout::new(weight, text.text("."))]
+    vec![StandoutLine::new(weight, text.text("."))]
 }

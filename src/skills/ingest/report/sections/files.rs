@@ -1,16 +1,18 @@
-//! "What is in it": sizes, kinds, languages and encodings.
+//! "Contents": sizes, kinds, languages and encodings.
 
 use std::cmp::Reverse;
 
-use super::{Part, Standout};
+use super::{ReportPart, StandoutLine};
 use crate::skills::ingest::formats::AuditRow;
-use crate::skills::ingest::report::page::{Block, Chart, Datum, Rich, Section, Shape, Table, Tone};
-use crate::skills::ingest::report::sources::Sources;
-use crate::skills::ingest::report::tally::Tally;
+use crate::skills::ingest::report::page::{
+    ChartDatum, ChartShape, ReportBlock, ReportChart, ReportSection, ReportTable, ReportTone, RichText,
+};
+use crate::skills::ingest::report::sources::ReportSources;
+use crate::skills::ingest::report::tally::NameTally;
 use crate::skills::ingest::report::words;
 
 const ID: &str = "contents";
-const TITLE: &str = "What is in it";
+const TITLE: &str = "Contents";
 /// Kinds, languages and encodings shown of each: what follows is rare.
 const MAX_BARS: usize = 10;
 const MAX_LARGEST: usize = 8;
@@ -31,42 +33,42 @@ const BOUNDS: [(u64, &str); 11] = [
 ];
 const BEYOND: &str = "≥10 MB";
 
-pub(in super::super) fn part(sources: &Sources) -> Part {
+pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let Some(audit) = &sources.audit else {
-        return Part::quiet(Section::absent(
+        return ReportPart::quiet(ReportSection::absent(
             ID,
             TITLE,
             "The audit was left out, so the files were not counted.",
         ));
     };
     if audit.is_empty() {
-        return Part {
-            section: Section::absent(ID, TITLE, "Nothing: the folder holds no file."),
-            standouts: vec![Standout::new(95, "The folder holds no file.".into())],
+        return ReportPart {
+            section: ReportSection::absent(ID, TITLE, "Nothing: the folder holds no file."),
+            standouts: vec![StandoutLine::new(95, "The folder holds no file.".into())],
         };
     }
     let read: Vec<&AuditRow> = sources.read_documents().collect();
-    let kinds = Tally::of(audit.iter().map(|row| row.kind.as_str()));
-    let languages = Tally::of(read.iter().map(|row| words::language(&row.language)));
-    let encodings = Tally::of(read.iter().map(|row| row.encoding.as_str()));
+    let kinds = NameTally::of(audit.iter().map(|row| row.kind.as_str()));
+    let languages = NameTally::of(read.iter().map(|row| words::language(&row.language)));
+    let encodings = NameTally::of(read.iter().map(|row| row.encoding.as_str()));
     let mut blocks = vec![
-        Block::Para(summary(audit, &read)),
-        Block::Chart(sizes(audit)),
-        Block::Chart(kinds.bars("Kinds of file", ["Kind", "Files"], MAX_BARS, Tone::Accent)),
+        ReportBlock::Para(summary(audit, &read)),
+        ReportBlock::Chart(sizes(audit)),
+        ReportBlock::Chart(kinds.bars("Kinds of file", ["Kind", "Files"], MAX_BARS, ReportTone::Accent)),
     ];
     if !read.is_empty() {
-        blocks.push(Block::Chart(languages.bars(
+        blocks.push(ReportBlock::Chart(languages.bars(
             "Languages",
             ["Language", "Documents"],
             MAX_BARS,
-            Tone::Category(1),
+            ReportTone::Category(1),
         )));
-        blocks.push(Block::Para(encoding_words(&encodings, &read)));
-        blocks.extend(repairs(sources).map(Block::Para));
+        blocks.push(ReportBlock::Para(encoding_words(&encodings, &read)));
+        blocks.extend(repairs(sources).map(ReportBlock::Para));
     }
-    blocks.push(Block::Table(largest(audit)));
+    blocks.push(ReportBlock::Table(largest(audit)));
     let standouts = standouts(audit, &read, &kinds, &languages);
-    Part { section: Section { id: ID, title: TITLE, blocks }, standouts }
+    ReportPart { section: ReportSection { id: ID, title: TITLE, blocks }, standouts }
 }
 
 fn total(rows: &[AuditRow]) -> u64 {
@@ -79,10 +81,10 @@ fn by_size(audit: &[AuditRow]) -> Vec<&AuditRow> {
     rows
 }
 
-fn summary(audit: &[AuditRow], read: &[&AuditRow]) -> Rich {
+fn summary(audit: &[AuditRow], read: &[&AuditRow]) -> RichText {
     let ranked = by_size(audit);
     let median = ranked.get(ranked.len() / 2).map_or(0, |row| row.bytes);
-    Rich::new().text(format!(
+    RichText::new().text(format!(
         "{} with {} in all. {} could be read as text. Half of the files are smaller than {}.",
         words::count(audit.len(), "file", "files"),
         words::bytes(total(audit)),
@@ -95,7 +97,7 @@ fn summary(audit: &[AuditRow], read: &[&AuditRow]) -> Rich {
     ))
 }
 
-fn sizes(audit: &[AuditRow]) -> Chart {
+fn sizes(audit: &[AuditRow]) -> ReportChart {
     let mut counts = [0_u64; BOUNDS.len() + 1];
     for row in audit {
         counts[BOUNDS.partition_point(|(bound, _)| *bound <= row.bytes)] += 1;
@@ -103,14 +105,14 @@ fn sizes(audit: &[AuditRow]) -> Chart {
     let first = counts.iter().position(|count| *count > 0).unwrap_or(0);
     let last = counts.iter().rposition(|count| *count > 0).unwrap_or(0);
     let label = |index: usize| BOUNDS.get(index).map_or(BEYOND, |(_, label)| label);
-    let datum = |index: usize| Datum {
+    let datum = |index: usize| ChartDatum {
         label: label(index).into(),
         value: counts[index],
         shown: words::number(counts[index]),
-        tone: Tone::Accent,
+        tone: ReportTone::Accent,
     };
-    Chart {
-        shape: Shape::Columns,
+    ReportChart {
+        shape: ChartShape::Columns,
         caption: "Sizes of the files",
         head: ["Size", "Files"],
         data: (first..=last).map(datum).collect(),
@@ -118,7 +120,7 @@ fn sizes(audit: &[AuditRow]) -> Chart {
     }
 }
 
-fn encoding_words(encodings: &Tally, read: &[&AuditRow]) -> Rich {
+fn encoding_words(encodings: &NameTally, read: &[&AuditRow]) -> RichText {
     let damaged = read.iter().filter(|row| row.decode_errors > 0).count();
     let found = encodings.in_words(MAX_BARS, str::to_owned);
     let damage = match damaged {
@@ -128,19 +130,19 @@ fn encoding_words(encodings: &Tally, read: &[&AuditRow]) -> Rich {
             words::count(damaged, "document", "documents")
         ),
     };
-    Rich::new().text(format!("Encodings: {found}. {damage}"))
+    RichText::new().text(format!("Encodings: {found}. {damage}"))
 }
 
-/// What cleaning had to mend; `None` when it was left out or had nothing to do.
-fn repairs(sources: &Sources) -> Option<Rich> {
+/// The repairs of the cleaning step; `None` when it was skipped or had nothing to do.
+fn repairs(sources: &ReportSources) -> Option<RichText> {
     let rows = sources.clean.as_ref()?;
     let mended = rows.iter().filter(|row| !row.repairs.is_empty()).count();
     // A detail may stand behind a colon: `decoded:windows-1252`, `boilerplate:3`.
     let kinds =
         rows.iter().flat_map(|row| &row.repairs).map(|repair| repair.split(':').next().unwrap_or(repair));
-    let repairs = Tally::of(kinds).in_words(MAX_BARS, |kind| repair_name(kind).to_owned());
+    let repairs = NameTally::of(kinds).in_words(MAX_BARS, |kind| repair_name(kind).to_owned());
     let documents = words::count(mended, "document was", "documents were");
-    (mended > 0).then(|| Rich::new().text(format!("{documents} mended for the later steps: {repairs}.")))
+    (mended > 0).then(|| RichText::new().text(format!("{documents} mended for the later steps: {repairs}.")))
 }
 
 fn repair_name(kind: &str) -> &str {
@@ -154,11 +156,11 @@ fn repair_name(kind: &str) -> &str {
     }
 }
 
-fn largest(audit: &[AuditRow]) -> Table {
+fn largest(audit: &[AuditRow]) -> ReportTable {
     let row = |row: &&AuditRow| {
-        vec![Rich::new().code(&row.path), row.kind.as_str().into(), words::bytes(row.bytes).into()]
+        vec![RichText::new().code(&row.path), row.kind.as_str().into(), words::bytes(row.bytes).into()]
     };
-    Table {
+    ReportTable {
         caption: "Largest files",
         head: vec!["File", "Kind", "Size"],
         rows: by_size(audit).iter().take(MAX_LARGEST).map(row).collect(),
@@ -166,12 +168,17 @@ fn largest(audit: &[AuditRow]) -> Table {
     }
 }
 
-fn standouts(audit: &[AuditRow], read: &[&AuditRow], kinds: &Tally, languages: &Tally) -> Vec<Standout> {
+fn standouts(
+    audit: &[AuditRow],
+    read: &[&AuditRow],
+    kinds: &NameTally,
+    languages: &NameTally,
+) -> Vec<StandoutLine> {
     let bytes = total(audit);
     let named = |code: &str| code.to_owned();
-    let mut lines = vec![Standout::new(
+    let mut lines = vec![StandoutLine::new(
         30,
-        Rich::new().text(format!(
+        RichText::new().text(format!(
             "{} hold {}: {}.",
             words::count(audit.len(), "file", "files"),
             words::bytes(bytes),
@@ -180,29 +187,29 @@ fn standouts(audit: &[AuditRow], read: &[&AuditRow], kinds: &Tally, languages: &
     )];
     if let Some(row) = by_size(audit).first() {
         let heavy = audit.len() > 3 && row.bytes.saturating_mul(4) >= bytes;
-        let text = Rich::new().text("The largest file is ").code(&row.path).text(format!(
+        let text = RichText::new().text("The largest file is ").code(&row.path).text(format!(
             ": {}, {} of all bytes.",
             words::bytes(row.bytes),
             words::percent(row.bytes, bytes)
         ));
-        lines.push(Standout::new(if heavy { 60 } else { 15 }, text));
+        lines.push(StandoutLine::new(if heavy { 60 } else { 15 }, text));
     }
     let damaged: Vec<_> = read.iter().filter(|row| row.decode_errors > 0).collect();
     if let Some(row) = damaged.first() {
         let files = words::count(damaged.len(), "document holds", "documents hold");
-        let text = Rich::new()
+        let text = RichText::new()
             .text(format!("{files} bytes that no encoding explains, such as "))
             .code(&row.path)
             .text(".");
-        lines.push(Standout::new(55, text));
+        lines.push(StandoutLine::new(55, text));
     }
     if read.is_empty() {
-        lines.push(Standout::new(70, "None of the files could be read as text.".into()));
+        lines.push(StandoutLine::new(70, "None of the files could be read as text.".into()));
     } else {
         let weight = if languages.len() > 2 { 35 } else { 14 };
-        lines.push(Standout::new(
+        lines.push(StandoutLine::new(
             weight,
-            Rich::new().text(format!("Languages: {}.", languages.in_words(4, named))),
+            RichText::new().text(format!("Languages: {}.", languages.in_words(4, named))),
         ));
     }
     lines

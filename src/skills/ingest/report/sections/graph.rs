@@ -1,20 +1,21 @@
-//! "How it hangs together": who refers to whom, in which groups, and what leads outside or nowhere.
+//! "Connections": references between documents, groups, and links that lead outside or nowhere.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use super::{Part, Standout};
-use crate::skills::ingest::formats::{Graph, GraphNode};
+use super::{ReportPart, StandoutLine};
+use crate::skills::ingest::formats::{DocumentGraph, GraphNode};
 use crate::skills::ingest::report::network;
 use crate::skills::ingest::report::page::{
-    Block, CATEGORIES, Network, NetworkEdge, NetworkNode, Rich, Section, Table, Tone,
+    CATEGORIES, NetworkEdge, NetworkNode, ReportBlock, ReportNetwork, ReportSection, ReportTable, ReportTone,
+    RichText,
 };
-use crate::skills::ingest::report::sources::Sources;
-use crate::skills::ingest::report::tally::Tally;
+use crate::skills::ingest::report::sources::ReportSources;
+use crate::skills::ingest::report::tally::NameTally;
 use crate::skills::ingest::report::words;
 
 const ID: &str = "graph";
-const TITLE: &str = "How it hangs together";
+const TITLE: &str = "Connections";
 /// Dots drawn: with more the picture is a ball of wool, and its layout takes quadratic time.
 const MAX_NODES: usize = 150;
 /// Lines drawn, strongest first, for the same reason.
@@ -26,28 +27,32 @@ const MAX_HOSTS: usize = 10;
 /// References that lead nowhere listed.
 const MAX_BROKEN: usize = 10;
 
-pub(in super::super) fn part(sources: &Sources) -> Part {
+pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let Some(graph) = &sources.graph else {
-        return Part::quiet(Section::absent(
+        return ReportPart::quiet(ReportSection::absent(
             ID,
             TITLE,
             "References were not followed: that step was left out.",
         ));
     };
     if graph.nodes.is_empty() {
-        return Part::quiet(Section::absent(ID, TITLE, "There was no document that could refer to another."));
+        return ReportPart::quiet(ReportSection::absent(
+            ID,
+            TITLE,
+            "There was no document that could refer to another.",
+        ));
     }
-    let view = View::of(graph, sources);
-    let mut blocks = vec![Block::Para(view.summary())];
-    blocks.extend(view.picture().map(Block::Network));
+    let view = GraphView::of(graph, sources);
+    let mut blocks = vec![ReportBlock::Para(view.summary())];
+    blocks.extend(view.picture().map(ReportBlock::Network));
     let tables = [view.referenced_table(), view.communities(), view.hosts(), view.broken()];
-    blocks.extend(tables.into_iter().flatten().map(Block::Table));
-    Part { section: Section { id: ID, title: TITLE, blocks }, standouts: view.standouts() }
+    blocks.extend(tables.into_iter().flatten().map(ReportBlock::Table));
+    ReportPart { section: ReportSection { id: ID, title: TITLE, blocks }, standouts: view.standouts() }
 }
 
 /// The graph with what several parts of the section need.
-struct View<'a> {
-    graph: &'a Graph,
+struct GraphView<'a> {
+    graph: &'a DocumentGraph,
     titles: HashMap<u32, &'a str>,
     paths: HashMap<u32, &'a str>,
     /// Document → how many documents link to it or mention it; those without are absent.
@@ -55,8 +60,8 @@ struct View<'a> {
     referenced: Vec<&'a GraphNode>,
 }
 
-impl<'a> View<'a> {
-    fn of(graph: &'a Graph, sources: &'a Sources) -> Self {
+impl<'a> GraphView<'a> {
+    fn of(graph: &'a DocumentGraph, sources: &'a ReportSources) -> Self {
         let pairs: HashSet<(u32, u32)> = graph
             .edges
             .iter()
@@ -82,11 +87,11 @@ impl<'a> View<'a> {
         }
     }
 
-    fn summary(&self) -> Rich {
+    fn summary(&self) -> RichText {
         let graph = self.graph;
-        let kinds = Tally::of(graph.edges.iter().map(|edge| edge.kind.as_str()));
+        let kinds = NameTally::of(graph.edges.iter().map(|edge| edge.kind.as_str()));
         if graph.edges.is_empty() {
-            return Rich::new().text(format!(
+            return RichText::new().text(format!(
                 "{}, and none refers to another.",
                 words::count(graph.nodes.len(), "document", "documents")
             ));
@@ -97,7 +102,7 @@ impl<'a> View<'a> {
             "similar" => "by likeness of their text".to_owned(),
             other => other.to_owned(),
         };
-        Rich::new().text(format!(
+        RichText::new().text(format!(
             "{} with {} to one another: {}. {} of the documents are referred to by none.",
             words::count(graph.nodes.len(), "document", "documents"),
             words::count(graph.edges.len(), "connection", "connections"),
@@ -107,7 +112,7 @@ impl<'a> View<'a> {
     }
 
     /// The best connected documents and the lines between them; `None` when nothing is connected.
-    fn picture(&self) -> Option<Network> {
+    fn picture(&self) -> Option<ReportNetwork> {
         let ends: BTreeSet<u32> = self.graph.edges.iter().flat_map(|edge| [edge.from, edge.to]).collect();
         let mut nodes: Vec<&GraphNode> =
             self.graph.nodes.iter().filter(|node| ends.contains(&node.doc_id)).collect();
@@ -131,7 +136,7 @@ impl<'a> View<'a> {
         };
         let caption =
             format!("{drawn}, in the colours of their groups; the numbers are those of the table below");
-        Some(Network { caption, nodes: dots, edges, legend: self.legend(&nodes) })
+        Some(ReportNetwork { caption, nodes: dots, edges, legend: self.legend(&nodes) })
     }
 
     /// Strongest first, each pair once.
@@ -161,38 +166,38 @@ impl<'a> View<'a> {
             y,
             weight: if heaviest > 0.0 { (node.rank / heaviest).clamp(0.0, 1.0) } else { 0.0 },
             tone: community_tone(node.community),
-            name: Rich::new().code(&node.path),
+            name: RichText::new().code(&node.path),
             number: number.map(|at| at + 1),
         }
     }
 
-    fn legend(&self, nodes: &[&GraphNode]) -> Vec<(Tone, Rich)> {
+    fn legend(&self, nodes: &[&GraphNode]) -> Vec<(ReportTone, RichText)> {
         let drawn: BTreeSet<u32> = nodes.iter().map(|node| node.community).collect();
         let named = drawn.iter().filter(|community| (**community as usize) < CATEGORIES);
-        let mut legend: Vec<(Tone, Rich)> = named
+        let mut legend: Vec<(ReportTone, RichText)> = named
             .filter_map(|at| {
                 Some((community_tone(*at), label(&self.graph.communities.get(*at as usize)?.label)))
             })
             .collect();
         if drawn.iter().any(|community| *community as usize >= CATEGORIES) {
-            legend.push((Tone::Muted, "smaller groups".into()));
+            legend.push((ReportTone::Muted, "smaller groups".into()));
         }
         legend
     }
 
-    fn referenced_table(&self) -> Option<Table> {
+    fn referenced_table(&self) -> Option<ReportTable> {
         let row = |(at, node): (usize, &&GraphNode)| {
             let title = self.titles.get(&node.doc_id).copied().unwrap_or_default();
             let incoming = self.incoming.get(&node.doc_id).copied().unwrap_or(0);
             vec![
-                Rich::from((at + 1).to_string()),
-                Rich::new().code(&node.path),
+                RichText::from((at + 1).to_string()),
+                RichText::new().code(&node.path),
                 title.into(),
                 words::number(incoming as u64).into(),
             ]
         };
         let rows: Vec<_> = self.referenced.iter().take(MAX_REFERENCED).enumerate().map(row).collect();
-        (!rows.is_empty()).then(|| Table {
+        (!rows.is_empty()).then(|| ReportTable {
             caption: "Most referenced documents",
             head: vec!["No.", "Document", "Title", "Referred to by"],
             rows,
@@ -200,7 +205,7 @@ impl<'a> View<'a> {
         })
     }
 
-    fn communities(&self) -> Option<Table> {
+    fn communities(&self) -> Option<ReportTable> {
         let several: Vec<_> =
             self.graph.communities.iter().filter(|community| community.members.len() > 1).collect();
         let rows: Vec<_> = several
@@ -212,11 +217,11 @@ impl<'a> View<'a> {
                 vec![
                     label(&community.label),
                     words::number(community.members.len() as u64).into(),
-                    Rich::new().code(example),
+                    RichText::new().code(example),
                 ]
             })
             .collect();
-        (!rows.is_empty()).then(|| Table {
+        (!rows.is_empty()).then(|| ReportTable {
             caption: "Groups of documents that refer to each other",
             head: vec!["Group", "Documents", "For example"],
             rows,
@@ -224,14 +229,14 @@ impl<'a> View<'a> {
         })
     }
 
-    fn hosts(&self) -> Option<Table> {
+    fn hosts(&self) -> Option<ReportTable> {
         let hosts = &self.graph.outside_hosts;
         let mut ranked: Vec<(&String, &u32)> = hosts.iter().collect();
         ranked.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         let row = |(host, count): &(&String, &u32)| {
-            vec![Rich::new().code(host), words::number(u64::from(**count)).into()]
+            vec![RichText::new().code(host), words::number(u64::from(**count)).into()]
         };
-        (!ranked.is_empty()).then(|| Table {
+        (!ranked.is_empty()).then(|| ReportTable {
             caption: "Where it points outside",
             head: vec!["Host", "References"],
             rows: ranked.iter().take(MAX_HOSTS).map(row).collect(),
@@ -239,13 +244,13 @@ impl<'a> View<'a> {
         })
     }
 
-    fn broken(&self) -> Option<Table> {
+    fn broken(&self) -> Option<ReportTable> {
         let broken = &self.graph.broken;
         let row = |(from, target): &(u32, String)| {
             let path = self.paths.get(from).copied().unwrap_or_default();
-            vec![Rich::new().code(path), Rich::new().code(target)]
+            vec![RichText::new().code(path), RichText::new().code(target)]
         };
-        (!broken.is_empty()).then(|| Table {
+        (!broken.is_empty()).then(|| ReportTable {
             caption: "References that lead nowhere",
             head: vec!["In", "To"],
             rows: broken.iter().take(MAX_BROKEN).map(row).collect(),
@@ -253,21 +258,21 @@ impl<'a> View<'a> {
         })
     }
 
-    fn standouts(&self) -> Vec<Standout> {
+    fn standouts(&self) -> Vec<StandoutLine> {
         let mut lines = Vec::new();
         if let Some(top) = self.referenced.first() {
             let count = self.incoming.get(&top.doc_id).copied().unwrap_or(0);
-            let text = Rich::new()
+            let text = RichText::new()
                 .text("The document most referred to is ")
                 .code(&top.path)
                 .text(format!(", by {}.", words::count(count, "other", "others")));
-            lines.push(Standout::new(if count > 1 { 52 } else { 16 }, text));
+            lines.push(StandoutLine::new(if count > 1 { 52 } else { 16 }, text));
         } else {
-            lines.push(Standout::new(17, "No document refers to another.".into()));
+            lines.push(StandoutLine::new(17, "No document refers to another.".into()));
         }
         if let Some((from, target)) = self.graph.broken.first() {
             let path = self.paths.get(from).copied().unwrap_or_default();
-            let text = Rich::new()
+            let text = RichText::new()
                 .text(format!(
                     "{} nowhere, such as the one to ",
                     words::count(self.graph.broken.len(), "reference leads", "references lead")
@@ -276,17 +281,17 @@ impl<'a> View<'a> {
                 .text(" in ")
                 .code(path)
                 .text(".");
-            lines.push(Standout::new(54, text));
+            lines.push(StandoutLine::new(54, text));
         }
         lines
     }
 }
 
-fn community_tone(community: u32) -> Tone {
+fn community_tone(community: u32) -> ReportTone {
     let at = community as usize;
-    if at < CATEGORIES { Tone::Category(at) } else { Tone::Muted }
+    if at < CATEGORIES { ReportTone::Category(at) } else { ReportTone::Muted }
 }
 
-fn label(label: &str) -> Rich {
+fn label(label: &str) -> RichText {
     if label.trim().is_empty() { "(no common words)".into() } else { label.into() }
 }

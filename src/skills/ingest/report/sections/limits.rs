@@ -1,11 +1,11 @@
-//! "How it was worked": the limits and thresholds that this run kept to.
+//! "Settings of this run": limits and thresholds.
 
-use super::Part;
-use crate::skills::ingest::report::page::{Block, Rich, Section, Table};
-use crate::skills::ingest::report::sources::Sources;
+use super::ReportPart;
+use crate::skills::ingest::report::page::{ReportBlock, ReportSection, ReportTable, RichText};
+use crate::skills::ingest::report::sources::ReportSources;
 use crate::skills::ingest::report::words;
 
-pub(in super::super) fn part(sources: &Sources) -> Part {
+pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let settings = &sources.settings;
     let denied =
         if settings.deny_licences.is_empty() { "none".to_owned() } else { settings.deny_licences.join(", ") };
@@ -21,11 +21,17 @@ pub(in super::super) fn part(sources: &Sources) -> Part {
         ),
         ("boilerplate_percent", "A paragraph is boilerplate from", percent(settings.boilerplate_percent)),
     ];
-    let table = Table {
+    let table = ReportTable {
         caption: "Limits and thresholds",
         head: vec!["Setting", "Meaning", "Value"],
-        rows: rows.map(|(key, about, value)| vec![Rich::new().code(key), about.into(), value.into()]).into(),
+        rows: rows
+            .map(|(key, about, value)| vec![RichText::new().code(key), about.into(), value.into()])
+            .into(),
         note: "Set them in the job's inputs or in the section [ingest] of pas.toml.".to_owned(),
     };
-    Part::quiet(Section { id: "limits", title: "How it was worked", blocks: vec![Block::Table(table)] })
+    ReportPart::quiet(ReportSection {
+        id: "limits",
+        title: "Settings of this run",
+        blocks: vec![ReportBlock::Table(table)],
+    })
 }

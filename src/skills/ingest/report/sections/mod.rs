@@ -1,4 +1,4 @@
-//! The report's sections: each turns the sources into content and says what stands out in it.
+//! The report's sections: each turns the sources into content and proposes standouts.
 
 pub(super) mod compliance;
 pub(super) mod domains;
@@ -10,37 +10,37 @@ pub(super) mod limits;
 pub(super) mod search;
 pub(super) mod skipped;
 
-use super::page::{Rich, Section};
-use super::sources::Sources;
+use super::page::{ReportSection, RichText};
+use super::sources::ReportSources;
 
 /// A section and its candidates for "What stands out".
-pub(super) struct Part {
-    pub(super) section: Section,
-    pub(super) standouts: Vec<Standout>,
+pub(super) struct ReportPart {
+    pub(super) section: ReportSection,
+    pub(super) standouts: Vec<StandoutLine>,
 }
 
-impl Part {
-    fn quiet(section: Section) -> Self {
+impl ReportPart {
+    fn quiet(section: ReportSection) -> Self {
         Self { section, standouts: Vec::new() }
     }
 }
 
 /// A line that may be among the five of "What stands out".
-pub(super) struct Standout {
-    /// How much a reader would want to know it: 90 and more for danger, 50 to 89 for surprises, 20 to 49
-    /// for orientation, below 20 for what is said only where nothing else is to be said.
+pub(super) struct StandoutLine {
+    /// Relevance to a reader: 90 and more for danger, 50 to 89 for surprises, 20 to 49 for orientation, below
+    /// 20 for fillers.
     pub(super) weight: u32,
-    pub(super) text: Rich,
+    pub(super) text: RichText,
 }
 
-impl Standout {
-    fn new(weight: u32, text: Rich) -> Self {
+impl StandoutLine {
+    fn new(weight: u32, text: RichText) -> Self {
         Self { weight, text }
     }
 }
 
 /// All sections, in the order of the report.
-pub(super) const ALL: [fn(&Sources) -> Part; 9] = [
+pub(super) const ALL: [fn(&ReportSources) -> ReportPart; 9] = [
     files::part,
     licences::part,
     domains::part,

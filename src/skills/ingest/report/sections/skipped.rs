@@ -1,10 +1,10 @@
 //! "What was skipped": files that no later step read, and why.
 
-use super::{Part, Standout};
+use super::{ReportPart, StandoutLine};
 use crate::skills::ingest::formats::{AuditRow, AuditStatus};
-use crate::skills::ingest::report::page::{Block, Rich, Section, Table, Tone};
-use crate::skills::ingest::report::sources::Sources;
-use crate::skills::ingest::report::tally::Tally;
+use crate::skills::ingest::report::page::{ReportBlock, ReportSection, ReportTable, ReportTone, RichText};
+use crate::skills::ingest::report::sources::ReportSources;
+use crate::skills::ingest::report::tally::NameTally;
 use crate::skills::ingest::report::words;
 
 const ID: &str = "skipped";
@@ -13,9 +13,9 @@ const TITLE: &str = "What was skipped";
 const MAX_REASONS: usize = 7;
 const MAX_FILES: usize = 25;
 
-pub(in super::super) fn part(sources: &Sources) -> Part {
+pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let Some(audit) = &sources.audit else {
-        return Part::quiet(Section::absent(
+        return ReportPart::quiet(ReportSection::absent(
             ID,
             TITLE,
             "The audit was left out, so it is not known what was skipped.",
@@ -23,23 +23,28 @@ pub(in super::super) fn part(sources: &Sources) -> Part {
     };
     let mut skipped: Vec<&AuditRow> = audit.iter().filter(|row| row.status != AuditStatus::Ok).collect();
     if skipped.is_empty() {
-        return Part::quiet(Section::absent(ID, TITLE, "Nothing: every file was read."));
+        return ReportPart::quiet(ReportSection::absent(ID, TITLE, "Nothing: every file was read."));
     }
-    // What a person can mend comes first; pictures and archives are skipped by design.
+    // Files that a person can fix come first; pictures and archives are skipped by design.
     skipped.sort_by_key(|row| (rank(row.status), row.doc_id));
-    let tally = Tally::of(skipped.iter().map(|row| name(row.status)));
+    let tally = NameTally::of(skipped.iter().map(|row| name(row.status)));
     let share = words::percent(skipped.len() as u64, audit.len() as u64);
     let intro = format!(
         "{} ({share}) went into the audit and no further. They are not searched, compared or sorted by subject.",
         words::count(skipped.len(), "file", "files")
     );
     let blocks = vec![
-        Block::Para(intro.into()),
-        Block::Chart(tally.bars("Why files were skipped", ["Reason", "Files"], MAX_REASONS, Tone::Muted)),
-        Block::Table(files(&skipped)),
+        ReportBlock::Para(intro.into()),
+        ReportBlock::Chart(tally.bars(
+            "Why files were skipped",
+            ["Reason", "Files"],
+            MAX_REASONS,
+            ReportTone::Muted,
+        )),
+        ReportBlock::Table(files(&skipped)),
     ];
     let standouts = standouts(&skipped, &tally, &share);
-    Part { section: Section { id: ID, title: TITLE, blocks }, standouts }
+    ReportPart { section: ReportSection { id: ID, title: TITLE, blocks }, standouts }
 }
 
 const fn rank(status: AuditStatus) -> u8 {
@@ -65,12 +70,12 @@ const fn name(status: AuditStatus) -> &'static str {
     }
 }
 
-fn files(skipped: &[&AuditRow]) -> Table {
+fn files(skipped: &[&AuditRow]) -> ReportTable {
     let row = |row: &&AuditRow| {
         let reason = if row.reason.is_empty() { name(row.status) } else { &row.reason };
-        vec![Rich::new().code(&row.path), words::bytes(row.bytes).into(), reason.into()]
+        vec![RichText::new().code(&row.path), words::bytes(row.bytes).into(), reason.into()]
     };
-    Table {
+    ReportTable {
         caption: "Skipped files",
         head: vec!["File", "Size", "Why"],
         rows: skipped.iter().take(MAX_FILES).map(row).collect(),
@@ -78,8 +83,8 @@ fn files(skipped: &[&AuditRow]) -> Table {
     }
 }
 
-fn standouts(skipped: &[&AuditRow], tally: &Tally, share: &str) -> Vec<Standout> {
+fn standouts(skipped: &[&AuditRow], tally: &NameTally, share: &str) -> Vec<StandoutLine> {
     let broken = skipped.iter().any(|row| rank(row.status) < rank(AuditStatus::Empty));
     let text = format!("{share} of the files were skipped: {}.", tally.in_words(3, str::to_owned));
-    vec![Standout::new(if broken { 58 } else { 25 }, text.into())]
+    vec![StandoutLine::new(if broken { 58 } else { 25 }, text.into())]
 }

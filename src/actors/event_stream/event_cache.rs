@@ -1,0 +1,369 @@
+//! The newest events in memory: written by the journal's task, read by every client at its own pace.
+//!
+//! Invariants: events are in the order of their numbers without a gap; an event is in the cache only when its
+//! line is in the file. All that is kept for a client is the number it has seen last: a text on its way to a
+//! client belongs to the cache, and a client that has not taken the text when it is evicted is cut off
+//! ([`EventCache::evicted`]). Texts that clients read from files come out of one budget for all of them.
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use parking_lot::{Mutex, RwLock};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+
+use super::history::{EventHistory, HistoryCache};
+use super::text::{EncodedEvent, EventText, TextGauge};
+use crate::domain::event::{SwarmEvent, kind};
+use crate::domain::time::Timestamp;
+
+/// Most events in memory: at 500 a second a client may be eight seconds late before it is cut off.
+pub(super) const KEPT_EVENTS: usize = 4096;
+/// Most bytes of those events; large events evict old ones sooner.
+pub(super) const KEPT_BYTES: usize = 4 << 20;
+/// Alerts kept beside them: heartbeats push everything out of memory within the hour, and an alert must be
+/// visible for a day. Some 300 bytes each.
+pub(super) const KEPT_ALERTS: usize = 1000;
+/// Most bytes of those alerts: an alert that came by broadcast may be large.
+pub(super) const KEPT_ALERT_BYTES: usize = 2 << 20;
+/// Bytes of files that all clients together may hold while they catch up.
+const CATCH_UP_BYTES: usize = 32 << 20;
+/// The unit in which the budget is counted.
+const CATCH_UP_UNIT: usize = 1 << 10;
+/// Ids remembered, so that an event repeated after a crash is recognised.
+pub(super) const KEPT_IDS: usize = 8192;
+
+/// The next events for a reader that has seen everything up to a number.
+#[derive(Debug)]
+pub enum NewerEvents {
+    /// The next events; none when there is nothing new.
+    Events(Vec<EventText>),
+    /// The next event is no longer in memory.
+    Gone,
+}
+
+#[derive(Debug, Default)]
+struct RecentEvents {
+    events: VecDeque<Arc<EncodedEvent>>,
+    bytes: usize,
+    last: u64,
+    alerts: BTreeMap<u64, Arc<EncodedEvent>>,
+    alert_bytes: usize,
+    ids: HashSet<Arc<str>>,
+    order: VecDeque<Arc<str>>,
+}
+
+/// The cache. Outlives the actor's incarnations.
+#[derive(Debug)]
+pub struct EventCache {
+    kept: RwLock<RecentEvents>,
+    last: watch::Sender<u64>,
+    clients: AtomicUsize,
+    gauge: TextGauge,
+    history: Mutex<HistoryCache>,
+    catch_up: Arc<Semaphore>,
+}
+
+impl Default for EventCache {
+    fn default() -> Self {
+        Self {
+            kept: RwLock::default(),
+            last: watch::Sender::new(0),
+            clients: AtomicUsize::new(0),
+            gauge: TextGauge::default(),
+            history: Mutex::default(),
+            catch_up: Arc::new(Semaphore::new(CATCH_UP_BYTES / CATCH_UP_UNIT)),
+        }
+    }
+}
+
+impl EventCache {
+    /// Adds events that follow the last one, and wakes the readers.
+    pub(super) fn put(&self, events: Vec<Arc<EncodedEvent>>) {
+        let mut kept = self.kept.write();
+        for event in events {
+            kept.put(event);
+        }
+        let last = kept.last;
+        drop(kept);
+        self.last.send_replace(last);
+    }
+
+    /// Whether an event of this id has been accepted.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.kept.read().ids.contains(id)
+    }
+
+    /// The number of the last event; 0 before the first.
+    #[must_use]
+    pub fn last(&self) -> u64 {
+        *self.last.borrow()
+    }
+
+    /// Changes with every event.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.last.subscribe()
+    }
+
+    /// The events after `seq`, oldest first: the next one, and more up to `bytes`.
+    #[must_use]
+    pub fn after(&self, seq: u64, bytes: usize) -> NewerEvents {
+        let kept = self.kept.read();
+        if seq >= kept.last {
+            return NewerEvents::Events(Vec::new());
+        }
+        let Some(place) = kept.place(seq + 1) else { return NewerEvents::Gone };
+        let mut room = bytes;
+        let fitting = kept.events.range(place..).enumerate().take_while(|(index, sent)| {
+            let fits = *index == 0 || sent.json().len() <= room;
+            room = room.saturating_sub(sent.json().len());
+            fits
+        });
+        NewerEvents::Events(fitting.map(|(_, sent)| sent.text()).collect())
+    }
+
+    /// The text of an event in memory.
+    #[must_use]
+    pub fn text(&self, seq: u64) -> Option<EventText> {
+        let kept = self.kept.read();
+        kept.events.get(kept.place(seq)?).map(|sent| sent.text())
+    }
+
+    /// Waits until an event is no longer in memory.
+    pub async fn evicted(&self, seq: u64) {
+        let mut changes = self.changes();
+        while self.text(seq).is_some() {
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The newest events for Socket.IO.
+    #[must_use]
+    pub fn history(&self) -> EventHistory {
+        self.history.lock().get(self)
+    }
+
+    /// Bytes held for clients: events in memory, and parts of files and histories in flight.
+    #[must_use]
+    pub fn gauge(&self) -> &TextGauge {
+        &self.gauge
+    }
+
+    /// An event with its text.
+    pub(super) fn sent(&self, event: SwarmEvent) -> Option<Arc<EncodedEvent>> {
+        EncodedEvent::new(event, &self.gauge).map(Arc::new)
+    }
+
+    /// Waits for part of the budget for clients that catch up.
+    pub(super) async fn catch_up_budget(&self, bytes: usize) -> Option<Arc<OwnedSemaphorePermit>> {
+        let units = bytes.min(CATCH_UP_BYTES).div_ceil(CATCH_UP_UNIT);
+        let permit = Arc::clone(&self.catch_up).acquire_many_owned(u32::try_from(units).ok()?);
+        permit.await.ok().map(Arc::new)
+    }
+
+    /// The newest `limit` events, newest last.
+    #[must_use]
+    pub fn newest(&self, limit: usize) -> Vec<Arc<EncodedEvent>> {
+        let kept = self.kept.read();
+        kept.events.iter().skip(kept.events.len().saturating_sub(limit)).cloned().collect()
+    }
+
+    /// The newest `limit` events in memory that `wanted` accepts, newest last.
+    #[must_use]
+    pub fn newest_where(&self, limit: usize, wanted: impl Fn(&SwarmEvent) -> bool) -> Vec<Arc<EncodedEvent>> {
+        let kept = self.kept.read();
+        let found = kept.events.iter().rev().filter(|sent| wanted(&sent.event)).take(limit);
+        let mut found: Vec<_> = found.cloned().collect();
+        found.reverse();
+        found
+    }
+
+    /// The newest `limit` alerts since `since`, newest first; also those no longer among the newest events.
+    #[must_use]
+    pub fn alerts(&self, since: Timestamp, limit: usize) -> Vec<Arc<EncodedEvent>> {
+        let kept = self.kept.read();
+        let recent = kept.alerts.values().rev().take_while(|sent| sent.event.server_timestamp >= since);
+        recent.take(limit).cloned().collect()
+    }
+
+    /// Adds alerts from before this process began.
+    pub(super) fn put_older_alerts(&self, alerts: Vec<Arc<EncodedEvent>>) {
+        let mut kept = self.kept.write();
+        alerts.into_iter().for_each(|sent| kept.note_alert(sent));
+    }
+
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.kept.read().events.len()
+    }
+
+    /// Whether no event is in memory.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The number of following clients.
+    #[must_use]
+    pub fn clients(&self) -> usize {
+        self.clients.load(Ordering::Relaxed)
+    }
+
+    /// Counts a client for as long as the guard lives.
+    #[must_use]
+    pub fn join(self: &Arc<Self>) -> EventClientGuard {
+        self.clients.fetch_add(1, Ordering::Relaxed);
+        EventClientGuard(Arc::clone(self))
+    }
+}
+
+impl RecentEvents {
+    /// The index of an event.
+    fn place(&self, seq: u64) -> Option<usize> {
+        let first = self.last + 1 - self.events.len() as u64;
+        let place = usize::try_from(seq.checked_sub(first)?).ok()?;
+        (place < self.events.len()).then_some(place)
+    }
+
+    fn put(&mut self, sent: Arc<EncodedEvent>) {
+        self.last = sent.event.seq;
+        self.bytes += sent.json().len();
+        if let Some(id) = &sent.event.id {
+            self.remember(id.as_str().into());
+        }
+        if sent.event.event_type == kind::ALERT {
+            self.note_alert(Arc::clone(&sent));
+        }
+        self.events.push_back(sent);
+        while self.events.len() > KEPT_EVENTS || (self.bytes > KEPT_BYTES && self.events.len() > 1) {
+            self.bytes -= self.events.pop_front().map_or(0, |old| old.json().len());
+        }
+    }
+
+    fn note_alert(&mut self, sent: Arc<EncodedEvent>) {
+        self.alert_bytes += sent.json().len();
+        let before = self.alerts.insert(sent.event.seq, sent);
+        self.alert_bytes -= before.map_or(0, |same| same.json().len());
+        while self.alerts.len() > KEPT_ALERTS || self.alert_bytes > KEPT_ALERT_BYTES {
+            let Some((_, oldest)) = self.alerts.pop_first() else { break };
+            self.alert_bytes -= oldest.json().len();
+        }
+    }
+
+    fn remember(&mut self, id: Arc<str>) {
+        if self.ids.insert(Arc::clone(&id)) {
+            self.order.push_back(id);
+        }
+        if self.order.len() > KEPT_IDS
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.ids.remove(&oldest);
+        }
+    }
+}
+
+/// A following client.
+#[derive(Debug)]
+pub struct EventClientGuard(Arc<EventCache>);
+
+impl Drop for EventClientGuard {
+    fn drop(&mut self) {
+        self.0.clients.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::domain::event::SwarmEventDraft;
+    use crate::domain::time::Timestamp;
+
+    fn sent(board: &EventCache, seq: u64, bytes: usize) -> Arc<EncodedEvent> {
+        let draft = SwarmEventDraft::new("x", json!({ "text": "x".repeat(bytes) })).once(format!("id-{seq}"));
+        board.sent(draft.numbered(seq, Timestamp::from_millis(0))).unwrap()
+    }
+
+    fn put(board: &EventCache, seqs: impl Iterator<Item = u64>, bytes: usize) {
+        board.put(seqs.map(|seq| sent(board, seq, bytes)).collect());
+    }
+
+    fn numbers(newer: NewerEvents) -> Vec<u64> {
+        match newer {
+            NewerEvents::Events(events) => events.iter().map(|text| text.seq).collect(),
+            NewerEvents::Gone => panic!("gone"),
+        }
+    }
+
+    #[test]
+    fn a_reader_gets_what_follows_or_learns_that_it_is_gone() {
+        let board = EventCache::default();
+        assert!(numbers(board.after(0, 10)).is_empty());
+        let all = 3..3 + KEPT_EVENTS as u64 + 2;
+        put(&board, all.clone(), 1);
+        assert_eq!(board.last(), all.end - 1);
+        assert!(matches!(board.after(0, 10), NewerEvents::Gone));
+        assert!(matches!(board.after(3, 10), NewerEvents::Gone));
+        assert_eq!(numbers(board.after(4, 0)), [5], "one at least");
+        let two = board.newest(2).iter().map(|sent| sent.json().len()).sum();
+        assert_eq!(numbers(board.after(all.end - 4, two)).len(), 2, "no more than fits");
+        assert_eq!(numbers(board.after(all.end - 2, 10)), [all.end - 1]);
+        assert!(numbers(board.after(all.end + 5, 10)).is_empty());
+        assert_eq!(board.newest(1)[0].event.seq, all.end - 1);
+        assert_eq!((board.text(4), board.text(5).unwrap().seq), (None, 5));
+    }
+
+    #[tokio::test]
+    async fn bytes_are_bounded_too_but_the_newest_stays() {
+        let board = EventCache::default();
+        put(&board, 1..=3, KEPT_BYTES / 3);
+        assert_eq!(board.len(), 2);
+        let left = board.evicted(3);
+        let mut left = std::pin::pin!(left);
+        assert!(futures_util::poll!(&mut left).is_pending());
+        put(&board, 4..=4, KEPT_BYTES * 2);
+        assert_eq!(numbers(board.after(3, 10)), [4]);
+        left.await;
+        let newest = board.newest(1)[0].text().packet().len();
+        assert_eq!(board.gauge().bytes(), newest, "evicted text is no longer counted");
+    }
+
+    #[test]
+    fn alerts_outlive_the_signs_of_life_around_them() {
+        let board = EventCache::default();
+        let alert = |seq: u64, at: i64| {
+            let event =
+                SwarmEventDraft::new(kind::ALERT, Value::Null).numbered(seq, Timestamp::from_millis(at));
+            board.sent(event).unwrap()
+        };
+        let seen = |since| {
+            let alerts = board.alerts(Timestamp::from_millis(since), 2);
+            alerts.iter().map(|sent| sent.event.seq).collect::<Vec<_>>()
+        };
+        board.put(vec![alert(5, 50)]);
+        put(&board, 6..10 + KEPT_EVENTS as u64, 1);
+        assert!(board.newest_where(9, |event| event.event_type == kind::ALERT).is_empty());
+        board.put_older_alerts(vec![alert(2, 20), alert(5, 50), alert(3, 30)]);
+        assert_eq!((seen(0), seen(31)), (vec![5, 3], vec![5]));
+        let large = |seq: u64| {
+            let draft =
+                SwarmEventDraft::new(kind::ALERT, json!({ "text": "x".repeat(KEPT_ALERT_BYTES / 2) }));
+            board.sent(draft.numbered(seq, Timestamp::from_millis(60))).unwrap()
+        };
+        board.put_older_alerts(vec![large(6), large(7)]);
+        assert_eq!(seen(0), [7], "large ones push the others out");
+        let newest = board.newest_where(2, |event| event.seq % 2 == 0);
+        assert!(newest[0].event.seq < newest[1].event.seq, "newest last");
+    }
+
+    #[test]
+    fn ids_are_known_for_a_while() {
+        let board = EventCache::default();
+        put(&board, 1..=KEPT_IDS as u64 + 1, 1);
+        assert!(!board.knows("id-1") && board.knows("id-2"));
+    }
+}

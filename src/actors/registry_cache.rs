@@ -1,0 +1,291 @@
+//! The registry's read side: an immutable snapshot that anyone reads without a message.
+//!
+//! Invariants: a reader sees only whole changes; a change is visible to every read after its writer was
+//! answered; an answer is never older than [`MAX_AGE`] and never outlives a time to live. Serialised answers
+//! are kept by query, at most [`MAX_BODIES`] of them.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use bytes::Bytes;
+use parking_lot::RwLock;
+use serde::{Serialize, Serializer};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::directory::AgentDirectory;
+use crate::domain::registry::{
+    RegisteredService, ServiceFilter, ServiceHealth, ServiceRole, ServiceStatus, ServiceVitals, seen_status,
+};
+use crate::domain::time::Timestamp;
+
+/// How long a serialised answer may serve: agents' heartbeats and queue lengths change without a version, and
+/// nobody polls those faster.
+pub const MAX_AGE: Duration = Duration::from_secs(1);
+/// Serialised answers kept at once. Clients ask a handful of questions; with 50 agents an answer is
+/// some 50 KiB, so this is at most a few MiB.
+pub const MAX_BODIES: usize = 64;
+
+/// An outside service and its vital signs.
+#[derive(Debug, Clone)]
+pub(super) struct RegistryEntry {
+    pub(super) service: Arc<RegisteredService>,
+    pub(super) life: ServiceVitals,
+    /// The number of its last heartbeat, unique in the process, so that a monitor notices a new one.
+    pub(super) beat: u64,
+    /// `None` until the first heartbeat after a restart of the daemon.
+    pub(super) last_beat: Option<Timestamp>,
+    /// Start of the silence; ahead of now during the grace after a restart.
+    pub(super) silent_from: Instant,
+}
+
+impl RegistryEntry {
+    pub(super) fn silence(&self) -> Duration {
+        Instant::now().saturating_duration_since(self.silent_from)
+    }
+
+    fn seen(&self, silence: Duration) -> ServiceSnapshot {
+        let status = seen_status(self.life.status, self.service.pace(), silence);
+        ServiceSnapshot {
+            service: Arc::clone(&self.service),
+            status,
+            last_heartbeat_ts: self.last_beat,
+            p95_ms: self.life.p95_ms,
+            queue_depth: self.life.queue_depth,
+            load: self.life.load,
+        }
+    }
+}
+
+/// All outside services at one moment.
+#[derive(Debug, Clone, Default)]
+pub(super) struct RegistryEntries {
+    pub(super) by_id: HashMap<Arc<str>, Arc<RegistryEntry>>,
+    version: u64,
+}
+
+/// A service's current state for readers; serialises as an item of the contract.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ServiceSnapshot {
+    pub service: Arc<RegisteredService>,
+    pub status: ServiceStatus,
+    /// The last heartbeat, if known.
+    pub last_heartbeat_ts: Option<Timestamp>,
+    /// 95th percentile of the latency, ms.
+    pub p95_ms: Option<f64>,
+    pub queue_depth: Option<u64>,
+    /// Share of the capacity in use.
+    pub load: Option<f64>,
+}
+
+impl Serialize for ServiceSnapshot {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStruct as _;
+        let service = &*self.service;
+        let mut item = serializer.serialize_struct("Item", 15)?;
+        item.serialize_field("service_id", &service.service_id)?;
+        item.serialize_field("name", &service.name)?;
+        item.serialize_field("type", &service.kind)?;
+        item.serialize_field("role", &service.role)?;
+        item.serialize_field("url", &service.url)?;
+        item.serialize_field("caps", &service.caps)?;
+        item.serialize_field("labels", &service.labels)?;
+        item.serialize_field("ctx_limit", &service.ctx_limit)?;
+        item.serialize_field("cost_hint_usd_per_1k", &service.cost_hint_usd_per_1k)?;
+        item.serialize_field("status", &self.status)?;
+        item.serialize_field("last_heartbeat_ts", &self.last_heartbeat_ts)?;
+        item.serialize_field("registered_at", &service.registered_at)?;
+        item.serialize_field("p95_ms", &self.p95_ms)?;
+        item.serialize_field("queue_depth", &self.queue_depth)?;
+        item.serialize_field("load", &self.load)?;
+        item.end()
+    }
+}
+
+/// One service with its expected heartbeat: the answer to `GET /services/{service_id}`.
+#[derive(Debug, Clone, Serialize)]
+pub struct ServiceDocument {
+    #[serde(flatten)]
+    seen: ServiceSnapshot,
+    heartbeat_interval_s: u32,
+    ttl_s: u32,
+}
+
+impl From<ServiceSnapshot> for ServiceDocument {
+    fn from(seen: ServiceSnapshot) -> Self {
+        let (heartbeat_interval_s, ttl_s) = (seen.service.heartbeat_interval_s, seen.service.ttl_s);
+        Self { seen, heartbeat_interval_s, ttl_s }
+    }
+}
+
+#[derive(Serialize)]
+struct ServiceListDocument<'a> {
+    items: &'a [ServiceSnapshot],
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct ServiceCounts {
+    pub total: usize,
+    pub healthy: usize,
+    pub degraded: usize,
+    pub down: usize,
+}
+
+/// A serialised answer and how long it is valid.
+#[derive(Debug)]
+pub(super) struct CachedAnswer {
+    bytes: Bytes,
+    /// Versions of the entries, of the tree and of the agents' jobs.
+    versions: (u64, u64, u64),
+    fresh_until: Instant,
+}
+
+/// The read side; only the registry's actor writes it.
+#[derive(Debug)]
+pub(super) struct RegistryCache {
+    entries: ArcSwap<RegistryEntries>,
+    pub(super) directory: AgentDirectory,
+    pub(super) bodies: RwLock<HashMap<ServiceFilter, Arc<CachedAnswer>>>,
+    membership: watch::Sender<u64>,
+    beats: AtomicU64,
+}
+
+impl RegistryCache {
+    pub(super) fn new(directory: AgentDirectory) -> Self {
+        let (entries, bodies) = (ArcSwap::default(), RwLock::default());
+        Self { entries, directory, bodies, membership: watch::Sender::new(0), beats: AtomicU64::new(1) }
+    }
+
+    pub(super) fn entries(&self) -> Arc<RegistryEntries> {
+        self.entries.load_full()
+    }
+
+    /// Changes whenever a service was added or removed.
+    pub(super) fn membership(&self) -> watch::Receiver<u64> {
+        self.membership.subscribe()
+    }
+
+    /// The number for a new heartbeat.
+    pub(super) fn next_beat(&self) -> u64 {
+        self.beats.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Publishes the next snapshot. Only the actor calls it, one message at a time.
+    pub(super) fn publish(&self, change: impl FnOnce(&mut HashMap<Arc<str>, Arc<RegistryEntry>>)) {
+        let mut next = RegistryEntries::clone(&self.entries.load());
+        let before = next.by_id.len();
+        change(&mut next.by_id);
+        next.version += 1;
+        let (changed, version) = (next.by_id.len() != before, next.version);
+        self.entries.store(Arc::new(next));
+        if changed {
+            self.membership.send_replace(version);
+        }
+    }
+
+    /// The serialised answer to a query, from the cache if it is still valid.
+    pub(super) fn discover(&self, filter: &ServiceFilter) -> Result<Bytes, serde_json::Error> {
+        let entries = self.entries.load();
+        // The versions are read before the snapshot: a change meanwhile makes the answer stale, not wrong.
+        let standings = self.directory.standings();
+        let versions = (entries.version, standings.system().tree().version(), standings.version());
+        let now = Instant::now();
+        if let Some(body) = self.bodies.read().get(filter)
+            && body.versions == versions
+            && now < body.fresh_until
+        {
+            return Ok(body.bytes.clone());
+        }
+        let bytes = serialised(&self.pick(&entries, filter))?;
+        let body =
+            Arc::new(CachedAnswer { bytes: bytes.clone(), versions, fresh_until: now + max_age(&entries) });
+        let mut bodies = self.bodies.write();
+        if bodies.len() >= MAX_BODIES && !bodies.contains_key(filter) {
+            // Rare enough that starting over is cheaper than tracking use.
+            bodies.clear();
+        }
+        bodies.insert(filter.clone(), body);
+        Ok(bytes)
+    }
+
+    fn pick(&self, entries: &RegistryEntries, filter: &ServiceFilter) -> Vec<ServiceSnapshot> {
+        let outside = entries.by_id.values().filter_map(|entry| {
+            let silence = entry.silence();
+            let offered = filter.shows_expired() || !entry.service.pace().is_expired(silence);
+            offered.then(|| entry.seen(silence))
+        });
+        let fits = |seen: &ServiceSnapshot| filter.fits(&seen.service, seen.status);
+        in_order(self.agents().chain(outside).filter(fits).collect())
+    }
+
+    /// All services, offered or not.
+    pub(super) fn all(&self) -> Vec<ServiceSnapshot> {
+        let entries = self.entries.load();
+        let outside = entries.by_id.values().map(|entry| entry.seen(entry.silence()));
+        in_order(self.agents().chain(outside).collect())
+    }
+
+    pub(super) fn one(&self, service_id: &str) -> Option<ServiceSnapshot> {
+        if let Some(agent) = self.directory.get(service_id) {
+            return Some(self.agent(agent));
+        }
+        let entries = self.entries.load();
+        entries.by_id.get(service_id).map(|entry| entry.seen(entry.silence()))
+    }
+
+    pub(super) fn counts(&self) -> ServiceCounts {
+        let entries = self.entries.load();
+        let agents = self.directory.iter().map(|agent| self.directory.life(&agent.name).status);
+        let outside = entries
+            .by_id
+            .values()
+            .map(|entry| seen_status(entry.life.status, entry.service.pace(), entry.silence()));
+        agents.chain(outside).fold(ServiceCounts::default(), |mut counts, status| {
+            counts.total += 1;
+            match status.health() {
+                ServiceHealth::Healthy => counts.healthy += 1,
+                ServiceHealth::Degraded => counts.degraded += 1,
+                ServiceHealth::Down => counts.down += 1,
+            }
+            counts
+        })
+    }
+
+    fn agents(&self) -> impl Iterator<Item = ServiceSnapshot> {
+        self.directory.iter().map(|agent| self.agent(agent))
+    }
+
+    fn agent(&self, agent: &Arc<RegisteredService>) -> ServiceSnapshot {
+        let life = self.directory.life(&agent.name);
+        ServiceSnapshot {
+            service: Arc::clone(agent),
+            status: life.status,
+            last_heartbeat_ts: life.last_beat,
+            p95_ms: None,
+            queue_depth: life.queue_depth,
+            load: life.load,
+        }
+    }
+}
+
+/// By name, then role; by id among the instances of one service, so that answers are stable.
+fn in_order(mut seen: Vec<ServiceSnapshot>) -> Vec<ServiceSnapshot> {
+    fn key(seen: &ServiceSnapshot) -> (&str, ServiceRole, &str) {
+        (&seen.service.name, seen.service.role, &seen.service.service_id)
+    }
+    seen.sort_by(|a, b| key(a).cmp(&key(b)));
+    seen
+}
+
+pub(super) fn serialised(items: &[ServiceSnapshot]) -> Result<Bytes, serde_json::Error> {
+    serde_json::to_vec(&ServiceListDocument { items }).map(Bytes::from)
+}
+
+/// How long an answer over these services is valid: until one of them expires or is missed.
+fn max_age(entries: &RegistryEntries) -> Duration {
+    let changes = entries.by_id.values().filter_map(|e| e.service.pace().until_change(e.silence()));
+    changes.min().unwrap_or(MAX_AGE).min(MAX_AGE)
+}

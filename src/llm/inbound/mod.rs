@@ -1,0 +1,68 @@
+//! The inbound formats of clients, each mapped to the canonical chat form and back.
+//!
+//! A *dialect* (beside this folder) speaks to a vendor; an *inbound format* speaks to a client. OpenAI's chat
+//! completions are the canonical form itself; [`responses`], [`anthropic`] and [`ollama`] translate. Pure:
+//! requests in, values and bytes out. Invariants: a stream is written event by event as chunks come, without
+//! delay; the concatenated stream equals the complete answer; a failed stream never looks like a finished
+//! one. Failure policy: unsupported fields are refused with an [`ApiProblem`] that names the field; none is
+//! dropped silently unless the vendor's documentation allows that.
+
+pub mod anthropic;
+pub mod ollama;
+pub mod openai;
+mod problem;
+pub mod responses;
+mod tools;
+pub mod usage;
+
+use serde::Serialize;
+
+pub use self::problem::{ApiFormat, ApiProblem, ProblemKind};
+use super::chat::ChatChunk;
+use crate::domain::usage::TokenUsage;
+
+/// Writes one stream in an inbound format. Each call appends the bytes to send now.
+pub trait InboundWriter: Send {
+    /// More of the answer.
+    fn chunk(&mut self, chunk: &ChatChunk, out: &mut Vec<u8>);
+    /// Writes events that are in OpenAI's form already; writers of other formats parse them.
+    fn verbatim(&mut self, events: &[u8], out: &mut Vec<u8>) {
+        let data = |line: &[u8]| serde_json::from_slice(line.strip_prefix(b"data: ")?).ok();
+        for chunk in events.split(|byte| *byte == b'\n').filter_map(data) {
+            self.chunk(&chunk, out);
+        }
+    }
+
+    /// The answer is complete. `None`: the vendor reported no usage.
+    fn finish(&mut self, usage: Option<&TokenUsage>, out: &mut Vec<u8>);
+    /// The answer was cut; nothing more comes.
+    fn fail(&mut self, problem: &ApiProblem, out: &mut Vec<u8>);
+}
+
+/// Appends a server-sent event with a name.
+fn event(out: &mut Vec<u8>, name: &str, data: &impl Serialize) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    data_line(out, data);
+}
+
+/// Appends a server-sent event without a name.
+fn data_line(out: &mut Vec<u8>, data: &impl Serialize) {
+    out.extend_from_slice(b"data: ");
+    json(out, data);
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Appends JSON on one line.
+fn json(out: &mut Vec<u8>, data: &impl Serialize) {
+    let before = out.len();
+    if serde_json::to_writer(&mut *out, data).is_err() {
+        // Only maps with non-text keys fail to serialize; no type of this layer has any.
+        out.truncate(before);
+        out.extend_from_slice(b"null");
+    }
+}
+
+#[cfg(test)]
+mod testing;
