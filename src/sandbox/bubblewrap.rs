@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::profile::SandboxProfile;
 
 /// Where the confining program stands inside.
-pub const HOLD_INSIDE: &str = "/run/pas/hold";
+pub const CONFINE_INSIDE: &str = "/run/pas/confine";
 /// `/tmp` and `/dev/shm` lie in memory, where no limit of a process counts them.
 const TMP_BYTES: u64 = 512 << 20;
 
@@ -42,7 +42,7 @@ pub fn bubblewrap_arguments(
     for path in &profile.readable {
         argv.bind("--ro-bind-try", path, path);
     }
-    argv.bind("--ro-bind", executable, Path::new(HOLD_INSIDE));
+    argv.bind("--ro-bind", executable, Path::new(CONFINE_INSIDE));
     for path in &profile.writable {
         argv.bind("--bind", path, path);
     }

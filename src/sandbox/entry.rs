@@ -1,16 +1,16 @@
-//! The hidden subcommands by which the daemon's own binary becomes a keeper or a confined command.
+//! The hidden subcommands by which the daemon's own binary becomes a reaper or a confined command.
 //!
 //! They are looked for before anything else is set up, so that the process is still single-threaded.
 
 use std::process::ExitCode;
 
-use super::{HOLD_FAILED, HOLD_PREFIX};
+use super::{CONFINE_FAILED, CONFINE_PREFIX};
 
-/// Carries out `hold REQUEST -- COMMAND…` or `keep REQUEST -- COMMAND…`; `None` for any other command line. `hold` only
+/// Carries out `confine REQUEST -- COMMAND…` or `reap REQUEST -- COMMAND…`; `None` for any other command line. `confine` only
 /// comes back when it could not confine.
 #[must_use]
 pub fn run_hidden(mut arguments: impl Iterator<Item = String>) -> Option<ExitCode> {
-    let verb = arguments.next().filter(|verb| verb == "hold" || verb == "keep")?;
+    let verb = arguments.next().filter(|verb| verb == "confine" || verb == "reap")?;
     let (request, dashes) = (arguments.next()?, arguments.next()?);
     if dashes != "--" {
         return None;
@@ -18,18 +18,18 @@ pub fn run_hidden(mut arguments: impl Iterator<Item = String>) -> Option<ExitCod
     let command: Vec<String> = arguments.collect();
     let failed = match verb.as_str() {
         #[cfg(target_os = "linux")]
-        "hold" => {
-            let Err(error) = super::hold::hold(&request, &command);
-            format!("{HOLD_PREFIX}{error}")
+        "confine" => {
+            let Err(error) = super::confine::confine(&request, &command);
+            format!("{CONFINE_PREFIX}{error}")
         }
         #[cfg(unix)]
-        "keep" => match super::keeper::keep(&request, &command) {
+        "reap" => match super::reaper::reap(&request, &command) {
             Ok(()) => return Some(ExitCode::SUCCESS),
             Err(error) => format!("pas keep: {error}"),
         },
-        _ => format!("{HOLD_PREFIX}this system has no such way to confine a command"),
+        _ => format!("{CONFINE_PREFIX}this system has no such way to confine a command"),
     };
     // Whoever started it reads this; there is no log yet.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{failed}\n").as_bytes());
-    Some(u8::try_from(HOLD_FAILED).map_or(ExitCode::FAILURE, ExitCode::from))
+    Some(u8::try_from(CONFINE_FAILED).map_or(ExitCode::FAILURE, ExitCode::from))
 }

@@ -1,8 +1,8 @@
-//! Starts a command under its keeper and gathers what it writes, until it ends, its time is over or it is
+//! Starts a command under its reaper and gathers what it writes, until it ends, its time is over or it is
 //! cancelled.
 //!
 //! The child's standard error is the control socket, since a child gets no other file without `unsafe`; the
-//! command itself writes both its streams to one pipe, which keeps their order. Failure policy: a keeper that
+//! command itself writes both its streams to one pipe, which keeps their order. Failure policy: a reaper that
 //! does not report is killed, which ends the command; a command that could not be confined is an error.
 
 mod started;
@@ -15,17 +15,17 @@ use std::time::Duration;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::bubblewrap::{BubblewrapProgram, HOLD_INSIDE, bubblewrap_arguments};
-use super::keeper::{KeepReport, KeepRequest, WatchedLimits};
+use super::bubblewrap::{BubblewrapProgram, CONFINE_INSIDE, bubblewrap_arguments};
 use super::output::{OutputCapture, OutputLimits, SandboxOutput};
 use super::probe::SandboxBackend;
 use super::profile::SandboxProfile;
-use started::{FollowEnd, StartedKeeper};
+use super::reaper::{ReaperReport, ReaperRequest, WatchedLimits};
+use started::{FollowEnd, StartedReaper};
 
 /// The exit of the confining process when it could not confine.
-pub const HOLD_FAILED: i32 = 125;
+pub const CONFINE_FAILED: i32 = 125;
 /// In front of its words then.
-pub const HOLD_PREFIX: &str = "pas hold: ";
+pub const CONFINE_PREFIX: &str = "pas confine: ";
 /// A single argument may have 128 KiB on Linux.
 const ARGUMENT_BYTES: usize = 96 << 10;
 
@@ -76,8 +76,8 @@ pub enum SandboxError {
     System { what: String, source: io::Error },
     #[error("the command was not started, because it could not be confined: {0}")]
     NotConfined(String),
-    #[error("the keeper of the command ended without a report ({0}); what the command did is not known")]
-    KeeperLost(String),
+    #[error("the reaper of the command ended without a report ({0}); what the command did is not known")]
+    ReaperLost(String),
     #[error("{0} processes of the command could not be ended; look for them with `ps`")]
     Survivors(u32),
 }
@@ -91,7 +91,7 @@ pub struct SandboxLauncher {
 }
 
 impl SandboxLauncher {
-    /// `executable` understands `hold` and `keep`; usually `std::env::current_exe()`.
+    /// `executable` understands `confine` and `reap`; usually `std::env::current_exe()`.
     #[must_use]
     pub fn new(executable: PathBuf, backend: SandboxBackend) -> Self {
         Self { executable, backend, unconfined: false }
@@ -130,11 +130,11 @@ impl SandboxLauncher {
             return Err(SandboxError::NothingConfines);
         }
         profile.hidden = existing(&profile.hidden);
-        let wrapped = matches!(self.backend, SandboxBackend::HoldInBubblewrap(_));
+        let wrapped = matches!(self.backend, SandboxBackend::LandlockInBubblewrap(_));
         let argv = self.arguments(&profile, &command, wrapped)?;
         let capture = OutputCapture::new(command.output);
-        let mut started = StartedKeeper::start(&self.executable, &argv, &profile, command.stdin)
-            .map_err(system("the keeper cannot be started"))?;
+        let mut started = StartedReaper::start(&self.executable, &argv, &profile, command.stdin)
+            .map_err(system("the reaper cannot be started"))?;
         let deadline = Instant::now() + command.timeout;
         let (why, capture, report) = started.follow(deadline, cancel, capture).await?;
         let output = capture.finish();
@@ -157,7 +157,7 @@ impl SandboxLauncher {
         })
     }
 
-    /// All arguments of the keeper.
+    /// All arguments of the reaper.
     fn arguments(
         &self,
         profile: &SandboxProfile,
@@ -168,7 +168,7 @@ impl SandboxLauncher {
             return Err(SandboxError::Empty);
         }
         let limits = profile.limits;
-        let keep = KeepRequest {
+        let keep = ReaperRequest {
             wrapped,
             limits: WatchedLimits {
                 processes: limits.processes,
@@ -177,7 +177,7 @@ impl SandboxLauncher {
                 writable: profile.writable.clone(),
             },
         };
-        let mut argv: Vec<OsString> = vec!["keep".into(), serde_json::to_string(&keep)?.into(), "--".into()];
+        let mut argv: Vec<OsString> = vec!["reap".into(), serde_json::to_string(&keep)?.into(), "--".into()];
         argv.extend(self.confining(profile, &command.cwd, wrapped)?);
         argv.extend(command.argv.iter().map(OsString::from));
         match argv.iter().map(|argument| argument.len()).max() {
@@ -193,20 +193,21 @@ impl SandboxLauncher {
         cwd: &Path,
         wrapped: bool,
     ) -> Result<Vec<OsString>, SandboxError> {
-        let request = super::hold::HoldRequest { profile: profile.clone(), cwd: cwd.to_owned(), wrapped };
+        let request =
+            super::confine::ConfineRequest { profile: profile.clone(), cwd: cwd.to_owned(), wrapped };
         let request = serde_json::to_string(&request)?;
         let mut argv = match &self.backend {
-            SandboxBackend::HoldInBubblewrap(program) => self.bubblewrap(program, profile),
+            SandboxBackend::LandlockInBubblewrap(program) => self.bubblewrap(program, profile),
             _ => vec![self.executable.clone().into()],
         };
-        argv.extend(["hold".into(), request.into(), "--".into()]);
+        argv.extend(["confine".into(), request.into(), "--".into()]);
         Ok(argv)
     }
 
     #[cfg(target_os = "linux")]
     fn bubblewrap(&self, program: &BubblewrapProgram, profile: &SandboxProfile) -> Vec<OsString> {
         let mut argv = bubblewrap_arguments(program, profile, &self.executable);
-        argv.push(HOLD_INSIDE.into());
+        argv.push(CONFINE_INSIDE.into());
         argv
     }
 
@@ -249,10 +250,10 @@ fn existing(programs: &[PathBuf]) -> Vec<PathBuf> {
 
 /// The words of a confining process that gave up. An agent's command can write the same, and then only makes
 /// its own result an error.
-fn refusal(report: &KeepReport, output: &SandboxOutput, wrapped: bool) -> Option<String> {
+fn refusal(report: &ReaperReport, output: &SandboxOutput, wrapped: bool) -> Option<String> {
     let text = String::from_utf8_lossy(&output.head);
     let words = match report.exit {
-        Some(HOLD_FAILED) => text.strip_prefix(HOLD_PREFIX)?,
+        Some(CONFINE_FAILED) => text.strip_prefix(CONFINE_PREFIX)?,
         Some(1) if wrapped => text.starts_with("bwrap: ").then_some(text.as_ref())?,
         _ => return None,
     };

@@ -1,17 +1,15 @@
 //! Runs commands of agents so that they reach their own working tree and nothing else of the machine.
 //!
-//! [`SandboxProfile`] says in data what a command may reach; `hold` makes a fresh process obey it and becomes
-//! the command; `keeper` stands outside and ends whatever the command leaves; [`SandboxLauncher`] starts both
+//! [`SandboxProfile`] says in data what a command may reach; `confine` makes a fresh process obey it and becomes
+//! the command; `reaper` stands outside and ends whatever the command leaves; [`SandboxLauncher`] starts both
 //! and gathers the output. Failure policy: closed. A part that cannot be enforced is an error before the
 //! command starts, or stands in [`SandboxReport`] in words; nothing is run less confined than reported.
 
 pub mod bubblewrap;
+#[cfg(target_os = "linux")]
+pub mod confine;
 pub mod entry;
 mod environment;
-#[cfg(target_os = "linux")]
-pub mod hold;
-#[cfg(unix)]
-pub mod keeper;
 #[cfg(unix)]
 mod launch;
 mod output;
@@ -20,13 +18,15 @@ mod probe;
 #[cfg(unix)]
 mod processes;
 mod profile;
+#[cfg(unix)]
+pub mod reaper;
 pub mod seatbelt;
 #[cfg(target_os = "linux")]
 mod syscalls;
 mod toolchains;
 
 #[cfg(unix)]
-pub use launch::{HOLD_FAILED, HOLD_PREFIX, SandboxCommand, SandboxEnd, SandboxError, SandboxLauncher};
+pub use launch::{CONFINE_FAILED, CONFINE_PREFIX, SandboxCommand, SandboxEnd, SandboxError, SandboxLauncher};
 pub use output::{OutputLimits, SandboxOutput};
 #[cfg(unix)]
 pub use probe::{SandboxBackend, SandboxReport, probe_backends};

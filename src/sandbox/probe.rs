@@ -30,9 +30,9 @@ const ATTEMPT: &str = "{ echo x > \"$1/written\"; } 2>/dev/null && echo outside;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SandboxBackend {
     /// Landlock and a system call filter in namespaces of its own.
-    HoldInBubblewrap(BubblewrapProgram),
+    LandlockInBubblewrap(BubblewrapProgram),
     /// Landlock and a system call filter.
-    Hold,
+    Landlock,
     /// macOS' own.
     Seatbelt,
     /// Commands are refused.
@@ -88,12 +88,12 @@ fn candidates(path: Option<&OsStr>, tried: &mut Vec<String>) -> Vec<SandboxBacke
         Some(path) => {
             for disables_user_namespaces in [true, false] {
                 let program = BubblewrapProgram { path: path.clone(), disables_user_namespaces };
-                backends.push(SandboxBackend::HoldInBubblewrap(program));
+                backends.push(SandboxBackend::LandlockInBubblewrap(program));
             }
         }
         None => tried.push("bubblewrap is not installed".into()),
     }
-    backends.push(SandboxBackend::Hold);
+    backends.push(SandboxBackend::Landlock);
     backends
 }
 
@@ -136,8 +136,8 @@ fn judge(said: &str) -> Result<(), String> {
 
 fn name(backend: &SandboxBackend) -> &'static str {
     match backend {
-        SandboxBackend::HoldInBubblewrap(_) => "Landlock, seccomp and bubblewrap",
-        SandboxBackend::Hold => "Landlock and seccomp",
+        SandboxBackend::LandlockInBubblewrap(_) => "Landlock, seccomp and bubblewrap",
+        SandboxBackend::Landlock => "Landlock and seccomp",
         SandboxBackend::Seatbelt => "sandbox-exec",
         SandboxBackend::Nothing => "nothing",
     }
@@ -155,14 +155,14 @@ fn report(backend: &SandboxBackend, tried: Vec<String>) -> SandboxReport {
     let mut degrades =
         vec!["a right to the network is not given yet: it needs the daemon's proxy".to_owned()];
     match backend {
-        SandboxBackend::HoldInBubblewrap(program) => {
+        SandboxBackend::LandlockInBubblewrap(program) => {
             holds.push("other processes are not to be seen; loopback is its own".into());
             if !program.disables_user_namespaces {
                 degrades
                     .push("this bubblewrap is older than 0.8: only seccomp refuses new namespaces".into());
             }
         }
-        SandboxBackend::Hold => {
+        SandboxBackend::Landlock => {
             let open = [
                 "mode, times and extended attributes of your own files outside can be changed (not their contents)",
                 "command lines of other processes can be read",
@@ -177,8 +177,7 @@ fn report(backend: &SandboxBackend, tried: Vec<String>) -> SandboxReport {
             degrades.push("limits on memory and processes are not enforced".into());
         }
         SandboxBackend::Nothing => {
-            degrades =
-                vec!["bash, python, docker and MCP servers over stdio are refused; file tools work".into()];
+            degrades = vec!["bash and python are refused; file tools work".into()];
         }
     }
     degrades.extend(landlock_limits(backend));
@@ -190,10 +189,10 @@ fn report(backend: &SandboxBackend, tried: Vec<String>) -> SandboxReport {
 
 #[cfg(target_os = "linux")]
 fn landlock_limits(backend: &SandboxBackend) -> Vec<String> {
-    let version = super::hold::landlock_version();
+    let version = super::confine::landlock_version();
     let is_alone = match backend {
-        SandboxBackend::Hold => true,
-        SandboxBackend::HoldInBubblewrap(_) => false,
+        SandboxBackend::Landlock => true,
+        SandboxBackend::LandlockInBubblewrap(_) => false,
         SandboxBackend::Seatbelt | SandboxBackend::Nothing => return Vec::new(),
     };
     // Namespaces hold all of these by themselves, so they matter where there are none.

@@ -1,7 +1,7 @@
 //! Which processes descend from this one, and how much they use.
 //!
 //! Failure policy: a process that ends while it is looked at is passed over. Only Linux shows them; elsewhere
-//! nothing is seen and the keeper relies on the process group.
+//! nothing is seen and the reaper relies on the process group.
 
 use std::collections::{BTreeMap, BTreeSet};
 

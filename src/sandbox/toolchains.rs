@@ -2,7 +2,7 @@
 //! with that: every cache that a tool writes is moved into the scratch.
 //!
 //! Failure policy: a tool home that is not there, or not readable, is left out. Files with credentials
-//! (`credentials.toml`, `.npmrc`, `settings.xml`) and configuration that may hold tokens are never bound.
+//! (`credentials.toml`, `.npmrc`) and configuration that may hold tokens are never bound.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -26,14 +26,14 @@ struct Room {
 }
 
 fn bubblewrap() -> SandboxBackend {
-    SandboxBackend::HoldInBubblewrap(BubblewrapProgram {
+    SandboxBackend::LandlockInBubblewrap(BubblewrapProgram {
         path: "/usr/bin/bwrap".into(),
         disables_user_namespaces: true,
     })
 }
 
 fn both() -> [SandboxBackend; 2] {
-    [bubblewrap(), SandboxBackend::Hold]
+    [bubblewrap(), SandboxBackend::Landlock]
 }
 
 fn executable() -> PathBuf {
@@ -126,7 +126,7 @@ async fn what_a_command_leaves_is_ended() {
         let end = room.run("(setsid sleep 1000 > /dev/null 2>&1 &) ; sleep 1000 & echo done").await;
         assert!(end.seconds < 5.0, "{end:?}");
         assert_eq!(end.output.text(), "done\n");
-        if room.backend == SandboxBackend::Hold {
+        if room.backend == SandboxBackend::Landlock {
             assert_eq!(end.processes_ended, Some(2));
         }
         assert_eq!(processes_in(&room), 0);
@@ -316,7 +316,7 @@ async fn git_commits_into_its_own_directory() {
                               GIT_COMMITTER_EMAIL=a@x; {script}"
         );
         assert!(room.works(&script).await.contains("one"));
-        if room.backend != SandboxBackend::Hold {
+        if room.backend != SandboxBackend::Landlock {
             assert_ne!(room.run("git config core.fsmonitor x").await.exit, Some(0));
         }
     }
@@ -380,7 +380,7 @@ fn has_crate(home: &Path, name: &str) -> bool {
 #[tokio::test]
 async fn the_probe_finds_a_backend_and_says_its_limits() {
     let (backend, report) = probe_backends(&executable(), std::env::var_os("PATH").as_deref()).await;
-    assert!(matches!(backend, SandboxBackend::HoldInBubblewrap(_)), "{report:?}");
+    assert!(matches!(backend, SandboxBackend::LandlockInBubblewrap(_)), "{report:?}");
     assert!(report.summary().contains("bubblewrap"));
     // One that is installed and does not work.
     let broken = tempfile::tempdir().unwrap();
@@ -389,7 +389,7 @@ async fn the_probe_finds_a_backend_and_says_its_limits() {
         .unwrap();
     std::fs::set_permissions(&fake, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
     let (backend, report) = probe_backends(&executable(), Some(broken.path().as_os_str())).await;
-    assert_eq!(backend, SandboxBackend::Hold, "{report:?}");
+    assert_eq!(backend, SandboxBackend::Landlock, "{report:?}");
     assert!(report.tried.iter().any(|why| why.contains("uid map")), "{report:?}");
     let (backend, report) = probe_backends(Path::new("/bin/false"), None).await;
     assert_eq!(backend, SandboxBackend::Nothing);

@@ -65,7 +65,7 @@ pub(super) async fn sandbox() -> DoctorCheck {
     if report.degrades.is_empty() {
         return DoctorCheck::ok("sandbox", report.summary());
     }
-    let advice = if matches!(backend, SandboxBackend::Hold) {
+    let advice = if matches!(backend, SandboxBackend::Landlock) {
         "install bubblewrap (`apt install bubblewrap`), and allow user namespaces"
     } else {
         "nothing to do; the sentence stands in each proof, too"

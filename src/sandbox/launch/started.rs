@@ -1,6 +1,6 @@
-//! A keeper at work: its control socket, the command's output and the three ways in which the waiting ends.
+//! A reaper at work: its control socket, the command's output and the three ways in which the waiting ends.
 //!
-//! Failure policy: a keeper that neither reports nor answers in time is killed; its command dies with it.
+//! Failure policy: a reaper that neither reports nor answers in time is killed; its command dies with it.
 
 use std::ffi::OsString;
 use std::io;
@@ -15,12 +15,12 @@ use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::super::keeper::{KILL_GRACE, KeepReport, TERM_GRACE, TERMINATE};
 use super::super::output::OutputCapture;
 use super::super::profile::SandboxProfile;
+use super::super::reaper::{KILL_GRACE, ReaperReport, TERM_GRACE, TERMINATE};
 use super::{SandboxError, system};
 
-/// How much longer than its own graces a keeper may take before it counts as lost.
+/// How much longer than its own graces a reaper may take before it counts as lost.
 const KEEPER_SLACK: Duration = Duration::from_secs(5);
 /// What is still in the pipe after the last process has ended.
 const DRAIN: Duration = Duration::from_secs(1);
@@ -32,16 +32,16 @@ pub(super) enum FollowEnd {
     Cancelled,
 }
 
-pub(super) struct StartedKeeper {
+pub(super) struct StartedReaper {
     child: Child,
-    /// Asks the keeper for an end.
+    /// Asks the reaper for an end.
     asks: OwnedWriteHalf,
     /// Cancel-safe, as `read_line` is not: a report may come in parts.
     reports: Lines<BufReader<OwnedReadHalf>>,
     output: pipe::Receiver,
 }
 
-impl StartedKeeper {
+impl StartedReaper {
     pub(super) fn start(
         executable: &Path,
         argv: &[OsString],
@@ -54,7 +54,7 @@ impl StartedKeeper {
         let mut command = Command::new(executable);
         command.args(argv).env_clear().envs(&profile.environment).current_dir("/");
         command.stdin(input(stdin)?).stdout(writer).stderr(std::os::fd::OwnedFd::from(theirs));
-        // Not killed when dropped: the control socket closes then, and the keeper ends everything in order.
+        // Not killed when dropped: the control socket closes then, and the reaper ends everything in order.
         // Ctrl+C in the daemon's terminal is for the daemon, which then ends its commands in order.
         command.process_group(0);
         let child = command.spawn()?;
@@ -71,7 +71,7 @@ impl StartedKeeper {
         deadline: Instant,
         cancel: &CancellationToken,
         mut capture: OutputCapture,
-    ) -> Result<(FollowEnd, OutputCapture, KeepReport), SandboxError> {
+    ) -> Result<(FollowEnd, OutputCapture, ReaperReport), SandboxError> {
         let mut why = FollowEnd::ByItself;
         let mut lost_at = None;
         let (mut buffer, mut is_open) = (vec![0_u8; 64 << 10], true);
@@ -80,7 +80,7 @@ impl StartedKeeper {
             tokio::select! {
                 biased;
                 read = self.reports.next_line() => {
-                    line = read.map_err(system("the keeper's report"))?.unwrap_or_default();
+                    line = read.map_err(system("the reaper's report"))?.unwrap_or_default();
                     break;
                 }
                 () = cancel.cancelled(), if lost_at.is_none() => {
@@ -113,14 +113,14 @@ impl StartedKeeper {
     }
 
     async fn terminate(&mut self) -> Instant {
-        // A keeper that has ended already has reported, which is read next.
+        // A reaper that has ended already has reported, which is read next.
         let _ = self.asks.write_all(&[TERMINATE]).await;
         Instant::now() + TERM_GRACE + KILL_GRACE + KEEPER_SLACK
     }
 
     async fn lost(&mut self, why: &str) -> SandboxError {
         let _ = self.child.kill().await;
-        SandboxError::KeeperLost(why.to_owned())
+        SandboxError::ReaperLost(why.to_owned())
     }
 }
 

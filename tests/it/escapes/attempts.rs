@@ -1,6 +1,6 @@
 //! The attempts. Numbers are those of the list of ways out that the sandbox is held to.
 
-/// How many of them reach nothing even without a sandbox: they need root's rights or x32, or the keeper alone
+/// How many of them reach nothing even without a sandbox: they need root's rights or x32, or the reaper alone
 /// stops them (built environment, closed files, processes that are left).
 pub(crate) const VAIN_HERE: usize = 18;
 
@@ -127,7 +127,7 @@ pub(crate) const ATTEMPTS: &[EscapeAttempt] = attempts! {
     87 "inherited files" Python "for f in range(3, 64):\n    try: print(os.pread(f, 99, 0))\n    except OSError: pass"
     88 "chmod by a newer call" Python "call(452, -100, s(P + '/victim.txt'), 0o777, 0)"
     89 "other user's tmp files by name" Shell "ls /tmp | grep -v \"^$NAME$\" && echo GOT-OUT"
-    90 "the keeper by signal" Python "os.kill(os.getppid(), 9) if os.getppid() > 1 else None; time.sleep(0.2)"
+    90 "the reaper by signal" Python "os.kill(os.getppid(), 9) if os.getppid() > 1 else None; time.sleep(0.2)"
     91 "links left for the confining process" Shell "rm -rf $TMPDIR && ln -s $P/inside $TMPDIR && mkdir $TMPDIR/new"
     92 "keys of the machine" Shell "ls /etc/ssl/private /etc/ssh /root /home /var/lib /var/log /boot 2>/dev/null | grep -q . && echo GOT-OUT"
     93 "sysfs and sysctl" Shell "{ echo 1 > /proc/sys/kernel/panic; } 2>/dev/null && echo GOT-OUT; { echo x > /sys/kernel/mm/transparent_hugepage/enabled; } 2>/dev/null && echo GOT-OUT; ls /sys/class /sys/fs/cgroup 2>/dev/null | grep -q . && echo GOT-OUT"

@@ -34,7 +34,7 @@ fn nothing_gets_out_of_namespaces_and_landlock() {
 
 #[test]
 fn landlock_and_seccomp_alone_leave_open_only_what_is_listed() {
-    assert_held(&SandboxBackend::Hold, &[OPEN_WITHOUT_NAMESPACES, OPEN_WITHOUT_MOUNTS]);
+    assert_held(&SandboxBackend::Landlock, &[OPEN_WITHOUT_NAMESPACES, OPEN_WITHOUT_MOUNTS]);
 }
 
 #[test]

@@ -24,7 +24,7 @@ pub(crate) struct EscapeFound {
 }
 
 pub(crate) fn bubblewrap() -> SandboxBackend {
-    SandboxBackend::HoldInBubblewrap(BubblewrapProgram {
+    SandboxBackend::LandlockInBubblewrap(BubblewrapProgram {
         path: "/usr/bin/bwrap".into(),
         disables_user_namespaces: true,
     })
@@ -99,7 +99,7 @@ async fn try_out(attempt: &EscapeAttempt, world: &mut EscapeWorld, backend: Sand
             let seen = signs.iter().filter(|sign| said.contains(*sign));
             seen.map(|sign| format!("{sign} in its output: {said}")).collect()
         }
-        Err(SandboxError::KeeperLost(why)) => vec![format!("keeper lost: {why}")],
+        Err(SandboxError::ReaperLost(why)) => vec![format!("reaper lost: {why}")],
         Err(error) => panic!("{} {}: {error}", attempt.number, attempt.name),
     };
     how.extend(world.changes());

@@ -34,7 +34,7 @@ const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random",
 /// What the confining process is started with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct HoldRequest {
+pub struct ConfineRequest {
     pub profile: SandboxProfile,
     pub cwd: PathBuf,
     /// Whether namespaces of its own are around it already.
@@ -43,7 +43,7 @@ pub struct HoldRequest {
 
 /// Why a command was not started.
 #[derive(Debug, thiserror::Error)]
-pub enum HoldError {
+pub enum ConfineError {
     #[error("the request is not readable: {0}")]
     Request(#[from] serde_json::Error),
     #[error("no command was given")]
@@ -68,33 +68,33 @@ pub enum HoldError {
 ///
 /// # Errors
 /// The step that failed.
-pub fn hold(request: &str, command: &[String]) -> Result<Infallible, HoldError> {
-    let HoldRequest { profile, cwd, wrapped } = serde_json::from_str(request)?;
-    let (program, arguments) = command.split_first().ok_or(HoldError::NoCommand)?;
+pub fn confine(request: &str, command: &[String]) -> Result<Infallible, ConfineError> {
+    let ConfineRequest { profile, cwd, wrapped } = serde_json::from_str(request)?;
+    let (program, arguments) = command.split_first().ok_or(ConfineError::NoCommand)?;
     stand_alone(&profile.limits, wrapped)?;
     if profile.confined {
-        drop_privileges().map_err(|error| HoldError::Privileges(error.into()))?;
+        drop_privileges().map_err(|error| ConfineError::Privileges(error.into()))?;
         restrict_files(&profile, wrapped)?;
     }
     make_folders(&profile)?;
     if profile.confined {
-        for filter in syscalls::filters(wrapped).map_err(HoldError::Filter)? {
-            seccompiler::apply_filter(&filter).map_err(|error| HoldError::Filter(error.to_string()))?;
+        for filter in syscalls::filters(wrapped).map_err(ConfineError::Filter)? {
+            seccompiler::apply_filter(&filter).map_err(|error| ConfineError::Filter(error.to_string()))?;
         }
     }
     let mut next = Command::new(program);
     next.args(arguments).env_clear().envs(&profile.environment).current_dir(&cwd);
-    Err(HoldError::Start(program.clone(), next.exec()))
+    Err(ConfineError::Start(program.clone(), next.exec()))
 }
 
-/// A session of its own, an end with its keeper, and the limits.
-fn stand_alone(limits: &SandboxLimits, wrapped: bool) -> Result<(), HoldError> {
+/// A session of its own, an end with its reaper, and the limits.
+fn stand_alone(limits: &SandboxLimits, wrapped: bool) -> Result<(), ConfineError> {
     // Within bubblewrap the session is there already.
     let _ = rustix::process::setsid();
     if !wrapped {
         // Within bubblewrap the whole process namespace ends with its first process.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
-            .map_err(|error| HoldError::Limit("death signal", error.into()))?;
+            .map_err(|error| ConfineError::Limit("death signal", error.into()))?;
     }
     let _ = rustix::process::setpriority_process(None, NICENESS);
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
@@ -102,7 +102,7 @@ fn stand_alone(limits: &SandboxLimits, wrapped: bool) -> Result<(), HoldError> {
         let before = rustix::process::getrlimit(resource);
         let most = before.maximum.map_or(most, |maximum| maximum.min(most));
         let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        rustix::process::setrlimit(resource, limit).map_err(|error| HoldError::Limit(name, error.into()))
+        rustix::process::setrlimit(resource, limit).map_err(|error| ConfineError::Limit(name, error.into()))
     };
     limit("core", Resource::Core, 0)?;
     limit("fsize", Resource::Fsize, limits.file_bytes)?;
@@ -133,8 +133,8 @@ fn drop_privileges() -> rustix::io::Result<()> {
     rustix::thread::set_no_new_privs(true)
 }
 
-fn restrict_files(profile: &SandboxProfile, wrapped: bool) -> Result<(), HoldError> {
-    let failed = |error: &dyn std::fmt::Display| HoldError::Landlock(error.to_string());
+fn restrict_files(profile: &SandboxProfile, wrapped: bool) -> Result<(), ConfineError> {
+    let failed = |error: &dyn std::fmt::Display| ConfineError::Landlock(error.to_string());
     for place in &profile.writable {
         // Passed over, it would look to the command like a right it does not have.
         PathFd::new(place).map_err(|error| failed(&error))?;
@@ -170,20 +170,20 @@ fn restrict_files(profile: &SandboxProfile, wrapped: bool) -> Result<(), HoldErr
     }
     let status = created.restrict_self().map_err(|error| failed(&error))?;
     match status.ruleset {
-        RulesetStatus::NotEnforced => Err(HoldError::Landlock("the kernel does not enforce it".into())),
+        RulesetStatus::NotEnforced => Err(ConfineError::Landlock("the kernel does not enforce it".into())),
         RulesetStatus::FullyEnforced | RulesetStatus::PartiallyEnforced => Ok(()),
     }
 }
 
 /// Made under the restrictions: the scratch is the command's, and a link that an earlier command left in it
 /// must not lead this process anywhere.
-fn make_folders(profile: &SandboxProfile) -> Result<(), HoldError> {
+fn make_folders(profile: &SandboxProfile) -> Result<(), ConfineError> {
     let make = |folder: &PathBuf| {
         if folder.is_symlink() {
             // Left by an earlier command; what it leads to need not be there.
-            std::fs::remove_file(folder).map_err(|error| HoldError::Folder(folder.clone(), error))?;
+            std::fs::remove_file(folder).map_err(|error| ConfineError::Folder(folder.clone(), error))?;
         }
-        std::fs::create_dir_all(folder).map_err(|error| HoldError::Folder(folder.clone(), error))
+        std::fs::create_dir_all(folder).map_err(|error| ConfineError::Folder(folder.clone(), error))
     };
     profile.folders.iter().try_for_each(make)?;
     for mirror in &profile.mirrors {
@@ -195,7 +195,7 @@ fn make_folders(profile: &SandboxProfile) -> Result<(), HoldError> {
         for entry in entries.flatten() {
             match std::os::unix::fs::symlink(entry.path(), mirror.at.join(entry.file_name())) {
                 Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                    return Err(HoldError::Folder(mirror.at.clone(), error));
+                    return Err(ConfineError::Folder(mirror.at.clone(), error));
                 }
                 _ => {}
             }

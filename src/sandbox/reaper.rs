@@ -1,6 +1,6 @@
 //! Stands outside a confined command and ends everything that it leaves.
 //!
-//! The keeper is a process of its own and the nearest reaper of all that descends from it, so a double fork
+//! The reaper is a process of its own and the nearest subreaper of all that descends from it, so a double fork
 //! with a new session is still its child. Its standard error is the control socket: one byte asks for an end,
 //! the socket's closing (the daemon died) is an immediate one, and the report goes back as one line of JSON.
 //! Failure policy: when in doubt it ends processes; those that outlive even SIGKILL are counted in the report.
@@ -26,7 +26,7 @@ pub use watch::WatchedLimits;
 /// How long a command may put its files in order after SIGTERM.
 pub const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end processes after SIGKILL before they are reported as left. Long, since a
-/// keeper that leaves a fork bomb behind lets it have the machine, and on a loaded one even dying takes time.
+/// reaper that leaves a fork bomb behind lets it have the machine, and on a loaded one even dying takes time.
 pub const KILL_GRACE: Duration = Duration::from_secs(60);
 /// Between the first two looks whether all have ended; each pause is twice the one before.
 const LOOK: Duration = Duration::from_millis(3);
@@ -37,10 +37,10 @@ const TICK: Duration = Duration::from_millis(50);
 /// The byte by which the launcher asks for an end.
 pub(super) const TERMINATE: u8 = b'T';
 
-/// What a keeper is started with.
+/// What a reaper is started with.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct KeepRequest {
+pub struct ReaperRequest {
     /// Whether the command's first two processes are bubblewrap's own.
     pub wrapped: bool,
     pub limits: WatchedLimits,
@@ -48,7 +48,7 @@ pub struct KeepRequest {
 
 /// What became of the command.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct KeepReport {
+pub struct ReaperReport {
     pub exit: Option<i32>,
     pub signal: Option<i32>,
     pub seconds: f64,
@@ -64,20 +64,20 @@ pub struct KeepReport {
 
 /// Why there is no report.
 #[derive(Debug, thiserror::Error)]
-pub enum KeepError {
+pub enum ReaperError {
     #[error("the request is not readable: {0}")]
     Request(#[from] serde_json::Error),
-    #[error("the keeper cannot prepare itself: {0}")]
+    #[error("the reaper cannot prepare itself: {0}")]
     Prepare(#[from] io::Error),
 }
 
 /// Runs a command until nothing of it is left, and reports on the control socket.
 ///
 /// # Errors
-/// What kept the keeper from starting; nothing was run then.
-pub fn keep(request: &str, command: &[String]) -> Result<(), KeepError> {
+/// What kept the reaper from starting; nothing was run then.
+pub fn reap(request: &str, command: &[String]) -> Result<(), ReaperError> {
     close_inherited()?;
-    let request: KeepRequest = serde_json::from_str(request)?;
+    let request: ReaperRequest = serde_json::from_str(request)?;
     #[cfg(target_os = "linux")]
     rustix::process::set_child_subreaper(Some(rustix::process::getpid())).map_err(io::Error::from)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
@@ -96,7 +96,7 @@ fn close_inherited() -> io::Result<()> {
     Ok(())
 }
 
-async fn supervise(request: &KeepRequest, command: &[String]) -> Result<(), KeepError> {
+async fn supervise(request: &ReaperRequest, command: &[String]) -> Result<(), ReaperError> {
     let control = io::stderr().as_fd().try_clone_to_owned()?;
     let control = std::os::unix::net::UnixStream::from(control);
     control.set_nonblocking(true)?;
@@ -110,7 +110,7 @@ async fn supervise(request: &KeepRequest, command: &[String]) -> Result<(), Keep
         Ok(kept) => kept,
         Err(error) => {
             let failed = Some(format!("{}: {error}", command.first().map_or("", String::as_str)));
-            return Ok(send(&mut control, &KeepReport { failed, ..KeepReport::default() }).await?);
+            return Ok(send(&mut control, &ReaperReport { failed, ..ReaperReport::default() }).await?);
         }
     };
     let mut tick = tokio::time::interval(TICK);
@@ -144,7 +144,7 @@ async fn supervise(request: &KeepRequest, command: &[String]) -> Result<(), Keep
 }
 
 /// The launcher may be gone, which is no fault of the command's.
-async fn send(control: &mut UnixStream, report: &KeepReport) -> io::Result<()> {
+async fn send(control: &mut UnixStream, report: &ReaperReport) -> io::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
     match control.write_all(&line).await {
@@ -166,7 +166,7 @@ struct KeptCommand {
 }
 
 impl KeptCommand {
-    fn start(request: &KeepRequest, command: &[String]) -> io::Result<Self> {
+    fn start(request: &ReaperRequest, command: &[String]) -> io::Result<Self> {
         let (program, arguments) =
             command.split_first().ok_or_else(|| io::Error::other("no command was given"))?;
         let output = io::stdout().as_fd().try_clone_to_owned()?;
@@ -268,7 +268,7 @@ impl KeptCommand {
         }
     }
 
-    fn report(&self, left: u32) -> KeepReport {
+    fn report(&self, left: u32) -> ReaperReport {
         let (exit, signal) = match &self.status {
             Some(status) => (status.exit_status(), status.terminating_signal()),
             None => (None, Some(Signal::KILL.as_raw())),
@@ -277,7 +277,7 @@ impl KeptCommand {
         let by_signal = exit.filter(|exit| self.wrapped && (129..=192).contains(exit)).map(|exit| exit - 128);
         let ended = u32::try_from(self.ended.len()).unwrap_or(u32::MAX);
         let was_seen = !self.wrapped || self.asked_to_end || self.breach.is_some() || ended > 0;
-        KeepReport {
+        ReaperReport {
             exit,
             signal: signal.or(by_signal),
             seconds: self.started.elapsed().as_secs_f64(),
