@@ -295,7 +295,7 @@ mod tests {
 
     impl ActorMessage for StepMessage {
         fn kind(&self) -> &'static str {
-            "attend"
+            "reconcile"
         }
     }
 
@@ -339,7 +339,7 @@ mod tests {
         };
         assert_eq!(crash.reason, "killed");
         let kinds: Vec<&str> = crash.spans.iter().map(|span| span.kind.as_str()).collect();
-        assert_eq!(kinds.first(), Some(&"attend"), "{kinds:?}");
+        assert_eq!(kinds.first(), Some(&"reconcile"), "{kinds:?}");
         assert!(crash.trace_id.is_some());
         root.shutdown().await;
     }

@@ -49,7 +49,7 @@ enum FileQueueWork {
 impl ActorMessage for FileQueueMessage {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Scan => "look",
+            Self::Scan => "scan",
         }
     }
 }

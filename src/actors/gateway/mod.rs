@@ -275,7 +275,7 @@ pub fn spec(
     });
     let (shared, registry, offset) = (Arc::clone(&inner), means.registry, means.port_offset);
     let (spec, address) = system.worker(name, options, move |context| {
-        let keeper = ProviderProbe::new(
+        let provider_probe = ProviderProbe::new(
             shared.client.clone(),
             shared.router.clone(),
             registry.clone(),
@@ -287,7 +287,7 @@ pub fn spec(
         let following = cancel_watch::follow(shared.book.clone(), shared.cancels.clone(), Arc::clone(&seen));
         async move {
             context.spawn(following);
-            context.spawn(keeper.run());
+            context.spawn(provider_probe.run());
             Ok(GatewayState)
         }
     });

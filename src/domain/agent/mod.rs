@@ -78,8 +78,8 @@ pub struct AgentDefinition {
     /// The TCP port of the agent's service, if any.
     pub port: Option<AgentPort>,
     pub behaviour: AgentBehaviour,
-    /// The agent's tasks; `None`: not stated, which means every plan for a coordinator and no task for
-    /// others.
+    /// The agent's tasks; `None`: not stated, which means every plan for a coordinator and none for others. A
+    /// plain task comes to every agent with a model.
     pub tasks: Option<Vec<TaskName>>,
     /// How the agent and its children are restarted.
     pub supervision: AgentSupervision,

@@ -22,6 +22,7 @@ enum ApprovalFilter {
     Pending,
     Approved,
     Rejected,
+    Withdrawn,
     All,
 }
 
@@ -39,6 +40,7 @@ pub(super) async fn list(
         ApprovalFilter::Pending => status == ApprovalStatus::Pending,
         ApprovalFilter::Approved => status == ApprovalStatus::Approved,
         ApprovalFilter::Rejected => status == ApprovalStatus::Rejected,
+        ApprovalFilter::Withdrawn => status == ApprovalStatus::Withdrawn,
         ApprovalFilter::All => true,
     };
     let mut approvals = state.jobs.book.approvals()?;

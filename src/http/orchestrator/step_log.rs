@@ -1,4 +1,4 @@
-//! The step log of a job over HTTP: every row of a thinking agent, a person's word to it, and the trees on the disk.
+//! The step log of a job over HTTP: every row of a thinking agent, a person's messages to it, and the trees on the disk.
 
 use axum::Json;
 use axum::extract::State;
@@ -16,8 +16,8 @@ use crate::worktree::list_trees;
 
 /// Most rows of one answer: a turn has a handful, and each result up to 24 KiB.
 const MAX_ROWS: usize = 200;
-/// Longest word to an agent: a page.
-const MAX_WORD: usize = 8_000;
+/// Longest message to an agent: a page.
+const MAX_MESSAGE: usize = 8_000;
 
 #[derive(Debug, Default, Deserialize)]
 pub(super) struct LogQuery {
@@ -54,21 +54,21 @@ fn document(seq: u64, row: &StepRow) -> Value {
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct WordBody {
+pub(super) struct SayBody {
     text: String,
     /// Who says it.
     by: Option<String>,
 }
 
-/// A person's word, which the agent reads before its next turn.
+/// A person's message, which the agent reads before its next turn.
 pub(super) async fn say(
     State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<JobId>,
-    ContractJson(body): ContractJson<WordBody>,
+    ContractJson(body): ContractJson<SayBody>,
 ) -> ApiResult<(StatusCode, Json<Value>)> {
     let mut checks = RequestChecks::body();
     let by = body.by.unwrap_or_else(|| "operator".to_owned());
-    checks.len("text", &body.text, 1..=MAX_WORD).len("by", &by, 1..=100);
+    checks.len("text", &body.text, 1..=MAX_MESSAGE).len("by", &by, 1..=100);
     checks.done()?;
     let below = state.jobs.book.subtree(&id)?;
     let thinks = |job: &&crate::domain::job::Job| {
@@ -85,7 +85,7 @@ pub(super) async fn say(
         )));
     };
     let number = state.jobs.book.say(&job.id, by, body.text).await?;
-    Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": job.id, "word": number }))))
+    Ok((StatusCode::ACCEPTED, Json(json!({ "job_id": job.id, "message": number }))))
 }
 
 /// The private trees on the disk, with the state of the run each belongs to.

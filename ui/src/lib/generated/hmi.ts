@@ -470,7 +470,7 @@ export interface components {
             /** @description What for, in words. */
             action: string;
             /** @enum {string} */
-            kind: "required" | "escalation";
+            kind: "required" | "escalation" | "question";
             /** @description What was asked for exactly. */
             detail: Record<string, unknown>;
             /** @description BLAKE3 of what the consent is bound to. */

@@ -720,7 +720,7 @@ export interface components {
             /** @description Any JSON object. */
             detail: Record<string, unknown>;
             /** @enum {string} */
-            status: "pending" | "approved" | "rejected";
+            status: "pending" | "approved" | "rejected" | "withdrawn";
             /**
              * Format: date-time
              * @description ISO 8601, UTC, with a Z.
@@ -734,7 +734,7 @@ export interface components {
             decided_by: string | null;
             reason: string | null;
             /** @enum {string} */
-            kind: "required" | "escalation";
+            kind: "required" | "escalation" | "question";
             /** @description BLAKE3 of what the consent is bound to. */
             binding: string;
         };
@@ -1588,11 +1588,16 @@ export interface operations {
             content: {
                 "application/json": {
                     text: string;
+                    /**
+                     * @description Who says it.
+                     * @default operator
+                     */
+                    by?: string;
                 };
             };
         };
         responses: {
-            /** @description The word is kept. */
+            /** @description The message is kept. */
             202: {
                 headers: {
                     traceparent: components["headers"]["traceparent"];
@@ -1602,8 +1607,8 @@ export interface operations {
                     "application/json": {
                         /** @description The job whose agent reads it. */
                         job_id: string;
-                        /** @description The number of the word. */
-                        word: number;
+                        /** @description The number of the message. */
+                        message: number;
                     };
                 };
             };
@@ -1613,7 +1618,7 @@ export interface operations {
         parameters: {
             query?: {
                 /** @description Which. */
-                status?: "pending" | "approved" | "rejected" | "all";
+                status?: "pending" | "approved" | "rejected" | "withdrawn" | "all";
                 /** @description At most so many a page; a higher number is lowered to the maximum. */
                 limit?: number;
                 /** @description `next_cursor` of the page before, as it is; left out for the first page. */

@@ -61,9 +61,9 @@ describe("waterfall", () => {
 describe("filters and lines", () => {
   const any = { agent: "", kind: "", outcome: "", slowerThan: 0 };
   it("let through what fits all of them", () => {
-    const one = span("a", null, 0, 0, 50, { to: "chunker", kind: "attend" });
+    const one = span("a", null, 0, 0, 50, { to: "chunker", kind: "reconcile" });
     expect(passes(one, any)).toBe(true);
-    expect(passes(one, { ...any, agent: "chunk", kind: "ATT", slowerThan: 50 })).toBe(true);
+    expect(passes(one, { ...any, agent: "chunk", kind: "REC", slowerThan: 50 })).toBe(true);
     expect(passes(one, { ...any, slowerThan: 51 })).toBe(false);
     expect(passes(one, { ...any, outcome: "crashed" })).toBe(false);
   });
