@@ -8,6 +8,7 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
 mod cast;
+mod change;
 mod child;
 mod daemon;
 mod events;
@@ -47,6 +48,7 @@ const BENCHES: &[Bench] = &[
     Bench { name: "gateway", run: gateway::run },
     Bench { name: "events", run: events::run },
     Bench { name: "ingest", run: ingest::run },
+    Bench { name: "change", run: change::run },
     Bench { name: "ui", run: ui::run },
 ];
 
