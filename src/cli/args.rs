@@ -171,7 +171,7 @@ pub enum CliCommand {
         defaults: bool,
     },
     /// Check this machine and suggest fixes
-    Doctor,
+    Doctor(DoctorArgs),
     /// Print shell completions
     Completions {
         /// The shell
@@ -239,6 +239,9 @@ pub struct ChangeArgs {
     /// Allow tests of the base to be rewritten
     #[arg(long)]
     pub allow_test_changes: bool,
+    /// Let it give parts to other writers
+    #[arg(long)]
+    pub delegate: bool,
     /// Start from uncommitted work too
     #[arg(long)]
     pub with_uncommitted: bool,
@@ -248,6 +251,17 @@ pub struct ChangeArgs {
     /// Whom to ask: person, never [person]
     #[arg(long, value_parser = ["person", "never"], hide_possible_values = true)]
     pub ask: Option<String>,
+}
+
+/// `pas doctor`.
+#[derive(Debug, Default, Args)]
+pub struct DoctorArgs {
+    /// Also check this repository, and run its proof once
+    #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
+    pub repo: Option<PathBuf>,
+    /// The command that proves it [found in the tree]
+    #[arg(long, value_name = "COMMAND", requires = "repo")]
+    pub prove: Option<String>,
 }
 
 /// `pas jobs`.

@@ -128,7 +128,7 @@ async fn run(cli: CliArgs, daemon: DaemonMain) -> CommandResult {
             return Ok(CommandExit::Done);
         }
         CliCommand::Config { defaults: true } => return settings::defaults(screen),
-        CliCommand::Doctor => return doctor::examine(screen, config).await,
+        CliCommand::Doctor(args) => return doctor::examine(screen, config, args).await,
         _ => {}
     }
     let context = CommandContext::new(config.map_err(|error| unusable(&error))?, global)?;
@@ -165,7 +165,7 @@ async fn dispatch(context: &CommandContext, command: CliCommand, daemon: DaemonM
         CliCommand::Search(args) => library::search(context, &args).await,
         CliCommand::Backup { path } => library::backup(context, path.as_deref()).await,
         // `run` handled the others before it read the settings.
-        CliCommand::Config { .. } | CliCommand::Completions { .. } | CliCommand::Doctor => {
+        CliCommand::Config { .. } | CliCommand::Completions { .. } | CliCommand::Doctor(_) => {
             settings::effective(context.screen, &context.config)
         }
     }

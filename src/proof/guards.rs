@@ -44,6 +44,11 @@ pub enum GuardKind {
 }
 
 impl GuardKind {
+    /// Whether it is about what a test says, not about which tests are run.
+    pub fn is_of_tests(self) -> bool {
+        matches!(self, Self::TestDeleted | Self::AssertionRemoved | Self::SnapshotChanged)
+    }
+
     pub fn why(self) -> &'static str {
         match self {
             Self::CiFile => "decides which checks run before a merge",

@@ -38,7 +38,11 @@ pub enum PersonQuestion {
     },
     GuardsTouched(Vec<GuardFinding>),
     /// The change rewrites tests that hold on the base: what they said is no longer wanted, or it is broken.
-    OldTestsRewritten(Vec<ProofReason>),
+    /// With the lines of those tests that guard them; a yes covers what is shown.
+    OldTestsRewritten {
+        reasons: Vec<ProofReason>,
+        guards: Vec<GuardFinding>,
+    },
 }
 
 /// The verdict with the notes that limit it.
@@ -66,7 +70,7 @@ impl ProofVerdict {
             Self::NeedsPerson(PersonQuestion::GuardsTouched(guards)) => {
                 Self::NotProved(vec![ProofReason::GuardsTouched { lines: guards.len() }])
             }
-            Self::NeedsPerson(PersonQuestion::OldTestsRewritten(reasons)) => Self::NotProved(reasons),
+            Self::NeedsPerson(PersonQuestion::OldTestsRewritten { reasons, .. }) => Self::NotProved(reasons),
             other => other,
         }
     }
@@ -130,11 +134,12 @@ impl ProofPlan {
             ));
         }
         if rules::is_rewrite(before, &reasons) {
-            return ProofVerdict::NeedsPerson(PersonQuestion::OldTestsRewritten(reasons));
+            let guards = self.guards.iter().filter(|guard| guard.kind.is_of_tests()).cloned().collect();
+            return ProofVerdict::NeedsPerson(PersonQuestion::OldTestsRewritten { reasons, guards });
         }
         match self.guards_reason() {
             Some(_) if reasons.is_empty() => {
-                ProofVerdict::NeedsPerson(PersonQuestion::GuardsTouched(self.guards.clone()))
+                ProofVerdict::NeedsPerson(PersonQuestion::GuardsTouched(self.open_guards()))
             }
             guards => {
                 reasons.extend(guards);
@@ -143,9 +148,16 @@ impl ProofPlan {
         }
     }
 
+    /// Guards that nobody has consented to; whoever lets tests be rewritten has consented to what that takes out of them.
+    fn open_guards(&self) -> Vec<GuardFinding> {
+        let is_allowed =
+            |guard: &GuardFinding| self.consent.guards || self.consent.old_tests && guard.kind.is_of_tests();
+        self.guards.iter().filter(|guard| !is_allowed(guard)).cloned().collect()
+    }
+
     fn guards_reason(&self) -> Option<ProofReason> {
-        (!self.consent.guards && !self.guards.is_empty())
-            .then_some(ProofReason::GuardsTouched { lines: self.guards.len() })
+        let lines = self.open_guards().len();
+        (lines > 0).then_some(ProofReason::GuardsTouched { lines })
     }
 }
 
@@ -167,16 +179,19 @@ impl fmt::Display for PersonQuestion {
                 out.write_str("). Go on without this check (--expect any), or stop and mend the base first?")
             }
             Self::GuardsTouched(guards) => {
-                let lines = if guards.len() == 1 { "line decides" } else { "lines decide" };
-                write!(out, "the change is green, but {} of its {lines} which tests count. Allow?", guards.len())?;
+                match guards.len() {
+                    1 => out.write_str("the change is green, but one of its lines decides which tests count. Allow?")?,
+                    lines => write!(out, "the change is green, but {lines} of its lines decide which tests count. Allow?")?,
+                }
                 guards.iter().try_for_each(|guard| write!(out, "\n  {guard}"))
             }
-            Self::OldTestsRewritten(reasons) => {
+            Self::OldTestsRewritten { reasons, guards } => {
                 out.write_str(
                     "the change is green only with its own tests in the place of the base's. Is what those said no \
                      longer wanted?",
                 )?;
-                reasons.iter().try_for_each(|reason| write!(out, "\n  {reason}"))
+                reasons.iter().try_for_each(|reason| write!(out, "\n  {reason}"))?;
+                guards.iter().try_for_each(|guard| write!(out, "\n  {guard}"))
             }
         }
     }

@@ -175,7 +175,7 @@ pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T
 }
 
 /// Looks until something is there, or [`PATIENCE`] is over.
-async fn in_time<T>(look: impl AsyncFn() -> Option<T>) -> Option<T> {
+pub(crate) async fn in_time<T>(look: impl AsyncFn() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
         if let Some(found) = look().await {

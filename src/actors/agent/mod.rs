@@ -33,6 +33,8 @@ pub use memory::AgentMemory;
 pub use step_end::{StepEnd, StepResult};
 use steps::RunningStep;
 pub use thinking::deps::{ThinkingDeps, trees_below};
+pub use thinking::outlook::{ProvingOutlook, RepositoryOutlook};
+pub use thinking::rehearsal::{ProofRehearsal, RehearsedRun, rehearse};
 
 /// The messages of an agent.
 pub enum AgentMessage {
@@ -63,7 +65,7 @@ pub enum AgentMessage {
 impl ActorMessage for AgentMessage {
     fn kind(&self) -> &'static str {
         match self {
-            Self::Reconcile { .. } => "attend",
+            Self::Reconcile { .. } => "reconcile",
             Self::StepEnded { .. } => "step_ended",
             Self::Beat { .. } => "beat",
             Self::StoreIsBack => "store_is_back",

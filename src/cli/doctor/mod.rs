@@ -10,6 +10,7 @@ mod keys;
 mod machine;
 mod models;
 mod ports;
+mod repository;
 mod resources;
 mod state;
 
@@ -18,6 +19,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use self::daemon::AnsweringDaemon;
+use super::args::DoctorArgs;
 use super::client::DaemonClient;
 use super::exit::{CommandExit, CommandResult};
 use super::render::{count, wrap};
@@ -61,7 +63,11 @@ impl DoctorCheck {
 }
 
 /// Runs all checks. Unusable settings are a finding too; the other checks then use the defaults.
-pub(super) async fn examine(screen: CliScreen, config: Result<SwarmConfig, ConfigError>) -> CommandResult {
+pub(super) async fn examine(
+    screen: CliScreen,
+    config: Result<SwarmConfig, ConfigError>,
+    args: &DoctorArgs,
+) -> CommandResult {
     let mut checks = vec![settings(&config)];
     let config = match config {
         Ok(config) => config,
@@ -88,6 +94,10 @@ pub(super) async fn examine(screen: CliScreen, config: Result<SwarmConfig, Confi
         }
     }
     checks.push(machine::sandbox().await);
+    if let Some(repository) = &args.repo {
+        screen.hint("running the proving command once");
+        checks.extend(repository::check(&config, repository, args.prove.as_deref()).await);
+    }
     let is_broken = checks.iter().any(|check| check.health == CheckHealth::Fail);
     screen.show(&json!({ "ok": !is_broken, "checks": checks }), |_| Ok(draw(&checks, screen.width())))?;
     Ok(if is_broken { CommandExit::Failed } else { CommandExit::Done })

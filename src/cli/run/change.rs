@@ -4,14 +4,19 @@ use std::path::Path;
 
 use serde_json::{Map, Value, json};
 
+use crate::actors::agent::RepositoryOutlook;
 use crate::cli::args::RunArgs;
+use crate::cli::client::DaemonClient;
 use crate::cli::exit::CommandFailure;
+use crate::cli::render::count;
 use crate::cli::wire::WireJob;
 
 /// The task that takes a goal to a branch.
 pub(super) const CHANGE: &str = "change";
 /// The task that puts a goal to one agent.
 pub(super) const TASK: &str = "task";
+/// The agent whose jobs are changes.
+const WRITER: &str = "code-writer";
 
 /// The inputs that the flags stand for, and the agent of `task`.
 pub(super) fn inputs(args: &RunArgs) -> Result<(Map<String, Value>, Option<String>), CommandFailure> {
@@ -49,6 +54,7 @@ pub(super) fn inputs(args: &RunArgs) -> Result<(Map<String, Value>, Option<Strin
     let switches = [
         ("allow_guards", flags.allow_guards),
         ("allow_test_changes", flags.allow_test_changes),
+        ("may_delegate", flags.delegate),
         ("with_uncommitted", flags.with_uncommitted),
     ];
     for (name, is_set) in switches {
@@ -60,6 +66,55 @@ pub(super) fn inputs(args: &RunArgs) -> Result<(Map<String, Value>, Option<Strin
         inputs.insert("tests".into(), json!(flags.tests));
     }
     Ok((inputs, agent))
+}
+
+/// How the change would start: base, proving command and what agents will not see. A repository that cannot be worked on
+/// is refused here, before a daemon is started for it.
+pub(super) fn outlook(inputs: &Map<String, Value>) -> Result<Vec<String>, CommandFailure> {
+    let text = |name: &str| inputs.get(name).and_then(Value::as_str);
+    let Some(repository) = text("repository") else { return Ok(Vec::new()) };
+    let seen = RepositoryOutlook::read(Path::new(repository), text("base"), text("prove"));
+    let seen = seen.map_err(CommandFailure::usage)?;
+    let mut lines = vec![format!("from         {repository} at {}", short(&seen.base))];
+    if let Some(prove) = &seen.prove {
+        lines.push(format!("proved by    {}  ({})", prove.script, prove.why));
+        lines.extend(prove.doubt.iter().map(|doubt| format!("doubt        {doubt}")));
+    }
+    lines.extend(seen.remarks.iter().map(|remark| format!("note         {remark}")));
+    Ok(lines)
+}
+
+/// What earlier changes took, where there are any.
+pub(super) async fn estimate(client: &DaemonClient) -> Option<String> {
+    let query = [("state", "done"), ("roots", "false"), ("agent", WRITER), ("limit", "50")];
+    let query = query.map(|(name, value)| (name, value.to_owned()));
+    let jobs: Vec<WireJob> = client.fetch_field(&["jobs"], &query, "jobs").await.ok()?;
+    let number = |job: &WireJob, name: &str| match &job.outputs[name] {
+        Value::String(text) => text.parse::<f64>().ok(),
+        other => other.as_f64(),
+    };
+    let minutes =
+        |job: &WireJob| Some((job.ended_at?.as_millis() - job.started_at?.as_millis()) as f64 / 60_000.0);
+    let done: Vec<[f64; 3]> = jobs
+        .iter()
+        .filter(|job| job.outputs["branch"].is_string())
+        .filter_map(|job| Some([number(job, "turns")?, number(job, "cost_usd")?, minutes(job)?]))
+        .collect();
+    let [turns, usd, minutes] = medians(&done)?;
+    Some(format!(
+        "estimate     {turns:.0} turns, ${usd:.2}, {minutes:.0} min (the middle of {} so far)",
+        count(done.len(), "change", "changes")
+    ))
+}
+
+/// The middle value of each column.
+fn medians(rows: &[[f64; 3]]) -> Option<[f64; 3]> {
+    let middle = rows.len().checked_sub(1)? / 2;
+    Some([0, 1, 2].map(|column| {
+        let mut values: Vec<f64> = rows.iter().map(|row| row[column]).collect();
+        values.sort_by(f64::total_cmp);
+        values[middle]
+    }))
 }
 
 fn missing(task: &str) -> CommandFailure {
@@ -92,4 +147,15 @@ pub(super) fn closing(job: &WireJob) -> Option<String> {
 
 fn short(commit: &str) -> &str {
     commit.get(..12).unwrap_or(commit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_estimate_is_the_middle_of_each_column_and_none_without_rows() {
+        assert_eq!(medians(&[]), None);
+        assert_eq!(medians(&[[9.0, 0.1, 3.0], [1.0, 0.3, 2.0], [5.0, 0.2, 1.0]]), Some([5.0, 0.2, 2.0]));
+    }
 }

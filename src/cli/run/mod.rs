@@ -31,12 +31,22 @@ const INGEST: &str = "ingest";
 /// Runs a job; starts a daemon for it if none answers.
 pub(super) async fn run(context: &CommandContext, args: &RunArgs) -> CommandResult {
     let card = card(context, args)?;
+    if args.task == change::CHANGE
+        && let Some(inputs) = card["inputs"].as_object()
+    {
+        change::outlook(inputs)?.iter().for_each(|line| context.screen.hint(line));
+    }
     let moved = home::beside_strangers(context).await?;
     let context = moved.as_ref().unwrap_or(context);
     let mut launched = None;
     if !context.client.is_up().await {
         context.screen.hint("no daemon is running here; starting one for this job");
         launched = Some(launch::start(context).await?);
+    }
+    if args.task == change::CHANGE
+        && let Some(estimate) = change::estimate(&context.client).await
+    {
+        context.screen.hint(&estimate);
     }
     let stays = launched.is_none() || args.keep || args.detach;
     let outcome = submit(context, args, &card, stays).await;
@@ -73,7 +83,7 @@ async fn submit(context: &CommandContext, args: &RunArgs, card: &Value, stays: b
         WatchEnd::Terminal(job) => {
             summary::show(context, &job, stays).await?;
             if let Some(closing) = change::closing(&job).filter(|_| !context.screen.json) {
-                context.screen.hint(&closing);
+                context.screen.say(&closing);
             }
             Ok(exit_of(job.state))
         }

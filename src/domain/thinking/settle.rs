@@ -123,7 +123,10 @@ impl ThinkingState {
         };
         self.watch.saw_progress(self.figures.turns, self.rows);
         self.decide(open.subject, row);
-        let decision = format!("{} {}", row.choice.as_str(), row.words);
+        let decision = match row.choice {
+            DecisionChoice::Answer => row.words.clone(),
+            choice => format!("{} {}", choice.as_str(), row.words),
+        };
         self.settled.push(SettledQuestion { text: open.text, by: row.by.clone(), decision });
         Ok(())
     }

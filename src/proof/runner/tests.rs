@@ -314,18 +314,31 @@ async fn a_guard_alone_is_a_question_and_consent_answers_it() {
 #[tokio::test]
 async fn tests_that_fit_a_wanted_change_need_consent() {
     let new = with(&[
-        ("code.sh", "add() { echo 4; }\n"),
-        ("tests/add.sh", ". ./code.sh\n[ $(add 1 2) = 4 ]\n"),
-        ("tests/zero.sh", ""),
+        ("code.sh", "add() { echo $(($1 + $2 + ($1 + $2 == 0) * 9)); }\n"),
+        ("tests/zero.sh", ". ./code.sh\n[ $(add 0 0) = 9 ]\n"),
     ]);
-    let refused = play(new.clone(), ProofExpect::Any, ProofConsent::default()).await;
-    let ProofVerdict::NeedsPerson(question @ PersonQuestion::OldTestsRewritten(_)) = &refused.verdict else {
-        panic!("{}", refused.verdict)
+    let asked = play(new.clone(), ProofExpect::Any, ProofConsent::default()).await;
+    let ProofVerdict::NeedsPerson(question @ PersonQuestion::OldTestsRewritten { .. }) = &asked.verdict
+    else {
+        panic!("{}", asked.verdict)
     };
-    assert!(question.to_string().contains("fail on the new code"), "{question}");
-    let allowed = play(new, ProofExpect::Any, ProofConsent { guards: true, old_tests: true }).await;
+    assert!(question.to_string().contains("fail on the new code (exit 1): tests/zero.sh"), "{question}");
+    let allowed = play(new, ProofExpect::Any, ProofConsent { guards: false, old_tests: true }).await;
     assert_eq!(allowed.verdict, ProofVerdict::Proved);
-    assert!(allowed.notes.iter().any(|note| note.contains("fewer tests are run")), "{:?}", allowed.notes);
+    let note = "old tests: not run over the new code, because a person allowed their change";
+    assert!(allowed.notes.iter().any(|said| said == note), "{:?}", allowed.notes);
+}
+
+/// A test that was red before and is only rewritten until it passes hides the fault: nobody is asked to allow that.
+#[tokio::test]
+async fn a_red_test_that_is_bent_to_pass_is_no_question() {
+    let new = with(&[
+        ("code.sh", "add() { echo $(($1 - $2 + 0)); }\n"),
+        ("tests/add.sh", ". ./code.sh\n[ $(add 1 2) = -1 ]\n"),
+    ]);
+    let refused = play(new, ProofExpect::Any, ProofConsent::default()).await;
+    let ProofVerdict::NotProved(reasons) = &refused.verdict else { panic!("{}", refused.verdict) };
+    assert!(matches!(reasons[0], ProofReason::OldTestsFail { .. }), "{reasons:?}");
 }
 
 #[tokio::test]

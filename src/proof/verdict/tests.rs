@@ -104,7 +104,7 @@ fn each_rule_has_its_words() {
     assert_eq!(
         spoilt(2, OldTestsOverNewCode, RED, counts(3, 1, 1)),
         [
-            "the base's own tests fail on the new code (exit 101): t0; leave them as they are, or ask for consent"
+            "the base's own tests fail on the new code (exit 101): t0; leave them as they are, unless a person allows their change"
         ]
     );
     assert_eq!(

@@ -1,13 +1,19 @@
 //! `change` from a goal to a branch: a whole daemon in a process of its own, real git, the real sandbox, and plays in
 //! the place of models.
 
+mod pieces;
+mod questions;
+mod review;
+mod stop;
+
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::change_samples::{ChangeSample, SAMPLES, SandboxCanary, git};
+use crate::contracts::assert_says_no_more;
 use crate::gateway::place;
-use crate::support::{Api, Place, Process, until};
+use crate::support::{Api, Place, Process, in_time, until};
 use crate::vendor::Vendors;
 use crate::vendor::play::{Play, report, say, turn};
 
@@ -30,14 +36,27 @@ impl ChangeStage {
     }
 
     async fn wait_for_models(&self) {
-        let api = &self.process.api;
-        let url = format!("http://127.0.0.1:{}/providers", 6103 + api.offset);
         until("a model with tools is offered", async || {
-            let offers: Value =
-                crate::support::http_client().get(&url).send().await.ok()?.json().await.ok()?;
+            let offers = self.get(6103, "/providers").await?;
             (offers["providers"].as_array()?.len() > 3).then_some(())
         })
         .await;
+    }
+
+    /// The same place after `kill -9` of its daemon and a new start.
+    async fn restarted(self) -> Self {
+        let Self { vendors, place, process } = self;
+        process.kill();
+        let process = place.start_process().await;
+        let stage = Self { vendors, place, process };
+        stage.wait_for_models().await;
+        stage
+    }
+
+    /// What one of the daemon's services answers.
+    async fn get(&self, port: u16, path: &str) -> Option<Value> {
+        let url = format!("http://127.0.0.1:{}{path}", port + self.api().offset);
+        crate::support::http_client().get(&url).send().await.ok()?.json().await.ok()
     }
 
     fn api(&self) -> &Api {
@@ -54,14 +73,43 @@ impl ChangeStage {
         job["job_id"].as_str().unwrap().to_owned()
     }
 
+    /// A question of the run, as soon as a person is asked it.
+    async fn question(&self, run: &str) -> Value {
+        let id = self.api().question_of(run).await;
+        let asked = self.api().get("/approvals").await;
+        let question =
+            asked["approvals"].as_array().unwrap().iter().find(|one| one["approval_id"] == id.as_str());
+        let question = question.unwrap().clone();
+        let contract = pas::http::contract::bundled("orchestrator.json").unwrap();
+        let schema = json!({ "$ref": "#/components/schemas/Approval" });
+        assert_says_no_more(&contract, &schema, &question, "an approval of a change");
+        question
+    }
+
+    async fn decide(&self, question: &Value, decision: &str, reason: &str) {
+        let path = format!("/approvals/{}", question["approval_id"].as_str().unwrap());
+        self.api().ask(&path, json!({ "decision": decision, "reason": reason, "by": "Ada" })).await;
+    }
+
+    /// The rows of the run's log of one kind.
+    async fn rows(&self, run: &str, kind: &str) -> Vec<Value> {
+        let log = self.api().get(&format!("/jobs/{run}/log")).await;
+        let rows = log["rows"].as_array().unwrap().iter().filter(|row| row["kind"] == kind);
+        rows.map(|row| row["row"].clone()).collect()
+    }
+
     /// The run's writer as it stands at its end.
     async fn ended(&self, run: &str) -> Value {
-        until("the change has ended", async || {
+        let ended = in_time(async || {
             let root = self.api().job(run).await;
             let state = root["state"].as_str()?.to_owned();
             matches!(state.as_str(), "done" | "failed" | "cancelled").then_some(())
-        })
-        .await;
+        });
+        if ended.await.is_none() {
+            let log = self.api().get(&format!("/jobs/{run}/log")).await;
+            let lines = log["rows"].as_array().unwrap().iter().map(|row| row["headline"].to_string());
+            panic!("{run} has not ended:\n{}", lines.collect::<Vec<_>>().join("\n"));
+        }
         let jobs = self.api().run(run).await;
         let writer = jobs.iter().find(|job| job["job_id"].as_str().unwrap().ends_with(".write"));
         writer.unwrap_or_else(|| panic!("nobody has written: {jobs:#?}")).clone()
@@ -163,11 +211,7 @@ async fn a_change_survives_kills_of_the_daemon() {
             (ended || log["last_seq"].as_u64()? >= rows).then_some(())
         })
         .await;
-        let ChangeStage { vendors, place, process } = stage;
-        process.kill();
-        let process = place.start_process().await;
-        stage = ChangeStage { vendors, place, process };
-        stage.wait_for_models().await;
+        stage = stage.restarted().await;
     }
     let writer = stage.ended(&run).await;
     assert_eq!(writer["state"], "done", "{writer:#}");

@@ -1,11 +1,11 @@
 //! What a thinking step is asked for: the inputs of its card, typed, and the text that its model reads.
 
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::tasks::{REVIEW_CHANGE, WRITE_CHANGE};
+use super::tasks::{REVIEW_CHANGE, WRITE_CHANGE, WRITE_PIECE};
 use crate::domain::job::Job;
 use crate::domain::money::NanoUsd;
 use crate::domain::task::usd;
@@ -19,6 +19,8 @@ pub(super) enum BriefKind {
     Plain,
     /// A change that is proved, reviewed and delivered.
     Change,
+    /// A piece of a change: what it changes is taken in by the agent that asked for it.
+    Piece,
     /// A review: its report is read as remarks.
     Review,
 }
@@ -55,7 +57,11 @@ pub(super) struct ThinkingBrief {
     pub(super) with_uncommitted: bool,
     pub(super) review: ReviewWish,
     pub(super) ask: AskPolicy,
-    /// Of a review: the job whose tree holds the change, and the commit.
+    /// Whether other agents may be given pieces of the change.
+    pub(super) may_delegate: bool,
+    /// Of a piece: the files and folders that it may change; empty for all.
+    pub(super) paths: Vec<String>,
+    /// Of a review or a piece: the job whose tree it starts from, and the commit there.
     pub(super) change_of: Option<String>,
     pub(super) commit: Option<String>,
     pub(super) author_vendors: Vec<String>,
@@ -70,6 +76,7 @@ impl ThinkingBrief {
         let flag = |name: &str| inputs.get(name).and_then(Value::as_bool).unwrap_or_default();
         let kind = match job.card.task.as_str() {
             WRITE_CHANGE => BriefKind::Change,
+            WRITE_PIECE => BriefKind::Piece,
             REVIEW_CHANGE => BriefKind::Review,
             _ => BriefKind::Plain,
         };
@@ -89,7 +96,7 @@ impl ThinkingBrief {
                 Some("any") => ProofExpect::Any,
                 Some(_) => ProofExpect::Fail,
                 // A command that a person gives shows the fault; one that was found only has to hold.
-                None if text("prove").is_some() => ProofExpect::Fail,
+                None if text("prove").is_some() && kind != BriefKind::Piece => ProofExpect::Fail,
                 None => ProofExpect::Any,
             },
             budget: inputs.get("budget_usd").and_then(usd),
@@ -100,11 +107,39 @@ impl ThinkingBrief {
             with_uncommitted: flag("with_uncommitted"),
             review: if text("review").as_deref() == Some("off") { ReviewWish::Off } else { ReviewWish::One },
             ask: if text("ask").as_deref() == Some("never") { AskPolicy::Never } else { AskPolicy::Person },
+            may_delegate: flag("may_delegate"),
+            paths: texts("paths"),
             change_of: text("change_of"),
             commit: text("commit"),
             author_vendors: texts("author_vendors"),
             message: text("message"),
         })
+    }
+
+    /// Of no job: only the tree of a repository at its HEAD is wanted.
+    pub(super) fn rehearsal(repository: &Path) -> Self {
+        Self {
+            kind: BriefKind::Plain,
+            goal: String::new(),
+            repository: Some(repository.to_owned()),
+            base: None,
+            prove: None,
+            expect: ProofExpect::Any,
+            budget: None,
+            prepare: None,
+            test_globs: Vec::new(),
+            allow_guards: false,
+            allow_test_changes: false,
+            with_uncommitted: false,
+            review: ReviewWish::Off,
+            ask: AskPolicy::Never,
+            may_delegate: false,
+            paths: Vec::new(),
+            change_of: None,
+            commit: None,
+            author_vendors: Vec::new(),
+            message: None,
+        }
     }
 
     /// The card as the model reads it, the same in every turn.
@@ -123,6 +158,18 @@ impl ThinkingBrief {
                 ProofExpect::Any => writeln!(text, "It must pass after your change."),
             };
         }
+        if self.kind == BriefKind::Piece {
+            text.push_str(
+                "\nThis is one piece of a larger change. You work in a private tree as it stood when the piece was \
+                 given; another agent takes your work in when you `report`, and puts the pieces together.\n",
+            );
+            if !self.paths.is_empty() {
+                let _ = writeln!(text, "Change nothing outside of: {}", self.paths.join(", "));
+            }
+        }
+        if self.may_delegate {
+            text.push_str(DELEGATING);
+        }
         if self.kind == BriefKind::Change {
             text.push_str(
                 "\nYou work in a private tree of the repository. The tests that exist must hold; new tests must fail \
@@ -134,3 +181,10 @@ impl ThinkingBrief {
         text
     }
 }
+
+/// For the author of a change that may be divided.
+const DELEGATING: &str = "
+Where the work falls into parts that do not touch the same files, `delegate` them in one answer, so that they are written \
+side by side: settle what the parts share first, give each its `paths` and all it must know, and a `prove` command where \
+one part can be proved alone. What comes back is in your tree. A change of one part you write yourself.
+";

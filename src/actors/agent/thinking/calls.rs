@@ -35,6 +35,9 @@ impl ThinkingAttempt {
             };
             return self.journal.append(StepRow::Returned(Box::new(row))).await;
         }
+        if let Some(ControlCall::Delegate(piece)) = call.control() {
+            return self.delegate(order.place, piece.clone()).await;
+        }
         match call.class() {
             ToolClass::Pure => self.run_pure(order.place, call).await,
             ToolClass::Tree => self.run_on_tree(order.place, call).await,

@@ -30,7 +30,7 @@ use crate::skills::SkillError;
 use crate::worktree::{CommitId, CommitSignature, SealOrder, SealedCommit, TreeError, TreeName, seal};
 
 /// Longest run of a proving command: test suites that take longer prove a part of the change.
-const PROOF_TIMEOUT_S: u64 = 1_800;
+pub(super) const PROOF_TIMEOUT_S: u64 = 1_800;
 /// The newest proof in words, below the step's folder.
 pub(super) const PROOF_TEXT: &str = "proof.txt";
 /// Longest first line of a commit message.
@@ -60,6 +60,7 @@ impl ThinkingAttempt {
         self.waited = Duration::ZERO;
         let end = match self.brief.kind {
             BriefKind::Review => self.check_review(claim)?,
+            BriefKind::Piece => self.check_piece(claim).await?,
             BriefKind::Plain | BriefKind::Change => self.check_change(claim).await?,
         };
         match end {
@@ -82,6 +83,31 @@ impl ThinkingAttempt {
                 "The review cannot be read: {fault}. `report` again with the JSON object as its `summary`."
             )),
         })
+    }
+
+    /// A piece's claim holds when its changes lie within its paths and its command, if it has one, proves it.
+    async fn check_piece(&mut self, claim: &ReportClaim) -> Result<ClaimEnd, SkillError> {
+        let sealed = match self.seal(claim).await? {
+            Ok(sealed) => sealed,
+            Err(why) => return Ok(ClaimEnd::failed(why)),
+        };
+        let (tree, commit) = (Arc::clone(&self.workspace.tree), sealed.commit.clone());
+        let changed = blocking(move || tree.changed_files(&tree.base().clone(), &commit)).await?;
+        let changed = changed.map_err(|error| SkillError::Transient(error.to_string()))?;
+        let changed = changed.iter().map(|file| String::from_utf8_lossy(file.path.as_bytes()).into_owned());
+        let outside: Vec<String> = changed.filter(|path| !is_within(path, &self.brief.paths)).collect();
+        if !outside.is_empty() {
+            return Ok(ClaimEnd::failed(format!(
+                "These lie outside of the paths of this piece: {}. Undo them, or `report` as `partial` what else is \
+                 needed.",
+                outside.join(", ")
+            )));
+        }
+        if self.prove.is_some() {
+            return self.check_change(claim).await;
+        }
+        let text = "The piece lies within its paths; nothing proves it alone.".to_owned();
+        Ok(ClaimEnd::of(true, text, Some(sealed.commit.to_string())))
     }
 
     async fn check_change(&mut self, claim: &ReportClaim) -> Result<ClaimEnd, SkillError> {
@@ -123,15 +149,20 @@ impl ThinkingAttempt {
         Ok(ClaimEnd::Checked(ProofEndedRow { passed, text, out, commit, tests, elapsed_ms: 0 }))
     }
 
+    /// In whose name the agent's commits stand.
+    pub(super) fn signature(&self) -> CommitSignature {
+        CommitSignature {
+            name: format!("{} (PAS)", self.agent.display_name),
+            email: format!("{}@pas.localhost", self.agent.name),
+        }
+    }
+
     /// The one commit that is proved, reviewed and delivered; the same tree gives the same commit.
     async fn seal(&self, claim: &ReportClaim) -> Result<Result<SealedCommit, String>, SkillError> {
         let subject: String =
             self.brief.goal.lines().next().unwrap_or_default().chars().take(MAX_SUBJECT).collect();
         let order = SealOrder {
-            author: CommitSignature {
-                name: format!("{} (PAS)", self.agent.display_name),
-                email: format!("{}@pas.localhost", self.agent.name),
-            },
+            author: self.signature(),
             message: format!("{subject}\n\n{}", claim.summary),
             trailers: vec![("Pas-Run".to_owned(), self.journal.job().run().to_string())],
             second: self.began_at,
@@ -265,7 +296,7 @@ impl ThinkingAttempt {
 fn consent_of(question: &PersonQuestion) -> ConsentKind {
     match question {
         PersonQuestion::GuardsTouched(_) => ConsentKind::Guards,
-        PersonQuestion::OldTestsRewritten(_) => ConsentKind::OldTests,
+        PersonQuestion::OldTestsRewritten { .. } => ConsentKind::OldTests,
         PersonQuestion::BeforePasses | PersonQuestion::BeforeFails { .. } => ConsentKind::Expectation,
     }
 }
@@ -273,4 +304,30 @@ fn consent_of(question: &PersonQuestion) -> ConsentKind {
 /// The record names trees beside commits; a base that was not snapshot here is named by its commit.
 fn tree_of(commit: &CommitId) -> String {
     format!("{commit}^{{tree}}")
+}
+
+/// Whether a path is one of `places` or lies below one; anything is within no places.
+fn is_within(path: &str, places: &[String]) -> bool {
+    let below = |place: &String| {
+        let place = place.trim_end_matches('/');
+        path.strip_prefix(place).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    places.is_empty() || places.iter().any(below)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_may_change_its_paths_and_what_lies_below() {
+        let places = ["src/a".to_owned(), "docs/".to_owned()];
+        for within in ["src/a", "src/a/b.rs", "docs/c.md"] {
+            assert!(is_within(within, &places), "{within}");
+        }
+        for outside in ["src/ab.rs", "src", "docs.md", "x/docs/c.md"] {
+            assert!(!is_within(outside, &places), "{outside}");
+        }
+        assert!(is_within("anything", &[]));
+    }
 }

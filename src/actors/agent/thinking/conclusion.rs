@@ -30,6 +30,7 @@ impl ThinkingAttempt {
         self.keep_file("account.md", account.text().as_bytes()).await?;
         match self.brief.kind {
             BriefKind::Review => self.conclude_review(&account),
+            BriefKind::Piece => self.conclude_piece(&account),
             // Without a repository there is nobody to deliver to.
             BriefKind::Plain if self.prove.is_none() || self.brief.repository.is_none() => {
                 self.conclude_plain(&account).await
@@ -45,6 +46,19 @@ impl ThinkingAttempt {
         let model = self.journal.answering_model();
         let (vendor, model) = model.split_once('/').unwrap_or((model, ""));
         let outputs = json!({ "review": claim.summary, "vendor": vendor, "model": model });
+        Ok(StepEnd::Done(StepOutcome { artifacts: Vec::new(), outputs }))
+    }
+
+    /// What a piece leaves: its commit, for the tree that it is taken into.
+    fn conclude_piece(&self, account: &StepAccount) -> StepResult {
+        let ProofStatus::Passed { commit: Some(commit), .. } = &account.proof else {
+            return Err(SkillError::Permanent(account.text()));
+        };
+        if !account.is_done(true) {
+            return Err(SkillError::Permanent(account.text()));
+        }
+        let mut outputs = self.outputs_of(account);
+        outputs["commit"] = json!(commit);
         Ok(StepEnd::Done(StepOutcome { artifacts: Vec::new(), outputs }))
     }
 

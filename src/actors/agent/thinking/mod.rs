@@ -3,6 +3,7 @@
 //! The rules are the pure fold in `domain/thinking`; here its commands are carried out. `runner.rs` is the loop,
 //! `calls.rs` runs tools, `claims.rs` checks what a report claims, `conclusion.rs` hands the work over.
 
+mod asking;
 mod brief;
 mod calls;
 mod claims;
@@ -10,9 +11,12 @@ mod conclusion;
 pub(in crate::actors::agent) mod deps;
 mod journal;
 mod model_view;
+pub(in crate::actors::agent) mod outlook;
 mod outputs;
+mod pieces;
 mod proving;
 mod questions;
+pub(in crate::actors::agent) mod rehearsal;
 mod reviewing;
 pub(in crate::actors) mod runner;
 pub(in crate::actors) mod tasks;

@@ -18,6 +18,7 @@ use super::tasks::REVIEW_CHANGE;
 use super::workspace::{blocking, until_stopped};
 use crate::domain::agent::{AccessLevel, Rights};
 use crate::domain::agent_choice::{self, AgentAvailability};
+use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobCard, JobState};
 use crate::domain::json::JsonValue;
 use crate::domain::thinking::{ProofEndedRow, TestTally};
@@ -160,15 +161,16 @@ impl ThinkingAttempt {
         self.control.show(0, 0, "waiting for the review");
         // The reviewer may need what this step has reserved.
         let (began, _) = (Instant::now(), self.lease.take());
-        let ended = self.end_of(&child).await?;
+        let ended = self.end_of(&child.id).await?;
         self.lease = Some(self.step.reserve().await?);
         self.waited += began.elapsed();
         Ok(ended)
     }
 
-    async fn end_of(&self, child: &Job) -> Result<Job, SkillError> {
+    /// Waits until a job of this step has ended.
+    pub(super) async fn end_of(&self, child: &JobId) -> Result<Job, SkillError> {
         loop {
-            let wait = self.jobs.wait(&child.id, LOOK);
+            let wait = self.jobs.wait(child, LOOK);
             let job = tokio::select! {
                 biased;
                 () = self.control.stopped() => return Err(SkillError::Cancelled),

@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
@@ -16,10 +16,8 @@ use tokio_util::sync::CancellationToken;
 use super::super::behaviour::{ClaimedStep, StepRunner};
 use super::super::step_end::{StepEnd, StepResult};
 use super::brief::{BriefKind, ThinkingBrief};
-use super::calls::elapsed_ms;
 use super::deps::ThinkingDeps;
 use super::journal::{StepJournal, from_store};
-use super::model_view::{chat_of, row_of};
 use super::outputs::StepOutputs;
 use super::tree_cleanup;
 use super::workspace::{StepCommands, StepWorkspace, WorkspaceOrder, blocking};
@@ -29,10 +27,9 @@ use crate::domain::agent::{AccessLevel, AgentDefinition, Rights};
 use crate::domain::job::JobCard;
 use crate::domain::money::NanoUsd;
 use crate::domain::thinking::{
-    AskFailedRow, AskedRow, BegunRow, MoneyOutRow, NudgedRow, PersonSaidRow, ReturnedRow, StepRow,
-    SummarisedRow, ThinkingCommand, ThinkingLimits, WaitCause, estimate_tokens,
+    BegunRow, NudgedRow, PersonSaidRow, ReturnedRow, StepRow, ThinkingCommand, ThinkingLimits, WaitCause,
 };
-use crate::llm::model_caller::{ModelCaller, ModelTurn, TurnAnswer, TurnError};
+use crate::llm::model_caller::ModelCaller;
 use crate::llm::text_writer::TextAuthor;
 use crate::proof::command::ProvingCommand;
 use crate::review::prompt::REVIEWER_SYSTEM;
@@ -119,8 +116,8 @@ pub(super) struct ThinkingAttempt {
     pub(super) run_dir: PathBuf,
     /// When the job was accepted, in seconds: the time of its commit.
     pub(super) began_at: u64,
-    models: Arc<dyn ModelCaller>,
-    author: TextAuthor,
+    pub(super) models: Arc<dyn ModelCaller>,
+    pub(super) author: TextAuthor,
 }
 
 impl ThinkingAttempt {
@@ -153,11 +150,9 @@ impl ThinkingAttempt {
             }),
             ..ToolExecutors::default()
         };
-        let role =
-            if brief.kind == BriefKind::Review { ThinkerRole::Reviewer } else { ThinkerRole::Executor };
         let tree = ToolTree::open(&workspace.tree.path(), &[]);
         let tree = tree.map_err(|error| SkillError::io("the tree", &error))?;
-        let toolbox = ToolBox::new(rights, role, Some(Arc::new(tree)), executors);
+        let toolbox = ToolBox::new(rights, role_of(&brief), Some(Arc::new(tree)), executors);
         let window = models.context_window(&step.agent.models) * VIEW_PERCENT / 100;
         let author = TextAuthor {
             run: (&step.job.run()).into(),
@@ -168,6 +163,7 @@ impl ThinkingAttempt {
         // Found once, before any agent has touched the tree.
         let prove = match journal.state.begun() {
             Some(_) if brief.kind == BriefKind::Review => None,
+            Some(_) if brief.kind == BriefKind::Piece => brief.prove.clone(),
             Some(begun) => begun.prove.clone(),
             None => prove_of(&brief, &workspace)?,
         };
@@ -224,11 +220,7 @@ impl ThinkingAttempt {
                     self.journal.append(StepRow::Returned(Box::new(row))).await?;
                 }
                 ThinkingCommand::AskPerson { subject, text } => self.ask_person(subject, text).await?,
-                ThinkingCommand::Suspend(WaitCause::Children) => {
-                    return Err(SkillError::Permanent(
-                        "the step waits for children that it has not".to_owned(),
-                    ));
-                }
+                ThinkingCommand::Suspend(WaitCause::Children) => self.take_in_piece().await?,
                 ThinkingCommand::Suspend(_) => {
                     let Some(open) = self.journal.state.question().cloned() else {
                         return Err(SkillError::Permanent(
@@ -252,6 +244,7 @@ impl ThinkingAttempt {
                     if self.journal.state.verdict().is_none() {
                         self.journal.append(StepRow::Ended(Box::new(verdict))).await?;
                     }
+                    self.cancel_pieces().await;
                     return self.conclude().await;
                 }
             }
@@ -276,7 +269,7 @@ impl ThinkingAttempt {
         let tools_json = tools.map_err(|error| SkillError::Permanent(error.to_string()))?;
         let system = match self.brief.kind {
             BriefKind::Review => format!("{REVIEWER_SYSTEM}\n{REVIEW_ENDS}"),
-            BriefKind::Plain | BriefKind::Change => {
+            BriefKind::Plain | BriefKind::Change | BriefKind::Piece => {
                 format!("{}\n\n{WORKING_RULES}", self.agent.prompt.trim())
             }
         };
@@ -300,6 +293,8 @@ impl ThinkingAttempt {
             prove: match self.brief.kind {
                 // A review's claim is checked by being read.
                 BriefKind::Review => Some("the review can be read as remarks".to_owned()),
+                // A piece's, by where its changes lie, and by its command where it has one.
+                BriefKind::Piece => Some(self.prove.clone().unwrap_or_else(|| WITHIN_PATHS.to_owned())),
                 BriefKind::Plain | BriefKind::Change => self.prove.clone(),
             },
             depth: u32::try_from(self.journal.job().as_str().matches('.').count()).unwrap_or(u32::MAX),
@@ -322,106 +317,6 @@ impl ThinkingAttempt {
             texts.next().unwrap_or_default()
         })
         .await
-    }
-
-    async fn ask_model(&mut self, turn: u32, attempt: u32, output_tokens: u64) -> Result<(), SkillError> {
-        let view = self.journal.state.view(self.window);
-        let view = view.map_err(|error| SkillError::Permanent(error.to_string()))?;
-        let chat = chat_of(&view, output_tokens);
-        let bytes = serde_json::to_vec(&chat).map_err(|error| SkillError::Permanent(error.to_string()))?;
-        let request_hash = blake3::hash(&bytes).to_hex().to_string();
-        let request_id = format!("{}-{turn}-{attempt}", self.journal.job());
-        let row = AskedRow { turn, attempt, request_hash, request_id: request_id.clone() };
-        self.journal.append(StepRow::Asked(row)).await?;
-        let began = Instant::now();
-        let asked = self.call_model(ModelTurn {
-            author: self.author.clone(),
-            request_id,
-            preferred: self.agent.models.clone(),
-            avoided_vendors: self.brief.author_vendors.clone(),
-            chat,
-        });
-        let error = match asked.await {
-            Ok(answer) => {
-                let row = row_of(answer, turn, elapsed_ms(began));
-                return self.journal.append(StepRow::Answered(Box::new(row))).await;
-            }
-            Err(error) => error,
-        };
-        self.after_no_answer(error, turn, elapsed_ms(began)).await
-    }
-
-    /// Asks, unless the attempt is stopped meanwhile.
-    async fn call_model(&self, turn: ModelTurn) -> Result<TurnAnswer, TurnError> {
-        tokio::select! {
-            biased;
-            () = self.control.stopped() => Err(TurnError::Cancelled),
-            answer = self.models.ask(turn) => answer,
-        }
-    }
-
-    async fn after_no_answer(
-        &mut self,
-        error: TurnError,
-        turn: u32,
-        elapsed_ms: u64,
-    ) -> Result<(), SkillError> {
-        match error {
-            TurnError::Cancelled => Err(SkillError::Cancelled),
-            TurnError::OverBudget { scope, needed, left, .. } => {
-                let row = MoneyOutRow { scope, needed_nano: needed.0, left_nano: left.0 };
-                self.journal.append(StepRow::MoneyOut(row)).await
-            }
-            TurnError::Passing { why, retry_after } => {
-                let row = AskFailedRow { turn, error: why.clone(), elapsed_ms };
-                self.journal.append(StepRow::AskFailed(row)).await?;
-                let pause = retry_after.unwrap_or(ASK_PAUSE).min(LONGEST_ASK_PAUSE);
-                self.control.show(0, 0, &format!("waiting for a model: {why}"));
-                tokio::select! {
-                    biased;
-                    () = self.control.stopped() => Err(SkillError::Cancelled),
-                    () = tokio::time::sleep(pause) => Ok(()),
-                }
-            }
-            TurnError::ContextTooLong(error) => {
-                let row = AskFailedRow { turn, error, elapsed_ms };
-                self.journal.append(StepRow::AskFailed(row)).await?;
-                let tokens = self.journal.state.live_tokens();
-                let breach = crate::domain::thinking::ContextBreachedRow { tokens };
-                self.journal.append(StepRow::ContextBreached(breach)).await
-            }
-            TurnError::NoModel(why) | TurnError::Refused(why) => Err(SkillError::Permanent(why)),
-        }
-    }
-
-    /// Older turns become a summary by the model itself, or by rule where it gives none.
-    async fn summarise(&mut self, until: u32) -> Result<(), SkillError> {
-        let began = Instant::now();
-        let view = self.journal.state.summary_request(until, self.window, &estimate_tokens);
-        let asked = match view {
-            Ok(view) => {
-                let turn = ModelTurn {
-                    author: self.author.clone(),
-                    request_id: format!("{}-summary-{until}", self.journal.job()),
-                    preferred: self.agent.models.clone(),
-                    avoided_vendors: Vec::new(),
-                    chat: chat_of(&view, SUMMARY_TOKENS),
-                };
-                self.call_model(turn).await
-            }
-            Err(error) => Err(TurnError::Refused(error.to_string())),
-        };
-        let (text, cost_nano) = match asked {
-            Err(TurnError::Cancelled) => return Err(SkillError::Cancelled),
-            Ok(answer) => {
-                let text = answer.message.content.map(|content| content.to_text()).unwrap_or_default();
-                (text.trim().to_owned(), answer.cost.0)
-            }
-            Err(_) => (String::new(), 0),
-        };
-        let text = if text.is_empty() { self.journal.state.plain_summary(until) } else { text };
-        let row = SummarisedRow { until, text, cost_nano, elapsed_ms: elapsed_ms(began) };
-        self.journal.append(StepRow::Summarised(row)).await
     }
 
     /// Words that persons have said to the job since the last look.
@@ -468,16 +363,13 @@ impl ThinkingAttempt {
             "calls": account.figures.calls,
             "cost_usd": NanoUsd(account.figures.cost_nano).usd().normalize().to_string(),
             "sandbox": self.workspace.sandbox.sentence(),
+            "remarks": self.workspace.remarks,
         })
     }
 }
 
-/// Between two asks after trouble that passes.
-const ASK_PAUSE: Duration = Duration::from_secs(2);
-/// Nobody learns anything from a longer wait within one attempt.
-const LONGEST_ASK_PAUSE: Duration = Duration::from_secs(60);
-/// 800 words, and room for thought.
-const SUMMARY_TOKENS: u64 = 4_000;
+/// How a piece without a command of its own is checked.
+const WITHIN_PATHS: &str = "what is changed lies within the paths of the piece";
 /// How a review is handed in.
 const REVIEW_ENDS: &str = "\
 End with `report`: outcome `done`, and as its `summary` the one JSON object \
@@ -487,7 +379,17 @@ End with `report`: outcome `done`, and as its `summary` the one JSON object \
 fn rights_of(step: &ClaimedStep, brief: &ThinkingBrief) -> Rights {
     match brief.kind {
         BriefKind::Review => Rights { filesystem: AccessLevel::Read, ..Rights::NONE },
-        BriefKind::Plain | BriefKind::Change => step.jobs.agents.roster().effective_rights(&step.agent.name),
+        BriefKind::Plain | BriefKind::Change | BriefKind::Piece => {
+            step.jobs.agents.roster().effective_rights(&step.agent.name)
+        }
+    }
+}
+
+const fn role_of(brief: &ThinkingBrief) -> ThinkerRole {
+    match brief.kind {
+        BriefKind::Review => ThinkerRole::Reviewer,
+        BriefKind::Change if brief.may_delegate => ThinkerRole::Coordinator,
+        BriefKind::Change | BriefKind::Piece | BriefKind::Plain => ThinkerRole::Executor,
     }
 }
 
@@ -506,6 +408,6 @@ fn prove_of(brief: &ThinkingBrief, workspace: &StepWorkspace) -> Result<Option<S
                 )
             })
         }
-        (None, BriefKind::Plain | BriefKind::Review) => Ok(None),
+        (None, BriefKind::Plain | BriefKind::Piece | BriefKind::Review) => Ok(None),
     }
 }

@@ -6,6 +6,8 @@ use crate::domain::task::{InputKind, PLAIN_TASK, TaskEntry, TaskInput, TaskKind}
 
 /// Write a change in a repository and have it proved.
 pub(in crate::actors) const WRITE_CHANGE: &str = "change.write";
+/// Write a piece of a change that another agent puts together.
+pub(in crate::actors) const WRITE_PIECE: &str = "change.piece";
 /// Judge a change that another model has written.
 pub(in crate::actors) const REVIEW_CHANGE: &str = "change.review";
 
@@ -54,6 +56,21 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
             TaskInput::optional("allow_test_changes", InputKind::Flag),
             TaskInput::optional("with_uncommitted", InputKind::Flag),
             TaskInput::optional("review", InputKind::Choice(&["one", "off"])),
+            TaskInput::optional("may_delegate", InputKind::Flag),
+            TaskInput::optional("ask", ASK),
+        ],
+    },
+    ModelTask {
+        task: WRITE_PIECE,
+        capability: "code_generation",
+        about: "write a piece of a change, within the paths that are given for it",
+        inputs: &[
+            TaskInput::required("goal", InputKind::Text),
+            TaskInput::required("change_of", InputKind::Text),
+            TaskInput::required("commit", InputKind::Text),
+            TaskInput::optional("paths", InputKind::Texts),
+            TaskInput::optional("prove", InputKind::Text),
+            TaskInput::optional("tests", InputKind::Texts),
             TaskInput::optional("ask", ASK),
         ],
     },

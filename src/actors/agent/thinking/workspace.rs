@@ -22,8 +22,8 @@ use crate::sandbox::{
 use crate::skills::{SkillError, StepControl};
 use crate::tools::{CommandEnd, CommandRefusal, CommandRequest, CommandRunner};
 use crate::worktree::{
-    CommitId, SnapshotRecord, SourceRepository, TreeName, UncommittedScope, WorkTree, empty_repository,
-    fresh_checkout,
+    CommitId, SnapshotRecord, SourceRemark, SourceRepository, TreeName, UncommittedScope, WorkTree,
+    empty_repository, fresh_checkout,
 };
 
 /// Beginning and end of a command's output that are kept in memory; what lies between goes only to results that
@@ -69,6 +69,8 @@ pub(super) struct StepWorkspace {
     pub(super) sandbox: Arc<SandboxSetup>,
     cores: u32,
     memory_bytes: u64,
+    /// What is out of the ordinary about the repository, a sentence each.
+    pub(super) remarks: Vec<String>,
 }
 
 /// What a workspace is made for.
@@ -105,7 +107,7 @@ impl StepWorkspace {
             let empty = deps.scratch(&name).join("empty");
             move || {
                 if let (Some(from), Some(commit)) = (from, commit) {
-                    return review_tree(&root, &name, &from, &commit);
+                    return Ok((tree_at(&root, &name, &from, &commit)?, Vec::new()));
                 }
                 let repository = match repository {
                     Some(repository) => repository,
@@ -115,15 +117,19 @@ impl StepWorkspace {
                     }
                 };
                 let source = SourceRepository::inspect(&repository, base.as_deref()).map_err(permanent)?;
-                if with_uncommitted {
+                let tree = if with_uncommitted {
                     let scope = UncommittedScope::TrackedAndNew;
-                    return WorkTree::create_with_uncommitted(&root, &name, &source, scope)
-                        .map_err(permanent);
-                }
-                WorkTree::create(&root, &name, &source).map_err(permanent)
+                    WorkTree::create_with_uncommitted(&root, &name, &source, scope)
+                } else {
+                    WorkTree::create(&root, &name, &source)
+                };
+                let remarks = source.remarks().iter().filter(|remark| {
+                    !with_uncommitted || !matches!(remark, SourceRemark::Uncommitted { .. })
+                });
+                Ok((tree.map_err(permanent)?, remarks.map(ToString::to_string).collect()))
             }
-        })
-        .await??;
+        });
+        let (made, remarks): (WorkTree, Vec<String>) = made.await??;
         let scratch = deps.scratch(&name).join("commands");
         let folder = scratch.clone();
         blocking(move || std::fs::create_dir_all(folder))
@@ -136,6 +142,7 @@ impl StepWorkspace {
             sandbox,
             cores: order.cores,
             memory_bytes: order.memory_mb << 20,
+            remarks,
         })
     }
 
@@ -255,8 +262,8 @@ impl StepWorkspace {
     }
 }
 
-/// A checkout of the commit under review, in which nothing of the author's is left.
-fn review_tree(
+/// A tree at a commit of another job's tree, in which nothing else of that job is left.
+fn tree_at(
     root: &std::path::Path,
     name: &TreeName,
     from: &str,
