@@ -70,7 +70,7 @@ fn assemble(
         governor: site.need()?,
         tools: AgentTools {
             writer: Arc::new(gateway.clone()),
-            thinking: ThinkingDeps::new(&config.daemon.data_dir, config.sandbox.unconfined),
+            thinking: ThinkingDeps::new(&config.daemon.data_dir, config.sandbox.unconfined).traced(&system),
         },
         addresses: HashMap::new(),
         services,

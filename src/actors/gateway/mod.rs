@@ -23,6 +23,7 @@ mod model_turns;
 pub mod own_ports;
 mod settling_stream;
 mod span;
+pub(in crate::actors) use span::CallSpan;
 mod writer;
 
 use std::sync::Arc;

@@ -5,18 +5,18 @@ use crate::supervision::ActorSystem;
 use crate::supervision::trace::{ActorNumber, MessageOutcome, TraceRecord, current};
 
 /// A phase in progress.
-pub(super) struct CallSpan {
+pub(in crate::actors) struct CallSpan {
     kind: &'static str,
     started_ns: u64,
 }
 
 impl CallSpan {
-    pub(super) fn begin(system: &ActorSystem, kind: &'static str) -> Self {
+    pub(in crate::actors) fn begin(system: &ActorSystem, kind: &'static str) -> Self {
         Self { kind, started_ns: system.ring().now_ns() }
     }
 
     /// Records the phase as done by `actor`, caused by the current scope.
-    pub(super) fn end(self, system: &ActorSystem, actor: ActorNumber, ok: bool) {
+    pub(in crate::actors) fn end(self, system: &ActorSystem, actor: ActorNumber, ok: bool) {
         let scope = current();
         let context = scope.as_ref().map_or_else(TraceContext::new_root, |scope| scope.context.child());
         system.ring().write(TraceRecord {

@@ -1,6 +1,7 @@
 //! The cards of `pas run change` and `pas run task`, and what is shown of a change at its end.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
@@ -8,13 +9,15 @@ use crate::actors::agent::RepositoryOutlook;
 use crate::cli::args::RunArgs;
 use crate::cli::client::DaemonClient;
 use crate::cli::exit::CommandFailure;
-use crate::cli::render::count;
+use crate::cli::render::{count, units};
 use crate::cli::wire::WireJob;
 
 /// The task that takes a goal to a branch.
 pub(super) const CHANGE: &str = "change";
 /// The task that puts a goal to one agent.
 pub(super) const TASK: &str = "task";
+/// Width of the labels of a change, as in its proof.
+const LABEL: usize = 21;
 /// The agent whose jobs are changes.
 const WRITER: &str = "code-writer";
 
@@ -75,12 +78,12 @@ pub(super) fn outlook(inputs: &Map<String, Value>) -> Result<Vec<String>, Comman
     let Some(repository) = text("repository") else { return Ok(Vec::new()) };
     let seen = RepositoryOutlook::read(Path::new(repository), text("base"), text("prove"));
     let seen = seen.map_err(CommandFailure::usage)?;
-    let mut lines = vec![format!("from         {repository} at {}", short(&seen.base))];
+    let mut lines = vec![format!("{:LABEL$}{repository} at {}", "from", short(&seen.base))];
     if let Some(prove) = &seen.prove {
-        lines.push(format!("proved by    {}  ({})", prove.script, prove.why));
-        lines.extend(prove.doubt.iter().map(|doubt| format!("doubt        {doubt}")));
+        lines.push(format!("{:LABEL$}{}  ({})", "proved by", prove.script, prove.why));
+        lines.extend(prove.doubt.iter().map(|doubt| format!("{:LABEL$}{doubt}", "doubt")));
     }
-    lines.extend(seen.remarks.iter().map(|remark| format!("note         {remark}")));
+    lines.extend(seen.remarks.iter().map(|remark| format!("{:LABEL$}{remark}", "note")));
     Ok(lines)
 }
 
@@ -93,16 +96,18 @@ pub(super) async fn estimate(client: &DaemonClient) -> Option<String> {
         Value::String(text) => text.parse::<f64>().ok(),
         other => other.as_f64(),
     };
-    let minutes =
-        |job: &WireJob| Some((job.ended_at?.as_millis() - job.started_at?.as_millis()) as f64 / 60_000.0);
+    let seconds =
+        |job: &WireJob| Some((job.ended_at?.as_millis() - job.started_at?.as_millis()) as f64 / 1_000.0);
     let done: Vec<[f64; 3]> = jobs
         .iter()
         .filter(|job| job.outputs["branch"].is_string())
-        .filter_map(|job| Some([number(job, "turns")?, number(job, "cost_usd")?, minutes(job)?]))
+        .filter_map(|job| Some([number(job, "turns")?, number(job, "cost_usd")?, seconds(job)?]))
         .collect();
-    let [turns, usd, minutes] = medians(&done)?;
+    let [turns, usd, seconds] = medians(&done)?;
     Some(format!(
-        "estimate     {turns:.0} turns, ${usd:.2}, {minutes:.0} min (the middle of {} so far)",
+        "{:LABEL$}{turns:.0} turns, ${usd:.2}, {} (the middle of {} so far)",
+        "estimate",
+        units::duration(Duration::from_secs_f64(seconds.max(0.0))),
         count(done.len(), "change", "changes")
     ))
 }
@@ -129,19 +134,23 @@ fn missing(task: &str) -> CommandFailure {
 pub(super) fn closing(job: &WireJob) -> Option<String> {
     let outputs = job.walk().map(|job| &job.outputs).find(|outputs| outputs["branch"].is_string())?;
     let text = |value: &Value| value.as_str().unwrap_or_default().trim().to_owned();
-    let mut lines =
-        vec![format!("branch       {}  ({})", text(&outputs["branch"]), short(&text(&outputs["commit"])))];
+    let mut lines = vec![format!(
+        "{:LABEL$}{}  ({})",
+        "branch",
+        text(&outputs["branch"]),
+        short(&text(&outputs["commit"]))
+    )];
     lines.extend(text(&outputs["proof"]).lines().map(str::to_owned));
     if outputs["review"].is_object() {
-        lines.push(format!("review       {}", text(&outputs["review"]["independence"])));
+        lines.push(format!("{:LABEL$}{}", "review", text(&outputs["review"]["independence"])));
     }
     let stat = text(&outputs["diffstat"]);
-    lines.extend(stat.lines().map(|line| format!("             {}", line.trim())));
+    lines.extend(stat.lines().map(|line| format!("{:LABEL$}{}", "", line.trim())));
     let runners = outputs["runs_on_merge"].as_array().map_or(&[][..], Vec::as_slice);
     for runner in runners {
-        lines.push(format!("runs here    {} ({})", text(&runner["path"]), text(&runner["why"])));
+        lines.push(format!("{:LABEL$}{} ({})", "runs here", text(&runner["path"]), text(&runner["why"])));
     }
-    lines.push(format!("to merge     {}", text(&outputs["merge"])));
+    lines.push(format!("{:LABEL$}{}", "to merge", text(&outputs["merge"])));
     Some(lines.join("\n"))
 }
 

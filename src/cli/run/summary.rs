@@ -6,6 +6,7 @@ use std::time::Duration;
 use console::style;
 use serde_json::{Value, json};
 
+use super::change::{CHANGE, TASK};
 use super::outline::findings;
 use crate::cli::CommandContext;
 use crate::cli::client::{HMI, ORCHESTRATOR};
@@ -168,9 +169,13 @@ fn next(pas: &str, job: &WireJob, stays: bool, orchestrator: &str, hmi: Option<&
     }
     lines.push(format!("  {pas} job {id} --tree    every step"));
     lines.push(format!("  {pas} trace --job {id}    its messages as a waterfall"));
-    if job.state == WireJobState::Done {
+    let thinks = [CHANGE, TASK].contains(&job.task.as_str());
+    if thinks {
+        lines.push(format!("  {pas} job {id} --log    every turn: calls, results, proofs, costs"));
+    }
+    if job.state == WireJobState::Done && !thinks {
         lines.push(format!("  {pas} search --run {run} WORDS    the documents"));
-    } else {
+    } else if job.state != WireJobState::Done {
         lines.push(format!("  {pas} retry {id}    try again"));
     }
     lines.push(format!("  {pas} tree    the supervision tree"));

@@ -62,7 +62,13 @@ fn short(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     let mut shown = String::new();
     for c in line.chars().take(MAX_TEXT) {
-        if is_safe(c) { shown.push(c) } else { shown.extend(c.escape_unicode()) }
+        if c == '\t' {
+            shown.push(' ')
+        } else if is_safe(c) {
+            shown.push(c)
+        } else {
+            shown.extend(c.escape_unicode())
+        }
     }
     let is_all = text.trim().len() == line.len() && line.chars().nth(MAX_TEXT).is_none();
     if !is_all {

@@ -151,6 +151,11 @@ async fn is_mended(sample: ChangeSample) {
         log["rows"].as_array().unwrap().iter().filter_map(|row| row["kind"].as_str()).collect();
     assert_eq!(kinds.first(), Some(&"begun"), "{kinds:?}");
     assert_eq!(kinds.last(), Some(&"ended"), "{kinds:?}");
+    let root = stage.api().job(&run).await;
+    let trace = stage.api().get(&format!("/trace/{}", root["trace_id"].as_str().unwrap())).await;
+    let spans: Vec<&str> =
+        trace["spans"].as_array().unwrap().iter().filter_map(|span| span["kind"].as_str()).collect();
+    assert!(["provider call", "edit", "prove"].iter().all(|kind| spans.contains(kind)), "{spans:?}");
     stage.vendors.assert_plays();
 }
 

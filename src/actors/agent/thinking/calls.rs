@@ -90,7 +90,9 @@ impl ThinkingAttempt {
     async fn run_checked(&mut self, call: CheckedCall) -> Result<ToolReturn, SkillError> {
         let room = self.window.saturating_sub(self.journal.state.live_tokens());
         self.session.budget = usize::try_from(room / RESULT_SHARE * TOKEN_BYTES).unwrap_or(usize::MAX);
+        let tool = call.tool().as_str();
         let running = self.toolbox.run_checked(call, &mut self.session);
+        let running = self.deps.in_span(tool, running, |returned| !returned.is_error);
         until_stopped(&self.control, &self.cancel, running).await
     }
 

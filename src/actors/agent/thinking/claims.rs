@@ -268,7 +268,7 @@ impl ThinkingAttempt {
         let stages_file = folder.join(format!("{commit}.json"));
         Ok(TreeBench {
             workspace: self.workspace.clone(),
-            root: self.deps.trees.clone(),
+            deps: self.deps.clone(),
             name: fresh,
             build_output: self.deps.scratch(&name).join("build"),
             ends: kept_stages(&stages_file),

@@ -7,10 +7,13 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
+use crate::actors::gateway::CallSpan;
 use crate::domain::ids::JobId;
 use crate::sandbox::{
     SandboxBackend, SandboxLauncher, SandboxReport, ToolchainSet, find_toolchains, probe_backends,
 };
+use crate::supervision::ActorSystem;
+use crate::supervision::trace::{self, ActorNumber};
 use crate::worktree::TreeName;
 
 /// How commands are confined on this machine, tried out once.
@@ -37,13 +40,36 @@ pub struct ThinkingDeps {
     unconfined: bool,
     sandbox: Arc<OnceCell<Arc<SandboxSetup>>>,
     locks: Arc<Mutex<HashMap<JobId, Weak<tokio::sync::Mutex<()>>>>>,
+    /// Whose trace shows tools and proofs; none outside of a daemon.
+    system: Option<ActorSystem>,
 }
 
 impl ThinkingDeps {
     #[must_use]
     pub fn new(data_dir: &Path, unconfined: bool) -> Self {
         let (trees, scratch) = (trees_below(data_dir), data_dir.join("scratch"));
-        Self { trees, scratch, unconfined, sandbox: Arc::default(), locks: Arc::default() }
+        Self { trees, scratch, unconfined, sandbox: Arc::default(), locks: Arc::default(), system: None }
+    }
+
+    /// The same, with tools and proofs as spans of each run's trace.
+    #[must_use]
+    pub fn traced(self, system: &ActorSystem) -> Self {
+        Self { system: Some(system.clone()), ..self }
+    }
+
+    /// Does `work` as a span of the run's trace; `is_ok` judges its result.
+    pub(super) async fn in_span<T>(
+        &self,
+        kind: &'static str,
+        work: impl Future<Output = T>,
+        is_ok: impl FnOnce(&T) -> bool,
+    ) -> T {
+        let Some(system) = &self.system else { return work.await };
+        let span = CallSpan::begin(system, kind);
+        let done = work.await;
+        let actor = trace::current().map_or(ActorNumber::OUTSIDE, |scope| scope.actor);
+        span.end(system, actor, is_ok(&done));
+        done
     }
 
     /// What belongs to a tree and is no tree: homes and temporary files of commands, build output, an empty repository.

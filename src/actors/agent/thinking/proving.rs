@@ -11,6 +11,7 @@ use cap_std::ambient_authority;
 use cap_std::fs::Dir;
 use tokio_util::sync::CancellationToken;
 
+use super::deps::ThinkingDeps;
 use super::workspace::{StepWorkspace, blocking};
 use crate::files;
 use crate::proof::change::{ChangedPath, FileSide};
@@ -30,7 +31,7 @@ const MAX_OUTPUT: usize = 1 << 20;
 /// Trees and runs for the proof of one commit.
 pub(super) struct TreeBench {
     pub(super) workspace: StepWorkspace,
-    pub(super) root: PathBuf,
+    pub(super) deps: ThinkingDeps,
     /// The name under which each fresh tree is made; the same path every time, so that build tools know their output.
     pub(super) name: TreeName,
     /// Where build output of the base is kept between the stages.
@@ -106,7 +107,7 @@ impl ProofBench for TreeBench {
     async fn checkout(&mut self, commit: &str) -> Result<ProofCheckout, BenchError> {
         let doing = "make a fresh tree";
         let commit = CommitId::parse(commit).ok_or_else(|| BenchError::new(doing, &"no commit id"))?;
-        let (root, name) = (self.root.clone(), self.name.clone());
+        let (root, name) = (self.deps.trees.clone(), self.name.clone());
         let (from, cache) = (std::sync::Arc::clone(&self.workspace.tree), self.build_output.clone());
         let workspace = self.workspace.clone();
         workspace.clear_proof_scratch().map_err(|error| BenchError::new(doing, &error))?;
@@ -149,7 +150,10 @@ impl ProofBench for TreeBench {
             return Err(BenchError::new("run the command", &dir.display()));
         };
         let argv = command.argv().map(str::to_owned).to_vec();
-        let end = match self.workspace.run_in(&tree, argv, timeout, &self.cancel).await {
+        let running = self.workspace.run_in(&tree, argv, timeout, &self.cancel);
+        let running =
+            self.deps.in_span("prove", running, |end| end.as_ref().is_ok_and(|end| end.exit == Some(0)));
+        let end = match running.await {
             Ok(end) if end.cancelled => return Err(BenchError::new("go on", &"the job was cancelled")),
             Ok(end) => end,
             Err(error @ (SandboxError::NothingConfines | SandboxError::NotConfined(_))) => {
@@ -191,7 +195,7 @@ impl ProofBench for TreeBench {
 
     async fn discard(&mut self, checkout: ProofCheckout) {
         self.open.remove(&checkout.dir);
-        let (root, name) = (self.root.clone(), self.name.clone());
+        let (root, name) = (self.deps.trees.clone(), self.name.clone());
         let removed = blocking(move || remove_tree(&root, &name)).await;
         if let Ok(Err(error)) = removed {
             tracing::warn!(%error, "the fresh tree of a proof stays on the disk");
