@@ -41,6 +41,18 @@ fn below(of: i32, all: &[SeenProcess]) -> Vec<SeenProcess> {
     found
 }
 
+/// Whether a process is the first of a namespace of its own, with which the whole namespace ends.
+pub(super) fn is_namespace_init(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| leads_namespace(&text))
+}
+
+/// See proc_pid_status(5): its numbers from the outermost namespace to its own.
+fn leads_namespace(status: &str) -> bool {
+    let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+    let mut numbers = numbers.split_whitespace();
+    numbers.next().is_some() && numbers.next_back() == Some("1")
+}
+
 #[cfg(target_os = "linux")]
 fn all() -> Vec<SeenProcess> {
     let Ok(entries) = std::fs::read_dir("/proc") else { return Vec::new() };
@@ -96,6 +108,14 @@ pub(super) fn threads_of_this_user() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_first_process_of_a_namespace_is_told_from_others() {
+        assert!(leads_namespace("Name:\tbwrap\nNSpid:\t812\t1\n"));
+        for other in ["NSpid:\t812\t2\n", "NSpid:\t1\n", "NSpid:\t812\n", ""] {
+            assert!(!leads_namespace(other), "{other:?}");
+        }
+    }
 
     fn process(pid: i32, parent: i32) -> SeenProcess {
         SeenProcess { pid, parent, group: pid, threads: 1, resident_pages: 0, is_zombie: false }

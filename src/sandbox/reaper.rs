@@ -19,7 +19,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixStream;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::processes::{SeenProcess, descendants};
+use super::processes::{SeenProcess, descendants, is_namespace_init};
 use watch::UseWatch;
 pub use watch::WatchedLimits;
 
@@ -218,10 +218,29 @@ impl KeptCommand {
         let me = rustix::process::getpid().as_raw_nonzero().get();
         let mut all = descendants(me);
         if self.wrapped {
-            let outer = self.main.as_raw_nonzero().get();
-            all.retain(|process| process.pid != outer && process.parent != outer);
+            all.retain(|process| !self.is_bubblewrap(process));
         }
         all
+    }
+
+    /// The second one becomes a child of this process when the first has ended, and is then on its way out itself.
+    fn is_bubblewrap(&self, process: &SeenProcess) -> bool {
+        let outer = self.main.as_raw_nonzero().get();
+        process.pid == outer || process.parent == outer || is_namespace_init(process.pid)
+    }
+
+    /// Ends a namespace that its own first process has not ended.
+    fn end_namespace(&self) {
+        if self.status.is_none() {
+            let _ = kill_process(self.main, Signal::KILL);
+            return;
+        }
+        let me = rustix::process::getpid().as_raw_nonzero().get();
+        for process in descendants(me).iter().filter(|process| self.is_bubblewrap(process)) {
+            if let Some(pid) = Pid::from_raw(process.pid) {
+                let _ = kill_process(pid, Signal::KILL);
+            }
+        }
     }
 
     fn send(&mut self, pid: i32, signal: Signal) {
@@ -244,8 +263,8 @@ impl KeptCommand {
             }
             #[cfg(not(target_os = "linux"))]
             let _ = rustix::process::kill_process_group(self.main, Signal::KILL);
-            if self.wrapped && self.status.is_none() {
-                let _ = kill_process(self.main, Signal::KILL);
+            if self.wrapped {
+                self.end_namespace();
             }
             if Instant::now() >= deadline {
                 return u32::try_from(self.own_of_command().len()).unwrap_or(u32::MAX);

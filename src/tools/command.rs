@@ -148,7 +148,11 @@ fn ending(end: &CommandEnd) -> String {
         }
     }
     if end.ended_processes > 0 {
-        text.push_str(&format!("; {} processes left behind were ended", end.ended_processes));
+        let left = match end.ended_processes {
+            1 => "1 process left behind was ended".to_owned(),
+            many => format!("{many} processes left behind were ended"),
+        };
+        text.push_str(&format!("; {left}"));
     }
     text
 }

@@ -151,8 +151,7 @@ impl ProofBench for TreeBench {
         };
         let argv = command.argv().map(str::to_owned).to_vec();
         let running = self.workspace.run_in(&tree, argv, timeout, &self.cancel);
-        let running =
-            self.deps.in_span("prove", running, |end| end.as_ref().is_ok_and(|end| end.exit == Some(0)));
+        let running = self.deps.in_span("prove", running, |end| end.as_ref().is_ok_and(|end| !end.timed_out));
         let end = match running.await {
             Ok(end) if end.cancelled => return Err(BenchError::new("go on", &"the job was cancelled")),
             Ok(end) => end,
