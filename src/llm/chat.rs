@@ -10,8 +10,7 @@ mod usage;
 use serde::{Deserialize, Deserializer};
 
 pub use answer::{
-    ChatChoice, ChatChunk, ChatDelta, ChatResponse, ChunkChoice, CompletionBody, FunctionDelta, StreamItem,
-    ToolCallDelta,
+    ChatChoice, ChatChunk, ChatDelta, ChatResponse, ChunkChoice, FunctionDelta, StreamItem, ToolCallDelta,
 };
 pub use request::{
     ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, FunctionCall, ImageUrl,

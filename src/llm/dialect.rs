@@ -4,12 +4,16 @@
 //! refused ([`VendorFailureKind::Unsupported`](super::VendorFailureKind)), never sent in part; an answer's
 //! text, tool calls and usage all reach the canonical form.
 
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+
 use super::chat::{ChatRequest, ChatResponse};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};
 use super::failure::VendorFailure;
 use super::stream::StreamDecoder;
 use super::vendor::Vendor;
 use super::{anthropic, catalogue, gemini, ollama, openai};
+use crate::domain::time::Timestamp;
 use crate::domain::usage::TokenUsage;
 
 /// A request in the vendor's form, without credentials.
@@ -19,8 +23,10 @@ pub struct VendorRequest {
     pub path: String,
     /// Headers beside the content type.
     pub headers: Vec<(&'static str, &'static str)>,
+    /// The client's own headers that belong to the protocol.
+    pub passed: HeaderMap,
     /// JSON.
-    pub body: Vec<u8>,
+    pub body: Bytes,
 }
 
 /// Room for a small request as JSON: a buffer that grows is copied three times on its way.
@@ -29,7 +35,7 @@ const BODY_BYTES: usize = 1_024;
 impl VendorRequest {
     /// A question without a body.
     pub(super) fn get(path: &str) -> Self {
-        Self { path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
+        Self { path: path.to_owned(), headers: Vec::new(), passed: HeaderMap::new(), body: Bytes::new() }
     }
 }
 
@@ -48,6 +54,13 @@ pub struct AnswerDefaults {
     pub model: String,
     /// When, in Unix seconds.
     pub created: i64,
+}
+
+impl AnswerDefaults {
+    /// For an answer to a request made now.
+    pub(super) fn now(model: &str) -> Self {
+        Self { model: model.to_owned(), created: Timestamp::now().as_millis() / 1_000 }
+    }
 }
 
 /// The request for a complete answer, or for a stream.
@@ -88,20 +101,12 @@ pub fn chat_response(
     }
 }
 
-/// The usage of an answer to a [`chat_request`] without stream that is in OpenAI's form already and needs no
-/// change; `None` when the answer must be parsed.
+/// A decoder of the vendor's stream.
 #[must_use]
-pub fn usage_at_a_glance(vendor: Vendor, body: &[u8]) -> Option<TokenUsage> {
-    if vendor.is_openai_like() { openai::response::usage_at_a_glance(body) } else { None }
-}
-
-/// A decoder of the vendor's stream. With `verbatim`, events in OpenAI's form that need no change pass
-/// unchanged.
-#[must_use]
-pub fn decoder(vendor: Vendor, asked: AnswerDefaults, verbatim: bool) -> StreamDecoder {
+pub fn decoder(vendor: Vendor, asked: AnswerDefaults) -> StreamDecoder {
     match vendor {
         Vendor::OpenAi | Vendor::Grok => {
-            StreamDecoder::sse(vendor, openai::stream::OpenAiDecoder::new(vendor, asked, verbatim))
+            StreamDecoder::sse(vendor, openai::stream::OpenAiDecoder::new(vendor, asked))
         }
         Vendor::Anthropic => StreamDecoder::sse(vendor, anthropic::stream::AnthropicDecoder::new(asked)),
         Vendor::Gemini => StreamDecoder::sse(vendor, gemini::stream::GeminiDecoder::new(asked)),
@@ -148,7 +153,7 @@ pub fn models_request(vendor: Vendor) -> VendorRequest {
         Vendor::Gemini => ("/models?pageSize=1000", Vec::new()),
         Vendor::Ollama => ("/api/tags", Vec::new()),
     };
-    VendorRequest { path: path.to_owned(), headers, body: Vec::new() }
+    VendorRequest { headers, ..VendorRequest::get(path) }
 }
 
 /// The names of the vendor's models, as used in requests.
@@ -170,6 +175,6 @@ impl VendorRequest {
         serde_json::to_writer(&mut written, body).map_err(|error| {
             VendorFailure::faulty(format!("cannot serialize the request as JSON: {error}"))
         })?;
-        Ok(Self { path: path.into(), headers: Vec::new(), body: written })
+        Ok(Self { path: path.into(), headers: Vec::new(), passed: HeaderMap::new(), body: written.into() })
     }
 }

@@ -1,8 +1,12 @@
 //! The failures of a model call, with their consequences for retry, fallback and cost.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use super::refusal::VendorRefusal;
+use super::stream::frame;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -55,13 +59,24 @@ pub struct VendorFailure {
     /// Whether the vendor may have begun to work: then the outcome is unknown and the hold is charged until
     /// reconciled.
     pub may_cost: bool,
+    /// The vendor's own words, for a client of its protocol.
+    pub said: Option<Arc<VendorRefusal>>,
 }
 
 impl VendorFailure {
     /// A failure with neither status nor wait.
     #[must_use]
     pub fn new(kind: VendorFailureKind, message: impl Into<String>) -> Self {
-        Self { kind, status: None, message: message.into(), retry_after: None, may_cost: false }
+        Self { kind, status: None, message: message.into(), retry_after: None, may_cost: false, said: None }
+    }
+
+    /// The same, told by this event of a stream that is passed on.
+    #[must_use]
+    pub(super) fn with_event(mut self, name: &[u8], data: &[u8]) -> Self {
+        if let Some(said) = &mut self.said {
+            frame(&mut Arc::make_mut(said).event, name, data);
+        }
+        self
     }
 
     /// The same, where the vendor may have begun to work.
@@ -107,6 +122,13 @@ impl VendorFailureKind {
                 | Self::Cut
                 | Self::Malformed
         )
+    }
+
+    /// Whether to ask the same provider again: not for an answer that cannot be read, which was made and is
+    /// billed, and would be again.
+    #[must_use]
+    pub const fn is_worth_repeating(self) -> bool {
+        self.is_transient() && !matches!(self, Self::Malformed)
     }
 
     /// Whether another provider may succeed. Not after a faulty request, a content filter's refusal, or the

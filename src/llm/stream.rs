@@ -18,8 +18,33 @@ pub(super) trait EventDecoder: Send {
     /// Whether the vendor's end marker has come.
     fn is_over(&self) -> bool;
 
+    /// Whether a body that ends in order here is a whole answer, although its end marker has not come.
+    fn may_end(&self) -> bool {
+        self.is_over()
+    }
+
     /// The usage reported so far.
     fn usage(&self) -> Option<TokenUsage>;
+
+    /// The vendor's last events, of a stream that is passed on: they go out when the call is settled.
+    fn ending(&mut self) -> Vec<u8> {
+        Vec::new()
+    }
+}
+
+/// Appends an event as server-sent events have it.
+pub(super) fn frame(out: &mut Vec<u8>, name: &[u8], data: &[u8]) {
+    if !name.is_empty() {
+        out.extend_from_slice(b"event: ");
+        out.extend_from_slice(name);
+        out.push(b'\n');
+    }
+    for line in data.split(|byte| *byte == b'\n') {
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(line);
+        out.push(b'\n');
+    }
+    out.push(b'\n');
 }
 
 /// The items decoded from events.
@@ -32,15 +57,13 @@ impl DecodedItems {
         self.0.push(StreamItem::Chunk(chunk));
     }
 
-    /// An event in OpenAI's form that needs no change; its data is one line.
-    pub(super) fn pass(&mut self, data: &[u8]) {
+    /// An event that is passed on as it came.
+    pub(super) fn pass(&mut self, name: &[u8], data: &[u8]) {
         if !matches!(self.0.last(), Some(StreamItem::Verbatim(_))) {
-            self.0.push(StreamItem::Verbatim(Vec::with_capacity(data.len() + FIELD_BYTES)));
+            self.0.push(StreamItem::Verbatim(Vec::with_capacity(name.len() + data.len() + FIELD_BYTES)));
         }
-        if let Some(StreamItem::Verbatim(text)) = self.0.last_mut() {
-            text.extend_from_slice(b"data: ");
-            text.extend_from_slice(data);
-            text.extend_from_slice(b"\n\n");
+        if let Some(StreamItem::Verbatim(events)) = self.0.last_mut() {
+            frame(events, name, data);
         }
     }
 }
@@ -51,8 +74,8 @@ impl Extend<ChatChunk> for DecodedItems {
     }
 }
 
-/// An event's overhead: `data: ` and two line feeds.
-const FIELD_BYTES: usize = 8;
+/// An event's overhead: `event: `, `data: ` and three line feeds.
+const FIELD_BYTES: usize = 16;
 
 pub struct StreamDecoder {
     vendor: Vendor,
@@ -118,6 +141,26 @@ impl StreamDecoder {
             Some(failure) => Err(failure.clone()),
             None => Ok(self.events.usage()),
         }
+    }
+
+    /// Ends a stream whose body ended in order: also whole without its end marker, where all was said.
+    ///
+    /// # Errors
+    /// As [`StreamDecoder::finish`]'s.
+    pub fn finish_body(&mut self) -> Result<Option<TokenUsage>, VendorFailure> {
+        let is_between = match &self.frames {
+            StreamFraming::Sse(sse) => sse.is_between_events(),
+            StreamFraming::Lines(line) => line.is_empty(),
+        };
+        if self.failure.is_none() && is_between && self.events.may_end() {
+            return Ok(self.events.usage());
+        }
+        self.finish()
+    }
+
+    /// The vendor's last events, of a stream that is passed on.
+    pub fn ending(&mut self) -> Vec<u8> {
+        self.events.ending()
     }
 
     /// Whether the answer is whole, should no more bytes come.

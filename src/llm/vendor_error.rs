@@ -4,36 +4,47 @@
 //! sentence is kept, shortened, since it names the field or model at fault; except for credential errors,
 //! since some vendors repeat part of the credential.
 
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use reqwest::header::HeaderMap;
 use serde_json::Value;
 
 use super::failure::{VendorFailure, VendorFailureKind};
+use super::passage;
+use super::refusal::VendorRefusal;
 use super::vendor::Vendor;
 
 /// Longest quotation of a vendor's sentence, in characters: two lines of a terminal.
 const MAX_WORDS: usize = 300;
+/// Words about our key, in an error that has another status than 401.
+const KEY: &[&str] = &["api_key", "api key"];
 /// Anthropic's status of an overloaded service.
 const OVERLOADED: u16 = 529;
 
-/// Classifies an answer with an error status. `headers` looks a header up by its lower-case name.
-pub(super) fn failure<'a>(
+/// Classifies an answer with an error status.
+pub(super) fn failure(
     vendor: Vendor,
     status: u16,
-    headers: impl Fn(&str) -> Option<&'a str>,
+    headers: &HeaderMap,
     body: &[u8],
     now: SystemTime,
 ) -> VendorFailure {
-    let said = VendorErrorBody::read(body);
+    let said = VendorErrorBody::read(vendor, body);
     let mut failure = said.failure(vendor, status);
     failure.status = Some(status);
     failure.retry_after = retry_after(headers, now).or(said.retry_after);
+    if let Some(refusal) = &mut failure.said {
+        let refusal = Arc::make_mut(refusal);
+        refusal.status = Some(status);
+        refusal.headers = passage::headers_of_answer(headers);
+    }
     failure
 }
 
 /// Classifies an error inside an answer that began well; `None` when the body is no error.
 pub(super) fn in_answer(vendor: Vendor, body: &[u8]) -> Option<VendorFailure> {
-    let said = VendorErrorBody::read(body);
+    let said = VendorErrorBody::read(vendor, body);
     let known = !said.kind.is_empty() || !said.words.is_empty() || said.status.is_some();
     known.then(|| {
         let mut failure = said.failure(vendor, said.status.unwrap_or_else(|| said.status_of_kind()));
@@ -43,11 +54,12 @@ pub(super) fn in_answer(vendor: Vendor, body: &[u8]) -> Option<VendorFailure> {
 }
 
 /// `retry-after-ms`, or `retry-after` in seconds or as a date.
-fn retry_after<'a>(headers: impl Fn(&str) -> Option<&'a str>, now: SystemTime) -> Option<Duration> {
-    if let Some(millis) = headers("retry-after-ms").and_then(|text| text.trim().parse::<f64>().ok()) {
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
+    if let Some(millis) = header("retry-after-ms").and_then(|text| text.trim().parse::<f64>().ok()) {
         return Duration::try_from_secs_f64(millis / 1_000.0).ok();
     }
-    let text = headers("retry-after")?.trim();
+    let text = header("retry-after")?.trim();
     match text.parse::<f64>() {
         Ok(seconds) => Duration::try_from_secs_f64(seconds).ok(),
         Err(_) => {
@@ -65,18 +77,19 @@ struct VendorErrorBody {
     words: String,
     status: Option<u16>,
     retry_after: Option<Duration>,
+    refusal: Option<VendorRefusal>,
 }
 
 impl VendorErrorBody {
     /// `{"error": {…}}`, `{"error": "…"}`, or either in a list (Gemini's streams).
-    fn read(body: &[u8]) -> Self {
+    fn read(vendor: Vendor, body: &[u8]) -> Self {
         let Ok(body) = serde_json::from_slice::<Value>(body) else { return Self::default() };
         let body = body.get(0).unwrap_or(&body);
         let error = match body.get("error") {
             Some(Value::Null) | None => return Self::default(),
             Some(error) => error,
         };
-        let mut said = Self::default();
+        let mut said = Self { refusal: VendorRefusal::of(vendor, body), ..Self::default() };
         let outside = body.get("code").and_then(Value::as_str);
         let inside = ["type", "code", "status"].into_iter().filter_map(|name| error.get(name)?.as_str());
         said.kind = inside.chain(outside).collect::<Vec<_>>().join(" ").to_lowercase();
@@ -121,7 +134,10 @@ impl VendorErrorBody {
             VendorFailureKind::Credential => format!("{who} answered {status}: {advice}"),
             _ => format!("{who} answered {status}: {}{advice}", self.sentence()),
         };
-        let failure = VendorFailure::new(kind, message);
+        let mut failure = VendorFailure::new(kind, message);
+        // What a vendor says of a credential may repeat a part of it.
+        let is_of_credential = status == 401 || kind == VendorFailureKind::Credential && self.says(KEY);
+        failure.said = self.refusal.clone().filter(|_| !is_of_credential).map(Arc::new);
         if is_unknown_outcome(status) { failure.costing() } else { failure }
     }
 
@@ -142,7 +158,6 @@ impl VendorErrorBody {
 
     /// Faults that vendors distinguish only by their wording.
     fn kind_of_fault(&self) -> VendorFailureKind {
-        const KEY: &[&str] = &["api_key_invalid", "api key not valid", "incorrect api key", "credit balance"];
         const FILTER: &[&str] = &[
             "content_filter",
             "content_policy",
@@ -159,7 +174,9 @@ impl VendorErrorBody {
             "exceed context limit",
             "context window",
         ];
-        if self.says(KEY) {
+        const INVALID: &[&str] =
+            &["api_key_invalid", "api key not valid", "incorrect api key", "credit balance"];
+        if self.says(INVALID) {
             VendorFailureKind::Credential
         } else if self.says(FILTER) {
             VendorFailureKind::ContentFilter
@@ -183,10 +200,11 @@ impl VendorErrorBody {
     }
 }
 
-/// A gateway timed out, so the model may have worked. A plain 500 or 503 is the vendor's own statement that
-/// the request failed, and vendors charge nothing for that.
+/// Something on the way waited for the vendor in vain, so the model may have worked. Any other error says that
+/// the request failed (the vendor's own 500 and 503) or that nobody answered it (a proxy's 502): nobody
+/// charges for that.
 const fn is_unknown_outcome(status: u16) -> bool {
-    matches!(status, 408 | 502 | 504 | 520..=524)
+    matches!(status, 408 | 504 | 524)
 }
 
 fn advice(kind: VendorFailureKind, vendor: Vendor) -> String {
@@ -214,7 +232,7 @@ mod tests {
     };
 
     fn judged(vendor: Vendor, status: u16, body: &str) -> VendorFailureKind {
-        failure(vendor, status, |_| None, body.as_bytes(), SystemTime::UNIX_EPOCH).kind
+        failure(vendor, status, &HeaderMap::new(), body.as_bytes(), SystemTime::UNIX_EPOCH).kind
     }
 
     #[test]
@@ -317,8 +335,11 @@ mod tests {
     fn the_time_to_wait_is_seconds_milliseconds_a_date_or_a_detail() {
         let now = httpdate::parse_http_date("Sun, 22 Nov 2026 19:00:00 GMT").unwrap();
         let wait = |name: &'static str, value: &'static str| {
-            let headers = move |asked: &str| (asked == name).then_some(value);
-            failure(Vendor::OpenAi, 429, headers, b"", now).retry_after
+            let headers = HeaderMap::from_iter([(
+                reqwest::header::HeaderName::from_static(name),
+                reqwest::header::HeaderValue::from_static(value),
+            )]);
+            failure(Vendor::OpenAi, 429, &headers, b"", now).retry_after
         };
         assert_eq!(wait("retry-after", "7"), Some(Duration::from_secs(7)));
         assert_eq!(wait("retry-after-ms", "1500"), Some(Duration::from_millis(1_500)));
@@ -329,23 +350,24 @@ mod tests {
         }
         let body =
             br#"{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","details":[{"retryDelay":"34.5s"}]}}"#;
-        let told = failure(Vendor::Gemini, 429, |_| None, body, now);
+        let told = failure(Vendor::Gemini, 429, &HeaderMap::new(), body, now);
         assert_eq!(told.retry_after, Some(Duration::from_millis(34_500)));
     }
 
     #[test]
     fn only_an_unknown_outcome_may_cost() {
         let may_cost =
-            |status| failure(Vendor::OpenAi, status, |_| None, b"", SystemTime::UNIX_EPOCH).may_cost;
-        assert!([400, 401, 404, 429, 500, 503, 529].into_iter().all(|status| !may_cost(status)));
-        assert!([408, 502, 504, 524].into_iter().all(may_cost));
+            |status| failure(Vendor::OpenAi, status, &HeaderMap::new(), b"", SystemTime::UNIX_EPOCH).may_cost;
+        assert!([400, 401, 404, 429, 500, 502, 503, 521, 529].into_iter().all(|status| !may_cost(status)));
+        assert!([408, 504, 524].into_iter().all(may_cost));
     }
 
     #[test]
     fn a_key_that_the_vendor_repeats_is_not_passed_on() {
         let body =
             br#"{"error":{"message":"Incorrect API key provided: sk-abc***xyz.","code":"invalid_api_key"}}"#;
-        let failure = failure(Vendor::OpenAi, 401, |_| None, body, SystemTime::UNIX_EPOCH);
+        let failure = failure(Vendor::OpenAi, 401, &HeaderMap::new(), body, SystemTime::UNIX_EPOCH);
+        assert_eq!(failure.said, None, "{failure:?}");
         assert!(!failure.message.contains("sk-abc"), "{failure}");
         assert!(failure.message.contains("OPENAI_API_KEY"), "{failure}");
     }

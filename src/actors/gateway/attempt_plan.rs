@@ -103,7 +103,7 @@ impl AttemptPlan {
 
     fn is_worth_another_try(&self, setback: AttemptSetback, pause: Duration, has_next: bool) -> bool {
         let stated = setback.retry_after.unwrap_or_default();
-        setback.kind.is_transient()
+        setback.kind.is_worth_repeating()
             && self.tries < self.policy.tries
             && stated <= self.policy.patience
             && setback.elapsed + pause < self.policy.overall

@@ -6,6 +6,7 @@
 
 use crate::llm::chat::{ChatContent, ChatMessage, ChatRequest, ContentPart, KnownPart};
 use crate::llm::embedding::EmbeddingRequest;
+use crate::llm::passage::OriginalRequest;
 
 /// Most tokens of one picture: 16 tiles of 258 at Gemini's largest scaling, the dearest of the vendors' rules
 /// (OpenAI 1,445 in high detail, Anthropic about 1,600), doubled.
@@ -14,6 +15,8 @@ const PICTURE: u64 = 8_192;
 const MESSAGE: u64 = 32;
 /// Tokens of a call beside its messages: the vendors' own instructions for tools are below 700.
 const CALL: u64 = 1_024;
+/// The window assumed of a model whose own is unknown.
+const UNKNOWN_WINDOW: u64 = 200_000;
 /// Output tokens where the caller sets no limit and the model's own is higher: an answer of a hundred pages.
 /// A model's own limit would hold dollars for a greeting.
 const OUTPUT: u64 = 32_768;
@@ -66,6 +69,13 @@ impl std::io::Write for ByteCounter {
     fn flush(&mut self) -> std::io::Result<()> {
         Ok(())
     }
+}
+
+/// Most input tokens of a request that is passed on. What the vendor adds to it is bounded only by the window.
+#[must_use]
+pub fn original(original: &OriginalRequest, window: Option<u64>) -> u64 {
+    let own = original.prompt_tokens() + CALL;
+    if original.is_added_to() { own.max(window.unwrap_or(UNKNOWN_WINDOW)) } else { own }
 }
 
 /// Most input tokens of embeddings.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::stream::BoxStream;
+use reqwest::header::HeaderMap;
 
 use crate::actors::accounts::AccountsError;
 use crate::domain::accounts::budget::{OverBudget, RunName, ScopeLabel};
@@ -13,9 +14,10 @@ use crate::domain::money::NanoUsd;
 use crate::domain::provider_router::{CallLimits, CallRequirements, NoProviderFits, RoutingOptimization};
 use crate::domain::roster::Roster;
 use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatRequest, ChatResponse, CompletionBody, StreamItem};
+use crate::llm::chat::{ChatRequest, ChatResponse, StreamItem};
 use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse};
 use crate::llm::inbound::{ApiProblem, ProblemKind};
+use crate::llm::passage::{OriginalRequest, PassedAnswer};
 use crate::llm::{Vendor, VendorFailure, VendorFailureKind};
 
 /// The caller, and the scopes that pay.
@@ -79,6 +81,20 @@ pub enum ModelRequest {
     /// A chat; streamed if it says so.
     Chat(ChatRequest),
     Embed(EmbeddingRequest),
+    /// A chat as its client sent it: passed on to vendors of its protocol, translated for all others.
+    Original(Arc<OriginalRequest>),
+}
+
+impl ModelRequest {
+    /// The model asked for.
+    #[must_use]
+    pub fn model(&self) -> &str {
+        match self {
+            Self::Chat(request) => &request.model,
+            Self::Embed(request) => &request.model,
+            Self::Original(original) => original.model(),
+        }
+    }
 }
 
 #[derive(Debug, Clone)]
@@ -119,6 +135,14 @@ pub struct GatewayAnswer<T> {
     pub by: AnsweringModel,
 }
 
+/// A whole chat on its way to a client.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CompletionBody {
+    Read(Box<ChatResponse>),
+    /// The answer of a vendor of the client's protocol.
+    Passed(PassedAnswer),
+}
+
 pub type ChatAnswer = GatewayAnswer<ChatResponse>;
 /// A whole chat on its way to a client.
 pub type CompletionAnswer = GatewayAnswer<CompletionBody>;
@@ -133,6 +157,8 @@ pub enum ModelStreamEvent {
         /// Tokens used, if the vendor reported them.
         usage: Option<TokenUsage>,
         receipt: Arc<Receipt>,
+        /// The vendor's last events, of a stream that is passed on.
+        ending: Vec<u8>,
     },
     /// The answer was cut off; this is the last event.
     Failed(VendorFailure),
@@ -143,6 +169,8 @@ pub struct StreamedAnswer {
     pub by: AnsweringModel,
     /// The call's hold: the most it costs.
     pub held: NanoUsd,
+    /// The vendor's headers, of a stream that is passed on; `None`: the stream is translated.
+    pub passed: Option<HeaderMap>,
     pub events: BoxStream<'static, ModelStreamEvent>,
 }
 
@@ -186,6 +214,9 @@ pub enum GatewayError {
         /// Number of attempts.
         attempts: u32,
     },
+    /// No vendor that may answer has words for the request.
+    #[error("{}", .0.message)]
+    Untranslatable(Box<ApiProblem>),
     /// The accounts failed.
     #[error(transparent)]
     Accounts(AccountsError),
@@ -229,6 +260,7 @@ impl GatewayError {
                     None => problem,
                 }
             }
+            Self::Untranslatable(problem) => (**problem).clone(),
             Self::Accounts(error) if error.is_passing() => {
                 let retry_after = Some(Duration::from_secs(1));
                 ApiProblem { retry_after, ..ApiProblem::new(ProblemKind::Unavailable, text) }

@@ -7,8 +7,8 @@
 use std::sync::Arc;
 
 use super::bound;
-use super::call::ModelRequest;
 use super::own_ports::{ModelPort, OwnPorts};
+use super::prepared::{CandidateRequest, PreparedRequest};
 use crate::config::SecretText;
 use crate::domain::accounts::price::{ModelPrice, PriceTable};
 use crate::domain::money::NanoUsd;
@@ -17,6 +17,7 @@ use crate::domain::provider_router::model_name::adapter_name;
 use crate::domain::time::Timestamp;
 use crate::llm::catalogue::MODELS;
 use crate::llm::inbound::anthropic;
+use crate::llm::passage::{OriginalRequest, PassedRequest};
 use crate::llm::{Vendor, VendorEndpoint, catalogue};
 
 /// The key in a provider's metadata that marks the gateway's own registrations.
@@ -96,31 +97,49 @@ impl CallCandidate {
         }
     }
 
-    /// Adapts the request to this candidate, with its model and an output limit; returns the most that the
-    /// call can cost. Repeating it changes nothing.
-    pub(super) fn prepare(&self, ask: &mut ModelRequest) -> Option<NanoUsd> {
+    /// Whether a request passes to this candidate as it came.
+    pub(super) fn takes(&self, original: &OriginalRequest) -> bool {
+        original.protocol().is_spoken_by(self.endpoint.vendor())
+    }
+
+    /// The request for this candidate, with its model and an output limit, and the most that the call can
+    /// cost; `None`: the price is unknown.
+    pub(super) fn prepare(&self, ask: CandidateRequest) -> Option<(PreparedRequest, NanoUsd)> {
         let price = self.price.as_ref()?;
         Some(match ask {
-            ModelRequest::Chat(request) => {
+            CandidateRequest::Chat(mut request) => {
                 request.model.clone_from(&self.model);
                 if self.endpoint.vendor() != Vendor::Anthropic {
-                    anthropic::without_own_fields(request);
+                    anthropic::without_own_fields(&mut request);
                 }
-                let prompt = bound::prompt(request);
+                let prompt = bound::prompt(&request);
                 let asked = request.output_limit();
-                let known =
-                    catalogue::find(self.endpoint.vendor(), &self.model).map(|facts| facts.max_output);
-                let limit = bound::output(asked, known, self.window, prompt);
+                let limit = self.output(asked, prompt);
                 if asked.is_none() {
                     request.max_completion_tokens = Some(limit);
                 }
-                price.worst(prompt, limit.saturating_mul(bound::answers(request)))
+                let worst = price.worst(prompt, limit.saturating_mul(bound::answers(&request)));
+                (PreparedRequest::Chat(request), worst)
             }
-            ModelRequest::Embed(request) => {
+            CandidateRequest::Embed(mut request) => {
                 request.model.clone_from(&self.model);
-                price.worst(bound::embedding(request), 0)
+                let worst = price.worst(bound::embedding(&request), 0);
+                (PreparedRequest::Embed(request), worst)
+            }
+            CandidateRequest::Passed(original) => {
+                let prompt = bound::original(&original, self.window);
+                let asked = original.output_limit();
+                let limit = self.output(asked, prompt);
+                let worst = price.worst(prompt, limit.saturating_mul(original.answers()));
+                let limit = asked.is_none().then_some(limit);
+                (PreparedRequest::Passed(PassedRequest { original, model: self.model.clone(), limit }), worst)
             }
         })
+    }
+
+    fn output(&self, asked: Option<u64>, prompt: u64) -> u64 {
+        let known = catalogue::find(self.endpoint.vendor(), &self.model).map(|facts| facts.max_output);
+        bound::output(asked, known, self.window, prompt)
     }
 }
 
@@ -225,10 +244,9 @@ mod tests {
         let prices = PriceTable::new(None).unwrap();
         let candidate = CallCandidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
         let messages = vec![ChatMessage::text(ChatRole::User, "x".repeat(10_000))];
-        let mut ask = ModelRequest::Chat(ChatRequest { messages, ..ChatRequest::default() });
-        let worst = candidate.prepare(&mut ask).unwrap();
-        assert_eq!(candidate.prepare(&mut ask), Some(worst), "a second try is held for the same");
-        let ModelRequest::Chat(request) = ask else { unreachable!("it was a chat") };
+        let ask = CandidateRequest::Chat(ChatRequest { messages, ..ChatRequest::default() });
+        let (prepared, worst) = candidate.prepare(ask).unwrap();
+        let PreparedRequest::Chat(request) = prepared else { unreachable!("it was a chat") };
         assert_eq!((request.model.as_str(), request.output_limit()), ("gpt-4-turbo", Some(4_096)));
         // 10 and 30 dollars per million tokens; at least the text's bytes, and not many more.
         let output = 4_096 * 30_000;

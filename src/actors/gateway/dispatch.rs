@@ -14,12 +14,14 @@ use tokio::time::Instant;
 use super::attempt::{CallAttempt, UsageObserver};
 use super::attempt_plan::{AttemptDecision, AttemptPlan, AttemptSetback};
 use super::call::{
-    AnsweringModel, GatewayCaller, GatewayError, ModelCall, ModelRequest, ModelTarget, StreamedAnswer,
+    AnsweringModel, CompletionBody, GatewayCaller, GatewayError, ModelCall, ModelRequest, ModelTarget,
+    StreamedAnswer,
 };
 use super::cancel_watch;
 use super::candidate::CallCandidate;
 use super::detach::{CallerGone, DetachStreamOnDrop};
 use super::in_flight::{CallOwner, InFlightGuard};
+use super::prepared::{CandidateRequest, PreparedRequest};
 use super::settling_stream::SettlingStream;
 use super::span::CallSpan;
 use super::{GatewayHandle, GatewayMessage};
@@ -29,16 +31,21 @@ use crate::domain::accounts::receipt::Receipt;
 use crate::domain::money::NanoUsd;
 use crate::domain::usage::TokenUsage;
 use crate::llm::catalogue::{self, MODELS};
-use crate::llm::chat::{ChatResponse, CompletionBody};
+use crate::llm::chat::ChatResponse;
 use crate::llm::embedding::EmbeddingResponse;
-use crate::llm::{CallDeadlines, ChunkStream, Vendor, VendorFailure};
+use crate::llm::inbound::ApiProblem;
+use crate::llm::passage::PassedAnswer;
+use crate::llm::{CallDeadlines, ChunkStream, Completion, Vendor, VendorFailure};
 use crate::supervision::Address;
 use crate::supervision::trace::ActorNumber;
 
 /// The output of one attempt.
 pub(super) enum AttemptOutput {
-    Chat(CompletionBody, Option<TokenUsage>),
+    Chat(Box<Completion>),
     Stream(Box<ChunkStream>),
+    /// In the client's own protocol.
+    Passed(PassedAnswer, Option<TokenUsage>),
+    PassedStream(Box<ChunkStream>),
     Vectors(EmbeddingResponse, Option<TokenUsage>),
 }
 
@@ -83,10 +90,11 @@ impl CallDispatch {
         let step = CallSpan::begin(&gateway.inner.system, "select");
         let found = gateway.candidates(&call);
         step.end(&gateway.inner.system, gateway.actor_number(), found.is_ok());
+        let candidates = with_words(found?, &call.ask)?;
         let GatewayCaller { job, agent, .. } = call.caller.clone();
         let place = gateway.inner.cancels.join(CallOwner { job, agent });
         Ok(Self {
-            candidates: found?,
+            candidates,
             caller: call.caller.in_lane(&gateway.inner.roster),
             ask: call.ask,
             counts_context: call.counts_context,
@@ -177,14 +185,12 @@ impl CallDispatch {
         probe: Option<ProbeGuard>,
     ) -> Result<Result<(CallAttempt, AttemptOutput, NanoUsd), VendorFailure>, GatewayError> {
         let candidate = &*Arc::clone(&self.candidates[current]);
+        let asked = CandidateRequest::of(&self.ask, candidate).map_err(untranslatable)?;
         let no_price = || GatewayError::NoPrice {
             provider: candidate.endpoint.vendor().as_str().to_owned(),
             model: candidate.model.clone(),
         };
-        // The last candidate needs no copy: preparing the request twice gives the same.
-        let is_last = current + 1 == self.candidates.len();
-        let asked = (!is_last).then(|| self.ask.clone());
-        let worst = candidate.prepare(&mut self.ask).ok_or_else(no_price)?;
+        let (prepared, worst) = candidate.prepare(asked).ok_or_else(no_price)?;
         let hold = self.hold(candidate, worst).await?;
         let before = self.tally.asked.replace(candidate.provider.clone());
         let fallback_from = before.filter(|before| *before != candidate.provider);
@@ -198,7 +204,7 @@ impl CallDispatch {
         let sent = tokio::select! {
             biased;
             () = self.place.cancelled() => Err(VendorFailure { may_cost: true, ..GatewayError::cancelled() }),
-            sent = self.send(&attempt, candidate) => sent,
+            sent = self.send(&attempt, candidate, &prepared) => sent,
         };
         step.end(&inner.system, self.gateway.actor_number(), sent.is_ok());
         match sent {
@@ -208,9 +214,6 @@ impl CallDispatch {
             }
             Err(failure) => {
                 self.tally.receipt = Some(attempt.failed(&failure).await?);
-                if let Some(asked) = asked {
-                    self.ask = asked;
-                }
                 Ok(Err(failure))
             }
         }
@@ -244,26 +247,31 @@ impl CallDispatch {
         &self,
         attempt: &CallAttempt,
         candidate: &CallCandidate,
+        prepared: &PreparedRequest,
     ) -> Result<AttemptOutput, VendorFailure> {
-        let (client, hold, endpoint) = (&self.gateway.inner.client, attempt.hold(), &candidate.endpoint);
         let left = self.gateway.inner.policy.overall.saturating_sub(self.begun.elapsed());
         let usual = self.gateway.inner.deadlines;
         let deadlines = CallDeadlines { overall: usual.overall.min(left), ..usual };
-        match &self.ask {
-            ModelRequest::Chat(request) if request.stream => {
-                let stream = client.stream(hold, endpoint, request, &deadlines).await?;
-                Ok(AttemptOutput::Stream(Box::new(stream)))
-            }
-            ModelRequest::Chat(request) => {
-                let (whole, usage) = client.chat(hold, endpoint, request, &deadlines).await?;
-                Ok(AttemptOutput::Chat(whole, usage))
-            }
-            ModelRequest::Embed(request) => {
-                let (vectors, usage) = client.embeddings(hold, endpoint, request, &deadlines).await?;
-                Ok(AttemptOutput::Vectors(vectors, usage))
-            }
-        }
+        prepared.send(&self.gateway.inner.client, attempt.hold(), &candidate.endpoint, &deadlines).await
     }
+}
+
+/// The candidates that have words for a request: all, or those of its own protocol.
+fn with_words(
+    mut candidates: Vec<Arc<CallCandidate>>,
+    ask: &ModelRequest,
+) -> Result<Vec<Arc<CallCandidate>>, GatewayError> {
+    let ModelRequest::Original(original) = ask else { return Ok(candidates) };
+    if candidates.iter().all(|candidate| candidate.takes(original)) {
+        return Ok(candidates);
+    }
+    let Err(problem) = original.translated() else { return Ok(candidates) };
+    candidates.retain(|candidate| candidate.takes(original));
+    if candidates.is_empty() { Err(untranslatable(problem)) } else { Ok(candidates) }
+}
+
+fn untranslatable(problem: ApiProblem) -> GatewayError {
+    GatewayError::Untranslatable(Box::new(problem))
 }
 
 fn circuit_open(provider: String, until: Instant) -> GatewayError {
@@ -272,16 +280,12 @@ fn circuit_open(provider: String, until: Instant) -> GatewayError {
 
 impl GatewayHandle {
     /// The candidates, best first; at least one.
-    fn candidates(&self, call: &ModelCall) -> Result<Vec<Arc<CallCandidate>>, GatewayError> {
+    pub(super) fn candidates(&self, call: &ModelCall) -> Result<Vec<Arc<CallCandidate>>, GatewayError> {
         let inner = &self.inner;
         let (endpoints, prices) = (&inner.endpoints, &inner.prices);
         match &call.target {
             ModelTarget::Pinned(vendor) => {
-                let model = match &call.ask {
-                    ModelRequest::Chat(request) => &request.model,
-                    ModelRequest::Embed(request) => &request.model,
-                };
-                Ok(vec![Arc::new(CallCandidate::pinned(endpoints, *vendor, model, prices))])
+                Ok(vec![Arc::new(CallCandidate::pinned(endpoints, *vendor, call.ask.model(), prices))])
             }
             ModelTarget::Routed { requirements, optimization, limits } => {
                 let choice = match inner.router.select(requirements, *optimization, *limits) {
@@ -310,7 +314,7 @@ impl GatewayHandle {
     fn unlisted(&self, name: &str, ask: &ModelRequest) -> Option<CallCandidate> {
         let named = name.split_once('/').and_then(|(who, model)| Some((Vendor::from_name(who)?, model)));
         let known = || match ask {
-            ModelRequest::Chat(_) => {
+            ModelRequest::Chat(_) | ModelRequest::Original(_) => {
                 MODELS.iter().find(|facts| facts.model == name).map(|facts| facts.vendor)
             }
             ModelRequest::Embed(_) => catalogue::embedder(name),
@@ -335,24 +339,32 @@ impl SuccessfulAttempt {
         to: Address<GatewayMessage>,
     ) -> Result<StreamedAnswer, Box<CallAttempt>> {
         let Self { attempt, output: got, by, held, place } = self;
-        let AttemptOutput::Stream(chunks) = got else { return Err(Box::new(attempt)) };
+        let (chunks, passed) = match got {
+            AttemptOutput::Stream(chunks) => (chunks, None),
+            AttemptOutput::PassedStream(chunks) => {
+                let headers = chunks.headers().clone();
+                (chunks, Some(headers))
+            }
+            _ => return Err(Box::new(attempt)),
+        };
         let pieces = SettlingStream::new(attempt, chunks, place).boxed();
-        Ok(StreamedAnswer { by, held, events: DetachStreamOnDrop::new(pieces, left, to).boxed() })
+        Ok(StreamedAnswer { by, held, passed, events: DetachStreamOnDrop::new(pieces, left, to).boxed() })
     }
 }
 
 /// The whole answer of a chat.
 pub(super) fn into_completion(got: AttemptOutput) -> Option<(CompletionBody, Option<TokenUsage>)> {
     match got {
-        AttemptOutput::Chat(whole, usage) => Some((whole, usage)),
+        AttemptOutput::Chat(whole) => Some((CompletionBody::Read(Box::new(whole.response)), whole.usage)),
+        AttemptOutput::Passed(answer, usage) => Some((CompletionBody::Passed(answer), usage)),
         _ => None,
     }
 }
 
-/// The parsed answer; only callers who asked for the unparsed one get it.
+/// The answer in the canonical form; one that is passed on has none.
 pub(super) fn into_chat_response(got: AttemptOutput) -> Option<(ChatResponse, Option<TokenUsage>)> {
     match got {
-        AttemptOutput::Chat(CompletionBody::Read(response), usage) => Some((*response, usage)),
+        AttemptOutput::Chat(whole) => Some((whole.response, whole.usage)),
         _ => None,
     }
 }

@@ -21,6 +21,7 @@ mod in_flight;
 pub mod local_text;
 mod model_turns;
 pub mod own_ports;
+mod prepared;
 mod settling_stream;
 mod span;
 pub(in crate::actors) use span::CallSpan;
@@ -28,14 +29,15 @@ mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 
 pub use self::adapters::{LOCAL_MODELS, LocalModel, LocalReadiness};
 pub use self::attempt_plan::AttemptPolicy;
 pub use self::call::{
-    AnsweringModel, ChatAnswer, CompletionAnswer, EmbeddingAnswer, GatewayAnswer, GatewayCaller,
-    GatewayError, ModelCall, ModelRequest, ModelStreamEvent, ModelTarget, StreamedAnswer,
+    AnsweringModel, ChatAnswer, CompletionAnswer, CompletionBody, EmbeddingAnswer, GatewayAnswer,
+    GatewayCaller, GatewayError, ModelCall, ModelRequest, ModelStreamEvent, ModelTarget, StreamedAnswer,
 };
 pub use self::in_flight::{CallOwner, WatchedCalls};
 
@@ -54,10 +56,16 @@ use crate::actors::token_governor::GovernorHandle;
 use crate::config::{GatewayConfig as Limits, ProvidersConfig};
 use crate::domain::accounts::price::PriceTable;
 use crate::domain::roster::Roster;
+use crate::llm::passage::PassedRequest;
 use crate::llm::{CallDeadlines, Vendor, VendorClient, VendorEndpoint, VendorFailure, VendorFailureKind};
 use crate::supervision::{
     Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ChildSpec, WorkerOptions,
 };
+
+/// Time for a vendor to count tokens: a client waits for the count before it asks for the answer.
+const COUNT: Duration = Duration::from_secs(10);
+const COUNTING: CallDeadlines =
+    CallDeadlines { connect: COUNT, first_byte: COUNT, idle: COUNT, overall: COUNT };
 
 pub enum GatewayMessage {
     /// Finish a call whose caller has gone.
@@ -186,6 +194,23 @@ impl GatewayHandle {
             }
         };
         DetachOnDrop::new(Box::pin(work), left, to).await
+    }
+
+    /// The vendor's own count of a request's tokens, which costs nothing; `None`: no vendor of the request's
+    /// protocol serves the model, or it does not answer.
+    pub async fn count_tokens(&self, call: ModelCall) -> Option<Result<u64, VendorFailure>> {
+        let ModelRequest::Original(original) = &call.ask else { return None };
+        let found = self.candidates(&call).ok()?;
+        let candidate = found.iter().find(|one| one.takes(original) && one.endpoint.is_ready())?;
+        let (original, model) = (Arc::clone(original), candidate.model.clone());
+        let passed = PassedRequest { original, model, limit: None };
+        let counted = self.inner.client.count_tokens(&candidate.endpoint, &passed, &COUNTING).await;
+        // Only what the vendor says of the request is worth telling; else PAS counts by itself.
+        let is_said = |failure: &VendorFailure| failure.said.is_some() && !failure.kind.is_transient();
+        match counted {
+            Err(failure) if !is_said(&failure) => None,
+            counted => Some(counted),
+        }
     }
 
     /// Watches the current calls of these owners, to end them and count how many are closed. Calls of jobs

@@ -141,7 +141,7 @@ fn error_of(error: &GatewayError) -> TurnError {
         GatewayError::Accounts(accounts) if accounts.is_passing() => {
             TurnError::Passing { why, retry_after: Some(Duration::from_secs(1)) }
         }
-        GatewayError::Accounts(_) => TurnError::Refused(why),
+        GatewayError::Untranslatable(_) | GatewayError::Accounts(_) => TurnError::Refused(why),
         GatewayError::Failed { failure, .. } => match failure.kind {
             VendorFailureKind::Cancelled => TurnError::Cancelled,
             VendorFailureKind::ContextTooLong => TurnError::ContextTooLong(why),

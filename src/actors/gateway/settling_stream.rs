@@ -57,9 +57,10 @@ impl Stream for SettlingStream {
                 Some(Ok(piece)) => return Poll::Ready(Some(piece)),
                 ended => {
                     let (usage, attempt) = (this.chunks.usage(), this.attempt.take());
+                    let last = this.chunks.ending();
                     this.ending = attempt.map(|attempt| match ended {
                         Some(Err(failure)) => cut(attempt, failure).boxed(),
-                        _ => finished(attempt, usage).boxed(),
+                        _ => finished(attempt, usage, last).boxed(),
                     });
                 }
             }
@@ -71,9 +72,9 @@ impl Stream for SettlingStream {
     }
 }
 
-async fn finished(attempt: CallAttempt, usage: Option<TokenUsage>) -> ModelStreamEvent {
+async fn finished(attempt: CallAttempt, usage: Option<TokenUsage>, ending: Vec<u8>) -> ModelStreamEvent {
     match attempt.succeeded(usage).await {
-        Ok(receipt) => ModelStreamEvent::Finished { usage, receipt },
+        Ok(receipt) => ModelStreamEvent::Finished { usage, receipt, ending },
         Err(error) => ModelStreamEvent::Failed(unsettled(&error)),
     }
 }

@@ -20,10 +20,11 @@ use axum::{Extension, Router};
 pub use self::pages::health;
 
 use super::edge_info::EdgeInfo;
-use super::model::{ReplyFormat, caller, problem, read, reply};
+use super::model::{ReplyFormat, caller, problem, read_original, reply};
 use crate::actors::gateway::{GatewayHandle, LocalModel, ModelCall, ModelRequest, ModelTarget};
 use crate::llm::chat::ChatRequest;
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
+use crate::llm::passage::WireProtocol;
 use crate::llm::{Vendor, catalogue};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,28 +75,31 @@ impl ModelAdapter {
         Self { kind, gateway, port, key_from, started: Instant::now(), last_ms: Arc::default() }
     }
 
+    /// The vendor's name of the model that a request asks for.
+    fn model_named(&self, asked: &str) -> String {
+        let own = format!("{}/", self.kind.vendor());
+        let model = asked.strip_prefix(&own).unwrap_or(asked);
+        let is_free = model.is_empty() || model == "auto" || model.starts_with("auto:");
+        if is_free { self.kind.model().to_owned() } else { model.to_owned() }
+    }
+
     /// A call of this adapter's vendor.
-    fn call(
-        &self,
-        headers: &axum::http::HeaderMap,
-        mut request: ChatRequest,
-    ) -> Result<ModelCall, ApiProblem> {
+    fn call(&self, headers: &axum::http::HeaderMap, ask: ModelRequest) -> Result<ModelCall, ApiProblem> {
         let vendor = self.kind.vendor();
-        let own = format!("{vendor}/");
-        if let Some(model) = request.model.strip_prefix(&own) {
-            request.model = model.to_owned();
-        }
-        if request.model.is_empty() || request.model == "auto" || request.model.starts_with("auto:") {
-            self.kind.model().clone_into(&mut request.model);
-        }
-        if request.messages.is_empty() {
-            return Err(ApiProblem::invalid("messages", "at least one message is required"));
-        }
         if let (false, Some(variable)) = (self.gateway.endpoint(vendor).is_ready(), vendor.key_variable()) {
             let text = format!("no key for {}; set {variable} and restart the daemon", vendor.title());
             return Err(ApiProblem::new(ProblemKind::NotConfigured, text));
         }
-        Ok(ModelCall::new(caller(headers)?, ModelTarget::Pinned(vendor), ModelRequest::Chat(request)))
+        Ok(ModelCall::new(caller(headers)?, ModelTarget::Pinned(vendor), ask))
+    }
+
+    /// A call in the canonical form.
+    fn canonical(&self, mut request: ChatRequest) -> Result<ModelRequest, ApiProblem> {
+        request.model = self.model_named(&request.model);
+        if request.messages.is_empty() {
+            return Err(ApiProblem::invalid("messages", "at least one message is required"));
+        }
+        Ok(ModelRequest::Chat(request))
     }
 
     /// Makes the call and records the time to its first byte.
@@ -103,10 +107,10 @@ impl ModelAdapter {
         &self,
         edge: &EdgeInfo,
         headers: &axum::http::HeaderMap,
-        request: ChatRequest,
+        ask: Result<ModelRequest, ApiProblem>,
         style: ReplyFormat,
     ) -> Response {
-        let call = match self.call(headers, request) {
+        let call = match ask.and_then(|ask| self.call(headers, ask)) {
             Ok(call) => call,
             Err(wrong) => return problem(&wrong, style.form()),
         };
@@ -149,10 +153,12 @@ async fn chat(
     request: Request,
 ) -> Response {
     let headers = request.headers().clone();
-    match read::<ChatRequest>(request).await {
-        Ok(request) => {
-            let style = ReplyFormat::chat(&request);
-            adapter.answer(&edge, &headers, request, style).await
+    match read_original(WireProtocol::Chat, request).await {
+        Ok(original) => {
+            let model = adapter.model_named(original.model());
+            let original = Arc::new(original.for_model(model));
+            let style = ReplyFormat::Client(Arc::clone(&original));
+            adapter.answer(&edge, &headers, Ok(ModelRequest::Original(original)), style).await
         }
         Err(wrong) => problem(&wrong, ApiFormat::OpenAi),
     }

@@ -54,7 +54,11 @@ async fn api_generate(
 async fn generated(adapter: &ModelAdapter, edge: &EdgeInfo, request: Request, stream: bool) -> Response {
     let headers = request.headers().clone();
     match read::<GenerateCall>(request).await.and_then(|call| call.into_chat(stream)) {
-        Ok(chat) => adapter.answer(edge, &headers, chat, ReplyFormat::ollama(OllamaShape::Generate)).await,
+        Ok(chat) => {
+            adapter
+                .answer(edge, &headers, adapter.canonical(chat), ReplyFormat::ollama(OllamaShape::Generate))
+                .await
+        }
         Err(wrong) => problem(&wrong, ApiFormat::Ollama),
     }
 }
@@ -68,7 +72,12 @@ async fn chat(
     match read::<ChatCall>(request).await {
         Ok(call) => {
             adapter
-                .answer(&edge, &headers, call.into_chat(true), ReplyFormat::ollama(OllamaShape::Chat))
+                .answer(
+                    &edge,
+                    &headers,
+                    adapter.canonical(call.into_chat(true)),
+                    ReplyFormat::ollama(OllamaShape::Chat),
+                )
                 .await
         }
         Err(wrong) => problem(&wrong, ApiFormat::Ollama),

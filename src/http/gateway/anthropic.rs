@@ -1,16 +1,20 @@
 //! Anthropic's API: messages, and token counting.
 
+use std::sync::Arc;
+
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde_json::json;
 
-use super::{GatewayApi, openai};
+use super::{GatewayApi, openai, target_of};
+use crate::actors::gateway::{ModelCall, ModelRequest};
 use crate::http::edge_info::EdgeInfo;
-use crate::http::model::{ReplyFormat, problem, read};
+use crate::http::model::{caller, problem, read_original};
 use crate::llm::chat::{ChatContent, ChatRequest, ContentPart, KnownPart};
 use crate::llm::inbound::anthropic::MessagesRequest;
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
+use crate::llm::passage::{OriginalRequest, WireProtocol};
 use crate::skills::tokens::{IDLE, TokenCounter};
 
 /// Tokens per message on top of the text (OpenAI's cookbook, "How to count tokens"; Anthropic's figure
@@ -24,17 +28,27 @@ pub(super) async fn messages(
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
-    let headers = request.headers().clone();
-    match read::<MessagesRequest>(request).await.and_then(MessagesRequest::into_chat) {
-        Ok(request) => openai::answer(&port, &edge, &headers, request, ReplyFormat::Messages).await,
-        Err(wrong) => problem(&wrong, ApiFormat::Anthropic),
+    openai::answer(&port, &edge, WireProtocol::Messages, request).await
+}
+
+/// Anthropic's own count of a request for one of its models; otherwise an estimate with a public tokenizer.
+pub(super) async fn count_tokens(State(port): State<GatewayApi>, request: Request) -> Response {
+    let caller = caller(request.headers());
+    let read = read_original(WireProtocol::Messages, request).await;
+    let (original, caller) = match read.and_then(|original| Ok((Arc::new(original), caller?))) {
+        Ok(read) => read,
+        Err(wrong) => return problem(&wrong, ApiFormat::Anthropic),
+    };
+    let (target, ask) = (target_of(&original), ModelRequest::Original(Arc::clone(&original)));
+    match port.gateway.count_tokens(ModelCall::new(caller, target, ask)).await {
+        Some(Ok(tokens)) => Json(json!({ "input_tokens": tokens })).into_response(),
+        Some(Err(failure)) => problem(&ApiProblem::from(&failure), ApiFormat::Anthropic),
+        None => estimated(&port, &original).await,
     }
 }
 
-/// Counts with a public tokenizer, because Anthropic's is not public: an estimate, as is Anthropic's own
-/// count.
-pub(super) async fn count_tokens(State(port): State<GatewayApi>, request: Request) -> Response {
-    let counted = match read::<MessagesRequest>(request).await.and_then(MessagesRequest::into_counted) {
+async fn estimated(port: &GatewayApi, original: &OriginalRequest) -> Response {
+    let counted = match original.read_as::<MessagesRequest>().and_then(MessagesRequest::into_counted) {
         Ok(request) => {
             let counter = std::sync::Arc::clone(&port.counter);
             // The first count loads the tokenizer's table, which takes a few tenths of a second.

@@ -12,9 +12,10 @@ use std::sync::Arc;
 use axum::Router;
 use axum::routing::{get, post};
 
-use crate::actors::gateway::{GatewayHandle, ModelTarget, bound};
+use crate::actors::gateway::{GatewayHandle, ModelTarget};
 use crate::domain::provider_router::{CallLimits, CallRequirements, ModelName, RoutingOptimization};
 use crate::llm::chat::{ChatContent, ChatRequest, ContentPart, KnownPart};
+use crate::llm::passage::OriginalRequest;
 use crate::skills::tokens::TokenCounter;
 
 #[derive(Clone)]
@@ -44,13 +45,15 @@ pub fn routes(gateway: GatewayHandle) -> Router {
 
 /// The requirements of a chat. Only `auto` asks for features: a caller that names a model knows its
 /// features, and providers need not list theirs.
-fn target_of(request: &ChatRequest) -> ModelTarget {
-    let mut requirements =
-        CallRequirements { model: request.model.clone(), context_window: None, features: Vec::new() };
-    if matches!(ModelName::parse(&request.model), ModelName::Auto(_)) {
+fn target_of(original: &OriginalRequest) -> ModelTarget {
+    let model = original.model().to_owned();
+    let mut requirements = CallRequirements { model, context_window: None, features: Vec::new() };
+    if matches!(ModelName::parse(original.model()), ModelName::Auto(_)) {
         // Plain text has about four bytes per token: excludes context windows that are surely too small.
-        requirements.context_window = Some((bound::prompt(request) / 4).max(1));
-        requirements.features.extend(needed(request).map(str::to_owned));
+        requirements.context_window = Some((original.prompt_tokens() / 4).max(1));
+        if let Ok(translated) = original.translated() {
+            requirements.features.extend(needed(&translated.chat).map(str::to_owned));
+        }
     }
     ModelTarget::Routed {
         requirements,

@@ -1,8 +1,9 @@
 //! OpenAI's API: chat completions, responses, embeddings.
 
+use std::sync::Arc;
+
 use axum::Extension;
 use axum::extract::{Request, State};
-use axum::http::HeaderMap;
 use axum::response::Response;
 use serde_json::json;
 
@@ -10,25 +11,17 @@ use super::{GatewayApi, target_of};
 use crate::actors::gateway::{ModelCall, ModelRequest, ModelTarget};
 use crate::domain::provider_router::{CallLimits, CallRequirements, RoutingOptimization};
 use crate::http::edge_info::EdgeInfo;
-use crate::http::model::{ReplyFormat, caller, embed, problem, read, reply};
-use crate::llm::chat::ChatRequest;
+use crate::http::model::{ReplyFormat, caller, embed, problem, read, read_original, reply};
 use crate::llm::embedding::EmbeddingRequest;
-use crate::llm::inbound::responses::ResponsesRequest;
 use crate::llm::inbound::{ApiFormat, ApiProblem};
+use crate::llm::passage::{OriginalRequest, WireProtocol};
 
 pub(super) async fn chat(
     State(port): State<GatewayApi>,
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
-    let headers = request.headers().clone();
-    match read::<ChatRequest>(request).await {
-        Ok(request) => {
-            let style = ReplyFormat::chat(&request);
-            answer(&port, &edge, &headers, request, style).await
-        }
-        Err(wrong) => problem(&wrong, ApiFormat::OpenAi),
-    }
+    answer(&port, &edge, WireProtocol::Chat, request).await
 }
 
 pub(super) async fn responses(
@@ -36,42 +29,32 @@ pub(super) async fn responses(
     Extension(edge): Extension<EdgeInfo>,
     request: Request,
 ) -> Response {
-    let headers = request.headers().clone();
-    let read = read::<ResponsesRequest>(request).await;
-    let chat = read.and_then(|request| {
-        let style = ReplyFormat::Responses(Box::new(request.echo()));
-        Ok((request.into_chat()?, style))
-    });
-    match chat {
-        Ok((request, style)) => answer(&port, &edge, &headers, request, style).await,
-        Err(wrong) => problem(&wrong, ApiFormat::OpenAi),
-    }
+    answer(&port, &edge, WireProtocol::Responses, request).await
 }
 
-/// Answers a chat of any inbound format.
+/// Answers a chat in any protocol.
 pub(super) async fn answer(
     port: &GatewayApi,
     edge: &EdgeInfo,
-    headers: &HeaderMap,
-    request: ChatRequest,
-    style: ReplyFormat,
+    protocol: WireProtocol,
+    request: Request,
 ) -> Response {
-    let form = style.form();
-    let call = check(&request).and_then(|()| {
-        Ok(ModelCall::new(caller(headers)?, target_of(&request), ModelRequest::Chat(request)))
+    let caller = caller(request.headers());
+    let call = read_original(protocol, request).await.and_then(|original| {
+        check(&original)?;
+        let original = Arc::new(original);
+        let style = ReplyFormat::Client(Arc::clone(&original));
+        Ok((ModelCall::new(caller?, target_of(&original), ModelRequest::Original(original)), style))
     });
     match call {
-        Ok(call) => reply(&port.gateway, call, style, edge).await,
-        Err(wrong) => problem(&wrong, form),
+        Ok((call, style)) => reply(&port.gateway, call, style, edge).await,
+        Err(wrong) => problem(&wrong, protocol.format()),
     }
 }
 
-fn check(request: &ChatRequest) -> Result<(), ApiProblem> {
-    if request.model.is_empty() {
+fn check(original: &OriginalRequest) -> Result<(), ApiProblem> {
+    if original.model().is_empty() {
         return Err(ApiProblem::invalid("model", "name a model, `provider/model`, or `auto`"));
-    }
-    if request.messages.is_empty() {
-        return Err(ApiProblem::invalid("messages", "at least one message is required"));
     }
     Ok(())
 }

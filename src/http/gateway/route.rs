@@ -165,6 +165,7 @@ fn refused(error: &GatewayError) -> ApiError {
             | VendorFailureKind::Unsupported => ApiError::bad_request(text),
             _ => ApiError::new(axum::http::StatusCode::BAD_GATEWAY, text),
         },
+        GatewayError::Untranslatable(_) => ApiError::bad_request(text),
         GatewayError::Accounts(error) => error.clone().into(),
     };
     match problem.retry_after {

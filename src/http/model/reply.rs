@@ -34,16 +34,17 @@ const WRITE: usize = 16 * 1024;
 /// Makes a call and answers in the client's format.
 pub(in crate::http) async fn reply(
     gateway: &GatewayHandle,
-    mut call: ModelCall,
+    call: ModelCall,
     style: ReplyFormat,
     edge: &EdgeInfo,
 ) -> Response {
     let request_id = call.caller.request_id.clone();
-    let (form, mut wants_stream) = (style.form(), false);
-    if let ModelRequest::Chat(request) = &mut call.ask {
-        wants_stream = request.stream;
-        request.verbatim = style.is_canonical();
-    }
+    let form = style.form();
+    let wants_stream = match &call.ask {
+        ModelRequest::Chat(request) => request.stream,
+        ModelRequest::Original(original) => original.is_stream(),
+        ModelRequest::Embed(_) => false,
+    };
     let answered = if wants_stream {
         gateway.stream(call).await.map(|streamed| stream(streamed, style, edge.shutdown.clone()))
     } else {
@@ -85,6 +86,11 @@ pub(in crate::http) fn problem(problem: &ApiProblem, form: ApiFormat) -> Respons
     let status = StatusCode::from_u16(problem.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let mut response = (status, Json(problem.body(form))).into_response();
     let headers = response.headers_mut();
+    if let Some(said) = problem.said_in(form) {
+        // The vendor's own words and headers are all that its clients decide by.
+        headers.extend(said.headers.clone());
+        return response;
+    }
     if let Some(wait) = problem.retry_after {
         let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
         headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
@@ -105,11 +111,12 @@ fn about(by: &AnsweringModel, cost_name: &'static str, cost: NanoUsd) -> HeaderM
     told.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?))).collect()
 }
 
-/// Sets the request id in the headers read by clients of PAS and of the vendors.
+/// Sets the request id in the headers read by clients of PAS and of the vendors; a vendor's own id stays.
 pub(in crate::http) fn name_request(headers: &mut HeaderMap, id: &str) {
     let Ok(value) = HeaderValue::from_str(id) else { return };
-    for name in ["x-pas-request-id", "x-request-id", "request-id"] {
-        headers.insert(HeaderName::from_static(name), value.clone());
+    headers.insert(HeaderName::from_static("x-pas-request-id"), value.clone());
+    for name in ["x-request-id", "request-id"] {
+        headers.entry(HeaderName::from_static(name)).or_insert_with(|| value.clone());
     }
 }
 
@@ -119,9 +126,11 @@ fn stream(streamed: StreamedAnswer, style: ReplyFormat, shutdown: CancellationTo
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
     // Buffering proxies would delay chunks.
     headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    let is_passed = streamed.passed.is_some();
+    headers.extend(streamed.passed.unwrap_or_default());
     let written = ReplyStream {
         pieces: Some(streamed.events),
-        writer: style.writer(),
+        writer: style.writer(is_passed),
         shutdown: Box::pin(shutdown.cancelled_owned()),
     };
     (headers, Body::from_stream(written)).into_response()
@@ -139,8 +148,11 @@ impl ReplyStream {
     fn write(&mut self, piece: &ModelStreamEvent, out: &mut Vec<u8>) {
         match piece {
             ModelStreamEvent::Item(StreamItem::Chunk(chunk)) => return self.writer.chunk(chunk, out),
-            ModelStreamEvent::Item(StreamItem::Verbatim(events)) => return self.writer.verbatim(events, out),
-            ModelStreamEvent::Finished { usage, .. } => self.writer.finish(usage.as_ref(), out),
+            ModelStreamEvent::Item(StreamItem::Verbatim(events)) => return out.extend_from_slice(events),
+            ModelStreamEvent::Finished { usage, ending, .. } => {
+                self.writer.finish(usage.as_ref(), out);
+                out.extend_from_slice(ending);
+            }
             ModelStreamEvent::Failed(failure) => self.writer.fail(&ApiProblem::from(failure), out),
         }
         self.pieces = None;

@@ -1,5 +1,6 @@
 //! Reads requests and writes answers in an inbound format, for the edge.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Json;
@@ -9,41 +10,36 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 
-use crate::actors::gateway::CompletionAnswer;
+use crate::actors::gateway::{CompletionAnswer, CompletionBody};
 use crate::domain::time::Timestamp;
-use crate::http::extract::ContractJson;
-use crate::llm::chat::{ChatRequest, CompletionBody};
+use crate::http::error::ApiError;
+use crate::http::extract::{ContractJson, collect_body};
 use crate::llm::inbound::openai::ChatWriter;
+use crate::llm::inbound::passed::PassedWriter;
 use crate::llm::inbound::{
     ApiFormat, ApiProblem, InboundWriter, ProblemKind, anthropic, ollama, responses, usage,
 };
+use crate::llm::passage::{OriginalRequest, PassedAnswer, WireProtocol};
 
 /// The content type of complete answers.
 const JSON: &str = "application/json";
 
 /// The format of one request's answer.
 pub(in crate::http) enum ReplyFormat {
-    /// OpenAI's chat completions, with the settings of the stream's writer.
-    Chat(ChatWriter),
-    Responses(Box<responses::ResponsesEcho>),
-    Messages,
+    /// That of the client's request.
+    Client(Arc<OriginalRequest>),
     /// Ollama's `generate` or `chat`, and the time of the request.
     Ollama(ollama::OllamaShape, Instant),
 }
 
 impl ReplyFormat {
-    pub(in crate::http) fn chat(request: &ChatRequest) -> Self {
-        Self::Chat(ChatWriter::new(request))
-    }
-
     pub(in crate::http) fn ollama(shape: ollama::OllamaShape) -> Self {
         Self::Ollama(shape, Instant::now())
     }
 
-    pub(in crate::http) const fn form(&self) -> ApiFormat {
+    pub(in crate::http) fn form(&self) -> ApiFormat {
         match self {
-            Self::Chat(_) | Self::Responses(_) => ApiFormat::OpenAi,
-            Self::Messages => ApiFormat::Anthropic,
+            Self::Client(original) => original.protocol().format(),
             Self::Ollama(..) => ApiFormat::Ollama,
         }
     }
@@ -51,32 +47,33 @@ impl ReplyFormat {
     pub(in crate::http) const fn stream_type(&self) -> &'static str {
         match self {
             Self::Ollama(..) => "application/x-ndjson",
-            _ => "text/event-stream; charset=utf-8",
+            Self::Client(_) => "text/event-stream; charset=utf-8",
         }
     }
 
-    /// Whether this is the canonical form, so that a vendor's body in that form passes unchanged.
-    pub(in crate::http) const fn is_canonical(&self) -> bool {
-        matches!(self, Self::Chat(_))
-    }
-
-    /// A complete answer, as JSON. Only answers to requests in the canonical form come verbatim.
+    /// A complete answer, as JSON.
     pub(in crate::http) fn completion(&self, replied: CompletionAnswer) -> Response {
         let CompletionAnswer { answer, usage: used, .. } = replied;
         let used = used.as_ref();
         let mut answer = match answer {
-            CompletionBody::Verbatim(json) => return ([(CONTENT_TYPE, JSON)], json).into_response(),
+            CompletionBody::Passed(PassedAnswer { body, headers }) => {
+                return (headers, [(CONTENT_TYPE, JSON)], body).into_response();
+            }
             CompletionBody::Read(answer) => answer,
         };
         match self {
-            Self::Chat(_) => {
-                if answer.usage.is_none() {
-                    answer.usage = used.map(usage::chat);
+            Self::Client(original) => match original.protocol() {
+                WireProtocol::Chat => {
+                    if answer.usage.is_none() {
+                        answer.usage = used.map(usage::chat);
+                    }
+                    Json(answer).into_response()
                 }
-                Json(answer).into_response()
-            }
-            Self::Responses(echo) => Json(responses::response(&answer, used, echo)).into_response(),
-            Self::Messages => Json(anthropic::message(&answer, used)).into_response(),
+                WireProtocol::Responses => {
+                    Json(responses::response(&answer, used, &echo(original))).into_response()
+                }
+                WireProtocol::Messages => Json(anthropic::message(&answer, used)).into_response(),
+            },
             Self::Ollama(shape, begun) => {
                 let timing = ollama::AnswerTiming { at: Timestamp::now(), total: begun.elapsed() };
                 Json(ollama::complete_answer(*shape, &answer, used, timing)).into_response()
@@ -84,14 +81,36 @@ impl ReplyFormat {
         }
     }
 
-    pub(in crate::http) fn writer(self) -> Box<dyn InboundWriter> {
+    /// The writer of a stream that is passed on, or translated.
+    pub(in crate::http) fn writer(self, is_passed: bool) -> Box<dyn InboundWriter> {
         match self {
-            Self::Chat(writer) => Box::new(writer),
-            Self::Responses(echo) => Box::new(responses::ResponsesWriter::new(*echo)),
-            Self::Messages => Box::new(anthropic::MessagesWriter::default()),
+            Self::Client(original) if is_passed => Box::new(PassedWriter::new(original.protocol())),
+            Self::Client(original) => match original.protocol() {
+                WireProtocol::Chat => Box::new(ChatWriter::new(original.wants_usage())),
+                WireProtocol::Responses => Box::new(responses::ResponsesWriter::new(echo(&original))),
+                WireProtocol::Messages => Box::new(anthropic::MessagesWriter::default()),
+            },
             Self::Ollama(shape, _) => Box::new(ollama::OllamaWriter::new(shape)),
         }
     }
+}
+
+/// What an answer in the form of Responses repeats of its request.
+fn echo(original: &OriginalRequest) -> responses::ResponsesEcho {
+    original.translated().ok().and_then(|translated| translated.echo.clone()).unwrap_or_default()
+}
+
+/// A request as its client sent it.
+///
+/// # Errors
+/// [`ApiProblem`] naming the field, to be answered in the protocol's form.
+pub(in crate::http) async fn read_original(
+    protocol: WireProtocol,
+    request: Request,
+) -> Result<OriginalRequest, ApiProblem> {
+    let (parts, body) = request.into_parts();
+    let body = collect_body(body).await.map_err(|error| problem_of(&error))?;
+    OriginalRequest::read(protocol, body, parts.uri.query(), &parts.headers)
 }
 
 /// A request's JSON body.
@@ -101,13 +120,15 @@ impl ReplyFormat {
 pub(in crate::http) async fn read<T: DeserializeOwned>(request: Request) -> Result<T, ApiProblem> {
     match ContractJson::<T>::from_request(request, &()).await {
         Ok(ContractJson(body)) => Ok(body),
-        Err(error) => {
-            let kind = match error.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => ProblemKind::TooLarge,
-                _ => ProblemKind::Invalid,
-            };
-            let (message, param) = error.sentence_and_field();
-            Err(ApiProblem { param, ..ApiProblem::new(kind, message) })
-        }
+        Err(error) => Err(problem_of(&error)),
     }
+}
+
+fn problem_of(error: &ApiError) -> ApiProblem {
+    let kind = match error.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => ProblemKind::TooLarge,
+        _ => ProblemKind::Invalid,
+    };
+    let (message, param) = error.sentence_and_field();
+    ApiProblem { param, ..ApiProblem::new(kind, message) }
 }

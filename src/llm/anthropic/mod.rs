@@ -15,7 +15,7 @@ const VERSION_HEADER: &str = "anthropic-version";
 /// The version of every request that does not need the older one.
 pub(super) const VERSION: (&str, &str) = (VERSION_HEADER, "2026-10-21");
 /// The version that takes sampling parameters.
-const SAMPLING_VERSION: (&str, &str) = (VERSION_HEADER, "2023-06-01");
+pub(super) const SAMPLING_VERSION: (&str, &str) = (VERSION_HEADER, "2023-06-01");
 
 /// Message fields that carry signed thinking through the canonical form.
 const THINKING_BLOCKS: &str = "thinking_blocks";

@@ -52,7 +52,7 @@ pub(super) enum AnthropicBlock {
 
 /// The vendor's usage. In a stream the later report counts, field by field.
 #[derive(Deserialize, Clone, Copy, Default)]
-pub(super) struct AnthropicUsage {
+pub(in crate::llm) struct AnthropicUsage {
     input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
@@ -70,7 +70,7 @@ struct CacheCreation {
 
 impl AnthropicUsage {
     /// Updates this report with a later one, whose figures are cumulative.
-    pub(super) fn updated(self, later: Self) -> Self {
+    pub(in crate::llm) fn updated(self, later: Self) -> Self {
         Self {
             input_tokens: later.input_tokens.or(self.input_tokens),
             cache_creation_input_tokens: later
@@ -84,7 +84,7 @@ impl AnthropicUsage {
 
     /// In disjoint classes; `None` without counts. A cache write of unknown lifetime counts as five minutes,
     /// the vendor's default.
-    pub(super) fn usage(&self) -> Option<TokenUsage> {
+    pub(in crate::llm) fn usage(&self) -> Option<TokenUsage> {
         let split = self.cache_creation;
         let written_1h = split.map_or(0, |split| split.ephemeral_1h_input_tokens);
         let written_5m = split.map_or(0, |split| split.ephemeral_5m_input_tokens);

@@ -29,22 +29,11 @@ pub struct ChatResponse {
     pub extra: Map<String, Value>,
 }
 
-/// A complete answer on its way to the caller.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CompletionBody {
-    Read(Box<ChatResponse>),
-    /// The vendor's own bytes in OpenAI's form, for a caller that asked for them ([`ChatRequest::verbatim`]).
-    ///
-    /// [`ChatRequest::verbatim`]: super::ChatRequest::verbatim
-    Verbatim(Vec<u8>),
-}
-
 /// The next item of a stream.
 #[derive(Debug, Clone, PartialEq)]
 pub enum StreamItem {
     Chunk(ChatChunk),
-    /// The vendor's own events in OpenAI's form, each with `data: ` and the blank line, for a caller that
-    /// asked for them. None carries a usage.
+    /// The vendor's own events, each with its blank line, of a call that is passed on.
     Verbatim(Vec<u8>),
 }
 

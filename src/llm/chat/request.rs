@@ -52,11 +52,6 @@ pub struct ChatRequest {
     /// Everything else, as it came.
     #[serde(flatten)]
     pub extra: Map<String, Value>,
-    /// Whether the caller passes the answer on in OpenAI's form: unchanged parts are then not parsed
-    /// ([`CompletionBody::Verbatim`](super::CompletionBody::Verbatim),
-    /// [`StreamItem::Verbatim`](super::StreamItem::Verbatim)).
-    #[serde(skip)]
-    pub verbatim: bool,
 }
 
 impl ChatRequest {

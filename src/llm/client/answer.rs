@@ -7,7 +7,7 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
 
 use super::{CallDeadlines, fault};
-use crate::llm::failure::VendorFailure;
+use crate::llm::failure::{VendorFailure, VendorFailureKind};
 use crate::llm::vendor::Vendor;
 use crate::llm::vendor_error;
 
@@ -30,6 +30,17 @@ pub(super) fn check_content_type(
     let kind = kind.split(';').next().unwrap_or_default();
     let what = format!("its content type is {kind:?}, wanted is {}", wanted.join(" or "));
     Err(VendorFailure::malformed(vendor, &what))
+}
+
+/// Refuses a page for people, which no model's answer is: something on the way answered, so nothing is paid
+/// for. Any other content type is left to the reader, since servers name theirs wrongly.
+pub(super) fn refuse_page(vendor: Vendor, response: &Response) -> Result<(), VendorFailure> {
+    let kind = response.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
+    if !kind.is_some_and(|kind| kind.starts_with(b"text/html")) {
+        return Ok(());
+    }
+    let message = format!("{}: a page came in place of an answer; check the base URL", vendor.title());
+    Err(VendorFailure::new(VendorFailureKind::Server, message))
 }
 
 pub(super) async fn read_whole(
@@ -72,6 +83,5 @@ pub(super) async fn refused(
             break;
         }
     }
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    vendor_error::failure(vendor, status, header, &body, SystemTime::now())
+    vendor_error::failure(vendor, status, &headers, &body, SystemTime::now())
 }

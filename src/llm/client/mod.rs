@@ -11,11 +11,12 @@ mod answer;
 mod connect;
 mod deadlines;
 mod fault;
+mod passing;
 mod stream;
 #[cfg(test)]
 mod tests;
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
@@ -26,7 +27,7 @@ use tokio::time::Instant;
 
 pub use self::deadlines::CallDeadlines;
 pub use self::stream::ChunkStream;
-use super::chat::{ChatRequest, CompletionBody};
+use super::chat::ChatRequest;
 use super::dialect::{self, AnswerDefaults, Completion, VendorRequest};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};
 use super::endpoint::VendorEndpoint;
@@ -34,7 +35,6 @@ use super::failure::{VendorFailure, VendorFailureKind};
 use super::tls;
 use super::vendor::Vendor;
 use crate::domain::accounts::budget::Hold;
-use crate::domain::time::Timestamp;
 use crate::domain::usage::TokenUsage;
 
 /// Idle connections per vendor: one for each caller in a busy swarm.
@@ -47,7 +47,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(45);
 pub struct VendorClient {
     /// Built at the first call: loading the system's certificates takes time and memory, which a swarm
     /// without models saves.
-    http: std::sync::Arc<OnceLock<Result<reqwest::Client, VendorFailure>>>,
+    http: Arc<OnceLock<Result<reqwest::Client, VendorFailure>>>,
 }
 
 impl VendorClient {
@@ -68,18 +68,12 @@ impl VendorClient {
         endpoint: &VendorEndpoint,
         request: &ChatRequest,
         deadlines: &CallDeadlines,
-    ) -> Result<(CompletionBody, Option<TokenUsage>), VendorFailure> {
+    ) -> Result<Completion, VendorFailure> {
         let vendor = endpoint.vendor();
         let wire = dialect::chat_request(vendor, request, false)?;
         let body = self.read_answer(endpoint, wire, deadlines).await?;
-        if request.verbatim
-            && let Some(usage) = dialect::usage_at_a_glance(vendor, &body)
-        {
-            return Ok((CompletionBody::Verbatim(body), Some(usage)));
-        }
-        let read = dialect::chat_response(vendor, &asked(request), &body);
-        let Completion { response, usage } = read.map_err(|failure| mask(failure, endpoint))?;
-        Ok((CompletionBody::Read(Box::new(response)), usage))
+        let read = dialect::chat_response(vendor, &AnswerDefaults::now(&request.model), &body);
+        read.map_err(|failure| mask(failure, endpoint))
     }
 
     /// Asks for a stream, and waits for the first chunk: a call that fails before it can be retried.
@@ -101,7 +95,7 @@ impl VendorClient {
             _ => &["text/event-stream"],
         };
         answer::check_content_type(endpoint.vendor(), &response, wanted)?;
-        let decoder = dialect::decoder(endpoint.vendor(), asked(request), request.verbatim);
+        let decoder = dialect::decoder(endpoint.vendor(), AnswerDefaults::now(&request.model));
         ChunkStream::begin(endpoint, response, decoder, deadlines, started).await
     }
 
@@ -193,10 +187,6 @@ impl VendorClient {
     }
 }
 
-fn asked(request: &ChatRequest) -> AnswerDefaults {
-    AnswerDefaults { model: request.model.clone(), created: Timestamp::now().as_millis() / 1_000 }
-}
-
 fn build_client() -> Result<reqwest::Client, VendorFailure> {
     let broken = |error: &dyn std::error::Error| {
         VendorFailure::new(
@@ -231,6 +221,7 @@ fn build(endpoint: &VendorEndpoint, wire: VendorRequest) -> Result<reqwest::Requ
         ACCEPT,
         HeaderValue::from_static("application/json, text/event-stream, application/x-ndjson"),
     );
+    headers.extend(wire.passed);
     for (name, value) in wire.headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
     }
@@ -277,11 +268,13 @@ fn credentials(endpoint: &VendorEndpoint) -> Result<Vec<(HeaderName, HeaderValue
 
 /// Vendors' messages are passed on; a repeated key is removed.
 fn mask(mut failure: VendorFailure, endpoint: &VendorEndpoint) -> VendorFailure {
-    if let Some(key) = endpoint.credential() {
-        let key = key.expose().trim();
-        if !key.is_empty() && failure.message.contains(key) {
-            failure.message = failure.message.replace(key, "***");
-        }
+    let key = endpoint.credential().map(|key| key.expose().trim()).filter(|key| !key.is_empty());
+    let Some(key) = key else { return failure };
+    if failure.message.contains(key) {
+        failure.message = failure.message.replace(key, "***");
+    }
+    if let Some(said) = &mut failure.said {
+        Arc::make_mut(said).hide(key);
     }
     failure
 }

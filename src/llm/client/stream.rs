@@ -11,6 +11,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use reqwest::Response;
+use reqwest::header::HeaderMap;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{CallDeadlines, fault, mask};
@@ -43,6 +44,8 @@ pub struct ChunkStream {
     /// Set to [`Self::due`] or before: moving it with every chunk costs more than a check when it fires.
     timer: Pin<Box<Sleep>>,
     usage: Option<TokenUsage>,
+    /// The vendor's headers for the client, of a stream that is passed on.
+    headers: HeaderMap,
 }
 
 impl ChunkStream {
@@ -68,11 +71,27 @@ impl ChunkStream {
             due: started + first_byte,
             timer: Box::pin(sleep_until(started + first_byte)),
             usage: None,
+            headers: HeaderMap::new(),
         };
         if let Some(first) = stream.next().await {
             stream.ready.push_front(Ok(first?));
         }
         Ok(stream)
+    }
+
+    pub(super) fn with_headers(self, headers: HeaderMap) -> Self {
+        Self { headers, ..self }
+    }
+
+    /// The vendor's headers for the client, of a stream that is passed on.
+    #[must_use]
+    pub const fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
+    /// The vendor's last events, of a stream that is passed on and has ended.
+    pub fn ending(&mut self) -> Vec<u8> {
+        self.decoder.ending()
     }
 
     /// The call's usage; known after a clean end, if the vendor reported it.
@@ -105,7 +124,12 @@ impl ChunkStream {
 
     /// No more bytes come; a complete answer stays complete, however the connection ended.
     fn end(&mut self, otherwise: Option<VendorFailure>) {
-        match self.decoder.finish() {
+        let ended = self.decoder.finish();
+        self.close(ended, otherwise);
+    }
+
+    fn close(&mut self, ended: Result<Option<TokenUsage>, VendorFailure>, otherwise: Option<VendorFailure>) {
+        match ended {
             Ok(usage) => {
                 self.usage = usage;
                 self.body = None;
@@ -136,7 +160,11 @@ impl Stream for ChunkStream {
             let Some(body) = &mut this.body else { return Poll::Ready(None) };
             match body.as_mut().poll_next(context) {
                 Poll::Ready(Some(Ok(bytes))) => this.take(&bytes),
-                Poll::Ready(Some(Err(_)) | None) => this.end(None),
+                Poll::Ready(Some(Err(_))) => this.end(None),
+                Poll::Ready(None) => {
+                    let ended = this.decoder.finish_body();
+                    this.close(ended, None);
+                }
                 Poll::Pending => {
                     if this.timer.deadline() > this.due || this.timer.is_elapsed() {
                         this.timer.as_mut().reset(this.due);

@@ -10,6 +10,7 @@
 pub mod anthropic;
 pub mod ollama;
 pub mod openai;
+pub mod passed;
 mod problem;
 pub mod responses;
 mod tools;
@@ -25,14 +26,6 @@ use crate::domain::usage::TokenUsage;
 pub trait InboundWriter: Send {
     /// More of the answer.
     fn chunk(&mut self, chunk: &ChatChunk, out: &mut Vec<u8>);
-    /// Writes events that are in OpenAI's form already; writers of other formats parse them.
-    fn verbatim(&mut self, events: &[u8], out: &mut Vec<u8>) {
-        let data = |line: &[u8]| serde_json::from_slice(line.strip_prefix(b"data: ")?).ok();
-        for chunk in events.split(|byte| *byte == b'\n').filter_map(data) {
-            self.chunk(&chunk, out);
-        }
-    }
-
     /// The answer is complete. `None`: the vendor reported no usage.
     fn finish(&mut self, usage: Option<&TokenUsage>, out: &mut Vec<u8>);
     /// The answer was cut; nothing more comes.

@@ -3,7 +3,7 @@
 //! Source: OpenAI's API reference "Chat streaming". A stream ends with `data: [DONE]`; before that, a chunk
 //! without choices has the usage, if the client asked for it.
 
-use super::super::chat::{ChatChunk, ChatRequest};
+use super::super::chat::ChatChunk;
 use super::{ApiFormat, ApiProblem, InboundWriter, data_line, usage};
 use crate::domain::usage::TokenUsage;
 
@@ -16,10 +16,9 @@ pub struct ChatWriter {
 }
 
 impl ChatWriter {
-    /// A writer for the answer to `request`.
+    /// A writer for a client that asked for the usage, or did not.
     #[must_use]
-    pub fn new(request: &ChatRequest) -> Self {
-        let wants_usage = request.stream_options.as_ref().is_some_and(|options| options.include_usage);
+    pub const fn new(wants_usage: bool) -> Self {
         Self { wants_usage, head: None }
     }
 }
@@ -38,10 +37,6 @@ impl InboundWriter for ChatWriter {
         }
     }
 
-    fn verbatim(&mut self, events: &[u8], out: &mut Vec<u8>) {
-        out.extend_from_slice(events);
-    }
-
     fn finish(&mut self, used: Option<&TokenUsage>, out: &mut Vec<u8>) {
         if let (true, Some(head), Some(used)) = (self.wants_usage, self.head.take(), used) {
             data_line(out, &ChatChunk { usage: Some(usage::chat(used)), ..head });
@@ -56,16 +51,9 @@ impl InboundWriter for ChatWriter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::anthropic::MessagesWriter;
     use super::super::testing::{chunk, text_chunk, written};
     use super::super::{ApiProblem, ProblemKind};
     use super::*;
-    use crate::llm::chat::StreamOptions;
-
-    fn request(include_usage: bool) -> ChatRequest {
-        let options = StreamOptions { include_usage, ..StreamOptions::default() };
-        ChatRequest { stream: true, stream_options: Some(options), ..ChatRequest::default() }
-    }
 
     #[test]
     fn usage_comes_last_and_only_to_those_who_asked() {
@@ -73,39 +61,19 @@ mod tests {
         ended.usage = Some(usage::chat(&TokenUsage { input: 3, output: 2, ..TokenUsage::default() }));
         let chunks = [text_chunk("Hi"), ended];
         let used = TokenUsage { input: 3, output: 2, ..TokenUsage::default() };
-        let with = written(&mut ChatWriter::new(&request(true)), &chunks, Ok(Some(&used)));
+        let with = written(&mut ChatWriter::new(true), &chunks, Ok(Some(&used)));
         assert_eq!(with.matches("\"usage\"").count(), 1, "{with}");
         assert!(with.contains(r#""choices":[],"usage":{"prompt_tokens":3"#), "{with}");
         assert!(with.ends_with("data: [DONE]\n\n"));
-        let without = written(&mut ChatWriter::new(&request(false)), &chunks, Ok(Some(&used)));
+        let without = written(&mut ChatWriter::new(false), &chunks, Ok(Some(&used)));
         assert!(!without.contains("\"usage\""), "{without}");
         assert!(without.contains(r#""finish_reason":"stop""#));
     }
 
     #[test]
-    fn what_came_in_this_form_goes_out_as_it_came_and_other_forms_read_it() {
-        let events = [text_chunk("a"), text_chunk("b")].map(|chunk| {
-            let mut out = Vec::new();
-            data_line(&mut out, &chunk);
-            out
-        });
-        let events = events.concat();
-        let mut out = Vec::new();
-        ChatWriter::new(&request(true)).verbatim(&events, &mut out);
-        assert_eq!(out, events);
-        let (mut read, mut passed) = (MessagesWriter::default(), MessagesWriter::default());
-        let (mut from_chunks, mut from_events) = (Vec::new(), Vec::new());
-        for text in ["a", "b"] {
-            read.chunk(&text_chunk(text), &mut from_chunks);
-        }
-        passed.verbatim(&events, &mut from_events);
-        assert_eq!(from_events, from_chunks);
-    }
-
-    #[test]
     fn a_cut_is_told_and_nothing_is_done() {
         let problem = ApiProblem::new(ProblemKind::Cut, "the connection ended in the middle");
-        let text = written(&mut ChatWriter::new(&request(true)), &[text_chunk("Hi")], Err(&problem));
+        let text = written(&mut ChatWriter::new(true), &[text_chunk("Hi")], Err(&problem));
         assert!(!text.contains("[DONE]"), "{text}");
         let last: serde_json::Value = text
             .trim_end()

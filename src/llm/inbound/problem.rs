@@ -3,11 +3,12 @@
 //! Sources: OpenAI's API reference "Error codes", Anthropic's "Errors", Ollama's `docs/api.md`. The values of
 //! `type` and `code` choose the exception in the vendors' SDKs, so they are the vendors' own.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::super::{VendorFailure, VendorFailureKind};
+use super::super::{Vendor, VendorFailure, VendorFailureKind, VendorRefusal};
 
 /// The error form of a client.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -67,13 +68,15 @@ pub struct ApiProblem {
     pub retry_after: Option<Duration>,
     /// Extra members: the receipt, the remaining budget.
     pub more: Map<String, Value>,
+    /// The vendor's own words: told as they are to a client of its protocol.
+    pub said: Option<Arc<VendorRefusal>>,
 }
 
 impl ApiProblem {
     /// A problem with a message.
     #[must_use]
     pub fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None, more: Map::new() }
+        Self { kind, message: message.into(), param: None, retry_after: None, more: Map::new(), said: None }
     }
 
     /// An unsupported field or value.
@@ -90,7 +93,10 @@ impl ApiProblem {
     }
 
     #[must_use]
-    pub const fn status(&self) -> u16 {
+    pub fn status(&self) -> u16 {
+        if let Some(status) = self.said.as_ref().and_then(|said| said.status) {
+            return status;
+        }
         match self.kind {
             ProblemKind::Invalid | ProblemKind::ContextTooLong | ProblemKind::Filtered => 400,
             ProblemKind::TooLarge => 413,
@@ -111,6 +117,17 @@ impl ApiProblem {
         matches!(self.kind, ProblemKind::RateLimited | ProblemKind::Unavailable)
     }
 
+    /// What the vendor said, if it said it in a client's form.
+    #[must_use]
+    pub fn said_in(&self, form: ApiFormat) -> Option<&VendorRefusal> {
+        let is_in_form = |said: &&VendorRefusal| match form {
+            ApiFormat::OpenAi => said.vendor.is_openai_like(),
+            ApiFormat::Anthropic => said.vendor == Vendor::Anthropic,
+            ApiFormat::Ollama => false,
+        };
+        self.said.as_deref().filter(is_in_form)
+    }
+
     /// The body in a client's form.
     #[must_use]
     pub fn body(&self, form: ApiFormat) -> Value {
@@ -126,9 +143,12 @@ impl ApiProblem {
 
     fn openai(&self) -> Value {
         let (kind, code) = self.openai_words();
-        let mut error = json!({
-            "message": self.message, "type": kind, "param": self.param, "code": code,
-        });
+        let mut error = match self.said_in(ApiFormat::OpenAi) {
+            Some(said) => Value::Object(said.error.clone()),
+            None => json!({
+                "message": self.message, "type": kind, "param": self.param, "code": code,
+            }),
+        };
         if let Some(error) = error.as_object_mut() {
             error.extend(self.more.clone());
         }
@@ -171,7 +191,10 @@ impl ApiProblem {
                 "api_error"
             }
         };
-        let mut error = json!({ "type": kind, "message": self.message });
+        let mut error = match self.said_in(ApiFormat::Anthropic) {
+            Some(said) => Value::Object(said.error.clone()),
+            None => json!({ "type": kind, "message": self.message }),
+        };
         if let Some(error) = error.as_object_mut() {
             error.extend(self.more.clone());
         }
@@ -190,6 +213,10 @@ impl From<&VendorFailure> for ApiProblem {
             VendorFailureKind::UnknownModel => ProblemKind::NoModel,
             VendorFailureKind::BadRequest | VendorFailureKind::Unsupported => ProblemKind::Invalid,
             VendorFailureKind::Cancelled => ProblemKind::Unavailable,
+            // Overloaded, whoever says it: worth a retry.
+            VendorFailureKind::Server if matches!(failure.status, Some(503 | 529)) => {
+                ProblemKind::Unavailable
+            }
             VendorFailureKind::Server
             | VendorFailureKind::Connect
             | VendorFailureKind::ConnectTimeout
@@ -198,7 +225,8 @@ impl From<&VendorFailure> for ApiProblem {
             | VendorFailureKind::MissingUsage
             | VendorFailureKind::Credential => ProblemKind::Provider,
         };
-        Self { retry_after: failure.retry_after, ..Self::new(kind, failure.message.clone()) }
+        let (retry_after, said) = (failure.retry_after, failure.said.clone());
+        Self { retry_after, said, ..Self::new(kind, failure.message.clone()) }
     }
 }
 

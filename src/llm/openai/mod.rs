@@ -5,7 +5,6 @@
 //! the one name they accept. Unknown fields pass unchanged in both directions.
 
 pub(super) mod embedding;
-mod glance;
 pub(super) mod models;
 pub(super) mod request;
 pub(super) mod response;

@@ -77,7 +77,8 @@ pub(in crate::llm) fn chat(
     VendorRequest::json("/chat/completions", &body)
 }
 
-fn is_reasoning(model: &str) -> bool {
+/// Whether a model takes `max_completion_tokens` only.
+pub(in crate::llm) fn is_reasoning(model: &str) -> bool {
     REASONING.iter().any(|name| model.starts_with(name))
 }
 

@@ -1,6 +1,5 @@
 //! The complete answer.
 
-use super::glance::ResponseGlance;
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::{ChatResponse, UsageReport};
 use crate::llm::dialect::{AnswerDefaults, Completion};
@@ -25,11 +24,6 @@ pub(in crate::llm) fn chat(
     }
     let usage = known_usage(&mut response.usage);
     Ok(Completion { response, usage })
-}
-
-/// The usage of an answer that may pass unchanged; `None` when it must be parsed.
-pub(in crate::llm) fn usage_at_a_glance(body: &[u8]) -> Option<TokenUsage> {
-    ResponseGlance::at(body)?.plain_usage()
 }
 
 pub(super) fn fill(field: &mut String, default: &str) {

@@ -1,6 +1,5 @@
 //! The stream: chunks as server-sent events, ended by `[DONE]`.
 
-use super::glance::ResponseGlance;
 use super::response::{fill, known_usage};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::ChatChunk;
@@ -14,22 +13,16 @@ use crate::llm::vendor_error;
 pub(in crate::llm) struct OpenAiDecoder {
     vendor: Vendor,
     asked: AnswerDefaults,
-    is_verbatim: bool,
+    has_finished: bool,
     is_done: bool,
     /// From the last chunk that had one: Grok repeats a growing sum.
     usage: Option<TokenUsage>,
 }
 
 impl OpenAiDecoder {
-    /// With `is_verbatim`, events that need no change pass unchanged.
-    pub(in crate::llm) const fn new(vendor: Vendor, asked: AnswerDefaults, is_verbatim: bool) -> Self {
-        Self { vendor, asked, is_verbatim, is_done: false, usage: None }
+    pub(in crate::llm) const fn new(vendor: Vendor, asked: AnswerDefaults) -> Self {
+        Self { vendor, asked, has_finished: false, is_done: false, usage: None }
     }
-}
-
-/// Multi-line data would need one field per line.
-fn is_line(data: &[u8]) -> bool {
-    !data.iter().any(|byte| matches!(byte, b'\r' | b'\n'))
 }
 
 impl stream::EventDecoder for OpenAiDecoder {
@@ -41,13 +34,6 @@ impl stream::EventDecoder for OpenAiDecoder {
             self.is_done = true;
             return Ok(());
         }
-        if self.is_verbatim
-            && ResponseGlance::at(data).is_some_and(|glance| glance.usage.is_none())
-            && is_line(data)
-        {
-            chunks.pass(data);
-            return Ok(());
-        }
         let mut chunk: ChatChunk = serde_json::from_slice(data).map_err(|error| {
             vendor_error::in_answer(self.vendor, data)
                 .unwrap_or_else(|| VendorFailure::malformed(self.vendor, &error.to_string()))
@@ -57,6 +43,7 @@ impl stream::EventDecoder for OpenAiDecoder {
         if chunk.created == 0 {
             chunk.created = self.asked.created;
         }
+        self.has_finished |= chunk.choices.iter().any(|choice| choice.finish_reason.is_some());
         self.usage = known_usage(&mut chunk.usage).or(self.usage);
         chunks.push(chunk);
         Ok(())
@@ -64,6 +51,11 @@ impl stream::EventDecoder for OpenAiDecoder {
 
     fn is_over(&self) -> bool {
         self.is_done
+    }
+
+    /// Servers that end the body after the finish reason and the usage have said all there is to say.
+    fn may_end(&self) -> bool {
+        self.is_done || self.has_finished && self.usage.is_some()
     }
 
     fn usage(&self) -> Option<TokenUsage> {

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::llm::chat::ChatRole;
 use crate::llm::dialect::{AnswerDefaults, decoder};
+use crate::llm::passage::{self, OriginalRequest, PassedRequest, WireProtocol};
 
 const OPENAI: &str = concat!(
     ": hello\n\n",
@@ -71,7 +72,7 @@ const STREAMS: [(Vendor, &str); 5] = [
 type DecodedStream = (Vec<Result<ChatChunk, VendorFailure>>, Result<Option<TokenUsage>, VendorFailure>);
 
 fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> DecodedStream {
-    let mut decoder = decoder(vendor, AnswerDefaults { model: "m".into(), created: 5 }, false);
+    let mut decoder = decoder(vendor, AnswerDefaults { model: "m".into(), created: 5 });
     let read = |said| match said {
         StreamItem::Chunk(chunk) => chunk,
         StreamItem::Verbatim(text) => panic!("nobody asked for {text:?}"),
@@ -81,34 +82,89 @@ fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> Dec
     (chunks, decoder.finish())
 }
 
-/// OpenAI's stream as far as it passes as it came, what was read of it, and its end.
+/// A stream of this protocol that is passed on: its events, its ending, its end.
 fn passed<'a>(
+    protocol: WireProtocol,
+    wants_usage: bool,
     pieces: impl IntoIterator<Item = &'a [u8]>,
-) -> (String, Vec<ChatChunk>, Result<Option<TokenUsage>, VendorFailure>) {
-    let mut decoder = decoder(Vendor::OpenAi, AnswerDefaults { model: "m".into(), created: 5 }, true);
-    let (mut text, mut read) = (Vec::new(), Vec::new());
+) -> (String, String, Result<Option<TokenUsage>, VendorFailure>) {
+    let body = match protocol {
+        WireProtocol::Chat if wants_usage => {
+            r#"{"model":"m","messages":[{}],"stream_options":{"include_usage":true}}"#
+        }
+        WireProtocol::Chat | WireProtocol::Messages => r#"{"model":"m","messages":[{}]}"#,
+        WireProtocol::Responses => r#"{"model":"m","input":"x"}"#,
+    };
+    let headers = reqwest::header::HeaderMap::new();
+    let original = OriginalRequest::read(protocol, body.into(), None, &headers).unwrap();
+    let request = PassedRequest { original: original.into(), model: "m".into(), limit: None };
+    let vendor = if protocol == WireProtocol::Messages { Vendor::Anthropic } else { Vendor::OpenAi };
+    let mut decoder = passage::decoder(vendor, &request);
+    let mut text = Vec::new();
     for said in pieces.into_iter().flat_map(|piece| decoder.push(piece)) {
-        match said.unwrap() {
-            StreamItem::Verbatim(events) => text.extend(events),
-            StreamItem::Chunk(chunk) => read.push(chunk),
+        match said {
+            Ok(StreamItem::Verbatim(events)) => text.extend(events),
+            Ok(StreamItem::Chunk(chunk)) => panic!("nobody asked for {chunk:?}"),
+            Err(_) => {}
         }
     }
-    (String::from_utf8(text).unwrap(), read, decoder.finish())
+    let end = decoder.finish_body();
+    (String::from_utf8(text).unwrap(), String::from_utf8(decoder.ending()).unwrap(), end)
+}
+
+const RESPONSES: &str = concat!(
+    "event: response.created\ndata: {\"type\":\"response.created\",\"response\":{\"id\":\"r\",\"usage\":null}}\n\n",
+    "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"delta\":\"\\ud83d\"}\n\n",
+    "event: response.custom\ndata: {\"type\":\"response.custom\",\"b\":1,\"a\":2}\n\n",
+    "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"id\":\"r\",\"usage\":{\"input_tokens\":9,\"input_tokens_details\":{\"cached_tokens\":5},\"output_tokens\":4}}}\n\n",
+);
+
+const PASSED: [(WireProtocol, bool, &str); 3] = [
+    (WireProtocol::Chat, true, OPENAI),
+    (WireProtocol::Messages, false, ANTHROPIC),
+    (WireProtocol::Responses, false, RESPONSES),
+];
+
+#[test]
+fn events_of_a_shared_protocol_pass_as_they_came_and_the_end_waits() {
+    for (protocol, wants_usage, stream) in PASSED {
+        let (text, ending, end) = passed(protocol, wants_usage, [stream.as_bytes()]);
+        assert_eq!([text, ending.clone()].concat(), stream.strip_prefix(": hello\n\n").unwrap_or(stream));
+        assert!(["[DONE]", "message_stop", "response.completed"].iter().any(|end| ending.contains(end)));
+        assert_eq!(end.unwrap().map(|usage| (usage.cache_read > 0, usage.output > 0)), Some((true, true)));
+    }
+    let (without, _, end) = passed(WireProtocol::Chat, false, [OPENAI.as_bytes()]);
+    assert!(!without.contains("prompt_tokens") && end.unwrap().is_some(), "{without}");
 }
 
 #[test]
-fn what_needs_no_change_passes_as_it_came_and_the_rest_is_read() {
-    let (text, read, end) = passed([OPENAI.as_bytes()]);
-    let untouched = OPENAI.strip_prefix(": hello\n\n").unwrap();
-    assert!(
-        untouched.starts_with(&text) && text.ends_with("\"finish_reason\":\"tool_calls\"}]}\n\n"),
-        "{text}"
-    );
-    assert_eq!((read.len(), read[0].usage.is_some()), (1, true));
-    assert_eq!(end, decode(Vendor::OpenAi, [OPENAI.as_bytes()]).1);
-    let without_model = OPENAI.replace("\"model\":\"gpt\",", "");
-    let (text, read, _) = passed([without_model.as_bytes()]);
-    assert_eq!((text.as_str(), read.len(), read[0].model.as_str()), ("", 5, "m"));
+fn a_chat_that_said_all_is_whole_without_its_last_line() {
+    let without = OPENAI.strip_suffix("data: [DONE]\n\n").unwrap();
+    let (_, ending, end) = passed(WireProtocol::Chat, true, [without.as_bytes()]);
+    assert!(end.unwrap().is_some() && ending == "data: [DONE]\n\n", "{ending}");
+    for (protocol, wants_usage, stream) in PASSED {
+        let cut = &stream[..stream.len() / 2];
+        assert!(passed(protocol, wants_usage, [cut.as_bytes()]).2.is_err(), "{protocol:?}");
+    }
+}
+
+#[test]
+fn a_vendor_s_own_error_event_is_kept_for_its_client() {
+    let error = "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\",\"message\":\"x\"}}\n\n";
+    let openai = "data: {\"error\":{\"message\":\"x\",\"type\":\"server_error\"}}\n\n";
+    let responses = "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"x\",\"param\":null}\n\n";
+    let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\",\"message\":\"x\"}}}\n\n";
+    for (protocol, event) in [
+        (WireProtocol::Messages, error),
+        (WireProtocol::Chat, openai),
+        (WireProtocol::Responses, responses),
+        (WireProtocol::Responses, failed),
+    ] {
+        let failure = passed(protocol, false, [event.as_bytes()]).2.unwrap_err();
+        let said = failure.said.clone().unwrap();
+        assert_eq!((said.message(), String::from_utf8(said.event.clone()).unwrap()), ("x", event.to_owned()));
+        assert_eq!((failure.kind, failure.may_cost), (VendorFailureKind::Server, true), "{event}");
+    }
 }
 
 /// Text, thinking, calls (id, name, arguments) and reason, put together as a client does.
@@ -288,8 +344,11 @@ proptest! {
             let divided = decode(vendor, pieces.iter().map(Vec::as_slice));
             prop_assert_eq!(&divided, whole(vendor));
         }
-        let pieces = split(OPENAI.as_bytes(), &places);
-        prop_assert_eq!(passed(pieces.iter().map(Vec::as_slice)), passed([OPENAI.as_bytes()]));
+        for (protocol, wants_usage, stream) in PASSED {
+            let pieces = split(stream.as_bytes(), &places);
+            let divided = passed(protocol, wants_usage, pieces.iter().map(Vec::as_slice));
+            prop_assert_eq!(divided, passed(protocol, wants_usage, [stream.as_bytes()]));
+        }
     }
 }
 

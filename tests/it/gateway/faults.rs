@@ -103,7 +103,8 @@ fn refusals() -> Vec<Row> {
         whole(Kind::RateLimited, limited(1), 200, "", &[("error", Nothing), GOOD]),
         whole(Kind::RateLimited, limited(60), 429, "rate_limit_exceeded", &[("error", Nothing)]),
         whole(Kind::Server, once(Fault::Status(500)), 200, "", &[("error", Nothing), GOOD]),
-        whole(Kind::Server, always(Fault::Status(500)), 502, "provider_failed", &[("error", Nothing); TRIES]),
+        whole(Kind::Server, always(Fault::Status(500)), 500, "", &[("error", Nothing); TRIES]),
+        whole(Kind::Server, always(Fault::Status(529)), 529, "", &[("error", Nothing); TRIES]),
         whole(Kind::Server, once(Fault::Status(504)), 200, "", &[("error", Hold), GOOD]),
         whole(Kind::Server, once(Fault::Status(503)), 200, "", &[("error", Nothing), GOOD]),
         whole(Kind::BadRequest, once(Fault::Status(400)), 400, "", &[("error", Nothing)]),
@@ -114,10 +115,10 @@ fn refusals() -> Vec<Row> {
             "context_length_exceeded",
             &[("error", Nothing)],
         ),
-        whole(Kind::ContentFilter, once(Fault::PromptFiltered), 400, "content_filter", &[("error", Nothing)]),
+        whole(Kind::ContentFilter, once(Fault::PromptFiltered), 400, "invalid_prompt", &[("error", Nothing)]),
         whole(Kind::Credential, once(Fault::Status(401)), 502, "provider_failed", &[("error", Nothing)]),
-        whole(Kind::Credential, once(Fault::Status(403)), 502, "provider_failed", &[("error", Nothing)]),
-        whole(Kind::UnknownModel, once(Fault::Status(404)), 404, "model_not_found", &[("error", Nothing)]),
+        whole(Kind::Credential, once(Fault::Status(403)), 403, "", &[("error", Nothing)]),
+        whole(Kind::UnknownModel, once(Fault::Status(404)), 404, "", &[("error", Nothing)]),
         whole(
             Kind::Unsupported,
             Wrong::Asked("claude-haiku-4-5", "n", json!(3)),
@@ -158,19 +159,20 @@ fn transport() -> Vec<Row> {
             &[("error", Hold); TRIES],
         ),
         begun(Kind::Cut, Fault::Cut(At::After(2), Cut::Reset), "stream_cut", "error"),
-        begun(Kind::Cut, Fault::MissingEnd, "stream_cut", "error"),
-        begun(Kind::Server, Fault::ErrorAfter(2), "provider_failed", "error"),
+        begun(Kind::Server, Fault::ErrorAfter(2), "", "error"),
         begun(Kind::Cancelled, Fault::None, "unavailable", "error"),
     ]
 }
 
 fn contents() -> Vec<Row> {
-    let unread = [("error", Hold); TRIES];
+    // It was made and is billed: asking again would make and bill another.
+    let unread = [("error", Hold)];
     vec![
-        whole(Kind::Malformed, always(Fault::MalformedJson), 502, "provider_failed", &unread),
-        whole(Kind::Malformed, once(Fault::Html(200)), 200, "", &[("error", Hold), GOOD]),
-        whole(Kind::Malformed, once(Fault::Empty), 200, "", &[("error", Hold), GOOD]),
-        whole(Kind::Server, once(Fault::Html(502)), 200, "", &[("error", Hold), GOOD]),
+        whole(Kind::Malformed, once(Fault::MalformedJson), 502, "provider_failed", &unread),
+        whole(Kind::Server, once(Fault::Html(200)), 200, "", &[("error", Nothing), GOOD]),
+        whole(Kind::Malformed, once(Fault::Empty), 502, "provider_failed", &unread),
+        whole(Kind::Server, once(Fault::Html(502)), 200, "", &[("error", Nothing), GOOD]),
+        whole(Kind::Server, always(Fault::Html(502)), 502, "provider_failed", &[("error", Nothing); TRIES]),
         begun(Kind::Malformed, Fault::MalformedJson, "provider_failed", "error"),
         begun(Kind::Malformed, Fault::MalformedFrames, "provider_failed", "error"),
         whole(Kind::MissingUsage, once(Fault::MissingUsage), 200, "", &[("success", Hold)]),
@@ -182,6 +184,8 @@ fn contents() -> Vec<Row> {
         good(Fault::EveryByte, false),
         good(Fault::EveryByte, true),
         good(Fault::OddFrames, true),
+        // All was said; only the last line is missing.
+        good(Fault::MissingEnd, true),
         good(Fault::Huge(2 << 20), false),
     ]
 }

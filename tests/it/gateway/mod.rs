@@ -6,6 +6,7 @@ mod kill;
 mod lists;
 mod money;
 mod own_ports;
+mod passage;
 mod summary;
 mod surfaces;
 mod wiring;

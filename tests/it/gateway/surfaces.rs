@@ -63,11 +63,21 @@ async fn anthropic_and_responses_clients_are_served_by_any_vendor() {
     stream["stream"] = json!(true);
     let text = stage.post(6120, "/v1/responses", stream).await.body.as_str().unwrap().to_owned();
     assert!(text.contains("event: response.completed"), "{text}");
-    let counted =
-        json!({ "model": "claude-haiku-4-5", "messages": [{ "role": "user", "content": "Hello, world" }] });
-    let counted = stage.post(6120, "/v1/messages/count_tokens", counted).await;
-    assert_eq!((counted.status, &counted.body), (200, &json!({ "input_tokens": 7 })));
+    let counted = stage.post(6120, "/v1/messages/count_tokens", count_body("claude-haiku-4-5")).await;
+    assert_eq!(
+        (counted.status, &counted.body),
+        (200, &json!({ "input_tokens": 3 })),
+        "the vendor's own count"
+    );
+    let mut elsewhere = count_body("gpt-4-turbo");
+    elsewhere["max_tokens"] = json!(9);
+    let counted = stage.post(6120, "/v1/messages/count_tokens", elsewhere).await;
+    assert_eq!((counted.status, &counted.body), (200, &json!({ "input_tokens": 7 })), "an estimate");
     stage.close().await;
+}
+
+fn count_body(model: &str) -> Value {
+    json!({ "model": model, "messages": [{ "role": "user", "content": "Hello, world" }] })
 }
 
 #[tokio::test(flavor = "multi_thread")]

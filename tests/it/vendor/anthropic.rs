@@ -143,7 +143,8 @@ impl Reading {
 
     fn turn(&mut self, at: usize, turn: &Value) -> Result<(), Refusal> {
         let role = turn["role"].as_str().unwrap_or_default();
-        if !["user", "assistant"].contains(&role) {
+        // `system` between turns is what Claude Code sends.
+        if !["user", "assistant", "system"].contains(&role) {
             let why = format!("messages.{at}.role: Input should be 'user' or 'assistant'");
             return Err(invalid("messages", why));
         }
@@ -176,7 +177,11 @@ impl Reading {
                     self.ask.results.push(result);
                 }
                 "tool_use" => self.ask.prompt.push_str(&block["input"].to_string()),
-                "thinking" | "redacted_thinking" | "document" => {}
+                "thinking"
+                | "redacted_thinking"
+                | "document"
+                | "server_tool_use"
+                | "web_search_tool_result" => {}
                 other => {
                     let why =
                         format!("content: Input tag '{other}' found does not match any of the expected tags");

@@ -54,6 +54,34 @@ pub(crate) enum Fault {
     /// A good stream written as SSE also allows: CR LF, comments, `id:` and `retry:` fields, no space
     /// after the colon. (NDJSON: CR LF and empty lines.)
     OddFrames,
+    /// Exactly this.
+    Say(SaidAnswer),
+}
+
+/// An answer word for word.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct SaidAnswer {
+    pub(crate) status: u16,
+    pub(crate) content_type: &'static str,
+    pub(crate) headers: Vec<(&'static str, &'static str)>,
+    pub(crate) body: String,
+}
+
+impl SaidAnswer {
+    /// A good answer of this content type.
+    pub(crate) fn good(content_type: &'static str, body: impl Into<String>) -> Self {
+        Self { status: 200, content_type, headers: Vec::new(), body: body.into() }
+    }
+
+    /// JSON with a status and headers.
+    pub(crate) fn json(
+        status: u16,
+        headers: &[(&'static str, &'static str)],
+        body: &serde_json::Value,
+    ) -> Self {
+        let headers = headers.to_vec();
+        Self { status, content_type: "application/json", headers, body: body.to_string() }
+    }
 }
 
 impl Fault {

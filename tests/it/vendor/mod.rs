@@ -28,6 +28,7 @@ mod model;
 mod ollama;
 mod openai;
 pub(crate) mod play;
+mod responses;
 mod sample;
 mod seen;
 mod server;
@@ -37,7 +38,7 @@ mod tests;
 use std::sync::Arc;
 
 #[allow(unused_imports, reason = "a bench scripts no faults")]
-pub(crate) use fault::{At, Cut, FOREVER, Fault, RetryAfter};
+pub(crate) use fault::{At, Cut, FOREVER, Fault, RetryAfter, SaidAnswer};
 #[allow(unused_imports, reason = "a bench looks at no request")]
 pub(crate) use seen::Heard;
 pub(crate) use server::Server;

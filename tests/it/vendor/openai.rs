@@ -12,6 +12,7 @@ use super::answer::{Answer, Kind};
 use super::error::Refusal;
 use super::fault::Fault;
 use super::model::{Ask, Finish, Model, Reply, any_object, embedding, pieces, tokens};
+use super::responses;
 use super::seen::Heard;
 
 /// When all answers were made, in Unix seconds.
@@ -42,6 +43,7 @@ pub(super) fn route(
     match (heard.method.as_str(), heard.path.as_str()) {
         ("GET", "/v1/models") => Ok((models(model), TokenUsage::default())),
         ("POST", "/v1/chat/completions") => chat(heard, model, fault, report),
+        ("POST", "/v1/responses") => responses::serve(heard, model, fault),
         ("POST", "/v1/embeddings") => embeddings(&heard.body, model, fault),
         (_, path) => match path.strip_prefix("/v1/models/") {
             Some(name) => model.window(name).map(|_| (Answer::json(&listed(name)), TokenUsage::default())),

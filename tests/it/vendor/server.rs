@@ -22,9 +22,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::answer::{Answer, Kind};
-use super::body::{Steps, Watch, length, steps};
+use super::body::{Step, Steps, Watch, length, steps};
 use super::error::Refusal;
-use super::fault::{At, Cut, Fault};
+use super::fault::{At, Cut, Fault, SaidAnswer};
 use super::model::Model;
 use super::play::{Play, PlayCue, PlayStage, ServedTurn};
 use super::seen::{Heard, Seen};
@@ -225,6 +225,10 @@ async fn respond(
         }
         _ => {}
     }
+    if let Fault::Say(said) = fault {
+        watch.done = true;
+        return Ok(word_for_word(said, watch, reset));
+    }
     let answer = shared.answer(&heard, &fault, cue.as_ref());
     let steps = steps(&answer, &fault);
     watch.done = steps.is_empty();
@@ -237,6 +241,17 @@ async fn respond(
         response = response.header(header::CONTENT_LENGTH, length(&answer, &steps));
     }
     Ok(response.body(Steps { steps, waiting: None, watch, reset }).expect("a response from known parts"))
+}
+
+/// An answer that a test has written.
+fn word_for_word(said: SaidAnswer, watch: Watch, reset: Arc<AtomicBool>) -> Response<Steps> {
+    let mut response =
+        Response::builder().status(said.status).header(header::CONTENT_TYPE, said.content_type);
+    for (name, value) in said.headers {
+        response = response.header(name, value);
+    }
+    let steps = VecDeque::from([Step::Send(said.body.into())]);
+    response.body(Steps { steps, waiting: None, watch, reset }).expect("a response from known parts")
 }
 
 async fn hear(request: Request<Incoming>) -> io::Result<Heard> {
@@ -258,6 +273,7 @@ impl Shared {
         let is_call = heard.method == Method::POST
             && [
                 "/chat/completions",
+                "/responses",
                 "/embeddings",
                 "/messages",
                 "enerateContent",

@@ -1,0 +1,67 @@
+//! A stream in the protocol of client and vendor: events pass, and only a failure is written.
+
+use serde_json::json;
+
+use super::{ApiProblem, InboundWriter, data_line, event};
+use crate::domain::usage::TokenUsage;
+use crate::llm::chat::ChatChunk;
+use crate::llm::passage::WireProtocol;
+
+/// Writes the end of a stream that is passed on.
+#[derive(Debug)]
+pub struct PassedWriter {
+    protocol: WireProtocol,
+}
+
+impl PassedWriter {
+    #[must_use]
+    pub const fn new(protocol: WireProtocol) -> Self {
+        Self { protocol }
+    }
+}
+
+impl InboundWriter for PassedWriter {
+    /// A stream that is passed on has no chunks.
+    fn chunk(&mut self, _chunk: &ChatChunk, _out: &mut Vec<u8>) {}
+
+    /// The vendor's own last event says it.
+    fn finish(&mut self, _usage: Option<&TokenUsage>, _out: &mut Vec<u8>) {}
+
+    fn fail(&mut self, problem: &ApiProblem, out: &mut Vec<u8>) {
+        if let Some(said) = problem.said.as_ref().filter(|said| !said.event.is_empty()) {
+            out.extend_from_slice(&said.event);
+            return;
+        }
+        let mut body = problem.body(self.protocol.format());
+        match self.protocol {
+            WireProtocol::Chat => data_line(out, &body),
+            WireProtocol::Messages => event(out, "error", &body),
+            WireProtocol::Responses => {
+                for name in ["code", "message", "param"] {
+                    body[name] = body["error"][name].clone();
+                }
+                body["type"] = json!("error");
+                event(out, "error", &body);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::llm::inbound::ProblemKind;
+    use crate::llm::inbound::testing::written;
+
+    #[test]
+    fn a_cut_is_told_in_the_protocol() {
+        let problem = ApiProblem::new(ProblemKind::Cut, "cut");
+        let told = |protocol| written(&mut PassedWriter::new(protocol), &[], Err(&problem));
+        assert!(told(WireProtocol::Chat).starts_with("data: {\"detail\":\"cut\",\"error\":{"));
+        assert!(told(WireProtocol::Messages).starts_with("event: error\ndata: {"));
+        assert!(told(WireProtocol::Messages).contains("\"type\":\"error\""));
+        assert!(told(WireProtocol::Responses).contains("\"code\":\"stream_cut\""));
+        let whole = written(&mut PassedWriter::new(WireProtocol::Chat), &[], Ok(None));
+        assert_eq!(whole, "", "the vendor's end is the end");
+    }
+}

@@ -1,0 +1,193 @@
+//! A whole answer that is passed on, and its usage.
+
+use bytes::Bytes;
+use reqwest::header::HeaderMap;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
+
+use super::members::{MemberSpans, quoted};
+use super::protocol::WireProtocol;
+use crate::domain::usage::TokenUsage;
+use crate::llm::anthropic::response::AnthropicUsage;
+use crate::llm::chat::{CompletionDetails, PromptDetails, UsageReport};
+use crate::llm::dialect::AnswerDefaults;
+use crate::llm::failure::VendorFailure;
+use crate::llm::vendor::Vendor;
+use crate::llm::vendor_error;
+
+/// A vendor's answer as it came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PassedAnswer {
+    pub body: Bytes,
+    /// The headers that belong to the protocol.
+    pub headers: HeaderMap,
+}
+
+/// The members that tell an answer of each protocol from anything else.
+#[derive(Deserialize)]
+struct AnswerGlance<'a> {
+    #[serde(borrow, default)]
+    choices: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    content: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    usage: Option<&'a RawValue>,
+}
+
+const BOM: &[u8] = b"\xEF\xBB\xBF";
+
+/// The answer to pass on, and its usage; `None`: the vendor reported none.
+pub(in crate::llm) fn usage(
+    protocol: WireProtocol,
+    vendor: Vendor,
+    asked: &AnswerDefaults,
+    body: Vec<u8>,
+) -> Result<(Bytes, Option<TokenUsage>), VendorFailure> {
+    let json = body.strip_prefix(BOM).unwrap_or(&body);
+    let unread = |what: &str| {
+        vendor_error::in_answer(vendor, json).unwrap_or_else(|| VendorFailure::malformed(vendor, what))
+    };
+    let text = std::str::from_utf8(json).map_err(|error| unread(&error.to_string()))?;
+    let glance: AnswerGlance<'_> = serde_json::from_str(text).map_err(|error| unread(&error.to_string()))?;
+    let (name, content) = match protocol {
+        WireProtocol::Chat => ("choices", glance.choices),
+        WireProtocol::Messages => ("content", glance.content),
+        WireProtocol::Responses => ("output", glance.output),
+    };
+    if !content.is_some_and(|list| list.get().starts_with('[')) {
+        return Err(unread(&format!("it has no `{name}`")));
+    }
+    let usage = glance.usage.and_then(|report| report_of(protocol, report.get()));
+    if protocol == WireProtocol::Chat
+        && let Some(filled) = filled(text, "chat.completion", asked)
+    {
+        return Ok((filled.into(), usage));
+    }
+    let begins = body.len() - json.len();
+    Ok((Bytes::from(body).slice(begins..), usage))
+}
+
+/// A usage report in disjoint classes; `None` when it counts nothing.
+pub(super) fn report_of(protocol: WireProtocol, report: &str) -> Option<TokenUsage> {
+    match protocol {
+        WireProtocol::Chat => counted(read::<UsageReport>(report)?.to_usage()),
+        WireProtocol::Messages => counted(read::<AnthropicUsage>(report)?.usage()?),
+        WireProtocol::Responses => counted(UsageReport::from(read::<ResponsesUsage>(report)?).to_usage()),
+    }
+}
+
+/// All zeros count as no usage: a model reads at least one token.
+fn counted(usage: TokenUsage) -> Option<TokenUsage> {
+    (usage.total() > 0).then_some(usage)
+}
+
+fn read<T: DeserializeOwned>(json: &str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+/// Usage as Responses has it.
+#[derive(Deserialize)]
+struct ResponsesUsage {
+    #[serde(default)]
+    input_tokens: u64,
+    #[serde(default)]
+    output_tokens: u64,
+    #[serde(default)]
+    input_tokens_details: Option<PromptDetails>,
+    #[serde(default)]
+    output_tokens_details: Option<CompletionDetails>,
+}
+
+impl From<ResponsesUsage> for UsageReport {
+    fn from(usage: ResponsesUsage) -> Self {
+        Self {
+            prompt_tokens: usage.input_tokens,
+            completion_tokens: usage.output_tokens,
+            total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),
+            prompt_tokens_details: usage.input_tokens_details,
+            completion_tokens_details: usage.output_tokens_details,
+        }
+    }
+}
+
+/// Fills in the members that OpenAI-like servers leave out and clients expect; `None` when none is missing.
+pub(super) fn filled(text: &str, object: &str, asked: &AnswerDefaults) -> Option<String> {
+    let spans = MemberSpans::of(text).ok()?;
+    let is_missing =
+        |name: &str, unset: &str| spans.get(text, name).is_none_or(|value| value == "null" || value == unset);
+    let mut changes = Vec::new();
+    if is_missing("id", "\"\"") && spans.get(text, "id") != Some("\"\"") {
+        changes.push(("id", quoted("")));
+    }
+    if is_missing("object", "\"\"") {
+        changes.push(("object", quoted(object)));
+    }
+    if is_missing("created", "0") {
+        changes.push(("created", asked.created.to_string()));
+    }
+    if is_missing("model", "\"\"") {
+        changes.push(("model", quoted(&asked.model)));
+    }
+    (!changes.is_empty()).then(|| spans.with(text, &changes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn asked() -> AnswerDefaults {
+        AnswerDefaults { model: "m".into(), created: 9 }
+    }
+
+    fn read(protocol: WireProtocol, body: &str) -> (String, Option<TokenUsage>) {
+        let (body, usage) = usage(protocol, Vendor::OpenAi, &asked(), body.into()).unwrap();
+        (String::from_utf8(body.to_vec()).unwrap(), usage)
+    }
+
+    #[test]
+    fn an_answer_passes_byte_for_byte_and_its_usage_is_read() {
+        let chat = r#" {"new": {"b":1,"a":12345678901234567890123}, "id":"c", "object":"chat.completion","created":1.5,
+            "model":"m", "choices":[{}], "usage":{"prompt_tokens":9,"completion_tokens":4,"total_tokens":13,
+            "prompt_tokens_details":{"cached_tokens":5}}}"#;
+        let usage = TokenUsage { input: 4, cache_read: 5, output: 4, ..TokenUsage::default() };
+        assert_eq!(read(WireProtocol::Chat, chat), (chat.to_owned(), Some(usage)));
+        let messages = r#"{"content":[{"type":"x"}],"usage":{"input_tokens":1,"cache_creation_input_tokens":7,
+            "cache_read_input_tokens":3,"output_tokens":2}}"#;
+        let usage =
+            TokenUsage { input: 1, cache_write_5m: 7, cache_read: 3, output: 2, ..TokenUsage::default() };
+        assert_eq!(read(WireProtocol::Messages, messages), (messages.to_owned(), Some(usage)));
+        let responses = r#"{"output":[],"usage":{"input_tokens":9,"input_tokens_details":{"cached_tokens":5},
+            "output_tokens":4,"output_tokens_details":{"reasoning_tokens":3},"total_tokens":13}}"#;
+        let usage = TokenUsage { input: 4, cache_read: 5, output: 4, reasoning: 3, ..TokenUsage::default() };
+        assert_eq!(read(WireProtocol::Responses, responses), (responses.to_owned(), Some(usage)));
+        assert_eq!(
+            read(WireProtocol::Messages, "\u{FEFF}{\"content\":[]}"),
+            ("{\"content\":[]}".into(), None)
+        );
+    }
+
+    #[test]
+    fn what_a_server_leaves_out_is_filled_in_and_nothing_else_changes() {
+        let (text, _) = read(WireProtocol::Chat, r#"{"choices":[],"model":"", "x" : 1}"#);
+        assert_eq!(
+            text,
+            r#"{"choices":[],"model":"m", "x" : 1,"id":"","object":"chat.completion","created":9}"#
+        );
+    }
+
+    #[test]
+    fn an_error_or_another_thing_is_no_answer() {
+        for (body, word) in [
+            (r#"{"error":{"message":"no","type":"overloaded_error"}}"#, "no"),
+            ("{}", "choices"),
+            ("<html>", "cannot be read"),
+            (r#"{"choices":{}}"#, "choices"),
+        ] {
+            let failure = usage(WireProtocol::Chat, Vendor::OpenAi, &asked(), body.into()).unwrap_err();
+            assert!(failure.may_cost && failure.message.contains(word), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! The headers that belong to a protocol and pass between client and vendor.
+//!
+//! Headers pass by name, so that no credential and no hop-by-hop header ever does.
+
+use reqwest::header::{HeaderMap, HeaderName};
+
+/// What begins so passes from the client to the vendor.
+const ASKED: [&str; 3] = ["anthropic-", "openai-", "x-grok-"];
+/// The same for whole names.
+const ASKED_NAMES: [&str; 2] = ["idempotency-key", "x-client-request-id"];
+/// What begins so passes from the vendor to the client.
+const ANSWERED: [&str; 3] = ["anthropic-", "openai-", "x-ratelimit-"];
+/// The same for whole names.
+const ANSWERED_NAMES: [&str; 5] =
+    ["request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"];
+
+/// The client's headers for the vendor.
+#[must_use]
+pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
+    passing(headers, &ASKED, &ASKED_NAMES)
+}
+
+/// The vendor's headers for the client.
+#[must_use]
+pub fn of_answer(headers: &HeaderMap) -> HeaderMap {
+    passing(headers, &ANSWERED, &ANSWERED_NAMES)
+}
+
+fn passing(headers: &HeaderMap, prefixes: &[&str], names: &[&str]) -> HeaderMap {
+    let passes = |name: &HeaderName| {
+        let name = name.as_str();
+        names.contains(&name) || prefixes.iter().any(|prefix| name.starts_with(prefix))
+    };
+    let kept = headers.iter().filter(|(name, _)| passes(name));
+    kept.map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_protocols_own_headers_pass_and_no_credential_does() {
+        let headers: HeaderMap = [
+            ("authorization", "Bearer sk"),
+            ("x-api-key", "sk"),
+            ("cookie", "a=b"),
+            ("connection", "close"),
+            ("set-cookie", "a=b"),
+            ("anthropic-beta", "a"),
+            ("anthropic-beta", "b"),
+            ("openai-beta", "responses=v1"),
+            ("x-ratelimit-remaining-tokens", "7"),
+            ("retry-after", "3"),
+        ]
+        .into_iter()
+        .map(|(name, value)| (HeaderName::from_static(name), value.parse().unwrap()))
+        .fold(HeaderMap::new(), |mut all, (name, value)| {
+            all.append(name, value);
+            all
+        });
+        let names = |map: HeaderMap| map.keys().map(ToString::to_string).collect::<Vec<_>>();
+        let sent = of_request(&headers);
+        assert_eq!(sent.get_all("anthropic-beta").iter().count(), 2, "each of a repeated header");
+        assert_eq!(names(sent), ["anthropic-beta", "openai-beta"]);
+        let answered = names(of_answer(&headers));
+        assert!(answered.contains(&"retry-after".to_owned()) && answered.len() == 4, "{answered:?}");
+    }
+}

@@ -1,0 +1,44 @@
+//! Calls whose client and vendor speak the same protocol: they pass as they came.
+//!
+//! A request keeps its bytes: PAS reads what it needs (model, limits, stream) and replaces only the members it
+//! must (the vendor's name of the model, a missing limit, the usage of a stream). An answer and its events
+//! keep their data likewise, read for usage, ids and ends. Invariants: what PAS does not know passes; headers
+//! pass by name ([`headers`]), credentials and hop-by-hop headers never; an event that ends an answer waits
+//! until the call is settled. Failure policy: a request that must go to a vendor of another protocol after
+//! all is translated ([`OriginalRequest::translated`]), and only then is anything refused that has no word
+//! there.
+
+mod answer;
+mod chat_stream;
+mod headers;
+mod members;
+mod messages_stream;
+mod protocol;
+mod request;
+mod responses_stream;
+mod translated;
+mod weight;
+
+pub use self::answer::PassedAnswer;
+pub use self::headers::of_answer as headers_of_answer;
+pub use self::protocol::WireProtocol;
+pub use self::request::{OriginalRequest, PassedRequest};
+pub use self::translated::TranslatedRequest;
+
+use self::chat_stream::PassedChatDecoder;
+use self::messages_stream::PassedMessagesDecoder;
+use self::responses_stream::PassedResponsesDecoder;
+use super::stream::StreamDecoder;
+use super::vendor::Vendor;
+
+pub(super) use self::answer::usage as usage_of_answer;
+
+/// A decoder that passes the events of a stream on.
+#[must_use]
+pub fn decoder(vendor: Vendor, passed: &PassedRequest) -> StreamDecoder {
+    match passed.protocol() {
+        WireProtocol::Chat => StreamDecoder::sse(vendor, PassedChatDecoder::new(vendor, passed)),
+        WireProtocol::Messages => StreamDecoder::sse(vendor, PassedMessagesDecoder::default()),
+        WireProtocol::Responses => StreamDecoder::sse(vendor, PassedResponsesDecoder::new(vendor)),
+    }
+}

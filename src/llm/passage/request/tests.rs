@@ -1,0 +1,98 @@
+//! What is read of a request, and what is changed on its way.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+fn read(protocol: WireProtocol, body: &str) -> Result<OriginalRequest, ApiProblem> {
+    let headers = HeaderMap::from_iter([
+        (HeaderName::from_static("anthropic-beta"), HeaderValue::from_static("b")),
+        (HeaderName::from_static("authorization"), HeaderValue::from_static("Bearer sk-client")),
+    ]);
+    OriginalRequest::read(protocol, Bytes::copy_from_slice(body.as_bytes()), Some("beta=true"), &headers)
+}
+
+fn sent(protocol: WireProtocol, body: &str, model: &str, limit: Option<u64>) -> VendorRequest {
+    let original = Arc::new(read(protocol, body).unwrap());
+    let vendor = if protocol == WireProtocol::Messages { Vendor::Anthropic } else { Vendor::OpenAi };
+    PassedRequest { original, model: model.to_owned(), limit }.wire(vendor)
+}
+
+fn text(wire: &VendorRequest) -> &str {
+    std::str::from_utf8(&wire.body).unwrap()
+}
+
+/// Members in an order of their own, unknown ones, long numbers, odd spaces.
+const CLAUDE: &str = r#"{ "zeta":{"b":1,"a":12345678901234567890123}, "model" : "claude-x","stream":true,
+  "messages":[{"role":"user","content":[{"type":"tool_result","cache_control":{"ttl":"1h","type":"ephemeral"}}]}],"max_tokens":64000 }"#;
+
+#[test]
+fn a_request_for_its_own_model_is_sent_byte_for_byte() {
+    let wire = sent(WireProtocol::Messages, CLAUDE, "claude-x", None);
+    assert_eq!((text(&wire), wire.path.as_str()), (CLAUDE, "/v1/messages?beta=true"));
+    assert_eq!(
+        (&wire.passed["anthropic-beta"], wire.passed.get("authorization")),
+        (&"b".parse().unwrap(), None)
+    );
+    assert_eq!(
+        wire.passed["anthropic-version"], "2023-06-01",
+        "what the vendor requires and the client left out"
+    );
+    let renamed = sent(WireProtocol::Messages, CLAUDE, "claude-y", None);
+    assert_eq!(text(&renamed), CLAUDE.replace("claude-x", "claude-y"));
+    let original = read(WireProtocol::Messages, CLAUDE).unwrap();
+    assert_eq!(
+        (original.model(), original.is_stream(), original.output_limit()),
+        ("claude-x", true, Some(64_000))
+    );
+}
+
+#[test]
+fn only_what_must_differ_is_spliced_in() {
+    let chat = r#"{"stream_options":{"x": 1},"model":"gpt","messages":[{}],"stream":true}"#;
+    let wire = sent(WireProtocol::Chat, chat, "gpt", Some(7));
+    let wanted = r#"{"stream_options":{"x": 1,"include_usage":true},"model":"gpt","messages":[{}],"stream":true,"max_completion_tokens":7}"#;
+    assert_eq!(text(&wire), wanted);
+    assert!(wire.passed.get("anthropic-version").is_none());
+    let asked =
+        chat.replace(r#""x": 1"#, r#""include_usage":true"#).replace("\"gpt\"", "\"gpt\",\"max_tokens\":9");
+    assert_eq!(text(&sent(WireProtocol::Chat, &asked, "gpt", None)), asked);
+    assert!(text(&sent(WireProtocol::Chat, &asked, "gpt", Some(8))).contains(r#""max_tokens":8,"#));
+    let responses = r#"{"model":"gpt","input":"hi","previous_response_id":"r"}"#;
+    let wire = sent(WireProtocol::Responses, responses, "gpt", Some(7));
+    assert_eq!(text(&wire), responses.replace("\"r\"}", "\"r\",\"max_output_tokens\":7}"));
+    assert!(read(WireProtocol::Responses, responses).unwrap().is_added_to());
+}
+
+#[test]
+fn what_pas_added_to_an_answer_does_not_go_back_to_openai() {
+    let messages = json!([{"role": "assistant", "content": "y", "reasoning_content": "t", "thought_signatures": {}},
+        {"role": "user", "content": "reasoning_content"}]);
+    let body = json!({"model": "gpt", "messages": messages}).to_string();
+    let wire = sent(WireProtocol::Chat, &body, "gpt", None);
+    let body: Value = serde_json::from_slice(&wire.body).unwrap();
+    assert_eq!(body["messages"][0], json!({"role": "assistant", "content": "y"}));
+    assert_eq!(body["messages"][1]["content"], "reasoning_content");
+}
+
+#[test]
+fn what_pas_cannot_read_is_refused_by_name() {
+    for (body, param) in [
+        ("", None),
+        ("{", None),
+        ("[]", None),
+        (r#"{"model":"a","model":"b","messages":[{}]}"#, None),
+        (r#"{"model":"a"}"#, Some("messages")),
+        (r#"{"model":"a","messages":[ ]}"#, Some("messages")),
+        (r#"{"model":"a","messages":7}"#, Some("messages")),
+        (r#"{"model":7,"messages":[{}]}"#, Some("model")),
+        (r#"{"model":"a","messages":[{}],"stream":"yes"}"#, Some("stream")),
+        (r#"{"model":"a","messages":[{}],"max_tokens":-1}"#, Some("max_tokens")),
+    ] {
+        let problem = read(WireProtocol::Chat, body).unwrap_err();
+        assert_eq!((problem.status(), problem.param.as_deref()), (400, param), "{body}");
+    }
+    let nulls = r#"{"model":"a","messages":[{}],"stream":null,"max_tokens":null,"max_completion_tokens":5.0,"n":null}"#;
+    let read = read(WireProtocol::Chat, nulls).unwrap();
+    assert_eq!((read.is_stream(), read.output_limit(), read.answers()), (false, Some(5), 1));
+}

@@ -1,0 +1,45 @@
+//! A client's request in the canonical form, for a vendor of another protocol.
+
+use serde::de::DeserializeOwned;
+
+use super::protocol::WireProtocol;
+use crate::llm::chat::ChatRequest;
+use crate::llm::inbound::anthropic::MessagesRequest;
+use crate::llm::inbound::responses::{ResponsesEcho, ResponsesRequest};
+use crate::llm::inbound::{ApiProblem, ProblemKind};
+
+/// The canonical form of a request.
+#[derive(Debug, Clone)]
+pub struct TranslatedRequest {
+    pub chat: ChatRequest,
+    /// What an answer in the form of Responses repeats.
+    pub echo: Option<ResponsesEcho>,
+}
+
+pub(super) fn translate(protocol: WireProtocol, body: &[u8]) -> Result<TranslatedRequest, ApiProblem> {
+    let (chat, echo) = match protocol {
+        WireProtocol::Chat => (read::<ChatRequest>(body)?, None),
+        WireProtocol::Messages => (read::<MessagesRequest>(body)?.into_chat()?, None),
+        WireProtocol::Responses => {
+            let request = read::<ResponsesRequest>(body)?;
+            let echo = request.echo();
+            (request.into_chat()?, Some(echo))
+        }
+    };
+    Ok(TranslatedRequest { chat, echo })
+}
+
+/// A body in a form of ours.
+pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiProblem> {
+    let mut parser = serde_json::Deserializer::from_slice(body);
+    serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+        let field = error.path().to_string();
+        let message = error.inner().to_string();
+        // The member's path is more useful than the parser's position in the text.
+        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
+        match field.as_str() {
+            "." | "?" => ApiProblem::new(ProblemKind::Invalid, message),
+            _ => ApiProblem::invalid(field.clone(), format!("{field}: {message}")),
+        }
+    })
+}

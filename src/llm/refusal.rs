@@ -1,0 +1,54 @@
+//! What a vendor said when it refused a call, word for word.
+//!
+//! A client that speaks the vendor's protocol is told exactly this, with the vendor's headers; anyone else is
+//! told PAS's own sentence. Invariant: what a vendor says of a credential is not kept, since some repeat a
+//! part of it.
+
+use reqwest::header::HeaderMap;
+use serde_json::Value;
+
+use super::vendor::Vendor;
+
+/// A vendor's error, by its members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VendorRefusal {
+    pub vendor: Vendor,
+    /// The HTTP status, if it was no error inside of a stream.
+    pub status: Option<u16>,
+    /// The error's own members: `type`, `code`, `param`, `message` and whatever else.
+    pub error: serde_json::Map<String, Value>,
+    /// The headers that belong to the protocol.
+    pub headers: HeaderMap,
+    /// The event of a stream, as it came.
+    pub event: Vec<u8>,
+}
+
+impl VendorRefusal {
+    /// The error of a body: `{"error": {…}}`. `None` when a body has no such error.
+    pub(super) fn of(vendor: Vendor, body: &Value) -> Option<Self> {
+        let error = body.get("error")?.as_object()?.clone();
+        error.get("message")?.as_str()?;
+        Some(Self { vendor, status: None, error, headers: HeaderMap::new(), event: Vec::new() })
+    }
+
+    /// The vendor's sentence.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        self.error.get("message").and_then(Value::as_str).unwrap_or_default()
+    }
+
+    /// Hides a text (a key) wherever it stands.
+    pub(super) fn hide(&mut self, secret: &str) {
+        for value in self.error.values_mut() {
+            if let Value::String(text) = value
+                && text.contains(secret)
+            {
+                *text = text.replace(secret, "***");
+            }
+        }
+        let event = String::from_utf8_lossy(&self.event);
+        if event.contains(secret) {
+            self.event = event.replace(secret, "***").into_bytes();
+        }
+    }
+}
