@@ -108,14 +108,17 @@ pub(super) fn is_instruction(message: &ChatMessage) -> bool {
     matches!(message.role, ChatRole::System | ChatRole::Developer)
 }
 
-/// The arguments of a call as JSON.
-pub(super) fn arguments(call: &ToolCall) -> Result<Value, VendorFailure> {
+/// The arguments of a call as an object. What a model left unfinished at its limit is kept as a text: the
+/// conversation goes on, and the model sees what it did.
+pub(super) fn arguments(call: &ToolCall) -> Value {
     let text = call.function.arguments.trim();
     if text.is_empty() {
-        return Ok(json!({}));
+        return json!({});
     }
-    serde_json::from_str(text)
-        .map_err(|_| VendorFailure::faulty(format!("the arguments of tool call {:?} are not JSON", call.id)))
+    match serde_json::from_str(text) {
+        Ok(object @ Value::Object(_)) => object,
+        _ => json!({ "arguments": text }),
+    }
 }
 
 /// The function answered by a tool's message: the latest earlier call with that id.

@@ -95,7 +95,7 @@ fn assistant(message: &ChatMessage) -> Result<Vec<Value>, VendorFailure> {
         message.extra.get(THINKING_BLOCKS).and_then(Value::as_array).cloned().unwrap_or_default();
     said.extend(blocks(message)?);
     for call in &message.tool_calls {
-        let input = message_parts::arguments(call)?;
+        let input = message_parts::arguments(call);
         said.push(json!({"type": "tool_use", "id": call.id, "name": call.function.name, "input": input}));
     }
     Ok(said)
@@ -177,9 +177,10 @@ fn thinking(request: &ChatRequest, limit: u64) -> Result<Option<Value>, VendorFa
         return Ok(Some(own.clone()));
     }
     let budget = match request.reasoning_effort.as_deref() {
-        Some("low") => MIN_THINKING,
+        Some("minimal" | "low") => MIN_THINKING,
         Some("medium") => 4_096,
         Some("high") => 16_384,
+        Some("xhigh" | "max") => 32_768,
         _ => return Ok(None),
     };
     let forced = matches!(message_parts::tool_choice(request)?, Some(ToolChoice::Any | ToolChoice::One(_)));
@@ -282,6 +283,8 @@ mod tests {
         };
         let budget = |tokens: u64| json!({"type": "enabled", "budget_tokens": tokens});
         assert_eq!(ask(json!({"reasoning_effort": "low"})), budget(1_024));
+        assert_eq!(ask(json!({"reasoning_effort": "minimal"})), budget(1_024));
+        assert_eq!(ask(json!({"reasoning_effort": "xhigh", "max_tokens": 40_000})), budget(32_768));
         assert_eq!(ask(json!({"reasoning_effort": "high", "max_tokens": 2_000})), budget(1_999));
         assert_eq!(ask(json!({"reasoning_effort": "high", "max_tokens": 1_000})), Value::Null);
         assert_eq!(ask(json!({"reasoning_effort": "low", "temperature": 0})), Value::Null);

@@ -65,7 +65,7 @@ fn contents(messages: &[ChatMessage]) -> Result<Vec<Value>, VendorFailure> {
 fn model_turn(message: &ChatMessage) -> Result<Vec<Value>, VendorFailure> {
     let mut said = parts(message)?;
     for call in &message.tool_calls {
-        let args = message_parts::arguments(call)?;
+        let args = message_parts::arguments(call);
         let mut part = json!({"functionCall": {"name": call.function.name, "args": args}});
         if let Some(signature) = message.extra.get(SIGNATURES).and_then(|all| all.get(&call.id)) {
             part["thoughtSignature"] = signature.clone();

@@ -76,7 +76,7 @@ fn message(before: &[ChatMessage], message: &ChatMessage) -> Result<Value, Vendo
         wire["tool_name"] = message_parts::called_function(before, message)?.into();
     }
     let call = |call| {
-        let arguments = message_parts::arguments(call)?;
+        let arguments = message_parts::arguments(call);
         Ok(json!({"function": {"name": call.function.name, "arguments": arguments}}))
     };
     if !message.tool_calls.is_empty() {

@@ -6,6 +6,7 @@
 
 pub(super) mod embedding;
 pub(super) mod models;
+mod repair;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod stream;

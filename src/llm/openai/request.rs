@@ -1,10 +1,14 @@
 //! The request for a chat completion.
 
+use std::borrow::Cow;
+
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::llm::catalogue;
-use crate::llm::chat::{ChatMessage, ChatRequest, ChatTool, StreamOptions};
+use crate::llm::chat::{
+    ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, KnownPart, StreamOptions,
+};
 use crate::llm::dialect::VendorRequest;
 use crate::llm::failure::VendorFailure;
 use crate::llm::vendor::Vendor;
@@ -57,9 +61,10 @@ pub(in crate::llm) fn chat(
         let extra = request.stream_options.as_ref().map(|options| options.extra.clone());
         StreamOptions { include_usage: true, extra: extra.unwrap_or_default() }
     });
+    let messages = with_pictures_from_users(&request.messages);
     let body = OpenAiRequest {
         model: &request.model,
-        messages: &request.messages,
+        messages: &messages,
         stream,
         stream_options,
         max_tokens: old_name.then_some(limit),
@@ -75,6 +80,53 @@ pub(in crate::llm) fn chat(
         extra: &request.extra,
     };
     VendorRequest::json("/chat/completions", &body)
+}
+
+/// Pictures in results of tools, which OpenAI takes from a user only: they follow the results of a turn.
+fn with_pictures_from_users(messages: &[ChatMessage]) -> Cow<'_, [ChatMessage]> {
+    if !messages.iter().any(|message| message.role == ChatRole::Tool && !pictures(message).is_empty()) {
+        return Cow::Borrowed(messages);
+    }
+    let (mut all, mut seen) = (Vec::with_capacity(messages.len() + 1), Vec::new());
+    for message in messages {
+        if message.role != ChatRole::Tool {
+            all.extend(shown(&mut seen));
+            all.push(message.clone());
+            continue;
+        }
+        let found = pictures(message);
+        let mut message = message.clone();
+        if let (false, Some(ChatContent::Parts(parts))) = (found.is_empty(), &mut message.content) {
+            parts.retain(|part| !is_picture(part));
+            if parts.is_empty() {
+                message.content = Some(ChatContent::Text("The result is a picture; it follows.".to_owned()));
+            }
+        }
+        seen.extend(found);
+        all.push(message);
+    }
+    all.extend(shown(&mut seen));
+    Cow::Owned(all)
+}
+
+const fn is_picture(part: &ContentPart) -> bool {
+    matches!(part, ContentPart::Known(KnownPart::ImageUrl { .. }))
+}
+
+fn pictures(message: &ChatMessage) -> Vec<ContentPart> {
+    match &message.content {
+        Some(ChatContent::Parts(parts)) => parts.iter().filter(|part| is_picture(part)).cloned().collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The pictures so far as a user's message.
+fn shown(seen: &mut Vec<ContentPart>) -> Option<ChatMessage> {
+    if seen.is_empty() {
+        return None;
+    }
+    let content = Some(ChatContent::Parts(std::mem::take(seen)));
+    Some(ChatMessage { content, ..ChatMessage::text(ChatRole::User, "") })
 }
 
 /// Whether a model takes `max_completion_tokens` only.
@@ -115,6 +167,22 @@ mod tests {
             "response_format": {"type": "json_object"}, "seed": 7, "logit_bias": {"50256": -100}, "max_tokens": 9,
         });
         assert_eq!(sent(Vendor::OpenAi, request.clone(), false), request);
+    }
+
+    #[test]
+    fn a_picture_in_a_tool_s_result_comes_from_a_user() {
+        let picture = json!({"type": "image_url", "image_url": {"url": "https://a/b.png"}});
+        let request = json!({"model": "m", "messages": [
+            {"role": "tool", "tool_call_id": "c1", "content": [{"type": "text", "text": "see"}, picture]},
+            {"role": "tool", "tool_call_id": "c2", "content": [picture]},
+            {"role": "user", "content": "and?"}]});
+        let sent = sent(Vendor::OpenAi, request, false);
+        let messages = sent["messages"].as_array().unwrap();
+        let roles: Vec<_> = messages.iter().map(|message| message["role"].as_str().unwrap()).collect();
+        assert_eq!(roles, ["tool", "tool", "user", "user"]);
+        assert_eq!(messages[0]["content"], json!([{"type": "text", "text": "see"}]));
+        assert!(messages[1]["content"].is_string(), "{sent}");
+        assert_eq!(messages[2]["content"], json!([picture, picture]));
     }
 
     #[test]

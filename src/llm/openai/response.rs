@@ -1,5 +1,6 @@
 //! The complete answer.
 
+use super::repair;
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::{ChatResponse, UsageReport};
 use crate::llm::dialect::{AnswerDefaults, Completion};
@@ -22,6 +23,7 @@ pub(in crate::llm) fn chat(
     if response.created == 0 {
         response.created = asked.created;
     }
+    repair::finish(&mut response);
     let usage = known_usage(&mut response.usage);
     Ok(Completion { response, usage })
 }

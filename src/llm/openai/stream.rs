@@ -1,5 +1,6 @@
 //! The stream: chunks as server-sent events, ended by `[DONE]`.
 
+use super::repair::ChunkRepair;
 use super::response::{fill, known_usage};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::ChatChunk;
@@ -13,6 +14,7 @@ use crate::llm::vendor_error;
 pub(in crate::llm) struct OpenAiDecoder {
     vendor: Vendor,
     asked: AnswerDefaults,
+    repair: ChunkRepair,
     has_finished: bool,
     is_done: bool,
     /// From the last chunk that had one: Grok repeats a growing sum.
@@ -20,8 +22,28 @@ pub(in crate::llm) struct OpenAiDecoder {
 }
 
 impl OpenAiDecoder {
-    pub(in crate::llm) const fn new(vendor: Vendor, asked: AnswerDefaults) -> Self {
-        Self { vendor, asked, has_finished: false, is_done: false, usage: None }
+    pub(in crate::llm) fn new(vendor: Vendor, asked: AnswerDefaults) -> Self {
+        Self {
+            vendor,
+            asked,
+            repair: ChunkRepair::default(),
+            has_finished: false,
+            is_done: false,
+            usage: None,
+        }
+    }
+}
+
+impl OpenAiDecoder {
+    fn read(&mut self, data: &[u8]) -> Result<ChatChunk, VendorFailure> {
+        serde_json::from_slice(data).or_else(|error| {
+            let unread = || {
+                vendor_error::in_answer(self.vendor, data)
+                    .unwrap_or_else(|| VendorFailure::malformed(self.vendor, &error.to_string()))
+            };
+            let text = std::str::from_utf8(data).map_err(|_| unread())?;
+            serde_json::from_str(&self.repair.join_halves(text)).map_err(|_| unread())
+        })
     }
 }
 
@@ -34,10 +56,8 @@ impl stream::EventDecoder for OpenAiDecoder {
             self.is_done = true;
             return Ok(());
         }
-        let mut chunk: ChatChunk = serde_json::from_slice(data).map_err(|error| {
-            vendor_error::in_answer(self.vendor, data)
-                .unwrap_or_else(|| VendorFailure::malformed(self.vendor, &error.to_string()))
-        })?;
+        let mut chunk = self.read(data)?;
+        self.repair.repair(&mut chunk);
         fill(&mut chunk.object, "chat.completion.chunk");
         fill(&mut chunk.model, &self.asked.model);
         if chunk.created == 0 {

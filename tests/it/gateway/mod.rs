@@ -9,6 +9,7 @@ mod own_ports;
 mod passage;
 mod summary;
 mod surfaces;
+mod translation;
 mod wiring;
 
 use std::time::Duration;

@@ -9,24 +9,30 @@ use crate::support::http_client;
 use crate::vendor::{At, Cut, Fault, Heard, SaidAnswer, Vendor};
 
 /// An answer with its bytes.
-struct RawReply {
-    status: u16,
+pub(super) struct RawReply {
+    pub(super) status: u16,
     headers: reqwest::header::HeaderMap,
-    text: String,
+    pub(super) text: String,
 }
 
 impl RawReply {
-    fn header(&self, name: &str) -> &str {
+    pub(super) fn header(&self, name: &str) -> &str {
         self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
-    fn json(&self) -> Value {
+    pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.text).unwrap_or_else(|_| panic!("{}", self.text))
     }
 }
 
 /// Posts a text as it is, with headers, paid by a run.
-async fn post(stage: &Stage, path: &str, body: &str, headers: &[(&str, &str)], run: &str) -> RawReply {
+pub(super) async fn post(
+    stage: &Stage,
+    path: &str,
+    body: &str,
+    headers: &[(&str, &str)],
+    run: &str,
+) -> RawReply {
     let request = http_client().post(stage.url(6120, path)).body(body.to_owned());
     let request = request.header("content-type", "application/json").header("x-pas-run-id", run);
     let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, *value));
@@ -35,11 +41,11 @@ async fn post(stage: &Stage, path: &str, body: &str, headers: &[(&str, &str)], r
     RawReply { status, headers, text: response.text().await.unwrap() }
 }
 
-fn last(stage: &Stage, vendor: Vendor) -> Heard {
+pub(super) fn last(stage: &Stage, vendor: Vendor) -> Heard {
     stage.vendors.get(vendor).seen().into_iter().rev().find(|heard| heard.method == "POST").unwrap()
 }
 
-fn sent(heard: &Heard) -> &str {
+pub(super) fn sent(heard: &Heard) -> &str {
     std::str::from_utf8(&heard.raw).unwrap()
 }
 
