@@ -2,25 +2,36 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::Url;
 
 use crate::config::{ProvidersConfig, SecretText};
 
+use super::passage::WireProtocol;
 use super::vendor::Vendor;
 
 /// A vendor's address and our credential there. Cheap to clone. `Debug` masks the credential.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VendorEndpoint(Arc<EndpointShared>);
 
-#[derive(PartialEq, Eq)]
 struct EndpointShared {
     vendor: Vendor,
     base_url: String,
     /// Parsed once; a call appends its path.
     base: Result<Url, url::ParseError>,
     credential: Option<SecretText>,
+    /// Found out by asking: many servers of OpenAI's form have chat completions only.
+    lacks_responses: AtomicBool,
 }
+
+impl PartialEq for EndpointShared {
+    fn eq(&self, other: &Self) -> bool {
+        (self.vendor, &self.base_url, &self.credential) == (other.vendor, &other.base_url, &other.credential)
+    }
+}
+
+impl Eq for EndpointShared {}
 
 impl VendorEndpoint {
     /// A vendor at an address: `http(s)://…`; OpenAI's and Grok's with `/v1`. An invalid address fails each
@@ -29,7 +40,20 @@ impl VendorEndpoint {
     pub fn new(vendor: Vendor, base_url: &str, credential: Option<SecretText>) -> Self {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let base = Url::parse(&versioned(vendor, &base_url));
-        Self(Arc::new(EndpointShared { vendor, base_url, base, credential }))
+        let lacks_responses = AtomicBool::new(false);
+        Self(Arc::new(EndpointShared { vendor, base_url, base, credential, lacks_responses }))
+    }
+
+    /// Whether a request of this protocol passes to it as it came.
+    #[must_use]
+    pub fn speaks(&self, protocol: WireProtocol) -> bool {
+        let lacks = protocol == WireProtocol::Responses && self.0.lacks_responses.load(Ordering::Relaxed);
+        protocol.is_spoken_by(self.vendor()) && !lacks
+    }
+
+    /// Notes that the server has no Responses; returns whether that is news.
+    pub fn note_no_responses(&self) -> bool {
+        !self.0.lacks_responses.swap(true, Ordering::Relaxed)
     }
 
     /// The vendor's endpoint from the settings.

@@ -33,7 +33,8 @@ pub(super) fn failure(
     let said = VendorErrorBody::read(vendor, body);
     let mut failure = said.failure(vendor, status);
     failure.status = Some(status);
-    failure.retry_after = retry_after(headers, now).or(said.retry_after);
+    let reset = || reset_after(headers).filter(|_| status == 429);
+    failure.retry_after = retry_after(headers, now).or(said.retry_after).or_else(reset);
     if let Some(refusal) = &mut failure.said {
         let refusal = Arc::make_mut(refusal);
         refusal.status = Some(status);
@@ -67,6 +68,38 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
             Some(until.duration_since(now).unwrap_or_default())
         }
     }
+}
+
+/// `x-ratelimit-reset-requests` and `-tokens` (`1m30.5s`), of what is used up.
+fn reset_after(headers: &HeaderMap) -> Option<Duration> {
+    let header = |name: String| headers.get(name).and_then(|value| value.to_str().ok());
+    let of_kind = |kind: &str| {
+        let is_left = header(format!("x-ratelimit-remaining-{kind}")).is_some_and(|left| left.trim() != "0");
+        let reset = header(format!("x-ratelimit-reset-{kind}")).filter(|_| !is_left)?;
+        wait_of(reset.trim())
+    };
+    ["requests", "tokens"].into_iter().filter_map(of_kind).max()
+}
+
+/// A wait as OpenAI's headers write it: `6m0.5s`, `120ms`.
+fn wait_of(mut text: &str) -> Option<Duration> {
+    let mut seconds = 0.0;
+    while !text.is_empty() {
+        let is_number = |c: char| c.is_ascii_digit() || c == '.';
+        let (number, rest) = text.split_at(text.find(|c| !is_number(c))?);
+        let (unit, rest) = rest.split_at(rest.find(is_number).unwrap_or(rest.len()));
+        let scale = match unit {
+            "d" => 86_400.0,
+            "h" => 3_600.0,
+            "m" => 60.0,
+            "s" => 1.0,
+            "ms" => 0.001,
+            _ => return None,
+        };
+        seconds += number.parse::<f64>().ok()? * scale;
+        text = rest;
+    }
+    Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// The body of an error, in any vendor's form.
@@ -345,6 +378,20 @@ mod tests {
         assert_eq!(wait("retry-after-ms", "1500"), Some(Duration::from_millis(1_500)));
         assert_eq!(wait("retry-after", "Sun, 22 Nov 2026 19:01:00 GMT"), Some(Duration::from_secs(60)));
         assert_eq!(wait("retry-after", "Sun, 22 Nov 2026 18:00:00 GMT"), Some(Duration::ZERO));
+        for (kinds, left, text, waits) in [
+            ("tokens", "0", "2s", Some(2_000)),
+            ("requests", "0", "1m30.5s", Some(90_500)),
+            ("tokens", "0", "120ms", Some(120)),
+            ("tokens", "7", "2s", None),
+            ("tokens", "0", "soon", None),
+        ] {
+            let headers = [("remaining", left), ("reset", text)].map(|(what, value)| {
+                let name = format!("x-ratelimit-{what}-{kinds}");
+                (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
+            });
+            let told = failure(Vendor::OpenAi, 429, &HeaderMap::from_iter(headers), b"", now).retry_after;
+            assert_eq!(told, waits.map(Duration::from_millis), "{kinds} {left} {text}");
+        }
         for nonsense in ["-1", "soon", "1e300", ""] {
             assert_eq!(wait("retry-after", nonsense), None, "{nonsense}");
         }

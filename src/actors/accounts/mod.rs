@@ -169,6 +169,15 @@ impl AccountsHandle {
         Ok(hold.guarded(granted))
     }
 
+    /// Whether a scope of the call has a cap.
+    ///
+    /// # Errors
+    /// The store's, for a scope that is not in memory.
+    pub fn is_capped(&self, wanted: &SpendRequest) -> Result<bool, AccountsError> {
+        let scopes: Vec<BudgetScope> = wanted.scopes().collect();
+        Ok(self.shared.with_scopes(&scopes, Timestamp::now(), |books| books.ledger.is_capped(wanted))?)
+    }
+
     /// Settles a hold: its receipt is booked, and its line is written to the page cache when this returns.
     ///
     /// # Errors

@@ -123,6 +123,8 @@ pub struct AnsweringModel {
     pub model: String,
     /// Other providers that could have answered.
     pub alternatives: Vec<String>,
+    /// The output limit set so that the call fits its budgets, where the client set a higher one or none.
+    pub lowered_limit: Option<u64>,
 }
 
 #[derive(Debug, Clone)]
@@ -206,6 +208,7 @@ pub enum GatewayError {
         /// Time until it may be called again.
         wait: Duration,
     },
+    /// The last attempt failed; none was made while the provider asks for a wait.
     #[error("{} (attempt {attempts})", failure.message)]
     Failed {
         failure: VendorFailure,

@@ -99,13 +99,14 @@ impl CallCandidate {
 
     /// Whether a request passes to this candidate as it came.
     pub(super) fn takes(&self, original: &OriginalRequest) -> bool {
-        original.protocol().is_spoken_by(self.endpoint.vendor())
+        self.endpoint.speaks(original.protocol())
     }
 
-    /// The request for this candidate, with its model and an output limit, and the most that the call can
-    /// cost; `None`: the price is unknown.
-    pub(super) fn prepare(&self, ask: CandidateRequest) -> Option<(PreparedRequest, NanoUsd)> {
+    /// The request for this candidate, with its model and an output limit, and the bound of the call; `None`:
+    /// the price is unknown.
+    pub(super) fn prepare(&self, ask: CandidateRequest) -> Option<(PreparedRequest, CallBound)> {
         let price = self.price.as_ref()?;
+        let bound = |prompt, output, answers| CallBound::new(price, prompt, output, answers);
         Some(match ask {
             CandidateRequest::Chat(mut request) => {
                 request.model.clone_from(&self.model);
@@ -118,28 +119,69 @@ impl CallCandidate {
                 if asked.is_none() {
                     request.max_completion_tokens = Some(limit);
                 }
-                let worst = price.worst(prompt, limit.saturating_mul(bound::answers(&request)));
-                (PreparedRequest::Chat(request), worst)
+                let bound = bound(prompt, limit, bound::answers(&request));
+                (PreparedRequest::Chat(request), bound)
             }
             CandidateRequest::Embed(mut request) => {
                 request.model.clone_from(&self.model);
-                let worst = price.worst(bound::embedding(&request), 0);
-                (PreparedRequest::Embed(request), worst)
+                let bound = bound(bound::embedding(&request), 0, 1);
+                (PreparedRequest::Embed(request), bound)
             }
             CandidateRequest::Passed(original) => {
                 let prompt = bound::original(&original, self.window);
                 let asked = original.output_limit();
-                let limit = self.output(asked, prompt);
-                let worst = price.worst(prompt, limit.saturating_mul(original.answers()));
-                let limit = asked.is_none().then_some(limit);
-                (PreparedRequest::Passed(PassedRequest { original, model: self.model.clone(), limit }), worst)
+                let bound = bound(prompt, self.output(asked, prompt), original.answers());
+                // A client that set no limit gets the model's own, unless a budget needs one.
+                (
+                    PreparedRequest::Passed(PassedRequest {
+                        original,
+                        model: self.model.clone(),
+                        limit: None,
+                    }),
+                    bound,
+                )
             }
         })
+    }
+
+    /// The output limit at which a call costs at most `left`; `None`: it is below `floor`, or no limit helps.
+    pub(super) fn affordable(&self, bound: &CallBound, left: NanoUsd, floor: u64) -> Option<CallBound> {
+        let price = self.price.as_ref()?;
+        let at = |output| CallBound::new(price, bound.prompt, output, bound.answers);
+        let (mut fits, mut exceeds) = (floor.max(1), bound.output);
+        if fits >= exceeds || at(fits).worst > left {
+            return None;
+        }
+        while exceeds - fits > 1 {
+            let middle = fits + (exceeds - fits) / 2;
+            if at(middle).worst <= left {
+                fits = middle;
+            } else {
+                exceeds = middle;
+            }
+        }
+        Some(at(fits))
     }
 
     fn output(&self, asked: Option<u64>, prompt: u64) -> u64 {
         let known = catalogue::find(self.endpoint.vendor(), &self.model).map(|facts| facts.max_output);
         bound::output(asked, known, self.window, prompt)
+    }
+}
+
+/// The most that a call may use and cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct CallBound {
+    prompt: u64,
+    /// Tokens of each answer.
+    pub(super) output: u64,
+    answers: u64,
+    pub(super) worst: NanoUsd,
+}
+
+impl CallBound {
+    fn new(price: &ModelPrice, prompt: u64, output: u64, answers: u64) -> Self {
+        Self { prompt, output, answers, worst: price.worst(prompt, output.saturating_mul(answers)) }
     }
 }
 
@@ -165,7 +207,10 @@ fn foreign(vendor: Vendor, address: &str) -> VendorEndpoint {
     let wants_version = matches!(vendor, Vendor::OpenAi | Vendor::Grok);
     let base_url = if wants_version && !has_path { format!("{base}/v1") } else { base.to_owned() };
     let credential = vendor.key_variable().map(|_| SecretText::from(NO_KEY.to_owned()));
-    VendorEndpoint::new(vendor, &base_url, credential)
+    let endpoint = VendorEndpoint::new(vendor, &base_url, credential);
+    // Somebody's server of OpenAI's form; what it surely has is chat completions.
+    endpoint.note_no_responses();
+    endpoint
 }
 
 #[cfg(test)]
@@ -245,12 +290,29 @@ mod tests {
         let candidate = CallCandidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
         let messages = vec![ChatMessage::text(ChatRole::User, "x".repeat(10_000))];
         let ask = CandidateRequest::Chat(ChatRequest { messages, ..ChatRequest::default() });
-        let (prepared, worst) = candidate.prepare(ask).unwrap();
+        let (prepared, bound) = candidate.prepare(ask).unwrap();
+        let worst = bound.worst;
         let PreparedRequest::Chat(request) = prepared else { unreachable!("it was a chat") };
         assert_eq!((request.model.as_str(), request.output_limit()), ("gpt-4-turbo", Some(4_096)));
         // 10 and 30 dollars per million tokens; at least the text's bytes, and not many more.
         let output = 4_096 * 30_000;
         assert!(worst.0 > output + 10_000 * 10_000 && worst.0 < output + 12_000 * 10_000, "{worst}");
+    }
+
+    #[test]
+    fn a_limit_is_lowered_to_what_is_left_and_not_below_its_floor() {
+        let prices = PriceTable::new(None).unwrap();
+        let candidate = CallCandidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
+        let price = candidate.price.as_ref().unwrap();
+        let bound = CallBound::new(price, 1_000, 4_096, 1);
+        let at = |left: u64| {
+            candidate.affordable(&bound, NanoUsd(left), 100).map(|bound| (bound.output, bound.worst.0))
+        };
+        // 10 and 30 dollars a million: the prompt is 10,000,000 nanodollars, each token of the answer 30,000.
+        assert_eq!(at(10_000_000 + 2_000 * 30_000 + 29_999), Some((2_000, 70_000_000)));
+        assert_eq!(at(10_000_000 + 100 * 30_000), Some((100, 13_000_000)));
+        assert_eq!(at(10_000_000 + 100 * 30_000 - 1), None);
+        assert_eq!(candidate.affordable(&bound, NanoUsd(u64::MAX), 5_000), None, "it is below the floor");
     }
 
     #[test]

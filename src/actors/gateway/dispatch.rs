@@ -20,13 +20,13 @@ use super::call::{
 use super::cancel_watch;
 use super::candidate::CallCandidate;
 use super::detach::{CallerGone, DetachStreamOnDrop};
+use super::holding::GrantedHold;
 use super::in_flight::{CallOwner, InFlightGuard};
 use super::prepared::{CandidateRequest, PreparedRequest};
 use super::settling_stream::SettlingStream;
 use super::span::CallSpan;
 use super::{GatewayHandle, GatewayMessage};
 use crate::actors::provider_router::{ProbeGuard, ProviderPermit};
-use crate::domain::accounts::budget::{CallKey, SpendRequest};
 use crate::domain::accounts::receipt::Receipt;
 use crate::domain::money::NanoUsd;
 use crate::domain::usage::TokenUsage;
@@ -36,8 +36,8 @@ use crate::llm::embedding::EmbeddingResponse;
 use crate::llm::inbound::ApiProblem;
 use crate::llm::passage::PassedAnswer;
 use crate::llm::{CallDeadlines, ChunkStream, Completion, Vendor, VendorFailure};
-use crate::supervision::Address;
 use crate::supervision::trace::ActorNumber;
+use crate::supervision::{ActorSystem, Address};
 
 /// The output of one attempt.
 pub(super) enum AttemptOutput {
@@ -58,10 +58,18 @@ pub(super) struct SuccessfulAttempt {
     place: InFlightGuard,
 }
 
+/// A good answer of the current candidate.
+struct GoodAnswer {
+    attempt: CallAttempt,
+    output: AttemptOutput,
+    held: NanoUsd,
+    lowered_limit: Option<u64>,
+}
+
 /// A running summary of the failed attempts.
 #[derive(Default)]
-struct AttemptTally {
-    attempts: u32,
+pub(super) struct AttemptTally {
+    pub(super) attempts: u32,
     receipt: Option<Arc<Receipt>>,
     /// The last provider called.
     asked: Option<String>,
@@ -69,15 +77,15 @@ struct AttemptTally {
 
 /// A call in progress: its candidates and its progress.
 pub(super) struct CallDispatch {
-    gateway: GatewayHandle,
-    caller: GatewayCaller,
-    ask: ModelRequest,
+    pub(super) gateway: GatewayHandle,
+    pub(super) caller: GatewayCaller,
+    pub(super) ask: ModelRequest,
     counts_context: bool,
     candidates: Vec<Arc<CallCandidate>>,
     caller_gone: CallerGone,
     place: InFlightGuard,
     begun: Instant,
-    tally: AttemptTally,
+    pub(super) tally: AttemptTally,
 }
 
 impl CallDispatch {
@@ -115,7 +123,7 @@ impl CallDispatch {
             let provider = &self.candidates[current].provider;
             let next = match self.gateway.inner.router.admit(provider) {
                 ProviderPermit::Rejected { until } => match plan.skip() {
-                    AttemptDecision::GiveUp => return Err(circuit_open(provider.clone(), until)),
+                    AttemptDecision::GiveUp => return Err(self.rests(provider.clone(), until)),
                     next => next,
                 },
                 ProviderPermit::Allowed => match self.attempt(current, None).await? {
@@ -132,6 +140,17 @@ impl CallDispatch {
             if !pause.is_zero() {
                 tokio::time::sleep(pause).await;
             }
+        }
+    }
+
+    /// Why a provider at rest is not called: what it said, or that it failed.
+    fn rests(&self, provider: String, until: Instant) -> GatewayError {
+        match self.gateway.inner.refusals.of_provider(&provider) {
+            Some(failure) => {
+                let (receipt, attempts) = (self.tally.receipt.clone(), self.tally.attempts);
+                GatewayError::Failed { failure, receipt, attempts }
+            }
+            None => circuit_open(provider, until),
         }
     }
 
@@ -166,16 +185,13 @@ impl CallDispatch {
         }
     }
 
-    fn won(
-        mut self,
-        (attempt, got, held): (CallAttempt, AttemptOutput, NanoUsd),
-        current: usize,
-    ) -> SuccessfulAttempt {
+    fn won(mut self, answer: GoodAnswer, current: usize) -> SuccessfulAttempt {
+        let GoodAnswer { attempt, output, held, lowered_limit } = answer;
         let chosen = self.candidates.remove(current);
         let alternatives = self.candidates.iter().map(|other| other.provider.clone()).collect();
-        let by =
-            AnsweringModel { provider: chosen.provider.clone(), model: chosen.model.clone(), alternatives };
-        SuccessfulAttempt { attempt, output: got, by, held, place: self.place }
+        let (provider, model) = (chosen.provider.clone(), chosen.model.clone());
+        let by = AnsweringModel { provider, model, alternatives, lowered_limit };
+        SuccessfulAttempt { attempt, output, by, held, place: self.place }
     }
 
     /// One attempt: `Ok(Err(_))` is a failure that has been settled.
@@ -183,15 +199,17 @@ impl CallDispatch {
         &mut self,
         current: usize,
         probe: Option<ProbeGuard>,
-    ) -> Result<Result<(CallAttempt, AttemptOutput, NanoUsd), VendorFailure>, GatewayError> {
+    ) -> Result<Result<GoodAnswer, VendorFailure>, GatewayError> {
         let candidate = &*Arc::clone(&self.candidates[current]);
         let asked = CandidateRequest::of(&self.ask, candidate).map_err(untranslatable)?;
         let no_price = || GatewayError::NoPrice {
             provider: candidate.endpoint.vendor().as_str().to_owned(),
             model: candidate.model.clone(),
         };
-        let (prepared, worst) = candidate.prepare(asked).ok_or_else(no_price)?;
-        let hold = self.hold(candidate, worst).await?;
+        let (mut prepared, bound) = candidate.prepare(asked).ok_or_else(no_price)?;
+        self.tally.attempts += 1;
+        let GrantedHold { hold, lowered_limit } = self.hold(candidate, &mut prepared, bound).await?;
+        let held = hold.amount();
         let before = self.tally.asked.replace(candidate.provider.clone());
         let fallback_from = before.filter(|before| *before != candidate.provider);
         let inner = &self.gateway.inner;
@@ -210,37 +228,17 @@ impl CallDispatch {
         match sent {
             Ok(got) => {
                 attempt.answered();
-                Ok(Ok((attempt, got, worst)))
+                Ok(Ok(GoodAnswer { attempt, output: got, held, lowered_limit }))
             }
             Err(failure) => {
+                inner.refusals.note(candidate, &failure);
                 self.tally.receipt = Some(attempt.failed(&failure).await?);
+                if prepared.has_no_path(&failure) && candidate.endpoint.note_no_responses() {
+                    return Box::pin(self.attempt(current, None)).await;
+                }
                 Ok(Err(failure))
             }
         }
-    }
-
-    async fn hold(
-        &mut self,
-        candidate: &CallCandidate,
-        worst: NanoUsd,
-    ) -> Result<crate::domain::accounts::budget::Hold, GatewayError> {
-        self.tally.attempts += 1;
-        let GatewayCaller { request_id, run, job, agent, lane } = self.caller.clone();
-        let wanted = SpendRequest {
-            call: CallKey { request_id, attempt: self.tally.attempts },
-            run,
-            job,
-            agent,
-            lane,
-            provider: candidate.provider.clone(),
-            model: candidate.model.clone(),
-            worst,
-        };
-        let inner = &self.gateway.inner;
-        let step = CallSpan::begin(&inner.system, "hold");
-        let held = inner.accounts.hold(wanted).await;
-        step.end(&inner.system, self.gateway.actor_number(), held.is_ok());
-        Ok(held?)
     }
 
     async fn send(
@@ -292,6 +290,11 @@ impl GatewayHandle {
                     Ok(choice) => choice,
                     Err(none) => {
                         inner.ready.miss();
+                        if let Some(failure) =
+                            inner.refusals.of_model(&requirements.model).filter(|_| none.resting > 0)
+                        {
+                            return Err(GatewayError::Failed { failure, receipt: None, attempts: 0 });
+                        }
                         return self
                             .unlisted(&requirements.model, &call.ask)
                             .map(|one| vec![Arc::new(one)])
@@ -325,7 +328,11 @@ impl GatewayHandle {
         (is_new && candidate.endpoint.is_ready() && candidate.price.is_some()).then_some(candidate)
     }
 
-    fn actor_number(&self) -> ActorNumber {
+    pub(super) fn system(&self) -> &ActorSystem {
+        &self.inner.system
+    }
+
+    pub(super) fn actor_number(&self) -> ActorNumber {
         self.address.number()
     }
 }

@@ -17,11 +17,13 @@ mod cancel_watch;
 mod candidate;
 mod detach;
 mod dispatch;
+mod holding;
 mod in_flight;
 pub mod local_text;
 mod model_turns;
 pub mod own_ports;
 mod prepared;
+mod refusal_memory;
 mod settling_stream;
 mod span;
 pub(in crate::actors) use span::CallSpan;
@@ -48,6 +50,7 @@ use self::detach::{CallerGone, DetachOnDrop};
 use self::dispatch::{AttemptOutput, CallDispatch, DRAIN, into_chat_response, into_completion};
 use self::in_flight::InFlightCalls;
 use self::own_ports::OwnPorts;
+use self::refusal_memory::RefusalMemory;
 use crate::actors::accounts::{AccountsError, AccountsHandle};
 use crate::actors::jobs::JobBook;
 use crate::actors::provider_router::ProviderRouterHandle;
@@ -123,6 +126,7 @@ struct GatewayShared {
     endpoints: VendorEndpoints,
     own_ports: OwnPorts,
     cancels: InFlightCalls,
+    refusals: RefusalMemory,
     policy: AttemptPolicy,
     deadlines: CallDeadlines,
     ready: LocalReadiness,
@@ -295,6 +299,7 @@ pub fn spec(
         endpoints,
         own_ports: means.own_ports,
         cancels: InFlightCalls::default(),
+        refusals: RefusalMemory::default(),
         policy: AttemptPolicy { overall: means.limits.overall_timeout, ..AttemptPolicy::default() },
         deadlines: CallDeadlines::from(means.limits),
         ready: LocalReadiness::default(),

@@ -11,8 +11,8 @@ use crate::domain::accounts::budget::Hold;
 use crate::llm::chat::ChatRequest;
 use crate::llm::embedding::EmbeddingRequest;
 use crate::llm::inbound::ApiProblem;
-use crate::llm::passage::{OriginalRequest, PassedRequest};
-use crate::llm::{CallDeadlines, VendorClient, VendorEndpoint, VendorFailure};
+use crate::llm::passage::{OriginalRequest, PassedRequest, WireProtocol};
+use crate::llm::{CallDeadlines, VendorClient, VendorEndpoint, VendorFailure, VendorRefusal};
 
 use super::dispatch::AttemptOutput;
 
@@ -47,6 +47,29 @@ pub(super) enum PreparedRequest {
 }
 
 impl PreparedRequest {
+    /// Whether this failure says that the server has no path for the request, which it then gets translated.
+    pub(super) fn has_no_path(&self, failure: &VendorFailure) -> bool {
+        let is_of_model = |said: &VendorRefusal| {
+            let is = |name: &str, value: &str| said.error.get(name).is_some_and(|member| member == value);
+            is("code", "model_not_found") || is("param", "model")
+        };
+        matches!(self, Self::Passed(passed) if passed.protocol() == WireProtocol::Responses)
+            && matches!(failure.status, Some(404 | 405 | 501))
+            && !failure.said.as_deref().is_some_and(is_of_model)
+    }
+
+    /// Sets the limit of output tokens, of a client's own request.
+    pub(super) fn limit_output(&mut self, limit: u64) {
+        match self {
+            Self::Chat(request) if request.max_completion_tokens.is_none() => {
+                request.max_tokens = Some(limit);
+            }
+            Self::Chat(request) => request.max_completion_tokens = Some(limit),
+            Self::Passed(passed) => passed.limit = Some(limit),
+            Self::Embed(_) => {}
+        }
+    }
+
     /// Sends it and waits for an answer, or for the first piece of a stream.
     pub(super) async fn send(
         &self,

@@ -2,7 +2,8 @@
 //!
 //! Every answer has the headers `x-pas-request-id` (also under the names that the vendors' SDKs look for),
 //! `x-pas-provider` and `x-pas-model`; a complete answer has `x-pas-cost-usd`, a stream
-//! `x-pas-cost-at-most-usd`, because the cost of a stream is known only at its end.
+//! `x-pas-cost-at-most-usd`, because the cost of a stream is known only at its end. `x-pas-max-tokens` is the
+//! limit of an answer that its budgets have shortened.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -103,12 +104,17 @@ pub(in crate::http) fn problem(problem: &ApiProblem, form: ApiFormat) -> Respons
 
 fn about(by: &AnsweringModel, cost_name: &'static str, cost: NanoUsd) -> HeaderMap {
     let cost = cost.usd().normalize().to_string();
+    let lowered = by.lowered_limit.map(|limit| limit.to_string());
+    let lowered = lowered.as_deref().map(|limit| (HeaderName::from_static("x-pas-max-tokens"), limit));
     let told = [
         (HeaderName::from_static("x-pas-provider"), by.provider.as_str()),
         (HeaderName::from_static("x-pas-model"), by.model.as_str()),
         (HeaderName::from_static(cost_name), cost.as_str()),
     ];
-    told.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?))).collect()
+    told.into_iter()
+        .chain(lowered)
+        .filter_map(|(name, text)| Some((name, HeaderValue::from_str(text).ok()?)))
+        .collect()
 }
 
 /// Sets the request id in the headers read by clients of PAS and of the vendors; a vendor's own id stays.

@@ -19,6 +19,10 @@ use crate::llm::{anthropic as anthropic_dialect, openai};
 
 /// Members of a message that PAS itself adds to answers and OpenAI refuses in requests.
 const ADDED_BY_US: [&str; 3] = [anthropic::REASONING, anthropic::THINKING_BLOCKS, "thought_signatures"];
+/// The header in which a client says which output limit is too low to be of use.
+const LEAST_OUTPUT: &str = "x-pas-min-tokens";
+/// A shorter answer than this, in tokens, is of no use to an agent.
+const SHORT_ANSWER: u64 = 1_024;
 /// Members through which the vendor continues what it keeps.
 const CONTINUED: [&str; 5] = ["previous_response_id", "conversation", "prompt", "container", "mcp_servers"];
 
@@ -36,7 +40,15 @@ pub struct OriginalRequest {
     wants_usage: bool,
     output_limit: Option<u64>,
     answers: u64,
+    least_output: u64,
     translated: OnceLock<Result<TranslatedRequest, ApiProblem>>,
+}
+
+/// A member of `thinking`.
+#[derive(Deserialize)]
+struct ThinkingGlance {
+    #[serde(default)]
+    budget_tokens: Option<u64>,
 }
 
 /// A member of `stream_options`.
@@ -67,6 +79,10 @@ impl OriginalRequest {
         let spans = MemberSpans::of(text).map_err(|error| broken(&error))?;
         let seen = RequestGlance { text, spans: &spans };
         seen.check_conversation(protocol)?;
+        if seen.member::<bool>("background")? == Some(true) {
+            let why = "background answers are not supported; use `stream`";
+            return Err(ApiProblem::invalid("background", why));
+        }
         let limits = protocol.limits().iter();
         let limit = limits.map(|name| seen.count(name)).find(|limit| !matches!(limit, Ok(None)));
         let options = seen.member::<StreamOptionsGlance>("stream_options")?;
@@ -77,6 +93,7 @@ impl OriginalRequest {
             wants_usage: options.is_some_and(|options| options.include_usage == Some(true)),
             output_limit: limit.transpose()?.flatten(),
             answers: seen.count("n")?.unwrap_or(1).max(1),
+            least_output: seen.least_output(headers),
             query: query.filter(|query| !query.is_empty()).map(str::to_owned),
             headers: headers::of_request(headers),
             translated: OnceLock::new(),
@@ -129,6 +146,12 @@ impl OriginalRequest {
     #[must_use]
     pub const fn answers(&self) -> u64 {
         self.answers
+    }
+
+    /// The fewest output tokens that are of use to the client.
+    #[must_use]
+    pub const fn least_output(&self) -> u64 {
+        self.least_output
     }
 
     /// Most tokens of the prompt, as far as the request holds it.
@@ -190,12 +213,23 @@ impl RequestGlance<'_> {
         whole.map(Some).ok_or_else(wrong)
     }
 
+    /// What the client says in a header, or enough for an answer after the thinking that was asked for.
+    fn least_output(&self, headers: &HeaderMap) -> u64 {
+        let said = headers.get(LEAST_OUTPUT).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+        let thinking = || self.member::<ThinkingGlance>("thinking").ok().flatten();
+        let thought = || thinking().and_then(|thinking| thinking.budget_tokens).unwrap_or_default();
+        said.unwrap_or_else(|| thought().saturating_add(SHORT_ANSWER))
+    }
+
     fn check_conversation(&self, protocol: WireProtocol) -> Result<(), ApiProblem> {
         let name = protocol.conversation();
         let value = self.spans.get(self.text, name).filter(|value| *value != "null");
         let is_given = match (protocol, value) {
+            (WireProtocol::Responses, Some(_)) => return Ok(()),
             // A stored prompt or an earlier answer may stand in for the input.
-            (WireProtocol::Responses, _) => return Ok(()),
+            (WireProtocol::Responses, None) => {
+                CONTINUED.iter().any(|name| self.spans.get(self.text, name).is_some())
+            }
             (_, None) => false,
             (_, Some(value)) if !value.starts_with('[') => {
                 return Err(ApiProblem::invalid(name, format!("{name}: a list is required")));

@@ -3,6 +3,7 @@
 mod faults;
 mod keys;
 mod kill;
+mod limits;
 mod lists;
 mod money;
 mod own_ports;
