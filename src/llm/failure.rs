@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::refusal::VendorRefusal;
 use super::stream::frame;
+use crate::domain::usage::TokenUsage;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -59,6 +60,8 @@ pub struct VendorFailure {
     /// Whether the vendor may have begun to work: then the outcome is unknown and the hold is charged until
     /// reconciled.
     pub may_cost: bool,
+    /// What the vendor counted all the same; then this is charged, not the hold.
+    pub used: Option<Box<TokenUsage>>,
     /// The vendor's own words, for a client of its protocol.
     pub said: Option<Arc<VendorRefusal>>,
 }
@@ -67,7 +70,15 @@ impl VendorFailure {
     /// A failure with neither status nor wait.
     #[must_use]
     pub fn new(kind: VendorFailureKind, message: impl Into<String>) -> Self {
-        Self { kind, status: None, message: message.into(), retry_after: None, may_cost: false, said: None }
+        Self {
+            kind,
+            status: None,
+            message: message.into(),
+            retry_after: None,
+            may_cost: false,
+            used: None,
+            said: None,
+        }
     }
 
     /// The same, told by this event of a stream that is passed on.

@@ -131,7 +131,7 @@ impl CallAttempt {
         Ok(receipt)
     }
 
-    /// Settles a failure, in full where the vendor may have begun to work.
+    /// Settles a failure: by what the vendor counted, or in full where it may have begun to work.
     pub(super) async fn failed(self, failure: &VendorFailure) -> Result<Arc<Receipt>, AccountsError> {
         self.report(Some(failure));
         let status = match failure.kind {
@@ -140,10 +140,15 @@ impl CallAttempt {
             | VendorFailureKind::BodyTimeout => ReceiptStatus::Timeout,
             _ => ReceiptStatus::Error,
         };
-        let cost = if failure.may_cost { self.hold.amount() } else { NanoUsd::ZERO };
+        let used = failure.used.as_deref();
+        let cost = match (used, &self.price) {
+            (Some(used), Some(price)) => price.cost(used),
+            _ if failure.may_cost => self.hold.amount(),
+            _ => NanoUsd::ZERO,
+        };
         let outcome = ReceiptOutcome {
             error_message: Some(failure.message.clone()),
-            ..self.outcome(status, TokenUsage::default(), cost)
+            ..self.outcome(status, used.copied().unwrap_or_default(), cost)
         };
         self.accounts.settle(self.hold, outcome).await
     }

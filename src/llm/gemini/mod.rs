@@ -19,6 +19,8 @@ use super::vendor::Vendor;
 
 /// Message field that carries the signatures of thoughts through the canonical form.
 const SIGNATURES: &str = "thought_signatures";
+/// Message field for pictures of an answer, as other gateways of the chat form name it.
+const IMAGES: &str = "images";
 
 /// The path of a model's method; names come with and without their collection.
 fn path(model: &str, method: &str) -> String {

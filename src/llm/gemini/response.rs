@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::SIGNATURES;
+use super::{IMAGES, SIGNATURES};
 use crate::domain::usage::TokenUsage;
 use crate::llm::dialect::{AnswerDefaults, Completion};
 use crate::llm::failure::VendorFailure;
@@ -87,6 +87,24 @@ pub(super) struct GeminiPart {
     pub(super) thought_signature: Option<String>,
     #[serde(default)]
     pub(super) function_call: Option<GeminiFunctionCall>,
+    /// A picture that the model made.
+    #[serde(default)]
+    pub(super) inline_data: Option<GeminiBlob>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct GeminiBlob {
+    mime_type: String,
+    data: String,
+}
+
+impl GeminiBlob {
+    /// The picture in the chat form, as an element of [`IMAGES`].
+    pub(super) fn image(&self) -> Value {
+        let url = format!("data:{};base64,{}", self.mime_type, self.data);
+        serde_json::json!({ "type": "image_url", "image_url": { "url": url } })
+    }
 }
 
 #[derive(Deserialize)]
@@ -162,6 +180,21 @@ pub(super) fn finish_reason(reason: &str, has_calls: bool) -> &'static str {
     }
 }
 
+/// Whether the vendor ended an answer because the model wrote what it cannot read: such an answer is none.
+pub(super) fn is_aborted(reason: &str) -> bool {
+    matches!(
+        reason,
+        "MALFORMED_FUNCTION_CALL" | "UNEXPECTED_TOOL_CALL" | "TOO_MANY_TOOL_CALLS" | "MALFORMED_RESPONSE"
+    )
+}
+
+/// The failure of an answer that [`is_aborted`]: made and counted.
+pub(super) fn aborted(reason: &str, used: Option<TokenUsage>) -> VendorFailure {
+    let what = format!("the model's call could not be read ({reason}); ask again, or simplify the tools");
+    let used = used.map(Box::new);
+    VendorFailure { used, ..VendorFailure::malformed(VENDOR, &what) }
+}
+
 pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
     let answer = GeminiResponse::read(body)?;
     let is_blocked = answer.is_blocked();
@@ -179,7 +212,11 @@ pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Comple
             said.extra.insert(SIGNATURES.to_owned(), signatures.into());
         }
         let has_calls = !said.calls.is_empty();
-        let reason = finish_reason(candidate.finish_reason.as_deref().unwrap_or_default(), has_calls);
+        let reason = candidate.finish_reason.as_deref().unwrap_or_default();
+        if is_aborted(reason) {
+            return Err(aborted(reason, usage));
+        }
+        let reason = finish_reason(reason, has_calls);
         choices.push(said.choice(candidate.index, reason));
     }
     if choices.is_empty() && is_blocked {
@@ -196,6 +233,12 @@ fn add(part: GeminiPart, answer: &str, said: &mut AssistantMessage, signatures: 
         Some(text) if part.thought => said.reasoning.push_str(&text),
         Some(text) => said.text.push_str(&text),
         None => {}
+    }
+    if let Some(blob) = part.inline_data {
+        let images = said.extra.entry(IMAGES).or_insert_with(|| Value::Array(Vec::new()));
+        if let Value::Array(images) = images {
+            images.push(blob.image());
+        }
     }
     if let Some(call) = part.function_call {
         let id = call_id(&call, answer, said.calls.len());
@@ -261,6 +304,23 @@ mod tests {
         let stopped = read(&json!({"candidates": [{"finishReason": "SAFETY"}]})).unwrap();
         assert_eq!(stopped.response.choices[0].finish_reason.as_deref(), Some("content_filter"));
         assert_eq!(stopped.usage, None);
+    }
+
+    #[test]
+    fn a_picture_in_the_answer_arrives_beside_the_text() {
+        let body = json!({"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "here"},
+            {"inlineData": {"mimeType": "image/png", "data": "IMG="}}]}}]});
+        let message = &read(&body).unwrap().response.choices[0].message;
+        assert_eq!(message.extra["images"][0]["image_url"]["url"], "data:image/png;base64,IMG=");
+    }
+
+    #[test]
+    fn an_aborted_answer_is_a_failure_that_costs_what_was_counted() {
+        let body = json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "content": {"parts": []}}],
+            "usageMetadata": {"promptTokenCount": 100, "candidatesTokenCount": 20}});
+        let failure = read(&body).unwrap_err();
+        let used = TokenUsage { input: 100, output: 20, ..TokenUsage::default() };
+        assert_eq!((failure.kind, failure.used.as_deref()), (VendorFailureKind::Malformed, Some(&used)));
     }
 
     #[test]

@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 
 use serde_json::Map;
 
-use super::SIGNATURES;
-use super::response::{GeminiCandidate, GeminiPart, GeminiResponse, call_id, finish_reason};
+use super::response::{
+    GeminiCandidate, GeminiPart, GeminiResponse, aborted, call_id, finish_reason, is_aborted,
+};
+use super::{IMAGES, SIGNATURES};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::ChatDelta;
 use crate::llm::dialect::AnswerDefaults;
@@ -67,6 +69,10 @@ impl CandidateProgress {
             Some(text) if !text.is_empty() => news.push(message_parts::text(&text)),
             _ => {}
         }
+        if let Some(blob) = part.inline_data {
+            let extra = Map::from_iter([(IMAGES.to_owned(), vec![blob.image()].into())]);
+            news.push(ChatDelta { extra, ..ChatDelta::default() });
+        }
         if let Some(call) = part.function_call {
             let id = call_id(&call, answer, usize::try_from(self.calls).unwrap_or(usize::MAX));
             let arguments = call.args.map_or_else(|| "{}".to_owned(), |args| args.to_string());
@@ -96,6 +102,9 @@ impl stream::EventDecoder for GeminiDecoder {
         let usage = answer.usage_metadata.and_then(|usage| usage.usage());
         self.usage = usage.or(self.usage);
         for candidate in answer.candidates {
+            if let Some(reason) = candidate.finish_reason.as_deref().filter(|reason| is_aborted(reason)) {
+                return Err(aborted(reason, self.usage));
+            }
             self.candidate(candidate, chunks);
         }
         let is_last_word = self.is_over() && (!was_over || usage.is_some());

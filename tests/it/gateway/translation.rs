@@ -229,3 +229,31 @@ async fn a_history_with_a_call_that_was_cut_off_and_a_picture_from_a_tool_goes_o
     assert_eq!(with_picture.map(|turn| turn["role"].as_str().unwrap()).collect::<Vec<_>>(), ["user"]);
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn gemini_takes_every_tool_and_an_answer_that_it_aborts_costs_what_it_counted() {
+    let stage = Stage::open().await;
+    let server = stage.vendors.get(Vendor::Gemini);
+    let node = json!({ "type": "object", "properties": { "u": { "type": "string", "format": "uri" },
+        "l": { "type": "array" }, "n": { "$ref": "#/$defs/N" } } });
+    let tree = json!({ "name": "tree", "input_schema": { "type": "object", "properties": { "n": { "$ref": "#/$defs/N" } },
+        "$defs": { "N": node } } });
+    let mut body = base(MESSAGES, "gemini-2.5-flash");
+    body["tools"] = json!([tree]);
+    let reply = post(&stage, MESSAGES, &body.to_string(), &[], "tree").await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let sent = server.seen().pop().unwrap().body.to_string();
+    assert!(sent.contains("\"items\"") && !sent.contains("\"uri\"") && !sent.contains("$ref"), "{sent}");
+    let aborted = json!({ "candidates": [{ "content": { "role": "model", "parts": [] }, "index": 0,
+        "finishReason": "MALFORMED_FUNCTION_CALL" }], "modelVersion": "m", "responseId": "r",
+        "usageMetadata": { "promptTokenCount": 100, "candidatesTokenCount": 20, "totalTokenCount": 120 } });
+    server.script([Fault::Say(SaidAnswer::json(200, &[], &aborted))]);
+    let reply = post(&stage, CHAT, &base(CHAT, "gemini-2.5-flash").to_string(), &[], "aborted").await;
+    assert_eq!((reply.status, &reply.json()["error"]["code"]), (502, &json!("provider_failed")));
+    let receipts = stage.receipts("aborted").await;
+    let [receipt] = receipts.as_slice() else { panic!("{receipts:#?}") };
+    let (cost, held) = (&receipt["metadata"]["cost_nano_usd"], &receipt["metadata"]["hold_nano_usd"]);
+    assert_eq!((&receipt["input_tokens"], &receipt["output_tokens"]), (&json!(100), &json!(20)));
+    assert!(cost.as_u64() > Some(0) && cost.as_u64() < held.as_u64(), "{receipt}");
+    stage.close().await;
+}

@@ -37,7 +37,21 @@ pub fn without_own_fields(request: &mut ChatRequest) {
     }
 }
 
+/// What a failed tool's result begins with where the vendor has no mark for it.
+const FAILED: &str = "The tool failed: ";
+
 fn clean(message: &mut ChatMessage) {
+    if message.extra.get("is_error") == Some(&Value::Bool(true)) {
+        let mark = |text: &str| [FAILED, text].concat();
+        match &mut message.content {
+            Some(ChatContent::Parts(parts)) => {
+                let text = KnownPart::Text { text: FAILED.to_owned(), extra: Map::new() };
+                parts.insert(0, ContentPart::Known(text));
+            }
+            Some(ChatContent::Text(text)) => *text = mark(text),
+            None => message.content = Some(ChatContent::Text(mark(""))),
+        }
+    }
     take(&mut message.extra, &OWN_OF_MESSAGE);
     let Some(ChatContent::Parts(parts)) = &mut message.content else { return };
     for part in parts {

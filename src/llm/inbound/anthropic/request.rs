@@ -420,6 +420,7 @@ mod tests {
         for own in ["cache_control", "thinking", "is_error", "top_k"] {
             assert!(!canonical.contains(own), "{own}: {canonical}");
         }
+        assert!(canonical.contains(r#""content":"The tool failed: no""#), "{canonical}");
     }
 
     #[test]
