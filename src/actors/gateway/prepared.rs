@@ -84,7 +84,7 @@ impl PreparedRequest {
                 Ok(AttemptOutput::Stream(Box::new(stream)))
             }
             Self::Chat(request) => {
-                let whole = client.chat(hold, endpoint, request, deadlines).await?;
+                let whole = client.chat(hold, endpoint, request, &deadlines.of_whole()).await?;
                 Ok(AttemptOutput::Chat(Box::new(whole)))
             }
             Self::Embed(request) => {
@@ -96,7 +96,7 @@ impl PreparedRequest {
                 Ok(AttemptOutput::PassedStream(Box::new(stream)))
             }
             Self::Passed(passed) => {
-                let (answer, usage) = client.pass(hold, endpoint, passed, deadlines).await?;
+                let (answer, usage) = client.pass(hold, endpoint, passed, &deadlines.of_whole()).await?;
                 Ok(AttemptOutput::Passed(answer, usage))
             }
         }

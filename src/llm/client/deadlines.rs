@@ -30,6 +30,16 @@ impl Default for CallDeadlines {
     }
 }
 
+impl CallDeadlines {
+    /// The same for a whole answer: its first byte comes when all of it is made, so the usual limit of the
+    /// first byte is none here, and one that somebody has set is.
+    #[must_use]
+    pub fn of_whole(self) -> Self {
+        let is_usual = self.first_byte == Self::default().first_byte;
+        Self { first_byte: if is_usual { self.overall } else { self.first_byte }, ..self }
+    }
+}
+
 /// The configured limits.
 impl From<GatewayConfig> for CallDeadlines {
     fn from(set: GatewayConfig) -> Self {
@@ -46,6 +56,14 @@ impl From<GatewayConfig> for CallDeadlines {
 mod tests {
     use super::*;
     use crate::config::{ConfigSources, SwarmConfig};
+
+    #[test]
+    fn a_whole_answer_may_take_as_long_as_any_unless_somebody_says_otherwise() {
+        let usual = CallDeadlines::default();
+        assert_eq!(usual.of_whole().first_byte, usual.overall);
+        let set = CallDeadlines { first_byte: Duration::from_secs(7), ..usual };
+        assert_eq!(set.of_whole(), set);
+    }
 
     #[test]
     fn the_documented_limits_are_the_usual_ones() {

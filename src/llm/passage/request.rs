@@ -19,6 +19,8 @@ use crate::llm::{anthropic as anthropic_dialect, openai};
 
 /// Members of a message that PAS itself adds to answers and OpenAI refuses in requests.
 const ADDED_BY_US: [&str; 3] = [anthropic::REASONING, anthropic::THINKING_BLOCKS, "thought_signatures"];
+/// The one query that belongs to a protocol (Anthropic's); any other may carry a credential.
+const BETA: &str = "beta=true";
 /// The header in which a client says which output limit is too low to be of use.
 const LEAST_OUTPUT: &str = "x-pas-min-tokens";
 /// A shorter answer than this, in tokens, is of no use to an agent.
@@ -93,8 +95,8 @@ impl OriginalRequest {
             wants_usage: options.is_some_and(|options| options.include_usage == Some(true)),
             output_limit: limit.transpose()?.flatten(),
             answers: seen.count("n")?.unwrap_or(1).max(1),
-            least_output: seen.least_output(headers),
-            query: query.filter(|query| !query.is_empty()).map(str::to_owned),
+            least_output: seen.least_output(headers)?,
+            query: query.filter(|query| *query == BETA).map(str::to_owned),
             headers: headers::of_request(headers),
             translated: OnceLock::new(),
             body: Bytes::new(),
@@ -214,11 +216,15 @@ impl RequestGlance<'_> {
     }
 
     /// What the client says in a header, or enough for an answer after the thinking that was asked for.
-    fn least_output(&self, headers: &HeaderMap) -> u64 {
-        let said = headers.get(LEAST_OUTPUT).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    fn least_output(&self, headers: &HeaderMap) -> Result<u64, ApiProblem> {
+        if let Some(value) = headers.get(LEAST_OUTPUT) {
+            let said = value.to_str().ok().and_then(|text| text.trim().parse().ok());
+            let wrong = || ApiProblem::invalid(LEAST_OUTPUT, format!("{LEAST_OUTPUT}: a number of tokens"));
+            return said.ok_or_else(wrong);
+        }
         let thinking = || self.member::<ThinkingGlance>("thinking").ok().flatten();
-        let thought = || thinking().and_then(|thinking| thinking.budget_tokens).unwrap_or_default();
-        said.unwrap_or_else(|| thought().saturating_add(SHORT_ANSWER))
+        let thought = thinking().and_then(|thinking| thinking.budget_tokens).unwrap_or_default();
+        Ok(thought.saturating_add(SHORT_ANSWER))
     }
 
     fn check_conversation(&self, protocol: WireProtocol) -> Result<(), ApiProblem> {
