@@ -62,7 +62,11 @@ impl Room {
     }
 
     fn places(&self) -> SandboxPlaces {
-        let git = SandboxGit { directory: self.at("git"), borrowed: Vec::new(), protected: Vec::new() };
+        let git = SandboxGit {
+            directory: self.at("git"),
+            borrowed: Vec::new(),
+            protected: vec![self.at("git/config")],
+        };
         SandboxPlaces { tree: self.at("tree"), scratch: self.at("scratch"), git: Some(git) }
     }
 

@@ -63,11 +63,11 @@ fn short(text: &str) -> String {
     let mut shown = String::new();
     for c in line.chars().take(MAX_TEXT) {
         if c == '\t' {
-            shown.push(' ')
+            shown.push(' ');
         } else if is_safe(c) {
-            shown.push(c)
+            shown.push(c);
         } else {
-            shown.extend(c.escape_unicode())
+            shown.extend(c.escape_unicode());
         }
     }
     let is_all = text.trim().len() == line.len() && line.chars().nth(MAX_TEXT).is_none();
