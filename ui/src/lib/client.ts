@@ -19,6 +19,8 @@ const DEADLINE_MS = 10_000;
 const ACTION_DEADLINE_MS = 40_000;
 /** Artifacts larger than this are offered as a download instead of a preview. */
 export const PREVIEW_BYTES = 200_000;
+/** Rows of a step's log in one answer: each may bear a result of 24 KiB. */
+export const LOG_ROWS = 100;
 const TOKEN_KEY = "pas.token";
 
 /** What went wrong, in words that say what to do. `status` 0: nobody answered. */
@@ -184,6 +186,9 @@ export const jobs = {
     orders.ask("/jobs", {}, { task, inputs, priority }),
   tell: (job_id: string, verb: JobVerb, reason: string) =>
     orders.ask(`/jobs/{job_id}/${verb}`, { path: { job_id } }, reason ? { reason } : {}),
+  log: (job_id: string, since: number) =>
+    orders.read("/jobs/{job_id}/log", { path: { job_id }, query: { since, limit: LOG_ROWS } }),
+  say: (job_id: string, text: string) => orders.ask("/jobs/{job_id}/say", { path: { job_id } }, { text }),
   artifacts: async (job_id: string) =>
     (await orders.read("/jobs/{job_id}/artifacts", { path: { job_id } })).artifacts,
   artifactUrl: (job_id: string, path: string) =>

@@ -155,7 +155,7 @@ export function span(
     parent_span_id,
     from: "x",
     to: "y",
-    kind: "attend",
+    kind: "reconcile",
     queued_at: at(queued),
     started_at: at(queued + waited),
     ended_at: at(queued + waited + ran),
