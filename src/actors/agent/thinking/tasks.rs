@@ -62,7 +62,8 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
     },
     ModelTask {
         task: WRITE_PIECE,
-        capability: "code_generation",
+        // Whoever delegates a piece names the capability that it needs.
+        capability: "",
         about: "write a piece of a change, within the paths that are given for it",
         inputs: &[
             TaskInput::required("goal", InputKind::Text),
