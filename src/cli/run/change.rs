@@ -148,7 +148,12 @@ pub(super) fn closing(job: &WireJob) -> Option<String> {
     lines.extend(stat.lines().map(|line| format!("{:LABEL$}{}", "", line.trim())));
     let runners = outputs["runs_on_merge"].as_array().map_or(&[][..], Vec::as_slice);
     for runner in runners {
-        lines.push(format!("{:LABEL$}{} ({})", "runs here", text(&runner["path"]), text(&runner["why"])));
+        lines.push(format!(
+            "{:LABEL$}{} ({})",
+            "runs here",
+            text(&runner["path"]),
+            text(&runner["occasion"])
+        ));
     }
     lines.push(format!("{:LABEL$}{}", "to merge", text(&outputs["merge"])));
     Some(lines.join("\n"))

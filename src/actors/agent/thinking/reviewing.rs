@@ -68,7 +68,10 @@ impl ThinkingAttempt {
             };
             let verdict = match next_step(&verdicts, &commit) {
                 ReviewStep::Approved(verdict) => {
-                    return Ok(end(true, format!("Proved, and approved by {}.", verdict.independence)));
+                    return Ok(end(
+                        true,
+                        format!("Proved and approved; the review is {}.", verdict.independence),
+                    ));
                 }
                 ReviewStep::Rework(open) => return Ok(end(false, remarks_text(&open))),
                 ReviewStep::Director { open } => {

@@ -146,7 +146,7 @@ export const END = numbered(
     ]),
     row("proof_ended", {
       passed: true,
-      text: "Proved, and approved by independent: written with anthropic, reviewed with openai.",
+      text: "Proved and approved; the review is independent: written with anthropic, reviewed with openai.",
       commit: "8c1f0e5d2a7bb1c3",
       tests: { passed: 13, failed: 0, failing: [] },
       elapsed_ms: 19_400,
