@@ -172,4 +172,23 @@ mod tests {
         assert_eq!(medians(&[]), None);
         assert_eq!(medians(&[[9.0, 0.1, 3.0], [1.0, 0.3, 2.0], [5.0, 0.2, 1.0]]), Some([5.0, 0.2, 2.0]));
     }
+
+    #[test]
+    fn the_closing_says_branch_review_files_and_what_a_merge_runs() {
+        let job = json!({
+            "job_id": "change-1", "agent": "code-writer", "task": "change.write", "state": "done",
+            "created_at": "2026-11-30T12:00:00Z",
+            "outputs": {
+                "branch": "pas/change-1", "commit": "0123456789abcdef", "proof": "proof  proved\n",
+                "review": { "independence": "independent: written with a, reviewed with b" },
+                "diffstat": " a.rs | 2 +-\n", "merge": "git merge pas/change-1",
+                "runs_on_merge": [{ "path": ".envrc", "occasion": "runs on entering the folder" }],
+            },
+        });
+        let text = closing(&serde_json::from_value(job).unwrap()).unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0], "branch               pas/change-1  (0123456789ab)");
+        assert!(lines.contains(&"runs here            .envrc (runs on entering the folder)"), "{text}");
+        assert_eq!(lines.last(), Some(&"to merge             git merge pas/change-1"));
+    }
 }
