@@ -8,11 +8,11 @@ step() {
   "$@"
 }
 
-# The pages in Chromium, against a daemon of their own from the debug binary.
+# The pages in Chromium, against a daemon of their own from the debug binary. The build of all targets has made it: one of
+# the binary alone would resolve other features, and compile crates anew.
 browser() {
-  step cargo build --locked --quiet --bin pas &&
-    HMI_CHROMIUM=$(scripts/chromium.sh) HMI_DAEMON="$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/debug/pas" \
-      step npm --prefix ui run --silent test:browser
+  HMI_CHROMIUM=$(scripts/chromium.sh) HMI_DAEMON="$(cd "${CARGO_TARGET_DIR:-target}" && pwd)/debug/pas" \
+    step npm --prefix ui run --silent test:browser
 }
 
 # Lints while it builds: a check of its own would compile every crate once more, without code.

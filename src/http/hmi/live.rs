@@ -73,7 +73,9 @@ fn picture(hmi: &HmiApi) -> ApiResult<Bytes> {
     let now = LiveJobs::read(hmi)?;
     let facts = TreeFacts::gather(hmi, &now);
     let rows = facts.rows();
-    let recent = board.newest_where(RECENT_EVENTS, |event| event.event_type != kind::HEARTBEAT);
+    // What came since `seq` was read follows by the stream, which goes on behind it.
+    let recent =
+        board.newest_where(RECENT_EVENTS, |event| event.seq <= seq && event.event_type != kind::HEARTBEAT);
     let recent: Vec<&SwarmEvent> = recent.iter().map(|sent| &sent.event).collect();
     let answer = json!({
         "seq": seq,
