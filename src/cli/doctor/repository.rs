@@ -76,7 +76,7 @@ fn judge(named: &str, doubt: Option<&str>, run: &RehearsedRun) -> DoctorCheck {
         None => "its tests cannot be counted".to_owned(),
     };
     let saw =
-        format!("{named} {} in the sandbox after {}; {counted}", run.outcome, units::duration(run.elapsed));
+        format!("{named}, in the sandbox: {} after {}; {counted}", run.outcome, units::duration(run.elapsed));
     match doubt {
         Some(doubt) => DoctorCheck::warn("proof", saw, doubt),
         None if run.passed => DoctorCheck::ok("proof", saw),
@@ -98,7 +98,7 @@ mod tests {
     fn run(passed: bool) -> RehearsedRun {
         RehearsedRun {
             passed,
-            outcome: if passed { "passes" } else { "fails with exit 1" }.to_owned(),
+            outcome: if passed { "exit 0" } else { "exit 1" }.to_owned(),
             elapsed: Duration::from_secs(2),
             counts: None,
             tail: "E no network\n".to_owned(),

@@ -19,7 +19,7 @@ use crate::proof::command::ProvingCommand;
 use crate::proof::overlay::OverlayEdit;
 use crate::proof::runner::{BenchError, ProofBench, ProofCheckout};
 use crate::proof::stage::{CommandOutcome, CommandRun, ProofStage, StageEnd};
-use crate::sandbox::SandboxError;
+use crate::sandbox::{SandboxEnd, SandboxError};
 use crate::worktree::{
     BUILD_COPY_LIMIT, BUILD_OUTPUT_PATTERNS, CommitContent, CommitId, GitPath, TreeName, WorkTree,
     bring_build_output, fresh_checkout, remove_tree,
@@ -100,6 +100,16 @@ impl TreeBench {
     }
 }
 
+/// How a command in the sandbox ended, in the words of proofs.
+pub(super) fn outcome_of(end: &SandboxEnd) -> CommandOutcome {
+    match (end.timed_out, end.exit, end.signal) {
+        (true, ..) => CommandOutcome::TimedOut,
+        (_, Some(exit), _) => CommandOutcome::Exited(exit),
+        (_, None, Some(signal)) => CommandOutcome::Signalled(signal),
+        (_, None, None) => CommandOutcome::NotStarted("its end is not known".to_owned()),
+    }
+}
+
 /// Fetching and installing takes minutes; more means that it hangs.
 const PREPARE_TIMEOUT: Duration = Duration::from_secs(600);
 
@@ -161,12 +171,7 @@ impl ProofBench for TreeBench {
             }
             Err(error) => return Err(BenchError::new("run the command", &error)),
         };
-        let outcome = match (end.timed_out, end.exit, end.signal) {
-            (true, ..) => CommandOutcome::TimedOut,
-            (_, Some(exit), _) => CommandOutcome::Exited(exit),
-            (_, None, Some(signal)) => CommandOutcome::Signalled(signal),
-            (_, None, None) => CommandOutcome::NotStarted("its end is not known".to_owned()),
-        };
+        let outcome = outcome_of(&end);
         let text = end.output.text();
         let start = text.ceil_char_boundary(text.len().saturating_sub(MAX_OUTPUT));
         Ok(CommandRun {

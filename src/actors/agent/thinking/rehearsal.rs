@@ -10,6 +10,7 @@ use super::brief::ThinkingBrief;
 use super::claims::PROOF_TIMEOUT_S;
 use super::deps::ThinkingDeps;
 use super::outlook::{RepositoryOutlook, program_folders};
+use super::proving::outcome_of;
 use super::workspace::{StepWorkspace, WorkspaceOrder};
 use crate::domain::agent::Rights;
 use crate::domain::ids::JobId;
@@ -86,16 +87,10 @@ async fn run_once(workspace: &StepWorkspace, script: &str) -> Result<RehearsedRu
     let end = workspace.run_in(&workspace.tree, argv, limit, &cancel).await;
     let end = end.map_err(|error| error.to_string())?;
     let text = end.output.text();
-    let outcome = match (end.timed_out, end.exit, end.signal) {
-        (true, ..) => format!("was ended after {PROOF_TIMEOUT_S} s"),
-        (_, Some(0), _) => "passes".to_owned(),
-        (_, Some(exit), _) => format!("fails with exit {exit}"),
-        (_, None, Some(signal)) => format!("was ended by signal {signal}"),
-        (_, None, None) => "ended nobody knows how".to_owned(),
-    };
+    let outcome = outcome_of(&end);
     Ok(RehearsedRun {
-        passed: end.exit == Some(0) && !end.timed_out,
-        outcome,
+        passed: outcome.passed(),
+        outcome: outcome.to_string(),
         elapsed: Duration::from_secs_f64(end.seconds.max(0.0)),
         counts: read_counts(&text),
         tail: text[text.ceil_char_boundary(text.len().saturating_sub(MAX_TAIL))..].to_owned(),
