@@ -21,6 +21,7 @@ use crate::domain::registry::{
     RegisteredService, ServiceFilter, ServiceHealth, ServiceRole, ServiceStatus, ServiceVitals, seen_status,
 };
 use crate::domain::time::Timestamp;
+use crate::supervision::awake_elapsed;
 
 /// How long a serialised answer may serve: agents' heartbeats and queue lengths change without a version, and
 /// nobody polls those faster.
@@ -44,7 +45,7 @@ pub(super) struct RegistryEntry {
 
 impl RegistryEntry {
     pub(super) fn silence(&self) -> Duration {
-        Instant::now().saturating_duration_since(self.silent_from)
+        awake_elapsed(self.silent_from)
     }
 
     fn seen(&self, silence: Duration) -> ServiceSnapshot {

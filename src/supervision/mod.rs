@@ -6,6 +6,7 @@
 
 pub mod actor;
 pub mod address;
+mod awake_clock;
 mod backoff;
 mod child;
 mod control;
@@ -23,6 +24,7 @@ mod worker;
 
 pub use actor::{Actor, ActorContext, ActorError};
 pub use address::{Address, CallError, ReplySender, SendError};
+pub use awake_clock::awake_elapsed;
 pub use event::{SupervisionEvent, SupervisionEventKind};
 pub use mailbox::ActorMessage;
 pub use system::{ActorSystem, ChildSpec, ControlError, RootHandle, SystemTiming, WorkerOptions};

@@ -14,6 +14,7 @@ use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent}
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::awake_clock::awake_elapsed;
 use super::child::SupervisedChild;
 use super::control::{SupervisorMessage, SupervisorRequest};
 use super::event::SupervisionEventKind;
@@ -440,7 +441,7 @@ impl SupervisorState {
             let (Some(interval), Some(_)) = (child.spec.node.heartbeat, &child.actor) else { continue };
             let (Some(mailbox), None) = (child.spec.node.mailbox.get(), &child.cause) else { continue };
             let vitals = mailbox.vitals();
-            let silent = vitals.last_beat.elapsed();
+            let silent = awake_elapsed(vitals.last_beat);
             match liveness::judge(silent, interval, self.system.0.timing.hang_factor) {
                 LivenessVerdict::Probe => mailbox.probe(),
                 LivenessVerdict::Hung => hung.push((*key, silent, vitals.current.map(|(kind, _)| kind))),

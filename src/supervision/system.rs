@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use super::actor::{Actor, ActorContext, ActorError};
 use super::address::Address;
+use super::awake_clock::start_awake_clock;
 use super::control::{SupervisorMessage, SupervisorRequest};
 use super::event::{EventLog, SupervisionEventKind};
 use super::mailbox::{DEFAULT_CAPACITY, Mailbox, MailboxControl, MailboxVitals};
@@ -149,6 +150,7 @@ impl ActorSystem {
     #[must_use]
     pub fn new(timing: SystemTiming, ring_records: usize) -> Self {
         trace::panics::install_hook();
+        start_awake_clock();
         Self(Arc::new(SystemShared {
             ring: Arc::new(TraceRing::new(ring_records)),
             events: EventLog::default(),

@@ -16,6 +16,7 @@ mod escapes;
 mod event_stream;
 mod faulty_disk;
 mod files_kill;
+mod frozen;
 mod gateway;
 mod healing;
 mod hmi;

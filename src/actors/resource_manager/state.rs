@@ -21,7 +21,7 @@ use crate::domain::resource_manager::{
 };
 use crate::domain::time::Timestamp;
 use crate::store::{KeyRange, ScanOrder, StoreError, StoreView};
-use crate::supervision::{Actor, ActorContext, ActorError, Address, ReplySender};
+use crate::supervision::{Actor, ActorContext, ActorError, Address, ReplySender, awake_elapsed};
 
 /// Time between two searches for ended reservations: leases are counted in seconds.
 const SWEEP: Duration = Duration::from_secs(1);
@@ -32,10 +32,17 @@ const GATHER: Duration = Duration::from_millis(2);
 /// An active reservation.
 struct ActiveReservation {
     reservation: Arc<Reservation>,
-    /// The end of a client's lease.
-    ends: Instant,
+    /// When a client's lease began, or was renewed.
+    renewed: Instant,
     /// Whether its end, however it comes, counts as a kill.
     is_condemned: bool,
+}
+
+impl ActiveReservation {
+    /// Whether a client's lease is over.
+    fn has_expired(&self) -> bool {
+        awake_elapsed(self.renewed) >= Duration::from_secs(self.reservation.lease_s)
+    }
 }
 
 /// A request in the queue.
@@ -125,9 +132,9 @@ impl ResourceState {
     }
 
     fn activate(&mut self, reservation: Arc<Reservation>) {
-        let ends = lease_end(&reservation);
+        let renewed = Instant::now();
         let id = reservation.reservation_id.clone();
-        self.active.insert(id, ActiveReservation { reservation, ends, is_condemned: false });
+        self.active.insert(id, ActiveReservation { reservation, renewed, is_condemned: false });
     }
 
     fn reserve(
@@ -417,10 +424,6 @@ impl ResourceShared {
             strict: true,
         }
     }
-}
-
-fn lease_end(reservation: &Reservation) -> Instant {
-    Instant::now() + Duration::from_secs(reservation.lease_s)
 }
 
 impl Actor for ResourceState {

@@ -1,7 +1,7 @@
 //! The search for reservations that nobody uses any more, and for rows that are too old to keep.
 
 use super::super::{KEPT_ENDED, RESERVATIONS, ResourceMessage};
-use super::{Instant, ResourceState, lease_end};
+use super::{Instant, ResourceState};
 use crate::actors::jobs::readers;
 use crate::domain::ids::JobId;
 use crate::domain::resource_manager::{ReservationOwner, ReservationStatus};
@@ -22,9 +22,8 @@ impl ResourceState {
                 && !live.has(&active.reservation.reservation_id)
         });
         self.end_all(&unused, ReservationStatus::Released);
-        let now = Instant::now();
         let over =
-            self.ids(|active| active.reservation.holder == ReservationOwner::Client && active.ends <= now);
+            self.ids(|active| active.reservation.holder == ReservationOwner::Client && active.has_expired());
         self.end_all(&over, ReservationStatus::Expired);
         self.prune(context)
     }
@@ -41,7 +40,7 @@ impl ResourceState {
                 }
                 match readers::job(view, &job_id)? {
                     Some(job) if job.state.is_terminal() => ended.push(id.clone()),
-                    Some(_) => active.ends = lease_end(&active.reservation),
+                    Some(_) => active.renewed = Instant::now(),
                     None => {}
                 }
             }
