@@ -21,6 +21,7 @@ use super::{
     ConfigError, ConfigFlags, ConfigOrigin, ConfigProblem, ConfigSources, DEFAULTS, EffectiveSetting,
     FILE_NAME, SwarmConfig, limits,
 };
+use crate::domain::similar_name::nearest_name;
 
 const ENV_PREFIX: &str = "PAS_";
 pub(super) const SECRETS: &[&str] = &[
@@ -32,8 +33,6 @@ pub(super) const SECRETS: &[&str] = &[
 ];
 /// A configuration is a few kilobytes; a larger file is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
-/// Names less alike than this (1 = equal) are not offered as a correction.
-const LEAST_LIKENESS: f64 = 0.5;
 
 pub(super) fn load(sources: &ConfigSources) -> Result<SwarmConfig, ConfigError> {
     let mut layers = ConfigLayers::of_defaults()?;
@@ -372,13 +371,12 @@ fn type_name(value: &Value) -> &'static str {
 
 /// The nearest name, or where to find all names.
 fn hint(wrong: &str, names: impl Iterator<Item = impl AsRef<str>>, quote: &str) -> String {
-    let likeness = |name: &str| {
-        let same_last_part = name.rsplit('.').next() == wrong.rsplit('.').next();
-        if same_last_part { 1.0 } else { strsim::normalized_damerau_levenshtein(wrong, name) }
-    };
-    let nearest = names.map(|name| (likeness(name.as_ref()), name)).max_by(|a, b| a.0.total_cmp(&b.0));
-    match nearest.filter(|(likeness, _)| *likeness >= LEAST_LIKENESS) {
-        Some((_, name)) => format!("did you mean {quote}{}{quote}?", name.as_ref()),
+    let names: Vec<String> = names.map(|name| name.as_ref().to_owned()).collect();
+    // The right key in the wrong section is a likelier slip than any misspelling.
+    let last_part = |name: &str| name.rsplit('.').next().map(str::to_owned);
+    let moved = names.iter().map(String::as_str).find(|name| last_part(name) == last_part(wrong));
+    match moved.or_else(|| nearest_name(wrong, names.iter().map(String::as_str))) {
+        Some(name) => format!("did you mean {quote}{name}{quote}?"),
         None => "`pas config` lists all settings".to_owned(),
     }
 }

@@ -19,6 +19,7 @@ pub mod provider_router;
 pub mod registry;
 pub mod resource_manager;
 pub mod roster;
+pub mod similar_name;
 pub mod steering;
 pub mod supervision;
 pub mod task;

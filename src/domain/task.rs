@@ -16,11 +16,10 @@ use super::agent::{AgentBehaviour, AgentDefinition};
 use super::job::plan::{self, TaskPlan};
 use super::money::NanoUsd;
 use super::roster::Roster;
+use super::similar_name::nearest_name;
 
 /// Depth of plans followed: a plan that leads to itself would never end.
 const MAX_DEPTH: usize = 16;
-/// The share of a name that may be misspelled and still be suggested: one letter in three.
-const SUGGEST_WITHIN: usize = 3;
 
 /// The kind of an input's value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -360,16 +359,8 @@ impl PlanReach {
 fn suggestion<'c>(task: &str, known: impl IntoIterator<Item = &'c TaskEntry>) -> String {
     let names: Vec<&str> = known.into_iter().map(|entry| entry.task.as_ref()).collect();
     let list = names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-    match nearest(task, &names) {
+    match nearest_name(task, names.iter().copied()) {
         Some(near) => format!("did you mean `{near}`? Known: {list}"),
         None => format!("known: {list}"),
     }
-}
-
-/// The known name that a misspelt one was probably meant to be.
-#[must_use]
-pub fn nearest<'n>(given: &str, known: &[&'n str]) -> Option<&'n str> {
-    let distance = |name: &&&str| strsim::osa_distance(given, name);
-    let near = known.iter().min_by_key(distance)?;
-    (distance(&near) * SUGGEST_WITHIN <= near.chars().count()).then_some(*near)
 }

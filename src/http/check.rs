@@ -7,9 +7,7 @@ use std::fmt::Display;
 use std::ops::RangeInclusive;
 
 use super::error::{ApiError, ContractViolation, LocationStep};
-
-/// Similarity from which a name is suggested; the same as for configuration keys.
-const LEAST_LIKENESS: f64 = 0.6;
+use crate::domain::similar_name::nearest_name;
 
 /// Collects the violations in one part of a request.
 #[derive(Debug)]
@@ -83,10 +81,8 @@ impl RequestChecks {
     /// Refuses unknown fields: a misspelt one would silently change the request.
     pub fn no_others<'f>(&mut self, others: impl Iterator<Item = &'f String>, known: &[&str]) -> &mut Self {
         for other in others {
-            let likeness = |name: &str| strsim::normalized_damerau_levenshtein(other, name);
-            let nearest = known.iter().map(|name| (likeness(name), name)).max_by(|a, b| a.0.total_cmp(&b.0));
-            let hint = match nearest.filter(|(likeness, _)| *likeness >= LEAST_LIKENESS) {
-                Some((_, name)) => format!("did you mean `{name}`?"),
+            let hint = match nearest_name(other, known.iter().copied()) {
+                Some(name) => format!("did you mean `{name}`?"),
                 None => format!("the fields are {}", known.join(", ")),
             };
             let (loc, msg) = (vec![self.part.into(), other.clone().into()], format!("no such field; {hint}"));

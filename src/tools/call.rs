@@ -21,9 +21,9 @@ use super::patch::PatchArguments;
 use super::read::ReadArguments;
 use super::shell::{BashArguments, PythonArguments};
 use super::sql::{SqlArguments, SqlStatement};
-use super::suggest::nearest;
 use super::tree::ToolTree;
 use super::write::WriteArguments;
+use crate::domain::similar_name::nearest_name;
 
 /// The largest arguments: a patch of 1 MiB, escaped.
 const MAX_ARGUMENTS: usize = 4 * 1024 * 1024;
@@ -121,7 +121,7 @@ impl CallScope<'_> {
     fn unknown_tool(&self, name: &str) -> ToolFailure {
         let names = || self.offers.iter().map(|offer| offer.name);
         let list = names().collect::<Vec<_>>().join(", ");
-        let near = match nearest(name, names()).first() {
+        let near = match nearest_name(name, names()) {
             Some(near) => format!("perhaps {near} is meant; the tools are {list}."),
             None => format!("use one of {list}."),
         };

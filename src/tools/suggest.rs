@@ -5,24 +5,12 @@ use std::ops::ControlFlow;
 use super::failure::{FailureClass, ToolFailure};
 use super::tree::{ToolTree, TreePath, shown_path};
 use super::walk::TreeWalk;
+use crate::domain::similar_name::{LEAST_LIKENESS, likeness};
 
 /// Files compared with the missing name.
 const MAX_COMPARED: usize = 20_000;
-/// How alike two names must be, from 0 to 1.
-const ALIKE: f64 = 0.5;
 /// How many names are suggested.
 const SUGGESTIONS: usize = 3;
-
-/// The names of `known` that are most like `wanted`, best first.
-pub(super) fn nearest<'a>(wanted: &str, known: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
-    let mut scored: Vec<(f64, &str)> = known
-        .into_iter()
-        .map(|name| (strsim::normalized_damerau_levenshtein(wanted, name), name))
-        .filter(|(score, _)| *score >= ALIKE)
-        .collect();
-    scored.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(b.1)));
-    scored.into_iter().take(SUGGESTIONS).map(|(_, name)| name).collect()
-}
 
 /// A failure over a missing file, with the files most like it in its `do`.
 pub(super) fn with_nearest_files(
@@ -40,11 +28,11 @@ pub(super) fn with_nearest_files(
     let walk = TreeWalk::new(tree, false, &|| false).run(&TreePath::root(), &mut |file| {
         compared += 1;
         if let Some(name) = file.name.to_str() {
-            let name_score = strsim::normalized_damerau_levenshtein(wanted_name, name);
-            if name_score >= ALIKE {
+            let name_score = likeness(wanted_name, name);
+            if name_score >= LEAST_LIKENESS {
                 let path = shown_path(file.path);
                 // The name decides; the folder only orders equal names.
-                let score = name_score + 0.1 * strsim::normalized_levenshtein(wanted, &path);
+                let score = name_score + 0.1 * likeness(wanted, &path);
                 scored.push((score, path));
             }
         }

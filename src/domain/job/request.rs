@@ -20,7 +20,8 @@ use crate::domain::ids::AgentName;
 use crate::domain::json::JsonValue;
 use crate::domain::resource_manager::ResourceAmounts;
 use crate::domain::roster::Roster;
-use crate::domain::task::{TaskCatalogue, TaskRefusal, nearest};
+use crate::domain::similar_name::nearest_name;
+use crate::domain::task::{TaskCatalogue, TaskRefusal};
 use crate::domain::time::Timestamp;
 
 pub use crate::domain::task::InputKind;
@@ -122,7 +123,7 @@ impl CardFaults {
     /// An unknown name: the nearest known one, or all of them.
     pub(super) fn unknown(&mut self, field: &str, wrong: &str, known: &[&str]) {
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        let msg = match nearest(wrong, known) {
+        let msg = match nearest_name(wrong, known.iter().copied()) {
             Some(name) => format!("unknown name `{wrong}`; did you mean `{name}`? Known: {list}"),
             None => format!("unknown name `{wrong}`; known: {list}"),
         };
@@ -229,8 +230,8 @@ impl JobRequest {
             return Ok(routed);
         };
         let Some(agent) = roster.get(name.as_str()) else {
-            let names: Vec<&str> = roster.iter().map(|agent| agent.name.as_str()).collect();
-            let hint = nearest(name.as_str(), &names);
+            let names = roster.iter().map(|agent| agent.name.as_str());
+            let hint = nearest_name(name.as_str(), names);
             let hint = hint.map(|name| format!(" (did you mean `{name}`?)")).unwrap_or_default();
             return Err(CardRefusal::NoSuchAgent(format!(
                 "no agent `{name}`{hint}; `GET /agents` on port 6100 lists them"
