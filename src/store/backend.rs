@@ -5,17 +5,17 @@
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, Write as _};
-use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use redb::backends::FileBackend;
-use redb::{BackendError, Builder, Database, StorageBackend};
+use redb::{Builder, Database, StorageBackend};
 
 use super::OpenError;
 use super::error::panic_message;
+use super::lock_methods::pass_locks_on;
 use super::metrics::StoreCounters;
 use super::overlay::OverlayBackend;
 use crate::files::folder_of;
@@ -206,29 +206,7 @@ impl StorageBackend for MeteredBackend {
         self.inner.close()
     }
 
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.inner.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.inner.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.inner.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.inner.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.inner.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.inner.query_lock_range(start, end)
-    }
+    pass_locks_on!();
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ pub mod backup_folder;
 pub mod codec;
 mod error;
 pub mod key;
+mod lock_methods;
 pub mod metrics;
 pub mod open;
 mod operation;
