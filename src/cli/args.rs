@@ -6,13 +6,15 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgAction, Args, CommandFactory as _, Parser, Subcommand, ValueHint};
 use clap_complete::Shell;
 use serde_json::Value;
 
 use super::exit;
 use super::when::{DeadlineArg, SinceArg};
 use crate::config::{ConfigFlags, ConfigSources};
+use crate::domain::job::JobState;
 
 /// PAS, the Polyglot Agent Swarm: a daemon with a supervised tree of agents.
 #[derive(Debug, Parser)]
@@ -264,12 +266,20 @@ pub struct DoctorArgs {
     pub prove: Option<String>,
 }
 
+/// Accepts the contract's words for states.
+fn job_state() -> impl TypedValueParser<Value = JobState> {
+    PossibleValuesParser::new(JobState::ALL.map(JobState::as_str)).try_map(|word| {
+        let named = JobState::ALL.into_iter().find(|state| state.as_str() == word);
+        named.ok_or("no state of this name")
+    })
+}
+
 /// `pas jobs`.
 #[derive(Debug, Args)]
 pub struct JobsArgs {
     /// Only jobs in this state: queued, running, blocked, …
-    #[arg(long, hide_possible_values = true)]
-    pub state: Option<StateArg>,
+    #[arg(long, value_parser = job_state(), hide_possible_values = true)]
+    pub state: Option<JobState>,
     /// Only jobs of this agent
     #[arg(long)]
     pub agent: Option<String>,
@@ -279,21 +289,6 @@ pub struct JobsArgs {
     /// Maximum number of jobs
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
-}
-
-/// States a job can be in, as the contract names them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-#[value(rename_all = "snake_case")]
-pub enum StateArg {
-    Queued,
-    Running,
-    AwaitingApproval,
-    Blocked,
-    Paused,
-    Done,
-    Failed,
-    Cancelled,
-    Quarantined,
 }
 
 /// A job and the reason for steering it.
@@ -400,6 +395,8 @@ fn parse_input(text: &str) -> Result<(String, Value), String> {
 mod tests {
     use clap::FromArgMatches as _;
     use serde_json::json;
+
+    use clap::ValueEnum as _;
 
     use super::*;
 

@@ -4,8 +4,6 @@ use std::fmt::Write as _;
 
 use serde_json::{Map, Value, json};
 
-use clap::ValueEnum as _;
-
 use super::args::{ApproveArgs, DecideArgs, JobsArgs, SteerArgs};
 use super::client::{LONG_CALL, ORCHESTRATOR, reason};
 use super::exit::{CommandExit, CommandResult};
@@ -17,9 +15,7 @@ use crate::domain::time::Timestamp;
 /// `pas jobs`.
 pub(super) async fn list(context: &CommandContext, args: &JobsArgs) -> CommandResult {
     let mut query = vec![("roots", (!args.all).to_string()), ("limit", args.limit.to_string())];
-    if let Some(state) = args.state.and_then(|state| state.to_possible_value()) {
-        query.push(("state", state.get_name().to_owned()));
-    }
+    query.extend(args.state.map(|state| ("state", state.as_str().to_owned())));
     query.extend(args.agent.clone().map(|agent| ("agent", agent)));
     let answer = context.client.get(&["jobs"], &query).await?;
     context.screen.show(&answer, |answer| {

@@ -4,11 +4,12 @@
 //! are ignored, optional ones may be missing), so that an older `pas` can talk to a newer daemon; `--json`
 //! prints answers unchanged, never through these types.
 
+use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::exit::CommandFailure;
+use crate::domain::job::JobState;
 use crate::domain::job::wait::JobWait;
 use crate::domain::time::Timestamp;
 
@@ -22,45 +23,6 @@ pub fn read<T: DeserializeOwned>(value: &Value) -> Result<T, CommandFailure> {
             "the daemon's answer breaks the contract ({error}); is the daemon of another version?"
         ))
     })
-}
-
-/// A job's state.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WireJobState {
-    Queued,
-    Running,
-    AwaitingApproval,
-    Blocked,
-    Paused,
-    Done,
-    Failed,
-    Cancelled,
-    Quarantined,
-}
-
-impl WireJobState {
-    /// Whether the state is final.
-    #[must_use]
-    pub const fn is_terminal(self) -> bool {
-        matches!(self, Self::Done | Self::Failed | Self::Cancelled | Self::Quarantined)
-    }
-
-    /// The state as a word for people.
-    #[must_use]
-    pub const fn word(self) -> &'static str {
-        match self {
-            Self::Queued => "queued",
-            Self::Running => "running",
-            Self::AwaitingApproval => "awaiting approval",
-            Self::Blocked => "blocked",
-            Self::Paused => "paused",
-            Self::Done => "done",
-            Self::Failed => "failed",
-            Self::Cancelled => "cancelled",
-            Self::Quarantined => "quarantined",
-        }
-    }
 }
 
 /// A job's progress.
@@ -106,7 +68,7 @@ pub struct WireJob {
     pub started_at: Option<Timestamp>,
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
-    pub state: WireJobState,
+    pub state: JobState,
     #[serde(default)]
     pub attempt: u32,
     #[serde(default)]

@@ -15,27 +15,27 @@ pub mod waterfall;
 
 use console::{StyledObject, style};
 
-use super::wire::WireJobState;
+use crate::domain::job::JobState;
 
 /// A job's state as a mark of one column, distinct without colour too.
 #[must_use]
-pub fn state_mark(state: WireJobState) -> StyledObject<&'static str> {
+pub fn state_mark(state: JobState) -> StyledObject<&'static str> {
     match state {
-        WireJobState::Queued => style("◌").dim(),
-        WireJobState::Running => style("●").cyan(),
-        WireJobState::AwaitingApproval => style("?").yellow().bold(),
-        WireJobState::Blocked => style("◔").yellow(),
-        WireJobState::Paused => style("‖").yellow(),
-        WireJobState::Done => style("✔").green(),
-        WireJobState::Failed => style("✖").red().bold(),
-        WireJobState::Cancelled => style("⊘").magenta(),
-        WireJobState::Quarantined => style("☣").red().bold(),
+        JobState::Queued => style("◌").dim(),
+        JobState::Running => style("●").cyan(),
+        JobState::AwaitingApproval => style("?").yellow().bold(),
+        JobState::Blocked => style("◔").yellow(),
+        JobState::Paused => style("‖").yellow(),
+        JobState::Done => style("✔").green(),
+        JobState::Failed => style("✖").red().bold(),
+        JobState::Cancelled => style("⊘").magenta(),
+        JobState::Quarantined => style("☣").red().bold(),
     }
 }
 
 /// A job's state as mark and word.
 #[must_use]
-pub fn state(state: WireJobState) -> String {
+pub fn state(state: JobState) -> String {
     format!("{} {}", state_mark(state), state.word())
 }
 

@@ -21,8 +21,9 @@ use super::args::RunArgs;
 use super::corpus;
 use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::render::{count, units};
-use super::wire::{self, WireJob, WireJobState};
+use super::wire::{self, WireJob};
 use super::{CommandContext, launch};
+use crate::domain::job::JobState;
 use crate::domain::trace::TraceId;
 
 /// The task with a default corpus when no folder is named.
@@ -95,10 +96,10 @@ async fn submit(context: &CommandContext, args: &RunArgs, card: &Value, stays: b
     }
 }
 
-const fn exit_of(state: WireJobState) -> CommandExit {
+const fn exit_of(state: JobState) -> CommandExit {
     match state {
-        WireJobState::Done => CommandExit::Done,
-        WireJobState::Cancelled => CommandExit::Cancelled,
+        JobState::Done => CommandExit::Done,
+        JobState::Cancelled => CommandExit::Cancelled,
         _ => CommandExit::JobFailed,
     }
 }

@@ -1,6 +1,7 @@
 //! A job's progress, computed from its tree: pure functions.
 
-use crate::cli::wire::{WireJob, WireJobState};
+use crate::cli::wire::WireJob;
+use crate::domain::job::JobState;
 
 /// A job's overall progress, counted in leaf steps.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -25,12 +26,12 @@ pub(super) fn overall(root: &WireJob) -> OverallProgress {
 /// Jobs at work now: running, and not merely waiting for their own steps.
 pub(super) fn active(root: &WireJob) -> Vec<&WireJob> {
     let waits = |job: &WireJob| job.children.iter().any(|child| !child.state.is_terminal());
-    root.walk().filter(|job| job.state == WireJobState::Running && !waits(job)).collect()
+    root.walk().filter(|job| job.state == JobState::Running && !waits(job)).collect()
 }
 
 /// Jobs that wait for approval.
 pub(super) fn waiting_for_a_person(root: &WireJob) -> impl Iterator<Item = &WireJob> {
-    root.walk().filter(|job| job.state == WireJobState::AwaitingApproval)
+    root.walk().filter(|job| job.state == JobState::AwaitingApproval)
 }
 
 /// The findings of the report step: the first `outputs.findings` of the tree, as sentences.

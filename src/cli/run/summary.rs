@@ -12,8 +12,9 @@ use crate::cli::CommandContext;
 use crate::cli::client::{HMI, ORCHESTRATOR};
 use crate::cli::exit::CommandFailure;
 use crate::cli::render::{cards, count, one_line, state, units, wrap};
-use crate::cli::wire::{self, WireArtifact, WireJob, WireJobState};
+use crate::cli::wire::{self, WireArtifact, WireJob};
 use crate::domain::accounts::receipt::bill::ReceiptTotals;
+use crate::domain::job::JobState;
 use crate::domain::time::Timestamp;
 
 /// The artifact to open first.
@@ -116,7 +117,7 @@ impl RunSummary<'_> {
         let took = cards::took(self.job, Timestamp::now()).map(units::duration);
         let took = took.map(|took| format!(" in {took}")).unwrap_or_default();
         let mut lines = vec![format!("{}  {}{took}", style(&self.job.job_id).bold(), state(self.job.state))];
-        for failed in self.job.walk().filter(|job| job.state != WireJobState::Done) {
+        for failed in self.job.walk().filter(|job| job.state != JobState::Done) {
             let error = failed.error.iter().map(|error| format!("{}: {}", failed.job_id, one_line(error)));
             lines.extend(error.flat_map(|error| block("error", &error, width)));
         }
@@ -173,9 +174,9 @@ fn next(pas: &str, job: &WireJob, stays: bool, orchestrator: &str, hmi: Option<&
     if thinks {
         lines.push(format!("  {pas} job {id} --log    every turn: calls, results, proofs, costs"));
     }
-    if job.state == WireJobState::Done && !thinks {
+    if job.state == JobState::Done && !thinks {
         lines.push(format!("  {pas} search --run {run} WORDS    the documents"));
-    } else if job.state != WireJobState::Done {
+    } else if job.state != JobState::Done {
         lines.push(format!("  {pas} retry {id}    try again"));
     }
     lines.push(format!("  {pas} tree    the supervision tree"));

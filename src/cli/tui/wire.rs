@@ -5,7 +5,7 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::cli::wire::WireJobState;
+use crate::domain::job::JobState;
 use crate::domain::job::wait::JobWait;
 use crate::domain::time::Timestamp;
 
@@ -107,7 +107,7 @@ pub(super) struct TuiJob {
     pub(super) task: String,
     pub(super) agent: String,
     /// Where it is in its life.
-    pub(super) state: WireJobState,
+    pub(super) state: JobState,
     /// 0 to 1, over the whole tree.
     #[serde(default)]
     pub(super) progress: f64,

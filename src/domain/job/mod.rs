@@ -56,6 +56,19 @@ pub enum JobState {
 }
 
 impl JobState {
+    /// Every state, in the order of a job's life.
+    pub const ALL: [Self; 9] = [
+        Self::Queued,
+        Self::Running,
+        Self::AwaitingApproval,
+        Self::Blocked,
+        Self::Paused,
+        Self::Done,
+        Self::Failed,
+        Self::Cancelled,
+        Self::Quarantined,
+    ];
+
     /// Whether the state is final.
     #[must_use]
     pub fn is_terminal(self) -> bool {
@@ -76,6 +89,12 @@ impl JobState {
             Self::Cancelled => "cancelled",
             Self::Quarantined => "quarantined",
         }
+    }
+
+    /// The state as a word for people.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        if self == Self::AwaitingApproval { "awaiting approval" } else { self.as_str() }
     }
 }
 

@@ -13,7 +13,8 @@ use crate::cli::render::{cards, one_line, units};
 use crate::cli::tui::model::TuiModel;
 use crate::cli::tui::rows::TuiRowContent;
 use crate::cli::tui::wire::TuiJob;
-use crate::cli::wire::{WireJob, WireJobState};
+use crate::cli::wire::WireJob;
+use crate::domain::job::JobState;
 use crate::domain::job::wait::WaitKind;
 use crate::domain::time::Timestamp;
 
@@ -36,18 +37,14 @@ pub(super) fn draw(model: &TuiModel, now: Timestamp, frame: &mut Frame<'_>, area
     with_details(model, "Jobs", items, details, frame, area);
 }
 
-fn word(state: WireJobState) -> &'static str {
-    if state == WireJobState::AwaitingApproval { "awaiting_approval" } else { state.word() }
-}
-
 fn item(job: &TuiJob) -> ListItem<'static> {
     let waits = job.waits.first().map(|wait| format!("waits for {}", wait.kind.noun()));
     let note = waits.or_else(|| job.note.as_deref().map(one_line)).unwrap_or_default();
     // A run is shown as waiting when any step below it waits for approval.
     let asks = job.waits.iter().any(|wait| wait.kind == WaitKind::Person);
-    let state = if asks { WireJobState::AwaitingApproval } else { job.state };
+    let state = if asks { JobState::AwaitingApproval } else { job.state };
     ListItem::new(Line::from(vec![
-        mark(word(state)),
+        mark(state.as_str()),
         Span::raw(format!(" {} ", one_line(&job.job_id))),
         Span::raw(format!("{}  ", bar(job.progress))),
         Span::raw(note).dim(),
@@ -76,7 +73,7 @@ fn steps_of(job: &WireJob) -> Vec<Line<'static>> {
     let line = |step: &WireJob| {
         Line::from(vec![
             Span::raw("  ".repeat(depth(step) - top)),
-            mark(word(step.state)),
+            mark(step.state.as_str()),
             Span::raw(format!(" {} ", one_line(&step.step))),
             Span::raw(one_line(&step.agent)).dim(),
         ])
