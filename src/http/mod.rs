@@ -8,6 +8,7 @@
 //! `{"detail": …}`; every wait, size and count has a limit in [`limits`].
 
 pub mod adapter;
+mod agent_fields;
 pub mod agent_router;
 pub mod audit;
 mod body;

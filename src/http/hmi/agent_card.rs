@@ -14,6 +14,7 @@ use crate::domain::agent::AgentDefinition;
 use crate::domain::ids::AgentName;
 use crate::domain::time::Timestamp;
 use crate::domain::token_governor::AgentContext;
+use crate::http::agent_fields::agent_fields;
 use crate::http::extract::ContractPath;
 use crate::http::{ApiError, ApiResult};
 use crate::supervision::SupervisionEventKind;
@@ -47,21 +48,7 @@ fn card_document(hmi: &HmiApi, agent: &AgentDefinition, context: Option<&AgentCo
     let vitals = hmi.system.tree().by_name(name).and_then(|node| node.vitals());
     let standing = facts.standing(name);
     let mut card = json!({
-        "name": agent.name,
-        "display_name": agent.display_name,
-        "description": agent.description,
-        "status": standing.status,
-        "health": standing.health,
-        "paused": standing.paused,
-        "working_on": standing.working_on,
-        "handling": standing.handling,
-        "waiting_for": standing.waiting_for,
-        "role": agent.role,
-        "tier": agent.tier,
         "level": hmi.jobs.agents.roster().level_of(&agent.name),
-        "mode": agent.mode,
-        "parent": agent.parent,
-        "capabilities": agent.capabilities,
         "definition": definition(hmi, agent)?,
         "context": context.map(|context| json!({
             "used": context.ctx_used,
@@ -83,6 +70,9 @@ fn card_document(hmi: &HmiApi, agent: &AgentDefinition, context: Option<&AgentCo
     });
     if let Some(lines) = log_lines::about(name, MAX_LOGS) {
         card["logs"] = json!(lines);
+    }
+    if let Some(fields) = card.as_object_mut() {
+        fields.extend(agent_fields(agent, &standing));
     }
     Ok(card)
 }

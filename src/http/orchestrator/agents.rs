@@ -16,6 +16,7 @@ use crate::domain::ids::AgentName;
 use crate::domain::registry::agent_service_id;
 use crate::domain::steering::SteeringAction;
 use crate::domain::time::Timestamp;
+use crate::http::agent_fields::agent_fields;
 use crate::http::extract::{ContractPath, ContractQuery};
 use crate::http::{ApiError, ApiResult};
 use crate::supervision::policy::PlannedRestart;
@@ -61,28 +62,18 @@ fn view(state: &OrchestratorApi, agent: &AgentDefinition) -> Value {
         _ => AgentStanding::ABSENT,
     };
     let entry = state.directory.get(&agent_service_id(agent.name.as_str()));
-    json!({
-        "name": agent.name,
-        "display_name": agent.display_name,
-        "description": agent.description,
-        "role": agent.role,
-        "tier": agent.tier,
-        "mode": agent.mode,
-        "parent": agent.parent,
-        "capabilities": agent.capabilities,
+    let mut document = json!({
         "url": entry.map(|entry| &entry.url),
-        "status": standing.status,
-        "health": standing.health,
-        "paused": standing.paused,
-        "working_on": standing.working_on,
-        "handling": standing.handling,
-        "waiting_for": standing.waiting_for,
         "phase": now.as_ref().map(|now| now.phase),
         "incarnation": now.as_ref().map(|now| now.incarnation),
         "restarts": now.as_ref().map(|now| now.restarts),
         "queue_depth": vitals.as_ref().map(|vitals| vitals.depth),
         "last_heartbeat": vitals.map(|vitals| wall(vitals.last_beat)),
-    })
+    });
+    if let Some(fields) = document.as_object_mut() {
+        fields.extend(agent_fields(agent, &standing));
+    }
+    document
 }
 
 fn done(name: &AgentName, action: &str, incarnation: u64) -> Json<Value> {
