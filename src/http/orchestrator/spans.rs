@@ -1,5 +1,6 @@
 //! The message trace and the crash records.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use axum::Json;
@@ -14,22 +15,26 @@ use crate::domain::ids::JobId;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::{SpanId, TraceId};
 use crate::http::extract::{ContractPath, ContractQuery};
+use crate::http::list::{ListLimits, ListParams};
 use crate::http::{ApiError, ApiResult};
 use crate::supervision::trace::TraceRecord;
 
-/// Most spans in one answer.
-const MAX_SPANS: usize = 10_000;
+const SPAN_LIMITS: ListLimits = ListLimits { default: 500, max: 10_000 };
+/// Pages of one trace: the first holds the whole trace of a usual run.
+const TRACE_LIMITS: ListLimits = ListLimits { default: SPAN_LIMITS.max, ..SPAN_LIMITS };
+/// Pages of crashes; one can hold every crash that is kept.
+const CRASH_LIMITS: ListLimits = ListLimits { default: 50, max: crashes::KEPT_CRASHES };
 
 #[derive(Deserialize)]
 pub(super) struct SpansQuery {
     job: Option<JobId>,
     agent: Option<String>,
     since: Option<Timestamp>,
-    limit: Option<usize>,
 }
 
 pub(super) async fn by_trace(
     State(state): State<OrchestratorApi>,
+    params: ListParams,
     ContractPath(trace): ContractPath<TraceId>,
 ) -> ApiResult<Json<Value>> {
     let spans = live(&state, |record| record.trace == trace);
@@ -38,14 +43,14 @@ pub(super) async fn by_trace(
             "trace `{trace}` is not in memory; look up the trace of an ended run by its job"
         )));
     }
-    Ok(answer(&state, spans, MAX_SPANS))
+    answer(&state, &params, TRACE_LIMITS, spans)
 }
 
 pub(super) async fn find(
     State(state): State<OrchestratorApi>,
+    params: ListParams,
     ContractQuery(query): ContractQuery<SpansQuery>,
 ) -> ApiResult<Json<Value>> {
-    let limit = query.limit.unwrap_or(500).clamp(1, MAX_SPANS);
     let mut spans = match &query.job {
         Some(id) => of_job(&state, id)?,
         None => live(&state, |_| true),
@@ -56,7 +61,7 @@ pub(super) async fn find(
     if let Some(since) = query.since {
         spans.retain(|span| span.queued_at >= since);
     }
-    Ok(answer(&state, spans, limit))
+    answer(&state, &params, SPAN_LIMITS, spans)
 }
 
 /// The messages of a job: of the whole run for a root, otherwise those to its agent and to the agents below.
@@ -85,25 +90,44 @@ fn live(state: &OrchestratorApi, wanted: impl Fn(&TraceRecord) -> bool) -> Vec<F
     records.iter().map(|record| FrozenSpan::of(&state.system, record)).collect()
 }
 
-/// The newest `limit` spans, oldest first.
-fn answer(state: &OrchestratorApi, mut spans: Vec<FrozenSpan>, limit: usize) -> Json<Value> {
-    spans.drain(..spans.len().saturating_sub(limit));
+/// A page of spans, oldest first; the first page holds the newest, its cursor leads to older ones.
+fn answer(
+    state: &OrchestratorApi,
+    params: &ListParams,
+    limits: ListLimits,
+    spans: Vec<FrozenSpan>,
+) -> ApiResult<Json<Value>> {
+    // Spans of one millisecond keep their order: cause before effect.
+    let numbered: Vec<(usize, FrozenSpan)> = spans.into_iter().enumerate().collect();
+    let newest_first = |(_, span): &(usize, FrozenSpan)| Reverse((span.queued_at.as_millis(), span.span_id));
+    let (mut page, total, next_cursor) = params.cut(limits, numbered, newest_first)?.into_parts();
+    page.sort_by_key(|(number, _)| *number);
+    let spans: Vec<FrozenSpan> = page.into_iter().map(|(_, span)| span).collect();
     let (_, dropped) = state.system.ring().counts();
-    Json(json!({ "count": spans.len(), "spans": spans, "dropped": dropped }))
+    Ok(Json(json!({
+        "count": spans.len(), "total": total, "next_cursor": next_cursor, "spans": spans, "dropped": dropped,
+    })))
 }
 
 #[derive(Deserialize)]
 pub(super) struct CrashesQuery {
-    limit: Option<usize>,
+    agent: Option<String>,
+    since: Option<Timestamp>,
 }
 
 pub(super) async fn crashes(
     State(state): State<OrchestratorApi>,
+    params: ListParams,
     ContractQuery(query): ContractQuery<CrashesQuery>,
 ) -> ApiResult<Json<Value>> {
-    let found = crashes::list(state.jobs.book.store(), query.limit.unwrap_or(50).min(crashes::KEPT_CRASHES))?;
-    let short: Vec<Value> = found.iter().map(headline).collect();
-    Ok(Json(json!({ "count": short.len(), "crashes": short })))
+    let is_wanted = |crash: &CrashRecord| {
+        query.agent.as_ref().is_none_or(|agent| *agent == crash.agent)
+            && query.since.is_none_or(|since| crash.at >= since)
+    };
+    let mut found = crashes::list(&state.store, crashes::KEPT_CRASHES)?;
+    found.retain(is_wanted);
+    let page = params.cut(CRASH_LIMITS, found, |crash| Reverse(crash.id))?;
+    Ok(Json(page.map(|crash| headline(&crash)).answer("crashes")))
 }
 
 fn headline(crash: &CrashRecord) -> Value {

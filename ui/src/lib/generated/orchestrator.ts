@@ -672,9 +672,14 @@ export interface components {
         };
         Spans: {
             spans: components["schemas"]["Span"][];
+            /** @description Length of this page. */
             count: number;
             /** @description Spans that the rings have overwritten. */
             dropped: number;
+            /** @description All that match, on all pages. */
+            total: number;
+            /** @description Leads to the next page; null on the last. */
+            next_cursor: string | null;
         };
         Crash: {
             id: number;
@@ -1819,7 +1824,12 @@ export interface operations {
     };
     getTrace: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description At most so many a page; a higher number is lowered to the maximum. */
+                limit?: number;
+                /** @description `next_cursor` of the page before, as it is; left out for the first page. */
+                cursor?: string;
+            };
             header?: never;
             path: {
                 /** @description The trace. */
@@ -1850,8 +1860,10 @@ export interface operations {
                 agent?: string;
                 /** @description Queued at or after this time. */
                 since?: string;
-                /** @description At most so many, the newest. */
+                /** @description At most so many a page; a higher number is lowered to the maximum. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, as it is; left out for the first page. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -1859,7 +1871,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description Spans by time. */
+            /** @description Oldest first; the first page holds the newest spans, its cursor leads to older ones. */
             200: {
                 headers: {
                     traceparent: components["headers"]["traceparent"];
@@ -1874,8 +1886,14 @@ export interface operations {
     listCrashes: {
         parameters: {
             query?: {
-                /** @description At most so many, the newest. */
+                /** @description Of this agent. */
+                agent?: string;
+                /** @description At or after this time. */
+                since?: string;
+                /** @description At most so many a page; a higher number is lowered to the maximum. */
                 limit?: number;
+                /** @description `next_cursor` of the page before, as it is; left out for the first page. */
+                cursor?: string;
             };
             header?: never;
             path?: never;
@@ -1892,7 +1910,12 @@ export interface operations {
                 content: {
                     "application/json": {
                         crashes: components["schemas"]["Crash"][];
+                        /** @description Length of this page. */
                         count: number;
+                        /** @description All that match, on all pages. */
+                        total: number;
+                        /** @description Leads to the next page; null on the last. */
+                        next_cursor: string | null;
                     };
                 };
             };
