@@ -187,7 +187,7 @@ pub fn spec(
 }
 
 async fn watch(jobs: Arc<JobsShared>, standings: AgentStandings) {
-    let mut commits = jobs.book.store().commits();
+    let mut commits = jobs.book.commits();
     loop {
         // Before the reading: the next one sees a commit made during it.
         commits.mark_unchanged();

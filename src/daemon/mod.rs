@@ -103,14 +103,15 @@ impl RunningDaemon {
         let agents = Arc::new(AddressBook::new(roster));
         let jobs = jobs(&config, store.clone(), Arc::clone(&agents));
         let policy = tree::default_policy(&config);
-        let (children, resources, gateway) = match tree::build(&config, &system, &jobs, &agents, &shutdown) {
-            Ok(built) => built,
-            Err(error) => {
-                // The failed build is the error to report.
-                let _ = store.close().await;
-                return Err(error);
-            }
-        };
+        let (children, resources, gateway) =
+            match tree::build(&config, &system, &store, &jobs, &agents, &shutdown) {
+                Ok(built) => built,
+                Err(error) => {
+                    // The failed build is the error to report.
+                    let _ = store.close().await;
+                    return Err(error);
+                }
+            };
         let started = system.start(ROOT, policy, children).await;
         let root = match started {
             Ok(root) => root,
@@ -126,6 +127,11 @@ impl RunningDaemon {
     #[must_use]
     pub fn system(&self) -> &ActorSystem {
         &self.system
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Store {
+        &self.store
     }
 
     #[must_use]

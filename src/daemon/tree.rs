@@ -21,6 +21,7 @@ use crate::actors::token_governor::GovernorHandle;
 use crate::config::SwarmConfig;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::ids::AgentName;
+use crate::store::Store;
 use crate::supervision::policy::{AutoShutdown, ChildPolicy, RestartStrategy, SupervisorPolicy};
 use crate::supervision::{ActorSystem, Address, ChildSpec, WorkerOptions};
 
@@ -42,14 +43,15 @@ pub(super) fn default_policy(config: &SwarmConfig) -> SupervisorPolicy {
 pub(super) fn build(
     config: &Arc<SwarmConfig>,
     system: &ActorSystem,
+    store: &Store,
     jobs: &Arc<JobsShared>,
     agents: &Arc<AddressBook>,
     shutdown: &CancellationToken,
 ) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, GatewayHandle)> {
     let options = worker_options(config, SERVICE_HEARTBEAT);
     let (config, system) = (Arc::clone(config), system.clone());
-    let (jobs, agents) = (Arc::clone(jobs), Arc::clone(agents));
-    let mut site = ServiceSite::new(config, system, jobs, agents, shutdown.clone(), options);
+    let (store, jobs, agents) = (store.clone(), Arc::clone(jobs), Arc::clone(agents));
+    let mut site = ServiceSite::new(config, system, store, jobs, agents, shutdown.clone(), options);
     let services = services::start_all(&mut site)?;
     assemble(site, services)
 }
@@ -69,6 +71,7 @@ fn assemble(
         resources: resources.clone(),
         governor: site.need()?,
         tools: AgentTools {
+            store: site.store.clone(),
             writer: Arc::new(gateway.clone()),
             thinking: ThinkingDeps::new(&config.daemon.data_dir, config.sandbox.unconfined).traced(&system),
         },
@@ -151,7 +154,7 @@ impl TreeBuilder<'_> {
     }
 
     fn recorder(&self) -> ChildSpec {
-        let (store, system) = (self.jobs.book.store().clone(), self.system.clone());
+        let (store, system) = (self.tools.store.clone(), self.system.clone());
         let frozen = self.config.trace.frozen_spans.get();
         let (spec, _) =
             self.system.worker("crash-recorder", self.options(SERVICE_HEARTBEAT), move |context| {

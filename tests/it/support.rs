@@ -17,6 +17,7 @@ use pas::actors::jobs::JobsShared;
 use pas::actors::resource_manager::ResourceHandle;
 use pas::config::{ConfigFlags, ConfigSources, SwarmConfig};
 use pas::daemon::{DaemonEnd, RunningDaemon};
+use pas::store::Store;
 use pas::supervision::ActorSystem;
 use reqwest::StatusCode;
 use reqwest::header::HeaderMap;
@@ -125,9 +126,10 @@ impl Place {
         let home = self.disk.home(&config.store_file());
         let daemon = RunningDaemon::start_on(home, config, stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
+        let store = daemon.store().clone();
         let (resources, gateway) = (daemon.resources().clone(), daemon.gateway().clone());
         let run = tokio::runtime::Handle::current().spawn(async move { daemon.run().await.unwrap() });
-        Swarm { api: self.api(), system, jobs, resources, gateway, stop, run }
+        Swarm { api: self.api(), system, store, jobs, resources, gateway, stop, run }
     }
 
     /// A command of `pas` here, with the settings of this place.
@@ -190,6 +192,7 @@ pub(crate) async fn in_time<T>(look: impl AsyncFn() -> Option<T>) -> Option<T> {
 pub(crate) struct Swarm {
     pub(crate) api: Api,
     pub(crate) system: ActorSystem,
+    pub(crate) store: Store,
     pub(crate) jobs: Arc<JobsShared>,
     pub(crate) resources: ResourceHandle,
     pub(crate) gateway: GatewayHandle,

@@ -27,6 +27,7 @@ use crate::domain::ids::JobId;
 use crate::domain::job::{Job, JobState, JobTransition, TransitionRefusal};
 use crate::domain::time::Timestamp;
 use crate::llm::text_writer::TextWriter;
+use crate::store::Store;
 use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, ActorSystem};
 
 pub use memory::AgentMemory;
@@ -77,6 +78,7 @@ impl ActorMessage for AgentMessage {
 /// What agents work with beside jobs and resources. Cheap to clone.
 #[derive(Clone)]
 pub struct AgentTools {
+    pub store: Store,
     pub writer: Arc<dyn TextWriter>,
     pub thinking: ThinkingDeps,
 }
@@ -135,7 +137,7 @@ impl AgentState {
         let is_first = self.deferred.jobs.is_empty() && self.deferred.ended.is_empty();
         keep(&mut self.deferred);
         if is_first {
-            let (store, address) = (self.jobs.book.store().clone(), context.address().clone());
+            let (store, address) = (self.tools.store.clone(), context.address().clone());
             context.spawn(async move {
                 if store.writable().await.is_ok() {
                     // An agent that has ended reconciles its jobs when it starts.

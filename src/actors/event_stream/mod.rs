@@ -31,6 +31,7 @@ use crate::actors::jobs::JobBook;
 use crate::actors::standing::AgentStandings;
 use crate::domain::event::SwarmEventDraft;
 use crate::domain::time::Timestamp;
+use crate::store::Store;
 use crate::supervision::{
     Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender,
     WorkerOptions,
@@ -120,8 +121,7 @@ pub fn spec(
     system: &ActorSystem,
     name: &str,
     options: WorkerOptions,
-    standings: AgentStandings,
-    book: JobBook,
+    sources: EventSources,
     workdir: &Path,
     keep_days: u32,
 ) -> (ChildSpec, EventStreamHandle) {
@@ -131,18 +131,27 @@ pub fn spec(
     let options = WorkerOptions { capacity: QUEUE, ..options };
     let (spec, address) = system.worker(name, options, move |context| {
         let (board, folder) = (Arc::clone(&shown), Arc::clone(&files));
-        let (system, standings, book) = (watched.clone(), standings.clone(), book.clone());
+        let (system, sources) = (watched.clone(), sources.clone());
         async move {
             let events = EventStreamHandle { address: context.address().clone(), board, folder };
             let state = EventStreamState::start(&events, keep_days, &context).await?;
             context.spawn(feeds::supervision(events.clone(), system, daemon));
-            context.spawn(feeds::heartbeats(events.clone(), standings));
-            context.spawn(store_alerts::watch(events.clone(), book.store().clone()));
-            context.spawn(feeds::jobs(events, book));
+            context.spawn(feeds::heartbeats(events.clone(), sources.standings));
+            context.spawn(store_alerts::watch(events.clone(), sources.store));
+            context.spawn(feeds::jobs(events, sources.book));
             Ok(state)
         }
     });
     (spec, EventStreamHandle { address, board, folder })
+}
+
+/// The facts that events are made from.
+#[derive(Clone)]
+pub struct EventSources {
+    pub standings: AgentStandings,
+    pub book: JobBook,
+    /// Its faults become alerts.
+    pub store: Store,
 }
 
 struct EventStreamState {

@@ -90,8 +90,7 @@ impl JobBook {
         Self { store }
     }
 
-    #[must_use]
-    pub fn store(&self) -> &Store {
+    pub(super) fn store(&self) -> &Store {
         &self.store
     }
 

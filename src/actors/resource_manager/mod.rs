@@ -30,7 +30,7 @@ use crate::domain::resource_manager::{
     ClassLimits, Reservation, ReservationOwner, ReservationStatus, ResourceAmounts, ResourceClass,
     ResourceKind, ResourceLedger, ResourceQuotas, ResourceRequest,
 };
-use crate::store::{KeyRange, ScanOrder, StoreError, StoreTable};
+use crate::store::{KeyRange, ScanOrder, Store, StoreError, StoreTable};
 use crate::supervision::{
     ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender, WorkerOptions,
 };
@@ -164,10 +164,18 @@ struct ResourceShared {
     live: LiveReservations,
     groups: ProcessGroups,
     jobs: Arc<JobsShared>,
-    configured: ResourceAmounts,
-    limits: ClassLimits,
+    store: Store,
+    rules: ResourceRules,
+}
+
+/// The bounds of every grant.
+#[derive(Debug, Clone)]
+pub struct ResourceRules {
+    /// Of the machine, as detected or configured.
+    pub capacity: ResourceAmounts,
+    pub limits: ClassLimits,
     /// Ports the daemon itself listens on.
-    own_ports: BTreeSet<u16>,
+    pub own_ports: BTreeSet<u16>,
 }
 
 /// The resource manager's verbs. Cheap to clone.
@@ -232,10 +240,10 @@ impl ResourceHandle {
     /// # Errors
     /// The store's.
     pub fn reservations(&self, status: Option<ReservationStatus>) -> Result<Vec<Reservation>, StoreError> {
-        let rows =
-            self.shared.jobs.book.store().read(|view| {
-                view.range(&RESERVATIONS, &KeyRange::all(), ScanOrder::Descending, usize::MAX)
-            })?;
+        let rows = self
+            .shared
+            .store
+            .read(|view| view.range(&RESERVATIONS, &KeyRange::all(), ScanOrder::Descending, usize::MAX))?;
         let fits = |row: &Reservation| status.is_none_or(|status| status == row.status);
         Ok(rows.into_iter().map(|(_, row)| row).filter(fits).collect())
     }
@@ -260,18 +268,16 @@ pub fn spec(
     name: &str,
     options: WorkerOptions,
     jobs: Arc<JobsShared>,
-    capacity: ResourceAmounts,
-    limits: ClassLimits,
-    own_ports: BTreeSet<u16>,
+    store: Store,
+    rules: ResourceRules,
 ) -> (ChildSpec, ResourceHandle) {
     let shared = Arc::new(ResourceShared {
-        ledger: Mutex::new(ResourceLedger::new(capacity, limits)),
+        ledger: Mutex::new(ResourceLedger::new(rules.capacity, rules.limits)),
         live: LiveReservations::default(),
         groups: ProcessGroups::default(),
         jobs,
-        configured: capacity,
-        limits,
-        own_ports,
+        store,
+        rules,
     });
     let of_actor = Arc::clone(&shared);
     let (spec, address) = system.worker(name, options, move |context| {

@@ -71,7 +71,7 @@ impl ResourceState {
         shared: Arc<ResourceShared>,
         context: &ActorContext<ResourceMessage>,
     ) -> Result<Self, StoreError> {
-        let table = TableSync::new(shared.jobs.book.store().clone(), || ResourceMessage::Reload);
+        let table = TableSync::new(shared.store.clone(), || ResourceMessage::Reload);
         let mut state = Self {
             shared,
             table,
@@ -105,10 +105,10 @@ impl ResourceState {
         };
         // While the tables cannot be read the ledger stays as it was.
         let Some((rows, changed)) = self.table.read(context, table).await? else { return Ok(()) };
-        let mut ledger = ResourceLedger::new(self.shared.configured, self.shared.limits);
+        let mut ledger = ResourceLedger::new(self.shared.rules.capacity, self.shared.rules.limits);
         for (kind, (configured, set)) in changed {
             let resource = ResourceKind::ALL.into_iter().find(|resource| resource.as_str() == kind);
-            if let Some(resource) = resource.filter(|r| self.shared.configured.of(*r) == configured) {
+            if let Some(resource) = resource.filter(|r| self.shared.rules.capacity.of(*r) == configured) {
                 ledger.set_capacity(resource, set);
             }
         }
@@ -148,7 +148,7 @@ impl ResourceState {
             let reason = format!("{MAX_RESERVATIONS} reservations are active, which is the limit");
             return self.deny(reason, reply);
         }
-        let own = request.ask.ports.intersection(&self.shared.own_ports).next();
+        let own = request.ask.ports.intersection(&self.shared.rules.own_ports).next();
         if let Some(port) = own {
             return self.deny(format!("port {port} is in use by this daemon itself"), reply);
         }
@@ -289,7 +289,7 @@ impl ResourceState {
         units: u64,
         reply: ReplySender<ResourceResult<ResourceQuotas>>,
     ) {
-        let row = (self.shared.configured.of(resource), units);
+        let row = (self.shared.rules.capacity.of(resource), units);
         self.shared.ledger.lock().set_capacity(resource, units);
         self.batch.write(true, |changes| changes.put(&CAPACITIES, &resource.as_str().to_owned(), &row));
         let shared = Arc::clone(&self.shared);

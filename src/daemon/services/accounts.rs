@@ -18,7 +18,7 @@ impl DaemonService for AccountsService {
         };
         let news = Arc::new(MoneyEventPublisher(site.need()?));
         let (spec, accounts) =
-            accounts::spec(&site.system, "accounts", site.options, site.store(), settings, news);
+            accounts::spec(&site.system, "accounts", site.options, site.store.clone(), settings, news);
         // Set once, by the only row that starts accounts.
         let _ = site.jobs.costs.set(Arc::new(accounts.clone()));
         site.provide(accounts)?;

@@ -3,7 +3,7 @@
 use axum::Router;
 
 use super::{DaemonService, ServiceSite};
-use crate::actors::event_stream::{self, EventStreamHandle};
+use crate::actors::event_stream::{self, EventSources, EventStreamHandle};
 use crate::http::ListenerSpec;
 use crate::http::event_stream as port;
 use crate::http::page::HealthReporter;
@@ -17,8 +17,7 @@ impl DaemonService for EventStreamService {
             &site.system,
             "event-stream-service",
             site.options,
-            site.need()?,
-            site.jobs.book.clone(),
+            EventSources { standings: site.need()?, book: site.jobs.book.clone(), store: site.store.clone() },
             &site.config.daemon.workdir,
             site.config.events.keep_days.get(),
         );

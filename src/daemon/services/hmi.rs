@@ -16,6 +16,7 @@ impl DaemonService for HmiService {
     fn routes(&self, site: &ServiceSite) -> anyhow::Result<Router> {
         let hmi = HmiApi::new(HmiDeps {
             jobs: Arc::clone(&site.jobs),
+            store: site.store.clone(),
             system: site.system.clone(),
             events: site.need()?,
             registry: site.need()?,

@@ -16,6 +16,7 @@ impl DaemonService for OrchestratorService {
     fn routes(&self, site: &ServiceSite) -> anyhow::Result<Router> {
         Ok(orchestrator::routes(OrchestratorApi {
             jobs: Arc::clone(&site.jobs),
+            store: site.store.clone(),
             trees: trees_below(&site.config.daemon.data_dir),
             system: site.system.clone(),
             directory: site.need()?,
@@ -34,6 +35,6 @@ impl DaemonService for OrchestratorService {
             ("pid", json!(std::process::id())),
         ];
         let fields: Map<_, _> = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        Ok(orchestrator::health(fields, site.jobs.book.store().clone()))
+        Ok(orchestrator::health(fields, site.store.clone()))
     }
 }

@@ -18,8 +18,13 @@ impl DaemonService for ProviderRouterService {
             plain_http_hosts: site.config.provider_router.plain_http_hosts.clone(),
             ports_without_models: own_ports::without_models(site),
         };
-        let (spec, router) =
-            provider_router::spec(&site.system, "provider-router-service", site.options, site.store(), rules);
+        let (spec, router) = provider_router::spec(
+            &site.system,
+            "provider-router-service",
+            site.options,
+            site.store.clone(),
+            rules,
+        );
         site.provide(router)?;
         Ok(Some(spec))
     }

@@ -19,7 +19,7 @@ impl DaemonService for RegistryService {
         let directory = AgentDirectory::new(roster, &served_ports(site), site.need()?);
         site.provide(directory.clone())?;
         let (spec, registry) =
-            registry::spec(&site.system, "registry-service", site.options, site.store(), directory);
+            registry::spec(&site.system, "registry-service", site.options, site.store.clone(), directory);
         site.provide(registry)?;
         Ok(Some(spec))
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::Router;
 
 use super::{DaemonService, ServiceSite, numbers};
-use crate::actors::resource_manager::{self, detect};
+use crate::actors::resource_manager::{self, ResourceRules, detect};
 use crate::domain::resource_manager::ClassLimits;
 use crate::http::page::HealthReporter;
 use crate::http::resource_manager as port;
@@ -21,9 +21,12 @@ impl DaemonService for ResourceManagerService {
             "resource-manager-service",
             site.options,
             Arc::clone(&site.jobs),
-            detect::capacity(limits),
-            ClassLimits { trainers: limits.trainers, embedders: limits.embedders },
-            numbers(site).into_values().collect(),
+            site.store.clone(),
+            ResourceRules {
+                capacity: detect::capacity(limits),
+                limits: ClassLimits { trainers: limits.trainers, embedders: limits.embedders },
+                own_ports: numbers(site).into_values().collect(),
+            },
         );
         site.provide(resources)?;
         Ok(Some(spec))

@@ -21,6 +21,7 @@ use crate::supervision::{ActorSystem, WorkerOptions};
 pub(in crate::daemon) struct ServiceSite {
     pub(in crate::daemon) config: Arc<SwarmConfig>,
     pub(in crate::daemon) system: ActorSystem,
+    pub(in crate::daemon) store: Store,
     pub(in crate::daemon) jobs: Arc<JobsShared>,
     pub(in crate::daemon) agents: Arc<AddressBook>,
     /// Cancelled when the daemon is to end; `POST /shutdown` also cancels it.
@@ -34,16 +35,13 @@ impl ServiceSite {
     pub(in crate::daemon) fn new(
         config: Arc<SwarmConfig>,
         system: ActorSystem,
+        store: Store,
         jobs: Arc<JobsShared>,
         agents: Arc<AddressBook>,
         shutdown: CancellationToken,
         options: WorkerOptions,
     ) -> Self {
-        Self { config, system, jobs, agents, shutdown, options, handles: HashMap::new() }
-    }
-
-    pub(super) fn store(&self) -> Store {
-        self.jobs.book.store().clone()
+        Self { config, system, store, jobs, agents, shutdown, options, handles: HashMap::new() }
     }
 
     /// A port's number on this machine.

@@ -30,6 +30,14 @@ pub(in crate::daemon) fn test_site() -> TestSite {
     let agents = Arc::new(AddressBook::new(Arc::new(roster)));
     let jobs = jobs(&config, store.clone(), Arc::clone(&agents));
     let (system, shutdown) = (ActorSystem::default(), CancellationToken::new());
-    let site = ServiceSite::new(Arc::new(config), system, jobs, agents, shutdown, WorkerOptions::default());
+    let site = ServiceSite::new(
+        Arc::new(config),
+        system,
+        store.clone(),
+        jobs,
+        agents,
+        shutdown,
+        WorkerOptions::default(),
+    );
     TestSite { site, store, folder }
 }

@@ -26,7 +26,7 @@ impl DaemonService for TokenGovernorService {
         let summariser = LocalSummariser::new(seat, ExtractiveSummariser::new(Arc::clone(&counter)));
         let providers = site.need::<ProviderRouterHandle>()?;
         let setup = token_governor::GovernorDeps {
-            store: site.store(),
+            store: site.store.clone(),
             roster: Arc::clone(site.jobs.agents.roster()),
             workdir: site.config.daemon.workdir.clone(),
             counter,

@@ -104,7 +104,7 @@ struct AgentRestart {
 
 /// Crashes from the store, and planned restarts as far as the supervision log goes back; newest first.
 fn restarts(hmi: &HmiApi, agent: &str) -> ApiResult<Vec<AgentRestart>> {
-    let crashes = crashes::list(hmi.jobs.book.store(), crashes::KEPT_CRASHES)?;
+    let crashes = crashes::list(&hmi.store, crashes::KEPT_CRASHES)?;
     let own = crashes.into_iter().filter(|crash| crash.agent == agent).map(|crash| AgentRestart {
         at: crash.at,
         reason: crash.message.map_or(crash.reason.clone(), |message| match crash.reason.as_str() {

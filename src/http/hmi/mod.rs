@@ -32,6 +32,7 @@ use crate::actors::registry::RegistryHandle;
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::steering::SteeringHandle;
 use crate::actors::token_governor::GovernorHandle;
+use crate::store::Store;
 use crate::supervision::ActorSystem;
 
 /// The services whose health `/api/metrics` gathers, with the contract's names.
@@ -42,6 +43,8 @@ pub const WATCHED: [&str; 5] =
 pub struct HmiDeps {
     /// Jobs, approvals and the roster.
     pub jobs: Arc<JobsShared>,
+    /// For the crash records.
+    pub store: Store,
     /// The tree, the trace and the log of supervision.
     pub system: ActorSystem,
     pub events: EventStreamHandle,

@@ -190,7 +190,7 @@ fn marks(hmi: &HmiApi, range: SequencerRange) -> ApiResult<Vec<SequencerMark>> {
         let is_in = (range.since..=range.until).contains(&at) && roster.get(agent).is_some();
         is_in.then(|| SequencerMark { at: seconds(at), agent_id: agent_service_id(agent), kind })
     };
-    let crashes = crashes::list(hmi.jobs.book.store(), crashes::KEPT_CRASHES)?;
+    let crashes = crashes::list(&hmi.store, crashes::KEPT_CRASHES)?;
     let crashed = crashes.iter().filter_map(|crash| {
         mark(crash.at, &crash.agent, if crash.reason == "hung" { "hung" } else { "crashed" })
     });

@@ -31,7 +31,7 @@ pub(super) async fn metrics(State(state): State<OrchestratorApi>) -> ApiResult<i
     let mut registry = Registry::default();
     registry.register_collector(Box::new(ActorFigures::read(&state.system)));
     registry.register_collector(Box::new(TraceFigures(state.system.ring().counts())));
-    registry.register_collector(Box::new(StoreFigures(state.jobs.book.store().metrics())));
+    registry.register_collector(Box::new(StoreFigures(state.store.metrics())));
     registry.register_collector(Box::new(EventFigures::read(&state.events)));
     registry.register_collector(Box::new(JobFigures(jobs)));
     let mut page = String::new();

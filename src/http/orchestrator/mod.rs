@@ -34,6 +34,8 @@ use crate::supervision::{ActorSystem, ControlError};
 #[derive(Clone)]
 pub struct OrchestratorApi {
     pub jobs: Arc<JobsShared>,
+    /// For the crash records.
+    pub store: Store,
     /// Where the private trees of changes lie.
     pub trees: PathBuf,
     pub system: ActorSystem,

@@ -290,7 +290,7 @@ pub(super) async fn back_up(
     State(state): State<OrchestratorApi>,
     body: Option<ContractJson<BackupBody>>,
 ) -> ApiResult<Json<Value>> {
-    let (store, folder) = (state.jobs.book.store().clone(), state.jobs.settings.backups.clone());
+    let (store, folder) = (state.store.clone(), state.jobs.settings.backups.clone());
     let name = body.and_then(|ContractJson(body)| body.path);
     let work = move || folder.back_up(&store, name.as_deref(), Timestamp::now());
     let report = tokio::task::spawn_blocking(work).await.map_err(|error| ApiError::internal(&error))?;

@@ -141,6 +141,6 @@ pub(super) async fn crash(
     State(state): State<OrchestratorApi>,
     ContractPath(id): ContractPath<u64>,
 ) -> ApiResult<Json<CrashRecord>> {
-    let found = crashes::get(state.jobs.book.store(), id)?;
+    let found = crashes::get(&state.store, id)?;
     found.map(Json).ok_or_else(|| ApiError::not_found(format!("no crash {id}")))
 }

@@ -24,6 +24,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use pas::actors;
 use pas::actors::directory::{AgentDirectory, ServedPorts};
+use pas::actors::event_stream::EventSources;
 use pas::actors::invoker::{AgentInvoker, InvokeError};
 use pas::actors::jobs::JobBook;
 use pas::actors::provider_router::ProviderRouterHandle;
@@ -146,8 +147,9 @@ async fn start(dir: &Path) -> Swarm {
     let (registry, handle) =
         actors::registry::spec(&system, "the-registry", options, store.clone(), directory.clone());
     let book = JobBook::new(store.clone());
+    let sources = EventSources { standings, book: book.clone(), store: store.clone() };
     let (events, events_handle) =
-        actors::event_stream::spec(&system, "the-events", options, standings, book.clone(), dir, KEEP_DAYS);
+        actors::event_stream::spec(&system, "the-events", options, sources, dir, KEEP_DAYS);
     let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
         &system,
         "the-monitor",

@@ -58,12 +58,12 @@ async fn old_reservations_are_forgotten() {
     let rows: StoreTable<String, pas::domain::resource_manager::Reservation> =
         StoreTable::new("reservations");
     until("the oldest are deleted", async || {
-        let count = swarm.jobs.book.store().read(|view| view.count(&rows)).unwrap();
+        let count = swarm.store.read(|view| view.count(&rows)).unwrap();
         (count <= KEPT_ENDED as u64 + 1).then_some(())
     })
     .await;
-    let store = swarm.jobs.book.store();
-    let oldest = store.read(|view| view.range(&rows, &KeyRange::all(), ScanOrder::Ascending, 1)).unwrap();
+    let oldest =
+        swarm.store.read(|view| view.range(&rows, &KeyRange::all(), ScanOrder::Ascending, 1)).unwrap();
     assert_eq!(oldest[0].0, kept, "what is held stays, however old");
     assert_eq!(client.with_status("released").await.len(), 1_000);
     tokio::time::timeout(Duration::from_secs(60), swarm.stop()).await.unwrap();

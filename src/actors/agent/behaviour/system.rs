@@ -24,6 +24,7 @@ use crate::domain::time::Timestamp;
 use crate::skills::ingest::formats;
 use crate::skills::ingest::index;
 use crate::skills::{SkillError, StepOutcome};
+use crate::store::Store;
 use crate::supervision::ActorSystem;
 
 /// Most rows in one answer.
@@ -36,6 +37,7 @@ const MAX_HITS: usize = 10;
 pub(in crate::actors) struct ServiceAccess {
     resources: ResourceHandle,
     jobs: Arc<JobsShared>,
+    store: Store,
     system: ActorSystem,
 }
 
@@ -163,8 +165,12 @@ impl StepRunner for ServiceRunner {
 
 impl AgentState {
     pub(in super::super) fn service_access(&self) -> ServiceAccess {
-        let (resources, jobs) = (self.resources.clone(), Arc::clone(&self.jobs));
-        ServiceAccess { resources, jobs, system: self.system.clone() }
+        ServiceAccess {
+            resources: self.resources.clone(),
+            jobs: Arc::clone(&self.jobs),
+            store: self.tools.store.clone(),
+            system: self.system.clone(),
+        }
     }
 
     /// The machine's resources and their reservations.
@@ -201,7 +207,7 @@ fn runs(access: &ServiceAccess) -> Result<Value, SkillError> {
 }
 
 fn newest_crashes(access: &ServiceAccess) -> Result<Value, SkillError> {
-    let crashes = crashes::list(access.jobs.book.store(), MAX_ANSWER_ROWS).map_err(transient)?;
+    let crashes = crashes::list(&access.store, MAX_ANSWER_ROWS).map_err(transient)?;
     Ok(json!({ "crashes": crashes }))
 }
 
@@ -227,8 +233,8 @@ fn message_times(system: &ActorSystem) -> Value {
 }
 
 fn back_up(access: &ServiceAccess) -> Result<Value, SkillError> {
-    let store = access.jobs.book.store();
-    let report = access.jobs.settings.backups.back_up(store, None, Timestamp::now()).map_err(transient)?;
+    let backups = &access.jobs.settings.backups;
+    let report = backups.back_up(&access.store, None, Timestamp::now()).map_err(transient)?;
     Ok(json!({
         "path": report.path, "bytes": report.file_bytes, "tables": report.tables, "rows": report.rows,
     }))
