@@ -4,7 +4,7 @@ use pas::http::contract::bundled;
 use serde_json::{Value, json};
 
 use crate::contracts::{assert_says_no_more, resolved};
-use crate::support::Place;
+use crate::support::{Api, Place, until};
 
 /// Holds one answer to the operation of the contract.
 fn fits(template: &str, method: &str, status: u16, body: &Value) {
@@ -106,5 +106,65 @@ async fn as_many_backups_are_kept_as_configured_whoever_makes_them() {
         .collect();
     left.sort();
     assert_eq!(left, made[2..], "the newest, whichever of the two ways they were made");
+    swarm.stop().await;
+}
+
+/// Every id of a list, page by page, in the order of the pages; `None` when `total` is another number.
+async fn paged(api: &Api, list: &str, name: &str, id: &str) -> Option<Vec<String>> {
+    let (mut ids, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let next = cursor.map(|cursor| format!("&cursor={cursor}")).unwrap_or_default();
+        let page = api.get(&format!("{list}{next}")).await;
+        let items = page[name].as_array().unwrap();
+        assert_eq!(page["count"], items.len());
+        ids.extend(items.iter().map(|item| item[id].to_string()));
+        cursor = page["next_cursor"].as_str().map(str::to_owned);
+        if cursor.is_none() {
+            return (page["total"] == ids.len()).then_some(ids);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn spans_and_crashes_are_paged_to_the_end() {
+    let place = Place::with_documents(4);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    let run = api.ingest(json!({})).await;
+    api.done(&run).await;
+    let all_spans = async || {
+        let answer = api.get(&format!("/trace?job={run}&limit=10000")).await;
+        let spans = answer["spans"].as_array().unwrap();
+        spans.iter().map(|span| span["span_id"].to_string()).collect::<Vec<_>>()
+    };
+    // A message may still belong to the run when it is done.
+    let (whole, mut pages) = until("nothing was added while the pages were read", async || {
+        let before = all_spans().await;
+        let pages = paged(api, &format!("/trace?job={run}&limit=50"), "spans", "span_id").await?;
+        (all_spans().await == before).then_some((before, pages))
+    })
+    .await;
+    let first: Vec<_> = whole.iter().filter(|id| pages[..50].contains(id)).cloned().collect();
+    assert_eq!(first, pages[..50], "a page keeps cause before effect");
+    assert!(pages[..50].contains(whole.last().unwrap()), "the first page has the newest");
+    let mut sorted = whole.clone();
+    sorted.sort_unstable();
+    pages.sort_unstable();
+    assert_eq!(pages, sorted);
+
+    for agent in ["manager-data", "manager-data", "architect"] {
+        swarm.system.kill(agent).await.unwrap();
+        until("it is up again", async || {
+            let agent = api.get(&format!("/agents/{agent}")).await;
+            (agent["phase"] == "running").then_some(())
+        })
+        .await;
+    }
+    let stored = async || (api.get("/crashes").await["total"] == 3).then_some(());
+    until("three crashes are stored", stored).await;
+    let all = paged(api, "/crashes?limit=1", "crashes", "id").await;
+    assert_eq!(all.map(|ids| ids.len()), Some(3));
+    let of_one = paged(api, "/crashes?limit=1&agent=manager-data", "crashes", "id").await;
+    assert_eq!(of_one.map(|ids| ids.len()), Some(2));
     swarm.stop().await;
 }
