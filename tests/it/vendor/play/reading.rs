@@ -63,6 +63,50 @@ impl PlayRequest {
         }
     }
 
+    pub(super) fn read_responses(&mut self) {
+        let body = self.body.clone();
+        // The model's own limit holds where a client of Responses names none.
+        self.output_limit = body["max_output_tokens"].as_u64().or(Some(0));
+        self.one_call = body["parallel_tool_calls"] == false;
+        self.tools = each(&body["tools"]).filter_map(|tool| tool["name"].as_str()).map(Into::into).collect();
+        self.instruct(&name(&body["instructions"]));
+        if let Some(text) = body["input"].as_str() {
+            self.hear(text.to_owned());
+        }
+        for item in each(&body["input"]) {
+            let called = |arguments: Value| PlayCallback {
+                id: name(&item["call_id"]),
+                tool: name(&item["name"]),
+                arguments,
+            };
+            match (item["type"].as_str(), item["role"].as_str()) {
+                (Some("function_call"), _) => {
+                    let arguments = serde_json::from_str(&name(&item["arguments"])).unwrap_or_default();
+                    self.went_on("", Some(called(arguments)));
+                }
+                (Some("custom_tool_call"), _) => self.went_on("", Some(called(item["input"].clone()))),
+                (Some("function_call_output" | "custom_tool_call_output"), _) => {
+                    self.answered(&name(&item["call_id"]), text_of(&item["output"]));
+                }
+                (_, Some("system" | "developer")) => self.instruct(&text_of(&item["content"])),
+                (_, Some("assistant")) => self.went_on(&text_of(&item["content"]), None),
+                (_, Some(_)) => self.hear(text_of(&item["content"])),
+                _ => {}
+            }
+        }
+    }
+
+    /// One more item of the assistant: items that stand together are one message.
+    fn went_on(&mut self, said: &str, call: Option<PlayCallback>) {
+        if !matches!(self.messages.last(), Some(PlayMessage::Assistant { .. })) {
+            self.said(String::new(), Vec::new());
+        }
+        if let Some(PlayMessage::Assistant { text, calls }) = self.messages.last_mut() {
+            text.push_str(said);
+            calls.extend(call);
+        }
+    }
+
     pub(super) fn read_anthropic(&mut self) {
         let body = self.body.clone();
         self.output_limit = body["max_tokens"].as_u64();

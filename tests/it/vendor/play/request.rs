@@ -63,6 +63,7 @@ impl PlayRequest {
             body: body.clone(),
         };
         match vendor {
+            Vendor::OpenAi if path.ends_with("/responses") => request.read_responses(),
             Vendor::OpenAi | Vendor::Grok => request.read_openai(),
             Vendor::Anthropic => request.read_anthropic(),
             Vendor::Gemini => request.read_gemini(path),

@@ -59,8 +59,9 @@ pub(in super::super) struct PlayCue {
 }
 
 /// What the model says in place of its own.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(in super::super) struct PlayLine {
+    pub(in super::super) blocks: Vec<serde_json::Value>,
     pub(in super::super) text: String,
     pub(in super::super) calls: Vec<Call>,
     pub(in super::super) finish: Finish,
@@ -189,6 +190,7 @@ impl PlayLine {
             _ => Finish::Tools,
         };
         Self {
+            blocks: turn.blocks.clone(),
             text: turn.text.clone(),
             calls: turn.calls.iter().enumerate().map(call).collect(),
             finish,
@@ -200,7 +202,7 @@ impl PlayLine {
     /// For requests that no turn is there for.
     fn over() -> Self {
         let text = "There is no turn of a play for this request.".to_owned();
-        Self { text, calls: Vec::new(), finish: Finish::Stop, refused: false, usage: None }
+        Self { text, ..Self::default() }
     }
 }
 

@@ -41,6 +41,7 @@ pub(crate) fn bad_json(tool: impl Into<String>, text: impl Into<String>) -> Play
 /// One answer.
 #[derive(Clone, Default)]
 pub(crate) struct PlayTurn {
+    pub(super) blocks: Vec<Value>,
     pub(super) text: String,
     pub(super) calls: Vec<PlayCall>,
     pub(super) cut: bool,
@@ -90,6 +91,13 @@ impl PlayTurn {
     #[must_use]
     pub(crate) fn saying(mut self, text: impl Into<String>) -> Self {
         self.text = text.into();
+        self
+    }
+
+    /// Parts in the vendor's own form before the words, as they are: what the vendor itself ran.
+    #[must_use]
+    pub(crate) fn bringing(mut self, blocks: impl IntoIterator<Item = Value>) -> Self {
+        self.blocks.extend(blocks);
         self
     }
 
