@@ -29,8 +29,9 @@ pub(super) struct AgentOutcome {
     pub(super) is_success: bool,
     /// Standard output.
     pub(super) printed: String,
-    /// Standard error.
-    pub(super) complaint: String,
+    /// Standard error, for the account of a run that failed.
+    #[expect(dead_code, reason = "shown by `Debug`")]
+    complaint: String,
 }
 
 impl AgentRun {

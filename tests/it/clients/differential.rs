@@ -19,24 +19,57 @@ use crate::vendor::{At, Cut, Fault, Heard, KEY, SaidAnswer, Vendor, Vendors};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum DifferenceSide {
     /// A header that only the vendor asked directly gets, or gets otherwise.
-    ToVendor,
+    Request,
     /// A header that only PAS sends.
-    ToVendorAdded,
+    RequestAdded,
     /// The body that reaches the vendor.
-    ToVendorBody,
+    RequestBody,
     /// A header that only the client that asks directly gets, or gets otherwise.
-    ToClient,
+    Answer,
     /// A header that only PAS answers.
-    ToClientAdded,
+    AnswerAdded,
     /// The body that reaches the client.
-    ToClientBody,
+    AnswerBody,
 }
 
-use DifferenceSide::{ToClient, ToClientAdded, ToClientBody, ToVendor, ToVendorAdded, ToVendorBody};
+use DifferenceSide::{Answer, AnswerAdded, AnswerBody, Request, RequestAdded, RequestBody};
 
 /// The differences that are meant: the clients that show them (`c` Claude Code, `x` Codex, `s` SDKs), the side, the
 /// name, the reason.
-const EXPLAINED: &[(&str, DifferenceSide, &str, &str)] = &[];
+const EXPLAINED: &[(&str, DifferenceSide, &str, &str)] = &[
+    ("cxs", Request, "accept", "PAS names all kinds of answers that it reads"),
+    ("cxs", Request, "accept-encoding", "PAS reads the answers, so they come uncompressed"),
+    ("s", Request, "accept-language", "of the client's HTTP library, not of the protocol"),
+    ("s", Request, "sec-fetch-*", "of the client's HTTP library, not of the protocol"),
+    ("cxs", Request, "user-agent", "it is PAS that calls"),
+    ("cs", Request, "x-stainless-*", "describes the machine of the client's SDK; no answer depends on it"),
+    ("c", Request, "x-app", "names the client, as its user agent does"),
+    ("c", Request, "x-claude-code-session-id", "also in the body, as `metadata.user_id`"),
+    ("x", Request, "originator", "names the client, as its user agent does"),
+    ("x", Request, "session-id", "also in the body, as `client_metadata`"),
+    ("x", Request, "thread-id", "also in the body, as `client_metadata`"),
+    ("cxs", Request, "x-pas-*", "for PAS alone: the run that pays"),
+    ("cs", Request, "x-api-key", "the configured key in place of the client's"),
+    ("xs", Request, "authorization", "the configured key in place of the client's"),
+    (
+        "cs",
+        RequestAdded,
+        "authorization",
+        "Anthropic takes a key in either header, servers like it in one of them",
+    ),
+    ("s", RequestBody, "stream_options", "a stream is charged by its usage, so PAS asks for it"),
+    ("cxs", Answer, "set-cookie", "a cookie is between the vendor and PAS"),
+    ("cxs", AnswerAdded, "x-pas-*", "who answered, at what cost"),
+    ("cxs", AnswerAdded, "traceparent", "the trace of the call"),
+    ("cs", AnswerAdded, "x-request-id", "the name of the call, under each name that SDKs look for"),
+    ("xs", AnswerAdded, "request-id", "the name of the call, under each name that SDKs look for"),
+    ("cxs", AnswerAdded, "cache-control", "of a stream: nobody between may keep it"),
+    ("cxs", AnswerAdded, "x-accel-buffering", "of a stream: nobody between may hold it back"),
+    ("cxs", AnswerAdded, "x-content-type-options", "every port of PAS says so to browsers"),
+    ("cxs", AnswerAdded, "cross-origin-resource-policy", "every port of PAS says so to browsers"),
+    ("s", AnswerBody, "usage: null", "each chunk has it where the usage was asked for, as PAS does"),
+    ("cxs", AnswerBody, "error event", "a stream that breaks off ends with an error in the protocol's form"),
+];
 
 /// Headers of a hop, which each one has for itself.
 const OF_EVERY_HOP: [&str; 6] =
@@ -190,13 +223,13 @@ impl DifferenceFindings {
         if path != sent.path {
             self.unexplained.push(format!("the path {} became {path}", sent.path));
         }
-        self.headers([ToVendor, ToVendorAdded], &sent.headers, &heard.headers);
+        self.headers([Request, RequestAdded], &sent.headers, &heard.headers);
         if sent.body == heard.raw {
             return;
         }
         let asked = sent.body.strip_suffix(b"}").map(|open| [open, USAGE_ASKED.as_bytes()].concat());
         if sent.path.ends_with("/chat/completions") && asked.as_deref() == Some(&*heard.raw) {
-            self.found.insert((ToVendorBody, "stream_options".to_owned()));
+            self.found.insert((RequestBody, "stream_options".to_owned()));
             return;
         }
         self.unexplained.push(format!(
@@ -211,7 +244,7 @@ impl DifferenceFindings {
             let (a, b) = (own.status, passed.status);
             self.unexplained.push(format!("{}: status {a} became {b}: {}", request.path, passed.text()));
         }
-        self.headers([ToClient, ToClientAdded], &own.headers, &passed.headers);
+        self.headers([Answer, AnswerAdded], &own.headers, &passed.headers);
         if own.body == passed.body && own.is_cut == passed.is_cut {
             return;
         }
@@ -223,7 +256,7 @@ impl DifferenceFindings {
             let what = first_difference(&own.body, &passed.body);
             return self.unexplained.push(format!("the answer of {}: {what}", request.path));
         };
-        self.found.insert((ToClientBody, found.to_owned()));
+        self.found.insert((AnswerBody, found.to_owned()));
     }
 
     /// Each header by its name: the first side has those that are lost or changed, the second those that are new.

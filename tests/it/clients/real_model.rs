@@ -72,8 +72,11 @@ impl ModelStage {
         let place = Place::with_documents(1).setting("OLLAMA_HOST", "http://127.0.0.1:9");
         let (server, swarm) = (ModelServer::start(MODEL, VECTORS).await, place.start().await);
         let stage = Self { place, swarm, server };
-        for (model, endpoint) in [(MODEL, &stage.server.texts), (VECTORS, &stage.server.embeddings)] {
-            let offer = json!({ "name": model, "model": model, "context_window": 4096, "endpoint": endpoint,
+        // With a window so small, nobody asks the second for words.
+        for (model, window, endpoint) in
+            [(MODEL, 4096, &stage.server.texts), (VECTORS, 512, &stage.server.embeddings)]
+        {
+            let offer = json!({ "name": model, "model": model, "context_window": window, "endpoint": endpoint,
                 "cost_per_input_token": PRICE, "cost_per_output_token": PRICE });
             stage.at(ROUTER).ask("/register", offer).await;
         }

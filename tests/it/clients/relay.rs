@@ -16,6 +16,7 @@ use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::support::http_client;
 
@@ -61,7 +62,8 @@ impl RecordingRelay {
         let address = listener.local_addr().unwrap();
         let (requests, stop) = (Arc::<Mutex<Vec<ClientRequest>>>::default(), CancellationToken::new());
         let (kept, stopped, http) = (Arc::clone(&requests), stop.clone(), http_client());
-        tokio::spawn(async move {
+        let tasks = TaskTracker::new();
+        tasks.clone().spawn(async move {
             while let Some(Ok((stream, _))) = stopped.run_until_cancelled(listener.accept()).await {
                 // Small events must not wait for the client's acknowledgements.
                 let _ = stream.set_nodelay(true);
@@ -74,7 +76,7 @@ impl RecordingRelay {
                     .serve_connection(TokioIo::new(stream), service);
                 let stopped = stopped.clone();
                 // An error is a client that left, or a cut that passes.
-                tokio::spawn(async move { stopped.run_until_cancelled(connection).await.map(drop) });
+                tasks.spawn(async move { stopped.run_until_cancelled(connection).await.map(drop) });
             }
         });
         Self { address, requests, stop }

@@ -23,9 +23,12 @@ pub(super) fn serve(
     let body = &heard.body;
     let name =
         body["model"].as_str().ok_or_else(|| Refusal::Invalid("model", "model is required".to_owned()))?;
+    let items = body["input"].as_array();
     let ask = Ask {
         model: name.to_owned(),
-        prompt: body["input"].to_string(),
+        // Item by item, so that a longer conversation begins as the shorter one did.
+        prompt: items
+            .map_or_else(|| body["input"].to_string(), |items| items.iter().map(Value::to_string).collect()),
         said: body["input"].as_str().map_or_else(|| last_text(&body["input"]), str::to_owned),
         results: last_results(&body["input"]),
         schema: body["text"]["format"]["schema"]
