@@ -49,6 +49,7 @@ run(async (options) => {
   await converse("openai", openai(options.openai));
   await converse("openai.chat", openai.chat(options.openai));
   await converse("anthropic", createAnthropic({ apiKey, baseURL })(options.anthropic));
-  const compatible = createOpenAICompatible({ name: "pas", apiKey, baseURL, includeUsage: true });
-  await converse("openai-compatible", compatible(options.openai));
+  const promises = { includeUsage: true, supportsStructuredOutputs: true };
+  const compatible = createOpenAICompatible({ name: "pas", apiKey, baseURL, ...promises });
+  await converse("openai-compatible", compatible(options.compatible));
 });

@@ -36,18 +36,19 @@ async fn run_node(script: &str, arguments: &[&str]) {
 async fn sdks_of_node_and_python_get_what_they_get_without_a_gateway() {
     let stage = Stage::open().await;
     let relay = RecordingRelay::before(stage.url(GATEWAY, "")).await;
-    let (base, key) = (relay.url(), ["--key", "any"]);
-    let openai = ["--base", &base, "--model", "gpt-5-codex", key[0], key[1]];
-    let anthropic = ["--base", &base, "--model", "claude-haiku-4-5", key[0], key[1]];
-    let both =
-        ["--base", &base, "--openai", "gpt-5-codex", "--anthropic", "claude-haiku-4-5", key[0], key[1]];
+    let base = relay.url();
+    let openai = ["--base", &base, "--key", "any", "--model", "gpt-5-codex"];
+    let anthropic = ["--base", &base, "--key", "any", "--model", "claude-haiku-4-5"];
+    // Servers like OpenAI's know `max_tokens`, which its reasoning models refuse and PAS renames for them.
+    let compatible = ["--base", &base, "--key", "any", "--compatible", "gpt-4-turbo"];
+    let all = [&compatible[..], &["--openai", "gpt-5-codex", "--anthropic", "claude-haiku-4-5"]].concat();
     let versioned = format!("{base}/v1");
     let python = ["--base-url", &versioned, "--model", "gpt-4-turbo", "--responses", "yes"];
     let messages = ["--base-url", &base, "--model", "claude-haiku-4-5"];
     tokio::join!(
         run_node("openai_client.cjs", &openai),
         run_node("anthropic_client.cjs", &anthropic),
-        run_node("ai_sdk_client.cjs", &both),
+        run_node("ai_sdk_client.cjs", &all),
         run_script("openai_client.py", &python),
         run_script("anthropic_client.py", &messages),
     );
