@@ -9,6 +9,7 @@ mod services;
 mod tree;
 mod workdir_lock;
 
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -48,6 +49,14 @@ pub struct RunningDaemon {
     workdir_lock: WorkdirLock,
 }
 
+/// What a daemon stands on.
+pub struct DaemonGround {
+    /// Where the store's bytes are.
+    pub store: Arc<dyn StorageHome>,
+    /// The `pas` binary, which confines the commands of agents. A daemon inside of another program has to name it.
+    pub program: PathBuf,
+}
+
 /// How a daemon ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DaemonEnd {
@@ -65,16 +74,17 @@ impl RunningDaemon {
     /// # Errors
     /// The part that could not be started, and its remedy. Nothing is left running.
     pub async fn start(config: SwarmConfig, shutdown: CancellationToken) -> anyhow::Result<Self> {
-        let home = Arc::new(FileHome::new(&config.store_file()));
-        Self::start_on(home, config, shutdown).await
+        let program = std::env::current_exe().context("the path of this program is not known")?;
+        let ground = DaemonGround { store: Arc::new(FileHome::new(&config.store_file())), program };
+        Self::start_on(ground, config, shutdown).await
     }
 
-    /// As [`RunningDaemon::start`], with the store's bytes in the given home.
+    /// As [`RunningDaemon::start`], on the given ground.
     ///
     /// # Errors
     /// As [`RunningDaemon::start`].
     pub async fn start_on(
-        home: Arc<dyn StorageHome>,
+        ground: DaemonGround,
         config: SwarmConfig,
         shutdown: CancellationToken,
     ) -> anyhow::Result<Self> {
@@ -85,7 +95,7 @@ impl RunningDaemon {
         }
         let locking = Arc::clone(&config);
         let workdir_lock = tokio::task::spawn_blocking(move || WorkdirLock::take(&locking)).await??;
-        let (store, roster, refusals) = open(home, &config).await?;
+        let (store, roster, refusals) = open(ground.store, &config).await?;
         for refusal in &refusals {
             tracing::warn!(%refusal, "an agent's definition was refused");
         }
@@ -103,15 +113,15 @@ impl RunningDaemon {
         let agents = Arc::new(AddressBook::new(roster));
         let jobs = jobs(&config, store.clone(), Arc::clone(&agents));
         let policy = tree::default_policy(&config);
-        let (children, resources, gateway) =
-            match tree::build(&config, &system, &store, &jobs, &agents, &shutdown) {
-                Ok(built) => built,
-                Err(error) => {
-                    // The failed build is the error to report.
-                    let _ = store.close().await;
-                    return Err(error);
-                }
-            };
+        let site = tree::site(&config, &system, &store, &jobs, &agents, &shutdown);
+        let (children, resources, gateway) = match tree::build(site, &ground.program) {
+            Ok(built) => built,
+            Err(error) => {
+                // The failed build is the error to report.
+                let _ = store.close().await;
+                return Err(error);
+            }
+        };
         let started = system.start(ROOT, policy, children).await;
         let root = match started {
             Ok(root) => root,

@@ -4,6 +4,7 @@
 //! are the agents below. A worker's crash restarts only the worker.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -38,32 +39,41 @@ pub(super) fn default_policy(config: &SwarmConfig) -> SupervisorPolicy {
     }
 }
 
-/// The children of the root, in start order (recorder, agents, services, ports), and the handles of
-/// resource manager and gateway.
-pub(super) fn build(
+/// The values that the services are built from.
+pub(super) fn site(
     config: &Arc<SwarmConfig>,
     system: &ActorSystem,
     store: &Store,
     jobs: &Arc<JobsShared>,
     agents: &Arc<AddressBook>,
     shutdown: &CancellationToken,
-) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, GatewayHandle)> {
+) -> ServiceSite {
     let options = worker_options(config, SERVICE_HEARTBEAT);
     let (config, system) = (Arc::clone(config), system.clone());
     let (store, jobs, agents) = (store.clone(), Arc::clone(jobs), Arc::clone(agents));
-    let mut site = ServiceSite::new(config, system, store, jobs, agents, shutdown.clone(), options);
+    ServiceSite::new(config, system, store, jobs, agents, shutdown.clone(), options)
+}
+
+/// The children of the root, in start order (recorder, agents, services, ports), and the handles of
+/// resource manager and gateway. Commands of agents are confined by `program`.
+pub(super) fn build(
+    mut site: ServiceSite,
+    program: &Path,
+) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, GatewayHandle)> {
     let services = services::start_all(&mut site)?;
-    assemble(site, services)
+    assemble(site, services, program)
 }
 
 /// Puts the agents and the services in their places.
 fn assemble(
     site: ServiceSite,
     services: PlacedServices,
+    program: &Path,
 ) -> anyhow::Result<(Vec<ChildSpec>, ResourceHandle, GatewayHandle)> {
     let (config, system) = (Arc::clone(&site.config), site.system.clone());
     let (jobs, agents) = (Arc::clone(&site.jobs), Arc::clone(&site.agents));
     let (resources, gateway): (ResourceHandle, GatewayHandle) = (site.need()?, site.need()?);
+    let thinking = ThinkingDeps::new(&config.daemon.data_dir, config.sandbox.unconfined);
     let mut builder = TreeBuilder {
         config: &config,
         system: &system,
@@ -73,7 +83,7 @@ fn assemble(
         tools: AgentTools {
             store: site.store.clone(),
             writer: Arc::new(gateway.clone()),
-            thinking: ThinkingDeps::new(&config.daemon.data_dir, config.sandbox.unconfined).traced(&system),
+            thinking: thinking.confined_by(program).traced(&system),
         },
         addresses: HashMap::new(),
         services,
@@ -209,7 +219,7 @@ mod tests {
             let TestSite { mut site, store, folder } = test_site();
             let system = site.system.clone();
             let services = services::start_all(&mut site).unwrap();
-            assemble(site, services).unwrap();
+            assemble(site, services, Path::new("pas")).unwrap();
             orders.insert(start_order(&system));
             store.close().await.unwrap();
             drop(folder);
@@ -234,7 +244,7 @@ mod tests {
         let mut services = services::start_all(&mut site).unwrap();
         services[0].0 = ServicePlacement::BesideAgent("event-steam");
         let first = SERVICES[0].name;
-        let error = assemble(site, services).map(drop).unwrap_err().to_string();
+        let error = assemble(site, services, Path::new("pas")).map(drop).unwrap_err().to_string();
         assert!(error.contains(first) && error.contains("event-steam"), "{error}");
         store.close().await.unwrap();
         drop(folder);

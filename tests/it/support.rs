@@ -16,7 +16,7 @@ use pas::actors::gateway::GatewayHandle;
 use pas::actors::jobs::JobsShared;
 use pas::actors::resource_manager::ResourceHandle;
 use pas::config::{ConfigFlags, ConfigSources, SwarmConfig};
-use pas::daemon::{DaemonEnd, RunningDaemon};
+use pas::daemon::{DaemonEnd, DaemonGround, RunningDaemon};
 use pas::store::Store;
 use pas::supervision::ActorSystem;
 use reqwest::StatusCode;
@@ -96,7 +96,7 @@ impl Place {
         all
     }
 
-    fn api(&self) -> Api {
+    pub(crate) fn api(&self) -> Api {
         let base = format!("http://127.0.0.1:{}", 6100 + self.offset);
         Api {
             offset: self.offset,
@@ -123,8 +123,9 @@ impl Place {
     pub(crate) async fn start(&self) -> Swarm {
         let stop = CancellationToken::new();
         let config = self.config();
-        let home = self.disk.home(&config.store_file());
-        let daemon = RunningDaemon::start_on(home, config, stop.clone()).await.unwrap();
+        let store = self.disk.home(&config.store_file());
+        let ground = DaemonGround { store, program: env!("CARGO_BIN_EXE_pas").into() };
+        let daemon = RunningDaemon::start_on(ground, config, stop.clone()).await.unwrap();
         let (system, jobs) = (daemon.system().clone(), Arc::clone(daemon.jobs()));
         let store = daemon.store().clone();
         let (resources, gateway) = (daemon.resources().clone(), daemon.gateway().clone());

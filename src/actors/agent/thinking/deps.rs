@@ -38,6 +38,8 @@ pub struct ThinkingDeps {
     scratch: PathBuf,
     /// Whether commands may run unconfined where nothing can confine them: a person's word.
     unconfined: bool,
+    /// The `pas` binary where this process is another program.
+    program: Option<PathBuf>,
     sandbox: Arc<OnceCell<Arc<SandboxSetup>>>,
     locks: Arc<Mutex<HashMap<JobId, Weak<tokio::sync::Mutex<()>>>>>,
     /// Whose trace shows tools and proofs; none outside of a daemon.
@@ -48,7 +50,14 @@ impl ThinkingDeps {
     #[must_use]
     pub fn new(data_dir: &Path, unconfined: bool) -> Self {
         let (trees, scratch) = (trees_below(data_dir), data_dir.join("scratch"));
-        Self { trees, scratch, unconfined, sandbox: Arc::default(), locks: Arc::default(), system: None }
+        let (sandbox, locks) = (Arc::default(), Arc::default());
+        Self { trees, scratch, unconfined, program: None, sandbox, locks, system: None }
+    }
+
+    /// The same, with this `pas` binary to confine commands; without it, this process's own program does.
+    #[must_use]
+    pub fn confined_by(self, program: &Path) -> Self {
+        Self { program: Some(program.to_owned()), ..self }
     }
 
     /// The same, with tools and proofs as spans of each run's trace.
@@ -84,7 +93,10 @@ impl ThinkingDeps {
     /// The sandbox; the first caller has it probed.
     pub async fn sandbox(&self) -> std::io::Result<Arc<SandboxSetup>> {
         let setup = self.sandbox.get_or_try_init(|| async {
-            let executable = std::env::current_exe()?;
+            let executable = match &self.program {
+                Some(program) => program.clone(),
+                None => std::env::current_exe()?,
+            };
             let (backend, report) = probe_backends(&executable, std::env::var_os("PATH").as_deref()).await;
             let home = std::env::var_os("HOME").map(PathBuf::from).unwrap_or_default();
             let toolchains = find_toolchains(&home, |name| std::env::var_os(name).map(PathBuf::from));
