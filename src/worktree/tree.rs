@@ -14,6 +14,9 @@ use super::layout::{SandboxPaths, TreeLayout, git_environment, make_folder, mend
 use super::removal::RemovalError;
 use super::source::SourceError;
 
+/// Says that the base's objects are in the tree's own store.
+const KEPT_BASE: &str = "refs/pas/kept-base";
+
 #[derive(Debug, thiserror::Error)]
 pub enum TreeError {
     #[error(transparent)]
@@ -32,6 +35,11 @@ pub enum TreeError {
     NoSnapshot(CommitId),
     #[error("the tree could not be brought back to {wanted} (it is {found}): {}", listed(.left_out))]
     NotRestored { wanted: TreeId, found: TreeId, left_out: Vec<LeftOutPath> },
+    #[error(
+        "the commit {base} that the change starts from was removed from {repository} meanwhile: start the change anew from \
+         one that is there"
+    )]
+    BaseGone { base: CommitId, repository: PathBuf },
     #[error("the tree has changes that no commit has: seal them before another piece is taken in")]
     Unsealed,
     #[error("nothing has changed since {0}: there is nothing to seal")]
@@ -126,7 +134,7 @@ impl WorkTree {
 
     /// Whether all objects of the base are there still: the person's `git gc` may drop a commit that no ref of theirs
     /// holds any more.
-    pub fn borrowed_objects_intact(&self) -> Result<bool, TreeError> {
+    pub(super) fn borrowed_objects_intact(&self) -> Result<bool, TreeError> {
         let list = GitCommand::at(&self.layout.git());
         let answer =
             list.args(["rev-list", "--objects", "--no-walk", "--quiet", self.made.base.as_str()]).answer()?;
@@ -134,11 +142,34 @@ impl WorkTree {
     }
 
     /// Copies the base's own objects, so the tree outlives what becomes of them in the person's repository.
-    pub fn keep_base_objects(&self) -> Result<(), TreeError> {
+    pub(super) fn keep_base_objects(&self) -> Result<(), TreeError> {
         let git = || GitCommand::at(&self.layout.git());
         let list = git().args(["rev-list", "--objects", "--no-walk", self.made.base.as_str()]).run()?;
         let pack = git().args(["pack-objects", "--stdout", "-q"]).input(list).run()?;
         git().args(["index-pack", "--stdin"]).input(pack).run()?;
+        Ok(())
+    }
+
+    /// Copies the base's objects once no branch or tag of the person's repository holds it any more, so that a later
+    /// `git gc` there takes nothing from the tree.
+    ///
+    /// # Errors
+    /// [`TreeError::BaseGone`] when it has done so already.
+    pub fn secure_base(&self) -> Result<(), TreeError> {
+        let source = PathBuf::from(&self.made.source);
+        let base = self.made.base.as_str();
+        if !self.borrowed_objects_intact()? {
+            return Err(TreeError::BaseGone { base: self.made.base.clone(), repository: source });
+        }
+        if self.read_ref(KEPT_BASE).is_some() {
+            return Ok(());
+        }
+        let holders =
+            GitCommand::at(&source).args(["for-each-ref", "--count=1", "--contains", base]).answer()?;
+        if holders.code != 0 || holders.stdout.is_empty() {
+            self.keep_base_objects()?;
+            self.write_ref(KEPT_BASE, &self.made.base)?;
+        }
         Ok(())
     }
 

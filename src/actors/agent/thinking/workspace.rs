@@ -116,17 +116,30 @@ impl StepWorkspace {
                         empty
                     }
                 };
-                let source = SourceRepository::inspect(&repository, base.as_deref()).map_err(permanent)?;
-                let tree = if with_uncommitted {
-                    let scope = UncommittedScope::TrackedAndNew;
-                    WorkTree::create_with_uncommitted(&root, &name, &source, scope)
-                } else {
-                    WorkTree::create(&root, &name, &source)
+                // What the tree was made from stands in it: the person's HEAD may be elsewhere by now.
+                let (tree, source) = match WorkTree::open(&root, &name) {
+                    Ok(there) => {
+                        there.secure_base().map_err(permanent)?;
+                        let base = there.base().to_string();
+                        (there, SourceRepository::inspect(&repository, Some(&base)).ok())
+                    }
+                    Err(_) => {
+                        let source =
+                            SourceRepository::inspect(&repository, base.as_deref()).map_err(permanent)?;
+                        let tree = if with_uncommitted {
+                            let scope = UncommittedScope::TrackedAndNew;
+                            WorkTree::create_with_uncommitted(&root, &name, &source, scope)
+                        } else {
+                            WorkTree::create(&root, &name, &source)
+                        };
+                        (tree.map_err(permanent)?, Some(source))
+                    }
                 };
-                let remarks = source.remarks().iter().filter(|remark| {
+                let remarks = source.iter().flat_map(SourceRepository::remarks).filter(|remark| {
                     !with_uncommitted || !matches!(remark, SourceRemark::Uncommitted { .. })
                 });
-                Ok((tree.map_err(permanent)?, remarks.map(ToString::to_string).collect()))
+                let remarks = remarks.map(ToString::to_string).collect();
+                Ok((tree, remarks))
             }
         });
         let (made, remarks): (WorkTree, Vec<String>) = made.await??;
