@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::name::{ToolClass, ToolName};
+use super::outward::OutwardReach;
 use super::schema::{SchemaFacts, description, parameters};
 use crate::domain::agent::{AccessLevel, Rights};
 
@@ -48,8 +49,8 @@ impl ThinkerRole {
 pub struct PresentExecutors {
     /// A sandbox for commands.
     pub commands: bool,
-    /// An executor of acts with effects elsewhere.
-    pub outward: bool,
+    /// The acts with effects elsewhere that somebody carries out.
+    pub outward: OutwardReach,
     /// The connections of the reader of databases; empty without one.
     pub connections: Vec<String>,
 }
@@ -64,7 +65,7 @@ impl ToolCatalogue {
     pub fn for_rights(rights: Rights, role: ThinkerRole, present: &PresentExecutors) -> Vec<ToolOffer> {
         let rights = role.narrowed(rights);
         let facts = SchemaFacts {
-            can_push: present.outward && role != ThinkerRole::Reviewer,
+            can_push: present.outward.push && role != ThinkerRole::Reviewer,
             connections: present.connections.clone(),
         };
         ToolName::ALL
@@ -89,7 +90,7 @@ fn is_offered(tool: ToolName, rights: Rights, role: ThinkerRole, present: &Prese
         ToolName::Python => rights.python && !rights.bash && present.commands,
         ToolName::Git => rights.git && rights.filesystem >= AccessLevel::Read && present.commands,
         ToolName::Sql => rights.sql && !present.connections.is_empty(),
-        ToolName::Docker => rights.docker && rights.filesystem >= AccessLevel::Read && present.outward,
+        ToolName::Docker => rights.docker && rights.filesystem >= AccessLevel::Read && present.outward.docker,
         ToolName::Delegate => role == ThinkerRole::Coordinator,
         ToolName::Todo | ToolName::Ask | ToolName::Report => true,
     }
@@ -104,7 +105,8 @@ mod tests {
     }
 
     fn everything() -> PresentExecutors {
-        PresentExecutors { commands: true, outward: true, connections: vec!["main".to_owned()] }
+        let outward = OutwardReach { push: true, docker: true };
+        PresentExecutors { commands: true, outward, connections: vec!["main".to_owned()] }
     }
 
     #[test]

@@ -40,7 +40,7 @@ pub use command::{CommandEnd, CommandRefusal, CommandRequest, CommandRunner};
 pub use control::{AskCall, ControlCall, DelegateCall, ReportCall, ReportOutcome, TodoCall};
 pub use failure::{FailureClass, ToolFailure};
 pub use name::{ToolClass, ToolName};
-pub use outward::{OutwardAct, OutwardEnd, OutwardRefusal, OutwardRunner, SqlReader};
+pub use outward::{OutwardAct, OutwardEnd, OutwardReach, OutwardRefusal, OutwardRunner, SqlReader};
 pub use returned::ToolReturn;
 pub use seen::SeenFiles;
 pub use spill::ResultSpill;

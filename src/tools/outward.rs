@@ -70,8 +70,17 @@ pub enum OutwardRefusal {
     Failed(String),
 }
 
+/// The acts that a runner carries out; tools for others are not offered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OutwardReach {
+    pub push: bool,
+    pub docker: bool,
+}
+
 /// Carries acts out that were consented to.
 pub trait OutwardRunner: Send + Sync {
+    fn reach(&self) -> OutwardReach;
+
     fn carry_out(&self, act: OutwardAct) -> BoxFuture<'_, Result<OutwardEnd, OutwardRefusal>>;
 }
 

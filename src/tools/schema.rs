@@ -175,8 +175,10 @@ fn git(can_push: bool) -> Value {
     });
     if can_push {
         operations.push("push");
-        properties["remote"] = json!({"type": "string", "description": "for push"});
-        properties["reference"] = json!({"type": "string", "description": "branch or tag, for push"});
+        let remote = "for push, which a person is asked about: a remote of the repository";
+        let reference = "for push: a branch of the tree, or `commit:branch`";
+        properties["remote"] = json!({"type": "string", "description": remote});
+        properties["reference"] = json!({"type": "string", "description": reference});
     }
     properties["operation"] = json!({"type": "string", "enum": operations});
     object(&properties, &["operation"])

@@ -47,7 +47,7 @@ impl ToolExecutors {
     fn present(&self) -> PresentExecutors {
         PresentExecutors {
             commands: self.commands.is_some(),
-            outward: self.outward.is_some(),
+            outward: self.outward.as_ref().map(|runner| runner.reach()).unwrap_or_default(),
             connections: self.sql.as_ref().map(|sql| sql.connections()).unwrap_or_default(),
         }
     }
@@ -87,7 +87,7 @@ impl ToolBox {
     ) -> Self {
         let present = executors.present();
         let offers = ToolCatalogue::for_rights(rights, role, &present);
-        let can_push = present.outward && role != ThinkerRole::Reviewer;
+        let can_push = present.outward.push && role != ThinkerRole::Reviewer;
         Self { tree, rights: role.narrowed(rights), can_push, executors, offers }
     }
 

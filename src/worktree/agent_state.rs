@@ -154,7 +154,7 @@ pub(super) fn keep_agent_commits(layout: &TreeLayout, files: &AgentFiles, base: 
     pack.is_ok_and(|pack| git().args(["index-pack", "--stdin", "--fix-thin"]).input(pack).run().is_ok())
 }
 
-fn quoted_store(store: &Path) -> PathBuf {
+pub(super) fn quoted_store(store: &Path) -> PathBuf {
     // A colon separates stores in this variable, unless the path is quoted.
     if !store.as_os_str().as_bytes().contains(&b':') {
         return store.to_owned();

@@ -1,6 +1,7 @@
 //! Runs the `git` program with settings under which nothing of a repository can run a program: environment
-//! cleared, no system or user settings, hooks, filters, fsmonitor and upkeep off, and an end to waiting. Failure
-//! policy: a non-zero exit is a [`GitFailure`] with git's own words; a git that hangs is killed with its children.
+//! cleared, no system or user settings, hooks, filters, fsmonitor and upkeep off, and an end to waiting. A push alone
+//! keeps the person's settings and credentials ([`GitCommand::by_person`]). Failure policy: a non-zero exit is a
+//! [`GitFailure`] with git's own words; a git that hangs is killed with its children.
 
 use std::ffi::{OsStr, OsString};
 use std::io::{Read, Write};
@@ -16,6 +17,42 @@ const MAX_ANSWER: usize = 512 << 20;
 const MAX_COMPLAINT: usize = 8 << 10;
 /// A checkout of 200,000 files on a slow disk ends within it; a git that waits for a FIFO never does.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The environment in which a person's git finds settings, keys and a way to the network.
+const PERSONS_VARIABLES: &[&str] = &[
+    "HOME",
+    "USER",
+    "LOGNAME",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "DBUS_SESSION_BUS_ADDRESS",
+    "SSH_AUTH_SOCK",
+    "SSH_AGENT_PID",
+    "GIT_SSH",
+    "GIT_SSH_COMMAND",
+    "GIT_SSL_CAINFO",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "http_proxy",
+    "https_proxy",
+    "HTTPS_PROXY",
+    "all_proxy",
+    "ALL_PROXY",
+    "no_proxy",
+    "NO_PROXY",
+];
+
+/// What of the person's own settings a push goes without: it runs no hook and no upkeep, and takes one branch along.
+const PUSH_SETTINGS: &[&str] = &[
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.pager=cat",
+    "gc.auto=0",
+    "maintenance.auto=false",
+    "protocol.ext.allow=never",
+    "push.followTags=false",
+    "push.recurseSubmodules=no",
+];
 
 /// Given on the command line, so they outrank what a repository's own settings say.
 const SAFE_SETTINGS: &[&str] = &[
@@ -68,6 +105,7 @@ pub(super) struct GitCommand {
     input: Vec<u8>,
     cap: usize,
     patience: Duration,
+    is_persons: bool,
 }
 
 impl GitCommand {
@@ -81,7 +119,15 @@ impl GitCommand {
             input: Vec::new(),
             cap: MAX_ANSWER,
             patience: PATIENCE,
+            is_persons: false,
         }
+    }
+
+    /// With the settings, keys and proxies of the person whose daemon this is, as for a command that they typed. It asks
+    /// nothing: a key or password that is not at hand is a failure.
+    pub(super) fn by_person(mut self) -> Self {
+        self.is_persons = true;
+        self
     }
 
     pub(super) fn work_tree(mut self, tree: &Path) -> Self {
@@ -136,25 +182,9 @@ impl GitCommand {
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
         }
-        for (name, value) in [
-            ("HOME", "/nonexistent"),
-            ("LC_ALL", "C"),
-            ("GIT_CONFIG_GLOBAL", "/dev/null"),
-            ("GIT_CONFIG_NOSYSTEM", "1"),
-            ("GIT_ATTR_NOSYSTEM", "1"),
-            ("GIT_TERMINAL_PROMPT", "0"),
-            ("GIT_OPTIONAL_LOCKS", "0"),
-            ("GIT_NO_LAZY_FETCH", "1"),
-            ("GIT_NO_REPLACE_OBJECTS", "1"),
-            ("GIT_AUTHOR_NAME", "PAS"),
-            ("GIT_AUTHOR_EMAIL", "pas@localhost"),
-            ("GIT_COMMITTER_NAME", "PAS"),
-            ("GIT_COMMITTER_EMAIL", "pas@localhost"),
-        ] {
-            command.env(name, value);
-        }
+        self.set_environment(&mut command);
         command.envs(self.envs.iter().map(|(name, value)| (name, value)));
-        for setting in SAFE_SETTINGS {
+        for setting in if self.is_persons { PUSH_SETTINGS } else { SAFE_SETTINGS } {
             command.arg("-c").arg(setting);
         }
         for setting in &self.settings {
@@ -173,6 +203,31 @@ impl GitCommand {
         command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0);
         command
+    }
+
+    fn set_environment(&self, command: &mut Command) {
+        command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
+        if self.is_persons {
+            let own = PERSONS_VARIABLES.iter().filter_map(|name| Some((*name, std::env::var_os(name)?)));
+            command.envs(own);
+            // Nobody sits at this terminal: a question of ssh's gets no answer.
+            command.env("SSH_ASKPASS", "/bin/false").env("SSH_ASKPASS_REQUIRE", "force");
+            return;
+        }
+        for (name, value) in [
+            ("HOME", "/nonexistent"),
+            ("GIT_CONFIG_GLOBAL", "/dev/null"),
+            ("GIT_CONFIG_NOSYSTEM", "1"),
+            ("GIT_ATTR_NOSYSTEM", "1"),
+            ("GIT_NO_LAZY_FETCH", "1"),
+            ("GIT_NO_REPLACE_OBJECTS", "1"),
+            ("GIT_AUTHOR_NAME", "PAS"),
+            ("GIT_AUTHOR_EMAIL", "pas@localhost"),
+            ("GIT_COMMITTER_NAME", "PAS"),
+            ("GIT_COMMITTER_EMAIL", "pas@localhost"),
+        ] {
+            command.env(name, value);
+        }
     }
 
     /// The answer, whatever the exit code.

@@ -28,6 +28,7 @@ mod layout;
 mod loose;
 mod merge;
 mod merge_runners;
+mod push;
 mod removal;
 mod seal;
 mod snapshot;
@@ -55,6 +56,7 @@ pub use inventory::{TreeFolder, TreeReconciliation, TreeStage, list_trees, recon
 pub use layout::SandboxPaths;
 pub use merge::{ConflictedFile, PieceOutcome, roll_back_last, take_piece};
 pub use merge_runners::{MergeRunner, runs_on_merge};
+pub use push::{PushEnd, PushError, PushPlan, RemoteAddress};
 pub use removal::remove_tree;
 pub use seal::{CommitSignature, SealOrder, SealedCommit, seal};
 pub use snapshot::{RestoredTree, SnapshotRecord};

@@ -60,8 +60,19 @@ impl StepRow {
 /// The first line that says something, safe to print.
 fn short(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
-    let mut shown = String::new();
-    for c in line.chars().take(MAX_TEXT) {
+    let mut shown = plain_line(&line[..line.char_indices().nth(MAX_TEXT).map_or(line.len(), |(at, _)| at)]);
+    let is_all = text.trim().len() == line.len() && line.chars().nth(MAX_TEXT).is_none();
+    if !is_all {
+        shown.push('…');
+    }
+    shown
+}
+
+/// A line that whoever writes it cannot use to hide or move other text: what is not seen is shown as its escape.
+#[must_use]
+pub fn plain_line(line: &str) -> String {
+    let mut shown = String::with_capacity(line.len());
+    for c in line.chars() {
         if c == '\t' {
             shown.push(' ');
         } else if is_safe(c) {
@@ -69,10 +80,6 @@ fn short(text: &str) -> String {
         } else {
             shown.extend(c.escape_unicode());
         }
-    }
-    let is_all = text.trim().len() == line.len() && line.chars().nth(MAX_TEXT).is_none();
-    if !is_all {
-        shown.push('…');
     }
     shown
 }

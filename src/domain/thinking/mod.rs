@@ -39,6 +39,7 @@ pub use account::StepAccount;
 pub use class::CallClass;
 pub use command::{CallOrder, ThinkingCommand, usd};
 pub use facts::{OpenQuestion, ProofStatus, StepChild, StepFigures, ThinkingPhase, WaitCause};
+pub use headline::plain_line;
 pub use limits::ThinkingLimits;
 pub use outcome::{ClaimOutcome, ReportClaim, StepVerdict};
 pub use place::CallPlace;

@@ -146,6 +146,12 @@ impl ThinkingState {
         self.turns.iter().rev().find(|turn| turn.turn == place.turn)?.call(place)
     }
 
+    /// Tool and arguments of a call, as the model wrote them.
+    #[must_use]
+    pub fn written_call(&self, place: CallPlace) -> Option<(&str, &str)> {
+        self.call(place).map(|call| (call.tool.as_str(), call.args.as_str()))
+    }
+
     #[must_use]
     pub const fn figures(&self) -> &StepFigures {
         &self.figures

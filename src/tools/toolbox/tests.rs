@@ -10,7 +10,7 @@ use super::*;
 use crate::domain::agent::AccessLevel;
 use crate::tools::command::CommandRefusal;
 use crate::tools::control::ControlCall;
-use crate::tools::outward::{OutwardEnd, OutwardRefusal};
+use crate::tools::outward::{OutwardEnd, OutwardReach, OutwardRefusal};
 use crate::tools::returned::sameness_of;
 use crate::tools::spill::tests::MemorySpill;
 
@@ -35,6 +35,10 @@ impl CommandRunner for PlainRunner {
 struct PlainOutward;
 
 impl OutwardRunner for PlainOutward {
+    fn reach(&self) -> OutwardReach {
+        OutwardReach { push: true, docker: true }
+    }
+
     fn carry_out(&self, act: OutwardAct) -> BoxFuture<'_, Result<OutwardEnd, OutwardRefusal>> {
         Box::pin(async move {
             match act {

@@ -41,12 +41,7 @@ impl ThinkingAttempt {
         match call.class() {
             ToolClass::Pure => self.run_pure(order.place, call).await,
             ToolClass::Tree => self.run_on_tree(order.place, call).await,
-            // Nobody carries outward acts out in this build, so no such tool is offered.
-            ToolClass::Outward => {
-                let text = "This act reaches beyond the tree, and nothing here carries it out. Report it as left to do.";
-                let row = ReturnedRow::error(order.place, "not_granted", text);
-                self.journal.append(StepRow::Returned(Box::new(row))).await
-            }
+            ToolClass::Outward => self.run_outward(order, call).await,
         }
     }
 
@@ -86,17 +81,22 @@ impl ThinkingAttempt {
         Ok(commit)
     }
 
-    /// Runs the tool; an attempt that is to stop has its processes ended first.
-    async fn run_checked(&mut self, call: CheckedCall) -> Result<ToolReturn, SkillError> {
+    /// Bytes that the next result may take.
+    pub(super) fn set_budget(&mut self) {
         let room = self.window.saturating_sub(self.journal.state.live_tokens());
         self.session.budget = usize::try_from(room / RESULT_SHARE * TOKEN_BYTES).unwrap_or(usize::MAX);
+    }
+
+    /// Runs the tool; an attempt that is to stop has its processes ended first.
+    async fn run_checked(&mut self, call: CheckedCall) -> Result<ToolReturn, SkillError> {
+        self.set_budget();
         let tool = call.tool().as_str();
         let running = self.toolbox.run_checked(call, &mut self.session);
         let running = self.deps.in_span(tool, running, |returned| !returned.is_error);
         until_stopped(&self.control, &self.cancel, running).await
     }
 
-    async fn write_return(
+    pub(super) async fn write_return(
         &mut self,
         place: CallPlace,
         returned: ToolReturn,

@@ -13,6 +13,7 @@ mod journal;
 mod model_view;
 pub(in crate::actors::agent) mod outlook;
 mod outputs;
+mod outward;
 mod pieces;
 mod proving;
 mod questions;

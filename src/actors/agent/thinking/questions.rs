@@ -60,8 +60,25 @@ impl ThinkingAttempt {
         subject: QuestionSubject,
         text: String,
     ) -> Result<(), SkillError> {
+        let text = match subject {
+            QuestionSubject::Unknown(place) => self.with_what_is_known(place, text).await?,
+            _ => text,
+        };
         let question = format!("q{}", self.journal.state.rows() + 1);
         self.put_question(question, subject, text).await
+    }
+
+    /// Whether the answer to this question was a yes to exactly the text that would be shown now.
+    pub(super) fn is_approved_as_shown(&self, question: &str, text: &str) -> Result<bool, SkillError> {
+        let shown = shown_hash(text);
+        let field = |approval: &Approval, name: &str| {
+            approval.action.get(name).and_then(Value::as_str).map(str::to_owned)
+        };
+        Ok(self.approvals()?.iter().any(|approval| {
+            approval.status == ApprovalStatus::Approved
+                && field(approval, "question").as_deref() == Some(question)
+                && field(approval, "shown") == Some(shown.clone())
+        }))
     }
 
     /// The question's name says what it asks consent to, so that the answer is found again after a crash.

@@ -15,15 +15,16 @@ use tokio_util::sync::CancellationToken;
 
 use super::super::behaviour::{ClaimedStep, StepRunner};
 use super::super::step_end::{StepEnd, StepResult};
-use super::brief::{BriefKind, ThinkingBrief};
+use super::brief::{AskPolicy, BriefKind, ThinkingBrief};
 use super::deps::ThinkingDeps;
 use super::journal::{StepJournal, from_store};
 use super::outputs::StepOutputs;
+use super::outward::{ApprovedPush, StepPushes};
 use super::tree_cleanup;
 use super::workspace::{StepCommands, StepWorkspace, WorkspaceOrder, blocking};
 use crate::actors::jobs::JobsShared;
 use crate::actors::resource_manager::ReservationGuard;
-use crate::domain::agent::{AccessLevel, AgentDefinition, Rights};
+use crate::domain::agent::{AccessLevel, AgentDefinition, ApprovalGate, Rights};
 use crate::domain::job::JobCard;
 use crate::domain::money::NanoUsd;
 use crate::domain::thinking::{
@@ -34,7 +35,9 @@ use crate::llm::text_writer::TextAuthor;
 use crate::proof::command::ProvingCommand;
 use crate::review::prompt::REVIEWER_SYSTEM;
 use crate::skills::{SkillError, StepControl};
-use crate::tools::{ResultSpill, SeenFiles, ThinkerRole, ToolBox, ToolExecutors, ToolSession, ToolTree};
+use crate::tools::{
+    OutwardRunner, ResultSpill, SeenFiles, ThinkerRole, ToolBox, ToolExecutors, ToolSession, ToolTree,
+};
 
 /// Longest advice of a repository that is shown: it is repeated in every request.
 const MAX_ADVICE: usize = 16 << 10;
@@ -107,6 +110,7 @@ pub(super) struct ThinkingAttempt {
     pub(super) session: ToolSession,
     pub(super) outputs: Arc<Mutex<StepOutputs>>,
     pub(super) last_snapshot: Option<String>,
+    pub(super) approved_push: ApprovedPush,
     /// What the step has reserved of the machine; released while it waits for a reviewer.
     pub(super) lease: Option<ReservationGuard>,
     pub(super) step: ClaimedStep,
@@ -143,13 +147,8 @@ impl ThinkingAttempt {
         let run_dir = step.jobs.run_dir(&step.job.run());
         let outputs = Arc::new(Mutex::new(StepOutputs::new(&run_dir, journal.outputs.clone())));
         let cancel = CancellationToken::new();
-        let executors = ToolExecutors {
-            commands: workspace.sandbox.launcher.runs_commands().then(|| {
-                let commands = StepCommands { workspace: workspace.clone(), cancel: cancel.clone() };
-                Arc::new(commands) as Arc<dyn crate::tools::CommandRunner>
-            }),
-            ..ToolExecutors::default()
-        };
+        let approved_push = ApprovedPush::default();
+        let executors = executors_of(&step.agent, &brief, &workspace, &cancel, &approved_push);
         let tree = ToolTree::open(&workspace.tree.path(), &[]);
         let tree = tree.map_err(|error| SkillError::io("the tree", &error))?;
         let toolbox = ToolBox::new(rights, role_of(&brief), Some(Arc::new(tree)), executors);
@@ -180,6 +179,7 @@ impl ThinkingAttempt {
             step,
             waited: Duration::ZERO,
             last_snapshot: None,
+            approved_push,
             deps,
             cancel,
             brief,
@@ -383,6 +383,36 @@ fn rights_of(step: &ClaimedStep, brief: &ThinkingBrief) -> Rights {
             step.jobs.agents.roster().effective_rights(&step.agent.name)
         }
     }
+}
+
+/// Who carries out an agent's commands and pushes.
+fn executors_of(
+    agent: &AgentDefinition,
+    brief: &ThinkingBrief,
+    workspace: &StepWorkspace,
+    cancel: &CancellationToken,
+    approved_push: &ApprovedPush,
+) -> ToolExecutors {
+    ToolExecutors {
+        commands: workspace.sandbox.launcher.runs_commands().then(|| {
+            let commands = StepCommands { workspace: workspace.clone(), cancel: cancel.clone() };
+            Arc::new(commands) as Arc<dyn crate::tools::CommandRunner>
+        }),
+        outward: may_push(agent, brief).then(|| {
+            let (tree, approved) = (Arc::clone(&workspace.tree), Arc::clone(approved_push));
+            Arc::new(StepPushes { tree, approved }) as Arc<dyn OutwardRunner>
+        }),
+        ..ToolExecutors::default()
+    }
+}
+
+/// An agent whose definition puts pushing under approval may ask for it, where there is a person to be asked.
+fn may_push(agent: &AgentDefinition, brief: &ThinkingBrief) -> bool {
+    let is_writer = matches!(brief.kind, BriefKind::Change | BriefKind::Plain);
+    is_writer
+        && brief.repository.is_some()
+        && brief.ask == AskPolicy::Person
+        && agent.approvals_required.contains(&ApprovalGate::GitPush)
 }
 
 const fn role_of(brief: &ThinkingBrief) -> ThinkerRole {
