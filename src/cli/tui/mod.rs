@@ -13,6 +13,7 @@ mod model;
 mod rows;
 #[cfg(test)]
 mod tests;
+mod transcript;
 mod wire;
 mod words;
 
@@ -23,6 +24,7 @@ use serde_json::json;
 use tokio::sync::mpsc;
 
 use self::model::{ConfirmedAction, TuiEffect, TuiInput, TuiModel};
+use self::wire::TuiLogPage;
 use super::CommandContext;
 use super::client::{DaemonClient, EVENT_STREAM, HMI, LONG_CALL, ORCHESTRATOR};
 use super::exit::{CommandExit, CommandFailure, CommandResult};
@@ -55,7 +57,7 @@ async fn run(context: &CommandContext, terminal: &mut DefaultTerminal) -> Comman
     let (sender, mut inputs) = mpsc::channel(INPUTS);
     keys::listen(sender.clone());
     let mut model = TuiModel::default();
-    let (wanted, watched) = tokio::sync::watch::channel(None);
+    let (wanted, watched) = tokio::sync::watch::channel(TuiWish::default());
     let watching = watch(context.client.clone(), watched, sender.clone());
     tokio::pin!(watching);
     loop {
@@ -72,24 +74,32 @@ async fn run(context: &CommandContext, terminal: &mut DefaultTerminal) -> Comman
             Some(effect) => run_effect(context.client.clone(), effect, sender.clone()),
             None => {}
         }
-        wanted.send_if_modified(|job| {
-            let now = model.wanted_job();
-            let is_new = *job != now;
-            *job = now;
+        wanted.send_if_modified(|wish| {
+            let now = TuiWish { steps_of: model.wanted_job(), rows_of: model.wanted_rows() };
+            let is_new = *wish != now;
+            *wish = now;
             is_new
         });
     }
 }
 
-/// Sends a new snapshot twice a second, with the steps of the chosen job.
+/// What is fetched beside the snapshot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct TuiWish {
+    steps_of: Option<String>,
+    /// The job of a transcript, and the last row that is known.
+    rows_of: Option<(String, u64)>,
+}
+
+/// Sends a new snapshot twice a second, with what is wished for besides; a new wish at once.
 async fn watch(
     client: DaemonClient,
-    mut wanted: tokio::sync::watch::Receiver<Option<String>>,
+    mut wanted: tokio::sync::watch::Receiver<TuiWish>,
     to: mpsc::Sender<TuiInput>,
 ) {
     loop {
-        let job = wanted.borrow_and_update().clone();
-        for input in poll(&client, job).await {
+        let wish = wanted.borrow_and_update().clone();
+        for input in poll(&client, wish).await {
             if to.send(input).await.is_err() {
                 return;
             }
@@ -101,7 +111,8 @@ async fn watch(
     }
 }
 
-async fn poll(client: &DaemonClient, job: Option<String>) -> Vec<TuiInput> {
+async fn poll(client: &DaemonClient, wish: TuiWish) -> Vec<TuiInput> {
+    let TuiWish { steps_of, rows_of } = wish;
     let live = async {
         let answer = client.get_from(HMI, &["api", "live"], &[]).await?;
         Ok::<_, CommandFailure>(TuiInput::Live(Box::new(read(&answer)?)))
@@ -112,16 +123,21 @@ async fn poll(client: &DaemonClient, job: Option<String>) -> Vec<TuiInput> {
         Ok::<_, CommandFailure>(TuiInput::Events(read(&answer["events"])?))
     };
     let steps = async {
-        let job = job?;
+        let job = steps_of?;
         let answer = client.get(&["jobs", &job], &[("tree", "true".to_owned())]).await.ok()?;
         Some(TuiInput::Steps(Box::new(read(&answer).ok()?)))
     };
-    let (live, events, steps) = tokio::join!(live, events, steps);
+    let rows = async {
+        let (job, since) = rows_of?;
+        let answer = client.get(&["jobs", &job, "log"], &[("since", since.to_string())]).await.ok()?;
+        Some(TuiInput::Rows(TuiLogPage { wanted: job, ..read(&answer).ok()? }))
+    };
+    let (live, events, steps, rows) = tokio::join!(live, events, steps, rows);
     let told = |outcome: Result<TuiInput, CommandFailure>| {
         outcome.unwrap_or_else(|failure| TuiInput::Lost(failure.message))
     };
     // A later success must not hide an earlier failure.
-    let mut inputs: Vec<TuiInput> = [events, live].into_iter().map(told).chain(steps).collect();
+    let mut inputs: Vec<TuiInput> = [events, live].into_iter().map(told).chain(steps).chain(rows).collect();
     inputs.sort_by_key(|input| matches!(input, TuiInput::Lost(_)));
     inputs
 }

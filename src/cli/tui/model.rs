@@ -9,7 +9,8 @@ use crate::domain::steering::SteeringAction;
 
 use super::dialog::ActionDialog;
 use super::rows::{self, TuiRow};
-use super::wire::{TuiActionResult, TuiBlastRadius, TuiEvent, TuiSnapshot};
+use super::transcript::TuiTranscript;
+use super::wire::{TuiActionResult, TuiBlastRadius, TuiEvent, TuiLogPage, TuiSnapshot};
 
 /// The pages, in the order of their tabs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,9 +22,12 @@ pub(super) enum TuiPage {
     /// Pending approvals.
     Approvals,
     Log,
+    /// The transcript of the job that was opened on the page of jobs; it has no tab.
+    Transcript,
 }
 
 impl TuiPage {
+    /// The pages with a tab.
     pub(super) const ALL: [Self; 4] = [Self::Tree, Self::Jobs, Self::Approvals, Self::Log];
 
     #[must_use]
@@ -33,6 +37,7 @@ impl TuiPage {
             Self::Jobs => "Jobs",
             Self::Approvals => "Approvals",
             Self::Log => "Log",
+            Self::Transcript => "Transcript",
         }
     }
 
@@ -48,7 +53,9 @@ impl TuiPage {
                     | SteeringAction::Kill
             ),
             Self::Jobs => !matches!(action, SteeringAction::Approve | SteeringAction::Reject),
-            Self::Approvals => matches!(action, SteeringAction::Approve | SteeringAction::Reject),
+            Self::Approvals | Self::Transcript => {
+                matches!(action, SteeringAction::Approve | SteeringAction::Reject)
+            }
             Self::Log => false,
         }
     }
@@ -58,6 +65,9 @@ impl TuiPage {
         Self::ALL[(at + by) % Self::ALL.len()]
     }
 }
+
+/// The pages with a tab, and the transcript.
+const PAGES: usize = TuiPage::ALL.len() + 1;
 
 /// A key by its meaning.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +101,8 @@ pub(super) enum TuiInput {
     Events(Vec<TuiEvent>),
     /// The steps of the chosen job.
     Steps(Box<WireJob>),
+    /// More rows of the opened job's log.
+    Rows(TuiLogPage),
     /// The blast radius of a restart or kill.
     Blast(TuiBlastRadius),
     /// The result of an action.
@@ -147,6 +159,8 @@ pub(super) struct TuiModel {
     pub(super) events: Vec<TuiEvent>,
     /// The chosen job with its steps.
     pub(super) steps: Option<WireJob>,
+    /// The job that was opened, with the rows of its log so far.
+    pub(super) transcript: Option<TuiTranscript>,
     pub(super) dialog: Option<ActionDialog>,
     /// The result of the last action.
     pub(super) notice: Option<TuiNotice>,
@@ -154,7 +168,7 @@ pub(super) struct TuiModel {
     pub(super) filter: String,
     /// Whether typed letters go into the filter.
     pub(super) searching: bool,
-    cursors: [usize; TuiPage::ALL.len()],
+    cursors: [usize; PAGES],
 }
 
 impl Default for TuiModel {
@@ -165,11 +179,12 @@ impl Default for TuiModel {
             lost: None,
             events: Vec::new(),
             steps: None,
+            transcript: None,
             dialog: None,
             notice: None,
             filter: String::new(),
             searching: false,
-            cursors: [0; TuiPage::ALL.len()],
+            cursors: [0; PAGES],
         }
     }
 }
@@ -201,6 +216,13 @@ impl TuiModel {
         (self.page == TuiPage::Jobs).then(|| self.target()).flatten()
     }
 
+    /// The job whose log is shown, and how far it is known.
+    #[must_use]
+    pub(super) fn wanted_rows(&self) -> Option<(String, u64)> {
+        let open = self.transcript.as_ref().filter(|_| self.page == TuiPage::Transcript)?;
+        Some((open.job_id.clone(), open.last_seq()))
+    }
+
     /// Applies one input.
     pub(super) fn update(&mut self, input: TuiInput) -> Option<TuiEffect> {
         match input {
@@ -219,6 +241,7 @@ impl TuiModel {
                 }
             }
             TuiInput::Steps(job) => self.steps = Some(*job),
+            TuiInput::Rows(page) => self.add_rows(page),
             TuiInput::Blast(blast) => {
                 if let Some(dialog) = &mut self.dialog {
                     dialog.blast = Some(blast);
@@ -231,8 +254,21 @@ impl TuiModel {
         None
     }
 
-    /// Keeps the cursor on the chosen row when rows come and go.
+    /// Shows more of a log; a cursor on its last row stays on the last.
+    fn add_rows(&mut self, page: TuiLogPage) {
+        let Some(open) = self.transcript.as_mut().filter(|open| open.job_id == page.wanted) else { return };
+        let was_last = self.cursors[TuiPage::Transcript as usize] + 1 >= open.rows.len();
+        open.add(page.rows);
+        if was_last {
+            self.cursors[TuiPage::Transcript as usize] = open.rows.len().saturating_sub(1);
+        }
+    }
+
+    /// Keeps the cursor on the chosen row when rows come and go; rows of a log only come.
     fn follow(&mut self, chosen: Option<&str>) {
+        if matches!(self.page, TuiPage::Log | TuiPage::Transcript) {
+            return;
+        }
         let at = self.rows().iter().position(|row| Some(row.target) == chosen);
         if let Some(at) = at {
             self.cursors[self.page as usize] = at;
@@ -262,7 +298,11 @@ impl TuiModel {
         }
         match key {
             TuiKey::Quit | TuiKey::Letter('q') => return Some(TuiEffect::Quit),
+            TuiKey::Back if self.page == TuiPage::Transcript && self.filter.is_empty() => {
+                self.page = TuiPage::Jobs;
+            }
             TuiKey::Back => self.filter.clear(),
+            TuiKey::Enter if self.page == TuiPage::Jobs => self.open(),
             TuiKey::Next => self.page = self.page.turned(1),
             TuiKey::Previous => self.page = self.page.turned(TuiPage::ALL.len() - 1),
             TuiKey::Move(by) => self.step(by),
@@ -272,6 +312,17 @@ impl TuiModel {
             TuiKey::Enter | TuiKey::Erase => {}
         }
         None
+    }
+
+    /// Opens the transcript of the chosen job.
+    fn open(&mut self) {
+        let Some(job) = self.target() else { return };
+        if self.transcript.as_ref().is_none_or(|open| open.job_id != job) {
+            self.transcript = Some(TuiTranscript::new(job));
+            self.cursors[TuiPage::Transcript as usize] = 0;
+        }
+        self.filter.clear();
+        self.page = TuiPage::Transcript;
     }
 
     fn search(&mut self, key: TuiKey) {
@@ -319,7 +370,8 @@ impl TuiModel {
         if !self.page.offers(action) {
             return None;
         }
-        let dialog = ActionDialog::new(action, self.target()?);
+        // Of a transcript without an open question there is nothing to decide.
+        let dialog = ActionDialog::new(action, self.target().filter(|target| !target.is_empty())?);
         let effect = dialog.ask_blast();
         self.dialog = Some(dialog);
         effect

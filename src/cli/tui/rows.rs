@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::model::{TuiModel, TuiPage};
-use super::wire::{TuiApproval, TuiEvent, TuiJob, TuiNode, TuiSnapshot};
+use super::wire::{TuiApproval, TuiEvent, TuiJob, TuiLogRow, TuiNode, TuiSnapshot};
 
 /// Ending of the names of the agents' supervisors.
 const SUPERVISOR: &str = "-sup";
@@ -23,6 +23,7 @@ pub(super) enum TuiRowContent<'m> {
     Job(&'m TuiJob),
     Approval(&'m TuiApproval),
     Event(&'m TuiEvent),
+    LogRow(&'m TuiLogRow),
 }
 
 impl TuiRowContent<'_> {
@@ -36,6 +37,7 @@ impl TuiRowContent<'_> {
             Self::Approval(approval) => {
                 has(&approval.job_id) || has(&approval.agent) || has(&approval.action)
             }
+            Self::LogRow(row) => has(&row.kind) || has(&row.headline),
             Self::Event(event) => has(&event.event_type) || has(&super::words::event(event)),
         }
     }
@@ -61,6 +63,12 @@ fn all(model: &TuiModel) -> Vec<TuiRow<'_>> {
             .collect();
     }
     let Some(live) = &model.live else { return Vec::new() };
+    if model.page == TuiPage::Transcript {
+        let Some(open) = &model.transcript else { return Vec::new() };
+        // An action on any row decides the question that the job waits with.
+        let target = open.question_in(live).map_or("", |asked| asked.approval_id.as_str());
+        return open.rows.iter().map(|row| TuiRow { target, what: TuiRowContent::LogRow(row) }).collect();
+    }
     match model.page {
         TuiPage::Tree => nodes(live),
         TuiPage::Jobs => live

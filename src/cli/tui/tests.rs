@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::draw::draw;
 use super::model::{TuiEffect, TuiInput, TuiKey, TuiModel, TuiPage};
-use super::wire::{TuiBlastRadius, TuiSnapshot};
+use super::wire::{TuiBlastRadius, TuiLogPage, TuiSnapshot};
 use crate::domain::time::Timestamp;
 
 fn live(value: Value) -> TuiInput {
@@ -210,4 +210,96 @@ fn the_log_shows_no_heartbeats_and_follows_its_end() {
     model.update(TuiInput::Events(serde_json::from_value(more).unwrap()));
     assert_eq!((model.rows().len(), model.cursor()), (3, Some(2)));
     assert!(frame(&model, 80, 12).contains("a restarted"));
+}
+
+fn rows(wanted: &str, rows: Value) -> TuiInput {
+    let page = serde_json::from_value::<TuiLogPage>(json!({ "rows": rows })).unwrap();
+    TuiInput::Rows(TuiLogPage { wanted: wanted.to_owned(), ..page })
+}
+
+/// A change that has been proved once in vain and asks now.
+fn change_log() -> Value {
+    let row = |seq: u64, kind: &str, headline: &str, row: Value| json!({ "seq": seq, "kind": kind, "headline": headline, "row": row });
+    json!([
+        row(1, "begun", "begun: Goal:…", json!({})),
+        row(2, "answered", "turn 1: edit; 1200 in, 80 out, 0.002300 USD", json!({ "cost_nano": 2_300_000 })),
+        row(
+            3,
+            "returned",
+            "call 1.0: done in 23 ms: edited a.py",
+            json!({ "diffstat": " a.py | 2 +-\n 1 file changed" })
+        ),
+        row(
+            4,
+            "answered",
+            "turn 2: report; 1300 in, 40 out, 0.002200 USD",
+            json!({ "cost_nano": 2_200_000 })
+        ),
+        row(
+            5,
+            "proof_ended",
+            "proof failed in 900 ms: after…",
+            json!({ "passed": false, "text": "after: exit 1\n1 failed" })
+        ),
+        row(6, "question_asked", "question: May a.py go?", json!({})),
+    ])
+}
+
+#[test]
+fn a_job_is_opened_and_its_transcript_grows() {
+    let mut model = shown();
+    press(&mut model, "2\n");
+    assert_eq!(model.wanted_rows(), Some(("ingest-1".to_owned(), 0)));
+    assert!(frame(&model, 120, 12).contains("No model has worked"));
+    model.update(rows("ingest-1", change_log()));
+    // An answer that was on its way twice, and one for another job.
+    model.update(rows("ingest-1", change_log()));
+    model.update(rows("other", json!([{ "seq": 9, "kind": "ended", "headline": "ended" }])));
+    assert_eq!((model.rows().len(), model.cursor()), (6, Some(5)), "the end is followed");
+    assert_eq!(model.wanted_rows(), Some(("ingest-1".to_owned(), 6)));
+    model.update(live(swarm()));
+    assert_eq!(model.cursor(), Some(5), "a new snapshot moves nothing");
+    let drawn = frame(&model, 120, 26);
+    for word in [
+        "Transcript of ingest-1",
+        "2 answered",
+        "turn 1: edit",
+        "turns      2",
+        "cost       $0.0045",
+        "asks, a approves, x rejects",
+        "retry a failed step",
+        "proof      failed",
+        "1 file changed",
+        "question: May a.py go?",
+        "Esc jobs",
+    ] {
+        assert!(drawn.contains(word), "{word:?} is not shown:\n{drawn}");
+    }
+    frame(&model, 10, 4);
+}
+
+#[test]
+fn the_question_of_a_transcript_is_decided_there() {
+    let mut model = shown();
+    press(&mut model, "2\n");
+    model.update(rows("ingest-1", change_log()));
+    let Some(TuiEffect::Act(order)) = press(&mut model, "ayes\n") else { panic!("confirmed") };
+    assert_eq!((order.target.as_str(), order.reason.as_str()), ("ap-1", "yes"));
+    let mut calm = swarm();
+    calm["approvals"] = json!([]);
+    model.update(live(calm));
+    press(&mut model, "a");
+    assert!(model.dialog.is_none(), "nothing is asked any more");
+    press(&mut model, "\u{1b}");
+    assert_eq!((model.page, model.wanted_rows()), (TuiPage::Jobs, None));
+}
+
+#[test]
+fn a_snapshot_leaves_the_log_where_it_was_read() {
+    let mut model = shown();
+    let event = |seq: u64| json!({ "seq": seq, "event_type": "alert", "data": {}, "server_timestamp": "2026-11-22T16:00:00Z" });
+    model.update(TuiInput::Events(serde_json::from_value(json!([event(1), event(2), event(3)])).unwrap()));
+    press(&mut model, "4G");
+    model.update(live(swarm()));
+    assert_eq!(model.cursor(), Some(2));
 }

@@ -151,6 +151,26 @@ pub(super) struct TuiApproval {
     pub(super) usd_per_min: f64,
 }
 
+/// Rows of a job's step log, of `GET /jobs/{id}/log`.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub(super) struct TuiLogPage {
+    /// The job that was asked for; the rows may be of a step below it.
+    #[serde(default)]
+    pub(super) wanted: String,
+    #[serde(default)]
+    pub(super) rows: Vec<TuiLogRow>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct TuiLogRow {
+    pub(super) seq: u64,
+    pub(super) kind: String,
+    pub(super) headline: String,
+    /// The fields of a row of this kind.
+    #[serde(default)]
+    pub(super) row: Value,
+}
+
 /// One event of port 6102.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct TuiEvent {

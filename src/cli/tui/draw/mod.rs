@@ -6,6 +6,7 @@ mod approvals;
 mod dialog;
 mod jobs;
 mod log;
+mod transcript;
 mod tree;
 
 use ratatui::Frame;
@@ -43,6 +44,7 @@ pub(super) fn draw(model: &TuiModel, now: Timestamp, frame: &mut Frame<'_>) {
             TuiPage::Jobs => jobs::draw(model, now, frame, body),
             TuiPage::Approvals => approvals::draw(model, frame, body),
             TuiPage::Log => log::draw(model, frame, body),
+            TuiPage::Transcript => transcript::draw(model, frame, body),
         }
     }
     frame.render_widget(status_line(model), notice);
@@ -82,7 +84,8 @@ fn titles(model: &TuiModel) -> Tabs<'static> {
         }
     };
     Tabs::new(TuiPage::ALL.iter().enumerate().map(title))
-        .select(model.page as usize)
+        // A transcript is one of the jobs.
+        .select(if model.page == TuiPage::Transcript { TuiPage::Jobs } else { model.page } as usize)
         .highlight_style(Style::new().add_modifier(Modifier::REVERSED))
         .divider(" ")
 }
@@ -118,6 +121,11 @@ fn hints(model: &TuiModel) -> Paragraph<'static> {
             action.as_str()
         };
         text.push_str(&format!("{key} {word}  "));
+    }
+    match model.page {
+        TuiPage::Jobs => text.push_str("Enter transcript  "),
+        TuiPage::Transcript => text.push_str("Esc jobs  "),
+        TuiPage::Tree | TuiPage::Approvals | TuiPage::Log => {}
     }
     text.push_str("/ search  ↑↓ select  Tab page");
     Paragraph::new(text).dim()
