@@ -1,7 +1,11 @@
 //! `change` from a goal to a branch: a whole daemon in a process of its own, real git, the real sandbox, and plays in
 //! the place of models.
 
+mod bad_input;
+mod doom;
+mod kill_matrix;
 mod pieces;
+mod pushes;
 mod questions;
 mod review;
 mod stop;
