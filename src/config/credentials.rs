@@ -27,6 +27,9 @@ const PAIRS: &[(&str, &str)] = &[
 const ADDRESSES: &[&str] =
     &["providers.ollama.host", "provider_router.plain_http_hosts", "trace.otlp.endpoint"];
 
+/// Whose pages may spend the user's money: never for somebody else's project to say.
+const ORIGINS: &str = "http.allowed_origins";
+
 /// Settings in force, with their origins.
 pub(super) type SettingsInForce = BTreeMap<String, (Value, ConfigOrigin)>;
 
@@ -50,7 +53,18 @@ pub(super) fn misdirected(
         );
         Some(ConfigProblem::at(target_from, wording))
     };
-    PAIRS.iter().filter_map(misdirected).collect()
+    PAIRS.iter().filter_map(misdirected).chain(invited(in_force)).collect()
+}
+
+/// Origins that a file of the folder lets in.
+fn invited(in_force: &SettingsInForce) -> Option<ConfigProblem> {
+    let (origins, from) = in_force.get(ORIGINS)?;
+    from.folder_file().filter(|_| origins.as_array().is_some_and(|all| !all.is_empty()))?;
+    let wording = format!(
+        "`{ORIGINS}` is not accepted from a file of the working directory: pages of its author could spend your \
+         money; set PAS_HTTP__ALLOWED_ORIGINS, or name the file with --config"
+    );
+    Some(ConfigProblem::at(from, wording))
 }
 
 /// A loopback address to listen on is always this machine.

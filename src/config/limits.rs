@@ -62,7 +62,7 @@ pub(super) const BOUNDS: &[IntegerBound] = &[
     bound("ingest.near_duplicate_percent", 1, 100, "it is a percentage"),
     bound("ingest.boilerplate_percent", 1, 100, "it is a percentage"),
     bound("gateway.connect_timeout_ms", 10, 60_000, "a connection takes tenths of a second, not minutes"),
-    bound("gateway.first_byte_timeout_ms", 10, HOUR_S * 1_000, "someone waits for the answer"),
+    bound("gateway.first_byte_timeout_ms", 0, HOUR_S * 1_000, "someone waits for the answer"),
     bound("gateway.idle_timeout_ms", 10, HOUR_S * 1_000, "someone waits for the answer"),
     bound("gateway.overall_timeout_ms", 10, HOUR_S * 1_000, "someone waits for the answer"),
     bound("registry.sweep_s", 1, HOUR_S, "expired services must be announced in time"),
@@ -111,6 +111,13 @@ pub(super) fn disagreements(config: &SwarmConfig) -> Vec<(&'static str, String)>
         "trace.otlp.endpoint",
         &|| "`trace.otlp.endpoint` must be like \"http://127.0.0.1:4318\" (plain http, no spaces)".into(),
     );
+    for origin in http.allowed_origins.iter().filter(|origin| !is_origin(origin)) {
+        check(true, "http.allowed_origins", &|| {
+            format!(
+                "`http.allowed_origins`: {origin:?} is no origin; write it like \"http://localhost:3000\""
+            )
+        });
+    }
     for (key, address) in addresses(&config.providers) {
         if let Some(problem) = providers::address_problem(address) {
             check(true, key, &|| format!("`{key}` {problem}"));
@@ -129,7 +136,7 @@ pub(super) fn disagreements(config: &SwarmConfig) -> Vec<(&'static str, String)>
     let gateway = &config.gateway;
     for (key, part) in [
         ("gateway.connect_timeout_ms", gateway.connect_timeout),
-        ("gateway.first_byte_timeout_ms", gateway.first_byte_timeout),
+        ("gateway.first_byte_timeout_ms", gateway.first_byte_timeout.unwrap_or_default()),
         ("gateway.idle_timeout_ms", gateway.idle_timeout),
     ] {
         check(part > gateway.overall_timeout, key, &|| {
@@ -163,6 +170,16 @@ fn addresses(providers: &ProvidersConfig) -> [(&'static str, &str); 5] {
 fn is_http_url(url: &str) -> bool {
     url.strip_prefix("http://").is_some_and(|rest| {
         !rest.is_empty() && !rest.starts_with(['/', ':']) && !rest.contains(char::is_whitespace)
+    })
+}
+
+/// Scheme and host as a browser sends them, without a path.
+fn is_origin(origin: &str) -> bool {
+    origin.split_once("://").is_some_and(|(scheme, host)| {
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '+';
+        let is_host = |c: char| c.is_ascii_graphic() && !"/?#*@".contains(c);
+        let is_made_of = |text: &str, is: &dyn Fn(char) -> bool| !text.is_empty() && text.chars().all(is);
+        is_made_of(scheme, &is_scheme) && is_made_of(host, &is_host)
     })
 }
 

@@ -33,6 +33,8 @@ pub struct HttpConfig {
     /// Bearer token every request must carry; always set beyond loopback.
     #[serde(deserialize_with = "non_empty")]
     pub token: Option<SecretText>,
+    /// Origins of other pages that may use the ports of models.
+    pub allowed_origins: Vec<String>,
     /// Open connections over all ports.
     pub max_connections: NonZeroUsize,
     /// Largest request body in bytes.
@@ -260,9 +262,9 @@ pub struct GatewayConfig {
     /// Time for name lookup, connection and TLS.
     #[serde(rename = "connect_timeout_ms", deserialize_with = "millis")]
     pub connect_timeout: Duration,
-    /// Time from the request to the first byte of the answer.
-    #[serde(rename = "first_byte_timeout_ms", deserialize_with = "millis")]
-    pub first_byte_timeout: Duration,
+    /// Time from the request to the first byte of the answer; `None`: as the kind of answer needs.
+    #[serde(rename = "first_byte_timeout_ms", deserialize_with = "millis_unless_zero")]
+    pub first_byte_timeout: Option<Duration>,
     /// Time between two chunks of the answer.
     #[serde(rename = "idle_timeout_ms", deserialize_with = "millis")]
     pub idle_timeout: Duration,
@@ -389,6 +391,10 @@ fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Er
 
 fn millis<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
     u64::deserialize(deserializer).map(Duration::from_millis)
+}
+
+fn millis_unless_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    Ok(Some(millis(deserializer)?).filter(|duration| !duration.is_zero()))
 }
 
 fn seconds_unless_zero<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {

@@ -99,7 +99,10 @@ async fn bind(site: &ServiceSite) -> Result<EdgeServer, ActorError> {
             Err(EdgeError::PortInUse { .. }) if Instant::now() < deadline => {
                 tokio::time::sleep(PORTS_PAUSE).await;
             }
-            bound => return Ok(bound?.grace(http.shutdown_grace)),
+            bound => {
+                let edge = bound?.allowing(http.allowed_origins.clone());
+                return Ok(edge.grace(http.shutdown_grace));
+            }
         }
     }
 }

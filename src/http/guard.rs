@@ -61,6 +61,8 @@ pub struct RequestGuard {
     port: u16,
     /// All ports of this daemon: the origins that may call each other.
     ports: Arc<[u16]>,
+    /// Other pages that may use this port.
+    origins: Arc<[String]>,
     token: Option<AccessToken>,
     /// Prefixes of paths whose handlers check the content type themselves.
     own_bodies: &'static [&'static str],
@@ -77,7 +79,15 @@ impl RequestGuard {
     /// The guard of `port` among the daemon's `ports`.
     #[must_use]
     pub fn new(port: u16, ports: Arc<[u16]>, token: Option<AccessToken>) -> Self {
-        Self { port, ports, token, own_bodies: &[], is_open: |_| false, form: |_, _| None }
+        let origins = Arc::from([]);
+        Self { port, ports, origins, token, own_bodies: &[], is_open: |_| false, form: |_, _| None }
+    }
+
+    /// The same for pages of these origins too, as browsers write them.
+    #[must_use]
+    pub fn allowing(mut self, origins: Arc<[String]>) -> Self {
+        self.origins = origins;
+        self
     }
 
     /// The same with errors in the client's form.
@@ -115,8 +125,8 @@ impl RequestGuard {
         check_content_type(request.method(), request.headers())
     }
 
-    /// The requesting page's origin, if it is one of the daemon's own.
-    fn own_page(&self, request: &Request, edge: Option<&EdgeInfo>) -> Option<HeaderValue> {
+    /// The requesting page's origin, if it is one of the daemon's own or an allowed one.
+    fn known_page(&self, request: &Request, edge: Option<&EdgeInfo>) -> Option<HeaderValue> {
         let origin = request.headers().get(ORIGIN)?;
         let local = edge.map(|edge| edge.local.ip());
         self.check_host(request, local).and_then(|()| self.check_origin(request.headers(), local)).ok()?;
@@ -139,10 +149,12 @@ impl RequestGuard {
     fn check_origin(&self, headers: &HeaderMap, local: Option<IpAddr>) -> Result<(), ApiError> {
         let Some(origin) = single(headers, &ORIGIN)? else { return Ok(()) };
         let port = origin.strip_prefix("http://").and_then(|text| own_port(text, local));
-        if port.is_some_and(|port| self.ports.contains(&port)) {
+        if port.is_some_and(|port| self.ports.contains(&port)) || self.origins.iter().any(|one| one == origin)
+        {
             return Ok(());
         }
-        let sentence = "cross-origin requests are refused; open the page from the daemon's own port";
+        let sentence = "cross-origin requests are refused; open the page from the daemon's own port, or add its \
+                        origin to `http.allowed_origins` for the ports of models";
         Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
     }
 
@@ -220,8 +232,8 @@ fn is_json(kind: Option<&HeaderValue>) -> bool {
 pub(super) struct GuardVerdict {
     /// Replaces the handler's answer: a refusal, or the answer to a CORS preflight.
     pub(super) answer: Option<Response>,
-    /// The origin of our own page, which may read the answer.
-    own_page: Option<HeaderValue>,
+    /// The origin of a page that may read the answer.
+    known_page: Option<HeaderValue>,
     form: Option<ApiFormat>,
 }
 
@@ -229,13 +241,13 @@ impl RequestGuard {
     /// Checks a request.
     pub(super) fn inspect(&self, request: &Request) -> GuardVerdict {
         let edge = request.extensions().get::<EdgeInfo>();
-        let own_page = self.own_page(request, edge);
+        let known_page = self.known_page(request, edge);
         let answer = match self.admit(request, edge) {
-            _ if own_page.is_some() && is_preflight(request) => Some(preflight()),
+            _ if known_page.is_some() && is_preflight(request) => Some(preflight(request.headers())),
             Ok(()) => None,
             Err(refusal) => Some(refusal.into_response()),
         };
-        GuardVerdict { answer, own_page, form: (self.form)(request.uri().path(), request.headers()) }
+        GuardVerdict { answer, known_page, form: (self.form)(request.uri().path(), request.headers()) }
     }
 }
 
@@ -247,7 +259,7 @@ impl GuardVerdict {
             None => response,
         };
         let headers = response.headers_mut();
-        if let Some(origin) = self.own_page {
+        if let Some(origin) = self.known_page {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
             headers.insert(header::ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("*"));
             headers.append(header::VARY, HeaderValue::from_static("origin"));
@@ -263,11 +275,16 @@ fn is_preflight(request: &Request) -> bool {
     request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD)
 }
 
-fn preflight() -> Response {
+/// The answer allows the headers that are asked for: the SDKs of the vendors send some of their own, and what a page
+/// may send at all is decided by its origin.
+fn preflight(asked: &HeaderMap) -> Response {
+    const USUAL: HeaderValue =
+        HeaderValue::from_static("authorization, content-type, last-event-id, traceparent");
+    let headers = asked.get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned().unwrap_or(USUAL);
     let allowed = [
-        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, DELETE"),
-        (header::ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, last-event-id, traceparent"),
-        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+        (header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PUT, DELETE")),
+        (header::ACCESS_CONTROL_ALLOW_HEADERS, headers),
+        (header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600")),
     ];
     (StatusCode::NO_CONTENT, allowed).into_response()
 }
@@ -344,6 +361,29 @@ mod tests {
         for origin in ["null", "http://localhost:3000", "https://localhost:6100", "http://evil.test:6100", ""]
         {
             assert_eq!(from(origin), 403, "{origin}");
+        }
+    }
+
+    #[test]
+    fn an_allowed_origin_may_call_and_read_and_no_other() {
+        let guard = loopback().allowing(Arc::from(["app://obsidian.md".to_owned()]));
+        let ask = |origin: &str| {
+            let request = Request::builder().method("OPTIONS").header("host", "localhost:6100");
+            let request = request.header("origin", origin).header(ACCESS_CONTROL_REQUEST_METHOD, "POST");
+            let request = request.header(header::ACCESS_CONTROL_REQUEST_HEADERS, "x-api-key");
+            let mut verdict = guard.inspect(&request.body(Body::empty()).unwrap());
+            let answer = verdict.answer.take().unwrap();
+            verdict.leave(answer)
+        };
+        let answer = ask("app://obsidian.md");
+        let header = |name: HeaderName| answer.headers().get(name).unwrap().to_str().unwrap().to_owned();
+        assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+        assert_eq!(header(header::ACCESS_CONTROL_ALLOW_ORIGIN), "app://obsidian.md");
+        assert_eq!(header(header::ACCESS_CONTROL_ALLOW_HEADERS), "x-api-key");
+        for other in ["app://obsidian.md.evil", "http://obsidian.md", "app://obsidian.md/"] {
+            let refused = ask(other);
+            assert_eq!(refused.status(), StatusCode::FORBIDDEN, "{other}");
+            assert!(!refused.headers().contains_key(header::ACCESS_CONTROL_ALLOW_ORIGIN));
         }
     }
 

@@ -138,6 +138,8 @@ pub enum EdgeError {
 pub struct EdgeServer {
     ports: Vec<BoundPort>,
     token: Option<AccessToken>,
+    /// Pages of others that may use the ports of models.
+    origins: Arc<[String]>,
     grace: Duration,
 }
 
@@ -166,7 +168,14 @@ impl EdgeServer {
         for spec in listeners {
             ports.push(bind_one(SocketAddr::new(address, spec.port), spec).await?);
         }
-        Ok(Self { ports, token, grace: limits::SHUTDOWN })
+        Ok(Self { ports, token, origins: Arc::from([]), grace: limits::SHUTDOWN })
+    }
+
+    /// The same for pages of these origins too, on the ports that speak for vendors.
+    #[must_use]
+    pub fn allowing(mut self, origins: Vec<String>) -> Self {
+        self.origins = origins.into();
+        self
     }
 
     /// The same with another grace period at shutdown.
@@ -189,7 +198,11 @@ impl EdgeServer {
         for port in self.ports {
             let guard = RequestGuard::new(port.address.port(), Arc::clone(&all), self.token.clone());
             let guard = guard.own_bodies(port.spec.own_bodies).open(port.spec.is_open);
-            let guard = if port.spec.speaks_for_vendors { guard.form(form_of) } else { guard };
+            let guard = if port.spec.speaks_for_vendors {
+                guard.form(form_of).allowing(Arc::clone(&self.origins))
+            } else {
+                guard
+            };
             let front = Arc::new(FrontShared { guard, recorder: Arc::clone(&recorder) });
             let open = OpenPort {
                 service: port.spec.service,

@@ -37,8 +37,7 @@ const MISSED_FOR: Duration = Duration::from_secs(10);
 /// Time for a local server to list its models; a slower one counts as absent.
 const LOOK: Duration = Duration::from_secs(2);
 /// The deadlines of a probe of the local server.
-pub(super) const LOOKING: CallDeadlines =
-    CallDeadlines { connect: LOOK, first_byte: LOOK, idle: LOOK, overall: LOOK };
+pub(super) const LOOKING: CallDeadlines = CallDeadlines::all(LOOK);
 /// Context window assumed for a local model that is not in the catalogue: Ollama's own default.
 const LOCAL_WINDOW: u64 = 4_096;
 

@@ -33,6 +33,7 @@ pub(super) fn routes() -> Router<ModelAdapter> {
         .route("/api/show", post(show))
         .route("/api/version", get(version))
         .route("/api/embed", post(embed))
+        .route("/api/embeddings", post(embeddings))
 }
 
 pub(super) async fn generate(
@@ -141,12 +142,34 @@ async fn version() -> Json<Value> {
 struct EmbedCall {
     #[serde(default)]
     model: String,
+    #[serde(alias = "prompt")]
     input: Value,
     #[serde(default)]
     dimensions: Option<u64>,
 }
 
 async fn embed(State(adapter): State<ModelAdapter>, request: Request) -> Response {
+    let body = |embedded: EmbeddingAnswer| {
+        let vectors: Vec<&Value> = embedded.answer.data.iter().map(|one| &one.embedding).collect();
+        json!({
+            "model": embedded.by.model, "embeddings": vectors,
+            "prompt_eval_count": embedded.usage.map(|usage| usage.prompt()),
+        })
+    };
+    embedded(&adapter, request, body).await
+}
+
+/// The form before `/api/embed`: one text, one vector.
+async fn embeddings(State(adapter): State<ModelAdapter>, request: Request) -> Response {
+    let body = |embedded: EmbeddingAnswer| json!({ "embedding": embedded.answer.data.first().map(|one| &one.embedding) });
+    embedded(&adapter, request, body).await
+}
+
+async fn embedded(
+    adapter: &ModelAdapter,
+    request: Request,
+    body: impl FnOnce(EmbeddingAnswer) -> Value,
+) -> Response {
     let headers = request.headers().clone();
     let call = read::<EmbedCall>(request).await.and_then(|call| {
         let model = if call.model.is_empty() { adapter.kind.model().to_owned() } else { call.model };
@@ -155,13 +178,6 @@ async fn embed(State(adapter): State<ModelAdapter>, request: Request) -> Respons
             ModelRequest::Embed(EmbeddingRequest { model, input, dimensions, ..EmbeddingRequest::default() });
         Ok(ModelCall::new(caller(&headers)?, ModelTarget::Pinned(Vendor::Ollama), ask))
     });
-    let body = |embedded: EmbeddingAnswer| {
-        let vectors: Vec<&Value> = embedded.answer.data.iter().map(|one| &one.embedding).collect();
-        json!({
-            "model": embedded.by.model, "embeddings": vectors,
-            "prompt_eval_count": embedded.usage.map(|usage| usage.prompt()),
-        })
-    };
     match call {
         Ok(call) => model::embed(&adapter.gateway, call, ApiFormat::Ollama, body).await,
         Err(wrong) => problem(&wrong, ApiFormat::Ollama),

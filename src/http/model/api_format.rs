@@ -22,10 +22,14 @@ pub(in crate::http) fn form_of(path: &str, headers: &HeaderMap) -> Option<ApiFor
     if below("/api") || path == "/generate" {
         return Some(ApiFormat::Ollama);
     }
-    if below("/v1/messages") || below("/v1") && headers.contains_key("anthropic-version") {
+    if below("/v1/messages")
+        || path == "/messages"
+        || below("/v1") && headers.contains_key("anthropic-version")
+    {
         return Some(ApiFormat::Anthropic);
     }
-    (below("/v1") || path == "/chat/completions").then_some(ApiFormat::OpenAi)
+    let is_short = ["/chat/completions", "/responses", "/embeddings", "/models"].contains(&path);
+    (below("/v1") || is_short).then_some(ApiFormat::OpenAi)
 }
 
 /// Rewrites a refusal in the contracts' form; any other answer stays.

@@ -9,8 +9,10 @@ use crate::config::GatewayConfig;
 pub struct CallDeadlines {
     /// For name resolution, connection and TLS. Nothing has been sent when it passes.
     pub connect: Duration,
-    /// From the start to the first byte of the answer; for a complete answer, nearly the whole time.
+    /// From the start to the first byte of a stream.
     pub first_byte: Duration,
+    /// The same for a complete answer, whose first byte comes when all of it is made.
+    pub whole_first_byte: Duration,
     /// Between two pieces of the answer.
     pub idle: Duration,
     pub overall: Duration,
@@ -24,6 +26,7 @@ impl Default for CallDeadlines {
         Self {
             connect: Duration::from_secs(5),
             first_byte: Duration::from_secs(120),
+            whole_first_byte: Duration::from_secs(600),
             idle: Duration::from_secs(60),
             overall: Duration::from_secs(600),
         }
@@ -31,21 +34,27 @@ impl Default for CallDeadlines {
 }
 
 impl CallDeadlines {
-    /// The same for a whole answer: its first byte comes when all of it is made, so the usual limit of the
-    /// first byte is none here, and one that somebody has set is.
+    /// The same time for every phase.
     #[must_use]
-    pub fn of_whole(self) -> Self {
-        let is_usual = self.first_byte == Self::default().first_byte;
-        Self { first_byte: if is_usual { self.overall } else { self.first_byte }, ..self }
+    pub const fn all(limit: Duration) -> Self {
+        Self { connect: limit, first_byte: limit, whole_first_byte: limit, idle: limit, overall: limit }
+    }
+
+    /// The limits of a call for a whole answer.
+    #[must_use]
+    pub const fn of_whole(self) -> Self {
+        Self { first_byte: self.whole_first_byte, ..self }
     }
 }
 
 /// The configured limits.
 impl From<GatewayConfig> for CallDeadlines {
     fn from(set: GatewayConfig) -> Self {
+        let usual = Self::default();
         Self {
             connect: set.connect_timeout,
-            first_byte: set.first_byte_timeout,
+            first_byte: set.first_byte_timeout.unwrap_or(usual.first_byte).min(set.overall_timeout),
+            whole_first_byte: set.first_byte_timeout.unwrap_or(set.overall_timeout),
             idle: set.idle_timeout,
             overall: set.overall_timeout,
         }
@@ -59,10 +68,18 @@ mod tests {
 
     #[test]
     fn a_whole_answer_may_take_as_long_as_any_unless_somebody_says_otherwise() {
-        let usual = CallDeadlines::default();
-        assert_eq!(usual.of_whole().first_byte, usual.overall);
-        let set = CallDeadlines { first_byte: Duration::from_secs(7), ..usual };
-        assert_eq!(set.of_whole(), set);
+        let usual = SwarmConfig::load(&ConfigSources::default()).unwrap().gateway;
+        let limits = CallDeadlines::from(usual);
+        assert_eq!((limits.first_byte.as_secs(), limits.of_whole().first_byte), (120, limits.overall));
+        // Whatever the number: also that of the usual limit of a stream.
+        for seconds in [7, 120] {
+            let set = GatewayConfig { first_byte_timeout: Some(Duration::from_secs(seconds)), ..usual };
+            let limits = CallDeadlines::from(set);
+            assert_eq!(
+                (limits.first_byte.as_secs(), limits.of_whole().first_byte.as_secs()),
+                (seconds, seconds)
+            );
+        }
     }
 
     #[test]

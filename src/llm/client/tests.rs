@@ -15,7 +15,7 @@ const SHORT: Duration = Duration::from_millis(80);
 /// Never passes in a test.
 const LONG: Duration = Duration::from_secs(20);
 
-const DEADLINES: CallDeadlines = CallDeadlines { connect: LONG, first_byte: LONG, idle: LONG, overall: LONG };
+const DEADLINES: CallDeadlines = CallDeadlines::all(LONG);
 
 /// The server's behaviour after the request.
 enum AfterRequest {
