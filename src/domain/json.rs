@@ -21,6 +21,15 @@ where
     Option::deserialize(deserializer).map(Option::unwrap_or_default)
 }
 
+/// The value as text in one spelling, whatever the order of its members: what hashes are made of. Everywhere else
+/// members keep their order, because a model writes in the order of its schema.
+#[must_use]
+pub fn canonical_text(value: &Value) -> String {
+    let mut value = value.clone();
+    value.sort_all_objects();
+    value.to_string()
+}
+
 /// A JSON value for both the wire (as JSON) and the store (as text).
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct JsonValue(pub Value);
@@ -69,5 +78,23 @@ impl<'de> Deserialize<'de> for JsonValue {
         } else {
             serde_json::from_str(&String::deserialize(deserializer)?).map(Self).map_err(D::Error::custom)
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn members_keep_their_order_and_have_one_spelling_where_it_is_asked_for() {
+        let written = r#"{"b":{"z":1,"a":[{"y":2,"x":3}]},"a":null}"#;
+        let value: Value = serde_json::from_str(written).unwrap();
+        assert_eq!(value.to_string(), written);
+        let stored: JsonValue = serde_json::from_str(written).unwrap();
+        assert_eq!(serde_json::to_string(&stored).unwrap(), written);
+        let other: Value = serde_json::from_str(r#"{"a":null,"b":{"a":[{"x":3,"y":2}],"z":1}}"#).unwrap();
+        assert_eq!(value, other, "order is no difference");
+        assert_eq!(canonical_text(&value), other.to_string());
+        assert_eq!(canonical_text(&value), canonical_text(&other));
     }
 }

@@ -9,6 +9,7 @@ use reqwest::header::HeaderMap;
 
 use super::chat::{ChatRequest, ChatResponse};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};
+use super::exact_integers;
 use super::failure::VendorFailure;
 use super::stream::StreamDecoder;
 use super::vendor::Vendor;
@@ -175,6 +176,11 @@ impl VendorRequest {
         serde_json::to_writer(&mut written, body).map_err(|error| {
             VendorFailure::faulty(format!("cannot serialize the request as JSON: {error}"))
         })?;
-        Ok(Self { path: path.into(), headers: Vec::new(), passed: HeaderMap::new(), body: written.into() })
+        Ok(Self {
+            path: path.into(),
+            headers: Vec::new(),
+            passed: HeaderMap::new(),
+            body: exact_integers::restored_bytes(written).into(),
+        })
     }
 }

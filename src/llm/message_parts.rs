@@ -13,6 +13,7 @@ use super::chat::{
     ChunkChoice, ContentPart, FunctionCall, FunctionDelta, KnownPart, ToolCall, ToolCallDelta,
 };
 use super::dialect::{AnswerDefaults, Completion};
+use super::exact_integers;
 use super::failure::VendorFailure;
 use super::vendor::Vendor;
 use crate::domain::usage::TokenUsage;
@@ -38,6 +39,9 @@ pub(super) fn refuse(vendor: Vendor, request: &ChatRequest, most_choices: u64) -
             let what = format!("`{legacy}` is the old form of tools; write `tools` and `tool_choice`");
             return Err(VendorFailure::unsupported(vendor, &what));
         }
+    }
+    if extra.get("web_search_options").is_some_and(|value| !value.is_null()) {
+        return Err(VendorFailure::unsupported(vendor, "does not search here (`web_search_options`)"));
     }
     match request.tools.iter().find(|tool| tool.kind != "function") {
         Some(tool) => Err(VendorFailure::unsupported(
@@ -115,7 +119,7 @@ pub(super) fn arguments(call: &ToolCall) -> Value {
     if text.is_empty() {
         return json!({});
     }
-    match serde_json::from_str(text) {
+    match exact_integers::value_of(text) {
         Ok(object @ Value::Object(_)) => object,
         _ => json!({ "arguments": text }),
     }
@@ -265,7 +269,10 @@ pub(super) fn call(index: u32, named: Option<(String, String)>, arguments: Strin
     let (id, name) = named.unzip();
     let kind = id.is_some().then(|| "function".to_owned());
     let function = Some(FunctionDelta { name, arguments: Some(arguments) });
-    ChatDelta { tool_calls: vec![ToolCallDelta { index, id, kind, function }], ..ChatDelta::default() }
+    ChatDelta {
+        tool_calls: vec![ToolCallDelta { index, id, kind, function, extra_content: None }],
+        ..ChatDelta::default()
+    }
 }
 
 /// The assembled assistant message.
@@ -279,8 +286,8 @@ pub(super) struct AssistantMessage {
 
 impl AssistantMessage {
     pub(super) fn call(&mut self, id: String, name: String, arguments: &Value) {
-        let function = FunctionCall { name, arguments: arguments.to_string() };
-        self.calls.push(ToolCall { id, kind: "function".to_owned(), function });
+        let function = FunctionCall { name, arguments: exact_integers::text_of(arguments) };
+        self.calls.push(ToolCall::of_function(id, function));
     }
 
     /// The choice; a message that only calls tools has no content.

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use super::Job;
 use crate::domain::ids::{AgentName, ApprovalId, JobId, RunId};
-use crate::domain::json::JsonValue;
+use crate::domain::json::{JsonValue, canonical_text};
 use crate::domain::time::Timestamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -107,7 +107,7 @@ impl Approval {
             "agent": job.card.agent, "task": job.card.task, "inputs": job.card.inputs.0,
             "approvals_required": job.card.approvals_required,
         }));
-        let bound = format!("{}\n{}\n{}\n{}", job.id, job.fence, job.card.agent, action.0);
+        let bound = format!("{}\n{}\n{}\n{}", job.id, job.fence, job.card.agent, canonical_text(&action));
         Self::pending(job, kind, (question, action), &bound, now)
     }
 
@@ -115,7 +115,7 @@ impl Approval {
     #[must_use]
     pub fn of_agent(job: &Job, asked: AgentQuestion, now: Timestamp) -> Self {
         let action = JsonValue(asked.action);
-        let bound = format!("{}\n{}\n{}", job.id, job.card.agent, action.0);
+        let bound = format!("{}\n{}\n{}", job.id, job.card.agent, canonical_text(&action));
         Self::pending(job, QUESTION, (asked.question, action), &bound, now)
     }
 
@@ -141,5 +141,30 @@ impl Approval {
             decided_by: None,
             reason: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::super::testing::job;
+    use super::*;
+
+    #[test]
+    fn an_approval_is_bound_to_the_act_however_its_members_are_ordered() {
+        let job = job("run", "architect", "ingest");
+        let bound = |action: &str| {
+            let asked =
+                AgentQuestion { question: "May I?".into(), action: serde_json::from_str(action).unwrap() };
+            Approval::of_agent(&job, asked, Timestamp::from_millis(1)).binding
+        };
+        let act = bound(r#"{"push": {"remote": "origin", "branch": "main"}, "force": false}"#);
+        assert_eq!(act, bound(r#"{"force": false, "push": {"branch": "main", "remote": "origin"}}"#));
+        assert_ne!(act, bound(r#"{"force": true, "push": {"branch": "main", "remote": "origin"}}"#));
+        let shown: Value = json!({"b": 1, "a": 2});
+        let asked = AgentQuestion { question: "May I?".into(), action: shown.clone() };
+        let kept = Approval::of_agent(&job, asked, Timestamp::from_millis(1)).action.0;
+        assert_eq!(kept.to_string(), shown.to_string(), "a person sees the order of the asker");
     }
 }

@@ -17,7 +17,7 @@ use super::{DEFAULT_PRIORITY, JobCard, MAX_PRIORITY};
 use crate::domain::agent::AgentDefinition;
 use crate::domain::agent_choice::{self, AgentAvailability, AgentWish};
 use crate::domain::ids::AgentName;
-use crate::domain::json::JsonValue;
+use crate::domain::json::{JsonValue, canonical_text};
 use crate::domain::resource_manager::ResourceAmounts;
 use crate::domain::roster::Roster;
 use crate::domain::similar_name::nearest_name;
@@ -273,9 +273,8 @@ impl JobRequest {
             idempotency_key: None,
             ..self.clone()
         };
-        let mut value = serde_json::to_value(asked).unwrap_or_default();
-        value.sort_all_objects();
-        format!("card-2:{}", blake3::hash(value.to_string().as_bytes()).to_hex())
+        let value = serde_json::to_value(asked).unwrap_or_default();
+        format!("card-2:{}", blake3::hash(canonical_text(&value).as_bytes()).to_hex())
     }
 }
 

@@ -177,7 +177,7 @@ fn refused(error: &GatewayError) -> ApiError {
 /// The same as a full answer, with the receipt or the remaining budget beside the sentence.
 fn failed(error: &GatewayError) -> Response {
     let api = refused(error);
-    let mut body = error.problem().more;
+    let mut body: Map<String, Value> = error.problem().more.into_iter().collect();
     if let GatewayError::Failed { receipt: Some(receipt), .. } = error {
         body.insert("receipt".to_owned(), json!(ReceiptDocument::from(&**receipt)));
     }

@@ -14,6 +14,7 @@ use crate::actors::gateway::{CompletionAnswer, CompletionBody};
 use crate::domain::time::Timestamp;
 use crate::http::error::ApiError;
 use crate::http::extract::{ContractJson, collect_body};
+use crate::llm::inbound;
 use crate::llm::inbound::openai::ChatWriter;
 use crate::llm::inbound::passed::PassedWriter;
 use crate::llm::inbound::{
@@ -72,11 +73,11 @@ impl ReplyFormat {
                 WireProtocol::Responses => {
                     Json(responses::response(&answer, used, &echo(original))).into_response()
                 }
-                WireProtocol::Messages => Json(anthropic::message(&answer, used)).into_response(),
+                WireProtocol::Messages => json(&anthropic::message(&answer, used)),
             },
             Self::Ollama(shape, begun) => {
                 let timing = ollama::AnswerTiming { at: Timestamp::now(), total: begun.elapsed() };
-                Json(ollama::complete_answer(*shape, &answer, used, timing)).into_response()
+                json(&ollama::complete_answer(*shape, &answer, used, timing))
             }
         }
     }
@@ -93,6 +94,11 @@ impl ReplyFormat {
             Self::Ollama(shape, _) => Box::new(ollama::OllamaWriter::new(shape)),
         }
     }
+}
+
+/// A value with all digits of its numbers.
+fn json(value: &impl serde::Serialize) -> Response {
+    ([(CONTENT_TYPE, JSON)], inbound::body(value)).into_response()
 }
 
 /// What an answer in the form of Responses repeats of its request.

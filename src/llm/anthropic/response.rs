@@ -6,6 +6,7 @@ use serde_json::{Map, Value};
 use super::{THINKING_BLOCKS, finish_reason};
 use crate::domain::usage::TokenUsage;
 use crate::llm::dialect::{AnswerDefaults, Completion};
+use crate::llm::exact_integers;
 use crate::llm::failure::VendorFailure;
 use crate::llm::message_parts::{AssistantMessage, ChunkHead};
 use crate::llm::vendor::Vendor;
@@ -102,7 +103,7 @@ impl AnthropicUsage {
 }
 
 pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
-    let answer: AnthropicResponse = serde_json::from_slice(body).map_err(|error| {
+    let answer: AnthropicResponse = exact_integers::read(body).map_err(|error| {
         vendor_error::in_answer(Vendor::Anthropic, body)
             .unwrap_or_else(|| VendorFailure::malformed(Vendor::Anthropic, &error.to_string()))
     })?;

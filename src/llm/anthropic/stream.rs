@@ -10,6 +10,7 @@ use super::{THINKING_BLOCKS, finish_reason};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::{ChatChunk, ChatDelta};
 use crate::llm::dialect::AnswerDefaults;
+use crate::llm::exact_integers;
 use crate::llm::failure::VendorFailure;
 use crate::llm::message_parts::{self, ChunkHead};
 use crate::llm::stream::{self, DecodedItems};
@@ -106,7 +107,11 @@ impl AnthropicDecoder {
             AnthropicEvent::ContentBlockDelta { delta } => self.piece(delta),
             AnthropicEvent::ContentBlockStop => {
                 let open = self.open.take().filter(|open| !open.has_arguments)?;
-                Some(self.news(message_parts::call(open.index, None, object(open.input).to_string())))
+                Some(self.news(message_parts::call(
+                    open.index,
+                    None,
+                    exact_integers::text_of(&object(open.input)),
+                )))
             }
             AnthropicEvent::MessageDelta { delta, usage } => {
                 if let Some(later) = usage {
@@ -179,7 +184,7 @@ impl stream::EventDecoder for AnthropicDecoder {
         if self.is_over {
             return Ok(());
         }
-        let event: AnthropicEvent = serde_json::from_slice(data)
+        let event: AnthropicEvent = exact_integers::read(data)
             .map_err(|error| VendorFailure::malformed(VENDOR, &error.to_string()))?;
         if let AnthropicEvent::Error = event {
             let unknown = || VendorFailure::malformed(VENDOR, "an error event without an error");

@@ -19,7 +19,9 @@ pub mod usage;
 use serde::Serialize;
 
 pub use self::problem::{ApiFormat, ApiProblem, ProblemKind};
+pub(super) use self::tools::with_plain_ids;
 use super::chat::ChatChunk;
+use super::exact_integers;
 use crate::domain::usage::TokenUsage;
 
 /// Writes one stream in an inbound format. Each call appends the bytes to send now.
@@ -49,12 +51,14 @@ fn data_line(out: &mut Vec<u8>, data: &impl Serialize) {
 
 /// Appends JSON on one line.
 fn json(out: &mut Vec<u8>, data: &impl Serialize) {
-    let before = out.len();
-    if serde_json::to_writer(&mut *out, data).is_err() {
-        // Only maps with non-text keys fail to serialize; no type of this layer has any.
-        out.truncate(before);
-        out.extend_from_slice(b"null");
-    }
+    out.extend_from_slice(&body(data));
+}
+
+/// A value as JSON, for a client.
+#[must_use]
+pub fn body(data: &impl Serialize) -> Vec<u8> {
+    // Only maps with non-text keys fail to serialize; no type of this layer has any.
+    serde_json::to_vec(data).map_or_else(|_| b"null".to_vec(), exact_integers::restored_bytes)
 }
 
 #[cfg(test)]

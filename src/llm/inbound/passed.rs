@@ -57,7 +57,7 @@ mod tests {
     fn a_cut_is_told_in_the_protocol() {
         let problem = ApiProblem::new(ProblemKind::Cut, "cut");
         let told = |protocol| written(&mut PassedWriter::new(protocol), &[], Err(&problem));
-        assert!(told(WireProtocol::Chat).starts_with("data: {\"detail\":\"cut\",\"error\":{"));
+        assert!(told(WireProtocol::Chat).starts_with("data: {\"error\":{"));
         assert!(told(WireProtocol::Messages).starts_with("event: error\ndata: {"));
         assert!(told(WireProtocol::Messages).contains("\"type\":\"error\""));
         assert!(told(WireProtocol::Responses).contains("\"code\":\"stream_cut\""));

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::super::{Vendor, VendorFailure, VendorFailureKind, VendorRefusal};
 
@@ -67,7 +67,7 @@ pub struct ApiProblem {
     /// When a retry may help.
     pub retry_after: Option<Duration>,
     /// Extra members: the receipt, the remaining budget.
-    pub more: Map<String, Value>,
+    pub more: Vec<(String, Value)>,
     /// The vendor's own words: told as they are to a client of its protocol.
     pub said: Option<Arc<VendorRefusal>>,
 }
@@ -76,7 +76,7 @@ impl ApiProblem {
     /// A problem with a message.
     #[must_use]
     pub fn new(kind: ProblemKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), param: None, retry_after: None, more: Map::new(), said: None }
+        Self { kind, message: message.into(), param: None, retry_after: None, more: Vec::new(), said: None }
     }
 
     /// An unsupported field or value.
@@ -88,7 +88,7 @@ impl ApiProblem {
     /// The same, with extra members.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Self {
-        self.more.insert(name.to_owned(), value);
+        self.more.push((name.to_owned(), value));
         self
     }
 

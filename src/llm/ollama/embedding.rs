@@ -50,7 +50,7 @@ mod tests {
         let wire = request(&asked).unwrap();
         assert_eq!(
             (&*wire.path, &*wire.body),
-            ("/api/embed", &br#"{"input":["a"],"model":"nomic-embed-text"}"#[..])
+            ("/api/embed", &br#"{"model":"nomic-embed-text","input":["a"]}"#[..])
         );
         let (answer, usage) = response(&asked, br#"{"embeddings":[[0.5,1]],"prompt_eval_count":4}"#).unwrap();
         assert_eq!(answer.data[0].embedding, json!([0.5, 1.0]));

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::domain::usage::TokenUsage;
 use crate::llm::dialect::{AnswerDefaults, Completion};
+use crate::llm::exact_integers;
 use crate::llm::failure::VendorFailure;
 use crate::llm::message_parts::{AssistantMessage, ChunkHead};
 use crate::llm::vendor::Vendor;
@@ -59,7 +60,7 @@ impl OllamaResponseFunction {
 
 impl OllamaResponse {
     pub(super) fn read(body: &[u8]) -> Result<Self, VendorFailure> {
-        serde_json::from_slice(body).map_err(|error| {
+        exact_integers::read(body).map_err(|error| {
             vendor_error::in_answer(Vendor::Ollama, body)
                 .unwrap_or_else(|| VendorFailure::malformed(Vendor::Ollama, &error.to_string()))
         })

@@ -4,6 +4,7 @@ use super::response::{OllamaResponse, call_id};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::ChatDelta;
 use crate::llm::dialect::AnswerDefaults;
+use crate::llm::exact_integers;
 use crate::llm::failure::VendorFailure;
 use crate::llm::message_parts::{self, ChunkHead};
 use crate::llm::stream::{self, DecodedItems};
@@ -44,7 +45,7 @@ impl stream::EventDecoder for OllamaDecoder {
         }
         for call in &mut answer.message.tool_calls {
             let id = call_id(call, &self.head.id, usize::try_from(self.calls).unwrap_or(usize::MAX));
-            let arguments = call.function.arguments().to_string();
+            let arguments = exact_integers::text_of(&call.function.arguments());
             news.push(message_parts::call(self.calls, Some((id, call.function.name.clone())), arguments));
             self.calls += 1;
         }

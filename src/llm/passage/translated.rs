@@ -4,6 +4,7 @@ use serde::de::DeserializeOwned;
 
 use super::protocol::WireProtocol;
 use crate::llm::chat::ChatRequest;
+use crate::llm::exact_integers;
 use crate::llm::inbound::anthropic::MessagesRequest;
 use crate::llm::inbound::responses::{ResponsesEcho, ResponsesRequest};
 use crate::llm::inbound::{ApiProblem, ProblemKind};
@@ -19,7 +20,11 @@ pub struct TranslatedRequest {
 pub(super) fn translate(protocol: WireProtocol, body: &[u8]) -> Result<TranslatedRequest, ApiProblem> {
     let (chat, echo) = match protocol {
         WireProtocol::Chat => (read::<ChatRequest>(body)?, None),
-        WireProtocol::Messages => (read::<MessagesRequest>(body)?.into_chat()?, None),
+        // Here arguments are values; in the other forms they are texts.
+        WireProtocol::Messages => {
+            let request = exact_integers::read(body).or_else(|_| read::<MessagesRequest>(body))?;
+            (request.into_chat()?, None)
+        }
         WireProtocol::Responses => {
             let request = read::<ResponsesRequest>(body)?;
             let echo = request.echo();

@@ -136,7 +136,7 @@ async fn wrong_calls_are_answered_with_the_right_fields() {
         failure["do"]
             .as_str()
             .unwrap()
-            .contains("edits (array of {new (string), old (string), count (integer, optional)})"),
+            .contains("edits (array of {old (string), new (string), count (integer, optional)})"),
         "{failure}"
     );
     let failure = failure_of(&bench.run("reed", json!({})).await);
