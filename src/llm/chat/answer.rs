@@ -31,6 +31,10 @@ pub struct ChatResponse {
 
 /// The next item of a stream.
 #[derive(Debug, Clone, PartialEq)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a stream has items of one kind, so none is smaller than it could be"
+)]
 pub enum StreamItem {
     Chunk(ChatChunk),
     /// The vendor's own events, each with its blank line, of a call that is passed on.
@@ -121,6 +125,9 @@ pub struct ToolCallDelta {
     /// Name (first) and arguments (bit by bit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionDelta>,
+    /// What one vendor adds and wants back, in the first delta of the call.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Value>,
 }
 
 /// More of a function's name or arguments.

@@ -213,6 +213,17 @@ pub struct ToolCall {
     #[serde(rename = "type", default = "function_kind")]
     pub kind: String,
     pub function: FunctionCall,
+    /// What one vendor adds and wants back, as it came: `{"google": {"thought_signature": …}}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extra_content: Option<Value>,
+}
+
+impl ToolCall {
+    /// A call of a function, with nothing of one vendor.
+    #[must_use]
+    pub fn of_function(id: String, function: FunctionCall) -> Self {
+        Self { id, kind: function_kind(), function, extra_content: None }
+    }
 }
 
 /// The function and arguments of a call.

@@ -2,7 +2,8 @@
 //!
 //! Our choices. *Version*: paths go to `/v1beta`, which has had tools and schemas longest; a base URL that
 //! ends in a version is kept. *Tool calls* come without ids: ours are made of the answer's id and the call's
-//! number. *Thought signatures* travel as `thought_signatures` (by call id) in the message. A *blocked
+//! number. *Thought signatures* travel as `extra_content.google.thought_signature` of the call, or of the message
+//! where a text has one, as in Google's own endpoint of OpenAI's form. A *blocked
 //! prompt* becomes an answer without text that ended by `content_filter`, since the vendor counts its tokens.
 //! Images by URL are refused: the API reads only uploaded files. `parallel_tool_calls` has no counterpart.
 
@@ -13,12 +14,23 @@ mod schema;
 pub(super) mod stream;
 
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::failure::VendorFailure;
 use super::vendor::Vendor;
 
-/// Message field that carries the signatures of thoughts through the canonical form.
-const SIGNATURES: &str = "thought_signatures";
+/// Field of a message or call for what one vendor adds.
+pub(super) const EXTRA: &str = "extra_content";
+
+/// What carries a thought's signature through the canonical form.
+pub(super) fn signed(signature: &str) -> Value {
+    json!({ "google": { "thought_signature": signature } })
+}
+
+/// The signature in what [`signed`] made, or Google's own endpoint.
+pub(super) fn signature_in(extra_content: &Value) -> Option<&str> {
+    extra_content.pointer("/google/thought_signature").and_then(Value::as_str)
+}
 /// Message field for pictures of an answer, as other gateways of the chat form name it.
 const IMAGES: &str = "images";
 

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{SIGNATURES, path, schema};
+use super::{EXTRA, path, schema, signature_in};
 use crate::llm::catalogue;
 use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
 use crate::llm::dialect::VendorRequest;
@@ -11,6 +11,8 @@ use crate::llm::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
 use crate::llm::vendor::Vendor;
 
 const VENDOR: Vendor = Vendor::Gemini;
+/// In place of the signature of a call that has none.
+const UNCHECKED: &str = "skip_thought_signature_validator";
 /// The vendor's maximum of candidates per request.
 const MAX_CANDIDATES: u64 = 8;
 
@@ -25,7 +27,7 @@ pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<Vendor
     if !instructions.is_empty() {
         set("systemInstruction", json!({"parts": instructions}));
     }
-    set("contents", contents(&request.messages)?.into());
+    set("contents", contents(request)?.into());
     if !request.tools.is_empty() {
         let declarations = request.tools.iter().map(declaration).collect::<Result<Vec<_>, _>>()?;
         set("tools", json!([{"functionDeclarations": declarations}]));
@@ -39,14 +41,16 @@ pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<Vendor
 }
 
 /// The turns; adjacent messages of one role are merged, so that parallel calls are answered together.
-fn contents(messages: &[ChatMessage]) -> Result<Vec<Value>, VendorFailure> {
+fn contents(request: &ChatRequest) -> Result<Vec<Value>, VendorFailure> {
+    let messages = &request.messages;
+    let checks_signatures = checks_signatures(&request.model);
     let mut turns: Vec<(&str, Vec<Value>)> = Vec::new();
     for (at, message) in messages.iter().enumerate() {
         if message_parts::is_instruction(message) {
             continue;
         }
         let (role, said) = match message.role {
-            ChatRole::Assistant => ("model", model_turn(message)?),
+            ChatRole::Assistant => ("model", model_turn(message, checks_signatures)?),
             ChatRole::Tool => {
                 let name = message_parts::called_function(&messages[..at], message)?;
                 ("user", vec![function_response(name, message)])
@@ -62,13 +66,27 @@ fn contents(messages: &[ChatMessage]) -> Result<Vec<Value>, VendorFailure> {
     Ok(turns.into_iter().map(|(role, parts)| json!({"role": role, "parts": parts})).collect())
 }
 
-fn model_turn(message: &ChatMessage) -> Result<Vec<Value>, VendorFailure> {
+/// Whether the model refuses calls without the signature of their thought: all since Gemini 3 do.
+fn checks_signatures(model: &str) -> bool {
+    let name = model.strip_prefix("models/").unwrap_or(model);
+    !["gemini-1", "gemini-2", "gemma"].iter().any(|old| name.starts_with(old))
+}
+
+/// A turn of the model. Of parallel calls only the first is signed; one that another model made, or whose signature
+/// a client has lost, gets the vendor's word for calls that are not to be checked.
+fn model_turn(message: &ChatMessage, checks_signatures: bool) -> Result<Vec<Value>, VendorFailure> {
     let mut said = parts(message)?;
-    for call in &message.tool_calls {
+    let of_text = message.extra.get(EXTRA).and_then(signature_in);
+    if let (Some(signature), Some(last)) = (of_text, said.last_mut()) {
+        last["thoughtSignature"] = signature.into();
+    }
+    for (number, call) in message.tool_calls.iter().enumerate() {
         let args = message_parts::arguments(call);
         let mut part = json!({"functionCall": {"name": call.function.name, "args": args}});
-        if let Some(signature) = message.extra.get(SIGNATURES).and_then(|all| all.get(&call.id)) {
-            part["thoughtSignature"] = signature.clone();
+        let signature = call.extra_content.as_ref().and_then(signature_in);
+        let unchecked = (number == 0 && checks_signatures).then_some(UNCHECKED);
+        if let Some(signature) = signature.or(unchecked) {
+            part["thoughtSignature"] = signature.into();
         }
         said.push(part);
     }
@@ -184,8 +202,9 @@ mod tests {
                     {"type": "text", "text": "Compare"},
                     {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
                     {"type": "input_audio", "input_audio": {"data": "BBBB", "format": "wav"}}]},
-                {"role": "assistant", "content": null, "thought_signatures": {"c1": "sig"}, "tool_calls": [
-                    {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"}},
+                {"role": "assistant", "content": null, "tool_calls": [
+                    {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"a\":1}"},
+                     "extra_content": {"google": {"thought_signature": "sig"}}},
                     {"id": "c2", "type": "function", "function": {"name": "g", "arguments": "{}"}}]},
                 {"role": "tool", "tool_call_id": "c1", "content": "{\"x\": 1}"},
                 {"role": "tool", "tool_call_id": "c2", "content": "two"}],
@@ -227,6 +246,25 @@ mod tests {
             "maxOutputTokens": 65_536, "temperature": 0.25, "seed": 4, "stopSequences": ["a", "b"],
             "thinkingConfig": {"thinkingBudget": 1_024}})
         );
+    }
+
+    #[test]
+    fn a_call_without_its_signature_is_marked_as_unchecked_where_the_model_asks() {
+        let parts = |model: &str, extra: Value| {
+            let call = |id: &str| json!({"id": id, "type": "function", "function": {"name": "f", "arguments": "{}"}});
+            let said = json!({"role": "assistant", "content": "so", "extra_content": extra, "tool_calls": [call("a"), call("b")]});
+            let (body, _) = wire(json!({"model": model, "messages": [said]}), false).unwrap();
+            let parts = body["contents"][0]["parts"].as_array().unwrap().clone();
+            parts.into_iter().map(|part| part["thoughtSignature"].clone()).collect::<Vec<_>>()
+        };
+        let nothing = Value::Null;
+        assert_eq!(
+            parts("gemini-3-pro-preview", json!(null)),
+            [nothing.clone(), UNCHECKED.into(), nothing.clone()]
+        );
+        assert_eq!(parts("gemini-2.5-pro", json!(null)), [nothing.clone(), nothing.clone(), nothing.clone()]);
+        let of_text = super::super::signed("T");
+        assert_eq!(parts("gemini-2.5-pro", of_text), [json!("T"), nothing.clone(), nothing]);
     }
 
     #[test]

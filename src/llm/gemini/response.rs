@@ -3,9 +3,10 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{IMAGES, SIGNATURES};
+use super::{EXTRA, IMAGES, signed};
 use crate::domain::usage::TokenUsage;
 use crate::llm::dialect::{AnswerDefaults, Completion};
+use crate::llm::exact_integers;
 use crate::llm::failure::VendorFailure;
 use crate::llm::message_parts::{AssistantMessage, ChunkHead};
 use crate::llm::vendor::Vendor;
@@ -34,7 +35,7 @@ impl GeminiResponse {
         let broken = |what: &str| {
             vendor_error::in_answer(VENDOR, body).unwrap_or_else(|| VendorFailure::malformed(VENDOR, what))
         };
-        let answer: Self = serde_json::from_slice(body).map_err(|error| broken(&error.to_string()))?;
+        let answer: Self = exact_integers::read(body).map_err(|error| broken(&error.to_string()))?;
         let says_nothing =
             answer.candidates.is_empty() && !answer.is_blocked() && answer.usage_metadata.is_none();
         if says_nothing { Err(broken("it has no candidates")) } else { Ok(answer) }
@@ -204,12 +205,8 @@ pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Comple
     let mut choices = Vec::new();
     for mut candidate in answer.candidates {
         let mut said = AssistantMessage::default();
-        let mut signatures = Map::new();
         for part in candidate.parts() {
-            add(part, &head.id, &mut said, &mut signatures);
-        }
-        if !signatures.is_empty() {
-            said.extra.insert(SIGNATURES.to_owned(), signatures.into());
+            add(part, &head.id, &mut said);
         }
         let has_calls = !said.calls.is_empty();
         let reason = candidate.finish_reason.as_deref().unwrap_or_default();
@@ -228,7 +225,8 @@ pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Comple
     Ok(head.completion(choices, usage))
 }
 
-fn add(part: GeminiPart, answer: &str, said: &mut AssistantMessage, signatures: &mut Map<String, Value>) {
+fn add(part: GeminiPart, answer: &str, said: &mut AssistantMessage) {
+    let extra = part.thought_signature.as_deref().map(signed);
     match part.text {
         Some(text) if part.thought => said.reasoning.push_str(&text),
         Some(text) => said.text.push_str(&text),
@@ -242,10 +240,12 @@ fn add(part: GeminiPart, answer: &str, said: &mut AssistantMessage, signatures: 
     }
     if let Some(call) = part.function_call {
         let id = call_id(&call, answer, said.calls.len());
-        if let Some(signature) = part.thought_signature {
-            signatures.insert(id.clone(), signature.into());
-        }
         said.call(id, call.name, &call.args.unwrap_or_else(|| Value::Object(Map::new())));
+        if let Some(call) = said.calls.last_mut() {
+            call.extra_content = extra;
+        }
+    } else if let Some(extra) = extra {
+        said.extra.insert(EXTRA.to_owned(), extra);
     }
 }
 
@@ -266,7 +266,7 @@ mod tests {
         let found = read(&json!({
             "responseId": "r1", "modelVersion": "gemini-2.5-pro",
             "candidates": [{"index": 0, "finishReason": "STOP", "content": {"role": "model", "parts": [
-                {"text": "thinking", "thought": true}, {"text": "I "}, {"text": "call."},
+                {"text": "thinking", "thought": true}, {"text": "I "}, {"text": "call.", "thoughtSignature": "of the text"},
                 {"functionCall": {"name": "f", "args": {"a": 1}}, "thoughtSignature": "sig"},
                 {"functionCall": {"name": "g"}}]}}],
             "usageMetadata": {"promptTokenCount": 1_000, "candidatesTokenCount": 50, "thoughtsTokenCount": 200,
@@ -281,7 +281,10 @@ mod tests {
         let calls: Vec<_> =
             choice.message.tool_calls.iter().map(|call| (&*call.id, &*call.function.arguments)).collect();
         assert_eq!(calls, [("call_r1_0", r#"{"a":1}"#), ("call_r1_1", "{}")]);
-        assert_eq!(choice.message.extra["thought_signatures"], json!({"call_r1_0": "sig"}));
+        let signatures: Vec<_> =
+            choice.message.tool_calls.iter().map(|call| call.extra_content.clone()).collect();
+        assert_eq!(signatures, [Some(json!({"google": {"thought_signature": "sig"}})), None]);
+        assert_eq!(choice.message.extra["extra_content"]["google"]["thought_signature"], "of the text");
         let usage = TokenUsage {
             input: 410,
             cache_read: 400,

@@ -2,7 +2,8 @@
 //!
 //! Expressible keywords are kept and references are inlined; inexpressible keywords that only narrow
 //! (`additionalProperties`, `$schema`, `pattern` of keys, formats that the API does not know) are dropped, since
-//! the model follows the listed properties anyway. The API has no references, so a schema that refers to itself
+//! the model follows the listed properties anyway. The order of properties, in which the model writes, is said in
+//! `propertyOrdering`: by itself the API sorts them by name. The API has no references, so a schema that refers to itself
 //! is written out twice and is a text of JSON below that.
 
 use serde_json::{Map, Value, json};
@@ -27,8 +28,10 @@ const KEPT: &[&str] = &[
     "pattern",
     "minimum",
     "maximum",
-    "propertyOrdering",
+    ORDERING,
 ];
+/// The API's own keyword.
+const ORDERING: &str = "propertyOrdering";
 /// The formats that the API takes; it refuses all others.
 const FORMATS: &[&str] = &["enum", "date-time", "int32", "int64", "float", "double"];
 /// Deeper schemas are refused; people write a few levels.
@@ -90,6 +93,7 @@ impl<'a> SchemaConversion<'a> {
             }
         }
         keep_only_text_enums(&mut out);
+        set_ordering(&mut out);
         if out.get("type").is_some_and(|kind| kind == "array") {
             out.entry("items").or_insert_with(|| json!({ "type": "string" }));
         }
@@ -147,13 +151,22 @@ impl<'a> SchemaConversion<'a> {
     }
 }
 
+/// The order of an object's properties; one alone has none.
+fn set_ordering(out: &mut Map<String, Value>) {
+    let names =
+        out.get("properties").and_then(Value::as_object).map(|all| all.keys().cloned().collect::<Vec<_>>());
+    if let Some(names) = names.filter(|names| names.len() > 1) {
+        out.entry(ORDERING).or_insert_with(|| names.into());
+    }
+}
+
 /// Adds a part of `allOf`: properties and required names of all parts hold, of other keywords the last.
 fn merge(out: &mut Map<String, Value>, part: Value) {
     let Value::Object(part) = part else { return };
     for (name, value) in part {
         match (name.as_str(), out.get_mut(&name), value) {
             ("properties", Some(Value::Object(known)), Value::Object(more)) => known.extend(more),
-            ("required", Some(Value::Array(known)), Value::Array(more)) => {
+            ("required" | ORDERING, Some(Value::Array(known)), Value::Array(more)) => {
                 let more: Vec<Value> = more.into_iter().filter(|one| !known.contains(one)).collect();
                 known.extend(more);
             }
@@ -223,7 +236,8 @@ mod tests {
                 "owner": {"type": "object", "properties": {"name": {"type": "string"}}, "nullable": true},
                 "list": {"type": "array", "items": {"anyOf": [{"type": "string"}, {"type": "number"}]}, "minItems": 1},
                 "title": {"type": "string", "nullable": true, "description": "d"}},
-            "required": ["kind"]})
+            "required": ["kind"],
+            "propertyOrdering": ["kind", "level", "owner", "list", "title"]})
         );
     }
 
@@ -241,7 +255,8 @@ mod tests {
             json!({"u": {"type": "string"}, "t": {"type": "string", "format": "date-time"},
                 "l": {"type": "array", "items": {"type": "string"}},
                 "r": {"type": "string", "description": "own"},
-                "a": {"properties": {"x": {"type": "string"}, "y": {"type": "string"}}, "required": ["x", "y"]}})
+                "a": {"properties": {"x": {"type": "string"}, "y": {"type": "string"}}, "required": ["x", "y"],
+                    "propertyOrdering": ["x", "y"]}})
         );
     }
 

@@ -8,10 +8,11 @@ use serde_json::Map;
 use super::response::{
     GeminiCandidate, GeminiPart, GeminiResponse, aborted, call_id, finish_reason, is_aborted,
 };
-use super::{IMAGES, SIGNATURES};
+use super::{EXTRA, IMAGES, signed};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::ChatDelta;
 use crate::llm::dialect::AnswerDefaults;
+use crate::llm::exact_integers;
 use crate::llm::failure::VendorFailure;
 use crate::llm::message_parts::{self, ChunkHead};
 use crate::llm::stream::{self, DecodedItems};
@@ -64,6 +65,7 @@ impl GeminiDecoder {
 impl CandidateProgress {
     fn part(&mut self, part: GeminiPart, answer: &str) -> Vec<ChatDelta> {
         let mut news = Vec::new();
+        let extra = part.thought_signature.as_deref().map(signed);
         match part.text {
             Some(text) if part.thought => news.push(message_parts::reasoning(&text)),
             Some(text) if !text.is_empty() => news.push(message_parts::text(&text)),
@@ -75,14 +77,16 @@ impl CandidateProgress {
         }
         if let Some(call) = part.function_call {
             let id = call_id(&call, answer, usize::try_from(self.calls).unwrap_or(usize::MAX));
-            let arguments = call.args.map_or_else(|| "{}".to_owned(), |args| args.to_string());
-            let mut delta = message_parts::call(self.calls, Some((id.clone(), call.name)), arguments);
-            if let Some(signature) = part.thought_signature {
-                let signatures = Map::from_iter([(id, signature.into())]);
-                delta.extra.insert(SIGNATURES.to_owned(), signatures.into());
+            let arguments = call.args.map_or_else(|| "{}".to_owned(), |args| exact_integers::text_of(&args));
+            let mut delta = message_parts::call(self.calls, Some((id, call.name)), arguments);
+            if let Some(call) = delta.tool_calls.first_mut() {
+                call.extra_content = extra;
             }
             self.calls += 1;
             news.push(delta);
+        } else if let Some(extra) = extra {
+            let extra = Map::from_iter([(EXTRA.to_owned(), extra)]);
+            news.push(ChatDelta { extra, ..ChatDelta::default() });
         }
         news
     }

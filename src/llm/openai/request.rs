@@ -11,6 +11,7 @@ use crate::llm::chat::{
 };
 use crate::llm::dialect::VendorRequest;
 use crate::llm::failure::VendorFailure;
+use crate::llm::gemini::EXTRA;
 use crate::llm::vendor::Vendor;
 
 /// Models that refuse `max_tokens` and take `max_completion_tokens` only (OpenAI, "Reasoning models").
@@ -62,6 +63,9 @@ pub(in crate::llm) fn chat(
         StreamOptions { include_usage: true, extra: extra.unwrap_or_default() }
     });
     let messages = with_pictures_from_users(&request.messages);
+    let messages =
+        if keeps_extra_content(&request.model) { messages } else { without_extra_content(messages) };
+    let extra = without_top_k(&request.extra);
     let body = OpenAiRequest {
         model: &request.model,
         messages: &messages,
@@ -77,9 +81,40 @@ pub(in crate::llm) fn chat(
         parallel_tool_calls: request.parallel_tool_calls,
         response_format: request.response_format.as_ref(),
         reasoning_effort: request.reasoning_effort.as_deref(),
-        extra: &request.extra,
+        extra: &extra,
     };
     VendorRequest::json("/chat/completions", &body)
+}
+
+/// OpenAI refuses `top_k`, which clients of other protocols send.
+fn without_top_k(extra: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
+    if !extra.contains_key("top_k") {
+        return Cow::Borrowed(extra);
+    }
+    let others = extra.iter().filter(|(name, _)| *name != "top_k");
+    Cow::Owned(others.map(|(name, value)| (name.clone(), value.clone())).collect())
+}
+
+/// Whether the model behind a server of OpenAI's form is one that wants its signatures back.
+pub(in crate::llm) fn keeps_extra_content(model: &str) -> bool {
+    model.contains("gemini")
+}
+
+/// The messages without what another vendor added, which OpenAI refuses.
+fn without_extra_content(messages: Cow<'_, [ChatMessage]>) -> Cow<'_, [ChatMessage]> {
+    let has_any = |message: &ChatMessage| {
+        message.extra.contains_key(EXTRA)
+            || message.tool_calls.iter().any(|call| call.extra_content.is_some())
+    };
+    if !messages.iter().any(has_any) {
+        return messages;
+    }
+    let mut messages = messages.into_owned();
+    for message in &mut messages {
+        message.extra.retain(|name, _| name != EXTRA);
+        message.tool_calls.iter_mut().for_each(|call| call.extra_content = None);
+    }
+    Cow::Owned(messages)
 }
 
 /// Pictures in results of tools, which OpenAI takes from a user only: they follow the results of a turn.

@@ -8,17 +8,19 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use super::headers;
 use super::members::{MemberSpans, quoted};
 use super::protocol::WireProtocol;
 use super::translated::{TranslatedRequest, read, translate};
-use super::{headers, weight};
+use super::weight::{self, RequestWeight};
 use crate::llm::dialect::{AnswerDefaults, VendorRequest};
-use crate::llm::inbound::{ApiProblem, ProblemKind, anthropic};
+use crate::llm::inbound::{ApiProblem, ProblemKind, anthropic, with_plain_ids};
 use crate::llm::vendor::Vendor;
-use crate::llm::{anthropic as anthropic_dialect, openai};
+use crate::llm::{anthropic as anthropic_dialect, gemini, openai};
 
-/// Members of a message that PAS itself adds to answers and OpenAI refuses in requests.
-const ADDED_BY_US: [&str; 3] = [anthropic::REASONING, anthropic::THINKING_BLOCKS, "thought_signatures"];
+/// Members of a message that PAS adds to answers, or once did, and OpenAI refuses in requests.
+const ADDED_BY_US: [&str; 4] =
+    [anthropic::REASONING, anthropic::THINKING_BLOCKS, gemini::EXTRA, "thought_signatures"];
 /// The one query that belongs to a protocol (Anthropic's); any other may carry a credential.
 const BETA: &str = "beta=true";
 /// The header in which a client says which output limit is too low to be of use.
@@ -156,10 +158,10 @@ impl OriginalRequest {
         self.least_output
     }
 
-    /// Most tokens of the prompt, as far as the request holds it.
+    /// What the request holds, for the bound of its prompt.
     #[must_use]
-    pub fn prompt_tokens(&self) -> u64 {
-        weight::tokens(self.text())
+    pub fn weight(&self) -> RequestWeight {
+        weight::of(self.text())
     }
 
     /// Whether the vendor adds to the prompt what is not in the request (an earlier answer, a search).
@@ -331,10 +333,13 @@ impl PassedRequest {
                 changes.push(("stream_options", with_usage(member("stream_options"))));
             }
             if vendor == Vendor::OpenAi
+                && !openai::request::keeps_extra_content(&self.model)
                 && let Some(messages) = member("messages").and_then(without_ours)
             {
                 changes.push(("messages", messages));
             }
+        } else if let Some(plain) = member(original.protocol.conversation()).and_then(with_plain_ids) {
+            changes.push((original.protocol.conversation(), plain));
         }
         changes
     }
@@ -353,17 +358,31 @@ fn without_ours(messages: &str) -> Option<String> {
     if !ADDED_BY_US.iter().any(|name| holds(name)) {
         return None;
     }
-    let list: Vec<&RawValue> = serde_json::from_str(messages).ok()?;
-    let clean = |message: &&RawValue| {
-        let text = message.get();
-        match MemberSpans::of(text) {
-            Ok(spans) if ADDED_BY_US.iter().any(|name| spans.get(text, name).is_some()) => {
-                spans.without(text, &ADDED_BY_US)
-            }
-            _ => text.to_owned(),
+    each(messages, &|message| {
+        let message = without_members(message);
+        let calls = |spans: &MemberSpans| {
+            let calls = spans.get(&message, "tool_calls").filter(|calls| calls.starts_with('['))?;
+            Some(spans.with(&message, &[("tool_calls", each(calls, &without_members)?)]))
+        };
+        MemberSpans::of(&message).ok().and_then(|spans| calls(&spans)).unwrap_or(message)
+    })
+}
+
+/// A list with each of its objects changed.
+fn each(list: &str, change: &dyn Fn(&str) -> String) -> Option<String> {
+    let list: Vec<&RawValue> = serde_json::from_str(list).ok()?;
+    let changed: Vec<String> = list.iter().map(|one| change(one.get())).collect();
+    Some(format!("[{}]", changed.join(",")))
+}
+
+/// An object without what PAS added.
+fn without_members(object: &str) -> String {
+    match MemberSpans::of(object) {
+        Ok(spans) if ADDED_BY_US.iter().any(|name| spans.get(object, name).is_some()) => {
+            spans.without(object, &ADDED_BY_US)
         }
-    };
-    Some(format!("[{}]", list.iter().map(clean).collect::<Vec<_>>().join(",")))
+        _ => object.to_owned(),
+    }
 }
 
 #[cfg(test)]

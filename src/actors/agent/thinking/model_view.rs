@@ -49,11 +49,10 @@ fn messages_of(message: &ViewMessage) -> Vec<ChatMessage> {
     for block in &message.blocks {
         match block {
             BlockBody::Text(text) => texts.push(text),
-            BlockBody::Call { id, tool, args } => calls.push(ToolCall {
-                id: id.clone(),
-                kind: "function".to_owned(),
-                function: FunctionCall { name: tool.clone(), arguments: args.clone() },
-            }),
+            BlockBody::Call { id, tool, args } => {
+                let function = FunctionCall { name: tool.clone(), arguments: args.clone() };
+                calls.push(ToolCall::of_function(id.clone(), function));
+            }
             BlockBody::Result { id, text, .. } => made.push(ChatMessage {
                 tool_call_id: Some(id.clone()),
                 ..ChatMessage::text(ChatRole::Tool, text.clone())

@@ -21,7 +21,7 @@ pub const THINKING_BLOCKS: &str = "thinking_blocks";
 /// The thought as plain text.
 pub const REASONING: &str = "reasoning_content";
 /// Members of a request that only Anthropic takes.
-const OWN_OF_REQUEST: [&str; 4] = ["thinking", "top_k", "metadata", "container"];
+const OWN_OF_REQUEST: [&str; 3] = ["thinking", "metadata", "container"];
 /// Members of a message that only Anthropic takes.
 const OWN_OF_MESSAGE: [&str; 3] = [THINKING_BLOCKS, "is_error", CACHE_CONTROL];
 const CACHE_CONTROL: &str = "cache_control";

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use super::{CACHE_CONTROL, THINKING_BLOCKS};
 use crate::llm::chat::{
     ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, FunctionCall, ImageUrl,
-    KnownPart, ToolCall, ToolFunction,
+    KnownPart, ToolFunction,
 };
 use crate::llm::inbound::{ApiProblem, tools};
 
@@ -44,6 +44,10 @@ pub struct MessagesRequest {
     metadata: Option<Value>,
     #[serde(default, alias = "output_config")]
     output_format: Option<Value>,
+    #[serde(default)]
+    mcp_servers: Option<Value>,
+    #[serde(default)]
+    container: Option<Value>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -141,6 +145,15 @@ impl MessagesRequest {
         if self.max_tokens.is_none_or(|tokens| tokens == 0) {
             return Err(ApiProblem::invalid("max_tokens", "max_tokens: at least 1 is required"));
         }
+        for (name, value) in [("mcp_servers", &self.mcp_servers), ("container", &self.container)] {
+            let is_empty = |value: &Value| value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+            if !value.as_ref().is_none_or(is_empty) {
+                return Err(ApiProblem::invalid(
+                    name,
+                    format!("{name}: only models of Anthropic have these"),
+                ));
+            }
+        }
         self.into_counted()
     }
 
@@ -207,10 +220,11 @@ impl MessagesTurn {
             match block(&raw, &place)? {
                 MessagesBlock::ToolUse { id, name, input } => {
                     let function = FunctionCall { name, arguments: tools::to_text(&input) };
-                    turn.tool_calls.push(ToolCall { id, kind: "function".to_owned(), function });
+                    turn.tool_calls.push(tools::call_of(id, function));
                 }
                 MessagesBlock::ToolResult { tool_use_id, content, is_error } => {
-                    messages.push(tool_result(tool_use_id, content, is_error, &place)?);
+                    let id = tools::plain_id(tool_use_id);
+                    messages.push(tool_result(id, content, is_error, &place)?);
                 }
                 MessagesBlock::Thinking {} | MessagesBlock::RedactedThinking {} => thought.push(raw),
                 said => parts.extend(part(said)),
@@ -417,7 +431,7 @@ mod tests {
         let mut chat = chat(conversation()).unwrap();
         without_own_fields(&mut chat);
         let canonical = serde_json::to_string(&chat).unwrap();
-        for own in ["cache_control", "thinking", "is_error", "top_k"] {
+        for own in ["cache_control", "thinking", "is_error"] {
             assert!(!canonical.contains(own), "{own}: {canonical}");
         }
         assert!(canonical.contains(r#""content":"The tool failed: no""#), "{canonical}");

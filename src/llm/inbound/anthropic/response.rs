@@ -40,7 +40,8 @@ fn blocks(message: &ChatMessage) -> Vec<Value> {
     }
     let call = |call: &crate::llm::chat::ToolCall| {
         let input = tools::to_object(&call.function.arguments);
-        json!({ "type": "tool_use", "id": call.id, "name": call.function.name, "input": input })
+        let id = tools::signed_id(&call.id, call.extra_content.as_ref());
+        json!({ "type": "tool_use", "id": id, "name": call.function.name, "input": input })
     };
     blocks.extend(message.tool_calls.iter().map(call));
     blocks

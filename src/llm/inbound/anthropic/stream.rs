@@ -8,7 +8,7 @@ use super::response::message_id;
 use super::{REASONING, THINKING_BLOCKS, stop_reason};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::{ChatChunk, ChatDelta, ToolCallDelta};
-use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, event, usage};
+use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, event, tools, usage};
 
 /// The kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,6 +119,7 @@ impl MessagesWriter {
         let function = call.function.clone().unwrap_or_default();
         let start = || {
             let id = call.id.clone().unwrap_or_else(|| format!("toolu_{}", call.index));
+            let id = tools::signed_id(&id, call.extra_content.as_ref());
             json!({ "type": "tool_use", "id": id, "name": function.name.unwrap_or_default(), "input": {} })
         };
         let index = self.block(MessagesBlockKind::Tool(call.index), start, out);

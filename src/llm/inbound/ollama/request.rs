@@ -135,7 +135,7 @@ impl OllamaMessage {
             ids.unanswered.push_back(id.clone());
             let arguments = tools::to_text(&call.function.arguments);
             let function = FunctionCall { name: call.function.name, arguments };
-            message.tool_calls.push(ToolCall { id, kind: "function".to_owned(), function });
+            message.tool_calls.push(ToolCall::of_function(id, function));
         }
         if self.role == ChatRole::Tool {
             let next = ids.unanswered.pop_front();

@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::{ChatContent, ChatMessage, ChatResponse, ToolCall};
-use crate::llm::inbound::{ApiProblem, anthropic::REASONING, usage};
+use crate::llm::inbound::{ApiProblem, anthropic::REASONING, tools, usage};
 
 /// The request's fields repeated in the answer.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -161,7 +161,7 @@ pub(super) fn reasoning_item(response: &str, place: usize, text: &str) -> Value 
 pub(super) fn call_item(response: &str, place: usize, status: &str, call: &ToolCall) -> Value {
     json!({
         "id": item_id("fc", response, place), "type": "function_call", "status": status,
-        "call_id": call.id, "name": call.function.name, "arguments": call.function.arguments,
+        "call_id": tools::signed_id(&call.id, call.extra_content.as_ref()), "name": call.function.name, "arguments": call.function.arguments,
     })
 }
 

@@ -6,9 +6,9 @@ use serde_json::{Map, Value, json};
 use super::output::ResponsesEcho;
 use crate::llm::chat::{
     ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, FunctionCall, ImageUrl,
-    KnownPart, ToolCall, ToolFunction,
+    KnownPart, ToolFunction,
 };
-use crate::llm::inbound::ApiProblem;
+use crate::llm::inbound::{ApiProblem, tools};
 
 /// The body of `POST /v1/responses`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -43,6 +43,10 @@ pub struct ResponsesRequest {
     conversation: Option<Value>,
     #[serde(default)]
     background: Option<bool>,
+    #[serde(default)]
+    prompt: Option<Value>,
+    #[serde(default)]
+    top_logprobs: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -162,6 +166,15 @@ impl ResponsesRequest {
         if self.conversation.as_ref().is_some_and(|conversation| !conversation.is_null()) {
             return Err(ApiProblem::invalid("conversation", kept));
         }
+        if self.prompt.as_ref().is_some_and(|prompt| !prompt.is_null()) {
+            return Err(ApiProblem::invalid("prompt", "only OpenAI has your stored prompts: send the input"));
+        }
+        if self.top_logprobs.is_some_and(|count| count > 0) {
+            return Err(ApiProblem::invalid(
+                "top_logprobs",
+                "`top_logprobs` is not supported for this model",
+            ));
+        }
         if self.background == Some(true) {
             return Err(ApiProblem::invalid(
                 "background",
@@ -194,7 +207,7 @@ impl ResponsesItem {
             }
             Self::FunctionCall { call_id, name, arguments } => {
                 let function = FunctionCall { name, arguments };
-                let call = ToolCall { id: call_id, kind: "function".to_owned(), function };
+                let call = tools::call_of(call_id, function);
                 // Text and parallel calls of one answer are one message in the canonical form.
                 match messages.last_mut() {
                     Some(last) if last.role == ChatRole::Assistant => last.tool_calls.push(call),
@@ -207,7 +220,7 @@ impl ResponsesItem {
             }
             Self::FunctionCallOutput { call_id, output } => {
                 let message = said(ChatRole::Tool, output, &format!("input[{number}].output"))?;
-                messages.push(ChatMessage { tool_call_id: Some(call_id), ..message });
+                messages.push(ChatMessage { tool_call_id: Some(tools::plain_id(call_id)), ..message });
             }
             Self::Reasoning {} => {}
         }

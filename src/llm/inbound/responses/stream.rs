@@ -172,7 +172,8 @@ impl ResponsesWriter {
             let id = delta.id.clone().unwrap_or_else(|| format!("call_{}", delta.index));
             let name = function.name.unwrap_or_default();
             let function = FunctionCall { name, arguments: String::new() };
-            let call = ToolCall { id, kind: "function".to_owned(), function };
+            let extra_content = delta.extra_content.clone();
+            let call = ToolCall { extra_content, ..ToolCall::of_function(id, function) };
             let item = call_item(&self.id, place, "in_progress", &call);
             self.emit("response.output_item.added", json!({ "output_index": place, "item": item }), out);
             self.calls.insert(delta.index, (place, call));

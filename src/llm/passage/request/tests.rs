@@ -66,13 +66,30 @@ fn only_what_must_differ_is_spliced_in() {
 
 #[test]
 fn what_pas_added_to_an_answer_does_not_go_back_to_openai() {
-    let messages = json!([{"role": "assistant", "content": "y", "reasoning_content": "t", "thought_signatures": {}},
+    let messages = json!([{"role": "assistant", "content": "y", "reasoning_content": "t", "extra_content": {},
+            "tool_calls": [{"id": "a", "n": 12345678901234567u64, "extra_content": {"google": {"thought_signature": "s"}}}]},
         {"role": "user", "content": "reasoning_content"}]);
     let body = json!({"model": "gpt", "messages": messages}).to_string();
     let wire = sent(WireProtocol::Chat, &body, "gpt", None);
-    let body: Value = serde_json::from_slice(&wire.body).unwrap();
-    assert_eq!(body["messages"][0], json!({"role": "assistant", "content": "y"}));
-    assert_eq!(body["messages"][1]["content"], "reasoning_content");
+    let clean: Value = serde_json::from_slice(&wire.body).unwrap();
+    let calls = json!([{"id": "a", "n": 12345678901234567u64}]);
+    assert_eq!(clean["messages"][0], json!({"role": "assistant", "content": "y", "tool_calls": calls}));
+    assert_eq!(clean["messages"][1]["content"], "reasoning_content");
+    // A server of Google's models behind OpenAI's form wants its signatures back.
+    let google = body.replace("\"gpt\"", "\"gemini-3-pro\"");
+    assert_eq!(text(&sent(WireProtocol::Chat, &google, "gemini-3-pro", None)), google);
+}
+
+#[test]
+fn ids_that_carry_a_signature_are_plain_for_other_vendors() {
+    let claude = r#"{"model":"c","max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"tool_use","id":"call_1__thought_U0lH","name":"f","input":{}}]}, {"role":"user","content":[{"type":"tool_result","tool_use_id":"call_1__thought_U0lH","content":"x"}]}]}"#;
+    let plain = claude.replace("__thought_U0lH", "");
+    assert_eq!(text(&sent(WireProtocol::Messages, claude, "c", None)), plain);
+    let openai = r#"{"model":"gpt","input":[{"type":"function_call_output","call_id":"call_1__thought_U0lH","output":"x"}]}"#;
+    assert_eq!(
+        text(&sent(WireProtocol::Responses, openai, "gpt", None)),
+        openai.replace("__thought_U0lH", "")
+    );
 }
 
 #[test]
