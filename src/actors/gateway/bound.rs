@@ -1,12 +1,14 @@
 //! The most tokens a call can use, known before the call.
 //!
-//! Every vendor's tokenizer makes at least one byte of text into a token, so the bytes sent bound the tokens;
-//! pictures are counted separately, not by their base 64. The bound is a few times too high for plain text,
-//! which only matters to the hold: the charge is by usage.
+//! Text is estimated from above ([`TokenEstimate`] says how, and with which margin); pictures are counted
+//! separately, not by their base 64, and files as densely as pages can be written, at most a window full. What a
+//! vendor counts beyond the bound is charged all the same: the ledger books the whole bill, the log tells it, and
+//! later holds for that provider are raised ([`super::bound_memory`]).
 
 use crate::llm::chat::{ChatContent, ChatMessage, ChatRequest, ContentPart, KnownPart};
 use crate::llm::embedding::EmbeddingRequest;
 use crate::llm::passage::OriginalRequest;
+use crate::llm::token_estimate::TokenEstimate;
 
 /// Most tokens of one picture: 16 tiles of 258 at Gemini's largest scaling, the dearest of the vendors' rules
 /// (OpenAI 1,445 in high detail, Anthropic about 1,600), doubled.
@@ -24,64 +26,51 @@ const OUTPUT: u64 = 32_768;
 /// Most input tokens of a chat.
 #[must_use]
 pub fn prompt(request: &ChatRequest) -> u64 {
-    let messages: u64 = request.messages.iter().map(message).sum();
-    let tools: u64 = request.tools.iter().map(written).sum();
-    let format = request.response_format.as_ref().map_or(0, written);
-    let extra: u64 = request.extra.values().map(written).sum();
-    messages + tools + format + extra + CALL
+    let mut text = TokenEstimate::default();
+    let pictures: u64 = request.messages.iter().map(|said| message(said, &mut text)).sum();
+    request.tools.iter().for_each(|tool| text.add_json(tool));
+    request.response_format.iter().chain(request.extra.values()).for_each(|value| text.add_json(value));
+    let messages = (request.messages.len() as u64).saturating_mul(MESSAGE);
+    text.bound().saturating_add(pictures).saturating_add(messages).saturating_add(CALL)
 }
 
-fn message(message: &ChatMessage) -> u64 {
-    let said = match &message.content {
+/// Adds a message's text; returns the most tokens of its pictures.
+fn message(message: &ChatMessage, text: &mut TokenEstimate) -> u64 {
+    message.tool_calls.iter().for_each(|call| text.add_json(call));
+    message.extra.values().for_each(|value| text.add_json(value));
+    match &message.content {
         None => 0,
-        Some(ChatContent::Text(text)) => text.len() as u64,
-        Some(ChatContent::Parts(parts)) => parts.iter().map(part).sum(),
-    };
-    let calls: u64 = message.tool_calls.iter().map(written).sum();
-    let extra: u64 = message.extra.values().map(written).sum();
-    said + calls + extra + MESSAGE
+        Some(ChatContent::Text(said)) => {
+            text.add(said);
+            0
+        }
+        Some(ChatContent::Parts(parts)) => parts.iter().map(|one| part(one, text)).sum(),
+    }
 }
 
-fn part(part: &ContentPart) -> u64 {
+fn part(part: &ContentPart, text: &mut TokenEstimate) -> u64 {
     match part {
-        ContentPart::Known(KnownPart::Text { text, .. }) => text.len() as u64,
-        ContentPart::Known(KnownPart::ImageUrl { .. }) => PICTURE,
-        ContentPart::Other(value) => written(value),
+        ContentPart::Known(KnownPart::Text { text: said, .. }) => text.add(said),
+        ContentPart::Known(KnownPart::ImageUrl { .. }) => return PICTURE,
+        ContentPart::Other(value) => text.add_json(value),
     }
-}
-
-/// Length of the value as JSON, in bytes.
-fn written(value: &impl serde::Serialize) -> u64 {
-    let mut count = ByteCounter(0);
-    // Counting cannot fail, and no key here is impossible in JSON.
-    let _ = serde_json::to_writer(&mut count, value);
-    count.0
-}
-
-struct ByteCounter(u64);
-
-impl std::io::Write for ByteCounter {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 += bytes.len() as u64;
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
+    0
 }
 
 /// Most input tokens of a request that is passed on. What the vendor adds to it is bounded only by the window.
 #[must_use]
 pub fn original(original: &OriginalRequest, window: Option<u64>) -> u64 {
-    let own = original.prompt_tokens() + CALL;
-    if original.is_added_to() { own.max(window.unwrap_or(UNKNOWN_WINDOW)) } else { own }
+    let (weight, window) = (original.weight(), window.unwrap_or(UNKNOWN_WINDOW));
+    let own = weight.text.saturating_add(weight.pictures).saturating_add(weight.files.min(window)) + CALL;
+    if weight.has_linked_file || original.is_added_to() { own.max(window) } else { own }
 }
 
 /// Most input tokens of embeddings.
 #[must_use]
 pub fn embedding(request: &EmbeddingRequest) -> u64 {
-    written(&request.input) + CALL
+    let mut text = TokenEstimate::default();
+    text.add_json(&request.input);
+    text.bound() + CALL
 }
 
 /// The output limit of a call: the caller's, or the model's own within reason; never more than the context
@@ -90,7 +79,7 @@ pub fn embedding(request: &EmbeddingRequest) -> u64 {
 pub fn output(asked: Option<u64>, models: Option<u64>, window: Option<u64>, prompt: u64) -> u64 {
     let limit = asked.unwrap_or_else(|| models.unwrap_or(OUTPUT).min(OUTPUT));
     let left = window.map_or(u64::MAX, |window| window.saturating_sub(prompt));
-    // A prompt of nearly the window's bytes has far fewer tokens: assume that half of the window is left.
+    // The bound of a prompt is well above its tokens: assume that half of the window is left.
     let left = left.max(window.map_or(0, |window| window / 2));
     if asked.is_some() { limit } else { limit.min(left).max(1) }
 }

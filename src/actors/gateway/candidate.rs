@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::bound;
+use super::bound_memory::BoundMemory;
 use super::own_ports::{ModelPort, OwnPorts};
 use super::prepared::{CandidateRequest, PreparedRequest};
 use crate::config::SecretText;
@@ -104,9 +105,15 @@ impl CallCandidate {
 
     /// The request for this candidate, with its model and an output limit, and the bound of the call; `None`:
     /// the price is unknown.
-    pub(super) fn prepare(&self, ask: CandidateRequest) -> Option<(PreparedRequest, CallBound)> {
+    pub(super) fn prepare(
+        &self,
+        ask: CandidateRequest,
+        memory: &BoundMemory,
+    ) -> Option<(PreparedRequest, CallBound)> {
         let price = self.price.as_ref()?;
-        let bound = |prompt, output, answers| CallBound::new(price, prompt, output, answers);
+        let bound = |prompt, output, answers| {
+            CallBound::new(price, memory.raised(&self.provider, prompt), output, answers)
+        };
         Some(match ask {
             CandidateRequest::Chat(mut request) => {
                 request.model.clone_from(&self.model);
@@ -172,7 +179,7 @@ impl CallCandidate {
 /// The most that a call may use and cost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct CallBound {
-    prompt: u64,
+    pub(super) prompt: u64,
     /// Tokens of each answer.
     pub(super) output: u64,
     answers: u64,
@@ -290,13 +297,13 @@ mod tests {
         let candidate = CallCandidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
         let messages = vec![ChatMessage::text(ChatRole::User, "x".repeat(10_000))];
         let ask = CandidateRequest::Chat(ChatRequest { messages, ..ChatRequest::default() });
-        let (prepared, bound) = candidate.prepare(ask).unwrap();
+        let (prepared, bound) = candidate.prepare(ask, &BoundMemory::default()).unwrap();
         let worst = bound.worst;
         let PreparedRequest::Chat(request) = prepared else { unreachable!("it was a chat") };
         assert_eq!((request.model.as_str(), request.output_limit()), ("gpt-4-turbo", Some(4_096)));
-        // 10 and 30 dollars per million tokens; at least the text's bytes, and not many more.
+        // 10 and 30 dollars per million tokens; less than the text's bytes, and more than a tokenizer counts.
         let output = 4_096 * 30_000;
-        assert!(worst.0 > output + 10_000 * 10_000 && worst.0 < output + 12_000 * 10_000, "{worst}");
+        assert!(worst.0 > output + 5_000 * 10_000 && worst.0 < output + 10_000 * 10_000, "{worst}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ pub use self::headers::of_answer as headers_of_answer;
 pub use self::protocol::WireProtocol;
 pub use self::request::{OriginalRequest, PassedRequest};
 pub use self::translated::TranslatedRequest;
+pub use self::weight::RequestWeight;
 
 use self::chat_stream::PassedChatDecoder;
 use self::messages_stream::PassedMessagesDecoder;

@@ -1,7 +1,7 @@
 //! The most tokens of a request that is passed on, and whether it leads to more than it holds.
 //!
-//! As everywhere ([`crate::llm::chat`] has the same rule in the gateway's bound), a byte of text is at most one
-//! token. Pictures and files are counted by their kind, not by their base 64. What the vendor adds by itself
+//! Text is estimated as everywhere ([`TokenEstimate`]); that a request's own words (`role`, `type`) count too is
+//! far less than the margin. Pictures and files are counted by their kind, not by their base 64. What the vendor adds by itself
 //! (an earlier answer that it keeps, a stored file, the pages of a search) is not in the request at all: then
 //! only the model's window bounds the prompt.
 
@@ -10,17 +10,20 @@ use std::fmt;
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
+use crate::llm::token_estimate::TokenEstimate;
+
 /// Most tokens of one picture; the gateway's bound says why.
 const PICTURE: u64 = 8_192;
-/// Bytes of base 64 for a token of a file, at the least: a page of a PDF is 1,500 to 3,000 tokens of text and
-/// a picture, in fifty kilobytes and more.
-const FILE_BYTES: u64 = 16;
+/// Tokens for a byte of a file's base 64, at the most: a page of dense text takes two kilobytes in a PDF and some
+/// 2,500 tokens, since the vendors read its text and look at it too.
+const FILE_BYTE: u64 = 1;
 /// Members that may hold a picture or a file; without one of them nothing needs to be walked.
-const HOLDERS: [&[u8]; 4] = [b"\"url\"", b"\"image_url\"", b"\"data\"", b"\"file_data\""];
+const HOLDERS: [&[u8]; 4] = [b"\"source\"", b"\"image_url\"", b"\"data:", b"\"file_data\""];
 /// Words of members and tools through which the vendor adds to the prompt.
-const ADDERS: [&[u8]; 8] = [
+const ADDERS: [&[u8]; 9] = [
     b"\"item_reference\"",
     b"\"file_id\"",
+    b"\"file_url\"",
     b"\"web_search",
     b"\"web_fetch",
     b"\"file_search",
@@ -29,15 +32,37 @@ const ADDERS: [&[u8]; 8] = [
     b"\"mcp\"",
 ];
 
-/// Most tokens of the request's text, its pictures and its files.
-pub(super) fn tokens(body: &str) -> u64 {
-    let length = body.len() as u64;
+/// A request's text, and what is attached to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct RequestWeight {
+    /// Most tokens of the text.
+    pub text: u64,
+    /// Bytes of the text.
+    pub text_bytes: u64,
+    /// Most tokens of the pictures.
+    pub pictures: u64,
+    /// Most tokens of the files, should they be as dense as can be; often more than the window takes.
+    pub files: u64,
+    /// Whether a file is only named by its address.
+    pub has_linked_file: bool,
+}
+
+pub(super) fn of(body: &str) -> RequestWeight {
+    let text = TokenEstimate::of(body);
+    let whole = RequestWeight { text: text.bound(), text_bytes: text.bytes(), ..RequestWeight::default() };
     if !HOLDERS.iter().any(|name| memmem::find(body.as_bytes(), name).is_some()) {
-        return length;
+        return whole;
     }
     let mut parser = serde_json::Deserializer::from_str(body);
     let found = AttachmentSeed::default().deserialize(&mut parser).unwrap_or_default();
-    (length + found.tokens).saturating_sub(found.bytes)
+    let text = text.without(found.content);
+    RequestWeight {
+        text: text.bound(),
+        text_bytes: text.bytes(),
+        pictures: found.pictures,
+        files: found.files,
+        has_linked_file: found.has_linked_file,
+    }
 }
 
 /// Whether the vendor may add to the prompt.
@@ -46,42 +71,62 @@ pub(super) fn is_added_to(body: &str) -> bool {
 }
 
 /// Pictures and files of a value.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, Default)]
 struct AttachmentSum {
-    bytes: u64,
-    tokens: u64,
+    /// As it stands in the text.
+    content: TokenEstimate,
+    pictures: u64,
+    files: u64,
+    has_linked_file: bool,
 }
 
 impl AttachmentSum {
     fn add(&mut self, other: Self) {
-        self.bytes += other.bytes;
-        self.tokens += other.tokens;
+        self.content.merge(other.content);
+        self.pictures += other.pictures;
+        self.files += other.files;
+        self.has_linked_file |= other.has_linked_file;
     }
 
-    fn of(text: &str, is_picture: bool) -> Self {
-        let bytes = text.len() as u64;
-        Self { bytes, tokens: PICTURE + if is_picture { 0 } else { bytes / FILE_BYTES } }
+    fn picture(content: TokenEstimate) -> Self {
+        Self { content, pictures: PICTURE, ..Self::default() }
+    }
+
+    fn file(content: TokenEstimate) -> Self {
+        Self { content, files: content.bytes().saturating_mul(FILE_BYTE), ..Self::default() }
     }
 }
 
 /// The member whose value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum AttachmentMember {
-    /// A `data:` URL or the address of a picture.
-    Url,
-    /// Base 64, of the kind that `media_type` beside it says.
+    /// A `data:` URL, the address of a picture, or an object with either.
+    Picture,
+    /// The same of a file.
+    File,
+    /// Where Anthropic's pictures and documents are.
+    Source,
+    /// In a source: base 64, of the kind that `media_type` beside it says.
     Data,
+    /// In a source.
     MediaType,
+    /// `type`, by which a document is known.
+    Kind,
     #[default]
     Other,
 }
 
 impl AttachmentMember {
-    fn named(name: &str) -> Self {
-        match name {
-            "url" | "image_url" | "file_data" => Self::Url,
-            "data" => Self::Data,
-            "media_type" => Self::MediaType,
+    /// The member of this name in the value of another.
+    fn named(name: &str, inside: Self) -> Self {
+        match (name, inside) {
+            ("image_url", _) | ("url", Self::Picture) => Self::Picture,
+            ("file_data", _) => Self::File,
+            ("source", _) => Self::Source,
+            ("data", Self::Source) => Self::Data,
+            ("media_type", Self::Source) => Self::MediaType,
+            ("url", Self::Source) => Self::Picture,
+            ("type", _) => Self::Kind,
             _ => Self::Other,
         }
     }
@@ -94,9 +139,18 @@ struct AttachmentSeed(AttachmentMember);
 #[derive(Debug, Default)]
 struct AttachmentFound {
     sum: AttachmentSum,
-    /// Length of base 64 whose kind a neighbour says.
-    data: Option<u64>,
-    is_picture: bool,
+    /// Data whose kind a neighbour says.
+    data: Option<TokenEstimate>,
+    media_type: Option<MediaKind>,
+    is_document: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum MediaKind {
+    Picture,
+    /// It is written out, so it counts as text.
+    Text,
+    Other,
 }
 
 impl<'de> DeserializeSeed<'de> for AttachmentSeed {
@@ -127,13 +181,21 @@ impl<'de> Visitor<'de> for AttachmentSeed {
     fn visit_str<E: Error>(self, text: &str) -> Result<AttachmentFound, E> {
         let mut found = AttachmentFound::default();
         match self.0 {
-            AttachmentMember::Url => {
-                let is_file = text.starts_with("data:") && !text.starts_with("data:image/");
-                found.sum = AttachmentSum::of(text, !is_file);
+            AttachmentMember::Picture if text.starts_with("data:") && !text.starts_with("data:image/") => {
+                found.sum = AttachmentSum::file(TokenEstimate::of(text));
             }
-            AttachmentMember::Data => found.data = Some(text.len() as u64),
-            AttachmentMember::MediaType => found.is_picture = text.starts_with("image/"),
-            AttachmentMember::Other => {}
+            AttachmentMember::Picture => found.sum = AttachmentSum::picture(TokenEstimate::of(text)),
+            AttachmentMember::File => found.sum = AttachmentSum::file(TokenEstimate::of(text)),
+            AttachmentMember::Data => found.data = Some(TokenEstimate::of(text)),
+            AttachmentMember::MediaType => {
+                found.media_type = Some(match text.split('/').next() {
+                    Some("image") => MediaKind::Picture,
+                    Some("text") => MediaKind::Text,
+                    _ => MediaKind::Other,
+                });
+            }
+            AttachmentMember::Kind => found.is_document = text == "document",
+            AttachmentMember::Source | AttachmentMember::Other => {}
         }
         Ok(found)
     }
@@ -141,15 +203,18 @@ impl<'de> Visitor<'de> for AttachmentSeed {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<AttachmentFound, A::Error> {
         let mut all = AttachmentFound::default();
         while let Some(name) = map.next_key::<String>()? {
-            let found = map.next_value_seed(FoundSeed(AttachmentMember::named(&name)))?;
+            let found = map.next_value_seed(FoundSeed(AttachmentMember::named(&name, self.0)))?;
             all.sum.add(found.sum);
             all.data = found.data.or(all.data);
-            all.is_picture |= found.is_picture;
+            all.media_type = found.media_type.or(all.media_type);
+            all.is_document |= found.is_document;
         }
-        if let Some(bytes) = all.data.take() {
-            let file = if all.is_picture { 0 } else { bytes / FILE_BYTES };
-            all.sum.add(AttachmentSum { bytes, tokens: PICTURE + file });
+        match (all.data, all.media_type) {
+            (None, _) | (_, Some(MediaKind::Text)) => {}
+            (Some(data), Some(MediaKind::Picture)) => all.sum.add(AttachmentSum::picture(data)),
+            (Some(data), _) => all.sum.add(AttachmentSum::file(data)),
         }
+        all.sum.has_linked_file |= all.is_document && all.sum.pictures > 0;
         Ok(AttachmentFound { sum: all.sum, ..AttachmentFound::default() })
     }
 
@@ -188,29 +253,48 @@ mod tests {
 
     use super::*;
 
+    fn weigh(body: &serde_json::Value) -> RequestWeight {
+        of(&body.to_string())
+    }
+
     #[test]
-    fn pictures_and_files_count_by_their_kind_and_all_else_by_its_bytes() {
+    fn pictures_and_files_count_by_their_kind_and_all_else_as_text() {
         let data = "A".repeat(4_000_000);
-        let weigh = |body: serde_json::Value| tokens(&body.to_string());
-        let text = json!({ "messages": [{ "content": "é☃".repeat(1_000) }] });
-        assert_eq!(weigh(text.clone()), text.to_string().len() as u64);
+        let text = json!({ "messages": [{ "content": "é☃".repeat(1_000), "url": "https://e.org/page" }] });
+        let written = TokenEstimate::of(&text.to_string());
+        let wanted =
+            RequestWeight { text: written.bound(), text_bytes: written.bytes(), ..RequestWeight::default() };
+        assert_eq!(weigh(&text), wanted);
         for picture in [
             json!({ "type": "image", "source": { "type": "base64", "media_type": "image/png", "data": data } }),
             json!({ "type": "image", "source": { "data": data, "media_type": "image/png" } }),
+            json!({ "type": "image", "source": { "type": "url", "url": "https://e.org/i.png" } }),
             json!({ "image_url": { "url": format!("data:image/png;base64,{data}") } }),
             json!({ "type": "input_image", "image_url": format!("data:image/png;base64,{data}") }),
             json!({ "image_url": { "url": "https://e.org/i.png" } }),
         ] {
-            let found = weigh(json!([picture, 7, true, null, 1.5, -1]));
-            assert!((PICTURE..PICTURE + 200).contains(&found), "{found}");
+            let found = weigh(&json!([picture, 7, true, null, 1.5, -1]));
+            assert!(found.text < 200 && found.text_bytes < 200, "{found:?}");
+            assert_eq!((found.pictures, found.files, found.has_linked_file), (PICTURE, 0, false));
         }
         for file in [
-            json!({ "source": { "media_type": "application/pdf", "data": data } }),
+            json!({ "type": "document", "source": { "media_type": "application/pdf", "data": data } }),
             json!({ "type": "input_file", "file_data": format!("data:application/pdf;base64,{data}") }),
         ] {
-            let found = weigh(file);
-            assert!((250_000..260_000).contains(&found), "{found}");
+            let found = weigh(&file);
+            assert!(found.text < 200 && found.pictures == 0 && !found.has_linked_file, "{found:?}");
+            assert!((4_000_000..4_000_100).contains(&found.files), "{found:?}");
         }
+    }
+
+    #[test]
+    fn a_document_of_plain_text_is_text_and_one_at_an_address_is_not_known() {
+        let words = "some words ".repeat(1_000);
+        let plain = json!({ "type": "document", "source": { "type": "text", "media_type": "text/plain", "data": words } });
+        let found = weigh(&plain);
+        assert!(found.text >= TokenEstimate::of(&words).bound() && found.files == 0, "{found:?}");
+        let linked = json!({ "type": "document", "source": { "type": "url", "url": "https://e.org/a.pdf" } });
+        assert!(weigh(&json!([linked])).has_linked_file);
     }
 
     #[test]

@@ -1,15 +1,12 @@
-//! Budgets at the gateway: refusals with what is left, windows, a caller that leaves.
+//! Budgets at the gateway: refusals with what is left, windows.
 
-use std::time::Duration;
-
-use futures_util::StreamExt;
 use pas::domain::ids::AgentName;
 use pas::domain::usage::TokenUsage;
 use serde_json::json;
 
-use super::{Stage, chat, streamed};
+use super::{Stage, chat};
 use crate::support::until;
-use crate::vendor::{Fault, Vendor};
+use crate::vendor::Vendor;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_budget_refuses_what_it_cannot_hold_and_says_what_is_left() {
@@ -48,7 +45,9 @@ async fn every_level_s_budget_is_set_kept_and_lifted_over_http() {
         assert_eq!(first.status, 200, "{}", first.body);
         stage.receipts("before").await[0]["metadata"]["hold_nano_usd"].as_u64().unwrap()
     };
-    let bill = TokenUsage { input: held / 10_000, ..TokenUsage::default() };
+    // 30 dollars a million out, 10 in.
+    let (output, input) = (held / 30_000, held % 30_000 / 10_000);
+    let bill = TokenUsage { input, output, ..TokenUsage::default() };
     stage.vendors.get(Vendor::OpenAi).bill(Some(bill));
     let spent = stage.get(6120, "/budgets/day").await.body["spent_usd"].as_f64().unwrap();
     for scope in scopes {
@@ -131,19 +130,22 @@ async fn what_was_spent_is_in_budget_windows_and_file() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_caller_that_leaves_is_paid_for_by_what_was_used() {
+async fn what_a_vendor_counts_beyond_its_hold_is_booked_whole_and_held_from_then_on() {
     let stage = Stage::open().await;
-    let server = stage.vendors.get(Vendor::OpenAi);
-    server.script([Fault::Drip(40, Duration::from_millis(20))]);
-    let request = reqwest_post(&stage, &streamed("gpt-4-turbo"), "left");
-    let mut body = request.send().await.unwrap().bytes_stream();
-    assert!(body.next().await.unwrap().is_ok());
-    drop(body);
-    let settled = async || stage.receipts("left").await.pop();
-    let receipt = until("the call is settled", settled).await;
-    assert_eq!(receipt["status"], "success", "{receipt}");
-    assert!(receipt["output_tokens"].as_u64().unwrap() > 0, "{receipt}");
-    assert_eq!(server.left_early(), 0, "the answer was read to its end");
+    stage.post(6120, "/budget?run_id=beyond&budget_usd=0.5", json!({})).await;
+    let bill = TokenUsage { input: 100_000, output: 10, ..TokenUsage::default() };
+    stage.vendors.get(Vendor::OpenAi).bill(Some(bill));
+    assert_eq!(stage.chat("gpt-4-turbo", "beyond").await.status, 200);
+    let hold = |receipt: &serde_json::Value| receipt["metadata"]["hold_nano_usd"].as_u64().unwrap();
+    let first = stage.receipts("beyond").await.remove(0);
+    assert_eq!(first["metadata"]["cost_nano_usd"], json!(100_000 * 10_000 + 10 * 30_000), "{first}");
+    assert!(hold(&first) < 100_000_000, "{first}");
+    let budget = stage.get(6120, "/budget/beyond").await.body;
+    assert_eq!((&budget["spent_usd"], &budget["can_proceed"]), (&json!(1.0003), &json!(false)), "{budget}");
+    assert_eq!(stage.chat("gpt-4-turbo", "beyond").await.status, 429, "the cap is passed once, by one bill");
+    assert_eq!(stage.chat("gpt-4-turbo", "other").await.status, 200);
+    let second = stage.receipts("other").await.remove(0);
+    assert!(hold(&second) > 4 * hold(&first), "{second}");
     stage.close().await;
 }
 
