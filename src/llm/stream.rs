@@ -6,6 +6,7 @@
 
 use super::chat::{ChatChunk, StreamItem};
 use super::failure::{VendorFailure, VendorFailureKind};
+use super::seen_output::{SeenAnswer, SeenEvents};
 use super::sse::{MAX_EVENT_BYTES, NotEvents, SseDecoder};
 use super::vendor::Vendor;
 use crate::domain::usage::TokenUsage;
@@ -81,6 +82,7 @@ pub struct StreamDecoder {
     vendor: Vendor,
     frames: StreamFraming,
     events: Box<dyn EventDecoder>,
+    seen: SeenEvents,
     failure: Option<VendorFailure>,
 }
 
@@ -93,16 +95,15 @@ enum StreamFraming {
 
 impl StreamDecoder {
     pub(super) fn sse(vendor: Vendor, events: impl EventDecoder + 'static) -> Self {
-        Self {
-            vendor,
-            frames: StreamFraming::Sse(SseDecoder::default()),
-            events: Box::new(events),
-            failure: None,
-        }
+        Self::framed(vendor, StreamFraming::Sse(SseDecoder::default()), events)
     }
 
     pub(super) fn lines(vendor: Vendor, events: impl EventDecoder + 'static) -> Self {
-        Self { vendor, frames: StreamFraming::Lines(Vec::new()), events: Box::new(events), failure: None }
+        Self::framed(vendor, StreamFraming::Lines(Vec::new()), events)
+    }
+
+    fn framed(vendor: Vendor, frames: StreamFraming, events: impl EventDecoder + 'static) -> Self {
+        Self { vendor, frames, events: Box::new(events), seen: SeenEvents::default(), failure: None }
     }
 
     /// Takes more bytes. A failure is the last item.
@@ -113,9 +114,11 @@ impl StreamDecoder {
         let mut chunks = DecodedItems::default();
         let result = match &mut self.frames {
             StreamFraming::Sse(sse) => sse.push(bytes, |name, data| {
+                self.seen.add(data);
                 self.events.take(name, data, &mut chunks).map_err(StreamError::Events)
             }),
             StreamFraming::Lines(line) => lines(line, bytes, |data| {
+                self.seen.add(data);
                 self.events.take(b"", data, &mut chunks).map_err(StreamError::Events)
             }),
         };
@@ -161,6 +164,13 @@ impl StreamDecoder {
     /// The vendor's last events, of a stream that is passed on.
     pub fn ending(&mut self) -> Vec<u8> {
         self.events.ending()
+    }
+
+    /// What is known of the answer, should nobody wait for its end.
+    #[must_use]
+    pub fn seen(&self) -> SeenAnswer {
+        let (usage, output) = (self.events.usage(), self.seen.output());
+        SeenAnswer { usage, output, is_whole: self.is_whole() }
     }
 
     /// Whether the answer is whole, should no more bytes come.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::bound_memory::BoundMemory;
 use super::call::GatewayCaller;
 use super::candidate::CallCandidate;
 use crate::actors::accounts::{AccountsError, AccountsHandle};
@@ -58,6 +59,8 @@ pub(super) struct CallAttempt {
     provider: String,
     price: Option<ModelPrice>,
     observer: Option<UsageObserver>,
+    /// The most tokens of the prompt, and where it is noted that the vendor counted more.
+    prompt_bound: Option<(BoundMemory, u64)>,
     /// The failed provider that this one replaces.
     fallback_from: Option<String>,
     /// Ends with the attempt: allows the next probe of a provider whose circuit was open.
@@ -84,6 +87,7 @@ impl CallAttempt {
             provider: candidate.provider.clone(),
             price: candidate.price.clone(),
             observer: None,
+            prompt_bound: None,
             fallback_from,
             _probe: probe,
             trace_id: trace::current().map(|scope| scope.context.trace),
@@ -95,6 +99,11 @@ impl CallAttempt {
     /// Attaches an observer for token usage.
     pub(super) fn with_observer(self, observer: Option<UsageObserver>) -> Self {
         Self { observer, ..self }
+    }
+
+    /// Sets what the prompt was held at.
+    pub(super) fn with_prompt_bound(self, memory: &BoundMemory, bound: u64) -> Self {
+        Self { prompt_bound: Some((memory.clone(), bound)), ..self }
     }
 
     pub(super) const fn hold(&self) -> &Hold {
@@ -115,6 +124,9 @@ impl CallAttempt {
         self.report(None);
         let status =
             if self.fallback_from.is_some() { ReceiptStatus::Fallback } else { ReceiptStatus::Success };
+        if let (Some((memory, bound)), Some(usage)) = (&self.prompt_bound, &usage) {
+            memory.note(&self.provider, *bound, usage.prompt());
+        }
         let cost = match (usage, &self.price) {
             (Some(usage), Some(price)) => price.cost(&usage),
             _ => self.hold.amount(),
@@ -149,6 +161,22 @@ impl CallAttempt {
         let outcome = ReceiptOutcome {
             error_message: Some(failure.message.clone()),
             ..self.outcome(status, used.copied().unwrap_or_default(), cost)
+        };
+        self.accounts.settle(self.hold, outcome).await
+    }
+
+    /// Settles a call that was ended because nobody waits for it, by an estimate; never above its hold. It says
+    /// nothing of its provider, so nothing is reported.
+    pub(super) async fn abandoned(
+        self,
+        why: String,
+        usage: TokenUsage,
+    ) -> Result<Arc<Receipt>, AccountsError> {
+        let held = self.hold.amount();
+        let cost = self.price.as_ref().map_or(held, |price| price.cost(&usage).min(held));
+        let outcome = ReceiptOutcome {
+            error_message: Some(why),
+            ..self.outcome(ReceiptStatus::Abandoned, usage, cost)
         };
         self.accounts.settle(self.hold, outcome).await
     }

@@ -77,6 +77,7 @@ pub enum ModelTarget {
 }
 
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one a call, and moved only a few times")]
 pub enum ModelRequest {
     /// A chat; streamed if it says so.
     Chat(ChatRequest),
@@ -166,7 +167,8 @@ pub enum ModelStreamEvent {
     Failed(VendorFailure),
 }
 
-/// A streamed answer whose first chunk has arrived. Dropped before its end, it is drained and settled.
+/// A streamed answer whose first chunk has arrived. Dropped before its end, it is closed at its
+/// vendor and settled by what was seen.
 pub struct StreamedAnswer {
     pub by: AnsweringModel,
     /// The call's hold: the most it costs.
@@ -273,6 +275,12 @@ impl GatewayError {
                 "the call could not be accounted for; the daemon's log says more",
             ),
         }
+    }
+
+    /// The failure of a stream whose caller left before anything came.
+    pub(super) fn left() -> VendorFailure {
+        let message = "the caller left before the answer began; charged by our own count of the prompt";
+        VendorFailure { may_cost: true, ..VendorFailure::new(VendorFailureKind::Cancelled, message) }
     }
 
     /// The failure of a call that was cancelled with its job or its agent.

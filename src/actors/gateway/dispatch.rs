@@ -5,12 +5,12 @@
 //! attempt; the last failure is the answer, with its receipt.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::stream::StreamExt;
 use tokio::time::Instant;
 
+use super::GatewayHandle;
 use super::attempt::{CallAttempt, UsageObserver};
 use super::attempt_plan::{AttemptDecision, AttemptPlan, AttemptSetback};
 use super::call::{
@@ -19,13 +19,12 @@ use super::call::{
 };
 use super::cancel_watch;
 use super::candidate::CallCandidate;
-use super::detach::{CallerGone, DetachStreamOnDrop};
+use super::detach::CallerGone;
 use super::holding::GrantedHold;
 use super::in_flight::{CallOwner, InFlightGuard};
 use super::prepared::{CandidateRequest, PreparedRequest};
-use super::settling_stream::SettlingStream;
+use super::settling_stream::{OpenStream, SettlingStream};
 use super::span::CallSpan;
-use super::{GatewayHandle, GatewayMessage};
 use crate::actors::provider_router::{ProbeGuard, ProviderPermit};
 use crate::domain::accounts::receipt::Receipt;
 use crate::domain::money::NanoUsd;
@@ -35,9 +34,11 @@ use crate::llm::chat::ChatResponse;
 use crate::llm::embedding::EmbeddingResponse;
 use crate::llm::inbound::ApiProblem;
 use crate::llm::passage::PassedAnswer;
-use crate::llm::{CallDeadlines, ChunkStream, Completion, Vendor, VendorFailure};
+use crate::llm::{
+    CallDeadlines, ChunkStream, Completion, SeenAnswer, Vendor, VendorFailure, VendorFailureKind,
+};
+use crate::supervision::ActorSystem;
 use crate::supervision::trace::ActorNumber;
-use crate::supervision::{ActorSystem, Address};
 
 /// The output of one attempt.
 pub(super) enum AttemptOutput {
@@ -54,6 +55,8 @@ pub(super) struct SuccessfulAttempt {
     pub(super) attempt: CallAttempt,
     pub(super) output: AttemptOutput,
     pub(super) by: AnsweringModel,
+    ask: ModelRequest,
+    gateway: GatewayHandle,
     held: NanoUsd,
     place: InFlightGuard,
 }
@@ -174,7 +177,7 @@ impl CallDispatch {
             kind: failure.kind,
             retry_after: failure.retry_after,
             elapsed: self.begun.elapsed(),
-            caller_gone: self.caller_gone.load(Ordering::Acquire),
+            caller_gone: self.caller_gone.is_cancelled(),
         };
         match plan.after(setback, fastrand::f64()) {
             AttemptDecision::GiveUp => {
@@ -191,7 +194,8 @@ impl CallDispatch {
         let alternatives = self.candidates.iter().map(|other| other.provider.clone()).collect();
         let (provider, model) = (chosen.provider.clone(), chosen.model.clone());
         let by = AnsweringModel { provider, model, alternatives, lowered_limit };
-        SuccessfulAttempt { attempt, output, by, held, place: self.place }
+        let (ask, gateway) = (self.ask, self.gateway);
+        SuccessfulAttempt { attempt, output, by, ask, gateway, held, place: self.place }
     }
 
     /// One attempt: `Ok(Err(_))` is a failure that has been settled.
@@ -206,7 +210,8 @@ impl CallDispatch {
             provider: candidate.endpoint.vendor().as_str().to_owned(),
             model: candidate.model.clone(),
         };
-        let (mut prepared, bound) = candidate.prepare(asked).ok_or_else(no_price)?;
+        let bounds = &self.gateway.inner.bounds;
+        let (mut prepared, bound) = candidate.prepare(asked, bounds).ok_or_else(no_price)?;
         self.tally.attempts += 1;
         let GrantedHold { hold, lowered_limit } = self.hold(candidate, &mut prepared, bound).await?;
         let held = hold.amount();
@@ -217,15 +222,24 @@ impl CallDispatch {
         let observer = observer.filter(|_| self.counts_context);
         let mut attempt =
             CallAttempt::new(hold, &inner.accounts, &inner.router, candidate, fallback_from, probe)
-                .with_observer(observer);
+                .with_observer(observer)
+                .with_prompt_bound(&inner.bounds, bound.prompt);
         let step = CallSpan::begin(&inner.system, "provider call");
+        let is_stream = prepared.is_stream();
         let sent = tokio::select! {
             biased;
             () = self.place.cancelled() => Err(VendorFailure { may_cost: true, ..GatewayError::cancelled() }),
+            () = self.caller_gone.cancelled(), if is_stream => Err(GatewayError::left()),
             sent = self.send(&attempt, candidate, &prepared) => sent,
         };
         step.end(&inner.system, self.gateway.actor_number(), sent.is_ok());
         match sent {
+            // Nothing was seen of the answer; a whole one may have been made all the same.
+            Err(failure) if is_stream && failure.kind == VendorFailureKind::Cancelled && failure.may_cost => {
+                let usage = self.gateway.estimate(&self.ask, &candidate.model, SeenAnswer::default()).await;
+                self.tally.receipt = Some(attempt.abandoned(failure.message.clone(), usage).await?);
+                Ok(Err(failure))
+            }
             Ok(got) => {
                 attempt.answered();
                 Ok(Ok(GoodAnswer { attempt, output: got, held, lowered_limit }))
@@ -338,14 +352,10 @@ impl GatewayHandle {
 }
 
 impl SuccessfulAttempt {
-    /// The events of a stream. Read to the end, the stream is settled; dropped earlier, the actor reads on.
-    /// For another kind of answer, the attempt is returned.
-    pub(super) fn streamed(
-        self,
-        left: CallerGone,
-        to: Address<GatewayMessage>,
-    ) -> Result<StreamedAnswer, Box<CallAttempt>> {
-        let Self { attempt, output: got, by, held, place } = self;
+    /// The events of a stream. Read to the end, the stream is settled by its usage; dropped earlier, by what was
+    /// seen. For another kind of answer, the attempt is returned.
+    pub(super) fn streamed(self) -> Result<StreamedAnswer, Box<CallAttempt>> {
+        let Self { attempt, output: got, by, ask, gateway, held, place } = self;
         let (chunks, passed) = match got {
             AttemptOutput::Stream(chunks) => (chunks, None),
             AttemptOutput::PassedStream(chunks) => {
@@ -354,8 +364,9 @@ impl SuccessfulAttempt {
             }
             _ => return Err(Box::new(attempt)),
         };
-        let pieces = SettlingStream::new(attempt, chunks, place).boxed();
-        Ok(StreamedAnswer { by, held, passed, events: DetachStreamOnDrop::new(pieces, left, to).boxed() })
+        let open = OpenStream { attempt, chunks, ask, model: by.model.clone() };
+        let events = SettlingStream::new(open, gateway, place).boxed();
+        Ok(StreamedAnswer { by, held, passed, events })
     }
 }
 
@@ -376,6 +387,7 @@ pub(super) fn into_chat_response(got: AttemptOutput) -> Option<(ChatResponse, Op
     }
 }
 
-/// How long a call may continue after its caller has gone: long enough for most answers to end, so that they
-/// are charged by usage; after that the connection is closed and the full hold charged.
+/// How long a call for a whole answer may continue after its caller has gone: the vendor makes the answer all the
+/// same, and most end in this time, so that they are charged by usage; after that the connection is closed and
+/// the full hold charged.
 pub(super) const DRAIN: Duration = Duration::from_secs(60);

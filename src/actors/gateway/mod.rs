@@ -2,16 +2,18 @@
 //!
 //! Owns the model call: provider, price, hold, attempts, receipt. Callers (the ports of models, agents) go
 //! through [`GatewayHandle`]; a call runs in its caller's task, so it costs no message, and the actor
-//! finishes calls whose caller has gone ([`detach`]). Invariants: no code reaches a provider without a
+//! finishes calls whose caller has gone ([`detach`]): a stream is closed at once and charged by what was seen, a
+//! whole answer is waited for. Invariants: no code reaches a provider without a
 //! `Hold`; every attempt has one receipt, written to the page cache before the answer leaves (survives a
 //! process kill, not a power cut); a truncated answer is never a clean end. Failure policy: [`attempt_plan`];
-//! beyond that [`GatewayError`] names the cause. The actor owns no state; calls it was draining when it died
-//! are charged their full hold.
+//! beyond that [`GatewayError`] names the cause. The actor owns no state; calls it was finishing when it
+//! died are charged their full hold.
 
 mod adapters;
 mod attempt;
 pub mod attempt_plan;
 pub mod bound;
+mod bound_memory;
 pub mod call;
 mod cancel_watch;
 mod candidate;
@@ -21,6 +23,7 @@ mod holding;
 mod in_flight;
 pub mod local_text;
 mod model_turns;
+mod own_count;
 pub mod own_ports;
 mod prepared;
 mod refusal_memory;
@@ -30,7 +33,7 @@ pub(in crate::actors) use span::CallSpan;
 mod writer;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -45,6 +48,7 @@ pub use self::in_flight::{CallOwner, WatchedCalls};
 
 use self::adapters::ProviderProbe;
 use self::attempt::CallAttempt;
+use self::bound_memory::BoundMemory;
 use self::candidate::{VendorEndpoints, endpoint_of};
 use self::detach::{CallerGone, DetachOnDrop};
 use self::dispatch::{AttemptOutput, CallDispatch, DRAIN, into_chat_response, into_completion};
@@ -61,14 +65,14 @@ use crate::domain::accounts::price::PriceTable;
 use crate::domain::roster::Roster;
 use crate::llm::passage::PassedRequest;
 use crate::llm::{CallDeadlines, Vendor, VendorClient, VendorEndpoint, VendorFailure, VendorFailureKind};
+use crate::skills::tokens::TokenCounter;
 use crate::supervision::{
     Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ChildSpec, WorkerOptions,
 };
 
 /// Time for a vendor to count tokens: a client waits for the count before it asks for the answer.
 const COUNT: Duration = Duration::from_secs(10);
-const COUNTING: CallDeadlines =
-    CallDeadlines { connect: COUNT, first_byte: COUNT, idle: COUNT, overall: COUNT };
+const COUNTING: CallDeadlines = CallDeadlines::all(COUNT);
 
 pub enum GatewayMessage {
     /// Finish a call whose caller has gone.
@@ -127,9 +131,11 @@ struct GatewayShared {
     own_ports: OwnPorts,
     cancels: InFlightCalls,
     refusals: RefusalMemory,
+    bounds: BoundMemory,
     policy: AttemptPolicy,
     deadlines: CallDeadlines,
     ready: LocalReadiness,
+    counter: Arc<TokenCounter>,
 }
 
 impl GatewayHandle {
@@ -139,7 +145,7 @@ impl GatewayHandle {
     /// [`GatewayError`].
     pub async fn chat(&self, call: ModelCall) -> Result<ChatAnswer, GatewayError> {
         let left = CallerGone::default();
-        let work = Self::complete(self.clone(), call, Arc::clone(&left), into_chat_response);
+        let work = Self::complete(self.clone(), call, left.clone(), into_chat_response);
         DetachOnDrop::new(Box::pin(work), left, self.address.clone()).await
     }
 
@@ -149,7 +155,7 @@ impl GatewayHandle {
     /// [`GatewayError`].
     pub async fn reply(&self, call: ModelCall) -> Result<CompletionAnswer, GatewayError> {
         let left = CallerGone::default();
-        let work = Self::complete(self.clone(), call, Arc::clone(&left), into_completion);
+        let work = Self::complete(self.clone(), call, left.clone(), into_completion);
         DetachOnDrop::new(Box::pin(work), left, self.address.clone()).await
     }
 
@@ -163,7 +169,7 @@ impl GatewayHandle {
             AttemptOutput::Vectors(vectors, usage) => Some((vectors, usage)),
             _ => None,
         };
-        let work = Self::complete(self.clone(), call, Arc::clone(&left), vectors);
+        let work = Self::complete(self.clone(), call, left.clone(), vectors);
         DetachOnDrop::new(Box::pin(work), left, self.address.clone()).await
     }
 
@@ -180,7 +186,8 @@ impl GatewayHandle {
         Ok(GatewayAnswer { answer, usage, receipt, by })
     }
 
-    /// Asks for a chat as a stream; returns when its first chunk has arrived.
+    /// Asks for a chat as a stream; returns when its first chunk has arrived. A call whose caller goes is closed
+    /// at its vendor.
     ///
     /// # Errors
     /// [`GatewayError`].
@@ -188,16 +195,15 @@ impl GatewayHandle {
         if let ModelRequest::Chat(request) = &mut call.ask {
             request.stream = true;
         }
-        let (left, to) = (Arc::new(AtomicBool::new(false)), self.address.clone());
-        let (gateway, shared) = (self.clone(), (Arc::clone(&left), to.clone()));
+        let (left, gateway) = (CallerGone::new(), self.clone());
+        let shared = left.clone();
         let work = async move {
-            let won = CallDispatch::new(gateway, call, Arc::clone(&shared.0))?.run().await?;
-            match won.streamed(shared.0, shared.1) {
+            match CallDispatch::new(gateway, call, shared)?.run().await?.streamed() {
                 Ok(streamed) => Ok(streamed),
                 Err(attempt) => Err(misanswered(*attempt).await?),
             }
         };
-        DetachOnDrop::new(Box::pin(work), left, to).await
+        DetachOnDrop::new(Box::pin(work), left, self.address.clone()).await
     }
 
     /// The vendor's own count of a request's tokens, which costs nothing; `None`: no vendor of the request's
@@ -300,9 +306,11 @@ pub fn spec(
         own_ports: means.own_ports,
         cancels: InFlightCalls::default(),
         refusals: RefusalMemory::default(),
+        bounds: BoundMemory::default(),
         policy: AttemptPolicy { overall: means.limits.overall_timeout, ..AttemptPolicy::default() },
         deadlines: CallDeadlines::from(means.limits),
         ready: LocalReadiness::default(),
+        counter: Arc::default(),
     });
     let (shared, registry, offset) = (Arc::clone(&inner), means.registry, means.port_offset);
     let (spec, address) = system.worker(name, options, move |context| {

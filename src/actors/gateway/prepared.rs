@@ -18,6 +18,7 @@ use super::dispatch::AttemptOutput;
 
 /// A request before a candidate has adapted it.
 #[derive(Debug, Clone)]
+#[expect(clippy::large_enum_variant, reason = "one a call, and moved only a few times")]
 pub(super) enum CandidateRequest {
     Chat(ChatRequest),
     Embed(EmbeddingRequest),
@@ -40,6 +41,7 @@ impl CandidateRequest {
 
 /// A request that one candidate can be sent.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "one a call, and moved only a few times")]
 pub(super) enum PreparedRequest {
     Chat(ChatRequest),
     Embed(EmbeddingRequest),
@@ -67,6 +69,15 @@ impl PreparedRequest {
             Self::Chat(request) => request.max_completion_tokens = Some(limit),
             Self::Passed(passed) => passed.limit = Some(limit),
             Self::Embed(_) => {}
+        }
+    }
+
+    /// Whether the answer comes bit by bit.
+    pub(super) fn is_stream(&self) -> bool {
+        match self {
+            Self::Chat(request) => request.stream,
+            Self::Embed(_) => false,
+            Self::Passed(passed) => passed.original.is_stream(),
         }
     }
 

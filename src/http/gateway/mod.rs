@@ -7,8 +7,6 @@ pub(super) mod money;
 mod openai;
 mod route;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::routing::{get, post};
 
@@ -16,12 +14,10 @@ use crate::actors::gateway::{GatewayHandle, ModelTarget};
 use crate::domain::provider_router::{CallLimits, CallRequirements, ModelName, RoutingOptimization};
 use crate::llm::chat::{ChatContent, ChatRequest, ContentPart, KnownPart};
 use crate::llm::passage::OriginalRequest;
-use crate::skills::tokens::TokenCounter;
 
 #[derive(Clone)]
 struct GatewayApi {
     gateway: GatewayHandle,
-    counter: Arc<TokenCounter>,
 }
 
 pub fn routes(gateway: GatewayHandle) -> Router {
@@ -40,7 +36,13 @@ pub fn routes(gateway: GatewayHandle) -> Router {
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
-        .with_state(GatewayApi { gateway, counter: Arc::new(TokenCounter::default()) })
+        // For clients whose base URL lacks `/v1`.
+        .route("/chat/completions", post(openai::chat))
+        .route("/responses", post(openai::responses))
+        .route("/embeddings", post(openai::embeddings))
+        .route("/models", get(models::list))
+        .route("/messages", post(anthropic::messages))
+        .with_state(GatewayApi { gateway })
 }
 
 /// The requirements of a chat. Only `auto` asks for features: a caller that names a model knows its
@@ -50,7 +52,7 @@ fn target_of(original: &OriginalRequest) -> ModelTarget {
     let mut requirements = CallRequirements { model, context_window: None, features: Vec::new() };
     if matches!(ModelName::parse(original.model()), ModelName::Auto(_)) {
         // Plain text has about four bytes per token: excludes context windows that are surely too small.
-        requirements.context_window = Some((original.prompt_tokens() / 4).max(1));
+        requirements.context_window = Some((original.weight().text_bytes / 4).max(1));
         if let Ok(translated) = original.translated() {
             requirements.features.extend(needed(&translated.chat).map(str::to_owned));
         }

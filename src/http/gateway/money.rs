@@ -84,7 +84,7 @@ impl ReceiptQuery {
             && is(&self.job_id, wanted.job.as_ref().map_or("", ScopeLabel::as_str))
             && is(&self.provider, &wanted.provider)
             && is(&self.model, &wanted.model)
-            && self.status.is_none_or(|status| status == outcome.status)
+            && self.status.is_none_or(|status| status == outcome.status || status == outcome.status.on_wire())
     }
 }
 

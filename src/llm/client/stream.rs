@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures_util::{Stream, StreamExt};
+use futures_util::{FutureExt, Stream, StreamExt};
 use reqwest::Response;
 use reqwest::header::HeaderMap;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -19,6 +19,7 @@ use crate::domain::usage::TokenUsage;
 use crate::llm::chat::StreamItem;
 use crate::llm::endpoint::VendorEndpoint;
 use crate::llm::failure::VendorFailure;
+use crate::llm::seen_output::SeenAnswer;
 use crate::llm::stream::StreamDecoder;
 
 /// Longest stream: far beyond the longest answers of models, a guard against one that never ends.
@@ -98,6 +99,20 @@ impl ChunkStream {
     #[must_use]
     pub const fn usage(&self) -> Option<TokenUsage> {
         self.usage
+    }
+
+    /// Ends the stream here and closes its connection; returns what is known of the answer, what has already
+    /// arrived included.
+    #[must_use]
+    pub fn leave(mut self) -> SeenAnswer {
+        let has_ended = loop {
+            match self.next().now_or_never() {
+                Some(Some(Ok(_))) => {}
+                other => break matches!(other, Some(None)),
+            }
+        };
+        let seen = self.decoder.seen();
+        SeenAnswer { is_whole: seen.is_whole || has_ended, ..seen }
     }
 
     fn take(&mut self, bytes: &[u8]) {

@@ -81,8 +81,12 @@ fn whole(
 
 /// A stream that fails once its first piece is out: there is no second attempt.
 fn begun(kind: Kind, fault: Fault, code: &'static str, status: &'static str) -> Row {
-    let wrong = if kind == Kind::Cancelled { Wrong::Cancelled } else { Wrong::Vendor(fault, 1) };
-    Row { kind: Some(kind), wrong, is_stream: true, status: 200, code, receipts: vec![(status, Hold)] }
+    // A stream that is ended from here is charged by what was seen of it.
+    let (wrong, charge) = match kind {
+        Kind::Cancelled => (Wrong::Cancelled, Used),
+        _ => (Wrong::Vendor(fault, 1), Hold),
+    };
+    Row { kind: Some(kind), wrong, is_stream: true, status: 200, code, receipts: vec![(status, charge)] }
 }
 
 fn good(fault: Fault, is_stream: bool) -> Row {

@@ -1,6 +1,6 @@
 //! `kill -9` under gateway load: no receipt is lost or doubled, and budgets stay right.
 //!
-//! Callers take turns: under a cap and without, whole answers and streams.
+//! Callers take turns: under a cap and without, whole answers, streams, and streams that their callers leave.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ fn kills() -> u32 {
 /// Calls without a pause until told to stop; the names of the requests that were answered to the end.
 async fn call(url: String, caller: usize, stop: Arc<AtomicBool>) -> Vec<String> {
     let http = http_client();
-    let (run, is_stream) = (RUNS[caller % 2], caller % 4 >= 2);
+    let (run, is_stream, leaves) = (RUNS[caller % 2], caller % 4 >= 2, caller >= CALLERS - 2);
     let body = if is_stream { streamed("gpt-4-turbo") } else { chat("gpt-4-turbo") };
     let mut answered = Vec::new();
     for number in 0.. {
@@ -39,7 +39,11 @@ async fn call(url: String, caller: usize, stop: Arc<AtomicBool>) -> Vec<String> 
         let request = http.post(&url).json(&body).header("x-pas-run-id", run);
         let request = request.header("x-pas-request-id", &id).timeout(Duration::from_secs(10));
         let whole = async {
-            let response = request.send().await?.error_for_status()?;
+            let mut response = request.send().await?.error_for_status()?;
+            if leaves {
+                response.chunk().await?;
+                return Ok(Bytes::new());
+            }
             response.bytes().await
         };
         let is_whole = |bytes: &[u8]| !is_stream || String::from_utf8_lossy(bytes).contains("[DONE]");

@@ -3,6 +3,7 @@
 mod faults;
 mod keys;
 mod kill;
+mod leaving;
 mod limits;
 mod lists;
 mod money;

@@ -154,7 +154,9 @@ impl Body for Steps {
                 self.waiting = None;
             }
             let step = self.steps.pop_front();
-            if self.steps.is_empty() || matches!(step, Some(Step::Cut(_))) {
+            // Who leaves in the last pause has not waited for the end.
+            let is_pause = matches!(step, Some(Step::Wait(_)));
+            if self.steps.is_empty() && !is_pause || matches!(step, Some(Step::Cut(_))) {
                 self.watch.done = true;
             }
             match step {

@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     OddFrames,
     /// Exactly this.
     Say(SaidAnswer),
+    /// Exactly this, and the body does not end.
+    SayAndWait(SaidAnswer),
 }
 
 /// An answer word for word.

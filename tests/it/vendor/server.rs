@@ -7,6 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use axum::http::{Method, Request, Response, header};
 use http_body_util::BodyExt as _;
@@ -24,7 +25,7 @@ use tokio_util::task::TaskTracker;
 use super::answer::{Answer, Kind};
 use super::body::{Step, Steps, Watch, length, steps};
 use super::error::Refusal;
-use super::fault::{At, Cut, Fault, SaidAnswer};
+use super::fault::{At, Cut, FOREVER, Fault, SaidAnswer};
 use super::model::Model;
 use super::play::{Play, PlayCue, PlayStage, ServedTurn};
 use super::seen::{Heard, Seen};
@@ -225,9 +226,13 @@ async fn respond(
         }
         _ => {}
     }
-    if let Fault::Say(said) = fault {
-        watch.done = true;
-        return Ok(word_for_word(said, watch, reset));
+    match fault {
+        Fault::Say(said) => {
+            watch.done = true;
+            return Ok(word_for_word(said, None, watch, reset));
+        }
+        Fault::SayAndWait(said) => return Ok(word_for_word(said, Some(FOREVER), watch, reset)),
+        _ => {}
     }
     let answer = shared.answer(&heard, &fault, cue.as_ref());
     let steps = steps(&answer, &fault);
@@ -244,13 +249,18 @@ async fn respond(
 }
 
 /// An answer that a test has written.
-fn word_for_word(said: SaidAnswer, watch: Watch, reset: Arc<AtomicBool>) -> Response<Steps> {
+fn word_for_word(
+    said: SaidAnswer,
+    wait: Option<Duration>,
+    watch: Watch,
+    reset: Arc<AtomicBool>,
+) -> Response<Steps> {
     let mut response =
         Response::builder().status(said.status).header(header::CONTENT_TYPE, said.content_type);
     for (name, value) in said.headers {
         response = response.header(name, value);
     }
-    let steps = VecDeque::from([Step::Send(said.body.into())]);
+    let steps = std::iter::once(Step::Send(said.body.into())).chain(wait.map(Step::Wait)).collect();
     response.body(Steps { steps, waiting: None, watch, reset }).expect("a response from known parts")
 }
 

@@ -33,6 +33,20 @@ pub enum ReceiptStatus {
     Timeout,
     /// Answered in place of another provider.
     Fallback,
+    /// Ended by us before its end, because nobody waits for it any more; its usage is an estimate. On the
+    /// wire an `error` that is marked as estimated.
+    Abandoned,
+}
+
+impl ReceiptStatus {
+    /// One of the contract's words.
+    #[must_use]
+    pub const fn on_wire(self) -> Self {
+        match self {
+            Self::Abandoned => Self::Error,
+            other => other,
+        }
+    }
 }
 
 /// The outcome of an attempt.
@@ -40,7 +54,7 @@ pub enum ReceiptStatus {
 pub struct ReceiptOutcome {
     pub at: Timestamp,
     pub status: ReceiptStatus,
-    /// Usage, as far as the vendor reported it.
+    /// Usage, as far as the vendor reported it; of an abandoned call also as far as it was seen.
     pub usage: TokenUsage,
     pub cost: NanoUsd,
     /// From the first byte sent to the end, in milliseconds.

@@ -44,6 +44,9 @@ struct ReceiptMetadata {
     hold_id: HoldId,
     hold_nano_usd: NanoUsd,
     usage: TokenUsage,
+    /// The call was ended before its end, and its usage is in part our own count.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    estimated: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     job_id: Option<ScopeLabel>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -66,7 +69,7 @@ impl<'r> From<&'r Receipt> for ReceiptDocument<'r> {
             output_tokens: outcome.usage.output,
             cost_usd: outcome.cost.wire(),
             latency_ms: outcome.latency_ms,
-            status: outcome.status,
+            status: outcome.status.on_wire(),
             error_message: outcome.error_message.as_deref().map(Cow::Borrowed),
             fallback_from: outcome.fallback_from.as_deref().map(Cow::Borrowed),
             metadata: ReceiptMetadata {
@@ -76,6 +79,7 @@ impl<'r> From<&'r Receipt> for ReceiptDocument<'r> {
                 hold_id: *hold,
                 hold_nano_usd: wanted.worst,
                 usage: outcome.usage,
+                estimated: outcome.status == ReceiptStatus::Abandoned,
                 job_id: wanted.job.clone(),
                 lane: wanted.lane.clone(),
                 trace_id: outcome.trace_id,
@@ -93,6 +97,7 @@ impl From<ReceiptDocument<'_>> for Receipt {
             hold_id,
             hold_nano_usd,
             usage,
+            estimated,
             job_id,
             lane,
             trace_id,
@@ -109,7 +114,7 @@ impl From<ReceiptDocument<'_>> for Receipt {
         };
         let outcome = ReceiptOutcome {
             at: line.timestamp,
-            status: line.status,
+            status: if estimated { ReceiptStatus::Abandoned } else { line.status },
             usage,
             cost: cost_nano_usd,
             latency_ms: line.latency_ms,
@@ -192,6 +197,16 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn an_abandoned_call_is_an_error_that_is_marked_as_estimated() {
+        let mut receipt = receipt();
+        receipt.outcome.status = ReceiptStatus::Abandoned;
+        let line = line_of(&receipt).unwrap();
+        let text = String::from_utf8(line.clone()).unwrap();
+        assert!(text.contains(r#""status":"error""#) && text.contains(r#""estimated":true"#), "{text}");
+        assert_eq!(receipt_of(&line).unwrap(), receipt);
     }
 
     #[test]
