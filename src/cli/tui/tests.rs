@@ -212,7 +212,7 @@ fn the_log_shows_no_heartbeats_and_follows_its_end() {
     assert!(frame(&model, 80, 12).contains("a restarted"));
 }
 
-fn rows(wanted: &str, rows: Value) -> TuiInput {
+fn rows(wanted: &str, rows: &Value) -> TuiInput {
     let page = serde_json::from_value::<TuiLogPage>(json!({ "rows": rows })).unwrap();
     TuiInput::Rows(TuiLogPage { wanted: wanted.to_owned(), ..page })
 }
@@ -251,10 +251,10 @@ fn a_job_is_opened_and_its_transcript_grows() {
     press(&mut model, "2\n");
     assert_eq!(model.wanted_rows(), Some(("ingest-1".to_owned(), 0)));
     assert!(frame(&model, 120, 12).contains("No model has worked"));
-    model.update(rows("ingest-1", change_log()));
+    model.update(rows("ingest-1", &change_log()));
     // An answer that was on its way twice, and one for another job.
-    model.update(rows("ingest-1", change_log()));
-    model.update(rows("other", json!([{ "seq": 9, "kind": "ended", "headline": "ended" }])));
+    model.update(rows("ingest-1", &change_log()));
+    model.update(rows("other", &json!([{ "seq": 9, "kind": "ended", "headline": "ended" }])));
     assert_eq!((model.rows().len(), model.cursor()), (6, Some(5)), "the end is followed");
     assert_eq!(model.wanted_rows(), Some(("ingest-1".to_owned(), 6)));
     model.update(live(swarm()));
@@ -282,7 +282,7 @@ fn a_job_is_opened_and_its_transcript_grows() {
 fn the_question_of_a_transcript_is_decided_there() {
     let mut model = shown();
     press(&mut model, "2\n");
-    model.update(rows("ingest-1", change_log()));
+    model.update(rows("ingest-1", &change_log()));
     let Some(TuiEffect::Act(order)) = press(&mut model, "ayes\n") else { panic!("confirmed") };
     assert_eq!((order.target.as_str(), order.reason.as_str()), ("ap-1", "yes"));
     let mut calm = swarm();
