@@ -2,8 +2,6 @@
 //! the place of models.
 
 mod bad_input;
-mod doom;
-mod kill_matrix;
 mod pieces;
 mod pushes;
 mod questions;
