@@ -12,6 +12,7 @@ use clap_complete::Shell;
 use serde_json::Value;
 
 use super::exit;
+use super::models::ModelsArgs;
 use super::when::{DeadlineArg, SinceArg};
 use crate::config::{ConfigFlags, ConfigSources};
 use crate::domain::job::JobState;
@@ -166,6 +167,8 @@ pub enum CliCommand {
         #[arg(value_hint = ValueHint::FilePath)]
         path: Option<PathBuf>,
     },
+    /// List models with prices, their sources, and who can be called
+    Models(ModelsArgs),
     /// Show the settings in force and the source of each
     Config {
         /// Print the documented defaults as a template instead

@@ -19,6 +19,7 @@ mod ids;
 mod jobs;
 mod launch;
 mod library;
+mod models;
 pub mod render;
 mod run;
 pub mod screen;
@@ -162,6 +163,7 @@ async fn dispatch(context: &CommandContext, command: CliCommand, daemon: DaemonM
         CliCommand::Crashes { id } => trace::crashes(context, id).await,
         CliCommand::Kill(args) => agents::act(context, "kill", &args).await,
         CliCommand::Restart(args) => agents::act(context, "restart", &args).await,
+        CliCommand::Models(args) => models::list(context, &args).await,
         CliCommand::Search(args) => library::search(context, &args).await,
         CliCommand::Backup { path } => library::backup(context, path.as_deref()).await,
         // `run` handled the others before it read the settings.

@@ -14,6 +14,7 @@ use serde::Deserialize;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Table, Value};
 
+use super::compatible::{self, KeyVariables};
 use super::credentials::{self, SettingsInForce};
 use super::providers;
 use super::sections::AUTO;
@@ -47,7 +48,7 @@ pub(super) fn load(sources: &ConfigSources) -> Result<SwarmConfig, ConfigError> 
     layers.add_vendor_variables(&sources.env, |variable| ConfigOrigin::Env(variable.to_owned()));
     layers.add_env(&sources.env);
     layers.add_flags(&sources.flags);
-    layers.finish()
+    layers.finish(&sources.env)
 }
 
 /// Files are searched before they are read, so only the layers above them can set the folder.
@@ -67,13 +68,20 @@ struct ConfigLayers {
     /// All existing keys, with values of the keys' types.
     defaults: BTreeMap<String, Value>,
     in_force: SettingsInForce,
+    /// All variables of the `.env` file: the user's servers name theirs.
+    dotenv: Vec<(OsString, OsString)>,
     problems: Vec<ConfigProblem>,
 }
 
 impl ConfigLayers {
     /// The lowest layer. It cannot fail in a binary whose tests passed.
     fn of_defaults() -> Result<Self, ConfigError> {
-        let mut layers = Self { defaults: BTreeMap::new(), in_force: BTreeMap::new(), problems: Vec::new() };
+        let mut layers = Self {
+            defaults: BTreeMap::new(),
+            in_force: BTreeMap::new(),
+            dotenv: Vec::new(),
+            problems: Vec::new(),
+        };
         let text: Table = toml::from_str(DEFAULTS).map_err(|error| broken_defaults(&error))?;
         collect_leaves("", text, &mut layers.defaults);
         layers.in_force = layers
@@ -138,7 +146,8 @@ impl ConfigLayers {
         match read_small(path) {
             Ok(text) => {
                 let origin = |variable: &str| ConfigOrigin::Dotenv(path.to_owned(), variable.to_owned());
-                self.add_vendor_variables(&providers::dotenv(&text), origin);
+                self.dotenv = providers::dotenv(&text);
+                self.add_vendor_variables(&self.dotenv.clone(), origin);
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => {
@@ -256,8 +265,8 @@ impl ConfigLayers {
         self.problems.push(ConfigProblem::at(origin, format!("there is no section `{key}`; {hint}")));
     }
 
-    fn finish(self) -> Result<SwarmConfig, ConfigError> {
-        let Self { defaults, in_force, mut problems } = self;
+    fn finish(self, env: &[(OsString, OsString)]) -> Result<SwarmConfig, ConfigError> {
+        let Self { defaults, in_force, dotenv, mut problems } = self;
         let origin = |key: &str| in_force.get(key).map(|(_, origin)| origin.clone()).unwrap_or_default();
         let table = tree(in_force.iter().map(|(key, (value, _))| (key.as_str(), value)));
         let mut config =
@@ -267,6 +276,10 @@ impl ConfigLayers {
             problems.extend(wrong.map(|(key, what)| ConfigProblem::at(&origin(key), what)));
         }
         problems.extend(credentials::misdirected(&in_force, &defaults));
+        let listed_in = origin(compatible::KEY);
+        let variables = KeyVariables { env, dotenv: &dotenv, is_folder: listed_in.folder_file().is_some() };
+        let wrong = compatible::fill_keys(&mut config.providers.compatible, &variables).into_iter();
+        problems.extend(wrong.map(|what| ConfigProblem::at(&listed_in, what)));
         let is_default = |key: &str| origin(key) == ConfigOrigin::Default;
         if let Err((key, what)) = make_absolute(&mut config, is_default("agents.folder")) {
             problems.push(ConfigProblem::at(&origin(key), what));

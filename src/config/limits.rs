@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use super::compatible;
 use super::{ProvidersConfig, SwarmConfig, providers};
 
 /// Services have ports from 6100 on, model services up to this one (`port_offset` comes on top).
@@ -122,6 +123,9 @@ pub(super) fn disagreements(config: &SwarmConfig) -> Vec<(&'static str, String)>
         if let Some(problem) = providers::address_problem(address) {
             check(true, key, &|| format!("`{key}` {problem}"));
         }
+    }
+    for problem in compatible::problems(&config.providers.compatible, &config.provider_router) {
+        check(true, compatible::KEY, &|| problem.clone());
     }
     check(!is_bare_name(&store.file), "store.file", &|| {
         "`store.file` must be a bare file name; its folder is `daemon.data_dir`".into()

@@ -7,6 +7,7 @@
 //! [`SwarmConfig::explain`]. Failure policy: nothing is guessed or clamped; [`ConfigError`] lists every
 //! mistake at once, each with file and line, variable or flag.
 
+mod compatible;
 mod credentials;
 mod layers;
 mod limits;
@@ -23,10 +24,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    AgentsConfig, DaemonConfig, EventsConfig, FsyncTiming, GatewayConfig, HttpConfig, IngestConfig,
-    JobsConfig, LogConfig, LogFormat, LogLevel, OllamaConfig, OtlpConfig, PricesConfig, ProviderConfig,
-    ProviderRouterConfig, ProvidersConfig, QuotaSetting, ReceiptsConfig, RegistryConfig, ResourcesConfig,
-    SandboxConfig, SecretText, StoreConfig, SupervisionConfig, TraceConfig,
+    AgentsConfig, CompatibleConfig, DaemonConfig, EventsConfig, FsyncTiming, GatewayConfig, HttpConfig,
+    IngestConfig, JobsConfig, LogConfig, LogFormat, LogLevel, OllamaConfig, OtlpConfig, PricesConfig,
+    ProviderConfig, ProviderRouterConfig, ProvidersConfig, QuotaSetting, ReceiptsConfig, RegistryConfig,
+    ResourcesConfig, SandboxConfig, SecretText, StoreConfig, SupervisionConfig, TraceConfig,
 };
 
 /// The documented defaults, as text (printed by `pas config --defaults`).

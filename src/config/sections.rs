@@ -290,6 +290,30 @@ pub struct ProvidersConfig {
     pub gemini: ProviderConfig,
     pub grok: ProviderConfig,
     pub ollama: OllamaConfig,
+    /// Servers of the user's that speak OpenAI's protocol.
+    pub compatible: Vec<CompatibleConfig>,
+}
+
+/// `[[providers.compatible]]`: a server that speaks OpenAI's protocol (llama.cpp, vLLM, LM Studio, OpenRouter).
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompatibleConfig {
+    /// Stands before its models (`name/model`) and in price rows.
+    pub name: String,
+    /// `http(s)://…`, with or without `/v1`.
+    pub base_url: String,
+    /// The variable that holds its key; none: it needs no key.
+    #[serde(default)]
+    pub key_env: Option<String>,
+    /// Its models; empty: those that it lists.
+    #[serde(default)]
+    pub models: Vec<String>,
+    /// Whether its models cost nothing; otherwise each needs a price row.
+    #[serde(default)]
+    pub free: bool,
+    /// The key, from the environment or `.env`.
+    #[serde(skip)]
+    pub key: Option<SecretText>,
 }
 
 /// `[providers.<vendor>]`.

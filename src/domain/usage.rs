@@ -6,6 +6,48 @@
 
 use serde::{Deserialize, Serialize};
 
+/// The tier of service that answered a call, as far as it has a price of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ServiceTier {
+    #[default]
+    Standard,
+    /// Cheaper, when there is room.
+    Flex,
+    /// Dearer, ahead of others.
+    Priority,
+    /// Within a day, by a vendor's batch API; PAS itself makes no such calls.
+    Batch,
+}
+
+impl ServiceTier {
+    /// A vendor's word for a tier. Words for "as usual", and words that no vendor has yet, are the standard tier.
+    #[must_use]
+    pub fn from_word(word: &str) -> Self {
+        match word {
+            "flex" => Self::Flex,
+            "priority" | "fast" => Self::Priority,
+            "batch" => Self::Batch,
+            _ => Self::Standard,
+        }
+    }
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Standard => "standard",
+            Self::Flex => "flex",
+            Self::Priority => "priority",
+            Self::Batch => "batch",
+        }
+    }
+
+    #[must_use]
+    pub fn is_standard(&self) -> bool {
+        *self == Self::Standard
+    }
+}
+
 /// Tokens of one call. The classes do not overlap, except that `reasoning` is a part of `output`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TokenUsage {
@@ -23,9 +65,21 @@ pub struct TokenUsage {
     pub output: u64,
     /// Output tokens spent on reasoning; a part of `output`, never charged beside it.
     pub reasoning: u64,
+    /// Web searches that the vendor ran and bills beside the tokens. Not stored with the classes: the cost is.
+    #[serde(skip)]
+    pub searches: u32,
+    /// The tier that answered. Not stored with the classes: the cost is.
+    #[serde(skip)]
+    pub tier: ServiceTier,
 }
 
 impl TokenUsage {
+    /// The same, answered in a tier.
+    #[must_use]
+    pub const fn in_tier(self, tier: ServiceTier) -> Self {
+        Self { tier, ..self }
+    }
+
     /// All input tokens, whatever their class: what the context window held before the answer.
     #[must_use]
     pub const fn prompt(&self) -> u64 {

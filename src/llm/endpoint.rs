@@ -21,13 +21,16 @@ struct EndpointShared {
     /// Parsed once; a call appends its path.
     base: Result<Url, url::ParseError>,
     credential: Option<SecretText>,
+    /// The name of a server of the user's, in place of its protocol's vendor.
+    label: Option<String>,
     /// Found out by asking: many servers of OpenAI's form have chat completions only.
     lacks_responses: AtomicBool,
 }
 
 impl PartialEq for EndpointShared {
     fn eq(&self, other: &Self) -> bool {
-        (self.vendor, &self.base_url, &self.credential) == (other.vendor, &other.base_url, &other.credential)
+        let all = |one: &Self| (one.vendor, one.base_url.clone(), one.label.clone());
+        all(self) == all(other) && self.credential == other.credential
     }
 }
 
@@ -38,10 +41,39 @@ impl VendorEndpoint {
     /// call ([`VendorEndpoint::url`]).
     #[must_use]
     pub fn new(vendor: Vendor, base_url: &str, credential: Option<SecretText>) -> Self {
+        Self::labelled(vendor, base_url, credential, None)
+    }
+
+    /// A server of the user's that speaks OpenAI's protocol. The address may be written for people, see
+    /// [`openai_base`]; a server without a key gets a placeholder, since the protocol has one in every call.
+    #[must_use]
+    pub fn compatible(name: &str, base_url: &str, key: Option<SecretText>) -> Self {
+        let key = key.unwrap_or_else(|| SecretText::from(NO_KEY.to_owned()));
+        Self::labelled(Vendor::OpenAi, &openai_base(base_url), Some(key), Some(name.to_owned()))
+    }
+
+    fn labelled(
+        vendor: Vendor,
+        base_url: &str,
+        credential: Option<SecretText>,
+        label: Option<String>,
+    ) -> Self {
         let base_url = base_url.trim_end_matches('/').to_owned();
         let base = Url::parse(&versioned(vendor, &base_url));
         let lacks_responses = AtomicBool::new(false);
-        Self(Arc::new(EndpointShared { vendor, base_url, base, credential, lacks_responses }))
+        Self(Arc::new(EndpointShared { vendor, base_url, base, credential, label, lacks_responses }))
+    }
+
+    /// Its name in prices and for people: the user's, or the vendor's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        self.0.label.as_deref().unwrap_or(self.0.vendor.as_str())
+    }
+
+    /// The name of a server of the user's.
+    #[must_use]
+    pub fn label(&self) -> Option<&str> {
+        self.0.label.as_deref()
     }
 
     /// Whether a request of this protocol passes to it as it came.
@@ -112,6 +144,19 @@ impl fmt::Debug for VendorEndpoint {
         let mut shown = f.debug_struct("VendorEndpoint");
         shown.field("vendor", vendor).field("base_url", base_url).field("credential", credential).finish()
     }
+}
+
+/// Sent as a key to servers that need none.
+pub const NO_KEY: &str = "none";
+
+/// An address of a server of OpenAI's protocol as the base of its paths: forms written for people
+/// (`…/chat/completions`, or no path at all) become `…/v1`.
+#[must_use]
+pub fn openai_base(address: &str) -> String {
+    let base = address.trim_end_matches('/');
+    let base = base.strip_suffix("/chat/completions").unwrap_or(base);
+    let has_path = base.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
+    if has_path { base.to_owned() } else { format!("{base}/v1") }
 }
 
 /// The base URL with the version that the vendor's paths need: Gemini's lacks one.

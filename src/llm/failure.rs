@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::endpoint::VendorEndpoint;
 use super::refusal::VendorRefusal;
 use super::stream::frame;
 use crate::domain::usage::TokenUsage;
@@ -86,6 +87,17 @@ impl VendorFailure {
     pub(super) fn with_event(mut self, name: &[u8], data: &[u8]) -> Self {
         if let Some(said) = &mut self.said {
             frame(&mut Arc::make_mut(said).event, name, data);
+        }
+        self
+    }
+
+    /// The same under the name of a server of the user's: its protocol's vendor has nothing to do with it.
+    #[must_use]
+    pub fn named(mut self, endpoint: &VendorEndpoint) -> Self {
+        if let Some(rest) =
+            endpoint.label().and_then(|_| self.message.strip_prefix(endpoint.vendor().title()))
+        {
+            self.message = format!("{}{rest}", endpoint.name());
         }
         self
     }

@@ -21,7 +21,7 @@ pub mod member_table;
 mod message_parts;
 pub mod model_caller;
 mod ollama;
-mod openai;
+pub mod openai;
 pub mod passage;
 pub mod refusal;
 mod seen_output;

@@ -48,6 +48,16 @@ impl Vendor {
         Self::ALL.into_iter().find(|vendor| vendor.as_str() == name)
     }
 
+    /// The vendor that clients mean by a word before a model's name, as in `google/gemini-3.8-flash`.
+    #[must_use]
+    pub fn from_prefix(word: &str) -> Option<Self> {
+        match word {
+            "google" => Some(Self::Gemini),
+            "xai" | "x-ai" => Some(Self::Grok),
+            name => Self::from_name(name),
+        }
+    }
+
     /// The environment variable of the key; `None` when no key is needed.
     #[must_use]
     pub const fn key_variable(self) -> Option<&'static str> {

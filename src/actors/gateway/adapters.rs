@@ -1,30 +1,29 @@
-//! Probes models and registers those that can be called: known models of vendors with a key, and the local
-//! Ollama's.
+//! Probes models and registers those that can be called: models of vendors with a key, the local Ollama's, and those
+//! of the user's servers.
 //!
 //! Probes every [`LOOK_EVERY`] and registers models with the router (providers `<vendor>-<model>`) and, for
 //! local ones, with the registry. While a caller misses the local server, that is probed every
 //! [`LOOK_AGAIN`]. Failure policy: a failed registration is logged and repeated at the next probe.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
-use rust_decimal::Decimal;
 use serde_json::json;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::candidate::{ADAPTER, VendorEndpoints, endpoint_of};
+use super::offers::{ModelOffers, OfferedModels};
+use super::servers::ServerReadiness;
 use crate::actors::provider_router::{ProviderFilter, ProviderRouterHandle, ProviderSnapshot};
 use crate::actors::registry::{RegistryError, RegistryHandle};
 use crate::domain::accounts::price::PriceTable;
-use crate::domain::provider_router::model_name::adapter_name;
-use crate::domain::provider_router::{ProviderRegistration, TokenPrice};
 use crate::domain::registry::{ServiceHeartbeat, ServiceRegistration, ServiceStatus};
 use crate::domain::time::Timestamp;
-use crate::llm::catalogue::{self, MODELS};
+use crate::llm::catalogue;
 use crate::llm::{CallDeadlines, Vendor, VendorClient};
 
 /// Time between two probes: half the silence that the registry allows a service.
@@ -38,8 +37,6 @@ const MISSED_FOR: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(2);
 /// The deadlines of a probe of the local server.
 pub(super) const LOOKING: CallDeadlines = CallDeadlines::all(LOOK);
-/// Context window assumed for a local model that is not in the catalogue: Ollama's own default.
-const LOCAL_WINDOW: u64 = 4_096;
 
 /// A model with a port of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,42 +168,33 @@ impl LocalReadiness {
 }
 
 pub(super) struct ProviderProbe {
-    client: VendorClient,
-    router: ProviderRouterHandle,
-    registry: RegistryHandle,
-    prices: Arc<PriceTable>,
-    endpoints: VendorEndpoints,
-    port_offset: u16,
-    ready: LocalReadiness,
+    pub(super) client: VendorClient,
+    pub(super) router: ProviderRouterHandle,
+    pub(super) registry: RegistryHandle,
+    pub(super) prices: Arc<PriceTable>,
+    pub(super) endpoints: VendorEndpoints,
+    pub(super) port_offset: u16,
+    pub(super) ready: LocalReadiness,
+    pub(super) servers: ServerReadiness,
 }
 
 impl ProviderProbe {
-    pub(super) const fn new(
-        client: VendorClient,
-        router: ProviderRouterHandle,
-        registry: RegistryHandle,
-        prices: Arc<PriceTable>,
-        endpoints: VendorEndpoints,
-        port_offset: u16,
-        ready: LocalReadiness,
-    ) -> Self {
-        Self { client, router, registry, prices, endpoints, port_offset, ready }
-    }
-
     /// One full probe; the vendors first, since an absent local server may take its time.
     async fn probe_vendors(&self) {
-        let mut offered = BTreeMap::new();
-        for facts in MODELS.iter().filter(|facts| facts.vendor != Vendor::Ollama) {
-            if endpoint_of(&self.endpoints, facts.vendor).is_ready() {
-                self.offer(facts.vendor, facts.model, &mut offered);
-            }
-        }
+        let offers = ModelOffers {
+            prices: &self.prices,
+            endpoints: &self.endpoints,
+            port_offset: self.port_offset,
+            at: Timestamp::now(),
+        };
+        let mut offered = offers.of_vendors();
         self.register(&offered).await;
+        let servers = self.endpoints.servers();
+        join_all(servers.iter().map(|server| self.servers.probe(&self.client, server))).await;
         self.probe_ollama().await;
-        let mut local = BTreeMap::new();
-        let models = self.ready.0.local.lock().models.clone();
-        for model in models {
-            self.offer(Vendor::Ollama, &model, &mut local);
+        let mut local = offers.of_ollama(&self.ready.0.local.lock().models.clone());
+        for server in servers {
+            local.append(&mut offers.of_server(server, &self.servers.of(server.name()).models));
         }
         self.register(&local).await;
         offered.append(&mut local);
@@ -238,46 +226,8 @@ impl ProviderProbe {
         found.is_ok()
     }
 
-    /// Collects a model that has a price.
-    fn offer(&self, vendor: Vendor, model: &str, offered: &mut BTreeMap<String, ProviderRegistration>) {
-        let Some(price) = self.prices.find(vendor.as_str(), model, Timestamp::now()) else { return };
-        let per_token = |usd: Decimal| TokenPrice::new(usd / Decimal::from(1_000_000)).ok();
-        let (Some(input), Some(output)) =
-            (per_token(price.input_per_million()), per_token(price.output_per_million()))
-        else {
-            return;
-        };
-        let facts = catalogue::find(vendor, model);
-        let features = facts.map(|facts| facts.features.names().map(str::to_owned).collect());
-        let name = adapter_name(vendor.as_str(), model);
-        let registration = ProviderRegistration {
-            name: name.clone(),
-            model: model.to_owned(),
-            context_window: facts.map_or(LOCAL_WINDOW, |facts| facts.context_window),
-            cost_per_input_token: input,
-            cost_per_output_token: output,
-            endpoint: format!("http://localhost:{}", self.port_of(vendor, model)),
-            features: features.unwrap_or_else(|| BTreeSet::from(["streaming".to_owned()])),
-            slo: None,
-            metadata: json!({ "provider": vendor.as_str(), ADAPTER: true }).into(),
-        };
-        offered.insert(name, registration);
-    }
-
-    fn port_of(&self, vendor: Vendor, model: &str) -> u16 {
-        let local = || LOCAL_MODELS.iter().find(|local| local.model == model);
-        let port = match vendor {
-            Vendor::OpenAi => 8100,
-            Vendor::Anthropic => 8101,
-            Vendor::Gemini => 8102,
-            Vendor::Grok => 8103,
-            Vendor::Ollama => local().map_or(LOCAL_MODELS[0].port, |local| local.port),
-        };
-        port.saturating_add(self.port_offset)
-    }
-
     /// Registers new and changed models, all in one commit.
-    async fn register(&self, offered: &BTreeMap<String, ProviderRegistration>) {
+    async fn register(&self, offered: &OfferedModels) {
         let changed = offered.iter().filter(|(name, registration)| {
             self.router.provider(name).is_none_or(|seen| {
                 let known = &seen.provider;
@@ -292,7 +242,7 @@ impl ProviderProbe {
     }
 
     /// Deactivates providers that can no longer be called: a key or a local model is gone.
-    async fn withdraw(&self, offered: &BTreeMap<String, ProviderRegistration>) {
+    async fn withdraw(&self, offered: &OfferedModels) {
         for ProviderSnapshot { provider, .. } in self.router.providers(&ProviderFilter::default()) {
             if provider.metadata.get(ADAPTER).is_some() && !offered.contains_key(&provider.name) {
                 log(self.router.deactivate(provider.name.clone()).await.err(), "deactivate a provider");

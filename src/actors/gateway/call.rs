@@ -6,14 +6,16 @@ use std::time::Duration;
 use futures_util::stream::BoxStream;
 use reqwest::header::HeaderMap;
 
+use super::candidate::CallCandidate;
 use crate::actors::accounts::AccountsError;
 use crate::domain::accounts::budget::{OverBudget, RunName, ScopeLabel};
+use crate::domain::accounts::price::PriceTable;
 use crate::domain::accounts::receipt::Receipt;
 use crate::domain::ids::AgentName;
 use crate::domain::money::NanoUsd;
 use crate::domain::provider_router::{CallLimits, CallRequirements, NoProviderFits, RoutingOptimization};
 use crate::domain::roster::Roster;
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 use crate::llm::chat::{ChatRequest, ChatResponse, StreamItem};
 use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse};
 use crate::llm::inbound::{ApiProblem, ProblemKind};
@@ -94,6 +96,19 @@ impl ModelRequest {
             Self::Chat(request) => &request.model,
             Self::Embed(request) => &request.model,
             Self::Original(original) => original.model(),
+        }
+    }
+
+    /// The service tier asked for.
+    #[must_use]
+    pub fn service_tier(&self) -> ServiceTier {
+        match self {
+            Self::Chat(request) => {
+                let word = request.extra.get("service_tier").and_then(serde_json::Value::as_str);
+                word.map_or(ServiceTier::Standard, ServiceTier::from_word)
+            }
+            Self::Embed(_) => ServiceTier::Standard,
+            Self::Original(original) => original.service_tier(),
         }
     }
 }
@@ -190,15 +205,22 @@ pub enum GatewayError {
     #[error(transparent)]
     NoneFits(#[from] NoProviderFits),
     /// The price is unknown, so the call is not made.
-    #[error(
-        "no price is known for {model} of {provider}, so it is not called; add a row to the file of prices, \
-         with `free = true` for a free model"
-    )]
+    #[error("no price is known for {model} of {provider}, so it is not called; {row}")]
     NoPrice {
-        /// The provider that would have been called.
+        /// The vendor or server that would have been called.
         provider: String,
         model: String,
+        /// The row to add, and where.
+        row: String,
     },
+    /// The vendor of the model has no key.
+    #[error("{model} is a model of {}, which has no key here; set {variable} and start the daemon again", vendor.title())]
+    NoKey { model: String, vendor: Vendor, variable: &'static str },
+    #[error(
+        "no provider serves `{model}`, and no vendor is known for it; `pas models` and GET /v1/models list the \
+         models; a price row with its provider makes another one callable"
+    )]
+    UnknownModel { model: String },
     /// A budget does not allow the call.
     #[error(transparent)]
     OverBudget(Box<OverBudget>),
@@ -246,7 +268,9 @@ impl GatewayError {
                 let kind = if none.resting > 0 { ProblemKind::Unavailable } else { ProblemKind::NoModel };
                 ApiProblem { retry_after: none.retry_after, ..ApiProblem::new(kind, text) }
             }
-            Self::NoPrice { .. } => ApiProblem::new(ProblemKind::NoModel, text),
+            Self::NoPrice { .. } | Self::NoKey { .. } | Self::UnknownModel { .. } => {
+                ApiProblem::new(ProblemKind::NoModel, text)
+            }
             Self::OverBudget(over) => ApiProblem::new(ProblemKind::OverBudget, text)
                 .with("scope", serde_json::json!(over.scope.to_string()))
                 .with("budget_usd", over.cap.wire().into())
@@ -281,6 +305,13 @@ impl GatewayError {
     pub(super) fn left() -> VendorFailure {
         let message = "the caller left before the answer began; charged by our own count of the prompt";
         VendorFailure { may_cost: true, ..VendorFailure::new(VendorFailureKind::Cancelled, message) }
+    }
+
+    /// The refusal of a candidate without a price.
+    pub(super) fn no_price(candidate: &CallCandidate, prices: &PriceTable) -> Self {
+        let (provider, model) = (candidate.endpoint.name().to_owned(), candidate.model.clone());
+        let row = prices.missing_row(&provider, &model);
+        Self::NoPrice { provider, model, row }
     }
 
     /// The failure of a call that was cancelled with its job or its agent.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::bound;
 use super::bound_memory::BoundMemory;
+pub(super) use super::endpoints::{CompatibleServer, VendorEndpoints, endpoint_of};
 use super::own_ports::{ModelPort, OwnPorts};
 use super::prepared::{CandidateRequest, PreparedRequest};
 use crate::config::SecretText;
@@ -16,24 +17,14 @@ use crate::domain::money::NanoUsd;
 use crate::domain::provider_router::RegisteredProvider;
 use crate::domain::provider_router::model_name::adapter_name;
 use crate::domain::time::Timestamp;
-use crate::llm::catalogue::MODELS;
+use crate::domain::usage::ServiceTier;
+use crate::llm::endpoint::{NO_KEY, openai_base};
 use crate::llm::inbound::anthropic;
 use crate::llm::passage::{OriginalRequest, PassedRequest};
 use crate::llm::{Vendor, VendorEndpoint, catalogue};
 
 /// The key in a provider's metadata that marks the gateway's own registrations.
 pub(super) const ADAPTER: &str = "adapter";
-/// Sent as a key to servers that need none: OpenAI's dialect requires one.
-const NO_KEY: &str = "none";
-
-/// Configured addresses and credentials.
-pub(super) type VendorEndpoints = [VendorEndpoint; Vendor::ALL.len()];
-
-/// The configured endpoint of a vendor.
-pub(super) fn endpoint_of(endpoints: &VendorEndpoints, vendor: Vendor) -> &VendorEndpoint {
-    let place = Vendor::ALL.iter().position(|known| *known == vendor).unwrap_or(0);
-    &endpoints[place]
-}
 
 /// A provider that can be called.
 #[derive(Debug, Clone)]
@@ -49,20 +40,48 @@ pub(super) struct CallCandidate {
 }
 
 impl CallCandidate {
-    /// A vendor as configured, whether or not the router knows the model.
+    /// A vendor as configured, whether or not the router knows the model. A dated name is called as it is, and
+    /// counts for its model.
     pub(super) fn pinned(
         endpoints: &VendorEndpoints,
         vendor: Vendor,
         model: &str,
         prices: &PriceTable,
     ) -> Self {
+        let base = catalogue::find(vendor, model).map_or(model, |facts| facts.model);
+        let price = |name| prices.find(vendor.as_str(), name, Timestamp::now());
         Self {
-            provider: adapter_name(vendor.as_str(), model),
+            provider: adapter_name(vendor.as_str(), base),
             model: model.to_owned(),
             endpoint: endpoint_of(endpoints, vendor).clone(),
-            price: prices.find(vendor.as_str(), model, Timestamp::now()).cloned(),
+            price: price(model).or_else(|| price(base)).cloned(),
             window: catalogue::context_window(model),
         }
+    }
+
+    /// A model of one of the user's servers.
+    pub(super) fn at_server(server: &CompatibleServer, model: &str, prices: &PriceTable) -> Self {
+        Self {
+            provider: server.provider(model),
+            model: model.to_owned(),
+            endpoint: server.endpoint.clone(),
+            price: server.price(model, prices),
+            window: catalogue::context_window(model),
+        }
+    }
+
+    /// The same model by the name that the caller gave, as the vendor takes it: dated, or an alias.
+    pub(super) fn called(mut self, name: String, prices: &PriceTable) -> Self {
+        let own = prices.find(self.endpoint.name(), &name, Timestamp::now());
+        self.price = own.cloned().or(self.price);
+        self.model = name;
+        self
+    }
+
+    /// The same for a call that asks for a service tier.
+    pub(super) fn asked_in(mut self, tier: ServiceTier) -> Self {
+        self.price = self.price.map(|price| price.asked_in(tier));
+        self
     }
 
     /// A provider of the router.
@@ -74,6 +93,11 @@ impl CallCandidate {
     ) -> Self {
         let vendor = provider.vendor().and_then(Vendor::from_name);
         let is_ours = provider.metadata.get(ADAPTER).is_some();
+        let server = provider.vendor().filter(|_| is_ours).and_then(|name| endpoints.server(name));
+        if let Some(server) = server {
+            let window = Some(provider.context_window);
+            return Self { window, ..Self::at_server(server, &provider.model, prices) };
+        }
         let own_vendor = match own_ports.at(&provider.endpoint) {
             Some(ModelPort::Pinned(vendor)) => Some(vendor),
             // A model of no known vendor has no price either: it is not called.
@@ -192,11 +216,10 @@ impl CallBound {
     }
 }
 
-/// The gateway's vendor for a bare model name: from `vendor/model`, or from the catalogue.
+/// The gateway's vendor for a model name: from `vendor/model`, or from the catalogue.
 fn vendor_of(model: &str) -> Option<Vendor> {
-    let named = model.split_once('/').and_then(|(vendor, _)| Vendor::from_name(vendor));
-    let chats = || MODELS.iter().find(|facts| facts.model == model).map(|facts| facts.vendor);
-    named.or_else(chats).or_else(|| catalogue::embedder(model))
+    let named = || model.split_once('/').and_then(|(vendor, _)| Vendor::from_prefix(vendor));
+    catalogue::resolve(model).map(|found| found.facts.vendor).or_else(named)
 }
 
 /// The vendor's name of a model.
@@ -205,14 +228,11 @@ fn unprefixed(model: &str, vendor: Vendor) -> &str {
     rest.unwrap_or(model)
 }
 
-/// A registered address: forms written for people (`…/chat/completions`, or no path at all) become the base
-/// that the dialect needs.
+/// A registered address; of OpenAI's form it may be written for people.
 fn foreign(vendor: Vendor, address: &str) -> VendorEndpoint {
-    let base = address.trim_end_matches('/');
-    let base = base.strip_suffix("/chat/completions").unwrap_or(base);
-    let has_path = base.split_once("://").is_some_and(|(_, rest)| rest.contains('/'));
-    let wants_version = matches!(vendor, Vendor::OpenAi | Vendor::Grok);
-    let base_url = if wants_version && !has_path { format!("{base}/v1") } else { base.to_owned() };
+    let is_openai_like = matches!(vendor, Vendor::OpenAi | Vendor::Grok);
+    let base_url =
+        if is_openai_like { openai_base(address) } else { address.trim_end_matches('/').to_owned() };
     let credential = vendor.key_variable().map(|_| SecretText::from(NO_KEY.to_owned()));
     let endpoint = VendorEndpoint::new(vendor, &base_url, credential);
     // Somebody's server of OpenAI's form; what it surely has is chat completions.
@@ -230,9 +250,10 @@ mod tests {
 
     fn endpoints() -> VendorEndpoints {
         let key = SecretText::from("sk-ours".to_owned());
-        Vendor::ALL.map(|vendor| {
+        let endpoint = |vendor: Vendor| {
             VendorEndpoint::new(vendor, &format!("https://{vendor}.example"), Some(key.clone()))
-        })
+        };
+        Vendor::ALL.map(endpoint).into()
     }
 
     #[expect(clippy::needless_pass_by_value, reason = "tests write their JSON in place")]
@@ -254,7 +275,7 @@ mod tests {
         assert_eq!(candidate.endpoint.credential(), Some(&SecretText::from(NO_KEY.to_owned())));
         let ours = provider("gpt-4-turbo", 0.5, json!({ "provider": "openai", "adapter": true }));
         let candidate = CallCandidate::routed(&endpoints(), &OwnPorts::default(), &ours, &prices);
-        assert_eq!(candidate.endpoint, endpoints()[0]);
+        assert_eq!(candidate.endpoint, *endpoint_of(&endpoints(), Vendor::OpenAi));
     }
 
     #[test]

@@ -14,8 +14,7 @@ use super::GatewayHandle;
 use super::attempt::{CallAttempt, UsageObserver};
 use super::attempt_plan::{AttemptDecision, AttemptPlan, AttemptSetback};
 use super::call::{
-    AnsweringModel, CompletionBody, GatewayCaller, GatewayError, ModelCall, ModelRequest, ModelTarget,
-    StreamedAnswer,
+    AnsweringModel, CompletionBody, GatewayCaller, GatewayError, ModelCall, ModelRequest, StreamedAnswer,
 };
 use super::cancel_watch;
 use super::candidate::CallCandidate;
@@ -29,14 +28,11 @@ use crate::actors::provider_router::{ProbeGuard, ProviderPermit};
 use crate::domain::accounts::receipt::Receipt;
 use crate::domain::money::NanoUsd;
 use crate::domain::usage::TokenUsage;
-use crate::llm::catalogue::{self, MODELS};
 use crate::llm::chat::ChatResponse;
 use crate::llm::embedding::EmbeddingResponse;
 use crate::llm::inbound::ApiProblem;
 use crate::llm::passage::PassedAnswer;
-use crate::llm::{
-    CallDeadlines, ChunkStream, Completion, SeenAnswer, Vendor, VendorFailure, VendorFailureKind,
-};
+use crate::llm::{CallDeadlines, ChunkStream, Completion, SeenAnswer, VendorFailure, VendorFailureKind};
 use crate::supervision::ActorSystem;
 use crate::supervision::trace::ActorNumber;
 
@@ -206,10 +202,7 @@ impl CallDispatch {
     ) -> Result<Result<GoodAnswer, VendorFailure>, GatewayError> {
         let candidate = &*Arc::clone(&self.candidates[current]);
         let asked = CandidateRequest::of(&self.ask, candidate).map_err(untranslatable)?;
-        let no_price = || GatewayError::NoPrice {
-            provider: candidate.endpoint.vendor().as_str().to_owned(),
-            model: candidate.model.clone(),
-        };
+        let no_price = || GatewayError::no_price(candidate, &self.gateway.inner.prices);
         let bounds = &self.gateway.inner.bounds;
         let (mut prepared, bound) = candidate.prepare(asked, bounds).ok_or_else(no_price)?;
         self.tally.attempts += 1;
@@ -264,7 +257,8 @@ impl CallDispatch {
         let left = self.gateway.inner.policy.overall.saturating_sub(self.begun.elapsed());
         let usual = self.gateway.inner.deadlines;
         let deadlines = CallDeadlines { overall: usual.overall.min(left), ..usual };
-        prepared.send(&self.gateway.inner.client, attempt.hold(), &candidate.endpoint, &deadlines).await
+        let sent = prepared.send(&self.gateway.inner.client, attempt.hold(), &candidate.endpoint, &deadlines);
+        sent.await.map_err(|failure| failure.named(&candidate.endpoint))
     }
 }
 
@@ -291,57 +285,6 @@ fn circuit_open(provider: String, until: Instant) -> GatewayError {
 }
 
 impl GatewayHandle {
-    /// The candidates, best first; at least one.
-    pub(super) fn candidates(&self, call: &ModelCall) -> Result<Vec<Arc<CallCandidate>>, GatewayError> {
-        let inner = &self.inner;
-        let (endpoints, prices) = (&inner.endpoints, &inner.prices);
-        match &call.target {
-            ModelTarget::Pinned(vendor) => {
-                Ok(vec![Arc::new(CallCandidate::pinned(endpoints, *vendor, call.ask.model(), prices))])
-            }
-            ModelTarget::Routed { requirements, optimization, limits } => {
-                let choice = match inner.router.select(requirements, *optimization, *limits) {
-                    Ok(choice) => choice,
-                    Err(none) => {
-                        inner.ready.miss();
-                        if let Some(failure) =
-                            inner.refusals.of_model(&requirements.model).filter(|_| none.resting > 0)
-                        {
-                            return Err(GatewayError::Failed { failure, receipt: None, attempts: 0 });
-                        }
-                        return self
-                            .unlisted(&requirements.model, &call.ask)
-                            .map(|one| vec![Arc::new(one)])
-                            .ok_or(none.into());
-                    }
-                };
-                let all = std::iter::once(&choice.chosen).chain(&choice.alternatives);
-                let found = all
-                    .map(|found| Arc::new(CallCandidate::routed(endpoints, &inner.own_ports, found, prices)));
-                let (priced, others): (Vec<_>, Vec<_>) = found.partition(|one| one.price.is_some());
-                // Without any price the first is kept, so that the refusal can name it.
-                Ok(if priced.is_empty() { others } else { priced })
-            }
-        }
-    }
-
-    /// A configured vendor for an unregistered model: `vendor/model`, or a model of the catalogue just after
-    /// the start. A model that was registered and deleted is not called behind the router's back, and one
-    /// without a price is not called at all.
-    fn unlisted(&self, name: &str, ask: &ModelRequest) -> Option<CallCandidate> {
-        let named = name.split_once('/').and_then(|(who, model)| Some((Vendor::from_name(who)?, model)));
-        let known = || match ask {
-            ModelRequest::Chat(_) | ModelRequest::Original(_) => {
-                MODELS.iter().find(|facts| facts.model == name).map(|facts| facts.vendor)
-            }
-            ModelRequest::Embed(_) => catalogue::embedder(name),
-        };
-        let (vendor, model) = named.or_else(|| Some((known()?, name)))?;
-        let candidate = CallCandidate::pinned(&self.inner.endpoints, vendor, model, &self.inner.prices);
-        let is_new = !self.inner.router.is_recorded(&candidate.provider);
-        (is_new && candidate.endpoint.is_ready() && candidate.price.is_some()).then_some(candidate)
-    }
-
     pub(super) fn system(&self) -> &ActorSystem {
         &self.inner.system
     }

@@ -19,14 +19,19 @@ mod cancel_watch;
 mod candidate;
 mod detach;
 mod dispatch;
+mod endpoints;
 mod holding;
 mod in_flight;
 pub mod local_text;
+pub mod model_list;
 mod model_turns;
+mod naming;
+mod offers;
 mod own_count;
 pub mod own_ports;
 mod prepared;
 mod refusal_memory;
+mod servers;
 mod settling_stream;
 mod span;
 pub(in crate::actors) use span::CallSpan;
@@ -45,6 +50,8 @@ pub use self::call::{
     GatewayCaller, GatewayError, ModelCall, ModelRequest, ModelStreamEvent, ModelTarget, StreamedAnswer,
 };
 pub use self::in_flight::{CallOwner, WatchedCalls};
+pub use self::model_list::{CatalogueEntry, ModelCatalogue, ProviderReadiness};
+pub use self::servers::{ServerReadiness, ServerState};
 
 use self::adapters::ProviderProbe;
 use self::attempt::CallAttempt;
@@ -136,6 +143,7 @@ struct GatewayShared {
     deadlines: CallDeadlines,
     ready: LocalReadiness,
     counter: Arc<TokenCounter>,
+    servers: ServerReadiness,
 }
 
 impl GatewayHandle {
@@ -291,7 +299,7 @@ pub fn spec(
     options: WorkerOptions,
     means: GatewayDeps,
 ) -> (ChildSpec, GatewayHandle) {
-    let endpoints = Vendor::ALL.map(|vendor| VendorEndpoint::configured(vendor, &means.providers));
+    let endpoints = VendorEndpoints::configured(&means.providers);
     let seen = Arc::new(AtomicU64::new(cancel_watch::newest(&means.book)));
     let inner = Arc::new(GatewayShared {
         system: system.clone(),
@@ -311,18 +319,20 @@ pub fn spec(
         deadlines: CallDeadlines::from(means.limits),
         ready: LocalReadiness::default(),
         counter: Arc::default(),
+        servers: ServerReadiness::default(),
     });
     let (shared, registry, offset) = (Arc::clone(&inner), means.registry, means.port_offset);
     let (spec, address) = system.worker(name, options, move |context| {
-        let provider_probe = ProviderProbe::new(
-            shared.client.clone(),
-            shared.router.clone(),
-            registry.clone(),
-            Arc::clone(&shared.prices),
-            shared.endpoints.clone(),
-            offset,
-            shared.ready.clone(),
-        );
+        let provider_probe = ProviderProbe {
+            client: shared.client.clone(),
+            router: shared.router.clone(),
+            registry: registry.clone(),
+            prices: Arc::clone(&shared.prices),
+            endpoints: shared.endpoints.clone(),
+            port_offset: offset,
+            ready: shared.ready.clone(),
+            servers: shared.servers.clone(),
+        };
         let following = cancel_watch::follow(shared.book.clone(), shared.cancels.clone(), Arc::clone(&seen));
         async move {
             context.spawn(following);

@@ -1,9 +1,11 @@
 //! The turns of thinking agents: the gateway as a [`ModelCaller`].
 //!
-//! An agent's preferred models are tried in order, as far as they can be called; if none can, the best fit.
+//! An agent's preferred models are tried in order, as far as they can be called; one that has been shut down since
+//! its definition was written gives way to its vendor's replacement. If none can be called, the best fit.
 //! The conversation is the agent's step log, which has limits of its own, so these calls do not count in the
 //! governor's contexts: a reset between an answer and its row would lose paid work.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
@@ -12,10 +14,14 @@ use super::{GatewayCaller, GatewayError, GatewayHandle, ModelCall, ModelRequest,
 use crate::actors::provider_router::ProviderFilter;
 use crate::domain::accounts::budget::BudgetScope;
 use crate::domain::money::NanoUsd;
-use crate::domain::provider_router::{CallLimits, CallRequirements, RoutingOptimization};
-use crate::llm::VendorFailureKind;
+use crate::domain::provider_router::model_name::RETIRED;
+use crate::domain::provider_router::{
+    CallLimits, CallRequirements, ModelName, RegisteredProvider, RoutingOptimization,
+};
+use crate::domain::time::Timestamp;
 use crate::llm::model_caller::{ModelCaller, ModelTurn, TurnAnswer, TurnError};
 use crate::llm::text_writer::TextAuthor;
+use crate::llm::{VendorFailureKind, catalogue};
 
 /// The window assumed for a model without a stated one: the smallest of today's models that call tools well.
 const DEFAULT_WINDOW: u64 = 128_000;
@@ -27,18 +33,25 @@ fn requirements(model: &str) -> CallRequirements {
 }
 
 impl GatewayHandle {
+    /// The provider that would answer an agent; never one whose vendor has shut the model down, which an agent's
+    /// definition may still name.
+    fn provider_for(&self, model: &str) -> Option<Arc<RegisteredProvider>> {
+        let found = self.selected(&requirements(model), RoutingOptimization::Balanced, CallLimits::default());
+        found.ok().map(|(choice, _)| choice.chosen).filter(|chosen| chosen.metadata.get(RETIRED).is_none())
+    }
+
     fn can_route(&self, model: &str) -> bool {
-        self.router()
-            .select(&requirements(model), RoutingOptimization::Balanced, CallLimits::default())
-            .is_ok()
+        self.provider_for(model).is_some()
     }
 
     /// The model to call: the first preferred one whose vendor is not avoided, else any of another vendor,
     /// else the first preferred one, else the best fit.
     fn model_for(&self, preferred: &[String], avoided_vendors: &[String]) -> String {
-        let callable = || preferred.iter().filter(|model| self.can_route(model)).cloned();
+        let now = Timestamp::now();
+        let served = || preferred.iter().map(|model| catalogue::served(model, now));
+        let callable = || served().filter(|model| self.can_route(model)).map(str::to_owned);
         let is_other =
-            |model: &String| self.vendor_of(model).is_some_and(|vendor| !avoided_vendors.contains(&vendor));
+            |model: &String| self.vendor_for(model).is_some_and(|vendor| !avoided_vendors.contains(&vendor));
         let independent = if avoided_vendors.is_empty() {
             None
         } else {
@@ -47,18 +60,15 @@ impl GatewayHandle {
         independent.or_else(|| callable().next()).unwrap_or_else(|| "auto".to_owned())
     }
 
-    fn vendor_of(&self, model: &str) -> Option<String> {
-        let choice = self
-            .router()
-            .select(&requirements(model), RoutingOptimization::Balanced, CallLimits::default())
-            .ok()?;
-        choice.chosen.vendor().map(str::to_owned)
+    fn vendor_for(&self, model: &str) -> Option<String> {
+        self.provider_for(model)?.vendor().map(str::to_owned)
     }
 
     fn model_of_another_vendor(&self, avoided_vendors: &[String]) -> Option<String> {
         let offers = self.router().providers(&ProviderFilter::default());
         let others = offers.into_iter().map(|offer| offer.provider);
-        let others = others.filter(|offer| {
+        // Only choices of `auto`: general models that are still served.
+        let others = others.filter(|offer| ModelName::Auto(None).fits(offer)).filter(|offer| {
             offer.vendor().is_some_and(|vendor| avoided_vendors.iter().all(|avoided| avoided != vendor))
         });
         let mut names = others.map(|offer| format!("{}/{}", offer.name, offer.model));
@@ -75,9 +85,7 @@ impl ModelCaller for GatewayHandle {
 
     fn context_window(&self, preferred: &[String]) -> u64 {
         let model = self.model_for(preferred, &[]);
-        let choice =
-            self.router().select(&requirements(&model), RoutingOptimization::Balanced, CallLimits::default());
-        choice.map_or(DEFAULT_WINDOW, |choice| choice.chosen.context_window)
+        self.provider_for(&model).map_or(DEFAULT_WINDOW, |chosen| chosen.context_window)
     }
 
     fn ask(&self, turn: ModelTurn) -> BoxFuture<'_, Result<TurnAnswer, TurnError>> {
@@ -136,7 +144,10 @@ fn error_of(error: &GatewayError) -> TurnError {
         GatewayError::NoneFits(none) if none.resting > 0 => {
             TurnError::Passing { why, retry_after: none.retry_after }
         }
-        GatewayError::NoneFits(_) | GatewayError::NoPrice { .. } => TurnError::NoModel(why),
+        GatewayError::NoneFits(_)
+        | GatewayError::NoPrice { .. }
+        | GatewayError::NoKey { .. }
+        | GatewayError::UnknownModel { .. } => TurnError::NoModel(why),
         GatewayError::CircuitOpen { wait, .. } => TurnError::Passing { why, retry_after: Some(*wait) },
         GatewayError::Accounts(accounts) if accounts.is_passing() => {
             TurnError::Passing { why, retry_after: Some(Duration::from_secs(1)) }

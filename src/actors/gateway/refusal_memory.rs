@@ -75,7 +75,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_next_callers_get_the_first_one_s_answer_until_its_time_is_up() {
-        let endpoints = Vendor::ALL.map(|vendor| VendorEndpoint::new(vendor, "http://h", None));
+        let endpoints = Vendor::ALL.map(|vendor| VendorEndpoint::new(vendor, "http://h", None)).into();
         let prices = PriceTable::new(None).unwrap();
         let candidate = CallCandidate::pinned(&endpoints, Vendor::OpenAi, "gpt-4-turbo", &prices);
         let memory = RefusalMemory::default();

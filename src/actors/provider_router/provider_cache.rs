@@ -112,11 +112,20 @@ impl ProviderCache {
         now: Instant,
     ) -> Result<ProviderSelection, NoProviderFits> {
         let entries = self.0.load();
-        let candidates = entries.values().filter(|entry| entry.provider.active).map(|entry| {
+        let name = ModelName::parse(&requirements.model);
+        let active = || entries.values().filter(|entry| entry.provider.active);
+        // Most providers serve another model, and need no look at their meters.
+        let fitting = active().filter(|entry| name.fits(&entry.provider));
+        let candidates = fitting.map(|entry| {
             let (expected, rests) = entry.meter.expected(entry.provider.slo.as_ref(), now);
             ProviderCandidate { provider: Arc::clone(&entry.provider), expected, open_for: rests }
         });
-        select(candidates, requirements, optimization, limits)
+        select(candidates, requirements, optimization, limits).map_err(|mut none| {
+            let considered = active().count();
+            none.other_model += considered - none.considered;
+            none.considered = considered;
+            none
+        })
     }
 
     /// The smallest window of the active providers that serve a model of this name.

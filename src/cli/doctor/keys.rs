@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use super::DoctorCheck;
-use crate::config::{ConfigOrigin, DOTENV_NAME, ProviderConfig, SecretText, SwarmConfig};
+use crate::config::{CompatibleConfig, ConfigOrigin, DOTENV_NAME, ProviderConfig, SecretText, SwarmConfig};
 
 /// A vendor's name, its section of the settings, and its settings.
 type VendorKey<'c> = (&'static str, &'static str, &'c ProviderConfig);
@@ -26,6 +26,7 @@ pub(super) fn check(config: &SwarmConfig) -> Vec<DoctorCheck> {
             None => missing.push(vendor.0),
         }
     }
+    checks.extend(providers.compatible.iter().map(of_server));
     let none_needed = "no job needs one; to call models, set one or run Ollama on this machine";
     if checks.is_empty() {
         checks.push(DoctorCheck::ok("keys", format!("no provider has a key ({none_needed})")));
@@ -44,6 +45,20 @@ fn way_of(config: &SwarmConfig, (name, section, settings): VendorKey<'_>, key: &
     };
     let (key_from, url_from) = (origin("api_key"), origin("base_url"));
     format!("{name}: {} from {key_from}, sent to {} ({url_from})", masked(key.expose()), settings.base_url)
+}
+
+/// `box at http://127.0.0.1:8080, key ***WXYZ from BOX_API_KEY`
+fn of_server(server: &CompatibleConfig) -> DoctorCheck {
+    let saw = |key: &str| format!("{} at {}, {key}", server.name, server.base_url);
+    match (&server.key_env, &server.key) {
+        (None, _) => DoctorCheck::ok("keys", saw("without a key")),
+        (Some(variable), Some(key)) => {
+            DoctorCheck::ok("keys", saw(&format!("key {} from {variable}", masked(key.expose()))))
+        }
+        (Some(variable), None) => {
+            DoctorCheck::warn("keys", saw("no key"), format!("set {variable}, or take `key_env` out"))
+        }
+    }
 }
 
 /// The last four characters, and only of keys long enough for the rest to stay secret.

@@ -6,6 +6,7 @@
 //! daemon or one of its promises breaks. Exit code 1 exactly when a check fails.
 
 mod daemon;
+mod found;
 mod keys;
 mod machine;
 mod models;
@@ -93,6 +94,7 @@ pub(super) async fn examine(
             checks.extend(keys::check(&config));
         }
     }
+    checks.extend(found::check(&config).await);
     checks.push(machine::sandbox().await);
     if let Some(repository) = &args.repo {
         screen.hint("running the proving command once");

@@ -6,7 +6,8 @@ use serde_json::Value;
 
 use super::DoctorCheck;
 use crate::actors::gateway::LOCAL_MODELS;
-use crate::cli::client::{ClientError, DaemonClient};
+use crate::cli::client::{ClientError, DaemonClient, GATEWAY};
+use crate::llm::Vendor;
 
 /// The adapters of the vendors, by their ports without an offset (`contracts/model-adapter.json`).
 const ADAPTERS: [u16; 4] = [8100, 8101, 8102, 8103];
@@ -14,7 +15,43 @@ const ADAPTERS: [u16; 4] = [8100, 8101, 8102, 8103];
 /// The adapters' health; keys are reported as present, never shown.
 pub(super) async fn check(client: &DaemonClient) -> Vec<DoctorCheck> {
     let local = LOCAL_MODELS.map(|local| local.port);
-    vec![vendors(&healths(client, &ADAPTERS).await), ollama(&healths(client, &local).await)]
+    let mut checks = vec![vendors(&healths(client, &ADAPTERS).await), ollama(&healths(client, &local).await)];
+    let catalogue = client.get_from(GATEWAY, &["catalogue"], &[]).await.map_err(|error| error.to_string());
+    checks.extend(servers(&catalogue));
+    checks
+}
+
+/// The user's own servers, one check each.
+fn servers(catalogue: &Result<Value, String>) -> Vec<DoctorCheck> {
+    let catalogue = match catalogue {
+        Ok(catalogue) => catalogue,
+        Err(why) => return vec![DoctorCheck::warn("servers", why.as_str(), "see the daemon's log")],
+    };
+    let word = |value: &Value| value.as_str().unwrap_or("?").to_owned();
+    let is_own = |provider: &&Value| Vendor::from_name(&word(&provider["name"])).is_none();
+    let of = |provider: &Value| {
+        let name = word(&provider["name"]);
+        let models = catalogue["models"].as_array().into_iter().flatten();
+        let models: Vec<&Value> = models.filter(|model| model["provider"] == *name).collect();
+        let priced = models.iter().filter(|model| !model["price"].is_null()).count();
+        let saw = format!(
+            "{name} at {}: {} models, {priced} with a price",
+            word(&provider["base_url"]),
+            models.len()
+        );
+        match provider["problem"].as_str() {
+            Some(problem) => {
+                let todo = "start it, or correct its section `[[providers.compatible]]`";
+                DoctorCheck::warn("servers", format!("{saw}; {problem}"), todo)
+            }
+            None if priced < models.len() => {
+                let todo = "add price rows for those you want to call; `pas models` shows which lack one";
+                DoctorCheck::warn("servers", saw, todo)
+            }
+            None => DoctorCheck::ok("servers", saw),
+        }
+    };
+    catalogue["providers"].as_array().into_iter().flatten().filter(is_own).map(of).collect()
 }
 
 type AdapterHealths = Result<Vec<Value>, String>;
@@ -96,6 +133,33 @@ mod tests {
         );
         assert!(vendors(&Ok(vec![health("grok", false)])).saw.contains("no key"));
         assert_eq!(vendors(&Err("cut".into())).health, CheckHealth::Warn);
+    }
+
+    #[test]
+    fn each_server_of_the_user_s_is_told_and_an_unpriced_model_is_a_warning() {
+        let catalogue = json!({
+            "providers": [
+                { "name": "openai", "base_url": "http://o", "problem": null },
+                { "name": "box", "base_url": "http://b/v1", "problem": null },
+                { "name": "dear", "base_url": "http://d/v1", "problem": null },
+                { "name": "gone", "base_url": "http://g/v1", "problem": "does not answer" },
+            ],
+            "models": [
+                { "provider": "box", "price": {} }, { "provider": "dear", "price": null },
+                { "provider": "openai", "price": null },
+            ],
+        });
+        let checks = servers(&Ok(catalogue));
+        let found: Vec<_> = checks.iter().map(|check| (check.health, check.saw.as_str())).collect();
+        assert_eq!(
+            found,
+            [
+                (CheckHealth::Ok, "box at http://b/v1: 1 models, 1 with a price"),
+                (CheckHealth::Warn, "dear at http://d/v1: 1 models, 0 with a price"),
+                (CheckHealth::Warn, "gone at http://g/v1: 0 models, 0 with a price; does not answer"),
+            ]
+        );
+        assert_eq!(servers(&Err("cut".into()))[0].health, CheckHealth::Warn);
     }
 
     #[test]

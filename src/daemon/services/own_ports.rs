@@ -23,15 +23,19 @@ pub(super) fn without_models(site: &ServiceSite) -> Vec<u16> {
 /// Refuses a configuration in which a vendor's address is a port of this daemon: its calls would come back
 /// here without end.
 pub(super) fn vendors_are_elsewhere(site: &ServiceSite) -> anyhow::Result<()> {
-    for vendor in Vendor::ALL {
-        let endpoint = VendorEndpoint::configured(vendor, &site.config.providers);
-        let Some(port) = port_here(endpoint.base_url()) else { continue };
+    let providers = &site.config.providers;
+    let vendors = Vendor::ALL.into_iter().map(|vendor| {
+        let endpoint = VendorEndpoint::configured(vendor, providers);
+        (vendor.title().to_owned(), endpoint.base_url().to_owned())
+    });
+    let servers = providers.compatible.iter();
+    let servers = servers.map(|server| (format!("`{}`", server.name), server.base_url.clone()));
+    for (name, address) in vendors.chain(servers) {
+        let Some(port) = port_here(&address) else { continue };
         anyhow::ensure!(
             all(site).all(|(own, _)| own != port),
-            "the address of {} in the configuration, {}, is port {port} of this daemon itself: its calls would \
-             come back without end; give the address of the vendor's server",
-            vendor.title(),
-            endpoint.base_url()
+            "the address of {name} in the configuration, {address}, is port {port} of this daemon itself: its \
+             calls would come back without end; give the address of the server",
         );
     }
     Ok(())

@@ -3,6 +3,11 @@
 use super::optimization::RoutingOptimization;
 use super::provider::RegisteredProvider;
 
+/// In a provider's metadata: `false` keeps `auto` from it.
+pub const AUTO: &str = "auto";
+/// In a provider's metadata: `true` says that its vendor has shut the model down.
+pub const RETIRED: &str = "retired";
+
 /// A requested model: any, by name, or of one provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ModelName<'a> {
@@ -33,7 +38,9 @@ impl<'a> ModelName<'a> {
     #[must_use]
     pub fn fits(self, provider: &RegisteredProvider) -> bool {
         let name = match self {
-            Self::Auto(_) => return true,
+            Self::Auto(_) => {
+                return provider.metadata.get(AUTO).and_then(|value| value.as_bool()) != Some(false);
+            }
             Self::Named(name) => name,
         };
         if provider.model == name {
@@ -71,6 +78,8 @@ mod tests {
         }
         served.metadata = serde_json::json!({ "provider": "azure" }).into();
         assert!(fits(&served, "azure/gpt-4.1"));
+        served.metadata = serde_json::json!({ "auto": false }).into();
+        assert!(!fits(&served, "auto") && !fits(&served, "auto:cost") && fits(&served, "gpt-4.1"));
         let nested = provider("local", "meta/llama-3");
         assert!(fits(&nested, "meta/llama-3") && fits(&nested, "local/meta/llama-3"));
     }

@@ -22,6 +22,7 @@ pub use self::pages::health;
 use super::edge_info::EdgeInfo;
 use super::model::{ReplyFormat, caller, problem, read_original, reply};
 use crate::actors::gateway::{GatewayHandle, LocalModel, ModelCall, ModelRequest, ModelTarget};
+use crate::domain::time::Timestamp;
 use crate::llm::chat::ChatRequest;
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 use crate::llm::passage::WireProtocol;
@@ -44,14 +45,11 @@ impl AdapterKind {
         }
     }
 
-    /// The default model: a vendor's newest general-purpose one in the catalogue.
+    /// The default model: a vendor's newest general-purpose one that it still serves.
     fn model(self) -> &'static str {
         match self {
             Self::Local(local) => local.model,
-            Self::Vendor(Vendor::Grok) => "grok-4.7",
-            Self::Vendor(vendor) => {
-                catalogue::MODELS.iter().find(|facts| facts.vendor == vendor).map_or("", |facts| facts.model)
-            }
+            Self::Vendor(vendor) => catalogue::default_model(vendor, Timestamp::now()),
         }
     }
 }

@@ -67,9 +67,15 @@ impl ModelAdapter {
 
     /// The models served here.
     pub(super) fn models(&self) -> BTreeSet<String> {
-        let known = catalogue::MODELS.iter().filter(|facts| facts.vendor == self.kind.vendor());
+        let (vendor, now) = (self.kind.vendor(), Timestamp::now());
+        let is_served = |facts: &&catalogue::ModelFacts| {
+            facts.vendor == vendor && facts.kind == catalogue::ModelKind::Chat && !facts.is_retired(now)
+        };
         match self.kind {
-            AdapterKind::Vendor(_) => known.map(|facts| facts.model.to_owned()).collect(),
+            AdapterKind::Vendor(_) => {
+                let known = catalogue::MODELS.iter().filter(is_served);
+                known.map(|facts| facts.model.to_owned()).collect()
+            }
             AdapterKind::Local(_) => self.gateway.ready().ollama_models(),
         }
     }

@@ -32,6 +32,7 @@ pub fn routes(gateway: GatewayHandle) -> Router {
         .route("/v1/chat/completions", post(openai::chat))
         .route("/v1/responses", post(openai::responses))
         .route("/v1/embeddings", post(openai::embeddings))
+        .route("/catalogue", get(models::catalogue))
         .route("/v1/models", get(models::list))
         .route("/v1/models/{*id}", get(models::one))
         .route("/v1/messages", post(anthropic::messages))

@@ -9,12 +9,19 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::GatewayApi;
-use crate::actors::gateway::GatewayHandle;
+use crate::actors::gateway::{GatewayHandle, ModelCatalogue};
 use crate::actors::provider_router::ProviderFilter;
+use crate::domain::provider_router::model_name::RETIRED;
 use crate::domain::provider_router::{ModelName, RegisteredProvider};
 use crate::domain::time::Timestamp;
 use crate::http::model::problem;
+use crate::llm::catalogue::{self, ModelKind};
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
+
+/// All models that are known, callable or not, with prices, sources and ends.
+pub(super) async fn catalogue(State(port): State<GatewayApi>) -> Json<ModelCatalogue> {
+    Json(port.gateway.catalogue())
+}
 
 /// A callable model.
 struct ListedModel {
@@ -42,10 +49,19 @@ impl ListedModel {
     }
 }
 
+/// The models that can be called: those with a provider that their vendors still serve, and embedding models.
 fn models(gateway: &GatewayHandle) -> Vec<ListedModel> {
     let seen = gateway.router().providers(&ProviderFilter::default());
-    let found: BTreeMap<String, ListedModel> =
-        seen.iter().map(|seen| (seen.provider.model.clone(), ListedModel::of(&seen.provider))).collect();
+    let is_served = |provider: &RegisteredProvider| provider.metadata.get(RETIRED).is_none();
+    let chats = seen.iter().filter(|seen| is_served(&seen.provider));
+    let chats = chats.map(|seen| (seen.provider.model.clone(), ListedModel::of(&seen.provider)));
+    let embeds = gateway.catalogue().models.into_iter();
+    let embeds = embeds.filter(|entry| entry.kind == ModelKind::Embedding && entry.callable);
+    let embeds = embeds.map(|entry| {
+        let since = Timestamp::from_millis(0);
+        (entry.model.clone(), ListedModel { id: entry.model, owner: entry.provider, since })
+    });
+    let found: BTreeMap<String, ListedModel> = embeds.chain(chats).collect();
     found.into_values().collect()
 }
 
@@ -73,9 +89,21 @@ pub(super) async fn one(
 ) -> Response {
     let form = form_of(&headers);
     let seen = port.gateway.router().providers(&ProviderFilter::default());
-    let name = ModelName::parse(&id);
-    match seen.iter().find(|seen| name.fits(&seen.provider)) {
+    let named = |name: &str| {
+        let name = ModelName::parse(name);
+        seen.iter().find(|seen| name.fits(&seen.provider))
+    };
+    // Other names of a model: dated, an alias, with another word for its vendor.
+    let resolved = || {
+        named(&catalogue::resolve(&id).map(|found| format!("{}/{}", found.facts.vendor, found.facts.model))?)
+    };
+    let listed = || models(&port.gateway).into_iter().find(|model| model.id == id);
+    match named(&id).or_else(resolved) {
         Some(seen) => Json(ListedModel::of(&seen.provider).json(form)).into_response(),
+        None if listed().is_some() => {
+            let model = listed().map(|model| model.json(form));
+            Json(model.unwrap_or_default()).into_response()
+        }
         None => {
             let text = format!("no provider serves `{id}`; GET /v1/models lists the models");
             problem(&ApiProblem::new(ProblemKind::NoModel, text), form)

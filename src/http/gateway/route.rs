@@ -155,7 +155,9 @@ fn refused(error: &GatewayError) -> ApiError {
     let problem = error.problem();
     let api = match error {
         GatewayError::NoneFits(none) if none.resting == 0 => ApiError::not_found(text),
-        GatewayError::NoPrice { .. } => ApiError::not_found(text),
+        GatewayError::NoPrice { .. } | GatewayError::NoKey { .. } | GatewayError::UnknownModel { .. } => {
+            ApiError::not_found(text)
+        }
         GatewayError::NoneFits(_) | GatewayError::CircuitOpen { .. } => ApiError::busy(text),
         GatewayError::OverBudget(_) => ApiError::too_many(text),
         GatewayError::Failed { failure, .. } => match failure.kind {

@@ -1,10 +1,10 @@
 //! The complete answer, and the vendor's usage with disjoint classes of input.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{THINKING_BLOCKS, finish_reason};
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 use crate::llm::dialect::{AnswerDefaults, Completion};
 use crate::llm::exact_integers;
 use crate::llm::failure::VendorFailure;
@@ -59,6 +59,21 @@ pub(in crate::llm) struct AnthropicUsage {
     cache_read_input_tokens: Option<u64>,
     cache_creation: Option<CacheCreation>,
     output_tokens: Option<u64>,
+    #[serde(default, deserialize_with = "tier")]
+    service_tier: Option<ServiceTier>,
+    server_tool_use: Option<ServerToolUse>,
+}
+
+/// The tools that the vendor ran and bills by their number.
+#[derive(Deserialize, Clone, Copy)]
+struct ServerToolUse {
+    #[serde(default)]
+    web_search_requests: u32,
+}
+
+fn tier<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<ServiceTier>, D::Error> {
+    let word = Option::<String>::deserialize(deserializer)?;
+    Ok(word.as_deref().map(ServiceTier::from_word))
 }
 
 #[derive(Deserialize, Clone, Copy)]
@@ -80,6 +95,8 @@ impl AnthropicUsage {
             cache_read_input_tokens: later.cache_read_input_tokens.or(self.cache_read_input_tokens),
             cache_creation: later.cache_creation.or(self.cache_creation),
             output_tokens: later.output_tokens.or(self.output_tokens),
+            service_tier: later.service_tier.or(self.service_tier),
+            server_tool_use: later.server_tool_use.or(self.server_tool_use),
         }
     }
 
@@ -97,9 +114,16 @@ impl AnthropicUsage {
             cache_write_5m: written - written_1h,
             cache_write_1h: written_1h,
             output: self.output_tokens?,
+            searches: self.server_tool_use.map_or(0, |tools| tools.web_search_requests),
+            tier: anthropic_tier(self.service_tier),
             ..TokenUsage::default()
         })
     }
+}
+
+/// A commitment of capacity is billed by its own contract, so `priority` costs as usual here.
+fn anthropic_tier(said: Option<ServiceTier>) -> ServiceTier {
+    said.filter(|tier| *tier != ServiceTier::Priority).unwrap_or_default()
 }
 
 pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {

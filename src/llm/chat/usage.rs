@@ -30,6 +30,14 @@ pub struct PromptDetails {
     pub cached_tokens: u64,
     #[serde(default, deserialize_with = "null_as_default")]
     pub audio_tokens: u64,
+    /// Written to the vendor's cache; models that bill it count it.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_zero")]
+    pub cache_write_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+const fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// Classes of output tokens.
@@ -47,19 +55,31 @@ impl UsageReport {
         let details = self.prompt_tokens_details.unwrap_or_default();
         let cache_read = details.cached_tokens.min(self.prompt_tokens);
         let audio_input = details.audio_tokens.min(self.prompt_tokens - cache_read);
+        let cache_write_5m = details.cache_write_tokens.min(self.prompt_tokens - cache_read - audio_input);
         let reasoning = self.completion_tokens_details.unwrap_or_default().reasoning_tokens;
         let both = self.completion_tokens.saturating_add(reasoning);
         let counted_beside = self.total_tokens == self.prompt_tokens.saturating_add(both);
         let output = if counted_beside { both } else { self.completion_tokens.max(reasoning) };
-        let input = self.prompt_tokens - cache_read - audio_input;
-        TokenUsage { input, cache_read, audio_input, output, reasoning, ..TokenUsage::default() }
+        let input = self.prompt_tokens - cache_read - audio_input - cache_write_5m;
+        TokenUsage {
+            input,
+            cache_read,
+            cache_write_5m,
+            audio_input,
+            output,
+            reasoning,
+            ..TokenUsage::default()
+        }
     }
 }
 
 impl From<TokenUsage> for UsageReport {
     fn from(usage: TokenUsage) -> Self {
-        let (cached_tokens, audio_tokens) = (usage.cache_read, usage.audio_input);
-        let input = PromptDetails { cached_tokens, audio_tokens };
+        let input = PromptDetails {
+            cached_tokens: usage.cache_read,
+            audio_tokens: usage.audio_input,
+            cache_write_tokens: 0,
+        };
         let output = CompletionDetails { reasoning_tokens: usage.reasoning };
         Self {
             prompt_tokens: usage.prompt(),

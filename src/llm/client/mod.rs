@@ -32,6 +32,7 @@ use super::dialect::{self, AnswerDefaults, Completion, VendorRequest};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};
 use super::endpoint::VendorEndpoint;
 use super::failure::{VendorFailure, VendorFailureKind};
+use super::openai::{self, ServedModel};
 use super::tls;
 use super::vendor::Vendor;
 use crate::domain::accounts::budget::Hold;
@@ -127,6 +128,20 @@ impl VendorClient {
     ) -> Result<Vec<String>, VendorFailure> {
         let body = self.read_answer(endpoint, dialect::models_request(endpoint.vendor()), deadlines).await?;
         dialect::models_response(endpoint.vendor(), &body)
+            .map_err(|failure| VendorFailure { may_cost: false, ..mask(failure, endpoint) })
+    }
+
+    /// The models that a server of OpenAI's protocol lists, with the windows that it states; costs nothing.
+    ///
+    /// # Errors
+    /// Any [`VendorFailure`].
+    pub async fn listed_models(
+        &self,
+        endpoint: &VendorEndpoint,
+        deadlines: &CallDeadlines,
+    ) -> Result<Vec<ServedModel>, VendorFailure> {
+        let body = self.read_answer(endpoint, dialect::models_request(endpoint.vendor()), deadlines).await?;
+        openai::models::listed(endpoint.vendor(), &body)
             .map_err(|failure| VendorFailure { may_cost: false, ..mask(failure, endpoint) })
     }
 

@@ -18,6 +18,7 @@ pub fn chat(usage: &TokenUsage) -> UsageReport {
         prompt_tokens_details: Some(PromptDetails {
             cached_tokens: usage.cache_read,
             audio_tokens: usage.audio_input,
+            cache_write_tokens: 0,
         }),
         completion_tokens_details: Some(CompletionDetails { reasoning_tokens: usage.reasoning }),
     }
@@ -64,6 +65,7 @@ mod tests {
             audio_input: 7,
             output: 50,
             reasoning: 30,
+            ..TokenUsage::default()
         };
         let chat = chat(&usage);
         assert_eq!((chat.prompt_tokens, chat.completion_tokens, chat.total_tokens), (1130, 50, 1180));

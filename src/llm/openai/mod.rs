@@ -10,3 +10,5 @@ mod repair;
 pub(super) mod request;
 pub(super) mod response;
 pub(super) mod stream;
+
+pub use self::models::ServedModel;

@@ -15,7 +15,7 @@ use crate::llm::gemini::EXTRA;
 use crate::llm::vendor::Vendor;
 
 /// Models that refuse `max_tokens` and take `max_completion_tokens` only (OpenAI, "Reasoning models").
-const REASONING: [&str; 4] = ["gpt-5", "o1", "o3", "o4"];
+const REASONING: [&str; 5] = ["gpt-5", "gpt-6", "o1", "o3", "o4"];
 
 /// A [`ChatRequest`] by reference, with the fields that the vendor requires.
 #[derive(Serialize)]
@@ -80,7 +80,7 @@ pub(in crate::llm) fn chat(
         tool_choice: request.tool_choice.as_ref(),
         parallel_tool_calls: request.parallel_tool_calls,
         response_format: request.response_format.as_ref(),
-        reasoning_effort: request.reasoning_effort.as_deref(),
+        reasoning_effort: request.reasoning_effort.as_deref().or_else(|| effort_for_tools(vendor, request)),
         extra: &extra,
     };
     VendorRequest::json("/chat/completions", &body)
@@ -164,6 +164,15 @@ fn shown(seen: &mut Vec<ContentPart>) -> Option<ChatMessage> {
     Some(ChatMessage { content, ..ChatMessage::text(ChatRole::User, "") })
 }
 
+/// These models call tools over chat completions only while they do not reason.
+const TOOLS_WITHOUT_REASONING: [&str; 4] = ["gpt-5.4", "gpt-5.5", "gpt-5.6", "gpt-6"];
+
+/// The effort that a caller must ask for who offers tools and asks for none.
+fn effort_for_tools(vendor: Vendor, request: &ChatRequest) -> Option<&'static str> {
+    let is_meant = || TOOLS_WITHOUT_REASONING.iter().any(|begin| request.model.starts_with(begin));
+    (vendor == Vendor::OpenAi && !request.tools.is_empty() && is_meant()).then_some("none")
+}
+
 /// Whether a model takes `max_completion_tokens` only.
 pub(in crate::llm) fn is_reasoning(model: &str) -> bool {
     REASONING.iter().any(|name| model.starts_with(name))
@@ -235,6 +244,20 @@ mod tests {
         assert_eq!(limits(Vendor::OpenAi, "gpt-5-codex", "max_tokens"), (None, Some(5)));
         assert_eq!(limits(Vendor::OpenAi, "gpt-5-codex", "max_completion_tokens"), (None, Some(5)));
         assert_eq!(limits(Vendor::Grok, "grok-4", "max_tokens"), (Some(5), None));
+    }
+
+    #[test]
+    fn tools_come_with_the_effort_that_the_model_takes_them_with() {
+        let effort = |model: &str, more: Value| {
+            let mut request = json!({"model": model, "messages": [],
+                "tools": [{"type": "function", "function": {"name": "f"}}]});
+            request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            sent(Vendor::OpenAi, request, false)["reasoning_effort"].as_str().map(str::to_owned)
+        };
+        assert_eq!(effort("gpt-6.1-sol", json!({})).as_deref(), Some("none"));
+        assert_eq!(effort("gpt-6.1-sol", json!({"reasoning_effort": "high"})).as_deref(), Some("high"));
+        assert_eq!(effort("gpt-6.1-sol", json!({"tools": []})), None);
+        assert_eq!(effort("gpt-5.2", json!({})), None);
     }
 
     #[test]

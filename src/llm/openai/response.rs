@@ -1,7 +1,9 @@
 //! The complete answer.
 
+use serde_json::{Map, Value};
+
 use super::repair;
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 use crate::llm::chat::{ChatResponse, UsageReport};
 use crate::llm::dialect::{AnswerDefaults, Completion};
 use crate::llm::failure::VendorFailure;
@@ -24,8 +26,14 @@ pub(in crate::llm) fn chat(
         response.created = asked.created;
     }
     repair::finish(&mut response);
-    let usage = known_usage(&mut response.usage);
+    let usage = known_usage(&mut response.usage).map(|usage| in_tier(usage, &response.extra));
     Ok(Completion { response, usage })
+}
+
+/// The usage in the tier that the answer names.
+pub(super) fn in_tier(usage: TokenUsage, extra: &Map<String, Value>) -> TokenUsage {
+    let word = extra.get("service_tier").and_then(Value::as_str);
+    word.map_or(usage, |word| usage.in_tier(ServiceTier::from_word(word)))
 }
 
 pub(super) fn fill(field: &mut String, default: &str) {

@@ -1,7 +1,7 @@
 //! The stream: chunks as server-sent events, ended by `[DONE]`.
 
 use super::repair::ChunkRepair;
-use super::response::{fill, known_usage};
+use super::response::{fill, in_tier, known_usage};
 use crate::domain::usage::TokenUsage;
 use crate::llm::chat::ChatChunk;
 use crate::llm::dialect::AnswerDefaults;
@@ -64,7 +64,8 @@ impl stream::EventDecoder for OpenAiDecoder {
             chunk.created = self.asked.created;
         }
         self.has_finished |= chunk.choices.iter().any(|choice| choice.finish_reason.is_some());
-        self.usage = known_usage(&mut chunk.usage).or(self.usage);
+        let usage = known_usage(&mut chunk.usage).map(|usage| in_tier(usage, &chunk.extra));
+        self.usage = usage.or(self.usage);
         chunks.push(chunk);
         Ok(())
     }

@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::members::{MemberSpans, quoted};
 use super::protocol::WireProtocol;
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 use crate::llm::anthropic::response::AnthropicUsage;
 use crate::llm::chat::{CompletionDetails, PromptDetails, UsageReport};
 use crate::llm::dialect::AnswerDefaults;
@@ -35,6 +35,8 @@ struct AnswerGlance<'a> {
     output: Option<&'a RawValue>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
 }
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
@@ -61,6 +63,7 @@ pub(in crate::llm) fn usage(
         return Err(unread(&format!("it has no `{name}`")));
     }
     let usage = glance.usage.and_then(|report| report_of(protocol, report.get()));
+    let usage = usage.map(|usage| in_said_tier(usage, glance.service_tier));
     if protocol == WireProtocol::Chat
         && let Some(filled) = filled(text, "chat.completion", asked)
     {
@@ -68,6 +71,12 @@ pub(in crate::llm) fn usage(
     }
     let begins = body.len() - json.len();
     Ok((Bytes::from(body).slice(begins..), usage))
+}
+
+/// The usage in the tier that an answer names; Anthropic names it within the usage.
+pub(super) fn in_said_tier(usage: TokenUsage, member: Option<&RawValue>) -> TokenUsage {
+    let word = member.and_then(|member| serde_json::from_str::<&str>(member.get()).ok());
+    word.map_or(usage, |word| usage.in_tier(ServiceTier::from_word(word)))
 }
 
 /// A usage report in disjoint classes; `None` when it counts nothing.
@@ -167,6 +176,20 @@ mod tests {
             read(WireProtocol::Messages, "\u{FEFF}{\"content\":[]}"),
             ("{\"content\":[]}".into(), None)
         );
+    }
+
+    #[test]
+    fn the_tier_that_answered_is_read_wherever_it_stands() {
+        let tier = |protocol, body: &str| read(protocol, body).1.unwrap().tier;
+        let chat = r#"{"choices":[],"usage":{"prompt_tokens":9},"service_tier":"priority"}"#;
+        assert_eq!(tier(WireProtocol::Chat, chat), ServiceTier::Priority);
+        assert_eq!(tier(WireProtocol::Chat, &chat.replace("priority", "default")), ServiceTier::Standard);
+        assert_eq!(tier(WireProtocol::Chat, &chat.replace("\"priority\"", "null")), ServiceTier::Standard);
+        let responses = r#"{"output":[],"usage":{"input_tokens":9},"service_tier":"flex"}"#;
+        assert_eq!(tier(WireProtocol::Responses, responses), ServiceTier::Flex);
+        let messages =
+            r#"{"content":[],"usage":{"input_tokens":9,"output_tokens":1,"service_tier":"batch"}}"#;
+        assert_eq!(tier(WireProtocol::Messages, messages), ServiceTier::Batch);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{filled, report_of};
+use super::answer::{filled, in_said_tier, report_of};
 use super::protocol::WireProtocol;
 use super::request::PassedRequest;
 use crate::domain::usage::TokenUsage;
@@ -39,6 +39,8 @@ struct ChunkGlance<'a> {
     choices: Vec<ChoiceGlance<'a>>,
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -88,6 +90,7 @@ impl EventDecoder for PassedChatDecoder {
             serde_json::from_str(text).map_err(|error| self.unread(data, &error.to_string()))?;
         self.has_finished |= glance.choices.iter().any(|choice| choice.finish_reason.is_some());
         let usage = glance.usage.and_then(|report| report_of(WireProtocol::Chat, report.get()));
+        let usage = usage.map(|usage| in_said_tier(usage, glance.service_tier));
         self.usage = usage.or(self.usage);
         if glance.choices.is_empty() && glance.usage.is_some() && !self.wants_usage {
             return Ok(());

@@ -13,6 +13,7 @@ use super::members::{MemberSpans, quoted};
 use super::protocol::WireProtocol;
 use super::translated::{TranslatedRequest, read, translate};
 use super::weight::{self, RequestWeight};
+use crate::domain::usage::ServiceTier;
 use crate::llm::dialect::{AnswerDefaults, VendorRequest};
 use crate::llm::inbound::{ApiProblem, ProblemKind, anthropic, with_plain_ids};
 use crate::llm::vendor::Vendor;
@@ -45,6 +46,7 @@ pub struct OriginalRequest {
     output_limit: Option<u64>,
     answers: u64,
     least_output: u64,
+    service_tier: ServiceTier,
     translated: OnceLock<Result<TranslatedRequest, ApiProblem>>,
 }
 
@@ -98,6 +100,7 @@ impl OriginalRequest {
             output_limit: limit.transpose()?.flatten(),
             answers: seen.count("n")?.unwrap_or(1).max(1),
             least_output: seen.least_output(headers)?,
+            service_tier: seen.service_tier(),
             query: query.filter(|query| *query == BETA).map(str::to_owned),
             headers: headers::of_request(headers),
             translated: OnceLock::new(),
@@ -150,6 +153,12 @@ impl OriginalRequest {
     #[must_use]
     pub const fn answers(&self) -> u64 {
         self.answers
+    }
+
+    /// The service tier asked for.
+    #[must_use]
+    pub const fn service_tier(&self) -> ServiceTier {
+        self.service_tier
     }
 
     /// The fewest output tokens that are of use to the client.
@@ -227,6 +236,12 @@ impl RequestGlance<'_> {
         let thinking = || self.member::<ThinkingGlance>("thinking").ok().flatten();
         let thought = thinking().and_then(|thinking| thinking.budget_tokens).unwrap_or_default();
         Ok(thought.saturating_add(SHORT_ANSWER))
+    }
+
+    /// Anything but a known word is left to the vendor to judge.
+    fn service_tier(&self) -> ServiceTier {
+        let word = self.member::<String>("service_tier").ok().flatten();
+        word.as_deref().map_or(ServiceTier::Standard, ServiceTier::from_word)
     }
 
     fn check_conversation(&self, protocol: WireProtocol) -> Result<(), ApiProblem> {

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::report_of;
+use super::answer::{in_said_tier, report_of};
 use super::protocol::WireProtocol;
 use crate::domain::usage::TokenUsage;
 use crate::llm::failure::VendorFailure;
@@ -33,6 +33,8 @@ struct ResponsesEventGlance<'a> {
 struct ResponseUsageGlance<'a> {
     #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    service_tier: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -70,6 +72,8 @@ impl EventDecoder for PassedResponsesDecoder {
         let response = glance.response.as_ref();
         let report = response.and_then(|response| response.usage);
         let usage = report.and_then(|report| report_of(WireProtocol::Responses, report.get()));
+        let tier = response.and_then(|response| response.service_tier);
+        let usage = usage.map(|usage| in_said_tier(usage, tier));
         self.usage = usage.or(self.usage);
         match &*glance.kind {
             "error" => return Err(self.failure(name, data, None)),

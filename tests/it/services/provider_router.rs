@@ -313,7 +313,7 @@ async fn providers_survive_a_restart_and_measurements_a_crash() {
 async fn a_models_window_is_the_providers_or_else_the_catalogues() {
     let dir = tempfile::tempdir().unwrap();
     let swarm = start(dir.path()).await;
-    for facts in MODELS {
+    for facts in MODELS.iter() {
         assert_eq!(
             swarm.providers.context_window(facts.model),
             Some(facts.context_window),

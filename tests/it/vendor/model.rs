@@ -16,6 +16,7 @@
 use std::collections::HashMap;
 
 use pas::domain::usage::TokenUsage;
+use pas::llm::catalogue;
 use serde_json::{Value, json};
 
 use super::Vendor;
@@ -114,7 +115,8 @@ pub(super) enum Finish {
 /// What a server remembers between requests.
 #[derive(Debug)]
 pub(super) struct Model {
-    /// Models on offer and their context windows.
+    vendor: pas::llm::Vendor,
+    /// Models that it lists and their context windows; it knows all others of the catalogue too.
     pub(super) windows: Vec<(String, u64)>,
     /// TokenUsage to report in place of the counted.
     pub(super) fixed: Option<TokenUsage>,
@@ -149,13 +151,21 @@ impl Model {
             Vendor::Ollama => &[("llama3.1:8b", 131_072), ("tinyllama:1.1b", 2_048)],
         };
         let windows = offered.iter().map(|(name, window)| ((*name).to_owned(), *window)).collect();
-        Self { windows, fixed: None, line: None, cached: HashMap::new() }
+        let vendor = match vendor {
+            Vendor::OpenAi => pas::llm::Vendor::OpenAi,
+            Vendor::Anthropic => pas::llm::Vendor::Anthropic,
+            Vendor::Gemini => pas::llm::Vendor::Gemini,
+            Vendor::Grok => pas::llm::Vendor::Grok,
+            Vendor::Ollama => pas::llm::Vendor::Ollama,
+        };
+        Self { vendor, windows, fixed: None, line: None, cached: HashMap::new() }
     }
 
     /// The context window of a model on offer.
     pub(super) fn window(&self, name: &str) -> Result<u64, Refusal> {
         let found = self.windows.iter().find(|(offered, _)| offered == name);
-        found.map(|(_, window)| *window).ok_or_else(|| Refusal::UnknownModel(name.to_owned()))
+        let listed = || catalogue::find(self.vendor, name).map(|facts| facts.context_window);
+        found.map(|(_, window)| *window).or_else(listed).ok_or_else(|| Refusal::UnknownModel(name.to_owned()))
     }
 
     /// Answers a chat.

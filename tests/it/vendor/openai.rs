@@ -110,7 +110,7 @@ fn chat(
     let reply = model.reply(&ask, fault)?;
     let head = json!({
         "id": format!("chatcmpl-{}", heard.digest()), "created": CREATED, "model": ask.model,
-        "service_tier": "default", "system_fingerprint": "fp_44709d6fcb",
+        "service_tier": tier(body), "system_fingerprint": "fp_44709d6fcb",
     });
     let usage = (*fault != Fault::MissingUsage).then(|| report(&reply.usage));
     let answer = if body["stream"] == true {
@@ -120,6 +120,14 @@ fn chat(
         whole(&head, &reply, usage)
     };
     Ok((answer.header("x-request-id", format!("req_{}", heard.digest())), reply.usage))
+}
+
+/// The tier that answers: the one asked for; `auto` is the usual one.
+pub(super) fn tier(body: &Value) -> &str {
+    match body["service_tier"].as_str() {
+        Some(tier @ ("flex" | "priority")) => tier,
+        _ => "default",
+    }
 }
 
 fn named_model(body: &Value) -> Result<&str, Refusal> {

@@ -1,25 +1,27 @@
 //! Prices of models by day, and the cost of a call.
 //!
-//! Owns the table (`config/prices.toml`, built in, overridden by the user's rows) and the computation.
-//! Invariants: amounts are integers throughout (a rate is nano-dollars per million tokens); a sum is rounded
+//! Owns the table and the computation. Rows of the user go before ours (`config/prices.toml`), and these before
+//! the ones that others keep (`config/models.toml`); the first that is valid on the day counts. Invariants: amounts are integers throughout (a rate is nano-dollars per million tokens); a sum is rounded
 //! once, half up, to the nano-dollar; a class of tokens without its own rate is charged as ordinary input, so
 //! nothing is free by mistake: a free model is declared free. Failure policy: an invalid table is refused
 //! with the line; an unlisted model has no price, and the caller refuses the call.
 
+pub mod kept;
 mod rows;
+mod table;
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 
-pub use rows::PriceTableError;
+pub use rows::{PriceTableError, PricedModel};
+pub use table::{PriceOrigin, PriceTable};
 
 /// The built-in rows, as text.
 pub const BUILT_IN: &str = include_str!("../../../../config/prices.toml");
@@ -29,6 +31,9 @@ pub const ANY_MODEL: &str = "*";
 
 /// Rates are per this many tokens.
 const TOKENS: u128 = 1_000_000;
+
+/// Fees of searches are per this many.
+const SEARCHES: u128 = 1_000;
 
 /// The rates of each class, in nano-dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -62,6 +67,31 @@ impl TokenRates {
     }
 }
 
+/// The rates of one service tier, by the size of the prompt.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+struct RateSchedule {
+    base: TokenRates,
+    /// Above so many prompt tokens these rates hold for the whole call. Ascending.
+    above: Vec<(u64, TokenRates)>,
+}
+
+impl RateSchedule {
+    fn rates(&self, prompt: u64) -> &TokenRates {
+        let reached = self.above.iter().rev().find(|(above, _)| prompt > *above);
+        reached.map_or(&self.base, |(_, rates)| rates)
+    }
+
+    /// In nano-dollars times [`TOKENS`], for any split of the prompt into classes.
+    fn worst(&self, prompt: u64, output: u64) -> u128 {
+        let reachable = self.above.iter().filter(|(above, _)| prompt > *above).map(|(_, rates)| rates);
+        let most = |rates: &TokenRates| {
+            u128::from(prompt) * u128::from(rates.dearest_input())
+                + u128::from(output) * u128::from(rates.output)
+        };
+        reachable.chain([&self.base]).map(most).fold(0, u128::max)
+    }
+}
+
 /// The price of one model in a period.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ModelPrice {
@@ -70,9 +100,14 @@ pub struct ModelPrice {
     /// End, exclusive; `None`: until further notice.
     until: Option<Timestamp>,
     free: bool,
-    base: TokenRates,
-    /// By prompt size: above so many tokens these rates hold for the whole call. Ascending.
-    tiers: Vec<(u64, TokenRates)>,
+    standard: RateSchedule,
+    /// Service tiers with rates of their own.
+    tiers: Arc<[(ServiceTier, RateSchedule)]>,
+    /// Nano-dollars for a thousand searches of the vendor's own.
+    search: u64,
+    /// The tier that a caller asked for: a hold covers it too.
+    asked: ServiceTier,
+    origin: PriceOrigin,
 }
 
 impl ModelPrice {
@@ -90,26 +125,48 @@ impl ModelPrice {
             audio_input: input,
             output,
         };
-        Some(Self { from: None, until: None, free: input == 0 && output == 0, base, tiers: Vec::new() })
+        Some(Self::of(input == 0 && output == 0, RateSchedule { base, above: Vec::new() }))
     }
 
-    /// The cost of a call, rounded half up to the nano-dollar.
+    /// The price of a model that costs nothing, because the settings say so.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self::of(true, RateSchedule::default())
+    }
+
+    fn of(free: bool, standard: RateSchedule) -> Self {
+        Self {
+            from: None,
+            until: None,
+            free,
+            standard,
+            tiers: Arc::default(),
+            search: 0,
+            asked: ServiceTier::Standard,
+            origin: PriceOrigin::Registration,
+        }
+    }
+
+    /// The same for a call that asks for a tier: [`ModelPrice::worst`] covers both it and the standard tier, since
+    /// the vendor decides which one answers.
+    #[must_use]
+    pub fn asked_in(self, tier: ServiceTier) -> Self {
+        Self { asked: tier, ..self }
+    }
+
+    /// The cost of a call by the tier that answered it, rounded half up to the nano-dollar.
     #[must_use]
     pub fn cost(&self, usage: &TokenUsage) -> NanoUsd {
-        rounded(self.rates(usage.prompt()).sum(usage))
+        let tokens = self.schedule(usage.tier).rates(usage.prompt()).sum(usage);
+        let searches = u128::from(usage.searches) * u128::from(self.search) * (TOKENS / SEARCHES);
+        rounded(tokens.saturating_add(searches))
     }
 
-    /// The most that a call can cost with at most these tokens in and out, for any split into classes;
-    /// rounded up.
+    /// The most that a call can cost with at most these tokens in and out, for any split into classes; rounded up.
     #[must_use]
     pub fn worst(&self, prompt_at_most: u64, output_at_most: u64) -> NanoUsd {
-        let reachable =
-            self.tiers.iter().filter(|(above, _)| prompt_at_most > *above).map(|(_, rates)| rates);
-        let most = |rates: &TokenRates| {
-            u128::from(prompt_at_most) * u128::from(rates.dearest_input())
-                + u128::from(output_at_most) * u128::from(rates.output)
-        };
-        let nanos = reachable.chain([&self.base]).map(most).fold(0, u128::max).div_ceil(TOKENS);
+        let of = |tier| self.schedule(tier).worst(prompt_at_most, output_at_most);
+        let nanos = of(ServiceTier::Standard).max(of(self.asked)).div_ceil(TOKENS);
         NanoUsd(u64::try_from(nanos).unwrap_or(u64::MAX))
     }
 
@@ -119,21 +176,52 @@ impl ModelPrice {
         self.free
     }
 
+    /// Where the price stands.
+    #[must_use]
+    pub const fn origin(&self) -> PriceOrigin {
+        self.origin
+    }
+
     /// US dollars per million ordinary input tokens of a short prompt.
     #[must_use]
     pub fn input_per_million(&self) -> Decimal {
-        NanoUsd(self.base.input).usd()
+        NanoUsd(self.standard.base.input).usd()
+    }
+
+    /// US dollars per million tokens read from a cache, of a short prompt.
+    #[must_use]
+    pub fn cache_read_per_million(&self) -> Decimal {
+        NanoUsd(self.standard.base.cache_read).usd()
     }
 
     /// US dollars per million output tokens after a short prompt.
     #[must_use]
     pub fn output_per_million(&self) -> Decimal {
-        NanoUsd(self.base.output).usd()
+        NanoUsd(self.standard.base.output).usd()
     }
 
-    fn rates(&self, prompt: u64) -> &TokenRates {
-        let reached = self.tiers.iter().rev().find(|(above, _)| prompt > *above);
-        reached.map_or(&self.base, |(_, rates)| rates)
+    /// US dollars per thousand searches of the vendor's own; zero where none is known.
+    #[must_use]
+    pub fn per_thousand_searches(&self) -> Decimal {
+        NanoUsd(self.search).usd()
+    }
+
+    /// The tiers with rates of their own: US dollars per million tokens in and out.
+    pub fn service_tiers(&self) -> impl Iterator<Item = (ServiceTier, Decimal, Decimal)> {
+        let usd = |rate| NanoUsd(rate).usd();
+        self.tiers.iter().map(move |(tier, rates)| (*tier, usd(rates.base.input), usd(rates.base.output)))
+    }
+
+    /// The rates above sizes of the prompt: tokens, and US dollars per million tokens in and out.
+    pub fn long_prompts(&self) -> impl Iterator<Item = (u64, Decimal, Decimal)> {
+        let usd = |rate| NanoUsd(rate).usd();
+        self.standard.above.iter().map(move |(size, rates)| (*size, usd(rates.input), usd(rates.output)))
+    }
+
+    /// A tier without rates of its own costs as usual: the vendor does not sell it for this model.
+    fn schedule(&self, tier: ServiceTier) -> &RateSchedule {
+        let own = self.tiers.iter().find(|(known, _)| *known == tier);
+        own.map_or(&self.standard, |(_, rates)| rates)
     }
 
     fn applies_at(&self, at: Timestamp) -> bool {
@@ -145,37 +233,4 @@ impl ModelPrice {
 fn rounded(sum: u128) -> NanoUsd {
     let nanos = sum.checked_add(TOKENS / 2).and_then(|sum| u64::try_from(sum / TOKENS).ok());
     nanos.map_or(NanoUsd::MAX, NanoUsd)
-}
-
-type ModelPrices = HashMap<String, Vec<Arc<ModelPrice>>>;
-
-/// All known prices.
-#[derive(Debug, Clone, Default)]
-pub struct PriceTable {
-    by_provider: HashMap<String, ModelPrices>,
-}
-
-impl PriceTable {
-    /// The built-in rows, with the user's own (their file's name and its text) before them.
-    ///
-    /// # Errors
-    /// [`PriceTableError`] with file and line.
-    pub fn new(own: Option<(&str, &str)>) -> Result<Self, PriceTableError> {
-        let mut prices = Self::default();
-        for (file, text) in own.into_iter().chain([("config/prices.toml (built in)", BUILT_IN)]) {
-            for (provider, model, price) in rows::parse(file, text)? {
-                prices.by_provider.entry(provider).or_default().entry(model).or_default().push(price);
-            }
-        }
-        Ok(prices)
-    }
-
-    /// The price of a vendor's model at a time; `None` when unknown.
-    #[must_use]
-    pub fn find(&self, provider: &str, model: &str, at: Timestamp) -> Option<&ModelPrice> {
-        let models = self.by_provider.get(provider)?;
-        let valid =
-            |model: &str| models.get(model)?.iter().find(|price| price.applies_at(at)).map(|price| &**price);
-        valid(model).or_else(|| valid(ANY_MODEL))
-    }
 }

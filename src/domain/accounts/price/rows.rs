@@ -1,5 +1,6 @@
 //! Parses a price table; every error has its line.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use serde::{Deserialize, Deserializer};
 use toml::Spanned;
 use toml::value::Datetime;
 
-use super::{ModelPrice, TokenRates};
+use super::kept::PriceSource;
+use super::{ModelPrice, PriceOrigin, RateSchedule, TokenRates};
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
+use crate::domain::usage::ServiceTier;
 
 /// Highest rate: a million dollars per million tokens. Dearer is a mistake in the unit, and sums of
 /// lower rates cannot overflow.
@@ -29,9 +32,37 @@ pub struct PriceTableError {
     pub what: String,
 }
 
+/// A row: a model with its other names, and its price.
+#[derive(Debug, Clone)]
+pub struct PricedModel {
+    pub provider: String,
+    /// The vendor's name of the model, or `*`.
+    pub model: String,
+    pub aliases: Vec<String>,
+    /// Tokens of prompt and answer together, where the row states it.
+    pub window: Option<u64>,
+    /// Whether the row says that the vendor has shut the model down.
+    pub is_retired: bool,
+    pub price: Arc<ModelPrice>,
+}
+
+impl PricedModel {
+    /// The model's name and its aliases.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&*self.model).chain(self.aliases.iter().map(String::as_str))
+    }
+}
+
+/// The rows of a file, and where they come from.
+pub(super) struct ParsedPrices {
+    pub(super) source: Option<PriceSource>,
+    pub(super) rows: Vec<PricedModel>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct PriceFile {
+    source: Option<PriceSource>,
     #[serde(default)]
     price: Vec<Spanned<PriceRow>>,
 }
@@ -43,6 +74,9 @@ struct PriceRow {
     model: String,
     #[serde(default)]
     aliases: Vec<String>,
+    window: Option<u64>,
+    #[serde(default)]
+    retired: bool,
     valid_from: Option<Datetime>,
     valid_to: Option<Datetime>,
     #[serde(default)]
@@ -53,13 +87,16 @@ struct PriceRow {
     cache_write_1h: Option<ExactDecimal>,
     audio_input: Option<ExactDecimal>,
     output: Option<ExactDecimal>,
+    search: Option<ExactDecimal>,
     #[serde(default)]
-    above: Vec<PriceTier>,
+    above: Vec<LongPromptRow>,
+    #[serde(default)]
+    tier: Vec<ServiceTierRow>,
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct PriceTier {
+struct LongPromptRow {
     prompt_tokens: u64,
     input: ExactDecimal,
     cache_read: Option<ExactDecimal>,
@@ -67,6 +104,39 @@ struct PriceTier {
     cache_write_1h: Option<ExactDecimal>,
     audio_input: Option<ExactDecimal>,
     output: ExactDecimal,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ServiceTierRow {
+    name: TierName,
+    input: ExactDecimal,
+    cache_read: Option<ExactDecimal>,
+    cache_write_5m: Option<ExactDecimal>,
+    cache_write_1h: Option<ExactDecimal>,
+    audio_input: Option<ExactDecimal>,
+    output: ExactDecimal,
+    #[serde(default)]
+    above: Vec<LongPromptRow>,
+}
+
+/// The tiers that a row may price beside the standard one.
+#[derive(Deserialize, Clone, Copy)]
+#[serde(rename_all = "lowercase")]
+enum TierName {
+    Flex,
+    Priority,
+    Batch,
+}
+
+impl From<TierName> for ServiceTier {
+    fn from(name: TierName) -> Self {
+        match name {
+            TierName::Flex => Self::Flex,
+            TierName::Priority => Self::Priority,
+            TierName::Batch => Self::Batch,
+        }
+    }
 }
 
 /// A decimal exactly as typed, with or without quotes, never through a binary fraction.
@@ -102,34 +172,33 @@ impl Visitor<'_> for ExactVisitor {
     }
 }
 
-/// The rows of a file: provider, model (each alias by itself), price.
-pub(super) fn parse(
-    file: &str,
-    text: &str,
-) -> Result<Vec<(String, String, Arc<ModelPrice>)>, PriceTableError> {
+/// The rows of a file; each name of a model has one price a day.
+pub(super) fn parse(file: &str, text: &str, origin: PriceOrigin) -> Result<ParsedPrices, PriceTableError> {
     let error = |span: Range<usize>, what: String| {
         let line = text.bytes().take(span.start).filter(|&byte| byte == b'\n').count() + 1;
         PriceTableError { file: file.to_owned(), line, what }
     };
     let parsed: PriceFile = toml::from_str(text)
         .map_err(|e| error(e.span().unwrap_or_default(), e.message().trim().replace('\n', " ")))?;
-    let mut found: Vec<(String, String, Arc<ModelPrice>)> = Vec::new();
+    let mut known: HashMap<(String, String), Vec<Arc<ModelPrice>>> = HashMap::new();
+    let mut rows = Vec::with_capacity(parsed.price.len());
     for row in parsed.price {
         let span = row.span();
         let row = row.into_inner();
-        let price = Arc::new(row.price().map_err(|what| error(span.clone(), what))?);
-        for model in row.aliases.into_iter().chain([row.model]) {
-            let twin = |(provider, name, other): &(String, String, Arc<ModelPrice>)| {
-                *provider == row.provider && *name == model && overlap(other, &price)
-            };
-            if found.iter().any(twin) {
-                let what = format!("`{}` of {} has two prices on the same day", model, row.provider);
+        let price = Arc::new(row.price(origin).map_err(|what| error(span.clone(), what))?);
+        let PriceRow { provider, model, aliases, window, retired, .. } = row;
+        let row = PricedModel { provider, model, aliases, window, is_retired: retired, price };
+        for name in row.names() {
+            let same = known.entry((row.provider.clone(), name.to_owned())).or_default();
+            if same.iter().any(|other| overlap(other, &row.price)) {
+                let what = format!("`{name}` of {} has two prices on the same day", row.provider);
                 return Err(error(span, what));
             }
-            found.push((row.provider.clone(), model, Arc::clone(&price)));
+            same.push(Arc::clone(&row.price));
         }
+        rows.push(row);
     }
-    Ok(found)
+    Ok(ParsedPrices { source: parsed.source, rows })
 }
 
 fn overlap(a: &ModelPrice, b: &ModelPrice) -> bool {
@@ -141,7 +210,7 @@ fn overlap(a: &ModelPrice, b: &ModelPrice) -> bool {
 }
 
 impl PriceRow {
-    fn price(&self) -> Result<ModelPrice, String> {
+    fn price(&self, origin: PriceOrigin) -> Result<ModelPrice, String> {
         let from = self.valid_from.as_ref().map(|day| start_of(day, 0)).transpose()?;
         let until = self.valid_to.as_ref().map(|day| start_of(day, 1)).transpose()?;
         if let (Some(from), Some(until)) = (from, until)
@@ -149,20 +218,28 @@ impl PriceRow {
         {
             return Err("`valid_to` is before `valid_from`".to_owned());
         }
-        let (base, tiers) = if self.free { self.nothing()? } else { self.rates()? };
-        Ok(ModelPrice { from, until, free: self.free, base, tiers })
+        let standard = if self.free { self.nothing()? } else { self.rates()? };
+        let tiers = self.tier.iter().map(ServiceTierRow::rates).collect::<Result<Vec<_>, String>>()?;
+        if tiers.iter().enumerate().any(|(at, (tier, _))| tiers[..at].iter().any(|(other, _)| other == tier))
+        {
+            return Err("a `tier` stands there twice".to_owned());
+        }
+        let search = self.search.map(|usd| rate("search", usd)).transpose()?.unwrap_or_default();
+        let tiers = tiers.into();
+        Ok(ModelPrice { from, until, tiers, search, origin, ..ModelPrice::of(self.free, standard) })
     }
 
-    fn nothing(&self) -> Result<(TokenRates, Vec<(u64, TokenRates)>), String> {
+    fn nothing(&self) -> Result<RateSchedule, String> {
         let stated = [self.input, self.cache_read, self.cache_write_5m, self.cache_write_1h];
-        let stated = stated.into_iter().chain([self.audio_input, self.output]).any(|r| r.is_some());
-        if stated || !self.above.is_empty() {
+        let others = [self.audio_input, self.output, self.search];
+        let stated = stated.into_iter().chain(others).any(|rate| rate.is_some());
+        if stated || !self.above.is_empty() || !self.tier.is_empty() {
             return Err("a model is either `free = true` or has rates, not both".to_owned());
         }
-        Ok((TokenRates::default(), Vec::new()))
+        Ok(RateSchedule::default())
     }
 
-    fn rates(&self) -> Result<(TokenRates, Vec<(u64, TokenRates)>), String> {
+    fn rates(&self) -> Result<RateSchedule, String> {
         let (Some(input), Some(output)) = (self.input, self.output) else {
             return Err("`input` and `output` are needed, or `free = true`".to_owned());
         };
@@ -171,16 +248,28 @@ impl PriceRow {
         if base.dearest_input() == 0 && base.output == 0 {
             return Err("a model that costs nothing says `free = true`".to_owned());
         }
-        let tier = |tier: &PriceTier| {
-            let classes = [tier.cache_read, tier.cache_write_5m, tier.cache_write_1h, tier.audio_input];
-            Ok((tier.prompt_tokens, rates(tier.input, tier.output, classes)?))
-        };
-        let tiers = self.above.iter().map(tier).collect::<Result<Vec<_>, String>>()?;
-        if !tiers.is_sorted_by(|a, b| a.0 < b.0) {
-            return Err("the tiers of `above` must ascend by `prompt_tokens`".to_owned());
-        }
-        Ok((base, tiers))
+        Ok(RateSchedule { base, above: above(&self.above)? })
     }
+}
+
+impl ServiceTierRow {
+    fn rates(&self) -> Result<(ServiceTier, RateSchedule), String> {
+        let classes = [self.cache_read, self.cache_write_5m, self.cache_write_1h, self.audio_input];
+        let base = rates(self.input, self.output, classes)?;
+        Ok((self.name.into(), RateSchedule { base, above: above(&self.above)? }))
+    }
+}
+
+fn above(rows: &[LongPromptRow]) -> Result<Vec<(u64, TokenRates)>, String> {
+    let of_row = |row: &LongPromptRow| {
+        let classes = [row.cache_read, row.cache_write_5m, row.cache_write_1h, row.audio_input];
+        Ok((row.prompt_tokens, rates(row.input, row.output, classes)?))
+    };
+    let found = rows.iter().map(of_row).collect::<Result<Vec<_>, String>>()?;
+    let is_ascending = found.is_sorted_by(|a, b| a.0 < b.0);
+    is_ascending
+        .then_some(found)
+        .ok_or_else(|| "the rows of `above` must ascend by `prompt_tokens`".to_owned())
 }
 
 fn rates(

@@ -31,7 +31,6 @@ fn a_claude_call_with_cache_reads_and_writes_comes_to_its_bill() {
         ..TokenUsage::default()
     };
     assert_eq!(cost("anthropic", "claude-sonnet-4-5", usage), "0.054399");
-    assert_eq!(cost("anthropic", "claude-sonnet-4-5-20250929", usage), "0.054399");
     let hour = TokenUsage { cache_write_5m: 0, cache_write_1h: 10_000, ..usage };
     assert_eq!(cost("anthropic", "claude-sonnet-4-5", hour), "0.076899");
 }
@@ -71,7 +70,6 @@ fn an_unknown_model_has_no_price_and_a_local_one_is_free_because_it_says_so() {
     let prices = prices();
     assert!(prices.find("openai", "gpt-9", at()).is_none());
     assert!(prices.find("nobody", "gpt-5-codex", at()).is_none());
-    assert!(prices.find("openai", "gpt-5-codex", "2020-01-01T00:00:00Z".parse().unwrap()).is_none());
     assert!(prices.find("ollama", "whatever:7b", at()).unwrap().is_free());
 }
 
@@ -97,6 +95,56 @@ fn rows_of_ones_own_go_first_and_hold_from_day_to_day() {
 }
 
 #[test]
+fn the_tier_that_answers_decides_and_a_hold_covers_the_dearer_one() {
+    let prices = prices();
+    let price = prices.find("openai", "gpt-5-codex", at()).unwrap().clone();
+    let usage = TokenUsage { input: 100, output: 20, ..TokenUsage::default() };
+    let cost = |tier| price.cost(&usage.in_tier(tier)).0;
+    assert_eq!(cost(ServiceTier::Standard), 325_000);
+    assert_eq!((cost(ServiceTier::Flex), cost(ServiceTier::Priority)), (162_500, 650_000));
+    let worst = |tier| price.clone().asked_in(tier).worst(100, 20).0;
+    assert_eq!(worst(ServiceTier::Standard), 325_000);
+    assert_eq!(worst(ServiceTier::Flex), 325_000, "the vendor may answer in its usual tier");
+    assert_eq!(worst(ServiceTier::Priority), 650_000);
+    let nano = prices.find("openai", "gpt-5.4-nano", at()).unwrap();
+    let usage = usage.in_tier(ServiceTier::Priority);
+    assert_eq!(nano.cost(&usage), nano.cost(&usage.in_tier(ServiceTier::Standard)), "it is not sold there");
+}
+
+#[test]
+fn a_row_of_ones_own_without_tiers_keeps_the_vendor_s() {
+    let row = |more: &str| {
+        let own =
+            format!("[[price]]\nprovider = \"openai\"\nmodel = \"gpt-5\"\ninput = 1\noutput = 8\n{more}");
+        let prices = PriceTable::new(Some(("mine.toml", &own))).unwrap();
+        let price = prices.find("openai", "gpt-5", at()).unwrap().clone();
+        assert_eq!(price.origin(), PriceOrigin::Own);
+        let usage = TokenUsage { input: 1_000_000, ..TokenUsage::default() };
+        [ServiceTier::Standard, ServiceTier::Priority]
+            .map(|tier| price.cost(&usage.in_tier(tier)).usd().normalize().to_string())
+    };
+    assert_eq!(row(""), ["1", "2.5"]);
+    assert_eq!(row("[[price.tier]]\nname = \"priority\"\ninput = 1.5\noutput = 9"), ["1", "1.5"]);
+    assert_eq!(row("[[price.tier]]\nname = \"flex\"\ninput = 1.5\noutput = 9"), ["1", "1"]);
+}
+
+#[test]
+fn a_search_of_the_vendor_s_is_billed_beside_its_tokens() {
+    let usage = TokenUsage { input: 1_000, searches: 3, ..TokenUsage::default() };
+    assert_eq!(cost("anthropic", "claude-opus-4-8", usage), "0.035");
+}
+
+#[test]
+fn the_refusal_s_row_can_be_added_as_it_stands() {
+    let prices = prices();
+    let text = prices.missing_row("openai", "gpt-\"9\"");
+    let row = text.split_once("[[price]]").unwrap().1.split("\n(").next().unwrap();
+    let added = PriceTable::new(Some(("mine.toml", &format!("[[price]]{row}")))).unwrap();
+    assert!(added.find("openai", "gpt-\"9\"", at()).is_some());
+    assert!(text.contains("[prices] file") && added.missing_row("a", "b").contains("mine.toml"));
+}
+
+#[test]
 fn mistakes_are_named_with_their_line() {
     let refused = |row: &str| {
         let text = format!("[[price]]\nprovider = \"x\"\nmodel = \"y\"\n{row}");
@@ -119,6 +167,10 @@ fn mistakes_are_named_with_their_line() {
         "free = true\n[[price]]\nprovider = \"x\"\nmodel = \"y\"\nfree = true",
         "mine.toml:5: `y` of x has two",
     );
+    says("input = 1\noutput = 1\n[[price.tier]]\nname = \"ultra\"\ninput = 1\noutput = 1", "mine.toml:7");
+    let twice = "[[price.tier]]\nname = \"flex\"\ninput = 1\noutput = 1\n".repeat(2);
+    says(&format!("input = 1\noutput = 1\n{twice}"), "a `tier` stands there twice");
+    says("free = true\nsearch = 10", "either `free = true` or has rates");
     says("input = 1\noutput = 1\n[[price.above]]\nprompt_tokens = 5\ninput = 1\noutputs = 1", "mine.toml:9");
 }
 
@@ -162,15 +214,18 @@ fn random_usage(random: &mut fastrand::Rng) -> TokenUsage {
         cache_write_1h: tokens(),
         audio_input: tokens(),
         output: tokens(),
-        reasoning: 0,
+        ..TokenUsage::default()
     }
 }
 
 /// The same sum as a rational, then rounded half up: ⌊sum / 10⁶ + 1/2⌋. Not brought to lowest
 /// terms on the way, which would cost most of the time and change no value.
 fn oracle(price: &ModelPrice, usage: &TokenUsage) -> BigInt {
-    let rates = price.tiers.iter().filter(|(above, _)| usage.prompt() > *above).map(|(_, r)| r).next_back();
-    let rates = rates.unwrap_or(&price.base);
+    let own = price.tiers.iter().find(|(tier, _)| *tier == usage.tier).map(|(_, rates)| rates);
+    let schedule = own.unwrap_or(&price.standard);
+    let rates =
+        schedule.above.iter().filter(|(above, _)| usage.prompt() > *above).map(|(_, r)| r).next_back();
+    let rates = rates.unwrap_or(&schedule.base);
     let pairs = [
         (usage.input, rates.input),
         (usage.cache_read, rates.cache_read),
@@ -188,14 +243,18 @@ fn oracle(price: &ModelPrice, usage: &TokenUsage) -> BigInt {
 fn a_million_random_usages_differ_by_nothing_from_exact_rationals() {
     let cases = std::env::var(CASES_VARIABLE).ok().and_then(|text| text.parse().ok()).unwrap_or(CASES);
     let mut random = fastrand::Rng::with_seed(20_261_122);
-    let mut price =
-        ModelPrice { from: None, until: None, free: false, base: TokenRates::default(), tiers: Vec::new() };
+    let mut price = ModelPrice::of(false, RateSchedule::default()).asked_in(ServiceTier::Flex);
     for case in 0..cases {
         if case % 64 == 0 {
-            price.base = random_rates(&mut random);
-            price.tiers = vec![(200_000, random_rates(&mut random))];
+            let mut schedule = || RateSchedule {
+                base: random_rates(&mut random),
+                above: vec![(200_000, random_rates(&mut random))],
+            };
+            price.standard = schedule();
+            price.tiers = [(ServiceTier::Flex, schedule())].into();
         }
-        let usage = random_usage(&mut random);
+        let tier = if case % 2 == 0 { ServiceTier::Flex } else { ServiceTier::Priority };
+        let usage = random_usage(&mut random).in_tier(tier);
         let cost = price.cost(&usage);
         let exact = oracle(&price, &usage);
         assert!(exact == BigInt::from(cost.0), "{cost} for {usage:?} at {price:?}, exactly {exact}");

@@ -13,7 +13,7 @@ use crate::domain::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, Spen
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceId;
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 
 /// A receipt as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -47,6 +47,8 @@ struct ReceiptMetadata {
     /// The call was ended before its end, and its usage is in part our own count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     estimated: bool,
+    #[serde(default, skip_serializing_if = "ServiceTier::is_standard")]
+    service_tier: ServiceTier,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     job_id: Option<ScopeLabel>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -80,6 +82,7 @@ impl<'r> From<&'r Receipt> for ReceiptDocument<'r> {
                 hold_nano_usd: wanted.worst,
                 usage: outcome.usage,
                 estimated: outcome.status == ReceiptStatus::Abandoned,
+                service_tier: outcome.usage.tier,
                 job_id: wanted.job.clone(),
                 lane: wanted.lane.clone(),
                 trace_id: outcome.trace_id,
@@ -98,6 +101,7 @@ impl From<ReceiptDocument<'_>> for Receipt {
             hold_nano_usd,
             usage,
             estimated,
+            service_tier,
             job_id,
             lane,
             trace_id,
@@ -115,7 +119,7 @@ impl From<ReceiptDocument<'_>> for Receipt {
         let outcome = ReceiptOutcome {
             at: line.timestamp,
             status: if estimated { ReceiptStatus::Abandoned } else { line.status },
-            usage,
+            usage: usage.in_tier(service_tier),
             cost: cost_nano_usd,
             latency_ms: line.latency_ms,
             error_message: line.error_message.map(Cow::into_owned),
