@@ -57,7 +57,7 @@ pub trait ProofBench: Send {
         timeout: Duration,
     ) -> impl Future<Output = Result<CommandRun, BenchError>> + Send;
 
-    /// Stores an end before the next run begins.
+    /// Stores an end while its tree is there, before the next run begins.
     fn keep(&mut self, end: &StageEnd) -> impl Future<Output = Result<(), BenchError>> + Send;
 
     /// Removes a tree; whatever of it stays is the bench's to report.
@@ -83,11 +83,20 @@ pub async fn prove<B: ProofBench>(
     let timeout = Duration::from_secs(setting.timeout_seconds);
     let mut ends = done;
     while let ProofStep::Run(stage) = plan.next(&ends) {
-        let end = run_stage(stage, &subject, &command, &plan, timeout, bench).await?;
-        bench.keep(&end).await?;
-        ends.push(end);
+        ends.push(run_stage(stage, &subject, &command, &plan, timeout, bench).await?);
     }
     Ok(ProofRecord::new(subject, command, setting, &plan, ends))
+}
+
+/// One run of the command on a fresh tree of `commit`, outside of a whole proof.
+pub async fn run_on<B: ProofBench>(
+    commit: &str,
+    stage: ProofStage,
+    command: &ProvingCommand,
+    timeout: Duration,
+    bench: &mut B,
+) -> Result<StageEnd, BenchError> {
+    run_and_keep(stage, commit, None, command, timeout, bench).await
 }
 
 async fn run_stage<B: ProofBench>(
@@ -105,11 +114,28 @@ async fn run_stage<B: ProofBench>(
         ProofStage::OldTestsOverNewCode => (new, Some((base, &plan.old_tests.acts))),
         ProofStage::NewTestsOverOldCode => (base, Some((new, &plan.new_tests.acts))),
     };
+    run_and_keep(stage, code, tests, command, timeout, bench).await
+}
+
+/// Keeps the end before the tree goes: build output of a run on the base is taken from there.
+async fn run_and_keep<B: ProofBench>(
+    stage: ProofStage,
+    code: &str,
+    tests: Option<(&str, &Vec<OverlayEdit>)>,
+    command: &ProvingCommand,
+    timeout: Duration,
+    bench: &mut B,
+) -> Result<StageEnd, BenchError> {
     let checkout = bench.checkout(code).await?;
-    let run = run_in(&checkout, tests, command, timeout, bench).await;
+    let kept = match run_in(&checkout, tests, command, timeout, bench).await {
+        Ok((tree, run)) => {
+            let end = StageEnd::new(stage, tree, run);
+            bench.keep(&end).await.map(|()| end)
+        }
+        Err(error) => Err(error),
+    };
     bench.discard(checkout).await;
-    let (tree, run) = run?;
-    Ok(StageEnd::new(stage, tree, run))
+    kept
 }
 
 async fn run_in<B: ProofBench>(

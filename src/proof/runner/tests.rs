@@ -127,6 +127,7 @@ impl ProofBench for FolderBench {
     }
 
     async fn keep(&mut self, end: &StageEnd) -> Result<(), BenchError> {
+        assert_eq!(self.folders.len(), 1, "build output can only be kept out of a tree that is there");
         self.kept.push(end.clone());
         Ok(())
     }
