@@ -122,6 +122,13 @@ impl TreeName {
         (fits(run) && fits(name)).then(|| Self { run: run.to_owned(), name: name.to_owned() })
     }
 
+    /// The tree of a job of a run, by the job's id: the run's, and its steps behind dots.
+    pub fn of_job(run: &str, job: &str) -> Option<Self> {
+        let steps = job.strip_prefix(run)?.trim_start_matches('.');
+        let name = if steps.is_empty() { "main".to_owned() } else { steps.replace('.', "_") };
+        Self::new(run, &name)
+    }
+
     pub fn run(&self) -> &str {
         &self.run
     }

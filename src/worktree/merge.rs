@@ -107,7 +107,7 @@ fn tree_of(manager: &WorkTree, commit: &CommitId) -> Result<TreeId, TreeError> {
     manager.parse_tree(&line)
 }
 
-fn merge_trees(
+pub(super) fn merge_trees(
     manager: &WorkTree,
     ours: &CommitId,
     theirs: &CommitId,
@@ -165,7 +165,7 @@ fn require_sealed(manager: &WorkTree, allowed: &[&CommitId]) -> Result<(), TreeE
 }
 
 /// Files, and the agent's branch and index with them.
-fn switch(manager: &WorkTree, commit: &CommitId) -> Result<(), TreeError> {
+pub(super) fn switch(manager: &WorkTree, commit: &CommitId) -> Result<(), TreeError> {
     let index = manager.layout.plain().join("index");
     drop(std::fs::remove_file(index.with_extension("lock")));
     manager.plain_git().args(["read-tree", "-u", "--reset", commit.as_str()]).run()?;

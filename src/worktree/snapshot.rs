@@ -126,11 +126,16 @@ impl WorkTree {
             write_agent_files(&self.layout, files).map_err(self.trouble())?;
         }
         self.mend()?;
-        if let Some(last) = self.last_snapshot() {
-            // No longer the state of the tree: the next snapshot looks at everything.
-            self.keep_last(&LastSnapshot { index: None, settled: false, ..last })?;
-        }
+        self.forget_last_index()?;
         Ok(RestoredTree { tree, agent_state: state.is_some() })
+    }
+
+    /// For a tree that was switched since: the next snapshot looks at everything.
+    pub(super) fn forget_last_index(&self) -> Result<(), TreeError> {
+        match self.last_snapshot() {
+            Some(last) => self.keep_last(&LastSnapshot { index: None, settled: false, ..last }),
+            None => Ok(()),
+        }
     }
 
     /// Repeated, because files that only the removed ignore rules hid come to light once the old rules are back.

@@ -9,3 +9,4 @@ mod merging;
 mod proving;
 mod restoring;
 mod speed;
+mod taking_up;

@@ -15,7 +15,7 @@ use super::tree::{MadeRecord, TreeError, WorkTree, trouble_at};
 use super::uncommitted::{CheckoutView, UncommittedScope};
 
 /// All that is needed to make a tree.
-struct TreePlan<'a> {
+pub(super) struct TreePlan<'a> {
     name: &'a TreeName,
     base: &'a CommitId,
     stores: Vec<PathBuf>,
@@ -26,8 +26,8 @@ struct TreePlan<'a> {
     /// Branches and tags that the agent sees, as `packed-refs`.
     refs: Vec<u8>,
     /// Objects that no borrowed store keeps.
-    pack: Option<Vec<u8>>,
-    census: Option<SourceCensus>,
+    pub(super) pack: Option<Vec<u8>>,
+    pub(super) census: Option<SourceCensus>,
 }
 
 impl WorkTree {
@@ -80,7 +80,7 @@ impl WorkTree {
         Self::make(root, &plan)
     }
 
-    fn plan_of<'a>(
+    pub(super) fn plan_of<'a>(
         name: &'a TreeName,
         source: &'a SourceRepository,
         base: &'a CommitId,
@@ -102,7 +102,7 @@ impl WorkTree {
         })
     }
 
-    fn make(root: &Path, plan: &TreePlan<'_>) -> Result<Self, TreeError> {
+    pub(super) fn make(root: &Path, plan: &TreePlan<'_>) -> Result<Self, TreeError> {
         match Self::open(root, plan.name) {
             Ok(there) if there.made.base == *plan.base => return Ok(there),
             Ok(there) => {
