@@ -86,12 +86,11 @@ mod tests {
         let roster = roster();
         for plan in plan::BOOK.iter() {
             for coordinator in roster.iter().filter(|agent| catalogue().takes(agent, &plan.task)) {
-                for step in &plan.steps {
-                    let found =
-                        agent_choice::for_step(&roster, catalogue(), &step.task, &coordinator.name, |_| {
-                            AgentAvailability::IDLE
-                        });
-                    assert!(found.is_some(), "{}: nobody takes `{}`", coordinator.name, step.task);
+                for task in plan.steps.iter().flat_map(|step| step.tasks()) {
+                    let found = agent_choice::for_step(&roster, catalogue(), task, &coordinator.name, |_| {
+                        AgentAvailability::IDLE
+                    });
+                    assert!(found.is_some(), "{}: nobody takes `{task}`", coordinator.name);
                 }
             }
         }

@@ -253,6 +253,12 @@ pub struct ChangeArgs {
     /// Reviews by another vendor: one, off [one]
     #[arg(long, value_parser = ["one", "off"], hide_possible_values = true)]
     pub review: Option<String>,
+    /// Go on with the work of this run
+    #[arg(long = "continue", value_name = "JOB")]
+    pub continues: Option<String>,
+    /// A word to the agent beside the goal
+    #[arg(long, value_name = "TEXT", requires = "continues")]
+    pub word: Option<String>,
     /// Whom to ask: person, never [person]
     #[arg(long, value_parser = ["person", "never"], hide_possible_values = true)]
     pub ask: Option<String>,

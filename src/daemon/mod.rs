@@ -17,6 +17,7 @@ use anyhow::Context as _;
 use tokio_util::sync::CancellationToken;
 
 use crate::actors::address_book::AddressBook;
+use crate::actors::agent::trees_below;
 use crate::actors::gateway::GatewayHandle;
 use crate::actors::jobs::{AttemptTable, JobBook, JobSettings, JobsShared};
 use crate::actors::resource_manager::ResourceHandle;
@@ -232,6 +233,7 @@ fn jobs(config: &SwarmConfig, store: Store, agents: Arc<AddressBook>) -> Arc<Job
 fn settings(config: &SwarmConfig) -> JobSettings {
     JobSettings {
         workdir: config.daemon.workdir.clone(),
+        trees: trees_below(&config.daemon.data_dir),
         threads: config.jobs.threads.get(),
         soft_timeout: config.jobs.step_soft_timeout,
         hard_timeout: config.jobs.step_hard_timeout,

@@ -324,14 +324,15 @@ impl PlanReach {
         direct: &BTreeMap<Cow<'static, str>, TaskEntry>,
         depth: usize,
     ) {
-        for step in plan.steps.iter().filter(|_| depth < MAX_DEPTH) {
-            self.leads_to.insert(step.task.clone());
-            if let Some(below) = plans.iter().find(|plan| plan.task == step.task) {
+        let tasks = plan.steps.iter().flat_map(plan::TaskStep::tasks);
+        for task in tasks.filter(|_| depth < MAX_DEPTH) {
+            self.leads_to.insert(task.clone());
+            if let Some(below) = plans.iter().find(|plan| plan.task == *task) {
                 self.follow(below, plans, direct, depth + 1);
-            } else if let Some(entry) = direct.get(&step.task) {
+            } else if let Some(entry) = direct.get(task) {
                 self.reads.extend(entry.reads.iter().cloned());
                 // The coordinator itself writes the inputs of the metrics.
-                if step.task != plan::METRICS {
+                if *task != plan::METRICS {
                     self.inputs.extend(entry.inputs.iter().copied());
                 }
             }

@@ -10,6 +10,7 @@ use futures_util::future::BoxFuture;
 
 use super::chat::{ChatMessage, ChatRequest};
 use super::text_writer::TextAuthor;
+use crate::domain::accounts::budget::{BudgetScope, BudgetView};
 use crate::domain::money::NanoUsd;
 use crate::domain::usage::TokenUsage;
 
@@ -39,7 +40,7 @@ pub struct TurnAnswer {
     pub cost: NanoUsd,
     /// The number of its receipt.
     pub receipt: u64,
-    /// What the run may still spend; `None` where no budget caps it.
+    /// The lesser rest of the job's and its run's caps; `None` where neither has one.
     pub money_left: Option<NanoUsd>,
     pub vendor: String,
     pub provider: String,
@@ -89,9 +90,15 @@ pub trait ModelCaller: Send + Sync {
     /// Asks for one answer. Dropping the future cancels the call; its cost so far is booked all the same.
     fn ask(&self, turn: ModelTurn) -> BoxFuture<'_, Result<TurnAnswer, TurnError>>;
 
-    /// Sets the cap of a run. Idempotent.
+    /// Sets the most that a scope may spend, or lifts its cap. Idempotent.
     ///
     /// # Errors
     /// A sentence, when the cap could not be stored.
-    fn cap_run(&self, author: &TextAuthor, cap: NanoUsd) -> BoxFuture<'_, Result<(), String>>;
+    fn cap(&self, scope: BudgetScope, cap: Option<NanoUsd>) -> BoxFuture<'_, Result<(), String>>;
+
+    /// A scope's cap, and its spent and held sums.
+    ///
+    /// # Errors
+    /// A sentence, when the store does not answer.
+    fn budget(&self, scope: &BudgetScope) -> Result<BudgetView, String>;
 }

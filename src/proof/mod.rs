@@ -8,6 +8,7 @@ pub mod command;
 pub mod counts;
 pub mod guards;
 pub mod inline_tests;
+pub mod intake;
 pub mod overlay;
 mod pattern;
 pub mod plan;

@@ -93,9 +93,13 @@ pub fn proof_for_model(record: &ProofRecord) -> String {
     let output = printable(&end.output);
     // The marks around the output and the mark of the cut take up to 100 bytes.
     let left = MODEL_TEXT_LIMIT.saturating_sub(text.len() + 100);
-    let _ =
-        writeln!(text, "<output>\n{}\n</output>", cut_middle(output.trim_end(), left / 5, left - left / 5));
+    text.push_str(&fenced_output(&cut_middle(output.trim_end(), left / 5, left - left / 5)));
     text
+}
+
+/// Output of tests for a model: a stranger's text, named as output.
+pub(super) fn fenced_output(output: &str) -> String {
+    format!("<output>\n{}\n</output>\n", printable(output).trim_end())
 }
 
 /// The run whose output shows the reason.
@@ -161,7 +165,7 @@ fn more(text: &mut String, all: usize) {
 }
 
 /// Without escapes, and without the characters that turn the direction of text around.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut letters = text.chars().peekable();
     while let Some(letter) = letters.next() {

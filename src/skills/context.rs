@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
@@ -82,6 +82,8 @@ pub struct StepControl {
     /// When the last checkpoint was passed, in milliseconds since the epoch; 0 before the first.
     beat_at: AtomicI64,
     note: Mutex<String>,
+    /// It waits for other jobs, which is no work of its own.
+    waits: AtomicBool,
 }
 
 /// The progress of a step.
@@ -123,6 +125,15 @@ impl StepControl {
             self.changed.notify_all();
             self.woken.notify_waiters();
         }
+    }
+
+    /// Says whether the step waits for other jobs: that time is not its own.
+    pub fn set_waiting(&self, waits: bool) {
+        self.waits.store(waits, Ordering::Relaxed);
+    }
+
+    pub fn is_waiting(&self) -> bool {
+        self.waits.load(Ordering::Relaxed)
     }
 
     /// A checkpoint of an attempt that is a task: waits while paused.

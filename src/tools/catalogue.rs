@@ -25,7 +25,7 @@ pub struct ToolOffer {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ThinkerRole {
     Executor,
-    /// Gives tasks to others.
+    /// Reads, and gives tasks to others; it writes nothing itself.
     Coordinator,
     /// Looks at work, and changes nothing.
     Reviewer,
@@ -36,7 +36,10 @@ impl ThinkerRole {
     #[must_use]
     pub fn narrowed(self, rights: Rights) -> Rights {
         match self {
-            Self::Executor | Self::Coordinator => rights,
+            Self::Executor => rights,
+            Self::Coordinator => {
+                Rights { filesystem: rights.filesystem.min(AccessLevel::Read), ..Rights::NONE }
+            }
             Self::Reviewer => {
                 Rights { filesystem: rights.filesystem.min(AccessLevel::Read), docker: false, ..rights }
             }
@@ -120,10 +123,7 @@ mod tests {
         );
         assert_eq!(
             names(Rights::ALL, ThinkerRole::Coordinator, &everything()),
-            [
-                "read", "grep", "glob", "write", "edit", "patch", "bash", "git", "sql", "docker", "todo",
-                "ask", "delegate", "report"
-            ]
+            ["read", "grep", "glob", "todo", "ask", "delegate", "report"]
         );
         let review = names(Rights::ALL, ThinkerRole::Reviewer, &everything());
         assert_eq!(review, ["read", "grep", "glob", "bash", "git", "sql", "todo", "ask", "report"]);

@@ -186,6 +186,11 @@ impl AgentState {
         matches!(self.me.behaviour, AgentBehaviour::Coordinator)
     }
 
+    /// Whether a task is carried out with a model, turn by turn.
+    fn thinks(&self, task: &str) -> bool {
+        thinking::tasks::find(task).is_some()
+    }
+
     fn takes(&self, task: &str) -> bool {
         self.jobs.tasks.takes(&self.me, task)
     }
@@ -225,7 +230,7 @@ impl AgentState {
     }
 
     async fn advance_job(&mut self, job: Job, context: &ActorContext<AgentMessage>) -> Result<(), JobError> {
-        if self.is_coordinator() {
+        if self.is_coordinator() && !self.thinks(&job.card.task) {
             let job = if self.claimed.get(&job.id) == Some(&job.fence) {
                 Some(job)
             } else {

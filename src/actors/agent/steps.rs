@@ -37,7 +37,7 @@ pub(super) struct RunningStep {
     pub(super) control: Arc<StepControl>,
     gate: ResourceGate,
     jobs: Arc<JobsShared>,
-    /// Working time so far, without pauses and the wait for resources.
+    /// Working time so far, without pauses and the wait for resources or other jobs.
     worked: Duration,
     slow_reported: bool,
     timed_out: bool,
@@ -220,7 +220,9 @@ impl AgentState {
         let now = Timestamp::now();
         let waits = |job: &Job| {
             let open = job.is_due(now) || job.state == JobState::Running;
+            // A coordinator's plans are rows of its children, not steps of its own.
             open && job.card.agent == self.me.name
+                && (!self.is_coordinator() || self.thinks(&job.card.task))
                 && job.cancel.is_none()
                 && !self.running.contains_key(&job.id)
         };
@@ -230,7 +232,7 @@ impl AgentState {
 
     /// Notifies the agent itself of the next job, if it has a free slot.
     pub(super) fn next_job(&self, context: &ActorContext<AgentMessage>) -> Result<(), JobError> {
-        if self.is_busy() || self.is_coordinator() {
+        if self.is_busy() {
             return Ok(());
         }
         if let Some(job) = self.most_urgent()? {
@@ -244,7 +246,8 @@ impl AgentState {
     pub(super) async fn check_step_timeouts(&mut self, job: &JobId) -> Result<(), JobError> {
         let (soft, hard) = (self.jobs.settings.soft_timeout, self.jobs.settings.hard_timeout);
         let Some(step) = self.running.get_mut(job).filter(|step| !step.has_ended) else { return Ok(()) };
-        if !step.control.is_paused() && step.gate.is_passed() {
+        let rests = step.control.is_paused() || step.control.is_waiting();
+        if !rests && step.gate.is_passed() {
             step.worked += BEAT;
         }
         let fence = step.fence;

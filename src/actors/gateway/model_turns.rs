@@ -12,7 +12,7 @@ use futures_util::future::BoxFuture;
 
 use super::{GatewayCaller, GatewayError, GatewayHandle, ModelCall, ModelRequest, ModelTarget};
 use crate::actors::provider_router::ProviderFilter;
-use crate::domain::accounts::budget::BudgetScope;
+use crate::domain::accounts::budget::{BudgetScope, BudgetView};
 use crate::domain::money::NanoUsd;
 use crate::domain::provider_router::model_name::RETIRED;
 use crate::domain::provider_router::{
@@ -60,6 +60,12 @@ impl GatewayHandle {
         independent.or_else(|| callable().next()).unwrap_or_else(|| "auto".to_owned())
     }
 
+    /// The least that any of the scopes with a cap has left.
+    fn least_left(&self, scopes: &[BudgetScope]) -> Option<NanoUsd> {
+        let left = scopes.iter().filter_map(|scope| self.accounts().budget(scope).ok()?.remaining());
+        left.min()
+    }
+
     fn vendor_for(&self, model: &str) -> Option<String> {
         self.provider_for(model)?.vendor().map(str::to_owned)
     }
@@ -91,7 +97,7 @@ impl ModelCaller for GatewayHandle {
     fn ask(&self, turn: ModelTurn) -> BoxFuture<'_, Result<TurnAnswer, TurnError>> {
         let ModelTurn { author, request_id, preferred, avoided_vendors, mut chat } = turn;
         let TextAuthor { run, job, agent, lane } = author;
-        let scope = BudgetScope::Run(run.clone());
+        let scopes = [BudgetScope::Run(run.clone()), BudgetScope::Job(job.clone())];
         chat.model = self.model_for(&preferred, &avoided_vendors);
         let target = ModelTarget::Routed {
             requirements: requirements(&chat.model),
@@ -116,7 +122,7 @@ impl ModelCaller for GatewayHandle {
                 usage: chatted.usage,
                 cost: chatted.receipt.outcome.cost,
                 receipt: chatted.receipt.seq,
-                money_left: self.accounts().budget(&scope).ok().and_then(|budget| budget.remaining()),
+                money_left: self.least_left(&scopes),
                 vendor: vendor.unwrap_or_else(|| chatted.by.provider.clone()),
                 provider: chatted.by.provider,
                 model: chatted.by.model,
@@ -124,11 +130,18 @@ impl ModelCaller for GatewayHandle {
         })
     }
 
-    fn cap_run(&self, author: &TextAuthor, cap: NanoUsd) -> BoxFuture<'_, Result<(), String>> {
-        let scope = BudgetScope::Run(author.run.clone());
-        Box::pin(
-            async move { self.accounts().set_budget(scope, cap).await.map_err(|error| error.to_string()) },
-        )
+    fn cap(&self, scope: BudgetScope, cap: Option<NanoUsd>) -> BoxFuture<'_, Result<(), String>> {
+        Box::pin(async move {
+            let done = match cap {
+                Some(cap) => self.accounts().set_budget(scope, cap).await,
+                None => self.accounts().lift_budget(scope).await,
+            };
+            done.map_err(|error| error.to_string())
+        })
+    }
+
+    fn budget(&self, scope: &BudgetScope) -> Result<BudgetView, String> {
+        self.accounts().budget(scope).map_err(|error| error.to_string())
     }
 }
 

@@ -8,6 +8,7 @@ pub mod attempts;
 pub mod book;
 #[cfg(test)]
 mod card_tests;
+mod continuation;
 mod draft;
 pub mod finalize;
 pub mod listing;
@@ -46,6 +47,8 @@ use crate::supervision::trace;
 pub struct JobSettings {
     /// The folder that contains `artifacts/`.
     pub workdir: PathBuf,
+    /// The folder of agents' private trees.
+    pub trees: PathBuf,
     /// Threads a step may use.
     pub threads: usize,
     /// Age at which a step is reported as slow.

@@ -145,11 +145,13 @@ impl JobsShared {
         Ok((approval, job))
     }
 
-    /// Checks a card as [`JobsShared::submit`] does, and stores nothing.
+    /// Checks a card as [`JobsShared::submit`] does, and stores nothing. The request that comes back is the one that
+    /// was checked: a continuation's is complete.
     ///
     /// # Errors
     /// [`JobError::Card`] lists every fault of the card.
     pub async fn check(&self, request: JobRequest) -> Result<(JobRequest, JobCard), JobError> {
+        let request = self.with_earlier_work(request).await?;
         let facts = LocalFacts {
             roster: Arc::clone(self.agents.roster()),
             tasks: self.tasks,

@@ -10,6 +10,7 @@ use super::{count, fit, one_line, state, units, wrap};
 use crate::cli::wire::{WireAgent, WireApproval, WireCancelProof, WireCrash, WireHit, WireJob};
 use crate::domain::accounts::receipt::bill::ReceiptTotals;
 use crate::domain::job::wait::JobWait;
+use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
 
 /// Width of the name column with its gap.
@@ -97,13 +98,19 @@ pub fn job(job: &WireJob, now: Timestamp, bill: Option<&ReceiptTotals>, width: u
         line("artifact", format!("{}  {}", one_line(&artifact.path), units::bytes(artifact.bytes)));
     }
     if let Some(bill) = bill {
-        line("cost", bill.in_words());
+        let cap = budget(job).map_or_else(String::new, |cap| format!("; at most {cap}"));
+        line("cost", format!("{}{cap}", bill.in_words()));
     }
     if !job.children.is_empty() {
         lines.push(String::new());
         lines.push(steps(job, now, width));
     }
     lines.join("\n")
+}
+
+/// The most that a job may spend, where its card says so.
+fn budget(job: &WireJob) -> Option<String> {
+    crate::domain::task::usd(&job.inputs["budget_usd"]).map(NanoUsd::shown)
 }
 
 /// A job and its steps as an indented table.
@@ -121,15 +128,19 @@ pub fn steps(root: &WireJob, now: Timestamp, width: usize) -> String {
                 job.agent.clone(),
                 progress(job),
                 took(job, now).map(units::duration).unwrap_or_default(),
+                budget(job).unwrap_or_default(),
             ]
         })
         .collect();
+    // Of jobs without any cap the column says nothing, and takes no room.
+    let cap = if root.walk().any(|job| budget(job).is_some()) { "CAP" } else { "" };
     let columns = [
         TableColumn::left("STEP"),
         TableColumn::left("STATE"),
         TableColumn::left("AGENT"),
         TableColumn::right("PROGRESS"),
         TableColumn::right("TIME"),
+        TableColumn::right(cap),
     ];
     draw(columns, 0, &rows, width)
 }

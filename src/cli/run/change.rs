@@ -9,8 +9,10 @@ use crate::actors::agent::RepositoryOutlook;
 use crate::cli::args::RunArgs;
 use crate::cli::client::DaemonClient;
 use crate::cli::exit::CommandFailure;
+use crate::cli::ids;
 use crate::cli::render::{count, units};
 use crate::cli::wire::WireJob;
+use crate::domain::job::continuation::CONTINUES;
 
 /// The task that takes a goal to a branch.
 pub(super) const CHANGE: &str = "change";
@@ -32,10 +34,18 @@ pub(super) fn inputs(args: &RunArgs) -> Result<(Map<String, Value>, Option<Strin
         }
         (None, words)
     };
+    let continues = args.change.continues.is_some();
+    if continues && args.task != CHANGE {
+        return Err(CommandFailure::usage("only a change can be continued: pas run change --continue JOB"));
+    }
     let mut inputs = Map::new();
-    let goal = goal.filter(|goal| !goal.trim().is_empty()).ok_or_else(|| missing(&args.task))?;
-    inputs.insert("goal".into(), goal.into());
-    let here = (args.task == CHANGE).then(|| Path::new(".").to_owned());
+    match goal.filter(|goal| !goal.trim().is_empty()) {
+        Some(goal) => _ = inputs.insert("goal".into(), goal.into()),
+        // A continuation has those of the earlier run.
+        None if continues => {}
+        None => return Err(missing(&args.task)),
+    }
+    let here = (args.task == CHANGE && !continues).then(|| Path::new(".").to_owned());
     if let Some(repository) = args.change.repo.clone().or(here) {
         let whole = repository.canonicalize().map_err(|error| {
             CommandFailure::usage(format!("{} cannot be worked on: {error}", repository.display()))
@@ -51,6 +61,8 @@ pub(super) fn inputs(args: &RunArgs) -> Result<(Map<String, Value>, Option<Strin
         ("prepare", &flags.prepare),
         ("review", &flags.review),
         ("ask", &flags.ask),
+        (CONTINUES, &flags.continues),
+        ("word", &flags.word),
     ];
     inputs
         .extend(texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), json!(text.as_ref()?)))));
@@ -69,6 +81,15 @@ pub(super) fn inputs(args: &RunArgs) -> Result<(Map<String, Value>, Option<Strin
         inputs.insert("tests".into(), json!(flags.tests));
     }
     Ok((inputs, agent))
+}
+
+/// Completes the id of the run that a card continues; any job of that run will do.
+pub(super) async fn complete_earlier(client: &DaemonClient, card: &mut Value) -> Result<(), CommandFailure> {
+    if let Some(earlier) = card["inputs"].get_mut(CONTINUES) {
+        let whole = ids::run(client, earlier.as_str().unwrap_or_default()).await?;
+        *earlier = whole.into();
+    }
+    Ok(())
 }
 
 /// How the change would start: base, proving command and what agents will not see. A repository that cannot be worked on
@@ -166,6 +187,28 @@ fn short(commit: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_continuation_needs_no_goal_and_names_no_repository() {
+        use crate::cli::args::{CliArgs, CliCommand};
+        use clap::Parser as _;
+        let args = |words: &[&str]| {
+            let words = ["pas", "run"].iter().chain(words);
+            let CliCommand::Run(args) =
+                CliArgs::try_parse_from(words).map_err(|error| error.to_string())?.command
+            else {
+                return Err("no run".to_owned());
+            };
+            Ok(args)
+        };
+        let given =
+            args(&["change", "--continue", "change-1", "--budget", "2", "--word", "shorter"]).unwrap();
+        let (made, agent) = inputs(&given).unwrap();
+        let wanted = json!({ "continues": "change-1", "budget_usd": "2", "word": "shorter" });
+        assert_eq!((Value::Object(made), agent), (wanted, None));
+        assert!(inputs(&args(&["task", "code-writer", "x", "--continue", "change-1"]).unwrap()).is_err());
+        assert!(args(&["change", "x", "--word", "shorter"]).is_err(), "a word alone belongs into the goal");
+    }
 
     #[test]
     fn an_estimate_is_the_middle_of_each_column_and_none_without_rows() {

@@ -31,7 +31,7 @@ const INGEST: &str = "ingest";
 
 /// Runs a job; starts a daemon for it if none answers.
 pub(super) async fn run(context: &CommandContext, args: &RunArgs) -> CommandResult {
-    let card = card(context, args)?;
+    let mut card = card(context, args)?;
     if args.task == change::CHANGE
         && let Some(inputs) = card["inputs"].as_object()
     {
@@ -50,7 +50,10 @@ pub(super) async fn run(context: &CommandContext, args: &RunArgs) -> CommandResu
         context.screen.hint(&estimate);
     }
     let stays = launched.is_none() || args.keep || args.detach;
-    let outcome = submit(context, args, &card, stays).await;
+    let outcome = match change::complete_earlier(&context.client, &mut card).await {
+        Ok(()) => submit(context, args, &card, stays).await,
+        Err(unknown) => Err(unknown),
+    };
     match launched {
         Some(daemon) if stays => {
             let (pas, log) = (context.again(), daemon.log.display());

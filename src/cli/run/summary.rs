@@ -177,6 +177,9 @@ fn next(pas: &str, job: &WireJob, stays: bool, orchestrator: &str, hmi: Option<&
     if job.state == JobState::Done && !thinks {
         lines.push(format!("  {pas} search --run {run} WORDS    the documents"));
     } else if job.state != JobState::Done {
+        if job.task == CHANGE {
+            lines.push(format!("  {pas} run change --continue {id}    go on with its work"));
+        }
         lines.push(format!("  {pas} retry {id}    try again"));
     }
     lines.push(format!("  {pas} tree    the supervision tree"));

@@ -6,6 +6,7 @@
 //! of reassignment in [`takeover`].
 
 pub mod approval;
+pub mod continuation;
 pub mod event;
 pub mod plan;
 pub mod request;

@@ -9,6 +9,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 use super::JobState;
 
 /// One step of a plan.
@@ -21,6 +23,31 @@ pub struct TaskStep {
     pub after: Vec<Cow<'static, str>>,
     /// Whether the run can continue without the step.
     pub optional: bool,
+    /// The task in its place on cards that ask for it.
+    pub instead: Option<StepSwitch>,
+}
+
+/// Another task for a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StepSwitch {
+    /// The input that asks for it, by being true.
+    pub flag: Cow<'static, str>,
+    pub task: Cow<'static, str>,
+}
+
+impl TaskStep {
+    /// The step's task on a card with these inputs.
+    #[must_use]
+    pub fn task_for(&self, inputs: &Value) -> &str {
+        let is_asked =
+            |switch: &&StepSwitch| inputs.get(&*switch.flag).and_then(Value::as_bool) == Some(true);
+        self.instead.as_ref().filter(is_asked).map_or(&*self.task, |switch| &*switch.task)
+    }
+
+    /// Every task that the step may have.
+    pub fn tasks(&self) -> impl Iterator<Item = &Cow<'static, str>> {
+        std::iter::once(&self.task).chain(self.instead.as_ref().map(|switch| &switch.task))
+    }
 }
 
 /// A task and its steps.
@@ -38,11 +65,15 @@ pub struct TaskPlan {
 
 fn step(name: &'static str, task: &'static str, after: &[&'static str]) -> TaskStep {
     let after = after.iter().map(|name| Cow::Borrowed(*name)).collect();
-    TaskStep { name: name.into(), task: task.into(), after, optional: false }
+    TaskStep { name: name.into(), task: task.into(), after, optional: false, instead: None }
 }
 
 fn optional(step: TaskStep) -> TaskStep {
     TaskStep { optional: true, ..step }
+}
+
+fn or_with(step: TaskStep, flag: &'static str, task: &'static str) -> TaskStep {
+    TaskStep { instead: Some(StepSwitch { flag: flag.into(), task: task.into() }), ..step }
 }
 
 fn plan(task: &'static str, capability: &'static str, about: &'static str, steps: Vec<TaskStep>) -> TaskPlan {
@@ -52,6 +83,10 @@ fn plan(task: &'static str, capability: &'static str, about: &'static str, steps
 pub const INGEST: &str = "ingest";
 /// The task that takes a goal to a proved and reviewed branch.
 pub const CHANGE: &str = "change";
+/// The input of a change that lets its parts be written by several agents.
+pub const MAY_DELEGATE: &str = "may_delegate";
+/// The task of the agent that cuts a change up and puts its pieces together.
+pub const LEAD_CHANGE: &str = "change.lead";
 /// The task that reports what each step took; its card carries the run's times.
 pub const METRICS: &str = "ingest.metrics";
 
@@ -121,7 +156,7 @@ pub static BOOK: LazyLock<Vec<TaskPlan>> = LazyLock::new(|| {
             "change.code",
             "code_lane_management",
             "the code lane of a change",
-            vec![step("lane", "change.code.lane", &[])],
+            vec![or_with(step("lane", "change.code.lane", &[]), MAY_DELEGATE, LEAD_CHANGE)],
         ),
         plan(
             "change.code.lane",
@@ -178,6 +213,16 @@ mod tests {
             PlanProgress::Begin(steps) => steps.iter().map(|step| step.name.as_ref()).collect(),
             other => panic!("{other:?}"),
         }
+    }
+
+    #[test]
+    fn a_card_that_asks_for_it_has_another_task_in_the_place_of_a_step() {
+        let step = &find("change.code").unwrap().steps[0];
+        assert_eq!(step.task_for(&serde_json::json!({ "may_delegate": true })), LEAD_CHANGE);
+        for inputs in [serde_json::json!({}), serde_json::json!({ "may_delegate": false })] {
+            assert_eq!(step.task_for(&inputs), "change.code.lane");
+        }
+        assert_eq!(step.tasks().count(), 2);
     }
 
     #[test]

@@ -63,7 +63,8 @@ fn lacks_way(roster: &Roster, tasks: &TaskCatalogue, task: &str, taker: &AgentDe
     }
     let finds =
         |task: &str| agent_choice::for_step(roster, tasks, task, &taker.name, |_| AgentAvailability::IDLE);
-    let missing = plan::find(task)?.steps.iter().find(|step| finds(&step.task).is_none())?;
+    let missing =
+        plan::find(task)?.steps.iter().find(|step| step.tasks().any(|task| finds(task).is_none()))?;
     Some(format!("it finds no agent that takes `{}` for the step `{}`", missing.task, missing.name))
 }
 

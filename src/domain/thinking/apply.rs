@@ -8,7 +8,7 @@ use super::outcome::{ReportClaim, StepVerdict};
 use super::place::CallPlace;
 use super::row::{
     AnswerFinish, AnsweredRow, AskedRow, BegunRow, CalledRow, MoneyOutRow, NudgedRow, PersonSaidRow, StepRow,
-    SummarisedRow, WrittenCall,
+    SummarisedRow, TakenUpRow, WrittenCall,
 };
 use super::state::{StepSummary, ThinkingState};
 use super::turn::{CallEntry, CallProgress, DELEGATE, REPORT, TurnEntry, TurnNote, estimate_tokens};
@@ -58,6 +58,8 @@ impl ThinkingState {
                 self.end(StepVerdict::Cancelled { reason });
             }
             StepRow::Ended(verdict) => self.ended = Some(*verdict),
+            StepRow::TakenUp(row) => self.taken_up(*row)?,
+            StepRow::MoneyCarved(row) => self.money_carved(row)?,
         }
         self.rows += 1;
         Ok(())
@@ -72,6 +74,15 @@ impl ThinkingState {
         if let Some(tree) = self.begun.as_ref().and_then(|begun| begun.tree.clone()) {
             self.saw_tree(tree);
         }
+    }
+
+    fn taken_up(&mut self, row: TakenUpRow) -> Result<(), FoldError> {
+        if self.earlier.is_some() || self.attempts > 0 || self.figures.turns > 0 {
+            return Err(self.refuse("taken_up", "work is taken up once, before the first turn"));
+        }
+        self.head_tokens += estimate_tokens(&row.text);
+        self.earlier = Some(row);
+        Ok(())
     }
 
     fn asked(&mut self, row: &AskedRow) -> Result<(), FoldError> {

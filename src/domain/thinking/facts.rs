@@ -87,6 +87,8 @@ pub struct StepChild {
     /// Its verdict, once it has ended.
     pub verdict: Option<String>,
     pub succeeded: bool,
+    /// The most it may spend, in nano-dollars, where money was set aside for it.
+    pub cap_nano: Option<u64>,
 }
 
 /// The proof of the newest report.

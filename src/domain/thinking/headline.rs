@@ -52,6 +52,14 @@ impl StepRow {
             }
             Self::CancelAsked(row) => format!("cancel asked by {}: {}", short(&row.by), short(&row.reason)),
             Self::Ended(verdict) => format!("ended: {}", short(&verdict.to_string())),
+            Self::TakenUp(row) => {
+                let snapshot = row.snapshot.get(..12).unwrap_or(&row.snapshot);
+                format!("goes on with the work of {}, from its snapshot {snapshot}", short(&row.run))
+            }
+            Self::MoneyCarved(row) => {
+                let left = row.left_nano.map_or_else(String::new, |left| format!("; {} stay", usd(left)));
+                format!("child {}: {} set aside{left}", short(&row.child), usd(row.cap_nano))
+            }
         };
         text.trim_end_matches([' ', ';', ':']).to_owned()
     }

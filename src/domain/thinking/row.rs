@@ -46,6 +46,10 @@ pub enum StepRow {
     CancelAsked(CancelAskedRow),
     /// The last row.
     Ended(Box<StepVerdict>),
+    /// Behind the first row: the step goes on with the work of an earlier one.
+    TakenUp(Box<TakenUpRow>),
+    /// A part of the step's money was set aside for a child that is about to begin.
+    MoneyCarved(MoneyCarvedRow),
 }
 
 impl StepRow {
@@ -71,6 +75,8 @@ impl StepRow {
             Self::ProofEnded(_) => "proof_ended",
             Self::CancelAsked(_) => "cancel_asked",
             Self::Ended(_) => "ended",
+            Self::TakenUp(_) => "taken_up",
+            Self::MoneyCarved(_) => "money_carved",
         }
     }
 }
@@ -301,4 +307,25 @@ pub struct ProofEndedRow {
 pub struct CancelAskedRow {
     pub by: String,
     pub reason: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TakenUpRow {
+    /// The run whose work it is.
+    pub run: String,
+    /// The snapshot that the tree begins with.
+    pub snapshot: String,
+    /// How that run ended, for the model: data, below the card.
+    pub text: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MoneyCarvedRow {
+    /// The `delegate` call.
+    pub place: CallPlace,
+    pub child: String,
+    /// The most the child may spend.
+    pub cap_nano: u64,
+    /// Left to the step itself and to further children, where its own money is capped.
+    pub left_nano: Option<u64>,
 }

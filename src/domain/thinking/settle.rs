@@ -6,7 +6,7 @@ use super::outcome::{ReportClaim, StepVerdict};
 use super::place::CallPlace;
 use super::progress::{CallTrace, digest};
 use super::question::{DecisionChoice, QuestionAskedRow, QuestionDecidedRow, QuestionSubject};
-use super::row::{ChildBegunRow, ChildEndedRow, ProofEndedRow, ReturnedRow};
+use super::row::{ChildBegunRow, ChildEndedRow, MoneyCarvedRow, ProofEndedRow, ReturnedRow};
 use super::state::ThinkingState;
 use super::turn::{ASK, CallProgress, CallResult, DELEGATE, estimate_tokens};
 
@@ -52,7 +52,21 @@ impl ThinkingState {
         call.progress = CallProgress::Child;
         self.last_call = Some(call.brief());
         let ChildBegunRow { place, child, task } = row;
-        self.children.push(StepChild { place, child, task, verdict: None, succeeded: false });
+        let cap_nano = self.carved.take_if(|carved| carved.child == child).map(|carved| carved.cap_nano);
+        self.children.push(StepChild { place, child, task, verdict: None, succeeded: false, cap_nano });
+        Ok(())
+    }
+
+    pub(super) fn money_carved(&mut self, row: MoneyCarvedRow) -> Result<(), FoldError> {
+        self.require_open("money_carved", row.place)?;
+        let is_known = |child: &str| self.children.iter().any(|known| known.child == child);
+        if self.carved.is_some() || is_known(&row.child) {
+            return Err(self.refuse("money_carved", "money is set aside once for a child, before it begins"));
+        }
+        if self.call(row.place).is_none_or(|call| call.tool != DELEGATE) {
+            return Err(self.refuse("money_carved", "only a `delegate` call is given money"));
+        }
+        self.carved = Some(row);
         Ok(())
     }
 

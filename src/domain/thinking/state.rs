@@ -10,8 +10,8 @@ use super::limits::ThinkingLimits;
 use super::outcome::{ReportClaim, StepVerdict};
 use super::place::CallPlace;
 use super::progress::ProgressWatch;
-use super::row::{BegunRow, StepRow, TestTally};
-use super::turn::{CallEntry, TurnEntry, TurnNote, estimate_tokens};
+use super::row::{BegunRow, MoneyCarvedRow, StepRow, TakenUpRow, TestTally};
+use super::turn::{CallEntry, CallProgress, DELEGATE, TurnEntry, TurnNote, estimate_tokens};
 use super::{FoldError, todo};
 
 /// Turns after a summary that freed little before another one is made.
@@ -56,6 +56,10 @@ pub struct ThinkingState {
     pub(super) question: Option<OpenQuestion>,
     pub(super) settled: Vec<SettledQuestion>,
     pub(super) children: Vec<StepChild>,
+    /// Set aside for a child that has not begun yet.
+    pub(super) carved: Option<MoneyCarvedRow>,
+    /// The work of an earlier step that it goes on with.
+    pub(super) earlier: Option<TakenUpRow>,
     pub(super) todo: String,
     pub(super) tree: Option<String>,
     pub(super) diffstat: Option<String>,
@@ -176,6 +180,28 @@ impl ThinkingState {
     #[must_use]
     pub fn children(&self) -> &[StepChild] {
         &self.children
+    }
+
+    /// The earlier work that it goes on with.
+    #[must_use]
+    pub const fn earlier(&self) -> Option<&TakenUpRow> {
+        self.earlier.as_ref()
+    }
+
+    /// The child for which money was set aside and that has not begun.
+    #[must_use]
+    pub fn carved_for(&self) -> Option<&str> {
+        self.carved.as_ref().map(|carved| carved.child.as_str())
+    }
+
+    /// `delegate` calls of the last answer that are neither children nor settled.
+    #[must_use]
+    pub fn undecided_children(&self) -> usize {
+        let calls = self.turns.last().map_or(&[][..], |turn| &turn.calls);
+        let is_open = |call: &&CallEntry| {
+            call.tool == DELEGATE && !call.is_settled() && call.progress != CallProgress::Child
+        };
+        calls.iter().filter(is_open).count()
     }
 
     /// The call that was run or begun last, in a line.

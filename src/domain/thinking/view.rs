@@ -1,6 +1,7 @@
 //! The conversation as the model reads it, rendered from rows.
 //!
-//! Order: system text and tools; then one message with the card verbatim, the repository's advice and the summary;
+//! Order: system text and tools; then one message with the card verbatim, the repository's advice, how earlier work
+//! ended and the summary;
 //! then the turns; at the very end the plan verbatim and the state of the world. The changing part stands last, so
 //! that vendors' prefix caches keep all before it. Laws: the card is in every view; each call has exactly one result in
 //! the very next message; a view is never larger than its window; the same rows give the same bytes. A window that does
@@ -144,6 +145,9 @@ impl ThinkingState {
                 blocks.push(BlockBody::Text(format!("{note}\n\n{}", begun.advice)));
             }
         }
+        if let Some(earlier) = &self.earlier {
+            blocks.push(BlockBody::Text(cap_text(&earlier.text, cuts.cap, None)));
+        }
         if let Some(summary) = &self.summary {
             let head = format!("Summary of your turns 1 to {}; their rows stay in the log.", summary.until);
             blocks.push(BlockBody::Text(format!("{head}\n\n{}", cap_text(&summary.text, cuts.cap, None))));
@@ -217,7 +221,7 @@ fn wire_name(tool: &str) -> String {
 }
 
 /// Cuts the middle out of a text: summaries of tests stand last, names of things first.
-fn cap_text(text: &str, cap: Option<usize>, out: Option<u64>) -> String {
+pub(super) fn cap_text(text: &str, cap: Option<usize>, out: Option<u64>) -> String {
     let Some(cap) = cap.filter(|cap| text.len() > *cap) else { return text.to_owned() };
     let head = text.floor_char_boundary(cap / 3);
     let tail = text.ceil_char_boundary(text.len() - (cap - cap / 3));

@@ -15,6 +15,7 @@ use crate::domain::hmi::waiting::{usd_per_minute, waiting_for};
 use crate::domain::hmi::{AgentStatus, progress};
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::approval::Approval;
+use crate::domain::job::continuation::CONTINUES;
 use crate::domain::job::wait::JobWait;
 use crate::domain::job::{Job, JobState};
 use crate::domain::money::NanoUsd;
@@ -195,6 +196,8 @@ pub(super) struct LiveJob {
     progress: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    continues: Option<String>,
     waits: Vec<JobWait>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -221,6 +224,7 @@ impl LiveJob {
             state: root.state,
             progress,
             note: noted.map(|progress| progress.note).find(|note| !note.is_empty()),
+            continues: root.card.inputs.get(CONTINUES).and_then(Value::as_str).map(str::to_owned),
             waits: waits_of(hmi, run),
             created_at: root.created_at,
             started_at: root.started_at,

@@ -2,6 +2,8 @@
 //! the place of models.
 
 mod bad_input;
+mod continuing;
+mod money;
 mod pieces;
 mod pushes;
 mod questions;
@@ -100,7 +102,7 @@ impl ChangeStage {
         rows.map(|row| row["row"].clone()).collect()
     }
 
-    /// The run's writer as it stands at its end.
+    /// The job that led the run's change, as it stands at its end.
     async fn ended(&self, run: &str) -> Value {
         let ended = in_time(async || {
             let root = self.api().job(run).await;
@@ -113,8 +115,14 @@ impl ChangeStage {
             panic!("{run} has not ended:\n{}", lines.collect::<Vec<_>>().join("\n"));
         }
         let jobs = self.api().run(run).await;
-        let writer = jobs.iter().find(|job| job["job_id"].as_str().unwrap().ends_with(".write"));
-        writer.unwrap_or_else(|| panic!("nobody has written: {jobs:#?}")).clone()
+        let leads = |job: &&Value| job["task"] == "change.write" || job["task"] == "change.lead";
+        jobs.iter().find(leads).unwrap_or_else(|| panic!("nobody has written: {jobs:#?}")).clone()
+    }
+
+    /// The run's pieces.
+    async fn pieces(&self, run: &str) -> Vec<Value> {
+        let jobs = self.api().run(run).await;
+        jobs.into_iter().filter(|job| job["task"] == "change.piece").collect()
     }
 }
 

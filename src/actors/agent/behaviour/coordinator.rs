@@ -65,10 +65,11 @@ impl AgentState {
     async fn delegate(&mut self, job: &Job, steps: &[&TaskStep]) -> Result<(), JobError> {
         let mut cards = Vec::with_capacity(steps.len());
         for step in steps {
-            let Some((agent, capability)) = self.route(&step.task) else {
+            let task = step.task_for(&job.card.inputs);
+            let Some((agent, capability)) = self.route(task) else {
                 let error = format!(
-                    "no agent below or beside `{}` takes the task `{}` of the step `{}`",
-                    self.me.name, step.task, step.name
+                    "no agent below or beside `{}` takes the task `{task}` of the step `{}`",
+                    self.me.name, step.name
                 );
                 return self.fail(job, error).await;
             };
@@ -153,7 +154,7 @@ fn cause_of(step: &str, state: JobState, own: &str) -> String {
 fn card(parent: &Job, step: &TaskStep, agent: AgentName, capability: String, inputs: JsonValue) -> JobCard {
     JobCard {
         agent,
-        task: step.task.to_string(),
+        task: step.task_for(&parent.card.inputs).to_owned(),
         capability: Some(capability),
         inputs,
         priority: parent.card.priority,

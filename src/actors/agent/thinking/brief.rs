@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::tasks::{REVIEW_CHANGE, WRITE_CHANGE, WRITE_PIECE};
+use crate::domain::ids::RunId;
 use crate::domain::job::Job;
+use crate::domain::job::continuation::{CONTINUES, SNAPSHOT};
+use crate::domain::job::plan::LEAD_CHANGE;
 use crate::domain::money::NanoUsd;
 use crate::domain::task::usd;
 use crate::proof::plan::ProofExpect;
@@ -57,8 +60,12 @@ pub(super) struct ThinkingBrief {
     pub(super) with_uncommitted: bool,
     pub(super) review: ReviewWish,
     pub(super) ask: AskPolicy,
-    /// Whether other agents may be given pieces of the change.
-    pub(super) may_delegate: bool,
+    /// Of a change: other agents write it, in pieces, and this step puts them together.
+    pub(super) leads: bool,
+    /// The run whose work is gone on with, and the snapshot of it with which the tree begins.
+    pub(super) continues: Option<(RunId, String)>,
+    /// A person's addition to the goal.
+    pub(super) word: Option<String>,
     /// Of a piece: the files and folders that it may change; empty for all.
     pub(super) paths: Vec<String>,
     /// Of a review or a piece: the job whose tree it starts from, and the commit there.
@@ -75,7 +82,7 @@ impl ThinkingBrief {
         let text = |name: &str| inputs.get(name).and_then(Value::as_str).map(str::to_owned);
         let flag = |name: &str| inputs.get(name).and_then(Value::as_bool).unwrap_or_default();
         let kind = match job.card.task.as_str() {
-            WRITE_CHANGE => BriefKind::Change,
+            WRITE_CHANGE | LEAD_CHANGE => BriefKind::Change,
             WRITE_PIECE => BriefKind::Piece,
             REVIEW_CHANGE => BriefKind::Review,
             _ => BriefKind::Plain,
@@ -107,7 +114,9 @@ impl ThinkingBrief {
             with_uncommitted: flag("with_uncommitted"),
             review: if text("review").as_deref() == Some("off") { ReviewWish::Off } else { ReviewWish::One },
             ask: if text("ask").as_deref() == Some("never") { AskPolicy::Never } else { AskPolicy::Person },
-            may_delegate: flag("may_delegate"),
+            leads: job.card.task == LEAD_CHANGE,
+            continues: text(CONTINUES).and_then(|run| RunId::new(run).ok()).zip(text(SNAPSHOT)),
+            word: text("word").filter(|word| !word.trim().is_empty()),
             paths: texts("paths"),
             change_of: text("change_of"),
             commit: text("commit"),
@@ -133,7 +142,9 @@ impl ThinkingBrief {
             with_uncommitted: false,
             review: ReviewWish::Off,
             ask: AskPolicy::Never,
-            may_delegate: false,
+            leads: false,
+            continues: None,
+            word: None,
             paths: Vec::new(),
             change_of: None,
             commit: None,
@@ -148,6 +159,9 @@ impl ThinkingBrief {
             return message.clone();
         }
         let mut text = format!("Goal:\n{}\n", self.goal.trim());
+        if let Some(word) = &self.word {
+            text.push_str(&format!("\nA person adds:\n{}\n", word.trim()));
+        }
         if let Some(prove) = prove {
             // Writing to a text cannot fail.
             let _ =
@@ -167,10 +181,9 @@ impl ThinkingBrief {
                 let _ = writeln!(text, "Change nothing outside of: {}", self.paths.join(", "));
             }
         }
-        if self.may_delegate {
-            text.push_str(DELEGATING);
-        }
-        if self.kind == BriefKind::Change {
+        if self.leads {
+            text.push_str(LEADING);
+        } else if self.kind == BriefKind::Change {
             text.push_str(
                 "\nYou work in a private tree of the repository. The tests that exist must hold; new tests must fail \
                  without your change. Files that decide what is tested (CI, test settings, skips) are not to be \
@@ -182,9 +195,19 @@ impl ThinkingBrief {
     }
 }
 
-/// For the author of a change that may be divided.
-const DELEGATING: &str = "
-Where the work falls into parts that do not touch the same files, `delegate` them in one answer, so that they are written \
-side by side: settle what the parts share first, give each its `paths` and all it must know, and a `prove` command where \
-one part can be proved alone. What comes back is in your tree. A change of one part you write yourself.
+/// For the lead of a change.
+const LEADING: &str = "
+You lead this change and write nothing yourself: other agents write it, each in a private tree, and their pieces are put \
+together in yours. Look at what the goal touches, then `delegate`, at most 16 pieces. A goal that one writer can do well \
+is one piece: delegate it whole in your first answer, with `report` behind it in the same answer. Cut only where parts do \
+not touch the same files, and settle what they share first. Give each piece its `paths`, all it must know, a `prove` \
+command where it can be proved alone, and a `budget` where an equal share of the money is wrong.
+
+Pieces of one answer are written side by side, and taken in one by one in their order. After each the proving command is \
+run on the whole; a piece with which it turns red is rolled back. So put code before the tests that need it, or both into \
+one piece. What fails or is rolled back comes back as the result of its call: delegate it again with what was missing.
+
+The tests that exist must hold; new tests must fail without the change. Files that decide what is tested (CI, test \
+settings, skips) are not to be changed. `report` when all is in: the daemon then runs the proof, and another model reviews \
+the change.
 ";

@@ -221,6 +221,11 @@ impl ThinkingAttempt {
             .map_err(SkillError::Transient)?
         };
         let mut bench = self.bench_for(&commit)?;
+        if bench.ends.is_empty() {
+            // Made where a lead has taken pieces in.
+            let on_base = self.bench_for(&base)?.ends.into_iter();
+            bench.ends.extend(on_base.filter(|end| end.stage == ProofStage::Before));
+        }
         let done = bench.ends.clone();
         let order = ProofOrder {
             subject: ProofSubject {

@@ -42,6 +42,8 @@ pub struct ThinkingDeps {
     program: Option<PathBuf>,
     sandbox: Arc<OnceCell<Arc<SandboxSetup>>>,
     locks: Arc<Mutex<HashMap<JobId, Weak<tokio::sync::Mutex<()>>>>>,
+    /// Held while caps are worked out from persons' raises and put in force.
+    pub(super) money: Arc<tokio::sync::Mutex<()>>,
     /// Whose trace shows tools and proofs; none outside of a daemon.
     system: Option<ActorSystem>,
 }
@@ -50,8 +52,16 @@ impl ThinkingDeps {
     #[must_use]
     pub fn new(data_dir: &Path, unconfined: bool) -> Self {
         let (trees, scratch) = (trees_below(data_dir), data_dir.join("scratch"));
-        let (sandbox, locks) = (Arc::default(), Arc::default());
-        Self { trees, scratch, unconfined, program: None, sandbox, locks, system: None }
+        Self {
+            trees,
+            scratch,
+            unconfined,
+            program: None,
+            sandbox: Arc::default(),
+            locks: Arc::default(),
+            money: Arc::default(),
+            system: None,
+        }
     }
 
     /// The same, with this `pas` binary to confine commands; without it, this process's own program does.

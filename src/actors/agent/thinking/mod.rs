@@ -4,13 +4,17 @@
 //! `calls.rs` runs tools, `claims.rs` checks what a report claims, `conclusion.rs` hands the work over.
 
 mod asking;
+mod authors;
 mod brief;
 mod calls;
 mod claims;
 mod conclusion;
+mod continuing;
 pub(in crate::actors::agent) mod deps;
+mod intake;
 mod journal;
 mod model_view;
+mod money;
 pub(in crate::actors::agent) mod outlook;
 mod outputs;
 mod outward;

@@ -1,40 +1,34 @@
-//! Pieces of a change that other agents write: handed over as jobs, waited for, and taken into the tree one by one.
+//! Pieces of a change that other agents write: handed over as jobs, with money of their own, and waited for.
 //!
-//! Invariants: a piece starts from the tree as it stood at its `delegate` call; the tree moves only between two
-//! snapshots; a piece that is taken in twice after a crash changes nothing the second time. Failure policy: whatever goes
+//! Invariants: a piece starts from the tree as it stood at its `delegate` call; its money is set aside on its card
+//! before it begins; pieces are taken in one by one, in the order of their calls (`intake.rs`). Failure policy: whatever goes
 //! wrong with a piece is the result of its call, and the work of the others stays.
-
-use std::sync::Arc;
 
 use serde_json::{Value, json};
 
 use super::brief::AskPolicy;
+use super::intake::TakenPiece;
 use super::journal::from_store;
+use super::money::cap_of;
 use super::runner::ThinkingAttempt;
 use super::tasks::WRITE_PIECE;
-use super::workspace::{blocking, tree_name};
+use crate::actors::jobs::JobError;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::agent_choice::{self, AgentAvailability, AgentWish};
 use crate::domain::ids::JobId;
 use crate::domain::job::{CancelCause, Job, JobCard, JobState};
 use crate::domain::json::JsonValue;
+use crate::domain::money::NanoUsd;
 use crate::domain::task::usd;
-use crate::domain::thinking::{CallPlace, ChildBegunRow, ChildEndedRow, ReturnedRow, StepChild, StepRow};
+use crate::domain::thinking::{
+    CallPlace, ChildBegunRow, ChildEndedRow, MoneyCarvedRow, PurseRefusal, ReturnedRow, StepChild, StepRow,
+};
 use crate::skills::SkillError;
 use crate::tools::DelegateCall;
-use crate::worktree::{
-    CommitId, ConflictedFile, PieceOutcome, SealOrder, TreeError, WorkTree, seal, take_piece,
-};
-
-/// How a piece came into the tree.
-enum TakenPiece {
-    /// The tree and the diffstat afterwards.
-    Taken(String, String),
-    Refused(String),
-}
+use crate::worktree::CommitId;
 
 impl ThinkingAttempt {
-    /// Hands a piece to an agent with the capability that the model named.
+    /// Hands a piece to an agent with the capability that the model named, and money with it.
     pub(super) async fn delegate(&mut self, place: CallPlace, call: DelegateCall) -> Result<(), SkillError> {
         let Some(writer) = self.writer_for(&call.capability) else {
             let known = self.piece_capabilities();
@@ -43,16 +37,52 @@ impl ThinkingAttempt {
             let row = ReturnedRow::error(place, "no_agent", text);
             return self.journal.append(StepRow::Returned(Box::new(row))).await;
         };
-        let (task, commit) = (call.task.clone(), self.position().await?);
-        let card = self.piece_card(&writer, call, &commit);
         let name = format!("piece{}x{}", place.turn, place.index);
-        let handed = self.jobs.book.hand_over(self.journal.job(), self.fence, vec![(name, card)]).await;
-        let Some(child) = handed.map_err(from_store)?.into_iter().next() else {
-            return Err(SkillError::Transient("the piece could not be handed over".to_owned()));
+        let id = self.journal.job().child(&name, 0);
+        let id = id.map_err(|error| SkillError::Permanent(error.to_string()))?;
+        let task = call.task.clone();
+        // One that a crash left behind has its money already.
+        let child = match self.jobs.book.get(&id) {
+            Ok(child) => child,
+            Err(JobError::NotFound { .. }) => match self.money_for(&call)? {
+                Ok(cap) => self.hand_over(&writer, call, name, cap).await?,
+                Err(refusal) => {
+                    let row = ReturnedRow::error(place, "no_money", refusal.to_string());
+                    return self.journal.append(StepRow::Returned(Box::new(row))).await;
+                }
+            },
+            Err(error) => return Err(from_store(error)),
         };
+        let cap = cap_of(&child.card).filter(|_| self.journal.state.carved_for() != Some(id.as_str()));
+        if let Some(cap) = cap {
+            let left = self.purse()?.free();
+            let (child, cap_nano, left_nano) = (id.to_string(), cap.0, left.map(|left| left.0));
+            let row = MoneyCarvedRow { place, child, cap_nano, left_nano };
+            self.journal.append(StepRow::MoneyCarved(row)).await?;
+        }
         self.jobs.notify(&child);
-        let row = ChildBegunRow { place, child: child.id.to_string(), task };
+        let row = ChildBegunRow { place, child: id.to_string(), task };
         self.journal.append(StepRow::ChildBegun(row)).await
+    }
+
+    /// The cap of a new piece, carved out of this step's remaining money.
+    fn money_for(&self, call: &DelegateCall) -> Result<Result<Option<NanoUsd>, PurseRefusal>, SkillError> {
+        let wanted = call.budget.as_deref().and_then(|budget| usd(&Value::from(budget)));
+        Ok(self.purse()?.carve(wanted, self.journal.state.undecided_children()))
+    }
+
+    async fn hand_over(
+        &self,
+        writer: &AgentDefinition,
+        call: DelegateCall,
+        name: String,
+        cap: Option<NanoUsd>,
+    ) -> Result<Job, SkillError> {
+        let commit = self.position().await?;
+        let card = self.piece_card(writer, call, &commit, cap);
+        let handed = self.jobs.book.hand_over(self.journal.job(), self.fence, vec![(name, card)]).await;
+        let child = handed.map_err(from_store)?.into_iter().next();
+        child.ok_or_else(|| SkillError::Transient("the piece could not be handed over".to_owned()))
     }
 
     fn writer_for(&self, capability: &str) -> Option<AgentDefinition> {
@@ -77,14 +107,27 @@ impl ThinkingAttempt {
         all.join("; ")
     }
 
-    fn piece_card(&self, writer: &AgentDefinition, call: DelegateCall, commit: &CommitId) -> JobCard {
+    fn piece_card(
+        &self,
+        writer: &AgentDefinition,
+        call: DelegateCall,
+        commit: &CommitId,
+        cap: Option<NanoUsd>,
+    ) -> JobCard {
         let ask = if self.brief.ask == AskPolicy::Never { "never" } else { "person" };
+        let mut goal = call.task;
+        if !call.inputs.is_empty() {
+            goal.push_str(&format!("\n\nInputs:\n{:#}", Value::Object(call.inputs)));
+        }
         let mut inputs = json!({
-            "goal": call.task, "change_of": self.journal.job(), "commit": commit.to_string(),
+            "goal": goal, "change_of": self.journal.job(), "commit": commit.to_string(),
             "paths": call.paths, "tests": self.brief.test_globs, "ask": ask,
         });
         if let Some(prove) = call.prove {
             inputs["prove"] = prove.into();
+        }
+        if let Some(cap) = cap {
+            inputs["budget_usd"] = cap.usd().normalize().to_string().into();
         }
         JobCard {
             agent: writer.name.clone(),
@@ -99,25 +142,6 @@ impl ThinkingAttempt {
         }
     }
 
-    /// The commit that the tree is at: sealed as it stands, or the base where nothing has changed.
-    async fn position(&self) -> Result<CommitId, SkillError> {
-        let (tree, order) =
-            (Arc::clone(&self.workspace.tree), self.piece_order("As it stood for a piece.", None));
-        blocking(move || position_of(&tree, &order))
-            .await?
-            .map_err(|error| SkillError::Permanent(error.to_string()))
-    }
-
-    fn piece_order(&self, message: &str, parent: Option<CommitId>) -> SealOrder {
-        SealOrder {
-            author: self.signature(),
-            message: message.to_owned(),
-            trailers: Vec::new(),
-            second: self.began_at,
-            parent: parent.unwrap_or_else(|| self.workspace.tree.base().clone()),
-        }
-    }
-
     /// Waits for the first open piece, with nothing reserved, and takes it in.
     pub(super) async fn take_in_piece(&mut self) -> Result<(), SkillError> {
         let Some(open) = self.journal.state.open_children().next().cloned() else {
@@ -128,27 +152,20 @@ impl ThinkingAttempt {
         drop(self.lease.take());
         let ended = self.end_of(&id).await?;
         self.lease = Some(self.step.reserve().await?);
-        let row = self.settle_piece(&open, &ended).await?;
+        let mut row = self.settle_piece(&open, &ended).await?;
+        let (spent, text) = self.take_money_back(&ended).await?;
+        row.cost_nano = spent.0;
+        row.text.push_str(&text);
         self.last_snapshot = None;
         self.journal.append(StepRow::ChildEnded(Box::new(row))).await
     }
 
     async fn settle_piece(&self, open: &StepChild, ended: &Job) -> Result<ChildEndedRow, SkillError> {
         let field = |name: &str| ended.outputs.get(name).and_then(Value::as_str).unwrap_or_default();
-        let cost = ended.outputs.get("cost_usd").and_then(usd).unwrap_or_default();
         let end = |succeeded: bool, text: String, taken: Option<(String, String)>| {
             let (tree_after, diffstat) = taken.unzip();
             let (child, verdict) = (open.child.clone(), ended.state.as_str().to_owned());
-            ChildEndedRow {
-                child,
-                verdict,
-                succeeded,
-                text,
-                out: None,
-                cost_nano: cost.0,
-                tree_after,
-                diffstat,
-            }
+            ChildEndedRow { child, verdict, succeeded, text, out: None, cost_nano: 0, tree_after, diffstat }
         };
         if ended.state != JobState::Done {
             let why = ended.error.as_deref().unwrap_or("it gave no reason");
@@ -163,32 +180,12 @@ impl ThinkingAttempt {
             return Ok(end(true, format!("done, without a change of any file: {summary}"), None));
         };
         Ok(match self.take_in(&ended.id, &commit).await? {
-            TakenPiece::Taken(tree, diffstat) => {
-                let text = format!("taken into your tree: {summary}\n{}", field("diffstat"));
+            TakenPiece::Taken { tree, diffstat, note } => {
+                let text = format!("taken into your tree: {summary}\n{}\n{note}", field("diffstat"));
                 end(true, text, Some((tree, diffstat)))
             }
             TakenPiece::Refused(why) => end(false, format!("{why}\nIts writer says: {summary}"), None),
         })
-    }
-
-    async fn take_in(&self, child: &JobId, piece: &CommitId) -> Result<TakenPiece, SkillError> {
-        let name = tree_name(child)?;
-        let (root, tree, piece) = (self.deps.trees.clone(), Arc::clone(&self.workspace.tree), piece.clone());
-        let (at, onto) =
-            (self.piece_order("As it stood for a piece.", None), self.piece_order("Take a piece in", None));
-        let taken = blocking(move || {
-            let writer = WorkTree::open(&root, &name)?;
-            let parent = position_of(&tree, &at)?;
-            take_piece(&tree, &writer, &piece, &SealOrder { parent, ..onto })
-        });
-        match taken.await?.map_err(|error| SkillError::Transient(error.to_string()))? {
-            PieceOutcome::Taken(_) | PieceOutcome::AlreadyIn => {
-                let after = self.workspace.snapshot(format!("took in {child}")).await?;
-                let diffstat = self.workspace.diffstat(&after.commit).await?;
-                Ok(TakenPiece::Taken(after.tree.to_string(), diffstat))
-            }
-            PieceOutcome::Conflicts(files) => Ok(TakenPiece::Refused(conflicts_text(&files))),
-        }
     }
 
     /// Ends pieces that a step leaves under way at its own end.
@@ -201,22 +198,4 @@ impl ThinkingAttempt {
             }
         }
     }
-}
-
-fn position_of(tree: &WorkTree, order: &SealOrder) -> Result<CommitId, TreeError> {
-    match seal(tree, order) {
-        Ok(sealed) => Ok(sealed.commit),
-        Err(TreeError::NothingChanged(base)) => Ok(base),
-        Err(error) => Err(error),
-    }
-}
-
-fn conflicts_text(files: &[ConflictedFile]) -> String {
-    let mut text = String::from("not taken in, because your tree has changed in the same places:");
-    for file in files {
-        text.push_str(&format!("\n- {}", String::from_utf8_lossy(file.path.as_bytes())));
-        file.words.iter().for_each(|words| text.push_str(&format!("\n  {words}")));
-    }
-    text.push_str("\nMake the change yourself, or delegate it again from the tree as it is now.");
-    text
 }

@@ -36,7 +36,7 @@ impl ConsentKind {
 }
 
 /// The subject of a question about money, in the action of its approval.
-const MONEY: &str = "money";
+pub(super) const MONEY: &str = "money";
 
 /// What a yes is bound to: the text that was shown.
 fn shown_hash(text: &str) -> String {
@@ -127,7 +127,7 @@ impl ThinkingAttempt {
             _ => DecisionChoice::Reject,
         };
         if choice == DecisionChoice::Approve && open.subject == QuestionSubject::Money {
-            self.raise_budget().await?;
+            self.put_caps_in_force().await?;
         }
         let by = approval.decided_by.unwrap_or_else(|| "a person".to_owned());
         let row = QuestionDecidedRow { question: open.question, choice, words, by };
@@ -170,14 +170,5 @@ impl ThinkingAttempt {
                 && approval.action.get("shown").and_then(Value::as_str) == Some(shown.as_str())
         };
         Ok(self.approvals()?.iter().any(is_yes))
-    }
-
-    /// How often a person has raised the budget of this step.
-    pub(super) fn raises(&self) -> Result<u64, SkillError> {
-        let is_raise = |approval: &&Approval| {
-            approval.status == ApprovalStatus::Approved
-                && approval.action.get("subject").and_then(Value::as_str) == Some(MONEY)
-        };
-        Ok(self.approvals()?.iter().filter(is_raise).count() as u64)
     }
 }

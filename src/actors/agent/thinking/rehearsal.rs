@@ -64,7 +64,7 @@ pub async fn rehearse(
     let deps = ThinkingDeps::new(folder.path(), unconfined);
     let brief = ThinkingBrief::rehearsal(repository);
     let job = JobId::new("rehearsal").map_err(|error| error.to_string())?;
-    let order = WorkspaceOrder { job, rights, cores: 2, memory_mb: 0 };
+    let order = WorkspaceOrder { job, rights, cores: 2, memory_mb: 0, earlier: None };
     let workspace = StepWorkspace::open(&deps, &brief, order).await.map_err(|error| error.to_string())?;
     let run = match &outlook.prove {
         Some(prove) => Some(run_once(&workspace, &prove.script).await),

@@ -146,7 +146,7 @@ impl ThinkingAttempt {
             capability: tasks.get(REVIEW_CHANGE).map(|entry| entry.capability.to_string()),
             inputs: JsonValue(json!({
                 "goal": self.brief.goal, "change_of": self.journal.job(), "commit": commit,
-                "author_vendors": self.journal.vendors(), "message": message, "tests": self.brief.test_globs, "ask": "never",
+                "author_vendors": self.author_vendors()?, "message": message, "tests": self.brief.test_globs, "ask": "never",
             })),
             priority: self.card.priority,
             resource_request: None,
@@ -172,6 +172,13 @@ impl ThinkingAttempt {
 
     /// Waits until a job of this step has ended.
     pub(super) async fn end_of(&self, child: &JobId) -> Result<Job, SkillError> {
+        self.control.set_waiting(true);
+        let ended = self.wait_for(child).await;
+        self.control.set_waiting(false);
+        ended
+    }
+
+    async fn wait_for(&self, child: &JobId) -> Result<Job, SkillError> {
         loop {
             let wait = self.jobs.wait(child, LOOK);
             let job = tokio::select! {
@@ -217,7 +224,7 @@ impl ThinkingAttempt {
             round: order.round,
             vendor: field("vendor").to_owned(),
             model: field("model").to_owned(),
-            independence: independence(&self.journal.vendors(), field("vendor")),
+            independence: independence(&self.author_vendors()?, field("vendor")),
             summary: report.summary,
             remarks,
         })

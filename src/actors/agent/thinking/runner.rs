@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use super::super::behaviour::{ClaimedStep, StepRunner};
 use super::super::step_end::{StepEnd, StepResult};
 use super::brief::{AskPolicy, BriefKind, ThinkingBrief};
+use super::continuing::earlier_tree;
 use super::deps::ThinkingDeps;
 use super::journal::{StepJournal, from_store};
 use super::outputs::StepOutputs;
@@ -74,7 +75,7 @@ impl StepRunner for ThinkingRunner {
             // Beside the step: nobody waits for the removal of what others left.
             tokio::task::spawn_blocking(move || tree_cleanup::sweep(&sweeping, &book));
             let mut attempt = ThinkingAttempt::begin(step, deps, lease).await?;
-            attempt.work().await
+            Box::pin(attempt.work()).await
         })
     }
 }
@@ -136,13 +137,7 @@ impl ThinkingAttempt {
             models.ok_or_else(|| SkillError::Passing("the gateway has not started yet".to_owned()))?;
         let journal = StepJournal::open(&step.jobs, &step.job)?;
         let rights = rights_of(&step, &brief);
-        let resources = &step.agent.resources;
-        let order = WorkspaceOrder {
-            job: step.job.id.clone(),
-            rights,
-            cores: resources.cpu_cores.get(),
-            memory_mb: u64::from(resources.memory_mb.get()),
-        };
+        let order = workspace_order(&step, &brief, rights)?;
         let workspace = StepWorkspace::open(&deps, &brief, order).await?;
         let run_dir = step.jobs.run_dir(&step.job.run());
         let outputs = Arc::new(Mutex::new(StepOutputs::new(&run_dir, journal.outputs.clone())));
@@ -168,7 +163,7 @@ impl ThinkingAttempt {
         };
         let spill = Box::new(SharedOutputs(Arc::clone(&outputs)));
         let session = ToolSession { seen: SeenFiles::default(), spill, budget: usize::MAX };
-        Ok(Self {
+        let attempt = Self {
             began_at: u64::try_from(step.job.created_at.as_millis() / 1_000).unwrap_or_default(),
             card: step.job.card.clone(),
             fence: step.job.fence,
@@ -193,16 +188,17 @@ impl ThinkingAttempt {
             run_dir,
             models,
             author,
-        })
+        };
+        attempt.begin_with_earlier_files().await?;
+        Ok(attempt)
     }
 
     /// Command after command until the step has ended or waits for a person.
     async fn work(&mut self) -> StepResult {
-        if let Some(budget) = self.brief.budget {
-            self.cap_run(budget).await?;
-        }
+        self.put_caps_in_force().await?;
         loop {
             self.control.pass().await?;
+            self.take_up_earlier().await?;
             self.take_words().await?;
             let limits = self.journal.state.limits();
             let command = self.journal.state.next(&limits);
@@ -220,7 +216,7 @@ impl ThinkingAttempt {
                     self.journal.append(StepRow::Returned(Box::new(row))).await?;
                 }
                 ThinkingCommand::AskPerson { subject, text } => self.ask_person(subject, text).await?,
-                ThinkingCommand::Suspend(WaitCause::Children) => self.take_in_piece().await?,
+                ThinkingCommand::Suspend(WaitCause::Children) => Box::pin(self.take_in_piece()).await?,
                 ThinkingCommand::Suspend(_) => {
                     let Some(open) = self.journal.state.question().cloned() else {
                         return Err(SkillError::Permanent(
@@ -238,7 +234,7 @@ impl ThinkingAttempt {
                 ThinkingCommand::Summarise { until } => self.summarise(until).await?,
                 ThinkingCommand::Prove(claim) => {
                     self.control.show(0, 0, "proving");
-                    self.check_claim(&claim).await?;
+                    Box::pin(self.check_claim(&claim)).await?;
                 }
                 ThinkingCommand::End(verdict) => {
                     if self.journal.state.verdict().is_none() {
@@ -286,7 +282,7 @@ impl ThinkingAttempt {
             tools_json,
             definition_hash: hash,
             advice,
-            todo: String::new(),
+            todo: self.earlier_todo()?,
             limits,
             base_commit: Some(self.workspace.tree.base().to_string()),
             tree: Some(tree.tree.to_string()),
@@ -331,20 +327,6 @@ impl ThinkingAttempt {
         Ok(())
     }
 
-    async fn cap_run(&self, budget: NanoUsd) -> Result<(), SkillError> {
-        let times = self.raises()?.saturating_add(1);
-        let cap = NanoUsd(budget.0.saturating_mul(times));
-        self.models.cap_run(&self.author, cap).await.map_err(SkillError::Passing)
-    }
-
-    /// Lets the run spend its budget once more: the answer to a question about money.
-    pub(super) async fn raise_budget(&self) -> Result<(), SkillError> {
-        match self.brief.budget {
-            Some(budget) => self.cap_run(budget).await,
-            None => Ok(()),
-        }
-    }
-
     fn show(&self) {
         let state = &self.journal.state;
         let figures = state.figures();
@@ -375,10 +357,30 @@ const REVIEW_ENDS: &str = "\
 End with `report`: outcome `done`, and as its `summary` the one JSON object \
 {\"summary\": …, \"remarks\": […]} and nothing else.";
 
-/// Its own rights, and no more than those of all above it; a reviewer reads the tree that is made for it.
+fn workspace_order(
+    step: &ClaimedStep,
+    brief: &ThinkingBrief,
+    rights: Rights,
+) -> Result<WorkspaceOrder, SkillError> {
+    let resources = &step.agent.resources;
+    Ok(WorkspaceOrder {
+        job: step.job.id.clone(),
+        rights,
+        cores: resources.cpu_cores.get(),
+        memory_mb: u64::from(resources.memory_mb.get()),
+        earlier: earlier_tree(&step.jobs, brief)?,
+    })
+}
+
+/// Its own rights, and no more than those of all above it; a reviewer reads the tree that is made for it, and the proofs
+/// of a lead have the network of no writer.
 fn rights_of(step: &ClaimedStep, brief: &ThinkingBrief) -> Rights {
     match brief.kind {
         BriefKind::Review => Rights { filesystem: AccessLevel::Read, ..Rights::NONE },
+        BriefKind::Change if brief.leads => {
+            let own = step.jobs.agents.roster().effective_rights(&step.agent.name);
+            Rights { network: AccessLevel::None, ..own }
+        }
         BriefKind::Plain | BriefKind::Change | BriefKind::Piece => {
             step.jobs.agents.roster().effective_rights(&step.agent.name)
         }
@@ -418,7 +420,7 @@ fn may_push(agent: &AgentDefinition, brief: &ThinkingBrief) -> bool {
 const fn role_of(brief: &ThinkingBrief) -> ThinkerRole {
     match brief.kind {
         BriefKind::Review => ThinkerRole::Reviewer,
-        BriefKind::Change if brief.may_delegate => ThinkerRole::Coordinator,
+        BriefKind::Change if brief.leads => ThinkerRole::Coordinator,
         BriefKind::Change | BriefKind::Piece | BriefKind::Plain => ThinkerRole::Executor,
     }
 }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::domain::job::continuation::{CONTINUES, SNAPSHOT};
+use crate::domain::job::plan::{LEAD_CHANGE, MAY_DELEGATE};
 use crate::domain::task::{InputKind, PLAIN_TASK, TaskEntry, TaskInput, TaskKind};
 
 /// Write a change in a repository and have it proved.
@@ -10,6 +12,9 @@ pub(in crate::actors) const WRITE_CHANGE: &str = "change.write";
 pub(in crate::actors) const WRITE_PIECE: &str = "change.piece";
 /// Judge a change that another model has written.
 pub(in crate::actors) const REVIEW_CHANGE: &str = "change.review";
+
+/// Tasks of the one job of a run that leads the writing of its change.
+pub(in crate::actors) const LEADS: [&str; 2] = [WRITE_CHANGE, LEAD_CHANGE];
 
 /// A task of agents with a model.
 pub(in crate::actors) struct ModelTask {
@@ -23,6 +28,27 @@ pub(in crate::actors) struct ModelTask {
 const REPOSITORY: &str = "repository";
 /// Whether questions are put to a person, or refused so that a run never waits.
 const ASK: InputKind = InputKind::Choice(&["person", "never"]);
+
+/// Whoever writes a change, alone or as the lead of others.
+const CHANGE_INPUTS: &[TaskInput] = &[
+    TaskInput::required("goal", InputKind::Text),
+    TaskInput::required(REPOSITORY, InputKind::Repository),
+    TaskInput::optional("prove", InputKind::Text),
+    TaskInput::optional("base", InputKind::Text),
+    TaskInput::optional("expect", InputKind::Choice(&["fail", "pass", "any"])),
+    TaskInput::optional("budget_usd", InputKind::Usd),
+    TaskInput::optional("prepare", InputKind::Text),
+    TaskInput::optional("tests", InputKind::Texts),
+    TaskInput::optional("allow_guards", InputKind::Flag),
+    TaskInput::optional("allow_test_changes", InputKind::Flag),
+    TaskInput::optional("with_uncommitted", InputKind::Flag),
+    TaskInput::optional("review", InputKind::Choice(&["one", "off"])),
+    TaskInput::optional(MAY_DELEGATE, InputKind::Flag),
+    TaskInput::optional(CONTINUES, InputKind::Text),
+    TaskInput::optional(SNAPSHOT, InputKind::Text),
+    TaskInput::optional("word", InputKind::Text),
+    TaskInput::optional("ask", ASK),
+];
 
 pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
     ModelTask {
@@ -43,22 +69,13 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
         task: WRITE_CHANGE,
         capability: "code_generation",
         about: "write a change in a private tree of a repository, prove it, have it reviewed and deliver its branch",
-        inputs: &[
-            TaskInput::required("goal", InputKind::Text),
-            TaskInput::required(REPOSITORY, InputKind::Repository),
-            TaskInput::optional("prove", InputKind::Text),
-            TaskInput::optional("base", InputKind::Text),
-            TaskInput::optional("expect", InputKind::Choice(&["fail", "pass", "any"])),
-            TaskInput::optional("budget_usd", InputKind::Usd),
-            TaskInput::optional("prepare", InputKind::Text),
-            TaskInput::optional("tests", InputKind::Texts),
-            TaskInput::optional("allow_guards", InputKind::Flag),
-            TaskInput::optional("allow_test_changes", InputKind::Flag),
-            TaskInput::optional("with_uncommitted", InputKind::Flag),
-            TaskInput::optional("review", InputKind::Choice(&["one", "off"])),
-            TaskInput::optional("may_delegate", InputKind::Flag),
-            TaskInput::optional("ask", ASK),
-        ],
+        inputs: CHANGE_INPUTS,
+    },
+    ModelTask {
+        task: LEAD_CHANGE,
+        capability: "code_task_coordination",
+        about: "cut a change up, have its pieces written side by side, put them together and prove them as one",
+        inputs: CHANGE_INPUTS,
     },
     ModelTask {
         task: WRITE_PIECE,
@@ -71,6 +88,7 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
             TaskInput::required("commit", InputKind::Text),
             TaskInput::optional("paths", InputKind::Texts),
             TaskInput::optional("prove", InputKind::Text),
+            TaskInput::optional("budget_usd", InputKind::Usd),
             TaskInput::optional("tests", InputKind::Texts),
             TaskInput::optional("ask", ASK),
         ],

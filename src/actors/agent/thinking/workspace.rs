@@ -79,14 +79,13 @@ pub(super) struct WorkspaceOrder {
     pub(super) rights: Rights,
     pub(super) cores: u32,
     pub(super) memory_mb: u64,
+    /// The tree whose work is gone on with.
+    pub(super) earlier: Option<TreeName>,
 }
 
 /// The name of the tree of a job: its run, and the path of its steps.
 pub(super) fn tree_name(job: &JobId) -> Result<TreeName, SkillError> {
-    let run = job.run();
-    let below = job.as_str().strip_prefix(run.as_str()).unwrap_or_default().trim_start_matches('.');
-    let name = if below.is_empty() { "main".to_owned() } else { below.replace('.', "_") };
-    TreeName::new(run.as_str(), &name)
+    TreeName::of_job(job.run().as_str(), job.as_str())
         .ok_or_else(|| SkillError::Permanent(format!("`{job}` cannot name a folder")))
 }
 
@@ -102,12 +101,16 @@ impl StepWorkspace {
         let (repository, base) = (brief.repository.clone(), brief.base.clone());
         let with_uncommitted = brief.with_uncommitted;
         let (from, commit) = (brief.change_of.clone(), brief.commit.clone());
+        let earlier = order.earlier.clone();
         let made = blocking({
             let (root, name) = (root.clone(), name.clone());
             let empty = deps.scratch(&name).join("empty");
             move || {
                 if let (Some(from), Some(commit)) = (from, commit) {
                     return Ok((tree_at(&root, &name, &from, &commit)?, Vec::new()));
+                }
+                if let (Some(earlier), Some(repository)) = (earlier, &repository) {
+                    return tree_after(&root, &name, &earlier, repository, base.as_deref());
                 }
                 let repository = match repository {
                     Some(repository) => repository,
@@ -290,6 +293,30 @@ fn tree_at(
     let commit =
         CommitId::parse(commit).ok_or_else(|| SkillError::Permanent(format!("`{commit}` is no commit")))?;
     fresh_checkout(root, name, &author, &commit).map_err(permanent)
+}
+
+/// A tree for work that goes on: at the base of the earlier one, or at another that the card names.
+fn tree_after(
+    root: &std::path::Path,
+    name: &TreeName,
+    earlier: &TreeName,
+    repository: &std::path::Path,
+    base: Option<&str>,
+) -> Result<(WorkTree, Vec<String>), SkillError> {
+    if let Ok(there) = WorkTree::open(root, name) {
+        return Ok((there, Vec::new()));
+    }
+    let from = WorkTree::open(root, earlier).map_err(permanent)?;
+    let other = base.filter(|base| *base != from.base().as_str());
+    let source = SourceRepository::inspect(repository, other).map_err(permanent)?;
+    let made = match other {
+        Some(_) => WorkTree::create(root, name, &source),
+        None => WorkTree::create_at_base_of(root, name, &source, &from),
+    };
+    // Uncommitted work of the checkout has nothing to do with this work.
+    let remarks =
+        source.remarks().iter().filter(|remark| !matches!(remark, SourceRemark::Uncommitted { .. }));
+    Ok((made.map_err(permanent)?, remarks.map(ToString::to_string).collect()))
 }
 
 fn permanent(error: impl std::fmt::Display) -> SkillError {

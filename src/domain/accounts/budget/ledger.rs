@@ -125,6 +125,12 @@ impl BudgetView {
         self.cap.map(|cap| cap.saturating_sub(self.settled))
     }
 
+    /// The most that a new call may hold; `None` without a cap.
+    #[must_use]
+    pub fn free(&self) -> Option<NanoUsd> {
+        self.remaining().map(|left| left.saturating_sub(self.held))
+    }
+
     /// The alert level of the settled sum.
     #[must_use]
     pub fn level(&self) -> BudgetAlertLevel {

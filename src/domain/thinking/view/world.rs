@@ -90,5 +90,6 @@ fn line(text: &str) -> String {
 
 fn child_line(child: &StepChild) -> String {
     let state = child.verdict.as_deref().unwrap_or("under way");
-    format!("{state}; task: {}", line(&child.task))
+    let money = child.cap_nano.map_or_else(String::new, |cap| format!("; up to {}", usd(cap)));
+    format!("{state}{money}; task: {}", line(&child.task))
 }

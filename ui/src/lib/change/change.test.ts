@@ -68,6 +68,25 @@ describe("a step's log", () => {
     expect(advance(emptyLog(), odd).entries).toMatchObject([{ kind: "sang aloud", title: "la la" }]);
   });
 
+  it("names the run that a step goes on with, and the money set aside for a piece", () => {
+    const rows = numbered([
+      row("taken_up", { run: "change-1", snapshot: "0123456789ab", text: "It ended stuck." }),
+      row("asked", { turn: 1, attempt: 1 }),
+      answer(1, "", [["delegate", { capability: "test", task: "write tests" }]]),
+      row("money_carved", {
+        place: { turn: 1, index: 0 },
+        child: "r.lane.piece1x0",
+        cap_nano: 25e7,
+        left_nano: null,
+      }),
+    ]);
+    const notes = advance(emptyLog(), rows).entries.filter((entry) => entry.is === "note");
+    expect(notes).toMatchObject([
+      { title: "Goes on with the work of change-1", text: "It ended stuck." },
+      { title: "$0.25 set aside for r.lane.piece1x0" },
+    ]);
+  });
+
   it("gives a child's end to the call that began it", () => {
     const rows = numbered([
       row("asked", { turn: 1, attempt: 1 }),

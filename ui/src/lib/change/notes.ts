@@ -65,6 +65,10 @@ export function noteOf({ seq, kind, row, headline }: KnownRow): LogNote | null {
       return note("queued", `${firstLine(row.by, 60)} cancels`, row.reason);
     case "ended":
       return note(lookOfVerdict(row), `Ended: ${verdictWords(row)}`, verdictText(row));
+    case "taken_up":
+      return note("idle", `Goes on with the work of ${firstLine(row.run, 60)}`, row.text);
+    case "money_carved":
+      return note("idle", `${usd(dollars(row.cap_nano))} set aside for ${firstLine(row.child, 60)}`);
     default: // Of a later version of the daemon.
       return {
         is: "note",

@@ -104,6 +104,8 @@ export interface RowForms {
   };
   cancel_asked: { by: string; reason: string };
   ended: StepVerdict;
+  taken_up: { run: string; snapshot: string; text: string };
+  money_carved: { place: CallPlace; child: string; cap_nano: number; left_nano: number | null };
 }
 
 export type RowKind = keyof RowForms;

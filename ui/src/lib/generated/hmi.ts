@@ -420,6 +420,8 @@ export interface components {
             progress: number;
             /** @description What is being done just now. */
             note?: string;
+            /** @description The earlier run whose work this one goes on with. */
+            continues?: string;
             /** @description For whom or what this job and those below it wait. Empty while all go on by themselves. */
             waits: {
                 /** @description The job that waits itself. */
