@@ -14,13 +14,13 @@ use super::mailbox::ActorMessage;
 use super::policy::ExitReason;
 use super::trace::{self, TraceScope};
 
-/// An error that ends the actor: its supervisor decides what follows.
+/// An error that ends the actor; the supervisor decides about a restart.
 pub type ActorError = Box<dyn std::error::Error + Send + Sync>;
 
 /// A process that handles one message at a time.
 ///
 /// `handle` must be short and never waits for the outside world. Longer work is a task
-/// ([`ActorContext::spawn`]) that sends its result back as a message.
+/// ([`ActorContext::spawn`]) that sends the result back as a message.
 pub trait Actor: Sized + Send + 'static {
     type Message: ActorMessage;
 
@@ -96,7 +96,7 @@ impl<M: ActorMessage> ActorContext<M> {
         self.stop.store(true, Ordering::Release);
     }
 
-    /// Cancelled when this incarnation has ended, however it ended.
+    /// Cancelled when this incarnation has ended, for whatever reason.
     #[must_use]
     pub fn ended(&self) -> CancellationToken {
         self.ended.clone()
@@ -115,8 +115,8 @@ impl<M: ActorMessage> ActorContext<M> {
         self.tasks.close();
     }
 
-    /// Runs a task under the current trace. The task is dropped when the incarnation ends, and its panic is
-    /// the actor's crash.
+    /// Runs a task under the current trace. The task is dropped when the incarnation ends; a panic in the
+    /// task crashes the actor.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let scope = trace::current().unwrap_or_else(|| TraceScope {
             context: crate::domain::trace::TraceContext::new_root(),

@@ -49,7 +49,7 @@ impl From<SendError> for CallError {
     }
 }
 
-/// The sender of a call's answer. Dropped unanswered, it reports a crash to the caller.
+/// The sender of a call's answer. Dropping the sender unanswered reports a crash to the caller.
 #[derive(Debug)]
 pub struct ReplySender<R>(oneshot::Sender<R>);
 
@@ -126,7 +126,7 @@ impl<M: ActorMessage> Address<M> {
     /// Sends a message that carries a [`ReplySender`] and waits for the answer.
     ///
     /// # Errors
-    /// [`CallError`] when the message was not accepted, its handler crashed, or `deadline` passed.
+    /// [`CallError`] when the message was not accepted, the handler crashed, or `deadline` passed.
     pub async fn call<R>(
         &self,
         deadline: Duration,

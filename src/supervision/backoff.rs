@@ -8,7 +8,7 @@ use std::time::Duration;
 
 /// Pause before the second restart in a row, where the budget has room for several.
 const FIRST: Duration = Duration::from_millis(100);
-/// Longest pause: a fault that heals by itself is noticed within it.
+/// Longest pause: bounds how late a healed fault is noticed.
 const LONGEST: Duration = Duration::from_secs(1);
 /// A life longer than this ends the row of failures.
 const HEALTHY_AFTER: Duration = Duration::from_secs(2);
@@ -19,7 +19,7 @@ const PERIOD_SHARE: f64 = 0.6;
 /// A pause is shortened or lengthened by up to this share, so that children that failed together do not
 /// restart in step.
 const JITTER: f64 = 0.25;
-/// Most doublings of a pause; by then it has long reached the longest.
+/// Most doublings of a pause; bounds the arithmetic, as a pause reaches its maximum long before.
 const MAX_DOUBLINGS: u32 = 20;
 
 /// The pauses between the restarts of one child.

@@ -1,5 +1,5 @@
-//! A supervisor's running child: its specification, its incarnation, and the entries that its start and end
-//! leave in the tree and the event log.
+//! A supervisor's running child: specification, incarnation, and the entries that start and end leave in the
+//! tree and the event log.
 
 use ractor::ActorCell;
 

@@ -1,4 +1,4 @@
-//! Requests to a supervisor, each with its place in the trace.
+//! Requests to a supervisor, each with a place in the trace.
 
 use tokio::sync::oneshot;
 
@@ -62,7 +62,6 @@ impl SupervisorRequest {
     }
 }
 
-/// A request with its place in the trace.
 pub(crate) struct SupervisorMessage {
     pub(crate) header: MessageHeader,
     pub(crate) verb: SupervisorRequest,

@@ -54,7 +54,7 @@ pub enum SupervisionEventKind {
         /// The kind of message being handled.
         handling: Option<&'static str>,
     },
-    /// Was killed but does not yield: its handler spins without waiting for anything.
+    /// Was killed but does not yield: the handler spins without reaching an `await`.
     Spinning {
         /// The kind of message being handled.
         handling: Option<&'static str>,

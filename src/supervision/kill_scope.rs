@@ -1,7 +1,8 @@
 //! The scope of a kill: which actors end together with the killed one, by their supervisors' strategies.
 //!
-//! Reads the tree and sends no message. The answer for one supervisor is what its [`SupervisorMachine`] would
-//! do, as long as the restart stays within the intensity; beyond that the supervisor above decides.
+//! Reads the tree and sends no message. For one supervisor the answer matches the decision of its
+//! [`SupervisorMachine`], as long as the restart stays within the intensity; beyond that the supervisor above
+//! decides.
 //!
 //! [`SupervisorMachine`]: super::machine::SupervisorMachine
 

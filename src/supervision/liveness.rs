@@ -1,4 +1,4 @@
-//! When an actor is asked for a heartbeat, and when its silence means that it hangs.
+//! When an actor is asked for a heartbeat, and when silence counts as a hang.
 //!
 //! Rule (the heartbeat contract): an actor without a heartbeat for so many intervals, two unless configured
 //! otherwise, is hung. Probes go out twice an interval, so that one late answer is no false alarm.
@@ -13,11 +13,10 @@ pub const PROBES_PER_INTERVAL: u32 = 2;
 pub enum LivenessVerdict {
     /// Ask for a heartbeat.
     Probe,
-    /// Kill the actor: it was silent for too long.
+    /// Kill the actor: silent for too long.
     Hung,
 }
 
-/// Judges an actor by the length of its silence.
 #[must_use]
 pub fn judge(silent: Duration, interval: Duration, hang_factor: u32) -> LivenessVerdict {
     if silent > interval.saturating_mul(hang_factor) { LivenessVerdict::Hung } else { LivenessVerdict::Probe }

@@ -1,12 +1,12 @@
 //! Mailboxes that outlive their actor: bounded, kept through a crash, open to inspection.
 //!
 //! Owns the queue in front of an actor. Invariants: an accepted message is handled once, in order, by the
-//! incarnation alive at the time, unless an incarnation crashed while handling it or the actor has ended for
-//! good; then its caller gets an error. A full queue refuses, it never drops. Messages wait in this queue and
-//! only wake-ups in the framework's own mailbox, because that one dies with the incarnation.
+//! incarnation alive at the time, unless an incarnation crashed while handling the message or the actor has
+//! ended for good; then the caller gets an error. A full queue refuses and never drops. Messages wait in this
+//! queue and only wake-ups in the framework's own mailbox, because that one dies with the incarnation.
 //!
-//! The queue is two: senders push onto the [`MailboxIntake`]; the worker takes the whole intake over when its
-//! own [`MailboxBacklog`] is empty. So a message takes the senders' lock once a batch, not once each way. The
+//! There are two queues: senders push onto the [`MailboxIntake`]; the worker takes the whole intake over when
+//! the [`MailboxBacklog`] is empty. So a message takes the senders' lock once a batch, not once each way. The
 //! locks are taken in the order backlog, intake.
 
 use std::collections::VecDeque;
@@ -29,7 +29,7 @@ pub trait ActorMessage: Send + 'static {
     fn kind(&self) -> &'static str;
 }
 
-/// Wakes an incarnation because its mailbox has work.
+/// Wakes an incarnation whose mailbox has work.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MailboxWake;
 
@@ -62,7 +62,7 @@ struct MailboxBacklog<M> {
     /// The incarnation that may take messages; none during a kill or between two incarnations.
     life: Option<u64>,
     paused: bool,
-    /// The message in hand; stays here for a moment after it was handled, until the next is taken.
+    /// The message in hand; stays here after handling, until the next is taken.
     current: Option<TraceRecord>,
     handled: u64,
     crash: Option<CrashSite>,
@@ -81,7 +81,6 @@ pub(crate) enum MailboxNext<M> {
 /// The message being handled when an incarnation died, and the panic.
 #[derive(Debug, Clone)]
 pub struct CrashSite {
-    /// The message's record, with its outcome.
     pub record: TraceRecord,
     /// Message and place of the panic; `None` for an end without one.
     pub panic: Option<PanicSite>,
@@ -93,8 +92,8 @@ pub struct Mailbox<M> {
     capacity: usize,
     intake: Mutex<MailboxIntake<M>>,
     backlog: Mutex<MailboxBacklog<M>>,
-    /// Length of the backlog's queue, so that senders can read the depth without its lock. It lags only while
-    /// a message leaves: the bound may refuse one message early, it never admits one too many.
+    /// Length of the backlog's queue, so that senders can read the depth without the backlog's lock. Lags
+    /// only while a message leaves: the bound may refuse one message early, and never admits one too many.
     backlog_len: AtomicUsize,
     ring: Arc<TraceRing>,
     epoch: Instant,
@@ -102,7 +101,7 @@ pub struct Mailbox<M> {
     probed: AtomicBool,
 }
 
-/// The mailbox's view and controls, independent of its message type.
+/// The mailbox's view and controls, independent of the message type.
 pub trait MailboxControl: Send + Sync {
     /// The mailbox's state at this moment.
     fn vitals(&self) -> MailboxVitals;
@@ -112,7 +111,7 @@ pub trait MailboxControl: Send + Sync {
     fn set_paused(&self, paused: bool);
     /// Refuses messages from now on and drops those that wait; the next incarnation opens the mailbox again.
     fn close(&self);
-    /// Gives the current incarnation no further message, because it is being killed.
+    /// Gives the current incarnation, which is being killed, no further message.
     fn cut_off(&self);
     /// Takes the site of the last crash.
     fn take_crash(&self) -> Option<CrashSite>;
@@ -120,7 +119,6 @@ pub trait MailboxControl: Send + Sync {
     fn open_records(&self) -> Vec<TraceRecord>;
 }
 
-/// A mailbox and its actor at one moment.
 #[derive(Debug, Clone)]
 pub struct MailboxVitals {
     pub depth: usize,
@@ -130,7 +128,7 @@ pub struct MailboxVitals {
     pub handled: u64,
     /// Whether messages are paused.
     pub paused: bool,
-    /// Kind of the message being handled, and when its handling began (nanoseconds of the ring's clock).
+    /// Kind of the message being handled, and when handling began (nanoseconds of the ring's clock).
     pub current: Option<(&'static str, u64)>,
     /// The last heartbeat.
     pub last_beat: Instant,
@@ -173,7 +171,7 @@ impl<M: ActorMessage> Mailbox<M> {
         &self.ring
     }
 
-    /// Accepts a message, or gives it back.
+    /// Accepts a message, or returns it with the reason.
     pub(crate) fn push(&self, message: M) -> Result<(), RefusedMessage<M>> {
         let header = super::trace::current::header(self.ring.now_ns());
         let mut intake = self.intake.lock();
@@ -210,8 +208,8 @@ impl<M: ActorMessage> Mailbox<M> {
         MailboxNext::Handle(envelope, record)
     }
 
-    /// Moves the intake behind the rest of the backlog. Returns false when there is nothing to do, or while
-    /// paused; then the next message or the end of the pause wakes the worker.
+    /// Moves the intake behind the backlog. Returns false when there is nothing to do, or while paused; then
+    /// the next message or the end of the pause wakes the worker.
     fn take_over(&self, backlog: &mut MailboxBacklog<M>) -> bool {
         let mut intake = self.intake.lock();
         if intake.paused || (intake.queue.is_empty() && backlog.queue.is_empty()) {
@@ -231,7 +229,7 @@ impl<M: ActorMessage> Mailbox<M> {
         self.backlog.lock().let_go();
     }
 
-    /// Records the successful end of the message in hand, and its time. The next step, which locks the
+    /// Records the successful end of the message in hand, with the time. The next step, which locks the
     /// mailbox anyway, releases the message.
     pub(crate) fn handled(&self, mut record: TraceRecord) -> u64 {
         (record.ended_ns, record.outcome) = (self.ring.now_ns(), MessageOutcome::Ok);
@@ -239,7 +237,7 @@ impl<M: ActorMessage> Mailbox<M> {
         record.ended_ns
     }
 
-    /// Records that the message in hand was the last of its incarnation.
+    /// Records that the message in hand was the incarnation's last.
     pub(crate) fn failed(&self, mut record: TraceRecord, outcome: MessageOutcome, panic: Option<PanicSite>) {
         (record.ended_ns, record.outcome) = (self.ring.now_ns(), outcome);
         self.ring.write(record);
@@ -248,7 +246,7 @@ impl<M: ActorMessage> Mailbox<M> {
         backlog.crash = Some(CrashSite { record, panic });
     }
 
-    /// Attaches an incarnation to the mailbox and wakes it for waiting messages.
+    /// Attaches an incarnation to the mailbox and wakes it if messages wait.
     pub(crate) fn attach(&self, life: u64, worker: ActorRef<MailboxWake>) {
         self.beat();
         let mut backlog = self.backlog.lock();
@@ -261,7 +259,7 @@ impl<M: ActorMessage> Mailbox<M> {
         intake.wake_for(!backlog.queue.is_empty());
     }
 
-    /// Detaches an incarnation from the mailbox, unless a newer one has taken its place.
+    /// Detaches an incarnation from the mailbox, unless a newer one is attached.
     pub(crate) fn detach(&self, life: u64) {
         let mut backlog = self.backlog.lock();
         if backlog.life == Some(life) {
@@ -272,7 +270,7 @@ impl<M: ActorMessage> Mailbox<M> {
         }
     }
 
-    /// Reports a failure of a task that runs for the actor: the handler loop ends with it.
+    /// Reports a failure of a task that runs for the actor; the handler loop ends with that fault.
     pub(crate) fn set_fault(&self, life: u64, fault: String) {
         let mut backlog = self.backlog.lock();
         if backlog.life == Some(life) {

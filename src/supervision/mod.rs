@@ -1,6 +1,6 @@
 //! Erlang/OTP's guarantees on ractor: supervised restarts, stable addresses, liveness and a trace.
 //!
-//! Knows no service and no agent. Invariants: only [`machine`] decides about restarts, and it is pure; a
+//! Knows no service and no agent. Invariants: only [`machine`] decides about restarts, as a pure function; a
 //! crash loses no accepted message but the one being handled ([`mailbox`]); every message leaves a record
 //! ([`trace`]); readers of the tree use [`tree`] and send no message.
 

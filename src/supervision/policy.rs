@@ -17,18 +17,18 @@ pub use crate::domain::supervision::{RestartStrategy, RestartType};
 pub enum AutoShutdown {
     #[default]
     Never,
-    /// When any significant child ends by itself.
+    /// When any significant child ends unasked.
     AnySignificant,
-    /// When the last significant child has ended by itself.
+    /// When the last significant child has ended unasked.
     AllSignificant,
 }
 
 /// How a child is asked to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ShutdownPolicy {
-    /// At once, without its `terminate`.
+    /// At once, without calling `terminate`.
     BrutalKill,
-    /// Orderly, and killed when it takes longer.
+    /// Orderly; killed after this time.
     Deadline(Duration),
     /// Orderly, without a deadline: for supervisors, whose children have deadlines of their own.
     Infinity,
@@ -38,17 +38,17 @@ pub enum ShutdownPolicy {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "reason", content = "detail")]
 pub enum ExitReason {
-    /// It had nothing left to do.
+    /// The work was done.
     Normal,
-    /// It was asked to end, or a supervisor gave up.
+    /// Asked to end, or a supervisor gave up.
     Shutdown,
-    /// It panicked or returned an error: the message.
+    /// The message of a panic or returned error.
     Crashed(String),
-    /// An operator killed it, or it did not end in time.
+    /// Killed by an operator, or for not ending in time.
     Killed,
-    /// It sent no heartbeat in time, and was killed for that.
+    /// Killed for missing heartbeats.
     Hung,
-    /// It never started: its initialisation failed.
+    /// Initialisation failed.
     StartFailed(String),
 }
 
@@ -83,7 +83,6 @@ pub enum PlannedRestart {
     Operator,
 }
 
-/// How a supervisor treats its children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct SupervisorPolicy {
     /// Which children a child's crash affects.
@@ -115,6 +114,6 @@ pub struct ChildPolicy {
     pub restart: RestartType,
     /// Whether the child's end counts for [`AutoShutdown`].
     pub significant: bool,
-    /// How long the child stays down while it keeps failing.
+    /// The growing pause before a failing child's restart.
     pub backoff: RestartBackoff,
 }

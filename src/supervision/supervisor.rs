@@ -1,8 +1,8 @@
-//! The supervisor as an actor: executes the decisions of [`SupervisorMachine`], and watches its workers'
+//! The supervisor as an actor: executes the decisions of [`SupervisorMachine`] and watches the workers'
 //! liveness.
 //!
-//! Owns no decision about restarts. Invariants: every end of a child reaches the machine once, with its true
-//! reason; a name is started again only when its last incarnation has ended; a child that does not end in
+//! Owns no decision about restarts. Invariants: every end of a child reaches the machine once, with the true
+//! reason; a name is started again only when the last incarnation has ended; a child that does not end in
 //! time is killed, and one that does not yield even then is reported.
 
 use std::collections::{HashMap, VecDeque};
@@ -28,7 +28,7 @@ use super::trace::{ActorNumber, MessageOutcome, TraceRecord};
 use super::tree::{ActorNode, ActorPhase, GivenUp};
 use super::worker::SHUTDOWN;
 
-/// Starts one incarnation, linked to its supervisor.
+/// Starts one incarnation, linked to the given supervisor.
 pub(crate) type ChildStarter =
     Arc<dyn Fn(ActorCell, Incarnation) -> BoxFuture<'static, Result<ActorCell, String>> + Send + Sync>;
 
@@ -48,7 +48,7 @@ pub(crate) struct SupervisorState {
     by_actor: HashMap<ActorId, (ChildKey, Incarnation)>,
     epoch: Instant,
     for_good: bool,
-    /// The first start is under way: no report of a child's end can arrive before it is over.
+    /// The first start is under way: no report of a child's end can arrive before that is over.
     booting: bool,
     boot_failure: Option<String>,
     start_replies: HashMap<ChildKey, oneshot::Sender<Option<u64>>>,
@@ -216,7 +216,7 @@ impl SupervisorState {
         self.feed_machine(myself, MachineInput::Restart(key)).await;
     }
 
-    /// Puts one input to the machine and executes its commands, until the machine waits.
+    /// Feeds one input to the machine and executes the commands, until the machine waits.
     async fn feed_machine(&mut self, myself: &ActorRef<SupervisorMessage>, input: MachineInput) {
         let mut commands: VecDeque<MachineCommand> = self.machine.step(self.epoch.elapsed(), input).into();
         while let Some(command) = commands.pop_front() {
@@ -434,7 +434,7 @@ impl SupervisorState {
         }
     }
 
-    /// Checks the workers for silence, and asks each for its next heartbeat.
+    /// Checks the workers for silence, and asks each for the next heartbeat.
     fn check_liveness(&mut self, myself: &ActorRef<SupervisorMessage>) {
         let mut hung = Vec::new();
         for (key, child) in &self.children {

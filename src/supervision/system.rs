@@ -21,7 +21,7 @@ use super::trace::{self, ActorNumber, TraceRecord, TraceRing};
 use super::tree::{ActorNode, ActorTree, GivenUp, NodeState};
 use super::worker::{Worker, WorkerArgs, WorkerInit};
 
-/// How long a supervisor may take to answer a request; it may be starting a subtree.
+/// How long a supervisor may take to answer a request; generous, as starting a subtree delays the answer.
 const CONTROL_DEADLINE: Duration = Duration::from_secs(30);
 
 /// Time limits of a system.
@@ -110,7 +110,7 @@ impl Default for WorkerOptions {
 pub enum ControlError {
     #[error("no actor is named `{0}`")]
     Unknown(String),
-    /// The actor does not support this: it is the root, or has no mailbox.
+    /// The actor does not support the request: it is the root, or has no mailbox.
     #[error("`{0}` cannot be controlled this way")]
     Unsuitable(String),
     /// The actor is not running now.
@@ -183,7 +183,7 @@ impl ActorSystem {
         &self.0.tree
     }
 
-    /// The specification of a worker, and its address, which works once the worker is started.
+    /// The specification of a worker, and an address that works once the worker is started.
     pub fn worker<A, F, Fut>(
         &self,
         name: &str,
@@ -198,7 +198,7 @@ impl ActorSystem {
         let node = self.0.tree.insert(name, options.heartbeat);
         let mailbox = Arc::new(Mailbox::new(node.number, options.capacity, Arc::clone(&self.0.ring)));
         let inspect: Arc<dyn MailboxControl> = Arc::<Mailbox<A::Message>>::clone(&mailbox);
-        // The node is new: its mailbox is not set yet.
+        // The node is new: no mailbox is set yet.
         let _ = node.mailbox.set(inspect);
         let address = Address::new(mailbox);
         let init: WorkerInit<A> = Arc::new(move |context| Box::pin(init(context)));
@@ -217,14 +217,14 @@ impl ActorSystem {
         (ChildSpec { node, policy: ChildPolicy::default(), shutdown, start }, address)
     }
 
-    /// The specification of a supervisor over `children`, which it starts in this order.
+    /// The specification of a supervisor over `children`, started in this order.
     #[must_use]
     pub fn supervisor(&self, name: &str, policy: SupervisorPolicy, children: Vec<ChildSpec>) -> ChildSpec {
         let node = self.0.tree.insert(name, None);
         for child in &children {
             adopt(&node, child);
         }
-        // The node is new: nothing has set its strategy before.
+        // The node is new: no strategy is set yet.
         let _ = node.strategy.set(policy.strategy);
         let args = SupervisorArgs { system: self.clone(), node: Arc::clone(&node), policy, children };
         let start: ChildStarter = Arc::new(move |supervisor: ActorCell, _| {
@@ -237,7 +237,7 @@ impl ActorSystem {
         ChildSpec { node, policy: ChildPolicy::default(), shutdown: ShutdownPolicy::Infinity, start }
     }
 
-    /// Starts the whole tree, in order; returns when all of it is up.
+    /// Starts the whole tree, in order; returns when every child is up.
     ///
     /// # Errors
     /// [`RootFailure`] when a child failed to start; those started before it have been stopped.
@@ -267,7 +267,7 @@ impl ActorSystem {
     }
 
     /// Kills the running incarnation of a worker: the message in hand is lost, and the supervisor decides
-    /// what follows. Returns the incarnation killed.
+    /// about a restart. Returns the incarnation killed.
     ///
     /// # Errors
     /// [`ControlError`]; nothing was done then.
@@ -284,7 +284,7 @@ impl ActorSystem {
         self.ask(name, |child, reply| SupervisorRequest::Restart { child, why, reply }).await
     }
 
-    /// Ends a child and leaves it down; its callers get [`CallError::Gone`](super::address::CallError::Gone).
+    /// Ends a child and leaves it down; callers get [`CallError::Gone`](super::address::CallError::Gone).
     ///
     /// # Errors
     /// [`ControlError`]; nothing was done then.
@@ -292,7 +292,7 @@ impl ActorSystem {
         self.ask(name, |child, reply| SupervisorRequest::Terminate { child, reply }).await
     }
 
-    /// Adds a child to a running supervisor and starts it, last in order.
+    /// Adds a child to a running supervisor, last in order, and starts it.
     ///
     /// # Errors
     /// [`ControlError`] when the supervisor is unknown or does not answer; a child that fails to start
@@ -386,14 +386,14 @@ impl RootHandle {
         self.node.number
     }
 
-    /// Waits until the root has ended by itself; returns the child it gave up over.
+    /// Waits until the root has ended unasked; returns the child that made the root give up.
     pub async fn ended(&mut self) -> Option<GivenUp> {
-        // The framework's task does not panic; that it ended is all there is to know.
+        // The framework's task does not panic; only its end matters here.
         let _ = (&mut self.done).await;
         self.node.gave_up.lock().take()
     }
 
-    /// Ends the tree in reverse start order and waits for it.
+    /// Stops the tree in reverse start order; returns when all have ended.
     pub async fn shutdown(mut self) {
         let header = trace::current::header(0);
         // A root that cannot be reached has ended already.

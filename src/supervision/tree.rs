@@ -24,18 +24,18 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ActorPhase {
-    /// Its first start is under way or still to come.
+    /// The first start is under way or still to come.
     Starting,
     Running,
-    /// It ended and is to be started again.
+    /// Ended, to be started again.
     Restarting,
-    /// It has been asked to end.
+    /// Asked to end.
     Stopping,
-    /// It has ended for good, or until someone starts it.
+    /// Ended for good, or until someone starts it.
     Stopped,
-    /// It sent no heartbeat and is being killed.
+    /// Missed heartbeats and is being killed.
     Hung,
-    /// It was killed and does not yield.
+    /// Was killed and does not yield.
     Spinning,
 }
 
@@ -66,7 +66,7 @@ pub struct GivenUp {
     /// The child that kept failing.
     pub child: String,
     pub fault: String,
-    /// How often it was restarted within the period.
+    /// Restarts within the period.
     pub restarts: usize,
 }
 
@@ -245,7 +245,7 @@ impl ActorTree {
     }
 }
 
-/// One actor and those below it, at one moment.
+/// One actor and all actors below it, at one moment.
 #[derive(Debug, Clone, Serialize)]
 pub struct TreeSnapshot<S> {
     pub name: Arc<str>,
@@ -277,7 +277,6 @@ pub struct LastExit {
     pub at: Timestamp,
 }
 
-/// A mailbox as documents show it.
 #[derive(Debug, Clone, Serialize)]
 pub struct MailboxSnapshot {
     pub depth: usize,

@@ -166,7 +166,7 @@ impl<A: Actor> WorkerState<A> {
     }
 }
 
-/// A start continues its cause's trace, or begins a new one.
+/// A start continues the trace of its cause, or begins a new one.
 fn trace_of_start() -> crate::domain::trace::TraceContext {
     trace::current().map_or_else(crate::domain::trace::TraceContext::new_root, |scope| scope.context)
 }

@@ -9,7 +9,7 @@ use super::{
 use crate::supervision::policy::{AutoShutdown, ExitReason, RestartStrategy, RestartType};
 
 impl SupervisorMachine {
-    /// Decides upon one input that has waited its turn.
+    /// Decides on one queued input.
     pub(super) fn decide(&mut self, now: Duration, pending: PendingInput) -> Vec<MachineCommand> {
         match pending {
             PendingInput::Exited(key, incarnation, reason) => {

@@ -233,7 +233,7 @@ fn crash_again(machine: &mut SupervisorMachine, key: ChildKey) -> Vec<MachineCom
     feed(machine, MachineInput::Exited(key, incarnation, crash()))
 }
 
-/// Lets a child crash at once after every start until its supervisor gives up; returns the times of the
+/// Lets a child crash right after every start until the supervisor gives up; returns the times of the
 /// restarts.
 fn restarts_of_a_lasting_fault(machine: &mut SupervisorMachine) -> Vec<Duration> {
     let (mut now, mut starts) = (NOW, Vec::new());
@@ -298,7 +298,8 @@ fn a_group_waits_together_and_holds_nobody_else_up() {
     let first = crash_again(&mut machine, 1);
     let [MachineCommand::Stop(2, _), MachineCommand::Wait(1, until)] = first[..] else { panic!("{first:?}") };
     assert!(machine.is_coming_back(1) && machine.is_coming_back(2));
-    // The child before them crashes meanwhile: they restart with it, at once, and their own pause is void.
+    // An earlier child crashes meanwhile: the later ones restart with that child, at once, and their own
+    // pause is void.
     let commands = feed(&mut machine, MachineInput::Exited(0, 1, crash()));
     let started: Vec<ChildKey> = commands
         .iter()

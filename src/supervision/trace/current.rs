@@ -1,4 +1,4 @@
-//! The trace context of running code: set by its runner, inherited by every message it sends.
+//! The trace context of running code: set by the runner, inherited by every message sent.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -6,7 +6,7 @@ use std::future::Future;
 use super::record::{ActorNumber, MessageHeader};
 use crate::domain::trace::TraceContext;
 
-/// The span that code runs in, and the actor it runs for.
+/// The span and the actor that code runs for.
 #[derive(Debug, Clone, Copy)]
 pub struct TraceScope {
     /// Trace, and the span that causes everything sent from here.
@@ -19,18 +19,17 @@ tokio::task_local! {
     static CURRENT: Cell<TraceScope>;
 }
 
-/// The scope of the running task, if it has one.
 #[must_use]
 pub fn current() -> Option<TraceScope> {
     CURRENT.try_with(Cell::get).ok()
 }
 
-/// Runs a future under a scope: everything it sends continues the scope's trace.
+/// Runs a future under a scope: every message sent continues the scope's trace.
 pub fn in_scope<F: Future>(scope: TraceScope, future: F) -> impl Future<Output = F::Output> {
     CURRENT.scope(Cell::new(scope), future)
 }
 
-/// Runs a function under a context, for the current actor: everything it sends has that context as its cause.
+/// Runs a function for the current actor, with `context` as the cause of every message sent.
 pub fn caused_by<R>(context: TraceContext, function: impl FnOnce() -> R) -> R {
     let actor = current().map_or(ActorNumber::OUTSIDE, |scope| scope.actor);
     CURRENT.sync_scope(Cell::new(TraceScope { context, actor }), function)

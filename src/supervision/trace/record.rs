@@ -24,11 +24,11 @@ pub enum MessageOutcome {
     Crashed,
     /// The actor was killed while handling the message.
     Killed,
-    /// The message was still queued when its actor ended for good.
+    /// The message was still queued when the actor ended for good.
     Dropped,
 }
 
-/// A message's data beside its content.
+/// A message's metadata.
 #[derive(Debug, Clone, Copy)]
 pub struct MessageHeader {
     /// Trace and the message's own span.
@@ -49,13 +49,13 @@ pub struct TraceRecord {
     pub parent: Option<SpanId>,
     pub from: ActorNumber,
     pub to: ActorNumber,
-    /// The message's kind: the name of its variant.
+    /// The name of the message's variant.
     pub kind: &'static str,
-    /// When it entered the mailbox.
+    /// When the message entered the mailbox.
     pub sent_ns: u64,
-    /// When its handling began.
+    /// When handling began.
     pub started_ns: u64,
-    /// When its handling ended.
+    /// When handling ended.
     pub ended_ns: u64,
     pub outcome: MessageOutcome,
 }

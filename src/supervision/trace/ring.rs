@@ -1,6 +1,6 @@
 //! The store of records: one ring for each core, so that writers on different cores do not contend.
 //!
-//! Memory: `capacity × 96 B`, allocated as it fills. Readers copy the records they ask for; a reader holds a
+//! Memory: `capacity × 96 B`, allocated on filling. Readers copy the records they want; a reader holds a
 //! shard's lock for one scan of the shard (some 100 µs at the default capacity).
 
 use std::cell::Cell;
@@ -85,7 +85,7 @@ impl TraceRing {
         u64::try_from(at.since(self.origin_wall).as_nanos()).unwrap_or(u64::MAX)
     }
 
-    /// Keeps a record, overwriting the oldest of its shard when that is full.
+    /// Keeps a record, overwriting the oldest of a full shard.
     pub fn write(&self, record: TraceRecord) {
         let mut shard = self.shards[thread_number() % self.shards.len()].lock();
         let position = shard.next;
