@@ -2,9 +2,9 @@
 //!
 //! Owns the one way in which PAS puts a file under its final name. Invariants: a reader of that name finds
 //! the old file or the new one, never a part of either, also after `kill -9` and a power cut; when
-//! [`DraftFile::publish`] returns, the new file and its name are on the disk. Failure policy: on any error
-//! the target is as it was and the draft is deleted. A killed process leaves its draft behind under a hidden
-//! name that ends with [`DRAFT_ENDING`], which no reader looks for.
+//! [`DraftFile::publish`] returns, the new file and the name are on the disk. Failure policy: on any error
+//! the target is as it was and the draft is deleted. A killed process leaves a draft behind, under a hidden
+//! name ending with [`DRAFT_ENDING`] that no reader opens.
 //!
 //! Blocks for two syncs: call it from a blocking thread.
 
@@ -21,7 +21,7 @@ pub const DRAFT_ENDING: &str = ".part";
 #[cfg(unix)]
 const NEW_FILE_MODE: u32 = 0o666;
 
-/// An unfinished file beside its target. Dropped before it is published, it is deleted.
+/// An unfinished file beside the target; deleted when dropped unpublished.
 #[derive(Debug)]
 pub struct DraftFile {
     target: PathBuf,
@@ -29,7 +29,7 @@ pub struct DraftFile {
 }
 
 impl DraftFile {
-    /// A draft in the target's folder, which is made if it is missing.
+    /// A draft in the target's folder, created if missing.
     ///
     /// # Errors
     /// The file system's.
@@ -54,7 +54,7 @@ impl DraftFile {
         self.file.get_ref().as_file().sync_all()
     }
 
-    /// Renames the draft to its target, replacing an existing file. Durable when this returns.
+    /// Renames the draft to the target, replacing an existing file. Durable on return.
     ///
     /// # Errors
     /// The file system's.
@@ -62,7 +62,7 @@ impl DraftFile {
         self.persist(|draft, target| draft.persist(target).map(drop).map_err(|error| error.error))
     }
 
-    /// Renames the draft to its target unless a file of that name exists. Durable when this returns.
+    /// Renames the draft to the target unless a file of that name exists. Durable on return.
     ///
     /// # Errors
     /// [`io::ErrorKind::AlreadyExists`], and the file system's.
@@ -109,7 +109,7 @@ pub fn create_file(target: &Path, bytes: &[u8]) -> io::Result<()> {
     draft.publish_new()
 }
 
-/// Makes a folder and its parents, so that they survive a power cut.
+/// Makes a folder and its parents, durable across a power cut.
 ///
 /// # Errors
 /// The file system's.
@@ -164,7 +164,7 @@ mod tests {
         let target = dir.path().join("file.json");
         replace_file(&target, OLD).unwrap();
         let new = new();
-        // A dying process runs no destructor: it leaves the same as a forgotten draft.
+        // A dying process runs no destructor: a forgotten draft leaves the same file.
         std::mem::forget(DraftFile::beside(&target).unwrap());
         let mut half = DraftFile::beside(&target).unwrap();
         half.write_all(&new[..new.len() / 2]).unwrap();

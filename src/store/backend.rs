@@ -1,7 +1,7 @@
 //! The store's bytes: the file behind redb, its reopening, and a meter on its syncs.
 //!
-//! Invariant: every database of the store is opened through a [`StorageHome`], so that a test can replace the
-//! file by a faulty one and nothing else differs.
+//! Invariant: every database of the store is opened through a [`StorageHome`], so a test can replace the file
+//! by a faulty one and change nothing else.
 
 use std::fs::OpenOptions;
 use std::io::{self, Read as _, Seek as _, Write as _};
@@ -20,8 +20,8 @@ use super::metrics::StoreCounters;
 use super::overlay::OverlayBackend;
 use crate::files::folder_of;
 
-/// redb's page cache in bytes. The kernel caches the file as well, so this only has to hold the
-/// branches and the rows in use; under load it fills and stays full.
+/// redb's page cache in bytes. The kernel caches the file as well, so this only has to hold the branches and
+/// rows in use. Full under load.
 pub(super) const CACHE_BYTES: usize = 6 << 20;
 
 /// Free space required before writes resume after a full disk: room for a few batches.
@@ -171,7 +171,7 @@ fn open_guarded(
     }
 }
 
-/// A backend that counts and times its syncs and passes everything else through.
+/// Counts and times syncs; passes everything else through.
 #[derive(Debug)]
 struct MeteredBackend {
     inner: Box<dyn StorageBackend>,

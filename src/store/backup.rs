@@ -1,8 +1,8 @@
 //! Backups: a consistent copy of a running store, in a file of its own.
 //!
-//! Invariants: the copy is one snapshot; it appears under its name only when it is whole, synced and
-//! verified; an existing file is never overwritten. The source takes writes meanwhile. To restore: stop the
-//! daemon and put the backup in the place of the store's file.
+//! Invariants: the copy is one snapshot; the file gets its name only when whole, synced and verified; an
+//! existing file is never overwritten. The source takes writes meanwhile. To restore: stop the daemon and
+//! replace the store's file by the backup.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub enum BackupError {
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The copy differs from its source.
+    /// The copy differs from the source.
     #[error("the copy for {} did not verify ({reason}) and was thrown away; try again, check the disk", path.display())]
     Unverified { path: PathBuf, reason: String },
     /// The copy could not be written.
@@ -63,9 +63,9 @@ impl BackupError {
     }
 }
 
-/// Copies all tables of a running store into the new file `target`, making its folder where that is missing.
+/// Copies all tables of a running store into the new file `target`, creating the folder if missing.
 ///
-/// Blocks while it copies: call it from a blocking thread.
+/// Blocks while copying: call from a blocking thread.
 ///
 /// # Errors
 /// [`BackupError`]; then `target` is as it was before.

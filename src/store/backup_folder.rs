@@ -21,10 +21,10 @@ const EXTENSION: &str = "redb";
 /// Names tried for backups of one millisecond.
 const MAX_NAMES: u32 = 100;
 
-/// One backup at a time in this process, so that none is deleted while it is counted.
+/// One backup at a time in this process, so none is deleted while being counted.
 static WRITING: Mutex<()> = Mutex::new(());
 
-/// The folder of a store's backups, and how many it keeps.
+/// The folder of a store's backups, and the number kept.
 #[derive(Debug, Clone)]
 pub struct BackupFolder {
     folder: PathBuf,
@@ -43,7 +43,7 @@ impl BackupFolder {
     /// Copies the store into a new file of this folder, then deletes the oldest backups beyond the number
     /// kept. `name` is a bare file name or a path in this folder; without it the file is named by `now`.
     ///
-    /// Blocks while it copies: call it from a blocking thread.
+    /// Blocks while copying: call from a blocking thread.
     ///
     /// # Errors
     /// [`BackupError`]; then nothing was deleted either.
@@ -90,8 +90,8 @@ impl BackupFolder {
         }
     }
 
-    /// Deletes the oldest backups beyond the number kept; `newest` stays, even if its time says it is the
-    /// oldest.
+    /// Deletes the oldest backups beyond the number kept, but never `newest`: a clock set back would make
+    /// that the oldest.
     fn expire(&self, newest: &Path) -> io::Result<()> {
         let mut older: Vec<(SystemTime, PathBuf)> = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {

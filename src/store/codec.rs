@@ -19,8 +19,8 @@ pub const VERSION: u8 = 1;
 /// hundred times the largest row in use, and keeps a batch of such rows below the memory of a laptop.
 pub const MAX_VALUE_BYTES: usize = 4 << 20;
 
-/// Most memory in bytes that decoding one value may claim. bincode counts decoded sizes, and its densest
-/// number takes 16 bytes from one: so any value within [`MAX_VALUE_BYTES`] also decodes.
+/// Most memory in bytes that decoding one value may claim. bincode counts decoded sizes, and one encoded byte
+/// decodes to 16 at most (the densest number), so any value within [`MAX_VALUE_BYTES`] also decodes.
 pub const DECODE_LIMIT: usize = 16 * MAX_VALUE_BYTES;
 
 fn config() -> impl Config {

@@ -1,7 +1,7 @@
 //! The store's errors, each with a sentence that says what to do.
 //!
 //! Invariant: [`StoreError`] is the one error of reads and writes, so that a caller's own error needs a
-//! single `From`; its variants are the cases in which callers act differently.
+//! single `From`; the variants are the cases in which callers act differently.
 
 use std::path::{Path, PathBuf};
 
@@ -28,7 +28,7 @@ pub enum StoreError {
         /// The table and the reason.
         reason: String,
     },
-    /// A stored row is no value of its table's type.
+    /// A stored row does not decode as the table's type.
     #[error(
         "a row of table `{table}` is damaged or of another version: {reason}; `pas doctor` checks the file"
     )]
@@ -42,7 +42,7 @@ pub enum StoreError {
 }
 
 impl StoreError {
-    /// Whether the fault will pass by itself, so that callers who can wait should wait and try again.
+    /// Whether the fault passes without help, so that a caller who can wait should retry.
     #[must_use]
     pub const fn is_passing(&self) -> bool {
         matches!(self, Self::Unknown { .. } | Self::Unavailable { .. } | Self::Unreadable { .. })

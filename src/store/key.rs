@@ -1,8 +1,8 @@
 //! Keys as bytes whose order is the order of the values.
 //!
 //! Form, so that redb's byte order is the order of the keys and tuples can be searched by their first parts:
-//! numbers are big-endian (signed ones with the sign bit flipped); text at the end of a key is its UTF-8;
-//! text before another part ends with `TEXT_END`, and a zero byte inside it (ids have none) becomes
+//! numbers are big-endian (signed ones with the sign bit flipped); text at the end of a key is plain UTF-8;
+//! text before another part ends with `TEXT_END`, and a zero byte in such text (ids have none) becomes
 //! `TEXT_ZERO`, which sorts after every end.
 //!
 //! Laws, checked by the tests: `a < b` as values exactly if `a < b` as bytes; decoding undoes encoding; other
@@ -12,7 +12,7 @@ use crate::domain::ids::{AgentName, ApprovalId, JobId, RunId};
 use crate::domain::time::Timestamp;
 use crate::domain::trace::TraceId;
 
-/// Ends a text that is not the last part of its key. Sorts before every continuation of a longer text.
+/// Ends a text that is not the last part of a key. Sorts before every continuation of a longer text.
 const TEXT_END: [u8; 2] = [0, 1];
 
 /// Stands for a zero byte within such a text.
@@ -51,7 +51,7 @@ pub trait StoreKey: Sized {
     }
 }
 
-/// A text key, which can be searched by its beginning.
+/// A text key, searchable by prefix.
 pub trait TextKey: StoreKey {}
 
 /// A tuple key whose first part, or first parts, are `P`.

@@ -1,7 +1,7 @@
 //! Counters of the store, for the benches and `/metrics`.
 //!
-//! Invariant: reading never waits for the writer; each counter is exact by itself, several read together may
-//! be one commit apart.
+//! Invariant: reading never waits for the writer; each counter is exact, several read together may be one
+//! commit apart.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;

@@ -1,12 +1,12 @@
 //! The store: one redb file, one writer thread with group commit, readers on snapshots.
 //!
-//! Owns the file, its schema version, its key and value encodings and the moment at which a write counts as
-//! done. Knows no business rows: a row is defined by the caller's [`StoreTable`].
+//! Owns the file, the schema version, the encodings of keys and values, and the moment at which a write
+//! counts as done. Knows no business rows: a row is defined by the caller's [`StoreTable`].
 //!
 //! Invariants:
-//! - An answer to [`Store::write`] leaves only after its commit returned, so the write survives `kill -9` and
+//! - An answer to [`Store::write`] leaves only after the commit returned, so the write survives `kill -9` and
 //!   a power cut. Only [`Store::write_soft`] may lose its last second.
-//! - An operation decides from the rows it reads which changes it wants; one that refuses, fails or panics
+//! - An operation reads rows and returns the changes to apply; one that refuses, fails or panics
 //!   has changed nothing, because only the writer applies changes.
 //! - Operations take effect one after another, in the order in which they were queued.
 //!
@@ -80,10 +80,10 @@ pub struct Store {
 }
 
 impl Store {
-    /// Opens the store at `path`, creating it (and its directory) when there is none.
+    /// Opens the store at `path`, creating file and directory if missing.
     ///
-    /// Blocks for milliseconds, after a crash for as long as a walk of the file takes (about 2 s a
-    /// gigabyte): call it from a blocking thread.
+    /// Blocks for milliseconds, after a crash for as long as a walk of the file takes (about 2 s a gigabyte):
+    /// call from a blocking thread.
     ///
     /// # Errors
     /// [`OpenError`] names the path and says what to do; nothing on disk was replaced.
@@ -91,7 +91,7 @@ impl Store {
         Self::open_at(Arc::new(FileHome::new(path.as_ref())))
     }
 
-    /// Opens the store in the given home, creating its file when there is none.
+    /// Opens the store in the given home, creating the file if missing.
     ///
     /// # Errors
     /// As [`Store::open`].
@@ -101,9 +101,9 @@ impl Store {
 
     /// Runs one operation and returns once it is durable.
     ///
-    /// `decide` reads through the transaction under construction, so it sees the operations queued before it,
-    /// and returns the changes it wants and an answer; with `Err` nothing changes. It runs on the writer
-    /// thread: keep it short, never wait in it; a panic becomes [`StoreError::Panicked`].
+    /// `decide` reads through the transaction under construction, so it sees the operations queued earlier,
+    /// and returns changes and an answer; `Err` changes nothing. The closure runs on the writer thread: keep
+    /// it short and never wait inside; a panic becomes [`StoreError::Panicked`].
     ///
     /// Waits for room while [`QUEUE_LIMIT`] operations are queued. Once queued, an operation runs even if the
     /// caller stops waiting. A caller without a runtime can use [`tokio::runtime::Handle::block_on`].
@@ -124,7 +124,7 @@ impl Store {
 
     /// Like [`Store::write`], but returns once the change is readable, before it is durable.
     ///
-    /// It becomes durable with the next durable write, at the latest after [`writer::SETTLE_AFTER`]
+    /// The change becomes durable with the next durable write, at the latest after [`writer::SETTLE_AFTER`]
     /// (1 s). For state that may lose its last second in a crash: heartbeats, context tracking.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ impl Store {
     /// Waits until the store takes writes.
     ///
     /// # Errors
-    /// [`StoreError::Closed`]: it never will again.
+    /// [`StoreError::Closed`]: the store never will again.
     pub async fn writable(&self) -> Result<(), StoreError> {
         let mut status = self.status();
         let decided = status.wait_for(|status| !matches!(status, StoreStatus::Refusing { .. })).await;
@@ -180,7 +180,8 @@ impl Store {
         }
     }
 
-    /// Waits until everything queued before this call has been decided or refused, so that a read sees it.
+    /// Waits until everything queued before this call has been decided or refused; a read after that sees the
+    /// outcome.
     ///
     /// # Errors
     /// Writes are refused: a write that ended as [`StoreError::Unknown`] may still turn out either way, so

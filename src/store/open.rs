@@ -1,8 +1,8 @@
 //! Opening, creating and checking the store's file.
 //!
-//! Invariants: a store file appears under its name only when it is whole (made beside, synced, renamed), so
-//! an empty or truncated file counts as damage, never as a new store; two processes never write one file
-//! (redb's exclusive lock); a damaged file is left as it is, even if redb panics over it.
+//! Invariants: a store file gets its name only when whole (made beside, synced, renamed), so an empty or
+//! truncated file counts as damage, never as a new store; two processes never write one file (redb's
+//! exclusive lock); a damaged file is left untouched, even if redb panics on it.
 
 use std::io;
 use std::path::Path;
@@ -38,7 +38,7 @@ pub(super) fn open(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
     start(home)
 }
 
-/// Opens a store in its home and starts the writer.
+/// Opens the store in `home` and starts the writer.
 pub(super) fn start(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
     let counters = Arc::new(StoreCounters::default());
     let database = backend::open_database(home.as_ref(), &counters)?;
@@ -71,7 +71,7 @@ pub fn check(path: &Path) -> Result<IntegrityReport, OpenError> {
     Ok(IntegrityReport { file_bytes, tables, rows })
 }
 
-/// Creates a store under a temporary name and renames it once it is whole.
+/// Creates a store under a temporary name and renames it when whole.
 fn create(path: &Path) -> Result<(), OpenError> {
     let failed = |error| OpenError::io(path, error);
     let directory = folder_of(path);
@@ -86,7 +86,7 @@ fn create(path: &Path) -> Result<(), OpenError> {
     file.as_file().sync_all().map_err(failed)?;
     match file.persist_noclobber(path) {
         Ok(_) => sync_folder(directory).map_err(failed),
-        // Another process was faster: its store is as good, and the lock decides which process may open it.
+        // Another process was faster: that store is as good, and the lock decides which process may open it.
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(failed(error.error)),
     }

@@ -1,7 +1,7 @@
 //! One queued operation: the caller's decision, its outcome, and the way back to the caller.
 //!
-//! Invariant: the caller's code runs only in [`StoreOperation::decide`], guarded, so that neither a refusal
-//! nor a panic reaches the writer; everything after that only passes the decision on.
+//! Invariant: the caller's code runs only in [`StoreOperation::decide`], guarded, so neither a refusal nor a
+//! panic reaches the writer; all later code only passes the decision on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -16,7 +16,7 @@ pub(super) enum StoreCommand {
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 
-/// An operation without its types.
+/// An operation, type-erased.
 pub(super) trait StoreOperation: Send {
     /// Whether the caller waits for the disk.
     fn durable(&self) -> bool;
@@ -86,7 +86,7 @@ where
             Ok(()) => self.outcome.unwrap_or(Err(StoreError::Closed)),
             Err(fault) => Err(fault),
         };
-        // A caller that no longer waits has dropped its end; the operation stands all the same.
+        // A caller that no longer waits has dropped the receiver; the operation stands all the same.
         let _gone = self.reply.send(answer);
     }
 }

@@ -1,8 +1,7 @@
 //! A backend that reads the bytes and keeps every write in memory.
 //!
-//! redb writes when it opens a file (its header, repairs), and refuses even reads once a write has failed.
-//! Through an overlay it can open, repair and read a file whose disk takes no writes, and the file stays as
-//! it is.
+//! Opening a file makes redb write (header, repairs), and a failed write makes it refuse even reads. Through
+//! an overlay redb can open, repair and read a file whose disk takes no writes, and the file stays unchanged.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -56,7 +55,8 @@ impl OverlayBackend {
     }
 }
 
-/// Splits a range by block: the block's number, the part's offset in the block, and its place in the range.
+/// Splits a range by block: the block's number, the part's offset in the block, and the part's place in the
+/// range.
 fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut at = 0;
     std::iter::from_fn(move || {

@@ -1,14 +1,14 @@
 //! Recovery of the store after an I/O error.
 //!
-//! redb refuses everything after an error until its file is reopened, which also decides how much of the
+//! After an error redb refuses everything until the file is reopened; reopening also decides how much of the
 //! failed commit counts. So the file is opened for reading at once, on an overlay that needs no disk, and the
 //! store tries to resume writes: free space for some more, the whole file opened, an empty commit through to
 //! the disk. While that fails writes are refused, and the attempt is repeated every
 //! [`super::backend::StorageHome::retry_after`], whether or not somebody wants to write.
 //!
-//! A failed sync is never just repeated: the kernel may have dropped the pages it could not write and still
-//! show them to readers, so the next sync would succeed without them. Hence the whole file is rewritten
-//! before it is opened (about a second for 100 MB).
+//! A failed sync is never just repeated: the kernel may have dropped unwritable pages and still show them to
+//! readers, so the next sync would succeed without them. So the whole file is rewritten before opening (about
+//! a second for 100 MB).
 //!
 //! Invariant: between a fault and a successful attempt no operation is decided.
 

@@ -1,8 +1,8 @@
 //! The schema version in the file, and the migrations from one version to the next.
 //!
-//! Invariants: a file without a version, or with a newer one, is refused; a migration and its new version
-//! become durable together, so an interrupted migration simply runs again. A migration reads and decides like
-//! any operation; it never sees a half-changed file.
+//! Invariants: a file without a version, or with a newer one, is refused; a migration and the new version
+//! number become durable together, so an interrupted migration simply runs again. A migration reads and
+//! decides like any operation and never sees a half-changed file.
 
 use redb::{Database, WriteTransaction};
 
@@ -55,7 +55,7 @@ pub(super) fn record(version: u32) -> StoreChanges {
     StoreChanges::none().put(&META, &SCHEMA_KEY.to_owned(), &version)
 }
 
-/// Brings an open file to the newest version, or refuses it.
+/// Brings an open file to the newest version, or refuses to.
 pub(super) fn migrate(
     database: &Database,
     home: &dyn StorageHome,

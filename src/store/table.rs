@@ -1,7 +1,7 @@
 //! Typed tables, and the changes requested by an operation.
 //!
 //! Invariants: redb sees every table as `bytes → bytes`, so that a backup can copy tables without knowing
-//! their types; a [`StoreTable`] is the only way to name a table, so that its key and value types are stated
+//! their types; a [`StoreTable`] is the only way to name a table, so that key and value types are stated
 //! once. [`StoreChanges`] are encoded when they are added, so that an unstorable value is noticed before the
 //! transaction is touched.
 
@@ -43,7 +43,7 @@ impl<K, V> Clone for StoreTable<K, V> {
 impl<K, V> Copy for StoreTable<K, V> {}
 
 impl<K, V> StoreTable<K, V> {
-    /// A table of this name; it exists in the file from its first row on.
+    /// A table of this name; present in the file from the first row on.
     ///
     /// # Panics
     /// At compile time when the name is the store's own (`meta`) and the table is a `const`.
@@ -84,7 +84,7 @@ struct TableChange {
 #[must_use = "changes take effect only when the operation returns them"]
 pub struct StoreChanges {
     list: Vec<TableChange>,
-    /// The first unstorable change; it makes the whole operation fail.
+    /// The first unstorable change; makes the whole operation fail.
     invalid: Option<String>,
 }
 
@@ -143,8 +143,8 @@ impl StoreChanges {
         }
     }
 
-    /// Applies the changes in an open transaction. An error leaves the transaction half done: the caller must
-    /// drop it.
+    /// Applies the changes in an open transaction. On an error the transaction is half done and the caller
+    /// must drop it.
     pub(super) fn apply(&self, transaction: &WriteTransaction) -> Result<(), redb::Error> {
         for group in self.list.chunk_by(|a, b| a.table == b.table) {
             let Some(first) = group.first() else { continue };

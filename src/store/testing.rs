@@ -45,12 +45,11 @@ struct TestDisk {
     on_sync: Option<std::sync::mpsc::Sender<()>>,
 }
 
-/// The disk; clones share it.
+/// A disk in memory, shared by clones.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct MemoryHome(Arc<Mutex<TestDisk>>);
 
 impl MemoryHome {
-    /// A disk with a new store on it.
     pub(super) fn created() -> Self {
         let home = Self::default();
         let database = Builder::new().create_with_backend(home.clone()).unwrap();
@@ -70,14 +69,14 @@ impl MemoryHome {
         receiver
     }
 
-    /// The store as a power cut at this moment would leave it, on a disk of its own.
+    /// The store as a power cut at this moment would leave it, on a separate disk.
     pub(super) fn after_power_cut(&self) -> Store {
         let synced = self.0.lock().synced.clone();
         let disk = TestDisk { bytes: synced.clone(), synced, ..TestDisk::default() };
         open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
     }
 
-    /// The store as a `kill -9` at this moment would leave it, on a disk of its own.
+    /// The store as a `kill -9` at this moment would leave it, on a separate disk.
     pub(super) fn after_kill(&self) -> Store {
         let bytes = self.0.lock().bytes.clone();
         let disk = TestDisk { synced: bytes.clone(), bytes, ..TestDisk::default() };
@@ -187,13 +186,12 @@ impl StorageBackend for MemoryHome {
     }
 }
 
-/// A store in memory, and its disk.
 pub(crate) fn memory_store() -> (Store, MemoryHome) {
     let home = MemoryHome::created();
     (open::start(Arc::new(home.clone())).unwrap(), home)
 }
 
-/// Runs a future to its end on this thread, without tokio's pauses between many ready ones: joined futures
+/// Runs a future to the end on this thread, without tokio's pauses between many ready ones: joined futures
 /// are queued in order and at once.
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()

@@ -24,7 +24,7 @@ enum StoreTestRefusal {
     Store(#[from] StoreError),
 }
 
-/// Compare-and-set of one row and its index: the kind of operation the store is for.
+/// Compare-and-set of one row and its index: the store's typical operation.
 fn set(
     view: &StoreView<'_>,
     key: u8,
@@ -91,7 +91,7 @@ fn op() -> impl Strategy<Value = StoreTestOperation> {
     ]
 }
 
-/// The operation's effect on a map, and whether it succeeds.
+/// The operation's effect on a map; returns whether it succeeds.
 fn model(rows: &mut BTreeMap<u8, u64>, op: &StoreTestOperation) -> bool {
     match *op {
         StoreTestOperation::Put(key, number) | StoreTestOperation::Soft(key, number) => {

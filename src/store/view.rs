@@ -1,7 +1,7 @@
 //! Reading: rows by key, and in order over a range of keys.
 //!
 //! Invariants: a [`StoreView`] reads one consistent state, either a snapshot or the writer's transaction
-//! under construction; it cannot write. A range returns at most the number of rows asked for, so that no
+//! under construction, and cannot write. A range returns at most the number of rows asked for, so that no
 //! caller reads a whole table into memory by accident; the next page is the range after the last key.
 
 use std::marker::PhantomData;
@@ -220,8 +220,8 @@ fn damaged<K, V>(table: &StoreTable<K, V>, reason: &dyn std::error::Error) -> St
     StoreError::Damaged { table: table.name(), reason: reason.to_string() }
 }
 
-/// A read that works on a table of either kind of transaction. The answer owns its bytes, so that no code of
-/// a caller (its `Deserialize`, say) ever runs while the table is open.
+/// A read that works on a table of either kind of transaction. The answer owns its bytes, so that no caller's
+/// code (a `Deserialize`, say) runs while the table is open.
 trait TableRead {
     type Answer: Default;
     fn run(

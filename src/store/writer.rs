@@ -1,16 +1,16 @@
 //! The writer thread: takes queued operations, decides them in one transaction, commits, answers.
 //!
 //! Group commit: while one commit waits for the disk, the next batch gathers in the queue. A lone caller's
-//! operation is committed at once; while several callers keep writing, the writer waits for as many as last
-//! time, but never longer than [`GATHER_MAX`], nor through a [`GATHER_GAP`].
+//! operation is committed at once; while several callers keep writing, the writer waits for as many
+//! operations as last time, at most [`GATHER_MAX`] and only until a [`GATHER_GAP`].
 //!
 //! One sync a commit: redb's one-phase commit, whose checksums distinguish a whole commit from a torn one
-//! after a crash. Its two-phase commit with quick repair needs two syncs, so it is used only once every
+//! after a crash. redb's two-phase commit with quick repair needs two syncs, so it runs only once every
 //! [`SETTLE_AFTER`] and on closing: it also makes soft writes durable, and a file settled before the crash
-//! opens without a walk through all of it. The cost between two settlings is a slower next start (about 2 ms
-//! a megabyte), never a row.
+//! opens without a full walk. The cost between two settlings is a slower next start (about 2 ms a megabyte),
+//! never a row.
 //!
-//! Invariants: all answers of a batch leave after its commit returned; a batch is decided in queue order;
+//! Invariants: all answers of a batch leave after the commit returned; a batch is decided in queue order;
 //! nothing is decided between a fault and its recovery.
 
 use std::collections::VecDeque;
@@ -40,7 +40,7 @@ pub const GATHER_GAP: Duration = Duration::from_micros(250);
 /// Age at which unsettled commits are settled: the most that soft state can lose.
 pub const SETTLE_AFTER: Duration = Duration::from_secs(1);
 
-/// Starts the writer thread; it ends on a close, or when the last handle is gone.
+/// Starts the writer thread, which ends on a close or when the last handle is gone.
 pub(super) fn spawn(shared: Arc<StoreShared>, queue: Receiver<StoreCommand>) -> std::io::Result<()> {
     let writer = StoreWriter {
         shared,
@@ -83,7 +83,7 @@ type WriteBatch = Vec<Box<dyn StoreOperation>>;
 struct StoreWriter {
     shared: Arc<StoreShared>,
     queue: Receiver<StoreCommand>,
-    /// Taken from the queue, in its order, but not yet decided.
+    /// Taken from the queue, in order, but not yet decided.
     taken: VecDeque<StoreCommand>,
     /// Estimated number of callers writing at the same time.
     expected: usize,
@@ -101,7 +101,7 @@ impl StoreWriter {
                     self.process_batch(batch);
                 }
                 NextCommand::Command(StoreCommand::Close(reply)) => {
-                    // The close happens whether or not anyone waits for it.
+                    // The close happens whether or not anyone waits.
                     let _gone = reply.send(self.finish());
                     return;
                 }
@@ -264,7 +264,7 @@ fn guarded(shared: &StoreShared, batch: &mut WriteBatch, commit: CommitKind) -> 
         .unwrap_or_else(|payload| Err(CommitFailure::During(panic_message(&*payload))))
 }
 
-/// Decides a batch in one transaction and commits it; returns whether it changed anything.
+/// Decides and commits a batch in one transaction; returns whether anything changed.
 fn transact(shared: &StoreShared, batch: &mut WriteBatch, commit: CommitKind) -> Result<bool, CommitFailure> {
     let before = |error: &dyn std::error::Error| CommitFailure::Before(error.to_string());
     let transaction = begin(shared, commit)?;
