@@ -1,4 +1,4 @@
-//! The address book: the roster, and the address of every agent in it.
+//! The address book: the roster, and every agent's address.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

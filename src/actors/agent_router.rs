@@ -1,9 +1,9 @@
-//! The agent router: finds agents by capability, and calls them over their transport.
+//! The agent router: finds agents by capability and calls them over their transport.
 //!
-//! Invariants: a call ends within its time-out, whatever the agent does; two calls of one agent with the same
+//! Invariants: a call ends within the time-out, whatever the agent does; two calls of one agent with the same
 //! request id are never in flight at once (the later one is answered with an error); no name or id leads out
-//! of the agent's folders. Discovery sends no message; calls are tasks of the actor, so they end with it and
-//! their callers get an error.
+//! of the agent's folders. Discovery sends no message; calls are tasks of the actor: when the actor ends, so
+//! do they, and the callers get an error.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
@@ -38,7 +38,7 @@ use crate::supervision::{
     WorkerOptions, trace,
 };
 
-/// Time between two checks for an answer file: half of it is the mean delay added to a call.
+/// Time between two checks for an answer file. A call is delayed by half of that on average.
 pub const ANSWER_POLL: Duration = Duration::from_millis(100);
 /// Most calls in flight: each is a task and, over files, two small files.
 pub const MAX_CALLS: usize = 1024;
@@ -48,7 +48,7 @@ const MARGIN: Duration = Duration::from_secs(5);
 /// Why a call was not begun.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AgentRouterError {
-    /// Neither a name nor capabilities.
+    /// Neither a name nor capabilities given.
     #[error("name an agent (`agent_name`) or the capabilities it must have (`capabilities`)")]
     Nobody,
     /// No agent has that name.
@@ -81,7 +81,7 @@ impl AgentWorkload for JobBook {
     }
 }
 
-/// An agent as the router lists it.
+/// An agent in the router's lists.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentCard {
     agent_name: AgentName,
@@ -143,7 +143,7 @@ impl AgentChooser {
 }
 
 impl AgentRouterHandle {
-    /// Calls an agent and waits for its answer, within the request's time-out.
+    /// Calls an agent and waits for the answer, within the request's time-out.
     ///
     /// # Errors
     /// [`AgentRouterError`] when no call was begun; an agent's error or silence is an [`InvocationAnswer`].
@@ -223,7 +223,7 @@ struct AgentRouterShared {
     workdir: Arc<Path>,
 }
 
-/// The router as a child of a supervisor, and its handle. The file transport works below `workdir`.
+/// The router as a child of a supervisor, and a handle. The file transport works below `workdir`.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,
@@ -291,7 +291,7 @@ impl AgentRouterState {
 }
 
 impl AgentRouterShared {
-    /// Publishes a call as an event, without its request and answer, which may be large.
+    /// Publishes a call as an event, without request and answer, which may be large.
     fn publish_invocation(&self, answer: &InvocationAnswer) {
         let data = json!({
             "request_id": answer.request_id, "agent": answer.agent_name, "status": answer.status,
@@ -370,7 +370,7 @@ async fn on_disk<T: Send + 'static>(
     spawn_blocking(move || step(&folders, &id)).await.map_err(std::io::Error::other)?
 }
 
-/// The answer to a call, with the trace it ran under.
+/// The answer to a call, with the call's trace.
 pub(super) fn answer(
     request: InvocationRequest,
     agent: &AgentDefinition,

@@ -1,9 +1,9 @@
 //! Keeps a service of this daemon registered.
 //!
-//! A service with a port of its own that is no agent of the roster registers like any outside service: at its
-//! start, and again whenever the registry has forgotten it; in between it sends heartbeats. Invariant: while
-//! this actor lives, the service is listed within one interval of any loss. Failure policy: a registry that
-//! does not answer is asked again at the next heartbeat.
+//! A service with a port of its own that is no agent of the roster registers like any outside service: at the
+//! start, and again whenever the registry has forgotten the service; heartbeats go out in between. Invariant:
+//! while this actor lives, the service is listed within one interval of any loss. Failure policy: a registry
+//! that does not answer is asked again at the next heartbeat.
 
 use tokio::time::Duration;
 
@@ -33,7 +33,7 @@ struct ServiceAnnouncer {
     registered: bool,
 }
 
-/// An announcer as a child of a supervisor. `registration` contains its own `service_id`.
+/// An announcer as a child of a supervisor. `registration` contains the `service_id`.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,

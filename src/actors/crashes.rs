@@ -1,6 +1,6 @@
-//! The crash recorder: copies the trace of a crash while it is still in the ring, and stores it.
+//! The crash recorder: copies the trace of a crash out of the ring in time, and stores it.
 //!
-//! Owns the table of crashes. Works off the path of a restart: it follows supervision's events. The newest
+//! Owns the table of crashes. Follows supervision's events, so no restart waits for the recorder. The newest
 //! [`KEPT_CRASHES`] are kept.
 
 use std::collections::VecDeque;
@@ -24,7 +24,7 @@ const LOOKED_BACK: usize = 64;
 
 pub const CRASHES: StoreTable<u64, CrashRecord> = StoreTable::new("crashes");
 
-/// A crash, with the last records of its trace.
+/// A crash, with the last records of the trace.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CrashRecord {
     /// Numbered from 1.
@@ -57,9 +57,9 @@ pub struct FrozenSpan {
     pub kind: String,
     /// When the message entered the mailbox.
     pub queued_at: Timestamp,
-    /// When its handling began.
+    /// When handling began.
     pub started_at: Option<Timestamp>,
-    /// When its handling ended.
+    /// When handling ended.
     pub ended_at: Option<Timestamp>,
     /// Time in the mailbox, in microseconds.
     pub queue_us: Option<u64>,
@@ -165,8 +165,8 @@ impl CrashRecorder {
         Self { store, system, frozen_spans, waiting: VecDeque::new() }
     }
 
-    /// The messages of the trace in hand, and those the actor handled last. An actor that was killed while
-    /// its task worked has no message in hand: then the trace is that of its last message.
+    /// The messages of the trace in hand, and those the actor handled last. An actor killed while a task of
+    /// it worked has no message in hand: then the trace of its last message counts.
     fn last_records(&self, actor: &str, in_hand: Option<TraceId>) -> (Option<TraceId>, Vec<TraceRecord>) {
         let no = self.system.tree().by_name(actor).map(|node| node.number);
         let says_something =
@@ -299,7 +299,7 @@ mod tests {
         }
     }
 
-    /// Works in a task of its own, as agents do, with no message in hand meanwhile.
+    /// Works in a spawned task, as agents do, with no message in hand meanwhile.
     struct StepWorker;
 
     impl Actor for StepWorker {

@@ -1,6 +1,6 @@
 //! The agents of the roster as services: identity from their definitions, vitals from the tree.
 //!
-//! Invariants: every agent of the roster is always listed, once, as `agent-<name>`; its status is derived at
+//! Invariants: every agent of the roster is always listed, once, as `agent-<name>`; the status is derived at
 //! the moment of reading ([`super::standing`]), never reported by the agent; reading sends no message. The
 //! agent's worker is the tree node with the agent's own name.
 
@@ -17,7 +17,7 @@ use crate::domain::time::Timestamp;
 use crate::supervision::ActorSystem;
 use crate::supervision::tree::wall;
 
-/// Silent intervals after which supervision calls an agent hung; the agents' time to live follows from it.
+/// Silent intervals after which supervision calls an agent hung; decides the agents' time to live.
 const HANG_FACTOR: u32 = crate::supervision::liveness::HANG_FACTOR;
 
 /// An agent's vital signs at one moment.
@@ -114,8 +114,8 @@ impl AgentDirectory {
         }
     }
 
-    /// The agent an actor of the tree belongs to: the actor itself, or for a supervisor the first agent among
-    /// its children, whose supervisor it is.
+    /// The agent an actor of the tree belongs to: the actor itself, or for a supervisor the agent that is its
+    /// first child.
     #[must_use]
     pub fn agent_of(&self, actor: &str) -> Option<&AgentDefinition> {
         self.0.roster.get(actor).or_else(|| {
@@ -188,7 +188,7 @@ fn labels(roster: &Roster, agent: &AgentDefinition, port: Option<u16>) -> BTreeM
     own.chain(right_labels(roster, agent)).collect()
 }
 
-/// The agent's effective rights: its own within those of the agents above it.
+/// The agent's effective rights: its own, limited by those of the agents above.
 fn right_labels(roster: &Roster, agent: &AgentDefinition) -> impl Iterator<Item = (String, String)> {
     let rights = serde_json::to_value(roster.effective_rights(&agent.name)).unwrap_or_default();
     let rights = rights.as_object().cloned().unwrap_or_default();

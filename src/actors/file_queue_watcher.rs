@@ -1,9 +1,9 @@
 //! The file queue watcher: takes requests from the agents' inboxes, calls the agents, and leaves the answers
 //! in their outboxes.
 //!
-//! Invariants: a request is carried out at most once (it is moved away before the call); every request gets
-//! an answer, whatever its outcome; an unreadable file is put aside with the reason. A request that was in
-//! progress when the daemon ended is answered with an error at the next start, because its effect is unknown.
+//! Invariants: a request is carried out at most once (moved away before the call); every request gets an
+//! answer, whatever its outcome; an unreadable file is put aside with the reason. A request that was in
+//! progress when the daemon ended is answered with an error at the next start, because the effect is unknown.
 //! Failure policy: a folder that cannot be read is logged and tried again.
 
 use std::path::{Path, PathBuf};
@@ -72,7 +72,7 @@ struct FileQueueShared {
     workdir: Arc<Path>,
 }
 
-/// The watcher as a child of a supervisor. It has no verbs: its callers write files.
+/// The watcher as a child of a supervisor. There is no handle: callers write files.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,
@@ -117,7 +117,7 @@ impl FileQueueState {
                 // An earlier life may have left more than there is room for: the rest waits here.
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
                 let post = post.clone();
-                // Each request has its own cause outside the daemon, so it has a trace of its own.
+                // Each request has its own cause outside the daemon, so each has its own trace.
                 let scope = TraceScope { context: TraceContext::new_root(), actor: tasks.address().number() };
                 tasks.spawn(in_scope(scope, async move {
                     post.answer_request(at, work).await;
@@ -130,7 +130,7 @@ impl FileQueueState {
 }
 
 impl FileQueueShared {
-    /// Scans every agent's inbox and takes the requests it returns. Blocks.
+    /// Scans every agent's inbox and takes the returned requests. Blocks.
     fn look(&self, room: usize, recover: bool) -> Vec<(usize, FileQueueWork)> {
         let mut found = Vec::new();
         for (at, agent) in self.roster.iter().enumerate() {
@@ -190,7 +190,7 @@ fn interrupted() -> InvocationOutcome {
     )
 }
 
-/// A request of which only the id still matters.
+/// A request for an answer that needs only the id.
 fn bare(id: &FileRequestId) -> InvocationRequest {
     InvocationRequest {
         request_id: id.to_string(),

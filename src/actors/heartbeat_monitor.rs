@@ -1,11 +1,11 @@
 //! The heartbeat monitor: detects silent services, publishes alerts, and deregisters dead services.
 //!
-//! It has two sources. Outside services: every sweep reads their silence off the registry, and the rule of
-//! [`crate::domain::heartbeat`] says what follows. Agents: supervision itself detects and acts; its events
+//! There are two sources. Outside services: every sweep reads their silence off the registry, and the rule of
+//! [`crate::domain::heartbeat`] decides the action. Agents: supervision itself detects and acts; its events
 //! become alerts. Invariants: each step of the rule is reported once; a service is reported as deregistered
 //! only when the registry has done so. Alerts are kept in memory (the last [`KEPT_ALERTS`]) and in the daily
 //! file ([`super::alert_journal`]), and published to the event stream. Soft state: a new incarnation starts
-//! its counts anew and may report a step again.
+//! counting anew and may report a step again.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -38,7 +38,6 @@ pub const KEPT_ALERTS: usize = 1000;
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for an answer by callers; the monitor itself never waits.
 const DEADLINE: Duration = Duration::from_secs(5);
-/// The label in which an outside service names its parent.
 const PARENT_LABEL: &str = "parent";
 
 #[derive(Debug)]
@@ -48,9 +47,9 @@ pub enum MonitorMessage {
     Supervision(Box<SupervisionEvent>),
     /// The registry has decided about a service that missed its third heartbeat.
     Expired {
-        /// The service as it was judged.
+        /// The service as judged.
         watched: Box<WatchedService>,
-        /// Whether it was deregistered.
+        /// Whether the registry removed the service.
         gone: bool,
     },
     /// The alerts in memory, oldest first.
@@ -70,7 +69,7 @@ impl ActorMessage for MonitorMessage {
     }
 }
 
-/// An alert with its number, which rises by one from alert to alert.
+/// A number, which rises by one from alert to alert, and the alert.
 pub type NumberedAlert = (u64, HeartbeatAlert);
 
 /// The state of the services, and the time of the last sweep.
@@ -124,7 +123,7 @@ struct MonitorState {
     next_due: watch::Sender<Option<Duration>>,
 }
 
-/// The monitor as a child of a supervisor, and its handle. It sweeps at least every `sweep`, earlier when a
+/// The monitor as a child of a supervisor, and a handle. Sweeps at least every `sweep`, earlier when a
 /// heartbeat is due earlier, and writes below `workdir`.
 #[must_use]
 pub fn spec(

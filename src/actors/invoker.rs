@@ -30,7 +30,7 @@ pub enum InvokeError {
     /// The call became a job that has not ended within the caller's time.
     #[error("{reason}")]
     JobGoesOn {
-        /// Its `job_id` and `state`.
+        /// The job's `job_id` and `state`.
         job: Value,
         /// A sentence for the caller.
         reason: String,
@@ -50,7 +50,7 @@ impl From<CallError> for InvokeError {
 
 /// Calls agents by message.
 pub trait AgentInvoker: Send + Sync + 'static {
-    /// Calls `agent` and waits for its answer, at most for `deadline`.
+    /// Calls `agent` and waits for the answer, at most for `deadline`.
     fn invoke(
         &self,
         agent: &AgentName,

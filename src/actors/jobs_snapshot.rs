@@ -23,7 +23,7 @@ pub struct JobsSnapshot {
     pub at: Timestamp,
     /// Every job that has not ended.
     pub active: Vec<Job>,
-    /// The runs that are open or ended within [`DONE_SHOWN`], each with all its jobs, the root first.
+    /// The runs that are open or ended within [`DONE_SHOWN`], each with all jobs, the root first.
     pub runs: Vec<Vec<Job>>,
     /// The approvals that wait for a person, oldest first.
     pub asked: Vec<Approval>,

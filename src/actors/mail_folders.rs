@@ -1,9 +1,8 @@
 //! The folders of the file transport: requests in `artifacts/agent_inbox/<agent>/`, answers in
-//! `artifacts/agent_outbox/<agent>/`, one file a request.
-//! Invariants: a file appears whole under its name or not at all, and never replaces another; names come from
-//! [`AgentName`] and [`FileRequestId`], so no path leaves its folder; links are not followed. A request in
-//! progress has been moved to `working/` of its inbox, so it is taken once. All functions block: call them
-//! from a blocking thread.
+//! `artifacts/agent_outbox/<agent>/`, one file a request. Invariants: a file appears whole under its name or
+//! not at all, and never replaces another; names come from [`AgentName`] and [`FileRequestId`], so no path
+//! leads out of the folder; links are not followed. A request in progress has been moved to the inbox's
+//! `working/`, so it is taken once. All functions block: call them from a blocking thread.
 
 use std::fs;
 use std::io::{self, Read as _};
@@ -41,9 +40,9 @@ pub(super) struct TakenRequest {
 /// The result of withdrawing a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum WithdrawnRequest {
-    /// The agent had not taken it; it is gone.
+    /// Not taken by the agent; deleted now.
     Unread,
-    /// The agent has taken it.
+    /// Taken by the agent.
     Taken,
 }
 
@@ -119,7 +118,7 @@ impl MailFolders {
         fs::write(rejected.join(format!("{name}.reason.txt")), format!("{reason}\n"))
     }
 
-    /// Writes an answer and removes its request. An existing answer stays.
+    /// Writes an answer and removes the request. An existing answer stays.
     pub(super) fn finish(&self, id: &FileRequestId, answer: &[u8]) -> io::Result<()> {
         match place(&self.outbox, id, answer) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
@@ -140,9 +139,9 @@ impl MailFolders {
 }
 
 enum MailRefusal {
-    /// Another reader took it.
+    /// Taken by another reader.
     Gone,
-    /// It is invalid.
+    /// The request is invalid: the reason.
     Malformed(String),
 }
 

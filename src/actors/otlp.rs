@@ -1,7 +1,7 @@
 //! Exports spans as OTLP over HTTP (protobuf), if the configuration names a receiver.
 //!
 //! Reads the rings with a cursor; overwritten records are counted and logged. Failure policy: a receiver that
-//! does not answer costs its batch, never the daemon's memory.
+//! does not answer loses that batch and never costs the daemon memory.
 
 use std::time::Duration;
 

@@ -1,10 +1,10 @@
 //! The registry: the services, their capabilities, and their liveness.
 //!
-//! Owns the table `services` and is its only writer. Outside services are durable: an answer leaves after its
-//! commit. Their heartbeats are soft state, kept through a crash of this actor, forgotten with the daemon:
-//! after a start each service gets one time to live before it is judged. The agents of the roster are always
-//! listed ([`AgentDirectory`]) and cannot be changed from outside. Reads send no message
-//! ([`super::registry_cache`]). Failure policy: a refused write is an error to its caller; after a write of
+//! Owns the table `services` and is its only writer. Outside services are durable: an answer leaves after the
+//! commit. Heartbeats are soft state, kept through a crash of this actor, forgotten with the daemon: after a
+//! start each service gets one time to live before being judged. The agents of the roster are always listed
+//! ([`AgentDirectory`]) and cannot be changed from outside. Reads send no message
+//! ([`super::registry_cache`]). Failure policy: a refused write is an error to the caller; after a write of
 //! unknown outcome the table is read again before anything is decided. A start does not need a store that
 //! takes writes.
 
@@ -38,8 +38,8 @@ const SERVICES: StoreTable<String, RegisteredService> = StoreTable::new("service
 
 /// Most outside services: each costs memory and a check at every sweep; a swarm has hundreds.
 pub const MAX_SERVICES: usize = 10_000;
-/// Most text in one registration: a name, a URL and hundreds of capabilities and labels fit; with
-/// [`MAX_SERVICES`] it bounds the memory at 320 MB.
+/// Most text in one registration: a name, a URL and hundreds of capabilities and labels fit; [`MAX_SERVICES`]
+/// of them take 320 MB at most.
 pub const MAX_TEXT_BYTES: usize = 32 * 1024;
 /// Longest wait for an answer: a commit takes milliseconds, so beyond this the disk is stuck.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -88,12 +88,12 @@ pub enum RegistryMessage {
     Deregister(String, ReplySender<RegistryResult<Timestamp>>),
     /// The store takes writes again: read the table.
     Reload,
-    /// Remove a service unless it has sent a heartbeat since.
+    /// Remove a service unless a heartbeat has come since.
     Expire {
         service_id: String,
-        /// The number of its last heartbeat when it was judged.
+        /// The number of the last heartbeat when the service was judged.
         beat: u64,
-        /// Whether it was removed.
+        /// Whether the service was removed.
         reply: ReplySender<RegistryResult<bool>>,
     },
 }
@@ -115,11 +115,11 @@ impl ActorMessage for RegistryMessage {
 #[derive(Debug, Clone)]
 pub struct WatchedService {
     pub service: Arc<RegisteredService>,
-    /// The number of its last heartbeat.
+    /// The number of the last heartbeat.
     pub beat: u64,
-    /// The length of its silence.
+    /// Time since the last heartbeat.
     pub silence: Duration,
-    /// Its last heartbeat, if known.
+    /// Time of the last heartbeat, if known.
     pub last_seen: Option<Timestamp>,
 }
 
@@ -131,7 +131,7 @@ pub struct RegistryHandle {
 }
 
 impl RegistryHandle {
-    /// Registers a service; durable when it returns.
+    /// Registers a service; durable on return.
     ///
     /// # Errors
     /// [`RegistryError`]; of several registrations with one free id exactly one succeeds.
@@ -160,7 +160,7 @@ impl RegistryHandle {
         self.address.call(DEADLINE, |reply| RegistryMessage::Promote { name, from, to, reply }).await?
     }
 
-    /// Removes a service; durable when it returns.
+    /// Removes a service; durable on return.
     ///
     /// # Errors
     /// [`RegistryError::Unknown`], and [`RegistryError::Internal`] for the daemon's agents.
@@ -168,7 +168,7 @@ impl RegistryHandle {
         self.address.call(DEADLINE, |reply| RegistryMessage::Deregister(service_id, reply)).await?
     }
 
-    /// Removes a service that was judged dead by this last heartbeat, unless it has sent one since.
+    /// Removes a service that was judged dead by heartbeat number `beat`, unless a newer one has come.
     ///
     /// # Errors
     /// [`RegistryError`] when no decision was possible.
@@ -232,13 +232,13 @@ impl RegistryHandle {
     }
 }
 
-/// The actor's state: all of it is in the cache and in the store.
+/// The actor has no state of its own: cache and store have everything.
 struct RegistryState {
     table: TableSync<RegistryMessage>,
     board: Arc<RegistryCache>,
 }
 
-/// The registry as a child of a supervisor, and its handle.
+/// The registry as a child of a supervisor, and a handle.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,

@@ -1,8 +1,8 @@
 //! The registry's read side: an immutable snapshot that anyone reads without a message.
 //!
-//! Invariants: a reader sees only whole changes; a change is visible to every read after its writer was
+//! Invariants: a reader sees only whole changes; a change is visible to every read after the writer was
 //! answered; an answer is never older than [`MAX_AGE`] and never outlives a time to live. Serialised answers
-//! are kept by query, at most [`MAX_BODIES`] of them.
+//! are kept by query, at most [`MAX_BODIES`].
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,12 +30,12 @@ pub const MAX_AGE: Duration = Duration::from_secs(1);
 /// some 50 KiB, so this is at most a few MiB.
 pub const MAX_BODIES: usize = 64;
 
-/// An outside service and its vital signs.
+/// An outside service and its heartbeats.
 #[derive(Debug, Clone)]
 pub(super) struct RegistryEntry {
     pub(super) service: Arc<RegisteredService>,
     pub(super) life: ServiceVitals,
-    /// The number of its last heartbeat, unique in the process, so that a monitor notices a new one.
+    /// The number of the last heartbeat, unique in the process, so that a monitor notices a new one.
     pub(super) beat: u64,
     /// `None` until the first heartbeat after a restart of the daemon.
     pub(super) last_beat: Option<Timestamp>,
@@ -106,7 +106,7 @@ impl Serialize for ServiceSnapshot {
     }
 }
 
-/// One service with its expected heartbeat: the answer to `GET /services/{service_id}`.
+/// One service with the heartbeat expected from it: the answer to `GET /services/{service_id}`.
 #[derive(Debug, Clone, Serialize)]
 pub struct ServiceDocument {
     #[serde(flatten)]
@@ -135,7 +135,7 @@ pub struct ServiceCounts {
     pub down: usize,
 }
 
-/// A serialised answer and how long it is valid.
+/// A serialised answer and its time of validity.
 #[derive(Debug)]
 pub(super) struct CachedAnswer {
     bytes: Bytes,
@@ -144,7 +144,7 @@ pub(super) struct CachedAnswer {
     fresh_until: Instant,
 }
 
-/// The read side; only the registry's actor writes it.
+/// The read side; written only by the registry's actor.
 #[derive(Debug)]
 pub(super) struct RegistryCache {
     entries: ArcSwap<RegistryEntries>,
@@ -174,7 +174,7 @@ impl RegistryCache {
         self.beats.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Publishes the next snapshot. Only the actor calls it, one message at a time.
+    /// Publishes the next snapshot. Called only by the actor, one message at a time.
     pub(super) fn publish(&self, change: impl FnOnce(&mut HashMap<Arc<str>, Arc<RegistryEntry>>)) {
         let mut next = RegistryEntries::clone(&self.entries.load());
         let before = next.by_id.len();
@@ -187,7 +187,7 @@ impl RegistryCache {
         }
     }
 
-    /// The serialised answer to a query, from the cache if it is still valid.
+    /// The serialised answer to a query, from the cache while valid.
     pub(super) fn discover(&self, filter: &ServiceFilter) -> Result<Bytes, serde_json::Error> {
         let entries = self.entries.load();
         // The versions are read before the snapshot: a change meanwhile makes the answer stale, not wrong.
@@ -285,7 +285,7 @@ pub(super) fn serialised(items: &[ServiceSnapshot]) -> Result<Bytes, serde_json:
     serde_json::to_vec(&ServiceListDocument { items }).map(Bytes::from)
 }
 
-/// How long an answer over these services is valid: until one of them expires or is missed.
+/// How long an answer over these services is valid: until one expires or misses a heartbeat.
 fn max_age(entries: &RegistryEntries) -> Duration {
     let changes = entries.by_id.values().filter_map(|e| e.service.pace().until_change(e.silence()));
     changes.min().unwrap_or(MAX_AGE).min(MAX_AGE)

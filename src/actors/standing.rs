@@ -1,8 +1,8 @@
 //! The agents' current statuses: facts from the tree and the job book, judged by the one rule in
 //! `domain::hmi::status`.
 //!
-//! Owns the newest reading of the job book. It is written by the watcher ([`spec`]), which reads again after
-//! commits, and by callers that have just read the book for a purpose of their own. Invariants: a reading is
+//! Owns the newest reading of the job book. Two write that reading: the watcher ([`spec`]), which reads again
+//! after commits, and callers that have just read the book for another purpose. Invariants: a reading is
 //! never replaced by an older one; reading a status sends no message and waits for no disk. Failure policy:
 //! when the book cannot be read the last reading stays, and the next commit is the next try.
 
@@ -28,7 +28,7 @@ use crate::supervision::{
 
 /// Least time between two readings: below what a person notices.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
-/// The watcher's pause as a multiple of its reading's time: readings take at most a tenth of one processor.
+/// The watcher's pause as a multiple of a reading's duration: readings take at most a tenth of one processor.
 const REST: u32 = 9;
 /// The longest pause, however long a reading took.
 const MAX_PAUSE: Duration = Duration::from_millis(500);
@@ -75,7 +75,7 @@ impl AgentStandings {
         node.map_or(AgentStanding::ABSENT, |node| self.of_node(&node, &node.state(), node.vitals().as_ref()))
     }
 
-    /// The status of a node with its state and its mailbox at one moment.
+    /// A node's status, with the state and mailbox seen at the same moment.
     #[must_use]
     pub fn of_node(
         &self,
@@ -189,7 +189,7 @@ pub fn spec(
 async fn watch(jobs: Arc<JobsShared>, standings: AgentStandings) {
     let mut commits = jobs.book.commits();
     loop {
-        // Before the reading: the next one sees a commit made during it.
+        // Before the reading: a commit made during this reading triggers the next.
         commits.mark_unchanged();
         let begun = Instant::now();
         if let Err(error) = read(&jobs, &standings).await {

@@ -1,13 +1,13 @@
-//! Whether an actor's copy of its table agrees with the store.
+//! Whether an actor's copy of a table agrees with the store.
 //!
-//! After a write of unknown outcome, or a start while the store takes no writes, it may not: then nothing is
-//! decided from the copy before the table was read again. Invariant: a doubt ends only by a reading after
-//! everything queued before it, on a store that takes writes.
+//! After a write of unknown outcome, or a start while the store takes no writes, the copy may differ: nothing
+//! is decided from it before the table is read again. Invariant: only a reading ends the doubt, taken after
+//! everything queued earlier, on a store that takes writes.
 
 use crate::store::{Store, StoreError};
 use crate::supervision::{ActorContext, ActorMessage};
 
-/// The doubt of an actor that is the only writer of its table.
+/// The doubt of an actor that is a table's only writer.
 pub(super) struct TableSync<M> {
     store: Store,
     /// The message an actor sends itself when the store takes writes again: leads to [`TableSync::reload`].
@@ -76,7 +76,7 @@ impl<M: ActorMessage> TableSync<M> {
         let (store, address, wake) = (self.store.clone(), context.address().clone(), self.reload_message);
         context.spawn(async move {
             if store.writable().await.is_ok() {
-                // An actor that has ended reads at its next start.
+                // An actor that has ended reads at the next start.
                 let _ = address.send(wake()).await;
             }
         });

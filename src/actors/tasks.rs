@@ -21,7 +21,7 @@ pub fn catalogue() -> &'static TaskCatalogue {
     &CATALOGUE
 }
 
-/// Whether a definition lists only tasks its agent can take.
+/// Checks that a definition lists only tasks that the agent can take.
 ///
 /// # Errors
 /// A sentence for the definition's author.
@@ -137,7 +137,7 @@ mod tests {
             ("model_training", None, Some("manager-models"), &[], "qtower-trainer"),
             // Among equals the free one.
             ("model_training", None, Some("manager-models"), &["qtower-trainer"], "reranker-trainer"),
-            // The one that takes the task, though another comes first by name.
+            // The agent that takes the task, though another comes first by name.
             ("task_breakdown", Some("ingest.compliance.lane"), None, &[], "manager-devsecops"),
             ("cost_tracking", Some("ingest.metrics"), None, &[], "metrics-cost-accountant"),
             ("report_generation", Some("ingest.report"), None, &[], "director-docs"),

@@ -73,9 +73,9 @@ pub(super) struct AccountsShared {
     pub(super) tidying: ExclusiveLock,
 }
 
-/// A lock for work that goes on when its caller is dropped, as work on a blocking thread does (its actor was
-/// killed, or its start took too long). The guard moves with the work ([`in_background`]), so that the next
-/// incarnation waits for its end. Two tasks that mended one file would double its lines, or lose some.
+/// A lock for work that outlives its caller, as work on a blocking thread does (the actor was killed, or the
+/// start took too long). The guard moves with the work ([`in_background`]), so the next incarnation waits for
+/// the end of that work. Two tasks mending one file would double lines or lose some.
 pub(super) type ExclusiveLock = Arc<tokio::sync::Mutex<()>>;
 /// Held by work that must run alone.
 pub(super) type ExclusiveGuard = tokio::sync::OwnedMutexGuard<()>;
@@ -168,8 +168,8 @@ impl AccountsShared {
         }
     }
 
-    /// Books a settlement: ledger, windows, queue, and the line in its file. Also returns whether that line
-    /// is written.
+    /// Books a settlement: ledger, windows, queue, and the line in the run's file. Also returns whether that
+    /// line is written.
     pub(super) fn settle(
         &self,
         id: HoldId,
@@ -206,7 +206,7 @@ impl AccountsShared {
             was_stored
         };
         if was_stored {
-            // Until its row is gone, a crash would charge it.
+            // Until the hold's row is gone, a crash would charge the hold.
             self.wake.notify_one();
             self.hurry.notify_one();
         } else if let Err(error) = self.journal.lock().released(id) {
@@ -215,7 +215,7 @@ impl AccountsShared {
         Ok(())
     }
 
-    /// Notes a hold without a cap in the journal, which is rotated when it has grown long.
+    /// Notes a hold without a cap in the journal; rotates a long journal.
     pub(super) fn note(&self, id: HoldId, wanted: &SpendRequest) -> io::Result<()> {
         let mut journal = self.journal.lock();
         if journal.is_long() {
@@ -272,7 +272,6 @@ impl AccountBooks {
         Ok(receipt)
     }
 
-    /// Numbers a receipt and queues it.
     pub(super) fn book(&mut self, id: HoldId, wanted: SpendRequest, outcome: ReceiptOutcome) -> Arc<Receipt> {
         self.last_seq += 1;
         let receipt = Arc::new(Receipt::new(self.last_seq, id, wanted, outcome));
@@ -280,7 +279,7 @@ impl AccountBooks {
         receipt
     }
 
-    /// Counts and queues a receipt that already has its number.
+    /// Counts and queues a numbered receipt.
     pub(super) fn take_in(&mut self, receipt: &Arc<Receipt>) {
         self.last_seq = self.last_seq.max(receipt.seq);
         self.windows.record(receipt);

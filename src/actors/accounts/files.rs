@@ -1,10 +1,9 @@
 //! The files of receipts: `artifacts/costs/<run_id>.jsonl`, one receipt a line.
 //!
 //! Owns the open files and knows which contain lines that may not be on the disk yet. Invariants: lines are
-//! written whole, in the order of `seq`; after a failed write or sync a file takes no more lines until it has
-//! been mended from the store. The settling task itself writes to the page cache: a line costs some
-//! microseconds, less than waking another thread. Only [`UnsyncedFiles::sync`], called by a blocking thread,
-//! waits for the disk.
+//! written whole, in the order of `seq`; after a failed write or sync a file takes no more lines until mended
+//! from the store. The settling task itself writes to the page cache: a line costs some microseconds, less
+//! than waking another thread. Only [`UnsyncedFiles::sync`], called by a blocking thread, waits for the disk.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
@@ -60,7 +59,7 @@ struct BrokenReceiptFile {
 #[derive(Debug, Default)]
 pub(super) struct UnsyncedFiles {
     files: Vec<(RunName, Arc<File>)>,
-    /// A file was created: its name must be synced too.
+    /// A file was created: the name must be synced too.
     has_new: bool,
 }
 
@@ -125,13 +124,13 @@ impl ReceiptFiles {
         self.unsynced.has_new = true;
     }
 
-    /// Notes a failed sync: it is not repeated, the file must be rewritten.
+    /// Notes a failed sync: a repeated one may succeed without the lost pages, so the file must be rewritten.
     pub(super) fn doubt(&mut self, run: &RunName) {
         self.close(run);
         self.broken.entry(run.clone()).or_default().is_doubtful = true;
     }
 
-    /// Whether a file may not be on the disk although the kernel shows it.
+    /// Whether the disk may lack lines that the kernel shows.
     pub(super) fn is_doubtful(&self, run: &RunName) -> bool {
         self.broken.get(run).is_some_and(|broken| broken.is_doubtful)
     }
@@ -157,8 +156,8 @@ impl ReceiptFiles {
         self.dirty.entry(run).or_insert(0);
     }
 
-    /// Notes that a file has all its receipts up to `seq`; returns whether it takes lines again. It does not
-    /// when another receipt was appended meanwhile: then it must be mended once more.
+    /// Notes that a file has all receipts up to `seq`; returns whether the file takes lines again. False when
+    /// another receipt was missed meanwhile: then the file must be mended once more.
     pub(super) fn mended(&mut self, run: &RunName, seq: u64) -> bool {
         self.close(run);
         self.touched(run.clone());
@@ -237,7 +236,7 @@ pub(super) fn mark_of(path: &Path) -> io::Result<FileMarkRow> {
     })
 }
 
-/// The current marks of files; `None` for one that was moved away: its receipts are in the store.
+/// The current marks of files; `None` for a file moved away, whose receipts are in the store.
 pub(super) fn marks_of(
     folder: &Path,
     runs: &HashSet<RunName>,

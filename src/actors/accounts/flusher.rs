@@ -1,12 +1,12 @@
-//! Brings booked receipts to the disk: their lines first, then the queue into the store.
+//! Brings booked receipts to the disk: lines first, then the queue into the store.
 //!
 //! Three rhythms. Lines are synced within [`SYNC`] of being written: that bounds the loss in a power cut, and
 //! one sync of a file is the cheapest way. Settlements gather for [`GATHER`] and are booked by one commit; a
 //! crash before that is repaired from the lines. Once in [`TIDY`] the store notes which files are whole, and
-//! the outbox drops its copies for them. A caller that must wait for the store hurries the commit.
+//! the outbox drops the copies for them. A caller that must wait for the store hurries the commit.
 //!
-//! Failure policy: while the store takes no writes the queue stays and is tried again; unsynced lines stay in
-//! the outbox, and failed files are mended from the store; a failed sync is never repeated on the same file.
+//! Failure policy: while the store takes no writes the queue stays and is retried; unsynced lines stay in the
+//! outbox, and failed files are mended from the store; a failed sync is never repeated on the same file.
 
 use std::io;
 use std::sync::Arc;
@@ -167,7 +167,7 @@ pub(super) async fn sync(shared: &Arc<AccountsShared>) -> io::Result<()> {
     in_background(alone, move || sync_files(&worker, &unsynced, &folder)).await?.1
 }
 
-/// The sync itself, and the handling of its failures, which also happens when nobody waits any more.
+/// The sync and the handling of failures, which happens even when nobody waits any more.
 fn sync_files(
     shared: &AccountsShared,
     unsynced: &files::UnsyncedFiles,
@@ -233,7 +233,7 @@ fn examine_files(shared: &AccountsShared, dirty: DirtyRuns) -> io::Result<(Dirty
     Ok((dirty, up_to, marks))
 }
 
-/// Repairs a failed file from the store; returns whether it takes lines again.
+/// Repairs a failed file from the store; returns whether the file takes lines again.
 fn mend_one(shared: &AccountsShared, run: &RunName) -> io::Result<bool> {
     let (path, is_doubtful) = {
         let files = shared.files.lock();

@@ -1,11 +1,11 @@
 //! The journal of holds without a cap: their record across `kill -9`, written without waiting for a disk.
 //!
 //! A file of JSON lines, written to the page cache and never synced: the first line says which receipts may
-//! settle its holds (`first_seq` and later), each other line is a hold or a release. A hold is settled by its
+//! settle the holds (`first_seq` and later), each other line is a hold or a release. A hold is settled by a
 //! receipt, so settlements are not written here. Rotation writes a new file with the open holds under the old
 //! one's name. Invariant: after [`HoldJournal::held`] has returned, the next start finds the hold unless the
-//! machine itself went down. Failure policy: a journal that cannot be written refuses, and its caller makes
-//! the hold durable in the store instead.
+//! machine itself went down. Failure policy: an unwritable journal refuses, and the caller makes the hold
+//! durable in the store instead.
 
 use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions};

@@ -18,7 +18,7 @@ use crate::files::{DraftFile, create_folders, folder_of, sync_folder};
 /// The content of a file.
 #[derive(Debug, Default)]
 pub(super) struct ReceiptFileContent {
-    /// Its receipts, by `seq`.
+    /// The file's receipts, by `seq`.
     pub(super) receipts: BTreeMap<u64, Arc<Receipt>>,
     /// Bytes up to the end of the last good line.
     whole: u64,
@@ -49,9 +49,9 @@ pub(super) fn examine(path: &Path) -> io::Result<ReceiptFileContent> {
     Ok(found)
 }
 
-/// Repairs a file, so that it has its old receipts and `wanted`. Durable when this returns.
+/// Repairs a file, so that it has the old receipts and `wanted`. Durable on return.
 ///
-/// `stored` returns all of the run's receipts in the store; it is called only for a damaged file.
+/// `stored` returns all of the run's receipts in the store; called only for a damaged file.
 pub(super) fn mend(
     path: &Path,
     found: &ReceiptFileContent,

@@ -2,7 +2,7 @@
 //!
 //! Owns the ledger in memory, the tables of the accounts, the receipt files and the journal of holds. No
 //! decision takes a message: a handle's verb takes a short lock, so that a call without a cap costs some
-//! microseconds; the actor brings bookings to the disk ([`flusher`]) and recovers when it starts
+//! microseconds; the actor brings bookings to the disk ([`flusher`]) and recovers at the start
 //! ([`recovery`]).
 //!
 //! Two things wait for the disk: a hold under a cap (one group commit, shared by all callers at that time),
@@ -55,7 +55,7 @@ use crate::supervision::{
     WorkerOptions,
 };
 
-/// Longest wait for a commit: it takes milliseconds, so beyond this the disk is stuck.
+/// Longest wait for a commit, which takes milliseconds: beyond this the disk is stuck.
 const DEADLINE: Duration = Duration::from_secs(10);
 /// The receipt's note for a hold dropped by its caller.
 const ABANDONED: &str =
@@ -64,7 +64,7 @@ const ABANDONED: &str =
 /// Why the accounts declined or failed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum AccountsError {
-    /// A budget does not allow it.
+    /// A budget does not allow the hold.
     #[error(transparent)]
     OverBudget(Box<OverBudget>),
     /// The hold is not open.
@@ -76,7 +76,7 @@ pub enum AccountsError {
     /// Too many settlements wait for the store.
     #[error("no call can be begun: too many settlements wait for the store, which takes no writes")]
     Behind,
-    /// The settlement is booked, but neither its line nor its commit has reached the disk.
+    /// The settlement is booked, but neither line nor commit has reached the disk.
     #[error("the receipt is booked, but the disk did not take it within {DEADLINE:?}")]
     Slow,
     #[error(transparent)]
@@ -105,8 +105,8 @@ pub trait AccountsObserver: Send + Sync {
     /// [`BudgetAlert::id`] they have seen.
     fn alert(&self, alert: &BudgetAlert);
 
-    /// These receipts, in the order of their `seq`, were stored by one booking. After a crash the last
-    /// booking may be repeated, with the same receipts; consumers that need all of them read the files.
+    /// These receipts, in the order of `seq`, were stored by one booking. After a crash the last booking may
+    /// be repeated, with the same receipts; consumers that need all of them read the files.
     fn booked(&self, _receipts: &[Arc<Receipt>]) {}
 }
 
@@ -148,11 +148,11 @@ impl fmt::Debug for AccountsHandle {
 }
 
 impl AccountsHandle {
-    /// Reserves `wanted.worst` in every scope of the call, or nothing. Under a cap the hold is durable when
-    /// this returns; without one it is written to the page cache.
+    /// Reserves `wanted.worst` in every scope of the call, or nothing. On return a hold under a cap is
+    /// durable, a hold without one is in the page cache.
     ///
     /// # Errors
-    /// [`AccountsError::OverBudget`] names the scope that refused and the rest of its budget. After any error
+    /// [`AccountsError::OverBudget`] names the scope that refused and the budget left there. After any error
     /// there is no hold.
     pub async fn hold(&self, wanted: SpendRequest) -> Result<Hold, AccountsError> {
         let (hold, is_capped) = self.shared.reserve(&wanted, Timestamp::now())?;
@@ -178,10 +178,11 @@ impl AccountsHandle {
         Ok(self.shared.with_scopes(&scopes, Timestamp::now(), |books| books.ledger.is_capped(wanted))?)
     }
 
-    /// Settles a hold: its receipt is booked, and its line is written to the page cache when this returns.
+    /// Settles a hold. On return the receipt is booked and its line is in the page cache.
     ///
     /// # Errors
-    /// [`AccountsError::Slow`] when the line could not be written and the store did not take it either.
+    /// [`AccountsError::Slow`] when the line could not be written and the store did not take the receipt
+    /// either.
     pub async fn settle(&self, hold: Hold, outcome: ReceiptOutcome) -> Result<Arc<Receipt>, AccountsError> {
         let (receipt, is_written) = self.shared.settle(hold.into_id(), outcome)?;
         if !is_written || self.shared.settings.fsync == FsyncTiming::BeforeAnswer {
@@ -190,7 +191,7 @@ impl AccountsHandle {
         Ok(receipt)
     }
 
-    /// Releases a hold of a call that was never sent; it has no receipt.
+    /// Releases the hold of a call that was never sent, without a receipt.
     pub fn release(&self, hold: Hold) {
         if let Err(error) = self.shared.release(hold.into_id()) {
             tracing::error!(%error, "a hold could not be released");

@@ -1,11 +1,11 @@
 //! Recovery from the previous daemon, before the first hold is granted.
 //!
 //! Possible findings after a `kill -9`, and their treatment:
-//! - lines in files that the store has not booked (a settlement was answered before its commit): booked now,
+//! - lines in files that the store has not booked (a settlement was answered before the commit): booked now,
 //!   under their own `seq`;
 //! - receipts in the outbox whose lines the disk has lost (a power cut): written again;
 //! - torn or damaged files: see [`super::mend`];
-//! - holds without a receipt: bytes may have been sent, so each is charged in full, with a note in its
+//! - holds without a receipt: bytes may have been sent, so each is charged in full, with a note in the
 //!   receipt;
 //! - alerts and receipts that may not have been published: published again, under the same ids.
 //!
@@ -51,7 +51,7 @@ pub(super) async fn open(shared: &Arc<AccountsShared>) -> Result<(), ActorError>
     ordered?;
     flusher::flush(shared).await?;
     shared.durable.send_replace(shared.books.lock().last_seq);
-    // Only now: until its holds are settled in the store, the old journal is their only trace.
+    // Only now: until the holds are settled in the store, the old journal is their only trace.
     std::fs::create_dir_all(&shared.settings.data_dir)?;
     shared.rotate(&mut shared.journal.lock())?;
     shared.books.lock().is_open = true;
@@ -60,7 +60,7 @@ pub(super) async fn open(shared: &Arc<AccountsShared>) -> Result<(), ActorError>
     Ok(())
 }
 
-/// Counts this start; returns its number, and the last receipt booked in the store.
+/// Counts this start; returns its number and the `seq` of the last receipt booked in the store.
 pub(super) async fn begin(shared: &AccountsShared) -> Result<(u64, u64), StoreError> {
     let count = |view: &StoreView<'_>| {
         let (changes, start) = tables::count_start(view)?;

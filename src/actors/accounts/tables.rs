@@ -1,8 +1,8 @@
 //! The tables of the accounts, and the one transaction in which receipts become durable.
 //!
 //! Invariant: [`booking`] writes receipts, the outbox, the scopes' spendings, and the alerts raised,
-//! together; repeated, it changes nothing more, because receipts are booked in the order of their `seq` and
-//! the last one booked is written beside them.
+//! together; a repeated booking changes nothing, because receipts are booked in the order of `seq` and the
+//! last `seq` booked is written beside them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -44,7 +44,7 @@ struct SpentRow {
     day: i64,
 }
 
-/// A stored cap; without an amount it was lifted.
+/// A stored cap; `None` for a lifted one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct CapRow {
     amount: Option<NanoUsd>,
@@ -57,7 +57,7 @@ impl From<CapRow> for BudgetCap {
     }
 }
 
-/// The time of a booking, and its groups: run and first `seq` of each.
+/// A booking's time and groups: run and first `seq` of each.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct BookingRow {
     pub(super) newest_ms: i64,
@@ -65,7 +65,7 @@ pub(super) struct BookingRow {
     pub(super) pieces: Vec<(String, u64)>,
 }
 
-/// A file's size and time when all of it was on the disk.
+/// A file's size and time when the whole file was on the disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct FileMarkRow {
     pub(super) bytes: u64,
@@ -203,8 +203,7 @@ pub(super) fn standing(view: &StoreView<'_>, scope: &BudgetScope) -> Result<Scop
     Ok(standing)
 }
 
-/// Sets a cap, or lifts it; returns the changes, and the cap with its generation. Repeated, it changes
-/// nothing.
+/// Sets a cap, or lifts it; returns the changes, and the cap with its generation. Idempotent.
 pub(super) fn setting(
     view: &StoreView<'_>,
     scope: &BudgetScope,
@@ -221,7 +220,7 @@ pub(super) fn setting(
 
 /// All scopes with a cap, in the order of their names.
 pub(super) fn capped(view: &StoreView<'_>) -> Result<Vec<BudgetScope>, StoreError> {
-    // Lifted caps have rows too: a limit on rows would cut before it filters.
+    // Lifted caps have rows too: a limit on rows would cut before the filter.
     let rows = view.range(&CAPS, &KeyRange::all(), crate::store::ScanOrder::Ascending, usize::MAX)?;
     let capped = rows.into_iter().filter(|(_, row)| row.amount.is_some());
     // Every name was written by `BudgetScope`'s own `Display`.

@@ -1,8 +1,8 @@
-//! Before a step works: it reserves the machine resources it needs, and waits for its turn.
+//! Before a step works: reserves the step's machine resources, or waits for them.
 //!
-//! Invariants: a step asks once, for everything, and has no reservation while it waits, so steps cannot wait
-//! for one another in a circle (coordinators reserve nothing at all); the reservation is released with the
-//! [`ReservationGuard`], which the working thread drops last, however the attempt ends.
+//! Invariants: a step asks once, for everything, and reserves nothing while waiting, so steps cannot wait for
+//! one another in a circle (coordinators reserve nothing at all); the reservation is released with the
+//! [`ReservationGuard`], dropped last by the working thread, however the attempt ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,7 +27,7 @@ const TELL_AFTER: Duration = Duration::from_millis(200);
 /// Pause before asking a restarting resource manager again.
 const ASK_AGAIN: Duration = Duration::from_millis(100);
 
-/// Whether an attempt has its resources; shared between the agent and the attempt's task.
+/// Whether an attempt has resources; shared by the agent and the attempt's task.
 #[derive(Debug, Clone, Default)]
 pub(super) struct ResourceGate {
     stop: CancellationToken,
@@ -50,13 +50,12 @@ impl ResourceGate {
         self.stop.cancelled().await;
     }
 
-    /// Whether the attempt has its resources.
     pub(super) fn is_passed(&self) -> bool {
         self.is_passed.load(Ordering::Relaxed)
     }
 }
 
-/// An attempt before its start.
+/// An attempt that has not started.
 pub(super) struct AttemptAdmission {
     pub(super) resources: ResourceHandle,
     pub(super) jobs: Arc<JobsShared>,
@@ -66,7 +65,7 @@ pub(super) struct AttemptAdmission {
     pub(super) gate: ResourceGate,
 }
 
-/// A step's resource request: from its card, or else from its agent's definition. The card's request is
+/// A step's resource request: from the card, or else from the agent's definition. The card's request is
 /// strict, the definition's shrinks to a smaller machine.
 ///
 /// # Errors
@@ -162,7 +161,7 @@ impl AttemptAdmission {
         if self.ask.strict { SkillError::Permanent(reason) } else { SkillError::Passing(reason) }
     }
 
-    /// Adds an event to the job for its readers; the attempt does not depend on it.
+    /// Adds an event to the job, for readers only: a failure is logged and the attempt goes on.
     async fn append_event(&self, status: &str, mut detail: Value) {
         detail["status"] = json!(status);
         let detail = json!({ "resources": detail });

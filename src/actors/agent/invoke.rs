@@ -1,9 +1,9 @@
 //! An agent's answers to requests from outside any job.
 //!
-//! Every agent answers `status`, also to a request that names nothing. A service answers its task at once; a
+//! Every agent answers `status`, also to a request that names nothing. A service answers a task at once; a
 //! task with a plan or a skill becomes a run of its own. Any other task is refused, with a list of the
-//! agent's tasks. Invariant: `success` means work that ended well; a caller whose time is over gets the job
-//! that continues.
+//! agent's tasks. Invariant: `success` means work that ended well; a caller whose time is over gets the id of
+//! the continuing job.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,7 @@ use crate::actors::jobs::AsksPerson;
 use crate::domain::job::{Job, JobRequest, JobState};
 use crate::supervision::{ActorContext, ReplySender};
 
-/// How much earlier than its caller an agent stops waiting, so that its answer still arrives.
+/// How much earlier than the caller an agent stops waiting, so that the answer still arrives.
 const MARGIN: Duration = Duration::from_millis(500);
 /// The request every agent answers.
 const STATUS: &str = "status";
@@ -84,7 +84,7 @@ impl AgentState {
         });
     }
 
-    /// The agent's status, from the tree and the book rather than from its own view.
+    /// The agent's status, from the tree and the book rather than from the agent's own view.
     pub(super) fn status(&self) -> Value {
         let node = self.system.tree().by_name(self.me.name.as_str());
         let state = node.as_ref().map(|node| node.state());

@@ -1,9 +1,9 @@
-//! An agent's context: its cards and the results of its steps.
+//! An agent's context: cards and the results of steps.
 //!
-//! The governor stores it durably by run and agent. Invariants: a card and a result are added once, whatever
-//! is restarted or repeated (their keys name the job); an agent whose context was reset starts from the
-//! summary, which replaces the cleared messages in the conversation. An agent's actions follow from the rows
-//! of its jobs alone, so a context that cannot be written delays no job: the failure is logged.
+//! The governor stores the context durably by run and agent. Invariants: a card and a result are added once,
+//! whatever is restarted or repeated (their keys name the job); an agent whose context was reset starts from
+//! the summary, which replaces the cleared messages in the conversation. An agent's actions follow from the
+//! job rows alone, so a context that cannot be written delays no job: the failure is logged.
 
 use serde_json::json;
 
@@ -15,15 +15,15 @@ use crate::domain::job::Job;
 use crate::domain::token_governor::RunLabel;
 use crate::domain::token_governor::conversation::NoteOrigin;
 
-/// An agent's access to its context.
+/// An agent's access to its own context.
 #[derive(Debug, Clone)]
 pub struct AgentMemory {
     pub governor: GovernorHandle,
-    /// The state this incarnation resumed from, if its context was reset in an open run.
+    /// The state this incarnation resumed from, if the context was reset in an open run.
     pub resumed: Option<ContextResumption>,
 }
 
-/// A note with the key that makes it unique.
+/// A note with a unique key.
 pub(super) struct MemoryNote {
     key: String,
     origin: NoteOrigin,
@@ -48,7 +48,7 @@ impl AgentMemory {
         }
     }
 
-    /// Resets the context if it is too full.
+    /// Resets a context that is too full.
     pub(super) async fn judge(&self, me: &AgentDefinition, job: &JobId) {
         if let Err(error) = self.governor.judge(me, &RunLabel::from(&job.run())).await {
             tracing::warn!(agent = %me.name, %job, %error, "the context could not be counted");

@@ -1,8 +1,8 @@
-//! An agent: one actor for each in the roster, whatever its role.
+//! An agent: one actor for each in the roster, whatever the role.
 //!
-//! All of its state is in the book: after a restart it reads which jobs are its own and continues.
-//! Invariants: a notice only makes it look at the row; its commits carry the fence of its claim, so an
-//! overtaken incarnation changes nothing.
+//! All state is in the book: a restarted agent reads its jobs there and continues. Invariants: a notice only
+//! makes the agent look at the row; every commit carries the claim's fence, so an overtaken incarnation
+//! changes nothing.
 
 mod admission;
 pub(in crate::actors) mod behaviour;
@@ -39,7 +39,7 @@ pub use thinking::rehearsal::{ProofRehearsal, RehearsedRun, rehearse};
 
 /// The messages of an agent.
 pub enum AgentMessage {
-    /// Read a job's row and act on it.
+    /// Read a job's row and act accordingly.
     Reconcile { job: JobId },
     /// An attempt of this agent has ended.
     StepEnded {
@@ -75,7 +75,7 @@ impl ActorMessage for AgentMessage {
     }
 }
 
-/// What agents work with beside jobs and resources. Cheap to clone.
+/// The services that agents use beside jobs and resources. Cheap to clone.
 #[derive(Clone)]
 pub struct AgentTools {
     pub store: Store,
@@ -107,7 +107,7 @@ struct DeferredWork {
 }
 
 impl AgentState {
-    /// A new incarnation: it reconciles every open job of its own.
+    /// Starts an incarnation, which reconciles every open job of this agent.
     ///
     /// # Errors
     /// The store's.
@@ -131,8 +131,8 @@ impl AgentState {
         Ok(Self { me, jobs, resources, system, memory, tools, claimed, running, deferred })
     }
 
-    /// Defers work until the store takes writes again. The rows say what is left to do, so a job to reconcile
-    /// is enough; the result of an attempt is in no row yet and is kept.
+    /// Defers work until the store takes writes again. The rows say which work is left, so the id of a job is
+    /// enough to reconcile it; an attempt's result is in no row yet and is kept.
     fn defer(&mut self, keep: impl FnOnce(&mut DeferredWork), context: &ActorContext<AgentMessage>) {
         let is_first = self.deferred.jobs.is_empty() && self.deferred.ended.is_empty();
         keep(&mut self.deferred);
@@ -140,7 +140,7 @@ impl AgentState {
             let (store, address) = (self.tools.store.clone(), context.address().clone());
             context.spawn(async move {
                 if store.writable().await.is_ok() {
-                    // An agent that has ended reconciles its jobs when it starts.
+                    // An agent that has ended reconciles its jobs at the next start.
                     let _ = address.send(AgentMessage::StoreIsBack).await;
                 }
             });
@@ -210,7 +210,7 @@ impl AgentState {
             return self.settle_failure(&job).await;
         }
         if job.card.agent != self.me.name {
-            // The job may have been given to another agent: the rest of it here ends.
+            // The job may now belong to another agent, so this agent's share of the work ends.
             self.forget(id);
             return self.next_job(context);
         }
@@ -245,7 +245,7 @@ impl AgentState {
         self.continue_or_begin(job, context).await
     }
 
-    /// Claims a job; `None` when it cannot be claimed (not due, or cancelled meanwhile).
+    /// Claims a job; `None` when not due, or cancelled meanwhile.
     async fn claim(&self, job: &Job) -> Result<Option<Job>, JobError> {
         if job.state == JobState::Queued && !job.is_due(Timestamp::now()) {
             return Ok(None);

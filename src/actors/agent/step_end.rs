@@ -1,4 +1,4 @@
-//! What an attempt at a step ends with.
+//! The ways in which an attempt at a step ends.
 
 use crate::domain::job::approval::AgentQuestion;
 use crate::skills::{SkillError, StepOutcome};
@@ -9,6 +9,6 @@ pub type StepResult = Result<StepEnd, SkillError>;
 #[derive(Debug, Clone, PartialEq)]
 pub enum StepEnd {
     Done(StepOutcome),
-    /// It goes on once a person has answered; until then nobody holds the job.
+    /// The job goes on once a person has answered; until then no agent has a claim.
     Asks(AgentQuestion),
 }

@@ -1,7 +1,9 @@
-//! The steps of one agent: which claimed card is next, how long it may take, and the commit of its end.
+//! The steps of one agent: which claimed card is next, how long a step may take, and the commit of the
+//! outcome.
 //!
-//! Knows nothing of how a step works: that is its [`StepRunner`](super::behaviour::StepRunner). Invariants: at most
-//! [`STEPS_AT_ONCE`] at work, [`THINKING_STEPS_AT_ONCE`] of agents with a model; what is committed carries the fence under which the step was claimed.
+//! Knows nothing of how a step works: that is the [`StepRunner`](super::behaviour::StepRunner)'s. Invariants:
+//! at most [`STEPS_AT_ONCE`] steps at work, [`THINKING_STEPS_AT_ONCE`] for agents with a model; every commit
+//! carries the fence under which the step was claimed.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -25,12 +27,12 @@ use crate::supervision::ActorContext;
 
 /// Steps one agent runs at the same time; the others wait in the queue.
 const STEPS_AT_ONCE: usize = 1;
-/// The same for steps with a model, which mostly wait for its answers: a step takes a few MiB and a tree.
+/// The same for agents with a model, whose steps mostly wait for answers: a step takes a few MiB and a tree.
 const THINKING_STEPS_AT_ONCE: usize = 16;
-/// How often an agent looks at its running steps.
+/// Time between two looks at the running steps.
 const BEAT: Duration = Duration::from_millis(500);
 
-/// A running attempt. Dropped (with its agent's incarnation, say), it is signalled to stop.
+/// A running attempt. Dropping this (with the agent's incarnation, say) signals the attempt to stop.
 pub(super) struct RunningStep {
     job: JobId,
     pub(super) fence: u64,
@@ -41,13 +43,13 @@ pub(super) struct RunningStep {
     worked: Duration,
     slow_reported: bool,
     timed_out: bool,
-    /// The work has ended, but its end is not committed yet.
+    /// The work has ended, but the outcome is not committed yet.
     has_ended: bool,
     _beating: DropGuard,
 }
 
 impl RunningStep {
-    /// Asks the attempt to stop, whether it works or still waits for resources.
+    /// Asks the attempt to stop, whether working or still waiting for resources.
     pub(super) fn stop(&self) {
         self.control.stop();
         self.gate.close();
@@ -129,7 +131,7 @@ impl AgentState {
             let (outcome, ()) = tokio::join!(working, keeping);
             // Before the step's end is committed, so that both become durable together.
             memory.remember(&me, &id, memory::result(&id, fence, &outcome)).await;
-            // An agent that has ended for good needs no notice; the row says what is left to do.
+            // An agent that has ended for good needs no notice; the row keeps the work that is left.
             let _ = address.send(AgentMessage::StepEnded { job: id, fence, outcome }).await;
         });
     }
@@ -189,7 +191,7 @@ impl AgentState {
         self.next_job(context)
     }
 
-    /// Releases a job until a person has answered its agent's question.
+    /// Releases a job until a person has answered the agent's question.
     async fn ask_person(
         &mut self,
         job: &JobId,
@@ -197,7 +199,7 @@ impl AgentState {
         asked: AgentQuestion,
         context: &ActorContext<AgentMessage>,
     ) -> Result<(), JobError> {
-        // Refused when the job was cancelled or reassigned meanwhile: its row says what follows.
+        // Refused when the job was cancelled or reassigned meanwhile: the row decides.
         if let Some(job) = unless_refused(self.jobs.book.ask_question(job, fence, asked).await)? {
             self.jobs.notify(&job);
         }
@@ -210,7 +212,7 @@ impl AgentState {
         if thinks { THINKING_STEPS_AT_ONCE } else { STEPS_AT_ONCE }
     }
 
-    /// Whether it has its hands full; a step that is held by a person keeps nobody busy.
+    /// Whether every slot is taken; a step paused by a person takes none.
     fn is_busy(&self) -> bool {
         self.running.values().filter(|step| !step.control.is_paused()).count() >= self.steps_at_once()
     }
@@ -230,7 +232,7 @@ impl AgentState {
         Ok(waiting.min_by_key(|job| (Reverse(job.card.priority), job.created_at)))
     }
 
-    /// Notifies the agent itself of the next job, if it has a free slot.
+    /// Notifies the agent itself of the next job, if a slot is free.
     pub(super) fn next_job(&self, context: &ActorContext<AgentMessage>) -> Result<(), JobError> {
         if self.is_busy() {
             return Ok(());

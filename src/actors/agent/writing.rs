@@ -1,7 +1,7 @@
-//! Before a step works: a model writes the part of its result that is prose.
+//! Before a step works: a model writes the prose of the result.
 //!
-//! Skills know no network, so the agent calls the model for them and passes the text on. Invariant: this
-//! never fails a step and never delays it by more than [`PATIENCE`]; without a model nothing is asked.
+//! Skills know no network, so the agent calls the model and passes the text on. Invariant: a step never fails
+//! over this and is delayed by [`PATIENCE`] at most; without a model nothing is asked.
 
 use std::sync::Arc;
 use std::time::Duration;

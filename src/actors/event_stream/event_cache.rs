@@ -1,9 +1,9 @@
 //! The newest events in memory: written by the journal's task, read by every client at its own pace.
 //!
 //! Invariants: events are in the order of their numbers without a gap; an event is in the cache only when its
-//! line is in the file. All that is kept for a client is the number it has seen last: a text on its way to a
-//! client belongs to the cache, and a client that has not taken the text when it is evicted is cut off
-//! ([`EventCache::evicted`]). Texts that clients read from files come out of one budget for all of them.
+//! line is in the file. The only state kept for a client is the number last seen: a text on its way to a
+//! client belongs to the cache, and a client that has not taken the text by its eviction is cut off
+//! ([`EventCache::evicted`]). Texts read from files share one budget over all clients.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use super::text::{EncodedEvent, EventText, TextGauge};
 use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::time::Timestamp;
 
-/// Most events in memory: at 500 a second a client may be eight seconds late before it is cut off.
+/// Most events in memory: at 500 a second a client may be eight seconds late before being cut off.
 pub(super) const KEPT_EVENTS: usize = 4096;
 /// Most bytes of those events; large events evict old ones sooner.
 pub(super) const KEPT_BYTES: usize = 4 << 20;
@@ -152,7 +152,6 @@ impl EventCache {
         &self.gauge
     }
 
-    /// An event with its text.
     pub(super) fn sent(&self, event: SwarmEvent) -> Option<Arc<EncodedEvent>> {
         EncodedEvent::new(event, &self.gauge).map(Arc::new)
     }

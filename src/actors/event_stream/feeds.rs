@@ -92,7 +92,7 @@ fn last_published(events: &EventStreamHandle, book: &JobBook) -> u64 {
     shown.iter().filter_map(|sent| number(sent.event.id.as_deref()?)).fold(counted, u64::max)
 }
 
-/// Publishes a page and waits until it is written; returns the number of its last event.
+/// Publishes a page and waits until it is written; returns the last event's number.
 async fn publish_page(events: &EventStreamHandle, book: &JobBook, page: &[JobEvent]) -> Option<u64> {
     let written = join_all(page.iter().map(|event| events.publish_written(draft(event)))).await;
     if let Some(error) = written.into_iter().find_map(Result::err) {

@@ -1,9 +1,9 @@
 //! One client's position in the stream of events.
 //!
-//! Reads memory where it can, and the files while it catches up from an older number. Invariants: a client
-//! sees every number once, in order; a follower holds text only from files, and only within the budget of the
-//! [`EventCache`]. A follower that falls behind the cache after it had caught up is too slow: it gets an
-//! error and can reconnect with the last number it has seen.
+//! Reads memory where possible, and files while catching up from an older number. Invariants: a client sees
+//! every number once, in order; a follower holds text only from files, and only within the budget of the
+//! [`EventCache`]. A follower that falls behind the cache after having caught up is too slow: it gets an
+//! error and can reconnect with the last number seen.
 
 use std::collections::VecDeque;
 use std::io;
@@ -21,7 +21,7 @@ use super::text::EventText;
 /// Bytes read from the files at once. Large enough that a day's half million events are some thousand reads,
 /// small enough that a thousand clients that catch up at once share the budget without waiting long.
 const PAGE_BYTES: usize = 64 * 1024;
-/// Longest wait for a share of the budget; a client holds its share only while it takes bytes.
+/// Longest wait for a share of the budget; a client has a share only while taking bytes.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a client gets no more events.
@@ -45,7 +45,7 @@ pub struct EventFollower {
     seen: u64,
     caught_up: bool,
     changes: watch::Receiver<u64>,
-    /// Read from the files and not yet returned, each with the position after it.
+    /// Read from the files and not yet returned, each with the position that follows.
     page: VecDeque<(EventText, JournalPosition)>,
     place: Option<JournalPosition>,
     _joined: EventClientGuard,
@@ -76,8 +76,8 @@ impl EventFollower {
         self.page.clear();
     }
 
-    /// The next event, and more of them up to `bytes`; waits for it. `None` when the daemon ends. A dropped
-    /// call has taken nothing.
+    /// Waits for the next event and returns it with any that follow, up to `bytes`. `None` when the daemon
+    /// ends. Cancel-safe: a dropped call has taken nothing.
     ///
     /// # Errors
     /// [`FollowerError`], after which the follower is unusable.

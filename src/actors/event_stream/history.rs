@@ -12,9 +12,9 @@ use super::event_cache::EventCache;
 
 /// Events in a history (the contract).
 const EVENTS: usize = 100;
-/// Bytes of a history: five times a hundred usual events; with larger events it has fewer.
+/// Bytes of a history: five times a hundred usual events, fewer larger ones.
 const BYTES: usize = 512 * 1024;
-/// How long a history is reused. Its reader continues after its last event, so it misses nothing.
+/// How long a history is reused. Readers continue after the last event in it, so they miss nothing.
 const FRESH: Duration = Duration::from_secs(1);
 
 /// The newest events, as a packet.

@@ -26,12 +26,12 @@ const DAY: Duration = Duration::from_secs(86_400);
 pub(super) struct EventJournal {
     folder: PathBuf,
     keep_days: u32,
-    /// The day's file, and its day.
+    /// The day of the open file, and the file.
     open: Option<(String, File)>,
 }
 
 impl EventJournal {
-    /// Opens the folder, repairs the newest file, and returns its last events, oldest first.
+    /// Opens the folder, repairs the newest file, and returns the last events, oldest first.
     pub(super) fn open(folder: PathBuf, keep_days: u32) -> io::Result<(Self, Vec<SwarmEvent>)> {
         fs::create_dir_all(&folder)?;
         let mut tail = Vec::new();
@@ -45,7 +45,7 @@ impl EventJournal {
         Ok((Self { folder, keep_days, open: None }, tail))
     }
 
-    /// Writes lines (each with its newline) in one write, to the file of `now`'s day.
+    /// Writes lines (newlines included) in one write, to the file of `now`'s day.
     pub(super) fn append(&mut self, now: Timestamp, lines: &[u8]) -> io::Result<()> {
         let day = now.date();
         if self.open.as_ref().is_none_or(|(open, _)| *open != day) {
@@ -55,7 +55,7 @@ impl EventJournal {
         let before = file.metadata()?.len();
         let written = file.write_all(lines);
         if written.is_err() {
-            // Half a line would spoil the next one. If this fails too, the next start cuts it off.
+            // Half a line would spoil the next one. If this fails too, the next start cuts the half line off.
             let _ = file.set_len(before);
             self.open = None;
         }
@@ -100,13 +100,13 @@ pub(super) struct EventLine {
 #[derive(Debug, Default)]
 pub(super) struct JournalPage {
     pub(super) lines: Vec<EventLine>,
-    /// The size of the next event, when it alone is larger than the page.
+    /// The size of the next event, when that alone is larger than the page.
     pub(super) needed: Option<usize>,
 }
 
 /// Events after `seq`, oldest first, together no larger than `bytes`, from the files of `folder`. `place` is
-/// the end of the last page: without it the day's file is read from its beginning, and a client that catches
-/// up over many pages would cost the square of the day.
+/// the end of the last page: without that the day's file is read from the beginning, and catching up over
+/// many pages would cost the square of the day.
 pub(super) fn read_after(
     folder: &Path,
     seq: u64,
@@ -129,10 +129,11 @@ pub(super) fn read_after(
         let file: Arc<Path> = file.as_path().into();
         while let Some(line) = read_line(&mut reader, room)? {
             offset += line.length;
-            // A damaged line is skipped; its neighbours stay.
+            // A damaged line is skipped; the neighbours stay.
             let Some(number) = number_of(&line.kept).filter(|number| *number > seq) else { continue };
             if !line.is_whole {
-                // Larger than the rest of this page: left for the next page, or needs a page of its own size.
+                // Larger than the rest of this page: left for the next page, or needs a page as large as
+                // itself.
                 let alone = page.lines.is_empty();
                 page.needed = alone.then(|| usize::try_from(line.length).unwrap_or(usize::MAX));
                 return Ok(page);
@@ -163,10 +164,10 @@ struct LineRead {
     length: u64,
 }
 
-/// Enough of a line to see its number.
+/// Enough of a line to see the number.
 const LINE_HEAD: usize = 64;
 
-/// The next line, kept whole if it has at most `most` bytes. An unfinished line counts as missing.
+/// The next line, kept whole up to `most` bytes. An unfinished line counts as missing.
 fn read_line(reader: &mut impl BufRead, most: usize) -> io::Result<Option<LineRead>> {
     let (mut kept, mut length) = (Vec::new(), 0);
     loop {
@@ -204,7 +205,7 @@ pub(super) fn alerts_since(folder: &Path, since: Timestamp) -> io::Result<Vec<Sw
     {
         for line in BufReader::new(File::open(file)?).split(b'\n') {
             let line = line?;
-            // A damaged line is skipped; its neighbours stay.
+            // A damaged line is skipped; the neighbours stay.
             let Ok(line) = std::str::from_utf8(&line) else { continue };
             if !line.contains(MARK) {
                 continue;
@@ -253,7 +254,7 @@ fn tail_of(file: &Path) -> io::Result<Vec<SwarmEvent>> {
     file.seek(SeekFrom::Start(from))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    // The first line may be half a line; then it is no JSON and is dropped.
+    // The first line may be half a line, which is no JSON and is dropped.
     Ok(bytes.split(|byte| *byte == b'\n').filter_map(|line| serde_json::from_slice(line).ok()).collect())
 }
 

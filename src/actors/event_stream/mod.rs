@@ -1,10 +1,10 @@
 //! The event stream: everything that happens in the swarm, in one order, kept on disk.
 //!
 //! Owns the order of events, the [`EventCache`] of the newest and the [`journal`] of all. Invariants: an
-//! event has one number for ever, also over restarts of the daemon; no client sees it before its line is
-//! written to the page cache (survives a process kill, not a power cut); of events with one id only the first
-//! is accepted. Failure policy: a publisher is never delayed: when the disk cannot follow, the event is
-//! refused, counted and logged.
+//! event has one number for ever, also over restarts of the daemon; no client sees an event before its line
+//! is in the page cache (survives a process kill, not a power cut); of events with one id only the first is
+//! accepted. Failure policy: a publisher is never delayed: when the disk cannot follow, the event is refused,
+//! counted and logged.
 
 mod event_cache;
 mod feeds;
@@ -64,8 +64,7 @@ type PublishResult = Result<u64, PublishError>;
 
 #[derive(Debug)]
 pub enum EventStreamMessage {
-    /// Accept an event; answers its number, or that of the earlier event with its id (0 when that is
-    /// forgotten).
+    /// Accept an event; answers its number, or that of an earlier event with the same id (0 when forgotten).
     Publish(SwarmEventDraft, Option<ReplySender<PublishResult>>),
 }
 
@@ -94,7 +93,7 @@ impl EventStreamHandle {
         }
     }
 
-    /// Publishes an event; when it returns, the event has its number and its line is written.
+    /// Publishes an event; on return the event has a number and its line is written.
     ///
     /// # Errors
     /// [`PublishError`]; the event may then be published again under the same id.
@@ -114,8 +113,7 @@ impl EventStreamHandle {
     }
 }
 
-/// The event stream as a child of a supervisor, and its handle. Keeps files for `keep_days` below
-/// `workdir`.
+/// The event stream as a child of a supervisor, and a handle. Keeps files for `keep_days` below `workdir`.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,
@@ -181,7 +179,7 @@ impl EventStreamState {
     }
 }
 
-/// Reloads the last day's alerts into the cache. A task of its own: a day's files may be large, and no start
+/// Reloads the last day's alerts into the cache. A separate task: a day's files may be large, and no start
 /// should wait for them.
 async fn recall_alerts(board: Arc<EventCache>, folder: Arc<PathBuf>) {
     let since = Timestamp::from_millis(Timestamp::now().as_millis() - ALERT_DAY_MS);
@@ -231,7 +229,7 @@ async fn write_all(mut writer: EventWriter, mut drafts: mpsc::Receiver<QueuedDra
         });
         match written.await {
             Ok(back) => writer = back,
-            // A panic there is a fault of this actor, like one of its own.
+            // A panic there counts as this actor's own.
             Err(panic) => std::panic::resume_unwind(panic.into_panic()),
         }
     }

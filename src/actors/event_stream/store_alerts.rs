@@ -1,4 +1,4 @@
-//! Two alerts for each fault of the store: when it begins to refuse writes, and when it takes them again.
+//! Two alerts for each fault of the store: when writes begin to be refused, and when they are taken again.
 
 use std::time::Duration;
 

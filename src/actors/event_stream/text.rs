@@ -1,7 +1,7 @@
-//! The text of an event for clients: made once, shared by all of them, and counted while it lives.
+//! The text of an event for clients: made once, shared by all clients, and counted while alive.
 //!
 //! Invariant: every text kept for clients (events in memory, pages of files, histories) is counted by one
-//! [`TextGauge`]; its bytes leave the gauge when the last client has released them.
+//! [`TextGauge`]; the bytes leave the gauge when the last client has released them.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -29,7 +29,7 @@ impl TextGauge {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts a text until the last handle to it is dropped, which also returns `budget`.
+    /// Counts a text until the last handle is dropped, which also returns `budget`.
     pub(super) fn count(&self, mut text: Vec<u8>, budget: Option<Arc<OwnedSemaphorePermit>>) -> Bytes {
         // Kept for long and thousands of times.
         text.shrink_to_fit();
@@ -56,7 +56,6 @@ impl Drop for CountedText {
     }
 }
 
-/// An event in memory, with its text.
 #[derive(Debug, PartialEq)]
 pub struct EncodedEvent {
     pub event: SwarmEvent,
@@ -64,7 +63,7 @@ pub struct EncodedEvent {
 }
 
 impl EncodedEvent {
-    /// An event with its text; `None` for a value that JSON cannot express, which a JSON value never is.
+    /// Encodes an event; `None` for a value that JSON cannot express, which a JSON value never is.
     pub(super) fn new(event: SwarmEvent, gauge: &TextGauge) -> Option<Self> {
         let mut packet = Vec::with_capacity(EVENT_BYTES);
         packet.extend_from_slice(PACKET_HEAD);

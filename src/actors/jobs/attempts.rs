@@ -24,7 +24,7 @@ pub struct JobAttempt {
     pub began: Instant,
 }
 
-/// Held while an attempt works: the next attempt at the same job waits for it.
+/// Locked while an attempt works: the next attempt at the same job waits.
 pub type JobLock = Arc<Mutex<()>>;
 
 /// Attempts by job, and the lock of every job with an attempt that runs or has not yet stopped.
@@ -37,11 +37,11 @@ pub struct AttemptTable {
 }
 
 impl AttemptTable {
-    /// Adds an attempt and returns the lock it must work under; an attempt under an older fence is signalled
-    /// to stop.
+    /// Adds an attempt and returns the lock to work under; signals an attempt under an older fence to stop.
     ///
-    /// A thread cannot be killed: after its agent was killed, the last attempt runs on to its next
-    /// checkpoint. Two attempts at one job never write its files at the same time, because they share a lock.
+    /// A thread cannot be killed: after the agent was killed, the last attempt runs on to the next
+    /// checkpoint. Two attempts at one job share a lock, so they never write the job's files at the same
+    /// time.
     pub fn begin(&self, job: &JobId, attempt: JobAttempt) -> JobLock {
         if let Some(older) = self.attempts.lock().insert(job.clone(), attempt) {
             older.control.stop();
@@ -53,7 +53,7 @@ impl AttemptTable {
         desk
     }
 
-    /// Removes an attempt, unless a newer one has taken its place.
+    /// Removes an attempt, unless a newer one has replaced it.
     pub fn end(&self, job: &JobId, fence: u64) {
         let mut attempts = self.attempts.lock();
         if attempts.get(job).is_some_and(|attempt| attempt.fence == fence) {
@@ -62,7 +62,7 @@ impl AttemptTable {
         }
     }
 
-    /// Notes that the attempt at a job waits for resources; `None`: it no longer does.
+    /// Notes that the attempt at a job waits for resources; `None`: no longer.
     pub fn note_resource_wait(&self, job: &JobId, asked: Option<String>) {
         // Always locked after the attempts, as in `end`.
         let attempts = self.attempts.lock();

@@ -32,13 +32,13 @@ pub enum JobError {
         /// The id asked for.
         id: String,
     },
-    /// The rules of the job's state forbid it.
+    /// The rules of the job's state forbid the change.
     #[error(transparent)]
     Refused(#[from] TransitionRefusal),
-    /// It contradicts an earlier accepted request.
+    /// The request contradicts one accepted earlier.
     #[error("{0}")]
     Conflict(String),
-    /// The card can never work as it stands.
+    /// The card cannot work as written.
     #[error(transparent)]
     Card(#[from] CardRefusal),
     /// Too many runs are open.
@@ -46,7 +46,7 @@ pub enum JobError {
         "{0} jobs have not ended yet, which is the limit (`jobs.max_queued`); try again when one of them has"
     )]
     Busy(usize),
-    /// The run is done but its manifest could not be written, so it is not reported as done.
+    /// The run is done, but not reported as done, as the manifest could not be written.
     #[error("the manifest could not be written: {0}")]
     NoManifest(String),
     /// The check of a card did not finish.
@@ -232,11 +232,11 @@ impl JobBook {
             .await
     }
 
-    /// Decides an approval, once. Inputs corrected by a person apply to the jobs above, too, because later
-    /// steps inherit theirs.
+    /// Decides an approval, once. Inputs corrected by a person apply to the jobs above too, as later steps
+    /// inherit from those.
     ///
     /// # Errors
-    /// [`JobError::NotFound`], [`JobError::Conflict`] when it is decided already, or the store's.
+    /// [`JobError::NotFound`], [`JobError::Conflict`] when decided already, or the store's.
     pub async fn decide(
         &self,
         id: &ApprovalId,

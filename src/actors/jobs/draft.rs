@@ -1,4 +1,5 @@
-//! A write to the job book while it is decided: row, indices, events and questions change together or not at all.
+//! A write to the job book under construction: row, indices, events and questions change together or not at
+//! all.
 
 use serde_json::{Map, Value, json};
 
@@ -18,7 +19,7 @@ use crate::store::{KeyRange, ScanOrder, StoreChanges, StoreError, StoreView};
 
 const EVENT_SEQ: &str = "job_event_seq";
 
-/// A write under construction: the view it decides from, and the changes decided so far.
+/// A write under construction: the view that decisions read, and the changes so far.
 pub(super) struct JobDraft<'v, 't> {
     pub(super) view: &'v StoreView<'t>,
     changes: StoreChanges,
@@ -47,7 +48,7 @@ impl<'v, 't> JobDraft<'v, 't> {
         self.changes = edit(std::mem::replace(&mut self.changes, StoreChanges::none()));
     }
 
-    /// Inserts a new job with its first event (and its approval, where one is required).
+    /// Inserts a new job with a first event (and an approval, where one is required).
     pub(super) fn insert(&mut self, job: &Job) -> Result<(), StoreError> {
         self.edit(|changes| changes.put(&JOBS, &job.id, job).put(&ACTIVE, &job.id, &()));
         if job.id.parent().is_none() {
@@ -174,7 +175,8 @@ impl<'v, 't> JobDraft<'v, 't> {
         Ok(())
     }
 
-    /// The job, which must be claimed under this fence and not have ended; `wish` says what is wanted of it.
+    /// The job, which must be claimed under this fence and not have ended; a refusal names `wish`, the change
+    /// wanted.
     pub(super) fn claimed(&self, id: &JobId, fence: u64, wish: &'static str) -> Result<Job, JobError> {
         let job = self.job(id)?;
         if job.fence != fence {

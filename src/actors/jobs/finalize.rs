@@ -1,6 +1,6 @@
 //! Finalizes a run once its root job has ended: manifest, trace and ledger line.
 //!
-//! Invariant: a run is `done` only after its manifest can be read and its line is in the ledger. Repeatable:
+//! Invariant: a run is `done` only after the manifest can be read and the line is in the ledger. Repeatable:
 //! the files are written whole under fixed names, and the last step marks the run as closed. A run left
 //! unclosed by a crash is closed at the next start.
 
@@ -21,7 +21,7 @@ use crate::domain::time::Timestamp;
 use crate::files::replace_file;
 use crate::supervision::ActorSystem;
 
-/// The run's messages, as JSON lines, in its folder.
+/// The run's messages, as JSON lines, in the run's folder.
 pub const TRACE_FILE: &str = "trace.jsonl";
 
 /// Why a run could not be closed; closing is tried again.
@@ -43,8 +43,8 @@ pub trait RunCosts: Send + Sync {
 }
 
 impl JobsShared {
-    /// Commits a transition of a claimed job. A run that becomes done has its manifest before anyone can see
-    /// it as done, and its ledger line in the same commit.
+    /// Commits a transition of a claimed job. A run that becomes done has a manifest before anyone can see it
+    /// as done, and a ledger line in the same commit.
     ///
     /// # Errors
     /// As [`super::JobBook::change`]; [`JobError::NoManifest`] leaves the job as it was, for another try.
@@ -66,7 +66,7 @@ impl JobsShared {
         self.book.change_at(id, transition, now, None).await
     }
 
-    /// Writes the manifest of a run from its jobs' current rows; `None` without jobs.
+    /// Writes the manifest of a run from the jobs' current rows; `None` without jobs.
     async fn write_manifest(&self, jobs: &[Job]) -> Result<Option<Manifest>, FinalizeError> {
         let Some(run) = jobs.first().map(Job::run) else { return Ok(None) };
         let receipts = self.receipts_of(&run).await?;
@@ -94,7 +94,7 @@ impl JobsShared {
             .unwrap_or_else(|error| Err(FinalizeError::File(run.to_string(), std::io::Error::other(error))))
     }
 
-    /// Closes a run, if all its jobs have ended and it is not closed yet.
+    /// Closes a run, if all jobs have ended and nothing has closed it yet.
     ///
     /// # Errors
     /// [`FinalizeError`]; nothing is lost, and the next call does the rest.

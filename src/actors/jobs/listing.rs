@@ -19,7 +19,7 @@ use crate::store::{KeyRange, ScanOrder, StoreError, StoreKey, StoreTable, StoreV
 /// Index rows read at once: the walk's memory, whatever the size of the book.
 const WALK_CHUNK: usize = 1000;
 
-/// A job's position in lists: its run's number, and its id within the run.
+/// A job's position in lists: the run's number, then the job's id.
 pub type JobPlace = (Reverse<u64>, JobId);
 
 /// The filters of a list.

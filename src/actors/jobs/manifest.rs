@@ -67,7 +67,7 @@ pub struct ManifestStep {
 }
 
 impl Manifest {
-    /// The manifest of a run whose root (the first of `jobs`) has ended, with the receipts of its model
+    /// The manifest of a run whose root (the first of `jobs`) has ended, with the receipts of the run's model
     /// calls; `None` before the end.
     #[must_use]
     pub fn of(jobs: &[Job], receipts: &[Arc<Receipt>]) -> Option<Self> {

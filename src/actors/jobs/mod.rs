@@ -1,8 +1,8 @@
-//! The job engine: the durable book, the soft attempts beside it, the notices that move jobs, their
-//! finalizing.
+//! The job engine: the durable book, the soft attempts, the notices that move jobs, and the finalizing of
+//! runs.
 //!
-//! Invariant: the row in the store is the job. An agent that gets a notice reads the row and acts on its
-//! state; a lost or doubled notice changes nothing.
+//! Invariant: the row in the store is the job. An agent that gets a notice reads the row and acts on the
+//! state found there; a lost or doubled notice changes nothing.
 
 pub mod attempts;
 pub mod book;
@@ -55,7 +55,7 @@ pub struct JobSettings {
     pub soft_timeout: Duration,
     /// Age at which a step is stopped and tried again.
     pub hard_timeout: Duration,
-    /// How long a cancelled step may take to stop before its agent is killed.
+    /// How long a cancelled step may take to stop before the agent is killed.
     pub stop_grace: Duration,
     /// Most runs that may be open: more are refused until one has ended.
     pub max_runs: usize,
@@ -69,7 +69,7 @@ pub struct JobSettings {
 /// The agents as jobs know them: which exist, and how to notify them.
 pub trait JobNotifier: Send + Sync {
     fn roster(&self) -> &Arc<Roster>;
-    /// Asks an agent to look at a job. A notice may be lost: the scheduler repeats it.
+    /// Asks an agent to look at a job. Notices may be lost; the scheduler repeats them.
     fn notify(&self, agent: &str, job: &JobId);
 }
 
@@ -78,7 +78,7 @@ pub struct JobsShared {
     pub book: JobBook,
     pub attempts: AttemptTable,
     pub agents: Arc<dyn JobNotifier>,
-    /// All tasks, each with its agent.
+    /// All tasks, each with the agent that takes it.
     pub tasks: &'static TaskCatalogue,
     pub settings: JobSettings,
     /// The source of runs' costs; set once, when the tree is built.
@@ -97,8 +97,9 @@ impl JobsShared {
         }
     }
 
-    /// Notifies the agents that must act on a job in its current state: its own; its parent's once it has
-    /// ended; the director it was escalated to. The notice continues the job's trace, whoever sends it.
+    /// Notifies the agents that must act on a job in its current state: the job's own; the parent's once the
+    /// job has ended; the director of an escalation. The notice continues the job's trace, whoever the
+    /// sender.
     pub fn notify(&self, job: &Job) {
         match trace::current() {
             Some(scope) if scope.context.trace == job.trace.0 => self.notify_in_trace(job),
@@ -122,8 +123,8 @@ impl JobsShared {
         }
     }
 
-    /// Cancels a job and all below it, and notifies the agents that must stop. Repeated, it returns the same
-    /// proof.
+    /// Cancels a job with all its descendants, and notifies the agents that must stop. Repeated, returns the
+    /// same proof.
     ///
     /// # Errors
     /// [`JobError::NotFound`]; [`JobError::Refused`] when the job has ended in another state.
@@ -137,7 +138,7 @@ impl JobsShared {
         Ok(cancelled)
     }
 
-    /// The agent that decides about a failure of this agent: the director of its lane, or the architect.
+    /// The agent that decides about a failure of this agent: the lane's director, or the architect.
     #[must_use]
     pub fn director_of(&self, agent: &AgentName) -> AgentName {
         let roster = self.agents.roster();
@@ -151,7 +152,7 @@ impl JobsShared {
         self.settings.workdir.join("artifacts").join("runs").join(run.as_str())
     }
 
-    /// Waits until a job has ended, or the deadline passes; returns the job as it then is.
+    /// Waits until a job has ended, or the deadline passes; returns the job as then stored.
     ///
     /// # Errors
     /// [`JobError::NotFound`], or the store's.

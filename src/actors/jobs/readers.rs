@@ -1,8 +1,8 @@
 //! The public read side of the job book: events in one order, the jobs of a run, the runs of a span of time,
 //! the ledger. The tables themselves are private to the book.
 //!
-//! Functions over a [`StoreView`] are for callers that decide in a write of their own and must read the jobs
-//! in it.
+//! Functions over a [`StoreView`] are for callers with a write of their own that must read the jobs inside
+//! that write.
 
 use super::book::{JobBook, JobError, MAX_ROWS};
 use super::draft::draft_job;
@@ -17,7 +17,7 @@ use crate::store::{KeyRange, ScanOrder, StoreChanges, StoreError, StoreView};
 /// The counter of the last event that the event stream has relayed.
 const RELAYED: &str = "event_stream_jobs";
 
-/// A line of the experiment ledger: a run with its inputs and its result.
+/// A line of the experiment ledger: a run with inputs and result.
 #[derive(Debug, Clone, PartialEq, serde::Serialize, serde::Deserialize)]
 pub struct LedgerEntry {
     pub run_id: RunId,
@@ -27,7 +27,7 @@ pub struct LedgerEntry {
     pub started_at: Timestamp,
     pub ended_at: Timestamp,
     pub jobs: u32,
-    /// BLAKE3 over its deterministic artifacts: equal for equal work.
+    /// BLAKE3 over the deterministic artifacts: equal for equal work.
     pub content_hash: String,
     /// Cost in USD, exact, as decimal text.
     pub cost_usd: String,
@@ -37,7 +37,7 @@ pub struct LedgerEntry {
     pub inputs: JsonValue,
 }
 
-/// A line's position in the ledger: the end of its run in milliseconds, and the run.
+/// A line's position in the ledger: the end of the run in milliseconds, and the run.
 pub type LedgerPlace = (i64, RunId);
 
 /// All jobs of a run, the root first; none if there is no such run.
@@ -53,7 +53,7 @@ pub fn run_jobs(view: &StoreView<'_>, run: &RunId) -> Result<Vec<Job>, StoreErro
     Ok(jobs)
 }
 
-/// When a run was closed, in milliseconds; `None` while it is open.
+/// When a run was closed, in milliseconds; `None` while open.
 ///
 /// # Errors
 /// The store's.
@@ -99,7 +99,7 @@ impl JobBook {
         self.store().read(|view| Ok(view.last(&EVENT_ORDER, &KeyRange::all())?.map_or(0, |(seq, _)| seq)))
     }
 
-    /// The number of the last relayed event, as far as it was noted.
+    /// The number of the last relayed event, as last noted.
     ///
     /// # Errors
     /// The store's.
@@ -107,7 +107,7 @@ impl JobBook {
         self.store().read(|view| Ok(view.get(&COUNTERS, &RELAYED.to_owned())?.unwrap_or(0)))
     }
 
-    /// Notes that the events up to `seq` were relayed. Soft: a crash may lose the last second of it.
+    /// Notes that the events up to `seq` were relayed. Soft: a crash may lose the last second's note.
     ///
     /// # Errors
     /// The store's.
@@ -135,7 +135,7 @@ impl JobBook {
         })
     }
 
-    /// Whether a run has its manifest and its ledger line.
+    /// Whether a run has a manifest and a ledger line.
     ///
     /// # Errors
     /// The store's.

@@ -1,7 +1,7 @@
 //! Jobs that a person begins again: by another agent, by the same one, or as a new run.
 //!
-//! Invariants: an agent loses the job with the commit, not with the notice of it; an overtaken attempt is
-//! signalled to stop at once, even if its agent does not respond.
+//! Invariants: an agent loses the job with the commit, not with the notice; an overtaken attempt is signalled
+//! to stop at once, even if the agent does not respond.
 
 use serde_json::json;
 
@@ -23,7 +23,7 @@ impl JobsShared {
         reason: &str,
     ) -> Result<Job, JobError> {
         let job = self.book.get(id)?;
-        // An ended job is refused for that reason, whether or not the agent could take it.
+        // An ended job is refused for that reason, whether or not the agent could take the job.
         if !job.state.is_terminal() {
             let fit = takeover::check(self.agents.roster(), self.tasks, &job, to);
             fit.map_err(|unfit| JobError::Conflict(unfit.to_string()))?;
@@ -31,7 +31,7 @@ impl JobsShared {
         self.begin_again(&job, to.clone(), by, reason).await
     }
 
-    /// Lets the agent that has a job begin it anew.
+    /// Makes the job's present agent begin anew.
     ///
     /// # Errors
     /// [`JobError::NotFound`]; [`JobError::Refused`] when the job has ended or waits for a person.
@@ -60,7 +60,7 @@ impl JobsShared {
         Ok(job)
     }
 
-    /// Submits an ended run again, as a run of its own: nothing leaves a terminal state.
+    /// Submits an ended run again, as a new run: nothing leaves a terminal state.
     ///
     /// # Errors
     /// [`JobError::NotFound`]; [`JobError::Conflict`] for a step, and for a run that is done or still open;

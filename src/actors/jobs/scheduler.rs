@@ -51,7 +51,7 @@ impl JobScheduler {
         context.spawn(repeat(context.address().clone()));
         let (address, mut commits) = (context.address().clone(), jobs.book.commits());
         context.spawn(async move {
-            // At once, too: the last daemon may have died between a run's end and its closing.
+            // At once, too: the last daemon may have died between the end and the closing of a run.
             loop {
                 commits.mark_unchanged();
                 if address.send(SchedulerMessage::Close).await.is_err() {
@@ -86,7 +86,7 @@ impl JobScheduler {
         Ok(())
     }
 
-    /// Cancels a job past its deadline, with all below it.
+    /// Cancels a job past the deadline, with all descendants.
     async fn overdue(&self, job: &Job) -> Result<(), JobError> {
         match self.jobs.cancel(&job.id, CancelCause::Deadline).await {
             Ok(_) | Err(JobError::Refused(_)) => Ok(()),
@@ -94,9 +94,9 @@ impl JobScheduler {
         }
     }
 
-    /// A job whose agent did not stop it in time: the agent is killed if it has an attempt, and the job ends
-    /// without it, so that an agent that cannot respond (because it is paused, say) is killed once and not at
-    /// every sweep.
+    /// Ends a job whose agent did not stop in time, killing the agent if an attempt is running. The job ends
+    /// without the agent's answer, so that an unresponsive agent (a paused one, say) is killed once and not
+    /// at every sweep.
     async fn stop_by_force(&self, job: &Job) -> Result<(), JobError> {
         let how = if self.jobs.attempts.attempt(&job.id).is_some() {
             let killed = self.system.kill(job.card.agent.as_str()).await;

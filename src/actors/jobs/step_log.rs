@@ -2,7 +2,7 @@
 //!
 //! Owns the table of rows, and the approval in which a job waits for a person's answer. Invariants: a row is
 //! written under the fence of the job's claim, so that an overtaken attempt adds nothing; no row is changed
-//! or removed while its run is kept; an acknowledged row survives `kill -9`.
+//! or removed while the run is kept; an acknowledged row survives `kill -9`.
 
 use super::book::{JobBook, JobError};
 use super::draft::JobDraft;
@@ -50,7 +50,7 @@ impl JobBook {
             .await
     }
 
-    /// The rows of a job after `seq`, oldest first, each with its number from 1.
+    /// The rows of a job after `seq`, oldest first, numbered from 1.
     ///
     /// # Errors
     /// The store's.
@@ -65,8 +65,8 @@ impl JobBook {
     /// Keeps a person's word to the agent of a job, durably; the agent reads it before its next turn.
     ///
     /// # Errors
-    /// [`JobError::NotFound`], [`JobError::Refused`] when the job has ended, [`JobError::Conflict`] when it has
-    /// [`MAX_WORDS`] already; the store's.
+    /// [`JobError::NotFound`], [`JobError::Refused`] when the job has ended, [`JobError::Conflict`] when
+    /// [`MAX_WORDS`] are kept already; the store's.
     pub async fn say(&self, id: &JobId, by: String, text: String) -> Result<u64, JobError> {
         let id = id.clone();
         self.store()
@@ -89,7 +89,7 @@ impl JobBook {
             .await
     }
 
-    /// What persons have said to the agent of a job: by whom, and the words, oldest first.
+    /// People's messages to the agent of a job: author and text, oldest first.
     ///
     /// # Errors
     /// The store's.

@@ -1,7 +1,7 @@
-//! The only way into the book for a card from any source: checked, stored once, its agent notified.
+//! The only way into the book for a card from any source: checked, stored once, the agent notified.
 //!
 //! Failure policy: a card that can never work is refused before anything is stored. A source that disappears
-//! after its card was accepted is the step's failure.
+//! after the card was accepted fails the step.
 
 use std::io;
 use std::path::Path;
@@ -86,7 +86,7 @@ fn trouble_with_source(path: &Path) -> Option<String> {
 }
 
 impl JobsShared {
-    /// Checks a card, accepts it durably and notifies its agent. A repeated idempotency key returns the job
+    /// Checks a card, accepts it durably and notifies the agent. A repeated idempotency key returns the job
     /// of the first submission.
     ///
     /// # Errors

@@ -22,9 +22,9 @@ pub struct CancelledJob {
     pub agent: String,
     /// The job's state when the cancellation was requested.
     pub state_before: JobState,
-    /// When it had stopped; `None` while an attempt is being stopped.
+    /// When the job had stopped; `None` while an attempt is being stopped.
     pub stopped_at: Option<Timestamp>,
-    /// How it was stopped.
+    /// How the job was stopped.
     pub how: Option<String>,
 }
 
@@ -79,9 +79,9 @@ impl JobBook {
         Ok(jobs.into_iter().filter(|job| job.id.parent().as_ref() == Some(id)).collect())
     }
 
-    /// Cancels a job and all below it. Jobs in `held` have an attempt that must be stopped first, and jobs
-    /// above those end after them; all others end at once. Jobs that had ended before are left out. A job
-    /// that is being or has been cancelled returns the proof of the first time.
+    /// Cancels a job and all its descendants. Jobs in `held` have an attempt that must be stopped first, and
+    /// jobs above those end after them; all others end at once. Jobs that had ended before are left out. A
+    /// job that is being or has been cancelled returns the proof of the first time.
     ///
     /// # Errors
     /// [`JobError::NotFound`]; [`JobError::Refused`] when the job has ended in another state.
@@ -119,7 +119,7 @@ impl JobBook {
         self.each(id, |draft, job| draft.apply(job, JobTransition::Pause).map(|()| job.clone())).await
     }
 
-    /// Resumes a job and all below it.
+    /// Resumes a job and all its descendants.
     ///
     /// # Errors
     /// [`JobError::NotFound`]; [`JobError::Refused`] when the job itself is not paused.
@@ -137,7 +137,7 @@ impl JobBook {
     }
 }
 
-/// Applies a transition to a job and all below it; only a refusal by the job itself is an error.
+/// Applies a transition to a job and all its descendants; only a refusal by the job itself is an error.
 fn each_below<R>(
     view: &StoreView<'_>,
     id: &JobId,

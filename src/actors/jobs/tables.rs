@@ -1,4 +1,4 @@
-//! The tables of the job book, private to it. [`super::readers`] is the read side for others.
+//! The private tables of the job book. [`super::readers`] is the read side for others.
 
 use super::readers::LedgerEntry;
 use crate::domain::ids::{ApprovalId, JobId, RunId};
@@ -7,7 +7,7 @@ use crate::domain::job::{Job, JobEvent};
 use crate::domain::thinking::StepRow;
 use crate::store::StoreTable;
 
-/// Every job. The ids of a job's descendants begin with its own and a `.`.
+/// Every job. The ids of a job's descendants begin with the job's own id and a `.`.
 pub(super) const JOBS: StoreTable<JobId, Job> = StoreTable::new("jobs");
 /// Jobs that are not terminal, so that a start and a sweep read only these.
 pub(super) const ACTIVE: StoreTable<JobId, ()> = StoreTable::new("active_jobs");
@@ -29,9 +29,9 @@ pub(super) const APPROVALS: StoreTable<ApprovalId, Approval> = StoreTable::new("
 pub(super) const SUBMISSIONS: StoreTable<String, (JobId, String)> = StoreTable::new("submissions");
 /// Closed runs by the time of their closing (milliseconds): the ledger.
 pub(super) const LEDGER: StoreTable<(i64, RunId), LedgerEntry> = StoreTable::new("ledger");
-/// When a run was closed; absent while it is open.
+/// When a run was closed; absent while open.
 pub(super) const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs");
 /// Rows of thinking agents' step logs, by job and number, from 1.
 pub(super) const STEP_ROWS: StoreTable<(JobId, u64), StepRow> = StoreTable::new("step_rows");
-/// What persons said to the agent of a job: by whom, and the words, by job and number.
+/// People's messages to the agent of a job, by job and number: author and text.
 pub(super) const SAID_WORDS: StoreTable<(JobId, u64), (String, String)> = StoreTable::new("said_words");

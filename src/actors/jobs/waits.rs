@@ -1,7 +1,7 @@
-//! What the open jobs of a run wait for, and since when.
+//! The waits of the open jobs of a run, with their reason and start.
 //!
-//! Invariant: read from the rows, their approvals and events, and from running attempts; nothing is stored
-//! for it. A job above a waiting one waits with it.
+//! Invariant: waits are read from rows, approvals, events and running attempts, and stored nowhere. An
+//! ancestor of a waiting job waits too.
 
 use std::collections::HashMap;
 

@@ -1,7 +1,7 @@
-//! Soft state of one provider beside its record: its measurements and its circuit.
+//! Soft state of one provider: measurements and circuit.
 //!
-//! All of it is behind one lock that is held for well under a microsecond; no message is sent. Time is
-//! tokio's clock, which tests stop.
+//! One lock guards both and is held for well under a microsecond; no message is sent. Time is tokio's clock,
+//! which tests stop.
 
 use std::fmt;
 use std::sync::Arc;
@@ -22,9 +22,9 @@ use crate::llm::VendorFailureKind;
 pub struct ObservedCall {
     /// Whether the answer was complete.
     pub ok: bool,
-    /// Time from the start of the attempt to the first byte of its answer, if one came.
+    /// Time from the start of the attempt to the first byte of the answer, if one came.
     pub first_byte: Option<Duration>,
-    /// Time from the start of the attempt (not before it was admitted) to its end.
+    /// Time from the start of the attempt (not before admission) to its end.
     pub total: Duration,
     pub failure: Option<VendorFailureKind>,
     /// The wait that the provider asks for.
@@ -41,7 +41,7 @@ impl ObservedCall {
         match (kind, self.retry_after) {
             (Kind::RateLimited | Kind::Server, Some(wait)) => ProviderEvidence::RateLimited(wait),
             (Kind::Cancelled | Kind::Unsupported, _) => ProviderEvidence::Nothing,
-            // It answered, and the fault is in the request.
+            // The provider answered; the fault is in the request.
             (Kind::BadRequest | Kind::ContentFilter | Kind::ContextTooLong | Kind::MissingUsage, _) => {
                 ProviderEvidence::Works
             }
@@ -54,7 +54,7 @@ impl ObservedCall {
 #[derive(Debug)]
 pub enum ProviderPermit {
     Allowed,
-    /// Allowed, as the only probe in progress; report its outcome, then drop the guard.
+    /// Allowed, as the only probe in progress; report the outcome, then drop the guard.
     Probe(ProbeGuard),
     /// Not allowed before this time.
     Rejected {
@@ -63,7 +63,7 @@ pub enum ProviderPermit {
     },
 }
 
-/// A probe of a provider whose circuit was open. Dropping it allows the next probe.
+/// A probe of a provider whose circuit was open. Dropping this guard allows the next probe.
 pub struct ProbeGuard {
     meter: Arc<ProviderMeter>,
     ticket: ProbeTicket,

@@ -1,9 +1,9 @@
 //! The provider router: registers providers of models, and selects one for each call.
 //!
-//! Owns the table `providers` and is its only writer; an answer to a registration leaves after its commit. A
+//! Owns the table `providers` and is its only writer; an answer to a registration leaves after the commit. A
 //! deleted provider is kept and no longer offered. Measurements and circuits are soft state: they survive a
 //! crash of this actor and end with the daemon. Reading, selecting, admitting and reporting send no message
-//! ([`provider_cache`]). Failure policy: a refused write is an error to its caller; after a write of unknown
+//! ([`provider_cache`]). Failure policy: a refused write is an error to the caller; after a write of unknown
 //! outcome the table is read again before anything is decided ([`table_sync`](super)).
 
 mod meter;
@@ -38,7 +38,7 @@ const PROVIDERS: StoreTable<String, RegisteredProvider> = StoreTable::new("provi
 
 /// Most providers, deleted ones included: a selection looks at each; a large catalogue has hundreds.
 pub const MAX_PROVIDERS: usize = 2_000;
-/// Most text in one registration; with [`MAX_PROVIDERS`] it bounds the memory at 64 MB.
+/// Most text in one registration; [`MAX_PROVIDERS`] of them take 64 MB at most.
 pub const MAX_TEXT_BYTES: usize = 32 * 1024;
 /// Longest wait for an answer: a commit takes milliseconds, so beyond this the disk is stuck.
 const DEADLINE: Duration = Duration::from_secs(10);
@@ -101,7 +101,7 @@ pub struct ProviderRouterHandle {
 }
 
 impl ProviderRouterHandle {
-    /// Registers a provider, or updates and reactivates the one of that name; durable when it returns.
+    /// Registers a provider, or updates and reactivates the one of that name; durable on return.
     ///
     /// # Errors
     /// [`ProviderRouterError::Endpoint`], [`ProviderRouterError::Full`], or a failed write.
@@ -114,7 +114,7 @@ impl ProviderRouterHandle {
         self.address.call(DEADLINE, |reply| ProviderRouterMessage::Register(registration, reply)).await?
     }
 
-    /// Stops offering a provider; its record is kept. Durable when it returns.
+    /// Stops offering a provider but keeps the record. Durable on return.
     ///
     /// # Errors
     /// [`ProviderRouterError::Unknown`].
@@ -135,16 +135,16 @@ impl ProviderRouterHandle {
         self.board.select(requirements, optimization, limits, Instant::now())
     }
 
-    /// Reports the observed outcome of a call. Sends no message; an unknown name is ignored, because its
-    /// provider is gone.
+    /// Reports the observed outcome of a call. Sends no message; an unknown name is ignored, as that provider
+    /// is gone.
     pub fn report(&self, provider: &str, observed: &ObservedCall) {
         if let Some(entry) = self.board.entry(provider) {
             entry.meter.report(observed, Instant::now());
         }
     }
 
-    /// Asks whether a provider may be called now. Sends no message. An unregistered provider has no record
-    /// against it, so it may.
+    /// Asks whether a provider may be called now. Sends no message. An unregistered provider has no failures
+    /// on record, so it may.
     #[must_use = "a probe ends when its guard is dropped"]
     pub fn admit(&self, provider: &str) -> ProviderPermit {
         let entry = self.board.entry(provider);
@@ -163,13 +163,13 @@ impl ProviderRouterHandle {
         self.board.entry(name).is_some()
     }
 
-    /// A model's context window: the smallest of the active providers that serve it, or else the catalogue's.
+    /// A model's context window: the smallest of its active providers, or else the catalogue's.
     #[must_use]
     pub fn context_window(&self, model: &str) -> Option<u64> {
         self.board.context_window(model).or_else(|| catalogue::context_window(model))
     }
 
-    /// A provider that was just selected, with its current figures.
+    /// A provider that was just selected, with current figures.
     #[must_use]
     pub fn seen(&self, provider: &Arc<RegisteredProvider>) -> ProviderSnapshot {
         let entry = self.board.entry(&provider.name);
@@ -189,13 +189,13 @@ impl ProviderRouterHandle {
     }
 }
 
-/// The actor's state: all of it is in the cache and in the store.
+/// The actor has no state of its own: cache and store have everything.
 struct ProviderRouterState {
     table: TableSync<ProviderRouterMessage>,
     board: Arc<ProviderCache>,
 }
 
-/// The provider router as a child of a supervisor, and its handle.
+/// The provider router as a child of a supervisor, and a handle.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,

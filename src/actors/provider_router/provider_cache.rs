@@ -1,8 +1,8 @@
 //! The provider router's read side: an immutable snapshot that anyone reads without a message.
 //!
-//! Invariants: a reader sees only whole changes; a change is visible to every read after its writer was
-//! answered. A provider's meter stays with it through updates, unless they make it another provider (another
-//! endpoint or model): then the measurements no longer apply.
+//! Invariants: a reader sees only whole changes; a change is visible to every read after the writer was
+//! answered. A provider keeps the meter through updates, except to another endpoint or model, to which the
+//! measurements no longer apply.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -37,9 +37,9 @@ pub struct ProviderSnapshot {
     pub estimated_cost_usd: Decimal,
     /// Measurements from calls.
     pub measured: ProviderFigures,
-    /// The phase of its circuit.
+    /// The circuit's phase.
     pub circuit: CircuitPhase,
-    /// Seconds until it may be called again, while its circuit is open.
+    /// Seconds until the next call is allowed, while the circuit is open.
     pub rests_s: Option<f64>,
 }
 
@@ -77,12 +77,12 @@ pub struct ProviderCounts {
 
 type ProviderEntries = BTreeMap<String, ProviderEntry>;
 
-/// The read side; only the provider router's actor writes it.
+/// The read side; written only by the provider router's actor.
 #[derive(Debug, Default)]
 pub(super) struct ProviderCache(ArcSwap<ProviderEntries>);
 
 impl ProviderCache {
-    /// Publishes new or changed records. Only the actor calls it, one message at a time.
+    /// Publishes new or changed records. Called only by the actor, one message at a time.
     pub(super) fn put(&self, providers: impl IntoIterator<Item = RegisteredProvider>) {
         let mut next = ProviderEntries::clone(&self.0.load());
         for provider in providers {

@@ -1,8 +1,8 @@
 //! Decisions on their way to the disk: made one by one in memory, made durable together.
 //!
 //! Invariants: one write at a time, so rows reach the disk in the order of the decisions and no crash leaves
-//! a grant without the release that made room for it; an answer leaves after the commit of its batch. A batch
-//! of attempts only needs no sync: after a crash no attempt is running.
+//! a grant without the release that made room for it; an answer leaves after the commit of the batch. A batch
+//! with rows of attempts only needs no sync, because after a crash no attempt is running.
 
 use crate::store::{Store, StoreChanges, StoreError};
 
@@ -38,7 +38,7 @@ impl ResourceBatch {
         self.changes.is_empty() && self.answers.is_empty()
     }
 
-    /// Splits into the write and its waiting callers.
+    /// Splits into the write and the waiting callers.
     pub(super) fn split(
         self,
         store: Store,

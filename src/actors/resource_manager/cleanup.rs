@@ -89,7 +89,7 @@ impl CleanupPlan {
     }
 }
 
-/// Writes a plan; returns its path, relative to the working directory.
+/// Writes a plan; returns the path, relative to the working directory.
 pub(super) async fn write(workdir: PathBuf, mut plan: CleanupPlan) -> Result<String, ResourceError> {
     let path = format!("{FOLDER}/{}", file_name(&plan.job_id));
     let target = workdir.join(&path);
@@ -103,7 +103,7 @@ pub(super) async fn write(workdir: PathBuf, mut plan: CleanupPlan) -> Result<Str
     }
 }
 
-/// The job's id where it is a safe name; else its safe characters, and a hash of the whole id.
+/// The job's id where that is a safe name; else the safe characters, and a hash of the whole id.
 fn file_name(job_id: &str) -> String {
     if JobId::new(job_id).is_ok() {
         return format!("{job_id}.json");
@@ -111,7 +111,7 @@ fn file_name(job_id: &str) -> String {
     let safe = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' };
     let readable: String = job_id.chars().take(MAX_ID_LEN / 2).map(safe).collect();
     let hash = blake3::hash(job_id.as_bytes()).to_hex();
-    // A safe id has no upper case, so no id has this name as its own.
+    // A safe id has no upper case, so no other id gives this name.
     format!("{readable}-X{}.json", &hash.as_str()[..16])
 }
 

@@ -12,7 +12,7 @@ use crate::config::{QuotaSetting, ResourcesConfig};
 use crate::domain::resource_manager::{MilliCores, ResourceAmounts};
 
 const MIB: u64 = 1024 * 1024;
-/// Megabytes where the system does not report its memory: the contract's default.
+/// Megabytes where the system does not report memory: the contract's default.
 const UNTOLD_MEMORY_MB: u64 = 32_768;
 
 /// The configured capacity on this machine.

@@ -1,8 +1,8 @@
-//! The forced end of a job: its row in the book, its processes, its reservations, and the leftovers.
+//! The forced end of a job: row, processes, reservations, and the leftovers.
 //!
-//! The order matters: first the job's reservations are marked, so that however they end they count as killed;
-//! then the job is cancelled, so that no agent begins it anew; then its processes are ended; only then do
-//! others get its resources.
+//! The order matters: first the job's reservations are marked, so that every end counts as a kill; then the
+//! job is cancelled, so that no agent begins it anew; then the processes are ended; only then do others get
+//! the resources.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -37,8 +37,8 @@ pub struct KillOutcome {
 }
 
 impl ResourceHandle {
-    /// Ends a job and all below it: cancels its steps, ends its process groups, takes its reservations back,
-    /// and writes down the leftovers. Takes up to the graces of its parts, some seconds.
+    /// Ends a job and all its descendants: cancels steps, ends process groups, takes reservations back, and
+    /// writes down the leftovers. Takes as long as their grace periods, some seconds.
     ///
     /// # Errors
     /// [`ResourceError::Unknown`] when the job has no step, process or reservation; [`ResourceError::Plan`]
@@ -68,7 +68,7 @@ impl ResourceHandle {
     async fn cancel(&self, job_id: &str, reason: &str) -> ResourceResult<Vec<CancelledJob>> {
         let Ok(id) = JobId::new(job_id) else { return Ok(Vec::new()) };
         match self.shared.jobs.cancel(&id, CancelCause::Asked(reason.to_owned())).await {
-            // Another caller cancelled it: its remaining reservations are not counted here.
+            // Another caller cancelled the job, and reports the cancelled jobs.
             Ok(cancelled) if cancelled.is_repeated => Ok(Vec::new()),
             Ok(cancelled) => Ok(cancelled.parts),
             Err(JobError::NotFound { .. } | JobError::Refused(_)) => Ok(Vec::new()),

@@ -24,7 +24,7 @@ impl LiveReservations {
     }
 }
 
-/// A reservation in use. Dropped, it is released.
+/// A reservation in use, released on drop.
 #[derive(Debug)]
 pub struct ReservationGuard {
     reservation: Arc<Reservation>,
@@ -48,7 +48,7 @@ impl ReservationGuard {
         &self.reservation
     }
 
-    /// Leaves the reservation to the owner of its id: it ends by a release by name, or with its job or its
+    /// Leaves the reservation to the holder of the id: it ends by a release by name, with the job, or by
     /// time.
     #[must_use]
     pub fn keep(mut self) -> Arc<Reservation> {

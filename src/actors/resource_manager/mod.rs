@@ -2,9 +2,9 @@
 //!
 //! Owns the tables `reservations` and `capacities` and is their only writer. The rules are pure
 //! ([`ResourceLedger`]); the actor decides in memory, one request after another, and answers after the commit
-//! of its batch. Invariants: an acknowledged reservation of a client survives `kill -9`; an attempt's
+//! of the batch. Invariants: an acknowledged reservation of a client survives `kill -9`; an attempt's
 //! reservation ends with the attempt, at the latest with the daemon; reading (`/quotas`, `/reservations`)
-//! sends no message. Failure policy: a refused write is an error to its waiting callers, and the tables are
+//! sends no message. Failure policy: a refused write is an error to the waiting callers, and the tables are
 //! read again; a write of unknown outcome ends the actor, and the next incarnation reads the tables.
 
 mod batch;
@@ -39,7 +39,7 @@ use state::ResourceState;
 
 /// Reservation id → row. The ids sort by time, so the oldest come first.
 const RESERVATIONS: StoreTable<String, Reservation> = StoreTable::new("reservations");
-/// Kind of resource → (configured capacity, changed capacity), in its units.
+/// Kind of resource → (configured capacity, changed capacity), in units of the kind.
 const CAPACITIES: StoreTable<String, (u64, u64)> = StoreTable::new("capacities");
 
 /// Most active reservations: each is checked every second, and no machine is divided further.
@@ -80,14 +80,15 @@ pub enum ResourceError {
 
 type ResourceResult<T> = Result<T, ResourceError>;
 
-/// A request, and how long it may wait.
+/// A request, with the longest wait.
 #[derive(Debug, Clone)]
 pub struct ReservationRequest {
     /// The requested resources; the manager finds the class.
     pub ask: ResourceRequest,
     /// The owner of the reservation.
     pub holder: ReservationOwner,
-    /// How long it may wait for its turn; zero: the answer comes at once. [`Duration::MAX`]: for ever.
+    /// How long the request may wait for its turn; zero: the answer comes at once. [`Duration::MAX`]: for
+    /// ever.
     pub wait: Duration,
     /// How long a client's reservation lasts without a job of this daemon, in seconds.
     pub lease_s: u64,
@@ -100,7 +101,7 @@ pub enum ReservationOutcome {
     Denied(ReservationDenial),
 }
 
-/// A denial, with its figures.
+/// A denial, with the figures behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReservationDenial {
     pub reason: String,
@@ -126,7 +127,7 @@ pub enum ResourceMessage {
     Condemn(String, ReplySender<Vec<Arc<Reservation>>>),
     /// End all remaining reservations of this job.
     Kill(String, ReplySender<ResourceResult<()>>),
-    /// Change the capacity of one kind, in its units.
+    /// Change the capacity of one kind, in units of that kind.
     SetCapacity(ResourceKind, u64, ReplySender<ResourceResult<ResourceQuotas>>),
     /// This request has waited long enough.
     TimeUp(String),
@@ -197,7 +198,7 @@ impl ResourceHandle {
         self.address.call(deadline, |reply| ResourceMessage::Reserve(request, reply)).await?
     }
 
-    /// Releases clients' reservations; durable when it returns.
+    /// Releases clients' reservations; durable on return.
     ///
     /// # Errors
     /// [`ResourceError::Unknown`]; [`ResourceError::InUse`] for an attempt's reservation.
@@ -205,9 +206,9 @@ impl ResourceHandle {
         self.address.call(DEADLINE, |reply| ResourceMessage::Release(which, reply)).await?
     }
 
-    /// Changes the capacity of one kind, in its units. A capacity below the reserved amount revokes nothing,
-    /// but nothing of the kind is granted until it fits again. Survives restarts, until the configured value
-    /// changes.
+    /// Changes the capacity of one kind, in units of that kind. A capacity below the reserved amount revokes
+    /// nothing, but nothing of the kind is granted until reservations fit again. Survives restarts, until the
+    /// configured value changes.
     ///
     /// # Errors
     /// The store's, and [`ResourceError::Call`].
@@ -235,7 +236,7 @@ impl ResourceHandle {
         ledger.reservations().filter(|(_, ask)| is_meant(&ask.job_id)).map(|(id, _)| id.to_owned()).collect()
     }
 
-    /// All stored reservations, newest first. Blocks for milliseconds: it reads the table.
+    /// All stored reservations, newest first. Blocks for milliseconds while reading the table.
     ///
     /// # Errors
     /// The store's.
@@ -261,7 +262,7 @@ impl ResourceHandle {
     }
 }
 
-/// The resource manager as a child of a supervisor, and its handle.
+/// The resource manager as a child of a supervisor, and a handle.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,

@@ -1,9 +1,9 @@
 //! The process groups that work for a job, so that ending the job ends them, grandchildren included.
 //!
-//! Invariants: a group is known from the moment its first process runs until its [`GroupChild`] is dropped,
-//! and dropping it ends the rest of the group; a group's number is never signalled after the group is
-//! forgotten. (Between the end of a group's last process and its drop the kernel could in principle reuse the
-//! number; it assigns numbers in a cycle of tens of thousands, and the drop follows at once.) Only Unix has
+//! Invariants: a group is known from the moment the first process runs until the [`GroupChild`] is dropped,
+//! which ends the rest of the group; a group's number is never signalled after the group is forgotten.
+//! (Between the end of a group's last process and the drop the kernel could in principle reuse the number;
+//! but numbers are assigned in a cycle of tens of thousands, and the drop follows at once.) Only Unix has
 //! process groups: elsewhere nothing can be started here.
 
 use std::collections::HashMap;
@@ -18,10 +18,10 @@ use serde::Serialize;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// How long a group may take to end by itself after SIGTERM: compilers and test runners clean up their files
-/// within it.
+/// How long a group may take to end by itself after SIGTERM: enough for compilers and test runners to clean
+/// up their files.
 pub const TERM_GRACE: Duration = Duration::from_secs(2);
-/// How long the kernel may take to end a group after SIGKILL, before it is reported as surviving.
+/// How long the kernel may take to end a group after SIGKILL, before the group is reported as surviving.
 const KILL_GRACE: Duration = Duration::from_secs(1);
 /// Time between two checks whether a group has ended.
 const LOOK: Duration = Duration::from_millis(20);
@@ -30,7 +30,7 @@ const LOOK: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, Default)]
 pub struct ProcessGroups(Arc<Mutex<HashMap<String, Vec<Pid>>>>);
 
-/// A child that leads a group of its own. Dropped, it ends the group, which is then forgotten.
+/// A child that leads a process group of its own. Dropping this ends and forgets the group.
 #[derive(Debug)]
 pub struct GroupChild {
     child: Child,
@@ -46,7 +46,7 @@ pub struct EndedGroup {
     pub process_group: i32,
     /// The last signal sent: `SIGTERM` sufficed, or `SIGKILL` was needed.
     pub signal: &'static str,
-    /// Whether it has ended.
+    /// Whether the group has ended.
     pub ended: bool,
 }
 
@@ -128,7 +128,7 @@ impl GroupChild {
         &mut self.child
     }
 
-    /// Waits until the child has ended, then ends the rest of its group.
+    /// Waits until the child has ended, then ends the rest of the group.
     ///
     /// # Errors
     /// The system's.
@@ -154,8 +154,8 @@ fn lives(group: Pid) -> bool {
     test_kill_process_group(group).is_ok() && !has_only_zombies(group)
 }
 
-/// On Linux a signal also reaches zombies, until their parent reaps them (in a container: process 1, if it
-/// does). Their state is in `/proc`, see proc_pid_stat(5).
+/// On Linux a signal also reaches zombies, until their parent reaps them (in a container process 1, which may
+/// never reap). Their state is in `/proc`, see proc_pid_stat(5).
 #[cfg(target_os = "linux")]
 fn has_only_zombies(group: Pid) -> bool {
     let Ok(processes) = std::fs::read_dir("/proc") else { return false };
@@ -196,7 +196,7 @@ mod tests {
 
     use super::*;
 
-    /// Starts a shell script and waits until it says that it is ready.
+    /// Starts a shell script and waits until it prints `ready`.
     async fn shell(groups: &ProcessGroups, job: &str, script: &str) -> GroupChild {
         let mut command = Command::new("sh");
         command.args(["-c", script]).stdin(Stdio::null()).stdout(Stdio::piped());

@@ -1,4 +1,4 @@
-//! Actions on agents: pause, resume, restart, kill; on one, or on one with all below it.
+//! Actions on agents: pause, resume, restart, kill; on one, or on one with all agents below.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::supervision::policy::PlannedRestart;
 use crate::supervision::tree::{ActorNode, ActorPhase};
 use crate::supervision::{ControlError, SupervisionEvent, kill_scope};
 
-/// How long an agent may take to be back: its start reads the store, some milliseconds.
+/// How long an agent may take to be back: a start reads the store, some milliseconds.
 const BACK_WAIT: Duration = Duration::from_secs(5);
 /// Names listed in a message before the rest is counted.
 const LISTED: usize = 3;
@@ -63,7 +63,7 @@ impl SteeringDeps {
         self.system.tree().by_name(name).ok_or_else(|| ControlError::Unknown(name.to_owned()))
     }
 
-    /// Kills or restarts these workers, waits until they are back, and proves what ended with them.
+    /// Kills or restarts these workers, waits until they are back, and proves which work ended with them.
     pub(super) async fn end_agents(
         &self,
         request: &SteeringRequest,
@@ -75,7 +75,8 @@ impl SteeringDeps {
         let named: HashSet<Arc<str>> = named.into_iter().collect();
         let (mut covered, mut lives, mut words) = (HashSet::<Arc<str>>::new(), Vec::new(), 0);
         for name in &touched {
-            // A worker that its supervisor ends together with another is not signalled itself.
+            // A worker that ends together with another, by their supervisor's strategy, is not signalled
+            // itself.
             let is_told = named.contains(name) && !covered.contains(name);
             if is_told && is_kill {
                 covered.extend(self.ended_with(std::slice::from_ref(name))?);
@@ -126,7 +127,7 @@ impl SteeringDeps {
         Ok(SteeringScope { agents, jobs, with_those_below: false })
     }
 
-    /// Ends a worker, unless it ends with another, and waits until it is back.
+    /// Ends a worker, unless another's end includes it, and waits until the worker is back.
     fn end_one(
         &self,
         node: Arc<ActorNode>,

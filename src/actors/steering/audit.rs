@@ -1,7 +1,7 @@
 //! The audit: `artifacts/hmi/audit/audit_<YYYYMMDD>.jsonl`, people's actions, a file a day, kept for ever.
 //!
-//! An action is written down twice: its start, before anything is done, and its end, before its answer
-//! leaves. Both lines carry the action's `id`; an action refused before its start has only the second line,
+//! An action leaves two lines: one for the start, before anything is done, and one for the end, before the
+//! answer leaves. Both carry the action's `id`; an action refused before the start has only the second line,
 //! one cut off by a crash only the first. Invariants: a line is on the disk when [`AuditLog::write`] returns;
 //! nothing is ever removed from a file, so half a line left by a crash is closed with a newline and skipped
 //! by readers. Failure policy: an action that cannot be written down is not begun.
@@ -73,7 +73,7 @@ pub(super) struct AuditLog(Arc<Mutex<AuditJournal>>);
 #[derive(Debug)]
 struct AuditJournal {
     folder: PathBuf,
-    /// The day's file, and its day.
+    /// The day of the open file, and the file.
     open: Option<(String, File)>,
 }
 

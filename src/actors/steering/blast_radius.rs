@@ -1,7 +1,7 @@
 //! The blast radius: the agents and jobs an action would touch, read from snapshots only.
 //!
-//! It lists the targets that [`super::agents`] and [`super::jobs`] would act on at this moment; the swarm
-//! goes on meanwhile, so the proof may list a job more or less.
+//! Lists the targets that [`super::agents`] and [`super::jobs`] would act on at this moment; the swarm goes
+//! on meanwhile, so the proof may list a job more or less.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -36,7 +36,7 @@ impl SteeringDeps {
         Ok(SteeringAnswer::without_proof(format!("resumed {}", and_below(id, resumed.len()))))
     }
 
-    /// Cancels by force: stops the job's steps, takes its reservations back.
+    /// Cancels by force: stops the job's steps, takes the reservations back.
     pub(super) async fn kill_job(
         &self,
         request: &SteeringRequest,
@@ -60,7 +60,7 @@ impl SteeringDeps {
         let readings = ProofReadings::take(self, concern);
         let reason = request.reason.as_deref().unwrap_or("killed by a person");
         let killed = match self.resources.kill(id.as_str(), reason).await {
-            // It was being cancelled already: the rest waits for that.
+            // The job was being cancelled already; the code below waits for that.
             Err(ResourceError::Unknown(_)) => 0,
             killed => killed?.jobs.len(),
         };
@@ -68,7 +68,7 @@ impl SteeringDeps {
         let job = self.jobs.wait(id, STOP_WAIT).await?;
         let message = match job.state {
             JobState::Cancelled => format!("killed {}", and_below(id, killed)),
-            // It ended by itself at the same moment.
+            // The job ended otherwise at the same moment.
             state if state.is_terminal() => format!("`{id}` is {}", state.as_str()),
             _ => format!(
                 "{} is being stopped; an agent that does not stop in time is killed",
@@ -121,7 +121,7 @@ impl SteeringDeps {
         Ok(SteeringAnswer::without_proof(message))
     }
 
-    /// The proof's readings for one job and its agent.
+    /// The proof's readings for one job and the job's agent.
     fn readings_of(&self, job: &Job) -> ProofReadings<'_> {
         ProofReadings::take(
             self,

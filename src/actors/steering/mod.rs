@@ -1,12 +1,12 @@
 //! Steering: a person's actions on the running swarm, performed, proved and audited.
 //!
 //! Owns the [`audit`] and the order of an action: resolve the target, write down the start, act, write down
-//! the end, publish an event, answer. It changes nothing by itself: agents go through their supervisors, jobs
-//! through the job book, reservations and processes through the resource manager, calls through the gateway.
-//! Invariants: nothing is done that is not written down first; an acknowledged action survives `kill -9`; an
-//! action goes on when its caller leaves; reading ([`blast_radius`]) sends no message. Failure policy: a
-//! refusal names the request, the reason and a remedy; it is written down too. When this actor ends, its
-//! actions are cut off: their lines say `begun` for ever.
+//! the end, publish an event, answer. Every change goes through its owner: agents through their supervisors,
+//! jobs through the job book, reservations and processes through the resource manager, calls through the
+//! gateway. Invariants: nothing is done that is not written down first; an acknowledged action survives `kill
+//! -9`; an action goes on when its caller leaves; reading ([`blast_radius`]) sends no message. Failure
+//! policy: a refusal names the request, the reason and a remedy, and is written down too. The end of this
+//! actor cuts off its actions: their lines say `begun` for ever.
 
 mod agents;
 pub mod audit;
@@ -41,7 +41,8 @@ use crate::supervision::{
 use audit::AuditLog;
 use target::SteeringTarget;
 
-/// Longest action: a kill of a job takes the graces of its parts, some seconds each. Pages wait for 40 s.
+/// Longest action: killing a job takes the grace periods of several parts, some seconds each. Pages wait for
+/// 40 s.
 const DEADLINE: Duration = Duration::from_secs(35);
 
 /// Why an action was not performed, or not completely.
@@ -53,7 +54,7 @@ pub enum SteeringError {
     /// The target exists, but does not allow this action, or not now.
     #[error("{0}")]
     Refused(String),
-    /// The request lacks a field: its name, and what to put there.
+    /// The request lacks a field: the name, and the value to put there.
     #[error("`{0}`: {1}")]
     Incomplete(&'static str, &'static str),
     #[error(transparent)]
@@ -86,7 +87,7 @@ pub struct SteeringRequest {
 pub struct SteeringAnswer {
     /// The action and the number of its targets, in words.
     pub message: String,
-    /// After a kill or a restart: what was seen to end and to be released, and the cost.
+    /// After a kill or a restart: the ended work, the released resources, and the cost.
     pub proof: Option<SteeringProof>,
 }
 
@@ -145,10 +146,10 @@ pub struct SteeringHandle {
 }
 
 impl SteeringHandle {
-    /// Performs an action and audits it, however it ends.
+    /// Performs an action and audits it, whatever the outcome.
     ///
     /// # Errors
-    /// [`SteeringError`]. After [`SteeringError::Call`] the action may still go on; the audit shows its end.
+    /// [`SteeringError`]. After [`SteeringError::Call`] the action may still go on; the audit shows the end.
     pub async fn act(&self, request: SteeringRequest) -> Result<SteeringAnswer, SteeringError> {
         let request = Box::new(request);
         self.address.call(DEADLINE, |reply| SteeringMessage::Act(request, reply)).await?
@@ -168,8 +169,8 @@ impl SteeringHandle {
         blast_radius::of(&self.shared.means, target, action, subtree)
     }
 
-    /// Watches the model calls that end with an agent's worker, for callers that end it another way: killed
-    /// with everything its supervisor ends together with it, or restarted alone.
+    /// Watches the model calls that end with an agent's worker, for callers that end the worker another way:
+    /// by a kill, with everything that the supervisor ends together, or by a restart of the worker alone.
     ///
     /// # Errors
     /// [`SteeringError::Control`] for an agent that does not exist, or the store's.
@@ -319,7 +320,7 @@ impl SteeringDeps {
     }
 }
 
-/// Steering as a child of a supervisor, and its handle.
+/// Steering as a child of a supervisor, and a handle.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,

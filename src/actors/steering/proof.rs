@@ -1,7 +1,7 @@
-//! The proof of a kill or restart: readings from before and after it, and nothing else.
+//! The proof of a kill or restart: readings from before and after, and nothing else.
 //!
-//! Each figure is the difference of two readings of its source (supervision tree, gateway, resource manager,
-//! process groups, accounts). Anything that has not ended within its wait is not counted.
+//! Each figure is the difference of two readings of one source (supervision tree, gateway, resource manager,
+//! process groups, accounts). Anything that has not ended in time is not counted.
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
@@ -16,8 +16,8 @@ use crate::domain::accounts::budget::{HoldId, RunName, SpendRequest};
 use crate::domain::ids::{AgentName, JobId};
 use crate::domain::money::NanoUsd;
 
-/// How long ended work may take to let go: a step stops at its next checkpoint (one document's time), a
-/// stream when its reader gets the error.
+/// How long ended work may take to let go: a step stops at the next checkpoint (one document's time), a
+/// stream when the reader gets the error.
 const SETTLE: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(10);
 
@@ -46,7 +46,7 @@ pub struct AgentProof {
     pub before: u64,
     pub after: u64,
     /// Time from the signal to the worker's supervisor until the worker was up again, in milliseconds; `None`
-    /// if it took too long to wait for.
+    /// if that took too long to wait for.
     pub back_ms: Option<f64>,
 }
 
@@ -66,7 +66,7 @@ pub(super) struct SteeringScope {
 }
 
 impl SteeringScope {
-    /// Whether a job is included, by its id: callers may name jobs that PAS does not know.
+    /// Whether a job is included. By id: callers may name jobs that PAS does not know.
     pub(super) fn has_job(&self, job: &str) -> bool {
         let is_below = |top: &JobId| job.strip_prefix(top.as_str()).is_some_and(|rest| rest.starts_with('.'));
         self.jobs.contains(job) || (self.with_those_below && self.jobs.iter().any(is_below))

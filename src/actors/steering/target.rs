@@ -1,4 +1,4 @@
-//! Resolves a name to an agent, a service, a job or an approval, with a picture of its state.
+//! Resolves a name to an agent, a service, a job or an approval, with a picture of the target's state.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub(super) enum SteeringTarget {
     Agent(AgentName),
     /// A worker of the daemon's own.
     Service(Arc<str>),
-    /// A job, with those below it.
+    /// A job, with all its descendants.
     Job(JobId),
     /// An approval that waits for a person.
     Approval(ApprovalId),

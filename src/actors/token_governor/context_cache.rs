@@ -1,11 +1,11 @@
 //! Contexts in memory, read and reported by anyone without a message.
 //!
-//! A context is one agent's in one run. Soft state: the governor writes it back within a second
-//! ([`ContextCache::take_dirty`]), reads it from the store when the daemon starts, and keeps it through its
-//! own crash. Invariants: a report is visible once it is answered; a report of one run changes no context of
+//! A context is one agent's in one run. Soft state: written back by the governor within a second
+//! ([`ContextCache::take_dirty`]), read from the store when the daemon starts, and kept through a crash of
+//! the governor. Invariants: a report is visible once answered; a report of one run changes no context of
 //! another; at most [`MAX_TRACKED`] contexts are kept, [`MAX_RUNS`] of one agent, and the one silent longest
-//! is dropped first. The text of the daemon's own agents is counted lazily: until then its bytes stand for
-//! its tokens, which are never more.
+//! is dropped first. The text of the daemon's own agents is counted lazily: until then bytes stand for
+//! tokens, which are never more.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -24,7 +24,7 @@ pub const MAX_TRACKED: usize = 10_000;
 /// Most contexts kept of one agent: an agent works on a few runs at a time, and older ones are history.
 const MAX_RUNS: usize = 16;
 
-/// An agent, and its run if it named one.
+/// An agent, and the run if the agent named one.
 pub(super) type ContextKey = (Arc<str>, Option<RunLabel>);
 
 #[derive(Debug)]
@@ -140,7 +140,7 @@ impl ContextCache {
         self.mark(&mut entries, key);
     }
 
-    /// Empties a context, unless it was reported again since it was `seen`.
+    /// Empties a context, unless reported again since it was `seen`.
     pub(super) fn clear(&self, agent: &str, seen: &AgentContext) {
         let mut entries = self.entries.lock();
         let key: ContextKey = (Arc::from(agent), seen.run_id.clone());
@@ -158,7 +158,7 @@ impl ContextCache {
         self.entries.lock().of_agent(agent).into_iter().map(|(_, entry)| entry.context.clone()).collect()
     }
 
-    /// An agent's context in a run with its counted tokens; the one for all runs if the agent named none.
+    /// An agent's context in a run, with the counted tokens; the one for all runs if the agent named none.
     pub(super) fn in_run(&self, agent: &str, run: &RunLabel) -> Option<AgentContext> {
         self.entries.lock().in_run(agent, run).map(|(_, entry)| entry.context.clone())
     }

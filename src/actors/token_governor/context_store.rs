@@ -1,9 +1,9 @@
 //! The durable side of the governor: conversations, resets, summaries, each change one transaction.
 //!
-//! Owns the tables below. Invariants: a reset's row and its stage's data are one write; a repeated write
+//! Owns the tables below. Invariants: a reset's row and the stage's data are one write; a repeated write
 //! changes nothing the second time; nothing is decided from a read outside the write. Notes are soft until
-//! the next durable write (the end of their step, at the latest a second): the step that added them runs
-//! again if that second was lost.
+//! the next durable write (the end of the step, at the latest a second): after a crash that loses them the
+//! step runs again.
 
 use serde::{Deserialize, Serialize};
 
@@ -23,17 +23,17 @@ use crate::store::{KeyRange, ScanOrder, Store, StoreChanges, StoreError, StoreTa
 
 /// Agent and run (empty: none named) → context; soft.
 const CONTEXTS: StoreTable<(String, String), AgentContext> = StoreTable::new("contexts_by_run");
-/// Agent → context: the table from when an agent had one context for all its runs.
+/// Agent → context: the table from when an agent had one context for all runs.
 const OLD_CONTEXTS: StoreTable<String, AgentContext> = StoreTable::new("contexts");
 /// Run and agent → head of the conversation.
 const CONVERSATIONS: StoreTable<(String, String), ConversationHead> = StoreTable::new("conversations");
 /// Run, agent and number → note.
 const NOTES: StoreTable<(String, String, u64), ContextNote> = StoreTable::new("conversation_notes");
-/// Agent → its newest reset.
+/// Agent → newest reset.
 const RESETS: StoreTable<String, ContextReset> = StoreTable::new("context_resets");
 /// Summary's id → summary. Ids sort by time.
 const SUMMARIES: StoreTable<String, ContextSummary> = StoreTable::new("summaries");
-/// Summary's id → its source.
+/// Summary's id → source.
 const SOURCES: StoreTable<String, SummarySource> = StoreTable::new("summary_sources");
 
 /// Summaries kept; older ones remain in their files.
@@ -51,7 +51,7 @@ const PRUNED_AT_ONCE: usize = 64;
 pub(super) enum SummarySource {
     /// A text in the request.
     Text(String),
-    /// The saved state of an own agent; its notes are in the conversation.
+    /// The saved state of an own agent, whose notes are in the conversation.
     Saved(SavedState),
 }
 
@@ -65,8 +65,8 @@ impl ContextStore {
         Self { store }
     }
 
-    /// All contexts and all resets in progress. Goes through the writer, so that it sees a write left in the
-    /// queue by a killed incarnation.
+    /// All contexts and all resets in progress. Goes through the writer, to see writes left in the queue by a
+    /// killed incarnation.
     pub(super) async fn load(&self) -> Result<(Vec<(String, AgentContext)>, Vec<ContextReset>), StoreError> {
         match self.store.write(stored).await {
             // A later start moves the old table.
@@ -96,7 +96,7 @@ impl ContextStore {
         self.store.write_soft(move |_| Ok((rows.iter().fold(StoreChanges::none(), change), ()))).await
     }
 
-    /// Empties an agent's contexts; durable when it returns.
+    /// Empties an agent's contexts; durable on return.
     pub(super) async fn empty(&self, agent: String, contexts: Vec<AgentContext>) -> Result<(), StoreError> {
         let change = |changes: StoreChanges, context: AgentContext| {
             let empty = AgentContext { ctx_used: 0, ..context };
@@ -106,7 +106,7 @@ impl ContextStore {
         self.store.write(move |_| Ok((changes, ()))).await
     }
 
-    /// Adds a note; false when its key was used before.
+    /// Adds a note; false when the key was used before.
     pub(super) async fn note(
         &self,
         agent: &str,
@@ -144,8 +144,8 @@ impl ContextStore {
         })
     }
 
-    /// Saves an agent's state and begins its reset; durable when it returns. A reset in progress is returned
-    /// as it is; none begins when there is nothing to clear.
+    /// Saves an agent's state and begins a reset; durable on return. A reset in progress is returned
+    /// unchanged; none begins when there is nothing to clear.
     pub(super) async fn begin(
         &self,
         agent: String,
@@ -176,7 +176,7 @@ impl ContextStore {
         self.store.read(|view| saved(view, agent, run))
     }
 
-    /// A saved state as text; `None` when its notes are no longer kept.
+    /// A saved state as text; `None` when the notes are no longer kept.
     pub(super) fn text_of(&self, saved: &SavedState) -> Result<Option<String>, StoreError> {
         let at = (saved.run_id.as_str().to_owned(), saved.agent.clone());
         self.store.read(|view| {
@@ -190,7 +190,7 @@ impl ContextStore {
         })
     }
 
-    /// Stores a summary with its source; one that belongs to a reset advances the reset.
+    /// Stores a summary with its source; a reset's summary advances the reset.
     pub(super) async fn put_summary(
         &self,
         summary: ContextSummary,
@@ -217,7 +217,7 @@ impl ContextStore {
             .await
     }
 
-    /// Clears the context that a reset has summarised; durable when it returns.
+    /// Clears the context that a reset has summarised; durable on return.
     pub(super) async fn clear(&self, agent: String) -> Result<(), StoreError> {
         self.store
             .write(move |view| {
@@ -235,9 +235,9 @@ impl ContextStore {
             .await
     }
 
-    /// Notes that an agent's worker starts from its saved state, if its context was cleared. Returns that
-    /// state, also for later starts as long as the run is open, because an incarnation may be killed right
-    /// here; and whether this is the first start since the clear.
+    /// Notes that an agent's worker starts from the saved state, if the context was cleared. Returns that
+    /// state, also for later starts while the run is open, because an incarnation may be killed right here;
+    /// and whether this is the first start since the clear.
     pub(super) async fn resume(&self, agent: &str) -> Result<Option<(ContextReset, bool)>, StoreError> {
         let agent = agent.to_owned();
         // Most starts have nothing to resume: those wait for no commit.
@@ -255,7 +255,8 @@ impl ContextStore {
             Ok((StoreChanges::none().put(&RESETS, &agent, &reset), Some((reset, is_first))))
         });
         match written.await {
-            // It starts all the same; once the store takes writes again the governor restarts it once more.
+            // The worker starts all the same; once the store takes writes again the governor restarts it once
+            // more.
             Err(error) if error.is_passing() => Ok(Some((cleared, false))),
             written => written,
         }
@@ -284,7 +285,6 @@ impl ContextStore {
         })
     }
 
-    /// One summary, with its source.
     pub(super) fn summary(&self, id: &str) -> Result<(ContextSummary, Option<SummarySource>), GovernorError> {
         let id = id.to_owned();
         self.store.read(|view| {
@@ -352,7 +352,7 @@ fn notes(
     Ok(rows.into_iter().map(|(_, note)| note).collect())
 }
 
-/// The state of an agent in a run: its notes by their marks, the run's plan, its own open steps and files.
+/// The state of an agent in a run: notes by their marks, the run's plan, the agent's open steps and files.
 fn saved(view: &StoreView<'_>, agent: &str, run: &RunLabel) -> Result<SavedState, StoreError> {
     let at = (run.as_str().to_owned(), agent.to_owned());
     let talk = view.get(&CONVERSATIONS, &at)?.unwrap_or_default();

@@ -1,10 +1,10 @@
 //! The file of a run's summaries, `docs/runs/<run_id>_summary.md`: one section a summary.
 //!
-//! All summaries of one run are in one file, oldest first. A section begins with a comment that names its
+//! All summaries of one run are in one file, oldest first. A section begins with a comment that names the
 //! summary, so writing the summary again replaces the section, and text written by people before the first
 //! section stays. Invariants: a reader finds a whole file or none; names come from [`RunLabel`], so no file
-//! leaves the folder; beyond [`MAX_FILE_BYTES`] the oldest sections are dropped. Blocks: call it from a
-//! blocking thread.
+//! leaves the folder; beyond [`MAX_FILE_BYTES`] the oldest sections are dropped. Blocks: call from a blocking
+//! thread.
 
 use std::fmt::Write as _;
 use std::io;
@@ -45,7 +45,7 @@ fn opening(run: &RunLabel) -> String {
     format!("# Summaries of run {run}\n")
 }
 
-/// The text with the summary's section at the end, or in place of its earlier version.
+/// The text with the summary's section at the end, or in place of the earlier version.
 fn with_section(old: &str, summary: &summary::ContextSummary) -> String {
     let new = section(summary);
     let mut parts = sections(old);
@@ -62,7 +62,7 @@ fn with_section(old: &str, summary: &summary::ContextSummary) -> String {
     texts.join("\n\n") + "\n"
 }
 
-/// The text before the first section, then each section with its id.
+/// The text before the first section, then each section with the summary's id.
 fn sections(text: &str) -> Vec<(Option<&str>, &str)> {
     let at_line = |at: usize| at == 0 || text[..at].ends_with('\n');
     let starts: Vec<usize> = text.match_indices(MARK).map(|(at, _)| at).filter(|at| at_line(*at)).collect();

@@ -21,7 +21,7 @@ use crate::supervision::Address;
 /// Longest wait for a summary or a clear: a model's minute; extraction takes a second.
 const DEADLINE: Duration = Duration::from_secs(90);
 
-/// A context as an agent reports it.
+/// A context as reported by an agent.
 #[derive(Debug, Clone)]
 pub struct ContextReport {
     /// The agent's run.
@@ -36,18 +36,17 @@ pub struct ContextReport {
     pub hard_max_ratio: Option<f64>,
 }
 
-/// A summary with its source.
 #[derive(Debug, Clone, Serialize)]
 pub struct SummaryDetail {
     #[serde(flatten)]
     pub summary: ContextSummary,
-    /// The source; `None` when it is no longer kept.
+    /// The source; `None` when no longer kept.
     pub before: Option<String>,
     /// The comparison, stretch by stretch: literally kept and dropped text.
     pub diff: Vec<ComparedPiece>,
 }
 
-/// The state a worker starts from after its context was reset.
+/// The state a worker starts from after a context reset.
 #[derive(Debug, Clone)]
 pub struct ContextResumption {
     /// The reset, with the saved state.
@@ -91,15 +90,15 @@ impl GovernorHandle {
         Ok(context)
     }
 
-    /// The newest context of each agent by the agents' names, at once and without counting: uncounted text
-    /// stands as its bytes, which are never fewer than its tokens.
+    /// The newest context of each agent by the agents' names, at once and without counting: for uncounted
+    /// text bytes stand in, which are never fewer than the tokens.
     #[must_use]
     pub fn estimates(&self) -> Vec<(Arc<str>, AgentContext)> {
         self.parts.cache.estimates()
     }
 
-    /// All contexts by the agents' names, or one agent's, one for each of its runs, newest first; counts
-    /// uncounted text.
+    /// All contexts by the agents' names, or one agent's, one for each run, newest first; counts uncounted
+    /// text.
     ///
     /// # Errors
     /// The store's, when a conversation to be counted cannot be read.
@@ -125,8 +124,8 @@ impl GovernorHandle {
         (all.len(), all.iter().filter(|(_, context)| context.status() == ContextStatus::Breach).count())
     }
 
-    /// Summarises a context and clears it; the file, the row and the empty context are durable when it
-    /// returns. An own agent with a conversation is reset, as by [`Self::clear`].
+    /// Summarises a context and clears it; the file, the row and the empty context are durable on return. An
+    /// own agent with a conversation is reset, as by [`Self::clear`].
     ///
     /// # Errors
     /// [`GovernorError::Unknown`], [`GovernorError::Full`], [`GovernorError::Resetting`], or a failed write;
@@ -172,7 +171,7 @@ impl GovernorHandle {
     }
 
     /// Adds a card, a result or a model's message to the context of an own agent. `key` is unique within the
-    /// run, so that a repetition after a restart adds nothing. Visible when it returns, durable with the next
+    /// run, so that a repetition after a restart adds nothing. Visible on return, durable with the next
     /// durable write. [`Self::judge`] detects a breach.
     ///
     /// # Errors
@@ -194,7 +193,7 @@ impl GovernorHandle {
     }
 
     /// Checks whether an own agent's context in a run is in breach, and if so starts a reset: called where a
-    /// restart costs least, at the start of a step and after the commit of its end.
+    /// restart costs least, at the start of a step and after the commit of the outcome.
     ///
     /// # Errors
     /// The store's, when the context cannot be counted.
@@ -210,7 +209,7 @@ impl GovernorHandle {
         Ok(())
     }
 
-    /// Stores an agent's usage in a model call: all of it is in the agent's context now. Called by the
+    /// Stores an agent's usage in a model call, all of which is in the agent's context now. Called by the
     /// gateway after each call. Sends a message only when an own agent is in breach. A `run_id` that is no
     /// valid label is left out.
     pub fn observe(&self, agent: &str, run_id: Option<&str>, usage: &TokenUsage, ctx_limit: u64) {
@@ -250,8 +249,8 @@ impl GovernorHandle {
         Ok(self.parts.store.conversation(agent, run)?)
     }
 
-    /// Called by an own agent's worker while it starts: returns the state to start from, if the agent's
-    /// context was reset in a run that is still open. Durable when it returns.
+    /// Called by an own agent's worker while starting: returns the state to start from, if the agent's
+    /// context was reset in a run that is still open. Durable on return.
     ///
     /// # Errors
     /// The store's.
@@ -259,7 +258,7 @@ impl GovernorHandle {
         let Some((reset, is_first)) = self.parts.store.resume(agent).await? else { return Ok(None) };
         let summary = self.parts.store.summary(&reset.id).ok().map(|(summary, _)| summary);
         if let (true, Some(own), Some(summary)) = (is_first, self.parts.roster.get(agent), &summary) {
-            // From here on the summary is in the context: the agent continues from it.
+            // From here on the summary is in the context: the agent continues from there.
             let bytes = summary.text.len() as u64;
             self.parts.cache.add(agent, &reset.run_id, bytes, self.parts.window(own), budget_of(own));
         }
@@ -277,7 +276,7 @@ impl GovernorHandle {
     fn act_on_breach(&self, agent: &AgentDefinition, run: &RunLabel) {
         let context = self.parts.cache.in_run(agent.name.as_str(), run);
         if context.is_some_and(|context| context.status() == ContextStatus::Breach) {
-            // A full mailbox drops it: the agent's next call reports the breach again.
+            // A full mailbox drops the message: the agent's next call reports the breach again.
             let _ =
                 self.address.cast(GovernorMessage::Breach { agent: agent.name.clone(), run_id: run.clone() });
         }

@@ -1,14 +1,13 @@
-//! The token governor: tracks how full every agent's context is, and saves, clears and resumes one that is
-//! too full.
+//! The token governor: tracks how full every agent's context is, and saves, clears and resumes a context that
+//! is too full.
 //!
 //! Owns the contexts ([`context_cache`], soft state), the conversations of the daemon's own agents, resets
-//! and summaries ([`context_store`]) and the summary files ([`files`]); it is their only writer. Invariants:
-//! a report only touches memory and sends no message; a summary's answer leaves when its file is written; a
-//! context is cleared only after its saved state and its summary are durable ([`reset`]), and then its status
-//! says so. An outside agent gets the recommended action and acts itself; only *measured* contexts of own
-//! agents, and requests, have consequences here.
-//! Failure policy: a failure goes to the caller and, in a reset, is tried again from the stage reached;
-//! nothing is cleared meanwhile.
+//! and summaries ([`context_store`]) and the summary files ([`files`]), as their only writer. Invariants: a
+//! report only touches memory and sends no message; a summary's answer leaves when the file is written; a
+//! context is cleared only after saved state and summary are durable ([`reset`]), and then the status says
+//! so. An outside agent gets the recommended action and acts itself; only *measured* contexts of own agents,
+//! and requests, have consequences here. Failure policy: a failure goes to the caller and, in a reset, leads
+//! to a retry from the stage reached; nothing is cleared meanwhile.
 
 mod context_cache;
 mod context_store;
@@ -100,14 +99,14 @@ pub struct SummaryRequest {
 }
 
 pub enum GovernorMessage {
-    /// Summarise a context and clear it.
+    /// Summarise and clear a context.
     Summarise(Box<SummaryRequest>, ReplySender<GovernorResult<ContextSummary>>),
-    /// Clear an agent's context in a run, or its newest; for an own agent after saving and summarising it,
-    /// and with a restart.
+    /// Clear an agent's context in a run, or the newest one; an own agent's is saved and summarised first,
+    /// and the agent restarted.
     Clear(String, Option<RunLabel>, ReplySender<GovernorResult<u64>>),
-    /// An own agent has reached its hard maximum.
+    /// An own agent's context has reached the hard maximum.
     Breach { agent: AgentName, run_id: RunLabel },
-    /// A reset has cleared its context, or cannot continue for now.
+    /// A reset has cleared the context, or cannot continue for now.
     Stepped {
         agent: String,
         /// Tokens cleared, or the reason why nothing was.
@@ -132,7 +131,7 @@ impl ActorMessage for GovernorMessage {
     }
 }
 
-/// A caller that waits for a reset to clear its context.
+/// A caller that waits until a reset has cleared the context.
 enum ResetWaiter {
     Clear(ReplySender<GovernorResult<u64>>),
     Summary(ReplySender<GovernorResult<ContextSummary>>),
@@ -146,7 +145,7 @@ struct GovernorState {
 
 /// The parts a governor is built from.
 pub struct GovernorDeps {
-    /// The store for its rows.
+    /// The store of the governor's rows.
     pub store: Store,
     /// The daemon's own agents.
     pub roster: Arc<Roster>,
@@ -162,7 +161,7 @@ pub struct GovernorDeps {
     pub windows: WindowLookup,
 }
 
-/// The governor as a child of a supervisor, and its handle.
+/// The governor as a child of a supervisor, and a handle.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,
@@ -205,7 +204,7 @@ impl GovernorState {
                 parts.cache.load(contexts);
                 open
             }
-            // The cache is as the earlier incarnation left it.
+            // The cache still has the earlier incarnation's contexts.
             Err(error) if error.is_passing() => {
                 load_later(Arc::clone(&parts), context);
                 Vec::new()
@@ -350,7 +349,7 @@ impl GovernorState {
         Ok(self.parts.store.summary(&reset.id)?.0)
     }
 
-    /// A reset is over. Callers that joined after its clear still wait: it was cleared.
+    /// A reset is over. Callers that joined after the clear still wait and are answered: cleared.
     fn ended(&mut self, agent: &str) {
         let before = self.parts.store.reset(agent).map(|reset| reset.map_or(0, |reset| reset.ctx_before));
         self.stepped(agent, &before.map_err(GovernorError::from));
@@ -419,7 +418,7 @@ fn load_later(parts: Arc<GovernorShared>, context: &ActorContext<GovernorMessage
     let address = context.address().clone();
     context.spawn(async move {
         if parts.store.writable().await.is_ok() {
-            // A governor that has ended reads them at its next start.
+            // A governor that has ended reads them at the next start.
             let _ = address.send(GovernorMessage::Reload).await;
         }
     });

@@ -1,4 +1,4 @@
-//! Drives a reset through its stages, from the stage its row has reached.
+//! Drives a reset through the stages, from the one that the row has reached.
 //!
 //! The order and its proof are in [`crate::domain::token_governor::reset`]; here are the effects. Every turn
 //! reads the row anew, so a governor that was killed between two effects continues from the row. Failure
@@ -17,7 +17,7 @@ use crate::supervision::{Address, ControlError};
 
 /// Time between two checks of a starting worker; a start takes a few of them.
 const LOOK: Duration = Duration::from_millis(20);
-/// The same for a worker that takes long: it is backing off or was stopped by a person.
+/// The same for a slow worker: one that backs off or was stopped by a person.
 const SLOW_LOOK: Duration = Duration::from_secs(1);
 /// Number of checks at the faster pace: two seconds.
 const LOOKS: u32 = 100;
@@ -25,10 +25,9 @@ const LOOKS: u32 = 100;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
 
-/// Drives the reset of an agent to its end.
 pub(super) async fn drive(parts: Arc<GovernorShared>, agent: String, governor: Address<GovernorMessage>) {
     let (mut pause, mut looks) = (FIRST_PAUSE, 0);
-    // Every turn changes its row: without a store that takes writes, a worker would be restarted for nothing.
+    // Every turn changes the row: without a store that takes writes, a worker would be restarted for nothing.
     while parts.store.writable().await.is_ok() {
         match turn(&parts, &agent, &governor).await {
             Ok(ResetProgress::Over) => break,
@@ -103,7 +102,7 @@ async fn clear(
     governor: &Address<GovernorMessage>,
 ) -> GovernorResult<()> {
     parts.store.clear(reset.agent.clone()).await?;
-    // The notes since the reset began; the summary is in the context once the worker starts from it.
+    // The notes since the reset began; the summary joins the context once the worker starts from it.
     let (_, notes) = parts.store.conversation(&reset.agent, &reset.run_id)?;
     let bytes: usize = notes.iter().map(|note| note.text.len()).sum();
     let tokens = parts.count(notes.into_iter().map(|note| note.text).collect()).await.min(bytes as u64);
@@ -129,9 +128,9 @@ async fn restart(parts: &GovernorShared, reset: &ContextReset) -> GovernorResult
             }
             Ok(ResetProgress::Done)
         }
-        // It ends or starts at this moment, or its supervisor is busy: the next check shows.
+        // The worker ends or starts at this moment, or the supervisor is busy: the next check shows.
         Err(ControlError::NotRunning(_) | ControlError::Timeout(_)) => Ok(ResetProgress::Wait),
-        // It is no longer in this daemon's tree: it resumes when it returns.
+        // The worker is no longer in this daemon's tree and resumes on returning.
         Err(ControlError::Unknown(_) | ControlError::Unsuitable(_)) => Ok(ResetProgress::Wait),
     }
 }

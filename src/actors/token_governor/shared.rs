@@ -1,6 +1,6 @@
 //! The governor's shared state: contexts, store and summariser, for handle, actor and tasks.
 //!
-//! Invariants: a summary's file is written before its row, and its row before its context is emptied; a
+//! Invariants: a summary's file is written before the row, and the row before the context is emptied; a
 //! window is looked up by one function, [`WindowLookup`]. Failure policy: extraction stands in for a
 //! summariser that fails or returns nothing usable; every other failure is the caller's.
 
@@ -25,7 +25,7 @@ use crate::skills::summary::{ExtractiveSummariser, MAX_TOKENS, SummaryDigest, Te
 use crate::skills::tokens::TokenCounter;
 use crate::supervision::ActorSystem;
 
-/// Shared by the handle, the actor and its tasks.
+/// Shared by handle, actor and tasks.
 pub(super) struct GovernorShared {
     pub(super) cache: ContextCache,
     pub(super) store: ContextStore,
@@ -41,7 +41,7 @@ pub(super) struct GovernorShared {
     pub(super) windows: WindowLookup,
 }
 
-/// A model's context window by its name, if known.
+/// A model's context window by the model's name, if known.
 pub type WindowLookup = Arc<dyn Fn(&str) -> Option<u64> + Send + Sync>;
 
 impl GovernorShared {
@@ -104,7 +104,7 @@ impl GovernorShared {
         Ok(self.extractive.summarise(text).await?)
     }
 
-    /// Makes a summary under an id, writes its file and stores it. Repeated, it replaces itself.
+    /// Makes a summary under an id, writes the file and stores the row. Repeated, replaces the earlier one.
     pub(super) async fn summarise(
         &self,
         id: String,

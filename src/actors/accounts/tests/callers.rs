@@ -175,7 +175,7 @@ async fn many_callers_share_commits_and_never_overspend() {
     let dir = tempfile::tempdir().unwrap();
     let living = SupervisedAccounts::start(dir.path(), FsyncTiming::After).await;
     let scope = BudgetScope::Run(run("r"));
-    // Every caller wants 100 and spends 50, so about half of them fit at once, and all in two rounds.
+    // Every caller wants 100 and spends 50, so about half of the callers fit at once, and all in two rounds.
     living.accounts.set_budget(scope.clone(), NanoUsd(CALLERS * 50)).await.unwrap();
     let commits = living.store.metrics().durable_commits;
     let calls = (0..CALLERS).map(|_| async {

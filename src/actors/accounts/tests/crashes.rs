@@ -1,4 +1,4 @@
-//! The state that the next start finds, and its recovery.
+//! The state found by the next start, and the recovery.
 
 use std::io::Write as _;
 
@@ -78,7 +78,7 @@ async fn a_torn_last_line_is_cut_off() {
         living.stop().await;
         let lines = lines(dir.path(), "a");
         assert_eq!(lines[0], (1, 1));
-        // Torn in the first round; the journal charges the full hold for its second receipt.
+        // Torn in the first round; the journal charges the full hold for the second receipt.
         assert_eq!(lines.len(), 2, "{lines:?}");
     }
 }
@@ -167,7 +167,7 @@ async fn a_crash_of_the_actor_alone_loses_nothing() {
     let open = accounts.hold(wanted("a", 100)).await.unwrap();
     for round in 1..=5 {
         settle_all(&accounts, "a", &[round]).await;
-        // While its restart is under way there is nobody to kill.
+        // While a restart is under way there is nobody to kill.
         while system.kill("accounts").await.is_err() {
             tokio::task::yield_now().await;
         }

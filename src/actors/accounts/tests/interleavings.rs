@@ -1,5 +1,5 @@
-//! The law of the accounts under any order of work, faults and crashes: an answered call has its receipt,
-//! once, in the store and in its file, and every other call that may have been sent is charged.
+//! The law of the accounts under any order of work, faults and crashes: an answered call has one receipt, in
+//! the store and in the run's file, and every other call that may have been sent is charged.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write as _;
@@ -9,11 +9,11 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// The last one has a cap, so its holds are in the store; those of the others are in the journal.
+/// The last has a cap and its holds in the store; the others have theirs in the journal.
 const RUNS: [&str; 3] = ["a", "b", "capped"];
 const CAP: u64 = 2_000;
 
-/// How far the start after a crash gets before it is killed too.
+/// How far the start after a crash gets before being killed too.
 #[derive(Debug, Clone, Copy)]
 enum CrashPoint {
     Nowhere,
@@ -28,9 +28,9 @@ enum InFlightSettlement {
     Nothing,
     /// Numbered, nothing else.
     InMemory,
-    /// Booked by the store ahead of its line.
+    /// Booked by the store ahead of the line.
     InStore,
-    /// A part of its line is written.
+    /// A part of the line is written.
     HalfALine,
 }
 
@@ -52,7 +52,7 @@ enum InterleavingStep {
     Flush,
     Sync,
     Tidy,
-    /// The sync of a run's file fails; the file takes no lines until it is mended.
+    /// The sync of a run's file fails; the file takes no lines until mended.
     SyncFails {
         run: usize,
     },
@@ -136,7 +136,7 @@ impl InterleavingWorld {
                 let Some(hold) = self.take(hold) else { return };
                 self.promised.insert(hold.id().0, BTreeSet::new());
                 self.accounts().release(hold);
-                // A caller does not learn when its release is durable; here it already is.
+                // A caller never learns when a release is durable; flushing makes sure here.
                 flusher::flush(&self.accounts().shared).await.unwrap();
             }
             InterleavingStep::Abandon { hold } => drop(self.take(hold)),
@@ -150,7 +150,7 @@ impl InterleavingWorld {
         }
     }
 
-    /// Settles as a caller does; while that waits for the store, the flusher runs beside it.
+    /// Settles as a caller does, with the flusher running meanwhile, as settling may wait for the store.
     async fn settle(&self, hold: Hold, cost: u64) {
         let accounts = self.accounts();
         let (settled, flushed) = tokio::join!(accounts.settle(hold, paid(cost)), async {
@@ -185,7 +185,7 @@ impl InterleavingWorld {
                 let line = crate::domain::accounts::receipt::wire::line_of(&receipt).unwrap();
                 let file = self.file(receipt.wanted.run.as_str());
                 let taking = std::fs::OpenOptions::new().append(true).open(file);
-                // Before its first line a run has no file.
+                // Before the first line a run has no file.
                 if let Ok(mut file) = taking {
                     file.write_all(&line[..line.len() / 2]).unwrap();
                 }
@@ -199,7 +199,7 @@ impl InterleavingWorld {
         self.doomed.take().unwrap().crash(open).await;
     }
 
-    /// A start that is killed on its way.
+    /// A start that is killed halfway.
     async fn be_cut_off(&self, cut: CrashPoint) {
         let dir = self.dir.path();
         let shared = AccountsShared::new(
@@ -279,8 +279,8 @@ proptest! {
     }
 }
 
-/// A start whose deadline passes is dropped, but its blocking part goes on. Beside living accounts it would
-/// charge the same holds again and give new numbers to answered receipts.
+/// A start whose deadline passes is dropped, but the blocking part goes on. Beside living accounts that part
+/// would charge the same holds again and give new numbers to answered receipts.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_rest_of_a_start_that_was_cut_off_ends_before_the_next_begins() {
     let dir = tempfile::tempdir().unwrap();
@@ -289,7 +289,7 @@ async fn the_rest_of_a_start_that_was_cut_off_ends_before_the_next_begins() {
     let paid_for = doomed.0.hold(wanted("a", 30)).await.unwrap();
     doomed.0.settle(paid_for, paid(4)).await.unwrap();
     doomed.crash(vec![open]).await;
-    // A reader of this file waits for its writer.
+    // Reading this file blocks until someone writes.
     let slow = dir.path().join(FOLDER).join("slow.jsonl");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
     rustix::fs::mknodat(rustix::fs::CWD, &slow, rustix::fs::FileType::Fifo, mode, 0).unwrap();

@@ -1,6 +1,6 @@
 //! The accounts as a whole: the callers' view, and the next start's recovery after a crash.
 //!
-//! These tests crash by leaving the shared part without its actor: nothing is flushed and nothing ends in
+//! These tests crash by leaving the shared part without an actor: nothing is flushed and nothing ends in
 //! order, so files, journal and store are as a `kill -9` would leave them. The real signal is sent in
 //! `tests/it/accounts_kill.rs`.
 
@@ -65,7 +65,7 @@ fn settings(dir: &Path, fsync: FsyncTiming) -> AccountsSettings {
 
 async fn store(dir: &Path) -> Store {
     let file = dir.join("pas.redb");
-    // The previous handle is closed by its writer thread, a moment after the last clone is gone.
+    // The writer thread closes the previous handle a moment after the last clone is gone.
     let open = move || loop {
         match Store::open(&file) {
             Err(crate::store::OpenError::AlreadyOpen { .. }) => std::thread::yield_now(),

@@ -1,4 +1,4 @@
-//! A coordinator's job: divides it by its plan, hands the steps over, gathers their results.
+//! A coordinator's job: divided by a plan, its steps handed over, their results gathered.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl AgentState {
         }
     }
 
-    /// Ends a job because of a failed step, after the steps still running beside it.
+    /// Ends a job because of a failed step, once the steps still running have ended.
     async fn give_up(
         &mut self,
         job: &Job,
@@ -84,7 +84,7 @@ impl AgentState {
         let handed = self.jobs.book.hand_over(&job.id, job.fence, cards).await;
         match handed {
             Ok(children) => children.iter().for_each(|child| self.jobs.notify(child)),
-            // Paused, cancelled or taken over between the read and the hand-over: the row says what follows.
+            // Paused, cancelled or taken over between the read and the hand-over: the row decides.
             Err(JobError::Refused(_)) => {
                 self.claimed.remove(&job.id);
             }
@@ -93,7 +93,7 @@ impl AgentState {
         Ok(())
     }
 
-    /// The agent for a step's task, and the capability it is chosen by.
+    /// The agent for a step's task, and the capability that agent is chosen by.
     fn route(&self, task: &str) -> Option<(AgentName, String)> {
         let (roster, catalogue) = (self.jobs.agents.roster(), self.jobs.tasks);
         let agent =
@@ -141,8 +141,8 @@ impl AgentState {
     }
 }
 
-/// The reason for a step's end: when it passes on the reason of a step below, that step's path and reason,
-/// not a chain of all steps above.
+/// The reason for a step's end. A reason passed on from a step below keeps that step's path and own words,
+/// instead of a chain through all steps above.
 fn cause_of(step: &str, state: JobState, own: &str) -> String {
     const OF_STEP: &str = "its step `";
     match own.strip_prefix(OF_STEP) {

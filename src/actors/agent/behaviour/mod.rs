@@ -1,10 +1,10 @@
 //! How agents work: one async step runner for each way to carry out a claimed card.
 //!
-//! [`native`] runs a skill on a thread that may block, [`system`] asks a service; [`coordinator`] is no runner,
-//! because its step is the rows of its children: it looks at them whenever one of them ends. Tasks of a model are
-//! carried out in [`thinking`](super::thinking). Agents that only run commands have no runner in this build, and
-//! [`TaskCatalogue`](crate::domain::task::TaskCatalogue) refuses their cards with the reason. Invariant: a runner
-//! commits nothing itself; the agent commits what a step ends with, under the fence of the claim.
+//! [`native`] runs a skill on a thread that may block, [`system`] asks a service; [`coordinator`] is no
+//! runner: a coordinator's step is the rows of the children, looked at whenever one ends. Tasks of a model
+//! are carried out in [`thinking`](super::thinking). Agents that only run commands have no runner in this
+//! build, and [`TaskCatalogue`](crate::domain::task::TaskCatalogue) refuses their cards with the reason.
+//! Invariant: a runner commits nothing itself; the agent commits the result, under the fence of the claim.
 
 mod coordinator;
 mod native;
@@ -31,7 +31,7 @@ pub(super) trait StepRunner: Send + Sync {
     fn run(&self, step: ClaimedStep) -> BoxFuture<'static, StepResult>;
 }
 
-/// A claimed card, with everything an attempt at it may use.
+/// A claimed card, with everything an attempt may use.
 pub(super) struct ClaimedStep {
     pub(super) job: Job,
     pub(super) agent: Arc<AgentDefinition>,
@@ -73,7 +73,7 @@ impl ClaimedStep {
 }
 
 impl AgentState {
-    /// The runner for a task, or the reason why this agent does not take it.
+    /// The runner for a task, or the reason why this agent declines.
     pub(super) fn runner(&self, task: &str) -> Result<Arc<dyn StepRunner>, String> {
         if self.takes(task) {
             match self.me.behaviour {

@@ -1,8 +1,8 @@
 //! A step that calls a service: the tasks of system agents, one row each in [`SERVICE_TASKS`].
 //!
-//! The same task is answered at once when the agent is invoked, and carried out under a claim when it comes
+//! The same task is answered at once when the agent is invoked, and carried out under a claim when submitted
 //! as a job. The definitions say which agent takes which task. Invariants: an answer is bounded by
-//! [`MAX_ANSWER_ROWS`]; disk reads run on a blocking thread. A service task reserves no resources unless its
+//! [`MAX_ANSWER_ROWS`]; disk reads run on a blocking thread. A service task reserves no resources unless the
 //! card asks for some.
 
 use std::sync::Arc;
@@ -184,7 +184,7 @@ fn on_disk(work: impl FnOnce() -> Result<Value, SkillError> + Send + 'static) ->
     async move { worked.await.unwrap_or_else(|error| Err(SkillError::Transient(error.to_string()))) }.boxed()
 }
 
-/// The store or a service refuses now but may grant it later.
+/// The store or a service refuses now but may agree later.
 fn transient(error: impl std::fmt::Display) -> SkillError {
     SkillError::Transient(error.to_string())
 }
