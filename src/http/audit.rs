@@ -1,6 +1,6 @@
 //! The audit of steering through the orchestrator's port: one layer over the steering routes.
 //!
-//! Invariant: a steering request reaches its handler only after its audit entry is written, and its answer
+//! Invariant: a steering request reaches the handler only after the audit entry is written, and the answer
 //! leaves only after the outcome is written. A request refused by the edge's guard is no act and leaves no
 //! entry.
 

@@ -27,7 +27,7 @@ pub(super) enum BodyError {
     Broken(#[from] hyper::Error),
 }
 
-/// A request body under the limits of its port.
+/// A request body under the limits of a port.
 #[derive(Debug)]
 pub(super) struct RequestBody {
     inner: Incoming,

@@ -1,10 +1,10 @@
 //! The phases and deadlines of one connection.
 //!
 //! hyper's own header timeout starts when the connection falls silent, so it cannot distinguish an idle
-//! keep-alive client from one that drips its head; here each has its own deadline. Invariant: a connection
-//! is always in one phase, and only a running request (which includes a streamed or upgraded answer) has no
-//! deadline, unless the client has stopped reading. All transitions happen while the connection's task is
-//! polled, so the watch needs no wake-ups of its own.
+//! keep-alive client from one that sends a head byte by byte; here each case has a deadline. Invariant: a
+//! connection is always in one phase, and only a running request (which includes a streamed or upgraded
+//! answer) has no deadline, unless the client has stopped reading. All transitions happen while the
+//! connection's task is polled, so the watch needs no wake-ups.
 //!
 //! Failure policy: an overdue connection is dropped without an answer; nobody is there to read one.
 
@@ -29,7 +29,7 @@ pub(super) enum OverdueLimit {
     Head,
     /// No new request came on a kept-alive connection.
     Idle,
-    /// The client does not read its answer.
+    /// The client does not read the answer.
     Write,
 }
 
@@ -52,7 +52,7 @@ struct ConnectionActivity {
 pub(super) struct ConnectionPulse(Arc<Mutex<ConnectionActivity>>);
 
 impl ConnectionPulse {
-    /// A fresh connection: its first head is due.
+    /// A fresh connection: the first head is due.
     pub(super) fn new() -> Self {
         Self(Arc::new(Mutex::new(ConnectionActivity {
             phase: ConnectionPhase::Head,
@@ -106,7 +106,7 @@ impl ConnectionPulse {
     }
 }
 
-/// Drives `connection` until it ends or is overdue.
+/// Drives `connection` until its end or a missed deadline.
 ///
 /// # Errors
 /// The limit that the connection exceeded; the caller drops it.

@@ -1,9 +1,9 @@
 //! The wire contracts: one OpenAPI document per port in `contracts/`, over shared JSON Schemas.
 //!
-//! Owns reading and bundling. The files in `contracts/` are the source of truth; they refer to shared
-//! schemas as `schemas/<name>.json`, and the served document is self-contained: each such schema becomes
+//! Owns reading and bundling. The files in `contracts/` are the source of truth; they refer to shared schemas
+//! as `schemas/<name>.json`, and the served document is self-contained: each such schema becomes
 //! `#/components/schemas/<name>`. Failure policy: an unreadable contract is a defect of the build, reported
-//! with its file when the port is set up; `tests/it/contracts.rs` finds it first.
+//! with the file when the port is set up; `tests/it/contracts.rs` finds it first.
 
 use axum::body::Bytes;
 use axum::http::Method;
@@ -49,7 +49,7 @@ pub enum ContractError {
 /// One operation of a port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContractEndpoint {
-    /// Its `operationId`.
+    /// The `operationId`.
     pub name: String,
     pub method: Method,
     /// In OpenAPI's form, such as `/jobs/{job_id}`.
@@ -119,10 +119,10 @@ pub fn read(file: &str) -> Result<Value, ContractError> {
         .map_err(|source| ContractError::Json { file: file.to_owned(), source })
 }
 
-/// A document with all shared schemas it refers to.
+/// A document with all shared schemas that it refers to.
 ///
 /// # Errors
-/// [`ContractError`] when it or a schema is absent or no JSON.
+/// [`ContractError`] when the document or a schema is absent or no JSON.
 pub fn bundled(file: &str) -> Result<Value, ContractError> {
     let mut document = read(file)?;
     let mut wanted = Vec::new();

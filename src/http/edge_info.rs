@@ -1,6 +1,6 @@
-//! A handler's view of its request's connection.
+//! A handler's view of the request's connection.
 //!
-//! A module below the accept loop, the guard, the trace and the front, which all read it.
+//! A module of its own, because accept loop, guard, trace and front all read it.
 
 use std::net::SocketAddr;
 use std::ops::Deref;
@@ -20,7 +20,7 @@ impl EdgeInfo {
         Self(Arc::new(connection))
     }
 
-    /// Runs work that outlives its request (an upgraded connection, a session) as a task of the edge, which
+    /// Runs work that outlives the request (an upgraded connection, a session) as a task of the edge, which
     /// waits for the task. The task should watch [`EdgeConnection::shutdown`]; after the grace it is dropped.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let cut = self.cut.clone();

@@ -83,7 +83,7 @@ impl ApiError {
         Self { status, detail: ErrorDetail::Sentence(detail.into()), retry_after: None }
     }
 
-    /// 400: each part keeps the contract, but the request as a whole is invalid.
+    /// 400: each field keeps the contract, but the request as a whole is invalid.
     #[must_use]
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, detail)
@@ -143,7 +143,7 @@ impl ApiError {
         self
     }
 
-    /// The sentence, or the first violation with the path to its field.
+    /// The sentence, or the first violation with the path to the field.
     #[must_use]
     pub fn sentence_and_field(&self) -> (String, Option<String>) {
         match &self.detail {

@@ -49,7 +49,6 @@ impl<T: DeserializeOwned, S: Sync> OptionalFromRequest<S> for ContractJson<T> {
     }
 }
 
-/// Reads a body to its end.
 pub(super) async fn collect_body(body: Body) -> Result<Bytes, ApiError> {
     let error = match body.collect().await {
         Ok(collected) => return Ok(collected.to_bytes()),

@@ -1,8 +1,8 @@
 //! The one layer around every handler of every port.
 //!
-//! From outside in: the trace, the guard, the handler (within the trace, so that every message it sends
-//! continues the trace), and the conversion of errors. Invariants: a refused request is traced too; a
-//! panicking handler yields an answer, not a lost connection.
+//! From outside in: the trace, the guard, the handler (within the trace, so that the handler's messages
+//! continue it), and the conversion of errors. Invariants: a refused request is traced too; a panicking
+//! handler yields an answer, not a lost connection.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;

@@ -1,11 +1,11 @@
-//! Access checks: every request of every port passes them before anything reads it.
+//! Access checks: every request of every port passes them unread.
 //!
-//! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host`
-//! must name this port (a rebound DNS name does not), an `Origin` must be one of the daemon's own ports,
-//! and a change must come as JSON, which no HTML form can send. Beyond loopback every request needs the
-//! bearer token; only the files of a port's pages, which reveal nothing about the swarm, are served without
-//! it, because a browser must load them before anybody can type the token in. Invariant:
-//! [`RequestGuard::inspect`] sees every request, to a route or the fallback, before anything reads it.
+//! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host` must name
+//! this port (a rebound DNS name does not), an `Origin` must be one of the daemon's own ports, and a change
+//! must come as JSON, which no HTML form can send. Beyond loopback every request needs the bearer token; only
+//! the files of a port's pages, which reveal nothing about the swarm, are served without one, because a
+//! browser must load them before anybody can type the token in. Invariant: [`RequestGuard::inspect`] sees
+//! every request, to a route or the fallback, before anything else does.
 //!
 //! Failure policy: refuse with 400, 401, 403, 413 or 415 and one sentence that names the fault.
 
@@ -175,8 +175,8 @@ impl RequestGuard {
     }
 }
 
-/// The port of `authority` if its host is this machine as the client reached it: a loopback name or
-/// address, or the connection's own local address (never another name: that is what rebinding uses).
+/// The port of `authority` if the host is this machine as reached by the client: a loopback name or address,
+/// or the connection's own local address (never another name, as DNS rebinding uses one).
 fn own_port(authority: &str, local: Option<IpAddr>) -> Option<u16> {
     let (host, digits) = authority.rsplit_once(':')?;
     let loopback = host.eq_ignore_ascii_case("localhost") || host == "127.0.0.1" || host == "[::1]";
@@ -192,7 +192,7 @@ fn host_of(ip: IpAddr) -> String {
     }
 }
 
-/// The header's text, if it occurs once; twice is an attempt at two readings.
+/// The header's text, if given once; two could be read differently by different layers.
 fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };

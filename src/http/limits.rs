@@ -1,7 +1,7 @@
 //! The limits of a port, each with its reason.
 //!
-//! Invariant: no client can keep a connection, a buffer or a task beyond these limits. Tests make them
-//! tiny; a service with larger bodies widens only its own.
+//! Invariant: no client can keep a connection, a buffer or a task beyond these limits. Tests make them tiny;
+//! a service with larger bodies widens only its own limit.
 
 use std::time::Duration;
 
@@ -31,7 +31,7 @@ pub const MODEL_BODY: u64 = 32 * 1024 * 1024;
 pub const MAX_HEADERS: usize = 100;
 /// Largest request head in bytes; common servers allow 8 to 32 KiB.
 pub const MAX_HEADER_BYTES: usize = 32 * 1024;
-/// Buffer of one connection in bytes, so that 256 of them cost at most 32 MiB.
+/// Buffer of one connection in bytes, so that 256 connections cost at most 32 MiB.
 pub const CONNECTION_BUFFER: usize = 128 * 1024;
 /// Default of `http.shutdown_grace_s`: the time for running requests to finish at shutdown.
 pub const SHUTDOWN: Duration = Duration::from_secs(5);

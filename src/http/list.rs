@@ -1,6 +1,6 @@
 //! Lists on every port: one form of request, one form of answer.
 //!
-//! The request may have `limit` and `cursor`. The answer has its page under the list's own name, beside
+//! The request may have `limit` and `cursor`. The answer has the page under the list's own name, beside
 //! `count` (length of the page), `total` (all matches, on all pages) and `next_cursor` (`null` on the last
 //! page). The handler filters before the cut, so `total` is exact.
 //!
@@ -138,8 +138,8 @@ impl<T> ListPage<T> {
         ListPage { items, total: self.total, next_cursor: self.next_cursor }
     }
 
-    /// The items, `total` and `next_cursor`, for an answer of its own form: [`Self::answer`] makes binary
-    /// floats of numbers that serialise digit by digit.
+    /// The items, `total` and `next_cursor`, for a handler that builds the answer itself: [`Self::answer`]
+    /// would make binary floats of numbers that serialise digit by digit.
     pub fn into_parts(self) -> (Vec<T>, usize, Option<String>) {
         (self.items, self.total, self.next_cursor)
     }

@@ -24,9 +24,9 @@ const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'sel
      img-src 'self' data:; font-src 'self' data:; connect-src 'self'; base-uri 'none'; \
      form-action 'none'; frame-ancestors 'none'";
 
-/// Adds fields to `/health` beyond `"status": "ok"`; a `status` of its own replaces that.
+/// Adds fields to `/health` beyond `"status": "ok"`; a `status` among them replaces that.
 ///
-/// The service must bound the time this takes.
+/// The service must bound the time that this takes.
 pub type HealthReporter = Arc<dyn Fn() -> BoxFuture<'static, ApiResult<Map<String, Value>>> + Send + Sync>;
 
 struct ContractPage {
@@ -120,7 +120,7 @@ async fn root(State(page): State<Arc<ContractPage>>, Extension(edge): Extension<
         "endpoints": endpoints,
         "docs": "/docs",
     });
-    // The contract repeats the provider of a model port here; the health hook knows it.
+    // The contract repeats the provider of a model port here; the health hook knows the provider.
     let health = (page.health)().await.unwrap_or_default();
     if let Some(provider) = health.get("provider") {
         told["provider"] = provider.clone();

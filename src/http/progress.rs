@@ -16,7 +16,7 @@ pub(super) struct JobProgress {
 }
 
 impl JobProgress {
-    /// The progress of a job: of its plan if it has children, otherwise of its attempt.
+    /// The progress of a job: of the plan if there are children, otherwise of the attempt.
     pub(super) fn of<'j>(jobs: &JobsShared, job: &Job, children: impl IntoIterator<Item = &'j Job>) -> Self {
         let progress = jobs.attempts.progress(&job.id).unwrap_or_default();
         let (mut count, mut ended) = (0, 0);

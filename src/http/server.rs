@@ -1,10 +1,9 @@
-//! The accept loop: binds every port, then serves each router within its limits.
+//! The accept loop: binds every port, then serves each router within the port's limits.
 //!
 //! axum's own `serve` keeps silent and half-sent requests open and answers any `Host`, so this is our own
-//! loop, on hyper. Invariants: no port is served unless all are bound; every connection has a place under
-//! its port's cap and a task in one tracker; every request passes the [`front`]. Upgraded connections
-//! (WebSocket) keep their place and live in a task of the same tracker, which watches the shutdown
-//! ([`EdgeInfo::spawn`]).
+//! loop, on hyper. Invariants: no port is served unless all are bound; every connection has a place under the
+//! port's cap and a task in one tracker; every request passes the [`front`]. Upgraded connections (WebSocket)
+//! keep their place and live in a task of the same tracker, which watches the shutdown ([`EdgeInfo::spawn`]).
 //!
 //! Failure policy: a port that cannot be bound is an error that names port, service and remedy; a failing
 //! `accept` (no descriptors left) is logged once and retried with backoff.

@@ -33,7 +33,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent<T> {
-    /// Sequence number; a client resumes after it.
+    /// Sequence number, after which a client resumes.
     pub id: u64,
     /// The `event:` line.
     pub kind: &'static str,

@@ -1,8 +1,8 @@
 //! Port 8052: the TLC domain classifier.
 //!
-//! Answers with the embedded classifier, or through a language model if one is available and the caller asks
-//! for it. Failure policy: without a model's answer, `backend=model` fails with 503 and the reason;
-//! `backend=auto` falls back to the embedded classifier.
+//! Answers with the embedded classifier, or through a language model if available and asked for. Failure
+//! policy: without a model's answer, `backend=model` fails with 503 and the reason; `backend=auto` falls back
+//! to the embedded classifier.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,7 +73,7 @@ enum TlcBackend {
     Embedded,
     /// The model only.
     Model,
-    /// The model if it answers, otherwise the embedded classifier.
+    /// The model, or the embedded classifier when the model does not answer.
     Auto,
 }
 
@@ -129,7 +129,7 @@ impl TlcApi {
         Ok((answer, EMBEDDED.to_owned()))
     }
 
-    /// Records a request that began at `began`; returns the metadata of its answer.
+    /// Records a request that began at `began`; returns the answer's metadata.
     fn metadata(&self, began: Instant, query: &str, model_used: &str) -> Value {
         let took = began.elapsed();
         let mut seen = self.0.seen.lock();
@@ -142,7 +142,8 @@ impl TlcApi {
     }
 }
 
-/// The classifier's routes, without the [chat forms](super::adapter::chat_forms) of the model behind it.
+/// The classifier's routes, without the [chat forms](super::adapter::chat_forms) of the model behind the
+/// port.
 pub fn routes(tlc: TlcApi) -> Router {
     Router::new()
         .route("/classify_domain", post(classify_domain))

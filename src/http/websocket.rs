@@ -3,7 +3,7 @@
 //! Frames are written from texts shared by all clients (tokio-websockets queues handles, not copies).
 //! Invariant: a client is sent one batch at a time; a client that reads too slowly, or not before its events
 //! are evicted from memory, is disconnected. Failure policy: a request that is no handshake is refused with
-//! the reason; a broken connection ends its task.
+//! the reason; a broken connection ends the task.
 
 use std::time::Duration;
 
@@ -116,8 +116,8 @@ pub(super) enum SendFault {
     Behind,
 }
 
-/// Sends messages. `oldest` is the first in-memory event among them, if any: sending past its eviction would
-/// keep it alive.
+/// Sends messages. `oldest` is the first in-memory event among them, if any: sending past the eviction would
+/// keep that event alive.
 pub(super) async fn send(
     socket: &mut ServerSocket,
     messages: impl IntoIterator<Item = Message>,

@@ -67,7 +67,7 @@ pub struct ModelAdapter {
 }
 
 impl ModelAdapter {
-    /// An adapter on a port (offset included), with the source of its key.
+    /// An adapter on a port (offset included), with the source of the vendor's key.
     #[must_use]
     pub fn new(kind: AdapterKind, gateway: GatewayHandle, port: u16, key_from: Option<String>) -> Self {
         Self { kind, gateway, port, key_from, started: Instant::now(), last_ms: Arc::default() }
@@ -100,7 +100,7 @@ impl ModelAdapter {
         Ok(ModelRequest::Chat(request))
     }
 
-    /// Makes the call and records the time to its first byte.
+    /// Makes the call and records the time to the first byte.
     async fn answer(
         &self,
         edge: &EdgeInfo,
@@ -138,7 +138,7 @@ pub fn routes(adapter: ModelAdapter) -> Router {
     router.with_state(adapter)
 }
 
-/// Only the chat forms, for a port that serves more than its model.
+/// Only the chat forms, for a port that serves more than a model.
 pub fn chat_forms(adapter: ModelAdapter) -> Router {
     let router =
         Router::new().route("/chat/completions", post(chat)).route("/generate", post(ollama::generate));

@@ -1,4 +1,4 @@
-//! Ollama's own API on 8050 and 8051, so that its clients work unchanged.
+//! Ollama's own API on 8050 and 8051, so that Ollama clients work unchanged.
 //!
 //! `POST /generate` follows the contract: not streamed unless asked. Below `/api` the defaults are
 //! Ollama's: streamed unless asked otherwise. Calls on a model's files (pull, create, delete) are not

@@ -33,8 +33,8 @@ use crate::actors::event_stream::{EventCache, EventFollower, EventStreamHandle, 
 use crate::domain::event::{SwarmEventDraft, kind};
 use pieces::{EventEvictedError, PartialText};
 
-/// Paths whose bodies need not be JSON: Engine.IO's polling sends text, and `/broadcast` has its own
-/// answer to invalid JSON.
+/// Paths whose bodies need not be JSON: Engine.IO's polling sends text, and `/broadcast` answers invalid JSON
+/// itself.
 pub const OWN_BODIES: &[&str] = &["/socket.io/", "/broadcast"];
 /// Connections of this port: a thousand clients, plus some that reconnect before their old connection ends.
 pub const MAX_CONNECTIONS: usize = 1200;

@@ -2,8 +2,8 @@
 //!
 //! hyper accepts pieces only while its buffer has room, and a client that reads nothing leaves the buffer
 //! full. So a piece is a small copy, and between two pieces only an event's number is kept, not the event.
-//! Invariant: a stalled answer costs the buffer of its connection, whatever the content. Failure policy: an
-//! event evicted from memory half-sent breaks the answer, and the client resumes from the last number seen.
+//! Invariant: a stalled answer costs one connection's buffer, whatever the content. Failure policy: an event
+//! evicted from memory half-sent breaks the answer, and the client resumes from the last number seen.
 
 use std::ops::Range;
 
@@ -14,7 +14,7 @@ use crate::actors::event_stream::{EventCache, EventText};
 /// Bytes per piece; hyper buffers at most sixteen pieces.
 const PIECE: usize = 4 * 1024;
 
-/// The event was evicted from memory before it was completely sent.
+/// The event was evicted from memory when only partly sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("too slow: an event was evicted from memory before it was sent")]
 pub(super) struct EventEvictedError;
@@ -43,7 +43,7 @@ impl PartialText {
         Self::event(event, 0..event.packet().len(), String::new(), "")
     }
 
-    /// An event as its JSON, between two texts.
+    /// An event's JSON, between two texts.
     pub(super) fn json(event: &EventText, before: String, after: &'static str) -> Self {
         Self::event(event, event.json_range(), before, after)
     }

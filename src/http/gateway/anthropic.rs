@@ -23,7 +23,7 @@ pub(super) async fn messages(
     openai::answer(&port, &edge, WireProtocol::Messages, request).await
 }
 
-/// Anthropic's own count of a request for one of its models; otherwise an estimate with a public tokenizer.
+/// Anthropic's own count of a request for an Anthropic model; otherwise an estimate with a public tokenizer.
 pub(super) async fn count_tokens(State(port): State<GatewayApi>, request: Request) -> Response {
     let caller = caller(request.headers());
     let read = read_original(WireProtocol::Messages, request).await;

@@ -1,7 +1,7 @@
 //! Budgets of runs, jobs, agents, lanes and the day.
 //!
 //! A budget is named by its scope: `run:NAME`, `job:NAME`, `agent:NAME`, `lane:NAME` or `day`. Invariant: a
-//! change is committed before its answer leaves.
+//! change is committed before the answer leaves.
 
 use axum::Json;
 use axum::extract::State;
@@ -76,7 +76,7 @@ fn parse(scope: &str) -> ApiResult<BudgetScope> {
     scope.parse().map_err(wrong)
 }
 
-/// An amount of US dollars as a cap; `part` is its place in the request.
+/// An amount of US dollars as a cap; `part` is the place in the request.
 pub(super) fn cap(part: &'static str, written: &str) -> ApiResult<NanoUsd> {
     let loc = || vec![part.into(), "budget_usd".into()];
     let parsed = written.parse().or_else(|_| Decimal::from_scientific(written));

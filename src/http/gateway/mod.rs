@@ -46,8 +46,8 @@ pub fn routes(gateway: GatewayHandle) -> Router {
         .with_state(GatewayApi { gateway })
 }
 
-/// The requirements of a chat. Only `auto` asks for features: a caller that names a model knows its
-/// features, and providers need not list theirs.
+/// The requirements of a chat. Only `auto` asks for features: a caller that names a model knows the model's
+/// features, and providers need not list any.
 fn target_of(original: &OriginalRequest) -> ModelTarget {
     let model = original.model().to_owned();
     let mut requirements = CallRequirements { model, context_window: None, features: Vec::new() };

@@ -1,4 +1,4 @@
-//! The list of models, in OpenAI's form, or in Anthropic's for its clients.
+//! The list of models, in OpenAI's form, or in Anthropic's for Anthropic clients.
 
 use std::collections::BTreeMap;
 

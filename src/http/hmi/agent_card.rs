@@ -77,7 +77,7 @@ fn card_document(hmi: &HmiApi, agent: &AgentDefinition, context: Option<&AgentCo
     Ok(card)
 }
 
-/// The agent's prompt, and its rights less those withheld by its ancestors.
+/// The agent's prompt, and the agent's rights less those withheld by ancestors.
 fn definition(hmi: &HmiApi, agent: &AgentDefinition) -> ApiResult<Value> {
     let all = serde_json::to_value(agent).map_err(|error| ApiError::internal(&error))?;
     let mut shown = json!({

@@ -73,7 +73,7 @@ fn picture(hmi: &HmiApi) -> ApiResult<Bytes> {
     let now = LiveJobs::read(hmi)?;
     let facts = TreeFacts::gather(hmi, &now);
     let rows = facts.rows();
-    // What came since `seq` was read follows by the stream, which goes on behind it.
+    // Events after `seq` follow by the stream, which continues from there.
     let recent =
         board.newest_where(RECENT_EVENTS, |event| event.seq <= seq && event.event_type != kind::HEARTBEAT);
     let recent: Vec<&SwarmEvent> = recent.iter().map(|sent| &sent.event).collect();

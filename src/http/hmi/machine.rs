@@ -1,7 +1,7 @@
 //! The machine's load: processor, memory, disk, and reservations.
 //!
-//! Soft state, measured on demand, at most once a second ([`MAX_AGE`]): the processor's share covers the
-//! time between two measurements. Blocks for a millisecond or two, so call it on a blocking thread.
+//! Soft state, measured on demand, at most once a second ([`MAX_AGE`]): the processor's share covers the time
+//! between two measurements. Blocks for a millisecond or two, so call this on a blocking thread.
 
 use std::path::PathBuf;
 use std::time::Duration;

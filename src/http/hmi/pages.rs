@@ -30,7 +30,7 @@ struct PageFiles;
 
 /// The document of all pages.
 const DOCUMENT: &str = "index.html";
-/// The pages of the UI's router besides `/`; each may have an item below it (`/jobs/<id>`).
+/// The pages of the UI's router besides `/`; each may have an item below (`/jobs/<id>`).
 const PAGES: [&str; 9] =
     ["tree", "sequencer", "resources", "costs", "alerts", "jobs", "approvals", "traces", "settings"];
 /// Content-hashed names never mean anything else.
@@ -96,7 +96,7 @@ fn not_built() -> Response {
     (StatusCode::SERVICE_UNAVAILABLE, [(CACHE_CONTROL, "no-store")], Html(page)).into_response()
 }
 
-/// The host used by the browser, without the port; the guard has checked that it is this machine.
+/// The host used by the browser, without the port; the guard has checked that this is the machine's.
 fn host_of(headers: &HeaderMap) -> &str {
     let host = headers.get(HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
     host.rsplit_once(':').map_or(host, |(host, _)| host)

@@ -2,7 +2,7 @@
 //!
 //! The book indexes root jobs by time of acceptance. The answer covers the runs that began within the range
 //! or up to a day before it, newest first, and all open runs; so a run of more than a day is included only
-//! while it is open. At most [`MAX_TASKS`] tasks are returned, and `cut` is set when there are more.
+//! while open. At most [`MAX_TASKS`] tasks are returned, and `cut` is set when there are more.
 
 use std::collections::HashSet;
 

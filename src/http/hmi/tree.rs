@@ -132,7 +132,7 @@ fn silent_ms(vitals: &MailboxVitals) -> u64 {
     u64::try_from(vitals.last_beat.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The lane of an agent, from its director's name.
+/// The lane of an agent, from the director's name.
 pub(super) fn lane(hmi: &HmiApi, agent: &AgentDefinition) -> Option<String> {
     let director = hmi.jobs.agents.roster().lane_of(&agent.name)?;
     let name = director.name.as_str();

@@ -162,7 +162,7 @@ fn waits_of(hmi: &HmiApi, run: &[Job]) -> Vec<JobWait> {
     })
 }
 
-/// The status of a whole run: a wait anywhere in it shows.
+/// The status of a whole run: a wait of any job shows.
 fn whole_status(run: &[Job], root: &Job) -> AgentStatus {
     let open = || run.iter().filter(|job| !job.state.is_terminal());
     match root.state {

@@ -3,7 +3,7 @@
 //! Every answer has the headers `x-pas-request-id` (also under the names that the vendors' SDKs look for),
 //! `x-pas-provider` and `x-pas-model`; a complete answer has `x-pas-cost-usd`, a stream
 //! `x-pas-cost-at-most-usd`, because the cost of a stream is known only at its end. `x-pas-max-tokens` is the
-//! limit of an answer that its budgets have shortened.
+//! output limit, when budgets have lowered it.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -29,7 +29,7 @@ use crate::http::edge_info::EdgeInfo;
 use crate::llm::chat::StreamItem;
 use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, ProblemKind};
 
-/// Most bytes of a stream in one write: beyond it, memory grows and writes get no cheaper.
+/// Most bytes of a stream in one write: beyond that, memory grows and writes get no cheaper.
 const WRITE: usize = 16 * 1024;
 
 /// Makes a call and answers in the client's format.
@@ -88,7 +88,7 @@ pub(in crate::http) fn problem(problem: &ApiProblem, form: ApiFormat) -> Respons
     let mut response = (status, Json(problem.body(form))).into_response();
     let headers = response.headers_mut();
     if let Some(said) = problem.said_in(form) {
-        // The vendor's own words and headers are all that its clients decide by.
+        // The vendor's clients decide by nothing but the vendor's own words and headers.
         headers.extend(said.headers.clone());
         return response;
     }

@@ -106,7 +106,7 @@ fn echo(original: &OriginalRequest) -> responses::ResponsesEcho {
     original.translated().ok().and_then(|translated| translated.echo.clone()).unwrap_or_default()
 }
 
-/// A request as its client sent it.
+/// A request as sent by the client.
 ///
 /// # Errors
 /// [`ApiProblem`] naming the field, to be answered in the protocol's form.

@@ -1,4 +1,4 @@
-//! The supervision tree and its agents: show, kill, restart, pause, resume; and the daemon's shutdown.
+//! The supervision tree and the agents: show, kill, restart, pause, resume; and the daemon's shutdown.
 
 use axum::Json;
 use axum::extract::State;

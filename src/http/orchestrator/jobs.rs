@@ -44,7 +44,7 @@ pub(super) async fn submit(
     Ok((StatusCode::ACCEPTED, Json(JobView::new(&state.jobs, &job, &[], false)?)))
 }
 
-/// The key in the header, with or without the quotes required by its specification.
+/// The key in the header, with or without the quotes that the specification requires.
 fn header_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
     let Some(value) = headers.get(IDEMPOTENCY_KEY) else { return Ok(None) };
     let loc = || vec!["header".into(), "Idempotency-Key".into()];

@@ -1,4 +1,4 @@
-//! Port 6100, the Orchestrator API: jobs, approvals, traces, the tree and its agents.
+//! Port 6100, the Orchestrator API: jobs, approvals, traces, the tree and the agents.
 
 mod agents;
 mod approvals;

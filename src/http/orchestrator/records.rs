@@ -170,7 +170,7 @@ pub(super) async fn manifest(
             "no manifest of run `{run}` yet; it is written when the run ends"
         )));
     }
-    // A done run has its manifest already; any other ended run gets one within moments.
+    // A done run has a manifest already; any other ended run gets one within moments.
     if root.state != JobState::Done && !closed_soon(&state.jobs, &run).await? {
         let sentence = format!("the manifest of `{run}` is being written");
         return Err(ApiError::busy(sentence).retry_after(Duration::from_secs(1)));

@@ -64,8 +64,8 @@ pub(super) async fn find(
     answer(&state, &params, SPAN_LIMITS, spans)
 }
 
-/// The messages of a job: of the whole run for a root, otherwise those to its agent and to the agents below.
-/// Spans overwritten in the ring are read from the run's file.
+/// The messages of a job: of the whole run for a root, otherwise those to the job's agent and to the agents
+/// below. Spans overwritten in the ring are read from the run's file.
 fn of_job(state: &OrchestratorApi, id: &JobId) -> ApiResult<Vec<FrozenSpan>> {
     let job = state.jobs.book.get(id)?;
     let mut spans = live(state, |record| record.trace == job.trace.0);

@@ -1,4 +1,5 @@
-//! The step log of a job over HTTP: every row of a thinking agent, a person's messages to it, and the trees on the disk.
+//! The step log of a job over HTTP: every row of a thinking agent, a person's messages to that agent, and the
+//! trees on the disk.
 
 use axum::Json;
 use axum::extract::State;
@@ -37,7 +38,7 @@ pub(super) async fn rows(
         return Err(ApiError::not_found(format!("there is no job `{id}`")));
     }
     let has_rows = |job: &JobId| state.jobs.book.step_rows(job, 0, 1).is_ok_and(|rows| !rows.is_empty());
-    // A run's coordinators keep no log; its first writer does.
+    // Coordinators keep no log; the run's first writer does.
     let job = below.iter().map(|job| &job.id).find(|job| has_rows(job)).unwrap_or(&id).clone();
     let limit = query.limit.unwrap_or(MAX_ROWS).clamp(1, MAX_ROWS);
     let rows = state.jobs.book.step_rows(&job, query.since, limit)?;
@@ -56,7 +57,7 @@ fn document(seq: u64, row: &StepRow) -> Value {
 #[serde(deny_unknown_fields)]
 pub(super) struct SayBody {
     text: String,
-    /// Who says it.
+    /// The message's author.
     by: Option<String>,
 }
 

@@ -11,7 +11,7 @@ use crate::domain::job::{Job, JobState};
 use crate::domain::time::Timestamp;
 use crate::http::progress::JobProgress;
 
-/// A job card with its state.
+/// A job card with the job's state.
 #[derive(Debug, Serialize)]
 pub(super) struct JobView {
     job_id: String,

@@ -1,13 +1,13 @@
 //! Events over Socket.IO 4 and later (Engine.IO 4), as far as the contract's clients need it.
 //!
-//! A new client gets `connected`, then `event_history` (the last hundred, if any), then one `event` for
-//! each new event. A client that sends the last number it has seen (`since`, in `auth` or the query) gets
-//! the missed `event`s instead of the history. A client may send `ping` and `request_history`.
+//! A new client gets `connected`, then `event_history` (the last hundred, if any), then one `event` for each
+//! new event. A client that sends the last number seen (`since`, in `auth` or the query) gets the missed
+//! `event`s instead of the history. A client may send `ping` and `request_history`.
 //!
-//! Our own implementation, because socketioxide keeps a queue of packets per client, each with a copy of
-//! its text: two hundred clients that read nothing took gigabytes. Here a client is a position in the order
-//! of events ([`session`]), and both transports ask for the next packet only as the client reads. Not
-//! supported: acknowledgements, binary packets, rooms, other namespaces.
+//! Our own implementation, because socketioxide keeps a queue of packets per client, each with a copy of the
+//! text: two hundred clients that read nothing took gigabytes. Here a client is a position in the order of
+//! events ([`session`]), and both transports ask for the next packet only as the client reads. Not supported:
+//! acknowledgements, binary packets, rooms, other namespaces.
 
 mod packet;
 mod polling;
@@ -52,7 +52,7 @@ struct SocketIoServer {
     sessions: EngineSessions,
 }
 
-/// Engine.IO's refusals, with the codes of its own server.
+/// Engine.IO's refusals, with the codes of the reference server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 enum EngineFault {
     #[error("Transport unknown")]

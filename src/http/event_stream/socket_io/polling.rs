@@ -1,8 +1,8 @@
 //! A session over long polling: `GET` fetches packets, `POST` sends them.
 //!
-//! Invariant: hyper pulls the body of a poll piece by piece ([`PartialText`]), so a client that reads
-//! nothing costs only its connection's buffer. Failure policy: a poll broken off after its first packet
-//! ends the session: the packets of the poll are lost, and the client resumes by number.
+//! Invariant: hyper pulls the body of a poll piece by piece ([`PartialText`]), so a client that reads nothing
+//! costs only its connection's buffer. Failure policy: a poll broken off after the first packet ends the
+//! session: the packets of the poll are lost, and the client resumes by number.
 
 use std::io;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::http::extract::collect_body;
 
 /// Size at which a poll's body ends; the client polls for the rest.
 const POLL_BYTES: usize = 256 * 1024;
-/// A client may poll again a moment before its last poll is dropped here.
+/// A client may poll again a moment before the last poll is dropped here.
 const TURN_PATIENCE: Duration = Duration::from_secs(1);
 
 /// Packets of a client.
@@ -104,7 +104,7 @@ impl PendingPoll {
         });
     }
 
-    /// The next piece of the body; `None` at its end.
+    /// The next piece of the body; `None` at the end.
     fn piece(&mut self) -> Result<Option<Bytes>, EventEvictedError> {
         if let Some(hand) = &mut self.hand
             && let Some(piece) = hand.next(&self.board)?

@@ -1,10 +1,10 @@
 //! The sessions of Socket.IO: one client each, on either transport.
 //!
 //! A session has two halves: the [`SessionInput`] (the client's unanswered packets, as flags and small
-//! counts) and the [`SessionOutput`] (the client's position). The sending transport holds the output and
-//! asks it for one packet after the other, only as the client reads. Invariants: a client that does not
-//! read costs its two halves and no text; a request repeated before its answer gets one answer; a session
-//! ends when its client misses a ping; there are at most [`MAX_SESSIONS`].
+//! counts) and the [`SessionOutput`] (the client's position). The sending transport locks the output and
+//! takes packets one by one, only as the client reads. Invariants: a client that does not read costs the two
+//! halves and no text; a request repeated before the answer gets one answer; a session ends when the client
+//! misses a ping; there are at most [`MAX_SESSIONS`].
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -25,8 +25,8 @@ use crate::http::edge_info::EdgeInfo;
 /// The server's ping interval, and the time for an answer: the protocol's usual values.
 pub(super) const PING_INTERVAL: Duration = Duration::from_secs(25);
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(20);
-/// Sessions at once. A polling session has no connection between polls, so the port's cap on connections
-/// does not cover it; a session costs about 2 KB.
+/// Sessions at once. A polling session has no connection between polls, so the port's cap on connections does
+/// not cover sessions, which cost about 2 KB each.
 pub(super) const MAX_SESSIONS: usize = 4096;
 /// Shortest interval between requested histories; the events cover the time between.
 const HISTORY_PAUSE: Duration = Duration::from_secs(1);
@@ -91,8 +91,7 @@ impl EngineSession {
             history_at: heard,
         };
         Self {
-            // Time-ordered with 74 random bits; only this daemon's own pages and programs pass the guard at
-            // all.
+            // Time-ordered with 74 random bits; and only this daemon's own pages and programs pass the guard.
             sid: uuid::Uuid::now_v7().simple().to_string(),
             inbox: Mutex::new(inbox),
             news: Notify::new(),
@@ -161,7 +160,7 @@ pub(super) enum OutgoingItem {
     /// A small or shared packet.
     Packet(Bytes),
     Event(EventText),
-    /// Ends the poll: the client changes its transport.
+    /// Ends the poll: the client changes transport.
     Noop,
     /// Ends the session after this packet.
     End(String),
@@ -241,7 +240,7 @@ impl SessionOutput {
         None
     }
 
-    /// Greets a connected client and begins to follow events for it.
+    /// Greets a connected client and begins to follow events.
     fn greet(&mut self, session: &EngineSession, since: Option<u64>) {
         let since = since.or(self.since);
         let history = self.events.cache().history();
@@ -293,7 +292,7 @@ pub(super) struct TooManySessions;
 pub(super) struct EngineSessions(Arc<Mutex<HashMap<String, Arc<EngineSession>>>>);
 
 impl EngineSessions {
-    /// Opens a session; it is removed when it ends.
+    /// Opens a session, removed at its end.
     pub(super) fn open(
         &self,
         events: EventStreamHandle,

@@ -14,7 +14,7 @@ use crate::actors::event_stream::EventCache;
 use crate::http::edge_info::EdgeInfo;
 use crate::http::websocket::{SendFault, ServerSocket, send, text};
 
-/// Time for a client to probe the WebSocket and switch to it.
+/// Time for a client to probe the WebSocket and switch over.
 const PROBE_PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes sent before the next flush.
 const BATCH: usize = 64 * 1024;
@@ -35,7 +35,7 @@ pub(super) async fn take_over(mut socket: ServerSocket, session: Arc<EngineSessi
     serve(socket, session, edge).await;
 }
 
-/// The client's two steps: probe the connection, then (once its poll has ended) switch to it.
+/// The client's two steps: probe the connection, then (once the poll has ended) switch over.
 async fn probed(socket: &mut ServerSocket, session: &EngineSession) -> Option<()> {
     expect(socket, PROBE).await?;
     send(socket, [text(Bytes::from_static(PROBE_ANSWER.as_bytes()))], None).await.ok()?;
@@ -48,9 +48,9 @@ async fn expect(socket: &mut ServerSocket, packet: &str) -> Option<()> {
     (message.is_text() && &message.as_payload()[..] == packet.as_bytes()).then_some(())
 }
 
-/// Carries a session's packets both ways until either side ends it.
+/// Carries a session's packets both ways until either side ends the session.
 pub(super) async fn serve(mut socket: ServerSocket, session: Arc<EngineSession>, edge: EdgeInfo) {
-    // A pending poll ends by itself, since the transport has changed.
+    // A pending poll ends unasked, since the transport has changed.
     let mut outgoing = Arc::clone(&session.outgoing).lock_owned().await;
     outgoing.is_by_websocket = true;
     let board = Arc::clone(outgoing.events.cache());
