@@ -1,6 +1,6 @@
 //! The choice among several capable agents: one rule for job cards, steps of plans and calls.
 //!
-//! Pure. Order of preference: takes the task at all; nearest to the asking agent (below it, itself, its lane,
+//! Pure. Order of preference: takes the task; nearest to the asking agent (below, itself, same lane,
 //! elsewhere); can do anything in this build; nearest to the work (an executor before its director); healthy;
 //! idle; more critical; first by name.
 
@@ -15,7 +15,7 @@ use super::task::TaskCatalogue;
 /// The requirements, and the asking agent.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct AgentWish<'w> {
-    /// Required capabilities, all of them.
+    /// Capabilities, all required.
     pub capabilities: &'w [&'w str],
     /// The task, if known.
     pub task: Option<&'w str>,
@@ -64,8 +64,8 @@ pub fn ranked<'r>(
     found
 }
 
-/// The agent for a step handed over by `from`: it must take the task, and work goes down or sideways, never
-/// up, which could loop.
+/// The agent for a step handed over by `from`: one that takes the task; work goes down or sideways, never up,
+/// which could loop.
 #[must_use]
 pub fn for_step<'r>(
     roster: &'r Roster,

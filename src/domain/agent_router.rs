@@ -1,7 +1,7 @@
 //! Agent invocations: requests, answers, and the names of the files that carry them.
 //!
 //! Invariant: a [`FileRequestId`] is one plain path segment on every file system, so no request can name a
-//! file outside its folder. `error` and `timeout` are answers, not failures of the call.
+//! file outside the folder. `error` and `timeout` are answers, not failures of the call.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use super::roster::Roster;
 
 /// Longest id of a request, in characters (the contract).
 pub const MAX_REQUEST_ID: usize = 100;
-/// Longest a call may wait for its answer (the contract).
+/// Longest wait for an answer (the contract).
 pub const MAX_TIMEOUT_S: f64 = 3600.0;
 
 /// An invocation of an agent, by name or by capabilities: the contract's `agent_invocation`.
@@ -22,12 +22,12 @@ pub const MAX_TIMEOUT_S: f64 = 3600.0;
 pub struct InvocationRequest {
     /// Chosen by the caller; names the call in logs and files.
     pub request_id: String,
-    /// The run it belongs to.
+    /// The run that the call belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_name: Option<String>,
-    /// Required capabilities, all of them; used without a name.
+    /// Capabilities, all required; used without a name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub capabilities: Option<Vec<String>>,
     #[serde(default)]
@@ -66,9 +66,9 @@ impl InvocationRequest {
 /// An agent's view of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentInvocation {
-    /// The caller's name for it.
+    /// The caller's id of the request.
     pub request_id: String,
-    /// The run it belongs to.
+    /// The run that the call belongs to.
     pub run_id: Option<String>,
     pub payload: Map<String, Value>,
 }
@@ -79,11 +79,11 @@ pub struct AgentInvocation {
 pub enum InvocationStatus {
     Success,
     Error,
-    /// Without an answer in time; it may still be worked on.
+    /// Without an answer in time; work may still go on.
     Timeout,
 }
 
-/// How a call ended, with its result.
+/// The end of a call, with the result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InvocationOutcome {
     Success(Value),
@@ -93,7 +93,7 @@ pub enum InvocationOutcome {
     Timeout(String),
     /// The call became a job that outlasts the caller's timeout.
     Unfinished {
-        /// Its `job_id` and `state`.
+        /// The job's `job_id` and `state`.
         job: Value,
         /// A sentence for the caller.
         reason: String,
@@ -101,7 +101,7 @@ pub enum InvocationOutcome {
 }
 
 impl InvocationOutcome {
-    /// Its word, result and error.
+    /// Status, result and error.
     #[must_use]
     pub fn into_parts(self) -> (InvocationStatus, Option<Value>, Option<String>) {
         match self {
@@ -119,7 +119,7 @@ pub struct InvocationMetadata {
     /// The transport used.
     pub transport: AgentTransport,
     pub agent_role: AgentRole,
-    /// How critical it is.
+    /// How critical the agent is.
     pub tier: AgentTier,
     /// The run named by the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -144,7 +144,7 @@ pub struct InvocationAnswer {
     pub error: Option<String>,
     /// About the call itself.
     pub metadata: InvocationMetadata,
-    /// From its arrival to its answer, in milliseconds.
+    /// From arrival to answer, in milliseconds.
     pub latency_ms: f64,
 }
 
@@ -200,10 +200,8 @@ pub fn outcome_of_file(text: &[u8]) -> InvocationOutcome {
 pub struct FileRequestId(String);
 
 impl FileRequestId {
-    /// Checks an id.
-    ///
     /// # Errors
-    /// A sentence, when it could name anything but one file in its folder.
+    /// A sentence, when the id could name anything but one file in its folder.
     pub fn new(id: &str) -> Result<Self, String> {
         let fits = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
         if (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(fits) && !id.starts_with(['.', '-']) {

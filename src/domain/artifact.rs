@@ -13,8 +13,8 @@ pub struct Artifact {
     pub media_type: String,
     /// Size in bytes (of all files, for a folder).
     pub bytes: u64,
-    /// BLAKE3 of the content in hexadecimal. For the index folder: of its logical content, because
-    /// its files carry random segment names.
+    /// BLAKE3 of the content in hexadecimal. For the index folder: of the logical content, because the files
+    /// carry random segment names.
     pub blake3: String,
     /// Whether the same input always gives the same hash. False for files with times.
     pub deterministic: bool,

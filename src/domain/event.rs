@@ -27,11 +27,11 @@ pub mod kind {
     pub const UNKNOWN: &str = "unknown";
 }
 
-/// An event before it has a place in the order.
+/// An event without a place in the order yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SwarmEventDraft {
     pub event_type: String,
-    /// The payload; gets a `timestamp` if it has none.
+    /// The payload; gets a `timestamp` if it lacks one.
     pub data: Map<String, Value>,
     /// Idempotency key: of several events with one id, only the first is accepted.
     pub id: Option<String>,
@@ -56,7 +56,7 @@ impl SwarmEventDraft {
         self
     }
 
-    /// The event at its place in the order.
+    /// Gives the event a place in the order.
     #[must_use]
     pub fn numbered(mut self, seq: u64, now: Timestamp) -> SwarmEvent {
         self.data.entry("timestamp").or_insert_with(|| Value::String(now.to_string()));

@@ -16,8 +16,8 @@ use super::time::Timestamp;
 pub const MISSES_DOWN: u32 = 2;
 /// Missed intervals after which a service is deregistered.
 pub const MISSES_DEREGISTER: u32 = 3;
-/// Tolerance for a late beat: a client that beats exactly once per interval is late by its timer and the
-/// transport; tens of milliseconds on a busy machine.
+/// Tolerance for a late beat: a client that beats exactly once per interval is late by timer and transport;
+/// tens of milliseconds on a busy machine.
 pub const LATENESS: Duration = Duration::from_millis(100);
 
 /// The timing expected of a service.
@@ -55,7 +55,7 @@ impl HeartbeatTiming {
         silence > self.ttl
     }
 
-    /// Silence granted to a service known from before a restart, so that its first interval is missed no
+    /// Silence granted to a service known from before a restart, so that the first interval is missed no
     /// sooner than one TTL after the start.
     #[must_use]
     pub fn grace(self) -> Duration {
@@ -101,7 +101,7 @@ pub enum HeartbeatAction {
     Escalated,
 }
 
-/// One alert, as the wire and the daily file show it.
+/// One alert, on the wire and in the daily file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HeartbeatAlert {
     pub alert_type: HeartbeatAlertType,
@@ -109,10 +109,10 @@ pub struct HeartbeatAlert {
     pub service_name: String,
     /// Intervals missed so far.
     pub missed_beats: u32,
-    /// Its last sign of life; `None` when none is known.
+    /// The service's last sign of life; `None` when unknown.
     pub last_seen: Option<Timestamp>,
     pub action: HeartbeatAction,
-    /// When it was noticed.
+    /// Time of detection.
     pub ts: Timestamp,
     /// The parent, for agents and for services with the label `parent`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -126,7 +126,7 @@ pub enum HeartbeatTransition {
     Warning,
     Down,
     Deregister,
-    /// A beat came after `Down`; the missed beats it ends.
+    /// A beat came after `Down`: the number of missed beats.
     Restored(u32),
 }
 

@@ -91,19 +91,19 @@ macro_rules! id_type {
 }
 
 id_type!(
-    /// Name of an agent, such as `manager-data`; also the file stem of its definition.
+    /// Name of an agent, such as `manager-data`; also the file stem of the definition.
     AgentName,
     "agent name",
     is_segment
 );
 id_type!(
-    /// A run: one submitted root job and all its descendants. Names `artifacts/runs/<run_id>/`.
+    /// A run: one submitted root job and all descendants. Names `artifacts/runs/<run_id>/`.
     RunId,
     "run id",
     is_segment
 );
 id_type!(
-    /// A job: the run id of its root, then one `.`-separated segment for each step downwards.
+    /// A job: the run id of the root, then one `.`-separated segment for each step downwards.
     ///
     /// A child's id is a function of (parent, step, ordinal), so a repeated hand-off finds the first one's
     /// row: duplicates cannot exist.
@@ -119,8 +119,8 @@ id_type!(
 );
 
 impl RunId {
-    /// A new run id for a task: its name and 50 random bits, so that a thousand runs a day
-    /// collide less than once in ten thousand years.
+    /// A new run id for a task: the task's name and 50 random bits, so that a thousand runs a day collide
+    /// less than once in ten thousand years.
     #[must_use]
     pub fn generate(task: &str) -> Self {
         const ALPHABET: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
@@ -152,16 +152,15 @@ impl ApprovalId {
     }
 }
 
-/// Longest step name kept unchanged in an id; with it, three levels of any names fit below the longest run
-/// id.
+/// Longest step name kept unchanged in an id, chosen so that three levels of any names fit below the longest
+/// run id.
 const MAX_STEP_LEN: usize = 24;
-/// A shortened name keeps this many letters, followed by this many digits of its hash.
+/// A shortened name keeps this many letters, followed by this many digits of the name's hash.
 const SHOWN_LETTERS: usize = 9;
 const HASH_DIGITS: usize = 12;
 
 /// The segment of a step's card. A short plain name is kept, with `-<n>` for the ordinal. Any other name (too
-/// long, with other characters, or ambiguous with an ordinal or a hash) becomes a few of its letters and a
-/// hash.
+/// long, with other characters, or ambiguous with an ordinal or a hash) becomes a few letters and a hash.
 fn step_segment(step: &str, ordinal: u32) -> String {
     let is_plain = is_segment(step) && step.len() <= MAX_STEP_LEN && !ends_like_ours(step);
     let name = if is_plain { step.to_owned() } else { shortened(step) };
@@ -212,7 +211,7 @@ impl JobId {
         self.0.rsplit_once('.').map(|(parent, _)| Self(parent.to_owned()))
     }
 
-    /// Whether this is `other` or a descendant of it.
+    /// Whether this is `other` or a descendant.
     #[must_use]
     pub fn is_within(&self, other: &Self) -> bool {
         let rest = self.0.strip_prefix(other.as_str());
@@ -248,7 +247,7 @@ mod tests {
             let root = JobId::new("ingest-abc").unwrap();
             let (first, second) = (root.child(&a, m).unwrap(), root.child(&b, n).unwrap());
             prop_assert_eq!(first == second, (&a, m) == (&b, n), "{} {}", first, second);
-            // What a name yields is not read as another name's.
+            // The segment of one name is never that of another.
             prop_assert!(root.child(first.step(), 0).unwrap() != first || (first.step() == a && m == 0));
             prop_assert_eq!(first.parent(), Some(root));
         }

@@ -1,7 +1,7 @@
 //! JSON values inside stored rows.
 //!
-//! The store's binary codec is not self-describing, so a `serde_json::Value` cannot pass through it
-//! as itself: it travels as its text there, and as plain JSON on the wire.
+//! The store's binary codec is not self-describing, so a `serde_json::Value` cannot pass through: rows store
+//! the value's text, and the wire has plain JSON.
 
 use std::ops::{Deref, DerefMut};
 

@@ -27,13 +27,13 @@ pub struct NotAnAmount(pub Decimal);
 
 impl NanoUsd {
     pub const ZERO: Self = Self(0);
-    /// The greatest amount; as a cap it means "no limit".
+    /// The greatest amount; as a cap: no limit.
     pub const MAX: Self = Self(u64::MAX);
 
     /// From dollars, rounded half up to the nano-dollar.
     ///
     /// # Errors
-    /// [`NotAnAmount`] when it is negative or too large.
+    /// [`NotAnAmount`] when negative or too large.
     pub fn from_usd(usd: Decimal) -> Result<Self, NotAnAmount> {
         let nanos = usd.checked_mul(Decimal::from(1_000_000_000_u64));
         let nanos = nanos.map(|n| n.round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero));
@@ -53,7 +53,7 @@ impl NanoUsd {
             .round_dp_with_strategy(WIRE_PLACES, RoundingStrategy::MidpointAwayFromZero)
             .normalize()
             .to_string();
-        // The decimal's digits are the nearest double's shortest form, so what JSON prints is the amount.
+        // The decimal's digits are the nearest double's shortest form, so JSON prints the exact amount.
         serde_json::from_str(&text).unwrap_or_else(|_| 0.into())
     }
 

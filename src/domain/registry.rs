@@ -1,7 +1,7 @@
 //! Services in the registry: registration, health, and the rule for offering them.
 //!
 //! Owns the record ([`RegisteredService`], durable), the signs of life ([`ServiceVitals`], soft state) and
-//! the rules that combine them. Invariants: an offered service has sent a heartbeat within its TTL; the
+//! the rules that combine them. Invariants: an offered service has sent a heartbeat within the TTL; the
 //! status of a silent service follows from the silence alone. Pure: time comes in as the silence so far.
 
 use std::collections::BTreeMap;
@@ -44,10 +44,10 @@ pub enum ServiceRole {
 pub enum ServiceStatus {
     #[default]
     Ok,
-    /// Works, but not as it should.
+    /// Works, but impaired.
     Degraded,
     Down,
-    /// Waits for its turn.
+    /// Waits for a turn.
     Queued,
     Running,
     Blocked,
@@ -122,14 +122,14 @@ pub struct CostHint {
 /// A service's registration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ServiceRegistration {
-    /// Its id; without one the registry chooses.
+    /// Without an id the registry chooses one.
     #[serde(default)]
     pub service_id: Option<String>,
     /// Shared by all instances of a service.
     pub name: String,
     #[serde(rename = "type")]
     pub kind: ServiceType,
-    /// How far it may be trusted.
+    /// How far the service may be trusted.
     pub role: ServiceRole,
     pub url: String,
     /// Capabilities.
@@ -144,7 +144,7 @@ pub struct ServiceRegistration {
     /// Seconds between two beats.
     #[serde(default = "default_interval_s")]
     pub heartbeat_interval_s: u32,
-    /// Seconds without a beat for which it is still offered.
+    /// Seconds without a beat for which the service is still offered.
     #[serde(default = "default_ttl_s")]
     pub ttl_s: u32,
 }
@@ -204,7 +204,7 @@ pub struct RegisteredService {
     pub service_id: String,
     pub name: String,
     pub kind: ServiceType,
-    /// How far it may be trusted.
+    /// How far the service may be trusted.
     pub role: ServiceRole,
     pub url: String,
     /// Capabilities.
@@ -216,7 +216,7 @@ pub struct RegisteredService {
     pub cost_hint_usd_per_1k: Option<f64>,
     /// Seconds between two beats.
     pub heartbeat_interval_s: u32,
-    /// Seconds without a beat for which it is still offered.
+    /// Seconds without a beat for which the service is still offered.
     pub ttl_s: u32,
     pub registered_at: Timestamp,
 }
@@ -234,27 +234,27 @@ pub struct ServiceHeartbeat {
     pub service_id: String,
     #[serde(default)]
     pub status: ServiceStatus,
-    /// 95th percentile of its latency, ms.
+    /// 95th percentile of the latency, ms.
     #[serde(default)]
     pub p95_ms: Option<f64>,
     #[serde(default)]
     pub queue_depth: Option<u64>,
-    /// Share of its capacity in use.
+    /// Share of the capacity in use.
     #[serde(default)]
     pub load: Option<f64>,
     #[serde(default)]
     pub message: Option<String>,
 }
 
-/// The soft state of a service, from its last beat.
+/// The soft state of a service, from the last beat.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ServiceVitals {
     /// The last reported status.
     pub status: ServiceStatus,
-    /// 95th percentile of its latency, ms.
+    /// 95th percentile of the latency, ms.
     pub p95_ms: Option<f64>,
     pub queue_depth: Option<u64>,
-    /// Share of its capacity in use.
+    /// Share of the capacity in use.
     pub load: Option<f64>,
 }
 

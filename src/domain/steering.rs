@@ -16,12 +16,12 @@ pub const MAX_WHO: usize = 64;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SteeringAction {
-    /// An agent takes no messages; a job and its steps are paused.
+    /// An agent takes no messages; a job and all steps are paused.
     Pause,
     /// Ends a pause.
     Resume,
-    /// An agent stops cleanly and starts again; a job restarts from the beginning, or is resubmitted if it
-    /// has ended.
+    /// An agent stops cleanly and starts again; a job restarts from the beginning, or is resubmitted if
+    /// already ended.
     Restart,
     /// An agent is killed; a job is cancelled by force.
     Kill,

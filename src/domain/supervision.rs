@@ -12,7 +12,7 @@ pub enum RestartType {
     Permanent,
     /// Only after an abnormal end.
     Transient,
-    /// Never; its specification goes with it.
+    /// Never; the specification is dropped with the child.
     Temporary,
 }
 
@@ -28,7 +28,7 @@ pub enum RestartStrategy {
     /// The child that ended and those started after it.
     RestForOne,
     /// Children of one kind, added and removed at run time; restarts as `OneForOne` (OTP's
-    /// `simple_one_for_one`). No definition can ask for it: the children of an agent are fixed.
+    /// `simple_one_for_one`). No definition can choose this strategy: the children of an agent are fixed.
     #[serde(skip_deserializing)]
     Dynamic,
 }

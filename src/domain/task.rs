@@ -1,9 +1,9 @@
 //! Tasks: the names valid in a job card, one row each, with the agents that take them.
 //!
-//! Owns [`TaskCatalogue`], the only place that joins a task's name with its capability, its inputs and the
-//! kind of agent that does it. Pure; the rows come from the modules with the work (skills, plans, services).
-//! Invariants: every name once; a plan takes the inputs of the tasks it leads to. Failure policy: a card that
-//! can never work is refused with [`TaskRefusal`], which names a valid choice.
+//! Owns [`TaskCatalogue`], the only place that joins a task's name with capability, inputs and kind of agent.
+//! Pure; the rows come from the modules with the work (skills, plans, services). Invariants: every name once;
+//! a plan takes the inputs of the tasks below. Failure policy: a card that can never work is refused with
+//! [`TaskRefusal`], which names a valid choice.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,11 +50,11 @@ pub enum InputKind {
 /// A member of a card's `inputs` that a task reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TaskInput {
-    /// Its name in `inputs`.
+    /// The key in `inputs`.
     pub name: &'static str,
-    /// The kind of its value.
+    /// The kind of the value.
     pub kind: InputKind,
-    /// Whether the task cannot work without it.
+    /// Whether the task needs this input.
     pub is_required: bool,
 }
 
@@ -77,7 +77,7 @@ impl InputKind {
         })
     }
 
-    /// Whether a value has the form of this kind; the existence of its target is checked elsewhere.
+    /// Whether a value has the form of this kind; the existence of the target is checked elsewhere.
     #[must_use]
     pub fn fits(self, value: &Value) -> bool {
         match self {
@@ -97,7 +97,7 @@ impl InputKind {
     }
 }
 
-/// An amount of US dollars above 0, as a card has it.
+/// An amount of US dollars above 0, in the form of a card.
 #[must_use]
 pub fn usd(value: &Value) -> Option<NanoUsd> {
     let text = match value {
@@ -130,7 +130,7 @@ pub enum TaskKind {
     Plan,
     /// An executor, by a native skill.
     Skill,
-    /// A system agent, by its service.
+    /// A system agent, through a service.
     Service,
     /// An agent with a language model, turn by turn.
     Model,
@@ -141,16 +141,16 @@ pub const PLAIN_TASK: &str = "task";
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskEntry {
-    /// Its name, as a card has it.
+    /// The task's name on a card.
     pub task: Cow<'static, str>,
     pub kind: TaskKind,
-    /// The capability by which an agent is found for it.
+    /// The capability by which an agent is found.
     pub capability: Cow<'static, str>,
     /// A description for people.
     pub about: Cow<'static, str>,
     /// The fields of the card's `inputs`.
     pub inputs: Vec<TaskInput>,
-    /// Tasks of the same run whose outputs it reads; a separate job has none.
+    /// Tasks of the same run whose outputs this task reads; a separate job has no such outputs.
     pub reads: Vec<Cow<'static, str>>,
     /// A plan's steps, and theirs.
     pub leads_to: BTreeSet<Cow<'static, str>>,
@@ -192,8 +192,8 @@ impl TaskCatalogue {
         self.entries.values()
     }
 
-    /// Whether an agent takes a task: its definition lists it, and its behaviour is of the task's kind. A
-    /// coordinator whose definition lists none takes every plan.
+    /// Whether an agent takes a task: the definition lists the task, and the behaviour is of the task's kind.
+    /// A coordinator whose definition lists no tasks takes every plan.
     #[must_use]
     pub fn takes(&self, agent: &AgentDefinition, task: &str) -> bool {
         let Some(entry) = self.get(task) else { return false };
@@ -214,7 +214,7 @@ impl TaskCatalogue {
         self.iter().filter(|entry| self.takes(agent, &entry.task))
     }
 
-    /// Whether a definition's tasks are ones that its agent can take.
+    /// Checks that the agent can take every task of the definition.
     ///
     /// # Errors
     /// A sentence for the definition's author.
@@ -229,18 +229,18 @@ impl TaskCatalogue {
         }
     }
 
-    /// Whether a task, or one that it leads to, is carried out with a language model.
+    /// Whether a task, or one below, is carried out with a language model.
     #[must_use]
     pub fn needs_model(&self, entry: &TaskEntry) -> bool {
         let is_model = |entry: &TaskEntry| entry.kind == TaskKind::Model;
         is_model(entry) || entry.leads_to.iter().filter_map(|task| self.get(task)).any(is_model)
     }
 
-    /// The task of a root card that `agent` is to carry out. `no_model` says why no language model can be
-    /// called now, where none can.
+    /// The task of a root card that `agent` is to carry out. `no_model` is the reason why no language model
+    /// can be called now, if so.
     ///
     /// # Errors
-    /// [`TaskRefusal`], when it can never work.
+    /// [`TaskRefusal`], when the card can never work.
     pub fn admit(
         &self,
         roster: &Roster,
@@ -340,7 +340,7 @@ impl PlanReach {
     }
 
     fn entry_of(mut self, plan: &TaskPlan) -> TaskEntry {
-        // An input that one step requires is required, even if another can do without it.
+        // An input that one step requires is required, even if another can do without.
         let required: Vec<_> =
             self.inputs.iter().filter(|input| input.is_required).map(|input| input.name).collect();
         self.inputs.retain(|input| input.is_required || !required.contains(&input.name));

@@ -1,7 +1,7 @@
 //! Wall-clock times in the contract's form: ISO 8601 in UTC with a `Z`, to the millisecond.
 //!
-//! Durations and deadlines of a living process use `tokio::time::Instant` (monotonic, and stopped in
-//! tests); this type is only for what is stored, shown or compared across restarts.
+//! Durations and deadlines of a living process use `tokio::time::Instant` (monotonic, and stopped in tests);
+//! this type is only for times stored, shown or compared across restarts.
 
 use std::fmt;
 
@@ -40,7 +40,7 @@ impl Timestamp {
         Self(self.0.saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
     }
 
-    /// Time from `earlier` to `self`; zero when it lies in the future.
+    /// Time from `earlier` to `self`; zero when `earlier` is the later one.
     #[must_use]
     pub fn since(self, earlier: Self) -> std::time::Duration {
         std::time::Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))

@@ -14,7 +14,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct TraceId(NonZeroU128);
 
-/// The 8-byte id of a span: one message and its handling.
+/// The 8-byte id of a span: one message and the handling of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SpanId(NonZeroU64);
 
@@ -29,7 +29,7 @@ impl TraceId {
         Self(NonZeroU128::new(fastrand::u128(..)).unwrap_or(NonZeroU128::MIN))
     }
 
-    /// From its number; `None` for zero.
+    /// The id of a number; `None` for zero.
     #[must_use]
     pub const fn from_u128(number: u128) -> Option<Self> {
         match NonZeroU128::new(number) {
@@ -38,7 +38,7 @@ impl TraceId {
         }
     }
 
-    /// The id as a number (big-endian reading of its bytes).
+    /// The id as a number (bytes read as big-endian).
     #[must_use]
     pub const fn as_u128(self) -> u128 {
         self.0.get()
@@ -51,7 +51,7 @@ impl SpanId {
         Self(NonZeroU64::new(fastrand::u64(..)).unwrap_or(NonZeroU64::MIN))
     }
 
-    /// From its number; `None` for zero.
+    /// The id of a number; `None` for zero.
     #[must_use]
     pub const fn from_u64(number: u64) -> Option<Self> {
         match NonZeroU64::new(number) {
@@ -60,7 +60,7 @@ impl SpanId {
         }
     }
 
-    /// The id as a number (big-endian reading of its bytes).
+    /// The id as a number (bytes read as big-endian).
     #[must_use]
     pub const fn as_u64(self) -> u64 {
         self.0.get()

@@ -63,7 +63,7 @@ pub struct TokenUsage {
     pub audio_input: u64,
     /// Output tokens, reasoning included.
     pub output: u64,
-    /// Output tokens spent on reasoning; a part of `output`, never charged beside it.
+    /// Output tokens spent on reasoning; a part of `output`, never charged on top.
     pub reasoning: u64,
     /// Web searches that the vendor ran and bills beside the tokens. Not stored with the classes: the cost is.
     #[serde(skip)]

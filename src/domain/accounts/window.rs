@@ -1,10 +1,10 @@
 //! Rolling windows over costs: the last minute, hour and day, by provider, model, agent and run.
 //!
-//! Each window is a ring of buckets. Resolution, and so the greatest error: a window covers its whole
-//! length less at most one bucket (1 s of a minute, 30 s of an hour, 10 min of a day); nothing older than
-//! the window is ever counted. Invariant: memory is bounded: [`MAX_NAMES`] names of a kind in a bucket,
-//! later ones are counted together as [`OTHERS`]. Totals are always exact. Times come from outside and may
-//! be out of order, so that a restart fills the rings from stored receipts.
+//! Each window is a ring of buckets. Resolution, and so the greatest error: a window covers the whole length
+//! less at most one bucket (1 s of a minute, 30 s of an hour, 10 min of a day); nothing older than the window
+//! is ever counted. Invariant: memory is bounded: [`MAX_NAMES`] names of a kind in a bucket, later ones are
+//! counted together as [`OTHERS`]. Totals are always exact. Times come from outside and may be out of order,
+//! so that a restart fills the rings from stored receipts.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,7 +36,6 @@ impl TimeWindow {
     /// The longest window, in milliseconds: a restart reads the receipts of that time.
     pub const LONGEST_MS: i64 = 86_400_000;
 
-    /// As the wire writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -93,7 +92,7 @@ impl Default for UsageWindows {
 }
 
 impl UsageWindows {
-    /// Adds a receipt at its own time.
+    /// Adds a receipt at the receipt's time.
     pub fn record(&mut self, receipt: &Receipt) {
         let (wanted, outcome) = (&receipt.wanted, &receipt.outcome);
         let figures = WindowFigures { requests: 1, tokens: outcome.usage.total(), cost: outcome.cost };

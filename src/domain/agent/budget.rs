@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-/// The allowed use of an agent's context, as fractions of its model's context window.
+/// The allowed use of an agent's context, as fractions of the model's context window.
 ///
 /// From `target_ratio` the context is watched closely; from `hard_max_ratio` the agent's state is saved, the
 /// context cleared and the work resumed. Both are 0 for an agent that calls no model.
@@ -61,13 +61,13 @@ impl TokenBudget {
         Ok(Self { target_ratio, hard_max_ratio })
     }
 
-    /// The part of the window it should stay under.
+    /// The part of the window to stay under.
     #[must_use]
     pub fn target_ratio(self) -> f64 {
         self.target_ratio
     }
 
-    /// The part of the window it must not reach.
+    /// The part of the window that must not be reached.
     #[must_use]
     pub fn hard_max_ratio(self) -> f64 {
         self.hard_max_ratio

@@ -12,9 +12,9 @@ use serde::Serialize;
 pub struct DefinitionError {
     /// The file's path for people.
     pub file: String,
-    /// Line from 1; `None` when the file as a whole is at fault (it could not be read).
+    /// Line from 1; `None` when the file as a whole is at fault (unreadable, say).
     pub line: Option<u32>,
-    /// The fault and, where it is not obvious, the remedy.
+    /// The fault and, unless obvious, the remedy.
     pub reason: String,
 }
 

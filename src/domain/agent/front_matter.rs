@@ -49,7 +49,7 @@ pub(super) struct FrontMatter {
     max_turns: Option<NonZeroU32>,
     #[serde(rename = "permissionMode")]
     permission_mode: Option<String>,
-    // The rest of Claude Code's fields: known, so that its files are taken, and without effect here.
+    // The rest of Claude Code's fields: accepted, so that its files load, and without effect here.
     #[serde(rename = "mcpServers")]
     mcp_servers: Option<IgnoredAny>,
     isolation: Option<IgnoredAny>,
@@ -152,7 +152,7 @@ impl FrontMatter {
         })
     }
 
-    /// The name, and the line it stands in.
+    /// The name and its line.
     pub(super) fn name(&self) -> (&AgentName, u32) {
         (&self.name.value, line_of(self.name.referenced))
     }
@@ -238,7 +238,7 @@ fn behaviour(
     Err((line, format!("{noun} cannot have behaviour {word}: role and behaviour must agree")))
 }
 
-/// The tasks as written, each once. A native agent has nothing but its tasks, so it must name one.
+/// The tasks as written, each once. A native agent does nothing but tasks, so at least one must be listed.
 fn tasks(
     behaviour: AgentBehaviour,
     name_line: u32,

@@ -1,9 +1,9 @@
 //! Agent definitions and their parsing.
 //!
 //! Owns [`AgentDefinition`] and its parts. Invariants: a value of these types has been checked as far as one
-//! file allows (ratios, intervals, role against behaviour, name against file); [`super::roster`] checks it
-//! against the other definitions. Failure policy: text that breaks a rule becomes a [`DefinitionError`] with
-//! file, line and reason; no input panics.
+//! file allows (ratios, intervals, role against behaviour, name against file); [`super::roster`] checks each
+//! value against the other definitions. Failure policy: text that breaks a rule becomes a [`DefinitionError`]
+//! with file, line and reason; no input panics.
 
 mod budget;
 mod error;
@@ -31,7 +31,7 @@ pub use work::{
 
 /// One agent: identity, place in the hierarchy, rights and system prompt.
 ///
-/// Written by [`parse`]; `prompt` is the body of the file, everything else its front matter.
+/// Written by [`parse`]; `prompt` is the body of the file, everything else comes from the front matter.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct AgentDefinition {
     /// Unique in a roster; also the file stem.
@@ -46,28 +46,28 @@ pub struct AgentDefinition {
     pub tier: AgentTier,
     /// Whether the agent lives as long as the daemon or for a task.
     pub mode: AgentMode,
-    /// The agent above it; `None` for a root.
+    /// The agent above; `None` for a root.
     pub parent: Option<AgentName>,
     /// Names by which jobs and calls find the agent; never empty.
     pub capabilities: Vec<Capability>,
     /// Ways to reach the agent; never empty.
     pub transports: Vec<AgentTransport>,
-    /// The tools its model may call, as Claude Code names them (`Read`, `Bash(git log:*)`).
+    /// The tools that the model may call, by Claude Code's names (`Read`, `Bash(git log:*)`).
     pub tools: Vec<String>,
-    /// The model as Claude Code names it: `sonnet`, `inherit`, or a vendor's full name.
+    /// The model by Claude Code's name: `sonnet`, `inherit`, or a vendor's full name.
     pub model: Option<String>,
     /// Models in order of preference, by their vendors' names; empty: the gateway chooses.
     pub models: Vec<String>,
     /// The stated rights; `None`: not stated (see [`AgentDefinition::own_rights`]).
     pub rights: Option<Rights>,
-    /// Turns that a step of its model may have; `None`: as many as any.
+    /// Most turns of the model in a step; `None`: the general limit.
     #[serde(skip)]
     pub max_turns: Option<NonZeroU32>,
-    /// Fields of its definition that have no effect here, as Claude Code names them.
+    /// Fields of the definition without effect here, by Claude Code's names.
     #[serde(skip)]
     pub ignored: Vec<&'static str>,
     pub token_budget: TokenBudget,
-    /// The largest context in tokens that the agent is meant to work with, regardless of its model.
+    /// The largest context in tokens that the agent is meant to work with, whatever the model.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_tokens: Option<NonZeroU32>,
     pub resources: AgentResources,
@@ -81,7 +81,7 @@ pub struct AgentDefinition {
     /// The agent's tasks; `None`: not stated, which means every plan for a coordinator and none for others. A
     /// plain task comes to every agent with a model.
     pub tasks: Option<Vec<TaskName>>,
-    /// How the agent and its children are restarted.
+    /// How the agent and the agents below are restarted.
     pub supervision: AgentSupervision,
     pub prompt: String,
     pub source: DefinitionSource,
@@ -90,7 +90,7 @@ pub struct AgentDefinition {
 /// The source of a definition: for messages, not for opening the file again.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct DefinitionSource {
-    /// The file, as a person would look for it.
+    /// The file's path as shown to people.
     pub file: String,
     /// Line of `name`, from 1.
     #[serde(skip)]
@@ -104,7 +104,7 @@ pub struct DefinitionSource {
 }
 
 impl AgentDefinition {
-    /// The agent's own rights: none, unless its definition states some.
+    /// The agent's own rights: none, unless the definition states some.
     #[must_use]
     pub fn own_rights(&self) -> Rights {
         self.rights.unwrap_or(Rights::NONE)
@@ -116,7 +116,7 @@ impl AgentDefinition {
         self.capabilities.iter().any(|offered| offered.as_str() == capability)
     }
 
-    /// The refusal of this definition at one of its lines.
+    /// The refusal of this definition at `line`.
     #[must_use]
     pub fn refused(&self, line: u32, reason: impl Into<String>) -> DefinitionRefusal {
         DefinitionError { file: self.source.file.clone(), line: Some(line), reason: reason.into() }

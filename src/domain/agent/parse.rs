@@ -15,11 +15,11 @@ use super::{AgentDefinition, DefinitionError};
 /// already fill a third of a 200,000-token window.
 pub const MAX_DEFINITION_BYTES: usize = 256 * 1024;
 
-/// Deepest nesting of the YAML: the fields need two levels, a tree of them nobody.
+/// Deepest nesting of the YAML: the fields need two levels.
 const MAX_YAML_DEPTH: usize = 8;
 /// Most nodes of the YAML: 22 fields, and room for long lists.
 const MAX_YAML_NODES: usize = 4_096;
-/// Longest reason in characters: the library quotes its input, which can be anything.
+/// Longest reason in characters: the library quotes the input, which can be anything.
 const MAX_REASON_CHARS: usize = 600;
 
 /// Longest quotation of a line at fault, in characters.
@@ -41,7 +41,7 @@ pub fn parse_bytes(file: &str, bytes: &[u8]) -> Result<AgentDefinition, Definiti
     }
 }
 
-/// Parses a definition; `file` names it in messages, and its stem must be the agent's name.
+/// Parses a definition. `file` names the definition in messages; the stem must be the agent's name.
 ///
 /// # Errors
 /// [`DefinitionError`] with the line at fault: no front matter, YAML that breaks a rule, a field that
@@ -73,7 +73,7 @@ fn check_length(file: &str, length: usize) -> Result<(), DefinitionError> {
 }
 
 fn complaint(file: &str, line: u32, reason: &str) -> DefinitionError {
-    // The library quotes its input; a control character must not reach a terminal.
+    // The library quotes the input; a control character must not reach a terminal.
     let clean = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
     let mut reason: String = reason.chars().take(MAX_REASON_CHARS + 1).map(clean).collect();
     if let Some((cut, _)) = reason.char_indices().nth(MAX_REASON_CHARS) {

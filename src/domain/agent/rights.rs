@@ -1,7 +1,7 @@
 //! An agent's rights, and the acts that need approval.
 //!
 //! Invariant: [`Rights`] form a lattice. [`Rights::intersect`] only ever takes away, so a chain of
-//! intersections (card, agent, ancestors) never grants what one of its members withholds.
+//! intersections (card, agent, ancestors) never grants a right that one member withholds.
 
 use serde::{Deserialize, Serialize};
 
@@ -35,7 +35,6 @@ pub struct Rights {
 }
 
 impl Rights {
-    /// No right at all.
     pub const NONE: Self = Self {
         filesystem: AccessLevel::None,
         bash: false,
@@ -76,7 +75,7 @@ impl Rights {
         self.intersect(other) == self
     }
 
-    /// The rights that a list of Claude Code tools cannot do without; `None` when it implies none.
+    /// The rights that a list of Claude Code tools cannot do without; `None` when there are none.
     ///
     /// A tool with an argument filter, such as `Bash(git log:*)`, grants nothing: the filter is not enforced
     /// here, so the whole right would exceed the author's intent.
@@ -99,7 +98,7 @@ impl Rights {
 }
 
 impl Rights {
-    /// What is left when these tools, as Claude Code names them, are not to be used.
+    /// The rights left when these tools, by Claude Code's names, are forbidden.
     #[must_use]
     pub fn without(self, tools: &[String]) -> Self {
         tools.iter().fold(self, |mut rights, tool| {
@@ -164,7 +163,7 @@ mod tests {
             prop_assert_eq!(a.intersect(a), a);
             prop_assert_eq!(a.intersect(Rights::ALL), a);
             prop_assert_eq!(a.intersect(Rights::NONE), Rights::NONE);
-            // The greatest of what both grant: whatever lies within both lies within the intersection.
+            // The intersection is the greatest lower bound: whatever lies within both lies within it.
             prop_assert_eq!(c.is_within(a) && c.is_within(b), c.is_within(both));
         }
     }

@@ -61,16 +61,16 @@ pub enum AgentMode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentTransport {
-    /// A message to its actor.
+    /// A message to the agent's actor.
     Rpc,
-    /// Request and answer as files in its inbox and outbox.
+    /// Request and answer as files in the agent's inbox and outbox.
     File,
     /// The Model Context Protocol.
     Mcp,
     Rest,
 }
 
-/// The criticality of an agent: 1 (the swarm stops without it) to 3.
+/// The criticality of an agent: 1 (the swarm stops without this agent) to 3.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u8", into = "u8")]
 pub struct AgentTier(u8);
@@ -186,7 +186,7 @@ impl AgentBehaviour {
     }
 }
 
-/// How an agent is restarted, and the strategy of its supervisor for its children.
+/// How an agent is restarted, and the strategy of its supervisor for the agents below.
 ///
 /// `intensity` and `period_s` are `None` where the definition leaves them to the supervisor's defaults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

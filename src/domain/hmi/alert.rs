@@ -5,7 +5,6 @@ use serde_json::{Map, Value};
 
 use crate::domain::event::SwarmEvent;
 
-/// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AlertSeverity {
@@ -24,10 +23,9 @@ pub struct HmiAlert {
     /// The kind of alert: `service_down`, `budget`, …
     #[serde(rename = "type")]
     pub kind: String,
-    /// How bad it is.
     pub severity: AlertSeverity,
     pub message: String,
-    /// When it happened (ISO 8601).
+    /// Time of the event (ISO 8601).
     pub timestamp: String,
     /// The subject, if named.
     pub target: Option<String>,

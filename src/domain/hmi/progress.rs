@@ -9,11 +9,11 @@ use crate::domain::job::{Job, JobState, plan};
 /// Below a thousandth of the work, the elapsed time predicts nothing.
 const TOO_EARLY: f64 = 0.001;
 
-/// The progress of the first of `jobs` over the whole tree below it, 0 to 1.
+/// The progress of the first of `jobs`, over all its descendants, 0 to 1.
 ///
-/// `jobs` has each job before its descendants. Every job is worth the same part of its parent as its
-/// siblings, including steps of its plan that have not begun; `leaf` gives the progress of a job without
-/// children. Done or waived jobs count in full; failed ones keep their progress.
+/// `jobs` has each job before its descendants. Siblings are worth equal parts of their parent, including
+/// steps of the plan that have not begun; `leaf` gives the progress of a job without children. Done or waived
+/// jobs count in full; failed ones keep their progress.
 #[must_use]
 pub fn of_tree(jobs: &[Job], leaf: impl Fn(&Job) -> f64) -> f64 {
     let mut below: HashMap<JobId, (f64, usize)> = HashMap::new();

@@ -4,17 +4,17 @@
 //! match wins; trouble comes before work, and approvals before running jobs:
 //!
 //! 1. `down`: the actor has ended, or is ending.
-//! 2. `error`: it ended abnormally and is not back, or is hung and being killed.
-//! 3. `degraded`: it has not started yet, its last sign of life is older than one interval, or it ended
-//!    abnormally within the last [`CRASH_SHOWN`].
-//! 4. `paused`: its mailbox is paused.
-//! 5. `waiting_approval`: an approval is pending for one of its jobs, or requested by it.
-//! 6. `blocked`: one of its jobs has failed for good, and its director decides.
-//! 7. `running`: it handles a message, or one of its jobs is running.
-//! 8. `queued`: messages or jobs wait for it.
-//! 9. `paused`: all its open jobs are paused.
-//! 10. `done`: one of its jobs was done recently.
-//! 11. `ok`: it is alive and idle.
+//! 2. `error`: the actor ended abnormally and is not back, or is hung and being killed.
+//! 3. `degraded`: the actor has not started yet, its last sign of life is older than one interval, or it
+//!    ended abnormally within the last [`CRASH_SHOWN`].
+//! 4. `paused`: the mailbox is paused.
+//! 5. `waiting_approval`: an approval is pending for one of the agent's jobs, or requested by the agent.
+//! 6. `blocked`: a job of the agent has failed for good, and the director decides.
+//! 7. `running`: the agent handles a message, or one of its jobs is running.
+//! 8. `queued`: messages or jobs wait for the agent.
+//! 9. `paused`: all open jobs of the agent are paused.
+//! 10. `done`: a job of the agent was done recently.
+//! 11. `ok`: the agent is alive and idle.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -36,19 +36,19 @@ pub const DONE_SHOWN: Duration = Duration::from_secs(300);
 #[serde(rename_all = "snake_case")]
 pub enum AgentStatus {
     Ok,
-    /// Something waits for it.
+    /// Messages or jobs wait.
     Queued,
     Running,
     /// A person is asked.
     WaitingApproval,
-    /// A failure waits for its director.
+    /// A failure waits for the director.
     Blocked,
     Paused,
-    /// Up, but not as it should be.
+    /// Up, but impaired.
     Degraded,
     Error,
     Down,
-    /// Its last work is done.
+    /// The last work is done.
     Done,
 }
 
@@ -76,17 +76,17 @@ impl AgentStatus {
     }
 }
 
-/// An actor's phase, known to its supervisor.
+/// An actor's phase, known to the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ActorLifecycle {
-    /// Its first start is under way.
+    /// The first start is under way.
     Starting,
     Up,
-    /// It ended abnormally and is to be started again.
+    /// Ended abnormally, to be started again.
     Restarting,
-    /// It is silent for too long, and is being killed for it.
+    /// Silent for too long, and being killed for that.
     Silent,
-    /// It is ending or has ended.
+    /// Ending, or ended.
     Ended,
 }
 
@@ -120,7 +120,7 @@ impl JobSigns {
     }
 }
 
-/// An agent's health, independent of its work.
+/// An agent's health, whatever the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentHealth {
@@ -139,7 +139,7 @@ pub enum AgentHealth {
 pub enum DecisionMaker {
     /// A person's answer to a question.
     Person,
-    /// Its director's, about a job that failed for good.
+    /// The director's, about a job that failed for good.
     Director,
 }
 
@@ -151,11 +151,11 @@ pub struct AgentStanding {
     pub health: AgentHealth,
     /// Whether the mailbox is paused.
     pub paused: bool,
-    /// Its job under way that began last.
+    /// The job under way that began last.
     pub working_on: Option<JobId>,
     /// The kind of the message in hand.
     pub handling: Option<&'static str>,
-    /// Whose decision one of its jobs waits for.
+    /// Whose decision one of the jobs waits for.
     pub waiting_for: Option<DecisionMaker>,
 }
 
@@ -209,13 +209,13 @@ impl AgentWork {
         }
     }
 
-    /// The facts from its jobs at a moment.
+    /// The facts from the agent's jobs at `now`.
     #[must_use]
     pub fn at(&self, now: Timestamp) -> JobSigns {
         JobSigns { done: self.done_at.is_some_and(|done| now.since(done) < DONE_SHOWN), ..self.open }
     }
 
-    /// Its job under way that began last.
+    /// The job under way that began last.
     #[must_use]
     pub fn working_on(&self) -> Option<&JobId> {
         self.working_on.as_ref().map(|(_, job)| job)
@@ -225,18 +225,18 @@ impl AgentWork {
 /// Everything observed of an actor at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ActorSigns {
-    /// Where it is in its life.
     pub life: ActorLifecycle,
     /// Whether the mailbox is paused.
     pub is_paused: bool,
-    /// Whether it has a message in hand.
+    /// Whether a message is being handled.
     pub is_handling: bool,
     pub waiting: usize,
-    /// How long it has been silent, and how often it must show life; `None` where nothing is expected.
+    /// Length of the silence, and the interval between expected signs of life; `None` where none are
+    /// expected.
     pub silence: Option<(Duration, Duration)>,
-    /// How long ago it ended abnormally.
+    /// Time since the last abnormal end.
     pub crashed: Option<Duration>,
-    /// The facts from its jobs.
+    /// The facts from the agent's jobs.
     pub work: JobSigns,
 }
 
@@ -252,7 +252,7 @@ impl ActorSigns {
         }
     }
 
-    /// Whether it is alive and well.
+    /// The agent's health, whatever the work.
     #[must_use]
     pub fn health(&self) -> AgentHealth {
         let is_late = self.silence.is_some_and(|(silent, interval)| silent > interval);
@@ -266,7 +266,7 @@ impl ActorSigns {
         }
     }
 
-    /// Whose decision its jobs wait for.
+    /// Whose decision the agent's jobs wait for.
     #[must_use]
     pub fn waiting_for(&self) -> Option<DecisionMaker> {
         match self.work {

@@ -13,8 +13,8 @@ const MAX_DEPTH: usize = 16;
 /// The shortest time for a rate: the first call of a run gives none.
 const SHORTEST: Duration = Duration::from_secs(60);
 
-/// How many jobs of the run wait for this one: those below it, those above it, which cannot end before
-/// it, and those that the plans set behind it and that therefore have not begun. `run` has all its jobs.
+/// How many jobs of the run wait for this one: its descendants; its ancestors, which cannot end earlier; and
+/// the later steps in their plans, which have not begun. `run` has all jobs of the run.
 #[must_use]
 pub fn waiting_for(id: &JobId, run: &[Job]) -> usize {
     let Some(job) = run.iter().find(|job| job.id == *id) else { return 0 };
@@ -23,7 +23,7 @@ pub fn waiting_for(id: &JobId, run: &[Job]) -> usize {
     let above: Vec<&Job> = run.iter().filter(|other| is_above(&other.id, id)).filter(open).collect();
     let below = run.iter().filter(|other| is_above(id, &other.id)).filter(open).count();
     let mut waiting = above.len() + below + still_to_come(job, &known);
-    // Behind it, and behind each above it, in the plan of the one above that.
+    // The steps behind the job, and behind each ancestor, in the plan of the parent.
     for stuck in above.iter().copied().chain([job]) {
         let parent = stuck.id.parent().and_then(|parent| run.iter().find(|job| job.id == parent));
         let Some(steps) = parent.and_then(|parent| plan::find(&parent.card.task)) else { continue };
@@ -68,7 +68,7 @@ fn planned(task: &str, depth: usize) -> usize {
     1 + steps.iter().map(|step| planned(&step.task, depth + 1)).sum::<usize>()
 }
 
-/// The cost of a minute of a run in US dollars, from its spending and its working time.
+/// The cost of a minute of a run in US dollars, from the run's spending and working time.
 #[must_use]
 pub fn usd_per_minute(spent: NanoUsd, worked: Duration) -> f64 {
     spent.0 as f64 / 1e9 / (worked.max(SHORTEST).as_secs_f64() / 60.0)
@@ -85,7 +85,7 @@ pub(super) mod tests {
     use super::*;
     use crate::domain::job::testing;
 
-    /// A job of the run `run`, by its path.
+    /// A job of the run `run`, by path.
     pub(in super::super) fn job(path: &str, task: &str, state: JobState) -> Job {
         let mut job = testing::job(path, "architect", task);
         job.state = state;
@@ -95,7 +95,7 @@ pub(super) mod tests {
     #[test]
     fn all_that_cannot_go_on_is_counted() {
         use JobState::{AwaitingApproval, Done, Running};
-        // Before it began, all 16 jobs of an ingest but itself hang on its root.
+        // At first all 16 jobs of an ingest wait for the root, except the root itself.
         let whole = planned("ingest", 0);
         assert_eq!(whole, 16);
         let root = [job("run", "ingest", AwaitingApproval)];
@@ -114,7 +114,7 @@ pub(super) mod tests {
             job("run.compliance", "ingest.compliance", Running),
             job("run.compliance.lane", "ingest.compliance.lane", AwaitingApproval),
         ];
-        // Those above it, the check below it, the report's three jobs, and the metrics behind the report.
+        // The jobs above, the check below, the report's three jobs, and the metrics behind the report.
         assert_eq!(waiting_for(&run[2].id, &run), 2 + 1 + 3 + 1);
         assert_eq!(waiting_for(&root[0].id, &[]), 0);
     }

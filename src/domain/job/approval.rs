@@ -26,7 +26,7 @@ pub struct ApprovalDecision {
     pub verdict: ApprovalVerdict,
 }
 
-/// A decision with its parameters.
+/// A decision with parameters.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ApprovalVerdict {
     /// The job may begin, or is retried.
@@ -48,10 +48,10 @@ impl ApprovalVerdict {
     }
 }
 
-/// The kind of an approval requested by an agent in the middle of its work.
+/// The kind of an approval requested by an agent in mid-work.
 pub const QUESTION: &str = "question";
 
-/// An agent's question to a person in the middle of its work.
+/// An agent's question to a person in mid-work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentQuestion {
     /// The question, in words.
@@ -79,9 +79,7 @@ pub struct Approval {
     /// question in the middle of the work, since the job is claimed again after the answer.
     pub binding: String,
     pub status: ApprovalStatus,
-    /// When it was asked.
     pub created_at: Timestamp,
-    /// When it was decided.
     pub decided_at: Option<Timestamp>,
     pub decided_by: Option<String>,
     pub reason: Option<String>,
@@ -111,7 +109,7 @@ impl Approval {
         Self::pending(job, kind, (question, action), &bound, now)
     }
 
-    /// The approval requested by an agent in the middle of its work.
+    /// The approval requested by an agent in mid-work.
     #[must_use]
     pub fn of_agent(job: &Job, asked: AgentQuestion, now: Timestamp) -> Self {
         let action = JsonValue(asked.action);

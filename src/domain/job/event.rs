@@ -10,21 +10,21 @@ use crate::domain::time::Timestamp;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobEventKind {
-    /// It is durable, and will reach a terminal state.
+    /// The job is durable, and will reach a terminal state.
     Accepted,
-    /// Its agent claimed it.
+    /// The agent claimed the job.
     Started,
     /// A person must decide.
     AwaitingApproval,
     Approved,
     Rejected,
-    /// It takes longer than expected.
+    /// The attempt takes longer than expected.
     SoftTimeout,
-    /// It took longer than allowed; the attempt is stopped.
+    /// The attempt took longer than allowed and is stopped.
     HardTimeout,
-    /// It failed for good; someone above decides.
+    /// The job failed for good; an agent above decides.
     Escalated,
-    /// It will be tried again.
+    /// Another attempt will follow.
     Retrying,
     Paused,
     Resumed,
@@ -45,13 +45,13 @@ pub enum JobEventKind {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct JobEvent {
-    /// Its number, from 1, across all runs.
+    /// The event's number, from 1, across all runs.
     pub seq: u64,
     pub ts: Timestamp,
     pub run_id: RunId,
     pub job_id: JobId,
     pub agent: AgentName,
     pub event: JobEventKind,
-    /// More of it (a JSON object).
+    /// Details (a JSON object).
     pub detail: JsonValue,
 }

@@ -38,13 +38,13 @@ pub const DEFAULT_PRIORITY: u8 = 5;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum JobState {
-    /// Waits for its agent.
+    /// Waits for the agent.
     Queued,
-    /// Claimed by its agent; a coordinator's job also while its children run.
+    /// Claimed by the agent; a coordinator's job also while the children run.
     Running,
     /// Waits for a person.
     AwaitingApproval,
-    /// Failed for good; the director decides whether the run continues without it.
+    /// Failed for good; the director decides whether the run continues without the job.
     Blocked,
     /// Paused by a person.
     Paused,
@@ -52,7 +52,7 @@ pub enum JobState {
     Failed,
     /// Terminal: stopped on request.
     Cancelled,
-    /// Terminal: failed, and the run continued without it.
+    /// Terminal: failed, and the run went on.
     Quarantined,
 }
 
@@ -115,7 +115,7 @@ pub struct JobCard {
     pub resource_request: Option<JsonValue>,
     /// Acts that a person must approve before the job begins.
     pub approvals_required: Vec<String>,
-    /// When it must be over.
+    /// When the job is cancelled if still open.
     pub deadline_at: Option<Timestamp>,
     /// Whether the run can continue without the job.
     pub optional: bool,
@@ -124,7 +124,6 @@ pub struct JobCard {
 /// A request to cancel a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRequest {
-    /// When it was made.
     pub at: Timestamp,
     pub reason: String,
 }
@@ -132,7 +131,7 @@ pub struct CancelRequest {
 /// A job as stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
-    /// Its id; parent and step are in it.
+    /// Contains the ids of parent and step.
     pub id: JobId,
     pub card: JobCard,
     pub state: JobState,
@@ -146,15 +145,15 @@ pub struct Job {
     pub attempt: u32,
     /// Not to be claimed before.
     pub not_before: Option<Timestamp>,
-    /// When it was accepted.
+    /// Time of acceptance.
     pub created_at: Timestamp,
-    /// When it was claimed first.
+    /// Time of the first claim.
     pub started_at: Option<Timestamp>,
-    /// When it became terminal.
+    /// When the state became terminal.
     pub ended_at: Option<Timestamp>,
     /// The last failure, in words.
     pub error: Option<String>,
-    /// The wish to end it.
+    /// A request to cancel the job.
     pub cancel: Option<CancelRequest>,
     /// How the job was stopped on request.
     pub stopped_how: Option<String>,
@@ -163,12 +162,12 @@ pub struct Job {
     /// A JSON object.
     pub outputs: JsonValue,
     pub artifacts: Vec<Artifact>,
-    /// Its place in the trace.
+    /// The job's place in the trace.
     pub trace: (TraceId, SpanId),
 }
 
 impl Job {
-    /// A new job, accepted now: queued, or awaiting approval if its card requires one.
+    /// A new job, accepted now: queued, or awaiting approval if the card requires one.
     #[must_use]
     pub fn new(id: JobId, card: JobCard, context: TraceContext, now: Timestamp) -> Self {
         let state =
@@ -195,13 +194,11 @@ impl Job {
         }
     }
 
-    /// The run it belongs to.
     #[must_use]
     pub fn run(&self) -> RunId {
         self.id.run()
     }
 
-    /// Its place in the trace.
     #[must_use]
     pub fn context(&self) -> TraceContext {
         TraceContext { trace: self.trace.0, span: self.trace.1 }
@@ -214,7 +211,7 @@ impl Job {
         state == Some(JobState::Running)
     }
 
-    /// Whether its agent may claim it now.
+    /// Whether the agent may claim the job now.
     #[must_use]
     pub fn is_due(&self, now: Timestamp) -> bool {
         self.state == JobState::Queued && self.not_before.is_none_or(|at| at <= now)

@@ -1,9 +1,9 @@
-//! The plan book: how a coordinator divides a task into steps, and which of them may begin.
+//! The plan book: how a coordinator divides a task into steps, and which steps may begin.
 //!
 //! Pure. A plan names tasks, never agents: a step's task has a capability
 //! ([`TaskCatalogue`](crate::domain::task::TaskCatalogue)), by which the roster finds an agent when the step
-//! is handed over. Plans are owned values, so that code can build them at run time. A step begins when the
-//! steps it follows are done or waived.
+//! is handed over. Plans are owned values, so that code can build them at run time. A step begins when all
+//! steps in its `after` are done or waived.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -16,10 +16,10 @@ use super::JobState;
 /// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskStep {
-    /// Its name, unique in the plan; a segment of the child's id.
+    /// Unique in the plan; a segment of the child's id.
     pub name: Cow<'static, str>,
     pub task: Cow<'static, str>,
-    /// The steps it follows.
+    /// The steps that must be done or waived first.
     pub after: Vec<Cow<'static, str>>,
     /// Whether the run can continue without the step.
     pub optional: bool,
@@ -53,13 +53,13 @@ impl TaskStep {
 /// A task and its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskPlan {
-    /// The task, as a card names it.
+    /// The task's name on a card.
     pub task: Cow<'static, str>,
-    /// The capability by which a coordinator is found for it.
+    /// The capability by which a coordinator is found.
     pub capability: Cow<'static, str>,
     /// A description for people.
     pub about: Cow<'static, str>,
-    /// Its steps, each behind those it follows.
+    /// Each step behind those in its `after`.
     pub steps: Vec<TaskStep>,
 }
 
@@ -180,7 +180,7 @@ pub enum PlanProgress<'p> {
     Begin(Vec<&'p TaskStep>),
     /// All steps are done or waived.
     Done,
-    /// A step failed or was cancelled: its name and state.
+    /// A step failed or was cancelled: name and state.
     Broken(&'p str, JobState),
 }
 

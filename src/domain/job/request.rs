@@ -68,14 +68,15 @@ pub trait CardFacts {
     fn tasks(&self) -> &TaskCatalogue;
     /// Why no language model can be called now; `None` when one can.
     fn no_model(&self) -> Option<&str>;
-    /// Why an input of this kind is unusable, as a phrase after its name; `None` when it is fine. May block.
+    /// Why an input of this kind is unusable, as a phrase after the input's name; `None` when usable. May
+    /// block.
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String>;
 }
 
 /// One fault of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardFault {
-    /// The field, with `.` between its parts.
+    /// The field's path, with `.` between parts.
     pub field: String,
     /// The kind on the wire, in Pydantic's words: `missing`, `extra_forbidden`, `value_error`, …
     pub kind: &'static str,
@@ -85,10 +86,10 @@ pub struct CardFault {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CardRefusal {
-    /// It names an agent that does not exist.
+    /// The card names an agent that does not exist.
     #[error("{0}")]
     NoSuchAgent(String),
-    /// It could never work.
+    /// The card could never work.
     #[error("{}", sentence(.0))]
     Invalid(Vec<CardFault>),
 }
@@ -120,7 +121,7 @@ impl CardFaults {
         }
     }
 
-    /// An unknown name: the nearest known one, or all of them.
+    /// Adds the fault of an unknown name, with the nearest known name if any.
     pub(super) fn unknown(&mut self, field: &str, wrong: &str, known: &[&str]) {
         let list = known.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let msg = match nearest_name(wrong, known.iter().copied()) {
@@ -132,8 +133,8 @@ impl CardFaults {
 }
 
 impl JobRequest {
-    /// The card of a call from outside of any job: its payload is a card, or the inputs themselves where it
-    /// has none of a card's fields.
+    /// The card of a call from outside any job: the payload is a card, or, with none of a card's fields, the
+    /// inputs themselves.
     ///
     /// # Errors
     /// [`CardRefusal::Invalid`] when a field has another form than a card's.
@@ -262,7 +263,7 @@ impl JobRequest {
         }
     }
 
-    /// BLAKE3 over the card's content, independent of its spelling: used to compare submissions with the same
+    /// BLAKE3 over the card's content, whatever the spelling: used to compare submissions with the same
     /// idempotency key. Excludes the key itself and the time of acceptance.
     #[must_use]
     pub fn fingerprint(&self, agent: &AgentName) -> String {

@@ -22,8 +22,8 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The wait before the attempt that follows `attempt` (1 for the first): exponential, with full
-    /// jitter in its upper half. `jitter` is a random number from 0 to 1.
+    /// The wait before the attempt that follows `attempt` (1 for the first): exponential, with full jitter in
+    /// the upper half. `jitter` is a random number from 0 to 1.
     #[must_use]
     pub fn backoff(&self, attempt: u32, jitter: f64) -> Duration {
         let doubled = self

@@ -1,7 +1,7 @@
 //! Which agents may take a job over.
 //!
-//! Pure. Invariant: the new agent offers the job's capability, takes its task, and has all rights of the old
-//! agent; so a reassigned step never fails for lack of one of them.
+//! Pure. Invariant: the new agent offers the job's capability, takes the task, and has all rights of the old
+//! agent; so a reassigned step never fails for lack of any.
 
 use super::{Job, plan};
 use crate::domain::agent::AgentDefinition;

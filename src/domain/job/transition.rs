@@ -1,6 +1,6 @@
 //! The job state machine: allowed transitions and their events.
 //!
-//! Pure: a row, a transition and a time in; the changed row and its events out, or a refusal and the row
+//! Pure: a row, a transition and a time in; the changed row and events out, or a refusal and the row
 //! unchanged. Invariants: a terminal state is final; a commit under an old fence is refused; every change
 //! raises the version.
 
@@ -49,7 +49,7 @@ pub enum JobTransition {
     FailPermanent { fence: u64, error: String, director: AgentName },
     /// A step below failed, confirmed by a person: this job fails too.
     GiveUp { fence: u64, error: String },
-    /// The director waives the job: the run continues without it.
+    /// The director waives the job: the run continues.
     Waive,
     /// The director leaves the decision to a person.
     AskPerson,
@@ -80,7 +80,7 @@ pub enum JobTransition {
     /// The attempt has stopped on request.
     Stopped {
         fence: u64,
-        /// How it was stopped.
+        /// How the attempt was stopped.
         how: String,
     },
     /// A person reassigns the job, or restarts it with the same agent: the present claim is void.
@@ -97,12 +97,12 @@ pub enum JobTransition {
     HardTimeout { fence: u64 },
 }
 
-/// Why a job must end before it is done.
+/// Why a job is cancelled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CancelCause {
     /// Requested, with this reason.
     Asked(String),
-    /// Its deadline has passed.
+    /// The deadline has passed.
     Deadline,
 }
 
@@ -126,7 +126,7 @@ pub enum TransitionRefusal {
     Fenced { job: String, held: u64, newest: u64 },
 }
 
-/// An event without its number.
+/// An event without a number.
 pub type JobEventDraft = (JobEventKind, serde_json::Value);
 
 impl Job {
@@ -173,7 +173,7 @@ impl Job {
             }
             JobTransition::FailPermanent { fence, error, director } => {
                 self.require_holder(fence, "failed")?;
-                // A run can do without a step, but not without its root.
+                // A run can do without a step, but not without the root.
                 if self.card.optional && self.id.parent().is_some() {
                     return Ok(self.escalate(error, director));
                 }
@@ -340,7 +340,7 @@ impl Job {
     }
 
     fn failed(&mut self, error: String) -> JobEventDraft {
-        // A failure in flight when the job was paused ends it like any other.
+        // A failure in flight when the job was paused ends the job like any other.
         self.state = JobState::Failed;
         self.error = Some(error);
         (JobEventKind::Failed, json!({ "error": self.error }))

@@ -12,17 +12,17 @@ use crate::domain::time::Timestamp;
 pub enum WaitKind {
     /// A person who decides.
     Person,
-    /// The director of its lane, who decides about its failure.
+    /// The lane's director, who decides about the failure.
     Director,
     /// A person who resumes the job.
     Resume,
-    /// The time of its next attempt.
+    /// The time of the next attempt.
     Retry,
     /// Machine resources.
     Resources,
 }
 
-/// A waiting job, or one above it.
+/// A waiting job, or an ancestor of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct JobWait {
     /// The waiting job itself.
@@ -35,7 +35,7 @@ pub struct JobWait {
 }
 
 impl WaitKind {
-    /// The wait of a job; `None` when it proceeds by itself. The row does not show a wait for resources.
+    /// The wait of a job; `None` when the job proceeds unaided. The row does not show a wait for resources.
     #[must_use]
     pub fn of(job: &Job, now: Timestamp) -> Option<Self> {
         match job.state {

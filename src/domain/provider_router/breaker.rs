@@ -33,7 +33,7 @@ pub const LONGEST_HOLD: Duration = Duration::from_secs(3600);
 /// When to ask again while another caller's probe is in flight.
 pub const TRIAL_PAUSE: Duration = Duration::from_secs(1);
 
-/// The evidence of a call about its provider.
+/// The evidence of a call about the provider.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ProviderEvidence {
     /// The provider answered, or refused a faulty request.
@@ -54,7 +54,7 @@ pub enum CircuitPhase {
     HalfOpen,
 }
 
-/// Identifies one probe, so that it can be ended.
+/// Identifies one probe, for [`CircuitBreaker::end_probe`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeTicket(u64);
 
@@ -62,7 +62,7 @@ pub struct ProbeTicket(u64);
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BreakerPermit {
     Allowed,
-    /// Yes, as a probe; [`CircuitBreaker::end_probe`] ends it.
+    /// Yes, as a probe, until [`CircuitBreaker::end_probe`].
     Probe(ProbeTicket),
     Rejected(MonotonicTime),
 }
@@ -173,7 +173,7 @@ impl CircuitBreaker {
         }
     }
 
-    /// Ends a probe, whatever its outcome: the next one may begin.
+    /// Ends a probe, whatever the outcome: the next one may begin.
     pub fn end_probe(&mut self, ticket: ProbeTicket) {
         if let BreakerState::HalfOpen { trial, .. } = &mut self.state
             && *trial == Some(ticket)

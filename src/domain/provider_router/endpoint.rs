@@ -4,7 +4,7 @@
 //! (SSRF). Rule: `https` to any host, because the certificate proves who answers; plain `http` to this
 //! machine (`localhost`, names below it, loopback addresses) and to hosts in the configuration. So no
 //! registration reaches plain-http services of a private network, such as a cloud's metadata address. A URL
-//! has neither user nor password, because it is shown to everyone.
+//! has neither user nor password, because everyone can see it.
 
 use url::{Host, Url};
 
@@ -27,7 +27,7 @@ pub enum EndpointRefusal {
     NoUrl(String),
     #[error("must be an http or https URL, not {0}")]
     Scheme(String),
-    /// A user or password in it.
+    /// A user or password in the URL.
     #[error("must not contain a user or password; put keys into the environment or the configuration")]
     Credentials,
     /// Plain http to another machine.

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-/// A feature, then the other words for it.
+/// A feature, then its other names.
 const SYNONYMS: [(&str, &[&str]); 6] = [
     (
         "tools",
@@ -29,7 +29,7 @@ const SYNONYMS: [(&str, &[&str]); 6] = [
     (JSON_SCHEMA, &["structured_output", "structured_outputs", "structured_generation"]),
 ];
 
-/// JSON by any method. PAS's own offers use it for models that follow a schema.
+/// JSON by any method. PAS's own offers list this for models that follow a schema.
 const JSON: &str = "json";
 /// Valid JSON of any shape.
 const JSON_MODE: &str = "json_mode";

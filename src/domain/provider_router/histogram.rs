@@ -1,10 +1,10 @@
 //! A decaying distribution of durations: an exponentially weighted histogram.
 //!
-//! Every new value gets weight `α` and lets all earlier weights decay by `1 − α`, which is an EWMA of
-//! the distribution; a quantile is read off the cumulated weights, relative to their sum, so that the
-//! first values count fully. Buckets grow by 2^¼ (19 %) from 1 ms to 11 minutes; within a bucket the
-//! quantile is interpolated geometrically, so it errs by less than one bucket.
-//! Invariants: quantiles grow with `q` and lie within a bucket of the values seen.
+//! Every new value gets weight `α` and lets all earlier weights decay by `1 − α`, which is an EWMA of the
+//! distribution; a quantile is read off the cumulated weights, relative to their sum, so that the first
+//! values count fully. Buckets grow by 2^¼ (19 %) from 1 ms to 11 minutes; within a bucket the quantile is
+//! interpolated geometrically, so the error is less than one bucket. Invariants: quantiles grow with `q` and
+//! lie within a bucket of the values seen.
 
 use std::time::Duration;
 
@@ -52,7 +52,7 @@ impl DurationHistogram {
             }
             (below, last) = (below + weight, at);
         }
-        // Rounding left the sum a hair below what was wanted.
+        // Rounding left the sum a hair below the target.
         Some(lower_ms(last as f64 + 1.0))
     }
 }
@@ -63,7 +63,7 @@ fn bucket(value: Duration) -> usize {
     ((ms.log2() * PER_DOUBLING) as usize).min(BUCKETS - 1)
 }
 
-/// The lower end of a bucket, or a place within it.
+/// The lower end of a bucket, or a position inside the bucket.
 fn lower_ms(place: f64) -> f64 {
     (place / PER_DOUBLING).exp2()
 }

@@ -29,7 +29,7 @@ pub struct ProviderMeasurements {
     successes: u64,
     /// EWMA of failures, not yet divided by `weight`.
     failing: f64,
-    /// Sum of all weights: what `failing` would be if every call had failed.
+    /// Sum of all weights, the value of `failing` if every call had failed.
     weight: f64,
     total: DurationHistogram,
     first_byte: DurationHistogram,
@@ -42,7 +42,7 @@ pub struct ProviderFigures {
     pub calls: u64,
     /// Median time of a successful call, ms.
     pub latency_p50_ms: Option<f64>,
-    /// 95th percentile of it.
+    /// 95th percentile of the latency.
     pub latency_p95_ms: Option<f64>,
     /// Median time to the first byte of an answer, ms.
     pub first_byte_p50_ms: Option<f64>,
@@ -53,7 +53,7 @@ pub struct ProviderFigures {
 /// The forecast for the next call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CallForecast {
-    /// 95th percentile of the time it takes, ms; `None` where nothing is known.
+    /// 95th percentile of the latency, ms; `None` where nothing is known.
     pub p95_ms: Option<f64>,
     /// Probability of failure, 0 to [`MAX_ERROR_RATE`].
     pub error_rate: f64,

@@ -1,8 +1,8 @@
 //! Choosing the provider of a model call: offers, exact prices, measurements, selection, circuit breakers.
 //!
 //! Invariants: prices and estimates are decimals, never binary floats; a choice depends only on its
-//! arguments, so it is reproducible; time comes in as a [`MonotonicTime`]. Failure policy: [`NoProviderFits`]
-//! counts the offers excluded by each requirement.
+//! arguments, so choices are reproducible; time comes in as a [`MonotonicTime`]. Failure policy:
+//! [`NoProviderFits`] counts the offers excluded by each requirement.
 
 pub mod breaker;
 pub mod endpoint;
@@ -17,7 +17,7 @@ pub mod selection;
 #[cfg(test)]
 pub(crate) mod testing;
 
-/// A time on a monotonic clock, counted from its owner's epoch.
+/// A time on a monotonic clock, counted from the owner's epoch.
 pub type MonotonicTime = std::time::Duration;
 
 pub use breaker::{BreakerPermit, CircuitBreaker, CircuitPhase, ProbeTicket, ProviderEvidence};

@@ -30,11 +30,11 @@ impl<'a> ModelName<'a> {
         }
     }
 
-    /// Whether a provider serves it.
+    /// Whether a provider serves this model.
     ///
-    /// A name fits the model of exactly that name (which may hold a `/`), or as `provider/model` the
-    /// model at the provider of that name, of that vendor (`metadata.provider`), or of the name that
-    /// adapters register under: `provider-model` with `-` for each `:` and `.`.
+    /// A name fits the model of exactly that name (which may contain a `/`), or as `provider/model` the model
+    /// at the provider of that name, of that vendor (`metadata.provider`), or of the name that adapters
+    /// register under: `provider-model` with `-` for each `:` and `.`.
     #[must_use]
     pub fn fits(self, provider: &RegisteredProvider) -> bool {
         let name = match self {

@@ -28,7 +28,7 @@ pub struct TokenPrice(Decimal);
 /// Why a number is no valid price.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum TokenPriceError {
-    /// Not a number at all.
+    /// Not a number.
     #[error("must be an amount in US dollars")]
     NotANumber,
     #[error("must be at least 0")]
@@ -115,7 +115,7 @@ pub fn estimate(input: TokenPrice, output: TokenPrice) -> Decimal {
     input.of(ESTIMATED_INPUT) + output.of(ESTIMATED_OUTPUT)
 }
 
-/// A decimal as a JSON number with exactly its digits.
+/// A decimal as a JSON number with exactly the same digits.
 ///
 /// # Errors
 /// The serializer's.
@@ -131,7 +131,7 @@ impl fmt::Display for TokenPrice {
     }
 }
 
-/// A JSON number on the wire, its text in the store.
+/// A JSON number on the wire, text in the store.
 impl Serialize for TokenPrice {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         if serializer.is_human_readable() {

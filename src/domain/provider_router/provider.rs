@@ -1,4 +1,4 @@
-//! Offers of models: a provider's registration, and its durable record.
+//! Offers of models: a provider's registration and durable record.
 
 use std::collections::BTreeSet;
 
@@ -26,7 +26,7 @@ pub struct ProviderSlo {
 pub struct ProviderRegistration {
     /// Registering under a known name updates that provider.
     pub name: String,
-    /// The model it serves, as the vendor names it.
+    /// The vendor's name of the model.
     pub model: String,
     /// Tokens that fit, input and output together.
     pub context_window: u64,
@@ -81,7 +81,7 @@ impl ProviderRegistration {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RegisteredProvider {
     pub name: String,
-    /// The model it serves, as the vendor names it.
+    /// The vendor's name of the model.
     pub model: String,
     /// Tokens that fit, input and output together.
     pub context_window: u64,
@@ -96,9 +96,9 @@ pub struct RegisteredProvider {
     pub metadata: JsonValue,
     /// Whether the provider is offered; a deleted one is kept but inactive.
     pub active: bool,
-    /// When it first registered.
+    /// Time of the first registration.
     pub registered_at: Timestamp,
-    /// When it last registered or was deleted.
+    /// Time of the last registration or deletion.
     pub updated_at: Timestamp,
 }
 

@@ -10,8 +10,8 @@
 //!
 //! In `balanced` each excess over the best is a share of the worst, so that neither unit dominates; a
 //! provider beaten by another in both figures is never chosen. Where latency matters (`latency`, `balanced`,
-//! or a limit on it), an unknown latency ranks after every known one, by cost: an unknown value must not win
-//! over a kept promise.
+//! or a limit on latency), an unknown latency ranks after every known one, by cost: an unknown value must not
+//! win over a kept promise.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -53,7 +53,7 @@ pub struct CallLimits {
     pub max_latency: Option<Duration>,
 }
 
-/// An active provider with its current forecast and circuit.
+/// An active provider with the current forecast and circuit.
 #[derive(Debug, Clone)]
 pub struct ProviderCandidate {
     pub provider: Arc<RegisteredProvider>,
@@ -85,7 +85,7 @@ pub struct NoProviderFits {
     pub lacking: usize,
     pub too_dear: usize,
     pub too_slow: usize,
-    /// Fit, but the circuit is open after failures or a `Retry-After`.
+    /// Matching, but the circuit is open after failures or a `Retry-After`.
     pub resting: usize,
     /// When the first of those can be called again.
     pub retry_after: Option<Duration>,
@@ -151,7 +151,7 @@ pub fn select(
     }
 }
 
-/// A matching offer with its ranking figures.
+/// A matching offer with the ranking figures.
 struct RankedProvider {
     provider: Arc<RegisteredProvider>,
     cost: Decimal,
@@ -161,7 +161,7 @@ struct RankedProvider {
 }
 
 impl NoProviderFits {
-    /// Returns a matching offer, or counts the reason why it does not match.
+    /// Returns a matching offer, or counts the reason for the mismatch.
     fn sieve(
         &mut self,
         candidate: ProviderCandidate,

@@ -24,7 +24,7 @@ pub enum ResourceKind {
 }
 
 impl ResourceKind {
-    /// All of them, in the order of the contract.
+    /// All kinds, in the order of the contract.
     pub const ALL: [Self; 4] = [Self::Cpu, Self::MemMb, Self::Gpu, Self::GpuMemMb];
 
     /// The word of the contract.
@@ -38,7 +38,8 @@ impl ResourceKind {
         }
     }
 
-    /// An amount of this kind from its units (thousandths of a core, or whole ones), for people and the wire.
+    /// An amount of this kind for people and the wire, from internal units (thousandths of a core, or whole
+    /// ones).
     #[must_use]
     pub fn number(self, units: u64) -> f64 {
         match self {
@@ -47,8 +48,8 @@ impl ResourceKind {
         }
     }
 
-    /// Units of a number that is not negative; a part of a unit counts as a whole one. `None` where no
-    /// such number of this kind exists: negative, not finite, or a fraction of what is whole.
+    /// Units of a number that is not negative; a part of a unit counts as a whole one. `None` where no such
+    /// number of this kind exists: negative, not finite, or a fraction of an indivisible unit.
     #[must_use]
     pub fn units(self, number: f64) -> Option<u64> {
         if !(number.is_finite() && number >= 0.0) {
@@ -140,7 +141,7 @@ impl ResourceAmounts {
     /// One of everything: a core, a megabyte, an accelerator.
     pub const ONE: Self = Self { cpu: MilliCores::whole(1), mem_mb: 1, gpu: 1, gpu_mem_mb: 1 };
 
-    /// How much of one kind, in its units (thousandths of a core).
+    /// How much of one kind, in units of that kind (thousandths of a core).
     #[must_use]
     pub const fn of(&self, resource: ResourceKind) -> u64 {
         match resource {
@@ -151,7 +152,7 @@ impl ResourceAmounts {
         }
     }
 
-    /// The same with another amount of one kind, in its units.
+    /// The same with another amount of one kind, in units of that kind.
     #[must_use]
     pub const fn with(mut self, resource: ResourceKind, units: u64) -> Self {
         match resource {
@@ -194,7 +195,7 @@ impl ResourceAmounts {
         self.zip(other, u64::max)
     }
 
-    /// The first kind of which this is more than the other.
+    /// The first kind in which this exceeds `other`.
     #[must_use]
     pub fn exceeds(&self, other: &Self) -> Option<ResourceKind> {
         ResourceKind::ALL.into_iter().find(|resource| self.of(*resource) > other.of(*resource))

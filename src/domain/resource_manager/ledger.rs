@@ -8,8 +8,7 @@
 //!   by kind, so a request for other kinds passes and one for the same kinds does not. No request starves.
 //! - A waiting request holds no resources, so waiting cannot deadlock.
 //! - Capacity may be lowered below the allocation: nothing is revoked, and nothing of that kind is granted
-//!   until
-//!   it fits again.
+//!   until the allocation fits again.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
@@ -62,17 +61,17 @@ impl ResourceDenial {
 pub enum ResourceVerdict {
     /// Granted, with the amounts.
     Granted(ResourceAmounts),
-    /// Queued, with the reason; [`ResourceLedger::advance`] grants it in turn.
+    /// Queued, with the reason; [`ResourceLedger::advance`] grants the request in turn.
     Waits(ResourceDenial),
     Denied(ResourceDenial),
 }
 
-/// The effect of a change on a waiting request, by its id.
+/// The effect of a change on a waiting request, by the request's id.
 #[derive(Debug, Clone, PartialEq)]
 pub enum QueueAdvance {
     /// Granted now, with the amounts.
     Granted(String, ResourceAmounts),
-    /// It can never be granted now: the capacity was lowered.
+    /// No longer grantable, as the capacity was lowered.
     Denied(String, ResourceDenial),
 }
 
@@ -139,7 +138,7 @@ pub struct ResourceLedger {
     limits: ClassLimits,
     reservations: HashMap<String, ResourceRequest>,
     allocated: ResourceAmounts,
-    /// Port → the job that reserved it.
+    /// Port → the job with the reservation.
     ports: HashMap<u16, String>,
     in_class: [u32; 2],
     queue: VecDeque<(String, ResourceRequest)>,
@@ -160,7 +159,7 @@ impl ResourceLedger {
         }
     }
 
-    /// Decides on a request with a new id. It ranks behind waiting requests for the same kinds.
+    /// Decides on a request with a new id. The request ranks behind waiting ones for the same kinds.
     pub fn ask(&mut self, id: String, ask: ResourceRequest, may_wait: bool) -> ResourceVerdict {
         match self.check(&ask, &self.claims()) {
             Ok(amounts) => {
@@ -175,7 +174,7 @@ impl ResourceLedger {
         }
     }
 
-    /// Restores an earlier reservation, even beyond the capacity: it fitted when it was granted.
+    /// Restores an earlier reservation, even beyond the capacity, as it fitted when granted.
     pub fn restore(&mut self, id: String, ask: ResourceRequest) {
         self.allocated = self.allocated.plus(&ask.amounts);
         self.ports.extend(ask.ports.iter().map(|port| (*port, ask.job_id.clone())));
@@ -225,8 +224,8 @@ impl ResourceLedger {
         advances
     }
 
-    /// Changes the capacity of one kind, in its units. Call [`ResourceLedger::advance`] for the waiting
-    /// requests.
+    /// Changes the capacity of one kind, in units of that kind. Call [`ResourceLedger::advance`] for the
+    /// waiting requests.
     pub fn set_capacity(&mut self, resource: ResourceKind, units: u64) {
         self.capacity = self.capacity.with(resource, units);
     }
@@ -283,7 +282,7 @@ impl ResourceLedger {
         })
     }
 
-    /// The amounts a request would be granted, behind those ahead of it.
+    /// The amounts a request would be granted, behind the requests in `ahead`.
     fn check(&self, ask: &ResourceRequest, ahead: &QueuedDemand) -> Result<ResourceAmounts, ResourceDenial> {
         let need = self.need(ask);
         if let Some(resource) = need.exceeds(&self.capacity).filter(|_| ask.strict) {
@@ -308,9 +307,9 @@ impl ResourceLedger {
         }
     }
 
-    /// Sets aside the amounts of a waiting request. A request that waits for its class or a port needs no
-    /// amounts yet, and no request behind it can take its place; one that no release could satisfy gets
-    /// nothing set aside.
+    /// Sets aside the amounts of a waiting request. A request that waits for a class or a port needs no
+    /// amounts yet, and no later request can overtake it; one that no release could satisfy gets nothing set
+    /// aside.
     fn claim(&self, ask: &ResourceRequest, ahead: &mut QueuedDemand) {
         let need = self.need(ask);
         if need.exceeds(&self.capacity).is_some() {

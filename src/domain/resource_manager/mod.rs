@@ -35,18 +35,17 @@ pub struct ResourceRequest {
     pub agent: String,
     pub amounts: ResourceAmounts,
     pub ports: BTreeSet<u16>,
-    /// The class of agents whose number is limited, if it is of one.
+    /// The agent's class, if of one with a limited number at work.
     pub class: Option<ResourceClass>,
-    /// Whether less is useless. A request that is not strict takes the whole capacity of a kind if the
-    /// machine has less than requested, so that an agent's default request never excludes it from a small
-    /// machine.
+    /// Whether less is useless. A request that is not strict takes a kind's whole capacity if the machine has
+    /// less than requested, so that an agent's default request never excludes it from a small machine.
     pub strict: bool,
 }
 
-/// The owner of a reservation, which determines its end.
+/// The owner of a reservation, which determines the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReservationOwner {
-    /// A caller over HTTP: until it releases, its job ends, or its lease does.
+    /// A caller over HTTP: until the release, the end of the job, or the end of the lease.
     Client,
     /// An attempt of this daemon at a step: until the attempt ends, at the latest with the daemon.
     Attempt,
@@ -57,7 +56,7 @@ pub enum ReservationOwner {
 pub enum ReservationStatus {
     Active,
     Released,
-    /// Its lease ended without a release.
+    /// The lease ended without a release.
     Expired,
     /// Ended by `POST /kill`.
     Killed,
@@ -72,9 +71,9 @@ pub struct Reservation {
     pub amounts: ResourceAmounts,
     pub ports: BTreeSet<u16>,
     pub status: ReservationStatus,
-    /// When it was granted.
+    /// Time of the grant.
     pub created_at: Timestamp,
-    /// When it ended, for any reason.
+    /// Time of the end, for any reason.
     pub released_at: Option<Timestamp>,
     pub holder: ReservationOwner,
     /// The lease of a client without a job in this daemon, in seconds.
@@ -82,7 +81,7 @@ pub struct Reservation {
 }
 
 impl Reservation {
-    /// Whether it is for this job or one below it: the ids of a job's descendants begin with its own.
+    /// Whether this is for the given job or a descendant, whose id begins with the job's.
     #[must_use]
     pub fn is_of(&self, job_id: &str) -> bool {
         self.job_id.strip_prefix(job_id).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))

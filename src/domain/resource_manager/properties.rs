@@ -64,7 +64,7 @@ fn acts() -> impl Strategy<Value = Vec<ResourceAct>> {
     prop::collection::vec(act, 1..60)
 }
 
-/// The ledger beside the simplest model of it: reservations, and the queue.
+/// The ledger beside the simplest model: reservations, and the queue.
 struct LedgerTwin {
     ledger: ResourceLedger,
     capacity: ResourceAmounts,

@@ -107,7 +107,7 @@ impl<'a> RosterView<'a> {
         checks.iter().map(|check| check(self, gone)).find(|faults| !faults.is_empty()).unwrap_or_default()
     }
 
-    /// The base keeps its ports; within a layer the earlier definition does.
+    /// The base keeps its ports; within a layer the earlier definition keeps them.
     fn shared_ports(&self, _gone: &HashSet<AgentName>) -> RosterFaults {
         let mut owners = HashMap::new();
         let mut faults = RosterFaults::new();
@@ -139,7 +139,7 @@ impl<'a> RosterView<'a> {
     }
 
     /// Checks the roles of parent and child. If only the parent is of the overlay, the parent is at fault:
-    /// those below it were sound before it came.
+    /// the agents below were sound without the overlay.
     fn unfit_parents(&self, _gone: &HashSet<AgentName>) -> RosterFaults {
         let mut faults = RosterFaults::new();
         for (at, agent) in self.agents() {
@@ -159,7 +159,7 @@ impl<'a> RosterView<'a> {
         faults
     }
 
-    /// Of a cycle, those of the overlay are at fault; all of it when it lies within one layer.
+    /// In a cycle the overlay's agents are at fault; all agents when the cycle lies within one layer.
     fn cycles(&self, _gone: &HashSet<AgentName>) -> RosterFaults {
         let mut faults = RosterFaults::new();
         let mut walked: HashMap<usize, usize> = HashMap::new();

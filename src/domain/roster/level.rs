@@ -14,7 +14,7 @@ use crate::domain::ids::AgentName;
 pub enum HierarchyLevel {
     /// A root coordinator.
     Architect,
-    /// A coordinator right below an architect: it leads a lane.
+    /// A coordinator right below an architect, at the head of a lane.
     Director,
     Manager,
     /// Who does the work: executors and system agents.

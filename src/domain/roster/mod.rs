@@ -1,8 +1,8 @@
 //! The roster: all agents and their places in the hierarchy.
 //!
-//! Invariants of a [`Roster`]: names and ports are unique; every parent is in it and may have
-//! children (executors may not); parents form a forest; executors and coordinators hang below
-//! coordinators, or are roots where their role allows it. A roster never changes once built. Failure policy:
+//! Invariants of a [`Roster`]: names and ports are unique; every parent is an agent of the roster and may
+//! have children (executors may not); parents form a forest; executors and coordinators hang below
+//! coordinators, or are roots where their role allows. A roster never changes once built. Failure policy:
 //! [`Roster::build`] refuses conflicting definitions with a reason, and keeps the rest.
 
 mod build;
@@ -95,7 +95,6 @@ impl Roster {
         self.agents.len()
     }
 
-    /// Whether there is no agent at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.agents.is_empty()
@@ -126,7 +125,8 @@ impl Roster {
         path
     }
 
-    /// The director of the agent's lane: the coordinator right below a root coordinator, at or above it.
+    /// The director of the agent's lane: the coordinator right below a root coordinator, at or above the
+    /// agent.
     ///
     /// `None` for roots, for agents that hang below no director, and for unknown names.
     #[must_use]
@@ -147,7 +147,7 @@ impl Roster {
         above.is_some_and(|above| self.upwards(name).skip(1).any(|at| at == *above))
     }
 
-    /// An agent's effective rights: its own, intersected with those of its ancestors.
+    /// An agent's effective rights: its own, intersected with those of all ancestors.
     ///
     /// An ancestor whose definition states no rights, such as the built-in lane managers, only delegates and
     /// removes nothing; one that states rights, even `rights: {}`, bounds all agents below.
@@ -169,7 +169,7 @@ impl Roster {
         counts
     }
 
-    /// The agent itself, its parent, and so on up to its root.
+    /// The agent itself, its parent, and so on up to the root.
     fn upwards(&self, name: &AgentName) -> impl Iterator<Item = usize> {
         successors(self.index.get(name).copied(), |at| self.parents[*at])
     }

@@ -108,7 +108,7 @@ proptest! {
         all.sort();
         prop_assert_eq!(files, all);
         prop_assert!(refusals.iter().all(|refusal| refusal.line.is_some_and(|line| line > 1)));
-        // What was taken is sound by itself, and building again gives the same.
+        // The accepted definitions are sound without the others, and building again gives the same roster.
         let (again, none) = Roster::build(roster.iter().cloned().collect());
         prop_assert!(none.is_empty() && again.iter().eq(roster.iter()));
     }

@@ -1,4 +1,4 @@
-//! The content of an agent's context in one run: its inputs and its products.
+//! The content of an agent's context in one run: inputs and products.
 //!
 //! Invariants: notes are numbered without gaps from 0 and never change; clearing moves a mark and deletes
 //! nothing, so that the source of a summary stays readable while kept; a note with a key is accepted once,
@@ -13,14 +13,14 @@ use crate::domain::time::Timestamp;
 
 /// Longest note in bytes: a quarter of a common context window. A longer one is cut, with a remark.
 pub const MAX_NOTE_BYTES: usize = 128 * 1024;
-/// Keys remembered for a conversation: a run has some ten steps, an agent a few of them.
+/// Keys remembered for a conversation: a run has some ten steps, an agent a few.
 pub const MAX_KEYS: usize = 1_000;
 
 /// Where a note comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NoteOrigin {
-    /// A job card: the task and its inputs.
+    /// A job card: task and inputs.
     Card,
     /// A step's products.
     Result,
@@ -35,7 +35,7 @@ pub enum NoteOrigin {
 }
 
 impl NoteOrigin {
-    /// Its word in a transcript.
+    /// The origin's word in a transcript.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -52,10 +52,8 @@ impl NoteOrigin {
 /// One piece of a context.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextNote {
-    /// Where it comes from.
     pub origin: NoteOrigin,
     pub text: String,
-    /// When it was taken.
     pub at: Timestamp,
 }
 
@@ -75,12 +73,12 @@ impl ContextNote {
     }
 }
 
-/// The head of a conversation: which notes there are, and which of them are in the context.
+/// The head of a conversation: which notes exist, and which are in the context.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ConversationHead {
     /// The number the next note gets.
     pub next: u64,
-    /// The first note that is in the context; those before it are in the summary.
+    /// The first note in the context; earlier ones are in the summary.
     pub live_from: u64,
     /// The summary that stands for the cleared notes.
     pub summary: Option<String>,
@@ -89,7 +87,7 @@ pub struct ConversationHead {
 }
 
 impl ConversationHead {
-    /// Takes a note in and gives its number; `None` when its key was given before.
+    /// Takes a note in and returns its number; `None` when the key was used before.
     pub fn take(&mut self, key: Option<&str>) -> Option<u64> {
         if let Some(key) = key {
             if self.keys.iter().any(|known| known == key) {
@@ -119,7 +117,7 @@ impl ConversationHead {
     }
 }
 
-/// A step of a run as a plan shows it.
+/// A step of a run, as shown in a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanStep {
     pub job_id: String,
@@ -133,9 +131,9 @@ pub struct OpenStep {
     pub job_id: String,
     /// The task.
     pub task: String,
-    /// The claim it is worked on under.
+    /// The fence of the claim.
     pub fence: u64,
-    /// Which attempt it is.
+    /// The attempt's number.
     pub attempt: u32,
 }
 
@@ -149,7 +147,7 @@ pub struct SavedFile {
     pub bytes: u64,
 }
 
-/// Everything an agent needs to resume after its context was cleared, as of the beginning of the reset.
+/// Everything an agent needs to resume after the context was cleared, as of the beginning of the reset.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedState {
     pub agent: String,

@@ -5,7 +5,7 @@
 //! summary ([`summary`]). Pure: time and tokens come in as numbers.
 //!
 //! Thresholds: a context is in `warning` from its target ratio and in `breach` from its hard maximum, both
-//! inclusive: it should stay below the target and must not reach the hard maximum.
+//! inclusive: a context should stay below the target and must not reach the hard maximum.
 
 pub mod conversation;
 pub mod reset;
@@ -67,18 +67,18 @@ impl ContextStatus {
     }
 }
 
-/// The context of one agent as it was last reported or measured. This is also its stored row.
+/// The context of one agent as last reported or measured. This is also the stored row.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AgentContext {
     /// The run, if reported.
     pub run_id: Option<RunLabel>,
-    /// Tokens in its context; may exceed the limit, where a client reports it so.
+    /// Tokens in the context; may exceed the limit, where a client reports so.
     pub ctx_used: u64,
-    /// Tokens its model takes.
+    /// Tokens that the model takes.
     pub ctx_limit: NonZeroU64,
-    /// How full it may get.
+    /// How full the context may get.
     pub budget: TokenBudget,
-    /// When it was last reported or measured.
+    /// Time of the last report or measurement.
     pub last_updated: Timestamp,
 }
 
@@ -89,7 +89,7 @@ impl AgentContext {
         self.ctx_used as f64 / self.ctx_limit.get() as f64
     }
 
-    /// The used part as the contract shows it: three places.
+    /// The used part in the contract's form: three decimal places.
     #[must_use]
     pub fn shown_ratio(&self) -> f64 {
         (self.ratio() * 1e3).round() / 1e3

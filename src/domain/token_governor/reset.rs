@@ -8,13 +8,13 @@
 //! ```
 //!
 //! - *begin* stores the saved state and the row in one write: from here on nothing can be lost.
-//! - *summary*: the file's section is named by the reset's id, so writing it again replaces it; then the
-//!   summary's row and the stage are one write.
+//! - *summary*: the file's section is named by the reset's id, so writing again replaces the section; then
+//!   the summary's row and the stage are one write.
 //! - *clear* moves the conversation's mark and the stage in one write. Notes that came after the
 //!   beginning stay.
-//! - *resume* is written by the worker's next incarnation while it starts, for any cause of the start. So a
-//!   worker that is up while the row still says `Cleared` started before the clear, and only such a one
-//!   is restarted: a restart is never ordered twice.
+//! - *resume* is written by the worker's next incarnation while starting, for any cause of the start. So a
+//!   worker that is up while the row still says `Cleared` started before the clear, and only such a one is
+//!   restarted: a restart is never ordered twice.
 //!
 //! Invariant: the stage only grows.
 
@@ -42,28 +42,27 @@ pub enum ResetStage {
 /// The next thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ResetDuty {
-    /// Make the summary, write it, store it.
+    /// Make, write and store the summary.
     Summarise,
     Clear,
     /// Have the worker restarted.
     Restart,
-    /// Wait: the worker is on its way up, and will resume.
+    /// Wait: the worker is starting, and will resume.
     Await,
-    /// Nothing: it is over.
+    /// Nothing: the reset is over.
     Rest,
 }
 
 /// A reset as stored; the newest one of an agent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextReset {
-    /// Its id, also that of its summary.
+    /// Also the id of the summary.
     pub id: String,
     pub agent: String,
     pub run_id: RunLabel,
     pub trigger: SummaryTrigger,
-    /// Tokens in the context when it began.
+    /// Tokens in the context when the reset began.
     pub ctx_before: u64,
-    /// How far it has come.
     pub stage: ResetStage,
     pub saved: SavedState,
     pub begun_at: Timestamp,
@@ -95,7 +94,7 @@ impl ContextReset {
         from != ResetStage::Resumed
     }
 
-    /// Whether it is still under way.
+    /// Whether the reset is still under way.
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.stage != ResetStage::Resumed
@@ -124,7 +123,7 @@ mod tests {
         cleared: u32,
         /// Incarnations that started from the summary.
         resumed_by: Vec<u64>,
-        /// Whether something was cleared before its summary was safe.
+        /// Whether notes were cleared before their summary was safe.
         lost: bool,
     }
 
@@ -169,7 +168,7 @@ mod tests {
     }
 
     impl ResetWorld {
-        /// A worker starts: it resumes what is cleared, once.
+        /// A worker starts and resumes a cleared reset, once.
         fn worker_starts(&mut self) {
             self.incarnation += 1;
             self.is_up = true;
@@ -178,7 +177,7 @@ mod tests {
             }
         }
 
-        /// The governor carries out one duty; a crash may come after any of its effects.
+        /// The governor carries out one duty; a crash may come after any of the effects.
         fn duty(&mut self, crash_after: u8) {
             match self.reset.duty(self.is_up) {
                 ResetDuty::Summarise => {

@@ -43,25 +43,25 @@ pub fn new_id() -> String {
     format!("summary-{}", uuid::Uuid::now_v7().simple())
 }
 
-/// A summary as it is stored.
+/// A stored summary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextSummary {
     pub summary_id: String,
     pub agent: String,
     pub run_id: RunLabel,
-    /// Why it was made.
+    /// Why the summary was made.
     pub trigger_reason: SummaryTrigger,
-    /// Tokens in the context when it was made.
+    /// Tokens in the context at that time.
     pub ctx_before: u64,
-    /// Tokens that are left of that content once it is cleared: none, by the contract.
+    /// Tokens left of that content after the clear: none, by the contract.
     pub ctx_after: u64,
-    /// Where it was written, relative to the working directory.
+    /// The file, relative to the working directory.
     pub summary_path: String,
     pub created_at: Timestamp,
     pub text: String,
-    /// How it was made: `extractive`, or the model's name.
+    /// `extractive`, or the model's name.
     pub method: String,
-    /// Tokens of the content it was made of.
+    /// Tokens of the summarised content.
     pub tokens_before: u64,
     /// Tokens of the summary itself.
     pub tokens_after: u64,

@@ -19,7 +19,7 @@ pub enum BudgetAlertLevel {
     Caution,
     /// 90 % is spent.
     Warning,
-    /// All of it is spent.
+    /// The whole cap is spent.
     Critical,
 }
 
@@ -46,7 +46,6 @@ impl BudgetAlertLevel {
         Self::RAISED.into_iter().rev().find(reached).unwrap_or_default()
     }
 
-    /// As the wire writes it.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +67,8 @@ impl fmt::Display for BudgetAlertLevel {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BudgetAlert {
     pub scope: BudgetScope,
-    /// The setting of the cap, and the day for the day's budget: each raises its alerts once.
+    /// Number of the cap's setting, combined with the day for the day's budget; each value raises its alerts
+    /// once.
     pub generation: u64,
     pub level: BudgetAlertLevel,
     pub cap: NanoUsd,
@@ -78,8 +78,7 @@ pub struct BudgetAlert {
 }
 
 impl BudgetAlert {
-    /// Stable for the same alert, even when it is raised again after a crash, so that readers can drop
-    /// duplicates.
+    /// Stable for the same alert, even when raised again after a crash, so that readers can drop duplicates.
     #[must_use]
     pub fn id(&self) -> String {
         format!("budget-{}-{}-{}", self.scope, self.generation, self.level.percent())

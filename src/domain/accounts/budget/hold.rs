@@ -1,8 +1,8 @@
 //! The proof that money is held for one attempt at a call.
 //!
-//! Invariants: only the ledger makes a [`Hold`], and a hold cannot be copied, so its owner was granted
+//! Invariants: only the ledger makes a [`Hold`], and a hold cannot be copied, so the owner was granted
 //! exactly that amount, once. A function that reaches a vendor takes `&Hold`. Failure policy: a hold dropped
-//! without a settlement (its caller panicked, or was cancelled) notifies its guard, which charges the full
+//! without a settlement (the caller panicked, or was cancelled) notifies the guard, which charges the full
 //! hold: the outcome is unknown, and unknown is never free.
 
 use std::fmt;
@@ -26,7 +26,7 @@ impl fmt::Display for HoldId {
 
 /// Receives holds that were dropped without a settlement.
 pub trait HoldGuard: Send + Sync {
-    /// The hold is gone, and the outcome of its call unknown.
+    /// The hold was dropped, and the outcome of the call is unknown.
     fn abandoned(&self, id: HoldId);
 }
 

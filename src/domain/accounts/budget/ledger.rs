@@ -1,16 +1,15 @@
 //! The ledger: settled and held sums per scope, and the decision on new holds.
 //!
 //! Pure: times and stored figures come in as arguments. Invariants:
-//! - a hold is granted in all scopes of its call or in none, and only if `settled + held ≤ cap` stays true in
+//! - a hold is granted in all scopes of a call or in none, and only if `settled + held ≤ cap` stays true in
 //!   each; a free call is always granted;
-//! - a hold is settled or released once, by id; a settlement counts in full, even above its hold (the
-//!   vendor's
-//!   bill must be paid; [`HoldSettlement::excess`] is the difference);
+//! - a hold is settled or released once, by id; a settlement counts in full, even above the hold (the
+//!   vendor's bill must be paid; [`HoldSettlement::excess`] is the difference);
 //! - the day's budget restarts at midnight UTC and never goes back; open holds carry over;
 //! - each level of a cap raises one alert, lower levels first, for each setting of the cap.
 //!
 //! Not every scope is in memory: an idle one can be evicted ([`BudgetLedger::evict_idle`]) and is readmitted
-//! ([`BudgetLedger::admit`]) before its next use.
+//! ([`BudgetLedger::admit`]) before the next use.
 
 use std::collections::HashMap;
 
@@ -35,13 +34,12 @@ pub struct ScopeBalance {
     pub settled: NanoUsd,
     /// The day of `settled`, for [`BudgetScope::Day`].
     pub day: i64,
-    /// The cap, with its version.
     pub cap: Option<BudgetCap>,
     /// The highest level that has raised an alert for this cap (on this day).
     pub reached: BudgetAlertLevel,
 }
 
-/// A cap with its version.
+/// A cap, versioned.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetCap {
     /// The most that may be spent; `None` once the cap was lifted.
@@ -62,7 +60,7 @@ struct ScopeAccount {
     held: NanoUsd,
     /// Open holds, including those of 0.
     open: usize,
-    /// [`BudgetLedger::revision`] when it last changed.
+    /// [`BudgetLedger::revision`] at the last change.
     changed: u64,
 }
 
@@ -92,7 +90,7 @@ impl OverBudget {
     }
 }
 
-/// No such hold is open: it was settled or released before.
+/// No such hold is open: settled or released before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("hold {0} is not open: it was settled or released before")]
 pub struct NotHeld(pub HoldId);
@@ -111,7 +109,7 @@ pub struct HoldSettlement {
 /// The current state of a budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BudgetView {
-    /// Its cap, if one was set.
+    /// The scope's cap, if one was set.
     pub cap: Option<NanoUsd>,
     pub settled: NanoUsd,
     /// Held by calls in flight.
@@ -166,7 +164,7 @@ impl BudgetLedger {
         self.accounts.contains_key(scope)
     }
 
-    /// Loads a scope from its stored history, unless it is in memory; returns alerts due since.
+    /// Loads a scope from the stored history, unless in memory; returns alerts due since.
     pub fn admit(&mut self, scope: BudgetScope, standing: ScopeBalance, at: Timestamp) -> Vec<BudgetAlert> {
         if self.knows(&scope) {
             return Vec::new();
@@ -213,7 +211,7 @@ impl BudgetLedger {
         Ok(HoldSettlement { excess: cost.saturating_sub(wanted.worst), wanted, alerts })
     }
 
-    /// Releases a hold: its call was never sent.
+    /// Releases a hold whose call was never sent.
     ///
     /// # Errors
     /// [`NotHeld`] when the hold is not open; nothing changes.
@@ -249,7 +247,7 @@ impl BudgetLedger {
         account.alerts(scope, at)
     }
 
-    /// The current state of a scope; `None` when it is not in memory.
+    /// The current state of a scope; `None` when not in memory.
     #[must_use]
     pub fn view(&self, scope: &BudgetScope, at: Timestamp) -> Option<BudgetView> {
         let account = self.accounts.get(scope)?;

@@ -89,7 +89,7 @@ text_type!(
     |text| !text.chars().any(char::is_control)
 );
 text_type!(
-    /// A run as callers name it: also the name of its file of receipts.
+    /// A run's name as given by callers; also names the run's file of receipts.
     RunName,
     "run id",
     "letters, digits, `-`, `_` and `.`, beginning with a letter, a digit or `_`",

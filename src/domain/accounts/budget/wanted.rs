@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::scope::{BudgetScope, RunName, ScopeLabel};
 use crate::domain::money::NanoUsd;
 
-/// One attempt at one request; each has its own hold and its own receipt.
+/// One attempt at one request; each attempt has its own hold and receipt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct CallKey {
     /// The caller's name of the request.
@@ -14,7 +14,7 @@ pub struct CallKey {
     pub attempt: u32,
 }
 
-/// One attempt at a call, before it begins.
+/// One attempt at a call that has not begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SpendRequest {
     pub call: CallKey,
@@ -24,9 +24,9 @@ pub struct SpendRequest {
     /// The calling agent.
     pub agent: ScopeLabel,
     pub lane: Option<ScopeLabel>,
-    /// The provider, as the router names it.
+    /// The provider's name in the router.
     pub provider: String,
-    /// The model, as its vendor names it.
+    /// The vendor's name of the model.
     pub model: String,
     /// The most that the call can cost.
     pub worst: NanoUsd,

@@ -111,8 +111,8 @@ pub struct ModelPrice {
 }
 
 impl ModelPrice {
-    /// The price of a model of which only this is known: dollars per token in and out. `None` when a rate
-    /// is negative, too high, or finer than a nano-dollar per million tokens.
+    /// The price of a model from dollars per input and output token alone. `None` when a rate is negative,
+    /// too high, or finer than a nano-dollar per million tokens.
     #[must_use]
     pub fn per_token(input: Decimal, output: Decimal) -> Option<Self> {
         let rate = |usd: Decimal| rows::exact_rate(usd.checked_mul(TOKENS.into())?);

@@ -1,4 +1,4 @@
-//! Parses a price table; every error has its line.
+//! Parses a price table; every error names the line.
 
 use std::collections::HashMap;
 use std::fmt;

@@ -29,9 +29,9 @@ pub struct ReceiptTotals {
 /// The totals of one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ModelTotals {
-    /// The provider, as the router names it.
+    /// The provider's name in the router.
     pub provider: String,
-    /// The model, as its vendor names it.
+    /// The vendor's name of the model.
     pub model: String,
     /// US dollars on the wire.
     #[serde(serialize_with = "wire")]

@@ -1,6 +1,6 @@
 //! Receipts: the outcome and cost of one attempt at a model call.
 //!
-//! Invariants: every attempt that held money and sent something has exactly one receipt, whatever its
+//! Invariants: every attempt that held money and sent something has exactly one receipt, whatever the
 //! outcome; `seq` is unique and grows in the order of settlement; a line of a receipt file parses back into
 //! the same receipt ([`wire`]).
 
@@ -92,7 +92,7 @@ pub struct Receipt {
     pub outcome: ReceiptOutcome,
 }
 
-/// The cost of a job's own model calls among these receipts, without those of its children.
+/// The cost of a job's own model calls among these receipts, without the children's.
 #[must_use]
 pub fn cost_of_job(receipts: &[Arc<Receipt>], job: &JobId) -> NanoUsd {
     let label = ScopeLabel::from(job);

@@ -130,10 +130,10 @@ impl From<ReceiptDocument<'_>> for Receipt {
     }
 }
 
-/// The line of a receipt, with its line feed.
+/// The line of a receipt, with the line feed.
 ///
 /// # Errors
-/// Never for a receipt: JSON can represent all of it.
+/// Never for a receipt: JSON can represent every field.
 pub fn line_of(receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
     let mut line = Vec::with_capacity(640);
     serde_json::to_writer(&mut line, &ReceiptDocument::from(receipt))?;
@@ -141,7 +141,7 @@ pub fn line_of(receipt: &Receipt) -> Result<Vec<u8>, serde_json::Error> {
     Ok(line)
 }
 
-/// The receipt of a line, with or without its line feed.
+/// The receipt of a line, with or without the line feed.
 ///
 /// # Errors
 /// The line is no receipt of ours.

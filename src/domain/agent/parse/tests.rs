@@ -10,7 +10,7 @@ use crate::domain::agent::{
 
 const SOUND: &str = "---\nname: x\ndescription: Does x.\n---\nYou do x.\n";
 
-/// A definition with more lines in its front matter, from line 4 on.
+/// A definition with more lines in the front matter, from line 4 on.
 fn with(lines: &str) -> String {
     format!("---\nname: x\ndescription: Does x.\n{lines}\n---\nYou do x.\n")
 }

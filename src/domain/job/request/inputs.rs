@@ -1,4 +1,4 @@
-//! Checks that a card's inputs are those of its task, each of the right kind.
+//! Checks that a card's inputs are those of the task, each of the right kind.
 
 use serde_json::{Map, Value};
 

@@ -162,8 +162,8 @@ fn step() -> impl Strategy<Value = BudgetStep> {
 }
 
 proptest! {
-    /// Against sums over a plain list of all calls: what is spent and held is exactly what was settled
-    /// and is open; a refusal is right; an alert comes once.
+    /// Against sums over a plain list of all calls: the spent amount is the sum of settlements and the held
+    /// amount the sum of open holds; a refusal is right; an alert comes once.
     #[test]
     fn the_ledger_is_the_sum_of_its_calls(steps in prop::collection::vec(step(), 0..150)) {
         let mut ledger = BudgetLedger::default();
