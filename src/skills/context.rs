@@ -52,7 +52,7 @@ pub fn is_passing(error: &std::io::Error) -> bool {
     use std::io::ErrorKind::{
         Interrupted, OutOfMemory, QuotaExceeded, ResourceBusy, StorageFull, WouldBlock,
     };
-    // "Too many open files", of the process and of the system, has no kind of its own.
+    // "Too many open files", of the process and of the system, has no `ErrorKind`.
     let no_files =
         [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE].map(|errno| Some(errno.raw_os_error()));
     let kinds = [Interrupted, OutOfMemory, QuotaExceeded, ResourceBusy, StorageFull, WouldBlock];
@@ -102,14 +102,14 @@ pub struct StepProgress {
 }
 
 impl StepControl {
-    /// Asks the step to end at its next checkpoint.
+    /// Asks the step to end at the next checkpoint.
     pub fn stop(&self) {
         *self.wish.lock() = StepSignal::Stop;
         self.changed.notify_all();
         self.woken.notify_waiters();
     }
 
-    /// Asks the step to wait at its next checkpoint; no effect after [`StepControl::stop`].
+    /// Asks the step to wait at the next checkpoint; no effect after [`StepControl::stop`].
     pub fn pause(&self) {
         let mut wish = self.wish.lock();
         if *wish == StepSignal::Go {
@@ -139,7 +139,7 @@ impl StepControl {
     /// A checkpoint of an attempt that is a task: waits while paused.
     ///
     /// # Errors
-    /// [`SkillError::Cancelled`] once it is asked to stop.
+    /// [`SkillError::Cancelled`] once asked to stop.
     pub async fn pass(&self) -> Result<(), SkillError> {
         self.beats.fetch_add(1, Ordering::Relaxed);
         self.beat_at.store(Timestamp::now().as_millis(), Ordering::Relaxed);
@@ -166,7 +166,7 @@ impl StepControl {
         }
     }
 
-    /// Sets the progress of an attempt that does not count by itself.
+    /// Sets the progress of an attempt whose work is not counted item by item.
     pub fn show(&self, done: u64, total: u64, note: &str) {
         self.done.store(done, Ordering::Relaxed);
         self.total.store(total, Ordering::Relaxed);
@@ -207,7 +207,7 @@ pub struct StepContext {
     aside: Option<Arc<Value>>,
 }
 
-/// The digest for a model, sent before the step works, for the written part of its outcome.
+/// The digest for a model, sent before the step works, for the prose of the outcome.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StepBrief {
     /// The findings, a line each.
@@ -232,14 +232,14 @@ impl StepContext {
         Self { defaults, ..self }
     }
 
-    /// An input of the card, or else its default.
+    /// An input of the card, or else the default.
     #[must_use]
     pub fn setting(&self, key: &str) -> Option<&Value> {
         let given = self.inputs.get(key).filter(|value| !value.is_null());
         given.or_else(|| self.defaults.get(key))
     }
 
-    /// `artifacts/runs/<run_id>/`: outputs go below it, earlier steps' outputs are read from it.
+    /// `artifacts/runs/<run_id>/`: outputs go there, earlier steps' outputs are read from there.
     #[must_use]
     pub fn run_dir(&self) -> &Path {
         &self.run_dir
@@ -250,7 +250,7 @@ impl StepContext {
         &self.inputs
     }
 
-    /// The same with the answer that its agent obtained beforehand.
+    /// The same with the answer that the agent obtained beforehand.
     #[must_use]
     pub fn with_aside(self, aside: Value) -> Self {
         Self { aside: Some(Arc::new(aside)), ..self }

@@ -1,6 +1,6 @@
 //! Native work of executors: plain functions from files to files, one row each in [`SKILLS`].
 //!
-//! Invariants: a skill knows no actor, no store and no network; it reads its inputs, writes below
+//! Invariants: a skill knows no actor, no store and no network; it reads inputs, writes below
 //! [`StepContext::run_dir`] and reports through [`StepContext`]. A skill is idempotent: run again after a
 //! crash, it leaves the same bytes, because every output is written to a temporary name and renamed when
 //! complete. Failure policy: [`SkillError`] states whether a retry can help.
@@ -17,7 +17,7 @@ pub use context::{SkillError, StepBrief, StepContext, StepControl, StepOutcome, 
 
 use crate::domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
 
-/// A skill: one attempt at one step, on a thread of its own.
+/// A skill: one attempt at one step, on a separate thread.
 pub type SkillFn = fn(&StepContext) -> Result<StepOutcome, SkillError>;
 
 /// Makes the digest for a model before a step works.

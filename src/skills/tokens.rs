@@ -1,9 +1,9 @@
 //! Token counting with the models' own tables, kept in memory only while in use.
 //!
 //! The tables are OpenAI's (`tiktoken-rs`): the newer one takes about 35 MB and 0.2 s to load, so
-//! [`TokenCounter`] loads it at the first count and [`TokenCounter::release`] drops it when idle. Models of
-//! other vendors, whose tables are not public, are counted with the newer one. Failure policy: if a table
-//! cannot be built (it never happened), the count is the number of bytes, an upper bound.
+//! [`TokenCounter`] loads that table at the first count and [`TokenCounter::release`] drops it when idle.
+//! Models of other vendors, whose tables are not public, are counted with the newer one. Failure policy: if a
+//! table cannot be built (never seen), the count is the number of bytes, an upper bound.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use tiktoken_rs::CoreBPE;
 use tiktoken_rs::tokenizer::{Tokenizer, get_tokenizer};
 
-/// How long a table stays after its last use: the pause between two steps of a run.
+/// How long a table stays after the last use: the pause between two steps of a run.
 pub const IDLE: Duration = Duration::from_secs(5);
 
 /// Counts tokens. Shared; counts of one table run side by side.
@@ -35,8 +35,8 @@ impl std::fmt::Debug for TokenCounter {
 
 impl TokenCounter {
     /// Tokens of a text, special tokens read as text. `model` is a vendor's name of a model; an unknown model
-    /// is counted with the newest public table. May load a table: call it where 0.2 s do not matter. After
-    /// that, about 70 µs per kilobyte.
+    /// is counted with the newest public table. May load a table: call where 0.2 s do not matter. After that,
+    /// about 70 µs per kilobyte.
     #[must_use]
     pub fn count(&self, text: &str, model: Option<&str>) -> u64 {
         if text.is_empty() {

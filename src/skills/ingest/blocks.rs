@@ -18,7 +18,7 @@ pub(super) enum BlockKind {
     Table,
 }
 
-/// A block and where it is, from the first character of its first line to the last of its last.
+/// A block and its range, from the first character of the first line to the last of the last line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct TextBlock {
     pub(super) kind: BlockKind,
@@ -43,7 +43,7 @@ pub(super) fn split(text: &str, markdown: bool) -> Vec<TextBlock> {
     splitter.blocks
 }
 
-/// The words of a heading block, without its marks.
+/// The words of a heading block, without the marks.
 pub(super) fn heading_words(block: &str) -> &str {
     let first = block.lines().next().unwrap_or_default().trim();
     let words = first.trim_start_matches('#').trim();
@@ -60,7 +60,7 @@ struct BlockSplitter<'a> {
     text: &'a str,
     blocks: Vec<TextBlock>,
     open: Option<OpenBlock>,
-    /// The fence that must be closed: its character and length.
+    /// The fence that must be closed: character and length.
     fence: Option<(char, usize)>,
 }
 
@@ -111,7 +111,7 @@ impl BlockSplitter<'_> {
         self.blocks.push(TextBlock { kind, range: open.range });
     }
 
-    /// A line of `=` or `-` under one line of words makes a heading of it.
+    /// A line of `=` or `-` under one line of words makes that line a heading.
     fn is_underline(&self, line: &str) -> bool {
         let Some(open) = self.open.as_ref().filter(|open| open.lines == 1) else { return false };
         let above = self.text[open.range.clone()].trim_start();

@@ -1,8 +1,8 @@
 //! The chunker: sections, paragraphs and sentences of every document that repeats no other.
 //!
-//! Owns `chunks/chunks.jsonl`. Invariants: a chunk's text is exactly `cleaned.text[start..end]`; the
-//! sections of a document hold all of it but white space between them; ids depend on path, level,
-//! text and how often that text came before in the document, so that an edit elsewhere changes no id.
+//! Owns `chunks/chunks.jsonl`. Invariants: a chunk's text is exactly `cleaned.text[start..end]`; the sections
+//! cover the whole document except white space between them; ids depend on path, level, text and the number
+//! of earlier copies of that text in the document, so that an edit elsewhere changes no id.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
@@ -43,7 +43,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     Ok(StepOutcome { artifacts: vec![artifact], outputs })
 }
 
-/// All chunks of a document: each section followed by its paragraphs, each of them by its sentences.
+/// All chunks of a document: each section followed by its paragraphs, each paragraph by its sentences.
 fn chunks_of(document: &CleanRow) -> Vec<ChunkRow> {
     let blocks = blocks::split(&document.text, blocks::is_markdown(&document.kind));
     let prose = !matches!(document.kind.as_str(), "code" | "config" | "data");
@@ -78,7 +78,7 @@ struct ChunkMaker<'a> {
     document: &'a CleanRow,
     chunks: Vec<ChunkRow>,
     ordinals: HashMap<&'static str, u32>,
-    /// How often a text came before on its level.
+    /// How often a text came before on the same level.
     seen: HashMap<(&'static str, &'a str), u32>,
 }
 
@@ -87,7 +87,7 @@ impl<'a> ChunkMaker<'a> {
         Self { document, chunks: Vec::new(), ordinals: HashMap::new(), seen: HashMap::new() }
     }
 
-    /// Adds a chunk and gives its id.
+    /// Adds a chunk and returns the id.
     fn add(
         &mut self,
         level: &'static str,

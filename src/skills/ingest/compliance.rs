@@ -1,6 +1,6 @@
 //! compliance-checker: permissions of licences, projects without one, and relevant secrets and personal data.
 //!
-//! Reads the audit and, when it is there, the cleaned text; writes one [`ComplianceReport`]. The setting
+//! Reads the audit and, if present, the cleaned text; writes one [`ComplianceReport`]. The setting
 //! `deny_licences` defines violations. Invariants: findings are ordered by severity, then by rule and place;
 //! every finding names a remedy; the verdict covers all findings, including those beyond the limit. Failure
 //! policy: a missing audit or a deny list with unknown names is a permanent error.
@@ -59,9 +59,9 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 pub struct LicenceTally {
     /// Licence as found (identifier or expression, in one spelling) → documents.
     pub licences: BTreeMap<String, u32>,
-    /// Family → documents that name a licence. A document with several counts as its strictest.
+    /// Family → documents that name a licence. A document with several counts by the strictest.
     pub families: BTreeMap<LicenceFamily, u32>,
-    /// Project → its strictest family; `None` where no document names a licence.
+    /// Project → strictest family; `None` where no document names a licence.
     pub projects: BTreeMap<String, Option<LicenceFamily>>,
     /// Projects without a licence of their own, unless a licence at the root covers all.
     pub unlicensed: Vec<String>,

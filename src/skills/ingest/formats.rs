@@ -36,14 +36,14 @@ pub struct AuditRow {
     pub path: String,
     /// Size in bytes.
     pub bytes: u64,
-    /// Whether later steps read it, or why not.
+    /// Whether later steps read the file, or why not.
     pub status: AuditStatus,
-    /// Why it was skipped, in a sentence; empty when it was read.
+    /// Why the file was skipped, in a sentence; empty when read.
     #[serde(default)]
     pub reason: String,
     /// `text`, `markdown`, `html`, `code`, `config`, `licence`, `binary`, …
     pub kind: String,
-    /// WHATWG label of the encoding that decodes it; empty when skipped.
+    /// WHATWG label of the file's encoding; empty when skipped.
     #[serde(default)]
     pub encoding: String,
     /// Bytes that the encoding could not decode.
@@ -52,10 +52,10 @@ pub struct AuditRow {
     /// ISO 639-3 code of the natural language, or empty when unsure.
     #[serde(default)]
     pub language: String,
-    /// Licence found by its text or by an SPDX tag.
+    /// Licences found by text or SPDX tag.
     #[serde(default)]
     pub licences: Vec<LicenceHit>,
-    /// Secrets and personal data, each with its place.
+    /// Secrets and personal data, with their places.
     #[serde(default)]
     pub flags: Vec<AuditFlag>,
     /// BLAKE3 of the raw bytes in hexadecimal; empty when unreadable.
@@ -71,15 +71,15 @@ pub struct AuditRow {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuditStatus {
-    /// Read; later steps use it.
+    /// Read, and used by later steps.
     Ok,
     Binary,
     /// Larger than the limit.
     TooLarge,
-    /// No right to read it, or the disk refused.
+    /// No right to read the file, or the disk refused.
     Unreadable,
-    /// A link that leads back to a folder above it, out of the source, or nowhere; or to a folder of
-    /// the source, whose files are listed under their own paths.
+    /// A link that leads to a folder above, out of the source, or nowhere; or to a folder of the source,
+    /// whose files are listed under their own paths.
     BadLink,
     /// Was listed, then gone.
     Vanished,
@@ -87,7 +87,7 @@ pub enum AuditStatus {
     Empty,
 }
 
-/// A licence and how sure it is.
+/// A licence, with the confidence.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LicenceHit {
     /// SPDX identifier or expression.
@@ -109,7 +109,7 @@ pub struct AuditFlag {
     pub line: u32,
     /// Column in characters, from 1.
     pub column: u32,
-    /// The find with its middle masked: a flag never repeats the secret.
+    /// The find with the middle masked: a flag never repeats the secret.
     pub masked: String,
 }
 
@@ -127,7 +127,7 @@ pub struct CleanRow {
     pub text: String,
     /// Repairs applied: `decoded:windows-1252`, `mojibake`, `nfc`, `line_ends`, `boilerplate:3`…
     pub repairs: Vec<String>,
-    /// Set when the document repeats an earlier one; later steps pass over it then.
+    /// Set when the document repeats an earlier one; later steps pass over such a document.
     pub duplicate_of: Option<DocumentDuplicate>,
 }
 
@@ -149,15 +149,15 @@ pub struct ChunkRow {
     pub doc_id: u32,
     /// `section`, `paragraph` or `sentence`.
     pub level: String,
-    /// Position among the chunks of its level in the document, from 0.
+    /// Position among the chunks of the same level in the document, from 0.
     pub ordinal: u32,
-    /// The chunk one level up that holds it.
+    /// The chunk one level up that contains this one.
     pub parent: Option<String>,
     /// Byte offset in the cleaned text.
     pub start: u64,
-    /// Byte offset behind its end.
+    /// Byte offset behind the end.
     pub end: u64,
-    /// The heading it stands under; empty without one.
+    /// The heading above; empty without one.
     pub heading: String,
     /// Text: `cleaned.text[start..end]`.
     pub text: String,
@@ -216,7 +216,7 @@ pub struct GraphEdge {
 pub struct GraphCommunity {
     /// Members, by `doc_id`.
     pub members: Vec<u32>,
-    /// A few words that set it apart.
+    /// A few words that set the community apart.
     pub label: String,
 }
 

@@ -1,11 +1,10 @@
 //! metrics-cost-accountant: time and cost of each step of a run.
 //!
 //! Inputs, given by the engine: `{"steps": [{job_id, agent, step, task, started_at, ended_at, attempts,
-//! bytes_out, cost_usd}], other_cost_usd}` with ISO 8601 times and costs as decimal strings; the last is what
-//! the run paid for calls of no step listed. Invariants: money is decimal from the card to the file, never
-//! binary; the total is all that the run has paid so far; steps are listed in the order of their start.
-//! Failure policy: invalid input (a missing field, an end before its start, a negative cost) is a permanent
-//! error.
+//! bytes_out, cost_usd}], other_cost_usd}` with ISO 8601 times and costs as decimal strings; the last is the
+//! cost of calls outside all listed steps. Invariants: money is decimal from the card to the file, never
+//! binary; the total is the run's whole cost so far; steps are listed in the order of their start. Failure
+//! policy: invalid input (a missing field, an end before its start, a negative cost) is a permanent error.
 
 use std::fmt::Write as _;
 
@@ -59,14 +58,14 @@ pub struct IngestMetrics {
 pub struct StepMetrics {
     /// The step's job card.
     pub job_id: String,
-    /// The agent that did it.
+    /// The agent that did the step.
     pub agent: String,
-    /// The step's name in its plan.
+    /// The step's name in the plan.
     pub step: String,
     pub task: String,
-    /// Milliseconds from the start of the first step to its own.
+    /// Milliseconds from the start of the first step to this one's.
     pub offset_ms: u64,
-    /// Milliseconds from its start to its end, all attempts included.
+    /// Milliseconds from start to end, all attempts included.
     pub wall_ms: u64,
     /// Share of the sum of all steps' times, in percent with one decimal.
     pub share_percent: Decimal,
@@ -93,7 +92,7 @@ pub struct StepTotals {
     /// All costs of the run so far, in US dollars.
     #[serde(with = "rust_decimal::serde::str")]
     pub cost_usd: Decimal,
-    /// The part of it that is of no step listed.
+    /// The part that belongs to no listed step.
     #[serde(with = "rust_decimal::serde::str")]
     pub other_cost_usd: Decimal,
 }
@@ -233,7 +232,7 @@ fn markdown(metrics: &IngestMetrics) -> String {
     page
 }
 
-/// One bar a step, from its start to its end; a step too short for a character still shows as one.
+/// One bar a step, from start to end; a step too short for a character still shows as one.
 fn waterfall(metrics: &IngestMetrics) -> String {
     let names: Vec<String> = metrics.steps.iter().map(|step| cell(&step.step)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);

@@ -1,15 +1,15 @@
 //! Parallel work on many documents.
 //!
-//! Invariants: the pool belongs to the call (a paused step parks its threads, which must not be
-//! those of a pool that others use); results come back in the order of the items, whatever thread
-//! made them; every item passes a checkpoint. Failure policy: the first error in item order wins.
+//! Invariants: the pool belongs to the call (a paused step parks its threads, which must not be those of a
+//! pool that others use); results come back in the order of the items, whichever thread made them; every item
+//! passes a checkpoint. Failure policy: the first error in item order wins.
 
 use rayon::prelude::*;
 
 use crate::skills::{SkillError, StepContext};
 
-/// Applies `work` to every item with the step's threads, passing a checkpoint before each item and
-/// counting it afterwards.
+/// Applies `work` to every item with the step's threads, passing a checkpoint before each item and counting
+/// the item afterwards.
 ///
 /// # Errors
 /// [`SkillError::Cancelled`], or the first error of `work`; [`SkillError::Transient`] when the
@@ -36,7 +36,7 @@ where
     })
 }
 
-/// Carries out `work` on a pool of [`StepContext::threads`] threads, which end with it.
+/// Carries out `work` on a pool of [`StepContext::threads`] threads, which end with the work.
 ///
 /// # Errors
 /// The error of `work`; [`SkillError::Transient`] when the system refuses threads.

@@ -235,7 +235,7 @@ fn domain_row(row: &CleanRow, rng: &mut Rng) -> DomainRow {
     }
 }
 
-/// One community a project; every document points at its project's first, some at other projects.
+/// One community a project; every document points at the first one of the project, some at other projects.
 fn graph(rows: &[CleanRow], rng: &mut Rng) -> DocumentGraph {
     let mut communities: Vec<GraphCommunity> = Vec::new();
     let mut graph = DocumentGraph::default();

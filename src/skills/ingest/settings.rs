@@ -1,7 +1,7 @@
 //! The limits and thresholds of an ingest: from the card, else the daemon's configuration, else these
 //! defaults.
 //!
-//! Failure policy: an invalid value is [`SkillError::Permanent`], named by its key.
+//! Failure policy: an invalid value is [`SkillError::Permanent`], with the key.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;

@@ -1,8 +1,8 @@
-//! The folder (or single file) an ingest reads: listing it and reading its files safely.
+//! The folder (or single file) an ingest reads: listing and reading files safely.
 //!
 //! Invariants: nothing outside the source is ever read; only regular files are opened (a named pipe would
 //! block forever); the listing is sorted by the bytes of the relative paths. Failure policy: a missing source
-//! is a [`SkillError::Permanent`]; an error with one file becomes its row.
+//! is a [`SkillError::Permanent`]; an error with one file becomes that file's row.
 
 use std::fs::{self, File, FileType};
 use std::io::{self, Read};
@@ -29,12 +29,12 @@ pub(super) struct IngestSource {
     max_files: u64,
 }
 
-/// One listed path: a readable regular file, or why it is not one.
+/// One listed path: a readable regular file, or the reason why not.
 #[derive(Debug)]
 pub(super) struct ListedFile {
     /// Relative to the source.
     pub(super) relative: PathBuf,
-    /// `Ok(size in bytes)`, or the status and reason of its row.
+    /// `Ok(size in bytes)`, or the row's status and reason.
     pub(super) state: Result<u64, FileTrouble>,
 }
 
@@ -42,7 +42,7 @@ pub(super) struct ListedFile {
 pub(super) type FileTrouble = (AuditStatus, String);
 
 impl IngestSource {
-    /// Takes `source` (an absolute path) from the card's inputs, and the limits of its settings.
+    /// Takes `source` (an absolute path) from the card's inputs, and the limits from the settings.
     ///
     /// # Errors
     /// [`SkillError::Permanent`] when an input is missing, malformed or leads nowhere.
@@ -82,8 +82,7 @@ impl IngestSource {
     ///
     /// # Errors
     /// [`SkillError::Permanent`] for too many files; [`SkillError::Cancelled`]; an error with a path becomes
-    /// its
-    /// [`ListedFile::state`].
+    /// that path's [`ListedFile::state`].
     pub(super) fn list(&self, step: &StepContext) -> Result<Vec<ListedFile>, SkillError> {
         let mut found = Vec::new();
         if let Some(only) = &self.only {
@@ -121,7 +120,7 @@ impl IngestSource {
         Ok(found)
     }
 
-    /// Reads a listed file, again making sure that it is a regular file of the source.
+    /// Reads a listed file, checking again that it is a regular file of the source.
     ///
     /// # Errors
     /// The status and reason of the file's row.
@@ -129,7 +128,7 @@ impl IngestSource {
         let (path, _) = self.resolve(relative)?;
         let file = File::open(&path).map_err(|error| unreadable(&error))?;
         let mut bytes = Vec::new();
-        // One byte more than allowed tells a file that grew since it was listed.
+        // One byte more than allowed reveals a file that has grown since the listing.
         file.take(self.max_file_bytes + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
         if bytes.len() as u64 > self.max_file_bytes { Err(self.too_large(None)) } else { Ok(bytes) }
     }
@@ -150,7 +149,7 @@ impl IngestSource {
         ListedFile { relative, state }
     }
 
-    /// The regular file behind a path of the source, and its size.
+    /// The regular file behind a path of the source, with the size.
     fn resolve(&self, relative: &Path) -> Result<(PathBuf, u64), FileTrouble> {
         let path = self.root.join(relative);
         let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
@@ -200,7 +199,7 @@ impl IngestSource {
     }
 }
 
-/// The relative path as a row shows it, and its bytes in hexadecimal where that loses something.
+/// The relative path as shown in a row, and the bytes in hexadecimal where the text loses some.
 pub(super) fn shown(relative: &Path) -> (String, String) {
     match relative.to_str() {
         Some(text) => (text.replace(std::path::MAIN_SEPARATOR, "/"), String::new()),
@@ -216,7 +215,7 @@ fn unreadable(error: &io::Error) -> FileTrouble {
     }
 }
 
-/// The kind of an I/O error in words, without the system's number for it.
+/// The kind of an I/O error in words, without the error number.
 fn plain(error: &io::Error) -> String {
     error.kind().to_string()
 }

@@ -9,7 +9,7 @@ use super::formats::{self, CleanRow};
 use super::output;
 use crate::skills::{StepContext, StepControl};
 
-/// A cleaned Markdown document titled by its path.
+/// A cleaned Markdown document titled by path.
 pub(super) fn clean_row(doc_id: u32, path: &str, text: &str) -> CleanRow {
     CleanRow {
         doc_id,
@@ -22,7 +22,7 @@ pub(super) fn clean_row(doc_id: u32, path: &str, text: &str) -> CleanRow {
     }
 }
 
-/// A fresh run's folder with `rows` as its CLEAN table. The folder goes when its handle does.
+/// A fresh run's folder with `rows` as its CLEAN table. The folder is deleted with the handle.
 pub(super) fn step_with(rows: &[CleanRow], threads: usize) -> (TempDir, StepContext) {
     let folder = tempfile::tempdir().unwrap();
     let step =

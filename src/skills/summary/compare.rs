@@ -7,14 +7,14 @@ use super::units;
 /// A stretch of the original text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ComparedPiece {
-    /// Whether the summary contains it verbatim.
+    /// Whether the summary contains this text verbatim.
     pub kept: bool,
     pub text: String,
 }
 
 /// The original text as kept and dropped stretches, in order; together they are the whole text except for
-/// white space between them. A unit is kept when the summary contains it verbatim, so a paraphrase keeps
-/// little by this measure, though it may say much.
+/// white space between them. A unit is kept when the summary contains it verbatim, so by this measure a
+/// paraphrase keeps little, however much it says.
 #[must_use]
 pub fn compare(before: &str, after: &str) -> Vec<ComparedPiece> {
     let mut pieces: Vec<(bool, std::ops::Range<usize>)> = Vec::new();

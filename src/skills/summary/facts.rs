@@ -1,8 +1,8 @@
-//! The class of a unit, by cue words of several languages, and the facts in it, by their form.
+//! The class of a unit, by cue words of several languages, and the facts of a unit, by form.
 //!
 //! Facts are the parts that a paraphrase would damage: addresses, paths, hashes, numbers, identifiers,
 //! quotations and names. The cues are deliberately few and common: a wrong one costs a little space, a
-//! missing one leaves the unit to its facts and its position.
+//! missing one leaves the unit to facts and position.
 
 use std::sync::LazyLock;
 
@@ -34,7 +34,7 @@ impl UnitClass {
         }
     }
 
-    /// Worth of a unit by its class alone.
+    /// Worth of a unit by class alone.
     pub(super) const fn worth(self) -> f64 {
         match self {
             Self::Goal | Self::Decision | Self::Open => 6.0,
@@ -92,7 +92,7 @@ fn is_in(pattern: &Option<Regex>, unit: &str) -> bool {
 /// Facts of this weight together make a unit worth keeping for them; a lone index does not.
 const TELLING: f64 = 0.3;
 
-/// The class of a unit by the weight of its facts.
+/// The class of a unit, given the weight of its facts.
 pub(super) fn class(unit: &str, facts: f64) -> UnitClass {
     let asks = unit.trim_end().ends_with(['?', '？', '؟']);
     if is_in(&OPEN, unit) {
@@ -126,7 +126,7 @@ pub(super) fn weight(fact: &str) -> f64 {
     }
 }
 
-/// The facts of a unit, in order. A capital at its beginning makes no name.
+/// The facts of a unit, in order. A capital at the beginning makes no name.
 pub(super) fn facts(unit: &str) -> Vec<&str> {
     let Some(pattern) = FACT.as_ref() else { return Vec::new() };
     let is_fact = |hit: &regex::Match<'_>| {

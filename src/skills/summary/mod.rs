@@ -1,6 +1,6 @@
 //! Summaries of an agent's context: 1 to 2 thousand tokens, enough to continue the work.
 //!
-//! Owns the trait [`TextSummariser`] and its model-free implementation [`ExtractiveSummariser`]: it picks
+//! Owns the trait [`TextSummariser`] and the model-free implementation [`ExtractiveSummariser`], which picks
 //! whole sentences and lines, so that numbers, names, paths, hashes and error messages stay verbatim; goals,
 //! decisions, open items and failures come first. Invariants: the same text gives the same summary; a summary
 //! never exceeds [`MAX_TOKENS`]; a text that fits is unchanged; a non-empty text has a non-empty summary. The
@@ -24,7 +24,7 @@ use super::tokens::TokenCounter;
 use facts::UnitClass;
 use select::ChosenUnits;
 
-/// Most tokens of a summary, and the size up to which a text stays as it is.
+/// Most tokens of a summary, and the size up to which a text stays unchanged.
 pub const MAX_TOKENS: u64 = 2_000;
 /// Tokens given to whole sentences and lines. With the facts and headings below, a long text gets a
 /// summary in the upper half of 1 to 2 thousand.
@@ -41,7 +41,7 @@ pub struct SummaryDigest {
     /// Tokens of the source.
     pub tokens_before: u64,
     pub tokens_after: u64,
-    /// How it was made: [`EXTRACTIVE`], or a model's name.
+    /// [`EXTRACTIVE`], or a model's name.
     pub method: String,
 }
 
@@ -50,11 +50,11 @@ pub struct SummaryDigest {
 #[error("cannot summarise: {0}")]
 pub struct SummaryError(pub String);
 
-/// A summariser.
+/// Makes summaries.
 ///
 /// The seam for a language model: the implementation that calls a local model through the gateway lives with
-/// the gateway, and replaces [`ExtractiveSummariser`] in the token governor. When it fails, or its answer is
-/// empty or above [`MAX_TOKENS`], the governor falls back to [`ExtractiveSummariser`].
+/// the gateway, and replaces [`ExtractiveSummariser`] in the token governor. When a summariser fails, or the
+/// answer is empty or above [`MAX_TOKENS`], the governor falls back to [`ExtractiveSummariser`].
 pub trait TextSummariser: Send + Sync {
     /// Summarises a text.
     ///

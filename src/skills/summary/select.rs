@@ -2,8 +2,8 @@
 //!
 //! The worth of a unit is the sum of its class, facts, position (the beginning states the goal, the end is
 //! where work continues) and words; a word counts by the number of units that share it. The best units are
-//! taken while there is space, no class may take all of it, and repetitions are skipped. Deterministic: ties
-//! go to the earlier unit.
+//! taken while there is space; no class may take all the space, and repetitions are skipped. Deterministic:
+//! ties go to the earlier unit.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ const REPEATS_PERCENT: usize = 85;
 const FEW_WORDS: usize = 5;
 /// Units that do not fit any more before the choice ends: small ones further down matter little.
 const MISSES: usize = 200;
-/// Longest fact listed by itself, in bytes.
+/// Longest fact listed alone, in bytes.
 const MAX_FACT: usize = 120;
 
 struct SummaryUnit<'t> {
@@ -103,7 +103,7 @@ impl UnitChoice {
             if full.contains(&(unit.class as u8)) || self.taken.contains(&at) || self.repeats(unit) {
                 continue;
             }
-            // A token for the mark before it and the line end after it each.
+            // Two tokens more: the mark before the unit, and the line end after.
             let tokens = count(unit.text) + 2;
             let spent = self.spent.entry(unit.class as u8).or_default();
             if tokens > self.left {

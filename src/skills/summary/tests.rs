@@ -15,7 +15,7 @@ fn digest(text: &str) -> SummaryDigest {
     EXTRACTIVE_ONE.digest(text)
 }
 
-/// A long session of work with what must survive strewn into small talk.
+/// A long session of work, with the facts that must survive strewn into small talk.
 fn chat(needles: &[&str]) -> String {
     let mut random = fastrand::Rng::with_seed(11);
     let talk = ["ok", "that reads well", "looking at it now", "nothing new there", "going on", "as before"];

@@ -87,7 +87,7 @@ fn push_sentences(text: &str, range: Range<usize>, units: &mut Vec<Range<usize>>
     }
 }
 
-/// Adds a range without the white space around it, in pieces where it is too long.
+/// Adds a range without surrounding white space, in pieces where too long.
 fn push(text: &str, range: Range<usize>, units: &mut Vec<Range<usize>>) {
     let piece = &text[range.clone()];
     let start = range.start + (piece.len() - piece.trim_start().len());

@@ -1,16 +1,16 @@
-//! The domain of a question, with its documents as further evidence.
+//! The domain of a question, with the caller's documents as further evidence.
 
 use crate::skills::ingest::classify::{DomainClassifier, KnowledgeDomain};
 
-/// How much the question counts against all documents together, before confidence is looked at: it
-/// says what is wanted, they only where it was asked.
+/// How much the question counts against all documents together, before confidence is considered: the question
+/// states the need, the documents only the setting.
 const QUESTION_WEIGHT: f32 = 2.0;
 
 /// All 21 domains with their probabilities, most likely first.
 ///
-/// With documents it is a mixture, `Σ w·p / Σ w`: `w` is the confidence (greatest probability) of each
-/// part's own classification, doubled for the question, shared among the documents. So a clear
-/// question keeps its domain, and an unclear one takes its documents' domain.
+/// With documents the result is a mixture, `Σ w·p / Σ w`: `w` is the confidence (greatest probability) of
+/// each part's own classification, doubled for the question, shared among the documents. So a clear question
+/// keeps its domain, and an unclear one takes the documents' domain.
 #[must_use]
 pub fn domains(question: &str, documents: &[String]) -> Vec<(KnowledgeDomain, f32)> {
     let classifier = DomainClassifier::embedded();

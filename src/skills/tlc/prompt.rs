@@ -1,4 +1,4 @@
-//! Prompts to a language model, and the validation of its answers.
+//! Prompts to a language model, and the validation of the answers.
 //!
 //! Invariant: only words of the contract are passed on from an answer; shares outside 0 to 1 are refused.
 
@@ -70,7 +70,7 @@ pub async fn domains_by(
 }
 
 /// Task, method and domain by a model. The model is not asked for confidence, which small models cannot
-/// judge; each label gets its value in `sure`.
+/// judge; each label gets the value in `sure`.
 ///
 /// # Errors
 /// [`TextModelError`].

@@ -45,7 +45,7 @@ fn sign<L: DeserializeOwned>(line: &str) -> Option<LabelSign<L>> {
     })
 }
 
-/// A thing that is looked up by its letters: `snake_case`, `CamelCase`, flags, files, versions with a
+/// A thing that is looked up letter by letter: `snake_case`, `CamelCase`, flags, files, versions with a
 /// point, codes of letters and digits, dates.
 pub(super) const IDENTIFIER: &str = r"(?x-u)
     \b[a-zA-Z]+_[a-zA-Z_0-9]+\b | \b[a-z]+[A-Z][a-zA-Z]+\( | \s--?[a-z][a-z-]+ | \b0x[0-9a-fA-F]+\b

@@ -1,8 +1,8 @@
 //! Task and method checked against labelled queries.
 //!
-//! `tests/data/tmd_queries.jsonl` was written and committed before the rules, which were then tuned on
-//! it; `tmd_heldout.jsonl` was written after the tuning and has only been counted since: its figure is
-//! the honest one.
+//! `tests/data/tmd_queries.jsonl` was written and committed before the rules, which were then tuned on that
+//! file; `tmd_heldout.jsonl` was written after the tuning and has only been counted since, so only the second
+//! figure is unbiased.
 
 use serde::Deserialize;
 

@@ -9,8 +9,8 @@ use super::domains::domains;
 use super::rules::{self, LabelSign};
 use crate::skills::ingest::classify::KnowledgeDomain;
 
-/// Bytes of a question that are looked at: what it wants stands in its first and last sentences, and
-/// a longer text is a document.
+/// Most bytes of a question considered: the request stands in the first and last sentences, and a longer text
+/// is a document.
 const MAX_BYTES: usize = 16 * 1024;
 
 /// The use of the search results.
@@ -101,7 +101,7 @@ fn names(text: &str) -> usize {
     count
 }
 
-/// The label with the greatest sum, and its share in a softmax over all that have one.
+/// The label with the greatest sum, and that label's share in a softmax over all labels with one.
 fn best<L: Copy + PartialEq>(start: &[(L, f32)], found: impl Iterator<Item = (L, f32)>) -> (L, f32) {
     let mut sums = start.to_vec();
     for (label, weight) in found {

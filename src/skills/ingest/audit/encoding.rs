@@ -1,13 +1,13 @@
 //! Detects the encoding of a file, and decodes the text.
 //!
-//! Order of the evidence: a byte order mark; UTF-16 seen by its zero bytes; valid UTF-8; UTF-8 with
-//! a few damaged places; the statistics of `chardetng` (which knows the encodings of the web).
-//! Failure policy: bytes that an encoding cannot decode become U+FFFD and are counted.
+//! Order of the evidence: a byte order mark; UTF-16 recognised by zero bytes; valid UTF-8; UTF-8 with a few
+//! damaged places; the statistics of `chardetng` (which knows the encodings of the web). Failure policy:
+//! bytes that an encoding cannot decode become U+FFFD and are counted.
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{DecoderResult, Encoding, UTF_8, UTF_16BE, UTF_16LE};
 
-/// Bytes looked at for zero bytes, as Git does it: binary formats show them early.
+/// Bytes searched for zero bytes, as Git does: binary formats show them early.
 const HEAD_BYTES: usize = 8 * 1024;
 /// Share of control characters above which a file without zero bytes is still no text.
 const MAX_CONTROL_SHARE: f64 = 0.05;
@@ -43,7 +43,7 @@ pub(crate) enum FileContent {
 
 #[derive(Debug, PartialEq)]
 pub(crate) struct DecodedText {
-    /// The text without its byte order mark.
+    /// The text without the byte order mark.
     pub(crate) text: String,
     /// WHATWG name of the encoding.
     pub(crate) label: &'static str,

@@ -1,12 +1,12 @@
-//! A secret or a piece of personal data as it was found, with its place in the text.
+//! A secret or a piece of personal data, unmasked, with its place in the text.
 
-/// A find before it is masked.
+/// A find not yet masked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct UnmaskedFind {
     pub(super) class: &'static str,
     pub(super) kind: &'static str,
-    /// Byte offset of its start.
+    /// Byte offset of the start.
     pub(super) start: usize,
-    /// Byte offset behind its end.
+    /// Byte offset behind the end.
     pub(super) end: usize,
 }

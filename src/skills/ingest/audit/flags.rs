@@ -1,6 +1,6 @@
-//! Secrets and personal data in a text: their places, masked.
+//! Secrets and personal data in a text: places and masked text.
 //!
-//! Invariants: a flag shows at most [`SHOWN_START`] + [`SHOWN_END`] characters of its find; flags are in text
+//! Invariants: a flag shows at most [`SHOWN_START`] + [`SHOWN_END`] characters of a find; flags are in text
 //! order and do not overlap. Failure policy: no flag for a probable placeholder; a report full of false
 //! alarms is not read.
 
@@ -10,9 +10,9 @@ use crate::skills::ingest::formats::AuditFlag;
 
 /// Flags listed for one document; the rest is counted. A reader who meets this many looks at the file.
 pub(super) const MAX_FLAGS: usize = 50;
-/// Characters a masked find shows at its start: enough to tell tokens apart by their prefix.
+/// Characters that a masked find shows at the start: enough to distinguish tokens by their prefix.
 const SHOWN_START: usize = 3;
-/// Characters a masked find shows at its end.
+/// Characters that a masked find shows at the end.
 const SHOWN_END: usize = 2;
 /// Characters hidden for each one shown, at least.
 const HIDDEN_PER_SHOWN: usize = 2;

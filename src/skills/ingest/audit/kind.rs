@@ -1,8 +1,8 @@
-//! The kind of a document, by file name first and by its first words second.
+//! The kind of a document, by file name, else by the first words.
 
 use std::path::Path;
 
-/// Extensions and their kinds; the lists are of what software projects carry.
+/// Extensions common in software projects, with their kinds.
 const BY_EXTENSION: &[(&str, &[&str])] = &[
     ("markdown", &["md", "markdown", "mdown", "mkd", "mdx", "rmd", "qmd"]),
     ("html", &["html", "htm", "xhtml"]),

@@ -1,4 +1,4 @@
-//! The natural language of a document, where its words allow a sure answer.
+//! The natural language of a document, where the words allow a sure answer.
 //!
 //! Code, addresses and markup are removed first: identifiers mislead any detector. Failure policy: no answer
 //! is better than a wrong one.
@@ -15,7 +15,7 @@ const MAX_PROSE_BYTES: usize = 8 * 1024;
 /// Share of [`ENGLISH`] words from which a text is English: English prose has 25 to 45 of 100, other
 /// languages that share some of them stay below 12.
 const MIN_SMALL_WORDS: f64 = 0.18;
-/// The most frequent words of English that are rare in its neighbours.
+/// The most frequent English words that are rare in related languages.
 const ENGLISH: &[&str] = &[
     "the", "of", "and", "to", "is", "that", "for", "it", "with", "as", "this", "are", "be", "by", "from",
     "or", "which", "have", "has", "not", "you", "can", "will", "your", "use", "used", "when", "what", "if",
@@ -46,7 +46,7 @@ pub(super) fn of(text: &str, kind: &str) -> &'static str {
     }
     match whatlang::detect(&prose) {
         Some(found) if found.is_reliable() => found.lang().code(),
-        // Trigrams are seldom sure of a short English text full of names; its small words are.
+        // Trigrams are seldom sure of a short English text full of names; function words are.
         Some(found) if found.script() == whatlang::Script::Latin && reads_english(&prose) => "eng",
         _ => "",
     }
@@ -62,7 +62,7 @@ fn reads_english(prose: &str) -> bool {
 }
 
 fn prose(text: &str) -> String {
-    // Four times as much as is needed: what is left after the cut is still enough, mostly.
+    // Four times as much as needed: the removals below mostly leave enough.
     let text = &text[..text.floor_char_boundary(MAX_PROSE_BYTES * 4)];
     let Some(not_prose) = NOT_PROSE.as_ref() else { return String::new() };
     let mut prose = not_prose.replace_all(text, " ").into_owned();
@@ -70,7 +70,7 @@ fn prose(text: &str) -> String {
     prose
 }
 
-/// Scripts that say with one character what others say with several letters.
+/// Scripts in which one character stands for several letters of others.
 fn dense(prose: &str) -> bool {
     let dense = |c: &char| matches!(u32::from(*c), 0x3040..=0x30ff | 0x3400..=0x9fff | 0xac00..=0xd7af);
     prose.chars().filter(dense).count() >= MIN_LETTERS / 4

@@ -13,10 +13,10 @@ use spdx::detection::{Store, TextData};
 
 use crate::skills::SkillError;
 
-/// Similarity (Dice, of word pairs) from which a text counts as a licence: rewrapped and renamed
-/// copies score above 0.93, a BSD text against its neighbours at most 0.87.
+/// Similarity (Dice, of word pairs) from which a text counts as a licence: rewrapped and renamed copies score
+/// above 0.93, a BSD text against related licences at most 0.87.
 const MIN_SCORE: f32 = 0.9;
-/// Similarity of the whole text from which no bounds are looked for: nothing else is in it.
+/// Similarity of the whole text above which no bounds are searched: the text is the licence alone.
 const MIN_WHOLE: f32 = 0.96;
 /// Words that must be left for another search: the shortest licence header has more.
 const MIN_WORDS: usize = 12;
@@ -49,20 +49,21 @@ static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&phrases.join("|")).ok()
 });
 
-/// Licences that are another one's text with small changes: without their own words (third), a text
-/// is the other (second). Copies of Apache-2.0 without its appendix are nearer to Pixar's in length.
+/// Licences (first) that are another licence's text (second) with small changes: without the words in the
+/// third column, a text counts as the second. Copies of Apache-2.0 without the appendix are nearer to Pixar's
+/// in length.
 const VARIANTS: &[(&str, &str, &str)] = &[("Pixar", "Apache-2.0", "modified apache")];
 
 type LicenceMatches = Arc<Vec<(String, f32)>>;
 
-/// The known texts, and what earlier documents of this step held: most licence files are copies.
+/// The known texts, and the results for earlier documents of this step: most licence files are copies.
 #[derive(Default)]
 pub(super) struct LicenceTexts {
     known: OnceLock<Result<KnownLicences, String>>,
     seen: Mutex<HashMap<blake3::Hash, LicenceMatches>>,
 }
 
-/// Every text (original, alternates, headers) with the licence it stands for, sorted by that.
+/// Every text (original, alternates, headers) with its licence, sorted by licence.
 struct KnownLicences(Vec<(String, TextData)>);
 
 impl LicenceTexts {
@@ -99,7 +100,7 @@ impl LicenceTexts {
 }
 
 impl KnownLicences {
-    /// Finds the best licence, takes its lines out, and looks again.
+    /// Finds the best licence, removes the matching lines, and repeats.
     fn search(&self, text: &str) -> Vec<(String, f32)> {
         let mut text = TextData::from(text);
         let mut found: Vec<(String, f32)> = Vec::new();
@@ -137,8 +138,8 @@ impl KnownLicences {
     }
 }
 
-/// The licence that a text alone stands for. The texts of GNU licences do not say whether later
-/// versions are allowed; without that permission it is the version at hand only.
+/// The licence that a text alone stands for. The texts of GNU licences do not say whether later versions are
+/// allowed; without that permission only the version at hand counts.
 fn of_text(name: &str) -> String {
     if !spdx::license_id(name).is_some_and(spdx::LicenseId::is_gnu) {
         return name.to_owned();

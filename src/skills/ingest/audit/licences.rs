@@ -1,8 +1,8 @@
 //! The licences that a document carries, grants or names.
 //!
-//! Evidence, surest first: an SPDX tag, the licence field of a package manifest, a licence text
-//! (in [`licence_text`](super::licence_text)), and the names in a README's licence section.
-//! Invariant: hits are sorted by identifier and each identifier is given once, by its best evidence.
+//! Evidence, surest first: an SPDX tag, the licence field of a package manifest, a licence text (in
+//! [`licence_text`](super::licence_text)), and the names in a README's licence section. Invariant: hits are
+//! sorted by identifier and each identifier is given once, with the best evidence.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -15,8 +15,8 @@ use super::licence_text::LicenceTexts;
 use crate::skills::SkillError;
 use crate::skills::ingest::formats::LicenceHit;
 
-/// Lines of a file in which an SPDX tag counts: it belongs to the header, and documents about SPDX
-/// quote tags further down.
+/// Lines of a file in which an SPDX tag counts: tags belong to the header, and documents about SPDX quote
+/// tags further down.
 const TAG_LINES: usize = 40;
 /// Tags listed for one file.
 const MAX_TAGS: usize = 8;
@@ -25,7 +25,7 @@ const SECTION_LINES: usize = 25;
 /// Size up to which a licence file without a licence's text is read as a note that names licences
 /// ("dual-licensed under the Unlicense and MIT").
 const MAX_NOTE_BYTES: usize = 4096;
-/// Confidence of a licence that a README names in its licence section: stated, not shown.
+/// Confidence of a licence named in a README's licence section: stated, not shown.
 const NAMED_CONFIDENCE: f32 = 0.8;
 
 static TAG: LazyLock<Option<Regex>> =
@@ -112,8 +112,8 @@ fn tags(text: &str) -> Vec<String> {
     head.filter_map(|line| canonical(tag.captures(line)?.get(1)?.as_str())).take(MAX_TAGS).collect()
 }
 
-/// The SPDX expression in its official spelling, or `None` when it is none. Words behind it, such as
-/// the end of a comment, are dropped.
+/// The SPDX expression in the official spelling; `None` when invalid. Trailing words, such as the end of a
+/// comment, are dropped.
 fn canonical(expression: &str) -> Option<String> {
     let mut words: Vec<&str> = expression.split_whitespace().collect();
     while !words.is_empty() {

@@ -1,8 +1,8 @@
 //! The corpus auditor: one row per file of the source, read or not.
 //!
-//! Owns `audit/documents.jsonl`. Invariants: rows follow the path bytes; nothing but regular files
-//! inside the source is opened; the text of a file is held only while its row is made. Failure
-//! policy: a file that cannot be read is a row with its reason, never the end of the job.
+//! Owns `audit/documents.jsonl`. Invariants: rows follow the path bytes; nothing but regular files inside the
+//! source is opened; the text of a file is in memory only while the row is made. Failure policy: a file that
+//! cannot be read is a row with the reason, never the end of the job.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ mod secrets;
 use encoding::FileContent;
 use licence_text::LicenceTexts;
 
-/// A row and how many flags its cap kept out.
+/// A row, and the number of flags dropped by the cap.
 struct AuditedFile {
     row: AuditRow,
     flags_not_listed: u64,

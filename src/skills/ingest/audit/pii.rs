@@ -1,10 +1,10 @@
-//! Personal data by its shape and its check digits: e-mail addresses, telephone and card numbers,
-//! IBANs, social security numbers of the USA.
+//! Personal data by shape and check digits: e-mail addresses, telephone and card numbers, IBANs, social
+//! security numbers of the USA.
 //!
-//! Numbers in software texts are mostly versions, hashes and test vectors, so every rule asks for
-//! more than digits: separators, a country prefix, or a check that random digits fail. Telephone numbers
-//! are judged by their shape alone: `phonenumber` would know the national plans, but not where in a text
-//! a number begins nor whose national form it is, and brings fourteen crates, two regex engines among them.
+//! Numbers in software texts are mostly versions, hashes and test vectors, so every rule asks for more than
+//! digits: separators, a country prefix, or a check that random digits fail. Telephone numbers are judged by
+//! their shape alone: `phonenumber` would know the national plans, but not where in a text a number begins or
+//! to which country it belongs, and brings fourteen crates, two regex engines among them.
 
 use std::sync::LazyLock;
 
@@ -251,7 +251,7 @@ mod tests {
         }
     }
 
-    /// The number that an IBAN stands for (its first four characters moved to the end), modulo 97.
+    /// The number that an IBAN stands for (the first four characters moved to the end), modulo 97.
     fn mod_97(iban: &str) -> u32 {
         let (head, body) = iban.split_at(iban.len().min(4));
         body.chars().chain(head.chars()).filter_map(|c| c.to_digit(36)).fold(0, |rest, value| {

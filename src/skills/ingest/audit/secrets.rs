@@ -38,7 +38,7 @@ static FORMATS: LazyLock<Vec<(&'static str, Regex)>> = LazyLock::new(|| {
     .collect()
 });
 
-/// `password = "…"` in code and configuration, `PASSWORD=…` alone on its line.
+/// `password = "…"` in code and configuration, `PASSWORD=…` alone on a line.
 static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r#"(?ix)(?:password|passwd|pwd|secret|api[_-]?key|access[_-]?key|auth[_-]?token|access[_-]?token|client[_-]?secret
@@ -96,7 +96,7 @@ pub(super) fn find(text: &str) -> Vec<UnmaskedFind> {
                 "private_key" => true,
                 _ => distinct(secret.as_str()) > 6,
             };
-            // A key block is reported at its header; its body is masked.
+            // A key block is reported at the header; the body is masked.
             if real {
                 finds.push(UnmaskedFind { class: "secret", kind, start: secret.start(), end: secret.end() });
             }

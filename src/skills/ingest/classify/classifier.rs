@@ -1,11 +1,11 @@
 //! The domain classifier: a weighted lexicon, log-linear scores and a calibrated softmax.
 //!
-//! Pure and embedded: no model file, no server, no randomness; the same text gives the same answer on
-//! any thread. Each term found adds its weight to its domains (growing with the logarithm of its
-//! count); the sums divided by a temperature, which rises with the evidence so that a long text does
-//! not become certain by length alone, go through softmax. The two domains of manner (one-fact
-//! questions, small talk) fade with length: how it asks tells nothing about a manual. Text that is
-//! not English keeps a tenth of its evidence and so ends, unsure, in `OTHER`.
+//! Pure and embedded: no model file, no server, no randomness; the same text gives the same answer on any
+//! thread. Each term found adds a weight to each domain that lists the term, growing with the logarithm of
+//! the count. The sums are divided by a temperature, which rises with the evidence so that a long text does
+//! not become certain by length alone, and go through softmax. The two domains of manner (one-fact questions,
+//! small talk) fade with length, because the manner of asking says nothing about a manual. Text that is not
+//! English keeps a tenth of the evidence and so ends, unsure, in `OTHER`.
 
 use std::cmp::Ordering;
 use std::sync::LazyLock;
@@ -18,8 +18,8 @@ use super::words::{StemmedWord, WordStemmer};
 const MAX_WORDS: usize = 8_000;
 /// Bytes looked at; a text without any space must not be split in vain.
 const MAX_BYTES: usize = 96 * 1024;
-/// The prior of `OTHER`, in log-odds: it wins where nothing is recognised, and one typical
-/// word of a subject is enough to leave it behind.
+/// The prior of `OTHER`, in log-odds: high enough to win where nothing is recognised, low enough to lose
+/// against one typical word of a subject.
 const OTHER_BIAS: f64 = 1.2;
 /// Up to this many words a text counts as a question, where the manner of asking is evidence.
 const QUESTION_WORDS: f64 = 24.0;
@@ -29,7 +29,7 @@ const TEMPERATURE: f64 = 0.7;
 const TEMPERATURE_GROWTH: f64 = 0.12;
 /// The share of evidence kept for a text in another language.
 const FOREIGN_FACTOR: f64 = 0.1;
-/// Text given to the language detector, in characters; more does not change its mind.
+/// Text given to the language detector, in characters; more does not change the answer.
 const LANGUAGE_SAMPLE_CHARS: usize = 2_000;
 /// From this share of English function words on a text is English, whatever its trigrams say.
 const ENGLISH_SHARE: f64 = 0.06;

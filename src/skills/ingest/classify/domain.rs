@@ -1,6 +1,6 @@
 //! The 21 domains that the classifier knows, with their names on the wire.
 //!
-//! Invariant: the order of [`KnowledgeDomain::ALL`] is the order of the contract; it breaks ties.
+//! Invariant: the order of [`KnowledgeDomain::ALL`] is the order of the contract, and breaks ties.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,7 +24,7 @@ macro_rules! domains {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// The embedded lexicon; `super::lexicon` documents its form.
+            /// The embedded lexicon; `super::lexicon` documents the form.
             pub(super) fn lexicon(self) -> &'static str {
                 match self { $(Self::$variant => include_str!(concat!("lexicon/", $lexicon, ".txt")),)* }
             }
@@ -57,7 +57,7 @@ domains! {
 }
 
 impl KnowledgeDomain {
-    /// Whether it is recognised by how a text asks or chats rather than by its subject.
+    /// Whether the domain is recognised by a text's manner (asking, chatting) rather than by the subject.
     pub(super) fn by_manner(self) -> bool {
         matches!(self, Self::FactoidWiki | Self::Other)
     }

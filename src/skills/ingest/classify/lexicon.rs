@@ -12,16 +12,16 @@ use std::collections::HashMap;
 use super::domain::KnowledgeDomain;
 use super::words::{StemmedWord, WordStemmer};
 
-/// Longest phrase, in words: "what color is the" is 4, and titles of books reach 6.
+/// Longest phrase, in words: "how many players are" is 4, and titles of books reach 6.
 pub(super) const MAX_PHRASE: usize = 6;
 /// The log-odds of the weights 1, 2 and 3 of a line.
 const TIERS: [f64; 3] = [0.4, 1.5, 3.0];
-/// How much each word beyond the first adds to a phrase: it is rarer than its words.
+/// How much each word beyond the first adds to a phrase, which is rarer than the single words.
 const PHRASE_BONUS: f64 = 0.3;
 /// Shortest word that endings are tried on; shorter ones end alike by chance.
 const MIN_ENDING_WORD: usize = 7;
 
-/// The evidence of a term: a weight for each domain that lists it.
+/// The evidence of a term: a weight for each domain that lists the term.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub(super) struct LexiconTerm {
     pub(super) weights: Vec<(KnowledgeDomain, f64)>,
@@ -35,7 +35,7 @@ impl LexiconTerm {
         }
     }
 
-    /// Scales by how few domains name the term: 1 for one, 0 for all of them.
+    /// Scales by how few domains name the term: 1 for one, 0 for all.
     fn share(&mut self) {
         let all = (KnowledgeDomain::ALL.len() as f64).ln();
         let factor = 1.0 - (self.weights.len() as f64).ln() / all;
@@ -44,7 +44,7 @@ impl LexiconTerm {
         }
     }
 
-    /// Whether it belongs to manner alone, so that it must not hide the words of a subject.
+    /// Whether the term belongs to manner alone, and so must not hide the words of a subject.
     fn by_manner(&self) -> bool {
         self.weights.iter().all(|(domain, _)| domain.by_manner())
     }
@@ -111,10 +111,10 @@ impl DomainLexicon {
         &self.terms[id]
     }
 
-    /// The terms in a text with their counts, by term; and how many words they cover.
+    /// The terms in a text with their counts, by term; and the number of words covered.
     ///
-    /// A term inside a longer one is not counted ("blood pressure" is no word of physics), unless the
-    /// longer one only tells the manner ("how many players" leaves "players" to sports).
+    /// A term inside a longer one is not counted ("blood pressure" is no word of physics), unless the longer
+    /// one only shows the manner ("how many players" leaves "players" to sports).
     pub(super) fn find(&self, words: &[StemmedWord]) -> FoundTerms {
         let mut found = FoundTerms::default();
         let mut counts: HashMap<usize, u32> = HashMap::new();

@@ -20,7 +20,7 @@ pub(super) struct StemmedWord {
     pub(super) stem: String,
 }
 
-/// Splits and stems; remembers stems, because stemming is what takes the time.
+/// Splits and stems; remembers stems, because stemming takes most of the time.
 pub(super) struct WordStemmer {
     stemmer: Stemmer,
     known: HashMap<String, String>,

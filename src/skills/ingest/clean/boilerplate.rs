@@ -1,22 +1,22 @@
 //! Paragraphs that many documents repeat word by word: contribution terms, footers.
 //!
-//! Invariants: licence files, code and configuration are never cut; headings and code blocks stay;
-//! a document that would lose most of its text keeps all of it (it is a copy, not boilerplate).
+//! Invariants: licence files, code and configuration are never cut; headings and code blocks stay; a document
+//! that would lose most of its text keeps everything, as it is a copy and not boilerplate.
 
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use crate::skills::ingest::blocks::{self, BlockKind};
 
-/// Documents (exact copies counted once) that must share a paragraph before it is boilerplate, however few there
-/// are in all: more than one project's own pages, usually.
+/// Documents (exact copies counted once) that must share a paragraph of boilerplate, however small the
+/// corpus: usually more than one project's own pages.
 const MIN_DOCUMENTS: u32 = 12;
 /// Shortest paragraph that counts, in bytes: shorter ones are labels that repeat for good reason.
 const MIN_BYTES: usize = 60;
 /// Largest share of a document that may be cut.
 const MAX_CUT_SHARE: f64 = 0.5;
 
-/// How many documents must share a paragraph before it is boilerplate: a share of all, and never a handful.
+/// How many documents must share a paragraph of boilerplate: `percent` of all, at least [`MIN_DOCUMENTS`].
 pub(super) fn least_documents(documents: usize, percent: u8) -> u32 {
     let share = (documents as u64 * u64::from(percent)).div_ceil(100);
     u32::try_from(share).unwrap_or(u32::MAX).max(MIN_DOCUMENTS)

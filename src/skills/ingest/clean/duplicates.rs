@@ -1,13 +1,13 @@
 //! Documents that repeat earlier ones: exactly, or nearly.
 //!
-//! Near copies are found by MinHash over word shingles with LSH bands, and every candidate is
-//! checked by the true Jaccard similarity. The hashing is our own: `gaoya` draws its permutations
-//! from a random generator that promises no stable output between versions (our artifacts would
-//! change with a dependency), and offers no check beyond its estimate.
+//! Near copies are found by MinHash over word shingles with LSH bands, and every candidate is checked by the
+//! true Jaccard similarity. The hashing is our own: `gaoya` draws permutations from a random generator
+//! without a stable output between versions (our artifacts would change with a dependency), and offers no
+//! check beyond an estimate.
 //!
-//! Invariants: `duplicate_of` names the lowest document that is similar enough and is itself no
-//! duplicate, so there are no chains; the result depends on the texts alone. The work per document
-//! is bounded by [`MAX_CANDIDATES`]: duplicates never enter the buckets, so a bucket holds few.
+//! Invariants: `duplicate_of` names the lowest document that is similar enough and no duplicate, so there are
+//! no chains; the result depends on the texts alone. The work per document is bounded by [`MAX_CANDIDATES`]:
+//! duplicates never enter the buckets, so a bucket holds few.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -64,8 +64,8 @@ impl DocumentFingerprint {
     }
 }
 
-/// For each document, in order, which earlier one it repeats: exactly, or with at least this Jaccard similarity of
-/// shingles. `tick` is called once a document.
+/// For each document, in order, the earlier one that it repeats, if any: exactly, or with at least this
+/// Jaccard similarity of shingles. `tick` is called once a document.
 pub(super) fn find<E>(
     documents: &[(u32, DocumentFingerprint)],
     similarity: f64,
@@ -143,9 +143,9 @@ fn shingles(text: &str) -> Vec<u64> {
     shingles
 }
 
-/// One-permutation MinHash: the least hash of each of [`SLOTS`] slots. An empty slot borrows from
-/// another that its own hash sequence picks (optimal densification, Shrivastava, ICML 2017), so that
-/// equal sets borrow alike.
+/// One-permutation MinHash: the least hash of each of [`SLOTS`] slots. An empty slot borrows from another,
+/// picked by the slot's hash sequence (optimal densification, Shrivastava, ICML 2017), so that equal sets
+/// borrow alike.
 fn signature(shingles: &[u64]) -> Vec<u64> {
     if shingles.is_empty() {
         return Vec::new();

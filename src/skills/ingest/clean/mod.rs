@@ -1,8 +1,8 @@
-//! The cleaner-normaliser: decoded, repaired text of every readable document, and its duplicates.
+//! The cleaner-normaliser: decoded, repaired text of every readable document, and the duplicates.
 //!
-//! Owns `clean/documents.jsonl`. Invariants: the text of a row is a fixed point of [`normalise`];
-//! licence files lose no words. Failure policy: a file that vanished or changed since the audit is
-//! counted in the outputs and skipped, and so is one of which nothing is left.
+//! Owns `clean/documents.jsonl`. Invariants: the text of a row is a fixed point of [`normalise`]; licence
+//! files lose no words. Failure policy: a file that vanished or changed since the audit is counted in the
+//! outputs and skipped, and so is a file whose text vanishes in cleaning.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -35,7 +35,7 @@ type RepairCounts = BTreeMap<String, usize>;
 /// Gives the repaired text, or nothing when there is nothing to repair.
 type RepairFn = fn(&str) -> Option<String>;
 
-/// A document on its way through the step.
+/// A document in the middle of the step.
 struct CleanDraft {
     row: CleanRow,
     repairs: RepairCounts,

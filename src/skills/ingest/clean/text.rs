@@ -1,7 +1,7 @@
 //! Repairs of characters: mojibake, line ends, invisible characters, Unicode NFC, white space.
 //!
-//! Invariant: applying a repair to its own result changes nothing more once [`super::normalise`] has
-//! run them to their fixed point. Failure policy: only certain repairs are made.
+//! Invariant: once [`super::normalise`] has run the repairs to their fixed point, repeating one changes
+//! nothing. Failure policy: only certain repairs are made.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;
@@ -108,7 +108,7 @@ fn is_invisible(c: char) -> bool {
         || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{206f}' | '\u{fff9}'..='\u{fffb}')
 }
 
-/// Scripts behind Greek and Cyrillic, and emoji: where joiners change what is seen.
+/// Scripts behind Greek and Cyrillic, and emoji: where joiners change the rendering.
 fn joins(c: char) -> bool {
     c >= '\u{590}' && !c.is_whitespace() && !matches!(c, '\u{2000}'..='\u{206f}')
 }

@@ -1,4 +1,4 @@
-//! A document's title: its first heading, else derived from the file name.
+//! A document's title: the first heading, else derived from the file name.
 
 use crate::skills::ingest::blocks::{self, BlockKind};
 

@@ -1,8 +1,8 @@
 //! A second look at the secrets and personal data that the audit flagged.
 //!
-//! The audit matches patterns; this module judges the risk of a match by its place (test data, examples) and
-//! its surroundings (a placeholder, a key without a body). Invariant: a second look lowers a severity by at
-//! most its rule's amount and never removes a flag. No more of a secret is repeated than the audit's mask.
+//! The audit matches patterns; this module judges the risk of a match by place (test data, examples) and
+//! surroundings (a placeholder, a key without a body). Invariant: a second look lowers a severity by at most
+//! the rule's amount and never removes a flag. No more of a secret is repeated than the audit's mask.
 
 use std::fmt;
 
@@ -75,14 +75,14 @@ const PLACEHOLDER_WORDS: &[&str] = &[
 ];
 /// Personal data that lets someone take money or an identity.
 const GRAVE_PII: &[&str] = &["credit_card", "iban", "passport", "social_security", "ssn"];
-/// The shortest line of base64 that can belong to a key: a PEM body has 64 characters a line, its last
-/// line fewer.
+/// The shortest line of base64 that can belong to a key: a PEM body has 64 characters a line, the last line
+/// fewer.
 const KEY_LINE: usize = 40;
 
 /// The verdict of the second look: severity, and the reason for lowering it (empty if not lowered).
 pub(super) type FlagJudgement = (FindingSeverity, &'static str);
 
-/// Judges a flag by its kind, its file's path and, when there is one, the document's text.
+/// Judges a flag by kind, path of the file and, if present, the document's text.
 pub(super) fn judge(flag: &AuditFlag, path: &str, text: Option<&str>) -> FlagJudgement {
     if flag.class == "secret" {
         judge_secret(flag, path, text)
@@ -122,7 +122,7 @@ fn is_placeholder(text: &str) -> bool {
 }
 
 /// The lines that hold the ends of the mask. The flag's own line number counts in the raw file, which
-/// cleaning may have shortened, so it is not used here.
+/// cleaning may have shortened, so the number is not used here.
 fn surroundings(flag: &AuditFlag, text: &str) -> String {
     let shown = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '.');
     let mut ends = flag.masked.split(|c| !shown(c)).filter(|part| part.len() >= 3);

@@ -1,9 +1,9 @@
 //! The obligations of licences: families of SPDX expressions, and deny lists.
 //!
-//! A family is a first orientation for a reader, not legal advice. It follows the flags of the SPDX list
-//! (copyleft, approved by the OSI, free by the FSF), corrected by the short lists below where the flags
-//! are silent. Invariant: an expression with a choice counts as its most permissive alternative, one that
-//! joins licences with `AND` as its strictest part.
+//! A family is a first orientation for a reader, not legal advice. Families follow the flags of the SPDX list
+//! (copyleft, approved by the OSI, free by the FSF), corrected by the short lists below where the flags are
+//! silent. Invariant: an expression with a choice counts as the most permissive alternative, one that joins
+//! licences with `AND` as the strictest part.
 
 use std::fmt;
 
@@ -16,11 +16,11 @@ pub enum LicenceFamily {
     /// No conditions worth the name.
     PublicDomain,
     Permissive,
-    /// Changes to its files stay under it; a work around them need not.
+    /// Changes to the licensed files stay under the licence; a work around them need not.
     WeakCopyleft,
-    /// The whole derived work goes under it.
+    /// The whole derived work goes under the licence.
     StrongCopyleft,
-    /// Not on the SPDX list, or on it without being free: read it.
+    /// Not on the SPDX list, or listed without being free: to be read by a person.
     Unknown,
 }
 
@@ -107,7 +107,7 @@ const PERMISSIVE: &[&str] =
 const LINKING_EXCEPTIONS: &[&str] =
     &["Classpath-exception", "GCC-exception", "LGPL-3.0-linking-exception", "OpenJDK"];
 
-/// The family of an SPDX identifier or expression; [`LicenceFamily::Unknown`] if it does not parse.
+/// The family of an SPDX identifier or expression; [`LicenceFamily::Unknown`] if unparsable.
 #[must_use]
 pub fn family(spdx: &str) -> LicenceFamily {
     let Some(expression) = parse(spdx) else { return LicenceFamily::Unknown };
@@ -117,8 +117,8 @@ pub fn family(spdx: &str) -> LicenceFamily {
         .unwrap_or(LicenceFamily::Unknown)
 }
 
-/// One spelling for one licence: `MIT/Apache-2.0` and `MIT OR Apache-2.0` are counted together. What does
-/// not parse stays as it is.
+/// One spelling for one licence: `MIT/Apache-2.0` and `MIT OR Apache-2.0` are counted together. Unparsable
+/// text is only trimmed.
 #[must_use]
 pub fn canonical(spdx: &str) -> String {
     Expression::canonicalize(spdx).ok().flatten().unwrap_or_else(|| spdx.trim().to_owned())
@@ -170,7 +170,7 @@ impl DenyList {
         names.into_iter().map(find).collect::<Result<_, _>>().map(Self)
     }
 
-    /// The identifiers of `spdx` that are denied, unless it also offers a way without them.
+    /// The identifiers of `spdx` that are denied, unless the expression offers a choice without them.
     #[must_use]
     pub fn hit(&self, spdx: &str) -> Option<String> {
         let expression = parse(spdx)?;

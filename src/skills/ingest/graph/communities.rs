@@ -1,16 +1,16 @@
 //! Communities by the Louvain method (Blondel et al. 2008), deterministic.
 //!
-//! Nodes are visited in their order and ties go to the lower community, so the same graph always gives
-//! the same answer, in every release: a run's content hash covers it. The crates that do this (`leiden-rs`,
-//! `graphrs`) visit nodes in an order drawn from rand's `StdRng`, whose numbers may change with any release
-//! of rand, and `graphrs` seeds its Leiden at random; hence these lines. Cost: about edges × passes; both
-//! loops are bounded by name.
+//! Nodes are visited in their order and ties go to the lower community, so the same graph always gives the
+//! same answer, in every release: a run's content hash covers the communities. The crates that do this
+//! (`leiden-rs`, `graphrs`) visit nodes in an order drawn from rand's `StdRng`, whose numbers may change with
+//! any release of rand, and `graphrs` seeds its Leiden at random; hence these lines. Cost: about edges ×
+//! passes; both loops are bounded by name.
 
 use std::collections::BTreeMap;
 
 /// Most rounds of moving nodes on one level; gains vanish after a few.
 const MAX_ROUNDS: usize = 32;
-/// Most levels of merging; each one at least halves what remains in practice.
+/// Most levels of merging; in practice each one at least halves the remaining nodes.
 const MAX_LEVELS: usize = 16;
 /// Least gain of modularity worth a move: below lies rounding.
 const MIN_GAIN: f64 = 1e-9;

@@ -1,8 +1,8 @@
 //! The references of one document, unresolved: link targets, file names, project names.
 //!
-//! Knows no other document: [`super::names`] resolves what is found here. Markdown is read by
-//! pulldown-cmark; of HTML, and of HTML inside Markdown, the `href` attributes count; any other text
-//! gives the addresses that stand in it. Broken markup is no error: what can be read is read.
+//! Knows no other document: [`super::names`] resolves the references. Markdown is read by pulldown-cmark; in
+//! HTML, also inside Markdown, the `href` attributes count; in any other text the addresses. Broken markup is
+//! no error: the readable part counts.
 
 use std::sync::LazyLock;
 
@@ -53,7 +53,7 @@ fn markdown(text: &str, found: &mut RawReferences) {
             }
             Event::End(TagEnd::Link) => in_link = in_link.saturating_sub(1),
             Event::Text(text) if in_link == 0 => plain(&text, found),
-            // The words of a link repeat its target.
+            // The words of a link repeat the target.
             Event::Text(text) => versioned(&text, found),
             Event::Code(code) => {
                 found.ticked.push(code.trim_end_matches("!").to_owned());

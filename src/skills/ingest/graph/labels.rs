@@ -1,7 +1,7 @@
 //! A few words for each community: those frequent among its members and rare elsewhere (TF-IDF).
 //!
-//! Rare means: in few projects. Counted by documents, a project of thousands would make the words of
-//! all the others look rare.
+//! Rare means in few projects. Counted by documents, a project of thousands would make the words of all
+//! others look rare.
 //!
 //! Invariant: ties fall to the alphabet, so labels are stable.
 
@@ -69,7 +69,7 @@ pub(super) fn labels(documents: &[WordCounts], folders: &[&str], communities: &[
 }
 
 fn label(documents: &[WordCounts], members: &[usize], holding: &HashMap<&str, usize>, all: usize) -> String {
-    // Of each word: the sum of its damped counts, and how many members hold it.
+    // For each word: the sum of the damped counts, and the number of members with the word.
     let mut found: BTreeMap<&str, (f64, usize)> = BTreeMap::new();
     for (word, count) in members.iter().flat_map(|member| &documents[*member]) {
         let entry = found.entry(word).or_default();

@@ -1,11 +1,11 @@
 //! The step of the graph builder: CLEAN rows in, one [`DocumentGraph`] out.
 //!
-//! Edges are `link` (a link by path) and `mention` (a file's name, a link to a project's page, or a
-//! project's name). A project's name counts where it cannot be an English word: with `-`, `_` or a
-//! digit in it, before a version, before "crate" and the like; and as code, unless the same word stands
-//! in many documents of other projects (`log`, `bytes`, `time`). Ranks come from both kinds;
-//! communities besides from a weak tie of each document to the README of its project, so that a
-//! project's scattered notes do not fall apart. Outputs follow `doc_id`; nothing is quadratic.
+//! Edges are `link` (a link by path) and `mention` (a file's name, a link to a project's page, or a project's
+//! name). A project's name counts where it cannot be an English word: with a `-`, `_` or digit, before a
+//! version, before words such as "crate"; and as code, unless the same word stands in many documents of other
+//! projects (`log`, `bytes`, `time`). Ranks come from both kinds; communities besides from a weak tie of each
+//! document to the README of its project, so that a project's scattered notes do not fall apart. Outputs
+//! follow `doc_id`; nothing is quadratic.
 
 mod communities;
 mod extract;
@@ -43,7 +43,7 @@ const UNMISTAKABLE_LEN: usize = 5;
 /// [`SkillError`] when CLEAN is missing or damaged, the disk refuses, or the step is stopped.
 pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let mut documents: Vec<CleanRow> = output::read_rows(step, formats::CLEAN)?;
-    // The audit knows the files that are no documents; without it their links count as broken.
+    // The audit knows the files that are no documents; without an audit, links to them count as broken.
     let audit: Vec<AuditRow> = match Path::exists(&step.run_dir().join(formats::AUDIT)) {
         true => output::read_rows(step, formats::AUDIT)?,
         false => Vec::new(),
@@ -72,7 +72,7 @@ struct ResolvedReferences {
     named: BTreeMap<usize, u32>,
     /// Projects named as code: not counted when the name is a common word.
     ticked: BTreeMap<usize, u32>,
-    /// Projects whose name occurs as a word at all.
+    /// Projects whose name occurs as a word anywhere.
     occurring: BTreeSet<usize>,
     hosts: BTreeMap<String, u32>,
     broken: BTreeSet<String>,
@@ -124,7 +124,7 @@ impl ResolvedReferences {
         }
     }
 
-    /// A document does not refer to itself, nor by name to its own project.
+    /// Removes references of a document to itself, and by name to its own project.
     fn leave_out(&mut self, document: u32, project: Option<usize>) {
         self.links.remove(&document);
         self.files.remove(&document);
@@ -254,7 +254,7 @@ fn broken(documents: &[CleanRow], findings: &[ResolvedReferences]) -> Vec<(u32, 
     documents.iter().zip(findings).flat_map(of).collect()
 }
 
-/// Twelve places: far below any difference that means something, above what rounding can move.
+/// Twelve places: far below any difference that matters, above rounding errors.
 fn rounded(rank: f64) -> f64 {
     (rank * 1e12).round() / 1e12
 }

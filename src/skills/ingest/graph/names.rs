@@ -1,10 +1,10 @@
 //! Resolves written references to documents.
 //!
-//! A path is resolved from the document's folder, then from its project's and from the source folder;
-//! a folder stands for its README. A bare file name means the file beside the document, else the only
-//! one of that name in its project. A project is a top-level folder without its version
-//! (`serde-1.0.229` → `serde`), represented by its README, in the newest version. References to a
-//! duplicate mean the document it repeats. Invariant: all look-ups are by hash, none scans documents.
+//! A path is resolved from the document's folder, then from the project's and from the source folder; a
+//! folder stands for its README. A bare file name means the file beside the document, else the only one of
+//! that name in the project. A project is a top-level folder without the version (`serde-1.0.229` → `serde`),
+//! represented by the README of the newest version. References to a duplicate mean the document it repeats.
+//! Invariant: all look-ups are by hash, none scans documents.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -20,7 +20,7 @@ pub(super) enum LinkTarget {
     Outside {
         /// Lower case, without port and `www.`.
         host: String,
-        /// The project that the address names, when the corpus holds it.
+        /// The project that the address names, if in the corpus.
         project: Option<usize>,
     },
     /// A path to nothing.
@@ -205,7 +205,7 @@ fn normal(name: &str) -> String {
     name.to_ascii_lowercase().replace('-', "_")
 }
 
-/// The project's name and its version's numbers, of the top-level folder.
+/// The project's name and version numbers, from the top-level folder.
 fn project_of(path: &str) -> (String, Vec<u64>) {
     let top = top(path);
     let split = top.match_indices('-').find(|(at, _)| {
@@ -221,7 +221,7 @@ fn project_of(path: &str) -> (String, Vec<u64>) {
     }
 }
 
-/// `base/path` without `.` and `..`; `None` when it leads out of the source folder.
+/// `base/path` without `.` and `..`; `None` when that leads out of the source folder.
 fn joined(base: &str, path: &str) -> Option<String> {
     let mut segments: Vec<&str> = base.split('/').filter(|segment| !segment.is_empty()).collect();
     for segment in path.split('/') {

@@ -7,7 +7,7 @@
 const DAMPING: f64 = 0.85;
 /// Most rounds; 0.85^100 is below 1e-7.
 const MAX_ROUNDS: usize = 100;
-/// Change of the whole, in sum, at which it has settled.
+/// Sum of all changes in a round at which the ranks have settled.
 const SETTLED: f64 = 1e-10;
 
 /// The rank of each of `nodes` nodes; sums to 1. Edges are (from, to, weight above 0).

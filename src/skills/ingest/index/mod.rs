@@ -1,11 +1,11 @@
 //! The step of the embed-indexer: CLEAN rows in, a tantivy index in the run's `index` folder out.
 //!
-//! Duplicates are passed over: a search names each text once, and the graph and the report know its
-//! copies. The index is built in a hidden sibling folder by one writer thread with the least budget
-//! that tantivy takes, merged into one segment, and renamed when whole; a folder of an earlier attempt
-//! steps aside first. Invariant: what stands under the name `index` is complete. Its bytes carry random
-//! segment names, so the artifact's hash is that of the logical content: version, then doc_id, path,
-//! title and text of each document, in order. No state outlives the step.
+//! Duplicates are passed over: a search names each text once, and the graph and the report know the copies.
+//! The index is built in a hidden sibling folder by one writer thread with the least budget that tantivy
+//! takes, merged into one segment, and renamed when whole; a folder of an earlier attempt steps aside first.
+//! Invariant: a folder named `index` is complete. The bytes carry random segment names, so the artifact's
+//! hash is that of the logical content: version, then doc_id, path, title and text of each document, in
+//! order. No state outlives the step.
 
 mod schema;
 mod search;
@@ -29,7 +29,7 @@ use crate::skills::{SkillError, StepContext, StepOutcome};
 
 /// tantivy refuses less than 15 MB for a writer thread (`MEMORY_BUDGET_NUM_BYTES_MIN`).
 const WRITER_BUDGET_BYTES: usize = 15_000_000;
-/// Part of the logical hash: a change of the schema changes it.
+/// Part of the logical hash: a change of the schema changes the hash.
 const SCHEMA_VERSION: &str = "pas-index-1";
 /// Media type of the folder.
 const MEDIA_TYPE: &str = "application/x-tantivy";
@@ -69,7 +69,7 @@ fn build(step: &StepContext, folder: &Path, documents: &[CleanRow]) -> Result<u6
     let index = Index::create_in_dir(folder, fields.schema.clone()).map_err(|error| refused(&error))?;
     let mut writer: IndexWriter =
         index.writer_with_num_threads(1, WRITER_BUDGET_BYTES).map_err(|error| refused(&error))?;
-    // Merging on its own would take segments away from the one merge at the end.
+    // Automatic merges would take segments away from the one merge at the end.
     writer.set_merge_policy(Box::new(NoMergePolicy));
     for document in documents {
         step.checkpoint()?;
@@ -110,7 +110,7 @@ fn terms(index: &Index, fields: &IndexFields) -> tantivy::Result<u64> {
     Ok(terms)
 }
 
-/// The hidden folder an index grows in; goes away when it is not published.
+/// The hidden folder in which an index grows; deleted unless published.
 struct IndexBuild {
     folder: PathBuf,
 }
@@ -123,8 +123,8 @@ impl IndexBuild {
         Ok(Self { folder })
     }
 
-    /// Puts the finished folder in its place. A crash between the two renames leaves no index and the
-    /// step undone; its repetition builds it again.
+    /// Renames the finished folder to `target`. A crash between the two renames leaves no index and the step
+    /// undone; repeating the step builds the index again.
     fn publish(self, target: &Path) -> Result<(), SkillError> {
         let moved = |what, error: &std::io::Error| disk(what, target, error);
         sync_files(&self.folder).map_err(|error| disk("sync", &self.folder, &error))?;

@@ -16,7 +16,7 @@ pub(super) const PATH: &str = "path";
 pub(super) const TITLE: &str = "title";
 pub(super) const BODY: &str = "body";
 
-/// The schema with its fields.
+/// The schema with handles of the fields.
 #[derive(Debug, Clone)]
 pub(super) struct IndexFields {
     pub(super) schema: Schema,

@@ -1,9 +1,9 @@
 //! Queries against a finished index.
 //!
-//! Opens the folder, answers, and closes it: nothing is kept between calls. A query is words (all must occur;
-//! if no document has all, any), `"a phrase"`, `-without`, `title:word`, `path:word`, `a OR b`. Invalid
-//! syntax is never an error: the readable part of the query is searched, and [`SearchResults::note`] explains
-//! that.
+//! Opens the folder, answers, and closes the folder: nothing is kept between calls. A query is words (all
+//! must occur; if no document has all, any), `"a phrase"`, `-without`, `title:word`, `path:word`, `a OR b`.
+//! Invalid syntax is never an error: the readable part of the query is searched, and [`SearchResults::note`]
+//! explains that.
 
 use std::ops::Range;
 use std::path::Path;
@@ -17,7 +17,7 @@ use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Score, Searcher, Tan
 
 use super::schema::{self, IndexFields};
 
-/// Most hits of one answer; each carries a snippet cut from its whole text.
+/// Most hits of one answer; each carries a snippet cut from the document's whole text.
 pub const MAX_HITS: usize = 100;
 /// Longest query in bytes; a longer one is cut there (and the answer says so).
 pub const MAX_QUERY_BYTES: usize = 1_000;
@@ -40,11 +40,11 @@ pub enum SearchError {
 /// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SearchResults {
-    /// The query as it was searched.
+    /// The query as searched.
     pub query: String,
     /// All documents that match.
     pub total: usize,
-    /// The best of them, best first.
+    /// The best hits, best first.
     pub hits: Vec<SearchHit>,
     /// Remarks on parts of the query that were not taken literally; empty without any.
     pub note: String,
@@ -110,7 +110,7 @@ fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<Search
 
 type RankedDocs = (usize, Vec<(Score, DocAddress)>);
 
-/// All words first; any of them when no document has all.
+/// All words first; any word when no document has all.
 fn parse_and_find(
     searcher: &Searcher,
     fields: &IndexFields,

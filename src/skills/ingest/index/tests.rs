@@ -1,4 +1,4 @@
-//! The step and the search over the folder it leaves.
+//! The step, and searches over the index that it builds.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The head of the report: its title, a few sentences, and the big numbers.
+//! The head of the report: title, a few sentences, and the big numbers.
 
 use std::collections::BTreeSet;
 
@@ -9,7 +9,7 @@ use super::tally::NameTally;
 use super::words;
 use crate::skills::ingest::compliance::project;
 
-/// The page without its sections.
+/// The page without sections.
 pub(super) fn page(sources: &ReportSources) -> ReportPage {
     let title = match &sources.name {
         Some(name) => RichText::new().text("What is in ").code(name),

@@ -17,7 +17,7 @@ const CLOSEST: f64 = 1e-4;
 
 type UnitPoint = (f64, f64);
 
-/// Places for `count` dots in the unit square, the outermost on its sides.
+/// Places for `count` dots in the unit square, the outermost on the sides.
 pub(super) fn layout(count: usize, edges: &[(usize, usize)]) -> Vec<UnitPoint> {
     let mut points: Vec<UnitPoint> = (0..count).map(start).collect();
     if count < 2 {
@@ -36,8 +36,8 @@ pub(super) fn layout(count: usize, edges: &[(usize, usize)]) -> Vec<UnitPoint> {
     fit(&points)
 }
 
-/// Start places spread evenly and without a pattern: multiples of the inverse plastic number and of its
-/// square, modulo 1 (Roberts' R2 sequence).
+/// Start places spread evenly and without a pattern: multiples of the inverse plastic number and of that
+/// number's square, modulo 1 (Roberts' R2 sequence).
 fn start(index: usize) -> UnitPoint {
     const STEP: UnitPoint = (0.754_877_666_246_692_7, 0.569_840_290_998_053_2);
     let at = (index + 1) as f64;
@@ -62,7 +62,7 @@ fn forces(points: &[UnitPoint], edges: &[(usize, usize)], spacing: f64) -> Vec<U
     forces
 }
 
-/// Adds a force to one dot and its opposite to the other.
+/// Adds a force to one dot and the opposite force to the other.
 fn nudge(forces: &mut [UnitPoint], a: usize, b: usize, force: UnitPoint) {
     forces[a] = (forces[a].0 + force.0, forces[a].1 + force.1);
     forces[b] = (forces[b].0 - force.0, forces[b].1 - force.1);

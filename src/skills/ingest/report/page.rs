@@ -1,6 +1,6 @@
 //! The report as content, the source of both renderings (Markdown and HTML).
 //!
-//! Invariant: all text from files (paths, labels, hosts) is plain text here; each rendering escapes it.
+//! Invariant: all text from files (paths, labels, hosts) is plain text here, escaped by each rendering.
 //! Characters that could mislead a reader are made visible on entry.
 
 #[derive(Debug, Clone, Default)]
@@ -20,7 +20,7 @@ pub(super) struct ReportFigure {
     pub(super) label: &'static str,
 }
 
-/// A part of the report with its heading.
+/// A part of the report with a heading.
 #[derive(Debug, Clone)]
 pub(super) struct ReportSection {
     /// Anchor: lower-case letters and hyphens.
@@ -30,7 +30,7 @@ pub(super) struct ReportSection {
 }
 
 impl ReportSection {
-    /// A section with only a reason for its emptiness.
+    /// An empty section, with the reason.
     pub(super) fn absent(id: &'static str, title: &'static str, reason: &str) -> Self {
         Self { id, title, blocks: vec![ReportBlock::Para(RichText::new().text(reason))] }
     }
@@ -52,7 +52,7 @@ pub(super) enum ReportBlock {
 pub(super) struct ReportChart {
     pub(super) shape: ChartShape,
     pub(super) caption: &'static str,
-    /// Headings of the columns: what is counted, and in what unit.
+    /// Headings of the columns: the things counted, and the unit.
     pub(super) head: [&'static str; 2],
     pub(super) data: Vec<ChartDatum>,
     /// A remark on omitted entries; empty without any.
@@ -142,7 +142,7 @@ pub(super) struct NetworkNode {
     pub(super) weight: f64,
     pub(super) tone: ReportTone,
     pub(super) name: RichText,
-    /// Its number in the table of most referenced documents.
+    /// The dot's number in the table of most referenced documents.
     pub(super) number: Option<usize>,
 }
 
@@ -155,7 +155,7 @@ pub(super) struct NetworkEdge {
     pub(super) faint: bool,
 }
 
-/// Running text with literal parts (paths, commands) in it.
+/// Running text with literal parts (paths, commands).
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct RichText(pub(super) Vec<TextSpan>);
 
@@ -176,7 +176,7 @@ impl RichText {
         self
     }
 
-    /// Adds something literal, such as a path; cut in its middle when longer than [`MAX_LITERAL`].
+    /// Adds something literal, such as a path; cut in the middle when longer than [`MAX_LITERAL`].
     pub(super) fn code(mut self, text: impl AsRef<str>) -> Self {
         self.0.push(TextSpan::Code(shorten(&visible(text.as_ref()))));
         self

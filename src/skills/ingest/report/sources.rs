@@ -1,7 +1,7 @@
 //! The sources of the report: the earlier steps' files, as far as they exist.
 //!
-//! Invariant: a file that is absent (its step was waived) is `None` and never an empty table, so that a
-//! section can tell "none found" from "not looked for". Rows are read without the texts they carry.
+//! Invariant: an absent file (of a waived step) is `None` and never an empty table, so that a section can
+//! distinguish "none found" from "not searched". Rows are read without the texts they carry.
 
 use std::collections::HashMap;
 
@@ -33,7 +33,7 @@ pub(super) struct ReportSources {
     pub(super) settings: IngestSettings,
 }
 
-/// A `CleanRow` without its text.
+/// A `CleanRow` without the text.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct CleanedDocument {
     pub(super) doc_id: u32,
@@ -45,7 +45,7 @@ pub(super) struct CleanedDocument {
     pub(super) duplicate_of: Option<DocumentDuplicate>,
 }
 
-/// A `ChunkRow` without its text.
+/// A `ChunkRow` without the text.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct ChunkExtent {
     pub(super) level: String,
@@ -78,7 +78,7 @@ impl ReportSources {
         self.audit.iter().flatten().filter(|row| row.status == AuditStatus::Ok)
     }
 
-    /// Document → its size in bytes; empty without an audit.
+    /// Document → size in bytes; empty without an audit.
     pub(super) fn sizes(&self) -> HashMap<u32, u64> {
         self.audit.iter().flatten().map(|row| (row.doc_id, row.bytes)).collect()
     }

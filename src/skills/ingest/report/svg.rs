@@ -1,9 +1,8 @@
 //! Pictures as inline SVG.
 //!
 //! Bars, columns and rectangles are placed in percent of the width, so that they follow the window while
-//! their text keeps its size; only the graph is scaled as a whole, and it carries no text but numbers.
-//! Invariants: colours come from the style sheet by class; every picture has a title or stands beside the
-//! numbers it draws.
+//! their text keeps its size; only the graph, whose sole text is numbers, is scaled as a whole. Invariants:
+//! colours come from the style sheet by class; every picture has a title or stands beside the numbers drawn.
 
 use maud::{Markup, html};
 
@@ -17,7 +16,7 @@ const COLUMN_ROOM: u64 = 170;
 const BASE_LINE: u64 = 195;
 /// More columns than this have room for every second name only on a phone.
 const CROWDED: usize = 8;
-/// The treemap's frame: its width stands for 100%, its height is in pixels.
+/// The treemap's frame: the width stands for 100%, the height is in pixels.
 const TREEMAP: TreemapRect = TreemapRect { x: 0.0, y: 0.0, width: 860.0, height: 340.0 };
 /// Rectangles smaller than this hold no readable label.
 const LABEL_WIDTH: f64 = 76.0;
@@ -26,7 +25,7 @@ const LABEL_HEIGHT: f64 = 36.0;
 const NETWORK: (f64, f64) = (900.0, 600.0);
 /// Room for the dots at the sides.
 const MARGIN: f64 = 26.0;
-/// Radius of the dot of no weight, and what full weight adds.
+/// Radius of a dot without weight, and the addition for full weight.
 const DOT: f64 = 4.5;
 const DOT_WEIGHT: f64 = 15.0;
 /// Smallest dot that holds a number of two digits.

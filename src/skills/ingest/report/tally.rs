@@ -53,7 +53,7 @@ impl NameTally {
         words::list(&items)
     }
 
-    /// A chart of the highest counts; what is beyond `at_most` is summed up in the note.
+    /// A chart of the highest counts; counts beyond `at_most` are summed up in the note.
     pub(super) fn bars(
         &self,
         caption: &'static str,

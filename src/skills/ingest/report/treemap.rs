@@ -33,7 +33,7 @@ pub(super) fn squarify(values: &[u64], frame: TreemapRect) -> Vec<TreemapRect> {
     rects
 }
 
-/// The most oblong rectangle of a row: its longer side over its shorter one.
+/// Longer side over shorter side, of the most oblong rectangle of a row.
 fn worst(row: &[f64], side: f64) -> f64 {
     let thickness = row.iter().sum::<f64>() / side;
     let oblong = |area: &f64| {
@@ -43,7 +43,7 @@ fn worst(row: &[f64], side: f64) -> f64 {
     row.iter().map(oblong).fold(0.0, f64::max)
 }
 
-/// Places a row along the shorter side of `free` and returns what is left of it.
+/// Places a row along the shorter side of `free` and returns the remaining rectangle.
 fn place(row: &[f64], free: TreemapRect, rects: &mut Vec<TreemapRect>) -> TreemapRect {
     let sum: f64 = row.iter().sum();
     let upright = free.width >= free.height;

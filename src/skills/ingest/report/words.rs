@@ -28,7 +28,7 @@ pub(super) fn bytes(value: u64) -> String {
     }
     let value = u128::from(value);
     let (mut unit, mut size) = (0, 1000_u128);
-    // What would round up to 1,000 of a unit is 1 of the next.
+    // A size that would round up to 1,000 of a unit is 1 of the next.
     while unit + 1 < UNITS.len() && value * 2 >= size * 1999 {
         size *= 1000;
         unit += 1;
@@ -63,7 +63,7 @@ pub(super) fn list(items: &[String]) -> String {
     }
 }
 
-/// The English name of an ISO 639-3 code; the code itself when it is not known.
+/// The English name of an ISO 639-3 code; the code itself when unknown.
 pub(super) fn language(code: &str) -> &str {
     if code.is_empty() { "not sure" } else { Lang::from_code(code).map_or(code, |lang| lang.eng_name()) }
 }

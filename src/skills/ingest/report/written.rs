@@ -1,8 +1,8 @@
 //! The part of the report written by a model, if one is available: the digest sent to the model, and the
-//! presentation of its text.
+//! presentation of the answer.
 //!
-//! Invariants: the skill makes no call; its agent asks, and passes the result on as the step's aside. The
-//! model gets counts and findings, never a document's text. Its text is shown as a quotation: it cannot act
+//! Invariants: the skill makes no call; the agent asks, and passes the result on as the step's aside. The
+//! model gets counts and findings, never a document's text. The answer is shown as a quotation: it cannot act
 //! as markup, and a reader sees the author. The text of an interrupted attempt is reused while the findings
 //! are the same, so that nobody pays twice.
 
@@ -20,9 +20,9 @@ const TITLE: &str = "In words";
 const NOBODY: &str = "No model was available for a written summary; everything else is complete.";
 /// Longest digest, in bytes: about 2,000 tokens, which fit the smallest local model.
 const MAX_DIGEST: usize = 8_000;
-/// Values of a chart in the digest: its long tail adds nothing to a summary.
+/// Values of a chart in the digest: the long tail adds nothing to a summary.
 const MAX_VALUES: usize = 8;
-/// Longest text shown, in characters: four times what is asked for.
+/// Longest text shown, in characters: four times the requested length.
 const MAX_TEXT: usize = 6_000;
 
 /// The outcome of a request to a model.
@@ -37,15 +37,15 @@ pub enum WritingOutcome {
     },
 }
 
-/// A model's text and its receipt.
+/// A model's text and the call's receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelText {
-    /// BLAKE3 of the digest that it was written from, in hexadecimal.
+    /// BLAKE3 of the digest sent to the model, in hexadecimal.
     pub digest: String,
     pub text: String,
-    /// The provider, as the router names it.
+    /// The provider's name in the router.
     pub provider: String,
-    /// The model, as its vendor names it.
+    /// The vendor's name of the model.
     pub model: String,
     pub cost_nano_usd: NanoUsd,
     /// The receipt's request id.
@@ -112,8 +112,8 @@ pub(super) fn section(written: Option<&WritingOutcome>) -> ReportSection {
     ReportSection { id: ID, title: TITLE, blocks }
 }
 
-/// As a quotation of several paragraphs is set: each opens with a mark, the last one closes. So none of them
-/// begins with a character that Markdown takes for a list or a heading.
+/// The text set as a quotation of several paragraphs: each opens with a mark, the last one closes. So no
+/// paragraph begins with a character that Markdown takes for a list or a heading.
 fn paragraphs(text: &str) -> Vec<String> {
     let text: String = text.replace("**", "").chars().take(MAX_TEXT).collect();
     let joined = |part: &str| part.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -13,7 +13,7 @@ use crate::skills::ingest::report::words;
 
 const ID: &str = "contents";
 const TITLE: &str = "Contents";
-/// Kinds, languages and encodings shown of each: what follows is rare.
+/// Most kinds, languages and encodings shown; the rest are rare.
 const MAX_BARS: usize = 10;
 const MAX_LARGEST: usize = 8;
 /// Upper bounds of the columns of the size distribution in bytes, about three to each other, as far as
@@ -133,7 +133,7 @@ fn encoding_words(encodings: &NameTally, read: &[&AuditRow]) -> RichText {
     RichText::new().text(format!("Encodings: {found}. {damage}"))
 }
 
-/// The repairs of the cleaning step; `None` when it was skipped or had nothing to do.
+/// The repairs of the cleaning step; `None` when the step was skipped or had nothing to do.
 fn repairs(sources: &ReportSources) -> Option<RichText> {
     let rows = sources.clean.as_ref()?;
     let mended = rows.iter().filter(|row| !row.repairs.is_empty()).count();

@@ -16,11 +16,11 @@ use crate::skills::ingest::report::words;
 
 const ID: &str = "graph";
 const TITLE: &str = "Connections";
-/// Dots drawn: with more the picture is a ball of wool, and its layout takes quadratic time.
+/// Dots drawn: more make an unreadable tangle, and the layout takes quadratic time.
 const MAX_NODES: usize = 150;
 /// Lines drawn, strongest first, for the same reason.
 const MAX_EDGES: usize = 400;
-/// Documents in the table of the most referenced; they carry its numbers in the picture.
+/// Documents in the table of the most referenced; their numbers in the table label the dots of the picture.
 const MAX_REFERENCED: usize = 12;
 const MAX_COMMUNITIES: usize = 12;
 const MAX_HOSTS: usize = 10;
@@ -50,12 +50,12 @@ pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     ReportPart { section: ReportSection { id: ID, title: TITLE, blocks }, standouts: view.standouts() }
 }
 
-/// The graph with what several parts of the section need.
+/// The graph with data that several parts of the section need.
 struct GraphView<'a> {
     graph: &'a DocumentGraph,
     titles: HashMap<u32, &'a str>,
     paths: HashMap<u32, &'a str>,
-    /// Document → how many documents link to it or mention it; those without are absent.
+    /// Document → number of documents that link to or mention it; zeros are absent.
     incoming: HashMap<u32, usize>,
     referenced: Vec<&'a GraphNode>,
 }

@@ -13,7 +13,7 @@ pub(super) mod skipped;
 use super::page::{ReportSection, RichText};
 use super::sources::ReportSources;
 
-/// A section and its candidates for "What stands out".
+/// A section, with candidates for the list "What stands out".
 pub(super) struct ReportPart {
     pub(super) section: ReportSection,
     pub(super) standouts: Vec<StandoutLine>,
