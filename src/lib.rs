@@ -1,8 +1,8 @@
 //! PAS, the Polyglot Agent Swarm: one daemon that runs a supervised tree of agents.
 //!
-//! Layers, top to bottom; arrows point down only (`tests/it/tidy.rs` checks it):
-//! `cli` → `daemon` → `http` → `actors` → `supervision` → `store`, `llm`, `skills`, `roster`, `tools`, `sandbox`, `worktree`,
-//! `review` → `proof` → `domain`, `config`, `files`.
+//! Layers, top to bottom; arrows point down only (checked by `tests/it/tidy.rs`): `cli` → `daemon` → `http` →
+//! `actors` → `supervision` → `store`, `llm`, `skills`, `roster`, `tools`, `sandbox`, `worktree`, `review` →
+//! `proof` → `domain`, `config`, `files`.
 
 pub mod actors;
 pub mod cli;

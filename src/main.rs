@@ -8,7 +8,7 @@ use pas::daemon::{DaemonEnd, RunningDaemon};
 use tikv_jemallocator::Jemalloc;
 use tokio_util::sync::CancellationToken;
 
-/// Returns memory to the system within a second of its last use (set in `.cargo/config.toml`): after the
+/// Returns memory to the system within a second of the last use (set in `.cargo/config.toml`): after the
 /// threads of an ingest, Linux's default allocator keeps ten times the memory in use.
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;

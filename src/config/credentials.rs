@@ -13,7 +13,7 @@ use toml::Value;
 
 use super::{ConfigOrigin, ConfigProblem, EffectiveSetting};
 
-/// A credential and the address it is sent to.
+/// A credential and the address that receives it.
 const PAIRS: &[(&str, &str)] = &[
     ("providers.openai.api_key", "providers.openai.base_url"),
     ("providers.anthropic.api_key", "providers.anthropic.base_url"),

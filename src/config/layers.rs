@@ -1,6 +1,6 @@
 //! Reads the sources one after the other into one table of settings, then into a [`SwarmConfig`].
 //!
-//! Invariants: every value in the table has passed its own type and range check, and remembers its origin; a
+//! Invariants: every value in the table has passed its type and range check, and remembers its origin; a
 //! value that failed is a [`ConfigProblem`] and leaves the one below in force, so that one mistake does not
 //! cause reports of others. The agreement between settings is checked once, at the end.
 
@@ -74,7 +74,7 @@ struct ConfigLayers {
 }
 
 impl ConfigLayers {
-    /// The lowest layer. It cannot fail in a binary whose tests passed.
+    /// The lowest layer. Cannot fail in a binary whose tests passed.
     fn of_defaults() -> Result<Self, ConfigError> {
         let mut layers = Self {
             defaults: BTreeMap::new(),
@@ -196,7 +196,7 @@ impl ConfigLayers {
         }
     }
 
-    /// Text stays as it is; any other value is parsed as TOML.
+    /// A setting of type text is taken verbatim; any other value is parsed as TOML.
     fn value_from_env(&self, key: &str, text: &str) -> Result<Value, String> {
         if text == AUTO && limits::OR_AUTO.contains(&key) {
             return Ok(Value::from(AUTO));
@@ -225,7 +225,7 @@ impl ConfigLayers {
         }
     }
 
-    /// Puts a value in force if it passes its own checks.
+    /// Puts a value in force if it passes the checks of its key.
     fn set(&mut self, key: &str, value: Value, origin: ConfigOrigin) {
         let problem = match self.defaults.get(key) {
             None if self.is_section(key) => Some(format!("`{key}` is a section, write [{key}]")),
@@ -292,7 +292,7 @@ impl ConfigLayers {
     }
 }
 
-/// Makes all paths absolute; the user's agents folder must exist unless it is only the default.
+/// Makes all paths absolute; the user's agents folder must exist, unless only the default.
 fn make_absolute(config: &mut SwarmConfig, agents_may_miss: bool) -> Result<(), (&'static str, String)> {
     let workdir = std::path::absolute(&config.daemon.workdir)
         .map_err(|error| ("daemon.workdir", format!("`daemon.workdir` cannot be used: {error}")))?;

@@ -1,9 +1,9 @@
 //! Configuration: defaults, a TOML file, the environment, flags; later sources override earlier ones.
 //!
-//! Owns the types of all settings and their reading. `config/pas.toml` is built in; it is at once the list of
-//! all keys, their documentation and their defaults: a key that it lacks does not exist. Invariants: an
+//! Owns the types of all settings and their reading. `config/pas.toml` is built in, and is at once the list
+//! of all keys, their documentation and their defaults: a key missing there does not exist. Invariants: an
 //! existing [`SwarmConfig`] has been checked as a whole ([`limits`] has every bound, [`credentials`] decides
-//! where secrets may go); its paths are absolute; secrets never appear in `Debug` or
+//! where secrets may go); all paths are absolute; secrets never appear in `Debug` or
 //! [`SwarmConfig::explain`]. Failure policy: nothing is guessed or clamped; [`ConfigError`] lists every
 //! mistake at once, each with file and line, variable or flag.
 
@@ -77,12 +77,12 @@ impl SwarmConfig {
     /// Reads, merges and checks all sources.
     ///
     /// # Errors
-    /// [`ConfigError`] with every problem found, at its place.
+    /// [`ConfigError`] with every problem found, and its place.
     pub fn load(sources: &ConfigSources) -> Result<Self, ConfigError> {
         layers::load(sources)
     }
 
-    /// Every key with the value in force and its origin, sorted by key; secrets masked.
+    /// Every key with the value in force and the value's origin, sorted by key; secrets masked.
     #[must_use]
     pub fn explain(&self) -> &[EffectiveSetting] {
         &self.effective
@@ -120,7 +120,7 @@ pub struct ConfigSources {
 }
 
 impl ConfigSources {
-    /// The sources of this process: its environment and the flags of its command line.
+    /// The sources of this process: the environment and the flags of the command line.
     #[must_use]
     pub fn of_process(file: Option<PathBuf>, flags: ConfigFlags) -> Self {
         Self { file, look_for_file: true, env: std::env::vars_os().collect(), flags }
@@ -153,7 +153,7 @@ pub enum ConfigOrigin {
     /// A variable in the `.env` of the working directory.
     Dotenv(PathBuf, String),
     Env(String),
-    /// A flag, with its dashes.
+    /// A flag, dashes included.
     Flag(&'static str),
 }
 

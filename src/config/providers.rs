@@ -47,8 +47,8 @@ pub(super) fn dotenv_file(workdir: &Path) -> std::path::PathBuf {
     workdir.join(super::DOTENV_NAME)
 }
 
-/// The objection to a vendor's address, if any. The address itself is not repeated, so that a password in it
-/// stays out of the log.
+/// The objection to a vendor's address, if any. The address itself is not repeated, so that a password in an
+/// address stays out of the log.
 pub(super) fn address_problem(address: &str) -> Option<&'static str> {
     let Ok(url) = Url::parse(address) else { return Some("is no URL; write it like \"https://host/path\"") };
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() {

@@ -62,7 +62,7 @@ pub struct SupervisionConfig {
     /// The window in which restarts are counted.
     #[serde(rename = "period_s", deserialize_with = "seconds")]
     pub period: Duration,
-    /// Time for a child to end by itself.
+    /// Time for a child to end in order.
     #[serde(rename = "shutdown_deadline_s", deserialize_with = "seconds")]
     pub shutdown_deadline: Duration,
     /// Time for a child to get ready.
@@ -129,7 +129,7 @@ pub struct JobsConfig {
     /// Age at which a running step is stopped; above the soft one.
     #[serde(rename = "step_hard_timeout_s", deserialize_with = "seconds")]
     pub step_hard_timeout: Duration,
-    /// How long a cancelled step may take to stop before its agent is killed.
+    /// How long a cancelled step may take to stop before the agent is killed.
     #[serde(rename = "stop_grace_s", deserialize_with = "seconds")]
     pub stop_grace: Duration,
     /// Attempts at one step, the first included.
@@ -268,7 +268,7 @@ pub struct GatewayConfig {
     /// Time between two chunks of the answer.
     #[serde(rename = "idle_timeout_ms", deserialize_with = "millis")]
     pub idle_timeout: Duration,
-    /// Time for a whole call with its retries and fallbacks.
+    /// Time for a whole call, retries and fallbacks included.
     #[serde(rename = "overall_timeout_ms", deserialize_with = "millis")]
     pub overall_timeout: Duration,
 }

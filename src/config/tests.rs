@@ -322,7 +322,7 @@ const EVERYBODY: [CredentialPlace; 5] = [
     CredentialPlace::Dotenv,
 ];
 
-/// A folder with its files and an environment, each with the settings it contains.
+/// A folder with files, and an environment, each with the settings it contains.
 #[derive(Default)]
 struct CredentialScene {
     env: Vec<(OsString, OsString)>,

@@ -1,7 +1,7 @@
-//! The edge as an actor: binds the ports when it starts, serves while it lives.
+//! The edge as an actor: binds the ports at the start, serves while alive.
 //!
-//! A port that cannot be bound fails the edge's start, and so, the first time, the daemon's. However the edge
-//! ends, killed or in order, its ports are released: the next incarnation needs them.
+//! A port that cannot be bound fails the edge's start, and so, the first time, the daemon's. Every end of the
+//! edge, killed or in order, releases the ports: the next incarnation needs them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ impl ActorMessage for EdgeMessage {
     }
 }
 
-/// How long a start waits for its ports: a killed predecessor's sockets close a moment later.
+/// How long a start waits for the ports: a killed predecessor's sockets close a moment later.
 const PORTS_PATIENCE: Duration = Duration::from_millis(500);
 const PORTS_PAUSE: Duration = Duration::from_millis(20);
 
@@ -68,7 +68,7 @@ pub(super) fn spec(site: Arc<ServiceSite>) -> ChildSpec {
         let site = Arc::clone(&site);
         async move { open(&site, &context).await }
     });
-    // Requests that use up the grace must not be killed within it.
+    // Requests that use up the grace must not be killed earlier by the supervisor.
     let deadline = config.supervision.shutdown_deadline + config.http.shutdown_grace;
     spec.with_shutdown(ShutdownPolicy::Deadline(deadline))
 }

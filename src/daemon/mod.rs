@@ -61,9 +61,9 @@ pub struct DaemonGround {
 /// How a daemon ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DaemonEnd {
-    /// It was asked to.
+    /// Asked to end.
     Asked,
-    /// The root supervisor gave up: too many restarts reached it. Contains the child, where known.
+    /// The root supervisor gave up: too many restarts reached it. The child that failed, where known.
     GaveUp(Option<GivenUp>),
 }
 
@@ -73,7 +73,7 @@ impl RunningDaemon {
     /// `POST /shutdown` also cancels `shutdown`.
     ///
     /// # Errors
-    /// The part that could not be started, and its remedy. Nothing is left running.
+    /// The part that could not be started, with the remedy. Nothing is left running.
     pub async fn start(config: SwarmConfig, shutdown: CancellationToken) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("the path of this program is not known")?;
         let ground = DaemonGround { store: Arc::new(FileHome::new(&config.store_file())), program };
@@ -170,7 +170,7 @@ impl RunningDaemon {
     /// Runs until asked to end, or until the root gives up; then ends everything in order.
     ///
     /// # Errors
-    /// The store's error, when its last commit failed.
+    /// The store's error, when the last commit failed.
     pub async fn run(mut self) -> anyhow::Result<DaemonEnd> {
         let shutdown = self.shutdown.clone();
         let ended = tokio::select! {

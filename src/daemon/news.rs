@@ -1,4 +1,4 @@
-//! Publishes receipts and budget alerts as events, each once by its id.
+//! Publishes receipts and budget alerts as events, each once (by id).
 //!
 //! A lone receipt is an event of its own. Receipts of one booking with the same run, job, agent, provider,
 //! model and status become one event with their sums: thousands of calls a second would otherwise push

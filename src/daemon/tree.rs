@@ -1,6 +1,6 @@
 //! The supervision tree: the roster's hierarchy, with the daemon's own services around it.
 //!
-//! Every agent is a supervisor `<agent>-sup` whose first child is the agent's own worker; its other children
+//! Every agent is a supervisor `<agent>-sup` whose first child is the agent's own worker; the other children
 //! are the agents below. A worker's crash restarts only the worker.
 
 use std::collections::HashMap;
@@ -201,7 +201,6 @@ mod tests {
     use crate::daemon::services::SERVICES;
     use crate::daemon::services::testing::{TestSite, test_site};
 
-    /// Every supervisor with its children, in start order.
     fn start_order(system: &ActorSystem) -> Vec<(String, Vec<String>)> {
         let tree = system.tree();
         let named = |no| tree.name_of(no).to_string();

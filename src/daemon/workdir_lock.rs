@@ -1,8 +1,8 @@
 //! One daemon for each working directory: two would write events, receipts and artifacts into the same files.
 //!
 //! Owns `.pas/daemon.lock` below the working directory, wherever the state is (`daemon.data_dir`). The lock
-//! is the kernel's (flock), so it ends with its process, however that dies; the text in the file only names
-//! the owner. Failure policy: a second daemon is refused with the owner's name and a remedy.
+//! is the kernel's (flock), so it ends with the process, whatever the cause of death; the text in the file
+//! only names the owner. Failure policy: a second daemon is refused with the owner's name and a remedy.
 
 use std::fs::{File, TryLockError};
 use std::io::{self, Seek as _, Write as _};
@@ -17,7 +17,7 @@ use crate::config::SwarmConfig;
 const FILE: &str = ".pas/daemon.lock";
 /// The orchestrator's port, before the offset.
 const PORT: u16 = 6100;
-/// A daemon that is ending holds the lock until its last file is closed.
+/// An ending daemon has the lock until the last file is closed.
 const PATIENCE: u32 = 25;
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -25,9 +25,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LockOwner {
     pub pid: u32,
-    /// Its port for jobs.
+    /// The daemon's port for jobs.
     pub port: u16,
-    /// Where it keeps its state.
+    /// The daemon's data folder.
     pub data_dir: PathBuf,
 }
 
@@ -61,8 +61,8 @@ fn by(holder: Option<&LockOwner>) -> String {
 }
 
 impl WorkdirLock {
-    /// Takes the working directory of these settings. Blocks for some tenths of a second while another daemon
-    /// holds it.
+    /// Locks the working directory of these settings. Blocks for some tenths of a second while another daemon
+    /// has the lock.
     ///
     /// # Errors
     /// [`WorkdirLockError`].

@@ -13,7 +13,7 @@ const FOLDERS: [&str; 3] = ["coordinator", "system", "execution"];
 #[exclude = "README.md"]
 struct EmbeddedAgents;
 
-/// The definitions compiled into the program, and those of them that do not parse (a test ensures that there
+/// The definitions compiled into the program, and the refusals of unparsable ones (a test ensures that there
 /// are none).
 #[must_use]
 pub fn built_in() -> (Vec<AgentDefinition>, Vec<DefinitionRefusal>) {

@@ -1,4 +1,4 @@
-//! A user's folder of definitions: every `*.md` below it, by path.
+//! A user's folder of definitions: every `*.md` below, by path.
 //!
 //! Skipped silently: hidden files and folders, `README.md`, other extensions, a folder that does not exist.
 //! Refused with a reason: symbolic links (one could lead out of the folder, or in a circle), anything but a
@@ -22,7 +22,7 @@ pub const MAX_FOLDER_DEPTH: usize = 8;
 
 /// Reads all definitions below a folder, in the order of their paths.
 ///
-/// Blocks on the disk. Refusals name files below the folder's path as it was given.
+/// Blocks on the disk. Refusals name files below the folder's path as given.
 #[must_use]
 pub fn read_folder(folder: &Path) -> (Vec<AgentDefinition>, Vec<DefinitionRefusal>) {
     let (mut definitions, mut refusals) = (Vec::new(), Vec::new());

@@ -1,4 +1,4 @@
-//! The built-in roster against the table of its facts, and user folders over the roster.
+//! The built-in roster against a table of facts, and user folders over the roster.
 
 use std::collections::BTreeMap;
 use std::fs;

@@ -1,4 +1,4 @@
-//! The agents' statuses, kept in step with the job book. No port of its own: all ports show them.
+//! The agents' statuses, kept in step with the job book. Without a port: all ports show these statuses.
 
 use std::sync::Arc;
 

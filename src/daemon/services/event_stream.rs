@@ -1,4 +1,4 @@
-//! The event stream: port 6102 and the journal behind it.
+//! The event stream: port 6102 and the journal.
 
 use axum::Router;
 

@@ -1,4 +1,4 @@
-//! The HMI on port 6101. It reads all other services, and shows their health.
+//! The HMI on port 6101. Reads all other services, and shows their health.
 
 use std::sync::Arc;
 
@@ -42,7 +42,7 @@ impl DaemonService for HmiService {
     }
 }
 
-/// The health of a service by the name in its contract; two contracts write it with hyphens.
+/// The health of a service by the name in the contract, which two contracts write with hyphens.
 fn watched(name: &'static str, site: &ServiceSite) -> anyhow::Result<(&'static str, HealthReporter)> {
     let with_port = |row: &'static ServiceRow| Some((row, row.port()?));
     let named =

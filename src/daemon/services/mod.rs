@@ -1,10 +1,10 @@
 //! The services of the daemon: one row each in [`SERVICES`], one trait, one file for each service.
 //!
-//! A row has the name, the port with its contract, and the place in the supervision tree; the trait joins the
+//! A row has the name, the port with the contract, and the place in the supervision tree; the trait joins the
 //! actor's part with the port's. A new service is a row here, a file in this folder, and its own parts in
-//! `actors` and `http`. Invariants: rows are built in their order, so a row stands below those whose handles
-//! it needs; under one supervisor services start in the order of their rows; every contract has a row, and
-//! every port a contract of its number.
+//! `actors` and `http`. Invariants: rows are built in order, so a row stands below the rows whose handles it
+//! needs; under one supervisor services start in the order of their rows; every contract has a row, and every
+//! port a contract with the same number.
 
 mod accounts;
 mod agent_router;
@@ -42,9 +42,9 @@ use crate::http::page::{self, HealthReporter};
 use crate::http::{ListenerSpec, PortContract, PortLimits};
 use crate::supervision::ChildSpec;
 
-/// A service; each implements only the parts it has.
+/// A service; implementations override only the parts that exist.
 pub(super) trait DaemonService: Sync {
-    /// Makes the service's actors, and provides its handle to the rows below.
+    /// Makes the service's actors, and provides a handle to the rows below.
     fn start(&self, _site: &mut ServiceSite) -> anyhow::Result<Option<ChildSpec>> {
         Ok(None)
     }
@@ -112,7 +112,7 @@ pub(super) struct ServiceRow {
 }
 
 impl ServiceRow {
-    /// The service of the system agent of its name.
+    /// The service of the system agent with the same name.
     const fn of_agent(name: &'static str, service: &'static dyn DaemonService) -> Self {
         Self { name, port: None, placement: ServicePlacement::BesideAgent(name), service }
     }

@@ -68,7 +68,7 @@ impl DaemonService for ModelPortService {
     }
 }
 
-/// An adapter for a port of this machine, which knows the source of its vendor's key.
+/// An adapter for a port of this machine, which knows the source of the vendor's key.
 pub(super) fn adapter_for(site: &ServiceSite, kind: AdapterKind, port: u16) -> anyhow::Result<ModelAdapter> {
     let key = format!("providers.{}.api_key", kind.vendor());
     let key_from = site.config.origin(&key).map(ToString::to_string);

@@ -1,4 +1,4 @@
-//! The orchestrator on port 6100. Its actors are the agents and the scheduler.
+//! The orchestrator on port 6100. The actors behind it are the agents and the scheduler.
 
 use std::sync::Arc;
 

@@ -5,7 +5,7 @@ use crate::actors::gateway::own_ports::{ModelPort, OwnPorts};
 use crate::domain::provider_router::endpoint::port_here;
 use crate::llm::{Vendor, VendorEndpoint};
 
-/// Every bound port, with the model it serves.
+/// Every bound port, with the model served there.
 fn all(site: &ServiceSite) -> impl Iterator<Item = (u16, Option<ModelPort>)> {
     SERVICES.iter().filter_map(|row| Some((site.port(row.port()?.number), row.service.model_port())))
 }
@@ -20,7 +20,7 @@ pub(super) fn without_models(site: &ServiceSite) -> Vec<u16> {
     all(site).filter(|(_, model)| model.is_none()).map(|(number, _)| number).collect()
 }
 
-/// Refuses a configuration in which a vendor's address is a port of this daemon: its calls would come back
+/// Refuses a configuration in which a vendor's address is a port of this daemon: the calls would come back
 /// here without end.
 pub(super) fn vendors_are_elsewhere(site: &ServiceSite) -> anyhow::Result<()> {
     let providers = &site.config.providers;

@@ -1,8 +1,8 @@
 //! The site on which services are built: the daemon's values for each, and the handles they give each other.
 //!
-//! Invariant: a handle exists once the row that provides it has started, so a row that needs it stands below
-//! its provider in [`super::SERVICES`]. Failure policy: a handle that does not exist yet, or that two rows
-//! provide, fails the start and names the type.
+//! Invariant: a handle exists once the row that provides it has started, so a row that needs the handle
+//! stands below the provider in [`super::SERVICES`]. Failure policy: a handle that does not exist yet, or
+//! that two rows provide, fails the start and names the type.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -24,7 +24,7 @@ pub(in crate::daemon) struct ServiceSite {
     pub(in crate::daemon) store: Store,
     pub(in crate::daemon) jobs: Arc<JobsShared>,
     pub(in crate::daemon) agents: Arc<AddressBook>,
-    /// Cancelled when the daemon is to end; `POST /shutdown` also cancels it.
+    /// Cancelled when the daemon is to end; also by `POST /shutdown`.
     pub(in crate::daemon) shutdown: CancellationToken,
     /// The options of a service's worker.
     pub(in crate::daemon) options: WorkerOptions,
@@ -60,8 +60,7 @@ impl ServiceSite {
         self.provide_as("", handle)
     }
 
-    /// As [`Self::provide`], where several services have handles of one type: each has its own under its
-    /// name.
+    /// As [`Self::provide`], for several services with handles of one type, told apart by name.
     pub(super) fn provide_as<T: Clone + Send + Sync + 'static>(
         &mut self,
         name: &'static str,

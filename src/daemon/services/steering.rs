@@ -1,4 +1,4 @@
-//! Performs a person's actions; port 6101 serves it.
+//! Performs a person's actions, which come in on port 6101.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A site in a folder of its own, for tests of the rows.
+//! A site in a temporary folder, for tests of the rows.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The rows fit together: each port has its contract, each contract its row, and each place its agent.
+//! The rows fit together: each port has a contract, each contract a row, and each place an agent.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -49,7 +49,7 @@ fn a_port_gives_the_name_of_its_contract_or_its_own_where_several_share_one() {
     assert_eq!(wire_name(8101), "anthropic-adapter");
 }
 
-/// Uses a method that no route has: a served path answers 405 and never runs its handler.
+/// Uses a method that no route has: a served path answers 405 and never runs the handler.
 #[tokio::test]
 async fn every_port_serves_every_path_of_its_contract() {
     let TestSite { mut site, store, folder } = test_site();

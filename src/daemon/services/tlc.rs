@@ -1,5 +1,5 @@
-//! The classifier of questions on port 8052, which keeps its own registration alive. The port also answers
-//! chats with the local model that classifies.
+//! The classifier of questions on port 8052, kept registered by an announcer. The port also answers chats
+//! with the local model that classifies.
 
 use std::sync::Arc;
 

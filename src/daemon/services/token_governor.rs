@@ -1,4 +1,4 @@
-//! The token governor on port 6105. Its summaries come from a local model while one answers.
+//! The token governor on port 6105. Summaries come from a local model while one answers.
 
 use std::sync::Arc;
 
