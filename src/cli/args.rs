@@ -27,7 +27,7 @@ pub struct CliArgs {
     pub command: CliCommand,
 }
 
-/// The command line with the exit codes below its help.
+/// The command line, with the exit codes below the help.
 #[must_use]
 pub fn command() -> clap::Command {
     CliArgs::command().after_help(exit::help()).after_long_help(exit::help())
@@ -91,10 +91,10 @@ pub enum CliCommand {
     Job {
         /// Job id, or a unique beginning or end of it
         id: String,
-        /// Include all steps below it
+        /// Include all steps below the job
         #[arg(long)]
         tree: bool,
-        /// Every turn of its agent
+        /// Every turn of the job's agent
         #[arg(long, conflicts_with = "tree")]
         log: bool,
         /// Go on until the job has ended
@@ -105,7 +105,7 @@ pub enum CliCommand {
     Say {
         /// Job id, or a unique beginning or end of it
         id: String,
-        /// What to say
+        /// The message
         text: String,
     },
     /// List the private trees of changes
@@ -196,7 +196,7 @@ pub struct RunArgs {
     pub goal: Option<String>,
     #[command(flatten)]
     pub change: ChangeArgs,
-    /// Further input; VALUE is JSON, or text if it is none
+    /// Further input; VALUE is JSON, else text
     #[arg(long, value_name = "KEY=VALUE", value_parser = parse_input)]
     pub input: Vec<(String, Value)>,
     /// 0 to 9; 9 is the most urgent
@@ -213,23 +213,23 @@ pub struct RunArgs {
     pub keep: bool,
 }
 
-/// What `pas run change` and `pas run task` take besides the goal.
+/// Options of `pas run change` and `pas run task`.
 #[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Changes")]
 pub struct ChangeArgs {
     /// The repository [change: current folder]
     #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub repo: Option<PathBuf>,
-    /// The command that proves it [found in the tree]
+    /// The proving command [found in the tree]
     #[arg(long, value_name = "COMMAND")]
     pub prove: Option<String>,
     /// The commit to start from [HEAD]
     #[arg(long, value_name = "REF")]
     pub base: Option<String>,
-    /// Before the change it must: fail, pass, any
+    /// Proof on the base must: fail, pass, any
     #[arg(long, value_parser = ["fail", "pass", "any"], hide_possible_values = true)]
     pub expect: Option<String>,
-    /// The most it may cost
+    /// Most that the run may cost
     #[arg(long, value_name = "USD")]
     pub budget: Option<String>,
     /// Run in fresh trees before the proof
@@ -238,13 +238,13 @@ pub struct ChangeArgs {
     /// Further test files, as a glob
     #[arg(long, value_name = "GLOB")]
     pub tests: Vec<String>,
-    /// Allow changes of what is tested
+    /// Allow changes to which tests count
     #[arg(long)]
     pub allow_guards: bool,
     /// Allow tests of the base to be rewritten
     #[arg(long)]
     pub allow_test_changes: bool,
-    /// Let it give parts to other writers
+    /// Let the author give parts to other writers
     #[arg(long)]
     pub delegate: bool,
     /// Start from uncommitted work too
@@ -270,7 +270,7 @@ pub struct DoctorArgs {
     /// Also check this repository, and run its proof once
     #[arg(long, value_name = "PATH", value_hint = ValueHint::DirPath)]
     pub repo: Option<PathBuf>,
-    /// The command that proves it [found in the tree]
+    /// The proving command [found in the tree]
     #[arg(long, value_name = "COMMAND", requires = "repo")]
     pub prove: Option<String>,
 }

@@ -1,7 +1,7 @@
 //! HTTP calls to the daemon, and the sentences for their errors.
 //!
-//! Invariants: every call has a deadline; every mutation carries JSON (the edge requires it) and the
-//! token, if one is set. Failure policy: no call is retried; an error names the address and the remedy.
+//! Invariants: every call has a deadline; every mutation carries JSON (as the edge requires) and the token,
+//! if one is set. Failure policy: no call is retried; an error names the address and the remedy.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
@@ -48,7 +48,7 @@ const MAX_DETAIL: usize = 2_000;
 pub enum ClientError {
     #[error("no daemon answers at {0}: start one with `pas up`, or run `pas doctor`")]
     Unreachable(String),
-    /// The daemon listens, but its answer broke off or timed out.
+    /// The daemon listens, but the answer broke off or timed out.
     #[error("incomplete answer from the daemon at {at}: {reason}")]
     Broken { at: String, reason: String },
     /// The daemon answered with an error.
@@ -124,7 +124,7 @@ impl DaemonClient {
         Ok(Self { http, host, offset, token: config.http.token.clone(), actor })
     }
 
-    /// The address of a service, from its port without the offset.
+    /// The address of a service, from the port without the offset.
     #[must_use]
     pub fn address(&self, port: u16) -> String {
         let port = port.saturating_add(self.offset);
@@ -212,7 +212,7 @@ impl DaemonClient {
         self.identity(ORCHESTRATOR).await.is_some_and(|service| service == "orchestrator")
     }
 
-    /// The name of the PAS service on a port, from its `/`; `None` for any other program.
+    /// The name of the PAS service on a port, read from `/`; `None` for any other program.
     pub async fn identity(&self, port: u16) -> Option<String> {
         let request = self.request(Method::GET, self.url(port, &[]).ok()?).timeout(PROBE);
         let root = self.answer(port, request).await.ok()?;

@@ -1,4 +1,4 @@
-//! `pas context`: an agent's context use, and the pieces that its last summary kept and dropped.
+//! `pas context`: an agent's context use, and the pieces kept and dropped by the last summary.
 
 use console::style;
 use serde::Deserialize;
@@ -14,7 +14,7 @@ use crate::domain::time::Timestamp;
 /// Width of the name column.
 const KEYS: usize = 12;
 
-/// A context as the governor shows it.
+/// A context as shown by the governor.
 #[derive(Debug, Clone, Deserialize)]
 pub(super) struct WireContext {
     pub(super) agent: String,

@@ -1,13 +1,13 @@
 //! The default corpus: the documents of the crates in this build.
 //!
-//! A build of PAS leaves about a thousand real texts below cargo's home: READMEs, licences, changelogs
-//! and manuals. This module copies them into one folder: copies, because the ingest job refuses links
-//! that leave its folder, and because cargo may clean up its home at any time.
+//! A build of PAS leaves about a thousand real texts below cargo's home: READMEs, licences, changelogs and
+//! manuals. This module copies them into one folder: copies, because the ingest job refuses links that leave
+//! the folder, and because cargo may clean up at any time.
 //!
-//! Invariants: only crates of the `Cargo.lock` this binary was built from; the folder is complete or
-//! absent (built beside its final path, then renamed); rebuilt only when its sources change.
-//! Failure policy: missing sources are an error that asks for a folder; an unreadable file aborts the
-//! copy, since all of cargo's files are readable.
+//! Invariants: only crates of the `Cargo.lock` this binary was built from; the folder is complete or absent
+//! (built beside the final path, then renamed); rebuilt only when the sources change. Failure policy: missing
+//! sources are an error that asks for a folder; an unreadable file aborts the copy, since all of cargo's
+//! files are readable.
 
 use std::ffi::OsStr;
 use std::io;
@@ -58,7 +58,7 @@ pub struct CorpusSummary {
 /// Why there is no default corpus.
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
-    /// No crate of this build has its sources on this machine.
+    /// No sources of this build's crates on this machine.
     #[error(
         "no crate sources of this build below {} (built elsewhere, or from vendored crates?): \
          name a folder instead, with `make run CORPUS=path` or `pas run ingest path`",
@@ -91,7 +91,7 @@ pub fn crates_corpus(target: &Path) -> Result<CorpusSummary, CorpusError> {
     make(target, &cargo_home, CARGO_LOCK)
 }
 
-/// Kept beside the folder: its sources and its contents.
+/// Kept beside the folder: sources and contents.
 #[derive(Serialize, Deserialize)]
 struct CorpusRecord {
     made_from: String,
@@ -142,7 +142,7 @@ fn locked(lock: &str) -> Vec<String> {
     packages.iter().filter(|p| from_registry(p)).map(|p| format!("{}-{}", p.name, p.version)).collect()
 }
 
-/// The source folders of those crates that cargo unpacked (it skips those of other systems), sorted.
+/// The source folders of those crates that cargo unpacked (crates for other systems are skipped), sorted.
 fn downloaded(cargo_home: &Path, wanted: &[String]) -> Result<Vec<PathBuf>, CorpusError> {
     let unpacked = cargo_home.join("registry").join("src");
     let Ok(registries) = std::fs::read_dir(&unpacked) else {

@@ -19,7 +19,7 @@ use super::launch;
 use crate::config::{LogConfig, LogFormat, SwarmConfig};
 use crate::http::hmi::log_lines;
 
-/// The daemon, as `main` hands it in: runs until it fails or `CancellationToken` asks it to stop.
+/// The daemon, as `main` hands it in: runs until a failure or until the `CancellationToken` is cancelled.
 pub type DaemonMain = fn(SwarmConfig, CancellationToken) -> DaemonFuture;
 
 /// A daemon that runs.

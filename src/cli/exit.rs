@@ -12,7 +12,7 @@ pub enum CommandExit {
     Done = 0,
     /// A failure that no other number covers.
     Failed = 1,
-    /// The command line or the configuration is invalid (clap's own number for it).
+    /// The command line or the configuration is invalid (clap's own number).
     Usage = 2,
     Unreachable = 3,
     /// The named thing does not exist.
@@ -27,7 +27,7 @@ pub enum CommandExit {
     Interrupted = 130,
 }
 
-/// Every exit code with its meaning, as `pas --help` shows them.
+/// Every exit code with its meaning, as shown by `pas --help`.
 pub const TABLE: &[(CommandExit, &str)] = &[
     (CommandExit::Done, "done"),
     (CommandExit::Failed, "failed (`pas doctor`: something needs repair)"),

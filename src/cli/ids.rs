@@ -1,7 +1,7 @@
 //! Completion of partly typed ids.
 //!
-//! Invariant: a whole id always matches itself; a part must be unambiguous. The beginning of a run's id
-//! means its root job, although the ids of all its steps share that beginning.
+//! Invariant: a whole id always matches itself; a part must be unambiguous. The beginning of a run's id means
+//! its root job, although the ids of all steps share that beginning.
 
 use super::client::DaemonClient;
 use super::exit::{CommandExit, CommandFailure};
@@ -36,7 +36,7 @@ pub(super) async fn run(client: &DaemonClient, text: &str) -> Result<String, Com
     Ok(job.split('.').next().unwrap_or_default().to_owned())
 }
 
-/// The whole id of an approval, from its own id or that of the waiting job.
+/// The whole id of an approval, from a part of that id or of the waiting job's.
 ///
 /// # Errors
 /// As [`job`].

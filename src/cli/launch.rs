@@ -1,9 +1,8 @@
-//! Starts a daemon for a command, and waits for its end.
+//! Starts a daemon for a command, and waits for the daemon's end.
 //!
-//! Invariants: the daemon gets the settings this command has, and a process group of its own, so that
-//! Ctrl-C in the terminal reaches only the command; its output goes to `<data_dir>/daemon.log`.
-//! Failure policy: every wait has a deadline; when the daemon does not come up, the error shows the end of
-//! its log.
+//! Invariants: the daemon gets this command's settings and a separate process group, so that Ctrl-C in the
+//! terminal reaches only the command; output goes to `<data_dir>/daemon.log`. Failure policy: every wait has
+//! a deadline; when the daemon does not come up, the error shows the end of the log.
 
 use std::fs::File;
 use std::io;
@@ -40,10 +39,10 @@ pub(super) struct LaunchedDaemon {
     pub(super) log: PathBuf,
 }
 
-/// Starts a daemon with this command's settings and waits until it answers.
+/// Starts a daemon with this command's settings and waits for the first answer.
 ///
 /// # Errors
-/// The daemon exits at once or does not answer in time; the error carries the end of its log.
+/// The daemon exits at once or does not answer in time; the error carries the end of the log.
 pub(super) async fn start(context: &CommandContext) -> Result<LaunchedDaemon, CommandFailure> {
     let data_dir = &context.config.daemon.data_dir;
     let log = data_dir.join("daemon.log");
@@ -73,7 +72,7 @@ impl LaunchedDaemon {
         self.child.try_wait().ok().flatten()
     }
 
-    /// Stops the daemon, unless it has exited: whatever answers then was started by someone else.
+    /// Stops the daemon, unless already gone: whatever answers then was started by someone else.
     ///
     /// # Errors
     /// The daemon refuses, or does not exit in time.
@@ -90,14 +89,14 @@ impl LaunchedDaemon {
             }
             tokio::select! {
                 () = sleep(LOOK) => {}
-                // The shutdown request is in; the daemon stops by itself.
+                // The shutdown request is in; the daemon stops without further help.
                 _ = &mut interrupt => return Ok(()),
             }
         }
         Ok(())
     }
 
-    /// Requests a shutdown without waiting for it.
+    /// Requests a shutdown without waiting.
     pub(super) async fn let_go(mut self, client: &DaemonClient) {
         if self.ended().is_none() {
             // This command exits now, so the answer does not matter.
@@ -118,7 +117,7 @@ impl LaunchedDaemon {
     }
 }
 
-/// Waits until the daemon no longer answers and has closed its store.
+/// Waits until the daemon no longer answers and has closed the store.
 ///
 /// # Errors
 /// The deadline passes first.

@@ -33,7 +33,7 @@ pub(super) async fn search(context: &CommandContext, args: &SearchArgs) -> Comma
     Ok(if hits.is_empty() { CommandExit::NotFound } else { CommandExit::Done })
 }
 
-/// `pas backup`: the daemon writes its backup, and this command copies that to `path`.
+/// `pas backup`: the daemon writes a backup, which this command copies to `path`.
 pub(super) async fn backup(context: &CommandContext, path: Option<&Path>) -> CommandResult {
     let refused = |path: &Path, why: &dyn std::fmt::Display| {
         CommandFailure::failed(format!("cannot write {}: {why}", path.display()))

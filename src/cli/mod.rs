@@ -1,8 +1,8 @@
 //! The command line.
 //!
 //! Owns the commands of `pas`, the calls to a running daemon, and the drawing of answers. Knows the daemon
-//! only as a function passed in by `main`. Invariants: a command makes one call or a few; its answer goes
-//! to standard output, everything else to standard error ([`screen`]); every outcome has an exit code
+//! only as a function passed in by `main`. Invariants: a command makes one call or a few; the answer goes to
+//! standard output, everything else to standard error ([`screen`]); every outcome has an exit code
 //! ([`exit`]). Failure policy: one line on standard error that names the remedy; no automatic retry.
 
 mod agents;
@@ -68,8 +68,7 @@ impl CommandContext {
         Self::new(config, global)
     }
 
-    /// The program as it was called, with the flags that reach the same daemon: the prefix of suggested
-    /// commands.
+    /// The program as called, with the flags that reach the same daemon: the prefix of suggested commands.
     fn again(&self) -> String {
         let called = std::env::args().next().filter(|called| called.contains('/'));
         let program = called.map_or_else(|| "pas".to_owned(), |called| shown(&called));
@@ -106,7 +105,7 @@ pub fn main(daemon: DaemonMain) -> ExitCode {
     }
 }
 
-/// All cores for the daemon, one thread for its clients.
+/// All cores for the daemon, one thread for other commands.
 fn runtime(command: &CliCommand) -> Result<tokio::runtime::Runtime, CommandFailure> {
     let mut builder = match command {
         CliCommand::Up => tokio::runtime::Builder::new_multi_thread(),
@@ -166,7 +165,7 @@ async fn dispatch(context: &CommandContext, command: CliCommand, daemon: DaemonM
         CliCommand::Models(args) => models::list(context, &args).await,
         CliCommand::Search(args) => library::search(context, &args).await,
         CliCommand::Backup { path } => library::backup(context, path.as_deref()).await,
-        // `run` handled the others before it read the settings.
+        // `run` handled the others before reading the settings.
         CliCommand::Config { .. } | CliCommand::Completions { .. } | CliCommand::Doctor(_) => {
             settings::effective(context.screen, &context.config)
         }

@@ -1,4 +1,4 @@
-//! `pas job --log`, `pas say`, `pas trees`: what an agent does turn by turn, and a word to it.
+//! `pas job --log`, `pas say`, `pas trees`: an agent's work turn by turn, and messages to the agent.
 
 use std::time::Duration;
 

@@ -92,7 +92,7 @@ pub(super) async fn crashes(context: &CommandContext, id: Option<u64>) -> Comman
     Ok(CommandExit::Done)
 }
 
-/// A crash record with the last spans of its trace.
+/// A crash record with the last spans of the trace.
 fn frozen(crash: &WireCrash, width: usize) -> String {
     let (id, agent, life, why) = (crash.id, &crash.agent, crash.incarnation, &crash.reason);
     let at = units::date_time(crash.at);

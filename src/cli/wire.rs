@@ -1,4 +1,4 @@
-//! The daemon's answers, as far as the command line shows them.
+//! The daemon's answers, as far as shown by the command line.
 //!
 //! Source: `contracts/orchestrator.json` and its schemas. Invariant: reading is lenient (unknown fields
 //! are ignored, optional ones may be missing), so that an older `pas` can talk to a newer daemon; `--json`
@@ -41,7 +41,7 @@ pub struct WireProgress {
     pub fraction: f64,
 }
 
-/// A job card with its state; with `tree=true`, also the steps below it.
+/// A job card with the job's state; with `tree=true`, also the steps below.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WireJob {
     pub job_id: String,
@@ -75,7 +75,7 @@ pub struct WireJob {
     pub progress: WireProgress,
     #[serde(default)]
     pub error: Option<String>,
-    /// Waits of the job and of all steps below it.
+    /// Waits of the job and of all steps below.
     #[serde(default)]
     pub waits: Vec<JobWait>,
     /// The steps, when asked for.
@@ -84,7 +84,7 @@ pub struct WireJob {
 }
 
 impl WireJob {
-    /// The job and all steps below it, parents first.
+    /// The job and all steps below, parents first.
     pub fn walk(&self) -> impl Iterator<Item = &Self> {
         let mut waiting = vec![self];
         std::iter::from_fn(move || {
@@ -133,7 +133,7 @@ pub struct WireApproval {
     pub requested_at: Timestamp,
 }
 
-/// One message and its handling.
+/// One message and the handling of it.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct WireSpan {
     pub trace_id: String,
@@ -144,9 +144,9 @@ pub struct WireSpan {
     pub to: String,
     /// Kind of the message.
     pub kind: String,
-    /// When it was sent.
+    /// When the message was sent.
     pub queued_at: Timestamp,
-    /// When its handling ended.
+    /// When handling ended.
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
     /// Time in the mailbox, µs.

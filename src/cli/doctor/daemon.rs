@@ -1,4 +1,4 @@
-//! The running daemon: its folders, its store, and its number of agents.
+//! The running daemon: folders, store, and number of agents.
 
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,7 @@ impl AnsweringDaemon {
         state::refused(&self.store_state)
     }
 
-    /// The daemon's agents. Refused definitions are in its log.
+    /// The daemon's agents. Refused definitions are in the daemon's log.
     pub(super) async fn agents(client: &DaemonClient) -> DoctorCheck {
         match client.get(&["agents"], &[]).await {
             Ok(answer) => {

@@ -1,4 +1,5 @@
-//! Vendor keys: the source of each, the address it is sent to, and who else can read its file.
+//! Vendor keys: the source of each, the address that receives it, and files with secrets that others can
+//! read.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -6,10 +7,11 @@ use std::path::{Path, PathBuf};
 use super::DoctorCheck;
 use crate::config::{CompatibleConfig, ConfigOrigin, DOTENV_NAME, ProviderConfig, SecretText, SwarmConfig};
 
-/// A vendor's name, its section of the settings, and its settings.
+/// A vendor's name, section of the settings, and settings.
 type VendorKey<'c> = (&'static str, &'static str, &'c ProviderConfig);
 
-/// Characters of a key that are shown: enough to recognize it.
+/// One line for each key, one for the vendors without a key, and a warning for each file with secrets that
+/// others can read.
 pub(super) fn check(config: &SwarmConfig) -> Vec<DoctorCheck> {
     let providers = &config.providers;
     let all: [VendorKey<'_>; 4] = [

@@ -1,4 +1,4 @@
-//! Disk space, and the sandbox as it holds here.
+//! Disk space, and the sandbox as probed on this machine.
 
 use std::path::{Path, PathBuf};
 

@@ -80,7 +80,7 @@ fn holder(address: SocketAddr, service: &str, identity: Option<&str>) -> PortOwn
         None => {}
     }
     // std sets SO_REUSEADDR where that does not let two programs listen, so a port with old connections in
-    // TIME_WAIT counts as free, as it does for the daemon.
+    // TIME_WAIT counts as free, for the daemon too.
     match TcpListener::bind(address) {
         Ok(_) => PortOwner::Nobody,
         Err(error) if error.kind() == ErrorKind::AddrInUse => PortOwner::Other("another program".into()),

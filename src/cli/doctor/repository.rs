@@ -1,4 +1,5 @@
-//! `pas doctor --repo`: what agents' commands would see of a repository, and its proving command, run once in the sandbox.
+//! `pas doctor --repo`: the part of a repository that agents' commands would see, and the proving command,
+//! run once in the sandbox.
 
 use std::path::Path;
 

@@ -13,7 +13,7 @@ use crate::domain::job::wait::JobWait;
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
 
-/// Width of the name column with its gap.
+/// Width of the name column, gap included.
 const KEYS: usize = 12;
 /// The same for the longer keys of an agent's definition.
 const DEFINITION_KEYS: usize = 22;
@@ -61,7 +61,7 @@ pub fn wait_in_words(wait: &JobWait, now: Timestamp) -> String {
     format!("{} for {}, since {since}{detail}", wait.job_id, wait.kind.noun())
 }
 
-/// One job with its inputs, outputs and cost, followed by its steps if it has any.
+/// One job with its inputs, outputs and cost, followed by the steps, if any.
 #[must_use]
 pub fn job(job: &WireJob, now: Timestamp, bill: Option<&ReceiptTotals>, width: usize) -> String {
     let mut lines = vec![fit(&format!("{}  {}", style(&job.job_id).bold(), state(job.state)), width)];
@@ -205,7 +205,7 @@ pub fn proof(proof: &WireCancelProof, width: usize) -> String {
     lines.join("\n")
 }
 
-/// Approvals, each with the commands that decide it; `pas` is the program with its flags.
+/// Approvals, each with the commands that decide it; `pas` is the program with flags.
 #[must_use]
 pub fn approvals(all: &[WireApproval], pas: &str, now: Timestamp, width: usize) -> String {
     if all.is_empty() {
@@ -256,7 +256,7 @@ pub fn agents(all: &[WireAgent], width: usize) -> String {
     format!("{table}\n\n{}; R: restarts, Q: queued messages", count(all.len(), "agent", "agents"))
 }
 
-/// One agent with its definition.
+/// One agent with the definition.
 #[must_use]
 pub fn agent(agent: &WireAgent, width: usize) -> String {
     let mut lines = vec![format!("{}  {}", style(&agent.name).bold(), agent.status)];

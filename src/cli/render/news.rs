@@ -8,11 +8,11 @@ use super::{one_line, units};
 use crate::cli::wire::{WireJobEvent, WireSupervisionEvent};
 use crate::domain::time::Timestamp;
 
-/// Longest crash message in a sentence; `pas crashes` has it in full.
+/// Longest crash message in a sentence; `pas crashes` shows the whole.
 const MESSAGE: usize = 60;
 
-/// Turns supervision events into sentences. Remembers which agents are down and why, so that the sentence
-/// for a restart has its cause and duration.
+/// Turns supervision events into sentences. Remembers which agents are down and why, so that the sentence for
+/// a restart has cause and duration.
 #[derive(Debug, Default)]
 pub struct SupervisionNews {
     down: HashMap<String, (String, Timestamp)>,

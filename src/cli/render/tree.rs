@@ -1,8 +1,8 @@
 //! The supervision tree as lines.
 //!
-//! Every agent is two nodes: the supervisor `<agent>-sup` and, as its first child, the worker `<agent>`.
-//! A person thinks of them as one, so they share the worker's line, with a remark on the supervisor only
-//! when it is not up.
+//! Every agent is two nodes: the supervisor `<agent>-sup` and, as its first child, the worker `<agent>`. A
+//! person thinks of them as one, so they share the worker's line, with a remark on the supervisor only when
+//! that is not up.
 
 use console::{StyledObject, measure_text_width, pad_str, style};
 use serde_json::Value;
@@ -14,7 +14,7 @@ use crate::cli::wire::WireTreeNode;
 /// Ending of the names of the agents' supervisors.
 const SUPERVISOR: &str = "-sup";
 
-/// Columns of the numbers after it, with their gaps.
+/// Width of the columns of numbers, gaps included.
 const NUMBERS: usize = 1 + 5 + 1 + 8 + 1 + 5;
 
 /// One line of the tree: a worker with its own supervisor, or any other node.
@@ -46,7 +46,7 @@ impl<'a> TreeLine<'a> {
     }
 }
 
-/// Draws the tree, with a count of healthy actors below it.
+/// Draws the tree, with a count of healthy actors below.
 #[must_use]
 pub fn draw(root: &WireTreeNode, width: usize) -> String {
     let mut rows = vec![["", "LIFE", "RESTARTS", "QUEUE", ""].map(str::to_owned)];

@@ -22,7 +22,7 @@ const DEEPEST_TREE: usize = 200;
 const TIMES: usize = 9 + 1 + 8 + 1 + 8 + 1 + 1 + 1;
 /// Columns of the bar, at 80 columns and beyond.
 const BAR: (usize, usize) = (12, 30);
-/// A crash record belongs to a span that ended within this time: it is written right after the span.
+/// A crash record belongs to a span that ended within this time: the record is written right after the span.
 const SAME_CRASH: Duration = Duration::from_secs(2);
 
 /// One or more spans drawn as one line.
@@ -135,7 +135,7 @@ fn forest<'a>(spans: &[&'a WireSpan]) -> Vec<SpanGroup<'a>> {
     forest
 }
 
-/// A span with its descendants; `None` when it is already placed, so that cycles end.
+/// A span with its descendants; `None` when already placed, so that cycles end.
 fn grow<'a>(
     span: &'a WireSpan,
     below: &HashMap<&str, Vec<&'a WireSpan>>,

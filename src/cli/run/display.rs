@@ -85,8 +85,8 @@ impl ProgressDisplay {
         }
     }
 
-    /// Removes the bars; the lines stay. Each bar is finished, or it would draw itself once more when
-    /// dropped.
+    /// Removes the bars; the lines stay. Each bar is finished first: an unfinished one would be drawn once
+    /// more when dropped.
     pub(super) fn clear(self) {
         if let Self::Bars(bars) = self {
             bars.steps

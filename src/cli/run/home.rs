@@ -1,5 +1,5 @@
-//! Checks which folder's daemon answers: a job runs in its daemon's working directory, so a daemon of
-//! another folder is the wrong one.
+//! Checks which folder's daemon answers: a job runs in the daemon's working directory, so a daemon of another
+//! folder is the wrong one.
 
 use std::path::PathBuf;
 
@@ -38,7 +38,7 @@ pub(super) async fn beside_strangers(
     )))
 }
 
-/// The working directory of the daemon that answers, when it is not this command's.
+/// The working directory of the answering daemon, unless the same as this command's.
 async fn stranger(context: &CommandContext) -> Option<PathBuf> {
     let health = context.client.get(&["health"], &[]).await.ok()?;
     let theirs = PathBuf::from(health["workdir"].as_str()?);

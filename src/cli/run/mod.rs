@@ -1,8 +1,8 @@
 //! `pas run`: submits a job, shows its progress, and prints a summary at the end.
 //!
-//! Invariants: a daemon started by this command is stopped again, unless it is to be kept; the job card
-//! carries its own idempotency key. Failure policy: when the daemon goes silent, the command waits for it
-//! for a while (the daemon may be restarting, and the job survives), then fails.
+//! Invariants: a daemon started by this command is stopped again, unless `--keep` is given; the job card
+//! carries an idempotency key. Failure policy: when the daemon goes silent, the command waits for a while
+//! (the daemon may be restarting, and the job survives), then fails.
 
 mod change;
 mod display;
@@ -29,7 +29,7 @@ use crate::domain::trace::TraceId;
 /// The task with a default corpus when no folder is named.
 const INGEST: &str = "ingest";
 
-/// Runs a job; starts a daemon for it if none answers.
+/// Runs a job; starts a daemon if none answers.
 pub(super) async fn run(context: &CommandContext, args: &RunArgs) -> CommandResult {
     let mut card = card(context, args)?;
     if args.task == change::CHANGE

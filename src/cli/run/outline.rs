@@ -1,4 +1,4 @@
-//! A job's progress, computed from its tree: pure functions.
+//! A job's progress, computed from the tree of its steps: pure functions.
 
 use crate::cli::wire::WireJob;
 use crate::domain::job::JobState;

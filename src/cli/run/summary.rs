@@ -61,7 +61,7 @@ pub(super) async fn show(context: &CommandContext, job: &WireJob, stays: bool) -
     Ok(())
 }
 
-/// The run's manifest, written after the root job ends; null when it does not come in time.
+/// The run's manifest, written after the root job ends; null when not there in time.
 async fn manifest(context: &CommandContext, job: &WireJob) -> Value {
     let path = ["runs", &job.run_id, "manifest"];
     let read = async {
@@ -148,14 +148,14 @@ impl RunSummary<'_> {
     }
 }
 
-/// A heading and wrapped text beside it.
+/// A heading with wrapped text beside.
 fn block(heading: &str, text: &str, width: usize) -> Vec<String> {
     let headings = std::iter::once(heading).chain(std::iter::repeat(""));
     let lines = wrap(text, width.saturating_sub(MARGIN));
     lines.iter().zip(headings).map(|(line, heading)| format!("{heading:MARGIN$}{line}")).collect()
 }
 
-/// Relative to the current folder, when the path lies below it.
+/// Relative to the current folder, for a path below.
 fn short(path: &Path) -> PathBuf {
     let here = std::env::current_dir().ok();
     here.and_then(|here| path.strip_prefix(here).ok().map(Path::to_owned)).unwrap_or_else(|| path.to_owned())

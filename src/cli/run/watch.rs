@@ -1,4 +1,4 @@
-//! Follows a job to its end, and turns Ctrl-C into a cancel.
+//! Follows a job to the end, and turns Ctrl-C into a cancel.
 //!
 //! Polls the tree and the events a few times a second, by sequence number, so that no event is missed or
 //! printed twice even when the daemon restarts in between.
@@ -181,7 +181,7 @@ impl<'a> JobWatch<'a> {
             Err(failure) if failure.exit == CommandExit::Unreachable => {
                 if self.silent_since.is_none() {
                     display.line("the daemon does not answer; waiting");
-                    // A new daemon numbers its events from 1.
+                    // A new daemon numbers events from 1.
                     self.supervision_seq = 0;
                 }
                 let since = *self.silent_since.get_or_insert_with(Instant::now);
