@@ -1,23 +1,24 @@
-//! The arguments of bubblewrap for a profile: an allow-list of binds in namespaces of its own.
+//! The arguments of bubblewrap for a profile: an allow-list of binds in new namespaces.
 //!
-//! Pure. A read-only root with holes is no sandbox: sockets, keys and the own daemon's files would be in it. As
-//! root without a user namespace and with capabilities, a remount inside would give the whole disk back.
+//! Pure. A read-only root with holes is no sandbox: sockets, keys and the daemon's own files would be inside.
+//! With root's capabilities and no user namespace, a remount inside would give the whole disk back.
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use super::profile::SandboxProfile;
 
-/// Where the confining program stands inside.
+/// Path of the confining program inside the namespaces.
 pub const CONFINE_INSIDE: &str = "/run/pas/confine";
-/// `/tmp` and `/dev/shm` lie in memory, where no limit of a process counts them.
+/// `/tmp` and `/dev/shm` are in memory that no limit of a process counts.
 const TMP_BYTES: u64 = 512 << 20;
 
-/// A bubblewrap and its abilities, as the probe found them.
+/// A bubblewrap with the abilities found by the probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BubblewrapProgram {
     pub path: PathBuf,
-    /// `--disable-userns` came with 0.8; without it the system call filter alone refuses new namespaces.
+    /// `--disable-userns` came with 0.8; in older versions the system call filter alone refuses new
+    /// namespaces.
     pub disables_user_namespaces: bool,
 }
 
@@ -34,7 +35,7 @@ pub fn bubblewrap_arguments(
         argv.flags(&["--disable-userns"]);
     }
     argv.flags(&["--cap-drop", "ALL"]);
-    // In front of the binds: the tree of a test lies below the machine's /tmp.
+    // Before the binds: the tree of a test is below the machine's /tmp.
     argv.flags(&["--dev", "/dev", "--proc", "/proc"]);
     for folder in ["/tmp", "/dev/shm"] {
         argv.flags(&["--size", &TMP_BYTES.to_string(), "--perms", "1777", "--tmpfs", folder]);
@@ -49,7 +50,7 @@ pub fn bubblewrap_arguments(
     for path in &profile.protected {
         argv.bind("--ro-bind-try", path, path);
     }
-    // Those that exist: a bind needs something to cover.
+    // Only existing ones: a bind needs something to cover.
     for path in &profile.hidden {
         argv.bind("--ro-bind", Path::new("/dev/null"), path);
     }

@@ -1,9 +1,9 @@
 //! Makes the calling process obey a profile and become the command.
 //!
-//! Runs in a process of its own with one thread: everything here is inherited by what it starts and cannot be
-//! taken back. Order: limits, capabilities, no new privileges, Landlock, own folders, system call filter.
-//! Failure policy: closed. Any step that fails ends the process before the command starts; steps that an older
-//! kernel cannot take are known beforehand from the probe and stand in the report.
+//! Runs in a process of its own with one thread: children inherit every restriction made here, and none can
+//! be undone. Order: limits, capabilities, no new privileges, Landlock, folders in the scratch, system call
+//! filter. Failure policy: closed. Any step that fails ends the process before the command starts; the probe
+//! knows beforehand which steps an older kernel cannot take, and lists them in the report.
 
 use std::convert::Infallible;
 use std::io;
@@ -24,20 +24,20 @@ use serde::{Deserialize, Serialize};
 use super::profile::{SandboxLimits, SandboxProfile};
 use super::{processes, syscalls};
 
-/// The newest Landlock that is asked for; the kernel's own is used where it is older.
+/// The newest Landlock requested; on an older kernel, that kernel's version is used.
 const NEWEST: ABI = ABI::V9;
 /// Agents' tests compete with the daemon and the person's own work for the cores.
 const NICENESS: i32 = 5;
 /// Read and written by nearly every program.
 const DEVICES: &[&str] = &["/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom"];
 
-/// What the confining process is started with.
+/// The confining process's argument, as JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ConfineRequest {
     pub profile: SandboxProfile,
     pub cwd: PathBuf,
-    /// Whether namespaces of its own are around it already.
+    /// Whether the process is already in namespaces of its own.
     pub wrapped: bool,
 }
 
@@ -64,7 +64,7 @@ pub enum ConfineError {
     Start(String, io::Error),
 }
 
-/// Confines this process and replaces it by the command; returns only when that fails.
+/// Confines this process and execs the command; returns only on failure.
 ///
 /// # Errors
 /// The step that failed.
@@ -87,12 +87,12 @@ pub fn confine(request: &str, command: &[String]) -> Result<Infallible, ConfineE
     Err(ConfineError::Start(program.clone(), next.exec()))
 }
 
-/// A session of its own, an end with its reaper, and the limits.
+/// Starts a new session, ties this process's life to the reaper's, and sets the limits.
 fn stand_alone(limits: &SandboxLimits, wrapped: bool) -> Result<(), ConfineError> {
-    // Within bubblewrap the session is there already.
+    // Within bubblewrap the session exists already.
     let _ = rustix::process::setsid();
     if !wrapped {
-        // Within bubblewrap the whole process namespace ends with its first process.
+        // Within bubblewrap the whole process namespace ends with the first process.
         rustix::process::set_parent_process_death_signal(Some(Signal::KILL))
             .map_err(|error| ConfineError::Limit("death signal", error.into()))?;
     }
@@ -107,9 +107,9 @@ fn stand_alone(limits: &SandboxLimits, wrapped: bool) -> Result<(), ConfineError
     limit("core", Resource::Core, 0)?;
     limit("fsize", Resource::Fsize, limits.file_bytes)?;
     limit("nofile", Resource::Nofile, limits.open_files)?;
-    // Not the address space: node, Java and sanitizers reserve far more of it than they use.
+    // Not the address space: node, Java and sanitizers reserve far more address space than they use.
     limit("data", Resource::Data, limits.memory_bytes)?;
-    // Outside a user namespace the kernel counts all threads of the person, so theirs come on top.
+    // Outside a user namespace the kernel counts all threads of the user, so the others come on top.
     let others = if wrapped { 0 } else { processes::threads_of_this_user() };
     limit("nproc", Resource::Nproc, limits.processes + others)
 }
@@ -117,8 +117,8 @@ fn stand_alone(limits: &SandboxLimits, wrapped: bool) -> Result<(), ConfineError
 fn drop_privileges() -> rustix::io::Result<()> {
     for capability in CapabilitySet::all().iter() {
         match rustix::thread::remove_capability_from_bounding_set(capability) {
-            // Without the right to do it there is nothing that could come back: no new privileges follow.
-            // Unknown to this kernel: not there.
+            // PERM: without the right to drop a capability none can come back, since no new privileges
+            // follow. INVAL: the kernel does not know the capability.
             Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
             Err(error) => return Err(error),
         }
@@ -136,7 +136,7 @@ fn drop_privileges() -> rustix::io::Result<()> {
 fn restrict_files(profile: &SandboxProfile, wrapped: bool) -> Result<(), ConfineError> {
     let failed = |error: &dyn std::fmt::Display| ConfineError::Landlock(error.to_string());
     for place in &profile.writable {
-        // Passed over, it would look to the command like a right it does not have.
+        // Skipping a missing place would leave the command without a right that the profile grants.
         PathFd::new(place).map_err(|error| failed(&error))?;
     }
     let read = AccessFs::from_read(NEWEST);
@@ -155,7 +155,7 @@ fn restrict_files(profile: &SandboxProfile, wrapped: bool) -> Result<(), Confine
     rules.push((Path::new("/proc"), read));
     let device = make_bitflags!(AccessFs::{ReadFile | WriteFile | Truncate | IoctlDev});
     if wrapped {
-        // Its own, in memory of a limited size, gone with the namespace.
+        // Private to the namespace, in memory of a limited size, gone with the namespace.
         rules.extend(["/tmp", "/dev/shm"].map(|path| (Path::new(path), write)));
         rules.push((Path::new("/dev"), device | read));
     } else {
@@ -175,12 +175,12 @@ fn restrict_files(profile: &SandboxProfile, wrapped: bool) -> Result<(), Confine
     }
 }
 
-/// Made under the restrictions: the scratch is the command's, and a link that an earlier command left in it
-/// must not lead this process anywhere.
+/// Made under the restrictions: the scratch belongs to the command, and a link left there by an earlier
+/// command must not lead this process anywhere.
 fn make_folders(profile: &SandboxProfile) -> Result<(), ConfineError> {
     let make = |folder: &PathBuf| {
         if folder.is_symlink() {
-            // Left by an earlier command; what it leads to need not be there.
+            // Left by an earlier command; the target may be missing.
             std::fs::remove_file(folder).map_err(|error| ConfineError::Folder(folder.clone(), error))?;
         }
         std::fs::create_dir_all(folder).map_err(|error| ConfineError::Folder(folder.clone(), error))

@@ -1,13 +1,13 @@
 //! The hidden subcommands by which the daemon's own binary becomes a reaper or a confined command.
 //!
-//! They are looked for before anything else is set up, so that the process is still single-threaded.
+//! `main` checks for them before setting anything up, while the process is still single-threaded.
 
 use std::process::ExitCode;
 
 use super::{CONFINE_FAILED, CONFINE_PREFIX};
 
-/// Carries out `confine REQUEST -- COMMAND…` or `reap REQUEST -- COMMAND…`; `None` for any other command line. `confine` only
-/// comes back when it could not confine.
+/// Carries out `confine REQUEST -- COMMAND…` or `reap REQUEST -- COMMAND…`; `None` for any other command
+/// line. `confine` only returns on failure.
 #[must_use]
 pub fn run_hidden(mut arguments: impl Iterator<Item = String>) -> Option<ExitCode> {
     let verb = arguments.next().filter(|verb| verb == "confine" || verb == "reap")?;
@@ -29,7 +29,7 @@ pub fn run_hidden(mut arguments: impl Iterator<Item = String>) -> Option<ExitCod
         },
         _ => format!("{CONFINE_PREFIX}this system has no such way to confine a command"),
     };
-    // Whoever started it reads this; there is no log yet.
+    // The starting process reads this; there is no log yet.
     let _ = std::io::Write::write_all(&mut std::io::stderr(), format!("{failed}\n").as_bytes());
     Some(u8::try_from(CONFINE_FAILED).map_or(ExitCode::FAILURE, ExitCode::from))
 }

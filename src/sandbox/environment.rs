@@ -1,4 +1,4 @@
-//! The environment of a command, built from nothing: what the daemon was started with never reaches an agent.
+//! The environment of a command, built from nothing: the daemon's own variables never reach an agent.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -22,7 +22,7 @@ pub(super) fn build(
         ("PATH", path.join(":")),
         ("HOME", text(&scratch.join("home"))),
         ("TMPDIR", text(&scratch.join("tmp"))),
-        // The C locale with UTF-8 is everywhere; a person's own may not be bound.
+        // The C locale with UTF-8 is everywhere; the person's locale may not be bound.
         ("LANG", "C.UTF-8".to_owned()),
         ("TERM", "dumb".to_owned()),
         ("USER", "agent".to_owned()),

@@ -1,8 +1,7 @@
-//! Starts a command under its reaper and gathers what it writes, until it ends, its time is over or it is
-//! cancelled.
+//! Starts a command under a reaper and gathers the output, until the end, the time limit or a cancel.
 //!
 //! The child's standard error is the control socket, since a child gets no other file without `unsafe`; the
-//! command itself writes both its streams to one pipe, which keeps their order. Failure policy: a reaper that
+//! command itself writes both streams to one pipe, which keeps their order. Failure policy: a reaper that
 //! does not report is killed, which ends the command; a command that could not be confined is an error.
 
 mod started;
@@ -22,9 +21,9 @@ use super::profile::SandboxProfile;
 use super::reaper::{ReaperReport, ReaperRequest, WatchedLimits};
 use started::{FollowEnd, StartedReaper};
 
-/// The exit of the confining process when it could not confine.
+/// Exit code of a confining process that failed.
 pub const CONFINE_FAILED: i32 = 125;
-/// In front of its words then.
+/// Begins the error text of a confining process that failed.
 pub const CONFINE_PREFIX: &str = "pas confine: ";
 /// A single argument may have 128 KiB on Linux.
 const ARGUMENT_BYTES: usize = 96 << 10;
@@ -34,14 +33,14 @@ const ARGUMENT_BYTES: usize = 96 << 10;
 pub struct SandboxCommand {
     pub profile: SandboxProfile,
     pub argv: Vec<String>,
-    /// Written to the command; without it, its input is empty.
+    /// The command's standard input; `None`: empty.
     pub stdin: Option<Vec<u8>>,
     pub cwd: PathBuf,
     pub timeout: Duration,
     pub output: OutputLimits,
 }
 
-/// What became of it.
+/// The outcome of a command.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SandboxEnd {
     pub exit: Option<i32>,
@@ -50,15 +49,15 @@ pub struct SandboxEnd {
     pub output: SandboxOutput,
     pub timed_out: bool,
     pub cancelled: bool,
-    /// Processes that it left and that were ended; unknown where the namespace ended them unseen.
+    /// Processes left by the command and ended; unknown where the namespace ended them unseen.
     pub processes_ended: Option<u32>,
-    /// The limit that it broke, in words.
+    /// The broken limit, in words.
     pub breach: Option<String>,
-    /// Whether it ran without any confinement, by a person's word.
+    /// Whether the command ran without any confinement, as a person allowed.
     pub unconfined: bool,
 }
 
-/// Why a command was not run, or nothing is known of its end.
+/// Why a command was not run, or why its end is unknown.
 #[derive(Debug, thiserror::Error)]
 pub enum SandboxError {
     #[error(
@@ -91,20 +90,20 @@ pub struct SandboxLauncher {
 }
 
 impl SandboxLauncher {
-    /// `executable` understands `confine` and `reap`; usually `std::env::current_exe()`.
+    /// `executable` handles `confine` and `reap`; usually `std::env::current_exe()`.
     #[must_use]
     pub fn new(executable: PathBuf, backend: SandboxBackend) -> Self {
         Self { executable, backend, unconfined: false }
     }
 
-    /// By a person's word, commands run without confinement where nothing can confine.
+    /// Lets commands run without confinement where no backend works, as a person allowed.
     #[must_use]
     pub fn allow_unconfined(mut self, allowed: bool) -> Self {
         self.unconfined = allowed;
         self
     }
 
-    /// Whether commands run at all: confined, or by a person's word without.
+    /// Whether commands run: confined, or unconfined as a person allowed.
     #[must_use]
     pub fn runs_commands(&self) -> bool {
         self.unconfined || self.backend != SandboxBackend::Nothing
@@ -115,10 +114,10 @@ impl SandboxLauncher {
         &self.backend
     }
 
-    /// Runs a command to its end.
+    /// Runs a command to the end.
     ///
     /// # Errors
-    /// When it was not started or its end is unknown. A command that fails is no error.
+    /// When the command was not started or its end is unknown. A failing command is no error.
     pub async fn run(
         &self,
         command: SandboxCommand,
@@ -157,7 +156,7 @@ impl SandboxLauncher {
         })
     }
 
-    /// All arguments of the reaper.
+    /// The reaper's command line.
     fn arguments(
         &self,
         profile: &SandboxProfile,
@@ -211,7 +210,7 @@ impl SandboxLauncher {
         argv
     }
 
-    /// The system's own program confines; it needs no process of ours between.
+    /// The system's own program confines, so no process of ours stands between.
     #[cfg(not(target_os = "linux"))]
     fn confining(
         &self,
@@ -235,8 +234,8 @@ fn system(what: &str) -> impl FnOnce(io::Error) -> SandboxError {
     move |source| SandboxError::System { what: what.to_owned(), source }
 }
 
-/// Files to cover, of those programs that exist: nothing can be bound over a link, and where `/bin` is one to
-/// `/usr/bin`, it is bound as a folder of its own.
+/// The existing files of these programs, to be covered: nothing can be bound over a link, and where `/bin` is
+/// a separate folder, its copy needs covering too.
 fn existing(programs: &[PathBuf]) -> Vec<PathBuf> {
     let files = programs.iter().flat_map(|path| {
         if path.is_symlink() {
@@ -248,8 +247,8 @@ fn existing(programs: &[PathBuf]) -> Vec<PathBuf> {
     files.collect()
 }
 
-/// The words of a confining process that gave up. An agent's command can write the same, and then only makes
-/// its own result an error.
+/// The error text of a confining process that failed. An agent's command can imitate that text, which only
+/// turns the command's own result into an error.
 fn refusal(report: &ReaperReport, output: &SandboxOutput, wrapped: bool) -> Option<String> {
     let text = String::from_utf8_lossy(&output.head);
     let words = match report.exit {

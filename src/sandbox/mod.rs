@@ -1,9 +1,10 @@
 //! Runs commands of agents so that they reach their own working tree and nothing else of the machine.
 //!
-//! [`SandboxProfile`] says in data what a command may reach; `confine` makes a fresh process obey it and becomes
-//! the command; `reaper` stands outside and ends whatever the command leaves; [`SandboxLauncher`] starts both
-//! and gathers the output. Failure policy: closed. A part that cannot be enforced is an error before the
-//! command starts, or stands in [`SandboxReport`] in words; nothing is run less confined than reported.
+//! [`SandboxProfile`] lists, as data, everything a command may reach; `confine` makes a fresh process obey
+//! the profile and execs the command; `reaper` stays outside and ends all processes that the command leaves;
+//! [`SandboxLauncher`] starts both and gathers the output. Failure policy: closed. A part that cannot be
+//! enforced is an error before the command starts, or is listed in [`SandboxReport`]; no command is less
+//! confined than reported.
 
 pub mod bubblewrap;
 #[cfg(target_os = "linux")]

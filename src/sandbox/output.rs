@@ -1,4 +1,4 @@
-//! The output of a command: its beginning and end, within two limits whatever the command writes.
+//! The output of a command: beginning and end, each within a limit, whatever the command writes.
 
 use std::collections::VecDeque;
 
@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OutputLimits {
     pub head: usize,
-    /// Larger than the head: summaries of tests stand last.
+    /// Larger than the head: test summaries come last.
     pub tail: usize,
 }
 
@@ -16,27 +16,27 @@ impl Default for OutputLimits {
     }
 }
 
-/// What a command wrote, standard output and errors in the order they came.
+/// A command's standard output and standard error, in the order written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SandboxOutput {
     pub head: Vec<u8>,
     pub tail: Vec<u8>,
-    /// All that was written, kept or not.
+    /// Bytes written, kept or not.
     pub bytes: u64,
 }
 
 impl SandboxOutput {
-    /// Bytes between head and tail that are not here.
+    /// Bytes dropped between head and tail.
     #[must_use]
     pub fn omitted(&self) -> u64 {
         self.bytes - (self.head.len() + self.tail.len()) as u64
     }
 
-    /// Head and tail as text, with a line between them where something is left out.
+    /// Head and tail as text, with a line between them where bytes are missing.
     #[must_use]
     pub fn text(&self) -> String {
         if self.omitted() == 0 {
-            // Decoded as one, so that a letter cut by the two limits is whole again.
+            // Decoded as one, so that a character cut between head and tail is whole again.
             return String::from_utf8_lossy(&[self.head.as_slice(), &self.tail].concat()).into_owned();
         }
         let (head, tail) = (String::from_utf8_lossy(&self.head), String::from_utf8_lossy(&self.tail));
@@ -44,7 +44,7 @@ impl SandboxOutput {
     }
 }
 
-/// Takes output as it comes.
+/// Takes output in pieces.
 #[derive(Debug)]
 pub(super) struct OutputCapture {
     limits: OutputLimits,

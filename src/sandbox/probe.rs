@@ -1,7 +1,7 @@
-//! Which backend holds on this machine, found by running it, and what it leaves open, in words.
+//! Which backend works on this machine, found by running each, and its gaps, in words.
 //!
-//! "Installed" proves nothing: AppArmor, containers and old kernels let programs start and then refuse. Failure
-//! policy: a backend counts only when its own attempt to get out failed and its work inside succeeded.
+//! "Installed" proves nothing: AppArmor, containers and old kernels let programs start and then refuse.
+//! Failure policy: a backend counts only when an attempt to reach outside failed and work inside succeeded.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ use crate::domain::agent::{AccessLevel, Rights};
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);
 const SAYS_INSIDE: &str = "inside";
 const SAYS_OUTSIDE: &str = "outside";
-/// Tries to write beside its scratch, to read there, and to write in it.
+/// Tries to write beside the scratch, to read there, and to write in the scratch.
 const ATTEMPT: &str = "{ echo x > \"$1/written\"; } 2>/dev/null && echo outside; \
      { read -r _ < \"$1/secret\"; } 2>/dev/null && echo outside; \
      echo x > \"$TMPDIR/probe\" && echo inside";
@@ -29,29 +29,29 @@ const ATTEMPT: &str = "{ echo x > \"$1/written\"; } 2>/dev/null && echo outside;
 /// How commands are confined.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SandboxBackend {
-    /// Landlock and a system call filter in namespaces of its own.
+    /// Landlock and a system call filter in new namespaces.
     LandlockInBubblewrap(BubblewrapProgram),
     /// Landlock and a system call filter.
     Landlock,
-    /// macOS' own.
+    /// The sandbox of macOS.
     Seatbelt,
     /// Commands are refused.
     Nothing,
 }
 
-/// What holds on this machine, for people.
+/// The sandbox's guarantees on this machine, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SandboxReport {
     pub backend: &'static str,
     pub holds: Vec<String>,
-    /// What stays open or stops working.
+    /// Gaps, and features that stop working.
     pub degrades: Vec<String>,
     /// Why better backends were not taken.
     pub tried: Vec<String>,
 }
 
 impl SandboxReport {
-    /// One line for a job's first event and its proof.
+    /// One line, for a job's first event and for its proof.
     #[must_use]
     pub fn summary(&self) -> String {
         match self.degrades.as_slice() {
@@ -63,7 +63,7 @@ impl SandboxReport {
     }
 }
 
-/// Tries the backends, best first. Takes some 20 ms; the caller keeps the answer.
+/// Tries the backends, best first. Takes some 20 ms; the caller should keep the answer.
 pub async fn probe_backends(executable: &Path, path: Option<&OsStr>) -> (SandboxBackend, SandboxReport) {
     let mut tried = Vec::new();
     for backend in candidates(path, &mut tried) {
@@ -195,7 +195,7 @@ fn landlock_limits(backend: &SandboxBackend) -> Vec<String> {
         SandboxBackend::LandlockInBubblewrap(_) => false,
         SandboxBackend::Seatbelt | SandboxBackend::Nothing => return Vec::new(),
     };
-    // Namespaces hold all of these by themselves, so they matter where there are none.
+    // Namespaces prevent all of these, so the list matters only without them.
     let limits = [
         (2, "files cannot be moved between folders"),
         (3, "your own files outside can be cut to nothing"),

@@ -1,11 +1,11 @@
 //! Which processes descend from this one, and how much they use.
 //!
-//! Failure policy: a process that ends while it is looked at is passed over. Only Linux shows them; elsewhere
-//! nothing is seen and the reaper relies on the process group.
+//! Failure policy: a process that ends during a look is passed over. Only Linux has `/proc`; elsewhere the
+//! list is empty and the reaper relies on the process group.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-/// One process, as far as it is needed.
+/// The needed facts of one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SeenProcess {
     pub pid: i32,
@@ -16,7 +16,7 @@ pub(super) struct SeenProcess {
     pub is_zombie: bool,
 }
 
-/// All descendants of a process that still do something.
+/// All descendants of a process, except zombies.
 pub(super) fn descendants(of: i32) -> Vec<SeenProcess> {
     below(of, &all())
 }
@@ -28,7 +28,7 @@ fn below(of: i32, all: &[SeenProcess]) -> Vec<SeenProcess> {
     }
     let (mut found, mut seen, mut open) = (Vec::new(), BTreeSet::new(), vec![of]);
     while let Some(parent) = open.pop() {
-        // The parents were read at different moments, so a number given anew could close a circle.
+        // The parents were read at different moments, so a reused number could close a circle.
         if !seen.insert(parent) {
             continue;
         }
@@ -41,12 +41,12 @@ fn below(of: i32, all: &[SeenProcess]) -> Vec<SeenProcess> {
     found
 }
 
-/// Whether a process is the first of a namespace of its own, with which the whole namespace ends.
+/// Whether a process is the first of a process namespace, whose end ends all others there.
 pub(super) fn is_namespace_init(pid: i32) -> bool {
     std::fs::read_to_string(format!("/proc/{pid}/status")).is_ok_and(|text| leads_namespace(&text))
 }
 
-/// See proc_pid_status(5): its numbers from the outermost namespace to its own.
+/// See proc_pid_status(5): `NSpid` has the process's numbers from the outermost namespace to the innermost.
 fn leads_namespace(status: &str) -> bool {
     let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
     let mut numbers = numbers.split_whitespace();
@@ -68,26 +68,26 @@ fn all() -> Vec<SeenProcess> {
     Vec::new()
 }
 
-/// See proc_pid_stat(5). The name stands in brackets and may hold anything, brackets too.
+/// See proc_pid_stat(5). The name is in brackets and may contain anything, brackets too.
 fn parse_stat(pid: i32, text: &str) -> Option<SeenProcess> {
     let mut fields = text.rsplit_once(')')?.1.split_whitespace();
     let state = fields.next()?;
     let parent = fields.next()?.parse().ok()?;
     let group = fields.next()?.parse().ok()?;
-    // Of the numbers behind the group, threads are the 15th and resident pages the 19th.
+    // Threads are the 15th number after the group, resident pages the 19th.
     let mut rest = fields.skip(14);
     let threads = rest.next()?.parse().ok()?;
     let resident_pages = rest.nth(3)?.parse().ok()?;
     Some(SeenProcess { pid, parent, group, threads, resident_pages, is_zombie: matches!(state, "Z" | "X") })
 }
 
-/// Threads of the whole machine: one cheap read that tells whether a closer look pays.
+/// Threads of the whole machine: one cheap read that shows whether a closer look pays.
 pub(super) fn threads_of_machine() -> Option<u64> {
     let text = std::fs::read_to_string("/proc/loadavg").ok()?;
     text.split_whitespace().nth(3)?.split_once('/')?.1.parse().ok()
 }
 
-/// Threads of the user that runs this; 0 for root, whom the limit does not bind.
+/// Threads of the current user; 0 for root, whom the limit does not bind.
 #[cfg(target_os = "linux")]
 pub(super) fn threads_of_this_user() -> u64 {
     use std::os::unix::fs::MetadataExt as _;

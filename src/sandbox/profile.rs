@@ -1,7 +1,7 @@
-//! What a command may reach, as data: a pure function of rights, places, toolchains and limits.
+//! Everything a command may reach, as data: a pure function of rights, places, toolchains and limits.
 //!
 //! Invariants: the environment is built, never inherited; nothing is granted that is not listed; fewer rights
-//! never make a longer list of writable places. Failure policy: none can fail but the encoding, which refuses
+//! never make a longer list of writable places. Failure policy: only the encoding can fail, as it refuses
 //! paths that are no UTF-8.
 
 use std::collections::BTreeMap;
@@ -13,8 +13,8 @@ use super::environment;
 use super::toolchains::ToolchainSet;
 use crate::domain::agent::{AccessLevel, Rights};
 
-/// What programs need of the system to start at all. No folder of `/etc` as a whole: it holds keys and the
-/// passwords of services. Places that do not exist are passed over.
+/// Files of the system that programs need to start. Not all of `/etc`, which has keys and passwords of
+/// services. Missing places are skipped.
 const SYSTEM_READABLE: &[&str] = &[
     "/usr",
     "/bin",
@@ -38,7 +38,7 @@ const SYSTEM_READABLE: &[&str] = &[
     "/etc/services",
     "/etc/protocols",
     "/etc/mime.types",
-    // Not `/etc/ssl` itself: `private` in it holds the machine's own keys.
+    // Not `/etc/ssl` itself: `/etc/ssl/private` has the machine's own keys.
     "/etc/ssl/certs",
     "/etc/ssl/openssl.cnf",
     "/etc/pki/tls/certs",
@@ -47,20 +47,20 @@ const SYSTEM_READABLE: &[&str] = &[
     "/sys/devices/system/cpu",
 ];
 
-/// Limits on what a command may use.
+/// Limits on a command's use of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxLimits {
-    /// Writable memory of one process, and resident memory of all of them together.
+    /// Writable memory of one process, and resident memory of all processes together.
     pub memory_bytes: u64,
     /// Processes and threads at once.
     pub processes: u64,
     /// The largest file that may be written.
     pub file_bytes: u64,
-    /// By how much the writable places may grow.
+    /// Most growth of the writable places, in bytes.
     pub growth_bytes: u64,
     pub open_files: u64,
-    /// Build tools start no more jobs than this.
+    /// Most jobs that build tools start.
     pub cores: u32,
 }
 
@@ -71,20 +71,22 @@ impl Default for SandboxLimits {
             processes: 512,
             file_bytes: 1 << 30,
             growth_bytes: 10 << 30,
-            // Linkers and test runners open a few thousand; a leak should end before the machine's table does.
+            // Linkers and test runners open a few thousand; a leak should hit this limit before the
+            // machine's.
             open_files: 8192,
             cores: 2,
         }
     }
 }
 
-/// A run's own git directory and the object folders it borrows.
+/// A run's own git directory and the borrowed object folders.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SandboxGit {
     pub directory: PathBuf,
     /// Object folders named by `objects/info/alternates`.
     pub borrowed: Vec<PathBuf>,
-    /// Files that git obeys, below the places that an agent may write: read-only where a mount can enforce it.
+    /// Files that configure git, below the places that an agent may write: read-only where a mount can
+    /// enforce it.
     pub protected: Vec<PathBuf>,
 }
 
@@ -92,7 +94,7 @@ pub struct SandboxGit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SandboxPlaces {
     pub tree: PathBuf,
-    /// Outside the tree; home, temporary files and caches of the command lie in it.
+    /// Outside the tree; contains the command's home, temporary files and caches.
     pub scratch: PathBuf,
     pub git: Option<SandboxGit>,
 }
@@ -104,7 +106,7 @@ pub struct MirroredFolder {
     pub at: PathBuf,
 }
 
-/// What a command may reach.
+/// Everything a command may reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SandboxProfile {
@@ -112,14 +114,14 @@ pub struct SandboxProfile {
     pub writable: Vec<PathBuf>,
     /// Below writable places, yet read-only; only a mount can enforce this.
     pub protected: Vec<PathBuf>,
-    /// Programs without a right; only a mount can enforce this.
+    /// Programs that the command has no right to; only a mount can enforce this.
     pub hidden: Vec<PathBuf>,
     pub environment: BTreeMap<String, String>,
     /// Made in the scratch before the command starts.
     pub folders: Vec<PathBuf>,
     pub mirrors: Vec<MirroredFolder>,
     pub limits: SandboxLimits,
-    /// `false` only by a person's word, where nothing can confine.
+    /// `false` only as a person allowed, where no backend works.
     pub confined: bool,
 }
 

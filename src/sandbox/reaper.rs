@@ -1,9 +1,10 @@
-//! Stands outside a confined command and ends everything that it leaves.
+//! Stays outside a confined command and ends all processes that the command leaves.
 //!
-//! The reaper is a process of its own and the nearest subreaper of all that descends from it, so a double fork
-//! with a new session is still its child. Its standard error is the control socket: one byte asks for an end,
-//! the socket's closing (the daemon died) is an immediate one, and the report goes back as one line of JSON.
-//! Failure policy: when in doubt it ends processes; those that outlive even SIGKILL are counted in the report.
+//! The reaper is a separate process and the nearest subreaper of all its descendants, so a double fork with a
+//! new session is still its child. Standard error is the control socket: one byte asks for an orderly end,
+//! closing the socket (the daemon died) for an immediate one, and the report goes back as one line of JSON.
+//! Failure policy: when in doubt, processes are ended; those that outlive even SIGKILL are counted in the
+//! report.
 
 mod watch;
 
@@ -23,21 +24,22 @@ use super::processes::{SeenProcess, descendants, is_namespace_init};
 use watch::UseWatch;
 pub use watch::WatchedLimits;
 
-/// How long a command may put its files in order after SIGTERM.
+/// How long a command may tidy up after SIGTERM.
 pub const TERM_GRACE: Duration = Duration::from_secs(2);
-/// How long the kernel may take to end processes after SIGKILL before they are reported as left. Long, since a
-/// reaper that leaves a fork bomb behind lets it have the machine, and on a loaded one even dying takes time.
+/// How long the kernel may take to end processes after SIGKILL before they are reported as left. Long,
+/// because a fork bomb left behind would take over the machine, and on a loaded machine even dying takes
+/// time.
 pub const KILL_GRACE: Duration = Duration::from_secs(60);
-/// Between the first two looks whether all have ended; each pause is twice the one before.
+/// Pause before the second check whether all processes have ended; doubles each time.
 const LOOK: Duration = Duration::from_millis(3);
 const LONGEST_LOOK: Duration = Duration::from_millis(50);
-/// Between two looks at the number of threads: a fork bomb makes thousands a second.
+/// Time between two looks at the number of threads: a fork bomb makes thousands a second.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The byte by which the launcher asks for an end.
 pub(super) const TERMINATE: u8 = b'T';
 
-/// What a reaper is started with.
+/// The reaper's argument, as JSON.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReaperRequest {
@@ -46,7 +48,7 @@ pub struct ReaperRequest {
     pub limits: WatchedLimits,
 }
 
-/// What became of the command.
+/// The outcome of the command.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ReaperReport {
     pub exit: Option<i32>,
@@ -56,7 +58,7 @@ pub struct ReaperReport {
     pub ended: Option<u32>,
     /// Processes that could not be ended.
     pub left: u32,
-    /// The limit that was broken, in words.
+    /// The broken limit, in words.
     pub breach: Option<String>,
     /// Why the command could not even be started.
     pub failed: Option<String>,
@@ -71,10 +73,10 @@ pub enum ReaperError {
     Prepare(#[from] io::Error),
 }
 
-/// Runs a command until nothing of it is left, and reports on the control socket.
+/// Runs a command until no process of it is left, and reports on the control socket.
 ///
 /// # Errors
-/// What kept the reaper from starting; nothing was run then.
+/// The reaper could not start; nothing was run.
 pub fn reap(request: &str, command: &[String]) -> Result<(), ReaperError> {
     close_inherited()?;
     let request: ReaperRequest = serde_json::from_str(request)?;
@@ -84,13 +86,13 @@ pub fn reap(request: &str, command: &[String]) -> Result<(), ReaperError> {
     runtime.block_on(supervise(&request, command))
 }
 
-/// Files that the daemon was started with, by a terminal or an editor, are not for agents.
+/// Closes inherited descriptors: files that a terminal or editor left open in the daemon are not for agents.
 fn close_inherited() -> io::Result<()> {
     let folder = if cfg!(target_os = "linux") { "/proc/self/fd" } else { "/dev/fd" };
     let names = std::fs::read_dir(folder)?.flatten().map(|entry| entry.file_name());
     let open: Vec<i32> = names.filter_map(|name| name.to_str()?.parse().ok()).collect();
     for number in open.into_iter().filter(|number| *number > 2) {
-        // The folder's own is among them and closed already.
+        // The descriptor of the folder itself is among them, and already closed.
         let _ = nix::unistd::close(number);
     }
     Ok(())
@@ -125,7 +127,7 @@ async fn supervise(request: &ReaperRequest, command: &[String]) -> Result<(), Re
             _ = children.recv() => {}
             read = control.read(&mut byte) => match read {
                 Ok(1..) => { killing.get_or_insert_with(|| kept.terminate()); }
-                // Nobody is there any more who could wait for an orderly end.
+                // The launcher is gone, so nobody waits for an orderly end.
                 Ok(0) | Err(_) => break,
             },
             _ = term.recv() => { killing.get_or_insert_with(|| kept.terminate()); }
@@ -143,7 +145,7 @@ async fn supervise(request: &ReaperRequest, command: &[String]) -> Result<(), Re
     Ok(send(&mut control, &kept.report(left)).await?)
 }
 
-/// The launcher may be gone, which is no fault of the command's.
+/// Ignores a launcher that is gone, as that is no fault of the command.
 async fn send(control: &mut UnixStream, report: &ReaperReport) -> io::Result<()> {
     let mut line = serde_json::to_vec(report)?;
     line.push(b'\n');
@@ -187,7 +189,7 @@ impl KeptCommand {
         })
     }
 
-    /// Takes leave of all that have ended, adopted ones too. `false` when no child is left.
+    /// Reaps all ended children, adopted ones too. `false` when no child is left.
     fn reap(&mut self) -> bool {
         loop {
             match wait(WaitOptions::NOHANG) {
@@ -204,7 +206,7 @@ impl KeptCommand {
         self.breach = self.breach.take().or_else(|| self.watch.look(|| descendants(me)));
     }
 
-    /// Asks all to end; when the grace is over.
+    /// Asks all processes to end; returns the end of the grace.
     fn terminate(&mut self) -> Instant {
         self.asked_to_end = true;
         for process in self.own_of_command() {
@@ -213,7 +215,8 @@ impl KeptCommand {
         Instant::now() + TERM_GRACE
     }
 
-    /// Without the two processes of bubblewrap: the first would end the whole namespace at once.
+    /// The command's processes, without the two of bubblewrap: ending the first would end the whole namespace
+    /// at once.
     fn own_of_command(&self) -> Vec<SeenProcess> {
         let me = rustix::process::getpid().as_raw_nonzero().get();
         let mut all = descendants(me);
@@ -223,13 +226,14 @@ impl KeptCommand {
         all
     }
 
-    /// The second one becomes a child of this process when the first has ended, and is then on its way out itself.
+    /// bubblewrap's second process becomes a child of this process when the first has ended, and is then
+    /// ending too.
     fn is_bubblewrap(&self, process: &SeenProcess) -> bool {
         let outer = self.main.as_raw_nonzero().get();
         process.pid == outer || process.parent == outer || is_namespace_init(process.pid)
     }
 
-    /// Ends a namespace that its own first process has not ended.
+    /// Ends a namespace whose first process has not ended it.
     fn end_namespace(&self) {
         if self.status.is_none() {
             let _ = kill_process(self.main, Signal::KILL);
@@ -246,12 +250,12 @@ impl KeptCommand {
     fn send(&mut self, pid: i32, signal: Signal) {
         self.ended.insert(pid);
         if let Some(pid) = Pid::from_raw(pid) {
-            // Ended meanwhile, which is what was wanted.
+            // An error means that the process has ended meanwhile.
             let _ = kill_process(pid, signal);
         }
     }
 
-    /// Ends what is left; how many could not be ended.
+    /// Ends all remaining processes; returns how many could not be ended.
     async fn end_all(&mut self) -> u32 {
         let deadline = Instant::now() + KILL_GRACE;
         let mut pause = LOOK;
@@ -275,8 +279,8 @@ impl KeptCommand {
         0
     }
 
-    /// A group ends as one: the kernel lets none of it start another process meanwhile, where a walk over single
-    /// ones would run after those that a fork bomb keeps making.
+    /// Kills whole process groups: the kernel lets no member start another process meanwhile, while a walk
+    /// over single processes would chase the new ones of a fork bomb.
     fn end_groups(&self, seen: &[SeenProcess]) {
         let own = rustix::process::getpgrp().as_raw_nonzero().get();
         let groups: BTreeSet<i32> = seen.iter().map(|process| process.group).collect();
@@ -292,7 +296,7 @@ impl KeptCommand {
             Some(status) => (status.exit_status(), status.terminating_signal()),
             None => (None, Some(Signal::KILL.as_raw())),
         };
-        // bubblewrap turns the signal that ended the command into an exit, as shells do.
+        // bubblewrap turns the signal that ended the command into an exit code, as shells do.
         let by_signal = exit.filter(|exit| self.wrapped && (129..=192).contains(exit)).map(|exit| exit - 128);
         let ended = u32::try_from(self.ended.len()).unwrap_or(u32::MAX);
         let was_seen = !self.wrapped || self.asked_to_end || self.breach.is_some() || ended > 0;

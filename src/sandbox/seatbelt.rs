@@ -1,13 +1,14 @@
-//! The profile of macOS' own sandbox for a command, in its language: everything denied, then the same table.
+//! The profile of macOS's own sandbox for a command, in that sandbox's language: everything denied, then the
+//! same table of places.
 //!
-//! Pure text. A path is written as a quoted string; what a path may not hold there is escaped.
+//! Pure text. A path is written as a quoted string, with special characters escaped.
 
 use std::fmt::Write as _;
 use std::path::Path;
 
 use super::profile::SandboxProfile;
 
-/// What programs of macOS need to start, next to the profile's own places.
+/// Places that programs on macOS need to start, beside the profile's own.
 const MAC_READABLE: &[&str] = &[
     "/System",
     "/Library/Developer",

@@ -1,8 +1,8 @@
-//! The system calls that a confined command does without.
+//! The system calls that a confined command is refused.
 //!
-//! A deny-list: test runners and compilers use too many calls for a list of allowed ones to hold for long.
-//! Calls of a foreign instruction set end the process; on x86-64 the same calls by their x32 numbers are
-//! refused too. Failure policy: a filter that cannot be made or installed is an error, and nothing is run.
+//! A deny-list: test runners and compilers use too many calls for an allow-list to last. Calls of a foreign
+//! instruction set end the process; on x86-64 the same calls by their x32 numbers are refused too. Failure
+//! policy: a filter that cannot be made or installed is an error, and nothing is run.
 
 use std::collections::BTreeMap;
 
@@ -21,12 +21,12 @@ const X32: i64 = 0x4000_0000;
 #[cfg(target_arch = "x86_64")]
 const X32_ONLY: std::ops::RangeInclusive<i64> = 512..=547;
 
-/// Calls with newer numbers than the C library's headers know; they are the same on every architecture.
+/// Calls newer than the C library's headers; the numbers are the same on every architecture.
 const OPEN_TREE_ATTR: c_long = 467;
 const STATMOUNT: c_long = 457;
 const LISTMOUNT: c_long = 458;
 
-/// Looking into others, changing mounts and names, keys, kernel programs, clocks, modules.
+/// Inspecting other processes, changing mounts and host names, keys, kernel programs, clocks, modules.
 const REFUSED: &[c_long] = &[
     libc::SYS_ptrace,
     libc::SYS_process_vm_readv,
@@ -86,8 +86,8 @@ const REFUSED: &[c_long] = &[
     libc::SYS_modify_ldt,
 ];
 
-/// Answered as if the kernel were older, so that programs take their other way: the C library falls back from
-/// `clone3`, whose flags lie in memory where no filter sees them; runtimes fall back from io_uring.
+/// Answered as if the kernel were older, so that programs take their fallback: the C library falls back from
+/// `clone3`, whose flags are in memory where no filter sees them; runtimes fall back from io_uring.
 const UNKNOWN: &[c_long] =
     &[libc::SYS_clone3, libc::SYS_io_uring_setup, libc::SYS_io_uring_enter, libc::SYS_io_uring_register];
 
@@ -103,7 +103,7 @@ const NEW_NAMESPACES: &[i32] = &[
 /// `CLONE_NEWTIME`; `clone` reads these bits as a signal, only `unshare` takes them as a flag.
 const NEW_TIME: i32 = 0x80;
 
-/// Types a console's input, as if the person had typed it.
+/// Fakes input on a terminal, as if the person had typed it.
 const TIOCSTI: u64 = 0x5412;
 const TIOCLINUX: u64 = 0x541C;
 const TIOCSETD: u64 = 0x5423;
@@ -111,7 +111,7 @@ const TIOCSETD: u64 = 0x5423;
 /// The programs to install, in order.
 ///
 /// # Errors
-/// Words on why the filter cannot be made, as on an architecture without one.
+/// The reason why no filter can be made, such as an unsupported architecture.
 pub(super) fn filters(wrapped: bool) -> Result<Vec<BpfProgram>, String> {
     let refused = rules(wrapped).map_err(|error| error.to_string())?;
     let mut unknown: CallRules = UNKNOWN.iter().map(|call| (*call, Vec::new())).collect();
@@ -150,7 +150,8 @@ fn rules(wrapped: bool) -> Result<CallRules, seccompiler::BackendError> {
     Ok(rules)
 }
 
-/// Own namespaces hold all that these families reach, and without those only the list of own interfaces is left.
+/// In new namespaces these families reach nothing outside; otherwise only netlink's list of the machine's
+/// interfaces remains.
 fn sockets(wrapped: bool) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     let families: &[i32] = match wrapped {
         true => &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK],
@@ -160,7 +161,7 @@ fn sockets(wrapped: bool) -> Result<Vec<SeccompRule>, seccompiler::BackendError>
         families.iter().map(|family| (0, SeccompCmpOp::Ne, u64::from(family.unsigned_abs()))).collect();
     let mut rules = vec![when(&others)?];
     let family = |family: i32| (0, SeccompCmpOp::Eq, u64::from(family.unsigned_abs()));
-    // Of netlink the routing protocol alone: others speak of audit, SELinux, devices.
+    // Only netlink's routing protocol: others concern audit, SELinux, devices.
     rules.push(when(&[family(libc::AF_NETLINK), (2, SeccompCmpOp::Ne, 0)])?);
     for inet in [libc::AF_INET, libc::AF_INET6] {
         let mptcp = u64::from(libc::IPPROTO_MPTCP.unsigned_abs());
@@ -169,13 +170,13 @@ fn sockets(wrapped: bool) -> Result<Vec<SeccompRule>, seccompiler::BackendError>
     Ok(rules)
 }
 
-/// A pair cannot be used to reach others, unless it is of datagrams: those name their receiver each time. In
-/// namespaces there is nobody to name.
+/// A socket pair reaches nobody else, except a pair of datagram sockets, which can name a receiver for each
+/// message. In namespaces there is nobody to name.
 fn pairs(wrapped: bool) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     let mut rules = vec![when(&[(0, SeccompCmpOp::Ne, u64::from(libc::AF_UNIX.unsigned_abs()))])?];
     if !wrapped {
         for kind in [libc::SOCK_DGRAM, libc::SOCK_RAW] {
-            // The upper bits of the kind say whether it blocks and survives an exec.
+            // The upper bits of the kind are flags for non-blocking and close-on-exec.
             rules.push(masked(1, 0xf, kind.unsigned_abs())?);
         }
     }
@@ -186,7 +187,8 @@ fn masked(argument: u8, mask: u32, value: u32) -> Result<SeccompRule, seccompile
     when(&[(argument, SeccompCmpOp::MaskedEq(u64::from(mask)), u64::from(value))])
 }
 
-/// All of the conditions; the kernel reads these arguments as 32 bits, so the upper half does not count.
+/// A rule that needs all conditions; the kernel reads these arguments as 32 bits, so the upper half does not
+/// count.
 fn when(conditions: &[(u8, SeccompCmpOp, u64)]) -> Result<SeccompRule, seccompiler::BackendError> {
     let made = conditions.iter().map(|(argument, operator, value)| {
         SeccompCondition::new(*argument, SeccompCmpArgLen::Dword, operator.clone(), *value)

@@ -1,8 +1,8 @@
-//! The tool homes of the person's machine, read-only inside, and the variables that make their tools content
-//! with that: every cache that a tool writes is moved into the scratch.
+//! The tool homes of the person's machine, read-only inside, and the variables that make their tools work so:
+//! every cache that a tool writes is moved into the scratch.
 //!
-//! Failure policy: a tool home that is not there, or not readable, is left out. Files with credentials
-//! (`credentials.toml`, `.npmrc`) and configuration that may hold tokens are never bound.
+//! Failure policy: a missing or unreadable tool home is left out. Files with credentials (`credentials.toml`,
+//! `.npmrc`) and configuration that may hold tokens are never bound.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ pub struct ToolchainPlace {
     pub variables: Vec<(&'static str, String)>,
     /// Variables whose value is a folder of the scratch.
     pub caches: Vec<(&'static str, &'static str)>,
-    /// Source folders and where in the scratch their entries are linked.
+    /// Source folders, and the place in the scratch where their entries are linked.
     pub mirrors: Vec<(PathBuf, String)>,
 }
 
@@ -83,9 +83,9 @@ fn folders_in(path: &Path) -> Vec<PathBuf> {
     folders
 }
 
-/// Cargo wants to lock, to unpack and to note last uses below its home, so that one is in the scratch, with
-/// index and archives linked whole and unpacked sources linked one by one: a crate that was fetched but never
-/// unpacked is unpacked into the scratch.
+/// Cargo locks, unpacks and notes last uses below its home, so that home is in the scratch, with index and
+/// archives linked whole and unpacked sources linked one by one: a crate that was fetched but never unpacked
+/// is unpacked into the scratch.
 fn rust(cargo: &Path, rustup: &Path) -> Option<ToolchainPlace> {
     let programs = cargo.join("bin");
     if !is_readable_folder(&programs) && !is_readable_folder(&rustup.join("toolchains")) {

@@ -1,6 +1,6 @@
-//! A reaper at work: its control socket, the command's output and the three ways in which the waiting ends.
+//! A reaper at work: its control socket, the command's output and the three ways in which waiting ends.
 //!
-//! Failure policy: a reaper that neither reports nor answers in time is killed; its command dies with it.
+//! Failure policy: a reaper that neither reports nor answers in time is killed, and the command dies too.
 
 use std::ffi::OsString;
 use std::io;
@@ -20,9 +20,9 @@ use super::super::profile::SandboxProfile;
 use super::super::reaper::{KILL_GRACE, ReaperReport, TERM_GRACE, TERMINATE};
 use super::{SandboxError, system};
 
-/// How much longer than its own graces a reaper may take before it counts as lost.
+/// How much longer than its grace periods a reaper may take before counting as lost.
 const KEEPER_SLACK: Duration = Duration::from_secs(5);
-/// What is still in the pipe after the last process has ended.
+/// Time to read the rest of the pipe after the last process has ended.
 const DRAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,7 +36,7 @@ pub(super) struct StartedReaper {
     child: Child,
     /// Asks the reaper for an end.
     asks: OwnedWriteHalf,
-    /// Cancel-safe, as `read_line` is not: a report may come in parts.
+    /// Cancel-safe, unlike `read_line`: a report may come in parts.
     reports: Lines<BufReader<OwnedReadHalf>>,
     output: pipe::Receiver,
 }
@@ -55,10 +55,10 @@ impl StartedReaper {
         command.args(argv).env_clear().envs(&profile.environment).current_dir("/");
         command.stdin(input(stdin)?).stdout(writer).stderr(std::os::fd::OwnedFd::from(theirs));
         // Not killed when dropped: the control socket closes then, and the reaper ends everything in order.
-        // Ctrl+C in the daemon's terminal is for the daemon, which then ends its commands in order.
+        // Ctrl+C in the daemon's terminal is for the daemon, which then ends the commands in order.
         command.process_group(0);
         let child = command.spawn()?;
-        // The command's ends live on in it, or the streams would never end here.
+        // `command` has copies of the write ends; undropped, they would keep the streams open here.
         drop(command);
         let (reports, asks) = UnixStream::from_std(own)?.into_split();
         let reports = BufReader::new(reports).lines();
@@ -106,14 +106,14 @@ impl StartedReaper {
                 capture.take(&buffer[..bytes]);
             }
         };
-        // All processes have ended, so the pipe's end is near.
+        // All processes have ended, so the pipe ends soon.
         let _ = timeout(DRAIN, drained).await;
         let _: Result<Result<ExitStatus, _>, _> = timeout(KEEPER_SLACK, self.child.wait()).await;
         Ok((why, capture, report))
     }
 
     async fn terminate(&mut self) -> Instant {
-        // A reaper that has ended already has reported, which is read next.
+        // A reaper that has already ended has left a report, which is read next.
         let _ = self.asks.write_all(&[TERMINATE]).await;
         Instant::now() + TERM_GRACE + KILL_GRACE + KEEPER_SLACK
     }
@@ -124,7 +124,7 @@ impl StartedReaper {
     }
 }
 
-/// Larger inputs than a pipe takes at once would need a writer, so they go through a file without a name.
+/// An input larger than a pipe's buffer would need a writer task, so all input goes through an unnamed file.
 fn input(bytes: Option<Vec<u8>>) -> io::Result<Stdio> {
     use std::io::{Seek as _, Write as _};
     let Some(bytes) = bytes else { return Ok(Stdio::null()) };

@@ -1,4 +1,4 @@
-//! Tests of `profile`: its rules, case by case.
+//! The rules of a profile, case by case.
 
 use proptest::prelude::*;
 

@@ -1,7 +1,7 @@
-//! Limits that the kernel does not enforce for a group of processes, looked at from outside.
+//! Limits that the kernel does not enforce for a group of processes, watched from outside.
 //!
-//! Failure policy: what cannot be read counts as nothing used; the kernel's own limits on each process stand
-//! beside these.
+//! Failure policy: an unreadable figure counts as nothing used; the kernel's own limits on each process apply
+//! as well.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::processes::{SeenProcess, threads_of_machine};
 
-/// Between two looks at each process.
+/// Time between two looks at each process.
 const CLOSE_LOOK: Duration = Duration::from_millis(500);
 /// Threads of the whole machine may come and go; only a rise by more than this brings the closer look forward.
 const RISE: u64 = 128;
@@ -25,7 +25,7 @@ pub struct WatchedLimits {
     pub writable: Vec<PathBuf>,
 }
 
-/// What was seen of a command's use.
+/// A command's observed use of the machine.
 pub(super) struct UseWatch {
     limits: WatchedLimits,
     threads_before: u64,
@@ -41,7 +41,7 @@ impl UseWatch {
         Self { limits, threads_before, free_before: free, looked: Instant::now() }
     }
 
-    /// The first limit that is broken, in words.
+    /// The first broken limit, in words.
     pub(super) fn look(&mut self, processes: impl FnOnce() -> Vec<SeenProcess>) -> Option<String> {
         let has_risen = threads_of_machine().is_some_and(|now| now > self.threads_before + RISE);
         if !has_risen && self.looked.elapsed() < CLOSE_LOOK {
@@ -63,7 +63,8 @@ impl UseWatch {
         })
     }
 
-    /// Others write to the same disk, so the loss of room is a reason to count, not the count.
+    /// Others write to the same disk, so lost space is a reason to measure the folders, not the measure
+    /// itself.
     fn growth(&mut self) -> Option<u64> {
         let limit = self.limits.growth_bytes;
         let lost = |(path, before): &(PathBuf, u64)| {
