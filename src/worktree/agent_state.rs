@@ -1,6 +1,7 @@
-//! The small files of the agent's git directory (HEAD, branches, stash, an unfinished rebase, its index) as one blob,
-//! so that a rolled-back call leaves git as it was too. Failure policy: an agent's directory may hold anything;
-//! links and special files are passed over, what is too large is not recorded, and nothing in it is run.
+//! The small files of the agent's git directory (HEAD, branches, stash, an unfinished rebase, the index) as
+//! one blob, so that rolling back a call restores git's state too. Failure policy: an agent's directory may
+//! contain anything; links and special files are skipped, a state that is too large is not recorded, and no
+//! file there is run.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,12 +16,12 @@ use super::git::GitCommand;
 use super::ids::{CommitId, GitPath};
 use super::layout::{TreeLayout, replace_agent_file};
 
-/// 100,000 refs and the index of 200,000 files are below it; more than this is no git state.
+/// 100,000 refs and the index of 200,000 files take less; anything larger is no git state.
 const MAX_STATE: u64 = 128 << 20;
 const MAX_FILES: usize = 50_000;
-/// Commits named by the agent's refs that are looked at.
+/// Most commits, named by the agent's refs, that are considered.
 const MAX_TIPS: usize = 10_000;
-/// Not state: objects only grow, and the rest is written by the daemon.
+/// No state: objects only grow, and the daemon writes the rest.
 const PASSED_OVER: &[&str] = &["objects", "config", "hooks", "info"];
 
 pub(super) type AgentFiles = BTreeMap<GitPath, Vec<u8>>;
@@ -89,7 +90,7 @@ pub(super) fn unpack_state(mut packed: &[u8]) -> Option<AgentFiles> {
     Some(files)
 }
 
-/// Makes the agent's git directory hold these files and no others; left-over locks go too.
+/// Makes these the only files in the agent's git directory; left-over locks are removed too.
 pub(super) fn write_agent_files(layout: &TreeLayout, wanted: &AgentFiles) -> io::Result<()> {
     let agent = layout.agent();
     let present = read_agent_files(layout);
@@ -101,7 +102,7 @@ pub(super) fn write_agent_files(layout: &TreeLayout, wanted: &AgentFiles) -> io:
             continue;
         }
         if entry.file_type().is_dir() {
-            // Only empty ones go, and `refs/heads` is made again below.
+            // Removes only empty folders, and `refs/heads` is made again below.
             drop(std::fs::remove_dir(entry.path()));
         } else if !wanted.contains_key(&GitPath::new(path.as_os_str().as_bytes()))
             || !entry.file_type().is_file()
@@ -123,9 +124,9 @@ pub(super) fn write_agent_files(layout: &TreeLayout, wanted: &AgentFiles) -> io:
     Ok(())
 }
 
-/// Copies commits that the agent made into the daemon's store, so that a call that destroys the agent's objects can be
-/// rolled back. `git index-pack` names objects by their content, so a forged object gets another name. What
-/// cannot be copied stays the agent's loss.
+/// Copies commits that the agent made into the daemon's store, so that a call that destroys the agent's
+/// objects can be rolled back. `git index-pack` names objects by their content, so a forged object gets
+/// another name. Commits that cannot be copied are lost with the agent's objects.
 pub(super) fn keep_agent_commits(layout: &TreeLayout, files: &AgentFiles, base: &CommitId) -> bool {
     let tips = tips_of(files);
     if tips.is_empty() {
@@ -141,7 +142,7 @@ pub(super) fn keep_agent_commits(layout: &TreeLayout, files: &AgentFiles, base: 
         return true;
     }
     let store = layout.agent().join("objects");
-    // A link could bring objects of another repository into reach of the agent.
+    // A link could give the agent objects of another repository.
     if !holds_plain_files_only(&store) {
         return false;
     }

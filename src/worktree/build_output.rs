@@ -1,6 +1,6 @@
-//! Brings build output into a fresh tree, so that a proof need not build the world: shared blocks where the disk can,
-//! a copy up to a named size, else nothing. Failure policy: what cannot be copied is left out, the proof then builds it,
-//! and the sentence says which it was.
+//! Brings build output into a fresh tree, so that a proof need not build the world: by shared blocks where
+//! the disk supports that, by a copy up to a named size, else not at all. Failure policy: output that cannot
+//! be copied is left out and built by the proof; the sentence says which way was taken.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +17,7 @@ use super::ids::GitPath;
 /// Folders that build tools can make again from the sources.
 pub const BUILD_OUTPUT_PATTERNS: &[&str] =
     &["target", "node_modules", ".venv", "venv", ".gradle", "build", ".tox"];
-/// Half a minute of a slow disk; beyond it, building anew is about as fast.
+/// Half a minute of a slow disk; beyond that, building anew is about as fast.
 pub const BUILD_COPY_LIMIT: u64 = 2 << 30;
 /// Workspaces keep such folders near the top.
 const DEPTH: usize = 4;
@@ -28,17 +28,18 @@ enum CopyManner {
     Copied,
 }
 
-/// What came along.
+/// The build output in the fresh tree.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BroughtOutput {
     pub folders: Vec<GitPath>,
     pub bytes: u64,
-    /// For the proof: how the build output came there.
+    /// For the proof: how the build output came into the tree.
     pub sentence: String,
 }
 
-/// Copies folders of these names from one tree to another. A folder that the fresh tree has itself is part of the
-/// commit and stays as it is. Links are copied as links; times are kept, because build tools go by them.
+/// Copies folders of these names from one tree to another. A folder that the fresh tree already has is part
+/// of the commit and stays unchanged. Links are copied as links; times are kept, because build tools compare
+/// them.
 pub fn bring_build_output(from: &Path, to: &Path, patterns: &[&str], most: u64) -> BroughtOutput {
     let folders = output_folders(from, to, patterns);
     if folders.is_empty() {
@@ -108,7 +109,7 @@ fn bytes_of(folder: &Path) -> u64 {
         .sum()
 }
 
-/// Tried with one small file: file systems say yes and no for reasons of their own.
+/// Tried with one small file, because no file system's answer is predictable.
 fn shares_blocks(from: &Path, to: &Path) -> bool {
     let probe = |folder: &Path| -> io::Result<File> { tempfile::tempfile_in(folder) };
     let (Ok(source), Ok(target)) = (probe(from), probe(to)) else { return false };

@@ -1,5 +1,5 @@
-//! Single files out of a commit, and the repository of tasks that name none. Failure policy: a file that is not in the
-//! commit is no error; its content is read as git has it, without any filter.
+//! Single files out of a commit, and the repository for tasks that name none. Failure policy: a file missing
+//! in the commit is no error; contents are read as git stores them, without any filter.
 
 use std::io;
 use std::path::Path;
@@ -8,10 +8,10 @@ use super::git::{GitCommand, GitFailure};
 use super::ids::{CommitId, GitPath};
 use super::tree::WorkTree;
 
-/// Largest file that is read into memory: more is data, which no rule reads.
+/// Largest file that is read into memory: larger files are data, which no rule reads.
 const MAX_CONTENT: usize = 8 << 20;
 
-/// A file as a commit has it.
+/// A file in a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitContent {
     Absent,
@@ -34,7 +34,7 @@ impl WorkTree {
         list = list.arg(path.as_path());
         let listed = list.run()?;
         let listed = String::from_utf8_lossy(&listed).into_owned();
-        // `<mode> blob <object> <size>\t<path>`; nothing where there is no such file.
+        // `<mode> blob <object> <size>\t<path>`; empty without such a file.
         let Some((facts, _)) = listed.split_once('\t') else { return Ok(CommitContent::Absent) };
         let mut facts = facts.split_whitespace();
         let (mode, kind, object, size) = (facts.next(), facts.next(), facts.next(), facts.next());
@@ -50,7 +50,7 @@ impl WorkTree {
     }
 }
 
-/// Makes a repository with one empty commit, or leaves the one that is there.
+/// Makes a repository with one empty commit, unless one exists.
 ///
 /// # Errors
 /// git's, or the file system's.
@@ -76,7 +76,7 @@ pub fn empty_repository(folder: &Path) -> Result<(), EmptyRepositoryError> {
     Ok(())
 }
 
-/// Why there is no empty repository.
+/// Why no empty repository could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum EmptyRepositoryError {
     #[error(transparent)]

@@ -1,6 +1,6 @@
-//! Hands a sealed commit over as a branch of the person's repository. Failure policy: the only things written there
-//! are objects and one branch below `pas/`, by compare-and-swap; a branch that somebody moved is never moved back, and
-//! delivering twice is delivering once.
+//! Hands a sealed commit over as a branch of the person's repository. Failure policy: only objects and one
+//! branch below `pas/` are written there, by compare-and-swap; a branch that somebody moved is never moved
+//! back; delivering twice has the effect of delivering once.
 
 use std::path::{Path, PathBuf};
 
@@ -8,7 +8,7 @@ use super::git::{GitCommand, GitFailure};
 use super::ids::CommitId;
 use super::tree::{TreeError, WorkTree};
 
-/// Branches outside it are the person's.
+/// Prefix of PAS's branches; all others are the person's.
 const PREFIX: &str = "pas/";
 
 #[derive(Debug, thiserror::Error)]
@@ -115,7 +115,7 @@ fn refuse_checked_out(repository: &Path, branch: &str) -> Result<(), DeliveryErr
     Ok(())
 }
 
-/// Without a destination, a fetch brings objects only; they are checked on the way in.
+/// Without a destination, a fetch brings objects only, which are checked on the way in.
 fn bring_objects(tree: &WorkTree, repository: &Path, commit: &CommitId) -> Result<(), DeliveryError> {
     tree.write_ref("refs/pas/deliver", commit)?;
     let answer = GitCommand::at(repository)

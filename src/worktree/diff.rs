@@ -1,5 +1,5 @@
-//! Differences between two commits of a tree, as data and as text. Failure policy: git's own; text is cut at a named
-//! size and says so; no program that a repository names for comparing is run.
+//! Differences between two commits of a tree, as data and as text. Failure policy: git's errors are passed
+//! on; text is cut at a named size and says so; no diff program named by a repository is run.
 
 use serde::Serialize;
 
@@ -29,7 +29,7 @@ pub struct TreeChange {
     pub link: bool,
 }
 
-/// A diff for reading; not for `git apply` where it was cut or has bytes that are no UTF-8.
+/// A diff for reading; unfit for `git apply` when cut or when some bytes were no UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiffText {
     pub text: String,
@@ -49,7 +49,7 @@ impl WorkTree {
         Ok(DiffText { text, cut: answer.cut })
     }
 
-    /// Files with their lines, and a sum, as `git diff --stat` prints them.
+    /// Files with their lines, and a sum, as printed by `git diff --stat`.
     pub fn diffstat(&self, from: &CommitId, to: &CommitId) -> Result<String, TreeError> {
         Ok(self
             .diff_git(from, to, &["--stat=100", "-M"])

@@ -1,6 +1,7 @@
-//! Brings a whole tree into an index, also when an agent left in it what git stumbles over: repositories inside the
-//! tree, FIFOs, unreadable or huge files, names git refuses. Failure policy: the usual case is one run of git; only when
-//! git complains is the tree walked. What cannot be taken is named, never passed over in silence.
+//! Brings a whole tree into an index, even with things over which git stumbles: repositories inside the tree,
+//! FIFOs, unreadable or huge files, names that git refuses. The usual case is one run of git; the tree is
+//! walked only when git complains. Failure policy: a path that cannot be taken is named, never skipped
+//! silently.
 
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
@@ -14,27 +15,27 @@ use walkdir::WalkDir;
 use super::git::{GitAnswer, GitCommand, GitFailure};
 use super::ids::GitPath;
 
-/// As the sandbox's limit of one file; a larger one is sparse, and git would read it for hours.
+/// Equal to the sandbox's limit of one file; a larger file is sparse, and git would read it for hours.
 const FILE_LIMIT: u64 = 1 << 30;
 /// A FIFO named `.gitignore` makes git wait for ever, so the first try is short.
 const FIRST_PATIENCE: Duration = Duration::from_secs(20);
-/// Without FIFOs, 200,000 new files on a slow disk are added within it.
+/// Enough to add 200,000 new files on a slow disk, without FIFOs.
 const ADD_PATIENCE: Duration = Duration::from_secs(300);
 /// Candidates for the one file that opens an embedded repository's folder to git.
 const SEEDS: usize = 200;
-/// git opens these by name, so a FIFO there stops it.
+/// git opens these by name, so a FIFO there blocks git.
 const READ_BY_GIT: &[&[u8]] = &[b".gitignore", b".gitattributes", b".gitmodules", b".mailmap"];
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub enum LeftOutReason {
     Special,
     TooLarge(u64),
-    /// The `.git` of a repository inside the tree; its files are taken, its history is not.
+    /// The `.git` of a repository inside the tree; the files are taken, the history is not.
     EmbeddedHistory,
     RefusedByGit(String),
 }
 
-/// Something in the tree that a snapshot or a sealed commit does not have.
+/// A path in the tree that a snapshot or a sealed commit lacks.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LeftOutPath {
     pub path: GitPath,
@@ -55,7 +56,7 @@ impl fmt::Display for LeftOutPath {
     }
 }
 
-/// What a walk finds that git stumbles over.
+/// Paths found by a walk over which git stumbles.
 #[derive(Debug, Default)]
 pub(super) struct TreeSurvey {
     pub(super) embedded: Vec<GitPath>,
@@ -63,7 +64,7 @@ pub(super) struct TreeSurvey {
     pub(super) huge: Vec<(GitPath, u64)>,
 }
 
-/// Walks without following links. Folders and files that their owner shut are opened again.
+/// Walks without following links. Folders and files without the owner's rights get them back.
 pub(super) fn survey(tree: &Path) -> TreeSurvey {
     let mut found = TreeSurvey::default();
     open_up(tree);
@@ -92,8 +93,8 @@ pub(super) fn survey(tree: &Path) -> TreeSurvey {
     found
 }
 
-/// Gives the owner back the rights to list folders and read files; an agent's `chmod 000` is no secret from git. A
-/// folder is opened before it is read, which a plain walk does the other way round.
+/// Gives the owner back the rights to list folders and read files; an agent's `chmod 000` must not hide files
+/// from git. A folder gets its rights before it is read; a plain walk would read first.
 fn open_up(tree: &Path) {
     let mut waiting = vec![tree.to_owned()];
     while let Some(folder) = waiting.pop() {
@@ -107,7 +108,7 @@ fn open_up(tree: &Path) {
             let mode = about.permissions().mode();
             if mode & needs != needs {
                 let permissions = std::fs::Permissions::from_mode(mode & 0o7777 | needs);
-                // Another user's file stays shut, and git then names it.
+                // Another user's file stays unreadable, and git then names it.
                 drop(std::fs::set_permissions(entry.path(), permissions));
             }
             if about.is_dir() {
@@ -134,7 +135,7 @@ pub(super) fn add_everything(
 }
 
 fn forget(file: &Path) {
-    // Not there is as good; anything else shows at git's next run.
+    // A missing file is fine; any other error shows at git's next run.
     drop(std::fs::remove_file(file));
 }
 
@@ -182,12 +183,12 @@ fn add_with_care(git: &dyn Fn() -> GitCommand, tree: &Path) -> Result<Vec<LeftOu
         let reason = LeftOutReason::RefusedByGit(line.to_owned());
         left_out.push(LeftOutPath { path: GitPath::new(""), reason });
     }
-    // A repository without files of its own still comes in as a link.
+    // A repository without files is still added as a link.
     remove_entries(git, &embedded)?;
     Ok(left_out)
 }
 
-/// git goes into the folder of another repository once the index has a file in it.
+/// git enters the folder of another repository once the index has a file there.
 fn open_embedded(git: &dyn Fn() -> GitCommand, tree: &Path, folder: &GitPath) -> Result<(), GitFailure> {
     let walk = WalkDir::new(tree.join(folder.as_path())).min_depth(1).follow_links(false).into_iter();
     let files: Vec<GitPath> = walk
@@ -204,7 +205,7 @@ fn open_embedded(git: &dyn Fn() -> GitCommand, tree: &Path, folder: &GitPath) ->
     Ok(())
 }
 
-/// Those of the paths that no ignore rule of the tree names.
+/// The paths that no ignore rule of the tree matches.
 pub(super) fn not_ignored(
     git: &dyn Fn() -> GitCommand,
     paths: &[GitPath],

@@ -1,5 +1,5 @@
-//! A fresh tree of one commit, in which a proof runs: nothing in it was touched by an agent. Failure policy: what was
-//! there under the name is removed first; a proof must not start from leftovers.
+//! A fresh tree of one commit, in which a proof runs: no agent has touched any file. Failure policy: an
+//! existing tree of that name is removed first, as a proof must not start from leftovers.
 
 use std::path::Path;
 
@@ -7,8 +7,8 @@ use super::ids::{CommitId, TreeName};
 use super::removal::remove_tree;
 use super::tree::{TreeError, WorkTree};
 
-/// A tree like any other (own git directory, snapshots show what a proof changed), made anew at `commit` of `from`,
-/// whose objects it borrows.
+/// A tree like any other (own git directory, snapshots show what a proof changed), made anew at `commit` of
+/// `from`, and borrowing the objects of `from`.
 pub fn fresh_checkout(
     root: &Path,
     name: &TreeName,

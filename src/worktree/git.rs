@@ -11,11 +11,11 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::{Duration, Instant};
 
-/// Most that is read of one answer; a listing of 200,000 files with long names is about 40 MB.
+/// Most bytes read of one answer; a listing of 200,000 files with long names is about 40 MB.
 const MAX_ANSWER: usize = 512 << 20;
 /// More of git's complaints helps nobody.
 const MAX_COMPLAINT: usize = 8 << 10;
-/// A checkout of 200,000 files on a slow disk ends within it; a git that waits for a FIFO never does.
+/// Enough for a checkout of 200,000 files on a slow disk; a git that waits for a FIFO would wait for ever.
 const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The environment in which a person's git finds settings, keys and a way to the network.
@@ -91,7 +91,7 @@ pub(super) struct GitAnswer {
     pub(super) code: i32,
     pub(super) stdout: Vec<u8>,
     pub(super) stderr: String,
-    /// The answer was longer than the cap; git was stopped there.
+    /// The answer was longer than the cap, and git was stopped.
     pub(super) cut: bool,
 }
 
@@ -177,7 +177,7 @@ impl GitCommand {
     fn build(&self) -> Command {
         let mut command = Command::new("git");
         command.env_clear();
-        // Outside every tree, so that nothing is found by being looked for upwards from here.
+        // Outside every tree, so that a search upwards from here finds no repository.
         command.current_dir("/");
         if let Some(path) = std::env::var_os("PATH") {
             command.env("PATH", path);
@@ -236,7 +236,7 @@ impl GitCommand {
         let input = std::mem::take(&mut self.input);
         let (sender, receiver) = channel();
         if let Some(mut stdin) = child.stdin.take() {
-            // Ends with the child: git that does not read its input closes the pipe.
+            // Ends with the child: a git that does not read the input closes the pipe.
             std::thread::spawn(move || drop(stdin.write_all(&input)));
         }
         if let Some(stdout) = child.stdout.take() {
@@ -259,7 +259,7 @@ impl GitCommand {
         Ok(GitAnswer { code: status.code().unwrap_or(-1), stdout, stderr, cut })
     }
 
-    /// What git printed; any exit but 0 is a failure.
+    /// git's standard output; any exit but 0 is a failure.
     pub(super) fn run(self) -> Result<Vec<u8>, GitFailure> {
         let words = self.words();
         let answer = self.answer()?;
@@ -269,7 +269,7 @@ impl GitCommand {
         Ok(answer.stdout)
     }
 
-    /// What git printed, as a trimmed line.
+    /// git's standard output, as a trimmed line.
     pub(super) fn line(self) -> Result<String, GitFailure> {
         self.run().map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
     }
@@ -292,10 +292,10 @@ fn read_aside<R: Read + Send + 'static>(
         let mut more = [0_u8; 1];
         let cut = whole && bytes.len() == cap && matches!(from.read(&mut more), Ok(1));
         if matches!(end, ReadEnd::Stderr) && cut {
-            // The rest is read away, so that git does not stop at a full pipe.
+            // The rest is read and dropped, so that git does not block on a full pipe.
             drop(std::io::copy(&mut from, &mut std::io::sink()));
         }
-        // Nobody waits any more when the deadline has passed.
+        // An error means that the deadline has passed and nobody waits.
         drop(sender.send((end, bytes, cut)));
     });
 }
@@ -322,7 +322,7 @@ fn end_group(child: &mut Child) {
     if let Ok(id) = i32::try_from(child.id())
         && let Some(group) = rustix::process::Pid::from_raw(id)
     {
-        // Gone already is as good.
+        // An error means that the group has already ended.
         let _ = rustix::process::kill_process_group(group, rustix::process::Signal::KILL);
     }
 }

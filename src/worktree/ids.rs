@@ -98,7 +98,7 @@ impl Serialize for GitPath {
     }
 }
 
-/// The folder of a tree below the root: a run, and a name within it (`main`, a step, a writer).
+/// The folder of a tree below the root: a run, and a name within the run (`main`, a step, a writer).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TreeName {
     run: String,

@@ -1,5 +1,5 @@
-//! Lists the trees that are on the disk and compares them with rows. Failure policy: lists only; what cannot be read
-//! is listed as unfinished, and nothing is removed here.
+//! Lists the trees on the disk and compares them with rows. Failure policy: nothing is removed here; an
+//! unreadable tree is listed as unfinished.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -12,11 +12,11 @@ use super::ids::{CommitId, TreeName};
 use super::layout::{MADE_FILE, TreeLayout};
 use super::tree::MadeRecord;
 
-/// How far a tree has come, by what lies in it.
+/// How far a tree has come, judged by its files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TreeStage {
-    /// Its making was cut off; it holds nothing of an agent's.
+    /// Creation was cut off; no agent's work is in the tree.
     Unfinished,
     InUse,
     Sealed,
@@ -30,11 +30,11 @@ pub struct TreeFolder {
     pub path: PathBuf,
     pub stage: TreeStage,
     pub base: Option<CommitId>,
-    /// The repository it was made from.
+    /// The repository that the tree was made from.
     pub source: Option<PathBuf>,
     /// The user who owns the folder.
     pub owner: u32,
-    /// On the disk, without what is borrowed.
+    /// Bytes on the disk, borrowed objects not included.
     pub bytes: u64,
     pub files: u64,
 }
@@ -42,7 +42,7 @@ pub struct TreeFolder {
 /// Rows against folders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TreeReconciliation {
-    /// To be made again from what the row knows.
+    /// To be made again from the row.
     pub rows_without_folder: Vec<TreeName>,
     /// To be listed to a person, never deleted silently.
     pub folders_without_row: Vec<TreeName>,
@@ -73,12 +73,12 @@ fn record_of(layout: &TreeLayout) -> Option<MadeRecord> {
     serde_json::from_slice(&std::fs::read(layout.folder.join(MADE_FILE)).ok()?).ok()
 }
 
-/// The names of the trees below a root, without a look into them.
+/// The names of the trees below a root, without opening them.
 pub fn tree_names(root: &Path) -> Vec<TreeName> {
     layouts(root).into_iter().map(|(name, _)| name).collect()
 }
 
-/// The trees below a root, with their sizes: a walk over all of them.
+/// The trees below a root, with their sizes. Walks over every file.
 pub fn list_trees(root: &Path) -> Vec<TreeFolder> {
     layouts(root)
         .into_iter()
@@ -103,7 +103,7 @@ pub fn list_trees(root: &Path) -> Vec<TreeFolder> {
 fn size_of(folder: &Path) -> (u64, u64) {
     let entries = WalkDir::new(folder).follow_links(false).into_iter().flatten();
     let sizes = entries.filter_map(|entry| entry.metadata().ok()).filter(|about| !about.is_dir());
-    // 512 is the unit of `st_blocks`, whatever the disk's own blocks are.
+    // 512 is the unit of `st_blocks`, whatever the disk's block size.
     sizes.fold((0, 0), |(bytes, files), about| (bytes + about.blocks() * 512, files + 1))
 }
 

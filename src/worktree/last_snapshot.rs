@@ -1,5 +1,6 @@
-//! What the last snapshot saw, kept beside its index, so that an unchanged tree is known at once. Failure policy: it is
-//! written after the snapshot; lost or old, the next snapshot only looks closer.
+//! The state at the last snapshot, kept beside the index, so that an unchanged tree is recognised at once.
+//! Failure policy: the file is written after the snapshot; when lost or old, the next snapshot only has to
+//! look closer.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
@@ -10,7 +11,8 @@ use super::ids::{CommitId, TreeId};
 use super::layout::replace_file;
 use super::tree::{TreeError, WorkTree};
 
-/// What the last snapshot saw; written after it, so a crash before only makes the next one look closer.
+/// The state at the last snapshot. Written after that snapshot, so a crash in between only makes the next one
+/// look closer.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct LastSnapshot {
     pub(super) number: u64,
@@ -39,8 +41,8 @@ pub(super) fn mark_of(index: &Path) -> Option<IndexMark> {
 }
 
 impl WorkTree {
-    /// git compares contents for files written in the same second as the index: once that second is over, the index
-    /// is written again, and looking costs no more than a `stat` a file.
+    /// git compares contents for files written in the same second as the index: once that second is over, the
+    /// index is written again, and a look costs one `stat` a file.
     pub(super) fn settle_index(&self, last: Option<&LastSnapshot>) {
         let Some(last) = last.filter(|last| !last.settled) else { return };
         let now =
@@ -51,7 +53,7 @@ impl WorkTree {
         }
         drop(std::fs::remove_file(self.index().with_extension("lock")));
         let before = mark_of(&self.index());
-        // A failure only leaves the next snapshot slower.
+        // A failure only makes the next snapshot slower.
         if self.raw_git().args(["update-index", "--force-write-index"]).run().is_ok() {
             let index = if last.index == before { mark_of(&self.index()) } else { None };
             let settled = LastSnapshot { index, settled: true, ..last.clone() };

@@ -1,5 +1,6 @@
-//! Folders of one tree and the files that make a git directory: written by the daemon alone, never by `git init`,
-//! so no template or setting of the machine gets in. Failure policy: plain I/O errors; every write can be repeated.
+//! Folders of one tree and the files that make a git directory: written by the daemon alone, never by `git
+//! init`, so no template or setting of the machine applies. Failure policy: plain I/O errors; every write can
+//! be repeated.
 
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
@@ -8,11 +9,11 @@ use std::path::{Path, PathBuf};
 use super::ids::TreeName;
 use super::source_folder::quote_alternate;
 
-/// Written last, so a folder without it is half made and holds nothing of an agent's.
+/// Written last, so a folder without this file is half made and has no agent's work.
 pub(super) const MADE_FILE: &str = "tree.json";
-/// Relative, so it holds wherever the sandbox puts the two folders side by side.
+/// Relative, so valid wherever the sandbox puts the two folders side by side.
 const DOT_GIT: &[u8] = b"gitdir: ../agent\n";
-/// Bytes go in and out as they are: no line ends, `$Id$`, encodings or filters, whatever `.gitattributes` says.
+/// Bytes go in and out unchanged: no line ends, `$Id$`, encodings or filters, whatever `.gitattributes` says.
 const RAW_ATTRIBUTES: &str = "* -text -eol -crlf -ident -filter -working-tree-encoding\n";
 
 /// Paths below `<root>/<run>/<name>`.
@@ -53,14 +54,15 @@ impl TreeLayout {
     }
 }
 
-/// What the sandbox has to bind, at the same absolute paths, and what it must not: everything else.
+/// Everything that the sandbox has to bind, at the same absolute paths; nothing else may be bound.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SandboxPaths {
-    /// Start directory of the agent; it may be filled and broken, as may its git directory.
+    /// Start directory of the agent, who may fill and break it, and likewise the git directory.
     pub tree: PathBuf,
     pub git: PathBuf,
-    /// Files within the two: bound read-only over it where the sandbox can (bubblewrap). Landlock alone cannot, and
-    /// nothing depends on it: the daemon never runs git on these files and writes them anew before each call.
+    /// Files within the two folders, bound read-only where the sandbox can (bubblewrap). Landlock alone
+    /// cannot, and no guarantee depends on that: the daemon never runs git on these files and writes them
+    /// anew before each call.
     pub protected: Vec<PathBuf>,
     /// Object stores: objects only, no settings, refs or credentials of the person's repository.
     pub borrowed: Vec<PathBuf>,
@@ -71,7 +73,7 @@ pub(super) fn git_environment() -> Vec<(&'static str, &'static str)> {
     vec![
         ("GIT_CONFIG_GLOBAL", "/dev/null"),
         ("GIT_CONFIG_NOSYSTEM", "1"),
-        // Inside a user namespace the files may seem to belong to somebody else.
+        // Inside a user namespace the files may seem to belong to another user.
         ("GIT_CONFIG_COUNT", "1"),
         ("GIT_CONFIG_KEY_0", "safe.directory"),
         ("GIT_CONFIG_VALUE_0", "*"),
@@ -119,7 +121,7 @@ fn format_lines(object_format: &str) -> String {
 }
 
 fn settings(plan: &GitDirPlan<'_>) -> String {
-    // A name such as `git~1` is a plain name here; in a delivered commit it would harm on other systems.
+    // A name such as `git~1` is a plain name here, but harmful on other systems in a delivered commit.
     let strange_names =
         if plan.raw { "\tprotectNTFS = false\n\tprotectHFS = false\n" } else { "\tprotectNTFS = true\n" };
     format!(
@@ -141,19 +143,19 @@ pub(super) fn agent_settings(object_format: &str) -> String {
     )
 }
 
-/// Private: the tree may hold what only the person may read.
+/// Private: the tree may contain files that only the person may read.
 pub(super) fn make_folder(path: &Path) -> io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
-/// Whole or not at all, and never through a link that lies at `path`.
+/// Whole or not at all, and never through a link at `path`.
 pub(super) fn replace_file(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".pas-new");
     replace_by_way_of(Path::new(&beside), path, bytes)
 }
 
-/// As [`replace_file`], for folders in which an agent may have laid anything beside `path`.
+/// As [`replace_file`], for folders in which an agent may have put anything beside `path`.
 pub(super) fn replace_agent_file(layout: &TreeLayout, path: &Path, bytes: &[u8]) -> io::Result<()> {
     replace_by_way_of(&layout.folder.join("staged"), path, bytes)
 }
@@ -168,8 +170,8 @@ fn replace_by_way_of(beside: &Path, path: &Path, bytes: &[u8]) -> io::Result<()>
     std::fs::rename(beside, path)
 }
 
-/// Puts the agent's `.git` file and settings back as they were made. What an agent left there instead is moved to
-/// `strays`, for nothing of its work is thrown away here.
+/// Restores the agent's `.git` file and settings. Files that an agent put in their place are moved to
+/// `strays`, as no agent's work is thrown away here.
 pub(super) fn mend_agent_view(
     layout: &TreeLayout,
     object_format: &str,

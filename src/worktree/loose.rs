@@ -1,5 +1,6 @@
-//! Writes small objects into a store without a run of git, which costs more than the object: a snapshot is taken around
-//! every tool call. Failure policy: plain I/O errors; an object is whole under its name or not there.
+//! Writes small objects into a store without running git, which would cost more than the object: a snapshot
+//! is taken around every tool call. Failure policy: plain I/O errors; an object is whole under its name or
+//! absent.
 
 use std::io;
 use std::path::Path;
@@ -13,7 +14,7 @@ pub(super) const SMALL_OBJECT: usize = 64 << 10;
 /// The longest stored block of deflate.
 const BLOCK: usize = u16::MAX as usize;
 
-/// Writes the object and answers its id.
+/// Writes the object and returns its id.
 pub(super) fn write_loose(store: &Path, object_format: &str, kind: &str, bytes: &[u8]) -> io::Result<String> {
     let mut object = format!("{kind} {}\0", bytes.len()).into_bytes();
     object.extend(bytes);

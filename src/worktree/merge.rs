@@ -1,5 +1,6 @@
-//! Takes a writer's sealed commit into the manager's tree, and takes the last one back. Failure policy: conflicts are
-//! data and change nothing; a step that was cut off is carried on by calling it again with the same order.
+//! Takes a writer's sealed commit into the manager's tree, and takes the last one back. Failure policy:
+//! conflicts are data and change nothing; repeating a call with the same order completes one that was cut
+//! off.
 
 use super::difficult::add_everything;
 use super::git::{GitCommand, GitFailure};
@@ -12,7 +13,7 @@ const TAKING: &str = "refs/pas/taking";
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConflictedFile {
     pub path: GitPath,
-    /// git's words about it, such as `CONFLICT (content): …`.
+    /// git's words, such as `CONFLICT (content): …`.
     pub words: Vec<String>,
 }
 
@@ -20,12 +21,12 @@ pub struct ConflictedFile {
 pub enum PieceOutcome {
     /// The manager's tree is at this commit now.
     Taken(CommitId),
-    /// The manager's tree has all of it already.
+    /// The manager's tree already has the whole piece.
     AlreadyIn,
     Conflicts(Vec<ConflictedFile>),
 }
 
-/// Takes `piece`, a commit of `writer`'s tree, on top of `order.parent`, where the manager's tree stands.
+/// Takes `piece`, a commit of `writer`'s tree, on top of `order.parent`, the manager's present commit.
 pub fn take_piece(
     manager: &WorkTree,
     writer: &WorkTree,
@@ -56,14 +57,14 @@ pub fn take_piece(
     Ok(PieceOutcome::Taken(commit))
 }
 
-/// Makes the manager's tree as it was before the last piece; the answer is the commit it stands at then.
+/// Restores the manager's tree to its state before the last piece; returns the commit reached.
 pub fn roll_back_last(manager: &WorkTree) -> Result<CommitId, TreeError> {
     let _alone = manager.lock()?;
     let taken = taken(manager);
     let Some((number, commit)) = taken.last() else { return Err(TreeError::NothingTaken) };
     let parent = manager.raw_git().args(["rev-parse", "--verify"]).arg(format!("{commit}^1")).line()?;
     let parent = manager.parse_commit(&parent)?;
-    // A cut-off roll-back leaves this mark, and files of both sides.
+    // A roll-back that was cut off leaves this mark, and files of both sides.
     if manager.read_ref(TAKING).as_ref() != Some(&parent) {
         require_sealed(manager, &[commit, &parent])?;
         manager.write_ref(TAKING, &parent)?;
@@ -129,7 +130,7 @@ pub(super) fn merge_trees(
     }
 }
 
-/// Paths, an empty field, then messages: count, that many paths, a short name, the words.
+/// Paths, an empty field, then messages: count, that many paths, a short name, the text.
 fn parse_conflicts<'a>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Vec<ConflictedFile> {
     let mut files: Vec<ConflictedFile> = fields
         .by_ref()
@@ -150,7 +151,7 @@ fn parse_conflicts<'a>(fields: &mut impl Iterator<Item = &'a [u8]>) -> Vec<Confl
     files
 }
 
-/// Work that no commit has would be lost by switching files.
+/// Switching files would lose work that is in no commit.
 fn require_sealed(manager: &WorkTree, allowed: &[&CommitId]) -> Result<(), TreeError> {
     let index = manager.layout.plain().join("index");
     drop(std::fs::remove_file(index.with_extension("lock")));

@@ -1,13 +1,13 @@
-//! Names the files of a change that run on the person's machine, or on their servers, without being called by name:
-//! when it is merged, opened, built or pushed. Failure policy: pure, and by names alone; a name too many is listed
-//! rather than one too few.
+//! Names the files of a change that run on the person's machine or servers without being called: when the
+//! change is merged, opened, built or pushed. Pure, and by names alone. Failure policy: rather one file too
+//! many than one too few.
 
 use serde::Serialize;
 
 use super::diff::{ChangeKind, TreeChange};
 use super::ids::GitPath;
 
-/// A file that will run, and on which occasion.
+/// A file that will run, and the occasion.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct MergeRunner {
     pub path: GitPath,
@@ -24,7 +24,7 @@ const TEST: &str = "runs when tests are collected";
 const AGENT: &str = "is obeyed by coding agents";
 const GIT: &str = "changes how git treats files";
 
-/// Names, wherever they lie.
+/// File names, in any folder.
 const NAMES: &[(&str, &str)] = &[
     (".envrc", ENTRY),
     (".mise.toml", ENTRY),
@@ -105,7 +105,7 @@ const NAMES: &[(&str, &str)] = &[
     (".dir-locals.el", EDITOR),
 ];
 
-/// Folders below which everything counts.
+/// Folders below which every file counts.
 const FOLDERS: &[(&str, &str)] = &[
     (".husky", HOOK),
     (".githooks", HOOK),
@@ -132,7 +132,7 @@ const FOLDERS: &[(&str, &str)] = &[
     (".gemini", AGENT),
 ];
 
-/// Endings, whatever the name.
+/// Endings of file names.
 const ENDINGS: &[(&str, &str)] = &[
     (".mk", BUILD),
     (".cmake", BUILD),
@@ -145,7 +145,7 @@ const ENDINGS: &[(&str, &str)] = &[
     (".props", BUILD),
 ];
 
-/// Deleted files run nowhere, so they are not listed.
+/// The files that run, except deleted ones.
 pub fn runs_on_merge(changes: &[TreeChange]) -> Vec<MergeRunner> {
     let living = changes.iter().filter(|file| file.kind != ChangeKind::Deleted);
     living
@@ -156,7 +156,7 @@ pub fn runs_on_merge(changes: &[TreeChange]) -> Vec<MergeRunner> {
 }
 
 fn occasion_of(path: &GitPath) -> Option<&'static str> {
-    // Some file systems do not tell capitals apart, and `make` reads either.
+    // Some file systems ignore case, and `make` reads either.
     let whole = String::from_utf8_lossy(path.as_bytes()).to_lowercase();
     let name = whole.rsplit('/').next().unwrap_or_default();
     let slashed = format!("/{whole}");

@@ -1,17 +1,17 @@
-//! Private git trees in which agents change code. Each has a git directory of its own that borrows the person's
-//! objects; nothing of the person's repository is written before [`deliver`]. Failure policy: everything is an
-//! error in words that say what to do; a half-made folder is made anew, an agent's tree is never deleted silently.
+//! Private git trees in which agents change code. Each has its own git directory, which borrows the person's
+//! objects; the person's repository is not written to before [`deliver`]. Failure policy: every error names a
+//! remedy; a half-made folder is made anew; an agent's tree is never deleted silently.
 //!
 //! ```text
-//! <root>/<run>/<name>/tree    the files; `.git` in it is a file that points to ../agent
-//!                    /agent   the git directory the agent sees and may fill; git is never run on it by the daemon
-//!                    /git     snapshots: raw bytes, an index of their own; objects are lent to the agent to read
+//! <root>/<run>/<name>/tree    the files; `.git` is a file that points to ../agent
+//!                    /agent   the agent's own git directory; the daemon never runs git on it
+//!                    /git     snapshots: raw bytes, own index; the agent may read the objects
 //!                    /plain   index with the repository's line-end rules, for checkout and sealing
-//!                    /strays  what agents put in the place of `.git`
+//!                    /strays  files that agents put in the place of `.git`
 //! ```
 //!
-//! All of it is synchronous and waits for git: callers put it on a blocking thread, and end the processes of the
-//! agent before they take a snapshot, restore or remove.
+//! All functions are synchronous and wait for git: call them on a blocking thread, and end the agent's
+//! processes before a snapshot, a restore or a removal.
 
 mod agent_state;
 mod build_output;

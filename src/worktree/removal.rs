@@ -1,6 +1,6 @@
-//! Removes folders that agents have filled: no link is followed, shut folders are opened, and depth costs neither
-//! stack nor file handles. Failure policy: the folder is first moved out of sight under a name of its own, so a removal
-//! that is cut off is finished by the next one and never seen as a tree.
+//! Removes folders that agents have filled: no link is followed, folders without rights get them back, and
+//! depth costs neither stack nor file handles. Failure policy: the folder is first moved away to an unused
+//! name, so a removal that is cut off is finished by the next one and never seen as a tree.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -22,7 +22,7 @@ pub enum RemovalError {
     StillBorrowed { name: TreeName, borrower: TreeName },
 }
 
-/// Removes a tree with all that belongs to it. Whether it may go is the caller's to know.
+/// Removes a tree and its whole folder. The caller must know that the tree is no longer needed.
 pub fn remove_tree(root: &Path, name: &TreeName) -> Result<(), RemovalError> {
     let layout = TreeLayout::new(root, name);
     if let Some(borrower) = super::inventory::borrower_of(root, &layout) {
@@ -30,7 +30,7 @@ pub fn remove_tree(root: &Path, name: &TreeName) -> Result<(), RemovalError> {
     }
     remove_folder(root, &layout.folder)?;
     if let Some(run) = layout.folder.parent() {
-        // The run's folder goes with its last tree; with others in it, it stays.
+        // The run's folder goes with the last tree; the call fails while others are there.
         drop(std::fs::remove_dir(run));
     }
     Ok(())
@@ -58,7 +58,7 @@ pub(super) fn remove_folder(root: &Path, folder: &Path) -> Result<(), RemovalErr
     Ok(())
 }
 
-/// Empties a folder by lifting each folder found in it up into it, so nothing is ever deeper than two.
+/// Empties a folder by moving each nested folder up to the top, so nothing is ever more than two deep.
 fn empty_flat(holding: &Path) -> io::Result<()> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let top = rustix::fs::open(holding, flags, Mode::empty())?;
@@ -93,7 +93,7 @@ fn lift(from: &OwnedFd, name: &std::ffi::CStr, top: &OwnedFd, lifted: &mut u64) 
     loop {
         *lifted += 1;
         let target = format!("l{lifted}");
-        // An empty folder of that name would be replaced without a word, which does no harm here.
+        // An empty folder of that name would be silently replaced, which does no harm here.
         match rustix::fs::renameat(from, name, top, &target) {
             Ok(()) => return Ok(()),
             Err(rustix::io::Errno::NOTEMPTY | rustix::io::Errno::EXIST | rustix::io::Errno::NOTDIR) => {}
@@ -102,7 +102,7 @@ fn lift(from: &OwnedFd, name: &std::ffi::CStr, top: &OwnedFd, lifted: &mut u64) 
     }
 }
 
-/// A folder can be listed and moved only with its owner's rights.
+/// Restores the owner's rights, without which a folder can be neither listed nor moved.
 fn open_folder(within: &OwnedFd, name: &std::ffi::CStr) -> io::Result<()> {
     let about = rustix::fs::statat(within, name, AtFlags::SYMLINK_NOFOLLOW)?;
     let is_folder = FileType::from_raw_mode(about.st_mode) == FileType::Directory;

@@ -1,25 +1,25 @@
-//! Turns the tree as it stands into the one commit that is proved, reviewed and delivered. Failure policy: the same
-//! tree, parent, words and second give the same commit, so sealing again after a crash does no harm.
+//! Turns the present tree into the one commit that is proved, reviewed and delivered. Failure policy: the
+//! same tree, parent, message and second give the same commit, so sealing again after a crash does no harm.
 
 use super::difficult::{LeftOutPath, add_everything};
 use super::ids::{CommitId, TreeId};
 use super::tree::{TreeError, WorkTree};
 
-/// In whose name a commit stands.
+/// The author of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitSignature {
     pub name: String,
     pub email: String,
 }
 
-/// All that goes into a sealed commit beside the files.
+/// The contents of a sealed commit beside the files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SealOrder {
     pub author: CommitSignature,
     pub message: String,
     /// `Key: value` lines at the end, such as the run and the agents.
     pub trailers: Vec<(String, String)>,
-    /// Seconds since 1970, given, so that sealing twice is one commit.
+    /// Seconds since 1970; given by the caller, so that sealing twice gives one commit.
     pub second: u64,
     /// The tree's base, or the manager's last commit.
     pub parent: CommitId,
@@ -34,8 +34,8 @@ pub struct SealedCommit {
     pub left_out: Vec<LeftOutPath>,
 }
 
-/// Line ends and the like are normalised by the repository's `.gitattributes`, as a person's own commit would be;
-/// submodules keep the commit they had.
+/// The repository's `.gitattributes` (line ends, say) apply, as to a person's own commit; submodules keep
+/// their commit.
 pub fn seal(tree: &WorkTree, order: &SealOrder) -> Result<SealedCommit, TreeError> {
     let _alone = tree.lock()?;
     let snapshot = tree.snapshot_alone("sealed")?;
@@ -84,12 +84,12 @@ fn message_of(order: &SealOrder) -> String {
     message
 }
 
-/// A name with a line break would be a header of its own.
+/// A name with a line break would begin another header.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).filter(|c| !matches!(c, '<' | '>')).collect()
 }
 
-/// Whatever lies in a submodule's folder, the commit keeps the link of the base.
+/// Whatever a submodule's folder contains, the commit keeps the base's link.
 fn put_gitlinks_back(tree: &WorkTree) -> Result<(), TreeError> {
     let links = &tree.made.gitlinks;
     if links.is_empty() {
@@ -107,7 +107,7 @@ fn put_gitlinks_back(tree: &WorkTree) -> Result<(), TreeError> {
         }
     }
     for (path, commit) in links {
-        // A link whose folder the agent removed is a submodule removed: that is a change like any other.
+        // A missing folder means that the agent removed the submodule: a change like any other.
         let folder = tree.layout.tree().join(super::ids::GitPath::new(path.clone()).as_path());
         if folder.symlink_metadata().is_ok_and(|about| about.is_dir()) {
             input.extend(format!("160000 {commit}\t").into_bytes());

@@ -1,6 +1,7 @@
-//! Snapshots of a tree: raw bytes into the daemon's own store with an index that is kept, so an unchanged tree costs
-//! one run of git; and the way back. Failure policy: a restored tree is compared with what was asked for; a difference
-//! is an error. Not kept: empty folders, modes other than the owner's x, and ignored files, which stay as they are.
+//! Snapshots of a tree, and restoring them. Raw bytes go into the daemon's own store with an index that is
+//! kept, so an unchanged tree costs one run of git. Failure policy: a restored tree is compared with the
+//! snapshot; a difference is an error. Not recorded: empty folders, modes other than the owner's x, and
+//! ignored files, which a restore leaves alone.
 
 use std::path::PathBuf;
 
@@ -15,21 +16,21 @@ use super::layout::set_aside;
 use super::loose::{SMALL_OBJECT, write_loose};
 use super::tree::{TreeError, WorkTree};
 
-/// The form of the blob, should it change.
+/// Version of the blob's format.
 const STATE_MARK: &[u8] = b"agent state 1\n";
 const STATE_TRAILER: &str = "PAS-Agent-State: ";
-/// Each level of ignore files takes one; nobody nests them deeper.
+/// Each level of nested ignore files takes one round; real trees nest no deeper.
 const RESTORE_ROUNDS: usize = 4;
-/// A label is one line of a log.
+/// Longest label: one line of a log.
 const MAX_LABEL: usize = 200;
 
-/// One snapshot. A tree that has not changed keeps the number it had.
+/// One snapshot. An unchanged tree keeps the number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SnapshotRecord {
     pub number: u64,
     pub commit: CommitId,
     pub tree: TreeId,
-    /// False: files and git state were as at this snapshot already.
+    /// False: files and git state were unchanged since this snapshot.
     pub fresh: bool,
     pub left_out: Vec<LeftOutPath>,
 }
@@ -37,12 +38,12 @@ pub struct SnapshotRecord {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RestoredTree {
     pub tree: TreeId,
-    /// False: the agent's refs could not be read back; files are as asked.
+    /// False: the agent's refs could not be restored; the files are.
     pub agent_state: bool,
 }
 
 impl WorkTree {
-    /// Keeps the tree as it is now, with the agent's refs.
+    /// Records the present tree, with the agent's refs.
     pub fn snapshot(&self, label: &str) -> Result<SnapshotRecord, TreeError> {
         let _alone = self.lock()?;
         self.snapshot_alone(label)
@@ -76,7 +77,7 @@ impl WorkTree {
             return Ok(unchanged(last, left_out));
         }
         let tree = self.parse_tree(&self.raw_git().arg("write-tree").line()?)?;
-        // git writes the index once more there, with the trees' ids.
+        // That run of git wrote the index once more, with the trees' ids.
         let index = mark_of(&self.index());
         if let Some(last) = &last
             && last.tree == tree
@@ -112,7 +113,7 @@ impl WorkTree {
         Ok(SnapshotRecord { number, commit, tree, fresh: true, left_out })
     }
 
-    /// Makes files, links, executable bits and the agent's refs as they were at a snapshot. Ignored files stay.
+    /// Restores files, links, executable bits and the agent's refs to a snapshot. Ignored files stay.
     pub fn restore(&self, snapshot: &CommitId) -> Result<RestoredTree, TreeError> {
         let _alone = self.lock()?;
         self.mend()?;
@@ -172,13 +173,13 @@ impl WorkTree {
         Ok(add_everything(&|| self.raw_git(), &self.layout.tree(), &index)?)
     }
 
-    /// Changes the files from what the index has to a commit or tree.
+    /// Switches the files from the index's state to a commit or tree.
     pub(super) fn switch_files(&self, to: &str) -> Result<(), TreeError> {
         let answer = self.raw_git().args(["read-tree", "-u", "--reset", to]).answer()?;
         if answer.code == 0 && answer.stderr.is_empty() {
             return Ok(());
         }
-        // Shut folders are opened by the walk; then once more, and this time it counts.
+        // The walk gives folders their rights back; then the second try decides.
         survey(&self.layout.tree());
         self.add_raw()?;
         self.raw_git().args(["read-tree", "-u", "--reset", to]).run()?;
@@ -234,7 +235,7 @@ impl WorkTree {
         unpack_state(packed.strip_prefix(STATE_MARK)?)
     }
 
-    /// Repositories inside the tree that the last snapshots did not know.
+    /// Moves the `.git` of repositories that appeared in the tree since the last snapshot to `strays`.
     fn set_embedded_aside(&self) -> Result<(), TreeError> {
         let known = self.last_snapshot().map(|last| last.embedded).unwrap_or_default();
         let tree = self.layout.tree();

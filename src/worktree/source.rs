@@ -1,6 +1,6 @@
-//! Looks at the person's repository before anything is made: which commit a change starts from, and what of it needs
-//! a word. Failure policy: reads only; what makes work impossible is a [`SourceError`] that says what to do, what
-//! merely limits it is a [`SourceRemark`].
+//! Looks at the person's repository before anything is made: the commit that a change starts from, and
+//! limitations that a person should know. Failure policy: reads only; an obstacle is a [`SourceError`] that
+//! names a remedy, a mere limitation is a [`SourceRemark`].
 
 use std::fmt;
 use std::os::unix::fs::MetadataExt;
@@ -13,9 +13,9 @@ use super::source_folder::{FoundRepository, find_repository, object_stores};
 
 /// A snapshot of more files takes longer than a model's answer.
 pub(super) const MANY_FILES: u64 = 200_000;
-/// Borrowing costs nothing, but a checkout and a proof in a fresh tree do.
+/// Borrowing objects is free, but checkouts and proofs in fresh trees are not.
 pub(super) const LARGE_REPOSITORY: u64 = 2 << 30;
-/// Enough to see which name was meant.
+/// Enough to find the name that was meant.
 const NAMED_BRANCHES: usize = 8;
 /// The oldest with `merge-tree --write-tree`.
 const OLDEST_GIT: (u32, u32) = (2, 38);
@@ -49,7 +49,7 @@ fn hint(near: &[String]) -> String {
     format!(": it has {}; `git fetch` brings in what only the server has", near.join(", "))
 }
 
-/// Something of the repository that the change will not have, or that will be slow.
+/// A part of the repository that the change will lack, or that will be slow.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceRemark {
     Bare,
@@ -115,7 +115,7 @@ pub struct SourceRepository {
 }
 
 impl SourceRepository {
-    /// `base` is anything that names a commit; without it, HEAD.
+    /// `base` is anything that names a commit; `None`: HEAD.
     pub fn inspect(path: &Path, base: Option<&str>) -> Result<Self, SourceError> {
         check_version()?;
         let path = path.canonicalize().map_err(|_| SourceError::NotThere(path.to_owned()))?;
@@ -208,7 +208,7 @@ fn resolve_base(found: &FoundRepository, base: Option<&str>) -> Result<CommitId,
     }
 }
 
-/// A partial clone fetches lazily, which the daemon must not do on its own.
+/// A partial clone fetches missing objects lazily, which the daemon must not cause.
 fn refuse_missing_objects(found: &FoundRepository, base: &CommitId) -> Result<(), SourceError> {
     let promisor = GitCommand::at(&found.git_dir)
         .args(["config", "--local", "--get-regexp", r"^(remote\..*\.promisor|extensions\.partialclone)$"])

@@ -1,5 +1,5 @@
-//! Counts in the base commit and the person's checkout what a change will not see or take along. Failure policy: a
-//! git that fails is an error; single objects that cannot be read are not counted.
+//! Counts the files in the base commit and the person's checkout that a change will not see or take along.
+//! Failure policy: a git that fails is an error; single objects that cannot be read are not counted.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path};
@@ -9,9 +9,9 @@ use super::ids::{CommitId, GitPath};
 use super::source::{MANY_FILES, SourceError, SourceRemark, SourceRepository};
 use super::uncommitted::CheckoutView;
 
-/// Attribute and link blobs that are read; more are not looked at.
+/// Most attribute and link blobs that are read; the rest are ignored.
 const MAX_READ: usize = 20_000;
-/// The longest text that Git LFS calls a pointer.
+/// Sizes in bytes that Git LFS accepts for a pointer.
 const LFS_POINTER_SIZES: std::ops::RangeInclusive<u64> = 100..=1024;
 const LFS_FIRST_LINE: &[u8] = b"version https://git-lfs.github.com/spec/v1";
 
@@ -20,7 +20,8 @@ pub(super) struct SourceCensus {
     pub(super) files: u64,
     /// Submodules: path and commit.
     pub(super) gitlinks: Vec<(GitPath, String)>,
-    /// Some attribute makes a file of the checkout differ from what git stores (line ends, `$Id$`, encodings).
+    /// Some attribute makes a file of the checkout differ from git's stored content (line ends, `$Id$`,
+    /// encodings).
     pub(super) converts: bool,
     lfs: usize,
     links_out: usize,
@@ -96,7 +97,7 @@ fn converts(attributes: &[u8]) -> bool {
     [&b"eol=crlf"[..], b"ident", b"working-tree-encoding"].iter().any(|word| contains(attributes, word))
 }
 
-/// By the words of the path alone: a link to a link is not followed.
+/// By the path's text alone: a link to a link is not followed.
 fn leads_out(link: &[u8], target: &[u8]) -> bool {
     let target = GitPath::new(target);
     let mut depth = link.iter().filter(|b| **b == b'/').count();
@@ -146,7 +147,7 @@ fn contains(text: &[u8], word: &[u8]) -> bool {
     text.windows(word.len()).any(|window| window == word)
 }
 
-/// Entries of the person's checkout that no commit has.
+/// Counts entries of the person's checkout that are in no commit.
 pub(super) fn count_uncommitted(source: &SourceRepository) -> Result<Option<SourceRemark>, SourceError> {
     let Some(view) = CheckoutView::open(source)? else { return Ok(None) };
     let status = view

@@ -1,5 +1,5 @@
-//! Finds a repository's git directory, object stores and ignore rules by its files, without running git in somebody's
-//! folder. Failure policy: what cannot be read or resolved counts as not there.
+//! Finds a repository's git directory, object stores and ignore rules by reading files, without running git
+//! in somebody's folder. Failure policy: a file that cannot be read or resolved counts as absent.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -23,7 +23,7 @@ pub(super) struct FoundRepository {
     pub(super) checkout: Option<PathBuf>,
 }
 
-/// Looks at `path` and the folders above it.
+/// Looks at `path` and the folders above.
 pub(super) fn find_repository(path: &Path) -> Option<FoundRepository> {
     path.ancestors().find_map(|folder| {
         let dot = folder.join(".git");
@@ -33,7 +33,7 @@ pub(super) fn find_repository(path: &Path) -> Option<FoundRepository> {
         if !looks_like_git_dir(folder) {
             return None;
         }
-        // A person who stands in `.git` means its checkout.
+        // A person who names `.git` means the checkout.
         let checkout = folder.file_name() == Some(OsStr::new(".git"));
         let checkout = checkout.then(|| folder.parent().map(Path::to_owned)).flatten();
         Some(with_common(folder.to_owned(), checkout))
@@ -64,7 +64,7 @@ fn looks_like_git_dir(folder: &Path) -> bool {
         && common.join("refs").is_dir()
 }
 
-/// The object store of the repository and all it borrows from, absolute, its own first.
+/// The object store of the repository and all borrowed stores, absolute, the repository's own first.
 pub(super) fn object_stores(common_dir: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut seen = BTreeSet::new();
@@ -142,8 +142,8 @@ pub(super) fn quote_always(path: &Path) -> Vec<u8> {
     line
 }
 
-/// Ignore rules that are not in the commit: the repository's own and the person's, so that what they never commit
-/// (an editor's folder, a file with keys) is not taken along either.
+/// Ignore rules that are not in the commit: the repository's own and the person's, so that files they never
+/// commit (an editor's folder, a file with keys) are not taken along either.
 pub(super) fn exclude_rules(common_dir: &Path) -> Vec<u8> {
     let mut files = vec![common_dir.join("info/exclude")];
     if let Some(home) = std::env::var_os("HOME").map(PathBuf::from) {

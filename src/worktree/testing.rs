@@ -56,8 +56,8 @@ impl TestPerson {
         WorkTree::create(&self.root(), &name("run1", "main"), &self.source()).unwrap()
     }
 
-    /// Everything of the checkout and `.git`, with times of change. git freshens the time of an object that somebody
-    /// writes again, which only saves it from being pruned.
+    /// Every file of the checkout and `.git`, with times of change. git freshens the time of an object that
+    /// is written again, which only keeps the object from being pruned.
     pub(super) fn picture(&self) -> BTreeMap<PathBuf, String> {
         let entries = WalkDir::new(self.repo()).into_iter().flatten();
         let picture = entries.map(|entry| {
@@ -94,7 +94,7 @@ fn try_git(folder: &Path, args: &[&str]) -> std::process::Output {
         .unwrap()
 }
 
-/// As a person or an agent runs git: in the folder, with its settings.
+/// Runs git as a person or an agent does: in the folder, with the folder's settings.
 pub(super) fn git_in(folder: &Path, args: &[&str]) -> String {
     let output = try_git(folder, args);
     assert!(output.status.success(), "git {args:?}: {}", String::from_utf8_lossy(&output.stderr));

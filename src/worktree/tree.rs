@@ -1,5 +1,5 @@
-//! One private tree: opened, mended, and its parts handed to the rest of the module. Failure policy: what a crash or
-//! an agent took away is put back on opening; a tree that was not wholly made is no tree.
+//! One private tree: opening, mending, and the paths for the rest of the module. Failure policy: opening
+//! restores files that a crash or an agent removed; a half-made tree is no tree.
 
 use std::fs::File;
 use std::io;
@@ -59,12 +59,12 @@ fn listed(left_out: &[LeftOutPath]) -> String {
     left_out.iter().take(5).map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
-/// What the tree was made from; the rest can be made again from it.
+/// The data that the tree was made from, enough to make the rest again.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct MadeRecord {
     pub(super) name: TreeName,
     pub(super) base: CommitId,
-    /// Object stores that are borrowed, the tree's own not among them.
+    /// Borrowed object stores, without the tree's own.
     pub(super) stores: Vec<std::ffi::OsString>,
     /// Where a result goes: the person's git directory.
     pub(super) source: std::ffi::OsString,
@@ -80,7 +80,7 @@ pub struct WorkTree {
 }
 
 impl WorkTree {
-    /// Opens a tree that was made, and puts back what is missing of it: after a crash, or an agent.
+    /// Opens an existing tree, and restores files that a crash or an agent removed.
     pub fn open(root: &Path, name: &TreeName) -> Result<Self, TreeError> {
         let layout = TreeLayout::new(root, name);
         let no_tree = || TreeError::NoTree(name.clone());
@@ -127,7 +127,8 @@ impl WorkTree {
         }
     }
 
-    /// Puts back `.git`, settings and object borrowing of the agent's side; true if an agent had changed `.git`.
+    /// Restores `.git`, settings and object borrowing of the agent's side; true if an agent had changed
+    /// `.git`.
     pub fn mend(&self) -> Result<bool, TreeError> {
         mend_agent_view(&self.layout, &self.made.object_format, &self.agent_stores()).map_err(self.trouble())
     }
@@ -182,7 +183,7 @@ impl WorkTree {
         format!("refs/heads/pas/{}", self.made.name.run())
     }
 
-    /// Moves the branch that the agent stands on.
+    /// Moves the agent's current branch.
     pub(super) fn write_agent_branch(&self, commit: &CommitId) -> Result<(), TreeError> {
         let path = self.layout.agent().join(self.agent_branch());
         let folder = self.layout.agent().join("refs/heads/pas");
@@ -198,19 +199,19 @@ impl WorkTree {
             .env("GIT_OBJECT_DIRECTORY", self.layout.git().join("objects"))
     }
 
-    /// One act on a tree at a time, also across processes.
+    /// Allows one operation on a tree at a time, also across processes.
     pub(super) fn lock(&self) -> Result<File, TreeError> {
         let file = File::create(self.layout.git().join("lock")).map_err(self.trouble())?;
         file.lock().map_err(self.trouble())?;
         Ok(file)
     }
 
-    /// The daemon's store has loose refs only, so one is a file.
+    /// The daemon's store has loose refs only, so writing a ref is writing a file.
     pub(super) fn write_ref(&self, name: &str, commit: &CommitId) -> Result<(), TreeError> {
         let path = self.layout.git().join(name);
         let parent = path.parent().unwrap_or(&path);
         make_folder(parent).map_err(self.trouble())?;
-        // Beside the folder of refs, where a crash leaves it unseen by git.
+        // Outside `refs`, where git does not see a draft left by a crash.
         let staged = self.layout.git().join("staged-ref");
         std::fs::write(&staged, format!("{commit}\n")).map_err(self.trouble())?;
         std::fs::rename(&staged, &path).map_err(self.trouble())

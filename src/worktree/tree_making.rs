@@ -1,5 +1,5 @@
-//! Makes a tree from a repository or from another tree. Failure policy: the record `tree.json` is written last, so a
-//! folder without it is half made, holds nothing of an agent's, and is made anew.
+//! Makes a tree from a repository or from another tree. Failure policy: the record `tree.json` is written
+//! last, so a folder without a record is half made, has no agent's work, and is made anew.
 
 use std::path::{Path, PathBuf};
 
@@ -31,13 +31,13 @@ pub(super) struct TreePlan<'a> {
 }
 
 impl WorkTree {
-    /// Makes the tree at the source's base, opens it if it is there, and makes a half-made one anew.
+    /// Makes the tree at the source's base, or opens an existing one; a half-made tree is made anew.
     pub fn create(root: &Path, name: &TreeName, source: &SourceRepository) -> Result<Self, TreeError> {
         Self::make(root, &Self::plan_of(name, source, source.base())?)
     }
 
-    /// As [`WorkTree::create`], with the person's uncommitted work as a commit on top of HEAD. Neither their index nor
-    /// their object store is touched. The tree once made keeps the work as it was then.
+    /// As [`WorkTree::create`], with the person's uncommitted work as a commit on top of HEAD. Neither their
+    /// index nor their object store is touched. Later changes of the checkout do not reach the tree.
     pub fn create_with_uncommitted(
         root: &Path,
         name: &TreeName,
@@ -55,7 +55,7 @@ impl WorkTree {
         Self::make(root, &plan)
     }
 
-    /// A tree for a writer, at a commit of the manager's tree, whose objects it borrows too.
+    /// A tree for a writer, at a commit of the manager's tree, and borrowing the manager's objects too.
     pub fn create_sibling(
         root: &Path,
         name: &TreeName,
@@ -113,7 +113,7 @@ impl WorkTree {
             Err(error) => return Err(error),
         }
         let layout = TreeLayout::new(root, plan.name);
-        // Half made: no agent has been in it.
+        // Half made: no agent has worked there.
         remove_folder(root, &layout.folder)?;
         make_folder(&layout.folder).map_err(trouble_at(&layout.folder))?;
         let made = MadeRecord {
@@ -180,7 +180,7 @@ impl WorkTree {
         let index = layout.plain().join("index");
         std::fs::copy(&index, layout.agent().join("index")).map_err(self.trouble())?;
         if census.converts {
-            // The files are not what git stores, so raw snapshots have to read them all once.
+            // The files differ from git's stored contents, so raw snapshots have to read them all once.
             add_everything(&|| self.raw_git(), &layout.tree(), &layout.git().join("index"))?;
             return Ok(());
         }
@@ -191,7 +191,7 @@ impl WorkTree {
     }
 }
 
-/// Branches `pas` and `pas/…` stay out: they would stand in the way of the agent's own.
+/// Branches `pas` and `pas/…` are left out, as they would clash with the agent's own.
 fn packed_refs(list: &[u8]) -> Vec<u8> {
     let mut packed = Vec::new();
     for line in list.split(|b| *b == b'\n').filter(|line| !line.is_empty()) {

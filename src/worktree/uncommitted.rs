@@ -1,6 +1,6 @@
-//! Looks at the person's checkout through a git directory of its own with a copy of the index, so that neither their
-//! index, object store nor settings take part, and makes a commit of uncommitted work there. Failure policy: the
-//! checkout is only read; a copy that cannot be made is an error.
+//! Looks at the person's checkout through a temporary git directory with a copy of the index, so that the
+//! person's index, object store and settings take no part, and commits uncommitted work there. Failure
+//! policy: the checkout is only read; a copy that cannot be made is an error.
 
 use std::path::{Path, PathBuf};
 
@@ -10,16 +10,16 @@ use super::layout::{GitDirPlan, make_git_dir};
 use super::source::{SourceError, SourceRepository};
 use super::source_folder::exclude_rules;
 
-/// What of the uncommitted work a change starts with.
+/// The uncommitted work that a change starts with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum UncommittedScope {
-    /// Changes of files that git follows, as `git stash` takes them.
+    /// Changes of tracked files, as `git stash` takes them.
     Tracked,
     /// New files too, except ignored ones.
     TrackedAndNew,
 }
 
-/// A borrowed look at the person's checkout.
+/// A read-only view of the person's checkout.
 pub(super) struct CheckoutView {
     folder: tempfile::TempDir,
     checkout: PathBuf,
@@ -60,7 +60,7 @@ impl CheckoutView {
         GitCommand::at(&self.git_dir()).work_tree(&self.checkout)
     }
 
-    /// A commit of the checkout as it stands, on top of HEAD, with its objects packed for another store.
+    /// A commit of the present checkout, on top of HEAD, with the objects packed for another store.
     pub(super) fn commit(&self, scope: UncommittedScope) -> Result<UncommittedWork, SourceError> {
         let add = match scope {
             UncommittedScope::Tracked => "-u",
@@ -84,7 +84,7 @@ pub(super) struct UncommittedWork {
     pub(super) pack: Vec<u8>,
 }
 
-/// A split index has its larger part in a file beside it.
+/// A split index has its larger part in a second file.
 fn copy_index(from: &Path, to: &Path) -> std::io::Result<()> {
     for entry in std::fs::read_dir(from)?.flatten() {
         let name = entry.file_name();

@@ -209,7 +209,7 @@ fn a_huge_sparse_file_is_named_and_not_read() {
     let tree = person.tree();
     let file = std::fs::File::create(tree.path().join("huge")).unwrap();
     file.set_len(2 << 30).unwrap();
-    // A complaint of git's is what makes the daemon look closer.
+    // A complaint by git makes the daemon look closer.
     write(&tree.path().join(".GIT/x"), "x");
     let left = tree.snapshot("huge").unwrap().left_out;
     assert!(left.iter().any(|l| matches!(l.reason, LeftOutReason::TooLarge(_))), "{left:?}");
@@ -255,7 +255,7 @@ fn a_fifo_where_git_reads_rules_is_removed() {
     assert_eq!(tree.changed_files(tree.base(), &snapshot.commit).unwrap().len(), 1);
 }
 
-/// What `sandbox_paths` names is enough for an agent's git, and the person's checkout is not there.
+/// The paths named by `sandbox_paths` are enough for an agent's git, and the person's checkout is absent.
 #[test]
 fn git_works_in_a_sandbox_of_the_paths_that_are_named() {
     let bwrap = |args: &[&str]| Command::new("bwrap").args(args).output();

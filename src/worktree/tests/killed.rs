@@ -11,7 +11,7 @@ use super::super::*;
 const REPO: &str = "PAS_KILLED_REPO";
 const ROOT: &str = "PAS_KILLED_ROOT";
 
-/// All that becomes of a tree, each step as it would be taken again after a crash.
+/// The whole life of a tree; every step can be repeated after a crash.
 fn whole_life(repo: &Path, root: &Path) -> CommitId {
     let source = SourceRepository::inspect(repo, None).unwrap();
     let tree = WorkTree::create(root, &name("run1", "main"), &source).unwrap();
@@ -45,7 +45,7 @@ fn a_kill_at_any_run_of_git_changes_nothing_in_the_end() {
     for number in 1.. {
         let person = TestPerson::with(&[("a", "a\n"), ("d/b", "b\n")]);
         let before = person.git(&["for-each-ref"]);
-        // Counts its runs, and at the one that is due kills who started it.
+        // A git that counts its runs, and in run `number` kills its parent.
         let bin = person.home.path().join("bin");
         let count = person.home.path().join("count");
         write(&count, "");

@@ -47,7 +47,7 @@ fn a_folder_cut_off_at_any_moment_is_made_anew() {
     let whole = person.tree();
     let wanted = files_of(&whole.path());
     let folder = person.root().join("run1/main");
-    // Every subset of what a crash can leave, from nothing to all but the record.
+    // Every subset of the files that a crash can leave, from none to all but the record.
     let parts = [
         "tree/a",
         "tree/d",

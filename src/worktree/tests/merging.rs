@@ -84,7 +84,7 @@ fn a_piece_cut_off_while_files_were_switched_is_carried_on() {
         panic!("not taken")
     };
     let wanted = files_of(&manager.path());
-    // As a kill leaves it: marked, half the files of before, no note that it is done.
+    // The state after a kill: marked, half of the old files, no note of completion.
     let git = manager.path().parent().unwrap().join("git");
     write(&git.join("refs/pas/taking"), format!("{at}\n"));
     std::fs::remove_file(git.join("refs/pas/taken/0")).unwrap();

@@ -1,4 +1,4 @@
-//! Fresh trees for proofs, what comes along, and the list of trees.
+//! Fresh trees for proofs, build output in them, and the list of trees.
 
 use std::os::unix::fs::MetadataExt;
 

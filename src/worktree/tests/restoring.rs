@@ -1,4 +1,4 @@
-//! Snapshot and restore are exact, whatever was done in between.
+//! Snapshot and restore are exact, whatever happens in between.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -79,7 +79,7 @@ fn the_agents_git_state_goes_back_with_the_files() {
     git_in(&path, &["commit", "-qm", "agent two"]);
     git_in(&path, &["checkout", "-q", "--detach"]);
     git_in(&path, &["branch", "-D", "side", "pas/run1"]);
-    // As far as an agent can go: its objects are gone, too.
+    // The worst an agent can do: the objects are gone, too.
     let objects = path.parent().unwrap().join("agent/objects");
     std::fs::remove_dir_all(&objects).unwrap();
     write(&path.parent().unwrap().join("agent/index.lock"), "");
@@ -156,7 +156,7 @@ fn place(tree: &Path, number: u8) -> std::path::PathBuf {
 }
 
 fn apply(tree: &Path, edit: &TreeEdit) {
-    // An edit that does not fit the tree as it is does nothing, as an agent's would.
+    // An edit that does not fit the present tree does nothing, as an agent's would.
     let parent_of = |path: &Path| drop(std::fs::create_dir_all(path.parent().unwrap()));
     match edit {
         TreeEdit::Write(p, byte) => {
