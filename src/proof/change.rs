@@ -1,14 +1,14 @@
-//! A change as the proof sees it: each changed path with its text before and after.
+//! A change as input of a proof: each changed path with the text before and after.
 //!
-//! Failure policy: a side that is no text (binary, too long, no UTF-8, a link) is `Opaque`; rules that read lines then say
-//! so in a finding and do not pass it over.
+//! Failure policy: a side that is no text (binary, too long, no UTF-8, a link) is `Opaque`; rules that read
+//! lines report such a file in a finding instead of skipping it.
 
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use similar::{ChangeTag, TextDiff};
 
-/// Two files of a megabyte without a common line would else take minutes.
+/// Without a deadline, two files of a megabyte with no common line would take minutes.
 const DIFF_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A path on one side of the change.
@@ -39,7 +39,7 @@ impl FileSide {
     }
 }
 
-/// One changed path. A rename is a deletion and an addition; equal sides mean that only the mode is changed.
+/// One changed path. A rename is a deletion and an addition; equal sides mean that only the mode has changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ChangedPath {
     pub path: String,
@@ -47,7 +47,7 @@ pub struct ChangedPath {
     pub new: FileSide,
 }
 
-/// Which side of the change a line or a file stands on.
+/// The side of the change that a line or file belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeSide {
@@ -83,7 +83,7 @@ impl ChangedPath {
     pub fn lines(&self) -> Vec<ChangedLine<'_>> {
         let split = |side: ChangeSide| self.side(side).text().split_inclusive('\n').collect::<Vec<_>>();
         let (old, new) = (split(ChangeSide::Old), split(ChangeSide::New));
-        // Past the deadline the difference is still right, only longer than it need be.
+        // Past the deadline the difference is still correct, only longer than necessary.
         let diff = TextDiff::configure().timeout(DIFF_DEADLINE).diff_slices(&old, &new);
         diff.iter_all_changes()
             .filter_map(|change| {

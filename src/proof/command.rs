@@ -1,7 +1,8 @@
 //! The command that proves a change: found in the tree, or given by the person; run as `bash -c`.
 //!
-//! Failure policy: a command that cannot start is refused before any money is spent. The look at a given command is a plain
-//! one: words after substitutions, loops and functions are not judged, so nothing that could run is refused.
+//! Failure policy: a command that cannot start is refused before any money is spent. A given command is
+//! checked superficially: words after substitutions, loops and functions are not judged, so nothing that
+//! could run is refused.
 
 mod find;
 mod words;
@@ -55,10 +56,10 @@ pub enum ProvingRefusal {
 }
 
 impl ProvingCommand {
-    /// An argument list of Linux takes 128 KiB a word; a line that long is a script.
+    /// Linux takes 128 KiB for one argument; a line anywhere near that should be a script.
     pub const MAX_SCRIPT: usize = 16 * 1024;
 
-    /// The command that the files of `tree` speak for, if any do.
+    /// The command suggested by the files of `tree`, if any.
     pub fn find(tree: &Path) -> Option<Self> {
         find::find(tree)
     }
@@ -83,18 +84,18 @@ impl ProvingCommand {
         })
     }
 
-    /// As it is run: arguments reach no second shell.
+    /// The arguments for exec, so that no second shell interprets them.
     pub fn argv(&self) -> [&str; 3] {
         ["bash", "-c", &self.script]
     }
 
-    /// Looks for every program that the line names: in the tree where it is a path, else in `search`, the folders of the
-    /// PATH under which the proof runs.
+    /// Looks for every program that the line names: in the tree for a path, else in `search`, the folders of
+    /// the PATH under which the proof runs.
     pub fn check(&self, tree: &Path, search: &[PathBuf]) -> Result<(), ProvingRefusal> {
         let mut moved = false;
         for words in words::commands(&self.script).map_err(ProvingRefusal::OpenQuote)? {
             let Some(CommandWord { text: program, literal: true }) = words.first() else { continue };
-            // Behind `cd` a relative path means another place.
+            // After `cd` a relative path means another place.
             moved |= program == "cd" || program == "pushd";
             if words::is_builtin(program) {
                 continue;
@@ -114,7 +115,7 @@ impl ProvingCommand {
         Ok(())
     }
 
-    /// A reason to doubt that the command can fail at all; said to the person, not refused.
+    /// A reason to doubt that the command can fail; shown to the person, no refusal.
     pub fn doubt(&self) -> Option<String> {
         let end = self.script.trim_end_matches([';', ' ', '\n']);
         let hides = ["|| true", "|| :", "||true", "|| exit 0", "; true", "; exit 0", "; :"];
@@ -128,7 +129,7 @@ impl ProvingCommand {
             .then(|| format!("the exit of the proving command is that of `{piped}`, not of the tests; put `set -o pipefail;` before it"))
     }
 
-    /// Files of the tree that the line runs: a change to one of them is a change of the proof itself.
+    /// Files of the tree that the line runs: changing one changes the proof itself.
     pub fn files(&self) -> Vec<String> {
         let Ok(commands) = words::commands(&self.script) else { return Vec::new() };
         let words = commands.into_iter().flatten().filter(|word| word.literal).map(|word| word.text);

@@ -1,8 +1,9 @@
-//! Reads how many tests a run executed, passed, failed and skipped out of the text that it printed.
+//! Reads the numbers of executed, passed, failed and skipped tests from a run's output.
 //!
-//! Failure policy: a line that no reader knows counts for nothing, and a text in which no reader finds its own summary
-//! gives `None`, which the verdict says in words. Numbers are never guessed. The text is the tests' own and may lie;
-//! each reader takes summary lines only where its runner prints them, and checks them where the runner gives a second number.
+//! Failure policy: unknown lines count for nothing, and output without any known summary gives `None`, which
+//! the verdict mentions. Numbers are never guessed. The tests write the output and may lie; each reader takes
+//! summary lines only where the runner prints them, and checks them against a second number if the runner
+//! gives one.
 
 mod cargo;
 mod go;
@@ -22,18 +23,18 @@ use serde::{Deserialize, Serialize};
 
 use super::pattern::constant_pattern as pattern;
 
-/// More names help nobody; the number of failures stays exact.
+/// Most names of failing tests kept; the number of failures stays exact.
 pub const MAX_FAILING_NAMES: usize = 100;
 
-/// Above this a number is no count; capped, so that hostile output cannot overflow a sum.
+/// Larger numbers are no counts; the cap keeps hostile output from overflowing a sum.
 const MAX_COUNT: u64 = 1_000_000_000;
 
-/// The variables under which the runners print countable, uncoloured text: plain `go test` prints no tests without
+/// The variables that make runners print countable, uncoloured text: plain `go test` prints no tests without
 /// `-v`, and `CI` keeps jest from writing snapshots and vitest from watching.
 pub const COUNTING_ENVIRONMENT: [(&str, &str); 4] =
     [("CI", "1"), ("NO_COLOR", "1"), ("FORCE_COLOR", "0"), ("GOFLAGS", "-v")];
 
-/// One thing that was counted: a runner may say no more than how its packages ended.
+/// The things counted: a runner may report no more than the results of packages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CountUnit {
@@ -41,8 +42,8 @@ pub enum CountUnit {
     Packages,
 }
 
-/// `executed` is `passed + failed`. Skipped are also ignored ones, those marked as to do, and those whose failure is
-/// expected: none of them can turn a run red.
+/// `executed` is `passed + failed`. `skipped` includes ignored tests, those marked as to do, and those
+/// expected to fail: none can turn a run red.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestCounts {
     pub unit: CountUnit,

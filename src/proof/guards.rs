@@ -1,7 +1,7 @@
 //! Guards: lines of a change that decide which tests run, whether their failure counts, or how strict they are.
 //!
-//! Each is listed with its reason and needs `--allow-guards` or a person's yes. Failure policy: too much is listed
-//! rather than too little; a file whose lines cannot be read is listed as a whole.
+//! Each is listed with its reason and needs `--allow-guards` or a person's yes. Failure policy: rather too
+//! many lines are listed than too few; an unreadable file is listed as a whole.
 
 mod deleted;
 mod files;
@@ -16,9 +16,9 @@ use super::change::{ChangeSide, ChangedPath, FileSide};
 use super::command::ProvingCommand;
 use super::test_paths::TestPaths;
 
-/// More lines of one file say no more; the last finding counts the rest.
+/// Most findings listed for one file; the last one counts the rest.
 pub const MAX_FINDINGS_A_FILE: usize = 40;
-/// A listed line is cut here: it has to fit a person's screen.
+/// A listed line is cut here, to fit a person's screen.
 pub const MAX_FINDING_TEXT: usize = 200;
 
 /// The kinds of guards, each with its reason.
@@ -44,7 +44,7 @@ pub enum GuardKind {
 }
 
 impl GuardKind {
-    /// Whether it is about what a test says, not about which tests are run.
+    /// Whether the guard concerns the content of tests, not the choice of tests.
     pub fn is_of_tests(self) -> bool {
         matches!(self, Self::TestDeleted | Self::AssertionRemoved | Self::SnapshotChanged)
     }
@@ -75,7 +75,7 @@ impl GuardKind {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GuardFinding {
     pub path: String,
-    /// On its side; 0 for a whole file.
+    /// Line number on that side; 0 for a whole file.
     pub line: usize,
     pub side: ChangeSide,
     pub kind: GuardKind,

@@ -1,18 +1,18 @@
-//! Rust's inline tests: takes `#[cfg(test)] mod …` out of a source file and puts another version's in, so that old tests can
-//! run over new code, and new tests over old code, within one file.
+//! Rust's inline tests: replaces `#[cfg(test)] mod …` of a source file by another version's, so that old
+//! tests can run on new code, and new tests on old code, within one file.
 //!
-//! Only modules at the top level of a file are moved; they see the code by `use super::*` wherever they stand in it.
-//! Failure policy: a file whose braces cannot be followed is left alone and `None` says so.
+//! Only modules at the top level are moved: `use super::*` works at any place there. Failure policy: a file
+//! with unbalanced braces gives `None` and is left alone.
 
-/// A source file cut in two.
+/// A source file, split into code and tests.
 #[derive(Debug, PartialEq, Eq)]
 pub struct InlineSplit {
     pub code: String,
-    /// Attributes and module of each, in order.
+    /// Each test module with its attributes, in order.
     pub tests: Vec<String>,
 }
 
-/// `None` where there are no inline tests to be told from the code.
+/// `None` without inline tests, or when they cannot be separated from the code.
 pub fn split_inline_tests(source: &str) -> Option<InlineSplit> {
     let mut code = String::with_capacity(source.len());
     let mut tests = Vec::new();
@@ -64,7 +64,7 @@ pub fn graft_inline_tests(code_from: &str, tests_from: &str) -> Option<String> {
 const CFG_TEST: &str = "#[cfg(test)]";
 const CFG_ALL_TEST: &str = "#[cfg(all(test,";
 
-/// Further attributes and a visibility may stand between the attribute and `mod`.
+/// Further attributes and a visibility may come between the attribute and `mod`.
 fn starts_test_module(rest: &str) -> bool {
     if !rest.starts_with(CFG_TEST) && !rest.starts_with(CFG_ALL_TEST) {
         return false;
@@ -126,7 +126,8 @@ fn end_of_item(source: &str, start: usize) -> Option<usize> {
     None
 }
 
-/// The place after the token at `at`: comments, strings and characters are one token each, all else one character.
+/// The offset after the token at `at`: a comment, string or character literal is one token, anything else one
+/// character.
 fn after_token(source: &str, at: usize) -> usize {
     let rest = &source[at..];
     let to = |length: Option<usize>| length.map_or(source.len(), |length| at + length);
@@ -171,7 +172,7 @@ fn block_comment(rest: &str) -> Option<usize> {
     None
 }
 
-/// How many `#` a raw string that begins here has.
+/// The number of `#` of a raw string that begins here.
 fn raw_string(rest: &str) -> Option<usize> {
     let body = ["br", "cr", "r"].iter().find_map(|prefix| rest.strip_prefix(prefix))?;
     let hashes = body.bytes().take_while(|byte| *byte == b'#').count();
@@ -191,7 +192,7 @@ fn quoted(rest: &str, quote: u8) -> Option<usize> {
     None
 }
 
-/// A character, and not a lifetime: a backslash follows, or a closing quote after one letter.
+/// A character literal and no lifetime: a backslash follows, or a closing quote after one letter.
 fn is_character(rest: &str) -> bool {
     let mut letters = rest.chars().skip(1);
     match letters.next() {

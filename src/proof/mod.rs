@@ -1,7 +1,8 @@
-//! Proof: the daemon itself runs the proving command, in fresh trees, and says which rules a change keeps.
+//! Proof: the daemon itself runs the proving command, in fresh trees, and decides which rules a change keeps.
 //!
-//! Pure but for `command::find` and `check`, which look into a tree, and `runner`, which works by the trait `ProofBench`.
-//! Failure policy: an agent's report proves nothing; a rule that could not be applied is named in the record.
+//! Pure, except `command::find` and `check`, which look into a tree, and `runner`, which works through the
+//! trait `ProofBench`. Failure policy: an agent's report proves nothing; a rule that could not be applied is
+//! named in the record.
 
 pub mod change;
 pub mod command;

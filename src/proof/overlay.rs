@@ -1,7 +1,8 @@
-//! Which tests of one side of a change are laid over the code of the other, and how: pure, so that the runner only
-//! carries it out.
+//! Which tests of one side of a change are laid over the code of the other, and how. Pure; the runner only
+//! carries the plan out.
 //!
-//! Failure policy: a Rust file whose inline tests cannot be told from its code is named in `unread`; the verdict says so.
+//! Failure policy: a Rust file whose inline tests cannot be separated from the code is listed in `unread` and
+//! mentioned by the verdict.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +14,7 @@ use super::test_paths::TestPaths;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OverlayEdit {
-    /// Bring the file, with its mode, out of the commit whose tests are laid over.
+    /// Take the file, mode included, from the commit whose tests are laid over.
     Restore { path: String },
     /// The commit whose tests are laid over has no such file.
     Remove { path: String },
@@ -21,7 +22,7 @@ pub enum OverlayEdit {
     Write { path: String, text: String },
 }
 
-/// The files to lay over a checkout, and those that could not be read for it.
+/// The files to lay over a checkout, and those that could not be read.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestOverlay {
     pub acts: Vec<OverlayEdit>,
@@ -29,7 +30,7 @@ pub struct TestOverlay {
 }
 
 impl TestOverlay {
-    /// The tests of `tests` over the code of the other side.
+    /// The overlay of side `tests`'s tests over the other side's code.
     pub fn plan(files: &[ChangedPath], paths: &TestPaths, tests: ChangeSide) -> Self {
         let mut overlay = Self::default();
         for file in files {
@@ -50,13 +51,13 @@ impl TestOverlay {
         overlay
     }
 
-    /// Only `Restore` and `Write` bring tests; an overlay of removals alone has nothing new to run.
+    /// Whether any edit brings tests; removals alone give nothing new to run.
     pub fn brings_tests(&self) -> bool {
         self.acts.iter().any(|act| !matches!(act, OverlayEdit::Remove { .. }))
     }
 
     fn add_inline(&mut self, path: &str, code: &FileSide, tests: &FileSide) {
-        // A file that the code's side lacks stays away: its tests cannot compile without its code.
+        // A file missing on the code's side stays away: inline tests cannot compile without the file's code.
         if *code == FileSide::Absent {
             return;
         }
@@ -72,7 +73,7 @@ impl TestOverlay {
     }
 }
 
-/// Grafting moves the tests to the end and may change blank lines; that alone is no other test.
+/// Compares without order and blank lines, as grafting moves the tests to the end and may change blank lines.
 fn same_lines(a: &str, b: &str) -> bool {
     fn sorted(text: &str) -> Vec<&str> {
         let mut lines: Vec<&str> = text.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();

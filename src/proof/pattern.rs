@@ -1,5 +1,5 @@
-//! Compiles the constant patterns of this module. Failure policy: a bad one is a fault of the code, and a test compiles
-//! each of them.
+//! Compiles the constant patterns of this module. Failure policy: a bad pattern is a fault of the code; a
+//! test compiles every one.
 
 use regex::Regex;
 

@@ -1,6 +1,8 @@
-//! The order of a proof's runs, as a pure fold over the runs that ended: after a crash it goes on from the stored ones.
+//! The order of a proof's runs, as a pure fold over the ended runs: after a crash the proof continues from
+//! the stored ones.
 //!
-//! Failure policy: a run whose end is stored is never made again, and each stage is run at most once, so a proof always ends.
+//! Failure policy: a run with a stored end is never repeated, and each stage runs at most once, so a proof
+//! always ends.
 
 use serde::{Deserialize, Serialize};
 
@@ -11,14 +13,14 @@ use super::overlay::TestOverlay;
 use super::stage::{CommandOutcome, ProofStage, StageEnd};
 use super::test_paths::TestPaths;
 
-/// How the command has to end on the base, by `--expect`.
+/// The command's expected result on the base (`--expect`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProofExpect {
-    /// A fix: the command shows the fault before.
+    /// A fix: the command fails on the base.
     #[default]
     Fail,
-    /// A rebuilding: all is green before and after.
+    /// A refactoring: all tests pass before and after.
     Pass,
     Any,
 }
@@ -32,7 +34,7 @@ pub struct ProofConsent {
     pub old_tests: bool,
 }
 
-/// All that decides the proof of one commit, fixed before the first run.
+/// The inputs of the proof of one commit, fixed before the first run.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofPlan {
     pub expect: ProofExpect,
@@ -95,7 +97,7 @@ impl ProofPlan {
         next.map_or(ProofStep::Judge, |(stage, _)| ProofStep::Run(stage))
     }
 
-    /// The base does not stand as the person said: a person has to decide.
+    /// Whether the base contradicts `expect`, so that a person has to decide.
     pub fn contradicts(&self, before: &StageEnd) -> bool {
         match self.expect {
             ProofExpect::Fail => before.passed(),
@@ -104,23 +106,26 @@ impl ProofPlan {
         }
     }
 
-    /// Where the change only adds tests, the run after has had all old ones.
+    /// Whether old tests need a run on the new code; if the change only adds tests, the run after had all old
+    /// ones.
     pub fn wants_old_tests(&self) -> bool {
         self.old_tests.brings_tests() && !self.consent.old_tests
     }
 
-    /// Where all is green before, new tests need not fail on the old code.
+    /// Whether new tests must fail on the old code; not for a refactoring.
     pub fn wants_new_tests(&self) -> bool {
         self.new_tests.brings_tests() && self.expect != ProofExpect::Pass
     }
 }
 
-/// The stored end of a stage. The first counts: a later one of the same stage cannot be, and must not better it.
+/// The stored end of a stage. The first counts: there should be no second, and a second must not improve the
+/// result.
 pub fn end_of(ends: &[StageEnd], stage: ProofStage) -> Option<&StageEnd> {
     ends.iter().find(|end| end.stage == stage)
 }
 
-/// A hang would cost its whole time once more, and a program that is not there stays away.
+/// Whether a second run can help: not after a hang, which would cost the whole time again, nor for a missing
+/// program, which stays missing.
 fn is_worth_again(outcome: &CommandOutcome) -> bool {
     match outcome {
         CommandOutcome::Exited(_) => !outcome.is_missing_program(),

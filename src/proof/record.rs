@@ -1,7 +1,7 @@
 //! The record of a proof: an artifact with the runs, their trees and ends, and the limits of the proof.
 //!
-//! Failure policy: a record is written whatever the verdict; unknown fields are ignored when it is read, so that an older
-//! daemon reads a newer one's records.
+//! Failure policy: a record is written whatever the verdict; unknown fields are ignored on reading, so that
+//! an older daemon reads a newer one's records.
 
 use serde::{Deserialize, Serialize};
 
@@ -12,7 +12,7 @@ use super::plan::{ProofConsent, ProofExpect, ProofPlan};
 use super::stage::StageEnd;
 use super::verdict::{ProofJudgement, ProofVerdict};
 
-/// Raised when a field changes its meaning.
+/// Raised when a field changes meaning.
 pub const RECORD_VERSION: u32 = 1;
 
 /// The two commits that a proof compares, with their trees.
@@ -27,11 +27,11 @@ pub struct ProofSubject {
 /// Sentences about the place where the proof ran.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofSetting {
-    /// The sandbox, and its degraded parts.
+    /// The sandbox, degraded parts included.
     pub sandbox: String,
-    /// Whether build output came along into the fresh trees, and how.
+    /// Whether build output was brought into the fresh trees, and how.
     pub build_output: String,
-    /// The person's `--prepare`, if it was run.
+    /// The person's `--prepare`, if run.
     pub prepare: Option<String>,
     pub timeout_seconds: u64,
 }

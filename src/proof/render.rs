@@ -1,7 +1,7 @@
 //! A proof as text: short and aligned for a person, tail-heavy and bounded for a model.
 //!
-//! Failure policy: output of the tests is a stranger's text; control characters go, so that it cannot paint over the
-//! verdict, and for a model it is fenced and named as output.
+//! Failure policy: test output is untrusted text; control characters are removed, so that it cannot paint
+//! over the verdict, and for a model it is fenced and labelled as output.
 
 use std::fmt::Write as _;
 
@@ -11,11 +11,11 @@ use super::record::ProofRecord;
 use super::stage::{ProofStage, StageEnd, cut_middle};
 use super::verdict::ProofVerdict;
 
-/// The most that a model gets: enough for a failing test, little beside its window.
+/// Most text for a model: enough for a failing test, little beside the model's window.
 pub const MODEL_TEXT_LIMIT: usize = 8 * 1024;
-/// Guards and failing names shown to a person; all stand in the record.
+/// Guards and failing names shown to a person; the record has all.
 const LINES_SHOWN: usize = 10;
-/// Of a model's text, the least that is left to the output.
+/// The part of a model's text reserved for output.
 const LEAST_OUTPUT: usize = 2 * 1024;
 const COLUMN: usize = 21;
 
@@ -63,7 +63,7 @@ pub fn proof_for_person(record: &ProofRecord) -> String {
     text
 }
 
-/// For the agent whose work is proved: the verdict, its reasons, and the end of the output that shows it.
+/// For the agent whose work is proved: the verdict, the reasons, and the end of the output that shows them.
 pub fn proof_for_model(record: &ProofRecord) -> String {
     let mut text =
         format!("proof of commit {}: {}\n", record.subject.commit, printable(&record.verdict.to_string()));
@@ -91,7 +91,7 @@ pub fn proof_for_model(record: &ProofRecord) -> String {
     let mut text = cut_middle(&text, MODEL_TEXT_LIMIT - LEAST_OUTPUT - 64, 0);
     let _ = writeln!(text, "output of \"{}\":", end.stage);
     let output = printable(&end.output);
-    // The marks around the output and the mark of the cut take up to 100 bytes.
+    // The fences around the output and the note about the cut take up to 100 bytes.
     let left = MODEL_TEXT_LIMIT.saturating_sub(text.len() + 100);
     text.push_str(&fenced_output(&cut_middle(output.trim_end(), left / 5, left - left / 5)));
     text

@@ -1,7 +1,7 @@
-//! Carries a proof out on a bench: fresh trees, overlays, runs. It decides nothing; the plan does.
+//! Carries a proof out on a bench: fresh trees, overlays, runs. All decisions are the plan's.
 //!
-//! Failure policy: a bench that fails ends the proof with an error and no verdict; the ends that were kept stay, and a
-//! later call goes on behind them. A tree that cannot be removed does not change the verdict.
+//! Failure policy: a bench that fails ends the proof with an error and no verdict; stored ends stay, and a
+//! later call continues after them. A tree that cannot be removed does not change the verdict.
 
 use std::future::Future;
 use std::path::{Path, PathBuf};
@@ -13,11 +13,11 @@ use super::plan::{ProofPlan, ProofStep};
 use super::record::{ProofRecord, ProofSetting, ProofSubject};
 use super::stage::{CommandRun, ProofStage, StageEnd};
 
-/// A fresh tree of one commit, with nothing in it but the commit and the build output that is let in.
+/// A fresh tree of one commit, with nothing but the commit and permitted build output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProofCheckout {
     pub dir: PathBuf,
-    /// The git tree that lies in `dir`.
+    /// The git tree checked out in `dir`.
     pub tree: String,
 }
 
@@ -40,8 +40,8 @@ pub trait ProofBench: Send {
     /// A fresh tree; never the agent's own.
     fn checkout(&mut self, commit: &str) -> impl Future<Output = Result<ProofCheckout, BenchError>> + Send;
 
-    /// Lays tests over a checkout: `Restore` takes the file out of `tests_of`. Gives the tree's hash with the overlay.
-    /// The commit may hold links that lead out of the tree: no edit may pass through one.
+    /// Lays tests over a checkout: `Restore` takes the file from `tests_of`. Returns the tree's hash, overlay
+    /// included. The commit may contain links that lead out of the tree: no edit may pass through one.
     fn overlay(
         &mut self,
         checkout: &ProofCheckout,
@@ -60,11 +60,11 @@ pub trait ProofBench: Send {
     /// Stores an end while its tree is there, before the next run begins.
     fn keep(&mut self, end: &StageEnd) -> impl Future<Output = Result<(), BenchError>> + Send;
 
-    /// Removes a tree; whatever of it stays is the bench's to report.
+    /// Removes a tree; the bench reports leftovers.
     fn discard(&mut self, checkout: ProofCheckout) -> impl Future<Output = ()> + Send;
 }
 
-/// Everything of a proof that does not change while it runs.
+/// The parts of a proof that do not change during the runs.
 #[derive(Clone, Debug)]
 pub struct ProofOrder {
     pub subject: ProofSubject,
@@ -73,7 +73,7 @@ pub struct ProofOrder {
     pub setting: ProofSetting,
 }
 
-/// Makes the runs that are missing behind `done`, and judges all of them.
+/// Makes the runs still missing after `done`, and judges all runs.
 pub async fn prove<B: ProofBench>(
     order: ProofOrder,
     bench: &mut B,

@@ -1,4 +1,4 @@
-//! The runs that a proof is made of, and how each ended.
+//! The runs of a proof, and how each ended.
 //!
 //! Failure policy: any end but exit 0 has not passed; a run that could not begin has shown nothing.
 
@@ -8,15 +8,15 @@ use serde::{Deserialize, Serialize};
 
 use super::counts::{TestCounts, read_counts};
 
-/// How much of a run's output a record keeps: compilers fail at the beginning, summaries stand at the end.
+/// How much of a run's output a record keeps: compilers fail at the beginning, summaries come at the end.
 pub const KEPT_HEAD: usize = 4 * 1024;
 pub const KEPT_TAIL: usize = 12 * 1024;
 
-/// bash's own exits for a program that cannot be run and for one that is not there.
+/// bash's exit codes for a program that cannot be run and for a missing one.
 const CANNOT_RUN: i32 = 126;
 const NOT_FOUND: i32 = 127;
 
-/// Which tree a run has before it.
+/// The tree of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProofStage {
@@ -80,18 +80,18 @@ impl fmt::Display for CommandOutcome {
     }
 }
 
-/// A run as the bench saw it.
+/// A run as observed by the bench.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommandRun {
     pub outcome: CommandOutcome,
     pub millis: u64,
-    /// Standard output and error in the order they came; the bench may have cut it in the middle.
+    /// Standard output and error in the order written; the bench may have cut out the middle.
     pub output: Vec<u8>,
-    /// Length before it was cut.
+    /// Length before the cut.
     pub output_bytes: u64,
 }
 
-/// A run as it is stored; a proof goes on from these.
+/// A stored run, from which a proof continues.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageEnd {
     pub stage: ProofStage,
@@ -128,7 +128,8 @@ impl StageEnd {
     }
 }
 
-/// Keeps `head` bytes at the beginning and `tail` at the end, at character borders, and says how much went.
+/// Keeps `head` bytes at the beginning and `tail` at the end, at character boundaries, and notes how much is
+/// missing.
 pub fn cut_middle(text: &str, head: usize, tail: usize) -> String {
     if text.len() <= head.saturating_add(tail) {
         return text.to_owned();

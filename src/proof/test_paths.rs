@@ -1,7 +1,7 @@
-//! Which files are tests, by the conventions of their languages and by the person's own globs.
+//! Which files are tests, by the conventions of languages and by the person's own globs.
 //!
-//! A Rust source file with an inline `#[cfg(test)] mod tests` is no test file: its tests are taken out and put in by
-//! `inline_tests`. Failure policy: a glob that does not parse is refused before anything runs.
+//! A Rust source file with an inline `#[cfg(test)] mod tests` is no test file: `inline_tests` moves such
+//! tests. Failure policy: a glob that does not parse is refused before anything runs.
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 
@@ -19,7 +19,7 @@ pub struct TestPaths {
     extra: GlobSet,
 }
 
-/// A folder of such a name holds tests, their helpers and their data, whatever the language.
+/// A folder of such a name contains tests, helpers and test data, in any language.
 const FOLDERS: [&str; 13] = [
     "tests",
     "test",
@@ -62,7 +62,7 @@ impl TestPaths {
 
 fn is_conventional(path: &str) -> bool {
     let (folders, name) = path.rsplit_once('/').unwrap_or(("", path));
-    // `src/test/…` of Maven is one of them too; `.github/…/test` decides about tests and is a guard.
+    // Maven's `src/test/…` is such a folder too; `.github/…/test` decides about tests and is a guard.
     if !path.starts_with('.') && folders.split('/').any(|folder| FOLDERS.contains(&folder)) {
         return true;
     }

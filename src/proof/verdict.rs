@@ -1,7 +1,7 @@
-//! The verdict on a change, out of its plan and the runs that ended: pure, each reason in words.
+//! The verdict on a change, from the plan and the ended runs: pure, each reason in words.
 //!
-//! Failure policy: `Proved` needs every rule to hold; a run that is missing, or counts that went away, are reasons against it.
-//! A rule that could not be applied is a note, so that the record never says more than was seen.
+//! Failure policy: `Proved` needs every rule to hold; a missing run and missing counts are reasons against. A
+//! rule that could not be applied is a note, so that the record never claims more than was observed.
 
 mod reason;
 mod rules;
@@ -22,7 +22,7 @@ pub use reason::ProofReason;
 pub enum ProofVerdict {
     Proved,
     NotProved(Vec<ProofReason>),
-    /// Two runs of one tree ended differently; the tests that failed in the first.
+    /// Two runs of one tree ended differently: the tests that failed in the first.
     Flaky(Vec<String>),
     NeedsPerson(PersonQuestion),
 }
@@ -37,15 +37,15 @@ pub enum PersonQuestion {
         failing: Vec<String>,
     },
     GuardsTouched(Vec<GuardFinding>),
-    /// The change rewrites tests that hold on the base: what they said is no longer wanted, or it is broken.
-    /// With the lines of those tests that guard them; a yes covers what is shown.
+    /// The change rewrites tests that pass on the base: their requirement is dropped, or broken. Includes the
+    /// guard lines in those tests; a yes covers the lines shown.
     OldTestsRewritten {
         reasons: Vec<ProofReason>,
         guards: Vec<GuardFinding>,
     },
 }
 
-/// The verdict with the notes that limit it.
+/// A verdict with the notes that qualify it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofJudgement {
     pub verdict: ProofVerdict,
@@ -57,7 +57,7 @@ impl ProofVerdict {
         *self == Self::Proved
     }
 
-    /// The verdict where nobody is asked.
+    /// The verdict when no person is to be asked.
     #[must_use]
     pub fn without_person(self) -> Self {
         match self {
@@ -77,7 +77,7 @@ impl ProofVerdict {
 }
 
 impl ProofPlan {
-    /// The verdict on the runs so far; one that came too early is `NotProved`.
+    /// The verdict on the runs so far; `NotProved` if too early.
     pub fn judge(&self, ends: &[StageEnd]) -> ProofJudgement {
         let mut notes = Vec::new();
         let verdict = self.verdict(ends, &mut notes);
@@ -113,7 +113,7 @@ impl ProofPlan {
         ProofVerdict::NotProved(reasons)
     }
 
-    /// All rules are applied, so that an agent hears of every fault at once.
+    /// Applies all rules, so that an agent learns of every fault at once.
     fn judge_green(
         &self,
         before: &StageEnd,
@@ -148,7 +148,7 @@ impl ProofPlan {
         }
     }
 
-    /// Guards that nobody has consented to; whoever lets tests be rewritten has consented to what that takes out of them.
+    /// Guards without consent; consent to rewriting tests includes the lines removed from those tests.
     fn open_guards(&self) -> Vec<GuardFinding> {
         let is_allowed =
             |guard: &GuardFinding| self.consent.guards || self.consent.old_tests && guard.kind.is_of_tests();

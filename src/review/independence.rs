@@ -1,12 +1,13 @@
 //! Whether a reviewer is independent of the authors, by the vendors on the receipts.
 //!
-//! Failure policy: nothing is assumed; without receipts of the authors independence is not known and not claimed.
+//! Failure policy: nothing is assumed; without receipts of the authors independence is unknown and not
+//! claimed.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How author and reviewer stand to each other. Models of one vendor share their blind spots.
+/// Whether author and reviewer are independent. Models of one vendor share blind spots.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReviewIndependence {

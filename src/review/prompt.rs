@@ -1,7 +1,7 @@
-//! The words for a reviewer: the card and the change. There is no place for the author's words, so that
-//! they cannot talk a reviewer round.
+//! The prompt for a reviewer: the card and the change. The author's words are left out, so that they cannot
+//! persuade a reviewer.
 //!
-//! Failure policy: a diff that is too long is cut in the middle and says so; the reviewer can read the tree.
+//! Failure policy: a diff that is too long is cut in the middle, with a note; the reviewer can read the tree.
 
 use std::fmt::Write as _;
 
@@ -12,17 +12,17 @@ use crate::proof::stage::cut_middle;
 /// A longer diff leaves no room for reading the tree.
 pub const MAX_DIFF: usize = 96 * 1024;
 
-/// All that a reviewer is given.
+/// The material for a reviewer.
 #[derive(Clone, Debug)]
 pub struct ReviewBrief<'text> {
     pub card: &'text str,
     pub base_commit: &'text str,
     pub commit: &'text str,
-    /// The commit of the round before; `diff` then is the delta.
+    /// The commit of the previous round; `diff` is then the delta.
     pub since: Option<&'text str>,
     pub diff: &'text str,
     pub proving_command: &'text str,
-    /// Blocking remarks of the round before.
+    /// Blocking remarks of the previous round.
     pub open: &'text [&'text SettledRemark],
 }
 
@@ -77,7 +77,7 @@ pub fn reviewer_message(brief: &ReviewBrief<'_>) -> String {
     text
 }
 
-/// Longer than any run of backticks inside, so that the diff cannot end its own block.
+/// Longer than any run of backticks inside, so that the diff cannot close the block.
 fn fence_for(text: &str) -> String {
     let longest = text.split(|letter| letter != '`').map(str::len).max().unwrap_or(0);
     "`".repeat(longest.max(2) + 1)

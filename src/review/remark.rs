@@ -1,6 +1,7 @@
-//! One remark of a reviewer, and the rules that it has to keep.
+//! One remark of a reviewer, and the rules for remarks.
 //!
-//! Failure policy: the first rule that is broken is named with the remark's number, so that the model can mend that one.
+//! Failure policy: the first broken rule is named with the remark's number, so that the model can fix that
+//! remark.
 
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +26,7 @@ pub enum RemarkSeverity {
     Note,
 }
 
-/// A fault with the input that shows it.
+/// A fault with the input that triggers it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReviewRemark {
@@ -37,7 +38,7 @@ pub struct ReviewRemark {
     /// A unified diff that adds a test which fails on this commit.
     #[serde(default)]
     pub test: Option<String>,
-    /// The reason why no test can show it, where there is none.
+    /// Without a test: the reason why none can show the fault.
     #[serde(default)]
     pub no_test: Option<String>,
 }
@@ -108,13 +109,14 @@ fn check_patch(patch: &str, is_test: &impl Fn(&str) -> bool) -> Result<(), Remar
     }
 }
 
-/// Every path that a unified diff names, on both sides and in git's own lines; `None` where it is no diff.
+/// Every path that a unified diff names, on both sides and in git's own lines; `None` for text that is no
+/// diff.
 fn patched_paths(patch: &str) -> Option<Vec<String>> {
     let mut paths: Vec<String> = Vec::new();
     let (mut old, mut new, mut hunks, mut left) = (0, 0, 0, [0_u64, 0]);
     for line in patch.lines() {
         if left != [0, 0] {
-            // Inside a hunk: a removed line `-- a` looks like a file's header and is none.
+            // Inside a hunk: a removed line `-- a` looks like a file header but is none.
             match line.as_bytes().first() {
                 Some(b'-') => left[0] = left[0].saturating_sub(1),
                 Some(b'+') => left[1] = left[1].saturating_sub(1),
@@ -149,7 +151,7 @@ fn side_path(path: &str) -> Option<String> {
     (path != "/dev/null").then(|| path.to_owned())
 }
 
-/// Old and new length out of `-1,2 +1,3 @@`.
+/// Old and new length, from `-1,2 +1,3 @@`.
 fn hunk_lengths(header: &str) -> Option<[u64; 2]> {
     let mut ranges = header.split(' ');
     let length = |range: &str, sign: char| {

@@ -1,27 +1,27 @@
 //! Reads a reviewer's answer: one JSON object, strictly.
 //!
-//! Failure policy: prose around one fenced block is passed over, since models add it; anything else is refused with the
-//! place in the JSON and the form that is wanted.
+//! Failure policy: prose around one fenced block is ignored, since models add some; anything else is refused
+//! with the place in the JSON and the required form.
 
 use serde::{Deserialize, Serialize};
 
 use super::remark::{MAX_FIELD, RemarkFault, ReviewRemark};
 
-/// More remarks are no review but a list; the weightiest come first.
+/// Most remarks of a review; the weightiest come first.
 pub const MAX_REMARKS: usize = 20;
 
 /// The answer of a reviewer on one commit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReviewerReport {
-    /// As the reviewer names it; left out, it is the commit that was asked about.
+    /// The commit named by the reviewer; if left out, the commit under review.
     #[serde(default)]
     pub commit: String,
     pub summary: String,
     pub remarks: Vec<ReviewRemark>,
 }
 
-/// An answer that is no report; the words go back to the model.
+/// An answer that is no report; the text goes back to the model.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportFault {
     #[error("the answer holds no JSON object; answer with {form} and nothing else", form = REPORT_FORM)]
@@ -46,7 +46,7 @@ pub enum ReportFault {
 pub const REPORT_FORM: &str = r#"{"commit": "…", "summary": "…", "remarks": [{"place": {"path": "…", "line": 1}, "severity": "blocking|note", "input": "…", "proposal": "…", "test": "unified diff", "no_test": "reason"}]}"#;
 
 impl ReviewerReport {
-    /// `commit` is the one that was given to the reviewer; `is_test` the project's rule for test files.
+    /// `commit` is the one given to the reviewer; `is_test` is the project's rule for test files.
     pub fn parse(answer: &str, commit: &str, is_test: impl Fn(&str) -> bool) -> Result<Self, ReportFault> {
         let json = json_of(answer)?;
         let mut reader = serde_json::Deserializer::from_str(json);

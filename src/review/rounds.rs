@@ -1,17 +1,17 @@
-//! The rounds of a review: pure, from the verdicts so far and the commit that is offered now.
+//! The rounds of a review: pure, from the verdicts so far and the commit now offered.
 //!
-//! Failure policy: an approval of another commit counts for nothing; after two rounds a director decides, so that no change
-//! is sent round for ever.
+//! Failure policy: an approval of another commit counts for nothing; after two rounds a director decides, so
+//! that no change goes round for ever.
 
 use super::verdict::{ReviewVerdict, SettledRemark};
 
-/// A third round seldom brings an end that two did not.
+/// A third round seldom settles a review that two did not.
 pub const MAX_ROUNDS: usize = 2;
 
 /// The next step.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ReviewStep<'verdicts> {
-    /// `since`: only what changed since that commit, with the remarks that were open there.
+    /// `since`: review only the changes since that commit, with the remarks open there.
     Review {
         round: u32,
         since: Option<&'verdicts str>,

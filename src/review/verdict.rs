@@ -1,7 +1,7 @@
-//! A review's verdict: which remarks stand after the daemon ran their tests, bound to one commit.
+//! A review's verdict: which remarks hold after the daemon ran their tests, bound to one commit.
 //!
-//! Failure policy: a blocking remark whose test does not fail blocks nothing; it is kept as a note with the reason, so that
-//! a person can look at it.
+//! Failure policy: a blocking remark whose test does not fail blocks nothing; it becomes a note with the
+//! reason, for a person to read.
 
 use std::fmt;
 
@@ -18,7 +18,7 @@ pub enum RemarkTestEnd {
     Fails {
         failing: Vec<String>,
     },
-    /// The command failed, but no test was seen to: it perhaps does not build.
+    /// The command failed without a failing test: perhaps the build failed.
     FailsUnseen,
     Hangs,
     Passes,
@@ -27,7 +27,7 @@ pub enum RemarkTestEnd {
 }
 
 impl RemarkTestEnd {
-    /// `counted`: whether the proof of the commit could count tests. Where it could not, any failure has to do.
+    /// `counted`: whether the proof of the commit could count tests. If not, any failure has to do.
     pub fn of(end: &StageEnd, counted: bool) -> Self {
         match &end.outcome {
             CommandOutcome::NotStarted(why) => Self::NotRun(why.clone()),
@@ -52,7 +52,7 @@ pub enum RemarkStanding {
     Note {
         demoted: Option<String>,
     },
-    /// A remark of an earlier round that holds no longer.
+    /// A remark of an earlier round that no longer holds.
     Resolved,
 }
 
@@ -63,7 +63,7 @@ pub struct SettledRemark {
     pub standing: RemarkStanding,
 }
 
-/// Settles a remark of this round. `end` is `None` where there was no test to run.
+/// Settles a remark of this round. `end` is `None` without a test to run.
 pub fn settle_remark(remark: ReviewRemark, end: Option<&RemarkTestEnd>) -> SettledRemark {
     let standing = match (remark.severity, end) {
         (RemarkSeverity::Note, _) => RemarkStanding::Note { demoted: None },
@@ -78,8 +78,8 @@ pub fn settle_remark(remark: ReviewRemark, end: Option<&RemarkTestEnd>) -> Settl
     SettledRemark { remark, standing }
 }
 
-/// Settles a blocking remark of an earlier round on the new commit. One without a test falls unless the reviewer
-/// repeats it; one whose test was not run again stands, as nothing shows that it is mended.
+/// Settles a blocking remark of an earlier round on the new commit. A remark without a test is dropped unless
+/// the reviewer repeats it; one whose test was not run again stays, as nothing shows a fix.
 pub fn settle_again(remark: ReviewRemark, end: Option<&RemarkTestEnd>) -> SettledRemark {
     let standing = match end {
         None | Some(RemarkTestEnd::Passes) => RemarkStanding::Resolved,

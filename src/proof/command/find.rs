@@ -1,6 +1,6 @@
 //! Finds the proving command in the files of a tree: Cargo, Node, Python, Go, make, in this order.
 //!
-//! Failure policy: a file that cannot be read or parsed speaks for nothing; where several ecosystems speak, the first is
+//! Failure policy: a file that cannot be read or parsed suggests nothing; of several ecosystems the first is
 //! taken and `why` names the others.
 
 use std::fs;
@@ -8,9 +8,9 @@ use std::path::Path;
 
 use super::{CommandEcosystem, ProvingCommand};
 
-/// Manifests are small; a longer file is none.
+/// Manifests are small; a longer file is no manifest.
 const MAX_MANIFEST: u64 = 1024 * 1024;
-/// Names looked at in a folder when searching tests by name.
+/// Most names considered in a folder when searching for tests by name.
 const MAX_NAMES: usize = 2_000;
 
 pub(super) fn find(tree: &Path) -> Option<ProvingCommand> {
@@ -54,7 +54,7 @@ fn cargo(tree: &Path) -> Option<ProvingCommand> {
 fn node(tree: &Path) -> Option<ProvingCommand> {
     let manifest: serde_json::Value = serde_json::from_str(&text(tree, "package.json")?).ok()?;
     let script = manifest.pointer("/scripts/test").and_then(serde_json::Value::as_str);
-    // The script that `npm init` writes: it tests nothing.
+    // The script that `npm init` writes tests nothing.
     if script.is_some_and(|script| !script.trim().is_empty() && !script.contains("no test specified")) {
         let named = manifest.get("packageManager").and_then(serde_json::Value::as_str).unwrap_or("");
         let manager = if named.starts_with("pnpm") || tree.join("pnpm-lock.yaml").is_file() {

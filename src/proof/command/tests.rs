@@ -1,4 +1,4 @@
-//! Tests of `command`: its rules, case by case.
+//! The rules of a proving command, case by case.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;

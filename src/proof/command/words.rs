@@ -1,8 +1,9 @@
 //! Cuts a shell line into its simple commands, far enough to name the programs.
 //!
-//! Failure policy: only an open quote is an error; all else that is not understood is a word that is not `literal`.
+//! Failure policy: only an open quote is an error; anything else not understood becomes a word that is not
+//! `literal`.
 
-/// A word without its quotes; `literal` when no expansion stands in it.
+/// A word without quotes; `literal` when free of expansions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct CommandWord {
     pub(super) text: String,
@@ -12,7 +13,7 @@ pub(super) struct CommandWord {
 /// Words after which the next word begins a command.
 const OPENERS: [&str; 11] = ["!", "{", "time", "if", "then", "else", "elif", "while", "until", "do", "exec"];
 
-/// Commands inside bash, and words that stand where a command stands.
+/// bash's built-in commands, and keywords in the place of a command.
 const BUILTINS: [&str; 35] = [
     "cd", "pushd", "popd", "set", "export", "unset", "echo", "printf", "test", "[", "[[", "true", "false",
     ":", "exit", "return", "source", ".", "eval", "trap", "ulimit", "umask", "wait", "local", "declare",
@@ -30,7 +31,7 @@ pub(super) fn commands(script: &str) -> Result<Vec<Vec<CommandWord>>, String> {
     Ok(reader.commands)
 }
 
-/// The program whose exit a pipe has, where the line ends in a pipe.
+/// The last program of a pipe at the end of the line, whose exit code is the line's.
 pub(super) fn last_pipe_target(script: &str) -> Option<String> {
     let at = script.rfind('|')?;
     let piped = !script[..at].ends_with('|') && !script[at + 1..].contains([';', '&', '\'', '"', '\n']);
@@ -65,7 +66,7 @@ impl<'text> WordReader<'text> {
                     self.rest = self.rest.find('\n').map_or("", |end| &self.rest[end..]);
                 }
                 ';' | '\n' | '|' | '(' | ')' => self.end_command(),
-                // `2>&1` and `&>` are redirections, no ends.
+                // `2>&1` and `&>` are redirections and end no command.
                 '&' if self.rest.starts_with('>')
                     || self.word.as_ref().is_some_and(|word| word.text.ends_with('>')) =>
                 {

@@ -1,7 +1,7 @@
 //! `cargo test`: one `test result:` line a binary, summed.
 //!
-//! Failure policy: a result line counts only after a `running N tests` line whose N it adds up to, so that a line
-//! printed by a test does not count; a binary that died before its result line counts for nothing.
+//! Failure policy: a result line counts only after a `running N tests` line with a matching N, so that a line
+//! printed by a test does not count; a binary that died before the result line counts for nothing.
 
 use std::sync::LazyLock;
 

@@ -1,5 +1,5 @@
-//! `go test`: with `-v` its `--- PASS`, `--- FAIL` and `--- SKIP` lines, with `-json` its events, else only the
-//! packages' ends.
+//! `go test`: with `-v` the `--- PASS`, `--- FAIL` and `--- SKIP` lines, with `-json` the events, else only
+//! the packages' results.
 //!
 //! Failure policy: a package that did not build counts as one failure; packages are counted as such and never mixed
 //! with tests.

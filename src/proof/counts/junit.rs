@@ -1,7 +1,8 @@
-//! JUnit XML on the output: its `<testcase>` elements are counted, not the totals, which runners compute differently.
+//! JUnit XML in the output: the `<testcase>` elements are counted, not the totals, which runners compute
+//! differently.
 //!
-//! Failure policy: a scan for tags, no XML parser: text of a failing test is escaped in XML or stands in CDATA, which
-//! is left out. A text without `<testsuite` is not recognised.
+//! Failure policy: a scan for tags, no XML parser: text of a failing test is escaped in XML or in CDATA,
+//! which is skipped. A text without `<testsuite` is not recognised.
 
 use std::sync::LazyLock;
 

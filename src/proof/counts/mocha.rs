@@ -1,6 +1,7 @@
 //! mocha's spec reporter: `3 passing (9ms)`, `2 pending`, `2 failing`.
 //!
-//! Failure policy: without a line `N passing (time)` nothing is recognised; the other two belong to the one before them.
+//! Failure policy: without a line `N passing (time)` nothing is recognised; the other two lines belong to the
+//! one above.
 
 use std::sync::LazyLock;
 
@@ -29,7 +30,8 @@ pub(super) fn read(lines: &[&str]) -> Option<CountSums> {
         } else if at_summary && !line.is_empty() {
             at_summary = false;
         }
-        // Before the summary each failing test stands once, under its suites; after it, with its error.
+        // Each failing test is listed once before the summary, under its suites, and once after, with the
+        // error.
         if !recognised && let Some(found) = FAILED.captures(line) {
             sums.name_failing(&found["name"]);
         }

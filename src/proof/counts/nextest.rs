@@ -1,6 +1,6 @@
-//! `cargo nextest run`: its `Summary` line and the `FAIL` lines.
+//! `cargo nextest run`: the `Summary` line and the `FAIL` lines.
 //!
-//! Failure policy: without a summary (a build that failed, a run that was ended) nothing is recognised.
+//! Failure policy: without a summary (a failed build, a run that was killed) nothing is recognised.
 
 use std::sync::LazyLock;
 

@@ -1,7 +1,7 @@
-//! `node --test`, in its TAP form (`# tests 7`) and its spec form (`ℹ tests 7`).
+//! `node --test`, in the TAP form (`# tests 7`) and the spec form (`ℹ tests 7`).
 //!
-//! Failure policy: the block of numbers counts when its parts add up to its `tests`; a test that prints such lines
-//! itself can add a block only by getting all of them right and in order.
+//! Failure policy: a block of numbers counts when the parts add up to `tests`; a test that prints such lines
+//! itself can fake a block only with all of them right and in order.
 
 use std::sync::LazyLock;
 
@@ -17,7 +17,7 @@ static TAP_FAILED: LazyLock<Regex> =
 static SPEC_FAILED: LazyLock<Regex> = LazyLock::new(|| pattern(r"^✖ (?P<name>.+) \([\d.]+ms\)$"));
 const ORDER: [&str; 7] = ["tests", "suites", "pass", "fail", "cancelled", "skipped", "todo"];
 const SPEC_FAILURES: &str = "✖ failing tests:";
-/// How TAP marks a suite that only failed because of a test inside.
+/// TAP's mark for a suite that failed only because of a test inside.
 const SUITE_ONLY: &str = "failureType: 'subtestsFailed'";
 
 pub(super) fn read(lines: &[&str]) -> Option<CountSums> {

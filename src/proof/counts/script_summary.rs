@@ -1,6 +1,7 @@
 //! jest and vitest: the lines `Tests:       2 failed, 1 skipped, 2 passed, 5 total` and `Tests  2 failed | 2 passed (4)`.
 //!
-//! Failure policy: parts must add up to the total. A suite that could not be loaded ran no test; it counts as one failure.
+//! Failure policy: parts must add up to the total. A suite that could not be loaded ran no test and counts as
+//! one failure.
 
 use std::sync::LazyLock;
 

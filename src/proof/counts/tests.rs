@@ -1,4 +1,4 @@
-//! Tests of `counts`: its rules, case by case.
+//! The readers of test counts, case by case.
 
 use super::*;
 

@@ -1,6 +1,6 @@
-//! `python -m unittest`: the line `Ran 5 tests in 0.001s` and the `OK` or `FAILED (…)` after it.
+//! `python -m unittest`: the line `Ran 5 tests in 0.001s` and the `OK` or `FAILED (…)` that follows.
 //!
-//! Failure policy: `Ran` without an end after it (a run that was cut off) is not recognised.
+//! Failure policy: `Ran` without a result (a run that was cut off) is not recognised.
 
 use std::sync::LazyLock;
 

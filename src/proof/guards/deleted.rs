@@ -1,7 +1,8 @@
-//! Tests of the base that the change no longer has, by name and over all files, so that a moved test is not one of them.
+//! Tests of the base that the change no longer has, by name and over all files, so that a moved test does not
+//! count.
 //!
-//! Failure policy: names are read by pattern, one language a file; a test whose name is computed is not seen here,
-//! but its missing run is, by the counts.
+//! Failure policy: names are read by patterns, one language a file; a test with a computed name is missed
+//! here, but the counts show that it no longer runs.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -46,7 +47,7 @@ pub(super) fn add_findings(changed: &[ChangedPath], paths: &TestPaths, findings:
                 }
             }
         }
-        // Helpers and data count too where a test file goes away without a test in it that was seen.
+        // A deleted test file without recognised tests (helpers, data) counts too.
         if gone == 0 && file.new == FileSide::Absent && file.old != FileSide::Absent && is_lost(file, paths) {
             let text = "the whole file is deleted";
             findings.push(GuardFinding::new(&file.path, ChangeSide::Old, 0, GuardKind::TestDeleted, text));
@@ -54,7 +55,7 @@ pub(super) fn add_findings(changed: &[ChangedPath], paths: &TestPaths, findings:
     }
 }
 
-/// A test file whose tests were not all found again elsewhere.
+/// A test file in which no test name was recognised.
 fn is_lost(file: &ChangedPath, paths: &TestPaths) -> bool {
     paths.is_test(&file.path) && test_names(&file.path, file.old.text(), paths).is_empty()
 }
@@ -82,7 +83,7 @@ fn test_names(path: &str, text: &str, paths: &TestPaths) -> Vec<(usize, String)>
     }
 }
 
-/// Functions with the attribute on their own line or on one of the lines before.
+/// Functions with the attribute on the same line or on one of the lines before.
 fn attributed(text: &str, attribute: &Regex, function: &Regex) -> Vec<(usize, String)> {
     let mut pending = false;
     let mut names = Vec::new();

@@ -1,6 +1,6 @@
-//! Files of which every changed line, or every changed line of some sections, is a guard.
+//! Files in which every changed line, or every changed line of some sections, is a guard.
 //!
-//! Failure policy: a manifest that cannot be followed is taken as a guard from its first line to its last.
+//! Failure policy: in a manifest that cannot be parsed every line is a guard.
 
 use super::sections::{json_keys, toml_sections};
 use super::{ChangeSide, ChangedPath, GuardFinding, GuardKind};
@@ -25,7 +25,7 @@ pub(super) fn findings(file: &ChangedPath, scripts: &[String]) -> Vec<GuardFindi
         .collect()
 }
 
-/// The kind of a file that decides about tests, in all of its lines or some.
+/// The kind of a file that decides about tests, in all lines or some.
 pub(super) fn kind_of(path: &str, scripts: &[String]) -> Option<GuardKind> {
     let name = path.rsplit('/').next().unwrap_or(path);
     if scripts.iter().any(|script| script == path) {
@@ -143,7 +143,7 @@ fn starts(name: &str, beginnings: &[&str]) -> bool {
     beginnings.iter().any(|beginning| name.starts_with(beginning))
 }
 
-/// The section of each line, for manifests that hold other things too; `None` where the whole file decides.
+/// The section of each line, for manifests with other contents too; `None` where the whole file decides.
 fn sections_of(file: &ChangedPath, side: ChangeSide) -> Option<Vec<String>> {
     let text = file.side(side).text();
     match file.path.rsplit('/').next()? {

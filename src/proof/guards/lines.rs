@@ -1,8 +1,8 @@
-//! Lines that weaken tests wherever they stand: skips, `only`, hidden failures, and checks that are gone.
+//! Lines that weaken tests in any file: skips, `only`, hidden failures, and removed checks.
 //!
-//! A line that moved is none: for each text, as many as went away elsewhere in the file are passed over.
-//! Failure policy: patterns of all languages are tried on the files of the language they belong to; a comment that
-//! looks like a skip is listed too.
+//! A moved line is no guard: for each text, as many additions as removals in the same file are ignored.
+//! Failure policy: each language's patterns are tried on that language's files; a comment that looks like a
+//! skip is listed too.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -107,7 +107,7 @@ pub(super) fn add_findings(file: &ChangedPath, is_test: bool, findings: &mut Vec
             _ => None,
         };
         let Some(kind) = kind else { continue };
-        // A line of a file that is a guard by itself is listed once, with the sharper reason.
+        // In a file that is itself a guard, a line is listed once, with the sharper reason.
         findings.retain(|other| (other.side, other.line) != (line.side, line.line));
         findings.push(GuardFinding::new(&file.path, line.side, line.line, kind, line.text));
     }
@@ -115,12 +115,12 @@ pub(super) fn add_findings(file: &ChangedPath, is_test: bool, findings: &mut Vec
 
 fn added_kind(ending: &str, is_test: bool, text: &str) -> Option<GuardKind> {
     let rule = ADDED.iter().find(|rule| rule.endings.contains(&ending) && rule.pattern.is_match(text))?;
-    // Programs may end with 0, and code may panic; only tests and recipes hide failures by it.
+    // Programs may end with 0, and code may panic; only tests and recipes hide failures that way.
     let is_program = matches!(ending, "py" | "rb") || SCRIPT.contains(&ending);
     let belongs = match rule.kind {
         GuardKind::FailureHidden => is_test || !is_program,
         GuardKind::TestDetected => !is_test,
-        // `skip` and build tags have other uses in the code of these languages.
+        // `skip` and build tags have other uses in these languages' code.
         GuardKind::SkipAdded | GuardKind::OnlyAdded => {
             is_test || !(ending == "go" || SCRIPT.contains(&ending))
         }
@@ -138,7 +138,7 @@ fn ending_of(path: &str) -> &str {
     }
 }
 
-/// From where on the base's file holds tests: Rust's inline ones stand behind their attribute.
+/// The first line of tests in the base's file: Rust's inline tests begin at their attribute.
 fn first_line_of_tests(file: &ChangedPath, is_test: bool, ending: &str) -> Option<usize> {
     if is_test {
         return Some(1);
@@ -147,7 +147,7 @@ fn first_line_of_tests(file: &ChangedPath, is_test: bool, ending: &str) -> Optio
     (ending == "rs").then(|| file.old.text().lines().position(attribute))?.map(|at| at + 1)
 }
 
-/// `#[should_panic]` turns an old test round, but belongs to a new one.
+/// `#[should_panic]` inverts an old test, but is normal in a new one.
 fn panics_as_new(file: &ChangedPath, line: &ChangedLine<'_>) -> bool {
     if !line.text.contains("should_panic") {
         return false;
@@ -159,7 +159,7 @@ fn panics_as_new(file: &ChangedPath, line: &ChangedLine<'_>) -> bool {
     function.is_some_and(|name| !file.old.text().contains(&format!("fn {name}(")))
 }
 
-/// How many more of each text stand on one side than on the other.
+/// For each text, how many more lines one side has than the other.
 fn unmatched<'text>(
     lines: &[ChangedLine<'text>],
     of: ChangeSide,

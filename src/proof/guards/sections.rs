@@ -1,4 +1,4 @@
-//! Says for each line of a manifest in which section it stands.
+//! The section of each line of a manifest.
 //!
 //! Failure policy: JSON whose braces do not close gives `None`, and the caller takes the whole file.
 
@@ -20,7 +20,7 @@ pub(super) fn toml_sections(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// The key of the outermost object in which each line begins or that it opens.
+/// For each line, the key of the outermost object that the line is under or opens.
 pub(super) fn json_keys(text: &str) -> Option<Vec<String>> {
     let mut keys = Vec::new();
     let (mut depth, mut key) = (0_usize, String::new());

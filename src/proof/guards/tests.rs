@@ -1,4 +1,4 @@
-//! Tests of `guards`: its rules, case by case.
+//! The rules about guards, case by case.
 
 use super::*;
 
@@ -20,7 +20,7 @@ fn one(path: &str, old: &str, new: &str, kind: GuardKind) {
     assert_eq!(found.iter().map(|found| found.0).collect::<Vec<_>>(), [kind], "{path}: {found:?}");
 }
 
-/// The kinds that are found, in their order in the file, equal neighbours once.
+/// The kinds found, in the order of the file, equal neighbours once.
 fn kinds(path: &str, old: &str, new: &str) -> Vec<GuardKind> {
     let mut kinds: Vec<_> = found(path, old, new).iter().map(|found| found.0).collect();
     kinds.dedup();

@@ -1,4 +1,4 @@
-//! Tests of `inline_tests`: its rules, case by case.
+//! Splitting and grafting inline tests, case by case.
 
 use super::*;
 

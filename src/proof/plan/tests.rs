@@ -1,4 +1,4 @@
-//! Tests of `plan`: its rules, case by case.
+//! The order of the stages, case by case.
 
 use super::super::stage::CommandRun;
 use super::*;
@@ -19,7 +19,7 @@ fn plan(expect: ProofExpect, paths: &[&str]) -> ProofPlan {
 const GREEN: CommandOutcome = CommandOutcome::Exited(0);
 const RED: CommandOutcome = CommandOutcome::Exited(101);
 
-/// Plays the plan with these ends and gives the stages in the order they were asked for.
+/// Plays the plan with these ends and returns the stages in the order of the requests.
 fn stages(plan: &ProofPlan, outcome: impl Fn(ProofStage) -> CommandOutcome) -> Vec<ProofStage> {
     let mut ends = Vec::new();
     while let ProofStep::Run(stage) = plan.next(&ends) {

@@ -1,4 +1,4 @@
-//! Tests of `render`: its rules, case by case.
+//! Proofs as text, case by case.
 
 use super::super::command::ProvingCommand;
 use super::super::plan::{ProofConsent, ProofPlan};

@@ -16,7 +16,7 @@ use super::*;
 
 type FileSet = BTreeMap<&'static str, &'static str>;
 
-/// Runs each file of `tests/` and prints its end as pytest does.
+/// Runs each file of `tests/` and prints a summary as pytest does.
 const CHECK: &str = r#"passed=0; failed=0; skipped=0; names=
 for test in tests/*.sh; do
   if grep -q '^# skip' "$test"; then skipped=$((skipped + 1)); continue; fi
@@ -32,7 +32,7 @@ const RIGHT: &str = "add() { echo $(($1 + $2)); }\n";
 const TEST_ADD: &str = ". ./code.sh\n[ $(add 1 2) = 3 ]\n";
 const TEST_ZERO: &str = ". ./code.sh\n[ $(add 0 0) = 0 ]\n";
 const TEST_MORE: &str = ". ./code.sh\n[ $(add 5 2) = 7 ]\n";
-/// The bench ends such a run at its limit, at once.
+/// The bench reports such a run as timed out, without waiting.
 const HANGS: &str = "# hangs\n";
 
 fn base() -> FileSet {
@@ -330,7 +330,7 @@ async fn tests_that_fit_a_wanted_change_need_consent() {
     assert!(allowed.notes.iter().any(|said| said == note), "{:?}", allowed.notes);
 }
 
-/// A test that was red before and is only rewritten until it passes hides the fault: nobody is asked to allow that.
+/// Rewriting a failing test until it passes hides the fault: nobody is asked to allow that.
 #[tokio::test]
 async fn a_red_test_that_is_bent_to_pass_is_no_question() {
     let new = with(&[

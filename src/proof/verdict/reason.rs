@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::stage::ProofStage;
 
-/// Names in one sentence; all of them stand in the record.
+/// Names in one sentence; the record has all.
 const NAMES_IN_A_SENTENCE: usize = 8;
 
 /// One rule that does not hold.
@@ -94,7 +94,7 @@ impl fmt::Display for ProofReason {
     }
 }
 
-/// Some names behind `before`; nothing where there are none.
+/// Some names after `before`; nothing without names.
 pub(super) fn list(out: &mut fmt::Formatter<'_>, before: &str, names: &[String]) -> fmt::Result {
     if names.is_empty() {
         return Ok(());

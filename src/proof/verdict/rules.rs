@@ -1,6 +1,6 @@
 //! The rules of a green run: old tests hold, new tests prove, counts hold.
 //!
-//! Failure policy: a rule without its run is a reason; a rule that has nothing to be applied to is a note.
+//! Failure policy: a rule whose run is missing is a reason; a rule with nothing to apply to is a note.
 
 use super::super::counts::{CountUnit, TestCounts};
 use super::super::plan::{ProofExpect, ProofPlan, end_of};
@@ -73,8 +73,9 @@ pub(super) fn old_tests_hold(
     });
 }
 
-/// Whether all that speaks against a green change is that it rewrites tests which passed before: wanted or not, only a
-/// person knows. A test that failed before and still fails is no rewrite but a fault that is not mended.
+/// Whether the only objection to a green change is that it rewrites tests which passed before: only a person
+/// knows whether that is wanted. A test that failed before and still fails is no rewrite but an unfixed
+/// fault.
 pub(super) fn is_rewrite(before: &StageEnd, reasons: &[ProofReason]) -> bool {
     let was_green = |failing: &[String]| {
         before.passed() || !failing.is_empty() && failing.iter().all(|name| !before.failing().contains(name))
@@ -116,7 +117,7 @@ pub(super) fn new_tests_prove(
     }
 }
 
-/// Not every failure says much, and the record must not say more.
+/// Notes when a failing run is weak evidence, so that the record does not claim more.
 fn note_failure(end: &StageEnd, before: &StageEnd, notes: &mut Vec<String>) {
     if end.counts.as_ref().is_none_or(|counts| counts.failed == 0) {
         notes.push(
@@ -183,7 +184,8 @@ fn compare(
     if now.executed < executed {
         found.push(ProofReason::ExecutedFell { before: executed, after: now.executed });
     }
-    // A failing run may stop early and so skip less; the old tests' run and one that went through are whole.
+    // A failing run may stop early and so skip fewer; the old tests' run, and any that ran to the end, are
+    // complete.
     let whole =
         old_tests.or_else(|| first.filter(|counts| before.passed() || now.executed <= counts.executed));
     match whole.or(first) {

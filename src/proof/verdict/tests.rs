@@ -1,4 +1,4 @@
-//! Tests of `verdict`: its rules, case by case.
+//! The rules of the verdict, case by case.
 
 use proptest::prelude::*;
 
@@ -57,7 +57,7 @@ fn plan(expect: ProofExpect, tests: bool) -> ProofPlan {
     }
 }
 
-/// A good fix: each test below spoils one thing of it.
+/// A good fix, in which each test below spoils one thing.
 fn good() -> [StageEnd; 4] {
     [
         end(ProofStage::Before, RED, counts(2, 1, 1)),
@@ -230,7 +230,7 @@ fn any_plan() -> impl Strategy<Value = ProofPlan> {
     )
 }
 
-/// The rules once more, straight from their words and from nothing of the code above.
+/// The rules written once more, from their description and independent of the code above.
 fn all_rules_hold(plan: &ProofPlan, runs: &[(CommandOutcome, Option<TestCounts>); 5]) -> bool {
     let [before, after, _, old, new] = runs;
     let exit_0 = |run: &(CommandOutcome, Option<TestCounts>)| run.0 == CommandOutcome::Exited(0);

@@ -1,4 +1,4 @@
-//! Tests of `report`: its rules, case by case.
+//! The rules for a report, case by case.
 
 use serde_json::{Value, json};
 

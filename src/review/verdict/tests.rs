@@ -1,4 +1,4 @@
-//! Tests of `verdict`: its rules, case by case.
+//! The rules of a review's verdict, case by case.
 
 use super::super::independence::independence;
 use super::super::remark::ReviewPlace;
