@@ -1,4 +1,4 @@
-//! The surroundings of a file tool, and its answer.
+//! The context and the answer of a file tool.
 //!
 //! Owns [`FileContext`] and [`ToolText`]; no failures of its own.
 
@@ -10,7 +10,7 @@ use super::tree::ToolTree;
 /// The most bytes of one result of a file tool.
 pub(super) const FILE_RESULT_CAP: usize = 24 * 1024;
 
-/// The surroundings of one call of a file tool.
+/// The context of one call of a file tool.
 pub(super) struct FileContext<'a> {
     pub(super) tree: &'a ToolTree,
     pub(super) seen: &'a mut SeenFiles,
@@ -20,7 +20,7 @@ pub(super) struct FileContext<'a> {
 }
 
 impl FileContext<'_> {
-    /// `text` as an answer that leaves the tree as it is, cut to the cap and kept whole.
+    /// `text` as the answer of a call that changes nothing, cut to the cap; the whole is kept.
     pub(super) fn pure_answer(&mut self, text: &str) -> ToolText {
         let cut = cut_result(text.as_bytes(), self.cap, CutShape::Head, self.spill);
         ToolText { text: cut.text, full_output: cut.full_output, ..ToolText::default() }
@@ -32,9 +32,9 @@ impl FileContext<'_> {
 pub(super) struct ToolText {
     pub(super) text: String,
     pub(super) full_output: Option<u64>,
-    /// The tree may be another one now.
+    /// The tree may have changed.
     pub(super) is_changed: bool,
-    /// Set where the work was done and its end is a failure all the same, such as a command out of time.
+    /// Set when the work was done but counts as a failure, such as a command out of time.
     pub(super) class: Option<FailureClass>,
 }
 

@@ -1,8 +1,8 @@
-//! A model's call, checked: the tool by name, its arguments by type.
+//! A model's call, checked: the tool by name, the arguments by type.
 //!
-//! Owns [`CheckedCall`]. Invariant: a checked call can be run; all that depends on the arguments alone is
-//! found now, before a call is written down or a person asked. Failure policy: a refusal names the field, and the
-//! fields there are.
+//! Owns [`CheckedCall`]. Invariant: a checked call can be run; every fault in the arguments alone is found
+//! now, before a call is recorded or a person asked. Failure policy: a refusal names the field, and the
+//! fields that exist.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -63,7 +63,7 @@ impl CheckedCall {
         self.tool
     }
 
-    /// The effects that this very call can have.
+    /// The effects that this particular call can have.
     #[must_use]
     pub fn class(&self) -> ToolClass {
         match &self.work {
@@ -88,7 +88,7 @@ impl CheckedCall {
         }
     }
 
-    /// The act, if it has effects elsewhere and needs consent first.
+    /// The act, for a call that has effects elsewhere and needs consent first.
     #[must_use]
     pub fn outward(&self) -> Option<&OutwardAct> {
         match &self.work {
@@ -125,7 +125,7 @@ impl CallScope<'_> {
             Some(near) => format!("perhaps {near} is meant; the tools are {list}."),
             None => format!("use one of {list}."),
         };
-        // A tool that is known and not offered is a right that is lacking.
+        // A known tool that is not offered means a missing right.
         let (class, why) = match ToolName::parse(name) {
             Some(_) => (FailureClass::NotGranted, "this agent does not have this tool."),
             None => (FailureClass::UnknownTool, "there is no such tool."),
@@ -224,7 +224,7 @@ impl CallArguments<'_> {
             let path = error.path().to_string();
             let place = if path == "." { String::new() } else { format!("{path}: ") };
             let fault = error.inner().to_string();
-            // The position is one in our own spelling of the arguments, which the model does not see.
+            // The position refers to our own spelling of the arguments, which the model does not see.
             let fault = fault.split(" at line ").next().unwrap_or(&fault).to_owned();
             let advice = format!("fields: {}.", fields_of(&self.offer.parameters));
             ToolFailure::new(FailureClass::BadArguments, self.offer.name, format!("{place}{fault}."), advice)
@@ -238,7 +238,7 @@ fn canonical_of(name: &str, arguments: &str) -> Result<String, ToolFailure> {
     if arguments.len() > MAX_ARGUMENTS {
         return bad("the arguments have more than 4 MiB.".to_owned(), "send less at once.");
     }
-    // Some models leave the arguments out where none are needed.
+    // Some models omit the arguments where none are needed.
     let text = if arguments.trim().is_empty() { "{}" } else { arguments };
     match serde_json::from_str::<Value>(text) {
         Ok(value @ Value::Object(_)) => Ok(sorted(value).to_string()),

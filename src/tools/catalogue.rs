@@ -1,4 +1,4 @@
-//! Which tools an agent is offered.
+//! The tools offered to an agent.
 //!
 //! Owns [`ToolCatalogue`]. Invariant: the same rights, role and executors give the same bytes, so that a vendor's
 //! prefix cache holds. A tool whose right or executor is absent is not offered at all.
@@ -11,7 +11,7 @@ use super::outward::OutwardReach;
 use super::schema::{SchemaFacts, description, parameters};
 use crate::domain::agent::{AccessLevel, Rights};
 
-/// A tool as a model is offered it.
+/// A tool as offered to a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ToolOffer {
     pub name: &'static str,
@@ -27,12 +27,12 @@ pub enum ThinkerRole {
     Executor,
     /// Reads, and gives tasks to others; it writes nothing itself.
     Coordinator,
-    /// Looks at work, and changes nothing.
+    /// Reads work, and changes nothing.
     Reviewer,
 }
 
 impl ThinkerRole {
-    /// The rights that this role leaves of `rights`.
+    /// `rights`, reduced to those of this role.
     #[must_use]
     pub fn narrowed(self, rights: Rights) -> Rights {
         match self {
@@ -47,7 +47,7 @@ impl ThinkerRole {
     }
 }
 
-/// The executors there are.
+/// The available executors.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresentExecutors {
     /// A sandbox for commands.
@@ -89,7 +89,7 @@ fn is_offered(tool: ToolName, rights: Rights, role: ThinkerRole, present: &Prese
         ToolName::Read | ToolName::Grep | ToolName::Glob => rights.filesystem >= AccessLevel::Read,
         ToolName::Write | ToolName::Edit | ToolName::Patch => rights.filesystem == AccessLevel::ReadWrite,
         ToolName::Bash => rights.bash && present.commands,
-        // With bash a program is run from there.
+        // With bash, Python programs run from there.
         ToolName::Python => rights.python && !rights.bash && present.commands,
         ToolName::Git => rights.git && rights.filesystem >= AccessLevel::Read && present.commands,
         ToolName::Sql => rights.sql && !present.connections.is_empty(),

@@ -1,8 +1,8 @@
 //! Commands in the sandbox: the request, and the end in words.
 //!
 //! Owns [`CommandRunner`], which the sandbox implements, and the text of a command's end. Failure policy: a
-//! command that ends with an error is a result, not a failure, since the agent needs its output; a denial
-//! of the sandbox is put into a sentence above the output.
+//! command that ends with an error is a result, not a failure, since the agent needs its output; a denial by
+//! the sandbox becomes a sentence above the output.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -27,11 +27,11 @@ const MAX_CHANGED: usize = 30;
 /// A command to be run in the sandbox, in the root of the working tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommandRequest {
-    /// The program and its arguments.
+    /// The program and the arguments.
     pub argv: Vec<String>,
-    /// Its input; closed when there is none.
+    /// The command's standard input; closed without one.
     pub stdin: Option<Vec<u8>>,
-    /// After this long it is ended.
+    /// Time after which the command is ended.
     pub timeout: Duration,
 }
 
@@ -48,11 +48,11 @@ pub struct CommandEnd {
     pub timed_out: bool,
     /// Processes that the command left behind, and that were ended.
     pub ended_processes: usize,
-    /// The files that differ between the snapshots before and after, where they were compared.
+    /// The files that differ between the snapshots before and after, if compared.
     pub changed_files: Option<Vec<String>>,
 }
 
-/// Why a command was not run, or did not come to an end.
+/// Why a command was not run, or did not finish.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum CommandRefusal {
     #[error("there is no sandbox on this machine: {0}")]
@@ -99,7 +99,7 @@ impl CommandRefusal {
     }
 }
 
-/// The result of a command: how it ended, denials in words, and its output within `cap`.
+/// The result of a command: how it ended, denials in words, and the output within `cap`.
 pub(super) fn command_answer(
     end: &CommandEnd,
     scene: &DenialScene<'_>,

@@ -1,7 +1,7 @@
-//! The calls that act on the agent's own work: its plan, questions, tasks for others, and its report.
+//! The calls that act on the agent's own work: plan, questions, tasks for others, and report.
 //!
-//! They are checked here and acted on by the agent's loop. Failure policy: a call that could not be
-//! acted on is refused by field.
+//! They are checked here and acted on by the agent's loop. Failure policy: an unusable call is refused, with
+//! the field.
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::failure::{FailureClass, ToolFailure};
 use super::tree::ToolTree;
 
-/// The plan stands in every prompt, so it is kept short.
+/// Longest plan; short, because every prompt contains it.
 const MAX_PLAN: usize = 4 * 1024;
 const MAX_QUESTION: usize = 4 * 1024;
 const MAX_OPTIONS: usize = 8;
@@ -43,7 +43,7 @@ pub struct AskCall {
     pub question: String,
     #[serde(default)]
     pub options: Vec<String>,
-    /// The answer that is taken when nobody answers in time, if `harmless`.
+    /// The answer assumed when nobody answers in time, if `harmless`.
     #[serde(default)]
     pub default: Option<String>,
     #[serde(default)]
@@ -61,15 +61,15 @@ pub struct DelegateCall {
     /// The command that must pass afterwards.
     #[serde(default)]
     pub prove: Option<String>,
-    /// The files and folders that it may change, from the tree's root.
+    /// The files and folders that the other agent may change, from the tree's root.
     #[serde(default)]
     pub paths: Vec<String>,
-    /// The most it may spend, in US dollars, as a decimal number.
+    /// The most that the other agent may spend, in US dollars, as a decimal number.
     #[serde(default)]
     pub budget: Option<String>,
 }
 
-/// How the agent says its step ended.
+/// The end of the step, as claimed by the agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ReportOutcome {
@@ -78,7 +78,7 @@ pub enum ReportOutcome {
     Impossible,
 }
 
-/// The end of a step, as the agent claims it.
+/// The agent's report on a step: claims, until proved.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct ReportCall {
@@ -91,7 +91,7 @@ pub struct ReportCall {
     pub doubts: Vec<String>,
 }
 
-/// The tool a check speaks for.
+/// The tool named in a check's failures.
 struct CallCheck(&'static str);
 
 impl CallCheck {
@@ -127,7 +127,7 @@ impl CallCheck {
 
 impl TodoCall {
     pub(super) fn checked(self) -> Result<ControlCall, ToolFailure> {
-        // An empty plan is a plan that is done.
+        // An empty plan is allowed: a plan that is done.
         CallCheck("todo").length("plan", &self.plan, MAX_PLAN)?;
         Ok(ControlCall::Todo(self))
     }

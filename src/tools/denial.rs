@@ -1,7 +1,7 @@
-//! A sandbox's denials in words: which right is lacking, in place of the program's own message.
+//! A sandbox's denials in words: the missing right, as a hint beside the program's own message.
 //!
-//! Programs report a denial as they would any fault, and agents then look for the fault in their work. The
-//! sentences are hints beside the output, which stays whole; a message that is not known gives none.
+//! Programs report a denial like any fault, and agents then look for the fault in their work. The output
+//! stays whole; an unknown message gives no hint.
 
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -11,26 +11,26 @@ use regex::Regex;
 use super::failure::FailureClass;
 use crate::domain::agent::{AccessLevel, Rights};
 
-/// Bytes of the output's end that are looked through: the message that matters stands there.
+/// Bytes of the output's end that are searched: the message that matters is there.
 const LOOKED_THROUGH: usize = 64 * 1024;
-/// The exit of a shell that did not find a program.
+/// Exit code of a shell that did not find a program.
 const EXIT_NOT_FOUND: i32 = 127;
 
-/// An agent's rights, and the folders its commands reach.
+/// An agent's rights, and the folders that commands can reach.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct DenialScene<'a> {
     pub(super) rights: Rights,
     pub(super) roots: &'a [PathBuf],
 }
 
-/// A lacking right behind a message.
+/// A missing right, and the message that shows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DenialSign {
     pub(super) class: FailureClass,
     pub(super) sentence: String,
 }
 
-/// Messages of programs that reach for a network that is not there.
+/// Messages of programs that look for a missing network.
 const NETWORK_MESSAGES: [&str; 12] = [
     "network is unreachable",
     "network unreachable",
@@ -59,7 +59,7 @@ static PATH_MESSAGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(&format!("{path_first}{faults}|{faults}{path_last}")).ok()
 });
 
-/// The rights that the messages in `output` show to be lacking, each at most once.
+/// The missing rights shown by messages in `output`, each at most once.
 pub(super) fn denials_in(output: &[u8], exit: Option<i32>, scene: &DenialScene<'_>) -> Vec<DenialSign> {
     let output = &output[output.len().saturating_sub(LOOKED_THROUGH)..];
     let text = String::from_utf8_lossy(output);

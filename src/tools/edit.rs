@@ -1,9 +1,9 @@
 //! `edit`: replaces texts in a file, all of them or none.
 //!
-//! Owns the pure [`apply_edits`] and the tool around it. Invariants: every edit is found in the file as it stands,
-//! not in the outcome of another; no byte outside the replaced ranges changes; mode and line ends stay. Failure
-//! policy: an edit that does not fit leaves the file alone, and the answer says for each such edit where it nearly
-//! fits, where it fits too often, or that it stands already.
+//! Owns the pure [`apply_edits`] and the tool around it. Invariants: every edit is found in the original
+//! file, not in the result of another edit; no byte outside the replaced ranges changes; mode and line ends
+//! stay. Failure policy: an edit that does not fit leaves the file alone, and the answer says for each such
+//! edit where it nearly fits, where it fits too often, or that it is already applied.
 
 mod matching;
 
@@ -32,7 +32,7 @@ pub(super) struct EditArguments {
     pub(super) edits: Vec<EditPiece>,
 }
 
-/// One replacement: `old` stands `count` times, and each becomes `new`.
+/// One replacement: `old` occurs `count` times, and each becomes `new`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EditPiece {
@@ -115,17 +115,17 @@ pub(super) fn edit(
     Ok(ToolText::changed(text))
 }
 
-/// A file after its edits.
+/// A file after the edits.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct EditOutcome {
     bytes: Vec<u8>,
-    /// In order, none over another.
+    /// In order, without overlaps.
     splices: Vec<TextSplice>,
     notes: Vec<String>,
 }
 
 impl EditOutcome {
-    /// The changed lines, as they are numbered now.
+    /// The changed lines, by their new numbers.
     fn places(&self) -> String {
         let mut shift = 0_isize;
         let mut places = Vec::new();
@@ -155,7 +155,7 @@ struct EditTrouble {
     advice: String,
 }
 
-/// All edits, found in `content` as it stands.
+/// All edits, found in the original `content`.
 fn apply_edits(content: &[u8], pieces: &[EditPiece]) -> Result<EditOutcome, EditTrouble> {
     let mut found: Vec<(usize, TextSplice)> = Vec::new();
     let mut notes = Vec::new();

@@ -1,7 +1,7 @@
-//! Failures as data: the answer to a call that did not do its work.
+//! Failures as data: the answer to a failed call.
 //!
-//! Owns [`ToolFailure`] and [`FailureClass`]. Invariant: a failure names the thing that failed, the reason, and
-//! the next step that can help; its class is one stable word, which does not depend on the arguments.
+//! Owns [`ToolFailure`] and [`FailureClass`]. Invariant: a failure names the thing that failed, the reason,
+//! and the next step that can help; the class is one stable word, whatever the arguments.
 
 use std::io;
 
@@ -39,7 +39,7 @@ pub enum FailureClass {
 }
 
 impl FailureClass {
-    /// The word that stands in rows and results.
+    /// The word used in rows and results.
     #[must_use]
     pub fn word(self) -> &'static str {
         match self {
@@ -72,7 +72,7 @@ impl FailureClass {
     }
 }
 
-/// A call that did not do its work.
+/// The failure of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{what}: {why} {do_next}")]
 pub struct ToolFailure {
@@ -99,7 +99,7 @@ impl ToolFailure {
     #[must_use]
     pub(super) fn from_io(what: &str, error: &io::Error) -> Self {
         use io::ErrorKind;
-        // A refusal without an error number is the directory handle's own: the path led out of the tree.
+        // A refusal without an error number comes from the directory handle: the path led out of the tree.
         let led_out = error.kind() == ErrorKind::PermissionDenied && error.raw_os_error().is_none();
         if led_out || error.kind() == ErrorKind::CrossesDevices {
             return Self::new(

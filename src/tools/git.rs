@@ -1,8 +1,8 @@
 //! `git`: the operations an agent needs, as command lines.
 //!
-//! The command line is built here from named parts: a free one could start programs (`-c alias.x=!…`, external
-//! diffs, pagers), which an agent without the right to `bash` must not. Failure policy: an argument that an operation
-//! does not take is refused by name.
+//! The command line is built here from named parts: a free command line could start programs (`-c
+//! alias.x=!…`, external diffs, pagers), which an agent without the right to `bash` must not. Failure policy:
+//! an argument that an operation does not take is refused by name.
 
 use serde::{Deserialize, Serialize};
 
@@ -13,7 +13,7 @@ use super::tree::ToolTree;
 
 /// Commits that `log` shows when the call does not say.
 const DEFAULT_LOG: u32 = 20;
-/// The most that it shows.
+/// Most commits that `log` shows.
 const MAX_LOG: u32 = 200;
 /// Settings that keep git from starting programs of the tree.
 const SAFE: [&str; 8] = [
@@ -27,7 +27,7 @@ const SAFE: [&str; 8] = [
     "commit.gpgSign=false",
 ];
 
-/// The operations that are offered.
+/// The offered operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum GitOperation {
@@ -69,7 +69,7 @@ pub(super) struct GitArguments {
 /// The work behind a call of `git`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum GitCall {
-    /// Commands, one after the other while they succeed.
+    /// Commands, run one after another until one fails.
     Commands(Vec<CommandRequest>),
     Push(OutwardAct),
 }
@@ -99,7 +99,7 @@ impl GitArguments {
         Ok(GitCall::Commands(commands))
     }
 
-    /// Refuses arguments that the operation would pass over.
+    /// Refuses arguments that the operation would ignore.
     fn refuse_unfit(&self) -> Result<(), ToolFailure> {
         use GitOperation::{Blame, Commit, Diff, Log, Push, Restore, Show, Status};
         let given: [(&str, bool, &[GitOperation]); 9] = [
@@ -221,7 +221,7 @@ fn command(
     Ok(CommandRequest { argv, stdin, timeout: timeout_of("git", None)? })
 }
 
-/// Refuses a name that git would take for an option, or split.
+/// Refuses a name that git would take for an option or split.
 fn check_name(field: &str, name: &str) -> Result<(), ToolFailure> {
     if name.is_empty()
         || name.starts_with('-')
@@ -235,7 +235,7 @@ fn check_name(field: &str, name: &str) -> Result<(), ToolFailure> {
     Ok(())
 }
 
-/// `10,20` or `10`, as git takes it.
+/// `10,20` or `10`, in git's form.
 fn line_range(lines: &str) -> Result<String, ToolFailure> {
     let (first, last) = lines.split_once([',', '-']).unwrap_or((lines, lines));
     match (first.trim().parse::<u32>(), last.trim().parse::<u32>()) {

@@ -1,6 +1,7 @@
 //! `glob`: the names of files, newest first.
 //!
-//! Failure policy: a pattern that is none is refused with its fault; no match says where was looked.
+//! Failure policy: an invalid pattern is refused with the fault; an answer without matches names the searched
+//! place.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -31,7 +32,7 @@ pub(super) struct GlobArguments {
     pub(super) ignored: bool,
 }
 
-/// A pattern over paths: without a slash it holds for the name in any folder.
+/// A pattern over paths; without a slash it matches names in any folder.
 pub(super) struct PathPattern(GlobMatcher);
 
 impl PathPattern {
@@ -49,7 +50,7 @@ impl PathPattern {
         Ok(Self(glob.compile_matcher()))
     }
 
-    /// Whether it holds for a path, from the tree's root or from the folder that is searched.
+    /// Whether the pattern matches a path, taken from the tree's root or from the searched folder.
     pub(super) fn holds(&self, path: &Path, base: &TreePath) -> bool {
         self.0.is_match(path) || path.strip_prefix(base.as_str()).is_ok_and(|inner| self.0.is_match(inner))
     }
@@ -140,7 +141,7 @@ mod tests {
         assert_eq!(globbed(root.path(), "*", Some("srv")).unwrap_err().class, FailureClass::NotFound);
     }
 
-    // Other systems do not take such names.
+    // Other systems refuse such names.
     #[cfg(target_os = "linux")]
     #[test]
     fn names_that_are_no_text_are_listed_escaped() {

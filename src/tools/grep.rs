@@ -1,7 +1,8 @@
 //! `grep`: lines that match a regular expression.
 //!
 //! Bounded in matches, bytes and time; the same tree gives the same answer. Failure policy: a bad pattern is
-//! refused with the place of its fault; files that cannot be searched are counted; no match says where was looked.
+//! refused with the place of the fault; files that cannot be searched are counted; an answer without matches
+//! names the searched place.
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
@@ -26,9 +27,9 @@ const MAX_MATCHES: usize = 200;
 const MAX_CONTEXT: usize = 5;
 /// Characters shown of one line.
 const LINE_WIDTH: usize = 400;
-/// The longest line that is searched; a file with a longer one is counted as not searched.
+/// Longest line searched; a file with a longer one counts as not searched.
 const MAX_LINE: usize = 16 * 1024 * 1024;
-/// Memory for a compiled pattern; more is a pattern gone wild.
+/// Most memory for a compiled pattern; no sensible pattern needs more.
 const MAX_PATTERN_SIZE: usize = 10 * 1024 * 1024;
 
 /// The arguments of `grep`.

@@ -1,10 +1,10 @@
 //! Lines of bytes: where they begin and end, and how they are shown.
 //!
-//! Works on bytes throughout, so that a file in any encoding keeps the parts that are not touched. No failures.
+//! Works on bytes throughout, so that a file in any encoding keeps the untouched parts. No failures.
 
 use std::time::Duration;
 
-/// After this long a difference is shown coarser than need be.
+/// Beyond this time a difference is shown coarser than necessary.
 const DIFF_TIME: Duration = Duration::from_millis(200);
 
 /// How the lines of a file end.
@@ -30,7 +30,7 @@ impl LineEnds {
         }
     }
 
-    /// The line end for a line that comes in.
+    /// The line end for a new line.
     pub(super) fn terminator(self) -> &'static [u8] {
         if self == Self::Crlf { b"\r\n" } else { b"\n" }
     }
@@ -52,7 +52,7 @@ impl LineEnds {
     }
 }
 
-/// The lines, each with its end; the last may have none.
+/// The lines, line ends included; the last may have none.
 pub(super) fn split_lines(bytes: &[u8]) -> Vec<&[u8]> {
     let mut lines = Vec::new();
     let mut start = 0;
@@ -66,25 +66,25 @@ pub(super) fn split_lines(bytes: &[u8]) -> Vec<&[u8]> {
     lines
 }
 
-/// A line without its line end.
+/// A line without the line end.
 pub(super) fn without_end(line: &[u8]) -> &[u8] {
     let line = line.strip_suffix(b"\n").unwrap_or(line);
     line.strip_suffix(b"\r").unwrap_or(line)
 }
 
-/// A line without its line end and the blanks before it.
+/// A line without line end and trailing blanks.
 pub(super) fn without_trailing_blanks(line: &[u8]) -> &[u8] {
     let end =
         line.iter().rposition(|byte| !matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).map_or(0, |at| at + 1);
     &line[..end]
 }
 
-/// The line, counted from 1, in which the byte at `offset` lies.
+/// The line, counted from 1, of the byte at `offset`.
 pub(super) fn line_number(bytes: &[u8], offset: usize) -> usize {
     memchr::memchr_iter(b'\n', &bytes[..offset.min(bytes.len())]).count() + 1
 }
 
-/// Lines as `read` shows them, cut at `width` characters; `first` is the number of the first.
+/// Lines in the form of `read`, cut at `width` characters; `first` is the number of the first.
 pub(super) fn numbered(lines: &[&[u8]], first: usize, width: usize) -> String {
     lines.iter().enumerate().map(|(at, line)| numbered_line(first + at, without_end(line), width)).collect()
 }
@@ -93,7 +93,7 @@ pub(super) fn numbered_line(number: usize, line: &[u8], width: usize) -> String 
     format!("{number:>6}\t{}\n", shortened(&String::from_utf8_lossy(line), width))
 }
 
-/// `text`, cut after `width` characters with a word on how many are missing.
+/// `text`, cut after `width` characters with a note on how many are missing.
 pub(super) fn shortened(text: &str, width: usize) -> String {
     match text.char_indices().nth(width) {
         None => text.to_owned(),
@@ -121,7 +121,7 @@ pub(super) fn counted(number: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(number as u64), if number == 1 { one } else { many })
 }
 
-/// `numbers` in words, at most 20 of them.
+/// At most 20 of `numbers`, as text.
 pub(super) fn listed(numbers: &[usize]) -> String {
     const MOST: usize = 20;
     let mut text = numbers.iter().take(MOST).map(ToString::to_string).collect::<Vec<_>>().join(", ");
@@ -140,7 +140,7 @@ pub(super) fn short_diff(old: &[u8], new: &[u8], cap: usize) -> String {
     cut_at(&text, cap)
 }
 
-/// `text` cut to at most `cap` bytes, with a mark where it was.
+/// `text` cut to at most `cap` bytes, with a mark at the cut.
 pub(super) fn cut_at(text: &str, cap: usize) -> String {
     if text.len() <= cap {
         return text.to_owned();

@@ -1,9 +1,9 @@
-//! The tools that a thinking agent calls: files, commands, and its own work.
+//! The tools that a thinking agent calls: files, commands, and the agent's own work.
 //!
-//! [`ToolBox`] is the door: it offers the tools that an agent's rights grant, checks a call, and runs it. Files are reached
-//! through one directory handle ([`ToolTree`]); commands, databases and acts with effects elsewhere through traits
-//! that the daemon implements. Failure policy: every failure is a result that names the thing, the reason and
-//! the next step ([`ToolFailure`]); no call ends without one.
+//! [`ToolBox`] is the way in: it offers the tools granted by an agent's rights, checks calls, and runs them.
+//! Files are reached through one directory handle ([`ToolTree`]); commands, databases and acts with effects
+//! elsewhere through traits that the daemon implements. Failure policy: every failure is a result that names
+//! the thing, the reason and the next step ([`ToolFailure`]); no call ends without one.
 
 mod answer;
 mod call;

@@ -22,15 +22,15 @@ pub enum ToolName {
     Report,
 }
 
-/// The effects that a call can have, which decide whether it may be run again after a crash.
+/// The effects that a call can have, which decide whether the call may be repeated after a crash.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolClass {
-    /// Nothing: it may be run again at will.
+    /// No effects: the call may be repeated at will.
     Pure,
     /// Changes in the working tree, which can be rolled back.
     Tree,
-    /// Effects elsewhere: it is never run again by itself.
+    /// Effects elsewhere: the call is never repeated automatically.
     Outward,
 }
 
@@ -79,7 +79,7 @@ impl ToolName {
         Self::ALL.into_iter().find(|tool| tool.as_str() == name)
     }
 
-    /// The class of its usual call; a single call may be of another (`git push`, a statement that writes).
+    /// The class of the tool's usual call; a single call may have another (`git push`, a writing statement).
     #[must_use]
     pub fn class(self) -> ToolClass {
         match self {

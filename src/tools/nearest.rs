@@ -1,17 +1,18 @@
-//! The place of a text that is most like lines that are not in it. Best effort: no failures, and bounded.
+//! The place in a text most similar to wanted lines that are missing there. Best effort: no failures, and
+//! bounded.
 
 use std::collections::{HashMap, hash_map::Entry};
 use std::ops::Range;
 
 use super::lines::{split_lines, without_trailing_blanks};
 
-/// Lines compared letter by letter when no line is equal.
+/// Most lines compared letter by letter when no line is equal.
 const MAX_COMPARED: usize = 2_000;
 /// Bytes of a line that are compared letter by letter.
 const MAX_LINE: usize = 120;
-/// Lines of a file that are looked through.
+/// Most lines of a file that are searched.
 const MAX_LINES: usize = 200_000;
-/// Wanted lines that are looked for; more make no better place.
+/// Most wanted lines searched for; more do not improve the result.
 const MAX_WANTED: usize = 200;
 /// How alike two lines must be, from 0 to 1.
 const ALIKE: f64 = 0.6;
@@ -27,7 +28,7 @@ pub(super) fn nearest_lines(content: &[u8], wanted: &[u8]) -> Option<Range<usize
     (start < end).then_some(start..end)
 }
 
-/// Each equal line votes for the start that would put it in its place; rare and long lines weigh more.
+/// Each equal line votes for the start at which it would match; rare and long lines weigh more.
 fn by_equal_lines(lines: &[&[u8]], wanted: &[&[u8]]) -> Option<usize> {
     let mut places: HashMap<&[u8], Vec<usize>> = HashMap::new();
     for (at, line) in wanted.iter().enumerate() {
@@ -49,7 +50,7 @@ fn by_equal_lines(lines: &[&[u8]], wanted: &[&[u8]]) -> Option<usize> {
             }
         }
     }
-    // The earliest of equals, so that the answer does not depend on the map's order.
+    // Ties go to the earliest, so that the answer does not depend on the map's order.
     votes
         .into_iter()
         .filter(|(_, weight)| *weight > 0)

@@ -1,8 +1,8 @@
-//! Acts with effects outside of the working tree: they are described here, consented to by a person, and carried
-//! out by the daemon, never from inside the sandbox.
+//! Acts with effects outside of the working tree: described here, consented to by a person, and carried out
+//! by the daemon, never from inside the sandbox.
 //!
-//! Owns [`OutwardAct`] and the traits of those who carry acts out. Failure policy: an act is checked before anybody
-//! is asked; it is never repeated here.
+//! Owns [`OutwardAct`] and the traits of executors. Failure policy: an act is checked before anybody is
+//! asked, and never repeated here.
 
 use futures_util::future::BoxFuture;
 use serde::{Deserialize, Serialize};
@@ -33,7 +33,7 @@ pub enum OutwardAct {
 }
 
 impl OutwardAct {
-    /// The approval that the act falls under, where there is one of its kind.
+    /// The approval required for this kind of act, if any.
     #[must_use]
     pub fn approval(&self) -> Option<ApprovalGate> {
         match self {
@@ -53,7 +53,7 @@ impl OutwardAct {
     }
 }
 
-/// How an act went.
+/// The result of an act.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutwardEnd {
     pub output: Vec<u8>,
@@ -105,7 +105,7 @@ impl OutwardRefusal {
     }
 }
 
-/// The work that docker is asked for.
+/// The requested docker operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum DockerOperation {

@@ -1,8 +1,8 @@
 //! `patch`: changes to several files, all of them or none.
 //!
-//! Invariants: no file is touched before every hunk of every file has found its place; new contents are written
-//! beside their files first, so that only renames are left, and these are undone if one fails. Failure policy: the
-//! answer names each hunk that failed, with the text that stands at its place now.
+//! Invariants: no file is touched before every hunk of every file has a place; new contents are first written
+//! beside the files, so that only renames are left, and these are undone if one fails. Failure policy: the
+//! answer names each failed hunk, with the text now at that place.
 
 mod apply;
 mod envelope;
@@ -25,7 +25,7 @@ use parse::{FilePatch, PatchAction, parse_patch};
 const MAX_PATCH: usize = 1024 * 1024;
 /// The most files of one patch.
 const MAX_FILES: usize = 200;
-/// Bytes of all files of one patch together, which are all in memory at once.
+/// Most bytes of all files of one patch together, which are in memory at once.
 const MAX_TOTAL: usize = 64 * 1024 * 1024;
 /// Bytes that the failures of all hunks take together.
 const REPORT_CAP: usize = 12 * 1024;
@@ -37,7 +37,7 @@ pub(super) struct PatchArguments {
     pub(super) patch: String,
 }
 
-/// A file before the patch and after it; `None` where there is none.
+/// A file before and after the patch; `None` where it does not exist.
 #[derive(Debug)]
 struct PatchedFile {
     before: Option<Vec<u8>>,
@@ -100,7 +100,7 @@ pub(super) fn patch(
     Ok(ToolText::changed(text))
 }
 
-/// Works out the file after its patch, on top of the patch's earlier parts.
+/// Computes the patched file, on top of the patch's earlier parts.
 fn prepare(
     patch: &FilePatch,
     context: &FileContext<'_>,
@@ -165,7 +165,7 @@ fn set(files: &mut PatchedFiles, path: &TreePath, after: Option<Vec<u8>>, mode: 
     }
 }
 
-/// The file as the tree has it, unless an earlier part of the patch brought it in.
+/// The file in the tree, unless an earlier part of the patch has loaded or made it.
 fn loaded(given: &str, context: &FileContext<'_>, files: &mut PatchedFiles) -> Result<TreePath, ToolFailure> {
     let path = context.tree.writable_path(given)?;
     if !files.contains_key(&path) {

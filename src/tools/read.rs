@@ -1,7 +1,7 @@
-//! `read`: lines of a file, or of a result kept earlier, with their numbers.
+//! `read`: numbered lines of a file, or of a result kept earlier.
 //!
-//! A file is streamed, so its size costs no memory; its hash is remembered, and `write` asks for it later.
-//! Failure policy: a file that is no text is refused with its type and size, a missing file with the nearest names.
+//! A file is streamed, so size costs no memory; the hash is remembered for a later `write`. Failure policy: a
+//! file that is no text is refused with its type and size, a missing file with the nearest names.
 
 mod window;
 
@@ -17,9 +17,9 @@ use window::LineWindow;
 
 /// The most lines of one call; also the default.
 pub(super) const MAX_LINES: u64 = 400;
-/// The largest file that is read through.
+/// The largest file read.
 const MAX_FILE: u64 = 1024 * 1024 * 1024;
-/// Where a zero byte is looked for, as git does.
+/// Bytes searched for a zero byte, as git does.
 const SNIFFED: usize = 8_000;
 /// The largest content kept to show a later difference.
 const MAX_REMEMBERED: usize = 256 * 1024;
@@ -137,7 +137,7 @@ fn binary_failure(what: &str, start: &[u8], size: u64) -> ToolFailure {
     )
 }
 
-/// The sort of a file that is no text, by its first bytes.
+/// The type of a file that is no text, by the first bytes.
 fn binary_type(start: &[u8]) -> &'static str {
     const TYPES: [(&[u8], &str); 15] = [
         (b"\x89PNG", "a PNG image"),

@@ -1,4 +1,4 @@
-//! The one result of a call, as the loop and the model take it.
+//! The one result of a call, for the loop and the model.
 //!
 //! Owns [`ToolReturn`]. Invariant: a failure is JSON with `what`, `why` and `do`, bounded in length. No failures.
 
@@ -18,10 +18,10 @@ const FAILURE_CAP: usize = 16 * 1024;
 
 /// Characters of the name of the thing that failed.
 const NAME_WIDTH: usize = 500;
-/// Room for the marks that tools put at the end of a text within its cap.
+/// Room for the marks that tools put at the end of a capped text.
 const MARK_ROOM: usize = 256;
 
-/// Parts of a result that differ though the work was the same: times, moments, numbers of kept results.
+/// Parts of a result that differ although the work was the same: durations, times, numbers of kept results.
 static CHANCE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let span = r"\d+(\.\d+)?\s?(ns|µs|us|ms|s|sec|secs|seconds)\b";
     let moment = r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?Z?|\d\d:\d\d:\d\d(\.\d+)?";
@@ -36,16 +36,16 @@ pub struct ToolReturn {
     pub error_class: Option<FailureClass>,
     /// The number under which the whole result is kept, if `text` is cut.
     pub full_output: Option<u64>,
-    /// The working tree may be another one now.
+    /// The working tree may have changed.
     pub changed: bool,
     /// The call, if the loop has to act on it; `text` is then only an acknowledgement.
     pub control: Option<ControlCall>,
-    /// A hash of `text` without times and the like: equal for results that say the same.
+    /// A hash of `text` without times, durations and numbers of kept results: equal for equivalent results.
     pub sameness: String,
 }
 
 impl ToolReturn {
-    /// The return for a result; texts that tools leave uncut are cut at `cap`.
+    /// The return for a result; uncut texts are cut at `cap`.
     pub(super) fn of(result: Result<ToolText, ToolFailure>, cap: usize) -> Self {
         match result {
             Ok(answer) => {

@@ -1,7 +1,7 @@
-//! Descriptions and JSON Schemas of the tools, as models read them.
+//! Descriptions and JSON Schemas of the tools, for models.
 //!
-//! Written by hand, short, and held to the argument types by a test: each property is a field of the type, and
-//! each field a property. The text is part of every request, so it changes only with good reason.
+//! Written by hand, short, and compared with the argument types by a test: each property is a field of the
+//! type, and each field a property. The text is part of every request, so changes need a good reason.
 
 use serde_json::{Value, json};
 

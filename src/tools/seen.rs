@@ -9,21 +9,21 @@ use serde::{Deserialize, Serialize};
 
 use super::tree::TreePath;
 
-/// The most that is kept of one file to show a difference.
+/// Most bytes kept of one file to show a difference.
 const MAX_KEPT_FILE: usize = 256 * 1024;
-/// The most that is kept of all files together.
+/// Most bytes kept of all files together.
 const MAX_KEPT: usize = 4 * 1024 * 1024;
 
-/// Whether a file is as the agent last saw it.
+/// Whether a file has changed since the agent last saw it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SeenStanding<'a> {
     Never,
     Same,
-    /// It changed; the earlier content, where it is still kept.
+    /// Changed; the earlier content, if still kept.
     Changed(Option<&'a [u8]>),
 }
 
-/// The files that an agent knows the content of.
+/// The files whose content an agent knows.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct SeenFiles {
     /// BLAKE3 of the content, in hexadecimal, by path.

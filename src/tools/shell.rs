@@ -5,7 +5,7 @@ use serde::Deserialize;
 use super::command::{CommandRequest, timeout_of};
 use super::failure::{FailureClass, ToolFailure};
 
-/// The longest command line: longer ones belong into a file. Linux takes 128 KiB for one argument.
+/// The longest command line: longer ones belong in a file. Linux takes 128 KiB for one argument.
 const MAX_COMMAND: usize = 64 * 1024;
 /// The longest Python program, which goes over standard input.
 const MAX_SCRIPT: usize = 256 * 1024;

@@ -1,7 +1,8 @@
-//! Results that are too long for the window: the part that is shown, and the place of the whole.
+//! Results that are too long for the window: the shown part, and the place of the whole.
 //!
 //! Owns [`ResultSpill`] and the cutting. Invariant: the shown part fits the cap, apart from the mark that
-//! says how much is missing and how to read it. Failure policy: when the whole cannot be kept, the mark says so.
+//! says how much is missing and how to read the rest. Failure policy: when the whole cannot be kept, the mark
+//! says so.
 
 use std::io;
 
@@ -9,16 +10,16 @@ use super::lines::grouped;
 
 /// Keeps whole results, each under a number that `read` takes as `@out:N`.
 pub trait ResultSpill: Send + Sync {
-    /// Keeps `bytes`, and returns their number.
+    /// Keeps `bytes`, and returns the number of the result.
     ///
     /// # Errors
     /// When they cannot be kept.
     fn store(&mut self, bytes: &[u8]) -> io::Result<u64>;
 
-    /// The result of that number, if there is one.
+    /// The result of that number, if any.
     ///
     /// # Errors
-    /// When it is there and cannot be read.
+    /// When the result exists and cannot be read.
     fn read(&self, number: u64) -> io::Result<Option<Vec<u8>>>;
 }
 
@@ -27,18 +28,18 @@ pub trait ResultSpill: Send + Sync {
 pub(super) enum CutShape {
     /// The beginning is kept.
     Head,
-    /// A third of the beginning and two thirds of the end: the summaries of tests stand last.
+    /// A third of the beginning and two thirds of the end: test summaries come last.
     HeadAndTail,
 }
 
-/// A result within its cap.
+/// A result cut to a cap.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct CutResult {
     pub(super) text: String,
     pub(super) full_output: Option<u64>,
 }
 
-/// Cuts `bytes` to `cap` bytes, and keeps the whole in `spill` if that takes anything away.
+/// Cuts `bytes` to `cap` bytes, and keeps the whole in `spill` if bytes are cut.
 pub(super) fn cut_result(
     bytes: &[u8],
     cap: usize,
@@ -91,7 +92,7 @@ fn line_start_after(bytes: &[u8], from: usize) -> usize {
 }
 
 fn character_start(bytes: &[u8], at: usize) -> usize {
-    // A UTF-8 character has at most three bytes after its first.
+    // A UTF-8 character has at most three bytes after the first.
     (at.saturating_sub(3)..=at).rev().find(|at| !is_continuation(bytes[*at])).unwrap_or(at)
 }
 

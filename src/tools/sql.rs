@@ -1,8 +1,8 @@
-//! `sql`: separates statements that only read from all others.
+//! `sql`: separates read-only statements from all others.
 //!
-//! Errs to the safe side: a statement is reading only if every dialect would take it so. Where dialects differ in
-//! their comments and strings (backslashes, `#`, `--x`, `/*!`), it counts as writing, and a person is asked. The
-//! executor runs reading statements in a read-only transaction all the same.
+//! Errs to the safe side: a statement counts as reading only if it is so in every dialect. Where dialects
+//! differ in comments and strings (backslashes, `#`, `--x`, `/*!`), the statement counts as writing, and a
+//! person is asked. The executor runs reading statements in a read-only transaction all the same.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use super::failure::{FailureClass, ToolFailure};
 /// The longest statement.
 const MAX_STATEMENT: usize = 64 * 1024;
 
-/// Words that make a statement more than reading, wherever they stand.
+/// Words that make a statement more than reading, at any place.
 const WRITING_WORDS: [&str; 30] = [
     "alter", "analyze", "analyse", "attach", "begin", "call", "commit", "copy", "create", "delete", "detach",
     "do", "drop", "exec", "execute", "grant", "insert", "into", "load", "lock", "merge", "outfile", "pragma",
@@ -61,7 +61,8 @@ impl SqlStatement {
     }
 }
 
-/// The words outside of strings and comments; `None` for several statements, and for signs that dialects read differently.
+/// The words outside of strings and comments; `None` for several statements, and for characters that dialects
+/// read differently.
 fn words_of(statement: &str) -> Option<Vec<String>> {
     let mut words = Vec::new();
     let mut word = String::new();
@@ -113,7 +114,7 @@ fn skip_quoted(signs: &mut StatementSigns<'_>, quote: char) -> Option<()> {
         match signs.next()? {
             '\\' => return None,
             sign if sign == quote => {
-                // A doubled quote is one that belongs to the text.
+                // A doubled quote is one quote of the text.
                 if signs.peek() != Some(&quote) {
                     return Some(());
                 }
@@ -135,7 +136,7 @@ fn skip_comment(signs: &mut StatementSigns<'_>) -> Option<()> {
                 signs.next();
                 return Some(());
             }
-            // Comments within comments end at different places.
+            // Dialects differ on where nested comments end.
             '/' if signs.peek() == Some(&'*') => return None,
             _ => {}
         }

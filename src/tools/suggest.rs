@@ -1,4 +1,4 @@
-//! Names near one that is not there. Best effort: no failures, and bounded.
+//! Names similar to a missing one. Best effort: no failures, and bounded.
 
 use std::ops::ControlFlow;
 
@@ -7,7 +7,7 @@ use super::tree::{ToolTree, TreePath, shown_path};
 use super::walk::TreeWalk;
 use crate::domain::similar_name::{LEAST_LIKENESS, likeness};
 
-/// Files compared with the missing name.
+/// Most files compared with the missing name.
 const MAX_COMPARED: usize = 20_000;
 /// How many names are suggested.
 const SUGGESTIONS: usize = 3;

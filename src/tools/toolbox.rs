@@ -1,8 +1,8 @@
-//! Runs checked calls: the one door between an agent's loop and its tools.
+//! Runs checked calls: the only way from an agent's loop to the tools.
 //!
-//! Owns [`ToolBox`] and [`ToolSession`]. Invariants: every call has exactly one return; a return
-//! fits the budget of its session; only offered tools run. Failure policy: nothing here fails; a failure is the
-//! text of a return.
+//! Owns [`ToolBox`] and [`ToolSession`]. Invariants: every call has exactly one return; a return fits the
+//! session's budget; only offered tools run. Failure policy: nothing here fails; a failure is the text of a
+//! return.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -35,7 +35,7 @@ const SEARCH_TIME: Duration = Duration::from_secs(5);
 /// The least room for a result: a failure must fit.
 const MIN_CAP: usize = 1024;
 
-/// The executors of all that is not a file's matter.
+/// The executors of everything but file tools.
 #[derive(Clone, Default)]
 pub struct ToolExecutors {
     pub commands: Option<Arc<dyn CommandRunner>>,
@@ -53,11 +53,11 @@ impl ToolExecutors {
     }
 }
 
-/// The memory of an agent's calls within one job.
+/// Facts remembered between an agent's calls within one job.
 pub struct ToolSession {
     pub seen: SeenFiles,
     pub spill: Box<dyn ResultSpill>,
-    /// The most bytes of one result, by the room left in the window.
+    /// Most bytes of one result, by the room left in the window.
     pub budget: usize,
 }
 
@@ -77,7 +77,7 @@ pub struct ToolBox {
 }
 
 impl ToolBox {
-    /// The tools that `rights` grant to an agent in this role, over `tree` and the executors there are.
+    /// The tools that `rights` grant to an agent in this role, over `tree` and the available executors.
     #[must_use]
     pub fn new(
         rights: Rights,
@@ -96,17 +96,17 @@ impl ToolBox {
         &self.offers
     }
 
-    /// Checks a call as the model wrote it.
+    /// Checks a call as written by the model.
     ///
     /// # Errors
-    /// When there is no such tool for this agent, or its arguments are wrong.
+    /// When this agent has no such tool, or the arguments are wrong.
     pub fn check(&self, name: &str, arguments_json: &str) -> Result<CheckedCall, ToolFailure> {
         let scope = CallScope { offers: &self.offers, tree: self.tree.as_deref(), can_push: self.can_push };
         scope.check(name, arguments_json)
     }
 
-    /// Checks a call and runs it, unless it is outward: such an act needs a person's consent between
-    /// [`Self::check`] and [`Self::run_checked`].
+    /// Checks and runs a call, unless outward: such an act needs a person's consent between [`Self::check`]
+    /// and [`Self::run_checked`].
     pub async fn run(&self, name: &str, arguments_json: &str, session: &mut ToolSession) -> ToolReturn {
         match self.check(name, arguments_json) {
             Ok(call) if call.class() == ToolClass::Outward => {
@@ -120,7 +120,8 @@ impl ToolBox {
         }
     }
 
-    /// Runs a call that was checked and, where it is outward, approved. Work on files blocks the thread, and is handed over by the runtime where it can.
+    /// Runs a call that was checked and, if outward, approved. Work on files blocks the thread, and is handed
+    /// over by the runtime where it can.
     pub async fn run_checked(&self, call: CheckedCall, session: &mut ToolSession) -> ToolReturn {
         let tool = call.tool();
         let result = match call.work {
@@ -223,7 +224,7 @@ fn no_executor(tool: &str) -> ToolFailure {
     ToolFailure::new(FailureClass::NotGranted, tool, why, "go on without it, or report the obstacle.")
 }
 
-/// Two commands as one: how the second ended, and all that both did.
+/// Two commands as one: the end of the second, with the output and changes of both.
 fn joined(mut first: CommandEnd, mut second: CommandEnd) -> CommandEnd {
     first.output.append(&mut second.output);
     let changed_files = match (first.changed_files, second.changed_files) {

@@ -1,4 +1,4 @@
-//! The working tree as the file tools see it: one directory handle, and paths below it.
+//! The working tree of the file tools: one directory handle, and paths below.
 //!
 //! Owns [`ToolTree`] and [`TreePath`]. Invariants: nothing outside the directory is opened, made, renamed or
 //! removed, even where an agent's processes put links in the way, because each step is resolved beneath the handle
@@ -22,7 +22,7 @@ use rustix::fs::OFlags;
 use super::failure::{FailureClass, ToolFailure};
 pub(super) use staged::StagedFile;
 
-/// The largest file whose whole content is taken into memory, for an edit or a comparison.
+/// The largest file read whole into memory, for an edit or a comparison.
 pub(super) const MAX_WHOLE_FILE: u64 = 16 * 1024 * 1024;
 
 /// Distinguishes the temporary files of one process.
@@ -47,7 +47,7 @@ impl TreePath {
         self.0 == "."
     }
 
-    /// The path of the folder, and the name in it.
+    /// The path of the folder, and the name there.
     fn split(&self) -> (&str, &str) {
         self.0.rsplit_once('/').unwrap_or((".", &self.0))
     }
@@ -57,7 +57,7 @@ impl TreePath {
     }
 }
 
-/// A regular file as it stands in the tree.
+/// A regular file in the tree.
 #[derive(Debug)]
 pub(super) struct PresentFile {
     pub(super) bytes: Vec<u8>,
@@ -72,8 +72,8 @@ pub struct ToolTree {
 }
 
 impl ToolTree {
-    /// Opens the tree at `root`. Absolute paths that begin with `root` or one of `also_known_as` (the tree's path
-    /// inside a sandbox) are taken as paths of the tree.
+    /// Opens the tree at `root`. Absolute paths that begin with `root` or one of `also_known_as` (the tree's
+    /// path inside a sandbox) count as paths of the tree.
     ///
     /// # Errors
     /// When `root` cannot be opened as a directory.
@@ -85,7 +85,7 @@ impl ToolTree {
         Ok(Self { dir, roots })
     }
 
-    /// The path that an agent gave, as a path of the tree.
+    /// A path given by an agent, as a path of the tree.
     ///
     /// # Errors
     /// When it leads, or might lead, outside.
@@ -185,7 +185,7 @@ impl ToolTree {
         )
     }
 
-    /// Writes `bytes` beside `path`, ready to take its place; folders that are missing are made.
+    /// Writes `bytes` beside `path`, ready to replace that file; missing folders are made.
     pub(super) fn stage(
         &self,
         path: &TreePath,
@@ -200,7 +200,7 @@ impl ToolTree {
         let parent = self.folder(folder)?;
         let number = NEXT_TEMPORARY.fetch_add(1, Ordering::Relaxed);
         let temporary = format!(".pas-{}-{number}.tmp", std::process::id());
-        // An earlier process with this id may have died over its file; nothing else has such a name.
+        // An earlier process with this id may have died and left the file; nothing else has such a name.
         let _ = parent.remove_file(&temporary);
         let mut options = OpenOptions::new();
         options.write(true).create_new(true);
@@ -214,7 +214,7 @@ impl ToolTree {
         Ok(staged)
     }
 
-    /// Opens a folder, making its missing parts one by one, so that a link out is seen as one.
+    /// Opens a folder, making missing parts one by one, so that a link out of the tree is noticed.
     fn folder(&self, folder: &str) -> io::Result<Dir> {
         let ends = folder.match_indices('/').map(|(at, _)| at).chain([folder.len()]);
         for end in ends {
@@ -233,10 +233,11 @@ impl ToolTree {
     }
 }
 
-/// Opens `path` below `dir` if it is a regular file; `shown` names it in a failure.
+/// Opens `path` below `dir` if it is a regular file; `shown` is the name in a failure.
 pub(super) fn open_regular(dir: &Dir, path: &Path, shown: &str) -> Result<(File, Metadata), ToolFailure> {
     let failed = |error: &io::Error| ToolFailure::from_io(shown, error);
-    // Asked before opening, since opening a device can have effects; and after, since it may have been swapped.
+    // Checked before opening, since opening a device can have effects; and after, since the file may have
+    // been swapped.
     refuse_special(dir.metadata(path).map_err(|error| failed(&error))?.file_type(), shown)?;
     let mut options = OpenOptions::new();
     options.read(true).custom_flags((OFlags::NONBLOCK | OFlags::NOCTTY).bits().cast_signed());
@@ -283,7 +284,7 @@ fn whole_of(file: File, metadata: &Metadata, path: &TreePath) -> Result<PresentF
     Ok(PresentFile { bytes, mode: metadata.mode() })
 }
 
-/// A path as an agent can read it: quoted and escaped when it is no plain text.
+/// A path readable for an agent: quoted and escaped unless plain text.
 pub(super) fn shown_path(path: &Path) -> String {
     match path.to_str() {
         Some(plain) if !plain.chars().any(char::is_control) => plain.to_owned(),

@@ -1,8 +1,8 @@
-//! A walk over the tree's files through its directory handle, `.gitignore` honoured.
+//! A walk over the tree's files through the directory handle, honouring `.gitignore`.
 //!
-//! Invariants: no link is followed; `.git` is never entered; a folder's entries come in byte order, so that the
-//! same tree gives the same walk. Failure policy: a folder that cannot be read is counted and passed over; the
-//! walk ends early at its bounds or when its time is up, and its tally says so.
+//! Invariants: no link is followed; `.git` is never entered; a folder's entries come in byte order, so that
+//! the same tree gives the same walk. Failure policy: a folder that cannot be read is counted and skipped;
+//! the walk ends early at a bound or when the time is up, and the tally says so.
 
 use std::ffi::OsString;
 use std::io::Read;
@@ -15,29 +15,29 @@ use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use super::failure::ToolFailure;
 use super::tree::{ToolTree, TreePath, open_regular};
 
-/// Entries that one walk looks at; a tree with more is searched by folder.
+/// Most entries of one walk; a tree with more has to be searched by folder.
 const MAX_ENTRIES: usize = 200_000;
-/// How deep a walk goes; each level keeps a directory open.
+/// Greatest depth of a walk; each level keeps a directory open.
 const MAX_DEPTH: usize = 100;
-/// The largest `.gitignore` that is read.
+/// The largest `.gitignore` read.
 const MAX_IGNORE_FILE: u64 = 1024 * 1024;
 
-/// A regular file that the walk came to.
+/// A regular file met by the walk.
 pub(super) struct WalkedFile<'a> {
-    /// The folder it lies in, and its name there.
+    /// The file's folder, and the name there.
     pub(super) dir: &'a Dir,
     pub(super) name: &'a Path,
-    /// Its path from the tree's root.
+    /// The file's path from the tree's root.
     pub(super) path: &'a Path,
 }
 
-/// How a walk went.
+/// Counts of a walk.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct WalkTally {
     pub(super) ignored: usize,
     pub(super) unreadable: usize,
     entries: usize,
-    /// The walk ended before it had been everywhere.
+    /// The walk ended early.
     pub(super) is_cut: bool,
 }
 
@@ -46,7 +46,7 @@ pub(super) struct TreeWalk<'a> {
     tree: &'a ToolTree,
     takes_ignored: bool,
     expired: &'a dyn Fn() -> bool,
-    /// The rules of the folders on the way, each with its folder; the deepest is last and decides.
+    /// The rules of the folders on the way, with their folders; the deepest is last and decides.
     rules: Vec<(PathBuf, Gitignore)>,
     tally: WalkTally,
 }
@@ -62,7 +62,7 @@ impl<'a> TreeWalk<'a> {
     pub(super) fn run(mut self, base: &TreePath, visit: VisitFile<'_>) -> Result<WalkTally, ToolFailure> {
         let failed = |error: std::io::Error| ToolFailure::from_io(base.as_str(), &error);
         let start = self.tree.dir().open_dir(base.as_str()).map_err(failed)?;
-        // The rules above the base hold below it too.
+        // The rules of folders above the base apply too.
         let mut above = PathBuf::new();
         for part in base.parts() {
             let folder = if above.as_os_str().is_empty() { Path::new(".") } else { &above };
@@ -125,7 +125,7 @@ impl<'a> TreeWalk<'a> {
         if self.takes_ignored {
             return;
         }
-        // Opened like any file of the tree, since an agent may have put a pipe or a link in its place.
+        // Opened like any file of the tree, since an agent may have put a pipe or a link there.
         let Ok((file, _)) = open_regular(dir, Path::new(".gitignore"), ".gitignore") else { return };
         let mut bytes = Vec::new();
         if file.take(MAX_IGNORE_FILE).read_to_end(&mut bytes).is_err() {
@@ -133,7 +133,7 @@ impl<'a> TreeWalk<'a> {
         }
         let mut builder = GitignoreBuilder::new("");
         for line in String::from_utf8_lossy(&bytes).lines() {
-            // A line that is no pattern is passed over, as git does.
+            // An invalid pattern is skipped, as git does.
             let _ = builder.add_line(None, line);
         }
         if let Ok(rules) = builder.build() {

@@ -1,7 +1,7 @@
-//! `write`: a whole file, new or in place of one that the agent knows.
+//! `write`: a whole file, new or replacing one that the agent knows.
 //!
-//! Invariant: a file that the agent has not seen at its present content is never replaced. Failure policy: a
-//! refusal leaves the file as it is, and shows the changes since it was seen.
+//! Invariant: a file is replaced only if the agent has seen its present content. Failure policy: a refusal
+//! leaves the file unchanged, and shows the changes since the agent saw it.
 
 use serde::Deserialize;
 
@@ -11,7 +11,7 @@ use super::lines::{LineEnds, counted, grouped, short_diff, split_lines};
 use super::seen::{SeenFiles, SeenStanding};
 use super::tree::{PresentFile, TreePath};
 
-/// The largest file that `write` makes: more is data, which a program should make.
+/// The largest file that `write` makes: larger files are data, which a program should make.
 const MAX_WRITTEN: usize = 1024 * 1024;
 /// Bytes of a difference that a failure shows.
 const DIFF_CAP: usize = 3 * 1024;
@@ -82,7 +82,7 @@ fn changed_failure(path: &TreePath, before: Option<&[u8]>, now: &[u8]) -> ToolFa
     ToolFailure::new(FailureClass::ChangedSinceRead, path.as_str(), why, advice)
 }
 
-/// The difference between the content an agent saw and the present one, where the earlier is still known.
+/// The difference between the content an agent saw and the present one, if the earlier is still known.
 pub(super) fn changes_since(before: Option<&[u8]>, now: &[u8]) -> Option<String> {
     before.map(|before| short_diff(before, now, DIFF_CAP))
 }
@@ -113,7 +113,7 @@ mod tests {
             written(&tree, &mut seen, "deep/a.txt", "one\n").unwrap().text,
             "new file deep/a.txt: 1 line, 4 bytes."
         );
-        // Written by the agent itself, so known.
+        // Written by the agent, so known.
         assert!(written(&tree, &mut seen, "deep/a.txt", "two\n").unwrap().is_changed);
         assert!(!written(&tree, &mut seen, "deep/a.txt", "two\n").unwrap().is_changed);
         std::fs::write(&at, "two\nby another\n").unwrap();

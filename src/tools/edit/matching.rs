@@ -1,17 +1,18 @@
-//! Where the text to be replaced stands: exactly, or with differences that carry no meaning.
+//! The place of the text to be replaced: an exact match, or one with meaningless differences.
 //!
-//! Three differences are taken, one level at a time and only where the level before finds nothing: line ends;
-//! blanks at line ends; one indent more or less, the same for all lines. Anything further is no match: a likeness
-//! that is wrong would corrupt a file silently. No failures: no hit is an answer.
+//! Three differences are accepted, one level at a time and only where the previous level finds nothing: line
+//! ends; blanks at line ends; one indent more or less, the same for all lines. Anything else is no match: a
+//! wrong guess would silently corrupt a file. No failures: no hit is an answer.
 
 use std::ops::Range;
 
 use super::super::lines::{LineEnds, split_lines, without_end, without_trailing_blanks};
 
-/// Lines compared in looking for a text with differences; equal lines by the million must not keep a thread.
+/// Most lines compared in searching for a text with differences; millions of equal lines must not occupy a
+/// thread.
 const MAX_COMPARED: usize = 5_000_000;
 
-/// How far a hit differs from the text that was asked for.
+/// How far a hit differs from the wanted text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(in crate::tools) enum MatchLevel {
     Exact,
@@ -20,14 +21,14 @@ pub(in crate::tools) enum MatchLevel {
     Indent,
 }
 
-/// A place to be replaced, and the bytes that come in.
+/// A range to be replaced, and the new bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::tools) struct TextSplice {
     pub(in crate::tools) range: Range<usize>,
     pub(in crate::tools) with: Vec<u8>,
 }
 
-/// All hits of one level, in order, none over another.
+/// All hits of one level, in order, without overlaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(in crate::tools) struct TextHits {
     pub(in crate::tools) level: MatchLevel,
@@ -37,7 +38,7 @@ pub(in crate::tools) struct TextHits {
 /// The hits of `old` in `content` at the strictest level that has any.
 pub(in crate::tools) fn find_hits(content: &[u8], old: &[u8], new: &[u8]) -> Option<TextHits> {
     let ends = LineEnds::of(content);
-    // Who spells out a carriage return means the bytes as they stand.
+    // A spelled-out carriage return means exactly these bytes.
     let with = if old.contains(&b'\r') { new.to_vec() } else { ends.apply(new) };
     let exact = find_bytes(content, old, &with);
     if !exact.is_empty() {
@@ -85,7 +86,7 @@ fn find_lines(content: &[u8], old: &[u8], new: &[u8], level: MatchLevel) -> Vec<
         let window = &lines[at..at + wanted.len()];
         let with = shift_between(window, &wanted, level, &mut compared).and_then(|shift| shift.apply(new));
         if compared > MAX_COMPARED {
-            // Not all hits are known, so none is sure.
+            // Some hits may be missing, so none is certain.
             return Vec::new();
         }
         let Some(with) = with else {
@@ -109,7 +110,7 @@ fn find_lines(content: &[u8], old: &[u8], new: &[u8], level: MatchLevel) -> Vec<
     splices
 }
 
-/// The indent by which lines of a file differ from those asked for.
+/// The indent by which lines of a file differ from the wanted lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum IndentShift {
     Add(Vec<u8>),
@@ -127,7 +128,7 @@ impl IndentShift {
         is_blank(indent).then(|| Self::Remove(indent.to_vec()))
     }
 
-    /// `text` shifted alike; `None` when it has a line without the indent to be removed.
+    /// `text`, shifted alike; `None` when some line lacks the indent to be removed.
     fn apply(&self, text: &[u8]) -> Option<Vec<u8>> {
         let mut out = Vec::with_capacity(text.len());
         for line in split_lines(text) {
@@ -145,7 +146,7 @@ impl IndentShift {
     }
 }
 
-/// The one shift between all lines of a window and those asked for.
+/// The single shift between all lines of a window and the wanted lines.
 fn shift_between(
     window: &[&[u8]],
     wanted: &[&[u8]],

@@ -1,4 +1,4 @@
-//! Tests of `edit`: its rules, case by case.
+//! The rules of `edit`, case by case.
 
 use proptest::prelude::*;
 
@@ -37,7 +37,7 @@ fn line_ends_of_the_file_are_kept() {
     assert_eq!(applied("a\r\nb\r\nc\r\n", &[piece("a\nb", "x\ny\nz")]), "x\r\ny\r\nz\r\nc\r\n");
     assert_eq!(applied("a\r\nb\r\n", &[piece("b", "x\ny")]), "a\r\nx\r\ny\r\n");
     assert_eq!(applied("a\nb\n", &[piece("a\r\nb", "x\r\ny")]), "x\ny\n");
-    // A carriage return that is asked for by name goes.
+    // A carriage return named in the old text is removed.
     assert_eq!(applied("a\r\nb\r\n", &[piece("a\r\n", "a\n")]), "a\nb\r\n");
     assert_eq!(applied("a\r\nb\nc", &[piece("a\nb\n", "x\n")]), "x\nc");
 }
@@ -61,7 +61,7 @@ fn one_uniform_indent_makes_no_difference() {
     );
     let more = "        if x {\n            y();\n\n        }\n";
     assert_eq!(applied(file, &[piece(more, "        z();\n")]), "mod a {\n    z();\n}\n");
-    // Not uniform, or the new text cannot be shifted alike.
+    // The shift is not uniform, or the new text cannot be shifted alike.
     assert_eq!(trouble(file, &[piece("if x {\n  y();\n\n}\n", "z")]).class, FailureClass::NoMatch);
     assert_eq!(trouble(file, &[piece(more, "z();\n")]).class, FailureClass::NoMatch);
     assert_eq!(applied("\tif x {\n\t\ty;\n\t}\n", &[piece("if x {\n\ty;\n}", "z;")]), "\tz;\n");
@@ -113,7 +113,7 @@ fn what_others_changed_is_kept_and_shown() {
     let answer = edited(vec![piece("two", "2"), piece("one\n", "1\n1.5\n")]).unwrap();
     assert!(answer.text.starts_with("edited f: lines 1-2, line 3.\nOthers changed"), "{}", answer.text);
     assert_eq!(std::fs::read_to_string(&at).unwrap(), "1\n1.5\n2\nby another\n");
-    // Known at its new content now.
+    // The file is now known at the new content.
     assert_eq!(edited(vec![piece("2", "two")]).unwrap().text, "edited f: line 3.");
 }
 
@@ -127,7 +127,7 @@ proptest! {
         content in any_text(),
         edits in prop::collection::vec((0_usize..50, 1_usize..12, any_text(), 1_usize..3), 1..4),
     ) {
-        // Pieces of the file itself, so that most of them are found.
+        // Pieces of the file itself, so that most are found.
         let pieces: Vec<_> = edits
             .into_iter()
             .map(|(from, length, new, count)| {
@@ -156,7 +156,7 @@ proptest! {
 
     #[test]
     fn a_replaced_text_differs_from_the_wanted_one_in_blanks_only(content in any_text(), from in 0_usize..60, length in 1_usize..30, new in "[xyz\n]{0,6}", blank in "[ \t]{0,2}") {
-        // A piece of the file itself, spoilt in its line ends and in blanks before them.
+        // A piece of the file itself, with spoilt line ends and blanks before them.
         let start = from.min(content.len());
         let end = (start + length).min(content.len());
         let old = content[start..end].replace("\r\n", "\n").replace('\n', &format!("{blank}\n"));

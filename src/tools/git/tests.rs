@@ -1,4 +1,4 @@
-//! Tests of `git`: its rules, case by case.
+//! The rules of `git`, case by case.
 
 use super::*;
 

@@ -1,4 +1,4 @@
-//! Tests of `grep`: its rules, case by case.
+//! The rules of `grep`, case by case.
 
 use super::*;
 use crate::tools::seen::SeenFiles;

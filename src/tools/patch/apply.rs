@@ -1,9 +1,9 @@
 //! Applies the hunks of one file to its content.
 //!
-//! A hunk stands where its old lines stand: at the line its header names, else at the only place in the file
-//! below the hunk before. Lines are compared exactly, then without line ends and trailing blanks. Invariants: a
-//! line of context stays as it is in the file; lines that no hunk covers stay. Failure policy: each hunk that has no
-//! place is reported with the text that stands there now, and then nothing is applied.
+//! A hunk belongs where its old lines are: at the line named in the header, else at the only such place in
+//! the file below the previous hunk. Lines are compared exactly, then without line ends and trailing blanks.
+//! Invariants: a context line keeps the file's own text; lines that no hunk covers stay. Failure policy: each
+//! hunk without a place is reported with the present text there, and then nothing is applied.
 
 use std::cell::Cell;
 
@@ -11,14 +11,14 @@ use super::super::lines::{LineEnds, listed, numbered, split_lines, without_end, 
 use super::super::nearest::nearest_lines;
 use super::parse::{HunkLine, HunkLineKind, PatchHunk};
 
-/// Lines compared for one file: a patch of equal lines must not keep a thread for hours.
+/// Lines compared for one file: a patch of equal lines must not occupy a thread for hours.
 const MAX_COMPARED: usize = 5_000_000;
 /// Lines shown around the place where a hunk was expected.
 const SHOWN_LINES: usize = 12;
-/// Characters shown of each.
+/// Characters shown of each line.
 const SHOWN_WIDTH: usize = 200;
 
-/// The content after all hunks, or why each of those that failed did.
+/// The content after all hunks, or the reason for each failed hunk.
 pub(super) fn apply_hunks(content: &[u8], hunks: &[PatchHunk]) -> Result<Vec<u8>, Vec<String>> {
     let lines = split_lines(content);
     let mut places = Vec::with_capacity(hunks.len());
@@ -61,7 +61,7 @@ struct HunkSearch<'a> {
     lines: &'a [&'a [u8]],
     /// The first line that no earlier hunk covers.
     from: usize,
-    /// How far the hunk before stood from where its header put it.
+    /// Distance of the previous hunk from the place named in its header.
     drift: isize,
     compared: Cell<usize>,
 }
@@ -89,7 +89,7 @@ impl HunkSearch<'_> {
             }
             match (expected, &places[..]) {
                 (Some(expected), places) if places.contains(&expected) => return Ok(expected),
-                // The places are not all known, so none of them is sure.
+                // Some places may be missing, so none is certain.
                 _ if self.compared.get() >= MAX_COMPARED => return Err(HunkTrouble::TooCostly),
                 (_, []) => {}
                 (_, [place]) => return Ok(*place),
@@ -100,7 +100,7 @@ impl HunkSearch<'_> {
         Err(HunkTrouble::NotThere { expected })
     }
 
-    /// The last of the lines that the hunk says stand above it, and whether it is the only one of its kind.
+    /// The last of the hunk's anchor lines in the file, and whether that match is unique.
     fn after_anchors(&self, hunk: &PatchHunk) -> Result<(usize, bool), HunkTrouble> {
         let mut from = self.from;
         let mut is_anchored = false;
@@ -142,7 +142,7 @@ fn rebuilt(
     places: &[std::ops::Range<usize>],
 ) -> Vec<u8> {
     let ends = LineEnds::of(content);
-    // A patch that spells out carriage returns means its lines as they stand.
+    // A patch that spells out carriage returns means exactly these lines.
     let spells_ends = hunks.iter().flat_map(|hunk| &hunk.lines).any(|line| line.text.ends_with('\r'));
     let mut out: Vec<Vec<u8>> = Vec::with_capacity(lines.len());
     let mut at = 0;
@@ -160,7 +160,7 @@ fn rebuilt(
                 at += 1;
             }
         }
-        // The patch does not say that the last line has no end, so that is not to change.
+        // The patch does not mention that the last line lacks a line end, so that stays.
         stays_open = at == lines.len()
             && lines.last().is_some_and(|line| !line.ends_with(b"\n"))
             && !hunk.lines.iter().any(|line| line.is_open);
@@ -227,7 +227,7 @@ impl HunkTrouble {
     }
 }
 
-/// The line at which `text` begins, if it stands at exactly one place.
+/// The line at which `text` begins, if it occurs exactly once.
 fn only_place(content: &[u8], text: &str) -> Option<usize> {
     if text.trim().is_empty() {
         return None;

@@ -1,4 +1,4 @@
-//! The `*** Begin Patch` form: files by name, hunks found by their text and by `@@` lines above them.
+//! The `*** Begin Patch` form: files by name, hunks found by their text and by the `@@` lines above.
 
 use super::super::failure::ToolFailure;
 use super::parse::{FilePatch, HunkLineKind, PatchAction, PatchHunk, bad_line, bad_patch};
@@ -79,7 +79,7 @@ fn hunks(lines: &[&str], at: &mut usize) -> Result<Vec<PatchHunk>, ToolFailure> 
             }
             let anchor = anchor.trim().trim_end_matches("@@").trim();
             hunk.header = line.trim_end().to_owned();
-            // Line numbers of the other form are no text to look for.
+            // Line numbers of the unified form are no text to search for.
             if !anchor.is_empty() && !anchor.starts_with('-') {
                 hunk.anchors.push(anchor.to_owned());
             }

@@ -23,25 +23,25 @@ pub(super) enum PatchAction {
     Add,
     Delete,
     Update,
-    /// Changed, and then at this path.
+    /// Changed, and moved to this path.
     Move(String),
 }
 
 /// Lines that belong together.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct PatchHunk {
-    /// As it stands in the patch, to name it in a failure.
+    /// The header as written, to name the hunk in a failure.
     pub(super) header: String,
-    /// The number of its first old line, from 1; 0 or the line before for a hunk without old lines.
+    /// Number of the first old line, from 1; 0 or the line before for a hunk without old lines.
     pub(super) old_start: Option<usize>,
-    /// Lines that stand somewhere above it, outermost first.
+    /// Lines somewhere above the hunk, outermost first.
     pub(super) anchors: Vec<String>,
     pub(super) lines: Vec<HunkLine>,
-    /// It ends where the file ends.
+    /// The hunk ends where the file ends.
     pub(super) is_at_end: bool,
 }
 
-/// The part that a line of a hunk plays.
+/// The kind of a line in a hunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HunkLineKind {
     Context,
@@ -49,12 +49,12 @@ pub(super) enum HunkLineKind {
     Added,
 }
 
-/// A line of a hunk, without its sign and its `\n`.
+/// A line of a hunk, without sign and `\n`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct HunkLine {
     pub(super) kind: HunkLineKind,
     pub(super) text: String,
-    /// The file ends after it, without a line end.
+    /// The file ends after this line, without a line end.
     pub(super) is_open: bool,
 }
 
@@ -67,7 +67,7 @@ impl PatchHunk {
         self.lines.iter().filter(|line| line.kind != HunkLineKind::Removed)
     }
 
-    /// Takes a line of a patch, if it can be one of a hunk.
+    /// Takes a line of a patch, if it can belong to a hunk.
     pub(super) fn take(&mut self, line: &str) -> bool {
         let kind = match line.as_bytes().first() {
             None | Some(b' ') => HunkLineKind::Context,
@@ -79,7 +79,7 @@ impl PatchHunk {
                 }
                 return true;
             }
-            // A blank context line of a CRLF file that lost its sign.
+            // A blank context line of a CRLF file, without the sign.
             Some(b'\r') if line.len() == 1 => {
                 self.push(HunkLineKind::Context, line);
                 return true;
@@ -97,7 +97,7 @@ impl PatchHunk {
 
 /// The files that a patch changes.
 pub(super) fn parse_patch(text: &str) -> Result<Vec<FilePatch>, ToolFailure> {
-    // A patch that was itself written with CRLF says nothing about the file's line ends.
+    // A patch written with CRLF throughout says nothing about the file's line ends.
     let is_crlf = text.lines().count() > 0 && !text.replace("\r\n", "").contains('\n');
     let plain = if is_crlf { text.replace("\r\n", "\n") } else { text.to_owned() };
     let lines: Vec<&str> = plain.strip_suffix('\n').unwrap_or(&plain).split('\n').collect();

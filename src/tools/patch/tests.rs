@@ -1,4 +1,4 @@
-//! Tests of `patch`: its rules, case by case.
+//! The rules of `patch`, case by case.
 
 use proptest::prelude::*;
 
@@ -111,7 +111,7 @@ fn a_place_that_is_not_sure_is_no_place() {
     assert!(failure.why.contains("no line of context"), "{failure}");
     let failure = bench.patch("*** Begin Patch\n*** Update File: a\n@@ x\n+z\n*** End Patch").unwrap_err();
     assert!(failure.why.contains("several lines are `x`"), "{failure}");
-    // The header's line decides, and a hunk before it narrows the search.
+    // The header's line decides, and an earlier hunk narrows the search.
     bench.patch("--- a/a\n+++ b/a\n@@ -4,2 +4,2 @@\n x\n-y\n+z\n").unwrap();
     assert_eq!(bench.text("a").unwrap(), "x\ny\n-\nx\nz\n-\n");
     let failure = bench.patch("--- a/a\n+++ b/a\n@@ -4,2 +4,2 @@\n q\n-x\n+z\n").unwrap_err();
@@ -167,7 +167,7 @@ fn what_is_no_patch_is_refused_with_its_line() {
 #[test]
 fn what_was_put_in_place_before_a_failure_is_taken_back() {
     let mut bench = PatchBench::new(&[("a", "x\n"), ("b", "y\n")]);
-    // `c` is to be a file and a folder, which shows only when it is put in place.
+    // `c` is to be both file and folder, which shows only when the files are put in place.
     let text = "*** Begin Patch\n*** Update File: a\n@@\n-x\n+z\n*** Delete File: b\n\
         *** Add File: c\n+1\n*** Add File: c/d\n+2\n*** End Patch";
     let failure = bench.patch(text).unwrap_err();
@@ -195,7 +195,7 @@ fn files_written_by_a_patch_are_known() {
 }
 
 fn any_file() -> impl Strategy<Value = String> {
-    // Few different lines, so that hunks are ambiguous; some that look like headers of a patch.
+    // Few different lines, so that hunks are ambiguous; some look like headers of a patch.
     let line = prop_oneof![
         Just("a"),
         Just("b"),
@@ -233,7 +233,7 @@ proptest! {
     fn a_difference_finds_its_place_in_a_file_that_grew(
         old in "([a-z]{8}\n){1,20}", new in "([a-z]{8}\n){1,20}", cut in 0_usize..20, above in "([A-Z]{4}\n){0,30}"
     ) {
-        // Both share a part, and no line stands twice, so that each place is sure.
+        // Both share a part, and no line occurs twice, so that each place is unique.
         let shared: String = old.split_inclusive('\n').take(cut).collect();
         let new = format!("{shared}{new}");
         let diff = similar::TextDiff::from_lines(&*old, &*new);

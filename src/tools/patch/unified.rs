@@ -1,4 +1,4 @@
-//! Unified diffs, as `diff -u` and `git diff` write them.
+//! Unified diffs, in the form of `diff -u` and `git diff`.
 
 use super::super::failure::ToolFailure;
 use super::parse::{FilePatch, HunkLineKind, PatchAction, PatchHunk, bad_line, bad_patch};
@@ -113,7 +113,7 @@ fn git_header<'a>(lines: &[&'a str], at: &mut usize) -> Result<GitHeader<'a>, To
     Ok(header)
 }
 
-/// A path of a `---` or `+++` line, without the time that `diff` puts after it.
+/// A path of a `---` or `+++` line, without the time that `diff` appends.
 fn path_of(text: &str) -> &str {
     text.split('\t').next().unwrap_or(text).trim_end()
 }
@@ -122,7 +122,7 @@ fn mode_of(text: &str) -> Option<u32> {
     u32::from_str_radix(text.trim(), 8).ok()
 }
 
-/// The paths without git's `a/` and `b/`, which are taken for such only where both sides have them.
+/// The paths without git's `a/` and `b/`, which are removed only where both sides have them.
 fn plain_paths(old: &str, new: &str) -> (String, String) {
     let none = "/dev/null";
     let plain = match (old.strip_prefix("a/"), new.strip_prefix("b/")) {
@@ -142,7 +142,7 @@ fn hunk(lines: &[&str], at: &mut usize) -> Result<PatchHunk, ToolFailure> {
     let mut hunk =
         PatchHunk { header: header_shown(header), old_start: Some(old_start), ..PatchHunk::default() };
     let body = &lines[*at..];
-    // The counts decide where the hunk ends, if they are right: a removed line may look like a file header.
+    // The counts, if right, decide where the hunk ends: a removed line may look like a file header.
     let counted = counted_end(body, old_count, new_count);
     let end = counted.unwrap_or_else(|| guessed_end(body));
     for line in &body[..end] {
@@ -160,7 +160,7 @@ fn hunk(lines: &[&str], at: &mut usize) -> Result<PatchHunk, ToolFailure> {
         && !(line.starts_with("@@ ") || line.starts_with("diff --git ") || line.starts_with("```"))
         && !is_file_header(body, end)
     {
-        // Passed over, it would take the rest of the hunk with it.
+        // Skipping this line would lose the rest of the hunk.
         return Err(bad_line(*at + end, line, "a line of a hunk, which begins with a blank, `-` or `+`"));
     }
     *at += end;
@@ -191,7 +191,7 @@ fn range_of(text: &str) -> Option<(usize, usize)> {
     }
 }
 
-/// How many lines of `body` the counts of the header ask for, if that is where a hunk can end.
+/// The number of lines of `body` by the counts of the header, if a hunk can end there.
 fn counted_end(body: &[&str], old_count: usize, new_count: usize) -> Option<usize> {
     let (mut old, mut new, mut at) = (0, 0, 0);
     while old < old_count || new < new_count {
@@ -219,7 +219,7 @@ fn is_signature(body: &[&str], at: usize) -> bool {
     body[at].trim_end() == "--" && body.len() - at <= 3
 }
 
-/// Where a hunk whose counts are wrong seems to end.
+/// The probable end of a hunk with wrong counts.
 fn guessed_end(body: &[&str]) -> usize {
     (0..body.len())
         .find(|at| {

@@ -1,4 +1,4 @@
-//! Tests of `read`: its rules, case by case.
+//! The rules of `read`, case by case.
 
 use proptest::prelude::*;
 

@@ -1,6 +1,7 @@
-//! The lines of a stream that were asked for, with their numbers.
+//! The wanted lines of a stream, numbered.
 //!
-//! Holds no more than the shown text and one line. Failure policy: a window behind the last line is refused.
+//! Keeps no more than the shown text and one line in memory. Failure policy: a window behind the last line is
+//! refused.
 
 use super::super::failure::{FailureClass, ToolFailure};
 use super::super::lines::{LineEnds, cut_at, grouped};
@@ -12,14 +13,14 @@ const LINE_BYTES: usize = LINE_WIDTH * 4;
 /// The wanted lines of a stream, and counts of the rest.
 pub(super) struct LineWindow {
     from: u64,
-    /// The first line not wanted any more.
+    /// The first line after the wanted ones.
     until: u64,
     cap: usize,
     text: String,
     /// The line shown last; 0 before the first.
     last_shown: u64,
     is_full: bool,
-    /// The line that is being read: its number, its first bytes, its length.
+    /// The line being read: number, first bytes, length.
     number: u64,
     line: Vec<u8>,
     line_length: u64,
@@ -99,7 +100,7 @@ impl LineWindow {
         shown.push('\n');
         if self.text.len() + shown.len() > self.cap {
             self.is_full = true;
-            // One line must always come through, or the next call would end here again.
+            // At least one line must be shown, or the next call would end here again.
             if self.last_shown > 0 {
                 return;
             }
@@ -109,7 +110,7 @@ impl LineWindow {
         self.last_shown = self.number;
     }
 
-    /// The text with a last line that says which lines it holds.
+    /// The text, with a last line that says which lines are shown.
     pub(super) fn finish(mut self, what: &str) -> Result<String, ToolFailure> {
         let ends_open = self.line_length > 0;
         if ends_open {

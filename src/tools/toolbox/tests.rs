@@ -1,4 +1,4 @@
-//! Tests of `toolbox`: its rules, case by case.
+//! The rules of the tool box, case by case.
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use crate::tools::outward::{OutwardEnd, OutwardReach, OutwardRefusal};
 use crate::tools::returned::sameness_of;
 use crate::tools::spill::tests::MemorySpill;
 
-/// Runs commands as they are, without a sandbox.
+/// Runs commands directly, without a sandbox.
 #[derive(Default)]
 struct PlainRunner(Mutex<Vec<CommandRequest>>);
 

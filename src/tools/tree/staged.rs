@@ -1,10 +1,11 @@
-//! New content on its way to its place. Failure policy: an unused one removes itself as well as it can.
+//! New content, written but not yet in place. Failure policy: dropped unused, the file is removed if
+//! possible.
 
 use cap_std::fs::Dir;
 
 use super::super::failure::ToolFailure;
 
-/// New content beside the file that it will replace; removed when dropped unused.
+/// New content beside the file to be replaced; removed when dropped unused.
 #[derive(Debug)]
 pub(in crate::tools) struct StagedFile {
     pub(super) parent: Dir,
@@ -26,7 +27,7 @@ impl StagedFile {
 impl Drop for StagedFile {
     fn drop(&mut self) {
         if !self.is_done {
-            // A temporary file that stays is untidy, not wrong.
+            // A leftover temporary file is untidy, not wrong.
             let _ = self.parent.remove_file(&self.temporary);
         }
     }

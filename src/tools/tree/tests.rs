@@ -1,4 +1,4 @@
-//! Tests of `tree`: its rules, case by case.
+//! The rules of the tool tree, case by case.
 
 use std::os::unix::fs::symlink;
 
@@ -99,7 +99,7 @@ fn a_name_that_is_no_text_is_shown_escaped() {
     assert_eq!(shown_path(Path::new("ü b")), "ü b");
 }
 
-// Other systems have no exchange of two names in one step.
+// Other systems cannot exchange two names in one step.
 #[cfg(target_os = "linux")]
 #[test]
 fn a_link_swapped_in_while_reading_leads_nowhere() {
