@@ -1,4 +1,5 @@
-//! A change: what a turn costs beside the model, how long a log takes to be folded, what the sandbox adds to a command.
+//! A change: what a turn costs beside the model, how long a log takes to be folded, what the sandbox adds to
+//! a command.
 
 use std::path::Path;
 use std::process::Command;

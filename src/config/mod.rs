@@ -112,8 +112,8 @@ pub struct ConfigSources {
     pub file: Option<PathBuf>,
     /// Whether to look for [`FILE_NAME`] (when `file` is `None`) and `.env` in the working directory.
     pub look_for_file: bool,
-    /// Environment variables: those that begin with `PAS_`, and the vendors' own ([`ProvidersConfig`]); others
-    /// are ignored.
+    /// Environment variables: those that begin with `PAS_`, and the vendors' own ([`ProvidersConfig`]);
+    /// others are ignored.
     pub env: Vec<(OsString, OsString)>,
     /// Flags of the command.
     pub flags: ConfigFlags,

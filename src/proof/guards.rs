@@ -1,4 +1,5 @@
-//! Guards: lines of a change that decide which tests run, whether their failure counts, or how strict they are.
+//! Guards: lines of a change that decide which tests run, whether their failure counts, or how strict they
+//! are.
 //!
 //! Each is listed with its reason and needs `--allow-guards` or a person's yes. Failure policy: rather too
 //! many lines are listed than too few; an unreadable file is listed as a whole.

@@ -39,7 +39,8 @@ pub fn split_inline_tests(source: &str) -> Option<InlineSplit> {
     (depth == 0 && !tests.is_empty()).then_some(InlineSplit { code, tests })
 }
 
-/// The code of one version with the inline tests of another. `None` where neither has any, or one cannot be read.
+/// The code of one version with the inline tests of another. `None` where neither has any, or one cannot be
+/// read.
 pub fn graft_inline_tests(code_from: &str, tests_from: &str) -> Option<String> {
     let code = split_inline_tests(code_from);
     let tests = split_inline_tests(tests_from);

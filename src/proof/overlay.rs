@@ -30,7 +30,7 @@ pub struct TestOverlay {
 }
 
 impl TestOverlay {
-    /// The overlay of side `tests`'s tests over the other side's code.
+    /// Lays one side's tests over the other side's code.
     pub fn plan(files: &[ChangedPath], paths: &TestPaths, tests: ChangeSide) -> Self {
         let mut overlay = Self::default();
         for file in files {

@@ -49,7 +49,8 @@ pub trait ProofBench: Send {
         acts: &[OverlayEdit],
     ) -> impl Future<Output = Result<String, BenchError>> + Send;
 
-    /// Runs the command in the sandbox, no network. A sandbox that does not start is `CommandOutcome::NotStarted`.
+    /// Runs the command in the sandbox, no network. A sandbox that does not start is
+    /// `CommandOutcome::NotStarted`.
     fn run(
         &mut self,
         command: &ProvingCommand,

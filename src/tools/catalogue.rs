@@ -1,7 +1,7 @@
 //! The tools offered to an agent.
 //!
-//! Owns [`ToolCatalogue`]. Invariant: the same rights, role and executors give the same bytes, so that a vendor's
-//! prefix cache holds. A tool whose right or executor is absent is not offered at all.
+//! Owns [`ToolCatalogue`]. Invariant: the same rights, role and executors give the same bytes, so that a
+//! vendor's prefix cache holds. A tool whose right or executor is absent is not offered at all.
 
 use serde::Serialize;
 use serde_json::Value;

@@ -1,6 +1,7 @@
 //! The one result of a call, for the loop and the model.
 //!
-//! Owns [`ToolReturn`]. Invariant: a failure is JSON with `what`, `why` and `do`, bounded in length. No failures.
+//! Owns [`ToolReturn`]. Invariant: a failure is JSON with `what`, `why` and `do`, bounded in length. No
+//! failures.
 
 use std::borrow::Cow;
 use std::sync::LazyLock;

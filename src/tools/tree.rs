@@ -1,10 +1,10 @@
 //! The working tree of the file tools: one directory handle, and paths below.
 //!
 //! Owns [`ToolTree`] and [`TreePath`]. Invariants: nothing outside the directory is opened, made, renamed or
-//! removed, even where an agent's processes put links in the way, because each step is resolved beneath the handle
-//! (`openat2` on Linux, a walk by component elsewhere); pipes and devices are refused and never waited for; a
-//! file is replaced by a rename, so that a reader sees the old or the new one. Failure policy: every refusal is a
-//! [`ToolFailure`] that says how to name the file properly.
+//! removed, even where an agent's processes put links in the way, because each step is resolved beneath the
+//! handle (`openat2` on Linux, a walk by component elsewhere); pipes and devices are refused and never waited
+//! for; a file is replaced by a rename, so that a reader sees the old or the new one. Failure policy: every
+//! refusal is a [`ToolFailure`] that says how to name the file properly.
 
 mod staged;
 

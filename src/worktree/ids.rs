@@ -1,5 +1,5 @@
-//! Names of commits, trees, paths and folders, checked once where they enter. Failure policy: a name that does not
-//! fit is refused, because names become arguments of git and parts of paths.
+//! Names of commits, trees, paths and folders, checked once where they enter. Failure policy: a name that
+//! does not fit is refused, because names become arguments of git and parts of paths.
 
 use std::ffi::OsStr;
 use std::fmt;

@@ -48,7 +48,8 @@ pub(crate) fn assert_fits(document: &Value, schema: &Value, example: &Value, pla
     assert!(errors.is_empty(), "{place}: {errors:#?}");
 }
 
-/// As [`assert_fits`], and fails where `answer` says more than `schema` names: a field that the contract lacks.
+/// As [`assert_fits`], and fails where `answer` says more than `schema` names: a field that the contract
+/// lacks.
 pub(crate) fn assert_says_no_more(document: &Value, schema: &Value, answer: &Value, place: &str) {
     let closed = json!({ "components": document["components"], "schema": schema });
     let mut composed = BTreeSet::new();
@@ -73,7 +74,8 @@ fn parts_of_compositions(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// `value` with each schema of an object closed that names properties and does not say itself what else there may be.
+/// `value` with each schema of an object closed that names properties and does not say itself what else there
+/// may be.
 fn closed_objects(value: Value) -> Value {
     match value {
         Value::Object(members) => {

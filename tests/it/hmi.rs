@@ -1,5 +1,5 @@
-//! Port 6101 on a whole daemon: every answer fits its contract while a real run is under way, what is shown is
-//! true, looking disturbs nobody, and the pages are given under a policy that trusts nothing else.
+//! Port 6101 on a whole daemon: every answer fits its contract while a real run is under way, what is shown
+//! is true, looking disturbs nobody, and the pages are given under a policy that trusts nothing else.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use pas::http::contract::bundled;

@@ -1,8 +1,8 @@
 //! `go test`: with `-v` the `--- PASS`, `--- FAIL` and `--- SKIP` lines, with `-json` the events, else only
 //! the packages' results.
 //!
-//! Failure policy: a package that did not build counts as one failure; packages are counted as such and never mixed
-//! with tests.
+//! Failure policy: a package that did not build counts as one failure; packages are counted as such and never
+//! mixed with tests.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;

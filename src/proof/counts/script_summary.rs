@@ -1,4 +1,5 @@
-//! jest and vitest: the lines `Tests:       2 failed, 1 skipped, 2 passed, 5 total` and `Tests  2 failed | 2 passed (4)`.
+//! jest and vitest: the lines `Tests: 2 failed, 1 skipped, 2 passed, 5 total` and `Tests 2 failed | 2 passed
+//! (4)`.
 //!
 //! Failure policy: parts must add up to the total. A suite that could not be loaded ran no test and counts as
 //! one failure.

@@ -12,7 +12,8 @@ use super::super::processes::{SeenProcess, threads_of_machine};
 
 /// Time between two looks at each process.
 const CLOSE_LOOK: Duration = Duration::from_millis(500);
-/// Threads of the whole machine may come and go; only a rise by more than this brings the closer look forward.
+/// Threads of the whole machine may come and go; only a rise by more than this brings the closer look
+/// forward.
 const RISE: u64 = 128;
 
 /// The limits to watch.

@@ -1,7 +1,8 @@
 //! The two forms of a patch, read into one: unified diffs, and the `*** Begin Patch` envelope.
 //!
-//! Forgiving where models err without harm (line counts in `@@` headers, text around the patch, blank lines for
-//! blank context), strict everywhere else. Failure policy: [`ToolFailure`] with the number of the line at fault.
+//! Forgiving where models err without harm (line counts in `@@` headers, text around the patch, blank lines
+//! for blank context), strict everywhere else. Failure policy: [`ToolFailure`] with the number of the line at
+//! fault.
 
 use super::super::failure::{FailureClass, ToolFailure};
 use super::envelope;

@@ -1,4 +1,5 @@
-//! The daemon is killed at each of its runs of git, one after the other; the end must be that of an undisturbed run.
+//! The daemon is killed at each of its runs of git, one after the other; the end must be that of an
+//! undisturbed run.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;

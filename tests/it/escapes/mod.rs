@@ -12,7 +12,8 @@ use pas::sandbox::SandboxBackend;
 
 use runner::{as_other_user, bubblewrap, escaped};
 
-/// What Landlock and seccomp alone leave open: mode, times and extended attributes, and others' command lines.
+/// What Landlock and seccomp alone leave open: mode, times and extended attributes, and others' command
+/// lines.
 const OPEN_WITHOUT_NAMESPACES: &[u32] = &[14, 15, 16, 48, 65, 88];
 /// The run's own git configuration lies in a folder that git has to write.
 const OPEN_WITHOUT_MOUNTS: &[u32] = &[86];
