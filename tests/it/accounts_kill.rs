@@ -1,9 +1,9 @@
-//! `kill -9` of the accounts under load: every call that could have been sent has exactly one receipt, the
-//! files say what the store says, and no budget is overdrawn.
+//! `kill -9` of the accounts under load: every call that could have been sent has exactly one receipt, files
+//! and store agree, and no budget is overdrawn.
 //!
 //! The test starts this very binary again (the ignored test [`child`]), which holds and settles from many
-//! tasks and prints each hold once it was granted and each settlement once it was answered. The parent
-//! kills it at a random moment, fifty times over the same folder; then it looks at everything.
+//! tasks and prints each granted hold and each answered settlement. The parent kills that process at a random
+//! moment, fifty times over the same folder, and then checks everything.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 
@@ -26,14 +26,14 @@ use pas::store::Store;
 use pas::supervision::policy::SupervisorPolicy;
 use pas::supervision::{ActorSystem, RootHandle, WorkerOptions};
 
-/// How often the daemon is killed; the number of the project's promise.
+/// Number of kills; the number that the project promises.
 const KILLS: usize = 50;
 /// Longest time under load before a kill.
 const LONGEST_LIFE: Duration = Duration::from_millis(150);
 const TASKS: usize = 16;
 /// Most that a call may cost.
 const WORST: u64 = 1_000;
-/// Nearly used up after some hundred calls, so that it refuses while the test runs.
+/// Used up after some hundred calls, so that holds are refused while the test runs.
 const CAP: u64 = 40_000;
 const FOLDER_VARIABLE: &str = "PAS_TEST_ACCOUNTS_FOLDER";
 /// The last one has a budget.
@@ -102,7 +102,7 @@ async fn call(accounts: &AccountsHandle) {
     say(&format!("settled {id} {}\n", receipt.seq));
 }
 
-/// The process that is killed: not a test of its own, and without its variable it does nothing.
+/// The process to be killed: no test of its own, does nothing without the variable.
 #[test]
 #[ignore = "the child process of `fifty_kills_lose_no_receipt_and_double_none`"]
 fn child() {
@@ -123,7 +123,7 @@ fn child() {
     });
 }
 
-/// What the children said before they died.
+/// Output of the children before their deaths.
 #[derive(Default)]
 struct Heard {
     held: BTreeMap<u64, u64>,
@@ -152,7 +152,7 @@ fn run_and_kill(folder: &Path, heard: &mut Heard) {
         lines
     });
     has_begun.recv_timeout(Duration::from_secs(60)).expect("the child works");
-    // The point of the test is a moment that nothing in the child chose.
+    // The kill must come at a moment that nothing in the child chose.
     std::thread::sleep(LONGEST_LIFE.mul_f64(fastrand::f64()));
     child.kill().unwrap();
     child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! Every address that the daemon names is listened on, and an agent without one is called by its name.
+//! Every address that the daemon names has a listener, and an agent without an address is called by name.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeSet;
@@ -17,7 +17,7 @@ fn ports_of_urls(text: &str) -> BTreeSet<u16> {
         .collect()
 }
 
-/// The ports in a document: those of URLs, and whatever is called `port`.
+/// The ports in a document: those of URLs, and every field named `port`.
 fn named_ports(value: &Value, found: &mut BTreeSet<u16>) {
     let number = |value: &Value| match value {
         Value::String(text) => text.parse().ok(),

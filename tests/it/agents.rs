@@ -1,4 +1,4 @@
-//! The fifty agents as whoever asks them meets them: by invocation and by job card, with the same answers.
+//! The fifty agents from outside: invocation and job card give the same answers.
 
 use serde_json::{Value, json};
 
@@ -114,7 +114,7 @@ async fn a_card_for_a_capability_goes_to_whoever_takes_its_task() {
     swarm.stop().await;
 }
 
-/// What an ingest says of itself under settings of the section `[ingest]`.
+/// An ingest's outputs and report under settings of the section `[ingest]`.
 async fn ingested(place: Place, more: &[(&str, &str)], inputs: Value) -> (Value, String) {
     const FOOTER: &str =
         "Contributions are welcome under the terms above, and every page of this book says so.";
@@ -126,7 +126,7 @@ async fn ingested(place: Place, more: &[(&str, &str)], inputs: Value) -> (Value,
         std::fs::write(corpus.join(format!("page-{n:02}.md")), page).unwrap();
     }
     let mut version = words.clone();
-    // Two of a hundred words: 92 of the 98 shingles are shared, 88 % of those of both.
+    // Two of a hundred words: 92 of the 98 shingles are shared, 88 % of the union.
     (version[30], version[70]) = ("changed".to_owned(), "altered".to_owned());
     std::fs::write(corpus.join("one.txt"), words.join(" ")).unwrap();
     std::fs::write(corpus.join("two.txt"), version.join(" ")).unwrap();
@@ -169,7 +169,7 @@ async fn every_setting_of_ingest_is_in_force_and_the_card_comes_before_it() {
         ("boilerplate_percent", "90"),
     ];
     let (configured, report) = ingested(place(), &strict, json!({})).await;
-    // Both licence texts are larger than 5000 bytes or not, as they are: the big file is one more.
+    // However many licence texts exceed 5000 bytes, the big file is one more.
     assert!(skipped(&configured) > skipped(&usual), "{configured:#}");
     assert_eq!((near(&configured), cut(&configured)), (0, 0), "{configured:#}");
     for said in ["95 %", "90 %"] {

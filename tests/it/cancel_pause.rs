@@ -1,4 +1,4 @@
-//! Cancel and pause while steps work: what stops, what proves it, and what goes on later.
+//! Cancel and pause while steps work: the work stops, the proof is right, and the rest goes on later.
 
 use std::time::Duration;
 
@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, each_ended_once, of_kind, until};
 
-/// Enough for a step to be met at work in its middle.
+/// Enough to catch a step in mid-work.
 const DOCUMENTS: usize = 400;
-/// Looked at twice with this in between, what stands still has stopped: some hundred documents' time.
+/// Without progress for this long, about a hundred documents' time, a step has stopped.
 const STILL: Duration = Duration::from_millis(600);
 
-/// One thread, so that a step takes long enough to be met at work.
+/// One thread, so that a step takes long enough to be caught at work.
 fn place() -> Place {
     Place::with_documents(DOCUMENTS).setting("PAS_JOBS__THREADS", 1)
 }
@@ -64,7 +64,7 @@ async fn cancel_stops_a_step_at_work_and_proves_it() {
     swarm.stop().await;
 }
 
-/// The newest claim commits; what an older one found is refused, whatever it found.
+/// The newest claim commits; any result under an older one is refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_result_under_an_old_fence_changes_nothing() {
     let place = place();
@@ -102,7 +102,7 @@ async fn a_held_run_stands_still_and_goes_on_to_the_same_end() {
         swarm.jobs.attempts.attempt(&id).is_some_and(|attempt| attempt.control.is_paused()).then_some(())
     })
     .await;
-    // One document may be in hand when the hold comes.
+    // One document may be in hand when the pause comes.
     tokio::time::sleep(STILL).await;
     let first = api.job(&audit).await;
     assert_eq!(first["state"], "paused");
@@ -144,8 +144,8 @@ async fn a_hold_survives_a_restart_of_the_daemon() {
     swarm.stop().await;
 }
 
-/// An agent whose messages are held cannot answer: the scheduler's grace is not waited for here, but the
-/// held agent must neither lose the job nor keep its run from ending once it goes on.
+/// A paused agent cannot answer: this test does not wait for the scheduler's grace, but the agent must
+/// neither lose the job nor keep the run from ending once resumed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_held_step_can_be_cancelled() {
     let place = place();
@@ -164,7 +164,7 @@ async fn a_held_step_can_be_cancelled() {
     swarm.stop().await;
 }
 
-/// The agent can neither answer nor work: the scheduler ends the job for it, and kills it once.
+/// The agent can neither answer nor work: the scheduler ends the job instead, and kills the agent once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_agent_that_does_not_stop_in_time_is_killed_and_its_job_ends() {
     let place = place().setting("PAS_JOBS__STOP_GRACE_S", 1);
@@ -219,7 +219,7 @@ async fn a_step_that_takes_too_long_is_stopped_and_a_person_can_correct_its_inpu
     let events = api.events(&run).await;
     let told = events.iter().filter(|event| event["job_id"] == audit);
     let told: Vec<_> = told.map(|event| event["event"].as_str().unwrap()).collect();
-    // The progress is the grant of what the step reserved.
+    // The progress event is the grant of the step's reservation.
     let attempt = ["started", "progress", "soft_timeout", "hard_timeout"];
     let expected = [&["accepted"][..], &attempt, &["retrying"], &attempt, &["escalated"]].concat();
     assert_eq!(told[..expected.len()], expected);

@@ -1,7 +1,6 @@
-//! Chaos: actors are killed and made to panic all the time, and nothing that was accepted is lost, nothing
-//! is done twice.
+//! Chaos: actors are killed and made to panic all the time, and nothing accepted is lost or done twice.
 //!
-//! Runs for some seconds; `CHAOS_SECONDS=60` makes it the long version that the project's promise names.
+//! Runs for some seconds; `CHAOS_SECONDS=60` is the long version named in the project's promise.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -19,18 +18,18 @@ use serde_json::json;
 
 use crate::support::{Place, Swarm, each_ended_once, of_kind};
 
-/// How often somebody is killed or panics.
+/// Time between two kills or panics.
 const EVERY: Duration = Duration::from_millis(50);
-/// How often a job is submitted: about as fast as they are done meanwhile.
+/// Time between two submissions: about as fast as jobs are done meanwhile.
 const SUBMIT_EVERY: Duration = Duration::from_millis(800);
-/// The test's time is cut into this many waves; after each the process is measured, all its runs done.
+/// Waves of the test; after each, with all runs done, the process is measured.
 const WAVES: u32 = 4;
-/// How much more may be allocated after the last wave than after the first, which has filled the rings
-/// and has the embedded data loaded: the store's cache (16 MiB) is still filling up.
+/// Most growth of allocated memory between the first wave, which fills the rings and loads the embedded data,
+/// and the last: the store's cache (16 MiB) is still filling up.
 const GROWTH_BYTES: usize = 24 << 20;
 
-/// Counts what is allocated, which is what PAS answers for: how much of the freed memory the system's
-/// allocator keeps for each thread is another matter, and differs between systems.
+/// Counts allocated memory, for which PAS is responsible; how much freed memory the system's allocator keeps
+/// for each thread differs between systems.
 #[global_allocator]
 static ALLOCATED: PeakAlloc = PeakAlloc;
 
@@ -39,7 +38,7 @@ fn length() -> Duration {
     Duration::from_secs(seconds)
 }
 
-/// Kills a random worker every [`EVERY`], until told to stop; gives how many kills were carried out.
+/// Kills a random worker every [`EVERY`], until `over`; returns the number of kills.
 async fn kill_at_random(system: ActorSystem, over: Arc<AtomicBool>) -> u32 {
     let workers: Vec<_> = system.tree().all().into_iter().filter(|node| node.vitals().is_some()).collect();
     assert!(workers.len() > 50, "all agents and the daemon's services are workers");
@@ -48,13 +47,13 @@ async fn kill_at_random(system: ActorSystem, over: Arc<AtomicBool>) -> u32 {
     while !over.load(Ordering::Relaxed) {
         clock.tick().await;
         let victim = &workers[fastrand::usize(..workers.len())];
-        // One that is just coming up again is spared.
+        // A worker that is just starting again is spared.
         kills += u32::from(system.kill(&victim.name).await.is_ok());
     }
     kills
 }
 
-/// Every crash was a kill, every crash was followed by one restart, and no supervisor gave up.
+/// Every crash was a kill, one restart followed every crash, and no supervisor gave up.
 fn nothing_outside_policy(swarm: &Swarm) {
     let events = swarm.system.events().since(0);
     for event in &events {
@@ -83,7 +82,7 @@ async fn no_job_is_lost_or_done_twice_while_actors_are_killed() {
         let begun = Instant::now();
         let first = runs.len();
         while begun.elapsed() < length() / WAVES {
-            // The edge is killed too: a request may be cut off, and is repeated under its key.
+            // The edge is killed too: a request may be cut off, and is repeated under the same key.
             let card = json!({
                 "task": "ingest", "inputs": { "source": place.corpus() },
                 "idempotency_key": format!("chaos-{}", runs.len()),
@@ -130,7 +129,7 @@ impl ActorMessage for Count {
     }
 }
 
-/// Writes down every number it is sent, after a moment in which it can be hit.
+/// Records every number received, after a moment in which a kill can hit.
 struct Counter(Arc<Mutex<Vec<u64>>>);
 
 impl Actor for Counter {
@@ -160,7 +159,7 @@ fn counter(system: &ActorSystem, name: &str) -> (ChildSpec, Address<Count>, Arc<
     (spec, address, written)
 }
 
-/// What became of one sender's messages.
+/// The fate of one sender's messages.
 struct Sent {
     casts: BTreeSet<u64>,
     answered: BTreeSet<u64>,
@@ -219,7 +218,7 @@ async fn every_accepted_message_is_handled_once_unless_it_was_in_hand() {
     over.store(true, Ordering::Relaxed);
     for ((sender, (_, address, written)), hits) in senders.into_iter().zip(&parts).zip(hits) {
         let sent = sender.await.unwrap();
-        // The last in the queue: when it is answered, all before it have been handled.
+        // The last in the queue: once answered, all earlier ones have been handled.
         address.call(Duration::from_secs(60), |reply| Count::Call(u64::MAX, reply)).await.unwrap();
         let mut written = written.lock().clone();
         assert_eq!(written.pop(), Some(u64::MAX));

@@ -22,9 +22,9 @@ use tokio::process::Command;
 use crate::support::{Place, Swarm};
 use crate::vendor::{Vendor, Vendors};
 
-/// For one script, on a busy machine.
+/// Time limit of one script, on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// A script that checks less has ended too early.
+/// A script with fewer checks has ended too early.
 const LEAST_CHECKS: usize = 8;
 /// The ports of the contract that the clients are pointed at.
 const GATEWAY: u16 = 6120;
@@ -70,7 +70,7 @@ impl Stage {
     }
 }
 
-/// Runs a script, and ends the test with all it printed when it fails.
+/// Runs a script; on failure, fails the test with the script's output.
 async fn run_script(script: &str, arguments: &[&str]) {
     let python = python();
     assert!(python.exists(), "{} is missing: run scripts/setup-test.sh", python.display());
@@ -91,7 +91,7 @@ async fn run_script(script: &str, arguments: &[&str]) {
     );
 }
 
-/// The interpreter that the set-up made, in cargo's target folder.
+/// The interpreter made by the set-up, in cargo's target folder.
 fn python() -> PathBuf {
     Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("test-venv").join("bin/python")
 }
@@ -102,7 +102,7 @@ async fn openais_client_works_unchanged_with_models_of_every_vendor() {
     let gateway = stage.url(GATEWAY);
     let base = format!("{gateway}/v1");
     let common = ["--base-url", &base, "--budgets", &gateway, "--responses", "yes"];
-    // The one that has a price (none) in the table that PAS comes with.
+    // The one with a price (free) in the built-in table.
     let with_embeddings = [&common[..], &["--embedding-model", "llama3.1:8b"]].concat();
     stage.run("openai_client.py", "gpt-4-turbo", &with_embeddings).await;
     for model in ["claude-sonnet-4-5", "gemini-2.5-flash", "grok-4"] {

@@ -1,6 +1,6 @@
-//! The wire contracts are sound: OpenAPI 3.1, no dangling reference, examples that fit, errors told.
+//! The wire contracts are sound: OpenAPI 3.1, no dangling reference, examples that fit, errors documented.
 //!
-//! [`assert_routes_match_contract`] holds a live router to its document without calling a handler.
+//! [`assert_routes_match_contract`] compares a live router with its document without calling a handler.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -31,7 +31,7 @@ fn operations(document: &Value) -> Vec<(String, String, Value)> {
     found
 }
 
-/// Follows a reference into the document, if `value` is one.
+/// Follows `value` into the document, if a reference.
 pub(crate) fn resolved<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
     match value["$ref"].as_str() {
         Some(reference) => document.pointer(reference.trim_start_matches('#')).expect(reference),
@@ -48,15 +48,14 @@ pub(crate) fn assert_fits(document: &Value, schema: &Value, example: &Value, pla
     assert!(errors.is_empty(), "{place}: {errors:#?}");
 }
 
-/// As [`assert_fits`], and fails where `answer` says more than `schema` names: a field that the contract
-/// lacks.
+/// As [`assert_fits`], and fails where `answer` has a field that the contract lacks.
 pub(crate) fn assert_says_no_more(document: &Value, schema: &Value, answer: &Value, place: &str) {
     let closed = json!({ "components": document["components"], "schema": schema });
     let mut composed = BTreeSet::new();
     parts_of_compositions(&closed, &mut composed);
     let mut closed = closed_objects(closed);
     for name in composed {
-        // A part of a whole knows a part of its fields: the whole is closed instead.
+        // A part of an `allOf` knows only some of the fields: the whole is closed instead.
         closed["components"]["schemas"][&name].as_object_mut().unwrap().remove("additionalProperties");
     }
     assert_fits(&closed, &closed["schema"], answer, place);
@@ -74,8 +73,7 @@ fn parts_of_compositions(value: &Value, found: &mut BTreeSet<String>) {
     }
 }
 
-/// `value` with each schema of an object closed that names properties and does not say itself what else there
-/// may be.
+/// `value` with every object schema closed that names properties and does not itself allow others.
 fn closed_objects(value: Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -101,7 +99,7 @@ fn closed_objects(value: Value) -> Value {
     }
 }
 
-/// A part of an `allOf`: closed below, and open itself.
+/// A part of an `allOf`: open at the top, closed below.
 fn open_part(part: Value) -> Value {
     let mut part = closed_objects(part);
     part.as_object_mut().unwrap().remove("additionalProperties");
@@ -234,7 +232,7 @@ fn shared_schemas_stand_alone_and_their_examples_fit() {
     ] {
         assert!(names.iter().any(|name| name == wanted), "{wanted}");
     }
-    // A document that needs every schema has them all bundled, so references among them resolve.
+    // Some document has each schema bundled, so references among them resolve.
     let components: serde_json::Map<_, _> = documents()
         .iter()
         .flat_map(|(_, d)| d["components"]["schemas"].as_object().unwrap().clone())
@@ -257,7 +255,7 @@ fn shared_schemas_stand_alone_and_their_examples_fit() {
     }
 }
 
-/// Every object schema below `value` by its place, with the names of its fields.
+/// Every object schema below `value` by place, with the names of its fields.
 fn object_schemas(value: &Value, place: &str, found: &mut Vec<(String, BTreeSet<String>)>) {
     match value {
         Value::Object(members) => {
@@ -340,11 +338,11 @@ fn a_whole_of_parts_is_closed_as_one() {
     assert!(found.is_err());
 }
 
-/// Asserts that `router` takes exactly the methods that the contract `name` gives each of its paths.
+/// Asserts that `router` takes exactly the methods of each path in the contract `name`.
 ///
-/// Asks with a method no route has: an unknown path answers 404, a known one 405 with what it takes
-/// in `Allow`. No handler runs. (axum cannot list its routes, so paths beyond the contract are not
-/// seen.) The router must be bare, without the edge's guard.
+/// Asks with a method no route has: an unknown path answers 404, a known one 405 with the allowed methods in
+/// `Allow`. No handler runs. (axum cannot list its routes, so paths beyond the contract are not seen.) The
+/// router must be bare, without the edge's guard.
 pub(crate) async fn assert_routes_match_contract(name: &str, router: Router) {
     let contract = PortContract::load(name).unwrap();
     let mut expected: BTreeMap<&str, BTreeSet<String>> = BTreeMap::new();

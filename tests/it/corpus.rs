@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 use std::path::Path;
 
-/// A document in this many is the exact copy of another, and one the near copy.
+/// One in this many documents is an exact copy of another, and one a near copy.
 const COPIES: usize = 8;
 
 /// Writes `documents` text files with licences, copies and links below `folder`.

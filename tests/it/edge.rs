@@ -1,4 +1,4 @@
-//! The HTTP edge over real sockets: what hostile, slow and broken clients get, and what good ones do.
+//! The HTTP edge over real sockets: the answers to hostile, slow and broken clients, and to good ones.
 //!
 //! Limits are tiny here, so the tests wait for no longer than those.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
@@ -24,7 +24,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-/// Longer than any answer takes on a busy machine; reached only when a test fails.
+/// Longer than any answer on a busy machine; reached only when a test fails.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// The waits that tests provoke.
 const TINY: Duration = Duration::from_millis(150);
@@ -218,7 +218,7 @@ async fn strangers_are_refused() {
 async fn large_bodies_are_refused_before_and_while_they_come() {
     let edge = start(PortLimits { max_body: 64, ..limits() }).await;
     let kind = "content-type: application/json\r\n";
-    // Nothing of the announced body is sent: the refusal does not wait for it.
+    // No byte of the announced body is sent: the refusal does not wait for the body.
     let announced = edge.ask("POST /echo", &format!("{kind}content-length: 65\r\n"), "").await;
     assert_eq!(announced.status, 413);
     assert!(announced.json()["detail"].as_str().unwrap().contains("64 bytes"));
@@ -370,7 +370,7 @@ async fn a_request_under_way_has_the_configured_grace_at_the_end_and_no_more() {
     let mut stream = TcpStream::connect(edge.address).await.unwrap();
     let request = format!("GET /never HTTP/1.1\r\nHost: {}\r\n\r\n", edge.address);
     stream.write_all(request.as_bytes()).await.unwrap();
-    // Whoever has asked before is known to be handled when this is.
+    // Once this is handled, so is every earlier request.
     let mut second = TcpStream::connect(edge.address).await.unwrap();
     let request = format!("GET /health HTTP/1.1\r\nHost: {}\r\n\r\n", edge.address);
     second.write_all(request.as_bytes()).await.unwrap();

@@ -72,7 +72,7 @@ async fn what_is_broadcast_reaches_every_transport_as_the_contract_says() {
     let mut socket_io = connect(api, "/socket.io/?EIO=4&transport=websocket").await;
     assert!(text(&mut socket_io).await.starts_with('0'), "Engine.IO opens");
     socket_io.send(Message::text("40")).await.unwrap();
-    // Whatever comes first: Engine.IO's pings may come at any time and want their pong.
+    // Skips Engine.IO's pings, which may come at any time and need a pong.
     let after = async |socket: &mut Socket, prefix: &str| -> String {
         loop {
             let text = text(socket).await;
@@ -225,7 +225,7 @@ async fn post(url: &str, body: &'static str) -> (u16, String) {
     (answer.status().as_u16(), answer.text().await.unwrap())
 }
 
-/// What JavaScript's client does by itself: it polls, tries a WebSocket beside that, and changes over.
+/// As the JavaScript client does: poll, try a WebSocket meanwhile, and change over.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_changes_from_polling_to_websocket_and_misses_nothing() {
     let place = Place::with_documents(2);
@@ -308,7 +308,7 @@ async fn what_engine_io_does_not_know_is_refused_in_its_words() {
     swarm.stop().await;
 }
 
-/// A client that asks again before it has read is answered once.
+/// A client that asks again before reading gets one answer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_that_are_asked_for_at_once_are_one() {
     let place = Place::with_documents(2);

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use pas::store::{FileHome, StorageHome};
 use redb::{BackendError, StorageBackend};
 
-/// "Input/output error", as Linux numbers it.
+/// Linux's number of "Input/output error".
 pub(crate) const EIO: i32 = 5;
 /// "No space left on device".
 pub(crate) const ENOSPC: i32 = 28;
@@ -19,7 +19,7 @@ pub(crate) const ENOSPC: i32 = 28;
 pub(crate) struct FaultyDisk(Arc<AtomicI32>);
 
 impl FaultyDisk {
-    /// From now on whatever would change the disk fails.
+    /// From now on every change of the disk fails.
     pub(crate) fn fails_with(&self, errno: i32) {
         self.0.store(errno, Ordering::SeqCst);
     }

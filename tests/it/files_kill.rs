@@ -1,8 +1,8 @@
-//! `kill -9` while a file is being replaced: its readers find one whole version, and never an older one
-//! than was acknowledged.
+//! `kill -9` while a file is being replaced: readers find one whole version, never older than the last
+//! acknowledged one.
 //!
-//! The test starts this very binary again (the ignored test [`child`]), which replaces one file by its next
-//! version without a pause and prints the number of each version once it was published.
+//! The test starts this very binary again (the ignored test [`child`]), which replaces one file by the next
+//! version without a pause and prints the number of each published version.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 
@@ -24,7 +24,7 @@ fn text_of(version: u64) -> Vec<u8> {
     format!("{version} ").repeat(REPEATS).into_bytes()
 }
 
-/// The version that a file holds, if all of it is of one version.
+/// The version in a file; `None` if the file mixes versions.
 fn version_in(file: &Path) -> Option<u64> {
     let bytes = std::fs::read(file).unwrap();
     let first = bytes.split(|&byte| byte == b' ').next()?;
@@ -32,7 +32,7 @@ fn version_in(file: &Path) -> Option<u64> {
     (bytes == text_of(version)).then_some(version)
 }
 
-/// The process that is killed: not a test of its own, and without its variable it does nothing.
+/// The process to be killed: no test of its own, does nothing without the variable.
 #[test]
 #[ignore = "the child process of `a_killed_writer_leaves_one_whole_version`"]
 fn child() {
@@ -60,7 +60,7 @@ fn a_killed_writer_leaves_one_whole_version() {
         let lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
         let mut published = lines.filter_map(|line| line.strip_prefix("published ")?.parse::<u64>().ok());
         let mut newest = published.next().expect("the child works");
-        // The point of the test is a moment that nothing in the child chose.
+        // The kill must come at a moment that nothing in the child chose.
         std::thread::sleep(LONGEST_LIFE.mul_f64(fastrand::f64()));
         child.kill().unwrap();
         child.wait().unwrap();

@@ -1,4 +1,4 @@
-//! Agents killed in the middle of a run: it ends as if nothing had happened, and what happened is shown.
+//! Agents killed in the middle of a run: the run ends as if undisturbed, and the crashes are shown.
 
 use serde_json::{Value, json};
 
@@ -13,7 +13,7 @@ fn find<'t>(tree: &'t Value, name: &str) -> Option<&'t Value> {
     tree["children"].as_array()?.iter().find_map(|child| find(child, name))
 }
 
-/// The agent is up again after `before` restarts more, and the log says why it had ended.
+/// The agent is up again after one restart, and the log and a crash record have the reason.
 async fn shown_as_restarted(swarm: &Swarm, agent: &str) {
     let api = &swarm.api;
     let node = until(&format!("{agent} is up again"), async || {

@@ -1,5 +1,5 @@
-//! Port 6101 on a whole daemon: every answer fits its contract while a real run is under way, what is shown
-//! is true, looking disturbs nobody, and the pages are given under a policy that trusts nothing else.
+//! Port 6101 on a whole daemon: every answer fits the contract during a real run, the shown data are true,
+//! reading disturbs nobody, and the pages come under a policy that trusts nothing else.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use pas::http::contract::bundled;
@@ -16,7 +16,7 @@ const PORT: u16 = 6101;
 const JOBS_OF_INGEST: usize = 16;
 const TOKEN: &str = "a-token-for-tests-only";
 
-/// Asks the HMI and holds the answer to its contract.
+/// Calls the HMI and checks the answer against the contract.
 async fn ask(api: &Api, path: &str) -> (u16, Value) {
     let answer = http_client().get(format!("http://{}{path}", api.address_of(PORT))).send().await.unwrap();
     let status = answer.status().as_u16();
@@ -47,7 +47,7 @@ fn row<'l>(live: &'l Value, name: &str) -> &'l Value {
     live["tree"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()
 }
 
-/// Looks until what is shown is so: an answer may be a tenth of a second old.
+/// Polls until the answer satisfies `look`: an answer may be a tenth of a second old.
 async fn shows<T>(api: &Api, what: &str, look: impl Fn(&Value) -> Option<T>) -> (Value, T) {
     until(what, async || {
         let live = get(api, "/api/live").await;
@@ -291,7 +291,7 @@ fn header<'a>(answer: &'a Response, name: &str) -> &'a str {
     answer.headers().get(name).map_or("", |value| value.to_str().unwrap())
 }
 
-/// A build without Node has no pages, and says so; every build is held to the same policy.
+/// A build without Node has no pages, and says so; every build has the same policy.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pages_come_under_a_strict_policy() {
     let place = Place::with_documents(2);

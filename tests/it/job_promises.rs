@@ -1,5 +1,5 @@
-//! What a job says of itself: refused at every way in with one sentence, counted once, cancelled once,
-//! done only when whole, and waiting for what it waits for.
+//! Promises about jobs: refused at every way in with one sentence, counted once, cancelled once, done only
+//! when whole, and with the true reason of every wait.
 
 use std::collections::BTreeSet;
 
@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::support::{Place, Swarm, each_ended_once, until};
 
-/// A card's first fault, as `POST /jobs` tells it.
+/// A card's first fault, from an answer of `POST /jobs`.
 fn first_fault(answer: &Value) -> String {
     match &answer["detail"] {
         Value::String(sentence) => sentence.clone(),
@@ -19,7 +19,7 @@ fn first_fault(answer: &Value) -> String {
     }
 }
 
-/// The answer to a request that lies in an agent's inbox.
+/// The answer to a request put into an agent's inbox.
 async fn by_file(place: &Place, agent: &str, id: &str, payload: &Value) -> Value {
     let artifacts = place.dir.path().join("artifacts");
     let inbox = artifacts.join("agent_inbox").join(agent);
@@ -180,7 +180,7 @@ async fn a_cancel_asked_for_64_times_at_once_is_granted_64_times_with_one_proof(
     swarm.stop().await;
 }
 
-/// Whether a run that the book says is done lies whole on the disk at that moment.
+/// Whether a run is complete on the disk at the moment when the book says done.
 async fn is_whole_once_done(swarm: &Swarm, run: &str) {
     let id = JobId::new(run).unwrap();
     let mut commits = swarm.jobs.book.commits();

@@ -1,4 +1,4 @@
-//! Jobs over HTTP, from the card to the manifest: every way one can end, and what is told of it.
+//! Jobs over HTTP, from the card to the manifest: every way to end, and the events of each.
 
 use std::collections::BTreeSet;
 
@@ -170,7 +170,7 @@ async fn what_needs_consent_waits_for_it() {
     swarm.stop().await;
 }
 
-/// The chunker finds a folder where its file must go: it can never publish it.
+/// The chunker finds a folder in the place of its output file, and can never publish that file.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_run_goes_on_without_an_optional_step_that_cannot_succeed() {
     let place = Place::with_documents(4);
@@ -194,7 +194,7 @@ async fn a_run_goes_on_without_an_optional_step_that_cannot_succeed() {
     std::fs::create_dir_all(in_the_way.join("full")).unwrap();
     api.ask("/agents/chunker-mgs/resume", json!({})).await;
     let job: Value = api.is(&chunk, "quarantined").await;
-    // What reads the chunks is to find none, which is not the same as a folder of that name.
+    // Readers of the chunks must find no file, rather than a folder of that name.
     std::fs::remove_dir_all(&in_the_way).unwrap();
     api.ask("/agents/report-leaderboard-writer/resume", json!({})).await;
     api.is(&run, "done").await;
@@ -205,7 +205,7 @@ async fn a_run_goes_on_without_an_optional_step_that_cannot_succeed() {
     swarm.stop().await;
 }
 
-/// One step of several side by side is cancelled alone: the others end before the run does.
+/// One of several parallel steps is cancelled alone: the others end before the run does.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_run_leaves_nothing_running() {
     let place = Place::with_documents(4);

@@ -1,4 +1,4 @@
-//! `kill -9` of the daemon at random moments of an ingest: the next one goes on where it was.
+//! `kill -9` of the daemon at random moments of an ingest: the next daemon continues where the last one was.
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
@@ -9,21 +9,21 @@ use serde_json::{Value, json};
 
 use crate::support::{Api, Place, each_ended_once, of_kind};
 
-/// Kills; the project's promise asks for twenty.
+/// Number of kills; the project promises twenty.
 const KILLS: u32 = 20;
 const DOCUMENTS: usize = 20;
-/// Another seed for the moments of the kills; printed with every run.
+/// Sets the seed for the moments of the kills; every run prints the seed used.
 const SEED_VARIABLE: &str = "KILL9_SEED";
-/// Another number of kills, for a search that takes longer.
+/// Sets the number of kills, for a longer search.
 const KILLS_VARIABLE: &str = "KILL9_KILLS";
-/// The last moment for a kill, in milliseconds; without it any of an undisturbed ingest.
+/// Sets the last moment for a kill, in milliseconds; by default the end of an undisturbed ingest.
 const WITHIN_VARIABLE: &str = "KILL9_WITHIN_MS";
 
 fn told<T: FromStr<Err: Debug>>(variable: &str) -> Option<T> {
     std::env::var(variable).ok().map(|text| text.parse().unwrap())
 }
 
-/// Jobs of a run that are done, with their claims and the version of their row.
+/// Done jobs of a run, with the number of claims and the version of the row.
 async fn finished(api: &Api, run: &str) -> BTreeMap<String, (u64, u64)> {
     let number = |job: &Value, field: &str| job[field].as_u64().unwrap();
     let done = api.run(run).await.into_iter().filter(|job| job["state"] == "done");

@@ -1,4 +1,4 @@
-//! The one integration binary: each module holds PAS to a promise from outside.
+//! The one integration binary: each module checks a promise of PAS from outside.
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test fails by panicking, its helpers too")]
 
 mod accounts_kill;

@@ -1,4 +1,4 @@
-//! Port 6100 on a living daemon: every answer fits the contract, every route is in it.
+//! Port 6100 on a living daemon: every answer fits the contract, which has every route.
 
 use pas::http::contract::bundled;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::contracts::{assert_says_no_more, resolved};
 use crate::support::{Api, Place, until};
 
-/// Holds one answer to the operation of the contract.
+/// Checks one answer against the operation in the contract.
 fn fits(template: &str, method: &str, status: u16, body: &Value) {
     let document = bundled("orchestrator.json").unwrap();
     let place = format!("{method} {template}: {status}");
@@ -74,7 +74,7 @@ async fn every_answer_fits_the_contract() {
         assert_eq!(status.as_u16(), expected, "{path}: {answer}");
         fits(template, "post", status.as_u16(), &answer);
     }
-    // The last thing asked for was the end.
+    // The last request was a shutdown.
     swarm.ended().await;
 }
 

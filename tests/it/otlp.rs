@@ -1,4 +1,4 @@
-//! The export of spans, against a receiver that reads them as a collector would.
+//! The export of spans, against a receiver that decodes them like a collector.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -1,10 +1,10 @@
 //! The machine of `supervision` against OTP's rules.
 //!
-//! Three parties run the same scenarios: the machine, a [`model`] of OTP's supervisor written on its
-//! own, and a real OTP (`tests/otp/check.sh`). The table of scenarios is the file
-//! `tests/otp/scenarios.jsonl`; what it expects is the model's, and real OTP has the last word. After a
-//! change of the model or of the table, write the file anew with
-//! `cargo test --test it -- --ignored rewrite_the_scenarios`, then run `tests/otp/check.sh`.
+//! Three parties run the same scenarios: the machine, an independently written [`model`] of OTP's supervisor,
+//! and a real OTP (`tests/otp/check.sh`). The table of scenarios is the file `tests/otp/scenarios.jsonl`; the
+//! expectations are the model's, and real OTP has the last word. After a change of the model or of the table,
+//! write the file anew with `cargo test --test it -- --ignored rewrite_the_scenarios`, then run
+//! `tests/otp/check.sh`.
 
 mod driver;
 mod model;
@@ -20,7 +20,7 @@ use proptest::test_runner::{Config, TestRunner};
 
 use scenario::Scenario;
 
-/// Fewer would not be the systematic table.
+/// Fewer would mean that a systematic part of the table is missing.
 const FEWEST_SCENARIOS: usize = 300;
 const RANDOM_CASES: u32 = 12_000;
 

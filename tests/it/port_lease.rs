@@ -1,9 +1,9 @@
-//! Ports of a daemon that a test starts: leased, so that no other daemon of a test can have them meanwhile.
+//! Ports of a daemon that a test starts: leased, so that no other test's daemon can take them meanwhile.
 //!
-//! A look at whether ports are free is not enough. A test that kills its daemon and starts it again leaves
-//! its ports free for some hundred milliseconds; a neighbour that looked just then took them, answered the
-//! first one's callers, and kept their receipts in a folder of its own. So a place locks its slot in a file,
-//! which is known to all test processes of this machine and given back by the kernel however they end.
+//! Checking for free ports is not enough. A test that kills and restarts a daemon leaves the ports free for
+//! some hundred milliseconds; a neighbour that checked just then took them, answered the first test's
+//! callers, and kept their receipts in another folder. So a place locks its slot in a file, which all test
+//! processes of this machine know and the kernel releases whatever their end.
 
 use std::fs::File;
 use std::net::TcpListener;
@@ -11,18 +11,18 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use pas::daemon::ports;
 
-/// Between the offsets of two slots. No two ports of PAS are a multiple of it apart, or a port of one slot
-/// would be another port of a slot further up.
+/// Between the offsets of two slots. No two ports of PAS may be a multiple of this apart, or a port of one
+/// slot would be another port of a later slot.
 const PITCH: u16 = 63;
 /// Offset of the first slot: above the ports of a daemon that a person runs.
 const FIRST: u16 = 1000;
-/// The last slot's ports lie below those that systems give to clients.
+/// Keeps the last slot's ports below those that systems give to clients.
 const SLOTS: u16 = 375;
 
-/// Where Ollama is looked for by default: a daemon refuses to have its vendor at a port of its own.
+/// Ollama's default port: a daemon refuses a vendor at one of its own ports.
 const OLLAMA: u16 = 11_434;
 
-/// The right to a slot's ports; given back when it is dropped.
+/// The right to a slot's ports; given back on drop.
 #[derive(Debug)]
 pub(crate) struct PortLease {
     pub(crate) offset: u16,
@@ -30,15 +30,16 @@ pub(crate) struct PortLease {
 }
 
 impl PortLease {
-    /// A slot that nobody has leased and whose ports are free.
+    /// Takes an unleased slot whose ports are free.
     pub(crate) fn take() -> Self {
         static TAKEN: AtomicU32 = AtomicU32::new(0);
-        // Test processes that start at the same time have neighbouring ids: they look at slots far apart.
+        // Test processes that start at the same time have neighbouring ids: the factor makes them try slots
+        // far apart.
         let first = std::process::id().wrapping_mul(17).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
         Self::from(u16::try_from(first % u32::from(SLOTS)).unwrap_or_default())
     }
 
-    /// The first slot from this one on that can be had.
+    /// The first available slot from this one on.
     fn from(first: u16) -> Self {
         let slots = (0..SLOTS).map(|step| (first + step) % SLOTS);
         slots.into_iter().find_map(Self::of_slot).expect("a slot whose ports are free")
@@ -76,6 +77,6 @@ fn a_leased_slot_is_not_given_twice_while_its_ports_are_free() {
     assert!(PortLease::of_slot(slot).is_none(), "nothing listens there, and yet it is taken");
     assert_ne!(PortLease::from(slot).offset, lease.offset);
     drop(lease);
-    // Another test process may have been faster; whoever has it now, it can be had again.
+    // Another test process may have been faster; in any case the slot can be leased again.
     drop(PortLease::from(slot));
 }

@@ -1,7 +1,7 @@
-//! Whatever rows a daemon finds at its start, every run goes on to its end.
+//! Whatever rows a daemon finds at the start, every run goes on to the end.
 //!
-//! The rows are written as the job book writes them, up to the commit behind which a daemon may have
-//! been killed; no luck with the moment of a kill is needed.
+//! The rows are written as the job book writes them, up to the commit after which a daemon may have been
+//! killed; no luck with the moment of a kill is needed.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ use serde_json::json;
 use crate::support::{Place, each_ended_once};
 
 const DOCUMENTS: usize = 3;
-/// Who is handed what, from the root down to the first step that does work.
+/// The chain of hand-overs (step, agent, task), from the root down to the first step that does work.
 const CHAIN: [(&str, &str, &str); 4] = [
     ("", "architect", "ingest"),
     ("data", "director-data", "ingest.data"),
@@ -32,15 +32,15 @@ enum Stand {
     Claimed,
     /// Claimed by a third incarnation, after two that were killed.
     ClaimedThrice,
-    /// To be tried again, a moment after its last failure.
+    /// To be retried, a moment after the last failure.
     Retrying,
-    /// Held by a person, while it was queued or worked on.
+    /// Paused by a person, while queued or running.
     PausedQueued,
     PausedClaimed,
-    /// A cancellation has reached it while it was worked on, or before.
+    /// Cancelled while running, or before.
     Stopping,
     Cancelled,
-    /// Failed for good: its director has not seen it yet, or has asked a person.
+    /// Failed for good: the director has not seen the failure yet, or has asked a person.
     Blocked,
     Asked,
 }
@@ -74,7 +74,7 @@ fn card(place: &Place, (_, agent, task): (&str, &str, &str)) -> JobCard {
     }
 }
 
-/// A run whose jobs are claimed down to `depth`, where the lowest stands as told.
+/// A run whose jobs are claimed down to `depth`, where the lowest is in the given state.
 async fn cut_off(book: &JobBook, place: &Place, depth: usize, stand: Stand) -> JobId {
     let submission = JobSubmission {
         card: card(place, CHAIN[0]),

@@ -1,4 +1,4 @@
-//! Commands in the sandbox: what must work, how they end, and that nothing of them is left.
+//! Commands in the sandbox: the tools that must work, the ways to end, and no leftovers.
 
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "tests")]
 
@@ -201,7 +201,7 @@ async fn much_output_costs_little_memory_and_loses_no_end() {
     }
 }
 
-/// 255 processes in a tree, and no more: where the sandbox fails, the machine must survive the test.
+/// 255 processes in a tree, and no more: if the sandbox fails, the machine must survive the test.
 #[tokio::test]
 async fn too_many_processes_are_ended() {
     const TREE: &str = "f() { [ $1 = 0 ] && exec sleep 60; f $(($1 - 1)) & f $(($1 - 1)) & wait; }; f 7";
@@ -386,7 +386,7 @@ async fn the_probe_finds_a_backend_and_says_its_limits() {
     let (backend, report) = probe_backends(&executable(), std::env::var_os("PATH").as_deref()).await;
     assert!(matches!(backend, SandboxBackend::LandlockInBubblewrap(_)), "{report:?}");
     assert!(report.summary().contains("bubblewrap"));
-    // One that is installed and does not work.
+    // A bubblewrap that is installed and does not work.
     let broken = tempfile::tempdir().unwrap();
     let fake = broken.path().join("bwrap");
     std::fs::write(&fake, "#!/bin/sh\necho 'bwrap: setting up uid map: Permission denied' >&2\nexit 1\n")

@@ -1,9 +1,9 @@
-//! Every setting has a reader: a key of `config/pas.toml` that no code outside `src/config` looks at would be
-//! documented, checked and shown, and do nothing.
+//! Every setting has a reader: a key of `config/pas.toml` that no code outside `src/config` reads would be
+//! documented, checked and shown, without effect.
 //!
-//! The rule reads text, not types: a key counts as read where one file names its section (as a field, or as
-//! the section's type) and its field. It can take a dead key for a live one that shares both names; the
-//! other way round it is right.
+//! The rule reads text, not types: a key counts as read where one file names both the section (as a field, or
+//! as the section's type) and the field. A dead key can pass for a live one that shares both names; a live
+//! key is never reported.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use std::path::Path;
 use regex::Regex;
 use toml::Table;
 
-/// A key: its sections' fields with the type of the last one, and its own field.
+/// A key: the fields of the sections, the type of the last one, and the key's own field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Setting {
     key: String,
@@ -21,7 +21,7 @@ struct Setting {
     field: String,
 }
 
-/// Fields of each struct by the name that they have in the file: their own name and their type.
+/// Fields of each struct by their name in the file: name in Rust, and type.
 type Structs = BTreeMap<String, BTreeMap<String, (String, String)>>;
 
 fn structs(source: &str) -> Structs {

@@ -1,5 +1,5 @@
-//! Clients of the event stream that read nothing: a thousand of them, of every kind, cost their buffers and
-//! hold up nobody.
+//! Clients of the event stream that read nothing: a thousand, of every kind, cost their buffers and delay
+//! nobody.
 
 use futures_util::StreamExt as _;
 use serde_json::{Value, json};
@@ -18,20 +18,20 @@ const WEBSOCKETS: usize = 150;
 const SSE: usize = 150;
 const POLLS: usize = 100;
 const SESSIONS: usize = 350;
-/// Histories that each client of Socket.IO asks for and does not read.
+/// Histories requested and not read by each client of Socket.IO.
 const HISTORIES: usize = 100;
-/// What is sent past them.
+/// Events sent meanwhile.
 const BROADCASTS: usize = 24;
 const BROADCAST_BYTES: usize = 500_000;
-/// Most memory of the daemon, ever.
+/// Peak memory allowed for the daemon.
 const CEILING_BYTES: u64 = 256 << 20;
 /// Most text held for clients: 4 MiB of events in memory, one more event, and a few histories.
 const MOST_HELD: u64 = 12 << 20;
 
-/// A connection that has sent something and will read nothing.
+/// A connection that has sent a request and will read nothing.
 async fn stalled(api: &Api, bytes: &[u8]) -> TcpStream {
     let socket = TcpSocket::new_v4().unwrap();
-    // What the kernel takes for a client is not what is tested.
+    // A small buffer, as the kernel's buffering for a client is not under test.
     socket.set_recv_buffer_size(4096).unwrap();
     let mut stream = socket.connect(api.address_of(PORT).parse().unwrap()).await.unwrap();
     stream.write_all(bytes).await.unwrap();
@@ -73,7 +73,7 @@ async fn metric(api: &Api, name: &str) -> u64 {
     line.unwrap_or_else(|| panic!("no {name}: {text}")).parse().unwrap()
 }
 
-/// The most memory that a process has had resident.
+/// The peak resident memory of a process, in bytes.
 fn peak(pid: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();

@@ -1,4 +1,4 @@
-//! How an agent stands is one word, whichever port, list or command is asked.
+//! An agent's status is one word, the same on every port, list and command.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::collections::BTreeMap;
@@ -12,7 +12,7 @@ async fn get(api: &Api, port: u16, path: &str) -> Value {
     api.with_base(format!("http://{}", api.address_of(port))).get(path).await
 }
 
-/// The first object below `value` whose `field` is `name`, and that says how it stands.
+/// The first object below `value` whose `field` is `name` and that has a status.
 fn named(value: &Value, field: &str, name: &str) -> Option<Value> {
     match value {
         Value::Object(fields)
@@ -37,7 +37,7 @@ fn command(api: &Api, args: &[&str]) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 
-/// What each place that shows agents says of one.
+/// The status of one agent at each place that shows agents.
 async fn words(api: &Api, name: &str) -> BTreeMap<&'static str, String> {
     let router = api.with_base(format!("http://{}", api.address_of(6119)));
     let answers = [
@@ -62,7 +62,7 @@ async fn words(api: &Api, name: &str) -> BTreeMap<&'static str, String> {
     answers.into_iter().map(word).collect()
 }
 
-/// Waits until all places say this of an agent; whoever waits in vain sees what each said last.
+/// Waits until all places show this status of an agent; a failure shows the last status at each.
 #[expect(clippy::print_stderr, reason = "shown only where the test fails")]
 async fn all_say(api: &Api, name: &str, expected: &str) {
     until(&format!("every place says that {name} is {expected}"), async || {
@@ -98,7 +98,7 @@ async fn every_place_says_the_same_of_an_agent() {
     all_say(api, "report-leaderboard-writer", "down").await;
     assert_eq!(api.get("/agents/report-leaderboard-writer").await["health"], "down");
 
-    // While its auditor is held the run stays under way, whatever the machine is busy with.
+    // While the auditor is paused the run stays under way, however busy the machine.
     swarm.system.set_paused("corpus-auditor", true).unwrap();
     let question = api.question_of(&run).await;
     api.ask(&format!("/approvals/{question}"), json!({ "decision": "approve" })).await;

@@ -1,5 +1,5 @@
-//! The store's disk takes no writes: nothing dies of it, writes are refused in words, reading goes on, work
-//! waits, and all of it goes on by itself when the disk has recovered.
+//! The store's disk takes no writes: nothing crashes, writes are refused with a reason, reading goes on, work
+//! waits, and everything resumes when the disk has recovered.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -68,7 +68,7 @@ async fn send(stage: &Stage, (port, method, path, body): WriteRequest) -> (u16, 
     (status, header, answer.json().await.unwrap_or_default())
 }
 
-/// Ends and starts of actors that nobody asked for.
+/// Unrequested ends and starts of actors.
 fn fallen(swarm: &Swarm) -> Vec<String> {
     let events = swarm.system.events().since(0);
     let told = events.iter().map(|event| format!("{} {:?}", event.actor, event.kind));
@@ -94,7 +94,7 @@ async fn a_fault_of_every_port(errno: i32, words: &str) {
     assert_eq!(stage.post(6105, "/track", track).await.status, 200);
 
     disk.fails_with(errno);
-    // The first write meets the fault itself: whether it took effect is not known to its caller.
+    // The first write meets the fault: the caller does not know whether it took effect.
     for request in writes(&stage) {
         let called = format!("{} {}{}", request.1, request.0, request.2);
         let (status, retry_after, body) = send(&stage, request).await;
@@ -108,7 +108,7 @@ async fn a_fault_of_every_port(errno: i32, words: &str) {
         let read = stage.get(*port, path).await;
         assert_eq!(read.status, 200, "GET {port}{path}: {}", read.body);
     }
-    // Without a cap an answered call needs no store: its line is written, it is booked later.
+    // Without a cap an answered call needs no store: the line is written, and booked later.
     let answered = stage.chat("gpt-4-turbo", "free").await;
     assert_eq!(answered.status, 200, "{}", answered.body);
     let line = std::fs::read_to_string(stage.place.dir.path().join("artifacts/costs/free.jsonl")).unwrap();
@@ -148,8 +148,8 @@ async fn a_full_disk_refuses_the_writes_of_every_port_and_kills_nobody() {
     a_fault_of_every_port(ENOSPC, "No space left").await;
 }
 
-/// What the store has acknowledged is worked off once its disk recovers, nobody is asked, and no attempt of a
-/// step was lost to the fault.
+/// Accepted jobs are done once the disk recovers, nobody is asked, and no attempt of a step is lost to the
+/// fault.
 #[tokio::test(flavor = "multi_thread")]
 async fn accepted_jobs_wait_for_the_disk_and_all_end_well() {
     let disk = FaultyDisk::default();
@@ -168,7 +168,7 @@ async fn accepted_jobs_wait_for_the_disk_and_all_end_well() {
         assert_eq!(status, 503);
         let health = swarm.api.get("/health").await;
         assert_eq!(health["store_state"]["status"], "refusing", "{health}");
-        // Agents, the scheduler and the resource manager go on meeting it for a while.
+        // Agents, the scheduler and the resource manager keep meeting the fault for a while.
         tokio::time::sleep(std::time::Duration::from_millis(700)).await;
         disk.recovers();
         until("a job is taken", async || {
@@ -188,8 +188,8 @@ async fn accepted_jobs_wait_for_the_disk_and_all_end_well() {
     swarm.stop().await;
 }
 
-/// An actor that dies for another reason while the store refuses is up again without it, and decides rightly
-/// when the disk has recovered.
+/// An actor that crashes for another reason while the store refuses is up again without writes, and decides
+/// correctly when the disk has recovered.
 #[tokio::test(flavor = "multi_thread")]
 async fn every_actor_starts_on_a_store_that_refuses() {
     let disk = FaultyDisk::default();

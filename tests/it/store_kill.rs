@@ -1,8 +1,8 @@
 //! `kill -9` under load: no acknowledged write of the store is lost, and none is half done.
 //!
-//! The test starts this very binary again as a writer (the ignored test [`child`]), which writes from
-//! many tasks and prints each write once it was acknowledged. The parent kills it at a random moment,
-//! reads what it still said, opens the file and compares; then goes on with the same file.
+//! The test starts this very binary again as a writer (the ignored test [`child`]), which writes from many
+//! tasks and prints each acknowledged write. The parent kills that process at a random moment, reads the rest
+//! of its output, opens the file and compares; then goes on with the same file.
 
 #![expect(clippy::unwrap_used, reason = "a test's helpers fail like the test itself")]
 
@@ -15,14 +15,14 @@ use std::time::{Duration, Instant};
 
 use pas::store::{KeyRange, ScanOrder, Store, StoreChanges, StoreError, StoreTable};
 
-/// Rounds of killing; the project's promise asks for at least a hundred.
+/// Number of kills; the project promises at least a hundred.
 const ROUNDS: u64 = 100;
 
-/// Longest time a child may write before it is killed. Long enough that some rounds cross a settling
-/// commit (one a second) together with their start.
+/// Longest time a child may write before the kill. Long enough that some rounds cross a settling commit (one
+/// a second) together with their start.
 const LONGEST_LIFE: Duration = Duration::from_millis(200);
 
-/// Rounds that are left to live past a settling commit, one in this many.
+/// One round in this many lives past a settling commit.
 const LONG_ROUND: u64 = 20;
 
 const PATH_VARIABLE: &str = "PAS_TEST_STORE_PATH";
@@ -32,10 +32,10 @@ const TASKS_VARIABLE: &str = "PAS_TEST_STORE_TASKS";
 const LAST: StoreTable<u64, u64> = StoreTable::new("last");
 const WRITTEN: StoreTable<(u64, u64), Vec<u8>> = StoreTable::new("written");
 
-/// Rows a task keeps of those it wrote, so that the file, and with it the check, stays small.
+/// Rows a task keeps of those it wrote, so that file and check stay small.
 const KEPT: u64 = 32;
 
-/// What a row holds is a function of its key, so that a torn row would be seen.
+/// A row's content is a function of its key, so that a torn row is noticed.
 fn content(task: u64, number: u64) -> Vec<u8> {
     let seed = task.wrapping_mul(31).wrapping_add(number);
     (0..seed % 700).map(|i| (seed.wrapping_mul(i + 1) % 251) as u8).collect()
@@ -58,7 +58,7 @@ async fn write_next(store: &Store, task: u64) -> Result<u64, StoreError> {
         .await
 }
 
-/// The process that is killed: not a test of its own, and without its variables it does nothing.
+/// The process to be killed: no test of its own, does nothing without the variables.
 #[test]
 #[ignore = "the child process of `acknowledged_writes_survive_a_hundred_kills`"]
 fn child() {
@@ -95,8 +95,8 @@ fn start_child(path: &Path, tasks: u64) -> Child {
         .unwrap()
 }
 
-/// Lets a child write for `life` after its first acknowledgement, kills it, and returns the last
-/// number acknowledged to each task.
+/// Lets a child write for `life` after the first acknowledgement, then kills it; returns the last number
+/// acknowledged to each task.
 fn write_and_kill(path: &Path, tasks: u64, life: Duration) -> BTreeMap<u64, u64> {
     let mut child = start_child(path, tasks);
     let output = BufReader::new(child.stdout.take().unwrap());
@@ -117,15 +117,15 @@ fn write_and_kill(path: &Path, tasks: u64, life: Duration) -> BTreeMap<u64, u64>
         acknowledged
     });
     has_begun.recv_timeout(Duration::from_secs(60)).expect("the child writes");
-    // The point of the test is a moment that nothing in the child chose.
+    // The kill must come at a moment that nothing in the child chose.
     std::thread::sleep(life);
     child.kill().unwrap();
     child.wait().unwrap();
     reader.join().unwrap()
 }
 
-/// Opens the store as the kill left it and checks every row; returns how many writes
-/// it holds and how long opening took.
+/// Opens the store as the kill left it and checks every row; returns the number of writes found and the time
+/// that opening took.
 fn check(path: &Path, acknowledged: &BTreeMap<u64, u64>) -> (u64, Duration) {
     let start = Instant::now();
     let store = Store::open(path).unwrap();

@@ -27,7 +27,7 @@ enum Say {
         ReplySender<u32>,
     ),
     Never(ReplySender<u32>),
-    /// Spins until the second is set; the first says that it does.
+    /// Sets the first flag, then spins until the second is set.
     SpinUntil(Arc<std::sync::atomic::AtomicBool>, Arc<std::sync::atomic::AtomicBool>),
     TaskPanics,
     Stop,
@@ -76,7 +76,7 @@ impl Actor for Speaker {
             Say::Fail(_) => return Err("gave up".into()),
             Say::Never(_reply) => std::future::pending::<()>().await,
             Say::SpinUntil(spins, released) => {
-                // What this thread was to run next nobody can take from it, and that may be the supervisor.
+                // No other thread can steal the task that this thread runs next, which may be the supervisor.
                 tokio::task::yield_now().await;
                 spins.store(true, Ordering::Relaxed);
                 while !released.load(Ordering::Relaxed) {
@@ -241,7 +241,7 @@ fn a_spinning_actor_is_reported_by_name_and_restarted_when_it_yields() {
         let _release = ReleaseOnDrop(Arc::clone(&released));
         let spins = Arc::new(std::sync::atomic::AtomicBool::new(false));
         address.cast(Say::SpinUntil(Arc::clone(&spins), Arc::clone(&released))).unwrap();
-        // The kill must meet it at work: what still waits is kept for the next incarnation.
+        // The kill must hit the message at work: waiting messages are kept for the next incarnation.
         while !spins.load(Ordering::Relaxed) {
             tokio::task::yield_now().await;
         }

@@ -1,8 +1,8 @@
-//! What the tests of the whole daemon share: a daemon in this process or in one of its own, and a client of
-//! its API.
+//! Shared by the tests of the whole daemon: a daemon in this process or a separate one, and a client of the
+//! API.
 //!
-//! Every daemon has a temporary working directory and ports of its own, so that tests run side by side.
-//! Waiting is always for something that can be seen from outside, and ends with what was seen instead.
+//! Every daemon has a temporary working directory and its own ports, so that tests run in parallel. Tests
+//! always wait for something visible from outside, and a failure shows the state found instead.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 use std::ffi::OsString;
@@ -32,32 +32,32 @@ use crate::port_lease::PortLease;
 
 /// Longer than any wait of a test on a busy machine; reached only when a test fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-/// Between two looks at something that is waited for.
+/// Time between two looks while waiting.
 const LOOK: Duration = Duration::from_millis(20);
 
 /// The log of a place's daemons.
 const LOG: &str = "daemon.log";
-/// How many lines or events a failure shows.
+/// Lines or events shown by a failure.
 const PICTURED: usize = 60;
 
-/// A working directory with a corpus in it, and what a daemon there is to be told.
+/// A working directory with a corpus, and the settings of a daemon there.
 pub(crate) struct Place {
     pub(crate) dir: TempDir,
     pub(crate) offset: u16,
     env: Vec<(String, String)>,
     /// Shared by places that stand for one installation on the same ports.
     lease: Arc<PortLease>,
-    /// Where the store lies, if not on a disk that works.
+    /// The disk of the store, a working one by default.
     disk: FaultyDisk,
 }
 
 impl Place {
-    /// A directory with a corpus of so many documents.
+    /// A directory with a corpus of `documents` documents.
     pub(crate) fn with_documents(documents: usize) -> Self {
         Self::on_ports(Arc::new(PortLease::take()), documents)
     }
 
-    /// The same on ports that another place has, whose daemon is then in this one's way.
+    /// A place on the same ports as another, whose daemon is then in this one's way.
     pub(crate) fn beside(other: &Self) -> Self {
         Self::on_ports(Arc::clone(&other.lease), 1)
     }
@@ -75,7 +75,7 @@ impl Place {
         self
     }
 
-    /// The same with its store on this disk, for a daemon in this process.
+    /// The same with the store on this disk, for a daemon in this process.
     pub(crate) fn on(mut self, disk: &FaultyDisk) -> Self {
         self.disk = disk.clone();
         self
@@ -107,12 +107,12 @@ impl Place {
         }
     }
 
-    /// Where a daemon in a process of its own writes its log, behind those before it.
+    /// The log file of daemons in separate processes, opened for appending.
     fn log_file(&self) -> File {
         File::options().create(true).append(true).open(self.dir.path().join(LOG)).unwrap()
     }
 
-    /// What a daemon here is told.
+    /// The configuration of a daemon here.
     pub(crate) fn config(&self) -> SwarmConfig {
         let env = self.variables().into_iter().map(|(k, v)| (OsString::from(k), OsString::from(v))).collect();
         SwarmConfig::load(&ConfigSources { env, flags: ConfigFlags::default(), ..ConfigSources::default() })
@@ -140,12 +140,12 @@ impl Place {
         command
     }
 
-    /// Starts a daemon in a process of its own and waits until it answers.
+    /// Starts a daemon in a separate process and waits until it answers.
     pub(crate) async fn start_process(&self) -> Process {
         self.try_start_process().await.unwrap_or_else(|failure| panic!("{failure}"))
     }
 
-    /// The same; how it ended when it ended before it answered. An answer of another daemon is none.
+    /// The same; an error when the daemon ended before answering. An answer of another daemon does not count.
     pub(crate) async fn try_start_process(&self) -> Result<Process, String> {
         let mut command = self.command(&["up"]);
         let child = command.stdout(Stdio::null()).stderr(self.log_file()).spawn().unwrap();
@@ -171,13 +171,13 @@ impl Place {
     }
 }
 
-/// Looks until something is there.
+/// Polls until `look` finds something.
 pub(crate) async fn until<T>(what: &str, look: impl AsyncFn() -> Option<T>) -> T {
     let Some(found) = in_time(look).await else { panic!("waited too long until {what}") };
     found
 }
 
-/// Looks until something is there, or [`PATIENCE`] is over.
+/// Polls until `look` finds something, or [`PATIENCE`] is over.
 pub(crate) async fn in_time<T>(look: impl AsyncFn() -> Option<T>) -> Option<T> {
     let start = Instant::now();
     while start.elapsed() < PATIENCE {
@@ -202,27 +202,26 @@ pub(crate) struct Swarm {
 }
 
 impl Swarm {
-    /// Ends it in order.
+    /// Stops the daemon in order.
     pub(crate) async fn stop(self) {
         assert!(!self.run.is_finished(), "the daemon has ended by itself");
         self.stop.cancel();
         self.ended().await;
     }
 
-    /// Waits for the end that it was asked for.
+    /// Waits for the requested end.
     pub(crate) async fn ended(self) {
         assert_eq!(self.run.await.unwrap(), DaemonEnd::Asked);
     }
 }
 
-/// A daemon in a process of its own; killed when dropped.
+/// A daemon in a separate process; killed on drop.
 pub(crate) struct Process {
     pub(crate) api: Api,
     child: Child,
 }
 
 impl Process {
-    /// Its process.
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -236,13 +235,13 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // Ended already, mostly.
+        // Mostly ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// reqwest has no TLS of its own here.
+/// reqwest is built without TLS here, so PAS's own is set.
 pub(crate) fn http_client() -> reqwest::Client {
     pas::llm::tls::plain_client_builder().expect("TLS").build().expect("a client")
 }
@@ -254,12 +253,12 @@ pub(crate) struct Api {
     pub(crate) base: String,
     client: reqwest::Client,
     source: PathBuf,
-    /// The log of its daemons; there is none of a daemon in this process.
+    /// The daemon's log; absent for a daemon in this process.
     log: PathBuf,
 }
 
 impl Api {
-    /// The same client, of another port of the daemon.
+    /// The same client, for another port of the daemon.
     pub(crate) fn with_base(&self, base: String) -> Self {
         Self { base, ..self.clone() }
     }
@@ -270,26 +269,26 @@ impl Api {
         Ok((status, answer.json().await?))
     }
 
-    /// The address of another of the daemon's ports.
+    /// The address of another port of the daemon.
     pub(crate) fn address_of(&self, port: u16) -> String {
         format!("127.0.0.1:{}", port + self.offset)
     }
 
-    /// A document that must be there.
+    /// A JSON document; anything but 200 fails the test.
     pub(crate) async fn get(&self, path: &str) -> Value {
         let (status, body) = self.try_get(path).await.unwrap();
         assert_eq!(status, StatusCode::OK, "GET {path}: {body}");
         body
     }
 
-    /// Bytes that must be there.
+    /// The bytes at `path`; anything but 200 fails the test.
     pub(crate) async fn bytes(&self, path: &str) -> Vec<u8> {
         let answer = self.client.get(format!("{}{path}", self.base)).send().await.unwrap();
         assert_eq!(answer.status(), StatusCode::OK, "GET {path}");
         answer.bytes().await.unwrap().to_vec()
     }
 
-    /// The stream of a job's events, read to its end: id and kind of each.
+    /// The stream of a job's events, read to the end: id and kind of each.
     pub(crate) async fn stream(&self, job: &str, since: u64) -> Vec<(u64, String)> {
         let url = format!("{}/jobs/{job}/events?since={since}", self.base);
         let asked = self.client.get(url).header("accept", "text/event-stream").timeout(PATIENCE);
@@ -306,7 +305,7 @@ impl Api {
         (answer.status(), answer.json().await.unwrap_or_default())
     }
 
-    /// A request with headers; gives the answer's, too.
+    /// A request with headers; also returns the answer's headers.
     pub(crate) async fn send(
         &self,
         path: &str,
@@ -326,7 +325,7 @@ impl Api {
         answer
     }
 
-    /// Submits an ingest of the corpus with more fields on its card; gives the job's id.
+    /// Submits an ingest of the corpus, with `more` fields on the card; returns the job's id.
     pub(crate) async fn ingest(&self, more: Value) -> String {
         let mut card = json!({ "task": "ingest", "inputs": { "source": self.source } });
         card.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -334,7 +333,7 @@ impl Api {
         job["job_id"].as_str().unwrap().to_owned()
     }
 
-    /// Submits a card that carries an idempotency key; `None` when the edge was cut off under it.
+    /// Submits a card with an idempotency key; `None` when the connection was cut off.
     pub(crate) async fn try_submit(&self, card: &Value) -> Option<String> {
         let answer = self.client.post(format!("{}/jobs", self.base)).json(card).send().await.ok()?;
         let status = answer.status();
@@ -367,7 +366,7 @@ impl Api {
         }
     }
 
-    /// Waits until a job is in a state; fails with what there is to know of it.
+    /// Waits until a job is in a state; a failure shows all that is known of the job.
     pub(crate) async fn is(&self, id: &str, state: &str) -> Value {
         let reached = in_time(async || {
             let job = self.try_get(&format!("/jobs/{id}")).await.ok()?.1;
@@ -384,8 +383,8 @@ impl Api {
         }
     }
 
-    /// All that may tell why a run stands where it does: its jobs, the questions, its last events, the
-    /// actors that have work or trouble, and the end of the log. What cannot be read says why.
+    /// Everything that may explain a run's state: jobs, questions, last events, actors with work or trouble,
+    /// and the end of the log. An unreadable part shows the error.
     async fn picture(&self, job: &str) -> String {
         let run = job.split('.').next().unwrap_or(job);
         let show = async |path: &str, pick: fn(&Value) -> Value| match self.try_get(path).await {
@@ -427,7 +426,7 @@ impl Api {
         .await
     }
 
-    /// Waits until a run is done, and gives the hash of what it left.
+    /// Waits until a run is done, and returns its content hash.
     pub(crate) async fn done(&self, run: &str) -> String {
         self.is(run, "done").await;
         self.manifest(run).await["content_hash"].as_str().unwrap().to_owned()
@@ -474,7 +473,7 @@ pub(crate) fn of_kind<'e>(events: &'e [Value], kind: &str) -> Vec<&'e str> {
     events.iter().filter(|e| e["event"] == kind).map(|e| e["job_id"].as_str().unwrap()).collect()
 }
 
-/// Every job of a run has ended, told so exactly once, and told nothing afterwards.
+/// Every job of a run has exactly one final event, and none after that.
 #[track_caller]
 pub(crate) fn each_ended_once(jobs: &[Value], events: &[Value]) {
     const ENDS: &[&str] = &["completed", "failed", "cancelled", "quarantined"];

@@ -1,8 +1,8 @@
-//! Keeps the source tree as ARCHITECTURE.md says it is.
+//! Keeps the source tree as described in ARCHITECTURE.md.
 //!
-//! Each test checks one rule over all files and lists every place that breaks it, with what to do there.
-//! The rules themselves are functions from text to findings, with tests of their own at the end: a rule
-//! that finds nothing because it looks wrongly would be worse than none.
+//! Each test checks one rule over all files and lists every place that breaks it, with the remedy. The rules
+//! themselves are functions from text to findings, with tests of their own at the end: a rule that finds
+//! nothing because it looks wrongly would be worse than none.
 
 mod type_names;
 
@@ -64,7 +64,7 @@ const LAYERS: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Longest file, its own tests at the end not counted: what one reader can hold. Aim at 300.
+/// Longest file, its own tests at the end not counted: as much as one reader can keep in mind. Aim at 300.
 const MAX_LINES: usize = 500;
 
 fn root() -> &'static Path {
@@ -95,7 +95,7 @@ fn files(below: &str, endings: &[&str]) -> Vec<(PathBuf, String)> {
     found
 }
 
-/// Sources of PAS; the projects in `tests/data` are what agents work on, in a style of their own.
+/// Sources of PAS; the projects in `tests/data` are work for agents, in other styles.
 fn rust_files() -> Vec<(PathBuf, String)> {
     let all = ["src", "tests", "benches", "examples"].iter().flat_map(|folder| files(folder, &[".rs"]));
     all.filter(|(path, _)| !path.starts_with("tests/data")).collect()

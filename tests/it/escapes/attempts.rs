@@ -1,7 +1,7 @@
-//! The attempts. Numbers are those of the list of ways out that the sandbox is held to.
+//! The attempts. The numbers are those of the list of known ways out of a sandbox.
 
-/// How many of them reach nothing even without a sandbox: they need root's rights or x32, or the reaper alone
-/// stops them (built environment, closed files, processes that are left).
+/// How many attempts reach nothing even without a sandbox: they need root's rights or x32, or the reaper
+/// alone stops them (built environment, closed files, leftover processes).
 pub(crate) const VAIN_HERE: usize = 18;
 
 pub(crate) enum EscapeScript {
@@ -15,7 +15,7 @@ pub(crate) struct EscapeAttempt {
     pub(crate) script: EscapeScript,
 }
 
-/// System calls by number (of x86-64), and machine code for those of 32 bits.
+/// System calls by number (of x86-64), and machine code for 32-bit ones.
 pub(crate) const PRELUDE: &str = r#"
 import ctypes, os, socket, struct, sys, time, signal, fcntl, array
 libc = ctypes.CDLL(None, use_errno=True)

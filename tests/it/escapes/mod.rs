@@ -12,10 +12,10 @@ use pas::sandbox::SandboxBackend;
 
 use runner::{as_other_user, bubblewrap, escaped};
 
-/// What Landlock and seccomp alone leave open: mode, times and extended attributes, and others' command
-/// lines.
+/// Attempts that succeed with Landlock and seccomp alone: mode, times and extended attributes, and others'
+/// command lines.
 const OPEN_WITHOUT_NAMESPACES: &[u32] = &[14, 15, 16, 48, 65, 88];
-/// The run's own git configuration lies in a folder that git has to write.
+/// The run's own git configuration is in a folder that git has to write.
 const OPEN_WITHOUT_MOUNTS: &[u32] = &[86];
 
 fn assert_held(backend: &SandboxBackend, open: &[&[u32]]) {
@@ -48,7 +48,7 @@ fn another_user_finds_open_only_what_is_listed() {
     as_other_user("escapes::landlock_and_seccomp_alone_leave_open_only_what_is_listed");
 }
 
-/// An attempt that fails everywhere proves nothing. Never as root: the attempts would succeed.
+/// Attempts that fail everywhere prove nothing. Never run as root: the attempts would succeed.
 #[test]
 fn without_confinement_the_attempts_get_out() {
     if rustix::process::getuid().is_root() {

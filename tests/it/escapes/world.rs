@@ -1,4 +1,5 @@
-//! What lies around a sandbox in a test: a person's home and repository, another run, servers and a process.
+//! The surroundings of a sandbox in a test: a person's home and repository, another run, servers and a
+//! process.
 
 use std::collections::BTreeMap;
 use std::net::{TcpListener, UdpSocket};
@@ -12,9 +13,9 @@ use pas::domain::agent::Rights;
 use pas::sandbox::{SandboxGit, SandboxLimits, SandboxPlaces, SandboxProfile, ToolchainSet};
 use tempfile::TempDir;
 
-/// In everything that must not be read.
+/// Present in everything that must not be read.
 pub(crate) const MARK: &str = "SECRET-7f3a91";
-/// Printed by an attempt that was let do what it must not.
+/// Printed by an attempt that succeeded.
 pub(crate) const GOT_OUT: &str = "GOT-OUT";
 
 pub(crate) struct EscapeWorld {
@@ -28,7 +29,7 @@ pub(crate) struct EscapeWorld {
     path_datagram: UnixDatagram,
     named: UnixListener,
     pub(crate) name: String,
-    /// Open for whatever is started, as terminals and editors leave files.
+    /// Inherited by every child process, as files left open by terminals and editors are.
     _inherited: std::fs::File,
 }
 
@@ -94,7 +95,7 @@ impl EscapeWorld {
         SandboxProfile::of(Rights::ALL, &self.places(), &ToolchainSet::default(), SandboxLimits::default())
     }
 
-    /// Names for the attempts' scripts, in a form that shell and Python both read.
+    /// Names for the attempts' scripts, in a form readable by both shell and Python.
     pub(crate) fn names(&self, quote_all: bool) -> String {
         let base = self.base.path().display();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
@@ -118,7 +119,7 @@ impl EscapeWorld {
         text
     }
 
-    /// What an attempt did out here, in words.
+    /// An attempt's effects outside the sandbox, in words.
     pub(crate) fn changes(&mut self) -> Vec<String> {
         let mut changes = Vec::new();
         let after = self.snapshot();

@@ -1,9 +1,9 @@
-//! Drives the machine through a scenario: carries its commands out in a [`World`] at once and to the
-//! letter, and answers them.
+//! Drives the machine through a scenario: carries the commands out in a [`World`] at once and literally, and
+//! answers them.
 //!
-//! Owns no rule of supervision but the names of children (the machine has keys). Checks on the way
-//! that at most one command is outstanding, that what the machine holds to be up is what runs, that
-//! nothing is started twice and that no child is forgotten in silence.
+//! Owns no rule of supervision but the names of children (the machine has keys). Checks on the way that at
+//! most one command is outstanding, that the running children are those the machine believes to be up, that
+//! none is started twice and that none is forgotten silently.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -16,7 +16,7 @@ use pas::supervision::policy;
 use super::scenario::{AutoShutdown, ChildSpec, Fate, Outcome, Reason, Restart, Scenario, Step, Strategy};
 use super::world::{Pid, World};
 
-/// Runs a scenario to its end.
+/// Runs a scenario to the end.
 pub(crate) fn run(scenario: &Scenario) -> Outcome {
     let mut driver = Driver::new(scenario);
     driver.feed(MachineInput::Boot);
@@ -108,7 +108,7 @@ impl Driver {
         assert!(unanswered <= 1, "one at a time: {:?}", self.commands);
     }
 
-    /// The end of a child by itself answers the command to stop it, before it is carried out.
+    /// A child that ends unasked answers the command to stop it before that is carried out.
     fn is_unanswered(&self, command: &MachineCommand) -> bool {
         match command {
             MachineCommand::Start(..) => true,
@@ -151,7 +151,7 @@ impl Driver {
         });
     }
 
-    /// One that has ended by itself has been, or will be, told as such: that answers the stop too.
+    /// An unasked end has been, or will be, reported as such, which answers the stop too.
     fn stop(&mut self, key: ChildKey, incarnation: Incarnation) {
         if self.world.stop(self.pid(key, incarnation)) {
             self.tell_exits();
@@ -198,7 +198,7 @@ fn child_policy(spec: &ChildSpec) -> policy::ChildPolicy {
             Restart::Temporary => policy::RestartType::Temporary,
         },
         significant: spec.significant,
-        // OTP has none.
+        // OTP has no backoff.
         backoff: policy::RestartBackoff::NONE,
     }
 }

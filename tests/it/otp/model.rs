@@ -1,23 +1,23 @@
-//! An executable model of OTP's supervisor: its rules as plain synchronous recursion.
+//! An executable model of OTP's supervisor: the rules as plain synchronous recursion.
 //!
-//! Written from the behaviour of `supervisor` in Erlang/OTP 25 and independent of the machine it
-//! judges. A supervisor has a mailbox and does one thing at a time to its end; what arrives meanwhile
-//! waits there. An ending is an `Err` that unwinds to [`Model::serve`], which stops the children.
+//! Written from the behaviour of `supervisor` in Erlang/OTP 25 and independent of the tested machine. A
+//! supervisor has a mailbox and completes one thing at a time; messages that arrive meanwhile wait there. An
+//! ending is an `Err` that unwinds to [`Model::serve`], which stops the children.
 
 use std::collections::VecDeque;
 
 use super::scenario::{AutoShutdown, ChildSpec, Fate, Outcome, Reason, Restart, Scenario, Step, Strategy};
 use super::world::{Pid, World};
 
-/// What the model saw.
+/// The model's outcome.
 pub(crate) struct Run {
     pub(crate) outcome: Outcome,
-    /// Whether the outcome holds for clocks of whole seconds and with a second and more of delays, as
-    /// in a real OTP: no restart was near the edge of the window when another one was counted.
+    /// Whether the outcome also holds with a clock of whole seconds and delays of a second or more, as in a
+    /// real OTP: no restart was near the edge of the window when another was counted.
     pub(crate) is_robust_in_time: bool,
 }
 
-/// Runs a scenario to its end.
+/// Runs a scenario to the end.
 pub(crate) fn run(scenario: &Scenario) -> Run {
     let mut model = Model::new(scenario);
     model.boot();
@@ -94,7 +94,7 @@ impl Model {
         self.serve();
     }
 
-    /// Puts a step where the supervisor will find it.
+    /// Puts a step into the supervisor's mailbox, or advances the time.
     fn take(&mut self, step: &Step) {
         match step {
             Step::AdvanceMs(ms) => self.now_ms += ms,
@@ -197,7 +197,7 @@ impl Model {
         self.restarts_at_ms.push(now);
     }
 
-    /// Stops and starts the children from `first` on, of which the one at `ended` has ended; the name
+    /// Stops and starts the children from `first` on, of which the one at `ended` has ended; returns the name
     /// of one that failed to start.
     fn restart_from(&mut self, first: usize, ended: usize) -> Option<String> {
         self.children[ended].process = Process::Undefined;
@@ -227,7 +227,7 @@ impl Model {
         }
     }
 
-    /// Waits for the end of a child, whose own news of it is thereby old.
+    /// Waits for the end of a child, whose exit message then no longer counts.
     fn terminate(&mut self, at: usize) {
         if let Process::Pid(pid) = self.children[at].process {
             self.world.stop(pid);
@@ -261,7 +261,7 @@ impl Model {
     fn start_stopped(&mut self, id: &str) {
         let stopped = self.find(id).filter(|&at| self.children[at].process == Process::Undefined);
         if let Some(at) = stopped {
-            // A failure is the caller's to know; the child stays as it was.
+            // Only the caller learns of a failure; the child stays stopped.
             self.start(at).ok();
         }
     }
@@ -282,7 +282,7 @@ impl Model {
         }
     }
 
-    /// What is kept of a child that is down for good.
+    /// Removes a child that is down for good, unless its specification is kept.
     fn delete(&mut self, at: usize) {
         let is_kept = self.children[at].spec.restart != Restart::Temporary
             && self.strategy != Strategy::SimpleOneForOne;

@@ -1,8 +1,7 @@
-//! Random scenarios, as proptest strategies, so that what fails shrinks.
+//! Random scenarios, as proptest strategies, so that failing ones shrink.
 //!
-//! Raw choices are drawn first and then made valid: OTP refuses a significant child that is permanent
-//! or whose supervisor never shuts down by itself, and a `simple_one_for_one` supervisor has one
-//! template.
+//! Raw choices are drawn first and then made valid: OTP refuses a significant child that is permanent or
+//! whose supervisor never shuts down automatically, and a `simple_one_for_one` supervisor has one template.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -13,18 +12,18 @@ use super::scenario::{
     Strategy as SupervisorStrategy,
 };
 
-/// How time passes.
+/// The kind of time in a scenario.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Timing {
-    /// As a number: any window, any pause; planned restarts too, which are not OTP's.
+    /// A number: any window, any pause; also planned restarts, which OTP lacks.
     Simulated,
-    /// Slept through by a real OTP.
+    /// Real time, in which a real OTP sleeps.
     Real,
 }
 
 const POOL: [&str; 7] = ["a", "b", "c", "d", "e", "f", "g"];
 
-/// A step before it is known whether it is valid.
+/// A step that may be invalid.
 #[derive(Debug, Clone)]
 enum Raw {
     Exit(usize, Reason),
@@ -79,9 +78,9 @@ pub(crate) fn scenario(timing: Timing) -> impl Strategy<Value = Scenario> {
     )
 }
 
-/// Lets the children of a `simple_one_for_one` supervisor be started by steps, all by the template of
-/// the first, each name once. Their requests name a process, not a child, so a request that waits may
-/// name one that is gone: none is made together with other things.
+/// Lets the children of a `simple_one_for_one` supervisor be started by steps, all by the template of the
+/// first, each name once. Their requests name a process, not a child, so a waiting request may name a process
+/// that is gone: no request is made together with other things.
 pub(crate) fn by_template(scenario: &mut Scenario) {
     let Some(template) = scenario.children.first().cloned() else { return };
     let dynamic = |spec: &ChildSpec| {
@@ -160,7 +159,7 @@ fn step(timing: Timing) -> impl Strategy<Value = Raw> {
     ]
 }
 
-/// What may also happen together with others.
+/// Events that may also happen together with others.
 fn happening() -> impl Strategy<Value = Raw> {
     let which = 0..POOL.len();
     prop_oneof![
@@ -172,8 +171,8 @@ fn happening() -> impl Strategy<Value = Raw> {
     ]
 }
 
-/// Names the children. Together with other things only a child of a new name may be started: whether an
-/// old name is free is known only after what came before it.
+/// Names the children. Together with other things only a child of a new name may be started: whether an old
+/// name is free is known only after the earlier things.
 fn valid(raw: &[Raw], pool: &[ChildSpec], started: usize) -> Vec<Step> {
     let mut is_new: Vec<bool> = (0..pool.len()).map(|at| at >= started).collect();
     let mut named = |raw: &Raw, is_alone: bool| {

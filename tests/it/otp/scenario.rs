@@ -1,7 +1,7 @@
-//! The words of a scenario, as they stand in `tests/otp/scenarios.jsonl`.
+//! The format of a scenario in `tests/otp/scenarios.jsonl`.
 //!
-//! Owns the file format alone, which Rust and Erlang read alike; knows neither the model nor the
-//! machine. A word that is not known is an error.
+//! Owns the file format alone, which Rust and Erlang read alike; knows neither the model nor the machine. An
+//! unknown word is an error.
 
 use serde::{Deserialize, Serialize};
 
@@ -49,7 +49,7 @@ pub(crate) enum AutoShutdown {
     AllSignificant,
 }
 
-/// The reasons with which a child ends by itself.
+/// The reasons of a child that ends unasked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Reason {
@@ -80,14 +80,14 @@ pub(crate) struct ChildSpec {
     pub(crate) restart: Restart,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub(crate) significant: bool,
-    /// Which of its starts fail, counted from 1 over the whole scenario.
+    /// The child's failing starts, counted from 1 over the whole scenario.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) fail_starts: Vec<u32>,
 }
 
-/// A child that ends by itself while the supervisor is busy. Moments are counted from 1: one before
-/// and one after each start (a failing start has only the first), one during each orderly stop.
-/// `simple_one_for_one` counts no stops, because their order is not defined.
+/// A child that ends unasked while the supervisor is busy. Moments are counted from 1: one before and one
+/// after each start (a failing start has only the first), one during each orderly stop. `simple_one_for_one`
+/// counts no stops, because their order is not defined.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Interruption {
@@ -96,7 +96,7 @@ pub(crate) struct Interruption {
     pub(crate) reason: Reason,
 }
 
-/// What happens to a supervisor that is idle; it becomes idle again before the next step.
+/// An event at an idle supervisor, which becomes idle again before the next step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Step {
@@ -110,18 +110,18 @@ pub(crate) enum Step {
     TerminateChild(String),
     StartChild(ChildSpec),
     Shutdown,
-    /// All of them reach the supervisor, in this order, before it looks at the first.
+    /// All steps reach the supervisor, in this order, before it handles the first.
     Together(Vec<Step>),
-    /// PAS's own: stops a running child and starts it again, uncounted. OTP has no such call, so it
-    /// does not stand in the file.
+    /// PAS's own: stops a running child and starts it again, uncounted. OTP has no such call, so the file has
+    /// none.
     PlannedRestart(String),
 }
 
-/// What is to be seen.
+/// The observable outcome.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Outcome {
-    /// `start c`, `start_failed c`, `stop c` (by the supervisor), `exit c reason` (by itself).
+    /// `start c`, `start_failed c`, `stop c` (by the supervisor), `exit c reason` (unasked).
     pub(crate) log: Vec<String>,
     /// The children that run at the end, sorted.
     pub(crate) alive: Vec<String>,

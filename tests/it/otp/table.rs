@@ -1,7 +1,7 @@
-//! The scenarios that stand in `tests/otp/scenarios.jsonl`: systematic ones, then random deep ones.
+//! The scenarios of `tests/otp/scenarios.jsonl`: systematic ones, then random deep ones.
 //!
-//! Deterministic: the same table at every call. What real clocks could decide either way, or would
-//! sleep too long, is left out. `expect` is the model's.
+//! Deterministic: the same table at every call. Scenarios that real clocks could decide either way, or that
+//! would sleep too long, are left out. `expect` is the model's.
 
 use proptest::strategy::{Strategy as _, ValueTree as _};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -18,10 +18,10 @@ const RESTARTS: [Restart; 3] = [Restart::Permanent, Restart::Transient, Restart:
 const REASONS: [Reason; 5] =
     [Reason::Normal, Reason::Shutdown, Reason::ShutdownTerm, Reason::Crash, Reason::Killed];
 const NAMES: [&str; 3] = ["a", "b", "c"];
-/// So long that no scenario without sleeps comes near its end.
+/// So long that no scenario without sleeps comes near the end of the window.
 const LONG_PERIOD_S: u32 = 60;
 const RANDOM_SCENARIOS: usize = 250;
-/// Real time is paid for; the runner sleeps in parallel.
+/// Most sleep of a scenario in real time; the runner sleeps in parallel.
 const MOST_SLEEP_MS: u64 = 8000;
 
 /// The whole table.
@@ -44,7 +44,7 @@ pub(crate) fn table() -> Vec<Scenario> {
     table
 }
 
-/// A strategy by the word OTP has for it.
+/// OTP's word for a strategy.
 fn word(strategy: Strategy) -> &'static str {
     match strategy {
         Strategy::OneForOne => "one_for_one",
@@ -66,7 +66,7 @@ fn crash(child: &str) -> Step {
     exit(child, Reason::Crash)
 }
 
-/// A scenario whose children are up before its steps: of a `simple_one_for_one` supervisor, all by the
+/// A scenario whose children are up before the steps: of a `simple_one_for_one` supervisor, all by the
 /// template of the first, and started one by one.
 fn scenario(
     id: String,
@@ -244,7 +244,7 @@ fn requests(table: &mut Vec<Scenario>) {
     }
 }
 
-/// Two things that reach the supervisor before it looks at the first.
+/// Two things that reach the supervisor before it handles the first.
 fn at_once(table: &mut Vec<Scenario>) {
     for strategy in STRATEGIES {
         let children = NAMES.map(|id| child(id, Restart::Permanent));

@@ -1,8 +1,7 @@
-//! The processes of a scenario: what starts, fails to start, is stopped or ends by itself, and the log
-//! of it.
+//! The processes of a scenario: starts, failed starts, stops and unasked ends, and the log of these.
 //!
-//! Knows no rule of supervision: the model and the machine's driver both act on such a world, so that
-//! their logs can be compared. What ends by itself is put into [`World::exits`] for the supervisor.
+//! Knows no rule of supervision: the model and the machine's driver both act on such a world, so that their
+//! logs can be compared. Unasked ends are put into [`World::exits`] for the supervisor.
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,7 +18,7 @@ pub(crate) struct World {
     interruptions: Vec<Interruption>,
     moment: u32,
     stops_are_moments: bool,
-    /// Ends that the supervisor has not heard of yet.
+    /// Ends not yet reported to the supervisor.
     pub(crate) exits: VecDeque<(Pid, Reason)>,
     pub(crate) log: Vec<String>,
 }
@@ -43,7 +42,7 @@ impl World {
         world
     }
 
-    /// Takes note of the starts of a child that are to fail.
+    /// Notes which starts of a child are to fail.
     pub(crate) fn learn(&mut self, child: &ChildSpec) {
         self.fail_starts.insert(child.id.clone(), child.fail_starts.clone());
     }
@@ -65,7 +64,7 @@ impl World {
         Some(pid)
     }
 
-    /// Stops a process in an orderly way; false when it had ended by itself.
+    /// Stops a process in an orderly way; false when it had already ended.
     pub(crate) fn stop(&mut self, pid: Pid) -> bool {
         let Some(id) = self.alive.remove(&pid) else { return false };
         self.log.push(format!("stop {id}"));
@@ -75,7 +74,7 @@ impl World {
         true
     }
 
-    /// Lets a process end by itself; nothing happens when none of that name runs.
+    /// Lets a process end unasked; nothing happens when none of that name runs.
     pub(crate) fn exit(&mut self, id: &str, reason: Reason) {
         let Some(pid) = self.alive.iter().find(|(_, name)| *name == id).map(|(pid, _)| *pid) else { return };
         self.alive.remove(&pid);

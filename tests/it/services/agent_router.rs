@@ -1,4 +1,4 @@
-//! The agent router over HTTP and by file: who is found, who is called, and how that ends.
+//! The agent router over HTTP and by file: which agents are found, which are called, and the outcomes.
 
 use std::time::Duration;
 
@@ -97,7 +97,7 @@ async fn a_call_by_file_goes_through_the_folders() {
             let (_, refused) = swarm.invoke(call).await;
             assert!(refused["error"].as_str().unwrap().contains("cannot name a file"), "{refused}");
         }
-        // A client that only knows the folders.
+        // A client that knows only the folders.
         let inbox = dir.path().join("artifacts/agent_inbox/architect");
         std::fs::write(inbox.join("mine.json"), r#"{"payload": {"task": "refuse"}}"#).unwrap();
         std::fs::write(inbox.join("broken.json"), "{").unwrap();

@@ -32,7 +32,7 @@ const AGENT: &str = "corpus-auditor";
 /// Tokens that every model takes here.
 const WINDOW: u64 = 77_000;
 
-/// A summariser that is held until it is let go, and then gives its answer.
+/// A summariser that waits until released, and then answers.
 struct Held {
     open: AtomicBool,
     asked: Notify,
@@ -68,7 +68,7 @@ impl TextSummariser for HeldSummariser {
     }
 }
 
-/// An agent's worker as far as resets go: it resumes when it starts.
+/// An agent's worker as far as resets go: it resumes on starting.
 struct Worker;
 
 enum Never {}
@@ -96,7 +96,7 @@ struct World {
     governor: GovernorHandle,
     me: AgentDefinition,
     run: RunLabel,
-    /// The resets that starts of the worker resumed from.
+    /// The resets from which the worker resumed.
     resumed: Arc<Mutex<Vec<String>>>,
 }
 
@@ -154,7 +154,7 @@ impl World {
     async fn is_resumed(&self) {
         until("the agent is resumed", async || {
             if self.stage().is_none() {
-                // The message was in hand when the governor was killed: the next call tells again.
+                // The message was in hand when the governor was killed: the next call reports again.
                 self.breach();
             }
             let told = !self.resumed.lock().is_empty();
@@ -218,7 +218,7 @@ async fn a_measured_breach_saves_summarises_clears_and_restarts_the_worker() {
     assert_eq!(world.context_resets(), 1);
     let status = world.governor.status(Some(AGENT)).await.unwrap();
     assert!((1..200).contains(&status[0].1.ctx_used), "the summary is in it now: {status:?}");
-    // Nothing new came: another report of a full window resets nothing, so there is no endless round.
+    // Without new notes another report of a full window resets nothing, so there is no endless loop.
     world.breach();
     world.remember("a", "again, as after a restart").await;
     assert_eq!(world.governor.clear(AGENT.to_owned(), None).await.unwrap(), 100_000);
@@ -251,7 +251,8 @@ async fn a_summary_that_somebody_asks_for_resets_an_own_agent_and_its_status_say
     assert!((1..200).contains(&used(&world.run)), "the worker went on from the summary: {status:?}");
     assert_eq!(used(&other), 77, "another run is another context");
 
-    // No conversation of ours: what was reported is summarised and emptied, and no worker restarts.
+    // Without a conversation here, the reported content is summarised and the context emptied, and no worker
+    // restarts.
     let made = world.governor.summarise(wanted(&other, None)).await.unwrap();
     assert_eq!((made.ctx_before, made.ctx_after), (77, 0));
     let status = world.governor.status(Some(AGENT)).await.unwrap();
@@ -324,7 +325,7 @@ async fn kills_of_governor_and_worker_at_any_moment_lose_and_repeat_nothing() {
         for _ in 0..8 {
             tokio::time::sleep(Duration::from_micros(random.u64(0..12_000))).await;
             let victim = if random.u8(0..3) == 0 { AGENT } else { "governor" };
-            // It may be starting at this moment: then there is nobody to kill.
+            // The victim may be starting at this moment: then there is nobody to kill.
             let _ = world.system.kill(victim).await;
         }
         world.is_resumed().await;

@@ -1,4 +1,4 @@
-//! The heartbeat monitor over HTTP: silence, restarts and what is told of them.
+//! The heartbeat monitor over HTTP: silence, restarts, and the alerts about both.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! Registry, heartbeat monitor and agent router over real sockets, on a stopped clock.
 //!
-//! Every answer that comes by [`Swarm::ask`] is held to the contract: its status must be one that the
-//! operation tells of, and its body must fit.
+//! Every answer through [`Swarm::ask`] is checked against the contract: the operation must list the status,
+//! and the body must fit.
 #![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 mod agent_router;
@@ -57,7 +57,7 @@ const TLC: &str = "tlc-domain-classifier";
 const KEEP_DAYS: u32 = 30;
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// An agent that does what the payload says.
+/// An agent that obeys the payload.
 struct Tester(AgentName);
 
 struct Call(AgentInvocation, ReplySender<Result<Value, InvokeError>>);
@@ -99,7 +99,7 @@ impl AgentInvoker for Addresses {
     }
 }
 
-/// Keeps the stopped clock from running on while only a socket or the disk is waited for.
+/// Keeps the stopped clock from advancing while tasks wait only for a socket or the disk.
 struct StoppedClock(#[expect(dead_code, reason = "dropped to let the blocking task end")] mpsc::Sender<()>);
 
 impl StoppedClock {
@@ -198,7 +198,7 @@ async fn start(dir: &Path) -> Swarm {
     let mut listeners = Vec::new();
     for (name, routes, health) in routers {
         let router = routes.merge(page::routes(PortContract::load(name).unwrap(), health));
-        // The classifier's port has the chat forms of a model besides, which whole daemons serve.
+        // The classifier's port also has the chat forms of a model, which only whole daemons serve.
         if name != TLC {
             assert_routes_match_contract(name, router.clone()).await;
         }
@@ -216,7 +216,7 @@ async fn start(dir: &Path) -> Swarm {
 }
 
 impl Swarm {
-    /// Asks a port and holds the answer to its contract.
+    /// Calls a port and checks the answer against the contract.
     async fn ask(&self, port: &'static str, method: &str, path: &str, body: Value) -> (u16, Value) {
         self.ask_with(port, method, path, body, "").await
     }
@@ -238,7 +238,7 @@ impl Swarm {
         (status, body)
     }
 
-    /// Asks a port; the whole answer as text, held to nothing.
+    /// Calls a port; the whole answer as text, unchecked.
     async fn raw(&self, port: &'static str, method: &str, path: &str, body: &str) -> String {
         self.send(port, method, path, body, "").await
     }
@@ -288,7 +288,7 @@ impl Swarm {
         }
     }
 
-    /// Lets the classifier announce itself; the tree that does it.
+    /// Lets the classifier announce itself; returns the tree of the announcer.
     async fn announce_tlc(&self) -> RootHandle {
         let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
         let registration = http::tlc::registration(8052);
@@ -303,7 +303,7 @@ impl Swarm {
         self.ask(ROUTER, "POST", "/invoke", body).await
     }
 
-    /// Moves the clock on in small steps, letting everybody work in between.
+    /// Advances the clock in small steps, letting all actors work in between.
     async fn pass(&self, time: Duration) {
         const STEP: Duration = Duration::from_millis(250);
         let mut left = time;
@@ -311,7 +311,7 @@ impl Swarm {
             let step = left.min(STEP);
             tokio::time::advance(step).await;
             left -= step;
-            // A round trip through the monitor: what this step made due has been told.
+            // After a round trip through the monitor, alerts due by this step are out.
             self.get(MONITOR, "/stats").await;
         }
     }

@@ -1,4 +1,4 @@
-//! The provider router over HTTP: what it takes, refuses, keeps and chooses, and how it learns.
+//! The provider router over HTTP: registrations taken and refused, durability, choices, and learning.
 
 use std::time::Duration;
 

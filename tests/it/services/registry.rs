@@ -1,4 +1,4 @@
-//! The registry over HTTP: what it takes, refuses, keeps and offers.
+//! The registry over HTTP: registrations taken and refused, durability, and discovery.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The list of reservations: its pages, and which rows are kept for it.
+//! The list of reservations: pages, and the rows kept.
 
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ async fn reservations_are_filtered_before_they_are_cut_into_pages() {
         seen.extend(rows.iter().map(|row| row["reservation_id"].as_str().unwrap().to_owned()));
         let Some(next) = page["next_cursor"].as_str() else { break };
         cursor = format!("&cursor={next}");
-        // What comes and goes between two pages shifts nothing.
+        // Rows that come and go between two pages shift nothing.
         client.granted(cpu("late", 1)).await;
         client.post("/release", json!({ "job_id": "late" })).await;
     }

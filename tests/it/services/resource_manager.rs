@@ -1,4 +1,4 @@
-//! The resource manager over HTTP, in whole daemons: what it grants, denies, takes back and survives.
+//! The resource manager over HTTP, in whole daemons: grants, denials, revocations, and crashes.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use crate::support::{Api, Place, Swarm, each_ended_once, until};
 const MANAGER: &str = "resource-manager";
 const DOCUMENTS: usize = 200;
 
-/// A client of port 6104 of a daemon; every answer is held to the contract.
+/// A client of port 6104 of a daemon; every answer is checked against the contract.
 pub(super) struct Client {
     pub(super) api: Api,
 }
@@ -35,7 +35,7 @@ impl Client {
         answer
     }
 
-    /// The answer to an ask, which is 200 whether granted or denied.
+    /// The answer to a request, which is 200 whether granted or denied.
     async fn reserve(&self, body: Value) -> Value {
         let (status, answer) = self.post("/reserve", body).await;
         assert_eq!(status, 200, "{answer}");
@@ -69,7 +69,7 @@ impl Client {
         list["reservations"].as_array().unwrap().clone()
     }
 
-    /// Waits until nothing is held.
+    /// Waits until nothing is reserved.
     async fn all_is_back(&self) {
         until("all is given back", async || {
             let quotas = self.get("/quotas").await["quotas"].clone();
@@ -381,7 +381,7 @@ async fn a_killed_agent_gives_back_and_reserves_anew() {
     swarm.stop().await;
 }
 
-/// One core for steps that would like five: they take turns, and the run ends as it does elsewhere.
+/// One core for steps that would like five: they take turns, and the run ends as usual.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_small_machine_makes_steps_wait_and_not_fail() {
     let place = Place::with_documents(60);
@@ -441,7 +441,7 @@ async fn a_step_that_waits_can_be_cancelled_and_one_that_asks_too_much_fails() {
     swarm.stop().await;
 }
 
-/// What a step held dies with the daemon; what a client held does not.
+/// A step's reservation dies with the daemon; a client's does not.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_daemon_killed_under_a_step_leaves_no_reservation_of_it() {
     let place = Place::with_documents(DOCUMENTS).setting("PAS_JOBS__THREADS", 1);

@@ -1,5 +1,4 @@
-//! The TLC domain classifier over HTTP: embedded, through a model, and without one; and that it is
-//! known to the registry.
+//! The TLC domain classifier over HTTP: embedded, through a model, and without one; and its registration.
 
 use std::time::Duration;
 
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::{REGISTRY, Swarm, TLC, start, with};
 
-/// A model that answers by what the prompt asks for, unless the question tells it to fail.
+/// A model that answers according to the prompt, unless the question asks for a failure.
 #[derive(Debug)]
 pub(super) struct Scripted;
 
@@ -115,7 +114,7 @@ async fn a_model_answers_where_it_is_asked_and_its_failures_are_told_or_covered(
     }
     let hanging = swarm.tlc("/classify_domain?backend=model", json!({ "query": "hang" }));
     let time = async {
-        // The request must be with the model before the clock moves.
+        // The request must have reached the model before the clock moves.
         while swarm.get(TLC, "/health").await["status"] != "healthy" {}
         tokio::time::advance(Duration::from_secs(31)).await;
     };
@@ -133,7 +132,8 @@ async fn the_registry_lists_it_as_a_model_and_the_agents_stay_fifty() {
     assert_eq!(record["caps"], json!(["domain_classification", "tmd_extraction", "domain_validation"]));
     assert_eq!(swarm.ids("?type=agent").await.len(), 50);
     assert_eq!(swarm.ids("?cap=tmd_extraction").await, ["agent-tlc_domain_classifier"]);
-    // Forgotten by somebody's hand, it is back with the next beat; and beats keep it alive.
+    // Deregistered by somebody, the classifier is back with the next heartbeat; and heartbeats keep it
+    // listed.
     let end = json!({ "service_id": "agent-tlc_domain_classifier" });
     assert_eq!(swarm.ask(REGISTRY, "POST", "/deregister", end).await.0, 200);
     swarm.pass(Duration::from_secs(31)).await;

@@ -10,7 +10,7 @@ use crate::support::{Place, each_ended_once, http_client, until};
 
 const AGENT: &str = "corpus-auditor";
 
-/// A client of port 6105 that holds every answer to the contract.
+/// A client of port 6105 that checks every answer against the contract.
 struct Client {
     base: String,
     http: reqwest::Client,
@@ -157,7 +157,7 @@ async fn a_summary_clears_the_context_of_its_own_run_and_no_other() {
     let place = Place::with_documents(1);
     let swarm = place.start().await;
     let governor = Client::of(&place);
-    // One from outside, and one of the daemon's own that was only reported.
+    // An agent from outside, and one of the daemon's own with reports only.
     for agent in ["yy", "architect"] {
         for (run, used) in [("R-1", 12_500), ("R-2", 15_000)] {
             let report = json!({ "agent": agent, "run_id": run, "ctx_used": used, "ctx_limit": 16_000 });
@@ -238,7 +238,7 @@ async fn contexts_outlive_a_crash_of_the_governor_and_a_restart_of_the_daemon() 
     swarm.stop().await;
 }
 
-/// A place where some executors have so small a budget that their first card is a breach.
+/// A place where some executors have a token budget so small that the first card is a breach.
 fn tight(documents: usize) -> Place {
     let place = Place::with_documents(documents).setting("PAS_JOBS__THREADS", 1);
     let folder = place.dir.path().join("agents");

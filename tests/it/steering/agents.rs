@@ -1,4 +1,4 @@
-//! Agents paused, killed and restarted: whom it touches, what goes with them, and what is left.
+//! Agents paused, killed and restarted: the blast radius, the work that ends with them, and the rest.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::support::{Place, each_ended_once, http_client, until};
 use crate::vendor::{FOREVER, Fault, Vendor};
 
 const EVENTS: u16 = 6102;
-/// Looked at twice with this in between, what stands still has stopped.
+/// Without progress for this long, work has stopped.
 const STILL: Duration = Duration::from_millis(400);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -58,7 +58,7 @@ async fn a_coordinator_killed_in_the_middle_is_back_and_its_run_ends_equal() {
     swarm.stop().await;
 }
 
-/// A stream of an agent that has begun and stands still; gives the rest of it.
+/// A stream of an agent that has begun and stalls; the future returns the rest.
 async fn stalled(stage: &Stage, headers: &[(&str, &str)]) -> impl Future<Output = String> + use<> {
     stage.vendors.get(Vendor::OpenAi).script([Fault::StallAfter(2, FOREVER)]);
     let request = http_client().post(stage.url(6120, "/v1/chat/completions")).json(&streamed("gpt-4-turbo"));
@@ -99,7 +99,7 @@ async fn an_agent_s_model_streams_end_with_it_and_are_settled() {
     assert_eq!(again["proof"]["streams_closed"], 1, "an orderly restart drops what it did, too: {again}");
     other.await;
 
-    // What an agent is killed by is the same for its calls.
+    // The way in which an agent is killed makes no difference for calls.
     let rest = stalled(&stage, &[("x-pas-agent", AUDITOR), ("x-pas-run-id", "by-api")]).await;
     api.ask(&format!("/agents/{AUDITOR}/kill"), json!({})).await;
     assert!(rest.await.contains("its agent was ended"), "the reader is told");

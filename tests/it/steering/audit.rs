@@ -1,4 +1,4 @@
-//! Whatever is done or refused is written down, whichever way it came, and stays so over `kill -9`.
+//! Every action, done or refused, by every way in, is in the audit, and stays there over `kill -9`.
 
 use std::process::Command;
 
@@ -99,7 +99,7 @@ async fn an_acknowledged_act_and_one_that_was_begun_survive_kill_9() {
     let run = api.ingest(json!({})).await;
     api.works(&format!("{run}.data.lane.audit"), 2).await;
     act(&api, json!({ "action": "pause", "target": AUDITOR })).await;
-    // Its agent answers nothing, so this kill waits for it: the daemon is killed in its middle.
+    // The agent answers nothing, so this kill waits, and the daemon is killed in the middle.
     let waiting = hmi(&api);
     let kill = json!({ "action": "kill", "target": run });
     let url = format!("{}/api/action", waiting.base);

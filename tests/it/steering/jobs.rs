@@ -1,4 +1,4 @@
-//! Jobs that change hands or are begun anew, and questions that are decided.
+//! Jobs reassigned or restarted, and approvals decided.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! Port 6101's acts on a whole daemon: what they touch, what they do, what proves it, and the audit.
+//! Port 6101's actions on a whole daemon: blast radius, effect, proof, and audit.
 
 mod agents;
 mod audit;
@@ -13,12 +13,12 @@ use crate::contracts::{assert_says_no_more, resolved};
 use crate::support::{Api, Place};
 
 const HMI: u16 = 6101;
-/// Enough for a step to be met at work in its middle.
+/// Enough to catch a step in mid-work.
 const DOCUMENTS: usize = 200;
 /// An agent of the roster whose step comes first.
 const AUDITOR: &str = "corpus-auditor";
 
-/// One thread, so that a step takes long enough to be met at work.
+/// One thread, so that a step takes long enough to be caught at work.
 fn place() -> Place {
     Place::with_documents(DOCUMENTS).setting("PAS_JOBS__THREADS", 1)
 }
@@ -27,7 +27,7 @@ fn hmi(api: &Api) -> Api {
     api.with_base(format!("http://{}", api.address_of(HMI)))
 }
 
-/// Holds one answer to the operation of the contract.
+/// Checks one answer against the operation in the contract.
 #[track_caller]
 fn fits(path: &str, method: &str, status: u16, body: &Value) {
     let document = bundled("hmi.json").unwrap();
@@ -37,21 +37,21 @@ fn fits(path: &str, method: &str, status: u16, body: &Value) {
     assert_says_no_more(&document, &response["content"]["application/json"]["schema"], body, &place);
 }
 
-/// Acts; gives the status and the answer, which fits the contract.
+/// Performs an action; returns the status and the answer, which fits the contract.
 async fn try_act(api: &Api, body: Value) -> (u16, Value) {
     let (status, answer) = hmi(api).post("/api/action", body).await;
     fits("/api/action", "post", status.as_u16(), &answer);
     (status.as_u16(), answer)
 }
 
-/// Acts; that must succeed.
+/// Performs an action that must succeed.
 async fn act(api: &Api, body: Value) -> Value {
     let (status, answer) = try_act(api, body.clone()).await;
     assert_eq!((status, &answer["status"]), (200, &json!("success")), "{body}: {answer}");
     answer
 }
 
-/// Acts; that must be refused. The sentence that says why.
+/// Performs an action that must be refused; returns the reason.
 async fn refused(api: &Api, body: Value, with: u16) -> String {
     let (status, answer) = try_act(api, body.clone()).await;
     assert_eq!(status, with, "{body}: {answer}");

@@ -1,11 +1,11 @@
-//! The rule on names of types: the crate has each once, in two words or more.
+//! The rule on names of types: unique in the crate, and of two words or more.
 
 use std::collections::BTreeMap;
 
 use super::{code, files, none};
 
 /// Types named by one word. Each is the only one of its kind in the crate and the head word of a row in
-/// docs/vocabulary.md or a word of the standard named here; any other type says its noun in two words.
+/// docs/vocabulary.md or a word of the standard named here; any other type names its noun in two words.
 const ONE_WORD_TYPES: &[&str] = &[
     // The parts of a supervision tree, as in Erlang/OTP.
     "Actor",
@@ -78,7 +78,7 @@ fn type_definitions(text: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Spaces a level, as rustfmt writes them.
+/// Spaces a level, as written by rustfmt.
 const INDENT: usize = 4;
 
 /// `pub(crate) struct X` as `struct X`.
