@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use crate::measure::{Pair, in_turn};
 use crate::report::{Aim, Row};
 
-/// Messages of a sender before it waits: four senders stay below the usual bound of 1,024.
+/// Messages that a sender sends before waiting: four senders stay below the usual bound of 1,024.
 const BURST: u64 = 200;
 /// Messages of a round, of all senders.
 const MESSAGES: u64 = 400_000;
@@ -89,14 +89,14 @@ impl ractor::Actor for RawSink {
     ) -> Result<(), ractor::ActorProcessingErr> {
         match message {
             RawLoad::Work(n) => *sum = black_box(sum.wrapping_add(n)),
-            // The caller waits for it; if it has left, nobody needs the answer.
+            // If the caller has left, nobody needs the answer.
             RawLoad::Flush(reply) => drop(reply.send(*sum)),
         }
         Ok(())
     }
 }
 
-/// Who can be flooded: the two sides of this bench.
+/// A target of the flood: one for each side of this bench.
 trait Target: Clone + Send + Sync + 'static {
     fn cast(&self, n: u64) -> anyhow::Result<()>;
     fn flush(&self) -> impl Future<Output = anyhow::Result<u64>> + Send;
@@ -122,14 +122,14 @@ impl Target for ractor::ActorRef<RawLoad> {
     }
 }
 
-/// CPU nanoseconds a message, with so many senders.
+/// CPU nanoseconds a message, with `senders` senders.
 async fn flood(target: impl Target, senders: u64) -> anyhow::Result<f64> {
     let bursts = MESSAGES / senders / BURST;
     let from = ProcessTime::now();
     let mut tasks = JoinSet::new();
     for _ in 0..senders {
         let target = target.clone();
-        // As an actor would: what it sends belongs to the trace of what it handles.
+        // In a trace, as the messages of an actor always are.
         let scope = TraceScope { context: TraceContext::new_root(), actor: ActorNumber::OUTSIDE };
         tasks.spawn(in_scope(scope, async move {
             for _ in 0..bursts {

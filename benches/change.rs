@@ -1,5 +1,5 @@
-//! A change: what a turn costs beside the model, how long a log takes to be folded, what the sandbox adds to
-//! a command.
+//! A change: the cost of a turn beside the model, the time to fold a log, and the sandbox's overhead for a
+//! command.
 
 use std::path::Path;
 use std::process::Command;
@@ -115,7 +115,7 @@ fn repository(folder: &Path, files: usize) -> anyhow::Result<()> {
     git(folder, &["commit", "--quiet", "--message=Begin"])
 }
 
-/// One edit, kept: what each call that changes files adds to a turn.
+/// One edit, recorded in a snapshot: the overhead of each call that changes files.
 fn turn(files: usize, aim: f64) -> anyhow::Result<Row> {
     let folder = crate::scratch()?;
     let person = folder.path().join("person");

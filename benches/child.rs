@@ -1,7 +1,6 @@
 //! A daemon as a process of its own: started, asked over HTTP, ended.
 //!
-//! Invariants: it works in a folder of its own, on ports nobody else has, and is gone when its handle is
-//! dropped.
+//! Invariants: the daemon works in the given folder, on free ports, and is killed when the handle is dropped.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -12,7 +11,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
 
-/// Longest start that is waited for.
+/// Longest wait for a start.
 const START_DEADLINE: Duration = Duration::from_secs(30);
 /// Longest answer to a request.
 const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
@@ -26,10 +25,10 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the daemon in `folder`, which it takes as its working directory.
+    /// Starts the daemon with `folder` as working directory.
     ///
     /// # Errors
-    /// When it ends early, or a port does not answer in time.
+    /// When the daemon ends early, or a port does not answer in time.
     pub(crate) fn start(folder: &Path, settings: &str) -> anyhow::Result<Self> {
         let offset = free_offset()?;
         let file = folder.join(pas::config::FILE_NAME);
@@ -58,7 +57,7 @@ impl Daemon {
         self.process.id()
     }
 
-    /// Where one of its ports is.
+    /// The address of one of the daemon's ports.
     pub(crate) fn address(&self, port: u16) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, port + self.offset).into()
     }
@@ -68,7 +67,7 @@ impl Daemon {
         self.ask(port, &format!("GET {path}"), None)
     }
 
-    /// Submits an ingest of `source`, and gives the job's id.
+    /// Submits an ingest of `source`, and returns the job's id.
     pub(crate) fn ingest(&self, source: &Path) -> anyhow::Result<String> {
         let source = source.canonicalize()?;
         let card = serde_json::json!({ "task": "ingest", "inputs": { "source": source } });
@@ -76,7 +75,7 @@ impl Daemon {
         Ok(job["job_id"].as_str().context("a job without id")?.to_owned())
     }
 
-    /// Waits until a job has ended, which must be well; gives it with its steps.
+    /// Waits until a job is done; any other end is an error. Returns the job with all steps.
     pub(crate) fn finish(&self, job: &str, deadline: Duration) -> anyhow::Result<Value> {
         let from = Instant::now();
         loop {
@@ -113,23 +112,23 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended by itself; then there is nothing to end.
+        // An error means that the daemon has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// This program, started again as one side of a bench; ended when it is dropped.
+/// This program, started again as one side of a bench; killed on drop.
 pub(crate) struct Side {
     process: Child,
     said: String,
 }
 
 impl Side {
-    /// Starts it and reads the one line that it says when it is ready.
+    /// Starts the side and reads the one line printed when ready.
     ///
     /// # Errors
-    /// When it cannot be started, or says nothing.
+    /// When the side cannot be started, or prints nothing.
     pub(crate) fn start(arguments: &[&str]) -> anyhow::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
         let mut process = command.args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
@@ -143,7 +142,7 @@ impl Side {
         self.process.id()
     }
 
-    /// Its line.
+    /// The line printed by the side.
     pub(crate) fn said(&self) -> &str {
         &self.said
     }
@@ -160,7 +159,7 @@ impl Drop for Side {
 /// An offset with which every port of the daemon is free at this moment.
 ///
 /// # Errors
-/// When a hundred of them are taken.
+/// When a hundred offsets are taken.
 pub(crate) fn free_offset() -> anyhow::Result<u16> {
     let free = |port: u16| TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok();
     (0..100)

@@ -1,4 +1,4 @@
-//! The daemon as a process: how soon it is ready, and how much memory it takes.
+//! The daemon as a process: time until ready, and memory.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::report::{Aim, Row};
 const STARTS: usize = 7;
 /// Silence before the memory of an idle daemon is read.
 const IDLE: Duration = Duration::from_secs(2);
-/// Silence after the job: allocators give memory back with a delay.
+/// Silence after the job: allocators return memory with a delay.
 const AFTER_JOB: Duration = Duration::from_secs(5);
 /// Documents of the small corpus.
 const DOCUMENTS: usize = 300;

@@ -1,9 +1,9 @@
-//! The gateway: a model call through PAS against the least that a hop can be.
+//! The gateway: a model call through PAS against a minimal hop.
 //!
-//! The floor is a program of its own (this one, started again): axum in front, hyper's client behind, the
-//! request parsed, the usage read, a receipt kept in memory. PAS does the same and chooses a provider, holds
-//! and settles the cost, writes the receipt to its file and its store, and traces the call. Both are
-//! processes, so their CPU time is theirs alone; the vendor and the clients live in this one.
+//! The floor is a separate process (this program, started again): axum in front, hyper's client behind, the
+//! request parsed, the usage read, a receipt kept in memory. PAS does the same and also chooses a provider,
+//! holds and settles the cost, writes the receipt to file and store, and traces the call. Both are processes,
+//! so that CPU time can be attributed; the vendor and the clients are in this one.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -38,22 +38,22 @@ const BEAT: (u16, &str) = (6121, hop::BEAT);
 const RESERVE: (u16, &str) = (6104, "/reserve");
 /// Reports of soft state a round.
 const REPORTS: usize = 20_000;
-/// Clients that reserve at once, and how often in all.
+/// Clients that reserve at once, and the total of their reservations.
 const RESERVERS: usize = 64;
 const RESERVATIONS: usize = 4_000;
-/// Syncs of the disk beside them.
+/// Syncs of the bare disk, for comparison.
 const SYNCS: u32 = 200;
-/// Calls after which memory is looked at, and again after as many more. `BENCH_CALLS=1000000` for the
-/// long way.
+/// Calls after which memory is measured, and again after as many more. `BENCH_CALLS=1000000` for the long
+/// version.
 const MEMORY_CALLS: usize = 50_000;
-/// Freed memory goes back to the system a second after its last use.
+/// Freed memory goes back to the system a second after the last use.
 const REST: Duration = Duration::from_secs(2);
 const MEMORY_VARIABLE: &str = "BENCH_CALLS";
 /// Stalls of delayed acknowledgements end after 40 ms: no call may take as long as that.
 const STALL_MS: std::ops::Range<f64> = 38.0..45.0;
 const MIB: f64 = 1024.0 * 1024.0;
 
-/// Who is asked for what.
+/// A request, and the process that answers.
 #[derive(Clone)]
 struct Asked {
     pid: Option<u32>,
@@ -86,7 +86,7 @@ fn request(stream: bool) -> Value {
     body
 }
 
-/// Asks over so many connections; how long each answer took, in microseconds.
+/// Sends `calls` requests over `connections` connections; returns the time of each answer in microseconds.
 async fn load(asked: &Asked, calls: usize, connections: usize) -> anyhow::Result<Vec<f64>> {
     let client = pas::llm::tls::plain_client_builder()?.tcp_nodelay(true).build()?;
     let mut tasks = JoinSet::new();
@@ -114,7 +114,7 @@ async fn load(asked: &Asked, calls: usize, connections: usize) -> anyhow::Result
     Ok(all)
 }
 
-/// CPU microseconds a call of the asked process, at [`CONNECTIONS`].
+/// CPU microseconds of the answering process for each call, at [`CONNECTIONS`].
 async fn cpu_a_call(asked: &Asked, calls: usize) -> anyhow::Result<f64> {
     let pid = asked.pid.context("no process")?;
     let before = cpu_time(pid)?;
@@ -136,17 +136,17 @@ async fn cpu_pair(ours: &Asked, floor: &Asked, calls: usize) -> anyhow::Result<(
     Ok((median(&a), median(&b), median(&ratios)))
 }
 
-/// What calls took one after another, in microseconds.
+/// Times of calls one after another, in microseconds.
 struct Single {
     /// Medians of the vendor itself, of ours and of the floor.
     p50: [f64; 3],
-    /// Medians of what ours and the floor add to the vendor in the same round.
+    /// Medians of the time that ours and the floor add to the vendor in the same round.
     added: f64,
     added_by_floor: f64,
     all_of_ours: Vec<f64>,
 }
 
-/// The three in turn, so that all of them see the same machine.
+/// The three in turn, so that all see the same machine.
 async fn one_after_another(sides: [&Asked; 3]) -> anyhow::Result<Single> {
     let (mut p50, mut all_of_ours) = (Vec::new(), Vec::new());
     for round in 0..=SINGLE_ROUNDS {
@@ -225,7 +225,8 @@ async fn calls(sides: &Sides, vendor: SocketAddr) -> anyhow::Result<Vec<Row>> {
     ])
 }
 
-/// Soft state against a handler that parses the same body: how much of its rate ours has, by CPU time.
+/// Soft state against a handler that parses the same body: the share of the handler's rate that ours reaches,
+/// by CPU time.
 async fn reports(sides: &Sides) -> anyhow::Result<Vec<Row>> {
     let track = json!({ "agent": "bench", "run_id": "bench", "ctx_used": 13_000, "ctx_limit": 16_000 });
     let beat = json!({ "service_id": "bench", "status": "ok", "load": 0.4, "queue_depth": 3 });
@@ -271,7 +272,7 @@ async fn reservations(sides: &Sides, folder: &Path) -> anyhow::Result<[Row; 2]> 
     ])
 }
 
-/// Commits of the daemon's store so far, each of them a sync.
+/// Commits of the daemon's store so far, each a sync.
 async fn commits(sides: &Sides) -> anyhow::Result<f64> {
     let url = format!("http://{}/metrics", sides.daemon.address(ORCHESTRATOR));
     let told = pas::llm::tls::plain_client_builder()?.build()?.get(url).send().await?.text().await?;
@@ -290,7 +291,7 @@ fn sync_rate(folder: &Path) -> anyhow::Result<f64> {
     Ok(f64::from(SYNCS) / from.elapsed().as_secs_f64())
 }
 
-/// Memory after many calls, and what the second half of them added.
+/// Memory after many calls, and the growth in the second half.
 async fn memory(sides: &Sides) -> anyhow::Result<Vec<Row>> {
     let asked = sides.ours((GATEWAY, "/v1/chat/completions"), Method::POST, &request(false));
     let set = std::env::var(MEMORY_VARIABLE).ok().and_then(|text| text.parse().ok());
@@ -326,7 +327,7 @@ pub(crate) fn run() -> anyhow::Result<Vec<Row>> {
     std::thread::sleep(Duration::from_secs(1));
     clients.block_on(async {
         let mut rows = calls(&sides, vendor).await?;
-        // Before the reservations, which stay for as long as nobody releases them.
+        // Before the reservations, which stay until released.
         rows.extend(memory(&sides).await?);
         rows.extend(reports(&sides).await?);
         rows.extend(reservations(&sides, folder.path()).await?);

@@ -1,7 +1,7 @@
 //! The floor of the gateway's bench, and the vendor behind both sides.
 //!
-//! The floor is the least that a hop can be: axum in front, hyper's client behind, the request parsed, the
-//! usage read, a receipt kept in memory. The vendor answers what it has prepared.
+//! The floor is a minimal hop: axum in front, hyper's client behind, the request parsed, the usage read, a
+//! receipt kept in memory. The vendor sends prepared answers.
 
 use std::convert::Infallible;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -59,7 +59,7 @@ fn events() -> Vec<Bytes> {
     all
 }
 
-/// A vendor that costs next to nothing: it answers what it prepared.
+/// A vendor with prepared answers, which cost next to nothing.
 pub(crate) async fn vendor() -> anyhow::Result<SocketAddr> {
     let (whole, chunks) = (Bytes::from(answer().to_string()), events());
     let handler = move |body: Bytes| {
@@ -95,7 +95,7 @@ struct Hop {
     receipts: Arc<Mutex<Vec<(u64, u64)>>>,
 }
 
-/// One hop: parse, send on, read the usage, keep a receipt.
+/// One hop: parse, forward, read the usage, keep a receipt.
 async fn hop(State(hop): State<Hop>, body: Bytes) -> Response {
     let asked: Value = serde_json::from_slice(&body).unwrap_or_default();
     let request =
@@ -132,13 +132,13 @@ async fn hop(State(hop): State<Hop>, body: Bytes) -> Response {
     ([(CONTENT_TYPE, "application/json")], whole).into_response()
 }
 
-/// Parses a body and says so: what any handler does.
+/// Parses a body and answers: the minimum for any handler.
 async fn parsed(body: Bytes) -> Response {
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
     axum::Json(json!({ "status": "ok", "seen": body.is_object() })).into_response()
 }
 
-/// The program as the floor: prints its address and serves until it is ended.
+/// The program as the floor: prints the address and serves until killed.
 pub(crate) fn hop_side(vendor: &str) -> anyhow::Result<()> {
     let runtime = crate::runtime(2)?;
     runtime.block_on(async {

@@ -1,8 +1,8 @@
 //! The HTTP edge: a service behind accept loop, limits, guard, trace and router, against a bare axum
 //! handler on axum's own `serve` that returns the same bytes.
 //!
-//! Server and client have one thread each, so that it is the server that is full. The client is cheap: a
-//! request written in one piece, the answer read to its announced length.
+//! Server and client have one thread each, so that the server is the bottleneck. The client is cheap: a
+//! request written in one piece, the answer read to the announced length.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 16;
 const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1500);
 
-/// What is asked: the service's port and the path.
+/// The request: the service's port and the path.
 const ASKED: (u16, &str) = (6121, "/discover");
 
 /// One kept-alive connection.
@@ -45,7 +45,7 @@ impl Client {
         Ok(Self { stream, request, buffer: Vec::with_capacity(64 * 1024) })
     }
 
-    /// One request and its answer; where in the buffer the body begins.
+    /// One request and its answer; returns the offset of the body in the buffer.
     async fn ask(&mut self) -> anyhow::Result<usize> {
         self.stream.write_all(&self.request).await?;
         self.buffer.clear();
@@ -60,7 +60,7 @@ impl Client {
     }
 }
 
-/// Where the body begins and how long it is, once the head is whole.
+/// Offset and length of the body, once the head is complete.
 fn head(buffer: &[u8]) -> anyhow::Result<Option<(usize, usize)>> {
     let Some(end) = buffer.windows(4).position(|bytes| bytes == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&buffer[..end])?;
@@ -114,7 +114,7 @@ async fn bare(body: Bytes) -> anyhow::Result<SocketAddr> {
     let router = Router::new().route(ASKED.1, get(handler));
     let mut serving = JoinSet::new();
     serving.spawn(async move { axum::serve(socket, router).await });
-    // It serves until the runtime ends.
+    // The server runs until the runtime ends.
     serving.detach_all();
     Ok(address)
 }

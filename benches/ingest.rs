@@ -1,4 +1,4 @@
-//! The first work: an ingest of the default corpus by a daemon, on one thread and on two.
+//! An ingest of the default corpus by a daemon, on one thread and on two.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -58,7 +58,7 @@ fn ingest(source: &Path, threads: usize) -> anyhow::Result<Run> {
     Ok(Run { seconds, steps })
 }
 
-/// The time of every job card that has none below it, by its step.
+/// The time of every job without children, by step.
 fn collect(job: &Value, steps: &mut BTreeMap<String, f64>) {
     match job["children"].as_array().filter(|children| !children.is_empty()) {
         Some(children) => children.iter().for_each(|child| collect(child, steps)),

@@ -1,7 +1,7 @@
-//! The machine that was measured on, and the memory and CPU time of its processes.
+//! The measured machine, and the memory and CPU time of processes.
 //!
-//! Reads `/proc` where there is one (Linux) and asks `sysctl` and `ps` elsewhere (macOS); what nobody
-//! can tell is called unknown, except a process's memory, whose absence is an error.
+//! Reads `/proc` where there is one (Linux) and asks `sysctl` and `ps` elsewhere (macOS); a missing fact is
+//! shown as unknown, except a process's memory, whose absence is an error.
 
 use std::process::Command;
 use std::time::Duration;
@@ -34,7 +34,7 @@ fn said(program: &str, arguments: &[&str]) -> String {
 /// Resident memory of a process in bytes.
 ///
 /// # Errors
-/// When neither `/proc` nor `ps` can tell.
+/// When neither `/proc` nor `ps` has the figure.
 pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
     let kib = match told_by_proc(pid, "VmRSS:") {
         Some(kib) => kib,
@@ -45,7 +45,8 @@ pub(crate) fn resident(pid: u32) -> anyhow::Result<u64> {
     Ok(kib * 1024)
 }
 
-/// How much of it are pages of files, mostly of the binary, in bytes; `None` where nobody tells.
+/// The part of the resident memory that is pages of files, mostly of the binary, in bytes; `None` without
+/// `/proc`.
 pub(crate) fn resident_of_files(pid: u32) -> Option<u64> {
     told_by_proc(pid, "RssFile:").map(|kib| kib * 1024)
 }
@@ -56,7 +57,7 @@ fn told_by_proc(pid: u32, field: &str) -> Option<u64> {
     line.trim().strip_suffix("kB")?.trim().parse().ok()
 }
 
-/// CPU time that a process has used so far, all its threads together, to some 10 ms.
+/// CPU time used so far by all threads of a process, to some 10 ms.
 ///
 /// # Errors
 /// When there is no such process.

@@ -5,7 +5,7 @@
 pub(crate) struct Pair {
     pub(crate) ours: f64,
     pub(crate) baseline: f64,
-    /// The median of the rounds' ratios: neighbours in time share the machine's mood.
+    /// The median of the rounds' ratios: runs close in time share the machine's state.
     pub(crate) ratio: f64,
 }
 
@@ -14,7 +14,7 @@ pub(crate) fn median(values: &[f64]) -> f64 {
     percentile(values, 50)
 }
 
-/// The value that so many per cent of the values do not exceed; NaN without values.
+/// The value that `percent` per cent of the values do not exceed; NaN without values.
 pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
@@ -22,7 +22,7 @@ pub(crate) fn percentile(values: &[f64], percent: usize) -> f64 {
     sorted.get(last * percent / 100).copied().unwrap_or(f64::NAN)
 }
 
-/// Measures both sides `rounds` times in turn (A B, B A, A B …) after one round that does not count.
+/// Measures both sides `rounds` times in turn (A B, B A, A B …) after one warm-up round.
 ///
 /// # Errors
 /// The first error of a side.

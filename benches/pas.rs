@@ -1,9 +1,9 @@
-//! The benches: what PAS costs, each figure beside a baseline measured in the same run.
+//! The benches: the cost of PAS, each figure beside a baseline measured in the same run.
 //!
-//! `make bench` runs all of them and writes `benches/RESULTS.md`; `cargo bench -- restart store` runs
-//! those named and only prints. Invariants: a figure with an aim says whether the aim is met; ours and
-//! the baseline alternate within one process, so that both see the same machine; a bench that fails
-//! makes the run fail, it never leaves its row out. Nothing here is a test: aims may be missed.
+//! `make bench` runs all of them and writes `benches/RESULTS.md`; `cargo bench -- restart store` runs those
+//! named and only prints. Invariants: a figure with an aim says whether the aim is met; ours and the baseline
+//! alternate within one process, so that both see the same machine; a failing bench fails the run and never
+//! just leaves its row out. Nothing here is a test: aims may be missed.
 
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a program for the terminal")]
 
@@ -30,14 +30,14 @@ use anyhow::Context as _;
 
 use report::Row;
 
-/// One subject: the name for the command line, and what it measures.
+/// One subject: the name on the command line, and the function that measures.
 struct Bench {
     name: &'static str,
     run: fn() -> anyhow::Result<Vec<Row>>,
 }
 
-/// All benches, in the order of the table. The tree comes first: what others have allocated and freed
-/// would blur the memory it measures.
+/// All benches, in the order of the table. The tree comes first: memory allocated and freed by others would
+/// blur its measurements.
 const BENCHES: &[Bench] = &[
     Bench { name: "tree", run: tree::run },
     Bench { name: "cast", run: cast::run },
@@ -58,7 +58,7 @@ const TREE_SIDE: &str = "--tree-side";
 fn main() -> anyhow::Result<()> {
     // Crashes on purpose are measured with a silent hook, on both sides.
     std::panic::set_hook(Box::new(|_| {}));
-    // `cargo bench` adds `--bench` to what the caller gave.
+    // `cargo bench` adds `--bench` to the caller's arguments.
     if let [_, flag, side] = std::env::args().collect::<Vec<_>>().as_slice()
         && flag == TREE_SIDE
     {
@@ -100,14 +100,14 @@ fn say(line: &str) {
     println!("{line}");
 }
 
-/// A new folder on the disk that holds the build, not in memory as the system's own may be.
+/// A new folder on the disk of the build; the system's temporary folder may be in memory.
 fn scratch() -> anyhow::Result<tempfile::TempDir> {
     let base = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
     std::fs::create_dir_all(&base)?;
     Ok(tempfile::Builder::new().prefix("bench-").tempdir_in(base)?)
 }
 
-/// A runtime as the daemon's, with so many worker threads.
+/// A runtime like the daemon's, with `threads` worker threads.
 fn runtime(threads: usize) -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build()?)
 }

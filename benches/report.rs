@@ -1,4 +1,4 @@
-//! The table: what was measured, beside its baseline and its aim.
+//! The table: measurements, with baseline and aim.
 
 use std::fmt::Write as _;
 
@@ -14,18 +14,18 @@ pub(crate) enum Aim {
 /// One line of the table.
 #[derive(Debug)]
 pub(crate) struct Row {
-    /// What was measured.
+    /// The measured thing.
     pub(crate) what: String,
-    /// Ours, with its unit.
+    /// Ours, with the unit.
     pub(crate) ours: String,
-    /// The baseline, with its unit; empty without one.
+    /// The baseline, with the unit; empty without one.
     pub(crate) baseline: String,
-    /// What the aim is about: a ratio, or ours as a number.
+    /// The figure compared with the aim: a ratio, or ours as a number.
     pub(crate) figure: f64,
     /// The unit of `figure`.
     pub(crate) unit: &'static str,
     pub(crate) aim: Option<Aim>,
-    /// What the figure contains, or why it is what it is.
+    /// An explanation of the figure.
     pub(crate) note: String,
 }
 
@@ -82,7 +82,7 @@ impl Row {
     }
 }
 
-/// Three digits that count, no more.
+/// Three significant digits.
 pub(crate) fn number(value: f64) -> String {
     match value.abs() {
         size if size >= 100.0 => format!("{value:.0}"),

@@ -1,7 +1,7 @@
-//! Restarts: a panic, until the next message is answered, supervised and traced against bare ractor.
+//! Restarts: from a panic to the answer to the next message, supervised and traced against bare ractor.
 //!
-//! The baseline is the least a supervisor can do on ractor: on `ActorFailed` it spawns the child again
-//! and hands it the message that waits. The panic hook is silent on both sides.
+//! The baseline is the least a supervisor can do on ractor: on `ActorFailed` it spawns the child again and
+//! hands over the waiting message. The panic hook is silent on both sides.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -81,7 +81,7 @@ impl ractor::Actor for RawFragile {
     }
 }
 
-/// What the bare supervisor shares with the bench: its child, and the ping that waits for the next one.
+/// Shared by the bare supervisor and the bench: the child, and the ping that waits for the next child.
 #[derive(Default)]
 struct Desk {
     child: Mutex<Option<ActorRef<RawSay>>>,
@@ -139,7 +139,7 @@ async fn bare(desk: Arc<Desk>) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(RESTARTS);
     for _ in 0..RESTARTS {
         let child = loop {
-            // The child answers before its supervisor has noted it.
+            // The child answers before the supervisor has noted the new child.
             match desk.child.lock().take() {
                 Some(child) => break child,
                 None => std::hint::spin_loop(),

@@ -1,4 +1,4 @@
-//! The store: how many acknowledged writes share one sync, and a lone writer against the bare disk.
+//! The store: the number of acknowledged writes that share one sync, and a lone writer against the bare disk.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -14,7 +14,7 @@ use crate::report::{Aim, Row, number};
 const ROWS: StoreTable<(u64, u64), Vec<u8>> = StoreTable::new("bench");
 /// A job's row has about this many bytes.
 const ROW_BYTES: usize = 512;
-/// What the bare disk appends between two syncs: a page of the file.
+/// Bytes that the bare disk appends between two syncs: a page of the file.
 const PAGE: usize = 4096;
 const WRITERS: u64 = 64;
 const ROUNDS: usize = 7;
@@ -22,7 +22,7 @@ const ROUNDS: usize = 7;
 const ROUND: Duration = Duration::from_millis(1500);
 
 async fn write(store: &Store, writer: u64, number: u64) -> Result<(), StoreError> {
-    // As many rows as would be live jobs: the file does not grow without end.
+    // As many rows as live jobs, so that the file does not grow without end.
     let changes = move || StoreChanges::none().put(&ROWS, &(writer, number % 256), &vec![7; ROW_BYTES]);
     store.write(move |_| Ok::<_, StoreError>((changes(), ()))).await
 }

@@ -1,7 +1,7 @@
-//! A tree of 10,000 actors: its start, its memory, one restart in it; against bare ractor actors.
+//! A tree of 10,000 actors: start, memory, and one restart, against bare ractor actors.
 //!
-//! Each side runs in a process of its own (this program again, by the name of its side), because memory
-//! that was used and freed before would hide what the actors take.
+//! Each side runs in a separate process (this program again, with the side's name), because memory used and
+//! freed before would hide the actors' share.
 
 use std::time::{Duration, Instant};
 
@@ -63,7 +63,7 @@ impl ractor::Actor for RawLeaf {
     }
 }
 
-/// What one side found.
+/// The results of one side.
 #[derive(Debug, Clone, Copy, serde::Serialize, serde::Deserialize)]
 struct Found {
     start_ms: f64,
@@ -119,7 +119,7 @@ async fn bare() -> anyhow::Result<Found> {
     Ok(Found { start_ms, bytes_an_actor: bytes as f64 / ACTORS as f64, restart_us: 0.0 })
 }
 
-/// What the process for one side does: measures it and prints what it found.
+/// The main function of one side's process: measures and prints the results.
 pub(crate) fn side(name: &str) -> anyhow::Result<()> {
     let runtime = crate::runtime(2)?;
     let found = match name {
@@ -139,7 +139,7 @@ fn in_a_process(side: &str) -> anyhow::Result<Found> {
 }
 
 pub(crate) fn run() -> anyhow::Result<Vec<Row>> {
-    /// Odd, so that the median is one of them.
+    /// Odd, so that the median is a measured value.
     const ROUNDS: usize = 5;
     let (mut ours, mut bare) = (Vec::new(), Vec::new());
     for _ in 0..ROUNDS {

@@ -1,7 +1,7 @@
-//! The HMI's pages: frames a second of what is drawn on canvases, and what a browser must load.
+//! The HMI's pages: frames a second of the canvases, and the bytes that a browser must load.
 //!
 //! The browser is Chromium without a screen (`ui/tests/frames.spec.ts` drives it and prints a line for each
-//! figure); it draws at most sixty frames a second, by software alone. Needs what `make test` sets up.
+//! figure); it draws at most sixty frames a second, in software. Needs the tools that `make test` sets up.
 
 use std::path::Path;
 use std::process::Command;
@@ -12,13 +12,13 @@ use crate::report::{Aim, Row};
 
 /// Frames a second below which movement no longer looks smooth.
 const SMOOTH: f64 = 55.0;
-/// Everything there is, gzipped.
+/// Most size of all files, gzipped.
 const MOST_KIB: f64 = 200.0;
 const KIB: f64 = 1024.0;
-/// What a line of the browser test begins with: `frames: tree 50 60.0`.
+/// The beginning of a line of the browser test: `frames: tree 50 60.0`.
 const MARK: &str = "frames: ";
 
-/// Runs an npm script of `ui/`, and gives what it printed.
+/// Runs an npm script of `ui/`, and returns its output.
 fn npm(arguments: &[&str], browser: &str) -> anyhow::Result<String> {
     let ui = Path::new(env!("CARGO_MANIFEST_DIR")).join("ui");
     let output = Command::new("npm")

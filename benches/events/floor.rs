@@ -1,5 +1,5 @@
-//! The least that an event stream can be: axum in front, a number and a text for each event, tokio's
-//! broadcast channel behind. Nothing is written, nothing is kept, a client that lags loses events.
+//! The minimal event stream: axum in front, a number and a text for each event, tokio's broadcast channel
+//! behind. Nothing is written, nothing is kept, a client that lags loses events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +26,7 @@ async fn publish(State(stream): State<Stream>, body: Bytes) -> Json<Value> {
     let mut event: Value = serde_json::from_slice(&body).unwrap_or_default();
     let seq = stream.last.fetch_add(1, Ordering::Relaxed) + 1;
     event["seq"] = json!(seq);
-    // Without clients there is nobody to send it to.
+    // Without clients there is nobody to send to.
     let clients = stream.events.send(event.to_string().into()).unwrap_or(0);
     Json(json!({ "status": "broadcasted", "clients": clients, "seq": seq }))
 }
@@ -44,7 +44,7 @@ async fn send(mut socket: WebSocket, mut events: broadcast::Receiver<Utf8Bytes>)
     }
 }
 
-/// Prints the address and serves until the program is ended.
+/// Prints the address and serves until killed.
 pub(crate) fn side() -> anyhow::Result<()> {
     crate::runtime(2)?.block_on(async {
         let stream = Stream { events: broadcast::channel(KEPT).0, last: Arc::default() };

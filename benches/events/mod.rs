@@ -1,8 +1,8 @@
 //! The event stream (port 6102): from cause to client, to a thousand clients at once, and slow ones cut off.
 //!
-//! The floor is a program of its own (this one, started again; [`floor`]). The daemon does more with an
-//! event: its line is written to the journal before anybody is shown it, and a client may come back to any
-//! number. Both are processes, so that their CPU time and memory are theirs alone.
+//! The floor is a separate process (this program, started again; [`floor`]). The daemon does more with an
+//! event: the line is in the journal before any client sees the event, and a client may resume from any
+//! number. Both are processes, so that CPU time and memory can be attributed.
 
 pub(crate) mod floor;
 mod wire;
@@ -27,17 +27,18 @@ use wire::{Client, Publisher};
 pub(crate) const FLOOR_SIDE: &str = "--events-side";
 
 const PORT: u16 = 6102;
-/// Events a second while the delay is measured (the aim's), to so many clients, for so long.
+/// Events a second while the delay is measured (by the aim), then the clients and the duration.
 const FLOW: u32 = 500;
 const FOLLOWERS: usize = 10;
 const FLOW_FOR: Duration = Duration::from_secs(8);
 const ROUNDS: usize = 3;
-/// Clients at once, and the events that each is sent in one round.
+/// Clients at once, and the events sent to each in one round.
 const CLIENTS: usize = 1000;
 const EVENTS: usize = 200;
 /// Publishers at once.
 const PUBLISHERS: usize = 8;
-/// Clients that read nothing, and what is sent past them: far more than memory and sockets hold for one.
+/// Clients that read nothing, and the events sent meanwhile: far more than memory and sockets hold for one
+/// client.
 const SLOW: usize = 20;
 const SLOW_EVENTS: usize = 4_000;
 const SLOW_BYTES: usize = 4 * 1024;
@@ -48,7 +49,7 @@ const IDLE: Duration = Duration::from_secs(2);
 /// Descriptors that two thousand clients take.
 const DESCRIPTORS: u64 = 4_096;
 
-/// A server that is measured.
+/// A measured server.
 struct Server {
     pid: u32,
     address: SocketAddr,
@@ -71,7 +72,7 @@ async fn delay(server: &Server) -> anyhow::Result<f64> {
         });
     }
     let (mut clock, mut sent) = (interval(Duration::from_secs(1) / FLOW), JoinSet::new());
-    // What the machine holds up is sent at once afterwards: the flow is what it is called.
+    // Delayed events are sent in a burst afterwards, so that the rate stays [`FLOW`].
     clock.set_missed_tick_behavior(MissedTickBehavior::Burst);
     for _ in 0..events {
         clock.tick().await;
@@ -88,16 +89,16 @@ async fn delay(server: &Server) -> anyhow::Result<f64> {
     Ok(percentile(&ages, 95))
 }
 
-/// A thousand clients of a server, each a task that counts what it gets.
+/// A thousand clients of a server, each a task that counts events.
 struct Crowd {
     server: Server,
     taken: Arc<AtomicU64>,
-    /// Memory of the server for each of them, in KiB.
+    /// Memory of the server for each client, in KiB.
     memory_each: f64,
     readers: JoinSet<anyhow::Result<()>>,
 }
 
-/// What one round cost.
+/// The cost of one round.
 struct Round {
     deliveries_per_s: f64,
     cpu_us_each: f64,
@@ -122,7 +123,7 @@ impl Crowd {
         Ok(Self { server, taken, memory_each, readers })
     }
 
-    /// Publishes [`EVENTS`] events as fast as they are taken, and waits until everybody has them all.
+    /// Publishes [`EVENTS`] events as fast as they are accepted, and waits until every client has them all.
     async fn round(&mut self) -> anyhow::Result<Round> {
         let publisher = Publisher::new(self.server.address, 0)?;
         let wanted = self.taken.load(Ordering::Relaxed) + (EVENTS * CLIENTS) as u64;
@@ -144,7 +145,7 @@ impl Crowd {
     }
 }
 
-/// Publishes so many events over [`PUBLISHERS`] connections.
+/// Publishes `events` events over [`PUBLISHERS`] connections.
 async fn flood(publisher: &Publisher, events: usize) -> anyhow::Result<()> {
     let mut publishers = JoinSet::new();
     for _ in 0..PUBLISHERS {
@@ -162,8 +163,8 @@ async fn flood(publisher: &Publisher, events: usize) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How many clients that read nothing were cut off, in what time, and what the server's memory grew by in
-/// MiB; one that reads must miss nothing meanwhile.
+/// The number of clients that read nothing and were cut off, the time taken, and the growth of the server's
+/// memory in MiB; a client that reads must miss nothing meanwhile.
 async fn slow_ones(daemon: &Daemon, server: &Server) -> anyhow::Result<(usize, Duration, f64)> {
     let publisher = Publisher::new(server.address, SLOW_BYTES)?;
     flood(&publisher, SLOW_EVENTS).await?;
@@ -187,7 +188,7 @@ async fn slow_ones(daemon: &Daemon, server: &Server) -> anyhow::Result<(usize, D
     while left > 0 && from.elapsed() < PATIENCE {
         sleep(Duration::from_millis(20)).await;
         let clients = daemon.get(PORT, "/health")?["connected_clients"].as_u64().unwrap_or(0);
-        // All but the quick one.
+        // All clients except the quick one.
         left = usize::try_from(clients)?.saturating_sub(1);
     }
     let took = from.elapsed();
@@ -195,7 +196,7 @@ async fn slow_ones(daemon: &Daemon, server: &Server) -> anyhow::Result<(usize, D
     Ok((SLOW - left, took, grown))
 }
 
-/// Both sides' thousand clients hang off this one process.
+/// Both sides' thousand clients are in this one process.
 fn raise_descriptors() -> anyhow::Result<()> {
     let now = getrlimit(Resource::Nofile);
     let most = now.maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));

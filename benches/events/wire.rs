@@ -1,4 +1,4 @@
-//! A WebSocket client that costs next to nothing, and a publisher: what is measured is the server.
+//! A WebSocket client that costs next to nothing, and a publisher, so that only the server is measured.
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -8,18 +8,18 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpSocket, TcpStream};
 
-/// The kind of the events that are published here; a daemon tells of others too.
+/// The kind of the events published here; a daemon also sends others.
 pub(super) const KIND: &str = "bench";
-/// What stands in every event of that kind, as both servers write it.
+/// Text in every event of that kind, in the form of both servers.
 const MARK: &[u8] = b"\"bench\"";
-/// Receive buffer of a client that does not read: what the kernel would take for it is not the server's.
+/// Receive buffer of a client that does not read; small, because the kernel's buffering is not the server's.
 const SLOW_BUFFER: u32 = 4 * 1024;
 
 /// One client of `/ws`.
 pub(super) struct Client {
     stream: TcpStream,
     buffer: Vec<u8>,
-    /// Where in the buffer the next frame begins.
+    /// Offset of the next frame in the buffer.
     begin: usize,
 }
 
@@ -28,7 +28,7 @@ impl Client {
         Self::over(TcpSocket::new_v4()?, address).await
     }
 
-    /// One that the kernel keeps little for.
+    /// A client with a small receive buffer in the kernel.
     pub(super) async fn connect_slow(address: SocketAddr) -> anyhow::Result<Self> {
         let socket = TcpSocket::new_v4()?;
         socket.set_recv_buffer_size(SLOW_BUFFER)?;
@@ -73,7 +73,7 @@ impl Client {
     }
 }
 
-/// Where the payload of the first frame begins and ends, once it is whole; a server's frames have no mask.
+/// Begin and end of the first frame's payload, once complete; a server's frames have no mask.
 fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
     let short = usize::from(*bytes.get(1)?);
     let (begin, length) = match short {
@@ -89,13 +89,13 @@ fn frame(bytes: &[u8]) -> Option<(usize, usize)> {
 pub(super) struct Publisher {
     http: reqwest::Client,
     url: String,
-    /// What `sent_us` counts from.
+    /// Epoch of `sent_us`.
     epoch: Instant,
     filler: String,
 }
 
 impl Publisher {
-    /// One whose events carry so many bytes for nothing.
+    /// A publisher whose events carry `filler` bytes of padding.
     pub(super) fn new(address: SocketAddr, filler: usize) -> anyhow::Result<Self> {
         let http = pas::llm::tls::plain_client_builder()?.tcp_nodelay(true).build()?;
         let url = format!("http://{address}/broadcast");
@@ -111,7 +111,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// How long ago an event of this publisher was caused.
+    /// Time since this publisher sent an event.
     pub(super) fn age(&self, event: &[u8]) -> anyhow::Result<Duration> {
         let event: Value = serde_json::from_slice(event)?;
         let sent = event["data"]["sent_us"].as_u64().context("an event without its time")?;
