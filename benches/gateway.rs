@@ -27,7 +27,7 @@ const CONNECTIONS: usize = 32;
 const CALLS: usize = 4_000;
 const STREAMS: usize = 1_000;
 const ROUNDS: usize = 3;
-/// Calls one after another, in so many rounds.
+/// Calls one after another, and the rounds.
 const SINGLE: usize = 4_500;
 const SINGLE_ROUNDS: usize = 9;
 const GATEWAY: u16 = 6120;

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use crate::machine;
 
-/// Where a figure should lie.
+/// The range for a figure.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Aim {
     AtMost(f64),

@@ -19,7 +19,7 @@ pub const KEPT_CRASHES: usize = 1000;
 /// Messages that only mark the passing of time: they would push the others out of a crash record.
 const SIGNS_OF_LIFE: [&str; 2] = ["heartbeat", "beat"];
 
-/// Newest crashes among which a duplicate is looked for before storing: as many as may die of one fault.
+/// Newest crashes searched for a duplicate before storing: as many as may die of one fault.
 const LOOKED_BACK: usize = 64;
 
 pub const CRASHES: StoreTable<u64, CrashRecord> = StoreTable::new("crashes");

@@ -265,7 +265,7 @@ impl RegistryState {
     async fn load(&mut self, context: &ActorContext<RegistryMessage>) -> Result<(), StoreError> {
         let table =
             |view: &StoreView<'_>| view.range(&SERVICES, &KeyRange::all(), ScanOrder::Ascending, usize::MAX);
-        // While the table cannot be read the cache stays as the earlier incarnation left it.
+        // While the table cannot be read the cache keeps the earlier incarnation's state.
         let Some(rows) = self.table.read(context, table).await? else { return Ok(()) };
         self.board.publish(|entries| {
             let known = std::mem::take(entries);

@@ -26,7 +26,7 @@ use crate::supervision::{
     Actor, ActorContext, ActorError, ActorMessage, ActorSystem, ChildSpec, WorkerOptions,
 };
 
-/// Least time between two readings: below what a person notices.
+/// Least time between two readings: below the threshold of perception.
 const MIN_PAUSE: Duration = Duration::from_millis(100);
 /// The watcher's pause as a multiple of a reading's duration: readings take at most a tenth of one processor.
 const REST: u32 = 9;
@@ -111,7 +111,7 @@ impl AgentStandings {
         }
     }
 
-    /// Grows whenever the jobs of some agent changed, so that caches can tell whether they are current.
+    /// Grows whenever the jobs of some agent changed, so that caches can check whether they are current.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.0.version.load(Ordering::Acquire)

@@ -145,7 +145,7 @@ mod tests {
             ("report_generation", None, None, &[], "report-leaderboard-writer"),
             ("cost_tracking", None, None, &[], "metrics-cost-accountant"),
             ("deployment_coordination", None, None, &[], "deployment-orchestrator"),
-            // Whoever asks fits, too.
+            // The asking agent qualifies, too.
             ("planning", Some("ingest"), Some("architect"), &[], "architect"),
         ] {
             let found = chosen(capability, task, from, busy);

@@ -134,7 +134,7 @@ impl DaemonClient {
         }
     }
 
-    /// Reads from the orchestrator; `path` holds the segments of the URL's path.
+    /// Reads from the orchestrator; `path` has the segments of the URL's path.
     ///
     /// # Errors
     /// [`ClientError`].

@@ -45,7 +45,7 @@ const SKIPPED_FOLDERS: &[&str] = &[
 /// Contents of the corpus folder.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CorpusSummary {
-    /// Holds one folder per crate.
+    /// Contains one folder per crate.
     pub folder: PathBuf,
     /// Crates with at least one document.
     pub crates: usize,
@@ -318,7 +318,7 @@ mod tests {
             "alpha-1.0.0/docs/deep/er/manual.rst",
             "alpha-1.0.0/Licence.TXT",
             "beta-2.0.0/CHANGELOG",
-            // not documents, not ours, or not to be looked at:
+            // not documents, not ours, or not to be read:
             "alpha-1.0.0/src/license.rs",
             "alpha-1.0.0/tests/fixture.md",
             "alpha-1.0.0/.github/template.md",

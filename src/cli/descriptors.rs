@@ -2,8 +2,8 @@
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// Descriptors that a daemon with a thousand clients of the event stream and full ports beside it needs;
-/// macOS allows no more than 10,240.
+/// Descriptors that a daemon with a thousand clients of the event stream and full other ports needs; macOS
+/// allows no more than 10,240.
 const WANTED: u64 = 8_192;
 
 /// Raises this process's limit as far as allowed, at most to [`WANTED`]. Failure is logged; the ports then

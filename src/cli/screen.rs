@@ -1,6 +1,6 @@
 //! Output: results to standard output, everything else to standard error.
 //!
-//! Invariants: with `--json`, standard output holds exactly one JSON value; colours only on a terminal
+//! Invariants: with `--json`, standard output is exactly one JSON value; colours only on a terminal
 //! (`console` checks, and honours `NO_COLOR`). Failure policy: a closed pipe (`pas jobs | head`) is no error.
 
 use std::io::{self, Write as _};

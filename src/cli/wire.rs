@@ -78,7 +78,7 @@ pub struct WireJob {
     /// Waits of the job and of all steps below.
     #[serde(default)]
     pub waits: Vec<JobWait>,
-    /// The steps, when asked for.
+    /// The steps, if requested.
     #[serde(default)]
     pub children: Vec<WireJob>,
 }
@@ -174,7 +174,7 @@ pub struct WireCrash {
     #[serde(default)]
     pub place: Option<String>,
     pub at: Timestamp,
-    /// The last spans of the crash's trace; only when one crash is asked for.
+    /// The last spans of the crash's trace; only in the answer for one crash.
     #[serde(default)]
     pub spans: Vec<WireSpan>,
 }
@@ -223,7 +223,7 @@ pub struct WireAgent {
     pub restarts: u64,
     #[serde(default)]
     pub queue_depth: u64,
-    /// The front matter of the agent's file; only when one agent is asked for.
+    /// The front matter of the agent's file; only in the answer for one agent.
     #[serde(default)]
     pub definition: Option<Value>,
 }

@@ -1,6 +1,6 @@
 //! The types of the settings, one struct for each section.
 //!
-//! Meaning, reason and default of every key stand in `config/pas.toml` only; these types are the view of the
+//! Meaning, reason and default of every key are in `config/pas.toml` only; these types are the view of the
 //! rest of PAS. Invariants: no field has a default (a key missing in `config/pas.toml` fails the tests),
 //! unknown fields are refused, times are [`Duration`]s and "none" is an `Option`, however the file writes it.
 
@@ -434,7 +434,7 @@ fn ollama_host<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
     String::deserialize(deserializer).map(|host| super::providers::ollama_url(&host))
 }
 
-/// 0 stands for the number of threads the machine runs at once; 1 where that is unknown.
+/// 0 means the number of threads that the machine runs at once; 1 where that is unknown.
 fn threads<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NonZeroUsize, D::Error> {
     let asked = NonZeroUsize::new(usize::deserialize(deserializer)?);
     Ok(asked.or_else(|| std::thread::available_parallelism().ok()).unwrap_or(NonZeroUsize::MIN))

@@ -203,7 +203,7 @@ async fn open(
 }
 
 fn open_store(home: &Arc<dyn StorageHome>) -> anyhow::Result<Store> {
-    /// A daemon that was just stopped or killed may still hold the file.
+    /// A daemon that was just stopped or killed may still have the file locked.
     const PATIENCE: u32 = 20;
     const PAUSE: Duration = Duration::from_millis(100);
     let mut tries = 0;

@@ -43,7 +43,7 @@ macro_rules! id_type {
             /// Parses and validates.
             ///
             /// # Errors
-            /// [`InvalidId`] when the text holds other characters or is too long.
+            /// [`InvalidId`] when the text has other characters or is too long.
             pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
                 let text = text.into();
                 let valid: fn(&str) -> bool = $valid;

@@ -1,7 +1,7 @@
 //! Money: whole nano-dollars internally, decimal US dollars at the edge.
 //!
-//! Invariant: no binary float ever holds an amount. One nano-dollar is 10⁻⁹ USD, so the largest amount
-//! is some 18 billion dollars.
+//! Invariant: no amount is ever a binary float. One nano-dollar is 10⁻⁹ USD, so the largest amount is some 18
+//! billion dollars.
 
 use std::fmt;
 use std::iter::Sum;

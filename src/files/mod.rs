@@ -3,7 +3,7 @@
 //! Owns the one way in which PAS puts a file under its final name. Invariants: a reader of that name finds
 //! the old file or the new one, never a part of either, also after `kill -9` and a power cut; when
 //! [`DraftFile::publish`] returns, the new file and the name are on the disk. Failure policy: on any error
-//! the target is as it was and the draft is deleted. A killed process leaves a draft behind, under a hidden
+//! the target is unchanged and the draft is deleted. A killed process leaves a draft behind, under a hidden
 //! name ending with [`DRAFT_ENDING`] that no reader opens.
 //!
 //! Blocks for two syncs: call it from a blocking thread.

@@ -70,7 +70,7 @@ impl RequestChecks {
         self
     }
 
-    /// Requires that a rule of the service holds.
+    /// Requires a condition of the service.
     pub fn that(&mut self, field: &'static str, holds: bool, msg: impl Into<String>) -> &mut Self {
         if !holds {
             self.add(field, "value_error", msg.into());

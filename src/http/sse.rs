@@ -1,7 +1,7 @@
 //! Server-sent events: numbered, resumable, ended cleanly at shutdown.
 //!
 //! Invariant: every event's id is its sequence number in the source, so a client that reconnects with
-//! `Last-Event-ID` (as browsers do by themselves) or `?since=` misses nothing that the source still has.
+//! `Last-Event-ID` (as browsers do automatically) or `?since=` misses nothing that the source still has.
 //! Source of the format: WHATWG HTML, "Server-sent events".
 
 use std::convert::Infallible;

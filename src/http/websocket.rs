@@ -105,7 +105,7 @@ fn has_word(headers: &HeaderMap, name: &HeaderName, word: &str) -> bool {
 /// Why a client is disconnected; the client cannot be notified.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum SendFault {
-    /// The connection is gone.
+    /// The connection was lost.
     #[error("the connection is gone")]
     Gone,
     /// No progress for [`SEND_PATIENCE`].

@@ -210,7 +210,7 @@ impl SandboxLauncher {
         argv
     }
 
-    /// The system's own program confines, so no process of ours stands between.
+    /// The system's own program confines, so no process of ours is needed in between.
     #[cfg(not(target_os = "linux"))]
     fn confining(
         &self,

@@ -1,7 +1,7 @@
 //! Which processes descend from this one, and how much they use.
 //!
-//! Failure policy: a process that ends during a look is passed over. Only Linux has `/proc`; elsewhere the
-//! list is empty and the reaper relies on the process group.
+//! Failure policy: a process that ends during a look is skipped. Only Linux has `/proc`; elsewhere the list
+//! is empty and the reaper relies on the process group.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,7 +2,7 @@
 //! every cache that a tool writes is moved into the scratch.
 //!
 //! Failure policy: a missing or unreadable tool home is left out. Files with credentials (`credentials.toml`,
-//! `.npmrc`) and configuration that may hold tokens are never bound.
+//! `.npmrc`) and configuration that may contain tokens are never bound.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

@@ -57,7 +57,7 @@ impl TokenCounter {
     }
 
     fn table(&self, kind: Tokenizer) -> Option<Arc<CoreBPE>> {
-        // Held while loading, so that two callers load one table.
+        // Locked while loading, so that two callers load one table.
         let mut tables = self.tables.lock();
         if let Some(loaded) = tables.get_mut(&kind) {
             loaded.used = Instant::now();

@@ -20,8 +20,8 @@ use super::metrics::StoreCounters;
 use super::overlay::OverlayBackend;
 use crate::files::folder_of;
 
-/// redb's page cache in bytes. The kernel caches the file as well, so this only has to hold the branches and
-/// rows in use. Full under load.
+/// redb's page cache in bytes. The kernel caches the file as well, so this needs room only for the branches
+/// and rows in use. Full under load.
 pub(super) const CACHE_BYTES: usize = 6 << 20;
 
 /// Free space required before writes resume after a full disk: room for a few batches.

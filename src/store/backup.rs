@@ -68,7 +68,7 @@ impl BackupError {
 /// Blocks while copying: call from a blocking thread.
 ///
 /// # Errors
-/// [`BackupError`]; then `target` is as it was before.
+/// [`BackupError`]; then `target` is unchanged.
 pub fn backup(store: &Store, target: &Path) -> Result<BackupReport, BackupError> {
     let failed = |error: io::Error| BackupError::write(target, &error);
     if target.try_exists().map_err(failed)? {

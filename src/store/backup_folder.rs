@@ -1,9 +1,9 @@
 //! The folder of a store's backups: the names, and how many are kept.
 //!
-//! Invariants: every backup that PAS makes on request lies directly in this folder; once a backup is whole,
-//! the oldest beyond the number kept are deleted, never the new one; only files that end in `.redb` are
-//! counted or deleted. One backup at a time, because each copies the whole store. Failure policy: an old
-//! backup that cannot be deleted is logged and counted again at the next backup.
+//! Invariants: every backup that PAS makes on request is directly in this folder; once a backup is whole, the
+//! oldest beyond the number kept are deleted, never the new one; only files that end in `.redb` are counted
+//! or deleted. One backup at a time, because each copies the whole store. Failure policy: an old backup that
+//! cannot be deleted is logged and counted again at the next backup.
 
 use std::io;
 use std::num::NonZeroUsize;

@@ -15,8 +15,8 @@ use serde::de::DeserializeOwned;
 /// First byte of every value.
 pub const VERSION: u8 = 1;
 
-/// Largest encoded value in bytes. Rows are state, not content (content lies in files): 4 MiB is a
-/// hundred times the largest row in use, and keeps a batch of such rows below the memory of a laptop.
+/// Largest encoded value in bytes. Rows are state, not content (content is in files): 4 MiB is a hundred
+/// times the largest row in use, and keeps a batch of such rows below the memory of a laptop.
 pub const MAX_VALUE_BYTES: usize = 4 << 20;
 
 /// Most memory in bytes that decoding one value may claim. bincode counts decoded sizes, and one encoded byte

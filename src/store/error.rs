@@ -1,4 +1,4 @@
-//! The store's errors, each with a sentence that says what to do.
+//! The store's errors, each with a sentence that names a remedy.
 //!
 //! Invariant: [`StoreError`] is the one error of reads and writes, so that a caller's own error needs a
 //! single `From`; the variants are the cases in which callers act differently.
@@ -86,7 +86,7 @@ pub enum OpenError {
          place, or move it away to start empty", path.display()
     )]
     Damaged { path: PathBuf, reason: String },
-    /// A migration failed; the file is as it was before that step.
+    /// A migration failed; the file is in the state before that step.
     #[error("{}: the migration to schema version {to} failed: {reason}; the file still has the version before", path.display())]
     Migration {
         path: PathBuf,

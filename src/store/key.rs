@@ -15,7 +15,7 @@ use crate::domain::trace::TraceId;
 /// Ends a text that is not the last part of a key. Sorts before every continuation of a longer text.
 const TEXT_END: [u8; 2] = [0, 1];
 
-/// Stands for a zero byte within such a text.
+/// Encodes a zero byte within such a text.
 const TEXT_ZERO: [u8; 2] = [0, 255];
 
 /// Bytes that are no key of the expected type.

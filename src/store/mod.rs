@@ -86,7 +86,7 @@ impl Store {
     /// call from a blocking thread.
     ///
     /// # Errors
-    /// [`OpenError`] names the path and says what to do; nothing on disk was replaced.
+    /// [`OpenError`] names the path and a remedy; nothing on disk was replaced.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_at(Arc::new(FileHome::new(path.as_ref())))
     }

@@ -4,7 +4,7 @@
 //! failed commit counts. So the file is opened for reading at once, on an overlay that needs no disk, and the
 //! store tries to resume writes: free space for some more, the whole file opened, an empty commit through to
 //! the disk. While that fails writes are refused, and the attempt is repeated every
-//! [`super::backend::StorageHome::retry_after`], whether or not somebody wants to write.
+//! [`super::backend::StorageHome::retry_after`], whether or not a write waits.
 //!
 //! A failed sync is never just repeated: the kernel may have dropped unwritable pages and still show them to
 //! readers, so the next sync would succeed without them. So the whole file is rewritten before opening (about

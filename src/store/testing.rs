@@ -1,7 +1,7 @@
 //! A store in memory whose disk fails on command.
 //!
 //! Invariant: the bytes outlive the database opened on them, so that a test can crash the database, lose
-//! unsynced bytes, and inspect what the next opening finds.
+//! unsynced bytes, and open the store again.
 
 use std::collections::BTreeSet;
 use std::io;

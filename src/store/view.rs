@@ -1,7 +1,7 @@
 //! Reading: rows by key, and in order over a range of keys.
 //!
 //! Invariants: a [`StoreView`] reads one consistent state, either a snapshot or the writer's transaction
-//! under construction, and cannot write. A range returns at most the number of rows asked for, so that no
+//! under construction, and cannot write. A range returns at most the requested number of rows, so that no
 //! caller reads a whole table into memory by accident; the next page is the range after the last key.
 
 use std::marker::PhantomData;
@@ -89,7 +89,7 @@ impl<K: StoreKey> KeyRange<K> {
         Self::new(Bound::Included(prefix), end)
     }
 
-    /// Whether no key can lie within; redb requires the start before the end.
+    /// Whether no key can be within; redb requires the start before the end.
     fn is_empty(&self) -> bool {
         match (&self.start, &self.end) {
             (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,

@@ -1,7 +1,7 @@
 //! When an actor is asked for a heartbeat, and when silence counts as a hang.
 //!
-//! Rule (the heartbeat contract): an actor without a heartbeat for so many intervals, two unless configured
-//! otherwise, is hung. Probes go out twice an interval, so that one late answer is no false alarm.
+//! Rule (the heartbeat contract): an actor without a heartbeat for a number of intervals, two unless
+//! configured otherwise, is hung. Probes go out twice an interval, so that one late answer is no false alarm.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ enum ChildStatus {
         restarting: bool,
     },
     Up(Incarnation),
-    /// Ended by itself; the decision about this end is still to come.
+    /// Ended unasked; the decision about this end is still to come.
     Dead(Incarnation),
 }
 

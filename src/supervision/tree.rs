@@ -183,7 +183,7 @@ impl ActorTree {
         self.version.fetch_add(1, Ordering::Release);
     }
 
-    /// Grows with every change of any node, so that caches can tell whether they are current.
+    /// Grows with every change of any node, so that caches can check whether they are current.
     #[must_use]
     pub fn version(&self) -> u64 {
         self.version.load(Ordering::Acquire)

@@ -141,7 +141,7 @@ impl WorkTree {
 
     /// Repeated, because files that only the removed ignore rules hid come to light once the old rules are back.
     pub(super) fn make_files_equal(&self, to: &str, wanted: &TreeId) -> Result<TreeId, TreeError> {
-        // With everything in the index, git knows what to remove.
+        // With everything in the index, git knows which files to remove.
         self.add_raw()?;
         let mut outcome = (wanted.clone(), Vec::new());
         for _ in 0..RESTORE_ROUNDS {

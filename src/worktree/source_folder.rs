@@ -1,5 +1,5 @@
 //! Finds a repository's git directory, object stores and ignore rules by reading files, without running git
-//! in somebody's folder. Failure policy: a file that cannot be read or resolved counts as absent.
+//! in a person's folder. Failure policy: a file that cannot be read or resolved counts as absent.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -25,7 +25,7 @@ const BROADCASTS: usize = 24;
 const BROADCAST_BYTES: usize = 500_000;
 /// Peak memory allowed for the daemon.
 const CEILING_BYTES: u64 = 256 << 20;
-/// Most text held for clients: 4 MiB of events in memory, one more event, and a few histories.
+/// Most text in memory for clients: 4 MiB of events in memory, one more event, and a few histories.
 const MOST_HELD: u64 = 12 << 20;
 
 /// A connection that has sent a request and will read nothing.

@@ -23,7 +23,7 @@ pub(super) struct ReceiptFileContent {
     /// Bytes up to the end of the last good line.
     whole: u64,
     bytes: u64,
-    /// Whether a bad line stands before a good one, or a receipt appears twice.
+    /// Whether a bad line comes before a good one, or a receipt appears twice.
     pub(super) is_damaged: bool,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Invariant: [`booking`] writes receipts, the outbox, the scopes' spendings, and the alerts raised,
 //! together; a repeated booking changes nothing, because receipts are booked in the order of `seq` and the
-//! last `seq` booked is written beside them.
+//! last `seq` booked is written with them.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

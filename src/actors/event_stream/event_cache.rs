@@ -21,12 +21,12 @@ use crate::domain::time::Timestamp;
 pub(super) const KEPT_EVENTS: usize = 4096;
 /// Most bytes of those events; large events evict old ones sooner.
 pub(super) const KEPT_BYTES: usize = 4 << 20;
-/// Alerts kept beside them: heartbeats push everything out of memory within the hour, and an alert must be
+/// Alerts kept besides: heartbeats push everything out of memory within the hour, and an alert must be
 /// visible for a day. Some 300 bytes each.
 pub(super) const KEPT_ALERTS: usize = 1000;
 /// Most bytes of those alerts: an alert that came by broadcast may be large.
 pub(super) const KEPT_ALERT_BYTES: usize = 2 << 20;
-/// Bytes of files that all clients together may hold while they catch up.
+/// Bytes of files that all clients together may have in memory while catching up.
 const CATCH_UP_BYTES: usize = 32 << 20;
 /// The unit in which the budget is counted.
 const CATCH_UP_UNIT: usize = 1 << 10;
@@ -146,7 +146,7 @@ impl EventCache {
         self.history.lock().get(self)
     }
 
-    /// Bytes held for clients: events in memory, and parts of files and histories in flight.
+    /// Bytes in memory for clients: events in memory, and parts of files and histories in flight.
     #[must_use]
     pub fn gauge(&self) -> &TextGauge {
         &self.gauge

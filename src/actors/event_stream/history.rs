@@ -1,7 +1,7 @@
 //! The newest events as one Socket.IO packet: sent to a new client, and to one that asks again.
 //!
-//! Invariant: at most one packet is made in [`FRESH`], so clients that do not read hold a few packets
-//! together and not one each.
+//! Invariant: at most one packet is made in [`FRESH`], so clients that do not read keep a few packets
+//! together in memory and not one each.
 
 use std::time::Duration;
 

@@ -23,7 +23,7 @@ const EVENT_BYTES: usize = 768;
 pub struct TextGauge(Arc<AtomicUsize>);
 
 impl TextGauge {
-    /// Bytes held for clients at this moment.
+    /// Bytes in memory for clients at this moment.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)

@@ -29,7 +29,7 @@ pub enum JobError {
     NotFound {
         /// `job`, `run` or `approval`.
         what: &'static str,
-        /// The id asked for.
+        /// The requested id.
         id: String,
     },
     /// The rules of the job's state forbid the change.

@@ -47,7 +47,7 @@ impl JobsShared {
     /// as done, and a ledger line in the same commit.
     ///
     /// # Errors
-    /// As [`super::JobBook::change`]; [`JobError::NoManifest`] leaves the job as it was, for another try.
+    /// As [`super::JobBook::change`]; [`JobError::NoManifest`] leaves the job unchanged, for another attempt.
     pub async fn commit(&self, id: &JobId, transition: JobTransition) -> Result<Job, JobError> {
         let now = Timestamp::now();
         let is_end = matches!(transition, JobTransition::Complete { .. });

@@ -1,6 +1,6 @@
 //! Soft state of one provider: measurements and circuit.
 //!
-//! One lock guards both and is held for well under a microsecond; no message is sent. Time is tokio's clock,
+//! One lock guards both, for well under a microsecond at a time; no message is sent. Time is tokio's clock,
 //! which tests stop.
 
 use std::fmt;

@@ -222,7 +222,7 @@ impl ProviderRouterState {
     async fn load(&mut self, context: &ActorContext<ProviderRouterMessage>) -> Result<(), StoreError> {
         let table =
             |view: &StoreView<'_>| view.range(&PROVIDERS, &KeyRange::all(), ScanOrder::Ascending, usize::MAX);
-        // While the table cannot be read the cache stays as the earlier incarnation left it.
+        // While the table cannot be read the cache keeps the earlier incarnation's state.
         let Some(rows) = self.table.read(context, table).await? else { return Ok(()) };
         self.board.put(rows.into_iter().map(|(_, provider)| provider));
         Ok(())

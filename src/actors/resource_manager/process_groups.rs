@@ -18,8 +18,8 @@ use serde::Serialize;
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
-/// How long a group may take to end by itself after SIGTERM: enough for compilers and test runners to clean
-/// up their files.
+/// How long a group may take to end after SIGTERM: enough for compilers and test runners to clean up their
+/// files.
 pub const TERM_GRACE: Duration = Duration::from_secs(2);
 /// How long the kernel may take to end a group after SIGKILL, before the group is reported as surviving.
 const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -56,7 +56,7 @@ impl ProcessGroups {
     /// # Errors
     /// The system's, when the command cannot be started.
     pub fn spawn(&self, job_id: &str, command: &mut Command) -> io::Result<GroupChild> {
-        // Held during the start, so that a kill finds the group or comes before it.
+        // Locked during the start, so that a kill finds the group or comes before it.
         let mut groups = self.0.lock();
         let child = command.process_group(0).spawn()?;
         let group = child

@@ -103,7 +103,7 @@ impl ResourceState {
                 view.range(&CAPACITIES, &KeyRange::all(), ScanOrder::Ascending, ResourceKind::ALL.len())?;
             Ok((rows, changed))
         };
-        // While the tables cannot be read the ledger stays as it was.
+        // While the tables cannot be read the ledger stays unchanged.
         let Some((rows, changed)) = self.table.read(context, table).await? else { return Ok(()) };
         let mut ledger = ResourceLedger::new(self.shared.rules.capacity, self.shared.rules.limits);
         for (kind, (configured, set)) in changed {
@@ -408,7 +408,7 @@ impl ResourceState {
 }
 
 impl ResourceShared {
-    /// The request that a granted row stands for.
+    /// The request of a granted row.
     fn ask_of(&self, row: &Reservation) -> ResourceRequest {
         let agent = self.jobs.agents.roster().get(&row.agent);
         let capabilities = agent.map(|agent| agent.capabilities.as_slice()).unwrap_or_default();

@@ -114,7 +114,7 @@ impl<'m> ProofReadings<'m> {
         self.calls.end();
     }
 
-    /// Waits at most [`SETTLE`] for the end, and returns what has ended.
+    /// Waits at most [`SETTLE`] for the end; returns the proof of everything ended by then.
     pub(super) async fn proof(self, agents: Vec<AgentProof>) -> SteeringProof {
         let deadline = Instant::now() + SETTLE;
         let streams_closed = self.calls.closed_within(SETTLE).await;

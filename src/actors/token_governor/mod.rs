@@ -50,7 +50,7 @@ use crate::supervision::{
 /// Pause between a report and its write: several reports are one write, and a crash loses at most this and
 /// the store's own second.
 const WRITE_BACK: Duration = Duration::from_millis(500);
-/// Summaries in progress or waiting: each holds a text of up to the largest request body.
+/// Summaries in progress or waiting: each has a text of up to the largest request body.
 pub const MAX_UNDER_WAY: usize = 32;
 /// Time between two searches for expired conversations.
 const PRUNE_EVERY: Duration = Duration::from_secs(600);

@@ -74,7 +74,7 @@ impl GovernorShared {
     pub(super) async fn count(self: &Arc<Self>, texts: Vec<String>) -> u64 {
         let this = Arc::clone(self);
         let work = move || texts.iter().map(|text| this.counter.count(text, None)).sum();
-        // A counter that panicked has counted nothing; the bytes continue to stand for the tokens.
+        // A counter that panicked has counted nothing; the bytes still count as tokens.
         tokio::task::spawn_blocking(work).await.unwrap_or(u64::MAX)
     }
 

@@ -72,7 +72,7 @@ fn masked(key: &str) -> String {
     }
 }
 
-/// Files that hold a secret in force, and the folder's `.env`, whose keys the environment may override.
+/// Files with a secret in force, and the folder's `.env`, whose keys the environment may override.
 fn files_with_secrets(config: &SwarmConfig) -> BTreeSet<PathBuf> {
     let secrets = config.explain().iter().filter(|setting| setting.is_secret());
     let mut files: BTreeSet<PathBuf> =

@@ -2,8 +2,8 @@
 //!
 //! A running daemon is asked, from whatever folder the command runs in; this command's own settings only say
 //! how a daemon would start. Invariants: a check changes nothing, except for repairs by the store's integrity
-//! check; each check reports what it saw, even when all is well; `warn` means degraded, `fail` means that the
-//! daemon or one of its promises breaks. Exit code 1 exactly when a check fails.
+//! check; each check reports its findings, even when all is well; `warn` means degraded, `fail` means that
+//! the daemon or one of its promises breaks. Exit code 1 exactly when a check fails.
 
 mod daemon;
 mod found;

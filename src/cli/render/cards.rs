@@ -322,7 +322,7 @@ pub fn hits(all: &[WireHit], width: usize) -> String {
     lines.join("\n")
 }
 
-/// Escaped HTML as text, with `<b>` and `</b>` as private-use characters, which terminal text never holds.
+/// Escaped HTML as text, with `<b>` and `</b>` as private-use characters, which terminal text never contains.
 fn snippet(html: &str) -> String {
     let text =
         html.replace(['\u{e000}', '\u{e001}'], "").replace("<b>", "\u{e000}").replace("</b>", "\u{e001}");

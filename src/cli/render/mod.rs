@@ -59,7 +59,7 @@ pub fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
-/// Text wrapped at spaces to lines of at most `width` columns; longer words stand alone.
+/// Text wrapped at spaces to lines of at most `width` columns; longer words get their own line.
 #[must_use]
 pub fn wrap(text: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];

@@ -107,7 +107,7 @@ pub fn of_job(event: &WireJobEvent) -> Option<String> {
     Some(format!("{agent}: {step} {said}{why}"))
 }
 
-/// Whether an event stands out from the normal course.
+/// Whether an event is out of the ordinary.
 #[must_use]
 pub fn is_remarkable(event: &WireJobEvent) -> bool {
     !matches!(&*event.event, "accepted" | "started" | "progress" | "completed")

@@ -66,7 +66,7 @@ impl ProgressDisplay {
     /// A line that stays.
     pub(super) fn line(&self, text: &str) {
         match self {
-            // The terminal is gone.
+            // An error means that the terminal is gone.
             Self::Bars(bars) => drop(bars.all.println(text)),
             Self::Lines => CliScreen::default().hint(text),
             Self::Silent => {}

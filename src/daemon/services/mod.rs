@@ -2,7 +2,7 @@
 //!
 //! A row has the name, the port with the contract, and the place in the supervision tree; the trait joins the
 //! actor's part with the port's. A new service is a row here, a file in this folder, and its own parts in
-//! `actors` and `http`. Invariants: rows are built in order, so a row stands below the rows whose handles it
+//! `actors` and `http`. Invariants: rows are built in order, so a row comes after the rows whose handles it
 //! needs; under one supervisor services start in the order of their rows; every contract has a row, and every
 //! port a contract with the same number.
 

@@ -1,8 +1,8 @@
 //! The site on which services are built: the daemon's values for each, and the handles they give each other.
 //!
-//! Invariant: a handle exists once the row that provides it has started, so a row that needs the handle
-//! stands below the provider in [`super::SERVICES`]. Failure policy: a handle that does not exist yet, or
-//! that two rows provide, fails the start and names the type.
+//! Invariant: a handle exists once the row that provides it has started, so a row that needs the handle comes
+//! after the provider in [`super::SERVICES`]. Failure policy: a handle that does not exist yet, or that two
+//! rows provide, fails the start and names the type.
 
 use std::any::{Any, TypeId, type_name};
 use std::collections::HashMap;
@@ -60,7 +60,7 @@ impl ServiceSite {
         self.provide_as("", handle)
     }
 
-    /// As [`Self::provide`], for several services with handles of one type, told apart by name.
+    /// As [`Self::provide`], for several services with handles of one type, distinguished by name.
     pub(super) fn provide_as<T: Clone + Send + Sync + 'static>(
         &mut self,
         name: &'static str,

@@ -1,7 +1,7 @@
 //! An agent's limits on context, machine and time.
 //!
-//! Invariants: both ratios of a [`TokenBudget`] lie in 0..=1 with target ≤ hard maximum; intervals
-//! and resources are never zero.
+//! Invariants: both ratios of a [`TokenBudget`] are in 0..=1, with target ≤ hard maximum; intervals and
+//! resources are never zero.
 
 use std::num::NonZeroU32;
 use std::time::Duration;
@@ -48,7 +48,7 @@ impl TokenBudget {
     /// A budget of two ratios.
     ///
     /// # Errors
-    /// [`InvalidBudget`] when one lies outside 0..=1, or the target above the hard maximum.
+    /// [`InvalidBudget`] when one is outside 0..=1, or the target above the hard maximum.
     pub fn new(target_ratio: f64, hard_max_ratio: f64) -> Result<Self, InvalidBudget> {
         for (field, value) in [("target_ratio", target_ratio), ("hard_max_ratio", hard_max_ratio)] {
             if !(0.0..=1.0).contains(&value) {

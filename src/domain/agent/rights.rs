@@ -163,7 +163,7 @@ mod tests {
             prop_assert_eq!(a.intersect(a), a);
             prop_assert_eq!(a.intersect(Rights::ALL), a);
             prop_assert_eq!(a.intersect(Rights::NONE), Rights::NONE);
-            // The intersection is the greatest lower bound: whatever lies within both lies within it.
+            // The intersection is the greatest lower bound: whatever is within both is within it.
             prop_assert_eq!(c.is_within(a) && c.is_within(b), c.is_within(both));
         }
     }

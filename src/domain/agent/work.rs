@@ -113,7 +113,7 @@ macro_rules! checked_name {
             /// Checks and takes a name.
             ///
             /// # Errors
-            /// A sentence, when the text is empty, longer than 64 bytes or holds other characters.
+            /// A sentence, when the text is empty, longer than 64 bytes or has other characters.
             pub fn new(text: impl Into<String>) -> Result<Self, String> {
                 let text = text.into();
                 let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b) || $extra.contains(&b);

@@ -48,7 +48,7 @@ fn still_to_come(job: &Job, known: &HashSet<&JobId>) -> usize {
 /// The steps of a plan that follow this one, directly or not.
 fn behind<'p>(plan: &'p plan::TaskPlan, name: &str) -> Vec<&'p plan::TaskStep> {
     let mut found: Vec<&plan::TaskStep> = Vec::new();
-    // Steps stand after those they follow, so one pass finds them all.
+    // Steps come after those they follow, so one pass finds them all.
     for step in &plan.steps {
         let follows =
             |after: &Cow<'_, str>| *after == name || found.iter().any(|earlier| earlier.name == *after);
@@ -74,7 +74,7 @@ pub fn usd_per_minute(spent: NanoUsd, worked: Duration) -> f64 {
     spent.0 as f64 / 1e9 / (worked.max(SHORTEST).as_secs_f64() / 60.0)
 }
 
-/// Whether a person is asked about a job in this state, held or not.
+/// Whether a person is asked about a job in this state, paused or not.
 #[must_use]
 pub fn asks(job: &Job) -> bool {
     job.state == JobState::AwaitingApproval || job.paused_from == Some(JobState::AwaitingApproval)

@@ -18,7 +18,7 @@ pub struct TakeoverRefusal(String);
 /// Whether `to` may take `job` over.
 ///
 /// # Errors
-/// [`TakeoverRefusal`] names what `to` lacks, and an agent that could, if there is one.
+/// [`TakeoverRefusal`] names the requirement that `to` misses, and a suitable agent, if any.
 pub fn check(
     roster: &Roster,
     tasks: &TaskCatalogue,

@@ -4,11 +4,11 @@
 //! distribution; a quantile is read off the cumulated weights, relative to their sum, so that the first
 //! values count fully. Buckets grow by 2^¼ (19 %) from 1 ms to 11 minutes; within a bucket the quantile is
 //! interpolated geometrically, so the error is less than one bucket. Invariants: quantiles grow with `q` and
-//! lie within a bucket of the values seen.
+//! are within a bucket of the values seen.
 
 use std::time::Duration;
 
-/// Weight of a new value: the last 20 values hold about half of all weight, the last 70 nine tenths.
+/// Weight of a new value: the last 20 values have about half of all weight, the last 70 nine tenths.
 pub const ALPHA: f32 = 1.0 / 32.0;
 const PER_DOUBLING: f64 = 4.0;
 /// From 1 ms up to 2^(80/4) ms, which is 17 minutes; longer than any call may take.

@@ -16,7 +16,7 @@ pub const ESTIMATED_INPUT: u32 = 1000;
 pub const ESTIMATED_OUTPUT: u32 = 500;
 /// Highest price of one token in dollars: far above any, and low enough that no sum can overflow.
 pub const MAX_USD: u32 = 1_000_000;
-/// Decimal places that a decimal holds.
+/// Most decimal places of a decimal.
 const MAX_PLACES: u32 = 28;
 /// Longest number that is read: a double's shortest form takes 24 characters.
 const MAX_TEXT: usize = 100;
@@ -36,7 +36,7 @@ pub enum TokenPriceError {
     /// Above [`MAX_USD`].
     #[error("must be at most {MAX_USD} US dollars")]
     TooHigh,
-    /// Above zero, but not by as much as a decimal can hold.
+    /// Above zero, but by less than a decimal can express.
     #[error("must be 0 or at least 1e-28 US dollars")]
     TooSmall,
 }
@@ -87,10 +87,10 @@ impl TokenPrice {
         self.0
     }
 
-    /// The price of so many tokens in US dollars, exactly.
+    /// The exact price of `tokens` tokens in US dollars.
     #[must_use]
     pub fn of(self, tokens: u32) -> Decimal {
-        // At most 10⁶ dollars times 2³² tokens, which a decimal holds; digits that do not fit are rounded.
+        // At most 10⁶ dollars times 2³² tokens, which fits a decimal; digits that do not fit are rounded.
         self.0.saturating_mul(Decimal::from(tokens))
     }
 }

@@ -1,7 +1,7 @@
 //! Amounts of the four kinds of resource, and the arithmetic on them.
 //!
 //! Invariants: an amount is never negative; sums saturate, so that no input can make one wrap. Cores are
-//! counted in thousandths, as fractions of a core may be asked for; the others are whole.
+//! counted in thousandths, as fractions of a core may be requested; the others are whole.
 
 use std::fmt;
 

@@ -1,6 +1,6 @@
 //! Classes of agents with a limited number at work, independent of free resources.
 //!
-//! Training fills a machine beyond what amounts express (bandwidth, thermal limits, accelerators that
+//! Training loads a machine in ways that amounts do not express (bandwidth, thermal limits, accelerators that
 //! are not shared), so the contract counts heads: one trainer, two embedders.
 
 use std::num::NonZeroU32;

@@ -6,7 +6,7 @@
 //! - A later request never delays a waiting one: amounts are set aside (`reserved`) for the waiting request,
 //!   kind
 //!   by kind, so a request for other kinds passes and one for the same kinds does not. No request starves.
-//! - A waiting request holds no resources, so waiting cannot deadlock.
+//! - A waiting request has no resources, so waiting cannot deadlock.
 //! - Capacity may be lowered below the allocation: nothing is revoked, and nothing of that kind is granted
 //!   until the allocation fits again.
 

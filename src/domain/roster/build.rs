@@ -80,7 +80,7 @@ fn slots(
     slots
 }
 
-/// The definitions that stand at the moment.
+/// The definitions in force at the moment.
 struct RosterView<'a> {
     slots: &'a [RosterSlot],
     index: HashMap<&'a AgentName, usize>,
@@ -159,7 +159,7 @@ impl<'a> RosterView<'a> {
         faults
     }
 
-    /// In a cycle the overlay's agents are at fault; all agents when the cycle lies within one layer.
+    /// In a cycle the overlay's agents are at fault; all agents when the cycle is within one layer.
     fn cycles(&self, _gone: &HashSet<AgentName>) -> RosterFaults {
         let mut faults = RosterFaults::new();
         let mut walked: HashMap<usize, usize> = HashMap::new();

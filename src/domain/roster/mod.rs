@@ -140,7 +140,7 @@ impl Roster {
         able.iter().map(|at| &self.agents[*at])
     }
 
-    /// Whether `name` stands somewhere below `ancestor`; an agent is not below itself.
+    /// Whether `name` is somewhere below `ancestor`; an agent is not below itself.
     #[must_use]
     pub fn is_below(&self, name: &AgentName, ancestor: &AgentName) -> bool {
         let above = self.index.get(ancestor);

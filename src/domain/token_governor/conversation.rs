@@ -80,7 +80,7 @@ pub struct ConversationHead {
     pub next: u64,
     /// The first note in the context; earlier ones are in the summary.
     pub live_from: u64,
-    /// The summary that stands for the cleared notes.
+    /// The summary of the cleared notes.
     pub summary: Option<String>,
     /// Keys of the notes taken so far, oldest first.
     keys: Vec<String>,
@@ -156,7 +156,7 @@ pub struct SavedState {
     pub from: u64,
     /// The first note that is not saved any more.
     pub until: u64,
-    /// The summary that stood before the first saved note.
+    /// The summary before the first saved note.
     pub previous: Option<String>,
     /// The steps of the run.
     pub plan: Vec<PlanStep>,

@@ -115,7 +115,7 @@ impl AgentContext {
 /// one ratio is stated, the other gives way.
 ///
 /// # Errors
-/// [`InvalidBudget`] when a stated ratio lies outside 0..=1, or both are stated in the wrong order.
+/// [`InvalidBudget`] when a stated ratio is outside 0..=1, or both are stated in the wrong order.
 pub fn budget(
     defined: Option<TokenBudget>,
     target: Option<f64>,

@@ -181,7 +181,7 @@ mod tests {
         fn duty(&mut self, crash_after: u8) {
             match self.reset.duty(self.is_up) {
                 ResetDuty::Summarise => {
-                    // The same saved state gives the same summary: its size stands for it.
+                    // The same saved state gives the same summary: its size represents it.
                     let summary = self.reset.saved.until;
                     if crash_after == 0 {
                         return;

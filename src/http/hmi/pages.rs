@@ -44,7 +44,7 @@ pub fn are_built() -> bool {
     PageFiles::get(DOCUMENT).is_some()
 }
 
-/// Whether a path is a page or a page's file, which anyone may load: they hold no data of the swarm. The
+/// Whether a path is a page or a page's file, which anyone may load: they contain no data of the swarm. The
 /// data come from `/api`, with the token where one is required.
 #[must_use]
 pub fn is_page(path: &str) -> bool {

@@ -9,7 +9,7 @@ use super::super::stage::ProofStage;
 /// Names in one sentence; the record has all.
 const NAMES_IN_A_SENTENCE: usize = 8;
 
-/// One rule that does not hold.
+/// One broken rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProofReason {

@@ -1,4 +1,4 @@
-//! The rules of a green run: old tests hold, new tests prove, counts hold.
+//! The rules of a green run: old tests pass, new tests prove, counts do not fall.
 //!
 //! Failure policy: a rule whose run is missing is a reason; a rule with nothing to apply to is a note.
 

@@ -1,8 +1,8 @@
 //! The blocks of a text: headings, paragraphs, code and tables, with their byte ranges.
 //!
-//! Reads as much of CommonMark as chunking needs: ATX and setext headings, code fences, tables.
-//! Invariants: blocks come in order, do not overlap, lie on character boundaries, and together hold
-//! every character that is not white space.
+//! Reads as much of CommonMark as chunking needs: ATX and setext headings, code fences, tables. Invariants:
+//! blocks come in order, do not overlap, begin and end on character boundaries, and together cover every
+//! character that is not white space.
 
 use std::ops::Range;
 

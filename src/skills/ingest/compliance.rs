@@ -25,7 +25,7 @@ pub use self::flags::FindingSeverity;
 const MAX_FINDINGS: usize = 500;
 /// Below this a licence was recognised by a text that differs from the known one.
 const SURE: f32 = 0.9;
-/// The project of files that lie in no folder.
+/// The project of files outside every folder.
 const ROOT: &str = ".";
 
 /// Runs the step.
@@ -100,7 +100,7 @@ impl LicenceTally {
     }
 }
 
-/// The top-level folder a path lies in, or `.` for a file that lies in none.
+/// The top-level folder of a path, or `.` for a file outside every folder.
 #[must_use]
 pub fn project(path: &str) -> &str {
     path.split_once('/').map_or(ROOT, |(folder, _)| folder)

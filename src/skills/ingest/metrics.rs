@@ -189,7 +189,7 @@ fn checked_sum(mut values: impl Iterator<Item = u64>) -> Option<u64> {
     values.try_fold(0_u64, u64::checked_add)
 }
 
-/// `part / whole` with so many decimals; 0 when `whole` is.
+/// `part / whole` with `decimals` decimals; 0 when `whole` is.
 fn ratio(part: u64, whole: u64, decimals: u32) -> Decimal {
     Decimal::from(part).checked_div(Decimal::from(whole)).unwrap_or_default().round_dp(decimals)
 }

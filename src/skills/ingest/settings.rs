@@ -14,7 +14,7 @@ const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
 const MAX_FILES: u64 = 500_000;
 /// From here on two documents are versions of one.
 const NEAR_DUPLICATE_PERCENT: u8 = 80;
-/// A footer or a contribution notice stands in at least every fifth document.
+/// A footer or a contribution notice is in at least every fifth document.
 const BOILERPLATE_PERCENT: u8 = 20;
 /// These licences bind even services that only use the text or code.
 const DENY_LICENCES: [&str; 3] = ["AGPL-3.0-only", "AGPL-3.0-or-later", "SSPL-1.0"];

@@ -14,7 +14,7 @@ use super::formats::{AuditRow, AuditStatus};
 use super::settings::IngestSettings;
 use crate::skills::{SkillError, StepContext, is_passing};
 
-/// Folder that holds another program's objects, never documents.
+/// A folder with another program's objects, never documents.
 const SKIPPED_FOLDER: &str = ".git";
 
 #[derive(Debug)]
@@ -133,7 +133,7 @@ impl IngestSource {
         if bytes.len() as u64 > self.max_file_bytes { Err(self.too_large(None)) } else { Ok(bytes) }
     }
 
-    /// The file that an audit row stands for, relative to the source.
+    /// The file of an audit row, relative to the source.
     pub(super) fn path_of(row: &AuditRow) -> PathBuf {
         raw::decode(&row.raw_path).unwrap_or_else(|| PathBuf::from(&row.path))
     }

@@ -63,7 +63,7 @@ impl<'t> ChosenUnits<'t> {
     }
 }
 
-/// Chooses units for so many tokens, and facts of the others.
+/// Chooses units for a number of tokens, and facts of the others.
 pub(super) fn choose<'t>(
     text: &'t str,
     unit_tokens: u64,
@@ -197,7 +197,7 @@ fn by_turn(unit: &SummaryUnit<'_>) -> f64 {
     }
 }
 
-/// Facts that no taken unit holds: the weightiest and most frequent first, then the order of the text.
+/// Facts that no taken unit contains: the weightiest and most frequent first, then the order of the text.
 /// Small numbers say nothing without their sentence.
 fn facts_beside<'t>(
     units: &[SummaryUnit<'t>],

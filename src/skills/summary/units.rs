@@ -1,7 +1,7 @@
 //! The units for a summary: lines of chats, lists, logs and code; sentences of prose.
 //!
-//! Invariants: ranges are in order, do not overlap, hold all characters but white space between them,
-//! and none is longer than [`MAX_UNIT`] bytes (rounded to a character).
+//! Invariants: ranges are in order, do not overlap, cover all characters but white space between them, and
+//! none is longer than [`MAX_UNIT`] bytes (rounded to a character).
 
 use std::ops::Range;
 

@@ -9,7 +9,7 @@ use super::TextModel;
 use super::tmd::{QueryTask, QueryTmd, RetrievalMethod};
 use crate::skills::ingest::classify::KnowledgeDomain;
 
-/// Characters of the question and of all documents that a prompt holds: a small model reads 2,048 tokens.
+/// Characters of the question and of all documents in a prompt: a small model reads 2,048 tokens.
 const QUESTION_CHARS: usize = 2_000;
 const DOCUMENT_CHARS: usize = 2_000;
 

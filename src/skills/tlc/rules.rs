@@ -25,7 +25,7 @@ pub(super) struct LabelSign<L> {
     pub(super) pattern: Regex,
 }
 
-/// The lines of a table that hold a sign.
+/// The lines of a table with a sign.
 pub(super) fn lines(table: &str) -> impl Iterator<Item = &str> {
     table.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
 }

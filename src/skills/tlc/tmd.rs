@@ -9,8 +9,8 @@ use super::domains::domains;
 use super::rules::{self, LabelSign};
 use crate::skills::ingest::classify::KnowledgeDomain;
 
-/// Most bytes of a question considered: the request stands in the first and last sentences, and a longer text
-/// is a document.
+/// Most bytes of a question considered: the request is in the first and last sentences, and a longer text is
+/// a document.
 const MAX_BYTES: usize = 16 * 1024;
 
 /// The use of the search results.
@@ -21,7 +21,7 @@ pub enum QueryTask {
     Retrieve,
     /// Answer a question from them.
     Answer,
-    /// Say whether a statement holds.
+    /// Say whether a statement is true.
     Verify,
     /// Compare two or more things.
     Compare,

@@ -86,7 +86,7 @@ impl SupervisorMachine {
     }
 
     fn restart(&mut self, now: Duration, key: ChildKey) {
-        // Sorted by time: restarts outside the window stand in front.
+        // Sorted by time: restarts outside the window are in front.
         while self.restarts.front().is_some_and(|&at| now.saturating_sub(at) > self.policy.period) {
             self.restarts.pop_front();
         }

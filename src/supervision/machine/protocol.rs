@@ -18,7 +18,7 @@ pub enum MachineInput {
     Started(ChildKey),
     /// The child of the last [`MachineCommand::Start`] could not start.
     StartFailed(ChildKey, ExitReason),
-    /// An incarnation ended, on request or by itself.
+    /// An incarnation ended, on request or unasked.
     Exited(ChildKey, Incarnation, ExitReason),
     /// Stop a running child and start it again without counting a restart (a planned restart); a stopped
     /// child is treated as by [`MachineInput::Start`].

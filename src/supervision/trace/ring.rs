@@ -1,6 +1,6 @@
 //! The store of records: one ring for each core, so that writers on different cores do not contend.
 //!
-//! Memory: `capacity × 96 B`, allocated on filling. Readers copy the records they want; a reader holds a
+//! Memory: `capacity × 96 B`, allocated on filling. Readers copy the records they want; a reader takes a
 //! shard's lock for one scan of the shard (some 100 µs at the default capacity).
 
 use std::cell::Cell;
@@ -67,7 +67,7 @@ impl TraceRing {
         }
     }
 
-    /// Nanoseconds since the ring was made; never 0, which stands for "not yet".
+    /// Nanoseconds since the ring was made; never 0, which means "not yet".
     #[must_use]
     pub fn now_ns(&self) -> u64 {
         u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX).max(1)

@@ -1,4 +1,4 @@
-//! Context resets with crashes: governor and worker are killed while a summariser is held, or at random.
+//! Context resets with crashes: governor and worker are killed while a summariser waits, or at random.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,7 +1,7 @@
 //! The scopes of money: a run, a job, an agent, a lane, the day.
 //!
 //! Invariants: a [`ScopeLabel`] is printable text of bounded length; a [`RunName`] can also be a file name,
-//! on every system, because receipts lie in `artifacts/costs/<run>.jsonl`.
+//! on every system, because receipts are in `artifacts/costs/<run>.jsonl`.
 
 use std::fmt;
 use std::str::FromStr;

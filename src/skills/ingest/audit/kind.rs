@@ -69,7 +69,7 @@ const BY_NAME: &[(&str, &[&str])] = &[
     ),
 ];
 
-/// Beginnings of file names (lower case) that hold licence texts.
+/// Beginnings of names (lower case) of files with licence texts.
 const LICENCE_NAMES: &[&str] =
     &["license", "licence", "copying", "unlicense", "unlicence", "copyright", "notice", "eula", "patents"];
 

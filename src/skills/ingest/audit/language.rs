@@ -9,7 +9,7 @@ use regex::Regex;
 
 /// Letters of prose below which no answer is given: trigram statistics need a few sentences.
 const MIN_LETTERS: usize = 80;
-/// Bytes of prose that are looked at: more adds time, not certainty.
+/// Bytes of prose considered: more adds time, not certainty.
 const MAX_PROSE_BYTES: usize = 8 * 1024;
 
 /// Share of [`ENGLISH`] words from which a text is English: English prose has 25 to 45 of 100, other

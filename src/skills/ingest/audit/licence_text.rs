@@ -20,7 +20,7 @@ const MIN_SCORE: f32 = 0.9;
 const MIN_WHOLE: f32 = 0.96;
 /// Words that must be left for another search: the shortest licence header has more.
 const MIN_WORDS: usize = 12;
-/// Licence texts looked for in one document: third-party notices repeat the same few.
+/// Most licence texts found in one document: third-party notices repeat the same few.
 const MAX_LICENCES: usize = 6;
 /// Lines compared at once: the longest common licence text (GPL-3.0) has 674.
 const MAX_LINES: usize = 800;
@@ -29,8 +29,7 @@ const LINES_BEFORE: usize = 12;
 /// Lines behind a phrase of a licence that may belong to it, in documents that are no licence files.
 const LINES_AFTER: usize = 60;
 
-/// Phrases that only licence texts and the headers of source files hold; the mere name of a licence
-/// is none.
+/// Phrases found only in licence texts and the headers of source files; the mere name of a licence is none.
 static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let phrases = [
         "permission is hereby granted, free of charge",
@@ -138,7 +137,7 @@ impl KnownLicences {
     }
 }
 
-/// The licence that a text alone stands for. The texts of GNU licences do not say whether later versions are
+/// The licence that a text alone gives. The texts of GNU licences do not say whether later versions are
 /// allowed; without that permission only the version at hand counts.
 fn of_text(name: &str) -> String {
     if !spdx::license_id(name).is_some_and(spdx::LicenseId::is_gnu) {
@@ -153,7 +152,7 @@ fn of_text(name: &str) -> String {
 fn candidate(kind: &str, text: &str) -> Option<String> {
     let phrases = PHRASES.as_ref()?;
     let lines: Vec<String> = text.lines().map(plain).collect();
-    // Sentences are wrapped anywhere: phrases are looked for across line ends.
+    // Sentences are wrapped anywhere: phrases are searched across line ends.
     let joined = lines.join(" ");
     let mut places = phrases.find_iter(&joined).map(|hit| line_of(&lines, hit.start()));
     let window = match (places.next(), kind) {

@@ -70,7 +70,7 @@ const NO_MAIL_ENDINGS: &[&str] = &[
     "git",
     "lock",
 ];
-/// Users that stand for a machine or a protocol.
+/// Users that denote a machine or a protocol.
 const NO_MAIL_USERS: &[&str] = &["git", "noreply", "no-reply", "user", "username", "root"];
 
 type PiiCheck = fn(&str) -> bool;

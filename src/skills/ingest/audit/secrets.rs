@@ -10,8 +10,8 @@ use regex::Regex;
 
 use super::find::UnmaskedFind;
 
-/// Bits per character from which an assigned value looks like a secret: English words lie below 3,
-/// passwords of ten mixed characters above.
+/// Bits per character from which an assigned value looks like a secret: English words are below 3, passwords
+/// of ten mixed characters above.
 const MIN_ENTROPY: f64 = 3.0;
 /// Shortest assigned value that counts: the usual least length of a password.
 const MIN_ASSIGNED: usize = 8;
@@ -48,7 +48,7 @@ static ASSIGNED: LazyLock<Option<Regex>> = LazyLock::new(|| {
     .and_then(|regex| Regex::new(&format!("(?m){}", regex.as_str())).ok())
 });
 
-/// Parts (lower case) of values that stand for a secret instead of being one.
+/// Parts (lower case) of values that are placeholders and no secrets.
 const PLACEHOLDERS: &[&str] = &[
     "your",
     "example",

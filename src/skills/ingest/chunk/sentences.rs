@@ -1,8 +1,8 @@
 //! Sentences of a paragraph: the rules of UAX #29, with the breaks taken back that are none.
 //!
-//! UAX #29 ends a sentence at every line end and after every abbreviation before a capital. Prose
-//! in files is wrapped, so a line end counts only where a list item begins. Invariants: ranges are
-//! in order, hold all characters but white space, and are never empty.
+//! UAX #29 ends a sentence at every line end and after every abbreviation before a capital. Prose in files is
+//! wrapped, so a line end counts only where a list item begins. Invariants: ranges are in order, cover all
+//! characters but white space, and are never empty.
 
 use std::ops::Range;
 

@@ -16,7 +16,7 @@ use super::words::{StemmedWord, WordStemmer};
 
 /// Words read of a text: the opening shows the subject, and cost stays bounded (about 50 KB).
 const MAX_WORDS: usize = 8_000;
-/// Bytes looked at; a text without any space must not be split in vain.
+/// Bytes considered; a text without any space must not be split in vain.
 const MAX_BYTES: usize = 96 * 1024;
 /// The prior of `OTHER`, in log-odds: high enough to win where nothing is recognised, low enough to lose
 /// against one typical word of a subject.

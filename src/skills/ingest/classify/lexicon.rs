@@ -4,8 +4,8 @@
 //! or 1 (leans that way); a term is up to [`MAX_PHRASE`] words, or `*ending` for the ending of a word
 //! that is no term itself; `#` opens a comment. A term that several domains name counts less in each.
 //!
-//! Invariant: the embedded lexicons parse (a test holds it); a malformed line is passed over, so the
-//! classifier always exists.
+//! Invariant: the embedded lexicons parse (tested); a malformed line is skipped, so the classifier always
+//! exists.
 
 use std::collections::HashMap;
 
@@ -125,7 +125,7 @@ impl DomainLexicon {
             if let Some(longest) = hits.iter().rposition(|(id, _)| !self.terms[*id].by_manner()) {
                 let end = start + hits[longest].1;
                 let hidden = end <= covered_to;
-                // Shorter subject terms that start here lie inside the longest.
+                // Shorter subject terms that start here are inside the longest.
                 let mut at = 0;
                 hits.retain(|(id, _)| {
                     at += 1;

@@ -1,8 +1,8 @@
 //! The step of the domain classifier: CLEAN rows in, one [`DomainRow`] for each document out.
 //!
 //! Owns [`DomainClassifier`], which is pure and also answers single questions, and the step around the
-//! classifier. Documents that repeat an earlier one are passed over. Invariant: rows are in the order of
-//! `doc_id` and their numbers rounded to 4 places, so neither threads nor the platform's `exp` change a byte.
+//! classifier. Documents that repeat an earlier one are skipped. Invariant: rows are in the order of `doc_id`
+//! and their numbers rounded to 4 places, so neither threads nor the platform's `exp` change a byte.
 
 mod classifier;
 mod domain;

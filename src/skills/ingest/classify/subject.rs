@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use crate::skills::ingest::formats::CleanRow;
 
-/// How headings of the sections begin that are passed over, in lower case.
+/// Beginnings of the headings of skipped sections, in lower case.
 const TERMS: [&str; 6] = ["licen", "contribut", "copyright", "copying", "legal", "code of conduct"];
 /// How names of files begin that are licences, in lower case.
 const LICENCES: [&str; 5] = ["licen", "copying", "copyright", "unlicense", "notice"];
@@ -23,7 +23,7 @@ pub(super) fn subject(document: &CleanRow) -> String {
 
 fn without_terms(text: &str) -> Cow<'_, str> {
     let mut kept = String::with_capacity(text.len());
-    // The depth of the section that is being passed over.
+    // The depth of the section being skipped.
     let mut passed: Option<usize> = None;
     for line in text.split_inclusive('\n') {
         if let Some((depth, heading)) = heading(line)

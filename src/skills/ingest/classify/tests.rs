@@ -3,7 +3,7 @@
 //! `tests/data/domains.jsonl` (12 queries a domain) was written and committed before the lexicons and has
 //! only been counted since: no word was added for one of these queries. `domains_dev.jsonl` (6 a domain) was
 //! read while weights were set; one miss there made words of small talk count less. But one author wrote
-//! queries and lexicons one after the other, and famous names stand in both. So the figure (0.988) detects
+//! queries and lexicons one after the other, and famous names occur in both. So the figure (0.988) detects
 //! regressions but flatters: expect less from queries by others. `domain_queries.jsonl` (10 a domain) was
 //! written by another who had not seen the lexicons, and `domain_heldout.jsonl` (5 a domain) later by the
 //! same; nothing was tuned on either.

@@ -22,7 +22,7 @@ pub(super) fn least_documents(documents: usize, percent: u8) -> u32 {
     u32::try_from(share).unwrap_or(u32::MAX).max(MIN_DOCUMENTS)
 }
 
-/// How many documents hold each paragraph.
+/// How many documents contain each paragraph.
 #[derive(Default)]
 pub(super) struct ParagraphRepeats(HashMap<u64, u32>);
 
@@ -34,7 +34,7 @@ impl ParagraphRepeats {
         }
     }
 
-    /// The text without the paragraphs that at least `least` documents hold, and how many were cut.
+    /// The text without the paragraphs that at least `least` documents share, and how many were cut.
     pub(super) fn cut(&self, kind: &str, text: &str, least: u32) -> Option<(usize, String)> {
         let cuts: Vec<_> = candidates(kind, text)
             .into_iter()

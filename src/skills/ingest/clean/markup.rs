@@ -10,7 +10,7 @@ use crate::skills::ingest::blocks::{self, BlockKind};
 
 /// Columns at which the HTML renderer wraps; wide enough for a line of prose, narrow enough for rules.
 const HTML_COLUMNS: usize = 100;
-/// Lines from the start of a document in which badges are looked for.
+/// Lines from the start of a document searched for badges.
 const HEAD_LINES: usize = 40;
 
 /// A line of images only, linked or not, as Markdown or HTML.

@@ -121,8 +121,8 @@ fn is_placeholder(text: &str) -> bool {
     PLACEHOLDER_WORDS.iter().any(|word| text.contains(word))
 }
 
-/// The lines that hold the ends of the mask. The flag's own line number counts in the raw file, which
-/// cleaning may have shortened, so the number is not used here.
+/// The lines with the ends of the mask. The flag's own line number counts in the raw file, which cleaning may
+/// have shortened, so the number is not used here.
 fn surroundings(flag: &AuditFlag, text: &str) -> String {
     let shown = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '+' | '/' | '.');
     let mut ends = flag.masked.split(|c| !shown(c)).filter(|part| part.len() >= 3);

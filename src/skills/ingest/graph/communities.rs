@@ -3,8 +3,8 @@
 //! Nodes are visited in their order and ties go to the lower community, so the same graph always gives the
 //! same answer, in every release: a run's content hash covers the communities. The crates that do this
 //! (`leiden-rs`, `graphrs`) visit nodes in an order drawn from rand's `StdRng`, whose numbers may change with
-//! any release of rand, and `graphrs` seeds its Leiden at random; hence these lines. Cost: about edges ×
-//! passes; both loops are bounded by name.
+//! any release of rand, and `graphrs` seeds its Leiden at random; which is why this is our own code. Cost:
+//! about edges × passes; both loops are bounded by name.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 const MAX_ROUNDS: usize = 32;
 /// Most levels of merging; in practice each one at least halves the remaining nodes.
 const MAX_LEVELS: usize = 16;
-/// Least gain of modularity worth a move: below lies rounding.
+/// Least gain of modularity worth a move: below are rounding errors.
 const MIN_GAIN: f64 = 1e-9;
 
 /// A weighted undirected graph: for each node its neighbours with weights, both ways; a loop once.

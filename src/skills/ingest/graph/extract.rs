@@ -11,8 +11,8 @@ use regex::Regex;
 
 use crate::skills::ingest::formats::CleanRow;
 
-/// Text looked at in one document, in bytes: references of a longer one (a generated change log)
-/// repeat themselves, and the step's time stays bounded.
+/// Text considered in one document, in bytes: references of a longer one (a generated change log) repeat
+/// themselves, and the step's time stays bounded.
 const MAX_BYTES: usize = 1024 * 1024;
 
 /// References of one document, unresolved, in order and with repetitions.
@@ -22,9 +22,9 @@ pub(super) struct RawReferences {
     pub(super) targets: Vec<String>,
     /// Words that can name a file or a project: of text and of code.
     pub(super) words: Vec<String>,
-    /// Words that are set as code or stand before `::`.
+    /// Words set as code or before `::`.
     pub(super) ticked: Vec<String>,
-    /// Words that stand in the context of a version or of "crate", "package", "library".
+    /// Words in the context of a version or of "crate", "package", "library".
     pub(super) versioned: Vec<String>,
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Edges are `link` (a link by path) and `mention` (a file's name, a link to a project's page, or a project's
 //! name). A project's name counts where it cannot be an English word: with a `-`, `_` or digit, before a
-//! version, before words such as "crate"; and as code, unless the same word stands in many documents of other
+//! version, before words such as "crate"; and as code, unless the same word occurs in many documents of other
 //! projects (`log`, `bytes`, `time`). Ranks come from both kinds; communities besides from a weak tie of each
 //! document to the README of its project, so that a project's scattered notes do not fall apart. Outputs
 //! follow `doc_id`; nothing is quadratic.

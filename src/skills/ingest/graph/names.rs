@@ -1,8 +1,8 @@
 //! Resolves written references to documents.
 //!
 //! A path is resolved from the document's folder, then from the project's and from the source folder; a
-//! folder stands for its README. A bare file name means the file beside the document, else the only one of
-//! that name in the project. A project is a top-level folder without the version (`serde-1.0.229` → `serde`),
+//! folder means its README. A bare file name means the file beside the document, else the only one of that
+//! name in the project. A project is a top-level folder without the version (`serde-1.0.229` → `serde`),
 //! represented by the README of the newest version. References to a duplicate mean the document it repeats.
 //! Invariant: all look-ups are by hash, none scans documents.
 
@@ -108,7 +108,7 @@ impl CorpusNames {
         self.projects.get(&normal(name)).copied()
     }
 
-    /// The project that a document lies in.
+    /// The project of a document.
     pub(super) fn project_at(&self, path: &str) -> Option<usize> {
         self.projects.get(&project_of(path).0).copied()
     }

@@ -1,7 +1,7 @@
 //! PageRank by power iteration over weighted edges.
 //!
-//! petgraph's `page_rank` visits every pair of nodes in every round (400 million at 20,000 documents)
-//! and ignores weights, hence these lines: cost is edges × rounds.
+//! petgraph's `page_rank` visits every pair of nodes in every round (400 million at 20,000 documents) and
+//! ignores weights; this code costs edges × rounds.
 
 /// Share of the rank that follows references (Brin and Page 1998).
 const DAMPING: f64 = 0.85;

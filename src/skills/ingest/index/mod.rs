@@ -1,8 +1,8 @@
 //! The step of the embed-indexer: CLEAN rows in, a tantivy index in the run's `index` folder out.
 //!
-//! Duplicates are passed over: a search names each text once, and the graph and the report know the copies.
-//! The index is built in a hidden sibling folder by one writer thread with the least budget that tantivy
-//! takes, merged into one segment, and renamed when whole; a folder of an earlier attempt steps aside first.
+//! Duplicates are skipped: a search names each text once, and the graph and the report know the copies. The
+//! index is built in a hidden sibling folder by one writer thread with the least budget that tantivy takes,
+//! merged into one segment, and renamed when whole; a folder of an earlier attempt steps aside first.
 //! Invariant: a folder named `index` is complete. The bytes carry random segment names, so the artifact's
 //! hash is that of the logical content: version, then doc_id, path, title and text of each document, in
 //! order. No state outlives the step.

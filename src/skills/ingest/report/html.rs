@@ -12,7 +12,7 @@ use super::page::{
 use super::svg;
 
 const STYLE: &str = include_str!("style.css");
-/// Nothing may be loaded and no script may run, whatever a path holds.
+/// Nothing may be loaded and no script may run, whatever a path contains.
 const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 pub(super) fn render(page: &ReportPage) -> String {

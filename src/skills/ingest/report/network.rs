@@ -9,8 +9,8 @@
 const ROUNDS: u32 = 260;
 /// How far a dot may move in the first round, in widths of the picture; falls to nothing in the last.
 const FIRST_MOVE: f64 = 0.12;
-/// Pull to the middle for each unit of distance. All dots together push one at distance `d` away by about
-/// `1 / d`, so this holds loose parts about one width from the middle, whatever the number of dots.
+/// Pull to the middle for each unit of distance. All dots together push one at distance `d` away by about `1
+/// / d`, so this keeps loose parts about one width from the middle, whatever the number of dots.
 const PULL: f64 = 1.0;
 /// Closer dots are treated as this far apart, so that no force is endless.
 const CLOSEST: f64 = 1e-4;

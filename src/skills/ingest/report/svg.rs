@@ -12,13 +12,13 @@ use super::treemap::{self, TreemapRect};
 /// Height of the columns' picture: the columns, with a line of text above and below.
 const COLUMNS_HEIGHT: u64 = 220;
 const COLUMN_ROOM: u64 = 170;
-/// Where the columns stand.
+/// The base line of the columns.
 const BASE_LINE: u64 = 195;
 /// More columns than this have room for every second name only on a phone.
 const CROWDED: usize = 8;
 /// The treemap's frame: the width stands for 100%, the height is in pixels.
 const TREEMAP: TreemapRect = TreemapRect { x: 0.0, y: 0.0, width: 860.0, height: 340.0 };
-/// Rectangles smaller than this hold no readable label.
+/// Rectangles smaller than this have no room for a readable label.
 const LABEL_WIDTH: f64 = 76.0;
 const LABEL_HEIGHT: f64 = 36.0;
 /// The graph's own coordinates.
@@ -28,7 +28,7 @@ const MARGIN: f64 = 26.0;
 /// Radius of a dot without weight, and the addition for full weight.
 const DOT: f64 = 4.5;
 const DOT_WEIGHT: f64 = 15.0;
-/// Smallest dot that holds a number of two digits.
+/// Smallest dot with room for a number of two digits.
 const NUMBERED_DOT: f64 = 11.0;
 
 /// `part` of `whole` in percent with two decimals; never nothing for something.
@@ -38,7 +38,7 @@ fn percent(part: u64, whole: u64) -> String {
     format!("{}.{:02}%", hundredths / 100, hundredths % 100)
 }
 
-/// The bar of one row; the numbers stand beside it.
+/// The bar of one row; the numbers are beside the bar.
 pub(super) fn bar(datum: &ChartDatum, most: u64) -> Markup {
     html! {
         svg.bar width="100%" height="12" aria-hidden="true" {

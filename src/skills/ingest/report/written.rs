@@ -74,7 +74,7 @@ pub(super) fn brief(
     Ok(StepBrief { digest, hash, known: known.and_then(|known| serde_json::to_value(known).ok()) })
 }
 
-/// Title, lead, figures, all that stands out and the heads of the charts, a line each.
+/// Title, lead, figures, the list "What stands out" and the heads of the charts, a line each.
 fn digest(page: &ReportPage, standouts: &[RichText]) -> String {
     let mut lines = vec![page.title.plain()];
     lines.extend(page.lead.iter().map(RichText::plain));

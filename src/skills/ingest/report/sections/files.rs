@@ -137,7 +137,7 @@ fn encoding_words(encodings: &NameTally, read: &[&AuditRow]) -> RichText {
 fn repairs(sources: &ReportSources) -> Option<RichText> {
     let rows = sources.clean.as_ref()?;
     let mended = rows.iter().filter(|row| !row.repairs.is_empty()).count();
-    // A detail may stand behind a colon: `decoded:windows-1252`, `boilerplate:3`.
+    // A detail may follow a colon: `decoded:windows-1252`, `boilerplate:3`.
     let kinds =
         rows.iter().flat_map(|row| &row.repairs).map(|repair| repair.split(':').next().unwrap_or(repair));
     let repairs = NameTally::of(kinds).in_words(MAX_BARS, |kind| repair_name(kind).to_owned());
