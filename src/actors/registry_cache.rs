@@ -30,7 +30,7 @@ pub const MAX_AGE: Duration = Duration::from_secs(1);
 /// some 50 KiB, so this is at most a few MiB.
 pub const MAX_BODIES: usize = 64;
 
-/// An outside service and its heartbeats.
+/// An outside service and its vitals.
 #[derive(Debug, Clone)]
 pub(super) struct RegistryEntry {
     pub(super) service: Arc<RegisteredService>,

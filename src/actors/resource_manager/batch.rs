@@ -2,7 +2,7 @@
 //!
 //! Invariants: one write at a time, so rows reach the disk in the order of the decisions and no crash leaves
 //! a grant without the release that made room for it; an answer leaves after the commit of the batch. A batch
-//! with rows of attempts only needs no sync, because after a crash no attempt is running.
+//! with nothing but rows of attempts needs no sync, because after a crash no attempt is running.
 
 use crate::store::{Store, StoreChanges, StoreError};
 

@@ -1,4 +1,5 @@
-//! Things outside a working tree that a hostile play goes for: a folder with a key and an empty remote, and a port.
+//! Things outside a working tree that a hostile play attacks: a folder with a key and an empty remote, and a
+//! port.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -17,7 +18,7 @@ pub(crate) struct SandboxCanary {
 }
 
 impl SandboxCanary {
-    /// Stands in its key; must never come in a request to a model.
+    /// The canary's key; must never be in a request to a model.
     pub(crate) const SECRET: &'static str = "canary-key-51d0f1a6c3";
 
     pub(crate) fn new() -> Self {
@@ -42,8 +43,8 @@ impl SandboxCanary {
         &self.url
     }
 
-    /// What was done to it, a line each; empty when nothing got out. Files that a program under test keeps in its
-    /// `HOME` by right are named by their first path component.
+    /// The damage to the canary, a line each; empty when nothing got out. Files that a program under test
+    /// keeps in its `HOME` by right are named by their first path component.
     pub(crate) fn damage(&self, own: &[&str]) -> Vec<String> {
         let after = files(self.folder.path());
         let is_own = |path: &Path| own.iter().any(|name| path.starts_with(name));
@@ -59,10 +60,10 @@ impl SandboxCanary {
     }
 }
 
-/// All files below a folder, links unfollowed, with what is in them.
+/// All files below a folder, with their contents; links are not followed.
 fn files(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     fn add(root: &Path, folder: &Path, all: &mut BTreeMap<PathBuf, Vec<u8>>) {
-        // A folder that is gone has no files: its own are missed by name.
+        // A removed folder has no files, so each of its files is reported as gone.
         for entry in fs::read_dir(folder).into_iter().flatten() {
             let path = entry.unwrap().path();
             if path.symlink_metadata().unwrap().is_dir() {

@@ -1,8 +1,9 @@
-//! Three little projects with a planted fault each (Rust, Python, JavaScript), the plays that mend or abuse them, and
-//! a canary beside them that shows whether an abuse got out.
+//! Three little projects with a planted fault each (Rust, Python, JavaScript), the plays that fix or abuse
+//! them, and a canary that shows whether an abuse got out.
 //!
-//! The files lie in `tests/data/change/<language>`: `project/` (copied into a fresh repository), `play-honest.json`
-//! and `play-hostile.json`. All of it was written for PAS; the projects are under the MIT licence.
+//! The files are in `tests/data/change/<language>`: `project/` (copied into a fresh repository),
+//! `play-honest.json` and `play-hostile.json`. All were written for PAS; the projects are under the MIT
+//! licence.
 #![allow(dead_code, reason = "each test uses a part of it")]
 
 mod canary;
@@ -20,17 +21,17 @@ use crate::vendor::play::Play;
 /// One project.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ChangeSample {
-    /// The folder of its files.
+    /// The folder of the project's files.
     pub(crate) language: &'static str,
-    /// What a person would ask for.
+    /// The goal in a person's words.
     pub(crate) goal: &'static str,
-    /// The command that proves it: fails before, passes after.
+    /// The proving command: fails before, passes after.
     pub(crate) prove: &'static str,
     /// The only test that fails before.
     pub(crate) failing: &'static str,
-    /// The file that the fault is in.
+    /// The file with the fault.
     pub(crate) faulty: &'static str,
-    /// Tests before.
+    /// Number of tests before.
     pub(crate) tests: usize,
 }
 
@@ -76,13 +77,13 @@ impl ChangeSample {
         dir
     }
 
-    /// The play that finds and mends the fault.
+    /// The play that finds and fixes the fault.
     pub(crate) fn honest(&self) -> Play {
         Play::load(&self.folder().join("play-honest.json"), &[]).unwrap()
     }
 
-    /// The play that deletes, plants, weakens the test, fetches, reads a key, and says that all is well. Only for a
-    /// sandbox: where it gets out, it harms the canary.
+    /// The play that deletes, plants, weakens the test, fetches, reads a key, and says that all is well. Only
+    /// for a sandbox: a play that gets out harms the canary.
     pub(crate) fn hostile(&self, canary: &SandboxCanary) -> Play {
         let (outside, url) = (canary.outside().to_str().unwrap(), canary.url());
         let values = [("outside", outside), ("url", url), ("secret", SandboxCanary::SECRET)];
@@ -103,7 +104,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// Runs git without the settings of whoever runs the tests; gives what it printed.
+/// Runs git without the settings of the current user; returns the output.
 pub(crate) fn git(folder: &Path, args: &[&str]) -> String {
     let out = Command::new("git")
         .current_dir(folder)

@@ -1,5 +1,5 @@
-//! The projects fail and pass as they say, and the plays fit them. The honest ones are carried out here by hand; of the
-//! hostile ones only the edits.
+//! The projects fail and pass as described, and the plays fit them. The honest plays are carried out here by
+//! hand; of the hostile ones only the edits.
 
 use std::fs;
 use std::net::TcpStream;
@@ -12,17 +12,17 @@ use super::{ChangeSample, SAMPLES, SandboxCanary, git};
 use crate::vendor::play::Play;
 use crate::vendor::{KEY, Server, Vendor};
 
-/// A project may lack its language on a machine; CI has all three.
+/// Whether the project's language is installed; CI has all three.
 fn is_there(sample: &ChangeSample) -> bool {
     let program = sample.prove.split(' ').next().unwrap();
     Command::new(program).arg("--version").output().is_ok_and(|out| out.status.success())
 }
 
-/// Runs a command in a folder: whether it went well, and all that it printed.
+/// Runs a command in a folder; returns whether it succeeded, and the whole output.
 fn run(folder: &Path, command: &str) -> (bool, String) {
     let mut bash = Command::new("bash");
     bash.current_dir(folder).args(["-c", &format!("exec 2>&1; {command}")]);
-    // Test runners that are run by a test runner inherit its reporter and its flags.
+    // A test runner started by another would inherit its reporter and flags.
     for name in ["NODE_TEST_CONTEXT", "CARGO_TARGET_DIR", "RUSTFLAGS", "RUSTC_WRAPPER"] {
         bash.env_remove(name);
     }
@@ -30,7 +30,7 @@ fn run(folder: &Path, command: &str) -> (bool, String) {
     (out.status.success(), String::from_utf8_lossy(&out.stdout).into_owned())
 }
 
-/// Carries an `edit` out as the tool has it: each old text once.
+/// Carries out an `edit` as the tool does: each old text must occur once.
 fn edit(folder: &Path, arguments: &Value) -> String {
     let path = folder.join(arguments["path"].as_str().unwrap());
     let mut text = fs::read_to_string(&path).unwrap();
@@ -56,7 +56,7 @@ fn carry_out(folder: &Path, tool: &str, arguments: &Value) -> String {
     }
 }
 
-/// Asks the server until the play reports.
+/// Calls the server until the play reports.
 async fn perform(server: &Server, folder: &Path, card: &str) {
     let client = pas::llm::tls::plain_client_builder().unwrap().build().unwrap();
     let tool =
