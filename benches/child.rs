@@ -57,7 +57,6 @@ impl Daemon {
         self.process.id()
     }
 
-    /// The address of one of the daemon's ports.
     pub(crate) fn address(&self, port: u16) -> SocketAddr {
         (Ipv4Addr::LOCALHOST, port + self.offset).into()
     }

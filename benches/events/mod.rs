@@ -35,7 +35,6 @@ const ROUNDS: usize = 3;
 /// Clients at once, and the events sent to each in one round.
 const CLIENTS: usize = 1000;
 const EVENTS: usize = 200;
-/// Publishers at once.
 const PUBLISHERS: usize = 8;
 /// Clients that read nothing, and the events sent meanwhile: far more than memory and sockets hold for one
 /// client.

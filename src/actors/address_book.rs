@@ -34,7 +34,6 @@ impl AddressBook {
         let _ = self.addresses.set(addresses);
     }
 
-    /// An agent's address.
     #[must_use]
     pub fn address(&self, agent: &str) -> Option<&Address<AgentMessage>> {
         self.addresses.get()?.get(agent)

@@ -113,7 +113,6 @@ pub fn get(store: &Store, id: u64) -> Result<Option<CrashRecord>, StoreError> {
 }
 
 pub enum CrashRecorderMessage {
-    /// A supervision event.
     Happened(Box<SupervisionEvent>),
     /// The store takes writes again.
     StoreIsBack,

@@ -72,7 +72,6 @@ impl AgentDirectory {
         self.0.standings.system()
     }
 
-    /// The agents' statuses.
     #[must_use]
     pub fn standings(&self) -> &AgentStandings {
         &self.0.standings
@@ -88,7 +87,6 @@ impl AgentDirectory {
         self.0.entries.iter()
     }
 
-    /// The agent with this service id.
     #[must_use]
     pub fn get(&self, service_id: &str) -> Option<&Arc<RegisteredService>> {
         self.0.by_id.get(service_id).map(|at| &self.0.entries[*at])

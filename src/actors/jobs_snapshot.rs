@@ -56,7 +56,6 @@ impl JobsSnapshot {
         AgentWork::of_agents(&self.active, &self.asked, ended)
     }
 
-    /// All jobs of a run in the snapshot.
     #[must_use]
     pub fn run(&self, run: &RunId) -> &[Job] {
         let found = self.runs.iter().find(|jobs| jobs.first().is_some_and(|root| root.run() == *run));

@@ -30,7 +30,6 @@ pub(super) struct MailFolders {
     outbox: PathBuf,
 }
 
-/// A request taken from an inbox.
 #[derive(Debug)]
 pub(super) struct TakenRequest {
     pub(super) id: FileRequestId,

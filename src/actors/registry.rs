@@ -72,9 +72,7 @@ type RegistryResult<T> = Result<T, RegistryError>;
 
 #[derive(Debug)]
 pub enum RegistryMessage {
-    /// Register a service.
     Register(Box<ServiceRegistration>, ReplySender<RegistryResult<Arc<RegisteredService>>>),
-    /// Note a heartbeat.
     Heartbeat(ServiceHeartbeat, ReplySender<RegistryResult<Timestamp>>),
     /// Move instances between roles.
     Promote {

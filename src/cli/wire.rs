@@ -107,7 +107,6 @@ pub struct WireArtifact {
     pub bytes: u64,
 }
 
-/// A job event.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WireJobEvent {
     pub seq: u64,
@@ -122,7 +121,6 @@ pub struct WireJobEvent {
 #[derive(Debug, Clone, Deserialize)]
 pub struct WireApproval {
     pub approval_id: String,
-    /// The waiting job.
     pub job_id: String,
     pub agent: String,
     pub action: String,
@@ -142,7 +140,6 @@ pub struct WireSpan {
     pub parent_span_id: Option<String>,
     pub from: String,
     pub to: String,
-    /// Kind of the message.
     pub kind: String,
     /// When the message was sent.
     pub queued_at: Timestamp,
@@ -195,7 +192,6 @@ pub struct WireTreeNode {
     pub restarts: u64,
     #[serde(default)]
     pub queue_depth: u64,
-    /// The reason of the last exit.
     #[serde(default)]
     pub last_exit: Option<Value>,
     #[serde(default)]
@@ -228,7 +224,6 @@ pub struct WireAgent {
     pub definition: Option<Value>,
 }
 
-/// A supervision event.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WireSupervisionEvent {
     pub seq: u64,
@@ -242,7 +237,6 @@ pub struct WireSupervisionEvent {
     pub detail: Map<String, Value>,
 }
 
-/// A search hit.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WireHit {
     /// Relative to the corpus.
@@ -257,14 +251,12 @@ pub struct WireHit {
     pub snippet: String,
 }
 
-/// A job stopped by a cancel.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WireStoppedJob {
     pub job_id: String,
     /// The agent that worked on the job.
     #[serde(default)]
     pub agent: String,
-    /// The state before the cancel.
     #[serde(default)]
     pub state_before: String,
     #[serde(default)]
@@ -273,12 +265,9 @@ pub struct WireStoppedJob {
     pub how: String,
 }
 
-/// The proof of a cancel.
 #[derive(Debug, Clone, Deserialize)]
 pub struct WireCancelProof {
-    /// The cancelled job.
     pub job_id: String,
-    /// Stopped jobs.
     #[serde(default)]
     pub cancelled: Vec<WireStoppedJob>,
     /// Jobs still stopping.

@@ -140,7 +140,6 @@ pub struct ConfigFlags {
     pub port_offset: Option<u16>,
 }
 
-/// The origin of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub enum ConfigOrigin {
     /// The built-in `config/pas.toml`.

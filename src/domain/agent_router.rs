@@ -116,7 +116,6 @@ impl InvocationOutcome {
 /// Metadata of the call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct InvocationMetadata {
-    /// The transport used.
     pub transport: AgentTransport,
     pub agent_role: AgentRole,
     /// How critical the agent is.
@@ -124,7 +123,6 @@ pub struct InvocationMetadata {
     /// The run named by the caller.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub run_id: Option<String>,
-    /// The trace of the call.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub trace_id: Option<String>,
 }

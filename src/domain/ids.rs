@@ -50,7 +50,6 @@ macro_rules! id_type {
                 if text.len() <= MAX_ID_LEN && valid(&text) { Ok(Self(text)) } else { Err(invalid($what, &text)) }
             }
 
-            /// The id as text.
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
@@ -199,7 +198,6 @@ impl JobId {
         Self::new(format!("{}.{}", self.0, step_segment(step, ordinal)))
     }
 
-    /// The run this job belongs to.
     #[must_use]
     pub fn run(&self) -> RunId {
         RunId(self.0.split('.').next().unwrap_or_default().to_owned())

@@ -38,7 +38,6 @@ pub enum ServiceRole {
     Experimental,
 }
 
-/// The status of a service.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ServiceStatus {
@@ -119,7 +118,6 @@ pub struct CostHint {
     pub usd_per_1k: f64,
 }
 
-/// A service's registration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ServiceRegistration {
     /// Without an id the registry chooses one.
@@ -132,7 +130,6 @@ pub struct ServiceRegistration {
     /// How far the service may be trusted.
     pub role: ServiceRole,
     pub url: String,
-    /// Capabilities.
     pub caps: Vec<String>,
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -207,7 +204,6 @@ pub struct RegisteredService {
     /// How far the service may be trusted.
     pub role: ServiceRole,
     pub url: String,
-    /// Capabilities.
     pub caps: Vec<String>,
     pub labels: BTreeMap<String, String>,
     /// Context window in tokens.

@@ -52,7 +52,6 @@ pub enum InputKind {
 pub struct TaskInput {
     /// The key in `inputs`.
     pub name: &'static str,
-    /// The kind of the value.
     pub kind: InputKind,
     /// Whether the task needs this input.
     pub is_required: bool,
@@ -181,7 +180,6 @@ impl TaskCatalogue {
         Self { entries }
     }
 
-    /// The task of that name.
     #[must_use]
     pub fn get(&self, task: &str) -> Option<&TaskEntry> {
         self.entries.get(task)

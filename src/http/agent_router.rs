@@ -17,7 +17,6 @@ use crate::domain::agent_router::{
 /// Most agents in one answer (the contract).
 const MAX_LIMIT: usize = 1000;
 
-/// The routes of this service.
 pub fn routes(agents: AgentRouterHandle) -> Router {
     Router::new()
         .route("/discover", post(discover))

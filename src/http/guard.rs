@@ -238,7 +238,6 @@ pub(super) struct GuardVerdict {
 }
 
 impl RequestGuard {
-    /// Checks a request.
     pub(super) fn inspect(&self, request: &Request) -> GuardVerdict {
         let edge = request.extensions().get::<EdgeInfo>();
         let known_page = self.known_page(request, edge);

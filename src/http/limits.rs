@@ -36,7 +36,6 @@ pub const CONNECTION_BUFFER: usize = 128 * 1024;
 /// Default of `http.shutdown_grace_s`: the time for running requests to finish at shutdown.
 pub const SHUTDOWN: Duration = Duration::from_secs(5);
 
-/// The limits of one port.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PortLimits {
     /// See [`HEADER_READ`].

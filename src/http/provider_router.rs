@@ -137,7 +137,6 @@ async fn deactivate(
     })))
 }
 
-/// The body of `POST /select`.
 #[derive(Deserialize)]
 struct SelectBody {
     requirements: CallRequirements,

@@ -30,7 +30,6 @@ pub(super) const STILL_HERE: &[u8] = b": still here\n\n";
 const UNBUFFERED: HeaderValue = HeaderValue::from_static("no");
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
-/// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SseEvent<T> {
     /// Sequence number, after which a client resumes.

@@ -16,7 +16,6 @@ use super::stage::{ProofStage, StageEnd};
 
 pub use reason::ProofReason;
 
-/// The outcome of a proof.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ProofVerdict {

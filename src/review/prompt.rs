@@ -41,7 +41,6 @@ passes does not block. Where no test can show the fault, give `no_test` with the
 No remark is a good answer where nothing is wrong. Do not praise. Do not repeat the diff.
 ";
 
-/// The message of one review.
 pub fn reviewer_message(brief: &ReviewBrief<'_>) -> String {
     let mut text = format!("# Card\n\n{}\n", brief.card.trim());
     let _ = writeln!(

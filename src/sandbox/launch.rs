@@ -28,7 +28,6 @@ pub const CONFINE_PREFIX: &str = "pas confine: ";
 /// A single argument may have 128 KiB on Linux.
 const ARGUMENT_BYTES: usize = 96 << 10;
 
-/// One command to run.
 #[derive(Debug, Clone)]
 pub struct SandboxCommand {
     pub profile: SandboxProfile,

@@ -86,7 +86,6 @@ pub struct StepControl {
     waits: AtomicBool,
 }
 
-/// The progress of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct StepProgress {
     /// Units finished (documents, mostly).
@@ -117,7 +116,6 @@ impl StepControl {
         }
     }
 
-    /// Resumes a paused step.
     pub fn resume(&self) {
         let mut wish = self.wish.lock();
         if *wish == StepSignal::Pause {

@@ -73,7 +73,6 @@ pub struct FileHome {
 }
 
 impl FileHome {
-    /// The file at `path`.
     #[must_use]
     pub fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), label: path.display().to_string() }

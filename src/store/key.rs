@@ -43,7 +43,6 @@ pub trait StoreKey: Sized {
     /// [`KeyError`] for other bytes.
     fn take_part(bytes: &[u8]) -> Result<(Self, &[u8]), KeyError>;
 
-    /// The whole key as bytes.
     fn to_bytes(&self) -> Vec<u8> {
         let mut bytes = Vec::new();
         self.put(&mut bytes);

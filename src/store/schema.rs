@@ -50,7 +50,6 @@ pub(super) fn newest(migrations: &[SchemaMigration]) -> u32 {
     migrations.iter().fold(FIRST_VERSION, |version, _| version + 1)
 }
 
-/// The change that records a version.
 pub(super) fn record(version: u32) -> StoreChanges {
     StoreChanges::none().put(&META, &SCHEMA_KEY.to_owned(), &version)
 }

@@ -89,7 +89,6 @@ pub struct StoreChanges {
 }
 
 impl StoreChanges {
-    /// No changes.
     pub fn none() -> Self {
         Self::default()
     }

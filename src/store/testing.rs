@@ -18,7 +18,6 @@ use super::{Store, open};
 /// A kernel's page, in bytes.
 const PAGE: usize = 4096;
 
-/// The faults of a disk.
 #[derive(Debug, Default)]
 pub(super) struct DiskFaults {
     /// Writes and syncs that still succeed before every one fails.

@@ -57,7 +57,6 @@ impl<K: StoreKey> KeyRange<K> {
         Self::prefixed(prefix)
     }
 
-    /// The text keys that begin with `text`.
     #[must_use]
     pub fn beginning(text: &str) -> Self
     where

@@ -93,7 +93,6 @@ enum PendingInput {
     Shutdown,
 }
 
-/// The state of one supervisor.
 #[derive(Debug, Clone)]
 pub struct SupervisorMachine {
     policy: SupervisorPolicy,

@@ -113,7 +113,6 @@ pub trait MailboxControl: Send + Sync {
     fn close(&self);
     /// Gives the current incarnation, which is being killed, no further message.
     fn cut_off(&self);
-    /// Takes the site of the last crash.
     fn take_crash(&self) -> Option<CrashSite>;
     /// Records of the messages that wait or are being handled.
     fn open_records(&self) -> Vec<TraceRecord>;
@@ -130,7 +129,6 @@ pub struct MailboxVitals {
     pub paused: bool,
     /// Kind of the message being handled, and when handling began (nanoseconds of the ring's clock).
     pub current: Option<(&'static str, u64)>,
-    /// The last heartbeat.
     pub last_beat: Instant,
 }
 

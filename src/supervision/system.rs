@@ -24,7 +24,6 @@ use super::worker::{Worker, WorkerArgs, WorkerInit};
 /// How long a supervisor may take to answer a request; generous, as starting a subtree delays the answer.
 const CONTROL_DEADLINE: Duration = Duration::from_secs(30);
 
-/// Time limits of a system.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemTiming {
     /// Longest initialisation of a child.
@@ -90,7 +89,6 @@ impl ChildSpec {
     }
 }
 
-/// Options of a worker.
 #[derive(Debug, Clone, Copy)]
 pub struct WorkerOptions {
     /// How often the worker must send a heartbeat; `None` to leave it unwatched.
@@ -171,7 +169,6 @@ impl ActorSystem {
         self.0.timing
     }
 
-    /// The log of supervision events.
     #[must_use]
     pub fn events(&self) -> &EventLog {
         &self.0.events

@@ -189,14 +189,12 @@ impl ActorTree {
         self.version.load(Ordering::Acquire)
     }
 
-    /// An actor by name.
     #[must_use]
     pub fn by_name(&self, name: &str) -> Option<Arc<ActorNode>> {
         let nodes = self.nodes.read();
         nodes.by_name.get(name).and_then(|no| nodes.by_number.get(no)).cloned()
     }
 
-    /// An actor by number.
     #[must_use]
     pub fn by_number(&self, no: ActorNumber) -> Option<Arc<ActorNode>> {
         self.nodes.read().by_number.get(&no).cloned()
@@ -287,7 +285,6 @@ pub struct MailboxSnapshot {
     pub paused: bool,
     /// Kind of the message being handled.
     pub handling: Option<&'static str>,
-    /// The last heartbeat.
     pub last_beat_at: Timestamp,
 }
 

@@ -36,7 +36,6 @@ pub struct CheckedCall {
     pub(super) work: CallWork,
 }
 
-/// The work of a call.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum CallWork {
     File(FileCall),
@@ -46,7 +45,6 @@ pub(super) enum CallWork {
     Control(ControlCall),
 }
 
-/// A call of a file tool.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum FileCall {
     Read(ReadArguments),

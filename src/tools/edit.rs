@@ -24,7 +24,6 @@ const MAX_EDITS: usize = 50;
 /// Bytes of the difference that a failed edit shows.
 const DIFF_CAP: usize = 2 * 1024;
 
-/// The arguments of `edit`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct EditArguments {

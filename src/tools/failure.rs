@@ -72,7 +72,6 @@ impl FailureClass {
     }
 }
 
-/// The failure of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, thiserror::Error)]
 #[error("{what}: {why} {do_next}")]
 pub struct ToolFailure {

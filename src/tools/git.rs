@@ -27,7 +27,6 @@ const SAFE: [&str; 8] = [
     "commit.gpgSign=false",
 ];
 
-/// The offered operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum GitOperation {
@@ -41,7 +40,6 @@ pub(super) enum GitOperation {
     Push,
 }
 
-/// The arguments of `git`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GitArguments {

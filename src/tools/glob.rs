@@ -21,7 +21,6 @@ use super::walk::TreeWalk;
 /// The most names of one answer.
 const MAX_NAMES: usize = 500;
 
-/// The arguments of `glob`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GlobArguments {

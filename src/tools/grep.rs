@@ -32,7 +32,6 @@ const MAX_LINE: usize = 16 * 1024 * 1024;
 /// Most memory for a compiled pattern; no sensible pattern needs more.
 const MAX_PATTERN_SIZE: usize = 10 * 1024 * 1024;
 
-/// The arguments of `grep`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct GrepArguments {

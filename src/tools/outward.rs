@@ -113,7 +113,6 @@ pub(super) enum DockerOperation {
     Run,
 }
 
-/// The arguments of `docker`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DockerArguments {

@@ -30,7 +30,6 @@ const MAX_TOTAL: usize = 64 * 1024 * 1024;
 /// Bytes that the failures of all hunks take together.
 const REPORT_CAP: usize = 12 * 1024;
 
-/// The arguments of `patch`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PatchArguments {

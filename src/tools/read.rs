@@ -24,7 +24,6 @@ const SNIFFED: usize = 8_000;
 /// The largest content kept to show a later difference.
 const MAX_REMEMBERED: usize = 256 * 1024;
 
-/// The arguments of `read`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct ReadArguments {

@@ -10,7 +10,6 @@ const MAX_COMMAND: usize = 64 * 1024;
 /// The longest Python program, which goes over standard input.
 const MAX_SCRIPT: usize = 256 * 1024;
 
-/// The arguments of `bash`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct BashArguments {
@@ -19,7 +18,6 @@ pub(super) struct BashArguments {
     timeout_s: Option<u64>,
 }
 
-/// The arguments of `python`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PythonArguments {

@@ -18,7 +18,6 @@ const WRITING_WORDS: [&str; 30] = [
     "reindex", "replace", "revoke", "set", "truncate", "update", "vacuum",
 ];
 
-/// The arguments of `sql`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct SqlArguments {

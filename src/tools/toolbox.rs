@@ -67,7 +67,6 @@ impl ToolSession {
     }
 }
 
-/// The tools of one agent.
 pub struct ToolBox {
     tree: Option<Arc<ToolTree>>,
     rights: Rights,

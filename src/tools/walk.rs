@@ -31,7 +31,6 @@ pub(super) struct WalkedFile<'a> {
     pub(super) path: &'a Path,
 }
 
-/// Counts of a walk.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct WalkTally {
     pub(super) ignored: usize,

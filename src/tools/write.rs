@@ -16,7 +16,6 @@ const MAX_WRITTEN: usize = 1024 * 1024;
 /// Bytes of a difference that a failure shows.
 const DIFF_CAP: usize = 3 * 1024;
 
-/// The arguments of `write`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct WriteArguments {

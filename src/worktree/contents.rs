@@ -11,7 +11,6 @@ use super::tree::WorkTree;
 /// Largest file that is read into memory: larger files are data, which no rule reads.
 const MAX_CONTENT: usize = 8 << 20;
 
-/// A file in a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CommitContent {
     Absent,

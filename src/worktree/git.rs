@@ -95,7 +95,6 @@ pub(super) struct GitAnswer {
     pub(super) cut: bool,
 }
 
-/// One run of git.
 pub(super) struct GitCommand {
     git_dir: PathBuf,
     work_tree: Option<PathBuf>,

@@ -23,7 +23,6 @@ pub enum TreeStage {
     Delivered,
 }
 
-/// One tree on the disk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TreeFolder {
     pub name: TreeName,

@@ -5,7 +5,6 @@ use super::difficult::{LeftOutPath, add_everything};
 use super::ids::{CommitId, TreeId};
 use super::tree::{TreeError, WorkTree};
 
-/// The author of a commit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CommitSignature {
     pub name: String,

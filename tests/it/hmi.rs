@@ -42,7 +42,6 @@ async fn get(api: &Api, path: &str) -> Value {
     body
 }
 
-/// The row of an actor.
 fn row<'l>(live: &'l Value, name: &str) -> &'l Value {
     live["tree"].as_array().unwrap().iter().find(|row| row["name"] == name).unwrap()
 }

@@ -352,7 +352,6 @@ impl Api {
         list["jobs"].as_array().unwrap().clone()
     }
 
-    /// All events of a run.
     pub(crate) async fn events(&self, run: &str) -> Vec<Value> {
         let (mut all, mut since) = (Vec::new(), 0);
         loop {

@@ -41,7 +41,6 @@ pub(super) struct AccountBooks {
     pub(super) last_seq: u64,
     /// Open holds recorded in the store, not in the journal.
     pub(super) stored: HashSet<HoldId>,
-    /// Number of evictions.
     evictions: u64,
     /// Whether recovery from the previous daemon has finished.
     pub(super) is_open: bool,
@@ -194,7 +193,6 @@ impl AccountsShared {
         Ok((receipt, written.is_ok()))
     }
 
-    /// Releases a hold.
     pub(super) fn release(&self, id: HoldId) -> Result<(), NotHeld> {
         let was_stored = {
             let mut books = self.books.lock();
@@ -225,7 +223,6 @@ impl AccountsShared {
         journal.held(id, wanted)
     }
 
-    /// Rotates the journal.
     pub(super) fn rotate(&self, journal: &mut HoldJournal) -> io::Result<()> {
         let books = self.books.lock();
         let open = books.ledger.open_holds().filter(|(id, _)| !books.stored.contains(id));

@@ -15,7 +15,6 @@ use crate::domain::accounts::receipt::{Receipt, wire};
 use crate::domain::time::Timestamp;
 use crate::files::{DraftFile, create_folders, folder_of, sync_folder};
 
-/// The content of a file.
 #[derive(Debug, Default)]
 pub(super) struct ReceiptFileContent {
     /// The file's receipts, by `seq`.

@@ -37,7 +37,6 @@ pub use thinking::deps::{ThinkingDeps, trees_below};
 pub use thinking::outlook::{ProvingOutlook, RepositoryOutlook};
 pub use thinking::rehearsal::{ProofRehearsal, RehearsedRun, rehearse};
 
-/// The messages of an agent.
 pub enum AgentMessage {
     /// Read a job's row and act accordingly.
     Reconcile { job: JobId },
@@ -83,7 +82,6 @@ pub struct AgentTools {
     pub thinking: ThinkingDeps,
 }
 
-/// The state of one agent.
 pub struct AgentState {
     me: Arc<AgentDefinition>,
     jobs: Arc<JobsShared>,

@@ -220,7 +220,6 @@ impl EventCache {
 }
 
 impl RecentEvents {
-    /// The index of an event.
     fn place(&self, seq: u64) -> Option<usize> {
         let first = self.last + 1 - self.events.len() as u64;
         let place = usize::try_from(seq.checked_sub(first)?).ok()?;

@@ -79,7 +79,6 @@ impl EncodedEvent {
         &self.packet[json_of(&self.packet)]
     }
 
-    /// The text to send.
     #[must_use]
     pub fn text(&self) -> EventText {
         EventText { seq: self.event.seq, packet: self.packet.clone(), is_in_memory: true }
@@ -95,7 +94,6 @@ pub struct EventText {
 }
 
 impl EventText {
-    /// A line of a file.
     pub(super) fn of_line(
         seq: u64,
         line: &[u8],

@@ -14,12 +14,10 @@ use crate::domain::time::Timestamp;
 use crate::skills::StepControl;
 use crate::skills::context::StepProgress;
 
-/// One running attempt.
 #[derive(Debug, Clone)]
 pub struct JobAttempt {
     /// The fence of the attempt's claim.
     pub fence: u64,
-    /// Control and progress of the attempt.
     pub control: Arc<StepControl>,
     pub began: Instant,
 }
@@ -87,7 +85,6 @@ impl AttemptTable {
         self.attempts.lock().get(job).cloned()
     }
 
-    /// The progress of the attempt at a job.
     #[must_use]
     pub fn progress(&self, job: &JobId) -> Option<StepProgress> {
         self.attempt(job).map(|attempt| attempt.control.progress())

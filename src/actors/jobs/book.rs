@@ -84,7 +84,6 @@ pub struct JobBook {
 }
 
 impl JobBook {
-    /// A book in this store.
     #[must_use]
     pub fn new(store: Store) -> Self {
         Self { store }

@@ -22,14 +22,10 @@ const WALK_CHUNK: usize = 1000;
 /// A job's position in lists: the run's number, then the job's id.
 pub type JobPlace = (Reverse<u64>, JobId);
 
-/// The filters of a list.
 #[derive(Debug, Clone, Default)]
 pub struct JobFilter {
-    /// Only jobs in this state.
     pub state: Option<JobState>,
-    /// Only jobs of this agent.
     pub agent: Option<AgentName>,
-    /// Only jobs of this run.
     pub run: Option<RunId>,
     pub roots_only: bool,
 }
@@ -46,7 +42,6 @@ impl JobFilter {
     }
 }
 
-/// One page of a list of jobs.
 #[derive(Debug, Clone)]
 pub struct JobPage {
     /// The jobs, in order.

@@ -25,7 +25,6 @@ pub struct Manifest {
     pub state: JobState,
     /// The version of PAS that closed the run.
     pub pas_version: &'static str,
-    /// The inputs of the run.
     pub inputs: Value,
     /// The outputs of the root job.
     pub outputs: Value,
@@ -47,7 +46,6 @@ pub struct Manifest {
     pub costs: ReceiptTotals,
 }
 
-/// One job in the manifest.
 #[derive(Debug, Clone, Serialize)]
 pub struct ManifestStep {
     pub job_id: JobId,

@@ -42,7 +42,6 @@ use crate::llm::model_caller::ModelCaller;
 use crate::store::backup_folder::BackupFolder;
 use crate::supervision::trace;
 
-/// Settings of the job engine.
 #[derive(Debug, Clone)]
 pub struct JobSettings {
     /// The folder that contains `artifacts/`.
@@ -146,7 +145,6 @@ impl JobsShared {
         roster.lane_of(agent).map(|lane| lane.name.clone()).or_else(root).unwrap_or_else(|| agent.clone())
     }
 
-    /// The folder of a run.
     #[must_use]
     pub fn run_dir(&self, run: &RunId) -> PathBuf {
         self.settings.workdir.join("artifacts").join("runs").join(run.as_str())

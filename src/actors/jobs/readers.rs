@@ -33,7 +33,6 @@ pub struct LedgerEntry {
     pub cost_usd: String,
     /// Path of the manifest, relative to the working directory.
     pub manifest: String,
-    /// The inputs of the run.
     pub inputs: JsonValue,
 }
 

@@ -40,7 +40,6 @@ impl CancelledJob {
     }
 }
 
-/// The result of a cancellation.
 #[derive(Debug, Clone)]
 pub struct RunCancellation {
     /// The jobs that ended or are ending.

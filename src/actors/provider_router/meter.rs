@@ -17,7 +17,6 @@ use crate::domain::provider_router::{
 };
 use crate::llm::VendorFailureKind;
 
-/// The observed outcome of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ObservedCall {
     /// Whether the answer was complete.

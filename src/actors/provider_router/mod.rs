@@ -62,7 +62,6 @@ pub enum ProviderRouterError {
 
 type ProviderRouterResult<T> = Result<T, ProviderRouterError>;
 
-/// The result of a registration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RegistrationOutcome {

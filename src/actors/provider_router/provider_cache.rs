@@ -20,7 +20,6 @@ use crate::domain::provider_router::{
     ProviderSelection, RegisteredProvider, RoutingOptimization, select,
 };
 
-/// A provider and its meter.
 #[derive(Debug, Clone)]
 pub(super) struct ProviderEntry {
     pub(super) provider: Arc<RegisteredProvider>,
@@ -37,7 +36,6 @@ pub struct ProviderSnapshot {
     pub estimated_cost_usd: Decimal,
     /// Measurements from calls.
     pub measured: ProviderFigures,
-    /// The circuit's phase.
     pub circuit: CircuitPhase,
     /// Seconds until the next call is allowed, while the circuit is open.
     pub rests_s: Option<f64>,

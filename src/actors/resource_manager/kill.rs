@@ -23,7 +23,6 @@ const STOP_GRACE: Duration = Duration::from_secs(1);
 /// Time between two checks whether they have.
 const LOOK: Duration = Duration::from_millis(20);
 
-/// The result of a kill.
 #[derive(Debug)]
 pub struct KillOutcome {
     /// The job's former reservations.

@@ -14,7 +14,6 @@ use super::ResourceMessage;
 use crate::domain::resource_manager::Reservation;
 use crate::supervision::Address;
 
-/// The reservations in use.
 #[derive(Debug, Clone, Default)]
 pub(super) struct LiveReservations(Arc<Mutex<HashSet<String>>>);
 

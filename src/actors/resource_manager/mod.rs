@@ -85,7 +85,6 @@ type ResourceResult<T> = Result<T, ResourceError>;
 pub struct ReservationRequest {
     /// The requested resources; the manager finds the class.
     pub ask: ResourceRequest,
-    /// The owner of the reservation.
     pub holder: ReservationOwner,
     /// How long the request may wait for its turn; zero: the answer comes at once. [`Duration::MAX`]: for
     /// ever.
@@ -108,10 +107,8 @@ pub struct ReservationDenial {
     pub quotas: ResourceQuotas,
 }
 
-/// The reservations to release.
 #[derive(Debug, Clone)]
 pub enum ReservationSelector {
-    /// The reservation with this id.
     Id(String),
     /// All reservations of this very job.
     Job(String),

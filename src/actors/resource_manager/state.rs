@@ -29,7 +29,6 @@ const SWEEP: Duration = Duration::from_secs(1);
 /// Otherwise they would form two groups that wait for each other's syncs.
 const GATHER: Duration = Duration::from_millis(2);
 
-/// An active reservation.
 struct ActiveReservation {
     reservation: Arc<Reservation>,
     /// When a client's lease began, or was renewed.

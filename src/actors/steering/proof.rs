@@ -29,7 +29,6 @@ pub struct SteeringProof {
     pub streams_closed: usize,
     /// Process groups that ended.
     pub processes_gone: usize,
-    /// Reservations that were released.
     pub reservations_released: usize,
     /// Settled holds of calls that were in flight.
     #[serde(rename = "holds_released_usd", serialize_with = "as_usd")]
@@ -55,7 +54,6 @@ pub(super) fn as_usd<S: Serializer>(amount: &NanoUsd, serializer: S) -> Result<S
     amount.wire().serialize(serializer)
 }
 
-/// The scope of an action.
 #[derive(Debug, Clone, Default)]
 pub(super) struct SteeringScope {
     /// The agents whose calls are included.

@@ -21,7 +21,6 @@ const CARRIERS: [&str; 2] = ["edge", "steering"];
 /// Most agents in the picture of a subtree: more would make an audit line that nobody reads.
 const MAX_PICTURED: usize = 64;
 
-/// The target of an action.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum SteeringTarget {
     /// An agent of the roster.

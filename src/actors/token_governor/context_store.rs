@@ -46,7 +46,6 @@ const KEPT_MS: i64 = 24 * 60 * 60 * 1_000;
 /// Conversations removed in one write: some thousand rows.
 const PRUNED_AT_ONCE: usize = 64;
 
-/// The source of a summary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum SummarySource {
     /// A text in the request.

@@ -26,7 +26,6 @@ const DEADLINE: Duration = Duration::from_secs(90);
 pub struct ContextReport {
     /// The agent's run.
     pub run_id: Option<RunLabel>,
-    /// Tokens in the context.
     pub ctx_used: u64,
     /// Tokens the model accepts.
     pub ctx_limit: NonZeroU64,

@@ -38,7 +38,6 @@ enum CheckHealth {
     Fail,
 }
 
-/// The result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 struct DoctorCheck {
     name: String,

@@ -256,7 +256,6 @@ pub fn agents(all: &[WireAgent], width: usize) -> String {
     format!("{table}\n\n{}; R: restarts, Q: queued messages", count(all.len(), "agent", "agents"))
 }
 
-/// One agent with the definition.
 #[must_use]
 pub fn agent(agent: &WireAgent, width: usize) -> String {
     let mut lines = vec![format!("{}  {}", style(&agent.name).bold(), agent.status)];

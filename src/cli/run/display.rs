@@ -73,7 +73,6 @@ impl ProgressDisplay {
         }
     }
 
-    /// A supervision event.
     pub(super) fn supervision(&self, sentence: &str) {
         let line = format!("{} {sentence}", style("supervisor:").for_stderr().yellow());
         match self {

@@ -75,10 +75,8 @@ pub(super) trait DaemonService: Sync {
     }
 }
 
-/// A port of the daemon.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ServicePort {
-    /// The name of the service.
     pub service: &'static str,
     /// The port's number, before the configured offset.
     pub number: u16,

@@ -10,12 +10,10 @@ fn all(site: &ServiceSite) -> impl Iterator<Item = (u16, Option<ModelPort>)> {
     SERVICES.iter().filter_map(|row| Some((site.port(row.port()?.number), row.service.model_port())))
 }
 
-/// The ports that serve models.
 pub(super) fn with_models(site: &ServiceSite) -> OwnPorts {
     all(site).filter_map(|(number, model)| Some((number, model?))).collect()
 }
 
-/// The ports without a model.
 pub(super) fn without_models(site: &ServiceSite) -> Vec<u16> {
     all(site).filter(|(_, model)| model.is_none()).map(|(number, _)| number).collect()
 }

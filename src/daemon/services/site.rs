@@ -26,7 +26,6 @@ pub(in crate::daemon) struct ServiceSite {
     pub(in crate::daemon) agents: Arc<AddressBook>,
     /// Cancelled when the daemon is to end; also by `POST /shutdown`.
     pub(in crate::daemon) shutdown: CancellationToken,
-    /// The options of a service's worker.
     pub(in crate::daemon) options: WorkerOptions,
     handles: HashMap<(TypeId, &'static str), Box<dyn Any + Send + Sync>>,
 }

@@ -13,7 +13,6 @@ use crate::domain::supervision::{RestartStrategy, RestartType};
 /// Longest name of a capability or a task in bytes; the registry shows them in one line.
 const MAX_NAME_LEN: usize = 64;
 
-/// The role of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentRole {
@@ -157,7 +156,6 @@ checked_name!(
     b"."
 );
 
-/// The behaviour of an agent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AgentBehaviour {
@@ -192,7 +190,6 @@ impl AgentBehaviour {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AgentSupervision {
-    /// When the agent is restarted.
     pub restart: RestartType,
     /// Which children are restarted together.
     pub strategy: RestartStrategy,

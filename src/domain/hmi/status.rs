@@ -106,7 +106,6 @@ pub struct JobSigns {
 }
 
 impl JobSigns {
-    /// Takes a job in.
     pub fn add(&mut self, state: JobState) {
         match state {
             JobState::Queued => self.queued = true,

@@ -54,7 +54,6 @@ pub const QUESTION: &str = "question";
 /// An agent's question to a person in mid-work.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AgentQuestion {
-    /// The question, in words.
     pub question: String,
     /// The exact act, or the choices (a JSON object).
     pub action: Value,
@@ -64,14 +63,12 @@ pub struct AgentQuestion {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Approval {
     pub approval_id: ApprovalId,
-    /// The waiting job.
     pub job_id: JobId,
     pub run_id: RunId,
     pub agent: AgentName,
     /// `required` (the card needs approval), `escalation` (a failure that no agent below could resolve) or
     /// [`QUESTION`] (the agent asks; work continues after either answer).
     pub kind: String,
-    /// The question, in words.
     pub question: String,
     /// The exact act (a JSON object).
     pub action: JsonValue,

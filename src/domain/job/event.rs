@@ -28,7 +28,6 @@ pub enum JobEventKind {
     Retrying,
     Paused,
     Resumed,
-    /// A cancel was requested.
     CancelRequested,
     /// The job has ended on request.
     Cancelled,

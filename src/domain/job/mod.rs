@@ -121,21 +121,18 @@ pub struct JobCard {
     pub optional: bool,
 }
 
-/// A request to cancel a job.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CancelRequest {
     pub at: Timestamp,
     pub reason: String,
 }
 
-/// A job as stored.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Job {
     /// Contains the ids of parent and step.
     pub id: JobId,
     pub card: JobCard,
     pub state: JobState,
-    /// The state to resume to.
     pub paused_from: Option<JobState>,
     /// Grows with every change.
     pub version: u64,
@@ -153,7 +150,6 @@ pub struct Job {
     pub ended_at: Option<Timestamp>,
     /// The last failure, in words.
     pub error: Option<String>,
-    /// A request to cancel the job.
     pub cancel: Option<CancelRequest>,
     /// How the job was stopped on request.
     pub stopped_how: Option<String>,

@@ -13,7 +13,6 @@ use serde_json::Value;
 
 use super::JobState;
 
-/// One step of a plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskStep {
     /// Unique in the plan; a segment of the child's id.
@@ -50,7 +49,6 @@ impl TaskStep {
     }
 }
 
-/// A task and its steps.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TaskPlan {
     /// The task's name on a card.
@@ -167,7 +165,6 @@ pub static BOOK: LazyLock<Vec<TaskPlan>> = LazyLock::new(|| {
     ]
 });
 
-/// The plan for a task.
 #[must_use]
 pub fn find(task: &str) -> Option<&'static TaskPlan> {
     BOOK.iter().find(|plan| plan.task == task)

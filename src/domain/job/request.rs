@@ -41,7 +41,6 @@ pub const DEFAULT_AGENT: &str = "architect";
 #[serde(deny_unknown_fields)]
 pub struct JobRequest {
     pub task: String,
-    /// Inputs of the task.
     #[serde(default)]
     pub inputs: Option<Map<String, Value>>,
     /// Default: chosen by `capability`, else [`DEFAULT_AGENT`].
@@ -55,7 +54,6 @@ pub struct JobRequest {
     /// Acts that a person must approve before the job begins.
     #[serde(default)]
     pub approvals_required: Vec<String>,
-    /// Machine resources.
     pub resource_request: Option<Map<String, Value>>,
     /// Identifies a repeated submission.
     pub idempotency_key: Option<String>,
@@ -73,7 +71,6 @@ pub trait CardFacts {
     fn trouble_with(&self, kind: InputKind, text: &str) -> Option<String>;
 }
 
-/// One fault of a card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardFault {
     /// The field's path, with `.` between parts.

@@ -6,7 +6,6 @@ use super::{Job, JobEvent, JobEventKind, JobState};
 use crate::domain::ids::{AgentName, JobId};
 use crate::domain::time::Timestamp;
 
-/// The kind of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WaitKind {
@@ -18,7 +17,6 @@ pub enum WaitKind {
     Resume,
     /// The time of the next attempt.
     Retry,
-    /// Machine resources.
     Resources,
 }
 
@@ -47,7 +45,6 @@ impl WaitKind {
         }
     }
 
-    /// The event that begins such a wait.
     #[must_use]
     pub const fn begins_with(self) -> Option<JobEventKind> {
         match self {
@@ -59,7 +56,6 @@ impl WaitKind {
         }
     }
 
-    /// The wait as text.
     #[must_use]
     pub fn detail(self, job: &Job, event: Option<&JobEvent>) -> String {
         let question = event.and_then(|event| event.detail.get("question")?.as_str());

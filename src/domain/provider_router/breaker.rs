@@ -74,7 +74,6 @@ enum BreakerState {
     HalfOpen { trial: Option<ProbeTicket>, successes: u32 },
 }
 
-/// The circuit of one provider.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CircuitBreaker {
     state: BreakerState,

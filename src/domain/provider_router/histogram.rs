@@ -27,7 +27,6 @@ impl Default for DurationHistogram {
 }
 
 impl DurationHistogram {
-    /// Records a value.
     pub fn add(&mut self, value: Duration) {
         for weight in &mut self.weights {
             *weight *= 1.0 - ALPHA;

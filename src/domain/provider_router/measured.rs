@@ -22,7 +22,6 @@ pub const PRIOR_CALLS: f64 = 10.0;
 /// Upper bound of the forecast error rate: at nine failures in ten, a circuit is open anyway.
 const MAX_ERROR_RATE: f64 = 0.9;
 
-/// The measurements of one provider.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct ProviderMeasurements {
     calls: u64,
@@ -50,7 +49,6 @@ pub struct ProviderFigures {
     pub error_rate: f64,
 }
 
-/// The forecast for the next call.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct CallForecast {
     /// 95th percentile of the latency, ms; `None` where nothing is known.

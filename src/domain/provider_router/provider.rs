@@ -21,7 +21,6 @@ pub struct ProviderSlo {
     pub availability_percent: Option<f64>,
 }
 
-/// A provider's registration.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct ProviderRegistration {
     /// Registering under a known name updates that provider.
@@ -90,7 +89,6 @@ pub struct RegisteredProvider {
     /// US dollars for one output token.
     pub cost_per_output_token: TokenPrice,
     pub endpoint: String,
-    /// Features.
     pub features: BTreeSet<String>,
     pub slo: Option<ProviderSlo>,
     pub metadata: JsonValue,

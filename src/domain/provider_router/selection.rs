@@ -31,7 +31,6 @@ use crate::domain::json::or_default;
 /// Alternatives returned beside the choice (the contract).
 pub const MAX_ALTERNATIVES: usize = 2;
 
-/// The requirements of a call.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub struct CallRequirements {
     /// A model, `provider/model`, or `auto`.
@@ -39,7 +38,6 @@ pub struct CallRequirements {
     /// Tokens that must fit.
     #[serde(default)]
     pub context_window: Option<u64>,
-    /// Required features.
     #[serde(default, deserialize_with = "or_default")]
     pub features: Vec<String>,
 }

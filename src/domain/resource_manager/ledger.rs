@@ -80,7 +80,6 @@ pub enum QueueAdvance {
 pub struct QuotaFigures {
     /// Total capacity.
     pub total: f64,
-    /// Allocated.
     pub allocated: f64,
     /// Set aside for waiting requests.
     pub reserved: f64,
@@ -101,7 +100,6 @@ impl QuotaFigures {
 pub struct ResourceQuotas {
     /// Total capacity.
     pub total: ResourceAmounts,
-    /// Allocated.
     pub allocated: ResourceAmounts,
     /// Set aside for waiting requests.
     pub reserved: ResourceAmounts,
@@ -242,7 +240,6 @@ impl ResourceLedger {
         }
     }
 
-    /// The number of reservations.
     #[must_use]
     pub fn reservation_count(&self) -> usize {
         self.reservations.len()

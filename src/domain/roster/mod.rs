@@ -100,7 +100,6 @@ impl Roster {
         self.agents.is_empty()
     }
 
-    /// The agent of that name.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&AgentDefinition> {
         self.index.get(name).map(|at| &self.agents[*at])

@@ -129,7 +129,6 @@ pub struct PlanStep {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OpenStep {
     pub job_id: String,
-    /// The task.
     pub task: String,
     /// The fence of the claim.
     pub fence: u64,

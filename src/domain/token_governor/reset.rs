@@ -25,7 +25,6 @@ use super::conversation::SavedState;
 use super::summary::SummaryTrigger;
 use crate::domain::time::Timestamp;
 
-/// The stage of a reset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResetStage {

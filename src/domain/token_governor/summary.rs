@@ -43,7 +43,6 @@ pub fn new_id() -> String {
     format!("summary-{}", uuid::Uuid::now_v7().simple())
 }
 
-/// A stored summary.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ContextSummary {
     pub summary_id: String,

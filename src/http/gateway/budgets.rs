@@ -102,7 +102,6 @@ fn budget_document(scope: &BudgetScope, view: &BudgetView) -> Value {
     Value::Object(told)
 }
 
-/// The figures of a budget.
 pub(super) fn figures(view: &BudgetView, cap: NanoUsd, remaining: NanoUsd) -> Map<String, Value> {
     let percent = match cap.usd() {
         cap if cap.is_zero() => Decimal::ONE_HUNDRED,

@@ -25,7 +25,6 @@ const MAX_TEXT: usize = 1024;
 /// Static, because the process has one subscriber.
 static LINES: OnceLock<Mutex<VecDeque<LogLine>>> = OnceLock::new();
 
-/// A line of the log.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct LogLine {
     at: Timestamp,

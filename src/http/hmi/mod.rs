@@ -51,7 +51,6 @@ pub struct HmiDeps {
     pub registry: RegistryHandle,
     /// Context use.
     pub governor: GovernorHandle,
-    /// Machine resources.
     pub resources: ResourceHandle,
     /// Costs and providers.
     pub gateway: GatewayHandle,

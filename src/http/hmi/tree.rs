@@ -72,7 +72,6 @@ impl<'n> TreeFacts<'n> {
         self.costs.get(agent).copied().unwrap_or_default()
     }
 
-    /// An agent's current step.
     pub(super) fn step(&self, agent: &str) -> Option<CurrentStep> {
         self.steps.get(agent).map(|job| self.now.step(&self.hmi.jobs, job))
     }

@@ -26,7 +26,6 @@ use crate::http::progress::JobProgress;
 /// How long a finished task stays current: long enough to be seen green.
 const LINGERS: Duration = Duration::from_secs(60);
 
-/// A snapshot of the jobs.
 pub(super) struct LiveJobs(JobsSnapshot);
 
 impl Deref for LiveJobs {

@@ -66,7 +66,6 @@ fn family<L: AsRef<str>, M: EncodeMetric>(
     Ok(())
 }
 
-/// The counters of one actor.
 #[derive(Debug)]
 struct ActorFigure {
     name: Arc<str>,

@@ -16,7 +16,6 @@ const CLOSE_LOOK: Duration = Duration::from_millis(500);
 /// forward.
 const RISE: u64 = 128;
 
-/// The limits to watch.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct WatchedLimits {

@@ -6,7 +6,6 @@
 
 use std::ops::Range;
 
-/// The kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BlockKind {
     /// A heading with its level, from 1.

@@ -189,7 +189,6 @@ pub struct DocumentGraph {
     pub communities: Vec<GraphCommunity>,
 }
 
-/// A document in the graph.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct GraphNode {
     pub doc_id: u32,
@@ -235,7 +234,6 @@ pub struct ComplianceReport {
     pub findings: Vec<ComplianceFinding>,
 }
 
-/// One finding of the compliance check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ComplianceFinding {
     /// `high`, `medium` or `low`.

@@ -8,7 +8,6 @@ use super::super::failure::{FailureClass, ToolFailure};
 use super::envelope;
 use super::unified;
 
-/// The changes to one file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct FilePatch {
     pub(super) path: String,
@@ -42,7 +41,6 @@ pub(super) struct PatchHunk {
     pub(super) is_at_end: bool,
 }
 
-/// The kind of a line in a hunk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum HunkLineKind {
     Context,

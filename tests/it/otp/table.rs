@@ -24,7 +24,6 @@ const RANDOM_SCENARIOS: usize = 250;
 /// Most sleep of a scenario in real time; the runner sleeps in parallel.
 const MOST_SLEEP_MS: u64 = 8000;
 
-/// The whole table.
 pub(crate) fn table() -> Vec<Scenario> {
     let mut table = Vec::new();
     exits(&mut table);

@@ -27,7 +27,6 @@ use crate::skills::{SkillError, StepOutcome};
 use crate::store::Store;
 use crate::supervision::ActorSystem;
 
-/// Most rows in one answer.
 const MAX_ANSWER_ROWS: usize = 100;
 /// Most documents in the answer of a search.
 const MAX_HITS: usize = 10;

@@ -95,10 +95,8 @@ impl OverBudget {
 #[error("hold {0} is not open: it was settled or released before")]
 pub struct NotHeld(pub HoldId);
 
-/// The result of a settlement.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HoldSettlement {
-    /// The request of the hold.
     pub wanted: SpendRequest,
     /// Cost above the hold; 0 unless prices or limits are wrong.
     pub excess: NanoUsd,

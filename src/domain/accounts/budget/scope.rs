@@ -124,7 +124,6 @@ impl From<&AgentName> for ScopeLabel {
     }
 }
 
-/// The scope of a budget.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum BudgetScope {
     Run(RunName),

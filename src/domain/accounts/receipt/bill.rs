@@ -10,7 +10,6 @@ use serde::{Serialize, Serializer};
 use super::Receipt;
 use crate::domain::money::NanoUsd;
 
-/// The totals of some receipts.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ReceiptTotals {
     /// US dollars on the wire.
@@ -26,7 +25,6 @@ pub struct ReceiptTotals {
     pub models: Vec<ModelTotals>,
 }
 
-/// The totals of one model.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ModelTotals {
     /// The provider's name in the router.
@@ -45,7 +43,6 @@ pub struct ModelTotals {
 }
 
 impl ReceiptTotals {
-    /// The totals of these receipts.
     #[must_use]
     pub fn of<'a>(receipts: impl IntoIterator<Item = &'a Receipt>) -> Self {
         let mut bill = Self::default();

@@ -49,7 +49,6 @@ impl ReceiptStatus {
     }
 }
 
-/// The outcome of an attempt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReceiptOutcome {
     pub at: Timestamp,

@@ -11,7 +11,6 @@ use unicode_segmentation::UnicodeSegmentation;
 
 use crate::skills::ingest::formats::CleanRow;
 
-/// Words in a label.
 const LABEL_WORDS: usize = 4;
 /// Words kept of a document; a label never needs the rarer ones.
 const WORDS_KEPT: usize = 60;

@@ -108,7 +108,6 @@ impl CorpusNames {
         self.projects.get(&normal(name)).copied()
     }
 
-    /// The project of a document.
     pub(super) fn project_at(&self, path: &str) -> Option<usize> {
         self.projects.get(&project_of(path).0).copied()
     }

@@ -40,7 +40,6 @@ pub enum SearchError {
 /// The answer to a query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct SearchResults {
-    /// The query as searched.
     pub query: String,
     /// All documents that match.
     pub total: usize,

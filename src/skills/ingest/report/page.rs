@@ -72,7 +72,6 @@ pub(super) enum ChartShape {
     Treemap,
 }
 
-/// One value of a chart.
 #[derive(Debug, Clone)]
 pub(super) struct ChartDatum {
     pub(super) label: RichText,

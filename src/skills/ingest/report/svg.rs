@@ -12,7 +12,6 @@ use super::treemap::{self, TreemapRect};
 /// Height of the columns' picture: the columns, with a line of text above and below.
 const COLUMNS_HEIGHT: u64 = 220;
 const COLUMN_ROOM: u64 = 170;
-/// The base line of the columns.
 const BASE_LINE: u64 = 195;
 /// More columns than this have room for every second name only on a phone.
 const CROWDED: usize = 8;

@@ -19,7 +19,6 @@ impl NameTally {
         tally
     }
 
-    /// Adds to a name.
     pub(super) fn add(&mut self, name: &str, amount: u64) {
         *self.0.entry(name.to_owned()).or_default() += amount;
     }
