@@ -47,7 +47,7 @@ async fn a_greedy_piece_is_stopped_at_its_own_cap_and_its_sibling_finishes() {
     ]);
     let plays = [lead, spender("Spend all of it"), mender("Mend the order in put")];
     let stage = ChangeStage::open(&plays).await;
-    let run = stage.submit(PYTHON, repository.path(), delegating(json!({ "budget_usd": "4.00" }))).await;
+    let run = stage.submit(PYTHON, repository.path(), delegating(&json!({ "budget_usd": "4.00" }))).await;
     let ended = stage.ended(&run).await;
     assert_eq!(ended["state"], "done", "{ended:#}");
     let pieces = stage.pieces(&run).await;
@@ -94,7 +94,7 @@ async fn a_piece_over_its_cap_waits_for_a_person_who_pays_for_it() {
         ],
     );
     let stage = ChangeStage::open(&[lead, dear]).await;
-    let inputs = delegating(json!({ "budget_usd": "2.00", "ask": "person" }));
+    let inputs = delegating(&json!({ "budget_usd": "2.00", "ask": "person" }));
     let run = stage.submit(PYTHON, repository.path(), inputs).await;
     let question = stage.question(&run).await;
     assert_eq!(question["detail"]["subject"], "money", "{question:#}");

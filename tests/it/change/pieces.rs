@@ -56,7 +56,7 @@ pub(super) fn mender(task: &'static str) -> Play {
     )
 }
 
-pub(super) fn delegating(more: Value) -> Value {
+pub(super) fn delegating(more: &Value) -> Value {
     let mut inputs = json!({ "may_delegate": true, "review": "off" });
     inputs.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     inputs
@@ -105,7 +105,7 @@ async fn a_goal_of_one_task_takes_its_lead_one_turn() {
         report("done", "It is in.")
     ])]);
     let stage = ChangeStage::open(&[lead, mender("Mend the order in put")]).await;
-    let run = stage.submit(PYTHON, repository.path(), delegating(json!({}))).await;
+    let run = stage.submit(PYTHON, repository.path(), delegating(&json!({}))).await;
     let ended = stage.ended(&run).await;
     assert_eq!((&ended["state"], &ended["outputs"]["turns"]), (&json!("done"), &json!(1)), "{ended:#}");
     stage.vendors.assert_plays();
@@ -154,7 +154,7 @@ async fn a_piece_that_leaves_its_paths_or_gives_up_is_told_to_the_lead() {
     );
     let quitter = writer("quitter", "Give up", [turn(report("impossible", "It cannot be done."))]);
     let stage = ChangeStage::open(&[lead, stray, quitter, mender("Mend the order in put")]).await;
-    let run = stage.submit(PYTHON, repository.path(), delegating(json!({}))).await;
+    let run = stage.submit(PYTHON, repository.path(), delegating(&json!({}))).await;
     let ended = stage.ended(&run).await;
     assert_eq!(ended["state"], "done", "{ended:#}");
     stage.vendors.assert_plays();
@@ -188,7 +188,7 @@ async fn a_piece_that_turns_the_proof_red_is_rolled_back_also_over_a_kill() {
         [turn(edit("shelf/cache.py", [BROKEN])), turn(report("done", "I think that is it."))],
     );
     let stage = ChangeStage::open(&[lead, tester, breaker, mender("Mend the order in put")]).await;
-    let run = stage.submit(PYTHON, repository.path(), delegating(json!({}))).await;
+    let run = stage.submit(PYTHON, repository.path(), delegating(&json!({}))).await;
     let mark = stage.place.dir.path().join("artifacts/runs").join(&run).join("change");
     let mark = mark.join(format!("{run}.code.lane").replace('.', "_")).join("taking.json");
     until("the second piece is being taken in", async || {
@@ -220,7 +220,7 @@ async fn pieces_survive_a_kill_of_the_daemon() {
         turn(report("done", "It is in.")).sees("taken into your tree"),
     ]);
     let stage = ChangeStage::open(&[lead, mender("Mend the order in put")]).await;
-    let run = stage.submit(PYTHON, repository.path(), delegating(json!({ "budget_usd": 4 }))).await;
+    let run = stage.submit(PYTHON, repository.path(), delegating(&json!({ "budget_usd": 4 }))).await;
     until("the piece is under way", async || {
         (!stage.rows(&run, "child_begun").await.is_empty()).then_some(())
     })
