@@ -57,6 +57,12 @@ const EXPLAINED: &[(&str, DifferenceSide, &str, &str)] = &[
         "authorization",
         "Anthropic takes a key in either header, servers like it in one of them",
     ),
+    (
+        "s",
+        RequestAdded,
+        "x-api-key",
+        "Anthropic takes a key in either header, servers like it in one of them",
+    ),
     ("s", RequestBody, "stream_options", "a stream is charged by its usage, so PAS asks for it"),
     ("cxs", Answer, "set-cookie", "a cookie is between the vendor and PAS"),
     ("cxs", AnswerAdded, "x-pas-*", "who answered, at what cost"),
