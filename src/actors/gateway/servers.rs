@@ -45,7 +45,7 @@ impl ServerReadiness {
             match &now.problem {
                 None => tracing::info!(server = name, address, models, "a compatible server answers"),
                 Some(why) => {
-                    tracing::info!(server = name, address, why, "a compatible server cannot be called")
+                    tracing::info!(server = name, address, why, "a compatible server cannot be called");
                 }
             }
         }

@@ -59,7 +59,8 @@ mod tests {
         let app = Router::new().route("/v1/models", get(move || async move { Json(models) }));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let server = tokio::spawn(async move { axum::serve(listener, app).await });
+        let runtime = tokio::runtime::Handle::current();
+        let server = runtime.spawn(async move { axum::serve(listener, app).await });
         let places = [("llamacpp", "llama.cpp", port)];
         let mut config = SwarmConfig::load(&ConfigSources::default()).unwrap();
         let checks = at(&config, &places).await;

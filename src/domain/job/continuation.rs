@@ -103,7 +103,7 @@ mod tests {
     use super::super::testing::job;
     use super::*;
 
-    fn object(value: Value) -> Map<String, Value> {
+    fn object(value: &Value) -> Map<String, Value> {
         value.as_object().unwrap().clone()
     }
 
@@ -118,11 +118,12 @@ mod tests {
 
     #[test]
     fn a_continuation_takes_over_what_it_does_not_name_and_nothing_of_one_run() {
-        let old = object(json!({
+        let old = object(&json!({
             "goal": "mend it", "repository": "/r", "base": "main", "prove": "cargo test", "budget_usd": 1,
             "retry_of": "change-0", "continues": "change-0", "snapshot": "0", "word": "faster", "with_uncommitted": true,
         }));
-        let given = object(json!({ "continues": "change-1.code.lane.write", "budget_usd": 2, "goal": null }));
+        let given =
+            object(&json!({ "continues": "change-1.code.lane.write", "budget_usd": 2, "goal": null }));
         let made = inputs(given, &old, &work());
         let wanted = json!({
             "goal": "mend it", "repository": "/r", "base": "b".repeat(40), "prove": "cargo test", "budget_usd": 2,
@@ -133,10 +134,10 @@ mod tests {
 
     #[test]
     fn a_command_that_was_found_stays_the_one_that_proves() {
-        let old = object(json!({ "goal": "mend it" }));
+        let old = object(&json!({ "goal": "mend it" }));
         let made = inputs(Map::new(), &old, &work());
         assert_eq!((&made["prove"], &made["expect"]), (&json!("make test"), &json!("any")));
-        let made = inputs(object(json!({ "prove": "npm test", "base": "main" })), &old, &work());
+        let made = inputs(object(&json!({ "prove": "npm test", "base": "main" })), &old, &work());
         assert_eq!((&made["prove"], made.get("expect")), (&json!("npm test"), None));
         assert_eq!(made["base"], "main");
     }

@@ -108,10 +108,9 @@ impl PriceTable {
     /// The row to add for a model without a price, and where.
     #[must_use]
     pub fn missing_row(&self, provider: &str, model: &str) -> String {
-        let place = self.own_file().map_or_else(
-            || "a file that `[prices] file` in pas.toml names".to_owned(),
-            |file| format!("{file}"),
-        );
+        let place = self
+            .own_file()
+            .map_or_else(|| "a file that `[prices] file` in pas.toml names".to_owned(), ToString::to_string);
         let (provider, model) = (quoted(provider), quoted(model));
         format!(
             "add its price in US dollars per million tokens to {place} and start again:\n[[price]]\nprovider = \
