@@ -1,7 +1,7 @@
 //! The rule by which a misspelt name is answered with the one that was probably meant.
 
-/// Least likeness, from 0 (nothing in common) to 1 (equal): in a name of five letters, two may be wrong.
-pub const LEAST_LIKENESS: f64 = 0.6;
+/// Least likeness, from 0 (nothing in common) to 1 (equal): half of the letters may be wrong.
+pub const LEAST_LIKENESS: f64 = 0.5;
 
 /// The known names like `wrong`, the most similar first; names of equal likeness in alphabetical order.
 #[must_use]

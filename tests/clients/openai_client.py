@@ -103,9 +103,10 @@ def embeddings(client: openai.OpenAI, model: str) -> None:
     check("embeddings: usage", answer.usage.prompt_tokens > 0, answer.usage)
 
 
-def models(client: openai.OpenAI, model: str) -> None:
+def models(client: openai.OpenAI, model: str, is_retired: bool) -> None:
     names = [offered.id for offered in client.models.list()]
-    check("models: ours is listed", any(name.split("/")[-1] == model for name in names), names)
+    is_listed = any(name.split("/")[-1] == model for name in names)
+    check("models: ours is listed unless it is retired", is_listed != is_retired, names)
 
 
 def responses(client: openai.OpenAI, model: str) -> None:
@@ -158,6 +159,7 @@ def main() -> None:
         embedding_model="the model to ask for embeddings; none: no embeddings",
         budgets="base URL of the gateway, to set a budget on; none: no budgets",
         responses="yes: the server has the responses API",
+        retired="yes: the vendor has shut the model down",
     )
     client = openai.OpenAI(
         base_url=args.base_url,
@@ -170,7 +172,7 @@ def main() -> None:
     stream(client, args.model)
     tools(client, args.model)
     structured(client, args.model)
-    models(client, args.model)
+    models(client, args.model, bool(args.retired))
     if args.embedding_model:
         embeddings(client, args.embedding_model)
     if args.responses:

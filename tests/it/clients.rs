@@ -104,8 +104,8 @@ async fn openais_client_works_unchanged_with_models_of_every_vendor() {
     let common = ["--base-url", &base, "--budgets", &gateway, "--responses", "yes"];
     // The one with a price (free) in the built-in table.
     let with_embeddings = [&common[..], &["--embedding-model", "llama3.1:8b"]].concat();
-    stage.run("openai_client.py", "gpt-4-turbo", &with_embeddings).await;
-    for model in ["claude-sonnet-4-5", "gemini-2.5-flash", "grok-4"] {
+    stage.run("openai_client.py", "gpt-5.4-mini", &with_embeddings).await;
+    for model in ["claude-haiku-4-5", "gemini-3.5-flash", "grok-4.7"] {
         stage.run("openai_client.py", model, &common).await;
     }
     let asked = [Vendor::OpenAi, Vendor::Anthropic, Vendor::Gemini, Vendor::Grok];
@@ -117,14 +117,14 @@ async fn openais_client_works_unchanged_with_models_of_every_vendor() {
 async fn openais_client_works_unchanged_with_an_adapter() {
     let stage = Stage::open().await;
     let base = format!("{}/v1", stage.url(OPENAI_ADAPTER));
-    stage.run("openai_client.py", "gpt-4-turbo", &["--base-url", &base]).await;
+    stage.run("openai_client.py", "gpt-5.4-mini", &["--base-url", &base]).await;
     stage.swarm.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn anthropics_client_works_unchanged_with_models_of_every_vendor() {
     let stage = Stage::open().await;
-    for model in ["claude-sonnet-4-5", "gpt-4-turbo", "gemini-2.5-flash"] {
+    for model in ["claude-haiku-4-5", "gpt-5.4-mini", "gemini-3.5-flash"] {
         stage.run("anthropic_client.py", model, &["--base-url", &stage.url(GATEWAY)]).await;
     }
     stage.swarm.stop().await;

@@ -248,14 +248,18 @@ fn results_that_differ_by_chance_are_the_same() {
 
 #[test]
 fn schemas_and_argument_types_have_the_same_fields() {
-    let bench = ToolBoxBench::new(Rights { bash: false, ..Rights::ALL }, ThinkerRole::Coordinator);
-    let with_bash = ToolBoxBench::new(Rights::ALL, ThinkerRole::Coordinator);
-    let offers: Vec<_> = bench.tools.offers().iter().chain(with_bash.tools.offers()).collect();
-    let names: BTreeSet<_> = offers.iter().map(|offer| offer.name).collect();
+    let without_bash = Rights { bash: false, ..Rights::ALL };
+    let benches = [
+        ToolBoxBench::new(Rights::ALL, ThinkerRole::Executor),
+        ToolBoxBench::new(without_bash, ThinkerRole::Executor),
+        ToolBoxBench::new(Rights::ALL, ThinkerRole::Coordinator),
+    ];
+    let offers =
+        || benches.iter().flat_map(|bench| bench.tools.offers().iter().map(move |offer| (bench, offer)));
+    let names: BTreeSet<_> = offers().map(|(_, offer)| offer.name).collect();
     assert_eq!(names.len(), ToolName::ALL.len());
-    for offer in offers {
-        let tools = if offer.name == "bash" { &with_bash.tools } else { &bench.tools };
-        let failure = tools.check(offer.name, r#"{"no such field": 1}"#).unwrap_err();
+    for (bench, offer) in offers() {
+        let failure = bench.tools.check(offer.name, r#"{"no such field": 1}"#).unwrap_err();
         let quoted = |text: &str| -> BTreeSet<String> {
             text.split('`').skip(1).step_by(2).map(str::to_owned).collect()
         };

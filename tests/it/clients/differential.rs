@@ -64,6 +64,13 @@ const EXPLAINED: &[(&str, DifferenceSide, &str, &str)] = &[
         "Anthropic takes a key in either header, servers like it in one of them",
     ),
     ("s", RequestBody, "stream_options", "a stream is charged by its usage, so PAS asks for it"),
+    (
+        "s",
+        Answer,
+        "request-id",
+        "the test vendor names a call by its body, to which PAS adds `stream_options`",
+    ),
+    ("s", Answer, "x-request-id", "the same under its other name"),
     ("cxs", Answer, "set-cookie", "a cookie is between the vendor and PAS"),
     ("cxs", AnswerAdded, "x-pas-*", "who answered, at what cost"),
     ("cxs", AnswerAdded, "traceparent", "the trace of the call"),

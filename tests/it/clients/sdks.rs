@@ -43,7 +43,8 @@ async fn sdks_of_node_and_python_get_what_they_get_without_a_gateway() {
     let compatible = ["--base", &base, "--key", "any", "--compatible", "gpt-4-turbo"];
     let all = [&compatible[..], &["--openai", "gpt-5-codex", "--anthropic", "claude-haiku-4-5"]].concat();
     let versioned = format!("{base}/v1");
-    let python = ["--base-url", &versioned, "--model", "gpt-4-turbo", "--responses", "yes"];
+    let python =
+        ["--base-url", &versioned, "--model", "gpt-4-turbo", "--retired", "yes", "--responses", "yes"];
     let messages = ["--base-url", &base, "--model", "claude-haiku-4-5"];
     tokio::join!(
         run_node("openai_client.cjs", &openai),

@@ -126,8 +126,9 @@ async fn a_killed_job_gives_back_what_it_had() {
         (&json!(1), &json!(1)),
         "{proof}"
     );
-    assert!(proof["final_cost_usd"].as_f64().unwrap() > 0.0, "{proof}");
-    assert_eq!(proof["final_cost_usd"], proof["holds_released_usd"], "what was used is not known");
+    let (cost, held) =
+        (proof["final_cost_usd"].as_f64().unwrap(), proof["holds_released_usd"].as_f64().unwrap());
+    assert!(0.0 < cost && cost < held, "the stream is charged by what came of it: {proof}");
     assert!(rest.await.contains("its job was cancelled"));
     assert_eq!(api.job(&run).await["state"], "cancelled");
     let again = act(api, json!({ "action": "kill", "target": run })).await;
