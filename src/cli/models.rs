@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::CommandContext;
-use super::client::{ClientError, GATEWAY};
+use super::client::GATEWAY;
 use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::render::table::{TableColumn, draw};
 use super::render::wrap;
@@ -44,13 +44,11 @@ impl ModelsArgs {
 
 /// `pas models`.
 pub(super) async fn list(context: &CommandContext, args: &ModelsArgs) -> CommandResult {
-    let mut answer = match context.client.get_from(GATEWAY, &["catalogue"], &[]).await {
-        Ok(answer) => answer,
-        Err(ClientError::Unreachable(_)) => {
-            context.screen.hint("no daemon runs: keys are those of the settings, and no server was asked");
-            of_settings(context)?
-        }
-        Err(error) => return Err(error.into()),
+    let mut answer = if context.client.is_up().await {
+        context.client.get_from(GATEWAY, &["catalogue"], &[]).await?
+    } else {
+        context.screen.hint("no daemon runs: keys are those of the settings, and no server was asked");
+        of_settings(context)?
     };
     if let Some(models) = answer["models"].as_array_mut() {
         models.retain(|model| args.wants(model));

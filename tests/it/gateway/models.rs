@@ -1,6 +1,7 @@
 //! Which models can be called, by which names, at which price, and how a refusal helps.
 
 use std::collections::BTreeSet;
+use std::process::Output;
 
 use serde_json::{Value, json};
 
@@ -192,21 +193,34 @@ async fn the_catalogue_fits_its_contract_and_the_command_shows_it() {
         &document["paths"]["/catalogue"]["get"]["responses"]["200"]["content"]["application/json"]["schema"];
     assert_fits(&document, schema, &answer, "the catalogue");
     assert_says_no_more(&document, schema, &answer, "the catalogue");
-    let output = tokio::process::Command::from(stage.place.command(&["models", "--vendor", "anthropic"]));
-    let output = {
-        let mut command = output;
-        command.output().await.unwrap()
-    };
+    let output = run(&stage.place, &["models", "--vendor", "anthropic"]).await;
     let text = String::from_utf8(output.stdout).unwrap();
     assert!(output.status.success() && text.lines().all(|line| line.chars().count() <= 80), "{text}");
     for words in ["claude-opus-4-8", "kept: genai-prices", "auto: chooses ollama/"] {
         assert!(text.contains(words), "{words}: {text}");
     }
-    let mut command = tokio::process::Command::from(stage.place.command(&["models", "gpt-5.5", "--json"]));
-    let output = command.output().await.unwrap();
-    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let names: Vec<&Value> =
-        answer["models"].as_array().unwrap().iter().map(|model| &model["model"]).collect();
-    assert!(names.contains(&&json!("gpt-5.5")) && !names.contains(&&json!("gpt-5.4")), "{names:?}");
+    let output = run(&stage.place, &["models", "gpt-5.5", "--json"]).await;
+    let names = names_in(&output.stdout);
+    assert!(names.contains("gpt-5.5") && !names.contains("gpt-5.4"), "{names:?}");
     stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_daemon_the_models_are_those_of_the_settings() {
+    let output = run(&Place::with_documents(1), &["models", "haiku", "--json"]).await;
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    let names = names_in(&output.stdout);
+    assert!(names.contains("claude-haiku-4-5") && !names.contains("gpt-5.5"), "{names:?}");
+}
+
+async fn run(place: &Place, arguments: &[&str]) -> Output {
+    tokio::process::Command::from(place.command(arguments)).output().await.unwrap()
+}
+
+/// The models of a `--json` answer.
+fn names_in(answer: &[u8]) -> BTreeSet<String> {
+    let answer: Value = serde_json::from_slice(answer).unwrap();
+    let models = answer["models"].as_array().unwrap().iter();
+    models.map(|model| model["model"].as_str().unwrap().to_owned()).collect()
 }
