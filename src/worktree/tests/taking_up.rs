@@ -43,19 +43,25 @@ fn a_tree_goes_on_where_another_stood_and_outlives_it() {
     assert_eq!(git_in(&new.path(), &["diff", "--name-only"]), "a.txt\nkeep.txt");
 }
 
+/// A tree that began with a new file of the person's, who has removed it since, and its snapshot with a change.
+fn worked_on_beside_a_draft(person: &TestPerson) -> (WorkTree, CommitId) {
+    person.write("draft.txt", "uncommitted\n");
+    let (root, scope) = (person.root(), UncommittedScope::TrackedAndNew);
+    let tree =
+        WorkTree::create_with_uncommitted(&root, &name("run1", "main"), &person.source(), scope).unwrap();
+    write(&tree.path().join("a.txt"), "changed\n");
+    let snapshot = tree.snapshot("after call 1.0").unwrap().commit;
+    std::fs::remove_file(person.repo().join("draft.txt")).unwrap();
+    (tree, snapshot)
+}
+
 #[test]
 fn uncommitted_work_that_a_tree_began_with_comes_along() {
     let person = TestPerson::with(FILES);
-    person.write("draft.txt", "uncommitted\n");
-    let (root, scope) = (person.root(), UncommittedScope::TrackedAndNew);
-    let old =
-        WorkTree::create_with_uncommitted(&root, &name("run1", "main"), &person.source(), scope).unwrap();
-    write(&old.path().join("a.txt"), "changed\n");
-    let snapshot = old.snapshot("after call 1.0").unwrap().commit;
-    std::fs::remove_file(person.repo().join("draft.txt")).unwrap();
+    let (old, snapshot) = worked_on_beside_a_draft(&person);
     let new = continued(&person, &old);
     take_up(&new, &old, &snapshot, &order(old.base(), "go on")).unwrap();
-    remove_tree(&root, old.name()).unwrap();
+    remove_tree(&person.root(), old.name()).unwrap();
     let sealed = seal(&new, &order(new.base(), "all of it")).unwrap();
     let changed = new.changed_files(new.base(), &sealed.commit).unwrap();
     assert_eq!(changed.len(), 1, "the uncommitted work is part of the base: {changed:?}");
@@ -65,16 +71,10 @@ fn uncommitted_work_that_a_tree_began_with_comes_along() {
 #[test]
 fn uncommitted_work_moves_to_another_base_too() {
     let person = TestPerson::with(FILES);
-    person.write("draft.txt", "uncommitted\n");
-    let (root, scope) = (person.root(), UncommittedScope::TrackedAndNew);
-    let old =
-        WorkTree::create_with_uncommitted(&root, &name("run1", "main"), &person.source(), scope).unwrap();
-    write(&old.path().join("a.txt"), "changed\n");
-    let snapshot = old.snapshot("after call 1.0").unwrap().commit;
-    std::fs::remove_file(person.repo().join("draft.txt")).unwrap();
+    let (old, snapshot) = worked_on_beside_a_draft(&person);
     person.write("other.txt", "theirs\n");
     person.commit("second");
-    let new = WorkTree::create(&root, &name("run2", "main"), &person.source()).unwrap();
+    let new = WorkTree::create(&person.root(), &name("run2", "main"), &person.source()).unwrap();
     let outcome = take_up(&new, &old, &snapshot, &order(old.base(), "go on")).unwrap();
     assert_eq!(outcome, TakeUpOutcome::Begun);
     assert!(new.path().join("other.txt").exists());
