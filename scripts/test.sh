@@ -19,7 +19,7 @@ browser() {
 RUSTC_WORKSPACE_WRAPPER=$(command -v clippy-driver)
 export RUSTC_WORKSPACE_WRAPPER CLIPPY_ARGS=-D__CLIPPY_HACKERY__warnings
 
-step cargo fmt --check
+step cargo fmt --all --check
 step npm --prefix ui run --silent check
 step npm --prefix ui run --silent test
 step npm --prefix ui run --silent size

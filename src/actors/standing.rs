@@ -224,7 +224,7 @@ mod tests {
         let options = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
         let _ = system.worker("coder", options, |_| async { Ok(StandingWatcher) });
         let node = system.tree().by_name("coder").unwrap();
-        system.tree().update(&node, |state| state.phase = ActorPhase::Running);
+        system.tree().force_state(&node, |state| state.phase = ActorPhase::Running);
         (system, standings, node)
     }
 
@@ -247,7 +247,7 @@ mod tests {
             (ActorPhase::Stopping, AgentStatus::Down, AgentHealth::Down),
             (ActorPhase::Stopped, AgentStatus::Down, AgentHealth::Down),
         ] {
-            system.tree().update(&node, |state| state.phase = phase);
+            system.tree().force_state(&node, |state| state.phase = phase);
             let standing = standings.of("coder");
             assert_eq!((standing.status, standing.health), (status, health), "{phase:?}");
             assert_eq!(standing.working_on.unwrap().as_str(), "run-1", "{phase:?}");
@@ -259,7 +259,7 @@ mod tests {
     async fn a_crash_a_moment_ago_degrades() {
         let (system, standings, node) = up();
         let crash = Some((ExitReason::Killed, Timestamp::now()));
-        system.tree().update(&node, |state| state.last_exit = crash);
+        system.tree().force_state(&node, |state| state.last_exit = crash);
         assert_eq!(standings.of("coder").status, AgentStatus::Degraded);
     }
 

@@ -7,8 +7,8 @@ use std::ffi::OsString;
 
 use super::providers;
 use super::sections::{CompatibleConfig, ProviderRouterConfig, SecretText};
-use crate::domain::provider_router::EndpointRules;
-use crate::domain::provider_router::endpoint::port_here;
+use pas_domain::provider_router::EndpointRules;
+use pas_domain::provider_router::endpoint::port_here;
 
 /// The setting.
 pub(super) const KEY: &str = "providers.compatible";
@@ -143,7 +143,7 @@ pub(super) fn fill_keys(servers: &mut [CompatibleConfig], variables: &KeyVariabl
 
 #[cfg(test)]
 mod tests {
-    use crate::config::{ConfigSources, SwarmConfig};
+    use crate::{ConfigSources, SwarmConfig};
 
     fn load(text: &str, env: &[(&str, &str)], dotenv: &str, is_named: bool) -> Result<SwarmConfig, String> {
         let folder = tempfile::tempdir().unwrap();

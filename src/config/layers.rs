@@ -22,7 +22,7 @@ use super::{
     ConfigError, ConfigFlags, ConfigOrigin, ConfigProblem, ConfigSources, DEFAULTS, EffectiveSetting,
     FILE_NAME, SwarmConfig, limits,
 };
-use crate::domain::similar_name::nearest_name;
+use pas_domain::similar_name::nearest_name;
 
 const ENV_PREFIX: &str = "PAS_";
 pub(super) const SECRETS: &[&str] = &[

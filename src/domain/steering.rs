@@ -103,7 +103,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::job::{JobState, testing};
+    use crate::job::{JobState, testing};
 
     const STATES: [JobState; 9] = [
         JobState::Queued,

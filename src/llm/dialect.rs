@@ -14,8 +14,8 @@ use super::failure::VendorFailure;
 use super::stream::StreamDecoder;
 use super::vendor::Vendor;
 use super::{anthropic, catalogue, gemini, ollama, openai};
-use crate::domain::time::Timestamp;
-use crate::domain::usage::TokenUsage;
+use pas_domain::time::Timestamp;
+use pas_domain::usage::TokenUsage;
 
 /// A request in the vendor's form, without credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use url::Url;
 
-use crate::config::{ProvidersConfig, SecretText};
+use pas_config::{ProvidersConfig, SecretText};
 
 use super::passage::WireProtocol;
 use super::vendor::Vendor;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::endpoint::VendorEndpoint;
 use super::refusal::VendorRefusal;
 use super::stream::frame;
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

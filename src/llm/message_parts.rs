@@ -16,7 +16,7 @@ use super::dialect::{AnswerDefaults, Completion};
 use super::exact_integers;
 use super::failure::VendorFailure;
 use super::vendor::Vendor;
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 /// Refuses fields that the vendor cannot honour.
 pub(super) fn refuse(vendor: Vendor, request: &ChatRequest, most_choices: u64) -> Result<(), VendorFailure> {

@@ -10,9 +10,9 @@ use futures_util::future::BoxFuture;
 
 use super::chat::{ChatMessage, ChatRequest};
 use super::text_writer::TextAuthor;
-use crate::domain::accounts::budget::{BudgetScope, BudgetView};
-use crate::domain::money::NanoUsd;
-use crate::domain::usage::TokenUsage;
+use pas_domain::accounts::budget::{BudgetScope, BudgetView};
+use pas_domain::money::NanoUsd;
+use pas_domain::usage::TokenUsage;
 
 /// A request of an agent to a model.
 #[derive(Debug, Clone)]

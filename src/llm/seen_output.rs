@@ -6,7 +6,7 @@
 
 use serde_json::Value;
 
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 /// Bytes of events that are kept: a thousand chunks of OpenAI's, which most answers do not have.
 const KEPT_BYTES: usize = 256 << 10;

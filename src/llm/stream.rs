@@ -9,7 +9,7 @@ use super::failure::{VendorFailure, VendorFailureKind};
 use super::seen_output::{SeenAnswer, SeenEvents};
 use super::sse::{MAX_EVENT_BYTES, NotEvents, SseDecoder};
 use super::vendor::Vendor;
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 /// The decoding of one vendor's events.
 pub(super) trait EventDecoder: Send {

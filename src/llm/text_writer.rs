@@ -5,8 +5,8 @@
 
 use futures_util::future::BoxFuture;
 
-use crate::domain::accounts::budget::{RunName, ScopeLabel};
-use crate::domain::money::NanoUsd;
+use pas_domain::accounts::budget::{RunName, ScopeLabel};
+use pas_domain::money::NanoUsd;
 
 /// The caller of a text, and the scopes that pay.
 #[derive(Debug, Clone)]

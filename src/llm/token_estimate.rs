@@ -188,7 +188,7 @@ mod tests {
             ("schema", include_str!("../../contracts/gateway.json").to_owned()),
             ("script", include_str!("../../Makefile").to_owned()),
             ("request", request.to_string().repeat(20)),
-            ("escaped", serde_json::json!(include_str!("mod.rs")).to_string()),
+            ("escaped", serde_json::json!(include_str!("lib.rs")).to_string()),
             (
                 "German",
                 "Die Geschwindigkeitsbegrenzung überraschte Größe und Straßenverkehrsordnung. ".repeat(20),

@@ -7,7 +7,7 @@ use std::fmt::Write as _;
 
 use super::report::REPORT_FORM;
 use super::verdict::SettledRemark;
-use crate::proof::stage::cut_middle;
+use pas_proof::stage::cut_middle;
 
 /// A longer diff leaves no room for reading the tree.
 pub const MAX_DIFF: usize = 96 * 1024;

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::independence::ReviewIndependence;
 use super::remark::{RemarkSeverity, ReviewRemark};
-use crate::proof::stage::{CommandOutcome, StageEnd};
+use pas_proof::stage::{CommandOutcome, StageEnd};
 
 /// How the proving command ended with a remark's test in the tree.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

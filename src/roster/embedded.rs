@@ -2,13 +2,13 @@
 
 use rust_embed::Embed;
 
-use crate::domain::agent::{AgentDefinition, DefinitionRefusal, parse_bytes};
+use pas_domain::agent::{AgentDefinition, DefinitionRefusal, parse_bytes};
 
 /// Below `agents/`, in the order of definition: coordinators, system agents they rely on, execution agents.
 const FOLDERS: [&str; 3] = ["coordinator", "system", "execution"];
 
 #[derive(Embed)]
-#[folder = "agents/"]
+#[folder = "../../agents/"]
 #[include = "*.md"]
 #[exclude = "README.md"]
 struct EmbeddedAgents;

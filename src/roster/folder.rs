@@ -11,7 +11,7 @@ use std::path::Path;
 
 use walkdir::{DirEntry, WalkDir};
 
-use crate::domain::agent::{
+use pas_domain::agent::{
     AgentDefinition, DefinitionError, DefinitionRefusal, MAX_DEFINITION_BYTES, parse_bytes,
 };
 

@@ -9,11 +9,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::*;
-use crate::domain::agent::{
+use pas_domain::agent::{
     AccessLevel, AgentBehaviour, AgentDefinition, AgentRole, MAX_DEFINITION_BYTES, Rights,
 };
-use crate::domain::ids::AgentName;
-use crate::domain::roster::HierarchyLevel;
+use pas_domain::ids::AgentName;
+use pas_domain::roster::HierarchyLevel;
 
 const FACTS: &str = include_str!("../../tests/data/roster.json");
 

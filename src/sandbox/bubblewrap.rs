@@ -74,7 +74,7 @@ impl BubblewrapArgv {
 mod tests {
     use super::super::{SandboxGit, SandboxLimits, SandboxPlaces, ToolchainSet};
     use super::*;
-    use crate::domain::agent::Rights;
+    use pas_domain::agent::Rights;
 
     fn arguments(rights: Rights) -> Vec<String> {
         let places = SandboxPlaces {

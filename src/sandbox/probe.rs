@@ -15,7 +15,7 @@ use super::launch::{SandboxCommand, SandboxLauncher};
 use super::output::OutputLimits;
 use super::profile::{SandboxLimits, SandboxPlaces, SandboxProfile};
 use super::toolchains::ToolchainSet;
-use crate::domain::agent::{AccessLevel, Rights};
+use pas_domain::agent::{AccessLevel, Rights};
 
 /// A probe starts a shell and two programs.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(10);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::environment;
 use super::toolchains::ToolchainSet;
-use crate::domain::agent::{AccessLevel, Rights};
+use pas_domain::agent::{AccessLevel, Rights};
 
 /// Files of the system that programs need to start. Not all of `/etc`, which has keys and passwords of
 /// services. Missing places are skipped.

@@ -86,7 +86,7 @@ fn quoted(path: &Path) -> String {
 mod tests {
     use super::super::{SandboxLimits, SandboxPlaces, ToolchainSet};
     use super::*;
-    use crate::domain::agent::{AccessLevel, Rights};
+    use pas_domain::agent::{AccessLevel, Rights};
 
     fn text(tree: &str, rights: Rights) -> String {
         let places = SandboxPlaces { tree: tree.into(), scratch: "/s".into(), git: None };

@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
 
-use crate::domain::artifact::Artifact;
-use crate::domain::time::Timestamp;
+use pas_domain::artifact::Artifact;
+use pas_domain::time::Timestamp;
 
 /// Why a step ended without an outcome.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -18,7 +18,7 @@ use super::error::panic_message;
 use super::lock_methods::pass_locks_on;
 use super::metrics::StoreCounters;
 use super::overlay::OverlayBackend;
-use crate::files::folder_of;
+use pas_files::folder_of;
 
 /// redb's page cache in bytes. The kernel caches the file as well, so this needs room only for the branches
 /// and rows in use. Full under load.

@@ -15,7 +15,7 @@ use redb::{
 
 use super::backend::{self, FileHome};
 use super::{Store, StoreError};
-use crate::files::{folder_of, sync_folder};
+use pas_files::{folder_of, sync_folder};
 
 type RawTable<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
 
@@ -144,8 +144,8 @@ pub(super) fn count_rows(database: &Database) -> Result<(u64, u64), redb::Error>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::testing::block_on;
-    use crate::store::{StoreChanges, StoreTable};
+    use crate::testing::block_on;
+    use crate::{StoreChanges, StoreTable};
 
     const LEFT: StoreTable<u64, String> = StoreTable::new("left");
     const RIGHT: StoreTable<String, u64> = StoreTable::new("right");

@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 
 use super::Store;
 use super::backup::{BackupError, BackupReport, backup};
-use crate::domain::time::Timestamp;
+use pas_domain::time::Timestamp;
 
 /// The file name ending of backups; other files in the folder are not touched.
 const EXTENSION: &str = "redb";

@@ -1,7 +1,7 @@
 //! The only file that names bincode: values to bytes and back.
 //!
 //! Form: one byte [`VERSION`], then the value in bincode 2's standard configuration through serde.
-//! Not self-describing, so JSON travels inside values as [`crate::domain::json::JsonValue`].
+//! Not self-describing, so JSON travels inside values as [`pas_domain::json::JsonValue`].
 //!
 //! Invariants: an encoded value decodes to an equal value; any other bytes give an error, never a panic, and
 //! never allocate more than [`DECODE_LIMIT`]. (A type that contains itself, or a sequence of zero-sized
@@ -80,7 +80,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::json::JsonValue;
+    use pas_domain::json::JsonValue;
 
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     enum CodecStep {

@@ -8,9 +8,9 @@
 //! Laws, checked by the tests: `a < b` as values exactly if `a < b` as bytes; decoding undoes encoding; other
 //! bytes give an error, never a panic.
 
-use crate::domain::ids::{AgentName, ApprovalId, JobId, RunId};
-use crate::domain::time::Timestamp;
-use crate::domain::trace::TraceId;
+use pas_domain::ids::{AgentName, ApprovalId, JobId, RunId};
+use pas_domain::time::Timestamp;
+use pas_domain::trace::TraceId;
 
 /// Ends a text that is not the last part of a key. Sorts before every continuation of a longer text.
 const TEXT_END: [u8; 2] = [0, 1];

@@ -15,7 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use super::backend::{self, FileHome, StorageHome};
 use super::metrics::StoreCounters;
 use super::{OpenError, QUEUE_LIMIT, Store, StoreShared, StoreStatus, schema, writer};
-use crate::files::{create_folders, folder_of, sync_folder};
+use pas_files::{create_folders, folder_of, sync_folder};
 
 /// The result of an integrity check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -101,8 +101,8 @@ mod tests {
     use std::fs;
 
     use super::*;
-    use crate::store::testing::block_on;
-    use crate::store::{StoreChanges, StoreError, StoreTable};
+    use crate::testing::block_on;
+    use crate::{StoreChanges, StoreError, StoreTable};
 
     const ROWS: StoreTable<u64, String> = StoreTable::new("rows");
 

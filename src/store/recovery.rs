@@ -19,7 +19,7 @@ use redb::Database;
 
 use super::error::panic_message;
 use super::{StoreChanges, StoreError, StoreShared, backend, schema};
-use crate::domain::time::Timestamp;
+use pas_domain::time::Timestamp;
 
 /// Whether the store takes writes.
 #[derive(Debug, Clone, PartialEq, Eq)]

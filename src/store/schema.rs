@@ -8,7 +8,7 @@ use redb::{Database, WriteTransaction};
 
 use super::backend::StorageHome;
 use super::{KeyRange, OpenError, ScanOrder, StoreChanges, StoreError, StoreTable, StoreView};
-use crate::domain::ids::{JobId, RunId};
+use pas_domain::ids::{JobId, RunId};
 
 /// The store's own table; the schema version is the row of [`SCHEMA_KEY`].
 pub(super) const META: StoreTable<String, u32> = StoreTable::meta();
@@ -101,8 +101,8 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::backend::open_database;
-    use crate::store::testing::MemoryHome;
+    use crate::backend::open_database;
+    use crate::testing::MemoryHome;
 
     const OLD: StoreTable<String, u32> = StoreTable::new("old");
     const NEW: StoreTable<String, String> = StoreTable::new("new");

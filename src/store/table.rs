@@ -13,7 +13,7 @@ use serde::Serialize;
 use super::{StoreError, StoreKey, codec};
 
 /// Longest key in bytes: four ids of the longest kind; keys are copied into the branches of the tree.
-pub const MAX_KEY_BYTES: usize = 4 * (crate::domain::ids::MAX_ID_LEN + 2);
+pub const MAX_KEY_BYTES: usize = 4 * (pas_domain::ids::MAX_ID_LEN + 2);
 
 /// Name of the store's own table; no other may have it.
 pub(super) const META_NAME: &str = "meta";

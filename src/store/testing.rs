@@ -19,17 +19,17 @@ use super::{Store, open};
 const PAGE: usize = 4096;
 
 #[derive(Debug, Default)]
-pub(super) struct DiskFaults {
+pub struct DiskFaults {
     /// Writes and syncs that still succeed before every one fails.
-    pub(super) fail_after: Option<u32>,
+    pub fail_after: Option<u32>,
     /// The file cannot grow.
-    pub(super) full: bool,
+    pub full: bool,
     /// The next opening finds only synced bytes.
-    pub(super) lose_unsynced: bool,
+    pub lose_unsynced: bool,
     /// The next sync panics.
-    pub(super) panic_on_sync: bool,
+    pub panic_on_sync: bool,
     /// The bytes cannot be opened.
-    pub(super) gone: bool,
+    pub gone: bool,
 }
 
 #[derive(Debug, Default)]
@@ -46,10 +46,10 @@ struct TestDisk {
 
 /// A disk in memory, shared by clones.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct MemoryHome(Arc<Mutex<TestDisk>>);
+pub struct MemoryHome(Arc<Mutex<TestDisk>>);
 
 impl MemoryHome {
-    pub(super) fn created() -> Self {
+    pub fn created() -> Self {
         let home = Self::default();
         let database = Builder::new().create_with_backend(home.clone()).unwrap();
         open::initialise(&database).unwrap();
@@ -57,26 +57,26 @@ impl MemoryHome {
         home
     }
 
-    pub(super) fn fault(&self, change: impl FnOnce(&mut DiskFaults)) {
+    pub fn fault(&self, change: impl FnOnce(&mut DiskFaults)) {
         change(&mut self.0.lock().faults);
     }
 
     /// Signals every sync from now on.
-    pub(super) fn syncs(&self) -> std::sync::mpsc::Receiver<()> {
+    pub fn syncs(&self) -> std::sync::mpsc::Receiver<()> {
         let (sender, receiver) = std::sync::mpsc::channel();
         self.0.lock().on_sync = Some(sender);
         receiver
     }
 
     /// The store as a power cut at this moment would leave it, on a separate disk.
-    pub(super) fn after_power_cut(&self) -> Store {
+    pub fn after_power_cut(&self) -> Store {
         let synced = self.0.lock().synced.clone();
         let disk = TestDisk { bytes: synced.clone(), synced, ..TestDisk::default() };
         open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
     }
 
     /// The store as a `kill -9` at this moment would leave it, on a separate disk.
-    pub(super) fn after_kill(&self) -> Store {
+    pub fn after_kill(&self) -> Store {
         let bytes = self.0.lock().bytes.clone();
         let disk = TestDisk { synced: bytes.clone(), bytes, ..TestDisk::default() };
         open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
@@ -185,13 +185,14 @@ impl StorageBackend for MemoryHome {
     }
 }
 
-pub(crate) fn memory_store() -> (Store, MemoryHome) {
+pub fn memory_store() -> (Store, MemoryHome) {
     let home = MemoryHome::created();
     (open::start(Arc::new(home.clone())).unwrap(), home)
 }
 
 /// Runs a future to the end on this thread, without tokio's pauses between many ready ones: joined futures
 /// are queued in order and at once.
+#[cfg(test)]
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .build()

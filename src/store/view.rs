@@ -279,9 +279,9 @@ impl TableRead for RangeRead<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::ids::RunId;
-    use crate::store::StoreChanges;
-    use crate::store::testing::{block_on, memory_store};
+    use crate::StoreChanges;
+    use crate::testing::{block_on, memory_store};
+    use pas_domain::ids::RunId;
 
     const EVENTS: StoreTable<(RunId, u64), String> = StoreTable::new("events");
     const NAMES: StoreTable<String, u8> = StoreTable::new("names");

@@ -119,7 +119,7 @@ impl<M: ActorMessage> ActorContext<M> {
     /// task crashes the actor.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let scope = trace::current().unwrap_or_else(|| TraceScope {
-            context: crate::domain::trace::TraceContext::new_root(),
+            context: pas_domain::trace::TraceContext::new_root(),
             actor: self.address.number(),
         });
         let (ended, address, life) = (self.ended.clone(), self.address.clone(), self.life);

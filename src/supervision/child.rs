@@ -52,7 +52,7 @@ impl SupervisedChild {
         system.0.tree.update(node, |state| {
             let stopping = state.phase == ActorPhase::Stopping && !self.planned;
             state.phase = if stopping { ActorPhase::Stopped } else { ActorPhase::Restarting };
-            state.last_exit = Some((reason.clone(), crate::domain::time::Timestamp::now()));
+            state.last_exit = Some((reason.clone(), pas_domain::time::Timestamp::now()));
         });
         let what = if reason.is_abnormal() {
             SupervisionEventKind::Crashed { incarnation, reason: reason.clone(), site }

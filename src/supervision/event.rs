@@ -11,7 +11,7 @@ use tokio::sync::broadcast;
 
 use super::mailbox::CrashSite;
 use super::policy::{ExitReason, PlannedRestart};
-use crate::domain::time::Timestamp;
+use pas_domain::time::Timestamp;
 
 /// Events kept for late readers; some 200 KiB.
 pub const KEPT_EVENTS: usize = 1024;

@@ -60,8 +60,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::supervision::machine::{MachineCommand, MachineInput, SupervisorMachine};
-    use crate::supervision::policy::{ChildPolicy, ExitReason, RestartStrategy, SupervisorPolicy};
+    use crate::machine::{MachineCommand, MachineInput, SupervisorMachine};
+    use crate::policy::{ChildPolicy, ExitReason, RestartStrategy, SupervisorPolicy};
 
     /// The children that the machine stops or starts after a kill.
     fn by_machine(policy: SupervisorPolicy, children: &[ChildPolicy], killed: usize) -> BTreeSet<usize> {

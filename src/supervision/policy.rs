@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use super::backoff::RestartBackoff;
-pub use crate::domain::supervision::{RestartStrategy, RestartType};
+pub use pas_domain::supervision::{RestartStrategy, RestartType};
 
 /// Whether the end of significant children ends the supervisor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -18,7 +18,7 @@ use super::control::SupervisorMessage;
 use super::mailbox::{MailboxControl, MailboxVitals};
 use super::policy::{ExitReason, RestartStrategy, RestartType};
 use super::trace::ActorNumber;
-use crate::domain::time::Timestamp;
+use pas_domain::time::Timestamp;
 
 /// A phase of an actor's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -177,6 +177,12 @@ impl ActorTree {
         }
         drop(state);
         self.bump();
+    }
+
+    /// Puts a node into a state that a test of a crate above needs.
+    #[cfg(feature = "testing")]
+    pub fn force_state(&self, node: &ActorNode, change: impl FnOnce(&mut NodeState)) {
+        self.update(node, change);
     }
 
     fn bump(&self) {

@@ -167,6 +167,6 @@ impl<A: Actor> WorkerState<A> {
 }
 
 /// A start continues the trace of its cause, or begins a new one.
-fn trace_of_start() -> crate::domain::trace::TraceContext {
-    trace::current().map_or_else(crate::domain::trace::TraceContext::new_root, |scope| scope.context)
+fn trace_of_start() -> pas_domain::trace::TraceContext {
+    trace::current().map_or_else(pas_domain::trace::TraceContext::new_root, |scope| scope.context)
 }

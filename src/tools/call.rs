@@ -23,7 +23,7 @@ use super::shell::{BashArguments, PythonArguments};
 use super::sql::{SqlArguments, SqlStatement};
 use super::tree::ToolTree;
 use super::write::WriteArguments;
-use crate::domain::similar_name::nearest_name;
+use pas_domain::similar_name::nearest_name;
 
 /// The largest arguments: a patch of 1 MiB, escaped.
 const MAX_ARGUMENTS: usize = 4 * 1024 * 1024;

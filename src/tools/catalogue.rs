@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::name::{ToolClass, ToolName};
 use super::outward::OutwardReach;
 use super::schema::{SchemaFacts, description, parameters};
-use crate::domain::agent::{AccessLevel, Rights};
+use pas_domain::agent::{AccessLevel, Rights};
 
 /// A tool as offered to a model.
 #[derive(Debug, Clone, PartialEq, Serialize)]

@@ -180,8 +180,8 @@ fn signal_name(signal: i32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::agent::Rights;
-    use crate::tools::spill::tests::MemorySpill;
+    use crate::spill::tests::MemorySpill;
+    use pas_domain::agent::Rights;
 
     fn answered(end: &CommandEnd, cap: usize) -> ToolText {
         let scene = DenialScene { rights: Rights::NONE, roots: &[] };

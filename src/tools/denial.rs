@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::failure::FailureClass;
-use crate::domain::agent::{AccessLevel, Rights};
+use pas_domain::agent::{AccessLevel, Rights};
 
 /// Bytes of the output's end that are searched: the message that matters is there.
 const LOOKED_THROUGH: usize = 64 * 1024;

@@ -101,9 +101,9 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::tools::seen::SeenFiles;
-    use crate::tools::spill::tests::MemorySpill;
-    use crate::tools::tree::ToolTree;
+    use crate::seen::SeenFiles;
+    use crate::spill::tests::MemorySpill;
+    use crate::tree::ToolTree;
 
     fn globbed(root: &Path, pattern: &str, path: Option<&str>) -> Result<String, ToolFailure> {
         let tree = ToolTree::open(root, &[]).unwrap();

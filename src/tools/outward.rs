@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::failure::{FailureClass, ToolFailure};
 use super::sql::SqlStatement;
 use super::tree::ToolTree;
-use crate::domain::agent::ApprovalGate;
+use pas_domain::agent::ApprovalGate;
 
 /// An act with effects outside of the working tree.
 #[derive(Debug, Clone, PartialEq, Eq)]

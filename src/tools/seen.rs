@@ -81,7 +81,7 @@ pub(super) fn hash_of(content: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::tree::ToolTree;
+    use crate::tree::ToolTree;
 
     #[test]
     fn contents_are_bounded_and_hashes_are_not() {

@@ -107,7 +107,7 @@ pub(super) mod tests {
     use super::*;
 
     #[derive(Debug, Default)]
-    pub(in crate::tools) struct MemorySpill(pub(in crate::tools) Vec<Vec<u8>>);
+    pub(crate) struct MemorySpill(pub(crate) Vec<Vec<u8>>);
 
     impl ResultSpill for MemorySpill {
         fn store(&mut self, bytes: &[u8]) -> io::Result<u64> {

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use super::failure::{FailureClass, ToolFailure};
 use super::tree::{ToolTree, TreePath, shown_path};
 use super::walk::TreeWalk;
-use crate::domain::similar_name::{LEAST_LIKENESS, likeness};
+use pas_domain::similar_name::{LEAST_LIKENESS, likeness};
 
 /// Most files compared with the missing name.
 const MAX_COMPARED: usize = 20_000;

@@ -28,7 +28,7 @@ use super::spill::{CutShape, ResultSpill, cut_result};
 use super::sql::SqlStatement;
 use super::tree::ToolTree;
 use super::write::write;
-use crate::domain::agent::Rights;
+use pas_domain::agent::Rights;
 
 /// How long a search may take.
 const SEARCH_TIME: Duration = Duration::from_secs(5);

@@ -162,7 +162,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
-    use crate::tools::tree::tests::make_pipe;
+    use crate::tree::tests::make_pipe;
 
     fn walked(root: &Path, base: &str, takes_ignored: bool) -> (Vec<String>, WalkTally) {
         let tree = ToolTree::open(root, &[]).unwrap();

@@ -89,8 +89,8 @@ pub(super) fn changes_since(before: Option<&[u8]>, now: &[u8]) -> Option<String>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tools::spill::tests::MemorySpill;
-    use crate::tools::tree::ToolTree;
+    use crate::spill::tests::MemorySpill;
+    use crate::tree::ToolTree;
 
     fn written(
         tree: &ToolTree,

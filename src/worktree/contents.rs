@@ -87,7 +87,7 @@ pub enum EmptyRepositoryError {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::worktree::{SourceRepository, TreeName};
+    use crate::{SourceRepository, TreeName};
 
     #[test]
     fn an_empty_repository_can_be_worked_on_and_holds_no_file() {

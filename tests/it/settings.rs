@@ -97,7 +97,7 @@ fn every_setting_has_a_reader() {
         "ingest.near_duplicate_percent",
         "ingest.boilerplate_percent",
     ];
-    let structs = structs(&(read("src/config/mod.rs") + &read("src/config/sections.rs")));
+    let structs = structs(&(read("src/config/lib.rs") + &read("src/config/sections.rs")));
     let defaults: Table = toml::from_str(&read("config/pas.toml")).unwrap();
     let all = settings(&defaults, &structs, "SwarmConfig", &[]);
     let texts = readers();

@@ -10,8 +10,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// A layer of `src/` and the layers it may name as `crate::…`. Arrows point down only; to add one, add
-/// it here and to the picture in ARCHITECTURE.md.
+/// A layer of `src/` and the layers it may name, as `crate::…` or by the name of their crate. Arrows point down
+/// only; to add one, add it here and to the picture in ARCHITECTURE.md.
 const LAYERS: &[(&str, &[&str])] = &[
     ("files", &[]),
     ("domain", &[]),
@@ -121,7 +121,8 @@ fn imports_point_down() {
                 .push(format!("{place}: `{layer}` is no layer; give it a row in LAYERS in tests/it/tidy.rs"));
             continue;
         };
-        for (line, name) in crate_names(&text) {
+        let within = if is_crate(&layer) { Vec::new() } else { crate_names(&text) };
+        for (line, name) in within.into_iter().chain(layer_crates(&text)) {
             if name != layer && LAYERS.iter().any(|(known, _)| *known == name) && !below.contains(&&*name) {
                 findings.push(format!(
                     "{place}:{line}: `{layer}` must not know `{name}`; move what both need down, or hand it in"
@@ -192,12 +193,15 @@ fn no_file_names_the_machine_it_was_written_on() {
 #[test]
 fn every_source_file_is_part_of_the_crate() {
     let mut findings = Vec::new();
-    for roots in [&["src/lib.rs", "src/main.rs"][..], &["tests/it/main.rs"]] {
-        let folder = Path::new(roots[0]).parent().expect("a folder");
-        let all = files(&folder.display().to_string(), &[".rs"]);
+    for (folder, roots) in [("src", &["src/main.rs", "lib.rs"][..]), ("tests/it", &["tests/it/main.rs"])] {
+        let all = files(folder, &[".rs"]);
+        let is_root = |path: &Path| {
+            roots.iter().any(|root| path.ends_with(root))
+                || path.components().any(|c| c.as_os_str() == "examples")
+        };
         let mut reached = BTreeSet::new();
-        for file in roots {
-            reach(Path::new(file), &mut reached);
+        for (path, _) in all.iter().filter(|(path, _)| is_root(path)) {
+            reach(path, &mut reached);
         }
         let dead = all.iter().map(|(path, _)| path).filter(|path| !reached.contains(*path));
         findings.extend(
@@ -209,12 +213,14 @@ fn every_source_file_is_part_of_the_crate() {
 
 #[test]
 fn dependencies_are_sorted() {
-    let findings: Vec<String> = unsorted_dependencies(&read("Cargo.toml"))
-        .into_iter()
-        .map(|(line, name)| {
-            format!("Cargo.toml:{line}: `{name}` is out of order; dependencies are sorted by name")
-        })
-        .collect();
+    let mut manifests = files("src", &["Cargo.toml"]);
+    manifests.push(("Cargo.toml".into(), read("Cargo.toml")));
+    let mut findings = Vec::new();
+    for (path, text) in manifests {
+        findings.extend(unsorted_dependencies(&text).into_iter().map(|(line, name)| {
+            format!("{}:{line}: `{name}` is out of order; dependencies are sorted by name", path.display())
+        }));
+    }
     none(&findings);
 }
 
@@ -234,7 +240,12 @@ fn a_newcomer_finds_the_two_commands_and_the_licence() {
     }
 }
 
-/// `src/store/codec.rs` and `src/store.rs` are in `store`; the crate's roots are in none.
+/// Whether a layer is a crate of its own, in which `crate::…` names its own modules.
+fn is_crate(layer: &str) -> bool {
+    root().join("src").join(layer).join("Cargo.toml").exists()
+}
+
+/// `src/store/codec.rs` and `src/store.rs` are in `store`; the roots of the program's crate are in none.
 fn layer_of(path: &Path) -> Option<String> {
     let below_src = path.strip_prefix("src").ok()?;
     let first = below_src.components().next()?.as_os_str().to_str()?;
@@ -268,6 +279,20 @@ fn crate_names(text: &str) -> Vec<(usize, String)> {
         names.extend(first_segments(rest).into_iter().map(|name| (line, name)));
     }
     names
+}
+
+/// Layers named by their crates, `pas_store::…`, with their lines.
+fn layer_crates(text: &str) -> Vec<(usize, String)> {
+    let code = code(text);
+    let is_word = |c: char| c.is_alphanumeric() || c == '_';
+    let starts = code.match_indices("pas_").filter(|(at, _)| !code[..*at].ends_with(is_word));
+    let name = |(at, prefix): (usize, &str)| {
+        let rest = &code[at + prefix.len()..];
+        let end = rest.find(|c: char| !is_word(c))?;
+        let line = code[..at].matches('\n').count() + 1;
+        rest[end..].starts_with([':', ';']).then(|| (line, rest[..end].to_owned()))
+    };
+    starts.filter_map(name).collect()
 }
 
 /// The first segment of a path, or of every path of a group in braces.
@@ -381,6 +406,11 @@ fn the_rule_on_layers_sees_every_way_to_name_one() {
     let names: Vec<String> =
         crate_names(text).into_iter().map(|(line, name)| format!("{line} {name}")).collect();
     assert_eq!(names, ["2 store", "3 actors", "3 http", "5 skills"]);
+    let text = "//! pas_doc::x\nuse pas_store::X;\nuse not_pas_http::y;\nfn f() { pas_llm::g(pas_other); }\n";
+    let names: Vec<String> =
+        layer_crates(text).into_iter().map(|(line, name)| format!("{line} {name}")).collect();
+    assert_eq!(names, ["2 store", "4 llm"]);
+    assert!(is_crate("domain") && !is_crate("actors"));
     assert_eq!(layer_of(Path::new("src/store/codec.rs")).as_deref(), Some("store"));
     assert_eq!(layer_of(Path::new("src/http.rs")).as_deref(), Some("http"));
     assert_eq!(layer_of(Path::new("src/main.rs")), None);

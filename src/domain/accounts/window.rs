@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::accounts::receipt::Receipt;
-use crate::domain::money::NanoUsd;
-use crate::domain::time::Timestamp;
+use crate::accounts::receipt::Receipt;
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
 
 /// Most names of one kind in one bucket: with four kinds and 324 buckets some 8 MB at the very worst.
 pub const MAX_NAMES: usize = 64;
@@ -202,8 +202,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest};
-    use crate::domain::accounts::receipt::ReceiptOutcome;
+    use crate::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest};
+    use crate::accounts::receipt::ReceiptOutcome;
 
     fn receipt(at: i64, cost: u64, run: &str) -> Receipt {
         let wanted = SpendRequest {

@@ -17,7 +17,7 @@ use super::{
     AgentSupervision, AgentTier, AgentTransport, ApprovalGate, Capability, CpuCores, DefinitionSource,
     HeartbeatInterval, MemoryMb, Rights, TaskName, TokenBudget,
 };
-use crate::domain::ids::AgentName;
+use crate::ids::AgentName;
 
 /// The permission mode of Claude Code in which nothing is changed.
 const PLAN_MODE: &str = "plan";

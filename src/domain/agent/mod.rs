@@ -18,7 +18,7 @@ use serde::Serialize;
 
 use super::ids::AgentName;
 
-pub use crate::domain::supervision::{RestartStrategy, RestartType};
+pub use crate::supervision::{RestartStrategy, RestartType};
 pub use budget::{AgentResources, CpuCores, HeartbeatInterval, InvalidBudget, MemoryMb, TokenBudget};
 pub use error::{DefinitionError, DefinitionRefusal};
 pub use front_matter::{DEFAULT_HEARTBEAT_S, DEFAULT_MEMORY_MB, DEFAULT_PARENT};

@@ -8,7 +8,7 @@ use std::num::{NonZeroU16, NonZeroU32};
 
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::domain::supervision::{RestartStrategy, RestartType};
+use crate::supervision::{RestartStrategy, RestartType};
 
 /// Longest name of a capability or a task in bytes; the registry shows them in one line.
 const MAX_NAME_LEN: usize = 64;

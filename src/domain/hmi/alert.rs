@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use crate::domain::event::SwarmEvent;
+use crate::event::SwarmEvent;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -79,8 +79,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::event::{SwarmEventDraft, kind};
-    use crate::domain::time::Timestamp;
+    use crate::event::{SwarmEventDraft, kind};
+    use crate::time::Timestamp;
 
     fn alert(data: Value) -> HmiAlert {
         HmiAlert::of(&SwarmEventDraft::new(kind::ALERT, data).numbered(1, Timestamp::from_millis(0)))

@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobState, plan};
+use crate::ids::JobId;
+use crate::job::{Job, JobState, plan};
 
 /// Below a thousandth of the work, the elapsed time predicts nothing.
 const TOO_EARLY: f64 = 0.001;
@@ -47,7 +47,7 @@ pub fn time_left(progress: f64, elapsed: Duration) -> Option<Duration> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::hmi::waiting::tests::job;
+    use crate::hmi::waiting::tests::job;
 
     #[test]
     fn a_tree_is_as_far_as_its_parts() {

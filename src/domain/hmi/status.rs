@@ -21,10 +21,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::domain::ids::{AgentName, JobId};
-use crate::domain::job::approval::Approval;
-use crate::domain::job::{Job, JobState};
-use crate::domain::time::Timestamp;
+use crate::ids::{AgentName, JobId};
+use crate::job::approval::Approval;
+use crate::job::{Job, JobState};
+use crate::time::Timestamp;
 
 /// How long a crash shows in the status: long enough to be seen, and gone once all is well again.
 pub const CRASH_SHOWN: Duration = Duration::from_secs(10);
@@ -405,7 +405,7 @@ mod tests {
             state,
             started_at: Some(Timestamp::from_millis(started)),
             ended_at: Some(Timestamp::from_millis(started)),
-            ..crate::domain::job::testing::job(id, "coder", "write")
+            ..crate::job::testing::job(id, "coder", "write")
         };
         let open = [job("run-1.a", JobState::Running, 1), job("run-1.b", JobState::Running, 5)];
         let ended = [job("run-0.a", JobState::Done, 7), job("run-0.b", JobState::Failed, 9)];

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::collections::HashSet;
 use std::time::Duration;
 
-use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobState, plan};
-use crate::domain::money::NanoUsd;
+use crate::ids::JobId;
+use crate::job::{Job, JobState, plan};
+use crate::money::NanoUsd;
 
 /// Deepest nesting of plans followed: a plan that names itself would never end.
 const MAX_DEPTH: usize = 16;
@@ -83,7 +83,7 @@ pub fn asks(job: &Job) -> bool {
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use crate::domain::job::testing;
+    use crate::job::testing;
 
     /// A job of the run `run`, by path.
     pub(in super::super) fn job(path: &str, task: &str, state: JobState) -> Job {

@@ -4,9 +4,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::Job;
-use crate::domain::ids::{AgentName, ApprovalId, JobId, RunId};
-use crate::domain::json::{JsonValue, canonical_text};
-use crate::domain::time::Timestamp;
+use crate::ids::{AgentName, ApprovalId, JobId, RunId};
+use crate::json::{JsonValue, canonical_text};
+use crate::time::Timestamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

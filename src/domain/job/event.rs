@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::ids::{AgentName, JobId, RunId};
-use crate::domain::json::JsonValue;
-use crate::domain::time::Timestamp;
+use crate::ids::{AgentName, JobId, RunId};
+use crate::json::JsonValue;
+use crate::time::Timestamp;
 
 /// The kind of a job event: the contract's status events, and our own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,8 +12,8 @@ pub mod plan;
 pub mod request;
 pub mod retry;
 pub mod takeover;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 pub mod transition;
 pub mod wait;
 

@@ -1,7 +1,7 @@
 //! The plan book: how a coordinator divides a task into steps, and which steps may begin.
 //!
 //! Pure. A plan names tasks, never agents: a step's task has a capability
-//! ([`TaskCatalogue`](crate::domain::task::TaskCatalogue)), by which the roster finds an agent when the step
+//! ([`TaskCatalogue`](crate::task::TaskCatalogue)), by which the roster finds an agent when the step
 //! is handed over. Plans are owned values, so that code can build them at run time. A step begins when all
 //! steps in its `after` are done or waived.
 
@@ -251,7 +251,7 @@ mod tests {
                     assert!(plan.steps[..position].iter().any(|s| s.name == *name), "{}: {name}", plan.task);
                 }
                 assert!(
-                    crate::domain::ids::RunId::new(step.name.as_ref()).is_ok(),
+                    crate::ids::RunId::new(step.name.as_ref()).is_ok(),
                     "{} is a segment of an id",
                     step.name
                 );

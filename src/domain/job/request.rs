@@ -14,17 +14,17 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{DEFAULT_PRIORITY, JobCard, MAX_PRIORITY};
-use crate::domain::agent::AgentDefinition;
-use crate::domain::agent_choice::{self, AgentAvailability, AgentWish};
-use crate::domain::ids::AgentName;
-use crate::domain::json::{JsonValue, canonical_text};
-use crate::domain::resource_manager::ResourceAmounts;
-use crate::domain::roster::Roster;
-use crate::domain::similar_name::nearest_name;
-use crate::domain::task::{TaskCatalogue, TaskRefusal};
-use crate::domain::time::Timestamp;
+use crate::agent::AgentDefinition;
+use crate::agent_choice::{self, AgentAvailability, AgentWish};
+use crate::ids::AgentName;
+use crate::json::{JsonValue, canonical_text};
+use crate::resource_manager::ResourceAmounts;
+use crate::roster::Roster;
+use crate::similar_name::nearest_name;
+use crate::task::{TaskCatalogue, TaskRefusal};
+use crate::time::Timestamp;
 
-pub use crate::domain::task::InputKind;
+pub use crate::task::InputKind;
 
 /// Longest name of a task or capability: a line in a list.
 const MAX_NAME_CHARS: usize = 100;

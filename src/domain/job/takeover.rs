@@ -4,11 +4,11 @@
 //! agent; so a reassigned step never fails for lack of any.
 
 use super::{Job, plan};
-use crate::domain::agent::AgentDefinition;
-use crate::domain::agent_choice::{self, AgentAvailability};
-use crate::domain::ids::AgentName;
-use crate::domain::roster::Roster;
-use crate::domain::task::TaskCatalogue;
+use crate::agent::AgentDefinition;
+use crate::agent_choice::{self, AgentAvailability};
+use crate::ids::AgentName;
+use crate::roster::Roster;
+use crate::task::TaskCatalogue;
 
 /// Why an agent cannot take a job over, as a sentence.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,12 +73,12 @@ mod tests {
     use super::*;
     use std::collections::BTreeSet;
 
-    use crate::domain::job::testing;
-    use crate::domain::task::{TaskEntry, TaskKind};
+    use crate::job::testing;
+    use crate::task::{TaskEntry, TaskKind};
 
     fn agent(name: &str, rest: &str) -> AgentDefinition {
         let text = format!("---\nname: {name}\ndescription: d\n{rest}---\nprompt");
-        crate::domain::agent::parse(&format!("{name}.md"), &text).unwrap()
+        crate::agent::parse(&format!("{name}.md"), &text).unwrap()
     }
 
     fn roster() -> Roster {

@@ -1,13 +1,13 @@
 //! Jobs for tests.
 
 use super::{DEFAULT_PRIORITY, Job, JobCard};
-use crate::domain::ids::{AgentName, JobId};
-use crate::domain::json::JsonValue;
-use crate::domain::time::Timestamp;
-use crate::domain::trace::TraceContext;
+use crate::ids::{AgentName, JobId};
+use crate::json::JsonValue;
+use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// A job just accepted, with a minimal card.
-pub(crate) fn job(id: &str, agent: &str, task: &str) -> Job {
+pub fn job(id: &str, agent: &str, task: &str) -> Job {
     let card = JobCard {
         agent: AgentName::new(agent).unwrap(),
         task: task.to_owned(),

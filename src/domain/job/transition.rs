@@ -13,10 +13,10 @@ use serde_json::{Map, Value, json};
 
 use super::event::JobEventKind;
 use super::{CancelRequest, Job, JobState};
-use crate::domain::artifact::Artifact;
-use crate::domain::ids::AgentName;
-use crate::domain::json::JsonValue;
-use crate::domain::time::Timestamp;
+use crate::artifact::Artifact;
+use crate::ids::AgentName;
+use crate::json::JsonValue;
+use crate::time::Timestamp;
 
 /// A change to a job.
 #[derive(Debug, Clone, PartialEq)]
@@ -347,7 +347,7 @@ impl Job {
     }
 
     /// Replaces inputs by a person's corrections.
-    pub(crate) fn correct_inputs(&mut self, inputs: Map<String, Value>) {
+    pub fn correct_inputs(&mut self, inputs: Map<String, Value>) {
         let mut all = self.card.inputs.as_object().cloned().unwrap_or_default();
         all.extend(inputs);
         self.card.inputs = JsonValue(Value::Object(all));

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Job, JobEvent, JobEventKind, JobState};
-use crate::domain::ids::{AgentName, JobId};
-use crate::domain::time::Timestamp;
+use crate::ids::{AgentName, JobId};
+use crate::time::Timestamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,7 +84,7 @@ impl WaitKind {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::job::testing;
+    use crate::job::testing;
 
     #[test]
     fn a_row_says_what_it_waits_for() {

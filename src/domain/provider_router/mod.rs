@@ -14,8 +14,8 @@ pub mod optimization;
 pub mod price;
 pub mod provider;
 pub mod selection;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 
 /// A time on a monotonic clock, counted from the owner's epoch.
 pub type MonotonicTime = std::time::Duration;

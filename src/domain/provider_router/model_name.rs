@@ -64,7 +64,7 @@ pub fn adapter_name(vendor: &str, model: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::provider_router::testing::provider;
+    use crate::provider_router::testing::provider;
 
     #[test]
     fn names_of_models_fit_in_every_documented_form() {

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::price::{TokenPrice, estimate};
-use crate::domain::json::{JsonValue, or_default};
-use crate::domain::time::Timestamp;
+use crate::json::{JsonValue, or_default};
+use crate::time::Timestamp;
 
 /// A provider's service level objectives; all optional.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize, Deserialize)]

@@ -26,7 +26,7 @@ use super::measured::CallForecast;
 use super::model_name::ModelName;
 use super::optimization::RoutingOptimization;
 use super::provider::RegisteredProvider;
-use crate::domain::json::or_default;
+use crate::json::or_default;
 
 /// Alternatives returned beside the choice (the contract).
 pub const MAX_ALTERNATIVES: usize = 2;
@@ -283,8 +283,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::provider_router::price::TokenPrice;
-    use crate::domain::provider_router::testing::provider;
+    use crate::provider_router::price::TokenPrice;
+    use crate::provider_router::testing::provider;
 
     fn candidate(name: &str, micro_usd: u64, p95_ms: Option<f64>) -> ProviderCandidate {
         let mut offer = provider(name, "m");

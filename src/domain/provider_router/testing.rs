@@ -1,10 +1,10 @@
 //! Offers for the tests of this module.
 
 use super::provider::{ProviderRegistration, RegisteredProvider};
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// An offer with plain figures.
-pub(crate) fn provider(name: &str, model: &str) -> RegisteredProvider {
+pub fn provider(name: &str, model: &str) -> RegisteredProvider {
     let registration: ProviderRegistration = serde_json::from_value(serde_json::json!({
         "name": name, "model": model, "context_window": 128_000, "endpoint": "http://localhost:8100",
         "cost_per_input_token": 0.000_001, "cost_per_output_token": 0.000_002,

@@ -334,8 +334,8 @@ impl ResourceLedger {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::resource_manager::MilliCores;
-    use crate::domain::resource_manager::properties::{ask, ledger};
+    use crate::resource_manager::MilliCores;
+    use crate::resource_manager::properties::{ask, ledger};
 
     fn granted(verdict: &ResourceVerdict) -> bool {
         matches!(verdict, ResourceVerdict::Granted(_))

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::domain::agent::{AgentDefinition, AgentRole, DefinitionRefusal};
-use crate::domain::ids::AgentName;
+use crate::agent::{AgentDefinition, AgentRole, DefinitionRefusal};
+use crate::ids::AgentName;
 
 /// How many names of a cycle a message shows.
 const SHOWN_OF_CYCLE: usize = 8;

@@ -5,8 +5,8 @@
 use serde::Serialize;
 
 use super::Roster;
-use crate::domain::agent::AgentRole;
-use crate::domain::ids::AgentName;
+use crate::agent::AgentRole;
+use crate::ids::AgentName;
 
 /// A level, the highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]

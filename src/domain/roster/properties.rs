@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::agent::{AccessLevel, parse};
+use crate::agent::{AccessLevel, parse};
 
 /// One agent of a heap: which name, role, parent and port, each from a small choice so that they clash.
 type AgentSample = (u8, AgentRole, Option<u8>, Option<u16>);

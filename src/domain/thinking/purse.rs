@@ -4,7 +4,7 @@
 //! of another.
 
 use super::command::usd;
-use crate::domain::money::NanoUsd;
+use crate::money::NanoUsd;
 
 /// A step's remaining money, and the part of it that is promised to children.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -61,9 +61,9 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::accounts::budget::ledger::BudgetCap;
-    use crate::domain::accounts::budget::{BudgetLedger, BudgetScope, CallKey, SpendRequest};
-    use crate::domain::time::Timestamp;
+    use crate::accounts::budget::ledger::BudgetCap;
+    use crate::accounts::budget::{BudgetLedger, BudgetScope, CallKey, SpendRequest};
+    use crate::time::Timestamp;
 
     const NOW: Timestamp = Timestamp::from_millis(0);
 

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use serde::{Deserialize, Serialize};
 
 use super::RunLabel;
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Longest note in bytes: a quarter of a common context window. A longer one is cut, with a remark.
 pub const MAX_NOTE_BYTES: usize = 128 * 1024;

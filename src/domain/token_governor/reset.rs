@@ -23,7 +23,7 @@ use serde::{Deserialize, Serialize};
 use super::RunLabel;
 use super::conversation::SavedState;
 use super::summary::SummaryTrigger;
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -107,7 +107,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::domain::token_governor::conversation::ConversationHead;
+    use crate::token_governor::conversation::ConversationHead;
 
     /// The state that survives every crash (rows and the file), and a record of events for the laws.
     #[derive(Debug)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::RunLabel;
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Where summaries are written, below the working directory.
 pub const FOLDER: &str = "docs/runs";

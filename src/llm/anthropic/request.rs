@@ -3,18 +3,18 @@
 use serde_json::{Map, Value, json};
 
 use super::{SAMPLING_VERSION, THINKING_BLOCKS, VERSION};
-use crate::llm::catalogue;
-use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
-use crate::llm::dialect::VendorRequest;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
-use crate::llm::vendor::Vendor;
+use crate::catalogue;
+use crate::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
+use crate::dialect::VendorRequest;
+use crate::failure::VendorFailure;
+use crate::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
+use crate::vendor::Vendor;
 
 const VENDOR: Vendor = Vendor::Anthropic;
 /// The vendor's minimum thinking budget.
 const MIN_THINKING: u64 = 1_024;
 
-pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
+pub(crate) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
     message_parts::refuse(VENDOR, request, 1)?;
     let limit = catalogue::output_limit(VENDOR, request);
     let mut body = Map::new();
@@ -198,7 +198,7 @@ fn thinking(request: &ChatRequest, limit: u64) -> Result<Option<Value>, VendorFa
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::VendorFailureKind;
+    use crate::VendorFailureKind;
 
     fn wire(request: Value) -> Result<(Value, VendorRequest), VendorFailure> {
         let wire = chat(&serde_json::from_value(request).unwrap(), false)?;

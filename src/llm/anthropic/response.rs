@@ -4,13 +4,13 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::{THINKING_BLOCKS, finish_reason};
-use crate::domain::usage::{ServiceTier, TokenUsage};
-use crate::llm::dialect::{AnswerDefaults, Completion};
-use crate::llm::exact_integers;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{AssistantMessage, ChunkHead};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::dialect::{AnswerDefaults, Completion};
+use crate::exact_integers;
+use crate::failure::VendorFailure;
+use crate::message_parts::{AssistantMessage, ChunkHead};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::{ServiceTier, TokenUsage};
 
 /// The head of a message, in an answer or at the start of a stream.
 #[derive(Deserialize)]
@@ -53,7 +53,7 @@ pub(super) enum AnthropicBlock {
 
 /// The vendor's usage. In a stream the later report counts, field by field.
 #[derive(Deserialize, Clone, Copy, Default)]
-pub(in crate::llm) struct AnthropicUsage {
+pub(crate) struct AnthropicUsage {
     input_tokens: Option<u64>,
     cache_creation_input_tokens: Option<u64>,
     cache_read_input_tokens: Option<u64>,
@@ -86,7 +86,7 @@ struct CacheCreation {
 
 impl AnthropicUsage {
     /// Updates this report with a later one, whose figures are cumulative.
-    pub(in crate::llm) fn updated(self, later: Self) -> Self {
+    pub(crate) fn updated(self, later: Self) -> Self {
         Self {
             input_tokens: later.input_tokens.or(self.input_tokens),
             cache_creation_input_tokens: later
@@ -102,7 +102,7 @@ impl AnthropicUsage {
 
     /// In disjoint classes; `None` without counts. A cache write of unknown lifetime counts as five minutes,
     /// the vendor's default.
-    pub(in crate::llm) fn usage(&self) -> Option<TokenUsage> {
+    pub(crate) fn usage(&self) -> Option<TokenUsage> {
         let split = self.cache_creation;
         let written_1h = split.map_or(0, |split| split.ephemeral_1h_input_tokens);
         let written_5m = split.map_or(0, |split| split.ephemeral_5m_input_tokens);
@@ -126,7 +126,7 @@ fn anthropic_tier(said: Option<ServiceTier>) -> ServiceTier {
     said.filter(|tier| *tier != ServiceTier::Priority).unwrap_or_default()
 }
 
-pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
+pub(crate) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
     let answer: AnthropicResponse = exact_integers::read(body).map_err(|error| {
         vendor_error::in_answer(Vendor::Anthropic, body)
             .unwrap_or_else(|| VendorFailure::malformed(Vendor::Anthropic, &error.to_string()))
@@ -176,8 +176,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::VendorFailureKind;
-    use crate::llm::chat::ChatContent;
+    use crate::VendorFailureKind;
+    use crate::chat::ChatContent;
 
     #[test]
     fn text_calls_thinking_and_caches_all_arrive() {

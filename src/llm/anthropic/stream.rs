@@ -7,20 +7,20 @@ use super::response::{
     AnthropicBlock, AnthropicResponse, AnthropicUsage, object, redacted_block, thinking_block,
 };
 use super::{THINKING_BLOCKS, finish_reason};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatChunk, ChatDelta};
-use crate::llm::dialect::AnswerDefaults;
-use crate::llm::exact_integers;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{self, ChunkHead};
-use crate::llm::stream::{self, DecodedItems};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::chat::{ChatChunk, ChatDelta};
+use crate::dialect::AnswerDefaults;
+use crate::exact_integers;
+use crate::failure::VendorFailure;
+use crate::message_parts::{self, ChunkHead};
+use crate::stream::{self, DecodedItems};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 const VENDOR: Vendor = Vendor::Anthropic;
 
 /// The state so far.
-pub(in crate::llm) struct AnthropicDecoder {
+pub(crate) struct AnthropicDecoder {
     head: ChunkHead,
     calls: u32,
     /// The thinking so far, which its signature vouches for.
@@ -90,7 +90,7 @@ struct AnthropicEnding {
 }
 
 impl AnthropicDecoder {
-    pub(in crate::llm) fn new(asked: AnswerDefaults) -> Self {
+    pub(crate) fn new(asked: AnswerDefaults) -> Self {
         let head = ChunkHead { id: String::new(), asked };
         Self { head, calls: 0, thought: String::new(), open: None, usage: None, is_over: false }
     }

@@ -15,9 +15,9 @@ pub use self::names::{NamedModel, resolve};
 use super::chat::{ChatContent, ChatMessage, ChatRequest, ContentPart, KnownPart};
 use super::failure::VendorFailure;
 use super::vendor::Vendor;
-use crate::domain::accounts::price::PricedModel;
-use crate::domain::accounts::price::kept::KeptPrices;
-use crate::domain::time::Timestamp;
+use pas_domain::accounts::price::PricedModel;
+use pas_domain::accounts::price::kept::KeptPrices;
+use pas_domain::time::Timestamp;
 
 /// Month of the figures.
 pub const AS_OF: &str = "2026-11";

@@ -1,7 +1,7 @@
 //! The forms in which clients name a model: with a vendor before it, dated, or by another name.
 
 use super::{BY_NAME, MODELS, ModelFacts};
-use crate::llm::vendor::Vendor;
+use crate::vendor::Vendor;
 
 /// Shortest date of a snapshot, in characters: `001` at Gemini, `0613` at OpenAI.
 const SHORTEST_DATE: usize = 3;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::null_as_default;
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 /// Usage in OpenAI's form: cached tokens are part of `prompt_tokens`, reasoning of `completion_tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -7,9 +7,9 @@ use reqwest::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
 
 use super::{CallDeadlines, fault};
-use crate::llm::failure::{VendorFailure, VendorFailureKind};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::failure::{VendorFailure, VendorFailureKind};
+use crate::vendor::Vendor;
+use crate::vendor_error;
 
 /// Longest complete answer: 2,048 embeddings of 1,536 numbers as text fit.
 pub(super) const MAX_ANSWER_BYTES: usize = 64 << 20;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::config::GatewayConfig;
+use pas_config::GatewayConfig;
 
 /// Limits of one attempt at a call. Each counts from where its phase begins, `overall` from the start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,7 +64,7 @@ impl From<GatewayConfig> for CallDeadlines {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{ConfigSources, SwarmConfig};
+    use pas_config::{ConfigSources, SwarmConfig};
 
     #[test]
     fn a_whole_answer_may_take_as_long_as_any_unless_somebody_says_otherwise() {

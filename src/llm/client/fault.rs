@@ -6,8 +6,8 @@ use std::error::Error;
 use std::time::Duration;
 
 use super::connect::ConnectTimeoutError;
-use crate::llm::failure::{VendorFailure, VendorFailureKind};
-use crate::llm::vendor::Vendor;
+use crate::failure::{VendorFailure, VendorFailureKind};
+use crate::vendor::Vendor;
 
 /// The request could not be sent, or the head of an answer did not come.
 pub(super) fn of_sending(vendor: Vendor, error: &reqwest::Error) -> VendorFailure {

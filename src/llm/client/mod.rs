@@ -35,8 +35,8 @@ use super::failure::{VendorFailure, VendorFailureKind};
 use super::openai::{self, ServedModel};
 use super::tls;
 use super::vendor::Vendor;
-use crate::domain::accounts::budget::Hold;
-use crate::domain::usage::TokenUsage;
+use pas_domain::accounts::budget::Hold;
+use pas_domain::usage::TokenUsage;
 
 /// Idle connections per vendor: one for each caller in a busy swarm.
 const IDLE_CONNECTIONS: usize = 64;

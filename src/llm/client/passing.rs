@@ -4,11 +4,11 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use super::{CallDeadlines, ChunkStream, VendorClient, answer, mask};
-use crate::domain::accounts::budget::Hold;
-use crate::domain::usage::TokenUsage;
-use crate::llm::endpoint::VendorEndpoint;
-use crate::llm::failure::VendorFailure;
-use crate::llm::passage::{self, PassedAnswer, PassedRequest};
+use crate::endpoint::VendorEndpoint;
+use crate::failure::VendorFailure;
+use crate::passage::{self, PassedAnswer, PassedRequest};
+use pas_domain::accounts::budget::Hold;
+use pas_domain::usage::TokenUsage;
 
 /// Anthropic's answer to a question for a count.
 #[derive(Deserialize)]

@@ -15,12 +15,12 @@ use reqwest::header::HeaderMap;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use super::{CallDeadlines, fault, mask};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::StreamItem;
-use crate::llm::endpoint::VendorEndpoint;
-use crate::llm::failure::VendorFailure;
-use crate::llm::seen_output::SeenAnswer;
-use crate::llm::stream::StreamDecoder;
+use crate::chat::StreamItem;
+use crate::endpoint::VendorEndpoint;
+use crate::failure::VendorFailure;
+use crate::seen_output::SeenAnswer;
+use crate::stream::StreamDecoder;
+use pas_domain::usage::TokenUsage;
 
 /// Longest stream: far beyond the longest answers of models, a guard against one that never ends.
 const MAX_STREAM_BYTES: usize = 256 << 20;

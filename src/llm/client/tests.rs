@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::config::SecretText;
+use pas_config::SecretText;
 
 /// Passes quickly in the tests that wait for it.
 const SHORT: Duration = Duration::from_millis(80);

@@ -4,15 +4,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::path;
-use crate::domain::usage::TokenUsage;
-use crate::llm::dialect::VendorRequest;
-use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse, EmbeddingUsage};
-use crate::llm::failure::VendorFailure;
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::dialect::VendorRequest;
+use crate::embedding::{EmbeddingRequest, EmbeddingResponse, EmbeddingUsage};
+use crate::failure::VendorFailure;
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 /// All texts in one request.
-pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
+pub(crate) fn request(request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
     let model = request.model.strip_prefix("models/").unwrap_or(&request.model);
     let one = |text: &str| {
         let mut one = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
@@ -35,7 +35,7 @@ struct GeminiVector {
     values: Vec<f32>,
 }
 
-pub(in crate::llm) fn response(
+pub(crate) fn response(
     request: &EmbeddingRequest,
     body: &[u8],
 ) -> Result<(EmbeddingResponse, Option<TokenUsage>), VendorFailure> {

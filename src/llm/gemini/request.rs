@@ -3,12 +3,12 @@
 use serde_json::{Map, Value, json};
 
 use super::{EXTRA, path, schema, signature_in};
-use crate::llm::catalogue;
-use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
-use crate::llm::dialect::VendorRequest;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
-use crate::llm::vendor::Vendor;
+use crate::catalogue;
+use crate::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
+use crate::dialect::VendorRequest;
+use crate::failure::VendorFailure;
+use crate::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
+use crate::vendor::Vendor;
 
 const VENDOR: Vendor = Vendor::Gemini;
 /// In place of the signature of a call that has none.
@@ -16,7 +16,7 @@ const UNCHECKED: &str = "skip_thought_signature_validator";
 /// The vendor's maximum of candidates per request.
 const MAX_CANDIDATES: u64 = 8;
 
-pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
+pub(crate) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
     message_parts::refuse(VENDOR, request, MAX_CANDIDATES)?;
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
@@ -185,7 +185,7 @@ fn thinking(effort: Option<&str>) -> Option<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::VendorFailureKind;
+    use crate::VendorFailureKind;
 
     fn wire(request: Value, stream: bool) -> Result<(Value, String), VendorFailure> {
         let wire = chat(&serde_json::from_value(request).unwrap(), stream)?;

@@ -4,13 +4,13 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::{EXTRA, IMAGES, signed};
-use crate::domain::usage::TokenUsage;
-use crate::llm::dialect::{AnswerDefaults, Completion};
-use crate::llm::exact_integers;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{AssistantMessage, ChunkHead};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::dialect::{AnswerDefaults, Completion};
+use crate::exact_integers;
+use crate::failure::VendorFailure;
+use crate::message_parts::{AssistantMessage, ChunkHead};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 const VENDOR: Vendor = Vendor::Gemini;
 
@@ -196,7 +196,7 @@ pub(super) fn aborted(reason: &str, used: Option<TokenUsage>) -> VendorFailure {
     VendorFailure { used, ..VendorFailure::malformed(VENDOR, &what) }
 }
 
-pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
+pub(crate) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
     let answer = GeminiResponse::read(body)?;
     let is_blocked = answer.is_blocked();
     let usage = answer.usage_metadata.and_then(|usage| usage.usage());
@@ -254,8 +254,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::VendorFailureKind;
-    use crate::llm::chat::ChatContent as Text;
+    use crate::VendorFailureKind;
+    use crate::chat::ChatContent as Text;
 
     fn read(body: &Value) -> Result<Completion, VendorFailure> {
         chat(&AnswerDefaults { model: "m".into(), created: 1 }, body.to_string().as_bytes())

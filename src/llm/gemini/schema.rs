@@ -8,8 +8,8 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::failure::VendorFailure;
-use crate::llm::vendor::Vendor;
+use crate::failure::VendorFailure;
+use crate::vendor::Vendor;
 
 /// Keywords with the same meaning there.
 const KEPT: &[&str] = &[
@@ -211,7 +211,7 @@ fn resolve<'a>(reference: &str, root: &'a Value) -> Result<&'a Value, VendorFail
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::VendorFailureKind;
+    use crate::VendorFailureKind;
 
     #[test]
     fn references_alternatives_and_nulls_are_said_in_the_apis_words() {

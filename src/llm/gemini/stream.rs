@@ -9,16 +9,16 @@ use super::response::{
     GeminiCandidate, GeminiPart, GeminiResponse, aborted, call_id, finish_reason, is_aborted,
 };
 use super::{EXTRA, IMAGES, signed};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::ChatDelta;
-use crate::llm::dialect::AnswerDefaults;
-use crate::llm::exact_integers;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{self, ChunkHead};
-use crate::llm::stream::{self, DecodedItems};
+use crate::chat::ChatDelta;
+use crate::dialect::AnswerDefaults;
+use crate::exact_integers;
+use crate::failure::VendorFailure;
+use crate::message_parts::{self, ChunkHead};
+use crate::stream::{self, DecodedItems};
+use pas_domain::usage::TokenUsage;
 
 /// The state so far.
-pub(in crate::llm) struct GeminiDecoder {
+pub(crate) struct GeminiDecoder {
     head: ChunkHead,
     candidates: BTreeMap<u32, CandidateProgress>,
     usage: Option<TokenUsage>,
@@ -31,7 +31,7 @@ struct CandidateProgress {
 }
 
 impl GeminiDecoder {
-    pub(in crate::llm) const fn new(asked: AnswerDefaults) -> Self {
+    pub(crate) const fn new(asked: AnswerDefaults) -> Self {
         let head = ChunkHead { id: String::new(), asked };
         Self { head, candidates: BTreeMap::new(), usage: None }
     }

@@ -22,7 +22,7 @@ pub use self::problem::{ApiFormat, ApiProblem, ProblemKind};
 pub(super) use self::tools::with_plain_ids;
 use super::chat::ChatChunk;
 use super::exact_integers;
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 /// Writes one stream in an inbound format. Each call appends the bytes to send now.
 pub trait InboundWriter: Send {

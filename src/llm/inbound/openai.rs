@@ -5,7 +5,7 @@
 
 use super::super::chat::ChatChunk;
 use super::{ApiFormat, ApiProblem, InboundWriter, data_line, usage};
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 /// Writes chunks as server-sent events.
 #[derive(Debug)]

@@ -3,9 +3,9 @@
 use serde_json::json;
 
 use super::{ApiProblem, InboundWriter, data_line, event};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::ChatChunk;
-use crate::llm::passage::WireProtocol;
+use crate::chat::ChatChunk;
+use crate::passage::WireProtocol;
+use pas_domain::usage::TokenUsage;
 
 /// Writes the end of a stream that is passed on.
 #[derive(Debug)]
@@ -50,8 +50,8 @@ impl InboundWriter for PassedWriter {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::inbound::ProblemKind;
-    use crate::llm::inbound::testing::written;
+    use crate::inbound::ProblemKind;
+    use crate::inbound::testing::written;
 
     #[test]
     fn a_cut_is_told_in_the_protocol() {

@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::{ApiProblem, InboundWriter};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatChunk, ChatResponse};
+use crate::chat::{ChatChunk, ChatResponse};
+use pas_domain::usage::TokenUsage;
 
 /// A chunk with one delta.
 pub(super) fn chunk(delta: Value, finish: Option<&str>) -> ChatChunk {

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
 
-use crate::llm::chat::{FunctionCall, ToolCall};
-use crate::llm::{exact_integers, gemini};
+use crate::chat::{FunctionCall, ToolCall};
+use crate::{exact_integers, gemini};
 
 /// Between an id and the signature, whose letters are those that all vendors take in ids.
 const SIGNED: &str = "__thought_";
@@ -44,7 +44,7 @@ pub(super) fn plain_id(mut id: String) -> String {
 
 /// A text of JSON with plain ids, for a vendor that knows nothing of signatures in them; `None` when all are
 /// plain.
-pub(in crate::llm) fn with_plain_ids(json: &str) -> Option<String> {
+pub(crate) fn with_plain_ids(json: &str) -> Option<String> {
     let mut rest = json;
     let mut out: Option<String> = None;
     while let Some((before, behind)) = rest.split_once(SIGNED) {

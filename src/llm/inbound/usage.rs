@@ -6,7 +6,7 @@
 use serde_json::{Value, json};
 
 use super::super::chat::{CompletionDetails, PromptDetails, UsageReport};
-use crate::domain::usage::TokenUsage;
+use pas_domain::usage::TokenUsage;
 
 /// In the form of OpenAI's chat completions.
 #[must_use]

@@ -7,9 +7,9 @@ use reqwest::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
 use super::*;
-use crate::llm::inbound::anthropic;
-use crate::llm::passage::{OriginalRequest, PassedRequest};
-use crate::llm::{Vendor, dialect, exact_integers};
+use crate::inbound::anthropic;
+use crate::passage::{OriginalRequest, PassedRequest};
+use crate::{Vendor, dialect, exact_integers};
 
 const MODEL: &str = "some-model";
 /// The vendors of the table's columns; of OpenAI's chat form, one that has nothing else.

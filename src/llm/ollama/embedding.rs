@@ -3,15 +3,15 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use crate::domain::usage::TokenUsage;
-use crate::llm::dialect::VendorRequest;
-use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse, EmbeddingUsage};
-use crate::llm::failure::VendorFailure;
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::dialect::VendorRequest;
+use crate::embedding::{EmbeddingRequest, EmbeddingResponse, EmbeddingUsage};
+use crate::failure::VendorFailure;
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 /// All texts in one request.
-pub(in crate::llm) fn request(request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
+pub(crate) fn request(request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
     let mut body = json!({"model": request.model, "input": request.texts()?});
     if let Some(dimensions) = request.dimensions {
         body["dimensions"] = dimensions.into();
@@ -26,7 +26,7 @@ struct OllamaEmbeddings {
     prompt_eval_count: Option<u64>,
 }
 
-pub(in crate::llm) fn response(
+pub(crate) fn response(
     request: &EmbeddingRequest,
     body: &[u8],
 ) -> Result<(EmbeddingResponse, Option<TokenUsage>), VendorFailure> {

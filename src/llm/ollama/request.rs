@@ -2,16 +2,16 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::llm::catalogue;
-use crate::llm::chat::{ChatMessage, ChatRequest, ChatRole};
-use crate::llm::dialect::VendorRequest;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
-use crate::llm::vendor::Vendor;
+use crate::catalogue;
+use crate::chat::{ChatMessage, ChatRequest, ChatRole};
+use crate::dialect::VendorRequest;
+use crate::failure::VendorFailure;
+use crate::message_parts::{self, MessagePart, ResponseFormat, ToolChoice};
+use crate::vendor::Vendor;
 
 const VENDOR: Vendor = Vendor::Ollama;
 /// Ollama's window where neither the server's settings nor the request name one (its FAQ, 2026).
-pub(in crate::llm) const DEFAULT_WINDOW: u64 = 4_096;
+pub(crate) const DEFAULT_WINDOW: u64 = 4_096;
 /// A lower bound of bytes per token, nearly always: a window chosen by it is never too small.
 const BYTES_PER_TOKEN: u64 = 2;
 /// Fields passed unchanged beside the messages.
@@ -19,7 +19,7 @@ const PASSED: [&str; 2] = ["keep_alive", "think"];
 /// Fields of OpenAI's request that become options under the same name.
 const OPTIONS: [&str; 4] = ["seed", "top_k", "presence_penalty", "frequency_penalty"];
 
-pub(in crate::llm) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
+pub(crate) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest, VendorFailure> {
     message_parts::refuse(VENDOR, request, 1)?;
     let mut body = Map::new();
     let mut set = |name: &str, value: Value| drop(body.insert(name.to_owned(), value));
@@ -139,7 +139,7 @@ fn window(request: &ChatRequest, text_bytes: usize) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::VendorFailureKind;
+    use crate::VendorFailureKind;
 
     fn wire(request: Value) -> Result<Value, VendorFailure> {
         let wire = chat(&serde_json::from_value(request).unwrap(), true)?;

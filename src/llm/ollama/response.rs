@@ -3,13 +3,13 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use crate::domain::usage::TokenUsage;
-use crate::llm::dialect::{AnswerDefaults, Completion};
-use crate::llm::exact_integers;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{AssistantMessage, ChunkHead};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::dialect::{AnswerDefaults, Completion};
+use crate::exact_integers;
+use crate::failure::VendorFailure;
+use crate::message_parts::{AssistantMessage, ChunkHead};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 #[derive(Deserialize)]
 pub(super) struct OllamaResponse {
@@ -97,7 +97,7 @@ pub(super) fn call_id(call: &OllamaResponseCall, answer: &str, number: usize) ->
     call.id.clone().filter(|id| !id.is_empty()).unwrap_or_else(made)
 }
 
-pub(in crate::llm) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
+pub(crate) fn chat(asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
     let answer = OllamaResponse::read(body)?;
     if !answer.done {
         return Err(VendorFailure::malformed(Vendor::Ollama, "it lacks `done: true`"));
@@ -122,7 +122,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::llm::VendorFailureKind;
+    use crate::VendorFailureKind;
 
     fn read(body: &Value) -> Result<Completion, VendorFailure> {
         chat(&AnswerDefaults { model: "m".into(), created: 1 }, body.to_string().as_bytes())

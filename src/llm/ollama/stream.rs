@@ -1,16 +1,16 @@
 //! The stream: one object per line, the last one `done`.
 
 use super::response::{OllamaResponse, call_id};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::ChatDelta;
-use crate::llm::dialect::AnswerDefaults;
-use crate::llm::exact_integers;
-use crate::llm::failure::VendorFailure;
-use crate::llm::message_parts::{self, ChunkHead};
-use crate::llm::stream::{self, DecodedItems};
+use crate::chat::ChatDelta;
+use crate::dialect::AnswerDefaults;
+use crate::exact_integers;
+use crate::failure::VendorFailure;
+use crate::message_parts::{self, ChunkHead};
+use crate::stream::{self, DecodedItems};
+use pas_domain::usage::TokenUsage;
 
 /// The state so far.
-pub(in crate::llm) struct OllamaDecoder {
+pub(crate) struct OllamaDecoder {
     head: ChunkHead,
     has_begun: bool,
     calls: u32,
@@ -19,7 +19,7 @@ pub(in crate::llm) struct OllamaDecoder {
 }
 
 impl OllamaDecoder {
-    pub(in crate::llm) const fn new(asked: AnswerDefaults) -> Self {
+    pub(crate) const fn new(asked: AnswerDefaults) -> Self {
         let head = ChunkHead { id: String::new(), asked };
         Self { head, has_begun: false, calls: 0, is_over: false, usage: None }
     }

@@ -1,22 +1,19 @@
 //! Embeddings.
 
-use crate::domain::usage::TokenUsage;
-use crate::llm::dialect::VendorRequest;
-use crate::llm::embedding::{EmbeddingRequest, EmbeddingResponse};
-use crate::llm::failure::VendorFailure;
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::dialect::VendorRequest;
+use crate::embedding::{EmbeddingRequest, EmbeddingResponse};
+use crate::failure::VendorFailure;
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 /// The request, unchanged.
-pub(in crate::llm) fn request(
-    _vendor: Vendor,
-    request: &EmbeddingRequest,
-) -> Result<VendorRequest, VendorFailure> {
+pub(crate) fn request(_vendor: Vendor, request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
     VendorRequest::json("/embeddings", request)
 }
 
 /// The vectors, unchanged.
-pub(in crate::llm) fn response(
+pub(crate) fn response(
     vendor: Vendor,
     request: &EmbeddingRequest,
     body: &[u8],

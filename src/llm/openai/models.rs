@@ -2,8 +2,8 @@
 
 use serde::Deserialize;
 
-use crate::llm::failure::VendorFailure;
-use crate::llm::vendor::Vendor;
+use crate::failure::VendorFailure;
+use crate::vendor::Vendor;
 
 #[derive(Deserialize)]
 struct OpenAiModels {
@@ -38,11 +38,11 @@ pub struct ServedModel {
     pub window: Option<u64>,
 }
 
-pub(in crate::llm) fn response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, VendorFailure> {
+pub(crate) fn response(vendor: Vendor, body: &[u8]) -> Result<Vec<String>, VendorFailure> {
     Ok(listed(vendor, body)?.into_iter().map(|model| model.id).collect())
 }
 
-pub(in crate::llm) fn listed(vendor: Vendor, body: &[u8]) -> Result<Vec<ServedModel>, VendorFailure> {
+pub(crate) fn listed(vendor: Vendor, body: &[u8]) -> Result<Vec<ServedModel>, VendorFailure> {
     let list: OpenAiModels =
         serde_json::from_slice(body).map_err(|error| VendorFailure::malformed(vendor, &error.to_string()))?;
     let model = |model: OpenAiModel| {

@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use crate::llm::chat::{ChatChunk, ChatResponse};
+use crate::chat::{ChatChunk, ChatResponse};
 
 /// Repairs the chunks of one stream.
 #[derive(Debug, Default)]

@@ -5,14 +5,14 @@ use std::borrow::Cow;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::llm::catalogue;
-use crate::llm::chat::{
+use crate::catalogue;
+use crate::chat::{
     ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, KnownPart, StreamOptions,
 };
-use crate::llm::dialect::VendorRequest;
-use crate::llm::failure::VendorFailure;
-use crate::llm::gemini::EXTRA;
-use crate::llm::vendor::Vendor;
+use crate::dialect::VendorRequest;
+use crate::failure::VendorFailure;
+use crate::gemini::EXTRA;
+use crate::vendor::Vendor;
 
 /// Models that refuse `max_tokens` and take `max_completion_tokens` only (OpenAI, "Reasoning models").
 const REASONING: [&str; 5] = ["gpt-5", "gpt-6", "o1", "o3", "o4"];
@@ -50,7 +50,7 @@ struct OpenAiRequest<'a> {
     extra: &'a Map<String, Value>,
 }
 
-pub(in crate::llm) fn chat(
+pub(crate) fn chat(
     vendor: Vendor,
     request: &ChatRequest,
     stream: bool,
@@ -96,7 +96,7 @@ fn without_top_k(extra: &Map<String, Value>) -> Cow<'_, Map<String, Value>> {
 }
 
 /// Whether the model behind a server of OpenAI's form is one that wants its signatures back.
-pub(in crate::llm) fn keeps_extra_content(model: &str) -> bool {
+pub(crate) fn keeps_extra_content(model: &str) -> bool {
     model.contains("gemini")
 }
 
@@ -174,7 +174,7 @@ fn effort_for_tools(vendor: Vendor, request: &ChatRequest) -> Option<&'static st
 }
 
 /// Whether a model takes `max_completion_tokens` only.
-pub(in crate::llm) fn is_reasoning(model: &str) -> bool {
+pub(crate) fn is_reasoning(model: &str) -> bool {
     REASONING.iter().any(|name| model.starts_with(name))
 }
 

@@ -3,19 +3,15 @@
 use serde_json::{Map, Value};
 
 use super::repair;
-use crate::domain::usage::{ServiceTier, TokenUsage};
-use crate::llm::chat::{ChatResponse, UsageReport};
-use crate::llm::dialect::{AnswerDefaults, Completion};
-use crate::llm::failure::VendorFailure;
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::chat::{ChatResponse, UsageReport};
+use crate::dialect::{AnswerDefaults, Completion};
+use crate::failure::VendorFailure;
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::{ServiceTier, TokenUsage};
 
 /// Parses the answer, and fills in members that OpenAI-like servers omit.
-pub(in crate::llm) fn chat(
-    vendor: Vendor,
-    asked: &AnswerDefaults,
-    body: &[u8],
-) -> Result<Completion, VendorFailure> {
+pub(crate) fn chat(vendor: Vendor, asked: &AnswerDefaults, body: &[u8]) -> Result<Completion, VendorFailure> {
     let mut response: ChatResponse = serde_json::from_slice(body).map_err(|error| {
         vendor_error::in_answer(vendor, body)
             .unwrap_or_else(|| VendorFailure::malformed(vendor, &error.to_string()))
@@ -57,7 +53,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::*;
-    use crate::llm::VendorFailureKind;
+    use crate::VendorFailureKind;
 
     fn answer(body: &Value) -> Result<Completion, VendorFailure> {
         let asked = AnswerDefaults { model: "m".into(), created: 5 };

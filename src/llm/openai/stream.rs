@@ -2,16 +2,16 @@
 
 use super::repair::ChunkRepair;
 use super::response::{fill, in_tier, known_usage};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::ChatChunk;
-use crate::llm::dialect::AnswerDefaults;
-use crate::llm::failure::VendorFailure;
-use crate::llm::stream::{self, DecodedItems};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::chat::ChatChunk;
+use crate::dialect::AnswerDefaults;
+use crate::failure::VendorFailure;
+use crate::stream::{self, DecodedItems};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 /// The state so far.
-pub(in crate::llm) struct OpenAiDecoder {
+pub(crate) struct OpenAiDecoder {
     vendor: Vendor,
     asked: AnswerDefaults,
     repair: ChunkRepair,
@@ -22,7 +22,7 @@ pub(in crate::llm) struct OpenAiDecoder {
 }
 
 impl OpenAiDecoder {
-    pub(in crate::llm) fn new(vendor: Vendor, asked: AnswerDefaults) -> Self {
+    pub(crate) fn new(vendor: Vendor, asked: AnswerDefaults) -> Self {
         Self {
             vendor,
             asked,

@@ -8,13 +8,13 @@ use serde_json::value::RawValue;
 
 use super::members::{MemberSpans, quoted};
 use super::protocol::WireProtocol;
-use crate::domain::usage::{ServiceTier, TokenUsage};
-use crate::llm::anthropic::response::AnthropicUsage;
-use crate::llm::chat::{CompletionDetails, PromptDetails, UsageReport};
-use crate::llm::dialect::AnswerDefaults;
-use crate::llm::failure::VendorFailure;
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::anthropic::response::AnthropicUsage;
+use crate::chat::{CompletionDetails, PromptDetails, UsageReport};
+use crate::dialect::AnswerDefaults;
+use crate::failure::VendorFailure;
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::{ServiceTier, TokenUsage};
 
 /// A vendor's answer as it came.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +42,7 @@ struct AnswerGlance<'a> {
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
 /// The answer to pass on, and its usage; `None`: the vendor reported none.
-pub(in crate::llm) fn usage(
+pub(crate) fn usage(
     protocol: WireProtocol,
     vendor: Vendor,
     asked: &AnswerDefaults,

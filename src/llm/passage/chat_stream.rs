@@ -6,12 +6,12 @@ use serde_json::value::RawValue;
 use super::answer::{filled, in_said_tier, report_of};
 use super::protocol::WireProtocol;
 use super::request::PassedRequest;
-use crate::domain::usage::TokenUsage;
-use crate::llm::dialect::AnswerDefaults;
-use crate::llm::failure::VendorFailure;
-use crate::llm::stream::{DecodedItems, EventDecoder, frame};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::dialect::AnswerDefaults;
+use crate::failure::VendorFailure;
+use crate::stream::{DecodedItems, EventDecoder, frame};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 /// The state so far.
 pub(super) struct PassedChatDecoder {

@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
-use crate::domain::usage::TokenUsage;
-use crate::llm::anthropic::response::AnthropicUsage;
-use crate::llm::failure::VendorFailure;
-use crate::llm::stream::{DecodedItems, EventDecoder, frame};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::anthropic::response::AnthropicUsage;
+use crate::failure::VendorFailure;
+use crate::stream::{DecodedItems, EventDecoder, frame};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 const VENDOR: Vendor = Vendor::Anthropic;
 

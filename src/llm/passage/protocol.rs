@@ -1,7 +1,7 @@
 //! The protocols that clients and vendors have in common.
 
-use crate::llm::inbound::ApiFormat;
-use crate::llm::vendor::Vendor;
+use crate::inbound::ApiFormat;
+use crate::vendor::Vendor;
 
 /// The protocol of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -13,11 +13,11 @@ use super::members::{MemberSpans, quoted};
 use super::protocol::WireProtocol;
 use super::translated::{TranslatedRequest, read, translate};
 use super::weight::{self, RequestWeight};
-use crate::domain::usage::ServiceTier;
-use crate::llm::dialect::{AnswerDefaults, VendorRequest};
-use crate::llm::inbound::{ApiProblem, ProblemKind, anthropic, with_plain_ids};
-use crate::llm::vendor::Vendor;
-use crate::llm::{anthropic as anthropic_dialect, gemini, openai};
+use crate::dialect::{AnswerDefaults, VendorRequest};
+use crate::inbound::{ApiProblem, ProblemKind, anthropic, with_plain_ids};
+use crate::vendor::Vendor;
+use crate::{anthropic as anthropic_dialect, gemini, openai};
+use pas_domain::usage::ServiceTier;
 
 /// Members of a message that PAS adds to answers, or once did, and OpenAI refuses in requests.
 const ADDED_BY_US: [&str; 4] =
@@ -281,7 +281,7 @@ impl PassedRequest {
     }
 
     /// What answers leave out is filled in from this.
-    pub(in crate::llm) fn defaults(&self) -> AnswerDefaults {
+    pub(crate) fn defaults(&self) -> AnswerDefaults {
         AnswerDefaults::now(&self.model)
     }
 

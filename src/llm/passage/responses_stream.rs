@@ -7,11 +7,11 @@ use serde_json::value::RawValue;
 
 use super::answer::{in_said_tier, report_of};
 use super::protocol::WireProtocol;
-use crate::domain::usage::TokenUsage;
-use crate::llm::failure::VendorFailure;
-use crate::llm::stream::{DecodedItems, EventDecoder, frame};
-use crate::llm::vendor::Vendor;
-use crate::llm::vendor_error;
+use crate::failure::VendorFailure;
+use crate::stream::{DecodedItems, EventDecoder, frame};
+use crate::vendor::Vendor;
+use crate::vendor_error;
+use pas_domain::usage::TokenUsage;
 
 /// The state so far.
 pub(super) struct PassedResponsesDecoder {

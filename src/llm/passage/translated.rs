@@ -3,11 +3,11 @@
 use serde::de::DeserializeOwned;
 
 use super::protocol::WireProtocol;
-use crate::llm::chat::ChatRequest;
-use crate::llm::exact_integers;
-use crate::llm::inbound::anthropic::MessagesRequest;
-use crate::llm::inbound::responses::{ResponsesEcho, ResponsesRequest};
-use crate::llm::inbound::{ApiProblem, ProblemKind};
+use crate::chat::ChatRequest;
+use crate::exact_integers;
+use crate::inbound::anthropic::MessagesRequest;
+use crate::inbound::responses::{ResponsesEcho, ResponsesRequest};
+use crate::inbound::{ApiProblem, ProblemKind};
 
 /// The canonical form of a request.
 #[derive(Debug, Clone)]

@@ -10,7 +10,7 @@ use std::fmt;
 use memchr::memmem;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-use crate::llm::token_estimate::TokenEstimate;
+use crate::token_estimate::TokenEstimate;
 
 /// Most tokens of one picture; the gateway's bound says why.
 const PICTURE: u64 = 8_192;

@@ -4,9 +4,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::llm::chat::ChatRole;
-use crate::llm::dialect::{AnswerDefaults, decoder};
-use crate::llm::passage::{self, OriginalRequest, PassedRequest, WireProtocol};
+use crate::chat::ChatRole;
+use crate::dialect::{AnswerDefaults, decoder};
+use crate::passage::{self, OriginalRequest, PassedRequest, WireProtocol};
 
 const OPENAI: &str = concat!(
     ": hello\n\n",

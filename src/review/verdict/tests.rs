@@ -3,7 +3,7 @@
 use super::super::independence::independence;
 use super::super::remark::ReviewPlace;
 use super::*;
-use crate::proof::stage::{CommandRun, ProofStage};
+use pas_proof::stage::{CommandRun, ProofStage};
 
 fn remark(severity: RemarkSeverity, test: bool) -> ReviewRemark {
     ReviewRemark {

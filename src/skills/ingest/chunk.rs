@@ -13,7 +13,7 @@ use super::blocks::{self, BlockKind, TextBlock};
 use super::formats::{CHUNKS, CLEAN, ChunkRow, CleanRow};
 use super::output::{read_rows, write_rows};
 use super::parallel::map_documents;
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
 
 pub(crate) mod sentences;
 

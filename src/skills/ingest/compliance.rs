@@ -17,7 +17,7 @@ use self::licences::{DenyList, LicenceFamily};
 use super::formats::{AUDIT, AuditRow, AuditStatus, CLEAN, COMPLIANCE, ComplianceFinding, ComplianceReport};
 use super::output;
 use super::settings::IngestSettings;
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
 
 pub use self::flags::FindingSeverity;
 

@@ -13,8 +13,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::output;
-use crate::domain::time::Timestamp;
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
+use pas_domain::time::Timestamp;
 
 /// All figures as one [`IngestMetrics`].
 pub const METRICS: &str = "metrics/metrics.json";

@@ -6,9 +6,9 @@ use std::io::{BufRead, BufReader};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::domain::artifact::Artifact;
-use crate::files::replace_file;
-use crate::skills::{SkillError, StepContext};
+use crate::{SkillError, StepContext};
+use pas_domain::artifact::Artifact;
+use pas_files::replace_file;
 
 /// Writes `bytes` to `path` (relative to the run's folder) atomically: readers never see a partial file.
 ///

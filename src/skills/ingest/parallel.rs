@@ -6,7 +6,7 @@
 
 use rayon::prelude::*;
 
-use crate::skills::{SkillError, StepContext};
+use crate::{SkillError, StepContext};
 
 /// Applies `work` to every item with the step's threads, passing a checkpoint before each item and counting
 /// the item afterwards.

@@ -12,7 +12,7 @@ use tempfile::TempDir;
 
 use super::formats::*;
 use super::output;
-use crate::skills::{StepContext, StepControl};
+use crate::{StepContext, StepControl};
 
 const PROJECTS: &[(&str, &str)] = &[
     ("redb-4.6.0", "MIT OR Apache-2.0"),

@@ -6,7 +6,7 @@
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::skills::{SkillError, StepContext};
+use crate::{SkillError, StepContext};
 
 /// Prose of this size is a book shelf, and `threads` of them fit into memory several times over.
 const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
@@ -89,7 +89,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::skills::StepControl;
+    use crate::StepControl;
 
     fn settings(inputs: Value, defaults: Value) -> Result<IngestSettings, SkillError> {
         let step = StepContext::new(PathBuf::new(), inputs, 1, Arc::new(StepControl::default()));

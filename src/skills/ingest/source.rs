@@ -12,7 +12,7 @@ use ignore::WalkBuilder;
 
 use super::formats::{AuditRow, AuditStatus};
 use super::settings::IngestSettings;
-use crate::skills::{SkillError, StepContext, is_passing};
+use crate::{SkillError, StepContext, is_passing};
 
 /// A folder with another program's objects, never documents.
 const SKIPPED_FOLDER: &str = ".git";

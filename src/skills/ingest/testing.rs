@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use super::formats::{self, CleanRow};
 use super::output;
-use crate::skills::{StepContext, StepControl};
+use crate::{StepContext, StepControl};
 
 /// A cleaned Markdown document titled by path.
 pub(super) fn clean_row(doc_id: u32, path: &str, text: &str) -> CleanRow {

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::formats::{AUDIT, AuditRow, AuditStatus, CHUNKS, CLEAN, ChunkRow, CleanRow};
 use super::output::read_rows;
 use super::{audit, chunk, clean};
-use crate::skills::{SkillError, StepContext, StepControl, StepOutcome};
+use crate::{SkillError, StepContext, StepControl, StepOutcome};
 
 const PROSE: &str = "This document explains in plain words how the parser reads a configuration file, and what \
                      it does when a line makes no sense to it. Mail the author at jane.roe@corp-mail.de.";

@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use proptest::prelude::*;
 
 use super::{EXTRACTIVE, ExtractiveSummariser, MAX_TOKENS, SummaryDigest, TextSummariser as _};
-use crate::skills::tokens::TokenCounter;
+use crate::tokens::TokenCounter;
 
 static EXTRACTIVE_ONE: LazyLock<ExtractiveSummariser> =
     LazyLock::new(|| ExtractiveSummariser::new(Arc::new(TokenCounter::default())));

@@ -7,7 +7,7 @@ use std::ops::Range;
 
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use crate::skills::ingest::chunk::sentences;
+use crate::ingest::chunk::sentences;
 
 /// Longest unit in bytes: a long sentence. Longer ones (minified code, encoded data) are cut.
 const MAX_UNIT: usize = 600;

@@ -1,6 +1,6 @@
 //! The domain of a question, with the caller's documents as further evidence.
 
-use crate::skills::ingest::classify::{DomainClassifier, KnowledgeDomain};
+use crate::ingest::classify::{DomainClassifier, KnowledgeDomain};
 
 /// How much the question counts against all documents together, before confidence is considered: the question
 /// states the need, the documents only the setting.

@@ -7,7 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::TextModel;
 use super::tmd::{QueryTask, QueryTmd, RetrievalMethod};
-use crate::skills::ingest::classify::KnowledgeDomain;
+use crate::ingest::classify::KnowledgeDomain;
 
 /// Characters of the question and of all documents in a prompt: a small model reads 2,048 tokens.
 const QUESTION_CHARS: usize = 2_000;
@@ -111,8 +111,7 @@ async fn ask<T: DeserializeOwned>(
 }
 
 fn parsed(model: &dyn TextModel, name: &str) -> Result<KnowledgeDomain, TextModelError> {
-    name.parse()
-        .map_err(|error: crate::skills::ingest::classify::UnknownDomain| wrong_form(model, error.to_string()))
+    name.parse().map_err(|error: crate::ingest::classify::UnknownDomain| wrong_form(model, error.to_string()))
 }
 
 fn wrong_form(model: &dyn TextModel, what: impl Into<String>) -> TextModelError {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::domains::domains;
 use super::rules::{self, LabelSign};
-use crate::skills::ingest::classify::KnowledgeDomain;
+use crate::ingest::classify::KnowledgeDomain;
 
 /// Most bytes of a question considered: the request is in the first and last sentences, and a longer text is
 /// a document.

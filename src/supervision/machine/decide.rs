@@ -6,7 +6,7 @@ use super::{
     ChildKey, ChildState, ChildStatus, Incarnation, MachineCommand, MachineStep, OnStartFailure,
     PendingInput, PendingRestart, SupervisorEnding, SupervisorMachine,
 };
-use crate::supervision::policy::{AutoShutdown, ExitReason, RestartStrategy, RestartType};
+use crate::policy::{AutoShutdown, ExitReason, RestartStrategy, RestartType};
 
 impl SupervisorMachine {
     /// Decides on one queued input.

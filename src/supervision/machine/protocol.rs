@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use crate::supervision::policy::ExitReason;
+use crate::policy::ExitReason;
 
 /// Names a child within its supervisor; never reused.
 pub type ChildKey = u32;

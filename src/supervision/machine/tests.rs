@@ -1,7 +1,7 @@
 //! The decisions one by one; the generated scenarios are in `tests/it`.
 
 use super::*;
-use crate::supervision::policy::RestartBackoff;
+use crate::policy::RestartBackoff;
 
 const NOW: Duration = Duration::from_secs(100);
 

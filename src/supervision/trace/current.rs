@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::future::Future;
 
 use super::record::{ActorNumber, MessageHeader};
-use crate::domain::trace::TraceContext;
+use pas_domain::trace::TraceContext;
 
 /// The span and the actor that code runs for.
 #[derive(Debug, Clone, Copy)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::domain::trace::{SpanId, TraceContext, TraceId};
+use pas_domain::trace::{SpanId, TraceContext, TraceId};
 
 /// Numbers an actor (or an outside source of messages) for the life of the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

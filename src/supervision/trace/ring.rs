@@ -10,7 +10,7 @@ use std::time::Instant;
 use parking_lot::Mutex;
 
 use super::record::TraceRecord;
-use crate::domain::time::Timestamp;
+use pas_domain::time::Timestamp;
 
 /// Default number of records: 3 MiB, some hours of an idle swarm or the last seconds of a flood.
 pub const DEFAULT_CAPACITY: usize = 32_768;
@@ -142,7 +142,7 @@ impl TraceRing {
 mod tests {
     use super::super::record::{ActorNumber, MessageHeader};
     use super::*;
-    use crate::domain::trace::TraceContext;
+    use pas_domain::trace::TraceContext;
 
     fn record(ring: &TraceRing, to: u32) -> TraceRecord {
         let header = MessageHeader {

@@ -14,7 +14,7 @@ const MAX_COMPARED: usize = 5_000_000;
 
 /// How far a hit differs from the wanted text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(in crate::tools) enum MatchLevel {
+pub(crate) enum MatchLevel {
     Exact,
     LineEnds,
     TrailingBlanks,
@@ -23,20 +23,20 @@ pub(in crate::tools) enum MatchLevel {
 
 /// A range to be replaced, and the new bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::tools) struct TextSplice {
-    pub(in crate::tools) range: Range<usize>,
-    pub(in crate::tools) with: Vec<u8>,
+pub(crate) struct TextSplice {
+    pub(crate) range: Range<usize>,
+    pub(crate) with: Vec<u8>,
 }
 
 /// All hits of one level, in order, without overlaps.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(in crate::tools) struct TextHits {
-    pub(in crate::tools) level: MatchLevel,
-    pub(in crate::tools) splices: Vec<TextSplice>,
+pub(crate) struct TextHits {
+    pub(crate) level: MatchLevel,
+    pub(crate) splices: Vec<TextSplice>,
 }
 
 /// The hits of `old` in `content` at the strictest level that has any.
-pub(in crate::tools) fn find_hits(content: &[u8], old: &[u8], new: &[u8]) -> Option<TextHits> {
+pub(crate) fn find_hits(content: &[u8], old: &[u8], new: &[u8]) -> Option<TextHits> {
     let ends = LineEnds::of(content);
     // A spelled-out carriage return means exactly these bytes.
     let with = if old.contains(&b'\r') { new.to_vec() } else { ends.apply(new) };

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tools::seen::SeenFiles;
-use crate::tools::spill::tests::MemorySpill;
-use crate::tools::tree::ToolTree;
+use crate::seen::SeenFiles;
+use crate::spill::tests::MemorySpill;
+use crate::tree::ToolTree;
 
 fn piece(old: &str, new: &str) -> EditPiece {
     EditPiece { old: old.to_owned(), new: new.to_owned(), count: 1 }

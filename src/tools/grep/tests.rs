@@ -1,9 +1,9 @@
 //! The rules of `grep`, case by case.
 
 use super::*;
-use crate::tools::seen::SeenFiles;
-use crate::tools::spill::{ResultSpill, tests::MemorySpill};
-use crate::tools::tree::ToolTree;
+use crate::seen::SeenFiles;
+use crate::spill::{ResultSpill, tests::MemorySpill};
+use crate::tree::ToolTree;
 
 fn tree(files: &[(&str, &[u8])]) -> (tempfile::TempDir, ToolTree) {
     let root = tempfile::tempdir().unwrap();

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tools::seen::SeenFiles;
-use crate::tools::spill::tests::MemorySpill;
-use crate::tools::tree::ToolTree;
+use crate::seen::SeenFiles;
+use crate::spill::tests::MemorySpill;
+use crate::tree::ToolTree;
 
 struct PatchBench {
     root: tempfile::TempDir,
@@ -191,7 +191,7 @@ fn files_written_by_a_patch_are_known() {
     bench.patch("--- a/a\n+++ b/a\n@@ -1 +1 @@\n-x\n+y\n").unwrap();
     let tree = ToolTree::open(bench.root.path(), &[]).unwrap();
     let standing = bench.seen.standing(&tree.path("a").unwrap(), b"y\n");
-    assert_eq!(standing, crate::tools::seen::SeenStanding::Same);
+    assert_eq!(standing, crate::seen::SeenStanding::Same);
 }
 
 fn any_file() -> impl Strategy<Value = String> {

@@ -3,9 +3,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::tools::seen::{SeenFiles, SeenStanding};
-use crate::tools::spill::{ResultSpill, tests::MemorySpill};
-use crate::tools::tree::ToolTree;
+use crate::seen::{SeenFiles, SeenStanding};
+use crate::spill::{ResultSpill, tests::MemorySpill};
+use crate::tree::ToolTree;
 
 struct ReadBench {
     folder: tempfile::TempDir,

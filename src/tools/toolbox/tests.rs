@@ -7,12 +7,12 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::domain::agent::AccessLevel;
-use crate::tools::command::CommandRefusal;
-use crate::tools::control::ControlCall;
-use crate::tools::outward::{OutwardEnd, OutwardReach, OutwardRefusal};
-use crate::tools::returned::sameness_of;
-use crate::tools::spill::tests::MemorySpill;
+use crate::command::CommandRefusal;
+use crate::control::ControlCall;
+use crate::outward::{OutwardEnd, OutwardReach, OutwardRefusal};
+use crate::returned::sameness_of;
+use crate::spill::tests::MemorySpill;
+use pas_domain::agent::AccessLevel;
 
 /// Runs commands directly, without a sandbox.
 #[derive(Default)]

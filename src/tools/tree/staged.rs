@@ -7,7 +7,7 @@ use super::super::failure::ToolFailure;
 
 /// New content beside the file to be replaced; removed when dropped unused.
 #[derive(Debug)]
-pub(in crate::tools) struct StagedFile {
+pub(crate) struct StagedFile {
     pub(super) parent: Dir,
     pub(super) temporary: String,
     pub(super) name: String,
@@ -15,7 +15,7 @@ pub(in crate::tools) struct StagedFile {
 }
 
 impl StagedFile {
-    pub(in crate::tools) fn put_in_place(mut self) -> Result<(), ToolFailure> {
+    pub(crate) fn put_in_place(mut self) -> Result<(), ToolFailure> {
         self.parent
             .rename(&self.temporary, &self.parent, &self.name)
             .map_err(|error| ToolFailure::from_io(&self.name, &error))?;

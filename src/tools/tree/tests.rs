@@ -10,7 +10,7 @@ fn tree() -> (tempfile::TempDir, ToolTree) {
     (folder, tree)
 }
 
-pub(in crate::tools) fn make_pipe(at: &Path) {
+pub(crate) fn make_pipe(at: &Path) {
     assert!(std::process::Command::new("mkfifo").arg(at).status().unwrap().success());
 }
 

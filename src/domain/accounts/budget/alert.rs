@@ -5,8 +5,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::scope::BudgetScope;
-use crate::domain::money::NanoUsd;
-use crate::domain::time::Timestamp;
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
 
 /// A budget's alert level. Source: the gateway's contract.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]

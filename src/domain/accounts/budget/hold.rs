@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::money::NanoUsd;
+use crate::money::NanoUsd;
 
 /// Unique in a store across restarts. Stays below 2⁵³ for two million starts, so that every JSON reader keeps
 /// all digits.
@@ -39,7 +39,7 @@ pub struct Hold {
 }
 
 impl Hold {
-    pub(in crate::domain::accounts::budget) fn new(id: HoldId, amount: NanoUsd) -> Self {
+    pub(in crate::accounts::budget) fn new(id: HoldId, amount: NanoUsd) -> Self {
         Self { id, amount, guard: None }
     }
 
@@ -82,10 +82,10 @@ impl Drop for Hold {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 impl Hold {
     /// A hold without a ledger, for tests.
-    pub(crate) const fn for_tests() -> Self {
+    pub const fn for_tests() -> Self {
         Self { id: HoldId(1), amount: NanoUsd(1), guard: None }
     }
 }

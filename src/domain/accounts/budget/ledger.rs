@@ -17,8 +17,8 @@ use super::alert::{BudgetAlert, BudgetAlertLevel};
 use super::hold::{Hold, HoldId};
 use super::scope::BudgetScope;
 use super::wanted::SpendRequest;
-use crate::domain::money::NanoUsd;
-use crate::domain::time::Timestamp;
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
 
 const DAY_MS: i64 = 86_400_000;
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use crate::domain::ids::{AgentName, JobId, MAX_ID_LEN, RunId};
+use crate::ids::{AgentName, JobId, MAX_ID_LEN, RunId};
 
 /// Longest label in bytes: that of an id.
 pub const MAX_LABEL_LEN: usize = MAX_ID_LEN;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::scope::{BudgetScope, RunName, ScopeLabel};
-use crate::domain::money::NanoUsd;
+use crate::money::NanoUsd;
 
 /// One attempt at one request; each attempt has its own hold and receipt.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

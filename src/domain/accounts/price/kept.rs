@@ -72,9 +72,9 @@ mod tests {
     use genai_prices::{Calculator, PriceRequest, Usage, UsageKey};
 
     use super::*;
-    use crate::domain::accounts::price::{ModelPrice, RateSchedule, TokenRates};
-    use crate::domain::time::Timestamp;
-    use crate::domain::usage::{ServiceTier, TokenUsage};
+    use crate::accounts::price::{ModelPrice, RateSchedule, TokenRates};
+    use crate::time::Timestamp;
+    use crate::usage::{ServiceTier, TokenUsage};
 
     /// The crate's names of the vendors, and of the contexts in which our tiers are priced.
     const VENDORS: [(&str, &str); 4] =

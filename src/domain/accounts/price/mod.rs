@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use rust_decimal::Decimal;
 
-use crate::domain::money::NanoUsd;
-use crate::domain::time::Timestamp;
-use crate::domain::usage::{ServiceTier, TokenUsage};
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
+use crate::usage::{ServiceTier, TokenUsage};
 
 pub use rows::{PriceTableError, PricedModel};
 pub use table::{PriceOrigin, PriceTable};

@@ -14,9 +14,9 @@ use toml::value::Datetime;
 
 use super::kept::PriceSource;
 use super::{ModelPrice, PriceOrigin, RateSchedule, TokenRates};
-use crate::domain::money::NanoUsd;
-use crate::domain::time::Timestamp;
-use crate::domain::usage::ServiceTier;
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
+use crate::usage::ServiceTier;
 
 /// Highest rate: a million dollars per million tokens. Dearer is a mistake in the unit, and sums of
 /// lower rates cannot overflow.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::kept::KeptPrices;
 use super::rows::{self, PricedModel};
 use super::{ANY_MODEL, BUILT_IN, ModelPrice, PriceTableError};
-use crate::domain::time::Timestamp;
+use crate::time::Timestamp;
 
 /// Where a price stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

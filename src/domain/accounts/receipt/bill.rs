@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use serde::{Serialize, Serializer};
 
 use super::Receipt;
-use crate::domain::money::NanoUsd;
+use crate::money::NanoUsd;
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize)]
 pub struct ReceiptTotals {
@@ -105,10 +105,10 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::domain::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest};
-    use crate::domain::accounts::receipt::ReceiptOutcome;
-    use crate::domain::time::Timestamp;
-    use crate::domain::usage::TokenUsage;
+    use crate::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest};
+    use crate::accounts::receipt::ReceiptOutcome;
+    use crate::time::Timestamp;
+    use crate::usage::TokenUsage;
 
     fn receipt(seq: u64, model: &str, cost: u64) -> Receipt {
         let wanted = SpendRequest {

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::accounts::budget::{HoldId, ScopeLabel, SpendRequest};
-use crate::domain::ids::JobId;
-use crate::domain::money::NanoUsd;
-use crate::domain::time::Timestamp;
-use crate::domain::trace::TraceId;
-use crate::domain::usage::TokenUsage;
+use crate::accounts::budget::{HoldId, ScopeLabel, SpendRequest};
+use crate::ids::JobId;
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
+use crate::trace::TraceId;
+use crate::usage::TokenUsage;
 
 /// Longest error message kept, in bytes: a receipt is a record, not a log.
 pub const MAX_MESSAGE: usize = 2_000;

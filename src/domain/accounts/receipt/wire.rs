@@ -9,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Number;
 
 use super::{Receipt, ReceiptOutcome, ReceiptStatus};
-use crate::domain::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest};
-use crate::domain::money::NanoUsd;
-use crate::domain::time::Timestamp;
-use crate::domain::trace::TraceId;
-use crate::domain::usage::{ServiceTier, TokenUsage};
+use crate::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest};
+use crate::money::NanoUsd;
+use crate::time::Timestamp;
+use crate::trace::TraceId;
+use crate::usage::{ServiceTier, TokenUsage};
 
 /// A receipt as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::agent::{
+use crate::agent::{
     AccessLevel, AgentBehaviour, AgentRole, AgentSupervision, DEFAULT_HEARTBEAT_S, DEFAULT_MEMORY_MB, Rights,
     TokenBudget,
 };

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value};
 
 use super::{CardFacts, CardFaults};
-use crate::domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
+use crate::task::{InputKind, TaskEntry, TaskInput, TaskKind};
 
 /// Written into the inputs of a plan by a retry.
 const RETRY_OF: TaskInput = TaskInput::optional("retry_of", InputKind::Text);

@@ -3,7 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::job::testing;
+use crate::job::testing;
 
 fn director() -> AgentName {
     AgentName::new("director-data").unwrap()

@@ -8,9 +8,9 @@ use super::{
     BlockBody, ThinkingView, TokenCount, ViewCuts, ViewError, ViewMessage, answer_message, note_block,
     results_message,
 };
-use crate::domain::thinking::row::BegunRow;
-use crate::domain::thinking::state::{KEPT_TURNS, ThinkingState};
-use crate::domain::thinking::turn::TurnEntry;
+use crate::thinking::row::BegunRow;
+use crate::thinking::state::{KEPT_TURNS, ThinkingState};
+use crate::thinking::turn::TurnEntry;
 
 /// Turns that are elided or left out at a time.
 const BLOCK: usize = 4;

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use super::fit::{FitPlan, fit};
 use super::{BlockBody, ThinkingView, TokenCount, ViewError};
-use crate::domain::thinking::state::ThinkingState;
-use crate::domain::thinking::turn::TurnEntry;
+use crate::thinking::state::ThinkingState;
+use crate::thinking::turn::TurnEntry;
 
 /// Longest summary that is made without a model, in bytes: the newest lines of it.
 const MAX_PLAIN: usize = 6_000;

@@ -1,7 +1,7 @@
 //! How a view is cut, and in which order.
 
-use crate::domain::thinking::testing::*;
-use crate::domain::thinking::*;
+use crate::thinking::testing::*;
+use crate::thinking::*;
 
 fn long_step(turns: u32, bytes: usize) -> ThinkingBench {
     let mut bench = ThinkingBench::new(begun());

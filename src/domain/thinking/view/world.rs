@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 
 use super::{BlockBody, cap_text, note_block};
-use crate::domain::thinking::command::usd;
-use crate::domain::thinking::facts::{ProofStatus, StepChild};
-use crate::domain::thinking::state::ThinkingState;
+use crate::thinking::command::usd;
+use crate::thinking::facts::{ProofStatus, StepChild};
+use crate::thinking::state::ThinkingState;
 
 /// Failing tests that are named; the rest are counted.
 const MAX_FAILING: usize = 20;

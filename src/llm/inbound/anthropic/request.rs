@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::{CACHE_CONTROL, THINKING_BLOCKS};
-use crate::llm::chat::{
+use crate::chat::{
     ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, FunctionCall, ImageUrl,
     KnownPart, ToolFunction,
 };
-use crate::llm::inbound::{ApiProblem, tools};
+use crate::inbound::{ApiProblem, tools};
 
 /// Up to this many tokens of thought are called little, and up to the next a medium amount.
 const LOW_EFFORT: u64 = 4_096;

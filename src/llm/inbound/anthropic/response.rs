@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 
 use super::{REASONING, THINKING_BLOCKS, stop_reason};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatContent, ChatMessage, ChatResponse};
-use crate::llm::inbound::{tools, usage};
+use crate::chat::{ChatContent, ChatMessage, ChatResponse};
+use crate::inbound::{tools, usage};
+use pas_domain::usage::TokenUsage;
 
 /// The answer as a message; without a usage from the vendor the counts are 0.
 #[must_use]
@@ -38,7 +38,7 @@ fn blocks(message: &ChatMessage) -> Vec<Value> {
             blocks.push(json!({ "type": "text", "text": text }));
         }
     }
-    let call = |call: &crate::llm::chat::ToolCall| {
+    let call = |call: &crate::chat::ToolCall| {
         let input = tools::to_object(&call.function.arguments);
         let id = tools::signed_id(&call.id, call.extra_content.as_ref());
         json!({ "type": "tool_use", "id": id, "name": call.function.name, "input": input })
@@ -59,7 +59,7 @@ fn thought(message: &ChatMessage) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::inbound::testing::answer;
+    use crate::inbound::testing::answer;
 
     #[test]
     fn thought_text_and_calls_become_blocks_in_this_order() {

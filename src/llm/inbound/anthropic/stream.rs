@@ -6,9 +6,9 @@ use serde_json::{Value, json};
 
 use super::response::message_id;
 use super::{REASONING, THINKING_BLOCKS, stop_reason};
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatChunk, ChatDelta, ToolCallDelta};
-use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, event, tools, usage};
+use crate::chat::{ChatChunk, ChatDelta, ToolCallDelta};
+use crate::inbound::{ApiFormat, ApiProblem, InboundWriter, event, tools, usage};
+use pas_domain::usage::TokenUsage;
 
 /// The kind of a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -167,8 +167,8 @@ mod tests {
 
     use super::super::message;
     use super::*;
-    use crate::llm::inbound::ProblemKind;
-    use crate::llm::inbound::testing::{chunk, events, streamed, text_chunk, written};
+    use crate::inbound::ProblemKind;
+    use crate::inbound::testing::{chunk, events, streamed, text_chunk, written};
 
     /// Puts a stream together as Anthropic's SDKs do.
     fn assembled(events: &[Value]) -> Value {

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::domain::time::Timestamp;
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatChunk, ChatContent, ChatMessage, ChatResponse, FunctionCall, ToolCallDelta};
-use crate::llm::inbound::anthropic::REASONING;
-use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, json as put_json, tools};
+use crate::chat::{ChatChunk, ChatContent, ChatMessage, ChatResponse, FunctionCall, ToolCallDelta};
+use crate::inbound::anthropic::REASONING;
+use crate::inbound::{ApiFormat, ApiProblem, InboundWriter, json as put_json, tools};
+use pas_domain::time::Timestamp;
+use pas_domain::usage::TokenUsage;
 
 /// The answered call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -172,8 +172,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::llm::inbound::ProblemKind;
-    use crate::llm::inbound::testing::{streamed, text_chunk, written};
+    use crate::inbound::ProblemKind;
+    use crate::inbound::testing::{streamed, text_chunk, written};
 
     fn lines(text: &str) -> Vec<Value> {
         text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

@@ -3,11 +3,11 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use crate::llm::chat::{
+use crate::chat::{
     ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, FunctionCall, ImageUrl,
     KnownPart, ToolCall,
 };
-use crate::llm::inbound::{ApiProblem, anthropic::REASONING, tools};
+use crate::inbound::{ApiProblem, anthropic::REASONING, tools};
 
 /// First bytes, as base 64 writes them, of the picture formats that models read.
 const PICTURES: [(&str, &str); 4] =

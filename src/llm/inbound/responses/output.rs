@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatContent, ChatMessage, ChatResponse, ToolCall};
-use crate::llm::inbound::{ApiProblem, anthropic::REASONING, tools, usage};
+use crate::chat::{ChatContent, ChatMessage, ChatResponse, ToolCall};
+use crate::inbound::{ApiProblem, anthropic::REASONING, tools, usage};
+use pas_domain::usage::TokenUsage;
 
 /// The request's fields repeated in the answer.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -168,7 +168,7 @@ pub(super) fn call_item(response: &str, place: usize, status: &str, call: &ToolC
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::llm::inbound::testing::answer;
+    use crate::inbound::testing::answer;
 
     #[test]
     fn an_answer_has_its_items_usage_and_echo() {

@@ -4,11 +4,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
 use super::output::ResponsesEcho;
-use crate::llm::chat::{
+use crate::chat::{
     ChatContent, ChatMessage, ChatRequest, ChatRole, ChatTool, ContentPart, FunctionCall, ImageUrl,
     KnownPart, ToolFunction,
 };
-use crate::llm::inbound::{ApiProblem, tools};
+use crate::inbound::{ApiProblem, tools};
 
 /// The body of `POST /v1/responses`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]

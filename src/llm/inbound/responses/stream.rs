@@ -8,10 +8,10 @@ use super::output::{
     ResponsesEcho, ResponsesHead, ResponsesStatus, call_item, envelope, failed, message_item, reasoning_item,
     response_id, text_part,
 };
-use crate::domain::usage::TokenUsage;
-use crate::llm::chat::{ChatChunk, FunctionCall, ToolCall, ToolCallDelta};
-use crate::llm::inbound::anthropic::REASONING;
-use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, event};
+use crate::chat::{ChatChunk, FunctionCall, ToolCall, ToolCallDelta};
+use crate::inbound::anthropic::REASONING;
+use crate::inbound::{ApiFormat, ApiProblem, InboundWriter, event};
+use pas_domain::usage::TokenUsage;
 
 /// Writes a stream of response events.
 ///
@@ -246,8 +246,8 @@ mod tests {
 
     use super::super::response;
     use super::*;
-    use crate::llm::inbound::ProblemKind;
-    use crate::llm::inbound::testing::{events, streamed, text_chunk, written};
+    use crate::inbound::ProblemKind;
+    use crate::inbound::testing::{events, streamed, text_chunk, written};
 
     fn deltas(events: &[Value], kind: &str) -> String {
         let of_kind = events.iter().filter(|event| event["type"] == kind);
@@ -265,7 +265,7 @@ mod tests {
             let numbers: Vec<_> = events.iter().map(|e| e["sequence_number"].as_u64().unwrap()).collect();
             prop_assert_eq!(&numbers, &(0..numbers.len() as u64).collect::<Vec<_>>());
             let message = &streamed.whole.choices[0].message;
-            let text = message.content.as_ref().map(crate::llm::chat::ChatContent::to_text).unwrap_or_default();
+            let text = message.content.as_ref().map(crate::chat::ChatContent::to_text).unwrap_or_default();
             prop_assert_eq!(deltas(&events, "response.output_text.delta"), text);
             let arguments: String = message.tool_calls.iter().map(|c| c.function.arguments.as_str()).collect();
             prop_assert_eq!(deltas(&events, "response.function_call_arguments.delta"), arguments);

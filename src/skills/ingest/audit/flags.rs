@@ -6,7 +6,7 @@
 
 use super::find::UnmaskedFind;
 use super::{pii, secrets};
-use crate::skills::ingest::formats::AuditFlag;
+use crate::ingest::formats::AuditFlag;
 
 /// Flags listed for one document; the rest is counted. A reader who meets this many looks at the file.
 pub(super) const MAX_FLAGS: usize = 50;

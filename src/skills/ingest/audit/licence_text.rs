@@ -11,7 +11,7 @@ use parking_lot::Mutex;
 use regex::Regex;
 use spdx::detection::{Store, TextData};
 
-use crate::skills::SkillError;
+use crate::SkillError;
 
 /// Similarity (Dice, of word pairs) from which a text counts as a licence: rewrapped and renamed copies score
 /// above 0.93, a BSD text against related licences at most 0.87.

@@ -12,8 +12,8 @@ use regex::Regex;
 use spdx::{Expression, ParseMode};
 
 use super::licence_text::LicenceTexts;
-use crate::skills::SkillError;
-use crate::skills::ingest::formats::LicenceHit;
+use crate::SkillError;
+use crate::ingest::formats::LicenceHit;
 
 /// Lines of a file in which an SPDX tag counts: tags belong to the header, and documents about SPDX quote
 /// tags further down.

@@ -12,7 +12,7 @@ use super::formats::{AUDIT, AuditRow, AuditStatus};
 use super::output::write_rows;
 use super::parallel::map_documents;
 use super::source::{FileTrouble, IngestSource, ListedFile, shown};
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
 
 pub(super) mod encoding;
 mod find;

@@ -20,7 +20,7 @@ pub use domain::{KnowledgeDomain, UnknownDomain};
 
 use super::formats::{self, CleanRow, DomainRow};
 use super::output;
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
 
 /// How many of the domains a row names.
 const TOP: usize = 3;

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::skills::ingest::formats::CleanRow;
+use crate::ingest::formats::CleanRow;
 
 /// Beginnings of the headings of skipped sections, in lower case.
 const TERMS: [&str; 6] = ["licen", "contribut", "copyright", "copying", "legal", "code of conduct"];
@@ -49,7 +49,7 @@ fn heading(line: &str) -> Option<(usize, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::skills::ingest::testing::clean_row;
+    use crate::ingest::testing::clean_row;
 
     #[test]
     fn sections_on_terms_go_with_what_lies_under_them() {

@@ -11,7 +11,7 @@
 use serde::Deserialize;
 
 use super::*;
-use crate::skills::ingest::testing::{clean_row, step_with};
+use crate::ingest::testing::{clean_row, step_with};
 
 /// Required top-1 accuracy on either set: a little below the current figure.
 const FLOOR: f64 = 0.96;

@@ -6,7 +6,7 @@
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
-use crate::skills::ingest::blocks::{self, BlockKind};
+use crate::ingest::blocks::{self, BlockKind};
 
 /// Documents (exact copies counted once) that must share a paragraph of boilerplate, however small the
 /// corpus: usually more than one project's own pages.

@@ -11,7 +11,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use crate::skills::ingest::formats::DocumentDuplicate;
+use crate::ingest::formats::DocumentDuplicate;
 
 /// Words of a shingle: long enough to be rare, short enough that an edit touches few.
 const SHINGLE_WORDS: usize = 3;

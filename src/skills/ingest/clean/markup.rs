@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use crate::skills::ingest::blocks::{self, BlockKind};
+use crate::ingest::blocks::{self, BlockKind};
 
 /// Columns at which the HTML renderer wraps; wide enough for a line of prose, narrow enough for rules.
 const HTML_COLUMNS: usize = 100;

@@ -15,7 +15,7 @@ use super::output::{read_rows, write_rows};
 use super::parallel::map_documents;
 use super::settings::IngestSettings;
 use super::source::IngestSource;
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
 
 mod boilerplate;
 mod duplicates;

@@ -1,6 +1,6 @@
 //! A document's title: the first heading, else derived from the file name.
 
-use crate::skills::ingest::blocks::{self, BlockKind};
+use crate::ingest::blocks::{self, BlockKind};
 
 /// Longest title in characters: a longer first heading is a sentence.
 const MAX_CHARS: usize = 120;

@@ -6,7 +6,7 @@
 
 use std::fmt;
 
-use crate::skills::ingest::formats::AuditFlag;
+use crate::ingest::formats::AuditFlag;
 
 /// The severity of a finding, highest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

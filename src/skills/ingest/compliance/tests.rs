@@ -2,7 +2,7 @@
 
 use super::super::sample::{self, SampleCorpus};
 use super::*;
-use crate::skills::ingest::formats::{AuditFlag, LicenceHit};
+use crate::ingest::formats::{AuditFlag, LicenceHit};
 
 fn row(doc_id: u32, path: &str, licences: &[&str]) -> AuditRow {
     let hit = |spdx: &&str| LicenceHit { spdx: (*spdx).to_owned(), confidence: 1.0, by: "tag".into() };

@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 use regex::Regex;
 
-use crate::skills::ingest::formats::CleanRow;
+use crate::ingest::formats::CleanRow;
 
 /// Text considered in one document, in bytes: references of a longer one (a generated change log) repeat
 /// themselves, and the step's time stays bounded.
@@ -119,7 +119,7 @@ fn hrefs(html: &str, found: &mut RawReferences) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::skills::ingest::testing::clean_row;
+    use crate::ingest::testing::clean_row;
 
     fn of(kind: &str, text: &str) -> RawReferences {
         let mut row = clean_row(0, "a.md", text);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use unicode_segmentation::UnicodeSegmentation;
 
-use crate::skills::ingest::formats::CleanRow;
+use crate::ingest::formats::CleanRow;
 
 const LABEL_WORDS: usize = 4;
 /// Words kept of a document; a label never needs the rarer ones.
@@ -91,7 +91,7 @@ fn label(documents: &[WordCounts], members: &[usize], holding: &HashMap<&str, us
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::skills::ingest::testing::clean_row;
+    use crate::ingest::testing::clean_row;
 
     #[test]
     fn words_of_the_group_win_over_words_of_all() {

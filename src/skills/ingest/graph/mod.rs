@@ -23,7 +23,7 @@ use self::labels::WordCounts;
 use self::names::{CorpusNames, LinkTarget};
 use super::formats::{self, AuditRow, CleanRow, DocumentGraph, GraphCommunity, GraphEdge, GraphNode};
 use super::output;
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
 
 /// A word in more than this share of the documents of other projects is no sign of a project…
 const COMMON_SHARE: f64 = 0.03;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use crate::skills::ingest::formats::{AuditRow, CleanRow};
+use crate::ingest::formats::{AuditRow, CleanRow};
 
 /// The resolved target of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -268,7 +268,7 @@ fn percent_decoded(path: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::skills::ingest::testing::clean_row;
+    use crate::ingest::testing::clean_row;
 
     fn names(paths: &[&str]) -> CorpusNames {
         let rows: Vec<_> = paths.iter().zip(0..).map(|(path, id)| clean_row(id, path, "")).collect();

@@ -1,8 +1,8 @@
 //! The graph of small corpora, from rows to the file.
 
 use super::*;
-use crate::skills::ingest::formats::DocumentDuplicate;
-use crate::skills::ingest::testing::{clean_row, step_with};
+use crate::ingest::formats::DocumentDuplicate;
+use crate::ingest::testing::{clean_row, step_with};
 
 fn graph_of(rows: &[CleanRow], threads: usize) -> (DocumentGraph, StepOutcome) {
     let (_folder, step) = step_with(rows, threads);

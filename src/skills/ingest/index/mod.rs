@@ -24,8 +24,8 @@ pub use search::{
 use self::schema::IndexFields;
 use super::formats::{self, CleanRow};
 use super::output;
-use crate::domain::artifact::Artifact;
-use crate::skills::{SkillError, StepContext, StepOutcome};
+use crate::{SkillError, StepContext, StepOutcome};
+use pas_domain::artifact::Artifact;
 
 /// tantivy refuses less than 15 MB for a writer thread (`MEMORY_BUDGET_NUM_BYTES_MIN`).
 const WRITER_BUDGET_BYTES: usize = 15_000_000;

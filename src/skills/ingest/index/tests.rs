@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::skills::StepControl;
-use crate::skills::ingest::formats::DocumentDuplicate;
-use crate::skills::ingest::testing::{clean_row, step_with};
+use crate::StepControl;
+use crate::ingest::formats::DocumentDuplicate;
+use crate::ingest::testing::{clean_row, step_with};
 
 fn rows() -> Vec<CleanRow> {
     let mut rows = vec![

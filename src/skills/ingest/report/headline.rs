@@ -7,7 +7,7 @@ use super::sections::StandoutLine;
 use super::sources::ReportSources;
 use super::tally::NameTally;
 use super::words;
-use crate::skills::ingest::compliance::project;
+use crate::ingest::compliance::project;
 
 /// The page without sections.
 pub(super) fn page(sources: &ReportSources) -> ReportPage {

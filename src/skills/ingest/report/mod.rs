@@ -27,7 +27,7 @@ use self::page::{ReportPage, RichText};
 use self::sources::ReportSources;
 use super::formats::{REPORT_HTML, REPORT_MD, SUMMARY};
 use super::output;
-use crate::skills::{SkillError, StepBrief, StepContext, StepOutcome};
+use crate::{SkillError, StepBrief, StepContext, StepOutcome};
 
 /// Lines of "What stands out": as many as a reader takes in at a glance.
 const STANDOUTS: usize = 5;

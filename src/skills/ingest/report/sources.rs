@@ -8,13 +8,13 @@ use std::collections::HashMap;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use crate::skills::ingest::formats::{
+use crate::ingest::formats::{
     AUDIT, AuditRow, AuditStatus, CHUNKS, CLEAN, COMPLIANCE, ComplianceReport, DOMAINS, DocumentDuplicate,
     DocumentGraph, DomainRow, GRAPH, INDEX,
 };
-use crate::skills::ingest::output;
-use crate::skills::ingest::settings::IngestSettings;
-use crate::skills::{SkillError, StepContext};
+use crate::ingest::output;
+use crate::ingest::settings::IngestSettings;
+use crate::{SkillError, StepContext};
 
 /// Everything the earlier steps left.
 #[derive(Debug)]

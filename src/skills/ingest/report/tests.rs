@@ -181,7 +181,7 @@ fn a_damaged_file_is_permanent_and_a_stop_is_heard() {
     std::fs::write(folder.path().join(GRAPH), "{").unwrap();
     let error = run(&sample::step(folder.path(), Value::Null)).unwrap_err();
     assert!(matches!(&error, SkillError::Permanent(text) if text.contains("graph.json")), "{error}");
-    let control = std::sync::Arc::new(crate::skills::StepControl::default());
+    let control = std::sync::Arc::new(crate::StepControl::default());
     control.stop();
     let step = StepContext::new(folder.path().to_owned(), Value::Null, 1, control);
     assert_eq!(run(&step), Err(SkillError::Cancelled));

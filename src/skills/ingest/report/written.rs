@@ -9,10 +9,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::page::{ReportBlock, ReportPage, ReportSection, RichText};
-use crate::domain::money::NanoUsd;
-use crate::skills::ingest::formats::SUMMARY;
-use crate::skills::ingest::output;
-use crate::skills::{SkillError, StepBrief, StepContext};
+use crate::ingest::formats::SUMMARY;
+use crate::ingest::output;
+use crate::{SkillError, StepBrief, StepContext};
+use pas_domain::money::NanoUsd;
 
 const ID: &str = "in-words";
 const TITLE: &str = "In words";

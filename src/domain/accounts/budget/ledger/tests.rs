@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::domain::accounts::budget::{CallKey, RunName, ScopeLabel};
+use crate::accounts::budget::{CallKey, RunName, ScopeLabel};
 
 fn at(millis: i64) -> Timestamp {
     Timestamp::from_millis(millis)

@@ -1,12 +1,12 @@
 //! "Compliance": the findings of the compliance check.
 
 use super::{ReportPart, StandoutLine};
-use crate::skills::ingest::formats::{ComplianceFinding, ComplianceReport};
-use crate::skills::ingest::report::page::{
+use crate::ingest::formats::{ComplianceFinding, ComplianceReport};
+use crate::ingest::report::page::{
     ChartDatum, ChartShape, ReportBlock, ReportChart, ReportSection, ReportTable, ReportTone, RichText,
 };
-use crate::skills::ingest::report::sources::ReportSources;
-use crate::skills::ingest::report::words;
+use crate::ingest::report::sources::ReportSources;
+use crate::ingest::report::words;
 
 const ID: &str = "compliance";
 const TITLE: &str = "Compliance";

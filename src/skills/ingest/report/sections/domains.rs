@@ -1,11 +1,11 @@
 //! "Subjects": the documents by domain.
 
 use super::{ReportPart, StandoutLine};
-use crate::skills::ingest::formats::DomainRow;
-use crate::skills::ingest::report::page::{ReportBlock, ReportSection, ReportTable, ReportTone, RichText};
-use crate::skills::ingest::report::sources::ReportSources;
-use crate::skills::ingest::report::tally::NameTally;
-use crate::skills::ingest::report::words;
+use crate::ingest::formats::DomainRow;
+use crate::ingest::report::page::{ReportBlock, ReportSection, ReportTable, ReportTone, RichText};
+use crate::ingest::report::sources::ReportSources;
+use crate::ingest::report::tally::NameTally;
+use crate::ingest::report::words;
 
 const ID: &str = "subjects";
 const TITLE: &str = "Subjects";

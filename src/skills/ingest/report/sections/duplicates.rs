@@ -4,11 +4,11 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
 use super::{ReportPart, StandoutLine};
-use crate::skills::ingest::report::page::{
+use crate::ingest::report::page::{
     ChartDatum, ChartShape, ReportBlock, ReportChart, ReportSection, ReportTable, ReportTone, RichText,
 };
-use crate::skills::ingest::report::sources::{CleanedDocument, ReportSources};
-use crate::skills::ingest::report::words;
+use crate::ingest::report::sources::{CleanedDocument, ReportSources};
+use crate::ingest::report::words;
 
 const ID: &str = "repetition";
 const TITLE: &str = "Repetition";

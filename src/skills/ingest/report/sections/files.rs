@@ -3,13 +3,13 @@
 use std::cmp::Reverse;
 
 use super::{ReportPart, StandoutLine};
-use crate::skills::ingest::formats::AuditRow;
-use crate::skills::ingest::report::page::{
+use crate::ingest::formats::AuditRow;
+use crate::ingest::report::page::{
     ChartDatum, ChartShape, ReportBlock, ReportChart, ReportSection, ReportTable, ReportTone, RichText,
 };
-use crate::skills::ingest::report::sources::ReportSources;
-use crate::skills::ingest::report::tally::NameTally;
-use crate::skills::ingest::report::words;
+use crate::ingest::report::sources::ReportSources;
+use crate::ingest::report::tally::NameTally;
+use crate::ingest::report::words;
 
 const ID: &str = "contents";
 const TITLE: &str = "Contents";

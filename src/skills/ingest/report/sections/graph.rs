@@ -4,15 +4,15 @@ use std::cmp::Reverse;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{ReportPart, StandoutLine};
-use crate::skills::ingest::formats::{DocumentGraph, GraphNode};
-use crate::skills::ingest::report::network;
-use crate::skills::ingest::report::page::{
+use crate::ingest::formats::{DocumentGraph, GraphNode};
+use crate::ingest::report::network;
+use crate::ingest::report::page::{
     CATEGORIES, NetworkEdge, NetworkNode, ReportBlock, ReportNetwork, ReportSection, ReportTable, ReportTone,
     RichText,
 };
-use crate::skills::ingest::report::sources::ReportSources;
-use crate::skills::ingest::report::tally::NameTally;
-use crate::skills::ingest::report::words;
+use crate::ingest::report::sources::ReportSources;
+use crate::ingest::report::tally::NameTally;
+use crate::ingest::report::words;
 
 const ID: &str = "graph";
 const TITLE: &str = "Connections";
@@ -150,7 +150,7 @@ impl<'a> GraphView<'a> {
                 .then((a.from, a.to).cmp(&(b.from, b.to)))
         });
         let mut seen = HashSet::new();
-        let line = |edge: &&crate::skills::ingest::formats::GraphEdge| {
+        let line = |edge: &&crate::ingest::formats::GraphEdge| {
             let (from, to) = (*position.get(&edge.from)?, *position.get(&edge.to)?);
             let fresh = from != to && seen.insert((from.min(to), from.max(to)));
             fresh.then(|| NetworkEdge { from, to, faint: edge.kind == "similar" })

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 
 use super::{ReportPart, StandoutLine};
-use crate::skills::ingest::compliance::licences::{LicenceFamily, family};
-use crate::skills::ingest::compliance::{LicenceTally, project};
-use crate::skills::ingest::report::page::{
+use crate::ingest::compliance::licences::{LicenceFamily, family};
+use crate::ingest::compliance::{LicenceTally, project};
+use crate::ingest::report::page::{
     ChartDatum, ChartShape, ReportBlock, ReportChart, ReportSection, ReportTable, ReportTone, RichText,
 };
-use crate::skills::ingest::report::sources::ReportSources;
-use crate::skills::ingest::report::words;
+use crate::ingest::report::sources::ReportSources;
+use crate::ingest::report::words;
 
 const ID: &str = "licences";
 const TITLE: &str = "Licences";

@@ -1,9 +1,9 @@
 //! "Settings of this run": limits and thresholds.
 
 use super::ReportPart;
-use crate::skills::ingest::report::page::{ReportBlock, ReportSection, ReportTable, RichText};
-use crate::skills::ingest::report::sources::ReportSources;
-use crate::skills::ingest::report::words;
+use crate::ingest::report::page::{ReportBlock, ReportSection, ReportTable, RichText};
+use crate::ingest::report::sources::ReportSources;
+use crate::ingest::report::words;
 
 pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let settings = &sources.settings;

@@ -1,9 +1,9 @@
 //! "Search": the chunks, the index, and how to search.
 
 use super::ReportPart;
-use crate::skills::ingest::report::page::{ReportBlock, ReportSection, ReportTable, RichText};
-use crate::skills::ingest::report::sources::{ChunkExtent, ReportSources};
-use crate::skills::ingest::report::words;
+use crate::ingest::report::page::{ReportBlock, ReportSection, ReportTable, RichText};
+use crate::ingest::report::sources::{ChunkExtent, ReportSources};
+use crate::ingest::report::words;
 
 const ID: &str = "search";
 const TITLE: &str = "Search";

@@ -1,11 +1,11 @@
 //! "What was skipped": files that no later step read, and why.
 
 use super::{ReportPart, StandoutLine};
-use crate::skills::ingest::formats::{AuditRow, AuditStatus};
-use crate::skills::ingest::report::page::{ReportBlock, ReportSection, ReportTable, ReportTone, RichText};
-use crate::skills::ingest::report::sources::ReportSources;
-use crate::skills::ingest::report::tally::NameTally;
-use crate::skills::ingest::report::words;
+use crate::ingest::formats::{AuditRow, AuditStatus};
+use crate::ingest::report::page::{ReportBlock, ReportSection, ReportTable, ReportTone, RichText};
+use crate::ingest::report::sources::ReportSources;
+use crate::ingest::report::tally::NameTally;
+use crate::ingest::report::words;
 
 const ID: &str = "skipped";
 const TITLE: &str = "What was skipped";

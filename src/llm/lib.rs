@@ -1,7 +1,7 @@
 //! Model vendors: the canonical chat form, and one thin dialect per vendor around one HTTP client.
 //!
 //! The canonical form is OpenAI's chat completion ([`chat`]). A dialect maps a request to its vendor's wire
-//! form, the answer and its stream back, and the vendor's figures to a [`crate::domain::usage::TokenUsage`].
+//! form, the answer and its stream back, and the vendor's figures to a [`pas_domain::usage::TokenUsage`].
 //! This layer knows no actor and no store. Failure policy: every failure of a call is a [`VendorFailure`]
 //! that states whether to retry, whether another provider may succeed, and whether the vendor may have begun
 //! to work (and so must be paid).

@@ -15,7 +15,7 @@ use std::collections::BTreeSet;
 
 pub use context::{SkillError, StepBrief, StepContext, StepControl, StepOutcome, is_passing};
 
-use crate::domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
+use pas_domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
 
 /// A skill: one attempt at one step, on a separate thread.
 pub type SkillFn = fn(&StepContext) -> Result<StepOutcome, SkillError>;

@@ -29,8 +29,8 @@ mod overlay;
 mod recovery;
 mod schema;
 pub mod table;
-#[cfg(test)]
-pub(crate) mod testing;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 #[cfg(test)]
 mod tests;
 pub mod view;

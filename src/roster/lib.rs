@@ -10,8 +10,8 @@ mod folder;
 
 use std::path::Path;
 
-use crate::domain::agent::{AgentDefinition, DefinitionRefusal};
-use crate::domain::roster::Roster;
+use pas_domain::agent::{AgentDefinition, DefinitionRefusal};
+use pas_domain::roster::Roster;
 
 pub use embedded::built_in;
 pub use folder::{MAX_FILES, MAX_FOLDER_DEPTH, read_folder};
