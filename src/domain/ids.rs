@@ -3,11 +3,7 @@
 //! Invariant: a value of one of these types is safe as a path segment, as a URL segment and as a
 //! store key: lower-case ASCII letters, digits, `-`, `_`, with `.` between the segments of a job id.
 
-use std::borrow::Borrow;
-use std::fmt;
-use std::str::FromStr;
-
-use serde::{Deserialize, Deserializer, Serialize};
+use crate::checked_text::checked_text;
 
 /// Longest accepted name or id in bytes; keeps every path below common file-name limits (255).
 pub const MAX_ID_LEN: usize = 128;
@@ -32,89 +28,42 @@ fn invalid(what: &'static str, text: &str) -> InvalidId {
     InvalidId { what, text: text.chars().take(60).collect() }
 }
 
-macro_rules! id_type {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $valid:expr) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Parses and validates.
-            ///
-            /// # Errors
-            /// [`InvalidId`] when the text has other characters or is too long.
-            pub fn new(text: impl Into<String>) -> Result<Self, InvalidId> {
-                let text = text.into();
-                let valid: fn(&str) -> bool = $valid;
-                if text.len() <= MAX_ID_LEN && valid(&text) { Ok(Self(text)) } else { Err(invalid($what, &text)) }
-            }
-
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = InvalidId;
-            fn from_str(text: &str) -> Result<Self, InvalidId> {
-                Self::new(text)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl AsRef<str> for $name {
-            fn as_ref(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-            }
-        }
-    };
+/// Passes a text in `valid` form, of at most [`MAX_ID_LEN`] bytes.
+fn check_id(text: &str, what: &'static str, valid: fn(&str) -> bool) -> Result<(), InvalidId> {
+    if text.len() <= MAX_ID_LEN && valid(text) { Ok(()) } else { Err(invalid(what, text)) }
 }
 
-id_type!(
+/// Segments joined by `.`, as in the id of a job far below its root.
+fn is_path(text: &str) -> bool {
+    text.split('.').all(is_segment)
+}
+
+checked_text!(
     /// Name of an agent, such as `manager-data`; also the file stem of the definition.
     AgentName,
-    "agent name",
-    is_segment
+    InvalidId,
+    |text| check_id(text, "agent name", is_segment)
 );
-id_type!(
+checked_text!(
     /// A run: one submitted root job and all descendants. Names `artifacts/runs/<run_id>/`.
     RunId,
-    "run id",
-    is_segment
+    InvalidId,
+    |text| check_id(text, "run id", is_segment)
 );
-id_type!(
+checked_text!(
     /// A job: the run id of the root, then one `.`-separated segment for each step downwards.
     ///
     /// A child's id is a function of (parent, step, ordinal), so a repeated hand-off finds the first one's
     /// row: duplicates cannot exist.
     JobId,
-    "job id",
-    |text| text.split('.').all(is_segment)
+    InvalidId,
+    |text| check_id(text, "job id", is_path)
 );
-id_type!(
+checked_text!(
     /// A request for a person's decision.
     ApprovalId,
-    "approval id",
-    |text| text.split('.').all(is_segment)
+    InvalidId,
+    |text| check_id(text, "approval id", is_path)
 );
 
 impl RunId {

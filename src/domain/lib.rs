@@ -8,6 +8,7 @@ pub mod agent;
 pub mod agent_choice;
 pub mod agent_router;
 pub mod artifact;
+mod checked_text;
 pub mod event;
 pub mod heartbeat;
 pub mod hmi;

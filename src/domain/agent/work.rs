@@ -3,11 +3,11 @@
 //! Invariant: every closed list is an enum, spelled on the wire as in the contract; open lists
 //! (capabilities, tasks) are checked names.
 
-use std::fmt;
 use std::num::{NonZeroU16, NonZeroU32};
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
+use crate::checked_text::checked_text;
 use crate::supervision::{RestartStrategy, RestartType};
 
 /// Longest name of a capability or a task in bytes; the registry shows them in one line.
@@ -101,60 +101,28 @@ impl From<AgentTier> for u8 {
 /// A TCP port that an agent serves; never 0.
 pub type AgentPort = NonZeroU16;
 
-macro_rules! checked_name {
-    ($(#[$doc:meta])* $name:ident, $what:literal, $extra:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-        #[serde(transparent)]
-        pub struct $name(String);
-
-        impl $name {
-            /// Checks and takes a name.
-            ///
-            /// # Errors
-            /// A sentence, when the text is empty, longer than 64 bytes or has other characters.
-            pub fn new(text: impl Into<String>) -> Result<Self, String> {
-                let text = text.into();
-                let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b"_-".contains(&b) || $extra.contains(&b);
-                if (1..=MAX_NAME_LEN).contains(&text.len()) && text.bytes().all(fits) {
-                    return Ok(Self(text));
-                }
-                let shown: String = text.chars().take(MAX_NAME_LEN).collect();
-                Err(format!("`{shown}` is no {}: use a-z, 0-9, `_` and `-`, at most {MAX_NAME_LEN} characters", $what))
-            }
-
-            #[must_use]
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.pad(&self.0)
-            }
-        }
-
-        impl<'de> Deserialize<'de> for $name {
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                Self::new(String::deserialize(deserializer)?).map_err(serde::de::Error::custom)
-            }
-        }
-    };
-}
-
-checked_name!(
+checked_text!(
     /// A capability, such as `chunk_metadata`.
     Capability,
-    "capability",
-    b""
+    String,
+    |text| check_name(text, "capability", b"_-")
 );
-checked_name!(
+checked_text!(
     /// A task, such as `ingest.audit`.
     TaskName,
-    "task name",
-    b"."
+    String,
+    |text| check_name(text, "task name", b"_-.")
 );
+
+/// Passes 1 to [`MAX_NAME_LEN`] lower-case letters, digits and `others`.
+fn check_name(text: &str, what: &str, others: &[u8]) -> Result<(), String> {
+    let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || others.contains(&b);
+    if (1..=MAX_NAME_LEN).contains(&text.len()) && text.bytes().all(fits) {
+        return Ok(());
+    }
+    let shown: String = text.chars().take(MAX_NAME_LEN).collect();
+    Err(format!("`{shown}` is no {what}: use a-z, 0-9, `_` and `-`, at most {MAX_NAME_LEN} characters"))
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
