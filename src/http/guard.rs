@@ -64,12 +64,25 @@ pub struct RequestGuard {
     /// Other pages that may use this port.
     origins: Arc<[String]>,
     token: Option<AccessToken>,
-    /// Prefixes of paths whose handlers check the content type themselves.
-    own_bodies: &'static [&'static str],
-    /// Paths readable without the token.
-    is_open: fn(&str) -> bool,
+    exceptions: PathExceptions,
     /// The form of errors, by request.
     form: ApiFormatLookup,
+}
+
+/// Paths of a port to which a rule of the guard does not apply.
+#[derive(Debug, Clone, Copy)]
+pub struct PathExceptions {
+    /// Prefixes of paths that take other bodies than JSON and check the content type themselves.
+    pub own_bodies: &'static [&'static str],
+    /// Paths of pages, readable (by `GET` and `HEAD`) without the token.
+    pub is_open: fn(&str) -> bool,
+}
+
+impl Default for PathExceptions {
+    /// None.
+    fn default() -> Self {
+        Self { own_bodies: &[], is_open: |_| false }
+    }
 }
 
 /// Finds the error form of a request's client; `None`: the contracts' own.
@@ -80,7 +93,7 @@ impl RequestGuard {
     #[must_use]
     pub fn new(port: u16, ports: Arc<[u16]>, token: Option<AccessToken>) -> Self {
         let origins = Arc::from([]);
-        Self { port, ports, origins, token, own_bodies: &[], is_open: |_| false, form: |_, _| None }
+        Self { port, ports, origins, token, exceptions: PathExceptions::default(), form: |_, _| None }
     }
 
     /// The same for pages of these origins too, as browsers write them.
@@ -97,17 +110,10 @@ impl RequestGuard {
         self
     }
 
-    /// The same with prefixes of paths whose bodies need not be JSON.
+    /// The same with paths to which not every rule applies.
     #[must_use]
-    pub fn own_bodies(mut self, paths: &'static [&'static str]) -> Self {
-        self.own_bodies = paths;
-        self
-    }
-
-    /// The same with paths readable (by `GET` and `HEAD`) without the token.
-    #[must_use]
-    pub fn open(mut self, is_open: fn(&str) -> bool) -> Self {
-        self.is_open = is_open;
+    pub fn except(mut self, exceptions: PathExceptions) -> Self {
+        self.exceptions = exceptions;
         self
     }
 
@@ -115,11 +121,11 @@ impl RequestGuard {
         let local = edge.map(|edge| edge.local.ip());
         self.check_host(request, local)?;
         self.check_origin(request.headers(), local)?;
-        if !(request.method().is_safe() && (self.is_open)(request.uri().path())) {
+        if !(request.method().is_safe() && (self.exceptions.is_open)(request.uri().path())) {
             self.check_token(request.headers())?;
         }
         check_size(request.headers(), edge.map_or(u64::MAX, |edge| edge.limits.max_body))?;
-        if self.own_bodies.iter().any(|path| request.uri().path().starts_with(path)) {
+        if self.exceptions.own_bodies.iter().any(|path| request.uri().path().starts_with(path)) {
             return Ok(());
         }
         check_content_type(request.method(), request.headers())
@@ -429,7 +435,8 @@ mod tests {
     #[test]
     fn open_paths_are_read_without_the_token_and_nothing_else_is_loosened() {
         let guard = RequestGuard::new(6101, Arc::from([6101]), AccessToken::new("0123456789abcdef"));
-        let guard = guard.open(|path| path == "/tree");
+        let guard =
+            guard.except(PathExceptions { is_open: |path| path == "/tree", ..PathExceptions::default() });
         let ask = |method: &str, uri: &str, host: &str| {
             verdict(&guard, |r| r.method(method).uri(uri).header("host", host))
         };

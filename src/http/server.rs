@@ -35,7 +35,7 @@ use super::body::{RequestBody, ResponseBody};
 use super::connection::{ConnectionPulse, WatchedStream, until_overdue};
 use super::edge_info::{EdgeConnection, EdgeInfo};
 use super::front::{self, FrontShared};
-use super::guard::{self, AccessToken, RequestGuard};
+use super::guard::{self, AccessToken, PathExceptions, RequestGuard};
 use super::limits::{self, PortLimits};
 use super::model::form_of;
 use super::trace::SpanRecorder;
@@ -57,10 +57,7 @@ pub struct ListenerSpec {
     pub port: u16,
     pub router: Router,
     pub limits: PortLimits,
-    /// Prefixes of paths that accept other bodies than JSON and check them themselves.
-    pub own_bodies: &'static [&'static str],
-    /// Paths of pages, readable without the token.
-    pub is_open: fn(&str) -> bool,
+    pub exceptions: PathExceptions,
     /// Whether the port serves vendors' clients, in their formats.
     pub speaks_for_vendors: bool,
 }
@@ -70,8 +67,8 @@ impl ListenerSpec {
     #[must_use]
     pub fn new(service: impl Into<String>, port: u16, router: Router) -> Self {
         let (service, limits) = (service.into(), PortLimits::default());
-        let (own_bodies, is_open) = (&[][..], |_: &str| false);
-        Self { service, port, router, limits, own_bodies, is_open, speaks_for_vendors: false }
+        let exceptions = PathExceptions::default();
+        Self { service, port, router, limits, exceptions, speaks_for_vendors: false }
     }
 
     /// The same for vendors' clients: refusals on the paths of their APIs have their formats.
@@ -91,14 +88,14 @@ impl ListenerSpec {
     /// The same with prefixes of paths that accept other bodies than JSON.
     #[must_use]
     pub fn own_bodies(mut self, paths: &'static [&'static str]) -> Self {
-        self.own_bodies = paths;
+        self.exceptions.own_bodies = paths;
         self
     }
 
     /// The same with paths of pages readable without the token.
     #[must_use]
     pub fn open(mut self, is_open: fn(&str) -> bool) -> Self {
-        self.is_open = is_open;
+        self.exceptions.is_open = is_open;
         self
     }
 }
@@ -196,7 +193,7 @@ impl EdgeServer {
         let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
         for port in self.ports {
             let guard = RequestGuard::new(port.address.port(), Arc::clone(&all), self.token.clone());
-            let guard = guard.own_bodies(port.spec.own_bodies).open(port.spec.is_open);
+            let guard = guard.except(port.spec.exceptions);
             let guard = if port.spec.speaks_for_vendors {
                 guard.form(form_of).allowing(Arc::clone(&self.origins))
             } else {
