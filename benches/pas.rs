@@ -12,6 +12,7 @@ mod change;
 mod child;
 mod daemon;
 mod events;
+mod fragile;
 mod gateway;
 mod hop;
 mod http;

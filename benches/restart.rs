@@ -8,13 +8,11 @@ use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pas::supervision::policy::SupervisorPolicy;
-use pas::supervision::{
-    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ReplySender, RootHandle,
-    WorkerOptions,
-};
+use pas::supervision::{ActorSystem, Address, RootHandle, WorkerOptions};
 use ractor::{ActorProcessingErr, ActorRef, SupervisionEvent};
 use tokio::sync::oneshot;
 
+use crate::fragile::{FragileActor, FragileMessage};
 use crate::measure::{median, percentile};
 use crate::report::{Aim, Row};
 
@@ -22,34 +20,6 @@ use crate::report::{Aim, Row};
 const RESTARTS: usize = 500;
 const ROUNDS: usize = 9;
 const DEADLINE: Duration = Duration::from_secs(10);
-
-enum Say {
-    Crash,
-    Ping(ReplySender<()>),
-}
-
-impl ActorMessage for Say {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Crash => "crash",
-            Self::Ping(_) => "ping",
-        }
-    }
-}
-
-struct Fragile;
-
-impl Actor for Fragile {
-    type Message = Say;
-
-    async fn handle(&mut self, message: Say, _: &ActorContext<Say>) -> Result<(), ActorError> {
-        match message {
-            Say::Crash => panic!("on purpose"),
-            Say::Ping(reply) => reply.send(()),
-        }
-        Ok(())
-    }
-}
 
 enum RawSay {
     Crash,
@@ -124,12 +94,12 @@ impl ractor::Actor for RawSupervisor {
 }
 
 /// Microseconds of each restart.
-async fn supervised(address: Address<Say>) -> anyhow::Result<Vec<f64>> {
+async fn supervised(address: Address<FragileMessage>) -> anyhow::Result<Vec<f64>> {
     let mut times = Vec::with_capacity(RESTARTS);
     for _ in 0..RESTARTS {
         let from = Instant::now();
-        address.cast(Say::Crash)?;
-        address.call(DEADLINE, Say::Ping).await?;
+        address.cast(FragileMessage::Crash)?;
+        address.call(DEADLINE, FragileMessage::Ping).await?;
         times.push(from.elapsed().as_secs_f64() * 1e6);
     }
     Ok(times)
@@ -155,9 +125,9 @@ async fn bare(desk: Arc<Desk>) -> anyhow::Result<Vec<f64>> {
     Ok(times)
 }
 
-async fn sides() -> anyhow::Result<(RootHandle, Address<Say>, Arc<Desk>, ActorRef<()>)> {
+async fn sides() -> anyhow::Result<(RootHandle, Address<FragileMessage>, Arc<Desk>, ActorRef<()>)> {
     let system = ActorSystem::default();
-    let (spec, address) = system.worker("fragile", WorkerOptions::default(), |_| async { Ok(Fragile) });
+    let (spec, address) = system.worker("fragile", WorkerOptions::default(), |_| async { Ok(FragileActor) });
     let policy = SupervisorPolicy { intensity: u32::MAX, ..SupervisorPolicy::default() };
     let root = system.start("restart-bench", policy, vec![spec]).await?;
     let desk = Arc::new(Desk::default());

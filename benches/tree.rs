@@ -7,11 +7,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use pas::supervision::policy::SupervisorPolicy;
-use pas::supervision::{
-    Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, ReplySender, RootHandle,
-    WorkerOptions,
-};
+use pas::supervision::{ActorSystem, Address, RootHandle, WorkerOptions};
 
+use crate::fragile::{FragileActor, FragileMessage};
 use crate::machine::resident;
 use crate::measure::median;
 use crate::report::{Row, number};
@@ -22,34 +20,6 @@ const WORKERS: usize = 99;
 const ACTORS: usize = SUPERVISORS * (WORKERS + 1);
 const RESTARTS: usize = 200;
 const DEADLINE: Duration = Duration::from_secs(10);
-
-enum Say {
-    Crash,
-    Ping(ReplySender<()>),
-}
-
-impl ActorMessage for Say {
-    fn kind(&self) -> &'static str {
-        match self {
-            Self::Crash => "crash",
-            Self::Ping(_) => "ping",
-        }
-    }
-}
-
-struct Leaf;
-
-impl Actor for Leaf {
-    type Message = Say;
-
-    async fn handle(&mut self, message: Say, _: &ActorContext<Say>) -> Result<(), ActorError> {
-        match message {
-            Say::Crash => panic!("on purpose"),
-            Say::Ping(reply) => reply.send(()),
-        }
-        Ok(())
-    }
-}
 
 struct RawLeaf;
 
@@ -71,7 +41,7 @@ struct Found {
     restart_us: f64,
 }
 
-async fn start(system: &ActorSystem) -> anyhow::Result<(RootHandle, Address<Say>)> {
+async fn start(system: &ActorSystem) -> anyhow::Result<(RootHandle, Address<FragileMessage>)> {
     let policy = SupervisorPolicy { intensity: u32::MAX, ..SupervisorPolicy::default() };
     let mut last = None;
     let mut supervisors = Vec::with_capacity(SUPERVISORS);
@@ -79,7 +49,8 @@ async fn start(system: &ActorSystem) -> anyhow::Result<(RootHandle, Address<Say>
         let mut workers = Vec::with_capacity(WORKERS);
         for w in 0..WORKERS {
             let name = format!("leaf-{s}-{w}");
-            let (spec, address) = system.worker(&name, WorkerOptions::default(), |_| async { Ok(Leaf) });
+            let (spec, address) =
+                system.worker(&name, WorkerOptions::default(), |_| async { Ok(FragileActor) });
             workers.push(spec);
             last = Some(address);
         }
@@ -99,8 +70,8 @@ async fn ours() -> anyhow::Result<Found> {
     let mut times = Vec::with_capacity(RESTARTS);
     for _ in 0..RESTARTS {
         let from = Instant::now();
-        leaf.cast(Say::Crash)?;
-        leaf.call(DEADLINE, Say::Ping).await?;
+        leaf.cast(FragileMessage::Crash)?;
+        leaf.call(DEADLINE, FragileMessage::Ping).await?;
         times.push(from.elapsed().as_secs_f64() * 1e6);
     }
     root.shutdown().await;
