@@ -116,6 +116,12 @@ async fn a_killed_job_gives_back_what_it_had() {
     let below = format!("{run}.data");
     let rest = stalled(&stage, &[("x-pas-job-id", &below)]).await;
     let resources = api.with_base(format!("http://{}", api.address_of(6104)));
+    // A step that had begun when the pause came still holds its own.
+    until("no step holds anything", async || {
+        let held = resources.get("/reservations?status=active").await;
+        held["reservations"].as_array().unwrap().is_empty().then_some(())
+    })
+    .await;
     let asked = json!({ "job_id": below, "agent": "a-client", "cpu": 1 });
     assert_eq!(resources.ask("/reserve", asked).await["status"], "granted");
 
