@@ -5,7 +5,7 @@
 //! text, tool calls and usage all reach the canonical form.
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 
 use super::chat::{ChatRequest, ChatResponse};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};

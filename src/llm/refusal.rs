@@ -4,7 +4,7 @@
 //! told PAS's own sentence. Invariant: what a vendor says of a credential is not kept, since some repeat a
 //! part of it.
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde_json::Value;
 
 use super::vendor::Vendor;

@@ -10,25 +10,24 @@ use reqwest::ClientBuilder;
 use rustls::{ClientConfig, RootCertStore};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 
-/// A builder of clients that talk to vendors.
+/// TLS towards vendors.
 ///
 /// # Errors
 /// rustls's, when the provider lacks the usual versions of TLS.
-pub fn client_builder() -> Result<ClientBuilder, rustls::Error> {
-    let config = match base()?.with_platform_verifier() {
-        Ok(config) => config.with_no_client_auth(),
+pub(super) fn trusting_this_machine() -> Result<ClientConfig, rustls::Error> {
+    match base()?.with_platform_verifier() {
+        Ok(config) => Ok(config.with_no_client_auth()),
         Err(error) => {
             tracing::warn!(%error, "no trusted certificates on this machine; only http works");
-            trusting_nobody()?
+            trusting_nobody()
         }
-    };
-    Ok(reqwest::Client::builder().tls_backend_preconfigured(config))
+    }
 }
 
 /// A builder of clients that talk plain `http` only: it reads no certificates, so it is quick to start.
 ///
 /// # Errors
-/// As [`client_builder`]'s.
+/// rustls's, when the provider lacks the usual versions of TLS.
 pub fn plain_client_builder() -> Result<ClientBuilder, rustls::Error> {
     Ok(reqwest::Client::builder().tls_backend_preconfigured(trusting_nobody()?))
 }

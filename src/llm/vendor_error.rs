@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde_json::Value;
 
 use super::failure::{VendorFailure, VendorFailureKind};
@@ -369,8 +369,8 @@ mod tests {
         let now = httpdate::parse_http_date("Sun, 22 Nov 2026 19:00:00 GMT").unwrap();
         let wait = |name: &'static str, value: &'static str| {
             let headers = HeaderMap::from_iter([(
-                reqwest::header::HeaderName::from_static(name),
-                reqwest::header::HeaderValue::from_static(value),
+                hyper::header::HeaderName::from_static(name),
+                hyper::header::HeaderValue::from_static(value),
             )]);
             failure(Vendor::OpenAi, 429, &headers, b"", now).retry_after
         };
@@ -387,7 +387,7 @@ mod tests {
         ] {
             let headers = [("remaining", left), ("reset", text)].map(|(what, value)| {
                 let name = format!("x-ratelimit-{what}-{kinds}");
-                (name.parse::<reqwest::header::HeaderName>().unwrap(), value.parse().unwrap())
+                (name.parse::<hyper::header::HeaderName>().unwrap(), value.parse().unwrap())
             });
             let told = failure(Vendor::OpenAi, 429, &HeaderMap::from_iter(headers), b"", now).retry_after;
             assert_eq!(told, waits.map(Duration::from_millis), "{kinds} {left} {text}");

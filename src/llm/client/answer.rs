@@ -2,10 +2,10 @@
 
 use std::time::SystemTime;
 
-use reqwest::Response;
-use reqwest::header::CONTENT_TYPE;
+use hyper::header::CONTENT_TYPE;
 use tokio::time::{Instant, timeout_at};
 
+use super::transport::{VendorResponse, announced_bytes, next_piece};
 use super::{CallDeadlines, fault};
 use crate::failure::{VendorFailure, VendorFailureKind};
 use crate::vendor::Vendor;
@@ -19,7 +19,7 @@ const MAX_ERROR_BYTES: usize = 64 << 10;
 /// Refuses an answer with another content type than requested; a missing content type is accepted.
 pub(super) fn check_content_type(
     vendor: Vendor,
-    response: &Response,
+    response: &VendorResponse,
     wanted: &[&str],
 ) -> Result<(), VendorFailure> {
     let Some(kind) = response.headers().get(CONTENT_TYPE) else { return Ok(()) };
@@ -34,7 +34,7 @@ pub(super) fn check_content_type(
 
 /// Refuses a page for people, which no model's answer is: something on the way answered, so nothing is paid
 /// for. Any other content type is left to the reader, since servers name theirs wrongly.
-pub(super) fn refuse_page(vendor: Vendor, response: &Response) -> Result<(), VendorFailure> {
+pub(super) fn refuse_page(vendor: Vendor, response: &VendorResponse) -> Result<(), VendorFailure> {
     let kind = response.headers().get(CONTENT_TYPE).map(|kind| kind.as_bytes().to_ascii_lowercase());
     if !kind.is_some_and(|kind| kind.starts_with(b"text/html")) {
         return Ok(());
@@ -45,19 +45,19 @@ pub(super) fn refuse_page(vendor: Vendor, response: &Response) -> Result<(), Ven
 
 pub(super) async fn read_whole(
     vendor: Vendor,
-    mut response: Response,
+    mut response: VendorResponse,
     deadlines: &CallDeadlines,
     started: Instant,
 ) -> Result<Vec<u8>, VendorFailure> {
     let too_long = || VendorFailure::malformed(vendor, "it is longer than 64 MiB");
-    let announced = usize::try_from(response.content_length().unwrap_or(0)).unwrap_or(usize::MAX);
+    let announced = usize::try_from(announced_bytes(&response)).unwrap_or(usize::MAX);
     if announced > MAX_ANSWER_BYTES {
         return Err(too_long());
     }
     let mut body = Vec::with_capacity(announced);
     loop {
         let limit = (started + deadlines.overall).min(Instant::now() + deadlines.idle);
-        match timeout_at(limit, response.chunk()).await {
+        match timeout_at(limit, next_piece(&mut response)).await {
             Err(_) => return Err(fault::body_timeout(vendor)),
             Ok(Err(_)) => return Err(VendorFailure::cut(vendor)),
             Ok(Ok(None)) => return Ok(body),
@@ -70,14 +70,14 @@ pub(super) async fn read_whole(
 /// Classifies an answer with an error status, by its body or else by the status.
 pub(super) async fn refused(
     vendor: Vendor,
-    mut response: Response,
+    mut response: VendorResponse,
     deadlines: &CallDeadlines,
     started: Instant,
 ) -> VendorFailure {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
     let limit = (started + deadlines.overall).min(Instant::now() + deadlines.idle);
-    while let Ok(Ok(Some(piece))) = timeout_at(limit, response.chunk()).await {
+    while let Ok(Ok(Some(piece))) = timeout_at(limit, next_piece(&mut response)).await {
         body.extend_from_slice(&piece[..piece.len().min(MAX_ERROR_BYTES - body.len())]);
         if body.len() == MAX_ERROR_BYTES {
             break;

@@ -1,14 +1,14 @@
 //! A connect timeout per call.
 //!
-//! reqwest has one timeout per client, and its errors do not distinguish a slow connection from a slow
-//! answer. So the timeout travels with the sending task, and a layer around the connector enforces it. When
-//! hyper finishes a connection in the background for the pool, no call waits for it and the default applies.
+//! hyper's client has one timeout for all its connections. So the timeout travels with the sending task, and a
+//! service around the connector enforces it. When hyper finishes a connection in the background for the pool, no
+//! call waits for it and the default applies.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use tower::{Layer, Service};
+use tower::Service;
 
 use super::CallDeadlines;
 
@@ -28,20 +28,9 @@ pub(super) async fn within<F: Future>(limit: Duration, send: F) -> F::Output {
     LIMIT.scope(limit, send).await
 }
 
-/// The layer around the connector.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct TimeLimit;
-
-impl<S> Layer<S> for TimeLimit {
-    type Service = LimitedConnector<S>;
-    fn layer(&self, connector: S) -> LimitedConnector<S> {
-        LimitedConnector(connector)
-    }
-}
-
 /// A connector with a timeout.
 #[derive(Debug, Clone)]
-pub(super) struct LimitedConnector<S>(S);
+pub(super) struct LimitedConnector<S>(pub(super) S);
 
 impl<S, R> Service<R> for LimitedConnector<S>
 where

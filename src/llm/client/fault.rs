@@ -5,18 +5,20 @@
 use std::error::Error;
 use std::time::Duration;
 
+use hyper_util::client::legacy;
+
 use super::connect::ConnectTimeoutError;
 use crate::failure::{VendorFailure, VendorFailureKind};
 use crate::vendor::Vendor;
 
 /// The request could not be sent, or the head of an answer did not come.
-pub(super) fn of_sending(vendor: Vendor, error: &reqwest::Error) -> VendorFailure {
+pub(super) fn of_sending(vendor: Vendor, error: &legacy::Error) -> VendorFailure {
     let who = vendor.title();
     if find::<ConnectTimeoutError>(error).is_some() {
         let message = format!("{who}: no connection in time; is the address right and the network up?");
         return VendorFailure::new(VendorFailureKind::ConnectTimeout, message);
     }
-    if error.is_connect() || error.is_builder() {
+    if error.is_connect() {
         let message = format!("{who}: no connection: {}", root(error));
         return VendorFailure::new(VendorFailureKind::Connect, message);
     }
@@ -51,6 +53,6 @@ fn find<'a, E: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a 
 }
 
 /// The innermost cause: the outer ones only say "while sending".
-fn root(error: &reqwest::Error) -> String {
+fn root(error: &legacy::Error) -> String {
     causes(error).last().map(ToString::to_string).unwrap_or_default()
 }

@@ -15,25 +15,27 @@ mod passing;
 mod stream;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue};
-use reqwest::redirect::Policy;
-use reqwest::{Method, Response};
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderName, HeaderValue, USER_AGENT};
+use hyper::{Method, Request, Uri};
 use serde_json::Value;
 use tokio::time::Instant;
 
 pub use self::deadlines::CallDeadlines;
 pub use self::stream::ChunkStream;
+use self::transport::{VendorResponse, VendorTransport};
 use super::chat::ChatRequest;
 use super::dialect::{self, AnswerDefaults, Completion, VendorRequest};
 use super::embedding::{EmbeddingRequest, EmbeddingResponse};
 use super::endpoint::VendorEndpoint;
 use super::failure::{VendorFailure, VendorFailureKind};
 use super::openai::{self, ServedModel};
-use super::tls;
 use super::vendor::Vendor;
 use pas_domain::accounts::budget::Hold;
 use pas_domain::usage::TokenUsage;
@@ -48,7 +50,7 @@ const IDLE_CONNECTION: Duration = Duration::from_secs(45);
 pub struct VendorClient {
     /// Built at the first call: loading the system's certificates takes time and memory, which a swarm
     /// without models saves.
-    http: Arc<OnceLock<Result<reqwest::Client, VendorFailure>>>,
+    http: Arc<OnceLock<Result<VendorTransport, VendorFailure>>>,
 }
 
 impl VendorClient {
@@ -181,16 +183,16 @@ impl VendorClient {
         wire: VendorRequest,
         deadlines: &CallDeadlines,
         started: Instant,
-    ) -> Result<Response, VendorFailure> {
+    ) -> Result<VendorResponse, VendorFailure> {
         let vendor = endpoint.vendor();
         if deadlines.overall.is_zero() {
             let message = format!("{}: no time was left for the call; nothing was sent", vendor.title());
             return Err(VendorFailure::new(VendorFailureKind::Cancelled, message));
         }
         let request = build(endpoint, wire)?;
-        let http = self.http.get_or_init(build_client).as_ref().map_err(Clone::clone)?;
+        let http = self.http.get_or_init(open_transport).as_ref().map_err(Clone::clone)?;
         let limit = deadlines.first_byte.min(deadlines.overall);
-        let sent = connect::within(deadlines.connect.min(limit), http.execute(request));
+        let sent = connect::within(deadlines.connect.min(limit), http.send(request));
         match tokio::time::timeout_at(started + limit, sent).await {
             Err(_) => Err(fault::first_byte_timeout(vendor, limit)),
             Ok(Err(error)) => Err(fault::of_sending(vendor, &error)),
@@ -202,40 +204,30 @@ impl VendorClient {
     }
 }
 
-fn build_client() -> Result<reqwest::Client, VendorFailure> {
-    let broken = |error: &dyn std::error::Error| {
-        VendorFailure::new(
-            VendorFailureKind::Connect,
-            format!("cannot build the HTTP client for vendors: {error}"),
-        )
-    };
-    tls::client_builder()
-        .map_err(|error| broken(&error))?
-        .no_proxy()
-        .redirect(Policy::none())
-        .tcp_nodelay(true)
-        .connector_layer(connect::TimeLimit)
-        .pool_max_idle_per_host(IDLE_CONNECTIONS)
-        .pool_idle_timeout(IDLE_CONNECTION)
-        .user_agent(concat!("pas/", env!("CARGO_PKG_VERSION")))
-        .build()
-        .map_err(|error| broken(&error))
+fn open_transport() -> Result<VendorTransport, VendorFailure> {
+    VendorTransport::new().map_err(|error| {
+        let message = format!("cannot set up TLS for vendors: {error}");
+        VendorFailure::new(VendorFailureKind::Connect, message)
+    })
 }
 
 /// The HTTP request, with the credential in all forms that the vendor accepts.
-fn build(endpoint: &VendorEndpoint, wire: VendorRequest) -> Result<reqwest::Request, VendorFailure> {
-    let vendor = endpoint.vendor();
-    let url = endpoint.url(&wire.path).map_err(|error| {
+fn build(endpoint: &VendorEndpoint, wire: VendorRequest) -> Result<Request<Full<Bytes>>, VendorFailure> {
+    let (vendor, has_body) = (endpoint.vendor(), !wire.body.is_empty());
+    let unusable = |error: &dyn std::error::Error| {
         let message = format!("{}: the base URL cannot be used: {error}", vendor.title());
         VendorFailure::new(VendorFailureKind::Connect, message)
-    })?;
-    let method = if wire.body.is_empty() { Method::GET } else { Method::POST };
-    let mut request = reqwest::Request::new(method, url);
+    };
+    let url = String::from(endpoint.url(&wire.path).map_err(|error| unusable(&error))?);
+    let mut request = Request::new(Full::new(wire.body));
+    *request.uri_mut() = Uri::try_from(url).map_err(|error| unusable(&error))?;
+    *request.method_mut() = if has_body { Method::POST } else { Method::GET };
     let headers = request.headers_mut();
     headers.insert(
         ACCEPT,
         HeaderValue::from_static("application/json, text/event-stream, application/x-ndjson"),
     );
+    headers.insert(USER_AGENT, HeaderValue::from_static(concat!("pas/", env!("CARGO_PKG_VERSION"))));
     headers.extend(wire.passed);
     for (name, value) in wire.headers {
         headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
@@ -243,9 +235,8 @@ fn build(endpoint: &VendorEndpoint, wire: VendorRequest) -> Result<reqwest::Requ
     for (name, value) in credentials(endpoint)? {
         headers.insert(name, value);
     }
-    if !wire.body.is_empty() {
+    if has_body {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        *request.body_mut() = Some(wire.body.into());
     }
     Ok(request)
 }

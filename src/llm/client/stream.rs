@@ -8,12 +8,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::Bytes;
 use futures_util::{FutureExt, Stream, StreamExt};
-use reqwest::Response;
-use reqwest::header::HeaderMap;
+use hyper::body::{Body, Incoming};
+use hyper::header::HeaderMap;
 use tokio::time::{Instant, Sleep, sleep_until};
 
+use super::transport::VendorResponse;
 use super::{CallDeadlines, fault, mask};
 use crate::chat::StreamItem;
 use crate::endpoint::VendorEndpoint;
@@ -27,14 +27,12 @@ const MAX_STREAM_BYTES: usize = 256 << 20;
 /// Wait for the end of the HTTP body after the vendor's end marker, so that the connection can be reused.
 const LINGER: Duration = Duration::from_millis(100);
 
-type BodyStream = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
-
 /// Chunks, then the usage.
 pub struct ChunkStream {
     endpoint: VendorEndpoint,
     decoder: StreamDecoder,
     /// `None` once the stream is over.
-    body: Option<BodyStream>,
+    body: Option<Incoming>,
     ready: VecDeque<Result<StreamItem, VendorFailure>>,
     received: usize,
     first_byte: Duration,
@@ -53,7 +51,7 @@ impl ChunkStream {
     /// Waits for the first chunk.
     pub(super) async fn begin(
         endpoint: &VendorEndpoint,
-        response: Response,
+        response: VendorResponse,
         decoder: StreamDecoder,
         deadlines: &CallDeadlines,
         started: Instant,
@@ -63,7 +61,7 @@ impl ChunkStream {
         let mut stream = Self {
             endpoint: endpoint.clone(),
             decoder,
-            body: Some(Box::pin(response.bytes_stream())),
+            body: Some(response.into_body()),
             ready: VecDeque::new(),
             received: 0,
             first_byte,
@@ -173,8 +171,13 @@ impl Stream for ChunkStream {
                 return Poll::Ready(Some(item));
             }
             let Some(body) = &mut this.body else { return Poll::Ready(None) };
-            match body.as_mut().poll_next(context) {
-                Poll::Ready(Some(Ok(bytes))) => this.take(&bytes),
+            match Pin::new(body).poll_frame(context) {
+                // Trailers say nothing to a client.
+                Poll::Ready(Some(Ok(frame))) => {
+                    if let Some(bytes) = frame.data_ref() {
+                        this.take(bytes);
+                    }
+                }
                 Poll::Ready(Some(Err(_))) => this.end(None),
                 Poll::Ready(None) => {
                     let ended = this.decoder.finish_body();

@@ -2,7 +2,7 @@
 //!
 //! Headers pass by name, so that no credential and no hop-by-hop header ever does.
 
-use reqwest::header::{HeaderMap, HeaderName};
+use hyper::header::{HeaderMap, HeaderName};
 
 /// What begins so passes from the client to the vendor.
 const ASKED: [&str; 4] = ["anthropic-", "openai-", "x-codex-", "x-grok-"];
