@@ -29,3 +29,4 @@ pub mod steering;
 mod table_sync;
 pub mod tasks;
 pub mod token_governor;
+mod work_span;

@@ -40,3 +40,4 @@ mod supervision;
 mod support;
 mod tidy;
 mod vendor;
+mod work_trace;

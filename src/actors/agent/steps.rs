@@ -12,18 +12,19 @@ use std::time::Duration;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::admission::ResourceGate;
-use super::behaviour::{ClaimedStep, StepRunner};
+use super::behaviour::{ClaimedStep, TaskRunner};
 use super::step_end::{StepEnd, StepResult};
 use super::{AgentMessage, AgentState, memory, unless_refused};
 use crate::actors::jobs::attempts::JobAttempt;
 use crate::actors::jobs::{JobError, JobsShared};
+use crate::actors::work_span::WorkSpan;
 use crate::domain::ids::JobId;
 use crate::domain::job::approval::AgentQuestion;
 use crate::domain::job::{Job, JobState, JobTransition};
 use crate::domain::task::TaskKind;
 use crate::domain::time::Timestamp;
 use crate::skills::{SkillError, StepControl};
-use crate::supervision::ActorContext;
+use crate::supervision::{ActorContext, trace};
 
 /// Steps one agent runs at the same time; the others wait in the queue.
 const STEPS_AT_ONCE: usize = 1;
@@ -90,12 +91,13 @@ impl AgentState {
                 return self.commit(&job.id, fail).await.map(|_| ());
             }
         };
-        self.begin(job, &*runner, context);
+        self.begin(job, &runner, context);
         Ok(())
     }
 
-    fn begin(&mut self, job: Job, runner: &dyn StepRunner, context: &ActorContext<AgentMessage>) {
+    fn begin(&mut self, job: Job, runner: &TaskRunner, context: &ActorContext<AgentMessage>) {
         let (id, fence) = (job.id.clone(), job.fence);
+        let span = WorkSpan::of_job(job.context(), &self.system, runner.task, context.address().number());
         let (control, gate) = (Arc::new(StepControl::default()), ResourceGate::default());
         let began = tokio::time::Instant::now();
         let turn = self.jobs.attempts.begin(&id, JobAttempt { fence, control: Arc::clone(&control), began });
@@ -117,13 +119,14 @@ impl AgentState {
             job,
             agent: Arc::clone(&self.me),
             jobs: Arc::clone(&self.jobs),
+            system: self.system.clone(),
             resources: self.resources.clone(),
             control,
             gate,
             turn,
         };
-        let (working, address) = (runner.run(step), context.address().clone());
-        context.spawn(async move {
+        let (working, address) = (runner.runner.run(step), context.address().clone());
+        context.spawn(trace::in_scope(span.scope(), async move {
             let keeping = async {
                 memory.remember(&me, &id, card).await;
                 memory.judge(&me, &id).await;
@@ -131,9 +134,10 @@ impl AgentState {
             let (outcome, ()) = tokio::join!(working, keeping);
             // Before the step's end is committed, so that both become durable together.
             memory.remember(&me, &id, memory::result(&id, fence, &outcome)).await;
+            span.end(outcome.is_ok());
             // An agent that has ended for good needs no notice; the row keeps the work that is left.
             let _ = address.send(AgentMessage::StepEnded { job: id, fence, outcome }).await;
-        });
+        }));
     }
 
     /// Commits the result of an attempt and takes the next job. When the store refuses, nothing has changed

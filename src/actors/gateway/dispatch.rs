@@ -23,8 +23,8 @@ use super::holding::GrantedHold;
 use super::in_flight::{CallOwner, InFlightGuard};
 use super::prepared::{CandidateRequest, PreparedRequest};
 use super::settling_stream::{OpenStream, SettlingStream};
-use super::span::CallSpan;
 use crate::actors::provider_router::{ProbeGuard, ProviderPermit};
+use crate::actors::work_span::WorkSpan;
 use crate::domain::accounts::receipt::Receipt;
 use crate::domain::money::NanoUsd;
 use crate::domain::usage::TokenUsage;
@@ -94,9 +94,9 @@ impl CallDispatch {
         call: ModelCall,
         left: CallerGone,
     ) -> Result<Self, GatewayError> {
-        let step = CallSpan::begin(&gateway.inner.system, "select");
+        let step = WorkSpan::begin(&gateway.inner.system, "select", gateway.actor_number());
         let found = gateway.candidates(&call);
-        step.end(&gateway.inner.system, gateway.actor_number(), found.is_ok());
+        step.end(found.is_ok());
         let candidates = with_words(found?, &call.ask)?;
         let GatewayCaller { job, agent, .. } = call.caller.clone();
         let place = gateway.inner.cancels.join(CallOwner { job, agent });
@@ -217,7 +217,7 @@ impl CallDispatch {
             CallAttempt::new(hold, &inner.accounts, &inner.router, candidate, fallback_from, probe)
                 .with_observer(observer)
                 .with_prompt_bound(&inner.bounds, bound.prompt);
-        let step = CallSpan::begin(&inner.system, "provider call");
+        let step = WorkSpan::begin(&inner.system, "provider call", self.gateway.actor_number());
         let is_stream = prepared.is_stream();
         let sent = tokio::select! {
             biased;
@@ -225,7 +225,7 @@ impl CallDispatch {
             () = self.caller_gone.cancelled(), if is_stream => Err(GatewayError::left()),
             sent = self.send(&attempt, candidate, &prepared) => sent,
         };
-        step.end(&inner.system, self.gateway.actor_number(), sent.is_ok());
+        step.end(sent.is_ok());
         match sent {
             // Nothing was seen of the answer; a whole one may have been made all the same.
             Err(failure) if is_stream && failure.kind == VendorFailureKind::Cancelled && failure.may_cost => {

@@ -9,7 +9,7 @@ use super::call::{GatewayCaller, GatewayError, ModelRequest};
 use super::candidate::{CallBound, CallCandidate};
 use super::dispatch::CallDispatch;
 use super::prepared::PreparedRequest;
-use super::span::CallSpan;
+use crate::actors::work_span::WorkSpan;
 use crate::domain::accounts::budget::{CallKey, Hold, SpendRequest};
 use crate::domain::money::NanoUsd;
 
@@ -62,10 +62,9 @@ impl CallDispatch {
     }
 
     async fn reserve(&self, wanted: SpendRequest) -> Result<Hold, GatewayError> {
-        let system = self.gateway.system();
-        let step = CallSpan::begin(system, "hold");
+        let step = WorkSpan::begin(self.gateway.system(), "hold", self.gateway.actor_number());
         let held = self.gateway.accounts().hold(wanted).await;
-        step.end(system, self.gateway.actor_number(), held.is_ok());
+        step.end(held.is_ok());
         Ok(held?)
     }
 }

@@ -33,8 +33,6 @@ mod prepared;
 mod refusal_memory;
 mod servers;
 mod settling_stream;
-mod span;
-pub(in crate::actors) use span::CallSpan;
 mod writer;
 
 use std::sync::Arc;

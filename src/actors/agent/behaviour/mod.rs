@@ -21,9 +21,11 @@ use super::thinking::{self, runner::ThinkingRunner};
 use crate::actors::jobs::JobsShared;
 use crate::actors::jobs::attempts::JobLock;
 use crate::actors::resource_manager::{ReservationGuard, ResourceHandle};
+use crate::actors::work_span::WorkSpan;
 use crate::domain::agent::{AgentBehaviour, AgentDefinition};
 use crate::domain::job::Job;
 use crate::skills::{self, SkillError, StepContext, StepControl};
+use crate::supervision::ActorSystem;
 
 pub(super) trait StepRunner: Send + Sync {
     /// Runs one attempt at a step to its end. Ends early with [`SkillError::Cancelled`] when asked to stop;
@@ -31,11 +33,19 @@ pub(super) trait StepRunner: Send + Sync {
     fn run(&self, step: ClaimedStep) -> BoxFuture<'static, StepResult>;
 }
 
+/// How an agent carries out a task.
+pub(super) struct TaskRunner {
+    /// The task's name, as in its row.
+    pub(super) task: &'static str,
+    pub(super) runner: Arc<dyn StepRunner>,
+}
+
 /// A claimed card, with everything an attempt may use.
 pub(super) struct ClaimedStep {
     pub(super) job: Job,
     pub(super) agent: Arc<AgentDefinition>,
     pub(super) jobs: Arc<JobsShared>,
+    pub(super) system: ActorSystem,
     pub(super) resources: ResourceHandle,
     pub(super) control: Arc<StepControl>,
     pub(super) gate: ResourceGate,
@@ -58,7 +68,10 @@ impl ClaimedStep {
             control: Arc::clone(&self.control),
             gate: self.gate.clone(),
         };
-        admission.pass().await
+        let span = WorkSpan::here(&self.system, "wait for resources");
+        let granted = admission.pass().await;
+        span.end(granted.is_ok());
+        granted
     }
 
     fn context(&self) -> StepContext {
@@ -74,26 +87,26 @@ impl ClaimedStep {
 
 impl AgentState {
     /// The runner for a task, or the reason why this agent declines.
-    pub(super) fn runner(&self, task: &str) -> Result<Arc<dyn StepRunner>, String> {
+    pub(super) fn runner(&self, task: &str) -> Result<TaskRunner, String> {
         if self.takes(task) {
             match self.me.behaviour {
                 AgentBehaviour::Native => {
                     if let Some(skill) = skills::find(task) {
-                        return Ok(Arc::new(native::NativeRunner::new(
-                            skill,
-                            Arc::clone(&self.tools.writer),
-                        )));
+                        let runner = native::NativeRunner::new(skill, Arc::clone(&self.tools.writer));
+                        return Ok(TaskRunner { task: skill.task, runner: Arc::new(runner) });
                     }
                 }
                 AgentBehaviour::System => {
                     if let Some(service) = system::find(task) {
-                        return Ok(Arc::new(system::ServiceRunner::new(service, self.service_access())));
+                        let runner = system::ServiceRunner::new(service, self.service_access());
+                        return Ok(TaskRunner { task: service.task, runner: Arc::new(runner) });
                     }
                 }
                 AgentBehaviour::Coordinator | AgentBehaviour::Llm | AgentBehaviour::Command => {}
             }
-            if thinking::tasks::find(task).is_some() {
-                return Ok(Arc::new(ThinkingRunner::new(self.tools.thinking.clone())));
+            if let Some(entry) = thinking::tasks::find(task) {
+                let runner = ThinkingRunner::new(self.tools.thinking.clone());
+                return Ok(TaskRunner { task: entry.task, runner: Arc::new(runner) });
             }
         }
         Err(self.lack(task))

@@ -44,7 +44,7 @@ type ServiceAnswer = BoxFuture<'static, Result<Value, SkillError>>;
 
 /// A task of a system agent.
 pub(in crate::actors) struct ServiceEntry {
-    task: &'static str,
+    pub(super) task: &'static str,
     capability: &'static str,
     about: &'static str,
     inputs: &'static [TaskInput],

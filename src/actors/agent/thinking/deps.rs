@@ -7,13 +7,13 @@ use std::sync::{Arc, Weak};
 use parking_lot::Mutex;
 use tokio::sync::OnceCell;
 
-use crate::actors::gateway::CallSpan;
+use crate::actors::work_span::WorkSpan;
 use crate::domain::ids::JobId;
 use crate::sandbox::{
     SandboxBackend, SandboxLauncher, SandboxReport, ToolchainSet, find_toolchains, probe_backends,
 };
 use crate::supervision::ActorSystem;
-use crate::supervision::trace::{self, ActorNumber};
+use crate::supervision::trace;
 use crate::worktree::TreeName;
 
 /// How commands are confined on this machine, tried out once.
@@ -84,10 +84,9 @@ impl ThinkingDeps {
         is_ok: impl FnOnce(&T) -> bool,
     ) -> T {
         let Some(system) = &self.system else { return work.await };
-        let span = CallSpan::begin(system, kind);
-        let done = work.await;
-        let actor = trace::current().map_or(ActorNumber::OUTSIDE, |scope| scope.actor);
-        span.end(system, actor, is_ok(&done));
+        let span = WorkSpan::here(system, kind);
+        let done = trace::in_scope(span.scope(), work).await;
+        span.end(is_ok(&done));
         done
     }
 

@@ -18,7 +18,7 @@ pub(in crate::actors) const LEADS: [&str; 2] = [WRITE_CHANGE, LEAD_CHANGE];
 
 /// A task of agents with a model.
 pub(in crate::actors) struct ModelTask {
-    pub(super) task: &'static str,
+    pub(in crate::actors::agent) task: &'static str,
     /// The capability by which an agent is found for it; empty for one that every agent with a model takes.
     capability: &'static str,
     about: &'static str,
