@@ -3,6 +3,8 @@
 //! Invariant: the bytes outlive the database opened on them, so that a test can crash the database, lose
 //! unsynced bytes, and open the store again.
 
+#![allow(clippy::unwrap_used, reason = "a test's own value that is wrong is a failed test")]
+
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;

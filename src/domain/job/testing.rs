@@ -1,5 +1,7 @@
 //! Jobs for tests.
 
+#![allow(clippy::unwrap_used, reason = "a test's own value that is wrong is a failed test")]
+
 use super::{DEFAULT_PRIORITY, Job, JobCard};
 use crate::ids::{AgentName, JobId};
 use crate::json::JsonValue;

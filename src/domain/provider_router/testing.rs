@@ -1,5 +1,7 @@
 //! Offers for the tests of this module.
 
+#![allow(clippy::unwrap_used, reason = "a test's own value that is wrong is a failed test")]
+
 use super::provider::{ProviderRegistration, RegisteredProvider};
 use crate::time::Timestamp;
 
