@@ -203,6 +203,33 @@ async fn a_client_that_comes_back_after_a_crash_has_missed_nothing() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_number_is_given_twice_when_the_files_are_lost_after_a_kill() {
+    let place = Place::with_documents(2);
+    let process = place.start_process().await;
+    let (_, answer) = broadcast(&process.api, r#"{"event_type": "before"}"#).await;
+    let before = answer["seq"].as_u64().unwrap();
+    process.kill();
+    std::fs::remove_dir_all(place.dir.path().join("artifacts/hmi")).unwrap();
+
+    let process = place.start_process().await;
+    let (status, answer) = broadcast(&process.api, r#"{"event_type": "after"}"#).await;
+    assert_eq!(status, 200);
+    let after = answer["seq"].as_u64().unwrap();
+    let mut socket = connect(&process.api, &format!("/ws?since={before}")).await;
+    let mut last = before;
+    while last < after {
+        let event = event(&mut socket).await;
+        let seq = event["seq"].as_u64().unwrap();
+        assert!(seq > last, "{event}");
+        last = seq;
+    }
+    let grows = format!(r#"{{"data": [{}1]}}"#, "1e15,".repeat(300_000));
+    let (status, answer) = broadcast(&process.api, grows).await;
+    assert_eq!(status, 413, "{answer}");
+    assert!(answer["detail"].as_str().unwrap().contains("bytes as JSON"), "{answer}");
+}
+
 /// A session by polling: its id, and the address of its polls.
 async fn session(api: &Api) -> (String, String) {
     let base = format!("http://{}/socket.io/?EIO=4&transport=polling", api.address_of(PORT));

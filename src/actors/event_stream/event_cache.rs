@@ -1,6 +1,6 @@
 //! The newest events in memory: written by the journal's task, read by every client at its own pace.
 //!
-//! Invariants: events are in the order of their numbers without a gap; an event is in the cache only when its
+//! Invariants: events are in the order of their numbers; an event is in the cache only when its
 //! line is in the file. The only state kept for a client is the number last seen: a text on its way to a
 //! client belongs to the cache, and a client that has not taken the text by its eviction is cut off
 //! ([`EventCache::evicted`]). Texts read from files share one budget over all clients.
@@ -10,11 +10,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
 
 use super::history::{EventHistory, HistoryCache};
-use super::text::{EncodedEvent, EventText, TextGauge};
-use crate::domain::event::{SwarmEvent, kind};
+use super::text::{EncodedEvent, EventHead, EventText, TextGauge};
+use crate::domain::event::kind;
 use crate::domain::time::Timestamp;
 
 /// Most events in memory: at 500 a second a client may be eight seconds late before being cut off.
@@ -30,6 +30,8 @@ pub(super) const KEPT_ALERT_BYTES: usize = 2 << 20;
 const CATCH_UP_BYTES: usize = 32 << 20;
 /// The unit in which the budget is counted.
 const CATCH_UP_UNIT: usize = 1 << 10;
+/// Followers that read files at the same moment; more would take the processors from those who are up to date.
+const CATCH_UP_READERS: usize = 2;
 /// Ids remembered, so that an event repeated after a crash is recognised.
 pub(super) const KEPT_IDS: usize = 8192;
 
@@ -47,6 +49,10 @@ struct RecentEvents {
     events: VecDeque<Arc<EncodedEvent>>,
     bytes: usize,
     last: u64,
+    /// All events after this number are in memory.
+    floor: u64,
+    /// The number of the next event: after [`Self::last`], and further if numbers were left out.
+    next: u64,
     alerts: BTreeMap<u64, Arc<EncodedEvent>>,
     alert_bytes: usize,
     ids: HashSet<Arc<str>>,
@@ -62,6 +68,7 @@ pub struct EventCache {
     gauge: TextGauge,
     history: Mutex<HistoryCache>,
     catch_up: Arc<Semaphore>,
+    readers: Semaphore,
 }
 
 impl Default for EventCache {
@@ -73,6 +80,7 @@ impl Default for EventCache {
             gauge: TextGauge::default(),
             history: Mutex::default(),
             catch_up: Arc::new(Semaphore::new(CATCH_UP_BYTES / CATCH_UP_UNIT)),
+            readers: Semaphore::new(CATCH_UP_READERS),
         }
     }
 }
@@ -87,6 +95,33 @@ impl EventCache {
         let last = kept.last;
         drop(kept);
         self.last.send_replace(last);
+    }
+
+    /// Adds the end of the files: the last event's number, and the last events that are not here yet.
+    pub(super) fn load(&self, last: u64, tail: Vec<Arc<EncodedEvent>>) {
+        let mut kept = self.kept.write();
+        if kept.events.is_empty() {
+            kept.floor = tail.first().map_or(last, |first| first.head.seq - 1);
+        }
+        for event in tail {
+            kept.put(event);
+        }
+        kept.last = kept.last.max(last);
+        kept.next = kept.next.max(kept.last + 1);
+        let last = kept.last;
+        drop(kept);
+        self.last.send_replace(last);
+    }
+
+    /// The number of the next event.
+    pub(super) fn next(&self) -> u64 {
+        self.kept.read().next
+    }
+
+    /// Leaves out the numbers before `next`.
+    pub(super) fn go_on_with(&self, next: u64) {
+        let mut kept = self.kept.write();
+        kept.next = kept.next.max(next);
     }
 
     /// Whether an event of this id has been accepted.
@@ -113,7 +148,10 @@ impl EventCache {
         if seq >= kept.last {
             return NewerEvents::Events(Vec::new());
         }
-        let Some(place) = kept.place(seq + 1) else { return NewerEvents::Gone };
+        if seq < kept.floor {
+            return NewerEvents::Gone;
+        }
+        let place = kept.place(seq + 1);
         let mut room = bytes;
         let fitting = kept.events.range(place..).enumerate().take_while(|(index, sent)| {
             let fits = *index == 0 || sent.json().len() <= room;
@@ -127,7 +165,7 @@ impl EventCache {
     #[must_use]
     pub fn text(&self, seq: u64) -> Option<EventText> {
         let kept = self.kept.read();
-        kept.events.get(kept.place(seq)?).map(|sent| sent.text())
+        kept.events.get(kept.place(seq)).filter(|sent| sent.head.seq == seq).map(|sent| sent.text())
     }
 
     /// Waits until an event is no longer in memory.
@@ -152,8 +190,24 @@ impl EventCache {
         &self.gauge
     }
 
-    pub(super) fn sent(&self, event: SwarmEvent) -> Option<Arc<EncodedEvent>> {
+    #[cfg(test)]
+    pub(super) fn sent(&self, event: crate::domain::event::SwarmEvent) -> Option<Arc<EncodedEvent>> {
         EncodedEvent::new(event, &self.gauge).map(Arc::new)
+    }
+
+    /// An event of a file.
+    pub(super) fn sent_line(&self, line: &[u8]) -> Option<Arc<EncodedEvent>> {
+        EncodedEvent::of_line(line, &self.gauge).map(Arc::new)
+    }
+
+    /// Waits for a turn to read files.
+    pub(super) async fn reading_turn(&self) -> Option<SemaphorePermit<'_>> {
+        self.readers.acquire().await.ok()
+    }
+
+    /// The number of the oldest event in memory.
+    pub(super) fn oldest(&self) -> Option<u64> {
+        self.kept.read().events.front().map(|oldest| oldest.head.seq)
     }
 
     /// Waits for part of the budget for clients that catch up.
@@ -172,9 +226,9 @@ impl EventCache {
 
     /// The newest `limit` events in memory that `wanted` accepts, newest last.
     #[must_use]
-    pub fn newest_where(&self, limit: usize, wanted: impl Fn(&SwarmEvent) -> bool) -> Vec<Arc<EncodedEvent>> {
+    pub fn newest_where(&self, limit: usize, wanted: impl Fn(&EventHead) -> bool) -> Vec<Arc<EncodedEvent>> {
         let kept = self.kept.read();
-        let found = kept.events.iter().rev().filter(|sent| wanted(&sent.event)).take(limit);
+        let found = kept.events.iter().rev().filter(|sent| wanted(&sent.head)).take(limit);
         let mut found: Vec<_> = found.cloned().collect();
         found.reverse();
         found
@@ -184,7 +238,7 @@ impl EventCache {
     #[must_use]
     pub fn alerts(&self, since: Timestamp, limit: usize) -> Vec<Arc<EncodedEvent>> {
         let kept = self.kept.read();
-        let recent = kept.alerts.values().rev().take_while(|sent| sent.event.server_timestamp >= since);
+        let recent = kept.alerts.values().rev().take_while(|sent| sent.head.server_timestamp >= since);
         recent.take(limit).cloned().collect()
     }
 
@@ -220,30 +274,31 @@ impl EventCache {
 }
 
 impl RecentEvents {
-    fn place(&self, seq: u64) -> Option<usize> {
-        let first = self.last + 1 - self.events.len() as u64;
-        let place = usize::try_from(seq.checked_sub(first)?).ok()?;
-        (place < self.events.len()).then_some(place)
+    /// The place of the first event from `seq` on.
+    fn place(&self, seq: u64) -> usize {
+        self.events.partition_point(|sent| sent.head.seq < seq)
     }
 
     fn put(&mut self, sent: Arc<EncodedEvent>) {
-        self.last = sent.event.seq;
+        self.last = sent.head.seq;
+        self.next = self.last + 1;
         self.bytes += sent.json().len();
-        if let Some(id) = &sent.event.id {
+        if let Some(id) = &sent.head.id {
             self.remember(id.as_str().into());
         }
-        if sent.event.event_type == kind::ALERT {
+        if sent.head.event_type == kind::ALERT {
             self.note_alert(Arc::clone(&sent));
         }
         self.events.push_back(sent);
         while self.events.len() > KEPT_EVENTS || (self.bytes > KEPT_BYTES && self.events.len() > 1) {
-            self.bytes -= self.events.pop_front().map_or(0, |old| old.json().len());
+            let Some(oldest) = self.events.pop_front() else { break };
+            (self.bytes, self.floor) = (self.bytes - oldest.json().len(), oldest.head.seq);
         }
     }
 
     fn note_alert(&mut self, sent: Arc<EncodedEvent>) {
         self.alert_bytes += sent.json().len();
-        let before = self.alerts.insert(sent.event.seq, sent);
+        let before = self.alerts.insert(sent.head.seq, sent);
         self.alert_bytes -= before.map_or(0, |same| same.json().len());
         while self.alerts.len() > KEPT_ALERTS || self.alert_bytes > KEPT_ALERT_BYTES {
             let Some((_, oldest)) = self.alerts.pop_first() else { break };
@@ -311,7 +366,7 @@ mod tests {
         assert_eq!(numbers(board.after(all.end - 4, two)).len(), 2, "no more than fits");
         assert_eq!(numbers(board.after(all.end - 2, 10)), [all.end - 1]);
         assert!(numbers(board.after(all.end + 5, 10)).is_empty());
-        assert_eq!(board.newest(1)[0].event.seq, all.end - 1);
+        assert_eq!(board.newest(1)[0].head.seq, all.end - 1);
         assert_eq!((board.text(4), board.text(5).unwrap().seq), (None, 5));
     }
 
@@ -340,7 +395,7 @@ mod tests {
         };
         let seen = |since| {
             let alerts = board.alerts(Timestamp::from_millis(since), 2);
-            alerts.iter().map(|sent| sent.event.seq).collect::<Vec<_>>()
+            alerts.iter().map(|sent| sent.head.seq).collect::<Vec<_>>()
         };
         board.put(vec![alert(5, 50)]);
         put(&board, 6..10 + KEPT_EVENTS as u64, 1);
@@ -355,7 +410,7 @@ mod tests {
         board.put_older_alerts(vec![large(6), large(7)]);
         assert_eq!(seen(0), [7], "large ones push the others out");
         let newest = board.newest_where(2, |event| event.seq % 2 == 0);
-        assert!(newest[0].event.seq < newest[1].event.seq, "newest last");
+        assert!(newest[0].head.seq < newest[1].head.seq, "newest last");
     }
 
     #[test]

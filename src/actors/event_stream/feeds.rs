@@ -16,7 +16,7 @@ use crate::actors::standing::AgentStandings;
 use crate::domain::event::{SwarmEventDraft, kind};
 use crate::domain::job::{JobEvent, JobEventKind};
 use crate::domain::time::Timestamp;
-use crate::supervision::ActorSystem;
+use crate::supervision::{ActorSystem, SupervisionEvent};
 
 /// Job events published at once.
 const PAGE: usize = 256;
@@ -31,12 +31,13 @@ pub(super) async fn supervision(events: EventStreamHandle, system: ActorSystem, 
     // Earlier events are published too; their ids keep a restarted feed from doubling them.
     let early = system.events().since(0);
     let mut seen = early.last().map_or(0, |event| event.seq);
-    let told = |event: &crate::supervision::SupervisionEvent| {
+    let id = |event: &SupervisionEvent| format!("supervision-{daemon}-{}", event.seq);
+    let told = |event: &SupervisionEvent| {
         let data = serde_json::to_value(event).unwrap_or_default();
-        let draft = SwarmEventDraft::new(kind::SUPERVISION, with_time(data, event.at));
-        draft.once(format!("supervision-{daemon}-{}", event.seq))
+        SwarmEventDraft::new(kind::SUPERVISION, with_time(data, event.at)).once(id(event))
     };
-    early.iter().for_each(|event| events.publish(told(event)));
+    let unpublished = early.iter().filter(|event| !events.cache().knows(&id(event)));
+    unpublished.for_each(|event| events.publish(told(event)));
     loop {
         match happenings.recv().await {
             Ok(event) if event.seq > seen => {
@@ -89,7 +90,7 @@ fn last_published(events: &EventStreamHandle, book: &JobBook) -> u64 {
     let counted = book.relayed().unwrap_or(0);
     let number = |id: &str| id.strip_prefix("job-")?.parse::<u64>().ok();
     let shown = events.cache().newest(usize::MAX);
-    shown.iter().filter_map(|sent| number(sent.event.id.as_deref()?)).fold(counted, u64::max)
+    shown.iter().filter_map(|sent| number(sent.head.id.as_deref()?)).fold(counted, u64::max)
 }
 
 /// Publishes a page and waits until it is written; returns the last event's number.
@@ -115,22 +116,83 @@ fn draft(event: &JobEvent) -> SwarmEventDraft {
     SwarmEventDraft::new(kind, with_time(data, event.ts)).once(format!("job-{}", event.seq))
 }
 
-/// Publishes the agents that sent a heartbeat since the last time.
+/// Publishes the heartbeats of agents that say more than "still here": the status, the queue or the restarts have
+/// changed. Fifty idle agents would fill the files with half a million lines a day.
 pub(super) async fn heartbeats(events: EventStreamHandle, standings: AgentStandings) {
-    let mut told = HashMap::new();
+    let mut published = HashMap::new();
     loop {
         for node in standings.system().tree().all() {
             let (Some(_), Some(vitals)) = (node.heartbeat, node.vitals()) else { continue };
-            if told.insert(node.number, vitals.last_beat) == Some(vitals.last_beat) {
+            let state = node.state();
+            let status = standings.of_node(&node, &state, Some(&vitals)).status;
+            let facts = (status, vitals.depth, state.restarts);
+            if published.insert(node.number, facts) == Some(facts) {
                 continue;
             }
-            let state = node.state();
             let data = json!({
-                "agent": node.name, "status": standings.of_node(&node, &state, Some(&vitals)).status, "queue_depth": vitals.depth,
+                "agent": node.name, "status": status, "queue_depth": vitals.depth,
                 "handled": vitals.handled, "restarts": state.restarts,
             });
             events.publish(SwarmEventDraft::new(kind::HEARTBEAT, data));
         }
         tokio::time::sleep(LOOK).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::event_stream::{EventSources, spec};
+    use crate::store::testing::memory_store;
+    use crate::supervision::policy::SupervisorPolicy;
+    use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, WorkerOptions};
+
+    struct NoMessage;
+
+    impl ActorMessage for NoMessage {
+        fn kind(&self) -> &'static str {
+            "none"
+        }
+    }
+
+    struct IdleActor;
+
+    impl Actor for IdleActor {
+        type Message = NoMessage;
+
+        async fn handle(&mut self, _: NoMessage, _: &ActorContext<NoMessage>) -> Result<(), ActorError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_idle_agents_heartbeats_are_one_event_until_something_changes() {
+        let (dir, store) = (tempfile::tempdir().unwrap(), memory_store().0);
+        let system = ActorSystem::default();
+        let often = WorkerOptions { heartbeat: Some(Duration::from_secs(1)), ..WorkerOptions::default() };
+        let (idle, _address) = system.worker("idle", often, |_| async { Ok(IdleActor) });
+        let standings = AgentStandings::new(system.clone());
+        let sources = EventSources { standings, book: JobBook::new(store.clone()), store };
+        let unwatched = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
+        let (stream, events) = spec(&system, "events", unwatched, sources, dir.path(), 30);
+        let root = system.start("root", SupervisorPolicy::default(), vec![stream, idle]).await.unwrap();
+        let beats = |count: usize| {
+            let cache = std::sync::Arc::clone(events.cache());
+            let found = move || cache.newest_where(usize::MAX, |head| head.event_type == kind::HEARTBEAT);
+            let mut changes = events.cache().changes();
+            async move {
+                while found().len() < count {
+                    changes.changed().await.unwrap();
+                }
+                found().len()
+            }
+        };
+        assert_eq!(beats(1).await, 1);
+        // On a stopped clock that goes on once everybody waits.
+        tokio::time::sleep(LOOK * 100).await;
+        assert_eq!(beats(1).await, 1, "still here is no event");
+        system.set_paused("idle", true).unwrap();
+        assert_eq!(beats(2).await, 2);
+        root.shutdown().await;
     }
 }

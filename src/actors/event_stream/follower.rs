@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 
 use super::event_cache::{EventCache, EventClientGuard, NewerEvents};
-use super::journal::{self, JournalPosition};
+use super::journal_reader::{self, JournalPosition};
 use super::text::EventText;
 
 /// Bytes read from the files at once. Large enough that a day's half million events are some thousand reads,
@@ -128,19 +128,21 @@ impl EventFollower {
         loop {
             let budget = timeout(BUDGET_PATIENCE, self.board.catch_up_budget(bytes)).await;
             let budget = budget.ok().flatten().ok_or(FollowerError::Crowded(self.seen))?;
+            let turn = self.board.reading_turn().await;
             let (folder, seen, place) = (Arc::clone(&self.folder), self.seen, self.place.clone());
             let read = tokio::task::spawn_blocking(move || {
-                journal::read_after(&folder, seen, place.as_ref(), bytes)
+                journal_reader::read_after(&folder, seen, place.as_ref(), bytes)
             });
             let page = read.await.map_err(io::Error::other).and_then(|read| read);
+            drop(turn);
             let page = page.map_err(|error| FollowerError::Unreadable(self.seen, error))?;
             if let Some(needed) = page.needed {
                 bytes = needed;
                 continue;
             }
             if page.lines.is_empty() {
-                let oldest = self.board.newest(usize::MAX).first().map(|oldest| oldest.event.seq - 1);
-                self.seen = oldest.unwrap_or(self.seen);
+                let oldest = self.board.oldest().map_or_else(|| self.board.last(), |oldest| oldest - 1);
+                self.seen = self.seen.max(oldest);
             }
             let gauge = self.board.gauge();
             let texts = page

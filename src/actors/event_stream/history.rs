@@ -47,7 +47,7 @@ impl HistoryCache {
 
 fn make(board: &EventCache) -> EventHistory {
     let newest = board.newest(EVENTS);
-    let last = newest.last().map_or(0, |sent| sent.event.seq);
+    let last = newest.last().map_or(0, |sent| sent.head.seq);
     let mut bytes = 0;
     let fitting = newest.iter().rev().take_while(|sent| {
         bytes += sent.json().len() + 1;

@@ -1,42 +1,48 @@
 //! The event stream: everything that happens in the swarm, in one order, kept on disk.
 //!
 //! Owns the order of events, the [`EventCache`] of the newest and the [`journal`] of all. Invariants: an
-//! event has one number for ever, also over restarts of the daemon; no client sees an event before its line
-//! is in the page cache (survives a process kill, not a power cut); of events with one id only the first is
-//! accepted. Failure policy: a publisher is never delayed: when the disk cannot follow, the event is refused,
+//! event has one number for ever, also over restarts of the daemon and when files are lost
+//! ([`event_numbers`]); no client sees an event before its line is in the page cache (survives a process
+//! kill, not a power cut); of events with one id only the first is accepted. Failure policy: a publisher is never delayed: when the disk cannot follow, the event is refused,
 //! counted and logged.
 
 mod event_cache;
+mod event_numbers;
+mod event_writer;
 mod feeds;
 mod follower;
 mod history;
 mod journal;
+mod journal_files;
+mod journal_reader;
 mod store_alerts;
 mod text;
 
-use std::collections::HashSet;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
 
 pub use event_cache::{EventCache, NewerEvents};
+pub use event_writer::MAX_EVENT_BYTES;
 pub use follower::{EventFollower, FollowerError};
 pub use history::EventHistory;
-pub use text::{EncodedEvent, EventText, TextGauge};
+pub use text::{EncodedEvent, EventHead, EventText, TextGauge};
 
 use crate::actors::jobs::JobBook;
 use crate::actors::standing::AgentStandings;
 use crate::domain::event::SwarmEventDraft;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
+use crate::supervision::policy::ExitReason;
 use crate::supervision::{
     Actor, ActorContext, ActorError, ActorMessage, ActorSystem, Address, CallError, ChildSpec, ReplySender,
     WorkerOptions,
 };
-use journal::EventJournal;
+use event_numbers::EventNumbers;
+use event_writer::{EventStreamShared, EventWriter, QueuedDraft};
 
 /// The folder of the files, relative to the working directory.
 pub const FOLDER: &str = "artifacts/hmi/events";
@@ -46,6 +52,8 @@ const QUEUE: usize = 16_384;
 const BATCH: usize = 256;
 /// How far back alerts are reloaded after a start, in milliseconds: a day, as the HMI shows them.
 const ALERT_DAY_MS: i64 = 86_400_000;
+/// Longest wait at an orderly end for the events that are queued.
+const DRAIN: Duration = Duration::from_secs(2);
 /// Longest wait for an event's line.
 const DEADLINE: Duration = Duration::from_secs(10);
 
@@ -55,6 +63,11 @@ pub enum PublishError {
     /// The event's line could not be written.
     #[error("the event could not be written: {0}")]
     Disk(String),
+    /// More bytes as written than an event may have.
+    #[error(
+        "the event has {0} bytes as JSON, and may have {MAX_EVENT_BYTES}; publish a smaller one, or where its data are"
+    )]
+    TooLarge(usize),
     /// The actor did not answer.
     #[error("the event stream {0}")]
     Call(#[from] CallError),
@@ -124,15 +137,15 @@ pub fn spec(
     keep_days: u32,
 ) -> (ChildSpec, EventStreamHandle) {
     let (board, folder) = (Arc::new(EventCache::default()), Arc::new(workdir.join(FOLDER)));
-    let (shown, files, watched) = (Arc::clone(&board), Arc::clone(&folder), system.clone());
-    let daemon = Timestamp::now().as_millis();
+    let log = Arc::new(EventStreamShared::new(Arc::clone(&board), Arc::clone(&folder)));
+    let (watched, daemon) = (system.clone(), Timestamp::now().as_millis());
     let options = WorkerOptions { capacity: QUEUE, ..options };
     let (spec, address) = system.worker(name, options, move |context| {
-        let (board, folder) = (Arc::clone(&shown), Arc::clone(&files));
-        let (system, sources) = (watched.clone(), sources.clone());
+        let (log, system, sources) = (Arc::clone(&log), watched.clone(), sources.clone());
         async move {
+            let (board, folder) = (Arc::clone(&log.cache), Arc::clone(&log.folder));
             let events = EventStreamHandle { address: context.address().clone(), board, folder };
-            let state = EventStreamState::start(&events, keep_days, &context).await?;
+            let state = EventStreamState::start(log, sources.store.clone(), keep_days, &context).await?;
             context.spawn(feeds::supervision(events.clone(), system, daemon));
             context.spawn(feeds::heartbeats(events.clone(), sources.standings));
             context.spawn(store_alerts::watch(events.clone(), sources.store));
@@ -153,29 +166,32 @@ pub struct EventSources {
 }
 
 struct EventStreamState {
-    writer: mpsc::Sender<(SwarmEventDraft, Option<ReplySender<PublishResult>>)>,
+    /// The way to the writer; `None` once the actor ends.
+    writer: Option<mpsc::Sender<QueuedDraft>>,
+    /// Ends with the writer.
+    drained: Option<oneshot::Receiver<()>>,
+    cache: Arc<EventCache>,
+    store: Store,
 }
 
 impl EventStreamState {
     async fn start(
-        events: &EventStreamHandle,
+        log: Arc<EventStreamShared>,
+        store: Store,
         keep_days: u32,
         context: &ActorContext<EventStreamMessage>,
     ) -> Result<Self, ActorError> {
-        let (board, folder) = (Arc::clone(&events.board), events.folder.as_ref().clone());
-        let opened = tokio::task::spawn_blocking(move || EventJournal::open(folder, keep_days)).await?;
-        let (journal, tail) = opened?;
-        let known = board.last();
-        let kept: Vec<_> = tail
-            .into_iter()
-            .filter(|event| event.seq > known)
-            .filter_map(|event| board.sent(event))
-            .collect();
-        board.put(kept);
-        context.spawn(recall_alerts(Arc::clone(&board), Arc::clone(&events.folder)));
-        let (writer, drafts) = mpsc::channel(BATCH);
-        context.spawn(write_all(EventWriter { journal, board }, drafts));
-        Ok(Self { writer })
+        let (cache, folder) = (Arc::clone(&log.cache), Arc::clone(&log.folder));
+        let opened = store.clone();
+        let writer = tokio::task::spawn_blocking(move || EventWriter::open(log, opened, keep_days)).await??;
+        context.spawn(recall_alerts(Arc::clone(&cache), folder));
+        context.spawn(event_numbers::keep_noting(store.clone(), Arc::clone(&cache)));
+        let ((writing, drafts), (end, drained)) = (mpsc::channel(BATCH), oneshot::channel());
+        context.spawn(async move {
+            writer.write_all(drafts).await;
+            drop(end);
+        });
+        Ok(Self { writer: Some(writing), drained: Some(drained), cache, store })
     }
 }
 
@@ -183,11 +199,10 @@ impl EventStreamState {
 /// should wait for them.
 async fn recall_alerts(board: Arc<EventCache>, folder: Arc<PathBuf>) {
     let since = Timestamp::from_millis(Timestamp::now().as_millis() - ALERT_DAY_MS);
-    let read = tokio::task::spawn_blocking(move || journal::alerts_since(&folder, since)).await;
+    let read = tokio::task::spawn_blocking(move || journal_reader::alerts_since(&folder, since)).await;
     match read {
         Ok(Ok(alerts)) => {
-            let alerts = alerts.into_iter().filter_map(|event| board.sent(event));
-            board.put_older_alerts(alerts.collect());
+            board.put_older_alerts(alerts.iter().filter_map(|line| board.sent_line(line)).collect());
         }
         Ok(Err(error)) => tracing::warn!(%error, "the alerts before this start cannot be read"),
         Err(error) => tracing::warn!(%error, "the alerts before this start were not read"),
@@ -204,66 +219,19 @@ impl Actor for EventStreamState {
     ) -> Result<(), ActorError> {
         let EventStreamMessage::Publish(draft, reply) = message;
         // Waits while the disk is behind: the mailbox fills, and publishers get an error.
-        self.writer.send((draft, reply)).await.map_err(|_| "the writer of events has ended")?;
+        let writer = self.writer.as_ref().ok_or("the event stream has ended")?;
+        writer.send((draft, reply)).await.map_err(|_| "the writer of events has ended")?;
         Ok(())
     }
-}
 
-struct EventWriter {
-    journal: EventJournal,
-    board: Arc<EventCache>,
-}
-
-type QueuedDraft = (SwarmEventDraft, Option<ReplySender<PublishResult>>);
-
-/// Writes queued events, in batches, until the actor ends.
-async fn write_all(mut writer: EventWriter, mut drafts: mpsc::Receiver<QueuedDraft>) {
-    loop {
-        let mut batch = Vec::new();
-        if drafts.recv_many(&mut batch, BATCH).await == 0 {
-            return;
+    /// Writes what is queued and notes the last number, so that the next start need not believe the files.
+    async fn terminate(&mut self, _: &ExitReason) {
+        drop(self.writer.take());
+        let Some(drained) = self.drained.take() else { return };
+        if timeout(DRAIN, drained).await.is_ok() {
+            EventNumbers::end(&self.store, self.cache.next() - 1).await;
+        } else {
+            tracing::warn!("the last events may not be in their file: the disk takes too long");
         }
-        let written = tokio::task::spawn_blocking(move || {
-            writer.write(batch);
-            writer
-        });
-        match written.await {
-            Ok(back) => writer = back,
-            // A panic there counts as this actor's own.
-            Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-        }
-    }
-}
-
-impl EventWriter {
-    fn write(&mut self, batch: Vec<QueuedDraft>) {
-        let now = Timestamp::now();
-        let (mut next, mut lines) = (self.board.last() + 1, Vec::new());
-        let (mut taken, mut replies, mut ids) = (Vec::new(), Vec::new(), HashSet::new());
-        for (draft, reply) in batch {
-            let again = draft.id.as_ref().is_some_and(|id| self.board.knows(id) || !ids.insert(id.clone()));
-            let numbered = if again { None } else { self.board.sent(draft.numbered(next, now)) };
-            replies.extend(reply.map(|reply| (reply, numbered.as_ref().map_or(0, |_| next))));
-            if let Some(event) = numbered {
-                lines.extend_from_slice(event.json());
-                lines.push(b'\n');
-                taken.push(event);
-                next += 1;
-            }
-        }
-        let written = self.append(now, &lines);
-        match &written {
-            Ok(()) => self.board.put(taken),
-            Err(error) => {
-                tracing::error!(events = taken.len(), %error, "events are lost: they cannot be written");
-            }
-        }
-        for (reply, seq) in replies {
-            reply.send(written.as_ref().map(|()| seq).map_err(|error| PublishError::Disk(error.to_string())));
-        }
-    }
-
-    fn append(&mut self, now: Timestamp, lines: &[u8]) -> io::Result<()> {
-        if lines.is_empty() { Ok(()) } else { self.journal.append(now, lines) }
     }
 }

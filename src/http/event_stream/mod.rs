@@ -108,11 +108,11 @@ async fn recent(
     let before = params.after::<u64>()?.unwrap_or(u64::MAX);
     let is_meant = |kind: &str| event_type.as_deref().is_none_or(|meant| meant == kind);
     let all = board.newest_where(usize::MAX, |event| is_meant(&event.event_type));
-    let older = all.partition_point(|sent| sent.event.seq < before);
+    let older = all.partition_point(|sent| sent.head.seq < before);
     let page = &all[older.saturating_sub(params.limit(ListLimits::USUAL))..older];
-    let first = page.first().map(|sent| sent.event.seq);
-    let more = first.filter(|first| all.first().is_some_and(|oldest| oldest.event.seq < *first));
-    let numbers = page.iter().map(|sent| sent.event.seq).collect();
+    let first = page.first().map(|sent| sent.head.seq);
+    let more = first.filter(|first| all.first().is_some_and(|oldest| oldest.head.seq < *first));
+    let numbers = page.iter().map(|sent| sent.head.seq).collect();
     let mut answer = ListPage::new(numbers, all.len(), more.as_ref()).answer("events");
     // Events go out one by one, so that a client that does not read keeps none of them in memory.
     answer["events"] = json!([]);
@@ -215,6 +215,7 @@ impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Call(error) => error.into(),
+            PublishError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             PublishError::Disk(_) => Self::busy(format!("{error}; free some space and send it again")),
         }
     }

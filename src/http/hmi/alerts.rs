@@ -25,7 +25,7 @@ const LIMITS: ListLimits = ListLimits { default: MOST, ..ListLimits::USUAL };
 /// The newest alerts, newest first.
 pub(super) fn newest(events: &EventStreamHandle, now: Timestamp) -> Vec<HmiAlert> {
     let alerts = events.cache().alerts(since(now), MOST);
-    alerts.iter().map(|sent| HmiAlert::of(&sent.event)).collect()
+    alerts.iter().filter_map(|sent| sent.event()).map(|event| HmiAlert::of(&event)).collect()
 }
 
 fn since(now: Timestamp) -> Timestamp {
@@ -53,7 +53,7 @@ pub(super) async fn alerts(
     ContractQuery(filter): ContractQuery<AlertFilter>,
 ) -> ApiResult<Json<Value>> {
     let all = hmi.events.cache().alerts(since(Timestamp::now()), usize::MAX);
-    let matching = all.iter().map(|sent| (sent.event.seq, HmiAlert::of(&sent.event)));
+    let matching = all.iter().filter_map(|sent| sent.event()).map(|event| (event.seq, HmiAlert::of(&event)));
     let matching = matching.filter(|(_, alert)| filter.matches(alert)).collect();
     let page = params.cut(LIMITS, matching, |(seq, _)| Reverse(*seq))?;
     Ok(Json(page.map(|(_, alert)| alert).answer("alerts")))

@@ -76,7 +76,7 @@ fn picture(hmi: &HmiApi) -> ApiResult<Bytes> {
     // Events after `seq` follow by the stream, which continues from there.
     let recent =
         board.newest_where(RECENT_EVENTS, |event| event.seq <= seq && event.event_type != kind::HEARTBEAT);
-    let recent: Vec<&SwarmEvent> = recent.iter().map(|sent| &sent.event).collect();
+    let recent: Vec<SwarmEvent> = recent.iter().filter_map(|sent| sent.event()).collect();
     let answer = json!({
         "seq": seq,
         "at": now.at,
