@@ -184,8 +184,8 @@ impl CrashRecorder {
         let panic = site.as_ref().and_then(|site| site.panic.clone());
         let (trace_id, records) =
             self.last_records(&event.actor, site.as_ref().map(|site| site.record.trace));
-        let mut spans: Vec<_> = records.iter().map(|record| FrozenSpan::of(&self.system, record)).collect();
-        spans.drain(..spans.len().saturating_sub(self.frozen_spans));
+        let newest = &records[records.len().saturating_sub(self.frozen_spans)..];
+        let spans = newest.iter().map(|record| FrozenSpan::of(&self.system, record)).collect();
         let word = match (reason, &panic) {
             (_, Some(_)) => "panic",
             (crate::supervision::policy::ExitReason::Killed, _) => "killed",
