@@ -77,7 +77,7 @@ impl ServiceAnnouncer {
             load: None,
             message: None,
         };
-        match self.registry.heartbeat(beat).await {
+        match self.registry.heartbeat(beat) {
             Err(RegistryError::Unknown(_)) => self.register().await,
             other => other.map(drop),
         }

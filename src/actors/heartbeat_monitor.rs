@@ -3,11 +3,12 @@
 //! There are two sources. Outside services: every sweep reads their silence off the registry, and the rule of
 //! [`crate::domain::heartbeat`] decides the action. Agents: supervision itself detects and acts; its events
 //! become alerts. Invariants: each step of the rule is reported once; a service is reported as deregistered
-//! only when the registry has done so. Alerts are kept in memory (the last [`KEPT_ALERTS`]) and in the daily
+//! only when the registry has done so; however many services take a step in one sweep, that is one request to
+//! the registry and, beyond a screenful, one alert with a count. Alerts are kept in memory (the last [`KEPT_ALERTS`]) and in the daily
 //! file ([`super::alert_journal`]), and published to the event stream. Soft state: a new incarnation starts
 //! counting anew and may report a step again.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -17,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::alert_journal::AlertJournal;
 use super::event_stream::EventStreamHandle;
-use super::registry::{RegistryHandle, ServiceCounts, WatchedService};
+use super::registry::{JudgedService, RegistryHandle, ServiceCounts, WatchedService};
 use crate::domain::agent::AgentDefinition;
 use crate::domain::event::{SwarmEventDraft, kind};
 use crate::domain::heartbeat::{
@@ -38,6 +39,10 @@ pub const KEPT_ALERTS: usize = 1000;
 const MIN_PAUSE: Duration = Duration::from_millis(50);
 /// Longest wait for an answer by callers; the monitor itself never waits.
 const DEADLINE: Duration = Duration::from_secs(5);
+/// Most alerts of one step in one sweep that are reported each by itself; more are one alert with a count.
+pub const ALERTS_APART: usize = 20;
+/// Ids named in an alert about many services.
+const NAMED_IDS: usize = 100;
 const PARENT_LABEL: &str = "parent";
 
 #[derive(Debug)]
@@ -45,12 +50,12 @@ pub enum MonitorMessage {
     /// Time to check the outside services.
     Sweep,
     Supervision(Box<SupervisionEvent>),
-    /// The registry has decided about a service that missed its third heartbeat.
+    /// The registry has decided about the services that missed their third heartbeat.
     Expired {
-        /// The service as judged.
-        watched: Box<WatchedService>,
-        /// Whether the registry removed the service.
-        gone: bool,
+        /// The services as judged.
+        watched: Vec<WatchedService>,
+        /// The ids of those that the registry removed.
+        gone: HashSet<String>,
     },
     /// The alerts in memory, oldest first.
     Alerts(ReplySender<Vec<NumberedAlert>>),
@@ -119,6 +124,8 @@ struct MonitorState {
     fallen: HashSet<String>,
     alerts: VecDeque<NumberedAlert>,
     last_check: Option<Timestamp>,
+    /// The registry is deciding about the dead of an earlier sweep.
+    is_expiring: bool,
     /// When the sweep after the next one is due; read by the timer.
     next_due: watch::Sender<Option<Duration>>,
 }
@@ -149,6 +156,7 @@ pub fn spec(
             fallen: HashSet::new(),
             alerts: VecDeque::new(),
             last_check: None,
+            is_expiring: false,
             next_due,
         };
         async move { Ok(state) }
@@ -215,46 +223,63 @@ impl MonitorState {
         let present: HashSet<&str> = all.iter().map(|w| w.service.service_id.as_str()).collect();
         self.watches.retain(|id, _| present.contains(id.as_str()));
         let due = all.iter().filter_map(|w| w.service.pace().until_change(w.silence)).min();
+        let (mut dead, mut alerts) = (Vec::new(), Vec::new());
         for watched in all {
             let pace = watched.service.pace();
             let id = watched.service.service_id.clone();
             let watch = self.watches.entry(id).or_insert_with(|| HeartbeatWatch::from_beat(watched.beat));
             for transition in watch.observe(watched.beat, watched.silence, pace) {
-                if transition == HeartbeatTransition::Deregister {
-                    self.expire(watched.clone(), context);
-                } else {
-                    self.publish_alert(alert(&watched, transition));
+                match transition {
+                    HeartbeatTransition::Deregister if self.is_expiring => watch.retry_deregistration(),
+                    HeartbeatTransition::Deregister => dead.push(watched.clone()),
+                    _ => alerts.push(alert(&watched, transition)),
                 }
             }
+        }
+        self.publish_together(alerts);
+        if !dead.is_empty() {
+            self.expire(dead, context);
         }
         self.last_check = Some(Timestamp::now());
         self.next_due.send_replace(due);
     }
 
     /// Lets the registry decide, in a task; the answer comes back as a message.
-    fn expire(&self, watched: WatchedService, context: &ActorContext<MonitorMessage>) {
+    fn expire(&mut self, watched: Vec<WatchedService>, context: &ActorContext<MonitorMessage>) {
+        self.is_expiring = true;
         let (registry, address) = (self.registry.clone(), context.address().clone());
         context.spawn(async move {
-            let id = watched.service.service_id.clone();
-            let gone = registry.expire(id.clone(), watched.beat).await.unwrap_or_else(|error| {
-                tracing::warn!(service = id, %error, "a dead service is still registered; trying again");
-                false
+            let judged = |watched: &WatchedService| JudgedService {
+                service_id: watched.service.service_id.clone(),
+                beat: watched.beat,
+            };
+            let gone = registry.expire(watched.iter().map(judged).collect()).await;
+            let gone = gone.unwrap_or_else(|error| {
+                let services = watched.len();
+                tracing::warn!(services, %error, "dead services are still registered; trying again");
+                Vec::new()
             });
-            let answer = MonitorMessage::Expired { watched: Box::new(watched), gone };
-            if let Err(error) = address.cast(answer) {
-                tracing::warn!(service = id, %error, "the end of a service makes no alert");
+            let answer = MonitorMessage::Expired { watched, gone: gone.into_iter().collect() };
+            if let Err(error) = address.send(answer).await {
+                tracing::debug!(%error, "the monitor has ended; the next incarnation judges again");
             }
         });
     }
 
-    /// Reports that a service is gone; the next sweep checks one that is not.
-    fn expired(&mut self, watched: &WatchedService, gone: bool) {
-        if gone {
-            self.watches.remove(&watched.service.service_id);
-            self.publish_alert(alert(watched, HeartbeatTransition::Deregister));
-        } else if let Some(watch) = self.watches.get_mut(&watched.service.service_id) {
-            watch.retry_deregistration();
+    /// Reports the services that are gone; the next sweep checks those that are not.
+    fn expired(&mut self, watched: &[WatchedService], gone: &HashSet<String>) {
+        self.is_expiring = false;
+        let mut alerts = Vec::new();
+        for watched in watched {
+            let id = &watched.service.service_id;
+            if gone.contains(id) {
+                self.watches.remove(id);
+                alerts.push(alert(watched, HeartbeatTransition::Deregister));
+            } else if let Some(watch) = self.watches.get_mut(id) {
+                watch.retry_deregistration();
+            }
         }
+        self.publish_together(alerts);
     }
 
     fn supervised(&mut self, event: &SupervisionEvent) {
@@ -285,6 +310,20 @@ impl MonitorState {
         self.publish_alert(agent_alert(agent, words, missed, last_seen, event.at));
     }
 
+    /// Publishes the alerts of one sweep: many of one step as one alert with their count.
+    fn publish_together(&mut self, alerts: Vec<HeartbeatAlert>) {
+        let mut steps: BTreeMap<HeartbeatAction, Vec<HeartbeatAlert>> = BTreeMap::new();
+        for alert in alerts {
+            steps.entry(alert.action).or_default().push(alert);
+        }
+        for (_, mut alerts) in steps {
+            if alerts.len() > ALERTS_APART {
+                alerts = together(alerts).into_iter().collect();
+            }
+            alerts.into_iter().for_each(|alert| self.publish_alert(alert));
+        }
+    }
+
     fn publish_alert(&mut self, alert: HeartbeatAlert) {
         tracing::info!(service = alert.service_id, kind = ?alert.alert_type, action = ?alert.action, "alert");
         self.journal.append(&alert);
@@ -302,6 +341,15 @@ impl MonitorState {
     }
 }
 
+/// One alert about many services: the first by id, the number of all, and the first ids.
+fn together(mut alerts: Vec<HeartbeatAlert>) -> Option<HeartbeatAlert> {
+    alerts.sort_by(|a, b| a.service_id.cmp(&b.service_id));
+    let count = u32::try_from(alerts.len()).ok();
+    let service_ids = alerts.iter().take(NAMED_IDS).map(|alert| alert.service_id.clone()).collect();
+    let first = alerts.into_iter().next()?;
+    Some(HeartbeatAlert { count, service_ids, parent: None, ..first })
+}
+
 fn alert(watched: &WatchedService, transition: HeartbeatTransition) -> HeartbeatAlert {
     let (alert_type, action) = transition.words();
     HeartbeatAlert {
@@ -313,6 +361,8 @@ fn alert(watched: &WatchedService, transition: HeartbeatTransition) -> Heartbeat
         action,
         ts: Timestamp::now(),
         parent: watched.service.labels.get(PARENT_LABEL).cloned(),
+        count: None,
+        service_ids: Vec::new(),
     }
 }
 
@@ -332,6 +382,8 @@ fn agent_alert(
         action,
         ts,
         parent: agent.parent.as_ref().map(|parent| agent_service_id(parent.as_str())),
+        count: None,
+        service_ids: Vec::new(),
     }
 }
 
@@ -346,7 +398,7 @@ impl Actor for MonitorState {
         match message {
             MonitorMessage::Sweep => self.sweep(context),
             MonitorMessage::Supervision(event) => self.supervised(&event),
-            MonitorMessage::Expired { watched, gone } => self.expired(&watched, gone),
+            MonitorMessage::Expired { watched, gone } => self.expired(&watched, &gone),
             MonitorMessage::Alerts(reply) => reply.send(self.alerts.iter().cloned().collect()),
             MonitorMessage::Stats(reply) => reply.send(self.stats()),
         }

@@ -1,8 +1,9 @@
 //! The registry: the services, their capabilities, and their liveness.
 //!
 //! Owns the table `services` and is its only writer. Outside services are durable: an answer leaves after the
-//! commit. Heartbeats are soft state, kept through a crash of this actor, forgotten with the daemon: after a
-//! start each service gets one time to live before being judged. The agents of the roster are always listed
+//! commit. Heartbeats are soft state ([`super::service_pulse`]), taken without a message, kept through a crash of
+//! this actor, forgotten with the daemon: after a start each service gets one time to live before being judged.
+//! However many services end at once, their end is one message and one commit. The agents of the roster are always listed
 //! ([`AgentDirectory`]) and cannot be changed from outside. Reads send no message
 //! ([`super::registry_cache`]). Failure policy: a refused write is an error to the caller; after a write of
 //! unknown outcome the table is read again before anything is decided. A start does not need a store that
@@ -22,6 +23,7 @@ pub use super::registry_cache::{MAX_AGE, MAX_BODIES, ServiceCounts, ServiceDocum
 
 use super::directory::AgentDirectory;
 use super::registry_cache::{RegistryCache, RegistryEntry, serialised};
+use super::service_pulse::LastBeat;
 use super::table_sync::TableSync;
 use crate::domain::registry::{
     RegisteredService, ServiceFilter, ServiceHeartbeat, ServiceRegistration, ServiceRole, ServiceVitals,
@@ -73,7 +75,6 @@ type RegistryResult<T> = Result<T, RegistryError>;
 #[derive(Debug)]
 pub enum RegistryMessage {
     Register(Box<ServiceRegistration>, ReplySender<RegistryResult<Arc<RegisteredService>>>),
-    Heartbeat(ServiceHeartbeat, ReplySender<RegistryResult<Timestamp>>),
     /// Move instances between roles.
     Promote {
         name: String,
@@ -86,13 +87,11 @@ pub enum RegistryMessage {
     Deregister(String, ReplySender<RegistryResult<Timestamp>>),
     /// The store takes writes again: read the table.
     Reload,
-    /// Remove a service unless a heartbeat has come since.
+    /// Remove services unless a heartbeat has come since.
     Expire {
-        service_id: String,
-        /// The number of the last heartbeat when the service was judged.
-        beat: u64,
-        /// Whether the service was removed.
-        reply: ReplySender<RegistryResult<bool>>,
+        judged: Vec<JudgedService>,
+        /// The ids of the removed ones.
+        reply: ReplySender<RegistryResult<Vec<String>>>,
     },
 }
 
@@ -100,13 +99,20 @@ impl ActorMessage for RegistryMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Register(..) => "register",
-            Self::Heartbeat(..) => "heartbeat",
             Self::Promote { .. } => "promote",
             Self::Deregister(..) => "deregister",
             Self::Expire { .. } => "expire",
             Self::Reload => "reload",
         }
     }
+}
+
+/// A service judged dead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JudgedService {
+    pub service_id: String,
+    /// The number of the last heartbeat when the service was judged.
+    pub beat: u64,
 }
 
 /// A monitor's view of an outside service.
@@ -146,8 +152,12 @@ impl RegistryHandle {
     /// # Errors
     /// [`RegistryError::Unknown`] for a service that is not (or no longer) registered, and
     /// [`RegistryError::Internal`] for the daemon's agents, whose liveness is read off the tree.
-    pub async fn heartbeat(&self, beat: ServiceHeartbeat) -> RegistryResult<Timestamp> {
-        self.address.call(DEADLINE, |reply| RegistryMessage::Heartbeat(beat, reply)).await?
+    pub fn heartbeat(&self, beat: ServiceHeartbeat) -> RegistryResult<Timestamp> {
+        let id = beat.service_id.clone();
+        if self.board.directory.get(&id).is_some() {
+            return Err(RegistryError::Internal(id));
+        }
+        self.board.beat(beat).ok_or(RegistryError::Unknown(id))
     }
 
     /// Moves all instances of a name from one role to another, or none; returns their number.
@@ -166,12 +176,13 @@ impl RegistryHandle {
         self.address.call(DEADLINE, |reply| RegistryMessage::Deregister(service_id, reply)).await?
     }
 
-    /// Removes a service that was judged dead by heartbeat number `beat`, unless a newer one has come.
+    /// Removes services that were judged dead, unless a newer heartbeat has come: all or none of those. Returns the
+    /// ids of the removed ones.
     ///
     /// # Errors
     /// [`RegistryError`] when no decision was possible.
-    pub async fn expire(&self, service_id: String, beat: u64) -> RegistryResult<bool> {
-        self.address.call(DEADLINE, |reply| RegistryMessage::Expire { service_id, beat, reply }).await?
+    pub async fn expire(&self, judged: Vec<JudgedService>) -> RegistryResult<Vec<String>> {
+        self.address.call(DEADLINE, |reply| RegistryMessage::Expire { judged, reply }).await?
     }
 
     /// The services that match a filter, as the JSON body `{"items": […]}`; without expired ones.
@@ -214,11 +225,9 @@ impl RegistryHandle {
     /// The outside services, for monitors.
     #[must_use]
     pub fn watched(&self) -> Vec<WatchedService> {
-        let watched = |entry: &Arc<RegistryEntry>| WatchedService {
-            service: Arc::clone(&entry.service),
-            beat: entry.beat,
-            silence: entry.silence(),
-            last_seen: entry.last_beat,
+        let watched = |entry: &Arc<RegistryEntry>| {
+            let (service, last) = (Arc::clone(&entry.service), entry.pulse.last());
+            WatchedService { service, beat: last.number, silence: last.silence(), last_seen: last.at }
         };
         self.board.entries().by_id.values().map(watched).collect()
     }
@@ -270,7 +279,9 @@ impl RegistryState {
             for (id, service) in rows {
                 let entry = match known.get(id.as_str()) {
                     Some(entry) => {
-                        RegistryEntry { service: Arc::new(service), ..RegistryEntry::clone(entry) }
+                        // An earlier incarnation may have ended between the verdict and the removal.
+                        entry.pulse.pardon();
+                        RegistryEntry { service: Arc::new(service), pulse: Arc::clone(&entry.pulse) }
                     }
                     None => remembered(service),
                 };
@@ -288,7 +299,7 @@ impl RegistryState {
         }
         let entries = self.board.entries();
         let known = entries.by_id.get(id.as_str());
-        if known.is_some_and(|entry| !has_lapsed(entry.service.pace(), entry.silence())) {
+        if known.is_some_and(|entry| !has_lapsed(entry.service.pace(), entry.pulse.silence())) {
             return Err(RegistryError::Taken(id));
         }
         if known.is_none() && entries.by_id.len() >= MAX_SERVICES {
@@ -297,33 +308,10 @@ impl RegistryState {
         let service = registration.into_service(id, Timestamp::now());
         self.save(vec![service.clone()]).await?;
         let service = Arc::new(service);
-        self.put(RegistryEntry {
-            service: Arc::clone(&service),
-            life: ServiceVitals::default(),
-            beat: self.board.next_beat(),
-            last_beat: Some(service.registered_at),
-            silent_from: Instant::now(),
-        });
+        let last = self.board.beat_now(ServiceVitals::default());
+        let last = LastBeat { at: Some(service.registered_at), ..last };
+        self.put(RegistryEntry::new(Arc::clone(&service), last));
         Ok(service)
-    }
-
-    fn heartbeat(&self, beat: ServiceHeartbeat) -> RegistryResult<Timestamp> {
-        let now = Timestamp::now();
-        if self.board.directory.get(&beat.service_id).is_some() {
-            return Err(RegistryError::Internal(beat.service_id));
-        }
-        let entries = self.board.entries();
-        let Some(entry) = entries.by_id.get(beat.service_id.as_str()) else {
-            return Err(RegistryError::Unknown(beat.service_id));
-        };
-        self.put(RegistryEntry {
-            service: Arc::clone(&entry.service),
-            life: ServiceVitals::from(beat),
-            beat: self.board.next_beat(),
-            last_beat: Some(now),
-            silent_from: Instant::now(),
-        });
-        Ok(now)
     }
 
     async fn promote(&self, name: String, from: ServiceRole, to: ServiceRole) -> RegistryResult<usize> {
@@ -346,10 +334,8 @@ impl RegistryState {
         self.board.publish(|next| {
             for (service, entry) in services.into_iter().zip(&meant) {
                 let id = Arc::from(service.service_id.as_str());
-                next.insert(
-                    id,
-                    Arc::new(RegistryEntry { service: Arc::new(service), ..RegistryEntry::clone(entry) }),
-                );
+                let (service, pulse) = (Arc::new(service), Arc::clone(&entry.pulse));
+                next.insert(id, Arc::new(RegistryEntry { service, pulse }));
             }
         });
         Ok(meant.len())
@@ -363,20 +349,27 @@ impl RegistryState {
         if !self.board.entries().by_id.contains_key(service_id.as_str()) {
             return Err(RegistryError::Unknown(service_id));
         }
-        self.remove(service_id).await?;
+        self.remove(vec![service_id]).await?;
         Ok(Timestamp::now())
     }
 
-    async fn expire(&self, service_id: String, beat: u64) -> RegistryResult<bool> {
+    async fn expire(&self, judged: Vec<JudgedService>) -> RegistryResult<Vec<String>> {
         self.table.check()?;
-        let is_dead = |entry: &Arc<RegistryEntry>| {
-            entry.beat == beat && has_lapsed(entry.service.pace(), entry.silence())
+        let entries = self.board.entries();
+        let is_dead = |judged: &JudgedService| {
+            let entry = entries.by_id.get(judged.service_id.as_str());
+            entry.is_some_and(|entry| entry.pulse.condemn(judged.beat, entry.service.pace()))
         };
-        if !self.board.entries().by_id.get(service_id.as_str()).is_some_and(is_dead) {
-            return Ok(false);
+        let dead: Vec<String> = judged.into_iter().filter(is_dead).map(|dead| dead.service_id).collect();
+        if dead.is_empty() {
+            return Ok(dead);
         }
-        self.remove(service_id).await?;
-        Ok(true)
+        let removed = self.remove(dead.clone()).await;
+        if removed.is_err() {
+            let spared = dead.iter().filter_map(|id| entries.by_id.get(id.as_str()));
+            spared.for_each(|entry| entry.pulse.pardon());
+        }
+        removed.map(|()| dead)
     }
 
     fn noted<T>(
@@ -395,13 +388,14 @@ impl RegistryState {
         self.table.store().write(move |_| Ok((services.iter().fold(StoreChanges::none(), put), ()))).await
     }
 
-    async fn remove(&self, service_id: String) -> RegistryResult<()> {
-        let id = service_id.clone();
-        self.table
-            .store()
-            .write(move |_| Ok::<_, RegistryError>((StoreChanges::none().delete(&SERVICES, &id), ())))
-            .await?;
-        self.board.publish(|entries| drop(entries.remove(service_id.as_str())));
+    async fn remove(&self, ids: Vec<String>) -> RegistryResult<()> {
+        let gone = ids.clone();
+        let delete = |changes: StoreChanges, id: &String| changes.delete(&SERVICES, id);
+        let write = move |_: &StoreView<'_>| {
+            Ok::<_, RegistryError>((ids.iter().fold(StoreChanges::none(), delete), ()))
+        };
+        self.table.store().write(write).await?;
+        self.board.publish(|entries| gone.iter().for_each(|id| drop(entries.remove(id.as_str()))));
         Ok(())
     }
 
@@ -414,13 +408,8 @@ impl RegistryState {
 /// A service known from before the start: without a heartbeat yet, and not judged for one time to live.
 fn remembered(service: RegisteredService) -> RegistryEntry {
     let silent_from = Instant::now() + service.pace().grace();
-    RegistryEntry {
-        service: Arc::new(service),
-        life: ServiceVitals::default(),
-        beat: 0,
-        last_beat: None,
-        silent_from,
-    }
+    let last = LastBeat { vitals: ServiceVitals::default(), number: 0, at: None, silent_from };
+    RegistryEntry::new(Arc::new(service), last)
 }
 
 impl Actor for RegistryState {
@@ -436,7 +425,6 @@ impl Actor for RegistryState {
                 let answer = self.register(*registration).await;
                 reply.send(self.noted(answer, context));
             }
-            RegistryMessage::Heartbeat(beat, reply) => reply.send(self.heartbeat(beat)),
             RegistryMessage::Promote { name, from, to, reply } => {
                 let answer = self.promote(name, from, to).await;
                 reply.send(self.noted(answer, context));
@@ -445,8 +433,8 @@ impl Actor for RegistryState {
                 let answer = self.deregister(id).await;
                 reply.send(self.noted(answer, context));
             }
-            RegistryMessage::Expire { service_id, beat, reply } => {
-                let answer = self.expire(service_id, beat).await;
+            RegistryMessage::Expire { judged, reply } => {
+                let answer = self.expire(judged).await;
                 reply.send(self.noted(answer, context));
             }
             RegistryMessage::Reload => {

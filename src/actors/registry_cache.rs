@@ -17,11 +17,12 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::directory::AgentDirectory;
+use super::service_pulse::{LastBeat, ServicePulse};
 use crate::domain::registry::{
-    RegisteredService, ServiceFilter, ServiceHealth, ServiceRole, ServiceStatus, ServiceVitals, seen_status,
+    RegisteredService, ServiceFilter, ServiceHealth, ServiceHeartbeat, ServiceRole, ServiceStatus,
+    ServiceVitals, seen_status,
 };
 use crate::domain::time::Timestamp;
-use crate::supervision::awake_elapsed;
 
 /// How long a serialised answer may serve: agents' heartbeats and queue lengths change without a version, and
 /// nobody polls those faster.
@@ -30,33 +31,29 @@ pub const MAX_AGE: Duration = Duration::from_secs(1);
 /// some 50 KiB, so this is at most a few MiB.
 pub const MAX_BODIES: usize = 64;
 
-/// An outside service and its vitals.
+/// An outside service and its heartbeats.
 #[derive(Debug, Clone)]
 pub(super) struct RegistryEntry {
     pub(super) service: Arc<RegisteredService>,
-    pub(super) life: ServiceVitals,
-    /// The number of the last heartbeat, unique in the process, so that a monitor notices a new one.
-    pub(super) beat: u64,
-    /// `None` until the first heartbeat after a restart of the daemon.
-    pub(super) last_beat: Option<Timestamp>,
-    /// Start of the silence; ahead of now during the grace after a restart.
-    pub(super) silent_from: Instant,
+    /// The same in all snapshots.
+    pub(super) pulse: Arc<ServicePulse>,
 }
 
 impl RegistryEntry {
-    pub(super) fn silence(&self) -> Duration {
-        awake_elapsed(self.silent_from)
+    pub(super) fn new(service: Arc<RegisteredService>, last: LastBeat) -> Self {
+        Self { service, pulse: Arc::new(ServicePulse::new(last)) }
     }
 
-    fn seen(&self, silence: Duration) -> ServiceSnapshot {
-        let status = seen_status(self.life.status, self.service.pace(), silence);
+    fn seen(&self) -> ServiceSnapshot {
+        let last = self.pulse.last();
+        let status = seen_status(last.vitals.status, self.service.pace(), last.silence());
         ServiceSnapshot {
             service: Arc::clone(&self.service),
             status,
-            last_heartbeat_ts: self.last_beat,
-            p95_ms: self.life.p95_ms,
-            queue_depth: self.life.queue_depth,
-            load: self.life.load,
+            last_heartbeat_ts: last.at,
+            p95_ms: last.vitals.p95_ms,
+            queue_depth: last.vitals.queue_depth,
+            load: last.vitals.load,
         }
     }
 }
@@ -139,18 +136,19 @@ pub struct ServiceCounts {
 #[derive(Debug)]
 pub(super) struct CachedAnswer {
     bytes: Bytes,
-    /// Versions of the entries, of the tree and of the agents' jobs.
-    versions: (u64, u64, u64),
+    /// Versions of the entries, of their heartbeats, of the tree and of the agents' jobs.
+    versions: [u64; 4],
     fresh_until: Instant,
 }
 
-/// The read side; written only by the registry's actor.
+/// The read side; written by the registry's actor, except for heartbeats.
 #[derive(Debug)]
 pub(super) struct RegistryCache {
     entries: ArcSwap<RegistryEntries>,
     pub(super) directory: AgentDirectory,
     pub(super) bodies: RwLock<HashMap<ServiceFilter, Arc<CachedAnswer>>>,
     membership: watch::Sender<u64>,
+    /// Heartbeats so far: the number of the next one, and the version of them all.
     beats: AtomicU64,
 }
 
@@ -169,9 +167,22 @@ impl RegistryCache {
         self.membership.subscribe()
     }
 
-    /// The number for a new heartbeat.
-    pub(super) fn next_beat(&self) -> u64 {
-        self.beats.fetch_add(1, Ordering::Relaxed)
+    /// A heartbeat of this moment.
+    pub(super) fn beat_now(&self, vitals: ServiceVitals) -> LastBeat {
+        let number = self.beats.fetch_add(1, Ordering::Relaxed);
+        LastBeat { vitals, number, at: Some(Timestamp::now()), silent_from: Instant::now() }
+    }
+
+    /// Takes a heartbeat of an outside service; `None` if none of this name is registered.
+    pub(super) fn beat(&self, beat: ServiceHeartbeat) -> Option<Timestamp> {
+        let entries = self.entries.load();
+        let entry = entries.by_id.get(beat.service_id.as_str())?;
+        let beat = self.beat_now(beat.into());
+        let at = beat.at;
+        let is_taken = entry.pulse.beat(beat);
+        // A second time: an answer serialised between the count and the beat is stale.
+        self.beats.fetch_add(1, Ordering::Relaxed);
+        at.filter(|_| is_taken)
     }
 
     /// Publishes the next snapshot. Called only by the actor, one message at a time.
@@ -192,7 +203,8 @@ impl RegistryCache {
         let entries = self.entries.load();
         // The versions are read before the snapshot: a change meanwhile makes the answer stale, not wrong.
         let standings = self.directory.standings();
-        let versions = (entries.version, standings.system().tree().version(), standings.version());
+        let beats = self.beats.load(Ordering::Relaxed);
+        let versions = [entries.version, beats, standings.system().tree().version(), standings.version()];
         let now = Instant::now();
         if let Some(body) = self.bodies.read().get(filter)
             && body.versions == versions
@@ -214,9 +226,9 @@ impl RegistryCache {
 
     fn pick(&self, entries: &RegistryEntries, filter: &ServiceFilter) -> Vec<ServiceSnapshot> {
         let outside = entries.by_id.values().filter_map(|entry| {
-            let silence = entry.silence();
+            let silence = entry.pulse.silence();
             let offered = filter.shows_expired() || !entry.service.pace().is_expired(silence);
-            offered.then(|| entry.seen(silence))
+            offered.then(|| entry.seen())
         });
         let fits = |seen: &ServiceSnapshot| filter.fits(&seen.service, seen.status);
         in_order(self.agents().chain(outside).filter(fits).collect())
@@ -225,7 +237,7 @@ impl RegistryCache {
     /// All services, offered or not.
     pub(super) fn all(&self) -> Vec<ServiceSnapshot> {
         let entries = self.entries.load();
-        let outside = entries.by_id.values().map(|entry| entry.seen(entry.silence()));
+        let outside = entries.by_id.values().map(|entry| entry.seen());
         in_order(self.agents().chain(outside).collect())
     }
 
@@ -234,16 +246,13 @@ impl RegistryCache {
             return Some(self.agent(agent));
         }
         let entries = self.entries.load();
-        entries.by_id.get(service_id).map(|entry| entry.seen(entry.silence()))
+        entries.by_id.get(service_id).map(|entry| entry.seen())
     }
 
     pub(super) fn counts(&self) -> ServiceCounts {
         let entries = self.entries.load();
         let agents = self.directory.iter().map(|agent| self.directory.life(&agent.name).status);
-        let outside = entries
-            .by_id
-            .values()
-            .map(|entry| seen_status(entry.life.status, entry.service.pace(), entry.silence()));
+        let outside = entries.by_id.values().map(|entry| entry.seen().status);
         agents.chain(outside).fold(ServiceCounts::default(), |mut counts, status| {
             counts.total += 1;
             match status.health() {
@@ -287,6 +296,6 @@ pub(super) fn serialised(items: &[ServiceSnapshot]) -> Result<Bytes, serde_json:
 
 /// How long an answer over these services is valid: until one expires or misses a heartbeat.
 fn max_age(entries: &RegistryEntries) -> Duration {
-    let changes = entries.by_id.values().filter_map(|e| e.service.pace().until_change(e.silence()));
+    let changes = entries.by_id.values().filter_map(|e| e.service.pace().until_change(e.pulse.silence()));
     changes.min().unwrap_or(MAX_AGE).min(MAX_AGE)
 }

@@ -87,7 +87,7 @@ pub enum HeartbeatAlertType {
 }
 
 /// The action taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeartbeatAction {
     Warning,
@@ -117,6 +117,12 @@ pub struct HeartbeatAlert {
     /// The parent, for agents and for services with the label `parent`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// For many services at once: their number. The fields above are those of one of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub count: Option<u32>,
+    /// For many services at once: the ids of the first of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub service_ids: Vec<String>,
 }
 
 /// One step of the rule.

@@ -51,7 +51,7 @@ struct AlertQuery {
 
 impl AlertQuery {
     fn matches(&self, alert: &HeartbeatAlert) -> bool {
-        self.service_id.as_ref().is_none_or(|id| *id == alert.service_id)
+        self.service_id.as_ref().is_none_or(|id| *id == alert.service_id || alert.service_ids.contains(id))
             && self.alert_type.is_none_or(|kind| kind == alert.alert_type)
     }
 }

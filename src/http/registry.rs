@@ -83,7 +83,7 @@ async fn heartbeat(
         .range("p95_ms", &beat.p95_ms.unwrap_or(0.0), 0.0..=f64::MAX)
         .range("load", &beat.load.unwrap_or(0.0), 0.0..=f64::MAX)
         .done()?;
-    let ts = registry.heartbeat(beat).await?;
+    let ts = registry.heartbeat(beat)?;
     Ok(Json(json!({ "success": true, "ts": ts })))
 }
 

@@ -255,7 +255,7 @@ impl ProviderProbe {
         let status = if is_there { ServiceStatus::Ok } else { ServiceStatus::Degraded };
         let beat = json!({ "service_id": local.service_id, "status": status });
         let Ok(beat) = serde_json::from_value::<ServiceHeartbeat>(beat) else { return };
-        match self.registry.heartbeat(beat).await {
+        match self.registry.heartbeat(beat) {
             Err(RegistryError::Unknown(_)) => {
                 let registration = json!({
                     "service_id": local.service_id, "name": local.name, "type": "model", "role": "production",

@@ -39,6 +39,7 @@ impl HmiAlert {
         let data = &event.data;
         let kind = text(data, &["alert_type", "type"]).unwrap_or("alert").to_owned();
         let target = text(data, &["target", "service_name", "agent", "job_id", "scope", "service_id"]);
+        let target = target.filter(|_| count(data).is_none());
         let message = text(data, &["message"]).map_or_else(|| sentence(&kind, target, data), str::to_owned);
         let timestamp =
             text(data, &["timestamp"]).map_or_else(|| event.server_timestamp.to_string(), str::to_owned);
@@ -48,6 +49,11 @@ impl HmiAlert {
 
 fn text<'d>(data: &'d Map<String, Value>, names: &[&str]) -> Option<&'d str> {
     names.iter().find_map(|name| data.get(*name)?.as_str())
+}
+
+/// The number of services, for an alert about many.
+fn count(data: &Map<String, Value>) -> Option<u64> {
+    data.get("count").and_then(Value::as_u64).filter(|count| *count > 1)
 }
 
 fn severity(kind: &str, data: &Map<String, Value>) -> AlertSeverity {
@@ -62,6 +68,9 @@ fn severity(kind: &str, data: &Map<String, Value>) -> AlertSeverity {
 }
 
 fn sentence(kind: &str, target: Option<&str>, data: &Map<String, Value>) -> String {
+    if let Some(count) = count(data) {
+        return sentence_about_many(kind, count);
+    }
     let who = target.unwrap_or("somebody");
     let missed = data.get("missed_beats").and_then(Value::as_u64).unwrap_or(0);
     let beats = if missed == 1 { "beat" } else { "beats" };
@@ -71,6 +80,16 @@ fn sentence(kind: &str, target: Option<&str>, data: &Map<String, Value>) -> Stri
         "service_deregistered" => format!("{who} was deregistered: {missed} {beats} missed"),
         "heartbeat_restored" => format!("{who} is back"),
         other => format!("{who}: {}", other.replace('_', " ")),
+    }
+}
+
+fn sentence_about_many(kind: &str, count: u64) -> String {
+    match kind {
+        "heartbeat_miss" => format!("{count} services have missed a beat"),
+        "service_down" => format!("{count} services are down"),
+        "service_deregistered" => format!("{count} services were deregistered: no beats"),
+        "heartbeat_restored" => format!("{count} services are back"),
+        other => format!("{count} services: {}", other.replace('_', " ")),
     }
 }
 
@@ -98,6 +117,8 @@ mod tests {
         assert_eq!((down.target.as_deref(), &*down.timestamp), (Some("x"), "1970-01-01T00:00:00.000Z"));
         assert_eq!(beat("heartbeat_miss", 1).message, "x has missed 1 beat");
         assert_eq!(beat("heartbeat_restored", 3).severity, AlertSeverity::Info);
+        let many = alert(json!({ "alert_type": "service_deregistered", "service_name": "x", "count": 6000 }));
+        assert_eq!((&*many.message, many.target), ("6000 services were deregistered: no beats", None));
         let budget = alert(json!({
             "alert_type": "budget", "scope": "run r1", "level": "critical", "message": "used up",
             "timestamp": "2026-11-22T16:00:00.000Z",

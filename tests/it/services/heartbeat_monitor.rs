@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use super::{MONITOR, REGISTRY, SWEEP, start, tool, with};
@@ -66,6 +67,38 @@ async fn a_short_interval_is_watched_closely() {
     assert_eq!(swarm.status_of("tool-1").await, "down");
     swarm.pass(Duration::from_millis(1000)).await;
     assert_eq!(swarm.alerts("tool-1", 3).await[2], "service_deregistered/deregistered/3");
+}
+
+#[tokio::test(start_paused = true)]
+async fn thousands_that_fall_silent_at_once_are_one_commit_and_one_alert_a_step() {
+    const DEAD: usize = 3_000;
+    let dir = tempfile::tempdir().unwrap();
+    let swarm = start(dir.path()).await;
+    let beating = |id: &str| with(tool(id), "heartbeat_interval_s", json!(1));
+    let registration = |id: &str| serde_json::from_value(beating(id)).unwrap();
+    for first in (0..DEAD).step_by(500) {
+        let ids =
+            (first..first + 500).map(|n| swarm.registry.register(registration(&format!("tool-{n:04}"))));
+        assert!(join_all(ids).await.iter().all(Result::is_ok));
+    }
+    swarm.register(beating("alive")).await;
+    let before = swarm.store.metrics();
+    for _ in 0..5 {
+        swarm.pass(Duration::from_millis(750)).await;
+        let beat = json!({ "service_id": "alive" });
+        assert_eq!(swarm.beat(beat).await.0, 200, "the living are not behind the dead");
+    }
+    let actions = swarm.alerts("tool-0000", 3).await;
+    assert_eq!(
+        actions,
+        ["heartbeat_miss/warning/1", "service_down/marked_down/2", "service_deregistered/deregistered/3"]
+    );
+    let alerts = swarm.get(MONITOR, "/alerts").await;
+    let counts: Vec<_> = alerts["alerts"].as_array().unwrap().iter().map(|alert| &alert["count"]).collect();
+    assert_eq!(counts, [DEAD, DEAD, DEAD], "{alerts}");
+    assert_eq!(swarm.ids("?name=linter").await, ["alive"]);
+    let writes = swarm.store.metrics().durable_operations - before.durable_operations;
+    assert!(writes < 20, "{writes} writes for {DEAD} services");
 }
 
 #[tokio::test(start_paused = true)]
