@@ -16,6 +16,7 @@ use super::CommandContext;
 use super::descriptors;
 use super::exit::{CommandExit, CommandFailure, CommandResult};
 use super::launch;
+use super::log_limit::LogLimit;
 use crate::config::{LogConfig, LogFormat, SwarmConfig};
 use crate::http::hmi::log_lines;
 
@@ -78,7 +79,7 @@ async fn asked_to_stop() {
 }
 
 /// Writes log lines to standard error as configured by `[log]`; `RUST_LOG` overrides the filter. The newest
-/// lines are kept for the HMI.
+/// lines are kept for the HMI. A kind of line that repeats too often is counted instead.
 fn log(settings: &LogConfig) {
     let level = tracing::Level::from(settings.level);
     let filter = EnvFilter::try_from_default_env()
@@ -91,7 +92,12 @@ fn log(settings: &LogConfig) {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    let log = tracing_subscriber::registry().with(filter).with(lines).with(log_lines::layer());
+    let limit = LogLimit::default();
+    let log = tracing_subscriber::registry().with(filter).with(limit.clone());
     // Only a second logger in one process is refused; then the first one serves.
-    let _ = log.try_init();
+    if log.with(lines).with(log_lines::layer()).try_init().is_ok()
+        && let Err(error) = limit.keep_counting()
+    {
+        tracing::warn!(%error, "log lines that are left out will not be counted");
+    }
 }

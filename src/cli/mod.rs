@@ -19,6 +19,7 @@ mod ids;
 mod jobs;
 mod launch;
 mod library;
+mod log_limit;
 mod models;
 pub mod render;
 mod run;
