@@ -3,6 +3,7 @@
 //! Owns the order of start (store, agents, services, ports) and of the end (the reverse). No decision is made
 //! here: this file only joins the parts.
 
+mod damage;
 mod edge;
 mod news;
 mod services;
@@ -96,7 +97,12 @@ impl RunningDaemon {
         }
         let locking = Arc::clone(&config);
         let workdir_lock = tokio::task::spawn_blocking(move || WorkdirLock::take(&locking)).await??;
-        let (store, roster, refusals) = open(ground.store, &config).await?;
+        let (file, backups) = (config.store_file(), backups(&config));
+        let (store, roster, refusals) = match open(ground.store, &config).await {
+            Ok(opened) => opened,
+            Err(error) if is_damage(&error) => return Err(damage::explained(error, file, backups).await),
+            Err(error) => return Err(error),
+        };
         for refusal in &refusals {
             tracing::warn!(%refusal, "an agent's definition was refused");
         }
@@ -129,7 +135,7 @@ impl RunningDaemon {
             Err(failure) => {
                 // The failed start of the tree is the error to report.
                 let _ = store.close().await;
-                return Err(failure.into());
+                return Err(damage::explained(failure.into(), file, backups).await);
             }
         };
         Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals, workdir_lock })
@@ -182,9 +188,25 @@ impl RunningDaemon {
             self.root.shutdown().await;
         }
         let closed = self.store.close().await.context("close the store");
+        if let DaemonEnd::GaveUp(_) = ended {
+            let (file, backups) = (self.store.label().into(), self.jobs.settings.backups.clone());
+            let failure = anyhow::anyhow!("the daemon gave up");
+            let explained = damage::explained(failure, file, backups).await;
+            if explained.chain().len() > 1 {
+                tracing::error!("{explained}");
+            }
+        }
         drop(self.workdir_lock);
         closed.map(|()| ended)
     }
+}
+
+fn is_damage(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(crate::store::OpenError::Damaged { .. }))
+}
+
+fn backups(config: &SwarmConfig) -> BackupFolder {
+    BackupFolder::below(&config.daemon.data_dir, config.store.backups)
 }
 
 /// Opens the store and reads the agents side by side, because both wait for the disk.
@@ -244,7 +266,7 @@ fn settings(config: &SwarmConfig) -> JobSettings {
             backoff_base: config.jobs.backoff_base,
             backoff_max: config.jobs.backoff_max,
         },
-        backups: BackupFolder::below(&config.daemon.data_dir, config.store.backups),
+        backups: backups(config),
         input_defaults: Arc::new(input_defaults(&config.ingest)),
     }
 }

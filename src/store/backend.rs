@@ -18,6 +18,7 @@ use super::error::panic_message;
 use super::lock_methods::pass_locks_on;
 use super::metrics::StoreCounters;
 use super::overlay::OverlayBackend;
+use super::place::FilePlace;
 use pas_files::folder_of;
 
 /// redb's page cache in bytes. The kernel caches the file as well, so this needs room only for the branches
@@ -48,6 +49,17 @@ pub trait StorageHome: Send + Sync {
     /// The operating system's.
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>>;
 
+    /// Opens the bytes for reading beside the open database: without a lock, and never written.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn reader(&self) -> io::Result<Box<dyn StorageBackend>>;
+
+    /// Why the path no longer leads to the opened bytes, so that writes would be for nobody.
+    fn displaced(&self) -> Option<String> {
+        None
+    }
+
     /// Whether there is room for some more writes.
     ///
     /// # Errors
@@ -70,12 +82,13 @@ pub trait StorageHome: Send + Sync {
 pub struct FileHome {
     path: PathBuf,
     label: String,
+    place: FilePlace,
 }
 
 impl FileHome {
     #[must_use]
     pub fn new(path: &Path) -> Self {
-        Self { path: path.to_owned(), label: path.display().to_string() }
+        Self { path: path.to_owned(), label: path.display().to_string(), place: FilePlace::default() }
     }
 }
 
@@ -90,8 +103,17 @@ impl StorageHome for FileHome {
 
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
         let file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        self.place.note(&self.path, &file)?;
         let backend = FileBackend::new(file).map_err(io::Error::other)?;
         Ok(Box::new(backend))
+    }
+
+    fn reader(&self) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(self.place.reader()?))
+    }
+
+    fn displaced(&self) -> Option<String> {
+        self.place.displaced(&self.path)
     }
 
     fn probe(&self) -> io::Result<()> {
@@ -102,6 +124,7 @@ impl StorageHome for FileHome {
 
     fn rewrite(&self) -> io::Result<()> {
         let mut file = OpenOptions::new().read(true).write(true).open(&self.path)?;
+        self.place.note(&self.path, &file)?;
         let mut block = vec![0; REWRITE_BLOCK_BYTES];
         loop {
             let read = file.read(&mut block)?;
@@ -151,7 +174,7 @@ fn existing(home: &dyn StorageHome) -> Result<Box<dyn StorageBackend>, OpenError
     Ok(inner)
 }
 
-fn open_guarded(
+pub(super) fn open_guarded(
     path: &Path,
     inner: Box<dyn StorageBackend>,
     counters: &Arc<StoreCounters>,

@@ -1,7 +1,8 @@
 //! Backups: a consistent copy of a running store, in a file of its own.
 //!
-//! Invariants: the copy is one snapshot; the file gets its name only when whole, synced and verified; an
-//! existing file is never overwritten. The source takes writes meanwhile. To restore: stop the daemon and
+//! Invariants: the copy is one snapshot, every page of which was checked ([`super::image`]), so damage is never
+//! copied under fresh checksums; the file gets its name only when whole, synced and verified; an existing file
+//! is never overwritten. The source takes writes meanwhile. To restore: stop the daemon and
 //! replace the store's file by the backup.
 
 use std::io;
@@ -14,7 +15,7 @@ use redb::{
 };
 
 use super::backend::{self, FileHome};
-use super::{Store, StoreError};
+use super::{OpenError, Store, StoreError};
 use pas_files::{folder_of, sync_folder};
 
 type RawTable<'a> = TableDefinition<'a, &'static [u8], &'static [u8]>;
@@ -46,6 +47,9 @@ pub enum BackupError {
         name: PathBuf,
         folder: PathBuf,
     },
+    /// The store itself is damaged; a copy would hide that.
+    #[error("no backup was made, and none deleted: {0}")]
+    Damaged(OpenError),
     /// The store cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -77,7 +81,12 @@ pub fn backup(store: &Store, target: &Path) -> Result<BackupReport, BackupError>
     let directory = folder_of(target);
     std::fs::create_dir_all(directory).map_err(failed)?;
     let file = tempfile::Builder::new().prefix(".backup-").tempfile_in(directory).map_err(failed)?;
-    let snapshot = store.begin_read()?;
+    let snapshot = match store.freeze_verified() {
+        Ok(snapshot) => snapshot,
+        Err(damaged @ OpenError::Damaged { .. }) => return Err(BackupError::Damaged(damaged)),
+        // A store that takes no writes for now was checked when it was opened for reading.
+        Err(_) => store.begin_read()?,
+    };
     let copied = copy_into(&snapshot, file.path()).map_err(|error| BackupError::write(target, &error))?;
     drop(snapshot);
     let (tables, rows) = verify(file.path(), target, copied)?;

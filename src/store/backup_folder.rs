@@ -14,6 +14,7 @@ use parking_lot::Mutex;
 
 use super::Store;
 use super::backup::{BackupError, BackupReport, backup};
+use super::open::inspect;
 use pas_domain::time::Timestamp;
 
 /// The file name ending of backups; other files in the folder are not touched.
@@ -64,6 +65,31 @@ impl BackupFolder {
         Ok(report)
     }
 
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.folder
+    }
+
+    /// When the newest backup was made.
+    #[must_use]
+    pub fn newest_time(&self) -> Option<SystemTime> {
+        self.backups().ok()?.into_iter().map(|(made, _)| made).max()
+    }
+
+    /// The newest backup that is whole, and when it was made.
+    ///
+    /// Blocks for as long as reading it takes.
+    #[must_use]
+    pub fn newest_good(&self) -> Option<(PathBuf, Timestamp)> {
+        let mut all = self.backups().ok()?;
+        all.sort();
+        let mut good = all.into_iter().rev().filter(|(_, path)| inspect(path).is_ok());
+        good.next().map(|(made, path)| {
+            let millis = made.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_millis());
+            (path, Timestamp::from_millis(i64::try_from(millis).unwrap_or(i64::MAX)))
+        })
+    }
+
     fn target(&self, name: &Path) -> Result<PathBuf, BackupError> {
         let bare = name.strip_prefix(&self.folder).unwrap_or(name);
         let mut parts = bare.components();
@@ -93,15 +119,8 @@ impl BackupFolder {
     /// Deletes the oldest backups beyond the number kept, but never `newest`: a clock set back would make
     /// that the oldest.
     fn expire(&self, newest: &Path) -> io::Result<()> {
-        let mut older: Vec<(SystemTime, PathBuf)> = Vec::new();
-        for entry in std::fs::read_dir(&self.folder)? {
-            let entry = entry?;
-            let (path, facts) = (entry.path(), entry.metadata()?);
-            let is_backup = facts.is_file() && path.extension().is_some_and(|found| found == EXTENSION);
-            if is_backup && !is_hidden(Path::new(&entry.file_name())) && path != newest {
-                older.push((facts.modified()?, path));
-            }
-        }
+        let mut older = self.backups()?;
+        older.retain(|(_, path)| path != newest);
         older.sort();
         let surplus = (older.len() + 1).saturating_sub(self.kept.get());
         for (_, path) in older.into_iter().take(surplus) {
@@ -109,6 +128,20 @@ impl BackupFolder {
             tracing::info!(path = %path.display(), "an old backup was deleted: newer ones are kept");
         }
         Ok(())
+    }
+
+    /// The backups and when they were made.
+    fn backups(&self) -> io::Result<Vec<(SystemTime, PathBuf)>> {
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(&self.folder)? {
+            let entry = entry?;
+            let (path, facts) = (entry.path(), entry.metadata()?);
+            let is_backup = facts.is_file() && path.extension().is_some_and(|found| found == EXTENSION);
+            if is_backup && !is_hidden(Path::new(&entry.file_name())) {
+                found.push((facts.modified()?, path));
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -13,19 +13,22 @@
 //! Failure policy: after any I/O error the callers of the batch get [`StoreError::Unknown`], the file is
 //! reopened, and work goes on; while reopening fails, or the disk is full, writes are refused with
 //! [`StoreError::Unavailable`], reads go on, and the store keeps trying to resume ([`StoreStatus`]). A
-//! damaged file is never replaced by an empty one.
+//! damaged file is never replaced by an empty one. A file that no longer lies in its place takes no writes
+//! either ([`place`])
 
 mod backend;
 pub mod backup;
 pub mod backup_folder;
 pub mod codec;
 mod error;
+mod image;
 pub mod key;
 mod lock_methods;
 pub mod metrics;
 pub mod open;
 mod operation;
 mod overlay;
+mod place;
 mod recovery;
 mod schema;
 pub mod table;
@@ -213,6 +216,26 @@ impl Store {
         let (reply, answer) = oneshot::channel();
         self.queue.send(StoreCommand::Close(reply)).map_err(|_| StoreError::Closed)?;
         answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Reads every page of the last commit and compares the checksums, while writes go on.
+    ///
+    /// Blocks for as long as reading the whole file takes: call from a blocking thread.
+    ///
+    /// # Errors
+    /// [`OpenError::Damaged`], or the fault that keeps the store from being read.
+    pub fn verify(&self) -> Result<(), OpenError> {
+        self.freeze_verified().map(drop)
+    }
+
+    /// A snapshot whose every page is whole.
+    fn freeze_verified(&self) -> Result<ReadTransaction, OpenError> {
+        let path = self.shared.home.path();
+        let (reply, answer) = mpsc::channel();
+        let asked = self.queue.send(StoreCommand::Freeze(reply)).map_err(|_| StoreError::Closed);
+        let frozen = asked.and_then(|()| answer.recv().map_err(|_| StoreError::Closed)?);
+        let image = frozen.map_err(|error| OpenError::io(path, std::io::Error::other(error)))?;
+        image.verified(path)
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, StoreError> {

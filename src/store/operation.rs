@@ -4,15 +4,19 @@
 //! panic reaches the writer; all later code only passes the decision on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc;
 
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::error::panic_message;
+use super::image::FrozenImage;
 use super::{StoreChanges, StoreError, StoreView};
 
 /// The queue's items.
 pub(super) enum StoreCommand {
     Operation(Box<dyn StoreOperation>),
+    /// Take an image of the last commit.
+    Freeze(mpsc::Sender<Result<FrozenImage, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 

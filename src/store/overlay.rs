@@ -12,7 +12,7 @@ use redb::StorageBackend;
 use super::lock_methods::pass_locks_on;
 
 /// Bytes kept together: one redb page, so that most writes replace whole blocks.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 const BLOCK_BYTES: u64 = BLOCK as u64;
 
 /// Most blocks kept, 64 MiB: opening writes a header and the allocator's state, some pages a gigabyte.
@@ -38,6 +38,13 @@ impl OverlayBackend {
         let len = inner.len()?;
         let written = RwLock::new(OverlayWrites { len, inner_len: len, blocks: BTreeMap::new() });
         Ok(Self { inner, written })
+    }
+
+    /// An overlay over bytes that others go on writing, with the first block as it is now.
+    pub(super) fn frozen(inner: Box<dyn StorageBackend>, first: Box<[u8]>) -> io::Result<Self> {
+        let overlay = Self::new(inner)?;
+        overlay.written.write().blocks.insert(0, first);
+        Ok(overlay)
     }
 
     fn block(&self, written: &OverlayWrites, number: u64) -> io::Result<Box<[u8]>> {

@@ -35,10 +35,13 @@ pub enum StoreStatus {
     Closed,
 }
 
-/// The fault, if any, and the time of the last attempt.
+/// What keeps the store from writing.
 #[derive(Debug, Default)]
 pub(super) struct StoreRecovery {
+    /// The fault, if any, and the time of the last attempt.
     fault: Option<(String, Instant)>,
+    /// Why the file is not in its place.
+    displaced: Option<String>,
 }
 
 impl StoreRecovery {
@@ -47,15 +50,53 @@ impl StoreRecovery {
         self.fault.is_some()
     }
 
+    /// Looks whether the file is in its place. While it is not, reads go on from the open file, and it is never
+    /// opened anew: the path may lead to another one.
+    ///
+    /// # Errors
+    /// The reason why writes would be lost.
+    pub(super) fn look(&mut self, shared: &StoreShared) -> Result<(), StoreError> {
+        let found = shared.home.displaced().map(|why| {
+            format!("{why} while it was open (`pas backup` still saves its rows; put the file back, and writes go on)")
+        });
+        if found != self.displaced {
+            self.displaced = found;
+            match (&self.displaced, &self.fault) {
+                (Some(reason), _) => {
+                    tracing::error!(
+                        store = shared.home.label(),
+                        reason,
+                        "the store's file is not in its place"
+                    );
+                    refuse(shared, reason);
+                }
+                (None, Some((reason, _))) => refuse(shared, reason),
+                (None, None) => {
+                    tracing::info!(store = shared.home.label(), "the store's file is in its place again");
+                    shared.status.send_replace(StoreStatus::Writable);
+                }
+            }
+        }
+        match &self.displaced {
+            None => Ok(()),
+            Some(reason) => Err(unavailable(shared, reason)),
+        }
+    }
+
     /// Notes a fault, reopens the file for reading and tries to resume writes.
     pub(super) fn fault(&mut self, shared: &StoreShared, reason: &str) {
         tracing::error!(store = shared.home.label(), reason, "the store failed; opening it again");
+        if self.look(shared).is_err() {
+            self.fault = Some((reason.to_owned(), Instant::now()));
+            return;
+        }
         read_only(shared);
         self.attempt(shared);
     }
 
     /// `Ok` if operations may be decided; attempts recovery when an attempt is due.
     pub(super) fn ready(&mut self, shared: &StoreShared) -> Result<(), StoreError> {
+        self.look(shared)?;
         if self.fault.as_ref().is_some_and(|(_, tried)| tried.elapsed() >= shared.home.retry_after()) {
             self.attempt(shared);
         }

@@ -30,6 +30,8 @@ pub struct DiskFaults {
     pub lose_unsynced: bool,
     /// The next sync panics.
     pub panic_on_sync: bool,
+    /// The path leads elsewhere.
+    pub displaced: bool,
     /// The bytes cannot be opened.
     pub gone: bool,
 }
@@ -117,6 +119,14 @@ impl StorageHome for MemoryHome {
             disk.dirty.clear();
         }
         Ok(Box::new(self.clone()))
+    }
+
+    fn reader(&self) -> io::Result<Box<dyn StorageBackend>> {
+        Ok(Box::new(self.clone()))
+    }
+
+    fn displaced(&self) -> Option<String> {
+        self.0.lock().faults.displaced.then(|| "it was deleted or moved away".to_owned())
     }
 
     fn probe(&self) -> io::Result<()> {

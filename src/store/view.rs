@@ -6,10 +6,12 @@
 
 use std::marker::PhantomData;
 use std::ops::{Bound, RangeBounds};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use redb::{AccessGuard, ReadTransaction, ReadableTable, StorageError, TableError, WriteTransaction};
 use serde::de::DeserializeOwned;
 
+use super::error::panic_message;
 use super::key::{StartsWith, StoreKey, TextKey};
 use super::table::{StoreTable, definition};
 use super::{StoreError, codec};
@@ -194,7 +196,14 @@ impl<'t> StoreView<'t> {
         self.ask(table.name(), CountRead)
     }
 
+    /// Asks redb, which panics on some damaged pages.
     fn ask<Q: TableRead>(&self, name: &'static str, query: Q) -> Result<Q::Answer, StoreError> {
+        catch_unwind(AssertUnwindSafe(|| self.ask_unguarded(name, query))).unwrap_or_else(|payload| {
+            Err(StoreError::Damaged { table: name, reason: panic_message(&*payload) })
+        })
+    }
+
+    fn ask_unguarded<Q: TableRead>(&self, name: &'static str, query: Q) -> Result<Q::Answer, StoreError> {
         match self.0 {
             ViewSource::Snapshot(transaction) => match transaction.open_table(definition(name)) {
                 Ok(table) => Ok(query.run(&table)?),

@@ -19,9 +19,10 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use redb::{Durability, WriteTransaction};
+use redb::{Durability, ReadableDatabase as _, WriteTransaction};
 
 use super::error::panic_message;
+use super::image::FrozenImage;
 use super::operation::{StoreCommand, StoreOperation};
 use super::recovery::{StoreRecovery, unavailable};
 use super::{StoreError, StoreShared, StoreStatus, StoreView};
@@ -72,6 +73,9 @@ enum CommitFailure {
     During(String),
 }
 
+/// Time between two looks whether the file is in its place, while nobody writes; each is one system call.
+const LOOK: Duration = Duration::from_millis(500);
+
 enum NextCommand {
     Command(StoreCommand),
     Timeout,
@@ -105,6 +109,10 @@ impl StoreWriter {
                     let _gone = reply.send(self.finish());
                     return;
                 }
+                NextCommand::Command(StoreCommand::Freeze(reply)) => {
+                    // The caller may have given up.
+                    let _gone = reply.send(self.freeze());
+                }
                 NextCommand::Timeout => self.keep_house(),
                 NextCommand::Disconnected => {
                     if let Err(error) = self.finish() {
@@ -116,23 +124,20 @@ impl StoreWriter {
         }
     }
 
-    /// How long to wait for work before housekeeping is due; `None`: none is.
-    fn patience(&self) -> Option<Duration> {
+    /// How long to wait for work before housekeeping is due.
+    fn patience(&self) -> Duration {
         if self.recovery.is_pending() {
-            return Some(self.shared.home.retry_after());
+            return self.shared.home.retry_after().min(LOOK);
         }
-        self.unsettled_since.map(|since| SETTLE_AFTER.saturating_sub(since.elapsed()))
+        let unsettled = self.unsettled_since.map(|since| SETTLE_AFTER.saturating_sub(since.elapsed()));
+        unsettled.map_or(LOOK, |left| left.min(LOOK))
     }
 
-    fn next(&mut self, patience: Option<Duration>) -> NextCommand {
+    fn next(&mut self, patience: Duration) -> NextCommand {
         if let Some(command) = self.taken.pop_front() {
             return NextCommand::Command(command);
         }
-        let received = match patience {
-            None => self.queue.recv().map_err(|_| RecvTimeoutError::Disconnected),
-            Some(patience) => self.queue.recv_timeout(patience),
-        };
-        match received {
+        match self.queue.recv_timeout(patience) {
             Ok(command) => NextCommand::Command(command),
             Err(RecvTimeoutError::Timeout) => NextCommand::Timeout,
             Err(RecvTimeoutError::Disconnected) => NextCommand::Disconnected,
@@ -150,10 +155,10 @@ impl StoreWriter {
             } else {
                 Duration::ZERO
             };
-            match self.next(Some(patience)) {
+            match self.next(patience) {
                 NextCommand::Command(StoreCommand::Operation(operation)) => batch.push(operation),
-                NextCommand::Command(close) => {
-                    self.taken.push_front(close);
+                NextCommand::Command(other) => {
+                    self.taken.push_front(other);
                     break;
                 }
                 NextCommand::Timeout | NextCommand::Disconnected => break,
@@ -185,7 +190,11 @@ impl StoreWriter {
         match guarded(&self.shared, batch, commit) {
             Ok(changed) => {
                 self.committed(batch.len(), commit, changed);
-                Ok(())
+                // Moved away meanwhile, the file may have taken this batch with it.
+                self.recovery.look(&self.shared).map_err(|displaced| StoreError::Unknown {
+                    store: self.shared.home.label().to_owned(),
+                    reason: displaced.to_string(),
+                })
             }
             Err(failure) => Err(self.failed(failure)),
         }
@@ -227,10 +236,23 @@ impl StoreWriter {
 
     /// Housekeeping after a while without queued work.
     fn keep_house(&mut self) {
-        if self.recovery.ready(&self.shared).is_ok() && self.unsettled_since.is_some() {
+        let is_due = self.unsettled_since.is_some_and(|since| since.elapsed() >= SETTLE_AFTER);
+        if self.recovery.ready(&self.shared).is_ok() && is_due {
             // The recovery logs a failure; there is no caller to answer.
             let _logged = self.settle();
         }
+    }
+
+    /// Settles, and takes an image of the commit. A file that is not in its place can still be saved so.
+    fn freeze(&mut self) -> Result<FrozenImage, StoreError> {
+        if self.recovery.is_pending() {
+            self.recovery.ready(&self.shared)?;
+        }
+        self.settle()?;
+        let database = self.shared.database.read();
+        let database = database.as_ref().ok_or(StoreError::Closed)?;
+        let snapshot = database.begin_read().map_err(|error| StoreError::unreadable(&error))?;
+        FrozenImage::new(self.shared.home.as_ref(), snapshot).map_err(|error| StoreError::unreadable(&error))
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {

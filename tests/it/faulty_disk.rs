@@ -59,6 +59,14 @@ impl StorageHome for FaultyHome {
         Ok(Box::new(FaultyBackend { inner: self.file.backend()?, disk: self.disk.clone() }))
     }
 
+    fn reader(&self) -> io::Result<Box<dyn StorageBackend>> {
+        self.file.reader()
+    }
+
+    fn displaced(&self) -> Option<String> {
+        self.file.displaced()
+    }
+
     fn probe(&self) -> io::Result<()> {
         self.disk.take()?;
         self.file.probe()

@@ -36,6 +36,7 @@ mod standing;
 mod steering;
 mod store_fault;
 mod store_kill;
+mod store_place;
 mod supervision;
 mod support;
 mod tidy;

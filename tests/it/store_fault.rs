@@ -83,7 +83,10 @@ async fn store_is(stage: &Stage, word: &str) -> Value {
     until("the store's state is seen in /health", look).await
 }
 
-async fn a_fault_of_every_port(errno: i32, words: &str) {
+/// A fault of the disk, and the end of it.
+type DiskFault = fn(&FaultyDisk, &Place);
+
+async fn a_fault_of_every_port(begin: DiskFault, end: DiskFault, words: &str) {
     let disk = FaultyDisk::default();
     let stage = Stage::open_on(Place::with_documents(1).on(&disk), &[]).await;
     let early = json!({ "service_id": "tool-early", "name": "linter", "type": "tool", "role": "staging",
@@ -93,7 +96,7 @@ async fn a_fault_of_every_port(errno: i32, words: &str) {
     let track = json!({ "agent": "outsider", "ctx_used": 10, "ctx_limit": 1000 });
     assert_eq!(stage.post(6105, "/track", track).await.status, 200);
 
-    disk.fails_with(errno);
+    begin(&disk, &stage.place);
     // The first write meets the fault: the caller does not know whether it took effect.
     for request in writes(&stage) {
         let called = format!("{} {}{}", request.1, request.0, request.2);
@@ -116,7 +119,7 @@ async fn a_fault_of_every_port(errno: i32, words: &str) {
     let alerts = || stage.events("alert").into_iter().filter(|event| event["data"]["alert_type"] == "store");
     until("the fault is an alert", async || alerts().next()).await;
 
-    disk.recovers();
+    end(&disk, &stage.place);
     store_is(&stage, "writable").await;
     for request in writes(&stage) {
         let called = format!("{} {}{}", request.1, request.0, request.2);
@@ -140,12 +143,33 @@ async fn a_fault_of_every_port(errno: i32, words: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_failing_disk_refuses_the_writes_of_every_port_and_kills_nobody() {
-    a_fault_of_every_port(EIO, "Input/output error").await;
+    a_fault_of_every_port(|disk, _| disk.fails_with(EIO), |disk, _| disk.recovers(), "Input/output error")
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_refuses_the_writes_of_every_port_and_kills_nobody() {
-    a_fault_of_every_port(ENOSPC, "No space left").await;
+    a_fault_of_every_port(|disk, _| disk.fails_with(ENOSPC), |disk, _| disk.recovers(), "No space left")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_moved_away_refuses_the_writes_of_every_port_and_kills_nobody() {
+    fn moved(place: &Place) -> (std::path::PathBuf, std::path::PathBuf) {
+        (place.config().store_file(), place.dir.path().join("aside.redb"))
+    }
+    a_fault_of_every_port(
+        |_, place| {
+            let (file, aside) = moved(place);
+            std::fs::rename(file, aside).unwrap();
+        },
+        |_, place| {
+            let (file, aside) = moved(place);
+            std::fs::rename(aside, file).unwrap();
+        },
+        "deleted or moved away",
+    )
+    .await;
 }
 
 /// Accepted jobs are done once the disk recovers, nobody is asked, and no attempt of a step is lost to the
