@@ -15,7 +15,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::services::{self, ServiceSite};
 use crate::http::EdgeServer;
+use crate::http::event_stream::MAX_CONNECTIONS as EVENT_CLIENTS;
 use crate::http::guard::AccessToken;
+use crate::http::places::connections_within;
 use crate::http::server::EdgeError;
 use crate::http::trace::HttpSpan;
 use crate::supervision::policy::{ExitReason, ShutdownPolicy};
@@ -101,6 +103,8 @@ async fn bind(site: &ServiceSite) -> Result<EdgeServer, ActorError> {
             }
             bound => {
                 let edge = bound?.allowing(http.allowed_origins.clone());
+                let connections = http.max_connections.get() + EVENT_CLIENTS;
+                let edge = edge.connections(connections_within(connections));
                 return Ok(edge.grace(http.shutdown_grace));
             }
         }

@@ -21,6 +21,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, sleep_until};
 
 use super::limits::PortLimits;
+use super::places::EdgePlace;
 
 /// The limit that a connection has exceeded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +76,12 @@ impl ConnectionPulse {
     /// The answer has been handed to the socket, or abandoned.
     pub(super) fn response_ended(&self) {
         self.enter(ConnectionPhase::Idle);
+    }
+
+    /// Since when no request is running.
+    pub(super) fn idle_since(&self) -> Option<Instant> {
+        let activity = self.0.lock();
+        (activity.phase != ConnectionPhase::Running).then_some(activity.since)
     }
 
     fn bytes_arrived(&self) {
@@ -143,12 +150,15 @@ pub(super) async fn until_overdue<C: Future>(
 pub(super) struct WatchedStream {
     stream: TcpStream,
     pulse: ConnectionPulse,
-    _place: OwnedSemaphorePermit,
+    _places: ConnectionPlaces,
 }
 
+/// A connection's place on its port, and among all connections.
+pub(super) type ConnectionPlaces = (OwnedSemaphorePermit, EdgePlace);
+
 impl WatchedStream {
-    pub(super) fn new(stream: TcpStream, pulse: ConnectionPulse, place: OwnedSemaphorePermit) -> Self {
-        Self { stream, pulse, _place: place }
+    pub(super) fn new(stream: TcpStream, pulse: ConnectionPulse, places: ConnectionPlaces) -> Self {
+        Self { stream, pulse, _places: places }
     }
 
     fn report_write<T>(&self, outcome: Poll<io::Result<T>>) -> Poll<io::Result<T>> {

@@ -32,12 +32,13 @@ use tokio_util::task::TaskTracker;
 use tower::Service;
 
 use super::body::{RequestBody, ResponseBody};
-use super::connection::{ConnectionPulse, WatchedStream, until_overdue};
+use super::connection::{ConnectionPlaces, ConnectionPulse, WatchedStream, until_overdue};
 use super::edge_info::{EdgeConnection, EdgeInfo};
 use super::front::{self, FrontShared};
 use super::guard::{self, AccessToken, PathExceptions, RequestGuard};
 use super::limits::{self, PortLimits};
 use super::model::form_of;
+use super::places::EdgePlaces;
 use super::trace::SpanRecorder;
 
 /// Backoff after a failed `accept`: short at first (a descriptor may become free at once), never so long
@@ -137,6 +138,8 @@ pub struct EdgeServer {
     /// Pages of others that may use the ports of models.
     origins: Arc<[String]>,
     grace: Duration,
+    /// Most connections over all ports.
+    connections: usize,
 }
 
 #[derive(Debug)]
@@ -164,13 +167,21 @@ impl EdgeServer {
         for spec in listeners {
             ports.push(bind_one(SocketAddr::new(address, spec.port), spec).await?);
         }
-        Ok(Self { ports, token, origins: Arc::from([]), grace: limits::SHUTDOWN })
+        let connections = ports.iter().map(|port| port.spec.limits.max_connections).sum();
+        Ok(Self { ports, token, origins: Arc::from([]), grace: limits::SHUTDOWN, connections })
     }
 
     /// The same for pages of these origins too, on the ports that speak for vendors.
     #[must_use]
     pub fn allowing(mut self, origins: Vec<String>) -> Self {
         self.origins = origins.into();
+        self
+    }
+
+    /// The same with at most this many connections over all ports: beyond, the longest idle one is closed.
+    #[must_use]
+    pub fn connections(mut self, most: usize) -> Self {
+        self.connections = most;
         self
     }
 
@@ -191,6 +202,7 @@ impl EdgeServer {
     pub async fn serve(self, recorder: Arc<dyn SpanRecorder>, shutdown: CancellationToken) {
         let all: Arc<[u16]> = self.ports.iter().map(|port| port.address.port()).collect();
         let (tracker, cut) = (TaskTracker::new(), CancellationToken::new());
+        let all_places = EdgePlaces::new(self.connections);
         for port in self.ports {
             let guard = RequestGuard::new(port.address.port(), Arc::clone(&all), self.token.clone());
             let guard = guard.except(port.spec.exceptions);
@@ -204,6 +216,7 @@ impl EdgeServer {
                 service: port.spec.service,
                 router: port.spec.router.layer(from_fn_with_state(front, front::pass)),
                 places: Arc::new(Semaphore::new(port.spec.limits.max_connections)),
+                all_places: Arc::clone(&all_places),
                 refusals: Arc::new(Semaphore::new(limits::MAX_REFUSALS)),
                 limits: Arc::new(port.spec.limits),
                 tracker: tracker.clone(),
@@ -243,6 +256,7 @@ struct OpenPort {
     router: Router,
     limits: Arc<PortLimits>,
     places: Arc<Semaphore>,
+    all_places: Arc<EdgePlaces>,
     refusals: Arc<Semaphore>,
     tracker: TaskTracker,
     shutdown: CancellationToken,
@@ -277,11 +291,13 @@ impl OpenPort {
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
-        if let Ok(place) = Arc::clone(&self.places).try_acquire_owned() {
+        let pulse = ConnectionPulse::new();
+        let place = Arc::clone(&self.places).try_acquire_owned().ok();
+        if let Some(places) = place.and_then(|place| Some((place, self.all_places.take(pulse.clone())?))) {
             let (limits, shutdown) = (Arc::clone(&self.limits), self.shutdown.clone());
             let (cut, tasks) = (self.cut.clone(), self.tracker.clone());
             let edge = EdgeInfo::new(EdgeConnection { local, peer, limits, shutdown, cut, tasks });
-            self.tracker.spawn(serve_one(stream, place, edge, self.router.clone()));
+            self.tracker.spawn(serve_one(stream, pulse, places, edge, self.router.clone()));
         } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
             self.tracker.spawn(refuse(stream, slot));
         }
@@ -309,13 +325,19 @@ async fn refuse(mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
     }
 }
 
-async fn serve_one(stream: TcpStream, place: OwnedSemaphorePermit, edge: EdgeInfo, router: Router) {
+async fn serve_one(
+    stream: TcpStream,
+    pulse: ConnectionPulse,
+    places: ConnectionPlaces,
+    edge: EdgeInfo,
+    router: Router,
+) {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let pulse = ConnectionPulse::new();
+    let leave = places.1.leave();
     let (limits, shutdown, cut) = (Arc::clone(&edge.limits), edge.shutdown.clone(), edge.cut.clone());
-    let io = TokioIo::new(WatchedStream::new(stream, pulse.clone(), place));
+    let io = TokioIo::new(WatchedStream::new(stream, pulse.clone(), places));
     let service = EdgeService { router, edge, pulse: pulse.clone() };
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -329,6 +351,7 @@ async fn serve_one(stream: TcpStream, place: OwnedSemaphorePermit, edge: EdgeInf
     let ended = tokio::select! {
         biased;
         () = shutdown.cancelled() => None,
+        () = leave.cancelled() => return,
         ended = until_overdue(connection.as_mut(), &pulse, &limits) => Some(ended),
     };
     let ended = match ended {
@@ -343,7 +366,8 @@ async fn serve_one(stream: TcpStream, place: OwnedSemaphorePermit, edge: EdgeInf
         }
     };
     match ended {
-        Ok(Ok(())) => {}
+        // Ended, or upgraded: then whoever has the socket is at work.
+        Ok(Ok(())) => pulse.request_started(),
         Ok(Err(error)) => tracing::debug!(%error, "a connection ended early"),
         Err(overdue) => tracing::debug!(?overdue, "a connection was closed"),
     }

@@ -71,9 +71,14 @@ async fn start(limits: PortLimits) -> Edge {
 }
 
 async fn start_with(limits: PortLimits, grace: Duration) -> Edge {
+    let connections = limits.max_connections;
+    start_on(limits, grace, connections).await
+}
+
+async fn start_on(limits: PortLimits, grace: Duration, connections: usize) -> Edge {
     let listener = ListenerSpec::new("registry", 0, router()).limits(limits);
-    let server =
-        EdgeServer::bind(Ipv4Addr::LOCALHOST.into(), None, vec![listener]).await.unwrap().grace(grace);
+    let server = EdgeServer::bind(Ipv4Addr::LOCALHOST.into(), None, vec![listener]).await.unwrap();
+    let server = server.grace(grace).connections(connections);
     let address = server.addresses().next().unwrap().1;
     let spans = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&spans);
@@ -309,6 +314,25 @@ async fn a_full_port_says_so_and_recovers() {
     // The place is free as soon as the daemon has noticed.
     let recovered = timeout(PATIENCE, async { while edge.ask("GET /health", "", "").await.status != 200 {} });
     recovered.await.expect("the place was never freed");
+}
+
+#[tokio::test]
+async fn the_longest_idle_connection_gives_way_when_all_places_of_all_ports_are_taken() {
+    let edge = start_on(PortLimits::default(), pas::http::limits::SHUTDOWN, 3).await;
+    let kept_alive = format!("GET /health HTTP/1.1\r\nhost: {}\r\n\r\n", edge.address);
+    let mut idle = Vec::new();
+    for _ in 0..3 {
+        let mut stream = edge.connect().await;
+        stream.write_all(kept_alive.as_bytes()).await.unwrap();
+        read_until(&mut stream, "\"status\"").await;
+        idle.push(stream);
+    }
+    let mut stream = edge.connect().await;
+    stream.write_all(edge.request("GET /events", "", "").as_bytes()).await.unwrap();
+    read_until(&mut stream, "id: 1").await;
+    rest(&mut idle[0]).await;
+    idle[2].write_all(edge.request("GET /health", "", "").as_bytes()).await.unwrap();
+    assert!(rest(&mut idle[2]).await.contains("200 OK"), "the others stay");
 }
 
 #[tokio::test]
