@@ -27,6 +27,7 @@ pub mod resource_manager;
 mod service_pulse;
 pub mod standing;
 pub mod steering;
+pub mod store_keeper;
 mod table_sync;
 pub mod tasks;
 pub mod token_governor;

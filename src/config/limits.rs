@@ -48,6 +48,7 @@ pub(super) const BOUNDS: &[IntegerBound] = &[
     bound("trace.ring_records", 1_024, 16_777_216, "96 bytes each: up to 1.5 GiB"),
     bound("trace.frozen_spans", 1, 65_536, "they are written in one transaction"),
     bound("trace.otlp.interval_ms", 100, 60_000, "the ring must not run over between two exports"),
+    bound("store.backup_every_s", 0, 31 * DAY_S, "a disk can fail any day"),
     bound("store.backups", 1, 1_000, "each is a whole copy of the database"),
     bound("jobs.threads", 0, 1_024, "each takes a stack"),
     bound("jobs.step_soft_timeout_s", 1, DAY_S, "a step that runs for days hangs"),

@@ -114,6 +114,9 @@ pub struct StoreConfig {
     /// Bare name of the database file; see [`SwarmConfig::store_file`](super::SwarmConfig::store_file).
     pub file: String,
     pub backups: NonZeroUsize,
+    /// Age of the newest backup at which the next is made; 0: only on request.
+    #[serde(rename = "backup_every_s", deserialize_with = "seconds")]
+    pub backup_every: Duration,
 }
 
 /// `[jobs]`.

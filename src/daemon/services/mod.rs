@@ -24,6 +24,7 @@ mod resource_manager;
 mod scheduler;
 mod site;
 mod steering;
+mod store_keeper;
 mod tlc;
 mod token_governor;
 
@@ -191,6 +192,7 @@ pub(super) static SERVICES: &[ServiceRow] = &[
     ServiceRow::of_daemon("steering", &steering::SteeringService),
     ServiceRow::of_daemon("scheduler", &scheduler::SchedulerService),
     ServiceRow::of_daemon("otlp-exporter", &otlp_exporter::OtlpExporterService),
+    ServiceRow::of_daemon("store-keeper", &store_keeper::StoreKeeperService),
     ServiceRow::of_daemon("orchestrator", &orchestrator::OrchestratorService).on(6100),
     ServiceRow::of_daemon("hmi", &hmi::HmiService).on(6101),
 ];
