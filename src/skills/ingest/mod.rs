@@ -26,3 +26,4 @@ mod source;
 mod testing;
 #[cfg(test)]
 mod text_steps_tests;
+mod waiting_reads;

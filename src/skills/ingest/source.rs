@@ -1,17 +1,22 @@
 //! The folder (or single file) an ingest reads: listing and reading files safely.
 //!
 //! Invariants: nothing outside the source is ever read; only regular files are opened (a named pipe would
-//! block forever); the listing is sorted by the bytes of the relative paths. Failure policy: a missing source
+//! block forever), and none of the kernel's; a file that may wait has a deadline ([`super::waiting_reads`]);
+//! the listing is sorted by the bytes of the relative paths. Failure policy: a missing source
 //! is a [`SkillError::Permanent`]; an error with one file becomes that file's row.
 
-use std::fs::{self, File, FileType};
-use std::io::{self, Read};
+use std::collections::HashMap;
+use std::fs::{self, FileType};
+use std::io;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
+use parking_lot::Mutex;
 
 use super::formats::{AuditRow, AuditStatus};
 use super::settings::IngestSettings;
+use super::waiting_reads::{FILE_DEADLINE, FileSystemKind, read_in_time, read_now};
 use crate::{SkillError, StepContext, is_passing};
 
 /// A folder with another program's objects, never documents.
@@ -27,6 +32,8 @@ pub(super) struct IngestSource {
     pub(super) max_file_bytes: u64,
     /// Most files that are listed.
     max_files: u64,
+    /// The kinds of the file systems met so far, by device.
+    file_systems: Mutex<HashMap<u64, FileSystemKind>>,
 }
 
 /// One listed path: a readable regular file, or the reason why not.
@@ -36,6 +43,12 @@ pub(super) struct ListedFile {
     pub(super) relative: PathBuf,
     /// `Ok(size in bytes)`, or the row's status and reason.
     pub(super) state: Result<u64, FileTrouble>,
+}
+
+struct RegularFile {
+    path: PathBuf,
+    bytes: u64,
+    file_system: FileSystemKind,
 }
 
 /// The status and reason in the audit row of a skipped file.
@@ -75,7 +88,7 @@ impl IngestSource {
             )));
         };
         let IngestSettings { max_file_bytes, max_files, .. } = IngestSettings::of(step)?;
-        Ok(Self { root, only, max_file_bytes, max_files })
+        Ok(Self { root, only, max_file_bytes, max_files, file_systems: Mutex::default() })
     }
 
     /// Lists every file below the source, in the order of the path bytes.
@@ -125,11 +138,14 @@ impl IngestSource {
     /// # Errors
     /// The status and reason of the file's row.
     pub(super) fn read(&self, relative: &Path) -> Result<Vec<u8>, FileTrouble> {
-        let (path, _) = self.resolve(relative)?;
-        let file = File::open(&path).map_err(|error| unreadable(&error))?;
-        let mut bytes = Vec::new();
+        let RegularFile { path, file_system, .. } = self.resolve(relative)?;
         // One byte more than allowed reveals a file that has grown since the listing.
-        file.take(self.max_file_bytes + 1).read_to_end(&mut bytes).map_err(|error| unreadable(&error))?;
+        let most = self.max_file_bytes + 1;
+        let bytes = match file_system {
+            FileSystemKind::Local => read_now(&path, most),
+            FileSystemKind::Kernel | FileSystemKind::Served => read_in_time(path, most, FILE_DEADLINE),
+        };
+        let bytes = bytes.map_err(|error| unreadable(&error))?;
         if bytes.len() as u64 > self.max_file_bytes { Err(self.too_large(None)) } else { Ok(bytes) }
     }
 
@@ -143,23 +159,36 @@ impl IngestSource {
     }
 
     fn judge(&self, relative: PathBuf) -> ListedFile {
-        let state = self.resolve(&relative).and_then(|(_, bytes)| {
+        let state = self.resolve(&relative).and_then(|RegularFile { bytes, .. }| {
             if bytes > self.max_file_bytes { Err(self.too_large(Some(bytes))) } else { Ok(bytes) }
         });
         ListedFile { relative, state }
     }
 
-    /// The regular file behind a path of the source, with the size.
-    fn resolve(&self, relative: &Path) -> Result<(PathBuf, u64), FileTrouble> {
+    /// The regular file behind a path of the source.
+    fn resolve(&self, relative: &Path) -> Result<RegularFile, FileTrouble> {
         let path = self.root.join(relative);
         let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
         let (path, meta) = if meta.is_symlink() { self.follow(&path)? } else { (path, meta) };
-        if meta.is_file() {
-            Ok((path, meta.len()))
-        } else {
+        if !meta.is_file() {
             let kind = special(meta.file_type());
-            Err((AuditStatus::Unreadable, format!("{kind}: only regular files are opened")))
+            return Err((AuditStatus::Unreadable, format!("{kind}: only regular files are opened")));
         }
+        let file_system = self.file_system(&path, meta.dev()).map_err(|error| unreadable(&error))?;
+        if file_system == FileSystemKind::Kernel {
+            let reason = "in a file system of the kernel, where reading can wait for ever";
+            return Err((AuditStatus::Unreadable, reason.to_owned()));
+        }
+        Ok(RegularFile { path, bytes: meta.len(), file_system })
+    }
+
+    fn file_system(&self, path: &Path, device: u64) -> io::Result<FileSystemKind> {
+        if let Some(known) = self.file_systems.lock().get(&device) {
+            return Ok(*known);
+        }
+        let kind = FileSystemKind::of(path)?;
+        self.file_systems.lock().insert(device, kind);
+        Ok(kind)
     }
 
     fn follow(&self, link: &Path) -> Result<(PathBuf, fs::Metadata), FileTrouble> {
@@ -208,6 +237,10 @@ pub(super) fn shown(relative: &Path) -> (String, String) {
 }
 
 fn unreadable(error: &io::Error) -> FileTrouble {
+    if error.kind() == io::ErrorKind::TimedOut {
+        let seconds = FILE_DEADLINE.as_secs();
+        return (AuditStatus::Unreadable, format!("its file system did not answer for {seconds} s"));
+    }
     if error.kind() == io::ErrorKind::NotFound {
         (AuditStatus::Vanished, "was listed, but was gone when it was to be read".into())
     } else {
@@ -287,5 +320,28 @@ mod raw {
 
     pub(super) fn decode(_: &str) -> Option<PathBuf> {
         None
+    }
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::json;
+
+    use super::*;
+    use crate::StepControl;
+
+    #[test]
+    fn a_file_of_the_kernel_is_a_row_with_its_reason_and_is_never_opened() {
+        let folder = tempfile::tempdir().unwrap();
+        let inputs = json!({ "source": "/proc/self/mountinfo" });
+        let step = StepContext::new(folder.path().to_owned(), inputs, 1, Arc::new(StepControl::default()));
+        let source = IngestSource::open(&step).unwrap();
+        let listed = source.list(&step).unwrap();
+        let (status, reason) = listed[0].state.clone().unwrap_err();
+        assert!(status == AuditStatus::Unreadable && reason.contains("of the kernel"), "{reason}");
+        assert!(source.read(&listed[0].relative).is_err());
     }
 }

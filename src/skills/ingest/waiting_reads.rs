@@ -1,0 +1,175 @@
+//! Reads that may wait for ever: on a network or a user's file system a server can hang, and in the kernel's own
+//! file systems even a regular file can wait for something to happen (`/proc/kmsg`).
+//!
+//! Invariants: files of the kernel's file systems are never opened; a file of another than a local disk is read
+//! by a thread of its own, which is left behind at the deadline. Threads left behind are bounded: once
+//! [`MAX_STUCK`] wait, further such files are not tried.
+
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+/// Longest wait for one file that is not on a local disk: 64 MiB in this time is a slow network.
+pub(super) const FILE_DEADLINE: Duration = Duration::from_secs(30);
+/// Most threads left behind in one process.
+const MAX_STUCK: usize = 16;
+
+/// The states of a read by a thread of its own.
+const WAITED_FOR: u8 = 0;
+const DONE: u8 = 1;
+const LEFT_BEHIND: u8 = 2;
+
+static STUCK: AtomicUsize = AtomicUsize::new(0);
+
+/// Where a file lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum FileSystemKind {
+    /// On a disk of this machine, or in its memory.
+    Local,
+    /// Made up by the kernel.
+    Kernel,
+    /// Served by another machine or process.
+    Served,
+}
+
+impl FileSystemKind {
+    /// The kind of the file system of `path`; an unknown one counts as served.
+    #[cfg(target_os = "linux")]
+    pub(super) fn of(path: &Path) -> io::Result<Self> {
+        // The numbers are Linux's, from `linux/magic.h` and statfs(2).
+        const LOCAL: [i64; 10] = [
+            0xef53,      // ext2, ext3, ext4
+            0x5846_5342, // XFS
+            0x9123_683e, // btrfs
+            0xf2f5_2010, // F2FS
+            0x2fc1_2fc1, // ZFS
+            0x0102_1994, // tmpfs
+            0x794c_7630, // overlayfs
+            0x4d44,      // FAT
+            0x2011_bab0, // exFAT
+            0x7371_7368, // squashfs
+        ];
+        const KERNEL: [i64; 10] = [
+            0x9fa0,      // procfs
+            0x6265_6572, // sysfs
+            0x6462_6720, // debugfs
+            0x7472_6163, // tracefs
+            0x6367_7270, // cgroup2
+            0x0027_e0eb, // cgroup
+            0x7363_6673, // securityfs
+            0xcafe_4a11, // bpf
+            0x6165_676c, // pstore
+            0xde5e_81e4, // efivarfs
+        ];
+        #[expect(clippy::useless_conversion, reason = "the type differs between architectures")]
+        let magic = i64::from(rustix::fs::statfs(path)?.f_type);
+        Ok(match magic {
+            magic if LOCAL.contains(&magic) => Self::Local,
+            magic if KERNEL.contains(&magic) => Self::Kernel,
+            _ => Self::Served,
+        })
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn of(_: &Path) -> io::Result<Self> {
+        Ok(Self::Served)
+    }
+}
+
+/// Reads at most `most` bytes of a file.
+pub(super) fn read_now(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    // A named pipe that took the file's place is not waited for.
+    let file = File::options().read(true).custom_flags(nonblocking()).open(path)?;
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn nonblocking() -> i32 {
+    rustix::fs::OFlags::NONBLOCK.bits().try_into().unwrap_or(0)
+}
+
+/// [`read_now`] with a deadline.
+pub(super) fn read_in_time(path: PathBuf, most: u64, deadline: Duration) -> io::Result<Vec<u8>> {
+    in_time(deadline, move || read_now(&path, most))
+}
+
+fn in_time<T: Send + 'static>(
+    deadline: Duration,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    if STUCK.load(Ordering::Relaxed) >= MAX_STUCK {
+        return Err(io::Error::new(io::ErrorKind::TimedOut, "too many files do not answer"));
+    }
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let state = Arc::new(AtomicU8::new(WAITED_FOR));
+    let reader = Arc::clone(&state);
+    let reading = move || {
+        // A caller that has gone has the answer of the deadline.
+        let _ = sender.send(work());
+        if reader.swap(DONE, Ordering::AcqRel) == LEFT_BEHIND {
+            STUCK.fetch_sub(1, Ordering::Relaxed);
+        }
+    };
+    std::thread::Builder::new().name("ingest-read".to_owned()).spawn(reading)?;
+    receiver.recv_timeout(deadline).unwrap_or_else(|_| {
+        if state.swap(LEFT_BEHIND, Ordering::AcqRel) == WAITED_FOR {
+            STUCK.fetch_add(1, Ordering::Relaxed);
+        }
+        Err(io::ErrorKind::TimedOut.into())
+    })
+}
+
+#[cfg(test)]
+#[cfg(target_os = "linux")]
+mod tests {
+    use super::*;
+
+    fn pipe(folder: &Path) -> PathBuf {
+        let path = folder.join("pipe");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &path, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+        path
+    }
+
+    #[test]
+    fn a_read_that_waits_for_ever_ends_at_the_deadline_and_few_threads_are_left_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = pipe(dir.path());
+        let waiting = || {
+            let path = path.clone();
+            // Opening a pipe for reading waits for a writer.
+            move || File::open(path).map(drop)
+        };
+        for tried in 1..=MAX_STUCK {
+            let failed = in_time(Duration::from_millis(1), waiting()).unwrap_err();
+            assert_eq!(failed.kind(), io::ErrorKind::TimedOut);
+            assert_eq!(STUCK.load(Ordering::Relaxed), tried);
+        }
+        let refused = in_time(Duration::from_secs(60), waiting()).unwrap_err();
+        assert!(refused.to_string().contains("too many"), "not tried: {refused}");
+        drop(File::options().write(true).open(&path).unwrap());
+        while STUCK.load(Ordering::Relaxed) > 0 {
+            std::thread::yield_now();
+        }
+        let file = dir.path().join("file");
+        std::fs::write(&file, "text").unwrap();
+        assert_eq!(read_in_time(file, 3, Duration::from_secs(60)).unwrap(), b"tex");
+    }
+
+    #[test]
+    fn a_pipe_in_a_files_place_is_not_waited_for() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(read_now(&pipe(dir.path()), 9).unwrap(), b"");
+    }
+
+    #[test]
+    fn the_kernels_files_are_known() {
+        assert_eq!(FileSystemKind::of(Path::new("/proc/self/status")).unwrap(), FileSystemKind::Kernel);
+        assert_eq!(FileSystemKind::of(Path::new("/sys")).unwrap(), FileSystemKind::Kernel);
+    }
+}
