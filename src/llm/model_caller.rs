@@ -84,6 +84,10 @@ pub trait ModelCaller: Send + Sync {
     /// That sentence.
     fn readiness(&self) -> Result<(), String>;
 
+    /// Waits until this daemon has looked for models once, or the look takes too long. Before it, no model is known, and
+    /// a model that is late looks like one that is not there.
+    fn settled(&self) -> BoxFuture<'_, ()>;
+
     /// The context window in tokens of the model that would be called.
     fn context_window(&self, preferred: &[String]) -> u64;
 

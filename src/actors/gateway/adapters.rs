@@ -12,7 +12,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, SetOnce};
 use tokio::time::Instant;
 
 use super::candidate::{ADAPTER, VendorEndpoints, endpoint_of};
@@ -31,6 +31,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(30);
 /// Time between two probes of a missed local server: soon enough for a person, and a refused connection a
 /// second costs nothing.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
+/// Probes after a start until the router has taken all models.
+const FIRST_LOOKS: u32 = 5;
 /// How long the local server counts as missed after a request for it: clients poll every few seconds.
 const MISSED_FOR: Duration = Duration::from_secs(10);
 /// Time for a local server to list its models; a slower one counts as absent.
@@ -91,6 +93,8 @@ pub struct LocalReadiness(Arc<LocalReadinessShared>);
 struct LocalReadinessShared {
     local: Mutex<LocalServerState>,
     missed: Notify,
+    /// Set once every model that could be called after the start is registered.
+    looked: SetOnce<()>,
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +122,11 @@ impl LocalReadiness {
     #[must_use]
     pub fn has(&self, model: &str) -> bool {
         self.asked().models.contains(model)
+    }
+
+    /// Waits until the first probe after the start has registered its models.
+    pub(super) async fn has_looked(&self) {
+        self.0.looked.wait().await;
     }
 
     /// Notes a request for a model that no provider serves: the local server is missed, unless it answers.
@@ -179,8 +188,9 @@ pub(super) struct ProviderProbe {
 }
 
 impl ProviderProbe {
-    /// One full probe; the vendors first, since an absent local server may take its time.
-    async fn probe_vendors(&self) {
+    /// One full probe; the vendors first, since an absent local server may take its time. Returns whether the router has
+    /// taken all models.
+    async fn probe_vendors(&self) -> bool {
         let offers = ModelOffers {
             prices: &self.prices,
             endpoints: &self.endpoints,
@@ -188,7 +198,7 @@ impl ProviderProbe {
             at: Timestamp::now(),
         };
         let mut offered = offers.of_vendors();
-        self.register(&offered).await;
+        let has_vendors = self.register(&offered).await;
         let servers = self.endpoints.servers();
         join_all(servers.iter().map(|server| self.servers.probe(&self.client, server))).await;
         self.probe_ollama().await;
@@ -196,19 +206,29 @@ impl ProviderProbe {
         for server in servers {
             local.append(&mut offers.of_server(server, &self.servers.of(server.name()).models));
         }
-        self.register(&local).await;
+        let has_local = self.register(&local).await;
         offered.append(&mut local);
         self.withdraw(&offered).await;
         for model in &LOCAL_MODELS {
             self.report_to_registry(model).await;
         }
+        has_vendors && has_local
     }
 
     /// Probes for ever.
     pub(super) async fn run(self) {
+        // A router that is still starting is there in a moment, and jobs wait for its models.
+        for _ in 0..FIRST_LOOKS {
+            if self.probe_vendors().await {
+                break;
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        // A restarted gateway has set it before.
+        let _ = self.ready.0.looked.set(());
         loop {
-            self.probe_vendors().await;
             self.ready.next_probe(|| self.probe_ollama()).await;
+            self.probe_vendors().await;
         }
     }
 
@@ -226,8 +246,8 @@ impl ProviderProbe {
         found.is_ok()
     }
 
-    /// Registers new and changed models, all in one commit.
-    async fn register(&self, offered: &OfferedModels) {
+    /// Registers new and changed models, all in one commit; returns whether all are registered.
+    async fn register(&self, offered: &OfferedModels) -> bool {
         let changed = offered.iter().filter(|(name, registration)| {
             self.router.provider(name).is_none_or(|seen| {
                 let known = &seen.provider;
@@ -236,9 +256,12 @@ impl ProviderProbe {
             })
         });
         let registering = changed.map(|(_, registration)| self.router.register(registration.clone()));
+        let mut are_registered = true;
         for done in join_all(registering).await {
+            are_registered &= done.is_ok();
             log(done.err(), "register a provider");
         }
+        are_registered
     }
 
     /// Deactivates providers that can no longer be called: a key or a local model is gone.

@@ -25,6 +25,8 @@ use crate::llm::{VendorFailureKind, catalogue};
 
 /// The window assumed for a model without a stated one: the smallest of today's models that call tools well.
 const DEFAULT_WINDOW: u64 = 128_000;
+/// Longest wait for the first look at the models after a start: a look at local servers takes two seconds each time.
+const FIRST_LOOK: Duration = Duration::from_secs(20);
 /// The feature every agent needs.
 const TOOLS: &str = "tools";
 
@@ -87,6 +89,13 @@ impl ModelCaller for GatewayHandle {
         let chosen =
             self.router().select(&requirements("auto"), RoutingOptimization::Balanced, CallLimits::default());
         chosen.map(drop).map_err(|none| none.to_string())
+    }
+
+    fn settled(&self) -> BoxFuture<'_, ()> {
+        Box::pin(async {
+            // A gateway that cannot look says so when it is asked.
+            let _ = tokio::time::timeout(FIRST_LOOK, self.ready().has_looked()).await;
+        })
     }
 
     fn context_window(&self, preferred: &[String]) -> u64 {

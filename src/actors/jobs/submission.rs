@@ -152,6 +152,10 @@ impl JobsShared {
     /// [`JobError::Card`] lists every fault of the card.
     pub async fn check(&self, request: JobRequest) -> Result<(JobRequest, JobCard), JobError> {
         let request = self.with_earlier_work(request).await?;
+        if let (Some(_), Some(models)) = (self.no_model(), self.models.get()) {
+            // A daemon that has just started may not know its models yet.
+            models.settled().await;
+        }
         let facts = LocalFacts {
             roster: Arc::clone(self.agents.roster()),
             tasks: self.tasks,

@@ -128,6 +128,12 @@ pub(super) struct ThinkingAttempt {
 impl ThinkingAttempt {
     async fn begin(
         step: ClaimedStep,
+        // A step that goes on right after a start must not fail for want of models that are registered a moment later.
+        tokio::select! {
+            biased;
+            () = step.control.stopped() => return Err(SkillError::Cancelled),
+            () = models.settled() => {}
+        }
         deps: ThinkingDeps,
         lease: ReservationGuard,
     ) -> Result<Self, SkillError> {
