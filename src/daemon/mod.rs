@@ -186,6 +186,9 @@ impl RunningDaemon {
         self.shutdown.cancel();
         if ended == DaemonEnd::Asked {
             self.root.shutdown().await;
+            if let Err(error) = self.jobs.book.forget_losses().await {
+                tracing::warn!(%error, "this stop counts as a loss of the steps that it met");
+            }
         }
         let closed = self.store.close().await.context("close the store");
         if let DaemonEnd::GaveUp(_) = ended {

@@ -82,7 +82,7 @@ impl AgentState {
             return Ok(());
         }
         let Some(job) = self.most_urgent()? else { return Ok(()) };
-        let Some(job) = self.claim(&job).await? else { return Ok(()) };
+        let Some(job) = self.claim_step(&job).await? else { return Ok(()) };
         let runner = match self.runner(&job.card.task) {
             Ok(runner) => runner,
             Err(lack) => {
@@ -93,6 +93,19 @@ impl AgentState {
         };
         self.begin(job, &runner, context);
         Ok(())
+    }
+
+    /// Claims a step; `None` when it is not due, is cancelled, or was lost too often and is the director's now.
+    async fn claim_step(&self, job: &Job) -> Result<Option<Job>, JobError> {
+        if job.state == JobState::Queued && !job.is_due(Timestamp::now()) {
+            return Ok(None);
+        }
+        let director = self.jobs.director_of(&self.me.name);
+        let claimed = unless_refused(self.jobs.book.claim_step(&job.id, director).await)?;
+        if let Some(lost) = claimed.as_ref().filter(|job| job.state == JobState::Blocked) {
+            self.jobs.notify(lost);
+        }
+        Ok(claimed.filter(|job| job.state == JobState::Running))
     }
 
     fn begin(&mut self, job: Job, runner: &TaskRunner, context: &ActorContext<AgentMessage>) {

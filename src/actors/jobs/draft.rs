@@ -6,8 +6,8 @@ use serde_json::{Map, Value, json};
 use super::book::{JobError, MAX_ROWS};
 use super::listing::next_root_number;
 use super::tables::{
-    ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, OPEN_RUNS, ROOT_ORDER, ROOTS, SAID_WORDS,
-    STEP_ROWS, SUBMISSIONS, UNCLOSED_RUNS,
+    ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LOST_ATTEMPTS, OPEN_RUNS, ROOT_ORDER, ROOTS,
+    SAID_WORDS, STEP_ROWS, SUBMISSIONS, UNCLOSED_RUNS,
 };
 use crate::domain::ids::JobId;
 use crate::domain::job::approval::{Approval, ApprovalStatus};
@@ -78,11 +78,11 @@ impl<'v, 't> JobDraft<'v, 't> {
         let terminal = job.state.is_terminal();
         self.edit(|changes| {
             let changes = changes.put(&JOBS, &job.id, job);
-            match (terminal, job.id.parent()) {
-                (false, _) => changes,
-                (true, Some(_)) => changes.delete(&ACTIVE, &job.id),
-                (true, None) => changes.delete(&ACTIVE, &job.id).delete(&OPEN_RUNS, &job.run()),
+            if !terminal {
+                return changes;
             }
+            let changes = changes.delete(&ACTIVE, &job.id).delete(&LOST_ATTEMPTS, &job.id);
+            if job.id.parent().is_none() { changes.delete(&OPEN_RUNS, &job.run()) } else { changes }
         });
         for (kind, detail) in told {
             self.append_event(job, kind, detail)?;

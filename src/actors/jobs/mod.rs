@@ -8,7 +8,8 @@ pub mod attempts;
 pub mod book;
 #[cfg(test)]
 mod card_tests;
-mod continuation;
+mod claiming;
+pub mod continuation;
 mod draft;
 pub mod finalize;
 pub mod listing;

@@ -3,6 +3,7 @@
 use super::readers::LedgerEntry;
 use crate::domain::ids::{ApprovalId, JobId, RunId};
 use crate::domain::job::approval::Approval;
+use crate::domain::job::lost::LostAttempts;
 use crate::domain::job::{Job, JobEvent};
 use crate::domain::thinking::StepRow;
 use crate::store::StoreTable;
@@ -35,3 +36,5 @@ pub(super) const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs")
 pub(super) const STEP_ROWS: StoreTable<(JobId, u64), StepRow> = StoreTable::new("step_rows");
 /// People's messages to the agent of a job, by job and number: author and text.
 pub(super) const SAID_WORDS: StoreTable<(JobId, u64), (String, String)> = StoreTable::new("said_words");
+/// Attempts that a step lost in a row with their daemon or agent; absent where it lost none.
+pub(super) const LOST_ATTEMPTS: StoreTable<JobId, LostAttempts> = StoreTable::new("lost_attempts");

@@ -1,13 +1,14 @@
 //! Jobs: the card with the request, and the row with the state.
 //!
 //! The row in the store *is* the job; a message is only a hint to reconcile. The rules of change are in
-//! [`transition`], the check of a submitted card in [`request`], retries in [`retry`], the division of a task
+//! [`transition`], the check of a submitted card in [`request`], retries in [`retry`], attempts that end with their daemon in [`lost`], the division of a task
 //! into steps in [`plan`], a person's decisions in [`approval`], published events in [`event`], and the rules
 //! of reassignment in [`takeover`].
 
 pub mod approval;
 pub mod continuation;
 pub mod event;
+pub mod lost;
 pub mod plan;
 pub mod request;
 pub mod retry;
@@ -138,7 +139,7 @@ pub struct Job {
     pub version: u64,
     /// Grows with every claim; only the newest may commit.
     pub fence: u64,
-    /// Claims so far, since the last approval.
+    /// Attempts since the last approval, those lost with their daemon or agent not counted.
     pub attempt: u32,
     /// Not to be claimed before.
     pub not_before: Option<Timestamp>,

@@ -44,6 +44,8 @@ pub enum JobTransition {
         /// How long to wait before the next attempt.
         backoff: Duration,
     },
+    /// Too many attempts in a row were lost: the director decides.
+    FailLost { fence: u64, error: String, director: AgentName },
     /// The attempt failed, and a retry cannot help: the job fails, unless the director decides that the run
     /// can do without it.
     FailPermanent { fence: u64, error: String, director: AgentName },
@@ -170,6 +172,10 @@ impl Job {
                 self.require_holder(fence, "sent back to the queue")?;
                 self.attempt = self.attempt.saturating_sub(1);
                 Ok(self.try_again(error, backoff, now))
+            }
+            JobTransition::FailLost { fence, error, director } => {
+                self.require_holder(fence, "failed")?;
+                Ok(self.escalate(error, director))
             }
             JobTransition::FailPermanent { fence, error, director } => {
                 self.require_holder(fence, "failed")?;
@@ -300,9 +306,11 @@ impl Job {
         if self.cancel.is_some() || (self.state == JobState::Queued && !self.is_due(now)) {
             return Err(self.refuse("claimed"));
         }
+        // The end of the daemon is no failure of the step: an attempt that was lost with it is made again.
+        let is_lost = self.state == JobState::Running;
         self.state = JobState::Running;
         self.fence += 1;
-        self.attempt += 1;
+        self.attempt += u32::from(!is_lost);
         self.not_before = None;
         self.started_at.get_or_insert(now);
         Ok(vec![(JobEventKind::Started, json!({ "attempt": self.attempt, "fence": self.fence }))])

@@ -5,6 +5,7 @@ mod bad_input;
 mod continuing;
 mod money;
 mod pieces;
+mod poisoned;
 mod pushes;
 mod questions;
 mod review;

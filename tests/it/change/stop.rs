@@ -18,7 +18,7 @@ fn sleeper(seconds: &str) -> Play {
 }
 
 /// How many processes of this machine sleep for so long.
-fn sleepers(seconds: &str) -> usize {
+pub(super) fn sleepers(seconds: &str) -> usize {
     let own = format!("sleep\0{seconds}\0").into_bytes();
     let processes = fs::read_dir("/proc").unwrap().flatten();
     processes.filter(|entry| fs::read(entry.path().join("cmdline")).is_ok_and(|line| line == own)).count()

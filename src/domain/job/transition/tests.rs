@@ -194,6 +194,7 @@ fn any_transition() -> impl Strategy<Value = JobTransition> {
         2 => fence.clone().prop_map(|fence| JobTransition::FailTransient {
             fence, error: "e".into(), backoff: Duration::from_millis(1), max_attempts: 2, director: director() }),
         1 => fence.clone().prop_map(|fence| JobTransition::FailPermanent { fence, error: "e".into(), director: director() }),
+        1 => fence.clone().prop_map(|fence| JobTransition::FailLost { fence, error: "e".into(), director: director() }),
         1 => Just(JobTransition::Waive),
         1 => Just(JobTransition::AskPerson),
         1 => text().prop_map(|by| JobTransition::Approve { by, reason: String::new(), inputs: Map::new() }),
@@ -219,6 +220,7 @@ proptest! {
             let before = job.clone();
             let by_holder = match &transition {
                 JobTransition::Complete { fence, .. } | JobTransition::FailPermanent { fence, .. }
+                | JobTransition::FailLost { fence, .. }
                 | JobTransition::FailTransient { fence, .. } | JobTransition::Stopped { fence, .. } => Some(*fence),
                 _ => None,
             };
