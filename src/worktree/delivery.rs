@@ -157,10 +157,11 @@ fn move_branch(
         return Ok(());
     }
     let branch = branch.to_owned();
-    if let Some(now) = ref_of(repository, &full)?
-        && Some(&now) != found
-    {
-        return Err(DeliveryError::BranchMoved { branch, found: now });
+    match ref_of(repository, &full)? {
+        // By the git of a daemon that was killed while it delivered.
+        Some(now) if now == *commit => return Ok(()),
+        Some(now) if Some(&now) != found => return Err(DeliveryError::BranchMoved { branch, found: now }),
+        Some(_) | None => {}
     }
     let list =
         GitCommand::at(repository).args(["for-each-ref", "--format=%(refname)", "refs/heads/pas"]).line()?;
@@ -172,4 +173,28 @@ fn move_branch(
     }
     let command = "update-ref".to_owned();
     Err(GitFailure::Exit { command, code: answer.code, complaint: answer.stderr }.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::TestPerson;
+    use super::*;
+
+    /// The git of a killed daemon moves the branch between this daemon's look and its own move.
+    #[test]
+    fn a_branch_that_is_already_moved_to_the_commit_is_delivered() {
+        let person = TestPerson::with(&[("a", "1")]);
+        let commit = CommitId::parse(person.git(&["rev-parse", "main"]).trim()).unwrap();
+        let repository = person.repo().join(".git");
+        move_branch(&repository, "pas/run", &commit, None).unwrap();
+        move_branch(&repository, "pas/run", &commit, None).unwrap();
+        person.write("a", "2");
+        person.commit("second");
+        let next = CommitId::parse(person.git(&["rev-parse", "main"]).trim()).unwrap();
+        let refused = move_branch(&repository, "pas/run", &next, None).unwrap_err();
+        assert!(
+            matches!(&refused, DeliveryError::BranchMoved { found, .. } if *found == commit),
+            "{refused}"
+        );
+    }
 }
