@@ -3,6 +3,9 @@
 
 mod bad_input;
 mod continuing;
+mod cuts;
+mod doom;
+mod kill_matrix;
 mod money;
 mod pieces;
 mod poisoned;

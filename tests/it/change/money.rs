@@ -16,7 +16,7 @@ fn spender(task: &'static str) -> Play {
     writer("spender", task, [turn(bash("echo $RANDOM$RANDOM")).billing(usage)]).looping(1)
 }
 
-fn usd(value: &Value) -> f64 {
+pub(super) fn usd(value: &Value) -> f64 {
     value.as_f64().or_else(|| value.as_str()?.parse().ok()).unwrap_or_else(|| panic!("{value} is no amount"))
 }
 
