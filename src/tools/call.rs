@@ -71,6 +71,12 @@ impl CheckedCall {
         }
     }
 
+    /// Whether it starts processes, which take cores and memory of the machine.
+    #[must_use]
+    pub fn runs_commands(&self) -> bool {
+        matches!(self.work, CallWork::Commands(_))
+    }
+
     /// The arguments in one spelling: members in order, no blanks.
     #[must_use]
     pub fn canonical_arguments(&self) -> &str {

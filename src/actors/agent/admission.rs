@@ -1,8 +1,8 @@
 //! Before a step works: reserves the step's machine resources, or waits for them.
 //!
-//! Invariants: a step asks once, for everything, and reserves nothing while waiting, so steps cannot wait for
-//! one another in a circle (coordinators reserve nothing at all); the reservation is released with the
-//! [`ReservationGuard`], dropped last by the working thread, however the attempt ends.
+//! Invariants: a step (of an agent that thinks: each of its commands) asks once, for everything, and reserves nothing
+//! while waiting, so steps cannot wait for one another in a circle (coordinators reserve nothing at all); the
+//! reservation is released with the [`ReservationGuard`], dropped last by the working thread, however the attempt ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,15 @@ impl ResourceGate {
     }
 }
 
-/// An attempt that has not started.
+/// Which reservations become events of the job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AdmissionNotice {
+    Always,
+    /// A step with many commands reserves as often.
+    AfterWait,
+}
+
+/// An attempt, or a command of one, that has not started.
 pub(super) struct AttemptAdmission {
     pub(super) resources: ResourceHandle,
     pub(super) jobs: Arc<JobsShared>,
@@ -63,6 +71,7 @@ pub(super) struct AttemptAdmission {
     pub(super) ask: ResourceRequest,
     pub(super) control: Arc<StepControl>,
     pub(super) gate: ResourceGate,
+    pub(super) notice: AdmissionNotice,
 }
 
 /// A step's resource request: from the card, or else from the agent's definition. The card's request is
@@ -111,21 +120,27 @@ impl AttemptAdmission {
             () = self.gate.stop.cancelled() => return Err(SkillError::Cancelled),
             () = sleep(TELL_AFTER) => None,
         };
+        let has_waited = early.is_none();
         let lease = match early {
             Some(reserved) => reserved?,
             None => {
+                let note = self.control.progress().note;
                 self.control.note(&format!("waits for resources: {}", self.ask.amounts));
                 self.jobs.attempts.note_resource_wait(&self.job.id, Some(self.ask.amounts.to_string()));
                 self.append_event("waiting", json!({ "asked": self.ask.amounts })).await;
-                tokio::select! {
+                let lease = tokio::select! {
                     reserved = &mut reserving => reserved?,
                     () = self.gate.stop.cancelled() => return Err(SkillError::Cancelled),
-                }
+                };
+                self.control.note(&note);
+                lease
             }
         };
-        self.control.note("");
         self.jobs.attempts.note_resource_wait(&self.job.id, None);
         self.gate.pass();
+        if self.notice == AdmissionNotice::AfterWait && !has_waited {
+            return Ok(lease);
+        }
         let waited_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         let held = lease.reservation();
         let granted = json!({

@@ -6,6 +6,7 @@ mod continuing;
 mod cuts;
 mod doom;
 mod kill_matrix;
+mod machine_share;
 mod money;
 mod pieces;
 mod poisoned;
@@ -34,9 +35,14 @@ struct ChangeStage {
 
 impl ChangeStage {
     async fn open(plays: &[Play]) -> Self {
+        Self::open_with(plays, &[]).await
+    }
+
+    /// The same with settings, as environment variables.
+    async fn open_with(plays: &[Play], settings: &[(&str, &str)]) -> Self {
         let vendors = Vendors::start().await;
         plays.iter().for_each(|play| vendors.perform(play));
-        let place = place(&vendors);
+        let place = settings.iter().fold(place(&vendors), |place, (name, value)| place.setting(name, value));
         let process = place.start_process().await;
         let stage = Self { vendors, place, process };
         stage.wait_for_models().await;

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 
 use super::AgentState;
-use super::admission::{self, AttemptAdmission, ResourceGate};
+use super::admission::{self, AdmissionNotice, AttemptAdmission, ResourceGate};
 use super::step_end::StepResult;
 use super::thinking::{self, runner::ThinkingRunner};
 use crate::actors::jobs::JobsShared;
@@ -59,6 +59,18 @@ impl ClaimedStep {
     /// # Errors
     /// As [`Admission::pass`]; [`SkillError::Permanent`] when the card's wish makes no sense.
     pub(super) async fn reserve(&self) -> Result<ReservationGuard, SkillError> {
+        self.admit(AdmissionNotice::Always).await
+    }
+
+    /// The same for one of a step's many commands.
+    ///
+    /// # Errors
+    /// As [`Self::reserve`].
+    pub(super) async fn reserve_for_command(&self) -> Result<ReservationGuard, SkillError> {
+        self.admit(AdmissionNotice::AfterWait).await
+    }
+
+    async fn admit(&self, notice: AdmissionNotice) -> Result<ReservationGuard, SkillError> {
         let ask = admission::ask_of(&self.job, &self.agent).map_err(SkillError::Permanent)?;
         let admission = AttemptAdmission {
             resources: self.resources.clone(),
@@ -67,6 +79,7 @@ impl ClaimedStep {
             ask,
             control: Arc::clone(&self.control),
             gate: self.gate.clone(),
+            notice,
         };
         let span = WorkSpan::here(&self.system, "wait for resources");
         let granted = admission.pass().await;

@@ -52,6 +52,8 @@ impl ThinkingAttempt {
     }
 
     async fn run_on_tree(&mut self, place: CallPlace, call: CheckedCall) -> Result<(), SkillError> {
+        // Before the call is announced: a wait that a crash cuts is no run of the call.
+        let _reserved = if call.runs_commands() { Some(self.reserve().await?) } else { None };
         let began = Instant::now();
         let before = self.snapshot_before(place).await?;
         self.journal

@@ -60,8 +60,8 @@ impl ThinkingAttempt {
         self.waited = Duration::ZERO;
         let end = match self.brief.kind {
             BriefKind::Review => self.check_review(claim)?,
-            BriefKind::Piece => self.check_piece(claim).await?,
-            BriefKind::Plain | BriefKind::Change => self.check_change(claim).await?,
+            BriefKind::Piece => Box::pin(self.check_piece(claim)).await?,
+            BriefKind::Plain | BriefKind::Change => Box::pin(self.check_change(claim)).await?,
         };
         match end {
             ClaimEnd::Checked(row) => {
@@ -181,7 +181,8 @@ impl ThinkingAttempt {
     }
 
     /// Proves, with the consents that persons have given to exactly what this proof would ask.
-    async fn prove_with_consents(&self, sealed: &SealedCommit) -> Result<ProofRecord, SkillError> {
+    async fn prove_with_consents(&mut self, sealed: &SealedCommit) -> Result<ProofRecord, SkillError> {
+        let _reserved = self.reserve().await?;
         let mut consent =
             ProofConsent { guards: self.brief.allow_guards, old_tests: self.brief.allow_test_changes };
         let mut expect = self.brief.expect;

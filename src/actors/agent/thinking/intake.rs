@@ -65,7 +65,11 @@ impl ThinkingAttempt {
         }
     }
 
-    pub(super) async fn take_in(&self, child: &JobId, piece: &CommitId) -> Result<TakenPiece, SkillError> {
+    pub(super) async fn take_in(
+        &mut self,
+        child: &JobId,
+        piece: &CommitId,
+    ) -> Result<TakenPiece, SkillError> {
         let before = self.position_before(child).await?;
         let name = tree_name(child)?;
         let (root, tree, piece) = (self.deps.trees.clone(), Arc::clone(&self.workspace.tree), piece.clone());
@@ -112,7 +116,7 @@ impl ThinkingAttempt {
 
     /// The verdict on a piece, and the run that shows it. A worse run is repeated once: it may be chance.
     async fn judge_piece(
-        &self,
+        &mut self,
         before: &CommitId,
         after: &CommitId,
     ) -> Result<(IntakeVerdict, StageEnd), SkillError> {
@@ -129,7 +133,7 @@ impl ThinkingAttempt {
     }
 
     /// How the proving command ends on a commit; run once, and kept.
-    async fn run_at(&self, commit: &CommitId, stage: ProofStage) -> Result<StageEnd, SkillError> {
+    async fn run_at(&mut self, commit: &CommitId, stage: ProofStage) -> Result<StageEnd, SkillError> {
         // The run on the base is also that of the proof of the whole.
         let stage = if commit == self.workspace.tree.base() { ProofStage::Before } else { stage };
         let mut bench = self.bench_for(commit)?;
@@ -137,8 +141,8 @@ impl ThinkingAttempt {
             return Ok(end.clone());
         }
         let command = self.proving_command()?;
-        let timeout = Duration::from_secs(PROOF_TIMEOUT_S);
-        let running = run_on(commit.as_str(), stage, &command, timeout, &mut bench);
+        let _reserved = self.reserve().await?;
+        let running = run_on(commit.as_str(), stage, &command, self.brief.prove_limit, &mut bench);
         let ended = until_stopped(&self.control, &self.cancel, running).await?;
         ended.map_err(|error| SkillError::Transient(error.to_string()))
     }

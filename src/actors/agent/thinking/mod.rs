@@ -22,6 +22,7 @@ mod pieces;
 mod proving;
 mod questions;
 pub(in crate::actors::agent) mod rehearsal;
+mod reserving;
 mod reviewing;
 pub(in crate::actors) mod runner;
 pub(in crate::actors) mod tasks;

@@ -142,16 +142,14 @@ impl ThinkingAttempt {
         }
     }
 
-    /// Waits for the first open piece, with nothing reserved, and takes it in.
+    /// Waits for the first open piece and takes it in.
     pub(super) async fn take_in_piece(&mut self) -> Result<(), SkillError> {
         let Some(open) = self.journal.state.open_children().next().cloned() else {
             return Err(SkillError::Permanent("the step waits for pieces, and none is open".to_owned()));
         };
         let id = JobId::new(open.child.clone()).map_err(|error| SkillError::Permanent(error.to_string()))?;
         self.control.show(0, 0, &format!("waiting for a piece: {}", open.task));
-        drop(self.lease.take());
         let ended = self.end_of(&id).await?;
-        self.lease = Some(self.step.reserve().await?);
         let mut row = self.settle_piece(&open, &ended).await?;
         let (spent, text) = self.take_money_back(&ended).await?;
         row.cost_nano = spent.0;
@@ -160,7 +158,7 @@ impl ThinkingAttempt {
         self.journal.append(StepRow::ChildEnded(Box::new(row))).await
     }
 
-    async fn settle_piece(&self, open: &StepChild, ended: &Job) -> Result<ChildEndedRow, SkillError> {
+    async fn settle_piece(&mut self, open: &StepChild, ended: &Job) -> Result<ChildEndedRow, SkillError> {
         let field = |name: &str| ended.outputs.get(name).and_then(Value::as_str).unwrap_or_default();
         let end = |succeeded: bool, text: String, taken: Option<(String, String)>| {
             let (tree_after, diffstat) = taken.unzip();

@@ -162,10 +162,8 @@ impl ThinkingAttempt {
         };
         self.jobs.notify(&child);
         self.control.show(0, 0, "waiting for the review");
-        // The reviewer may need what this step has reserved.
-        let (began, _) = (Instant::now(), self.lease.take());
+        let began = Instant::now();
         let ended = self.end_of(&child.id).await?;
-        self.lease = Some(self.step.reserve().await?);
         self.waited += began.elapsed();
         Ok(ended)
     }
@@ -193,7 +191,7 @@ impl ThinkingAttempt {
     }
 
     async fn verdict_of(
-        &self,
+        &mut self,
         child: &Job,
         order: ReviewOrder,
         sealed: &SealedCommit,
@@ -232,12 +230,13 @@ impl ThinkingAttempt {
 
     /// Runs the test of a remark on the commit; `None` where it brings none.
     async fn run_remark(
-        &self,
+        &mut self,
         remark: &ReviewRemark,
         sealed: &SealedCommit,
         is_counted: bool,
     ) -> Result<Option<RemarkTestEnd>, SkillError> {
         let Some(patch) = &remark.test else { return Ok(None) };
+        let _reserved = self.reserve().await?;
         let mut bench = self.bench_for(&sealed.commit)?;
         let broken = |error: crate::proof::runner::BenchError| SkillError::Transient(error.to_string());
         let checkout = bench.checkout(sealed.commit.as_str()).await.map_err(broken)?;

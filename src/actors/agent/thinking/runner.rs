@@ -24,7 +24,6 @@ use super::outward::{ApprovedPush, StepPushes};
 use super::tree_cleanup;
 use super::workspace::{StepCommands, StepWorkspace, WorkspaceOrder, blocking};
 use crate::actors::jobs::JobsShared;
-use crate::actors::resource_manager::ReservationGuard;
 use crate::domain::agent::{AccessLevel, AgentDefinition, ApprovalGate, Rights};
 use crate::domain::job::JobCard;
 use crate::domain::money::NanoUsd;
@@ -68,13 +67,13 @@ impl StepRunner for ThinkingRunner {
     fn run(&self, step: ClaimedStep) -> BoxFuture<'static, StepResult> {
         let deps = self.deps.clone();
         Box::pin(async move {
-            let lease = step.reserve().await?;
+            step.gate.pass();
             let lock = deps.tree_lock(&step.job.id);
             let _turn = lock.lock_owned().await;
             let (sweeping, book) = (deps.clone(), step.jobs.book.clone());
             // Beside the step: nobody waits for the removal of what others left.
             tokio::task::spawn_blocking(move || tree_cleanup::sweep(&sweeping, &book));
-            let mut attempt = ThinkingAttempt::begin(step, deps, lease).await?;
+            let mut attempt = ThinkingAttempt::begin(step, deps).await?;
             Box::pin(attempt.work()).await
         })
     }
@@ -112,8 +111,6 @@ pub(super) struct ThinkingAttempt {
     pub(super) outputs: Arc<Mutex<StepOutputs>>,
     pub(super) last_snapshot: Option<String>,
     pub(super) approved_push: ApprovedPush,
-    /// What the step has reserved of the machine; released while it waits for a reviewer.
-    pub(super) lease: Option<ReservationGuard>,
     pub(super) step: ClaimedStep,
     /// How long the check of the present claim waited for others.
     pub(super) waited: Duration,
@@ -126,21 +123,17 @@ pub(super) struct ThinkingAttempt {
 }
 
 impl ThinkingAttempt {
-    async fn begin(
-        step: ClaimedStep,
+    async fn begin(step: ClaimedStep, deps: ThinkingDeps) -> Result<Self, SkillError> {
+        let brief = ThinkingBrief::of(&step.job)?;
+        let models = step.jobs.models.get().cloned();
+        let models =
+            models.ok_or_else(|| SkillError::Passing("the gateway has not started yet".to_owned()))?;
         // A step that goes on right after a start must not fail for want of models that are registered a moment later.
         tokio::select! {
             biased;
             () = step.control.stopped() => return Err(SkillError::Cancelled),
             () = models.settled() => {}
         }
-        deps: ThinkingDeps,
-        lease: ReservationGuard,
-    ) -> Result<Self, SkillError> {
-        let brief = ThinkingBrief::of(&step.job)?;
-        let models = step.jobs.models.get().cloned();
-        let models =
-            models.ok_or_else(|| SkillError::Passing("the gateway has not started yet".to_owned()))?;
         let journal = StepJournal::open(&step.jobs, &step.job)?;
         let rights = rights_of(&step, &brief);
         let order = workspace_order(&step, &brief, rights)?;
@@ -176,7 +169,6 @@ impl ThinkingAttempt {
             jobs: Arc::clone(&step.jobs),
             agent: Arc::clone(&step.agent),
             control: Arc::clone(&step.control),
-            lease: Some(lease),
             step,
             waited: Duration::ZERO,
             last_snapshot: None,
