@@ -4,6 +4,7 @@
 //! command itself writes both streams to one pipe, which keeps their order. Failure policy: a reaper that
 //! does not report is killed, which ends the command; a command that could not be confined is an error.
 
+mod bound;
 mod started;
 
 use std::ffi::OsString;
@@ -19,6 +20,7 @@ use super::output::{OutputCapture, OutputLimits, SandboxOutput};
 use super::probe::SandboxBackend;
 use super::profile::SandboxProfile;
 use super::reaper::{ReaperReport, ReaperRequest, WatchedLimits};
+pub use bound::BoundCommand;
 use started::{FollowEnd, StartedReaper};
 
 /// Exit code of a confining process that failed.
@@ -131,7 +133,7 @@ impl SandboxLauncher {
         let wrapped = matches!(self.backend, SandboxBackend::LandlockInBubblewrap(_));
         let argv = self.arguments(&profile, &command, wrapped)?;
         let capture = OutputCapture::new(command.output);
-        let mut started = StartedReaper::start(&self.executable, &argv, &profile, command.stdin)
+        let mut started = StartedReaper::start(&self.executable, &argv, &profile.environment, command.stdin)
             .map_err(system("the reaper cannot be started"))?;
         let deadline = Instant::now() + command.timeout;
         let (why, capture, report) = started.follow(deadline, cancel, capture).await?;

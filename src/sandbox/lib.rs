@@ -27,7 +27,9 @@ mod syscalls;
 mod toolchains;
 
 #[cfg(unix)]
-pub use launch::{CONFINE_FAILED, CONFINE_PREFIX, SandboxCommand, SandboxEnd, SandboxError, SandboxLauncher};
+pub use launch::{
+    BoundCommand, CONFINE_FAILED, CONFINE_PREFIX, SandboxCommand, SandboxEnd, SandboxError, SandboxLauncher,
+};
 pub use output::{OutputLimits, SandboxOutput};
 #[cfg(unix)]
 pub use probe::{SandboxBackend, SandboxReport, probe_backends};

@@ -204,6 +204,17 @@ impl GitCommand {
         command
     }
 
+    /// Command line and whole environment, for whoever else runs it.
+    pub(super) fn parts(&self) -> (Vec<OsString>, Vec<(OsString, OsString)>) {
+        let command = self.build();
+        let argv = std::iter::once(command.get_program()).chain(command.get_args());
+        let environment = command.get_envs().filter_map(|(name, value)| Some((name, value?)));
+        (
+            argv.map(OsStr::to_owned).collect(),
+            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
+        )
+    }
+
     fn set_environment(&self, command: &mut Command) {
         command.env("LC_ALL", "C").env("GIT_TERMINAL_PROMPT", "0").env("GIT_OPTIONAL_LOCKS", "0");
         if self.is_persons {

@@ -57,7 +57,7 @@ pub use inventory::{TreeFolder, TreeReconciliation, TreeStage, list_trees, recon
 pub use layout::SandboxPaths;
 pub use merge::{ConflictedFile, PieceOutcome, roll_back_last, take_piece};
 pub use merge_runners::{MergeRunner, runs_on_merge};
-pub use push::{PushEnd, PushError, PushPlan, RemoteAddress};
+pub use push::{PushCommand, PushError, PushPlan, RemoteAddress};
 pub use removal::remove_tree;
 pub use seal::{CommitSignature, SealOrder, SealedCommit, seal};
 pub use snapshot::{RestoredTree, SnapshotRecord};

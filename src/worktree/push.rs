@@ -2,6 +2,7 @@
 //! keys, no hook, one branch, never by force. Failure policy: what cannot be pushed is refused before anything is sent;
 //! a push that git declines is an end with git's words; nothing is tried twice.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -93,11 +94,13 @@ pub struct PushPlan {
     pub commits: Vec<String>,
 }
 
-/// How a push went.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PushEnd {
-    pub output: String,
-    pub succeeded: bool,
+/// The git that pushes. Whoever runs it sees to it that it ends with them: a push that outlives its daemon moves the
+/// branch after a person was asked how it went. Not to be shown: the address may have a password in it.
+pub struct PushCommand {
+    pub argv: Vec<OsString>,
+    /// The whole environment.
+    pub environment: Vec<(OsString, OsString)>,
+    pub patience: Duration,
 }
 
 impl WorkTree {
@@ -123,23 +126,18 @@ impl WorkTree {
         Ok(PushPlan { remote: remote.to_owned(), address, branch, commit, ahead, commits })
     }
 
-    /// Pushes, once.
-    ///
-    /// # Errors
-    /// When git does not end: it is not known then whether the branch was moved.
-    pub fn push(&self, plan: &PushPlan) -> Result<PushEnd, GitFailure> {
-        let source = PathBuf::from(&self.made.source);
+    /// The command of a push.
+    #[must_use]
+    pub fn push_command(&self, plan: &PushPlan) -> PushCommand {
         let own = self.layout.git().join("objects");
-        let answer = GitCommand::at(&source)
+        let (argv, environment) = GitCommand::at(Path::new(&self.made.source))
             .by_person()
             .env("GIT_ALTERNATE_OBJECT_DIRECTORIES", quoted_store(&own))
             .args(["push", "--porcelain", "--no-verify", "--"])
             .arg(&plan.address.0)
             .arg(format!("{}:{}", plan.commit, plan.branch))
-            .patience(PUSH_PATIENCE)
-            .answer()?;
-        let output = format!("{}{}", String::from_utf8_lossy(&answer.stdout), answer.stderr);
-        Ok(PushEnd { output: plan.address.hidden_in(&output), succeeded: answer.code == 0 })
+            .parts();
+        PushCommand { argv, environment, patience: PUSH_PATIENCE }
     }
 
     /// Where the branch of a plan stands at the remote now; `None` where it is not there.

@@ -2,7 +2,7 @@
 //!
 //! Failure policy: a reaper that neither reports nor answers in time is killed, and the command dies too.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::process::{ExitStatus, Stdio};
@@ -16,7 +16,6 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::super::output::OutputCapture;
-use super::super::profile::SandboxProfile;
 use super::super::reaper::{KILL_GRACE, ReaperReport, TERM_GRACE, TERMINATE};
 use super::{SandboxError, system};
 
@@ -42,17 +41,17 @@ pub(super) struct StartedReaper {
 }
 
 impl StartedReaper {
-    pub(super) fn start(
+    pub(super) fn start<N: AsRef<OsStr>, V: AsRef<OsStr>>(
         executable: &Path,
         argv: &[OsString],
-        profile: &SandboxProfile,
+        environment: impl IntoIterator<Item = (N, V)>,
         stdin: Option<Vec<u8>>,
     ) -> io::Result<Self> {
         let (reader, writer) = io::pipe()?;
         let (own, theirs) = std::os::unix::net::UnixStream::pair()?;
         own.set_nonblocking(true)?;
         let mut command = Command::new(executable);
-        command.args(argv).env_clear().envs(&profile.environment).current_dir("/");
+        command.args(argv).env_clear().envs(environment).current_dir("/");
         command.stdin(input(stdin)?).stdout(writer).stderr(std::os::fd::OwnedFd::from(theirs));
         // Not killed when dropped: the control socket closes then, and the reaper ends everything in order.
         // Ctrl+C in the daemon's terminal is for the daemon, which then ends the commands in order.

@@ -25,6 +25,12 @@ pub struct WatchedLimits {
     pub writable: Vec<PathBuf>,
 }
 
+impl WatchedLimits {
+    /// For a program of the daemon's own.
+    pub const NONE: Self =
+        Self { processes: u64::MAX, memory_bytes: u64::MAX, growth_bytes: u64::MAX, writable: Vec::new() };
+}
+
 /// A command's observed use of the machine.
 pub(super) struct UseWatch {
     limits: WatchedLimits,

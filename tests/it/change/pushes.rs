@@ -7,6 +7,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::ChangeStage;
+use super::stop::sleepers;
 use crate::change_samples::{SAMPLES, git};
 use crate::support::until;
 use crate::vendor::play::{Play, PlayCall, PlayTurn, call, calls, report, turn, write};
@@ -122,33 +123,65 @@ async fn a_push_that_is_no_longer_what_was_shown_is_not_made() {
     stage.vendors.assert_plays();
 }
 
-/// The daemon is killed while the remote takes its time: a person is asked how it ended, and sees what the remote says.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_push_that_a_crash_has_cut_is_not_made_again() {
-    let place = PushPlace::new();
-    let hook = place.remote.path().join("hooks/pre-receive");
+/// A hook of the remote that leaves a file `received` and does not end.
+fn hold_at(place: &PushPlace, name: &str, seconds: &str) {
+    let hook = place.remote.path().join("hooks").join(name);
     fs::create_dir_all(hook.parent().unwrap()).unwrap();
-    fs::write(&hook, "#!/bin/sh\necho >> received\nwhile [ ! -e go ]; do sleep 0.02; done\n").unwrap();
+    fs::write(&hook, format!("#!/bin/sh\necho >> received\nexec sleep {seconds}\n")).unwrap();
     fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
-    let done = turn(report("done", "Noted and pushed.")).sees("it was carried out, says Ada");
+}
+
+/// The processes of this machine that have this text in their command lines.
+fn processes_with(text: &str) -> Vec<String> {
+    let lines = fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| {
+        let line = fs::read(entry.path().join("cmdline")).ok()?;
+        Some(String::from_utf8_lossy(&line).replace('\0', " "))
+    });
+    lines.filter(|line| line.contains(text)).collect()
+}
+
+/// The daemon is killed while a push is under way: the push ends with it, a person is asked how it went and sees what the
+/// remote says, and it is never made again.
+async fn is_cut((hook, seconds): (&str, &str), known: &str, decision: &str, then: &str) {
+    let place = PushPlace::new();
+    hold_at(&place, hook, seconds);
+    let done = turn(report("done", "Noted.")).sees(then);
     let stage = ChangeStage::open(&[pusher([done])]).await;
     let job = place.submit(&stage, "person").await;
     let question = stage.question(&job).await;
     stage.decide(&question, "approve", "go on").await;
     until("the remote is at it", async || place.remote.path().join("received").exists().then_some(())).await;
+    assert!(processes_with(place.url()).iter().any(|line| line.contains("push")), "the push is under way");
     let stage = stage.restarted().await;
-    fs::write(place.remote.path().join("go"), "").unwrap();
-    until("the remote has it", async || place.pushed()).await;
+    until("nothing of the push is left", async || {
+        let is_left = |line: &String| line.contains("push") || line.contains("receive-pack");
+        (sleepers(seconds) == 0 && !processes_with(place.url()).iter().any(is_left)).then_some(())
+    })
+    .await;
     let unknown = until("a person is asked how it ended", async || {
         let asked = stage.api().get("/approvals").await;
         asked["approvals"].get(0).filter(|one| one["detail"]["subject"] == "unknown_act").cloned()
     })
     .await;
     assert!(text(&unknown).contains("Was it carried out?"), "{unknown:#}");
-    stage.decide(&unknown, "approve", "I see it there").await;
+    assert!(text(&unknown).contains(known), "{unknown:#}");
+    stage.decide(&unknown, decision, "I looked").await;
     stage.api().is(&job, "done").await;
     assert_eq!(fs::read_to_string(place.remote.path().join("received")).unwrap(), "\n", "made once");
+    assert_eq!(place.pushed().is_some(), decision == "approve");
     stage.vendors.assert_plays();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_a_crash_has_cut_moves_no_branch_any_more() {
+    is_cut(("pre-receive", "7771.25"), "has no refs/heads/docs now", "reject", "not carried out, by Ada")
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_a_crash_has_cut_at_its_end_is_seen_at_the_remote() {
+    is_cut(("post-receive", "7772.25"), "it was carried out", "approve", "it was carried out, says Ada")
+        .await;
 }
 
 /// Nobody can be asked, so there is nothing to push with.

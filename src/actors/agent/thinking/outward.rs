@@ -10,23 +10,28 @@ use futures_util::future::BoxFuture;
 use parking_lot::Mutex;
 
 use super::calls::elapsed_ms;
+use super::deps::SandboxSetup;
 use super::runner::ThinkingAttempt;
 use super::workspace::blocking;
 use crate::domain::thinking::{
     CallClass, CallOrder, CallPlace, CalledRow, QuestionSubject, ReturnedRow, StepRow, plain_line,
 };
+use crate::sandbox::{BoundCommand, OutputLimits};
 use crate::skills::SkillError;
 use crate::tools::{
     CheckedCall, OutwardAct, OutwardEnd, OutwardReach, OutwardRefusal, OutwardRunner, ToolReturn,
 };
-use crate::worktree::{PushError, PushPlan, WorkTree};
+use crate::worktree::{PushCommand, PushError, PushPlan, WorkTree};
 
+/// Bytes of git's words about a push that are kept.
+const PUSH_OUTPUT: usize = 64 << 10;
 /// Lines of a diffstat that a question shows; the commit, which is bound, has them all.
 const MAX_STAT: usize = 40;
 
 /// Pushes for the tools of one step: each as it was approved, once.
 pub(super) struct StepPushes {
     pub(super) tree: Arc<WorkTree>,
+    pub(super) sandbox: Arc<SandboxSetup>,
     pub(super) approved: ApprovedPush,
 }
 
@@ -39,20 +44,33 @@ impl OutwardRunner for StepPushes {
     }
 
     fn carry_out(&self, act: OutwardAct) -> BoxFuture<'_, Result<OutwardEnd, OutwardRefusal>> {
-        let (tree, plan) = (Arc::clone(&self.tree), self.approved.lock().take());
+        let (tree, sandbox) = (Arc::clone(&self.tree), Arc::clone(&self.sandbox));
+        let plan = self.approved.lock().take();
         Box::pin(async move {
             let (OutwardAct::GitPush { .. }, Some(plan)) = (act, plan) else {
                 return Err(OutwardRefusal::Failed("nobody has approved it".to_owned()));
             };
             // Run to its end even if the step is stopped: a push that is cut leaves nobody knowing.
-            let pushed = tokio::task::spawn_blocking(move || {
-                tree.push(&plan).map_err(|error| format!("{error}. {}", known_of(&tree, &plan)))
-            });
-            let end = pushed.await.map_err(|error| OutwardRefusal::Failed(error.to_string()))?;
-            let end = end.map_err(OutwardRefusal::Failed)?;
-            Ok(OutwardEnd { output: end.output.into_bytes(), succeeded: end.succeeded })
+            push(sandbox, tree, plan).await.map_err(OutwardRefusal::Failed)
         })
     }
+}
+
+async fn push(sandbox: Arc<SandboxSetup>, tree: Arc<WorkTree>, plan: PushPlan) -> Result<OutwardEnd, String> {
+    let PushCommand { argv, environment, patience } = tree.push_command(&plan);
+    let output = OutputLimits { head: PUSH_OUTPUT / 2, tail: PUSH_OUTPUT / 2 };
+    let command = BoundCommand { argv, environment, timeout: patience, output };
+    let why = match sandbox.launcher.run_bound(command).await {
+        Ok(end) if !end.timed_out => {
+            let output = plan.address.hidden_in(&end.output.text()).into_bytes();
+            return Ok(OutwardEnd { output, succeeded: end.exit == Some(0) });
+        }
+        Ok(_) => format!("`git push` did not end within {} s and was ended", patience.as_secs()),
+        Err(error) => plan.address.hidden_in(&error.to_string()),
+    };
+    let known = tokio::task::spawn_blocking(move || known_of(&tree, &plan)).await;
+    let known = known.unwrap_or_else(|error| error.to_string());
+    Err(format!("{why}. {known}"))
 }
 
 /// What the remote says about the branch of a plan, in words.
@@ -61,7 +79,7 @@ fn known_of(tree: &WorkTree, plan: &PushPlan) -> String {
     match tree.pushed_commit(plan) {
         Ok(Some(now)) if now == *commit => format!("{address} has {branch} at {commit}: it was carried out."),
         Ok(Some(now)) => format!("{address} has {branch} at {now} now, not at {commit}."),
-        // A push that outlived the daemon may still be under way.
+        // The other end of a push may still be at it, on a machine of its own.
         Ok(None) => format!("{address} has no {branch} now."),
         Err(error) => format!("{address} could not be asked: {}", address.hidden_in(&error.to_string())),
     }

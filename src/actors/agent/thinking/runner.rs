@@ -399,8 +399,9 @@ fn executors_of(
             Arc::new(commands) as Arc<dyn crate::tools::CommandRunner>
         }),
         outward: may_push(agent, brief).then(|| {
-            let (tree, approved) = (Arc::clone(&workspace.tree), Arc::clone(approved_push));
-            Arc::new(StepPushes { tree, approved }) as Arc<dyn OutwardRunner>
+            let (tree, sandbox) = (Arc::clone(&workspace.tree), Arc::clone(&workspace.sandbox));
+            Arc::new(StepPushes { tree, sandbox, approved: Arc::clone(approved_push) })
+                as Arc<dyn OutwardRunner>
         }),
         ..ToolExecutors::default()
     }
