@@ -223,6 +223,9 @@ pub struct ChangeArgs {
     /// The proving command [found in the tree]
     #[arg(long, value_name = "COMMAND")]
     pub prove: Option<String>,
+    /// Longest run of it, in seconds [1800]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
+    pub prove_limit: Option<u32>,
     /// The commit to start from [HEAD]
     #[arg(long, value_name = "REF")]
     pub base: Option<String>,

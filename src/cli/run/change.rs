@@ -77,6 +77,9 @@ pub(super) fn inputs(args: &RunArgs) -> Result<(Map<String, Value>, Option<Strin
             inputs.insert(name.into(), true.into());
         }
     }
+    if let Some(limit) = flags.prove_limit {
+        inputs.insert("prove_limit_s".into(), limit.into());
+    }
     if !flags.tests.is_empty() {
         inputs.insert("tests".into(), json!(flags.tests));
     }

@@ -5,6 +5,7 @@ mod bad_input;
 mod continuing;
 mod cuts;
 mod doom;
+mod hanging;
 mod kill_matrix;
 mod machine_share;
 mod money;

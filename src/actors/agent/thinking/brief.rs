@@ -2,10 +2,11 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde_json::Value;
 
-use super::tasks::{REVIEW_CHANGE, WRITE_CHANGE, WRITE_PIECE};
+use super::tasks::{PROVE_LIMIT, REVIEW_CHANGE, WRITE_CHANGE, WRITE_PIECE};
 use crate::domain::ids::RunId;
 use crate::domain::job::Job;
 use crate::domain::job::continuation::{CONTINUES, SNAPSHOT};
@@ -14,6 +15,11 @@ use crate::domain::money::NanoUsd;
 use crate::domain::task::usd;
 use crate::proof::plan::ProofExpect;
 use crate::skills::SkillError;
+
+/// Longest run of a proving command unless the card says otherwise: longer suites are for a part of the change.
+pub(super) const PROVE_LIMIT_IF_NONE: Duration = Duration::from_secs(1_800);
+/// A command that needs more than a day hangs.
+const LONGEST_PROVE_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// How a step's claim is checked and what becomes of its work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,6 +57,8 @@ pub(super) struct ThinkingBrief {
     pub(super) base: Option<String>,
     /// The proving command as given; found in the tree where it is left out.
     pub(super) prove: Option<String>,
+    /// Longest run of it.
+    pub(super) prove_limit: Duration,
     pub(super) expect: ProofExpect,
     pub(super) budget: Option<NanoUsd>,
     pub(super) prepare: Option<String>,
@@ -98,6 +106,7 @@ impl ThinkingBrief {
             repository: text("repository").map(PathBuf::from),
             base: text("base"),
             prove: text("prove"),
+            prove_limit: prove_limit(inputs)?,
             expect: match text("expect").as_deref() {
                 Some("pass") => ProofExpect::Pass,
                 Some("any") => ProofExpect::Any,
@@ -133,6 +142,7 @@ impl ThinkingBrief {
             repository: Some(repository.to_owned()),
             base: None,
             prove: None,
+            prove_limit: PROVE_LIMIT_IF_NONE,
             expect: ProofExpect::Any,
             budget: None,
             prepare: None,
@@ -192,6 +202,17 @@ impl ThinkingBrief {
             );
         }
         text
+    }
+}
+
+fn prove_limit(inputs: &Value) -> Result<Duration, SkillError> {
+    match inputs.get(PROVE_LIMIT).and_then(Value::as_u64).map(Duration::from_secs) {
+        None => Ok(PROVE_LIMIT_IF_NONE),
+        Some(limit) if limit <= LONGEST_PROVE_LIMIT => Ok(limit),
+        Some(_) => Err(SkillError::Permanent(format!(
+            "`{PROVE_LIMIT}` is at most {} (a day)",
+            LONGEST_PROVE_LIMIT.as_secs()
+        ))),
     }
 }
 

@@ -29,8 +29,6 @@ use crate::review::report::ReviewerReport;
 use crate::skills::SkillError;
 use crate::worktree::{CommitId, CommitSignature, SealOrder, SealedCommit, TreeError, TreeName, seal};
 
-/// Longest run of a proving command: test suites that take longer prove a part of the change.
-pub(super) const PROOF_TIMEOUT_S: u64 = 1_800;
 /// The newest proof in words, below the step's folder.
 pub(super) const PROOF_TEXT: &str = "proof.txt";
 /// Longest first line of a commit message.
@@ -242,7 +240,7 @@ impl ThinkingAttempt {
                 // Filled in below: it is known once a tree was made.
                 build_output: String::new(),
                 prepare: self.brief.prepare.clone(),
-                timeout_seconds: PROOF_TIMEOUT_S,
+                timeout_seconds: self.brief.prove_limit.as_secs(),
             },
         };
         let proving = prove(order, &mut bench, done);

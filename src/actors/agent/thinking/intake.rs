@@ -6,11 +6,9 @@
 //! is the result of the piece's call, and the tree is as before.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::claims::PROOF_TIMEOUT_S;
 use super::runner::ThinkingAttempt;
 use super::workspace::{blocking, tree_name, until_stopped};
 use crate::domain::ids::JobId;

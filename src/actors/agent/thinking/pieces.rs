@@ -11,7 +11,7 @@ use super::intake::TakenPiece;
 use super::journal::from_store;
 use super::money::cap_of;
 use super::runner::ThinkingAttempt;
-use super::tasks::WRITE_PIECE;
+use super::tasks::{PROVE_LIMIT, WRITE_PIECE};
 use crate::actors::jobs::JobError;
 use crate::domain::agent::AgentDefinition;
 use crate::domain::agent_choice::{self, AgentAvailability, AgentWish};
@@ -125,6 +125,7 @@ impl ThinkingAttempt {
         });
         if let Some(prove) = call.prove {
             inputs["prove"] = prove.into();
+            inputs[PROVE_LIMIT] = self.brief.prove_limit.as_secs().into();
         }
         if let Some(cap) = cap {
             inputs["budget_usd"] = cap.usd().normalize().to_string().into();

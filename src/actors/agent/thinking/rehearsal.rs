@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use super::brief::ThinkingBrief;
-use super::claims::PROOF_TIMEOUT_S;
+use super::brief::{PROVE_LIMIT_IF_NONE, ThinkingBrief};
 use super::deps::ThinkingDeps;
 use super::outlook::{RepositoryOutlook, program_folders};
 use super::proving::outcome_of;
@@ -83,7 +82,7 @@ async fn run_once(workspace: &StepWorkspace, script: &str) -> Result<RehearsedRu
     let checked = command.check(&workspace.tree.path(), &workspace.search_path());
     checked.map_err(|refusal| refusal.to_string())?;
     let argv = command.argv().map(str::to_owned).to_vec();
-    let (limit, cancel) = (Duration::from_secs(PROOF_TIMEOUT_S), CancellationToken::new());
+    let (limit, cancel) = (PROVE_LIMIT_IF_NONE, CancellationToken::new());
     let end = workspace.run_in(&workspace.tree, argv, limit, &cancel).await;
     let end = end.map_err(|error| error.to_string())?;
     let text = end.output.text();

@@ -26,6 +26,8 @@ pub(in crate::actors) struct ModelTask {
 }
 
 const REPOSITORY: &str = "repository";
+/// Longest run of the proving command, in seconds.
+pub(super) const PROVE_LIMIT: &str = "prove_limit_s";
 /// Whether questions are put to a person, or refused so that a run never waits.
 const ASK: InputKind = InputKind::Choice(&["person", "never"]);
 
@@ -34,6 +36,7 @@ const CHANGE_INPUTS: &[TaskInput] = &[
     TaskInput::required("goal", InputKind::Text),
     TaskInput::required(REPOSITORY, InputKind::Repository),
     TaskInput::optional("prove", InputKind::Text),
+    TaskInput::optional(PROVE_LIMIT, InputKind::Count),
     TaskInput::optional("base", InputKind::Text),
     TaskInput::optional("expect", InputKind::Choice(&["fail", "pass", "any"])),
     TaskInput::optional("budget_usd", InputKind::Usd),
@@ -60,6 +63,7 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
             TaskInput::optional(REPOSITORY, InputKind::Repository),
             TaskInput::optional("base", InputKind::Text),
             TaskInput::optional("prove", InputKind::Text),
+            TaskInput::optional(PROVE_LIMIT, InputKind::Count),
             TaskInput::optional("budget_usd", InputKind::Usd),
             TaskInput::optional("with_uncommitted", InputKind::Flag),
             TaskInput::optional("ask", ASK),
@@ -88,6 +92,7 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
             TaskInput::required("commit", InputKind::Text),
             TaskInput::optional("paths", InputKind::Texts),
             TaskInput::optional("prove", InputKind::Text),
+            TaskInput::optional(PROVE_LIMIT, InputKind::Count),
             TaskInput::optional("budget_usd", InputKind::Usd),
             TaskInput::optional("tests", InputKind::Texts),
             TaskInput::optional("ask", ASK),
