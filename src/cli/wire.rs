@@ -75,6 +75,9 @@ pub struct WireJob {
     pub progress: WireProgress,
     #[serde(default)]
     pub error: Option<String>,
+    /// Runs that went on with the work of this one.
+    #[serde(default)]
+    pub continued_by: Vec<String>,
     /// Waits of the job and of all steps below.
     #[serde(default)]
     pub waits: Vec<JobWait>,

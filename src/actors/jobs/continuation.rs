@@ -2,6 +2,7 @@
 //!
 //! Failure policy: a run that cannot be continued is a fault of the card, with the reason in words.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use serde_json::{Map, Value};
@@ -11,9 +12,12 @@ use crate::actors::agent::thinking::tasks::LEADS;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::continuation::{self, CONTINUES, ContinuationRefusal, EarlierWork, SNAPSHOT};
 use crate::domain::job::request::CardFault;
-use crate::domain::job::{CardRefusal, Job, JobRequest};
+use crate::domain::job::{CardRefusal, Job, JobRequest, JobState};
 use crate::domain::thinking::StepRow;
 use crate::worktree::{CommitId, SourceRepository, TreeName, WorkTree};
+
+/// Later runs by the run whose work they went on with.
+pub type LaterRuns = HashMap<RunId, Vec<RunId>>;
 
 impl JobsShared {
     /// The job of a run that leads the writing of its change, once it has begun.
@@ -28,6 +32,30 @@ impl JobsShared {
             }
         }
         Ok(None)
+    }
+
+    /// The runs that went on with the work of each of these, newest first. Read from the cards of the later runs, which
+    /// alone say so.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn continuations_of<'j>(
+        &self,
+        roots: impl IntoIterator<Item = &'j Job>,
+    ) -> Result<LaterRuns, JobError> {
+        let may_be = |root: &&Job| {
+            let is_left = root.state.is_terminal() && root.state != JobState::Done;
+            is_left && root.id.parent().is_none() && self.leads_to_change(&root.card.task)
+        };
+        let runs: HashSet<RunId> = roots.into_iter().filter(may_be).map(Job::run).collect();
+        let mut found = LaterRuns::new();
+        self.book.roots_until(runs.clone(), |later| {
+            let earlier = later.card.inputs.get(CONTINUES).and_then(Value::as_str);
+            if let Some(earlier) = runs.iter().find(|run| Some(run.as_str()) == earlier) {
+                found.entry(earlier.clone()).or_default().push(later.run());
+            }
+        })?;
+        Ok(found)
     }
 
     /// The request as it is checked: that of a continuation is completed from the earlier run.

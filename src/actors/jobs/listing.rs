@@ -19,6 +19,9 @@ use crate::store::{KeyRange, ScanOrder, StoreError, StoreKey, StoreTable, StoreV
 /// Index rows read at once: the walk's memory, whatever the size of the book.
 const WALK_CHUNK: usize = 1000;
 
+/// Root jobs read at once where the newest are wanted, mostly.
+const FEW_ROOTS: usize = 50;
+
 /// A job's position in lists: the run's number, then the job's id.
 pub type JobPlace = (Reverse<u64>, JobId);
 
@@ -84,6 +87,27 @@ impl JobBook {
                 page.add_run(view, filter, *number, &root)
             })?;
             Ok(page.finish())
+        })
+    }
+
+    /// Reads root jobs, newest first, until it has met all of `runs`.
+    pub(super) fn roots_until(
+        &self,
+        mut runs: HashSet<RunId>,
+        mut each: impl FnMut(Job),
+    ) -> Result<(), JobError> {
+        self.store().read(|view| {
+            let mut span = KeyRange::all();
+            while !runs.is_empty() {
+                let rows = view.range(&ROOT_ORDER, &span, ScanOrder::Descending, FEW_ROOTS)?;
+                let Some((oldest, _)) = rows.last() else { break };
+                span = KeyRange::all().before(oldest);
+                for (_, id) in rows {
+                    runs.remove(&id.run());
+                    each(draft_job(view, &id)?);
+                }
+            }
+            Ok(())
         })
     }
 

@@ -89,6 +89,9 @@ pub fn job(job: &WireJob, now: Timestamp, bill: Option<&ReceiptTotals>, width: u
     if let Some(error) = &job.error {
         line("error", style(one_line(error)).red().to_string());
     }
+    for later in &job.continued_by {
+        line("continued", format!("by {later}"));
+    }
     for (key, value) in [("inputs", &job.inputs), ("outputs", &job.outputs)] {
         for (name, value) in value.as_object().into_iter().flatten() {
             line(key, format!("{name} = {}", plain(value)));

@@ -8,6 +8,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::HmiApi;
+use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::actors::jobs_snapshot::{JobsSnapshot, ended_within};
 use crate::domain::accounts::budget::{BudgetScope, RunName};
@@ -78,7 +79,12 @@ impl LiveJobs {
 
     /// The runs for the dashboard.
     pub(super) fn jobs(&self, hmi: &HmiApi) -> Vec<LiveJob> {
-        self.runs.iter().filter_map(|run| LiveJob::of(hmi, run, self.at)).collect()
+        let roots = self.runs.iter().filter_map(|run| run.first());
+        let continuations = hmi.jobs.continuations_of(roots).unwrap_or_else(|error| {
+            tracing::warn!(%error, "cannot read which runs were continued");
+            LaterRuns::new()
+        });
+        self.runs.iter().filter_map(|run| LiveJob::of(hmi, run, &continuations, self.at)).collect()
     }
 
     /// The pending approvals, with the cost of waiting.
@@ -197,6 +203,8 @@ pub(super) struct LiveJob {
     note: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     continues: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    continued_by: Vec<RunId>,
     waits: Vec<JobWait>,
     created_at: Timestamp,
     started_at: Option<Timestamp>,
@@ -208,7 +216,7 @@ pub(super) struct LiveJob {
 }
 
 impl LiveJob {
-    fn of(hmi: &HmiApi, run: &[Job], now: Timestamp) -> Option<Self> {
+    fn of(hmi: &HmiApi, run: &[Job], continuations: &LaterRuns, now: Timestamp) -> Option<Self> {
         let root = run.first()?;
         let progress = tree_progress(&hmi.jobs, run);
         let elapsed =
@@ -224,6 +232,7 @@ impl LiveJob {
             progress,
             note: noted.map(|progress| progress.note).find(|note| !note.is_empty()),
             continues: root.card.inputs.get(CONTINUES).and_then(Value::as_str).map(str::to_owned),
+            continued_by: continuations.get(&root.run()).cloned().unwrap_or_default(),
             waits: waits_of(hmi, run),
             created_at: root.created_at,
             started_at: root.started_at,

@@ -76,9 +76,10 @@ pub(super) async fn list(
     let jobs = Arc::clone(&state.jobs);
     let listed = tokio::task::spawn_blocking(move || {
         let page = jobs.book.list(&filter, after.as_ref(), limit)?;
+        let continuations = jobs.continuations_of(&page.jobs)?;
         let views = page.jobs.iter().map(|job| {
             let below = jobs.book.subtree(&job.id)?;
-            JobView::new(&jobs, job, &below, false)
+            Ok(JobView::new(&jobs, job, &below, false)?.continued(&continuations, job))
         });
         let views = views.collect::<Result<Vec<_>, JobError>>()?;
         Ok::<_, JobError>(ListPage::new(views, page.total, page.last.as_ref()))
@@ -104,7 +105,8 @@ pub(super) async fn show(
 fn view(state: &OrchestratorApi, id: &JobId, nested: bool) -> ApiResult<Json<JobView>> {
     let below = state.jobs.book.subtree(id)?;
     let job = below.first().ok_or_else(|| ApiError::not_found(format!("no job `{id}`")))?;
-    Ok(Json(JobView::new(&state.jobs, job, &below, nested)?))
+    let continuations = state.jobs.continuations_of([job])?;
+    Ok(Json(JobView::new(&state.jobs, job, &below, nested)?.continued(&continuations, job)))
 }
 
 /// Extractor: the reason in an optional body; the audit log has it.

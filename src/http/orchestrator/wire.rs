@@ -3,6 +3,7 @@
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::domain::artifact::Artifact;
 use crate::domain::job::approval::Approval;
@@ -41,6 +42,8 @@ pub(super) struct JobView {
     waiting_for: Vec<String>,
     waits: Vec<JobWait>,
     trace_id: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    continued_by: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     children: Option<Vec<JobView>>,
 }
@@ -54,6 +57,13 @@ impl JobView {
     pub(super) fn new(jobs: &JobsShared, job: &Job, below: &[Job], nested: bool) -> Result<Self, JobError> {
         let waits = jobs.waits(if below.is_empty() { std::slice::from_ref(job) } else { below })?;
         Ok(Self::with_waits(jobs, job, below, &waits, nested))
+    }
+
+    /// The same with the runs that went on with this one.
+    pub(super) fn continued(self, continuations: &LaterRuns, job: &Job) -> Self {
+        let later = continuations.get(&job.run()).filter(|_| job.id.parent().is_none());
+        let continued_by = later.into_iter().flatten().map(ToString::to_string).collect();
+        Self { continued_by, ..self }
     }
 
     fn with_waits(jobs: &JobsShared, job: &Job, below: &[Job], waits: &[JobWait], nested: bool) -> Self {
@@ -88,6 +98,7 @@ impl JobView {
             waiting_for: waiting.map(|child| child.id.to_string()).collect(),
             waits: waits.iter().filter(|wait| wait.job_id.is_within(&job.id)).cloned().collect(),
             trace_id: job.trace.0.to_string(),
+            continued_by: Vec::new(),
             children: nested
                 .then(|| own.iter().map(|child| Self::with_waits(jobs, child, below, waits, true)).collect()),
         }

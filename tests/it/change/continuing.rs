@@ -12,6 +12,8 @@ use crate::vendor::play::{Play, bash, calls, edit, report, todo, turn, write};
 
 const PYTHON: ChangeSample = SAMPLES[1];
 const NOTES: &str = "\"\"\"Notes on the order.\"\"\"\n";
+/// The port of the HMI.
+const HMI: u16 = 6101;
 /// Stands in every request of a run that goes on with another's work, and in no other.
 const EARLIER: &str = "Earlier work on this task";
 
@@ -83,6 +85,20 @@ async fn a_cancelled_change_goes_on_from_its_snapshot_also_over_a_kill() {
     {
         assert_eq!(root["inputs"][name], value, "{root:#}");
     }
+    // Read from the later card: the old row is as it was.
+    let old = stage.api().job(&first).await;
+    assert_eq!(old["continued_by"], json!([second]), "{old:#}");
+    assert_eq!(root.get("continued_by"), None, "nobody has continued the continuation");
+    let listed = stage.api().get("/jobs?roots=true&limit=100").await;
+    let listed = listed["jobs"].as_array().unwrap().iter().find(|job| job["job_id"] == first.as_str());
+    assert_eq!(listed.unwrap()["continued_by"], json!([second]));
+    let live = stage.get(HMI, "/api/live").await.unwrap();
+    let shown = live["jobs"].as_array().unwrap().iter().find(|job| job["job_id"] == first.as_str());
+    assert_eq!(shown.unwrap()["continued_by"], json!([second]), "{live:#}");
+    let mut command = stage.place.command(&["job", &first]);
+    let card = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let card = String::from_utf8_lossy(&card.stdout).into_owned();
+    assert!(card.contains(&format!("by {second}")), "{card}");
     until("its log has begun", async || {
         let log = stage.api().get(&format!("/jobs/{second}/log")).await;
         (log["last_seq"].as_u64()? >= 1).then_some(())

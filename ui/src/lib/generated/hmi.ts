@@ -422,6 +422,8 @@ export interface components {
             note?: string;
             /** @description The earlier run whose work this one goes on with. */
             continues?: string;
+            /** @description The later runs that went on with the work of this one. */
+            continued_by?: string[];
             /** @description For whom or what this job and those below it wait. Empty while all go on by themselves. */
             waits: {
                 /** @description The job that waits itself. */

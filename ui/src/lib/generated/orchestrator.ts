@@ -951,6 +951,8 @@ export interface components {
              * @description ISO 8601, UTC, with a Z.
              */
             cancel_requested_at: string | null;
+            /** @description Runs that went on with the work of this one. Absent where there is none. */
+            continued_by?: string[];
             /** @description Children that are not done. */
             waiting_for: string[];
             /** @description Only in an answer with tree=true. */
