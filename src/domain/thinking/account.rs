@@ -1,4 +1,4 @@
-//! What a step's parent and its displays learn about its end: outcome, evidence and what is left undone.
+//! The end of a step for its parent and for displays: outcome, evidence, unfinished items.
 
 use std::fmt::Write as _;
 
@@ -18,17 +18,17 @@ pub struct StepAccount {
     pub tests: Option<TestTally>,
     /// Items of the plan that are not ticked.
     pub unfinished: Vec<String>,
-    /// Outward calls that were begun and of which nobody knows whether they were carried out.
+    /// Outward calls that were begun and whose end is unknown.
     pub unknown_calls: Vec<String>,
-    /// Children that were under way when it ended: they are to be cancelled.
+    /// Children under way at the end, to be cancelled.
     pub open_children: Vec<String>,
-    /// The newest snapshot: the work is kept, however it ended.
+    /// The newest snapshot: the work is kept after every outcome.
     pub tree: Option<String>,
     pub figures: StepFigures,
 }
 
 impl StepAccount {
-    /// Whether it claims to be done and nothing speaks against it: the proof has passed where one was due.
+    /// Whether the report says `done` and, where a proof was due, the proof has passed.
     #[must_use]
     pub fn is_done(&self, needs_proof: bool) -> bool {
         let StepVerdict::Reported(claim) = &self.verdict else { return false };
@@ -36,7 +36,7 @@ impl StepAccount {
             && (!needs_proof || matches!(self.proof, ProofStatus::Passed { .. }))
     }
 
-    /// The account in words, as a parent's model reads it: outcome, evidence, and what is left undone.
+    /// The account in words, for a parent's model.
     #[must_use]
     pub fn text(&self) -> String {
         // Writing to a text cannot fail.

@@ -1,4 +1,4 @@
-//! What each row does to a step.
+//! The effect of each row on a step.
 //!
 //! Total: a row that cannot follow those before it is an error that names it, and leaves the state as it was. So a
 //! damaged log is found where it is damaged, and nothing panics on it.
@@ -145,7 +145,7 @@ impl ThinkingState {
         Ok(())
     }
 
-    /// Gives calls that are not to be run their results: no call is dropped silently.
+    /// Settles calls that are not to be run with an error each: no call is dropped silently.
     fn settle_at_once(&mut self) {
         let limits = self.limits();
         let depth = self.begun().map_or(0, |begun| begun.depth);

@@ -1,8 +1,8 @@
-//! How far the effects of a tool call reach, and so whether it may be run again after a crash.
+//! The reach of a tool call's effects, which decides whether the call may be run again after a crash.
 
 use serde::{Deserialize, Serialize};
 
-/// The class of one call; whoever runs it decides, by tool and arguments.
+/// The class of one call, by tool and arguments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CallClass {

@@ -1,7 +1,7 @@
-//! What a step wants done next, and the decision about it.
+//! The next command of a step.
 //!
-//! A pure function of the rows: whoever carries a command out writes the row for what came back and asks again.
-//! It is asked only when nothing of the step is under way; a request or a call that is open in the rows was then cut
+//! A pure function of the rows: the runner carries a command out, writes the row of its result and asks again.
+//! It asks only when nothing of the step is under way; a request or a call that is open in the rows was then cut
 //! by a crash. A command may therefore be given twice, and carrying it out is safe both times.
 
 use super::facts::{ThinkingPhase, WaitCause};
@@ -14,7 +14,7 @@ use super::rules::RuleHit;
 use super::state::ThinkingState;
 use super::turn::{ASK, CallEntry, CallProgress};
 
-/// What is to be done next.
+/// A command to the runner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ThinkingCommand {
     /// Write `Begun`.
@@ -28,7 +28,7 @@ pub enum ThinkingCommand {
     GiveUpCall { place: CallPlace, restore: Option<String>, text: String },
     /// Put a question to a person and write `QuestionAsked`. Of a model's question `text` is its arguments.
     AskPerson { subject: QuestionSubject, text: String },
-    /// Nothing can be done until this comes: give up agent, lease and process.
+    /// Nothing can be done until this comes: give up agent and process.
     Suspend(WaitCause),
     /// Write `Nudged`.
     Nudge(RuleHit, String),
@@ -54,8 +54,8 @@ pub struct CallOrder {
 }
 
 impl ThinkingState {
-    /// What is to be done next. The limits are the step's own ([`ThinkingState::limits`]), or higher ones that a
-    /// person has granted.
+    /// The next command. The limits are the step's own ([`ThinkingState::limits`]), or higher ones that a person has
+    /// granted.
     #[must_use]
     pub fn next(&self, limits: &ThinkingLimits) -> ThinkingCommand {
         if let Some(verdict) = self.ended.as_ref().or(self.ending.as_ref()) {

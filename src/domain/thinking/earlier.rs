@@ -1,6 +1,6 @@
-//! How a step ended, for the step that goes on with its work: outcome, evidence, open ends, persons' words.
+//! The end of a step for the step that continues its work: outcome, evidence, open ends, persons' words.
 //!
-//! Data, and shown as such: it stands below the new step's card and grants nothing.
+//! Data, and shown as such: it comes below the new step's card and grants nothing.
 
 use std::fmt::Write as _;
 
@@ -25,12 +25,12 @@ pub struct EarlierEnd<'a> {
     pub error: Option<&'a str>,
     /// Remarks of its review that are open.
     pub remarks: &'a [String],
-    /// Words that it never read, each behind the name of who said it.
+    /// Words that it never read, each behind its speaker's name.
     pub unread: &'a [(String, String)],
 }
 
 impl ThinkingState {
-    /// The account of this step's work for a step that goes on with it.
+    /// The account of this step's work for the step that continues it.
     #[must_use]
     pub fn earlier_text(&self, end: &EarlierEnd<'_>) -> String {
         // Writing to a text cannot fail.
@@ -82,7 +82,7 @@ impl ThinkingState {
         super::view::cap_text(&text, Some(MAX_TEXT), None)
     }
 
-    /// Persons' words and decisions: they bind whoever goes on.
+    /// Persons' words and decisions, which bind the continuing step too.
     fn write_words(&self, text: &mut String) {
         let of_turns = self.turns.iter().flat_map(super::turn::TurnEntry::words);
         let opening = self.opening.iter().filter(|note| note.is_word);

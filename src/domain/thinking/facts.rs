@@ -1,4 +1,4 @@
-//! What is known of a step at one moment: phase, questions, children, proof and figures.
+//! The facts of a step at one moment: phase, questions, children, proof and figures.
 
 use super::place::CallPlace;
 use super::question::QuestionSubject;
@@ -27,7 +27,7 @@ impl WaitCause {
     }
 }
 
-/// What a person decided; it binds the step to its end.
+/// A person's decision; it binds the step to its end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct SettledQuestion {
     pub(super) text: String,
@@ -35,7 +35,7 @@ pub(super) struct SettledQuestion {
     pub(super) decision: String,
 }
 
-/// Where a step stands.
+/// The phase of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ThinkingPhase {
     /// It has no row yet.

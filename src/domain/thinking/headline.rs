@@ -1,7 +1,7 @@
 //! A row in one line, for `pas job --log`, the HMI and the TUI.
 //!
-//! Models, tools and repositories write into these texts, so whatever could move a cursor or turn a line round is
-//! shown as its escape.
+//! Models, tools and repositories write into these texts, so characters that move a cursor or turn a line round are
+//! shown as their escapes.
 
 use super::command::usd;
 use super::row::StepRow;
@@ -76,7 +76,7 @@ fn short(text: &str) -> String {
     shown
 }
 
-/// A line that whoever writes it cannot use to hide or move other text: what is not seen is shown as its escape.
+/// A line that cannot hide or move other text: invisible characters are shown as their escapes.
 #[must_use]
 pub fn plain_line(line: &str) -> String {
     let mut shown = String::with_capacity(line.len());
@@ -92,7 +92,7 @@ pub fn plain_line(line: &str) -> String {
     shown
 }
 
-/// Not a control character, and none that changes direction or is not seen.
+/// Neither a control character nor one that changes direction or is invisible.
 fn is_safe(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::place::CallPlace;
 use super::progress::StuckRule;
 
-/// What a report claims.
+/// The outcome that a report claims.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ClaimOutcome {
@@ -60,7 +60,7 @@ impl ReportClaim {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum StepVerdict {
-    /// It reported; whether that is proved stands in the step's proof.
+    /// It reported; the step's proof says whether that holds.
     Reported(ReportClaim),
     /// It reported as done more often than proofs are run, and none passed.
     Unproved {

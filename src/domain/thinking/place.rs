@@ -1,4 +1,4 @@
-//! Where a tool call stands in a step, and the id it bears on every wire.
+//! The place of a tool call in a step, and its id on every wire.
 //!
 //! Vendors name calls as they like: twice the same id in one answer, an empty one, or ids that the next
 //! vendor refuses after a fall-back in mid-step. So a call is named by its place, and a vendor's own id is kept

@@ -1,4 +1,4 @@
-//! What a step has seen so far, kept just far enough to say whether it gets anywhere.
+//! The recent past of a step, kept as far back as the rules of progress look.
 //!
 //! It outlives resets, restarts and messages, because it is folded from rows. Progress is a tree not seen before, a
 //! result not seen before, fewer failing tests, a child's end, a person's word. All but a mere new result is *hard*
@@ -118,16 +118,16 @@ pub(super) struct TreeVisit {
     pub(super) tree: u128,
 }
 
-/// What the rules say at the end of a turn.
+/// The verdict of the rules at the end of a turn.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ProgressCheck {
-    /// Tell the model.
+    /// Warn the model.
     Nudge(RuleHit),
-    /// It was told, and went on.
+    /// It was warned, and went on.
     Stop(RuleHit),
 }
 
-/// What was seen.
+/// Trees, calls, answers and nudges so far.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct ProgressWatch {
     calls: Vec<CallTrace>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::facts::WaitCause;
 use super::place::CallPlace;
 
-/// What a question is about.
+/// The subject of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum QuestionSubject {
@@ -54,7 +54,7 @@ pub struct QuestionDecidedRow {
 }
 
 impl QuestionSubject {
-    /// Why a step with such a question rests.
+    /// The cause of the step's wait.
     #[must_use]
     pub const fn cause(self) -> WaitCause {
         match self {

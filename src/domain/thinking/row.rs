@@ -1,6 +1,6 @@
 //! The rows of a step's log: all that a step is made of, in the order in which it happened.
 //!
-//! A row is written once and never changed. JSON stands in them as text, because the store's binary form cannot
+//! A row is written once and never changed. JSON is kept as text in them, because the store's binary form cannot
 //! hold a value of unknown shape. Invariant: new variants and new fields go to the end of their type.
 
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,7 @@ pub enum StepRow {
     Begun(Box<BegunRow>),
     /// Written before a request is sent.
     Asked(AskedRow),
-    /// The request came to nothing, and it is known why.
+    /// The request failed, with the reason.
     AskFailed(AskFailedRow),
     /// Written before any of its calls is run.
     Answered(Box<AnsweredRow>),
@@ -39,7 +39,7 @@ pub enum StepRow {
     /// The chain of budgets refused the next request.
     MoneyOut(MoneyOutRow),
     Nudged(NudgedRow),
-    /// Something outside counted the context and found it too large: older turns are to be summarised.
+    /// The vendor found the context too large: older turns are to be summarised.
     ContextBreached(ContextBreachedRow),
     Summarised(SummarisedRow),
     ProofEnded(Box<ProofEndedRow>),
@@ -141,7 +141,7 @@ pub struct WrittenCall {
     /// The vendor's id, for the log only.
     pub vendor_id: String,
     pub tool: String,
-    /// Arguments as JSON text, or whatever the model wrote in its place.
+    /// Arguments as JSON text; perhaps none, as models write it.
     pub args: String,
 }
 
@@ -171,7 +171,7 @@ pub struct CalledRow {
     pub tree_before: Option<String>,
 }
 
-/// How the tests stand by the newest run of them.
+/// The test counts of the newest run.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct TestTally {
     pub passed: u32,
@@ -295,7 +295,7 @@ pub struct SummarisedRow {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProofEndedRow {
     pub passed: bool,
-    /// What was run and found, capped; a failed proof is the report's result.
+    /// The runs and their findings, capped; a failed proof is the report's result.
     pub text: String,
     pub out: Option<u64>,
     pub commit: Option<String>,

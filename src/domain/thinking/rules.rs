@@ -19,7 +19,7 @@ pub struct RuleHit {
     pub rule: StuckRule,
     pub count: u32,
     pub rows: Vec<u64>,
-    /// What was seen, in words for the model.
+    /// The evidence in words, for the model.
     pub evidence: String,
 }
 

@@ -124,7 +124,7 @@ impl ThinkingState {
         Ok(())
     }
 
-    /// Whether a call acted on the world outside and nobody knows how it ended.
+    /// Whether an outward call was begun and its end is unknown.
     pub(super) fn is_unknown(&self, place: CallPlace) -> bool {
         self.call(place).is_some_and(
             |call| matches!(&call.progress, CallProgress::Called { class, .. } if class.is_outward()),
@@ -205,7 +205,7 @@ impl ThinkingState {
         Ok(())
     }
 
-    /// A person's no to what a proof has found: the claim has failed, and the model hears why.
+    /// A person's no to a finding of the proof: the claim has failed, and the model gets the reason.
     fn proof_declined(&mut self, text: String) {
         let Some(claim) = self.proving().cloned() else { return };
         self.proofs += 1;

@@ -1,7 +1,7 @@
-//! A step as its rows make it, and how it is read.
+//! A step, folded from its rows.
 //!
-//! Everything here is folded from rows; nothing is set by hand. A state is cheap to keep for each running step: turns
-//! that a summary stands for are let go of here, never in the log.
+//! Nothing here is set by hand. A state is cheap to keep for each running step: turns that are summarised are dropped
+//! here, never in the log.
 
 use super::facts::{
     OpenQuestion, ProofStatus, SettledQuestion, StepChild, StepFigures, ThinkingPhase, WaitCause,
@@ -19,7 +19,7 @@ const TURNS_AFTER_POOR_RESET: u32 = 6;
 /// Turns that are never summarised and never left out of a view.
 pub const KEPT_TURNS: usize = 2;
 
-/// What older turns were summarised to.
+/// The summary of older turns.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct StepSummary {
     pub(super) until: u32,
@@ -37,7 +37,7 @@ pub struct ThinkingState {
     pub(super) begun: Option<Box<BegunRow>>,
     /// Said before the first turn.
     pub(super) opening: Vec<TurnNote>,
-    /// What persons said in turns that a summary stands for.
+    /// Persons' words from turns that are summarised.
     pub(super) words: Vec<TurnNote>,
     pub(super) turns: Vec<TurnEntry>,
     /// Tokens of system text, tools, card and advice, and those of `turns`, by estimate.
@@ -87,7 +87,7 @@ impl ThinkingState {
         Ok(state)
     }
 
-    /// How many rows it is folded from: the number of the next one.
+    /// The number of rows so far, which is the number of the next one.
     #[must_use]
     pub const fn rows(&self) -> u64 {
         self.rows

@@ -1,6 +1,6 @@
 //! The plan that a step keeps for itself: text in the model's own words, shown verbatim.
 //!
-//! Only check boxes are read out of it, so that a parent learns what was left undone.
+//! Only check boxes are read out of it, for the parent's list of unfinished items.
 
 /// Most open items that are read out: a plan of more is no plan.
 const MAX_ITEMS: usize = 50;

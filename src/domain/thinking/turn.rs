@@ -53,7 +53,7 @@ pub(super) struct CallEntry {
     pub(super) begun: u32,
     /// The question by which a person consented to it.
     pub(super) approved: Option<String>,
-    /// What it claims, where it is a report.
+    /// The claim, where it is a report.
     pub(super) claim: Option<ReportClaim>,
 }
 
@@ -103,7 +103,7 @@ impl TurnEntry {
         self.calls.get(place.index as usize).filter(|call| call.place == place)
     }
 
-    /// What persons said after it.
+    /// Persons' words after it.
     pub(super) fn words(&self) -> impl Iterator<Item = &TurnNote> {
         self.notes.iter().filter(|note| note.is_word)
     }
@@ -116,7 +116,7 @@ impl TurnEntry {
         self.calls.iter().any(|call| call.progress == CallProgress::Child)
     }
 
-    /// The next call to see to; a child runs by itself, and a report waits for the children before it.
+    /// The next call to run; a child runs by itself, and a report waits for the children before it.
     pub(super) fn next_call(&self) -> Option<&CallEntry> {
         let call =
             self.calls.iter().find(|call| !call.is_settled() && call.progress != CallProgress::Child)?;

@@ -2,7 +2,7 @@
 //!
 //! Order: system text and tools; then one message with the card verbatim, the repository's advice, how earlier work
 //! ended and the summary;
-//! then the turns; at the very end the plan verbatim and the state of the world. The changing part stands last, so
+//! then the turns; at the very end the plan verbatim and the state of the world. The changing part comes last, so
 //! that vendors' prefix caches keep all before it. Laws: the card is in every view; each call has exactly one result in
 //! the very next message; a view is never larger than its window; the same rows give the same bytes. A window that does
 //! not even carry card, plan and the last turns is an error, never a cut card.
@@ -43,7 +43,7 @@ pub enum BlockBody {
         tool: String,
         args: String,
     },
-    /// The result of the call with this id, which stands in the message before.
+    /// The result of the call with this id, which is in the message before.
     Result {
         id: String,
         tool: String,
@@ -80,7 +80,7 @@ impl ViewMessage {
     }
 }
 
-/// What a view leaves out for lack of room.
+/// Parts that a view leaves out for lack of room.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct ViewCuts {
     /// Turns whose long results are named by address only.
@@ -134,7 +134,7 @@ impl ThinkingState {
         fit::fit(&fit::FitPlan { state: self, begun, turns, tools_json, tail: &tail }, window, count)
     }
 
-    /// The message before the first turn. What persons have said stays in it word for word, whatever is summarised.
+    /// The message before the first turn. Persons' words stay in it verbatim, through every summary.
     fn head(&self, cuts: &ViewCuts) -> ViewMessage {
         let mut blocks = Vec::new();
         if let Some(begun) = self.begun() {
@@ -176,7 +176,7 @@ fn answer_message(turn: &TurnEntry, cap: Option<usize>) -> ViewMessage {
     ViewMessage { role: ViewRole::Assistant, blocks }
 }
 
-/// The results of a turn's calls, then what was said after them.
+/// The results of a turn's calls, then the words after them.
 fn results_message(turn: &TurnEntry, elide: bool, cap: Option<usize>) -> ViewMessage {
     let mut blocks: Vec<BlockBody> = turn.calls.iter().map(|call| result_block(call, elide, cap)).collect();
     blocks.extend(turn.notes.iter().map(|note| note_block(note, cap)));
@@ -220,7 +220,7 @@ fn wire_name(tool: &str) -> String {
     if name.is_empty() { "unnamed".to_owned() } else { name }
 }
 
-/// Cuts the middle out of a text: summaries of tests stand last, names of things first.
+/// Cuts the middle out of a text: summaries of tests come last, names of things first.
 pub(super) fn cap_text(text: &str, cap: Option<usize>, out: Option<u64>) -> String {
     let Some(cap) = cap.filter(|cap| text.len() > *cap) else { return text.to_owned() };
     let head = text.floor_char_boundary(cap / 3);
@@ -229,7 +229,7 @@ pub(super) fn cap_text(text: &str, cap: Option<usize>, out: Option<u64>) -> Stri
     format!("{}\n[… {} bytes{address}]\n{}", &text[..head], tail - head, &text[tail..])
 }
 
-/// Arguments as one JSON object, whatever the model wrote, and not longer than the cap.
+/// Arguments as one JSON object within the cap, even where the model wrote none.
 fn cap_args(args: &str, cap: Option<usize>) -> String {
     let is_object = serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(args).is_ok();
     let is_short = cap.is_none_or(|cap| args.len() <= cap);

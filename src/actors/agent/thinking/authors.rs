@@ -14,7 +14,7 @@ use crate::skills::SkillError;
 const MAX_EARLIER: usize = 16;
 
 impl ThinkingAttempt {
-    /// The vendors of all models that wrote for this step's commit: whoever of them reviews it is not independent.
+    /// The vendors of all models that wrote for this step's commit: a review by one of them is not independent.
     pub(super) fn author_vendors(&self) -> Result<Vec<String>, SkillError> {
         let mut vendors = self.journal.vendors();
         vendors.extend(self.vendors_of_pieces(self.journal.job())?);

@@ -1,4 +1,4 @@
-//! What a thinking step is asked for: the inputs of its card, typed, and the text that its model reads.
+//! The brief of a thinking step: the inputs of its card, typed, and the text that its model reads.
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -21,14 +21,14 @@ pub(super) const PROVE_LIMIT_IF_NONE: Duration = Duration::from_secs(1_800);
 /// A command that needs more than a day hangs.
 const LONGEST_PROVE_LIMIT: Duration = Duration::from_secs(86_400);
 
-/// How a step's claim is checked and what becomes of its work.
+/// The kind of work, which decides how a claim is checked and where the result goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum BriefKind {
     /// A task in words: its report is its result.
     Plain,
     /// A change that is proved, reviewed and delivered.
     Change,
-    /// A piece of a change: what it changes is taken in by the agent that asked for it.
+    /// A piece of a change, taken in by the agent that asked for it.
     Piece,
     /// A review: its report is read as remarks.
     Review,
@@ -57,7 +57,7 @@ pub(super) struct ThinkingBrief {
     pub(super) base: Option<String>,
     /// The proving command as given; found in the tree where it is left out.
     pub(super) prove: Option<String>,
-    /// Longest run of it.
+    /// Its time limit for one run.
     pub(super) prove_limit: Duration,
     pub(super) expect: ProofExpect,
     pub(super) budget: Option<NanoUsd>,
@@ -70,7 +70,7 @@ pub(super) struct ThinkingBrief {
     pub(super) ask: AskPolicy,
     /// Of a change: other agents write it, in pieces, and this step puts them together.
     pub(super) leads: bool,
-    /// The run whose work is gone on with, and the snapshot of it with which the tree begins.
+    /// The continued run, and the snapshot with which the tree begins.
     pub(super) continues: Option<(RunId, String)>,
     /// A person's addition to the goal.
     pub(super) word: Option<String>,
@@ -134,7 +134,7 @@ impl ThinkingBrief {
         })
     }
 
-    /// Of no job: only the tree of a repository at its HEAD is wanted.
+    /// A brief without a job, for the tree of a repository at its HEAD.
     pub(super) fn rehearsal(repository: &Path) -> Self {
         Self {
             kind: BriefKind::Plain,

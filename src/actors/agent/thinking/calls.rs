@@ -1,6 +1,6 @@
 //! Runs one call of a model: checked, announced where its class says so, and its one result written.
 //!
-//! Failure policy: whatever goes wrong with a call is its result. An attempt that is asked to stop ends the call's
+//! Failure policy: a call's failure is its result. An attempt that is asked to stop ends the call's
 //! processes before it ends itself; the row of the call then says that it was cut.
 
 use std::time::{Duration, Instant};

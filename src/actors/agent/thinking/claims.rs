@@ -1,4 +1,4 @@
-//! A report is a claim: what is done to check it, and the row that says how the check ended.
+//! A report is a claim: its check, and the row of the check's end.
 //!
 //! A change is sealed, proved and reviewed, in that order and on one commit; a review must be readable as remarks; a
 //! plain task's proof is its command alone. Everything that ran is kept by commit, so an attempt after a crash goes
@@ -52,7 +52,7 @@ impl ClaimEnd {
 }
 
 impl ThinkingAttempt {
-    /// Checks a claim and writes how that ended; a question to a person is written in its place.
+    /// Checks a claim and writes the row of its end, or of a question to a person.
     pub(super) async fn check_claim(&mut self, claim: &ReportClaim) -> Result<(), SkillError> {
         let began = Instant::now();
         self.waited = Duration::ZERO;
@@ -147,7 +147,7 @@ impl ThinkingAttempt {
         Ok(ClaimEnd::Checked(ProofEndedRow { passed, text, out, commit, tests, elapsed_ms: 0 }))
     }
 
-    /// In whose name the agent's commits stand.
+    /// The author of the agent's commits.
     pub(super) fn signature(&self) -> CommitSignature {
         CommitSignature {
             name: format!("{} (PAS)", self.agent.display_name),
@@ -178,7 +178,7 @@ impl ThinkingAttempt {
         }
     }
 
-    /// Proves, with the consents that persons have given to exactly what this proof would ask.
+    /// Proves, with the consents that persons have given to exactly this proof's questions.
     async fn prove_with_consents(&mut self, sealed: &SealedCommit) -> Result<ProofRecord, SkillError> {
         let _reserved = self.reserve().await?;
         let mut consent =
@@ -263,7 +263,7 @@ impl ThinkingAttempt {
         }
     }
 
-    /// Fresh trees and runs for the proof of one commit, behind what an earlier attempt has kept.
+    /// Fresh trees and runs for the proof of one commit, after the runs that an earlier attempt has kept.
     pub(super) fn bench_for(&self, commit: &CommitId) -> Result<TreeBench, SkillError> {
         let name = super::workspace::tree_name(self.journal.job())?;
         let fresh = TreeName::new(name.run(), &format!("{}-proof", name.name()))
@@ -284,7 +284,7 @@ impl ThinkingAttempt {
         })
     }
 
-    /// Where files of this step lie: below the run's folder.
+    /// The folder of this step's files, below the run's.
     pub(super) fn work_folder(&self) -> PathBuf {
         let job = self.journal.job().as_str().replace('.', "_");
         self.run_dir.join("change").join(job)

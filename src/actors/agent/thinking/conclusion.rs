@@ -1,7 +1,7 @@
-//! What becomes of a step that has ended: the branch is delivered, files and outputs are left, or the job fails with
+//! The conclusion of a step: the branch is delivered, files and outputs are left, or the job fails with
 //! an account of what is missing.
 //!
-//! Invariant: `done` is said of a change only when its newest commit is proved and reviewed, and its branch stands in
+//! Invariant: a change is `done` only when its newest commit is proved and reviewed, and its branch is in
 //! the person's repository.
 
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl ThinkingAttempt {
         Ok(StepEnd::Done(StepOutcome { artifacts: Vec::new(), outputs }))
     }
 
-    /// What a piece leaves: its commit, for the tree that it is taken into.
+    /// The result of a piece: its commit, for the tree that it is taken into.
     fn conclude_piece(&self, account: &StepAccount) -> StepResult {
         let ProofStatus::Passed { commit: Some(commit), .. } = &account.proof else {
             return Err(SkillError::Permanent(account.text()));

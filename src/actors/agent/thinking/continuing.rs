@@ -1,4 +1,4 @@
-//! Work of an earlier run that a change goes on with: its files into the tree, its account into the log.
+//! Continues the work of an earlier run: its files into the tree, its account into the log.
 //!
 //! Invariants: files come from the snapshot that the card names, before the first row; the account is a row before the
 //! first turn. Failure policy: both are done again from their start after a crash; a base that has changed in the same
@@ -20,7 +20,7 @@ use crate::review::verdict::ReviewVerdict;
 use crate::skills::SkillError;
 use crate::worktree::{CommitId, SealOrder, TakeUpOutcome, TreeName, WorkTree, take_up};
 
-/// The tree of the run that a brief goes on with.
+/// The tree of the continued run.
 pub(super) fn earlier_tree(jobs: &JobsShared, brief: &ThinkingBrief) -> Result<Option<TreeName>, SkillError> {
     let Some((run, _)) = &brief.continues else { return Ok(None) };
     tree_name(&lead_of(jobs, run)?.id).map(Some)

@@ -1,4 +1,4 @@
-//! What all thinking steps of the daemon share: where trees lie, how commands are confined.
+//! The places and machinery that all thinking steps of the daemon share.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub struct SandboxSetup {
     pub toolchains: ToolchainSet,
 }
 
-/// Where the private trees lie.
+/// The folder of the private trees.
 #[must_use]
 pub fn trees_below(data_dir: &Path) -> PathBuf {
     data_dir.join("trees")
@@ -32,9 +32,9 @@ pub fn trees_below(data_dir: &Path) -> PathBuf {
 /// The places and machinery of thinking steps. Cheap to clone.
 #[derive(Clone)]
 pub struct ThinkingDeps {
-    /// Below it lie the private trees, a folder a run.
+    /// The private trees, a folder a run.
     pub trees: PathBuf,
-    /// Below it lies what commands write beside their trees, a folder a run.
+    /// Files that commands write beside their trees, a folder a run.
     scratch: PathBuf,
     /// Whether commands may run unconfined where nothing can confine them: a person's word.
     unconfined: bool,
@@ -90,7 +90,7 @@ impl ThinkingDeps {
         done
     }
 
-    /// What belongs to a tree and is no tree: homes and temporary files of commands, build output, an empty repository.
+    /// Files beside a tree: homes and temporary files of commands, build output, an empty repository.
     pub(super) fn scratch(&self, tree: &TreeName) -> PathBuf {
         self.scratch.join(tree.run()).join(tree.name())
     }

@@ -25,7 +25,7 @@ const TAKING_FILE: &str = "taking.json";
 
 /// How a piece came into the tree.
 pub(super) enum TakenPiece {
-    /// The tree and the diffstat afterwards, and how the proving command stands.
+    /// The tree and the diffstat afterwards, and the verdict of the proving command.
     Taken {
         tree: String,
         diffstat: String,

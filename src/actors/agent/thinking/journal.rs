@@ -17,14 +17,14 @@ pub(super) struct StepJournal {
     pub(super) state: ThinkingState,
     /// Whole outputs that were kept, by their numbers from 1: the hash that names each.
     pub(super) outputs: Vec<String>,
-    /// How many of the words that persons said to the job stand in rows.
+    /// The number of persons' words that are rows already.
     pub(super) words: usize,
     /// Models that answered, as `vendor/model`, the newest last.
     models: Vec<String>,
 }
 
 impl StepJournal {
-    /// Reads and folds what earlier attempts wrote.
+    /// Reads and folds the rows of earlier attempts.
     pub(super) fn open(jobs: &Arc<JobsShared>, job: &Job) -> Result<Self, SkillError> {
         let rows = jobs.book.step_rows(&job.id, 0, MAX_STEP_ROWS).map_err(from_store)?;
         let mut journal = Self {
@@ -75,7 +75,7 @@ impl StepJournal {
         self.models.last().map_or("", String::as_str)
     }
 
-    /// The vendors of all answers: whoever of them reviews the work is not independent.
+    /// The vendors of all answers: a review by one of them is not independent.
     pub(super) fn vendors(&self) -> Vec<String> {
         let vendor =
             |model: &String| model.split_once('/').map_or(model.as_str(), |(vendor, _)| vendor).to_owned();

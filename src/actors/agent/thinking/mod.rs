@@ -1,7 +1,7 @@
 //! Agents that think: a model's turns and the tools it calls, carried out under a job's claim.
 //!
 //! The rules are the pure fold in `domain/thinking`; here its commands are carried out. `runner.rs` is the loop,
-//! `calls.rs` runs tools, `claims.rs` checks what a report claims, `conclusion.rs` hands the work over.
+//! `calls.rs` runs tools, `claims.rs` checks reports, `conclusion.rs` hands the work over.
 
 mod asking;
 mod authors;

@@ -1,6 +1,6 @@
 //! The money of a step: its own cap, the shares of its pieces, and additions by a person.
 //!
-//! Invariants: a piece's cap stands on its card before the piece begins, and is in force before its first call; the
+//! Invariants: a piece's cap is on its card before the piece begins, and in force before its first call; the
 //! unspent caps of pieces under way never exceed the step's own rest. A person who raises a piece's cap adds the same
 //! to the run, so that no other piece pays for it.
 
@@ -95,7 +95,7 @@ impl ThinkingAttempt {
         if piece.state.is_terminal() {
             return Ok(NanoUsd::ZERO);
         }
-        // Before its first attempt its cap stands on its card alone.
+        // Before its first attempt its cap is on its card alone.
         Ok(self.budget(&scope_of(&piece.id))?.free().unwrap_or(cap))
     }
 

@@ -1,5 +1,5 @@
-//! How a change of a repository would start, read before anything is spent: the base, what is out of the ordinary there,
-//! and the command that would prove it. Waits for git.
+//! The start of a change of a repository, read before anything is spent: the base, the oddities there, and the command
+//! that would prove it. Waits for git.
 
 use std::path::{Path, PathBuf};
 
@@ -13,7 +13,7 @@ pub struct RepositoryOutlook {
     pub base: String,
     /// Files of that commit.
     pub files: u64,
-    /// What agents will not see, or see otherwise than expected, a sentence each.
+    /// Differences between the checkout and the tree that agents see, a sentence each.
     pub remarks: Vec<String>,
     /// `None` where none was given and the checkout speaks for none.
     pub prove: Option<ProvingOutlook>,

@@ -73,7 +73,7 @@ async fn push(sandbox: Arc<SandboxSetup>, tree: Arc<WorkTree>, plan: PushPlan) -
     Err(format!("{why}. {known}"))
 }
 
-/// What the remote says about the branch of a plan, in words.
+/// The state of a plan's branch at the remote, in words.
 fn known_of(tree: &WorkTree, plan: &PushPlan) -> String {
     let PushPlan { address, branch, commit, .. } = plan;
     match tree.pushed_commit(plan) {
@@ -126,7 +126,7 @@ impl ThinkingAttempt {
         self.journal.append(StepRow::Returned(Box::new(row))).await
     }
 
-    /// The push that a call asks for, as the tree and the remote's settings stand now.
+    /// The push that a call asks for, by the tree and the remote's settings of now.
     async fn plan_of(&self, call: &CheckedCall) -> Result<Result<PushPlan, String>, SkillError> {
         let Some(OutwardAct::GitPush { remote, reference }) = call.outward().cloned() else {
             return Ok(Err(
@@ -196,7 +196,7 @@ impl ThinkingAttempt {
         hasher.finalize().to_hex().to_string()
     }
 
-    /// A question about an act that a crash may have cut, with what can be found out about its end.
+    /// A question about an act that a crash may have cut, with the known facts about its end.
     pub(super) async fn with_what_is_known(
         &self,
         place: CallPlace,

@@ -1,8 +1,8 @@
 //! Pieces of a change that other agents write: handed over as jobs, with money of their own, and waited for.
 //!
 //! Invariants: a piece starts from the tree as it stood at its `delegate` call; its money is set aside on its card
-//! before it begins; pieces are taken in one by one, in the order of their calls (`intake.rs`). Failure policy: whatever goes
-//! wrong with a piece is the result of its call, and the work of the others stays.
+//! before it begins; pieces are taken in one by one, in the order of their calls (`intake.rs`). Failure policy: a piece's
+//! failure is the result of its call, and the work of the others stays.
 
 use serde_json::{Value, json};
 

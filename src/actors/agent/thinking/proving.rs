@@ -1,7 +1,7 @@
-//! The proof of a change: fresh trees, the same sandbox, no network; what ran is kept stage by stage.
+//! The proof of a change: fresh trees, the same sandbox, no network; each stage's run is kept.
 //!
-//! Build output comes from the run on the base alone. Output of the agent's own tree is never brought along: whoever
-//! writes the code could have written the cache.
+//! Build output comes from the run on the base alone, never from the agent's own tree: an agent that writes the code
+//! could have written the cache.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -11,14 +11,14 @@ use crate::domain::thinking::{
 };
 use crate::skills::SkillError;
 
-/// Something that a proof or a review needs a person's yes for, once a step.
+/// A reason to ask for a person's yes in a proof or a review, once a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum ConsentKind {
-    /// Lines that decide what is tested may change.
+    /// Lines that decide which tests count may change.
     Guards,
     /// Tests of the base may be rewritten.
     OldTests,
-    /// The base need not stand as the card expected.
+    /// The base may differ from the card's expectation.
     Expectation,
     /// Remarks that are open after the last round do not hold the change up.
     Remarks,
@@ -38,7 +38,7 @@ impl ConsentKind {
 /// The subject of a question about money, in the action of its approval.
 pub(super) const MONEY: &str = "money";
 
-/// What a yes is bound to: the text that was shown.
+/// Binds a yes to the text that was shown.
 fn shown_hash(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
@@ -81,7 +81,7 @@ impl ThinkingAttempt {
         }))
     }
 
-    /// The question's name says what it asks consent to, so that the answer is found again after a crash.
+    /// The question's name has the kind of consent in it, so that the answer is found again after a crash.
     pub(super) async fn ask_consent(&mut self, consent: ConsentKind, text: String) -> Result<(), SkillError> {
         let question = format!("q{}-{}", self.journal.state.rows() + 1, consent.word());
         self.put_question(question, QuestionSubject::Proof, text).await
@@ -122,7 +122,7 @@ impl ThinkingAttempt {
             (ApprovalStatus::Approved, QuestionSubject::Asked(_)) => DecisionChoice::Answer,
             (ApprovalStatus::Approved, _) => DecisionChoice::Approve,
             (_, QuestionSubject::Money) => DecisionChoice::Stop,
-            // Nothing the model does changes how the base stands.
+            // The model cannot change the base.
             _ if open.question.ends_with(ConsentKind::Expectation.word()) => DecisionChoice::Stop,
             _ => DecisionChoice::Reject,
         };
@@ -159,7 +159,7 @@ impl ThinkingAttempt {
         Ok(all.into_iter().filter(is_ours).collect())
     }
 
-    /// Whether a person has said yes to exactly what would be shown.
+    /// Whether a person has said yes to exactly this text.
     pub(super) fn has_consent(&self, consent: ConsentKind, shown: &str) -> Result<bool, SkillError> {
         let shown = shown_hash(shown);
         let is_yes = |approval: &Approval| {

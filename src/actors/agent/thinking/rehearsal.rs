@@ -19,7 +19,7 @@ use crate::proof::counts::{TestCounts, read_counts};
 /// Last bytes of the command's output that are shown.
 const MAX_TAIL: usize = 1_000;
 
-/// What commands on a repository would see and do.
+/// The outcome of a rehearsal.
 #[derive(Debug)]
 pub struct ProofRehearsal {
     pub outlook: RepositoryOutlook,
@@ -39,7 +39,7 @@ pub struct RehearsedRun {
     pub outcome: String,
     pub elapsed: Duration,
     pub counts: Option<TestCounts>,
-    /// The end of what it wrote.
+    /// The end of its output.
     pub tail: String,
 }
 

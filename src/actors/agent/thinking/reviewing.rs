@@ -45,14 +45,14 @@ const MAX_DIFF: usize = crate::review::prompt::MAX_DIFF;
 /// One round of a review.
 struct ReviewOrder {
     round: u32,
-    /// What blocked in the round before.
+    /// Remarks that blocked in the round before.
     open: Vec<SettledRemark>,
     /// Whether the tests of the proof could be counted: then a remark's test that is not counted did not run.
     is_counted: bool,
 }
 
 impl ThinkingAttempt {
-    /// Has the sealed commit reviewed, by what earlier rounds have said of it.
+    /// Has the sealed commit reviewed, in the light of earlier rounds.
     pub(super) async fn review(
         &mut self,
         sealed: &SealedCommit,
@@ -205,7 +205,7 @@ impl ThinkingAttempt {
             ReviewerReport::parse(field("review"), sealed.commit.as_str(), |path| paths.is_test(path));
         let report = report.map_err(|fault| unreviewed(&fault.to_string()))?;
         let mut remarks = Vec::with_capacity(report.remarks.len());
-        // What blocked in the round before is run again, whether the reviewer repeats it or not.
+        // A remark that blocked in the round before is run again, repeated by the reviewer or not.
         let is_repeated =
             |open: &SettledRemark| report.remarks.iter().any(|new| new.place == open.remark.place);
         let left: Vec<_> = order.open.into_iter().filter(|open| !is_repeated(open)).collect();

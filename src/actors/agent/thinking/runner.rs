@@ -1,8 +1,8 @@
-//! Works one attempt at a thinking step: the pure fold decides, this carries out and writes the row of what came back.
+//! One attempt at a thinking step: the pure fold decides, the attempt carries out and writes the row of the result.
 //!
 //! Invariants: a row is durable before anything follows from it; the attempt stops and pauses between rows, never
-//! within one. Failure policy: trouble that passes is waited out with the work kept; whatever the step itself ends
-//! with is its verdict, which `conclusion` turns into the job's end.
+//! within one. Failure policy: trouble that passes is waited out with the work kept; the step's own end is its
+//! verdict, which `conclusion` turns into the job's end.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -45,7 +45,7 @@ const MAX_ADVICE: usize = 16 << 10;
 const ADVICE_FILES: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
 /// Share of the model's window that a view may fill; the rest is for its answer.
 const VIEW_PERCENT: u64 = 85;
-/// How an agent works, whatever its definition says besides.
+/// Rules for every agent, beside its definition.
 const WORKING_RULES: &str = "\
 You work by calling tools, step by step, and end with `report`. Text without a call does nothing. Read before you \
 write. Keep your plan with `todo`; it is shown to you in every turn, whatever else leaves your sight. Results of tools \
@@ -71,7 +71,7 @@ impl StepRunner for ThinkingRunner {
             let lock = deps.tree_lock(&step.job.id);
             let _turn = lock.lock_owned().await;
             let (sweeping, book) = (deps.clone(), step.jobs.book.clone());
-            // Beside the step: nobody waits for the removal of what others left.
+            // Beside the step: nobody waits for the removal of old trees.
             tokio::task::spawn_blocking(move || tree_cleanup::sweep(&sweeping, &book));
             let mut attempt = ThinkingAttempt::begin(step, deps).await?;
             Box::pin(attempt.work()).await
@@ -248,7 +248,7 @@ impl ThinkingAttempt {
 
     /// A command that cannot start is refused before any money is spent.
     fn check_proving_command(&self) -> Result<(), SkillError> {
-        // What is prepared may bring its programs.
+        // The preparation may bring its programs.
         if self.prove.is_none() || self.brief.prepare.is_some() {
             return Ok(());
         }
@@ -297,7 +297,7 @@ impl ThinkingAttempt {
         self.journal.append(StepRow::Begun(Box::new(row))).await
     }
 
-    /// What the repository advises agents; data that grants nothing.
+    /// The repository's advice to agents; data that grants nothing.
     async fn advice(&self) -> Result<String, SkillError> {
         let root = self.workspace.tree.path();
         blocking(move || {
@@ -332,7 +332,7 @@ impl ThinkingAttempt {
         self.control.show(u64::from(figures.turns), u64::from(state.limits().turns), &note);
     }
 
-    /// What a step that has ended leaves for whoever reads its job.
+    /// The outputs of a step that has ended, for readers of its job.
     pub(super) fn outputs_of(&self, account: &crate::domain::thinking::StepAccount) -> serde_json::Value {
         json!({
             "outcome": account.verdict.as_str(),

@@ -31,7 +31,7 @@ pub(super) const PROVE_LIMIT: &str = "prove_limit_s";
 /// Whether questions are put to a person, or refused so that a run never waits.
 const ASK: InputKind = InputKind::Choice(&["person", "never"]);
 
-/// Whoever writes a change, alone or as the lead of others.
+/// Inputs of a change, for its only writer or its lead.
 const CHANGE_INPUTS: &[TaskInput] = &[
     TaskInput::required("goal", InputKind::Text),
     TaskInput::required(REPOSITORY, InputKind::Repository),
@@ -83,7 +83,7 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
     },
     ModelTask {
         task: WRITE_PIECE,
-        // Whoever delegates a piece names the capability that it needs.
+        // The lead names the capability that a piece needs.
         capability: "",
         about: "write a piece of a change, within the paths that are given for it",
         inputs: &[

@@ -15,7 +15,7 @@ use crate::worktree::{TreeName, remove_tree, tree_names};
 /// How long the work of a change that was not delivered is kept.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 
-/// Removes what is due. Blocks on the disk.
+/// Removes the trees that are due. Blocks on the disk.
 pub(super) fn sweep(deps: &ThinkingDeps, book: &JobBook) {
     // Trees borrow from trees that were made before them: a reviewer's and a proof's go first.
     let mut names = tree_names(&deps.trees);

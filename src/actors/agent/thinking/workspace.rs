@@ -1,7 +1,7 @@
 //! The private tree of a step, and commands run in it.
 //!
 //! Git and the file system block, so all of it runs on threads that may. Invariant: between two calls the newest
-//! snapshot is the tree as it stands, so the state before a call needs no snapshot of its own.
+//! snapshot equals the tree, so the state before a call needs no snapshot of its own.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -26,11 +26,10 @@ use crate::worktree::{
     empty_repository, fresh_checkout,
 };
 
-/// Beginning and end of a command's output that are kept in memory; what lies between goes only to results that
-/// were cut anyway.
+/// Bytes of a command's output that are kept in memory, from its beginning and its end; results are cut far below it.
 const KEPT_OUTPUT: usize = 4 << 20;
 
-/// Does something that blocks on a thread that may.
+/// Runs blocking work on a thread that may block.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<T, SkillError> {
@@ -69,17 +68,17 @@ pub(super) struct StepWorkspace {
     pub(super) sandbox: Arc<SandboxSetup>,
     cores: u32,
     memory_bytes: u64,
-    /// What is out of the ordinary about the repository, a sentence each.
+    /// Oddities of the repository, a sentence each.
     pub(super) remarks: Vec<String>,
 }
 
-/// What a workspace is made for.
+/// The purpose of a workspace.
 pub(super) struct WorkspaceOrder {
     pub(super) job: JobId,
     pub(super) rights: Rights,
     pub(super) cores: u32,
     pub(super) memory_mb: u64,
-    /// The tree whose work is gone on with.
+    /// The tree of the continued run.
     pub(super) earlier: Option<TreeName>,
 }
 
@@ -119,7 +118,7 @@ impl StepWorkspace {
                         empty
                     }
                 };
-                // What the tree was made from stands in it: the person's HEAD may be elsewhere by now.
+                // The tree knows its own base: the person's HEAD may be elsewhere by now.
                 let (tree, source) = match WorkTree::open(&root, &name) {
                     Ok(there) => {
                         there.secure_base().map_err(permanent)?;
@@ -162,7 +161,7 @@ impl StepWorkspace {
         })
     }
 
-    /// Keeps the tree as it stands.
+    /// Keeps the present tree.
     pub(super) async fn snapshot(&self, label: String) -> Result<SnapshotRecord, SkillError> {
         let tree = Arc::clone(&self.tree);
         blocking(move || {
@@ -224,12 +223,12 @@ impl StepWorkspace {
         self.run_as(profile, self.tree.path(), (argv, stdin), timeout, cancel).await
     }
 
-    /// Where commands of proofs have their home and their caches.
+    /// Home and caches of the proofs' commands.
     fn proof_scratch(&self) -> PathBuf {
         self.scratch.with_file_name("proof")
     }
 
-    /// Empties that place: what one run has written there must not decide how the next one ends.
+    /// Empties that place: one run's files must not decide how the next run ends.
     pub(super) fn clear_proof_scratch(&self) -> std::io::Result<()> {
         match std::fs::remove_dir_all(self.proof_scratch()) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
@@ -257,7 +256,7 @@ impl StepWorkspace {
         let mut profile = self.profile_in(tree, &scratch);
         let counting = COUNTING_ENVIRONMENT.map(|(name, value)| (name.to_owned(), value.to_owned()));
         profile.environment.extend(counting);
-        // A proof writes build output, whatever its agent may write.
+        // A proof writes build output, even where its agent may write nothing.
         if !profile.writable.contains(&tree.path()) {
             profile.writable.push(tree.path());
         }
