@@ -55,9 +55,9 @@ pub struct MemoryHome(Arc<Mutex<TestDisk>>);
 impl MemoryHome {
     pub fn created() -> Self {
         let home = Self::default();
-        let database = Builder::new().create_with_backend(home.clone()).unwrap();
-        open::initialise(&database).unwrap();
-        database.close().unwrap();
+        let database = Builder::new().create_with_backend(home.clone()).expect("a store in memory");
+        open::initialise(&database).expect("a store in memory");
+        database.close().expect("a store in memory");
         home
     }
 
@@ -76,14 +76,14 @@ impl MemoryHome {
     pub fn after_power_cut(&self) -> Store {
         let synced = self.0.lock().synced.clone();
         let disk = TestDisk { bytes: synced.clone(), synced, ..TestDisk::default() };
-        open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
+        open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).expect("a store in memory")
     }
 
     /// The store as a `kill -9` at this moment would leave it, on a separate disk.
     pub fn after_kill(&self) -> Store {
         let bytes = self.0.lock().bytes.clone();
         let disk = TestDisk { synced: bytes.clone(), bytes, ..TestDisk::default() };
-        open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).unwrap()
+        open::start(Arc::new(Self(Arc::new(Mutex::new(disk))))).expect("a store in memory")
     }
 }
 
@@ -199,7 +199,7 @@ impl StorageBackend for MemoryHome {
 
 pub fn memory_store() -> (Store, MemoryHome) {
     let home = MemoryHome::created();
-    (open::start(Arc::new(home.clone())).unwrap(), home)
+    (open::start(Arc::new(home.clone())).expect("a store in memory"), home)
 }
 
 /// Runs a future to the end on this thread, without tokio's pauses between many ready ones: joined futures
@@ -208,6 +208,6 @@ pub fn memory_store() -> (Store, MemoryHome) {
 pub(super) fn block_on<F: Future>(future: F) -> F::Output {
     tokio::runtime::Builder::new_current_thread()
         .build()
-        .unwrap()
+        .expect("a store in memory")
         .block_on(tokio::task::unconstrained(future))
 }

@@ -11,7 +11,7 @@ use crate::trace::TraceContext;
 /// A job just accepted, with a minimal card.
 pub fn job(id: &str, agent: &str, task: &str) -> Job {
     let card = JobCard {
-        agent: AgentName::new(agent).unwrap(),
+        agent: AgentName::new(agent).expect("a name"),
         task: task.to_owned(),
         capability: None,
         inputs: JsonValue::object(),
@@ -21,5 +21,5 @@ pub fn job(id: &str, agent: &str, task: &str) -> Job {
         deadline_at: None,
         optional: false,
     };
-    Job::new(JobId::new(id).unwrap(), card, TraceContext::new_root(), Timestamp::from_millis(0))
+    Job::new(JobId::new(id).expect("an id"), card, TraceContext::new_root(), Timestamp::from_millis(0))
 }

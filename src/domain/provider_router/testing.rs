@@ -11,6 +11,6 @@ pub fn provider(name: &str, model: &str) -> RegisteredProvider {
         "name": name, "model": model, "context_window": 128_000, "endpoint": "http://localhost:8100",
         "cost_per_input_token": 0.000_001, "cost_per_output_token": 0.000_002,
     }))
-    .unwrap();
+    .expect("a registration");
     registration.into_provider(None, Timestamp::from_millis(0))
 }
