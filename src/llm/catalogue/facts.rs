@@ -1,9 +1,9 @@
 //! PAS's own facts about models: windows, limits, features, ends. Their prices stand elsewhere.
 //!
-//! Sources: the vendors' model and deprecation pages and SDKs of November 2026; Ollama's `show` for the two local
-//! models. The first of a vendor that has not ended is the default of its port.
+//! Sources: the vendors' model and deprecation pages of November 2026; for ends also the lists in the SDKs of OpenAI
+//! (3.54) and Anthropic (2.12); Ollama's `show` for the two local models. The first of a vendor that has not ended is the default of its port.
 
-use super::{ModelFeatures, ModelKind, Vendor};
+use super::{ModelEnd, ModelFeatures, ModelKind, Vendor};
 
 /// The facts of one model.
 #[derive(Debug, Clone, Copy)]
@@ -16,15 +16,20 @@ pub(super) struct FactsRow {
     pub(super) kind: ModelKind,
     /// Whether `auto` may choose it.
     pub(super) is_general: bool,
-    /// The first day on which the vendor no longer serves it, and the vendor's replacement.
-    pub(super) ends: Option<(&'static str, &'static str)>,
+    pub(super) ends: ModelEnd,
 }
 
 impl FactsRow {
     /// Shut down on a day, with the vendor's replacement ("": none named).
     const fn ends(mut self, day: &'static str, replacement: &'static str) -> Self {
-        self.ends = Some((day, replacement));
+        self.ends = ModelEnd::On { day, replacement };
         self
+    }
+
+    /// Shut down on a day that no source names.
+    const fn gone(mut self) -> Self {
+        self.ends = ModelEnd::Past;
+        self.by_name()
     }
 
     /// For callers who name it: special, or reached by one protocol only.
@@ -54,7 +59,7 @@ const OLD_TEXT: ModelFeatures = ModelFeatures { images: false, ..NO_SCHEMA };
 
 const fn row(vendor: Vendor, model: &'static str, window: u64, output: u64) -> FactsRow {
     let kind = ModelKind::Chat;
-    FactsRow { vendor, model, window, output, features: ALL, kind, is_general: true, ends: None }
+    FactsRow { vendor, model, window, output, features: ALL, kind, is_general: true, ends: ModelEnd::Open }
 }
 
 const fn openai(model: &'static str, window: u64, output: u64) -> FactsRow {
@@ -136,7 +141,7 @@ pub(super) const FACTS: &[FactsRow] = &[
     openai("o1-pro", 200_000, 100_000).by_name().ends("2026-10-23", "gpt-5.6-sol"),
     openai("o1-mini", 128_000, 65_536).with(TEXT_ONLY).ends("2025-10-27", "o4-mini"),
     openai("o1-preview", 128_000, 32_768).with(TEXT_ONLY).ends("2025-07-28", "o3"),
-    openai("codex-mini", 200_000, 100_000).by_name().ends("2026-01-16", "gpt-5-codex"),
+    openai("codex-mini", 200_000, 100_000).by_name().ends("2026-02-12", "gpt-5-codex"),
     openai("o3-deep-research", 200_000, 100_000).by_name().ends("2026-07-23", "gpt-5.4-pro"),
     openai("o4-mini-deep-research", 200_000, 100_000).by_name().ends("2026-07-23", "gpt-5.4-pro"),
     openai("text-embedding-3-small", 8_192, 0).embedding(),
@@ -196,7 +201,7 @@ pub(super) const FACTS: &[FactsRow] = &[
     grok("grok-4-1-fast-non-reasoning", 2 * M).ends("2026-05-15", "grok-4.3"),
     grok("grok-code-fast-1", 256_000).with(BLIND).ends("2026-05-15", "grok-4.3"),
     grok("grok-3", 131_072).with(BLIND).ends("2026-05-15", "grok-4.3"),
-    grok("grok-beta", 131_072).with(BLIND).ends("2025-09-15", "grok-4.7"),
+    grok("grok-beta", 131_072).with(BLIND).gone(),
     row(Vendor::Ollama, "llama3.1:8b", 131_072, 131_072).with(BLIND),
     row(Vendor::Ollama, "tinyllama:1.1b", 2_048, 2_048).with(TEXT_ONLY),
 ];

@@ -137,7 +137,7 @@ pub static MODELS: LazyLock<Vec<ModelFacts>> = LazyLock::new(|| {
         features: row.features,
         kind: row.kind,
         is_general: row.is_general,
-        ends: row.ends.map_or(ModelEnd::Open, |(day, replacement)| ModelEnd::On { day, replacement }),
+        ends: row.ends,
     });
     let mut models: Vec<ModelFacts> = own.collect();
     for row in kept_rows() {
