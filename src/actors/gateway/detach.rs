@@ -6,6 +6,7 @@
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio_util::sync::CancellationToken;
@@ -22,6 +23,15 @@ pub(super) type CallerGone = CancellationToken;
 pub(super) fn hand_over(to: &Address<GatewayMessage>, rest: BoxFuture<'static, ()>) {
     if to.cast(GatewayMessage::Drain(rest)).is_err() {
         tracing::warn!("the rest of a call cannot be finished; the call is charged its full hold");
+    }
+}
+
+/// Finishes the rest of a call whose caller has gone. The vendor makes a whole answer all the same, so it is waited
+/// for as long as the call might have taken, and charged by its usage; after that the connection is closed and the
+/// full hold charged.
+pub(super) async fn finish(rest: BoxFuture<'static, ()>, patience: Duration) {
+    if tokio::time::timeout(patience, rest).await.is_err() {
+        tracing::info!("a call took too long after its caller had gone; it was ended");
     }
 }
 
@@ -57,5 +67,29 @@ impl<T: Send + 'static> Drop for DetachOnDrop<T> {
             self.caller_gone.cancel();
             hand_over(&self.to, Box::pin(async move { drop(work.await) }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+    use crate::llm::CallDeadlines;
+
+    #[tokio::test(start_paused = true)]
+    async fn a_whole_answer_is_waited_for_as_long_as_it_may_take() {
+        let patience = CallDeadlines::default().overall;
+        let (told, heard) = tokio::sync::oneshot::channel();
+        let answer = async move {
+            sleep(Duration::from_secs(599)).await;
+            let _ = told.send(());
+        };
+        finish(answer.boxed(), patience).await;
+        assert_eq!(heard.await, Ok(()), "it was settled");
+        let begun = Instant::now();
+        finish(std::future::pending().boxed(), patience).await;
+        assert_eq!(begun.elapsed(), patience, "and no longer");
     }
 }

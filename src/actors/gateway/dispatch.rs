@@ -5,7 +5,6 @@
 //! attempt; the last failure is the answer, with its receipt.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::stream::StreamExt;
 use tokio::time::Instant;
@@ -229,8 +228,9 @@ impl CallDispatch {
         match sent {
             // Nothing was seen of the answer; a whole one may have been made all the same.
             Err(failure) if is_stream && failure.kind == VendorFailureKind::Cancelled && failure.may_cost => {
-                let usage = self.gateway.estimate(&self.ask, &candidate.model, SeenAnswer::default()).await;
-                self.tally.receipt = Some(attempt.abandoned(failure.message.clone(), usage).await?);
+                let (nothing, why) = (SeenAnswer::default(), failure.message.clone());
+                let (usage, why) = self.gateway.estimate(&self.ask, &candidate.model, nothing, why).await;
+                self.tally.receipt = Some(attempt.abandoned(why, usage).await?);
                 Ok(Err(failure))
             }
             Ok(got) => {
@@ -329,8 +329,3 @@ pub(super) fn into_chat_response(got: AttemptOutput) -> Option<(ChatResponse, Op
         _ => None,
     }
 }
-
-/// How long a call for a whole answer may continue after its caller has gone: the vendor makes the answer all the
-/// same, and most end in this time, so that they are charged by usage; after that the connection is closed and
-/// the full hold charged.
-pub(super) const DRAIN: Duration = Duration::from_secs(60);

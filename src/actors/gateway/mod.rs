@@ -56,7 +56,7 @@ use self::attempt::CallAttempt;
 use self::bound_memory::BoundMemory;
 use self::candidate::{VendorEndpoints, endpoint_of};
 use self::detach::{CallerGone, DetachOnDrop};
-use self::dispatch::{AttemptOutput, CallDispatch, DRAIN, into_chat_response, into_completion};
+use self::dispatch::{AttemptOutput, CallDispatch, into_chat_response, into_completion};
 use self::in_flight::InFlightCalls;
 use self::own_ports::OwnPorts;
 use self::refusal_memory::RefusalMemory;
@@ -320,6 +320,7 @@ pub fn spec(
         servers: ServerReadiness::default(),
     });
     let (shared, registry, offset) = (Arc::clone(&inner), means.registry, means.port_offset);
+    let patience = inner.deadlines.overall;
     let (spec, address) = system.worker(name, options, move |context| {
         let provider_probe = ProviderProbe {
             client: shared.client.clone(),
@@ -335,14 +336,17 @@ pub fn spec(
         async move {
             context.spawn(following);
             context.spawn(provider_probe.run());
-            Ok(GatewayState)
+            Ok(GatewayState { patience })
         }
     });
     (spec, GatewayHandle { inner, address })
 }
 
-/// All state is shared, or belongs to tasks kept by the actor.
-struct GatewayState;
+/// All other state is shared, or belongs to tasks kept by the actor.
+struct GatewayState {
+    /// For the rest of a call whose caller has gone: as long as a call may take.
+    patience: Duration,
+}
 
 impl Actor for GatewayState {
     type Message = GatewayMessage;
@@ -353,11 +357,7 @@ impl Actor for GatewayState {
         context: &ActorContext<GatewayMessage>,
     ) -> Result<(), ActorError> {
         match message {
-            GatewayMessage::Drain(rest) => context.spawn(async move {
-                if tokio::time::timeout(DRAIN, rest).await.is_err() {
-                    tracing::info!("a call took too long after its caller had gone; it was ended");
-                }
-            }),
+            GatewayMessage::Drain(rest) => context.spawn(detach::finish(rest, self.patience)),
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use super::{GatewayHandle, ModelRequest};
 use crate::domain::usage::TokenUsage;
 use crate::llm::SeenAnswer;
+use crate::llm::catalogue;
 use crate::llm::chat::{ChatContent, ChatRequest, ContentPart, KnownPart};
 use crate::skills::tokens::{IDLE, TokenCounter};
 
@@ -16,6 +17,8 @@ use crate::skills::tokens::{IDLE, TokenCounter};
 const MESSAGE: u64 = 4;
 /// Tokens of a picture of a megapixel at Anthropic.
 const PICTURE: u64 = 1_334;
+/// The note in the receipt of a call that was left before its vendor told the tokens of its hidden reasoning.
+const HIDDEN: &str = "the tokens of hidden reasoning are not known and not charged";
 /// Bytes a token, where a request cannot be read as a chat: those of plain text.
 const BYTES: u64 = 4;
 
@@ -26,8 +29,15 @@ impl GatewayHandle {
     }
 
     /// The usage of a call that was ended before its end: what the vendor has reported, and the rest by our
-    /// own count.
-    pub(super) async fn estimate(&self, ask: &ModelRequest, model: &str, seen: SeenAnswer) -> TokenUsage {
+    /// own count. With it the reason, and what it does not cover.
+    pub(super) async fn estimate(
+        &self,
+        ask: &ModelRequest,
+        model: &str,
+        seen: SeenAnswer,
+        why: String,
+    ) -> (TokenUsage, String) {
+        let is_hidden = seen.usage.is_none() && catalogue::hides_reasoning(model);
         let known = seen.usage.unwrap_or_default();
         let ask = (known.prompt() == 0).then(|| ask.clone());
         let (model, output) = (model.to_owned(), seen.output);
@@ -36,7 +46,9 @@ impl GatewayHandle {
             (prompt, output.tokens(counter.count(&output.text, Some(&model))))
         });
         let (prompt, output) = counted.await.unwrap_or_default();
-        TokenUsage { input: known.input.saturating_add(prompt), output: known.output.max(output), ..known }
+        let (input, output) = (known.input.saturating_add(prompt), known.output.max(output));
+        let why = if is_hidden { format!("{why}; {HIDDEN}") } else { why };
+        (TokenUsage { input, output, ..known }, why)
     }
 
     /// Counts on a thread that may block: the first count loads a table, which takes a few tenths of a second.

@@ -112,7 +112,7 @@ impl OpenStream {
             let settled = if seen.is_whole {
                 attempt.succeeded(seen.usage).await
             } else {
-                let usage = gateway.estimate(&ask, &model, seen).await;
+                let (usage, why) = gateway.estimate(&ask, &model, seen, why).await;
                 attempt.abandoned(why, usage).await
             };
             if let Err(error) = settled {

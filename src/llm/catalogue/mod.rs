@@ -14,6 +14,7 @@ use self::facts::FACTS;
 pub use self::names::{NamedModel, resolve};
 use super::chat::{ChatContent, ChatMessage, ChatRequest, ContentPart, KnownPart};
 use super::failure::VendorFailure;
+use super::openai;
 use super::vendor::Vendor;
 use pas_domain::accounts::price::PricedModel;
 use pas_domain::accounts::price::kept::KeptPrices;
@@ -234,6 +235,17 @@ const OTHER_NAMES: [(&str, &str); 2] =
 pub fn context_window(model: &str) -> Option<u64> {
     let model = OTHER_NAMES.iter().find(|(other, _)| *other == model).map_or(model, |(_, name)| name);
     resolve(model).map(|found| found.facts.context_window)
+}
+
+/// Whether a model thinks without showing it, and its vendor counts the thought only at the end of an answer.
+#[must_use]
+pub fn hides_reasoning(model: &str) -> bool {
+    let Some(found) = resolve(model) else { return false };
+    match found.facts.vendor {
+        Vendor::OpenAi => openai::request::is_reasoning(found.facts.model),
+        Vendor::Grok => !found.facts.model.contains("non-reasoning"),
+        Vendor::Anthropic | Vendor::Gemini | Vendor::Ollama => false,
+    }
 }
 
 /// The limit of output tokens for a request: its own, or the model's.

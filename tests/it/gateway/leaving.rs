@@ -58,6 +58,13 @@ async fn a_stream_whose_client_leaves_is_closed_at_once_and_charged_by_what_was_
         until(&format!("the vendor's connection of {run} is closed"), closed).await;
         let receipt = receipt(&stage, &run).await;
         assert_estimated(&receipt);
+        // OpenAI and Grok count hidden thoughts at the end only.
+        let is_said = receipt["error_message"].as_str().unwrap().contains("hidden reasoning");
+        assert_eq!(
+            is_said,
+            ["gpt-5-codex", "grok-4"].contains(&body["model"].as_str().unwrap()),
+            "{receipt}"
+        );
         assert_eq!(stage.receipts(&run).await.len(), 1, "nothing was asked again");
     }
     assert_eq!(stage.get(6120, "/budgets/day").await.body["held_usd"], json!(0), "every hold is settled");
