@@ -65,10 +65,10 @@ pub struct TokenUsage {
     pub output: u64,
     /// Output tokens spent on reasoning; a part of `output`, never charged on top.
     pub reasoning: u64,
-    /// Web searches that the vendor ran and bills beside the tokens. Not stored with the classes: the cost is.
+    /// Web searches that the vendor ran and bills beside the tokens. Not stored with the classes.
     #[serde(skip)]
     pub searches: u32,
-    /// The tier that answered. Not stored with the classes: the cost is.
+    /// The tier that answered. Not stored with the classes.
     #[serde(skip)]
     pub tier: ServiceTier,
 }
@@ -78,6 +78,12 @@ impl TokenUsage {
     #[must_use]
     pub const fn in_tier(self, tier: ServiceTier) -> Self {
         Self { tier, ..self }
+    }
+
+    /// The same with at least so many searches.
+    #[must_use]
+    pub fn with_searches(self, searches: u32) -> Self {
+        Self { searches: self.searches.max(searches), ..self }
     }
 
     /// All input tokens, whatever their class: what the context window held before the answer.

@@ -14,6 +14,7 @@ use crate::domain::accounts::budget::ledger::{BudgetCap, ScopeBalance, alert_gen
 use crate::domain::accounts::budget::{BudgetAlert, BudgetAlertLevel, BudgetScope, HoldId, SpendRequest};
 use crate::domain::accounts::receipt::Receipt;
 use crate::domain::money::NanoUsd;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 use crate::store::{KeyRange, StoreChanges, StoreError, StoreTable, StoreView};
 
 /// The amount spent in each scope.
@@ -25,6 +26,8 @@ const REACHED: StoreTable<String, (u64, BudgetAlertLevel)> = StoreTable::new("bu
 pub(super) const OWED: StoreTable<String, BudgetAlert> = StoreTable::new("budget_alerts_owed");
 /// Receipts by run, in groups booked together (under the first `seq` of each).
 pub(super) const RECEIPTS: StoreTable<(String, u64), ReceiptsRow> = StoreTable::new("receipts");
+/// What receipts of a group were billed by beside their tokens, where it is not the usual: under the group's key.
+const TERMS: StoreTable<(String, u64), Vec<TermsRow>> = StoreTable::new("receipt_terms");
 /// Bookings by their first `seq`: time, and the keys of their groups.
 pub(super) const BOOKINGS: StoreTable<u64, BookingRow> = StoreTable::new("receipt_bookings");
 /// Bookings whose lines in the receipt files may not be on the disk.
@@ -89,6 +92,29 @@ impl<'de> Deserialize<'de> for ReceiptsRow {
     }
 }
 
+/// The service tier and the searches of one receipt.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct TermsRow {
+    seq: u64,
+    tier: ServiceTier,
+    searches: u32,
+}
+
+impl TermsRow {
+    /// `None`: the standard tier, and no search.
+    fn of(receipt: &Receipt) -> Option<Self> {
+        let TokenUsage { tier, searches, .. } = receipt.outcome.usage;
+        (!tier.is_standard() || searches > 0).then_some(Self { seq: receipt.seq, tier, searches })
+    }
+
+    fn apply(self, receipts: &mut [Arc<Receipt>]) {
+        if let Some(receipt) = receipts.iter_mut().find(|receipt| receipt.seq == self.seq) {
+            let usage = &mut Arc::make_mut(receipt).outcome.usage;
+            (usage.tier, usage.searches) = (self.tier, self.searches);
+        }
+    }
+}
+
 /// Items to be made durable, in order.
 #[derive(Debug, Clone)]
 pub(super) enum BookingItem {
@@ -146,6 +172,10 @@ fn pieces(
     let mut keys = Vec::with_capacity(by_run.len());
     for (run, piece) in by_run {
         let key = (run.to_owned(), piece.0.first().map_or(0, |receipt| receipt.seq));
+        let terms: Vec<TermsRow> = piece.0.iter().filter_map(|receipt| TermsRow::of(receipt)).collect();
+        if !terms.is_empty() {
+            changes = changes.put(&TERMS, &key, &terms);
+        }
         changes = changes.put(&RECEIPTS, &key, &piece);
         keys.push(key);
     }
@@ -234,14 +264,30 @@ pub(super) fn receipts_of(
 ) -> Result<Vec<Arc<Receipt>>, StoreError> {
     let mut found = Vec::new();
     for key in pieces {
-        found.append(&mut view.get(&RECEIPTS, key)?.unwrap_or_default().0);
+        let piece = view.get(&RECEIPTS, key)?.unwrap_or_default();
+        found.append(&mut with_terms(view, key, piece)?);
     }
     Ok(found)
+}
+
+/// The receipts of a group, with what its own row leaves out.
+fn with_terms(
+    view: &StoreView<'_>,
+    key: &(String, u64),
+    ReceiptsRow(mut receipts): ReceiptsRow,
+) -> Result<Vec<Arc<Receipt>>, StoreError> {
+    let terms = view.get(&TERMS, key)?.unwrap_or_default();
+    terms.into_iter().for_each(|terms| terms.apply(&mut receipts));
+    Ok(receipts)
 }
 
 /// All booked receipts of a run, by `seq`.
 pub(super) fn receipts_of_run(view: &StoreView<'_>, run: &str) -> Result<Vec<Arc<Receipt>>, StoreError> {
     let span = KeyRange::under(&run.to_owned());
     let pieces = view.range(&RECEIPTS, &span, crate::store::ScanOrder::Ascending, usize::MAX)?;
-    Ok(pieces.into_iter().flat_map(|(_, piece)| piece.0).collect())
+    let mut found = Vec::new();
+    for (key, piece) in pieces {
+        found.append(&mut with_terms(view, &key, piece)?);
+    }
+    Ok(found)
 }

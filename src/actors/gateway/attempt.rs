@@ -28,6 +28,15 @@ use crate::supervision::trace;
 /// The note in the receipt of an answer without usage.
 const NO_USAGE: &str = "the vendor did not report usage; the call is charged its full hold";
 
+/// The note in the receipt of searches whose fee no source states.
+fn assumed_fee(searches: u32, price: &ModelPrice) -> String {
+    let fee = price.per_thousand_searches().normalize();
+    format!(
+        "{searches} searches of the vendor's are charged at {fee} US dollars a thousand, the dearest known: the price \
+         of this model states no fee"
+    )
+}
+
 /// Reports the tokens used by an agent's call to the token governor.
 pub(super) struct UsageObserver {
     governor: GovernorHandle,
@@ -131,9 +140,16 @@ impl CallAttempt {
             (Some(usage), Some(price)) => price.cost(&usage),
             _ => self.hold.amount(),
         };
+        let note = match (&usage, &self.price) {
+            (None, _) => Some(NO_USAGE.to_owned()),
+            (Some(usage), Some(price)) if usage.searches > 0 && price.assumes_search_fee() => {
+                Some(assumed_fee(usage.searches, price))
+            }
+            _ => None,
+        };
         let outcome = ReceiptOutcome {
             fallback_from: self.fallback_from.clone(),
-            error_message: usage.is_none().then(|| NO_USAGE.to_owned()),
+            error_message: note,
             ..self.outcome(status, usage.unwrap_or_default(), cost)
         };
         let receipt = self.accounts.settle(self.hold, outcome).await?;

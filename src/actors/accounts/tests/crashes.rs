@@ -196,3 +196,20 @@ async fn the_journal_begins_anew_and_keeps_what_is_open() {
     assert_eq!(stored(&living.accounts, "a").await, [(1, 1), (2, 2), (3, 30)]);
     living.stop().await;
 }
+
+#[tokio::test]
+async fn the_tier_and_the_searches_of_a_receipt_outlive_a_restart() {
+    let dir = tempfile::tempdir().unwrap();
+    let living = SupervisedAccounts::start(dir.path(), FsyncTiming::After).await;
+    settle_all(&living.accounts, "a", &[1]).await;
+    let hold = living.accounts.hold(wanted("a", 100)).await.unwrap();
+    let usage = TokenUsage { searches: 3, tier: ServiceTier::Flex, ..TokenUsage::default() };
+    living.accounts.settle(hold, ReceiptOutcome { usage, ..paid(2) }).await.unwrap();
+    living.stop().await;
+    std::fs::remove_file(file(dir.path(), "a")).unwrap();
+    let living = SupervisedAccounts::start(dir.path(), FsyncTiming::After).await;
+    let receipts = living.accounts.receipts(&run("a")).await.unwrap();
+    let terms = receipts.iter().map(|receipt| (receipt.outcome.usage.tier, receipt.outcome.usage.searches));
+    assert_eq!(terms.collect::<Vec<_>>(), [(ServiceTier::Standard, 0), (ServiceTier::Flex, 3)]);
+    living.stop().await;
+}

@@ -15,7 +15,7 @@ use parking_lot::Mutex;
 use super::*;
 use crate::domain::accounts::budget::{CallKey, ScopeLabel};
 use crate::domain::accounts::receipt::ReceiptStatus;
-use crate::domain::usage::TokenUsage;
+use crate::domain::usage::{ServiceTier, TokenUsage};
 use crate::supervision::RootHandle;
 use crate::supervision::policy::SupervisorPolicy;
 

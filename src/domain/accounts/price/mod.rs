@@ -35,6 +35,10 @@ const TOKENS: u128 = 1_000_000;
 /// Fees of searches are per this many.
 const SEARCHES: u128 = 1_000;
 
+/// The fee for searches of a model whose price states none, in nano-dollars: the dearest of the vendors' lists, so
+/// that nothing is free by mistake.
+pub(super) const ASSUMED_SEARCH: u64 = 35_000_000_000;
+
 /// The rates of each class, in nano-dollars per million tokens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 struct TokenRates {
@@ -103,8 +107,8 @@ pub struct ModelPrice {
     standard: RateSchedule,
     /// Service tiers with rates of their own.
     tiers: Arc<[(ServiceTier, RateSchedule)]>,
-    /// Nano-dollars for a thousand searches of the vendor's own.
-    search: u64,
+    /// Nano-dollars for a thousand searches of the vendor's own; `None`: no source states it.
+    search: Option<u64>,
     /// The tier that a caller asked for: a hold covers it too.
     asked: ServiceTier,
     origin: PriceOrigin,
@@ -141,7 +145,7 @@ impl ModelPrice {
             free,
             standard,
             tiers: Arc::default(),
-            search: 0,
+            search: None,
             asked: ServiceTier::Standard,
             origin: PriceOrigin::Registration,
         }
@@ -158,7 +162,7 @@ impl ModelPrice {
     #[must_use]
     pub fn cost(&self, usage: &TokenUsage) -> NanoUsd {
         let tokens = self.schedule(usage.tier).rates(usage.prompt()).sum(usage);
-        let searches = u128::from(usage.searches) * u128::from(self.search) * (TOKENS / SEARCHES);
+        let searches = u128::from(usage.searches) * u128::from(self.search_fee()) * (TOKENS / SEARCHES);
         rounded(tokens.saturating_add(searches))
     }
 
@@ -200,10 +204,21 @@ impl ModelPrice {
         NanoUsd(self.standard.base.output).usd()
     }
 
-    /// US dollars per thousand searches of the vendor's own; zero where none is known.
+    /// US dollars per thousand searches of the vendor's own.
     #[must_use]
     pub fn per_thousand_searches(&self) -> Decimal {
-        NanoUsd(self.search).usd()
+        NanoUsd(self.search_fee()).usd()
+    }
+
+    /// Whether the fee for searches is an assumption, because no source states it.
+    #[must_use]
+    pub const fn assumes_search_fee(&self) -> bool {
+        self.search.is_none() && !self.free
+    }
+
+    fn search_fee(&self) -> u64 {
+        let assumed = if self.free { 0 } else { ASSUMED_SEARCH };
+        self.search.unwrap_or(assumed)
     }
 
     /// The tiers with rates of their own: US dollars per million tokens in and out.

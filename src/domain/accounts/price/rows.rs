@@ -57,6 +57,8 @@ impl PricedModel {
 pub(super) struct ParsedPrices {
     pub(super) source: Option<PriceSource>,
     pub(super) rows: Vec<PricedModel>,
+    /// Vendors with their fees for a thousand searches, in nano-dollars.
+    pub(super) search_fees: Vec<(String, u64)>,
 }
 
 #[derive(Deserialize)]
@@ -65,6 +67,16 @@ struct PriceFile {
     source: Option<PriceSource>,
     #[serde(default)]
     price: Vec<Spanned<PriceRow>>,
+    #[serde(default)]
+    search: Vec<Spanned<SearchFeeRow>>,
+}
+
+/// The fee for searches of all models of a vendor whose rows state none.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SearchFeeRow {
+    provider: String,
+    per_thousand: ExactDecimal,
 }
 
 #[derive(Deserialize)]
@@ -198,7 +210,14 @@ pub(super) fn parse(file: &str, text: &str, origin: PriceOrigin) -> Result<Parse
         }
         rows.push(row);
     }
-    Ok(ParsedPrices { source: parsed.source, rows })
+    let mut search_fees = Vec::with_capacity(parsed.search.len());
+    for row in parsed.search {
+        let span = row.span();
+        let SearchFeeRow { provider, per_thousand } = row.into_inner();
+        let fee = rate("per_thousand", per_thousand).map_err(|what| error(span, what))?;
+        search_fees.push((provider, fee));
+    }
+    Ok(ParsedPrices { source: parsed.source, rows, search_fees })
 }
 
 fn overlap(a: &ModelPrice, b: &ModelPrice) -> bool {
@@ -224,7 +243,7 @@ impl PriceRow {
         {
             return Err("a `tier` stands there twice".to_owned());
         }
-        let search = self.search.map(|usd| rate("search", usd)).transpose()?.unwrap_or_default();
+        let search = self.search.map(|usd| rate("search", usd)).transpose()?;
         let tiers = tiers.into();
         Ok(ModelPrice { from, until, tiers, search, origin, ..ModelPrice::of(self.free, standard) })
     }

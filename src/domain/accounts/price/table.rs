@@ -38,14 +38,19 @@ impl PriceTable {
     /// [`PriceTableError`] with file and line.
     pub fn new(own: Option<(&str, &str)>) -> Result<Self, PriceTableError> {
         let mut prices = Self::default();
+        let mut search_fees = Vec::new();
         if let Some((file, text)) = own {
-            let rows = rows::parse(file, text, PriceOrigin::Own)?.rows;
-            prices.add(&rows);
-            prices.own = Some((file.to_owned(), rows));
+            let parsed = rows::parse(file, text, PriceOrigin::Own)?;
+            prices.add(&parsed.rows);
+            prices.own = Some((file.to_owned(), parsed.rows));
+            search_fees = parsed.search_fees;
         }
-        prices.add(&rows::parse("config/prices.toml (built in)", BUILT_IN, PriceOrigin::BuiltIn)?.rows);
+        let parsed = rows::parse("config/prices.toml (built in)", BUILT_IN, PriceOrigin::BuiltIn)?;
+        prices.add(&parsed.rows);
+        search_fees.extend(parsed.search_fees);
         prices.add(KeptPrices::get()?.rows());
         prices.inherit_tiers();
+        prices.inherit_search_fees(&search_fees);
         Ok(prices)
     }
 
@@ -69,6 +74,19 @@ impl PriceTable {
             };
             for price in prices.iter_mut().filter(|price| price.tiers.is_empty() && !price.free) {
                 Arc::make_mut(price).tiers = Arc::clone(&tiers);
+            }
+        }
+    }
+
+    /// A row without a fee for searches takes that of the next row for the model, or its vendor's.
+    fn inherit_search_fees(&mut self, fees: &[(String, u64)]) {
+        for (provider, models) in &mut self.by_provider {
+            let of_vendor = fees.iter().find(|(named, _)| named == provider).map(|(_, fee)| *fee);
+            for prices in models.values_mut() {
+                let Some(fee) = prices.iter().find_map(|price| price.search).or(of_vendor) else { continue };
+                for price in prices.iter_mut().filter(|price| price.assumes_search_fee()) {
+                    Arc::make_mut(price).search = Some(fee);
+                }
             }
         }
     }

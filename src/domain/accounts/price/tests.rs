@@ -3,6 +3,7 @@
 use num_bigint::BigInt;
 use num_rational::BigRational;
 
+use super::kept::KeptPrices;
 use super::*;
 
 /// Random usages compared with the oracle; more or fewer with this environment variable.
@@ -132,6 +133,26 @@ fn a_row_of_ones_own_without_tiers_keeps_the_vendor_s() {
 fn a_search_of_the_vendor_s_is_billed_beside_its_tokens() {
     let usage = TokenUsage { input: 1_000, searches: 3, ..TokenUsage::default() };
     assert_eq!(cost("anthropic", "claude-opus-4-8", usage), "0.035");
+    assert_eq!(cost("openai", "gpt-5.5", TokenUsage { searches: 3, ..TokenUsage::default() }), "0.03");
+}
+
+#[test]
+fn a_search_without_a_known_fee_costs_the_dearest_and_says_so() {
+    let usage = TokenUsage { searches: 2, ..TokenUsage::default() };
+    let price = |own: &str| {
+        let text =
+            format!("[[price]]\nprovider = \"grok\"\nmodel = \"grok-9\"\ninput = 1\noutput = 2\n{own}");
+        let prices = PriceTable::new(Some(("mine.toml", &text))).unwrap();
+        let price = prices.find("grok", "grok-9", at()).unwrap();
+        (price.cost(&usage).usd().normalize().to_string(), price.assumes_search_fee())
+    };
+    assert_eq!(price(""), ("0.07".to_owned(), true));
+    assert_eq!(price("search = 5"), ("0.01".to_owned(), false));
+    assert_eq!(price("search = 0"), ("0".to_owned(), false));
+    let of_vendor = "[[search]]\nprovider = \"grok\"\nper_thousand = 5";
+    assert_eq!(price(of_vendor), ("0.01".to_owned(), false));
+    let known = KeptPrices::get().unwrap().rows().iter().filter_map(|row| row.price.search);
+    assert_eq!(known.max(), Some(ASSUMED_SEARCH));
 }
 
 #[test]

@@ -49,6 +49,9 @@ struct ReceiptMetadata {
     estimated: bool,
     #[serde(default, skip_serializing_if = "ServiceTier::is_standard")]
     service_tier: ServiceTier,
+    /// Of the vendor's own, billed beside the tokens.
+    #[serde(default, skip_serializing_if = "is_none")]
+    searches: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     job_id: Option<ScopeLabel>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -83,6 +86,7 @@ impl<'r> From<&'r Receipt> for ReceiptDocument<'r> {
                 usage: outcome.usage,
                 estimated: outcome.status == ReceiptStatus::Abandoned,
                 service_tier: outcome.usage.tier,
+                searches: outcome.usage.searches,
                 job_id: wanted.job.clone(),
                 lane: wanted.lane.clone(),
                 trace_id: outcome.trace_id,
@@ -102,6 +106,7 @@ impl From<ReceiptDocument<'_>> for Receipt {
             usage,
             estimated,
             service_tier,
+            searches,
             job_id,
             lane,
             trace_id,
@@ -119,7 +124,7 @@ impl From<ReceiptDocument<'_>> for Receipt {
         let outcome = ReceiptOutcome {
             at: line.timestamp,
             status: if estimated { ReceiptStatus::Abandoned } else { line.status },
-            usage: usage.in_tier(service_tier),
+            usage: TokenUsage { searches, tier: service_tier, ..usage },
             cost: cost_nano_usd,
             latency_ms: line.latency_ms,
             error_message: line.error_message.map(Cow::into_owned),
@@ -128,6 +133,11 @@ impl From<ReceiptDocument<'_>> for Receipt {
         };
         Self { seq, hold: hold_id, wanted, outcome }
     }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// The line of a receipt, with the line feed.
@@ -201,6 +211,17 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn the_tier_and_the_searches_are_read_back() {
+        let mut receipt = receipt();
+        receipt.outcome.usage.searches = 3;
+        receipt.outcome.usage.tier = ServiceTier::Flex;
+        let line = line_of(&receipt).unwrap();
+        let text = String::from_utf8(line.clone()).unwrap();
+        assert!(text.contains(r#""service_tier":"flex","searches":3"#), "{text}");
+        assert_eq!(receipt_of(&line).unwrap(), receipt);
     }
 
     #[test]
