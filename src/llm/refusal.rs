@@ -9,6 +9,9 @@ use serde_json::Value;
 
 use super::vendor::Vendor;
 
+/// The member by which Anthropic's support finds a call.
+const REQUEST_ID: &str = "request_id";
+
 /// A vendor's error, by its members.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VendorRefusal {
@@ -17,6 +20,8 @@ pub struct VendorRefusal {
     pub status: Option<u16>,
     /// The error's own members: `type`, `code`, `param`, `message` and whatever else.
     pub error: serde_json::Map<String, Value>,
+    /// Members beside the error that name the call: Anthropic's `request_id`.
+    pub beside: serde_json::Map<String, Value>,
     /// The headers that belong to the protocol.
     pub headers: HeaderMap,
     /// The event of a stream, as it came.
@@ -28,7 +33,9 @@ impl VendorRefusal {
     pub(super) fn of(vendor: Vendor, body: &Value) -> Option<Self> {
         let error = body.get("error")?.as_object()?.clone();
         error.get("message")?.as_str()?;
-        Some(Self { vendor, status: None, error, headers: HeaderMap::new(), event: Vec::new() })
+        let id = body.get(REQUEST_ID).filter(|id| id.is_string()).cloned();
+        let beside = id.map(|id| (REQUEST_ID.to_owned(), id)).into_iter().collect();
+        Some(Self { vendor, status: None, error, beside, headers: HeaderMap::new(), event: Vec::new() })
     }
 
     /// The vendor's sentence.

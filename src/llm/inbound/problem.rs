@@ -198,7 +198,11 @@ impl ApiProblem {
         if let Some(error) = error.as_object_mut() {
             error.extend(self.more.clone());
         }
-        json!({ "type": "error", "error": error })
+        let mut body = json!({ "type": "error", "error": error });
+        if let (Some(said), Some(members)) = (self.said_in(ApiFormat::Anthropic), body.as_object_mut()) {
+            members.extend(said.beside.clone());
+        }
+        body
     }
 }
 

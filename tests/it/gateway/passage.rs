@@ -113,6 +113,23 @@ async fn an_agent_s_request_reaches_anthropic_byte_for_byte_and_its_answer_comes
     stage.close().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_of_anthropic_s_keeps_the_id_that_its_support_asks_for() {
+    let stage = Stage::open().await;
+    let error = json!({ "type": "error", "request_id": "req_vendor",
+        "error": { "type": "invalid_request_error", "message": "no" } });
+    stage.vendors.get(Vendor::Anthropic).script([Fault::Say(SaidAnswer::json(400, &[], &error))]);
+    let body = r#"{"model":"claude-haiku-4-5","max_tokens":9,"messages":[{"role":"user","content":"x"}]}"#;
+    let refused = post(&stage, "/v1/messages", body, &[], "").await;
+    assert_eq!(
+        (refused.status, &refused.json()["request_id"]),
+        (400, &json!("req_vendor")),
+        "{}",
+        refused.text
+    );
+    stage.close().await;
+}
+
 const EVENTS: &str = concat!(
     "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"content\":[],\"usage\":{\"input_tokens\":12345,\"cache_read_input_tokens\":10,\"output_tokens\":1}}}\n\n",
     "event: ping\ndata: {\"type\":\"ping\"}\n\n",
