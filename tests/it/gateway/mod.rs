@@ -10,6 +10,7 @@ mod models;
 mod money;
 mod own_ports;
 mod passage;
+mod reach;
 mod servers;
 mod summary;
 mod surfaces;
