@@ -131,6 +131,24 @@ async fn anthropics_client_works_unchanged_with_models_of_every_vendor() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn googles_client_works_unchanged_with_models_of_every_vendor() {
+    let stage = Stage::open().await;
+    let base = stage.url(GATEWAY);
+    for (model, signed) in [
+        ("gemini-3.8-flash", "yes"),
+        ("gemini-2.5-flash-lite", "no"),
+        ("gpt-5.4-mini", "no"),
+        ("claude-haiku-4-5", "no"),
+        ("grok-4.7", "no"),
+    ] {
+        stage.run("google_client.py", model, &["--base-url", &base, "--signed", signed]).await;
+    }
+    let asked = [Vendor::OpenAi, Vendor::Anthropic, Vendor::Gemini, Vendor::Grok];
+    assert!(asked.iter().all(|vendor| stage.calls(*vendor) > 5), "each vendor has answered for itself");
+    stage.swarm.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ollamas_client_works_unchanged() {
     let stage = Stage::open().await;
     stage.run("ollama_client.py", "llama3.1:8b", &["--base-url", &stage.url(LLAMA)]).await;

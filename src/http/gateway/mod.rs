@@ -1,7 +1,8 @@
-//! Port 6120: the gateway. Its own API, and those of OpenAI and Anthropic.
+//! Port 6120: the gateway. Its own API, and those of OpenAI, Anthropic and Gemini.
 
 mod anthropic;
 mod budgets;
+mod gemini;
 mod models;
 pub(super) mod money;
 mod openai;
@@ -30,15 +31,19 @@ pub fn routes(gateway: GatewayHandle) -> Router {
         .route("/budgets", get(budgets::list))
         .route("/budgets/{scope}", get(budgets::one).put(budgets::set).delete(budgets::lift))
         .route("/v1/chat/completions", post(openai::chat))
+        .route("/v1/completions", post(openai::completions))
         .route("/v1/responses", post(openai::responses))
         .route("/v1/embeddings", post(openai::embeddings))
         .route("/catalogue", get(models::catalogue))
         .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::one))
+        .route("/v1/models/{*id}", get(models::one).post(gemini::call))
+        .route("/v1beta/models", get(gemini::models))
+        .route("/v1beta/models/{*id}", get(gemini::model).post(gemini::call))
         .route("/v1/messages", post(anthropic::messages))
         .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
         // For clients whose base URL lacks `/v1`.
         .route("/chat/completions", post(openai::chat))
+        .route("/completions", post(openai::completions))
         .route("/responses", post(openai::responses))
         .route("/embeddings", post(openai::embeddings))
         .route("/models", get(models::list))

@@ -1,4 +1,4 @@
-//! The list of models, in OpenAI's form, or in Anthropic's for Anthropic clients.
+//! The list of models, in the form of OpenAI's clients, Anthropic's or Gemini's.
 
 use std::collections::BTreeMap;
 
@@ -28,18 +28,26 @@ struct ListedModel {
     id: String,
     owner: String,
     since: Timestamp,
+    /// Tokens, if known.
+    window: Option<u64>,
 }
 
 impl ListedModel {
     fn of(provider: &RegisteredProvider) -> Self {
         let owner = provider.vendor().unwrap_or(&provider.name).to_owned();
-        Self { id: provider.model.clone(), owner, since: provider.registered_at }
+        let window = Some(provider.context_window);
+        Self { id: provider.model.clone(), owner, since: provider.registered_at, window }
     }
 
     fn json(&self, form: ApiFormat) -> Value {
         match form {
             ApiFormat::Anthropic => json!({
                 "type": "model", "id": self.id, "display_name": self.id, "created_at": self.since,
+            }),
+            ApiFormat::Gemini => json!({
+                "name": format!("models/{}", self.id), "displayName": self.id, "version": "1",
+                "inputTokenLimit": self.window,
+                "supportedGenerationMethods": ["generateContent", "streamGenerateContent", "countTokens"],
             }),
             _ => json!({
                 "id": self.id, "object": "model", "created": self.since.as_millis() / 1_000,
@@ -59,7 +67,8 @@ fn models(gateway: &GatewayHandle) -> Vec<ListedModel> {
     let embeds = embeds.filter(|entry| entry.kind == ModelKind::Embedding && entry.callable);
     let embeds = embeds.map(|entry| {
         let since = Timestamp::from_millis(0);
-        (entry.model.clone(), ListedModel { id: entry.model, owner: entry.provider, since })
+        let window = catalogue::context_window(&entry.model);
+        (entry.model.clone(), ListedModel { id: entry.model, owner: entry.provider, since, window })
     });
     let found: BTreeMap<String, ListedModel> = embeds.chain(chats).collect();
     found.into_values().collect()
@@ -87,26 +96,36 @@ pub(super) async fn one(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Response {
-    let form = form_of(&headers);
-    let seen = port.gateway.router().providers(&ProviderFilter::default());
+    described(&port.gateway, &id, form_of(&headers))
+}
+
+/// The models that answer, in Gemini's form.
+pub(super) fn list_for_gemini(gateway: &GatewayHandle) -> Json<Value> {
+    let answers = models(gateway).into_iter().filter(|model| catalogue::embedder(&model.id).is_none());
+    let models: Vec<Value> = answers.map(|model| model.json(ApiFormat::Gemini)).collect();
+    Json(json!({ "models": models }))
+}
+
+/// One model by any of its names.
+pub(super) fn described(gateway: &GatewayHandle, id: &str, form: ApiFormat) -> Response {
+    let seen = gateway.router().providers(&ProviderFilter::default());
     let named = |name: &str| {
         let name = ModelName::parse(name);
         seen.iter().find(|seen| name.fits(&seen.provider))
     };
     // Other names of a model: dated, an alias, with another word for its vendor.
     let resolved = || {
-        named(&catalogue::resolve(&id).map(|found| format!("{}/{}", found.facts.vendor, found.facts.model))?)
+        named(&catalogue::resolve(id).map(|found| format!("{}/{}", found.facts.vendor, found.facts.model))?)
     };
-    let listed = || models(&port.gateway).into_iter().find(|model| model.id == id);
-    match named(&id).or_else(resolved) {
+    let listed = || models(gateway).into_iter().find(|model| model.id == id);
+    match named(id).or_else(resolved) {
         Some(seen) => Json(ListedModel::of(&seen.provider).json(form)).into_response(),
-        None if listed().is_some() => {
-            let model = listed().map(|model| model.json(form));
-            Json(model.unwrap_or_default()).into_response()
-        }
-        None => {
-            let text = format!("no provider serves `{id}`; GET /v1/models lists the models");
-            problem(&ApiProblem::new(ProblemKind::NoModel, text), form)
-        }
+        None => match listed() {
+            Some(model) => Json(model.json(form)).into_response(),
+            None => {
+                let text = format!("no provider serves `{id}`; GET /v1/models lists the models");
+                problem(&ApiProblem::new(ProblemKind::NoModel, text), form)
+            }
+        },
     }
 }

@@ -1,4 +1,4 @@
-//! OpenAI's API: chat completions, responses, embeddings.
+//! OpenAI's API: chat completions, completions of a text, responses, embeddings.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::{GatewayApi, target_of};
-use crate::actors::gateway::{ModelCall, ModelRequest, ModelTarget};
+use crate::actors::gateway::{GatewayCaller, ModelCall, ModelRequest, ModelTarget};
 use crate::domain::provider_router::{CallLimits, CallRequirements, RoutingOptimization};
 use crate::http::edge_info::EdgeInfo;
 use crate::http::model::{ReplyFormat, caller, embed, problem, read, read_original, reply};
@@ -22,6 +22,14 @@ pub(super) async fn chat(
     request: Request,
 ) -> Response {
     answer(&port, &edge, WireProtocol::Chat, request).await
+}
+
+pub(super) async fn completions(
+    State(port): State<GatewayApi>,
+    Extension(edge): Extension<EdgeInfo>,
+    request: Request,
+) -> Response {
+    answer(&port, &edge, WireProtocol::Completions, request).await
 }
 
 pub(super) async fn responses(
@@ -40,7 +48,19 @@ pub(super) async fn answer(
     request: Request,
 ) -> Response {
     let caller = caller(request.headers());
-    let call = read_original(protocol, request).await.and_then(|original| {
+    let original = read_original(protocol, request).await;
+    answer_original(port, edge, caller, original, protocol.format()).await
+}
+
+/// Answers a request that has been read, in the form of its client.
+pub(super) async fn answer_original(
+    port: &GatewayApi,
+    edge: &EdgeInfo,
+    caller: Result<GatewayCaller, ApiProblem>,
+    original: Result<OriginalRequest, ApiProblem>,
+    form: ApiFormat,
+) -> Response {
+    let call = original.and_then(|original| {
         check(&original)?;
         let original = Arc::new(original);
         let style = ReplyFormat::Client(Arc::clone(&original));
@@ -48,7 +68,7 @@ pub(super) async fn answer(
     });
     match call {
         Ok((call, style)) => reply(&port.gateway, call, style, edge).await,
-        Err(wrong) => problem(&wrong, protocol.format()),
+        Err(wrong) => problem(&wrong, form),
     }
 }
 

@@ -13,8 +13,11 @@ use axum::response::{IntoResponse, Response};
 use crate::http::error::RefusalReason;
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 
+/// Paths of OpenAI's API for clients whose base URL lacks `/v1`.
+const SHORT: [&str; 5] = ["/chat/completions", "/completions", "/responses", "/embeddings", "/models"];
+
 /// The API of a path: OpenAI's and Anthropic's below `/v1` (Anthropic's clients send their version in every
-/// request), Ollama's below `/api`.
+/// request), Gemini's below `/v1beta`, Ollama's below `/api`.
 #[must_use]
 pub(in crate::http) fn form_of(path: &str, headers: &HeaderMap) -> Option<ApiFormat> {
     let below =
@@ -22,14 +25,23 @@ pub(in crate::http) fn form_of(path: &str, headers: &HeaderMap) -> Option<ApiFor
     if below("/api") || path == "/generate" {
         return Some(ApiFormat::Ollama);
     }
+    if below("/v1beta") || below("/v1/models") && calls_gemini(path) {
+        return Some(ApiFormat::Gemini);
+    }
     if below("/v1/messages")
         || path == "/messages"
         || below("/v1") && headers.contains_key("anthropic-version")
     {
         return Some(ApiFormat::Anthropic);
     }
-    let is_short = ["/chat/completions", "/responses", "/embeddings", "/models"].contains(&path);
+    let is_short = SHORT.contains(&path);
     (below("/v1") || is_short).then_some(ApiFormat::OpenAi)
+}
+
+/// Whether the path ends in a method of Gemini's; other names have colons, too (`llama3.1:8b`).
+fn calls_gemini(path: &str) -> bool {
+    let method = path.rsplit_once(':').map(|(_, method)| method);
+    method.is_some_and(|method| method.ends_with("Content") || method == "countTokens")
 }
 
 /// Rewrites a refusal in the contracts' form; any other answer stays.
@@ -77,6 +89,9 @@ mod tests {
             [("/v1/messages", false), ("/v1/messages/count_tokens", false), ("/v1/models", true)]
         {
             assert_eq!(of(path, version), Some(ApiFormat::Anthropic), "{path}");
+        }
+        for path in ["/v1beta/models/m:generateContent", "/v1/models/m:generateContent", "/v1beta/models"] {
+            assert_eq!(of(path, false), Some(ApiFormat::Gemini), "{path}");
         }
         for path in ["/api/chat", "/api", "/generate"] {
             assert_eq!(of(path, false), Some(ApiFormat::Ollama), "{path}");

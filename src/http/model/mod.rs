@@ -11,4 +11,4 @@ mod response_writer;
 pub(super) use self::api_format::{form_of, in_form};
 pub(super) use self::caller::caller;
 pub(super) use self::reply::{embed, problem, reply};
-pub(super) use self::response_writer::{ReplyFormat, read, read_original};
+pub(super) use self::response_writer::{ReplyFormat, read, read_generate, read_original};

@@ -18,9 +18,9 @@ use crate::llm::inbound;
 use crate::llm::inbound::openai::ChatWriter;
 use crate::llm::inbound::passed::PassedWriter;
 use crate::llm::inbound::{
-    ApiFormat, ApiProblem, InboundWriter, ProblemKind, anthropic, ollama, responses, usage,
+    ApiFormat, ApiProblem, InboundWriter, ProblemKind, anthropic, gemini, ollama, responses, usage,
 };
-use crate::llm::passage::{OriginalRequest, PassedAnswer, WireProtocol};
+use crate::llm::passage::{GenerateTarget, OriginalRequest, PassedAnswer, WireProtocol};
 
 /// The content type of complete answers.
 const JSON: &str = "application/json";
@@ -64,7 +64,8 @@ impl ReplyFormat {
         };
         match self {
             Self::Client(original) => match original.protocol() {
-                WireProtocol::Chat => {
+                // Completions are never translated, so a read answer is a chat.
+                WireProtocol::Chat | WireProtocol::Completions => {
                     if answer.usage.is_none() {
                         answer.usage = used.map(usage::chat);
                     }
@@ -74,6 +75,7 @@ impl ReplyFormat {
                     Json(responses::response(&answer, used, &echo(original))).into_response()
                 }
                 WireProtocol::Messages => json(&anthropic::message(&answer, used)),
+                WireProtocol::Generate => json(&gemini::response(&answer, used)),
             },
             Self::Ollama(shape, begun) => {
                 let timing = ollama::AnswerTiming { at: Timestamp::now(), total: begun.elapsed() };
@@ -87,9 +89,12 @@ impl ReplyFormat {
         match self {
             Self::Client(original) if is_passed => Box::new(PassedWriter::new(original.protocol())),
             Self::Client(original) => match original.protocol() {
-                WireProtocol::Chat => Box::new(ChatWriter::new(original.wants_usage())),
+                WireProtocol::Chat | WireProtocol::Completions => {
+                    Box::new(ChatWriter::new(original.wants_usage()))
+                }
                 WireProtocol::Responses => Box::new(responses::ResponsesWriter::new(echo(&original))),
                 WireProtocol::Messages => Box::new(anthropic::MessagesWriter::default()),
+                WireProtocol::Generate => Box::new(gemini::GenerateWriter::default()),
             },
             Self::Ollama(shape, _) => Box::new(ollama::OllamaWriter::new(shape)),
         }
@@ -117,6 +122,19 @@ pub(in crate::http) async fn read_original(
     let (parts, body) = request.into_parts();
     let body = collect_body(body).await.map_err(|error| problem_of(&error))?;
     OriginalRequest::read(protocol, body, parts.uri.query(), &parts.headers)
+}
+
+/// A request for Gemini as sent by the client, whose path names the model.
+///
+/// # Errors
+/// [`ApiProblem`] naming the field.
+pub(in crate::http) async fn read_generate(
+    target: GenerateTarget,
+    request: Request,
+) -> Result<OriginalRequest, ApiProblem> {
+    let (parts, body) = request.into_parts();
+    let body = collect_body(body).await.map_err(|error| problem_of(&error))?;
+    OriginalRequest::read_generate(target, body, &parts.headers)
 }
 
 /// A request's JSON body.

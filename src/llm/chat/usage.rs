@@ -20,6 +20,14 @@ pub struct UsageReport {
     /// Classes of the output.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_tokens_details: Option<CompletionDetails>,
+    /// Grok's count of the sources that it searched, each of which it bills.
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_none")]
+    pub num_sources_used: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
+const fn is_none(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Classes of input tokens.
@@ -68,6 +76,7 @@ impl UsageReport {
             audio_input,
             output,
             reasoning,
+            searches: self.num_sources_used,
             ..TokenUsage::default()
         }
     }
@@ -87,6 +96,7 @@ impl From<TokenUsage> for UsageReport {
             total_tokens: usage.total(),
             prompt_tokens_details: (input != PromptDetails::default()).then_some(input),
             completion_tokens_details: (output != CompletionDetails::default()).then_some(output),
+            num_sources_used: 0,
         }
     }
 }

@@ -10,9 +10,10 @@ use crate::passage::{self, PassedAnswer, PassedRequest};
 use pas_domain::accounts::budget::Hold;
 use pas_domain::usage::TokenUsage;
 
-/// Anthropic's answer to a question for a count.
+/// The answer to a question for a count: Anthropic's, or Gemini's.
 #[derive(Deserialize)]
-struct AnthropicTokenCount {
+struct VendorTokenCount {
+    #[serde(alias = "totalTokens")]
     input_tokens: u64,
 }
 
@@ -70,7 +71,7 @@ impl VendorClient {
     ) -> Result<u64, VendorFailure> {
         let vendor = endpoint.vendor();
         let body = self.read_answer(endpoint, passed.count_wire(vendor), deadlines).await?;
-        let count: Result<AnthropicTokenCount, _> = serde_json::from_slice(&body);
+        let count: Result<VendorTokenCount, _> = serde_json::from_slice(&body);
         count.map(|count| count.input_tokens).map_err(|error| VendorFailure {
             may_cost: false,
             ..VendorFailure::malformed(vendor, &error.to_string())

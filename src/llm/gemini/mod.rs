@@ -31,11 +31,17 @@ pub(super) fn signed(signature: &str) -> Value {
 pub(super) fn signature_in(extra_content: &Value) -> Option<&str> {
     extra_content.pointer("/google/thought_signature").and_then(Value::as_str)
 }
+
 /// Message field for pictures of an answer, as other gateways of the chat form name it.
-const IMAGES: &str = "images";
+pub(super) const IMAGES: &str = "images";
+
+/// The method for a whole answer.
+pub(super) const WHOLE: &str = "generateContent";
+/// The method for a stream, in the form of server-sent events.
+pub(super) const STREAM: &str = "streamGenerateContent?alt=sse";
 
 /// The path of a model's method; names come with and without their collection.
-fn path(model: &str, method: &str) -> String {
+pub(super) fn path(model: &str, method: &str) -> String {
     format!("/models/{}:{method}", model.strip_prefix("models/").unwrap_or(model))
 }
 

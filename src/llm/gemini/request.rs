@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use super::{EXTRA, path, schema, signature_in};
+use super::{EXTRA, STREAM, WHOLE, path, schema, signature_in};
 use crate::catalogue;
 use crate::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool};
 use crate::dialect::VendorRequest;
@@ -36,7 +36,7 @@ pub(crate) fn chat(request: &ChatRequest, stream: bool) -> Result<VendorRequest,
         }
     }
     set("generationConfig", configuration(request)?);
-    let method = if stream { "streamGenerateContent?alt=sse" } else { "generateContent" };
+    let method = if stream { STREAM } else { WHOLE };
     VendorRequest::json(path(&request.model, method), &body)
 }
 

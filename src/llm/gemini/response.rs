@@ -120,7 +120,7 @@ pub(super) struct GeminiFunctionCall {
 /// The vendor's usage: cached tokens are part of the prompt, thoughts are beside the candidates.
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
-pub(super) struct GeminiUsage {
+pub(crate) struct GeminiUsage {
     prompt_token_count: Option<u64>,
     candidates_token_count: Option<u64>,
     thoughts_token_count: Option<u64>,
@@ -143,7 +143,7 @@ struct GeminiModality {
 
 impl GeminiUsage {
     /// In disjoint classes; `None` when even the prompt has no count.
-    pub(super) fn usage(&self) -> Option<TokenUsage> {
+    pub(crate) fn usage(&self) -> Option<TokenUsage> {
         let prompt = self.prompt_token_count?;
         let cache_read = self.cached_content_token_count.unwrap_or(0).min(prompt);
         let audio = audio(&self.prompt_tokens_details).saturating_sub(audio(&self.cache_tokens_details));

@@ -1,13 +1,14 @@
 //! The inbound formats of clients, each mapped to the canonical chat form and back.
 //!
 //! A *dialect* (beside this folder) speaks to a vendor; an *inbound format* speaks to a client. OpenAI's chat
-//! completions are the canonical form itself; [`responses`], [`anthropic`] and [`ollama`] translate. Pure:
+//! completions are the canonical form itself; [`responses`], [`anthropic`], [`gemini`] and [`ollama`] translate. Pure:
 //! requests in, values and bytes out. Invariants: a stream is written event by event as chunks come, without
 //! delay; the concatenated stream equals the complete answer; a failed stream never looks like a finished
 //! one. Failure policy: unsupported fields are refused with an [`ApiProblem`] that names the field; none is
 //! dropped silently unless the vendor's documentation allows that.
 
 pub mod anthropic;
+pub mod gemini;
 pub mod ollama;
 pub mod openai;
 pub mod passed;

@@ -34,7 +34,7 @@ impl InboundWriter for PassedWriter {
         }
         let mut body = problem.body(self.protocol.format());
         match self.protocol {
-            WireProtocol::Chat => data_line(out, &body),
+            WireProtocol::Chat | WireProtocol::Completions | WireProtocol::Generate => data_line(out, &body),
             WireProtocol::Messages => event(out, "error", &body),
             WireProtocol::Responses => {
                 for name in ["code", "message", "param"] {
@@ -58,6 +58,7 @@ mod tests {
         let problem = ApiProblem::new(ProblemKind::Cut, "cut");
         let told = |protocol| written(&mut PassedWriter::new(protocol), &[], Err(&problem));
         assert!(told(WireProtocol::Chat).starts_with("data: {\"error\":{"));
+        assert!(told(WireProtocol::Generate).contains("\"status\":\"INTERNAL\""));
         assert!(told(WireProtocol::Messages).starts_with("event: error\ndata: {"));
         assert!(told(WireProtocol::Messages).contains("\"type\":\"error\""));
         assert!(told(WireProtocol::Responses).contains("\"code\":\"stream_cut\""));

@@ -17,6 +17,8 @@ pub enum ApiFormat {
     OpenAi,
     /// `{"type": "error", "error": {"type", "message"}}`
     Anthropic,
+    /// `{"error": {"code", "message", "status"}}`
+    Gemini,
     /// `{"error": "…"}`
     Ollama,
 }
@@ -123,6 +125,7 @@ impl ApiProblem {
         let is_in_form = |said: &&VendorRefusal| match form {
             ApiFormat::OpenAi => said.vendor.is_openai_like(),
             ApiFormat::Anthropic => said.vendor == Vendor::Anthropic,
+            ApiFormat::Gemini => said.vendor == Vendor::Gemini,
             ApiFormat::Ollama => false,
         };
         self.said.as_deref().filter(is_in_form)
@@ -134,6 +137,7 @@ impl ApiProblem {
         let mut body = match form {
             ApiFormat::OpenAi => self.openai(),
             ApiFormat::Anthropic => self.anthropic(),
+            ApiFormat::Gemini => self.gemini(),
             ApiFormat::Ollama => json!({ "error": self.message }),
         };
         // The error form of every PAS port, for clients that know only that.
@@ -203,6 +207,35 @@ impl ApiProblem {
             members.extend(said.beside.clone());
         }
         body
+    }
+}
+
+/// An error in the form of Google's services, with their canonical names of statuses.
+impl ApiProblem {
+    fn gemini(&self) -> Value {
+        let mut error = match self.said_in(ApiFormat::Gemini) {
+            Some(said) => Value::Object(said.error.clone()),
+            None => json!({ "code": self.status(), "message": self.message, "status": self.gemini_status() }),
+        };
+        if let Some(error) = error.as_object_mut() {
+            error.extend(self.more.clone());
+        }
+        json!({ "error": error })
+    }
+
+    const fn gemini_status(&self) -> &'static str {
+        match self.kind {
+            ProblemKind::Invalid
+            | ProblemKind::TooLarge
+            | ProblemKind::ContextTooLong
+            | ProblemKind::Filtered => "INVALID_ARGUMENT",
+            ProblemKind::Unauthorized => "UNAUTHENTICATED",
+            ProblemKind::Forbidden => "PERMISSION_DENIED",
+            ProblemKind::NoPath | ProblemKind::NoModel => "NOT_FOUND",
+            ProblemKind::OverBudget | ProblemKind::RateLimited => "RESOURCE_EXHAUSTED",
+            ProblemKind::Unavailable | ProblemKind::NotConfigured => "UNAVAILABLE",
+            ProblemKind::Provider | ProblemKind::Cut | ProblemKind::Internal => "INTERNAL",
+        }
     }
 }
 

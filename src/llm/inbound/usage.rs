@@ -1,7 +1,7 @@
 //! Disjoint token classes in the forms that clients know.
 //!
-//! OpenAI counts cached tokens as part of the prompt, Anthropic beside it; reasoning is part of the
-//! output in both.
+//! OpenAI and Gemini count cached tokens as part of the prompt, Anthropic beside it; reasoning is part of the
+//! output, but at Gemini.
 
 use serde_json::{Value, json};
 
@@ -21,6 +21,7 @@ pub fn chat(usage: &TokenUsage) -> UsageReport {
             cache_write_tokens: 0,
         }),
         completion_tokens_details: Some(CompletionDetails { reasoning_tokens: usage.reasoning }),
+        num_sources_used: 0,
     }
 }
 
@@ -48,6 +49,18 @@ pub fn anthropic(usage: &TokenUsage) -> Value {
             "ephemeral_1h_input_tokens": usage.cache_write_1h,
         },
         "output_tokens": usage.output,
+    })
+}
+
+/// In the form of Gemini's answers.
+#[must_use]
+pub fn gemini(usage: &TokenUsage) -> Value {
+    json!({
+        "promptTokenCount": usage.prompt(),
+        "cachedContentTokenCount": usage.cache_read,
+        "candidatesTokenCount": usage.output.saturating_sub(usage.reasoning),
+        "thoughtsTokenCount": usage.reasoning,
+        "totalTokenCount": usage.total(),
     })
 }
 

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use reqwest::header::HeaderMap;
+use hyper::header::HeaderMap;
 use serde_json::{Map, Value, json};
 
+use super::MemberFate::{Dropped, Mapped, Passed, Refused};
 use super::*;
 use crate::inbound::anthropic;
-use crate::passage::{OriginalRequest, PassedRequest};
+use crate::passage::{GenerateTarget, OriginalRequest, PassedRequest};
 use crate::{Vendor, dialect, exact_integers};
 
 const MODEL: &str = "some-model";
@@ -16,13 +17,14 @@ const MODEL: &str = "some-model";
 const COLUMNS: [Vendor; 4] = [Vendor::Grok, Vendor::Anthropic, Vendor::Gemini, Vendor::Ollama];
 
 fn rows() -> impl Iterator<Item = &'static MemberRow> {
-    [CHAT_MEMBERS, RESPONSES_MEMBERS, MESSAGES_MEMBERS].into_iter().flatten()
+    [CHAT_MEMBERS, RESPONSES_MEMBERS, MESSAGES_MEMBERS, GENERATE_MEMBERS].into_iter().flatten()
 }
 
 /// A small request with these members.
 fn request(protocol: WireProtocol, parts: &[&str]) -> Value {
     let mut body = match protocol {
         WireProtocol::Responses => json!({"model": MODEL, "input": "hi", "max_output_tokens": 4_000}),
+        WireProtocol::Generate => json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}]}),
         _ => json!({"model": MODEL, "messages": [{"role": "user", "content": "hi"}], "max_tokens": 4_000}),
     };
     for part in parts {
@@ -33,8 +35,15 @@ fn request(protocol: WireProtocol, parts: &[&str]) -> Value {
 }
 
 fn original(protocol: WireProtocol, body: &Value) -> OriginalRequest {
-    OriginalRequest::read(protocol, Bytes::from(exact_integers::text_of(body)), None, &HeaderMap::new())
-        .unwrap()
+    let (text, headers) = (Bytes::from(exact_integers::text_of(body)), HeaderMap::new());
+    let read = match protocol {
+        WireProtocol::Generate => {
+            let target = GenerateTarget { model: MODEL.to_owned(), is_stream: false };
+            OriginalRequest::read_generate(target, text, &headers)
+        }
+        _ => OriginalRequest::read(protocol, text, None, &headers),
+    };
+    read.unwrap()
 }
 
 /// The body that a vendor of another protocol gets, or the sentence of the refusal.
@@ -94,9 +103,11 @@ fn every_member_fares_at_every_vendor_as_the_table_says() {
 #[test]
 fn between_client_and_vendor_of_one_protocol_every_member_passes() {
     for row in rows() {
+        let body = request(row.protocol, &[row.beside, row.sample]);
         let (vendor, body) = match row.protocol {
-            WireProtocol::Messages => (Vendor::Anthropic, request(row.protocol, &[row.beside, row.sample])),
-            _ => (Vendor::OpenAi, request(row.protocol, &[row.beside, row.sample])),
+            WireProtocol::Messages => (Vendor::Anthropic, body),
+            WireProtocol::Generate => (Vendor::Gemini, body),
+            _ => (Vendor::OpenAi, body),
         };
         let original = Arc::new(original(row.protocol, &body));
         let passed = PassedRequest { original, model: MODEL.to_owned(), limit: None };

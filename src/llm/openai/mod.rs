@@ -12,3 +12,9 @@ pub(super) mod response;
 pub(super) mod stream;
 
 pub use self::models::ServedModel;
+
+/// The searches in a chat with a model: those that search do so once, and their usage does not count it.
+#[must_use]
+pub(super) fn searches_of(model: &str) -> u32 {
+    u32::from(model.contains("-search-preview") || model.contains("-search-api"))
+}

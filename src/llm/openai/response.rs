@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value};
 
-use super::repair;
+use super::{repair, searches_of};
 use crate::chat::{ChatResponse, UsageReport};
 use crate::dialect::{AnswerDefaults, Completion};
 use crate::failure::VendorFailure;
@@ -23,6 +23,7 @@ pub(crate) fn chat(vendor: Vendor, asked: &AnswerDefaults, body: &[u8]) -> Resul
     }
     repair::finish(&mut response);
     let usage = known_usage(&mut response.usage).map(|usage| in_tier(usage, &response.extra));
+    let usage = usage.map(|usage| usage.with_searches(searches_of(&asked.model)));
     Ok(Completion { response, usage })
 }
 

@@ -2,6 +2,7 @@
 
 use super::repair::ChunkRepair;
 use super::response::{fill, in_tier, known_usage};
+use super::searches_of;
 use crate::chat::ChatChunk;
 use crate::dialect::AnswerDefaults;
 use crate::failure::VendorFailure;
@@ -80,6 +81,6 @@ impl stream::EventDecoder for OpenAiDecoder {
     }
 
     fn usage(&self) -> Option<TokenUsage> {
-        self.usage
+        self.usage.map(|usage| usage.with_searches(searches_of(&self.asked.model)))
     }
 }

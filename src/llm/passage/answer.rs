@@ -8,12 +8,14 @@ use serde_json::value::RawValue;
 
 use super::members::{MemberSpans, quoted};
 use super::protocol::WireProtocol;
+use super::searches;
 use crate::anthropic::response::AnthropicUsage;
 use crate::chat::{CompletionDetails, PromptDetails, UsageReport};
 use crate::dialect::AnswerDefaults;
 use crate::failure::VendorFailure;
+use crate::gemini::response::GeminiUsage;
 use crate::vendor::Vendor;
-use crate::vendor_error;
+use crate::{openai, vendor_error};
 use pas_domain::usage::{ServiceTier, TokenUsage};
 
 /// A vendor's answer as it came.
@@ -34,10 +36,19 @@ struct AnswerGlance<'a> {
     #[serde(borrow, default)]
     output: Option<&'a RawValue>,
     #[serde(borrow, default)]
+    candidates: Option<&'a RawValue>,
+    #[serde(rename = "promptFeedback", borrow, default)]
+    prompt_feedback: Option<&'a RawValue>,
+    #[serde(rename = "usageMetadata", borrow, default)]
+    usage_metadata: Option<&'a RawValue>,
+    #[serde(borrow, default)]
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     service_tier: Option<&'a RawValue>,
 }
+
+/// The kind of a completion of a text, and of its chunks.
+pub(super) const TEXT_COMPLETION: &str = "text_completion";
 
 const BOM: &[u8] = b"\xEF\xBB\xBF";
 
@@ -55,17 +66,30 @@ pub(crate) fn usage(
     let text = std::str::from_utf8(json).map_err(|error| unread(&error.to_string()))?;
     let glance: AnswerGlance<'_> = serde_json::from_str(text).map_err(|error| unread(&error.to_string()))?;
     let (name, content) = match protocol {
-        WireProtocol::Chat => ("choices", glance.choices),
+        WireProtocol::Chat | WireProtocol::Completions => ("choices", glance.choices),
         WireProtocol::Messages => ("content", glance.content),
         WireProtocol::Responses => ("output", glance.output),
+        WireProtocol::Generate => ("candidates", glance.candidates),
     };
-    if !content.is_some_and(|list| list.get().starts_with('[')) {
+    let is_answer = content.is_some_and(|list| list.get().starts_with('['));
+    // A prompt that the filter blocks has no candidates, and is an answer.
+    if !is_answer && glance.prompt_feedback.is_none() {
         return Err(unread(&format!("it has no `{name}`")));
     }
-    let usage = glance.usage.and_then(|report| report_of(protocol, report.get()));
+    let report = if protocol == WireProtocol::Generate { glance.usage_metadata } else { glance.usage };
+    let usage = report.and_then(|report| report_of(protocol, report.get()));
     let usage = usage.map(|usage| in_said_tier(usage, glance.service_tier));
-    if protocol == WireProtocol::Chat
-        && let Some(filled) = filled(text, "chat.completion", asked)
+    let listed = content.map(RawValue::get).unwrap_or_default();
+    let searches = match protocol {
+        WireProtocol::Responses => searches::of_output(listed),
+        WireProtocol::Generate => searches::of_candidates(&asked.model, listed),
+        WireProtocol::Chat => openai::searches_of(&asked.model),
+        WireProtocol::Messages | WireProtocol::Completions => 0,
+    };
+    let usage = usage.map(|usage| usage.with_searches(searches));
+    let object = if protocol == WireProtocol::Chat { "chat.completion" } else { TEXT_COMPLETION };
+    if protocol.has_choices()
+        && let Some(filled) = filled(text, object, asked)
     {
         return Ok((filled.into(), usage));
     }
@@ -82,7 +106,8 @@ pub(super) fn in_said_tier(usage: TokenUsage, member: Option<&RawValue>) -> Toke
 /// A usage report in disjoint classes; `None` when it counts nothing.
 pub(super) fn report_of(protocol: WireProtocol, report: &str) -> Option<TokenUsage> {
     match protocol {
-        WireProtocol::Chat => counted(read::<UsageReport>(report)?.to_usage()),
+        WireProtocol::Chat | WireProtocol::Completions => counted(read::<UsageReport>(report)?.to_usage()),
+        WireProtocol::Generate => counted(read::<GeminiUsage>(report)?.usage()?),
         WireProtocol::Messages => counted(read::<AnthropicUsage>(report)?.usage()?),
         WireProtocol::Responses => counted(UsageReport::from(read::<ResponsesUsage>(report)?).to_usage()),
     }
@@ -118,6 +143,7 @@ impl From<ResponsesUsage> for UsageReport {
             total_tokens: usage.input_tokens.saturating_add(usage.output_tokens),
             prompt_tokens_details: usage.input_tokens_details,
             completion_tokens_details: usage.output_tokens_details,
+            num_sources_used: 0,
         }
     }
 }

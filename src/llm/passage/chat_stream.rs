@@ -1,22 +1,27 @@
-//! The events of a stream of chat chunks, passed on.
+//! The events of a stream of chat chunks, or of completions of a text, passed on.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::answer::{filled, in_said_tier, report_of};
+use super::answer::{TEXT_COMPLETION, filled, in_said_tier, report_of};
 use super::protocol::WireProtocol;
 use super::request::PassedRequest;
 use crate::dialect::AnswerDefaults;
 use crate::failure::VendorFailure;
 use crate::stream::{DecodedItems, EventDecoder, frame};
 use crate::vendor::Vendor;
-use crate::vendor_error;
+use crate::{openai, vendor_error};
 use pas_domain::usage::TokenUsage;
+
+/// The kind of a chunk.
+const CHUNK: &str = "chat.completion.chunk";
 
 /// The state so far.
 pub(super) struct PassedChatDecoder {
     vendor: Vendor,
     asked: AnswerDefaults,
+    /// The kind that a server of the user's may leave out.
+    object: &'static str,
     /// Whether the client asked for the usage; else the chunk that only carries it is kept back.
     wants_usage: bool,
     has_finished: bool,
@@ -62,6 +67,10 @@ impl PassedChatDecoder {
         Self {
             vendor,
             asked: passed.defaults(),
+            object: match passed.protocol() {
+                WireProtocol::Completions => TEXT_COMPLETION,
+                _ => CHUNK,
+            },
             wants_usage: passed.original.wants_usage(),
             has_finished: false,
             is_done: false,
@@ -95,8 +104,7 @@ impl EventDecoder for PassedChatDecoder {
         if glance.choices.is_empty() && glance.usage.is_some() && !self.wants_usage {
             return Ok(());
         }
-        let filled =
-            if glance.is_whole() { None } else { filled(text, "chat.completion.chunk", &self.asked) };
+        let filled = if glance.is_whole() { None } else { filled(text, self.object, &self.asked) };
         chunks.pass(name, filled.as_ref().map_or(data, String::as_bytes));
         Ok(())
     }
@@ -111,7 +119,7 @@ impl EventDecoder for PassedChatDecoder {
     }
 
     fn usage(&self) -> Option<TokenUsage> {
-        self.usage
+        self.usage.map(|usage| usage.with_searches(openai::searches_of(&self.asked.model)))
     }
 
     fn ending(&mut self) -> Vec<u8> {

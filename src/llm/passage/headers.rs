@@ -7,9 +7,10 @@ use hyper::header::{HeaderMap, HeaderName};
 /// What begins so passes from the client to the vendor.
 const ASKED: [&str; 4] = ["anthropic-", "openai-", "x-codex-", "x-grok-"];
 /// The same for whole names.
-const ASKED_NAMES: [&str; 2] = ["idempotency-key", "x-client-request-id"];
+const ASKED_NAMES: [&str; 4] =
+    ["idempotency-key", "x-client-request-id", "x-goog-api-client", "x-server-timeout"];
 /// What begins so passes from the vendor to the client.
-const ANSWERED: [&str; 4] = ["anthropic-", "openai-", "x-codex-", "x-ratelimit-"];
+const ANSWERED: [&str; 5] = ["anthropic-", "openai-", "x-codex-", "x-ratelimit-", "x-gemini-"];
 /// The same for whole names.
 const ANSWERED_NAMES: [&str; 5] =
     ["request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"];
@@ -44,6 +45,8 @@ mod tests {
         let headers: HeaderMap = [
             ("authorization", "Bearer sk"),
             ("x-api-key", "sk"),
+            ("x-goog-api-key", "sk"),
+            ("x-goog-api-client", "google-genai-sdk/3"),
             ("cookie", "a=b"),
             ("connection", "close"),
             ("set-cookie", "a=b"),
@@ -64,7 +67,7 @@ mod tests {
         let names = |map: HeaderMap| map.keys().map(ToString::to_string).collect::<Vec<_>>();
         let sent = of_request(&headers);
         assert_eq!(sent.get_all("anthropic-beta").iter().count(), 2, "each of a repeated header");
-        assert_eq!(names(sent), ["anthropic-beta", "openai-beta", "x-codex-turn-state"]);
+        assert_eq!(names(sent), ["x-goog-api-client", "anthropic-beta", "openai-beta", "x-codex-turn-state"]);
         let answered = names(of_answer(&headers));
         assert!(answered.contains(&"retry-after".to_owned()) && answered.len() == 5, "{answered:?}");
     }

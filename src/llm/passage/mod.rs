@@ -10,16 +10,20 @@
 
 mod answer;
 mod chat_stream;
+mod generate;
+mod generate_stream;
 mod headers;
 mod members;
 mod messages_stream;
 mod protocol;
 mod request;
 mod responses_stream;
+mod searches;
 mod translated;
 mod weight;
 
 pub use self::answer::PassedAnswer;
+pub use self::generate::GenerateTarget;
 pub use self::headers::of_answer as headers_of_answer;
 pub use self::protocol::WireProtocol;
 pub use self::request::{OriginalRequest, PassedRequest};
@@ -27,6 +31,7 @@ pub use self::translated::TranslatedRequest;
 pub use self::weight::RequestWeight;
 
 use self::chat_stream::PassedChatDecoder;
+use self::generate_stream::PassedGenerateDecoder;
 use self::messages_stream::PassedMessagesDecoder;
 use self::responses_stream::PassedResponsesDecoder;
 use super::stream::StreamDecoder;
@@ -38,7 +43,10 @@ pub(super) use self::answer::usage as usage_of_answer;
 #[must_use]
 pub fn decoder(vendor: Vendor, passed: &PassedRequest) -> StreamDecoder {
     match passed.protocol() {
-        WireProtocol::Chat => StreamDecoder::sse(vendor, PassedChatDecoder::new(vendor, passed)),
+        WireProtocol::Chat | WireProtocol::Completions => {
+            StreamDecoder::sse(vendor, PassedChatDecoder::new(vendor, passed))
+        }
+        WireProtocol::Generate => StreamDecoder::sse(vendor, PassedGenerateDecoder::new(&passed.model)),
         WireProtocol::Messages => StreamDecoder::sse(vendor, PassedMessagesDecoder::default()),
         WireProtocol::Responses => StreamDecoder::sse(vendor, PassedResponsesDecoder::new(vendor)),
     }

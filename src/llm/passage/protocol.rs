@@ -12,6 +12,10 @@ pub enum WireProtocol {
     Responses,
     /// Anthropic's messages.
     Messages,
+    /// OpenAI's old completions of a text, which many servers speak.
+    Completions,
+    /// Gemini's `generateContent`; model and stream stand in its path.
+    Generate,
 }
 
 impl WireProtocol {
@@ -19,19 +23,10 @@ impl WireProtocol {
     #[must_use]
     pub const fn is_spoken_by(self, vendor: Vendor) -> bool {
         match self {
-            Self::Chat => vendor.is_openai_like(),
+            Self::Chat | Self::Completions => vendor.is_openai_like(),
             Self::Responses => matches!(vendor, Vendor::OpenAi),
             Self::Messages => matches!(vendor, Vendor::Anthropic),
-        }
-    }
-
-    /// The path below the vendor's base URL.
-    #[must_use]
-    pub const fn path(self) -> &'static str {
-        match self {
-            Self::Chat => "/chat/completions",
-            Self::Responses => "/responses",
-            Self::Messages => "/v1/messages",
+            Self::Generate => matches!(vendor, Vendor::Gemini),
         }
     }
 
@@ -39,8 +34,9 @@ impl WireProtocol {
     #[must_use]
     pub const fn format(self) -> ApiFormat {
         match self {
-            Self::Chat | Self::Responses => ApiFormat::OpenAi,
+            Self::Chat | Self::Responses | Self::Completions => ApiFormat::OpenAi,
             Self::Messages => ApiFormat::Anthropic,
+            Self::Generate => ApiFormat::Gemini,
         }
     }
 
@@ -49,15 +45,23 @@ impl WireProtocol {
         match self {
             Self::Chat | Self::Messages => "messages",
             Self::Responses => "input",
+            Self::Completions => "prompt",
+            Self::Generate => "contents",
         }
     }
 
-    /// The members that limit the output; the first is the one to set.
+    /// Whether an answer is a list of choices with the usage beside it, as all of OpenAI's older forms have it.
+    pub(super) const fn has_choices(self) -> bool {
+        matches!(self, Self::Chat | Self::Completions)
+    }
+
+    /// The members that limit the output; the first is the one to set. Gemini's stands in its configuration.
     pub(super) const fn limits(self) -> &'static [&'static str] {
         match self {
             Self::Chat => &["max_completion_tokens", "max_tokens"],
             Self::Responses => &["max_output_tokens"],
-            Self::Messages => &["max_tokens"],
+            Self::Messages | Self::Completions => &["max_tokens"],
+            Self::Generate => &[],
         }
     }
 }

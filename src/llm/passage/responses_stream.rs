@@ -7,6 +7,7 @@ use serde_json::value::RawValue;
 
 use super::answer::{in_said_tier, report_of};
 use super::protocol::WireProtocol;
+use super::searches;
 use crate::failure::VendorFailure;
 use crate::stream::{DecodedItems, EventDecoder, frame};
 use crate::vendor::Vendor;
@@ -35,6 +36,8 @@ struct ResponseUsageGlance<'a> {
     usage: Option<&'a RawValue>,
     #[serde(borrow, default)]
     service_tier: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    output: Option<&'a RawValue>,
     #[serde(borrow, default)]
     error: Option<&'a RawValue>,
 }
@@ -73,7 +76,9 @@ impl EventDecoder for PassedResponsesDecoder {
         let report = response.and_then(|response| response.usage);
         let usage = report.and_then(|report| report_of(WireProtocol::Responses, report.get()));
         let tier = response.and_then(|response| response.service_tier);
-        let usage = usage.map(|usage| in_said_tier(usage, tier));
+        let items = response.and_then(|response| response.output).map(RawValue::get);
+        let searches = items.map(searches::of_output).unwrap_or_default();
+        let usage = usage.map(|usage| in_said_tier(usage, tier).with_searches(searches));
         self.usage = usage.or(self.usage);
         match &*glance.kind {
             "error" => return Err(self.failure(name, data, None)),

@@ -3,9 +3,11 @@
 use serde::de::DeserializeOwned;
 
 use super::protocol::WireProtocol;
+use super::request::OriginalRequest;
 use crate::chat::ChatRequest;
 use crate::exact_integers;
 use crate::inbound::anthropic::MessagesRequest;
+use crate::inbound::gemini::GenerateRequest;
 use crate::inbound::responses::{ResponsesEcho, ResponsesRequest};
 use crate::inbound::{ApiProblem, ProblemKind};
 
@@ -17,8 +19,9 @@ pub struct TranslatedRequest {
     pub echo: Option<ResponsesEcho>,
 }
 
-pub(super) fn translate(protocol: WireProtocol, body: &[u8]) -> Result<TranslatedRequest, ApiProblem> {
-    let (chat, echo) = match protocol {
+pub(super) fn translate(original: &OriginalRequest) -> Result<TranslatedRequest, ApiProblem> {
+    let body = original.body();
+    let (chat, echo) = match original.protocol() {
         WireProtocol::Chat => (read::<ChatRequest>(body)?, None),
         // Here arguments are values; in the other forms they are texts.
         WireProtocol::Messages => {
@@ -29,6 +32,16 @@ pub(super) fn translate(protocol: WireProtocol, body: &[u8]) -> Result<Translate
             let request = read::<ResponsesRequest>(body)?;
             let echo = request.echo();
             (request.into_chat()?, Some(echo))
+        }
+        WireProtocol::Completions => {
+            let why = "completions of a text (/v1/completions) are served by OpenAI and servers like it only; \
+                       ask this model by /v1/chat/completions";
+            return Err(ApiProblem::invalid("model", why));
+        }
+        WireProtocol::Generate => {
+            let request = exact_integers::read(body).or_else(|_| read::<GenerateRequest>(body))?;
+            let chat = request.into_chat()?;
+            (ChatRequest { stream: original.is_stream(), ..chat }, None)
         }
     };
     Ok(TranslatedRequest { chat, echo })

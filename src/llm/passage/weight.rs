@@ -18,9 +18,17 @@ const PICTURE: u64 = 8_192;
 /// 2,500 tokens, since the vendors read its text and look at it too.
 const FILE_BYTE: u64 = 1;
 /// Members that may hold a picture or a file; without one of them nothing needs to be walked.
-const HOLDERS: [&[u8]; 4] = [b"\"source\"", b"\"image_url\"", b"\"data:", b"\"file_data\""];
+const HOLDERS: [&[u8]; 7] = [
+    b"\"source\"",
+    b"\"image_url\"",
+    b"\"data:",
+    b"\"file_data\"",
+    b"\"inlineData\"",
+    b"\"inline_data\"",
+    b"\"fileData\"",
+];
 /// Words of members and tools through which the vendor adds to the prompt.
-const ADDERS: [&[u8]; 9] = [
+const ADDERS: [&[u8]; 19] = [
     b"\"item_reference\"",
     b"\"file_id\"",
     b"\"file_url\"",
@@ -30,6 +38,16 @@ const ADDERS: [&[u8]; 9] = [
     b"\"code_execution",
     b"\"code_interpreter",
     b"\"mcp\"",
+    b"\"googleSearch",
+    b"\"google_search",
+    b"\"urlContext\"",
+    b"\"url_context\"",
+    b"\"fileSearch\"",
+    b"\"codeExecution\"",
+    b"\"googleMaps\"",
+    b"\"google_maps\"",
+    b"\"fileUri\"",
+    b"\"file_uri\"",
 ];
 
 /// A request's text, and what is attached to it.
@@ -104,7 +122,7 @@ enum AttachmentMember {
     Picture,
     /// The same of a file.
     File,
-    /// Where Anthropic's pictures and documents are.
+    /// Where Anthropic's pictures and documents are, and Gemini's.
     Source,
     /// In a source: base 64, of the kind that `media_type` beside it says.
     Data,
@@ -122,9 +140,9 @@ impl AttachmentMember {
         match (name, inside) {
             ("image_url", _) | ("url", Self::Picture) => Self::Picture,
             ("file_data", _) => Self::File,
-            ("source", _) => Self::Source,
+            ("source" | "inlineData" | "inline_data", _) => Self::Source,
             ("data", Self::Source) => Self::Data,
-            ("media_type", Self::Source) => Self::MediaType,
+            ("media_type" | "mimeType" | "mime_type", Self::Source) => Self::MediaType,
             ("url", Self::Source) => Self::Picture,
             ("type", _) => Self::Kind,
             _ => Self::Other,
@@ -272,6 +290,8 @@ mod tests {
             json!({ "image_url": { "url": format!("data:image/png;base64,{data}") } }),
             json!({ "type": "input_image", "image_url": format!("data:image/png;base64,{data}") }),
             json!({ "image_url": { "url": "https://e.org/i.png" } }),
+            json!({ "inlineData": { "mimeType": "image/png", "data": data } }),
+            json!({ "inline_data": { "data": data, "mime_type": "image/png" } }),
         ] {
             let found = weigh(&json!([picture, 7, true, null, 1.5, -1]));
             assert!(found.text < 200 && found.text_bytes < 200, "{found:?}");
@@ -280,6 +300,7 @@ mod tests {
         for file in [
             json!({ "type": "document", "source": { "media_type": "application/pdf", "data": data } }),
             json!({ "type": "input_file", "file_data": format!("data:application/pdf;base64,{data}") }),
+            json!({ "inlineData": { "mimeType": "application/pdf", "data": data } }),
         ] {
             let found = weigh(&file);
             assert!(found.text < 200 && found.pictures == 0 && !found.has_linked_file, "{found:?}");
@@ -300,6 +321,7 @@ mod tests {
     #[test]
     fn what_the_vendor_adds_is_noticed() {
         assert!(is_added_to(r#"{"tools":[{"type":"web_search_20250305"}]}"#));
+        assert!(is_added_to(r#"{"tools":[{"googleSearch":{}}]}"#));
         assert!(!is_added_to(
             r#"{"tools":[{"type":"custom","name":"web_searcher"}]}"#.replace("web_", "x").as_str()
         ));

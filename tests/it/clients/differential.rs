@@ -51,6 +51,7 @@ const EXPLAINED: &[(&str, DifferenceSide, &str, &str)] = &[
     ("cxs", Request, "x-pas-*", "for PAS alone: the run that pays"),
     ("cs", Request, "x-api-key", "the configured key in place of the client's"),
     ("xs", Request, "authorization", "the configured key in place of the client's"),
+    ("s", Request, "x-goog-api-key", "the configured key in place of the client's"),
     (
         "cs",
         RequestAdded,
@@ -86,6 +87,7 @@ const EXPLAINED: &[(&str, DifferenceSide, &str, &str)] = &[
         "detail, receipt",
         "beside the vendor's members of a refusal, those of PAS's own API",
     ),
+    ("s", AnswerBody, "line ends", "Gemini ends the lines of its events with CR LF, PAS with LF"),
     ("s", AnswerBody, "usage: null", "each chunk has it where the usage was asked for, as PAS does"),
     ("cxs", AnswerBody, "error event", "a stream that breaks off ends with an error in the protocol's form"),
 ];
@@ -158,7 +160,7 @@ pub(super) async fn check(client: char, requests: &[ClientRequest], plays: &[Pla
         }
     }
     assert!(!kinds.is_empty(), "nothing was recorded");
-    let bills = [Vendor::OpenAi, Vendor::Anthropic]
+    let bills = [Vendor::OpenAi, Vendor::Anthropic, Vendor::Gemini]
         .map(|vendor| [direct.get(vendor).billed(), stage.vendors.get(vendor).billed()]);
     let mut overloaded = Vec::new();
     for fault in [Fault::Say(refusal()), Fault::Cut(At::After(3), Cut::Reset), Fault::Status(503)] {
@@ -200,12 +202,17 @@ fn refusal() -> SaidAnswer {
 }
 
 fn streams(request: &ClientRequest) -> bool {
-    serde_json::from_slice::<Value>(&request.body).is_ok_and(|body| body["stream"] == true)
+    let says_so = || serde_json::from_slice::<Value>(&request.body).is_ok_and(|body| body["stream"] == true);
+    request.path.contains(":streamGenerateContent") || says_so()
 }
 
 /// Whose protocol a request is in.
 fn vendor_of(request: &ClientRequest) -> Vendor {
-    if request.path.contains("/messages") { Vendor::Anthropic } else { Vendor::OpenAi }
+    match &request.path {
+        path if path.contains("/messages") => Vendor::Anthropic,
+        path if path.starts_with("/v1beta/") => Vendor::Gemini,
+        _ => Vendor::OpenAi,
+    }
 }
 
 impl DifferenceFindings {
@@ -271,7 +278,9 @@ impl DifferenceFindings {
         if own.body == passed.body && own.is_cut == passed.is_cut {
             return;
         }
-        let found = if own.is_cut && !passed.is_cut && ends_in_error(own, passed) {
+        let found = if own.text().replace("\r\n", "\n") == passed.text() && own.is_cut == passed.is_cut {
+            "line ends"
+        } else if own.is_cut && !passed.is_cut && ends_in_error(own, passed) {
             "error event"
         } else if without_null_usage(&own.text()) == without_null_usage(&passed.text()) {
             "usage: null"
@@ -311,7 +320,7 @@ fn family(name: &str) -> String {
 fn with_key(request: &ClientRequest) -> ClientRequest {
     let mut request = request.clone();
     let bearer = format!("Bearer {KEY}");
-    for (name, value) in [("authorization", bearer.as_str()), ("x-api-key", KEY)] {
+    for (name, value) in [("authorization", bearer.as_str()), ("x-api-key", KEY), ("x-goog-api-key", KEY)] {
         request.headers.insert(HeaderName::from_static(name), value.parse().unwrap());
     }
     request
@@ -324,7 +333,8 @@ fn origin(base: &str) -> &str {
 
 /// Whether an answer has the whole events of a cut one, and then an error in the protocol's form.
 fn ends_in_error(cut: &WireAnswer, told: &WireAnswer) -> bool {
-    let (cut, told) = (without_null_usage(&cut.text()), without_null_usage(&told.text()));
+    let (cut, told) = (cut.text().replace("\r\n", "\n"), told.text());
+    let (cut, told) = (without_null_usage(&cut), without_null_usage(&told));
     let whole = cut.rfind("\n\n").map_or(0, |end| end + 2);
     let rest = told.strip_prefix(&cut[..whole]);
     rest.is_some_and(|rest| rest.contains("\"error\"") && rest.ends_with("\n\n"))

@@ -41,23 +41,28 @@ async fn sdks_of_node_and_python_get_what_they_get_without_a_gateway() {
     let anthropic = ["--base", &base, "--key", "any", "--model", "claude-haiku-4-5"];
     // Servers like OpenAI's know `max_tokens`, which its reasoning models refuse and PAS renames for them.
     let compatible = ["--base", &base, "--key", "any", "--compatible", "gpt-4-turbo"];
-    let all = [&compatible[..], &["--openai", "gpt-5-codex", "--anthropic", "claude-haiku-4-5"]].concat();
+    let own = ["--openai", "gpt-5-codex", "--anthropic", "claude-haiku-4-5", "--google", "gemini-3.8-flash"];
+    let all = [&compatible[..], &own].concat();
     let versioned = format!("{base}/v1");
     let python =
         ["--base-url", &versioned, "--model", "gpt-4-turbo", "--retired", "yes", "--responses", "yes"];
     let messages = ["--base-url", &base, "--model", "claude-haiku-4-5"];
+    let generate = ["--base-url", &base, "--model", "gemini-3.8-flash", "--signed", "yes"];
     tokio::join!(
         run_node("openai_client.cjs", &openai),
         run_node("anthropic_client.cjs", &anthropic),
         run_node("ai_sdk_client.cjs", &all),
         run_script("openai_client.py", &python),
         run_script("anthropic_client.py", &messages),
+        run_script("google_client.py", &generate),
     );
     let requests = relay.requests();
     stage.close().await;
     // A model that nobody has is refused by PAS, in words of its own.
-    let names_nobody =
-        |request: &ClientRequest| request.body.windows(13).any(|part| part == b"no-such-model");
+    let names_nobody = |request: &ClientRequest| {
+        request.path.contains("no-such-model")
+            || request.body.windows(13).any(|part| part == b"no-such-model")
+    };
     let calls: Vec<ClientRequest> = requests.into_iter().filter(|request| !names_nobody(request)).collect();
     differential::check('s', &calls, &[]).await;
 }

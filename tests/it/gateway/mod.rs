@@ -1,6 +1,8 @@
 //! The gateway and the adapters of a whole daemon, against servers that speak the vendors' protocols.
 
+mod completions;
 mod faults;
+mod generate;
 mod keys;
 mod kill;
 mod leaving;
@@ -11,6 +13,7 @@ mod money;
 mod own_ports;
 mod passage;
 mod reach;
+mod searches;
 mod servers;
 mod summary;
 mod surfaces;

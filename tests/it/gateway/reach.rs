@@ -16,6 +16,7 @@ async fn a_base_url_may_end_in_the_version_or_not() {
     let message = || json!({ "model": "claude-haiku-4-5", "max_tokens": 9, "messages": [{ "role": "user", "content": "x" }] });
     for (path, body) in [
         ("/chat/completions", chat("gpt-5.4-mini")),
+        ("/completions", json!({ "model": "gpt-3.5-turbo", "prompt": "x" })),
         ("/responses", json!({ "model": "gpt-5.4-mini", "input": "x" })),
         ("/embeddings", json!({ "model": "text-embedding-3-small", "input": "x" })),
         ("/messages", message()),

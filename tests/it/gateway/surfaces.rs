@@ -204,7 +204,7 @@ async fn refusals_of_the_edge_have_the_form_of_their_path() {
         ("/v1/chat/completions", &[wrong][..], 401, "invalid_api_key"),
         ("/v1/chat/completions", &[stranger], 403, "forbidden"),
         ("/v1/responses", &[long], 413, "request_too_large"),
-        ("/v1/completions", &[], 404, "unknown_url"),
+        ("/v1/audio/speech", &[], 404, "unknown_url"),
     ] {
         let (found, body) = raw(&place, path, headers).await;
         let error = &body["error"];

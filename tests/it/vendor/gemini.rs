@@ -4,7 +4,8 @@
 //! models, `google.rpc.Status`) and the types of its SDK 3.4. What surprises gateways is kept: unknown
 //! fields are refused, a wrong key is a 400 with the reason `API_KEY_INVALID`, the time to wait after a
 //! 429 comes as `RetryInfo` in the body, calls have no id, thoughts are counted beside the candidates, and
-//! a blocked prompt is a 200 without candidates.
+//! a blocked prompt is a 200 without candidates, and newer
+//! models want the signature of the thought before a call back.
 
 use pas::domain::usage::TokenUsage;
 use serde_json::{Value, json};
@@ -51,6 +52,10 @@ const SETTINGS: [&str; 20] = [
     "imageConfig",
     "mediaResolution",
 ];
+/// The signature of every thought: `signed`.
+const SIGNATURE: &str = "c2lnbmVk";
+/// What a client writes that has lost a signature.
+const UNCHECKED: &str = "skip_thought_signature_validator";
 /// Dimensions of `gemini-embedding-001` when none are asked for.
 const DIMENSIONS: u64 = 3072;
 
@@ -134,7 +139,7 @@ fn generate(
     let mut chunks = if *fault == Fault::PromptFiltered {
         vec![json!({ "promptFeedback": { "blockReason": "PROHIBITED_CONTENT" } })]
     } else {
-        chunks(&heard.body, &reply, stream.is_some())
+        chunks(name, &heard.body, &reply, stream.is_some())
     };
     for chunk in &mut chunks {
         chunk["modelVersion"] = json!(name);
@@ -203,6 +208,9 @@ fn ask(name: &str, body: &Value) -> Result<Ask, Refusal> {
             return Err(invalid("Please use a valid role: user, model."));
         }
         ask.results.clear();
+        if role == "model" && signs(name) {
+            check_signature(turn)?;
+        }
         let said = content(&mut ask, turn)?;
         if role == "user" {
             ask.said = said;
@@ -236,6 +244,22 @@ fn tools(ask: &mut Ask, body: &Value) {
             ask.tools.push((function["name"].as_str().unwrap_or_default().to_owned(), schema));
         }
     }
+}
+
+/// Models since Gemini 3 sign the thought before a call, and want the signature back.
+fn signs(model: &str) -> bool {
+    !["gemini-1", "gemini-2", "gemma"].iter().any(|old| model.starts_with(old))
+}
+
+/// The first call of a turn must have the signature that it came with.
+fn check_signature(turn: &Value) -> Result<(), Refusal> {
+    let mut parts = turn["parts"].as_array().into_iter().flatten();
+    let first = parts.find(|part| either(part, "functionCall").is_object());
+    let signature = first.map(|part| either(part, "thoughtSignature"));
+    if signature.is_none_or(|signature| signature == SIGNATURE || signature == UNCHECKED) {
+        return Ok(());
+    }
+    Err(invalid("Function call is missing a thought_signature in functionCall parts."))
 }
 
 /// Adds a content's parts to the prompt; gives their text.
@@ -287,7 +311,7 @@ fn usage(used: &TokenUsage) -> Value {
     report
 }
 
-fn chunks(body: &Value, reply: &Reply, streams: bool) -> Vec<Value> {
+fn chunks(name: &str, body: &Value, reply: &Reply, streams: bool) -> Vec<Value> {
     let finish = match reply.finish {
         Finish::Stop | Finish::Tools => "STOP",
         Finish::Length => "MAX_TOKENS",
@@ -310,7 +334,11 @@ fn chunks(body: &Value, reply: &Reply, streams: bool) -> Vec<Value> {
     }
     let call =
         |call: &super::model::Call| json!({ "functionCall": { "name": call.name, "args": call.arguments } });
-    parts.extend(reply.calls.iter().map(call));
+    let mut calls: Vec<Value> = reply.calls.iter().map(call).collect();
+    if let Some(first) = calls.first_mut().filter(|_| signs(name)) {
+        first["thoughtSignature"] = json!(SIGNATURE);
+    }
+    parts.extend(calls);
     let groups: Vec<Vec<Value>> =
         if streams { parts.into_iter().map(|part| vec![part]).collect() } else { vec![parts] };
     let candidate =

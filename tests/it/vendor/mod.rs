@@ -20,6 +20,7 @@
 mod answer;
 mod anthropic;
 mod body;
+mod completions;
 mod error;
 mod fault;
 mod gemini;

@@ -12,11 +12,11 @@ use super::answer::{Answer, Kind};
 use super::error::Refusal;
 use super::fault::Fault;
 use super::model::{Ask, Finish, Model, Reply, any_object, embedding, pieces, tokens};
-use super::responses;
 use super::seen::Heard;
+use super::{completions, responses};
 
 /// When all answers were made, in Unix seconds.
-const CREATED: i64 = 1_795_000_000;
+pub(super) const CREATED: i64 = 1_795_000_000;
 /// Dimensions of `text-embedding-3-small` when none are asked for.
 const DIMENSIONS: u64 = 1536;
 
@@ -43,6 +43,7 @@ pub(super) fn route(
     match (heard.method.as_str(), heard.path.as_str()) {
         ("GET", "/v1/models") => Ok((models(model), TokenUsage::default())),
         ("POST", "/v1/chat/completions") => chat(heard, model, fault, report),
+        ("POST", "/v1/completions") => completions::serve(heard, model, fault, report),
         ("POST", "/v1/responses") => responses::serve(heard, model, fault),
         ("POST", "/v1/embeddings") => embeddings(&heard.body, model, fault),
         (_, path) => match path.strip_prefix("/v1/models/") {

@@ -282,7 +282,7 @@ impl Shared {
     fn take(&self, heard: &Heard) -> (Fault, Option<PlayCue>) {
         let is_call = heard.method == Method::POST
             && [
-                "/chat/completions",
+                "/completions",
                 "/responses",
                 "/embeddings",
                 "/messages",

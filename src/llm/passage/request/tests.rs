@@ -1,8 +1,13 @@
 //! What is read of a request, and what is changed on its way.
 
+use std::sync::Arc;
+
+use hyper::header::{HeaderName, HeaderValue};
 use serde_json::{Value, json};
 
 use super::*;
+use crate::Vendor;
+use crate::dialect::VendorRequest;
 
 fn read(protocol: WireProtocol, body: &str) -> Result<OriginalRequest, ApiProblem> {
     let headers = HeaderMap::from_iter([
@@ -112,4 +117,52 @@ fn what_pas_cannot_read_is_refused_by_name() {
     let nulls = r#"{"model":"a","messages":[{}],"stream":null,"max_tokens":null,"max_completion_tokens":5.0,"n":null}"#;
     let read = read(WireProtocol::Chat, nulls).unwrap();
     assert_eq!((read.is_stream(), read.output_limit(), read.answers()), (false, Some(5), 1));
+}
+
+fn generate(body: &str) -> Result<OriginalRequest, ApiProblem> {
+    let target = GenerateTarget { model: "gemini-x".to_owned(), is_stream: true };
+    OriginalRequest::read_generate(target, Bytes::copy_from_slice(body.as_bytes()), &HeaderMap::new())
+}
+
+#[test]
+fn gemini_s_path_names_the_model_and_its_configuration_the_limits() {
+    let body = r#"{"contents":[{}], "generation_config":{"maxOutputTokens":7,"candidate_count":3,
+        "thinkingConfig":{"thinkingBudget":2048}},"serviceTier":"FLEX","stream":false}"#;
+    let request = generate(body).unwrap();
+    assert_eq!((request.model(), request.is_stream()), ("gemini-x", true));
+    assert_eq!((request.output_limit(), request.answers()), (Some(7), 3));
+    assert_eq!((request.least_output(), request.service_tier()), (2_048 + 1_024, ServiceTier::Flex));
+    let passed = PassedRequest { original: Arc::new(request), model: "gemini-y".to_owned(), limit: None };
+    let wire = passed.wire(Vendor::Gemini);
+    assert_eq!((text(&wire), wire.path.as_str()), (body, "/models/gemini-y:streamGenerateContent?alt=sse"));
+    assert_eq!(passed.count_wire(Vendor::Gemini).path, "/models/gemini-y:countTokens");
+    let limited = PassedRequest { limit: Some(5), ..passed };
+    assert_eq!(text(&limited.wire(Vendor::Gemini)), body.replace(":7,", ":5,"));
+    assert_eq!(generate("{}").unwrap_err().param.as_deref(), Some("contents"));
+    assert!(generate(r#"{"generateContentRequest":{}}"#).is_ok(), "to be counted");
+}
+
+#[test]
+fn a_completion_s_answers_are_counted_by_its_prompts() {
+    let answers = |members: &str| {
+        read(WireProtocol::Completions, &format!(r#"{{"model":"m"{members}}}"#)).unwrap().answers()
+    };
+    for (members, wanted) in [
+        ("", 1),
+        (r#","prompt":"a""#, 1),
+        (r#","prompt":"a","n":2"#, 2),
+        (r#","prompt":["a","b"]"#, 2),
+        (r#","prompt":["a","b"],"n":2,"best_of":3"#, 6),
+        (r#","prompt":[1,2,3]"#, 1),
+        (r#","prompt":[[1,2],[3]]"#, 2),
+    ] {
+        assert_eq!(answers(members), wanted, "{members}");
+    }
+    let wire = sent(WireProtocol::Completions, r#"{"model":"m","prompt":"a"}"#, "n", Some(9));
+    assert_eq!(
+        (text(&wire), wire.path.split('?').next().unwrap()),
+        (r#"{"model":"n","prompt":"a","max_tokens":9}"#, "/completions")
+    );
+    let prompt = read(WireProtocol::Completions, r#"{"model":"m","prompt":"a"}"#).unwrap();
+    assert!(!prompt.is_added_to(), "the prompt is the request itself");
 }

@@ -1,0 +1,167 @@
+//! Gemini's own protocol: untouched to Gemini, translated for everybody else.
+
+use serde_json::{Value, json};
+
+use super::Stage;
+use super::passage::{last, post, sent};
+use crate::vendor::{Fault, SaidAnswer, Vendor};
+
+const WHOLE: &str = "/v1beta/models/gemini-3.8-flash:generateContent";
+const STREAM: &str = "/v1beta/models/gemini-3.8-flash:streamGenerateContent?alt=sse";
+
+/// Signed calls, both spellings, a tool that runs at the vendor, an order of its own, long numbers.
+const SIGNED: &str = r#"{ "contents":[{"role":"user","parts":[{"text":"go"}]},
+  {"role":"model","parts":[{"functionCall":{"name":"f","args":{"z":12345678901234567890123,"a":1}},"thoughtSignature":"c2lnbmVk"}]},
+  {"role":"user","parts":[{"functionResponse":{"name":"f","response":{"result":"x"}}}]}],
+ "tools":[{"functionDeclarations":[{"name":"f","parametersJsonSchema":{"type":"object"}}]},{"googleSearch":{}}],
+ "generation_config":{"thinking_config":{"includeThoughts":true},"temperature":1.0},"safetySettings":[]}"#;
+
+const ANSWER: &str = r#"{"candidates":[{"content":{"parts":[{"text":"hm","thought":true},{"newPart":{"b":1,"a":2}},
+  {"functionCall":{"name":"f","args":{}},"thoughtSignature":"bmV3"}],"role":"model"},"finishReason":"STOP","index":0}],
+  "usageMetadata":{"promptTokenCount":100,"candidatesTokenCount":20,"thoughtsTokenCount":5,"totalTokenCount":125},
+  "modelVersion":"gemini-3.8-flash","responseId":"r1"}"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_reaches_gemini_byte_for_byte_and_its_answer_comes_back_so() {
+    let stage = Stage::open().await;
+    let server = stage.vendors.get(Vendor::Gemini);
+    server.script([Fault::Say(SaidAnswer::good("application/json; charset=UTF-8", ANSWER))]);
+    let headers = [("x-goog-api-key", "sk-client"), ("x-goog-api-client", "google-genai-sdk/2.33.0")];
+    let reply = post(&stage, &format!("{WHOLE}?key=sk-client"), SIGNED, &headers, "signed").await;
+    assert_eq!((reply.status, reply.text.as_str()), (200, ANSWER));
+    let heard = last(&stage, Vendor::Gemini);
+    assert_eq!((sent(&heard), heard.path.as_str(), heard.query.as_str()), (SIGNED, WHOLE, ""));
+    assert_eq!(heard.header("x-goog-api-client"), "google-genai-sdk/2.33.0");
+    assert!(heard.headers.values().all(|value| value != "sk-client"), "{:?}", heard.headers);
+    let receipt = stage.receipts("signed").await.pop().unwrap();
+    assert_eq!((&receipt["input_tokens"], &receipt["output_tokens"]), (&json!(100), &json!(25)), "{receipt}");
+    // Also below `/v1`, and with the vendor's name before the model's.
+    for path in [
+        "/v1/models/gemini-3.8-flash:generateContent",
+        "/v1beta/models/google/gemini-3.8-flash:generateContent",
+    ] {
+        let reply = post(&stage, path, SIGNED, &[], "signed").await;
+        assert_eq!(
+            (reply.status, last(&stage, Vendor::Gemini).path.as_str()),
+            (200, WHOLE),
+            "{}",
+            reply.text
+        );
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_events_of_a_stream_pass_and_the_last_after_its_receipt() {
+    let stage = Stage::open().await;
+    let part = |text: &str, more: &str| {
+        format!(
+            "data: {{\"candidates\": [{{\"content\": {{\"parts\": [{{\"text\": \"{text}\"}}]}}{more},\"index\": 0}}],\
+             \"usageMetadata\": {{\"promptTokenCount\": 9,\"candidatesTokenCount\": 4}},\"zeta\":1}}\n\n"
+        )
+    };
+    let events = [part("a", ""), part("b", ""), part("", ",\"finishReason\": \"STOP\"")].concat();
+    let server = stage.vendors.get(Vendor::Gemini);
+    server.script([Fault::Say(SaidAnswer::good("text/event-stream", events.clone()))]);
+    let body = r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#;
+    let reply = post(&stage, STREAM, body, &[], "events").await;
+    assert_eq!((reply.status, reply.text.as_str()), (200, events.as_str()));
+    assert_eq!(last(&stage, Vendor::Gemini).query, "alt=sse");
+    let receipt = stage.receipts("events").await.pop().unwrap();
+    assert_eq!((&receipt["input_tokens"], &receipt["output_tokens"]), (&json!(9), &json!(4)), "{receipt}");
+    // A stream that ends before its last event is a cut, and says so in the vendor's form.
+    server.script([Fault::Say(SaidAnswer::good("text/event-stream", part("a", "")))]);
+    let cut = post(&stage, STREAM, body, &[], "cut").await.text;
+    let last: Value = serde_json::from_str(cut.trim().rsplit("data: ").next().unwrap()).unwrap();
+    assert_eq!(
+        (&last["error"]["code"], &last["error"]["status"]),
+        (&json!(502), &json!("INTERNAL")),
+        "{cut}"
+    );
+    assert_eq!(stage.receipts("cut").await.pop().unwrap()["status"], "error");
+    let reply =
+        post(&stage, "/v1beta/models/gemini-3.8-flash:streamGenerateContent", body, &[], "list").await;
+    assert!(reply.status == 400 && reply.text.contains("alt=sse"), "{}", reply.text);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refusals_have_gemini_s_form_whoever_refuses() {
+    let stage = Stage::open().await;
+    let body = r#"{"contents":[{"parts":[{"text":"hi"}]}]}"#;
+    let error = json!({ "error": { "code": 400, "message": "no", "status": "INVALID_ARGUMENT",
+        "details": [{ "@type": "type.googleapis.com/google.rpc.BadRequest" }] } });
+    stage.vendors.get(Vendor::Gemini).script([Fault::Say(SaidAnswer::json(400, &[], &error))]);
+    let reply = post(&stage, WHOLE, body, &[], "").await;
+    assert_eq!(reply.status, 400);
+    let said = reply.json()["error"].clone();
+    assert!(
+        ["code", "message", "status", "details"].iter().all(|name| said[*name] == error["error"][*name]),
+        "{said}"
+    );
+    let unknown = post(&stage, "/v1beta/models/no-such-model:generateContent", body, &[], "").await;
+    assert_eq!((unknown.status, &unknown.json()["error"]["status"]), (404, &json!("NOT_FOUND")));
+    let method = post(&stage, "/v1beta/models/gemini-3.8-flash:embedContent", body, &[], "").await;
+    assert!(method.status == 404 && method.text.contains("/v1/embeddings"), "{}", method.text);
+    let empty = post(&stage, WHOLE, r#"{"contents":[]}"#, &[], "").await;
+    assert_eq!((empty.status, &empty.json()["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
+    stage.put(6120, "/budgets/run:poor", json!({ "budget_usd": 0.000_001 })).await;
+    let poor = post(&stage, WHOLE, body, &[], "poor").await;
+    assert_eq!((poor.status, &poor.json()["error"]["status"]), (429, &json!("RESOURCE_EXHAUSTED")));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_budget_lowers_the_limit_within_the_configuration() {
+    let stage = Stage::open().await;
+    stage.put(6120, "/budgets/run:capped", json!({ "budget_usd": 0.05 })).await;
+    let body =
+        r#"{"contents":[{"parts":[{"text":"hi"}]}],"generationConfig":{"topK":4,"maxOutputTokens":60000}}"#;
+    let reply = post(&stage, WHOLE, body, &[], "capped").await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    let lowered: u64 = reply.header("x-pas-max-tokens").parse().unwrap();
+    assert!((1_024..60_000).contains(&lowered), "{lowered}");
+    assert_eq!(sent(&last(&stage, Vendor::Gemini)), body.replace("60000", &lowered.to_string()));
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn models_of_every_vendor_answer_in_gemini_s_form() {
+    let stage = Stage::open().await;
+    let body = json!({ "systemInstruction": { "parts": [{ "text": "Be brief." }] },
+        "contents": [{ "role": "user", "parts": [{ "text": "Say hello." }] }] });
+    for model in ["gpt-5.4-mini", "claude-haiku-4-5", "grok-4.7", "llama3.1:8b", "gemini-3.8-flash"] {
+        let reply = stage.post(6120, &format!("/v1beta/models/{model}:generateContent"), body.clone()).await;
+        assert_eq!(reply.status, 200, "{model}: {}", reply.body);
+        assert_eq!(reply.body["candidates"][0]["content"]["parts"][0]["text"], "You said: Say hello.");
+        assert!(reply.body["usageMetadata"]["totalTokenCount"].as_u64() > Some(0), "{model}: {}", reply.body);
+        let path = format!("/v1beta/models/{model}:streamGenerateContent?alt=sse");
+        let events = stage.post(6120, &path, body.clone()).await.body.as_str().unwrap().replace("\r\n", "\n");
+        let events = events.split("\n\n").filter(|event| !event.is_empty());
+        let events: Vec<Value> = events
+            .map(|event| serde_json::from_str(event.strip_prefix("data: ").unwrap()).unwrap())
+            .collect();
+        let said: String = events
+            .iter()
+            .filter_map(|event| event["candidates"][0]["content"]["parts"][0]["text"].as_str())
+            .collect();
+        let last = events.last().unwrap();
+        assert_eq!(
+            (said.as_str(), &last["candidates"][0]["finishReason"]),
+            ("You said: Say hello.", &json!("STOP"))
+        );
+        let counted =
+            stage.post(6120, &format!("/v1beta/models/{model}:countTokens"), body.clone()).await.body;
+        assert!(counted["totalTokens"].as_u64() > Some(2), "{model}: {counted}");
+    }
+    let listed = stage.get(6120, "/v1beta/models").await.body;
+    let names: Vec<&str> =
+        listed["models"].as_array().unwrap().iter().filter_map(|model| model["name"].as_str()).collect();
+    assert!(names.contains(&"models/gemini-3.8-flash") && names.contains(&"models/gpt-5.5"), "{names:?}");
+    let one = stage.get(6120, "/v1beta/models/gemini-3.8-flash").await.body;
+    assert_eq!(
+        (&one["name"], &one["inputTokenLimit"]),
+        (&json!("models/gemini-3.8-flash"), &json!(1_000_000))
+    );
+    stage.close().await;
+}
