@@ -60,10 +60,15 @@ impl AgentRun {
 
     /// Asks Claude Code at a base URL; it may use these tools.
     pub(super) async fn claude(&self, base: &str, prompt: &str, tools: &str) -> AgentOutcome {
+        self.claude_with(base, prompt, &["--model", "claude-haiku-4-5", "--allowedTools", tools]).await
+    }
+
+    /// The same with other arguments.
+    pub(super) async fn claude_with(&self, base: &str, prompt: &str, more: &[&str]) -> AgentOutcome {
         let mut command = self.command("claude");
         command
-            .args(["-p", prompt, "--output-format", "json", "--model", "claude-haiku-4-5"])
-            .args(["--allowedTools", tools])
+            .args(["-p", prompt, "--output-format", "json"])
+            .args(more)
             .env("ANTHROPIC_BASE_URL", base)
             .env("ANTHROPIC_API_KEY", "any")
             .env("ANTHROPIC_CUSTOM_HEADERS", format!("x-pas-run-id: {}", self.run))

@@ -169,6 +169,26 @@ async fn claude_code_works_as_installed_and_costs_what_it_costs_direct() {
     differential::check('c', &requests, &plays).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn claude_code_s_own_models_resolve_with_and_without_a_name() {
+    let stage = Stage::open().await;
+    let base = stage.url(GATEWAY, "");
+    // Its default, its small model for work in the background, and its long window.
+    for (name, model) in [
+        ("cc-default", &[][..]),
+        ("cc-haiku", &["--model", "haiku"]),
+        ("cc-sonnet", &["--model", "sonnet"]),
+        ("cc-window", &["--model", "claude-sonnet-4-6[1m]"]),
+    ] {
+        stage.vendors.perform(&play(name, [say("pong")]));
+        let said = AgentRun::new(name).claude_with(&base, &format!("This is {name}."), model).await.result();
+        let receipts = stage.receipts(name).await;
+        let is_paid = receipts.iter().all(|receipt| receipt["status"] == "success");
+        assert!(said == "pong" && !receipts.is_empty() && is_paid, "{name}: {said}, {receipts:#?}");
+    }
+    stage.close().await;
+}
+
 /// The receipts of the long conversation come to the price that Claude Code reckons by the answers it got, which is
 /// far below that of a conversation without the vendor's cache.
 async fn assert_costs(stage: &Stage, told: &Value) {
