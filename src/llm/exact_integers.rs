@@ -28,7 +28,7 @@ pub(super) fn value_of(text: &str) -> serde_json::Result<Value> {
 /// # Errors
 /// The bytes are not of that form.
 pub(super) fn read<T: DeserializeOwned>(json: &[u8]) -> serde_json::Result<T> {
-    // What is no UTF-8 is refused below, in the words of the parser.
+    // Invalid UTF-8 is refused below, in the words of the parser.
     std::str::from_utf8(json)
         .map_or_else(|_| serde_json::from_slice(json), |text| serde_json::from_str(&marked(text)))
 }

@@ -61,7 +61,7 @@ pub struct VendorFailure {
     /// Whether the vendor may have begun to work: then the outcome is unknown and the hold is charged until
     /// reconciled.
     pub may_cost: bool,
-    /// What the vendor counted all the same; then this is charged, not the hold.
+    /// Usage that the vendor counted all the same; charged in place of the hold.
     pub used: Option<Box<TokenUsage>>,
     /// The vendor's own words, for a client of its protocol.
     pub said: Option<Arc<VendorRefusal>>,
@@ -82,7 +82,7 @@ impl VendorFailure {
         }
     }
 
-    /// The same, told by this event of a stream that is passed on.
+    /// The same failure, with the event of a passed-on stream that reported it.
     #[must_use]
     pub(super) fn with_event(mut self, name: &[u8], data: &[u8]) -> Self {
         if let Some(said) = &mut self.said {

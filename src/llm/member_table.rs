@@ -1,4 +1,4 @@
-//! What becomes of each member of a client's request at a vendor of another protocol.
+//! The fate of each member of a client's request at a vendor of another protocol.
 //!
 //! The one list of the translations' promises, in the order of the vendors' references; its test sends every row
 //! through the real translators. Between a client and a vendor of one protocol everything passes, so those pairs
@@ -16,14 +16,14 @@ pub use self::messages::MESSAGES_MEMBERS;
 pub use self::responses::RESPONSES_MEMBERS;
 use super::passage::WireProtocol;
 
-/// What becomes of a member.
+/// The fate of a member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MemberFate {
     /// The same member with the same value.
     Passed,
     /// In the vendor's words, at this JSON pointer of the body.
     Mapped(&'static str),
-    /// The request is refused, and the refusal names what cannot be done.
+    /// The request is refused by a sentence that names the member.
     Refused,
     /// Left out: it only tunes or labels.
     Dropped,

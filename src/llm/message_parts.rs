@@ -112,8 +112,8 @@ pub(super) fn is_instruction(message: &ChatMessage) -> bool {
     matches!(message.role, ChatRole::System | ChatRole::Developer)
 }
 
-/// The arguments of a call as an object. What a model left unfinished at its limit is kept as a text: the
-/// conversation goes on, and the model sees what it did.
+/// The arguments of a call as an object. Arguments cut off at the output limit are kept as text: the
+/// conversation goes on, and the model sees its own mistake.
 pub(super) fn arguments(call: &ToolCall) -> Value {
     let text = call.function.arguments.trim();
     if text.is_empty() {

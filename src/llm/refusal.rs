@@ -1,8 +1,7 @@
-//! What a vendor said when it refused a call, word for word.
+//! A vendor's refusal of a call, word for word.
 //!
-//! A client that speaks the vendor's protocol is told exactly this, with the vendor's headers; anyone else is
-//! told PAS's own sentence. Invariant: what a vendor says of a credential is not kept, since some repeat a
-//! part of it.
+//! A client that speaks the vendor's protocol gets exactly this, with the vendor's headers; any other client gets a
+//! sentence of PAS. Invariant: words about a credential are not kept, since some vendors repeat a part of it.
 
 use hyper::header::HeaderMap;
 use serde_json::Value;

@@ -24,7 +24,7 @@ pub(super) struct SeenEvents {
     is_full: bool,
 }
 
-/// What is known of an answer that has not ended.
+/// The known part of an answer that has not ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct SeenAnswer {
     /// As the vendor has reported it so far.

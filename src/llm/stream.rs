@@ -166,7 +166,7 @@ impl StreamDecoder {
         self.events.ending()
     }
 
-    /// What is known of the answer, should nobody wait for its end.
+    /// The known part of the answer, should nobody wait for its end.
     #[must_use]
     pub fn seen(&self) -> SeenAnswer {
         let (usage, output) = (self.events.usage(), self.seen.output());

@@ -21,7 +21,7 @@ const MARKS: u64 = 2;
 /// White space of a token, in lines and indents; one space belongs to the word behind it.
 const SPACES: u64 = 4;
 
-/// What a byte continues.
+/// The kind of run that a byte continues.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum TextRun {
     #[default]
@@ -80,7 +80,7 @@ impl TokenEstimate {
         self.bytes
     }
 
-    /// The most tokens of what was added.
+    /// The most tokens of all that was added.
     #[must_use]
     pub fn bound(self) -> u64 {
         let (times, parts) = MARGIN;

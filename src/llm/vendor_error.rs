@@ -70,7 +70,7 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     }
 }
 
-/// `x-ratelimit-reset-requests` and `-tokens` (`1m30.5s`), of what is used up.
+/// `x-ratelimit-reset-requests` and `-tokens` (`1m30.5s`), of the limits that are used up.
 fn reset_after(headers: &HeaderMap) -> Option<Duration> {
     let header = |name: String| headers.get(name).and_then(|value| value.to_str().ok());
     let of_kind = |kind: &str| {
@@ -168,7 +168,7 @@ impl VendorErrorBody {
             _ => format!("{who} answered {status}: {}{advice}", self.sentence()),
         };
         let mut failure = VendorFailure::new(kind, message);
-        // What a vendor says of a credential may repeat a part of it.
+        // A vendor's words about a credential may repeat a part of it.
         let is_of_credential = status == 401 || kind == VendorFailureKind::Credential && self.says(KEY);
         failure.said = self.refusal.clone().filter(|_| !is_of_credential).map(Arc::new);
         if is_unknown_outcome(status) { failure.costing() } else { failure }

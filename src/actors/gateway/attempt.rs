@@ -110,7 +110,7 @@ impl CallAttempt {
         Self { observer, ..self }
     }
 
-    /// Sets what the prompt was held at.
+    /// Sets the bound at which the prompt was held.
     pub(super) fn with_prompt_bound(self, memory: &BoundMemory, bound: u64) -> Self {
         Self { prompt_bound: Some((memory.clone(), bound)), ..self }
     }
@@ -159,7 +159,7 @@ impl CallAttempt {
         Ok(receipt)
     }
 
-    /// Settles a failure: by what the vendor counted, or in full where it may have begun to work.
+    /// Settles a failure: by the vendor's count, or in full where the vendor may have begun to work.
     pub(super) async fn failed(self, failure: &VendorFailure) -> Result<Arc<Receipt>, AccountsError> {
         self.report(Some(failure));
         let status = match failure.kind {

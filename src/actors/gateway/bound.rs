@@ -1,9 +1,9 @@
 //! The most tokens a call can use, known before the call.
 //!
 //! Text is estimated from above ([`TokenEstimate`] says how, and with which margin); pictures are counted
-//! separately, not by their base 64, and files as densely as pages can be written, at most a window full. What a
-//! vendor counts beyond the bound is charged all the same: the ledger books the whole bill, the log tells it, and
-//! later holds for that provider are raised ([`super::bound_memory`]).
+//! separately, not by their base 64, and files as densely as pages can be written, at most a window full. Tokens
+//! that a vendor counts beyond the bound are charged all the same: the ledger books the whole bill, the log says so,
+//! and later holds for that provider are raised ([`super::bound_memory`]).
 
 use crate::llm::chat::{ChatContent, ChatMessage, ChatRequest, ContentPart, KnownPart};
 use crate::llm::embedding::EmbeddingRequest;
@@ -57,7 +57,7 @@ fn part(part: &ContentPart, text: &mut TokenEstimate) -> u64 {
     0
 }
 
-/// Most input tokens of a request that is passed on. What the vendor adds to it is bounded only by the window.
+/// Most input tokens of a request that is passed on. Additions of the vendor are bounded only by the window.
 #[must_use]
 pub fn original(original: &OriginalRequest, window: Option<u64>) -> u64 {
     let (weight, window) = (original.weight(), window.unwrap_or(UNKNOWN_WINDOW));

@@ -24,7 +24,7 @@ impl BoundMemory {
         bound.saturating_mul(factor).div_ceil(EXACT)
     }
 
-    /// Notes what the vendor counted of a prompt that was bounded so.
+    /// Notes the vendor's count of a prompt with this bound.
     pub(super) fn note(&self, provider: &str, bound: u64, counted: u64) {
         if counted <= bound {
             return;

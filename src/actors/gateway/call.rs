@@ -183,7 +183,7 @@ pub enum ModelStreamEvent {
 }
 
 /// A streamed answer whose first chunk has arrived. Dropped before its end, it is closed at its
-/// vendor and settled by what was seen.
+/// vendor and settled by the part that was seen.
 pub struct StreamedAnswer {
     pub by: AnsweringModel,
     /// The call's hold: the most it costs.

@@ -235,7 +235,7 @@ fn foreign(vendor: Vendor, address: &str) -> VendorEndpoint {
         if is_openai_like { openai_base(address) } else { address.trim_end_matches('/').to_owned() };
     let credential = vendor.key_variable().map(|_| SecretText::from(NO_KEY.to_owned()));
     let endpoint = VendorEndpoint::new(vendor, &base_url, credential);
-    // Somebody's server of OpenAI's form; what it surely has is chat completions.
+    // A server of unknown make in OpenAI's form: only chat completions are certain.
     endpoint.note_no_responses();
     endpoint
 }

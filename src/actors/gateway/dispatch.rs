@@ -141,7 +141,7 @@ impl CallDispatch {
         }
     }
 
-    /// Why a provider at rest is not called: what it said, or that it failed.
+    /// The reason why a provider at rest is not called: its own refusal, or its failures.
     fn rests(&self, provider: String, until: Instant) -> GatewayError {
         match self.gateway.inner.refusals.of_provider(&provider) {
             Some(failure) => {
@@ -295,8 +295,8 @@ impl GatewayHandle {
 }
 
 impl SuccessfulAttempt {
-    /// The events of a stream. Read to the end, the stream is settled by its usage; dropped earlier, by what was
-    /// seen. For another kind of answer, the attempt is returned.
+    /// The events of a stream. Read to the end, the stream is settled by its usage; dropped earlier, by the
+    /// part that was seen. For another kind of answer, the attempt is returned.
     pub(super) fn streamed(self) -> Result<StreamedAnswer, Box<CallAttempt>> {
         let Self { attempt, output: got, by, ask, gateway, held, place } = self;
         let (chunks, passed) = match got {

@@ -20,7 +20,7 @@ pub(super) struct GrantedHold {
 }
 
 impl CallDispatch {
-    /// Holds what the call may cost; sets the request's limit where a budget needs one.
+    /// Holds the most that the call may cost; sets the request's limit where a budget needs one.
     pub(super) async fn hold(
         &mut self,
         candidate: &CallCandidate,

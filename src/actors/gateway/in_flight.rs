@@ -97,8 +97,8 @@ pub struct WatchedCalls {
 }
 
 impl WatchedCalls {
-    /// Ends these calls and none begun later: their connections are closed. A stream is charged by what was seen of
-    /// it, a whole answer its full hold, since its vendor may have worked until then.
+    /// Ends these calls and none begun later: their connections are closed. A stream is charged by the part that
+    /// was seen, a whole answer its full hold, since its vendor may have worked until then.
     pub fn end(&self) {
         self.tokens.iter().for_each(CancellationToken::cancel);
     }

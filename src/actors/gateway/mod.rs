@@ -2,8 +2,8 @@
 //!
 //! Owns the model call: provider, price, hold, attempts, receipt. Callers (the ports of models, agents) go
 //! through [`GatewayHandle`]; a call runs in its caller's task, so it costs no message, and the actor
-//! finishes calls whose caller has gone ([`detach`]): a stream is closed at once and charged by what was seen, a
-//! whole answer is waited for. Invariants: no code reaches a provider without a
+//! finishes calls whose caller has gone ([`detach`]): a stream is closed at once and charged by the part that was
+//! seen, a whole answer is waited for. Invariants: no code reaches a provider without a
 //! `Hold`; every attempt has one receipt, written to the page cache before the answer leaves (survives a
 //! process kill, not a power cut); a truncated answer is never a clean end. Failure policy: [`attempt_plan`];
 //! beyond that [`GatewayError`] names the cause. The actor owns no state; calls it was finishing when it
@@ -221,7 +221,7 @@ impl GatewayHandle {
         let (original, model) = (Arc::clone(original), candidate.model.clone());
         let passed = PassedRequest { original, model, limit: None };
         let counted = self.inner.client.count_tokens(&candidate.endpoint, &passed, &COUNTING).await;
-        // Only what the vendor says of the request is worth telling; else PAS counts by itself.
+        // Only a refusal of the request itself concerns the client; after any other failure PAS counts by itself.
         let is_said = |failure: &VendorFailure| failure.said.is_some() && !failure.kind.is_transient();
         match counted {
             Err(failure) if !is_said(&failure) => None,

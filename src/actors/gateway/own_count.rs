@@ -17,7 +17,7 @@ use crate::skills::tokens::{IDLE, TokenCounter};
 const MESSAGE: u64 = 4;
 /// Tokens of a picture of a megapixel at Anthropic.
 const PICTURE: u64 = 1_334;
-/// The note in the receipt of a call that was left before its vendor told the tokens of its hidden reasoning.
+/// The note in the receipt of a call that was left before its vendor reported the tokens of hidden reasoning.
 const HIDDEN: &str = "the tokens of hidden reasoning are not known and not charged";
 /// Bytes a token, where a request cannot be read as a chat: those of plain text.
 const BYTES: u64 = 4;
@@ -28,8 +28,8 @@ impl GatewayHandle {
         self.count(move |counter| chat_tokens(counter, &chat)).await
     }
 
-    /// The usage of a call that was ended before its end: what the vendor has reported, and the rest by our
-    /// own count. With it the reason, and what it does not cover.
+    /// The usage of a call that was ended early: the vendor's figures as far as they came, the rest by our own
+    /// count; and the receipt's note, which names any part that is not covered.
     pub(super) async fn estimate(
         &self,
         ask: &ModelRequest,

@@ -49,7 +49,7 @@ impl RefusalMemory {
 }
 
 impl RememberedRefusal {
-    /// The failure with what is left of its wait.
+    /// The failure with the rest of its wait.
     fn now(&self) -> Option<VendorFailure> {
         let left = self.until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
         let mut failure = self.failure.clone();

@@ -2,7 +2,7 @@
 //!
 //! Invariants: the last event reports the ending, and the attempt is settled before that event is yielded; a
 //! cancellation ends the stream between two events. A stream that nobody waits for any more, because its
-//! caller left or its job was cancelled, is closed at its vendor at once and charged by what was seen of it;
+//! caller left or its job was cancelled, is closed at its vendor at once and charged by the part that was seen;
 //! the settlement of a caller who left is finished by the gateway's actor.
 
 use std::pin::Pin;
@@ -48,7 +48,7 @@ impl SettlingStream {
         Self { open: Some(open), cancelled, ending: None, gateway, _place: place }
     }
 
-    /// The next piece; `None`: none comes any more, and [`Self::ending`] tells how it ended.
+    /// The next piece; `None`: the stream has ended, and [`Self::ending`] says how.
     fn poll_item(&mut self, context: &mut Context<'_>) -> Poll<Option<ModelStreamEvent>> {
         if self.cancelled.poll_unpin(context).is_ready() {
             let failure = GatewayError::cancelled();

@@ -106,7 +106,7 @@ fn json(value: &impl serde::Serialize) -> Response {
     ([(CONTENT_TYPE, JSON)], inbound::body(value)).into_response()
 }
 
-/// What an answer in the form of Responses repeats of its request.
+/// The members of a request that an answer in the form of Responses repeats.
 fn echo(original: &OriginalRequest) -> responses::ResponsesEcho {
     original.translated().ok().and_then(|translated| translated.echo.clone()).unwrap_or_default()
 }

@@ -1,7 +1,8 @@
 //! PAS's own facts about models: windows, limits, features, ends. Their prices stand elsewhere.
 //!
 //! Sources: the vendors' model and deprecation pages of November 2026; for ends also the lists in the SDKs of OpenAI
-//! (3.54) and Anthropic (2.12); Ollama's `show` for the two local models. The first of a vendor that has not ended is the default of its port.
+//! (3.54) and Anthropic (2.12); Ollama's `show` for the two local models. The first of a vendor that has not ended is
+//! the default of its port.
 
 use super::{ModelEnd, ModelFeatures, ModelKind, Vendor};
 

@@ -125,7 +125,7 @@ pub struct ToolCallDelta {
     /// Name (first) and arguments (bit by bit).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub function: Option<FunctionDelta>,
-    /// What one vendor adds and wants back, in the first delta of the call.
+    /// Members that one vendor adds and wants back, in the first delta of the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_content: Option<Value>,
 }

@@ -213,7 +213,7 @@ pub struct ToolCall {
     #[serde(rename = "type", default = "function_kind")]
     pub kind: String,
     pub function: FunctionCall,
-    /// What one vendor adds and wants back, as it came: `{"google": {"thought_signature": …}}`.
+    /// Members that one vendor adds and wants back, unchanged: `{"google": {"thought_signature": …}}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extra_content: Option<Value>,
 }

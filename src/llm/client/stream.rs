@@ -99,8 +99,8 @@ impl ChunkStream {
         self.usage
     }
 
-    /// Ends the stream here and closes its connection; returns what is known of the answer, what has already
-    /// arrived included.
+    /// Ends the stream here and closes its connection; returns the known part of the answer, including bytes that
+    /// have already arrived.
     #[must_use]
     pub fn leave(mut self) -> SeenAnswer {
         let has_ended = loop {

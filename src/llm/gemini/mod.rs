@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use super::failure::VendorFailure;
 use super::vendor::Vendor;
 
-/// Field of a message or call for what one vendor adds.
+/// Field of a message or call for the additions of one vendor.
 pub(super) const EXTRA: &str = "extra_content";
 
 /// What carries a thought's signature through the canonical form.

@@ -181,7 +181,7 @@ pub(super) fn finish_reason(reason: &str, has_calls: bool) -> &'static str {
     }
 }
 
-/// Whether the vendor ended an answer because the model wrote what it cannot read: such an answer is none.
+/// Whether the vendor ended an answer because it could not read the model's output: such an answer counts as none.
 pub(super) fn is_aborted(reason: &str) -> bool {
     matches!(
         reason,

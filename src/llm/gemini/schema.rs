@@ -100,7 +100,7 @@ impl<'a> SchemaConversion<'a> {
         Ok(out.into())
     }
 
-    /// What a reference stands for, with a description of its own.
+    /// The target of a reference, with a description of its own.
     fn referred(
         &mut self,
         reference: &'a str,

@@ -70,7 +70,7 @@ pub struct ApiProblem {
     pub retry_after: Option<Duration>,
     /// Extra members: the receipt, the remaining budget.
     pub more: Vec<(String, Value)>,
-    /// The vendor's own words: told as they are to a client of its protocol.
+    /// The vendor's own words, passed unchanged to a client of its protocol.
     pub said: Option<Arc<VendorRefusal>>,
 }
 
@@ -119,7 +119,7 @@ impl ApiProblem {
         matches!(self.kind, ProblemKind::RateLimited | ProblemKind::Unavailable)
     }
 
-    /// What the vendor said, if it said it in a client's form.
+    /// The vendor's own refusal, if it has the client's form.
     #[must_use]
     pub fn said_in(&self, form: ApiFormat) -> Option<&VendorRefusal> {
         let is_in_form = |said: &&VendorRefusal| match form {
@@ -210,7 +210,7 @@ impl ApiProblem {
     }
 }
 
-/// An error in the form of Google's services, with their canonical names of statuses.
+/// The form of Google's services, with their canonical status names.
 impl ApiProblem {
     fn gemini(&self) -> Value {
         let mut error = match self.said_in(ApiFormat::Gemini) {

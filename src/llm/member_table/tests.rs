@@ -57,7 +57,7 @@ fn translated(protocol: WireProtocol, vendor: Vendor, body: &Value) -> Result<Va
     Ok(serde_json::from_slice(&wire.body).unwrap())
 }
 
-/// What became of the row's member at this vendor.
+/// The fate of the row's member at this vendor.
 fn found(row: &MemberRow, vendor: Vendor, promised: MemberFate) -> Result<MemberFate, String> {
     let without = request(row.protocol, &[row.beside]);
     let with = request(row.protocol, &[row.beside, row.sample]);

@@ -1,4 +1,4 @@
-//! What OpenAI-like servers say loosely, made exact before it is translated: calls without an index, the wrong
+//! Makes the loose answers of OpenAI-like servers exact before they are translated: calls without an index, the wrong
 //! finish reason, and letters that were cut in two.
 
 use std::collections::HashMap;

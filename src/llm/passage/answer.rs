@@ -26,7 +26,7 @@ pub struct PassedAnswer {
     pub headers: HeaderMap,
 }
 
-/// The members that tell an answer of each protocol from anything else.
+/// The members by which an answer of each protocol is recognised.
 #[derive(Deserialize)]
 struct AnswerGlance<'a> {
     #[serde(borrow, default)]

@@ -1,5 +1,5 @@
-//! What is particular to Gemini's `generateContent`: model and stream stand in the path, limits in a configuration,
-//! and every name has two spellings.
+//! The peculiarities of Gemini's `generateContent`: model and stream are in the path, limits in a configuration, and
+//! every name has two spellings.
 
 use serde::Deserialize;
 
@@ -12,7 +12,7 @@ const LIMIT: [&str; 2] = ["maxOutputTokens", "max_output_tokens"];
 /// The two spellings of the service tier.
 pub(super) const SERVICE_TIER: [&str; 2] = ["serviceTier", "service_tier"];
 
-/// What the path of a request names.
+/// The model and method in the path of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GenerateTarget {
     pub model: String,

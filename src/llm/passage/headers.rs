@@ -4,14 +4,14 @@
 
 use hyper::header::{HeaderMap, HeaderName};
 
-/// What begins so passes from the client to the vendor.
+/// Prefixes of headers that pass from the client to the vendor.
 const ASKED: [&str; 4] = ["anthropic-", "openai-", "x-codex-", "x-grok-"];
-/// The same for whole names.
+/// Whole names of further ones.
 const ASKED_NAMES: [&str; 4] =
     ["idempotency-key", "x-client-request-id", "x-goog-api-client", "x-server-timeout"];
-/// What begins so passes from the vendor to the client.
+/// Prefixes of headers that pass from the vendor to the client.
 const ANSWERED: [&str; 5] = ["anthropic-", "openai-", "x-codex-", "x-ratelimit-", "x-gemini-"];
-/// The same for whole names.
+/// Whole names of further ones.
 const ANSWERED_NAMES: [&str; 5] =
     ["request-id", "x-request-id", "retry-after", "retry-after-ms", "x-should-retry"];
 

@@ -1,8 +1,8 @@
 //! Calls whose client and vendor speak the same protocol: they pass as they came.
 //!
-//! A request keeps its bytes: PAS reads what it needs (model, limits, stream) and replaces only the members it
+//! A request keeps its bytes: PAS reads a few members (model, limits, stream) and replaces only those it
 //! must (the vendor's name of the model, a missing limit, the usage of a stream). An answer and its events
-//! keep their data likewise, read for usage, ids and ends. Invariants: what PAS does not know passes; headers
+//! keep their data likewise, read for usage, ids and ends. Invariants: unknown members pass; headers
 //! pass by name ([`headers`]), credentials and hop-by-hop headers never; an event that ends an answer waits
 //! until the call is settled. Failure policy: a request that must go to a vendor of another protocol after
 //! all is translated ([`OriginalRequest::translated`]), and only then is anything refused that has no word

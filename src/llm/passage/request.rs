@@ -22,7 +22,7 @@ use pas_domain::usage::ServiceTier;
 
 /// The one query that belongs to a protocol (Anthropic's); any other may carry a credential.
 const BETA: &str = "beta=true";
-/// Members through which the vendor continues what it keeps.
+/// Members through which the vendor continues a conversation that it keeps.
 const CONTINUED: [&str; 7] = [
     "previous_response_id",
     "conversation",
@@ -53,7 +53,7 @@ pub struct OriginalRequest {
 }
 
 impl OriginalRequest {
-    /// Reads what PAS needs of a request.
+    /// Reads the members that PAS needs.
     ///
     /// # Errors
     /// [`ApiProblem`] naming the member that cannot be read.
@@ -173,13 +173,13 @@ impl OriginalRequest {
         self.least_output
     }
 
-    /// What the request holds, for the bound of its prompt.
+    /// The request's content, for the bound of its prompt.
     #[must_use]
     pub fn weight(&self) -> RequestWeight {
         weight::of(self.text())
     }
 
-    /// Whether the vendor adds to the prompt what is not in the request (an earlier answer, a search).
+    /// Whether the vendor adds to the prompt (an earlier answer, the results of a search).
     #[must_use]
     pub fn is_added_to(&self) -> bool {
         let is_set = |name: &str| self.spans.get(self.text(), name).is_some_and(|value| value != "null");

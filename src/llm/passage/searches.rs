@@ -60,7 +60,7 @@ pub(super) fn of_candidates(model: &str, candidates: &str) -> u32 {
     of_groundings(model, candidates.iter().map(|candidate| &candidate.grounding_metadata))
 }
 
-/// In what the candidates of an answer of Gemini's are grounded in.
+/// In the groundings of Gemini's candidates.
 pub(super) fn of_groundings<'g>(model: &str, groundings: impl Iterator<Item = &'g GroundingGlance>) -> u32 {
     let queries = groundings.map(|grounding| grounding.web_search_queries.len()).sum();
     let model = model.strip_prefix("models/").unwrap_or(model);

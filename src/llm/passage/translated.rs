@@ -15,7 +15,7 @@ use crate::inbound::{ApiProblem, ProblemKind};
 #[derive(Debug, Clone)]
 pub struct TranslatedRequest {
     pub chat: ChatRequest,
-    /// What an answer in the form of Responses repeats.
+    /// The members that an answer in the form of Responses repeats.
     pub echo: Option<ResponsesEcho>,
 }
 

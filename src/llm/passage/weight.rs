@@ -1,8 +1,8 @@
 //! The most tokens of a request that is passed on, and whether it leads to more than it holds.
 //!
 //! Text is estimated as everywhere ([`TokenEstimate`]); that a request's own words (`role`, `type`) count too is
-//! far less than the margin. Pictures and files are counted by their kind, not by their base 64. What the vendor adds by itself
-//! (an earlier answer that it keeps, a stored file, the pages of a search) is not in the request at all: then
+//! far less than the margin. Pictures and files are counted by their kind, not by their base 64. Additions of the
+//! vendor (an earlier answer that it keeps, a stored file, the pages of a search) are not in the request at all: then
 //! only the model's window bounds the prompt.
 
 use std::fmt;
@@ -50,7 +50,7 @@ const ADDERS: [&[u8]; 19] = [
     b"\"file_uri\"",
 ];
 
-/// A request's text, and what is attached to it.
+/// A request's text and attachments.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct RequestWeight {
     /// Most tokens of the text.
@@ -153,7 +153,7 @@ impl AttachmentMember {
 #[derive(Debug, Clone, Copy, Default)]
 struct AttachmentSeed(AttachmentMember);
 
-/// What a value has, and what it says of its neighbours.
+/// The content of a value, and the properties that it gives its neighbours.
 #[derive(Debug, Default)]
 struct AttachmentFound {
     sum: AttachmentSum,

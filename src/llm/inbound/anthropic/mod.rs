@@ -37,7 +37,7 @@ pub fn without_own_fields(request: &mut ChatRequest) {
     }
 }
 
-/// What a failed tool's result begins with where the vendor has no mark for it.
+/// The beginning of a failed tool's result where the vendor has no mark for failures.
 const FAILED: &str = "The tool failed: ";
 
 fn clean(message: &mut ChatMessage) {

@@ -18,7 +18,7 @@ const SPELLED: [(&str, &str); 7] = [
 const COUNTS: [&str; 6] =
     ["minItems", "maxItems", "minProperties", "maxProperties", "minLength", "maxLength"];
 
-/// The schema as JSON Schema; what is none stays as it is.
+/// The schema as JSON Schema; any other value stays as it is.
 pub(super) fn json_schema(schema: &Value) -> Value {
     let Some(members) = schema.as_object() else { return schema.clone() };
     let mut out = Map::new();

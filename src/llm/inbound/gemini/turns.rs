@@ -155,7 +155,7 @@ impl<'m> GenerateTurns<'m> {
         self.messages.push(ChatMessage { tool_call_id: Some(id), ..message });
     }
 
-    /// A turn of the model. What it thought stays behind: no other vendor takes it back.
+    /// A turn of the model, without its thoughts: no other vendor takes them back.
     fn model(&mut self, parts: Vec<GeneratePart>, place: &str) -> Result<(), ApiProblem> {
         let mut turn = ChatMessage { content: None, ..ChatMessage::text(ChatRole::Assistant, "") };
         let mut said = Vec::new();

@@ -60,7 +60,7 @@ impl<'t> RequestGlance<'t> {
         whole.map(Some).ok_or_else(wrong)
     }
 
-    /// Gemini's settings, which hold what the other protocols have as members of the request.
+    /// Gemini's settings; in the other protocols they are members of the request itself.
     fn configuration(&self) -> Result<ConfigurationGlance, ApiProblem> {
         let mut found = generate::CONFIGURATION.iter().map(|name| self.member(name));
         let found = found.find(|found| !matches!(found, Ok(None)));
@@ -97,7 +97,7 @@ impl<'t> RequestGlance<'t> {
         Ok(if list.iter().any(is_number) { 1 } else { list.len().max(1) as u64 })
     }
 
-    /// What the client says in a header, or enough for an answer after the thinking that was asked for.
+    /// The client's own header, or enough for an answer after the thinking that was asked for.
     pub(super) fn least_output(&self, headers: &HeaderMap) -> Result<u64, ApiProblem> {
         if let Some(value) = headers.get(LEAST_OUTPUT) {
             let said = value.to_str().ok().and_then(|text| text.trim().parse().ok());

@@ -35,7 +35,7 @@ impl PassedRequest {
         self.original.protocol
     }
 
-    /// What answers leave out is filled in from this.
+    /// The values for members that answers leave out.
     pub(crate) fn defaults(&self) -> AnswerDefaults {
         AnswerDefaults::now(&self.model)
     }
@@ -162,7 +162,7 @@ fn each(list: &str, change: &dyn Fn(&str) -> String) -> Option<String> {
     Some(format!("[{}]", changed.join(",")))
 }
 
-/// An object without what PAS added.
+/// An object without the members that PAS added.
 fn without_members(object: &str) -> String {
     match MemberSpans::of(object) {
         Ok(spans) if ADDED_BY_US.iter().any(|name| spans.get(object, name).is_some()) => {

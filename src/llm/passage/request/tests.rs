@@ -1,4 +1,4 @@
-//! What is read of a request, and what is changed on its way.
+//! The members read of a request, and its changes on the way.
 
 use std::sync::Arc;
 

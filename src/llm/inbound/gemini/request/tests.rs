@@ -1,4 +1,4 @@
-//! What becomes of a request in the canonical form.
+//! Requests of Gemini's form in the canonical form.
 
 use super::*;
 
