@@ -2,7 +2,6 @@
 //!
 //! Invariant: the bytes outlive the database opened on them, so that a test can crash the database, lose
 //! unsynced bytes, and open the store again.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #![allow(clippy::unwrap_used, reason = "a test's own value that is wrong is a failed test")]
 

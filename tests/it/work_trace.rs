@@ -61,7 +61,7 @@ async fn every_step_is_a_span_and_the_critical_path_is_the_run() {
     }
 
     let path = critical_path(&spans);
-    let whole = micros(&spans.iter().map(|span| &span["ended_at"]).max_by_key(|at| micros(at)).unwrap())
+    let whole = micros(spans.iter().map(|span| &span["ended_at"]).max_by_key(|at| micros(at)).unwrap())
         - spans.iter().map(|span| micros(&span["queued_at"])).min().unwrap();
     let share = covered(&path) * 100 / whole;
     let kinds: Vec<&str> = path.iter().map(|span| text(span, "kind")).collect();

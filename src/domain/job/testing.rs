@@ -1,5 +1,4 @@
 //! Jobs for tests.
-#![expect(clippy::unwrap_used, reason = "helpers of tests fail as tests do")]
 
 #![allow(clippy::unwrap_used, reason = "a test's own value that is wrong is a failed test")]
 

@@ -125,6 +125,14 @@ impl StorageHome for DoomedHome {
         Ok(Box::new(DoomedBackend { inner, cut, is_written: AtomicBool::new(false) }))
     }
 
+    fn reader(&self) -> std::io::Result<Box<dyn StorageBackend>> {
+        self.file.reader()
+    }
+
+    fn displaced(&self) -> Option<String> {
+        self.file.displaced()
+    }
+
     fn probe(&self) -> std::io::Result<()> {
         self.file.probe()
     }

@@ -85,7 +85,7 @@ impl ThinkingDeps {
     ) -> T {
         let Some(system) = &self.system else { return work.await };
         let span = WorkSpan::here(system, kind);
-        let done = trace::in_scope(span.scope(), work).await;
+        let done = trace::in_scope(span.scope(), Box::pin(work)).await;
         span.end(is_ok(&done));
         done
     }
