@@ -121,10 +121,6 @@ async fn nothing_chooses_a_model_that_has_been_shut_down_and_no_list_shows_one()
         let model = answer.headers["x-pas-model"].to_str().unwrap();
         assert!(!retired.contains(model), "{name} chose {model}");
     }
-    let now = stage.get(6120, "/catalogue").await.body;
-    let chosen = now["auto"].as_str().unwrap().split_once('/').unwrap().1;
-    let answer = stage.chat("auto", "again").await;
-    assert_eq!(answer.headers["x-pas-model"], chosen, "the catalogue says what `auto` chooses");
     let is_callable = |model: &&Value| model["callable"] == true && model["kind"] == "chat";
     // The first probe registers them one after the other.
     let whole = async || {
@@ -133,6 +129,10 @@ async fn nothing_chooses_a_model_that_has_been_shut_down_and_no_list_shows_one()
         callable.all(|model| listed.contains(model["model"].as_str().unwrap())).then_some(listed)
     };
     let listed = until("every callable model is listed", whole).await;
+    let now = stage.get(6120, "/catalogue").await.body;
+    let chosen = now["auto"].as_str().unwrap().split_once('/').unwrap().1;
+    let answer = stage.chat("auto", "again").await;
+    assert_eq!(answer.headers["x-pas-model"], chosen, "the catalogue says what `auto` chooses");
     assert!(listed.is_disjoint(&retired), "{:?}", listed.intersection(&retired).collect::<Vec<_>>());
     assert!(listed.contains("gpt-5.5") && listed.contains("text-embedding-3-small"), "{listed:?}");
     for port in [8100, 8101, 8102, 8103] {
