@@ -19,13 +19,12 @@ mod find;
 mod flags;
 mod kind;
 mod language;
-mod licence_text;
 mod licences;
 mod pii;
 mod secrets;
 
 use encoding::FileContent;
-use licence_text::LicenceTexts;
+use licences::LicenceTexts;
 
 /// A row, and the number of flags dropped by the cap.
 struct AuditedFile {

@@ -11,6 +11,7 @@ use parking_lot::Mutex;
 use regex::Regex;
 use spdx::detection::{Store, TextData};
 
+use super::plain;
 use crate::SkillError;
 
 /// Similarity (Dice, of word pairs) from which a text counts as a licence: rewrapped and renamed copies score
@@ -29,6 +30,26 @@ const LINES_BEFORE: usize = 12;
 /// Lines behind a phrase of a licence that may belong to it, in documents that are no licence files.
 const LINES_AFTER: usize = 60;
 
+/// Words read to see whether a text is a licence.
+const LEGAL_WORDS_READ: usize = 1_000;
+/// Share of legal words (one in so many) from which a whole text is compared: of the texts of the SPDX list
+/// all but a few have more.
+const LEGAL_EVERY: usize = 40;
+/// Beginnings of the words that licences are made of.
+const LEGAL_WORDS: &[&str] = &[
+    "licen",
+    "\"licen",
+    "copyright",
+    "warrant",
+    "permi",
+    "redistribut",
+    "distribut",
+    "liab",
+    "grant",
+    "notice",
+    "rights",
+];
+
 /// Phrases found only in licence texts and the headers of source files; the mere name of a licence is none.
 static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
     let phrases = [
@@ -36,13 +57,10 @@ static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
         "redistribution and use in source and binary forms",
         "permission to use, copy, modify,? and",
         "you may not use this file except in compliance with",
-        "this program is free software",
-        "this library is free software",
         "this source code form is subject to the terms",
         "this software is provided ['\"]as-is['\"]",
         "free and unencumbered software released",
         "terms and conditions for use, reproduction",
-        "everyone is permitted to copy and distribute verbatim copies",
     ];
     // Lines are lower case by then.
     Regex::new(&phrases.join("|")).ok()
@@ -51,13 +69,17 @@ static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// Licences (first) that are another licence's text (second) with small changes: without the words in the
 /// third column, a text counts as the second. Copies of Apache-2.0 without the appendix are nearer to Pixar's
 /// in length.
-const VARIANTS: &[(&str, &str, &str)] = &[("Pixar", "Apache-2.0", "modified apache")];
+const VARIANTS: &[(&str, &str, &str)] =
+    &[("BSD-3-Clause-HP", "BSD-3-Clause", "hewlett"), ("Pixar", "Apache-2.0", "modified apache")];
+/// Licences whose texts others contain: these notices are known by their own words
+/// ([`notices`](super::notices)).
+const BY_NOTICE: &[&str] = &["FSFAP", "FSFAP-no-warranty-disclaimer"];
 
 type LicenceMatches = Arc<Vec<(String, f32)>>;
 
 /// The known texts, and the results for earlier documents of this step: most licence files are copies.
 #[derive(Default)]
-pub(super) struct LicenceTexts {
+pub(in crate::ingest::audit) struct LicenceTexts {
     known: OnceLock<Result<KnownLicences, String>>,
     seen: Mutex<HashMap<blake3::Hash, LicenceMatches>>,
 }
@@ -85,9 +107,13 @@ impl LicenceTexts {
         let known = self.known.get_or_init(|| {
             let store = Store::load_inline().map_err(|error| format!("load the SPDX texts: {error:?}"))?;
             let mut licences: Vec<(String, TextData)> = Vec::new();
-            for (name, entry) in store.iter() {
+            // The GNU licences are known by their titles and notices, which differ where their texts do not.
+            let by_text =
+                |id: spdx::LicenseId| !id.is_gnu() && !id.is_deprecated() && !BY_NOTICE.contains(&id.name);
+            let others = store.iter().filter(|(name, _)| spdx::license_id(name).is_some_and(by_text));
+            for (name, entry) in others {
                 let bodies = std::iter::once(&entry.original).chain(&entry.alternates);
-                licences.extend(bodies.map(|text| (of_text(name), text.clone())));
+                licences.extend(bodies.map(|text| (name.clone(), text.clone())));
                 licences.extend(entry.headers.iter().map(|text| (name.clone(), text.clone())));
             }
             // Stable: the texts of one licence keep the order they have in the store.
@@ -137,26 +163,17 @@ impl KnownLicences {
     }
 }
 
-/// The licence that a text alone gives. The texts of GNU licences do not say whether later versions are
-/// allowed; without that permission only the version at hand counts.
-fn of_text(name: &str) -> String {
-    if !spdx::license_id(name).is_some_and(spdx::LicenseId::is_gnu) {
-        return name.to_owned();
-    }
-    let base = ["-or-later", "-only", "+"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
-    format!("{base}-only")
-}
-
 /// The lines worth comparing, without comment marks, copyright lines and differences of case and
 /// spacing, so that copies of a licence become equal; `None` when no phrase of a licence is there.
 fn candidate(kind: &str, text: &str) -> Option<String> {
     let phrases = PHRASES.as_ref()?;
-    let lines: Vec<String> = text.lines().map(plain).collect();
+    let lines: Vec<String> = text.lines().map(plain::line).collect();
     // Sentences are wrapped anywhere: phrases are searched across line ends.
     let joined = lines.join(" ");
     let mut places = phrases.find_iter(&joined).map(|hit| line_of(&lines, hit.start()));
     let window = match (places.next(), kind) {
         (_, "licence") => 0..lines.len().min(MAX_LINES),
+        _ if kind != "code" && reads_legal(&joined) => 0..lines.len().min(MAX_LINES),
         (None, _) => return None,
         (Some(first), _) => {
             let last = places.last().unwrap_or(first);
@@ -165,6 +182,17 @@ fn candidate(kind: &str, text: &str) -> Option<String> {
         }
     };
     Some(lines[window].iter().filter(|line| !is_copyright(line)).cloned().collect::<Vec<_>>().join("\n"))
+}
+
+/// Whether a text is dense with the words of licences: one in [`LEGAL_EVERY`] of the first
+/// [`LEGAL_WORDS_READ`], where other prose, also about licences, has one in a hundred.
+fn reads_legal(joined: &str) -> bool {
+    let (mut all, mut legal) = (0_usize, 0_usize);
+    for word in joined.split(' ').take(LEGAL_WORDS_READ) {
+        all += 1;
+        legal += usize::from(LEGAL_WORDS.iter().any(|start| word.starts_with(start)));
+    }
+    all >= MIN_WORDS && legal * LEGAL_EVERY >= all
 }
 
 fn line_of(lines: &[String], offset: usize) -> usize {
@@ -176,12 +204,6 @@ fn line_of(lines: &[String], offset: usize) -> usize {
             offset < end
         })
         .unwrap_or(0)
-}
-
-fn plain(line: &str) -> String {
-    let bare = line.trim_start_matches(|c: char| c.is_whitespace() || "/*#;%>|-".contains(c)).trim_end();
-    let bare = bare.strip_suffix("*/").unwrap_or(bare);
-    bare.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_copyright(line: &str) -> bool {

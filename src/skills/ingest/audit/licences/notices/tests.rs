@@ -1,0 +1,160 @@
+//! Notices as files carry them, in words of our own around the deciding ones.
+
+use super::super::plain;
+use super::*;
+
+fn of(text: &str) -> Vec<String> {
+    find(&plain::flat(text))
+}
+
+/// The notice of the GNU licences for a program's `name`, the licence's `kind` and the words on versions.
+fn notice(name: &str, kind: &str, version: &str) -> String {
+    format!(
+        "{name} is free software; you can redistribute it and/or modify\nit under the terms of the GNU {kind} \
+         as published\nby the Free Software Foundation; {version}.\n\n{name} is distributed in the hope that \
+         it will be useful, but WITHOUT ANY\nWARRANTY.  See the GNU {kind}\nfor more details.\n\nYou should \
+         have received a copy of the GNU {kind} along with\n{name}; if not, write to the Free Software \
+         Foundation, 59 Temple Place.\n"
+    )
+}
+
+#[test]
+fn a_gnu_notice_is_read_for_any_program_version_and_wording() {
+    let (gpl, lgpl) = ("General Public License", "Lesser General Public License");
+    for (kind, version, id) in [
+        (gpl, "either version 2, or (at your option)\nany later version", "GPL-2.0-or-later"),
+        (gpl, "either version 3 of the License, or\n(at your option) any later version", "GPL-3.0-or-later"),
+        (gpl, "version 2 of the License", "GPL-2.0-only"),
+        (gpl, "version 2 only", "GPL-2.0-only"),
+        (gpl, "version 2, and not any later version", "GPL-2.0-only"),
+        (gpl, "either version 1, or any later version", "GPL-1.0-or-later"),
+        (gpl, "either version 2 of the License, or version 3 of the License", "GPL-2.0-only OR GPL-3.0-only"),
+        (
+            lgpl,
+            "either version 2.1 of the License, or (at your option) any later version",
+            "LGPL-2.1-or-later",
+        ),
+        (
+            "Library General Public License",
+            "either version 2 of the License, or any newer version",
+            "LGPL-2.0-or-later",
+        ),
+        (lgpl, "version 3", "LGPL-3.0-only"),
+        (
+            "Affero General Public License",
+            "either version 3 of the License, or any later version",
+            "AGPL-3.0-or-later",
+        ),
+    ] {
+        for name in ["This program", "Quillwork", "The Marzipan library"] {
+            assert_eq!(of(&notice(name, kind, version)), [id], "{name}: {kind}, {version}");
+        }
+    }
+}
+
+#[test]
+fn the_comment_around_a_notice_makes_no_difference() {
+    let notice = notice(
+        "Quillwork",
+        "General Public License",
+        "either version 2, or (at your option) any later version",
+    );
+    for (start, end) in [
+        ("# ", ""),
+        ("dnl ", ""),
+        ("; ", ""),
+        ("/* ", "   */"),
+        (" * ", ""),
+        ("// ", ""),
+        ("## ", " ##"),
+        ("-- ", ""),
+    ] {
+        let commented: String = notice.lines().map(|line| format!("{start}{line:<76}{end}\n")).collect();
+        assert_eq!(of(&commented), ["GPL-2.0-or-later"], "{start:?}");
+    }
+}
+
+#[test]
+fn a_grant_without_a_version_leaves_the_choice_and_a_mention_is_none() {
+    assert_eq!(
+        of("You may redistribute it and/or modify it under the terms of the GNU General Public License."),
+        ["GPL-1.0-or-later"]
+    );
+    assert_eq!(of("It is distributed under version 2 of the GNU General Public License."), ["GPL-2.0-only"]);
+    assert_eq!(of("Licensed under the GNU GPL, version 3 or later."), ["GPL-3.0-or-later"]);
+    for mention in [
+        "This works well with programs that chose the GNU General Public License, as we like it.",
+        "The complete text of the GNU General Public License version 2 can be found in /usr/share.",
+        "Compatible, says its author, with every public licence.",
+    ] {
+        assert!(of(mention).is_empty(), "{mention}: {:?}", of(mention));
+    }
+}
+
+#[test]
+fn exceptions_are_added_to_their_licence() {
+    let notice = notice(
+        "Quillwork",
+        "General Public License",
+        "either version 3, or (at your option) any later version",
+    );
+    let runtime = "Under Section 7 you are granted the additional permissions of the GCC Runtime Library Exception, version 3.1.";
+    assert_eq!(of(&format!("{notice}\n{runtime}")), ["GPL-3.0-or-later WITH GCC-exception-3.1"]);
+}
+
+#[test]
+fn documentation_licences_differ_by_what_they_say_of_invariant_sections() {
+    let grant =
+        "Permission is granted to copy this document under the terms of the GNU Free Documentation License, ";
+    for (end, id) in [
+        ("Version 1.2.", "GFDL-1.2-only"),
+        (
+            "Version 1.3 or any later version published by the Free Software Foundation; with no Invariant Sections, no Front-Cover Texts.",
+            "GFDL-1.3-no-invariants-or-later",
+        ),
+        ("Version 1.1; with the Invariant Sections being \"Thanks\".", "GFDL-1.1-invariants-only"),
+        ("Version 1.3 or any later version.", "GFDL-1.3-or-later"),
+    ] {
+        assert_eq!(of(&format!("{grant}{end}")), [id], "{end}");
+    }
+}
+
+#[test]
+fn a_gnu_text_is_known_by_its_title_under_any_address_and_its_words_are_no_notice() {
+    let text = "GNU GENERAL PUBLIC LICENSE\n Version 2, June 1991\n\n Copyright (C) 1989 FSF, Inc.\n 675 Mass Ave\n \
+        Everyone is permitted to copy and distribute verbatim copies\n of this document.\n\n Terms.\n\
+        END OF TERMS AND CONDITIONS\n\nHow to Apply These Terms to Your New Programs\n";
+    let notice = notice(
+        "This program",
+        "General Public License",
+        "either version 2 of the License, or (at your option) any later version",
+    );
+    let end = "use the GNU Library General Public License instead of this License.\n";
+    assert_eq!(of(&format!("{text}{notice}{end}")), ["GPL-2.0-only"]);
+    let lesser = "GNU LESSER GENERAL PUBLIC LICENSE\nVersion 3, 29 June 2007\nEveryone is permitted to copy and distribute verbatim copies.\n\
+        This version incorporates the terms and conditions of version 3 of the GNU General Public License.\n";
+    assert_eq!(of(lesser), ["LGPL-3.0-only"]);
+    let mine = super::tests::notice(
+        "Quillwork",
+        "General Public License",
+        "either version 2, or (at your option) any later version",
+    );
+    assert_eq!(of(&format!("{mine}\n{text}{notice}{end}")), ["GPL-2.0-only", "GPL-2.0-or-later"]);
+}
+
+#[test]
+fn other_licences_are_named_by_their_grant() {
+    assert_eq!(of("Licensed under the Apache License, Version 2.0 (the \"License\");"), ["Apache-2.0"]);
+    assert_eq!(of("# This file is released under the MIT license, see COPYING."), ["MIT"]);
+    assert_eq!(of("it under the same terms as Perl itself."), ["Artistic-1.0-Perl OR GPL-1.0-or-later"]);
+    assert!(of("It is distributed under heavy load to the nodes.").is_empty());
+}
+
+#[test]
+fn a_pointer_to_a_copy_names_the_licence_only_where_nothing_else_does() {
+    let pointer = "On Debian systems the complete text of version 2 of the GNU General Public License is in \
+                   /usr/share/common-licenses/GPL-2.";
+    assert_eq!(of(pointer), ["GPL-2.0-only"]);
+    let later = notice("Quillwork", "General Public License", "either version 2, or any later version");
+    assert_eq!(of(&format!("{later}\n{pointer}")), ["GPL-2.0-or-later"]);
+}
