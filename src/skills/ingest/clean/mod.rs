@@ -87,6 +87,7 @@ fn clean(source: &IngestSource, row: &AuditRow) -> Result<CleanDraft, &'static s
     if decoded.bom {
         repairs.insert("bom".into(), 0);
     }
+    let title = (row.kind == "html").then(|| title::of_page(&decoded.text)).flatten().unwrap_or_default();
     let rendered = (row.kind == "html").then(|| markup::html_to_text(&decoded.text)).flatten();
     if rendered.is_some() {
         repairs.insert("html".into(), 0);
@@ -102,7 +103,7 @@ fn clean(source: &IngestSource, row: &AuditRow) -> Result<CleanDraft, &'static s
             doc_id: row.doc_id,
             path: row.path.clone(),
             kind: row.kind.clone(),
-            title: String::new(),
+            title,
             text,
             repairs: Vec::new(),
             duplicate_of: None,
@@ -126,8 +127,9 @@ fn normalise(kind: &str, text: String, repairs: &mut RepairCounts) -> String {
 
 fn pass(kind: &str, text: &str, repairs: &mut RepairCounts) -> String {
     let mut current = text.to_owned();
-    let steps: [(&str, RepairFn); 4] = [
+    let steps: [(&str, RepairFn); 5] = [
         ("line_ends", text::line_ends),
+        ("overstrike", text::overstrike),
         ("mojibake", text::mojibake),
         ("invisible", text::invisible),
         ("nfc", text::nfc),
@@ -173,7 +175,9 @@ fn cut_boilerplate(
             *repairs.entry("boilerplate".into()).or_insert(0) += count;
             row.text = normalise(&row.kind, rest, &mut repairs);
         }
-        row.title = title::of(&row.path, &row.kind, &row.text);
+        if row.title.is_empty() {
+            row.title = title::of(&row.path, &row.kind, &row.text);
+        }
         row.repairs = repairs
             .into_iter()
             .map(|(name, count)| if count > 0 { format!("{name}:{count}") } else { name })

@@ -80,6 +80,33 @@ pub(super) fn line_ends(text: &str) -> Option<String> {
     text.contains(foreign).then(|| text.replace("\r\n", "\n").replace(foreign, "\n"))
 }
 
+/// Overstrike of typewriters and `man`: a letter struck twice is bold, one over `_` is underlined.
+pub(super) fn overstrike(text: &str) -> Option<String> {
+    if !text.contains('\u{8}') {
+        return None;
+    }
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text.chars();
+    while let Some(c) = rest.next() {
+        if c != '\u{8}' {
+            kept.push(c);
+            continue;
+        }
+        let struck = kept.chars().next_back().filter(|c| *c != '\n');
+        match (struck, rest.clone().next()) {
+            // The letter stays, whichever of the two comes first.
+            (Some(letter), Some('_')) if letter != '_' => {
+                rest.next();
+            }
+            (Some(_), Some(over)) if over != '\n' => {
+                kept.pop();
+            }
+            _ => {}
+        }
+    }
+    Some(kept)
+}
+
 /// Takes out control characters, terminal colour codes and characters of no width.
 pub(super) fn invisible(text: &str) -> Option<String> {
     if !text.contains(is_invisible) && !text.contains(['\u{200c}', '\u{200d}']) {
@@ -181,6 +208,17 @@ mod tests {
         assert_eq!(invisible("می\u{200c}خواهم 👩\u{200d}💻"), None);
         assert_eq!(invisible("a\u{200d}b\u{200b}c\u{0}\u{202e}d").as_deref(), Some("abcd"));
         assert_eq!(invisible("\x1b[1;31mred\x1b[0m").as_deref(), Some("red"));
+    }
+
+    #[test]
+    fn struck_letters_are_written_once() {
+        let bold = |word: &str| word.chars().map(|c| format!("{c}\u{8}{c}")).collect::<String>();
+        let under = |word: &str| word.chars().map(|c| format!("_\u{8}{c}")).collect::<String>();
+        let line = format!("{} of {} and a\u{8}_b\u{8}_", bold("SYNOPSIS"), under("file"));
+        assert_eq!(overstrike(&line).as_deref(), Some("SYNOPSIS of file and ab"));
+        assert_eq!(overstrike("x\u{8}x\u{8}x +\u{8}o\n\u{8}y").as_deref(), Some("x o\ny"));
+        assert_eq!(overstrike("_\u{8}_\u{8}a_").as_deref(), Some("a_"));
+        assert_eq!(overstrike("plain"), None);
     }
 
     #[test]

@@ -1,5 +1,10 @@
-//! A document's title: the first heading, else derived from the file name.
+//! A document's title: a page's own `<title>`, the first heading, else derived from the file name.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::markup;
 use crate::ingest::blocks::{self, BlockKind};
 
 /// Longest title in characters: a longer first heading is a sentence.
@@ -22,6 +27,20 @@ const COMMON_NAMES: &[&str] = &[
     "package",
     "pyproject",
 ];
+
+static PAGE_TITLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?is)<head\b.*?<title[^>]*>(.*?)</title>|\A[^<]{0,200}(?:<!doctype[^>]*>|<html[^>]*>|<meta[^>]*>|\s)*<title[^>]*>(.*?)</title>").ok()
+});
+
+/// What an HTML page calls itself; `None` when it says nothing, or too much for a title.
+pub(super) fn of_page(html: &str) -> Option<String> {
+    let captures = PAGE_TITLE.as_ref()?.captures(html)?;
+    let raw = captures.get(1).or_else(|| captures.get(2))?.as_str();
+    // The renderer knows the names of characters (`&eacute;`).
+    let rendered = markup::html_to_text(&raw.replace('<', "&lt;"))?;
+    let title = rendered.split_whitespace().collect::<Vec<_>>().join(" ");
+    (title.chars().any(char::is_alphanumeric) && title.chars().count() <= MAX_CHARS).then_some(title)
+}
 
 /// The title of a cleaned document.
 pub(super) fn of(path: &str, kind: &str, text: &str) -> String {
@@ -90,6 +109,18 @@ mod tests {
             (".env", "config", "", ".env"),
         ] {
             assert_eq!(of(path, kind, text), title, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_page_is_called_as_it_calls_itself() {
+        let page = "<!DOCTYPE html><html><head><meta charset=utf-8>\n<TITLE>The caf&eacute;&rsquo;s\n menu</TITLE></head><body><h1>No</h1>";
+        assert_eq!(of_page(page).as_deref(), Some("The café’s menu"));
+        assert_eq!(of_page("<title>Bare</title><p>x").as_deref(), Some("Bare"));
+        for silent in
+            ["<head><title> </title></head>", "<p>no title", "<body><svg><title>a part</title></svg>"]
+        {
+            assert_eq!(of_page(silent), None, "{silent}");
         }
     }
 }

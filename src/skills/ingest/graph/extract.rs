@@ -1,12 +1,13 @@
 //! The references of one document, unresolved: link targets, file names, project names.
 //!
 //! Knows no other document: [`super::names`] resolves the references. Markdown is read by pulldown-cmark; in
-//! HTML, also inside Markdown, the `href` attributes count; in any other text the addresses. Broken markup is
+//! HTML inside Markdown the `href` attributes count, in a page the numbered targets below the text that
+//! cleaning makes of them; in any other text the addresses. Broken markup is
 //! no error: the readable part counts.
 
 use std::sync::LazyLock;
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{Event, LinkType, Options, Parser, Tag, TagEnd};
 use regex::Regex;
 
 use crate::ingest::formats::CleanRow;
@@ -36,6 +37,7 @@ pub(super) fn references(document: &CleanRow) -> RawReferences {
         "markdown" => markdown(text, &mut found),
         "html" => {
             hrefs(text, &mut found);
+            footnotes(text, &mut found);
             plain(text, &mut found);
         }
         _ => plain(text, &mut found),
@@ -47,9 +49,12 @@ fn markdown(text: &str, found: &mut RawReferences) {
     let mut in_link = 0_usize;
     for event in Parser::new_ext(text, Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES) {
         match event {
-            Event::Start(Tag::Link { dest_url, .. }) => {
+            Event::Start(Tag::Link { link_type, dest_url, .. }) => {
                 in_link += 1;
-                found.targets.push(dest_url.into_string());
+                // `<a@b.org>` is an address of a person, though its target reads like a path.
+                if link_type != LinkType::Email {
+                    found.targets.push(dest_url.into_string());
+                }
             }
             Event::End(TagEnd::Link) => in_link = in_link.saturating_sub(1),
             Event::Text(text) if in_link == 0 => plain(&text, found),
@@ -116,6 +121,16 @@ fn hrefs(html: &str, found: &mut RawReferences) {
     }
 }
 
+/// The targets of a rendered page: `[1]: guide.html`.
+fn footnotes(text: &str, found: &mut RawReferences) {
+    static FOOTNOTE: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?m)^\[\d+\]: (\S.*)$").ok());
+    let targets = FOOTNOTE.iter().flat_map(|regex| regex.captures_iter(text));
+    // Addresses are found as such.
+    let relative =
+        targets.map(|captures| captures[1].trim().to_owned()).filter(|target| !target.contains("://"));
+    found.targets.extend(relative);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,6 +149,18 @@ mod tests {
             "[a](b.md) ![i](i.png) [r][ref] <https://x.org> <a href='c.html'>c</a>\n\n[ref]: ../d.md\n",
         );
         assert_eq!(found.targets, ["b.md", "../d.md", "https://x.org", "c.html"]);
+    }
+
+    #[test]
+    fn a_page_gives_the_targets_that_cleaning_put_below_it() {
+        let page = "Read the [manual][1], the [list][2] and [ours][3].\n\n[1]: man/a.html#top\n[2]: list of all.html\n\
+                    [3]: https://pages.net/b\n";
+        assert_eq!(of("html", page).targets, ["man/a.html#top", "list of all.html", "https://pages.net/b"]);
+    }
+
+    #[test]
+    fn an_address_of_a_person_is_no_target() {
+        assert!(of("markdown", "Ask <joe.roe@corp-mail.de>.").targets.is_empty());
     }
 
     #[test]

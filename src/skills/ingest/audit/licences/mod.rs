@@ -93,11 +93,16 @@ pub(super) fn of(
 
 /// Texts and notices. The notice of a licence whose text is there too says more: "or later".
 fn add_text(kind: &str, text: &str, texts: &LicenceTexts, hits: &mut LicenceHits) -> Result<(), SkillError> {
-    for (spdx, confidence) in texts.find(kind, text)? {
-        hits.add(spdx, confidence, "text");
+    let found = texts.find(kind, text)?;
+    // The words of a licence about other licences are no notice.
+    let whole = found.iter().any(|found| found.whole);
+    for found in found {
+        hits.add(found.spdx, found.confidence, "text");
     }
-    let flat = plain::flat(&text[..text.floor_char_boundary(NOTICE_BYTES)]);
-    hits.add_all(notices::find(&flat), NOTICE_CONFIDENCE, "text");
+    if !whole {
+        let flat = plain::flat(&text[..text.floor_char_boundary(NOTICE_BYTES)]);
+        hits.add_all(notices::find(&flat), NOTICE_CONFIDENCE, "text");
+    }
     Ok(())
 }
 

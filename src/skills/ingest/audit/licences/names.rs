@@ -108,11 +108,16 @@ fn gnu(captures: &Captures<'_>) -> Option<String> {
             return valid(format!("GFDL-{}{variant}-{end}", version?));
         }
         // "GNU License", "License": no name of one.
-        "" if captures[0].to_lowercase().contains("public") => GnuFamily::General,
+        "" if names_general(&captures[0].to_lowercase()) => GnuFamily::General,
         "" => return None,
         _ => GnuFamily::General,
     };
     family.id(version.as_deref(), later)
+}
+
+/// "Public License" ends the names of many others.
+fn names_general(name: &str) -> bool {
+    name.contains("general public") || name.contains("gnu") && name.contains("public")
 }
 
 /// The licences of the GNU project for programs.
@@ -389,7 +394,17 @@ mod tests {
         ] {
             assert_eq!(identify(name).as_deref(), Some(id), "{name}");
         }
-        for open in ["BSD", "License", "GNU License", "Apache", "other", "see LICENSE", "public-domain", ""] {
+        for open in [
+            "BSD",
+            "License",
+            "GNU License",
+            "Apache",
+            "other",
+            "see LICENSE",
+            "Public License",
+            "public-domain",
+            "",
+        ] {
             assert_eq!(identify(open), None, "{open}");
         }
     }

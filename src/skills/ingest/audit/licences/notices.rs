@@ -64,7 +64,7 @@ static BARE_GRANT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 static GNU_TITLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"\bgnu (?P<kind>affero general|lesser general|library general|general|free documentation) public licen[cs]e,? version (?P<version>\d(?:\.\d)?),? (?:\d+ )?(?:january|february|march|june|july|november)(?: \d+,?)? \d{4}|\bgnu (?P<doc>free documentation) licen[cs]e,? version (?P<docversion>\d\.\d),? (?:\d+ )?(?:march|november) \d{4}",
+        r"\b(?:gnu )?(?P<kind>affero general|lesser general|library general|general|free documentation) public licen[cs]e,? version (?P<version>\d(?:\.\d)?),? (?:\d+ )?(?:january|february|march|june|july|november)(?: \d+,?)? \d{4}|\bgnu (?P<doc>free documentation) licen[cs]e,? version (?P<docversion>\d\.\d),? (?:\d+ )?(?:march|november) \d{4}",
     )
     .ok()
 });

@@ -38,6 +38,8 @@ const LEGAL_EVERY: usize = 40;
 /// Beginnings of the words that licences are made of.
 const LEGAL_WORDS: &[&str] = &[
     "licen",
+    "lizen",
+    "recht",
     "\"licen",
     "copyright",
     "warrant",
@@ -67,15 +69,29 @@ static PHRASES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 
 /// Licences (first) that are another licence's text (second) with small changes: without the words in the
-/// third column, a text counts as the second. Copies of Apache-2.0 without the appendix are nearer to Pixar's
+/// third column, a text counts as the second (as none where that is empty). Copies of Apache-2.0 without the appendix are nearer to Pixar's
 /// in length.
-const VARIANTS: &[(&str, &str, &str)] =
-    &[("BSD-3-Clause-HP", "BSD-3-Clause", "hewlett"), ("Pixar", "Apache-2.0", "modified apache")];
+const VARIANTS: &[(&str, &str, &str)] = &[
+    ("BSD-3-Clause-HP", "BSD-3-Clause", "of the hp"),
+    ("Pixar", "Apache-2.0", "modified apache"),
+    // Made of the AGPL, which is known by its title.
+    ("SSPL-1.0", "", "server side public license"),
+];
 /// Licences whose texts others contain: these notices are known by their own words
 /// ([`notices`](super::notices)).
 const BY_NOTICE: &[&str] = &["FSFAP", "FSFAP-no-warranty-disclaimer"];
 
-type LicenceMatches = Arc<Vec<(String, f32)>>;
+type LicenceMatches = Arc<Vec<TextMatch>>;
+
+/// A licence whose text is in a document.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct TextMatch {
+    pub(super) spdx: String,
+    /// Similarity, 0 to 1.
+    pub(super) confidence: f32,
+    /// Whether the document is this text and nothing else.
+    pub(super) whole: bool,
+}
 
 /// The known texts, and the results for earlier documents of this step: most licence files are copies.
 #[derive(Default)]
@@ -92,7 +108,7 @@ impl LicenceTexts {
     ///
     /// # Errors
     /// [`SkillError::Permanent`] when the built-in texts cannot be loaded.
-    pub(super) fn find(&self, kind: &str, text: &str) -> Result<Vec<(String, f32)>, SkillError> {
+    pub(super) fn find(&self, kind: &str, text: &str) -> Result<Vec<TextMatch>, SkillError> {
         let Some(candidate) = candidate(kind, text) else { return Ok(Vec::new()) };
         let key = blake3::hash(candidate.as_bytes());
         if let Some(found) = self.seen.lock().get(&key) {
@@ -126,9 +142,9 @@ impl LicenceTexts {
 
 impl KnownLicences {
     /// Finds the best licence, removes the matching lines, and repeats.
-    fn search(&self, text: &str) -> Vec<(String, f32)> {
+    fn search(&self, text: &str) -> Vec<TextMatch> {
         let mut text = TextData::from(text);
-        let mut found: Vec<(String, f32)> = Vec::new();
+        let mut found: Vec<TextMatch> = Vec::new();
         for _ in 0..MAX_LICENCES {
             let Some((whole, name, known)) = self.best(&text) else { break };
             let (part, score) =
@@ -139,9 +155,11 @@ impl KnownLicences {
             let lines = part.lines().join("\n").to_lowercase();
             let variant = VARIANTS.iter().find(|(id, _, words)| *id == name && !lines.contains(words));
             let name = variant.map_or(name, |(_, origin, _)| *origin);
-            if !found.iter().any(|(earlier, _)| earlier == name) {
+            if !name.is_empty() && !found.iter().any(|earlier| earlier.spdx == name) {
                 // Two decimals: more would only look exact.
-                found.push((name.to_owned(), (score * 100.0).round() / 100.0));
+                let confidence = (score * 100.0).round() / 100.0;
+                let whole = whole >= MIN_WHOLE && found.is_empty();
+                found.push(TextMatch { spdx: name.to_owned(), confidence, whole });
             }
             text = part.white_out();
             if text.lines().iter().flat_map(|line| line.split_whitespace()).count() < MIN_WORDS {
@@ -239,7 +257,7 @@ TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR\nPERFORMANCE OF
 
     fn ids(kind: &str, text: &str) -> Vec<String> {
         let mut ids: Vec<_> =
-            LicenceTexts::default().find(kind, text).unwrap().into_iter().map(|(id, _)| id).collect();
+            LicenceTexts::default().find(kind, text).unwrap().into_iter().map(|found| found.spdx).collect();
         ids.sort();
         ids
     }
