@@ -26,15 +26,15 @@ const LOOK: Duration = Duration::from_secs(600);
 pub enum KeeperMessage {
     /// Make a backup if one is due.
     Look,
-    /// A backup was tried.
-    Tried(Result<BackupReport, BackupError>),
+    /// A look is over; the outcome if a backup was due.
+    Looked(Option<Result<BackupReport, BackupError>>),
 }
 
 impl ActorMessage for KeeperMessage {
     fn kind(&self) -> &'static str {
         match self {
             Self::Look => "look",
-            Self::Tried(_) => "tried",
+            Self::Looked(_) => "looked",
         }
     }
 }
@@ -51,7 +51,7 @@ pub struct BackupPlan {
 
 struct KeeperState {
     plan: Arc<BackupPlan>,
-    is_trying: bool,
+    is_looking: bool,
     /// The damage last reported.
     damage: Option<String>,
 }
@@ -69,7 +69,7 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, plan: Back
                 let _ = address.cast(KeeperMessage::Look);
             }
         });
-        let state = KeeperState { plan: Arc::clone(&plan), is_trying: false, damage: None };
+        let state = KeeperState { plan: Arc::clone(&plan), is_looking: false, damage: None };
         async move { Ok(state) }
     });
     spec
@@ -89,17 +89,15 @@ impl BackupPlan {
 
 impl KeeperState {
     fn look(&mut self, context: &ActorContext<KeeperMessage>) {
-        if std::mem::replace(&mut self.is_trying, true) {
+        if std::mem::replace(&mut self.is_looking, true) {
             return;
         }
         let (plan, address) = (Arc::clone(&self.plan), context.address().clone());
         context.spawn(async move {
             let tried = tokio::task::spawn_blocking(move || plan.try_if_due()).await;
             let tried = tried.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
-            if let Some(tried) = tried {
-                // A keeper that has ended looks again at its next start.
-                let _ = address.send(KeeperMessage::Tried(tried)).await;
-            }
+            // A keeper that has ended looks again at its next start.
+            let _ = address.send(KeeperMessage::Looked(tried)).await;
         });
     }
 
@@ -142,9 +140,11 @@ impl Actor for KeeperState {
     ) -> Result<(), ActorError> {
         match message {
             KeeperMessage::Look => self.look(context),
-            KeeperMessage::Tried(tried) => {
-                self.is_trying = false;
-                self.tried(tried);
+            KeeperMessage::Looked(tried) => {
+                self.is_looking = false;
+                if let Some(tried) = tried {
+                    self.tried(tried);
+                }
             }
         }
         Ok(())

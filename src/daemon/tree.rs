@@ -227,7 +227,15 @@ mod tests {
         let order: HashMap<_, _> = orders.pop_first().unwrap().into_iter().collect();
         assert_eq!(
             order["services-sup"],
-            ["agent-status", "agent-router", "tlc-announcer", "steering", "scheduler", "edge"],
+            [
+                "agent-status",
+                "agent-router",
+                "tlc-announcer",
+                "steering",
+                "scheduler",
+                "store-keeper",
+                "edge"
+            ],
             "the rows of the daemon's own supervisor, then the ports"
         );
         assert_eq!(order["registry-sup"][..2], ["registry", "registry-service"]);
