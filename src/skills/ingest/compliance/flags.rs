@@ -131,8 +131,10 @@ fn surroundings(flag: &AuditFlag, text: &str) -> String {
     text.lines().filter(|line| line.contains(head) && line.contains(tail)).collect::<Vec<_>>().join("\n")
 }
 
-/// Whether a PEM private key header in `text` is followed by lines of base64.
+/// Whether a PEM private key header in `text` is followed by lines of base64; in JSON the line ends are
+/// written `\n`.
 fn has_key_body(text: &str) -> bool {
+    let text = text.replace("\\r", "").replace("\\n", "\n");
     let mut lines = text.lines();
     while lines.by_ref().any(|line| line.contains("BEGIN") && line.contains("PRIVATE KEY")) {
         let body = lines.clone().take_while(|line| !line.contains("-----END"));
@@ -187,6 +189,13 @@ mod tests {
         assert_eq!(judge(&key, "tls/tests/fixtures/key.pem", Some(KEY)).0, FindingSeverity::Medium);
         assert_eq!(judge(&key, "src/test_key.pem", Some(KEY)).0, FindingSeverity::Medium);
         assert_eq!(judge(&key, "contest/latest.pem", Some(KEY)).0, FindingSeverity::High);
+    }
+
+    #[test]
+    fn a_key_written_as_one_string_of_json_is_a_key() {
+        let json = format!("{{\"private_key\": \"{}\"}}", KEY.replace('\n', "\\n"));
+        let key = flag("secret", "private_key", "MII***7p");
+        assert_eq!(judge(&key, "deploy/robot.json", Some(&json)).0, FindingSeverity::High);
     }
 
     #[test]
