@@ -1,6 +1,7 @@
 //! The step of the embed-indexer: CLEAN rows in, a tantivy index in the run's `index` folder out.
 //!
-//! Duplicates are skipped: a search names each text once, and the graph and the report know the copies. The
+//! Exact copies are skipped: a search names each text once, and the graph and the report know the copies. A near
+//! copy is kept, for the words that only it has. The
 //! index is built in a hidden sibling folder by one writer thread with the least budget that tantivy takes,
 //! merged into one segment, and renamed when whole; a folder of an earlier attempt steps aside first.
 //! Invariant: a folder named `index` is complete. The bytes carry random segment names, so the artifact's
@@ -9,6 +10,7 @@
 
 mod schema;
 mod search;
+mod words;
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
@@ -30,11 +32,11 @@ use pas_domain::artifact::Artifact;
 /// tantivy refuses less than 15 MB for a writer thread (`MEMORY_BUDGET_NUM_BYTES_MIN`).
 const WRITER_BUDGET_BYTES: usize = 15_000_000;
 /// Part of the logical hash: a change of the schema changes the hash.
-const SCHEMA_VERSION: &str = "pas-index-1";
+const SCHEMA_VERSION: &str = "pas-index-2";
 /// Media type of the folder.
 const MEDIA_TYPE: &str = "application/x-tantivy";
 
-/// Indexes every document that is no duplicate.
+/// Indexes every document that is no exact copy of another.
 ///
 /// Outputs: `documents`, `terms` (distinct stems of the body), `bytes` (of the folder), `text_bytes`.
 ///
@@ -42,7 +44,7 @@ const MEDIA_TYPE: &str = "application/x-tantivy";
 /// [`SkillError`] when CLEAN is missing or damaged, the disk refuses, or the step is stopped.
 pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let mut documents: Vec<CleanRow> = output::read_rows(step, formats::CLEAN)?;
-    documents.retain(|row| row.duplicate_of.is_none());
+    documents.retain(|row| row.duplicate_of.as_ref().is_none_or(|copy| copy.how != "exact"));
     step.begin(documents.len() as u64, "indexing");
     let building = IndexBuild::start(step.run_dir())?;
     let terms = build(step, &building.folder, &documents)?;
@@ -67,6 +69,7 @@ fn build(step: &StepContext, folder: &Path, documents: &[CleanRow]) -> Result<u6
     let fields = IndexFields::new();
     let refused = |error: &TantivyError| refused(folder, error);
     let index = Index::create_in_dir(folder, fields.schema.clone()).map_err(|error| refused(&error))?;
+    words::register(&index);
     let mut writer: IndexWriter =
         index.writer_with_num_threads(1, WRITER_BUDGET_BYTES).map_err(|error| refused(&error))?;
     // Automatic merges would take segments away from the one merge at the end.

@@ -1,15 +1,13 @@
 //! The fields of the full-text index.
 //!
-//! `path`, `title` and `body` are searched with English stems and stored (the body compressed, for
+//! `path`, `title` and `body` are searched by the words of [`super::words`] and stored (the body compressed, for
 //! snippets: the index answers alone, without the run's other files); `doc_id` is stored. Invariant:
 //! builder and searcher share this one schema, so a query is stemmed as the text was.
 
+use super::words::ANALYZER;
 use tantivy::schema::{
     Field, IndexRecordOption, NumericOptions, Schema, SchemaBuilder, TextFieldIndexing, TextOptions,
 };
-
-/// tantivy's own analyzer: words of at most 40 bytes, lower case, English Snowball stems.
-pub(super) const ANALYZER: &str = "en_stem";
 
 pub(super) const DOC_ID: &str = "doc_id";
 pub(super) const PATH: &str = "path";

@@ -1,7 +1,9 @@
 //! Queries against a finished index.
 //!
-//! Opens the folder, answers, and closes the folder: nothing is kept between calls. A query is words (all
-//! must occur; if no document has all, any), `"a phrase"`, `-without`, `title:word`, `path:word`, `a OR b`.
+//! Opens the folder, answers, and closes the folder: nothing is kept between calls. A query is words (any may
+//! occur, rare ones weigh more; words such as "the" are left out beside others), `"a phrase"`, `+must`,
+//! `-without`, `title:word`, `path:word`, `a AND b`. To ask for all words removes the right document more often
+//! than wrong ones: its author chose other words for one of them.
 //! Invalid syntax is never an error: the readable part of the query is searched, and [`SearchResults::note`]
 //! explains that.
 
@@ -16,6 +18,7 @@ use tantivy::snippet::SnippetGenerator;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Score, Searcher, TantivyDocument};
 
 use super::schema::{self, IndexFields};
+use super::words::is_stop_word;
 
 /// Most hits of one answer; each carries a snippet cut from the document's whole text.
 pub const MAX_HITS: usize = 100;
@@ -23,9 +26,10 @@ pub const MAX_HITS: usize = 100;
 pub const MAX_QUERY_BYTES: usize = 1_000;
 /// About three lines of a terminal.
 const SNIPPET_CHARS: usize = 200;
-/// A match in the title weighs more than one in the text; a match in the path a little more.
-const TITLE_BOOST: Score = 3.0;
-const PATH_BOOST: Score = 1.5;
+/// Weight of a match in the title, and in the path, against one in the text. Both are short, so BM25 makes much
+/// of them already: above one half the name alone decides.
+const TITLE_BOOST: Score = 0.3;
+const PATH_BOOST: Score = 0.3;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SearchError {
@@ -89,6 +93,7 @@ pub fn search(index_dir: &Path, query: &str, limit: usize) -> Result<SearchResul
 
 fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<SearchResults> {
     let index = Index::open_in_dir(index_dir)?;
+    super::words::register(&index);
     let fields = IndexFields::new();
     if index.schema() != fields.schema {
         return Err(tantivy::TantivyError::SchemaError("another version of PAS made it".to_owned()));
@@ -109,7 +114,6 @@ fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<Search
 
 type RankedDocs = (usize, Vec<(Score, DocAddress)>);
 
-/// All words first; any word when no document has all.
 fn parse_and_find(
     searcher: &Searcher,
     fields: &IndexFields,
@@ -121,44 +125,43 @@ fn parse_and_find(
     if short.len() < query.len() {
         notes.push(format!("only the first {} bytes of the query were searched", short.len()));
     }
-    let collector = || (Count, TopDocs::with_limit(limit).order_by_score());
-    let (strict, mistakes) = parse(searcher.index(), fields, short, true);
+    let (parsed, mistakes) = parse(searcher.index(), fields, short);
     if let Some(mistake) = mistakes {
         notes.push(format!("the query was searched as far as it could be parsed: {mistake}"));
     }
-    let found = searcher.search(&*strict, &collector())?;
-    if found.0 > 0 || short.split_whitespace().count() < 2 {
-        return Ok((strict, found, notes.join("; ")));
-    }
-    let (loose, _) = parse(searcher.index(), fields, short, false);
-    let found = searcher.search(&*loose, &collector())?;
-    if found.0 > 0 {
-        notes.push("no document has all of the words; these have some of them".to_owned());
-    }
-    Ok((loose, found, notes.join("; ")))
+    let found = searcher.search(&*parsed, &(Count, TopDocs::with_limit(limit).order_by_score()))?;
+    Ok((parsed, found, notes.join("; ")))
 }
 
-fn parse(
-    index: &Index,
-    fields: &IndexFields,
-    query: &str,
-    all_words: bool,
-) -> (Box<dyn Query>, Option<String>) {
+fn parse(index: &Index, fields: &IndexFields, query: &str) -> (Box<dyn Query>, Option<String>) {
     if query.is_empty() {
         return (Box::new(EmptyQuery), Some("it is empty".to_owned()));
     }
     let mut parser = QueryParser::for_index(index, vec![fields.title, fields.body, fields.path]);
     parser.set_field_boost(fields.title, TITLE_BOOST);
     parser.set_field_boost(fields.path, PATH_BOOST);
-    if all_words {
-        parser.set_conjunction_by_default();
-    }
     let Err(mistake) = parser.parse_query(query) else {
-        return (parser.parse_query_lenient(query).0, None);
+        return (parser.parse_query_lenient(&without_stop_words(query)).0, None);
     };
     // `std::env` or `C:\x` name no field: without the signs of the syntax they are words.
     let words: String = query.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
-    (parser.parse_query_lenient(&words).0, Some(mistake.to_string()))
+    (parser.parse_query_lenient(&without_stop_words(&words)).0, Some(mistake.to_string()))
+}
+
+/// The query without frequent words, unless it has no others; phrases stay whole.
+fn without_stop_words(query: &str) -> String {
+    let mut quoted = false;
+    let mut kept = Vec::new();
+    for word in query.split_whitespace() {
+        let in_phrase = quoted || word.contains('"');
+        quoted ^= word.matches('"').count() % 2 == 1;
+        let operator = matches!(word, "OR" | "AND" | "NOT");
+        if in_phrase || operator || !is_stop_word(word) {
+            kept.push(word);
+        }
+    }
+    let any_word = kept.iter().any(|word| !matches!(*word, "OR" | "AND" | "NOT"));
+    if any_word { kept.join(" ") } else { query.to_owned() }
 }
 
 fn shortened(query: &str) -> &str {
