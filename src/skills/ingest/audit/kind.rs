@@ -44,7 +44,13 @@ const BY_EXTENSION: &[(&str, &[&str])] = &[
             "hcl",
         ],
     ),
-    ("data", &["csv", "tsv", "jsonl", "ndjson", "geojson", "svg", "log"]),
+    (
+        "data",
+        &[
+            "csv", "tsv", "jsonl", "ndjson", "geojson", "svg", "log", "xpm", "xbm", "pgm", "ppm", "pbm",
+            "obj", "ply",
+        ],
+    ),
 ];
 
 /// File names (lower case) whose extension, if any, says nothing.
@@ -107,6 +113,8 @@ fn by_content(text: &str) -> &'static str {
         "code"
     } else if head.starts_with("<!doctype html") || head.starts_with("<html") {
         "html"
+    } else if head.starts_with("/* xpm */") {
+        "data"
     } else if head.starts_with("<?xml") {
         "config"
     } else {
@@ -134,6 +142,8 @@ mod tests {
             ("run", "#!/bin/sh\n", "code"),
             ("page", " <!DOCTYPE HTML><p>", "html"),
             ("notes", "just words", "text"),
+            ("logo.xpm", "", "data"),
+            ("picture", "/* XPM */\nstatic char *logo[] = {", "data"),
         ] {
             assert_eq!(of(Path::new(path), text), kind, "{path}");
         }

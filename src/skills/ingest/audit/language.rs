@@ -22,12 +22,33 @@ const ENGLISH: &[&str] = &[
     "all", "but", "any", "on",
 ];
 
-/// Everything but prose: fenced and indented code, HTML comments and tags, link targets, addresses,
+/// Danish words that Norwegian writes otherwise, or not at all; and the other way round. Trigrams are seldom
+/// sure which of the two a text is.
+const DANISH: &[&str] = &[
+    "af", "at", "efter", "nogle", "kun", "bliver", "blive", "blev", "uden", "gennem", "meget", "mellem",
+    "op", "sig", "mig", "dig", "nu", "hvad", "brug", "bruge", "bruges", "sprog", "igen", "andet", "fejl",
+    "lige", "hvornår", "ind",
+];
+const NORWEGIAN: &[&str] = &[
+    "av", "å", "etter", "noen", "bare", "blir", "bli", "ble", "uten", "gjennom", "mye", "mellom", "opp",
+    "seg", "meg", "deg", "nå", "hva", "bruk", "brukes", "språk", "igjen", "annet", "feil", "når", "inn",
+    "mer",
+];
+/// Words of the one language for each of the other, from which a text is in it.
+const CLEAR_LEAD: usize = 3;
+/// Share of words that are the one language's own from which a text of unsure trigrams is in it.
+const MIN_OWN_WORDS: f64 = 0.05;
+/// Share of a plain text's pieces that must be words of prose for any answer but English: a table of
+/// replacements or coordinates holds some.
+const MIN_PROSE_SHARE: f64 = 0.4;
+
+/// Everything but prose: fenced and indented code, directives and fields of reStructuredText, HTML comments and tags, link targets, addresses,
 /// inline code, and words with inner punctuation, digits or capitals (identifiers and file names).
 static NOT_PROSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
         r"(?xms)
         ^[\ ]{0,3}```.*?(?:^[\ ]{0,3}```|\z) | ^[\ ]{0,3}~~~.*?(?:^[\ ]{0,3}~~~|\z) | ^(?:\t|[\ ]{4,})\S[^\n]*$
+        | ^\.\.[\ ][^\n]*$ | ^[\ \t]*:[a-z][a-z-]*:[^\n]*$
         | <!--.*?--> | <[^<>\n]{1,400}> | \]\([^()\s]{1,400}\) | ^\s*\[[^\]\n]{1,200}\]:[^\n]*$
         | [a-zA-Z]{2,10}://\S+ | `[^`\n]{1,400}`
         | [^\s]*(?:[\p{L}\p{N}][_/:.@=\#\\+<>$]+[\p{L}\p{N}]|\p{Ll}\p{Lu}|\d)[^\s]*",
@@ -44,12 +65,49 @@ pub(super) fn of(text: &str, kind: &str) -> &'static str {
     if prose.chars().filter(|c| c.is_alphabetic()).count() < MIN_LETTERS && !dense(&prose) {
         return "";
     }
-    match whatlang::detect(&prose) {
-        Some(found) if found.is_reliable() => found.lang().code(),
-        // Trigrams are seldom sure of a short English text full of names; function words are.
-        Some(found) if found.script() == whatlang::Script::Latin && reads_english(&prose) => "eng",
-        _ => "",
+    let Some(found) = whatlang::detect(&prose) else { return "" };
+    let latin = found.script() == whatlang::Script::Latin;
+    // Trigrams are seldom sure of a short English text full of names; function words are.
+    if latin && reads_english(&prose) && (!found.is_reliable() || found.lang() == whatlang::Lang::Eng) {
+        return "eng";
     }
+    if latin && found.lang() != whatlang::Lang::Eng && kind == "text" && !mostly_prose(text, &prose) {
+        return "";
+    }
+    if latin && let Some(code) = danish_or_norwegian(&prose, found.lang()) {
+        return code;
+    }
+    if found.is_reliable() { found.lang().code() } else { "" }
+}
+
+/// Decides between the two neighbours by the words that only one of them has.
+fn danish_or_norwegian(prose: &str, guess: whatlang::Lang) -> Option<&'static str> {
+    let words: Vec<String> = prose.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
+    let own = |list: &[&str]| words.iter().filter(|word| list.contains(word)).count();
+    let (danish, norwegian) = (own(DANISH), own(NORWEGIAN));
+    let neighbour = matches!(guess, whatlang::Lang::Dan | whatlang::Lang::Nob);
+    // Swedish and Dutch share a few of the words, no text of theirs all of these signs.
+    let signs = prose.contains(['æ', 'ø', 'Æ', 'Ø']);
+    let enough = danish.max(norwegian) as f64 >= words.len() as f64 * MIN_OWN_WORDS;
+    if !(neighbour || signs && enough) {
+        return None;
+    }
+    if danish >= CLEAR_LEAD.max(norwegian * CLEAR_LEAD) {
+        Some("dan")
+    } else if norwegian >= CLEAR_LEAD.max(danish * CLEAR_LEAD) {
+        Some("nob")
+    } else {
+        None
+    }
+}
+
+/// Whether words make up enough of a text's pieces.
+fn mostly_prose(text: &str, prose: &str) -> bool {
+    let text = &text[..text.floor_char_boundary(MAX_PROSE_BYTES)];
+    let pieces = text.split_whitespace().count();
+    let words = prose.split_whitespace().filter(|word| word.chars().any(char::is_alphabetic)).count();
+    words as f64 >= pieces as f64 * MIN_PROSE_SHARE
 }
 
 fn reads_english(prose: &str) -> bool {
@@ -94,5 +152,29 @@ mod tests {
         assert_eq!(of(english, "code"), "");
         assert_eq!(of("serde 1.0", "text"), "");
         assert_eq!(of("```\nlet a = 1;\nlet b = 2;\n```\n", "markdown"), "");
+    }
+
+    #[test]
+    fn danish_and_norwegian_are_kept_apart() {
+        let danish = "Dette program læser indstillinger af filer og viser, hvad der er forkert. Det kan bruges uden \
+                      netværk, og efter brug bliver intet gemt. Nogle fejl vises kun én gang, så læs dem igen, og giv \
+                      lige besked, når sproget mangler.";
+        assert_eq!(of(danish, "text"), "dan");
+        let norwegian = "Dette programmet leser innstillinger av filer og viser hva som er feil. Det kan brukes uten \
+                         nettverk, og etter bruk blir ingenting lagret. Noen feil vises bare én gang, så les dem igjen, \
+                         og si fra om språket mangler.";
+        assert_eq!(of(norwegian, "text"), "nob");
+        let swedish = "Det här programmet läser inställningar från filer och visar vad som är fel. Det kan användas utan \
+                       nätverk, och efter användning sparas ingenting. Vissa fel visas bara en gång, så läs dem igen.";
+        assert_eq!(of(swedish, "text"), "swe");
+    }
+
+    #[test]
+    fn generated_pages_and_tables_have_no_language() {
+        let generated = "quill package\n=============\n\nSubmodules\n----------\n\nquill\\_ink module\n\n\
+                         .. automodule:: quill.ink\n   :members:\n   :undoc-members:\n   :show-inheritance:\n";
+        assert_eq!(of(generated, "text"), "");
+        let table: String = (0..60).map(|n| format!("lle{n}\tgwyn{n}\tcoch\t{n}.5\t{}\n", n * 7)).collect();
+        assert_eq!(of(&table, "text"), "");
     }
 }
