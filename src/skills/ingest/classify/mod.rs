@@ -45,7 +45,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
 
 fn classify(step: &StepContext, document: &CleanRow) -> Result<DomainRow, SkillError> {
     step.checkpoint()?;
-    let ranked = DomainClassifier::embedded().classify(&subject::subject(document));
+    let ranked = DomainClassifier::embedded().classify_document(&subject::subject(document));
     let top: Vec<_> =
         ranked.iter().take(TOP).map(|(domain, share)| (domain.name().to_owned(), rounded(*share))).collect();
     step.advance(1);
