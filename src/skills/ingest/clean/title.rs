@@ -32,7 +32,7 @@ static PAGE_TITLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?is)<head\b.*?<title[^>]*>(.*?)</title>|\A[^<]{0,200}(?:<!doctype[^>]*>|<html[^>]*>|<meta[^>]*>|\s)*<title[^>]*>(.*?)</title>").ok()
 });
 
-/// What an HTML page calls itself; `None` when it says nothing, or too much for a title.
+/// The title that an HTML page gives itself; `None` when it is missing, empty or too long for a title.
 pub(super) fn of_page(html: &str) -> Option<String> {
     let captures = PAGE_TITLE.as_ref()?.captures(html)?;
     let raw = captures.get(1).or_else(|| captures.get(2))?.as_str();

@@ -53,7 +53,7 @@ static BADGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
     .ok()
 });
-/// What is past: "earlier versions were under the GPL".
+/// Statements about the past: "earlier versions were under the GPL".
 static PAST: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)\([^()\n]*\b(?:earlier|previous(?:ly)?|former(?:ly)?|until|were|was|used to)\b[^()\n]*\)|[^.\n()]*\b(?:earlier|previous|former|older) versions?\b[^.\n()]*").ok()
 });
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_the_licenses_folder_is_what_its_name_says() {
+    fn a_text_in_the_licenses_folder_has_the_licence_of_its_name() {
         let words = "The words of a licence.";
         assert_eq!(ids("LICENSES/GFDL-1.2-or-later.txt", "text", words), ["GFDL-1.2-or-later"]);
         assert_eq!(ids("a/LICENSES/BUSL-1.1.txt", "text", words), ["BUSL-1.1"]);

@@ -270,7 +270,7 @@ fn todays(word: &str) -> String {
     }
 }
 
-/// What a name boils down to: words in lower case without those that distinguish nothing.
+/// The distinguishing words of a name, in lower case.
 pub(super) fn key(name: &str) -> String {
     let lower =
         name.to_lowercase().replace("share-alike", "share alike").replace("sharealike", "share alike");

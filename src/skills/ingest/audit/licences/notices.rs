@@ -305,20 +305,16 @@ fn is_later(rest: &str) -> bool {
     })
 }
 
-/// Notices of the GNU Free Documentation License, with what they say of invariant sections.
+/// Notices of the GNU Free Documentation License; those on invariant sections choose its variant.
 fn documentation(text: &str, licences: &mut Vec<String>) {
     for captures in GFDL_NOTICE.iter().flat_map(|notice| notice.captures_iter(text)) {
         let rest = &captures["rest"];
         let later = is_later(&sentence(rest, LATER_WITHIN));
-        let without = rest.contains("no invariant sections") || rest.contains("without invariant sections");
-        let with = !without
-            && (rest.contains("with the invariant sections") || rest.contains("invariant sections being"));
-        let variant = if without {
-            "-no-invariants"
-        } else if with {
-            "-invariants"
-        } else {
-            ""
+        let said = |words: &[&str]| words.iter().any(|words| rest.contains(words));
+        let variant = match () {
+            () if said(&["no invariant sections", "without invariant sections"]) => "-no-invariants",
+            () if said(&["with the invariant sections", "invariant sections being"]) => "-invariants",
+            () => "",
         };
         let end = if later { "+" } else { "" };
         if let Some(id) = names::identify(&format!("GFDL-{}{variant}{end}", &captures["version"])) {
