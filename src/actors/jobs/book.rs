@@ -81,12 +81,18 @@ pub struct JobSubmission {
 #[derive(Clone)]
 pub struct JobBook {
     store: Store,
+    /// Tells the daemon's lives apart.
+    life: u64,
 }
 
 impl JobBook {
     #[must_use]
     pub fn new(store: Store) -> Self {
-        Self { store }
+        Self { store, life: fastrand::u64(..) }
+    }
+
+    pub(super) fn life(&self) -> u64 {
+        self.life
     }
 
     pub(super) fn store(&self) -> &Store {

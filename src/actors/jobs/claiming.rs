@@ -1,4 +1,4 @@
-//! Claims of steps, and the count of attempts that were lost with their daemon or their agent.
+//! Claims of steps, and the count of attempts that were lost with their daemon.
 //!
 //! Invariants: a claim and its count are one write; a step that waits for its children is not at fault for what ends
 //! the daemon meanwhile; an orderly stop of the daemon is nobody's fault.
@@ -18,7 +18,7 @@ impl JobBook {
     /// # Errors
     /// [`JobError::NotFound`], [`JobError::Refused`], or the store's.
     pub async fn claim_step(&self, id: &JobId, director: AgentName) -> Result<Job, JobError> {
-        let id = id.clone();
+        let (id, life) = (id.clone(), self.life());
         self.store()
             .write(move |view| {
                 let mut draft = JobDraft::new(view);
@@ -26,12 +26,12 @@ impl JobBook {
                 let is_lost = job.state == JobState::Running && !waits_for_children(view, &id)?;
                 let is_fresh = job.state == JobState::Queued;
                 draft.apply(&mut job, JobTransition::Claim)?;
-                if is_fresh {
-                    draft.edit(|changes| changes.delete(&LOST_ATTEMPTS, &id));
-                }
-                if is_lost {
+                if is_fresh || is_lost {
                     let rows = view.last(&STEP_ROWS, &KeyRange::under(&id))?.map_or(0, |((_, seq), _)| seq);
-                    let lost = LostAttempts::and_another(view.get(&LOST_ATTEMPTS, &id)?, rows);
+                    let lost = match is_fresh {
+                        true => LostAttempts::none(rows, life),
+                        false => LostAttempts::claimed_again(view.get(&LOST_ATTEMPTS, &id)?, rows, life),
+                    };
                     draft.edit(|changes| changes.put(&LOST_ATTEMPTS, &id, &lost));
                     if lost.are_too_many() {
                         let (fence, error) = (job.fence, lost.reason());
@@ -86,7 +86,9 @@ mod tests {
         (book, folder)
     }
 
+    /// Claims in a new life of the daemon.
     async fn claim(book: &JobBook, id: &JobId) -> Job {
+        let book = JobBook::new(book.store().clone());
         book.claim_step(id, AgentName::new("director-data").unwrap()).await.unwrap()
     }
 
