@@ -6,7 +6,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use pas::supervision::policy::SupervisorPolicy;
+use pas::supervision::policy::{ChildPolicy, RestartBackoff, SupervisorPolicy};
 use pas::supervision::{ActorSystem, Address, RootHandle, WorkerOptions};
 
 use crate::fragile::{FragileActor, FragileMessage};
@@ -51,7 +51,9 @@ async fn start(system: &ActorSystem) -> anyhow::Result<(RootHandle, Address<Frag
             let name = format!("leaf-{s}-{w}");
             let (spec, address) =
                 system.worker(&name, WorkerOptions::default(), |_| async { Ok(FragileActor) });
-            workers.push(spec);
+            // A child that fails in a row pauses before its next start: not what is measured here.
+            let policy = ChildPolicy { backoff: RestartBackoff::NONE, ..ChildPolicy::default() };
+            workers.push(spec.with_policy(policy));
             last = Some(address);
         }
         supervisors.push(system.supervisor(&format!("branch-{s}"), policy, workers));
