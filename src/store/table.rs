@@ -23,8 +23,8 @@ pub(super) type RawDefinition = TableDefinition<'static, &'static [u8], &'static
 /// A table's name and the types of its rows.
 ///
 /// ```
-/// use pas::domain::ids::JobId;
-/// use pas::store::StoreTable;
+/// use pas_domain::ids::JobId;
+/// use pas_store::StoreTable;
 ///
 /// const TITLES: StoreTable<JobId, String> = StoreTable::new("titles");
 /// ```
