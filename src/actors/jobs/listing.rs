@@ -19,7 +19,7 @@ use crate::store::{KeyRange, ScanOrder, StoreError, StoreKey, StoreTable, StoreV
 /// Index rows read at once: the walk's memory, whatever the size of the book.
 const WALK_CHUNK: usize = 1000;
 
-/// Root jobs read at once where the newest are wanted, mostly.
+/// Root jobs read at once by a walk that mostly ends among the newest.
 const FEW_ROOTS: usize = 50;
 
 /// A job's position in lists: the run's number, then the job's id.

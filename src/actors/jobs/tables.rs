@@ -36,5 +36,5 @@ pub(super) const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs")
 pub(super) const STEP_ROWS: StoreTable<(JobId, u64), StepRow> = StoreTable::new("step_rows");
 /// People's messages to the agent of a job, by job and number: author and text.
 pub(super) const SAID_WORDS: StoreTable<(JobId, u64), (String, String)> = StoreTable::new("said_words");
-/// Attempts that a step lost in a row with their daemon or agent; absent where it lost none.
+/// Attempts that a step lost in a row with their daemon; absent before its first claim and after an orderly stop.
 pub(super) const LOST_ATTEMPTS: StoreTable<JobId, LostAttempts> = StoreTable::new("lost_attempts");

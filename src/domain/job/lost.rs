@@ -29,6 +29,7 @@ impl LostAttempts {
     }
 
     /// The step is claimed again with so many rows in its log: in another life, an attempt was lost with the daemon.
+    /// Nothing is known of the attempt before an orderly stop, and that one lost none.
     #[must_use]
     pub fn claimed_again(before: Option<Self>, rows: u64, life: u64) -> Self {
         match before {
@@ -36,7 +37,8 @@ impl LostAttempts {
             Some(before) if before.rows == rows => {
                 Self { in_a_row: before.in_a_row.saturating_add(1), rows, life }
             }
-            _ => Self { in_a_row: 1, rows, life },
+            Some(_) => Self { in_a_row: 1, rows, life },
+            None => Self::none(rows, life),
         }
     }
 

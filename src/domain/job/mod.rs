@@ -1,9 +1,9 @@
 //! Jobs: the card with the request, and the row with the state.
 //!
 //! The row in the store *is* the job; a message is only a hint to reconcile. The rules of change are in
-//! [`transition`], the check of a submitted card in [`request`], retries in [`retry`], attempts that end with their daemon in [`lost`], the division of a task
-//! into steps in [`plan`], a person's decisions in [`approval`], published events in [`event`], and the rules
-//! of reassignment in [`takeover`].
+//! [`transition`], the check of a submitted card in [`request`], retries in [`retry`], attempts that end with
+//! their daemon in [`lost`], the division of a task into steps in [`plan`], a person's decisions in [`approval`],
+//! published events in [`event`], and the rules of reassignment in [`takeover`].
 
 pub mod approval;
 pub mod continuation;
