@@ -41,4 +41,5 @@ mod supervision;
 mod support;
 mod tidy;
 mod vendor;
+mod watched_disk;
 mod work_trace;

@@ -4,9 +4,8 @@
 //! It is the whole daemon, in a process of this test binary; only the store's bytes pass through here. A commit is found
 //! by a text in what it writes (the key of a row, a field of a document), so the point is the same in every run.
 
-use std::ops::Bound;
+use std::io;
 use std::os::unix::process::ExitStatusExt as _;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,11 +13,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use pas::config::{ConfigFlags, ConfigSources, SwarmConfig};
 use pas::daemon::{DaemonGround, RunningDaemon};
-use pas::store::{FileHome, StorageHome};
-use redb::{BackendError, StorageBackend};
 use tokio_util::sync::CancellationToken;
 
 use crate::support::Place;
+use crate::watched_disk::{DiskWatch, watched_home};
 
 /// The child's end: a side and a text in hex. No `PAS_…`: daemons read those.
 const DOOM_VARIABLE: &str = "CHANGE_DOOM";
@@ -99,55 +97,38 @@ fn child() {
             ..ConfigSources::default()
         };
         let config = SwarmConfig::load(&sources).unwrap();
-        let store = DoomedHome { file: FileHome::new(&config.store_file()), cut };
-        let ground = DaemonGround { store: Arc::new(store), program: env!("CARGO_BIN_EXE_pas").into() };
+        let watch = DoomWatch { cut, is_written: AtomicBool::new(false) };
+        let store = watched_home(&config.store_file(), Arc::new(watch));
+        let ground = DaemonGround { store, program: env!("CARGO_BIN_EXE_pas").into() };
         let daemon = RunningDaemon::start_on(ground, config, CancellationToken::new()).await.unwrap();
         daemon.run().await.unwrap();
     });
 }
 
-struct DoomedHome {
-    file: FileHome,
-    cut: CommitCut,
-}
-
-impl StorageHome for DoomedHome {
-    fn path(&self) -> &Path {
-        self.file.path()
-    }
-
-    fn label(&self) -> &str {
-        self.file.label()
-    }
-
-    fn backend(&self) -> std::io::Result<Box<dyn StorageBackend>> {
-        let (inner, cut) = (self.file.backend()?, self.cut.clone());
-        Ok(Box::new(DoomedBackend { inner, cut, is_written: AtomicBool::new(false) }))
-    }
-
-    fn reader(&self) -> std::io::Result<Box<dyn StorageBackend>> {
-        self.file.reader()
-    }
-
-    fn displaced(&self) -> Option<String> {
-        self.file.displaced()
-    }
-
-    fn probe(&self) -> std::io::Result<()> {
-        self.file.probe()
-    }
-
-    fn rewrite(&self) -> std::io::Result<()> {
-        self.file.rewrite()
-    }
-}
-
+/// Ends this process at the commit.
 #[derive(Debug)]
-struct DoomedBackend {
-    inner: Box<dyn StorageBackend>,
+struct DoomWatch {
     cut: CommitCut,
     /// The commit's bytes are on their way to the disk.
     is_written: AtomicBool,
+}
+
+impl DiskWatch for DoomWatch {
+    fn before_change(&self, bytes: &[u8]) -> io::Result<()> {
+        if bytes.windows(self.cut.mark.len()).any(|part| part == self.cut.mark) {
+            if !self.cut.is_after {
+                end();
+            }
+            self.is_written.store(true, Ordering::SeqCst);
+        }
+        Ok(())
+    }
+
+    fn synced(&self) {
+        if self.is_written.load(Ordering::SeqCst) {
+            end();
+        }
+    }
 }
 
 /// `kill -9` of this very process.
@@ -156,65 +137,5 @@ fn end() -> ! {
     rustix::process::kill_process(own, rustix::process::Signal::KILL).unwrap();
     loop {
         std::thread::park();
-    }
-}
-
-impl StorageBackend for DoomedBackend {
-    fn len(&self) -> std::io::Result<u64> {
-        self.inner.len()
-    }
-
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.inner.read(offset, out)
-    }
-
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.inner.set_len(len)
-    }
-
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.inner.sync_data()?;
-        if self.is_written.load(Ordering::SeqCst) {
-            end();
-        }
-        Ok(())
-    }
-
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        if data.windows(self.cut.mark.len()).any(|part| part == self.cut.mark) {
-            if !self.cut.is_after {
-                end();
-            }
-            self.is_written.store(true, Ordering::SeqCst);
-        }
-        self.inner.write(offset, data)
-    }
-
-    fn close(&self) -> std::io::Result<()> {
-        self.inner.close()
-    }
-
-    fn try_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.inner.try_lock_range(start, end)
-    }
-
-    fn try_lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.inner.try_lock_shared_range(start, end)
-    }
-
-    fn lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.inner.lock_range(start, end)
-    }
-
-    fn lock_shared_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.inner.lock_shared_range(start, end)
-    }
-
-    fn unlock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<(), BackendError> {
-        self.inner.unlock_range(start, end)
-    }
-
-    fn query_lock_range(&self, start: Bound<u64>, end: Bound<u64>) -> Result<bool, BackendError> {
-        self.inner.query_lock_range(start, end)
     }
 }
