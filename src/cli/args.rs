@@ -16,6 +16,7 @@ use super::models::ModelsArgs;
 use super::when::{DeadlineArg, SinceArg};
 use crate::config::{ConfigFlags, ConfigSources};
 use crate::domain::job::JobState;
+use crate::domain::thinking::LONGEST_PROVE_LIMIT_S;
 
 /// PAS, the Polyglot Agent Swarm: a daemon with a supervised tree of agents.
 #[derive(Debug, Parser)]
@@ -224,8 +225,8 @@ pub struct ChangeArgs {
     #[arg(long, value_name = "COMMAND")]
     pub prove: Option<String>,
     /// Longest run of it, in seconds [1800]
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u32).range(1..=86_400))]
-    pub prove_limit: Option<u32>,
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=LONGEST_PROVE_LIMIT_S))]
+    pub prove_limit: Option<u64>,
     /// The commit to start from [HEAD]
     #[arg(long, value_name = "REF")]
     pub base: Option<String>,
@@ -276,6 +277,9 @@ pub struct DoctorArgs {
     /// The proving command [found in the tree]
     #[arg(long, value_name = "COMMAND", requires = "repo")]
     pub prove: Option<String>,
+    /// Longest run of it, in seconds [1800]
+    #[arg(long, value_name = "S", requires = "repo", value_parser = clap::value_parser!(u64).range(1..=LONGEST_PROVE_LIMIT_S))]
+    pub prove_limit: Option<u64>,
 }
 
 /// Accepts the contract's words for states.

@@ -29,8 +29,8 @@ pub enum InputKind {
     Text,
     /// A positive whole number.
     Count,
-    /// A whole number from 1 to 100.
-    Percent,
+    /// A whole number from 1 to this one.
+    UpTo(u64),
     /// SPDX identifiers of licences, in a list.
     Licences,
     /// Rows that a coordinator writes.
@@ -65,13 +65,13 @@ impl InputKind {
             Self::Source => "the absolute path of a folder or file",
             Self::Text => "a text",
             Self::Count => "a positive whole number",
-            Self::Percent => "a whole number from 1 to 100",
             Self::Licences => "a list of SPDX identifiers, such as [\"AGPL-3.0-only\"]",
             Self::Rows => "a list of objects",
             Self::Repository => "the absolute path of a git repository",
             Self::Usd => "an amount of US dollars above 0, such as 2.50",
             Self::Flag => "true or false",
             Self::Texts => "a list of texts",
+            Self::UpTo(most) => return Cow::Owned(format!("a whole number from 1 to {most}")),
             Self::Choice(words) => return Cow::Owned(format!("one of {}", words.join(", "))),
         })
     }
@@ -84,7 +84,7 @@ impl InputKind {
             Self::Text => value.is_string(),
             // One less than the maximum keeps `limit + 1` in range.
             Self::Count => value.as_u64().is_some_and(|count| (1..u64::MAX).contains(&count)),
-            Self::Percent => value.as_u64().is_some_and(|share| (1..=100).contains(&share)),
+            Self::UpTo(most) => value.as_u64().is_some_and(|number| (1..=most).contains(&number)),
             Self::Licences => value.as_array().is_some_and(|names| names.iter().all(Value::is_string)),
             Self::Rows => value.as_array().is_some_and(|rows| rows.iter().all(Value::is_object)),
             Self::Repository => value.as_str().is_some_and(|path| Path::new(path).is_absolute()),

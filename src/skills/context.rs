@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, AtomicUsize, Ordering};
 
 use parking_lot::{Condvar, Mutex};
 use serde_json::Value;
@@ -82,8 +82,18 @@ pub struct StepControl {
     /// When the last checkpoint was passed, in milliseconds since the epoch; 0 before the first.
     beat_at: AtomicI64,
     note: Mutex<String>,
-    /// It waits for other jobs, which is no work of its own.
-    waits: AtomicBool,
+    /// Waits for others that are under way ([`StepWait`]).
+    waits: AtomicUsize,
+}
+
+/// A step's wait for other jobs, for resources or for a proof, which has a time limit of its own. Waits may overlap.
+#[derive(Debug)]
+pub struct StepWait(Arc<StepControl>);
+
+impl Drop for StepWait {
+    fn drop(&mut self) {
+        self.0.waits.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -125,13 +135,15 @@ impl StepControl {
         }
     }
 
-    /// Says whether the step waits for other jobs: that time is not its own.
-    pub fn set_waiting(&self, waits: bool) {
-        self.waits.store(waits, Ordering::Relaxed);
+    /// The step waits for others until the guard is dropped: that time is not its own.
+    #[must_use]
+    pub fn wait(self: &Arc<Self>) -> StepWait {
+        self.waits.fetch_add(1, Ordering::Relaxed);
+        StepWait(Arc::clone(self))
     }
 
     pub fn is_waiting(&self) -> bool {
-        self.waits.load(Ordering::Relaxed)
+        self.waits.load(Ordering::Relaxed) > 0
     }
 
     /// A checkpoint of an attempt that is a task: waits while paused.

@@ -35,7 +35,7 @@ pub use step_end::{StepEnd, StepResult};
 use steps::RunningStep;
 pub use thinking::deps::{ThinkingDeps, trees_below};
 pub use thinking::outlook::{ProvingOutlook, RepositoryOutlook};
-pub use thinking::rehearsal::{ProofRehearsal, RehearsedRun, rehearse};
+pub use thinking::rehearsal::{ProofRehearsal, RehearsalOrder, RehearsedRun, rehearse};
 
 pub enum AgentMessage {
     /// Read a job's row and act accordingly.

@@ -60,7 +60,7 @@ impl CardFacts for LocalFacts {
                 .map(|error| format!("cannot be worked on: {error}")),
             InputKind::Text
             | InputKind::Count
-            | InputKind::Percent
+            | InputKind::UpTo(_)
             | InputKind::Rows
             | InputKind::Usd
             | InputKind::Flag
@@ -152,7 +152,8 @@ impl JobsShared {
     /// [`JobError::Card`] lists every fault of the card.
     pub async fn check(&self, request: JobRequest) -> Result<(JobRequest, JobCard), JobError> {
         let request = self.with_earlier_work(request).await?;
-        if let (Some(_), Some(models)) = (self.no_model(), self.models.get()) {
+        let needs_model = self.tasks.get(&request.task).is_some_and(|task| self.tasks.needs_model(task));
+        if let (true, Some(_), Some(models)) = (needs_model, self.no_model(), self.models.get()) {
             // A daemon that has just started may not know its models yet.
             models.settled().await;
         }

@@ -97,7 +97,7 @@ pub(super) async fn examine(
     checks.push(machine::sandbox().await);
     if let Some(repository) = &args.repo {
         screen.hint("running the proving command once");
-        checks.extend(repository::check(&config, repository, args.prove.as_deref()).await);
+        checks.extend(repository::check(&config, repository, args).await);
     }
     let is_broken = checks.iter().any(|check| check.health == CheckHealth::Fail);
     screen.show(&json!({ "ok": !is_broken, "checks": checks }), |_| Ok(draw(&checks, screen.width())))?;

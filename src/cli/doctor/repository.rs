@@ -2,10 +2,12 @@
 //! run once in the sandbox.
 
 use std::path::Path;
+use std::time::Duration;
 
 use super::DoctorCheck;
-use crate::actors::agent::{ProofRehearsal, RehearsedRun, rehearse};
+use crate::actors::agent::{ProofRehearsal, RehearsalOrder, RehearsedRun, rehearse};
 use crate::actors::tasks;
+use crate::cli::args::DoctorArgs;
 use crate::cli::render::{count, units};
 use crate::config::SwarmConfig;
 use crate::domain::agent::Rights;
@@ -15,8 +17,14 @@ use crate::roster;
 const WRITER: &str = "code_generation";
 
 /// The repository, the programs beside the system's, and the proof.
-pub(super) async fn check(config: &SwarmConfig, repository: &Path, prove: Option<&str>) -> Vec<DoctorCheck> {
-    match rehearse(writers_rights(config), config.sandbox.unconfined, repository, prove).await {
+pub(super) async fn check(config: &SwarmConfig, repository: &Path, args: &DoctorArgs) -> Vec<DoctorCheck> {
+    let order = RehearsalOrder {
+        rights: writers_rights(config),
+        unconfined: config.sandbox.unconfined,
+        prove: args.prove.clone(),
+        prove_limit: args.prove_limit.map(Duration::from_secs),
+    };
+    match rehearse(repository, order).await {
         Ok(seen) => vec![source(repository, &seen), programs(&seen), proof(&seen)],
         Err(why) => {
             vec![DoctorCheck::fail("repository", why, "`pas run change` would be refused the same way")]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 const TURNS: u32 = 60;
 /// More than that at once is seldom meant, and hides which call led to which result.
 const CALLS_AN_ANSWER: u32 = 8;
-/// As a job's hard timeout; waiting for people or children does not count.
+/// As a job's hard timeout; waiting for people, children or proofs does not count.
 const WORKED_MS: u64 = 60 * 60 * 1_000;
 /// Ends spirals of thought that say nothing.
 const OUTPUT_TOKENS: u64 = 16_000;
@@ -27,6 +27,9 @@ const CALL_ATTEMPTS: u32 = 3;
 const CONTEXT_TOKENS: u64 = 128_000;
 /// Share of the view's tokens at which older turns are summarised: the rest is room for one turn's results.
 const SUMMARISE_PERCENT: u64 = 75;
+
+/// Most seconds that a card may give one run of its proving command: one that needs more than a day hangs.
+pub const LONGEST_PROVE_LIMIT_S: u64 = 24 * 60 * 60;
 
 /// The limits of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -43,7 +43,7 @@ pub use command::{CallOrder, ThinkingCommand, usd};
 pub use earlier::EarlierEnd;
 pub use facts::{OpenQuestion, ProofStatus, StepChild, StepFigures, ThinkingPhase, WaitCause};
 pub use headline::plain_line;
-pub use limits::ThinkingLimits;
+pub use limits::{LONGEST_PROVE_LIMIT_S, ThinkingLimits};
 pub use outcome::{ClaimOutcome, ReportClaim, StepVerdict};
 pub use place::CallPlace;
 pub use progress::StuckRule;

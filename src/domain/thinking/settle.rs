@@ -186,7 +186,6 @@ impl ThinkingState {
         let Some(claim) = self.proving().filter(|_| self.question.is_none()).cloned() else {
             return Err(self.refuse("proof_ended", "nothing is being proved"));
         };
-        self.worked(row.elapsed_ms);
         self.proofs += 1;
         if let Some(tests) = row.tests {
             self.watch.saw_failing(tests.failed, self.figures.turns, self.rows);

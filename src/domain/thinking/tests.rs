@@ -140,6 +140,15 @@ fn an_act_needs_consent_where_the_caller_asks_for_it() {
 }
 
 #[test]
+fn a_proof_is_no_work_of_its_step() {
+    let mut bench = ThinkingBench::new(proved());
+    bench.turn(vec![report()]);
+    let worked = bench.state.figures().worked_ms;
+    bench.proof(false, "test sum failed");
+    assert_eq!(bench.state.figures().worked_ms, worked);
+}
+
+#[test]
 fn a_failed_proof_comes_back_as_the_reports_result_and_the_third_ends_the_step() {
     let mut bench = ThinkingBench::new(proved());
     for n in 1..=3 {

@@ -1,4 +1,5 @@
-//! A proving command that does not end is ended at its limit with all that it started, and the account says so.
+//! Long proofs: a proving command that does not end is ended at its limit with all that it started, and the account says
+//! so; one that ends within it may take longer than a step may work.
 
 use serde_json::json;
 
@@ -38,4 +39,19 @@ async fn a_proving_command_that_hangs_is_ended_with_all_its_processes() {
     }
     assert_eq!(sleepers(SECONDS), 0, "nothing of the command is left");
     assert_eq!(git(repository.path(), &["branch", "--all"]).trim(), "* main");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_proof_may_take_longer_than_a_step_may_work() {
+    // A proof of two runs; each is shorter than the step may work, together they are longer.
+    const STEP_SECONDS: &str = "12";
+    let (sample, repository) = (SAMPLES[1], SAMPLES[1].repository());
+    let author = Play::new([turn(edit("shelf/cache.py", [MENDED])), turn(report("done", "Mended."))])
+        .instructed("You change code");
+    let limits = [("PAS_JOBS__STEP_SOFT_TIMEOUT_S", "11"), ("PAS_JOBS__STEP_HARD_TIMEOUT_S", STEP_SECONDS)];
+    let stage = ChangeStage::open_with(&[author], &limits).await;
+    let inputs = json!({ "prove": "sleep 8; python3 -m unittest", "review": "off" });
+    let run = stage.submit(sample, repository.path(), inputs).await;
+    let writer = stage.ended(&run).await;
+    assert_eq!(writer["state"], "done", "{writer:#}");
 }

@@ -48,11 +48,10 @@ async fn six_steps_think_at_once_on_two_cores() {
     assert_eq!(held.count(), 0, "{machine:#}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_command_waits_for_its_core() {
-    const SECONDS: &str = "7761.25";
+/// Two steps on one core, whose commands sleep so long: the one that has it, and the one that waits for it.
+async fn two_on_one_core(seconds: &str) -> (ChangeStage, [String; 2]) {
     let sleeps =
-        Play::new([turn(bash(&format!("sleep {SECONDS}")))]).instructed("You change code").looping(1);
+        Play::new([turn(bash(&format!("sleep {seconds}")))]).instructed("You change code").looping(1);
     let stage = ChangeStage::open_with(&[sleeps], &[("PAS_RESOURCES__CPU", "1")]).await;
     let mut jobs = Vec::new();
     for half in ["Mend one half.", "Mend the other."] {
@@ -62,21 +61,39 @@ async fn a_command_waits_for_its_core() {
         for job in &jobs {
             let waits = stage.api().job(job).await["waits"].clone();
             if waits.as_array()?.iter().any(|wait| wait["kind"] == "resources") {
-                return Some(job);
+                return Some(job.clone());
             }
         }
         None
     })
     .await;
-    until("the other one's command runs", async || (sleepers(SECONDS) == 1).then_some(())).await;
-    let other = jobs.iter().find(|job| *job != waiting).unwrap();
-    stage.api().ask(&format!("/jobs/{other}/cancel"), json!({})).await;
+    until("the other one's command runs", async || (sleepers(seconds) == 1).then_some(())).await;
+    jobs.retain(|job| *job != waiting);
+    (stage, [jobs.remove(0), waiting])
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_waits_for_its_core() {
+    const SECONDS: &str = "7761.25";
+    let (stage, [working, waiting]) = two_on_one_core(SECONDS).await;
+    stage.api().ask(&format!("/jobs/{working}/cancel"), json!({})).await;
     until("the core goes to the one that waited", async || {
-        let has_waited = stage.api().job(waiting).await["waits"].as_array()?.is_empty();
+        let has_waited = stage.api().job(&waiting).await["waits"].as_array()?.is_empty();
         (has_waited && sleepers(SECONDS) == 1).then_some(())
     })
     .await;
     stage.api().ask(&format!("/jobs/{waiting}/cancel"), json!({})).await;
-    stage.api().is(waiting, "cancelled").await;
+    stage.api().is(&waiting, "cancelled").await;
     assert_eq!(sleepers(SECONDS), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_step_that_waits_for_its_core_is_cancelled_at_once() {
+    const SECONDS: &str = "7762.25";
+    let (stage, [working, waiting]) = two_on_one_core(SECONDS).await;
+    stage.api().ask(&format!("/jobs/{waiting}/cancel"), json!({})).await;
+    stage.api().is(&waiting, "cancelled").await;
+    assert_eq!(sleepers(SECONDS), 1, "the other one goes on");
+    stage.api().ask(&format!("/jobs/{working}/cancel"), json!({})).await;
+    stage.api().is(&working, "cancelled").await;
 }

@@ -18,8 +18,6 @@ use crate::skills::SkillError;
 
 /// Longest run of a proving command unless the card says otherwise: longer suites are for a part of the change.
 pub(super) const PROVE_LIMIT_IF_NONE: Duration = Duration::from_secs(1_800);
-/// A command that needs more than a day hangs.
-const LONGEST_PROVE_LIMIT: Duration = Duration::from_secs(86_400);
 
 /// The kind of work, which decides how a claim is checked and where the result goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,7 +104,7 @@ impl ThinkingBrief {
             repository: text("repository").map(PathBuf::from),
             base: text("base"),
             prove: text("prove"),
-            prove_limit: prove_limit(inputs)?,
+            prove_limit: prove_limit(inputs),
             expect: match text("expect").as_deref() {
                 Some("pass") => ProofExpect::Pass,
                 Some("any") => ProofExpect::Any,
@@ -205,15 +203,8 @@ impl ThinkingBrief {
     }
 }
 
-fn prove_limit(inputs: &Value) -> Result<Duration, SkillError> {
-    match inputs.get(PROVE_LIMIT).and_then(Value::as_u64).map(Duration::from_secs) {
-        None => Ok(PROVE_LIMIT_IF_NONE),
-        Some(limit) if limit <= LONGEST_PROVE_LIMIT => Ok(limit),
-        Some(_) => Err(SkillError::Permanent(format!(
-            "`{PROVE_LIMIT}` is at most {} (a day)",
-            LONGEST_PROVE_LIMIT.as_secs()
-        ))),
-    }
+fn prove_limit(inputs: &Value) -> Duration {
+    inputs.get(PROVE_LIMIT).and_then(Value::as_u64).map_or(PROVE_LIMIT_IF_NONE, Duration::from_secs)
 }
 
 /// For the lead of a change.

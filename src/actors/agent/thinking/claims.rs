@@ -52,8 +52,10 @@ impl ClaimEnd {
 }
 
 impl ThinkingAttempt {
-    /// Checks a claim and writes the row of its end, or of a question to a person.
+    /// Checks a claim and writes the row of its end, or of a question to a person. That is the daemon's work, with
+    /// limits of its own: a proof may take longer than a step may work.
     pub(super) async fn check_claim(&mut self, claim: &ReportClaim) -> Result<(), SkillError> {
+        let _wait = self.control.wait();
         let began = Instant::now();
         self.waited = Duration::ZERO;
         let end = match self.brief.kind {

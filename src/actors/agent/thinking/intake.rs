@@ -140,6 +140,7 @@ impl ThinkingAttempt {
         }
         let command = self.proving_command()?;
         let _reserved = self.reserve().await?;
+        let _wait = self.control.wait();
         let running = run_on(commit.as_str(), stage, &command, self.brief.prove_limit, &mut bench);
         let ended = until_stopped(&self.control, &self.cancel, running).await?;
         ended.map_err(|error| SkillError::Transient(error.to_string()))

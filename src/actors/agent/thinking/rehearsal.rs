@@ -43,18 +43,26 @@ pub struct RehearsedRun {
     pub tail: String,
 }
 
-/// Rehearses the proof of a change with an agent's `rights`, in a folder that is removed afterwards.
+/// What is rehearsed.
+#[derive(Debug)]
+pub struct RehearsalOrder {
+    /// Of the agent that would work.
+    pub rights: Rights,
+    pub unconfined: bool,
+    /// The proving command; found in the tree where it is left out.
+    pub prove: Option<String>,
+    /// Longest run of it; that of a card without one where it is left out.
+    pub prove_limit: Option<Duration>,
+}
+
+/// Rehearses the proof of a change, in a folder that is removed afterwards.
 ///
 /// # Errors
 /// In words, where not even a tree can be made.
-pub async fn rehearse(
-    rights: Rights,
-    unconfined: bool,
-    repository: &Path,
-    prove: Option<&str>,
-) -> Result<ProofRehearsal, String> {
+pub async fn rehearse(repository: &Path, order: RehearsalOrder) -> Result<ProofRehearsal, String> {
+    let RehearsalOrder { rights, unconfined, prove, prove_limit } = order;
     let outlook = {
-        let (repository, prove) = (repository.to_owned(), prove.map(str::to_owned));
+        let repository = repository.to_owned();
         tokio::task::spawn_blocking(move || RepositoryOutlook::read(&repository, None, prove.as_deref()))
             .await
             .map_err(|error| error.to_string())??
@@ -66,7 +74,9 @@ pub async fn rehearse(
     let order = WorkspaceOrder { job, rights, cores: 2, memory_mb: 0, earlier: None };
     let workspace = StepWorkspace::open(&deps, &brief, order).await.map_err(|error| error.to_string())?;
     let run = match &outlook.prove {
-        Some(prove) => Some(run_once(&workspace, &prove.script).await),
+        Some(prove) => {
+            Some(run_once(&workspace, &prove.script, prove_limit.unwrap_or(PROVE_LIMIT_IF_NONE)).await)
+        }
         None => None,
     };
     Ok(ProofRehearsal {
@@ -77,13 +87,12 @@ pub async fn rehearse(
     })
 }
 
-async fn run_once(workspace: &StepWorkspace, script: &str) -> Result<RehearsedRun, String> {
+async fn run_once(workspace: &StepWorkspace, script: &str, limit: Duration) -> Result<RehearsedRun, String> {
     let command = ProvingCommand::given(script).map_err(|refusal| refusal.to_string())?;
     let checked = command.check(&workspace.tree.path(), &workspace.search_path());
     checked.map_err(|refusal| refusal.to_string())?;
     let argv = command.argv().map(str::to_owned).to_vec();
-    let (limit, cancel) = (PROVE_LIMIT_IF_NONE, CancellationToken::new());
-    let end = workspace.run_in(&workspace.tree, argv, limit, &cancel).await;
+    let end = workspace.run_in(&workspace.tree, argv, limit, &CancellationToken::new()).await;
     let end = end.map_err(|error| error.to_string())?;
     let text = end.output.text();
     let outcome = outcome_of(&end);

@@ -14,9 +14,8 @@ impl ThinkingAttempt {
     /// Reserves, queueing if necessary; the wait counts as nobody's work.
     pub(super) async fn reserve(&mut self) -> Result<ReservationGuard, SkillError> {
         let began = Instant::now();
-        self.control.set_waiting(true);
+        let _wait = self.control.wait();
         let reserved = self.step.reserve_for_command().await;
-        self.control.set_waiting(false);
         self.waited += began.elapsed();
         reserved
     }

@@ -170,13 +170,7 @@ impl ThinkingAttempt {
 
     /// Waits until a job of this step has ended.
     pub(super) async fn end_of(&self, child: &JobId) -> Result<Job, SkillError> {
-        self.control.set_waiting(true);
-        let ended = self.wait_for(child).await;
-        self.control.set_waiting(false);
-        ended
-    }
-
-    async fn wait_for(&self, child: &JobId) -> Result<Job, SkillError> {
+        let _wait = self.control.wait();
         loop {
             let wait = self.jobs.wait(child, LOOK);
             let job = tokio::select! {

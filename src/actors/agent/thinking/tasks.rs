@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use crate::domain::job::continuation::{CONTINUES, SNAPSHOT};
 use crate::domain::job::plan::{LEAD_CHANGE, MAY_DELEGATE};
 use crate::domain::task::{InputKind, PLAIN_TASK, TaskEntry, TaskInput, TaskKind};
+use crate::domain::thinking::LONGEST_PROVE_LIMIT_S;
 
 /// Write a change in a repository and have it proved.
 pub(in crate::actors) const WRITE_CHANGE: &str = "change.write";
@@ -36,7 +37,7 @@ const CHANGE_INPUTS: &[TaskInput] = &[
     TaskInput::required("goal", InputKind::Text),
     TaskInput::required(REPOSITORY, InputKind::Repository),
     TaskInput::optional("prove", InputKind::Text),
-    TaskInput::optional(PROVE_LIMIT, InputKind::Count),
+    TaskInput::optional(PROVE_LIMIT, InputKind::UpTo(LONGEST_PROVE_LIMIT_S)),
     TaskInput::optional("base", InputKind::Text),
     TaskInput::optional("expect", InputKind::Choice(&["fail", "pass", "any"])),
     TaskInput::optional("budget_usd", InputKind::Usd),
@@ -63,7 +64,7 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
             TaskInput::optional(REPOSITORY, InputKind::Repository),
             TaskInput::optional("base", InputKind::Text),
             TaskInput::optional("prove", InputKind::Text),
-            TaskInput::optional(PROVE_LIMIT, InputKind::Count),
+            TaskInput::optional(PROVE_LIMIT, InputKind::UpTo(LONGEST_PROVE_LIMIT_S)),
             TaskInput::optional("budget_usd", InputKind::Usd),
             TaskInput::optional("with_uncommitted", InputKind::Flag),
             TaskInput::optional("ask", ASK),
@@ -92,7 +93,7 @@ pub(in crate::actors) const MODEL_TASKS: &[ModelTask] = &[
             TaskInput::required("commit", InputKind::Text),
             TaskInput::optional("paths", InputKind::Texts),
             TaskInput::optional("prove", InputKind::Text),
-            TaskInput::optional(PROVE_LIMIT, InputKind::Count),
+            TaskInput::optional(PROVE_LIMIT, InputKind::UpTo(LONGEST_PROVE_LIMIT_S)),
             TaskInput::optional("budget_usd", InputKind::Usd),
             TaskInput::optional("tests", InputKind::Texts),
             TaskInput::optional("ask", ASK),
