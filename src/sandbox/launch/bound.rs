@@ -26,7 +26,8 @@ impl SandboxLauncher {
     /// Runs a program with the daemon's own rights, to its end, its time limit or the daemon's end.
     ///
     /// # Errors
-    /// When the program was not started or its end is unknown. A failing program is no error.
+    /// When the program was not started, its end is unknown or some of its processes are left. A failing program is no
+    /// error.
     pub async fn run_bound(&self, command: BoundCommand) -> Result<SandboxEnd, SandboxError> {
         let request = ReaperRequest { wrapped: false, limits: WatchedLimits::NONE };
         let mut argv: Vec<OsString> =
@@ -40,6 +41,9 @@ impl SandboxLauncher {
         if let Some(source) = report.failed {
             let (what, source) = ("the program cannot be started".to_owned(), std::io::Error::other(source));
             return Err(SandboxError::System { what, source });
+        }
+        if report.left > 0 {
+            return Err(SandboxError::Survivors(report.left));
         }
         Ok(SandboxEnd {
             exit: report.exit,

@@ -50,7 +50,8 @@ impl OutwardRunner for StepPushes {
             let (OutwardAct::GitPush { .. }, Some(plan)) = (act, plan) else {
                 return Err(OutwardRefusal::Failed("nobody has approved it".to_owned()));
             };
-            // Run to its end even if the step is stopped: a push that is cut leaves nobody knowing.
+            // Runs to its end even if the step is stopped: a push that is cut leaves nobody knowing. With its agent or
+            // its daemon it ends all the same, so that it is over when a person is asked how it went.
             push(sandbox, tree, plan).await.map_err(OutwardRefusal::Failed)
         })
     }
