@@ -30,6 +30,9 @@ const ADDRESSES: &[&str] =
 /// Whose pages may spend the user's money: never for somebody else's project to say.
 const ORIGINS: &str = "http.allowed_origins";
 
+/// Whether all users of the machine may come in.
+const USERS: &str = "http.local_users";
+
 /// Settings in force, with their origins.
 pub(super) type SettingsInForce = BTreeMap<String, (Value, ConfigOrigin)>;
 
@@ -53,7 +56,7 @@ pub(super) fn misdirected(
         );
         Some(ConfigProblem::at(target_from, wording))
     };
-    PAIRS.iter().filter_map(misdirected).chain(invited(in_force)).collect()
+    PAIRS.iter().filter_map(misdirected).chain(invited(in_force)).chain(opened(in_force)).collect()
 }
 
 /// Origins that a file of the folder lets in.
@@ -63,6 +66,17 @@ fn invited(in_force: &SettingsInForce) -> Option<ConfigProblem> {
     let wording = format!(
         "`{ORIGINS}` is not accepted from a file of the working directory: pages of its author could spend your \
          money; set PAS_HTTP__ALLOWED_ORIGINS, or name the file with --config"
+    );
+    Some(ConfigProblem::at(from, wording))
+}
+
+/// The door that a file of the folder opens to all users of the machine.
+fn opened(in_force: &SettingsInForce) -> Option<ConfigProblem> {
+    let (users, from) = in_force.get(USERS)?;
+    from.folder_file().filter(|_| users.as_str() == Some("any"))?;
+    let wording = format!(
+        "`{USERS}` = \"any\" is not accepted from a file of the working directory: every user of the machine could \
+         command your daemon; set PAS_HTTP__LOCAL_USERS, or name the file with --config"
     );
     Some(ConfigProblem::at(from, wording))
 }

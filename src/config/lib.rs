@@ -25,9 +25,9 @@ use serde::Deserialize;
 
 pub use self::sections::{
     AgentsConfig, CompatibleConfig, DaemonConfig, EventsConfig, FsyncTiming, GatewayConfig, HttpConfig,
-    IngestConfig, JobsConfig, LogConfig, LogFormat, LogLevel, OllamaConfig, OtlpConfig, PricesConfig,
-    ProviderConfig, ProviderRouterConfig, ProvidersConfig, QuotaSetting, ReceiptsConfig, RegistryConfig,
-    ResourcesConfig, SandboxConfig, SecretText, StoreConfig, SupervisionConfig, TraceConfig,
+    IngestConfig, JobsConfig, LocalUsers, LogConfig, LogFormat, LogLevel, OllamaConfig, OtlpConfig,
+    PricesConfig, ProviderConfig, ProviderRouterConfig, ProvidersConfig, QuotaSetting, ReceiptsConfig,
+    RegistryConfig, ResourcesConfig, SandboxConfig, SecretText, StoreConfig, SupervisionConfig, TraceConfig,
 };
 
 /// The documented defaults, as text (printed by `pas config --defaults`).

@@ -35,6 +35,8 @@ pub struct HttpConfig {
     pub token: Option<SecretText>,
     /// Origins of other pages that may use the ports of models.
     pub allowed_origins: Vec<String>,
+    /// Who on this machine may connect without a token.
+    pub local_users: LocalUsers,
     /// Open connections over all ports.
     pub max_connections: NonZeroUsize,
     /// Largest request body in bytes.
@@ -51,6 +53,15 @@ pub struct HttpConfig {
     /// Time for open requests when the daemon stops.
     #[serde(rename = "shutdown_grace_s", deserialize_with = "seconds")]
     pub shutdown_grace: Duration,
+}
+
+/// Users of this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LocalUsers {
+    /// The daemon's own, and root.
+    Own,
+    Any,
 }
 
 /// `[supervision]`.

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::services::{self, ServiceSite};
+use crate::config::LocalUsers;
 use crate::http::EdgeServer;
 use crate::http::event_stream::MAX_CONNECTIONS as EVENT_CLIENTS;
 use crate::http::guard::AccessToken;
@@ -102,7 +103,12 @@ async fn bind(site: &ServiceSite) -> Result<EdgeServer, ActorError> {
                 tokio::time::sleep(PORTS_PAUSE).await;
             }
             bound => {
-                let edge = bound?.allowing(http.allowed_origins.clone());
+                let mut edge = bound?.allowing(http.allowed_origins.clone());
+                if http.local_users == LocalUsers::Own
+                    && let Err(error) = edge.admit_own_user_only()
+                {
+                    tracing::warn!(%error, "every user of this machine can command this daemon; set `http.token`");
+                }
                 let connections = http.max_connections.get() + EVENT_CLIENTS;
                 let edge = edge.connections(connections_within(connections));
                 return Ok(edge.grace(http.shutdown_grace));

@@ -78,10 +78,11 @@ impl ConnectionPulse {
         self.enter(ConnectionPhase::Idle);
     }
 
-    /// Since when no request is running.
+    /// Since when no request is running and no answer waits for its client.
     pub(super) fn idle_since(&self) -> Option<Instant> {
         let activity = self.0.lock();
-        (activity.phase != ConnectionPhase::Running).then_some(activity.since)
+        let is_idle = activity.phase != ConnectionPhase::Running && activity.stalled_since.is_none();
+        is_idle.then_some(activity.since)
     }
 
     fn bytes_arrived(&self) {

@@ -1,8 +1,9 @@
 //! Access checks: every request of every port passes them unread.
 //!
 //! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host` must name
-//! this port (a rebound DNS name does not), an `Origin` must be one of the daemon's own ports, and a change
-//! must come as JSON, which no HTML form can send. Beyond loopback every request needs the bearer token; only
+//! this port (a rebound DNS name does not), an `Origin` must be one of the daemon's own ports, a page of another site
+//! must not be behind a request that names no origin, and a change must come as JSON, which no HTML form can send.
+//! Other users of the machine reach loopback too: [`PeerRule`](super::peer::PeerRule) tells them. Beyond loopback every request needs the bearer token; only
 //! the files of a port's pages, which reveal nothing about the swarm, are served without one, because a
 //! browser must load them before anybody can type the token in. Invariant: [`RequestGuard::inspect`] sees
 //! every request, to a route or the fallback, before anything else does.
@@ -27,6 +28,14 @@ use super::model;
 use crate::llm::inbound::ApiFormat;
 
 const RESOURCE_POLICY: HeaderName = HeaderName::from_static("cross-origin-resource-policy");
+/// Of answers that are no pages: nothing is loaded, run or framed, should a browser take one for a page all the same.
+const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+);
+/// Who asked a browser for a request, in what manner and for what (W3C Fetch Metadata).
+const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
 
 /// The secret that clients show when the daemon listens beyond loopback.
 #[derive(Clone)]
@@ -118,9 +127,13 @@ impl RequestGuard {
     }
 
     fn admit(&self, request: &Request, edge: Option<&EdgeInfo>) -> Result<(), ApiError> {
+        if let Some(stranger) = edge.and_then(|edge| edge.stranger) {
+            return Err(ApiError::new(StatusCode::FORBIDDEN, stranger.to_string()));
+        }
         let local = edge.map(|edge| edge.local.ip());
         self.check_host(request, local)?;
         self.check_origin(request.headers(), local)?;
+        self.check_site(request)?;
         if !(request.method().is_safe() && (self.exceptions.is_open)(request.uri().path())) {
             self.check_token(request.headers())?;
         }
@@ -161,6 +174,25 @@ impl RequestGuard {
         }
         let sentence = "cross-origin requests are refused; open the page from the daemon's own port, or add its \
                         origin to `http.allowed_origins` for the ports of models";
+        Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
+    }
+
+    /// Browsers send no `Origin` with many requests that only read, so for those the site behind them counts. A link to
+    /// a page may stand anywhere.
+    fn check_site(&self, request: &Request) -> Result<(), ApiError> {
+        let headers = request.headers();
+        let is = |name: &HeaderName, word: &str| headers.get(name).is_some_and(|value| value == word);
+        if !is(&FETCH_SITE, "cross-site") || headers.contains_key(ORIGIN) {
+            return Ok(());
+        }
+        let path = request.uri().path();
+        let is_page = path == "/" || path.starts_with("/docs") || (self.exceptions.is_open)(path);
+        let is_link = is(&FETCH_MODE, "navigate") && is(&FETCH_DEST, "document");
+        if is_page && is_link && request.method().is_safe() {
+            return Ok(());
+        }
+        let sentence =
+            "requests that a page of another site asks for are refused; open this address yourself";
         Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
     }
 
@@ -271,6 +303,7 @@ impl GuardVerdict {
         }
         headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         headers.insert(RESOURCE_POLICY, HeaderValue::from_static("same-origin"));
+        headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(CONTENT_POLICY);
         response
     }
 }
@@ -366,6 +399,34 @@ mod tests {
         for origin in ["null", "http://localhost:3000", "https://localhost:6100", "http://evil.test:6100", ""]
         {
             assert_eq!(from(origin), 403, "{origin}");
+        }
+    }
+
+    #[test]
+    fn a_page_of_another_site_can_ask_for_nothing_but_follow_a_link() {
+        let guard = loopback();
+        let ask = |method: &str, path: &str, fetch: [&str; 3]| {
+            verdict(&guard, |mut r| {
+                r = r.method(method).uri(path).header("host", "localhost:6100");
+                [FETCH_SITE, FETCH_MODE, FETCH_DEST]
+                    .into_iter()
+                    .zip(fetch)
+                    .fold(r, |r, (name, word)| r.header(name, word))
+            })
+        };
+        let link = ["cross-site", "navigate", "document"];
+        for (method, path, fetch, status) in [
+            ("GET", "/events?since=1", ["cross-site", "no-cors", "empty"], 403),
+            ("GET", "/events?since=1", link, 403),
+            ("GET", "/", ["cross-site", "no-cors", "image"], 403),
+            ("GET", "/docs", ["cross-site", "navigate", "iframe"], 403),
+            ("POST", "/", link, 403),
+            ("GET", "/", link, 200),
+            ("GET", "/docs", link, 200),
+            ("GET", "/jobs", ["none", "navigate", "document"], 200),
+            ("GET", "/jobs", ["same-origin", "cors", "empty"], 200),
+        ] {
+            assert_eq!(ask(method, path, fetch), status, "{method} {path} {fetch:?}");
         }
     }
 

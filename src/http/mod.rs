@@ -29,6 +29,7 @@ pub mod list;
 mod model;
 pub mod orchestrator;
 pub mod page;
+pub mod peer;
 pub mod places;
 mod progress;
 pub mod provider_router;

@@ -38,6 +38,7 @@ use super::front::{self, FrontShared};
 use super::guard::{self, AccessToken, PathExceptions, RequestGuard};
 use super::limits::{self, PortLimits};
 use super::model::form_of;
+use super::peer::PeerRule;
 use super::places::EdgePlaces;
 use super::trace::SpanRecorder;
 
@@ -140,6 +141,8 @@ pub struct EdgeServer {
     grace: Duration,
     /// Most connections over all ports.
     connections: usize,
+    /// Who may connect; `None` for everybody.
+    peers: Option<Arc<PeerRule>>,
 }
 
 #[derive(Debug)]
@@ -168,7 +171,7 @@ impl EdgeServer {
             ports.push(bind_one(SocketAddr::new(address, spec.port), spec).await?);
         }
         let connections = ports.iter().map(|port| port.spec.limits.max_connections).sum();
-        Ok(Self { ports, token, origins: Arc::from([]), grace: limits::SHUTDOWN, connections })
+        Ok(Self { ports, token, origins: Arc::from([]), grace: limits::SHUTDOWN, connections, peers: None })
     }
 
     /// The same for pages of these origins too, on the ports that speak for vendors.
@@ -183,6 +186,18 @@ impl EdgeServer {
     pub fn connections(mut self, most: usize) -> Self {
         self.connections = most;
         self
+    }
+
+    /// The same for this process's own user and root only, where there is no token: on loopback others reach the ports
+    /// too.
+    ///
+    /// # Errors
+    /// Where the system cannot tell users apart; then everybody on this machine may connect.
+    pub fn admit_own_user_only(&mut self) -> io::Result<()> {
+        if self.token.is_none() {
+            self.peers = Some(Arc::new(PeerRule::own_user()?));
+        }
+        Ok(())
     }
 
     /// The same with another grace period at shutdown.
@@ -218,6 +233,7 @@ impl EdgeServer {
                 places: Arc::new(Semaphore::new(port.spec.limits.max_connections)),
                 all_places: Arc::clone(&all_places),
                 refusals: Arc::new(Semaphore::new(limits::MAX_REFUSALS)),
+                peers: self.peers.clone(),
                 limits: Arc::new(port.spec.limits),
                 tracker: tracker.clone(),
                 shutdown: shutdown.clone(),
@@ -255,6 +271,7 @@ struct OpenPort {
     service: String,
     router: Router,
     limits: Arc<PortLimits>,
+    peers: Option<Arc<PeerRule>>,
     places: Arc<Semaphore>,
     all_places: Arc<EdgePlaces>,
     refusals: Arc<Semaphore>,
@@ -296,7 +313,8 @@ impl OpenPort {
         if let Some(places) = place.and_then(|place| Some((place, self.all_places.take(pulse.clone())?))) {
             let (limits, shutdown) = (Arc::clone(&self.limits), self.shutdown.clone());
             let (cut, tasks) = (self.cut.clone(), self.tracker.clone());
-            let edge = EdgeInfo::new(EdgeConnection { local, peer, limits, shutdown, cut, tasks });
+            let stranger = self.peers.as_ref().and_then(|rule| rule.stranger(local, peer));
+            let edge = EdgeInfo::new(EdgeConnection { local, peer, stranger, limits, shutdown, cut, tasks });
             self.tracker.spawn(serve_one(stream, pulse, places, edge, self.router.clone()));
         } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
             self.tracker.spawn(refuse(stream, slot));
@@ -351,7 +369,11 @@ async fn serve_one(
     let ended = tokio::select! {
         biased;
         () = shutdown.cancelled() => None,
-        () = leave.cancelled() => return,
+        () = leave.cancelled() => match pulse.idle_since() {
+            Some(_) => return,
+            // A request has come since this connection was chosen: it is answered.
+            None => None,
+        },
         ended = until_overdue(connection.as_mut(), &pulse, &limits) => Some(ended),
     };
     let ended = match ended {

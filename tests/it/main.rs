@@ -24,6 +24,7 @@ mod job_promises;
 mod jobs;
 mod kill9;
 mod orchestrator;
+mod other_user;
 mod otlp;
 mod otp;
 mod port_lease;
