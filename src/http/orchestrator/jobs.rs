@@ -99,14 +99,19 @@ pub(super) async fn show(
     ContractPath(id): ContractPath<JobId>,
     ContractQuery(query): ContractQuery<JobQuery>,
 ) -> ApiResult<Json<JobView>> {
-    view(&state, &id, query.tree)
+    view(&state, id, query.tree).await
 }
 
-fn view(state: &OrchestratorApi, id: &JobId, nested: bool) -> ApiResult<Json<JobView>> {
-    let below = state.jobs.book.subtree(id)?;
-    let job = below.first().ok_or_else(|| ApiError::not_found(format!("no job `{id}`")))?;
-    let continuations = state.jobs.continuations_of([job])?;
-    Ok(Json(JobView::new(&state.jobs, job, &below, nested)?.continued(&continuations, job)))
+async fn view(state: &OrchestratorApi, id: JobId, nested: bool) -> ApiResult<Json<JobView>> {
+    let jobs = Arc::clone(&state.jobs);
+    // The continuations of an old run are found by reading all runs since.
+    let viewed = tokio::task::spawn_blocking(move || {
+        let below = jobs.book.subtree(&id)?;
+        let job = below.first().ok_or_else(|| ApiError::not_found(format!("no job `{id}`")))?;
+        let continuations = jobs.continuations_of([job])?;
+        Ok::<_, ApiError>(JobView::new(&jobs, job, &below, nested)?.continued(&continuations, job))
+    });
+    Ok(Json(viewed.await.map_err(|error| ApiError::internal(&error))??))
 }
 
 /// Extractor: the reason in an optional body; the audit log has it.
@@ -160,7 +165,7 @@ pub(super) async fn pause(
     _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
     state.jobs.book.pause_tree(&id).await?.iter().for_each(|job| state.jobs.notify(job));
-    view(&state, &id, false)
+    view(&state, id, false).await
 }
 
 pub(super) async fn resume(
@@ -169,7 +174,7 @@ pub(super) async fn resume(
     _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
     state.jobs.book.resume_tree(&id).await?.iter().for_each(|job| state.jobs.notify(job));
-    view(&state, &id, false)
+    view(&state, id, false).await
 }
 
 /// A run that has ended is resubmitted as a new run: a terminal state is final.
@@ -179,5 +184,5 @@ pub(super) async fn retry(
     _: GivenReason,
 ) -> ApiResult<Json<JobView>> {
     let job = state.jobs.retry(&id).await?;
-    view(&state, &job.id, false)
+    view(&state, job.id, false).await
 }

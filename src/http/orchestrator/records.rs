@@ -8,8 +8,10 @@ use axum::Extension;
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderMap;
-use axum::http::header::{CONTENT_TYPE, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
+use cap_std::ambient_authority;
+use cap_std::fs::Dir;
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -31,6 +33,9 @@ use crate::store::backup::BackupError;
 
 /// Most events read at once.
 const EVENT_PAGE: usize = 500;
+/// An artifact may be a page whose text others wrote: shown, it runs nothing, loads nothing and has no origin.
+const ARTIFACT_POLICY: &str = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:; \
+     base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 /// Largest artifact served in one answer.
 const MAX_SERVED_BYTES: u64 = 256 << 20;
 
@@ -59,23 +64,26 @@ pub(super) async fn artifact(
     if !plain {
         return Err(missing());
     }
-    let file = state.jobs.run_dir(&id.run()).join(&path);
-    let bytes = tokio::task::spawn_blocking(move || read_bounded(&file)).await;
+    let (folder, file) = (state.jobs.run_dir(&id.run()), path.clone());
+    let bytes = tokio::task::spawn_blocking(move || read_bounded(&folder, &file)).await;
     let bytes = bytes.map_err(|error| ApiError::internal(&error))?.map_err(|_| missing())?;
     let media_type = if path == artifact.path {
         artifact.media_type.clone()
     } else {
         "application/octet-stream".to_owned()
     };
-    Ok(([(CONTENT_TYPE, media_type), (X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned())], bytes).into_response())
+    let headers = [(CONTENT_TYPE, media_type), (CONTENT_SECURITY_POLICY, ARTIFACT_POLICY.to_owned())];
+    Ok((headers, bytes).into_response())
 }
 
-fn read_bounded(file: &Path) -> std::io::Result<Vec<u8>> {
-    let info = std::fs::symlink_metadata(file)?;
+/// Reads a file of a run's folder; no link on the way leads out of the folder.
+fn read_bounded(folder: &Path, file: &str) -> std::io::Result<Vec<u8>> {
+    let folder = Dir::open_ambient_dir(folder, ambient_authority())?;
+    let info = folder.symlink_metadata(file)?;
     if !info.is_file() || info.len() > MAX_SERVED_BYTES {
         return Err(std::io::ErrorKind::NotFound.into());
     }
-    std::fs::read(file)
+    folder.read(file)
 }
 
 pub(super) async fn events(
@@ -305,4 +313,25 @@ pub(super) async fn back_up(
     Ok(Json(
         json!({ "path": report.path, "bytes": report.file_bytes, "tables": report.tables, "rows": report.rows }),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn no_link_leads_out_of_a_runs_folder() {
+        let (inside, outside) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        std::fs::create_dir(inside.path().join("index")).unwrap();
+        std::fs::write(inside.path().join("index/part"), b"own").unwrap();
+        std::fs::write(outside.path().join("secret"), b"theirs").unwrap();
+        symlink(outside.path(), inside.path().join("index/folder")).unwrap();
+        symlink(outside.path().join("secret"), inside.path().join("index/file")).unwrap();
+        assert_eq!(read_bounded(inside.path(), "index/part").unwrap(), b"own");
+        for path in ["index/folder/secret", "index/file", "../secret", "index"] {
+            assert!(read_bounded(inside.path(), path).is_err(), "{path}");
+        }
+    }
 }
