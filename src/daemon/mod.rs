@@ -6,6 +6,7 @@
 mod damage;
 mod edge;
 mod news;
+mod private_folders;
 mod services;
 mod tree;
 mod workdir_lock;
@@ -97,6 +98,7 @@ impl RunningDaemon {
         }
         let locking = Arc::clone(&config);
         let workdir_lock = tokio::task::spawn_blocking(move || WorkdirLock::take(&locking)).await??;
+        private_folders::keep_others_out(&config);
         let (file, backups) = (config.store_file(), backups(&config));
         let (store, roster, refusals) = match open(ground.store, &config).await {
             Ok(opened) => opened,

@@ -126,6 +126,34 @@ pub fn create_folders(folder: &Path) -> io::Result<()> {
     }
 }
 
+/// Makes a folder if it is missing, and keeps all but its owner out of it; nobody reaches what is below then, whatever
+/// the modes there. A folder that is shared by design (sticky, as `/tmp` is) or somebody else's stays as it is.
+///
+/// # Errors
+/// The file system's.
+#[cfg(unix)]
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
+    use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+    const OTHERS: u32 = 0o077;
+    const STICKY: u32 = 0o1000;
+    create_folders(folder)?;
+    let about = std::fs::metadata(folder)?;
+    let is_ours = about.uid() == rustix::process::geteuid().as_raw() && about.mode() & STICKY == 0;
+    if !is_ours || about.mode() & OTHERS == 0 {
+        return Ok(());
+    }
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(about.mode() & 0o7777 & !OTHERS))
+}
+
+/// Makes a folder if it is missing; its rights are the system's.
+///
+/// # Errors
+/// The file system's.
+#[cfg(not(unix))]
+pub fn create_private_folder(folder: &Path) -> io::Result<()> {
+    create_folders(folder)
+}
+
 /// Syncs the names in a folder.
 ///
 /// # Errors
@@ -216,5 +244,28 @@ mod tests {
         std::fs::write(dir.path().join("plain"), "x").unwrap();
         replace_file(&dir.path().join("ours"), b"x").unwrap();
         assert_eq!(mode("ours"), mode("plain"));
+    }
+
+    #[test]
+    #[cfg(unix)]
+    fn a_private_folder_keeps_others_out_and_a_shared_one_stays_shared() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let dir = tempfile::tempdir().unwrap();
+        let mode =
+            |name: &str| std::fs::metadata(dir.path().join(name)).unwrap().permissions().mode() & 0o7777;
+        for (name, before, after) in [
+            ("open", 0o755, 0o700),
+            ("group", 0o2750, 0o2700),
+            ("shared", 0o1777, 0o1777),
+            ("shut", 0o700, 0o700),
+        ] {
+            let folder = dir.path().join(name);
+            std::fs::create_dir(&folder).unwrap();
+            std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(before)).unwrap();
+            create_private_folder(&folder).unwrap();
+            assert_eq!(mode(name), after, "{name}");
+        }
+        create_private_folder(&dir.path().join("new/below")).unwrap();
+        assert_eq!(mode("new/below"), 0o700);
     }
 }

@@ -45,7 +45,10 @@ const LAYERS: &[(&str, &[&str])] = &[
         ],
     ),
     ("http", &["actors", "config", "domain", "llm", "roster", "skills", "store", "supervision", "worktree"]),
-    ("daemon", &["actors", "config", "domain", "http", "llm", "roster", "skills", "store", "supervision"]),
+    (
+        "daemon",
+        &["actors", "config", "domain", "files", "http", "llm", "roster", "skills", "store", "supervision"],
+    ),
     (
         "cli",
         &[
@@ -127,6 +130,23 @@ fn imports_point_down() {
                 findings.push(format!(
                     "{place}:{line}: `{layer}` must not know `{name}`; move what both need down, or hand it in"
                 ));
+            }
+        }
+    }
+    none(&findings);
+}
+
+#[test]
+fn crates_depend_downwards() {
+    let mut findings = Vec::new();
+    for (layer, below) in LAYERS.iter().filter(|(layer, _)| is_crate(layer)) {
+        let place = format!("src/{layer}/Cargo.toml");
+        let manifest: toml::Table = toml::from_str(&read(&place)).expect("a manifest is TOML");
+        let dependencies = manifest.get("dependencies").and_then(toml::Value::as_table);
+        let names = dependencies.into_iter().flat_map(toml::Table::keys);
+        for lower in names.filter_map(|name| name.strip_prefix("pas-")) {
+            if !below.contains(&lower) {
+                findings.push(format!("{place}: `{layer}` must not depend on `{lower}`"));
             }
         }
     }
@@ -290,7 +310,8 @@ fn layer_crates(text: &str) -> Vec<(usize, String)> {
         let rest = &code[at + prefix.len()..];
         let end = rest.find(|c: char| !is_word(c))?;
         let line = code[..at].matches('\n').count() + 1;
-        rest[end..].starts_with([':', ';']).then(|| (line, rest[..end].to_owned()))
+        let is_named = rest[end..].starts_with([':', ';']) || rest[end..].starts_with(" as ");
+        is_named.then(|| (line, rest[..end].to_owned()))
     };
     starts.filter_map(name).collect()
 }
@@ -406,10 +427,11 @@ fn the_rule_on_layers_sees_every_way_to_name_one() {
     let names: Vec<String> =
         crate_names(text).into_iter().map(|(line, name)| format!("{line} {name}")).collect();
     assert_eq!(names, ["2 store", "3 actors", "3 http", "5 skills"]);
-    let text = "//! pas_doc::x\nuse pas_store::X;\nuse not_pas_http::y;\nfn f() { pas_llm::g(pas_other); }\n";
+    let text = "//! pas_doc::x\nuse pas_store::X;\nuse not_pas_http::y;\nfn f() { pas_llm::g(pas_other); }\n\
+                use pas_skills as work;\n";
     let names: Vec<String> =
         layer_crates(text).into_iter().map(|(line, name)| format!("{line} {name}")).collect();
-    assert_eq!(names, ["2 store", "4 llm"]);
+    assert_eq!(names, ["2 store", "4 llm", "5 skills"]);
     assert!(is_crate("domain") && !is_crate("actors"));
     assert_eq!(layer_of(Path::new("src/store/codec.rs")).as_deref(), Some("store"));
     assert_eq!(layer_of(Path::new("src/http.rs")).as_deref(), Some("http"));
