@@ -20,6 +20,7 @@ pub mod provider_router;
 pub mod registry;
 pub mod resource_manager;
 pub mod roster;
+pub mod shown_text;
 pub mod similar_name;
 pub mod steering;
 pub mod supervision;

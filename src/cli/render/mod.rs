@@ -16,6 +16,7 @@ pub mod waterfall;
 use console::{StyledObject, style};
 
 use crate::domain::job::JobState;
+use crate::domain::shown_text::turns_direction;
 
 /// A job's state as a mark of one column, distinct without colour too.
 #[must_use]
@@ -39,11 +40,17 @@ pub fn state(state: JobState) -> String {
     format!("{} {}", state_mark(state), state.word())
 }
 
-/// Foreign text on one line: control characters (also ANSI sequences) become spaces.
+/// Foreign text on one line: control characters (also ANSI sequences) become spaces, and marks that turn the direction of
+/// text around U+FFFD.
 #[must_use]
 pub fn one_line(text: &str) -> String {
     let plain = console::strip_ansi_codes(text);
-    let spaced: String = plain.chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+    let shown = |c: char| match c {
+        _ if c.is_control() => ' ',
+        _ if turns_direction(c) => char::REPLACEMENT_CHARACTER,
+        _ => c,
+    };
+    let spaced: String = plain.chars().map(shown).collect();
     spaced.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
@@ -86,6 +93,7 @@ mod tests {
     #[test]
     fn text_of_others_cannot_steer_the_terminal() {
         assert_eq!(one_line("a\u{1b}[31mred\u{1b}[0m\r\nb\u{7}\tc"), "ared b c");
+        assert_eq!(one_line("a\u{202e}gpj.exe"), "a\u{fffd}gpj.exe");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use super::command::usd;
 use super::row::StepRow;
+use crate::shown_text::is_unseen;
 
 /// Longest text of a line, in characters.
 const MAX_TEXT: usize = 160;
@@ -83,19 +84,13 @@ pub fn plain_line(line: &str) -> String {
     for c in line.chars() {
         if c == '\t' {
             shown.push(' ');
-        } else if is_safe(c) {
-            shown.push(c);
-        } else {
+        } else if is_unseen(c) {
             shown.extend(c.escape_unicode());
+        } else {
+            shown.push(c);
         }
     }
     shown
-}
-
-/// Neither a control character nor one that changes direction or is invisible.
-fn is_safe(c: char) -> bool {
-    !c.is_control()
-        && !matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Invariant: all text from files (paths, labels, hosts) is plain text here, escaped by each rendering.
 //! Characters that could mislead a reader are made visible on entry.
 
+use pas_domain::shown_text::turns_direction;
+
 #[derive(Debug, Clone, Default)]
 pub(super) struct ReportPage {
     pub(super) title: RichText,
@@ -215,10 +217,7 @@ fn shorten(text: &str) -> String {
 /// Control characters and marks that turn the direction of text around are shown as U+FFFD: they would
 /// make a path look like another.
 fn visible(text: &str) -> String {
-    let misleading = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
+    let misleading = |c: char| c.is_control() || turns_direction(c) || matches!(c, '\u{2028}' | '\u{2029}');
     text.chars().map(|c| if misleading(c) { '\u{fffd}' } else { c }).collect()
 }
 
