@@ -6,8 +6,10 @@
 //! progress when the daemon ended is answered with an error at the next start, because the effect is unknown.
 //! Failure policy: a folder that cannot be read is logged and tried again.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -70,6 +72,8 @@ struct FileQueueShared {
     roster: Arc<Roster>,
     invoker: Arc<dyn AgentInvoker>,
     workdir: Arc<Path>,
+    /// Scans so far.
+    turns: Arc<AtomicUsize>,
 }
 
 /// The watcher as a child of a supervisor. There is no handle: callers write files.
@@ -82,7 +86,7 @@ pub fn spec(
     invoker: Arc<dyn AgentInvoker>,
     workdir: PathBuf,
 ) -> ChildSpec {
-    let post = FileQueueShared { roster, invoker, workdir: workdir.into() };
+    let post = FileQueueShared { roster, invoker, workdir: workdir.into(), turns: Arc::default() };
     let (spec, _) = system.worker(name, options, move |context| {
         let address = context.address().clone();
         context.spawn(async move {
@@ -130,23 +134,35 @@ impl FileQueueState {
 }
 
 impl FileQueueShared {
-    /// Scans every agent's inbox and takes the returned requests. Blocks.
+    /// Scans every agent's inbox and takes the returned requests: one of each, then what there is room for, beginning
+    /// with another agent each time, so that a full inbox keeps no other one waiting. Blocks.
     fn look(&self, room: usize, recover: bool) -> Vec<(usize, FileQueueWork)> {
         let mut found = Vec::new();
-        for (at, agent) in self.roster.iter().enumerate() {
-            let folders = MailFolders::of(&self.workdir, &agent.name);
-            let interrupted = if recover { folders.interrupted() } else { Ok(Vec::new()) };
-            let taken = folders.take(&agent.name, room.saturating_sub(found.len()));
-            match (interrupted, taken) {
-                (Ok(interrupted), Ok(taken)) => {
-                    found.extend(interrupted.into_iter().map(|id| (at, FileQueueWork::Interrupted(id))));
-                    let work = |t: TakenRequest| (at, FileQueueWork::Request(t.id, Box::new(t.request)));
-                    found.extend(taken.into_iter().map(work));
-                }
-                (Err(error), _) | (_, Err(error)) => {
-                    tracing::warn!(agent = %agent.name, %error, "an inbox cannot be read; trying again");
+        if recover {
+            for (at, agent) in self.roster.iter().enumerate() {
+                match MailFolders::of(&self.workdir, &agent.name).interrupted() {
+                    Ok(ids) => found.extend(ids.into_iter().map(|id| (at, FileQueueWork::Interrupted(id)))),
+                    Err(error) => not_read(agent, &error),
                 }
             }
+        }
+        let mut asked: Vec<_> = self.roster.iter().enumerate().collect();
+        let first = self.turns.fetch_add(1, Ordering::Relaxed) % asked.len().max(1);
+        asked.rotate_left(first);
+        for most in [1, room] {
+            // Who had none in the first round is not asked again.
+            asked.retain(|&(at, agent)| {
+                let folders = MailFolders::of(&self.workdir, &agent.name);
+                let taken = folders.take(&agent.name, most.min(room.saturating_sub(found.len())));
+                let taken = taken.unwrap_or_else(|error| {
+                    not_read(agent, &error);
+                    Vec::new()
+                });
+                let had_some = !taken.is_empty();
+                let work = |t: TakenRequest| (at, FileQueueWork::Request(t.id, Box::new(t.request)));
+                found.extend(taken.into_iter().map(work));
+                had_some
+            });
         }
         found
     }
@@ -182,6 +198,10 @@ impl FileQueueShared {
     }
 }
 
+fn not_read(agent: &AgentDefinition, error: &io::Error) {
+    tracing::warn!(agent = %agent.name, %error, "an inbox cannot be read; trying again");
+}
+
 fn interrupted() -> InvocationOutcome {
     InvocationOutcome::Error(
         "the daemon ended while this request was worked on; whether it took effect is unknown: look, and \
@@ -215,5 +235,61 @@ impl Actor for FileQueueState {
             FileQueueMessage::Scan => self.look(context),
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::BoxFuture;
+    use serde_json::{Value, json};
+
+    use super::super::invoker::InvokeError;
+    use super::super::mail_folders::INBOX;
+    use super::*;
+    use crate::domain::agent_router::AgentInvocation;
+    use crate::domain::ids::AgentName;
+
+    struct SilentAgents;
+
+    impl AgentInvoker for SilentAgents {
+        fn invoke(
+            &self,
+            _: &AgentName,
+            _: AgentInvocation,
+            _: Duration,
+        ) -> BoxFuture<'static, Result<Value, InvokeError>> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    #[test]
+    fn a_full_inbox_keeps_no_other_one_waiting() {
+        let dir = tempfile::tempdir().unwrap();
+        let post = FileQueueShared {
+            roster: Arc::new(crate::roster::load(None).0),
+            invoker: Arc::new(SilentAgents),
+            workdir: dir.path().into(),
+            turns: Arc::default(),
+        };
+        let agents: Vec<_> = post.roster.iter().map(|agent| agent.name.clone()).collect();
+        let fill = |agent: &AgentName, requests: usize| {
+            let inbox = dir.path().join(INBOX).join(agent.as_str());
+            std::fs::create_dir_all(&inbox).unwrap();
+            for n in 0..requests {
+                std::fs::write(inbox.join(format!("r{n}.json")), json!({ "payload": {} }).to_string())
+                    .unwrap();
+            }
+        };
+        fill(&agents[0], 10);
+        fill(&agents[1], 10);
+        fill(&agents[49], 2);
+        let agents_of =
+            |found: Vec<(usize, FileQueueWork)>| -> Vec<usize> { found.iter().map(|(at, _)| *at).collect() };
+        let mut taken = agents_of(post.look(6, false));
+        taken.sort_unstable();
+        assert_eq!(taken.iter().filter(|at| **at == 49).count(), 1, "one of each first: {taken:?}");
+        assert_eq!(taken.len(), 6, "and then what there is room for");
+        let one_by_one: Vec<usize> = (0..3).flat_map(|_| agents_of(post.look(1, false))).collect();
+        assert!(one_by_one.contains(&49), "the turn goes round: {one_by_one:?}");
     }
 }

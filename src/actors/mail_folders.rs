@@ -80,6 +80,10 @@ impl MailFolders {
 
     /// Takes up to `limit` requests, by name. Invalid ones are moved to `rejected/`.
     pub(super) fn take(&self, agent: &AgentName, limit: usize) -> io::Result<Vec<TakenRequest>> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        self.refuse_links()?;
         let mut taken = Vec::new();
         for name in waiting(&self.inbox)? {
             if taken.len() == limit {
@@ -92,6 +96,21 @@ impl MailFolders {
             }
         }
         Ok(taken)
+    }
+
+    /// Fails where one of the agent's folders, or the one that has those of all agents, is a link: what is below would
+    /// be somebody else's.
+    fn refuse_links(&self) -> io::Result<()> {
+        let within = [self.inbox.join(WORKING), self.inbox.join(REJECTED)];
+        let folders = [&self.inbox, &self.outbox].into_iter().chain(&within);
+        let shared = [&self.inbox, &self.outbox].into_iter().filter_map(|folder| folder.parent());
+        for folder in folders.map(PathBuf::as_path).chain(shared) {
+            if folder.symlink_metadata().is_ok_and(|about| about.is_symlink()) {
+                let text = format!("{} is a link, which is not followed; make it a folder", folder.display());
+                return Err(io::Error::other(text));
+            }
+        }
+        Ok(())
     }
 
     fn take_one(&self, agent: &AgentName, name: &str) -> Result<TakenRequest, MailRefusal> {
@@ -264,6 +283,30 @@ mod tests {
             assert_eq!(fs::read_to_string(inbox.join(REJECTED).join(name)).unwrap(), text);
             let told = fs::read_to_string(inbox.join(REJECTED).join(format!("{name}.reason.txt"))).unwrap();
             assert!(told.contains(reason), "{name}: {told}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn no_folder_of_the_mail_is_reached_by_a_link() {
+        for linked in [
+            "artifacts/agent_inbox",
+            "artifacts/agent_outbox/architect",
+            "artifacts/agent_inbox/architect/working",
+        ] {
+            let (dir, agent, folders) = setup();
+            let elsewhere = tempfile::tempdir().unwrap();
+            let inbox = elsewhere.path().join("architect");
+            fs::create_dir_all(&inbox).unwrap();
+            fs::write(inbox.join("r1.json"), "{}").unwrap();
+            folders.post(&FileRequestId::new("r2").unwrap(), &request("r2")).unwrap();
+            let at = dir.path().join(linked);
+            fs::create_dir_all(at.parent().unwrap()).unwrap();
+            let _ = fs::rename(&at, elsewhere.path().join("moved"));
+            std::os::unix::fs::symlink(elsewhere.path(), &at).unwrap();
+            let refusal = folders.take(&agent, 10).unwrap_err().to_string();
+            assert!(refusal.contains(linked) && refusal.contains("is a link"), "{refusal}");
+            assert!(inbox.join("r1.json").exists());
         }
     }
 
