@@ -28,7 +28,7 @@ pub type DaemonFuture = Pin<Box<dyn Future<Output = anyhow::Result<()>> + Send>>
 
 /// Runs the daemon in the foreground.
 pub async fn up(context: &CommandContext, daemon: DaemonMain) -> CommandResult {
-    log(&context.config.log);
+    let limit = log(&context.config.log);
     descriptors::raise();
     let shutdown = CancellationToken::new();
     let running = daemon(context.config.clone(), shutdown.clone());
@@ -44,6 +44,7 @@ pub async fn up(context: &CommandContext, daemon: DaemonMain) -> CommandResult {
             }
         }
     };
+    limit.log_rest();
     // The alternate form prints the whole chain of causes.
     ended.map(|()| CommandExit::Done).map_err(|error| CommandFailure::failed(format!("{error:#}")))
 }
@@ -80,7 +81,7 @@ async fn asked_to_stop() {
 
 /// Writes log lines to standard error as configured by `[log]`; `RUST_LOG` overrides the filter. The newest
 /// lines are kept for the HMI. A kind of line that repeats too often is counted instead.
-fn log(settings: &LogConfig) {
+fn log(settings: &LogConfig) -> LogLimit {
     let level = tracing::Level::from(settings.level);
     let filter = EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| EnvFilter::new(format!("{},ractor=warn", level.as_str())));
@@ -96,8 +97,9 @@ fn log(settings: &LogConfig) {
     let log = tracing_subscriber::registry().with(filter).with(limit.clone());
     // Only a second logger in one process is refused; then the first one serves.
     if log.with(lines).with(log_lines::layer()).try_init().is_ok()
-        && let Err(error) = limit.keep_counting()
+        && let Err(error) = limit.clone().keep_counting()
     {
-        tracing::warn!(%error, "log lines that are left out will not be counted");
+        tracing::warn!(%error, "log lines that are left out are counted at the daemon's end only");
     }
+    limit
 }

@@ -67,14 +67,23 @@ impl LogLimit {
         found
     }
 
+    /// Logs the counts of the windows that are not over yet: the process is about to end.
+    pub(super) fn log_rest(&self) {
+        self.log_left_out(Instant::now() + WINDOW);
+    }
+
+    fn log_left_out(&self, now: Instant) {
+        for (kind, lines) in self.take_left_out(now) {
+            tracing::warn!(kind, lines, "lines of one kind were left out of the log");
+        }
+    }
+
     /// Logs the counts from time to time, for as long as the process lives.
     pub(super) fn keep_counting(self) -> std::io::Result<()> {
         let counting = move || {
             loop {
                 std::thread::sleep(WINDOW);
-                for (kind, lines) in self.take_left_out(Instant::now()) {
-                    tracing::warn!(kind, lines, "lines of one kind were left out of the log");
-                }
+                self.log_left_out(Instant::now());
             }
         };
         std::thread::Builder::new().name("log-limit".to_owned()).spawn(counting).map(drop)
@@ -140,5 +149,19 @@ mod tests {
         assert_eq!(limit.take_left_out(later), [("a dead service is still registered".to_owned(), left_out)]);
         assert_eq!(limit.take_left_out(later), [], "counted once");
         assert!(limit.0.lock().is_empty(), "and may be written again");
+    }
+
+    #[test]
+    fn lines_left_out_are_counted_at_the_end_at_the_latest() {
+        let (limit, written) = (LogLimit::default(), WrittenLines::default());
+        let subscriber = tracing_subscriber::registry().with(limit.clone()).with(written.clone());
+        tracing::subscriber::with_default(subscriber, || {
+            for _ in 0..=LINES {
+                tracing::warn!("a dead service is still registered");
+            }
+            limit.log_rest();
+        });
+        let last = written.0.lock().last().cloned();
+        assert_eq!(last.as_deref(), Some("lines of one kind were left out of the log"));
     }
 }

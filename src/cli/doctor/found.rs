@@ -19,16 +19,16 @@ const LOOKING: CallDeadlines = CallDeadlines::all(LOOK);
 
 /// One check for each server that answers and is not in the settings.
 pub(super) async fn check(config: &SwarmConfig) -> Vec<DoctorCheck> {
-    at(config, &USUAL).await
+    at(config, &USUAL, &LOOKING).await
 }
 
-async fn at(config: &SwarmConfig, places: &[(&str, &str, u16)]) -> Vec<DoctorCheck> {
+async fn at(config: &SwarmConfig, places: &[(&str, &str, u16)], looking: &CallDeadlines) -> Vec<DoctorCheck> {
     let configured: Vec<u16> =
         config.providers.compatible.iter().filter_map(|server| port_here(&server.base_url)).collect();
     let client = VendorClient::new();
     let found = places.iter().filter(|(_, _, port)| !configured.contains(port)).map(async |(name, title, port)| {
         let address = format!("http://127.0.0.1:{port}");
-        let models = client.listed_models(&VendorEndpoint::compatible(name, &address, None), &LOOKING).await;
+        let models = client.listed_models(&VendorEndpoint::compatible(name, &address, None), looking).await;
         let models = models.ok().filter(|models| !models.is_empty())?;
         let names: Vec<&str> = models.iter().take(3).map(|model| &*model.id).collect();
         let saw = format!(
@@ -53,6 +53,9 @@ mod tests {
     use super::*;
     use crate::config::ConfigSources;
 
+    /// A busy machine is no absent server.
+    const PATIENT: CallDeadlines = CallDeadlines::all(Duration::from_secs(60));
+
     #[tokio::test]
     async fn a_server_at_its_usual_address_is_found_unless_it_is_configured() {
         let models = json!({ "object": "list", "data": [{ "id": "smollm2" }] });
@@ -63,7 +66,7 @@ mod tests {
         let server = runtime.spawn(async move { axum::serve(listener, app).await });
         let places = [("llamacpp", "llama.cpp", port)];
         let mut config = SwarmConfig::load(&ConfigSources::default()).unwrap();
-        let checks = at(&config, &places).await;
+        let checks = at(&config, &places, &PATIENT).await;
         assert_eq!(checks.len(), 1);
         assert!(checks[0].saw.contains("smollm2") && checks[0].todo.as_deref().unwrap().contains("llamacpp"));
         config.providers.compatible = vec![crate::config::CompatibleConfig {
@@ -74,7 +77,7 @@ mod tests {
             free: true,
             key: None,
         }];
-        assert!(at(&config, &places).await.is_empty());
+        assert!(at(&config, &places, &PATIENT).await.is_empty());
         server.abort();
     }
 }
