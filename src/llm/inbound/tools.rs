@@ -15,6 +15,9 @@ use crate::{exact_integers, gemini};
 /// Between an id and the signature, whose letters are those that all vendors take in ids.
 const SIGNED: &str = "__thought_";
 
+/// The members that hold the id of a call, in the forms whose clients return nothing else.
+const ID_MEMBERS: [&str; 3] = ["\"id\"", "\"tool_use_id\"", "\"call_id\""];
+
 /// The member for text that is no JSON object, so that no model output is lost. An answer cut at its token
 /// limit ends in the middle of its arguments.
 pub(super) const UNPARSED: &str = "unparsed_arguments";
@@ -43,14 +46,14 @@ pub(super) fn plain_id(mut id: String) -> String {
 }
 
 /// A text of JSON with plain ids, for a vendor that knows nothing of signatures in them; `None` when all are
-/// plain.
+/// plain. Texts that only look like such an id stay.
 pub(crate) fn with_plain_ids(json: &str) -> Option<String> {
     let mut rest = json;
     let mut out: Option<String> = None;
     while let Some((before, behind)) = rest.split_once(SIGNED) {
         let end = behind.find(|c: char| !c.is_ascii_alphanumeric() && c != '-' && c != '_');
         let end = end.unwrap_or(behind.len());
-        let is_id = end > 0 && behind[end..].starts_with('"');
+        let is_id = end > 0 && behind[end..].starts_with('"') && ends_within_id(before);
         let out = out.get_or_insert_default();
         out.push_str(before);
         if !is_id {
@@ -60,6 +63,13 @@ pub(crate) fn with_plain_ids(json: &str) -> Option<String> {
         rest = &behind[end..];
     }
     out.map(|out| out + rest)
+}
+
+/// Whether a text of JSON ends within the value of a member that holds the id of a call.
+fn ends_within_id(json: &str) -> bool {
+    let name = |opened: usize| json[..opened].trim_end().strip_suffix(':').map(str::trim_end);
+    let name = json.rfind('"').and_then(name);
+    name.is_some_and(|name| ID_MEMBERS.iter().any(|member| name.ends_with(member)))
 }
 
 /// The arguments as an object; no text at all is no arguments.
@@ -101,9 +111,11 @@ mod tests {
         assert_eq!(plain_id(id.clone()), "call_1");
         assert_eq!(signed_id("call_1", None), "call_1");
         assert_eq!(call_of("call_1".into(), function).extra_content, None);
-        let body = format!(r#"{{"a":"{id}","b":"the mark __thought_ in a text","c":"{id}"}}"#);
+        let body = format!(
+            r#"{{"id":"{id}","b":"the mark __thought_ in a text","call_id" : "{id}","c":"of __thought_abc"}}"#
+        );
         assert_eq!(with_plain_ids(&body).unwrap(), body.replace(&id, "call_1"));
-        assert_eq!(with_plain_ids(r#"{"a":"call_1"}"#), None);
+        assert_eq!(with_plain_ids(r#"{"id":"call_1"}"#), None);
     }
 
     #[test]

@@ -55,6 +55,11 @@ impl WireProtocol {
         matches!(self, Self::Chat | Self::Completions)
     }
 
+    /// Whether the ids of calls carry a signature through its clients, which have no other member for it.
+    pub(super) const fn has_signed_ids(self) -> bool {
+        matches!(self, Self::Messages | Self::Responses)
+    }
+
     /// The members that limit the output; the first is the one to set. Gemini's stands in its configuration.
     pub(super) const fn limits(self) -> &'static [&'static str] {
         match self {

@@ -125,7 +125,9 @@ impl PassedRequest {
             {
                 changes.push(("messages", messages));
             }
-        } else if let Some(plain) = member(original.protocol.conversation()).and_then(with_plain_ids) {
+        } else if original.protocol.has_signed_ids()
+            && let Some(plain) = member(original.protocol.conversation()).and_then(with_plain_ids)
+        {
             changes.push((original.protocol.conversation(), plain));
         }
         changes

@@ -98,6 +98,20 @@ fn ids_that_carry_a_signature_are_plain_for_other_vendors() {
 }
 
 #[test]
+fn a_text_that_looks_like_a_signed_id_is_no_id() {
+    let prompt = r#"{"model":"gpt","prompt":"see call_1__thought_U0lH","max_tokens":9}"#;
+    assert_eq!(text(&sent(WireProtocol::Completions, prompt, "gpt", None)), prompt);
+    let said =
+        r#"{"model":"c","max_tokens":9,"messages":[{"role":"user","content":"call_1__thought_U0lH"}]}"#;
+    assert_eq!(text(&sent(WireProtocol::Messages, said, "c", None)), said);
+    let contents =
+        r#"{"contents":[{"parts":[{"functionCall":{"id":"call_1__thought_U0lH","name":"f","args":{}}}]}]}"#;
+    let original = Arc::new(generate(contents).unwrap());
+    let passed = PassedRequest { original, model: "gemini-x".to_owned(), limit: None };
+    assert_eq!(text(&passed.wire(Vendor::Gemini)), contents, "its signatures have a member of their own");
+}
+
+#[test]
 fn what_pas_cannot_read_is_refused_by_name() {
     for (body, param) in [
         ("", None),
