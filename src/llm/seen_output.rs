@@ -75,7 +75,11 @@ impl SeenEvents {
 /// Appends the model's words in an event of any vendor.
 fn add_event(event: &Value, out: &mut String) {
     let list = |name: &str| event[name].as_array().into_iter().flatten();
-    list("choices").for_each(|choice| add_message(&choice["delta"], out));
+    for choice in list("choices") {
+        add_message(&choice["delta"], out);
+        // Of a completion of a text.
+        add_text(&choice["text"], out);
+    }
     for candidate in list("candidates") {
         for part in candidate["content"]["parts"].as_array().into_iter().flatten() {
             add_text(&part["text"], out);
@@ -138,6 +142,8 @@ mod tests {
             "[DONE]",
         ]);
         assert_eq!(chat.text, r#"hm a bf{"x":1}"#);
+        let completion = seen(&[r#"{"choices":[{"text":"a "}]}"#, r#"{"choices":[{"index":1,"text":"b"}]}"#]);
+        assert_eq!(completion.text, "a b");
         let messages = seen(&[
             r#"{"type":"message_start","message":{"content":[],"usage":{"input_tokens":9}}}"#,
             r#"{"type":"content_block_start","content_block":{"type":"tool_use","name":"f","input":{}}}"#,

@@ -11,6 +11,10 @@ fn responses(model: &str) -> Value {
     json!({ "model": model, "input": "Say hello.", "stream": true, "max_output_tokens": 500 })
 }
 
+fn completion(model: &str) -> Value {
+    json!({ "model": model, "prompt": "Say hello.", "stream": true, "max_tokens": 500 })
+}
+
 /// Reads the first piece of a stream and closes the connection.
 async fn leave(stage: &Stage, path: &str, body: &Value, run: &str) {
     let request = http_client().post(stage.url(6120, path)).json(body).header("x-pas-run-id", run);
@@ -41,6 +45,7 @@ async fn a_stream_whose_client_leaves_is_closed_at_once_and_charged_by_what_was_
     // Each surface passed on and translated; the vendor would go on for ever.
     for (number, (path, body, vendor)) in [
         ("/v1/chat/completions", streamed("gpt-4-turbo"), Vendor::OpenAi),
+        ("/v1/completions", completion("gpt-3.5-turbo"), Vendor::OpenAi),
         ("/v1/responses", responses("gpt-5-codex"), Vendor::OpenAi),
         ("/v1/messages", streamed("claude-haiku-4-5"), Vendor::Anthropic),
         ("/v1/chat/completions", streamed("claude-haiku-4-5"), Vendor::Anthropic),
