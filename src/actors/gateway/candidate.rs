@@ -20,8 +20,12 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::ServiceTier;
 use crate::llm::endpoint::{NO_KEY, openai_base};
 use crate::llm::inbound::anthropic;
-use crate::llm::passage::{OriginalRequest, PassedRequest};
+use crate::llm::passage::{OriginalRequest, PassedRequest, WireProtocol};
 use crate::llm::{Vendor, VendorEndpoint, catalogue};
+
+/// Output tokens of a completion of a text that sets no limit, at OpenAI itself (API reference, "Completions"); servers
+/// like it have defaults of their own.
+const OPENAI_COMPLETION_TOKENS: u64 = 16;
 
 /// The key in a provider's metadata that marks the gateway's own registrations.
 pub(super) const ADAPTER: &str = "adapter";
@@ -160,7 +164,7 @@ impl CallCandidate {
             }
             CandidateRequest::Passed(original) => {
                 let prompt = bound::original(&original, self.window);
-                let asked = original.output_limit();
+                let asked = self.output_limit_of(&original);
                 let bound = bound(prompt, self.output(asked, prompt), original.answers());
                 // A client that set no limit gets the model's own, unless a budget needs one.
                 (
@@ -192,6 +196,14 @@ impl CallCandidate {
             }
         }
         Some(at(fits))
+    }
+
+    /// The limit that a request sets, or that the API sets where the request has none.
+    fn output_limit_of(&self, original: &OriginalRequest) -> Option<u64> {
+        // A server that somebody registered in OpenAI's form may set another limit, and has no Responses.
+        let is_openai = self.endpoint.label().is_none() && self.endpoint.speaks(WireProtocol::Responses);
+        let is_completion = original.protocol() == WireProtocol::Completions;
+        original.output_limit().or((is_openai && is_completion).then_some(OPENAI_COMPLETION_TOKENS))
     }
 
     fn output(&self, asked: Option<u64>, prompt: u64) -> u64 {
