@@ -19,7 +19,7 @@ pub use request::{
 pub use usage::{CompletionDetails, PromptDetails, UsageReport};
 
 /// SDKs write unset fields as `null`; both mean the default.
-fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
+pub(super) fn null_as_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
     deserializer: D,
 ) -> Result<T, D::Error> {
     Option::deserialize(deserializer).map(Option::unwrap_or_default)

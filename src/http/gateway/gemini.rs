@@ -14,7 +14,7 @@ use super::{GatewayApi, openai, target_of};
 use crate::actors::gateway::{GatewayCaller, ModelCall, ModelRequest};
 use crate::http::edge_info::EdgeInfo;
 use crate::http::model::{caller, problem, read_generate};
-use crate::llm::inbound::gemini::CountedRequest;
+use crate::llm::inbound::gemini::GenerateRequest;
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 use crate::llm::passage::{GenerateTarget, OriginalRequest};
 
@@ -89,7 +89,7 @@ async fn count_tokens(
 }
 
 async fn estimated(port: &GatewayApi, original: &OriginalRequest) -> Result<u64, ApiProblem> {
-    let chat = original.read_as::<CountedRequest>()?.into_chat()?;
+    let chat = original.read_as::<GenerateRequest>()?.into_counted()?;
     let counted = port.gateway.count_chat(chat).await;
     counted.ok_or_else(|| ApiProblem::new(ProblemKind::Internal, "cannot count the tokens"))
 }

@@ -118,7 +118,7 @@ impl ChatMessage {
 
 /// The content of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text or a list of parts is required")]
 pub enum ChatContent {
     Text(String),
     /// Text, images and others, in order.
@@ -144,7 +144,7 @@ impl ChatContent {
 
 /// One part of a message.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "an object with a `type` is required")]
 pub enum ContentPart {
     /// A kind that PAS maps between vendors.
     Known(KnownPart),

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 
 use super::failure::VendorFailure;
 use super::vendor::Vendor;
+use pas_domain::usage::ServiceTier;
 
 /// Field of a message or call for the additions of one vendor.
 pub(super) const EXTRA: &str = "extra_content";
@@ -34,6 +35,12 @@ pub(super) fn signature_in(extra_content: &Value) -> Option<&str> {
 
 /// Message field for pictures of an answer, as other gateways of the chat form name it.
 pub(super) const IMAGES: &str = "images";
+
+/// The vendor's word for a tier, which it writes in several ways.
+pub(super) fn service_tier(word: &str) -> ServiceTier {
+    let word = word.to_ascii_lowercase();
+    ServiceTier::from_word(word.strip_prefix("service_tier_").unwrap_or(&word))
+}
 
 /// The method for a whole answer.
 pub(super) const WHOLE: &str = "generateContent";

@@ -4,6 +4,8 @@
 use serde::Deserialize;
 
 use super::members::MemberSpans;
+use crate::inbound::ApiProblem;
+use crate::inbound::gemini::proto;
 
 /// The two spellings of the member that holds the limits.
 pub(super) const CONFIGURATION: [&str; 2] = ["generationConfig", "generation_config"];
@@ -23,9 +25,9 @@ pub struct GenerateTarget {
 #[derive(Deserialize, Default)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct ConfigurationGlance {
-    #[serde(default, alias = "max_output_tokens")]
+    #[serde(default, alias = "max_output_tokens", deserialize_with = "proto::whole")]
     pub(super) max_output_tokens: Option<u64>,
-    #[serde(default, alias = "candidate_count")]
+    #[serde(default, alias = "candidate_count", deserialize_with = "proto::whole")]
     pub(super) candidate_count: Option<u64>,
     #[serde(default, alias = "thinking_config")]
     thinking_config: Option<ThinkingConfigGlance>,
@@ -35,7 +37,7 @@ pub(super) struct ConfigurationGlance {
 #[serde(rename_all = "camelCase")]
 struct ThinkingConfigGlance {
     /// -1: as much as the model likes.
-    #[serde(default, alias = "thinking_budget")]
+    #[serde(default, alias = "thinking_budget", deserialize_with = "proto::whole")]
     thinking_budget: Option<i64>,
 }
 
@@ -45,6 +47,27 @@ impl ConfigurationGlance {
         let budget = self.thinking_config.as_ref()?.thinking_budget?;
         u64::try_from(budget).ok()
     }
+}
+
+/// Refuses a member that stands there in both of its spellings: PAS must read the one that the vendor reads.
+pub(super) fn check_spellings(text: &str, spans: &MemberSpans) -> Result<(), ApiProblem> {
+    check_names(spans, "")?;
+    for name in CONFIGURATION {
+        let Some(inner) = spans.get(text, name).filter(|value| value.starts_with('{')) else { continue };
+        let found =
+            MemberSpans::of(inner).map_err(|error| ApiProblem::invalid(name, format!("{name}: {error}")))?;
+        check_names(&found, &format!("{name}."))?;
+    }
+    Ok(())
+}
+
+fn check_names(spans: &MemberSpans, within: &str) -> Result<(), ApiProblem> {
+    let mut known: Vec<(String, &str)> = spans.names().map(|name| (proto::spelled(name), name)).collect();
+    known.sort_unstable();
+    let Some(twice) = known.windows(2).find(|pair| pair[0].0 == pair[1].0) else { return Ok(()) };
+    let place = format!("{within}{}", twice[0].0);
+    let why = format!("{place}: the member stands there twice, as `{}` and `{}`", twice[0].1, twice[1].1);
+    Err(ApiProblem::invalid(place, why))
 }
 
 /// The change of a request that sets its limit of output tokens.

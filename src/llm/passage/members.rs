@@ -21,6 +21,11 @@ impl MemberSpans {
         Ok(spans)
     }
 
+    /// The names in their order.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|(name, _)| name.as_str())
+    }
+
     /// A member's value as it stands.
     pub(super) fn get<'t>(&self, text: &'t str, name: &str) -> Option<&'t str> {
         let (_, span) = self.0.iter().find(|(known, _)| known == name)?;

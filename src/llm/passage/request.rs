@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 
 use self::glance::{RequestGlance, StreamOptionsGlance};
 pub use self::passed::PassedRequest;
-use super::generate::GenerateTarget;
+use super::generate::{self, GenerateTarget};
 use super::headers;
 use super::members::MemberSpans;
 use super::protocol::WireProtocol;
@@ -91,6 +91,9 @@ impl OriginalRequest {
         }
         let text = std::str::from_utf8(&body).map_err(|error| broken(&error))?;
         let spans = MemberSpans::of(text).map_err(|error| broken(&error))?;
+        if protocol == WireProtocol::Generate {
+            generate::check_spellings(text, &spans)?;
+        }
         let seen = RequestGlance { text, spans: &spans };
         seen.check_conversation(protocol)?;
         if seen.member::<bool>("background")? == Some(true) {
@@ -106,7 +109,7 @@ impl OriginalRequest {
             output_limit: seen.output_limit(protocol)?,
             answers: seen.answers(protocol)?,
             least_output: seen.least_output(headers)?,
-            service_tier: seen.service_tier(),
+            service_tier: seen.service_tier(protocol),
             query: None,
             headers: headers::of_request(headers),
             translated: OnceLock::new(),

@@ -52,12 +52,21 @@ pub(super) fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiProblem> {
     let mut parser = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut parser).map_err(|error| {
         let field = error.path().to_string();
-        let message = error.inner().to_string();
-        // The member's path is more useful than the parser's position in the text.
-        let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
+        let message = in_words(error.inner());
         match field.as_str() {
             "." | "?" => ApiProblem::new(ProblemKind::Invalid, message),
             _ => ApiProblem::invalid(field.clone(), format!("{field}: {message}")),
         }
     })
+}
+
+/// What is wrong with a value, without the names of our types and without the parser's position in the text: the
+/// member's path is more useful.
+pub(super) fn in_words(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
+    match message.split_once("expected struct ") {
+        Some((before, _)) => format!("{before}expected an object"),
+        None => message.to_owned(),
+    }
 }

@@ -18,15 +18,8 @@ const PICTURE: u64 = 8_192;
 /// 2,500 tokens, since the vendors read its text and look at it too.
 const FILE_BYTE: u64 = 1;
 /// Members that may hold a picture or a file; without one of them nothing needs to be walked.
-const HOLDERS: [&[u8]; 7] = [
-    b"\"source\"",
-    b"\"image_url\"",
-    b"\"data:",
-    b"\"file_data\"",
-    b"\"inlineData\"",
-    b"\"inline_data\"",
-    b"\"fileData\"",
-];
+const HOLDERS: [&[u8]; 6] =
+    [b"\"source\"", b"\"image_url\"", b"\"data:", b"\"file_data\"", b"\"inlineData\"", b"\"inline_data\""];
 /// Words of members and tools through which the vendor adds to the prompt.
 const ADDERS: [&[u8]; 19] = [
     b"\"item_reference\"",

@@ -165,3 +165,53 @@ async fn models_of_every_vendor_answer_in_gemini_s_form() {
     );
     stage.close().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_body_is_read_as_google_reads_it_and_refused_by_the_member_s_name() {
+    let stage = Stage::open().await;
+    let path = |model: &str| format!("/v1beta/models/{model}:generateContent");
+    let lenient = r#"{"contents":{"parts":{"text":"Say hello."}},"systemInstruction":null,"tools":null,
+        "generationConfig":{"maxOutputTokens":"100","temperature":"0.5","topP":null,"stopSequences":"END"}}"#;
+    for model in ["gemini-3.8-flash", "gpt-4-turbo", "claude-haiku-4-5"] {
+        let reply = post(&stage, &path(model), lenient, &[], "lenient").await;
+        assert_eq!(reply.status, 200, "{model}: {}", reply.text);
+    }
+    assert_eq!(last(&stage, Vendor::OpenAi).body["max_completion_tokens"], json!(100));
+    let heard = last(&stage, Vendor::Anthropic).body;
+    assert_eq!(
+        (&heard["max_tokens"], &heard["temperature"], &heard["stop_sequences"]),
+        (&json!(100), &json!(0.5), &json!(["END"]))
+    );
+    for (model, body, place) in [
+        (
+            "gemini-3.8-flash",
+            r#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{},"generation_config":{"maxOutputTokens":9}}"#,
+            "generationConfig",
+        ),
+        (
+            "gemini-3.8-flash",
+            r#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":1,"max_output_tokens":9}}"#,
+            "generationConfig.maxOutputTokens",
+        ),
+        (
+            "gemini-3.8-flash",
+            r#"{"contents":[{"parts":[{"text":"x"}]}],"generationConfig":{"maxOutputTokens":"many"}}"#,
+            "generationConfig.maxOutputTokens",
+        ),
+        ("gpt-5.4-mini", r#"{"contents":[{"parts":[{"text":7}]}]}"#, "contents[0].parts[0].text"),
+        ("gpt-5.4-mini", r#"{"contents":[7]}"#, "contents[0]"),
+        ("gpt-5.4-mini", r#"{"contents":[{"parts":[{"text":"x"}]}],"toolConfig":7}"#, "toolConfig"),
+    ] {
+        let reply = post(&stage, &path(model), body, &[], "refused").await;
+        let error = reply.json()["error"].clone();
+        assert_eq!((reply.status, &error["status"]), (400, &json!("INVALID_ARGUMENT")), "{}", reply.text);
+        let said = error["message"].as_str().unwrap();
+        assert!(said.starts_with(&format!("{place}: ")), "{body}: {said}");
+        assert!(!["struct", "enum", "variant"].iter().any(|word| said.contains(word)), "{said}");
+    }
+    assert!(stage.receipts("refused").await.is_empty());
+    let counted = r#"{"generateContentRequest":{"contents":[{"parts":[{"text":7}]}]}}"#;
+    let reply = post(&stage, "/v1beta/models/gpt-5.4-mini:countTokens", counted, &[], "").await;
+    assert!(reply.text.contains("generateContentRequest.contents[0].parts[0].text: "), "{}", reply.text);
+    stage.close().await;
+}

@@ -4,7 +4,7 @@
 //! models, `google.rpc.Status`) and the types of its SDK 3.4. What surprises gateways is kept: unknown
 //! fields are refused, a wrong key is a 400 with the reason `API_KEY_INVALID`, the time to wait after a
 //! 429 comes as `RetryInfo` in the body, calls have no id, thoughts are counted beside the candidates, and
-//! a blocked prompt is a 200 without candidates, and newer
+//! a blocked prompt is a 200 without candidates, a list of one may lack its brackets, and newer
 //! models want the signature of the thought before a call back.
 
 use pas::domain::usage::TokenUsage;
@@ -184,6 +184,15 @@ fn camel(name: &str) -> String {
     })
 }
 
+/// The elements of a list, which may lack its brackets where it has one.
+fn many(value: &Value) -> &[Value] {
+    match value {
+        Value::Array(all) => all,
+        Value::Object(_) => std::slice::from_ref(value),
+        _ => &[],
+    }
+}
+
 fn known(object: &Value, names: &[&str], place: &str) -> Result<(), Refusal> {
     let mut fields = object.as_object().into_iter().flatten().map(|(name, _)| name);
     fields.find(|name| !names.contains(&camel(name).as_str())).map_or(Ok(()), |name| {
@@ -199,9 +208,10 @@ fn ask(name: &str, body: &Value) -> Result<Ask, Refusal> {
     known(settings, &SETTINGS, " at 'generation_config'")?;
     let mut ask = Ask { model: name.to_owned(), ..Ask::default() };
     content(&mut ask, either(body, "systemInstruction"))?;
-    let contents = body["contents"].as_array().filter(|contents| !contents.is_empty());
-    let contents =
-        contents.ok_or_else(|| invalid("* GenerateContentRequest.contents: contents is not specified"))?;
+    let contents = many(&body["contents"]);
+    if contents.is_empty() {
+        return Err(invalid("* GenerateContentRequest.contents: contents is not specified"));
+    }
     for turn in contents {
         let role = turn["role"].as_str().unwrap_or("user");
         if !["user", "model", "function"].contains(&role) {
@@ -253,8 +263,7 @@ fn signs(model: &str) -> bool {
 
 /// The first call of a turn must have the signature that it came with.
 fn check_signature(turn: &Value) -> Result<(), Refusal> {
-    let mut parts = turn["parts"].as_array().into_iter().flatten();
-    let first = parts.find(|part| either(part, "functionCall").is_object());
+    let first = many(&turn["parts"]).iter().find(|part| either(part, "functionCall").is_object());
     let signature = first.map(|part| either(part, "thoughtSignature"));
     if signature.is_none_or(|signature| signature == SIGNATURE || signature == UNCHECKED) {
         return Ok(());
@@ -265,7 +274,7 @@ fn check_signature(turn: &Value) -> Result<(), Refusal> {
 /// Adds a content's parts to the prompt; gives their text.
 fn content(ask: &mut Ask, content: &Value) -> Result<String, Refusal> {
     let mut all = String::new();
-    for part in content["parts"].as_array().into_iter().flatten() {
+    for part in many(&content["parts"]) {
         let (call, result) = (either(part, "functionCall"), either(part, "functionResponse"));
         if let Some(text) = part["text"].as_str() {
             all.push_str(text);

@@ -65,7 +65,7 @@ enum TurnRole {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text or a list of blocks is required")]
 enum MessagesContent {
     Text(String),
     List(Vec<Value>),

@@ -5,13 +5,14 @@
 //! where a client sends none.
 
 mod answer;
+pub(crate) mod proto;
 mod request;
 mod schema;
 mod stream;
 mod turns;
 
 pub use self::answer::response;
-pub use self::request::{CountedRequest, GenerateRequest};
+pub use self::request::GenerateRequest;
 pub use self::stream::GenerateWriter;
 
 /// The reason for an answer's end in Gemini's words.

@@ -3,9 +3,9 @@
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::schema;
 use super::turns::{GenerateContent, GenerateTurns};
-use crate::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool, ToolFunction};
+use super::{proto, schema};
+use crate::chat::{ChatMessage, ChatRequest, ChatRole, ChatTool, ToolFunction, null_as_default};
 use crate::inbound::ApiProblem;
 
 /// Up to this many tokens of thought are called little, and up to the next a medium amount.
@@ -17,17 +17,21 @@ const MEDIUM_EFFORT: u64 = 16_384;
 #[derive(Debug, Clone, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GenerateRequest {
+    #[serde(default, deserialize_with = "proto::list")]
     contents: Vec<GenerateContent>,
     #[serde(default, alias = "system_instruction")]
     system_instruction: Option<GenerateContent>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "proto::list")]
     tools: Vec<Map<String, Value>>,
     #[serde(default, alias = "tool_config")]
     tool_config: Option<ToolConfig>,
-    #[serde(default, alias = "generation_config")]
+    #[serde(default, alias = "generation_config", deserialize_with = "null_as_default")]
     generation_config: GenerationConfig,
     #[serde(default, alias = "cached_content")]
     cached_content: Option<String>,
+    /// Of a question for a count: a whole request in place of its contents.
+    #[serde(default, alias = "generate_content_request")]
+    generate_content_request: Option<Box<Self>>,
 }
 
 /// A function on offer.
@@ -56,34 +60,34 @@ struct ToolConfig {
 struct CallingConfig {
     #[serde(default)]
     mode: Option<String>,
-    #[serde(default, alias = "allowed_function_names")]
+    #[serde(default, alias = "allowed_function_names", deserialize_with = "proto::list")]
     allowed_function_names: Vec<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GenerationConfig {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "proto::number")]
     temperature: Option<f64>,
-    #[serde(default, alias = "top_p")]
+    #[serde(default, alias = "top_p", deserialize_with = "proto::number")]
     top_p: Option<f64>,
-    #[serde(default, alias = "top_k")]
+    #[serde(default, alias = "top_k", deserialize_with = "proto::number")]
     top_k: Option<f64>,
-    #[serde(default, alias = "max_output_tokens")]
+    #[serde(default, alias = "max_output_tokens", deserialize_with = "proto::whole")]
     max_output_tokens: Option<u64>,
-    #[serde(default, alias = "candidate_count")]
+    #[serde(default, alias = "candidate_count", deserialize_with = "proto::whole")]
     candidate_count: Option<u64>,
-    #[serde(default, alias = "stop_sequences")]
+    #[serde(default, alias = "stop_sequences", deserialize_with = "proto::list")]
     stop_sequences: Vec<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "proto::whole")]
     seed: Option<i64>,
-    #[serde(default, alias = "presence_penalty")]
+    #[serde(default, alias = "presence_penalty", deserialize_with = "proto::number")]
     presence_penalty: Option<f64>,
-    #[serde(default, alias = "frequency_penalty")]
+    #[serde(default, alias = "frequency_penalty", deserialize_with = "proto::number")]
     frequency_penalty: Option<f64>,
-    #[serde(default, alias = "response_logprobs")]
+    #[serde(default, alias = "response_logprobs", deserialize_with = "null_as_default")]
     response_logprobs: bool,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "proto::whole")]
     logprobs: Option<u64>,
     #[serde(default, alias = "response_mime_type")]
     response_mime_type: Option<String>,
@@ -91,7 +95,7 @@ struct GenerationConfig {
     response_schema: Option<Value>,
     #[serde(default, alias = "response_json_schema")]
     response_json_schema: Option<Value>,
-    #[serde(default, alias = "response_modalities")]
+    #[serde(default, alias = "response_modalities", deserialize_with = "proto::list")]
     response_modalities: Vec<String>,
     #[serde(default, alias = "speech_config")]
     speech_config: Option<Value>,
@@ -105,40 +109,30 @@ struct GenerationConfig {
 #[serde(rename_all = "camelCase")]
 struct ThinkingConfig {
     /// -1: as much as the model likes.
-    #[serde(default, alias = "thinking_budget")]
+    #[serde(default, alias = "thinking_budget", deserialize_with = "proto::whole")]
     thinking_budget: Option<i64>,
     #[serde(default, alias = "thinking_level")]
     thinking_level: Option<String>,
 }
 
-/// The body of `POST …/models/{model}:countTokens`: a whole request, or its contents alone.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum CountedRequest {
-    Whole {
-        #[serde(rename = "generateContentRequest", alias = "generate_content_request")]
-        request: Box<GenerateRequest>,
-    },
-    Contents(Box<GenerateRequest>),
-}
-
-impl CountedRequest {
-    /// The canonical form.
+impl GenerateRequest {
+    /// The canonical form of a request whose tokens are counted.
     ///
     /// # Errors
     /// [`ApiProblem`] naming the unsupported field.
-    pub fn into_chat(self) -> Result<ChatRequest, ApiProblem> {
-        let (Self::Whole { request } | Self::Contents(request)) = self;
-        request.into_chat()
+    pub fn into_counted(mut self) -> Result<ChatRequest, ApiProblem> {
+        let whole = self.generate_content_request.take();
+        whole.map_or(self, |whole| *whole).into_chat()
     }
-}
 
-impl GenerateRequest {
     /// The canonical form; its model stands in the path.
     ///
     /// # Errors
     /// [`ApiProblem`] naming the unsupported field.
     pub fn into_chat(self) -> Result<ChatRequest, ApiProblem> {
+        if self.contents.is_empty() {
+            return Err(ApiProblem::invalid("contents", "contents: at least one message is required"));
+        }
         if self.cached_content.is_some() {
             let why = "cachedContent: only models of Gemini have what was cached there";
             return Err(ApiProblem::invalid("cachedContent", why));
@@ -166,7 +160,7 @@ fn functions(tools: Vec<Map<String, Value>>) -> Result<Vec<ChatTool>, ApiProblem
                 let why = format!("{place}: it runs at Gemini and is not served here; use own functions");
                 return Err(ApiProblem::invalid(place, why));
             }
-            let read = Vec::<FunctionDeclaration>::deserialize(value);
+            let read = proto::list::<_, FunctionDeclaration>(value);
             let declared = read.map_err(|error| ApiProblem::invalid(&place, format!("{place}: {error}")))?;
             all.extend(declared.into_iter().map(FunctionDeclaration::canonical));
         }

@@ -1,26 +1,60 @@
 //! The turns of a conversation in Gemini's form.
 
+use std::fmt;
+
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 use serde_json::{Map, Value};
 
+use super::proto;
 use crate::chat::{
     ChatContent, ChatMessage, ChatRole, ContentPart, FunctionCall, ImageUrl, KnownPart, ToolCall,
+    null_as_default,
 };
 use crate::gemini::{EXTRA, signed};
 use crate::inbound::{ApiProblem, tools};
 
-/// One turn: its parts, and whose they are.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+/// One turn.
+#[derive(Debug, Clone, PartialEq)]
 pub(super) enum GenerateContent {
-    Turn {
-        #[serde(default)]
-        role: Option<String>,
-        #[serde(default)]
-        parts: Vec<GeneratePart>,
-    },
+    Turn(GenerateTurn),
     /// Google's own clients write an instruction as a text.
     Text(String),
+}
+
+/// The parts of a turn, and whose it is.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(super) struct GenerateTurn {
+    #[serde(default)]
+    role: Option<String>,
+    #[serde(default, deserialize_with = "proto::list")]
+    parts: Vec<GeneratePart>,
+}
+
+impl<'de> Deserialize<'de> for GenerateContent {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(ContentVisitor)
+    }
+}
+
+/// Reads a turn by hand, so that an error names its member.
+struct ContentVisitor;
+
+impl<'de> Visitor<'de> for ContentVisitor {
+    type Value = GenerateContent;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object with `role` and `parts`")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, turn: A) -> Result<GenerateContent, A::Error> {
+        GenerateTurn::deserialize(MapAccessDeserializer::new(turn)).map(GenerateContent::Turn)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<GenerateContent, E> {
+        Ok(GenerateContent::Text(text.to_owned()))
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Default, Deserialize)]
@@ -29,7 +63,7 @@ pub(super) struct GeneratePart {
     #[serde(default)]
     text: Option<String>,
     /// Whether the text is thought rather than answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     thought: bool,
     #[serde(default, alias = "thought_signature")]
     thought_signature: Option<String>,
@@ -87,7 +121,7 @@ impl GenerateContent {
     pub(super) fn into_text(self) -> Result<String, ApiProblem> {
         let parts = match self {
             Self::Text(text) => return Ok(text),
-            Self::Turn { parts, .. } => parts,
+            Self::Turn(turn) => turn.parts,
         };
         let place = "systemInstruction";
         let other = || ApiProblem::invalid(place, format!("{place}: only text is taken here"));
@@ -114,7 +148,7 @@ impl<'m> GenerateTurns<'m> {
             let place = format!("contents[{number}]");
             match content {
                 GenerateContent::Text(text) => self.messages.push(ChatMessage::text(ChatRole::User, text)),
-                GenerateContent::Turn { role, parts } => match role.as_deref() {
+                GenerateContent::Turn(GenerateTurn { role, parts }) => match role.as_deref() {
                     None | Some("user" | "function") => self.user(parts, &place)?,
                     Some("model") => self.model(parts, &place)?,
                     Some(_) => {

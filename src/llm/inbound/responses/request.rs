@@ -50,7 +50,7 @@ pub struct ResponsesRequest {
 }
 
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "a text or a list of items is required")]
 enum ResponsesInput {
     Text(String),
     Items(Vec<Value>),

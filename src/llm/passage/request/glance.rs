@@ -5,10 +5,12 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::CONTINUED;
+use crate::gemini;
 use crate::inbound::ApiProblem;
 use crate::passage::generate::{self, ConfigurationGlance};
 use crate::passage::members::MemberSpans;
 use crate::passage::protocol::WireProtocol;
+use crate::passage::translated::in_words;
 use pas_domain::usage::ServiceTier;
 
 /// The header in which a client says which output limit is too low to be of use.
@@ -42,10 +44,14 @@ impl<'t> RequestGlance<'t> {
     /// A member's value; SDKs write unset members as `null`.
     pub(super) fn member<T: Deserialize<'t>>(&self, name: &str) -> Result<Option<T>, ApiProblem> {
         let Some(value) = self.spans.get(self.text, name) else { return Ok(None) };
-        serde_json::from_str(value).map_err(|error| {
-            let message = error.to_string();
-            let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(text, _)| text);
-            ApiProblem::invalid(name, format!("{name}: {message}"))
+        let mut parser = serde_json::Deserializer::from_str(value);
+        serde_path_to_error::deserialize(&mut parser).map_err(|error| {
+            let message = in_words(error.inner());
+            let place = match error.path().to_string() {
+                inner if inner == "." || inner.starts_with('?') => name.to_owned(),
+                inner => format!("{name}.{inner}"),
+            };
+            ApiProblem::invalid(place.clone(), format!("{place}: {message}"))
         })
     }
 
@@ -111,10 +117,13 @@ impl<'t> RequestGlance<'t> {
     }
 
     /// Anything but a known word is left to the vendor to judge.
-    pub(super) fn service_tier(&self) -> ServiceTier {
+    pub(super) fn service_tier(&self, protocol: WireProtocol) -> ServiceTier {
         let mut words = generate::SERVICE_TIER.iter();
-        let word = words.find_map(|name| self.member::<String>(name).ok().flatten());
-        word.map(|word| word.to_lowercase()).as_deref().map_or(ServiceTier::Standard, ServiceTier::from_word)
+        let word = words.find_map(|name| self.member::<String>(name).ok().flatten()).unwrap_or_default();
+        match protocol {
+            WireProtocol::Generate => gemini::service_tier(&word),
+            _ => ServiceTier::from_word(&word.to_lowercase()),
+        }
     }
 
     pub(super) fn check_conversation(&self, protocol: WireProtocol) -> Result<(), ApiProblem> {
@@ -132,6 +141,8 @@ impl<'t> RequestGlance<'t> {
                 WHOLE.iter().any(|name| self.spans.get(self.text, name).is_some())
             }
             (_, None) => false,
+            // A list of one, without its brackets.
+            (WireProtocol::Generate, Some(value)) if value.starts_with('{') => true,
             (_, Some(value)) if !value.starts_with('[') => {
                 return Err(ApiProblem::invalid(name, format!("{name}: a list is required")));
             }
