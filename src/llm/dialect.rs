@@ -102,15 +102,15 @@ pub fn chat_response(
     }
 }
 
-/// A decoder of the vendor's stream.
+/// A decoder of the vendor's stream of so many answers.
 #[must_use]
-pub fn decoder(vendor: Vendor, asked: AnswerDefaults) -> StreamDecoder {
+pub fn decoder(vendor: Vendor, asked: AnswerDefaults, answers: u64) -> StreamDecoder {
     match vendor {
         Vendor::OpenAi | Vendor::Grok => {
             StreamDecoder::sse(vendor, openai::stream::OpenAiDecoder::new(vendor, asked))
         }
         Vendor::Anthropic => StreamDecoder::sse(vendor, anthropic::stream::AnthropicDecoder::new(asked)),
-        Vendor::Gemini => StreamDecoder::sse(vendor, gemini::stream::GeminiDecoder::new(asked)),
+        Vendor::Gemini => StreamDecoder::sse(vendor, gemini::stream::GeminiDecoder::new(asked, answers)),
         Vendor::Ollama => StreamDecoder::lines(vendor, ollama::stream::OllamaDecoder::new(asked)),
     }
 }

@@ -84,12 +84,6 @@ pub fn output(asked: Option<u64>, models: Option<u64>, window: Option<u64>, prom
     if asked.is_some() { limit } else { limit.min(left).max(1) }
 }
 
-/// The number of answers billed: OpenAI's `n`.
-#[must_use]
-pub fn answers(request: &ChatRequest) -> u64 {
-    request.extra.get("n").and_then(serde_json::Value::as_u64).unwrap_or(1).max(1)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -154,7 +154,7 @@ impl CallCandidate {
                 if asked.is_none() {
                     request.max_completion_tokens = Some(limit);
                 }
-                let bound = bound(prompt, limit, bound::answers(&request));
+                let bound = bound(prompt, limit, request.answers());
                 (PreparedRequest::Chat(request), bound)
             }
             CandidateRequest::Embed(mut request) => {

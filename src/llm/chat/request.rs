@@ -60,6 +60,12 @@ impl ChatRequest {
     pub fn output_limit(&self) -> Option<u64> {
         self.max_completion_tokens.or(self.max_tokens)
     }
+
+    /// The number of answers, all of which are billed: OpenAI's `n`.
+    #[must_use]
+    pub fn answers(&self) -> u64 {
+        self.extra.get("n").and_then(Value::as_u64).unwrap_or(1).max(1)
+    }
 }
 
 /// Options of a stream.

@@ -98,7 +98,8 @@ impl VendorClient {
             _ => &["text/event-stream"],
         };
         answer::check_content_type(endpoint.vendor(), &response, wanted)?;
-        let decoder = dialect::decoder(endpoint.vendor(), AnswerDefaults::now(&request.model));
+        let asked = AnswerDefaults::now(&request.model);
+        let decoder = dialect::decoder(endpoint.vendor(), asked, request.answers());
         ChunkStream::begin(endpoint, response, decoder, deadlines, started).await
     }
 

@@ -33,10 +33,15 @@ impl VendorClient {
         let response = self.send(endpoint, passed.wire(vendor), deadlines, started).await?;
         answer::refuse_page(vendor, &response)?;
         let headers = passage::headers_of_answer(response.headers());
+        let tier = passage::tier_of_answer(response.headers());
         let body = answer::read_whole(vendor, response, deadlines, started).await?;
         let read = passage::usage_of_answer(passed.protocol(), vendor, &passed.defaults(), body);
         let (body, usage) = read.map_err(|failure| mask(failure, endpoint))?;
-        Ok((PassedAnswer { body, headers }, usage))
+        let in_tier = |usage: TokenUsage| match tier {
+            Some(tier) if usage.tier.is_standard() => usage.in_tier(tier),
+            _ => usage,
+        };
+        Ok((PassedAnswer { body, headers }, usage.map(in_tier)))
     }
 
     /// Passes a request for a stream on, and waits for the first event.
@@ -54,7 +59,7 @@ impl VendorClient {
         let response = self.send(endpoint, passed.wire(vendor), deadlines, started).await?;
         answer::refuse_page(vendor, &response)?;
         let headers = passage::headers_of_answer(response.headers());
-        let decoder = passage::decoder(vendor, passed);
+        let decoder = passage::decoder(vendor, passed, response.headers());
         let stream = ChunkStream::begin(endpoint, response, decoder, deadlines, started).await?;
         Ok(stream.with_headers(headers))
     }

@@ -3,7 +3,8 @@
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{EXTRA, IMAGES, signed};
+use super::{EXTRA, IMAGES, service_tier, signed};
+use crate::chat::null_as_default;
 use crate::dialect::{AnswerDefaults, Completion};
 use crate::exact_integers;
 use crate::failure::VendorFailure;
@@ -17,7 +18,7 @@ const VENDOR: Vendor = Vendor::Gemini;
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct GeminiResponse {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub(super) candidates: Vec<GeminiCandidate>,
     #[serde(default)]
     pub(super) prompt_feedback: Option<GeminiFeedback>,
@@ -56,7 +57,7 @@ pub(super) struct GeminiFeedback {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct GeminiCandidate {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub(super) index: u32,
     #[serde(default)]
     content: Option<GeminiContent>,
@@ -72,7 +73,7 @@ impl GeminiCandidate {
 
 #[derive(Deserialize)]
 struct GeminiContent {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     parts: Vec<GeminiPart>,
 }
 
@@ -82,7 +83,7 @@ pub(super) struct GeminiPart {
     #[serde(default)]
     pub(super) text: Option<String>,
     /// Whether the text is thought rather than answer.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     pub(super) thought: bool,
     #[serde(default)]
     pub(super) thought_signature: Option<String>,
@@ -126,18 +127,19 @@ pub(crate) struct GeminiUsage {
     thoughts_token_count: Option<u64>,
     cached_content_token_count: Option<u64>,
     tool_use_prompt_token_count: Option<u64>,
-    #[serde(default)]
+    service_tier: Option<String>,
+    #[serde(default, deserialize_with = "null_as_default")]
     prompt_tokens_details: Vec<GeminiModality>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     cache_tokens_details: Vec<GeminiModality>,
 }
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct GeminiModality {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     modality: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "null_as_default")]
     token_count: u64,
 }
 
@@ -156,6 +158,7 @@ impl GeminiUsage {
             audio_input,
             output: self.candidates_token_count.unwrap_or(0).saturating_add(reasoning),
             reasoning,
+            tier: self.service_tier.as_deref().map(service_tier).unwrap_or_default(),
             ..TokenUsage::default()
         })
     }
@@ -256,6 +259,7 @@ mod tests {
     use super::*;
     use crate::VendorFailureKind;
     use crate::chat::ChatContent as Text;
+    use pas_domain::usage::ServiceTier;
 
     fn read(body: &Value) -> Result<Completion, VendorFailure> {
         chat(&AnswerDefaults { model: "m".into(), created: 1 }, body.to_string().as_bytes())
@@ -324,6 +328,22 @@ mod tests {
         let failure = read(&body).unwrap_err();
         let used = TokenUsage { input: 100, output: 20, ..TokenUsage::default() };
         assert_eq!((failure.kind, failure.used.as_deref()), (VendorFailureKind::Malformed, Some(&used)));
+    }
+
+    #[test]
+    fn members_that_are_null_are_absent() {
+        let body = json!({"promptFeedback": null, "modelVersion": null,
+            "candidates": [{"index": null, "groundingMetadata": null, "finishReason": "STOP", "content": {"parts": [
+                {"text": "x", "thought": null, "functionCall": null}]}}, {"index": 1, "content": {"parts": null}}],
+            "usageMetadata": {"promptTokenCount": 9, "promptTokensDetails": null, "cacheTokensDetails": [
+                {"modality": null, "tokenCount": null}], "serviceTier": "SERVICE_TIER_FLEX"}});
+        let found = read(&body).unwrap();
+        assert_eq!(found.response.choices[0].message.content, Some(Text::Text("x".into())));
+        let usage = TokenUsage { input: 9, tier: ServiceTier::Flex, ..TokenUsage::default() };
+        assert_eq!(found.usage, Some(usage));
+        let without =
+            json!({"candidates": null, "usageMetadata": null, "promptFeedback": {"blockReason": "OTHER"}});
+        assert_eq!(read(&without).unwrap().usage, None);
     }
 
     #[test]

@@ -1,5 +1,5 @@
 //! The stream: a sequence of answers, each with the new part. There is no end marker: the stream is over when
-//! every candidate has a finish reason.
+//! every candidate that was asked for has a finish reason.
 
 use std::collections::BTreeMap;
 
@@ -20,8 +20,11 @@ use pas_domain::usage::TokenUsage;
 /// The state so far.
 pub(crate) struct GeminiDecoder {
     head: ChunkHead,
+    /// The number of candidates asked for.
+    answers: u64,
     candidates: BTreeMap<u32, CandidateProgress>,
     usage: Option<TokenUsage>,
+    is_blocked: bool,
 }
 
 #[derive(Default)]
@@ -31,9 +34,9 @@ struct CandidateProgress {
 }
 
 impl GeminiDecoder {
-    pub(crate) const fn new(asked: AnswerDefaults) -> Self {
+    pub(crate) const fn new(asked: AnswerDefaults, answers: u64) -> Self {
         let head = ChunkHead { id: String::new(), asked };
-        Self { head, candidates: BTreeMap::new(), usage: None }
+        Self { head, answers, candidates: BTreeMap::new(), usage: None, is_blocked: false }
     }
 
     fn candidate(&mut self, mut candidate: GeminiCandidate, chunks: &mut DecodedItems) {
@@ -57,6 +60,7 @@ impl GeminiDecoder {
     }
 
     fn block(&mut self, chunks: &mut DecodedItems) {
+        self.is_blocked = true;
         self.candidates.insert(0, CandidateProgress { calls: 0, has_ended: true });
         chunks.push(self.head.chunk(0, message_parts::role(), Some("content_filter")));
     }
@@ -117,6 +121,11 @@ impl stream::EventDecoder for GeminiDecoder {
     }
 
     fn is_over(&self) -> bool {
+        self.may_end() && (self.is_blocked || self.candidates.len() as u64 >= self.answers)
+    }
+
+    /// The vendor may make fewer candidates than were asked for.
+    fn may_end(&self) -> bool {
         !self.candidates.is_empty() && self.candidates.values().all(|progress| progress.has_ended)
     }
 

@@ -72,8 +72,9 @@ pub(crate) fn usage(
         WireProtocol::Generate => ("candidates", glance.candidates),
     };
     let is_answer = content.is_some_and(|list| list.get().starts_with('['));
-    // A prompt that the filter blocks has no candidates, and is an answer.
-    if !is_answer && glance.prompt_feedback.is_none() {
+    // A prompt that Gemini's filter blocks has no candidates, and is an answer.
+    let is_blocked = protocol == WireProtocol::Generate && glance.prompt_feedback.is_some();
+    if !is_answer && !is_blocked {
         return Err(unread(&format!("it has no `{name}`")));
     }
     let report = if protocol == WireProtocol::Generate { glance.usage_metadata } else { glance.usage };
@@ -97,7 +98,7 @@ pub(crate) fn usage(
     Ok((Bytes::from(body).slice(begins..), usage))
 }
 
-/// The usage in the tier that an answer names; Anthropic names it within the usage.
+/// The usage in the tier that an answer names; Anthropic and Gemini name it within the usage.
 pub(super) fn in_said_tier(usage: TokenUsage, member: Option<&RawValue>) -> TokenUsage {
     let word = member.and_then(|member| serde_json::from_str::<&str>(member.get()).ok());
     word.map_or(usage, |word| usage.in_tier(ServiceTier::from_word(word)))
@@ -216,6 +217,10 @@ mod tests {
         let messages =
             r#"{"content":[],"usage":{"input_tokens":9,"output_tokens":1,"service_tier":"batch"}}"#;
         assert_eq!(tier(WireProtocol::Messages, messages), ServiceTier::Batch);
+        let gemini = r#"{"candidates":[],"usageMetadata":{"promptTokenCount":9,"serviceTier":"priority"}}"#;
+        assert_eq!(tier(WireProtocol::Generate, gemini), ServiceTier::Priority);
+        let nothing = r#"{"candidates":[],"usageMetadata":null,"promptFeedback":null}"#;
+        assert_eq!(read(WireProtocol::Generate, nothing), (nothing.to_owned(), None));
     }
 
     #[test]
@@ -233,6 +238,7 @@ mod tests {
             (r#"{"error":{"message":"no","type":"overloaded_error"}}"#, "no"),
             ("{}", "choices"),
             ("<html>", "cannot be read"),
+            (r#"{"promptFeedback":{"blockReason":"SAFETY"}}"#, "choices"),
             (r#"{"choices":{}}"#, "choices"),
         ] {
             let failure = usage(WireProtocol::Chat, Vendor::OpenAi, &asked(), body.into()).unwrap_err();

@@ -4,6 +4,9 @@
 
 use hyper::header::{HeaderMap, HeaderName};
 
+use crate::gemini;
+use pas_domain::usage::ServiceTier;
+
 /// Prefixes of headers that pass from the client to the vendor.
 const ASKED: [&str; 4] = ["anthropic-", "openai-", "x-codex-", "x-grok-"];
 /// Whole names of further ones.
@@ -25,6 +28,12 @@ pub(super) fn of_request(headers: &HeaderMap) -> HeaderMap {
 #[must_use]
 pub fn of_answer(headers: &HeaderMap) -> HeaderMap {
     passing(headers, &ANSWERED, &ANSWERED_NAMES)
+}
+
+/// The tier that answered, as Gemini's head says it; its usage says it too, but not always.
+#[must_use]
+pub(crate) fn tier(headers: &HeaderMap) -> Option<ServiceTier> {
+    headers.get("x-gemini-service-tier")?.to_str().ok().map(gemini::service_tier)
 }
 
 fn passing(headers: &HeaderMap, prefixes: &[&str], names: &[&str]) -> HeaderMap {

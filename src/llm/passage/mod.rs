@@ -30,6 +30,8 @@ pub use self::request::{OriginalRequest, PassedRequest};
 pub use self::translated::TranslatedRequest;
 pub use self::weight::RequestWeight;
 
+use hyper::header::HeaderMap;
+
 use self::chat_stream::PassedChatDecoder;
 use self::generate_stream::PassedGenerateDecoder;
 use self::messages_stream::PassedMessagesDecoder;
@@ -38,15 +40,19 @@ use super::stream::StreamDecoder;
 use super::vendor::Vendor;
 
 pub(super) use self::answer::usage as usage_of_answer;
+pub(super) use self::headers::tier as tier_of_answer;
 
-/// A decoder that passes the events of a stream on.
+/// A decoder that passes the events of a stream on, whose answer has this head.
 #[must_use]
-pub fn decoder(vendor: Vendor, passed: &PassedRequest) -> StreamDecoder {
+pub fn decoder(vendor: Vendor, passed: &PassedRequest, head: &HeaderMap) -> StreamDecoder {
     match passed.protocol() {
         WireProtocol::Chat | WireProtocol::Completions => {
             StreamDecoder::sse(vendor, PassedChatDecoder::new(vendor, passed))
         }
-        WireProtocol::Generate => StreamDecoder::sse(vendor, PassedGenerateDecoder::new(&passed.model)),
+        WireProtocol::Generate => {
+            let tier = headers::tier(head);
+            StreamDecoder::sse(vendor, PassedGenerateDecoder::new(passed, tier))
+        }
         WireProtocol::Messages => StreamDecoder::sse(vendor, PassedMessagesDecoder::default()),
         WireProtocol::Responses => StreamDecoder::sse(vendor, PassedResponsesDecoder::new(vendor)),
     }

@@ -72,7 +72,7 @@ const STREAMS: [(Vendor, &str); 5] = [
 type DecodedStream = (Vec<Result<ChatChunk, VendorFailure>>, Result<Option<TokenUsage>, VendorFailure>);
 
 fn decode<'a>(vendor: Vendor, pieces: impl IntoIterator<Item = &'a [u8]>) -> DecodedStream {
-    let mut decoder = decoder(vendor, AnswerDefaults { model: "m".into(), created: 5 });
+    let mut decoder = decoder(vendor, AnswerDefaults { model: "m".into(), created: 5 }, 1);
     let read = |said| match said {
         StreamItem::Chunk(chunk) => chunk,
         StreamItem::Verbatim(text) => panic!("nobody asked for {text:?}"),
@@ -97,6 +97,15 @@ fn passed<'a>(
         WireProtocol::Completions => r#"{"model":"m","prompt":"x"}"#,
         WireProtocol::Generate => r#"{"contents":[{}]}"#,
     };
+    passed_for(protocol, body, pieces)
+}
+
+/// The same of a request of its own.
+fn passed_for<'a>(
+    protocol: WireProtocol,
+    body: &'static str,
+    pieces: impl IntoIterator<Item = &'a [u8]>,
+) -> (String, String, Result<Option<TokenUsage>, VendorFailure>) {
     let headers = hyper::header::HeaderMap::new();
     let target = || GenerateTarget { model: "m".to_owned(), is_stream: true };
     let original = match protocol {
@@ -109,7 +118,7 @@ fn passed<'a>(
         WireProtocol::Generate => Vendor::Gemini,
         _ => Vendor::OpenAi,
     };
-    let mut decoder = passage::decoder(vendor, &request);
+    let mut decoder = passage::decoder(vendor, &request, &headers);
     let mut text = Vec::new();
     for said in pieces.into_iter().flat_map(|piece| decoder.push(piece)) {
         match said {
@@ -159,6 +168,33 @@ fn gemini_s_events_pass_and_the_one_that_ends_the_last_candidate_waits() {
     let blocked = "data: {\"promptFeedback\":{\"blockReason\":\"SAFETY\"},\"usageMetadata\":{\"promptTokenCount\":8}}\n\n";
     let (_, ending, end) = passed(WireProtocol::Generate, false, [blocked.as_bytes()]);
     assert_eq!((ending.as_str(), end.unwrap().map(|usage| usage.input)), (blocked, Some(8)));
+}
+
+/// A stream of two candidates, of which the first ends before the second begins.
+const CANDIDATES: [&str; 3] = [
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"a\"}]},\"finishReason\":\"STOP\",\"index\":0}]}\n\n",
+    "data: {\"candidates\":[{\"content\":{\"parts\":[{\"text\":\"b\"}]},\"index\":1,\"groundingMetadata\":null}],\"usageMetadata\":null}\n\n",
+    "data: {\"candidates\":[{\"finishReason\":\"STOP\",\"index\":1}],\"usageMetadata\":{\"promptTokenCount\":8}}\n\n",
+];
+
+#[test]
+fn a_stream_of_several_candidates_ends_with_the_last_of_them() {
+    let asked = r#"{"contents":[{}],"generationConfig":{"candidateCount":2}}"#;
+    let (text, ending, end) =
+        passed_for(WireProtocol::Generate, asked, CANDIDATES.iter().map(|one| one.as_bytes()));
+    assert_eq!((text, ending), (CANDIDATES[..2].concat(), CANDIDATES[2].to_owned()));
+    assert_eq!(end.unwrap().map(|usage| usage.input), Some(8));
+    // A vendor that makes one of two has said all when its body ends.
+    let (text, ending, end) = passed_for(WireProtocol::Generate, asked, [CANDIDATES[0].as_bytes()]);
+    assert_eq!((text.as_str(), ending.as_str(), end.unwrap()), ("", CANDIDATES[0], None));
+
+    let mut decoder = decoder(Vendor::Gemini, AnswerDefaults { model: "m".into(), created: 5 }, 2);
+    let mut chunks = 0;
+    for event in CANDIDATES {
+        assert!(!decoder.is_whole(), "{event}");
+        chunks += decoder.push(event.as_bytes()).iter().filter(|said| said.is_ok()).count();
+    }
+    assert!(decoder.is_whole() && chunks >= 6, "{chunks}");
 }
 
 #[test]

@@ -167,6 +167,36 @@ async fn models_of_every_vendor_answer_in_gemini_s_form() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_tier_that_answered_is_read_from_the_head_or_the_usage() {
+    let stage = Stage::open().await;
+    let server = stage.vendors.get(Vendor::Gemini);
+    let body = r#"{"contents":{"parts":{"text":"hi"}},"service_tier":"SERVICE_TIER_PRIORITY"}"#;
+    let answer = |usage: Value| {
+        json!({ "candidates": [{ "index": 0, "finishReason": "STOP", "content": { "parts": [{ "text": "x" }] } }],
+            "usageMetadata": usage })
+    };
+    let plain = || answer(json!({ "promptTokenCount": 9, "candidatesTokenCount": 4 }));
+    let said =
+        || answer(json!({ "promptTokenCount": 9, "candidatesTokenCount": 4, "serviceTier": "priority" }));
+    let head = [("x-gemini-service-tier", "priority")];
+    let events = |answer: Value| SaidAnswer::good("text/event-stream", format!("data: {answer}\n\n"));
+    for (path, answer, tier) in [
+        (WHOLE, SaidAnswer::json(200, &head, &plain()), json!("priority")),
+        (WHOLE, SaidAnswer::json(200, &[], &said()), json!("priority")),
+        (WHOLE, SaidAnswer::json(200, &[("x-gemini-service-tier", "standard")], &plain()), Value::Null),
+        (STREAM, SaidAnswer { headers: head.to_vec(), ..events(plain()) }, json!("priority")),
+        (STREAM, events(said()), json!("priority")),
+    ] {
+        server.script([Fault::Say(answer)]);
+        let reply = post(&stage, path, body, &[], "tier").await;
+        assert_eq!((reply.status, sent(&last(&stage, Vendor::Gemini))), (200, body), "{}", reply.text);
+        let receipt = stage.receipts("tier").await.pop().unwrap();
+        assert_eq!(receipt["metadata"]["service_tier"], tier, "{path}: {receipt}");
+    }
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_body_is_read_as_google_reads_it_and_refused_by_the_member_s_name() {
     let stage = Stage::open().await;
     let path = |model: &str| format!("/v1beta/models/{model}:generateContent");
