@@ -73,6 +73,12 @@ pub struct TokenUsage {
     pub tier: ServiceTier,
 }
 
+/// Whether a count of searches says nothing, and so is left out of what is written.
+#[must_use]
+pub const fn is_no_search(count: &u32) -> bool {
+    *count == 0
+}
+
 impl TokenUsage {
     /// The same, answered in a tier.
     #[must_use]

@@ -20,7 +20,7 @@ use crate::domain::time::Timestamp;
 use crate::domain::usage::ServiceTier;
 use crate::llm::endpoint::{NO_KEY, openai_base};
 use crate::llm::inbound::anthropic;
-use crate::llm::passage::{OriginalRequest, PassedRequest, WireProtocol};
+use crate::llm::passage::{OriginalRequest, PassedRequest, WireProtocol, searches_of_chat};
 use crate::llm::{Vendor, VendorEndpoint, catalogue};
 
 /// Output tokens of a completion of a text that sets no limit, at OpenAI itself (API reference, "Completions"); servers
@@ -139,8 +139,9 @@ impl CallCandidate {
         memory: &BoundMemory,
     ) -> Option<(PreparedRequest, CallBound)> {
         let price = self.price.as_ref()?;
-        let bound = |prompt, output, answers| {
-            CallBound::new(price, memory.raised(&self.provider, prompt), output, answers)
+        let bound = |prompt, output, answers, searches| {
+            let prompt = memory.raised(&self.provider, prompt);
+            CallBound { prompt, output, answers, searches, worst: NanoUsd::ZERO }.at_price(price)
         };
         Some(match ask {
             CandidateRequest::Chat(mut request) => {
@@ -154,18 +155,19 @@ impl CallCandidate {
                 if asked.is_none() {
                     request.max_completion_tokens = Some(limit);
                 }
-                let bound = bound(prompt, limit, request.answers());
+                let bound = bound(prompt, limit, request.answers(), searches_of_chat(&request));
                 (PreparedRequest::Chat(request), bound)
             }
             CandidateRequest::Embed(mut request) => {
                 request.model.clone_from(&self.model);
-                let bound = bound(bound::embedding(&request), 0, 1);
+                let bound = bound(bound::embedding(&request), 0, 1, 0);
                 (PreparedRequest::Embed(request), bound)
             }
             CandidateRequest::Passed(original) => {
                 let prompt = bound::original(&original, self.window);
                 let asked = self.output_limit_of(&original);
-                let bound = bound(prompt, self.output(asked, prompt), original.answers());
+                let (output, searches) = (self.output(asked, prompt), original.searches(&self.model));
+                let bound = bound(prompt, output, original.answers(), searches);
                 // A client that set no limit gets the model's own, unless a budget needs one.
                 (
                     PreparedRequest::Passed(PassedRequest {
@@ -182,7 +184,7 @@ impl CallCandidate {
     /// The output limit at which a call costs at most `left`; `None`: it is below `floor`, or no limit helps.
     pub(super) fn affordable(&self, bound: &CallBound, left: NanoUsd, floor: u64) -> Option<CallBound> {
         let price = self.price.as_ref()?;
-        let at = |output| CallBound::new(price, bound.prompt, output, bound.answers);
+        let at = |output| CallBound { output, ..*bound }.at_price(price);
         let (mut fits, mut exceeds) = (floor.max(1), bound.output);
         if fits >= exceeds || at(fits).worst > left {
             return None;
@@ -219,12 +221,15 @@ pub(super) struct CallBound {
     /// Tokens of each answer.
     pub(super) output: u64,
     answers: u64,
+    /// Searches that the vendor bills.
+    searches: u32,
     pub(super) worst: NanoUsd,
 }
 
 impl CallBound {
-    fn new(price: &ModelPrice, prompt: u64, output: u64, answers: u64) -> Self {
-        Self { prompt, output, answers, worst: price.worst(prompt, output.saturating_mul(answers)) }
+    fn at_price(self, price: &ModelPrice) -> Self {
+        let output = self.output.saturating_mul(self.answers);
+        Self { worst: price.worst(self.prompt, output, self.searches), ..self }
     }
 }
 
@@ -344,7 +349,8 @@ mod tests {
         let prices = PriceTable::new(None).unwrap();
         let candidate = CallCandidate::pinned(&endpoints(), Vendor::OpenAi, "gpt-4-turbo", &prices);
         let price = candidate.price.as_ref().unwrap();
-        let bound = CallBound::new(price, 1_000, 4_096, 1);
+        let bound = CallBound { prompt: 1_000, output: 4_096, answers: 1, searches: 0, worst: NanoUsd::ZERO };
+        let bound = bound.at_price(price);
         let at = |left: u64| {
             candidate.affordable(&bound, NanoUsd(left), 100).map(|bound| (bound.output, bound.worst.0))
         };

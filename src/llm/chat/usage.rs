@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::null_as_default;
-use pas_domain::usage::TokenUsage;
+use pas_domain::usage::{TokenUsage, is_no_search};
 
 /// Usage in OpenAI's form: cached tokens are part of `prompt_tokens`, reasoning of `completion_tokens`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -21,13 +21,8 @@ pub struct UsageReport {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub completion_tokens_details: Option<CompletionDetails>,
     /// Grok's count of the sources that it searched, each of which it bills.
-    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_none")]
+    #[serde(default, deserialize_with = "null_as_default", skip_serializing_if = "is_no_search")]
     pub num_sources_used: u32,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's form")]
-const fn is_none(count: &u32) -> bool {
-    *count == 0
 }
 
 /// Classes of input tokens.

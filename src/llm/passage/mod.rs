@@ -36,8 +36,17 @@ use self::chat_stream::PassedChatDecoder;
 use self::generate_stream::PassedGenerateDecoder;
 use self::messages_stream::PassedMessagesDecoder;
 use self::responses_stream::PassedResponsesDecoder;
+use super::chat::ChatRequest;
+use super::openai;
 use super::stream::StreamDecoder;
 use super::vendor::Vendor;
+
+/// The most searches that a model runs for a chat and its vendor bills.
+#[must_use]
+pub fn searches_of_chat(chat: &ChatRequest) -> u32 {
+    let parameters = chat.extra.get("search_parameters").map(ToString::to_string);
+    openai::searches_of(&chat.model).max(searches::allowed_sources(parameters.as_deref()))
+}
 
 pub(super) use self::answer::usage as usage_of_answer;
 pub(super) use self::headers::tier as tier_of_answer;

@@ -15,6 +15,7 @@ use super::generate::{self, GenerateTarget};
 use super::headers;
 use super::members::MemberSpans;
 use super::protocol::WireProtocol;
+use super::searches;
 use super::translated::{TranslatedRequest, read, translate};
 use super::weight::{self, RequestWeight};
 use crate::inbound::{ApiProblem, ProblemKind};
@@ -174,6 +175,13 @@ impl OriginalRequest {
     #[must_use]
     pub const fn least_output(&self) -> u64 {
         self.least_output
+    }
+
+    /// The most searches that a model runs for it and its vendor bills.
+    #[must_use]
+    pub fn searches(&self, model: &str) -> u32 {
+        let each = searches::allowed(self.protocol, model, |name| self.spans.get(self.text(), name));
+        each.saturating_mul(u32::try_from(self.answers).unwrap_or(u32::MAX))
     }
 
     /// The request's content, for the bound of its prompt.

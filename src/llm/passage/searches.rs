@@ -1,9 +1,20 @@
-//! The searches that a vendor ran for an answer. They are billed beside the tokens, and the usage of these vendors
-//! does not count them.
+//! The searches of a vendor's own, which are billed beside the tokens: those that a request allows, and those that
+//! were run for an answer, where the vendor's usage does not count them.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::members::MemberSpans;
+use super::protocol::WireProtocol;
+use crate::inbound::gemini::proto;
+use crate::openai;
+
+/// Searches of a request that allows them and sets no limit: more than models run for nearly all answers.
+const UNDECLARED: u32 = 10;
+/// Sources that a model of Grok reads where a request sets no limit.
+const GROK_SOURCES: u32 = 20;
+/// Tools of Gemini's that search, in the first of their spellings.
+const GEMINI_TOOLS: [&str; 3] = ["googleSearch", "googleSearchRetrieval", "enterpriseWebSearch"];
 /// Items of Responses that are searches; one of files is charged as one of the web, which is dearer.
 const SEARCHES: [&str; 2] = ["web_search_call", "file_search_call"];
 /// Actions of a search that cost nothing: a page that was found is opened, or searched itself.
@@ -11,8 +22,70 @@ const FREE_ACTIONS: [&str; 3] = ["open_page", "find_in_page", "find"];
 /// Older models of Gemini are billed by the prompt that a search answered, newer ones by the query.
 const BILLED_BY_PROMPT: [&str; 2] = ["gemini-1", "gemini-2"];
 
+#[derive(Deserialize)]
+struct ToolGlance<'a> {
+    #[serde(rename = "type", borrow, default)]
+    kind: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_uses: Option<&'a RawValue>,
+}
+
+#[derive(Deserialize)]
+struct SourcesGlance<'a> {
+    #[serde(borrow, default)]
+    mode: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    max_search_results: Option<&'a RawValue>,
+}
+
+/// The most searches that a model runs for a request with these members.
+pub(super) fn allowed<'t>(
+    protocol: WireProtocol,
+    model: &str,
+    member: impl Fn(&str) -> Option<&'t str>,
+) -> u32 {
+    let tools = member("tools").unwrap_or_default();
+    let kinds = || each::<ToolGlance<'_>>(tools).filter_map(|tool| Some((text(tool.kind)?, tool)));
+    match protocol {
+        WireProtocol::Completions => 0,
+        WireProtocol::Chat => openai::searches_of(model).max(allowed_sources(member("search_parameters"))),
+        WireProtocol::Messages => {
+            let searching = kinds().filter(|(kind, _)| kind.starts_with("web_search"));
+            let uses = searching.map(|(_, tool)| tool.max_uses.and_then(number).unwrap_or(UNDECLARED));
+            uses.fold(0, u32::saturating_add)
+        }
+        WireProtocol::Responses => {
+            let searches = |kind: &str| kind.starts_with("web_search") || kind == "file_search";
+            let calls = member("max_tool_calls").and_then(|calls| serde_json::from_str(calls).ok());
+            if kinds().any(|(kind, _)| searches(&kind)) { calls.unwrap_or(UNDECLARED) } else { 0 }
+        }
+        WireProtocol::Generate => {
+            let searches = |tool: &&RawValue| {
+                let spans = MemberSpans::of(tool.get()).unwrap_or_default();
+                spans.names().any(|name| GEMINI_TOOLS.contains(&proto::spelled(name).as_str()))
+            };
+            // A list of one may lack its brackets.
+            let all = if tools.starts_with('{') { format!("[{tools}]") } else { tools.to_owned() };
+            let has_any = each::<&RawValue>(&all).any(|tool| searches(&tool));
+            if has_any { UNDECLARED.min(most_billed(model)) } else { 0 }
+        }
+    }
+}
+
+/// The most sources that a model of Grok reads for a chat with these `search_parameters`.
+pub(super) fn allowed_sources(parameters: Option<&str>) -> u32 {
+    let parameters = parameters.and_then(|text| serde_json::from_str::<Option<SourcesGlance<'_>>>(text).ok());
+    let Some(parameters) = parameters.flatten() else { return 0 };
+    let is_off = text(parameters.mode).is_some_and(|mode| mode == "off");
+    if is_off { 0 } else { parameters.max_search_results.and_then(number).unwrap_or(GROK_SOURCES) }
+}
+
 fn text(value: Option<&RawValue>) -> Option<String> {
     serde_json::from_str(value?.get()).ok()
+}
+
+fn number(value: &RawValue) -> Option<u32> {
+    serde_json::from_str(value.get()).ok()
 }
 
 /// An item, or its action.
@@ -93,6 +166,41 @@ fn count(searches: usize) -> u32 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_allows_the_searches_of_its_tools_and_no_others() {
+        let of = |protocol, model: &str, body: &'static str| {
+            let spans = MemberSpans::of(body).unwrap();
+            allowed(protocol, model, |name| spans.get(body, name))
+        };
+        for (protocol, body, wanted) in [
+            (
+                WireProtocol::Messages,
+                r#"{"tools":[{"type":"web_search_20250305","max_uses":8},{"name":"f"}]}"#,
+                8,
+            ),
+            (WireProtocol::Messages, r#"{"tools":[{"type":"web_search_20260209","max_uses":null}]}"#, 10),
+            (WireProtocol::Messages, r#"{"tools":[{"type":"custom","name":"web_search","max_uses":8}]}"#, 0),
+            (WireProtocol::Responses, r#"{"tools":[{"type":"function"},{"type":"web_search"}]}"#, 10),
+            (WireProtocol::Responses, r#"{"tools":[{"type":"file_search"}],"max_tool_calls":3}"#, 3),
+            (WireProtocol::Responses, r#"{"tools":[{"type":"function"}],"max_tool_calls":3}"#, 0),
+            (WireProtocol::Chat, r#"{"search_parameters":{"mode":"auto","max_search_results":4}}"#, 4),
+            (WireProtocol::Chat, r#"{"search_parameters":{}}"#, 20),
+            (WireProtocol::Chat, r#"{"search_parameters":{"mode":"off"}}"#, 0),
+            (WireProtocol::Chat, r#"{"search_parameters":null,"tools":null}"#, 0),
+            (WireProtocol::Generate, r#"{"tools":[{"functionDeclarations":[]},{"google_search":{}}]}"#, 10),
+            (WireProtocol::Generate, r#"{"tools":{"googleSearch":{}}}"#, 10),
+            (WireProtocol::Generate, r#"{"tools":[{"codeExecution":{}}]}"#, 0),
+            (WireProtocol::Completions, r#"{"tools":[{"type":"web_search"}]}"#, 0),
+        ] {
+            assert_eq!(of(protocol, "gemini-3.8-flash", body), wanted, "{body}");
+        }
+        assert_eq!(
+            of(WireProtocol::Generate, "models/gemini-2.5-pro", r#"{"tools":[{"googleSearch":{}}]}"#),
+            1
+        );
+        assert_eq!(of(WireProtocol::Chat, "gpt-5-search-api", "{}"), 1);
+    }
 
     #[test]
     fn searches_are_counted_and_opened_pages_are_not() {

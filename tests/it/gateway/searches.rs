@@ -70,13 +70,42 @@ async fn searches_of_gemini_are_billed_by_the_query_whole_and_streamed() {
     let whole = SaidAnswer::json(200, &[], &grounded);
     let whole =
         receipt(&stage, Vendor::Gemini, &path("generateContent"), asked.clone(), whole, "whole").await;
-    let tokens = whole["metadata"]["cost_nano_usd"].as_u64().unwrap() - 3 * 14_000_000;
-    assert_cost(&whole, 3, tokens + 3 * 14_000_000);
-    assert!((1..14_000_000).contains(&tokens), "{whole}");
-    let events = SaidAnswer::good("text/event-stream", format!("data: {grounded}\n\n"));
+    // 1.5 and 9 dollars a million tokens, and 14 dollars a thousand searches.
+    let nanos = 1_000 * 1_500 + 100 * 9_000 + 3 * 14_000_000;
+    assert_cost(&whole, 3, nanos);
+    let events = || SaidAnswer::good("text/event-stream", format!("data: {grounded}\n\n"));
     let path = path("streamGenerateContent?alt=sse");
-    let streamed = receipt(&stage, Vendor::Gemini, &path, asked, events, "streamed").await;
-    assert_cost(&streamed, 3, tokens + 3 * 14_000_000);
+    let streamed = receipt(&stage, Vendor::Gemini, &path, asked.clone(), events(), "streamed").await;
+    assert_cost(&streamed, 3, nanos);
+    // An older model is billed by the prompt: 0.1 and 0.4 dollars a million tokens, and 35 dollars a thousand.
+    let path = "/v1beta/models/gemini-2.5-flash-lite:streamGenerateContent?alt=sse";
+    let older = receipt(&stage, Vendor::Gemini, path, asked, events(), "older").await;
+    assert_cost(&older, 1, 1_000 * 100 + 100 * 400 + 35_000_000);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_searches_that_a_request_allows_are_held() {
+    let stage = Stage::open().await;
+    let held = async |path: &str, model: &str, more: Value| {
+        let mut asked = json!({ "model": model, "max_tokens": 50, "input": "rivers",
+            "messages": [{ "role": "user", "content": "rivers" }] });
+        let unused = if path == "/v1/messages" { "input" } else { "messages" };
+        asked.as_object_mut().unwrap().remove(unused);
+        asked.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let reply = stage.post_as(6120, path, asked, "held").await;
+        let receipt = stage.receipts("held").await.pop().unwrap_or_else(|| panic!("{}", reply.body));
+        receipt["metadata"]["hold_nano_usd"].as_u64().unwrap()
+    };
+    let uses = |uses: Value| json!({ "tools": [{ "type": "web_search_20250305", "name": "web_search", "max_uses": uses }] });
+    let messages = async |more: Value| held("/v1/messages", "claude-haiku-4-5", more).await;
+    // Ten dollars a thousand at both vendors.
+    assert_eq!(messages(uses(json!(5))).await - messages(uses(json!(2))).await, 3 * 10_000_000);
+    let responses = async |calls: u64| {
+        let more = json!({ "tools": [{ "type": "web_search" }], "max_tool_calls": calls });
+        held("/v1/responses", "gpt-5.5", more).await
+    };
+    assert_eq!(responses(9).await - responses(1).await, 8 * 10_000_000);
     stage.close().await;
 }
 

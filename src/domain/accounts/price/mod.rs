@@ -162,16 +162,22 @@ impl ModelPrice {
     #[must_use]
     pub fn cost(&self, usage: &TokenUsage) -> NanoUsd {
         let tokens = self.schedule(usage.tier).rates(usage.prompt()).sum(usage);
-        let searches = u128::from(usage.searches) * u128::from(self.search_fee()) * (TOKENS / SEARCHES);
-        rounded(tokens.saturating_add(searches))
+        rounded(tokens.saturating_add(self.fees(usage.searches)))
     }
 
-    /// The most that a call can cost with at most these tokens in and out, for any split into classes; rounded up.
+    /// The most that a call can cost with at most these tokens in and out and so many searches, for any split into
+    /// classes; rounded up.
     #[must_use]
-    pub fn worst(&self, prompt_at_most: u64, output_at_most: u64) -> NanoUsd {
+    pub fn worst(&self, prompt_at_most: u64, output_at_most: u64, searches_at_most: u32) -> NanoUsd {
         let of = |tier| self.schedule(tier).worst(prompt_at_most, output_at_most);
-        let nanos = of(ServiceTier::Standard).max(of(self.asked)).div_ceil(TOKENS);
+        let tokens = of(ServiceTier::Standard).max(of(self.asked));
+        let nanos = tokens.saturating_add(self.fees(searches_at_most)).div_ceil(TOKENS);
         NanoUsd(u64::try_from(nanos).unwrap_or(u64::MAX))
+    }
+
+    /// In nano-dollars times [`TOKENS`].
+    fn fees(&self, searches: u32) -> u128 {
+        u128::from(searches) * u128::from(self.search_fee()) * (TOKENS / SEARCHES)
     }
 
     /// Whether the model was declared free.

@@ -103,10 +103,12 @@ fn the_tier_that_answers_decides_and_a_hold_covers_the_dearer_one() {
     let cost = |tier| price.cost(&usage.in_tier(tier)).0;
     assert_eq!(cost(ServiceTier::Standard), 325_000);
     assert_eq!((cost(ServiceTier::Flex), cost(ServiceTier::Priority)), (162_500, 650_000));
-    let worst = |tier| price.clone().asked_in(tier).worst(100, 20).0;
+    let worst = |tier| price.clone().asked_in(tier).worst(100, 20, 0).0;
     assert_eq!(worst(ServiceTier::Standard), 325_000);
     assert_eq!(worst(ServiceTier::Flex), 325_000, "the vendor may answer in its usual tier");
     assert_eq!(worst(ServiceTier::Priority), 650_000);
+    // Ten dollars a thousand searches.
+    assert_eq!(price.worst(100, 20, 3).0, 325_000 + 3 * 10_000_000);
     let nano = prices.find("openai", "gpt-5.4-nano", at()).unwrap();
     let usage = usage.in_tier(ServiceTier::Priority);
     assert_eq!(nano.cost(&usage), nano.cost(&usage.in_tier(ServiceTier::Standard)), "it is not sold there");
@@ -279,7 +281,7 @@ fn a_million_random_usages_differ_by_nothing_from_exact_rationals() {
         let cost = price.cost(&usage);
         let exact = oracle(&price, &usage);
         assert!(exact == BigInt::from(cost.0), "{cost} for {usage:?} at {price:?}, exactly {exact}");
-        assert!(price.worst(usage.prompt(), usage.output) >= cost, "{price:?} {usage:?}");
+        assert!(price.worst(usage.prompt(), usage.output, usage.searches) >= cost, "{price:?} {usage:?}");
     }
 }
 
@@ -289,5 +291,5 @@ fn sums_beyond_all_money_are_the_greatest_amount() {
     let price = prices.find("grok", "grok-4", at()).unwrap();
     let usage = TokenUsage { input: u64::MAX, output: u64::MAX, ..TokenUsage::default() };
     assert_eq!(price.cost(&usage), NanoUsd::MAX);
-    assert_eq!(price.worst(u64::MAX, u64::MAX), NanoUsd::MAX);
+    assert_eq!(price.worst(u64::MAX, u64::MAX, u32::MAX), NanoUsd::MAX);
 }

@@ -13,7 +13,7 @@ use crate::accounts::budget::{CallKey, HoldId, RunName, ScopeLabel, SpendRequest
 use crate::money::NanoUsd;
 use crate::time::Timestamp;
 use crate::trace::TraceId;
-use crate::usage::{ServiceTier, TokenUsage};
+use crate::usage::{ServiceTier, TokenUsage, is_no_search};
 
 /// A receipt as JSON.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -50,7 +50,7 @@ struct ReceiptMetadata {
     #[serde(default, skip_serializing_if = "ServiceTier::is_standard")]
     service_tier: ServiceTier,
     /// Of the vendor's own, billed beside the tokens.
-    #[serde(default, skip_serializing_if = "is_none")]
+    #[serde(default, skip_serializing_if = "is_no_search")]
     searches: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     job_id: Option<ScopeLabel>,
@@ -133,11 +133,6 @@ impl From<ReceiptDocument<'_>> for Receipt {
         };
         Self { seq, hold: hold_id, wanted, outcome }
     }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
-const fn is_none(count: &u32) -> bool {
-    *count == 0
 }
 
 /// The line of a receipt, with the line feed.
