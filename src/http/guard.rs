@@ -3,8 +3,9 @@
 //! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host` must name
 //! this port (a rebound DNS name does not), an `Origin` must be one of the daemon's own ports, a page of another site
 //! must not be behind a request that names no origin, and a change must come as JSON, which no HTML form can send.
-//! Other users of the machine reach loopback too: [`PeerRule`](super::peer::PeerRule) tells them. Beyond loopback every request needs the bearer token; only
-//! the files of a port's pages, which reveal nothing about the swarm, are served without one, because a
+//! Other users of the machine reach loopback too: [`PeerRule`](super::peer) tells them. Beyond loopback every request
+//! needs the token, as a bearer or, at the paths of a vendor's API, where that vendor's clients send their key; only the
+//! files of a port's pages, which reveal nothing about the swarm, are served without one, because a
 //! browser must load them before anybody can type the token in. Invariant: [`RequestGuard::inspect`] sees
 //! every request, to a route or the fallback, before anything else does.
 //!
@@ -15,13 +16,12 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::header::{
-    ACCESS_CONTROL_REQUEST_METHOD, AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN,
-    TRANSFER_ENCODING,
+    ACCESS_CONTROL_REQUEST_METHOD, CONTENT_LENGTH, CONTENT_TYPE, HOST, ORIGIN, TRANSFER_ENCODING,
 };
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use subtle::ConstantTimeEq;
 
+use super::access_token::AccessToken;
 use super::edge_info::EdgeInfo;
 use super::error::ApiError;
 use super::model;
@@ -36,33 +36,6 @@ const CONTENT_POLICY: HeaderValue = HeaderValue::from_static(
 const FETCH_SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FETCH_DEST: HeaderName = HeaderName::from_static("sec-fetch-dest");
-
-/// The secret that clients show when the daemon listens beyond loopback.
-#[derive(Clone)]
-pub struct AccessToken(Arc<str>);
-
-/// Shortest accepted token: 16 characters of base 64 are 96 bits, beyond guessing over a network.
-pub const MIN_TOKEN_LEN: usize = 16;
-
-impl AccessToken {
-    /// A token, if `secret` is long enough and valid in a header.
-    #[must_use]
-    pub fn new(secret: &str) -> Option<Self> {
-        let usable = secret.len() >= MIN_TOKEN_LEN && secret.bytes().all(|b| b.is_ascii_graphic());
-        usable.then(|| Self(secret.into()))
-    }
-
-    /// Compares in constant time for given lengths.
-    fn matches(&self, shown: &[u8]) -> bool {
-        self.0.as_bytes().ct_eq(shown).into()
-    }
-}
-
-impl std::fmt::Debug for AccessToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AccessToken(…)")
-    }
-}
 
 /// The configuration of one port's checks.
 #[derive(Debug)]
@@ -135,7 +108,7 @@ impl RequestGuard {
         self.check_origin(request.headers(), local)?;
         self.check_site(request)?;
         if !(request.method().is_safe() && (self.exceptions.is_open)(request.uri().path())) {
-            self.check_token(request.headers())?;
+            self.check_token(request)?;
         }
         check_size(request.headers(), edge.map_or(u64::MAX, |edge| edge.limits.max_body))?;
         if self.exceptions.own_bodies.iter().any(|path| request.uri().path().starts_with(path)) {
@@ -196,20 +169,23 @@ impl RequestGuard {
         Err(ApiError::new(StatusCode::FORBIDDEN, sentence))
     }
 
-    fn check_token(&self, headers: &HeaderMap) -> Result<(), ApiError> {
+    fn check_token(&self, request: &Request) -> Result<(), ApiError> {
         let Some(token) = &self.token else { return Ok(()) };
-        let shown = single(headers, &AUTHORIZATION)?.and_then(|value| value.split_once(' '));
-        match shown {
-            Some((scheme, secret))
-                if scheme.eq_ignore_ascii_case("bearer") && token.matches(secret.trim().as_bytes()) =>
-            {
-                Ok(())
-            }
-            _ => {
-                let sentence = "this daemon listens beyond loopback: send `Authorization: Bearer <token>`";
-                Err(ApiError::new(StatusCode::UNAUTHORIZED, sentence))
-            }
-        }
+        let form = self.form_of(request);
+        let is_shown = token.is_shown(request, form)?;
+        is_shown.then_some(()).ok_or_else(|| {
+            let sentence = match form {
+                Some(ApiFormat::Anthropic | ApiFormat::Gemini) => {
+                    "this daemon listens beyond loopback: give the client its token as the API key"
+                }
+                _ => "this daemon listens beyond loopback: send `Authorization: Bearer <token>`",
+            };
+            ApiError::new(StatusCode::UNAUTHORIZED, sentence)
+        })
+    }
+
+    fn form_of(&self, request: &Request) -> Option<ApiFormat> {
+        (self.form)(request.uri().path(), request.headers())
     }
 }
 
@@ -231,7 +207,7 @@ fn host_of(ip: IpAddr) -> String {
 }
 
 /// The header's text, if given once; two could be read differently by different layers.
-fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
+pub(super) fn single<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Result<Option<&'h str>, ApiError> {
     let mut values = headers.get_all(name).iter();
     let Some(value) = values.next() else { return Ok(None) };
     match (value.to_str(), values.next()) {
@@ -284,7 +260,7 @@ impl RequestGuard {
             Ok(()) => None,
             Err(refusal) => Some(refusal.into_response()),
         };
-        GuardVerdict { answer, known_page, form: (self.form)(request.uri().path(), request.headers()) }
+        GuardVerdict { answer, known_page, form: self.form_of(request) }
     }
 }
 
@@ -489,8 +465,6 @@ mod tests {
             assert_eq!(with(wrong), 401, "{wrong}");
         }
         assert_eq!(verdict(&guard, |r| r.header("host", "localhost:6100")), 401);
-        assert!(AccessToken::new("short").is_none() && AccessToken::new("has a space, is long").is_none());
-        assert_eq!(format!("{:?}", AccessToken::new("0123456789abcdef").unwrap()), "AccessToken(…)");
     }
 
     #[test]

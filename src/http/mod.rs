@@ -7,6 +7,7 @@
 //! Invariants: no request reaches a handler unguarded or untraced; every error leaves as
 //! `{"detail": …}`; every wait, size and count has a limit in [`limits`].
 
+pub mod access_token;
 pub mod adapter;
 mod agent_fields;
 pub mod agent_router;

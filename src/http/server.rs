@@ -31,11 +31,12 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower::Service;
 
+use super::access_token::AccessToken;
 use super::body::{RequestBody, ResponseBody};
 use super::connection::{ConnectionPlaces, ConnectionPulse, WatchedStream, until_overdue};
 use super::edge_info::{EdgeConnection, EdgeInfo};
 use super::front::{self, FrontShared};
-use super::guard::{self, AccessToken, PathExceptions, RequestGuard};
+use super::guard::{self, PathExceptions, RequestGuard};
 use super::limits::{self, PortLimits};
 use super::model::form_of;
 use super::peer::PeerRule;

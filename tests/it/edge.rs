@@ -12,6 +12,7 @@ use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use futures_util::stream;
 use parking_lot::Mutex;
+use pas::http::access_token::AccessToken;
 use pas::http::extract::ContractJson;
 use pas::http::server::EdgeError;
 use pas::http::sse::{SinceSeq, SseEvent};
@@ -78,7 +79,10 @@ async fn start_with(limits: PortLimits, grace: Duration) -> Edge {
 async fn start_on(limits: PortLimits, grace: Duration, connections: usize) -> Edge {
     let listener = ListenerSpec::new("registry", 0, router()).limits(limits);
     let server = EdgeServer::bind(Ipv4Addr::LOCALHOST.into(), None, vec![listener]).await.unwrap();
-    let server = server.grace(grace).connections(connections);
+    serve(server.grace(grace).connections(connections))
+}
+
+fn serve(server: EdgeServer) -> Edge {
     let address = server.addresses().next().unwrap().1;
     let spans = Arc::new(Mutex::new(Vec::new()));
     let sink = Arc::clone(&spans);
@@ -371,6 +375,28 @@ async fn a_request_continues_its_callers_trace_and_is_recorded() {
         [("/trace", Some(200), Some("00f067aa0ba902b7".to_owned())), ("(unmatched)", Some(404), None)]
     );
     assert_eq!(spans[0].port, edge.address.port());
+}
+
+#[tokio::test]
+async fn a_vendor_s_client_shows_the_token_as_its_key_and_no_trace_has_it() {
+    const TOKEN: &str = "0123456789abcdef";
+    let gemini = "/v1beta/models/{*id}";
+    let router = Router::new().route(gemini, post(async || "ok")).route("/v1/messages", post(async || "ok"));
+    let listener = ListenerSpec::new("gateway", 0, router).limits(limits()).speaking_for_vendors(true);
+    let token = AccessToken::new(TOKEN);
+    let server = EdgeServer::bind(Ipv4Addr::LOCALHOST.into(), token, vec![listener]).await.unwrap();
+    let edge = serve(server);
+    let call = "POST /v1beta/models/m:generateContent";
+    let refused = edge.ask(call, "", "").await;
+    assert_eq!((refused.status, &refused.json()["error"]["status"]), (401, &json!("UNAUTHENTICATED")));
+    assert!(refused.body.contains("API key"), "{}", refused.body);
+    assert_eq!(edge.ask(&format!("{call}?key=of-another"), "", "").await.status, 401);
+    assert_eq!(edge.ask(call, &format!("x-goog-api-key: {TOKEN}\r\n"), "").await.status, 200);
+    assert_eq!(edge.ask(&format!("{call}?alt=sse&key={TOKEN}"), "", "").await.status, 200);
+    let key = format!("x-api-key: {TOKEN}\r\n");
+    assert_eq!(edge.ask("POST /v1/messages", &key, "").await.status, 200);
+    assert_eq!(edge.ask(call, &key, "").await.status, 401, "it is no key of that vendor");
+    assert!(edge.spans.lock().iter().all(|span| !format!("{span:?}").contains(TOKEN)));
 }
 
 #[tokio::test]
