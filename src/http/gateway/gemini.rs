@@ -13,7 +13,7 @@ use super::models::{described, list_for_gemini};
 use super::{GatewayApi, openai, target_of};
 use crate::actors::gateway::{GatewayCaller, ModelCall, ModelRequest};
 use crate::http::edge_info::EdgeInfo;
-use crate::http::model::{caller, problem, read_generate};
+use crate::http::model::{ReplyFormat, caller, problem, read_generate};
 use crate::llm::inbound::gemini::GenerateRequest;
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 use crate::llm::passage::{GenerateTarget, OriginalRequest};
@@ -42,15 +42,12 @@ pub(super) async fn call(
     match method {
         "generateContent" => {
             let original = read_generate(target(false), request).await;
-            openai::answer_original(&port, &edge, caller, original, FORM).await
-        }
-        "streamGenerateContent" if is_sse(query.as_deref()) => {
-            let original = read_generate(target(true), request).await;
-            openai::answer_original(&port, &edge, caller, original, FORM).await
+            openai::answer_original(&port, &edge, caller, original, ReplyFormat::Client, FORM).await
         }
         "streamGenerateContent" => {
-            let why = "streams are served as server-sent events only; add `?alt=sse` to the address";
-            problem(&ApiProblem::invalid("alt", why), FORM)
+            let style = if is_sse(query.as_deref()) { ReplyFormat::Client } else { ReplyFormat::GeminiList };
+            let original = read_generate(target(true), request).await;
+            openai::answer_original(&port, &edge, caller, original, style, FORM).await
         }
         "countTokens" => count_tokens(&port, caller, read_generate(target(false), request).await).await,
         _ => {

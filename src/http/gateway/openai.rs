@@ -49,7 +49,7 @@ pub(super) async fn answer(
 ) -> Response {
     let caller = caller(request.headers());
     let original = read_original(protocol, request).await;
-    answer_original(port, edge, caller, original, protocol.format()).await
+    answer_original(port, edge, caller, original, ReplyFormat::Client, protocol.format()).await
 }
 
 /// Answers a request that has been read, in the form of its client.
@@ -58,12 +58,13 @@ pub(super) async fn answer_original(
     edge: &EdgeInfo,
     caller: Result<GatewayCaller, ApiProblem>,
     original: Result<OriginalRequest, ApiProblem>,
+    style: impl FnOnce(Arc<OriginalRequest>) -> ReplyFormat,
     form: ApiFormat,
 ) -> Response {
     let call = original.and_then(|original| {
         check(&original)?;
         let original = Arc::new(original);
-        let style = ReplyFormat::Client(Arc::clone(&original));
+        let style = style(Arc::clone(&original));
         Ok((ModelCall::new(caller?, target_of(&original), ModelRequest::Original(original)), style))
     });
     match call {

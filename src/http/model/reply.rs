@@ -27,6 +27,7 @@ use crate::actors::gateway::{
 use crate::domain::money::NanoUsd;
 use crate::http::edge_info::EdgeInfo;
 use crate::llm::chat::StreamItem;
+use crate::llm::inbound::gemini::GenerateList;
 use crate::llm::inbound::{ApiFormat, ApiProblem, InboundWriter, ProblemKind};
 
 /// Most bytes of a stream in one write: beyond that, memory grows and writes get no cheaper.
@@ -136,6 +137,7 @@ fn stream(streamed: StreamedAnswer, style: ReplyFormat, shutdown: CancellationTo
     headers.extend(streamed.passed.unwrap_or_default());
     let written = ReplyStream {
         pieces: Some(streamed.events),
+        list: style.list(),
         writer: style.writer(is_passed),
         shutdown: Box::pin(shutdown.cancelled_owned()),
     };
@@ -146,6 +148,7 @@ fn stream(streamed: StreamedAnswer, style: ReplyFormat, shutdown: CancellationTo
 struct ReplyStream {
     /// `None` once the end is written.
     pieces: Option<BoxStream<'static, ModelStreamEvent>>,
+    list: Option<GenerateList>,
     writer: Box<dyn InboundWriter>,
     shutdown: Pin<Box<WaitForCancellationFutureOwned>>,
 }
@@ -190,6 +193,17 @@ impl Stream for ReplyStream {
             }
             if out.len() >= WRITE {
                 break;
+            }
+        }
+        let is_over = this.pieces.is_none();
+        if let Some(list) = &mut this.list {
+            out = list.more(&out);
+            if is_over {
+                out.extend_from_slice(list.end());
+                this.list = None;
+            } else if out.is_empty() {
+                context.waker().wake_by_ref();
+                return Poll::Pending;
             }
         }
         Poll::Ready((!out.is_empty()).then(|| Ok(out.into())))

@@ -29,6 +29,8 @@ const JSON: &str = "application/json";
 pub(in crate::http) enum ReplyFormat {
     /// That of the client's request.
     Client(Arc<OriginalRequest>),
+    /// That of Gemini's request, whose stream is one JSON list.
+    GeminiList(Arc<OriginalRequest>),
     /// Ollama's `generate` or `chat`, and the time of the request.
     Ollama(ollama::OllamaShape, Instant),
 }
@@ -40,7 +42,7 @@ impl ReplyFormat {
 
     pub(in crate::http) fn form(&self) -> ApiFormat {
         match self {
-            Self::Client(original) => original.protocol().format(),
+            Self::Client(original) | Self::GeminiList(original) => original.protocol().format(),
             Self::Ollama(..) => ApiFormat::Ollama,
         }
     }
@@ -48,8 +50,14 @@ impl ReplyFormat {
     pub(in crate::http) const fn stream_type(&self) -> &'static str {
         match self {
             Self::Ollama(..) => "application/x-ndjson",
+            Self::GeminiList(_) => "application/json; charset=UTF-8",
             Self::Client(_) => "text/event-stream; charset=utf-8",
         }
+    }
+
+    /// What makes the events of a stream a list, where the client wants one.
+    pub(in crate::http) fn list(&self) -> Option<gemini::GenerateList> {
+        matches!(self, Self::GeminiList(_)).then(gemini::GenerateList::default)
     }
 
     /// A complete answer, as JSON.
@@ -63,7 +71,7 @@ impl ReplyFormat {
             CompletionBody::Read(answer) => answer,
         };
         match self {
-            Self::Client(original) => match original.protocol() {
+            Self::Client(original) | Self::GeminiList(original) => match original.protocol() {
                 // Completions are never translated, so a read answer is a chat.
                 WireProtocol::Chat | WireProtocol::Completions => {
                     if answer.usage.is_none() {
@@ -87,8 +95,10 @@ impl ReplyFormat {
     /// The writer of a stream that is passed on, or translated.
     pub(in crate::http) fn writer(self, is_passed: bool) -> Box<dyn InboundWriter> {
         match self {
-            Self::Client(original) if is_passed => Box::new(PassedWriter::new(original.protocol())),
-            Self::Client(original) => match original.protocol() {
+            Self::Client(original) | Self::GeminiList(original) if is_passed => {
+                Box::new(PassedWriter::new(original.protocol()))
+            }
+            Self::Client(original) | Self::GeminiList(original) => match original.protocol() {
                 WireProtocol::Chat | WireProtocol::Completions => {
                     Box::new(ChatWriter::new(original.wants_usage()))
                 }

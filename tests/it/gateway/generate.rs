@@ -79,9 +79,6 @@ async fn the_events_of_a_stream_pass_and_the_last_after_its_receipt() {
         "{cut}"
     );
     assert_eq!(stage.receipts("cut").await.pop().unwrap()["status"], "error");
-    let reply =
-        post(&stage, "/v1beta/models/gemini-3.8-flash:streamGenerateContent", body, &[], "list").await;
-    assert!(reply.status == 400 && reply.text.contains("alt=sse"), "{}", reply.text);
     stage.close().await;
 }
 
@@ -243,5 +240,31 @@ async fn a_body_is_read_as_google_reads_it_and_refused_by_the_member_s_name() {
     let counted = r#"{"generateContentRequest":{"contents":[{"parts":[{"text":7}]}]}}"#;
     let reply = post(&stage, "/v1beta/models/gpt-5.4-mini:countTokens", counted, &[], "").await;
     assert!(reply.text.contains("generateContentRequest.contents[0].parts[0].text: "), "{}", reply.text);
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_without_events_is_one_list() {
+    let stage = Stage::open().await;
+    let body = r#"{"contents":[{"parts":[{"text":"Say hello."}]}]}"#;
+    let path = |model: &str| format!("/v1beta/models/{model}:streamGenerateContent");
+    for model in ["gemini-3.8-flash", "gpt-5.4-mini"] {
+        let reply = post(&stage, &path(model), body, &[], "list").await;
+        assert_eq!((reply.status, reply.header("content-type")), (200, "application/json; charset=UTF-8"));
+        let answers = reply.json();
+        let answers = answers.as_array().unwrap();
+        let text = |answer: &Value| {
+            answer["candidates"][0]["content"]["parts"][0]["text"].as_str().unwrap().to_owned()
+        };
+        assert_eq!(answers.iter().map(text).collect::<String>(), "You said: Say hello.");
+        assert!(answers.len() > 2 && answers.last().unwrap()["candidates"][0]["finishReason"] == "STOP");
+    }
+    assert_eq!(last(&stage, Vendor::Gemini).query, "alt=sse");
+    let part = r#"{"candidates":[{"content":{"parts":[{"text":"a"}]},"index":0}]}"#;
+    let cut = SaidAnswer::good("text/event-stream", format!("data: {part}\n\n"));
+    stage.vendors.get(Vendor::Gemini).script([Fault::Say(cut)]);
+    let cut = post(&stage, &path("gemini-3.8-flash"), body, &[], "list").await.json();
+    assert_eq!(cut[0], serde_json::from_str::<Value>(part).unwrap());
+    assert_eq!((&cut[1]["error"]["status"], cut.as_array().unwrap().len()), (&json!("INTERNAL"), 2), "{cut}");
     stage.close().await;
 }

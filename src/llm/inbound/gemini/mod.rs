@@ -5,6 +5,7 @@
 //! where a client sends none.
 
 mod answer;
+mod list;
 pub(crate) mod proto;
 mod request;
 mod schema;
@@ -12,6 +13,7 @@ mod stream;
 mod turns;
 
 pub use self::answer::response;
+pub use self::list::GenerateList;
 pub use self::request::GenerateRequest;
 pub use self::stream::GenerateWriter;
 
