@@ -19,6 +19,9 @@ pub struct EmbeddingRequest {
     /// Length of the vectors, for models that can shorten them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<u64>,
+    /// Members that a client of Gemini's form adds to each text (`taskType`, `title`), for that vendor alone.
+    #[serde(skip)]
+    pub hints: Vec<Map<String, Value>>,
     /// Everything else, as it came.
     #[serde(flatten)]
     pub extra: Map<String, Value>,

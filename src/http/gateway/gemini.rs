@@ -1,4 +1,4 @@
-//! Gemini's API: answers whole and streamed, token counting, models.
+//! Gemini's API: answers whole and streamed, token counting, embeddings, models.
 //!
 //! A path ends in a model and a method: `/v1beta/models/gemini-3.8-flash:generateContent`.
 
@@ -10,11 +10,12 @@ use axum::{Extension, Json};
 use serde_json::{Value, json};
 
 use super::models::{described, list_for_gemini};
-use super::{GatewayApi, openai, target_of};
+use super::openai::{self, embedding_call};
+use super::{GatewayApi, target_of};
 use crate::actors::gateway::{GatewayCaller, ModelCall, ModelRequest};
 use crate::http::edge_info::EdgeInfo;
-use crate::http::model::{ReplyFormat, caller, problem, read_generate};
-use crate::llm::inbound::gemini::GenerateRequest;
+use crate::http::model::{ReplyFormat, caller, embed, problem, read, read_generate};
+use crate::llm::inbound::gemini::{BatchEmbedRequest, EmbedRequest, GenerateRequest, embeddings};
 use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 use crate::llm::passage::{GenerateTarget, OriginalRequest};
 
@@ -49,11 +50,15 @@ pub(super) async fn call(
             let original = read_generate(target(true), request).await;
             openai::answer_original(&port, &edge, caller, original, style, FORM).await
         }
+        "embedContent" => embed_texts(&port, caller, model, read::<EmbedRequest>(request).await, false).await,
+        "batchEmbedContents" => {
+            embed_texts(&port, caller, model, read::<BatchEmbedRequest>(request).await, true).await
+        }
         "countTokens" => count_tokens(&port, caller, read_generate(target(false), request).await).await,
         _ => {
             let why = format!(
                 "`{named}` is not served here; after the model's name `:generateContent`, \
-                 `:streamGenerateContent` and `:countTokens` are; embeddings are at /v1/embeddings"
+                 `:streamGenerateContent`, `:countTokens`, `:embedContent` and `:batchEmbedContents` are"
             );
             problem(&ApiProblem::new(ProblemKind::NoPath, why), FORM)
         }
@@ -62,6 +67,27 @@ pub(super) async fn call(
 
 fn is_sse(query: Option<&str>) -> bool {
     query.unwrap_or_default().split('&').any(|part| part == "alt=sse")
+}
+
+/// Embeds the texts of a request, by any provider.
+async fn embed_texts<T: Into<BatchEmbedRequest>>(
+    port: &GatewayApi,
+    caller: Result<GatewayCaller, ApiProblem>,
+    model: &str,
+    request: Result<T, ApiProblem>,
+    is_batch: bool,
+) -> Response {
+    let asked = request.and_then(|request| {
+        let request: BatchEmbedRequest = request.into();
+        Ok((request.into_embedding(model.to_owned())?, caller?))
+    });
+    match asked {
+        Ok((asked, caller)) => {
+            let call = embedding_call(caller, asked);
+            embed(&port.gateway, call, FORM, |embedded| embeddings(embedded.answer, is_batch)).await
+        }
+        Err(wrong) => problem(&wrong, FORM),
+    }
 }
 
 /// Gemini's own count of a request for its model; otherwise an estimate with a public tokenizer.

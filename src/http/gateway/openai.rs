@@ -82,15 +82,19 @@ fn check(original: &OriginalRequest) -> Result<(), ApiProblem> {
 
 pub(super) async fn embeddings(State(port): State<GatewayApi>, request: Request) -> Response {
     let headers = request.headers().clone();
-    let call = read::<EmbeddingRequest>(request).await.and_then(|request| {
-        let requirements =
-            CallRequirements { model: request.model.clone(), context_window: None, features: Vec::new() };
-        let (optimization, limits) = (RoutingOptimization::default(), CallLimits::default());
-        let target = ModelTarget::Routed { requirements, optimization, limits };
-        Ok(ModelCall::new(caller(&headers)?, target, ModelRequest::Embed(request)))
-    });
+    let call = read::<EmbeddingRequest>(request).await;
+    let call = call.and_then(|request| Ok(embedding_call(caller(&headers)?, request)));
     match call {
         Ok(call) => embed(&port.gateway, call, ApiFormat::OpenAi, |embedded| json!(embedded.answer)).await,
         Err(wrong) => problem(&wrong, ApiFormat::OpenAi),
     }
+}
+
+/// A call for embeddings, by any provider of the model.
+pub(super) fn embedding_call(caller: GatewayCaller, request: EmbeddingRequest) -> ModelCall {
+    let requirements =
+        CallRequirements { model: request.model.clone(), context_window: None, features: Vec::new() };
+    let (optimization, limits) = (RoutingOptimization::default(), CallLimits::default());
+    let target = ModelTarget::Routed { requirements, optimization, limits };
+    ModelCall::new(caller, target, ModelRequest::Embed(request))
 }

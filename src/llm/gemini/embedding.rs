@@ -14,14 +14,17 @@ use pas_domain::usage::TokenUsage;
 /// All texts in one request.
 pub(crate) fn request(request: &EmbeddingRequest) -> Result<VendorRequest, VendorFailure> {
     let model = request.model.strip_prefix("models/").unwrap_or(&request.model);
-    let one = |text: &str| {
+    let one = |(number, text): (usize, &str)| {
         let mut one = json!({"model": format!("models/{model}"), "content": {"parts": [{"text": text}]}});
         if let Some(dimensions) = request.dimensions {
             one["outputDimensionality"] = dimensions.into();
         }
+        for (name, value) in request.hints.get(number).into_iter().flatten() {
+            one[name] = value.clone();
+        }
         one
     };
-    let requests: Vec<Value> = request.texts()?.into_iter().map(one).collect();
+    let requests: Vec<Value> = request.texts()?.into_iter().enumerate().map(one).collect();
     VendorRequest::json(path(model, "batchEmbedContents"), &json!({"requests": requests}))
 }
 
@@ -49,6 +52,8 @@ pub(crate) fn response(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::Map;
+
     use super::*;
 
     #[test]
@@ -57,6 +62,7 @@ mod tests {
             model: "gemini-embedding-001".into(),
             input: json!(["a", "b"]),
             dimensions: Some(2),
+            hints: vec![Map::new(), Map::from_iter([("taskType".to_owned(), json!("CLUSTERING"))])],
             ..Default::default()
         };
         let wire = request(&asked).unwrap();
@@ -65,7 +71,7 @@ mod tests {
         assert_eq!(
             body["requests"][1],
             json!({"model": "models/gemini-embedding-001",
-            "content": {"parts": [{"text": "b"}]}, "outputDimensionality": 2})
+            "content": {"parts": [{"text": "b"}]}, "outputDimensionality": 2, "taskType": "CLUSTERING"})
         );
         let (answer, usage) =
             response(&asked, br#"{"embeddings":[{"values":[0.5,1]},{"values":[0,0]}]}"#).unwrap();

@@ -98,8 +98,8 @@ async fn refusals_have_gemini_s_form_whoever_refuses() {
     );
     let unknown = post(&stage, "/v1beta/models/no-such-model:generateContent", body, &[], "").await;
     assert_eq!((unknown.status, &unknown.json()["error"]["status"]), (404, &json!("NOT_FOUND")));
-    let method = post(&stage, "/v1beta/models/gemini-3.8-flash:embedContent", body, &[], "").await;
-    assert!(method.status == 404 && method.text.contains("/v1/embeddings"), "{}", method.text);
+    let method = post(&stage, "/v1beta/models/gemini-3.8-flash:predict", body, &[], "").await;
+    assert!(method.status == 404 && method.text.contains(":embedContent"), "{}", method.text);
     let empty = post(&stage, WHOLE, r#"{"contents":[]}"#, &[], "").await;
     assert_eq!((empty.status, &empty.json()["error"]["status"]), (400, &json!("INVALID_ARGUMENT")));
     stage.put(6120, "/budgets/run:poor", json!({ "budget_usd": 0.000_001 })).await;
@@ -266,5 +266,25 @@ async fn a_stream_without_events_is_one_list() {
     let cut = post(&stage, &path("gemini-3.8-flash"), body, &[], "list").await.json();
     assert_eq!(cut[0], serde_json::from_str::<Value>(part).unwrap());
     assert_eq!((&cut[1]["error"]["status"], cut.as_array().unwrap().len()), (&json!("INTERNAL"), 2), "{cut}");
+    stage.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn texts_are_embedded_one_by_one_or_as_a_batch() {
+    let stage = Stage::open().await;
+    let of = |text: &str| json!({ "content": { "parts": [{ "text": text }] }, "taskType": "CLUSTERING", "outputDimensionality": 8 });
+    for model in ["gemini-embedding-001", "text-embedding-3-small"] {
+        let path = |method: &str| format!("/v1beta/models/{model}:{method}");
+        let one = stage.post(6120, &path("embedContent"), of("a")).await;
+        assert_eq!(one.status, 200, "{}", one.body);
+        let both =
+            stage.post(6120, &path("batchEmbedContents"), json!({ "requests": [of("a"), of("b")] })).await;
+        let vectors = both.body["embeddings"].as_array().unwrap();
+        assert_eq!((vectors.len(), &vectors[0]), (2, &one.body["embedding"]), "{}", both.body);
+        assert_eq!(vectors[0]["values"].as_array().unwrap().len(), 8);
+    }
+    let asked = last(&stage, Vendor::Gemini).body;
+    assert_eq!(asked["requests"][1]["taskType"], "CLUSTERING", "{asked}");
+    assert_eq!(last(&stage, Vendor::OpenAi).body.get("taskType"), None);
     stage.close().await;
 }

@@ -5,6 +5,7 @@
 //! where a client sends none.
 
 mod answer;
+mod embeddings;
 mod list;
 pub(crate) mod proto;
 mod request;
@@ -13,6 +14,7 @@ mod stream;
 mod turns;
 
 pub use self::answer::response;
+pub use self::embeddings::{BatchEmbedRequest, EmbedRequest, embeddings};
 pub use self::list::GenerateList;
 pub use self::request::GenerateRequest;
 pub use self::stream::GenerateWriter;

@@ -139,7 +139,7 @@ impl GenerateRequest {
         }
         let mut messages = Vec::with_capacity(self.contents.len() + 1);
         if let Some(instruction) = self.system_instruction {
-            messages.push(ChatMessage::text(ChatRole::System, instruction.into_text()?));
+            messages.push(ChatMessage::text(ChatRole::System, instruction.into_text("systemInstruction")?));
         }
         GenerateTurns::new(&mut messages).add(self.contents)?;
         let mut tools = functions(self.tools)?;

@@ -117,13 +117,12 @@ struct GenerateResult {
 }
 
 impl GenerateContent {
-    /// The texts of an instruction.
-    pub(super) fn into_text(self) -> Result<String, ApiProblem> {
+    /// The texts of an instruction, or of what is embedded.
+    pub(super) fn into_text(self, place: &str) -> Result<String, ApiProblem> {
         let parts = match self {
             Self::Text(text) => return Ok(text),
             Self::Turn(turn) => turn.parts,
         };
-        let place = "systemInstruction";
         let other = || ApiProblem::invalid(place, format!("{place}: only text is taken here"));
         let texts: Option<Vec<String>> = parts.into_iter().map(|part| part.text).collect();
         texts.map(|texts| texts.join("\n")).ok_or_else(other)
