@@ -118,14 +118,18 @@ struct FindingDraft {
 
 impl FindingDraft {
     fn finding(&self) -> ComplianceFinding {
-        let place = if self.line == 0 { self.path.clone() } else { format!("{}:{}", self.path, self.line) };
         ComplianceFinding {
             severity: self.severity.name().to_owned(),
             rule: self.rule.clone(),
-            place,
+            place: placed((&self.path, self.line)),
             message: self.message.clone(),
         }
     }
+}
+
+/// `path:line`, or the path alone.
+fn placed((path, line): (&str, u32)) -> String {
+    if line == 0 { path.to_owned() } else { format!("{path}:{line}") }
 }
 
 fn deny_list(step: &StepContext) -> Result<DenyList, SkillError> {
@@ -166,28 +170,33 @@ fn texts_of_flagged(step: &StepContext, audit: &[AuditRow]) -> Result<HashMap<u3
         .collect())
 }
 
+/// Severity, rule, project and message.
+type LicenceFindingKey<'a> = (FindingSeverity, String, &'a str, String);
+
 /// One finding for each licence worth a word in each project.
 fn licence_findings(audit: &[AuditRow], deny: &DenyList) -> Vec<FindingDraft> {
-    let mut places: BTreeMap<(FindingSeverity, String, &str, String), Vec<&str>> = BTreeMap::new();
+    let mut places: BTreeMap<LicenceFindingKey<'_>, Vec<(&str, u32)>> = BTreeMap::new();
     for row in audit {
         for hit in &row.licences {
             for (severity, rule, message) in judge_licence(&hit.spdx, hit.confidence, deny) {
                 let key = (severity, format!("licence.{rule}"), project(&row.path), message);
-                places.entry(key).or_default().push(&row.path);
+                places.entry(key).or_default().push((&row.path, hit.line));
             }
         }
     }
-    let draft = |((severity, rule, project, message), mut paths): ((_, _, &str, String), Vec<&str>)| {
-        paths.dedup();
-        let (path, message) = match paths.as_slice() {
-            [only] => ((*only).to_owned(), message),
-            several => (
-                project.to_owned(),
-                format!("{message} ({} documents, the first is {})", several.len(), several[0]),
-            ),
+    let draft =
+        |((severity, rule, project, message), mut paths): (LicenceFindingKey<'_>, Vec<(&str, u32)>)| {
+            paths.dedup_by_key(|(path, _)| *path);
+            let (path, line, message) = match paths.as_slice() {
+                [(only, line)] => ((*only).to_owned(), *line, message),
+                several => (
+                    project.to_owned(),
+                    0,
+                    format!("{message} ({} documents, the first is {})", several.len(), placed(several[0])),
+                ),
+            };
+            FindingDraft { severity, rule, path, line, message }
         };
-        FindingDraft { severity, rule, path, line: 0, message }
-    };
     places.into_iter().map(draft).collect()
 }
 

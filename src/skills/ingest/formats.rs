@@ -96,6 +96,14 @@ pub struct LicenceHit {
     pub confidence: f32,
     /// `text`, `tag` or `manifest` (a licence field of a package manifest).
     pub by: String,
+    /// The line that names it, or on which its text begins, from 1; 0 for the file as a whole.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub line: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+fn is_zero(number: &u32) -> bool {
+    *number == 0
 }
 
 /// A find in a document that a person should check.

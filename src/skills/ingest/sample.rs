@@ -166,7 +166,7 @@ fn skip(row: &mut AuditRow, status: AuditStatus, reason: &str) {
 }
 
 fn hit(spdx: &str, confidence: f32, by: &str) -> LicenceHit {
-    LicenceHit { spdx: spdx.into(), confidence, by: by.into() }
+    LicenceHit { spdx: spdx.into(), confidence, by: by.into(), line: 1 }
 }
 
 /// Licence texts of one licence repeat each other; so do some changelogs, nearly.

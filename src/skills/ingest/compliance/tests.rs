@@ -5,7 +5,8 @@ use super::*;
 use crate::ingest::formats::{AuditFlag, LicenceHit};
 
 fn row(doc_id: u32, path: &str, licences: &[&str]) -> AuditRow {
-    let hit = |spdx: &&str| LicenceHit { spdx: (*spdx).to_owned(), confidence: 1.0, by: "tag".into() };
+    let hit =
+        |spdx: &&str| LicenceHit { spdx: (*spdx).to_owned(), confidence: 1.0, by: "tag".into(), line: 7 };
     AuditRow {
         raw_path: String::new(),
         doc_id,
@@ -66,7 +67,7 @@ fn a_denied_licence_fails_the_check() {
     let (compliance, outputs) = check(&audit, json!({"deny_licences": ["AGPL-3.0-only"]})).unwrap();
     assert_eq!(compliance.verdict, "fail");
     assert_eq!(compliance.findings[0].rule, "licence.denied");
-    assert_eq!(compliance.findings[0].place, "a/x");
+    assert_eq!(compliance.findings[0].place, "a/x:7");
     assert_eq!(outputs["findings"]["high"], 1);
 }
 

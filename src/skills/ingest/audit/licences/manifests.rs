@@ -2,13 +2,17 @@
 //!
 //! TOML and JSON are parsed; of the others one field is read by its form, as the build files of some
 //! ecosystems are programs. A field that points to a file, or names no one licence ("BSD"), gives nothing.
+//! Invariant: at most [`MAX_VALUES`] values are read of one file.
 
 use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::names;
+use super::{FoundLicence, names};
+
+/// Values read of one manifest: a workspace's list of licences is shorter.
+const MAX_VALUES: usize = 200;
 
 /// A manifest whose licence is found by a pattern: names of files (or `*.` and an extension), and the
 /// field, whose groups are the values.
@@ -53,13 +57,16 @@ static PATTERNS: LazyLock<Vec<(&'static [&'static str], Regex)>> = LazyLock::new
         |(names, pattern): &(&'static [&'static str], &str)| Some((*names, Regex::new(pattern).ok()?));
     BY_PATTERN.iter().filter_map(compile).collect()
 });
+/// The key of a licence field in any of the formats.
+static KEY: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r#"(?i)(?:spdx-)?\blicen[cs]es?(?:-identifier)?["']?\s*[:=]"#).ok());
 static CLASSIFIER: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r#"License ::(?: OSI Approved ::)? ([^"'\n]+)"#).ok());
 
 /// The licences that a manifest states; empty for files that are none.
-pub(super) fn licences(path: &Path, text: &str) -> Vec<String> {
+pub(super) fn licences(path: &Path, text: &str) -> Vec<FoundLicence> {
     let Some(name) = path.file_name().and_then(|name| name.to_str()) else { return Vec::new() };
-    let mut found = match name {
+    let parsed = match name {
         "Cargo.toml" => toml_fields(text, &[&["package", "license"], &["workspace", "package", "license"]]),
         "pyproject.toml" => toml_fields(
             text,
@@ -71,17 +78,24 @@ pub(super) fn licences(path: &Path, text: &str) -> Vec<String> {
         | "dub.json" | "haxelib.json" | "vcpkg.json" => json_field(text),
         // R's manifest shares its name with descriptions in prose.
         "DESCRIPTION" if !text.lines().any(|line| line.starts_with("Package:")) => Vec::new(),
-        _ => by_pattern(name, text),
+        _ => return by_pattern(name, text),
     };
+    let key = KEY.as_ref().filter(|_| !parsed.is_empty()).and_then(|key| key.find(text));
+    let at = key.map_or(0, |key| key.start());
+    let found: Vec<_> = parsed.into_iter().map(|spdx| FoundLicence { spdx, at }).collect();
+    or_classifiers(name, text, found)
+}
+
+fn or_classifiers(name: &str, text: &str, found: Vec<FoundLicence>) -> Vec<FoundLicence> {
     if found.is_empty()
         && matches!(name, "setup.py" | "setup.cfg" | "pyproject.toml" | "PKG-INFO" | "METADATA")
     {
-        found = classifiers(text);
+        return classifiers(text);
     }
     found
 }
 
-fn by_pattern(name: &str, text: &str) -> Vec<String> {
+fn by_pattern(name: &str, text: &str) -> Vec<FoundLicence> {
     let is_one = |pattern: &&str| {
         pattern
             .strip_prefix('*')
@@ -89,34 +103,38 @@ fn by_pattern(name: &str, text: &str) -> Vec<String> {
     };
     let mut found = Vec::new();
     for (_, field) in PATTERNS.iter().filter(|(names, _)| names.iter().any(is_one)) {
-        for value in field.captures_iter(text).filter_map(|captures| captures.get(1)) {
-            for licence in stated(value.as_str()) {
-                if !found.contains(&licence) {
-                    found.push(licence);
-                }
+        let values = field.captures_iter(text).take(MAX_VALUES);
+        for value in values.filter_map(|captures| captures.get(1)) {
+            for spdx in stated(value.as_str()) {
+                add(&mut found, spdx, value.start());
             }
         }
     }
-    found
+    or_classifiers(name, text, found)
+}
+
+fn add(found: &mut Vec<FoundLicence>, spdx: String, at: usize) {
+    if !found.iter().any(|known| known.spdx == spdx) {
+        found.push(FoundLicence { spdx, at });
+    }
 }
 
 /// The licences of a field's value: an expression, or a list of quoted names, which all apply.
 fn stated(value: &str) -> Vec<String> {
     // "MIT + file LICENSE" is R's way to name the copyright holder.
     let value = value.split("+ file LICEN").next().unwrap_or(value).trim();
-    let quoted: Vec<&str> = value.split(['"', '\'']).skip(1).step_by(2).collect();
+    let quoted: Vec<&str> = value.split(['"', '\'']).skip(1).step_by(2).take(MAX_VALUES).collect();
     match quoted.is_empty() {
         true => names::expressions(value),
         false => quoted.into_iter().flat_map(names::expressions).collect(),
     }
 }
 
-fn classifiers(text: &str) -> Vec<String> {
-    let names = CLASSIFIER.iter().flat_map(|classifier| classifier.captures_iter(text));
-    let mut found: Vec<String> = Vec::new();
-    for id in names.filter_map(|captures| names::identify(&captures[1])) {
-        if !found.contains(&id) {
-            found.push(id);
+fn classifiers(text: &str) -> Vec<FoundLicence> {
+    let mut found = Vec::new();
+    for captures in CLASSIFIER.iter().flat_map(|classifier| classifier.captures_iter(text)).take(MAX_VALUES) {
+        if let (Some(spdx), Some(whole)) = (names::identify(&captures[1]), captures.get(0)) {
+            add(&mut found, spdx, whole.start());
         }
     }
     found
@@ -136,9 +154,10 @@ fn reuse(text: &str) -> Vec<String> {
     let Ok(table) = toml::from_str::<toml::Table>(text) else { return Vec::new() };
     let rows = table.get("annotations").and_then(toml::Value::as_array).cloned().unwrap_or_default();
     let mut found = Vec::new();
-    for licence in rows.iter().filter_map(|row| row.get("SPDX-License-Identifier")) {
-        let listed = licence.as_array().map_or_else(|| vec![licence.clone()], Clone::clone);
-        for spdx in listed.iter().filter_map(toml::Value::as_str).filter_map(names::spdx_expression) {
+    for licence in rows.iter().take(MAX_VALUES).filter_map(|row| row.get("SPDX-License-Identifier")) {
+        let listed =
+            licence.as_array().map_or(std::slice::from_ref(licence), Vec::as_slice).iter().take(MAX_VALUES);
+        for spdx in listed.filter_map(toml::Value::as_str).filter_map(names::spdx_expression) {
             if !found.contains(&spdx) {
                 found.push(spdx);
             }
@@ -157,7 +176,7 @@ fn json_field(text: &str) -> Vec<String> {
         if let Some(one) = name(value) {
             return cpan(&one).map_or_else(|| names::expressions(&one), |spdx| vec![spdx.to_owned()]);
         }
-        let all = value.as_array().into_iter().flatten().filter_map(name);
+        let all = value.as_array().into_iter().flatten().take(MAX_VALUES).filter_map(name);
         let known = all.filter_map(|one| {
             cpan(&one).map(str::to_owned).or_else(|| names::expressions(&one).into_iter().next())
         });
@@ -231,10 +250,24 @@ mod tests {
                 "CC0-1.0,MIT",
             ),
         ] {
-            let mut found = licences(Path::new(name), text);
+            let mut found: Vec<_> =
+                licences(Path::new(name), text).into_iter().map(|found| found.spdx).collect();
             found.sort();
             assert_eq!(found.join(","), expected, "{name}: {text}");
         }
+    }
+
+    #[test]
+    fn a_field_has_its_place_and_values_without_end_are_read_to_their_limit() {
+        let places = |name: &str, text: &str| -> Vec<usize> {
+            licences(Path::new(name), text).into_iter().map(|found| found.at).collect()
+        };
+        assert_eq!(places("package.json", "{\n \"name\": 1,\n \"license\": \"MIT\"}"), [16]);
+        assert_eq!(places("n.spec", "Name: n\nLicense: MIT\n"), [17]);
+        let endless = format!("{}License: ISC\n", "License: MIT\n".repeat(MAX_VALUES));
+        assert_eq!(places("PKG-INFO", &endless), [9]);
+        let line = format!("License: MIT AND {}", "x ".repeat(1 << 19));
+        assert_eq!(places("PKG-INFO", &line).len(), 1);
     }
 
     #[test]

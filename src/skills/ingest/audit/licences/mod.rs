@@ -2,8 +2,8 @@
 //!
 //! Evidence, surest first: an SPDX tag, the licence field of a manifest or of Debian's copyright file, the name
 //! of a text in a `LICENSES` folder, a licence's text, a notice, and the names in a README's licence section.
-//! Invariants: hits are sorted by identifier, each given once with the best evidence; identifiers are valid
-//! SPDX of today.
+//! Invariants: hits are sorted by identifier, each given once with the best evidence and its place; identifiers are
+//! valid SPDX of today; the work is linear in the text, by limits where a format allows repeats without end.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,7 +18,9 @@ mod debian;
 mod manifests;
 mod names;
 mod notices;
+mod past;
 mod plain;
+mod prose;
 mod texts;
 
 pub(super) use texts::LicenceTexts;
@@ -26,8 +28,10 @@ pub(super) use texts::LicenceTexts;
 /// Lines of a file in which an SPDX tag counts: tags belong to the header, and documents about SPDX quote
 /// tags further down.
 const TAG_LINES: usize = 40;
-/// Tags listed for one file.
+/// Tags, and badges, listed for one file.
 const MAX_TAGS: usize = 8;
+/// Texts under names of a copyright file's own making that are compared with the known ones.
+const MAX_FIELD_TEXTS: usize = 100;
 /// Lines of a licence section that are searched for names.
 const SECTION_LINES: usize = 25;
 /// Size up to which a licence file without a licence's text is read as a note that names licences
@@ -53,10 +57,12 @@ static BADGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     )
     .ok()
 });
-/// Statements about the past: "earlier versions were under the GPL".
-static PAST: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?i)\([^()\n]*\b(?:earlier|previous(?:ly)?|former(?:ly)?|until|were|was|used to)\b[^()\n]*\)|[^.\n()]*\b(?:earlier|previous|former|older) versions?\b[^.\n()]*").ok()
-});
+/// A licence and the byte at which it is named.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FoundLicence {
+    spdx: String,
+    at: usize,
+}
 
 /// All licences of one document.
 ///
@@ -69,39 +75,48 @@ pub(super) fn of(
     texts: &LicenceTexts,
 ) -> Result<Vec<LicenceHit>, SkillError> {
     let mut hits = LicenceHits::default();
-    hits.add_all(tags(text), 1.0, "tag");
-    hits.add_all(manifests::licences(path, text), 1.0, "manifest");
+    hits.add_all(text, tags(text), 1.0, "tag");
+    hits.add_all(text, manifests::licences(path, text), 1.0, "manifest");
     if let Some(fields) = debian::fields(text) {
         add_debian(&fields, texts, &mut hits)?;
         return Ok(hits.0.into_values().collect());
     }
     // A file so named holds that text; the text alone would say less ("or later").
     if let Some(spdx) = named_by_file(path) {
-        hits.add(spdx, 1.0, "tag");
+        hits.add(spdx, 1.0, "tag", 0);
         return Ok(hits.0.into_values().collect());
     }
-    add_text(kind, text, texts, &mut hits)?;
+    add_text(kind, text, 0, texts, &mut hits)?;
     if matches!(kind, "markdown" | "text" | "html") {
-        hits.add_all(badges(text), NAMED_CONFIDENCE, "text");
-        hits.add_all(named(text), NAMED_CONFIDENCE, "text");
+        hits.add_all(text, badges(text), NAMED_CONFIDENCE, "text");
+        hits.add_all(text, named(text), NAMED_CONFIDENCE, "text");
     }
     if kind == "licence" && hits.0.is_empty() && text.len() <= MAX_NOTE_BYTES {
-        hits.add_all(names::in_prose(&without_past(text)), NAMED_CONFIDENCE, "text");
+        hits.add_all(text, prose::in_prose(&past::blanked(text)), NAMED_CONFIDENCE, "text");
     }
     Ok(hits.0.into_values().collect())
 }
 
-/// Texts and notices. The notice of a licence whose text is there too says more: "or later".
-fn add_text(kind: &str, text: &str, texts: &LicenceTexts, hits: &mut LicenceHits) -> Result<(), SkillError> {
+/// Texts and notices of a text that stands behind `above` lines of its document. The notice of a licence whose
+/// text is there too says more: "or later".
+fn add_text(
+    kind: &str,
+    text: &str,
+    above: u32,
+    texts: &LicenceTexts,
+    hits: &mut LicenceHits,
+) -> Result<(), SkillError> {
     let found = texts.find(kind, text)?;
     // The words of a licence about other licences are no notice.
     let whole = found.iter().any(|found| found.whole);
     for found in found {
-        hits.add(found.spdx, found.confidence, "text");
+        hits.add(found.spdx, found.confidence, "text", above + found.line);
     }
     if !whole {
         let flat = plain::flat(&text[..text.floor_char_boundary(NOTICE_BYTES)]);
-        hits.add_all(notices::find(&flat), NOTICE_CONFIDENCE, "text");
+        for FoundLicence { spdx, at } in notices::find(&flat.text) {
+            hits.add(spdx, NOTICE_CONFIDENCE, "text", above + flat.line_at(at));
+        }
     }
     Ok(())
 }
@@ -111,24 +126,27 @@ fn add_debian(
     texts: &LicenceTexts,
     hits: &mut LicenceHits,
 ) -> Result<(), SkillError> {
+    let mut texts_read = 0;
     for field in fields {
         let named = field.named();
-        if named.is_empty() && !field.text.is_empty() {
-            add_text("licence", &field.text, texts, hits)?;
+        if named.is_empty() && !field.text.is_empty() && texts_read < MAX_FIELD_TEXTS {
+            texts_read += 1;
+            add_text("licence", &field.text, field.line, texts, hits)?;
         }
-        hits.add_all(named, 1.0, "manifest");
+        for spdx in named {
+            hits.add(spdx, 1.0, "manifest", field.line);
+        }
     }
     Ok(())
 }
 
-/// `LICENSES/<id>.txt`, the layout of the REUSE specification, says which licence a text is.
+/// `LICENSES/<id>` or `LICENSES/<id>.txt`, the layout of the REUSE specification, says which licence a text is.
 fn named_by_file(path: &Path) -> Option<String> {
     let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
+    let name = path.file_name().and_then(|name| name.to_str()).filter(|_| folder == Some("LICENSES"))?;
+    // The whole name first: in `GPL-2.0` the end of the version is no extension.
     let stem = path.file_stem().and_then(|stem| stem.to_str());
-    match (folder, stem) {
-        (Some("LICENSES"), Some(stem)) => names::spdx_expression(stem),
-        _ => None,
-    }
+    names::spdx_expression(name).or_else(|| names::spdx_expression(stem?))
 }
 
 #[derive(Default)]
@@ -136,25 +154,33 @@ struct LicenceHits(BTreeMap<String, LicenceHit>);
 
 impl LicenceHits {
     /// Keeps the first, surest evidence of each identifier.
-    fn add(&mut self, spdx: String, confidence: f32, by: &str) {
-        let hit = LicenceHit { spdx: spdx.clone(), confidence, by: by.to_owned() };
+    fn add(&mut self, spdx: String, confidence: f32, by: &str, line: u32) {
+        let hit = LicenceHit { spdx: spdx.clone(), confidence, by: by.to_owned(), line };
         self.0.entry(spdx).or_insert(hit);
     }
 
-    fn add_all(&mut self, licences: Vec<String>, confidence: f32, by: &str) {
-        for spdx in licences {
-            self.add(spdx, confidence, by);
+    fn add_all(&mut self, text: &str, licences: Vec<FoundLicence>, confidence: f32, by: &str) {
+        for FoundLicence { spdx, at } in licences {
+            let above = text.as_bytes()[..at].iter().filter(|byte| **byte == b'\n').count();
+            self.add(spdx, confidence, by, u32::try_from(above + 1).unwrap_or_default());
         }
     }
 }
 
-fn tags(text: &str) -> Vec<String> {
+fn tags(text: &str) -> Vec<FoundLicence> {
     let Some(tag) = TAG.as_ref() else { return Vec::new() };
-    let head = text
-        .lines()
-        .take(TAG_LINES)
-        .filter(|line| line.as_bytes().windows(5).any(|w| w.eq_ignore_ascii_case(b"spdx-")));
-    head.filter_map(|line| expression_at_start(tag.captures(line)?.get(1)?.as_str())).take(MAX_TAGS).collect()
+    let mut start = 0;
+    let lines = text.split_inclusive('\n').take(TAG_LINES).map(|line| {
+        let at = start;
+        start += line.len();
+        (at, line)
+    });
+    let head = lines.filter(|(_, line)| line.as_bytes().windows(5).any(|w| w.eq_ignore_ascii_case(b"spdx-")));
+    let tags = head.filter_map(|(at, line)| {
+        let spdx = expression_at_start(tag.captures(line)?.get(1)?.as_str())?;
+        Some(FoundLicence { spdx, at })
+    });
+    tags.take(MAX_TAGS).collect()
 }
 
 /// The expression with which `text` begins. Trailing words, such as the end of a comment, are dropped.
@@ -170,33 +196,49 @@ fn expression_at_start(text: &str) -> Option<String> {
     None
 }
 
-fn badges(text: &str) -> Vec<String> {
-    let badges = BADGE.iter().flat_map(|badge| badge.captures_iter(text));
+fn badges(text: &str) -> Vec<FoundLicence> {
+    let badges = BADGE.iter().flat_map(|badge| badge.captures_iter(text)).take(MAX_TAGS);
     let named = badges.filter_map(|captures| captures.get(1).or_else(|| captures.get(2)));
     named
         .flat_map(|name| {
-            names::expressions(&name.as_str().replace("--", "-").replace("%20", " ").replace('_', " "))
+            let words = name.as_str().replace("--", "-").replace("%20", " ").replace('_', " ");
+            names::expressions(&words).into_iter().map(move |spdx| FoundLicence { spdx, at: name.start() })
         })
         .collect()
 }
 
 /// Licences named in a section whose heading speaks of the licence.
-fn named(text: &str) -> Vec<String> {
+fn named(text: &str) -> Vec<FoundLicence> {
     let Some(heading) = HEADING.as_ref() else { return Vec::new() };
-    let lines: Vec<&str> = text.lines().collect();
-    let Some(start) = lines.iter().position(|line| {
+    let mut at = 0;
+    let speaks = |line: &str| {
         line.len() < 100 && line.as_bytes().iter().any(|b| matches!(b, b'i' | b'I')) && heading.is_match(line)
-    }) else {
-        return Vec::new();
     };
-    let body = lines[start + 1..].iter().take(SECTION_LINES).enumerate();
-    let body = body.take_while(|(at, line)| *at < 2 || !line.starts_with('#')).map(|(_, line)| *line);
-    let section = format!("{}\n{}", lines[start], body.collect::<Vec<_>>().join("\n"));
-    names::in_prose(&without_past(&section))
-}
-
-fn without_past(text: &str) -> std::borrow::Cow<'_, str> {
-    PAST.as_ref().map_or(text.into(), |past| past.replace_all(text, " "))
+    let starts = text.split_inclusive('\n').map(|line| {
+        let start = at;
+        at += line.len();
+        (start, line)
+    });
+    let mut starts = starts.skip_while(|(_, line)| !speaks(line.trim_end()));
+    let Some((start, heading_line)) = starts.next() else { return Vec::new() };
+    let body = starts.take(SECTION_LINES).enumerate();
+    let body = body.take_while(|(number, (_, line))| *number < 2 || !line.starts_with('#'));
+    let end = body.map(|(_, (start, line))| start + line.len()).last().unwrap_or(start + heading_line.len());
+    let end = text.floor_char_boundary(end.min(start + prose::PROSE_BYTES));
+    let section = past::blanked(&text[start..end]);
+    let mut found = prose::in_prose(&section);
+    // A line that is a name and nothing else: under this heading even "PostgreSQL" is one.
+    let mut at = 0;
+    for line in section.split_inclusive('\n') {
+        let bare = line.trim().trim_start_matches(['*', '-', ' ']);
+        if let Some(spdx) =
+            names::identify(bare).filter(|spdx| !found.iter().any(|known| known.spdx == *spdx))
+        {
+            found.push(FoundLicence { spdx, at });
+        }
+        at += line.len();
+    }
+    found.into_iter().map(|FoundLicence { spdx, at }| FoundLicence { spdx, at: start + at }).collect()
 }
 
 #[cfg(test)]
@@ -217,16 +259,19 @@ mod tests {
             ("// SPDX-License-Identifier: LGPL-2.1+", "LGPL-2.1-or-later"),
             ("// SPDX-License-Identifier: GPL-2.0", "GPL-2.0-only"),
         ] {
-            assert_eq!(tags(line), [spdx], "{line}");
+            assert_eq!(tags(line), [FoundLicence { spdx: spdx.to_owned(), at: 0 }], "{line}");
         }
-        assert!(tags("SPDX-License-Identifier: whatever you like").is_empty());
+        for none in ["whatever you like", "NOASSERTION", "NONE"] {
+            assert!(tags(&format!("SPDX-License-Identifier: {none}")).is_empty(), "{none}");
+        }
     }
 
     #[test]
     fn a_readme_names_its_licences_under_a_heading_only() {
         let readme = "# x\nMIT rocks.\n\n## License\n\nLicensed under either of Apache License, Version 2.0 or \
                       MIT license at your option.\n\n## ISC\n";
-        assert_eq!(named(readme), ["Apache-2.0", "MIT"]);
+        assert_eq!(named(readme), [FoundLicence { spdx: "Apache-2.0 OR MIT".to_owned(), at: 53 }]);
+        assert_eq!(named("## License\n\nPostgreSQL\n").len(), 1);
         assert!(named("# x\nWe like the MIT license.\n").is_empty());
     }
 
@@ -254,8 +299,42 @@ mod tests {
         let words = "The words of a licence.";
         assert_eq!(ids("LICENSES/GFDL-1.2-or-later.txt", "text", words), ["GFDL-1.2-or-later"]);
         assert_eq!(ids("a/LICENSES/BUSL-1.1.txt", "text", words), ["BUSL-1.1"]);
+        assert_eq!(ids("LICENSES/GPL-2.0-or-later.txt", "text", words), ["GPL-2.0-or-later"]);
+        assert_eq!(ids("LICENSES/MPL-2.0", "text", words), ["MPL-2.0"]);
+        assert_eq!(ids("LICENSES/GPL-2.0", "text", words), ["GPL-2.0-only"]);
+        assert!(ids("LICENSES/NOASSERTION.txt", "text", words).is_empty());
         assert!(ids("LICENSES/house.txt", "text", words).is_empty());
         assert!(ids("texts/BUSL-1.1.txt", "text", words).is_empty());
+    }
+
+    #[test]
+    fn each_licence_has_its_line() {
+        let lines = |path: &str, kind: &str, text: &str| -> Vec<u32> {
+            let hits = of(Path::new(path), kind, text, &LicenceTexts::default()).unwrap();
+            hits.iter().map(|hit| hit.line).collect()
+        };
+        assert_eq!(lines("a.rs", "code", "//\n// SPDX-License-Identifier: MIT\n"), [2]);
+        assert_eq!(lines("n.spec", "text", "Name: n\nLicense: MIT\n"), [2]);
+        assert_eq!(lines("README.md", "markdown", "# x\n\n## License\n\nWords.\nMIT\n"), [6]);
+        assert_eq!(lines("a.c", "code", "/*\n * Hello.\n * Released under the MIT license.\n */\n"), [3]);
+        assert_eq!(lines("LICENSES/MIT.txt", "text", "Words."), [0]);
+        let debian = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\nLicense: ISC\n\n\
+                      License: odd\n One.\n Released under the MIT license.\n";
+        assert_eq!(lines("copyright", "licence", debian), [3, 7]);
+    }
+
+    #[test]
+    fn files_made_to_repeat_without_end_are_read_in_linear_time() {
+        let header = "Format: https://www.debian.org/doc/packaging-manuals/copyright-format/1.0/\n\n";
+        let debian = format!("{header}{}", "License: GPL\n".repeat(1 << 17));
+        assert_eq!(ids("copyright", "licence", &debian), ["GPL-1.0-or-later"]);
+        let phrases = "Redistribution and use in source and binary forms,\n".repeat(1 << 16);
+        ids("notes.txt", "text", &phrases);
+        ids("LICENSE", "licence", &phrases.replace('\n', " "));
+        ids("README.md", "markdown", &format!("## License\n{}", "MIT or X11 ".repeat(1 << 18)));
+        ids("PKG-INFO", "text", &"License: MIT AND ISC\n".repeat(1 << 16));
+        ids("a.c", "code", &"licensed under the ".repeat(1 << 16));
+        ids("README.md", "markdown", &"![license MIT](b) ".repeat(1 << 16));
     }
 
     #[test]

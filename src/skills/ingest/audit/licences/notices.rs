@@ -6,13 +6,14 @@
 //! address they give; all words inside such a text are no notice. Invariant: positions are those of the
 //! flattened text ([`super::plain`]).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use super::names::{self, GnuFamily};
+use super::{FoundLicence, past, prose};
 
 /// Bytes behind a licence's name within which its version is looked for.
 const VERSION_WITHIN: usize = 170;
@@ -77,14 +78,6 @@ static GFDL_NOTICE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static PERL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?:under|same) (?:the )?(?:same )?terms as (?:the )?perl(?: ?5)?(?: programming language)?(?: system)?(?: itself)?\b").ok()
 });
-/// "licensed under the X": the words behind are a name.
-static UNDER: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"\b(?:under|subject to|covered by) (?:the )?(?:terms (?:and conditions )?of )?(?:either )?(?:(?:the|an?) )?(?P<name>.{3,140})",
-    )
-    .ok()
-});
-
 /// The place of a copy on Debian's systems: it names the licence where nothing else does.
 static COMMON_LICENCE: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"/usr/share/common-licenses/([a-z0-9.-]*[a-z0-9])").ok());
@@ -115,48 +108,80 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 /// The licences that the notices and GNU texts of a flattened text give.
-pub(super) fn find(flat: &str) -> Vec<String> {
-    let mut licences = Vec::new();
-    let texts = gnu_texts(flat, &mut licences);
-    for text in outside(flat, &texts) {
-        gnu_notices(text, &mut licences);
-        documentation(text, &mut licences);
-        if PERL.as_ref().is_some_and(|perl| perl.is_match(text)) {
-            add(&mut licences, "Artistic-1.0-Perl OR GPL-1.0-or-later".to_owned());
+pub(super) fn find(flat: &str) -> Vec<FoundLicence> {
+    let mut found = NoticeFinds::default();
+    let texts = gnu_texts(flat, &mut found);
+    for (start, text) in outside(flat, &texts) {
+        let text = past::blanked(text);
+        found.part = start;
+        gnu_notices(&text, &mut found);
+        documentation(&text, &mut found);
+        if let Some(perl) = PERL.as_ref().and_then(|perl| perl.find(&text)) {
+            found.add("Artistic-1.0-Perl OR GPL-1.0-or-later".to_owned(), perl.start());
         }
-        named(text, &mut licences);
+        for FoundLicence { spdx, at } in prose::granted(&text) {
+            found.add_named(spdx, at);
+        }
         for (phrase, id) in PHRASES {
-            if text.contains(phrase) {
-                add(&mut licences, (*id).to_owned());
+            if let Some(at) = text.find(phrase) {
+                found.add((*id).to_owned(), at);
             }
         }
     }
-    if licences.is_empty() {
-        let copies = COMMON_LICENCE.iter().flat_map(|copy| copy.captures_iter(flat));
-        copies.filter_map(|copy| names::identify(&copy[1])).for_each(|id| add(&mut licences, id));
+    found.part = 0;
+    if found.licences.is_empty() {
+        for copy in COMMON_LICENCE.iter().flat_map(|copy| copy.captures_iter(flat)) {
+            if let (Some(id), Some(place)) = (names::identify(&copy[1]), copy.get(1)) {
+                found.add(id, place.start());
+            }
+        }
     }
-    licences
+    found.licences
 }
 
-fn add(licences: &mut Vec<String>, id: String) {
-    if !licences.contains(&id) {
-        licences.push(id);
+/// Each licence once, at its first place.
+#[derive(Default)]
+struct NoticeFinds {
+    licences: Vec<FoundLicence>,
+    /// Where the part of the text begins whose places are added.
+    part: usize,
+}
+
+impl NoticeFinds {
+    fn add(&mut self, spdx: String, at: usize) {
+        if !self.licences.iter().any(|known| known.spdx == spdx) {
+            self.licences.push(FoundLicence { spdx, at: self.part + at });
+        }
+    }
+
+    /// Adds a licence known by name alone. "The GPL", without a version, adds nothing to a notice that has one.
+    fn add_named(&mut self, spdx: String, at: usize) {
+        let stem = match spdx.as_str() {
+            "GPL-1.0-or-later" => "GPL-",
+            "LGPL-2.0-or-later" => "LGPL-",
+            _ => return self.add(spdx, at),
+        };
+        if !self.licences.iter().any(|known| known.spdx.split([' ', '(']).any(|id| id.starts_with(stem))) {
+            self.add(spdx, at);
+        }
     }
 }
 
-fn outside<'a>(flat: &'a str, inside: &[Range<usize>]) -> Vec<&'a str> {
+/// The parts of a text beside the ranges, with their places.
+fn outside<'a>(flat: &'a str, inside: &[Range<usize>]) -> Vec<(usize, &'a str)> {
     let mut at = 0;
     let mut parts = Vec::new();
     for range in inside {
-        parts.push(&flat[at.min(range.start)..range.start]);
+        let start = at.min(range.start);
+        parts.push((start, &flat[start..range.start]));
         at = range.end;
     }
-    parts.push(&flat[at..]);
+    parts.push((at, &flat[at..]));
     parts
 }
 
 /// The texts of GNU licences. A text says nothing of later versions: that is for the notice beside it.
-fn gnu_texts(flat: &str, licences: &mut Vec<String>) -> Vec<Range<usize>> {
+fn gnu_texts(flat: &str, found: &mut NoticeFinds) -> Vec<Range<usize>> {
     let Some(title) = GNU_TITLE.as_ref() else { return Vec::new() };
     let starts: Vec<_> = title.captures_iter(flat).collect();
     let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -176,7 +201,7 @@ fn gnu_texts(flat: &str, licences: &mut Vec<String>) -> Vec<Range<usize>> {
             _ => names::identify(&format!("GFDL-{version}")),
         };
         let Some(id) = id else { continue };
-        add(licences, id);
+        found.add(id, whole.start());
         ranges.push(whole.start()..end_of_text(flat, whole.end()));
     }
     ranges
@@ -198,12 +223,12 @@ fn end_of_text(flat: &str, from: usize) -> usize {
     }
 }
 
-fn gnu_notices(text: &str, licences: &mut Vec<String>) {
+fn gnu_notices(text: &str, finds: &mut NoticeFinds) {
     let Some(name) = GNU_NAME.as_ref() else { return };
     let exceptions = exceptions(text);
     let hits: Vec<_> = name.captures_iter(text).collect();
-    let mut bare = BTreeSet::new();
-    let mut found: BTreeMap<GnuFamily, Vec<String>> = BTreeMap::new();
+    let mut bare = BTreeMap::new();
+    let mut found: BTreeMap<GnuFamily, Vec<(String, usize)>> = BTreeMap::new();
     for (number, captures) in hits.iter().enumerate() {
         let Some(whole) = captures.get(0) else { continue };
         let Some(family) = family(captures, whole.as_str()) else { continue };
@@ -217,25 +242,25 @@ fn gnu_notices(text: &str, licences: &mut Vec<String>) {
                 let ids = versions.iter().filter_map(|(version, later)| family.id(Some(version), *later));
                 let ids: Vec<String> = ids.collect();
                 if !ids.is_empty() {
-                    found.entry(family).or_default().push(ids.join(" OR "));
+                    found.entry(family).or_default().push((ids.join(" OR "), whole.start()));
                 }
             }
             None if BARE_GRANT.as_ref().is_some_and(|grant| grant.is_match(before)) => {
-                bare.insert(family);
+                bare.entry(family).or_insert(whole.start());
             }
             None => {}
         }
     }
-    for family in bare {
+    for (family, at) in bare {
         if let (None, Some(id)) = (found.get(&family), family.id(None, true)) {
-            found.entry(family).or_default().push(id);
+            found.entry(family).or_default().push((id, at));
         }
     }
-    for id in found.into_values().flatten() {
+    for (id, at) in found.into_values().flatten() {
         let exception = exceptions.iter().find_map(|name| names::exception(name, &id));
         match exception.filter(|_| !id.contains(' ')) {
-            Some(exception) => add(licences, format!("{id} WITH {exception}")),
-            None => add(licences, id),
+            Some(exception) => finds.add(format!("{id} WITH {exception}"), at),
+            None => finds.add(id, at),
         }
     }
 }
@@ -306,7 +331,7 @@ fn is_later(rest: &str) -> bool {
 }
 
 /// Notices of the GNU Free Documentation License; those on invariant sections choose its variant.
-fn documentation(text: &str, licences: &mut Vec<String>) {
+fn documentation(text: &str, found: &mut NoticeFinds) {
     for captures in GFDL_NOTICE.iter().flat_map(|notice| notice.captures_iter(text)) {
         let rest = &captures["rest"];
         let later = is_later(&sentence(rest, LATER_WITHIN));
@@ -318,28 +343,7 @@ fn documentation(text: &str, licences: &mut Vec<String>) {
         };
         let end = if later { "+" } else { "" };
         if let Some(id) = names::identify(&format!("GFDL-{}{variant}{end}", &captures["version"])) {
-            add(licences, id);
-        }
-    }
-}
-
-/// "Licensed under the NAME": the longest beginning of the words behind that is a name.
-fn named(text: &str, licences: &mut Vec<String>) {
-    for captures in UNDER.iter().flat_map(|under| under.captures_iter(text)) {
-        let words: Vec<&str> = captures["name"].split(' ').take(9).collect();
-        for length in (1..=words.len()).rev() {
-            let name = words[..length].join(" ");
-            if length == 1
-                && !words.get(1).is_some_and(|word| word.starts_with("licen"))
-                && !name.contains(|c: char| c.is_ascii_digit())
-            {
-                continue;
-            }
-            let id = names::identify(&name).filter(|id| !id.contains("GPL-") && !id.starts_with("GFDL"));
-            if let Some(id) = id {
-                add(licences, id);
-                break;
-            }
+            found.add(id, captures.get(0).map_or(0, |whole| whole.start()));
         }
     }
 }

@@ -19,17 +19,33 @@ pub(super) fn line(raw: &str) -> String {
     bare.to_lowercase().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// A text on one line.
+pub(super) struct FlatText {
+    pub(super) text: String,
+    /// Where each line that has words begins in `text`, and its number, from 1.
+    starts: Vec<(usize, u32)>,
+}
+
+impl FlatText {
+    /// The line of the document, from 1, that a byte of the flat text comes from.
+    pub(super) fn line_at(&self, at: usize) -> u32 {
+        let behind = self.starts.partition_point(|(start, _)| *start <= at);
+        behind.checked_sub(1).map_or(0, |line| self.starts[line].1)
+    }
+}
+
 /// All lines, joined by spaces: sentences are wrapped anywhere.
-pub(super) fn flat(text: &str) -> String {
-    let mut flat = String::with_capacity(text.len());
-    for raw in text.lines() {
+pub(super) fn flat(text: &str) -> FlatText {
+    let mut flat = FlatText { text: String::with_capacity(text.len()), starts: Vec::new() };
+    for (number, raw) in (1_u32..).zip(text.lines()) {
         let line = line(raw);
         // Debian writes an empty line as a full stop.
         if !line.is_empty() && line != "." {
-            if !flat.is_empty() {
-                flat.push(' ');
+            if !flat.text.is_empty() {
+                flat.text.push(' ');
             }
-            flat.push_str(&line);
+            flat.starts.push((flat.text.len(), number));
+            flat.text.push_str(&line);
         }
     }
     flat
@@ -55,6 +71,8 @@ mod tests {
         ] {
             assert_eq!(line(raw), "free words", "{raw}");
         }
-        assert_eq!(flat("# one\n#\n# two\n .\n"), "one two");
+        let flat = flat("# one\n#\n# two\n .\n");
+        assert_eq!(flat.text, "one two");
+        assert_eq!([0, 2, 4, 6].map(|at| flat.line_at(at)), [1, 1, 3, 3]);
     }
 }

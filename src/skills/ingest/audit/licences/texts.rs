@@ -5,6 +5,7 @@
 //! order of a hash map, so the search for the best licence is done here, in the order of names.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, LazyLock, OnceLock};
 
 use parking_lot::Mutex;
@@ -25,6 +26,8 @@ const MIN_WORDS: usize = 12;
 const MAX_LICENCES: usize = 6;
 /// Lines compared at once: the longest common licence text (GPL-3.0) has 674.
 const MAX_LINES: usize = 800;
+/// Bytes compared at once: ten times the longest common licence text, so that lines without end stay cheap.
+const MAX_TEXT_BYTES: usize = 384 * 1024;
 /// Lines before a phrase of a licence that may still belong to the licence.
 const LINES_BEFORE: usize = 12;
 /// Lines behind a phrase of a licence that may belong to it, in documents that are no licence files.
@@ -91,6 +94,8 @@ pub(super) struct TextMatch {
     pub(super) confidence: f32,
     /// Whether the document is this text and nothing else.
     pub(super) whole: bool,
+    /// The line of the document, from 1, on which the text begins.
+    pub(super) line: u32,
 }
 
 /// The known texts, and the results for earlier documents of this step: most licence files are copies.
@@ -109,14 +114,24 @@ impl LicenceTexts {
     /// # Errors
     /// [`SkillError::Permanent`] when the built-in texts cannot be loaded.
     pub(super) fn find(&self, kind: &str, text: &str) -> Result<Vec<TextMatch>, SkillError> {
-        let Some(candidate) = candidate(kind, text) else { return Ok(Vec::new()) };
-        let key = blake3::hash(candidate.as_bytes());
-        if let Some(found) = self.seen.lock().get(&key) {
-            return Ok(found.as_ref().clone());
-        }
-        let found = Arc::new(self.known()?.search(&candidate));
-        self.seen.lock().insert(key, Arc::clone(&found));
-        Ok(found.as_ref().clone())
+        let Some(TextCandidate { text, lines }) = TextCandidate::of(kind, text) else {
+            return Ok(Vec::new());
+        };
+        let key = blake3::hash(text.as_bytes());
+        let seen = self.seen.lock().get(&key).cloned();
+        let found = match seen {
+            Some(found) => found,
+            None => {
+                let found = Arc::new(self.known()?.search(&text));
+                self.seen.lock().insert(key, Arc::clone(&found));
+                found
+            }
+        };
+        let place = |found: &TextMatch| {
+            let line = lines.get(found.line as usize).copied().unwrap_or_default();
+            TextMatch { line, ..found.clone() }
+        };
+        Ok(found.iter().map(place).collect())
     }
 
     fn known(&self) -> Result<&KnownLicences, SkillError> {
@@ -141,10 +156,12 @@ impl LicenceTexts {
 }
 
 impl KnownLicences {
-    /// Finds the best licence, removes the matching lines, and repeats.
+    /// Finds the best licence, removes the matching lines, and repeats. The lines of the result are those of
+    /// `text`, from 0.
     fn search(&self, text: &str) -> Vec<TextMatch> {
         let mut text = TextData::from(text);
         let mut found: Vec<TextMatch> = Vec::new();
+        let mut erased: Vec<Range<usize>> = Vec::new();
         for _ in 0..MAX_LICENCES {
             let Some((whole, name, known)) = self.best(&text) else { break };
             let (part, score) =
@@ -159,8 +176,11 @@ impl KnownLicences {
                 // Two decimals: more would only look exact.
                 let confidence = (score * 100.0).round() / 100.0;
                 let whole = whole >= MIN_WHOLE && found.is_empty();
-                found.push(TextMatch { spdx: name.to_owned(), confidence, whole });
+                let line = u32::try_from(first_line(&part, &erased)).unwrap_or_default();
+                found.push(TextMatch { spdx: name.to_owned(), confidence, whole, line });
             }
+            let (start, end) = part.lines_view();
+            erased.push(start..end);
             text = part.white_out();
             if text.lines().iter().flat_map(|line| line.split_whitespace()).count() < MIN_WORDS {
                 break;
@@ -181,25 +201,72 @@ impl KnownLicences {
     }
 }
 
+/// The first line of a found text. Between its parts lines of texts found before may stand; the longest part
+/// counts.
+fn first_line(part: &TextData, erased: &[Range<usize>]) -> usize {
+    let (start, end) = part.lines_view();
+    let (mut longest, mut first) = (0, start);
+    let (mut lines, mut begun) = (0, start);
+    for (number, line) in (start..end).zip(part.lines()) {
+        if erased.iter().any(|range| range.contains(&number)) {
+            lines = 0;
+        } else if !line.is_empty() {
+            if lines == 0 {
+                begun = number;
+            }
+            lines += 1;
+            if lines > longest {
+                (longest, first) = (lines, begun);
+            }
+        }
+    }
+    first
+}
+
 /// The lines worth comparing, without comment marks, copyright lines and differences of case and
-/// spacing, so that copies of a licence become equal; `None` when no phrase of a licence is there.
-fn candidate(kind: &str, text: &str) -> Option<String> {
-    let phrases = PHRASES.as_ref()?;
-    let lines: Vec<String> = text.lines().map(plain::line).collect();
-    // Sentences are wrapped anywhere: phrases are searched across line ends.
-    let joined = lines.join(" ");
-    let mut places = phrases.find_iter(&joined).map(|hit| line_of(&lines, hit.start()));
-    let window = match (places.next(), kind) {
-        (_, "licence") => 0..lines.len().min(MAX_LINES),
-        _ if kind != "code" && reads_legal(&joined) => 0..lines.len().min(MAX_LINES),
-        (None, _) => return None,
-        (Some(first), _) => {
-            let last = places.last().unwrap_or(first);
+/// spacing, so that copies of a licence become equal.
+struct TextCandidate {
+    text: String,
+    /// The number in the document, from 1, of each line of `text`.
+    lines: Vec<u32>,
+}
+
+impl TextCandidate {
+    /// `None` when no phrase of a licence is there.
+    fn of(kind: &str, text: &str) -> Option<Self> {
+        let phrases = PHRASES.as_ref()?;
+        let lines: Vec<String> = text.lines().map(plain::line).collect();
+        // Sentences are wrapped anywhere: phrases are searched across line ends.
+        let joined = lines.join(" ");
+        let window = if kind == "licence" || kind != "code" && reads_legal(&joined) {
+            0..lines.len().min(MAX_LINES)
+        } else {
+            let (first, last) = first_and_last(&lines, phrases.find_iter(&joined).map(|hit| hit.start()))?;
             let end = (last + LINES_AFTER).min(lines.len()).min(first + MAX_LINES);
             first.saturating_sub(LINES_BEFORE)..end
+        };
+        let mut candidate = Self { text: String::new(), lines: Vec::new() };
+        for number in window.filter(|number| !is_copyright(&lines[*number])) {
+            let line = &lines[number];
+            let room = MAX_TEXT_BYTES.saturating_sub(candidate.text.len() + 1);
+            if room == 0 {
+                break;
+            }
+            if !candidate.lines.is_empty() {
+                candidate.text.push('\n');
+            }
+            candidate.text.push_str(&line[..line.floor_char_boundary(room)]);
+            candidate.lines.push(u32::try_from(number + 1).unwrap_or_default());
         }
-    };
-    Some(lines[window].iter().filter(|line| !is_copyright(line)).cloned().collect::<Vec<_>>().join("\n"))
+        Some(candidate)
+    }
+}
+
+/// The lines of the first and of the last place in the lines joined by single characters.
+fn first_and_last(lines: &[String], mut places: impl Iterator<Item = usize>) -> Option<(usize, usize)> {
+    let first = places.next()?;
+    let last = places.last().unwrap_or(first);
+    Some((line_of(lines, first), line_of(lines, last)))
 }
 
 /// Whether a text is dense with the words of licences: one in [`LEGAL_EVERY`] of the first
@@ -270,6 +337,43 @@ TORTIOUS ACTION, ARISING OUT OF OR IN CONNECTION WITH THE USE OR\nPERFORMANCE OF
         let commented: String = MIT.lines().map(|line| format!("// {line}\n")).collect();
         assert_eq!(ids("code", &format!("{commented}fn main() {{}}\n")), ["MIT"]);
         assert!(ids("text", "Permission is hereby granted to come in.").is_empty());
+    }
+
+    #[test]
+    fn a_text_has_the_line_on_which_it_begins() {
+        let code =
+            format!("{}\n/*\n{MIT}*/\n", "fn any_name_of_code(with: Arguments, and: More) {}\n".repeat(8));
+        let found = LicenceTexts::default().find("code", &code).unwrap();
+        assert!(found[0].spdx == "MIT" && (11..=15).contains(&found[0].line), "{found:?}");
+        let both = LicenceTexts::default().find("licence", &format!("{MIT}\n\n-----\n\n{ISC}")).unwrap();
+        let mut lines: Vec<_> = both.iter().map(|found| (found.spdx.as_str(), found.line)).collect();
+        lines.sort_unstable();
+        // The comparison may leave out the title and the holder.
+        assert!(lines[1].0 == "MIT" && lines[1].1 <= 5 && lines[0].1 > 20, "{lines:?}");
+    }
+
+    #[test]
+    fn a_document_without_end_gives_a_bounded_text_to_compare() {
+        let phrase = "Permission is hereby granted, free of charge, to whom it may concern. ";
+        let one_line = phrase.repeat(4 * MAX_TEXT_BYTES / phrase.len());
+        let many_lines = one_line.replace(". ", ".\n");
+        for (kind, text) in
+            [("code", &one_line), ("licence", &one_line), ("code", &many_lines), ("text", &many_lines)]
+        {
+            let candidate = TextCandidate::of(kind, text).unwrap();
+            assert!(candidate.text.len() <= MAX_TEXT_BYTES && candidate.lines.len() <= MAX_LINES, "{kind}");
+            assert_eq!(candidate.text.lines().count(), candidate.lines.len());
+        }
+    }
+
+    #[test]
+    fn places_become_lines_at_both_ends_only() {
+        let lines: Vec<String> = (0..5).map(|n| format!("line {n}")).collect();
+        let asked = std::cell::Cell::new(0);
+        let places = [1, 8, 15, 22, 30].into_iter().inspect(|_| asked.set(asked.get() + 1));
+        assert_eq!(first_and_last(&lines, places), Some((0, 4)));
+        assert_eq!(asked.get(), 5);
+        assert_eq!(first_and_last(&lines, std::iter::empty()), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::super::plain;
 use super::*;
 
 fn of(text: &str) -> Vec<String> {
-    find(&plain::flat(text))
+    find(&plain::flat(text).text).into_iter().map(|found| found.spdx).collect()
 }
 
 /// The notice of the GNU licences for a program's `name`, the licence's `kind` and the words on versions.
@@ -157,4 +157,35 @@ fn a_pointer_to_a_copy_names_the_licence_only_where_nothing_else_does() {
     assert_eq!(of(pointer), ["GPL-2.0-only"]);
     let later = notice("Quillwork", "General Public License", "either version 2, or any later version");
     assert_eq!(of(&format!("{later}\n{pointer}")), ["GPL-2.0-or-later"]);
+}
+
+#[test]
+fn what_was_granted_once_is_not_granted_today() {
+    for (text, ids) in [
+        (
+            "Formerly released under the GNU General Public License version 2, now under the MIT license.",
+            &["MIT"][..],
+        ),
+        (
+            "Prior to version 2 this was licensed under the Apache License, Version 2.0. It is licensed under the ISC license.",
+            &["ISC"],
+        ),
+        ("This was formerly under the GNU GPL, version 3 or later.", &[]),
+        (
+            "Versions before 4.0 were distributed under the terms of the GNU General Public License, version 2.",
+            &[],
+        ),
+        ("Released under the MIT license (previous versions: GNU GPL, version 2).", &["MIT"]),
+    ] {
+        assert_eq!(of(text), ids, "{text}");
+    }
+}
+
+#[test]
+fn each_licence_has_the_place_of_its_first_words() {
+    let text = "One line.\n\nLicensed under the MIT license.\n\nmore\n// It is free software; you can\n// redistribute it under the terms of the GNU\n// General Public License version 2.\n";
+    let flat = plain::flat(text);
+    let places: Vec<_> =
+        find(&flat.text).iter().map(|found| (found.spdx.clone(), flat.line_at(found.at))).collect();
+    assert_eq!(places, [("GPL-2.0-only".to_owned(), 7), ("MIT".to_owned(), 3)]);
 }
