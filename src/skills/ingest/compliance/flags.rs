@@ -135,10 +135,18 @@ fn surroundings(flag: &AuditFlag, text: &str) -> String {
 /// written `\n`.
 fn has_key_body(text: &str) -> bool {
     let text = text.replace("\\r", "").replace("\\n", "\n");
-    let mut lines = text.lines();
-    while lines.by_ref().any(|line| line.contains("BEGIN") && line.contains("PRIVATE KEY")) {
-        let body = lines.clone().take_while(|line| !line.contains("-----END"));
-        if body.into_iter().any(|line| is_base64(line.trim())) {
+    key_lines(text.lines())
+}
+
+/// Reads each line once, however many headers stand among them.
+fn key_lines<'a>(lines: impl Iterator<Item = &'a str>) -> bool {
+    let mut behind_header = false;
+    for line in lines {
+        if line.contains("BEGIN") && line.contains("PRIVATE KEY") {
+            behind_header = true;
+        } else if line.contains("-----END") {
+            behind_header = false;
+        } else if behind_header && is_base64(line.trim()) {
             return true;
         }
     }
@@ -196,6 +204,18 @@ mod tests {
         let json = format!("{{\"private_key\": \"{}\"}}", KEY.replace('\n', "\\n"));
         let key = flag("secret", "private_key", "MII***7p");
         assert_eq!(judge(&key, "deploy/robot.json", Some(&json)).0, FindingSeverity::High);
+    }
+
+    #[test]
+    fn a_file_of_headers_is_read_once() {
+        let lines = std::cell::Cell::new(0);
+        let header = "-----BEGIN RSA PRIVATE KEY-----";
+        let counted = std::iter::repeat_n(header, 1_000).inspect(|_| lines.set(lines.get() + 1));
+        assert!(!key_lines(counted));
+        assert_eq!(lines.get(), 1_000);
+        let body = KEY.lines().nth(1).unwrap();
+        assert!(!key_lines([header, "-----END RSA PRIVATE KEY-----", body].into_iter()));
+        assert!(key_lines([header, header, body].into_iter()));
     }
 
     #[test]
