@@ -1,14 +1,13 @@
 //! The folder (or single file) an ingest reads: listing and reading files safely.
 //!
 //! Invariants: nothing outside the source is ever read; only regular files are opened (a named pipe would
-//! block forever), and none of the kernel's; a file that may wait has a deadline ([`super::waiting_reads`]);
-//! the listing is sorted by the bytes of the relative paths. Failure policy: a missing source
+//! block forever), and none of the kernel's; whatever may wait (a look at a file, too) has a deadline
+//! ([`super::waiting_reads`]); the listing is sorted by the bytes of the relative paths. Failure policy: a missing source
 //! is a [`SkillError::Permanent`]; an error with one file becomes that file's row.
 
 use std::collections::HashMap;
 use std::fs::{self, FileType};
 use std::io;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use ignore::WalkBuilder;
@@ -16,7 +15,7 @@ use parking_lot::Mutex;
 
 use super::formats::{AuditRow, AuditStatus};
 use super::settings::IngestSettings;
-use super::waiting_reads::{FILE_DEADLINE, FileSystemKind, read_in_time, read_now};
+use super::waiting_reads::{FILE_DEADLINE, FileSystemKind, WaitFailure, in_time, read_now};
 use crate::{SkillError, StepContext, is_passing};
 
 /// A folder with another program's objects, never documents.
@@ -32,8 +31,8 @@ pub(super) struct IngestSource {
     pub(super) max_file_bytes: u64,
     /// Most files that are listed.
     max_files: u64,
-    /// The kinds of the file systems met so far, by device.
-    file_systems: Mutex<HashMap<u64, FileSystemKind>>,
+    /// The kinds of the file systems that the folders met so far are in.
+    folders: Mutex<HashMap<PathBuf, FileSystemKind>>,
 }
 
 /// One listed path: a readable regular file, or the reason why not.
@@ -73,8 +72,15 @@ impl IngestSource {
                 format!("cannot read the source {given}: {error}; check that it exists and is readable");
             if is_passing(error) { SkillError::Passing(text) } else { SkillError::Permanent(text) }
         };
-        let path = fs::canonicalize(given).map_err(|error| refuse(&error))?;
-        let meta = fs::metadata(&path).map_err(|error| refuse(&error))?;
+        let asked = PathBuf::from(given);
+        let look = move || {
+            let path = fs::canonicalize(asked)?;
+            let meta = fs::metadata(&path)?;
+            Ok((path, meta))
+        };
+        let looked = in_time(FILE_DEADLINE, look)
+            .map_err(|failure| SkillError::Passing(format!("cannot read the source {given}: {failure}")))?;
+        let (path, meta) = looked.map_err(|error: io::Error| refuse(&error))?;
         let (root, only) = if meta.is_dir() {
             fs::read_dir(&path).map_err(|error| refuse(&error))?;
             (path, None)
@@ -88,7 +94,7 @@ impl IngestSource {
             )));
         };
         let IngestSettings { max_file_bytes, max_files, .. } = IngestSettings::of(step)?;
-        Ok(Self { root, only, max_file_bytes, max_files, file_systems: Mutex::default() })
+        Ok(Self { root, only, max_file_bytes, max_files, folders: Mutex::default() })
     }
 
     /// Lists every file below the source, in the order of the path bytes.
@@ -143,7 +149,9 @@ impl IngestSource {
         let most = self.max_file_bytes + 1;
         let bytes = match file_system {
             FileSystemKind::Local => read_now(&path, most),
-            FileSystemKind::Kernel | FileSystemKind::Served => read_in_time(path, most, FILE_DEADLINE),
+            FileSystemKind::Kernel | FileSystemKind::Served => {
+                in_time(FILE_DEADLINE, move || read_now(&path, most)).map_err(late)?
+            }
         };
         let bytes = bytes.map_err(|error| unreadable(&error))?;
         if bytes.len() as u64 > self.max_file_bytes { Err(self.too_large(None)) } else { Ok(bytes) }
@@ -165,47 +173,30 @@ impl IngestSource {
         ListedFile { relative, state }
     }
 
-    /// The regular file behind a path of the source.
+    /// The regular file behind a path of the source. In a folder of a local disk only a link leads to a file
+    /// system that may not answer (or a single file that is mounted there, which is not guarded against).
     fn resolve(&self, relative: &Path) -> Result<RegularFile, FileTrouble> {
         let path = self.root.join(relative);
-        let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
-        let (path, meta) = if meta.is_symlink() { self.follow(&path)? } else { (path, meta) };
-        if !meta.is_file() {
-            let kind = special(meta.file_type());
-            return Err((AuditStatus::Unreadable, format!("{kind}: only regular files are opened")));
+        let folder = path.parent().unwrap_or(&self.root);
+        if self.folder_kind(folder)? == FileSystemKind::Local {
+            let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
+            if !meta.is_symlink() {
+                return regular_file(path, &meta);
+            }
         }
-        let file_system = self.file_system(&path, meta.dev()).map_err(|error| unreadable(&error))?;
-        if file_system == FileSystemKind::Kernel {
-            let reason = "in a file system of the kernel, where reading can wait for ever";
-            return Err((AuditStatus::Unreadable, reason.to_owned()));
-        }
-        Ok(RegularFile { path, bytes: meta.len(), file_system })
+        let root = self.root.clone();
+        in_time(FILE_DEADLINE, move || look(path, &root)).map_err(late)?
     }
 
-    fn file_system(&self, path: &Path, device: u64) -> io::Result<FileSystemKind> {
-        if let Some(known) = self.file_systems.lock().get(&device) {
+    fn folder_kind(&self, folder: &Path) -> Result<FileSystemKind, FileTrouble> {
+        if let Some(known) = self.folders.lock().get(folder) {
             return Ok(*known);
         }
-        let kind = FileSystemKind::of(path)?;
-        self.file_systems.lock().insert(device, kind);
+        let asked = folder.to_owned();
+        let kind = in_time(FILE_DEADLINE, move || FileSystemKind::of(&asked)).map_err(late)?;
+        let kind = kind.map_err(|error| unreadable(&error))?;
+        self.folders.lock().insert(folder.to_owned(), kind);
         Ok(kind)
-    }
-
-    fn follow(&self, link: &Path) -> Result<(PathBuf, fs::Metadata), FileTrouble> {
-        let bad = |reason: String| (AuditStatus::BadLink, reason);
-        let target = fs::canonicalize(link)
-            .map_err(|error| bad(format!("a link that leads nowhere: {}", plain(&error))))?;
-        let meta = fs::metadata(&target).map_err(|error| unreadable(&error))?;
-        if link.starts_with(&target) {
-            return Err(bad("a link back to a folder above it".into()));
-        }
-        if !target.starts_with(&self.root) {
-            return Err(bad("a link out of the source".into()));
-        }
-        if meta.is_dir() {
-            return Err(bad("a link to a folder of the source, whose files are listed there".into()));
-        }
-        Ok((target, meta))
     }
 
     fn unlisted(&self, error: &ignore::Error) -> Option<ListedFile> {
@@ -228,6 +219,43 @@ impl IngestSource {
     }
 }
 
+/// The regular file at a path below `root`; a link is followed.
+fn look(path: PathBuf, root: &Path) -> Result<RegularFile, FileTrouble> {
+    let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
+    let (path, meta) = if meta.is_symlink() { follow(&path, root)? } else { (path, meta) };
+    regular_file(path, &meta)
+}
+
+fn regular_file(path: PathBuf, meta: &fs::Metadata) -> Result<RegularFile, FileTrouble> {
+    if !meta.is_file() {
+        let kind = special(meta.file_type());
+        return Err((AuditStatus::Unreadable, format!("{kind}: only regular files are opened")));
+    }
+    let file_system = FileSystemKind::of(&path).map_err(|error| unreadable(&error))?;
+    if file_system == FileSystemKind::Kernel {
+        let reason = "in a file system of the kernel, where reading can wait for ever";
+        return Err((AuditStatus::Unreadable, reason.to_owned()));
+    }
+    Ok(RegularFile { path, bytes: meta.len(), file_system })
+}
+
+fn follow(link: &Path, root: &Path) -> Result<(PathBuf, fs::Metadata), FileTrouble> {
+    let bad = |reason: &str| (AuditStatus::BadLink, reason.to_owned());
+    let target = fs::canonicalize(link)
+        .map_err(|error| bad(&format!("a link that leads nowhere: {}", plain(&error))))?;
+    let meta = fs::metadata(&target).map_err(|error| unreadable(&error))?;
+    if link.starts_with(&target) {
+        return Err(bad("a link back to a folder above it"));
+    }
+    if !target.starts_with(root) {
+        return Err(bad("a link out of the source"));
+    }
+    if meta.is_dir() {
+        return Err(bad("a link to a folder of the source, whose files are listed there"));
+    }
+    Ok((target, meta))
+}
+
 /// The relative path as shown in a row, and the bytes in hexadecimal where the text loses some.
 pub(super) fn shown(relative: &Path) -> (String, String) {
     match relative.to_str() {
@@ -236,11 +264,11 @@ pub(super) fn shown(relative: &Path) -> (String, String) {
     }
 }
 
+fn late(failure: WaitFailure) -> FileTrouble {
+    (AuditStatus::Unreadable, failure.to_string())
+}
+
 fn unreadable(error: &io::Error) -> FileTrouble {
-    if error.kind() == io::ErrorKind::TimedOut {
-        let seconds = FILE_DEADLINE.as_secs();
-        return (AuditStatus::Unreadable, format!("its file system did not answer for {seconds} s"));
-    }
     if error.kind() == io::ErrorKind::NotFound {
         (AuditStatus::Vanished, "was listed, but was gone when it was to be read".into())
     } else {
