@@ -34,6 +34,13 @@ const NORWEGIAN: &[&str] = &[
     "seg", "meg", "deg", "nå", "hva", "bruk", "brukes", "språk", "igjen", "annet", "feil", "når", "inn",
     "mer",
 ];
+/// Swedish words that neither of the two has: a short Swedish text is taken for Norwegian by its trigrams.
+const SWEDISH: &[&str] = &[
+    "och", "är", "att", "inte", "från", "för", "på", "när", "där", "här", "så", "ett", "jag", "också",
+    "använda", "används", "eller", "efter", "bara", "utan", "genom", "mycket", "mellan", "upp", "sig", "mig",
+    "dig", "vad", "språk", "igen", "annat", "fel", "blir", "finns", "filen", "filer", "många", "denna",
+    "detta", "vill",
+];
 /// Words of the one language for each of the other, from which a text is in it.
 const CLEAR_LEAD: usize = 3;
 /// Share of words that are the one language's own from which a text of unsure trigrams is in it.
@@ -74,14 +81,15 @@ pub(super) fn of(text: &str, kind: &str) -> &'static str {
     if latin && found.lang() != whatlang::Lang::Eng && kind == "text" && !mostly_prose(text, &prose) {
         return "";
     }
-    if latin && let Some(code) = danish_or_norwegian(&prose, found.lang()) {
+    if latin && let Some(code) = scandinavian(&prose, found.lang()) {
         return code;
     }
     if found.is_reliable() { found.lang().code() } else { "" }
 }
 
-/// Decides between the two neighbours by the words that only one of them has.
-fn danish_or_norwegian(prose: &str, guess: whatlang::Lang) -> Option<&'static str> {
+/// Decides between the neighbours by the words and letters that only one of them has. The empty code: the
+/// letters contradict the trigrams, and the words do not decide.
+fn scandinavian(prose: &str, guess: whatlang::Lang) -> Option<&'static str> {
     let words: Vec<String> = prose.split(|c: char| !c.is_alphabetic()).map(str::to_lowercase).collect();
     let words: Vec<&str> = words.iter().map(String::as_str).filter(|word| !word.is_empty()).collect();
     let own = |list: &[&str]| words.iter().filter(|word| list.contains(word)).count();
@@ -89,6 +97,14 @@ fn danish_or_norwegian(prose: &str, guess: whatlang::Lang) -> Option<&'static st
     let neighbour = matches!(guess, whatlang::Lang::Dan | whatlang::Lang::Nob);
     // Swedish and Dutch share a few of the words, no text of theirs all of these signs.
     let signs = prose.contains(['æ', 'ø', 'Æ', 'Ø']);
+    let swedish = own(SWEDISH);
+    let swedish_letters = !signs && prose.contains(['ä', 'ö', 'Ä', 'Ö']);
+    if !signs && neighbour && swedish >= CLEAR_LEAD && (swedish_letters || swedish > danish.max(norwegian)) {
+        return Some("swe");
+    }
+    if neighbour && swedish_letters {
+        return Some("");
+    }
     let enough = danish.max(norwegian) as f64 >= words.len() as f64 * MIN_OWN_WORDS;
     if !(neighbour || signs && enough) {
         return None;
@@ -167,6 +183,22 @@ mod tests {
         let swedish = "Det här programmet läser inställningar från filer och visar vad som är fel. Det kan användas utan \
                        nätverk, och efter användning sparas ingenting. Vissa fel visas bara en gång, så läs dem igen.";
         assert_eq!(of(swedish, "text"), "swe");
+    }
+
+    #[test]
+    fn a_short_swedish_text_is_not_norwegian() {
+        for swedish in [
+            "Vi har skrivit om delar av programmet och lagt till mer hjälp. Det är snabbare nu, men kräver mer minne.",
+            "En samling av små verktyg för att läsa och skriva filer. De är skrivna i ett språk som är lätt att lära.",
+            "Ett enkelt program som visar innehållet i en fil och inget annat. Det finns ingen hjälp utom denna text.",
+            "Skriv av texten och spara filen. Mer information om formatet finns i manualen till programmet och i filen.",
+        ] {
+            let code = of(swedish, "text");
+            assert!(code == "swe" || code.is_empty(), "{code}: {swedish}");
+        }
+        let norwegian = "Vi har skrevet om deler av programmet og lagt til mer hjelp. Det er raskere nå, men krever mer minne, og \
+                         det kan ikke brukes uten nettverk.";
+        assert_eq!(of(norwegian, "text"), "nob");
     }
 
     #[test]
