@@ -1,7 +1,8 @@
 //! Detects the encoding of a file, and decodes the text.
 //!
 //! Order of the evidence: a byte order mark; UTF-16 recognised by zero bytes; valid UTF-8; the encoding that
-//! the file itself declares, if all bytes are sound in it; UTF-8 with a few damaged places; the statistics of
+//! the file itself declares, if all bytes are sound in it (in a single-byte encoding any bytes are, so UTF-8 with
+//! a few damaged places comes first); UTF-8 with a few damaged places; the statistics of
 //! `chardetng` (which knows the encodings of the web). Failure policy:
 //! bytes that an encoding cannot decode become U+FFFD and are counted.
 
@@ -101,11 +102,12 @@ fn guess(bytes: &[u8]) -> Option<&'static Encoding> {
     if !escapes && std::str::from_utf8(bytes).is_ok() {
         return Some(UTF_8);
     }
-    if let Some(declared) = declared(bytes) {
-        return Some(declared);
-    }
-    if damaged_utf8(bytes) {
-        return Some(UTF_8);
+    let declared = declared(bytes);
+    let damaged = damaged_utf8(bytes);
+    match declared {
+        Some(declared) if !(damaged && declared.is_single_byte()) => return Some(declared),
+        _ if damaged => return Some(UTF_8),
+        _ => {}
     }
     let japanese = if escapes { Iso2022JpDetection::Allow } else { Iso2022JpDetection::Deny };
     let mut detector = EncodingDetector::new(japanese);
@@ -275,6 +277,17 @@ mod tests {
         let decoded = text(&bytes);
         assert_eq!((decoded.label, decoded.errors), ("UTF-8", 1));
         assert!(decoded.text.starts_with("Grüße") && decoded.text.ends_with('\u{fffd}'));
+    }
+
+    #[test]
+    fn a_declared_single_byte_encoding_gives_way_to_damaged_utf8() {
+        for label in ["iso-8859-1", "windows-1251", "koi8-r"] {
+            let mut bytes =
+                format!("<meta charset=\"{label}\">Grüße aus Köln, schöne Straßen, Füße, Äpfel").into_bytes();
+            bytes.push(0xff);
+            let decoded = text(&bytes);
+            assert_eq!((decoded.label, decoded.errors), ("UTF-8", 1), "{label}");
+        }
     }
 
     #[test]
