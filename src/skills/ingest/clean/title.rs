@@ -28,14 +28,21 @@ const COMMON_NAMES: &[&str] = &[
     "pyproject",
 ];
 
-static PAGE_TITLE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?is)<head\b.*?<title[^>]*>(.*?)</title>|\A[^<]{0,200}(?:<!doctype[^>]*>|<html[^>]*>|<meta[^>]*>|\s)*<title[^>]*>(.*?)</title>").ok()
+/// The part of a page that may hold its title: the head, or where none is marked what comes before the body.
+static HEAD_START: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?i)<head(?:\s[^>]*)?>").ok());
+static HEAD_END: LazyLock<Option<Regex>> = LazyLock::new(|| {
+    Regex::new(r"(?i)</head\s*>|<(?:body|frameset|p|div|h[1-6]|svg|main|table)(?:\s[^>]*)?>").ok()
 });
+static PAGE_TITLE: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?is)<title(?:\s[^>]*)?>(.*?)</title\s*>").ok());
 
 /// The title that an HTML page gives itself; `None` when it is missing, empty or too long for a title.
 pub(super) fn of_page(html: &str) -> Option<String> {
-    let captures = PAGE_TITLE.as_ref()?.captures(html)?;
-    let raw = captures.get(1).or_else(|| captures.get(2))?.as_str();
+    let start = HEAD_START.as_ref()?.find(html).map_or(0, |head| head.end());
+    let head = &html[start..];
+    let head = &head[..HEAD_END.as_ref()?.find(head).map_or(head.len(), |end| end.start())];
+    let captures = PAGE_TITLE.as_ref()?.captures(head)?;
+    let raw = captures.get(1)?.as_str();
     // The renderer knows the names of characters (`&eacute;`).
     let rendered = markup::html_to_text(&raw.replace('<', "&lt;"))?;
     let title = rendered.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -117,9 +124,16 @@ mod tests {
         let page = "<!DOCTYPE html><html><head><meta charset=utf-8>\n<TITLE>The caf&eacute;&rsquo;s\n menu</TITLE></head><body><h1>No</h1>";
         assert_eq!(of_page(page).as_deref(), Some("The café’s menu"));
         assert_eq!(of_page("<title>Bare</title><p>x").as_deref(), Some("Bare"));
-        for silent in
-            ["<head><title> </title></head>", "<p>no title", "<body><svg><title>a part</title></svg>"]
-        {
+        assert_eq!(of_page("<html><head lang=en><TITLE dir=ltr>One</TITLE></head>").as_deref(), Some("One"));
+        for silent in [
+            "<head><title> </title></head>",
+            "<p>no title",
+            "<body><svg><title>a part</title></svg>",
+            "<head><meta charset=utf-8></head><body><title>past the head</title></body>",
+            "<head></head><svg><title>a part</title></svg>",
+            "<head><meta charset=utf-8><body><svg><title>a part</title></svg>",
+            "<header>x</header><p>y</p><title>late</title>",
+        ] {
             assert_eq!(of_page(silent), None, "{silent}");
         }
     }
