@@ -16,9 +16,10 @@ use tantivy::query::{EmptyQuery, Query, QueryParser};
 use tantivy::schema::Value as _;
 use tantivy::snippet::SnippetGenerator;
 use tantivy::{DocAddress, Index, IndexReader, ReloadPolicy, Score, Searcher, TantivyDocument};
+use unicode_normalization::UnicodeNormalization as _;
 
 use super::schema::{self, IndexFields};
-use super::words::is_stop_word;
+use super::words::{is_in_word, is_stop_word};
 
 /// Most hits of one answer; each carries a snippet cut from the document's whole text.
 pub const MAX_HITS: usize = 100;
@@ -101,7 +102,9 @@ fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<Search
     // No watcher thread: the folder is read once and never changes.
     let reader: IndexReader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
     let searcher = reader.searcher();
-    let (parsed, found, note) = parse_and_find(&searcher, &fields, query.trim(), limit)?;
+    // Cleaned texts are in this form: letters with their marks as one character where there is one.
+    let query: String = query.trim().nfc().collect();
+    let (parsed, found, note) = parse_and_find(&searcher, &fields, &query, limit)?;
     let mut snippets = SnippetGenerator::create(&searcher, &*parsed, fields.body)?;
     snippets.set_max_num_chars(SNIPPET_CHARS);
     let mut hits = Vec::with_capacity(found.1.len());
@@ -109,7 +112,7 @@ fn answer(index_dir: &Path, query: &str, limit: usize) -> tantivy::Result<Search
         hits.push(hit(&searcher.doc(address)?, score, &fields, &snippets));
     }
     hits.sort_by(|a, b| b.score.total_cmp(&a.score).then_with(|| a.doc_id.cmp(&b.doc_id)));
-    Ok(SearchResults { query: shortened(query.trim()).to_owned(), total: found.0, hits, note })
+    Ok(SearchResults { query: shortened(&query).to_owned(), total: found.0, hits, note })
 }
 
 type RankedDocs = (usize, Vec<(Score, DocAddress)>);
@@ -144,24 +147,39 @@ fn parse(index: &Index, fields: &IndexFields, query: &str) -> (Box<dyn Query>, O
         return (parser.parse_query_lenient(&without_stop_words(query)).0, None);
     };
     // `std::env` or `C:\x` name no field: without the signs of the syntax they are words.
-    let words: String = query.chars().map(|c| if c.is_alphanumeric() { c } else { ' ' }).collect();
+    let words: String = query.chars().map(|c| if is_in_word(c) { c } else { ' ' }).collect();
     (parser.parse_query_lenient(&without_stop_words(&words)).0, Some(mistake.to_string()))
 }
 
-/// The query without frequent words, unless it has no others; phrases stay whole.
+/// The query without frequent words, unless it has no others; phrases stay whole. An operator goes with the word
+/// that it stood at: one at either end of the query, or beside another, would be an error.
 fn without_stop_words(query: &str) -> String {
+    let joins = |word: &str| matches!(word, "OR" | "AND");
+    let operator = |word: &str| joins(word) || word == "NOT";
     let mut quoted = false;
-    let mut kept = Vec::new();
+    let mut kept: Vec<&str> = Vec::new();
     for word in query.split_whitespace() {
         let in_phrase = quoted || word.contains('"');
         quoted ^= word.matches('"').count() % 2 == 1;
-        let operator = matches!(word, "OR" | "AND" | "NOT");
-        if in_phrase || operator || !is_stop_word(word) {
+        if !in_phrase && operator(word) {
+            if joins(word) {
+                // Of two that meet the later one stands at the word that follows.
+                while kept.last().is_some_and(|last| operator(last)) {
+                    kept.pop();
+                }
+                if kept.is_empty() {
+                    continue;
+                }
+            }
+            kept.push(word);
+        } else if in_phrase || !is_stop_word(word) {
             kept.push(word);
         }
     }
-    let any_word = kept.iter().any(|word| !matches!(*word, "OR" | "AND" | "NOT"));
-    if any_word { kept.join(" ") } else { query.to_owned() }
+    while kept.last().is_some_and(|last| operator(last)) {
+        kept.pop();
+    }
+    if kept.is_empty() { query.to_owned() } else { kept.join(" ") }
 }
 
 fn shortened(query: &str) -> &str {
@@ -224,3 +242,26 @@ fn escape(text: &str, html: &mut String) {
 
 /// The names that a query may put before `:`.
 pub const SEARCHABLE_FIELDS: [&str; 3] = [schema::TITLE, schema::BODY, schema::PATH];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frequent_words_go_with_their_operators() {
+        for (query, left) in [
+            ("the config AND the parser", "config AND parser"),
+            ("the AND config", "config"),
+            ("config OR the", "config"),
+            ("config AND the OR parser", "config OR parser"),
+            ("config NOT the", "config"),
+            ("config AND NOT parser", "config AND NOT parser"),
+            ("NOT the parser", "NOT parser"),
+            ("\"the AND of\" OR it", "\"the AND of\""),
+            ("the AND of", "the AND of"),
+            ("config OR parser", "config OR parser"),
+        ] {
+            assert_eq!(without_stop_words(query), left, "{query}");
+        }
+    }
+}

@@ -69,17 +69,50 @@ fn words_of_scripts_without_spaces_and_of_near_copies_are_found() {
         clean_row(2, "ko.md", "이 프로그램은 설정을 읽는다."),
         clean_row(3, "old.md", "One clause for all."),
         clean_row(4, "new.md", "One clause for all, and arbitration."),
+        clean_row(5, "th.md", "โปรแกรมนี้อ่านไฟล์การตั้งค่าและแสดงข้อผิดพลาด"),
+        clean_row(6, "lo.md", "ໂປຣແກຣມນີ້ອ່ານໄຟລ໌ການຕັ້ງຄ່າ"),
+        clean_row(7, "km.md", "កម្មវិធីនេះអានឯកសារកំណត់រចនាសម្ព័ន្ធ។"),
+        clean_row(8, "my.md", "ဤပရိုဂရမ်သည်ဖိုင်များကိုဖတ်သည်။"),
+        clean_row(9, "hi.md", "यह प्रोग्राम सेटिंग्स पढ़ता है।"),
     ];
     rows[4].duplicate_of = Some(DocumentDuplicate { doc_id: 3, how: "near".to_owned(), similarity: 0.8 });
     let (_folder, step) = step_with(&rows, 1);
     run(&step).unwrap();
     let index = step.run_dir().join(formats::INDEX);
-    for (query, document) in
-        [("配置", 0), ("文件", 0), ("ファイル", 1), ("プログラム", 1), ("프로그램", 2), ("arbitration", 4)]
-    {
+    for (query, document) in [
+        ("配置", 0),
+        ("文件", 0),
+        ("ファイル", 1),
+        ("プログラム", 1),
+        ("프로그램", 2),
+        ("arbitration", 4),
+        ("ไฟล์", 5),
+        ("ตั้งค่า", 5),
+        ("ໄຟລ໌", 6),
+        ("ឯកសារ", 7),
+        ("ဖိုင်", 8),
+        ("प्रोग्राम", 9),
+    ] {
         assert_eq!(found(&search(&index, query, 10).unwrap()), [document], "{query}");
     }
-    assert!(search(&index, "件文", 10).unwrap().hits.is_empty());
+    for none in ["件文", "ฟไล์", "ឯកកសារ"] {
+        assert!(search(&index, none, 10).unwrap().hits.is_empty(), "{none}");
+    }
+}
+
+#[test]
+fn an_index_of_an_older_build_is_refused_with_what_to_do() {
+    let folder = tempfile::tempdir().unwrap();
+    let older = IndexFields::new().schema;
+    let older = serde_json::to_string(&older).unwrap().replace(words::ANALYZER, "pas_words_1");
+    let older: tantivy::schema::Schema = serde_json::from_str(&older).unwrap();
+    assert_ne!(older, IndexFields::new().schema);
+    let index = Index::create_in_dir(folder.path(), older).unwrap();
+    drop(index);
+    let error = search(folder.path(), "x", 1).unwrap_err();
+    assert!(matches!(error, SearchError::Damaged { .. }), "{error}");
+    let text = error.to_string();
+    assert!(text.contains("another version of PAS made it") && text.contains("repeat the ingest"), "{text}");
 }
 
 #[test]

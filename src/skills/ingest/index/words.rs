@@ -1,16 +1,17 @@
 //! The words of texts and queries: English stems, and pairs of characters where a script has no spaces.
 //!
-//! Chinese, Japanese and Korean write words in a row; a dictionary for each would be larger than PAS. Pairs of
-//! neighbouring characters find every word of two or more without one, and as a phrase nothing else.
-//! Invariant: builder and searcher register this one analyzer, so a query is cut as the text was.
+//! Chinese, Japanese and Korean write words in a row, and so do Thai, Lao, Khmer and Burmese; a dictionary for each
+//! would be larger than PAS. Pairs of neighbouring characters find every word of two or more without one, and as
+//! a phrase nothing else. Marks (vowel signs, tones, accents) belong to their word in every script. Invariant: builder and searcher register this one analyzer, so a query is cut as the text was.
 
 use tantivy::Index;
 use tantivy::tokenizer::{
     Language, LowerCaser, RemoveLongFilter, Stemmer, TextAnalyzer, Token, TokenStream, Tokenizer,
 };
+use unicode_normalization::char::is_combining_mark;
 
 /// The name in the schema of indexes; a change of the rules changes the name.
-pub(super) const ANALYZER: &str = "pas_words_1";
+pub(super) const ANALYZER: &str = "pas_words_2";
 /// Bytes from which a run of letters is no word but data.
 const MAX_WORD_BYTES: usize = 40;
 
@@ -64,13 +65,13 @@ impl Tokenizer for PairTokenizer {
 impl TokenStream for PairStream<'_> {
     fn advance(&mut self) -> bool {
         while let Some(first) = self.text[self.at..].chars().next() {
-            if !first.is_alphanumeric() {
+            if !is_in_word(first) {
                 self.skip(first);
                 continue;
             }
             if !is_dense(first) {
                 let rest = &self.text[self.at..];
-                let length = rest.find(|c: char| !c.is_alphanumeric() || is_dense(c)).unwrap_or(rest.len());
+                let length = rest.find(|c: char| !is_in_word(c) || is_dense(c)).unwrap_or(rest.len());
                 self.give(length);
                 self.at += length;
                 self.in_run = false;
@@ -118,9 +119,19 @@ impl PairStream<'_> {
     }
 }
 
-/// Kana and ideographs; Hangul, whose words carry endings, is found by pairs too.
+/// Letters, digits, and the marks on them.
+pub(super) fn is_in_word(c: char) -> bool {
+    c.is_alphanumeric() || is_combining_mark(c)
+}
+
+/// Kana and ideographs; Hangul, whose words carry endings, is found by pairs too; Thai, Lao, Burmese and Khmer.
 fn is_dense(c: char) -> bool {
-    matches!(u32::from(c), 0x3005..=0x3007 | 0x3040..=0x30ff | 0x3400..=0x9fff | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff)
+    is_in_word(c)
+        && matches!(
+            u32::from(c),
+            0x0e00..=0x0eff | 0x1000..=0x109f | 0x1780..=0x17ff | 0x3005..=0x3007 | 0x3040..=0x30ff | 0x3400..=0x9fff
+                | 0xa9e0..=0xa9ff | 0xaa60..=0xaa7f | 0xac00..=0xd7af | 0xf900..=0xfaff | 0x2_0000..=0x3_ffff
+        )
 }
 
 #[cfg(test)]
@@ -147,11 +158,16 @@ mod tests {
         assert_eq!(words("配置文件"), ["配置", "置文", "文件"]);
         assert_eq!(words("PASは速い。木"), ["PAS", "は速", "速い", "木"]);
         assert_eq!(words("도서관 a"), ["도서", "서관", "a"]);
+        assert_eq!(words("น้ำ PAS"), ["น้", "้ำ", "PAS"]);
+        assert_eq!(words("ກິນ ນໍ້າ"), ["ກິ", "ິນ", "ນໍ", "ໍ້", "້າ"]);
+        assert_eq!(words("ខ្មែរ។ក"), ["ខ្", "្ម", "មែ", "ែរ", "ក"]);
+        assert_eq!(words("हिन्दी संस्कृत"), ["हिन्दी", "संस्कृत"]);
+        assert_eq!(words("ファイル・名"), ["ファ", "ァイ", "イル", "名"]);
     }
 
     proptest! {
         #[test]
-        fn any_text_is_cut_within_its_bounds(text in "[\\PC木林 ]{0,80}") {
+        fn any_text_is_cut_within_its_bounds(text in "[\\PC木林กำ้ ]{0,80}") {
             for word in words(&text) {
                 prop_assert!(!word.is_empty());
             }
