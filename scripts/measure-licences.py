@@ -107,7 +107,7 @@ def score(title, truth, rows):
         none += not found
         missed.update(expected - found)
         false.update(found - expected)
-    print(f"{title}: {len(rows)} files, recall {right / wanted:.3f}, precision {right / max(given, 1):.3f}, "
+    print(f"{title}: {len(rows)} files, recall {right / max(wanted, 1):.3f}, precision {right / max(given, 1):.3f}, "
           f"without any licence {none}")
     print("  missed:", ", ".join(f"{name} {count}" for name, count in missed.most_common(12)) or "none")
     print("  false:", ", ".join(f"{name} {count}" for name, count in false.most_common(12)) or "none")
@@ -140,7 +140,12 @@ def main():
                     name = f"{path.parent.name}-{number}.txt"
                     (place / "texts" / name).write_text(body)
                     truth["texts"][name] = ids
+        if not any(truth.values()):
+            sys.exit(f"no copyright file in {folder} is in the machine-readable format with known names")
         for question, expected in truth.items():
+            if not expected:
+                print(f"{question}: nothing to ask")
+                continue
             score(question, expected, audit(pas, place / question, place / f"work-{question}"))
 
 
