@@ -24,9 +24,10 @@ pub(super) struct TextBlock {
     pub(super) range: Range<usize>,
 }
 
-/// Whether documents of this kind are read as Markdown (HTML has become Markdown in cleaning).
+/// Whether documents of this kind are read as Markdown (HTML has become Markdown in cleaning, and what was taken out
+/// of other formats is Markdown already).
 pub(super) fn is_markdown(kind: &str) -> bool {
-    matches!(kind, "markdown" | "html")
+    matches!(kind, "markdown" | "html" | "document")
 }
 
 /// Splits a text at blank lines, and as Markdown also at headings and code fences.

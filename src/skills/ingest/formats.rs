@@ -41,8 +41,12 @@ pub struct AuditRow {
     /// Why the file was skipped, in a sentence; empty when read.
     #[serde(default)]
     pub reason: String,
-    /// `text`, `markdown`, `html`, `code`, `config`, `licence`, `binary`, …
+    /// `text`, `markdown`, `html`, `code`, `config`, `licence`, `document`, `binary`, …
     pub kind: String,
+    /// What the text was taken out of: `docx`, `odt`, `epub` or `gzip`; empty for plain text. Lines and columns are
+    /// those of the text taken out.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub format: String,
     /// WHATWG label of the file's encoding; empty when skipped.
     #[serde(default)]
     pub encoding: String,
@@ -74,8 +78,10 @@ pub enum AuditStatus {
     /// Read, and used by later steps.
     Ok,
     Binary,
-    /// Larger than the limit.
+    /// Larger than the limit, packed or unpacked.
     TooLarge,
+    /// A document, or gzip data, that is damaged or encrypted.
+    Broken,
     /// No right to read the file, or the disk refused.
     Unreadable,
     /// A link that leads to a folder above, out of the source, or nowhere; or to a folder of the source,

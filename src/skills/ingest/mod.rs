@@ -11,6 +11,7 @@ pub mod chunk;
 pub mod classify;
 pub mod clean;
 pub mod compliance;
+mod documents;
 pub mod formats;
 pub mod graph;
 pub mod index;

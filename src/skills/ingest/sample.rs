@@ -111,6 +111,7 @@ fn audit_row(index: usize, rng: &mut Rng) -> AuditRow {
         if round == 0 { format!("{project}/{file}") } else { format!("{project}/part-{round:03}/{file}") };
     let mut row = AuditRow {
         raw_path: String::new(),
+        format: String::new(),
         doc_id: 0,
         bytes: 1 << rng.u64(6..17) | rng.u64(0..64),
         status: AuditStatus::Ok,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::documents::tests::{gzip, odt};
 use super::formats::{AUDIT, AuditRow, AuditStatus, CHUNKS, CLEAN, ChunkRow, CleanRow};
 use super::output::read_rows;
 use super::{audit, chunk, clean};
@@ -278,4 +279,52 @@ fn real_corpus() {
             );
         }
     }
+}
+
+#[test]
+fn documents_and_gzip_pass_all_steps_with_title_headings_and_licence() {
+    let (source, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let body = format!(
+        "<text:h text:outline-level=\"1\">Reading</text:h><text:p>{PROSE}</text:p>\
+         <text:h text:outline-level=\"1\">Licence</text:h><text:p>Released under the MIT license.</text:p>"
+    );
+    fs::write(source.path().join("guide.odt"), odt(&body)).unwrap();
+    fs::write(
+        source.path().join("changes.md.gz"),
+        gzip(b"# Changes\n\nThe second release mends the first.\n"),
+    )
+    .unwrap();
+    fs::write(
+        source.path().join("page.html.gz"),
+        gzip(b"<html><title>A page</title><h1>Head</h1><p>Words.</p>"),
+    )
+    .unwrap();
+    fs::write(source.path().join("bomb.gz"), gzip(&vec![b' '; 1 << 20])).unwrap();
+    fs::write(source.path().join("broken.odt"), &odt(&body)[..200]).unwrap();
+    let step = step(run.path(), source.path(), 2);
+    let outcomes = run_all(&step);
+    assert_eq!(outcomes[0].outputs["formats"], json!({ "gzip": 2, "odt": 1 }));
+    let rows: Vec<AuditRow> = read_rows(&step, AUDIT).unwrap();
+    let guide = row(&rows, "guide.odt");
+    assert_eq!(
+        (guide.kind.as_str(), guide.language.as_str(), guide.format.as_str()),
+        ("document", "eng", "odt")
+    );
+    assert_eq!((guide.licences[0].spdx.as_str(), guide.flags[0].kind.as_str()), ("MIT", "email"));
+    assert_eq!(row(&rows, "bomb.gz").status, AuditStatus::TooLarge);
+    assert_eq!(row(&rows, "broken.odt").status, AuditStatus::Broken);
+    let cleaned: Vec<CleanRow> = read_rows(&step, CLEAN).unwrap();
+    let titles: Vec<_> =
+        cleaned.iter().map(|row| (row.path.as_str(), row.kind.as_str(), row.title.as_str())).collect();
+    assert_eq!(
+        titles,
+        [
+            ("changes.md.gz", "markdown", "Changes"),
+            ("guide.odt", "document", "The guide"),
+            ("page.html.gz", "html", "A page"),
+        ]
+    );
+    assert!(cleaned[1].repairs.contains(&"taken_out:odt".to_owned()));
+    let chunks: Vec<ChunkRow> = read_rows(&step, CHUNKS).unwrap();
+    assert!(chunks.iter().any(|chunk| chunk.doc_id == 3 && chunk.heading == "Reading"), "{chunks:?}");
 }

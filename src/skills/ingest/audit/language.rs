@@ -65,7 +65,7 @@ static NOT_PROSE: LazyLock<Option<Regex>> = LazyLock::new(|| {
 
 /// ISO 639-3 code, or the empty string when unsure.
 pub(super) fn of(text: &str, kind: &str) -> &'static str {
-    if !matches!(kind, "text" | "markdown" | "html" | "licence") {
+    if !matches!(kind, "text" | "markdown" | "html" | "licence" | "document") {
         return "";
     }
     let prose = prose(text);

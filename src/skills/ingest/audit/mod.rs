@@ -1,13 +1,15 @@
 //! The corpus auditor: one row per file of the source, read or not.
 //!
 //! Owns `audit/documents.jsonl`. Invariants: rows follow the path bytes; nothing but regular files inside the
-//! source is opened; the text of a file is in memory only while the row is made. Failure policy: a file that
+//! source is opened; the text of a file is in memory only while the row is made. Documents that are no plain text are
+//! read by [`super::documents`]. Failure policy: a file that
 //! cannot be read is a row with the reason, never the end of the job.
 
 use std::collections::BTreeMap;
 
 use serde_json::json;
 
+use super::documents;
 use super::formats::{AUDIT, AuditRow, AuditStatus};
 use super::output::write_rows;
 use super::parallel::map_documents;
@@ -23,7 +25,6 @@ mod licences;
 mod pii;
 mod secrets;
 
-use encoding::FileContent;
 use licences::LicenceTexts;
 
 /// A row, and the number of flags dropped by the cap.
@@ -62,19 +63,24 @@ fn audit(source: &IngestSource, found: &ListedFile, texts: &LicenceTexts) -> Res
     };
     row.bytes = bytes.len() as u64;
     row.blake3 = blake3::hash(&bytes).to_hex().to_string();
-    let decoded = match encoding::examine(&bytes) {
-        FileContent::Text(decoded) => decoded,
-        FileContent::Binary(what) => return Ok(skipped(row, (AuditStatus::Binary, what.to_owned()))),
+    let content = match documents::read(&found.relative, &bytes, source.max_file_bytes) {
+        Ok(content) => content,
+        Err(trouble) => return Ok(skipped(row, trouble)),
     };
-    if decoded.text.trim().is_empty() {
-        return Ok(skipped(row, (AuditStatus::Empty, "contains only white space".to_owned())));
+    let text = content.text.as_str();
+    if text.trim().is_empty() {
+        let reason =
+            if content.is_document() { "a document without text" } else { "contains only white space" };
+        return Ok(skipped(row, (AuditStatus::Empty, reason.to_owned())));
     }
-    decoded.label.clone_into(&mut row.encoding);
-    row.decode_errors = decoded.errors;
-    kind::of(&found.relative, &decoded.text).clone_into(&mut row.kind);
-    language::of(&decoded.text, &row.kind).clone_into(&mut row.language);
-    row.licences = licences::of(&found.relative, &row.kind, &decoded.text, texts)?;
-    let (flags, flags_not_listed) = flags::of(&decoded.text);
+    content.label.clone_into(&mut row.encoding);
+    content.format.clone_into(&mut row.format);
+    row.decode_errors = content.errors;
+    let kind = if content.is_document() { documents::KIND } else { kind::of(&content.path, text) };
+    kind.clone_into(&mut row.kind);
+    language::of(text, kind).clone_into(&mut row.language);
+    row.licences = licences::of(&content.path, kind, text, texts)?;
+    let (flags, flags_not_listed) = flags::of(text);
     row.flags = flags;
     Ok(AuditedFile { row, flags_not_listed })
 }
@@ -88,6 +94,7 @@ fn blank(found: &ListedFile) -> AuditRow {
         status: AuditStatus::Ok,
         reason: String::new(),
         kind: String::new(),
+        format: String::new(),
         encoding: String::new(),
         decode_errors: 0,
         language: String::new(),
@@ -109,7 +116,7 @@ fn skipped(mut row: AuditRow, (status, reason): FileTrouble) -> AuditedFile {
 fn summary(audited: &[AuditedFile]) -> serde_json::Value {
     let mut skipped = BTreeMap::new();
     let mut counts: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-    let names = ["kinds", "languages", "encodings", "licences", "flags"];
+    let names = ["kinds", "formats", "languages", "encodings", "licences", "flags"];
     counts.extend(names.map(|name| (name, BTreeMap::new())));
     let mut count = |table: &'static str, key: String| {
         *counts.entry(table).or_default().entry(key).or_insert(0) += 1;
@@ -124,6 +131,9 @@ fn summary(audited: &[AuditedFile]) -> serde_json::Value {
         bytes_read += row.bytes;
         count("kinds", row.kind.clone());
         count("encodings", row.encoding.clone());
+        if !row.format.is_empty() {
+            count("formats", row.format.clone());
+        }
         if !row.language.is_empty() {
             count("languages", row.language.clone());
         }
@@ -137,6 +147,7 @@ fn summary(audited: &[AuditedFile]) -> serde_json::Value {
         "bytes_read": bytes_read,
         "skipped": skipped,
         "kinds": counts["kinds"],
+        "formats": counts["formats"],
         "languages": counts["languages"],
         "encodings": counts["encodings"],
         "licences": counts["licences"],

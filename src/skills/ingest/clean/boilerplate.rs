@@ -62,7 +62,7 @@ pub(super) fn paragraphs(kind: &str, text: &str) -> HashSet<u64> {
 }
 
 fn candidates(kind: &str, text: &str) -> Vec<(u64, Range<usize>)> {
-    if !matches!(kind, "markdown" | "text" | "html") {
+    if !matches!(kind, "markdown" | "text" | "html" | "document") {
         return Vec::new();
     }
     blocks::split(text, blocks::is_markdown(kind))

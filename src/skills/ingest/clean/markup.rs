@@ -27,7 +27,7 @@ static BADGES: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static COMMENT: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"(?s)<!--.*?-->").ok());
 
 /// HTML as Markdown-like text; `None` when the renderer refuses.
-pub(super) fn html_to_text(html: &str) -> Option<String> {
+pub(in crate::ingest) fn html_to_text(html: &str) -> Option<String> {
     html2text::config::plain()
         .no_table_borders()
         .no_link_wrapping()

@@ -8,8 +8,9 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde_json::json;
 
-use super::audit::encoding;
+use super::audit::encoding::{self, DecodedText};
 use super::blocks;
+use super::documents::{self, ReadableContent};
 use super::formats::{AUDIT, AuditRow, AuditStatus, CLEAN, CleanRow};
 use super::output::{read_rows, write_rows};
 use super::parallel::map_documents;
@@ -19,7 +20,7 @@ use crate::{SkillError, StepContext, StepOutcome};
 
 mod boilerplate;
 mod duplicates;
-mod markup;
+pub(super) mod markup;
 mod text;
 mod title;
 
@@ -79,15 +80,18 @@ fn clean(source: &IngestSource, row: &AuditRow) -> Result<CleanDraft, &'static s
     if blake3::hash(&bytes).to_hex().as_str() != row.blake3 {
         return Err("changed");
     }
-    let decoded = encoding::decode(&bytes, &row.encoding).ok_or("unknown_encoding")?;
     let mut repairs = RepairCounts::new();
+    let (decoded, own_title) = decoded(source, row, &bytes)?;
     if row.encoding != "UTF-8" {
         repairs.insert(format!("decoded:{}", row.encoding), 0);
+    }
+    if !row.format.is_empty() {
+        repairs.insert(format!("taken_out:{}", row.format), 0);
     }
     if decoded.bom {
         repairs.insert("bom".into(), 0);
     }
-    let title = (row.kind == "html").then(|| title::of_page(&decoded.text)).flatten().unwrap_or_default();
+    let title = (row.kind == "html").then(|| title::of_page(&decoded.text)).flatten().unwrap_or(own_title);
     let rendered = (row.kind == "html").then(|| markup::html_to_text(&decoded.text)).flatten();
     if rendered.is_some() {
         repairs.insert("html".into(), 0);
@@ -110,6 +114,22 @@ fn clean(source: &IngestSource, row: &AuditRow) -> Result<CleanDraft, &'static s
         },
         repairs,
     })
+}
+
+/// The text of a file as the audit found it, and the title that a document gives itself.
+fn decoded(
+    source: &IngestSource,
+    row: &AuditRow,
+    bytes: &[u8],
+) -> Result<(DecodedText, String), &'static str> {
+    if row.format.is_empty() {
+        let decoded = encoding::decode(bytes, &row.encoding).ok_or("unknown_encoding")?;
+        return Ok((decoded, String::new()));
+    }
+    let path = IngestSource::path_of(row);
+    let content = documents::read(&path, bytes, source.max_file_bytes).map_err(|_| "unreadable")?;
+    let ReadableContent { text, label, errors, bom, title, .. } = content;
+    Ok((DecodedText { text, label, errors, bom }, title::short(&title).unwrap_or_default()))
 }
 
 /// Applies all repairs until nothing changes any more, and notes which did something.
@@ -140,7 +160,9 @@ fn pass(kind: &str, text: &str, repairs: &mut RepairCounts) -> String {
             current = next;
         }
     }
+    // A document's text has no comments and badges: what looks like one is its words.
     if blocks::is_markdown(kind)
+        && kind != documents::KIND
         && let Some((count, next)) = markup::cut(&current)
     {
         *repairs.entry("boilerplate".into()).or_insert(0) += count;
@@ -203,9 +225,8 @@ fn mark_duplicates(step: &StepContext, rows: &mut [CleanRow], percent: u8) -> Re
 fn summary(rows: &[CleanRow], missed: &BTreeMap<&str, u64>) -> serde_json::Value {
     let mut repairs: BTreeMap<&str, u64> = BTreeMap::new();
     for repair in rows.iter().flat_map(|row| &row.repairs) {
-        let name = repair
-            .strip_prefix("decoded:")
-            .map_or_else(|| repair.split(':').next().unwrap_or(repair), |_| repair);
+        let whole = repair.starts_with("decoded:") || repair.starts_with("taken_out:");
+        let name = if whole { repair } else { repair.split(':').next().unwrap_or(repair) };
         *repairs.entry(name).or_insert(0) += 1;
     }
     let copies =

@@ -46,7 +46,13 @@ pub(super) fn of_page(html: &str) -> Option<String> {
     // The renderer knows the names of characters (`&eacute;`).
     let rendered = markup::html_to_text(&raw.replace('<', "&lt;"))?;
     let title = rendered.split_whitespace().collect::<Vec<_>>().join(" ");
-    (title.chars().any(char::is_alphanumeric) && title.chars().count() <= MAX_CHARS).then_some(title)
+    short(&title)
+}
+
+/// A title that says something and is no sentence.
+pub(super) fn short(title: &str) -> Option<String> {
+    let fits = title.chars().any(char::is_alphanumeric) && title.chars().count() <= MAX_CHARS;
+    fits.then(|| title.to_owned())
 }
 
 /// The title of a cleaned document.

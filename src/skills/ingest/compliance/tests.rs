@@ -9,6 +9,7 @@ fn row(doc_id: u32, path: &str, licences: &[&str]) -> AuditRow {
         |spdx: &&str| LicenceHit { spdx: (*spdx).to_owned(), confidence: 1.0, by: "tag".into(), line: 7 };
     AuditRow {
         raw_path: String::new(),
+        format: String::new(),
         doc_id,
         path: path.to_owned(),
         bytes: 10,

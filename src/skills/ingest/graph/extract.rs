@@ -34,7 +34,7 @@ pub(super) fn references(document: &CleanRow) -> RawReferences {
     let text = &document.text[..document.text.floor_char_boundary(MAX_BYTES)];
     let mut found = RawReferences::default();
     match document.kind.as_str() {
-        "markdown" => markdown(text, &mut found),
+        "markdown" | "document" => markdown(text, &mut found),
         "html" => {
             hrefs(text, &mut found);
             footnotes(text, &mut found);

@@ -87,7 +87,7 @@ pub(super) fn of(
         return Ok(hits.0.into_values().collect());
     }
     add_text(kind, text, 0, texts, &mut hits)?;
-    if matches!(kind, "markdown" | "text" | "html") {
+    if matches!(kind, "markdown" | "text" | "html" | "document") {
         hits.add_all(text, badges(text), NAMED_CONFIDENCE, "text");
         hits.add_all(text, named(text), NAMED_CONFIDENCE, "text");
     }

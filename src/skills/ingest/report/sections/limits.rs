@@ -11,7 +11,11 @@ pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
         if settings.deny_licences.is_empty() { "none".to_owned() } else { settings.deny_licences.join(", ") };
     let percent = |share: u8| format!("{share} %");
     let rows = [
-        ("max_file_bytes", "Largest file that is read", words::bytes(settings.max_file_bytes)),
+        (
+            "max_file_bytes",
+            "Largest file that is read, and the most that is unpacked of one",
+            words::bytes(settings.max_file_bytes),
+        ),
         ("max_files", "Most files of a folder", words::number(settings.max_files)),
         ("deny_licences", "Licences that are violations", denied),
         (

@@ -9,9 +9,12 @@ use crate::ingest::report::words;
 
 const ID: &str = "skipped";
 const TITLE: &str = "What was skipped";
-/// Reasons drawn: there are seven.
-const MAX_REASONS: usize = 7;
+/// Reasons drawn: there are eight.
+const MAX_REASONS: usize = 8;
 const MAX_FILES: usize = 25;
+/// What [`crate::ingest::documents`] reads, for people.
+const READ: &str = "Plain text of any kind is read, DOCX, ODT and EPUB, and each of these packed by gzip; PDF, RTF, older \
+                    office formats, spreadsheets, presentations, other archives and pictures are not.";
 
 pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let Some(audit) = &sources.audit else {
@@ -30,7 +33,7 @@ pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let tally = NameTally::of(skipped.iter().map(|row| name(row.status)));
     let share = words::percent(skipped.len() as u64, audit.len() as u64);
     let intro = format!(
-        "{} ({share}) went into the audit and no further. They are not searched, compared or sorted by subject.",
+        "{} ({share}) went into the audit and no further. They are not searched, compared or sorted by subject. {READ}",
         words::count(skipped.len(), "file", "files")
     );
     let blocks = vec![
@@ -51,10 +54,11 @@ const fn rank(status: AuditStatus) -> u8 {
     match status {
         AuditStatus::Unreadable => 0,
         AuditStatus::Vanished => 1,
-        AuditStatus::BadLink => 2,
-        AuditStatus::TooLarge => 3,
-        AuditStatus::Empty => 4,
-        AuditStatus::Binary | AuditStatus::Ok => 5,
+        AuditStatus::Broken => 2,
+        AuditStatus::BadLink => 3,
+        AuditStatus::TooLarge => 4,
+        AuditStatus::Empty => 5,
+        AuditStatus::Binary | AuditStatus::Ok => 6,
     }
 }
 
@@ -62,6 +66,7 @@ const fn name(status: AuditStatus) -> &'static str {
     match status {
         AuditStatus::Ok => "read",
         AuditStatus::Binary => "not text",
+        AuditStatus::Broken => "damaged or encrypted",
         AuditStatus::TooLarge => "too large",
         AuditStatus::Unreadable => "could not be opened",
         AuditStatus::BadLink => "a link that leads nowhere useful",
