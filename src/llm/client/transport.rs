@@ -84,7 +84,8 @@ pub(super) fn announced_bytes(response: &VendorResponse) -> u64 {
     response.body().size_hint().exact().unwrap_or(0)
 }
 
-#[cfg(all(test, target_os = "linux"))]
+#[cfg(test)]
+#[cfg(target_os = "linux")]
 mod tests {
     use socket2::SockRef;
     use tower::{Service, ServiceExt};
