@@ -15,6 +15,7 @@ use redb::{Builder, Database, StorageBackend};
 
 use super::OpenError;
 use super::error::panic_message;
+use super::image::{ImagedBackend, StoreImages};
 use super::lock_methods::pass_locks_on;
 use super::metrics::StoreCounters;
 use super::overlay::OverlayBackend;
@@ -141,17 +142,20 @@ impl StorageHome for FileHome {
 pub(super) fn open_database(
     home: &dyn StorageHome,
     counters: &Arc<StoreCounters>,
+    images: &Arc<StoreImages>,
 ) -> Result<Database, OpenError> {
-    open_guarded(home.path(), existing(home)?, counters, false)
+    let backend = ImagedBackend { inner: existing(home)?, images: Arc::clone(images) };
+    open_guarded(home.path(), Box::new(backend), counters, false)
 }
 
 /// Opens an existing database for reading only: nothing is written to the bytes, so the disk need not take
-/// writes.
+/// writes. Bytes to which the path no longer leads are read through the file that was opened first.
 pub(super) fn open_for_reading(
     home: &dyn StorageHome,
     counters: &Arc<StoreCounters>,
 ) -> Result<Database, OpenError> {
-    let overlay = OverlayBackend::new(existing(home)?).map_err(|error| OpenError::io(home.path(), error))?;
+    let bytes = existing(home).or_else(|error| not_empty(home.path(), home.reader()).map_err(|_| error))?;
+    let overlay = OverlayBackend::new(bytes).map_err(|error| OpenError::io(home.path(), error))?;
     open_guarded(home.path(), Box::new(overlay), counters, false)
 }
 
@@ -164,8 +168,14 @@ pub(super) fn open_checked(
 }
 
 fn existing(home: &dyn StorageHome) -> Result<Box<dyn StorageBackend>, OpenError> {
-    let path = home.path();
-    let inner = home.backend().map_err(|error| OpenError::io(path, error))?;
+    not_empty(home.path(), home.backend())
+}
+
+fn not_empty(
+    path: &Path,
+    opened: io::Result<Box<dyn StorageBackend>>,
+) -> Result<Box<dyn StorageBackend>, OpenError> {
+    let inner = opened.map_err(|error| OpenError::io(path, error))?;
     // redb would initialise empty bytes; a store is created elsewhere and whole, so an empty file was
     // truncated.
     if inner.len().map_err(|error| OpenError::io(path, error))? == 0 {

@@ -39,6 +39,7 @@ mod tests;
 pub mod view;
 pub mod writer;
 
+use std::fs::File;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 
@@ -55,6 +56,7 @@ pub use recovery::StoreStatus;
 pub use table::{StoreChanges, StoreTable};
 pub use view::{KeyRange, ScanOrder, StoreView};
 
+use image::{FrozenImage, StoreImages};
 use metrics::StoreCounters;
 use operation::{StoreCommand, StoreOperation, WriteOperation};
 
@@ -70,6 +72,7 @@ struct StoreShared {
     commits: watch::Sender<u64>,
     status: watch::Sender<StoreStatus>,
     counters: Arc<StoreCounters>,
+    images: Arc<StoreImages>,
     places: Arc<Semaphore>,
 }
 
@@ -218,24 +221,11 @@ impl Store {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
-    /// Reads every page of the last commit and compares the checksums, while writes go on.
-    ///
-    /// Blocks for as long as reading the whole file takes: call from a blocking thread.
-    ///
-    /// # Errors
-    /// [`OpenError::Damaged`], or the fault that keeps the store from being read.
-    pub fn verify(&self) -> Result<(), OpenError> {
-        self.freeze_verified().map(drop)
-    }
-
-    /// A snapshot whose every page is whole.
-    fn freeze_verified(&self) -> Result<ReadTransaction, OpenError> {
-        let path = self.shared.home.path();
+    /// An image of the last commit, while writes go on; `aside` is an empty file for what they replace.
+    fn freeze(&self, aside: File) -> Result<FrozenImage, StoreError> {
         let (reply, answer) = mpsc::channel();
-        let asked = self.queue.send(StoreCommand::Freeze(reply)).map_err(|_| StoreError::Closed);
-        let frozen = asked.and_then(|()| answer.recv().map_err(|_| StoreError::Closed)?);
-        let image = frozen.map_err(|error| OpenError::io(path, std::io::Error::other(error)))?;
-        image.verified(path)
+        self.queue.send(StoreCommand::Freeze(aside, reply)).map_err(|_| StoreError::Closed)?;
+        answer.recv().map_err(|_| StoreError::Closed)?
     }
 
     fn begin_read(&self) -> Result<ReadTransaction, StoreError> {

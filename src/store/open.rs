@@ -43,7 +43,8 @@ pub(super) fn open(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
 /// Opens the store in `home` and starts the writer.
 pub(super) fn start(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
     let counters = Arc::new(StoreCounters::default());
-    let database = backend::open_database(home.as_ref(), &counters)?;
+    let images = Arc::default();
+    let database = backend::open_database(home.as_ref(), &counters, &images)?;
     schema::migrate(&database, home.as_ref(), schema::MIGRATIONS)?;
     let path = home.path().to_owned();
     let shared = Arc::new(StoreShared {
@@ -52,6 +53,7 @@ pub(super) fn start(home: Arc<dyn StorageHome>) -> Result<Store, OpenError> {
         commits: watch::Sender::new(0),
         status: watch::Sender::new(StoreStatus::Writable),
         counters,
+        images,
         places: Arc::new(Semaphore::new(QUEUE_LIMIT)),
     });
     let (queue, commands) = mpsc::channel();

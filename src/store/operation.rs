@@ -3,6 +3,7 @@
 //! Invariant: the caller's code runs only in [`StoreOperation::decide`], guarded, so neither a refusal nor a
 //! panic reaches the writer; all later code only passes the decision on.
 
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc;
 
@@ -15,8 +16,8 @@ use super::{StoreChanges, StoreError, StoreView};
 /// The queue's items.
 pub(super) enum StoreCommand {
     Operation(Box<dyn StoreOperation>),
-    /// Take an image of the last commit.
-    Freeze(mpsc::Sender<Result<FrozenImage, StoreError>>),
+    /// Take an image of the last commit; the file is for what is replaced while the image is in use.
+    Freeze(File, mpsc::Sender<Result<FrozenImage, StoreError>>),
     Close(oneshot::Sender<Result<(), StoreError>>),
 }
 

@@ -13,7 +13,7 @@ use super::lock_methods::pass_locks_on;
 
 /// Bytes kept together: one redb page, so that most writes replace whole blocks.
 pub(super) const BLOCK: usize = 4096;
-const BLOCK_BYTES: u64 = BLOCK as u64;
+pub(super) const BLOCK_BYTES: u64 = BLOCK as u64;
 
 /// Most blocks kept, 64 MiB: opening writes a header and the allocator's state, some pages a gigabyte.
 const MAX_BLOCKS: usize = 16 * 1024;
@@ -40,13 +40,6 @@ impl OverlayBackend {
         Ok(Self { inner, written })
     }
 
-    /// An overlay over bytes that others go on writing, with the first block as it is now.
-    pub(super) fn frozen(inner: Box<dyn StorageBackend>, first: Box<[u8]>) -> io::Result<Self> {
-        let overlay = Self::new(inner)?;
-        overlay.written.write().blocks.insert(0, first);
-        Ok(overlay)
-    }
-
     fn block(&self, written: &OverlayWrites, number: u64) -> io::Result<Box<[u8]>> {
         if let Some(block) = written.blocks.get(&number) {
             return Ok(block.clone());
@@ -64,7 +57,7 @@ impl OverlayBackend {
 
 /// Splits a range by block: the block's number, the part's offset in the block, and the part's place in the
 /// range.
-fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
+pub(super) fn pieces(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
     let mut at = 0;
     std::iter::from_fn(move || {
         let position = offset + at as u64;

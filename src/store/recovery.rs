@@ -50,8 +50,8 @@ impl StoreRecovery {
         self.fault.is_some()
     }
 
-    /// Looks whether the file is in its place. While it is not, reads go on from the open file, and it is never
-    /// opened anew: the path may lead to another one.
+    /// Looks whether the file is in its place. While it is not, reads go on from the open file, and the path is
+    /// never opened: it may lead to another one.
     ///
     /// # Errors
     /// The reason why writes would be lost.
@@ -86,12 +86,12 @@ impl StoreRecovery {
     /// Notes a fault, reopens the file for reading and tries to resume writes.
     pub(super) fn fault(&mut self, shared: &StoreShared, reason: &str) {
         tracing::error!(store = shared.home.label(), reason, "the store failed; opening it again");
-        if self.look(shared).is_err() {
-            self.fault = Some((reason.to_owned(), Instant::now()));
-            return;
-        }
+        let in_place = self.look(shared);
         read_only(shared);
-        self.attempt(shared);
+        match in_place {
+            Ok(()) => self.attempt(shared),
+            Err(_) => self.fault = Some((reason.to_owned(), Instant::now())),
+        }
     }
 
     /// `Ok` if operations may be decided; attempts recovery when an attempt is due.
@@ -186,8 +186,8 @@ fn regain(shared: &StoreShared) -> Result<(), String> {
 
 /// Opens the file and proves by an empty commit that the disk takes writes.
 fn open_for_writing(shared: &StoreShared) -> Result<Database, String> {
-    let database =
-        backend::open_database(shared.home.as_ref(), &shared.counters).map_err(|error| error.to_string())?;
+    let database = backend::open_database(shared.home.as_ref(), &shared.counters, &shared.images)
+        .map_err(|error| error.to_string())?;
     let tried = catch_unwind(AssertUnwindSafe(|| {
         let transaction = database.begin_write().map_err(redb::Error::from)?;
         schema::commit(transaction, &StoreChanges::none())

@@ -120,7 +120,7 @@ mod tests {
 
     fn old_file() -> (MemoryHome, Database) {
         let home = MemoryHome::created();
-        let database = open_database(&home, &Arc::default()).unwrap();
+        let database = open_database(&home, &Arc::default(), &Arc::default()).unwrap();
         // A new file has the newest version; the migrations under test begin with the first.
         let changes = StoreChanges::none().put(&OLD, &"a".into(), &7).and(record(FIRST_VERSION));
         commit(database.begin_write().unwrap(), &changes).unwrap();

@@ -65,6 +65,14 @@ impl MemoryHome {
         change(&mut self.0.lock().faults);
     }
 
+    /// Changes a byte wherever `text` stands.
+    pub fn damage(&self, text: &[u8]) {
+        let mut disk = self.0.lock();
+        let places: Vec<_> = (0..disk.bytes.len()).filter(|&at| disk.bytes[at..].starts_with(text)).collect();
+        assert!(!places.is_empty(), "nothing to damage");
+        places.into_iter().for_each(|at| disk.bytes[at] ^= 1);
+    }
+
     /// Signals every sync from now on.
     pub fn syncs(&self) -> std::sync::mpsc::Receiver<()> {
         let (sender, receiver) = std::sync::mpsc::channel();
@@ -111,7 +119,7 @@ impl StorageHome for MemoryHome {
 
     fn backend(&self) -> io::Result<Box<dyn StorageBackend>> {
         let mut disk = self.0.lock();
-        if disk.faults.gone {
+        if disk.faults.gone || disk.faults.displaced {
             return Err(io::ErrorKind::NotFound.into());
         }
         if std::mem::take(&mut disk.faults.lose_unsynced) {
@@ -122,6 +130,9 @@ impl StorageHome for MemoryHome {
     }
 
     fn reader(&self) -> io::Result<Box<dyn StorageBackend>> {
+        if self.0.lock().faults.gone {
+            return Err(io::ErrorKind::NotFound.into());
+        }
         Ok(Box::new(self.clone()))
     }
 

@@ -443,6 +443,25 @@ fn a_failed_sync_is_unknown_and_a_lost_file_is_waited_for() {
 }
 
 #[test]
+fn a_commit_that_fails_on_a_file_moved_away_costs_neither_reads_nor_the_backup() {
+    let (store, home) = memory_store();
+    block_on(store.write(put(1, 1))).unwrap();
+    home.fault(|faults| (faults.displaced, faults.fail_after) = (true, Some(0)));
+    let dir = tempfile::tempdir().unwrap();
+    for name in ["first.redb", "second.redb"] {
+        // Begins with a commit, which fails.
+        super::backup::backup(&store, &dir.path().join(name)).unwrap();
+        assert_eq!(rows(&store), BTreeMap::from([(1, 1)]), "reads go on");
+        assert_eq!(rows(&Store::open(dir.path().join(name)).unwrap()), BTreeMap::from([(1, 1)]));
+    }
+    assert!(matches!(*store.status().borrow(), super::StoreStatus::Refusing { .. }));
+    home.fault(|faults| *faults = super::testing::DiskFaults::default());
+    wait_until_writable(&store);
+    block_on(store.write(put(2, 1))).unwrap();
+    assert_eq!(rows(&store), BTreeMap::from([(1, 1), (2, 1)]));
+}
+
+#[test]
 fn a_new_disk_holds_a_whole_store() {
     assert!(rows(&MemoryHome::created().after_power_cut()).is_empty());
 }

@@ -14,12 +14,13 @@
 //! nothing is decided between a fault and its recovery.
 
 use std::collections::VecDeque;
+use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant};
 
-use redb::{Durability, ReadableDatabase as _, WriteTransaction};
+use redb::{Durability, WriteTransaction};
 
 use super::error::panic_message;
 use super::image::FrozenImage;
@@ -109,9 +110,9 @@ impl StoreWriter {
                     let _gone = reply.send(self.finish());
                     return;
                 }
-                NextCommand::Command(StoreCommand::Freeze(reply)) => {
+                NextCommand::Command(StoreCommand::Freeze(aside, reply)) => {
                     // The caller may have given up.
-                    let _gone = reply.send(self.freeze());
+                    let _gone = reply.send(self.freeze(aside));
                 }
                 NextCommand::Timeout => self.keep_house(),
                 NextCommand::Disconnected => {
@@ -243,16 +244,14 @@ impl StoreWriter {
         }
     }
 
-    /// Settles, and takes an image of the commit. A file that is not in its place can still be saved so.
-    fn freeze(&mut self) -> Result<FrozenImage, StoreError> {
-        if self.recovery.is_pending() {
-            self.recovery.ready(&self.shared)?;
+    /// Takes an image of the last commit, settled where the store takes writes.
+    fn freeze(&mut self, aside: File) -> Result<FrozenImage, StoreError> {
+        if !self.recovery.is_pending() {
+            // A failure is a fault like any other: logged, and recovered from by now or later.
+            let _logged = self.settle();
         }
-        self.settle()?;
-        let database = self.shared.database.read();
-        let database = database.as_ref().ok_or(StoreError::Closed)?;
-        let snapshot = database.begin_read().map_err(|error| StoreError::unreadable(&error))?;
-        FrozenImage::new(self.shared.home.as_ref(), snapshot).map_err(|error| StoreError::unreadable(&error))
+        let bytes = self.shared.home.reader().map_err(|error| StoreError::unreadable(&error))?;
+        self.shared.images.take(bytes, aside).map_err(|error| StoreError::unreadable(&error))
     }
 
     fn settle(&mut self) -> Result<(), StoreError> {
