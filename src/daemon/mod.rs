@@ -135,9 +135,16 @@ impl RunningDaemon {
         let root = match started {
             Ok(root) => root,
             Err(failure) => {
+                let is_stores = store.metrics().failed_reads > 0;
                 // The failed start of the tree is the error to report.
                 let _ = store.close().await;
-                return Err(damage::explained(failure.into(), file, backups).await);
+                let failure = failure.into();
+                // Reading the whole store takes long, and a port in use says nothing about it.
+                return Err(if is_stores {
+                    damage::explained(failure, file, backups).await
+                } else {
+                    failure
+                });
             }
         };
         Ok(Self { root, store, system, jobs, resources, gateway, shutdown, refusals, workdir_lock })
@@ -192,8 +199,9 @@ impl RunningDaemon {
                 tracing::warn!(%error, "this stop counts as a loss of the steps that it met");
             }
         }
+        let is_stores = self.store.metrics().failed_reads > 0;
         let closed = self.store.close().await.context("close the store");
-        if let DaemonEnd::GaveUp(_) = ended {
+        if let (DaemonEnd::GaveUp(_), true) = (&ended, is_stores) {
             let (file, backups) = (self.store.label().into(), self.jobs.settings.backups.clone());
             let failure = anyhow::anyhow!("the daemon gave up");
             let explained = damage::explained(failure, file, backups).await;

@@ -124,7 +124,10 @@ impl BackupFolder {
         older.sort();
         let surplus = (older.len() + 1).saturating_sub(self.kept.get());
         for (_, path) in older.into_iter().take(surplus) {
-            std::fs::remove_file(&path)?;
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                Ok(()) | Err(_) => {}
+            }
             tracing::info!(path = %path.display(), "an old backup was deleted: newer ones are kept");
         }
         Ok(())
@@ -135,7 +138,13 @@ impl BackupFolder {
         let mut found = Vec::new();
         for entry in std::fs::read_dir(&self.folder)? {
             let entry = entry?;
-            let (path, facts) = (entry.path(), entry.metadata()?);
+            let path = entry.path();
+            let facts = match entry.metadata() {
+                Ok(facts) => facts,
+                // Deleted meanwhile, as drafts are.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(error),
+            };
             let is_backup = facts.is_file() && path.extension().is_some_and(|found| found == EXTENSION);
             if is_backup && !is_hidden(Path::new(&entry.file_name())) {
                 found.push((facts.modified()?, path));
@@ -208,6 +217,28 @@ mod tests {
         assert_eq!(names(&folder), ["b.redb"]);
         let exists = folder.back_up(&store, Some(Path::new("b.redb")), NOW).unwrap_err();
         assert!(matches!(exists, BackupError::Exists(_)) && names(&folder) == ["b.redb"]);
+    }
+
+    #[test]
+    fn a_file_that_vanishes_meanwhile_is_no_fault() {
+        let directory = tempfile::tempdir().unwrap();
+        let (_store, folder) = folder(directory.path(), 3);
+        std::fs::create_dir(&folder.folder).unwrap();
+        let is_over = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !is_over.load(std::sync::atomic::Ordering::Relaxed) {
+                    for n in 0..20 {
+                        let path = folder.folder.join(format!("{n}.redb"));
+                        std::fs::write(&path, "").unwrap();
+                        std::fs::remove_file(path).unwrap();
+                    }
+                }
+            });
+            let looks: Vec<_> = (0..3000).map(|_| folder.backups().map(drop)).collect();
+            is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+            assert!(looks.iter().all(Result::is_ok), "{:?}", looks.iter().find(|look| look.is_err()));
+        });
     }
 
     #[test]

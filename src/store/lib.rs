@@ -158,7 +158,7 @@ impl Store {
         read: impl FnOnce(&StoreView<'_>) -> Result<R, E>,
     ) -> Result<R, E> {
         let transaction = self.begin_read()?;
-        read(&StoreView::snapshot(&transaction))
+        read(&StoreView::snapshot(&transaction).counted(&self.shared.counters))
     }
 
     /// The sequence number of the last commit; changes whenever there may be something new to read.

@@ -27,6 +27,8 @@ pub struct StoreMetrics {
     pub sync_time: Duration,
     /// Reopenings of the file after a fault.
     pub reopened: u64,
+    /// Reads of rows that failed: the file could not be read, or what was read is no row.
+    pub failed_reads: u64,
     /// Operations queued or in progress.
     pub waiting: usize,
 }
@@ -42,6 +44,7 @@ pub(super) struct StoreCounters {
     syncs: AtomicU64,
     sync_nanos: AtomicU64,
     reopened: AtomicU64,
+    failed_reads: AtomicU64,
     /// A sync has failed, and the file has not been rewritten since.
     sync_failed: AtomicBool,
 }
@@ -79,6 +82,10 @@ impl StoreCounters {
         self.reopened.fetch_add(1, Relaxed);
     }
 
+    pub(super) fn read_failed(&self) {
+        self.failed_reads.fetch_add(1, Relaxed);
+    }
+
     pub(super) fn snapshot(&self, commit_sequence: u64, waiting: usize) -> StoreMetrics {
         StoreMetrics {
             commit_sequence,
@@ -90,6 +97,7 @@ impl StoreCounters {
             syncs: self.syncs.load(Relaxed),
             sync_time: Duration::from_nanos(self.sync_nanos.load(Relaxed)),
             reopened: self.reopened.load(Relaxed),
+            failed_reads: self.failed_reads.load(Relaxed),
             waiting,
         }
     }

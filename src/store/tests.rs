@@ -462,6 +462,23 @@ fn a_commit_that_fails_on_a_file_moved_away_costs_neither_reads_nor_the_backup()
 }
 
 #[test]
+fn reads_that_fail_are_counted() {
+    const NUMBERS: StoreTable<u8, u8> = StoreTable::new("texts");
+    const TEXTS: StoreTable<u8, String> = StoreTable::new("texts");
+    let (store, _home) = memory_store();
+    let text = StoreChanges::none().put(&TEXTS, &1, &"no number".to_owned());
+    block_on(store.write(move |_| Ok::<_, StoreError>((text, ())))).unwrap();
+    assert_eq!((store.read(|view| view.get(&TEXTS, &2)), store.metrics().failed_reads), (Ok(None), 0));
+    assert!(matches!(store.read(|view| view.get(&NUMBERS, &1)), Err(StoreError::Damaged { .. })));
+    let inside = |view: &StoreView<'_>| {
+        view.range(&NUMBERS, &KeyRange::all(), ScanOrder::Ascending, 9)?;
+        Ok::<_, StoreError>((StoreChanges::none(), ()))
+    };
+    assert!(block_on(store.write(inside)).is_err());
+    assert_eq!(store.metrics().failed_reads, 2);
+}
+
+#[test]
 fn a_new_disk_holds_a_whole_store() {
     assert!(rows(&MemoryHome::created().after_power_cut()).is_empty());
 }

@@ -13,6 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::error::panic_message;
 use super::key::{StartsWith, StoreKey, TextKey};
+use super::metrics::StoreCounters;
 use super::table::{StoreTable, definition};
 use super::{StoreError, codec};
 
@@ -116,7 +117,11 @@ fn after_all_with(prefix: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// One consistent state of the store, for reading.
-pub struct StoreView<'t>(ViewSource<'t>);
+pub struct StoreView<'t> {
+    source: ViewSource<'t>,
+    /// Where failed reads are counted.
+    counters: Option<&'t StoreCounters>,
+}
 
 enum ViewSource<'t> {
     Snapshot(&'t ReadTransaction),
@@ -125,11 +130,15 @@ enum ViewSource<'t> {
 
 impl<'t> StoreView<'t> {
     pub(super) fn snapshot(transaction: &'t ReadTransaction) -> Self {
-        Self(ViewSource::Snapshot(transaction))
+        Self { source: ViewSource::Snapshot(transaction), counters: None }
     }
 
     pub(super) fn batch(transaction: &'t WriteTransaction) -> Self {
-        Self(ViewSource::Batch(transaction))
+        Self { source: ViewSource::Batch(transaction), counters: None }
+    }
+
+    pub(super) fn counted(self, counters: &'t StoreCounters) -> Self {
+        Self { counters: Some(counters), ..self }
     }
 
     /// The row of `key`, if any.
@@ -142,7 +151,7 @@ impl<'t> StoreView<'t> {
         key: &K,
     ) -> Result<Option<V>, StoreError> {
         let found = self.ask(table.name(), KeyRead(&key.to_bytes()))?;
-        found.map(|bytes| value(table, &bytes)).transpose()
+        self.note(found.map(|bytes| value(table, &bytes)).transpose())
     }
 
     /// Whether there is a row of `key`.
@@ -168,12 +177,11 @@ impl<'t> StoreView<'t> {
             return Ok(Vec::new());
         }
         let rows = self.ask(table.name(), RangeRead { ends: span.as_slices(), order, limit })?;
-        rows.into_iter()
-            .map(|(key_bytes, bytes)| {
-                let key = K::take(&key_bytes).map_err(|error| damaged(table, &error))?;
-                Ok((key, value(table, &bytes)?))
-            })
-            .collect()
+        let rows = rows.into_iter().map(|(key_bytes, bytes)| {
+            let key = K::take(&key_bytes).map_err(|error| damaged(table, &error))?;
+            Ok((key, value(table, &bytes)?))
+        });
+        self.note(rows.collect())
     }
 
     /// The row with the greatest key of `span`.
@@ -198,13 +206,18 @@ impl<'t> StoreView<'t> {
 
     /// Asks redb, which panics on some damaged pages.
     fn ask<Q: TableRead>(&self, name: &'static str, query: Q) -> Result<Q::Answer, StoreError> {
-        catch_unwind(AssertUnwindSafe(|| self.ask_unguarded(name, query))).unwrap_or_else(|payload| {
+        let asked = catch_unwind(AssertUnwindSafe(|| self.ask_unguarded(name, query)));
+        self.note(asked.unwrap_or_else(|payload| {
             Err(StoreError::Damaged { table: name, reason: panic_message(&*payload) })
-        })
+        }))
+    }
+
+    fn note<R>(&self, read: Result<R, StoreError>) -> Result<R, StoreError> {
+        read.inspect_err(|_| self.counters.into_iter().for_each(StoreCounters::read_failed))
     }
 
     fn ask_unguarded<Q: TableRead>(&self, name: &'static str, query: Q) -> Result<Q::Answer, StoreError> {
-        match self.0 {
+        match self.source {
             ViewSource::Snapshot(transaction) => match transaction.open_table(definition(name)) {
                 Ok(table) => Ok(query.run(&table)?),
                 Err(TableError::TableDoesNotExist(_)) => Ok(Q::Answer::default()),

@@ -291,7 +291,7 @@ fn transact(shared: &StoreShared, batch: &mut WriteBatch, commit: CommitKind) ->
     let transaction = begin(shared, commit)?;
     let mut changed = false;
     for operation in batch {
-        let changes = operation.decide(&StoreView::batch(&transaction));
+        let changes = operation.decide(&StoreView::batch(&transaction).counted(&shared.counters));
         changed |= !changes.is_empty();
         changes.apply(&transaction).map_err(|error| before(&error))?;
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::os::unix::fs::FileExt as _;
 use std::path::PathBuf;
 
+use pas::store::{Store, StoreChanges, StoreError, StoreTable};
 use serde_json::{Value, json};
 
 use crate::support::{Api, Place, http_client, until};
@@ -96,4 +97,28 @@ async fn damage_is_never_backed_up_and_the_next_start_names_the_newest_good_back
 
     let Err(ended) = place.try_start_process().await else { panic!("it started on damage") };
     assert!(ended.contains("is damaged") && ended.contains(&good), "{ended}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_start_that_fails_for_another_reason_says_nothing_about_the_store() {
+    const ROWS: StoreTable<u64, String> = StoreTable::new("rows_of_nobody");
+    let neighbour = Place::with_documents(1);
+    let place = Place::beside(&neighbour);
+    let file = store_of(&place);
+    let opened = file.clone();
+    let store = tokio::task::spawn_blocking(move || Store::open(opened)).await.unwrap().unwrap();
+    let rows = (0..500).fold(StoreChanges::none(), |rows, n| rows.put(&ROWS, &n, &format!("witness-{n}")));
+    store.write(|_| Ok::<_, StoreError>((rows, ()))).await.unwrap();
+    store.close().await.unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let places: Vec<_> = (0..bytes.len()).filter(|&at| bytes[at..].starts_with(b"witness-3")).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|at| bytes[at] ^= 1);
+    std::fs::write(&file, bytes).unwrap();
+    assert!(pas::store::open::inspect(&file).is_err(), "the whole store was not read");
+
+    let process = neighbour.start_process().await;
+    let failure = place.try_start_process().await.err().expect("its ports are taken");
+    assert!(failure.contains("in use") && !failure.contains("damaged"), "{failure}");
+    process.kill();
 }
