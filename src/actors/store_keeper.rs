@@ -157,7 +157,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::actors::event_stream::{self, EventSources};
+    use crate::actors::event_stream::{self, EventLimits, EventSources};
     use crate::actors::jobs::JobBook;
     use crate::actors::standing::AgentStandings;
     use crate::store::{StoreChanges, StoreError, StoreTable};
@@ -188,7 +188,8 @@ mod tests {
             book: JobBook::new(store.clone()),
             store: store.clone(),
         };
-        let (stream, events) = event_stream::spec(&system, "events", unwatched, sources, dir.path(), 30);
+        let limits = EventLimits { keep_days: 30, max_body_bytes: 1 << 20 };
+        let (stream, events) = event_stream::spec(&system, "events", unwatched, sources, dir.path(), limits);
         let folder = BackupFolder::below(dir.path(), NonZeroUsize::MIN.saturating_add(2));
         let plan = BackupPlan { store: store.clone(), folder, every: DAY, events: events.clone() };
         let keeper = spec(&system, "keeper", unwatched, plan);

@@ -6,11 +6,14 @@
 //! ([`EventCache::evicted`]). Texts read from files share one budget over all clients.
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::timeout;
 
 use super::history::{EventHistory, HistoryCache};
 use super::text::{EncodedEvent, EventHead, EventText, TextGauge};
@@ -27,11 +30,14 @@ pub(super) const KEPT_ALERTS: usize = 1000;
 /// Most bytes of those alerts: an alert that came by broadcast may be large.
 pub(super) const KEPT_ALERT_BYTES: usize = 2 << 20;
 /// Bytes of files that all clients together may have in memory while catching up.
-const CATCH_UP_BYTES: usize = 32 << 20;
+pub(super) const CATCH_UP_BYTES: usize = 32 << 20;
 /// The unit in which the budget is counted.
 const CATCH_UP_UNIT: usize = 1 << 10;
 /// Followers that read files at the same moment; more would take the processors from those who are up to date.
 const CATCH_UP_READERS: usize = 2;
+/// Longest wait of a client for its share of the budget, for its turn, and for the read itself. Reads take
+/// milliseconds; a disk that hangs ends the clients that need it, and the others go on.
+const READ_PATIENCE: Duration = Duration::from_secs(60);
 /// Ids remembered, so that an event repeated after a crash is recognised.
 pub(super) const KEPT_IDS: usize = 8192;
 
@@ -68,7 +74,15 @@ pub struct EventCache {
     gauge: TextGauge,
     history: Mutex<HistoryCache>,
     catch_up: Arc<Semaphore>,
-    readers: Semaphore,
+    readers: Arc<Semaphore>,
+}
+
+/// Why files were not read.
+#[derive(Debug)]
+pub(super) enum NotRead {
+    /// No turn came: other reads take too long.
+    Crowded,
+    Failed(io::Error),
 }
 
 impl Default for EventCache {
@@ -80,7 +94,7 @@ impl Default for EventCache {
             gauge: TextGauge::default(),
             history: Mutex::default(),
             catch_up: Arc::new(Semaphore::new(CATCH_UP_BYTES / CATCH_UP_UNIT)),
-            readers: Semaphore::new(CATCH_UP_READERS),
+            readers: Arc::new(Semaphore::new(CATCH_UP_READERS)),
         }
     }
 }
@@ -200,9 +214,24 @@ impl EventCache {
         EncodedEvent::of_line(line, &self.gauge).map(Arc::new)
     }
 
-    /// Waits for a turn to read files.
-    pub(super) async fn reading_turn(&self) -> Option<SemaphorePermit<'_>> {
-        self.readers.acquire().await.ok()
+    /// Reads files on a blocking thread, when it is this reader's turn. The turn, and `budget`, are given back by
+    /// the read itself, because a caller that is gone does not end it.
+    pub(super) async fn read_in_turn<R: Send + 'static>(
+        &self,
+        budget: Arc<OwnedSemaphorePermit>,
+        read: impl FnOnce() -> io::Result<R> + Send + 'static,
+    ) -> Result<R, NotRead> {
+        let turn = timeout(READ_PATIENCE, Arc::clone(&self.readers).acquire_owned()).await;
+        let turn = turn.ok().and_then(Result::ok).ok_or(NotRead::Crowded)?;
+        let reading = tokio::task::spawn_blocking(move || {
+            let read = read();
+            drop((turn, budget));
+            read
+        });
+        match timeout(READ_PATIENCE, reading).await {
+            Ok(read) => read.map_err(io::Error::other).and_then(|read| read).map_err(NotRead::Failed),
+            Err(_) => Err(NotRead::Failed(io::ErrorKind::TimedOut.into())),
+        }
     }
 
     /// The number of the oldest event in memory.
@@ -211,10 +240,11 @@ impl EventCache {
     }
 
     /// Waits for part of the budget for clients that catch up.
-    pub(super) async fn catch_up_budget(&self, bytes: usize) -> Option<Arc<OwnedSemaphorePermit>> {
+    pub(super) async fn catch_up_budget(&self, bytes: usize) -> Result<Arc<OwnedSemaphorePermit>, NotRead> {
         let units = bytes.min(CATCH_UP_BYTES).div_ceil(CATCH_UP_UNIT);
-        let permit = Arc::clone(&self.catch_up).acquire_many_owned(u32::try_from(units).ok()?);
-        permit.await.ok().map(Arc::new)
+        let units = u32::try_from(units).unwrap_or(u32::MAX);
+        let permit = timeout(READ_PATIENCE, Arc::clone(&self.catch_up).acquire_many_owned(units)).await;
+        permit.ok().and_then(Result::ok).map(Arc::new).ok_or(NotRead::Crowded)
     }
 
     /// The newest `limit` events, newest last.
@@ -411,6 +441,54 @@ mod tests {
         assert_eq!(seen(0), [7], "large ones push the others out");
         let newest = board.newest_where(2, |event| event.seq % 2 == 0);
         assert!(newest[0].head.seq < newest[1].head.seq, "newest last");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_keeps_its_turn_and_its_bytes_when_its_client_is_gone() {
+        let board = EventCache::default();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let released = Arc::new(Mutex::new(released));
+        let (started, mut has_started) = tokio::sync::mpsc::channel(CATCH_UP_READERS);
+        for _ in 0..CATCH_UP_READERS {
+            let (released, started) = (Arc::clone(&released), started.clone());
+            let hang = move || {
+                started.blocking_send(()).unwrap();
+                released.lock().recv().map_err(io::Error::other)
+            };
+            let client = async {
+                let budget = board.catch_up_budget(CATCH_UP_BYTES / CATCH_UP_READERS).await.ok().unwrap();
+                board.read_in_turn(budget, hang).await.ok()
+            };
+            // The client is dropped while its read goes on.
+            tokio::select! {
+                read = client => panic!("read: {read:?}"),
+                begun = has_started.recv() => begun.unwrap(),
+            }
+        }
+        assert_eq!((board.readers.available_permits(), board.catch_up.available_permits()), (0, 0));
+        let mut waiting = std::pin::pin!(board.catch_up_budget(1));
+        assert!(futures_util::poll!(&mut waiting).is_pending());
+        tokio::time::advance(READ_PATIENCE).await;
+        assert!(matches!(waiting.await, Err(NotRead::Crowded)), "waited long enough");
+        for _ in 0..CATCH_UP_READERS {
+            release.send(()).unwrap();
+        }
+        let budget = board.catch_up_budget(CATCH_UP_BYTES).await.ok().unwrap();
+        assert!(matches!(board.read_in_turn(budget, || Ok(7)).await, Ok(7)), "the others go on");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_read_that_hangs_is_an_error_to_its_client() {
+        let board = EventCache::default();
+        let budget = board.catch_up_budget(1).await.ok().unwrap();
+        let (release, released) = std::sync::mpsc::channel::<()>();
+        let hang = move || released.recv().map_err(io::Error::other);
+        let mut reading = std::pin::pin!(board.read_in_turn(budget, hang));
+        assert!(futures_util::poll!(&mut reading).is_pending());
+        tokio::time::advance(READ_PATIENCE).await;
+        let failed = reading.await;
+        assert!(matches!(&failed, Err(NotRead::Failed(error)) if error.kind() == io::ErrorKind::TimedOut));
+        drop(release);
     }
 
     #[test]

@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
-use super::event_cache::EventCache;
+use super::event_cache::{CATCH_UP_BYTES, EventCache};
 use super::event_numbers::EventNumbers;
 use super::journal::EventJournal;
 use super::text::EncodedEvent;
@@ -23,9 +23,12 @@ use crate::domain::time::Timestamp;
 use crate::store::Store;
 use crate::supervision::{ActorError, ReplySender};
 
-/// Most bytes of an event as written, and so of a line: twice the body of a broadcast, because JSON written anew
-/// can be longer than it came (`1e15` becomes `1000000000000000.0`).
-pub const MAX_EVENT_BYTES: usize = 4 << 20;
+/// Most bytes of an event as written, and so of a line, where a broadcast's body may have `max_body_bytes`: twice
+/// that, because JSON written anew can be longer than it came (`1e15` becomes `1000000000000000.0`), but no more
+/// than clients that catch up may have in memory.
+pub(super) fn max_event_bytes(max_body_bytes: usize) -> usize {
+    max_body_bytes.saturating_mul(2).min(CATCH_UP_BYTES)
+}
 
 /// An event on its way to the files.
 pub(super) type QueuedDraft = (SwarmEventDraft, Option<ReplySender<PublishResult>>);
@@ -35,6 +38,8 @@ pub(super) type QueuedDraft = (SwarmEventDraft, Option<ReplySender<PublishResult
 pub(super) struct EventStreamShared {
     pub(super) cache: Arc<EventCache>,
     pub(super) folder: Arc<PathBuf>,
+    /// Most bytes of an event as written.
+    max_event_bytes: usize,
     /// Which writer may write; locked while files are read at a start and while a batch is written.
     charge: Mutex<u64>,
     /// A writer of this process has found the first free number; from then on the cache knows it.
@@ -42,8 +47,9 @@ pub(super) struct EventStreamShared {
 }
 
 impl EventStreamShared {
-    pub(super) fn new(cache: Arc<EventCache>, folder: Arc<PathBuf>) -> Self {
-        Self { cache, folder, charge: Mutex::new(0), is_numbered: AtomicBool::new(false) }
+    pub(super) fn new(cache: Arc<EventCache>, folder: Arc<PathBuf>, max_body_bytes: usize) -> Self {
+        let max_event_bytes = max_event_bytes(max_body_bytes);
+        Self { cache, folder, max_event_bytes, charge: Mutex::new(0), is_numbered: AtomicBool::new(false) }
     }
 }
 
@@ -89,17 +95,24 @@ impl EventWriter {
             }
             let last = self.next + batch.len() as u64;
             let now = Timestamp::now();
-            self.numbers.reserve(self.next, last, self.journal.is_turning(now)).await;
-            let written = tokio::task::spawn_blocking(move || {
-                self.write(now, batch);
-                self
-            });
-            match written.await {
-                Ok(back) => self = back,
-                // A panic there counts as this actor's own.
-                Err(panic) => std::panic::resume_unwind(panic.into_panic()),
-            }
+            let is_turning;
+            (self, is_turning) = self.blocking(move |writer| writer.journal.is_turning(now)).await;
+            self.numbers.reserve(self.next, last, is_turning).await;
+            (self, ()) = self.blocking(move |writer| writer.write(now, batch)).await;
         }
+    }
+
+    /// Works with files, on a blocking thread.
+    async fn blocking<R: Send + 'static>(
+        mut self,
+        work: impl FnOnce(&mut Self) -> R + Send + 'static,
+    ) -> (Self, R) {
+        let worked = tokio::task::spawn_blocking(move || {
+            let done = work(&mut self);
+            (self, done)
+        });
+        // A panic there counts as this actor's own.
+        worked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
     }
 
     fn write(&mut self, now: Timestamp, batch: Vec<QueuedDraft>) {
@@ -154,7 +167,9 @@ impl EventWriter {
     ) -> Result<Option<EncodedEvent>, PublishError> {
         let event = EncodedEvent::new(draft.numbered(seq, now), self.log.cache.gauge());
         match event.as_ref().map(|event| event.json().len()) {
-            Some(bytes) if bytes > MAX_EVENT_BYTES => Err(PublishError::TooLarge(bytes)),
+            Some(bytes) if bytes > self.log.max_event_bytes => {
+                Err(PublishError::TooLarge { bytes, most: self.log.max_event_bytes })
+            }
             _ => Ok(event),
         }
     }
@@ -172,6 +187,9 @@ mod tests {
     use crate::actors::event_stream::journal_files;
     use crate::store::testing::memory_store;
 
+    /// A limit of bodies.
+    const BODY: usize = 64 << 10;
+
     /// The parts of a daemon that survive the actor; each place is one daemon after another.
     struct DaemonRestarts {
         dir: tempfile::TempDir,
@@ -185,7 +203,7 @@ mod tests {
 
         /// A daemon's start.
         fn writer(&self) -> EventWriter {
-            let log = EventStreamShared::new(Arc::default(), Arc::new(self.dir.path().to_owned()));
+            let log = EventStreamShared::new(Arc::default(), Arc::new(self.dir.path().to_owned()), BODY);
             EventWriter::open(Arc::new(log), self.store.clone(), 30).unwrap()
         }
 
@@ -232,10 +250,11 @@ mod tests {
     async fn an_event_too_large_as_written_is_refused_and_its_neighbours_stand() {
         let all = DaemonRestarts::new();
         let mut writer = all.writer();
-        let grows: Vec<f64> = vec![1e15; MAX_EVENT_BYTES / 18];
+        let grows: Vec<f64> = vec![1e15; 2 * BODY / 18];
         let batch = [json!({}), json!({ "n": grows }), json!({})];
         let refused = writer.encode(SwarmEventDraft::new("x", batch[1].clone()), 1, Timestamp::now());
-        assert!(matches!(refused, Err(PublishError::TooLarge(_))));
+        assert_eq!(max_event_bytes(usize::MAX), CATCH_UP_BYTES);
+        assert!(matches!(refused, Err(PublishError::TooLarge { most, .. }) if most == 2 * BODY));
         let batch = batch.map(|data| (SwarmEventDraft::new("x", data), None));
         writer.write(Timestamp::now(), batch.into());
         assert_eq!((writer.next, writer.log.cache.last()), (3, 2));

@@ -142,7 +142,7 @@ pub(super) async fn heartbeats(events: EventStreamHandle, standings: AgentStandi
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::actors::event_stream::{EventSources, spec};
+    use crate::actors::event_stream::{EventLimits, EventSources, spec};
     use crate::store::testing::memory_store;
     use crate::supervision::policy::SupervisorPolicy;
     use crate::supervision::{Actor, ActorContext, ActorError, ActorMessage, WorkerOptions};
@@ -174,7 +174,8 @@ mod tests {
         let standings = AgentStandings::new(system.clone());
         let sources = EventSources { standings, book: JobBook::new(store.clone()), store };
         let unwatched = WorkerOptions { heartbeat: None, ..WorkerOptions::default() };
-        let (stream, events) = spec(&system, "events", unwatched, sources, dir.path(), 30);
+        let limits = EventLimits { keep_days: 30, max_body_bytes: 1 << 20 };
+        let (stream, events) = spec(&system, "events", unwatched, sources, dir.path(), limits);
         let root = system.start("root", SupervisorPolicy::default(), vec![stream, idle]).await.unwrap();
         let beats = |count: usize| {
             let cache = std::sync::Arc::clone(events.cache());

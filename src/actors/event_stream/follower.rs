@@ -9,20 +9,16 @@ use std::collections::VecDeque;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
-use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::event_cache::{EventCache, EventClientGuard, NewerEvents};
-use super::journal_reader::{self, JournalPosition};
+use super::event_cache::{EventCache, EventClientGuard, NewerEvents, NotRead};
+use super::journal_reader::{self, JournalPage, JournalPosition};
 use super::text::EventText;
 
 /// Bytes read from the files at once. Large enough that a day's half million events are some thousand reads,
 /// small enough that a thousand clients that catch up at once share the budget without waiting long.
 const PAGE_BYTES: usize = 64 * 1024;
-/// Longest wait for a share of the budget; a client has a share only while taking bytes.
-const BUDGET_PATIENCE: Duration = Duration::from_secs(60);
 
 /// Why a client gets no more events.
 #[derive(Debug, thiserror::Error)]
@@ -126,16 +122,11 @@ impl EventFollower {
     async fn read_files(&mut self) -> Result<(), FollowerError> {
         let mut bytes = PAGE_BYTES;
         loop {
-            let budget = timeout(BUDGET_PATIENCE, self.board.catch_up_budget(bytes)).await;
-            let budget = budget.ok().flatten().ok_or(FollowerError::Crowded(self.seen))?;
-            let turn = self.board.reading_turn().await;
-            let (folder, seen, place) = (Arc::clone(&self.folder), self.seen, self.place.clone());
-            let read = tokio::task::spawn_blocking(move || {
-                journal_reader::read_after(&folder, seen, place.as_ref(), bytes)
-            });
-            let page = read.await.map_err(io::Error::other).and_then(|read| read);
-            drop(turn);
-            let page = page.map_err(|error| FollowerError::Unreadable(self.seen, error))?;
+            let page = self.read_page(bytes).await;
+            let (page, budget) = page.map_err(|why| match why {
+                NotRead::Crowded => FollowerError::Crowded(self.seen),
+                NotRead::Failed(error) => FollowerError::Unreadable(self.seen, error),
+            })?;
             if let Some(needed) = page.needed {
                 bytes = needed;
                 continue;
@@ -152,5 +143,12 @@ impl EventFollower {
             self.page = texts.collect();
             return Ok(());
         }
+    }
+    async fn read_page(&self, bytes: usize) -> Result<(JournalPage, Arc<OwnedSemaphorePermit>), NotRead> {
+        let budget = self.board.catch_up_budget(bytes).await?;
+        let (folder, seen, place) = (Arc::clone(&self.folder), self.seen, self.place.clone());
+        let read = move || journal_reader::read_after(&folder, seen, place.as_ref(), bytes);
+        let page = self.board.read_in_turn(Arc::clone(&budget), read).await?;
+        Ok((page, budget))
     }
 }

@@ -7,7 +7,7 @@
 //! caller; a file that cannot be brought back takes no more lines until it can.
 
 use std::collections::BTreeSet;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -25,6 +25,8 @@ pub(super) struct EventJournal {
     folder: PathBuf,
     keep_days: u32,
     open: Option<OpenJournalFile>,
+    /// Files that cannot be read, as said in the log.
+    unreadable: BTreeSet<PathBuf>,
 }
 
 #[derive(Debug)]
@@ -48,17 +50,40 @@ pub(super) struct JournalEnd {
 impl EventJournal {
     /// Opens the folder, and returns the end of its files: of the lines only those after `known`.
     pub(super) fn open(folder: PathBuf, keep_days: u32, known: u64) -> io::Result<(Self, JournalEnd)> {
-        fs::create_dir_all(&folder)?;
-        let files = journal_files::in_order(&folder)?;
-        let mut end = JournalEnd::default();
+        let mut journal = Self { folder, keep_days, open: None, unreadable: BTreeSet::new() };
+        let (files, mut end) = (journal.files()?, JournalEnd::default());
         // All files: a daemon of an older build may have appended to one that is not the newest.
         for file in &files {
-            end.last = end.last.max(journal_files::last_number(&file.path)?.unwrap_or(0));
+            match journal_files::last_number(&file.path) {
+                Ok(last) => end.last = end.last.max(last.unwrap_or(file.first)),
+                Err(error) => {
+                    end.last = end.last.max(file.first);
+                    journal.say_unreadable(&file.path, &error);
+                }
+            }
         }
         if let Some(newest) = files.last() {
-            end.tail = tail_of(&newest.path, known)?;
+            let tail = tail_of(&newest.path, known);
+            end.tail =
+                tail.inspect_err(|error| journal.say_unreadable(&newest.path, error)).unwrap_or_default();
         }
-        Ok((Self { folder, keep_days, open: None }, end))
+        Ok((journal, end))
+    }
+
+    /// The files with events, in order. One that cannot be read is left out, and said once.
+    fn files(&mut self) -> io::Result<Vec<journal_files::JournalFile>> {
+        fs::create_dir_all(&self.folder)?;
+        let found = journal_files::list(&self.folder)?;
+        for (path, error) in found.unreadable {
+            self.say_unreadable(&path, &error);
+        }
+        Ok(found.files)
+    }
+
+    fn say_unreadable(&mut self, path: &Path, error: &io::Error) {
+        if self.unreadable.insert(path.to_owned()) {
+            tracing::error!(file = %path.display(), %error, "the events in a file cannot be read; the others can");
+        }
     }
 
     /// Whether the next append begins a file, or goes on with one for the first time.
@@ -77,15 +102,15 @@ impl EventJournal {
     }
 
     /// Opens the newest file if that is of `day`, else a new one; then deletes the files of old days.
-    fn turn(&self, day: &str) -> io::Result<OpenJournalFile> {
-        fs::create_dir_all(&self.folder)?;
-        let files = journal_files::in_order(&self.folder)?;
+    fn turn(&mut self, day: &str) -> io::Result<OpenJournalFile> {
+        let files = self.files()?;
         let newest = files.last().filter(|newest| newest.day() == day);
-        let path = match newest {
-            Some(newest) => newest.path.clone(),
-            None => journal_files::free_path(&self.folder, day)?,
+        let opened = newest.map(|newest| (newest.path.clone(), journal_files::open_for_lines(&newest.path)));
+        let (path, file) = match opened {
+            Some((path, Ok(file))) => (path, file),
+            Some((_, Err(error))) if error.kind() != io::ErrorKind::PermissionDenied => return Err(error),
+            Some(_) | None => journal_files::new_file(&self.folder, day)?,
         };
-        let file = OpenOptions::new().create(true).read(true).append(true).open(&path)?;
         cut_unfinished_line(&file, &path)?;
         self.delete_old_days(day, &files);
         Ok(OpenJournalFile { path, day: day.to_owned(), file, spoiled_at: None })
@@ -269,6 +294,24 @@ pub(super) mod tests {
         }
         assert_eq!(numbers(dir.path()), (2..=31).collect::<Vec<_>>());
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 30 + 2);
+    }
+
+    #[test]
+    fn an_entry_that_cannot_be_read_costs_only_itself_and_is_said_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let (now, later) = (at_day(20_000), at_day(20_001));
+        let mut first = journal(dir.path()).0;
+        first.append(now, &line(1, now)).unwrap();
+        let names = ["", "-2"].map(|part| format!("events_{}{part}.jsonl", later.date()));
+        fs::create_dir(dir.path().join(&names[0])).unwrap();
+        std::os::unix::fs::symlink(dir.path().join(&names[1]), dir.path().join(&names[1])).unwrap();
+        let (mut second, end) = journal(dir.path());
+        assert_eq!((end.last, end.tail.len()), (1, 1));
+        second.append(later, &line(2, later)).unwrap();
+        assert_eq!(numbers(dir.path()), [1, 2]);
+        assert_eq!(second.unreadable.len(), 2);
+        assert_eq!(super::super::journal_reader::alerts_since(dir.path(), now).unwrap().len(), 0);
+        assert_eq!(journal(dir.path()).1.last, 2);
     }
 
     #[test]

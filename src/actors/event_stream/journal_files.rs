@@ -4,7 +4,7 @@
 //! came back. Invariant: the files are ordered by the numbers in them, never by their names, because a clock
 //! can jump and a number cannot.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
@@ -36,19 +36,37 @@ impl JournalFile {
     }
 }
 
-/// The files of the folder with events, in the order of their numbers.
-pub(super) fn in_order(folder: &Path) -> io::Result<Vec<JournalFile>> {
-    let mut files = Vec::new();
+/// The event files of a folder.
+#[derive(Debug, Default)]
+pub(super) struct JournalFolder {
+    /// Those with events, in the order of their numbers.
+    pub(super) files: Vec<JournalFile>,
+    /// Those that cannot be read, and why: they cost only what is in them.
+    pub(super) unreadable: Vec<(PathBuf, io::Error)>,
+}
+
+/// Reads what event files a folder has.
+pub(super) fn list(folder: &Path) -> io::Result<JournalFolder> {
+    let mut found = JournalFolder::default();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
-        if day_of(&path).is_some()
-            && let Some(first) = first_number(&path)?
-        {
-            files.push(JournalFile { path, first });
+        if day_of(&path).is_none() {
+            continue;
+        }
+        match first_number(&path) {
+            Ok(Some(first)) => found.files.push(JournalFile { path, first }),
+            Ok(None) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => found.unreadable.push((path, error)),
         }
     }
-    files.sort_unstable_by_key(|file| file.first);
-    Ok(files)
+    found.files.sort_unstable_by_key(|file| file.first);
+    Ok(found)
+}
+
+/// The files of the folder with events, in the order of their numbers.
+pub(super) fn in_order(folder: &Path) -> io::Result<Vec<JournalFile>> {
+    list(folder).map(|found| found.files)
 }
 
 /// The day in an event file's name; `None` for other files.
@@ -60,19 +78,35 @@ pub(super) fn day_of(file: &Path) -> Option<&str> {
     (is_digits(day) && is_part).then_some(day)
 }
 
-/// The path of a new file of `day`: the first name that is free, or has only an empty file.
-pub(super) fn free_path(folder: &Path, day: &str) -> io::Result<PathBuf> {
+/// Opens a file for lines.
+pub(super) fn open_for_lines(path: &Path) -> io::Result<File> {
+    OpenOptions::new().create(true).read(true).append(true).open(path)
+}
+
+/// A new file of `day`: of the first name that is free, or has only an empty file.
+pub(super) fn new_file(folder: &Path, day: &str) -> io::Result<(PathBuf, File)> {
+    let mut refused = None;
     for part in 1..=MAX_PARTS {
         let part = if part == 1 { String::new() } else { format!("-{part}") };
         let path = folder.join(format!("{PREFIX}{day}{part}{SUFFIX}"));
-        match path.metadata() {
-            Ok(known) if known.len() > 0 => {}
-            Ok(_) => return Ok(path),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(path),
-            Err(error) => return Err(error),
+        let is_free = match path.metadata() {
+            Ok(known) => known.is_file() && known.len() == 0,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) => {
+                refused = Some(error);
+                false
+            }
+        };
+        if is_free {
+            match open_for_lines(&path) {
+                Ok(file) => return Ok((path, file)),
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => refused = Some(error),
+                Err(error) => return Err(error),
+            }
         }
     }
-    Err(io::Error::other(format!("there are {MAX_PARTS} event files of the day {day}")))
+    let full = || io::Error::other(format!("there are {MAX_PARTS} event files of the day {day}"));
+    Err(refused.unwrap_or_else(full))
 }
 
 /// The number at the start of an event's line.
@@ -84,6 +118,10 @@ pub(super) fn number_of(line: &[u8]) -> Option<u64> {
 
 /// The number of a file's first event.
 fn first_number(path: &Path) -> io::Result<Option<u64>> {
+    // Opening a pipe would wait for its writer.
+    if !path.metadata()?.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
     let mut reader = BufReader::new(File::open(path)?);
     while let Some(line) = read_line(&mut reader, LINE_HEAD)? {
         if let Some(number) = number_of(&line.kept) {

@@ -3,7 +3,7 @@
 //! Blocking. Invariant: a page costs the bytes it returns and a search whose length is the logarithm of the
 //! file: the lines of a file are in the order of their numbers, so a number is found by halving, and a reader
 //! that goes on keeps its [`JournalPosition`]. Failure policy: a damaged line is left out, its neighbours
-//! stay.
+//! stay; so do the other files where one cannot be read.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -14,7 +14,7 @@ use std::sync::Arc;
 use serde::de::IgnoredAny;
 
 use super::event_cache::{KEPT_ALERT_BYTES, KEPT_ALERTS};
-use super::journal_files::{self, LINE_HEAD, number_of, read_line};
+use super::journal_files::{self, LINE_HEAD, LineRead, number_of, read_line};
 use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::time::Timestamp;
 
@@ -59,7 +59,7 @@ pub(super) fn read_after(
     let mut page = JournalPage::default();
     // A file that is gone meanwhile is searched for like any other number.
     if let Some(place) = place.filter(|place| place.file.exists()) {
-        page.read(&place.file, place.offset, seq, bytes)?;
+        page.read_on(&place.file, seq, bytes, |_| Ok(place.offset));
         if !page.lines.is_empty() || page.needed.is_some() {
             return Ok(page);
         }
@@ -69,8 +69,8 @@ pub(super) fn read_after(
     for file in files.get(begin..).unwrap_or_default() {
         let left = bytes.saturating_sub(page.lines.iter().map(|line| line.json.len()).sum());
         let path: Arc<Path> = file.path.as_path().into();
-        let offset = if file.first > seq { 0 } else { page.search(&path, seq)? };
-        if !page.read(&path, offset, seq, left)? {
+        let start = |page: &mut JournalPage| if file.first > seq { Ok(0) } else { page.search(&path, seq) };
+        if !page.read_on(&path, seq, left, start) {
             break;
         }
     }
@@ -78,6 +78,22 @@ pub(super) fn read_after(
 }
 
 impl JournalPage {
+    /// As [`Self::read`], from the offset that `start` finds. Where a file cannot be read, it is at its end: a
+    /// damaged disk costs the rest of one file, not of all.
+    fn read_on(
+        &mut self,
+        path: &Arc<Path>,
+        seq: u64,
+        bytes: usize,
+        start: impl FnOnce(&mut Self) -> io::Result<u64>,
+    ) -> bool {
+        let read = start(self).and_then(|offset| self.read(path, offset, seq, bytes));
+        read.unwrap_or_else(|error| {
+            say_unreadable(path, &error);
+            true
+        })
+    }
+
     /// Adds the events of one file after `seq`, from `offset` on; whether the file is at its end.
     fn read(&mut self, path: &Arc<Path>, mut offset: u64, seq: u64, bytes: usize) -> io::Result<bool> {
         let mut reader = BufReader::new(File::open(path)?);
@@ -106,7 +122,7 @@ impl JournalPage {
 
     /// The offset of a line of the file from which the event after `seq` is near: by halving.
     fn search(&mut self, path: &Path, seq: u64) -> io::Result<u64> {
-        let mut reader = BufReader::with_capacity(4 * LINE_HEAD, File::open(path)?);
+        let mut reader = BufReader::new(File::open(path)?);
         let mut high = reader.get_ref().metadata()?.len();
         // All numbers before `low` are at most `seq`, all of lines that begin after `high` are greater.
         let mut low = 0;
@@ -153,6 +169,13 @@ impl JournalPage {
     }
 }
 
+fn say_unreadable(path: &Path, error: &io::Error) {
+    // Deleted meanwhile, as old files are.
+    if error.kind() != io::ErrorKind::NotFound {
+        tracing::warn!(file = %path.display(), %error, "the rest of an event file cannot be read and is left out");
+    }
+}
+
 /// Whether a client can read the line.
 fn is_json(line: &[u8]) -> bool {
     std::str::from_utf8(line).is_ok_and(|text| serde_json::from_str::<IgnoredAny>(text).is_ok())
@@ -167,19 +190,29 @@ pub(super) fn alerts_since(folder: &Path, since: Timestamp) -> io::Result<Vec<Ve
     let (first_day, mut found, mut bytes) = (since.date(), VecDeque::new(), 0);
     let files = journal_files::in_order(folder)?;
     for file in files.iter().filter(|file| file.day() >= first_day.as_str()) {
-        let mut reader = BufReader::new(File::open(&file.path)?);
-        while let Some(line) = read_line(&mut reader, KEPT_ALERT_BYTES)? {
+        let read = each_line(&file.path, KEPT_ALERT_BYTES, |line| {
             if !line.is_whole || mark.find(&line.kept).is_none() || !is_alert(&line.kept, since) {
-                continue;
+                return;
             }
             bytes += line.kept.len();
             found.push_back(line.kept);
             while found.len() > KEPT_ALERTS || bytes > KEPT_ALERT_BYTES {
-                bytes -= found.pop_front().map_or(0, |oldest| oldest.len());
+                bytes -= found.pop_front().map_or(0, |oldest: Vec<u8>| oldest.len());
             }
+        });
+        if let Err(error) = read {
+            say_unreadable(&file.path, &error);
         }
     }
     Ok(found.into())
+}
+
+fn each_line(path: &Path, most: usize, mut take: impl FnMut(LineRead)) -> io::Result<()> {
+    let mut reader = BufReader::new(File::open(path)?);
+    while let Some(line) = read_line(&mut reader, most)? {
+        take(line);
+    }
+    Ok(())
 }
 
 fn is_alert(line: &[u8], since: Timestamp) -> bool {

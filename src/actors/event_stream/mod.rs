@@ -3,8 +3,8 @@
 //! Owns the order of events, the [`EventCache`] of the newest and the [`journal`] of all. Invariants: an
 //! event has one number for ever, also over restarts of the daemon and when files are lost
 //! ([`event_numbers`]); no client sees an event before its line is in the page cache (survives a process
-//! kill, not a power cut); of events with one id only the first is accepted. Failure policy: a publisher is never delayed: when the disk cannot follow, the event is refused,
-//! counted and logged.
+//! kill, not a power cut); of events with one id only the first is accepted. Failure
+//! policy: a publisher is never delayed: when the disk cannot follow, the event is refused, counted and logged.
 
 mod event_cache;
 mod event_numbers;
@@ -26,7 +26,6 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
 
 pub use event_cache::{EventCache, NewerEvents};
-pub use event_writer::MAX_EVENT_BYTES;
 pub use follower::{EventFollower, FollowerError};
 pub use history::EventHistory;
 pub use text::{EncodedEvent, EventHead, EventText, TextGauge};
@@ -65,9 +64,9 @@ pub enum PublishError {
     Disk(String),
     /// More bytes as written than an event may have.
     #[error(
-        "the event has {0} bytes as JSON, and may have {MAX_EVENT_BYTES}; publish a smaller one, or where its data are"
+        "the event has {bytes} bytes as JSON, and may have {most}; publish a smaller one, or where its data are"
     )]
-    TooLarge(usize),
+    TooLarge { bytes: usize, most: usize },
     /// The actor did not answer.
     #[error("the event stream {0}")]
     Call(#[from] CallError),
@@ -126,7 +125,16 @@ impl EventStreamHandle {
     }
 }
 
-/// The event stream as a child of a supervisor, and a handle. Keeps files for `keep_days` below `workdir`.
+/// What limits the event stream.
+#[derive(Debug, Clone, Copy)]
+pub struct EventLimits {
+    /// Days for which files are kept.
+    pub keep_days: u32,
+    /// Bytes of a broadcast's body.
+    pub max_body_bytes: usize,
+}
+
+/// The event stream as a child of a supervisor, and a handle. Keeps its files below `workdir`.
 #[must_use]
 pub fn spec(
     system: &ActorSystem,
@@ -134,10 +142,11 @@ pub fn spec(
     options: WorkerOptions,
     sources: EventSources,
     workdir: &Path,
-    keep_days: u32,
+    limits: EventLimits,
 ) -> (ChildSpec, EventStreamHandle) {
     let (board, folder) = (Arc::new(EventCache::default()), Arc::new(workdir.join(FOLDER)));
-    let log = Arc::new(EventStreamShared::new(Arc::clone(&board), Arc::clone(&folder)));
+    let log = EventStreamShared::new(Arc::clone(&board), Arc::clone(&folder), limits.max_body_bytes);
+    let log = Arc::new(log);
     let (watched, daemon) = (system.clone(), Timestamp::now().as_millis());
     let options = WorkerOptions { capacity: QUEUE, ..options };
     let (spec, address) = system.worker(name, options, move |context| {
@@ -145,7 +154,8 @@ pub fn spec(
         async move {
             let (board, folder) = (Arc::clone(&log.cache), Arc::clone(&log.folder));
             let events = EventStreamHandle { address: context.address().clone(), board, folder };
-            let state = EventStreamState::start(log, sources.store.clone(), keep_days, &context).await?;
+            let store = sources.store.clone();
+            let state = EventStreamState::start(log, store, limits.keep_days, &context).await?;
             context.spawn(feeds::supervision(events.clone(), system, daemon));
             context.spawn(feeds::heartbeats(events.clone(), sources.standings));
             context.spawn(store_alerts::watch(events.clone(), sources.store));

@@ -3,7 +3,7 @@
 use axum::Router;
 
 use super::{DaemonService, ServiceSite};
-use crate::actors::event_stream::{self, EventSources, EventStreamHandle};
+use crate::actors::event_stream::{self, EventLimits, EventSources, EventStreamHandle};
 use crate::http::ListenerSpec;
 use crate::http::event_stream as port;
 use crate::http::page::HealthReporter;
@@ -19,7 +19,10 @@ impl DaemonService for EventStreamService {
             site.options,
             EventSources { standings: site.need()?, book: site.jobs.book.clone(), store: site.store.clone() },
             &site.config.daemon.workdir,
-            site.config.events.keep_days.get(),
+            EventLimits {
+                keep_days: site.config.events.keep_days.get(),
+                max_body_bytes: site.config.http.max_body_bytes,
+            },
         );
         site.provide(events)?;
         Ok(Some(spec))

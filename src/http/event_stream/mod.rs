@@ -215,7 +215,7 @@ impl From<PublishError> for ApiError {
     fn from(error: PublishError) -> Self {
         match error {
             PublishError::Call(error) => error.into(),
-            PublishError::TooLarge(_) => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
+            PublishError::TooLarge { .. } => Self::new(StatusCode::PAYLOAD_TOO_LARGE, error.to_string()),
             PublishError::Disk(_) => Self::busy(format!("{error}; free some space and send it again")),
         }
     }

@@ -24,7 +24,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use pas::actors;
 use pas::actors::directory::{AgentDirectory, ServedPorts};
-use pas::actors::event_stream::EventSources;
+use pas::actors::event_stream::{EventLimits, EventSources};
 use pas::actors::invoker::{AgentInvoker, InvokeError};
 use pas::actors::jobs::JobBook;
 use pas::actors::provider_router::ProviderRouterHandle;
@@ -54,7 +54,7 @@ const MONITOR: &str = "heartbeat-monitor";
 const ROUTER: &str = "agent-router";
 const PROVIDERS: &str = "provider-router";
 const TLC: &str = "tlc-domain-classifier";
-const KEEP_DAYS: u32 = 30;
+const EVENT_LIMITS: EventLimits = EventLimits { keep_days: 30, max_body_bytes: 2 << 20 };
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// An agent that obeys the payload.
@@ -149,7 +149,7 @@ async fn start(dir: &Path) -> Swarm {
     let book = JobBook::new(store.clone());
     let sources = EventSources { standings, book: book.clone(), store: store.clone() };
     let (events, events_handle) =
-        actors::event_stream::spec(&system, "the-events", options, sources, dir, KEEP_DAYS);
+        actors::event_stream::spec(&system, "the-events", options, sources, dir, EVENT_LIMITS);
     let (monitor, monitor_handle) = actors::heartbeat_monitor::spec(
         &system,
         "the-monitor",
