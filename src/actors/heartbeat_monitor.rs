@@ -327,8 +327,9 @@ impl MonitorState {
     fn publish_alert(&mut self, alert: HeartbeatAlert) {
         tracing::info!(service = alert.service_id, kind = ?alert.alert_type, action = ?alert.action, "alert");
         self.journal.append(&alert);
+        let data = serde_json::to_value(&alert).unwrap_or_default();
         self.events
-            .publish(SwarmEventDraft::new(kind::ALERT, serde_json::to_value(&alert).unwrap_or_default()));
+            .publish(SwarmEventDraft { id: alert.id_of_many(), ..SwarmEventDraft::new(kind::ALERT, data) });
         if self.alerts.len() == KEPT_ALERTS {
             self.alerts.pop_front();
         }

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::event::SwarmEvent;
 use super::time::Timestamp;
 
 /// Missed intervals after which a service is `down`.
@@ -123,6 +124,24 @@ pub struct HeartbeatAlert {
     /// For many services at once: the ids of the first of them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub service_ids: Vec<String>,
+}
+
+/// How the id of an event about many services begins. Clients give no ids, so none of theirs passes for one.
+const ID_OF_MANY: &str = "services-";
+
+impl HeartbeatAlert {
+    /// The event's id of an alert about many services.
+    #[must_use]
+    pub fn id_of_many(&self) -> Option<String> {
+        let Self { action, ts, service_id, .. } = self;
+        self.count.map(|_| format!("{ID_OF_MANY}{action:?}-{}-{service_id}", ts.as_millis()))
+    }
+
+    /// Whether an alert's event is the daemon's own about many services.
+    #[must_use]
+    pub fn is_of_many(event: &SwarmEvent) -> bool {
+        event.id.as_ref().is_some_and(|id| id.starts_with(ID_OF_MANY))
+    }
 }
 
 /// One step of the rule.

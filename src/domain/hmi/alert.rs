@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::event::SwarmEvent;
+use crate::heartbeat::HeartbeatAlert;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,8 +40,13 @@ impl HmiAlert {
         let data = &event.data;
         let kind = text(data, &["alert_type", "type"]).unwrap_or("alert").to_owned();
         let target = text(data, &["target", "service_name", "agent", "job_id", "scope", "service_id"]);
-        let target = target.filter(|_| count(data).is_none());
-        let message = text(data, &["message"]).map_or_else(|| sentence(&kind, target, data), str::to_owned);
+        let count = count(event);
+        let target = target.filter(|_| count.is_none());
+        let told = || match count {
+            Some(count) => sentence_about_many(&kind, count),
+            None => sentence(&kind, target, data),
+        };
+        let message = text(data, &["message"]).map_or_else(told, str::to_owned);
         let timestamp =
             text(data, &["timestamp"]).map_or_else(|| event.server_timestamp.to_string(), str::to_owned);
         Self { severity: severity(&kind, data), message, timestamp, target: target.map(str::to_owned), kind }
@@ -51,9 +57,10 @@ fn text<'d>(data: &'d Map<String, Value>, names: &[&str]) -> Option<&'d str> {
     names.iter().find_map(|name| data.get(*name)?.as_str())
 }
 
-/// The number of services, for an alert about many.
-fn count(data: &Map<String, Value>) -> Option<u64> {
-    data.get("count").and_then(Value::as_u64).filter(|count| *count > 1)
+/// The number of services, for the daemon's alert about many. A client's `count` counts whatever it likes.
+fn count(event: &SwarmEvent) -> Option<u64> {
+    let count = event.data.get("count").and_then(Value::as_u64);
+    count.filter(|count| *count > 1 && HeartbeatAlert::is_of_many(event))
 }
 
 fn severity(kind: &str, data: &Map<String, Value>) -> AlertSeverity {
@@ -68,9 +75,6 @@ fn severity(kind: &str, data: &Map<String, Value>) -> AlertSeverity {
 }
 
 fn sentence(kind: &str, target: Option<&str>, data: &Map<String, Value>) -> String {
-    if let Some(count) = count(data) {
-        return sentence_about_many(kind, count);
-    }
     let who = target.unwrap_or("somebody");
     let missed = data.get("missed_beats").and_then(Value::as_u64).unwrap_or(0);
     let beats = if missed == 1 { "beat" } else { "beats" };
@@ -99,6 +103,7 @@ mod tests {
 
     use super::*;
     use crate::event::{SwarmEventDraft, kind};
+    use crate::heartbeat::{HeartbeatAction, HeartbeatAlertType};
     use crate::time::Timestamp;
 
     fn alert(data: Value) -> HmiAlert {
@@ -117,14 +122,41 @@ mod tests {
         assert_eq!((down.target.as_deref(), &*down.timestamp), (Some("x"), "1970-01-01T00:00:00.000Z"));
         assert_eq!(beat("heartbeat_miss", 1).message, "x has missed 1 beat");
         assert_eq!(beat("heartbeat_restored", 3).severity, AlertSeverity::Info);
-        let many = alert(json!({ "alert_type": "service_deregistered", "service_name": "x", "count": 6000 }));
-        assert_eq!((&*many.message, many.target), ("6000 services were deregistered: no beats", None));
         let budget = alert(json!({
             "alert_type": "budget", "scope": "run r1", "level": "critical", "message": "used up",
             "timestamp": "2026-11-22T16:00:00.000Z",
         }));
         assert_eq!((budget.severity, &*budget.message), (AlertSeverity::Critical, "used up"));
         assert_eq!((&*budget.kind, &*budget.timestamp), ("budget", "2026-11-22T16:00:00.000Z"));
+    }
+
+    #[test]
+    fn only_the_daemons_own_alert_is_about_many_services() {
+        let many = HeartbeatAlert {
+            alert_type: HeartbeatAlertType::ServiceDeregistered,
+            service_id: "tool-x".into(),
+            service_name: "x".into(),
+            missed_beats: 3,
+            last_seen: None,
+            action: HeartbeatAction::Deregistered,
+            ts: Timestamp::from_millis(0),
+            parent: None,
+            count: Some(6000),
+            service_ids: Vec::new(),
+        };
+        let data = serde_json::to_value(&many).unwrap();
+        let own = SwarmEventDraft::new(kind::ALERT, data.clone()).once(many.id_of_many().unwrap());
+        let own = HmiAlert::of(&own.numbered(1, Timestamp::from_millis(0)));
+        assert_eq!((&*own.message, own.target), ("6000 services were deregistered: no beats", None));
+        let told = alert(data);
+        assert_eq!(
+            (&*told.message, told.target.as_deref()),
+            ("x was deregistered: 3 beats missed", Some("x"))
+        );
+        let full = alert(json!({ "alert_type": "queue_full", "target": "mailer", "count": 41 }));
+        assert_eq!((&*full.message, full.target.as_deref()), ("mailer: queue full", Some("mailer")));
+        let one = HeartbeatAlert { count: None, ..many };
+        assert_eq!(one.id_of_many(), None);
     }
 
     #[test]

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use pas::domain::hmi::HmiAlert;
+use pas::domain::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::{MONITOR, REGISTRY, SWEEP, start, tool, with};
@@ -96,6 +98,12 @@ async fn thousands_that_fall_silent_at_once_are_one_commit_and_one_alert_a_step(
     let alerts = swarm.get(MONITOR, "/alerts").await;
     let counts: Vec<_> = alerts["alerts"].as_array().unwrap().iter().map(|alert| &alert["count"]).collect();
     assert_eq!(counts, [DEAD, DEAD, DEAD], "{alerts}");
+    let told = format!("{DEAD} services are down");
+    let mut changes = swarm.events.cache().changes();
+    let read = || swarm.events.cache().alerts(Timestamp::from_millis(0), 99);
+    while !read().iter().any(|sent| HmiAlert::of(&sent.event().unwrap()).message == told) {
+        changes.changed().await.unwrap();
+    }
     assert_eq!(swarm.ids("?name=linter").await, ["alive"]);
     let writes = swarm.store.metrics().durable_operations - before.durable_operations;
     assert!(writes < 20, "{writes} writes for {DEAD} services");

@@ -24,7 +24,7 @@ use futures_util::FutureExt as _;
 use futures_util::future::BoxFuture;
 use pas::actors;
 use pas::actors::directory::{AgentDirectory, ServedPorts};
-use pas::actors::event_stream::{EventLimits, EventSources};
+use pas::actors::event_stream::{EventLimits, EventSources, EventStreamHandle};
 use pas::actors::invoker::{AgentInvoker, InvokeError};
 use pas::actors::jobs::JobBook;
 use pas::actors::provider_router::ProviderRouterHandle;
@@ -115,6 +115,7 @@ struct Swarm {
     root: RootHandle,
     store: Store,
     registry: RegistryHandle,
+    events: EventStreamHandle,
     providers: ProviderRouterHandle,
     ports: HashMap<&'static str, SocketAddr>,
     shutdown: CancellationToken,
@@ -212,7 +213,7 @@ async fn start(dir: &Path) -> Swarm {
     let shutdown = CancellationToken::new();
     #[expect(clippy::disallowed_methods, reason = "ends with the test's runtime")]
     tokio::spawn(server.serve(Arc::new(|_: HttpSpan| ()), shutdown.clone()));
-    Swarm { system, root, store, registry, providers, ports, shutdown, _clock: clock }
+    Swarm { system, root, store, registry, events: events_handle, providers, ports, shutdown, _clock: clock }
 }
 
 impl Swarm {
