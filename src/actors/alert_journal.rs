@@ -80,6 +80,11 @@ fn file_of(folder: &Path, alert: &HeartbeatAlert) -> PathBuf {
     folder.join(format!("heartbeat_alerts_{}.jsonl", alert.ts.date()))
 }
 
+/// The day in the name of a file of alerts; `None` for other names.
+pub(super) fn day_of(name: &str) -> Option<&str> {
+    name.strip_prefix("heartbeat_alerts_")?.strip_suffix(".jsonl")
+}
+
 async fn append(folder: &Path, alert: &HeartbeatAlert) -> io::Result<()> {
     let mut line = serde_json::to_vec(alert)?;
     line.push(b'\n');

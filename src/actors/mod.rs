@@ -24,6 +24,7 @@ pub mod provider_router;
 pub mod registry;
 mod registry_cache;
 pub mod resource_manager;
+pub mod retention;
 mod service_pulse;
 pub mod standing;
 pub mod steering;

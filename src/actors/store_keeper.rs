@@ -1,7 +1,8 @@
-//! The store's keeper: makes the scheduled backups, each of which reads and checks every page of the store.
+//! The store's keeper: makes the scheduled backups, each of which reads and checks every page of the store, and
+//! has what is past deleted when it is kept no longer ([`super::retention`]).
 //!
 //! Owns no state that matters: how old the newest backup is stands in the folder, so a daemon that is started
-//! anew every day makes its backups too. Invariant: one backup at a time. Failure policy: a damaged store is an
+//! anew every day makes its backups too. Invariant: one backup or pass at a time. Failure policy: a damaged store is an
 //! alert, once for each kind of damage, and keeps its older backups; any other failure is logged, and tried
 //! again at the next look.
 
@@ -11,6 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use super::event_stream::EventStreamHandle;
+use super::retention::RetentionHandle;
 use crate::domain::event::{SwarmEventDraft, kind};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -22,6 +24,10 @@ use crate::supervision::{
 
 /// Time between two looks at the folder, and from the start to the first: a start has other things to do.
 const LOOK: Duration = Duration::from_secs(600);
+/// Looks from one pass of retention to the next.
+const LOOKS_A_PASS: u32 = 6;
+/// Runs deleted in one pass: the rest goes with the next ones.
+const RUNS_A_PASS: usize = 50;
 
 pub enum KeeperMessage {
     /// Make a backup if one is due.
@@ -39,7 +45,7 @@ impl ActorMessage for KeeperMessage {
     }
 }
 
-/// The store, its backups, and the time between two of them.
+/// The store, its backups, and the time between two of them (zero: none is scheduled).
 #[derive(Clone)]
 pub struct BackupPlan {
     pub store: Store,
@@ -51,6 +57,8 @@ pub struct BackupPlan {
 
 struct KeeperState {
     plan: Arc<BackupPlan>,
+    retention: Option<RetentionHandle>,
+    looks: u32,
     is_looking: bool,
     /// The damage last reported.
     damage: Option<String>,
@@ -58,7 +66,13 @@ struct KeeperState {
 
 /// The keeper as a child of a supervisor.
 #[must_use]
-pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, plan: BackupPlan) -> ChildSpec {
+pub fn spec(
+    system: &ActorSystem,
+    name: &str,
+    options: WorkerOptions,
+    plan: BackupPlan,
+    retention: Option<RetentionHandle>,
+) -> ChildSpec {
     let plan = Arc::new(plan);
     let (spec, _) = system.worker(name, options, move |context| {
         let address = context.address().clone();
@@ -69,7 +83,8 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, plan: Back
                 let _ = address.cast(KeeperMessage::Look);
             }
         });
-        let state = KeeperState { plan: Arc::clone(&plan), is_looking: false, damage: None };
+        let (plan, retention) = (Arc::clone(&plan), retention.clone());
+        let state = KeeperState { plan, retention, looks: 0, is_looking: false, damage: None };
         async move { Ok(state) }
     });
     spec
@@ -77,6 +92,9 @@ pub fn spec(system: &ActorSystem, name: &str, options: WorkerOptions, plan: Back
 
 impl BackupPlan {
     fn is_due(&self, now: SystemTime) -> bool {
+        if self.every.is_zero() {
+            return false;
+        }
         let newest = self.folder.newest_time();
         // A newest backup that lies ahead, made before the clock was set back, says nothing.
         newest.is_none_or(|made| now.duration_since(made).map_or(true, |age| age >= self.every))
@@ -93,7 +111,14 @@ impl KeeperState {
             return;
         }
         let (plan, address) = (Arc::clone(&self.plan), context.address().clone());
+        let pass = self.retention.clone().filter(|_| self.looks.is_multiple_of(LOOKS_A_PASS));
+        self.looks = self.looks.wrapping_add(1);
         context.spawn(async move {
+            if let Some(retention) = pass
+                && let Err(error) = retention.prune(RUNS_A_PASS).await
+            {
+                tracing::warn!(%error, "what is kept no longer was not deleted; trying again");
+            }
             let tried = tokio::task::spawn_blocking(move || plan.try_if_due()).await;
             let tried = tried.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
             // A keeper that has ended looks again at its next start.
@@ -192,7 +217,7 @@ mod tests {
         let (stream, events) = event_stream::spec(&system, "events", unwatched, sources, dir.path(), limits);
         let folder = BackupFolder::below(dir.path(), NonZeroUsize::MIN.saturating_add(2));
         let plan = BackupPlan { store: store.clone(), folder, every: DAY, events: events.clone() };
-        let keeper = spec(&system, "keeper", unwatched, plan);
+        let keeper = spec(&system, "keeper", unwatched, plan, None);
         let root = system.start("root", SupervisorPolicy::default(), vec![stream, keeper]).await.unwrap();
         assert_eq!(backups(dir.path()).len(), 0, "a start is left alone");
         for _ in 0..3 {

@@ -168,6 +168,12 @@ pub enum CliCommand {
         #[arg(value_hint = ValueHint::FilePath)]
         path: Option<PathBuf>,
     },
+    /// Delete what `[retention]` keeps no longer
+    Prune {
+        /// Only show what there is, and what would go
+        #[arg(long)]
+        dry_run: bool,
+    },
     /// List models with prices, their sources, and who can be called
     Models(ModelsArgs),
     /// Show the settings in force and the source of each

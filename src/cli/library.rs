@@ -1,4 +1,4 @@
-//! `pas search` and `pas backup`.
+//! `pas search`, `pas backup` and `pas prune`.
 
 use std::io;
 use std::path::Path;
@@ -8,8 +8,9 @@ use serde_json::json;
 use super::args::SearchArgs;
 use super::client::{LONG_CALL, ORCHESTRATOR};
 use super::exit::{CommandExit, CommandFailure, CommandResult};
+use super::render::table::{self, TableColumn};
 use super::render::{cards, count, units};
-use super::wire::{self, WireHit};
+use super::wire::{self, WireHit, WireKept};
 use super::{CommandContext, ids};
 
 /// `pas search`: no hit is exit 4, for scripts.
@@ -57,6 +58,39 @@ pub(super) async fn backup(context: &CommandContext, path: Option<&Path>) -> Com
         Ok(format!("{path}  {size}, {} rows in {} tables", number("rows"), number("tables")))
     })?;
     Ok(CommandExit::Done)
+}
+
+/// `pas prune`: the daemon deletes what it keeps no longer, or says what that would be.
+pub(super) async fn prune(context: &CommandContext, dry_run: bool) -> CommandResult {
+    let body = json!({ "dry_run": dry_run });
+    let answer = context.client.post_to(ORCHESTRATOR, &["prune"], &body, LONG_CALL).await?;
+    let kinds: Vec<WireKept> = wire::read(&answer["kinds"])?;
+    context.screen.show(&answer, |_| Ok(kept(&kinds, dry_run, context.screen.width())))?;
+    Ok(CommandExit::Done)
+}
+
+fn kept(kinds: &[WireKept], dry_run: bool, width: usize) -> String {
+    let columns = [
+        TableColumn::left("kind"),
+        TableColumn::right("kept"),
+        TableColumn::right("size"),
+        TableColumn::left("limit"),
+        TableColumn::right(if dry_run { "would go" } else { "gone" }),
+        TableColumn::right("size"),
+        TableColumn::left("oldest"),
+    ];
+    let row = |row: &WireKept| {
+        [
+            row.kind.clone(),
+            row.kept.count.to_string(),
+            units::bytes(row.kept.bytes),
+            row.limit(),
+            row.gone.count.to_string(),
+            units::bytes(row.gone.bytes),
+            row.gone.oldest.map_or_else(|| "-".to_owned(), |at| at.to_string()),
+        ]
+    };
+    table::draw(columns, 6, &kinds.iter().map(row).collect::<Vec<_>>(), width)
 }
 
 /// Copies a file to a new name: complete and synced, or not at all.

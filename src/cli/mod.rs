@@ -166,6 +166,7 @@ async fn dispatch(context: &CommandContext, command: CliCommand, daemon: DaemonM
         CliCommand::Models(args) => models::list(context, &args).await,
         CliCommand::Search(args) => library::search(context, &args).await,
         CliCommand::Backup { path } => library::backup(context, path.as_deref()).await,
+        CliCommand::Prune { dry_run } => library::prune(context, dry_run).await,
         // `run` handled the others before reading the settings.
         CliCommand::Config { .. } | CliCommand::Completions { .. } | CliCommand::Doctor(_) => {
             settings::effective(context.screen, &context.config)

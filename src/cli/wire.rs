@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::exit::CommandFailure;
+use super::render::units;
 use crate::domain::job::JobState;
 use crate::domain::job::wait::JobWait;
 use crate::domain::time::Timestamp;
@@ -252,6 +253,33 @@ pub struct WireHit {
     /// Escaped HTML with `<b>` around the matches.
     #[serde(default)]
     pub snippet: String,
+}
+
+/// What is kept of one kind, and what of it goes.
+#[derive(Debug, Clone, Deserialize)]
+pub struct WireKept {
+    pub kind: String,
+    pub kept: WireAmount,
+    pub gone: WireAmount,
+    pub limit_days: Option<u64>,
+    pub limit_bytes: Option<u64>,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+pub struct WireAmount {
+    pub count: u64,
+    pub bytes: u64,
+    pub oldest: Option<Timestamp>,
+}
+
+impl WireKept {
+    /// The limits in words.
+    #[must_use]
+    pub fn limit(&self) -> String {
+        let days = self.limit_days.map(|days| format!("{days} days"));
+        let words: Vec<_> = days.into_iter().chain(self.limit_bytes.map(units::bytes)).collect();
+        if words.is_empty() { "none".to_owned() } else { words.join(", ") }
+    }
 }
 
 #[derive(Debug, Clone, Deserialize)]

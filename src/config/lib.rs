@@ -24,10 +24,10 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 pub use self::sections::{
-    AgentsConfig, CompatibleConfig, DaemonConfig, EventsConfig, FsyncTiming, GatewayConfig, HttpConfig,
-    IngestConfig, JobsConfig, LocalUsers, LogConfig, LogFormat, LogLevel, OllamaConfig, OtlpConfig,
-    PricesConfig, ProviderConfig, ProviderRouterConfig, ProvidersConfig, QuotaSetting, ReceiptsConfig,
-    RegistryConfig, ResourcesConfig, SandboxConfig, SecretText, StoreConfig, SupervisionConfig, TraceConfig,
+    AgentsConfig, CompatibleConfig, DaemonConfig, FsyncTiming, GatewayConfig, HttpConfig, IngestConfig,
+    JobsConfig, LocalUsers, LogConfig, LogFormat, LogLevel, OllamaConfig, OtlpConfig, PricesConfig,
+    ProviderConfig, ProviderRouterConfig, ProvidersConfig, QuotaSetting, ReceiptsConfig, RegistryConfig,
+    ResourcesConfig, RetentionConfig, SandboxConfig, SecretText, StoreConfig, SupervisionConfig, TraceConfig,
 };
 
 /// The documented defaults, as text (printed by `pas config --defaults`).
@@ -56,7 +56,7 @@ pub struct SwarmConfig {
     pub sandbox: SandboxConfig,
     /// The user's agent definitions.
     pub agents: AgentsConfig,
-    pub events: EventsConfig,
+    pub retention: RetentionConfig,
     pub log: LogConfig,
     pub prices: PricesConfig,
     /// The receipts of model calls.

@@ -225,12 +225,19 @@ pub enum LogFormat {
     Json,
 }
 
-/// `[events]`.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+/// `[retention]`: days and megabytes of each kind; 0: no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct EventsConfig {
-    /// Days for which the files of the event stream are kept.
-    pub keep_days: NonZeroU32,
+pub struct RetentionConfig {
+    pub jobs_days: u32,
+    pub jobs_mb: u32,
+    pub traces_days: u32,
+    pub traces_mb: u32,
+    pub logs_days: u32,
+    pub logs_mb: u32,
+    /// Days with events.
+    pub events_days: NonZeroU32,
+    pub events_mb: u32,
 }
 
 /// `[registry]`.

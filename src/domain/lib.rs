@@ -19,6 +19,7 @@ pub mod money;
 pub mod provider_router;
 pub mod registry;
 pub mod resource_manager;
+pub mod retention;
 pub mod roster;
 pub mod shown_text;
 pub mod similar_name;

@@ -29,6 +29,7 @@ mod otlp;
 mod otp;
 mod port_lease;
 mod resume;
+mod retention;
 mod sandbox;
 mod services;
 mod settings;

@@ -31,8 +31,10 @@ pub use history::EventHistory;
 pub use text::{EncodedEvent, EventHead, EventText, TextGauge};
 
 use crate::actors::jobs::JobBook;
+use crate::actors::retention::written;
 use crate::actors::standing::AgentStandings;
 use crate::domain::event::SwarmEventDraft;
+use crate::domain::retention::KeptItem;
 use crate::domain::time::Timestamp;
 use crate::store::Store;
 use crate::supervision::policy::ExitReason;
@@ -164,6 +166,18 @@ pub fn spec(
         }
     });
     (spec, EventStreamHandle { address, board, folder })
+}
+
+/// The files of events in a folder, the newest pinned: it is written. Blocks.
+pub(super) fn kept_files(folder: &Path) -> Vec<KeptItem<PathBuf>> {
+    let files = journal_files::in_order(folder).unwrap_or_default();
+    let newest = files.last().map(|file| file.path.clone());
+    let items = files.into_iter().filter_map(|file| {
+        let facts = file.path.metadata().ok()?;
+        let (at, bytes, is_pinned) = (written(&facts), facts.len(), Some(&file.path) == newest.as_ref());
+        Some(KeptItem { key: file.path, at, bytes, is_pinned })
+    });
+    items.collect()
 }
 
 /// The facts that events are made from.

@@ -119,6 +119,8 @@ impl JobBook {
                 let mut draft = JobDraft::new(view);
                 if let Some(key) = &submission.idempotency_key
                     && let Some((id, before)) = view.get(&SUBMISSIONS, key)?
+                    // A run that was deleted is done anew.
+                    && let Some(known) = view.get(&JOBS, &id)?
                 {
                     if before != submission.asked {
                         return Err(JobError::Conflict(format!(
@@ -126,7 +128,7 @@ impl JobBook {
                              the same card again, or another key"
                         )));
                     }
-                    return Ok((draft.finish(), draft_job(view, &id)?));
+                    return Ok((draft.finish(), known));
                 }
                 let open = usize::try_from(view.count(&OPEN_RUNS)?).unwrap_or(usize::MAX);
                 if open >= submission.max_runs {

@@ -14,6 +14,7 @@ mod draft;
 pub mod finalize;
 pub mod listing;
 pub mod manifest;
+pub mod pruning;
 pub mod readers;
 mod restart;
 pub mod scheduler;

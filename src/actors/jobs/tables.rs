@@ -32,6 +32,8 @@ pub(super) const SUBMISSIONS: StoreTable<String, (JobId, String)> = StoreTable::
 pub(super) const LEDGER: StoreTable<(i64, RunId), LedgerEntry> = StoreTable::new("ledger");
 /// When a run was closed; absent while open.
 pub(super) const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs");
+/// Runs that are being deleted: in no list any more, and not gone.
+pub(super) const DOOMED: StoreTable<RunId, ()> = StoreTable::new("doomed_runs");
 /// Rows of thinking agents' step logs, by job and number, from 1.
 pub(super) const STEP_ROWS: StoreTable<(JobId, u64), StepRow> = StoreTable::new("step_rows");
 /// People's messages to the agent of a job, by job and number: author and text.

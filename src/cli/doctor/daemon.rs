@@ -3,11 +3,12 @@
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{DoctorCheck, state};
-use crate::cli::client::DaemonClient;
-use crate::cli::render::count;
+use crate::cli::client::{DaemonClient, LONG_CALL, ORCHESTRATOR};
+use crate::cli::render::{count, units};
+use crate::cli::wire::{self, WireKept};
 use crate::config::SwarmConfig;
 use crate::daemon::WorkdirLock;
 
@@ -49,6 +50,21 @@ impl AnsweringDaemon {
         state::refused(&self.store_state)
     }
 
+    /// What the daemon keeps of its past.
+    pub(super) async fn kept(client: &DaemonClient) -> DoctorCheck {
+        let dry = json!({ "dry_run": true });
+        let looked = client.post_to(ORCHESTRATOR, &["prune"], &dry, LONG_CALL).await;
+        let kinds = match looked {
+            Ok(answer) => wire::read::<Vec<WireKept>>(&answer["kinds"]).unwrap_or_default(),
+            Err(error) => return DoctorCheck::warn("retention", error.to_string(), "see the daemon's log"),
+        };
+        let kept = kinds.iter().map(|row| {
+            let (size, limit) = (units::bytes(row.kept.bytes), row.limit());
+            format!("{} {} ({size}; limit: {limit})", row.kept.count, row.kind)
+        });
+        DoctorCheck::ok("retention", format!("keeps {}", kept.collect::<Vec<_>>().join(", ")))
+    }
+
     /// The daemon's agents. Refused definitions are in the daemon's log.
     pub(super) async fn agents(client: &DaemonClient) -> DoctorCheck {
         match client.get(&["agents"], &[]).await {
@@ -84,8 +100,6 @@ fn is_same(one: &Path, other: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::super::CheckHealth;
     use super::*;
     use crate::config::ConfigSources;

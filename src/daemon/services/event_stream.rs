@@ -20,7 +20,7 @@ impl DaemonService for EventStreamService {
             EventSources { standings: site.need()?, book: site.jobs.book.clone(), store: site.store.clone() },
             &site.config.daemon.workdir,
             EventLimits {
-                keep_days: site.config.events.keep_days.get(),
+                keep_days: site.config.retention.events_days.get(),
                 max_body_bytes: site.config.http.max_body_bytes,
             },
         );

@@ -22,6 +22,7 @@ impl DaemonService for OrchestratorService {
             directory: site.need()?,
             steering: site.need()?,
             events: site.need()?,
+            retention: site.need()?,
             shutdown: site.shutdown.clone(),
         }))
     }

@@ -24,6 +24,7 @@ use super::{ApiError, audit};
 use crate::actors::directory::AgentDirectory;
 use crate::actors::event_stream::EventStreamHandle;
 use crate::actors::jobs::{JobError, JobsShared};
+use crate::actors::retention::RetentionHandle;
 use crate::actors::steering::SteeringHandle;
 use crate::domain::job::request::CardFault;
 use crate::domain::job::{CardRefusal, TransitionRefusal};
@@ -45,6 +46,8 @@ pub struct OrchestratorApi {
     pub steering: SteeringHandle,
     /// The event stream, for the metrics.
     pub events: EventStreamHandle,
+    /// What goes of the past, and when.
+    pub retention: RetentionHandle,
     /// Cancelled by `POST /shutdown`.
     pub shutdown: CancellationToken,
 }
@@ -85,6 +88,7 @@ pub fn routes(state: OrchestratorApi) -> Router {
         .route("/agents/{name}", get(agents::show))
         .route("/supervision/events", get(agents::events))
         .route("/backup", post(records::back_up))
+        .route("/prune", post(records::prune))
         .route("/shutdown", post(agents::shutdown))
         .route("/metrics", get(metrics::metrics))
         .with_state(state)

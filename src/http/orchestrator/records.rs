@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::OrchestratorApi;
 use crate::actors::jobs::readers::{LedgerEntry, LedgerPlace};
 use crate::actors::jobs::{JobsShared, manifest};
+use crate::actors::retention::RetentionReport;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{JobEvent, JobEventKind, JobState};
 use crate::domain::money::NanoUsd;
@@ -313,6 +314,24 @@ pub(super) async fn back_up(
     Ok(Json(
         json!({ "path": report.path, "bytes": report.file_bytes, "tables": report.tables, "rows": report.rows }),
     ))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(deny_unknown_fields)]
+pub(super) struct PruneBody {
+    #[serde(default)]
+    dry_run: bool,
+}
+
+/// Deletes what `[retention]` keeps no longer; a dry run only tells what that is.
+pub(super) async fn prune(
+    State(state): State<OrchestratorApi>,
+    body: Option<ContractJson<PruneBody>>,
+) -> ApiResult<Json<RetentionReport>> {
+    let is_dry = body.is_some_and(|ContractJson(body)| body.dry_run);
+    let report =
+        if is_dry { state.retention.look().await? } else { state.retention.prune(usize::MAX).await? };
+    Ok(Json(report))
 }
 
 #[cfg(test)]

@@ -507,6 +507,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/prune": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Delete what is kept no longer
+         * @description By the limits of `[retention]`: runs that have ended, with their rows and artifacts, their traces, logs and events. Never what is younger than an hour, a run that is open, waits for a person or has a private tree, receipts, or the audit log. A dry run deletes nothing.
+         */
+        post: operations["prune"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/shutdown": {
         parameters: {
             query?: never;
@@ -886,6 +906,13 @@ export interface components {
                 [key: string]: string;
             };
             docs: string;
+        };
+        KeptAmount: {
+            count: number;
+            /** @description Of the files; rows are not counted. */
+            bytes: number;
+            /** Format: date-time */
+            oldest: string | null;
         };
         /** A job card and the state of its job */
         job_card: {
@@ -2209,6 +2236,49 @@ export interface operations {
                         bytes: number;
                         tables: number;
                         rows: number;
+                    };
+                };
+            };
+        };
+    };
+    prune: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": {
+                    /**
+                     * @description Only tell what would go.
+                     * @default false
+                     */
+                    dry_run?: boolean;
+                };
+            };
+        };
+        responses: {
+            /** @description Deleted, or told. */
+            200: {
+                headers: {
+                    traceparent: components["headers"]["traceparent"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** Format: date-time */
+                        at: string;
+                        dry_run: boolean;
+                        kinds: {
+                            /** @enum {string} */
+                            kind: "jobs" | "traces" | "logs" | "events";
+                            kept: components["schemas"]["KeptAmount"];
+                            gone: components["schemas"]["KeptAmount"];
+                            limit_days: number | null;
+                            limit_bytes: number | null;
+                        }[];
                     };
                 };
             };

@@ -1,0 +1,266 @@
+//! Retention: what PAS keeps of its past, and what of it goes.
+//!
+//! Owns no state. Of runs, those that are closed may go, with rows and artifacts
+//! ([`crate::actors::jobs::pruning`]), but none that waits for a person or still has a private tree; of files,
+//! those that nobody writes any more. Receipts and the audit log are never touched. Invariant: one pass at a
+//! time. Failure policy: a thing that cannot be deleted is logged, and tried again by the next pass.
+
+use std::collections::HashSet;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::alert_journal;
+use super::event_stream;
+use super::jobs::finalize::TRACE_FILE;
+use super::jobs::{JobError, JobsShared};
+use crate::domain::ids::RunId;
+use crate::domain::retention::{KeptAmount, KeptItem, RetentionLimit, RetentionLimits, surplus};
+use crate::domain::time::Timestamp;
+use crate::worktree::tree_names;
+
+/// Logs of ended daemons, set aside by the command that started the next one.
+const OLD_LOG: &str = "daemon.log.old";
+
+/// What is kept of one kind, and what goes.
+#[derive(Debug, Clone, Serialize)]
+pub struct RetentionRow {
+    pub kind: &'static str,
+    pub kept: KeptAmount,
+    /// What went; in a dry run, what would go.
+    pub gone: KeptAmount,
+    /// Days; `None`: no limit.
+    pub limit_days: Option<u64>,
+    pub limit_bytes: Option<u64>,
+}
+
+/// The outcome of a look or a pass.
+#[derive(Debug, Clone, Serialize)]
+pub struct RetentionReport {
+    pub at: Timestamp,
+    pub dry_run: bool,
+    pub kinds: Vec<RetentionRow>,
+}
+
+/// The verbs of retention. Cheap to clone.
+#[derive(Clone)]
+pub struct RetentionHandle(Arc<RetentionShared>);
+
+struct RetentionShared {
+    jobs: Arc<JobsShared>,
+    data_dir: PathBuf,
+    limits: RetentionLimits,
+    /// Held by the one who looks or deletes.
+    alone: tokio::sync::Mutex<()>,
+}
+
+/// All that is kept.
+struct KeptThings {
+    runs: Vec<KeptItem<RunId>>,
+    traces: Vec<KeptItem<PathBuf>>,
+    logs: Vec<KeptItem<PathBuf>>,
+    events: Vec<KeptItem<PathBuf>>,
+}
+
+impl RetentionHandle {
+    #[must_use]
+    pub fn new(jobs: Arc<JobsShared>, data_dir: PathBuf, limits: RetentionLimits) -> Self {
+        Self(Arc::new(RetentionShared { jobs, data_dir, limits, alone: tokio::sync::Mutex::default() }))
+    }
+
+    /// What is kept, and what would go.
+    ///
+    /// # Errors
+    /// The store's.
+    pub async fn look(&self) -> Result<RetentionReport, JobError> {
+        let _alone = self.0.alone.lock().await;
+        let now = Timestamp::now();
+        let (kept, going) = self.0.clone().plan(now).await?;
+        Ok(self.0.report(now, true, &kept, &going))
+    }
+
+    /// Deletes what goes, of runs at most `runs`.
+    ///
+    /// # Errors
+    /// The store's: what is left goes with the next pass.
+    pub async fn prune(&self, runs: usize) -> Result<RetentionReport, JobError> {
+        let _alone = self.0.alone.lock().await;
+        let (shared, now) = (&self.0, Timestamp::now());
+        for run in shared.jobs.book.doomed_runs()? {
+            said(&run, shared.jobs.bury(&run).await.map(|()| true))?;
+        }
+        let (kept, mut going) = shared.clone().plan(now).await?;
+        going.runs.truncate(runs);
+        going.runs = shared.delete_runs(going.runs).await?;
+        for files in [&mut going.traces, &mut going.logs, &mut going.events] {
+            let all = std::mem::take(files);
+            let deleted = tokio::task::spawn_blocking(move || delete_files(all)).await;
+            *files = deleted.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
+        }
+        let report = shared.report(now, false, &kept, &going);
+        for row in report.kinds.iter().filter(|row| row.gone.count > 0) {
+            let (kind, count, bytes) = (row.kind, row.gone.count, row.gone.bytes);
+            tracing::info!(kind, count, bytes, "deleted, as `[retention]` says");
+        }
+        Ok(report)
+    }
+}
+
+impl RetentionShared {
+    /// All that is kept, and what of it goes.
+    async fn plan(self: Arc<Self>, now: Timestamp) -> Result<(KeptThings, KeptThings), JobError> {
+        let looked = tokio::task::spawn_blocking(move || {
+            let kept = self.find(now)?;
+            let going = self.going(&kept, now);
+            Ok((kept, going))
+        });
+        looked.await.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()))
+    }
+
+    fn find(&self, now: Timestamp) -> Result<KeptThings, JobError> {
+        let trees: HashSet<String> =
+            tree_names(&self.jobs.settings.trees).iter().map(|tree| tree.run().to_owned()).collect();
+        let (mut runs, mut traces) = (Vec::new(), Vec::new());
+        for (run, at, waits) in self.jobs.book.closed_runs()? {
+            let folder = self.jobs.run_dir(&run);
+            let is_pinned = waits || trees.contains(run.as_str());
+            let trace = folder.join(TRACE_FILE);
+            if let Ok(facts) = trace.symlink_metadata() {
+                traces.push(KeptItem { key: trace, at, bytes: facts.len(), is_pinned });
+            }
+            runs.push(KeptItem { key: run, at, bytes: bytes_below(&folder), is_pinned });
+        }
+        let workdir = &self.jobs.settings.workdir;
+        let today = now.date();
+        let mut logs = files_of(&workdir.join(alert_journal::FOLDER), |name| {
+            alert_journal::day_of(name).map(|day| day == today)
+        });
+        logs.extend(files_of(&self.data_dir, |name| (name == OLD_LOG).then_some(false)));
+        let events = event_stream::kept_files(&workdir.join(event_stream::FOLDER));
+        Ok(KeptThings { runs, traces, logs, events })
+    }
+
+    fn going(&self, kept: &KeptThings, now: Timestamp) -> KeptThings {
+        let RetentionLimits { jobs, traces, logs, events } = self.limits;
+        let runs = surplus(kept.runs.clone(), jobs, now);
+        let with_run: HashSet<PathBuf> =
+            runs.iter().map(|run| self.jobs.run_dir(&run.key).join(TRACE_FILE)).collect();
+        let mut traces = surplus(kept.traces.clone(), traces, now);
+        traces.retain(|trace| !with_run.contains(&trace.key));
+        // Days of events are counted by the event stream, which begins a file a day.
+        let events = surplus(kept.events.clone(), RetentionLimit { age: None, ..events }, now);
+        KeptThings { runs, traces, logs: surplus(kept.logs.clone(), logs, now), events }
+    }
+
+    async fn delete_runs(&self, going: Vec<KeptItem<RunId>>) -> Result<Vec<KeptItem<RunId>>, JobError> {
+        let mut gone = Vec::new();
+        for item in going {
+            if said(&item.key, self.jobs.prune_run(&item.key).await)? {
+                gone.push(item);
+            }
+        }
+        if !gone.is_empty() {
+            self.jobs.book.forget_submissions().await?;
+        }
+        Ok(gone)
+    }
+
+    fn report(&self, at: Timestamp, dry_run: bool, kept: &KeptThings, gone: &KeptThings) -> RetentionReport {
+        let limits = self.limits;
+        let kinds = vec![
+            row("jobs", limits.jobs, &kept.runs, &gone.runs, dry_run),
+            row("traces", limits.traces, &kept.traces, &gone.traces, dry_run),
+            row("logs", limits.logs, &kept.logs, &gone.logs, dry_run),
+            row("events", limits.events, &kept.events, &gone.events, dry_run),
+        ];
+        RetentionReport { at, dry_run, kinds }
+    }
+}
+
+/// Whether a run is gone; a folder that cannot be deleted is logged.
+fn said(run: &RunId, deleted: Result<bool, JobError>) -> Result<bool, JobError> {
+    match deleted {
+        Err(JobError::Conflict(why)) => {
+            tracing::warn!(%run, why, "a run is not deleted yet");
+            Ok(false)
+        }
+        other => other,
+    }
+}
+
+fn row<K: PartialEq>(
+    kind: &'static str,
+    limit: RetentionLimit,
+    kept: &[KeptItem<K>],
+    gone: &[KeptItem<K>],
+    dry_run: bool,
+) -> RetentionRow {
+    let is_left = |item: &&KeptItem<K>| dry_run || gone.iter().all(|gone| gone.key != item.key);
+    RetentionRow {
+        kind,
+        kept: KeptAmount::of(kept.iter().filter(is_left)),
+        gone: KeptAmount::of(gone),
+        limit_days: limit.age.map(|age| age.as_secs() / DAY_S),
+        limit_bytes: limit.bytes,
+    }
+}
+
+/// Seconds of a day.
+const DAY_S: u64 = 86_400;
+
+/// A limit as settings give it: days and megabytes, where 0 is no limit.
+#[must_use]
+pub fn limit(days: u32, mb: u32) -> RetentionLimit {
+    RetentionLimit {
+        age: (days > 0).then(|| Duration::from_secs(u64::from(days) * DAY_S)),
+        bytes: (mb > 0).then(|| u64::from(mb) << 20),
+    }
+}
+
+/// The files directly in a folder for whose names `is_pinned` says whether they are in use.
+fn files_of(folder: &Path, is_pinned: impl Fn(&str) -> Option<bool>) -> Vec<KeptItem<PathBuf>> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = entries.filter_map(|entry| {
+        let facts = entry.metadata().ok().filter(|facts| facts.is_file())?;
+        let is_pinned = is_pinned(entry.file_name().to_str()?)?;
+        Some(KeptItem { key: entry.path(), at: written(&facts), bytes: facts.len(), is_pinned })
+    });
+    files.collect()
+}
+
+/// When a file was last written.
+pub(super) fn written(facts: &std::fs::Metadata) -> Timestamp {
+    let since = facts.modified().ok().and_then(|at| at.duration_since(std::time::UNIX_EPOCH).ok());
+    Timestamp::from_millis(0).plus(since.unwrap_or_default())
+}
+
+/// Bytes of all files below a folder; links count as themselves.
+fn bytes_below(folder: &Path) -> u64 {
+    let (mut bytes, mut folders) = (0, vec![folder.to_owned()]);
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+            match entry.metadata() {
+                Ok(facts) if facts.is_dir() => folders.push(entry.path()),
+                Ok(facts) => bytes += facts.len(),
+                Err(_) => {}
+            }
+        }
+    }
+    bytes
+}
+
+/// Deletes files; returns those that are gone.
+fn delete_files(files: Vec<KeptItem<PathBuf>>) -> Vec<KeptItem<PathBuf>> {
+    let deleted = files.into_iter().filter(|file| match std::fs::remove_file(&file.key) {
+        Ok(()) => true,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => {
+            tracing::warn!(file = %file.key.display(), %error, "a file is not deleted yet");
+            false
+        }
+    });
+    deleted.collect()
+}
