@@ -300,6 +300,11 @@ impl StepContext {
         note.clone_into(&mut self.control.note.lock());
     }
 
+    /// Sets the activity; the count goes on, so that the progress of a step with several passes never goes back.
+    pub fn note(&self, note: &str) {
+        self.control.note(note);
+    }
+
     pub fn advance(&self, units: u64) {
         self.control.done.fetch_add(units, Ordering::Relaxed);
     }

@@ -208,6 +208,21 @@ fn files_that_change_or_vanish_after_the_audit_are_counted_and_skipped() {
 }
 
 #[test]
+fn the_passes_of_a_step_are_one_count_that_never_begins_anew() {
+    let (source, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    for name in ["a.txt", "b.txt", "c.txt"] {
+        fs::write(source.path().join(name), format!("{PROSE} {name}")).unwrap();
+    }
+    let control = Arc::new(StepControl::default());
+    let inputs = json!({ "source": source.path() });
+    let step = StepContext::new(run.path().to_path_buf(), inputs, 1, Arc::clone(&control));
+    audit::run(&step).unwrap();
+    clean::run(&step).unwrap();
+    let progress = control.progress();
+    assert_eq!((progress.done, progress.total), (3 * 4, 3 * 4), "three documents in each of four passes");
+}
+
+#[test]
 fn one_file_is_a_source_too_and_nonsense_is_refused() {
     let (source, run) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let file = source.path().join("only.md");

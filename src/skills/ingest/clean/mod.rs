@@ -30,6 +30,9 @@ use duplicates::DocumentFingerprint;
 /// to nest repairs need more.
 const MAX_PASSES: usize = 12;
 
+/// Passes over the documents, for the progress: cleaning, repeated paragraphs, fingerprints, duplicates.
+const COUNTED_PASSES: u64 = 4;
+
 /// Repairs applied to a text, with counts (shown for cuts only).
 type RepairCounts = BTreeMap<String, usize>;
 
@@ -53,7 +56,7 @@ pub fn run(step: &StepContext) -> Result<StepOutcome, SkillError> {
     let source = IngestSource::open(step)?;
     let mut audited: Vec<AuditRow> = read_rows(step, AUDIT)?;
     audited.retain(|row| row.status == AuditStatus::Ok);
-    step.begin(audited.len() as u64, "cleaning");
+    step.begin(audited.len() as u64 * COUNTED_PASSES, "cleaning");
     let cleaned = map_documents(step, &audited, |row| Ok(clean(&source, row)))?;
     let mut missed: BTreeMap<&str, u64> = BTreeMap::new();
     let mut drafts = Vec::with_capacity(cleaned.len());
@@ -181,7 +184,7 @@ fn cut_boilerplate(
     drafts: &[CleanDraft],
     percent: u8,
 ) -> Result<Vec<CleanRow>, SkillError> {
-    step.begin(drafts.len() as u64, "looking for repeated paragraphs");
+    step.note("looking for repeated paragraphs");
     let mut repeats = boilerplate::ParagraphRepeats::default();
     let mut seen = HashSet::new();
     for draft in drafts {
@@ -209,7 +212,7 @@ fn cut_boilerplate(
 }
 
 fn mark_duplicates(step: &StepContext, rows: &mut [CleanRow], percent: u8) -> Result<(), SkillError> {
-    step.begin(rows.len() as u64 * 2, "looking for duplicates");
+    step.note("looking for duplicates");
     let prints = map_documents(step, rows, |row| Ok((row.doc_id, DocumentFingerprint::of(&row.text))))?;
     let found = duplicates::find(&prints, f64::from(percent) / 100.0, || {
         step.advance(1);
