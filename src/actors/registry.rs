@@ -216,6 +216,12 @@ impl RegistryHandle {
         self.board.counts()
     }
 
+    /// The services that registered from outside: neither agents, nor `own`.
+    #[must_use]
+    pub fn outside_counts(&self, own: impl Fn(&RegisteredService) -> bool) -> ServiceCounts {
+        self.board.outside_counts(own)
+    }
+
     /// The agents of the daemon.
     #[must_use]
     pub fn directory(&self) -> &AgentDirectory {

@@ -132,6 +132,20 @@ pub struct ServiceCounts {
     pub down: usize,
 }
 
+impl FromIterator<ServiceStatus> for ServiceCounts {
+    fn from_iter<T: IntoIterator<Item = ServiceStatus>>(statuses: T) -> Self {
+        statuses.into_iter().fold(Self::default(), |mut counts, status| {
+            counts.total += 1;
+            match status.health() {
+                ServiceHealth::Healthy => counts.healthy += 1,
+                ServiceHealth::Degraded => counts.degraded += 1,
+                ServiceHealth::Down => counts.down += 1,
+            }
+            counts
+        })
+    }
+}
+
 /// A serialised answer and its time of validity.
 #[derive(Debug)]
 pub(super) struct CachedAnswer {
@@ -253,15 +267,14 @@ impl RegistryCache {
         let entries = self.entries.load();
         let agents = self.directory.iter().map(|agent| self.directory.life(&agent.name).status);
         let outside = entries.by_id.values().map(|entry| entry.seen().status);
-        agents.chain(outside).fold(ServiceCounts::default(), |mut counts, status| {
-            counts.total += 1;
-            match status.health() {
-                ServiceHealth::Healthy => counts.healthy += 1,
-                ServiceHealth::Degraded => counts.degraded += 1,
-                ServiceHealth::Down => counts.down += 1,
-            }
-            counts
-        })
+        agents.chain(outside).collect()
+    }
+
+    /// Those of the services outside of the roster that are not `own`.
+    pub(super) fn outside_counts(&self, own: impl Fn(&RegisteredService) -> bool) -> ServiceCounts {
+        let entries = self.entries.load();
+        let outside = entries.by_id.values().filter(|entry| !own(&entry.service));
+        outside.map(|entry| entry.seen().status).collect()
     }
 
     fn agents(&self) -> impl Iterator<Item = ServiceSnapshot> {

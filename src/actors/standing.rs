@@ -212,6 +212,8 @@ async fn read(jobs: &Arc<JobsShared>, standings: &AgentStandings) -> Result<(), 
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
     use crate::domain::hmi::{AgentHealth, AgentStatus};
     use crate::domain::job::{Job, JobState};
@@ -231,7 +233,14 @@ mod tests {
     fn jobs(at: i64, state: JobState) -> JobsSnapshot {
         let job = Job { state, ..crate::domain::job::testing::job("run-1", "coder", "write") };
         let at = Timestamp::from_millis(at);
-        JobsSnapshot { at, active: vec![job], runs: Vec::new(), asked: Vec::new() }
+        JobsSnapshot {
+            at,
+            active: vec![job],
+            runs: Vec::new(),
+            runs_total: 0,
+            asked: Vec::new(),
+            held_up: HashSet::new(),
+        }
     }
 
     #[tokio::test]

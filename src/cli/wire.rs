@@ -70,6 +70,9 @@ pub struct WireJob {
     #[serde(default)]
     pub ended_at: Option<Timestamp>,
     pub state: JobState,
+    /// What it is at as a whole; a daemon of before does not say.
+    #[serde(default)]
+    pub activity: Option<JobState>,
     #[serde(default)]
     pub attempt: u32,
     #[serde(default)]
@@ -88,6 +91,12 @@ pub struct WireJob {
 }
 
 impl WireJob {
+    /// What the job is at: running only while it or a job below it works.
+    #[must_use]
+    pub fn activity(&self) -> JobState {
+        self.activity.unwrap_or(self.state)
+    }
+
     /// The job and all steps below, parents first.
     pub fn walk(&self) -> impl Iterator<Item = &Self> {
         let mut waiting = vec![self];

@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use crate::actors::address_book::AddressBook;
 use crate::actors::agent::trees_below;
 use crate::actors::gateway::GatewayHandle;
-use crate::actors::jobs::{AttemptTable, JobBook, JobSettings, JobsShared};
+use crate::actors::jobs::{AttemptTable, JobBook, JobSettings, JobsShared, PaceCache};
 use crate::actors::resource_manager::ResourceHandle;
 use crate::actors::tasks;
 use crate::config::{IngestConfig, SwarmConfig};
@@ -257,6 +257,7 @@ fn jobs(config: &SwarmConfig, store: Store, agents: Arc<AddressBook>) -> Arc<Job
     Arc::new(JobsShared {
         book: JobBook::new(store),
         attempts: AttemptTable::default(),
+        paces: PaceCache::default(),
         agents,
         tasks: tasks::catalogue(),
         settings: settings(config),

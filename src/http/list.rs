@@ -48,7 +48,7 @@ impl ListLimits {
 }
 
 /// The query parameters shared by all lists. The handler's own [`ContractQuery`] reads the filters from the
-/// same query, and must not deny unknown fields.
+/// same query; where it denies unknown fields, it names these two as well.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ListParams {
     limit: Option<usize>,

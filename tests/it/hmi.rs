@@ -64,6 +64,7 @@ async fn all_fit(api: &Api) {
         "/api/agents/corpus-auditor",
         "/api/sequencer",
         "/api/services",
+        "/api/tasks",
         "/api/tree",
         "/api/metrics",
         "/api/alerts",
@@ -138,6 +139,52 @@ async fn a_run_is_shown_from_its_question_to_its_end() {
     let earlier = get(api, &format!("/api/sequencer?since={}&until={until}", until - 3600)).await;
     assert_eq!(earlier["tasks"], json!([]), "nothing of what came later");
     all_fit(api).await;
+    swarm.stop().await;
+}
+
+fn note<'p>(past: &'p Value, task: &str) -> &'p Value {
+    past["tasks"].as_array().unwrap().iter().find(|note| note["task_id"] == *task).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_waits_is_shown_as_waiting_then_and_for_ever() {
+    let place = Place::with_documents(2);
+    let swarm = place.start().await;
+    let api = &swarm.api;
+    swarm.system.set_paused("corpus-auditor", true).unwrap();
+    let run = api.ingest(json!({})).await;
+    let (_, job) = shows(api, "the run waits", |live| {
+        let job = live["jobs"].get(0)?;
+        let stands = job["activity"] == "queued" && job["steps_total"].as_u64()? == 4;
+        stands.then(|| job.clone())
+    })
+    .await;
+    assert_eq!(
+        (&job["state"], &job["left"]),
+        (&json!("running"), &Value::Null),
+        "nothing is foretold: {job}"
+    );
+    assert_eq!(job["subject"], api.job(&run).await["inputs"]["source"]);
+    assert_eq!(job["progress"], api.job(&run).await["progress"]["fraction"], "one figure everywhere");
+    let waiting = get(api, "/api/sequencer").await;
+    let waits = &note(&waiting, &run)["waits"];
+    let last = waits.as_array().unwrap().last().unwrap();
+    assert_eq!((&last["status"], &last["to"]), (&json!("queued"), &Value::Null), "{waits}");
+    assert_eq!(note(&waiting, &run)["status"], "queued");
+
+    swarm.system.set_paused("corpus-auditor", false).unwrap();
+    api.done(&run).await;
+    let past = get(api, "/api/sequencer").await;
+    let from = &last["from"];
+    let kept = note(&past, &run)["waits"].as_array().unwrap().iter().find(|wait| wait["from"] == *from);
+    assert!(kept.is_some_and(|wait| wait["to"].as_f64() > from.as_f64()), "{}", note(&past, &run));
+
+    // A run of the kind is known now, but not how long a person thinks.
+    let next = api.ingest(json!({ "approvals_required": ["read the folder"] })).await;
+    let asked = shows(api, "the next one waits", |live| {
+        live["jobs"].as_array()?.iter().find(|job| job["job_id"] == *next).cloned()
+    });
+    assert_eq!(asked.await.1["left"], Value::Null, "while it waits for a person nobody knows");
     swarm.stop().await;
 }
 

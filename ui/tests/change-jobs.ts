@@ -26,6 +26,7 @@ function card(job_id: string, agent: string, task: string, more: Partial<JobCard
     started_at: AT,
     ended_at: null,
     state: "running",
+    activity: more.state ?? "running",
     version: 3,
     attempt: 1,
     fence: 1,

@@ -79,6 +79,12 @@ impl AttemptTable {
         self.resource_waits.lock().get(job).cloned()
     }
 
+    /// The jobs with an attempt that waits for resources.
+    #[must_use]
+    pub fn waiting_for_resources(&self) -> HashSet<JobId> {
+        self.resource_waits.lock().keys().cloned().collect()
+    }
+
     /// The running attempt at a job, if any.
     #[must_use]
     pub fn attempt(&self, job: &JobId) -> Option<JobAttempt> {

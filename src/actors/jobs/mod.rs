@@ -14,6 +14,7 @@ mod draft;
 pub mod finalize;
 pub mod listing;
 pub mod manifest;
+pub mod paces;
 pub mod pruning;
 pub mod readers;
 mod restart;
@@ -33,6 +34,7 @@ use serde_json::Value;
 pub use attempts::AttemptTable;
 pub use book::{JobBook, JobError};
 pub use finalize::RunCosts;
+pub use paces::PaceCache;
 pub use submission::AsksPerson;
 pub use subtree::{CancelledJob, RunCancellation};
 
@@ -78,6 +80,8 @@ pub trait JobNotifier: Send + Sync {
 pub struct JobsShared {
     pub book: JobBook,
     pub attempts: AttemptTable,
+    /// What runs take.
+    pub paces: PaceCache,
     pub agents: Arc<dyn JobNotifier>,
     /// All tasks, each with the agent that takes it.
     pub tasks: &'static TaskCatalogue,

@@ -8,9 +8,10 @@ use std::collections::HashMap;
 use super::JobsShared;
 use super::book::{JobBook, JobError};
 use super::tables::EVENTS;
+use crate::domain::hmi::activity;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::wait::{JobWait, WaitKind};
-use crate::domain::job::{Job, JobEvent, JobEventKind};
+use crate::domain::job::{Job, JobEvent, JobEventKind, JobState};
 use crate::domain::time::Timestamp;
 use crate::store::{KeyRange, ScanOrder};
 
@@ -18,6 +19,12 @@ use crate::store::{KeyRange, ScanOrder};
 const CHUNK: usize = 500;
 
 impl JobsShared {
+    /// What each open one of these jobs is at ([`activity`]).
+    #[must_use]
+    pub fn activities(&self, jobs: &[Job]) -> HashMap<JobId, JobState> {
+        activity::of_jobs(jobs, |job| self.attempts.resource_wait(job).is_some())
+    }
+
     /// The waits of these jobs of one run, in the order of the jobs' ids.
     ///
     /// # Errors

@@ -12,7 +12,7 @@ use super::proof::{SteeringScope, as_usd};
 use super::target::SteeringTarget;
 use super::{SteeringDeps, SteeringError};
 use crate::domain::ids::{AgentName, JobId};
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::{Job, JobState, takeover};
 use crate::domain::money::NanoUsd;
 use crate::domain::steering::{SteeringAction, in_hands, with_those_below};
 
@@ -25,6 +25,9 @@ pub struct BlastRadius {
     /// The most that these agents' and jobs' calls in flight may cost.
     #[serde(rename = "usd_in_flight", serialize_with = "as_usd")]
     pub in_flight: NanoUsd,
+    /// Of a job to be reassigned: the agents that can take it over.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub takers: Option<Vec<AgentName>>,
 }
 
 /// One job of a blast radius.
@@ -56,7 +59,10 @@ pub(super) fn of(
         // Only the job itself begins anew; the jobs below go on.
         SteeringTarget::Job(id) if matches!(action, SteeringAction::Reassign | SteeringAction::Restart) => {
             let alone: Vec<&Job> = active.iter().filter(|job| job.id == id).collect();
-            Ok(of_jobs(means, &alone))
+            let roster = means.jobs.agents.roster();
+            let takers = alone.first().filter(|_| action == SteeringAction::Reassign);
+            let takers = takers.map(|job| takeover::takers(roster, means.jobs.tasks, job));
+            Ok(BlastRadius { takers, ..of_jobs(means, &alone) })
         }
         SteeringTarget::Job(id) => Ok(of_jobs(means, &with_those_below(&active, &HashSet::from([id])))),
         SteeringTarget::Approval(id) => {
@@ -104,5 +110,6 @@ fn radius(
         agents: workers,
         jobs: jobs.iter().map(line).collect(),
         in_flight: holds.iter().map(|(_, wanted)| wanted.worst).sum(),
+        takers: None,
     }
 }

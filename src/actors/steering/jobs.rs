@@ -67,7 +67,7 @@ impl SteeringDeps {
         readings.end_calls();
         let job = self.jobs.wait(id, STOP_WAIT).await?;
         let message = match job.state {
-            JobState::Cancelled => format!("killed {}", and_below(id, killed)),
+            JobState::Cancelled => format!("cancelled {}", and_below(id, killed)),
             // The job ended otherwise at the same moment.
             state if state.is_terminal() => format!("`{id}` is {}", state.as_str()),
             _ => format!(

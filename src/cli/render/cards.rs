@@ -9,6 +9,7 @@ use super::table::{TableColumn, draw};
 use super::{count, fit, one_line, state, units, wrap};
 use crate::cli::wire::{WireAgent, WireApproval, WireCancelProof, WireCrash, WireHit, WireJob};
 use crate::domain::accounts::receipt::bill::ReceiptTotals;
+use crate::domain::job::JobState;
 use crate::domain::job::wait::JobWait;
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
@@ -45,11 +46,12 @@ pub fn jobs(jobs: &[WireJob], now: Timestamp, width: usize) -> String {
     draw(columns, 0, &jobs.iter().map(row).collect::<Vec<_>>(), width)
 }
 
-/// A job's state, and the reason why a job below it waits.
+/// What a job is at; of one that works, also what a job below it waits for.
 fn state_and_wait(job: &WireJob) -> String {
-    let below = job.waits.iter().find(|wait| wait.job_id.as_str() != job.job_id);
-    let word = state(job.state);
-    below.map_or_else(|| word.clone(), |wait| format!("{word}, waits for {}", wait.kind.noun()))
+    let word = state(job.activity());
+    let is_at_work = job.activity() == JobState::Running;
+    let below = job.waits.iter().find(|wait| is_at_work && wait.job_id.as_str() != job.job_id);
+    below.map_or_else(|| word.clone(), |wait| format!("{word}, a step waits for {}", wait.kind.noun()))
 }
 
 /// A wait as a sentence: job, reason, since when.
@@ -64,7 +66,7 @@ pub fn wait_in_words(wait: &JobWait, now: Timestamp) -> String {
 /// One job with its inputs, outputs and cost, followed by the steps, if any.
 #[must_use]
 pub fn job(job: &WireJob, now: Timestamp, bill: Option<&ReceiptTotals>, width: usize) -> String {
-    let mut lines = vec![fit(&format!("{}  {}", style(&job.job_id).bold(), state(job.state)), width)];
+    let mut lines = vec![fit(&format!("{}  {}", style(&job.job_id).bold(), state(job.activity())), width)];
     let mut line = |key: &str, value: String| lines.extend(pair(key, &value, width));
     line("agent", job.agent.clone());
     line("task", job.task.clone());
@@ -127,7 +129,7 @@ pub fn steps(root: &WireJob, now: Timestamp, width: usize) -> String {
             let step = if job.step.is_empty() { &job.job_id } else { &job.step };
             [
                 format!("{}{}", "  ".repeat(depth(job)), one_line(step)),
-                state(job.state),
+                state(job.activity()),
                 job.agent.clone(),
                 progress(job),
                 took(job, now).map(units::duration).unwrap_or_default(),
@@ -351,6 +353,7 @@ mod tests {
         let schema = crate::http::contract::read("schemas/job_card.json").unwrap();
         let mut root = schema["examples"][1].clone();
         root["state"] = json!("running");
+        root["activity"] = json!("running");
         root["started_at"] = json!("2026-11-22T16:00:01.000Z");
         root["children"] = json!([schema["examples"][0]]);
         root["children"][0]["error"] = json!("the folder\nis gone");

@@ -64,6 +64,14 @@ pub(super) struct TuiNode {
     pub(super) role: Option<String>,
     /// Derived from mailboxes, beats and leases.
     pub(super) status: String,
+    /// Whether its messages are held back; what it has begun goes on.
+    #[serde(default)]
+    pub(super) paused: bool,
+    /// Whose decision one of its jobs waits for.
+    #[serde(default)]
+    pub(super) waiting_for: Option<String>,
+    #[serde(default)]
+    pub(super) health: String,
     #[serde(default)]
     pub(super) depth: u64,
     #[serde(default)]
@@ -108,6 +116,9 @@ pub(super) struct TuiJob {
     pub(super) agent: String,
     /// Where it is in its life.
     pub(super) state: JobState,
+    /// What it is at as a whole.
+    #[serde(default)]
+    pub(super) activity: Option<JobState>,
     /// 0 to 1, over the whole tree.
     #[serde(default)]
     pub(super) progress: f64,
@@ -119,15 +130,32 @@ pub(super) struct TuiJob {
     pub(super) waits: Vec<JobWait>,
     /// When it was accepted.
     pub(super) created_at: Timestamp,
-    /// Estimated seconds left.
+    /// `None`: not known.
     #[serde(default)]
-    pub(super) eta_s: Option<f64>,
+    pub(super) left: Option<TuiTimeLeft>,
     #[serde(default)]
     pub(super) steps_total: u64,
     #[serde(default)]
     pub(super) steps_done: u64,
     #[serde(default)]
     pub(super) cost_usd: f64,
+}
+
+/// The time left of a run, in seconds.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct TuiTimeLeft {
+    pub(super) least_s: u64,
+    pub(super) about_s: u64,
+    pub(super) most_s: u64,
+    /// What a run like it takes in all.
+    pub(super) usual_s: u64,
+}
+
+impl TuiJob {
+    /// What the run is at: running only while a job of it works.
+    pub(super) fn activity(&self) -> JobState {
+        self.activity.unwrap_or(self.state)
+    }
 }
 
 /// A pending approval.

@@ -2,7 +2,10 @@
 //!
 //! Pure: mailboxes, beats and rows come in as values. Nothing here relies on an agent's own claims.
 
+pub mod activity;
 pub mod alert;
+pub mod pace;
+pub mod past;
 pub mod progress;
 pub mod status;
 pub mod waiting;

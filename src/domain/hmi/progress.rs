@@ -1,59 +1,66 @@
-//! Progress and estimated time left of a whole tree of jobs.
+//! Progress of jobs with all that is below them.
 
 use std::collections::HashMap;
-use std::time::Duration;
 
 use crate::ids::JobId;
 use crate::job::{Job, JobState, plan};
 
-/// Below a thousandth of the work, the elapsed time predicts nothing.
-const TOO_EARLY: f64 = 0.001;
-
-/// The progress of the first of `jobs`, over all its descendants, 0 to 1.
+/// The progress of each of `jobs` over all its descendants, 0 to 1.
 ///
-/// `jobs` has each job before its descendants. Siblings are worth equal parts of their parent, including
-/// steps of the plan that have not begun; `leaf` gives the progress of a job without children. Done or waived
-/// jobs count in full; failed ones keep their progress.
+/// `jobs` has each job before its descendants; the first is the one that is asked about. Parts count by the
+/// `weight` of their tasks, steps of the plan that have not begun included; `leaf` gives the progress of a job
+/// without children. Done jobs and waived parts count in full; what failed or was cancelled keeps its
+/// progress.
 #[must_use]
-pub fn of_tree(jobs: &[Job], leaf: impl Fn(&Job) -> f64) -> f64 {
-    let mut below: HashMap<JobId, (f64, usize)> = HashMap::new();
-    let mut last = 0.0;
-    for job in jobs.iter().rev() {
-        let planned = plan::find(&job.card.task).map_or(0, |plan| plan.steps.len());
-        last = match (job.state, below.get(&job.id)) {
-            (JobState::Done | JobState::Quarantined, _) => 1.0,
-            (_, Some((sum, count))) => sum / planned.max(*count) as f64,
+pub fn of_jobs(
+    jobs: &[Job],
+    leaf: impl Fn(&Job) -> f64,
+    weight: impl Fn(&str) -> f64,
+) -> HashMap<JobId, f64> {
+    let mut found = HashMap::with_capacity(jobs.len());
+    let mut below: HashMap<JobId, (f64, f64)> = HashMap::new();
+    for (place, job) in jobs.iter().enumerate().rev() {
+        let progress = match (job.state, below.get(&job.id)) {
+            (JobState::Done, _) => 1.0,
+            // Waived: the run is past it, though the job itself went no further.
+            (JobState::Quarantined, _) if place > 0 => 1.0,
+            (_, Some((sum, begun))) => sum / planned(job, &weight).max(*begun),
             (_, None) => leaf(job),
         }
         .clamp(0.0, 1.0);
         if let Some(parent) = job.id.parent() {
-            let (sum, count) = below.entry(parent).or_default();
-            *sum += last;
-            *count += 1;
+            let (sum, begun) = below.entry(parent).or_default();
+            let share = weight(&job.card.task);
+            *sum += progress * share;
+            *begun += share;
         }
+        found.insert(job.id.clone(), progress);
     }
-    last
+    found
 }
 
-/// The time left at the rate so far; `None` while there is no estimate.
-#[must_use]
-pub fn time_left(progress: f64, elapsed: Duration) -> Option<Duration> {
-    if !(TOO_EARLY..=1.0).contains(&progress) {
-        return None;
-    }
-    Duration::try_from_secs_f64(elapsed.as_secs_f64() * (1.0 - progress) / progress).ok()
+/// The weight of all steps in a job's plan.
+fn planned(job: &Job, weight: impl Fn(&str) -> f64) -> f64 {
+    let steps = plan::find(&job.card.task).map(|plan| plan.steps.as_slice()).unwrap_or_default();
+    steps.iter().map(|step| weight(step.task_for(&job.card.inputs.0))).sum()
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use crate::hmi::waiting::tests::job;
+
+    fn of_first(jobs: &[Job], leaf: impl Fn(&Job) -> f64) -> f64 {
+        of_jobs(jobs, leaf, |_| 1.0)[&jobs[0].id]
+    }
 
     #[test]
     fn a_tree_is_as_far_as_its_parts() {
         use JobState::{Done, Quarantined, Running};
         let half = |_: &Job| 0.5;
-        assert!((of_tree(&[job("run", "other", Running)], half) - 0.5).abs() < 1e-9);
+        assert!((of_first(&[job("run", "other", Running)], half) - 0.5).abs() < 1e-9);
         let jobs = [
             job("run", "ingest", Running),
             job("run.data", "ingest.data", Running),
@@ -62,25 +69,61 @@ mod tests {
             job("run.data.lane.clean", "ingest.clean", Running),
         ];
         // One and a half of six steps, in one of one, in one of four.
-        assert!((of_tree(&jobs, half) - 1.5 / 6.0 / 4.0).abs() < 1e-9);
+        assert!((of_first(&jobs, half) - 1.5 / 6.0 / 4.0).abs() < 1e-9);
         let jobs = [
             job("run", "ingest", Running),
             job("run.compliance", "ingest.compliance", Quarantined),
             job("run.compliance.lane", "ingest.compliance.lane", Running),
         ];
-        assert!((of_tree(&jobs, half) - 0.25).abs() < 1e-9, "what was waived is through");
-        assert!((of_tree(&[job("run", "ingest", Done)], half) - 1.0).abs() < 1e-9);
-        assert!(of_tree(&[], half).abs() < 1e-9);
+        assert!((of_first(&jobs, half) - 0.25).abs() < 1e-9, "what was waived is through");
+        let none = |_: &Job| 0.0;
+        assert!(of_first(&jobs[1..], none).abs() < 1e-9, "itself it has done nothing");
+        assert!((of_first(&[job("run", "ingest", Done)], half) - 1.0).abs() < 1e-9);
+        assert!(of_jobs(&[], half, |_| 1.0).is_empty());
     }
 
     #[test]
-    fn the_rest_is_told_only_where_something_is_known() {
-        let minute = Duration::from_secs(60);
-        assert_eq!(time_left(0.5, minute), Some(minute));
-        assert_eq!(time_left(0.75, minute), Some(minute / 3));
-        assert_eq!(time_left(1.0, minute), Some(Duration::ZERO));
-        for progress in [0.0, 0.0001, 1.1, -1.0, f64::NAN] {
-            assert_eq!(time_left(progress, minute), None, "{progress}");
+    fn a_step_counts_by_its_weight() {
+        let jobs = [job("run", "ingest", JobState::Running), job("run.data", "ingest.data", JobState::Done)];
+        let weight = |task: &str| if task == "ingest.data" { 7.0 } else { 1.0 };
+        assert!(
+            (of_jobs(&jobs, |_| 0.0, weight)[&jobs[0].id] - 0.7).abs() < 1e-9,
+            "seven of seven and three"
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn it_never_goes_back_while_steps_begin_go_on_and_end(
+            moves in proptest::collection::vec((0..16_usize, 0.0..1.0_f64), 1..60),
+            weights in proptest::collection::vec(0.01..100.0_f64, 16),
+        ) {
+            let weight = |task: &str| weights[task.len() % weights.len()];
+            let mut run = vec![job("run", "ingest", JobState::Running)];
+            let mut leaves = HashMap::<JobId, f64>::new();
+            let mut last = 0.0;
+            for (choice, on) in moves {
+                let at = choice % run.len();
+                let (id, task) = (run[at].id.clone(), run[at].card.task.clone());
+                match plan::find(&task) {
+                    Some(plan) => {
+                        let step = &plan.steps[choice % plan.steps.len()];
+                        let child = id.child(&step.name, 0).unwrap();
+                        if run.iter().all(|known| known.id != child) {
+                            run.push(job(child.as_str(), &step.task, JobState::Running));
+                            run.sort_by(|a, b| a.id.cmp(&b.id));
+                        }
+                    }
+                    None if on > 0.9 => run[at].state = JobState::Done,
+                    None => {
+                        let known = leaves.entry(id).or_default();
+                        *known = known.max(on);
+                    }
+                }
+                let now = of_jobs(&run, |leaf| leaves.get(&leaf.id).copied().unwrap_or(0.0), weight)[&run[0].id];
+                prop_assert!(now >= last - 1e-9, "{now} after {last}");
+                last = now;
+            }
         }
     }
 }

@@ -1,26 +1,28 @@
 //! An agent's status: separate facts, and the one word that follows from them.
 //!
 //! Every port, list and screen shows this word or maps it one to one; none has a rule of its own. The first
-//! match wins; trouble comes before work, and approvals before running jobs:
+//! match wins; trouble comes before work, and work before what the agent also waits for:
 //!
 //! 1. `down`: the actor has ended, or is ending.
 //! 2. `error`: the actor ended abnormally and is not back, or is hung and being killed.
-//! 3. `degraded`: the actor has not started yet, its last sign of life is older than one interval, or it
-//!    ended abnormally within the last [`CRASH_SHOWN`].
-//! 4. `paused`: the mailbox is paused.
-//! 5. `waiting_approval`: an approval is pending for one of the agent's jobs, or requested by the agent.
-//! 6. `blocked`: a job of the agent has failed for good, and the director decides.
-//! 7. `running`: the agent handles a message, or one of its jobs is running.
-//! 8. `queued`: messages or jobs wait for the agent.
-//! 9. `paused`: all open jobs of the agent are paused.
-//! 10. `done`: a job of the agent was done recently.
-//! 11. `ok`: the agent is alive and idle.
+//! 3. `degraded`: the actor has not started yet, or its last sign of life is older than one interval.
+//! 4. `running`: the agent handles a message, or works on a job ([`super::activity`]), also while it is
+//!    paused and ends what it has begun.
+//! 5. `degraded`: the actor ended abnormally within the last [`CRASH_SHOWN`], and is not at work again.
+//! 6. `paused`: the mailbox is paused.
+//! 7. `waiting_approval`: an approval is pending for one of the agent's jobs, or requested by the agent.
+//! 8. `blocked`: a job of the agent has failed for good, and the director decides.
+//! 9. `queued`: messages or jobs wait for the agent.
+//! 10. `paused`: all open jobs of the agent are paused.
+//! 11. `done`: a job of the agent was done recently.
+//! 12. `ok`: the agent is alive and idle.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use serde::Serialize;
 
+use super::activity;
 use crate::ids::{AgentName, JobId};
 use crate::job::approval::Approval;
 use crate::job::{Job, JobState};
@@ -180,16 +182,20 @@ pub struct AgentWork {
 
 impl AgentWork {
     /// The work of all agents that have any, from the open jobs, the pending approvals, and the jobs that
-    /// ended recently.
+    /// ended recently. `is_held_up` says of a running job that it waits for machine resources.
     #[must_use]
     pub fn of_agents<'j>(
         active: impl IntoIterator<Item = &'j Job>,
         asked: impl IntoIterator<Item = &'j Approval>,
         ended: impl IntoIterator<Item = &'j Job>,
+        is_held_up: impl Fn(&JobId) -> bool,
     ) -> HashMap<AgentName, Self> {
         let mut agents = HashMap::<AgentName, Self>::new();
+        let active: Vec<&Job> = active.into_iter().collect();
+        let activities = activity::of_jobs(active.iter().copied(), is_held_up);
         for job in active {
-            agents.entry(job.card.agent.clone()).or_default().add_open(job);
+            let at = activities.get(&job.id).copied().unwrap_or(job.state);
+            agents.entry(job.card.agent.clone()).or_default().add_open(job, at);
         }
         for approval in asked {
             agents.entry(approval.agent.clone()).or_default().open.asks = true;
@@ -201,9 +207,9 @@ impl AgentWork {
         agents
     }
 
-    fn add_open(&mut self, job: &Job) {
-        self.open.add(job.state);
-        if job.state == JobState::Running {
+    fn add_open(&mut self, job: &Job, activity: JobState) {
+        self.open.add(activity);
+        if activity == JobState::Running {
             self.working_on = self.working_on.take().max(Some((job.started_at, job.id.clone())));
         }
     }
@@ -243,8 +249,12 @@ impl ActorSigns {
     /// The word, by the rule of this file.
     #[must_use]
     pub fn status(&self) -> AgentStatus {
+        let has_crashed = self.life == ActorLifecycle::Up && !self.is_late();
         match self.health() {
             AgentHealth::Ok => self.activity(),
+            AgentHealth::Degraded if has_crashed && self.activity() == AgentStatus::Running => {
+                AgentStatus::Running
+            }
             AgentHealth::Degraded => AgentStatus::Degraded,
             AgentHealth::Error => AgentStatus::Error,
             AgentHealth::Down => AgentStatus::Down,
@@ -254,15 +264,18 @@ impl ActorSigns {
     /// The agent's health, whatever the work.
     #[must_use]
     pub fn health(&self) -> AgentHealth {
-        let is_late = self.silence.is_some_and(|(silent, interval)| silent > interval);
         let crashed = self.crashed.is_some_and(|ago| ago < CRASH_SHOWN);
         match self.life {
             ActorLifecycle::Ended => AgentHealth::Down,
             ActorLifecycle::Restarting | ActorLifecycle::Silent => AgentHealth::Error,
             ActorLifecycle::Starting => AgentHealth::Degraded,
-            ActorLifecycle::Up if is_late || crashed => AgentHealth::Degraded,
+            ActorLifecycle::Up if self.is_late() || crashed => AgentHealth::Degraded,
             ActorLifecycle::Up => AgentHealth::Ok,
         }
+    }
+
+    fn is_late(&self) -> bool {
+        self.silence.is_some_and(|(silent, interval)| silent > interval)
     }
 
     /// Whose decision the agent's jobs wait for.
@@ -278,10 +291,10 @@ impl ActorSigns {
     fn activity(&self) -> AgentStatus {
         let JobSigns { asks, blocked, running, queued, paused, done } = self.work;
         match () {
+            () if running || self.is_handling => AgentStatus::Running,
             () if self.is_paused => AgentStatus::Paused,
             () if asks => AgentStatus::WaitingApproval,
             () if blocked => AgentStatus::Blocked,
-            () if running || self.is_handling => AgentStatus::Running,
             () if queued || self.waiting > 0 => AgentStatus::Queued,
             () if paused => AgentStatus::Paused,
             () if done => AgentStatus::Done,
@@ -290,16 +303,35 @@ impl ActorSigns {
     }
 }
 
-/// All agents in one sentence: the total, and the number down or unhealthy.
+/// How many of a kind there are, and how many of them are down or unhealthy.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct HealthCount {
+    pub total: usize,
+    pub down: usize,
+    pub unwell: usize,
+}
+
+impl HealthCount {
+    fn in_words(self, one: &str, many: &str) -> String {
+        let Self { total, down, unwell } = self;
+        let all = format!("{total} {}", if total == 1 { one } else { many });
+        match (down, unwell) {
+            (0, 0) if total == 0 => format!("no {many}"),
+            (0, 0) => format!("{all}, all answering"),
+            (0, unwell) => format!("{all}, {unwell} unhealthy"),
+            (down, 0) => format!("{all}, {down} down"),
+            (down, unwell) => format!("{all}, {down} down, {unwell} unhealthy"),
+        }
+    }
+}
+
+/// All agents, and all services from outside if there are any, in one sentence.
 #[must_use]
-pub fn health_line(total: usize, down: usize, unwell: usize) -> String {
-    let agents = format!("{total} {}", if total == 1 { "agent" } else { "agents" });
-    match (down, unwell) {
-        (0, 0) if total == 0 => "no agents".to_owned(),
-        (0, 0) => format!("{agents}, all answering"),
-        (0, unwell) => format!("{agents}, {unwell} unhealthy"),
-        (down, 0) => format!("{agents}, {down} down"),
-        (down, unwell) => format!("{agents}, {down} down, {unwell} unhealthy"),
+pub fn health_line(agents: HealthCount, outside: HealthCount) -> String {
+    let agents = agents.in_words("agent", "agents");
+    match outside.total {
+        0 => agents,
+        _ => format!("{agents}; {}", outside.in_words("outside service", "outside services")),
     }
 }
 
@@ -338,7 +370,7 @@ mod tests {
             (ActorLifecycle::Restarting, AgentStatus::Error),
             (ActorLifecycle::Silent, AgentStatus::Error),
             (ActorLifecycle::Starting, AgentStatus::Degraded),
-            (ActorLifecycle::Up, AgentStatus::WaitingApproval),
+            (ActorLifecycle::Up, AgentStatus::Running),
         ] {
             assert_eq!(
                 ActorSigns { life, is_paused: true, ..busy }.status().is_trouble(),
@@ -358,26 +390,28 @@ mod tests {
         let crashed = |ago| ActorSigns { crashed: Some(ago), is_paused: true, ..IDLE }.status();
         assert_eq!(crashed(Duration::ZERO), AgentStatus::Degraded);
         assert_eq!(crashed(CRASH_SHOWN), AgentStatus::Paused);
+        let at_work = ActorSigns { crashed: Some(Duration::ZERO), ..with(&[JobState::Running]) };
+        assert_eq!((at_work.status(), at_work.health()), (AgentStatus::Running, AgentHealth::Degraded));
+        let silent = Some((interval + Duration::from_millis(1), interval));
+        assert_eq!(ActorSigns { silence: silent, ..at_work }.status(), AgentStatus::Degraded);
     }
 
     #[test]
-    fn what_needs_a_person_comes_before_what_runs() {
+    fn an_agent_that_works_is_running_whatever_else_waits() {
         use JobState::{AwaitingApproval, Blocked, Done, Failed, Paused, Queued, Running};
         for (jobs, word) in [
-            (&[Done, Paused, Queued, Running, Blocked, AwaitingApproval][..], AgentStatus::WaitingApproval),
-            (&[Done, Paused, Queued, Running, Blocked], AgentStatus::Blocked),
-            (&[Done, Paused, Queued, Running], AgentStatus::Running),
+            (&[Done, Paused, Queued, Running, Blocked, AwaitingApproval][..], AgentStatus::Running),
+            (&[Done, Paused, Queued, Blocked, AwaitingApproval], AgentStatus::WaitingApproval),
+            (&[Done, Paused, Queued, Blocked], AgentStatus::Blocked),
             (&[Done, Paused, Queued], AgentStatus::Queued),
             (&[Done, Paused], AgentStatus::Paused),
             (&[Done, Failed], AgentStatus::Done),
             (&[Failed], AgentStatus::Ok),
         ] {
             assert_eq!(with(jobs).status(), word, "{jobs:?}");
-            assert_eq!(
-                ActorSigns { is_paused: true, ..with(jobs) }.status(),
-                AgentStatus::Paused,
-                "{jobs:?}"
-            );
+            let held_back = ActorSigns { is_paused: true, ..with(jobs) }.status();
+            let works = word == AgentStatus::Running;
+            assert_eq!(held_back, if works { word } else { AgentStatus::Paused }, "{jobs:?}");
         }
     }
 
@@ -391,7 +425,7 @@ mod tests {
     #[test]
     fn the_facts_stand_apart_from_the_word() {
         let asked = ActorSigns { is_paused: true, ..with(&[JobState::Running, JobState::AwaitingApproval]) };
-        assert_eq!((asked.status(), asked.health()), (AgentStatus::Paused, AgentHealth::Ok));
+        assert_eq!((asked.status(), asked.health()), (AgentStatus::Running, AgentHealth::Ok));
         assert_eq!(asked.waiting_for(), Some(DecisionMaker::Person), "a pause does not answer the question");
         let crashed = ActorSigns { life: ActorLifecycle::Restarting, ..with(&[JobState::Blocked]) };
         assert_eq!((crashed.status(), crashed.health()), (AgentStatus::Error, AgentHealth::Error));
@@ -409,7 +443,7 @@ mod tests {
         };
         let open = [job("run-1.a", JobState::Running, 1), job("run-1.b", JobState::Running, 5)];
         let ended = [job("run-0.a", JobState::Done, 7), job("run-0.b", JobState::Failed, 9)];
-        let agents = AgentWork::of_agents(&open, [], &ended);
+        let agents = AgentWork::of_agents(&open, [], &ended, |_| false);
         let work = &agents[&open[0].card.agent];
         assert_eq!(work.working_on().map(JobId::as_str), Some("run-1.b"), "the one that began last");
         let done_at = |millis| work.at(Timestamp::from_millis(millis)).done;
@@ -418,10 +452,15 @@ mod tests {
 
     #[test]
     fn health_is_one_line() {
-        assert_eq!(health_line(50, 0, 0), "50 agents, all answering");
-        assert_eq!(health_line(50, 1, 2), "50 agents, 1 down, 2 unhealthy");
-        assert_eq!(health_line(50, 0, 1), "50 agents, 1 unhealthy");
-        assert_eq!(health_line(1, 1, 0), "1 agent, 1 down");
-        assert_eq!(health_line(0, 0, 0), "no agents");
+        let count = |total, down, unwell| HealthCount { total, down, unwell };
+        let line = |total, down, unwell| health_line(count(total, down, unwell), HealthCount::default());
+        assert_eq!(line(50, 0, 0), "50 agents, all answering");
+        assert_eq!(line(50, 1, 2), "50 agents, 1 down, 2 unhealthy");
+        assert_eq!(line(50, 0, 1), "50 agents, 1 unhealthy");
+        assert_eq!(line(1, 1, 0), "1 agent, 1 down");
+        assert_eq!(line(0, 0, 0), "no agents");
+        let dead = health_line(count(50, 0, 0), count(1000, 1000, 0));
+        assert_eq!(dead, "50 agents, all answering; 1000 outside services, 1000 down");
+        assert!(health_line(count(1, 0, 0), count(1, 0, 0)).ends_with("; 1 outside service, all answering"));
     }
 }

@@ -196,6 +196,13 @@ impl Job {
         self.id.run()
     }
 
+    /// What the job is about, by which a person tells it from others of its task: the folder, the goal, or the
+    /// repository of its card.
+    #[must_use]
+    pub fn subject(&self) -> Option<&str> {
+        ["source", "goal", "repo"].iter().find_map(|name| self.card.inputs.0.get(name)?.as_str())
+    }
+
     #[must_use]
     pub fn context(&self) -> TraceContext {
         TraceContext { trace: self.trace.0, span: self.trace.1 }

@@ -54,6 +54,13 @@ pub fn check(
     Ok(())
 }
 
+/// The agents that may take `job` over, in the roster's order.
+#[must_use]
+pub fn takers(roster: &Roster, tasks: &TaskCatalogue, job: &Job) -> Vec<AgentName> {
+    let names = roster.iter().map(|agent| &agent.name);
+    names.filter(|name| check(roster, tasks, job, name).is_ok()).cloned().collect()
+}
+
 /// Why an agent cannot do a task.
 fn lacks_way(roster: &Roster, tasks: &TaskCatalogue, task: &str, taker: &AgentDefinition) -> Option<String> {
     if !tasks.takes(taker, task) {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::HmiApi;
@@ -22,10 +23,11 @@ const MOST: usize = 100;
 /// Default page of the list.
 const LIMITS: ListLimits = ListLimits { default: MOST, ..ListLimits::USUAL };
 
-/// The newest alerts, newest first.
-pub(super) fn newest(events: &EventStreamHandle, now: Timestamp) -> Vec<HmiAlert> {
-    let alerts = events.cache().alerts(since(now), MOST);
-    alerts.iter().filter_map(|sent| sent.event()).map(|event| HmiAlert::of(&event)).collect()
+/// The newest alerts, newest first, and how many there are in all.
+pub(super) fn newest(events: &EventStreamHandle, now: Timestamp) -> (Vec<HmiAlert>, usize) {
+    let all = events.cache().alerts(since(now), usize::MAX);
+    let newest = all.iter().take(MOST).filter_map(|sent| sent.event()).map(|event| HmiAlert::of(&event));
+    (newest.collect(), all.len())
 }
 
 fn since(now: Timestamp) -> Timestamp {
@@ -34,7 +36,12 @@ fn since(now: Timestamp) -> Timestamp {
 
 /// The filters of `GET /api/alerts`.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct AlertFilter {
+    #[serde(rename = "limit")]
+    _limit: Option<IgnoredAny>,
+    #[serde(rename = "cursor")]
+    _cursor: Option<IgnoredAny>,
     #[serde(rename = "type")]
     kind: Option<String>,
     severity: Option<AlertSeverity>,

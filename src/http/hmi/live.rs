@@ -15,13 +15,16 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
+use url::Url;
 
 use super::tree::{TreeFacts, TreeRow};
 use super::work::LiveJobs;
 use super::{HmiApi, alerts, costs};
+use crate::actors::registry::ServiceCounts;
 use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::hmi::AgentStatus;
-use crate::domain::hmi::status::health_line;
+use crate::domain::hmi::status::{HealthCount, health_line};
+use crate::domain::registry::RegisteredService;
 use crate::http::{ApiError, ApiResult};
 
 /// Age below which an answer is reused: too short to notice, and at most ten snapshots a second.
@@ -77,16 +80,19 @@ fn picture(hmi: &HmiApi) -> ApiResult<Bytes> {
     let recent =
         board.newest_where(RECENT_EVENTS, |event| event.seq <= seq && event.event_type != kind::HEARTBEAT);
     let recent: Vec<SwarmEvent> = recent.iter().filter_map(|sent| sent.event()).collect();
+    let (alerts, alerts_total) = alerts::newest(&hmi.events, now.at);
     let answer = json!({
         "seq": seq,
         "at": now.at,
         "version": env!("CARGO_PKG_VERSION"),
         "ports": hmi.ports,
-        "health": health(&rows),
+        "health": health(&rows, hmi.registry.outside_counts(|service| is_own(hmi, service))),
         "tree": rows,
         "jobs": now.jobs(hmi),
         "approvals": now.approvals(hmi),
-        "alerts": alerts::newest(&hmi.events, now.at),
+        "jobs_total": now.runs_total,
+        "alerts": alerts,
+        "alerts_total": alerts_total,
         "resources": hmi.0.machine.sample(&hmi.resources),
         "costs": costs::windows(hmi),
         "current": now.current(hmi),
@@ -95,16 +101,27 @@ fn picture(hmi: &HmiApi) -> ApiResult<Bytes> {
     serde_json::to_vec(&answer).map(Bytes::from).map_err(|error| ApiError::internal(&error))
 }
 
-fn health(rows: &[TreeRow]) -> Value {
+/// Whether a service is one of the daemon's own models: at one of its ports nobody else can listen.
+fn is_own(hmi: &HmiApi, service: &RegisteredService) -> bool {
+    let Ok(url) = Url::parse(&service.url) else { return false };
+    let is_here = url.host_str().is_some_and(|host| matches!(host, "localhost" | "127.0.0.1" | "[::1]"));
+    is_here && url.port().is_some_and(|port| hmi.ports.values().any(|own| *own == port))
+}
+
+fn health(rows: &[TreeRow], outside: ServiceCounts) -> Value {
     let agents = || rows.iter().filter(|row| row.role.is_some());
     let count = |wanted: fn(AgentStatus) -> bool| agents().filter(|row| wanted(row.standing.status)).count();
     let down = count(|status| matches!(status, AgentStatus::Down | AgentStatus::Error));
     let (total, unwell) = (agents().count(), count(|status| status == AgentStatus::Degraded));
+    let others = HealthCount { total: outside.total, down: outside.down, unwell: outside.degraded };
     json!({
-        "line": health_line(total, down, unwell),
+        "line": health_line(HealthCount { total, down, unwell }, others),
         "agents_total": total,
         "agents_ok": total - down - unwell,
         "agents_down": down,
+        "services_total": outside.total,
+        "services_ok": outside.healthy,
+        "services_down": outside.down,
     })
 }
 

@@ -68,6 +68,7 @@ struct HmiShared {
     sources: HmiDeps,
     machine: machine::MachineSampler,
     live: live::LiveCache,
+    past: sequencer::PastCache,
 }
 
 impl std::ops::Deref for HmiApi {
@@ -83,7 +84,12 @@ impl HmiApi {
     #[must_use]
     pub fn new(sources: HmiDeps) -> Self {
         let machine = machine::MachineSampler::new(sources.jobs.settings.workdir.clone());
-        Self(Arc::new(HmiShared { sources, machine, live: live::LiveCache::default() }))
+        Self(Arc::new(HmiShared {
+            sources,
+            machine,
+            live: live::LiveCache::default(),
+            past: sequencer::PastCache::default(),
+        }))
     }
 }
 
@@ -101,6 +107,7 @@ pub fn routes(hmi: &HmiApi) -> Router {
         .route("/api/metrics", get(services::metrics))
         .route("/api/sequencer", get(sequencer::sequencer))
         .route("/api/services", get(services::list))
+        .route("/api/tasks", get(work::tasks))
         .route("/api/tree", get(services::tree))
         .with_state(hmi.clone())
         .merge(pages::routes(&hmi.ports))

@@ -31,8 +31,18 @@ struct PageFiles;
 /// The document of all pages.
 const DOCUMENT: &str = "index.html";
 /// The pages of the UI's router besides `/`; each may have an item below (`/jobs/<id>`).
-const PAGES: [&str; 9] =
-    ["tree", "sequencer", "resources", "costs", "alerts", "jobs", "approvals", "traces", "settings"];
+const PAGES: [&str; 10] = [
+    "tree",
+    "sequencer",
+    "services",
+    "resources",
+    "costs",
+    "alerts",
+    "jobs",
+    "approvals",
+    "traces",
+    "settings",
+];
 /// Content-hashed names never mean anything else.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// Cached, but revalidated each time.

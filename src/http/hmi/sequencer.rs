@@ -4,10 +4,12 @@
 //! or up to a day before it, newest first, and all open runs; so a run of more than a day is included only
 //! while open. At most [`MAX_TASKS`] tasks are returned, and `cut` is set when there are more.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -18,14 +20,14 @@ use super::work::{LiveJobs, seconds};
 use crate::actors::crashes;
 use crate::actors::jobs::book::JobBook;
 use crate::domain::hmi::AgentStatus;
+use crate::domain::hmi::past::{self, IdleSpan};
 use crate::domain::ids::JobId;
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::{Job, JobEvent, JobState};
 use crate::domain::registry::agent_service_id;
 use crate::domain::time::Timestamp;
 use crate::http::ApiResult;
 use crate::http::check::RequestChecks;
 use crate::http::extract::ContractQuery;
-use crate::http::progress::JobProgress;
 use crate::supervision::SupervisionEventKind;
 
 /// The default range in seconds: a day.
@@ -38,6 +40,9 @@ const LEAD_MS: i64 = 86_400_000;
 const MAX_TASKS: usize = 5_000;
 /// Most roots read: each has at least one task.
 const MAX_ROOTS: usize = MAX_TASKS;
+/// Events of a run read at once, and in all: of a longer one the end of the past is missing.
+const EVENT_PAGE: usize = 500;
+const MAX_EVENTS: usize = 20_000;
 /// Most marks in an answer.
 const MAX_MARKS: usize = 2_000;
 /// The last second of the year 9999, so that times stay formattable.
@@ -118,6 +123,50 @@ struct SequencerTask {
     start_time: f64,
     end_time: Option<f64>,
     beat_time: Option<f64>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    waits: Vec<SequencerWait>,
+}
+
+/// A time in which a begun task did not work.
+#[derive(Debug, Serialize)]
+struct SequencerWait {
+    from: f64,
+    to: Option<f64>,
+    status: AgentStatus,
+}
+
+/// The recorded waits of ended runs, which change no more.
+#[derive(Default)]
+pub(super) struct PastCache(Mutex<HashMap<JobId, Arc<RunWaits>>>);
+
+type RunWaits = HashMap<JobId, Vec<IdleSpan>>;
+
+impl PastCache {
+    fn of_run(&self, hmi: &HmiApi, run: &[Job]) -> ApiResult<Arc<RunWaits>> {
+        let Some(root) = run.first() else { return Ok(Arc::default()) };
+        if let Some(known) = self.0.lock().get(&root.id) {
+            return Ok(Arc::clone(known));
+        }
+        let mut events = Vec::new();
+        loop {
+            let last = events.last().map_or(0, |event: &JobEvent| event.seq);
+            let page = hmi.jobs.book.events(&root.run(), last, EVENT_PAGE)?;
+            let is_last = page.len() < EVENT_PAGE;
+            events.extend(page);
+            if is_last || events.len() >= MAX_EVENTS {
+                break;
+            }
+        }
+        let waits = Arc::new(past::idle_spans(run, &events));
+        if run.iter().all(|job| job.state.is_terminal()) {
+            let mut known = self.0.lock();
+            if known.len() >= MAX_ROOTS {
+                known.clear();
+            }
+            known.insert(root.id.clone(), Arc::clone(&waits));
+        }
+        Ok(waits)
+    }
 }
 
 /// The tasks of the range, newest runs first, and whether some were cut.
@@ -127,8 +176,15 @@ fn tasks(hmi: &HmiApi, range: SequencerRange) -> ApiResult<(Vec<SequencerTask>, 
     let mut tasks = Vec::new();
     for root in roots {
         let run = book.subtree(&root)?;
+        let waits = hmi.0.past.of_run(hmi, &run)?;
+        let progress = hmi.jobs.progress(&run);
+        let activities = hmi.jobs.activities(&run);
         let within = run.iter().filter(|job| overlaps(job, range));
-        tasks.extend(within.map(|job| task(hmi, job, &run)));
+        tasks.extend(within.map(|job| {
+            let activity = activities.get(&job.id).copied().unwrap_or(job.state);
+            let waits = waits.get(&job.id).map(Vec::as_slice).unwrap_or_default();
+            task(hmi, job, activity, progress.get(&job.id).copied().unwrap_or_default(), waits)
+        }));
         if tasks.len() > MAX_TASKS {
             tasks.truncate(MAX_TASKS);
             cut = true;
@@ -159,19 +215,27 @@ fn overlaps(job: &Job, range: SequencerRange) -> bool {
     begin(job) <= range.until && job.ended_at.is_none_or(|ended| ended >= range.since)
 }
 
-fn task(hmi: &HmiApi, job: &Job, run: &[Job]) -> SequencerTask {
-    let children = run.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id));
+fn task(hmi: &HmiApi, job: &Job, activity: JobState, progress: f64, waits: &[IdleSpan]) -> SequencerTask {
     let running = job.state == JobState::Running;
     let attempt = hmi.jobs.attempts.progress(&job.id).filter(|_| running);
     SequencerTask {
         task_id: job.id.clone(),
         agent_id: agent_service_id(job.card.agent.as_str()),
         name: job.card.task.clone(),
-        status: AgentStatus::of_job(job.state),
-        progress: JobProgress::of(&hmi.jobs, job, children).fraction,
+        status: AgentStatus::of_job(activity),
+        progress,
         start_time: seconds(begin(job)),
         end_time: job.ended_at.map(seconds),
         beat_time: attempt.and_then(|progress| progress.beat_at).map(seconds),
+        waits: waits.iter().map(wait).collect(),
+    }
+}
+
+fn wait(span: &IdleSpan) -> SequencerWait {
+    SequencerWait {
+        from: seconds(span.from),
+        to: span.to.map(seconds),
+        status: AgentStatus::of_job(span.activity),
     }
 }
 

@@ -4,6 +4,8 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::time::Duration;
 
+use axum::Json;
+use axum::extract::State;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -12,14 +14,16 @@ use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::actors::jobs_snapshot::{JobsSnapshot, ended_within};
 use crate::domain::accounts::budget::{BudgetScope, RunName};
+use crate::domain::hmi::AgentStatus;
+use crate::domain::hmi::pace::TimeLeft;
 use crate::domain::hmi::waiting::{usd_per_minute, waiting_for};
-use crate::domain::hmi::{AgentStatus, progress};
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::approval::Approval;
 use crate::domain::job::continuation::CONTINUES;
 use crate::domain::job::wait::JobWait;
 use crate::domain::job::{Job, JobState};
 use crate::domain::money::NanoUsd;
+use crate::domain::task::TaskInput;
 use crate::domain::time::Timestamp;
 use crate::http::orchestrator::wire;
 use crate::http::progress::JobProgress;
@@ -124,9 +128,9 @@ impl LiveJobs {
         Some(CurrentTask {
             task_id: root.id.clone(),
             name: root.card.task.clone(),
-            status: whole_status(run, root),
+            status: AgentStatus::of_job(whole_activity(&hmi.jobs, run, root)),
             agent: root.card.agent.to_string(),
-            progress: tree_progress(&hmi.jobs, run),
+            progress: run_progress(&hmi.jobs, run, root),
             start_time: seconds(root.started_at.unwrap_or(root.created_at)),
         })
     }
@@ -150,8 +154,9 @@ pub(super) fn seconds(at: Timestamp) -> f64 {
     at.as_millis() as f64 / 1000.0
 }
 
-fn tree_progress(jobs: &JobsShared, run: &[Job]) -> f64 {
-    progress::of_tree(run, |leaf| JobProgress::of(jobs, leaf, []).fraction)
+/// The progress of a whole run.
+fn run_progress(jobs: &JobsShared, run: &[Job], root: &Job) -> f64 {
+    jobs.progress(run).get(&root.id).copied().unwrap_or_default()
 }
 
 fn spent(hmi: &HmiApi, run: &RunId) -> NanoUsd {
@@ -167,16 +172,9 @@ fn waits_of(hmi: &HmiApi, run: &[Job]) -> Vec<JobWait> {
     })
 }
 
-/// The status of a whole run: a wait of any job shows.
-fn whole_status(run: &[Job], root: &Job) -> AgentStatus {
-    let open = || run.iter().filter(|job| !job.state.is_terminal());
-    match root.state {
-        JobState::Running if open().any(|job| job.state == JobState::AwaitingApproval) => {
-            AgentStatus::WaitingApproval
-        }
-        JobState::Running if open().any(|job| job.state == JobState::Blocked) => AgentStatus::Blocked,
-        state => AgentStatus::of_job(state),
-    }
+/// What a whole run is at.
+fn whole_activity(jobs: &JobsShared, run: &[Job], root: &Job) -> JobState {
+    jobs.activities(run).get(&root.id).copied().unwrap_or(root.state)
 }
 
 /// The task in the header; times in seconds since the epoch.
@@ -190,14 +188,37 @@ pub(super) struct CurrentTask {
     start_time: f64,
 }
 
+/// The time left of a run, in whole seconds.
+#[derive(Debug, Serialize)]
+struct TimeLeftView {
+    least_s: u64,
+    about_s: u64,
+    most_s: u64,
+    usual_s: u64,
+}
+
+impl TimeLeftView {
+    fn of(left: &TimeLeft) -> Self {
+        Self {
+            least_s: left.least.as_secs(),
+            about_s: left.about.as_secs(),
+            most_s: left.most.as_secs(),
+            usual_s: left.usual.as_secs(),
+        }
+    }
+}
+
 /// A run for the dashboard.
 #[derive(Debug, Serialize)]
 pub(super) struct LiveJob {
     job_id: JobId,
     run_id: RunId,
     task: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     agent: String,
     state: JobState,
+    activity: JobState,
     progress: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
     note: Option<String>,
@@ -209,7 +230,7 @@ pub(super) struct LiveJob {
     created_at: Timestamp,
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
-    eta_s: Option<u64>,
+    left: Option<TimeLeftView>,
     steps_total: usize,
     steps_done: usize,
     cost_usd: serde_json::Number,
@@ -218,18 +239,19 @@ pub(super) struct LiveJob {
 impl LiveJob {
     fn of(hmi: &HmiApi, run: &[Job], continuations: &LaterRuns, now: Timestamp) -> Option<Self> {
         let root = run.first()?;
-        let progress = tree_progress(&hmi.jobs, run);
-        let elapsed =
-            root.started_at.filter(|_| root.state == JobState::Running).map(|began| now.since(began));
-        let eta = elapsed.and_then(|elapsed| progress::time_left(progress, elapsed));
+        let activity = whole_activity(&hmi.jobs, run, root);
+        let left = Some(run).filter(|_| activity == JobState::Running);
+        let left = left.and_then(|run| hmi.jobs.time_left(run, now));
         let noted = run.iter().rev().filter_map(|job| hmi.jobs.attempts.progress(&job.id));
         Some(Self {
             job_id: root.id.clone(),
             run_id: root.run(),
             task: root.card.task.clone(),
+            subject: root.subject().map(str::to_owned),
             agent: root.card.agent.to_string(),
             state: root.state,
-            progress,
+            activity,
+            progress: run_progress(&hmi.jobs, run, root),
             note: noted.map(|progress| progress.note).find(|note| !note.is_empty()),
             continues: root.card.inputs.get(CONTINUES).and_then(Value::as_str).map(str::to_owned),
             continued_by: continuations.get(&root.run()).cloned().unwrap_or_default(),
@@ -237,10 +259,40 @@ impl LiveJob {
             created_at: root.created_at,
             started_at: root.started_at,
             ended_at: root.ended_at,
-            eta_s: eta.map(|eta| eta.as_secs()),
+            left: left.as_ref().map(TimeLeftView::of),
             steps_total: run.len(),
             steps_done: run.iter().filter(|job| job.state == JobState::Done).count(),
             cost_usd: spent(hmi, &root.run()).wire(),
         })
     }
+}
+
+/// A task that a card may name.
+#[derive(Debug, Serialize)]
+struct OfferedTask {
+    task: String,
+    about: String,
+    inputs: Vec<OfferedInput>,
+}
+
+#[derive(Debug, Serialize)]
+struct OfferedInput {
+    name: &'static str,
+    required: bool,
+    wanted: String,
+}
+
+/// `GET /api/tasks`: what can be submitted.
+pub(super) async fn tasks(State(hmi): State<HmiApi>) -> Json<Value> {
+    let input = |input: &TaskInput| OfferedInput {
+        name: input.name,
+        required: input.is_required,
+        wanted: input.kind.wanted().into_owned(),
+    };
+    let offered = hmi.jobs.tasks.iter().map(|entry| OfferedTask {
+        task: entry.task.to_string(),
+        about: entry.about.to_string(),
+        inputs: entry.inputs.iter().map(input).collect(),
+    });
+    Json(json!({ "tasks": offered.collect::<Vec<_>>() }))
 }

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::{FromRequest, OptionalFromRequest, Request, State};
 use axum::http::{HeaderMap, StatusCode};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::OrchestratorApi;
@@ -54,7 +55,12 @@ fn header_key(headers: &HeaderMap) -> ApiResult<Option<String>> {
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct JobsQuery {
+    #[serde(rename = "limit")]
+    _limit: Option<IgnoredAny>,
+    #[serde(rename = "cursor")]
+    _cursor: Option<IgnoredAny>,
     state: Option<JobState>,
     run_id: Option<RunId>,
     agent: Option<AgentName>,

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::{Value, json};
 
 use super::OrchestratorApi;
@@ -26,10 +27,45 @@ const TRACE_LIMITS: ListLimits = ListLimits { default: SPAN_LIMITS.max, ..SPAN_L
 const CRASH_LIMITS: ListLimits = ListLimits { default: 50, max: crashes::KEPT_CRASHES };
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct SpansQuery {
     job: Option<JobId>,
     agent: Option<String>,
     since: Option<Timestamp>,
+    /// Part of the message's kind.
+    kind: Option<String>,
+    outcome: Option<String>,
+    /// Least time in hand, in milliseconds.
+    min_ms: Option<u64>,
+    /// Without the daemon's care for itself.
+    work_only: Option<bool>,
+    #[serde(rename = "limit")]
+    _limit: Option<IgnoredAny>,
+    #[serde(rename = "cursor")]
+    _cursor: Option<IgnoredAny>,
+}
+
+impl SpansQuery {
+    fn matches(&self, span: &FrozenSpan) -> bool {
+        let is_bad = !matches!(&*span.outcome, "ok" | "open");
+        self.agent.as_ref().is_none_or(|agent| span.to == *agent || span.from == *agent)
+            && self.since.is_none_or(|since| span.queued_at >= since)
+            && self.kind.as_ref().is_none_or(|kind| has_letters(&span.kind, kind))
+            && self.outcome.as_ref().is_none_or(|outcome| span.outcome == *outcome)
+            && self.min_ms.is_none_or(|least| span.run_us.is_some_and(|run| run >= least * 1000))
+            && (self.work_only != Some(true) || is_bad || !is_housekeeping(&span.kind))
+    }
+}
+
+/// Whether a text has these letters, large or small.
+fn has_letters(text: &str, wanted: &str) -> bool {
+    text.to_lowercase().contains(&wanted.to_lowercase())
+}
+
+/// Whether a message is one of those by which the daemon looks after itself, all the time.
+fn is_housekeeping(kind: &str) -> bool {
+    const KINDS: [&str; 7] = ["sweep", "look", "publish", "tick", "heartbeat", "beat", "returned"];
+    KINDS.contains(&kind) || kind.starts_with("GET ")
 }
 
 pub(super) async fn by_trace(
@@ -55,12 +91,7 @@ pub(super) async fn find(
         Some(id) => of_job(&state, id)?,
         None => live(&state, |_| true),
     };
-    if let Some(agent) = &query.agent {
-        spans.retain(|span| span.to == *agent || span.from == *agent);
-    }
-    if let Some(since) = query.since {
-        spans.retain(|span| span.queued_at >= since);
-    }
+    spans.retain(|span| query.matches(span));
     answer(&state, &params, SPAN_LIMITS, spans)
 }
 
@@ -110,7 +141,12 @@ fn answer(
 }
 
 #[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CrashesQuery {
+    #[serde(rename = "limit")]
+    _limit: Option<IgnoredAny>,
+    #[serde(rename = "cursor")]
+    _cursor: Option<IgnoredAny>,
     agent: Option<String>,
     since: Option<Timestamp>,
 }
@@ -143,4 +179,57 @@ pub(super) async fn crash(
 ) -> ApiResult<Json<CrashRecord>> {
     let found = crashes::get(&state.store, id)?;
     found.map(Json).ok_or_else(|| ApiError::not_found(format!("no crash {id}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(kind: &str, outcome: &str, run_us: Option<u64>) -> FrozenSpan {
+        FrozenSpan {
+            trace_id: TraceId::random(),
+            span_id: SpanId::random(),
+            parent_span_id: None,
+            from: "architect".to_owned(),
+            to: "director-data".to_owned(),
+            kind: kind.to_owned(),
+            queued_at: Timestamp::from_millis(1000),
+            started_at: None,
+            ended_at: None,
+            queue_us: None,
+            run_us,
+            outcome: outcome.to_owned(),
+        }
+    }
+
+    fn query(text: &str) -> SpansQuery {
+        serde_html_form::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_span_fits_all_filters_or_is_left_out() {
+        let call = span("POST /v1/chat/completions", "ok", Some(2_500));
+        for fits in ["", "kind=/V1", "outcome=ok", "min_ms=2", "agent=architect&limit=5", "work_only=true"] {
+            assert!(query(fits).matches(&call), "{fits}");
+        }
+        for other in ["kind=invoke", "outcome=crashed", "min_ms=3", "agent=x", "since=1970-01-01T00:00:02Z"] {
+            assert!(!query(other).matches(&call), "{other}");
+        }
+        assert!(!query("min_ms=0").matches(&span("look", "open", None)), "nobody knows how long it will be");
+    }
+
+    #[test]
+    fn housekeeping_is_left_out_where_it_went_well() {
+        let wanted = query("work_only=true");
+        assert!(
+            !wanted.matches(&span("beat", "ok", Some(1))) && !wanted.matches(&span("GET /jobs", "ok", None))
+        );
+        assert!(wanted.matches(&span("beat", "crashed", Some(1))));
+        assert!(query("work_only=false").matches(&span("beat", "ok", Some(1))));
+    }
+
+    #[test]
+    fn a_filter_that_does_not_exist_is_refused() {
+        assert!(serde_html_form::from_str::<SpansQuery>("king=invoke").is_err());
+    }
 }

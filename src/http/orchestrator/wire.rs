@@ -1,14 +1,17 @@
 //! Jobs, approvals and events on the wire.
 
+use std::collections::HashMap;
+
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::domain::artifact::Artifact;
+use crate::domain::ids::JobId;
 use crate::domain::job::approval::Approval;
 use crate::domain::job::wait::JobWait;
-use crate::domain::job::{Job, JobState};
+use crate::domain::job::{Job, JobState, plan};
 use crate::domain::time::Timestamp;
 use crate::http::progress::JobProgress;
 
@@ -21,6 +24,8 @@ pub(super) struct JobView {
     step: String,
     agent: String,
     task: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<String>,
     capability: Option<String>,
     inputs: Value,
     outputs: Value,
@@ -33,6 +38,7 @@ pub(super) struct JobView {
     started_at: Option<Timestamp>,
     ended_at: Option<Timestamp>,
     state: JobState,
+    activity: JobState,
     version: u64,
     attempt: u32,
     fence: u64,
@@ -48,6 +54,15 @@ pub(super) struct JobView {
     children: Option<Vec<JobView>>,
 }
 
+/// What is read once for all jobs of a tree.
+struct ViewedTree<'t> {
+    jobs: &'t JobsShared,
+    below: &'t [Job],
+    waits: Vec<JobWait>,
+    activities: HashMap<JobId, JobState>,
+    progress: HashMap<JobId, f64>,
+}
+
 impl JobView {
     /// A job with the states of its descendants, which must be in `below` (others there are ignored).
     /// `nested` adds them as `children`.
@@ -55,8 +70,15 @@ impl JobView {
     /// # Errors
     /// The store's.
     pub(super) fn new(jobs: &JobsShared, job: &Job, below: &[Job], nested: bool) -> Result<Self, JobError> {
-        let waits = jobs.waits(if below.is_empty() { std::slice::from_ref(job) } else { below })?;
-        Ok(Self::with_waits(jobs, job, below, &waits, nested))
+        let tree = if below.is_empty() { std::slice::from_ref(job) } else { below };
+        let facts = ViewedTree {
+            jobs,
+            below,
+            waits: jobs.waits(tree)?,
+            activities: jobs.activities(tree),
+            progress: jobs.progress(tree),
+        };
+        Ok(Self::with_facts(&facts, job, nested))
     }
 
     /// The same with the runs that went on with this one.
@@ -66,9 +88,13 @@ impl JobView {
         Self { continued_by, ..self }
     }
 
-    fn with_waits(jobs: &JobsShared, job: &Job, below: &[Job], waits: &[JobWait], nested: bool) -> Self {
-        let own: Vec<&Job> =
-            below.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id)).collect();
+    fn with_facts(facts: &ViewedTree<'_>, job: &Job, nested: bool) -> Self {
+        let mut own: Vec<&Job> =
+            facts.below.iter().filter(|child| child.id.parent().as_ref() == Some(&job.id)).collect();
+        let steps = plan::find(&job.card.task).map(|plan| plan.steps.as_slice()).unwrap_or_default();
+        let place = |child: &Job| steps.iter().position(|step| step.name == child.id.step());
+        // In the order in which they began; of one moment, in that of the plan.
+        own.sort_by_key(|child| (child.created_at, place(child).unwrap_or(steps.len())));
         let waiting = own.iter().filter(|child| !child.state.is_terminal());
         Self {
             job_id: job.id.to_string(),
@@ -77,6 +103,7 @@ impl JobView {
             step: job.id.step().to_owned(),
             agent: job.card.agent.to_string(),
             task: job.card.task.clone(),
+            subject: job.subject().map(str::to_owned),
             capability: job.card.capability.clone(),
             inputs: job.card.inputs.0.clone(),
             outputs: job.outputs.0.clone(),
@@ -89,18 +116,21 @@ impl JobView {
             started_at: job.started_at,
             ended_at: job.ended_at,
             state: job.state,
+            activity: facts.activities.get(&job.id).copied().unwrap_or(job.state),
             version: job.version,
             attempt: job.attempt,
             fence: job.fence,
-            progress: JobProgress::of(jobs, job, own.iter().copied()),
+            progress: JobProgress {
+                fraction: facts.progress.get(&job.id).copied().unwrap_or_default(),
+                ..JobProgress::of(facts.jobs, job, own.iter().copied())
+            },
             error: job.error.clone(),
             cancel_requested_at: job.cancel.as_ref().map(|wish| wish.at),
             waiting_for: waiting.map(|child| child.id.to_string()).collect(),
-            waits: waits.iter().filter(|wait| wait.job_id.is_within(&job.id)).cloned().collect(),
+            waits: facts.waits.iter().filter(|wait| wait.job_id.is_within(&job.id)).cloned().collect(),
             trace_id: job.trace.0.to_string(),
             continued_by: Vec::new(),
-            children: nested
-                .then(|| own.iter().map(|child| Self::with_waits(jobs, child, below, waits, true)).collect()),
+            children: nested.then(|| own.iter().map(|child| Self::with_facts(facts, child, true)).collect()),
         }
     }
 }

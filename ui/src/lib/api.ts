@@ -47,6 +47,9 @@ export type TreeNode = Hmi["TreeNode"];
 export type LiveJob = Hmi["LiveJob"];
 /** A pending one, with what its waiting costs. */
 export type LiveApproval = Hmi["LiveApproval"];
+export type ServiceItem = Hmi["ServiceItem"];
+/** A task that can be submitted. */
+export type OfferedTask = Answer<HmiPaths, "/api/tasks">["tasks"][number];
 export type Alert = Hmi["Alert"];
 export type Resources = Hmi["Resources"];
 export type CurrentTask = Hmi["CurrentTask"];

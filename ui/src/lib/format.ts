@@ -61,7 +61,7 @@ export function plural(value: number, one: string, many = `${one}s`): string {
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
-/** A moment in the zone that the settings name (`local` or an IANA name). */
+/** A moment in the zone that the settings name (`local` or an IANA name); with its date, that zone too. */
 export function clock(at: string | number | Date, zone: string, withDate = false): string {
   const date = at instanceof Date ? at : new Date(at);
   if (Number.isNaN(date.getTime())) return "-";
@@ -72,7 +72,7 @@ export function clock(at: string | number | Date, zone: string, withDate = false
       hour: "2-digit",
       minute: "2-digit",
       second: "2-digit",
-      ...(withDate ? { day: "2-digit", month: "short" } : {}),
+      ...(withDate ? { day: "2-digit", month: "short", timeZoneName: "short" } : {}),
       ...(zone === "local" ? {} : { timeZone: zone }),
     });
     formats.set(key, format);

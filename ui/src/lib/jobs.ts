@@ -2,8 +2,8 @@
 
 import type { JobCard, JobState, LiveJob } from "./api";
 import type { JobVerb } from "./client";
-import { plain, stepOf } from "./format";
-import { lookOf, type Look } from "./status";
+import { duration, plain, stepOf } from "./format";
+import type { Look } from "./status";
 
 export interface Step {
   card: JobCard;
@@ -35,36 +35,32 @@ export function verbs(state: JobState): JobVerb[] {
   return state === "paused" ? ["resume", "cancel"] : ["pause", "cancel"];
 }
 
-/** How far a tree is, from its leaves: what has ended counts whole, what runs by its own progress. */
-export function progressOf(root: JobCard): number {
-  if (hasEnded(root.state)) return root.state === "done" ? 1 : root.progress.fraction;
-  const children = root.children ?? [];
-  if (children.length === 0) return root.progress.fraction;
-  // A coordinator knows how many parts there will be, before they are all there.
-  const parts = Math.max(children.length, root.progress.total);
-  return children.reduce((sum, child) => sum + progressOf(child), 0) / parts;
-}
-
 /** A card as a line, for jobs that are no longer in the live picture. */
 export function lineOf(card: JobCard): LiveJob {
-  const { job_id, run_id, task, agent, state, created_at, started_at, ended_at } = card;
-  const progress = progressOf(card);
+  const { job_id, run_id, task, agent, state, activity, created_at, started_at, ended_at } = card;
   return {
     job_id,
     run_id,
     task,
     agent,
     state,
-    progress,
+    activity,
+    progress: card.progress.fraction,
     created_at,
     started_at,
     ended_at,
+    ...(card.subject === undefined ? {} : { subject: card.subject }),
     waits: card.waits,
-    eta_s: null,
+    left: null,
     steps_total: 0,
     steps_done: 0,
     cost_usd: 0,
   };
+}
+
+/** A folder by its last name, any other subject as it is. */
+export function shortSubject(subject: string): string {
+  return subject.startsWith("/") ? (subject.split("/").filter(Boolean).at(-1) ?? subject) : subject;
 }
 
 export type JobWait = LiveJob["waits"][number];
@@ -89,17 +85,35 @@ export function firstWait(waits: readonly JobWait[]): JobWait | null {
   return waits.find((wait) => wait.kind === "person") ?? waits[0] ?? null;
 }
 
-/** What a run shows: while nothing of it works, what it waits for and not that it has begun. */
-export function lookOfRun(state: JobState, waits: readonly JobWait[], works: boolean): Look {
-  const wait = firstWait(waits);
-  if (state !== "running" || works || !wait) return lookOf(state);
-  return { person: "approval", director: "blocked", resume: "paused", retry: "queued", resources: "queued" }[
-    wait.kind
-  ] as Look;
+/** What a wait looks like. */
+export function lookOfWait(kind: JobWait["kind"]): Look {
+  return (
+    {
+      person: "approval",
+      director: "blocked",
+      resume: "paused",
+      retry: "queued",
+      resources: "queued",
+    } as const
+  )[kind];
 }
 
-/** Whether a step of the tree works just now. A coordinator that waits for its parts does not. */
-export function works(root: JobCard): boolean {
-  const children = root.children ?? [];
-  return children.length === 0 ? root.state === "running" : children.some(works);
+/** `about 40 s left`. Where no earlier run of the kind backs a figure there is none. */
+export function leftInShort({ left }: LiveJob): string | null {
+  return left && `about ${roughly(left.about_s)} left`;
+}
+
+/** The whole of it: the range, and what such a run takes. */
+export function leftInWords({ left, activity }: LiveJob): string {
+  if (activity !== "running") return "";
+  if (!left) return "The time left is not known: no run of this kind and size has been done before.";
+  return `About ${roughly(left.about_s)} left (${roughly(left.least_s)} to ${roughly(left.most_s)}); a run like it usually takes ${roughly(left.usual_s)}.`;
+}
+
+/** No finer than a guess is. */
+function roughly(seconds: number): string {
+  if (seconds < 10) return `${Math.max(1, Math.round(seconds))} s`;
+  if (seconds < 90) return `${Math.round(seconds / 5) * 5} s`;
+  if (seconds < 3600) return `${Math.round(seconds / 60)} min`;
+  return duration(Math.round(seconds / 600) * 600);
 }

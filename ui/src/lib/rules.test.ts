@@ -4,18 +4,28 @@ import { backoffMs } from "./backoff";
 import { address, errorText } from "./client";
 import { dataOf } from "./follow";
 import { ago, bytes, clock, count, duration, stepOf, usd } from "./format";
-import { firstWait, lookOfRun, progressOf, steps, verbs, waitSentence } from "./jobs";
+import {
+  firstWait,
+  leftInShort,
+  leftInWords,
+  lookOfWait,
+  shortSubject,
+  steps,
+  verbs,
+  waitSentence,
+} from "./jobs";
 import { firstOf } from "./paging";
 import { best, score } from "./match";
 import { applyEvent, gap, sentence, urgencyMs } from "./reduce";
 import { href, parse } from "./route";
 import { DEFAULTS, readSettings } from "./settings";
+import { byState, isOutside, meant } from "./services";
 import { Limiter, noteOf } from "./sound/notes";
 import { Quarters, spoken, spokenProgress } from "./sound/speech";
-import { lookOf, lookOfTask, LOOKS, SHAPES } from "./status";
+import { besides, lookOf, lookOfTask, LOOKS, SHAPES } from "./status";
 import { approval, event, liveOf, node, smallTree } from "./testing";
 import { LEVELS } from "./level";
-import type { HierarchyLevel, JobCard, TreeNode } from "./api";
+import type { HierarchyLevel, JobCard, LiveJob, ServiceItem, TreeNode } from "./api";
 
 describe("status", () => {
   it("gives each look a shape of its own", () => {
@@ -23,6 +33,22 @@ describe("status", () => {
     expect(lookOf("waiting_approval")).toBe(lookOf("awaiting_approval"));
     expect(lookOf("of a later version")).toBe("blocked");
     expect([lookOfTask("down"), lookOfTask("error")]).toEqual([lookOf("cancelled"), "error"]);
+  });
+
+  it("says beside the one word what that leaves out", () => {
+    const agent = node(1, "a", null, {
+      status: "running",
+      paused: true,
+      waiting_for: "person",
+      health: "degraded",
+    });
+    expect(besides(agent)).toEqual([
+      "pausing: it ends what it has begun",
+      "another job of its waits for a person",
+      "health: degraded",
+    ]);
+    expect(besides({ ...agent, status: "paused", waiting_for: null, health: "ok" })).toEqual([]);
+    expect(besides(node(1, "a", null, { status: "waiting_approval", waiting_for: "person" }))).toEqual([]);
   });
 });
 
@@ -80,14 +106,29 @@ describe("what runs wait for", () => {
     detail: "the folder is gone",
   });
 
-  it("is shown while nothing of them works, a person's part first", () => {
+  it("is told with the step and the reason, a person's part first", () => {
     const waits = [wait("retry"), wait("person")];
     expect(firstWait(waits)?.kind).toBe("person");
     expect(waitSentence(wait("person"))).toBe("waits for a person at audit: the folder is gone");
-    expect(lookOfRun("running", waits, false)).toBe("approval");
-    expect(lookOfRun("running", waits, true)).toBe("running");
-    expect(lookOfRun("running", [], false)).toBe("running");
-    expect(lookOfRun("failed", waits, false)).toBe("error");
+    expect(waits.map((one) => lookOfWait(one.kind))).toEqual(["queued", "approval"]);
+  });
+});
+
+describe("the time left", () => {
+  const job = (left: LiveJob["left"], activity: LiveJob["activity"] = "running") =>
+    ({ left, activity }) as LiveJob;
+
+  it("is a range in words, no finer than a guess is", () => {
+    const known = job({ least_s: 31, about_s: 42, most_s: 65, usual_s: 118 });
+    expect(leftInShort(known)).toBe("about 40 s left");
+    expect(leftInWords(known)).toBe("About 40 s left (30 s to 65 s); a run like it usually takes 2 min.");
+    expect(leftInShort(job({ least_s: 0, about_s: 0, most_s: 7, usual_s: 9000 }))).toBe("about 1 s left");
+  });
+
+  it("is no figure where no earlier run backs one", () => {
+    expect(leftInShort(job(null))).toBeNull();
+    expect(leftInWords(job(null))).toContain("not known");
+    expect(leftInWords(job(null, "awaiting_approval"))).toBe("");
   });
 });
 
@@ -236,6 +277,7 @@ describe("formats", () => {
     expect(clock("2026-11-22T20:16:19Z", "UTC")).toBe("20:16:19");
     expect(clock("2026-11-22T20:16:19Z", "Asia/Tokyo")).toBe("05:16:19");
     expect(clock("nonsense", "UTC")).toBe("-");
+    expect(clock("2026-11-22T20:16:19Z", "Asia/Kolkata", true)).toMatch(/^23 Nov, 01:46:19 (GMT\+5:30|IST)$/);
     expect(stepOf("run.data.lane")).toBe("lane");
   });
 });
@@ -305,9 +347,12 @@ describe("jobs", () => {
     ]);
   });
 
-  it("progress by their leaves, with the parts that are still to come", () => {
-    expect(progressOf(run)).toBeCloseTo((1 + 0.25) / 4);
-    expect(progressOf(card("d", "done", 0, 0))).toBe(1);
+  it("are told apart by what they are about", () => {
+    expect(["/usr/share/doc/", "/", "mend the parser"].map(shortSubject)).toEqual([
+      "doc",
+      "/",
+      "mend the parser",
+    ]);
   });
 
   it("can be asked only what their state allows", () => {
@@ -317,6 +362,34 @@ describe("jobs", () => {
       ["retry"],
       [],
     ]);
+  });
+});
+
+describe("services from outside", () => {
+  const service = (service_id: string, status: ServiceItem["status"], caps: string[] = []) =>
+    ({ service_id, name: service_id, status, caps }) as ServiceItem;
+
+  it("are those that are no agent of the daemon", () => {
+    const at = (service_id: string, url: string) =>
+      isOutside({ service_id, url }, new Set(["chunker"]), new Set([8050]));
+    expect(at("agent-chunker", "internal://agents/chunker")).toBe(false);
+    expect(at("agent-llm", "http://localhost:8050")).toBe(false);
+    expect(at("agent-of-mine", "http://localhost:9000")).toBe(true);
+    expect(at("indexer", "http://elsewhere:8050")).toBe(true);
+    expect(at("odd", "no address")).toBe(true);
+  });
+
+  it("stand by state, trouble first, however many they are", () => {
+    const many = Array.from({ length: 1000 }, (_, n) => service(`s${n}`, n < 3 ? "ok" : "down"));
+    expect(byState(many).map(({ status, items }) => [status, items.length])).toEqual([
+      ["down", 997],
+      ["ok", 3],
+    ]);
+  });
+
+  it("are found by name and by what they can", () => {
+    expect(meant(service("box", "ok", ["ocr"]), " OC")).toBe(true);
+    expect(meant(service("box", "ok", ["ocr"]), "speech")).toBe(false);
   });
 });
 

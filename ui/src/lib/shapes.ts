@@ -41,6 +41,11 @@ const CORNERS: Partial<Record<Shape, [number, number][]>> = {
     [1.12, 0.85],
     [-1.12, 0.85],
   ],
+  wedge: [
+    [0, 1.15],
+    [1.12, -0.85],
+    [-1.12, -0.85],
+  ],
   octagon,
 };
 
@@ -58,4 +63,5 @@ export const INNER: Partial<Record<Shape, string>> = {
   check: "M5.3 8.2l2 2 3.6-4.2",
   octagon: "M6 6l4 4M10 6l-4 4",
   triangle: "M8 6v3M8 10.8v.2",
+  wedge: "M8 5v3M8 9.6v.2",
 };

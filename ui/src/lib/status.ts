@@ -2,12 +2,14 @@
 //
 // Colour is never alone: each status has its own shape, so that it is told apart without seeing colours.
 
-import type { AgentStatus, JobState } from "./api";
+import type { AgentStatus, JobState, TreeNode } from "./api";
 
 /** What the eye is shown; several statuses of the wire may share one look. */
-export type Look = "idle" | "queued" | "running" | "approval" | "blocked" | "paused" | "error" | "done";
+export type Look =
+  "idle" | "queued" | "running" | "approval" | "blocked" | "degraded" | "paused" | "error" | "done";
 
-export type Shape = "ring" | "square" | "circle" | "diamond" | "triangle" | "bars" | "octagon" | "check";
+export type Shape =
+  "ring" | "square" | "circle" | "diamond" | "triangle" | "wedge" | "bars" | "octagon" | "check";
 
 export const SHAPES: Record<Look, Shape> = {
   idle: "ring",
@@ -15,6 +17,7 @@ export const SHAPES: Record<Look, Shape> = {
   running: "circle",
   approval: "diamond",
   blocked: "triangle",
+  degraded: "wedge",
   paused: "bars",
   error: "octagon",
   done: "check",
@@ -29,7 +32,7 @@ const LOOK_OF: Record<AgentStatus | JobState, Look> = {
   waiting_approval: "approval",
   awaiting_approval: "approval",
   blocked: "blocked",
-  degraded: "blocked",
+  degraded: "degraded",
   paused: "paused",
   error: "error",
   down: "error",
@@ -60,11 +63,22 @@ export function wordOf(status: string): string {
   return WORDS[status] ?? status.replaceAll("_", " ");
 }
 
+/** What an agent's one word leaves out: that it is being paused, whom a job of its waits for, how it fares. */
+export function besides(node: Pick<TreeNode, "status" | "health" | "paused" | "waiting_for">): string[] {
+  const said = [];
+  if (node.paused && node.status !== "paused") said.push("pausing: it ends what it has begun");
+  if (node.waiting_for && node.status !== "waiting_approval" && node.status !== "blocked")
+    said.push(`another job of its waits for a ${node.waiting_for}`);
+  if (node.health !== "ok" && node.health !== node.status) said.push(`health: ${wordOf(node.health)}`);
+  return said;
+}
+
 /** The order of trouble: what needs an eye first is first. */
 export const TROUBLE: Look[] = [
   "error",
   "approval",
   "blocked",
+  "degraded",
   "paused",
   "running",
   "queued",

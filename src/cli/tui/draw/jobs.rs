@@ -12,10 +12,9 @@ use super::{bar, fact, mark, with_details};
 use crate::cli::render::{cards, one_line, units};
 use crate::cli::tui::model::TuiModel;
 use crate::cli::tui::rows::TuiRowContent;
-use crate::cli::tui::wire::TuiJob;
+use crate::cli::tui::wire::{TuiJob, TuiTimeLeft};
 use crate::cli::wire::WireJob;
 use crate::domain::job::JobState;
-use crate::domain::job::wait::WaitKind;
 use crate::domain::time::Timestamp;
 
 pub(super) fn draw(model: &TuiModel, now: Timestamp, frame: &mut Frame<'_>, area: Rect) {
@@ -40,11 +39,8 @@ pub(super) fn draw(model: &TuiModel, now: Timestamp, frame: &mut Frame<'_>, area
 fn item(job: &TuiJob) -> ListItem<'static> {
     let waits = job.waits.first().map(|wait| format!("waits for {}", wait.kind.noun()));
     let note = waits.or_else(|| job.note.as_deref().map(one_line)).unwrap_or_default();
-    // A run is shown as waiting when any step below it waits for approval.
-    let asks = job.waits.iter().any(|wait| wait.kind == WaitKind::Person);
-    let state = if asks { JobState::AwaitingApproval } else { job.state };
     ListItem::new(Line::from(vec![
-        mark(state.as_str()),
+        mark(job.activity().as_str()),
         Span::raw(format!(" {} ", one_line(&job.job_id))),
         Span::raw(format!("{}  ", bar(job.progress))),
         Span::raw(note).dim(),
@@ -52,19 +48,33 @@ fn item(job: &TuiJob) -> ListItem<'static> {
 }
 
 fn about(job: &TuiJob, now: Timestamp) -> Vec<Line<'static>> {
-    let left = |seconds: f64| Duration::try_from_secs_f64(seconds).map(units::duration).unwrap_or_default();
     let mut lines = vec![
         Line::from(one_line(&job.job_id)).bold(),
         fact("task", job.task.clone()),
-        fact("state", job.state.word()),
+        fact("state", job.activity().word()),
         fact("agent", job.agent.clone()),
         fact("submitted", format!("{} ago", units::age(job.created_at, now))),
         fact("steps", format!("{} of {} done", job.steps_done, job.steps_total)),
         fact("cost", format!("${:.4}", job.cost_usd)),
     ];
     lines.extend(job.waits.iter().map(|wait| fact("waits", cards::wait_in_words(wait, now))));
-    lines.extend(job.eta_s.map(|seconds| fact("time left", left(seconds))));
+    if job.activity() == JobState::Running {
+        lines.push(fact("time left", time_left(job.left)));
+    }
     lines
+}
+
+/// As a range; nothing where no earlier run of the kind backs it.
+fn time_left(left: Option<TuiTimeLeft>) -> String {
+    let Some(TuiTimeLeft { least_s, about_s, most_s, usual_s }) = left else { return "not known".to_owned() };
+    let time = |seconds| units::duration(Duration::from_secs(seconds));
+    format!(
+        "about {} ({} to {}), usually {} in all",
+        time(about_s),
+        time(least_s),
+        time(most_s),
+        time(usual_s)
+    )
 }
 
 fn steps_of(job: &WireJob) -> Vec<Line<'static>> {
@@ -73,7 +83,7 @@ fn steps_of(job: &WireJob) -> Vec<Line<'static>> {
     let line = |step: &WireJob| {
         Line::from(vec![
             Span::raw("  ".repeat(depth(step) - top)),
-            mark(step.state.as_str()),
+            mark(step.activity().as_str()),
             Span::raw(format!(" {} ", one_line(&step.step))),
             Span::raw(one_line(&step.agent)).dim(),
         ])

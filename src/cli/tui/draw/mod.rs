@@ -62,7 +62,7 @@ fn head(model: &TuiModel, now: Timestamp) -> Paragraph<'static> {
         spans.push(if live.health.agents_down > 0 { health.red() } else { health.green() });
         let costs = &live.costs;
         spans.push(Span::raw(format!(
-            "  ${:.4}/min  {} tokens/min  ${:.2} today",
+            "  ${:.4}/min  {} tokens/min  ${:.2} in 24 h",
             costs.minute.usd, costs.minute.tokens, costs.day.usd
         )));
         if model.lost.is_some() {

@@ -43,11 +43,26 @@ fn item(node: &TuiNode, depth: usize) -> ListItem<'static> {
     ListItem::new(Line::from(spans))
 }
 
+/// What the one word of the status leaves out.
+fn besides(node: &TuiNode) -> Option<String> {
+    let waits =
+        node.waiting_for.as_ref().filter(|_| !matches!(&*node.status, "waiting_approval" | "blocked"));
+    let waits = waits.map(|who| format!("a job of its waits for a {who}"));
+    let paused = node.paused && node.status != "paused";
+    let paused = paused.then(|| "pausing: it ends what it has begun".to_owned());
+    let health =
+        Some(&node.health).filter(|health| !matches!(&***health, "" | "ok") && **health != node.status);
+    let health = health.map(|health| format!("health: {health}"));
+    let said: Vec<String> = [paused, waits, health].into_iter().flatten().collect();
+    (!said.is_empty()).then(|| said.join("; "))
+}
+
 fn details(node: &TuiNode) -> Vec<Line<'static>> {
     let mut lines = vec![
         Line::from(one_line(&node.name)).bold(),
         Line::from(vec![mark(&node.status), Span::raw(format!(" {}", node.status.replace('_', " ")))]),
     ];
+    lines.extend(besides(node).map(|besides| fact("besides", besides)));
     lines.extend(node.role.clone().map(|role| fact("role", role)));
     lines.push(fact("mailbox", format!("{} waiting, {} handled", node.depth, node.handled)));
     lines.extend(node.handling.clone().map(|kind| fact("handling", kind)));

@@ -86,6 +86,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/tasks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** What can be submitted */
+        get: operations["tasks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/tree": {
         parameters: {
             query?: never;
@@ -353,7 +370,7 @@ export interface components {
             timestamp: string;
         };
         /**
-         * @description Derived from mailbox, beats and jobs, never from what the agent says. The first that fits: `down` (has ended), `error` (ended abnormally and not back, or silent for too long), `degraded` (starting, beat late, or crashed within 10 s), `paused`, `waiting_approval`, `blocked` (a job failed for good), `running`, `queued`, `done` (a job of its was done within five minutes), `ok`.
+         * @description Derived from mailbox, beats and jobs, never from what the agent says. The first that fits: `down` (has ended), `error` (ended abnormally and not back, or silent for too long), `degraded` (starting, or beat late), `running` (handles a message or works on a job, also while it is paused and ends that), `degraded` (crashed within 10 s), `paused`, `waiting_approval`, `blocked` (a job failed for good), `queued`, `done` (a job of its was done within five minutes), `ok`. A job is at work only while it or a job below it is.
          * @enum {string}
          */
         AgentStatus: "ok" | "queued" | "running" | "waiting_approval" | "blocked" | "paused" | "degraded" | "error" | "down" | "done";
@@ -414,8 +431,12 @@ export interface components {
             job_id: string;
             run_id: string;
             task: string;
+            /** @description What it is about: the folder, the goal or the repository of its card. Absent where the card has none. */
+            subject?: string;
             agent: string;
             state: components["schemas"]["JobState"];
+            /** @description What it is at as a whole: its state, but of a running job with parts that of its parts. Running only while it or a job below it works; of the waits below it, the one that a person can end comes first. */
+            activity: components["schemas"]["JobState"];
             /** @description 0 to 1 over the whole tree of jobs. */
             progress: number;
             /** @description What is being done just now. */
@@ -458,8 +479,17 @@ export interface components {
              * @description ISO 8601, UTC, with a Z.
              */
             ended_at: string | null;
-            /** @description Seconds that it will still take, by how it went so far; null when unknown. */
-            eta_s: number | null;
+            /** @description What it will still take, by what the steps of earlier runs of its kind took, documents for documents, and how far this one is. Null while nothing works, and where no earlier run tells: then it is not known. */
+            left: {
+                /** @description Seconds at least. */
+                least_s: number;
+                /** @description Seconds most likely. */
+                about_s: number;
+                /** @description Seconds at most. */
+                most_s: number;
+                /** @description Seconds that a run like it takes in all. */
+                usual_s: number;
+            } | null;
             /** @description Jobs of its tree. */
             steps_total: number;
             steps_done: number;
@@ -826,7 +856,7 @@ export interface components {
          */
         agent_standing: {
             /**
-             * @description Trouble comes before work, and what waits for a person before what runs.
+             * @description Trouble comes before work, and work before what it also waits for.
              * @enum {string}
              */
             status: "ok" | "degraded" | "down" | "queued" | "running" | "blocked" | "waiting_approval" | "paused" | "error" | "done";
@@ -894,15 +924,25 @@ export interface operations {
                             agents_total: number;
                             agents_ok: number;
                             agents_down: number;
+                            /** @description Services that registered from outside. */
+                            services_total: number;
+                            /** @description Those of them that are well. */
+                            services_ok: number;
+                            /** @description Those of them that are down. */
+                            services_down: number;
                         };
                         /** @description All actors; a parent stands before its children. */
                         tree: components["schemas"]["TreeNode"][];
                         /** @description Runs that have not ended, and those that ended in the last five minutes. */
                         jobs: components["schemas"]["LiveJob"][];
+                        /** @description Runs that are open or have just ended; `jobs` has the first of them. */
+                        jobs_total: number;
                         /** @description Pending ones, oldest first. */
                         approvals: components["schemas"]["LiveApproval"][];
                         /** @description Of the last 24 h, newest first. */
                         alerts: components["schemas"]["Alert"][];
+                        /** @description Alerts of the last 24 h; `alerts` has the newest. */
+                        alerts_total: number;
                         resources: components["schemas"]["Resources"];
                         costs: {
                             minute: components["schemas"]["CostSums"];
@@ -1011,6 +1051,14 @@ export interface operations {
                             end_time: number | null;
                             /** @description When the attempt came by its last checkpoint; null where nobody works on it. */
                             beat_time: number | null;
+                            /** @description The times after its start in which it did not work, as recorded; of a task with parts, while none of them worked. Left out when there are none. */
+                            waits?: {
+                                /** @description Unix seconds. */
+                                from: number;
+                                /** @description Unix seconds; null while it lasts. */
+                                to: number | null;
+                                status: components["schemas"]["AgentStatus"];
+                            }[];
                         }[];
                         /** @description Whether older tasks of the range were left out. */
                         cut: boolean;
@@ -1044,6 +1092,40 @@ export interface operations {
                 content: {
                     "application/json": {
                         services: components["schemas"]["ServiceItem"][];
+                    };
+                };
+            };
+        };
+    };
+    tasks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Every task that a card may name. */
+            200: {
+                headers: {
+                    traceparent: components["headers"]["traceparent"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        tasks: {
+                            /** @description Its name on a card. */
+                            task: string;
+                            /** @description What it does. */
+                            about: string;
+                            inputs: {
+                                name: string;
+                                required: boolean;
+                                /** @description What it takes, in words. */
+                                wanted: string;
+                            }[];
+                        }[];
                     };
                 };
             };
@@ -1392,6 +1474,8 @@ export interface operations {
                         }[];
                         /** @description What calls under way of these agents and jobs may cost at most. */
                         usd_in_flight: number;
+                        /** @description The agents that can take the job over. Only for `reassign`. */
+                        takers?: string[];
                     };
                 };
             };

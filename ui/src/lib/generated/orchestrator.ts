@@ -307,7 +307,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        /** Spans of a job or an agent */
+        /** Spans by job, agent, kind, outcome and duration */
         get: operations["findSpans"];
         put?: never;
         post?: never;
@@ -923,6 +923,8 @@ export interface components {
             step: string;
             agent: string;
             task: string;
+            /** @description What it is about: the folder, the goal or the repository of its card. Absent where the card has none. */
+            subject?: string;
             capability: string | null;
             /** @description Any JSON object. */
             inputs: Record<string, unknown>;
@@ -956,6 +958,11 @@ export interface components {
             ended_at: string | null;
             /** @enum {string} */
             state: "queued" | "running" | "awaiting_approval" | "blocked" | "paused" | "done" | "failed" | "cancelled" | "quarantined";
+            /**
+             * @description What it is at as a whole: its state, but of a running job with parts that of its parts. Running only while it or a job below it works; of the waits below it, the one that a person can end comes first.
+             * @enum {string}
+             */
+            activity: "queued" | "running" | "awaiting_approval" | "blocked" | "paused" | "done" | "failed" | "cancelled" | "quarantined";
             /** @description Counts the transitions of the row. */
             version: number;
             /** @description Executions begun. */
@@ -1108,7 +1115,7 @@ export interface components {
          */
         agent_standing: {
             /**
-             * @description Trouble comes before work, and what waits for a person before what runs.
+             * @description Trouble comes before work, and work before what it also waits for.
              * @enum {string}
              */
             status: "ok" | "degraded" | "down" | "queued" | "running" | "blocked" | "waiting_approval" | "paused" | "error" | "done";
@@ -1889,6 +1896,14 @@ export interface operations {
                 agent?: string;
                 /** @description Queued at or after this time. */
                 since?: string;
+                /** @description Only messages whose kind contains this text. */
+                kind?: string;
+                /** @description Only messages that ended so. */
+                outcome?: string;
+                /** @description Only messages that were in hand for so many milliseconds at least. */
+                min_ms?: number;
+                /** @description Without the messages by which the daemon looks after itself, unless they went wrong. */
+                work_only?: boolean;
                 /** @description At most so many a page; a higher number is lowered to the maximum. */
                 limit?: number;
                 /** @description `next_cursor` of the page before, as it is; left out for the first page. */

@@ -130,12 +130,35 @@ function paintNote(
     context.fillRect(x, top, width * task.progress, height);
   }
   context.globalAlpha = 1;
+  for (const wait of task.waits ?? []) paintWait(context, scene, task, wait, x, width, top, height);
   if (task.task_id === selected || task === hovered) {
     context.strokeStyle = colors.text;
     context.lineWidth = task.task_id === selected ? 2 : 1;
     context.stroke();
   }
   if (width > 46) paintLabel(context, scene, task, look, x, width, y, running || task.start_time > playhead);
+}
+
+/** The part of a note in which its task waited: in the colour of what it waited for, and less high. */
+function paintWait(
+  context: CanvasRenderingContext2D,
+  scene: SeqScene,
+  task: SequencerTask,
+  wait: NonNullable<SequencerTask["waits"]>[number],
+  x: number,
+  width: number,
+  top: number,
+  height: number,
+): void {
+  const from = Math.max(x, xOf(scene, wait.from));
+  const to = Math.min(x + width, xOf(scene, wait.to ?? endOf(task, scene.data.timestamp)));
+  if (to - from < 1) return;
+  context.fillStyle = scene.colors.bg;
+  context.fillRect(from, top, to - from, height);
+  context.fillStyle = scene.colors[lookOfTask(wait.status)];
+  context.globalAlpha = 0.8;
+  context.fillRect(from, top + height * 0.35, to - from, height * 0.3);
+  context.globalAlpha = 1;
 }
 
 function paintLabel(

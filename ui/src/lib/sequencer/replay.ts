@@ -24,11 +24,12 @@ export function stuck(task: SequencerTask, now: number): boolean {
   return task.beat_time != null && now - task.beat_time > STUCK_AFTER_S;
 }
 
-/** How a task looked at `at`: before its end it was running, whatever became of it. */
+/** What a task was at `at`, as recorded: before its end it worked or waited, whatever became of it. */
 export function statusAt(task: SequencerTask, at: number): AgentStatus | null {
   if (at < task.start_time) return null;
-  if (task.end_time != null && at < task.end_time) return "running";
-  return task.status;
+  if (task.end_time != null && at >= task.end_time) return task.status;
+  const wait = task.waits?.find(({ from, to }) => from <= at && (to === null || at < to));
+  return wait?.status ?? "running";
 }
 
 /** What an agent was doing at `at`: the newest of its tasks under way, else null. */

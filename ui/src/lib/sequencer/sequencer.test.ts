@@ -29,6 +29,23 @@ describe("replay", () => {
     expect(statusAt(failed, 29)).toBeNull();
   });
 
+  it("shows a task as waiting for as long as it waited", () => {
+    const waits = [
+      { from: 32, to: 36, status: "waiting_approval" as const },
+      { from: 38, to: null, status: "paused" as const },
+    ];
+    const asked = task("t", "a", 30, null, { waits });
+    expect([30, 32, 35.9, 36, 38, 99].map((at) => statusAt(asked, at))).toEqual([
+      "running",
+      "waiting_approval",
+      "waiting_approval",
+      "running",
+      "paused",
+      "paused",
+    ]);
+    expect(statusAt({ ...asked, end_time: 40, status: "down" }, 40)).toBe("down");
+  });
+
   it("shows a crash for a second", () => {
     const crashed: Sequencer = { ...data, marks: [{ at: 16, agent_id: "agent-b", kind: "crashed" }] };
     expect(stateAt(crashed, 16.5).get("b")?.status).toBe("error");

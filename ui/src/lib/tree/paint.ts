@@ -210,6 +210,7 @@ function innerMark(context: CanvasRenderingContext2D, look: Look, x: number, y: 
     line(-0.35, -0.35, 0.35, 0.35);
     line(0.35, -0.35, -0.35, 0.35);
   } else if (look === "blocked") line(0, -0.35, 0, 0.3);
+  else if (look === "degraded") line(0, -0.55, 0, 0.1);
 }
 
 /** Coordinators have a full ring, system agents a dashed one, executors none. */
