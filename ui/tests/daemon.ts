@@ -12,7 +12,7 @@ import { startVendor, type Vendor } from "./vendor";
 const REPOSITORY = new URL("../..", import.meta.url).pathname;
 const BINARY = process.env["HMI_DAEMON"] ?? join(REPOSITORY, "target/debug/pas");
 /** Of the contract; each daemon adds its offset. */
-export const PORTS = { orchestrator: 6100, hmi: 6101, events: 6102, gateway: 6120 };
+export const PORTS = { orchestrator: 6100, hmi: 6101, events: 6102, gateway: 6120, registry: 6121 };
 /** Offsets that leave the ports below those which systems give to clients. */
 const OFFSETS = Array.from({ length: 200 }, (_, n) => 3000 + ((n * 7919) % 200) * 100);
 const START_MS = 60_000;

@@ -9,6 +9,7 @@ export const PATHS = [
   "/jobs",
   "/approvals",
   "/traces",
+  "/services",
   "/resources",
   "/costs",
   "/alerts",

@@ -47,6 +47,100 @@ test("what waits for a person is approved with a reason", async ({ page, daemon 
   await daemon.until(id, "done");
 });
 
+test("a run that waits for a person is nowhere shown as running", async ({ page, daemon }) => {
+  const id = await daemon.ingest({ approvals_required: ["read the folder"] });
+  for (const path of ["/", "/jobs"]) {
+    await open(page, path);
+    const line = page.getByRole("link").filter({ hasText: id });
+    await expect(line).toContainText("waits for a person");
+    await expect(line.locator("svg.pulse")).toHaveCount(0);
+  }
+  await page.goto(`/jobs/${id}`);
+  const card = page.getByRole("region", { name: `Job ${id}` });
+  await expect(card).toContainText("waits for approval");
+  await expect(card.getByRole("link", { name: "Decide" })).toBeVisible();
+});
+
+test("a run is cancelled with its blast radius before and its proof after", async ({ page, daemon }) => {
+  const id = await daemon.ingest({ approvals_required: ["read the folder"] });
+  await open(page, `/jobs/${id}`);
+  await page.getByRole("button", { name: "Cancel" }).click();
+  const dialog = page.getByRole("dialog");
+  await expect(dialog.getByTestId("blast-radius")).toContainText("1 job");
+  await expect(dialog.getByTestId("blast-radius")).toContainText("spent so far");
+  await dialog.getByRole("button", { name: "Cancel" }).click();
+  await expect(dialog).toContainText(`cancelled \`${id}\``);
+  await expect(dialog.getByTestId("proof")).toContainText("final receipt");
+  await daemon.until(id, "cancelled");
+  await dialog.getByRole("button", { name: "Close" }).click();
+  // A retry is a run of its own, and the page goes there.
+  await page.getByRole("button", { name: "Retry" }).click();
+  await expect(page).not.toHaveURL(new RegExp(id));
+  await expect(page).toHaveURL(/\/jobs\/ingest-/);
+});
+
+test("a card that cannot be is refused in the daemon's words", async ({ page }) => {
+  await open(page, "/jobs?new=true");
+  const form = page.getByRole("form", { name: "Submit a job" });
+  await expect(form.locator("datalist option[value=ingest]")).toBeAttached();
+  await form.getByLabel("Task").fill("ingset");
+  await form.getByRole("button", { name: "Submit" }).click();
+  await expect(form.getByRole("alert")).toContainText("ingest");
+  await form.getByLabel("Task").fill("ingest");
+  await form.getByLabel(/Folder/).fill("/no/such/folder");
+  await form.getByRole("button", { name: "Submit" }).click();
+  await expect(form.getByRole("alert")).toContainText("/no/such/folder");
+});
+
+test("a step is offered only to agents that can take it over", async ({ page, daemon }) => {
+  const id = await daemon.ingest({ approvals_required: ["read the folder"] });
+  const radius = await page.request.get(
+    `${daemon.at(PORTS.hmi)}/api/blast-radius?action=reassign&target=${id}`,
+  );
+  const { takers } = (await radius.json()) as { takers: string[] };
+  expect(takers).not.toContain("chunker-mgs");
+});
+
+test("services from outside are counted, listed by state, and led to by their alerts", async ({
+  page,
+  daemon,
+}) => {
+  await daemon.post(PORTS.registry, "/register", {
+    service_id: "ocr-box",
+    name: "ocr-box",
+    type: "tool",
+    role: "production",
+    url: "http://127.0.0.1:9",
+    caps: ["ocr"],
+    labels: {},
+    heartbeat_interval_s: 60,
+    ttl_s: 600,
+  });
+  await daemon.post(PORTS.events, "/broadcast", {
+    event_type: "alert",
+    data: { alert_type: "service_down", service_name: "ocr-box", missed_beats: 2 },
+  });
+  await open(page, "/");
+  await expect(page.getByRole("region", { name: "Health" })).toContainText("1 outside service");
+  await page
+    .getByRole("link", { name: /ocr-box is down/ })
+    .first()
+    .click();
+  await expect(page).toHaveURL(/services\?q=ocr-box/);
+  await expect(page.getByRole("region", { name: /Services that are/ })).toContainText("ocr-box");
+});
+
+test("the list of traces is filtered by the daemon, over all that it keeps", async ({ page, daemon }) => {
+  await open(page, "/traces?kind=run_job");
+  const found = await daemon.get<{ spans: { kind: string }[]; total: number }>(
+    PORTS.orchestrator,
+    "/trace?kind=route&limit=1",
+  );
+  expect(found.spans.every((span) => span.kind.includes("route"))).toBe(true);
+  const unknown = await page.request.get(`${daemon.at(PORTS.orchestrator)}/trace?king=route`);
+  expect(unknown.status()).toBe(422);
+});
+
 test("the sequencer is scrubbed, and the tree follows", async ({ page }) => {
   await open(page, "/sequencer?tree=true");
   const playhead = page.getByRole("slider", { name: "Playhead" });

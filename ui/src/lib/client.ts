@@ -4,6 +4,7 @@ import { textOf } from "./format";
 import { firstOf } from "./paging";
 import type {
   ActionRequest,
+  Alert,
   Answer,
   Body,
   CostWindowName,
@@ -166,6 +167,13 @@ export const hmi = {
     return { ...listed, total_cost_usd };
   },
   budget: (run_id: string) => own.read("/api/costs/budget/{run_id}", { path: { run_id } }),
+  services: async () => (await own.read("/api/services", {})).services,
+  tasks: async () => (await own.read("/api/tasks", {})).tasks,
+  alerts: (wanted: number, severity?: Alert["severity"]) =>
+    firstOf(wanted, async (page) => {
+      const found = await own.read("/api/alerts", { query: { ...page, severity } });
+      return { ...found, items: found.alerts };
+    }),
   audit: (limit: number) => own.read("/api/audit", { query: { limit } }),
   blastRadius: (target: string, action: ActionRequest["action"], subtree: boolean) =>
     own.read("/api/blast-radius", { query: { target, action, subtree } }),
@@ -199,9 +207,21 @@ export const jobs = {
     (await answer(jobs.artifactUrl(id, path), {}, DEADLINE_MS)).text(),
 };
 
+/** What the daemon filters spans by, over all that it keeps. */
+export interface TraceQuery {
+  agent?: string;
+  kind?: string;
+  outcome?: string;
+  min_ms?: number;
+  work_only?: boolean;
+}
+
 export const traces = {
-  recent: async (query: { agent?: string; job?: string; limit: number }) =>
-    (await orders.read("/trace", { query })).spans,
+  recent: (wanted: number, query: TraceQuery) =>
+    firstOf(wanted, async (page) => {
+      const found = await orders.read("/trace", { query: { ...query, ...page } });
+      return { ...found, items: found.spans };
+    }),
   one: async (trace_id: string) => (await orders.read("/trace/{trace_id}", { path: { trace_id } })).spans,
   crashes: async () => (await orders.read("/crashes", { query: { limit: 50 } })).crashes,
   crash: (id: number) => orders.read("/crashes/{id}", { path: { id } }),

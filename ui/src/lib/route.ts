@@ -14,6 +14,7 @@ export const PAGES = {
   jobs: { path: "/jobs", title: "Jobs", key: "j" },
   approvals: { path: "/approvals", title: "Approvals", key: "a" },
   traces: { path: "/traces", title: "Traces", key: "r" },
+  services: { path: "/services", title: "Services", key: "v" },
   resources: { path: "/resources", title: "Resources", key: "u" },
   costs: { path: "/costs", title: "Costs", key: "c" },
   alerts: { path: "/alerts", title: "Alerts", key: "l" },
