@@ -154,14 +154,19 @@ impl NoticeFinds {
         }
     }
 
-    /// Adds a licence known by name alone. "The GPL", without a version, adds nothing to a notice that has one.
+    /// Adds a licence known by name alone. "The GPL", without a version, adds nothing to a notice that has one, and "the
+    /// GPL v2" nothing to one that says whether later versions hold, too.
     fn add_named(&mut self, spdx: String, at: usize) {
         let stem = match spdx.as_str() {
-            "GPL-1.0-or-later" => "GPL-",
-            "LGPL-2.0-or-later" => "LGPL-",
-            _ => return self.add(spdx, at),
+            "GPL-1.0-or-later" => Some("GPL-"),
+            "LGPL-2.0-or-later" => Some("LGPL-"),
+            versioned => versioned.strip_suffix("-only"),
         };
-        if !self.licences.iter().any(|known| known.spdx.split([' ', '(']).any(|id| id.starts_with(stem))) {
+        let says_more = |stem: &str| {
+            let mut ids = self.licences.iter().flat_map(|known| known.spdx.split([' ', '(']));
+            ids.any(|id| id.starts_with(stem))
+        };
+        if !stem.is_some_and(says_more) {
             self.add(spdx, at);
         }
     }

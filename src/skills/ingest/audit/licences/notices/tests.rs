@@ -92,6 +92,15 @@ fn a_grant_without_a_version_leaves_the_choice_and_a_mention_is_none() {
 }
 
 #[test]
+fn a_short_name_adds_nothing_to_the_notice_of_its_version() {
+    let notice =
+        notice("Tidy", "General Public License", "either version 2, or (at your option) any later version");
+    assert_eq!(of(&format!("{notice}\nTidy is licensed under the GPL-2.")), ["GPL-2.0-or-later"]);
+    let two = of(&format!("{notice}\nIts parser is licensed under the GPL-3."));
+    assert_eq!(two, ["GPL-2.0-or-later", "GPL-3.0-only"]);
+}
+
+#[test]
 fn exceptions_are_added_to_their_licence() {
     let notice = notice(
         "Quillwork",
