@@ -161,7 +161,9 @@ async fn read_until(stream: &mut TcpStream, wanted: &str) -> String {
 #[tokio::test]
 async fn the_common_pages_follow_from_the_contract() {
     let edge = start(limits()).await;
-    assert_eq!(edge.ask("GET /health", "", "").await.json(), json!({ "status": "ok" }));
+    let health = edge.ask("GET /health", "", "").await;
+    assert_eq!(health.json(), json!({ "status": "ok" }));
+    assert!(health.header("content-security-policy").unwrap().contains("frame-ancestors 'none'"));
     let root = edge.ask("GET /", "", "").await.json();
     assert_eq!(root["service"], "registry");
     assert_eq!(root["port"], edge.address.port());
