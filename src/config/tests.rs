@@ -439,3 +439,35 @@ fn the_local_server_gets_no_key_and_its_address_is_named() {
     let named: Vec<&str> = config.from_folder().map(|setting| &*setting.key).collect();
     assert_eq!(named, ["provider_router.plain_http_hosts", "providers.ollama.host"]);
 }
+
+#[test]
+fn a_file_of_the_folder_opens_no_door() {
+    for (key, variable, value) in [
+        ("http.local_users", "PAS_HTTP__LOCAL_USERS", "any"),
+        ("http.allowed_origins", "PAS_HTTP__ALLOWED_ORIGINS", "[\"http://localhost:3000\"]"),
+    ] {
+        let line = format!("{key} = {}\n", if value == "any" { "\"any\"" } else { value });
+        for place in EVERYBODY {
+            let mut scene = CredentialScene::default();
+            match place {
+                CredentialPlace::Nobody => {}
+                CredentialPlace::Environment => scene.env.push((variable.into(), value.into())),
+                CredentialPlace::NamedFile => scene.files[0].clone_from(&line),
+                CredentialPlace::FolderFile => scene.files[1].clone_from(&line),
+                CredentialPlace::Dotenv => scene.files[2] = format!("{variable}='{value}'\n"),
+            }
+            let is_of_user = matches!(place, CredentialPlace::Environment | CredentialPlace::NamedFile);
+            match scene.load(place == CredentialPlace::NamedFile) {
+                Ok(config) => {
+                    let http = &config.http;
+                    let is_open = http.local_users == LocalUsers::Any || !http.allowed_origins.is_empty();
+                    assert_eq!(is_open, is_of_user, "{key} from {place:?}");
+                }
+                Err(error) => {
+                    assert_eq!(place, CredentialPlace::FolderFile, "{key}: {error}");
+                    assert!(error.to_string().contains(&format!("`{key}`")), "{error}");
+                }
+            }
+        }
+    }
+}
