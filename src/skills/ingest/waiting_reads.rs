@@ -202,10 +202,12 @@ mod tests {
             assert_eq!(STUCK.load(Ordering::Relaxed), tried);
         }
         assert_eq!(in_time(Duration::from_secs(60), waiting()), Err(WaitFailure::NotBegun));
-        drop(File::options().write(true).open(&path).unwrap());
+        // Open until all have ended: a thread may come to its read only now.
+        let writer = File::options().write(true).open(&path).unwrap();
         while STUCK.load(Ordering::Relaxed) > 0 {
             std::thread::yield_now();
         }
+        drop(writer);
         let file = dir.path().join("file");
         std::fs::write(&file, "text").unwrap();
         let read = in_time(Duration::from_secs(60), move || read_now(&file, 3).unwrap());
