@@ -53,6 +53,7 @@ impl MailFolders {
 
     /// Posts a request; `AlreadyExists` when the id was used before.
     pub(super) fn post(&self, id: &FileRequestId, request: &InvocationRequest) -> io::Result<()> {
+        self.refuse_links()?;
         let used = [self.inbox.join(WORKING), self.outbox.clone()];
         if used.iter().any(|folder| file(folder, id).symlink_metadata().is_ok()) {
             return Err(io::ErrorKind::AlreadyExists.into());
@@ -62,6 +63,7 @@ impl MailFolders {
 
     /// Withdraws an unread request.
     pub(super) fn withdraw(&self, id: &FileRequestId) -> io::Result<WithdrawnRequest> {
+        self.refuse_links()?;
         match fs::remove_file(file(&self.inbox, id)) {
             Ok(()) => Ok(WithdrawnRequest::Unread),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(WithdrawnRequest::Taken),
@@ -71,6 +73,7 @@ impl MailFolders {
 
     /// The answer to a request, if any.
     pub(super) fn answer(&self, id: &FileRequestId) -> io::Result<Option<Vec<u8>>> {
+        self.refuse_links()?;
         match read(&file(&self.outbox, id)) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -138,6 +141,7 @@ impl MailFolders {
 
     /// Writes an answer and removes the request. An existing answer stays.
     pub(super) fn finish(&self, id: &FileRequestId, answer: &[u8]) -> io::Result<()> {
+        self.refuse_links()?;
         match place(&self.outbox, id, answer) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
             _ => {}
@@ -150,6 +154,7 @@ impl MailFolders {
 
     /// Requests in progress when the last incarnation ended.
     pub(super) fn interrupted(&self) -> io::Result<Vec<FileRequestId>> {
+        self.refuse_links()?;
         let names = waiting(&self.inbox.join(WORKING))?;
         let id = |name: String| FileRequestId::new(name.strip_suffix(".json")?).ok();
         Ok(names.into_iter().filter_map(id).collect())
@@ -304,8 +309,18 @@ mod tests {
             fs::create_dir_all(at.parent().unwrap()).unwrap();
             let _ = fs::rename(&at, elsewhere.path().join("moved"));
             std::os::unix::fs::symlink(elsewhere.path(), &at).unwrap();
-            let refusal = folders.take(&agent, 10).unwrap_err().to_string();
-            assert!(refusal.contains(linked) && refusal.contains("is a link"), "{refusal}");
+            let id = FileRequestId::new("r1").unwrap();
+            for refused in [
+                folders.take(&agent, 10).map(drop),
+                folders.post(&id, &request("r1")),
+                folders.withdraw(&id).map(drop),
+                folders.answer(&id).map(drop),
+                folders.finish(&id, b"1"),
+                folders.interrupted().map(drop),
+            ] {
+                let refusal = refused.unwrap_err().to_string();
+                assert!(refusal.contains(linked) && refusal.contains("is a link"), "{refusal}");
+            }
             assert!(inbox.join("r1.json").exists());
         }
     }
