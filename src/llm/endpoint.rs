@@ -11,6 +11,10 @@ use pas_config::{ProvidersConfig, SecretText};
 use super::passage::WireProtocol;
 use super::vendor::Vendor;
 
+const OPENAI_HOST: &str = "api.openai.com";
+/// End of the hosts with data residency, such as `eu.api.openai.com`.
+const REGIONS_OF_OPENAI: &str = ".api.openai.com";
+
 /// A vendor's address and our credential there. Cheap to clone. `Debug` masks the credential.
 #[derive(Clone, PartialEq, Eq)]
 pub struct VendorEndpoint(Arc<EndpointShared>);
@@ -74,6 +78,13 @@ impl VendorEndpoint {
     #[must_use]
     pub fn label(&self) -> Option<&str> {
         self.0.label.as_deref()
+    }
+
+    /// Whether this is OpenAI itself, and no server that only speaks its protocol.
+    #[must_use]
+    pub fn is_openai_itself(&self) -> bool {
+        let host = self.0.base.as_ref().ok().and_then(Url::host_str).unwrap_or_default();
+        self.vendor() == Vendor::OpenAi && (host == OPENAI_HOST || host.ends_with(REGIONS_OF_OPENAI))
     }
 
     /// Whether a request of this protocol passes to it as it came.

@@ -200,12 +200,11 @@ impl CallCandidate {
         Some(at(fits))
     }
 
-    /// The limit that a request sets, or that the API sets where the request has none.
+    /// The limit that a request sets, or that OpenAI's API sets where the request has none.
     fn output_limit_of(&self, original: &OriginalRequest) -> Option<u64> {
-        // A server that somebody registered in OpenAI's form may set another limit, and has no Responses.
-        let is_openai = self.endpoint.label().is_none() && self.endpoint.speaks(WireProtocol::Responses);
         let is_completion = original.protocol() == WireProtocol::Completions;
-        original.output_limit().or((is_openai && is_completion).then_some(OPENAI_COMPLETION_TOKENS))
+        let is_sixteen = is_completion && self.endpoint.is_openai_itself();
+        original.output_limit().or(is_sixteen.then_some(OPENAI_COMPLETION_TOKENS))
     }
 
     fn output(&self, asked: Option<u64>, prompt: u64) -> u64 {
@@ -259,6 +258,7 @@ fn foreign(vendor: Vendor, address: &str) -> VendorEndpoint {
 
 #[cfg(test)]
 mod tests {
+    use reqwest::header::HeaderMap;
     use serde_json::json;
 
     use super::*;
@@ -342,6 +342,26 @@ mod tests {
         // 10 and 30 dollars per million tokens; less than the text's bytes, and more than a tokenizer counts.
         let output = 4_096 * 30_000;
         assert!(worst.0 > output + 5_000 * 10_000 && worst.0 < output + 10_000 * 10_000, "{worst}");
+    }
+
+    #[test]
+    fn a_completion_without_a_limit_is_held_at_sixteen_tokens_at_openai_itself_only() {
+        let prices = PriceTable::new(None).unwrap();
+        for (base, held) in [
+            ("https://api.openai.com/v1", 16),
+            ("https://eu.api.openai.com/v1", 16),
+            ("https://api.openai.com.example/v1", 4_096),
+            ("http://127.0.0.1:8080/v1", 4_096),
+        ] {
+            let endpoints = Vendor::ALL.map(|vendor| VendorEndpoint::new(vendor, base, None)).into();
+            let candidate = CallCandidate::pinned(&endpoints, Vendor::OpenAi, "gpt-3.5-turbo", &prices);
+            let body = br#"{"model":"gpt-3.5-turbo","prompt":"a"}"#.as_slice().into();
+            let original =
+                OriginalRequest::read(WireProtocol::Completions, body, None, &HeaderMap::new()).unwrap();
+            let ask = CandidateRequest::Passed(Arc::new(original));
+            let (_, bound) = candidate.prepare(ask, &BoundMemory::default()).unwrap();
+            assert_eq!(bound.output, held, "{base}");
+        }
     }
 
     #[test]
