@@ -57,7 +57,10 @@ pub(super) fn allowed<'t>(
         WireProtocol::Responses => {
             let searches = |kind: &str| kind.starts_with("web_search") || kind == "file_search";
             let calls = member("max_tool_calls").and_then(|calls| serde_json::from_str(calls).ok());
-            if kinds().any(|(kind, _)| searches(&kind)) { calls.unwrap_or(UNDECLARED) } else { 0 }
+            // A prompt that the vendor keeps may have tools of its own.
+            let is_stored = member("prompt").is_some_and(|prompt| prompt != "null");
+            let may_search = is_stored || kinds().any(|(kind, _)| searches(&kind));
+            if may_search { calls.unwrap_or(UNDECLARED) } else { 0 }
         }
         WireProtocol::Generate => {
             let searches = |tool: &&RawValue| {
@@ -184,6 +187,8 @@ mod tests {
             (WireProtocol::Responses, r#"{"tools":[{"type":"function"},{"type":"web_search"}]}"#, 10),
             (WireProtocol::Responses, r#"{"tools":[{"type":"file_search"}],"max_tool_calls":3}"#, 3),
             (WireProtocol::Responses, r#"{"tools":[{"type":"function"}],"max_tool_calls":3}"#, 0),
+            (WireProtocol::Responses, r#"{"prompt":{"id":"pmpt_1"}}"#, 10),
+            (WireProtocol::Responses, r#"{"prompt":null}"#, 0),
             (WireProtocol::Chat, r#"{"search_parameters":{"mode":"auto","max_search_results":4}}"#, 4),
             (WireProtocol::Chat, r#"{"search_parameters":{}}"#, 20),
             (WireProtocol::Chat, r#"{"search_parameters":{"mode":"off"}}"#, 0),
