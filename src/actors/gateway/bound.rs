@@ -70,6 +70,7 @@ pub fn original(original: &OriginalRequest, window: Option<u64>) -> u64 {
 pub fn embedding(request: &EmbeddingRequest) -> u64 {
     let mut text = TokenEstimate::default();
     text.add_json(&request.input);
+    request.hints.iter().flat_map(serde_json::Map::values).for_each(|hint| text.add_json(hint));
     text.bound() + CALL
 }
 
@@ -108,6 +109,14 @@ mod tests {
             {"role": "user", "content": [{"type": "image_url", "image_url": {"url": url}}]}]}))
         .unwrap();
         assert!(prompt(&request) < 10_000);
+    }
+
+    #[test]
+    fn an_embedding_is_held_with_what_is_said_beside_its_text() {
+        let plain = EmbeddingRequest { input: json!("a"), ..EmbeddingRequest::default() };
+        let title = serde_json::Map::from_iter([("title".to_owned(), json!("word ".repeat(1_000)))]);
+        let titled = EmbeddingRequest { hints: vec![title], ..plain.clone() };
+        assert!(embedding(&titled) > embedding(&plain) + 1_000);
     }
 
     #[test]

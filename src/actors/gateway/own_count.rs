@@ -73,7 +73,11 @@ fn prompt_tokens(counter: &TokenCounter, ask: &ModelRequest) -> u64 {
             Ok(translated) => chat_tokens(counter, &translated.chat),
             Err(_) => original.weight().text_bytes / BYTES,
         },
-        ModelRequest::Embed(request) => counter.count(&request.input.to_string(), Some(&request.model)),
+        ModelRequest::Embed(request) => {
+            let hints = request.hints.iter().flat_map(serde_json::Map::values);
+            let texts = [&request.input].into_iter().chain(hints);
+            texts.map(|text| counter.count(&text.to_string(), Some(&request.model))).sum()
+        }
     }
 }
 
@@ -103,6 +107,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::llm::embedding::EmbeddingRequest;
     use crate::llm::inbound::anthropic::MessagesRequest;
 
     #[test]
@@ -124,5 +129,16 @@ mod tests {
         let seen = tokens(json!({"model": "m", "messages": [
             {"role": "user", "content": [{"type": "image", "source": source}]}]}));
         assert_eq!(seen, PICTURE + MESSAGE);
+    }
+
+    #[test]
+    fn what_is_said_beside_a_text_to_embed_counts() {
+        let counter = TokenCounter::default();
+        let tokens =
+            |request: &EmbeddingRequest| prompt_tokens(&counter, &ModelRequest::Embed(request.clone()));
+        let plain = EmbeddingRequest { input: json!("Hello"), ..EmbeddingRequest::default() };
+        let title = serde_json::Map::from_iter([("title".to_owned(), json!("word ".repeat(1_000)))]);
+        let titled = EmbeddingRequest { hints: vec![title], ..plain.clone() };
+        assert!(tokens(&titled) > tokens(&plain) + 900);
     }
 }
