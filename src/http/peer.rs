@@ -39,10 +39,13 @@ impl PeerRule {
     /// Only this process's user, and root.
     ///
     /// # Errors
-    /// Where the system answers no questions about connections.
+    /// Where the system answers no questions about connections, or gives other users the number of ours.
     pub(super) fn own_user() -> io::Result<Self> {
-        let sockets = kernel::SocketTable::open()?;
-        Ok(Self { own: rustix::process::geteuid().as_raw(), sockets })
+        let own = rustix::process::geteuid().as_raw();
+        if kernel::stands_for_many(own) {
+            return Err(io::Error::other("in this user namespace other users have the daemon's number, too"));
+        }
+        Ok(Self { own, sockets: kernel::SocketTable::open()? })
     }
 
     /// The stranger at `peer`, if one is connected to our end at `local`.
@@ -119,8 +122,10 @@ mod kernel {
                 }
                 return match payload {
                     NetlinkPayload::InnerMessage(SockDiagMessage::InetResponse(found)) => {
-                        // Without an inode no process has it open any more, and the user is 0 whoever it was.
-                        Ok((found.header.inode != 0).then_some(found.header.uid))
+                        // Without an inode no process has it open any more, and the user is 0 whoever it was. A
+                        // socket that listens at the address has taken the place of one that is gone.
+                        let is_connected = found.header.socket_id.destination_port == to.port();
+                        Ok((is_connected && found.header.inode != 0).then_some(found.header.uid))
                     }
                     NetlinkPayload::Error(error) => match error.to_io() {
                         error if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -130,6 +135,15 @@ mod kernel {
                 };
             }
         }
+    }
+
+    /// Whether the kernel gives this number to all users that have none here (user_namespaces(7)).
+    pub(super) fn stands_for_many(user: u32) -> bool {
+        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let overflow: Option<u32> = read("/proc/sys/kernel/overflowuid").trim().parse().ok();
+        let map = read("/proc/self/uid_map");
+        let maps_all = map.split_whitespace().eq(["0", "0", "4294967295"]);
+        !maps_all && overflow == Some(user)
     }
 
     fn question(at: SocketAddr, to: SocketAddr, number: u32) -> Vec<u8> {
@@ -168,6 +182,10 @@ mod kernel {
     /// Other systems answer no such question without privileges.
     #[derive(Debug)]
     pub(super) enum NoSockets {}
+
+    pub(super) fn stands_for_many(_: u32) -> bool {
+        false
+    }
 
     impl NoSockets {
         pub(super) fn open() -> io::Result<Self> {
@@ -211,6 +229,19 @@ mod tests {
         let stranger = rule.stranger(server.local_addr().unwrap(), server.peer_addr().unwrap()).unwrap();
         assert_eq!(stranger.other, None);
         assert!(stranger.to_string().contains("http.local_users"), "{stranger}");
+    }
+
+    #[test]
+    fn who_listens_where_an_end_was_left_does_not_hold_it() {
+        let rule = PeerRule::own_user().unwrap();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let (client, server) = connection(&listener);
+        let (local, peer) = (server.local_addr().unwrap(), server.peer_addr().unwrap());
+        // A reset leaves nothing behind at the address.
+        rustix::net::sockopt::set_socket_linger(&client, Some(std::time::Duration::ZERO)).unwrap();
+        drop(client);
+        let _heir = TcpListener::bind(peer).unwrap();
+        assert_eq!(rule.stranger(local, peer).unwrap().other, None);
     }
 
     #[test]
