@@ -2,8 +2,8 @@
 //!
 //! Idle connections are cheap to open and cost a descriptor each, so on all ports together they could leave none
 //! for files. Invariant: no more connections than [`EdgePlaces::new`] was given have a place; when all places are
-//! taken, the connection that has been idle for longest gives way. Failure policy: if none is idle, the new one
-//! is refused.
+//! taken, the connection that has been idle for longest gives way; one that gets a request at that very moment stays
+//! until it has answered, and counts. Failure policy: if none is idle, the new one is refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -45,6 +45,13 @@ pub(super) struct EdgePlace {
     leave: CancellationToken,
 }
 
+/// Tells a connection that its place was given away.
+pub(super) struct LeaveNotice {
+    places: Arc<EdgePlaces>,
+    number: u64,
+    leave: CancellationToken,
+}
+
 impl EdgePlaces {
     pub(super) fn new(most: usize) -> Arc<Self> {
         Arc::new(Self { most, taken: Mutex::default() })
@@ -67,9 +74,21 @@ impl EdgePlaces {
 }
 
 impl EdgePlace {
-    /// Cancelled when the connection must give way.
-    pub(super) fn leave(&self) -> CancellationToken {
-        self.leave.clone()
+    pub(super) fn notice(&self) -> LeaveNotice {
+        LeaveNotice { places: Arc::clone(&self.places), number: self.number, leave: self.leave.clone() }
+    }
+}
+
+impl LeaveNotice {
+    /// Ends when the connection must give way.
+    pub(super) async fn cancelled(&self) {
+        self.leave.cancelled().await;
+    }
+
+    /// Takes the place back, for a connection that is to answer a request before it goes.
+    pub(super) fn stay(&self, pulse: ConnectionPulse) {
+        let seat = SeatedConnection { pulse, leave: self.leave.clone() };
+        self.places.taken.lock().by_number.insert(self.number, seat);
     }
 }
 
@@ -119,5 +138,20 @@ mod tests {
         busy.iter().for_each(ConnectionPulse::request_started);
         assert!(places.take(ConnectionPulse::new()).is_none(), "all are running");
         assert_eq!(places.taken.lock().by_number.len(), 3);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_is_asked_while_it_is_chosen_counts_until_it_has_answered() {
+        let places = EdgePlaces::new(1);
+        let pulse = ConnectionPulse::new();
+        let seat = places.take(pulse.clone()).unwrap();
+        let next = places.take(ConnectionPulse::new()).unwrap();
+        pulse.request_started();
+        seat.notice().stay(pulse);
+        assert_eq!(places.taken.lock().by_number.len(), 2);
+        drop(next);
+        assert!(places.take(ConnectionPulse::new()).is_none(), "it has the only place");
+        drop(seat);
+        assert!(places.take(ConnectionPulse::new()).is_some());
     }
 }

@@ -354,7 +354,7 @@ async fn serve_one(
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY");
     }
-    let leave = places.1.leave();
+    let leave = places.1.notice();
     let (limits, shutdown, cut) = (Arc::clone(&edge.limits), edge.shutdown.clone(), edge.cut.clone());
     let io = TokioIo::new(WatchedStream::new(stream, pulse.clone(), places));
     let service = EdgeService { router, edge, pulse: pulse.clone() };
@@ -372,8 +372,11 @@ async fn serve_one(
         () = shutdown.cancelled() => None,
         () = leave.cancelled() => match pulse.idle_since() {
             Some(_) => return,
-            // A request has come since this connection was chosen: it is answered.
-            None => None,
+            // A request has come since this connection was chosen: it is answered first.
+            None => {
+                leave.stay(pulse.clone());
+                None
+            }
         },
         ended = until_overdue(connection.as_mut(), &pulse, &limits) => Some(ended),
     };
