@@ -10,7 +10,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::limits::PortLimits;
-use super::peer::StrangerUser;
 
 /// The connection of a request, as handlers see it; a request extension, cheap to clone.
 #[derive(Debug, Clone)]
@@ -48,8 +47,6 @@ pub struct EdgeConnection {
     /// The daemon's address, with the bound port.
     pub local: SocketAddr,
     pub peer: SocketAddr,
-    /// Somebody to whom nothing is answered but that.
-    pub stranger: Option<StrangerUser>,
     pub limits: Arc<PortLimits>,
     /// Cancelled when the daemon shuts down: long answers end then.
     pub shutdown: CancellationToken,

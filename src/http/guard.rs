@@ -3,10 +3,10 @@
 //! The daemon listens on loopback, where any page in the user's browser can reach it. So the `Host` must name
 //! this port (a rebound DNS name does not), an `Origin` must be one of the daemon's own ports, a page of another site
 //! must not be behind a request that names no origin, and a change must come as JSON, which no HTML form can send.
-//! Other users of the machine reach loopback too: [`PeerRule`](super::peer) tells them. Beyond loopback every request
-//! needs the token, as a bearer or, at the paths of a vendor's API, where that vendor's clients send their key; only the
-//! files of a port's pages, which reveal nothing about the swarm, are served without one, because a
-//! browser must load them before anybody can type the token in. Invariant: [`RequestGuard::inspect`] sees
+//! Other users of the machine reach loopback too, but get no further than the accept loop ([`super::peer`]). Beyond
+//! loopback every request needs the token, as a bearer or, at the paths of a vendor's API, where that vendor's clients
+//! send their key; only the files of a port's pages, which reveal nothing about the swarm, are served without one,
+//! because a browser must load them before anybody can type the token in. Invariant: [`RequestGuard::inspect`] sees
 //! every request, to a route or the fallback, before anything else does.
 //!
 //! Failure policy: refuse with 400, 401, 403, 413 or 415 and one sentence that names the fault.
@@ -100,9 +100,6 @@ impl RequestGuard {
     }
 
     fn admit(&self, request: &Request, edge: Option<&EdgeInfo>) -> Result<(), ApiError> {
-        if let Some(stranger) = edge.and_then(|edge| edge.stranger) {
-            return Err(ApiError::new(StatusCode::FORBIDDEN, stranger.to_string()));
-        }
         let local = edge.map(|edge| edge.local.ip());
         self.check_host(request, local)?;
         self.check_origin(request.headers(), local)?;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
-use axum::http::Request;
+use axum::http::{Request, StatusCode};
 use axum::middleware::from_fn_with_state;
 use axum::response::Response;
 use futures_util::future::BoxFuture;
@@ -46,10 +46,8 @@ use super::trace::SpanRecorder;
 /// Backoff after a failed `accept`: short at first (a descriptor may become free at once), never so long
 /// that a recovered daemon seems dead.
 const ACCEPT_PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
-/// The answer to a connection beyond the cap; a complete response that any client can read.
-const REFUSAL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/json\r\n\
-    content-length: 62\r\nretry-after: 1\r\nconnection: close\r\n\r\n\
-    {\"detail\": \"too many connections to this port; retry shortly\"}";
+/// What a connection beyond the cap is told.
+const TOO_MANY: &str = "too many connections to this port; retry shortly";
 
 /// The specification of one port.
 #[derive(Debug)]
@@ -309,16 +307,26 @@ impl OpenPort {
 
     fn admit(&self, stream: TcpStream, peer: SocketAddr) {
         let Ok(local) = stream.local_addr() else { return };
+        if let Some(stranger) = self.peers.as_ref().and_then(|rule| rule.stranger(local, peer)) {
+            self.refuse(stream, StatusCode::FORBIDDEN, &stranger.to_string());
+            return;
+        }
         let pulse = ConnectionPulse::new();
         let place = Arc::clone(&self.places).try_acquire_owned().ok();
         if let Some(places) = place.and_then(|place| Some((place, self.all_places.take(pulse.clone())?))) {
             let (limits, shutdown) = (Arc::clone(&self.limits), self.shutdown.clone());
             let (cut, tasks) = (self.cut.clone(), self.tracker.clone());
-            let stranger = self.peers.as_ref().and_then(|rule| rule.stranger(local, peer));
-            let edge = EdgeInfo::new(EdgeConnection { local, peer, stranger, limits, shutdown, cut, tasks });
+            let edge = EdgeInfo::new(EdgeConnection { local, peer, limits, shutdown, cut, tasks });
             self.tracker.spawn(serve_one(stream, pulse, places, edge, self.router.clone()));
-        } else if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
-            self.tracker.spawn(refuse(stream, slot));
+        } else {
+            self.refuse(stream, StatusCode::SERVICE_UNAVAILABLE, TOO_MANY);
+        }
+    }
+
+    /// Answers with a sentence, whatever is asked; the connection takes no place. Beyond some at a time it is closed.
+    fn refuse(&self, stream: TcpStream, status: StatusCode, sentence: &str) {
+        if let Ok(slot) = Arc::clone(&self.refusals).try_acquire_owned() {
+            self.tracker.spawn(refuse(stream, slot, refusal(status, sentence)));
         }
     }
 }
@@ -329,11 +337,22 @@ fn is_about_one_client(error: &io::Error) -> bool {
     matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
 }
 
-/// Answers that the port is full, and reads a little of the request: closing with unread input would reset
-/// the connection and lose the answer.
-async fn refuse(mut stream: TcpStream, _slot: OwnedSemaphorePermit) {
+/// A complete answer that any client can read.
+fn refusal(status: StatusCode, sentence: &str) -> String {
+    let body = serde_json::json!({ "detail": sentence }).to_string();
+    let again = if status.is_server_error() { "retry-after: 1\r\n" } else { "" };
+    format!(
+        "HTTP/1.1 {status}\r\ncontent-type: application/json\r\ncontent-length: {}\r\n{again}connection: close\r\n\r\n\
+         {body}",
+        body.len()
+    )
+}
+
+/// Gives an answer and reads a little of the request: closing with unread input would reset the connection and lose
+/// the answer.
+async fn refuse(mut stream: TcpStream, _slot: OwnedSemaphorePermit, answer: String) {
     let telling = async {
-        stream.write_all(REFUSAL).await?;
+        stream.write_all(answer.as_bytes()).await?;
         stream.shutdown().await?;
         let mut unread = [0; 4096];
         while stream.read(&mut unread).await? > 0 {}
@@ -430,7 +449,8 @@ mod tests {
 
     #[test]
     fn the_refusal_announces_its_true_length() {
-        let text = std::str::from_utf8(REFUSAL).unwrap();
+        let text = refusal(StatusCode::SERVICE_UNAVAILABLE, TOO_MANY);
+        assert!(text.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{text}");
         let (head, body) = text.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(&format!("content-length: {}\r\n", body.len())), "{}", body.len());
         assert!(serde_json::from_str::<serde_json::Value>(body).unwrap()["detail"].is_string());
