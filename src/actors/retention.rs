@@ -20,7 +20,7 @@ use super::jobs::{JobError, JobsShared};
 use crate::domain::ids::RunId;
 use crate::domain::retention::{KeptAmount, KeptItem, RetentionLimit, RetentionLimits, surplus};
 use crate::domain::time::Timestamp;
-use crate::worktree::tree_names;
+use crate::worktree::{TreeName, tree_names};
 
 /// Logs of ended daemons, set aside by the command that started the next one.
 const OLD_LOG: &str = "daemon.log.old";
@@ -121,8 +121,10 @@ impl RetentionShared {
     }
 
     fn find(&self, now: Timestamp) -> Result<KeptThings, JobError> {
-        let trees: HashSet<String> =
-            tree_names(&self.jobs.settings.trees).iter().map(|tree| tree.run().to_owned()).collect();
+        let root = &self.jobs.settings.trees;
+        let trees = tree_names(root)
+            .map_err(|error| JobError::Unreadable(root.display().to_string(), error.to_string()))?;
+        let trees: HashSet<&str> = trees.iter().map(TreeName::run).collect();
         let (mut runs, mut traces) = (Vec::new(), Vec::new());
         for (run, at, waits) in self.jobs.book.closed_runs()? {
             let folder = self.jobs.run_dir(&run);

@@ -1,6 +1,8 @@
 //! Lists the trees on the disk and compares them with rows. Failure policy: nothing is removed here; an
-//! unreadable tree is listed as unfinished.
+//! unreadable tree is listed as unfinished; a folder of trees that cannot be read is an error, never empty, because
+//! who asks would remove what it does not see.
 
+use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -49,40 +51,60 @@ pub struct TreeReconciliation {
     pub unfinished: Vec<TreeName>,
 }
 
-fn layouts(root: &Path) -> Vec<(TreeName, TreeLayout)> {
-    let folders = |path: &Path| -> Vec<String> {
-        let entries = std::fs::read_dir(path).into_iter().flatten().flatten();
-        let mut names: Vec<String> = entries
-            .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .collect();
-        names.sort_unstable();
-        names
-    };
-    let runs = folders(root).into_iter();
-    let names =
-        runs.flat_map(|run| folders(&root.join(&run)).into_iter().map(move |name| (run.clone(), name)));
-    names
-        .filter_map(|(run, name)| TreeName::new(&run, &name))
-        .map(|name| (name.clone(), TreeLayout::new(root, &name)))
-        .collect()
+fn layouts(root: &Path) -> io::Result<Vec<(TreeName, TreeLayout)>> {
+    let mut found = Vec::new();
+    for run in folders(root)? {
+        let names = folders(&root.join(&run))?;
+        let names = names.into_iter().filter_map(|name| TreeName::new(&run, &name));
+        found.extend(names.map(|name| (name.clone(), TreeLayout::new(root, &name))));
+    }
+    Ok(found)
 }
 
-fn record_of(layout: &TreeLayout) -> Option<MadeRecord> {
-    serde_json::from_slice(&std::fs::read(layout.folder.join(MADE_FILE)).ok()?).ok()
+/// The names of the folders in a folder, sorted; none where it is missing.
+fn folders(path: &Path) -> io::Result<Vec<String>> {
+    let entries = match std::fs::read_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries?,
+    };
+    let mut names = Vec::new();
+    for entry in entries {
+        let entry = entry?;
+        match entry.file_type() {
+            // Removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            kind => names.extend(kind?.is_dir().then(|| entry.file_name().into_string().ok()).flatten()),
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// What is noted about a made tree; `None` while it is being made.
+fn record_of(layout: &TreeLayout) -> io::Result<Option<MadeRecord>> {
+    match std::fs::read(layout.folder.join(MADE_FILE)) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        bytes => Ok(serde_json::from_slice(&bytes?).ok()),
+    }
 }
 
 /// The names of the trees below a root, without opening them.
-pub fn tree_names(root: &Path) -> Vec<TreeName> {
-    layouts(root).into_iter().map(|(name, _)| name).collect()
+///
+/// # Errors
+/// Where a folder cannot be read: there may be trees that are not known then.
+pub fn tree_names(root: &Path) -> io::Result<Vec<TreeName>> {
+    Ok(layouts(root)?.into_iter().map(|(name, _)| name).collect())
 }
 
 /// The trees below a root, with their sizes. Walks over every file.
-pub fn list_trees(root: &Path) -> Vec<TreeFolder> {
-    layouts(root)
+///
+/// # Errors
+/// As [`tree_names`].
+pub fn list_trees(root: &Path) -> io::Result<Vec<TreeFolder>> {
+    let trees = layouts(root)?
         .into_iter()
         .map(|(name, layout)| {
-            let record = record_of(&layout);
+            let record = record_of(&layout).ok().flatten();
             let has = |name: &str| layout.git().join(name).is_file();
             let stage = match &record {
                 None => TreeStage::Unfinished,
@@ -96,7 +118,8 @@ pub fn list_trees(root: &Path) -> Vec<TreeFolder> {
             let source = record.map(|record| PathBuf::from(record.source));
             TreeFolder { name, path: layout.folder, stage, base, source, owner, bytes, files }
         })
-        .collect()
+        .collect();
+    Ok(trees)
 }
 
 fn size_of(folder: &Path) -> (u64, u64) {
@@ -106,27 +129,32 @@ fn size_of(folder: &Path) -> (u64, u64) {
     sizes.fold((0, 0), |(bytes, files), about| (bytes + about.blocks() * 512, files + 1))
 }
 
-pub fn reconcile_trees(root: &Path, rows: &[TreeName]) -> TreeReconciliation {
-    let found = layouts(root);
+/// Compares the trees below a root with the rows that know some.
+///
+/// # Errors
+/// As [`tree_names`], and where a tree's note cannot be read.
+pub fn reconcile_trees(root: &Path, rows: &[TreeName]) -> io::Result<TreeReconciliation> {
     let mut outcome = TreeReconciliation::default();
-    for (name, layout) in &found {
-        if record_of(layout).is_none() {
-            outcome.unfinished.push(name.clone());
-        } else if !rows.contains(name) {
-            outcome.folders_without_row.push(name.clone());
+    let mut made = Vec::new();
+    for (name, layout) in layouts(root)? {
+        match record_of(&layout)? {
+            None => outcome.unfinished.push(name),
+            Some(_) => made.push(name),
         }
     }
-    let is_there =
-        |row: &&TreeName| found.iter().any(|(name, layout)| name == *row && record_of(layout).is_some());
-    outcome.rows_without_folder = rows.iter().filter(|row| !is_there(row)).cloned().collect();
-    outcome
+    outcome.rows_without_folder = rows.iter().filter(|row| !made.contains(row)).cloned().collect();
+    outcome.folders_without_row = made.into_iter().filter(|name| !rows.contains(name)).collect();
+    Ok(outcome)
 }
 
 /// Another tree that borrows this one's objects.
-pub(super) fn borrower_of(root: &Path, layout: &TreeLayout) -> Option<TreeName> {
+pub(super) fn borrower_of(root: &Path, layout: &TreeLayout) -> io::Result<Option<TreeName>> {
     let store = layout.git().join("objects");
-    layouts(root).into_iter().find_map(|(name, other)| {
-        let record = record_of(&other)?;
-        record.stores.iter().any(|lent| Path::new(lent) == store).then_some(name)
-    })
+    for (name, other) in layouts(root)? {
+        let stores = record_of(&other)?.map(|record| record.stores).unwrap_or_default();
+        if stores.iter().any(|lent| Path::new(lent) == store) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }

@@ -18,6 +18,8 @@ pub(super) const REMOVING: &str = ".removing";
 pub enum RemovalError {
     #[error("{path} cannot be removed ({source}): see who owns it, then try again")]
     Folder { path: PathBuf, source: io::Error },
+    #[error("which trees below {root} borrow from others cannot be read ({source})")]
+    Borrowers { root: PathBuf, source: io::Error },
     #[error("the tree {name} cannot be removed while {borrower} borrows its objects: remove that first")]
     StillBorrowed { name: TreeName, borrower: TreeName },
 }
@@ -25,7 +27,9 @@ pub enum RemovalError {
 /// Removes a tree and its whole folder. The caller must know that the tree is no longer needed.
 pub fn remove_tree(root: &Path, name: &TreeName) -> Result<(), RemovalError> {
     let layout = TreeLayout::new(root, name);
-    if let Some(borrower) = super::inventory::borrower_of(root, &layout) {
+    let borrower = super::inventory::borrower_of(root, &layout)
+        .map_err(|source| RemovalError::Borrowers { root: root.to_owned(), source })?;
+    if let Some(borrower) = borrower {
         return Err(RemovalError::StillBorrowed { name: name.clone(), borrower });
     }
     remove_folder(root, &layout.folder)?;

@@ -52,6 +52,9 @@ pub enum JobError {
     /// The check of a card did not finish.
     #[error("the card could not be checked: {0}")]
     Unchecked(String),
+    /// A folder that must be known cannot be read.
+    #[error("{0} cannot be read: {1}")]
+    Unreadable(String, String),
     #[error(transparent)]
     Store(#[from] StoreError),
 }

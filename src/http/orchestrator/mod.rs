@@ -137,7 +137,7 @@ impl From<JobError> for ApiError {
                 Self::violations(faults.iter().map(violation).collect())
             }
             JobError::NoManifest(_) => Self::busy(error.to_string()),
-            JobError::Unchecked(_) => Self::internal(&error),
+            JobError::Unchecked(_) | JobError::Unreadable(..) => Self::internal(&error),
             JobError::Store(store) => store.clone().into(),
         }
     }

@@ -94,6 +94,7 @@ pub(super) async fn trees(State(state): State<OrchestratorApi>) -> ApiResult<Jso
     let root = state.trees.clone();
     let folders = tokio::task::spawn_blocking(move || list_trees(&root)).await;
     let folders = folders.map_err(|error| ApiError::internal(&error))?;
+    let folders = folders.map_err(|error| ApiError::internal(&error))?;
     let trees: Vec<Value> = folders
         .into_iter()
         .map(|folder| {

@@ -2,6 +2,7 @@
 
 use std::os::unix::fs::MetadataExt;
 
+use super::super::removal::RemovalError;
 use super::super::testing::*;
 use super::super::*;
 
@@ -69,8 +70,14 @@ fn a_link_in_the_commit_does_not_lead_build_output_out() {
 fn trees_are_listed_with_stage_and_compared_with_rows() {
     let person = TestPerson::with(&[("a", "a\n")]);
     let tree = person.tree();
-    let stage =
-        || list_trees(&person.root()).into_iter().find(|t| t.name == name("run1", "main")).unwrap().stage;
+    let stage = || {
+        list_trees(&person.root())
+            .unwrap()
+            .into_iter()
+            .find(|t| t.name == name("run1", "main"))
+            .unwrap()
+            .stage
+    };
     assert_eq!(stage(), TreeStage::InUse);
     write(&tree.path().join("a"), "b\n");
     let commit = seal(&tree, &order(tree.base(), "x")).unwrap().commit;
@@ -78,7 +85,7 @@ fn trees_are_listed_with_stage_and_compared_with_rows() {
     deliver(&tree, &commit, "pas/run1").unwrap();
     assert_eq!(stage(), TreeStage::Delivered);
     std::fs::create_dir_all(person.root().join("run2/half/git")).unwrap();
-    let listed = list_trees(&person.root());
+    let listed = list_trees(&person.root()).unwrap();
     assert_eq!(listed.len(), 2);
     assert_eq!(
         listed[0].source.as_deref(),
@@ -86,8 +93,21 @@ fn trees_are_listed_with_stage_and_compared_with_rows() {
     );
     assert!(listed[0].bytes > 0 && listed[0].files > 2);
     let rows = [name("run3", "lost")];
-    let outcome = reconcile_trees(&person.root(), &rows);
+    let outcome = reconcile_trees(&person.root(), &rows).unwrap();
     assert_eq!(outcome.rows_without_folder, rows);
     assert_eq!(outcome.folders_without_row, [name("run1", "main")]);
     assert_eq!(outcome.unfinished, [name("run2", "half")]);
+}
+
+#[test]
+fn a_folder_of_trees_that_cannot_be_read_is_not_empty() {
+    let person = TestPerson::with(&[("a", "1")]);
+    assert_eq!(tree_names(&person.root()).unwrap(), []);
+    // A link to itself stands for a disk that fails.
+    std::os::unix::fs::symlink(person.root(), person.root()).unwrap();
+    tree_names(&person.root()).unwrap_err();
+    list_trees(&person.root()).unwrap_err();
+    reconcile_trees(&person.root(), &[]).unwrap_err();
+    let removed = remove_tree(&person.root(), &name("run1", "main"));
+    assert!(matches!(removed, Err(RemovalError::Borrowers { .. })), "{removed:?}");
 }

@@ -18,7 +18,13 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3_600);
 /// Removes the trees that are due. Blocks on the disk.
 pub(super) fn sweep(deps: &ThinkingDeps, book: &JobBook) {
     // Trees borrow from trees that were made before them: a reviewer's and a proof's go first.
-    let mut names = tree_names(&deps.trees);
+    let mut names = match tree_names(&deps.trees) {
+        Ok(names) => names,
+        Err(error) => {
+            tracing::warn!(folder = %deps.trees.display(), %error, "the trees of runs cannot be listed; none is removed");
+            return;
+        }
+    };
     names.sort_by_key(|name| std::cmp::Reverse(name.name().len()));
     for name in names.into_iter().filter(|name| is_due(deps, book, name)) {
         if let Err(error) = remove_tree(&deps.trees, &name) {
