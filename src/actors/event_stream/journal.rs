@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 use super::event_cache::KEPT_BYTES;
 use super::journal_files::{self, number_of, whole_lines};
 use crate::domain::time::Timestamp;
+use crate::skills::is_passing;
 
 /// Bytes searched at a time, from the end, for the end of the last whole line.
 const BLOCK: usize = 64 << 10;
@@ -56,6 +57,7 @@ impl EventJournal {
         for file in &files {
             match journal_files::last_number(&file.path) {
                 Ok(last) => end.last = end.last.max(last.unwrap_or(file.first)),
+                Err(error) if is_passing(&error) => return Err(error),
                 Err(error) => {
                     end.last = end.last.max(file.first);
                     journal.say_unreadable(&file.path, &error);
@@ -63,9 +65,11 @@ impl EventJournal {
             }
         }
         if let Some(newest) = files.last() {
-            let tail = tail_of(&newest.path, known);
-            end.tail =
-                tail.inspect_err(|error| journal.say_unreadable(&newest.path, error)).unwrap_or_default();
+            match tail_of(&newest.path, known) {
+                Ok(tail) => end.tail = tail,
+                Err(error) if is_passing(&error) => return Err(error),
+                Err(error) => journal.say_unreadable(&newest.path, &error),
+            }
         }
         Ok((journal, end))
     }

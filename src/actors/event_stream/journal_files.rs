@@ -8,6 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
+use crate::skills::is_passing;
+
 const PREFIX: &str = "events_";
 const SUFFIX: &str = ".jsonl";
 /// Digits of a day in a name.
@@ -45,8 +47,16 @@ pub(super) struct JournalFolder {
     pub(super) unreadable: Vec<(PathBuf, io::Error)>,
 }
 
-/// Reads what event files a folder has.
+/// Reads what event files a folder has. An error that passes, such as too many open files, is the whole list's: a file
+/// left out for it could be the newest.
 pub(super) fn list(folder: &Path) -> io::Result<JournalFolder> {
+    list_by(folder, first_number)
+}
+
+fn list_by(
+    folder: &Path,
+    first_number: impl Fn(&Path) -> io::Result<Option<u64>>,
+) -> io::Result<JournalFolder> {
     let mut found = JournalFolder::default();
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -57,6 +67,7 @@ pub(super) fn list(folder: &Path) -> io::Result<JournalFolder> {
             Ok(Some(first)) => found.files.push(JournalFile { path, first }),
             Ok(None) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if is_passing(&error) => return Err(error),
             Err(error) => found.unreadable.push((path, error)),
         }
     }
@@ -214,6 +225,18 @@ mod tests {
         ] {
             assert_eq!(day_of(Path::new(name)), day, "{name}");
         }
+    }
+
+    #[test]
+    fn an_error_that_passes_costs_no_file() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("events_20261201.jsonl"), "{\"seq\":7}\n").unwrap();
+        let failing = |errno: rustix::io::Errno| list_by(dir.path(), move |_| Err(errno.into()));
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM] {
+            assert_eq!(failing(errno).unwrap_err().raw_os_error(), Some(errno.raw_os_error()));
+        }
+        let damaged = failing(rustix::io::Errno::IO).unwrap();
+        assert_eq!((damaged.files.len(), damaged.unreadable.len()), (0, 1));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Blocking. Invariant: a page costs the bytes it returns and a search whose length is the logarithm of the
 //! file: the lines of a file are in the order of their numbers, so a number is found by halving, and a reader
 //! that goes on keeps its [`JournalPosition`]. Failure policy: a damaged line is left out, its neighbours
-//! stay; so do the other files where one cannot be read.
+//! stay; so do the other files where one cannot be read. An error that passes costs nothing: the read is tried anew.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -17,6 +17,7 @@ use super::event_cache::{KEPT_ALERT_BYTES, KEPT_ALERTS};
 use super::journal_files::{self, LINE_HEAD, LineRead, number_of, read_line};
 use crate::domain::event::{SwarmEvent, kind};
 use crate::domain::time::Timestamp;
+use crate::skills::is_passing;
 
 /// Bytes of a file that are read rather than halved again.
 const SEARCH_BYTES: u64 = 16 << 10;
@@ -59,7 +60,7 @@ pub(super) fn read_after(
     let mut page = JournalPage::default();
     // A file that is gone meanwhile is searched for like any other number.
     if let Some(place) = place.filter(|place| place.file.exists()) {
-        page.read_on(&place.file, seq, bytes, |_| Ok(place.offset));
+        page.read_on(&place.file, seq, bytes, |_| Ok(place.offset))?;
         if !page.lines.is_empty() || page.needed.is_some() {
             return Ok(page);
         }
@@ -70,7 +71,7 @@ pub(super) fn read_after(
         let left = bytes.saturating_sub(page.lines.iter().map(|line| line.json.len()).sum());
         let path: Arc<Path> = file.path.as_path().into();
         let start = |page: &mut JournalPage| if file.first > seq { Ok(0) } else { page.search(&path, seq) };
-        if !page.read_on(&path, seq, left, start) {
+        if !page.read_on(&path, seq, left, start)? {
             break;
         }
     }
@@ -79,19 +80,22 @@ pub(super) fn read_after(
 
 impl JournalPage {
     /// As [`Self::read`], from the offset that `start` finds. Where a file cannot be read, it is at its end: a
-    /// damaged disk costs the rest of one file, not of all.
+    /// damaged disk costs the rest of one file, not of all. An error that passes is the caller's: behind it the reader
+    /// would go on with the next file.
     fn read_on(
         &mut self,
         path: &Arc<Path>,
         seq: u64,
         bytes: usize,
         start: impl FnOnce(&mut Self) -> io::Result<u64>,
-    ) -> bool {
-        let read = start(self).and_then(|offset| self.read(path, offset, seq, bytes));
-        read.unwrap_or_else(|error| {
-            say_unreadable(path, &error);
-            true
-        })
+    ) -> io::Result<bool> {
+        match start(self).and_then(|offset| self.read(path, offset, seq, bytes)) {
+            Err(error) if !is_passing(&error) => {
+                say_unreadable(path, &error);
+                Ok(true)
+            }
+            read => read,
+        }
     }
 
     /// Adds the events of one file after `seq`, from `offset` on; whether the file is at its end.
@@ -200,8 +204,10 @@ pub(super) fn alerts_since(folder: &Path, since: Timestamp) -> io::Result<Vec<Ve
                 bytes -= found.pop_front().map_or(0, |oldest: Vec<u8>| oldest.len());
             }
         });
-        if let Err(error) = read {
-            say_unreadable(&file.path, &error);
+        match read {
+            Err(error) if is_passing(&error) => return Err(error),
+            Err(error) => say_unreadable(&file.path, &error),
+            Ok(()) => {}
         }
     }
     Ok(found.into())
@@ -315,6 +321,17 @@ mod tests {
         journal.append(now, &lines).unwrap();
         assert_eq!(paged(dir.path(), 0, 1).0, [1, 5]);
         assert_eq!(alerts_since(dir.path(), now).unwrap(), [alert.trim_ascii_end()]);
+    }
+
+    #[test]
+    fn an_error_that_passes_is_no_end_of_a_file() {
+        let file: Arc<Path> = Path::new("events_20261201.jsonl").into();
+        let read =
+            |errno: rustix::io::Errno| JournalPage::default().read_on(&file, 0, 1_000, |_| Err(errno.into()));
+        for errno in [rustix::io::Errno::MFILE, rustix::io::Errno::NFILE, rustix::io::Errno::NOMEM] {
+            assert_eq!(read(errno).unwrap_err().raw_os_error(), Some(errno.raw_os_error()));
+        }
+        assert!(read(rustix::io::Errno::IO).unwrap(), "the disk cannot read the rest");
     }
 
     #[test]
