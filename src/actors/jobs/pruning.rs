@@ -3,7 +3,8 @@
 //! The order survives `kill -9` at any moment. One commit takes a run out of every list and notes it as doomed;
 //! then its other rows go, some a commit, so that no writer waits long; then its folder, and the note last. So a
 //! run that can be seen has all its rows and artifacts, and what was begun is finished by the next pass.
-//! Receipts are not touched: money is never forgotten.
+//! Receipts are not touched: money is never forgotten. Nor is the row that says when the run was closed: whoever
+//! keeps something of a run of its own, as the token governor does conversations, asks it whether the run is over.
 
 use std::collections::HashSet;
 use std::io;
@@ -24,11 +25,11 @@ use crate::store::{KeyRange, ScanOrder, StoreChanges, StoreError, StoreKey, Stor
 /// Rows deleted in one commit: some milliseconds of the writer.
 const ROWS_AT_ONCE: usize = 500;
 
-/// A run that is closed, and when; whether a person still has to decide something about it.
+/// A run that is closed, and when; whether it must stay, because a person has to decide something about it.
 pub type ClosedRun = (RunId, Timestamp, bool);
 
 impl JobBook {
-    /// All closed runs.
+    /// All closed runs that are still there.
     ///
     /// # Errors
     /// The store's.
@@ -36,7 +37,9 @@ impl JobBook {
         self.read(|view| {
             let (waiting, mut runs) = (runs_that_wait(view)?, Vec::new());
             walk(view, &CLOSED, KeyRange::all(), ScanOrder::Ascending, |run, at| {
-                runs.push((run.clone(), Timestamp::from_millis(at), waiting.contains(run)));
+                if view.contains(&JOBS, &JobId::root(run))? {
+                    runs.push((run.clone(), Timestamp::from_millis(at), waiting.contains(run)));
+                }
                 Ok(())
             })?;
             Ok(runs)
@@ -73,8 +76,7 @@ impl JobBook {
                     .put(&DOOMED, &run, &())
                     .delete(&JOBS, &root)
                     .delete(&ROOTS, &(job.created_at.as_millis(), root.clone()))
-                    .delete(&LEDGER, &(closed, run.clone()))
-                    .delete(&CLOSED, &run);
+                    .delete(&LEDGER, &(closed, run.clone()));
                 let changes =
                     number.into_iter().fold(changes, |changes, no| changes.delete(&ROOT_ORDER, &no));
                 Ok::<_, JobError>((changes, true))
@@ -247,9 +249,11 @@ impl RowSweep<'_, '_> {
 mod tests {
     use super::*;
     use crate::actors::jobs::draft::JobDraft;
+    use crate::actors::jobs::readers::LedgerEntry;
     use crate::actors::jobs::tables::{OPEN_RUNS, UNCLOSED_RUNS};
     use crate::domain::job::approval::Approval;
     use crate::domain::job::{JobEventKind, JobState, testing};
+    use crate::domain::thinking::{MoneyOutRow, StepRow};
     use crate::store::testing::memory_store;
 
     /// Rows of every table that knows runs.
@@ -266,18 +270,23 @@ mod tests {
                 ("event order", view.count(&EVENT_ORDER)?),
                 ("approvals", view.count(&APPROVALS)?),
                 ("submissions", view.count(&SUBMISSIONS)?),
-                ("closed", view.count(&CLOSED)?),
+                ("steps", view.count(&STEP_ROWS)?),
                 ("words", view.count(&SAID_WORDS)?),
+                ("ledger", view.count(&LEDGER)?),
                 ("doomed", view.count(&DOOMED)?),
             ])
         };
         book.store().read(count).unwrap()
     }
 
+    fn step_row() -> StepRow {
+        StepRow::MoneyOut(MoneyOutRow { scope: "day".into(), needed_nano: 2, left_nano: 1 })
+    }
+
     /// A run of four jobs with more rows than one commit deletes, which ended a while ago.
     async fn run(book: &JobBook, name: &str, asks: ApprovalStatus) -> RunId {
         let id = RunId::new(name).unwrap();
-        let run = id.clone();
+        let (run, line) = (id.clone(), ledger_line(&id));
         let ids = ["", ".a", ".a.b", ".c"].map(|below| format!("{name}{below}"));
         let write = book.store().write(move |view| {
             let mut draft = JobDraft::new(view);
@@ -288,6 +297,7 @@ mod tests {
                 for n in 0..ROWS_AT_ONCE as u64 / 3 {
                     draft.append_event(&job, JobEventKind::Started, serde_json::json!({}))?;
                     draft.put_word(&job.id, n, &("me".into(), "go on".into()));
+                    draft.put_step_row(&job.id, n, &step_row());
                 }
                 let approval = Approval { status: asks, ..Approval::ask(&job, draft.now) };
                 draft.put_approval(&approval);
@@ -295,12 +305,28 @@ mod tests {
             }
             draft.remember(run.as_str(), &JobId::root(&run), "asked");
             draft.edit(|changes| {
-                changes.put(&CLOSED, &run, &7).delete(&UNCLOSED_RUNS, &run).delete(&OPEN_RUNS, &run)
+                let changes = changes.put(&CLOSED, &run, &7).put(&LEDGER, &(7, run.clone()), &line);
+                changes.delete(&UNCLOSED_RUNS, &run).delete(&OPEN_RUNS, &run)
             });
             Ok::<_, JobError>((draft.finish(), ()))
         });
         write.await.unwrap();
         id
+    }
+
+    fn ledger_line(run: &RunId) -> LedgerEntry {
+        LedgerEntry {
+            run_id: run.clone(),
+            task: "ingest".into(),
+            state: "failed".into(),
+            started_at: Timestamp::from_millis(1),
+            ended_at: Timestamp::from_millis(7),
+            jobs: 4,
+            content_hash: String::new(),
+            cost_usd: "0".into(),
+            manifest: String::new(),
+            inputs: serde_json::json!({}).into(),
+        }
     }
 
     async fn delete(book: &JobBook, run: &RunId) {
@@ -322,6 +348,8 @@ mod tests {
         delete(&book, &old).await;
         assert_eq!(rows(&book), alone);
         assert!(!book.doom(&old).await.unwrap(), "it is gone");
+        assert_eq!(book.closed_runs().unwrap().len(), 1);
+        assert!(book.is_closed(&old).unwrap(), "who keeps something of it learns that it is over");
     }
 
     #[tokio::test]

@@ -30,7 +30,7 @@ pub(super) const APPROVALS: StoreTable<ApprovalId, Approval> = StoreTable::new("
 pub(super) const SUBMISSIONS: StoreTable<String, (JobId, String)> = StoreTable::new("submissions");
 /// Closed runs by the time of their closing (milliseconds): the ledger.
 pub(super) const LEDGER: StoreTable<(i64, RunId), LedgerEntry> = StoreTable::new("ledger");
-/// When a run was closed; absent while open.
+/// When a run was closed; absent while open. Stays when the run is deleted.
 pub(super) const CLOSED: StoreTable<RunId, i64> = StoreTable::new("closed_runs");
 /// Runs that are being deleted: in no list any more, and not gone.
 pub(super) const DOOMED: StoreTable<RunId, ()> = StoreTable::new("doomed_runs");
