@@ -7,6 +7,7 @@
 use serde_json::Value;
 
 use super::draft::{JobDraft, draft_job};
+use super::listing::walk;
 use super::readers::LedgerEntry;
 use super::tables::{ACTIVE, APPROVALS, EVENTS, JOBS, LEDGER, OPEN_RUNS, SUBMISSIONS};
 use crate::domain::ids::{ApprovalId, JobId, RunId};
@@ -335,8 +336,12 @@ impl JobBook {
     /// The store's.
     pub fn approvals(&self) -> Result<Vec<Approval>, JobError> {
         self.store.read(|view| {
-            let rows = view.range(&APPROVALS, &KeyRange::all(), ScanOrder::Ascending, MAX_ROWS)?;
-            Ok(rows.into_iter().map(|(_, approval)| approval).collect())
+            let mut all = Vec::new();
+            walk(view, &APPROVALS, KeyRange::all(), ScanOrder::Ascending, |_, approval| {
+                all.push(approval);
+                Ok(())
+            })?;
+            Ok(all)
         })
     }
 }

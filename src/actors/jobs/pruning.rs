@@ -167,10 +167,13 @@ impl JobsShared {
 }
 
 /// The runs about which a person has to decide something.
-fn runs_that_wait(view: &StoreView<'_>) -> Result<HashSet<RunId>, StoreError> {
-    let all = view.range(&APPROVALS, &KeyRange::all(), ScanOrder::Ascending, MAX_ROWS)?;
-    let pending = all.into_iter().filter(|(_, approval)| approval.status == ApprovalStatus::Pending);
-    Ok(pending.map(|(_, approval)| approval.run_id).collect())
+fn runs_that_wait(view: &StoreView<'_>) -> Result<HashSet<RunId>, JobError> {
+    let mut runs = HashSet::new();
+    walk(view, &APPROVALS, KeyRange::all(), ScanOrder::Ascending, |_, approval| {
+        runs.extend((approval.status == ApprovalStatus::Pending).then_some(approval.run_id));
+        Ok(())
+    })?;
+    Ok(runs)
 }
 
 /// The place of a root job in the order of acceptance. The oldest runs go first, so it is near the beginning.
@@ -196,7 +199,7 @@ struct RowSweep<'v, 't> {
 
 impl RowSweep<'_, '_> {
     /// Deletes rows of a run until there are none, or no room.
-    fn run(&mut self, run: &RunId) -> Result<(), StoreError> {
+    fn run(&mut self, run: &RunId) -> Result<(), JobError> {
         let root = JobId::root(run);
         let events = self.delete(&EVENTS, &KeyRange::under(run))?;
         self.edit(|changes| {
@@ -213,12 +216,19 @@ impl RowSweep<'_, '_> {
                 self.edit(|changes| changes.delete(&JOBS, &id));
             }
         }
-        let approvals = self.view.range(&APPROVALS, &KeyRange::all(), ScanOrder::Ascending, MAX_ROWS)?;
-        let of_run = approvals.into_iter().filter(|(_, approval)| approval.run_id == *run);
-        for (id, _) in of_run.take(self.room) {
-            self.room -= 1;
-            self.edit(|changes| changes.delete(&APPROVALS, &id));
-        }
+        // Approvals are found by a walk over those of all runs: once, when the rest is gone.
+        if self.room > 0 { self.approvals(run) } else { Ok(()) }
+    }
+
+    fn approvals(&mut self, run: &RunId) -> Result<(), JobError> {
+        let mut of_run = Vec::new();
+        walk(self.view, &APPROVALS, KeyRange::all(), ScanOrder::Ascending, |id, approval| {
+            of_run.extend((approval.run_id == *run).then(|| id.clone()));
+            Ok(())
+        })?;
+        of_run.truncate(self.room);
+        self.room -= of_run.len();
+        self.edit(|changes| of_run.iter().fold(changes, |changes, id| changes.delete(&APPROVALS, id)));
         Ok(())
     }
 
@@ -251,6 +261,7 @@ mod tests {
     use crate::actors::jobs::draft::JobDraft;
     use crate::actors::jobs::readers::LedgerEntry;
     use crate::actors::jobs::tables::{OPEN_RUNS, UNCLOSED_RUNS};
+    use crate::domain::ids::ApprovalId;
     use crate::domain::job::approval::Approval;
     use crate::domain::job::{JobEventKind, JobState, testing};
     use crate::domain::thinking::{MoneyOutRow, StepRow};
@@ -406,5 +417,27 @@ mod tests {
             assert!(!book.doom(run).await.unwrap(), "{run}");
         }
         assert_eq!(rows(&book), before);
+    }
+
+    #[tokio::test]
+    async fn a_question_among_any_number_keeps_its_run() {
+        let book = JobBook::new(memory_store().0);
+        let old = run(&book, "old", ApprovalStatus::Approved).await;
+        let write = book.store().write(move |view| {
+            let mut draft = JobDraft::new(view);
+            let many = (0..MAX_ROWS).map(|n| (format!("ask-{n:06}"), "others", ApprovalStatus::Rejected));
+            for (id, run, status) in many.chain([("ask-z".to_owned(), "old", ApprovalStatus::Pending)]) {
+                let job = testing::job(run, "architect", "ingest");
+                let asked = Approval::ask(&job, draft.now);
+                draft.put_approval(&Approval { approval_id: ApprovalId::new(id).unwrap(), status, ..asked });
+            }
+            Ok::<_, StoreError>((draft.finish(), ()))
+        });
+        write.await.unwrap();
+        assert!(matches!(&book.closed_runs().unwrap()[..], [(_, _, true)]));
+        assert!(!book.doom(&old).await.unwrap());
+        book.delete_rows(&old).await.unwrap();
+        let left = book.store().read(|view| view.count(&APPROVALS)).unwrap();
+        assert_eq!(left, MAX_ROWS as u64, "none of the run's is behind so many");
     }
 }
