@@ -89,9 +89,7 @@ impl RetentionHandle {
     pub async fn prune(&self, runs: usize) -> Result<RetentionReport, JobError> {
         let _alone = self.0.alone.lock().await;
         let (shared, now) = (&self.0, Timestamp::now());
-        for run in shared.jobs.book.doomed_runs()? {
-            said(&run, shared.jobs.bury(&run).await.map(|()| true))?;
-        }
+        shared.bury_doomed().await?;
         let (kept, mut going) = shared.clone().plan(now).await?;
         going.runs.truncate(runs);
         going.runs = shared.delete_runs(going.runs).await?;
@@ -155,6 +153,18 @@ impl RetentionShared {
         // Days of events are counted by the event stream, which begins a file a day.
         let events = surplus(kept.events.clone(), RetentionLimit { age: None, ..events }, now);
         KeptThings { runs, traces, logs: surplus(kept.logs.clone(), logs, now), events }
+    }
+
+    /// Deletes what is left of runs that were begun to be deleted.
+    async fn bury_doomed(&self) -> Result<(), JobError> {
+        let mut buried = false;
+        for run in self.jobs.book.doomed_runs()? {
+            buried |= said(&run, self.jobs.bury(&run).await.map(|()| true))?;
+        }
+        if buried {
+            self.jobs.book.forget_submissions().await?;
+        }
+        Ok(())
     }
 
     async fn delete_runs(&self, going: Vec<KeptItem<RunId>>) -> Result<Vec<KeptItem<RunId>>, JobError> {
