@@ -1,8 +1,8 @@
 //! Retention: what PAS keeps of its past, and what of it goes.
 //!
 //! Owns no state. Of runs, those that are closed may go, with rows and artifacts
-//! ([`crate::actors::jobs::pruning`]), but none that waits for a person or still has a private tree; of files,
-//! those that nobody writes any more. Receipts and the audit log are never touched. Invariant: one pass at a
+//! ([`crate::actors::jobs::pruning`]), but none that waits for a person, is used by an open job or a search, or still
+//! has a private tree; of files, those that nobody writes any more. Receipts and the audit log are never touched. Invariant: one pass at a
 //! time. Failure policy: a thing that cannot be deleted is logged, and tried again by the next pass.
 
 use std::collections::HashSet;
@@ -123,10 +123,11 @@ impl RetentionShared {
         let trees = tree_names(root)
             .map_err(|error| JobError::Unreadable(root.display().to_string(), error.to_string()))?;
         let trees: HashSet<&str> = trees.iter().map(TreeName::run).collect();
+        let searched = self.jobs.newest_index()?;
         let (mut runs, mut traces) = (Vec::new(), Vec::new());
-        for (run, at, waits) in self.jobs.book.closed_runs()? {
+        for (run, at, stays) in self.jobs.book.closed_runs()? {
             let folder = self.jobs.run_dir(&run);
-            let is_pinned = waits || trees.contains(run.as_str());
+            let is_pinned = stays || trees.contains(run.as_str()) || searched.as_ref() == Some(&run);
             let trace = folder.join(TRACE_FILE);
             if let Ok(facts) = trace.symlink_metadata() {
                 traces.push(KeptItem { key: trace, at, bytes: facts.len(), is_pinned });

@@ -15,6 +15,7 @@ pub mod finalize;
 pub mod listing;
 pub mod manifest;
 pub mod paces;
+mod pinned;
 pub mod pruning;
 pub mod readers;
 mod restart;
@@ -43,8 +44,12 @@ use crate::domain::job::{CancelCause, Job, JobState, RetryPolicy};
 use crate::domain::roster::Roster;
 use crate::domain::task::TaskCatalogue;
 use crate::llm::model_caller::ModelCaller;
+use crate::skills::ingest::formats;
 use crate::store::backup_folder::BackupFolder;
 use crate::supervision::trace;
+
+/// Newest runs among which a search index is looked for.
+const SEARCHED_RUNS: usize = 1_000;
 
 #[derive(Debug, Clone)]
 pub struct JobSettings {
@@ -100,6 +105,15 @@ impl JobsShared {
             Some(models) => models.readiness().err(),
             None => Some("the gateway has not started yet; try again in a moment".to_owned()),
         }
+    }
+
+    /// The newest run with a search index: a search that names no run reads it.
+    ///
+    /// # Errors
+    /// The store's.
+    pub fn newest_index(&self) -> Result<Option<RunId>, JobError> {
+        let roots = self.book.roots(SEARCHED_RUNS)?;
+        Ok(roots.iter().map(Job::run).find(|run| self.run_dir(run).join(formats::INDEX).is_dir()))
     }
 
     /// Notifies the agents that must act on a job in its current state: the job's own; the parent's once the

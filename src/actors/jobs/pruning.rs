@@ -6,26 +6,25 @@
 //! Receipts are not touched: money is never forgotten. Nor is the row that says when the run was closed: whoever
 //! keeps something of a run of its own, as the token governor does conversations, asks it whether the run is over.
 
-use std::collections::HashSet;
 use std::io;
 
 use super::JobsShared;
 use super::book::{JobBook, JobError, MAX_ROWS};
 use super::listing::walk;
+use super::pinned::PinnedRuns;
 use super::readers::closed_at;
 use super::tables::{
     ACTIVE, APPROVALS, CLOSED, DOOMED, EVENT_ORDER, EVENTS, JOBS, LEDGER, ROOT_ORDER, ROOTS, SAID_WORDS,
     STEP_ROWS, SUBMISSIONS,
 };
 use crate::domain::ids::{JobId, RunId};
-use crate::domain::job::approval::ApprovalStatus;
 use crate::domain::time::Timestamp;
 use crate::store::{KeyRange, ScanOrder, StoreChanges, StoreError, StoreKey, StoreTable, StoreView};
 
 /// Rows deleted in one commit: some milliseconds of the writer.
 const ROWS_AT_ONCE: usize = 500;
 
-/// A run that is closed, and when; whether it must stay, because a person has to decide something about it.
+/// A run that is closed, and when; whether it must stay ([`PinnedRuns`]).
 pub type ClosedRun = (RunId, Timestamp, bool);
 
 impl JobBook {
@@ -35,10 +34,10 @@ impl JobBook {
     /// The store's.
     pub fn closed_runs(&self) -> Result<Vec<ClosedRun>, JobError> {
         self.read(|view| {
-            let (waiting, mut runs) = (runs_that_wait(view)?, Vec::new());
+            let (pinned, mut runs) = (PinnedRuns::read(view)?, Vec::new());
             walk(view, &CLOSED, KeyRange::all(), ScanOrder::Ascending, |run, at| {
                 if view.contains(&JOBS, &JobId::root(run))? {
-                    runs.push((run.clone(), Timestamp::from_millis(at), waiting.contains(run)));
+                    runs.push((run.clone(), Timestamp::from_millis(at), pinned.has(run)));
                 }
                 Ok(())
             })?;
@@ -57,7 +56,7 @@ impl JobBook {
         })
     }
 
-    /// Takes a closed run out of every list; `false`, and nothing is changed, if it is open again or waits.
+    /// Takes a closed run out of every list; `false`, and nothing is changed, if it is open again or must stay.
     async fn doom(&self, run: &RunId) -> Result<bool, JobError> {
         let run = run.clone();
         self.store()
@@ -68,7 +67,7 @@ impl JobBook {
                 let (Some(closed), Some(job)) = (closed_at(view, &run)?, view.get(&JOBS, &root)?) else {
                     return Ok((StoreChanges::none(), false));
                 };
-                if is_active || !job.state.is_terminal() || runs_that_wait(view)?.contains(&run) {
+                if is_active || !job.state.is_terminal() || PinnedRuns::read(view)?.has(&run) {
                     return Ok((StoreChanges::none(), false));
                 }
                 let number = number_of(view, &root)?;
@@ -139,7 +138,7 @@ impl JobBook {
 }
 
 impl JobsShared {
-    /// Deletes a closed run with its artifacts; `false` if it is open again or waits for a person.
+    /// Deletes a closed run with its artifacts; `false` if it is open again or must stay.
     ///
     /// # Errors
     /// The store's, or [`JobError::Conflict`] for a folder that cannot be deleted; the next pass goes on.
@@ -164,16 +163,6 @@ impl JobsShared {
         }
         self.book.forget(run).await
     }
-}
-
-/// The runs about which a person has to decide something.
-fn runs_that_wait(view: &StoreView<'_>) -> Result<HashSet<RunId>, JobError> {
-    let mut runs = HashSet::new();
-    walk(view, &APPROVALS, KeyRange::all(), ScanOrder::Ascending, |_, approval| {
-        runs.extend((approval.status == ApprovalStatus::Pending).then_some(approval.run_id));
-        Ok(())
-    })?;
-    Ok(runs)
 }
 
 /// The place of a root job in the order of acceptance. The oldest runs go first, so it is near the beginning.
@@ -262,7 +251,7 @@ mod tests {
     use crate::actors::jobs::readers::LedgerEntry;
     use crate::actors::jobs::tables::{OPEN_RUNS, UNCLOSED_RUNS};
     use crate::domain::ids::ApprovalId;
-    use crate::domain::job::approval::Approval;
+    use crate::domain::job::approval::{Approval, ApprovalStatus};
     use crate::domain::job::{JobEventKind, JobState, testing};
     use crate::domain::thinking::{MoneyOutRow, StepRow};
     use crate::store::testing::memory_store;
@@ -403,7 +392,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_run_that_waits_or_is_open_again_stays() {
+    async fn a_run_that_waits_or_is_open_again_or_is_read_stays() {
         let book = JobBook::new(memory_store().0);
         let waits = run(&book, "waits", ApprovalStatus::Pending).await;
         assert_eq!(book.closed_runs().unwrap(), [(waits.clone(), Timestamp::from_millis(7), true)]);
@@ -412,8 +401,17 @@ mod tests {
         let open =
             move |_: &StoreView<'_>| Ok::<_, StoreError>((StoreChanges::none().put(&ACTIVE, &step, &()), ()));
         book.store().write(open).await.unwrap();
+        let used = run(&book, "used", ApprovalStatus::Approved).await;
+        let mut reader = testing::job("reader", "architect", "change");
+        reader.card.inputs = serde_json::json!({ "continues": "used" }).into();
+        let read = move |view: &StoreView<'_>| {
+            let mut draft = JobDraft::new(view);
+            draft.insert(&reader)?;
+            Ok::<_, StoreError>((draft.finish(), ()))
+        };
+        book.store().write(read).await.unwrap();
         let before = rows(&book);
-        for run in [&waits, &again, &RunId::new("nobody").unwrap()] {
+        for run in [&waits, &again, &used, &RunId::new("nobody").unwrap()] {
             assert!(!book.doom(run).await.unwrap(), "{run}");
         }
         assert_eq!(rows(&book), before);

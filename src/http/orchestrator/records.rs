@@ -256,7 +256,9 @@ pub(super) async fn search(
     checks.done()?;
     let run = match query.run_id {
         Some(run) => run,
-        None => newest_index(&state.jobs)?,
+        None => state.jobs.newest_index()?.ok_or_else(|| {
+            ApiError::not_found("no index yet; run an ingest first (`pas run ingest <folder>`)")
+        })?,
     };
     let folder = state.jobs.run_dir(&run).join(formats::INDEX);
     let (words, limit) = (query.q.clone(), query.limit.unwrap_or(10).clamp(1, 100));
@@ -277,16 +279,6 @@ pub(super) async fn search(
     Ok(Json(json!({
         "run_id": run, "q": query.q, "total": found.total, "count": hits.len(), "hits": hits, "note": found.note,
     })))
-}
-
-fn newest_index(jobs: &JobsShared) -> ApiResult<RunId> {
-    let roots = jobs.book.roots(1000)?;
-    let with_index = roots
-        .iter()
-        .map(crate::domain::job::Job::run)
-        .find(|run| jobs.run_dir(run).join(formats::INDEX).is_dir());
-    with_index
-        .ok_or_else(|| ApiError::not_found("no index yet; run an ingest first (`pas run ingest <folder>`)"))
 }
 
 #[derive(Deserialize, Default)]
