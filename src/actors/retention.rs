@@ -3,7 +3,8 @@
 //! Owns no state. Of runs, those that are closed may go, with rows and artifacts
 //! ([`crate::actors::jobs::pruning`]), but none that waits for a person, is used by an open job or a search, or still
 //! has a private tree; of files, those that nobody writes any more. Receipts and the audit log are never touched. Invariant: one pass at a
-//! time. Failure policy: a thing that cannot be deleted is logged, and tried again by the next pass.
+//! time. Failure policy: a thing that cannot be deleted is logged, and tried again by the next pass. While the wall
+//! clock cannot be believed ([`ClockWatch`]) the daemon deletes nothing by itself.
 
 use std::collections::HashSet;
 use std::io;
@@ -18,7 +19,9 @@ use super::event_stream;
 use super::jobs::finalize::TRACE_FILE;
 use super::jobs::{JobError, JobsShared};
 use crate::domain::ids::RunId;
-use crate::domain::retention::{KeptAmount, KeptItem, RetentionLimit, RetentionLimits, surplus};
+use crate::domain::retention::{
+    ClockReading, ClockTrust, ClockWatch, KeptAmount, KeptItem, RetentionLimit, RetentionLimits, surplus,
+};
 use crate::domain::time::Timestamp;
 use crate::worktree::{TreeName, tree_names};
 
@@ -54,7 +57,7 @@ struct RetentionShared {
     data_dir: PathBuf,
     limits: RetentionLimits,
     /// Held by the one who looks or deletes.
-    alone: tokio::sync::Mutex<()>,
+    alone: tokio::sync::Mutex<ClockWatch>,
 }
 
 /// All that is kept.
@@ -68,46 +71,80 @@ struct KeptThings {
 impl RetentionHandle {
     #[must_use]
     pub fn new(jobs: Arc<JobsShared>, data_dir: PathBuf, limits: RetentionLimits) -> Self {
-        Self(Arc::new(RetentionShared { jobs, data_dir, limits, alone: tokio::sync::Mutex::default() }))
+        let alone = tokio::sync::Mutex::new(ClockWatch::new(clock()));
+        Self(Arc::new(RetentionShared { jobs, data_dir, limits, alone }))
     }
 
     /// What is kept, and what would go.
     ///
     /// # Errors
-    /// The store's.
+    /// The store's, or [`JobError::Unreadable`] where it is not known what there is.
     pub async fn look(&self) -> Result<RetentionReport, JobError> {
         let _alone = self.0.alone.lock().await;
-        let now = Timestamp::now();
-        let (kept, going) = self.0.clone().plan(now).await?;
-        Ok(self.0.report(now, true, &kept, &going))
+        self.0.look(Timestamp::now()).await
     }
 
-    /// Deletes what goes, of runs at most `runs`.
+    /// Deletes what goes, at a person's word.
     ///
     /// # Errors
-    /// The store's: what is left goes with the next pass.
-    pub async fn prune(&self, runs: usize) -> Result<RetentionReport, JobError> {
-        let _alone = self.0.alone.lock().await;
-        let (shared, now) = (&self.0, Timestamp::now());
-        shared.bury_doomed().await?;
-        let (kept, mut going) = shared.clone().plan(now).await?;
+    /// As [`Self::look`]: what is left goes with the next pass.
+    pub async fn prune(&self) -> Result<RetentionReport, JobError> {
+        let mut watch = self.0.alone.lock().await;
+        let now = clock();
+        watch.believe(now);
+        self.0.bury_doomed().await?;
+        self.0.prune(usize::MAX, now.wall).await
+    }
+
+    /// Deletes what goes, of runs at most `runs`; nothing while the clock cannot be believed.
+    ///
+    /// # Errors
+    /// As [`Self::prune`].
+    pub async fn sweep(&self, runs: usize, now: ClockReading) -> Result<RetentionReport, JobError> {
+        let mut watch = self.0.alone.lock().await;
+        let trust = watch.look(now);
+        self.0.bury_doomed().await?;
+        if trust == ClockTrust::Believed {
+            return self.0.prune(runs, now.wall).await;
+        }
+        if trust == ClockTrust::Jumped {
+            tracing::warn!(
+                now = %now.wall,
+                "the clock was set by more than a day: what is old is not deleted for a day; `pas prune` deletes it now"
+            );
+        }
+        self.0.look(now.wall).await
+    }
+}
+
+impl RetentionShared {
+    async fn look(self: &Arc<Self>, now: Timestamp) -> Result<RetentionReport, JobError> {
+        let (kept, going) = self.clone().plan(now).await?;
+        Ok(self.report(now, true, &kept, &going))
+    }
+
+    async fn prune(self: &Arc<Self>, runs: usize, now: Timestamp) -> Result<RetentionReport, JobError> {
+        let (kept, mut going) = self.clone().plan(now).await?;
         going.runs.truncate(runs);
-        going.runs = shared.delete_runs(going.runs).await?;
+        going.runs = self.delete_runs(going.runs).await?;
         for files in [&mut going.traces, &mut going.logs, &mut going.events] {
             let all = std::mem::take(files);
             let deleted = tokio::task::spawn_blocking(move || delete_files(all)).await;
             *files = deleted.unwrap_or_else(|panic| std::panic::resume_unwind(panic.into_panic()));
         }
-        let report = shared.report(now, false, &kept, &going);
+        let report = self.report(now, false, &kept, &going);
         for row in report.kinds.iter().filter(|row| row.gone.count > 0) {
             let (kind, count, bytes) = (row.kind, row.gone.count, row.gone.bytes);
             tracing::info!(kind, count, bytes, "deleted, as `[retention]` says");
         }
         Ok(report)
     }
-}
 
-impl RetentionShared {
+    /// The trace files in the folders of these runs.
+    fn traces_of(&self, runs: &[KeptItem<RunId>]) -> HashSet<PathBuf> {
+        runs.iter().map(|run| self.jobs.run_dir(&run.key).join(TRACE_FILE)).collect()
+    }
+
     /// All that is kept, and what of it goes.
     async fn plan(self: Arc<Self>, now: Timestamp) -> Result<(KeptThings, KeptThings), JobError> {
         let looked = tokio::task::spawn_blocking(move || {
@@ -147,8 +184,7 @@ impl RetentionShared {
     fn going(&self, kept: &KeptThings, now: Timestamp) -> KeptThings {
         let RetentionLimits { jobs, traces, logs, events } = self.limits;
         let runs = surplus(kept.runs.clone(), jobs, now);
-        let with_run: HashSet<PathBuf> =
-            runs.iter().map(|run| self.jobs.run_dir(&run.key).join(TRACE_FILE)).collect();
+        let with_run = self.traces_of(&runs);
         let mut traces = surplus(kept.traces.clone(), traces, now);
         traces.retain(|trace| !with_run.contains(&trace.key));
         // Days of events are counted by the event stream, which begins a file a day.
@@ -219,6 +255,17 @@ fn row<K: PartialEq>(
         limit_days: limit.age.map(|age| age.as_secs() / DAY_S),
         limit_bytes: limit.bytes,
     }
+}
+
+/// The clocks now. Uptime goes on while the machine sleeps, so that a sleep is no jump.
+#[must_use]
+pub fn clock() -> ClockReading {
+    #[cfg(target_os = "linux")]
+    const UPTIME: rustix::time::ClockId = rustix::time::ClockId::Boottime;
+    #[cfg(not(target_os = "linux"))]
+    const UPTIME: rustix::time::ClockId = rustix::time::ClockId::Monotonic;
+    let uptime = Duration::try_from(rustix::time::clock_gettime(UPTIME)).unwrap_or_default();
+    ClockReading { wall: Timestamp::now(), uptime }
 }
 
 /// Seconds of a day.

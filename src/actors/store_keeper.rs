@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 use serde_json::json;
 
 use super::event_stream::EventStreamHandle;
-use super::retention::RetentionHandle;
+use super::retention::{self, RetentionHandle};
 use crate::domain::event::{SwarmEventDraft, kind};
 use crate::domain::time::Timestamp;
 use crate::store::Store;
@@ -114,8 +114,8 @@ impl KeeperState {
         let pass = self.retention.clone().filter(|_| self.looks.is_multiple_of(LOOKS_A_PASS));
         self.looks = self.looks.wrapping_add(1);
         context.spawn(async move {
-            if let Some(retention) = pass
-                && let Err(error) = retention.prune(RUNS_A_PASS).await
+            if let Some(pass) = pass
+                && let Err(error) = pass.sweep(RUNS_A_PASS, retention::clock()).await
             {
                 tracing::warn!(%error, "what is kept no longer was not deleted; trying again");
             }

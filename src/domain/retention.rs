@@ -1,4 +1,4 @@
-//! Retention: which of the things that PAS keeps may go, by age and by size.
+//! Retention: which of the things that PAS keeps may go, by age and by size, and whether ages can be told.
 //!
 //! Pure. Invariants: what is pinned never goes, nor what ended within [`YOUNG`]; what goes by size is the oldest
 //! of what may go, and no more of it than the limit asks for.
@@ -73,6 +73,60 @@ pub fn surplus<K>(mut items: Vec<KeptItem<K>>, limit: RetentionLimit, now: Times
     items
 }
 
+/// The wall clock, and one that nobody sets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ClockReading {
+    pub wall: Timestamp,
+    /// Since the machine started.
+    pub uptime: Duration,
+}
+
+/// Whether ages by the wall clock can be believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClockTrust {
+    Believed,
+    /// It was just set by more than [`DOUBTED`].
+    Jumped,
+    /// It was, less than [`DOUBTED`] ago.
+    Doubted,
+}
+
+/// The greatest step of the wall clock that is believed at once, and the time for which a greater one is doubted.
+pub const DOUBTED: Duration = Duration::from_secs(86_400);
+
+/// Watches the wall clock, by which ages are told: one that jumped ahead by years would make all of the past old.
+///
+/// A jump is believed when the clock has gone on for a day without another, or when a person says so. A clock that was
+/// wrong already at the start of the watch is believed.
+#[derive(Debug)]
+pub struct ClockWatch {
+    last: ClockReading,
+    jumped_at: Option<Duration>,
+}
+
+impl ClockWatch {
+    #[must_use]
+    pub fn new(now: ClockReading) -> Self {
+        Self { last: now, jumped_at: None }
+    }
+
+    pub fn look(&mut self, now: ClockReading) -> ClockTrust {
+        let last = std::mem::replace(&mut self.last, now);
+        let due = last.wall.plus(now.uptime.saturating_sub(last.uptime));
+        if now.wall.since(due).max(due.since(now.wall)) > DOUBTED {
+            self.jumped_at = Some(now.uptime);
+            return ClockTrust::Jumped;
+        }
+        self.jumped_at = self.jumped_at.filter(|at| now.uptime.saturating_sub(*at) < DOUBTED);
+        if self.jumped_at.is_some() { ClockTrust::Doubted } else { ClockTrust::Believed }
+    }
+
+    /// Believes the clock as it is: a person vouches for it.
+    pub fn believe(&mut self, now: ClockReading) {
+        *self = Self::new(now);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -118,7 +172,47 @@ mod tests {
         assert_eq!(KeptAmount::of::<usize>([]), KeptAmount::default());
     }
 
+    fn reading(wall_h: i64, uptime_h: u64) -> ClockReading {
+        ClockReading {
+            wall: Timestamp::from_millis(NOW.as_millis() + wall_h * HOUR_MS),
+            uptime: hours(uptime_h),
+        }
+    }
+
+    #[test]
+    fn a_clock_that_jumped_is_believed_a_day_later_or_by_a_persons_word() {
+        use ClockTrust::{Believed, Doubted, Jumped};
+        let mut watch = ClockWatch::new(reading(0, 0));
+        let mut looks = |readings: &[(i64, u64)]| -> Vec<ClockTrust> {
+            readings.iter().map(|(wall, uptime)| watch.look(reading(*wall, *uptime))).collect()
+        };
+        assert_eq!(
+            looks(&[(1, 1), (25, 2), (3, 3), (1_003, 1_003)]),
+            [Believed; 4],
+            "steps of a day, and a pause"
+        );
+        assert_eq!(looks(&[(20_000, 1_004), (20_001, 1_005), (20_023, 1_027)]), [Jumped, Doubted, Doubted]);
+        assert_eq!(looks(&[(20_024, 1_028)]), [Believed]);
+        assert_eq!(looks(&[(1_025, 1_029), (20_026, 1_030), (20_027, 1_031)]), [Jumped, Jumped, Doubted]);
+        watch.believe(reading(20_028, 1_032));
+        assert_eq!(watch.look(reading(20_029, 1_033)), Believed);
+    }
+
     proptest! {
+        #[test]
+        fn nothing_is_believed_within_a_day_of_a_jump(steps in prop::collection::vec((-60..60_i64, 0..30_u64), 1..40)) {
+            let (mut wall, mut uptime) = (0, 0);
+            let mut watch = ClockWatch::new(reading(0, 0));
+            let mut jumped = None;
+            for (set, passed) in steps {
+                uptime += passed;
+                wall += i64::try_from(passed).unwrap() + set;
+                jumped = if set.abs() > 24 { Some(uptime) } else { jumped };
+                let is_believed = watch.look(reading(wall, uptime)) == ClockTrust::Believed;
+                prop_assert_eq!(is_believed, jumped.is_none_or(|at| uptime - at >= 24));
+            }
+        }
+
         #[test]
         fn nothing_goes_that_must_stay_and_no_more_than_needed(
             facts in prop::collection::vec((-5..200_i64, 0..50_u64, any::<bool>()), 0..30),

@@ -321,8 +321,7 @@ pub(super) async fn prune(
     body: Option<ContractJson<PruneBody>>,
 ) -> ApiResult<Json<RetentionReport>> {
     let is_dry = body.is_some_and(|ContractJson(body)| body.dry_run);
-    let report =
-        if is_dry { state.retention.look().await? } else { state.retention.prune(usize::MAX).await? };
+    let report = if is_dry { state.retention.look().await? } else { state.retention.prune().await? };
     Ok(Json(report))
 }
 
