@@ -124,9 +124,11 @@ impl RetentionShared {
     }
 
     async fn prune(self: &Arc<Self>, runs: usize, now: Timestamp) -> Result<RetentionReport, JobError> {
-        let (kept, mut going) = self.clone().plan(now).await?;
+        let (mut kept, mut going) = self.clone().plan(now).await?;
         going.runs.truncate(runs);
         going.runs = self.delete_runs(going.runs).await?;
+        let with_run = self.traces_of(&going.runs);
+        kept.traces.retain(|trace| !with_run.contains(&trace.key));
         for files in [&mut going.traces, &mut going.logs, &mut going.events] {
             let all = std::mem::take(files);
             let deleted = tokio::task::spawn_blocking(move || delete_files(all)).await;
