@@ -1,6 +1,7 @@
 //! Folders of the daemon that only its user may enter: they hold the text of documents, prompts and answers.
 //!
-//! Failure policy: a folder whose rights cannot be changed is told in the log; the daemon starts all the same.
+//! Rights that are taken from others are told in the log. Failure policy: so is a folder whose rights cannot be changed;
+//! the daemon starts all the same.
 
 use crate::config::SwarmConfig;
 use crate::files;
@@ -10,8 +11,18 @@ const ARTIFACTS: &str = "artifacts";
 
 pub(super) fn keep_others_out(config: &SwarmConfig) {
     for folder in [config.daemon.data_dir.clone(), config.daemon.workdir.join(ARTIFACTS)] {
-        if let Err(error) = files::create_private_folder(&folder) {
-            tracing::warn!(folder = %folder.display(), %error, "other users may be able to enter a folder of the daemon");
+        match files::create_private_folder(&folder) {
+            Ok(None) => {}
+            Ok(Some(before)) => {
+                tracing::info!(
+                    folder = %folder.display(),
+                    before = format_args!("{before:o}"),
+                    "other users could enter a folder of the daemon, and no longer can"
+                );
+            }
+            Err(error) => {
+                tracing::warn!(folder = %folder.display(), %error, "other users may be able to enter a folder of the daemon");
+            }
         }
     }
 }

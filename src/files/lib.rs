@@ -127,22 +127,26 @@ pub fn create_folders(folder: &Path) -> io::Result<()> {
 }
 
 /// Makes a folder if it is missing, and keeps all but its owner out of it; nobody reaches what is below then, whatever
-/// the modes there. A folder that is shared by design (sticky, as `/tmp` is) or somebody else's stays as it is.
+/// the modes there. A folder that is shared by design (sticky, as `/tmp` is) or somebody else's stays as it is. Returns the
+/// mode that the folder had, if it was another.
 ///
 /// # Errors
 /// The file system's.
 #[cfg(unix)]
-pub fn create_private_folder(folder: &Path) -> io::Result<()> {
+pub fn create_private_folder(folder: &Path) -> io::Result<Option<u32>> {
     use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
     const OTHERS: u32 = 0o077;
     const STICKY: u32 = 0o1000;
+    let is_new = !folder.is_dir();
     create_folders(folder)?;
     let about = std::fs::metadata(folder)?;
     let is_ours = about.uid() == rustix::process::geteuid().as_raw() && about.mode() & STICKY == 0;
     if !is_ours || about.mode() & OTHERS == 0 {
-        return Ok(());
+        return Ok(None);
     }
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(about.mode() & 0o7777 & !OTHERS))
+    let before = about.mode() & 0o7777;
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(before & !OTHERS))?;
+    Ok((!is_new).then_some(before))
 }
 
 /// Makes a folder if it is missing; its rights are the system's.
@@ -150,8 +154,8 @@ pub fn create_private_folder(folder: &Path) -> io::Result<()> {
 /// # Errors
 /// The file system's.
 #[cfg(not(unix))]
-pub fn create_private_folder(folder: &Path) -> io::Result<()> {
-    create_folders(folder)
+pub fn create_private_folder(folder: &Path) -> io::Result<Option<u32>> {
+    create_folders(folder).map(|()| None)
 }
 
 /// Syncs the names in a folder.
@@ -262,10 +266,14 @@ mod tests {
             let folder = dir.path().join(name);
             std::fs::create_dir(&folder).unwrap();
             std::fs::set_permissions(&folder, std::fs::Permissions::from_mode(before)).unwrap();
-            create_private_folder(&folder).unwrap();
-            assert_eq!(mode(name), after, "{name}");
+            let tightened = create_private_folder(&folder).unwrap();
+            assert_eq!((mode(name), tightened), (after, (before != after).then_some(before)), "{name}");
         }
-        create_private_folder(&dir.path().join("new/below")).unwrap();
+        assert_eq!(
+            create_private_folder(&dir.path().join("new/below")).unwrap(),
+            None,
+            "nobody had it before"
+        );
         assert_eq!(mode("new/below"), 0o700);
     }
 }
