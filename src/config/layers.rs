@@ -32,6 +32,8 @@ pub(super) const SECRETS: &[&str] = &[
     "providers.grok.api_key",
     "providers.openai.api_key",
 ];
+/// Sections that are gone, each with the key that took the place of its settings.
+const MOVED: &[(&str, &str)] = &[("events", "retention.events_days")];
 /// A configuration is a few kilobytes; a larger file is the wrong file.
 const MAX_FILE_BYTES: u64 = 1 << 20;
 
@@ -181,7 +183,11 @@ impl ConfigLayers {
         for (name, value) in ours {
             let origin = ConfigOrigin::Env(name.to_string_lossy().into_owned());
             let Some(key) = name.to_str().and_then(|name| keys.get(name)) else {
-                let hint = hint(&name.to_string_lossy().to_uppercase(), keys.keys(), "");
+                let heir = successor(&name.to_string_lossy());
+                let hint = match keys.iter().find(|(_, key)| Some(key.as_str()) == heir) {
+                    Some((heir, _)) => format!("{heir} took its place"),
+                    None => hint(&name.to_string_lossy().to_uppercase(), keys.keys(), ""),
+                };
                 self.problems.push(ConfigProblem::at(&origin, format!("there is no such setting; {hint}")));
                 continue;
             };
@@ -261,7 +267,11 @@ impl ConfigLayers {
     fn unknown_section(&mut self, key: &str, origin: &ConfigOrigin) {
         let sections =
             self.defaults.keys().filter_map(|known| known.rsplit_once('.')).map(|(section, _)| section);
-        let hint = hint(key, sections, "`");
+        let heir = MOVED.iter().find(|(section, _)| *section == key);
+        let hint = match heir {
+            Some((_, heir)) => format!("`{heir}` took its place"),
+            None => hint(key, sections, "`"),
+        };
         self.problems.push(ConfigProblem::at(origin, format!("there is no section `{key}`; {hint}")));
     }
 
@@ -380,6 +390,12 @@ fn type_name(value: &Value) -> &'static str {
         Value::Array(_) => "a list",
         Value::Table(_) => "a table",
     }
+}
+
+/// The key that took the place of a variable whose section is gone.
+fn successor(variable: &str) -> Option<&'static str> {
+    let (section, _) = variable.strip_prefix(ENV_PREFIX)?.split_once("__")?;
+    MOVED.iter().find(|(old, _)| old.eq_ignore_ascii_case(section)).map(|(_, heir)| *heir)
 }
 
 /// The nearest name, or where to find all names.

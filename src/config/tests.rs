@@ -141,6 +141,14 @@ fn what_does_not_exist_is_refused_with_its_line_and_the_nearest_name() {
             "my.toml:8: there is no key `jobs.zzzzzz`; `pas config` lists all settings",
         ]
     );
+    assert_eq!(
+        file_problems("[events]\nkeep_days = 7\n"),
+        ["my.toml:1: there is no section `events`; `retention.events_days` took its place"]
+    );
+    assert_eq!(
+        env_problems(&[("PAS_EVENTS__KEEP_DAYS", "7")]),
+        ["PAS_EVENTS__KEEP_DAYS: there is no such setting; PAS_RETENTION__EVENTS_DAYS took its place"]
+    );
     assert_eq!(file_problems("http = 1\n"), ["my.toml:1: `http` is a section, write [http]"]);
     assert_eq!(
         env_problems(&[("PAS_HTTP_PORT_OFFSET", "1"), ("PAS_http__bind", "::1")]),
