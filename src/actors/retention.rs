@@ -46,6 +46,23 @@ pub struct RetentionReport {
     pub at: Timestamp,
     pub dry_run: bool,
     pub kinds: Vec<RetentionRow>,
+    /// Size of the store's file, which deleted rows leave as it is.
+    pub store_bytes: u64,
+}
+
+impl RetentionReport {
+    /// What went, in words.
+    #[must_use]
+    pub fn deleted(&self) -> String {
+        let gone = self.kinds.iter().filter(|row| row.gone.count > 0);
+        let gone: Vec<String> =
+            gone.map(|row| format!("{} {} ({} bytes)", row.gone.count, row.kind, row.gone.bytes)).collect();
+        if gone.is_empty() {
+            "nothing was to be deleted".to_owned()
+        } else {
+            format!("deleted {}", gone.join(", "))
+        }
+    }
 }
 
 /// The verbs of retention. Cheap to clone.
@@ -55,7 +72,10 @@ pub struct RetentionHandle(Arc<RetentionShared>);
 struct RetentionShared {
     jobs: Arc<JobsShared>,
     data_dir: PathBuf,
+    store_file: PathBuf,
     limits: RetentionLimits,
+    /// The outcome of the last look or pass.
+    last: parking_lot::Mutex<Option<RetentionReport>>,
     /// Held by the one who looks or deletes.
     alone: tokio::sync::Mutex<ClockWatch>,
 }
@@ -70,9 +90,21 @@ struct KeptThings {
 
 impl RetentionHandle {
     #[must_use]
-    pub fn new(jobs: Arc<JobsShared>, data_dir: PathBuf, limits: RetentionLimits) -> Self {
-        let alone = tokio::sync::Mutex::new(ClockWatch::new(clock()));
-        Self(Arc::new(RetentionShared { jobs, data_dir, limits, alone }))
+    pub fn new(
+        jobs: Arc<JobsShared>,
+        data_dir: PathBuf,
+        store_file: PathBuf,
+        limits: RetentionLimits,
+    ) -> Self {
+        let (alone, last) =
+            (tokio::sync::Mutex::new(ClockWatch::new(clock())), parking_lot::Mutex::default());
+        Self(Arc::new(RetentionShared { jobs, data_dir, store_file, limits, last, alone }))
+    }
+
+    /// The outcome of the last look or pass of this daemon, for readers that must not walk over all files.
+    #[must_use]
+    pub fn last(&self) -> Option<RetentionReport> {
+        self.0.last.lock().clone()
     }
 
     /// What is kept, and what would go.
@@ -227,7 +259,10 @@ impl RetentionShared {
             row("logs", limits.logs, &kept.logs, &gone.logs, dry_run),
             row("events", limits.events, &kept.events, &gone.events, dry_run),
         ];
-        RetentionReport { at, dry_run, kinds }
+        let store_bytes = self.store_file.metadata().map_or(0, |facts| facts.len());
+        let report = RetentionReport { at, dry_run, kinds, store_bytes };
+        *self.last.lock() = Some(report.clone());
+        report
     }
 }
 

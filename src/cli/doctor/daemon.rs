@@ -22,6 +22,9 @@ pub(super) struct AnsweringDaemon {
     /// Whether the store accepts writes.
     #[serde(default)]
     store_state: Value,
+    /// What it last found that it keeps; null before it has looked.
+    #[serde(default)]
+    retention: Value,
 }
 
 impl AnsweringDaemon {
@@ -50,19 +53,17 @@ impl AnsweringDaemon {
         state::refused(&self.store_state)
     }
 
-    /// What the daemon keeps of its past.
-    pub(super) async fn kept(client: &DaemonClient) -> DoctorCheck {
-        let dry = json!({ "dry_run": true });
-        let looked = client.post_to(ORCHESTRATOR, &["prune"], &dry, LONG_CALL).await;
-        let kinds = match looked {
-            Ok(answer) => wire::read::<Vec<WireKept>>(&answer["kinds"]).unwrap_or_default(),
-            Err(error) => return DoctorCheck::warn("retention", error.to_string(), "see the daemon's log"),
+    /// What the daemon keeps of its past: as it last found, or counted now where it has not yet.
+    pub(super) async fn kept(&self, client: &DaemonClient) -> DoctorCheck {
+        let found = if self.retention.is_null() {
+            client.post_to(ORCHESTRATOR, &["prune"], &json!({ "dry_run": true }), LONG_CALL).await
+        } else {
+            Ok(self.retention.clone())
         };
-        let kept = kinds.iter().map(|row| {
-            let (size, limit) = (units::bytes(row.kept.bytes), row.limit());
-            format!("{} {} ({size}; limit: {limit})", row.kept.count, row.kind)
-        });
-        DoctorCheck::ok("retention", format!("keeps {}", kept.collect::<Vec<_>>().join(", ")))
+        found.map_or_else(
+            |error| DoctorCheck::warn("retention", error.to_string(), "see the daemon's log"),
+            |found| kept_of(&found),
+        )
     }
 
     /// The daemon's agents. Refused definitions are in the daemon's log.
@@ -75,6 +76,16 @@ impl AnsweringDaemon {
             Err(error) => DoctorCheck::warn("agents", error.to_string(), "see the daemon's log"),
         }
     }
+}
+
+fn kept_of(report: &Value) -> DoctorCheck {
+    let kinds: Vec<WireKept> = wire::read(&report["kinds"]).unwrap_or_default();
+    let kept = kinds.iter().map(|row| {
+        let (size, limit) = (units::bytes(row.kept.bytes), row.limit());
+        format!("{} {} ({size}; limit: {limit})", row.kept.count, row.kind)
+    });
+    let at = report["at"].as_str().unwrap_or("an unknown time");
+    DoctorCheck::ok("retention", format!("kept at {at}: {}", kept.collect::<Vec<_>>().join(", ")))
 }
 
 /// When none answers: a daemon on other ports may have the working directory.
@@ -121,6 +132,23 @@ mod tests {
         assert!(saw.ends_with(&format!("started here would work in {ours}")), "{saw}");
         config.daemon.workdir = folder.path().to_owned();
         assert!(daemon.check(&config).saw.ends_with("state-of-it"));
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_is_not_counted_again_where_the_daemon_knows_it() {
+        let config = SwarmConfig::load(&ConfigSources::default()).unwrap();
+        let amount = json!({ "count": 41, "bytes": 2048, "oldest": null });
+        let kind =
+            json!({ "kind": "jobs", "kept": amount, "gone": amount, "limit_days": 180, "limit_bytes": null });
+        let health = json!({
+            "pid": 7, "workdir": "w", "data_dir": "d", "store": "s",
+            "retention": { "at": "2026-11-22T16:00:00.000Z", "dry_run": false, "kinds": [kind], "store_bytes": 1 },
+        });
+        let daemon: AnsweringDaemon = serde_json::from_value(health).unwrap();
+        // Nobody answers this client.
+        let check = daemon.kept(&DaemonClient::new(&config).unwrap()).await;
+        assert_eq!(check.health, CheckHealth::Ok, "{}", check.saw);
+        assert!(check.saw.contains("41 jobs") && check.saw.contains("16:00:00"), "{}", check.saw);
     }
 
     #[test]

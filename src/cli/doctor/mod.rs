@@ -81,7 +81,7 @@ pub(super) async fn examine(
             checks.push(daemon.writes().unwrap_or_else(|| state::store(&daemon.store, true)));
             checks.push(resources::check(&config, &client, true).await);
             checks.push(machine::disk(&daemon.data_dir));
-            checks.push(AnsweringDaemon::kept(&client).await);
+            checks.push(daemon.kept(&client).await);
             checks.push(AnsweringDaemon::agents(&client).await);
             checks.extend(models::check(&client).await);
         }

@@ -36,6 +36,6 @@ impl DaemonService for OrchestratorService {
             ("pid", json!(std::process::id())),
         ];
         let fields: Map<_, _> = fields.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
-        Ok(orchestrator::health(fields, site.store.clone()))
+        Ok(orchestrator::health(fields, site.store.clone(), site.need()?))
     }
 }

@@ -107,9 +107,9 @@ fn violation(fault: &CardFault) -> ContractViolation {
     ContractViolation { loc, msg: fault.msg.clone(), kind: fault.kind }
 }
 
-/// Adds to `/health`, beside `fields`, whether the store accepts writes.
+/// Adds to `/health`, beside `fields`, whether the store accepts writes, and what retention last found.
 #[must_use]
-pub fn health(fields: Map<String, Value>, store: Store) -> HealthReporter {
+pub fn health(fields: Map<String, Value>, store: Store, retention: RetentionHandle) -> HealthReporter {
     Arc::new(move || {
         let status = store.status().borrow().clone();
         let (word, told) = match status {
@@ -120,7 +120,9 @@ pub fn health(fields: Map<String, Value>, store: Store) -> HealthReporter {
             StoreStatus::Closed => ("degraded", json!({ "status": "closed" })),
         };
         let mut fields = fields.clone();
-        fields.extend([("status".to_owned(), json!(word)), ("store_state".to_owned(), told)]);
+        let kept = json!(retention.last());
+        let told = [("status", json!(word)), ("store_state", told), ("retention", kept)];
+        fields.extend(told.map(|(name, value)| (name.to_owned(), value)));
         Box::pin(std::future::ready(Ok(fields)))
     })
 }

@@ -518,7 +518,7 @@ export interface paths {
         put?: never;
         /**
          * Delete what is kept no longer
-         * @description By the limits of `[retention]`: runs that have ended, with their rows and artifacts, their traces, logs and events. Never what is younger than an hour, a run that is open, waits for a person or has a private tree, receipts, or the audit log. A dry run deletes nothing.
+         * @description By the limits of `[retention]`: runs that have ended, with their rows and artifacts, their traces, logs and events. Never what is younger than an hour, a run that is open, waits for a person, has a private tree or is named in the inputs of an open job, the newest run with a search index, receipts, or the audit log. Deleting is audited. A dry run deletes nothing.
          */
         post: operations["prune"];
         delete?: never;
@@ -895,6 +895,8 @@ export interface components {
             store: string;
             /** @description Its process. */
             pid: number;
+            /** @description What of the past was there when the daemon last looked or deleted, at least once an hour; null before the first look. */
+            retention: components["schemas"]["RetentionReport"] | null;
         };
         Root: {
             service: string;
@@ -906,6 +908,21 @@ export interface components {
                 [key: string]: string;
             };
             docs: string;
+        };
+        RetentionReport: {
+            /** Format: date-time */
+            at: string;
+            dry_run: boolean;
+            kinds: {
+                /** @enum {string} */
+                kind: "jobs" | "traces" | "logs" | "events";
+                kept: components["schemas"]["KeptAmount"];
+                gone: components["schemas"]["KeptAmount"];
+                limit_days: number | null;
+                limit_bytes: number | null;
+            }[];
+            /** @description Size of the store's file, which deleted rows leave as it is. */
+            store_bytes: number;
         };
         KeptAmount: {
             count: number;
@@ -2259,7 +2276,10 @@ export interface operations {
     prune: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description Who acts, for the audit (`artifacts/hmi/audit/`). Without it `api`. */
+                "x-pas-actor"?: string;
+            };
             path?: never;
             cookie?: never;
         };
@@ -2282,19 +2302,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        /** Format: date-time */
-                        at: string;
-                        dry_run: boolean;
-                        kinds: {
-                            /** @enum {string} */
-                            kind: "jobs" | "traces" | "logs" | "events";
-                            kept: components["schemas"]["KeptAmount"];
-                            gone: components["schemas"]["KeptAmount"];
-                            limit_days: number | null;
-                            limit_bytes: number | null;
-                        }[];
-                    };
+                    "application/json": components["schemas"]["RetentionReport"];
                 };
             };
         };
