@@ -56,12 +56,12 @@ async fn through(steering: &SteeringHandle, request: Request, next: Next) -> Api
     let entry = steering.begin(note).await?;
     let response = next.run(Request::from_parts(parts, Body::from(body))).await;
     if response.status().is_success() {
-        steering.end(entry, None).await?;
+        steering.end(entry, Ok(String::new())).await?;
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
     let body = body.collect().await.map_err(|error| ApiError::internal(&error))?.to_bytes();
-    steering.end(entry, Some(refusal(&body))).await?;
+    steering.end(entry, Err(refusal(&body))).await?;
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 

@@ -102,8 +102,17 @@ async fn old_runs_go_whole_whenever_the_daemon_is_killed_and_the_others_stay() {
 
     let process = place.start_process().await;
     let api = &process.api;
+    assert_eq!(api.get("/health").await["retention"], Value::Null, "nobody has looked yet");
     let report = api.ask("/prune", json!({})).await;
     assert_eq!(jobs_of(&report)["kept"]["count"], 1, "{report}");
+    assert_eq!(api.get("/health").await["retention"], report, "no walk over the files");
+    let hmi = api.with_base(format!("http://{}", api.address_of(6101)));
+    let audit = hmi.get("/api/audit?limit=1").await;
+    let entry = &audit["entries"][0];
+    assert_eq!((&entry["action"], &entry["outcome"]), (&json!("prune"), &json!("done")), "{audit}");
+    let gone = jobs_of(&report)["gone"]["count"].as_u64().unwrap();
+    let said = entry["message"].as_str().unwrap();
+    assert_eq!(said.starts_with(&format!("deleted {gone} jobs (")), gone > 0, "{said}");
     for run in &runs {
         assert!(!is_whole(api, &place, run).await);
         assert!(!place.dir.path().join("artifacts/runs").join(run).exists(), "{run} left its folder");

@@ -50,7 +50,7 @@ pub struct AuditEntry {
     pub ended_at: Option<Timestamp>,
     pub who: PrincipalName,
     pub action: String,
-    /// The target: an agent, a job or an approval.
+    /// The target: an agent, a job or an approval, or `retention`.
     pub target: String,
     /// Whether all below the target are included.
     #[serde(default)]

@@ -198,12 +198,11 @@ impl SteeringHandle {
         self.shared.begin(note, before).await
     }
 
-    /// Writes down the end of such an action; `refusal` is the reason why it was not performed.
+    /// Writes down the end of such an action: what was done, in words if there is something to say, or why it was not.
     ///
     /// # Errors
     /// [`SteeringError::Audit`]; the action was performed all the same.
-    pub async fn end(&self, entry: AuditEntry, refusal: Option<String>) -> Result<(), SteeringError> {
-        let ended = refusal.map_or_else(|| Ok(String::new()), Err);
+    pub async fn end(&self, entry: AuditEntry, ended: Result<String, String>) -> Result<(), SteeringError> {
         self.shared.end(entry, ended).await
     }
 }

@@ -20,10 +20,12 @@ use super::OrchestratorApi;
 use crate::actors::jobs::readers::{LedgerEntry, LedgerPlace};
 use crate::actors::jobs::{JobsShared, manifest};
 use crate::actors::retention::RetentionReport;
+use crate::actors::steering::AuditNote;
 use crate::domain::ids::{JobId, RunId};
 use crate::domain::job::{JobEvent, JobEventKind, JobState};
 use crate::domain::money::NanoUsd;
 use crate::domain::time::Timestamp;
+use crate::http::audit;
 use crate::http::check::RequestChecks;
 use crate::http::extract::{ContractJson, ContractPath, ContractQuery};
 use crate::http::list::{ListLimits, ListPage, ListParams};
@@ -315,14 +317,22 @@ pub(super) struct PruneBody {
     dry_run: bool,
 }
 
-/// Deletes what `[retention]` keeps no longer; a dry run only tells what that is.
+/// Deletes what `[retention]` keeps no longer, and audits that; a dry run only tells what that is.
 pub(super) async fn prune(
     State(state): State<OrchestratorApi>,
+    headers: HeaderMap,
     body: Option<ContractJson<PruneBody>>,
 ) -> ApiResult<Json<RetentionReport>> {
-    let is_dry = body.is_some_and(|ContractJson(body)| body.dry_run);
-    let report = if is_dry { state.retention.look().await? } else { state.retention.prune().await? };
-    Ok(Json(report))
+    if body.is_some_and(|ContractJson(body)| body.dry_run) {
+        return Ok(Json(state.retention.look().await?));
+    }
+    let (who, target) = (audit::who(&headers, "api")?, "retention".to_owned());
+    let note = AuditNote { who, action: "prune".to_owned(), target, reason: None };
+    let entry = state.steering.begin(note).await?;
+    let pruned = state.retention.prune().await;
+    let told = pruned.as_ref().map(RetentionReport::deleted).map_err(ToString::to_string);
+    state.steering.end(entry, told).await?;
+    Ok(Json(pruned?))
 }
 
 #[cfg(test)]
