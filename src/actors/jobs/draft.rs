@@ -3,8 +3,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::book::{JobError, MAX_ROWS};
-use super::listing::next_root_number;
+use super::book::JobError;
+use super::listing::{next_root_number, walk};
 use super::tables::{
     ACTIVE, APPROVALS, COUNTERS, EVENT_ORDER, EVENTS, JOBS, LOST_ATTEMPTS, OPEN_RUNS, ROOT_ORDER, ROOTS,
     SAID_WORDS, STEP_ROWS, SUBMISSIONS, UNCLOSED_RUNS,
@@ -134,17 +134,19 @@ impl<'v, 't> JobDraft<'v, 't> {
     }
 
     /// Withdraws the open approvals of a job that has ended.
-    fn withdraw(&mut self, job: &Job) -> Result<(), StoreError> {
-        let all = self.view.range(&APPROVALS, &KeyRange::all(), ScanOrder::Ascending, MAX_ROWS)?;
-        for (id, mut approval) in all {
-            if approval.job_id == job.id
-                && approval.status == ApprovalStatus::Pending
-                && job.state != JobState::Failed
-            {
-                approval.status = ApprovalStatus::Withdrawn;
-                approval.decided_at = Some(self.now);
-                self.edit(|changes| changes.put(&APPROVALS, &id, &approval));
-            }
+    fn withdraw(&mut self, job: &Job) -> Result<(), JobError> {
+        if job.state == JobState::Failed {
+            return Ok(());
+        }
+        let mut open = Vec::new();
+        walk(self.view, &APPROVALS, KeyRange::all(), ScanOrder::Ascending, |_, approval| {
+            let is_open = approval.job_id == job.id && approval.status == ApprovalStatus::Pending;
+            open.extend(is_open.then_some(approval));
+            Ok(())
+        })?;
+        for approval in open {
+            let (status, decided_at) = (ApprovalStatus::Withdrawn, Some(self.now));
+            self.put_approval(&Approval { status, decided_at, ..approval });
         }
         Ok(())
     }
@@ -201,4 +203,43 @@ impl<'v, 't> JobDraft<'v, 't> {
 
 pub(super) fn draft_job(view: &StoreView<'_>, id: &JobId) -> Result<Job, JobError> {
     view.get(&JOBS, id)?.ok_or_else(|| JobError::no_job(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::actors::jobs::book::{JobBook, MAX_ROWS};
+    use crate::domain::ids::ApprovalId;
+    use crate::domain::job::testing;
+    use crate::store::testing::memory_store;
+
+    #[tokio::test]
+    async fn a_question_among_any_number_is_withdrawn_with_its_job() {
+        let book = JobBook::new(memory_store().0);
+        let mut job = testing::job("over", "architect", "ingest");
+        let other = testing::job("other", "architect", "ingest");
+        let last = ApprovalId::new("ask-z").unwrap();
+        let (asked, id) = (job.clone(), last.clone());
+        let write = book.store().write(move |view| {
+            let mut draft = JobDraft::new(view);
+            for number in 0..MAX_ROWS {
+                let approval_id = ApprovalId::new(format!("ask-{number:06}")).unwrap();
+                draft.put_approval(&Approval { approval_id, ..Approval::ask(&other, draft.now) });
+            }
+            draft.put_approval(&Approval { approval_id: id, ..Approval::ask(&asked, draft.now) });
+            Ok::<_, JobError>((draft.finish(), ()))
+        });
+        write.await.unwrap();
+        job.state = JobState::Cancelled;
+        let write = book.store().write(move |view| {
+            let mut draft = JobDraft::new(view);
+            draft.withdraw(&job)?;
+            Ok::<_, JobError>((draft.finish(), ()))
+        });
+        write.await.unwrap();
+        assert_eq!(book.approval(&last).unwrap().status, ApprovalStatus::Withdrawn);
+        let open = book.approvals().unwrap();
+        let open = open.iter().filter(|approval| approval.status == ApprovalStatus::Pending);
+        assert_eq!(open.count(), MAX_ROWS, "the others' stay open");
+    }
 }
