@@ -1,5 +1,7 @@
 //! Another user of the machine is nobody to the daemon: loopback is open to all, so the kernel is asked who connects.
 
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
@@ -52,4 +54,30 @@ async fn a_daemon_opened_to_all_users_answers_them() {
     let port = 6100 + process.api.offset;
     let answer = tokio::task::spawn_blocking(move || ask_as(NOBODY, port, "GET /jobs")).await.unwrap();
     assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+}
+
+#[tokio::test]
+async fn another_user_takes_nobodys_place() {
+    const PLACES: u16 = 16;
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let place = Place::with_documents(1).setting("PAS_HTTP__MAX_CONNECTIONS", PLACES.to_string());
+    let process = place.start_process().await;
+    let port = 6100 + process.api.offset;
+    let mut own = BufReader::new(TcpStream::connect(("127.0.0.1", port)).unwrap());
+    let mut ask = || {
+        write!(own.get_mut(), "HEAD /health HTTP/1.1\r\nhost: localhost:{port}\r\n\r\n").unwrap();
+        let lines = own.by_ref().lines().map_while(Result::ok);
+        let head: Vec<String> = lines.take_while(|line| !line.is_empty()).collect();
+        head.into_iter().next().unwrap_or_default()
+    };
+    assert_eq!(ask(), "HTTP/1.1 200 OK");
+    let script = r#"for ((open = 0; open < $2; open++)); do exec {last}<>"/dev/tcp/127.0.0.1/$1"; done; cat <&"$last""#;
+    let (to, count) = (port.to_string(), (2 * PLACES).to_string());
+    let mut command = Command::new("bash");
+    command.args(["-c", script, "bash", &to, &count]).current_dir("/").uid(NOBODY).gid(NOBODY);
+    let told = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    assert!(told.stdout.starts_with(b"HTTP/1.1 403"), "{told:?}");
+    assert_eq!(ask(), "HTTP/1.1 200 OK", "it was idle, and did not give way");
 }
