@@ -25,6 +25,11 @@ impl<'a> PartReader<'a> {
         Ok(Self { archive, limit, left: limit })
     }
 
+    /// The most bytes of one file.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
     /// The text of a part; `None` where the archive has no part of that name.
     pub(super) fn text(&mut self, name: &str) -> Result<Option<String>, FileTrouble> {
         let file = match self.archive.by_name(name) {

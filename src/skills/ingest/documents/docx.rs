@@ -28,7 +28,7 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<Option<DocumentWords>, 
         Some(styles) => levels_of_styles(&styles)?,
         None => HashMap::new(),
     };
-    let mut flow = DocumentFlow::default();
+    let mut flow = DocumentFlow::new(parts.limit());
     for (part, rels) in [
         (main.clone(), beside(&format!("_rels/{name}.rels"))),
         (beside("footnotes.xml"), beside("_rels/footnotes.xml.rels")),
@@ -41,7 +41,7 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<Option<DocumentWords>, 
         };
         body_text(&part, &body, &styles, &links, &mut flow)?;
     }
-    let text = flow.finish();
+    let text = flow.finish()?;
     if text.is_empty() && parts.text(&main)?.is_none() {
         return Err(broken(&format!("its part {main} is missing")));
     }

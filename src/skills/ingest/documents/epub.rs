@@ -8,7 +8,7 @@ use regex::Regex;
 
 use super::archive::PartReader;
 use super::xml::{self, XmlPiece};
-use super::{DocumentWords, broken};
+use super::{DocumentWords, broken, too_large};
 use crate::ingest::clean::markup::html_to_text;
 use crate::ingest::source::FileTrouble;
 
@@ -41,6 +41,9 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<DocumentWords, FileTrou
         let path = within(folder, &chapter);
         if let Some(page) = parts.text(&path)? {
             text.push_str(&chapter_text(&page));
+            if text.len() as u64 > parts.limit() {
+                return Err(too_large(parts.limit()));
+            }
         }
     }
     Ok(DocumentWords { format: "epub", title, text })

@@ -1,12 +1,25 @@
 //! Paragraphs, headings, lists, tables and links of a document, written as Markdown.
+//!
+//! Invariant: the written text stays within the limit of a file, and paragraphs within [`MAX_NESTING`] of one another,
+//! whatever a document repeats: the target of one link may be asked for at every word.
+
+use super::{broken, too_large};
+use crate::ingest::source::FileTrouble;
 
 /// Longest target of a link that is written out: it may be repeated at every link.
 const MAX_TARGET: usize = 2_000;
 /// Deepest heading of Markdown.
 const MAX_LEVEL: usize = 6;
+/// Paragraphs and tables within one another: Word itself nests text boxes a few deep.
+const MAX_NESTING: usize = 64;
 
-#[derive(Default)]
 pub(super) struct DocumentFlow {
+    /// The most bytes of text.
+    limit: u64,
+    /// How many of them are not yet written.
+    left: u64,
+    /// Why the document is not read; once it is set, nothing more is kept.
+    trouble: Option<FileTrouble>,
     text: String,
     /// The paragraphs in the making, innermost last: a note's stand within another.
     open: Vec<OpenParagraph>,
@@ -28,8 +41,45 @@ struct OpenParagraph {
 }
 
 impl DocumentFlow {
+    pub(super) fn new(limit: u64) -> Self {
+        Self {
+            limit,
+            left: limit,
+            trouble: None,
+            text: String::new(),
+            open: Vec::new(),
+            notes: String::new(),
+            notes_open: 0,
+            tables: 0,
+            cell: String::new(),
+            row: Vec::new(),
+        }
+    }
+
     pub(super) fn begin_paragraph(&mut self) {
-        self.open.push(OpenParagraph::default());
+        if self.may_nest() {
+            self.open.push(OpenParagraph::default());
+        }
+    }
+
+    fn may_nest(&mut self) -> bool {
+        if self.open.len() + self.tables >= MAX_NESTING {
+            let reason =
+                format!("its paragraphs and tables stand more than {MAX_NESTING} deep in one another");
+            self.trouble.get_or_insert_with(|| broken(&reason));
+        }
+        self.trouble.is_none()
+    }
+
+    /// Takes the bytes from those that may be written; false when there are not so many.
+    fn may_write(&mut self, bytes: usize) -> bool {
+        match self.left.checked_sub(bytes as u64) {
+            Some(left) if self.trouble.is_none() => self.left = left,
+            _ => {
+                self.trouble.get_or_insert_with(|| too_large(self.limit));
+            }
+        }
+        self.trouble.is_none()
     }
 
     /// Makes the current paragraph a heading.
@@ -47,14 +97,18 @@ impl DocumentFlow {
     }
 
     pub(super) fn push(&mut self, text: &str) {
-        if let Some(paragraph) = self.open.last_mut() {
+        if self.may_write(text.len())
+            && let Some(paragraph) = self.open.last_mut()
+        {
             paragraph.text.push_str(text);
         }
     }
 
     pub(super) fn begin_link(&mut self, target: &str) {
-        if let Some(paragraph) = self.open.last_mut() {
-            let shown = !target.is_empty() && target.len() <= MAX_TARGET && !target.starts_with('#');
+        let shown = !target.is_empty() && target.len() <= MAX_TARGET && !target.starts_with('#');
+        if self.may_write(if shown { target.len() } else { 0 })
+            && let Some(paragraph) = self.open.last_mut()
+        {
             paragraph.link =
                 shown.then(|| (paragraph.text.len(), target.replace([' ', '(', ')', '\n'], "%20")));
         }
@@ -102,6 +156,9 @@ impl DocumentFlow {
     }
 
     pub(super) fn begin_table(&mut self) {
+        if !self.may_nest() {
+            return;
+        }
         if self.tables == 0 && !self.text.is_empty() && !self.text.ends_with("\n\n") {
             self.text.push('\n');
         }
@@ -131,10 +188,16 @@ impl DocumentFlow {
     }
 
     /// The whole text.
-    pub(super) fn finish(mut self) -> String {
+    ///
+    /// # Errors
+    /// The row of a document that writes or nests without measure.
+    pub(super) fn finish(mut self) -> Result<String, FileTrouble> {
+        if let Some(trouble) = self.trouble {
+            return Err(trouble);
+        }
         if !self.notes.is_empty() {
             self.text.push_str(&format!("\n{}", self.notes));
         }
-        self.text
+        Ok(self.text)
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Read are DOCX, ODT and EPUB, all of them ZIP archives of XML, and whatever of these or of plain text is packed by
 //! gzip. Not read: PDF, RTF, the older binary formats, spreadsheets and presentations. Invariants: at most `limit`
-//! bytes are unpacked of one file, so that a small file cannot fill the memory; a reader's panic is a reason in the
+//! bytes are unpacked and written of one file, so that a small file cannot fill the memory; a reader's panic is a reason in the
 //! file's row; the same bytes give the same text. Failure policy: a document that cannot be read is
 //! [`AuditStatus::Broken`] or [`AuditStatus::TooLarge`], with the reason.
 

@@ -14,14 +14,14 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<DocumentWords, FileTrou
     if parts.text(MANIFEST)?.is_some_and(|manifest| manifest.contains("encryption-data")) {
         return Err(broken("it is encrypted"));
     }
-    let text = body_text(&parts.needed("content.xml")?)?;
+    let text = body_text(&parts.needed("content.xml")?, parts.limit())?;
     let meta = parts.text("meta.xml")?;
     let title = meta.map(|meta| xml::first_text("meta.xml", &meta, "title")).transpose()?;
     Ok(DocumentWords { format: "odt", title: title.unwrap_or_default(), text })
 }
 
-fn body_text(xml: &str) -> Result<String, FileTrouble> {
-    let mut flow = DocumentFlow::default();
+fn body_text(xml: &str, limit: u64) -> Result<String, FileTrouble> {
+    let mut flow = DocumentFlow::new(limit);
     // Elements around the current place whose text is none of the document's.
     let (mut skipped, mut items) = (0_usize, 0_usize);
     xml::walk("content.xml", xml, |piece| match piece {
@@ -49,7 +49,7 @@ fn body_text(xml: &str) -> Result<String, FileTrouble> {
         XmlPiece::Text(text) if skipped == 0 => flow.push(&text.replace(['\n', '\r', '\t'], " ")),
         XmlPiece::Text(_) => {}
     })?;
-    Ok(flow.finish())
+    flow.finish()
 }
 
 fn begin(name: &str, element: &XmlElement<'_>, in_list: bool, flow: &mut DocumentFlow) {

@@ -267,6 +267,49 @@ fn no_more_is_unpacked_than_the_limit_however_the_bytes_are_spread() {
 }
 
 #[test]
+fn no_more_is_written_than_the_limit_and_nothing_nests_without_end() {
+    let target = format!("https://pas.example/{}", "a".repeat(1_900));
+    let link = "<w:hyperlink r:id=\"r1\"><w:r><w:t>a</w:t></w:r></w:hyperlink>";
+    let linked = |links: usize| {
+        let root = format!(
+            "<R><Relationship Id=\"m\" Type=\"{OFFICE}/officeDocument\" Target=\"word/document.xml\"/></R>"
+        );
+        zip_of(&[
+            ("_rels/.rels", &root),
+            ("word/document.xml", &format!("<w:d><w:p>{}</w:p></w:d>", link.repeat(links))),
+            (
+                "word/_rels/document.xml.rels",
+                &format!("<R><Relationship Id=\"r1\" Target=\"{target}\"/></R>"),
+            ),
+        ])
+    };
+    assert!(content("a.docx", &linked(100)).text.len() > 190_000);
+    let (status, said) = trouble("a.docx", &linked(2_000));
+    assert!(status == AuditStatus::TooLarge && said.contains("1048576 bytes"), "{status:?}, {said}");
+    let spaces = "<text:p>a<text:s text:c=\"80\"/></text:p>".repeat(20_000);
+    assert_eq!(trouble("a.odt", &odt(&spaces)).0, AuditStatus::TooLarge);
+
+    let indented = format!("{}{}", "<ul><li>a".repeat(40), "<li>a".repeat(20_000));
+    let package = "<p><title>x</title><item id=\"a\" href=\"a\"/><itemref idref=\"a\"/></p>";
+    let book = zip_of(&[
+        ("mimetype", "application/epub+zip"),
+        ("META-INF/container.xml", "<c><rootfile full-path=\"b.opf\"/></c>"),
+        ("b.opf", package),
+        ("a", &indented),
+    ]);
+    assert_eq!(trouble("a.epub", &book).0, AuditStatus::TooLarge);
+
+    let nested = |open: &str, close: &str, deep: usize| {
+        docx(&format!("{}<w:r><w:t>inside</w:t></w:r>{}", open.repeat(deep), close.repeat(deep)))
+    };
+    assert!(content("a.docx", &nested("<w:p>", "</w:p>", 64)).text.contains("inside"));
+    for (open, close) in [("<w:p>", "</w:p>"), ("<w:tbl>", "</w:tbl>")] {
+        let (status, said) = trouble("a.docx", &nested(open, close, 65));
+        assert!(status == AuditStatus::Broken && said.contains("64 deep"), "{status:?}, {said}");
+    }
+}
+
+#[test]
 fn a_readers_panic_is_a_reason() {
     let failed: Result<(), FileTrouble> = guarded(|| panic!("a reader's fault"));
     let (status, reason) = failed.unwrap_err();
