@@ -32,7 +32,7 @@ use pas_domain::artifact::Artifact;
 /// tantivy refuses less than 15 MB for a writer thread (`MEMORY_BUDGET_NUM_BYTES_MIN`).
 const WRITER_BUDGET_BYTES: usize = 15_000_000;
 /// Part of the logical hash: a change of the schema changes the hash.
-const SCHEMA_VERSION: &str = "pas-index-3";
+const SCHEMA_VERSION: &str = "pas-index-4";
 /// Media type of the folder.
 const MEDIA_TYPE: &str = "application/x-tantivy";
 

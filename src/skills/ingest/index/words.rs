@@ -11,9 +11,10 @@ use tantivy::tokenizer::{
 use unicode_normalization::char::is_combining_mark;
 
 /// The name in the schema of indexes; a change of the rules changes the name.
-pub(super) const ANALYZER: &str = "pas_words_2";
-/// Bytes from which a run of letters is no word but data.
-const MAX_WORD_BYTES: usize = 40;
+pub(super) const ANALYZER: &str = "pas_words_3";
+/// Bytes from which a run of letters is no word but data: forty letters of three bytes, as India's scripts have them,
+/// whose words carry their endings.
+const MAX_WORD_BYTES: usize = 120;
 
 /// Frequent English words that distinguish no document: Lucene's list, and the words of questions.
 const STOP_WORDS: &[&str] = &[
