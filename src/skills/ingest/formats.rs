@@ -38,7 +38,7 @@ pub struct AuditRow {
     pub bytes: u64,
     /// Whether later steps read the file, or why not.
     pub status: AuditStatus,
-    /// Why the file was skipped, in a sentence; empty when read.
+    /// Why the file was skipped, or what of it could not be read; empty when read whole.
     #[serde(default)]
     pub reason: String,
     /// `text`, `markdown`, `html`, `code`, `config`, `licence`, `document`, `binary`, …

@@ -18,6 +18,7 @@ pub mod index;
 pub mod metrics;
 pub mod output;
 mod parallel;
+mod percent;
 pub mod report;
 #[cfg(test)]
 mod sample;

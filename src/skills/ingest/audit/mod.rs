@@ -75,6 +75,7 @@ fn audit(source: &IngestSource, found: &ListedFile, texts: &LicenceTexts) -> Res
     }
     content.label.clone_into(&mut row.encoding);
     content.format.clone_into(&mut row.format);
+    content.left_out.clone_into(&mut row.reason);
     row.decode_errors = content.errors;
     let kind = if content.is_document() { documents::KIND } else { kind::of(&content.path, text) };
     kind.clone_into(&mut row.kind);

@@ -47,7 +47,7 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<Option<DocumentWords>, 
     }
     let core = parts.text("docProps/core.xml")?;
     let title = core.map(|core| xml::first_text("docProps/core.xml", &core, "title")).transpose()?;
-    Ok(Some(DocumentWords { format: "docx", title: title.unwrap_or_default(), text }))
+    Ok(Some(DocumentWords { format: "docx", title: title.unwrap_or_default(), text, left_out: String::new() }))
 }
 
 /// The level of a style of lists.

@@ -1,5 +1,5 @@
 //! EPUB: the chapters in the order of the book's spine. Links between chapters lead nowhere outside the book and are
-//! left out; addresses are kept.
+//! left out; addresses are kept. A book without some of its chapters is read, and the chapters are named.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::LazyLock;
@@ -10,6 +10,7 @@ use super::archive::PartReader;
 use super::xml::{self, XmlPiece};
 use super::{DocumentWords, broken, too_large};
 use crate::ingest::clean::markup::html_to_text;
+use crate::ingest::percent;
 use crate::ingest::source::FileTrouble;
 
 static ADDRESS: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -37,19 +38,34 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<DocumentWords, FileTrou
     let title = xml::first_text(&package, &listed, "title")?;
     let folder = package.rsplit_once('/').map_or("", |(folder, _)| folder);
     let mut text = String::new();
+    let mut unread: Vec<String> = Vec::new();
     for chapter in spine(&package, &listed)? {
         let path = within(folder, &chapter);
-        if let Some(page) = parts.text(&path)? {
-            text.push_str(&chapter_text(&page));
-            if text.len() as u64 > parts.limit() {
-                return Err(too_large(parts.limit()));
-            }
+        let Some(page) = parts.text(&path)? else {
+            unread.push(format!("{path}, which is missing"));
+            continue;
+        };
+        match chapter_text(&page) {
+            Some(chapter) => text.push_str(&chapter),
+            None => unread.push(format!("{path}, which cannot be laid out")),
+        }
+        if text.len() as u64 > parts.limit() {
+            return Err(too_large(parts.limit()));
         }
     }
-    Ok(DocumentWords { format: "epub", title, text })
+    let left_out = match unread.as_slice() {
+        [] => String::new(),
+        [only] => format!("read without its chapter {only}"),
+        [first, ..] => format!("read without {} of its chapters, such as {first}", unread.len()),
+    };
+    if text.is_empty() && !left_out.is_empty() {
+        return Err(broken(&left_out.replacen("read without", "nothing could be read of", 1)));
+    }
+    Ok(DocumentWords { format: "epub", title, text, left_out })
 }
 
-/// The files of the chapters, each once, in reading order.
+/// The files of the chapters, each once, in reading order; a chapter that the list of files does not have goes by its
+/// identifier.
 fn spine(part: &str, xml: &str) -> Result<Vec<String>, FileTrouble> {
     let mut files: HashMap<String, String> = HashMap::new();
     let mut order = Vec::new();
@@ -66,12 +82,12 @@ fn spine(part: &str, xml: &str) -> Result<Vec<String>, FileTrouble> {
             _ => {}
         }
     })?;
-    Ok(order.iter().filter_map(|id| files.get(id).cloned()).collect())
+    Ok(order.into_iter().map(|id| files.remove(&id).unwrap_or(id)).collect())
 }
 
 /// The path of a part in the archive that `href` in `folder` leads to.
 fn within(folder: &str, href: &str) -> String {
-    let href = href.split('#').next().unwrap_or_default().replace("%20", " ");
+    let href = percent::decoded(href.split('#').next().unwrap_or_default());
     let mut path: Vec<&str> = folder.split('/').filter(|step| !step.is_empty()).collect();
     for step in href.split('/') {
         match step {
@@ -85,17 +101,18 @@ fn within(folder: &str, href: &str) -> String {
     path.join("/")
 }
 
-fn chapter_text(page: &str) -> String {
-    let (Some(address), Some(anchor)) = (ADDRESS.as_ref(), ANCHOR.as_ref()) else { return String::new() };
+/// The words of a chapter; `None` when the page cannot be laid out.
+fn chapter_text(page: &str) -> Option<String> {
+    let (address, anchor) = (ADDRESS.as_ref()?, ANCHOR.as_ref()?);
     let addresses: BTreeSet<&str> = address
         .captures_iter(page)
         .filter_map(|captures| captures.get(1))
         .map(|found| found.as_str())
         .collect();
-    let mut text = html_to_text(&anchor.replace_all(page, "")).unwrap_or_default();
+    let mut text = html_to_text(&anchor.replace_all(page, ""))?;
     text.push_str("\n\n");
     for address in addresses {
         text.push_str(&format!("<{}>\n\n", address.replace("&amp;", "&")));
     }
-    text
+    Some(text)
 }

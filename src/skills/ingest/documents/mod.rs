@@ -40,6 +40,8 @@ pub(super) struct ReadableContent {
     pub(super) format: &'static str,
     /// The document's own title; empty where it has none.
     pub(super) title: String,
+    /// What of the document could not be read, in words that follow its name; empty when it was read whole.
+    pub(super) left_out: String,
     /// The path by which the kind is known: without `.gz`.
     pub(super) path: PathBuf,
 }
@@ -57,6 +59,7 @@ struct DocumentWords {
     format: &'static str,
     title: String,
     text: String,
+    left_out: String,
 }
 
 /// Reads a file's bytes, of any of the known forms.
@@ -86,9 +89,18 @@ fn read_unpacked(path: &Path, bytes: &[u8], limit: u64) -> Result<ReadableConten
     if bytes.starts_with(ZIP)
         && let Some(document) = guarded(|| open(path, bytes, limit))?
     {
-        let DocumentWords { format, title, text } = document;
+        let DocumentWords { format, title, text, left_out } = document;
         let path = path.to_owned();
-        return Ok(ReadableContent { text, label: "UTF-8", errors: 0, bom: false, format, title, path });
+        return Ok(ReadableContent {
+            text,
+            label: "UTF-8",
+            errors: 0,
+            bom: false,
+            format,
+            title,
+            left_out,
+            path,
+        });
     }
     match encoding::examine(bytes) {
         FileContent::Text(decoded) => Ok(ReadableContent {
@@ -98,6 +110,7 @@ fn read_unpacked(path: &Path, bytes: &[u8], limit: u64) -> Result<ReadableConten
             bom: decoded.bom,
             format: "",
             title: String::new(),
+            left_out: String::new(),
             path: path.to_owned(),
         }),
         FileContent::Binary(what) => Err((AuditStatus::Binary, what.to_owned())),

@@ -17,7 +17,7 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<DocumentWords, FileTrou
     let text = body_text(&parts.needed("content.xml")?, parts.limit())?;
     let meta = parts.text("meta.xml")?;
     let title = meta.map(|meta| xml::first_text("meta.xml", &meta, "title")).transpose()?;
-    Ok(DocumentWords { format: "odt", title: title.unwrap_or_default(), text })
+    Ok(DocumentWords { format: "odt", title: title.unwrap_or_default(), text, left_out: String::new() })
 }
 
 fn body_text(xml: &str, limit: u64) -> Result<String, FileTrouble> {

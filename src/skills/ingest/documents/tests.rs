@@ -154,6 +154,35 @@ fn an_epub_gives_its_chapters_in_reading_order_with_addresses_and_its_title() {
 }
 
 #[test]
+fn chapters_are_found_by_their_encoded_names_and_lost_ones_are_named() {
+    let book = |spine: &str| {
+        zip_of(&[
+            ("mimetype", "application/epub+zip"),
+            ("META-INF/container.xml", "<c><rootfile full-path=\"O/b.opf\"/></c>"),
+            (
+                "O/b.opf",
+                &format!(
+                    "<p><title>x</title><item id=\"a\" href=\"chapter%201%2B2.xhtml\"/><item id=\"b\" href=\"caf%C3%A9.xhtml\"/>\
+                     <item id=\"c\" href=\"lost.xhtml\"/>{spine}</p>"
+                ),
+            ),
+            ("O/chapter 1+2.xhtml", "<p>One</p>"),
+            ("O/café.xhtml", "<p>Two</p>"),
+        ])
+    };
+    let spine = |ids: &str| ids.chars().map(|id| format!("<itemref idref=\"{id}\"/>")).collect::<String>();
+    let whole = content("a.epub", &book(&spine("ab")));
+    assert_eq!((whole.text.as_str(), whole.left_out.as_str()), ("One\n\nTwo\n\n", ""));
+    let partial = content("a.epub", &book(&spine("acb")));
+    assert_eq!(partial.text, whole.text);
+    assert_eq!(partial.left_out, "read without its chapter O/lost.xhtml, which is missing");
+    let worse = content("a.epub", &book(&spine("acbd")));
+    assert_eq!(worse.left_out, "read without 2 of its chapters, such as O/lost.xhtml, which is missing");
+    let (status, said) = trouble("a.epub", &book(&spine("c")));
+    assert!(status == AuditStatus::Broken && said.contains("O/lost.xhtml"), "{status:?}, {said}");
+}
+
+#[test]
 fn gzip_is_opened_and_what_is_in_it_keeps_its_kind() {
     let text = content("doc/changelog.md.gz", &gzip("# Größe".as_bytes()));
     assert_eq!(

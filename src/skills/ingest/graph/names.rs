@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use crate::ingest::formats::{AuditRow, CleanRow};
+use crate::ingest::percent;
 
 /// The resolved target of a link.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,7 +133,7 @@ impl CorpusNames {
         if path.is_empty() || path.contains(':') || path.starts_with("//") {
             return LinkTarget::Nothing;
         }
-        let path = percent_decoded(path);
+        let path = percent::decoded(path);
         for base in [folder(from), top(from), ""] {
             let Some(candidate) = joined(base, &path) else { continue };
             if let Some(document) = self.documents.get(&candidate) {
@@ -243,26 +244,6 @@ fn looks_like_path(path: &str) -> bool {
         return false;
     }
     path.contains('/') || name.rsplit_once('.').is_some_and(|(stem, _)| !stem.is_empty())
-}
-
-fn percent_decoded(path: &str) -> String {
-    let bytes = path.as_bytes();
-    let mut decoded = Vec::with_capacity(bytes.len());
-    let mut at = 0;
-    while at < bytes.len() {
-        let hex = bytes.get(at + 1..at + 3).and_then(|hex| std::str::from_utf8(hex).ok());
-        match hex.filter(|_| bytes[at] == b'%').and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
-            Some(byte) => {
-                decoded.push(byte);
-                at += 3;
-            }
-            None => {
-                decoded.push(bytes[at]);
-                at += 1;
-            }
-        }
-    }
-    String::from_utf8_lossy(&decoded).into_owned()
 }
 
 #[cfg(test)]

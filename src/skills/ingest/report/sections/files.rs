@@ -16,6 +16,8 @@ const TITLE: &str = "Contents";
 /// Most kinds, languages and encodings shown; the rest are rare.
 const MAX_BARS: usize = 10;
 const MAX_LARGEST: usize = 8;
+/// Documents named that were read in part.
+const MAX_PARTIAL: usize = 5;
 /// Upper bounds of the columns of the size distribution in bytes, about three to each other, as far as
 /// documents go; the last column has none.
 const BOUNDS: [(u64, &str); 11] = [
@@ -64,6 +66,7 @@ pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
             ReportTone::Category(1),
         )));
         blocks.push(ReportBlock::Para(encoding_words(&encodings, &read)));
+        blocks.extend(read_in_part(&read).map(ReportBlock::Para));
         blocks.extend(repairs(sources).map(ReportBlock::Para));
     }
     blocks.push(ReportBlock::Table(largest(audit)));
@@ -131,6 +134,19 @@ fn encoding_words(encodings: &NameTally, read: &[&AuditRow]) -> RichText {
         ),
     };
     RichText::new().text(format!("Encodings: {found}. {damage}"))
+}
+
+/// Documents of which something is missing; `None` when all were read whole.
+fn read_in_part(read: &[&AuditRow]) -> Option<RichText> {
+    let partial: Vec<_> = read.iter().filter(|row| !row.reason.is_empty()).collect();
+    let mut text = RichText::new().text("Read in part: ");
+    for (number, row) in partial.iter().take(MAX_PARTIAL).enumerate() {
+        text =
+            text.text(if number == 0 { "" } else { "; " }).code(&row.path).text(format!(" ({})", row.reason));
+    }
+    let more = partial.len().saturating_sub(MAX_PARTIAL);
+    let end = if more == 0 { ".".to_owned() } else { format!(", and {more} more.") };
+    (!partial.is_empty()).then(|| text.text(end))
 }
 
 /// The repairs of the cleaning step; `None` when the step was skipped or had nothing to do.
