@@ -1,7 +1,7 @@
-//! DOCX (Office Open XML): the text of the body, of foot- and endnotes; deleted text, comments, headers and footers
-//! are left out.
+//! DOCX (Office Open XML): the text of the body, of foot- and endnotes; deleted text, the former place of moved text,
+//! comments, headers and footers are left out.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use super::archive::PartReader;
 use super::flow::DocumentFlow;
@@ -26,7 +26,7 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<Option<DocumentWords>, 
     let beside = |name: &str| if folder.is_empty() { name.to_owned() } else { format!("{folder}/{name}") };
     let styles = match parts.text(&beside("styles.xml"))? {
         Some(styles) => levels_of_styles(&styles)?,
-        None => HashMap::new(),
+        None => BTreeMap::new(),
     };
     let mut flow = DocumentFlow::new(parts.limit());
     for (part, rels) in [
@@ -37,7 +37,7 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<Option<DocumentWords>, 
         let Some(body) = parts.text(&part)? else { continue };
         let links = match parts.text(&rels)? {
             Some(relations) => relations_of(&rels, &relations)?,
-            None => HashMap::new(),
+            None => BTreeMap::new(),
         };
         body_text(&part, &body, &styles, &links, &mut flow)?;
     }
@@ -47,7 +47,12 @@ pub(super) fn read(parts: &mut PartReader<'_>) -> Result<Option<DocumentWords>, 
     }
     let core = parts.text("docProps/core.xml")?;
     let title = core.map(|core| xml::first_text("docProps/core.xml", &core, "title")).transpose()?;
-    Ok(Some(DocumentWords { format: "docx", title: title.unwrap_or_default(), text, left_out: String::new() }))
+    Ok(Some(DocumentWords {
+        format: "docx",
+        title: title.unwrap_or_default(),
+        text,
+        left_out: String::new(),
+    }))
 }
 
 /// The level of a style of lists.
@@ -58,8 +63,8 @@ struct PartRelation {
     target: String,
 }
 
-fn relations_of(part: &str, xml: &str) -> Result<HashMap<String, PartRelation>, FileTrouble> {
-    let mut relations = HashMap::new();
+fn relations_of(part: &str, xml: &str) -> Result<BTreeMap<String, PartRelation>, FileTrouble> {
+    let mut relations = BTreeMap::new();
     xml::walk(part, xml, |piece| {
         if let XmlPiece::Start(element) = piece
             && element.name() == "Relationship"
@@ -74,8 +79,8 @@ fn relations_of(part: &str, xml: &str) -> Result<HashMap<String, PartRelation>, 
 
 /// The styles that are headings, with their levels, and those of lists. Their identifiers are words of the writer's
 /// language; their names are not.
-fn levels_of_styles(xml: &str) -> Result<HashMap<String, usize>, FileTrouble> {
-    let mut styles = HashMap::new();
+fn levels_of_styles(xml: &str) -> Result<BTreeMap<String, usize>, FileTrouble> {
+    let mut styles = BTreeMap::new();
     let mut current = None;
     xml::walk("styles.xml", xml, |piece| {
         let XmlPiece::Start(element) = piece else { return };
@@ -103,15 +108,16 @@ fn levels_of_styles(xml: &str) -> Result<HashMap<String, usize>, FileTrouble> {
 fn body_text(
     part: &str,
     xml: &str,
-    styles: &HashMap<String, usize>,
-    links: &HashMap<String, PartRelation>,
+    styles: &BTreeMap<String, usize>,
+    links: &BTreeMap<String, PartRelation>,
     flow: &mut DocumentFlow,
 ) -> Result<(), FileTrouble> {
-    // Text counts in its own elements only; an alternative of the same content is skipped.
+    // Text counts in its own elements only; an alternative of the same content is skipped, and text that was moved
+    // is read in its new place.
     let (mut in_text, mut skipped, mut in_tabs) = (false, 0_usize, false);
     xml::walk(part, xml, |piece| match piece {
         XmlPiece::Start(element) => match element.name() {
-            "Fallback" => skipped += 1,
+            "Fallback" | "moveFrom" => skipped += 1,
             _ if skipped > 0 => {}
             "p" => flow.begin_paragraph(),
             "pStyle" => match element.attribute("val").and_then(|style| styles.get(&style)) {
@@ -133,7 +139,7 @@ fn body_text(
             _ => {}
         },
         XmlPiece::End(name) => match name {
-            "Fallback" => skipped = skipped.saturating_sub(1),
+            "Fallback" | "moveFrom" => skipped = skipped.saturating_sub(1),
             _ if skipped > 0 => {}
             "p" => flow.end_paragraph(),
             "t" => in_text = false,

@@ -86,6 +86,27 @@ fn a_docx_gives_text_headings_lists_tables_links_notes_and_its_title() {
     );
 }
 
+#[test]
+fn moved_text_is_read_in_its_new_place_only() {
+    let body = "<w:p><w:pPr><w:rPr><w:moveFrom/></w:rPr></w:pPr><w:moveFromRangeStart w:id=\"1\"/><w:moveFrom><w:r><w:t>moved</w:t></w:r></w:moveFrom>\
+                <w:moveFromRangeEnd w:id=\"1\"/><w:r><w:t>stayed</w:t></w:r></w:p><w:p><w:moveTo><w:r><w:t>moved</w:t></w:r></w:moveTo></w:p>";
+    assert_eq!(content("a.docx", &docx(body)).text, "stayed\n\nmoved\n\nA note below.\n\n");
+}
+
+#[test]
+fn of_several_main_parts_the_first_identifiers_is_read_every_time() {
+    let row = |id: char| {
+        format!("<Relationship Id=\"{id}\" Type=\"{OFFICE}/officeDocument\" Target=\"word/{id}.xml\"/>")
+    };
+    let page = |id: char| format!("<w:d><w:p><w:r><w:t>{id}</w:t></w:r></w:p></w:d>");
+    let ids = 'a'..='p';
+    let root = format!("<R>{}</R>", ids.clone().rev().map(row).collect::<String>());
+    let pages: Vec<_> = ids.map(|id| (format!("word/{id}.xml"), page(id))).collect();
+    let mut parts = vec![("_rels/.rels", root.as_str())];
+    parts.extend(pages.iter().map(|(name, page)| (name.as_str(), page.as_str())));
+    assert_eq!(content("a.docx", &zip_of(&parts)).text, "a\n\n");
+}
+
 pub(in crate::ingest) fn odt(body: &str) -> Vec<u8> {
     let names = "xmlns:office=\"urn:o\" xmlns:text=\"urn:t\" xmlns:table=\"urn:b\" xmlns:xlink=\"urn:x\"";
     zip_of(&[
