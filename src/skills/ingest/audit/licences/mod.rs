@@ -14,11 +14,11 @@ use regex::Regex;
 use crate::SkillError;
 use crate::ingest::formats::LicenceHit;
 
+mod clauses;
 mod debian;
 mod manifests;
 mod names;
 mod notices;
-mod past;
 mod plain;
 mod prose;
 mod texts;
@@ -92,7 +92,7 @@ pub(super) fn of(
         hits.add_all(text, named(text), NAMED_CONFIDENCE, "text");
     }
     if kind == "licence" && hits.0.is_empty() && text.len() <= MAX_NOTE_BYTES {
-        hits.add_all(text, prose::in_prose(&past::blanked(text)), NAMED_CONFIDENCE, "text");
+        hits.add_all(text, prose::in_prose(&clauses::blanked(text)), NAMED_CONFIDENCE, "text");
     }
     Ok(hits.0.into_values().collect())
 }
@@ -114,7 +114,7 @@ fn add_text(
     }
     if !whole {
         let flat = plain::flat(&text[..text.floor_char_boundary(NOTICE_BYTES)]);
-        for FoundLicence { spdx, at } in notices::find(&flat.text) {
+        for FoundLicence { spdx, at } in notices::find(&flat) {
             hits.add(spdx, NOTICE_CONFIDENCE, "text", above + flat.line_at(at));
         }
     }
@@ -225,7 +225,7 @@ fn named(text: &str) -> Vec<FoundLicence> {
     let body = body.take_while(|(number, (_, line))| *number < 2 || !line.starts_with('#'));
     let end = body.map(|(_, (start, line))| start + line.len()).last().unwrap_or(start + heading_line.len());
     let end = text.floor_char_boundary(end.min(start + prose::PROSE_BYTES));
-    let section = past::blanked(&text[start..end]);
+    let section = clauses::blanked(&text[start..end]);
     let mut found = prose::in_prose(&section);
     // A line that is a name and nothing else: under this heading even "PostgreSQL" is one.
     let mut at = 0;
@@ -273,6 +273,28 @@ mod tests {
         assert_eq!(named(readme), [FoundLicence { spdx: "Apache-2.0 OR MIT".to_owned(), at: 53 }]);
         assert_eq!(named("## License\n\nPostgreSQL\n").len(), 1);
         assert!(named("# x\nWe like the MIT license.\n").is_empty());
+    }
+
+    #[test]
+    fn what_a_licence_says_of_other_software_is_no_grant_at_any_door() {
+        let others = "You may combine or link compiled forms of this software with software that is licensed under the";
+        for (path, kind, text) in [
+            ("a.c", "code", format!("// {others} MIT license.\n")),
+            ("a.c", "code", format!("// {others} GPLv2 (\"Combined Software\").\n")),
+            ("a.c", "code", format!("// {others} GNU General Public License, version 2.\n")),
+            ("README.md", "markdown", format!("## License\n\n{others} GPLv2.\n")),
+            ("LICENSE", "licence", format!("{others} GPLv2.\n")),
+        ] {
+            assert!(ids(path, kind, &text).is_empty(), "{text}");
+        }
+        let both = format!("## License\n\nMIT. {others} GPLv2.\n");
+        assert_eq!(ids("README.md", "markdown", &both), ["MIT"]);
+        for text in [
+            "With this release the code is licensed under the MIT license.",
+            "The parser comes with code that is licensed under the MIT license.",
+        ] {
+            assert_eq!(ids("a.c", "code", text), ["MIT"], "{text}");
+        }
     }
 
     fn ids(path: &str, kind: &str, text: &str) -> Vec<String> {

@@ -13,7 +13,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::names::{self, GnuFamily};
-use super::{FoundLicence, past, prose};
+use super::plain::FlatText;
+use super::{FoundLicence, clauses, prose};
 
 /// Bytes behind a licence's name within which its version is looked for.
 const VERSION_WITHIN: usize = 170;
@@ -108,11 +109,13 @@ const EXCEPTIONS: &[(&str, &str)] = &[
 ];
 
 /// The licences that the notices and GNU texts of a flattened text give.
-pub(super) fn find(flat: &str) -> Vec<FoundLicence> {
+pub(super) fn find(flat: &FlatText) -> Vec<FoundLicence> {
     let mut found = NoticeFinds::default();
-    let texts = gnu_texts(flat, &mut found);
-    for (start, text) in outside(flat, &texts) {
-        let text = past::blanked(text);
+    let texts = gnu_texts(&flat.text, &mut found);
+    for (start, text) in outside(&flat.text, &texts) {
+        let breaks = flat.breaks.iter().filter_map(|at| at.checked_sub(start));
+        let breaks: Vec<usize> = breaks.take_while(|at| *at < text.len()).collect();
+        let text = clauses::blanked_within(text, &breaks);
         found.part = start;
         gnu_notices(&text, &mut found);
         documentation(&text, &mut found);
@@ -130,7 +133,7 @@ pub(super) fn find(flat: &str) -> Vec<FoundLicence> {
     }
     found.part = 0;
     if found.licences.is_empty() {
-        for copy in COMMON_LICENCE.iter().flat_map(|copy| copy.captures_iter(flat)) {
+        for copy in COMMON_LICENCE.iter().flat_map(|copy| copy.captures_iter(&flat.text)) {
             if let (Some(id), Some(place)) = (names::identify(&copy[1]), copy.get(1)) {
                 found.add(id, place.start());
             }

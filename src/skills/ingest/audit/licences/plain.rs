@@ -24,6 +24,8 @@ pub(super) struct FlatText {
     pub(super) text: String,
     /// Where each line that has words begins in `text`, and its number, from 1.
     starts: Vec<(usize, u32)>,
+    /// Where each paragraph but the first begins in `text`.
+    pub(super) breaks: Vec<usize>,
 }
 
 impl FlatText {
@@ -36,14 +38,20 @@ impl FlatText {
 
 /// All lines, joined by spaces: sentences are wrapped anywhere.
 pub(super) fn flat(text: &str) -> FlatText {
-    let mut flat = FlatText { text: String::with_capacity(text.len()), starts: Vec::new() };
+    let mut flat =
+        FlatText { text: String::with_capacity(text.len()), starts: Vec::new(), breaks: Vec::new() };
+    let mut is_apart = false;
     for (number, raw) in (1_u32..).zip(text.lines()) {
         let line = line(raw);
         // Debian writes an empty line as a full stop.
-        if !line.is_empty() && line != "." {
+        if line.is_empty() || line == "." {
+            is_apart = true;
+        } else {
             if !flat.text.is_empty() {
                 flat.text.push(' ');
+                flat.breaks.extend(is_apart.then_some(flat.text.len()));
             }
+            is_apart = false;
             flat.starts.push((flat.text.len(), number));
             flat.text.push_str(&line);
         }
@@ -74,5 +82,6 @@ mod tests {
         let flat = flat("# one\n#\n# two\n .\n");
         assert_eq!(flat.text, "one two");
         assert_eq!([0, 2, 4, 6].map(|at| flat.line_at(at)), [1, 1, 3, 3]);
+        assert_eq!(flat.breaks, [4]);
     }
 }

@@ -107,13 +107,6 @@ static GRANT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 /// "Licensed" as the grant itself: even the name of a program is then that of its licence.
 static LICENSED: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)licen[cs]ed\b[^.]{0,40}$|\blicen[cs]e(?:\s+is|\s*:)?\s*$").ok());
-/// Somebody else's software that is spoken of: "if you link this with software that is licensed under".
-static OF_OTHERS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(
-        r"(?i)\b(?:with|to|from)\s+(?:\S+\s+){0,2}(?:software|code|programs?|librar(?:y|ies)|works?)\s+(?:that|which)\s+(?:is|are)\b",
-    )
-    .ok()
-});
 static DUAL: LazyLock<Option<Regex>> =
     LazyLock::new(|| Regex::new(r"(?i)\b(?:dual|multi|tri)[- ]?licen|\beither\b|\bchoice\b").ok());
 /// The end of a paragraph above a list of licences to choose from.
@@ -150,9 +143,6 @@ pub(super) fn granted(text: &str) -> Vec<FoundLicence> {
         let by_terms = under.as_str() != "under" || words[..first].contains(&"terms");
         let says =
             |words: &LazyLock<Option<Regex>>| words.as_ref().is_some_and(|words| words.is_match(before));
-        if says(&OF_OTHERS) {
-            continue;
-        }
         let least = match () {
             () if says(&LICENSED) => NameStanding::Shared,
             () if by_terms || says(&GRANT) => NameStanding::Own,

@@ -4,7 +4,7 @@ use super::super::plain;
 use super::*;
 
 fn of(text: &str) -> Vec<String> {
-    find(&plain::flat(text).text).into_iter().map(|found| found.spdx).collect()
+    find(&plain::flat(text)).into_iter().map(|found| found.spdx).collect()
 }
 
 /// The notice of the GNU licences for a program's `name`, the licence's `kind` and the words on versions.
@@ -191,10 +191,17 @@ fn what_was_granted_once_is_not_granted_today() {
 }
 
 #[test]
+fn a_title_above_says_nothing_of_the_grant_below() {
+    assert_eq!(of("Earlier versions\n\nLicensed under the MIT license."), ["MIT"]);
+    assert_eq!(of("# Changes up to 2.0\n# ----\n# Licensed under the MIT license."), ["MIT"]);
+    assert!(of("Earlier versions were\nlicensed under the MIT license.").is_empty());
+}
+
+#[test]
 fn each_licence_has_the_place_of_its_first_words() {
     let text = "One line.\n\nLicensed under the MIT license.\n\nmore\n// It is free software; you can\n// redistribute it under the terms of the GNU\n// General Public License version 2.\n";
     let flat = plain::flat(text);
     let places: Vec<_> =
-        find(&flat.text).iter().map(|found| (found.spdx.clone(), flat.line_at(found.at))).collect();
+        find(&flat).iter().map(|found| (found.spdx.clone(), flat.line_at(found.at))).collect();
     assert_eq!(places, [("GPL-2.0-only".to_owned(), 7), ("MIT".to_owned(), 3)]);
 }
