@@ -27,7 +27,7 @@ const APPENDIX: usize = 5_000;
 
 static GNU_NAME: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
-        r"\b(?:gnu )?(?:(?P<kind>affero|lesser|library)(?:(?: or |/)(?:lesser|library))? )?(?:gnu )?(?:general )?public licen[cs]e\b|\bgnu (?P<short>[al]?gpl)\b",
+        r"\b(?:gnu )?(?:(?P<kind>affero|lesser|library)(?:(?: or |/)(?:lesser|library))? )?(?:gnu )?(?:general )?public licen[cs]e\b|\bgnu[ /-](?P<short>[al]?gpl)(?:[ -]?v?\.?(?P<version>[1-3](?:\.[01])?)\b(?P<end>\+|[ -]or[ -]later\b|[ -]only\b)?|\b)",
     )
     .ok()
 });
@@ -245,7 +245,14 @@ fn gnu_notices(text: &str, finds: &mut NoticeFinds) {
             &text[text.floor_char_boundary(whole.start().saturating_sub(GRANT_WITHIN))..whole.start()];
         let behind = &text
             [whole.end()..text.floor_char_boundary((whole.end() + VERSION_WITHIN + LATER_WITHIN).min(next))];
-        match granted(before, behind) {
+        let attached = captures.name("version").map(|version| (version.as_str(), captures.name("end")));
+        let versions = match attached {
+            Some((version, end)) => {
+                granted_attached(before, version, end.map_or("", |end| end.as_str()), behind)
+            }
+            None => granted(before, behind),
+        };
+        match versions {
             Some(versions) => {
                 let ids = versions.iter().filter_map(|(version, later)| family.id(Some(version), *later));
                 let ids: Vec<String> = ids.collect();
@@ -288,10 +295,26 @@ fn family(captures: &regex::Captures<'_>, whole: &str) -> Option<GnuFamily> {
     })
 }
 
+/// As [`granted`], for a version that stands at the name: `GNU GPLv3+`.
+fn granted_attached(before: &str, version: &str, end: &str, behind: &str) -> Option<Vec<(String, bool)>> {
+    if is_elsewhere(before) || !GRANT.as_ref()?.is_match(before) {
+        return None;
+    }
+    let later = match end {
+        "" => is_later(&sentence(behind, LATER_WITHIN)),
+        end => !end.ends_with("only"),
+    };
+    Some(vec![(version.to_owned(), later)])
+}
+
+/// Whether the licence is somebody else's, or only its copy's place is told.
+fn is_elsewhere(before: &str) -> bool {
+    before.contains("secondary license") || ELSEWHERE.as_ref().is_some_and(|words| words.is_match(before))
+}
+
 /// The versions that a grant allows, each with whether later ones are too.
 fn granted(before: &str, behind: &str) -> Option<Vec<(String, bool)>> {
-    if before.contains("secondary license") || ELSEWHERE.as_ref().is_some_and(|words| words.is_match(before))
-    {
+    if is_elsewhere(before) {
         return None;
     }
     if let Some(captures) = VERSION_BEFORE.as_ref().and_then(|version| version.captures(before)) {

@@ -198,6 +198,28 @@ fn a_title_above_says_nothing_of_the_grant_below() {
 }
 
 #[test]
+fn a_short_name_may_carry_its_version() {
+    for (text, id) in [
+        ("Licensed under the GNU GPLv3.", "GPL-3.0-only"),
+        ("Licensed under the GNU GPL3.", "GPL-3.0-only"),
+        ("Licensed under the GNU GPL 3.", "GPL-3.0-only"),
+        ("Licensed under the GNU GPLv3+.", "GPL-3.0-or-later"),
+        ("Licensed under the GNU GPLv2 or, at your option, any later version.", "GPL-2.0-or-later"),
+        ("Released under the LGPLv2.1.", "LGPL-2.1-only"),
+        ("Released under the GNU LGPLv2.1.", "LGPL-2.1-only"),
+        ("Released under AGPLv3.", "AGPL-3.0-only"),
+        ("Distributed under the GNU AGPLv3 license.", "AGPL-3.0-only"),
+        ("Licensed under GNU GPL-3.0-or-later.", "GPL-3.0-or-later"),
+        ("Licensed under GNU GPL-3.0-only.", "GPL-3.0-only"),
+        ("Licensed under the GNU/GPL v2.", "GPL-2.0-only"),
+        ("Licensed under the GNU GPL.", "GPL-1.0-or-later"),
+    ] {
+        assert_eq!(of(text), [id], "{text}");
+    }
+    assert!(of("It works with programs that chose the GNU GPLv3.").is_empty());
+}
+
+#[test]
 fn each_licence_has_the_place_of_its_first_words() {
     let text = "One line.\n\nLicensed under the MIT license.\n\nmore\n// It is free software; you can\n// redistribute it under the terms of the GNU\n// General Public License version 2.\n";
     let flat = plain::flat(text);
