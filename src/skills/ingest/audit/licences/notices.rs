@@ -132,46 +132,78 @@ pub(super) fn find(flat: &FlatText) -> Vec<FoundLicence> {
         }
     }
     found.part = 0;
-    if found.licences.is_empty() {
+    if found.found.is_empty() {
         for copy in COMMON_LICENCE.iter().flat_map(|copy| copy.captures_iter(&flat.text)) {
             if let (Some(id), Some(place)) = (names::identify(&copy[1]), copy.get(1)) {
                 found.add(id, place.start());
             }
         }
     }
-    found.licences
+    found.resolved()
 }
 
-/// Each licence once, at its first place.
+/// All that was found, in any order.
 #[derive(Default)]
 struct NoticeFinds {
-    licences: Vec<FoundLicence>,
+    found: BTreeMap<String, NoticeFind>,
     /// Where the part of the text begins whose places are added.
     part: usize,
 }
 
+#[derive(Clone, Copy)]
+struct NoticeFind {
+    at: usize,
+    /// Known by its name alone.
+    is_named: bool,
+}
+
 impl NoticeFinds {
     fn add(&mut self, spdx: String, at: usize) {
-        if !self.licences.iter().any(|known| known.spdx == spdx) {
-            self.licences.push(FoundLicence { spdx, at: self.part + at });
-        }
+        self.put(spdx, NoticeFind { at: self.part + at, is_named: false });
     }
 
-    /// Adds a licence known by name alone. "The GPL", without a version, adds nothing to a notice that has one, and "the
-    /// GPL v2" nothing to one that says whether later versions hold, too.
     fn add_named(&mut self, spdx: String, at: usize) {
-        let stem = match spdx.as_str() {
-            "GPL-1.0-or-later" => Some("GPL-"),
-            "LGPL-2.0-or-later" => Some("LGPL-"),
-            versioned => versioned.strip_suffix("-only"),
+        self.put(spdx, NoticeFind { at: self.part + at, is_named: true });
+    }
+
+    /// Keeps a licence once, with its first place and its surer evidence.
+    fn put(&mut self, spdx: String, find: NoticeFind) {
+        let known = self.found.entry(spdx).or_insert(find);
+        known.at = known.at.min(find.at);
+        known.is_named &= find.is_named;
+    }
+
+    /// The licences by their places. Of those known by name alone, "the GPL", without a version, adds nothing to one
+    /// that has a version, and "the GPL v2" nothing to one that says whether later versions hold, too.
+    fn resolved(self) -> Vec<FoundLicence> {
+        let adds = |spdx: &str, find: &NoticeFind| {
+            if !find.is_named {
+                return true;
+            }
+            let (stem, is_bare) = match bare_stem(spdx) {
+                Some(stem) => (stem, true),
+                None => (spdx.strip_suffix("-only").unwrap_or(spdx), false),
+            };
+            let says_more = |(other, known): (&String, &NoticeFind)| {
+                let is_weaker = known.is_named && bare_stem(other).is_some();
+                other != spdx && !is_weaker && other.split([' ', '(']).any(|id| id.starts_with(stem))
+            };
+            (!is_bare && stem == spdx) || !self.found.iter().any(says_more)
         };
-        let says_more = |stem: &str| {
-            let mut ids = self.licences.iter().flat_map(|known| known.spdx.split([' ', '(']));
-            ids.any(|id| id.starts_with(stem))
-        };
-        if !stem.is_some_and(says_more) {
-            self.add(spdx, at);
-        }
+        let kept = self.found.iter().filter(|(spdx, find)| adds(spdx, find));
+        let mut kept: Vec<_> =
+            kept.map(|(spdx, find)| FoundLicence { spdx: spdx.clone(), at: find.at }).collect();
+        kept.sort_by_key(|found| found.at);
+        kept
+    }
+}
+
+/// What the versions of a GNU licence begin with that is named without one.
+fn bare_stem(spdx: &str) -> Option<&'static str> {
+    match spdx {
+        "GPL-1.0-or-later" => Some("GPL-"),
+        "LGPL-2.0-or-later" => Some("LGPL-"),
+        _ => None,
     }
 }
 

@@ -1,5 +1,7 @@
 //! Notices as files carry them, in words of our own around the deciding ones.
 
+use proptest::prelude::*;
+
 use super::super::plain;
 use super::*;
 
@@ -148,7 +150,7 @@ fn a_gnu_text_is_known_by_its_title_under_any_address_and_its_words_are_no_notic
         "General Public License",
         "either version 2, or (at your option) any later version",
     );
-    assert_eq!(of(&format!("{mine}\n{text}{notice}{end}")), ["GPL-2.0-only", "GPL-2.0-or-later"]);
+    assert_eq!(of(&format!("{mine}\n{text}{notice}{end}")), ["GPL-2.0-or-later", "GPL-2.0-only"]);
 }
 
 #[test]
@@ -191,13 +193,6 @@ fn what_was_granted_once_is_not_granted_today() {
 }
 
 #[test]
-fn a_title_above_says_nothing_of_the_grant_below() {
-    assert_eq!(of("Earlier versions\n\nLicensed under the MIT license."), ["MIT"]);
-    assert_eq!(of("# Changes up to 2.0\n# ----\n# Licensed under the MIT license."), ["MIT"]);
-    assert!(of("Earlier versions were\nlicensed under the MIT license.").is_empty());
-}
-
-#[test]
 fn a_short_name_may_carry_its_version() {
     for (text, id) in [
         ("Licensed under the GNU GPLv3.", "GPL-3.0-only"),
@@ -220,10 +215,65 @@ fn a_short_name_may_carry_its_version() {
 }
 
 #[test]
+fn a_title_above_says_nothing_of_the_grant_below() {
+    assert_eq!(of("Earlier versions\n\nLicensed under the MIT license."), ["MIT"]);
+    assert_eq!(of("# Changes up to 2.0\n# ----\n# Licensed under the MIT license."), ["MIT"]);
+    assert!(of("Earlier versions were\nlicensed under the MIT license.").is_empty());
+}
+
+const BOTH_GPL: [&str; 5] = [
+    "Released under the GPL.",
+    "Its parser is licensed under the GPL-2.",
+    "Its lexer is licensed under the GPL-2.0-or-later.",
+    "It is licensed under the GPL version 1.",
+    "It is distributed under version 3 of the GNU General Public License.",
+];
+
+proptest! {
+    #[test]
+    fn the_order_of_what_is_said_makes_no_difference(
+        said in prop::sample::subsequence(BOTH_GPL.to_vec(), 1..=BOTH_GPL.len()).prop_flat_map(|said| {
+            (Just(said.clone()), Just(said).prop_shuffle())
+        })
+    ) {
+        let sorted = |said: &[&str]| {
+            let mut ids = of(&said.join("\n\n"));
+            ids.sort();
+            ids
+        };
+        let (in_order, shuffled) = said;
+        prop_assert!(!sorted(&in_order).is_empty());
+        prop_assert_eq!(sorted(&in_order), sorted(&shuffled));
+    }
+
+    #[test]
+    fn the_order_of_finds_makes_no_difference(
+        finds in prop::collection::vec((0..6_usize, any::<bool>(), 0..9_usize), 0..8).prop_flat_map(|finds| {
+            (Just(finds.clone()), Just(finds).prop_shuffle())
+        })
+    ) {
+        const IDS: [&str; 6] = [
+            "GPL-1.0-or-later", "GPL-1.0-only", "GPL-2.0-only", "GPL-2.0-or-later", "LGPL-2.0-or-later", "MIT OR GPL-3.0-only",
+        ];
+        let resolved = |finds: &[(usize, bool, usize)]| {
+            let mut all = NoticeFinds::default();
+            for (id, is_named, at) in finds {
+                let id = IDS[*id].to_owned();
+                if *is_named { all.add_named(id, *at) } else { all.add(id, *at) }
+            }
+            all.resolved()
+        };
+        let (in_order, shuffled) = finds;
+        prop_assert_eq!(resolved(&in_order).is_empty(), in_order.is_empty());
+        prop_assert_eq!(resolved(&in_order), resolved(&shuffled));
+    }
+}
+
+#[test]
 fn each_licence_has_the_place_of_its_first_words() {
     let text = "One line.\n\nLicensed under the MIT license.\n\nmore\n// It is free software; you can\n// redistribute it under the terms of the GNU\n// General Public License version 2.\n";
     let flat = plain::flat(text);
     let places: Vec<_> =
         find(&flat).iter().map(|found| (found.spdx.clone(), flat.line_at(found.at))).collect();
-    assert_eq!(places, [("GPL-2.0-only".to_owned(), 7), ("MIT".to_owned(), 3)]);
+    assert_eq!(places, [("MIT".to_owned(), 3), ("GPL-2.0-only".to_owned(), 7)]);
 }
