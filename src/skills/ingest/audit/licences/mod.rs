@@ -50,6 +50,9 @@ static TAG: LazyLock<Option<Regex>> = LazyLock::new(|| {
 static HEADING: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?i)^(?:#{1,6}\s*|\*\*|=+\s+|<h[1-6][^>]*>)?\W*(?:the )?(?:dual[- ])?licen[cs](?:e|es|ing)\b[^.]{0,40}$").ok()
 });
+/// A heading of a curriculum vitae: licences to practise, none of software.
+static OF_A_PERSON: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)\b(?:certifications?|credentials?|awards?|memberships?)\b").ok());
 /// A badge of a licence, as services for badges write it: `license-MIT-blue`.
 static BADGE: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(
@@ -209,10 +212,15 @@ fn badges(text: &str) -> Vec<FoundLicence> {
 
 /// Licences named in a section whose heading speaks of the licence.
 fn named(text: &str) -> Vec<FoundLicence> {
-    let Some(heading) = HEADING.as_ref() else { return Vec::new() };
+    let (Some(heading), Some(of_a_person)) = (HEADING.as_ref(), OF_A_PERSON.as_ref()) else {
+        return Vec::new();
+    };
     let mut at = 0;
     let speaks = |line: &str| {
-        line.len() < 100 && line.as_bytes().iter().any(|b| matches!(b, b'i' | b'I')) && heading.is_match(line)
+        line.len() < 100
+            && line.as_bytes().iter().any(|b| matches!(b, b'i' | b'I'))
+            && heading.is_match(line)
+            && !of_a_person.is_match(line)
     };
     let starts = text.split_inclusive('\n').map(|line| {
         let start = at;
@@ -273,6 +281,9 @@ mod tests {
         assert_eq!(named(readme), [FoundLicence { spdx: "Apache-2.0 OR MIT".to_owned(), at: 53 }]);
         assert_eq!(named("## License\n\nPostgreSQL\n").len(), 1);
         assert!(named("# x\nWe like the MIT license.\n").is_empty());
+        let person = "# Jane Roe\n\n## Licenses & Certifications\n\n- Machine learning, MIT\n- CC0-1.0\n";
+        assert!(named(person).is_empty());
+        assert_eq!(named(&format!("{person}\n## License\n\nISC\n")).len(), 1);
     }
 
     #[test]
