@@ -147,9 +147,12 @@ fn add_debian(
 fn named_by_file(path: &Path) -> Option<String> {
     let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str());
     let name = path.file_name().and_then(|name| name.to_str()).filter(|_| folder == Some("LICENSES"))?;
-    // The whole name first: in `GPL-2.0` the end of the version is no extension.
-    let stem = path.file_stem().and_then(|stem| stem.to_str());
-    names::spdx_expression(name).or_else(|| names::spdx_expression(stem?))
+    // In `GPL-2.0` the end of the version is no extension, in `LicenseRef-Acme.txt` the extension is no part of the name.
+    let stem = path.file_stem().and_then(|stem| stem.to_str()).unwrap_or(name);
+    let extension = name[stem.len()..].trim_start_matches('.');
+    let has_extension = extension.starts_with(|c: char| c.is_alphabetic());
+    let (first, second) = if has_extension { (stem, name) } else { (name, stem) };
+    names::spdx_expression(first).or_else(|| names::spdx_expression(second))
 }
 
 #[derive(Default)]
@@ -335,6 +338,8 @@ mod tests {
         assert_eq!(ids("LICENSES/GPL-2.0-or-later.txt", "text", words), ["GPL-2.0-or-later"]);
         assert_eq!(ids("LICENSES/MPL-2.0", "text", words), ["MPL-2.0"]);
         assert_eq!(ids("LICENSES/GPL-2.0", "text", words), ["GPL-2.0-only"]);
+        assert_eq!(ids("LICENSES/LicenseRef-Acme.txt", "text", words), ["LicenseRef-Acme"]);
+        assert_eq!(ids("LICENSES/LicenseRef-Acme-1.2", "text", words), ["LicenseRef-Acme-1.2"]);
         assert!(ids("LICENSES/NOASSERTION.txt", "text", words).is_empty());
         assert!(ids("LICENSES/house.txt", "text", words).is_empty());
         assert!(ids("texts/BUSL-1.1.txt", "text", words).is_empty());
