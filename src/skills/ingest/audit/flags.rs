@@ -4,6 +4,8 @@
 //! order and do not overlap. Failure policy: no flag for a probable placeholder; a report full of false
 //! alarms is not read.
 
+use std::path::Path;
+
 use super::find::UnmaskedFind;
 use super::{pii, secrets};
 use crate::ingest::formats::AuditFlag;
@@ -17,9 +19,9 @@ const SHOWN_END: usize = 2;
 /// Characters hidden for each one shown, at least.
 const HIDDEN_PER_SHOWN: usize = 2;
 
-/// The flags of a text and how many more there were.
-pub(super) fn of(text: &str) -> (Vec<AuditFlag>, u64) {
-    let mut finds = secrets::find(text);
+/// The flags of a file's text and how many more there were.
+pub(super) fn of(path: &Path, text: &str) -> (Vec<AuditFlag>, u64) {
+    let mut finds = secrets::find(path, text);
     finds.extend(pii::find(text));
     // Of finds that overlap the earliest wins, then a secret (listed first by the stable sort).
     finds.sort_by_key(|find| find.start);
@@ -74,6 +76,10 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    fn of(text: &str) -> (Vec<AuditFlag>, u64) {
+        super::of(Path::new("notes.txt"), text)
+    }
 
     #[test]
     fn places_count_lines_and_characters() {

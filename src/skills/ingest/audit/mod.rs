@@ -81,7 +81,7 @@ fn audit(source: &IngestSource, found: &ListedFile, texts: &LicenceTexts) -> Res
     kind.clone_into(&mut row.kind);
     language::of(text, kind).clone_into(&mut row.language);
     row.licences = licences::of(&content.path, kind, text, texts)?;
-    let (flags, flags_not_listed) = flags::of(text);
+    let (flags, flags_not_listed) = flags::of(&content.path, text);
     row.flags = flags;
     Ok(AuditedFile { row, flags_not_listed })
 }

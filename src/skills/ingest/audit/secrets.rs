@@ -5,6 +5,8 @@
 //! random, or placeholders in documentation would drown the rest; hashes, identifiers and names of headers are
 //! none, whatever they are assigned to.
 
+use std::cell::LazyCell;
+use std::path::Path;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -82,14 +84,22 @@ const PLACEHOLDERS: &[&str] = &[
     "hunter2",
 ];
 
-/// All secrets of a text, unsorted; finds may overlap.
-pub(super) fn find(text: &str) -> Vec<UnmaskedFind> {
+/// All secrets of a file's text, unsorted; finds may overlap.
+pub(super) fn find(path: &Path, text: &str) -> Vec<UnmaskedFind> {
     let mut finds = Vec::new();
+    // From where on lines of five fields are those of a password file.
+    let pgpass = LazyCell::new(|| match path.file_name().and_then(|name| name.to_str()) {
+        Some(".pgpass" | "pgpass" | "pgpass.conf") => Some(0),
+        _ => PGPASS_SIGN.as_ref()?.find(text).map(|sign| sign.start()),
+    });
     for (kind, format) in FORMATS.iter() {
         for hit in format.captures_iter(text) {
             let Some(secret) = hit.get(1) else { continue };
             let start = hit.get(0).map_or(0, |whole| whole.start());
-            let real = is_real(kind, secret.as_str(), &text[start..secret.start()], &text[secret.end()..]);
+            let before = &text[start..secret.start()];
+            let real = is_real(kind, secret.as_str(), before, &text[secret.end()..])
+                && (*kind != "pgpass_password"
+                    || is_pgpass(before, || pgpass.is_some_and(|sign| sign <= start)));
             // A key block is reported at the header; the body is masked.
             if real {
                 finds.push(UnmaskedFind { class: "secret", kind, start: secret.start(), end: secret.end() });
@@ -135,6 +145,23 @@ fn is_real(kind: &str, secret: &str, before: &str, behind: &str) -> bool {
         "discord_token" => names_a_snowflake(secret),
         _ => distinct(secret) > 6,
     }
+}
+
+/// What stands above lines of PostgreSQL's password file in other files.
+static PGPASS_SIGN: LazyLock<Option<Regex>> =
+    LazyLock::new(|| Regex::new(r"(?i)pgpass|host(?:name)?:port:data(?:base)?:user(?:name)?:pass").ok());
+
+/// Whether `host:port:database:user:` begins a line of PostgreSQL's password file, and is no place in a file with what
+/// stands there (`routes.yml:1042:5:path:`): the port is one, and PostgreSQL's own unless there is another sign.
+fn is_pgpass(before: &str, has_sign: impl FnOnce() -> bool) -> bool {
+    /// Of servers, and of PgBouncer.
+    const OWN_PORTS: [&str; 4] = ["*", "5432", "5433", "6432"];
+    let mut fields = before.trim_end_matches(':').rsplitn(4, ':');
+    let (_user, database, port) = (fields.next(), fields.next(), fields.next());
+    let (Some(database), Some(port)) = (database, port) else { return false };
+    let is_port = port == "*" || port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_column = database.bytes().all(|byte| byte.is_ascii_digit());
+    is_port && (OWN_PORTS.contains(&port) && !is_column || has_sign())
 }
 
 /// A password that is the user's name ("postgres:postgres") is a default that everybody knows.

@@ -3,7 +3,7 @@
 use super::*;
 
 fn kinds(text: &str) -> Vec<&'static str> {
-    find(text).into_iter().map(|find| find.kind).collect()
+    find(Path::new("notes.txt"), text).into_iter().map(|find| find.kind).collect()
 }
 
 #[test]
@@ -109,6 +109,37 @@ fn assigned_values_count_when_they_look_random() {
         "[2001:1234:5678:9abc:def0:1234:5678:9abc]",
     ] {
         assert!(kinds(harmless).is_empty(), "{harmless}: {:?}", kinds(harmless));
+    }
+}
+
+#[test]
+fn lines_of_five_fields_are_passwords_where_something_says_so() {
+    let kinds = |path: &str, text: &str| -> Vec<&'static str> {
+        find(Path::new(path), text).into_iter().map(|find| find.kind).collect()
+    };
+    let line = "db.corp.net:1042:orders:app:kestrelwharf\n";
+    for (path, text) in [
+        ("home/.pgpass", line.to_owned()),
+        ("home/pgpass.conf", "db.corp.net:1042:5:app:kestrelwharf\n".to_owned()),
+        ("setup.md", format!("Put this into ~/.pgpass:\n\n{line}")),
+        ("setup.md", format!("# hostname:port:database:username:password\n{line}")),
+        ("a.txt", line.replace("1042", "5432")),
+        ("a.txt", line.replace("1042", "*")),
+    ] {
+        assert_eq!(kinds(path, &text), ["pgpass_password"], "{path}: {text}");
+    }
+    for (path, text) in [
+        ("found.txt", "routes.yml:1042:5:path:/users\n".to_owned()),
+        ("found.txt", "src/main.rs:5432:17:error:mismatched\n".to_owned()),
+        ("build.log", "lib.c:88:12:warning:unused-variable\n".to_owned()),
+        ("times.txt", "12:30:45:123:started\n00:11:22:33:445566\n".to_owned()),
+        ("passwd", "games:x:5:60:games:/usr/games:/usr/sbin/nologin\n".to_owned()),
+        ("routes.txt", "acme:1042:orders:app:kestrelwharf\n".to_owned()),
+        ("after.md", format!("{line}\nThis is no .pgpass.\n")),
+        (".pgpass", line.replace("1042", "70000")),
+        (".pgpass", line.replace("1042", "0")),
+    ] {
+        assert!(kinds(path, &text).is_empty(), "{path}: {text}");
     }
 }
 
