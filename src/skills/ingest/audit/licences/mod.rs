@@ -17,6 +17,8 @@ use crate::ingest::formats::LicenceHit;
 mod clauses;
 mod debian;
 mod manifests;
+#[cfg(test)]
+mod measured;
 mod names;
 mod notices;
 mod plain;
@@ -89,8 +91,9 @@ pub(super) fn of(
         hits.add(spdx, 1.0, "tag", 0);
         return Ok(hits.0.into_values().collect());
     }
-    add_text(kind, text, 0, texts, &mut hits)?;
-    if matches!(kind, "markdown" | "text" | "html" | "document") {
+    let is_whole = add_text(kind, text, 0, texts, &mut hits)?;
+    // A licence names others for its own ends.
+    if !is_whole && matches!(kind, "markdown" | "text" | "html" | "document") {
         hits.add_all(text, badges(text), NAMED_CONFIDENCE, "text");
         hits.add_all(text, named(text), NAMED_CONFIDENCE, "text");
     }
@@ -100,15 +103,15 @@ pub(super) fn of(
     Ok(hits.0.into_values().collect())
 }
 
-/// Texts and notices of a text that stands behind `above` lines of its document. The notice of a licence whose
-/// text is there too says more: "or later".
+/// Texts and notices of a text that stands behind `above` lines of its document; gives whether it is one licence's text
+/// and nothing else. The notice of a licence whose text is there too says more: "or later".
 fn add_text(
     kind: &str,
     text: &str,
     above: u32,
     texts: &LicenceTexts,
     hits: &mut LicenceHits,
-) -> Result<(), SkillError> {
+) -> Result<bool, SkillError> {
     let found = texts.find(kind, text)?;
     // The words of a licence about other licences are no notice.
     let whole = found.iter().any(|found| found.whole);
@@ -121,7 +124,7 @@ fn add_text(
             hits.add(spdx, NOTICE_CONFIDENCE, "text", above + flat.line_at(at));
         }
     }
-    Ok(())
+    Ok(whole)
 }
 
 fn add_debian(
