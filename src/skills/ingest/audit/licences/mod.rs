@@ -233,7 +233,14 @@ fn named(text: &str) -> Vec<FoundLicence> {
         at += line.len();
         (start, line)
     });
-    let mut starts = starts.skip_while(|(_, line)| !speaks(line.trim_end()));
+    // A line that goes on with a sentence is no heading, unless it is marked as one, or is a field.
+    let mut above_is_empty = true;
+    let mut starts = starts.skip_while(|(_, line)| {
+        let line = line.trim_end();
+        let may_be = above_is_empty || line.starts_with(['#', '*', '=', '<']) || line.contains(':');
+        above_is_empty = line.trim().is_empty();
+        !(may_be && speaks(line))
+    });
     let Some((start, heading_line)) = starts.next() else { return Vec::new() };
     let body = starts.take(SECTION_LINES).enumerate();
     let body = body.take_while(|(number, (_, line))| *number < 2 || !line.starts_with('#'));
@@ -287,6 +294,10 @@ mod tests {
         assert_eq!(named(readme), [FoundLicence { spdx: "Apache-2.0 OR MIT".to_owned(), at: 53 }]);
         assert_eq!(named("## License\n\nPostgreSQL\n").len(), 1);
         assert!(named("# x\nWe like the MIT license.\n").is_empty());
+        let wrapped = "# x\n\nThe full text of the GNU General Public\nLicense version 3 can be found in\nGPL-3.0.txt\n";
+        assert!(named(wrapped).is_empty());
+        assert_eq!(named("# x\nAuthor: Jane Roe\nLicense: ISC\n").len(), 1);
+        assert_eq!(named("Words.\n\nLicense\n-------\n\nISC\n").len(), 1);
         let person = "# Jane Roe\n\n## Licenses & Certifications\n\n- Machine learning, MIT\n- CC0-1.0\n";
         assert!(named(person).is_empty());
         assert_eq!(named(&format!("{person}\n## License\n\nISC\n")).len(), 1);

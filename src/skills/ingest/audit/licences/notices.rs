@@ -58,7 +58,7 @@ static GRANT: LazyLock<Option<Regex>> = LazyLock::new(|| {
 });
 /// Words that lead to a copy of the licence, which may be of any version.
 static ELSEWHERE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"(?:full|complete) (?:text|copy) of (?:the |version [1-3](?:\.[01])? of the )?(?:latest version of the )?$|exceptions? to the $|section 7 of the $").ok()
+    Regex::new(r"(?:full|complete) (?:text|copy) of (?:the |version [1-3](?:\.[01])? of the )?(?:latest version of the )?$|exceptions? to the $|section(?: 7)? of the $").ok()
 });
 /// Grants that name no version still are grants, and so leave the choice.
 static BARE_GRANT: LazyLock<Option<Regex>> = LazyLock::new(|| {
@@ -74,7 +74,7 @@ static GNU_END: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"instead of this license\.?(?: but first, please read <?\S+)?|that's all there is to it!|for more information on this, and how to apply and follow the gnu agpl, see <?\S+|to permit their use in free software\.").ok()
 });
 static GFDL_NOTICE: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    Regex::new(r"gnu free documentation licen[cs]e,? (?:\(gfdl\),? )?(?:version )?(?P<version>1\.[1-3])(?P<rest>.{0,420})").ok()
+    Regex::new(r"gnu free documentation licen[cs]e,? (?:\(g?fdl\),? )?(?:either )?(?:version )?(?P<version>1\.[1-3])(?P<rest>.{0,420})").ok()
 });
 static PERL: LazyLock<Option<Regex>> = LazyLock::new(|| {
     Regex::new(r"(?:under|same) (?:the )?(?:same )?terms as (?:the )?perl(?: ?5)?(?: programming language)?(?: system)?(?: itself)?\b").ok()

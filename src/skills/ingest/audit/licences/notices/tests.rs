@@ -88,6 +88,7 @@ fn a_grant_without_a_version_leaves_the_choice_and_a_mention_is_none() {
         "This works well with programs that chose the GNU General Public License, as we like it.",
         "The complete text of the GNU General Public License version 2 can be found in /usr/share.",
         "Compatible, says its author, with every public licence.",
+        "This exception is an additional permission under section of the GNU General Public License, version 3.",
     ] {
         assert!(of(mention).is_empty(), "{mention}: {:?}", of(mention));
     }
@@ -125,6 +126,10 @@ fn documentation_licences_differ_by_what_they_say_of_invariant_sections() {
         ),
         ("Version 1.1; with the Invariant Sections being \"Thanks\".", "GFDL-1.1-invariants-only"),
         ("Version 1.3 or any later version.", "GFDL-1.3-or-later"),
+        (
+            "(FDL), either version 1.2 of the License, or (at your option) any later version.",
+            "GFDL-1.2-or-later",
+        ),
     ] {
         assert_eq!(of(&format!("{grant}{end}")), [id], "{end}");
     }
