@@ -33,6 +33,9 @@ const ORIGINS: &str = "http.allowed_origins";
 /// Whether all users of the machine may come in.
 const USERS: &str = "http.local_users";
 
+/// What an ingest leaves unread.
+const KEY_STORES: &str = "ingest.key_stores";
+
 /// Settings in force, with their origins.
 pub(super) type SettingsInForce = BTreeMap<String, (Value, ConfigOrigin)>;
 
@@ -56,7 +59,8 @@ pub(super) fn misdirected(
         );
         Some(ConfigProblem::at(target_from, wording))
     };
-    PAIRS.iter().filter_map(misdirected).chain(invited(in_force)).chain(opened(in_force)).collect()
+    let of_pairs = PAIRS.iter().filter_map(misdirected);
+    of_pairs.chain(invited(in_force)).chain(opened(in_force)).chain(uncovered(in_force, defaults)).collect()
 }
 
 /// Origins that a file of the folder lets in.
@@ -77,6 +81,19 @@ fn opened(in_force: &SettingsInForce) -> Option<ConfigProblem> {
     let wording = format!(
         "`{USERS}` = \"any\" is not accepted from a file of the working directory: every user of the machine could \
          command your daemon; set PAS_HTTP__LOCAL_USERS, or name the file with --config"
+    );
+    Some(ConfigProblem::at(from, wording))
+}
+
+/// The stores of keys that a file of the folder lets an ingest read.
+fn uncovered(in_force: &SettingsInForce, defaults: &BTreeMap<String, Value>) -> Option<ConfigProblem> {
+    let (stores, from) = in_force.get(KEY_STORES)?;
+    from.folder_file()?;
+    let usual = defaults.get(KEY_STORES)?.as_array()?;
+    let missing = usual.iter().find(|name| !stores.as_array().is_some_and(|all| all.contains(name)))?;
+    let wording = format!(
+        "`{KEY_STORES}` without {missing} is not accepted from a file of the working directory: its author could have \
+         your keys read; set PAS_INGEST__KEY_STORES, or name the file with --config"
     );
     Some(ConfigProblem::at(from, wording))
 }

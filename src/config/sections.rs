@@ -172,6 +172,8 @@ pub struct IngestConfig {
     pub near_duplicate_percent: u8,
     /// Share of documents from which a repeated paragraph is boilerplate, 1 to 100.
     pub boilerplate_percent: u8,
+    /// Names of files and folders that are not read.
+    pub key_stores: Vec<String>,
 }
 
 /// `[agents]`.

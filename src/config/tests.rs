@@ -479,3 +479,19 @@ fn a_file_of_the_folder_opens_no_door() {
         }
     }
 }
+
+#[test]
+fn a_file_of_the_folder_may_add_stores_of_keys_and_take_none_out() {
+    let load = |place: usize, list: &str| {
+        let mut scene = CredentialScene::default();
+        scene.files[place] = format!("ingest.key_stores = {list}\n");
+        scene.load(place == 0)
+    };
+    let usual = SwarmConfig::load(&ConfigSources::default()).unwrap().ingest.key_stores;
+    let more = [usual.clone(), vec!["own".to_owned()]].concat();
+    assert_eq!(load(1, &format!("{more:?}")).unwrap().ingest.key_stores, more);
+    let error = load(1, &format!("{:?}", &usual[1..])).unwrap_err().to_string();
+    assert!(error.contains("`ingest.key_stores`") && error.contains(".ssh"), "{error}");
+    assert!(load(1, "[]").is_err());
+    assert!(load(0, "[]").unwrap().ingest.key_stores.is_empty());
+}

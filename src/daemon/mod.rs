@@ -294,10 +294,12 @@ fn input_defaults(config: &IngestConfig) -> serde_json::Value {
         deny_licences,
         near_duplicate_percent,
         boilerplate_percent,
+        key_stores,
     } = config;
     serde_json::json!({
         "max_file_bytes": max_file_bytes, "max_files": max_files, "deny_licences": deny_licences,
         "near_duplicate_percent": near_duplicate_percent, "boilerplate_percent": boilerplate_percent,
+        "key_stores": key_stores,
     })
 }
 

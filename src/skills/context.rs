@@ -249,6 +249,12 @@ impl StepContext {
         given.or_else(|| self.defaults.get(key))
     }
 
+    /// A default alone: what a card must not change.
+    #[must_use]
+    pub fn configured(&self, key: &str) -> Option<&Value> {
+        self.defaults.get(key)
+    }
+
     /// `artifacts/runs/<run_id>/`: outputs go there, earlier steps' outputs are read from there.
     #[must_use]
     pub fn run_dir(&self) -> &Path {

@@ -89,6 +89,8 @@ pub enum AuditStatus {
     BadLink,
     /// Was listed, then gone.
     Vanished,
+    /// Holds keys by its nature: a file, or a folder whose files are not listed.
+    Withheld,
     /// No bytes, or only white space.
     Empty,
 }

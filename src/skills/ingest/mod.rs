@@ -15,6 +15,7 @@ mod documents;
 pub mod formats;
 pub mod graph;
 pub mod index;
+mod key_stores;
 pub mod metrics;
 pub mod output;
 mod parallel;

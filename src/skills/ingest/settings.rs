@@ -1,11 +1,12 @@
 //! The limits and thresholds of an ingest: from the card, else the daemon's configuration, else these
-//! defaults.
+//! defaults. The stores of keys come from the configuration alone: a card must not open them.
 //!
 //! Failure policy: an invalid value is [`SkillError::Permanent`], with the key.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::key_stores::SETTING;
 use crate::{SkillError, StepContext};
 
 /// Prose of this size is a book shelf, and `threads` of them fit into memory several times over.
@@ -18,6 +19,45 @@ const NEAR_DUPLICATE_PERCENT: u8 = 80;
 const BOILERPLATE_PERCENT: u8 = 20;
 /// These licences bind even services that only use the text or code.
 const DENY_LICENCES: [&str; 3] = ["AGPL-3.0-only", "AGPL-3.0-or-later", "SSPL-1.0"];
+/// Of SSH, GnuPG, clouds, clusters, registries, databases, Git hosts, password managers, browsers and systems.
+const KEY_STORES: [&str; 36] = [
+    ".ssh",
+    ".gnupg",
+    ".aws",
+    ".azure",
+    ".config/gcloud",
+    ".oci",
+    ".kube",
+    ".docker/config.json",
+    ".netrc",
+    "_netrc",
+    ".pgpass",
+    ".my.cnf",
+    ".git-credentials",
+    ".config/gh",
+    ".config/hub",
+    ".pypirc",
+    ".cargo/credentials.toml",
+    ".terraform.d/credentials.tfrc.json",
+    ".vault-token",
+    ".password-store",
+    ".config/sops",
+    ".config/rclone",
+    ".local/share/keyrings",
+    ".local/share/kwalletd",
+    ".pki",
+    "Library/Keychains",
+    ".mozilla",
+    ".thunderbird",
+    ".config/chromium",
+    ".config/google-chrome",
+    ".config/microsoft-edge",
+    ".config/BraveSoftware",
+    "Library/Application Support/Firefox",
+    "Library/Application Support/Google/Chrome",
+    "/etc/shadow",
+    "/etc/ssl/private",
+];
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestSettings {
@@ -31,6 +71,8 @@ pub struct IngestSettings {
     pub near_duplicate_percent: u8,
     /// Share of documents from which a repeated paragraph is boilerplate, in per cent.
     pub boilerplate_percent: u8,
+    /// Names of files and folders that hold keys, and are not read.
+    pub key_stores: Vec<String>,
 }
 
 impl IngestSettings {
@@ -62,6 +104,13 @@ impl IngestSettings {
                 percent,
             )?,
             boilerplate_percent: read(step, "boilerplate_percent", BOILERPLATE_PERCENT, is_percent, percent)?,
+            key_stores: taken(
+                SETTING,
+                step.configured(SETTING),
+                KEY_STORES.map(str::to_owned).to_vec(),
+                |_| true,
+                "use a list of names and paths, such as [\".ssh\"]",
+            )?,
         })
     }
 }
@@ -73,7 +122,17 @@ fn read<T: DeserializeOwned>(
     makes_sense: impl Fn(&T) -> bool,
     wanted: &str,
 ) -> Result<T, SkillError> {
-    let given = match step.setting(key) {
+    taken(key, step.setting(key), built_in, makes_sense, wanted)
+}
+
+fn taken<T: DeserializeOwned>(
+    key: &str,
+    given: Option<&Value>,
+    built_in: T,
+    makes_sense: impl Fn(&T) -> bool,
+    wanted: &str,
+) -> Result<T, SkillError> {
+    let given = match given {
         None | Some(Value::Null) => return Ok(built_in),
         Some(given) => given,
     };
@@ -114,6 +173,19 @@ mod tests {
             assert!(from_card != from_config && from_config != built_in, "{key} is not read");
             assert_eq!(settings(json!({ key: null }), Value::Null).unwrap(), built_in, "{key}");
         }
+    }
+
+    #[test]
+    fn a_card_opens_no_store_of_keys() {
+        let built_in = settings(json!({}), Value::Null).unwrap();
+        assert!(built_in.key_stores.iter().any(|name| name == ".ssh"));
+        let carded = settings(json!({ "key_stores": [] }), Value::Null).unwrap();
+        assert_eq!(carded, built_in);
+        let configured = settings(json!({ "key_stores": ["a"] }), json!({ "key_stores": ["b"] })).unwrap();
+        assert_eq!(configured.key_stores, ["b"]);
+        assert!(
+            settings(json!({}), json!({ "key_stores": 1 })).unwrap_err().to_string().contains("key_stores")
+        );
     }
 
     #[test]

@@ -1,19 +1,23 @@
 //! The folder (or single file) an ingest reads: listing and reading files safely.
 //!
-//! Invariants: nothing outside the source is ever read; only regular files are opened (a named pipe would
-//! block forever), and none of the kernel's; whatever may wait (a look at a file, too) has a deadline
-//! ([`super::waiting_reads`]); the listing is sorted by the bytes of the relative paths. Failure policy: a missing source
-//! is a [`SkillError::Permanent`]; an error with one file becomes that file's row.
+//! Invariants: nothing outside the source is ever read, nor a store of keys ([`super::key_stores`]); only regular files
+//! are opened (a named pipe would block forever), and none of the kernel's; the listing is sorted by the bytes of the
+//! relative paths. A look at the source, at a folder before it is listed, and at or into a file that is not on a local
+//! disk has a deadline ([`super::waiting_reads`]); only a file system that answers for a folder and then falls silent
+//! while its entries are read is waited for. Failure policy: a missing source is a [`SkillError::Permanent`]; an error
+//! with one file becomes that file's row.
 
 use std::collections::HashMap;
 use std::fs::{self, FileType};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use ignore::WalkBuilder;
+use ignore::{DirEntry, WalkBuilder};
 use parking_lot::Mutex;
 
 use super::formats::{AuditRow, AuditStatus};
+use super::key_stores::{self, KeyStores};
 use super::settings::IngestSettings;
 use super::waiting_reads::{FILE_DEADLINE, FileSystemKind, WaitFailure, in_time, read_now};
 use crate::{SkillError, StepContext, is_passing};
@@ -31,8 +35,50 @@ pub(super) struct IngestSource {
     pub(super) max_file_bytes: u64,
     /// Most files that are listed.
     max_files: u64,
-    /// The kinds of the file systems that the folders met so far are in.
-    folders: Mutex<HashMap<PathBuf, FileSystemKind>>,
+    folders: Arc<KnownFolders>,
+}
+
+/// What is known of the folders of a source.
+#[derive(Debug)]
+struct KnownFolders {
+    stores: KeyStores,
+    /// The file systems that the folders met so far are in, or why that cannot be told: one wait each.
+    kinds: Mutex<HashMap<PathBuf, Result<FileSystemKind, FileTrouble>>>,
+    /// Folders that are not listed.
+    left_out: Mutex<Vec<(PathBuf, FileTrouble)>>,
+}
+
+impl KnownFolders {
+    fn kind(&self, folder: &Path) -> Result<FileSystemKind, FileTrouble> {
+        if let Some(known) = self.kinds.lock().get(folder) {
+            return known.clone();
+        }
+        let asked = folder.to_owned();
+        let kind = in_time(FILE_DEADLINE, move || FileSystemKind::of(&asked))
+            .map_err(late)
+            .and_then(|kind| kind.map_err(|error| unreadable(&error)));
+        self.kinds.lock().insert(folder.to_owned(), kind.clone());
+        kind
+    }
+
+    /// Whether a path met in a listing is gone into: every file, and every folder that answers and holds no keys.
+    fn may_enter(&self, entry: &DirEntry) -> bool {
+        if !entry.file_type().is_some_and(|kind| kind.is_dir()) {
+            return true;
+        }
+        if entry.depth() > 0 && entry.file_name() == SKIPPED_FOLDER {
+            return false;
+        }
+        let path = entry.path();
+        let trouble = self.stores.withheld(path).and_then(|()| self.kind(path).map(drop));
+        match trouble {
+            Ok(()) => true,
+            Err(trouble) => {
+                self.left_out.lock().push((path.to_owned(), trouble));
+                false
+            }
+        }
+    }
 }
 
 /// One listed path: a readable regular file, or the reason why not.
@@ -67,6 +113,7 @@ impl IngestSource {
                 "the source {given} is not an absolute path: set inputs.source to one"
             )));
         }
+        let IngestSettings { max_file_bytes, max_files, key_stores, .. } = IngestSettings::of(step)?;
         let refuse = |error: &io::Error| {
             let text =
                 format!("cannot read the source {given}: {error}; check that it exists and is readable");
@@ -76,13 +123,19 @@ impl IngestSource {
         let look = move || {
             let path = fs::canonicalize(asked)?;
             let meta = fs::metadata(&path)?;
+            if meta.is_dir() {
+                fs::read_dir(&path)?;
+            }
             Ok((path, meta))
         };
         let looked = in_time(FILE_DEADLINE, look)
             .map_err(|failure| SkillError::Passing(format!("cannot read the source {given}: {failure}")))?;
         let (path, meta) = looked.map_err(|error: io::Error| refuse(&error))?;
+        let stores = KeyStores::new(&key_stores);
+        if let Some(name) = stores.around(&path) {
+            return Err(SkillError::Permanent(format!("the source {given} {}", key_stores::remark(name))));
+        }
         let (root, only) = if meta.is_dir() {
-            fs::read_dir(&path).map_err(|error| refuse(&error))?;
             (path, None)
         } else if meta.is_file() {
             let parent = path.parent().unwrap_or(Path::new("/")).to_path_buf();
@@ -93,8 +146,8 @@ impl IngestSource {
                 special(meta.file_type())
             )));
         };
-        let IngestSettings { max_file_bytes, max_files, .. } = IngestSettings::of(step)?;
-        Ok(Self { root, only, max_file_bytes, max_files, folders: Mutex::default() })
+        let folders = KnownFolders { stores, kinds: Mutex::default(), left_out: Mutex::default() };
+        Ok(Self { root, only, max_file_bytes, max_files, folders: Arc::new(folders) })
     }
 
     /// Lists every file below the source, in the order of the path bytes.
@@ -108,14 +161,11 @@ impl IngestSource {
             found.push(self.judge(only.clone()));
             return Ok(found);
         }
+        let folders = Arc::clone(&self.folders);
         let walk = WalkBuilder::new(&self.root)
             .standard_filters(false)
             .follow_links(false)
-            .filter_entry(|entry| {
-                entry.depth() == 0
-                    || entry.file_name() != SKIPPED_FOLDER
-                    || !entry.file_type().is_some_and(|kind| kind.is_dir())
-            })
+            .filter_entry(move |entry| folders.may_enter(entry))
             .build();
         for entry in walk {
             step.checkpoint()?;
@@ -132,6 +182,9 @@ impl IngestSource {
                     self.max_files
                 )));
             }
+        }
+        for (path, trouble) in self.folders.left_out.lock().drain(..) {
+            found.extend(self.relative(&path).map(|relative| ListedFile { relative, state: Err(trouble) }));
         }
         found.sort_by(|a, b| {
             a.relative.as_os_str().as_encoded_bytes().cmp(b.relative.as_os_str().as_encoded_bytes())
@@ -177,26 +230,16 @@ impl IngestSource {
     /// system that may not answer (or a single file that is mounted there, which is not guarded against).
     fn resolve(&self, relative: &Path) -> Result<RegularFile, FileTrouble> {
         let path = self.root.join(relative);
+        self.folders.stores.withheld(&path)?;
         let folder = path.parent().unwrap_or(&self.root);
-        if self.folder_kind(folder)? == FileSystemKind::Local {
+        if self.folders.kind(folder)? == FileSystemKind::Local {
             let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
             if !meta.is_symlink() {
                 return regular_file(path, &meta);
             }
         }
-        let root = self.root.clone();
-        in_time(FILE_DEADLINE, move || look(path, &root)).map_err(late)?
-    }
-
-    fn folder_kind(&self, folder: &Path) -> Result<FileSystemKind, FileTrouble> {
-        if let Some(known) = self.folders.lock().get(folder) {
-            return Ok(*known);
-        }
-        let asked = folder.to_owned();
-        let kind = in_time(FILE_DEADLINE, move || FileSystemKind::of(&asked)).map_err(late)?;
-        let kind = kind.map_err(|error| unreadable(&error))?;
-        self.folders.lock().insert(folder.to_owned(), kind);
-        Ok(kind)
+        let (root, folders) = (self.root.clone(), Arc::clone(&self.folders));
+        in_time(FILE_DEADLINE, move || look(path, &root, &folders.stores)).map_err(late)?
     }
 
     fn unlisted(&self, error: &ignore::Error) -> Option<ListedFile> {
@@ -220,9 +263,10 @@ impl IngestSource {
 }
 
 /// The regular file at a path below `root`; a link is followed.
-fn look(path: PathBuf, root: &Path) -> Result<RegularFile, FileTrouble> {
+fn look(path: PathBuf, root: &Path, stores: &KeyStores) -> Result<RegularFile, FileTrouble> {
     let meta = fs::symlink_metadata(&path).map_err(|error| unreadable(&error))?;
     let (path, meta) = if meta.is_symlink() { follow(&path, root)? } else { (path, meta) };
+    stores.withheld(&path)?;
     regular_file(path, &meta)
 }
 
@@ -353,23 +397,4 @@ mod raw {
 
 #[cfg(test)]
 #[cfg(target_os = "linux")]
-mod tests {
-    use std::sync::Arc;
-
-    use serde_json::json;
-
-    use super::*;
-    use crate::StepControl;
-
-    #[test]
-    fn a_file_of_the_kernel_is_a_row_with_its_reason_and_is_never_opened() {
-        let folder = tempfile::tempdir().unwrap();
-        let inputs = json!({ "source": "/proc/self/mountinfo" });
-        let step = StepContext::new(folder.path().to_owned(), inputs, 1, Arc::new(StepControl::default()));
-        let source = IngestSource::open(&step).unwrap();
-        let listed = source.list(&step).unwrap();
-        let (status, reason) = listed[0].state.clone().unwrap_err();
-        assert!(status == AuditStatus::Unreadable && reason.contains("of the kernel"), "{reason}");
-        assert!(source.read(&listed[0].relative).is_err());
-    }
-}
+mod tests;

@@ -7,8 +7,7 @@ use crate::ingest::report::words;
 
 pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
     let settings = &sources.settings;
-    let denied =
-        if settings.deny_licences.is_empty() { "none".to_owned() } else { settings.deny_licences.join(", ") };
+    let listed = |names: &[String]| if names.is_empty() { "none".to_owned() } else { names.join(", ") };
     let percent = |share: u8| format!("{share} %");
     let rows = [
         (
@@ -17,13 +16,14 @@ pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
             words::bytes(settings.max_file_bytes),
         ),
         ("max_files", "Most files of a folder", words::number(settings.max_files)),
-        ("deny_licences", "Licences that are violations", denied),
+        ("deny_licences", "Licences that are violations", listed(&settings.deny_licences)),
         (
             "near_duplicate_percent",
             "Documents are near-duplicates from",
             percent(settings.near_duplicate_percent),
         ),
         ("boilerplate_percent", "A paragraph is boilerplate from", percent(settings.boilerplate_percent)),
+        ("key_stores", "Files and folders that hold keys, and are not read", listed(&settings.key_stores)),
     ];
     let table = ReportTable {
         caption: "Limits and thresholds",
@@ -31,7 +31,8 @@ pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
         rows: rows
             .map(|(key, about, value)| vec![RichText::new().code(key), about.into(), value.into()])
             .into(),
-        note: "Set them in the job's inputs or in the section [ingest] of pas.toml.".to_owned(),
+        note: "Set them in the job's inputs or in the section [ingest] of pas.toml; `key_stores` only there."
+            .to_owned(),
     };
     ReportPart::quiet(ReportSection {
         id: "limits",

@@ -57,7 +57,7 @@ const fn rank(status: AuditStatus) -> u8 {
         AuditStatus::Broken => 2,
         AuditStatus::BadLink => 3,
         AuditStatus::TooLarge => 4,
-        AuditStatus::Empty => 5,
+        AuditStatus::Empty | AuditStatus::Withheld => 5,
         AuditStatus::Binary | AuditStatus::Ok => 6,
     }
 }
@@ -72,6 +72,7 @@ const fn name(status: AuditStatus) -> &'static str {
         AuditStatus::BadLink => "a link that leads nowhere useful",
         AuditStatus::Vanished => "gone while reading",
         AuditStatus::Empty => "empty",
+        AuditStatus::Withheld => "a store of keys",
     }
 }
 
