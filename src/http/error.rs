@@ -258,10 +258,19 @@ async fn rejection_text(body: Body) -> Option<String> {
     (!text.trim().is_empty()).then_some(text)
 }
 
+/// The versions in the paths of the vendors' APIs: some clients expect them in the base URL, others add them.
+const VERSIONS: [&str; 2] = ["v1", "v1beta"];
+
 fn default_sentence(status: StatusCode, method: &Method, uri: &Uri) -> String {
     match status {
         StatusCode::NOT_FOUND => {
-            format!("no resource at {}; GET / lists the endpoints of this port", uri.path())
+            let path = uri.path();
+            match VERSIONS.iter().find(|version| path.starts_with(&format!("/{version}/{version}/"))) {
+                Some(version) => format!(
+                    "no resource at {path}: the client adds /{version} itself, so leave it out of its base URL"
+                ),
+                None => format!("no resource at {path}; GET / lists the endpoints of this port"),
+            }
         }
         StatusCode::METHOD_NOT_ALLOWED => {
             format!("{} does not support {method}; the Allow header lists its methods", uri.path())

@@ -30,25 +30,32 @@ pub fn routes(gateway: GatewayHandle) -> Router {
         .route("/budget/{run_id}", get(money::budget))
         .route("/budgets", get(budgets::list))
         .route("/budgets/{scope}", get(budgets::one).put(budgets::set).delete(budgets::lift))
-        .route("/v1/chat/completions", post(openai::chat))
-        .route("/v1/completions", post(openai::completions))
-        .route("/v1/responses", post(openai::responses))
-        .route("/v1/embeddings", post(openai::embeddings))
         .route("/catalogue", get(models::catalogue))
-        .route("/v1/models", get(models::list))
-        .route("/v1/models/{*id}", get(models::one).post(gemini::call))
         .route("/v1beta/models", get(gemini::models))
         .route("/v1beta/models/{*id}", get(gemini::model).post(gemini::call))
-        .route("/v1/messages", post(anthropic::messages))
-        .route("/v1/messages/count_tokens", post(anthropic::count_tokens))
-        // For clients whose base URL lacks `/v1`.
+        .nest("/v1", vendor_apis())
+        // For clients whose base URL lacks `/v1`, and for those of Gemini's form of OpenAI's API.
+        .merge(vendor_apis())
+        .nest("/v1beta/openai", openai_api())
+        .with_state(GatewayApi { gateway })
+}
+
+/// OpenAI's API, Anthropic's and the first version of Gemini's, whose paths are apart.
+fn vendor_apis() -> Router<GatewayApi> {
+    openai_api()
+        .route("/messages", post(anthropic::messages))
+        .route("/messages/count_tokens", post(anthropic::count_tokens))
+        .route("/models/{*id}", post(gemini::call))
+}
+
+fn openai_api() -> Router<GatewayApi> {
+    Router::new()
         .route("/chat/completions", post(openai::chat))
         .route("/completions", post(openai::completions))
         .route("/responses", post(openai::responses))
         .route("/embeddings", post(openai::embeddings))
         .route("/models", get(models::list))
-        .route("/messages", post(anthropic::messages))
-        .with_state(GatewayApi { gateway })
+        .route("/models/{*id}", get(models::one))
 }
 
 /// The requirements of a chat. Only `auto` asks for features: a caller that names a model knows the model's

@@ -17,7 +17,7 @@ use crate::llm::inbound::{ApiFormat, ApiProblem, ProblemKind};
 const SHORT: [&str; 5] = ["/chat/completions", "/completions", "/responses", "/embeddings", "/models"];
 
 /// The API of a path: OpenAI's and Anthropic's below `/v1` (Anthropic's clients send their version in every
-/// request), Gemini's below `/v1beta`, Ollama's below `/api`.
+/// request), Gemini's below `/v1beta` (OpenAI's below its `openai`), Ollama's below `/api`.
 #[must_use]
 pub(in crate::http) fn form_of(path: &str, headers: &HeaderMap) -> Option<ApiFormat> {
     let below =
@@ -25,16 +25,19 @@ pub(in crate::http) fn form_of(path: &str, headers: &HeaderMap) -> Option<ApiFor
     if below("/api") || path == "/generate" {
         return Some(ApiFormat::Ollama);
     }
-    if below("/v1beta") || below("/v1/models") && calls_gemini(path) {
+    if below("/v1beta/openai") {
+        return Some(ApiFormat::OpenAi);
+    }
+    if below("/v1beta") || (below("/v1/models") || below("/models")) && calls_gemini(path) {
         return Some(ApiFormat::Gemini);
     }
     if below("/v1/messages")
-        || path == "/messages"
+        || below("/messages")
         || below("/v1") && headers.contains_key("anthropic-version")
     {
         return Some(ApiFormat::Anthropic);
     }
-    let is_short = SHORT.contains(&path);
+    let is_short = SHORT.into_iter().any(below);
     (below("/v1") || is_short).then_some(ApiFormat::OpenAi)
 }
 
@@ -82,15 +85,17 @@ mod tests {
             }
             form_of(path, &headers)
         };
-        for path in ["/v1/chat/completions", "/v1/nothing", "/v1", "/chat/completions"] {
+        for path in
+            ["/v1/chat/completions", "/v1/nothing", "/v1", "/chat/completions", "/v1beta/openai/models"]
+        {
             assert_eq!(of(path, false), Some(ApiFormat::OpenAi), "{path}");
         }
         for (path, version) in
-            [("/v1/messages", false), ("/v1/messages/count_tokens", false), ("/v1/models", true)]
+            [("/v1/messages", false), ("/messages/count_tokens", false), ("/v1/models", true)]
         {
             assert_eq!(of(path, version), Some(ApiFormat::Anthropic), "{path}");
         }
-        for path in ["/v1beta/models/m:generateContent", "/v1/models/m:generateContent", "/v1beta/models"] {
+        for path in ["/v1beta/models/m:generateContent", "/models/m:generateContent", "/v1beta/models"] {
             assert_eq!(of(path, false), Some(ApiFormat::Gemini), "{path}");
         }
         for path in ["/api/chat", "/api", "/generate"] {

@@ -44,6 +44,40 @@ async fn every_vendor_answers_through_gateway_and_adapter_with_one_receipt_each(
     stage.close().await;
 }
 
+/// Some clients add the version to their base URL, others expect it there, and Gemini has OpenAI's API below its own.
+#[tokio::test(flavor = "multi_thread")]
+async fn any_base_url_of_a_vendor_s_client_leads_to_its_api() {
+    let stage = Stage::open().await;
+    let contents = json!({ "contents": [{ "role": "user", "parts": [{ "text": "Say hello." }] }] });
+    let message = json!({ "model": "claude-haiku-4-5", "max_tokens": 50,
+        "messages": [{ "role": "user", "content": "Say hello." }] });
+    for base in ["", "/v1", "/v1beta/openai"] {
+        let answer = stage.post(6120, &format!("{base}/chat/completions"), chat("gpt-4-turbo")).await;
+        assert_eq!((answer.status, &answer.body["object"]), (200, &json!("chat.completion")), "{base}");
+        let known = stage.get(6120, &format!("{base}/models/gpt-4-turbo")).await;
+        assert_eq!(known.body["id"], "gpt-4-turbo", "{base}: {}", known.body);
+        let refused = stage.post(6120, &format!("{base}/chat/completions"), json!({})).await;
+        assert!(refused.body["error"]["message"].is_string(), "in OpenAI's form: {}", refused.body);
+    }
+    for base in ["", "/v1", "/v1beta"] {
+        let path = format!("{base}/models/gemini-2.5-flash:generateContent");
+        let answer = stage.post(6120, &path, contents.clone()).await;
+        assert!(answer.body["candidates"].is_array(), "{base}: {}", answer.body);
+    }
+    for base in ["", "/v1"] {
+        let answer = stage.post(6120, &format!("{base}/messages"), message.clone()).await;
+        assert_eq!((answer.status, &answer.body["type"]), (200, &json!("message")), "{base}");
+        let counted = stage.post(6120, &format!("{base}/messages/count_tokens"), message.clone()).await;
+        assert!(counted.body["input_tokens"].is_u64(), "{base}: {}", counted.body);
+    }
+    for path in ["/v1/v1/messages", "/v1beta/v1beta/models/m:generateContent"] {
+        let refused = stage.post(6120, path, message.clone()).await;
+        let sentence = refused.body["error"]["message"].as_str().unwrap_or_default();
+        assert!(refused.status == 404 && sentence.contains("base URL"), "{path}: {}", refused.body);
+    }
+    stage.close().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn anthropic_and_responses_clients_are_served_by_any_vendor() {
     let stage = Stage::open().await;
