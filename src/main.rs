@@ -14,7 +14,9 @@ use tokio_util::sync::CancellationToken;
 static ALLOCATOR: Jemalloc = Jemalloc;
 
 fn main() -> ExitCode {
-    if let Some(ended) = pas::sandbox::entry::run_hidden(std::env::args().skip(1)) {
+    let arguments = || std::env::args().skip(1);
+    let hidden = pas::sandbox::entry::run_hidden(arguments());
+    if let Some(ended) = hidden.or_else(|| pas::skills::run_hidden(arguments())) {
         return ended;
     }
     pas::cli::main(daemon)

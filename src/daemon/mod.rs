@@ -11,7 +11,7 @@ mod services;
 mod tree;
 mod workdir_lock;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -120,7 +120,7 @@ impl RunningDaemon {
         };
         let system = ActorSystem::new(timing, config.trace.ring_records.get());
         let agents = Arc::new(AddressBook::new(roster));
-        let jobs = jobs(&config, store.clone(), Arc::clone(&agents));
+        let jobs = jobs(&config, &ground.program, store.clone(), Arc::clone(&agents));
         let policy = tree::default_policy(&config);
         let site = tree::site(&config, &system, &store, &jobs, &agents, &shutdown);
         let (children, resources, gateway) = match tree::build(site, &ground.program) {
@@ -253,20 +253,20 @@ fn open_store(home: &Arc<dyn StorageHome>) -> anyhow::Result<Store> {
     }
 }
 
-fn jobs(config: &SwarmConfig, store: Store, agents: Arc<AddressBook>) -> Arc<JobsShared> {
+fn jobs(config: &SwarmConfig, program: &Path, store: Store, agents: Arc<AddressBook>) -> Arc<JobsShared> {
     Arc::new(JobsShared {
         book: JobBook::new(store),
         attempts: AttemptTable::default(),
         paces: PaceCache::default(),
         agents,
         tasks: tasks::catalogue(),
-        settings: settings(config),
+        settings: settings(config, program),
         costs: OnceLock::new(),
         models: OnceLock::new(),
     })
 }
 
-fn settings(config: &SwarmConfig) -> JobSettings {
+fn settings(config: &SwarmConfig, program: &Path) -> JobSettings {
     JobSettings {
         workdir: config.daemon.workdir.clone(),
         trees: trees_below(&config.daemon.data_dir),
@@ -280,6 +280,7 @@ fn settings(config: &SwarmConfig) -> JobSettings {
             backoff_base: config.jobs.backoff_base,
             backoff_max: config.jobs.backoff_max,
         },
+        program: program.to_owned(),
         backups: backups(config),
         input_defaults: Arc::new(input_defaults(&config.ingest)),
     }

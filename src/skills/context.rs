@@ -215,6 +215,7 @@ pub struct StepContext {
     threads: usize,
     control: Arc<StepControl>,
     aside: Option<Arc<Value>>,
+    program: Option<Arc<Path>>,
 }
 
 /// The digest for a model, sent before the step works, for the prose of the outcome.
@@ -233,13 +234,25 @@ impl StepContext {
     #[must_use]
     pub fn new(run_dir: PathBuf, inputs: Value, threads: usize, control: Arc<StepControl>) -> Self {
         let (inputs, defaults) = (Arc::new(inputs), Arc::default());
-        Self { run_dir, inputs, defaults, threads: threads.max(1), control, aside: None }
+        Self { run_dir, inputs, defaults, threads: threads.max(1), control, aside: None, program: None }
     }
 
     /// The same with defaults for inputs missing from the card.
     #[must_use]
     pub fn with_defaults(self, defaults: Arc<Value>) -> Self {
         Self { defaults, ..self }
+    }
+
+    /// The same with the `pas` binary, for work that needs a process of its own.
+    #[must_use]
+    pub fn with_program(self, program: &Path) -> Self {
+        Self { program: Some(program.into()), ..self }
+    }
+
+    /// The `pas` binary, which carries out [`super::run_hidden`]; work that needs it is left where it is not known.
+    #[must_use]
+    pub fn program(&self) -> Option<&Path> {
+        self.program.as_deref()
     }
 
     /// An input of the card, or else the default.

@@ -14,6 +14,7 @@ pub mod tokens;
 use std::collections::BTreeSet;
 
 pub use context::{SkillError, StepBrief, StepContext, StepControl, StepOutcome, is_passing};
+pub use ingest::run_hidden;
 
 use pas_domain::task::{InputKind, TaskEntry, TaskInput, TaskKind};
 

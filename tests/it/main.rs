@@ -27,6 +27,7 @@ mod orchestrator;
 mod other_user;
 mod otlp;
 mod otp;
+mod pdf;
 mod port_lease;
 mod resume;
 mod retention;

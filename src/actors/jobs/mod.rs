@@ -68,6 +68,8 @@ pub struct JobSettings {
     /// Most runs that may be open: more are refused until one has ended.
     pub max_runs: usize,
     pub policy: RetryPolicy,
+    /// The `pas` binary, for work that needs a process of its own.
+    pub program: PathBuf,
     /// The folder for backups of the store.
     pub backups: BackupFolder,
     /// Default values of inputs that a card leaves out (a JSON object).

@@ -1,5 +1,6 @@
 //! A site in a temporary folder, for tests of the rows.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use tempfile::TempDir;
@@ -28,7 +29,7 @@ pub(in crate::daemon) fn test_site() -> TestSite {
     let (roster, refusals) = crate::roster::load(None);
     assert!(refusals.is_empty(), "{refusals:?}");
     let agents = Arc::new(AddressBook::new(Arc::new(roster)));
-    let jobs = jobs(&config, store.clone(), Arc::clone(&agents));
+    let jobs = jobs(&config, Path::new("pas"), store.clone(), Arc::clone(&agents));
     let (system, shutdown) = (ActorSystem::default(), CancellationToken::new());
     let site = ServiceSite::new(
         Arc::new(config),

@@ -30,3 +30,5 @@ mod testing;
 #[cfg(test)]
 mod text_steps_tests;
 mod waiting_reads;
+
+pub use documents::apart::run_hidden;

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use ignore::{DirEntry, WalkBuilder};
 use parking_lot::Mutex;
 
+use super::documents::ReadingRules;
 use super::formats::{AuditRow, AuditStatus};
 use super::key_stores::{self, KeyStores};
 use super::settings::IngestSettings;
@@ -35,6 +36,8 @@ pub(super) struct IngestSource {
     pub(super) max_file_bytes: u64,
     /// Most files that are listed.
     max_files: u64,
+    /// The program that reads some documents in processes of their own.
+    program: Option<PathBuf>,
     folders: Arc<KnownFolders>,
 }
 
@@ -147,7 +150,13 @@ impl IngestSource {
             )));
         };
         let folders = KnownFolders { stores, kinds: Mutex::default(), left_out: Mutex::default() };
-        Ok(Self { root, only, max_file_bytes, max_files, folders: Arc::new(folders) })
+        let program = step.program().map(Path::to_owned);
+        Ok(Self { root, only, max_file_bytes, max_files, program, folders: Arc::new(folders) })
+    }
+
+    /// How the documents of this source are read.
+    pub(super) fn reading(&self) -> ReadingRules<'_> {
+        ReadingRules { max_bytes: self.max_file_bytes, program: self.program.as_deref() }
     }
 
     /// Lists every file below the source, in the order of the path bytes.

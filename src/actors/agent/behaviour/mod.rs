@@ -95,6 +95,7 @@ impl ClaimedStep {
             Arc::clone(&self.control),
         )
         .with_defaults(Arc::clone(&self.jobs.settings.input_defaults))
+        .with_program(&self.jobs.settings.program)
     }
 }
 

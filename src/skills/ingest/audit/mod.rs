@@ -63,7 +63,7 @@ fn audit(source: &IngestSource, found: &ListedFile, texts: &LicenceTexts) -> Res
     };
     row.bytes = bytes.len() as u64;
     row.blake3 = blake3::hash(&bytes).to_hex().to_string();
-    let content = match documents::read(&found.relative, &bytes, source.max_file_bytes) {
+    let content = match documents::read(&found.relative, &bytes, source.reading()) {
         Ok(content) => content,
         Err(trouble) => return Ok(skipped(row, trouble)),
     };

@@ -130,7 +130,7 @@ fn decoded(
         return Ok((decoded, String::new()));
     }
     let path = IngestSource::path_of(row);
-    let content = documents::read(&path, bytes, source.max_file_bytes).map_err(|_| "unreadable")?;
+    let content = documents::read(&path, bytes, source.reading()).map_err(|_| "unreadable")?;
     let ReadableContent { text, label, errors, bom, title, .. } = content;
     Ok((DecodedText { text, label, errors, bom }, title::short(&title).unwrap_or_default()))
 }

@@ -1,7 +1,7 @@
 //! Documents that are no plain text: their words, headings and links as Markdown, and their title.
 //!
-//! Read are DOCX, ODT and EPUB, all of them ZIP archives of XML, and whatever of these or of plain text is packed by
-//! gzip. Not read: PDF, RTF, the older binary formats, spreadsheets and presentations. Invariants: at most `limit`
+//! Read are DOCX, ODT and EPUB, all of them ZIP archives of XML, PDF, and whatever of these or of plain text is packed
+//! by gzip. Not read: RTF, the older binary formats, spreadsheets and presentations. Invariants: at most `limit`
 //! bytes are unpacked and written of one file, so that a small file cannot fill the memory; a reader's panic is a reason in the
 //! file's row; the same bytes give the same text. Failure policy: a document that cannot be read is
 //! [`AuditStatus::Broken`] or [`AuditStatus::TooLarge`], with the reason.
@@ -14,11 +14,13 @@ use super::audit::encoding::{self, FileContent};
 use super::formats::AuditStatus;
 use super::source::FileTrouble;
 
+pub(super) mod apart;
 mod archive;
 mod docx;
 mod epub;
 mod flow;
 mod odt;
+mod pdf;
 mod xml;
 
 use archive::PartReader;
@@ -36,7 +38,7 @@ pub(super) struct ReadableContent {
     pub(super) errors: u64,
     /// Whether a byte order mark was cut.
     pub(super) bom: bool,
-    /// What the text was taken out of: `docx`, `odt`, `epub` or `gzip`; empty for plain text.
+    /// What the text was taken out of: `docx`, `odt`, `epub`, `pdf` or `gzip`; empty for plain text.
     pub(super) format: &'static str,
     /// The document's own title; empty where it has none.
     pub(super) title: String,
@@ -62,33 +64,48 @@ struct DocumentWords {
     left_out: String,
 }
 
+/// How documents are read.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct ReadingRules<'a> {
+    /// Most bytes that are unpacked of one file, and most of its words.
+    pub(super) max_bytes: u64,
+    /// The program that reads in a process of its own what must not be read in this one; else it stays unread.
+    pub(super) program: Option<&'a Path>,
+}
+
 /// Reads a file's bytes, of any of the known forms.
 ///
 /// # Errors
 /// The status and reason of the row of a file that is none of them.
-pub(super) fn read(path: &Path, bytes: &[u8], limit: u64) -> Result<ReadableContent, FileTrouble> {
+pub(super) fn read(
+    path: &Path,
+    bytes: &[u8],
+    rules: ReadingRules<'_>,
+) -> Result<ReadableContent, FileTrouble> {
     if bytes.starts_with(GZIP) {
-        let inner = unpack(bytes, limit)?;
+        let inner = unpack(bytes, rules.max_bytes)?;
         let path = inner_path(path);
         if inner.get(257..262) == Some(b"ustar") {
             return Err((AuditStatus::Binary, "a tar archive in gzip data".to_owned()));
         }
-        let content = read_unpacked(&path, &inner, limit).map_err(|(status, reason)| {
+        let content = read_unpacked(&path, &inner, rules).map_err(|(status, reason)| {
             (status, if status == AuditStatus::Binary { format!("{reason} in gzip data") } else { reason })
         })?;
         let format = if content.format.is_empty() { "gzip" } else { content.format };
         return Ok(ReadableContent { format, path, ..content });
     }
-    read_unpacked(path, bytes, limit)
+    read_unpacked(path, bytes, rules)
 }
 
 const GZIP: &[u8] = b"\x1f\x8b";
 const ZIP: &[u8] = b"PK\x03\x04";
+const PDF: &[u8] = b"%PDF-";
 
-fn read_unpacked(path: &Path, bytes: &[u8], limit: u64) -> Result<ReadableContent, FileTrouble> {
-    if bytes.starts_with(ZIP)
-        && let Some(document) = guarded(|| open(path, bytes, limit))?
-    {
+/// The reason of a file on which its reader failed in a way of its own.
+const READER_FAILED: &str = "its reader failed: the document is damaged, or of a form that PAS does not know";
+
+fn read_unpacked(path: &Path, bytes: &[u8], rules: ReadingRules<'_>) -> Result<ReadableContent, FileTrouble> {
+    if let Some(document) = words_of(path, bytes, rules)? {
         let DocumentWords { format, title, text, left_out } = document;
         let path = path.to_owned();
         return Ok(ReadableContent {
@@ -114,6 +131,19 @@ fn read_unpacked(path: &Path, bytes: &[u8], limit: u64) -> Result<ReadableConten
             path: path.to_owned(),
         }),
         FileContent::Binary(what) => Err((AuditStatus::Binary, what.to_owned())),
+    }
+}
+
+/// The words of a document; `None` for plain text and all else.
+fn words_of(
+    path: &Path,
+    bytes: &[u8],
+    rules: ReadingRules<'_>,
+) -> Result<Option<DocumentWords>, FileTrouble> {
+    match rules.program {
+        _ if bytes.starts_with(ZIP) => guarded(|| open(path, bytes, rules.max_bytes)),
+        Some(program) if bytes.starts_with(PDF) => apart::read(program, bytes, rules.max_bytes).map(Some),
+        _ => Ok(None),
     }
 }
 
@@ -143,9 +173,7 @@ fn has_extension(path: &Path, known: &[&str]) -> bool {
 
 /// Carries out a reader; its panic becomes a reason.
 fn guarded<T>(read: impl FnOnce() -> Result<T, FileTrouble>) -> Result<T, FileTrouble> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
-        Err(broken("its reader failed: the document is damaged, or of a form that PAS does not know"))
-    })
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(broken(READER_FAILED)))
 }
 
 fn unpack(bytes: &[u8], limit: u64) -> Result<Vec<u8>, FileTrouble> {

@@ -8,6 +8,7 @@ use zip::write::SimpleFileOptions;
 use super::*;
 
 const LIMIT: u64 = 1 << 20;
+const RULES: ReadingRules<'_> = ReadingRules { max_bytes: LIMIT, program: None };
 
 pub(in crate::ingest) fn zip_of(parts: &[(&str, &str)]) -> Vec<u8> {
     let mut zip = zip::ZipWriter::new(Cursor::new(Vec::new()));
@@ -68,11 +69,43 @@ const DOCX_BODY: &str = "<w:p><w:pPr><w:pStyle w:val=\"Titel\"/></w:pPr><w:r><w:
     <mc:AlternateContent><mc:Choice><w:p><w:r><w:t>Boxed.</w:t></w:r></w:p></mc:Choice><mc:Fallback><w:p><w:r><w:t>Boxed.</w:t></w:r></w:p></mc:Fallback></mc:AlternateContent>";
 
 fn content(name: &str, bytes: &[u8]) -> ReadableContent {
-    read(Path::new(name), bytes, LIMIT).unwrap()
+    read(Path::new(name), bytes, RULES).unwrap()
+}
+
+/// A PDF whose pages have one line of text each; parentheses in it are escaped.
+pub(in crate::ingest) fn pdf(title: &str, pages: &[&str]) -> Vec<u8> {
+    const FIRST_PAGE: usize = 5;
+    let escaped = |text: &str| text.replace('(', "\\(").replace(')', "\\)");
+    let kids: Vec<String> = (0..pages.len()).map(|page| format!("{} 0 R", FIRST_PAGE + 2 * page)).collect();
+    let mut objects = vec![
+        "<</Type/Catalog/Pages 2 0 R>>".to_owned(),
+        format!("<</Type/Pages/Kids[{}]/Count {}>>", kids.join(" "), pages.len()),
+        format!("<</Title({})>>", escaped(title)),
+        "<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>".to_owned(),
+    ];
+    for (page, text) in pages.iter().enumerate() {
+        let drawn = format!("BT /F 12 Tf 72 700 Td ({}) Tj ET", escaped(text));
+        objects.push(format!(
+            "<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources<</Font<</F 4 0 R>>>>/Contents {} 0 R>>",
+            FIRST_PAGE + 2 * page + 1
+        ));
+        objects.push(format!("<</Length {}>>\nstream\n{drawn}\nendstream", drawn.len()));
+    }
+    let mut file = "%PDF-1.4\n".to_owned();
+    let mut places = String::new();
+    for (object, number) in objects.iter().zip(1..) {
+        places += &format!("{:010} 00000 n \n", file.len());
+        file += &format!("{number} 0 obj\n{object}\nendobj\n");
+    }
+    let (table, size) = (file.len(), objects.len() + 1);
+    file += &format!(
+        "xref\n0 {size}\n0000000000 65535 f \n{places}trailer\n<</Size {size}/Root 1 0 R/Info 3 0 R>>\nstartxref\n{table}\n%%EOF\n"
+    );
+    file.into_bytes()
 }
 
 fn trouble(name: &str, bytes: &[u8]) -> FileTrouble {
-    read(Path::new(name), bytes, LIMIT).unwrap_err()
+    read(Path::new(name), bytes, RULES).unwrap_err()
 }
 
 #[test]
@@ -389,7 +422,7 @@ proptest! {
         if is_cut {
             bytes.truncate(cut.index(bytes.len()));
         }
-        if let Err((_, reason)) = read(Path::new(name), &bytes, LIMIT) {
+        if let Err((_, reason)) = read(Path::new(name), &bytes, RULES) {
             prop_assert!(!reason.is_empty() && !reason.contains("its reader failed"), "{}", reason);
         }
     }

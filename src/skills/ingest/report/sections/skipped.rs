@@ -13,7 +13,7 @@ const TITLE: &str = "What was skipped";
 const MAX_REASONS: usize = 8;
 const MAX_FILES: usize = 25;
 /// What [`crate::ingest::documents`] reads, for people.
-const READ: &str = "Plain text of any kind is read, DOCX, ODT and EPUB, and each of these packed by gzip; PDF, RTF, older \
+const READ: &str = "Plain text of any kind is read, PDF, DOCX, ODT and EPUB, and each of these packed by gzip; RTF, older \
                     office formats, spreadsheets, presentations, other archives and pictures are not.";
 
 pub(in super::super) fn part(sources: &ReportSources) -> ReportPart {
