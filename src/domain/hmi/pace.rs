@@ -15,6 +15,8 @@ use crate::time::Timestamp;
 const SIZE: &str = "files";
 /// Deepest nesting of plans followed.
 const MAX_DEPTH: usize = 16;
+/// Seconds that a step weighs at least: times are known to the millisecond, and a share of nothing is none.
+const LEAST_WEIGHT: f64 = 0.001;
 /// Progress of a step from which on its own rate says something.
 const RATED_FROM: f64 = 0.05;
 /// Room on both sides of what earlier runs took: no two runs are alike, and one run alone has no spread.
@@ -99,7 +101,7 @@ impl RunPace {
         match plan::find(task) {
             _ if depth == MAX_DEPTH => None,
             Some(plan) => plan.steps.iter().map(|step| self.weight_at(&step.task, depth + 1)).sum(),
-            None => Some(range_of(self.steps.get(task)?, None)?.0[1]),
+            None => Some(range_of(self.steps.get(task)?, None)?.0[1].max(LEAST_WEIGHT)),
         }
     }
 
@@ -203,6 +205,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
+    use super::super::progress;
     use super::*;
     use crate::hmi::waiting::tests::job;
     use crate::json::JsonValue;
@@ -308,8 +311,18 @@ mod tests {
         run[ABOVE.len()].ended_at = run[ABOVE.len()].started_at.map(|from| from.plus(Duration::from_secs(9)));
         let pace = RunPace::learned([run.as_slice()]);
         assert_eq!(pace.weight("ingest.audit"), Some(9.0));
-        assert_eq!(pace.weight("ingest"), Some(12.0), "its parts together");
+        let whole = pace.weight("ingest").unwrap();
+        assert!((whole - 12.0).abs() < 0.1, "its parts together: {whole}");
         assert_eq!(pace.weight("change"), None);
+    }
+
+    #[test]
+    fn a_step_that_took_no_time_has_a_weight() {
+        let pace = RunPace::learned([done(10, 0.0).as_slice()]);
+        assert_eq!(pace.weight("ingest.audit"), Some(LEAST_WEIGHT));
+        let (run, _) = under_way(10, 0.0, 0.0);
+        let found = progress::of_jobs(&run, |_| 0.0, |task| pace.weight(task).unwrap());
+        assert!(found.values().all(|progress| progress.is_finite()), "{found:?}");
     }
 
     proptest! {
