@@ -6,12 +6,14 @@
 //! progress when the daemon ended is answered with an error at the next start, because the effect is unknown.
 //! Failure policy: a folder that cannot be read is logged and tried again.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -62,9 +64,12 @@ struct FileQueueState {
     places: Arc<Semaphore>,
     /// One permit: scans do not overlap.
     look: Arc<Semaphore>,
-    /// Whether leftovers of the last life have been searched for.
-    recovered: bool,
+    /// The inboxes searched for what the last life left, by place in the roster.
+    searched: SearchedInboxes,
 }
+
+/// From an inbox that is not in it nothing is taken: its leftovers could not be told from what is in progress.
+type SearchedInboxes = Arc<Mutex<HashSet<usize>>>;
 
 /// Shared by the tasks that carry requests out.
 #[derive(Clone)]
@@ -99,7 +104,7 @@ pub fn spec(
             }
         });
         let (places, look) = (Arc::new(Semaphore::new(MAX_UNDER_WAY)), Arc::new(Semaphore::new(1)));
-        let state = FileQueueState { post: post.clone(), places, look, recovered: false };
+        let state = FileQueueState { post: post.clone(), places, look, searched: Arc::default() };
         async move { Ok(state) }
     });
     spec
@@ -109,14 +114,16 @@ impl FileQueueState {
     fn look(&mut self, context: &ActorContext<FileQueueMessage>) {
         let Ok(turn) = Arc::clone(&self.look).try_acquire_owned() else { return };
         let (post, places, context) = (self.post.clone(), Arc::clone(&self.places), context.clone());
-        let recover = !std::mem::replace(&mut self.recovered, true);
+        let searched = Arc::clone(&self.searched);
         let tasks = context.clone();
         context.spawn(async move {
             let (looker, room) = (post.clone(), places.available_permits());
-            let found = spawn_blocking(move || looker.look(room, recover)).await.unwrap_or_else(|error| {
-                tracing::error!(%error, "looking into the inboxes failed");
-                Vec::new()
-            });
+            let found = spawn_blocking(move || looker.look(room, &mut searched.lock())).await.unwrap_or_else(
+                |error| {
+                    tracing::error!(%error, "looking into the inboxes failed");
+                    Vec::new()
+                },
+            );
             for (at, work) in found {
                 // An earlier life may have left more than there is room for: the rest waits here.
                 let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
@@ -136,17 +143,18 @@ impl FileQueueState {
 impl FileQueueShared {
     /// Scans every agent's inbox and takes the returned requests: one of each, then what there is room for, beginning
     /// with another agent each time, so that a full inbox keeps no other one waiting. Blocks.
-    fn look(&self, room: usize, recover: bool) -> Vec<(usize, FileQueueWork)> {
-        let mut found = Vec::new();
-        if recover {
-            for (at, agent) in self.roster.iter().enumerate() {
-                match MailFolders::of(&self.workdir, &agent.name).interrupted() {
-                    Ok(ids) => found.extend(ids.into_iter().map(|id| (at, FileQueueWork::Interrupted(id)))),
-                    Err(error) => not_read(agent, &error),
+    fn look(&self, room: usize, searched: &mut HashSet<usize>) -> Vec<(usize, FileQueueWork)> {
+        let (mut found, mut known) = (Vec::new(), searched.clone());
+        for (at, agent) in self.roster.iter().enumerate().filter(|(at, _)| !searched.contains(at)) {
+            match MailFolders::of(&self.workdir, &agent.name).interrupted() {
+                Ok(ids) => {
+                    found.extend(ids.into_iter().map(|id| (at, FileQueueWork::Interrupted(id))));
+                    known.insert(at);
                 }
+                Err(error) => not_read(agent, &error),
             }
         }
-        let mut asked: Vec<_> = self.roster.iter().enumerate().collect();
+        let mut asked: Vec<_> = self.roster.iter().enumerate().filter(|(at, _)| known.contains(at)).collect();
         let first = self.turns.fetch_add(1, Ordering::Relaxed) % asked.len().max(1);
         asked.rotate_left(first);
         for most in [1, room] {
@@ -164,6 +172,8 @@ impl FileQueueShared {
                 had_some
             });
         }
+        // Only now: a search that ended in its middle is made again.
+        *searched = known;
         found
     }
 
@@ -244,7 +254,7 @@ mod tests {
     use serde_json::{Value, json};
 
     use super::super::invoker::InvokeError;
-    use super::super::mail_folders::INBOX;
+    use super::super::mail_folders::{INBOX, WORKING};
     use super::*;
     use crate::domain::agent_router::AgentInvocation;
     use crate::domain::ids::AgentName;
@@ -262,15 +272,45 @@ mod tests {
         }
     }
 
+    fn post(dir: &Path) -> FileQueueShared {
+        FileQueueShared {
+            roster: Arc::new(crate::roster::load(None).0),
+            invoker: Arc::new(SilentAgents),
+            workdir: dir.into(),
+            turns: Arc::default(),
+        }
+    }
+
+    #[test]
+    fn an_inbox_that_could_not_be_searched_is_searched_later_and_gives_nothing_before() {
+        let dir = tempfile::tempdir().unwrap();
+        let post = post(dir.path());
+        let (inbox, searched) = (
+            dir.path().join(INBOX).join(post.roster.iter().next().unwrap().name.as_str()),
+            &mut HashSet::new(),
+        );
+        std::fs::create_dir_all(&inbox).unwrap();
+        std::fs::write(inbox.join("r1.json"), json!({ "payload": {} }).to_string()).unwrap();
+        std::fs::write(inbox.join(WORKING), "in the way").unwrap();
+        assert_eq!(post.look(5, searched).len(), 0, "its leftovers are not known");
+        assert!(searched.contains(&1) && !searched.contains(&0), "the others are");
+
+        std::fs::remove_file(inbox.join(WORKING)).unwrap();
+        std::fs::create_dir(inbox.join(WORKING)).unwrap();
+        std::fs::write(inbox.join(WORKING).join("r0.json"), "{}").unwrap();
+        let found = post.look(5, searched);
+        assert!(
+            matches!(&found[..], [(0, FileQueueWork::Interrupted(old)), (0, FileQueueWork::Request(new, _))]
+                if old.to_string() == "r0" && new.to_string() == "r1"),
+            "{found:?}"
+        );
+        assert!(post.look(5, searched).is_empty(), "what is in progress now is no leftover");
+    }
+
     #[test]
     fn a_full_inbox_keeps_no_other_one_waiting() {
         let dir = tempfile::tempdir().unwrap();
-        let post = FileQueueShared {
-            roster: Arc::new(crate::roster::load(None).0),
-            invoker: Arc::new(SilentAgents),
-            workdir: dir.path().into(),
-            turns: Arc::default(),
-        };
+        let post = post(dir.path());
         let agents: Vec<_> = post.roster.iter().map(|agent| agent.name.clone()).collect();
         let fill = |agent: &AgentName, requests: usize| {
             let inbox = dir.path().join(INBOX).join(agent.as_str());
@@ -283,13 +323,14 @@ mod tests {
         fill(&agents[0], 10);
         fill(&agents[1], 10);
         fill(&agents[49], 2);
+        let searched = &mut HashSet::new();
         let agents_of =
             |found: Vec<(usize, FileQueueWork)>| -> Vec<usize> { found.iter().map(|(at, _)| *at).collect() };
-        let mut taken = agents_of(post.look(6, false));
+        let mut taken = agents_of(post.look(6, searched));
         taken.sort_unstable();
         assert_eq!(taken.iter().filter(|at| **at == 49).count(), 1, "one of each first: {taken:?}");
         assert_eq!(taken.len(), 6, "and then what there is room for");
-        let one_by_one: Vec<usize> = (0..3).flat_map(|_| agents_of(post.look(1, false))).collect();
+        let one_by_one: Vec<usize> = (0..3).flat_map(|_| agents_of(post.look(1, searched))).collect();
         assert!(one_by_one.contains(&49), "the turn goes round: {one_by_one:?}");
     }
 }

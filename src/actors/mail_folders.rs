@@ -17,7 +17,7 @@ pub const INBOX: &str = "artifacts/agent_inbox";
 /// Answers, below the working directory.
 pub const OUTBOX: &str = "artifacts/agent_outbox";
 /// Requests in progress, within an inbox.
-const WORKING: &str = "working";
+pub(super) const WORKING: &str = "working";
 /// Invalid requests, within an inbox, each beside a file with the reason.
 const REJECTED: &str = "rejected";
 /// Largest request or answer file: the same as the largest HTTP body.
