@@ -3,13 +3,14 @@
 //! The row in the store *is* the job; a message is only a hint to reconcile. The rules of change are in
 //! [`transition`], the check of a submitted card in [`request`], retries in [`retry`], attempts that end with
 //! their daemon in [`lost`], the division of a task into steps in [`plan`], a person's decisions in [`approval`],
-//! published events in [`event`], and the rules of reassignment in [`takeover`].
+//! published events in [`event`], the states read back from them in [`replay`], and the rules of reassignment in [`takeover`].
 
 pub mod approval;
 pub mod continuation;
 pub mod event;
 pub mod lost;
 pub mod plan;
+pub mod replay;
 pub mod request;
 pub mod retry;
 pub mod takeover;

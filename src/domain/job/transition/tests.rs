@@ -3,7 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::job::testing;
+use crate::job::replay::ReplayedJob;
+use crate::job::{JobEvent, testing};
 
 fn director() -> AgentName {
     AgentName::new("director-data").unwrap()
@@ -212,7 +213,42 @@ fn any_transition() -> impl Strategy<Value = JobTransition> {
     ]
 }
 
+/// The events of one change, as the book writes them.
+fn events_of(job: &Job, is_question: bool, told: Vec<JobEventDraft>) -> Vec<JobEvent> {
+    let asked = is_question.then(|| (JobEventKind::AwaitingApproval, json!({})));
+    let event = |(event, detail): JobEventDraft| JobEvent {
+        seq: 1,
+        ts: at(0),
+        run_id: job.run(),
+        job_id: job.id.clone(),
+        agent: job.card.agent.clone(),
+        event,
+        detail: JsonValue(detail),
+    };
+    told.into_iter().chain(asked).map(event).collect()
+}
+
 proptest! {
+    #[test]
+    fn the_replayed_past_is_the_states_passed_through(
+        transitions in prop::collection::vec(
+            prop_oneof![
+                8 => any_transition(),
+                1 => (0..6_u64).prop_map(|fence| JobTransition::AskQuestion { fence }),
+                1 => any::<bool>().prop_map(|is_yes| JobTransition::AnswerQuestion { by: "x".into(), reason: String::new(), is_yes }),
+            ],
+            1..60,
+        )
+    ) {
+        let (mut job, mut replayed) = (job(), ReplayedJob::default());
+        for (step, transition) in transitions.into_iter().enumerate() {
+            let is_question = matches!(transition, JobTransition::AskQuestion { .. });
+            let Ok(told) = job.apply(transition, at(i64::try_from(step).unwrap() * 10)) else { continue };
+            events_of(&job, is_question, told).iter().for_each(|event| replayed.apply(event));
+            prop_assert_eq!((replayed.state, replayed.paused_from), (job.state, job.paused_from));
+        }
+    }
+
     #[test]
     fn whatever_is_asked_the_row_keeps_its_laws(transitions in prop::collection::vec(any_transition(), 1..60)) {
         let mut job = job();
