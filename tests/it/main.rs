@@ -31,6 +31,7 @@ mod pdf;
 mod port_lease;
 mod resume;
 mod retention;
+mod run_views;
 mod sandbox;
 mod services;
 mod settings;

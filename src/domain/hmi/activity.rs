@@ -46,14 +46,21 @@ pub fn of_states<'j>(
 /// Of two activities below one job, the one that the job is at.
 #[must_use]
 pub fn foremost(one: JobState, other: JobState) -> JobState {
-    let rank = |state| match state {
-        JobState::Running => 4,
-        JobState::AwaitingApproval => 3,
-        JobState::Blocked => 2,
-        JobState::Paused => 1,
-        _ => 0,
-    };
-    if rank(other) > rank(one) { other } else { one }
+    if interest(other) > interest(one) { other } else { one }
+}
+
+/// How much an activity concerns the reader: work first, then what a person can end, then what waits by
+/// itself; what has ended last.
+#[must_use]
+pub fn interest(activity: JobState) -> u8 {
+    match activity {
+        JobState::Running => 5,
+        JobState::AwaitingApproval => 4,
+        JobState::Blocked => 3,
+        JobState::Paused => 2,
+        JobState::Queued => 1,
+        JobState::Done | JobState::Failed | JobState::Cancelled | JobState::Quarantined => 0,
+    }
 }
 
 #[cfg(test)]

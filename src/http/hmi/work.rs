@@ -14,7 +14,7 @@ use crate::actors::jobs::continuation::LaterRuns;
 use crate::actors::jobs::{JobError, JobsShared};
 use crate::actors::jobs_snapshot::{JobsSnapshot, ended_within};
 use crate::domain::accounts::budget::{BudgetScope, RunName};
-use crate::domain::hmi::AgentStatus;
+use crate::domain::hmi::{AgentStatus, activity};
 use crate::domain::hmi::pace::TimeLeft;
 use crate::domain::hmi::waiting::{usd_per_minute, waiting_for};
 use crate::domain::ids::{JobId, RunId};
@@ -106,23 +106,17 @@ impl LiveJobs {
         told
     }
 
-    /// The most important task: the newest running run, else the newest waiting one, else the one that just
-    /// ended.
+    /// The most important task, by what its run is at: the newest at work, else the newest that waits, else
+    /// the one that just ended.
     pub(super) fn current(&self, hmi: &HmiApi) -> Option<CurrentTask> {
         let shown = self.runs.iter().filter(|run| {
             run.first().is_some_and(|root| !root.state.is_terminal() || ended_within(root, self.at, LINGERS))
         });
         let run = shown.max_by_key(|run| {
             let root = run.first();
-            let class = root.map_or(0, |root| match root.state {
-                state if state.is_terminal() => 1,
-                JobState::Queued => 2,
-                _ => 3,
-            });
-            (
-                class,
-                root.and_then(|root| root.ended_at.or(root.started_at)).or(root.map(|root| root.created_at)),
-            )
+            let activity = root.map(|root| whole_activity(&hmi.jobs, run, root));
+            let moved = root.map(|root| root.ended_at.or(root.started_at).unwrap_or(root.created_at));
+            (activity.map(activity::interest), moved)
         })?;
         let root = run.first()?;
         Some(CurrentTask {

@@ -42,7 +42,8 @@ pub(super) async fn submit(
         request.idempotency_key = Some(key);
     }
     let job = state.jobs.submit(request, AsksPerson::Yes).await?;
-    Ok((StatusCode::ACCEPTED, Json(JobView::new(&state.jobs, &job, &[], false)?)))
+    // A repeated key returns a run with steps, which is at what they are at.
+    Ok((StatusCode::ACCEPTED, view(&state, job.id, false).await?))
 }
 
 /// The key in the header, with or without the quotes that the specification requires.

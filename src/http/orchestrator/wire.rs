@@ -64,16 +64,14 @@ struct ViewedTree<'t> {
 }
 
 impl JobView {
-    /// A job with the states of its descendants, which must be in `below` (others there are ignored).
-    /// `nested` adds them as `children`.
+    /// The first of `tree`, a job with all its descendants. `nested` adds them as `children`.
     ///
     /// # Errors
     /// The store's.
-    pub(super) fn new(jobs: &JobsShared, job: &Job, below: &[Job], nested: bool) -> Result<Self, JobError> {
-        let tree = if below.is_empty() { std::slice::from_ref(job) } else { below };
+    pub(super) fn new(jobs: &JobsShared, job: &Job, tree: &[Job], nested: bool) -> Result<Self, JobError> {
         let facts = ViewedTree {
             jobs,
-            below,
+            below: tree,
             waits: jobs.waits(tree)?,
             activities: jobs.activities(tree),
             progress: jobs.progress(tree),
